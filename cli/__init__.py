@@ -1,0 +1,1 @@
+"""The `liqheat` command."""
