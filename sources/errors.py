@@ -1,4 +1,4 @@
-"""Errors of everything that brings data in: transient ones may be retried, terminal ones may not."""
+"""Errors of whatever brings data in: transient ones may be retried, terminal ones may not."""
 
 
 class SourceError(Exception):
@@ -10,7 +10,7 @@ class TransientSourceError(SourceError):
 
 
 class TerminalSourceError(SourceError):
-    """It fails the same way each time: wrong file, wrong mapping, unknown symbol, refused request."""
+    """It fails the same way each time: a wrong file or mapping, an unknown symbol."""
 
 
 class VenueUnavailable(TransientSourceError):
@@ -22,4 +22,4 @@ class VenueRejected(TerminalSourceError):
 
 
 class InputRejected(TerminalSourceError):
-    """A file, mapping or saved answer cannot be used as a whole; single bad rows are quarantined."""
+    """A file, mapping or saved answer is unusable as a whole; single bad rows go to quarantine."""
