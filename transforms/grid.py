@@ -18,7 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 LOG_STEP = 0.001
-"""Distance of two nodes in log price [ln]; one node is about 0.1 %, finer than any entry is known."""
+"""Distance of two nodes in log price [ln]; one node is about 0.1 % of price."""
 
 NODES_PER_BIN = 2
 """Nodes in a published bin; two, so that linear sharing between nodes leaves no stripes."""
@@ -27,7 +27,7 @@ BIN_LOG_WIDTH = NODES_PER_BIN * LOG_STEP
 """Width of a published bin in log price [ln]; about 0.2 % of price."""
 
 PUBLISHED_RANGE = 0.5
-"""Largest |ln(bin centre / price)| of a published bin [ln]; beyond it one figure per side is kept."""
+"""Largest |ln(bin centre / price)| of a published bin [ln]; beyond it only totals are kept."""
 
 NEAR_RANGE = 0.05
 """Largest |ln(node price / price)| counted as near the price [ln]."""
