@@ -1,0 +1,18 @@
+-- Every assumption behind every provider's maps, with unit, value and reason.
+--
+-- Grain: params_hash, parameter
+-- Materialized: table
+
+with
+estimator_parameter as (
+    select
+        params_hash,
+        provider,
+        parameter,
+        value,
+        unit,
+        reason,
+    from derived.estimator_parameter
+)
+
+select * from estimator_parameter

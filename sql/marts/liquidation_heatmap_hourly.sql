@@ -1,0 +1,45 @@
+-- The map: USD of positions that would be force-closed in each price bin.
+--
+-- Grain: asset, as_of, provider, venue, side, bin_index
+-- Materialized: view
+-- Known limitation: an estimate from volume, open interest and assumed leverage, not a register
+-- of positions; venues without leverage brackets use the default ladder.
+
+with
+heatmap as (
+    select
+        asset,
+        as_of,
+        provider,
+        venue,
+        side,
+        price,
+        unit,
+        semantics,
+        params_hash,
+        generate_subscripts(liquidation_usd, 1)::integer - 1 + first_bin_index as bin_index,
+        unnest(liquidation_usd) as liquidation_usd,
+    from derived.heatmap
+),
+
+-- A node of the grid stands at exp(0.001 i); bin j holds nodes 2 j and 2 j + 1.
+bin as (
+    select
+        asset,
+        as_of,
+        provider,
+        venue,
+        side,
+        bin_index,
+        exp((2 * bin_index - 0.5) * 0.001) as price_low,
+        exp((2 * bin_index + 1.5) * 0.001) as price_high,
+        liquidation_usd,
+        price,
+        unit,
+        semantics,
+        params_hash,
+    from heatmap
+    where liquidation_usd > 0
+)
+
+select * from bin

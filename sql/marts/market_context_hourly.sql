@@ -1,0 +1,159 @@
+-- Price, open interest, volume, funding, positioning and sentiment around the maps.
+--
+-- Grain: asset, as_of
+-- Materialized: table
+-- Known limitation: realised liquidations are what venues publish, which most of them throttle.
+
+with
+instrument_hour as (
+    select
+        venue,
+        instrument,
+        asset,
+        as_of,
+        open,
+        high,
+        low,
+        close,
+        volume_usd,
+        open_interest_base,
+        open_interest_usd,
+    from intermediate.int_instrument_hour
+),
+
+instrument as (
+    select
+        venue,
+        instrument,
+        asset,
+    from staging.stg_instrument
+),
+
+funding_rate as (
+    select
+        venue,
+        instrument,
+        funded_at,
+        funding_rate_ratio * 8 / coalesce(funding_interval_hours, 8) as funding_rate_8h_ratio,
+    from staging.stg_funding_rate
+),
+
+long_short_ratio as (
+    select
+        venue,
+        instrument,
+        date_trunc('hour', observed_at - interval 1 microsecond) + interval 1 hour as as_of,
+        arg_max(long_short_ratio, observed_at) as long_short_accounts_ratio,
+    from staging.stg_long_short_ratio
+    where measure = 'accounts'
+    group by venue, instrument, as_of
+),
+
+realised_liquidation as (
+    select
+        instrument.asset,
+        date_trunc('hour', realised.period_start_at) + interval 1 hour as as_of,
+        sum(realised.liquidated_usd) filter (where realised.side = 'long') as long_usd,
+        sum(realised.liquidated_usd) filter (where realised.side = 'short') as short_usd,
+    from staging.stg_realised_liquidation as realised
+    inner join instrument
+        on realised.venue = instrument.venue and realised.instrument = instrument.instrument
+    where realised.period_seconds <= 3600
+    group by instrument.asset, date_trunc('hour', realised.period_start_at)
+),
+
+sentiment as (
+    select
+        observed_at,
+        index_value,
+    from staging.stg_sentiment
+    where index_name = 'fear_greed'
+),
+
+with_positioning as (
+    select
+        instrument_hour.asset,
+        instrument_hour.as_of,
+        instrument_hour.venue,
+        instrument_hour.open,
+        instrument_hour.high,
+        instrument_hour.low,
+        instrument_hour.close,
+        instrument_hour.volume_usd,
+        instrument_hour.open_interest_base,
+        instrument_hour.open_interest_usd,
+        case
+            when funding_rate.funded_at > instrument_hour.as_of - interval 1 day
+                then funding_rate.funding_rate_8h_ratio
+        end as funding_rate_8h_ratio,
+        long_short_ratio.long_short_accounts_ratio,
+    from instrument_hour
+    asof left join funding_rate
+        on
+            instrument_hour.venue = funding_rate.venue
+            and instrument_hour.instrument = funding_rate.instrument
+            and instrument_hour.as_of >= funding_rate.funded_at
+    left join long_short_ratio
+        on
+            instrument_hour.venue = long_short_ratio.venue
+            and instrument_hour.instrument = long_short_ratio.instrument
+            and instrument_hour.as_of = long_short_ratio.as_of
+),
+
+asset_hour as (
+    select
+        asset,
+        as_of,
+        median(open) as open,
+        median(high) as high,
+        median(low) as low,
+        median(close) as price,
+        count(distinct venue) as venue_count,
+        count(distinct venue) filter (
+            where open_interest_base is not null
+        ) as open_interest_venue_count,
+        sum(open_interest_base) as open_interest_base,
+        sum(open_interest_usd) as open_interest_usd,
+        sum(volume_usd) as volume_usd,
+        avg(funding_rate_8h_ratio) as funding_rate_8h_ratio,
+        avg(long_short_accounts_ratio) as long_short_accounts_ratio,
+    from with_positioning
+    group by asset, as_of
+),
+
+context as (
+    select
+        asset_hour.asset,
+        asset_hour.as_of,
+        asset_hour.price,
+        asset_hour.open,
+        asset_hour.high,
+        asset_hour.low,
+        asset_hour.venue_count,
+        asset_hour.open_interest_venue_count,
+        asset_hour.open_interest_base,
+        asset_hour.open_interest_usd,
+        asset_hour.volume_usd,
+        sum(asset_hour.volume_usd) over (
+            partition by asset_hour.asset
+            order by asset_hour.as_of
+            range between interval 23 hours preceding and current row
+        ) as volume_24h_usd,
+        asset_hour.funding_rate_8h_ratio,
+        asset_hour.long_short_accounts_ratio,
+        realised_liquidation.long_usd as realised_long_liquidation_usd,
+        realised_liquidation.short_usd as realised_short_liquidation_usd,
+        case
+            when sentiment.observed_at > asset_hour.as_of - interval 2 days
+                then sentiment.index_value
+        end as fear_greed_index,
+    from asset_hour
+    left join realised_liquidation
+        on
+            asset_hour.asset = realised_liquidation.asset
+            and asset_hour.as_of = realised_liquidation.as_of
+    asof left join sentiment
+        on asset_hour.as_of >= sentiment.observed_at
+)
+
+select * from context

@@ -1,0 +1,34 @@
+-- Whether the model's books agree with the market, hour by hour.
+--
+-- Grain: asset, as_of, provider, venue, instrument
+-- Materialized: table
+
+with
+series_hour as (
+    select
+        asset,
+        as_of,
+        provider,
+        venue,
+        instrument,
+        price,
+        open_interest_base,
+        long_base,
+        short_base,
+        consumed_long_base,
+        consumed_short_base,
+        excess_long_base,
+        excess_short_base,
+        balance_factor_min,
+        balance_factor_max,
+        books_error_ratio,
+        bar_count,
+        violation_count,
+        imputed_count,
+        liquidation_price_source,
+        is_warm_up,
+        params_hash,
+    from derived.series_hour
+)
+
+select * from series_hour

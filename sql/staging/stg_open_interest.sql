@@ -1,0 +1,42 @@
+-- Open interest, newest row of each instant.
+--
+-- Grain: venue, instrument, observed_at
+-- Materialized: view
+
+with
+open_interest as (
+    select
+        venue,
+        instrument,
+        observed_at,
+        open_interest_quantity,
+        received_amount,
+        received_amount_unit,
+        received_value,
+        received_value_unit,
+        source,
+        ingested_at,
+    from raw.open_interest
+),
+
+newest as (
+    select
+        venue,
+        instrument,
+        observed_at,
+        open_interest_quantity,
+        received_amount,
+        received_amount_unit,
+        received_value,
+        received_value_unit,
+        source,
+        ingested_at,
+    from open_interest
+    qualify
+        row_number() over (
+            partition by venue, instrument, observed_at
+            order by ingested_at desc, source
+        ) = 1
+)
+
+select * from newest

@@ -1,0 +1,137 @@
+"""Opening the databases, and nothing else: the only module that knows they are DuckDB files.
+
+The writer's file is opened by one process at a time. Everybody else reads the published file.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from warehouse.errors import (
+    NotPublished,
+    QueryFailed,
+    StorageFull,
+    TerminalWarehouseError,
+    WarehouseBusy,
+    WarehouseError,
+)
+from warehouse.migrate import migrate
+from warehouse.models import create_views
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn DuckDB's and the file system's errors into ours.
+
+    Parameters
+    ----------
+    doing : str
+        What was being done, with the file's name; opens the message.
+    """
+    try:
+        yield
+    except (duckdb.Error, OSError) as exc:
+        text = str(exc)
+        if "Could not set lock" in text or "Conflicting lock" in text:
+            raise WarehouseBusy(
+                f"{doing}: another process is writing ({text.splitlines()[0]}); "
+                "wait for it to end, or read the published file instead"
+            ) from exc
+        if "No space left" in text or "Disk quota" in text or "disk is full" in text.lower():
+            raise StorageFull(
+                f"{doing}: no room on the disk ({text.splitlines()[0]}); "
+                "free some and run the same command again, nothing committed is lost"
+            ) from exc
+        if isinstance(exc, duckdb.ParserException | duckdb.BinderException | duckdb.CatalogException):
+            raise QueryFailed(f"{doing}: {text}") from exc
+        raise TerminalWarehouseError(f"{doing}: {text}") from exc
+
+
+def _configure(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("set timezone = 'UTC'")
+
+
+@contextmanager
+def open_warehouse(
+    path: Path, *, threads: int | None = None, memory_limit_bytes: int | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield the writer's connection, its schema and views brought up to date.
+
+    Parameters
+    ----------
+    path : Path
+        The writer's file; made where absent.
+    threads : int, optional
+        Threads DuckDB may use; by default all cores.
+    memory_limit_bytes : int, optional
+        Memory DuckDB may use [bytes]; by default 80 % of the machine's.
+
+    Raises
+    ------
+    WarehouseBusy
+        Another process has the file open.
+    WarehouseError
+        The file is no DuckDB file, or one of a later release.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    config: dict[str, str | int] = {}
+    if threads is not None:
+        config["threads"] = threads
+    if memory_limit_bytes is not None:
+        config["memory_limit"] = f"{memory_limit_bytes}B"
+    with translated(f"opening {path}"):
+        connection = duckdb.connect(str(path), config=config)  # type: ignore[arg-type]
+    try:
+        with translated(f"preparing {path}"):
+            _configure(connection)
+            migrate(connection)
+            create_views(connection)
+        with translated(f"working on {path}"):
+            yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def open_published(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a read-only connection to the published file.
+
+    The file may be replaced while it is open; the connection keeps the view it opened.
+
+    Raises
+    ------
+    NotPublished
+        There is no such file.
+    QueryFailed
+        A statement could not be parsed or bound.
+    """
+    if not path.exists():
+        raise NotPublished(f"{path} is not there; run `liqheat run` (or `liqheat demo`) first")
+    with translated(f"opening {path}"):
+        connection = duckdb.connect(str(path), read_only=True)
+    try:
+        _configure(connection)
+        with translated("query"):
+            yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Run the block in one transaction: all of it is committed, or none."""
+    connection.execute("begin transaction")
+    try:
+        yield
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    connection.execute("commit")
+
+
+__all__ = ["WarehouseError", "open_published", "open_warehouse", "transaction", "translated"]

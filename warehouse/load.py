@@ -1,0 +1,194 @@
+"""Loading landing files into raw: each file once, whole, in the transaction that records it."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from warehouse.contracts import Relation, relations
+from warehouse.errors import LandingFileRejected
+
+logger = logging.getLogger(__name__)
+
+# Instruments first: the others find their asset through them.
+KINDS = (
+    "instrument",
+    "leverage_bracket",
+    "ohlcv",
+    "mark_ohlc",
+    "open_interest",
+    "funding_rate",
+    "realised_liquidation",
+    "long_short_ratio",
+    "sentiment",
+    "provider_map",
+    "quarantine",
+)
+
+# What a file of a kind puts out of date. A row that arrives for an instant changes every map
+# after it; open interest belongs to the bar that ends at its stamp, so a minute before it.
+_PENDING_BUILD = {
+    "ohlcv": "select instrument.asset, min(landed.bar_start_at) from {landed} as landed "
+    "inner join staging.stg_instrument as instrument using (venue, instrument) group by all",
+    "mark_ohlc": "select instrument.asset, min(landed.bar_start_at) from {landed} as landed "
+    "inner join staging.stg_instrument as instrument using (venue, instrument) group by all",
+    "open_interest": "select instrument.asset, min(landed.observed_at) - interval 1 minute "
+    "from {landed} as landed "
+    "inner join staging.stg_instrument as instrument using (venue, instrument) group by all",
+    "leverage_bracket": "select instrument.asset, min(landed.valid_from_at) - interval 1 minute "
+    "from {landed} as landed "
+    "inner join staging.stg_instrument as instrument using (venue, instrument) group by all",
+    "provider_map": "select landed.asset, min(landed.as_of) - interval 1 minute "
+    "from {landed} as landed group by all",
+    # Bars may have come before the description of their instrument, or with another asset's name.
+    "instrument": "select landed.asset, min(bar.bar_start_at) from {landed} as landed "
+    "inner join raw.ohlcv as bar using (venue, instrument) "
+    "left join staging.stg_instrument as known using (venue, instrument) "
+    "where known.asset is distinct from landed.asset "
+    "or known.contract_kind is distinct from landed.contract_kind group by all",
+}
+
+# Kinds that change published days without changing a map.
+_PENDING_PUBLISH = {
+    "funding_rate": "funded_at",
+    "realised_liquidation": "period_start_at",
+    "long_short_ratio": "observed_at",
+    "sentiment": "observed_at",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What one load did.
+
+    Parameters
+    ----------
+    rows_by_kind : dict of str to int
+        Rows loaded per record kind.
+    file_count : int
+        Files loaded.
+    rejected : tuple of str
+        One message for each file that was refused; the file stays where it is.
+    """
+
+    rows_by_kind: dict[str, int]
+    file_count: int
+    rejected: tuple[str, ...]
+
+
+def raw_relation(kind: str) -> Relation:
+    """Return the table that records of a kind are loaded into."""
+    return relations()["quality.quarantine" if kind == "quarantine" else f"raw.{kind}"]
+
+
+def _check_schema(path: Path, relation: Relation) -> int:
+    """Return the file's row count, or refuse a file that does not fit its table."""
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as exc:
+        raise LandingFileRejected(
+            f"{path.name}: not a whole Parquet file ({exc}); "
+            "delete it and ingest its source again, nothing of it was loaded"
+        ) from exc
+    with file:
+        names = tuple(file.schema_arrow.names)
+        if names != relation.column_names:
+            raise LandingFileRejected(
+                f"{path.name}: columns {names} do not fit {relation.name} "
+                f"{relation.column_names}; it was written by another release"
+            )
+        return int(file.metadata.num_rows)
+
+
+def load_landing_files(
+    connection: duckdb.DuckDBPyConnection, landing: Path, *, run_id: str, loaded_at: datetime
+) -> LoadReport:
+    """Load what has landed and is not yet in raw; return what was done.
+
+    Idempotent: name and hash of a file are recorded in the transaction that inserts its rows.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    landing : Path
+        Folder with one folder a kind.
+    run_id : str
+        Recorded beside each file.
+    loaded_at : datetime
+        Recorded beside each file, UTC.
+    """
+    known = dict(
+        connection.execute("select file_name, sha256 from meta.landing_file").fetchall()
+    )
+    rows_by_kind: dict[str, int] = {}
+    rejected: list[str] = []
+    file_count = 0
+    for kind in KINDS:
+        for path in sorted((landing / kind).glob("*.parquet")):
+            name = f"{kind}/{path.name}"
+            try:
+                with path.open("rb") as file:
+                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                if name in known:
+                    if known[name] != sha256:
+                        raise LandingFileRejected(
+                            f"{name}: changed after it was loaded; landing files are written "
+                            "once, land the correction under its own name"
+                        )
+                    continue
+                row_count = _check_schema(path, raw_relation(kind))
+                _load_file(connection, path, kind, name, sha256, row_count, run_id, loaded_at)
+            except LandingFileRejected as exc:
+                logger.error("rejected: %s", exc)
+                rejected.append(str(exc))
+                continue
+            rows_by_kind[kind] = rows_by_kind.get(kind, 0) + row_count
+            file_count += 1
+    if file_count:
+        logger.info("loaded %d files: %s", file_count, rows_by_kind)
+    return LoadReport(rows_by_kind, file_count, tuple(rejected))
+
+
+def _load_file(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    kind: str,
+    name: str,
+    sha256: str,
+    row_count: int,
+    run_id: str,
+    loaded_at: datetime,
+) -> None:
+    landed = "read_parquet(getvariable('landing_path'))"
+    connection.execute("set variable landing_path = ?", [str(path)])
+    connection.execute("begin transaction")
+    try:
+        if kind in _PENDING_BUILD:
+            connection.execute(
+                f"insert into meta.pending_build {_PENDING_BUILD[kind].format(landed=landed)}"
+            )
+        if kind in _PENDING_PUBLISH:
+            connection.execute(
+                "insert into meta.pending_publish "
+                f"select distinct {_PENDING_PUBLISH[kind]}::date from {landed}"
+            )
+        connection.execute(f"insert into {raw_relation(kind).name} select * from {landed}")
+        connection.execute(
+            "insert into meta.landing_file values (?, ?, ?, ?, ?, ?)",
+            [name, sha256, kind, row_count, loaded_at, run_id],
+        )
+    except duckdb.Error as exc:
+        connection.execute("rollback")
+        if isinstance(exc, duckdb.ConstraintException | duckdb.ConversionException):
+            raise LandingFileRejected(f"{name}: {exc}") from exc
+        raise
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    connection.execute("commit")

@@ -1,0 +1,208 @@
+"""SQL models: one SELECT a file under ``sql/staging``, ``sql/intermediate`` and ``sql/marts``.
+
+The file's place is the relation's name. A header says what it is, its grain and how it is
+materialized:
+
+view
+    A view in the warehouse; in the published file a view over copies of the tables it reads.
+table
+    A view in the warehouse; stored as a table in the published file.
+incremental
+    A table in the warehouse whose rows of the hours being built are replaced by the model's.
+
+Models take time from the variables ``window_start`` and ``window_end`` and the assets being built
+from ``window_assets``; where they are not set, a model is over everything.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from warehouse.contracts import SQL_FOLDER, comment_statements, relations
+from warehouse.errors import ContractViolation
+
+_LAYERS = ("staging", "intermediate", "marts")
+_MATERIALIZATIONS = ("view", "table", "incremental")
+_HEADER = re.compile(
+    r"\A(?P<summary>(?:-- \S.*\n)+)--\n-- Grain: (?P<grain>.+)\n-- Materialized: (?P<how>\w+)\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One SELECT with its header read.
+
+    Parameters
+    ----------
+    name : str
+        Schema-qualified relation it makes.
+    select : str
+        The text, header included; runs as it is.
+    grain : tuple of str
+        Columns that tell rows apart.
+    materialized : str
+        ``view``, ``table`` or ``incremental``.
+    reads : tuple of str
+        Schema-qualified relations it selects from.
+    """
+
+    name: str
+    select: str
+    grain: tuple[str, ...]
+    materialized: str
+    reads: tuple[str, ...]
+
+
+def _base_tables(node: Any) -> Iterator[str]:  # noqa: ANN401  (JSON of unknown depth)
+    if isinstance(node, dict):
+        if node.get("type") == "BASE_TABLE" and node.get("schema_name"):
+            yield f"{node['schema_name']}.{node['table_name']}"
+        for value in node.values():
+            yield from _base_tables(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _base_tables(value)
+
+
+def read_model(path: Path) -> Model:
+    """Return the model of one file.
+
+    Raises
+    ------
+    ContractViolation
+        The header is missing or wrong, or the text is not exactly one SELECT.
+    """
+    text = path.read_text()
+    name = f"{path.parent.name}.{path.stem}"
+    header = _HEADER.match(text)
+    if header is None:
+        raise ContractViolation(
+            f"{path}: a model opens with a sentence, an empty comment line, "
+            "`-- Grain: column, column` and `-- Materialized: view|table|incremental`"
+        )
+    if header["how"] not in _MATERIALIZATIONS:
+        raise ContractViolation(
+            f"{path}: Materialized: {header['how']} is none of {', '.join(_MATERIALIZATIONS)}"
+        )
+    row = duckdb.execute("select json_serialize_sql(?)", [text]).fetchone()
+    parsed = json.loads(row[0]) if row else {"error": True, "error_message": "no answer"}
+    if parsed.get("error"):
+        raise ContractViolation(f"{path}: not one SELECT: {parsed.get('error_message')}")
+    if len(parsed["statements"]) != 1:
+        raise ContractViolation(f"{path}: {len(parsed['statements'])} statements, expected one")
+    return Model(
+        name=name,
+        select=text,
+        grain=tuple(part.strip() for part in header["grain"].split(",")),
+        materialized=header["how"],
+        reads=tuple(sorted(set(_base_tables(parsed["statements"])))),
+    )
+
+
+@cache
+def models() -> tuple[Model, ...]:
+    """Return every model, each after those it reads.
+
+    Raises
+    ------
+    ContractViolation
+        A model is malformed, or reads a relation that nothing makes.
+    """
+    found = {
+        model.name: model
+        for layer in _LAYERS
+        for path in sorted((SQL_FOLDER / layer).glob("*.sql"))
+        for model in [read_model(path)]
+    }
+    stored = {name for name in relations() if not name.startswith("marts.")}
+    for model in found.values():
+        missing = [name for name in model.reads if name not in found and name not in stored]
+        if missing:
+            raise ContractViolation(f"{model.name} reads {missing[0]}, which nothing makes")
+    graph = {name: [read for read in model.reads if read in found] for name, model in found.items()}
+    return tuple(found[name] for name in TopologicalSorter(graph).static_order())
+
+
+def tables_behind(model: Model) -> tuple[str, ...]:
+    """Return the stored tables a model reads, directly or through other views."""
+    by_name = {other.name: other for other in models()}
+    behind: set[str] = set()
+    for name in model.reads:
+        reader = by_name.get(name)
+        if reader is None or reader.materialized == "incremental":
+            behind.add(name)
+        else:
+            behind.update(tables_behind(reader))
+    return tuple(sorted(behind))
+
+
+def create_views(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create or replace the views of all models, with the comments of their contracts."""
+    declared = relations()
+    for model in models():
+        if model.materialized == "incremental":
+            continue
+        connection.execute(f"create or replace view {model.name} as {model.select}")
+        if model.name in declared:
+            for statement in comment_statements(declared[model.name], "view"):
+                connection.execute(statement)
+
+
+def run_incremental_models(
+    connection: duckdb.DuckDBPyConnection, assets: list[str], start: datetime, end: datetime
+) -> int:
+    """Replace the rows of the incremental models for some assets and hours; return how many.
+
+    Runs in the caller's transaction.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    assets : list of str
+        Assets whose rows are replaced.
+    start, end : datetime
+        Rows with start < as_of <= end are replaced.
+    """
+    row_count = 0
+    set_window(connection, assets, start, end)
+    for model in models():
+        if model.materialized != "incremental":
+            continue
+        connection.execute(
+            f"delete from {model.name} where as_of > ? and as_of <= ? and list_contains(?, asset)",
+            [start, end, assets],
+        )
+        columns = ", ".join(f'"{name}"' for name in relations()[model.name].column_names)
+        inserted = connection.execute(
+            f"insert into {model.name} ({columns}) select {columns} from ({model.select}\n)"
+        ).fetchone()
+        row_count += inserted[0] if inserted else 0
+    set_window(connection, None, None, None)
+    return row_count
+
+
+def set_window(
+    connection: duckdb.DuckDBPyConnection,
+    assets: list[str] | None,
+    start: datetime | None,
+    end: datetime | None,
+) -> None:
+    """Set, or with None clear, the hours and assets that models are restricted to."""
+    for name, value in (
+        ("window_start", start),
+        ("window_end", end),
+        ("window_assets", assets),
+    ):
+        if value is None:
+            connection.execute(f"reset variable {name}")
+        else:
+            connection.execute(f"set variable {name} = ?", [value])

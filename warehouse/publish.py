@@ -1,0 +1,189 @@
+"""Publishing: a file for readers built beside and swapped in whole, and Parquet by day.
+
+``published/liqheat.duckdb`` holds every public relation, those by hour bounded by a window, so
+that publishing costs the same next year. ``published/parquet/<relation>/day=YYYY-MM-DD/`` holds
+the whole history; only days that changed are written again.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+
+from warehouse.contracts import Relation, comment_statements, public_relations
+from warehouse.models import Model, models, tables_behind
+
+logger = logging.getLogger(__name__)
+
+PUBLISHED_FILE = "liqheat.duckdb"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What one publication wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The published file.
+    size_bytes : int
+        Its size.
+    row_counts : dict of str to int
+        Rows of each public relation stored in it; a view counts the rows it is made from.
+    day_count : int
+        Days whose Parquet was written.
+    """
+
+    path: Path
+    size_bytes: int
+    row_counts: dict[str, int]
+    day_count: int
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _replace(temporary: Path, final: Path) -> None:
+    """Put a finished file in its place so that readers see the old one or this one, never less."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(final)
+    _sync_folder(final.parent)
+
+
+def _public_models() -> list[tuple[Relation, Model | None]]:
+    """Return each public relation with the model that makes it; None for a stored table."""
+    by_name = {model.name: model for model in models()}
+    return [(relation, by_name.get(relation.name)) for relation in public_relations()]
+
+
+def _copy_table(
+    connection: duckdb.DuckDBPyConnection, name: str, columns: set[str], window_start: datetime
+) -> int:
+    """Copy a relation into the attached file, bounded by the window where it is by hour."""
+    bound = "where as_of > ?" if "as_of" in columns else ""
+    row = connection.execute(
+        f"create table building.{name} as select * from {name} {bound}",
+        [window_start] if bound else [],
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> set[str]:
+    return {row[0] for row in connection.execute(f"describe {name}").fetchall()}
+
+
+def publish_file(
+    connection: duckdb.DuckDBPyConnection, folder: Path, *, window_start: datetime
+) -> tuple[Path, dict[str, int]]:
+    """Build the readers' file and swap it in; return its path and the rows of each relation.
+
+    A reader that holds the old file open keeps its view of it.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    folder : Path
+        The published folder.
+    window_start : datetime
+        Rows with as_of after this instant are published.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    building = folder / f".building-{os.getpid()}.duckdb"
+    for left in folder.glob(".building-*"):
+        left.unlink()
+    row_counts: dict[str, int] = {}
+    connection.execute(f"attach '{str(building).replace(chr(39), chr(39) * 2)}' as building")
+    try:
+        connection.execute("begin transaction")
+        for schema in ("marts", "quality", "derived"):
+            connection.execute(f"create schema building.{schema}")
+        views: list[tuple[Relation, Model]] = []
+        for relation, model in _public_models():
+            if model is not None and model.materialized == "view":
+                for name in tables_behind(model):
+                    if name not in row_counts:
+                        row_counts[name] = _copy_table(
+                            connection, name, _columns(connection, name), window_start
+                        )
+                views.append((relation, model))
+                continue
+            row_counts[relation.name] = _copy_table(
+                connection, relation.name, set(relation.column_names), window_start
+            )
+            for statement in comment_statements(relation, "table", "building."):
+                connection.execute(statement)
+        connection.execute("commit")
+        connection.execute("use building")
+        try:
+            for relation, model in views:
+                connection.execute(f"create view {model.name} as {model.select}")
+                for statement in comment_statements(relation, "view"):
+                    connection.execute(statement)
+        finally:
+            connection.execute("use warehouse")
+    except BaseException:
+        connection.execute("use warehouse")
+        connection.execute("detach building")
+        building.unlink(missing_ok=True)
+        raise
+    connection.execute("detach building")
+    final = folder / PUBLISHED_FILE
+    _replace(building, final)
+    return final, row_counts
+
+
+def changed_days(connection: duckdb.DuckDBPyConnection) -> list[date]:
+    """Return the days whose Parquet is out of date, oldest first."""
+    rows = connection.execute(
+        "select distinct published_day from meta.pending_publish order by published_day"
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def publish_days(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    days: list[date],
+    *,
+    on_day: Callable[[date], None] = lambda day: None,
+) -> None:
+    """Write the Parquet of some days again and strike them off the list of changed ones.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    folder : Path
+        The published folder.
+    days : list of date
+        UTC days of as_of.
+    on_day : callable
+        Told each day when it is written.
+    """
+    hourly = [relation for relation in public_relations() if "as_of" in relation.grain]
+    for day in days:
+        for relation in hourly:
+            target = folder / "parquet" / relation.name.split(".")[1] / f"day={day.isoformat()}"
+            target.mkdir(parents=True, exist_ok=True)
+            for left in target.glob(".writing-*"):
+                left.unlink()
+            temporary = target / f".writing-{os.getpid()}.parquet"
+            connection.execute(
+                f"copy (select * from {relation.name} where as_of >= ?::date "
+                f"and as_of < ?::date + interval 1 day) to '{temporary}' "
+                "(format parquet, compression zstd, compression_level 1)".replace("?", f"'{day}'")
+            )
+            _replace(temporary, target / "data.parquet")
+        connection.execute("delete from meta.pending_publish where published_day = ?", [day])
+        on_day(day)
