@@ -225,3 +225,263 @@ class Outputs:
     def __len__(self) -> int:
         """Return the number of instants."""
         return len(self.close)
+
+
+_MAGIC: Final = b"LIQHEAT\x01"
+_HEADER: Final = struct.Struct("<8s64sqqqdd")
+_COUNTERS: Final = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """What a series carries from one call to the next.
+
+    A row of ``nodes`` is one (side, tier) of the density model, all longs before all shorts, or
+    the one trailing volume profile. What stands on a node is ``nodes * multiplier``: scaling a
+    whole row costs one multiplication. Only the nodes of a row's span can be other than 0.
+
+    Parameters
+    ----------
+    params_hash : str
+        ``EstimatorParameters.params_hash`` of the parameters that made the state.
+    bar_count : int
+        Bars seen since the series started [bars].
+    open_interest : float
+        Open interest after the last bar [quantity].
+    close : float
+        Close of the last bar [USD per unit of the asset]; NaN before the first bar.
+    first_node : int
+        Grid node of ``nodes[:, 0]``.
+    nodes : ndarray of float64, shape (n_rows, n_nodes)
+        Stored amount per row and node, to be multiplied by ``multiplier`` [quantity].
+    multiplier : ndarray of float64, shape (n_rows,)
+        Factor of each row [ratio].
+    total : ndarray of float64, shape (n_rows,)
+        Running sum of each row, multiplier applied [quantity].
+    low_node, high_node : ndarray of int64, shape (n_rows,)
+        Span of each row as grid nodes, both ends included; ``low_node`` 1 and ``high_node`` 0
+        mean that the row is empty.
+    unlevered : ndarray of float64, shape (2,)
+        What no price can liquidate, per side [quantity].
+    consumed_quantity, consumed_usd : ndarray of float64, shape (n_rows,)
+        Predicted liquidations since the last instant written [quantity; USD at the node's price].
+    excess_quantity : ndarray of float64, shape (2,)
+        Predicted liquidations beyond closes since then, per side [quantity].
+    balance : ndarray of float64, shape (2,)
+        Smallest and largest balance factor since then [ratio]; inf and -inf: none.
+    counts : ndarray of int64, shape (4,)
+        Bars, violations, imputed bars and bars on last price since then [bars].
+    """
+
+    params_hash: str
+    bar_count: int
+    open_interest: float
+    close: float
+    first_node: int
+    nodes: FloatArray
+    multiplier: FloatArray
+    total: FloatArray
+    low_node: IntArray
+    high_node: IntArray
+    unlevered: FloatArray
+    consumed_quantity: FloatArray
+    consumed_usd: FloatArray
+    excess_quantity: FloatArray
+    balance: FloatArray
+    counts: IntArray
+
+    @classmethod
+    def empty(cls, n_rows: int, params_hash: str = "") -> "State":
+        """Return the state of a series before its first bar.
+
+        Parameters
+        ----------
+        n_rows : int
+            Rows of the model: two sides times the tiers, or 1 for a volume profile.
+        params_hash : str
+            Hash of the parameters the state belongs to.
+
+        Returns
+        -------
+        State
+            No bars, nothing standing.
+
+        Examples
+        --------
+        >>> State.empty(18).bar_count
+        0
+        """
+        return cls(
+            params_hash=params_hash,
+            bar_count=0,
+            open_interest=0.0,
+            close=float("nan"),
+            first_node=0,
+            nodes=np.zeros((n_rows, 0)),
+            multiplier=np.ones(n_rows),
+            total=np.zeros(n_rows),
+            low_node=np.ones(n_rows, dtype=np.int64),
+            high_node=np.zeros(n_rows, dtype=np.int64),
+            unlevered=np.zeros(2),
+            consumed_quantity=np.zeros(n_rows),
+            consumed_usd=np.zeros(n_rows),
+            excess_quantity=np.zeros(2),
+            balance=np.array([np.inf, -np.inf]),
+            counts=np.zeros(_COUNTERS, dtype=np.int64),
+        )
+
+    def standing(self) -> FloatArray:
+        """Return what stands on each node, multipliers applied.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_nodes)
+            Amount on node ``first_node + i`` [quantity].
+
+        Examples
+        --------
+        >>> State.empty(18).standing().shape
+        (18, 0)
+        """
+        return self.nodes * self.multiplier[:, np.newaxis]
+
+    def to_bytes(self) -> bytes:
+        """Return the state as bytes: only the spans of the rows, with version and checksum.
+
+        Returns
+        -------
+        bytes
+            Little-endian, read by ``from_bytes``; equal states give equal bytes.
+
+        Raises
+        ------
+        InvalidInput
+            If ``params_hash`` is longer than 64 ASCII characters.
+
+        Examples
+        --------
+        >>> payload = State.empty(18).to_bytes()
+        >>> State.from_bytes(payload).to_bytes() == payload
+        True
+        """
+        name = self.params_hash.encode("ascii")
+        if len(name) > 64:
+            raise InvalidInput(
+                f"params_hash has {len(name)} characters, a state holds at most 64; "
+                "use EstimatorParameters.params_hash"
+            )
+        n_rows = len(self.total)
+        start = self.low_node - self.first_node
+        stop = self.high_node - self.first_node + 1
+        spans = [self.nodes[row, start[row] : stop[row]] for row in range(n_rows) if self._has(row)]
+        header = _HEADER.pack(
+            _MAGIC,
+            name,
+            n_rows,
+            sum(map(len, spans)),
+            self.bar_count,
+            self.open_interest,
+            self.close,
+        )
+        columns = (
+            self.multiplier,
+            self.total,
+            self.consumed_quantity,
+            self.consumed_usd,
+            self.unlevered,
+            self.excess_quantity,
+            self.balance,
+            *spans,
+        )
+        indices = (self.low_node, self.high_node, self.counts)
+        body = b"".join(
+            [header]
+            + [np.ascontiguousarray(array, dtype="<i8").tobytes() for array in indices]
+            + [np.ascontiguousarray(array, dtype="<f8").tobytes() for array in columns]
+        )
+        return body + struct.pack("<I", zlib.crc32(body))
+
+    def _has(self, row: int) -> bool:
+        """Return whether a row has a span."""
+        return bool(self.low_node[row] <= self.high_node[row])
+
+    @classmethod
+    def from_bytes(cls, payload: bytes) -> "State":
+        """Return the state that ``to_bytes`` wrote.
+
+        Parameters
+        ----------
+        payload : bytes
+            As written by ``to_bytes``.
+
+        Returns
+        -------
+        State
+            Bit for bit the state that was written.
+
+        Raises
+        ------
+        UnreadableState
+            If the bytes are cut short, changed, or of a version this code does not read.
+
+        Examples
+        --------
+        >>> State.from_bytes(State.empty(18).to_bytes()).unlevered.tolist()
+        [0.0, 0.0]
+        """
+        advice = "drop it and replay from an older checkpoint or from the first bar"
+        if len(payload) < _HEADER.size + 4:
+            raise UnreadableState(
+                f"model state has {len(payload)} bytes, a header alone has {_HEADER.size + 4}; "
+                f"{advice}"
+            )
+        magic, name, n_rows, n_stored, bar_count, open_interest, close = _HEADER.unpack_from(
+            payload
+        )
+        if magic != _MAGIC:
+            raise UnreadableState(
+                f"model state opens with {magic!r}, this version reads {_MAGIC!r}; {advice}"
+            )
+        body, checksum = payload[:-4], struct.unpack("<I", payload[-4:])[0]
+        if zlib.crc32(body) != checksum:
+            raise UnreadableState(
+                f"model state of {len(payload)} bytes is torn or changed "
+                f"(its checksum does not match); {advice}"
+            )
+        n_indices = 2 * n_rows + _COUNTERS
+        offset = _HEADER.size + 8 * n_indices
+        indices = np.frombuffer(body, dtype="<i8", count=n_indices, offset=_HEADER.size)
+        numbers = np.frombuffer(body, dtype="<f8", count=4 * n_rows + 6 + n_stored, offset=offset)
+        low_node, high_node, counts = np.split(indices.astype(np.int64), [n_rows, 2 * n_rows])
+        borders = np.cumsum([n_rows] * 4 + [2] * 3)
+        multiplier, total, quantity, usd, unlevered, excess, balance, stored = np.split(
+            numbers.astype(np.float64), borders
+        )
+        is_filled = low_node <= high_node
+        first_node = int(low_node[is_filled].min()) if is_filled.any() else 0
+        last_node = int(high_node[is_filled].max()) if is_filled.any() else -1
+        nodes = np.zeros((n_rows, last_node - first_node + 1))
+        taken = 0
+        for row in np.flatnonzero(is_filled):
+            length = int(high_node[row] - low_node[row]) + 1
+            start = int(low_node[row]) - first_node
+            nodes[row, start : start + length] = stored[taken : taken + length]
+            taken += length
+        return cls(
+            params_hash=name.rstrip(b"\0").decode("ascii"),
+            bar_count=bar_count,
+            open_interest=open_interest,
+            close=close,
+            first_node=first_node,
+            nodes=nodes,
+            multiplier=multiplier,
+            total=total,
+            low_node=low_node,
+            high_node=high_node,
+            unlevered=unlevered,
+            consumed_quantity=quantity,
+            consumed_usd=usd,
+            excess_quantity=excess,
+            balance=balance,
+            counts=counts,
+        )
