@@ -23,6 +23,8 @@ from warehouse.models import create_views
 
 logger = logging.getLogger(__name__)
 
+_UNREADABLE_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
+
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
@@ -47,7 +49,7 @@ def translated(doing: str) -> Iterator[None]:
                 f"{doing}: no room on the disk ({text.splitlines()[0]}); "
                 "free some and run the same command again, nothing committed is lost"
             ) from exc
-        if isinstance(exc, duckdb.ParserException | duckdb.BinderException | duckdb.CatalogException):
+        if isinstance(exc, _UNREADABLE_SQL):
             raise QueryFailed(f"{doing}: {text}") from exc
         raise TerminalWarehouseError(f"{doing}: {text}") from exc
 

@@ -40,9 +40,15 @@ _PENDING_BUILD = {
     "open_interest": "select instrument.asset, min(landed.observed_at) - interval 1 minute "
     "from {landed} as landed "
     "inner join staging.stg_instrument as instrument using (venue, instrument) group by all",
-    "leverage_bracket": "select instrument.asset, min(landed.valid_from_at) - interval 1 minute "
+    # The oldest brackets known also stand for the time before them.
+    "leverage_bracket": "select instrument.asset, min(if(known.instrument is null, "
+    "'-infinity'::timestamptz, landed.valid_from_at - interval 1 minute)) "
     "from {landed} as landed "
-    "inner join staging.stg_instrument as instrument using (venue, instrument) group by all",
+    "inner join staging.stg_instrument as instrument using (venue, instrument) "
+    "left join (select venue, instrument, min(valid_from_at) as first_valid_from_at "
+    "from raw.leverage_bracket group by all) as known "
+    "on landed.venue = known.venue and landed.instrument = known.instrument "
+    "and known.first_valid_from_at <= landed.valid_from_at group by all",
     "provider_map": "select landed.asset, min(landed.as_of) - interval 1 minute "
     "from {landed} as landed group by all",
     # Bars may have come before the description of their instrument, or with another asset's name.
@@ -86,6 +92,14 @@ def raw_relation(kind: str) -> Relation:
     return relations()["quality.quarantine" if kind == "quarantine" else f"raw.{kind}"]
 
 
+def _check_unchanged(name: str, loaded_sha256: str, sha256: str) -> None:
+    if loaded_sha256 != sha256:
+        raise LandingFileRejected(
+            f"{name}: changed after it was loaded; landing files are written once, "
+            "land the correction under its own name"
+        )
+
+
 def _check_schema(path: Path, relation: Relation) -> int:
     """Return the file's row count, or refuse a file that does not fit its table."""
     try:
@@ -123,9 +137,7 @@ def load_landing_files(
     loaded_at : datetime
         Recorded beside each file, UTC.
     """
-    known = dict(
-        connection.execute("select file_name, sha256 from meta.landing_file").fetchall()
-    )
+    known = dict(connection.execute("select file_name, sha256 from meta.landing_file").fetchall())
     rows_by_kind: dict[str, int] = {}
     rejected: list[str] = []
     file_count = 0
@@ -136,16 +148,12 @@ def load_landing_files(
                 with path.open("rb") as file:
                     sha256 = hashlib.file_digest(file, "sha256").hexdigest()
                 if name in known:
-                    if known[name] != sha256:
-                        raise LandingFileRejected(
-                            f"{name}: changed after it was loaded; landing files are written "
-                            "once, land the correction under its own name"
-                        )
+                    _check_unchanged(name, known[name], sha256)
                     continue
                 row_count = _check_schema(path, raw_relation(kind))
                 _load_file(connection, path, kind, name, sha256, row_count, run_id, loaded_at)
             except LandingFileRejected as exc:
-                logger.error("rejected: %s", exc)
+                logger.warning("rejected: %s", exc)
                 rejected.append(str(exc))
                 continue
             rows_by_kind[kind] = rows_by_kind.get(kind, 0) + row_count

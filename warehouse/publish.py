@@ -103,6 +103,8 @@ def publish_file(
     for left in folder.glob(".building-*"):
         left.unlink()
     row_counts: dict[str, int] = {}
+    home = connection.execute("select current_catalog()").fetchone()
+    use_home = f'use "{home[0] if home else "memory"}"'
     connection.execute(f"attach '{str(building).replace(chr(39), chr(39) * 2)}' as building")
     try:
         connection.execute("begin transaction")
@@ -131,9 +133,9 @@ def publish_file(
                 for statement in comment_statements(relation, "view"):
                     connection.execute(statement)
         finally:
-            connection.execute("use warehouse")
+            connection.execute(use_home)
     except BaseException:
-        connection.execute("use warehouse")
+        connection.execute(use_home)
         connection.execute("detach building")
         building.unlink(missing_ok=True)
         raise
@@ -156,7 +158,7 @@ def publish_days(
     folder: Path,
     days: list[date],
     *,
-    on_day: Callable[[date], None] = lambda day: None,
+    on_day: Callable[[date], None],
 ) -> None:
     """Write the Parquet of some days again and strike them off the list of changed ones.
 
@@ -180,9 +182,9 @@ def publish_days(
                 left.unlink()
             temporary = target / f".writing-{os.getpid()}.parquet"
             connection.execute(
-                f"copy (select * from {relation.name} where as_of >= ?::date "
-                f"and as_of < ?::date + interval 1 day) to '{temporary}' "
-                "(format parquet, compression zstd, compression_level 1)".replace("?", f"'{day}'")
+                f"copy (select * from {relation.name} where as_of >= date '{day}' "
+                f"and as_of < date '{day}' + interval 1 day) to '{temporary}' "
+                "(format parquet, compression zstd, compression_level 1)"
             )
             _replace(temporary, target / "data.parquet")
         connection.execute("delete from meta.pending_publish where published_day = ?", [day])

@@ -32,7 +32,8 @@ create table meta.built_asset (
     asset varchar not null,
     provider varchar not null,
     params_hash varchar not null,
-    built_until_at timestamptz not null
+    built_until_at timestamptz not null,
+    last_bar_end_at timestamptz not null
 );
 
 create table meta.pipeline_run (
@@ -261,12 +262,12 @@ create table derived.series_hour (
     open_interest_base double not null,
     long_base double not null,
     short_base double not null,
-    consumed_long_base double not null,
-    consumed_short_base double not null,
-    excess_long_base double not null,
-    excess_short_base double not null,
-    balance_factor_min double not null,
-    balance_factor_max double not null,
+    consumed_long_base double,
+    consumed_short_base double,
+    excess_long_base double,
+    excess_short_base double,
+    balance_factor_min double,
+    balance_factor_max double,
     books_error_ratio double not null,
     bar_count bigint not null,
     violation_count bigint not null,

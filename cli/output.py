@@ -1,0 +1,93 @@
+"""Writing rows to stdout as a table, CSV or JSON, and telling progress on stderr."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+
+class Format(StrEnum):
+    """How rows are written."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+def _spelled(value: Any) -> Any:  # noqa: ANN401  (whatever a database returns)
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+
+
+def _readable(value: Any) -> str:  # noqa: ANN401  (whatever a database returns)
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:,.6g}"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, list):
+        return ", ".join(map(_readable, value))
+    return str(value)
+
+
+def write_rows(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], form: Format, title: str | None = None
+) -> None:
+    """Write rows to stdout; numbers are rounded for the eye only in the table."""
+    if form is Format.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_spelled(value) for value in row] for row in rows)
+        return
+    if form is Format.json:
+        sys.stdout.write("[")
+        for number, row in enumerate(rows):
+            record = {name: _spelled(value) for name, value in zip(columns, row, strict=True)}
+            sys.stdout.write(("," if number else "") + "\n  " + json.dumps(record, default=str))
+        sys.stdout.write("\n]\n")
+        return
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    kept = [list(row) for row in rows]
+    for position, name in enumerate(columns):
+        is_number = any(isinstance(row[position], int | float) for row in kept)
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    for row in kept:
+        table.add_row(*map(_readable, row))
+    console = Console(soft_wrap=not sys.stdout.isatty())
+    if not sys.stdout.isatty():
+        console.width = 240
+    console.print(table)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Any]:
+    """Yield a callable (step, item, share) that draws a bar on a terminal, nothing in a pipe."""
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description:<8}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[item]}"),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    ) as progress:
+        tasks: dict[str, Any] = {}
+
+        def tell(step: str, item: str, share: float) -> None:
+            if step not in tasks:
+                tasks[step] = progress.add_task(step, total=1.0, item=item)
+            progress.update(tasks[step], completed=share, item=item)
+
+        yield tell

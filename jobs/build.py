@@ -1,0 +1,672 @@
+"""Building: from bars in the warehouse to maps, books and states, asset by asset.
+
+An asset is the unit of work and of the transaction. What loading marked as out of date is replayed
+from the last checkpoint before it, whether that is the hour that has just passed, a late bar or
+the whole history: there is one way to build, and it gives the same rows however it was cut up.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from jobs.errors import BooksDoNotBalance
+from jobs.map_tables import (
+    ALL_VENUES,
+    checkpoint_rows,
+    exposure_rows,
+    heatmap_rows,
+    series_hour_rows,
+    sum_maps,
+)
+from jobs.replay import DAY, HOUR, SECOND, BarColumns, Series, Stretch, contract_kind, replay
+from transforms.estimators import EstimatorParameters, parameter_rows
+from transforms.margin import Brackets, default_brackets
+from transforms.series import State
+from warehouse.connect import transaction
+from warehouse.models import run_incremental_models, set_window
+
+logger = logging.getLogger(__name__)
+
+# Longs, shorts and open interest agree to this share of it, or nothing is stored.
+BOOKS_TOLERANCE = 1e-9
+
+# Bars are worked through in pieces of this length, so that memory does not grow with the years.
+WINDOW_DAYS = 92
+
+# A hole in open interest is filled from its far end if that is within this many days; otherwise
+# it is held. Bounded so that what a bar becomes does not depend on how a replay is cut up.
+HOLE_DAYS = 31
+
+# Checkpoints kept: the last midnights, for late bars; the first of each month, for late months.
+KEPT_MIDNIGHTS = 8
+
+# Bars of five minutes that one batch of assets may bring into memory.
+BATCH_BARS = 4_000_000
+
+_TABLES = ("derived.heatmap", "derived.leverage_exposure", "derived.series_hour")
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What one build did.
+
+    Parameters
+    ----------
+    asset_count, series_count : int
+        Assets and instruments that were replayed.
+    bar_count : int
+        Bars that went through the model, each counted once however many estimators read it.
+    row_count : int
+        Rows written to derived and intermediate tables.
+    """
+
+    asset_count: int
+    series_count: int
+    bar_count: int
+    row_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """An asset that is out of date."""
+
+    asset: str
+    from_at: int
+    until: int
+
+
+def _microseconds(instant: datetime) -> int:
+    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _instant(microseconds: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+
+
+# Earlier than any bar: "from the beginning".
+_BEGINNING = _microseconds(datetime(1990, 1, 1, tzinfo=UTC))
+
+
+def build(
+    connection: DuckDBPyConnection,
+    *,
+    as_of: datetime,
+    estimators: Sequence[EstimatorParameters],
+    run_id: str,
+    threads: int | None = None,
+    on_progress: Callable[[str, float], None] = lambda asset, share: None,  # noqa: ARG005
+) -> BuildReport:
+    """Bring the maps of every asset up to date and return what was done.
+
+    Idempotent: a second call finds nothing out of date. Killed at any point, the next call goes
+    on where the last transaction ended.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    as_of : datetime
+        The last hour to build; only bars that end by then are used.
+    estimators : sequence of EstimatorParameters
+        Whose maps to make.
+    run_id : str
+        Written beside each row.
+    threads : int, optional
+        Series replayed at once; by default one a core.
+    on_progress : callable
+        Told the asset under way and the share of all work done so far.
+
+    Raises
+    ------
+    BooksDoNotBalance
+        A series' longs, shorts and open interest differ by more than ``BOOKS_TOLERANCE``.
+    """
+    until = _microseconds(as_of) // HOUR * HOUR
+    _store_parameters(connection, estimators)
+    tasks = _tasks(connection, estimators, until)
+    report = BuildReport(0, 0, 0, 0)
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        for done, batch in _batches(connection, tasks):
+            builder = _Batch(connection, batch, tuple(estimators), run_id, pool)
+            for share in builder.windows():
+                on_progress(
+                    ", ".join(task.asset for task in batch[:3]),
+                    (done + share * len(batch)) / len(tasks),
+                )
+            report = BuildReport(
+                report.asset_count + len(batch),
+                report.series_count + len(builder.series),
+                report.bar_count + builder.bar_count,
+                report.row_count + builder.row_count,
+            )
+    logger.info("built %s", report)
+    return report
+
+
+def _store_parameters(
+    connection: DuckDBPyConnection, estimators: Iterable[EstimatorParameters]
+) -> None:
+    """Store each estimator's assumptions under their hash."""
+    for parameters in estimators:
+        known = connection.execute(
+            "select count(*) from derived.estimator_parameter where params_hash = ?",
+            [parameters.params_hash],
+        ).fetchone()
+        if known is None or known[0] == 0:
+            connection.executemany(
+                "insert into derived.estimator_parameter values (?, ?, ?, ?, ?, ?)",
+                [
+                    [
+                        row.params_hash,
+                        row.provider,
+                        row.parameter_name
+                        + (f"[{row.leverage:g}x]" if row.leverage is not None else ""),
+                        row.value,
+                        row.unit,
+                        row.reason,
+                    ]
+                    for row in parameter_rows(parameters)
+                ],
+            )
+
+
+def _tasks(
+    connection: DuckDBPyConnection, estimators: Sequence[EstimatorParameters], until: int
+) -> list[_Task]:
+    """Return what is out of date: assets with changed bars, changed parameters, or hours to come.
+
+    An asset whose last bar is more than a day old has no hours to come until a bar does.
+    """
+    pending = {
+        asset: max(_microseconds_or_beginning(at), _BEGINNING)
+        for asset, at in connection.execute(
+            "select asset, min(from_at)::varchar from meta.pending_build group by asset"
+        ).fetchall()
+    }
+    built: dict[str, dict[str, tuple[str, int, int]]] = {}
+    for asset, provider, params_hash, built_until, last_bar_end in connection.execute(
+        "select asset, provider, params_hash, epoch_us(built_until_at), epoch_us(last_bar_end_at) "
+        "from meta.built_asset"
+    ).fetchall():
+        built.setdefault(asset, {})[provider] = (params_hash, built_until, last_bar_end)
+    tasks = []
+    for asset in sorted({*pending, *built}):
+        models = built.get(asset, {})
+        built_until = max((model[1] for model in models.values()), default=_BEGINNING)
+        from_at = pending.get(asset)
+        is_changed = any(
+            models.get(parameters.provider, ("",))[0] != parameters.params_hash
+            for parameters in estimators
+        )
+        if is_changed:
+            from_at = _BEGINNING
+        last_bar_end = max((model[2] for model in models.values()), default=_BEGINNING)
+        if from_at is None and built_until < until and built_until < last_bar_end + DAY:
+            from_at = built_until
+        if from_at is not None and from_at < max(until, built_until):
+            tasks.append(_Task(asset, from_at, max(until, built_until)))
+    return tasks
+
+
+def _microseconds_or_beginning(text: str) -> int:
+    """Return the instant DuckDB spells; '-infinity' is the beginning."""
+    return _BEGINNING if text == "-infinity" else _microseconds(datetime.fromisoformat(text))
+
+
+def _batches(
+    connection: DuckDBPyConnection, tasks: list[_Task]
+) -> Iterable[tuple[int, list[_Task]]]:
+    """Yield batches of assets that are out of date since about the same time, and how many before.
+
+    A batch is as large as memory allows: an hour of many assets, or some windows of a few.
+    """
+    instruments = dict(
+        connection.execute(
+            "select asset, count(*) from staging.stg_instrument group by asset"
+        ).fetchall()
+    )
+    done = 0
+    batch: list[_Task] = []
+    bars = 0
+    for task in sorted(tasks, key=lambda task: (task.until, task.from_at // DAY, task.asset)):
+        days = min((task.until - task.from_at) // DAY + 2 * KEPT_MIDNIGHTS, WINDOW_DAYS)
+        task_bars = days * 288 * instruments.get(task.asset, 1)
+        is_apart = batch and (
+            task.from_at // DAY > batch[0].from_at // DAY + KEPT_MIDNIGHTS
+            or task.until != batch[0].until
+        )
+        if batch and (is_apart or bars + task_bars > BATCH_BARS):
+            yield done, batch
+            done += len(batch)
+            batch, bars = [], 0
+        batch.append(task)
+        bars += task_bars
+    if batch:
+        yield done, batch
+
+
+class _Batch:
+    """Some assets replayed together, window by window, each window one transaction."""
+
+    def __init__(
+        self,
+        connection: DuckDBPyConnection,
+        tasks: list[_Task],
+        estimators: tuple[EstimatorParameters, ...],
+        run_id: str,
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        self.connection = connection
+        self.estimators = estimators
+        self.run_id = run_id
+        self.pool = pool
+        self.assets = [task.asset for task in tasks]
+        self.until = tasks[0].until
+        self.from_at = {task.asset: task.from_at for task in tasks}
+        self.bar_count = 0
+        self.row_count = 0
+        self.series = self._read_series()
+
+    def _read_series(self) -> list[Series]:
+        brackets = self._read_brackets()
+        rows = self.connection.execute(
+            "select asset, venue, instrument, contract_kind from staging.stg_instrument "
+            "where list_contains(?, asset) order by asset, venue, instrument",
+            [self.assets],
+        ).fetchall()
+        series = {
+            (venue, instrument): Series(
+                asset=asset,
+                venue=venue,
+                instrument=instrument,
+                contract_kind=contract_kind(kind),
+                brackets=brackets.get((venue, instrument), [(_BEGINNING, default_brackets(asset))]),
+            )
+            for asset, venue, instrument, kind in rows
+        }
+        self.resumed_at = self._begin_before_holes()
+        self._resume(series)
+        return list(series.values())
+
+    def _register_from_at(self) -> None:
+        """Let SQL see since when each asset is out of date."""
+        from_at = pa.table(
+            {
+                "asset": list(self.from_at),
+                "from_at": pa.array(list(self.from_at.values()), pa.int64()),
+            }
+        )
+        self.connection.register("batch_from_at", from_at)
+
+    def _begin_before_holes(self) -> dict[tuple[str, str], int]:
+        """Move each asset's beginning before holes; return where series without a state start.
+
+        An observation of open interest also tells what happened in the hole before it, so maps
+        change from the observation before. A series that has none in ``HOLE_DAYS`` and no
+        checkpoint has not begun: it may begin where its asset's replay does.
+        """
+        self._register_from_at()
+        rows = self.connection.execute(
+            "select asset, venue, instrument, "
+            "epoch_us(max(observed_at) filter (where epoch_us(observed_at) < from_at)) "
+            "from staging.stg_instrument inner join batch_from_at using (asset) "
+            "left join (select venue, instrument, observed_at from raw.open_interest "
+            "where observed_at > ? and observed_at < ?) using (venue, instrument) group by all",
+            [
+                _instant(max(min(self.from_at.values()) - HOLE_DAYS * DAY, _BEGINNING)),
+                _instant(max(self.from_at.values())),
+            ],
+        ).fetchall()
+        starts = {}
+        replayed_from = dict(self.from_at)
+        for asset, venue, instrument, observed in rows:
+            is_all = self.from_at[asset] <= _BEGINNING
+            if observed is not None and not is_all:
+                replayed_from[asset] = min(replayed_from[asset], observed)
+            is_begun = is_all or observed is not None
+            starts[venue, instrument] = _BEGINNING if is_begun else self.from_at[asset]
+        self.from_at = replayed_from
+        return starts
+
+    def _read_brackets(self) -> dict[tuple[str, str], list[tuple[int, Brackets]]]:
+        """Return the brackets of each instrument by the instant from which they hold."""
+        rows = self.connection.execute(
+            "select venue, instrument, epoch_us(valid_from_at), "
+            "list(notional_floor_usd order by bracket), "
+            "list(coalesce(notional_cap_usd, 'infinity'::double) order by bracket), "
+            "list(maintenance_margin_ratio order by bracket), "
+            "list(maintenance_deduction_usd order by bracket), "
+            "list(max_leverage order by bracket) "
+            "from staging.stg_leverage_bracket "
+            "inner join staging.stg_instrument using (venue, instrument) "
+            "where list_contains(?, asset) group by all order by all",
+            [self.assets],
+        ).fetchall()
+        brackets: dict[tuple[str, str], list[tuple[int, Brackets]]] = {}
+        seen: dict[tuple[str, str], list[list[float]]] = {}
+        for venue, instrument, valid_from, *columns in rows:
+            key = (venue, instrument)
+            if seen.get(key) != columns:
+                held = Brackets(*(np.array(column) for column in columns))
+                brackets.setdefault(key, []).append((valid_from, held))
+                seen[key] = columns
+        return brackets
+
+    def _resume(self, series: dict[tuple[str, str], Series]) -> None:
+        """Set each series to its last checkpoint at which every estimator has a state."""
+        hashes = [parameters.params_hash for parameters in self.estimators]
+        self._register_from_at()
+        rows = self.connection.execute(
+            "with usable as ("
+            "select asset, venue, instrument, checkpoint_at "
+            "from derived.model_checkpoint inner join batch_from_at using (asset) "
+            "where epoch_us(checkpoint_at) <= from_at and list_contains(?, params_hash) "
+            "group by all having count(*) = ?), "
+            "newest as ("
+            "select venue, instrument, max(checkpoint_at) as checkpoint_at "
+            "from usable group by all) "
+            "select venue, instrument, provider, epoch_us(checkpoint_at), epoch_us(first_bar_at), "
+            "epoch_us(last_bar_end_at), state "
+            "from derived.model_checkpoint inner join newest using (venue, instrument, "
+            "checkpoint_at) where list_contains(?, params_hash)",
+            [hashes, len(hashes), hashes],
+        ).fetchall()
+        for venue, instrument, provider, at, first_bar, last_bar_end, payload in rows:
+            one = series.get((venue, instrument))
+            if one is None:
+                continue
+            state = State.from_bytes(payload)
+            one.states[provider] = state
+            one.observed = state.open_interest
+            one.first_bar_start, one.last_bar_end = first_bar, last_bar_end
+            self.resumed_at[venue, instrument] = at
+
+    def windows(self) -> Iterable[float]:
+        """Replay window after window; yield the share done after each."""
+        start = self._first_instant()
+        begun = start
+        is_first = True
+        while start < self.until:
+            end = min(start + WINDOW_DAYS * DAY, self.until)
+            self._window(start, end, is_first=is_first)
+            is_first = False
+            start = end
+            yield (end - begun) / (self.until - begun)
+        if is_first:
+            self._window(self.until, self.until, is_first=True)
+
+    def _first_instant(self) -> int:
+        """Return the midnight at which the replay has to begin."""
+        if self.series and min(self.resumed_at.values()) > _BEGINNING:
+            return min(self.resumed_at.values())
+        row = self.connection.execute(
+            "select epoch_us(min(bar_start_at)) from raw.ohlcv "
+            "inner join staging.stg_instrument using (venue, instrument) "
+            "where list_contains(?, asset)",
+            [self.assets],
+        ).fetchone()
+        first_bar = row[0] if row and row[0] is not None else self.until
+        resumed = min(self.resumed_at.values(), default=_BEGINNING)
+        return max(resumed, min(first_bar // DAY * DAY, self.until))
+
+    def _window(self, start: int, end: int, *, is_first: bool) -> None:
+        bars, ahead = self._read_bars(start, end)
+        self.bar_count += sum(len(columns) for columns in bars.values())
+        checkpoints = self._checkpoint_instants(start, end)
+        empty = _empty_columns()
+
+        def replayed(series: Series) -> list[Stretch]:
+            key = (series.venue, series.instrument)
+            own_start = max(start, self.resumed_at[key])
+            columns = bars.get(key, empty)
+            columns = columns.part(
+                int(np.searchsorted(columns.end, own_start, side="right")), len(columns)
+            )
+            if own_start >= end:
+                return []
+            return replay(
+                series,
+                self.estimators,
+                columns,
+                ahead.get(key, empty),
+                start=own_start,
+                end=end,
+                store_after=self.from_at[series.asset],
+                checkpoints=checkpoints,
+            )
+
+        stretches = list(self.pool.map(replayed, self.series))
+        _check_books(self.series, stretches)
+        tables = self._tables(stretches)
+        with transaction(self.connection):
+            self._store(tables, start, end, is_first=is_first)
+
+    def _read_bars(
+        self, start: int, end: int
+    ) -> tuple[dict[tuple[str, str], BarColumns], dict[tuple[str, str], BarColumns]]:
+        """Return the bars of the window by instrument, and those after it that end a hole."""
+        bars = self._bars_between(self.assets, start, end)
+        if end == self.until:
+            return bars, {}
+        assets = {series.asset for series in self.series if _has_open_hole(series, bars)}
+        if not assets:
+            return bars, {}
+        horizon = min(end + HOLE_DAYS * DAY, self.until)
+        return bars, self._bars_between(sorted(assets), end, horizon)
+
+    def _bars_between(
+        self, assets: list[str], start: int, end: int
+    ) -> dict[tuple[str, str], BarColumns]:
+        set_window(self.connection, assets, _instant(start), _instant(end))
+        table = self.connection.execute(
+            "select venue, instrument, epoch_us(bar_start_at) as bar_start, "
+            "epoch_us(bar_end_at) as bar_end, open, high, low, close, mark_high, mark_low, "
+            "volume_quantity, taker_buy_quantity, open_interest_quantity "
+            "from intermediate.int_bar where bar_end_at > ? "
+            "order by venue, instrument, bar_start_at",
+            [_instant(start)],
+        ).to_arrow_table()
+        set_window(self.connection, None, None, None)
+        return _split_bars(table)
+
+    def _checkpoint_instants(self, start: int, end: int) -> list[int]:
+        midnights = range((start // DAY + 1) * DAY, end + 1, DAY)
+        return [at for at in midnights if self._is_kept_checkpoint(at)]
+
+    def _is_kept_checkpoint(self, at: int) -> bool:
+        return at > self.until - KEPT_MIDNIGHTS * DAY or _instant(at).day == 1
+
+    def _tables(self, stretches: list[list[Stretch]]) -> dict[str, list[pa.Table]]:
+        tables: dict[str, list[pa.Table]] = {
+            name: [] for name in (*_TABLES, "derived.model_checkpoint")
+        }
+        leverages = {parameters.provider: parameters.leverages for parameters in self.estimators}
+        groups: dict[tuple[str, str, str], list[Stretch]] = {}
+        for series, made in zip(self.series, stretches, strict=True):
+            for stretch in made:
+                tables["derived.model_checkpoint"].append(
+                    checkpoint_rows(series, stretch, self.run_id)
+                )
+                if len(stretch.hours) == 0:
+                    continue
+                tables["derived.leverage_exposure"].append(
+                    exposure_rows(series, stretch, leverages[stretch.provider], self.run_id)
+                )
+                tables["derived.series_hour"].append(series_hour_rows(series, stretch, self.run_id))
+                for venue in (series.venue, ALL_VENUES):
+                    groups.setdefault((series.asset, stretch.provider, venue), []).append(stretch)
+        summed = self.pool.map(
+            lambda item: heatmap_rows(
+                *item[0],
+                sum_maps(item[1]),
+                params_hash=item[1][0].params_hash,
+                run_id=self.run_id,
+            ),
+            groups.items(),
+        )
+        tables["derived.heatmap"] = list(summed)
+        return tables
+
+    def _store(
+        self, tables: dict[str, list[pa.Table]], start: int, end: int, *, is_first: bool
+    ) -> None:
+        """Replace the window's rows and everything that says how far the assets are built."""
+        execute = self.connection.execute
+        stored_from: dict[int, list[str]] = {}
+        for asset, at in self.from_at.items():
+            stored_from.setdefault(max(at, start), []).append(asset)
+            if is_first:
+                execute(
+                    "delete from derived.model_checkpoint where asset = ? and checkpoint_at > ?",
+                    [asset, _instant(at)],
+                )
+        for at, assets in stored_from.items():
+            for name in _TABLES:
+                execute(
+                    f"delete from {name} where as_of > ? and as_of <= ? "
+                    "and list_contains(?, asset) and list_contains(?, provider)",
+                    [_instant(at), _instant(end), assets, self._providers()],
+                )
+        for name, parts in tables.items():
+            if parts:
+                rows = pa.concat_tables(parts)
+                execute(f"insert into {name} by name select * from rows")
+                self.row_count += rows.num_rows
+        for at, assets in stored_from.items():
+            self.row_count += run_incremental_models(
+                self.connection, assets, _instant(at), _instant(end)
+            )
+            execute(
+                "insert into meta.pending_publish select distinct as_of::date "
+                "from intermediate.int_instrument_hour "
+                "where list_contains(?, asset) and as_of > ? and as_of <= ?",
+                [assets, _instant(at), _instant(end)],
+            )
+        self._prune_checkpoints()
+        execute("delete from meta.pending_build where list_contains(?, asset)", [self.assets])
+        if end < self.until:
+            execute(
+                "insert into meta.pending_build select unnest(?::varchar[]), unnest(?)",
+                [self.assets, [_instant(max(self.from_at[asset], end)) for asset in self.assets]],
+            )
+        self._mark_built()
+
+    def _providers(self) -> list[str]:
+        return [parameters.provider for parameters in self.estimators]
+
+    def _prune_checkpoints(self) -> None:
+        self.connection.execute(
+            "delete from derived.model_checkpoint where list_contains(?, asset) "
+            "and checkpoint_at <= ? and day(checkpoint_at) <> 1",
+            [self.assets, _instant(self.until - KEPT_MIDNIGHTS * DAY)],
+        )
+
+    def _mark_built(self) -> None:
+        last_bar_end = {
+            asset: max(
+                (
+                    series.last_bar_end
+                    for series in self.series
+                    if series.asset == asset and series.last_bar_end is not None
+                ),
+                default=_BEGINNING,
+            )
+            for asset in self.assets
+        }
+        self.connection.execute(
+            "delete from meta.built_asset where list_contains(?, asset) "
+            "and list_contains(?, provider)",
+            [self.assets, self._providers()],
+        )
+        self.connection.executemany(
+            "insert into meta.built_asset values (?, ?, ?, ?, ?)",
+            [
+                [
+                    asset,
+                    parameters.provider,
+                    parameters.params_hash,
+                    _instant(self.until),
+                    _instant(last_bar_end[asset]),
+                ]
+                for asset in self.assets
+                for parameters in self.estimators
+            ],
+        )
+
+
+def _has_open_hole(series: Series, bars: dict[tuple[str, str], BarColumns]) -> bool:
+    columns = bars.get((series.venue, series.instrument))
+    if columns is None or len(columns) == 0:
+        return len(series.unobserved_volume) > 0
+    return bool(np.isnan(columns.open_interest[-1]))
+
+
+def _empty_columns() -> BarColumns:
+    none = np.zeros(0)
+    instants = np.zeros(0, dtype=np.int64)
+    return BarColumns(instants, instants, np.zeros((6, 0)), none, none, none)
+
+
+def _split_bars(table: pa.Table) -> dict[tuple[str, str], BarColumns]:
+    """Return the rows, which are in order, by instrument."""
+    if table.num_rows == 0:
+        return {}
+    table = table.combine_chunks()
+
+    def numbers(name: str) -> np.ndarray:
+        column = table.column(name).cast(pa.float64()).fill_null(float("nan"))
+        return np.asarray(column.to_numpy(), dtype=np.float64)
+
+    prices = np.stack(
+        [numbers(name) for name in ("open", "high", "low", "close", "mark_high", "mark_low")]
+    )
+    starts = table.column("bar_start").to_numpy()
+    columns = BarColumns(
+        starts,
+        table.column("bar_end").to_numpy(),
+        prices,
+        numbers("volume_quantity"),
+        numbers("taker_buy_quantity"),
+        numbers("open_interest_quantity"),
+    )
+    venues = table.column("venue").dictionary_encode().combine_chunks()
+    instruments = table.column("instrument").dictionary_encode().combine_chunks()
+    venue_codes = venues.indices.to_numpy()
+    instrument_codes = instruments.indices.to_numpy()
+    is_new = np.ones(table.num_rows, dtype=np.bool_)
+    is_new[1:] = (venue_codes[1:] != venue_codes[:-1]) | (
+        instrument_codes[1:] != instrument_codes[:-1]
+    )
+    firsts = np.flatnonzero(is_new)
+    stops = np.append(firsts[1:], table.num_rows)
+    return {
+        (
+            venues.dictionary[int(venue_codes[first])].as_py(),
+            instruments.dictionary[int(instrument_codes[first])].as_py(),
+        ): columns.part(int(first), int(stop))
+        for first, stop in zip(firsts, stops, strict=True)
+    }
+
+
+def _check_books(all_series: list[Series], stretches: list[list[Stretch]]) -> None:
+    for series, made in zip(all_series, stretches, strict=True):
+        for stretch in made:
+            error = stretch.outputs.books_error
+            if error.size and not error.max() <= BOOKS_TOLERANCE:
+                hour = stretch.hours[int(np.argmax(error.max(axis=1)))]
+                raise BooksDoNotBalance(
+                    f"{stretch.provider} on {series.venue} {series.instrument} at "
+                    f"{_instant(int(hour))}: a side differs from open interest by "
+                    f"{error.max():.3g} of it, allowed {BOOKS_TOLERANCE:g}; nothing was stored, "
+                    "please report it with the bars of that hour"
+                )
+
+
+__all__ = ["SECOND", "BuildReport", "build"]

@@ -1,0 +1,28 @@
+"""Errors of the jobs themselves, and the names under which callers meet those of the spokes."""
+
+from sources.errors import SourceError, TransientSourceError
+from transforms.errors import TransformsError
+from warehouse.errors import TransientWarehouseError, WarehouseError
+
+
+class JobError(Exception):
+    """A job could not do what it was asked, for a reason none of the spokes knows."""
+
+
+class BooksDoNotBalance(JobError):
+    """Longs, shorts and open interest of a series differ: a defect, nothing of it is stored."""
+
+
+class NothingToDo(JobError):
+    """There is no data to work on; the message says what to run first."""
+
+
+class StoppedByQuality(JobError):
+    """Critical checks failed; the last good publication stays."""
+
+
+LIQHEAT_ERRORS = (JobError, SourceError, TransformsError, WarehouseError)
+"""Everything that is told to a person as one line instead of a traceback."""
+
+TRANSIENT_ERRORS = (TransientSourceError, TransientWarehouseError)
+"""What may work when tried again; nothing else is ever retried."""

@@ -1,0 +1,232 @@
+"""From what estimators made to Arrow rows of the derived tables.
+
+Belongs here: shaping. Does not belong here: modelling; a sum over venues is the only arithmetic.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from jobs.replay import Series, Stretch
+from transforms.series import SIDES
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+_INSTANT = pa.timestamp("us", tz="UTC")
+ALL_VENUES = "all"
+UNLEVERED = "unlevered"
+BEYOND_RANGE = "beyond_range"
+
+
+@dataclass(frozen=True, slots=True)
+class HourlyMaps:
+    """Maps of one asset, provider and venue, hour by hour, on one run of bins.
+
+    Parameters
+    ----------
+    hours : ndarray of int64, shape (n_hours,)
+        Instants [microseconds].
+    price : ndarray of float64, shape (n_hours,)
+        Close at each [USD per unit of the asset].
+    first_bin : int
+        Published bin of the last axis' first element.
+    liquidation_usd : ndarray of float64, shape (n_hours, 2, n_bins)
+        What would be closed [USD], longs and shorts.
+    """
+
+    hours: IntArray
+    price: FloatArray
+    first_bin: int
+    liquidation_usd: FloatArray
+
+
+def sum_maps(stretches: Sequence[Stretch]) -> HourlyMaps:
+    """Return the sum of maps of one asset and provider over instruments.
+
+    An hour that only some of them have is the sum of those; its price is the median of theirs.
+    """
+    hours = np.unique(np.concatenate([stretch.hours for stretch in stretches]))
+    firsts = np.concatenate([stretch.outputs.first_bin for stretch in stretches])
+    widths = np.concatenate([stretch.outputs.n_bins for stretch in stretches])
+    first_bin = int(firsts.min())
+    n_bins = int((firsts + widths).max()) - first_bin
+    # One column more takes the padding of maps that are one bin shorter than the widest.
+    total = np.zeros((len(hours), 2, n_bins + 1))
+    prices = np.full((len(stretches), len(hours)), np.nan)
+    for row, stretch in enumerate(stretches):
+        outputs = stretch.outputs
+        at = np.searchsorted(hours, stretch.hours)
+        prices[row, at] = outputs.close
+        columns = outputs.first_bin[:, None] - first_bin
+        columns = columns + np.arange(outputs.liquidation_usd.shape[2])
+        columns = np.minimum(columns, n_bins)
+        total[at[:, None], :, columns] += np.moveaxis(outputs.liquidation_usd, 1, 2)
+    return HourlyMaps(hours, np.nanmedian(prices, axis=0), first_bin, total[:, :, :n_bins])
+
+
+def _instants(hours: IntArray) -> pa.Array:
+    return pa.array(hours, type=pa.int64()).cast(_INSTANT)
+
+
+def _sides(n_hours: int) -> pa.Array:
+    return pa.array(SIDES).take(pa.array(np.tile(np.arange(2), n_hours)))
+
+
+def heatmap_rows(
+    asset: str,
+    provider: str,
+    venue: str,
+    maps: HourlyMaps,
+    *,
+    params_hash: str,
+    run_id: str,
+    unit: str = "usd",
+    semantics: str = "standing",
+) -> pa.Table:
+    """Return rows of derived.heatmap, a row a side, empty bins at both ends left off."""
+    n_hours, _, n_bins = maps.liquidation_usd.shape
+    flat = np.ascontiguousarray(maps.liquidation_usd, dtype=np.float32).reshape(-1, n_bins)
+    is_filled = flat > 0
+    is_empty = ~is_filled.any(axis=1)
+    first = np.where(is_empty, 0, is_filled.argmax(axis=1))
+    stop = np.where(is_empty, 0, n_bins - is_filled[:, ::-1].argmax(axis=1))
+    columns = np.arange(n_bins)
+    inside = (columns >= first[:, None]) & (columns < stop[:, None])
+    offsets = np.concatenate(([0], np.cumsum(stop - first))).astype(np.int32)
+    n_rows = 2 * n_hours
+    return pa.table(
+        {
+            "asset": pa.repeat(asset, n_rows),
+            "as_of": _instants(np.repeat(maps.hours, 2)),
+            "provider": pa.repeat(provider, n_rows),
+            "venue": pa.repeat(venue, n_rows),
+            "side": _sides(n_hours),
+            "price": np.repeat(maps.price, 2),
+            "first_bin_index": (first + maps.first_bin).astype(np.int32),
+            "liquidation_usd": pa.ListArray.from_arrays(offsets, pa.array(flat[inside])),
+            "unit": pa.repeat(unit, n_rows),
+            "semantics": pa.repeat(semantics, n_rows),
+            "params_hash": pa.repeat(params_hash, n_rows),
+            "run_id": pa.repeat(run_id, n_rows),
+        }
+    )
+
+
+def _identity(series: Series, stretch: Stretch, repeats: int) -> dict[str, pa.Array]:
+    n_rows = len(stretch.hours) * repeats
+    return {
+        "asset": pa.repeat(series.asset, n_rows),
+        "as_of": _instants(np.repeat(stretch.hours, repeats)),
+        "provider": pa.repeat(stretch.provider, n_rows),
+        "venue": pa.repeat(series.venue, n_rows),
+        "instrument": pa.repeat(series.instrument, n_rows),
+    }
+
+
+def exposure_rows(
+    series: Series, stretch: Stretch, leverages: Sequence[float], run_id: str
+) -> pa.Table:
+    """Return rows of derived.leverage_exposure: tiers, the unlevered, and what is out of range."""
+    outputs = stretch.outputs
+    tiers = [f"{leverage:g}x" for leverage in leverages] + [UNLEVERED, BEYOND_RANGE]
+    n_hours = len(stretch.hours)
+
+    def by_tier(in_range: FloatArray, unlevered: FloatArray, beyond: FloatArray) -> FloatArray:
+        total_beyond = beyond.sum(axis=2, keepdims=True)
+        return np.concatenate((in_range, unlevered[:, :, None], total_beyond), axis=2).ravel()
+
+    none = np.zeros((n_hours, 2))
+    never = np.zeros((n_hours, 2, 1))
+    repeats = 2 * len(tiers)
+    tier_index = pa.array(np.tile(np.arange(len(tiers)), 2 * n_hours))
+    return pa.table(
+        {
+            **_identity(series, stretch, repeats),
+            "side": pa.array(SIDES).take(
+                pa.array(np.tile(np.repeat(np.arange(2), len(tiers)), n_hours))
+            ),
+            "tier": pa.array(tiers).take(tier_index),
+            "leverage": pa.array([*leverages, None, None], pa.float64()).take(tier_index),
+            "position_base": by_tier(
+                outputs.in_range_base, outputs.unlevered_base, outputs.beyond_base
+            ),
+            "position_usd": by_tier(
+                outputs.in_range_usd, outputs.unlevered_usd, outputs.beyond_usd
+            ),
+            "near_base": by_tier(outputs.near_base, none, never),
+            "near_usd": by_tier(outputs.near_usd, none, never),
+            "params_hash": pa.repeat(stretch.params_hash, n_hours * repeats),
+            "run_id": pa.repeat(run_id, n_hours * repeats),
+        }
+    )
+
+
+def series_hour_rows(series: Series, stretch: Stretch, run_id: str) -> pa.Table:
+    """Return rows of derived.series_hour: the books of each hour."""
+    outputs = stretch.outputs
+    per_base = outputs.close if series.contract_kind == "inverse" else np.ones(len(outputs))
+    held = (
+        outputs.in_range_base.sum(axis=2) + outputs.beyond_base.sum(axis=2) + outputs.unlevered_base
+    )
+    consumed = outputs.consumed_quantity.sum(axis=2) / per_base[:, None]
+    excess = outputs.excess_quantity / per_base[:, None]
+    # Bars cleared on last price leave no doubt only when there are none of the other kind.
+    is_last = outputs.last_price_count * 2 > outputs.bar_count
+    n_rows = len(stretch.hours)
+    return pa.table(
+        {
+            **_identity(series, stretch, 1),
+            "price": outputs.close,
+            "open_interest_base": outputs.open_interest / per_base,
+            "long_base": held[:, 0],
+            "short_base": held[:, 1],
+            "consumed_long_base": _observed(consumed[:, 0]),
+            "consumed_short_base": _observed(consumed[:, 1]),
+            "excess_long_base": _observed(excess[:, 0]),
+            "excess_short_base": _observed(excess[:, 1]),
+            "balance_factor_min": _observed(outputs.balance_min),
+            "balance_factor_max": _observed(outputs.balance_max),
+            "books_error_ratio": outputs.books_error.max(axis=1),
+            "bar_count": outputs.bar_count,
+            "violation_count": outputs.violation_count,
+            "imputed_count": outputs.imputed_count,
+            "liquidation_price_source": pa.array(["mark", "last"]).take(
+                pa.array(is_last.astype(np.int64))
+            ),
+            "is_warm_up": stretch.is_warm_up,
+            "params_hash": pa.repeat(stretch.params_hash, n_rows),
+            "run_id": pa.repeat(run_id, n_rows),
+        }
+    )
+
+
+def _observed(values: FloatArray) -> pa.Array:
+    """Return values with NaN as NULL."""
+    return pa.array(values, mask=np.isnan(values))
+
+
+def checkpoint_rows(series: Series, stretch: Stretch, run_id: str) -> pa.Table:
+    """Return rows of derived.model_checkpoint."""
+    n_rows = len(stretch.checkpoints)
+    at = np.array([instant for instant, _, _ in stretch.checkpoints], dtype=np.int64)
+    last_bar_end = np.array([last for _, last, _ in stretch.checkpoints], dtype=np.int64)
+    return pa.table(
+        {
+            "asset": pa.repeat(series.asset, n_rows),
+            "checkpoint_at": _instants(at),
+            "provider": pa.repeat(stretch.provider, n_rows),
+            "venue": pa.repeat(series.venue, n_rows),
+            "instrument": pa.repeat(series.instrument, n_rows),
+            "first_bar_at": _instants(np.full(n_rows, series.first_bar_start, dtype=np.int64)),
+            "last_bar_end_at": _instants(last_bar_end),
+            "state": pa.array(
+                [state.to_bytes() for _, _, state in stretch.checkpoints], pa.binary()
+            ),
+            "params_hash": pa.repeat(stretch.params_hash, n_rows),
+            "run_id": pa.repeat(run_id, n_rows),
+        }
+    )

@@ -1,0 +1,123 @@
+"""The steps that change the warehouse: load, build, publish, and one whole run of them."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
+
+from duckdb import DuckDBPyConnection
+
+from jobs.build import BuildReport, build
+from jobs.runs import recorded_run
+from jobs.settings import Settings
+from transforms.estimators import ESTIMATORS, EstimatorParameters
+from warehouse.connect import open_warehouse
+from warehouse.load import LoadReport, load_landing_files
+from warehouse.publish import PublishReport, changed_days, publish_days, publish_file
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str, str, float], None]
+"""Told the step, what it is at, and the share of the step that is done."""
+
+
+def silent(step: str, item: str, share: float) -> None:
+    """Show no progress."""
+
+
+@contextmanager
+def _warehouse(settings: Settings) -> Iterator[DuckDBPyConnection]:
+    megabytes = settings.memory_limit_mb
+    with open_warehouse(
+        settings.warehouse,
+        threads=settings.threads,
+        memory_limit_bytes=None if megabytes is None else megabytes * 1_000_000,
+    ) as connection:
+        yield connection
+
+
+def load(settings: Settings) -> LoadReport:
+    """Load what has landed into raw and return what was done; files loaded before are passed by."""
+    with _warehouse(settings) as connection, recorded_run(connection, "load") as run:
+        report = load_landing_files(
+            connection, settings.landing, run_id=run.run_id, loaded_at=datetime.now(UTC)
+        )
+        run.row_count = sum(report.rows_by_kind.values())
+        run.detail = asdict(report)
+        return report
+
+
+def build_maps(
+    settings: Settings,
+    *,
+    as_of: datetime,
+    estimators: Sequence[EstimatorParameters] = tuple(ESTIMATORS.values()),
+    progress: Progress = silent,
+) -> BuildReport:
+    """Bring every map that is out of date up to an hour and return what was done.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where things are.
+    as_of : datetime
+        The last hour to build, UTC.
+    estimators : sequence of EstimatorParameters
+        Whose maps to make.
+    progress : callable
+        Told how far it is.
+    """
+    with _warehouse(settings) as connection, recorded_run(connection, "build", as_of) as run:
+        report = build(
+            connection,
+            as_of=as_of,
+            estimators=estimators,
+            run_id=run.run_id,
+            threads=settings.threads,
+            on_progress=lambda item, share: progress("build", item, share),
+        )
+        run.row_count = report.row_count
+        run.detail = asdict(report)
+        return report
+
+
+def publish(settings: Settings, *, as_of: datetime, progress: Progress = silent) -> PublishReport:
+    """Publish what the warehouse holds and return what was written.
+
+    The file for readers holds ``publish_window_days`` up to the newest hour at or before `as_of`;
+    Parquet is written for each day that changed.
+    """
+    with _warehouse(settings) as connection:
+        with recorded_run(connection, "publish", as_of) as run:
+            days = changed_days(connection)
+
+            def on_day(day: date) -> None:
+                progress("publish", day.isoformat(), (days.index(day) + 1) / len(days))
+
+            publish_days(connection, settings.published, days, on_day=on_day)
+            run.detail = {"day_count": len(days)}
+        newest = _newest_hour(connection, as_of)
+        window_start = newest - timedelta(days=settings.publish_window_days)
+        path, row_counts = publish_file(connection, settings.published, window_start=window_start)
+        report = PublishReport(path, path.stat().st_size, row_counts, len(days))
+        logger.info("published %s", report)
+        return report
+
+
+def _newest_hour(connection: DuckDBPyConnection, as_of: datetime) -> datetime:
+    row = connection.execute(
+        "select max(as_of) from derived.heatmap where as_of <= ?", [as_of]
+    ).fetchone()
+    newest: datetime = row[0] if row and row[0] is not None else as_of
+    return newest
+
+
+def run_hour(
+    settings: Settings, *, as_of: datetime, progress: Progress = silent
+) -> tuple[LoadReport, BuildReport, PublishReport]:
+    """Do one whole hourly job: load what has landed, build, publish."""
+    loaded = load(settings)
+    built = build_maps(settings, as_of=as_of, progress=progress)
+    published = publish(settings, as_of=as_of, progress=progress)
+    return loaded, built, published

@@ -1,0 +1,310 @@
+"""Replaying one series over a stretch of time: bars from the warehouse in, hours and states out.
+
+Belongs here: what the recursion needs around it, whatever the estimator: filling open interest
+across holes, cutting at checkpoints and at changes of brackets, naming the bar of each hour.
+Does not belong here: the recursion (``transforms``), and what is stored of it (``build``).
+
+Instants are int64 microseconds since 1970, UTC: numpy's and Arrow's own measure.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.accounting import impute_open_interest
+from transforms.estimators import EstimatorParameters, run
+from transforms.margin import Brackets
+from transforms.series import Bars, ContractKind, Outputs, State
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
+
+# A series that has had no bar for a day has ended or is broken: its map is no longer shown.
+STALE_AFTER = DAY
+
+
+@dataclass(frozen=True, slots=True)
+class BarColumns:
+    """Bars of one instrument as the warehouse has them, in order of time.
+
+    Parameters
+    ----------
+    start, end : ndarray of int64, shape (n_bars,)
+        Open and end of each bar [microseconds].
+    prices : ndarray of float64, shape (6, n_bars)
+        open, high, low, close, mark high, mark low; NaN where no mark is known.
+    volume, taker_buy, open_interest : ndarray of float64, shape (n_bars,)
+        As in ``transforms.series.Bars``; NaN where not observed.
+    """
+
+    start: IntArray
+    end: IntArray
+    prices: FloatArray
+    volume: FloatArray
+    taker_buy: FloatArray
+    open_interest: FloatArray
+
+    def __len__(self) -> int:
+        """Return the number of bars."""
+        return len(self.start)
+
+    def part(self, start: int, stop: int) -> "BarColumns":
+        """Return the bars from `start` up to but not including `stop`."""
+        return BarColumns(
+            self.start[start:stop],
+            self.end[start:stop],
+            self.prices[:, start:stop],
+            self.volume[start:stop],
+            self.taker_buy[start:stop],
+            self.open_interest[start:stop],
+        )
+
+
+@dataclass(slots=True)
+class Series:
+    """One instrument under replay: who it is, its brackets, and where each estimator stands.
+
+    Parameters
+    ----------
+    asset, venue, instrument : str
+        Identity.
+    contract_kind : str
+        ``linear`` or ``inverse``.
+    brackets : list of (int, Brackets)
+        Brackets by the instant from which they hold [microseconds], oldest first; never empty.
+    states : dict of str to State
+        State by provider; absent before the first bar.
+    first_bar_start, last_bar_end : int, optional
+        Of the bars seen so far [microseconds].
+    observed : float
+        Open interest last observed [quantity].
+    unobserved_volume : ndarray of float64
+        Volume of the bars since then [quantity].
+    """
+
+    asset: str
+    venue: str
+    instrument: str
+    contract_kind: ContractKind
+    brackets: list[tuple[int, Brackets]]
+    states: dict[str, State] = field(default_factory=dict)
+    first_bar_start: int | None = None
+    last_bar_end: int | None = None
+    observed: float = float("nan")
+    unobserved_volume: FloatArray = field(default_factory=lambda: np.zeros(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What one estimator made of one series over a stretch.
+
+    Parameters
+    ----------
+    provider, params_hash : str
+        The estimator.
+    hours : ndarray of int64, shape (n_hours,)
+        Instants of the maps [microseconds].
+    outputs : Outputs
+        What stands at them.
+    is_warm_up : ndarray of bool, shape (n_hours,)
+        Whether the series was still younger than its memory.
+    checkpoints : tuple of (int, int, State)
+        The instant [microseconds], the end of the last bar by then [microseconds], the state.
+    """
+
+    provider: str
+    params_hash: str
+    hours: IntArray
+    outputs: Outputs
+    is_warm_up: BoolArray
+    checkpoints: tuple[tuple[int, int, State], ...]
+
+
+def _fill(series: Series, bars: BarColumns, ahead: BarColumns) -> tuple[FloatArray, BoolArray]:
+    """Return the bars' open interest without holes, seeing the bars before and after them."""
+    n_before = len(series.unobserved_volume)
+    filled, is_imputed = impute_open_interest(
+        np.concatenate((np.full(n_before, np.nan), bars.open_interest, ahead.open_interest)),
+        np.concatenate((series.unobserved_volume, bars.volume, ahead.volume)),
+        series.observed,
+    )
+    own = slice(n_before, n_before + len(bars))
+    return filled[own], is_imputed[own]
+
+
+def _remember(series: Series, bars: BarColumns) -> None:
+    observed = np.flatnonzero(~np.isnan(bars.open_interest))
+    if len(observed):
+        series.observed = float(bars.open_interest[observed[-1]])
+        series.unobserved_volume = bars.volume[observed[-1] + 1 :]
+    else:
+        series.unobserved_volume = np.concatenate((series.unobserved_volume, bars.volume))
+    series.last_bar_end = int(bars.end[-1])
+
+
+def _as_bars(
+    bars: BarColumns, open_interest: FloatArray, is_imputed: BoolArray, has_gap_before: BoolArray
+) -> Bars:
+    return Bars(
+        open=bars.prices[0],
+        high=bars.prices[1],
+        low=bars.prices[2],
+        close=bars.prices[3],
+        mark_high=bars.prices[4],
+        mark_low=bars.prices[5],
+        volume=bars.volume,
+        taker_buy=bars.taker_buy,
+        open_interest=open_interest,
+        is_imputed=is_imputed,
+        has_gap_before=has_gap_before,
+        bar_seconds=int((bars.end[0] - bars.start[0]) // SECOND) if len(bars) else 3600,
+    )
+
+
+def _in_force(brackets: list[tuple[int, Brackets]], instant: int) -> Brackets:
+    """Return the brackets that hold just after an instant; the oldest stand for the time before."""
+    held = brackets[0][1]
+    for valid_from, candidate in brackets:
+        if valid_from <= instant:
+            held = candidate
+    return held
+
+
+def _cuts(
+    series: Series, bars: BarColumns, start: int, end: int, checkpoints: list[int]
+) -> list[int]:
+    """Return the instants that end a piece: checkpoints, changes of brackets or of bar length."""
+    lengths = bars.end - bars.start
+    changed = bars.start[1:][lengths[1:] != lengths[:-1]]
+    inside = {*checkpoints, *(valid_from for valid_from, _ in series.brackets), *changed.tolist()}
+    return [*sorted(cut for cut in inside if start < cut < end), end]
+
+
+def _joined(pieces: list[Outputs], keep: BoolArray) -> Outputs:
+    values: dict[str, Any] = {
+        column.name: np.concatenate([getattr(piece, column.name) for piece in pieces])[keep]
+        for column in fields(Outputs)
+    }
+    return Outputs(**values)
+
+
+def replay(
+    series: Series,
+    estimators: tuple[EstimatorParameters, ...],
+    bars: BarColumns,
+    ahead: BarColumns,
+    *,
+    start: int,
+    end: int,
+    store_after: int,
+    checkpoints: list[int],
+) -> list[Stretch]:
+    """Move a series over the bars of (start, end] and return what each estimator made of it.
+
+    Changes ``series`` to where it stands at `end`.
+
+    Parameters
+    ----------
+    series : Series
+        Where the series stands at `start`.
+    estimators : tuple of EstimatorParameters
+        Whose maps to make.
+    bars, ahead : BarColumns
+        Bars that end in (start, end], and some after them: an observation of open interest there
+        tells what happened in a hole that is open at `end`.
+    start, end : int
+        The stretch [microseconds].
+    store_after : int
+        Hours up to this instant are not returned [microseconds].
+    checkpoints : list of int
+        Instants at which states are wanted [microseconds]. A state is left out where the last
+        bar's open interest was not observed: what comes later may still change it.
+    """
+    if series.first_bar_start is None:
+        known = np.flatnonzero(~np.isnan(bars.open_interest))
+        bars = bars.part(int(known[0]) if len(known) else len(bars), len(bars))
+        if len(bars) == 0:
+            return []
+        series.first_bar_start = int(bars.start[0])
+    previous_end = series.last_bar_end
+    was_observed = previous_end is not None and len(series.unobserved_volume) == 0
+    open_interest, is_imputed = _fill(series, bars, ahead)
+    has_gap_before = np.ones(len(bars), dtype=np.bool_)
+    if len(bars):
+        has_gap_before[1:] = bars.start[1:] != bars.end[:-1]
+        has_gap_before[0] = previous_end is not None and previous_end != bars.start[0]
+        _remember(series, bars)
+    model_bars = _as_bars(bars, open_interest, is_imputed, has_gap_before)
+
+    # The first hour that a bar has reached; a series that goes on has one from the start.
+    first_hour = (start if previous_end is not None else int(bars.end[0]) - 1) // HOUR * HOUR + HOUR
+    hours = np.arange(first_hour, end + 1, HOUR, dtype=np.int64)
+    last_bar = np.searchsorted(bars.end, hours, side="right") - 1
+    before = previous_end if previous_end is not None else np.iinfo(np.int64).min // 2
+    last_end = np.where(
+        last_bar >= 0, bars.end[np.maximum(last_bar, 0)] if len(bars) else before, before
+    )
+    keep = (hours > store_after) & (hours - last_end < STALE_AFTER)
+
+    cuts = _cuts(series, bars, start, end, checkpoints)
+    bar_cuts = np.searchsorted(bars.end, cuts, side="right")
+    hour_cuts = np.searchsorted(hours, cuts, side="right")
+    stretches = []
+    for parameters in estimators:
+        state = series.states.get(parameters.provider)
+        pieces: list[Outputs] = []
+        kept: list[tuple[int, int, State]] = []
+        piece_start, bar_start, hour_start = start, 0, 0
+        for cut, bar_stop, hour_stop in zip(cuts, bar_cuts, hour_cuts, strict=True):
+            if state is not None or bar_stop > bar_start:
+                state, outputs = run(
+                    parameters,
+                    _as_bars_part(model_bars, bars, bar_start, int(bar_stop)),
+                    last_bar[hour_start:hour_stop] - bar_start,
+                    brackets=_in_force(series.brackets, piece_start),
+                    contract_kind=series.contract_kind,
+                    state=state,
+                )
+                pieces.append(outputs)
+            is_observed = not is_imputed[bar_stop - 1] if bar_stop > 0 else was_observed
+            if state is not None and cut in checkpoints and is_observed:
+                kept.append((cut, int(bars.end[bar_stop - 1]) if bar_stop > 0 else before, state))
+            piece_start, bar_start, hour_start = cut, int(bar_stop), int(hour_stop)
+        if state is None:
+            continue
+        series.states[parameters.provider] = state
+        age = hours[keep] - series.first_bar_start
+        stretches.append(
+            Stretch(
+                provider=parameters.provider,
+                params_hash=parameters.params_hash,
+                hours=hours[keep],
+                outputs=_joined(pieces, keep),
+                is_warm_up=age < parameters.warm_up_days * DAY,
+                checkpoints=tuple(kept),
+            )
+        )
+    return stretches
+
+
+def _as_bars_part(model_bars: Bars, bars: BarColumns, start: int, stop: int) -> Bars:
+    """Return a piece of the bars with the length its own bars have."""
+    piece = model_bars.part(start, stop)
+    if stop > start:
+        seconds = int((bars.end[start] - bars.start[start]) // SECOND)
+        if seconds != piece.bar_seconds:
+            values = {column.name: getattr(piece, column.name) for column in fields(Bars)}
+            return Bars(**{**values, "bar_seconds": seconds})
+    return piece
+
+
+def contract_kind(text: str) -> ContractKind:
+    """Return the contract kind a row names; the warehouse stores no other."""
+    return cast("ContractKind", text)
