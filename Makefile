@@ -1,0 +1,55 @@
+# Every target does its own set-up in .venv; `make` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LIQHEAT := $(BIN)/liqheat
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types sql lock bench docs schedule clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+$(VENV)/.run: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	touch $@
+
+demo: $(VENV)/.run ## Install, simulate a market, build its maps, show where the bands are
+	$(LIQHEAT) demo
+
+test: $(VENV)/.dev ## Install and run the tests
+	$(BIN)/pytest -n 2 --dist loadfile
+
+check: lint types sql test ## What CI runs: lint, types, SQL style, tests
+
+lint: $(VENV)/.dev ## Style of Python
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev ## Types of every package
+	$(BIN)/mypy
+
+sql: $(VENV)/.dev ## Style of SQL
+	$(BIN)/sqlfluff lint sql --disable-progress-bar
+
+bench: $(VENV)/.dev ## Measure speed, memory and size; figures go to bench/README.md by hand
+	$(BIN)/python -m bench
+
+docs: $(VENV)/.run ## Write the generated pages again
+	$(LIQHEAT) tables --markdown > docs/tables.md
+
+schedule: $(VENV)/.run ## Run the schedule on this machine until stopped
+	$(LIQHEAT) schedule
+
+lock: ## Resolve the locks again from pyproject.toml (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url pyproject.toml -o requirements.lock
+	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --extra dev pyproject.toml -o requirements-dev.lock
+
+clean: ## Delete the environment and everything the pipeline has made here
+	rm -rf $(VENV) data
