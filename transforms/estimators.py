@@ -1,0 +1,646 @@
+"""The estimators: named parameter sets, and the one function that runs any of them.
+
+Belongs here: what an estimator assumes, each figure with its unit and the reason for it, and
+``run``. Does not belong here: how a state moves over bars (``density``, ``volume_profile``).
+"""
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms import accounting, density, volume_profile
+from transforms.errors import InvalidInput, InvalidParameters
+from transforms.margin import Brackets, fold_tiers, tier_log_offsets
+from transforms.series import Bars, ContractKind, FloatArray, Outputs, State
+
+MODEL_VERSION: Final = 1
+"""Raised whenever the same parameters and bars would give other figures."""
+
+MODELS: Final = ("density", "volume_profile")
+CLEARING_PRICES: Final = ("mark", "last")
+
+
+def _described(unit: str, reason: str) -> Any:  # noqa: ANN401 - what dataclasses.field returns
+    """Return a dataclass field that carries its unit and the reason for its value."""
+    return field(metadata={"unit": unit, "reason": reason})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimatorParameters:
+    """What one estimator assumes. Units and reasons are listed by ``parameter_rows``.
+
+    Parameters
+    ----------
+    provider : str
+        Name under which the maps are published; lower case letters, digits and underscores.
+    model : {'density', 'volume_profile'}
+        Recursion over bars, or open interest spread over a trailing volume profile.
+    leverages : tuple of float, length n_tiers
+        Leverage of each tier [multiple], ascending, above 1.
+    weights : tuple of float, length n_tiers
+        Share of fresh positions in each tier [ratio]; with ``unlevered_share`` they sum to 1.
+    half_lives_days : tuple of float, length n_tiers
+        How fast each tier closes of its own will, relative to the others [days].
+    unlevered_share : float
+        Share of fresh positions that no price can liquidate [ratio].
+    unlevered_half_life_days : float
+        Half-life of these positions, as above [days].
+    turnover_ratio : float
+        Share of churn (volume less |change of open interest|) that turns positions over [ratio].
+    taker_leverage_exponent : float
+        Takers' weights are proportional to weight times leverage to this power; makers have what
+        is left, so that both together have the weights [exponent]. 0: no difference.
+    clearing_price : {'mark', 'last'}
+        Price that liquidates.
+    entry_weights : tuple of float, length 4
+        Shares of a bar's opens entered at its open, high, low and close [ratio]; sum 1.
+    reference_position_usd : float
+        Notional of the representative position, which decides its margin bracket [USD].
+    warm_up_half_lives : float
+        Length of the warm-up in multiples of the slowest half-life [multiple].
+    volume_half_life_days : float
+        Half-life of the trailing volume profile [days]; used by ``volume_profile`` only.
+
+    Raises
+    ------
+    InvalidParameters
+        If the values do not describe an estimator; the message names the field.
+
+    Examples
+    --------
+    >>> ESTIMATORS["turnover"].turnover_ratio
+    0.25
+    >>> len(ESTIMATORS["turnover"].params_hash)
+    64
+    """
+
+    provider: str
+    model: str = _described(
+        "name", "density follows positions from bar to bar; volume_profile starts afresh each hour"
+    )
+    leverages: tuple[float, ...] = _described(
+        "multiple", "the steps venues offer most prominently in their order forms"
+    )
+    weights: tuple[float, ...] = _described(
+        "ratio",
+        "prior: measured Hyperliquid positions (2026-04-05, BTC) have 0.1-0.8 % of notional "
+        "within 1 % of price and 16-32 % within 10 %, far less than public maps assume",
+    )
+    half_lives_days: tuple[float, ...] = _described(
+        "days",
+        "prior: the higher the leverage, the sooner funding and noise make a holder close; only "
+        "the ratios between tiers matter, how much closes in all follows from volume",
+    )
+    unlevered_share: float = _described(
+        "ratio",
+        "prior: hedged, fully collateralised and cross-margined positions that no price in "
+        "reach liquidates",
+    )
+    unlevered_half_life_days: float = _described("days", "prior: as slow as the lowest tiers")
+    turnover_ratio: float = _described(
+        "ratio",
+        "0 sees changes of open interest only; 0.25 is a prior between that and 1, where no "
+        "volume passes to and fro between the same hands",
+    )
+    taker_leverage_exponent: float = _described(
+        "exponent",
+        "0.2 doubles the highest tiers among takers, about the most the makers' share of them "
+        "allows, while both together keep the weights",
+    )
+    clearing_price: str = _described("name", "venues liquidate on the mark price")
+    entry_weights: tuple[float, ...] = _described(
+        "ratio",
+        "open, high, low, close: most trades happen inside the bar's body, extremes are brief",
+    )
+    reference_position_usd: float = _described(
+        "USD",
+        "a retail-sized position: in the first bracket of large coins, the second of small ones; "
+        "larger positions are fewer and carry less leverage",
+    )
+    warm_up_half_lives: float = _described(
+        "multiple", "after three half-lives an eighth of what stood at the start is left"
+    )
+    volume_half_life_days: float = _described(
+        "days", "about the mean age of a position where a tenth of open interest turns over a day"
+    )
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        _check_parameters(self)
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> "EstimatorParameters":
+        """Return parameters described by plain data, such as a parsed YAML mapping.
+
+        Parameters
+        ----------
+        mapping : mapping of str to value
+            Field names and values, lists for tuples. ``provider`` is required. ``base`` names a
+            shipped estimator whose values hold for the fields left out (default ``turnover``).
+
+        Returns
+        -------
+        EstimatorParameters
+            Validated parameters.
+
+        Raises
+        ------
+        InvalidParameters
+            If a field is unknown, missing or of the wrong kind, or a value is not allowed.
+
+        Examples
+        --------
+        >>> mine = EstimatorParameters.from_mapping({"provider": "mine", "turnover_ratio": 0.5})
+        >>> mine.turnover_ratio, mine.unlevered_share
+        (0.5, 0.1)
+        """
+        known = {each.name: each for each in dataclasses.fields(cls)}
+        unknown = sorted(str(name) for name in mapping if name not in known and name != "base")
+        if unknown:
+            raise InvalidParameters(
+                f"estimator has unknown fields {', '.join(unknown)}; known are base, "
+                f"{', '.join(known)}"
+            )
+        if "provider" not in mapping:
+            raise InvalidParameters("estimator has no provider; give it a name: provider: my_name")
+        provider = mapping["provider"]
+        base = get_estimator(str(mapping.get("base", "turnover")))
+        values: dict[str, Any] = {}
+        for name, given in mapping.items():
+            if name == "base":
+                continue
+            values[name] = _converted(str(provider), name, getattr(base, name), given)
+        return dataclasses.replace(base, **values)
+
+    @property
+    def params_hash(self) -> str:
+        """Return a hash of the model version and every value: equal hashes, equal figures.
+
+        Returns
+        -------
+        str
+            SHA-256 of the canonical JSON of the parameters, 64 hexadecimal digits.
+        """
+        values = {"model_version": MODEL_VERSION, **dataclasses.asdict(self)}
+        text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def warm_up_days(self) -> float:
+        """Return how long a series needs from its first bar until its maps are meant to be used.
+
+        Returns
+        -------
+        float
+            Warm-up [days].
+        """
+        if self.model == "volume_profile":
+            return self.warm_up_half_lives * self.volume_half_life_days
+        slowest = max(self.half_lives_days)
+        if self.unlevered_share > 0.0:
+            slowest = max(slowest, self.unlevered_half_life_days)
+        return self.warm_up_half_lives * slowest
+
+    @property
+    def n_state_rows(self) -> int:
+        """Return the number of rows of this estimator's ``State``."""
+        return 1 if self.model == "volume_profile" else 2 * len(self.leverages)
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRow:
+    """One parameter of one estimator, for a published table.
+
+    Parameters
+    ----------
+    provider : str
+        Estimator.
+    params_hash : str
+        Hash of all of its parameters.
+    parameter_name : str
+        Field of ``EstimatorParameters``.
+    leverage : float or None
+        Tier the value belongs to [multiple]; None where it belongs to the estimator.
+    unit : str
+        Unit of the value.
+    value : str
+        The value as text.
+    reason : str
+        Why it has this value.
+    """
+
+    provider: str
+    params_hash: str
+    parameter_name: str
+    leverage: float | None
+    unit: str
+    value: str
+    reason: str
+
+
+def parameter_rows(parameters: EstimatorParameters) -> list[ParameterRow]:
+    """Return every parameter of an estimator with unit, value and reason.
+
+    Parameters
+    ----------
+    parameters : EstimatorParameters
+        Estimator to list.
+
+    Returns
+    -------
+    list of ParameterRow
+        One row per value, in the order of the fields; tiers one by one.
+
+    Examples
+    --------
+    >>> rows = parameter_rows(ESTIMATORS["open_interest"])
+    >>> [(row.leverage, row.value) for row in rows if row.parameter_name == "weights"][:2]
+    [(2.0, '0.2'), (3.0, '0.2')]
+    """
+    reasons = _REASONS.get(parameters.provider, {})
+    rows = []
+    for each in dataclasses.fields(parameters):
+        if each.name == "provider":
+            continue
+        value = getattr(parameters, each.name)
+        if each.name in ("leverages", "weights", "half_lives_days"):
+            cells = list(zip(parameters.leverages, value, strict=True))
+        elif isinstance(value, tuple):
+            cells = [(None, " ".join(f"{part:g}" for part in value))]
+        else:
+            cells = [(None, value)]
+        rows += [
+            ParameterRow(
+                provider=parameters.provider,
+                params_hash=parameters.params_hash,
+                parameter_name=each.name,
+                leverage=leverage,
+                unit=each.metadata["unit"],
+                value=cell if isinstance(cell, str) else f"{cell:g}",
+                reason=reasons.get(each.name, each.metadata["reason"]),
+            )
+            for leverage, cell in cells
+        ]
+    return rows
+
+
+def run(
+    parameters: EstimatorParameters,
+    bars: Bars,
+    emit_after: npt.ArrayLike,
+    *,
+    brackets: Brackets,
+    contract_kind: ContractKind = "linear",
+    state: State | None = None,
+) -> tuple[State, Outputs]:
+    """Return the state after the bars, and what stood at each instant asked for.
+
+    Parameters
+    ----------
+    parameters : EstimatorParameters
+        Estimator to run.
+    bars : Bars
+        Bars of one series that follow those the state has seen; may be empty.
+    emit_after : array_like of int, shape (n_emits,)
+        Index of the bar after which each instant lies, never decreasing; -1 for an instant before
+        the first bar of this call. One bar may be named several times.
+    brackets : Brackets
+        Margin brackets in force over these bars. Where they change, call once per stretch.
+    contract_kind : {'linear', 'inverse'}
+        Kind of contract: quantities are units of the asset, or USD.
+    state : State or None
+        State that the call before returned; None starts the series.
+
+    Returns
+    -------
+    state : State
+        To be handed to the next call. The argument is left as it was.
+    outputs : Outputs
+        One entry per instant.
+
+    Raises
+    ------
+    InvalidInput
+        If the state belongs to other parameters, or an instant lies outside the bars or before
+        the first bar of the series.
+
+    Examples
+    --------
+    >>> one = np.ones(2)
+    >>> bars = Bars(
+    ...     open=100 * one, high=100 * one, low=100 * one, close=100 * one,
+    ...     mark_high=np.nan * one, mark_low=np.nan * one, volume=5 * one, taker_buy=np.nan * one,
+    ...     open_interest=7 * one, is_imputed=one < 0, has_gap_before=one < 0, bar_seconds=300,
+    ... )
+    >>> brackets = Brackets.from_ratios([0.0], [0.005], [125.0])
+    >>> state, outputs = run(ESTIMATORS["open_interest"], bars, [1], brackets=brackets)
+    >>> outputs.unlevered_base.round(6).tolist()
+    [[0.7, 0.7]]
+    """
+    instants = _checked_instants(emit_after, bars, state)
+    if contract_kind not in ("linear", "inverse"):
+        raise InvalidInput(f"contract_kind is {contract_kind!r}, expected 'linear' or 'inverse'")
+    if state is None:
+        state = State.empty(parameters.n_state_rows, parameters.params_hash)
+    elif state.params_hash != parameters.params_hash:
+        raise InvalidInput(
+            f"state belongs to parameters {state.params_hash[:12]}, {parameters.provider} is "
+            f"{parameters.params_hash[:12]}: replay the series from its first bar"
+        )
+    log_offsets, weights = _placement(parameters, brackets, contract_kind)
+    change = np.diff(bars.open_interest, prepend=state.open_interest)
+    is_violation = accounting.is_violation(bars.volume, change, bars.has_gap_before)
+    if parameters.model == "volume_profile":
+        return volume_profile.advance(
+            state,
+            bars,
+            instants,
+            is_violation=is_violation,
+            log_offsets=log_offsets,
+            weights=weights[0],
+            entry_weights=np.array(parameters.entry_weights),
+            half_life_bars=parameters.volume_half_life_days * 86_400.0 / bars.bar_seconds,
+            is_inverse=contract_kind == "inverse",
+        )
+    opened, closed = accounting.opens_and_closes(bars.volume, change, parameters.turnover_ratio)
+    return density.advance(
+        state,
+        bars,
+        instants,
+        opened=opened,
+        closed=closed,
+        is_violation=is_violation,
+        log_offsets=log_offsets,
+        weights=weights,
+        hazards=math.log(2.0)
+        / np.array([*parameters.half_lives_days, parameters.unlevered_half_life_days]),
+        entry_weights=np.array(parameters.entry_weights),
+        uses_mark=parameters.clearing_price == "mark",
+        uses_taker=parameters.taker_leverage_exponent > 0.0,
+        is_inverse=contract_kind == "inverse",
+    )
+
+
+def get_estimator(provider: str) -> EstimatorParameters:
+    """Return a shipped estimator by name.
+
+    Parameters
+    ----------
+    provider : str
+        A key of ``ESTIMATORS``.
+
+    Returns
+    -------
+    EstimatorParameters
+        Its parameters.
+
+    Raises
+    ------
+    InvalidParameters
+        If there is none of that name; the message lists the names.
+
+    Examples
+    --------
+    >>> get_estimator("public_convention").clearing_price
+    'last'
+    """
+    if provider not in ESTIMATORS:
+        raise InvalidParameters(
+            f"there is no estimator {provider!r}; shipped are {', '.join(ESTIMATORS)}"
+        )
+    return ESTIMATORS[provider]
+
+
+def taker_and_maker_weights(parameters: EstimatorParameters) -> tuple[FloatArray, FloatArray]:
+    """Return the shares in which takers' and makers' fresh positions spread over the tiers.
+
+    Takers' shares are ``w L^e`` normalised, with exponent ``e``; makers' are ``2 w`` less that.
+    Where takers buy half of the volume each side therefore opens with the plain weights ``w``,
+    and whatever takers do, as much is opened long as short.
+
+    Parameters
+    ----------
+    parameters : EstimatorParameters
+        Estimator.
+
+    Returns
+    -------
+    taker, maker : ndarray of float64, shape (n_tiers + 1,)
+        Shares per tier, the unlevered share last (as leverage 1) [ratio]; each sums to 1.
+
+    Examples
+    --------
+    >>> taker, maker = taker_and_maker_weights(ESTIMATORS["taker_tilt"])
+    >>> bool(taker[8] > maker[8]), round(float((taker + maker)[8] / 2), 6)
+    (True, 0.005)
+    """
+    plain = np.array([*parameters.weights, parameters.unlevered_share])
+    multiples = np.array([*parameters.leverages, 1.0])
+    tilted = plain * multiples**parameters.taker_leverage_exponent
+    taker = tilted / tilted.sum()
+    return taker, 2.0 * plain - taker
+
+
+def _placement(
+    parameters: EstimatorParameters, brackets: Brackets, contract_kind: ContractKind
+) -> tuple[FloatArray, FloatArray]:
+    """Return offsets (2, n_tiers) and plain, taker and maker weights (3, n_tiers + 1), folded."""
+    offsets = tier_log_offsets(
+        parameters.leverages, brackets, parameters.reference_position_usd, contract_kind
+    )
+    bracket = int(brackets.bracket_of(parameters.reference_position_usd))
+    target = fold_tiers(parameters.leverages, float(brackets.max_leverage[bracket]))
+    plain = np.array([*parameters.weights, parameters.unlevered_share])
+    unfolded = np.stack([plain, *taker_and_maker_weights(parameters)])
+    weights = np.zeros_like(unfolded)
+    np.add.at(weights, (slice(None), target), unfolded[:, :-1])
+    weights[:, -1] = unfolded[:, -1]
+    return offsets, weights
+
+
+def _checked_instants(
+    emit_after: npt.ArrayLike, bars: Bars, state: State | None
+) -> npt.NDArray[np.int64]:
+    """Return the instants as int64 after checking that each lies at or after a known bar."""
+    instants = np.atleast_1d(np.asarray(emit_after))
+    if instants.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if instants.ndim != 1 or not np.issubdtype(instants.dtype, np.integer):
+        raise InvalidInput(
+            f"emit_after has shape {instants.shape} and type {instants.dtype}, expected "
+            "one-dimensional bar indices"
+        )
+    if np.any(np.diff(instants) < 0) or instants[0] < -1 or instants[-1] >= len(bars):
+        raise InvalidInput(
+            f"emit_after runs from {instants.min()} to {instants.max()}, expected bar indices "
+            f"from -1 to {len(bars) - 1} that never decrease"
+        )
+    if instants[0] == -1 and (state is None or state.bar_count == 0):
+        raise InvalidInput(
+            "emit_after asks for an instant before the first bar of the series, where nothing is "
+            "known: ask from the first bar on"
+        )
+    return instants.astype(np.int64)
+
+
+def _converted(provider: str, name: str, example: Any, given: Any) -> Any:  # noqa: ANN401
+    """Return a given value in the type of `example`, refusing what does not convert."""
+    problem = f"estimator {provider}: {name} is {given!r}, expected "
+    if isinstance(example, str):
+        if not isinstance(given, str):
+            raise InvalidParameters(f"{problem}a name")
+        return given
+    if isinstance(example, tuple):
+        if isinstance(given, str) or not isinstance(given, list | tuple):
+            raise InvalidParameters(f"{problem}a list of numbers")
+        return tuple(_converted(provider, name, 0.0, part) for part in given)
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise InvalidParameters(f"{problem}a number")
+    return float(given)
+
+
+def _check_parameters(parameters: EstimatorParameters) -> None:
+    """Raise an error that names the first field whose value is not allowed."""
+
+    def require(holds: bool, name: str, expected: str) -> None:
+        if not holds:
+            raise InvalidParameters(
+                f"estimator {parameters.provider}: {name} is {getattr(parameters, name)!r}, "
+                f"expected {expected}"
+            )
+
+    def is_share(value: float) -> bool:
+        return 0.0 <= value <= 1.0
+
+    def is_positive(value: float) -> bool:
+        return math.isfinite(value) and value > 0.0
+
+    name = parameters.provider
+    require(
+        bool(name) and name.isascii() and name.replace("_", "a").isalnum() and name == name.lower(),
+        "provider",
+        "lower case letters, digits and underscores",
+    )
+    require(parameters.model in MODELS, "model", f"one of {', '.join(MODELS)}")
+    leverages = parameters.leverages
+    require(
+        len(leverages) > 0
+        and all(math.isfinite(each) and each > 1.0 for each in leverages)
+        and all(low < high for low, high in itertools.pairwise(leverages)),
+        "leverages",
+        "ascending multiples above 1 (what has no leverage belongs to unlevered_share)",
+    )
+    for per_tier in ("weights", "half_lives_days"):
+        require(
+            len(getattr(parameters, per_tier)) == len(leverages),
+            per_tier,
+            f"{len(leverages)} numbers, one per leverage",
+        )
+    require(all(map(is_share, parameters.weights)), "weights", "shares within 0 to 1")
+    require(is_share(parameters.unlevered_share), "unlevered_share", "a share within 0 to 1")
+    total = math.fsum([*parameters.weights, parameters.unlevered_share])
+    require(
+        abs(total - 1.0) <= 1e-9,
+        "weights",
+        f"shares that sum to 1 together with unlevered_share; they sum to {total:.9g}",
+    )
+    require(math.fsum(parameters.weights) > 0.0, "weights", "at least one tier above 0")
+    require(all(map(is_positive, parameters.half_lives_days)), "half_lives_days", "days above 0")
+    require(
+        is_positive(parameters.unlevered_half_life_days), "unlevered_half_life_days", "above 0 days"
+    )
+    require(is_share(parameters.turnover_ratio), "turnover_ratio", "a share within 0 to 1")
+    exponent = parameters.taker_leverage_exponent
+    require(math.isfinite(exponent) and exponent >= 0.0, "taker_leverage_exponent", "0 or above")
+    maker = taker_and_maker_weights(parameters)[1]
+    require(
+        bool(np.all(maker >= -1e-12)),
+        "taker_leverage_exponent",
+        "a smaller exponent: makers would be left with less than nothing in a tier",
+    )
+    require(
+        parameters.clearing_price in CLEARING_PRICES,
+        "clearing_price",
+        f"one of {', '.join(CLEARING_PRICES)}",
+    )
+    require(
+        len(parameters.entry_weights) == 4
+        and all(map(is_share, parameters.entry_weights))
+        and abs(math.fsum(parameters.entry_weights) - 1.0) <= 1e-9,
+        "entry_weights",
+        "four shares (open, high, low, close) that sum to 1",
+    )
+    for name in ("reference_position_usd", "volume_half_life_days"):
+        require(is_positive(getattr(parameters, name)), name, "finite and above 0")
+    require(
+        math.isfinite(parameters.warm_up_half_lives) and parameters.warm_up_half_lives >= 0.0,
+        "warm_up_half_lives",
+        "0 or above",
+    )
+
+
+_OPEN_INTEREST: Final = EstimatorParameters(
+    provider="open_interest",
+    model="density",
+    leverages=(2.0, 3.0, 5.0, 10.0, 20.0, 25.0, 50.0, 75.0, 100.0),
+    weights=(0.20, 0.20, 0.30, 0.11, 0.04, 0.025, 0.015, 0.005, 0.005),
+    half_lives_days=(60.0, 60.0, 30.0, 14.0, 6.0, 5.0, 1.0, 0.75, 0.5),
+    unlevered_share=0.10,
+    unlevered_half_life_days=60.0,
+    turnover_ratio=0.0,
+    taker_leverage_exponent=0.0,
+    clearing_price="mark",
+    entry_weights=(0.25, 0.20, 0.20, 0.35),
+    reference_position_usd=10_000.0,
+    warm_up_half_lives=3.0,
+    volume_half_life_days=10.0,
+)
+
+_with = functools.partial(dataclasses.replace, _OPEN_INTEREST)
+
+ESTIMATORS: Final[Mapping[str, EstimatorParameters]] = {
+    each.provider: each
+    for each in (
+        _OPEN_INTEREST,
+        _with(provider="turnover", turnover_ratio=0.25),
+        _with(provider="taker_tilt", turnover_ratio=0.25, taker_leverage_exponent=0.2),
+        _with(
+            provider="public_convention",
+            leverages=(5.0, 10.0, 25.0, 50.0, 100.0),
+            weights=(0.15, 0.30, 0.25, 0.20, 0.10),
+            half_lives_days=(7.0,) * 5,
+            unlevered_share=0.0,
+            clearing_price="last",
+        ),
+        _with(provider="volume_profile", model="volume_profile"),
+    )
+}
+"""Estimators that ship, by name. The first is the plainest reading of open interest."""
+
+_REASONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "public_convention": {
+        "leverages": "the tiers that open-source and web heatmaps commonly draw",
+        "weights": "the shares that open-source and web heatmaps commonly use; shipped to compare "
+        "with them, not because they are right: measured leverage is far lower",
+        "half_lives_days": "one for all tiers: public maps keep every level until price crosses "
+        "it, so what closes is taken from all alike; at one half-life for all its length moves "
+        "nothing but the warm-up, 7 days being a window such maps offer",
+        "unlevered_share": "public maps spread all of open interest over their tiers",
+        "turnover_ratio": "public maps add levels where open interest grows and look at no churn",
+        "clearing_price": "public maps clear a level once the last price has crossed it",
+    },
+    "volume_profile": {
+        "half_lives_days": "not used: nothing is carried from bar to bar",
+        "turnover_ratio": "not used: nothing is carried from bar to bar",
+        "clearing_price": "not used: what the close has passed is left out",
+    },
+}

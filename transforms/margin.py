@@ -1,0 +1,498 @@
+"""Liquidation prices: where a position's margin no longer covers its maintenance margin.
+
+Belongs here: the formulas of the venues, margin brackets, and the distance from entry to
+liquidation per leverage tier. Does not belong here: how many positions there are (``density``).
+
+All formulas are for isolated margin. A long is liquidated where its equity, margin plus profit,
+falls to its maintenance margin ``mu N - cum``, ``N`` being its notional at that price; a short
+where it rises to it. Sources: Binance, "How to Calculate Liquidation Price of USDⓈ-M Futures
+Contracts" and "Leverage and Margin of USDⓈ-M Futures"; Bybit, "Liquidation Price Calculation
+under Isolated Mode (USDT Contract)" and the same for inverse contracts; OKX, "Perpetual futures:
+liquidation price"; each in the venue's public help centre.
+
+Venues compare against the mark price, not the last price.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.errors import InvalidInput
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+Side = Literal["long", "short"]
+
+
+@dataclass(frozen=True, slots=True)
+class Brackets:
+    """Margin brackets of one instrument, smallest positions first.
+
+    Parameters
+    ----------
+    notional_floor_usd : ndarray of float64, shape (n_brackets,)
+        Smallest notional of each bracket [USD]; the first is 0.
+    notional_cap_usd : ndarray of float64, shape (n_brackets,)
+        Largest notional of each bracket [USD], the next one's floor; the last may be inf.
+    maintenance_margin_ratio : ndarray of float64, shape (n_brackets,)
+        Maintenance margin per notional ``mu`` [ratio], never decreasing.
+    maintenance_deduction_usd : ndarray of float64, shape (n_brackets,)
+        Amount ``cum`` taken off ``mu`` times the notional [USD]; 0 where the venue has none.
+    max_leverage : ndarray of float64, shape (n_brackets,)
+        Highest leverage allowed in each bracket [multiple].
+
+    Raises
+    ------
+    InvalidInput
+        If the brackets leave holes, overlap, or hold impossible ratios.
+
+    Examples
+    --------
+    >>> brackets = Brackets.from_ratios([0.0, 50_000.0], [0.004, 0.005], [125.0, 100.0])
+    >>> brackets.maintenance_deduction_usd.tolist()
+    [0.0, 50.0]
+    """
+
+    notional_floor_usd: FloatArray
+    notional_cap_usd: FloatArray
+    maintenance_margin_ratio: FloatArray
+    maintenance_deduction_usd: FloatArray
+    max_leverage: FloatArray
+
+    def __post_init__(self) -> None:
+        """Check that the brackets cover every notional once."""
+        n_brackets = np.size(self.notional_floor_usd)
+        for name in self.__slots__:
+            array = np.ascontiguousarray(getattr(self, name), dtype=np.float64)
+            if array.shape != (n_brackets,) or n_brackets == 0 or np.isnan(array).any():
+                raise InvalidInput(
+                    f"brackets.{name} is {array.tolist()}, expected {max(n_brackets, 1)} numbers, "
+                    "one per bracket"
+                )
+            object.__setattr__(self, name, array)
+        floor, cap = self.notional_floor_usd, self.notional_cap_usd
+        if floor[0] != 0.0 or np.any(cap <= floor) or np.any(cap[:-1] != floor[1:]):
+            raise InvalidInput(
+                f"brackets span notionals {list(zip(floor.tolist(), cap.tolist(), strict=True))}, "
+                "expected the first to begin at 0 and each to begin where the one before ends: "
+                "sort them by floor and complete them"
+            )
+        ratio = self.maintenance_margin_ratio
+        if np.any(ratio <= 0.0) or np.any(ratio >= 1.0) or np.any(np.diff(ratio) < 0.0):
+            raise InvalidInput(
+                f"brackets.maintenance_margin_ratio is {ratio.tolist()}, expected ratios within "
+                "0 to 1 that never decrease: divide per cent by 100"
+            )
+        if np.any(self.max_leverage < 1.0):
+            raise InvalidInput(
+                f"brackets.max_leverage is {self.max_leverage.tolist()}, expected at least 1"
+            )
+
+    @classmethod
+    def from_ratios(
+        cls,
+        notional_floor_usd: npt.ArrayLike,
+        maintenance_margin_ratio: npt.ArrayLike,
+        max_leverage: npt.ArrayLike,
+    ) -> "Brackets":
+        """Return brackets whose caps and deductions follow from floors and ratios.
+
+        Parameters
+        ----------
+        notional_floor_usd, maintenance_margin_ratio, max_leverage : array_like, (n_brackets,)
+            As in the class; the last bracket has no cap.
+
+        Returns
+        -------
+        Brackets
+            With deductions by ``maintenance_deductions``.
+
+        Examples
+        --------
+        >>> Brackets.from_ratios([0.0], [0.004], [125.0]).notional_cap_usd.tolist()
+        [inf]
+        """
+        floor = np.atleast_1d(np.asarray(notional_floor_usd, dtype=np.float64))
+        ratio = np.atleast_1d(np.asarray(maintenance_margin_ratio, dtype=np.float64))
+        return cls(
+            notional_floor_usd=floor,
+            notional_cap_usd=np.append(floor[1:], np.inf),
+            maintenance_margin_ratio=ratio,
+            maintenance_deduction_usd=maintenance_deductions(floor, ratio),
+            max_leverage=np.atleast_1d(np.asarray(max_leverage, dtype=np.float64)),
+        )
+
+    def bracket_of(self, notional_usd: npt.ArrayLike) -> IntArray:
+        """Return the bracket that holds a notional.
+
+        Parameters
+        ----------
+        notional_usd : array_like of float, shape (...)
+            Notional [USD], at least 0. Above the last cap counts as the last bracket.
+
+        Returns
+        -------
+        ndarray of int64, shape (...)
+            Index into the arrays; a notional on an edge belongs to the smaller bracket.
+
+        Examples
+        --------
+        >>> brackets = Brackets.from_ratios([0.0, 50_000.0], [0.004, 0.005], [125.0, 100.0])
+        >>> brackets.bracket_of([10.0, 50_000.0, 50_001.0]).tolist()
+        [0, 0, 1]
+        """
+        index = np.searchsorted(self.notional_cap_usd[:-1], np.asarray(notional_usd), side="left")
+        return np.asarray(index, dtype=np.int64)
+
+
+def maintenance_deductions(
+    notional_floor_usd: npt.ArrayLike, maintenance_margin_ratio: npt.ArrayLike
+) -> FloatArray:
+    """Return the deductions that make maintenance margin continuous across brackets.
+
+    ``cum_n = cum_(n-1) + floor_n (mu_n - mu_(n-1))``, from 0 (Binance, "Leverage and Margin of
+    USDⓈ-M Futures").
+
+    Parameters
+    ----------
+    notional_floor_usd : array_like of float, shape (n_brackets,)
+        Smallest notional of each bracket [USD], ascending from 0.
+    maintenance_margin_ratio : array_like of float, shape (n_brackets,)
+        Maintenance margin per notional [ratio].
+
+    Returns
+    -------
+    ndarray of float64, shape (n_brackets,)
+        Deduction of each bracket [USD].
+
+    Examples
+    --------
+    >>> floors, ratios = [0.0, 50e3, 600e3, 3e6], [0.004, 0.005, 0.0065, 0.01]
+    >>> maintenance_deductions(floors, ratios).round(6).tolist()
+    [0.0, 50.0, 950.0, 11450.0]
+    """
+    floor = np.asarray(notional_floor_usd, dtype=np.float64)
+    ratio = np.asarray(maintenance_margin_ratio, dtype=np.float64)
+    return np.cumsum(floor * np.diff(ratio, prepend=0.0))
+
+
+def linear_liquidation_price(
+    side: Side,
+    entry_price: npt.ArrayLike,
+    leverage: npt.ArrayLike,
+    quantity: npt.ArrayLike,
+    brackets: Brackets,
+    liquidation_fee_ratio: float = 0.0,
+) -> FloatArray:
+    """Return the liquidation price of isolated positions in a linear contract.
+
+    With the bracket of the notional at the liquidation price itself and margin ``E Q / L``::
+
+        long   (E (1 - 1/L) - cum / Q) / (1 - (mu + fee))
+        short  (E (1 + 1/L) + cum / Q) / (1 + (mu + fee))
+
+    Without fee this is Binance's formula; with the fee of the liquidation order on top and no
+    deduction, OKX's and Gate's.
+
+    Parameters
+    ----------
+    side : {'long', 'short'}
+        Side of the positions.
+    entry_price : array_like of float, shape (...)
+        Entry price ``E`` [USD per unit of the asset].
+    leverage : array_like of float, shape (...)
+        Leverage ``L`` at entry [multiple], at least 1.
+    quantity : array_like of float, shape (...)
+        Size ``Q`` [units of the asset], above 0.
+    brackets : Brackets
+        Margin brackets of the instrument.
+    liquidation_fee_ratio : float
+        Fee of the liquidation order per notional [ratio].
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+        Liquidation price [USD per unit of the asset]. 0 for a long that no price liquidates. NaN
+        inputs give NaN.
+
+    Notes
+    -----
+    A position can stand in one bracket at entry and in another at liquidation. Within bracket
+    ``n`` a long is liquidated at and below the formula's price for ``n``, as far as that lies
+    below the bracket's upper edge ``cap_n / Q`` and above its lower; the first such price met on
+    the way down from entry counts. Shorts mirror it. This holds also for tables without
+    deductions, where the requirement jumps at an edge.
+
+    Examples
+    --------
+    >>> brackets = default_brackets("BTC")
+    >>> linear_liquidation_price("long", 60_000.0, [10.0, 100.0], 0.1, brackets).round(2).tolist()
+    [54216.87, 59638.55]
+    """
+    entry, multiple, size = (
+        array[..., np.newaxis]
+        for array in np.broadcast_arrays(
+            np.asarray(entry_price, dtype=np.float64),
+            np.asarray(leverage, dtype=np.float64),
+            np.asarray(quantity, dtype=np.float64),
+        )
+    )
+    _refuse_unless(side in ("long", "short"), "side", side, "'long' or 'short'")
+    _refuse_unless(not np.any(entry <= 0.0), "entry_price", entry_price, "above 0")
+    _refuse_unless(not np.any(multiple < 1.0), "leverage", leverage, "at least 1")
+    _refuse_unless(not np.any(size <= 0.0), "quantity", quantity, "above 0")
+    required = brackets.maintenance_margin_ratio + liquidation_fee_ratio
+    deduction = brackets.maintenance_deduction_usd / size
+    lower, upper = brackets.notional_floor_usd / size, brackets.notional_cap_usd / size
+    # Beyond the venue's largest notional the last bracket is the best guess there is.
+    upper[..., -1] = np.inf
+    if side == "long":
+        crossing = (entry * (1.0 - 1.0 / multiple) - deduction) / (1.0 - required)
+        reached = np.where(crossing > lower, np.minimum(crossing, upper), -np.inf)
+        return np.where(
+            np.isnan(crossing).any(axis=-1), np.nan, np.maximum(reached.max(axis=-1), 0.0)
+        )
+    crossing = (entry * (1.0 + 1.0 / multiple) + deduction) / (1.0 + required)
+    reached = np.where(crossing <= upper, np.maximum(crossing, lower), np.inf)
+    return np.where(np.isnan(crossing).any(axis=-1), np.nan, reached.min(axis=-1))
+
+
+def entry_margin_liquidation_price(
+    side: Side,
+    entry_price: npt.ArrayLike,
+    leverage: npt.ArrayLike,
+    maintenance_margin_ratio: npt.ArrayLike,
+) -> FloatArray:
+    """Return the liquidation price where maintenance margin is kept at the entry value.
+
+    ``E (1 - 1/L + mu)`` for longs, ``E (1 + 1/L - mu)`` for shorts (Bybit, USDT contracts under
+    isolated margin).
+
+    Parameters
+    ----------
+    side : {'long', 'short'}
+        Side of the positions.
+    entry_price : array_like of float, shape (...)
+        Entry price ``E`` [USD per unit of the asset].
+    leverage : array_like of float, shape (...)
+        Leverage ``L`` at entry [multiple], at least 1.
+    maintenance_margin_ratio : array_like of float, shape (...)
+        Maintenance margin per entry value ``mu`` [ratio].
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+        Liquidation price [USD per unit of the asset].
+
+    Examples
+    --------
+    >>> float(entry_margin_liquidation_price("long", 100.0, 10.0, 0.005).round(6))
+    90.5
+    """
+    entry = np.asarray(entry_price, dtype=np.float64)
+    inverse_leverage = 1.0 / np.asarray(leverage, dtype=np.float64)
+    ratio = np.asarray(maintenance_margin_ratio, dtype=np.float64)
+    _refuse_unless(side in ("long", "short"), "side", side, "'long' or 'short'")
+    _refuse_unless(not np.any(inverse_leverage > 1.0), "leverage", leverage, "at least 1")
+    sign = 1.0 if side == "long" else -1.0
+    return entry * (1.0 - sign * (inverse_leverage - ratio))
+
+
+def inverse_liquidation_price(
+    side: Side,
+    entry_price: npt.ArrayLike,
+    leverage: npt.ArrayLike,
+    maintenance_margin_ratio: npt.ArrayLike,
+) -> FloatArray:
+    """Return the liquidation price of isolated positions in an inverse contract.
+
+    ``E (1 + mu) / (1 + 1/L)`` for longs, ``E (1 - mu) / (1 - 1/L)`` for shorts (Bybit, inverse
+    contracts). Margin and profit are in the asset, so a short is liquidated further away than a
+    long and, at 1x, never.
+
+    Parameters
+    ----------
+    side : {'long', 'short'}
+        Side of the positions.
+    entry_price : array_like of float, shape (...)
+        Entry price ``E`` [USD per unit of the asset].
+    leverage : array_like of float, shape (...)
+        Leverage ``L`` at entry [multiple], at least 1.
+    maintenance_margin_ratio : array_like of float, shape (...)
+        Maintenance margin per notional ``mu`` [ratio]. The notional of an inverse contract is
+        its USD quantity, the same at every price.
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+        Liquidation price [USD per unit of the asset]; inf for a short at 1x.
+
+    Examples
+    --------
+    >>> float(inverse_liquidation_price("short", 60_000.0, 10.0, 0.005).round(2))
+    66333.33
+    """
+    entry = np.asarray(entry_price, dtype=np.float64)
+    inverse_leverage = 1.0 / np.asarray(leverage, dtype=np.float64)
+    ratio = np.asarray(maintenance_margin_ratio, dtype=np.float64)
+    _refuse_unless(side in ("long", "short"), "side", side, "'long' or 'short'")
+    _refuse_unless(not np.any(inverse_leverage > 1.0), "leverage", leverage, "at least 1")
+    sign = 1.0 if side == "long" else -1.0
+    with np.errstate(divide="ignore"):
+        return entry * (1.0 + sign * ratio) / (1.0 + sign * inverse_leverage)
+
+
+def fold_tiers(leverages: npt.ArrayLike, max_leverage: float) -> IntArray:
+    """Return, for each leverage tier, the tier that its positions belong to under a maximum.
+
+    Parameters
+    ----------
+    leverages : array_like of float, shape (n_tiers,)
+        Leverage of each tier [multiple], ascending.
+    max_leverage : float
+        Highest leverage allowed [multiple].
+
+    Returns
+    -------
+    ndarray of int64, shape (n_tiers,)
+        The tier itself where allowed, else the highest allowed one; the lowest tier where none is.
+
+    Examples
+    --------
+    >>> fold_tiers([10.0, 25.0, 50.0, 100.0], 50.0).tolist()
+    [0, 1, 2, 2]
+    """
+    multiples = np.asarray(leverages, dtype=np.float64)
+    highest_allowed = max(int(np.count_nonzero(multiples <= max_leverage)) - 1, 0)
+    return np.minimum(np.arange(len(multiples), dtype=np.int64), highest_allowed)
+
+
+def tier_log_offsets(
+    leverages: npt.ArrayLike,
+    brackets: Brackets,
+    reference_position_usd: float,
+    contract_kind: Literal["linear", "inverse"] = "linear",
+) -> FloatArray:
+    """Return how far liquidation lies from entry, per side and leverage tier, in log price.
+
+    Positions of a tier differ in size, and size decides the bracket. The tier is represented by
+    one size, stated in USD so that the offset does not depend on price.
+
+    Parameters
+    ----------
+    leverages : array_like of float, shape (n_tiers,)
+        Leverage of each tier [multiple], ascending, above 1.
+    brackets : Brackets
+        Margin brackets of the instrument.
+    reference_position_usd : float
+        Notional at entry of the representative position [USD].
+    contract_kind : {'linear', 'inverse'}
+        Kind of contract.
+
+    Returns
+    -------
+    ndarray of float64, shape (2, n_tiers)
+        ``ln(liquidation price / entry price)``, longs (negative) first [ln]. A tier above the
+        maximum leverage of the reference position has the offset of the tier it folds into
+        (``fold_tiers``), a lowest tier above it that of the maximum itself.
+
+    Raises
+    ------
+    InvalidInput
+        If a leverage is not above 1, or a tier would be liquidated at its entry.
+
+    Examples
+    --------
+    >>> brackets = Brackets.from_ratios([0.0], [0.005], [125.0])
+    >>> np.exp(tier_log_offsets([25.0], brackets, 10_000.0)).round(6).tolist()
+    [[0.964824], [1.034826]]
+    """
+    multiples = np.asarray(leverages, dtype=np.float64)
+    _refuse_unless(
+        multiples.ndim == 1
+        and multiples.size > 0
+        and bool(np.all(multiples > 1.0))
+        and bool(np.all(np.diff(multiples) > 0.0)),
+        "leverages",
+        leverages,
+        "ascending multiples above 1: a position without leverage belongs to the unlevered share",
+    )
+    _refuse_unless(
+        bool(np.isfinite(reference_position_usd)) and reference_position_usd > 0.0,
+        "reference_position_usd",
+        reference_position_usd,
+        "finite and above 0",
+    )
+    bracket = int(brackets.bracket_of(reference_position_usd))
+    max_leverage = float(brackets.max_leverage[bracket])
+    allowed = np.minimum(multiples[fold_tiers(multiples, max_leverage)], max_leverage)
+    if contract_kind == "linear":
+        prices = [
+            linear_liquidation_price(side, 1.0, allowed, reference_position_usd, brackets)
+            for side in ("long", "short")
+        ]
+    elif contract_kind == "inverse":
+        ratio = brackets.maintenance_margin_ratio[bracket]
+        prices = [
+            inverse_liquidation_price(side, 1.0, allowed, ratio) for side in ("long", "short")
+        ]
+    else:
+        raise InvalidInput(f"contract_kind is {contract_kind!r}, expected 'linear' or 'inverse'")
+    relative = np.stack(prices)
+    wrong = (relative[0] <= 0.0) | (relative[0] >= 1.0) | (relative[1] <= 1.0)
+    if np.any(wrong | ~np.isfinite(relative[1])):
+        tier = int(np.argmax(wrong | ~np.isfinite(relative[1])))
+        raise InvalidInput(
+            f"leverage {multiples[tier]:g}x with maximum {max_leverage:g}x and maintenance margin "
+            f"{brackets.maintenance_margin_ratio[bracket]:g} gives liquidation at "
+            f"{relative[0, tier]:g} (long) and {relative[1, tier]:g} (short) times entry; expected "
+            "below and above 1: check the brackets' max_leverage and ratios"
+        )
+    return np.log(relative)
+
+
+_MAJOR_ASSETS: Final = frozenset({"BTC", "ETH"})
+
+
+def default_brackets(asset: str) -> Brackets:
+    """Return the brackets assumed where an instrument's own are not known.
+
+    Parameters
+    ----------
+    asset : str
+        Base asset, such as ``BTC``.
+
+    Returns
+    -------
+    Brackets
+        For BTC and ETH the USDT brackets that Binance published for them until 2024 (Binance,
+        "Leverage and Margin of USDⓈ-M Futures"). For every other asset a cautious ladder that
+        begins at 50x: first-tier maxima there are 75x for a third of the symbols, 50x for
+        another, 20x to 25x for the rest, and too little leverage misplaces less than too much.
+
+    Examples
+    --------
+    >>> default_brackets("BTC").max_leverage[:2].tolist()
+    [125.0, 100.0]
+    >>> default_brackets("PEPE").max_leverage[:2].tolist()
+    [50.0, 25.0]
+    """
+    if asset in _MAJOR_ASSETS:
+        return Brackets.from_ratios(
+            [0.0, 50e3, 600e3, 3e6, 12e6, 70e6],
+            [0.004, 0.005, 0.0065, 0.01, 0.02, 0.025],
+            [125.0, 100.0, 75.0, 50.0, 25.0, 20.0],
+        )
+    return Brackets.from_ratios(
+        [0.0, 5e3, 20e3, 100e3, 500e3],
+        [0.01, 0.02, 0.025, 0.05, 0.1],
+        [50.0, 25.0, 20.0, 10.0, 5.0],
+    )
+
+
+def _refuse_unless(holds: bool, name: str, value: object, expected: str) -> None:
+    """Raise an error that names an argument and what was expected of it."""
+    if not holds:
+        raise InvalidInput(f"{name} is {value}, expected {expected}")
