@@ -1,0 +1,152 @@
+"""Runs a simulated market and hands over its records day by day.
+
+Belongs here: the order of things and where randomness comes from.
+Does not belong here: what traders do, or how it is reported.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from math import exp, log
+
+import numpy as np
+
+from sources.errors import InputRejected
+from sources.records import Batch
+from sources.simulated.book import (
+    GRID_RANGE,
+    HOUR_MINUTES,
+    MARK_LOG,
+    PUBLISHED_RANGE,
+    ContractBook,
+    make_contract,
+)
+from sources.simulated.emission import (
+    Instrument,
+    Span,
+    opening_open_interest_batch,
+    parameters_sha256,
+    reference_batches,
+    span_batches,
+)
+from sources.simulated.parameters import MarketParameters
+from sources.simulated.prices import PriceProcess
+
+
+def _generator(seed: int, *words: object) -> np.random.Generator:
+    """Return the generator of one thing on one day, independent of all others.
+
+    Being keyed by names and days, not by order, neither more days nor more assets change it.
+    """
+    key = "/".join(str(word) for word in (seed, *words))
+    return np.random.Generator(np.random.PCG64(int(sha256(key.encode()).hexdigest(), 16)))
+
+
+def _check_emit_from(parameters: MarketParameters, emit_from: datetime | None) -> int:
+    """Return the first wanted hour of the span, refusing one that is outside of it."""
+    if emit_from is None:
+        return 0
+    hours = (emit_from - parameters.start) / timedelta(hours=1)
+    if not hours.is_integer() or not 0 <= hours <= parameters.hours:
+        raise InputRejected(
+            f"simulated market: emit_from is {emit_from}; give a whole hour "
+            f"from {parameters.start} to {parameters.end}"
+        )
+    return int(hours)
+
+
+def simulate(
+    parameters: MarketParameters,
+    *,
+    ingested_at: datetime | None = None,
+    emit_from: datetime | None = None,
+) -> Iterator[Batch]:
+    """Yield the records of a simulated market, a day at a time.
+
+    The market is a function of the parameters alone. A longer span begins with exactly the rows of
+    a shorter one, so the market moves on by an hour by asking for an hour more and for what comes
+    after the former end.
+
+    Parameters
+    ----------
+    parameters : MarketParameters
+        The market and the span.
+    ingested_at : datetime, optional
+        Stamp of the records; the end of the span if left out.
+    emit_from : datetime, optional
+        A whole hour within the span. Only what is later is handed over: bars that open at or after
+        it, snapshots, funding and truth after it. Left out, everything is, with the instruments,
+        their brackets and the open interest at the very start.
+
+    Yields
+    ------
+    Batch
+        Of kinds ``instrument``, ``leverage_bracket`` (once), ``ohlcv``, ``mark_ohlc``,
+        ``open_interest``, ``funding_rate``, ``realised_liquidation`` and ``provider_map`` (the
+        true standing positions at each hour; provider ``simulated_truth``, one map per venue).
+        Prices in USD per unit of the asset; quantities as `sources.records` says. In a map,
+        ``value`` is quantity times liquidation price (inverse: USD of contracts), and
+        ``observed_open_interest_ratio`` the share of the side's open interest that the rows of
+        that side hold; the rest stands beyond the published range or cannot be liquidated.
+
+    Raises
+    ------
+    InputRejected
+        If `emit_from` is not a whole hour of the span, or a price left the range of the grid.
+    """
+    first_hour = _check_emit_from(parameters, emit_from)
+    stamp = parameters.end if ingested_at is None else ingested_at
+    digest = parameters_sha256(parameters)
+    start = parameters.start.astimezone(UTC)
+    prices = PriceProcess(parameters)
+    instruments = [
+        Instrument(venue, asset, make_contract(parameters, venue, asset))
+        for venue in parameters.venues
+        for asset in parameters.assets
+    ]
+    books = [
+        ContractBook(
+            item.contract, log(item.asset.price_usd),
+            _generator(parameters.seed, item.venue.name, item.asset.name, "fill"),
+            0 if item.asset.whale is None else item.asset.whale.tranche_count,
+        )
+        for item in instruments
+    ]  # fmt: skip
+    if emit_from is None:
+        yield from reference_batches(instruments, start, stamp)
+
+    last_day = -(-parameters.hours // 24)
+    for day in range(-parameters.warm_up_days, last_day):
+        if day == 0 and emit_from is None:
+            yield opening_open_interest_batch(
+                instruments,
+                np.array([book.open_interest_lots for book in books]),
+                np.array([exp(book.ledger.levels[MARK_LOG]) for book in books]),
+                start, stamp,
+            )  # fmt: skip
+        paths = prices.advance_day(
+            {
+                name: _generator(parameters.seed, "index", name, day)
+                for name in ("market", *(asset.name for asset in parameters.assets))
+            }
+        )
+        for asset in parameters.assets:
+            away = float(np.abs(paths[asset.name][0] - log(asset.price_usd)).max())
+            if away > GRID_RANGE - PUBLISHED_RANGE:
+                raise InputRejected(
+                    f"simulated market: on day {day} {asset.name} is {exp(away):.0f} times away "
+                    f"from price_usd={asset.price_usd}, beyond the price grid; lower its "
+                    "daily_volatility_ratio or price_pull_half_life_days"
+                )
+        minutes = min(24, parameters.hours - 24 * day) * HOUR_MINUTES
+        measured = []
+        for item, book in zip(instruments, books, strict=True):
+            log_index, activity = paths[item.asset.name]
+            generator = _generator(parameters.seed, item.venue.name, item.asset.name, day)
+            measured.append(
+                (item, book.advance(generator, log_index[:minutes], activity[:minutes]))
+            )
+        skipped = max(0, first_hour - 24 * day)
+        if day >= 0 and skipped < minutes // HOUR_MINUTES:
+            span = Span(start + timedelta(days=day), skipped, measured)
+            yield from span_batches(span, digest, stamp)
