@@ -26,7 +26,7 @@ COMPARED_RANGE = 0.2
 """Largest |ln(coarse bin centre / price)| in which maps are compared [ln]."""
 
 BINS_PER_COARSE_BIN = 2
-"""Published bins in a coarse bin; 0.4 % of price is about as finely as providers place positions."""
+"""Published bins in a coarse bin; 0.4 % of price, the finest at which providers can agree."""
 
 COARSE_LOG_WIDTH = BINS_PER_COARSE_BIN * BIN_LOG_WIDTH
 """Width of a coarse bin in log price [ln]."""
@@ -48,7 +48,7 @@ class MapBatch:
     Parameters
     ----------
     values : ndarray of float32 or float64, shape (n_values,)
-        Liquidations by bin [USD, or whatever the provider counts in], map after map, ascending bins.
+        Liquidations by bin [USD, or what the provider counts in], map after map, bins ascending.
     offsets : ndarray of int, shape (n_maps + 1,)
         Map ``m`` is ``values[offsets[m]:offsets[m + 1]]``; an empty run is an empty map.
     first_bin : ndarray of int, shape (n_maps,)
@@ -113,39 +113,64 @@ def _require_offsets(name: str, offsets: npt.NDArray[np.integer[Any]], size: int
         )
 
 
-def require_groups(group_offsets: npt.NDArray[np.integer[Any]], *aligned: FloatArray) -> IntArray:
-    """Return `group_offsets` as int64, refusing what does not divide the aligned maps.
+def require_groups(
+    group_offsets: npt.NDArray[np.integer[Any]],
+    long: FloatArray,
+    short: FloatArray,
+    price: npt.ArrayLike,
+) -> tuple[IntArray, FloatArray]:
+    """Return the offsets and prices of groups of aligned maps, refusing what does not fit together.
 
     Parameters
     ----------
     group_offsets : ndarray of int, shape (n_groups + 1,)
-        Group ``g`` is the rows ``group_offsets[g]:group_offsets[g + 1]``.
-    *aligned : ndarray of float64, shape (n_entries, N_WINDOW_BINS)
-        What `align_maps` returned, one array per side.
+        Group ``g`` is the entries ``group_offsets[g]:group_offsets[g + 1]``.
+    long, short : ndarray of float64, shape (n_entries, N_WINDOW_BINS)
+        What `align_maps` returned for each side.
+    price : array_like of float, shape (n_entries,)
+        Close at the instant of the maps [USD per unit of the asset], the same within a group (NaN
+        is the same as NaN).
 
     Returns
     -------
-    ndarray of int64, shape (n_groups + 1,)
-        The offsets.
+    group_offsets : ndarray of int64, shape (n_groups + 1,)
+    price : ndarray of float64, shape (n_entries,)
 
     Raises
     ------
     InvalidInput
-        If an array is no window, the sides differ in length, or the offsets do not fit.
+        If an array is no window, lengths differ, the offsets do not rise from 0 to the number of
+        entries, or a group has two prices.
 
     Examples
     --------
-    >>> require_groups(np.array([0, 2]), np.zeros((2, N_WINDOW_BINS))).tolist()
-    [0, 2]
+    >>> window = np.zeros((2, N_WINDOW_BINS))
+    >>> offsets, price = require_groups(np.array([0, 2]), window, window, [7.0, 7.0])
+    >>> offsets.tolist(), price.tolist()
+    ([0, 2], [7.0, 7.0])
     """
-    for array in aligned:
-        if array.ndim != 2 or array.shape != (aligned[0].shape[0], N_WINDOW_BINS):
-            raise InvalidInput(
-                f"aligned maps have shapes {[one.shape for one in aligned]}, expected "
-                f"({aligned[0].shape[0]}, {N_WINDOW_BINS}) each; make them with align_maps"
-            )
-    _require_offsets("group_offsets", group_offsets, aligned[0].shape[0])
-    return group_offsets.astype(np.int64)
+    prices = np.asarray(price, dtype=np.float64)
+    n_entries = long.shape[0]
+    if long.shape != (n_entries, N_WINDOW_BINS) or short.shape != long.shape:
+        raise InvalidInput(
+            f"long maps have shape {long.shape} and short ones {short.shape}, expected "
+            f"(n_entries, {N_WINDOW_BINS}) both; make them with align_maps"
+        )
+    if prices.shape != (n_entries,):
+        raise InvalidInput(
+            f"{n_entries} entries have prices of shape {prices.shape}; give one each"
+        )
+    _require_offsets("group_offsets", group_offsets, n_entries)
+    group = np.repeat(np.arange(group_offsets.size - 1), np.diff(group_offsets))
+    expected = prices[group_offsets[group]]
+    is_same = (prices == expected) | (np.isnan(prices) & np.isnan(expected))
+    if not np.all(is_same):
+        entry = int(np.argmin(is_same))
+        raise InvalidInput(
+            f"group {group[entry]} begins with price {expected[entry]}, but its entry {entry} has "
+            f"{prices[entry]}; maps are compared around one price: align a group with one close"
+        )
+    return group_offsets.astype(np.int64), prices
 
 
 def window_first_bin(price: npt.ArrayLike) -> IntArray:
@@ -282,6 +307,29 @@ def has_shape(aligned: FloatArray) -> npt.NDArray[np.bool_]:
     return shaped
 
 
+def has_shape_by_side(long: FloatArray, short: FloatArray) -> npt.NDArray[np.bool_]:
+    """Return which entries have a shape on each side.
+
+    Parameters
+    ----------
+    long, short : ndarray of float64, shape (n_entries, n_bins)
+        Liquidations by bin.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_entries, 3)
+        By ``SIDES``. An entry with one side empty has a shape on 'both'; one with NaN or a negative
+        value on either side has not.
+
+    Examples
+    --------
+    >>> has_shape_by_side(np.array([[1.0], [1.0]]), np.array([[0.0], [-0.5]])).tolist()
+    [[True, False, True], [True, False, False]]
+    """
+    both = np.concatenate((long, short), axis=1)
+    return np.stack((has_shape(long), has_shape(short), has_shape(both)), axis=1)
+
+
 @njit(nogil=True, cache=True)
 def top_decile_threshold(values: FloatArray) -> float:
     """Return the 90th percentile of the bins that are not empty.
@@ -311,5 +359,5 @@ def top_decile_threshold(values: FloatArray) -> float:
     below = tenths // 10
     part = tenths % 10
     if part == 0:
-        return filled[below]
-    return filled[below] + (filled[below + 1] - filled[below]) * (part / 10.0)
+        return float(filled[below])
+    return float(filled[below] + (filled[below + 1] - filled[below]) * (part / 10.0))
