@@ -1,0 +1,170 @@
+"""What the maps of one asset and instant have in common, bin by bin.
+
+Belongs here: the mean map of a group, how widely its members are spread around it, and how many of
+them call a bin dense.
+Does not belong here: how two members differ (``transforms.disagreement``) and the bands of the
+mean map (``transforms.bands``, which takes it as it takes any other).
+
+Bins are the published ones of the window (see ``transforms.maps``), so that a row of the
+consensus joins with the rows of the maps it was made of. A member's map enters as its shape
+p = map / sum of map over the window and side: a provider whose totals are twenty times those of
+another weighs the same, and a provider of relative units takes part. On side 'both', p is the sum
+of long and short over the sum of both, so there a provider's lopsidedness counts too.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from transforms.grid import FloatArray, IntArray
+from transforms.maps import (
+    has_shape_by_side,
+    require_groups,
+    top_decile_threshold,
+    window_first_bin,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Consensus:
+    """The mean map of each group and the spread around it.
+
+    Sides are in the order of ``transforms.maps.SIDES``, bins those of the window.
+
+    Parameters
+    ----------
+    first_bin : ndarray of int64, shape (n_groups,)
+        Published bin of the first column; 0 for a group without members.
+    provider_count : ndarray of int64, shape (n_groups, 3)
+        Maps with a shape; only they take part.
+    mean_ratio, min_ratio, max_ratio : ndarray of float64, shape (n_groups, 3, N_WINDOW_BINS)
+        Mean, smallest and largest p [share of the side, 0-1]. NaN where no map takes part.
+    variation_ratio : ndarray of float64, shape (n_groups, 3, N_WINDOW_BINS)
+        Coefficient of variation: standard deviation of p (dividing by the number of providers)
+        over its mean. NaN where fewer than two maps take part or all leave the bin empty.
+    dense_count : ndarray of int32, shape (n_groups, 3, N_WINDOW_BINS)
+        Providers that put the bin into the top decile of their bins that are not empty.
+    """
+
+    first_bin: IntArray
+    provider_count: IntArray
+    mean_ratio: FloatArray
+    min_ratio: FloatArray
+    max_ratio: FloatArray
+    variation_ratio: FloatArray
+    dense_count: npt.NDArray[np.int32]
+
+
+def build_consensus(
+    long: FloatArray,
+    short: FloatArray,
+    price: npt.ArrayLike,
+    group_offsets: npt.NDArray[np.int64],
+) -> Consensus:
+    """Return the consensus of each group.
+
+    Parameters
+    ----------
+    long, short : ndarray of float64, shape (n_entries, N_WINDOW_BINS)
+        Windows of the long and of the short map of each entry (a provider, say), as
+        `transforms.maps.align_maps` returns them.
+    price : array_like of float, shape (n_entries,)
+        Close at the instant of the maps, the same within a group [USD per unit of the asset].
+    group_offsets : ndarray of int64, shape (n_groups + 1,)
+        Group ``g`` (an asset at an instant) is the entries
+        ``group_offsets[g]:group_offsets[g + 1]``.
+
+    Returns
+    -------
+    Consensus
+        One row per group. Maps without shape on a side (empty, NaN, negative) are left out there;
+        a group without any is NaN.
+
+    Raises
+    ------
+    InvalidInput
+        If shapes do not fit, or two entries of a group stand in different windows.
+
+    Examples
+    --------
+    >>> long = np.zeros((2, 200))
+    >>> long[0, 80], long[1, 80:84] = 8.0, 1.0
+    >>> both = build_consensus(long, np.zeros((2, 200)), [1.0, 1.0], np.array([0, 2]))
+    >>> both.mean_ratio[0, 0, 79:82].tolist()
+    [0.0, 0.625, 0.125]
+    >>> both.variation_ratio[0, 0, 79:82].tolist()
+    [nan, 0.6, 1.0]
+    >>> both.dense_count[0, 0, 79:82].tolist(), both.provider_count.tolist()
+    ([0, 2, 1], [[2, 0, 2]])
+    """
+    groups, prices = require_groups(group_offsets, long, short, price)
+    shaped = has_shape_by_side(long, short)
+    n_groups = groups.size - 1
+    first_bin = np.zeros(n_groups, dtype=np.int64)
+    is_filled = np.diff(groups) > 0
+    first_bin[is_filled] = window_first_bin(prices[groups[:-1][is_filled]])
+    provider_count, mean, smallest, largest, variation, dense = _combine(
+        long, short, shaped, groups
+    )
+    return Consensus(
+        first_bin=first_bin,
+        provider_count=provider_count,
+        mean_ratio=mean,
+        min_ratio=smallest,
+        max_ratio=largest,
+        variation_ratio=variation,
+        dense_count=dense,
+    )
+
+
+@njit(nogil=True, cache=True)
+def _combine(
+    long: FloatArray, short: FloatArray, shaped: npt.NDArray[np.bool_], group_offsets: IntArray
+) -> tuple[IntArray, FloatArray, FloatArray, FloatArray, FloatArray, npt.NDArray[np.int32]]:
+    """Return count, mean, smallest, largest, coefficient of variation and dense count."""
+    n_groups = group_offsets.size - 1
+    n_bins = long.shape[1]
+    count = np.zeros((n_groups, 3), dtype=np.int64)
+    mean = np.full((n_groups, 3, n_bins), np.nan)
+    smallest = np.full((n_groups, 3, n_bins), np.nan)
+    largest = np.full((n_groups, 3, n_bins), np.nan)
+    variation = np.full((n_groups, 3, n_bins), np.nan)
+    dense = np.zeros((n_groups, 3, n_bins), dtype=np.int32)
+    biggest_group = 0
+    for g in range(n_groups):
+        biggest_group = max(biggest_group, group_offsets[g + 1] - group_offsets[g])
+    share = np.empty((biggest_group, n_bins))
+    for g in range(n_groups):
+        for side in range(3):
+            n = 0
+            for entry in range(group_offsets[g], group_offsets[g + 1]):
+                if not shaped[entry, side]:
+                    continue
+                if side == 0:
+                    row = long[entry]
+                elif side == 1:
+                    row = short[entry]
+                else:
+                    row = long[entry] + short[entry]
+                threshold = top_decile_threshold(row)
+                total = row.sum()
+                for i in range(n_bins):
+                    share[n, i] = row[i] / total
+                    dense[g, side, i] += row[i] >= threshold
+                n += 1
+            count[g, side] = n
+            if n == 0:
+                continue
+            for i in range(n_bins):
+                members = share[:n, i]
+                low, high = members.min(), members.max()
+                # Rounding may carry the mean of equal shares past them.
+                middle = min(max(members.mean(), low), high)
+                mean[g, side, i] = middle
+                smallest[g, side, i] = low
+                largest[g, side, i] = high
+                if n > 1 and middle > 0.0:
+                    variation[g, side, i] = np.sqrt(((members - middle) ** 2).mean()) / middle
+    return count, mean, smallest, largest, variation, dense
