@@ -14,7 +14,19 @@ class TerminalSourceError(SourceError):
 
 
 class VenueUnavailable(TransientSourceError):
-    """A venue did not answer, or asked to be asked later."""
+    """A venue did not answer, or asked to be asked later.
+
+    Parameters
+    ----------
+    message : str
+        What was asked, what came back, what to do.
+    retry_after_seconds : float, optional
+        How long the venue asked to be left alone; None if it did not say.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class VenueRejected(TerminalSourceError):
@@ -23,3 +35,23 @@ class VenueRejected(TerminalSourceError):
 
 class InputRejected(TerminalSourceError):
     """A file, mapping or saved answer is unusable as a whole; single bad rows go to quarantine."""
+
+
+class ProviderUnavailable(TransientSourceError):
+    """A map provider did not answer, or asked to be asked later.
+
+    Parameters
+    ----------
+    message : str
+        What was asked, what came back, what to do.
+    retry_after_seconds : float, optional
+        How long the provider asked to be left alone; None if it did not say.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ProviderRejected(TerminalSourceError):
+    """A map provider refused the request for good: no key, a wrong one, a plan without it."""

@@ -1,0 +1,198 @@
+"""One HTTP exchange with a provider: bytes, or an error of `sources.errors`.
+
+The key travels in a header and nowhere else: not in the address, not in a message, not in a log
+line; what a service says back is searched for it before it is quoted, and redirects, which could
+carry the header elsewhere, are not followed.
+"""
+
+import logging
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from sources.errors import ProviderRejected, ProviderUnavailable
+
+if TYPE_CHECKING:
+    import aiohttp
+
+logger = logging.getLogger(__name__)
+
+LARGEST_ANSWER_BYTES = 128 * 2**20
+QUOTED_CHARACTERS = 200
+# What can pass if asked again: time-out, conflict of load, rate limit, and faults of the service.
+_TRANSIENT_STATUSES = frozenset({408, 425, 429})
+
+
+def is_transient_status(status: int) -> bool:
+    """Return whether a refusal with this HTTP status may pass by itself."""
+    return status in _TRANSIENT_STATUSES or status >= 500
+
+
+def require_keys(provider: str, names: tuple[str, ...], keys: Mapping[str, str]) -> list[str]:
+    """Return the secrets under the names given, refusing to go on without them.
+
+    Raises
+    ------
+    ProviderRejected
+        Naming the variable, never its value.
+    """
+    secrets = []
+    for name in names:
+        secret = keys.get(name, "").strip()
+        if not secret:
+            raise ProviderRejected(
+                f"{provider}: no key, no call; set the environment variable {name}, or import "
+                "saved answers instead"
+            )
+        if not (secret.isascii() and secret.isprintable() and " " not in secret):
+            raise ProviderRejected(
+                f"{provider}: {name} holds characters no key has (space, line break, non-ASCII); "
+                "set it to the key alone"
+            )
+        secrets.append(secret)
+    return secrets
+
+
+def hide(text: str, secrets: list[str]) -> str:
+    """Return the text without any of the secrets."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """Return how long an answer asks to wait, by its own clock where it gives a date [seconds].
+
+    A date in ``Retry-After`` (RFC 9110, 10.2.3) is read against the ``Date`` of the same answer,
+    so no clock of ours is needed; None where either is missing or unreadable.
+    """
+    said = headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(said)
+    except ValueError:
+        until, now = _http_date(said), _http_date(headers.get("Date", ""))
+        return max((until - now).total_seconds(), 0.0) if until and now else None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text)
+    except ValueError:
+        return None
+
+
+async def exchange(
+    session: "aiohttp.ClientSession",
+    provider: str,
+    method: str,
+    url: str,
+    *,
+    secrets: list[str],
+    timeout_seconds: float,
+    headers: Mapping[str, str] | None = None,
+    params: Mapping[str, str] | None = None,
+    json_body: Mapping[str, Any] | None = None,
+    form: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return the body of one successful HTTP exchange.
+
+    Parameters
+    ----------
+    session : aiohttp.ClientSession
+        The connection pool to use.
+    provider : str
+        Named in messages.
+    method, url : str
+        What is called; the URL holds no secret.
+    secrets : list of str
+        Keys that must not appear in any message.
+    timeout_seconds : float
+        For connecting and reading together.
+    headers, params, json_body, form
+        Parts of the request.
+
+    Raises
+    ------
+    ProviderUnavailable
+        No answer in time, no connection, status 408, 425, 429 or 5xx; says how long to wait where
+        the service does.
+    ProviderRejected
+        Any other status than 200, or an answer larger than 128 MiB.
+    """
+    import aiohttp
+
+    place = f"{provider}: {method} {url}"
+    try:
+        async with session.request(
+            method,
+            url,
+            headers=headers,
+            params=params,
+            json=json_body,
+            data=form,
+            timeout=aiohttp.ClientTimeout(total=timeout_seconds),
+            allow_redirects=False,
+        ) as response:
+            body = await _read_body(response, place)
+            status, answer_headers = response.status, response.headers
+    except TimeoutError as exc:
+        raise ProviderUnavailable(
+            f"{place}: no answer within {timeout_seconds:g} s; try again later or allow more time"
+        ) from exc
+    except aiohttp.ClientError as exc:
+        raise ProviderUnavailable(
+            f"{place}: {hide(type(exc).__name__ + ': ' + str(exc), secrets)}; "
+            "check the network and the address, then try again"
+        ) from exc
+    if status != 200:
+        raise refusal_error(place, status, body.decode("utf-8", "replace"), secrets, answer_headers)
+    logger.debug("%s: %d bytes", place, len(body))
+    return body
+
+
+async def _read_body(response: "aiohttp.ClientResponse", place: str) -> bytes:
+    chunks, size = [], 0
+    async for chunk in response.content.iter_chunked(2**16):
+        size += len(chunk)
+        if size > LARGEST_ANSWER_BYTES:
+            raise ProviderRejected(
+                f"{place}: the answer exceeds {LARGEST_ANSWER_BYTES} bytes; ask for less, "
+                "for example a shorter look-back"
+            )
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def refusal_error(
+    place: str, status: int, said: str, secrets: list[str], headers: Mapping[str, str]
+) -> ProviderUnavailable | ProviderRejected:
+    """Return the error for a refusal with an HTTP status, in the answer's head or in its body.
+
+    Parameters
+    ----------
+    place : str
+        Provider, method and address.
+    status : int
+        HTTP status, or the code a provider uses like one.
+    said : str
+        What the service said; quoted without secrets.
+    secrets : list of str
+        What must not be quoted.
+    headers : mapping
+        Of the answer, for ``Retry-After``.
+    """
+    # Hidden before it is cut, so that no half of a key remains at the edge.
+    quoted = " ".join(hide(said, secrets).split())[:QUOTED_CHARACTERS]
+    what = f"{place}: refused with {status} ({quoted!r})"
+    if is_transient_status(status):
+        wait = retry_after_seconds(headers)
+        when = "try again later" if wait is None else f"try again in {wait:g} s"
+        return ProviderUnavailable(f"{what}; {when}", retry_after_seconds=wait)
+    if status in (401, 403):
+        return ProviderRejected(f"{what}; check the key and whether its plan covers this endpoint")
+    if 300 <= status < 400:
+        return ProviderRejected(f"{what}; the address has moved, give the one it moved to")
+    return ProviderRejected(f"{what}; check symbol, venue and look-back against its documentation")

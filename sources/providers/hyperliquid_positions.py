@@ -1,0 +1,498 @@
+"""Measured positions on Hyperliquid: where real accounts would be liquidated.
+
+Three forms, told apart by their content:
+
+wallet states
+    What `fetch` returns: one line per wallet, ``{"wallet": ..., "state": ...}``, the state being
+    the answer of the public info API to ``clearinghouseState`` as it came (https://hyperliquid.
+    gitbook.io/hyperliquid-docs/for-developers/api/info-endpoint/perpetuals). One point per
+    position, at its ``liquidationPx``, in USD there: size x liquidationPx, as our maps value what
+    is forced. A position without one cannot be liquidated: it counts as observed, not in the map.
+top wallets
+    Lines of ``{committed_at, data: {coin: {currentPrice, longLiquidations, ...}}}``: the sum over
+    leading wallets in 50 cells of equal width over +-30 % of the current price. ``price`` is a
+    cell's middle rounded to cents; its true edges follow from the current price. A column like
+    ``25x`` is the bucket of leverages above the next smaller label up to 25. Values do not move
+    with price from one recording to the next and many are round numbers of coins at a past price:
+    by all signs they are valued at entry. Positions beyond 30 % are not in it.
+all accounts
+    One object ``{symbol, snapshot_ts, reference_price, bucket_grid, long_distribution,
+    short_distribution}``: USD by the lower edge of cells ``step`` wide. Values are whole multiples
+    of the smallest size at ``reference_price``: they are valued there. The grid's outermost cells
+    gather all that lies beyond it; they say nothing about a price and go to quarantine, but count
+    as observed.
+
+Values stay as received. ``observed_open_interest_ratio`` is what was seen of a side, valued as the
+form values it, over the open interest the context gives for that instant; it is per side, as each
+contract has one long and one short.
+"""
+
+import asyncio
+import json
+import math
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sources.errors import InputRejected, ProviderRejected
+from sources.providers.http import exchange
+from sources.providers.provider import AnswerContext, MapRequest, Provider
+from sources.providers.reading import (
+    MapRows,
+    check_reference_price,
+    decode_json,
+    decode_text,
+    excerpt,
+    expect_object,
+    expected_asset,
+    expected_capture,
+    read_instant,
+    read_number,
+    read_numbers,
+    rejected,
+    shown,
+    split_symbol,
+)
+from sources.records import Batch
+
+if TYPE_CHECKING:
+    import aiohttp
+
+NAME = "hyperliquid_positions"
+VENUE = "hyperliquid"
+BASE_URL = "https://api.hyperliquid.xyz"
+WALLETS_AT_ONCE = 4  # 1200 units of weight a minute and address, 2 a state: 600 states a minute
+WALLET_STATES, TOP_WALLETS, ALL_ACCOUNTS = "wallet_states", "top_wallets", "all_accounts"
+TOP_WALLETS_REACH = 0.3  # of the current price, to either side
+TOP_WALLETS_CELLS = 50
+TOP_WALLETS_ROUNDING = 0.005  # half a cent
+_SIDE_KEYS = (("long", "longLiquidations"), ("short", "shortLiquidations"))
+
+
+def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
+    """Return the records of wallet states or of one of the two recorded forms.
+
+    Parameters
+    ----------
+    raw : bytes
+        The answer or file as received.
+    context : AnswerContext
+        ``asset`` picks one coin of several; ``open_interest_usd`` gives what the observed share is
+        taken of. ``captured_at`` is needed only for states that carry no time.
+
+    Returns
+    -------
+    list of Batch
+        ``provider_map`` in USD, then ``quarantine`` if anything was refused.
+    """
+    text = decode_text(raw, NAME, context)
+    first_line = text.split("\n", 1)[0]
+    rows = MapRows(NAME, context, raw, PROVIDER.unit, PROVIDER.semantics)
+    if '"committed_at"' in first_line or '"currentPrice"' in first_line:
+        _read_top_wallets(rows, _read_lines(rows, text))
+    elif '"wallet"' in first_line:
+        _read_wallet_states(rows, _read_lines(rows, text))
+    else:
+        _read_document(rows, decode_json(raw, NAME, context))
+    return rows.batches(may_be_empty=True)
+
+
+def _read_document(rows: MapRows, document: object) -> None:
+    """Read one JSON document: all accounts, or bare states of one or more wallets."""
+    if isinstance(document, dict) and (
+        "long_distribution" in document or "short_distribution" in document
+    ):
+        _read_all_accounts(rows, document)
+        return
+    states: list[Any] = document if isinstance(document, list) else [document]
+    if not (states and all(isinstance(each, dict) and "assetPositions" in each for each in states)):
+        raise rejected(
+            NAME,
+            rows.context,
+            f"neither wallet states nor a known recording: {shown(document)}",
+            "give answers to clearinghouseState, one JSON object per line",
+        )
+    _read_wallet_states(rows, list(enumerate(states, start=1)))
+
+
+def _read_lines(rows: MapRows, text: str) -> list[tuple[int, dict[str, Any]]]:
+    """Return (line number, object) of each line; broken lines go to quarantine."""
+    read: list[tuple[int, dict[str, Any]]] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            item = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as exc:
+            rows.reject_row(f"line is not JSON ({excerpt(str(exc), 60)})", line, number)
+            continue
+        if isinstance(item, dict):
+            read.append((number, item))
+        else:
+            rows.reject_row("line is not a JSON object", line, number)
+    return read
+
+
+def _asset_of_coin(coin: str) -> tuple[str, float]:
+    """Return (asset, units of it in one quoted unit): a coin has no quote, but may be kPEPE."""
+    return (coin[1:], 1000.0) if re.match(r"k[A-Z]", coin) else (coin, 1.0)
+
+
+def _observed_ratio(
+    context: AnswerContext, asset: str, as_of: datetime, observed_usd: float
+) -> float | None:
+    """Return the share of open interest seen on one side, None where open interest is unknown."""
+    total = context.open_interest_usd(asset, as_of) if context.open_interest_usd else None
+    return observed_usd / total if total and math.isfinite(total) and total > 0 else None
+
+
+def _read_top_wallets(rows: MapRows, lines: list[tuple[int, dict[str, Any]]]) -> None:
+    wanted = rows.context.asset or (
+        split_symbol(rows.context.symbol)[0] if rows.context.symbol else None
+    )
+    seen: set[str] = set()
+    for number, line in lines:
+        as_of = read_instant(line.get("committed_at") or line.get("lastUpdated"))
+        coins = line.get("data")
+        if as_of is None or not isinstance(coins, dict):
+            rows.reject_row("committed_at or data is missing", line, number, "committed_at")
+            continue
+        labels = _bucket_labels(line)
+        for coin, snapshot in coins.items():
+            asset, multiplier = _asset_of_coin(coin)
+            seen.add(asset)
+            if wanted is not None and asset != wanted:
+                continue
+            if not isinstance(snapshot, dict):
+                rows.reject_row("not an object", snapshot, number, coin)
+                continue
+            _read_top_wallets_coin(rows, number, as_of, (asset, multiplier), snapshot, labels)
+    if wanted is not None and seen and wanted not in seen:
+        raise rejected(
+            NAME,
+            rows.context,
+            f"the recording has {', '.join(sorted(seen))}, not {wanted!r} as asked for",
+            "give a recording of that asset",
+        )
+
+
+def _bucket_labels(line: Mapping[str, Any]) -> dict[str, float]:
+    """Return the largest leverage of each bucket by its label, as the line declares them."""
+    declared = line.get("leverageBuckets")
+    labels: dict[str, float] = {}
+    for bucket in declared if isinstance(declared, list) else []:
+        largest = read_number(bucket.get("max")) if isinstance(bucket, dict) else math.nan
+        if math.isfinite(largest) and largest > 0:
+            labels[str(bucket.get("label"))] = largest
+    return labels
+
+
+def _read_top_wallets_coin(
+    rows: MapRows,
+    number: int,
+    as_of: datetime,
+    asset_and_multiplier: tuple[str, float],
+    snapshot: Mapping[str, Any],
+    labels: Mapping[str, float],
+) -> None:
+    asset, multiplier = asset_and_multiplier
+    current = read_number(snapshot.get("currentPrice"))
+    if not (math.isfinite(current) and current > 0):
+        rows.reject_row("currentPrice is not a positive number", snapshot, number, "currentPrice")
+        return
+    for side, key in _SIDE_KEYS:
+        listed = snapshot.get(key)
+        if not isinstance(listed, list):
+            rows.reject_row(f"{key} is not a list", listed, number, key)
+            continue
+        cells: list[tuple[float, float, float, float]] = []
+        for item in listed:
+            try:
+                cells.extend(_read_top_wallets_cell(item, current, labels))
+            except ValueError as exc:
+                rows.reject_row(f"{asset} {side}: {exc}", item, number, key, VENUE)
+        if not cells:
+            continue
+        low, high, leverage, value = np.array(cells).T
+        rows.add_cells(
+            asset=asset,
+            as_of=as_of,
+            model=TOP_WALLETS,
+            venue_scope=VENUE,
+            price_low=low / multiplier,
+            price_high=high / multiplier,
+            side=side,
+            leverage=leverage,
+            value=value,
+            reference_price=current / multiplier,
+            observed_open_interest_ratio=_observed_ratio(
+                rows.context, asset, as_of, float(value.sum())
+            ),
+        )
+
+
+def _read_top_wallets_cell(
+    item: object, current: float, labels: Mapping[str, float]
+) -> list[tuple[float, float, float, float]]:
+    """Return (price_low, price_high, leverage, USD) per bucket of a cell, or ValueError."""
+    if not isinstance(item, dict):
+        raise ValueError("not an object")  # noqa: TRY004 - one kind of fault for the caller
+    price, value = read_number(item.get("price")), read_number(item.get("value"))
+    if not (math.isfinite(price) and price > 0):
+        raise ValueError("price is not a positive number")
+    if not math.isfinite(value) or value < 0:
+        raise ValueError("value is negative" if value < 0 else "value is not a finite number")
+    width = 2 * TOP_WALLETS_REACH / TOP_WALLETS_CELLS * current
+    if width / 2 <= TOP_WALLETS_ROUNDING:
+        raise ValueError(
+            f"price is rounded to cents, its cell is {width:.4g} wide: which cell cannot be told"
+        )
+    # Cell 0 begins at the current price; cells below it count down.
+    index = math.floor((price - current) / width)
+    middle = current + (index + 0.5) * width
+    is_in_reach = -TOP_WALLETS_CELLS // 2 <= index < TOP_WALLETS_CELLS // 2
+    if not is_in_reach or abs(middle - price) > TOP_WALLETS_ROUNDING * (1 + 1e-6) + 1e-9 * current:
+        raise ValueError(
+            f"price {price:.8g} is no middle of a cell {width:.6g} wide within 30 % of "
+            f"{current:.8g}"
+        )
+    edges = (current + index * width, current + (index + 1) * width)
+    unknown = set(item) - set(labels) - {"price", "value", "cumulative"}
+    if unknown:
+        raise ValueError(f"unknown leverage key {', '.join(sorted(unknown))}")
+    shares = {label: read_number(item.get(label, 0)) for label in labels}
+    if not labels:
+        return [(*edges, math.nan, value)]
+    if not all(math.isfinite(share) and share >= 0 for share in shares.values()):
+        raise ValueError("a leverage bucket is negative or no number")
+    if abs(sum(shares.values()) - value) > 1e-6 * max(value, 1.0):
+        raise ValueError(
+            f"leverage buckets add up to {sum(shares.values()):.8g}, not to value {value:.8g}"
+        )
+    return [(*edges, labels[label], share) for label, share in shares.items() if share > 0]
+
+
+def _read_all_accounts(rows: MapRows, document: Mapping[str, Any]) -> None:
+    context = rows.context
+    symbol = document.get("symbol")
+    asset, multiplier = expected_asset(NAME, context, symbol if isinstance(symbol, str) else None)
+    as_of = read_instant(document.get("snapshot_ts")) or expected_capture(NAME, context)
+    grid = expect_object(document.get("bucket_grid"), "bucket_grid", NAME, context)
+    first, step, last = (read_number(grid.get(key)) for key in ("min_price", "step", "max_price"))
+    reference = read_number(document.get("reference_price"))
+    for name, number in (("bucket_grid.step", step), ("reference_price", reference)):
+        if not (math.isfinite(number) and number > 0):
+            raise rejected(
+                NAME,
+                context,
+                f"{name} is {number}, expected a positive number",
+                "fetch the recording again",
+            )
+    check_reference_price(NAME, context, reference / multiplier)
+    for side in ("long", "short"):
+        distribution = document.get(f"{side}_distribution")
+        if not isinstance(distribution, dict):
+            rows.reject_row(
+                f"{side}_distribution is not an object", distribution, None, f"{side}_distribution"
+            )
+            continue
+        prices = read_numbers(list(distribution))
+        values = read_numbers(list(distribution.values()))
+        is_usable = np.isfinite(prices) & (prices > 0) & np.isfinite(values) & (values >= 0)
+        observed_usd = float(values[is_usable].sum())
+        reasons = np.where(is_usable, "", "price or value is negative or no number").astype(object)
+        # Written so that a grid without its bounds has no outermost cells.
+        is_outermost = is_usable & ((prices < first + step / 2) | (prices > last - step))
+        reasons[is_outermost] = "outermost cell: holds all that lies beyond the grid"
+        for index in np.flatnonzero(reasons != ""):
+            key = list(distribution)[index]
+            rows.reject_row(
+                reasons[index],
+                {key: distribution[key]},
+                int(index) + 1,
+                f"{side}_distribution",
+                VENUE,
+            )
+        keep = is_usable & ~is_outermost
+        rows.add_cells(
+            asset=asset,
+            as_of=as_of,
+            model=ALL_ACCOUNTS,
+            venue_scope=VENUE,
+            price_low=prices[keep] / multiplier,
+            price_high=(prices[keep] + step) / multiplier,
+            side=side,
+            value=values[keep],
+            reference_price=reference / multiplier,
+            observed_open_interest_ratio=_observed_ratio(context, asset, as_of, observed_usd),
+        )
+
+
+@dataclass(slots=True)
+class _CoinPositions:
+    """Positions of one coin over all wallets."""
+
+    liquidations: list[tuple[float, str, float, float]] = field(default_factory=list)
+    observed_usd: dict[str, float] = field(default_factory=lambda: {"long": 0.0, "short": 0.0})
+    marks: list[float] = field(default_factory=list)
+
+
+def _read_wallet_states(rows: MapRows, lines: list[tuple[int, dict[str, Any]]]) -> None:
+    context = rows.context
+    wanted = context.asset or (split_symbol(context.symbol)[0] if context.symbol else None)
+    coins: dict[str, _CoinPositions] = defaultdict(_CoinPositions)
+    instants: list[datetime] = []
+    wallets: set[str] = set()
+    for number, line in lines:
+        wallet = str(line.get("wallet", number)).lower()
+        if wallet in wallets:
+            rows.reject_row("a wallet twice; only its first state counts", line, number, "wallet")
+            continue
+        wallets.add(wallet)
+        state = line.get("state") if "wallet" in line else line
+        positions = state.get("assetPositions") if isinstance(state, dict) else None
+        if not isinstance(state, dict) or not isinstance(positions, list):
+            rows.reject_row("no clearinghouse state", line, number, "state", VENUE)
+            continue
+        instant = read_instant(state.get("time"))
+        if instant is not None:
+            instants.append(instant)
+        for item in positions:
+            position = item.get("position") if isinstance(item, dict) else None
+            try:
+                _read_position(coins, position, wanted)
+            except ValueError as exc:
+                rows.reject_row(str(exc), item, number, "assetPositions", VENUE)
+    if not coins:
+        return
+    # A map made of several answers stands when the last of them came.
+    as_of = max(instants) if instants else expected_capture(NAME, context)
+    for asset, found in sorted(coins.items()):
+        reference = float(np.median(found.marks)) if found.marks else context.reference_price
+        if reference is not None and wanted is not None:
+            check_reference_price(NAME, context, reference)
+        if not found.liquidations:
+            continue
+        prices, sides, leverages, sizes = zip(*found.liquidations, strict=True)
+        price, side = np.array(prices), np.array(sides)
+        ratios = {
+            name: _observed_ratio(context, asset, as_of, usd)
+            for name, usd in found.observed_usd.items()
+        }
+        by_side = [ratios[name] for name in sides]
+        rows.add_cells(
+            asset=asset,
+            as_of=as_of,
+            model=WALLET_STATES,
+            venue_scope=VENUE,
+            price_low=price,
+            price_high=price,
+            side=side,
+            leverage=np.array(leverages),
+            value=np.array(sizes) * price,
+            reference_price=reference,
+            observed_open_interest_ratio=np.array(by_side, dtype=np.float64),
+        )
+
+
+def _read_position(coins: dict[str, _CoinPositions], position: object, wanted: str | None) -> None:
+    """Add one position to its coin, or raise ValueError with what is wrong with it."""
+    if not isinstance(position, dict) or not isinstance(position.get("coin"), str):
+        raise ValueError("position or its coin is missing")  # noqa: TRY004 - one kind of fault
+    asset, multiplier = _asset_of_coin(position["coin"])
+    if ":" in asset:
+        raise ValueError("a contract of a builder's own exchange, which lists what it likes")
+    if wanted is not None and asset != wanted:
+        return
+    size = read_number(position.get("szi")) * multiplier
+    if not math.isfinite(size):
+        raise ValueError("szi is not a finite number")
+    if size == 0:
+        return
+    side = "long" if size > 0 else "short"
+    liquidation, leverage = position.get("liquidationPx"), position.get("leverage")
+    price = math.nan if liquidation is None else read_number(liquidation) / multiplier
+    if liquidation is not None and not (math.isfinite(price) and price > 0):
+        raise ValueError("liquidationPx is not a positive number")
+    found = coins[asset]
+    notional = read_number(position.get("positionValue"))
+    if math.isfinite(notional) and notional > 0:
+        found.marks.append(notional / abs(size))
+    else:
+        notional = abs(size) * read_number(position.get("entryPx")) / multiplier
+    found.observed_usd[side] += notional if math.isfinite(notional) else 0.0
+    if liquidation is None:
+        return
+    times = read_number(leverage.get("value")) if isinstance(leverage, dict) else math.nan
+    times = times if math.isfinite(times) and times > 0 else math.nan
+    found.liquidations.append((price, side, times, abs(size)))
+
+
+async def fetch(
+    session: "aiohttp.ClientSession", keys: Mapping[str, str], request: MapRequest
+) -> bytes:
+    """Return the states of the wallets asked for, one line each, as received; no key is needed.
+
+    Either every wallet answers or the call fails: a share of open interest observed must not
+    depend on which answers came through.
+    """
+    del keys
+    if not request.wallets:
+        raise ProviderRejected(f"{NAME}: no wallets given; list the addresses to observe")
+    wallets = list(dict.fromkeys(wallet.lower() for wallet in request.wallets))
+    for wallet in wallets:
+        if re.fullmatch(r"0x[0-9a-f]{40}", wallet) is None:
+            raise InputRejected(
+                f"{NAME}: wallet {shown(wallet, 60)} is no address; give 0x and 40 hex digits"
+            )
+    url = f"{(request.base_url or BASE_URL).rstrip('/')}/info"
+    at_once = asyncio.Semaphore(WALLETS_AT_ONCE)
+
+    async def state_of(wallet: str) -> bytes:
+        async with at_once:
+            state = await exchange(
+                session,
+                NAME,
+                "POST",
+                url,
+                secrets=[],
+                timeout_seconds=request.timeout_seconds,
+                json_body={"type": "clearinghouseState", "user": wallet},
+            )
+        # A line break between tokens would end the line that carries this state.
+        one_line = state.replace(b"\r", b" ").replace(b"\n", b" ").strip()
+        return b'{"wallet":"' + wallet.encode() + b'","state":' + one_line + b"}"
+
+    tasks = [asyncio.ensure_future(state_of(wallet)) for wallet in wallets]
+    try:
+        return b"\n".join(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+PROVIDER = Provider(
+    name=NAME,
+    sends="positions of real accounts by their liquidation price",
+    unit="usd",
+    semantics="standing",
+    valuation=(
+        "wallet states at the liquidation price, top wallets at entry, all accounts at the "
+        "reference price"
+    ),
+    documentation_url=(
+        "https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/info-endpoint/"
+        "perpetuals"
+    ),
+    models=(WALLET_STATES, TOP_WALLETS, ALL_ACCOUNTS),
+    key_variables=(),
+    answer_suffix=".jsonl",
+    parse=parse,
+    fetch=fetch,
+)

@@ -1,0 +1,254 @@
+"""What a provider of maps is, what it is asked, and what is known about an answer of it.
+
+Belongs here: the types every provider module shares, the name under which a raw answer is kept and
+what can be read back from such a name. Does not belong here: any provider's format.
+"""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from sources.records import Batch
+
+if TYPE_CHECKING:
+    import aiohttp
+
+INSTANT_IN_NAME = "%Y%m%dT%H%M%SZ"
+
+
+def _require_zone(name: str, instant: datetime | None) -> None:
+    """Raise ValueError for an instant without a time zone."""
+    if instant is not None and instant.tzinfo is None:
+        raise ValueError(f"{name} {instant} has no time zone; give it in UTC, as all instants are")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerContext:
+    """What the answer itself does not say, and what is expected of it.
+
+    Parameters
+    ----------
+    input_name : str
+        File name or request, without any key; it names the input in messages and in quarantine.
+    ingested_at : datetime
+        When the answer is read [UTC].
+    captured_at : datetime, optional
+        When the answer was received [UTC]; the ``as_of`` of a map that carries no instant.
+    asset : str, optional
+        The asset expected, ``BTC``. An answer about another one is refused.
+    symbol : str, optional
+        The symbol asked for, as the provider spells it (``BTCUSDT``, ``1000PEPEUSDT``). Tells the
+        asset and how many units of it one quoted unit holds.
+    venue_scope : str, optional
+        The venue the map is about, or ``all``; needed where the answer does not name it.
+    model : str, optional
+        One of the provider's models; needed only to tell apart models of the same shape.
+    window : str, optional
+        The look-back that was asked for, as the provider spells it.
+    reference_price : float, optional
+        Price of the asset at the capture, from elsewhere [USD per unit]. Splits long from short
+        where the answer has no price; an answer whose own price is far off it is refused.
+    max_age : timedelta, optional
+        Refuse a map whose ``as_of`` lies further than this before ``ingested_at``.
+    all_columns : bool
+        Keep every instant of a heatmap over time; by default only the newest, the map.
+    open_interest_usd : callable, optional
+        (asset, instant) to open interest of the venue, one side [USD], or None where unknown.
+        Only read for measured positions, to state the share observed.
+    """
+
+    input_name: str
+    ingested_at: datetime
+    captured_at: datetime | None = None
+    asset: str | None = None
+    symbol: str | None = None
+    venue_scope: str | None = None
+    model: str | None = None
+    window: str | None = None
+    reference_price: float | None = None
+    max_age: timedelta | None = None
+    all_columns: bool = False
+    open_interest_usd: Callable[[str, datetime], float | None] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse instants without a zone."""
+        _require_zone("ingested_at", self.ingested_at)
+        _require_zone("captured_at", self.captured_at)
+
+
+@dataclass(frozen=True, slots=True)
+class MapRequest:
+    """One map to ask a service for, in our words.
+
+    Parameters
+    ----------
+    model : str
+        One of the provider's ``models``.
+    asset : str
+        The asset, ``BTC``; unused where ``symbol`` says more.
+    symbol : str, optional
+        The contract as the provider spells it; by default ``<asset>USDT``.
+    venue : str, optional
+        The venue, by our name (``binance``); needed by models of one venue.
+    window : str, optional
+        Look-back as the provider spells it; by default the provider's own default.
+    wallets : tuple of str
+        Addresses to ask for, where positions are measured.
+    base_url, token_url : str, optional
+        Instead of the service's own addresses: a proxy, or a stand-in in tests.
+    timeout_seconds : float
+        For one HTTP exchange, connecting and reading.
+    """
+
+    model: str
+    asset: str
+    symbol: str | None = None
+    venue: str | None = None
+    window: str | None = None
+    wallets: tuple[str, ...] = ()
+    base_url: str | None = None
+    token_url: str | None = None
+    timeout_seconds: float = 30.0
+
+    @property
+    def pair(self) -> str:
+        """The contract asked for, ``BTCUSDT`` unless ``symbol`` says otherwise."""
+        return self.symbol or f"{self.asset}USDT"
+
+
+class FetchAnswer(Protocol):
+    """Ask a service for one map and return its answer untouched."""
+
+    def __call__(
+        self, session: "aiohttp.ClientSession", keys: Mapping[str, str], request: MapRequest, /
+    ) -> Awaitable[bytes]:
+        """Return the raw answer; ``keys`` maps names in ``key_variables`` to secrets."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One provider of maps: what it says, in which unit, and how to read or ask it.
+
+    Parameters
+    ----------
+    name : str
+        The provider in every record.
+    sends : str
+        What it sends, in one sentence.
+    unit : str
+        Unit of its values, as in ``provider_map``; empty where each row says.
+    semantics : str
+        What its values mean: ``standing`` (all that is open), ``opened`` (opened within the stated
+        look-back and not yet reached by price), ``realised``; empty where each row says.
+    valuation : str
+        At which price a position is valued, as far as the provider says or the data shows.
+    documentation_url : str
+        Where the format is documented.
+    models : tuple of str
+        What can be asked for or named as ``model``.
+    key_variables : tuple of str
+        Environment variables that hold its secrets; empty if none is needed.
+    answer_suffix : str
+        File suffix of a saved answer.
+    parse : callable
+        (raw bytes, context) to batches: one of ``provider_map``, then one of ``quarantine`` if
+        anything could not be used. Raises `InputRejected` for an answer unusable as a whole.
+    fetch : callable, optional
+        How to ask the service; None for files only.
+    """
+
+    name: str
+    sends: str
+    unit: str
+    semantics: str
+    valuation: str
+    documentation_url: str
+    models: tuple[str, ...]
+    key_variables: tuple[str, ...]
+    answer_suffix: str
+    parse: Callable[[bytes, AnswerContext], list[Batch]]
+    fetch: FetchAnswer | None = None
+
+
+def raw_sha256(raw: bytes) -> str:
+    """Return the SHA-256 of a raw answer in hexadecimal, as it stands in every row made of it."""
+    return hashlib.sha256(raw).hexdigest()
+
+
+def raw_answer_path(
+    directory: Path, provider: Provider, request: MapRequest, captured_at: datetime, raw: bytes
+) -> Path:
+    """Return where to keep the raw bytes of an answer, so that they can be found and read again.
+
+    The name carries what the answer does not say; `context_from_name` reads it back. It ends in
+    the hash that stands in ``provider_map.raw_sha256``.
+
+    Parameters
+    ----------
+    directory : Path
+        Root of all kept answers.
+    provider : Provider
+        Who answered.
+    request : MapRequest
+        What was asked.
+    captured_at : datetime
+        When the answer was received [UTC].
+    raw : bytes
+        The answer.
+
+    Returns
+    -------
+    Path
+        ``<directory>/<provider>/<YYYY-MM-DD>/<model>_<venue>_<symbol>_<window>_<instant>_<hash>``
+        with the provider's suffix; nothing is created.
+    """
+    _require_zone("captured_at", captured_at)
+    instant = captured_at.astimezone(UTC)
+    symbol = request.symbol or (request.pair if request.venue else request.asset)
+    parts = (request.model, request.venue or "all", symbol, request.window or "default")
+    safe = [re.sub(r"[^A-Za-z0-9.]+", "-", part).strip("-") for part in parts]
+    name = "_".join([*safe, instant.strftime(INSTANT_IN_NAME), raw_sha256(raw)])
+    return (
+        directory / provider.name / instant.strftime("%Y-%m-%d") / f"{name}{provider.answer_suffix}"
+    )
+
+
+def context_from_name(provider: Provider, file_name: str, ingested_at: datetime) -> AnswerContext:
+    """Return what the name of a saved answer tells about it; override with `dataclasses.replace`.
+
+    Understood: ``<model>[_<venue>]_<symbol>[_<window>]_<YYYYMMDDTHHMMSSZ>...``, which is how
+    `raw_answer_path` names answers. Of other names only the instant is taken, if there is one.
+
+    Parameters
+    ----------
+    provider : Provider
+        Whose answer it is.
+    file_name : str
+        Name without directories.
+    ingested_at : datetime
+        When the file is read [UTC].
+    """
+    found = re.search(r"(?:^|[_\-.])(\d{8}T\d{6}Z)(?=$|[_\-.])", file_name)
+    if found is None:
+        return AnswerContext(input_name=file_name, ingested_at=ingested_at)
+    captured_at = datetime.strptime(found[1], INSTANT_IN_NAME).replace(tzinfo=UTC)
+    words = file_name[: found.start()].split("_")
+    model = {name.replace("_", "-"): name for name in provider.models}.get(words[0])
+    told: list[str] = words[1:] if model else []
+    symbol = told[0] if len(told) == 1 else told[1] if len(told) in (2, 3) else None
+    venue = told[0] if len(told) in (2, 3) else None
+    window = told[2] if len(told) == 3 else None
+    return AnswerContext(
+        input_name=file_name,
+        ingested_at=ingested_at,
+        captured_at=captured_at,
+        symbol=symbol,
+        venue_scope=venue.lower() if venue else None,
+        model=model,
+        window=None if window == "default" else window,
+    )

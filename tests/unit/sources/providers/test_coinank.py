@@ -1,0 +1,253 @@
+import json
+from copy import deepcopy
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from sources.errors import InputRejected
+from sources.providers.coinank import PROVIDER, parse
+from sources.providers.provider import context_from_name
+
+PAIR = {
+    "success": True,
+    "code": "1",
+    "msg": None,
+    "data": {
+        "symbol": "BTCUSDT",
+        "x25": [0.0, 5.0, 0.0, 0.0, 7.0],
+        "x100": [0.0, 0.0, 3.0, 4.0, 0.0],
+        "prices": [98.0, 100.0, 102.0, 104.0, 106.0],
+        "lastIndex": 2.0,
+        "lastPrice": 102.0,
+    },
+}
+AGGREGATED = {
+    "success": True,
+    "code": "1",
+    "data": {
+        "Binance": [1.0, 0.0, 0.0, 0.0, 2.0],
+        "Okex": [0.0, 4.0, 0.0, 0.0, 0.0],
+        "Lighter": [0.0, 0.0, 0.0, 8.0, 0.0],
+        "prices": [98.0, 100.0, 102.0, 104.0, 106.0],
+        "lastIndex": 2.0,
+        "lastPrice": 102.0,
+    },
+}
+
+
+@pytest.fixture
+def asked(context):
+    from datetime import UTC, datetime
+
+    return replace(
+        context,
+        captured_at=datetime(2026, 3, 3, 14, 37, tzinfo=UTC),
+        symbol="BTCUSDT",
+        venue_scope="Binance",
+        window="1d",
+    )
+
+
+def changed(answer, **data):
+    copy = deepcopy(answer)
+    copy["data"].update(data)
+    return json.dumps(copy).encode()
+
+
+def test_rungs_become_cells_with_side_leverage_and_relative_unit(asked, rows_of):
+    rows = rows_of(parse(changed(PAIR), asked))
+    seen = {
+        (row["price_low"], row["price_high"], row["side"], row["leverage"]): row["value"]
+        for row in rows
+    }
+    assert seen == {
+        (99.0, 101.0, "long", 25.0): 5.0,
+        (105.0, 107.0, "short", 25.0): 7.0,
+        (101.0, 103.0, "unknown", 100.0): 3.0,
+        (103.0, 105.0, "short", 100.0): 4.0,
+    }
+    for row in rows:
+        assert (row["unit"], row["semantics"], row["venue_scope"]) == (
+            "relative",
+            "opened",
+            "binance",
+        )
+        assert (row["asset"], row["window"], row["reference_price"]) == ("BTC", "1d", 102.0)
+        assert row["as_of"] == asked.captured_at
+
+
+def test_venues_of_the_aggregate_are_kept_apart_and_named_as_ours(asked, rows_of):
+    rows = rows_of(parse(changed(AGGREGATED), replace(asked, symbol=None, asset="BTC")))
+    assert {(row["venue_scope"], row["side"]): row["value"] for row in rows} == {
+        ("binance", "long"): 1.0,
+        ("binance", "short"): 2.0,
+        ("okx", "long"): 4.0,
+        ("lighter", "short"): 8.0,
+    }
+    assert {row["model"] for row in rows} == {"getAggLiqMap"}
+    assert {row["leverage"] for row in rows} == {None}
+
+
+def test_numbers_given_as_text_read_the_same(asked):
+    as_text = changed(
+        PAIR,
+        x25=["0", "5.0", "0", "0", "7"],
+        prices=["98", "100", "102", "104", "106"],
+        lastIndex="2",
+        lastPrice="102.0",
+    )
+    (plain,) = parse(changed(PAIR), asked)
+    (text,) = parse(as_text, asked)
+    dropped = ["raw_sha256"]
+    assert text.table.drop_columns(dropped).equals(plain.table.drop_columns(dropped))
+
+
+def test_a_contract_of_thousand_units_is_read_per_unit(asked, rows_of):
+    rows = rows_of(
+        parse(changed(PAIR, symbol="1000PEPEUSDT"), replace(asked, symbol=None, asset="PEPE"))
+    )
+    assert {row["asset"] for row in rows} == {"PEPE"}
+    assert {row["reference_price"] for row in rows} == {0.102}
+    assert min(row["price_low"] for row in rows) == pytest.approx(0.099)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"lastIndex": 9}, r"data.lastIndex is 9.*0 to 4"),
+        ({"lastIndex": 1.5}, r"data.lastIndex is 1.5"),
+        ({"lastIndex": None}, r"data.lastIndex is None"),
+        ({"lastPrice": "n/a"}, r"data.lastPrice is 'n/a'"),
+        ({"lastIndex": 0}, r"prices\[lastIndex=0\] is 98 but lastPrice is 102"),
+        ({"x25": [1.0, 2.0]}, r"data.x25 has 2 values for 5 prices"),
+        ({"prices": []}, r"data.prices is \[\]"),
+        ({"prices": [98.0, 100.0, "x", 104.0, 106.0]}, r"data.prices\[2\] is 'x'"),
+        ({"prices": [98.0, 100.0, 100.0, 104.0, 106.0]}, r"data.prices does not ascend at index 2"),
+        ({"prices": [-1.0, 100.0, 102.0, 104.0, 106.0]}, r"data.prices\[0\] is -1.0"),
+        ({"symbol": "ETHUSDT"}, r"the map is of 'ETHUSDT', not of 'BTCUSDT'"),
+        ({"x25": [0.0] * 5, "x100": [0.0] * 5}, r"every value is zero"),
+    ],
+)
+def test_an_unusable_answer_says_which_field_and_value(asked, data, message):
+    with pytest.raises(InputRejected, match=message) as caught:
+        parse(changed(PAIR, **data), asked)
+    assert "coinank: saved.json: " in str(caught.value)
+    assert "; " in str(caught.value)
+
+
+def test_bad_values_go_to_quarantine_and_the_rest_stays(asked, rows_of):
+    raw = changed(PAIR, x25=[float("nan"), 5.0, -2.0, "junk", None])
+    batches = parse(raw, asked)
+    aside = rows_of(batches, "quarantine")
+    assert [(row["row_number"], row["column_name"], row["received"]) for row in aside] == [
+        (1, "x25", "NaN"),
+        (3, "x25", "-2.0"),
+        (4, "x25", "junk"),
+        (5, "x25", "null"),
+    ]
+    assert {row["reason"] for row in aside} == {
+        "coinank: value is not a finite number",
+        "coinank: value is negative",
+    }
+    assert {row["venue"] for row in aside} == {"binance"}
+    assert sum(row["value"] for row in rows_of(batches)) == 12.0
+
+
+@pytest.mark.parametrize("key", ["xmax", "x0", "x100000", "leverage25"])
+def test_an_unknown_leverage_key_goes_to_quarantine(asked, rows_of, key):
+    batches = parse(changed(PAIR, **{key: [1.0] * 5}), asked)
+    (aside,) = rows_of(batches, "quarantine")
+    assert (aside["reason"], aside["column_name"]) == ("coinank: unknown leverage key", key)
+    assert {row["leverage"] for row in rows_of(batches)} == {25.0, 100.0}
+
+
+def test_an_error_object_is_reported_with_its_code(asked):
+    raw = b'{"success":false,"code":"-3","msg":"members only","data":null}'
+    with pytest.raises(InputRejected, match="code '-3': 'members only'"):
+        parse(raw, asked)
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ({"captured_at": None}, "carries no instant"),
+        ({"venue_scope": None}, "does not name its venue"),
+    ],
+)
+def test_what_only_the_request_knew_must_be_said(asked, missing, message):
+    with pytest.raises(InputRejected, match=message):
+        parse(changed(PAIR), replace(asked, **missing))
+
+
+def test_the_aggregate_needs_its_asset_said(asked):
+    with pytest.raises(InputRejected, match="does not name its asset"):
+        parse(changed(AGGREGATED), replace(asked, symbol=None))
+
+
+def test_a_stale_capture_is_refused(asked):
+    with pytest.raises(InputRejected, match=r"stale capture.*0:23:00 old, allowed is 0:10:00"):
+        parse(changed(PAIR), replace(asked, max_age=timedelta(minutes=10)))
+    assert parse(changed(PAIR), replace(asked, max_age=timedelta(minutes=30)))
+
+
+def test_a_capture_from_the_future_is_refused(asked):
+    later = asked.ingested_at + timedelta(hours=1)
+    with pytest.raises(InputRejected, match="after the reading"):
+        parse(changed(PAIR), replace(asked, captured_at=later))
+
+
+def test_a_price_far_from_the_expected_one_is_another_symbol(asked):
+    with pytest.raises(InputRejected, match="0.01 times the expected 10200"):
+        parse(changed(PAIR), replace(asked, reference_price=10200.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "total"),
+    [
+        ("coinank/getLiqMap_Binance_BTCUSDT_20260303T143706Z.json", 3706, 28173578887.0),
+        ("coinank/getAggLiqMap_BTC_20260303T143706Z.json", 4948, 287236895066.0),
+    ],
+)
+def test_recorded_answers_keep_their_whole_mass_and_split_at_the_last_index(
+    recorded, context, rows_of, name, count, total
+):
+    raw = recorded(name)
+    told = context_from_name(PROVIDER, name.split("/")[1], context.ingested_at)
+    (batch,) = parse(raw, told)
+    rows = rows_of([batch])
+    assert len(rows) == count
+    data = json.loads(raw)["data"]
+    index = int(data["lastIndex"])
+    assert data["prices"][index] == data["lastPrice"]
+    lists = [v for k, v in data.items() if isinstance(v, list) and k != "prices"]
+    assert sum(map(sum, lists)) == total
+    for side, part in (("long", slice(None, index)), ("short", slice(index + 1, None))):
+        of_side = [row for row in rows if row["side"] == side]
+        assert sum(row["value"] for row in of_side) == sum(sum(each[part]) for each in lists)
+        reach = [row["price_high" if side == "long" else "price_low"] for row in of_side]
+        assert all((edge < data["lastPrice"]) == (side == "long") for edge in reach)
+    assert np.allclose([row["price_high"] - row["price_low"] for row in rows], 2.0)
+    assert {row["as_of"].isoformat() for row in rows} == {"2026-03-03T14:37:06+00:00"}
+    assert {row["side"] for row in rows} == {"long", "short"}
+
+
+def test_recorded_pair_has_nine_leverages_and_the_aggregate_six_venues(recorded, context, rows_of):
+    tiers, venues = (
+        {
+            row[column]
+            for row in rows_of(
+                parse(
+                    recorded(f"coinank/{name}"),
+                    context_from_name(PROVIDER, name, context.ingested_at),
+                )
+            )
+        }
+        for name, column in (
+            ("getLiqMap_Binance_BTCUSDT_20260303T143706Z.json", "leverage"),
+            ("getAggLiqMap_BTC_20260303T143706Z.json", "venue_scope"),
+        )
+    )
+    assert tiers == {25.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0}
+    assert venues == {"binance", "bybit", "okx", "hyperliquid", "aster", "lighter"}
