@@ -2,7 +2,7 @@
 
 Belongs here: agents that open, hold, close and are liquidated on a few invented venues, and the
 records those venues would send, the true standing positions by liquidation price among them.
-Does not belong here: any model that estimates those positions; nothing here is fitted to one.
+Does not belong here: any model that estimates those positions, or a constant imported from one.
 
 The way through it: `parameters` says what is traded, `prices` moves the index of every asset,
 `book` lets agents trade one contract along that index, `emission` turns what happened into records

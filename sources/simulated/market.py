@@ -46,7 +46,9 @@ def _check_emit_from(parameters: MarketParameters, emit_from: datetime | None) -
     """Return the first wanted hour of the span, refusing one that is outside of it."""
     if emit_from is None:
         return 0
-    hours = (emit_from - parameters.start) / timedelta(hours=1)
+    hours = -1.0
+    if emit_from.utcoffset() is not None:
+        hours = (emit_from - parameters.start) / timedelta(hours=1)
     if not hours.is_integer() or not 0 <= hours <= parameters.hours:
         raise InputRejected(
             f"simulated market: emit_from is {emit_from}; give a whole hour "

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from math import isfinite
+from textwrap import shorten
 
 from sources.errors import InputRejected
 
@@ -25,7 +26,8 @@ def _require(holds: bool, owner: object, name: str, rule: str) -> None:
     """Refuse a parameter that breaks its rule, naming owner, field and value."""
     if not holds:
         label = getattr(owner, "name", type(owner).__name__)
-        raise InputRejected(f"simulated market: {label}.{name} is {getattr(owner, name)!r}; {rule}")
+        given = shorten(repr(getattr(owner, name)), 200)
+        raise InputRejected(f"simulated market: {label}.{name} is {given}; {rule}")
 
 
 def _require_positive(owner: object, names: Iterable[str]) -> None:
@@ -230,8 +232,9 @@ class SimulatedAsset:
 
 
 VENUES = (
-    # Half of the traders' notional of each mix stands at 2x to 5x; beta draws gamblers, gamma
-    # is a coin-margined venue of holders.
+    # Alpha's mix is what estimators commonly take for granted, so there an estimator is tested on
+    # its books alone. Beta draws gamblers, gamma is a coin-margined venue of holders: there it is
+    # tested on how far its assumed leverage carries.
     SimulatedVenue(
         name="sim_alpha", contract_kind="linear", open_interest_unit="base",
         leverage_mix=_tiers({1: .10, 2: .20, 3: .20, 5: .30, 10: .11, 20: .04, 25: .025,

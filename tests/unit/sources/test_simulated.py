@@ -461,10 +461,18 @@ def test_impossible_market_is_refused_by_field_and_value(make, message):
         make()
 
 
-@pytest.mark.parametrize("moved", [-timedelta(hours=1), timedelta(minutes=5), timedelta(days=4)])
-def test_emit_from_outside_the_span_is_refused(moved):
+@pytest.mark.parametrize(
+    "emit_from",
+    [
+        START - timedelta(hours=1),
+        START + timedelta(minutes=5),
+        START + timedelta(days=4),
+        START.replace(tzinfo=None),
+    ],
+)
+def test_emit_from_that_is_no_hour_of_the_span_is_refused(emit_from):
     with pytest.raises(InputRejected, match=r"emit_from is .* give a whole hour from"):
-        next(simulate(MARKET, emit_from=START + moved))
+        next(simulate(MARKET, emit_from=emit_from))
 
 
 def test_price_that_runs_off_the_grid_is_refused():
