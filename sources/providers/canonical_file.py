@@ -81,6 +81,11 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
     """
     rows = MapRows(NAME, context, raw, "", "")
     table = _read_parquet(raw, context) if raw[:4] == _PARQUET_MAGIC else _read_csv(raw, rows)
+    twice = {name for name in table.column_names if table.column_names.count(name) > 1}
+    if twice:
+        raise rejected(
+            NAME, context, f"column {', '.join(sorted(twice))} is there twice", "name each once"
+        )
     missing = [name for name in NEEDED if name not in table.column_names]
     if missing:
         raise rejected(
@@ -104,7 +109,8 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
 
 def _read_csv(raw: bytes, rows: MapRows) -> pa.Table:
     """Return a CSV as a table of text, its rows of the wrong width put aside."""
-    text = decode_text(raw, NAME, rows.context)
+    # Without its last line break a header alone is no table to pyarrow.
+    text = decode_text(raw, NAME, rows.context) + "\n"
 
     def set_aside(row: "pyarrow.csv.InvalidRow") -> Literal["skip", "error"]:
         rows.reject_row(
@@ -150,7 +156,10 @@ def _column(table: pa.Table, name: str) -> list[Any]:
     """Return a column as Python values, None for each row where the table has no such column."""
     if name not in table.column_names:
         return [None] * table.num_rows
-    values: list[Any] = table[name].to_pylist()
+    column = table[name]
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    values: list[Any] = column.to_pylist()
     return values
 
 

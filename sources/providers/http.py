@@ -1,8 +1,8 @@
 """One HTTP exchange with a provider: bytes, or an error of `sources.errors`.
 
-The key travels in a header and nowhere else: not in the address, not in a message, not in a log
-line; what a service says back is searched for it before it is quoted, and redirects, which could
-carry the header elsewhere, are not followed.
+A key travels in a header or in a posted form and nowhere else: not in the address, not in a
+message, not in a log line. What a service says back is searched for it before it is quoted, and
+redirects, which could carry it elsewhere, are not followed.
 """
 
 import logging
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 from sources.errors import ProviderRejected, ProviderUnavailable
 
@@ -56,9 +57,13 @@ def require_keys(provider: str, names: tuple[str, ...], keys: Mapping[str, str])
 
 
 def hide(text: str, secrets: list[str]) -> str:
-    """Return the text without any of the secrets."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
+    """Return the text without any of the secrets, plain or as a form or address spells them."""
+    spelled = {
+        form for secret in secrets for form in (secret, quote(secret, ""), quote_plus(secret))
+    }
+    # One secret may hold another: the longer goes first, so that nothing of it stays.
+    for form in sorted(spelled, key=len, reverse=True):
+        text = text.replace(form, "***")
     return text
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,6 @@ from sources.records import Batch
 
 RECORDED = Path(__file__).parents[4] / "../shared/data/providers"
 READ_AT = datetime(2026, 3, 3, 15, tzinfo=UTC)
-CAPTURED_AT = datetime(2026, 3, 3, 14, 37, 6, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -101,5 +100,3 @@ def everything_logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCa
     with caplog.at_level(logging.DEBUG):
         yield caplog
 
-
-Fetch = Callable[..., Awaitable[bytes]]

@@ -1,7 +1,7 @@
 import json
 from copy import deepcopy
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -39,8 +39,6 @@ AGGREGATED = {
 
 @pytest.fixture
 def asked(context):
-    from datetime import UTC, datetime
-
     return replace(
         context,
         captured_at=datetime(2026, 3, 3, 14, 37, tzinfo=UTC),
@@ -199,7 +197,7 @@ def test_a_capture_from_the_future_is_refused(asked):
 
 
 def test_a_price_far_from_the_expected_one_is_another_symbol(asked):
-    with pytest.raises(InputRejected, match="0.01 times the expected 10200"):
+    with pytest.raises(InputRejected, match=r"0\.01 times the expected 10200"):
         parse(changed(PAIR), replace(asked, reference_price=10200.0))
 
 

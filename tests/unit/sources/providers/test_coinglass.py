@@ -204,7 +204,10 @@ def test_an_unusable_heatmap_says_which_field_and_value(asked, data, message):
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (b'{"code":"40001","msg":"API key missing","data":null}', "code '40001': 'API key missing'"),
+        (
+            b'{"code":"40001","msg":"API key missing","data":null}',
+            "code '40001': 'API key missing'",
+        ),
         (b'{"code":"0","msg":"success","data":{}}', r"data is \{\}"),
         (b'{"code":"0","msg":"success","data":[]}', r"data is \[\]"),
         (b'{"code":"0","msg":"success"}', "data is None"),
@@ -231,7 +234,7 @@ def test_the_asset_and_the_venue_must_be_said(asked):
 
 
 def test_a_price_far_from_the_expected_one_is_another_symbol(asked):
-    with pytest.raises(InputRejected, match="its price 100 is 0.001 times the expected 100000"):
+    with pytest.raises(InputRejected, match=r"its price 100 is 0\.001 times the expected 100000"):
         parse(changed(), replace(asked, reference_price=1e5))
 
 

@@ -1,0 +1,87 @@
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from sources.providers.provider import (
+    AnswerContext,
+    MapRequest,
+    context_from_name,
+    raw_answer_path,
+    raw_sha256,
+)
+from sources.providers.registry import PROVIDERS
+
+READ_AT = datetime(2026, 3, 3, 15, tzinfo=UTC)
+CAPTURED_AT = datetime(2026, 3, 3, 14, 37, 6, tzinfo=UTC)
+
+
+def test_every_provider_says_what_it_is():
+    assert set(PROVIDERS) == {
+        "coinglass",
+        "coinank",
+        "hyblock",
+        "datamaxi",
+        "hyperliquid_positions",
+        "canonical_file",
+    }
+    for name, provider in PROVIDERS.items():
+        assert provider.name == name
+        assert provider.sends
+        assert provider.valuation
+        assert provider.unit in ("usd", "relative", "")
+        assert provider.semantics in ("standing", "opened", "")
+        assert all(variable.startswith("LIQHEAT_") for variable in provider.key_variables)
+        assert (provider.fetch is None) == (name == "canonical_file")
+
+
+@pytest.mark.parametrize("name", sorted(set(PROVIDERS) - {"canonical_file"}))
+def test_the_name_of_a_kept_answer_tells_its_request_again(name):
+    provider = PROVIDERS[name]
+    for model in provider.models:
+        request = MapRequest(model, "BTC", venue="binance", window="3d")
+        path = raw_answer_path(Path("kept"), provider, request, CAPTURED_AT, b"{}")
+        assert path.parent == Path("kept") / name / "2026-03-03"
+        assert raw_sha256(b"{}") in path.name
+        told = context_from_name(provider, path.name, READ_AT)
+        assert (told.model, told.symbol, told.venue_scope) == (model, "BTCUSDT", "binance")
+        assert (told.window, told.captured_at) == ("3d", CAPTURED_AT)
+
+
+def test_the_name_of_an_aggregated_answer_holds_the_coin_and_no_window():
+    provider = PROVIDERS["coinglass"]
+    request = MapRequest("aggregated_map", "PEPE")
+    path = raw_answer_path(Path(), provider, request, CAPTURED_AT, b"{}")
+    told = context_from_name(provider, path.name, READ_AT)
+    assert (told.model, told.symbol, told.venue_scope) == ("aggregated_map", "PEPE", "all")
+    assert told.window is None
+
+
+def test_an_instant_of_another_zone_is_named_in_utc():
+    captured_at = CAPTURED_AT.astimezone(timezone(timedelta(hours=9)))
+    path = raw_answer_path(
+        Path(), PROVIDERS["coinank"], MapRequest("getLiqMap", "BTC"), captured_at, b""
+    )
+    assert "20260303T143706Z" in path.name
+
+
+def test_names_of_recordings_are_understood():
+    provider = PROVIDERS["coinank"]
+    told = context_from_name(provider, "getLiqMap_Binance_BTCUSDT_20260303T143706Z.json", READ_AT)
+    assert (told.symbol, told.venue_scope, told.captured_at) == ("BTCUSDT", "binance", CAPTURED_AT)
+    told = context_from_name(provider, "getAggLiqMap_BTC_20260303T143706Z.json", READ_AT)
+    assert (told.model, told.symbol, told.venue_scope) == ("getAggLiqMap", "BTC", None)
+
+
+def test_of_other_names_only_the_instant_is_taken():
+    told = context_from_name(PROVIDERS["coinank"], "btc-20260303T143706Z.json", READ_AT)
+    assert (told.captured_at, told.model, told.symbol) == (CAPTURED_AT, None, None)
+    told = context_from_name(PROVIDERS["coinank"], "answer.json", READ_AT)
+    assert (told.input_name, told.captured_at) == ("answer.json", None)
+
+
+@pytest.mark.parametrize("name", ["ingested_at", "captured_at"])
+def test_an_instant_without_a_zone_is_refused(name):
+    naive = datetime(2026, 3, 3)  # noqa: DTZ001 - the fault under test
+    with pytest.raises(ValueError, match=f"{name} .* has no time zone"):
+        AnswerContext(**{"input_name": "a", "ingested_at": READ_AT, name: naive})
