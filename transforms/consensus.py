@@ -136,6 +136,7 @@ def _combine(
     for g in range(n_groups):
         biggest_group = max(biggest_group, group_offsets[g + 1] - group_offsets[g])
     share = np.empty((biggest_group, n_bins))
+    squares = np.empty(n_bins)
     for g in range(n_groups):
         for side in range(3):
             n = 0
@@ -157,14 +158,23 @@ def _combine(
             count[g, side] = n
             if n == 0:
                 continue
+            middle, low, high = mean[g, side], smallest[g, side], largest[g, side]
+            middle[:] = 0.0
+            low[:] = np.inf
+            high[:] = 0.0
+            for m in range(n):
+                for i in range(n_bins):
+                    middle[i] += share[m, i] / n
+                    low[i] = min(low[i], share[m, i])
+                    high[i] = max(high[i], share[m, i])
+            squares[:] = 0.0
             for i in range(n_bins):
-                members = share[:n, i]
-                low, high = members.min(), members.max()
                 # Rounding may carry the mean of equal shares past them.
-                middle = min(max(members.mean(), low), high)
-                mean[g, side, i] = middle
-                smallest[g, side, i] = low
-                largest[g, side, i] = high
-                if n > 1 and middle > 0.0:
-                    variation[g, side, i] = np.sqrt(((members - middle) ** 2).mean()) / middle
+                middle[i] = min(max(middle[i], low[i]), high[i])
+            for m in range(n):
+                for i in range(n_bins):
+                    squares[i] += (share[m, i] - middle[i]) ** 2
+            for i in range(n_bins):
+                if n > 1 and middle[i] > 0.0:
+                    variation[g, side, i] = np.sqrt(squares[i] / n) / middle[i]
     return count, mean, smallest, largest, variation, dense

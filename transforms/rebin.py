@@ -104,7 +104,7 @@ def rebin_cells(
     >>> dense[:, zero : zero + 4].round(9).tolist()
     [[2.0, 2.0, 1.0, 0.0], [0.75, 0.25, 0.0, 0.0]]
     """
-    prices = np.asarray(price, dtype=np.float64)
+    prices = np.atleast_1d(np.asarray(price, dtype=np.float64))
     columns = {"price_low": price_low, "price_high": price_high, "value": value}
     for name, column in columns.items():
         if column.shape != map_index.shape or map_index.ndim != 1:

@@ -92,3 +92,10 @@ def test_groups_that_do_not_fit_are_refused():
     maps = np.ones((2, N_WINDOW_BINS))
     with pytest.raises(InvalidInput, match="align a group with one close"):
         build_consensus(maps, maps, [1.0, 2.0], np.array([0, 2]))
+
+
+def test_group_without_entries_is_a_row_without_members():
+    nothing = np.empty((0, N_WINDOW_BINS))
+    consensus = build_consensus(nothing, nothing, [], np.array([0, 0]))
+    assert consensus.provider_count.tolist() == [[0, 0, 0]]
+    assert np.isnan(consensus.mean_ratio).all()

@@ -413,3 +413,11 @@ def test_maps_that_do_not_differ_have_no_share_of_reach():
     whole = summarise_groups(measure(long, long, 1.0), np.array([0, 2]))
     assert np.isnan(whole.reach_share_ratio).all()
     np.testing.assert_allclose(whole.overlap_mean_ratio, 1.0, atol=1e-14)
+
+
+def test_no_entries_give_no_pairs():
+    nothing = np.empty((0, N_WINDOW_BINS))
+    for offsets in (np.array([0]), np.array([0, 0])):
+        pairs = measure(nothing, nothing, 1.0, offsets)
+        assert pairs.overlap_ratio.shape == (0, 3)
+        assert summarise_groups(pairs, offsets).furthest_pair.shape == (offsets.size - 1, 3)
