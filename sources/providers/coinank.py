@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sources.providers.http import exchange, require_keys
+from sources.providers.http import exchange, require_keys, require_model
 from sources.providers.provider import AnswerContext, MapRequest, Provider
 from sources.providers.reading import (
     LARGEST_LEVERAGE,
@@ -170,6 +170,7 @@ async def fetch(
     session: "aiohttp.ClientSession", keys: Mapping[str, str], request: MapRequest
 ) -> bytes:
     """Return CoinAnk's answer to one request, as received."""
+    require_model(NAME, PROVIDER.models, request.model)
     (key,) = secrets = require_keys(NAME, PROVIDER.key_variables, keys)
     params = {"interval": request.window or "1d"}
     if request.model == AGGREGATED_MODEL:

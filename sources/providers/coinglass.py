@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sources.providers.http import exchange, refusal_error, require_keys
+from sources.providers.http import exchange, refusal_error, require_keys, require_model
 from sources.providers.provider import AnswerContext, MapRequest, Provider
 from sources.providers.reading import (
     LARGEST_LEVERAGE,
@@ -107,6 +107,13 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
 def _model_and_venue(context: AnswerContext, shape: str) -> tuple[str, str]:
     """Return the model, as far as shape and context tell it, and the venue it is about."""
     model = context.model or shape
+    if ("heatmap" in model) != (shape == "heatmap"):
+        raise rejected(
+            NAME,
+            context,
+            f"the answer has the shape of a {shape}, not of model {model!r} as asked for",
+            f"name a model that is a {shape}, or none",
+        )
     if model.startswith("aggregated"):
         return model, "all"
     return model, expected_venue(NAME, context)
@@ -301,6 +308,7 @@ async def fetch(
 
     CoinGlass also refuses inside an answer of status 200, by a ``code`` it uses like a status.
     """
+    require_model(NAME, PROVIDER.models, request.model)
     (key,) = secrets = require_keys(NAME, PROVIDER.key_variables, keys)
     params = {"range": request.window or ("1d" if request.model.endswith("map") else "3d")}
     if request.model.startswith("aggregated"):

@@ -56,6 +56,14 @@ def require_keys(provider: str, names: tuple[str, ...], keys: Mapping[str, str])
     return secrets
 
 
+def require_model(provider: str, models: tuple[str, ...], model: str) -> None:
+    """Refuse a request for a model the provider does not have."""
+    if model not in models:
+        raise ProviderRejected(
+            f"{provider}: there is no model {model!r}; ask for one of {', '.join(models)}"
+        )
+
+
 def hide(text: str, secrets: list[str]) -> str:
     """Return the text without any of the secrets, plain or as a form or address spells them."""
     spelled = {

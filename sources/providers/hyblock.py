@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sources.errors import ProviderRejected
-from sources.providers.http import exchange, require_keys
+from sources.providers.http import exchange, require_keys, require_model
 from sources.providers.provider import AnswerContext, MapRequest, Provider
 from sources.providers.reading import (
     MapRows,
@@ -142,6 +142,7 @@ async def fetch(
     session: "aiohttp.ClientSession", keys: Mapping[str, str], request: MapRequest
 ) -> bytes:
     """Return Hyblock's answer to one request, as received; a bearer token is asked for first."""
+    require_model(NAME, PROVIDER.models, request.model)
     client_id, client_secret, key = secrets = require_keys(NAME, KEY_VARIABLES, keys)
     granted = await exchange(
         session,

@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sources.errors import InputRejected, ProviderRejected
-from sources.providers.http import exchange
+from sources.providers.http import exchange, require_model
 from sources.providers.provider import AnswerContext, MapRequest, Provider
 from sources.providers.reading import (
     MapRows,
@@ -442,6 +442,7 @@ async def fetch(
     depend on which answers came through.
     """
     del keys
+    require_model(NAME, (WALLET_STATES,), request.model)
     if not request.wallets:
         raise ProviderRejected(f"{NAME}: no wallets given; list the addresses to observe")
     wallets = list(dict.fromkeys(wallet.lower() for wallet in request.wallets))

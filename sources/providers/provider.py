@@ -89,7 +89,8 @@ class MapRequest:
     model : str
         One of the provider's ``models``.
     asset : str
-        The asset, ``BTC``; unused where ``symbol`` says more.
+        The asset, ``BTC``; unused where ``symbol`` says more. Empty for all that an answer
+        holds, where it holds several (wallet states).
     symbol : str, optional
         The contract as the provider spells it; by default ``<asset>USDT``.
     venue : str, optional
@@ -209,7 +210,7 @@ def raw_answer_path(
     """
     _require_zone("captured_at", captured_at)
     instant = captured_at.astimezone(UTC)
-    symbol = request.symbol or (request.pair if request.venue else request.asset)
+    symbol = request.symbol or (request.pair if request.venue else request.asset) or "all"
     parts = (request.model, request.venue or "all", symbol, request.window or "default")
     safe = [re.sub(r"[^A-Za-z0-9.]+", "-", part).strip("-") for part in parts]
     name = "_".join([*safe, instant.strftime(INSTANT_IN_NAME), raw_sha256(raw)])
@@ -247,7 +248,7 @@ def context_from_name(provider: Provider, file_name: str, ingested_at: datetime)
         input_name=file_name,
         ingested_at=ingested_at,
         captured_at=captured_at,
-        symbol=symbol,
+        symbol=None if symbol == "all" else symbol,
         venue_scope=venue.lower() if venue else None,
         model=model,
         window=None if window == "default" else window,

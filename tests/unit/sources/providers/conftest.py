@@ -99,4 +99,3 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 def everything_logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     with caplog.at_level(logging.DEBUG):
         yield caplog
-

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources.errors import InputRejected
@@ -120,6 +120,7 @@ def test_decimals_and_naive_instants_of_parquet(context, rows_of):
         parse(target.getvalue(), context)
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_whatever_stands_in_a_field_the_row_is_usable_or_put_aside(data):
     fields = GOOD.split(",")

@@ -302,6 +302,11 @@ def test_bad_map_entries_go_to_quarantine(asked_map, rows_of):
     ]
 
 
+def test_a_map_named_as_a_heatmap_is_refused(asked_map):
+    with pytest.raises(InputRejected, match="the shape of a map, not of model 'heatmap_model1'"):
+        parse(json.dumps(MAP).encode(), replace(asked_map, model="heatmap_model1"))
+
+
 def test_a_map_of_unknown_instant_is_refused(asked_map):
     with pytest.raises(InputRejected, match="carries no instant"):
         parse(json.dumps(MAP).encode(), replace(asked_map, captured_at=None))

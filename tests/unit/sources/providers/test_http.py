@@ -11,7 +11,12 @@ import pytest
 
 from sources.errors import InputRejected, ProviderRejected, ProviderUnavailable
 from sources.providers import http
-from sources.providers.provider import AnswerContext, MapRequest
+from sources.providers.provider import (
+    AnswerContext,
+    MapRequest,
+    context_from_name,
+    raw_answer_path,
+)
 from sources.providers.registry import PROVIDERS
 
 SECRET = "cg-3f9a-SECRET-77"  # noqa: S105 - a made-up one
@@ -175,6 +180,36 @@ async def test_wallets_must_be_addresses(session, stand_in, wallets, error, mess
     with pytest.raises(error, match=message):
         await fetch(session, stand_in, "hyperliquid_positions", wallets=wallets)
     assert stand_in.asked == []
+
+
+@pytest.mark.parametrize("name", list(ASKED))
+async def test_a_model_the_provider_does_not_have_is_refused(session, stand_in, name):
+    with pytest.raises(ProviderRejected, match=r"there is no model '../admin'; ask for one of"):
+        await fetch(session, stand_in, name, model="../admin")
+    assert stand_in.asked == []
+
+
+async def test_a_kept_answer_reads_as_it_did_when_fetched(session, stand_in, tmp_path):
+    answer = {
+        "data": {
+            "symbol": "BTCUSDT",
+            "x25": [1.0, 0.0, 2.0],
+            "prices": [98, 100, 102],
+            "lastIndex": 1,
+            "lastPrice": 100,
+        }
+    }
+    stand_in.will_answer(200, json.dumps(answer).encode())
+    raw = await fetch(session, stand_in, "coinank")
+    provider, read_at = PROVIDERS["coinank"], datetime(2026, 3, 3, 13, tzinfo=UTC)
+    request = request_to(stand_in, "coinank")
+    path = raw_answer_path(tmp_path, provider, request, read_at, raw)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(raw)
+    (batch,) = provider.parse(path.read_bytes(), context_from_name(provider, path.name, read_at))
+    (first, _) = batch.table.to_pylist()
+    assert (first["venue_scope"], first["window"], first["as_of"]) == ("okx", "1w", read_at)
+    assert first["raw_sha256"] in path.name
 
 
 @pytest.mark.parametrize("name", KEYED)

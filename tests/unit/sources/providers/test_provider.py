@@ -57,6 +57,14 @@ def test_the_name_of_an_aggregated_answer_holds_the_coin_and_no_window():
     assert told.window is None
 
 
+def test_an_answer_about_all_assets_is_named_so_and_read_so():
+    provider = PROVIDERS["hyperliquid_positions"]
+    path = raw_answer_path(Path(), provider, MapRequest("wallet_states", ""), CAPTURED_AT, b"")
+    assert path.name.startswith("wallet-states_all_all_default_20260303T143706Z_")
+    assert path.suffix == ".jsonl"
+    assert context_from_name(provider, path.name, READ_AT).symbol is None
+
+
 def test_an_instant_of_another_zone_is_named_in_utc():
     captured_at = CAPTURED_AT.astimezone(timezone(timedelta(hours=9)))
     path = raw_answer_path(

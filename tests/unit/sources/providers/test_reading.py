@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources.errors import InputRejected
@@ -264,7 +264,7 @@ def test_the_valid_answers_are_usable_to_begin_with(provider, answer):
 
 
 @pytest.mark.parametrize(("provider", "answer"), CASES)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=150)
 @given(data=st.data())
 def test_whatever_stands_anywhere_in_an_answer_it_is_usable_or_refused(provider, answer, data):
     path = data.draw(st.sampled_from(list(paths_of(answer))))
@@ -273,7 +273,7 @@ def test_whatever_stands_anywhere_in_an_answer_it_is_usable_or_refused(provider,
 
 
 @pytest.mark.parametrize(("provider", "answer"), CASES)
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(data=st.data())
 def test_an_answer_cut_anywhere_is_usable_or_refused(provider, answer, data):
     raw = json.dumps(answer).encode()
@@ -281,7 +281,7 @@ def test_an_answer_cut_anywhere_is_usable_or_refused(provider, answer, data):
 
 
 @pytest.mark.parametrize("provider", sorted(PROVIDERS))
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(raw=st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_any_bytes_are_usable_or_refused(provider, raw):
     assert_usable_or_refused(provider, raw)
