@@ -25,6 +25,7 @@ from jobs.map_tables import (
     series_hour_rows,
     sum_maps,
 )
+from jobs.outside_maps import outside_map_rows
 from jobs.replay import DAY, HOUR, SECOND, BarColumns, Series, Stretch, contract_kind, replay
 from transforms.estimators import EstimatorParameters, parameter_rows
 from transforms.margin import Brackets, default_brackets
@@ -315,10 +316,11 @@ class _Batch:
         self._register_from_at()
         rows = self.connection.execute(
             "select asset, venue, instrument, "
-            "epoch_us(max(observed_at) filter (where epoch_us(observed_at) < from_at)) "
+            "epoch_us(max(seen.observed_at) filter (where epoch_us(seen.observed_at) < from_at)) "
             "from staging.stg_instrument inner join batch_from_at using (asset) "
             "left join (select venue, instrument, observed_at from raw.open_interest "
-            "where observed_at > ? and observed_at < ?) using (venue, instrument) group by all",
+            "where observed_at > ? and observed_at < ?) as seen "
+            "using (venue, instrument) group by all",
             [
                 _instant(max(min(self.from_at.values()) - HOLE_DAYS * DAY, _BEGINNING)),
                 _instant(max(self.from_at.values())),
@@ -531,17 +533,15 @@ class _Batch:
             for name in _TABLES:
                 execute(
                     f"delete from {name} where as_of > ? and as_of <= ? "
-                    "and list_contains(?, asset) and list_contains(?, provider)",
-                    [_instant(at), _instant(end), assets, self._providers()],
+                    "and list_contains(?, asset)",
+                    [_instant(at), _instant(end), assets],
                 )
-        for name, parts in tables.items():
-            if parts:
-                rows = pa.concat_tables(parts)
-                execute(f"insert into {name} by name select * from rows")
-                self.row_count += rows.num_rows
         for at, assets in stored_from.items():
             self.row_count += run_incremental_models(
                 self.connection, assets, _instant(at), _instant(end)
+            )
+            tables["derived.heatmap"] += outside_map_rows(
+                self.connection, assets, _instant(at), _instant(end), self.run_id
             )
             execute(
                 "insert into meta.pending_publish select distinct as_of::date "
@@ -549,6 +549,11 @@ class _Batch:
                 "where list_contains(?, asset) and as_of > ? and as_of <= ?",
                 [assets, _instant(at), _instant(end)],
             )
+        for name, parts in tables.items():
+            if parts:
+                rows = pa.concat_tables(parts)
+                execute(f"insert into {name} by name select * from rows")
+                self.row_count += rows.num_rows
         self._prune_checkpoints()
         execute("delete from meta.pending_build where list_contains(?, asset)", [self.assets])
         if end < self.until:

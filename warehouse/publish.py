@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.contracts import Relation, comment_statements, public_relations
+from warehouse.contracts import Relation, comment_statements, public_relations, relations
 from warehouse.models import Model, models, tables_behind
 
 logger = logging.getLogger(__name__)
@@ -66,20 +66,21 @@ def _public_models() -> list[tuple[Relation, Model | None]]:
     return [(relation, by_name.get(relation.name)) for relation in public_relations()]
 
 
+def _is_hourly(relation: Relation) -> bool:
+    return "as_of" in relation.grain
+
+
 def _copy_table(
-    connection: duckdb.DuckDBPyConnection, name: str, columns: set[str], window_start: datetime
+    connection: duckdb.DuckDBPyConnection, relation: Relation, window_start: datetime
 ) -> int:
     """Copy a relation into the attached file, bounded by the window where it is by hour."""
-    bound = "where as_of > ?" if "as_of" in columns else ""
+    name = relation.name
+    bound = "where as_of > ?" if _is_hourly(relation) else ""
     row = connection.execute(
         f"create table building.{name} as select * from {name} {bound}",
         [window_start] if bound else [],
     ).fetchone()
     return int(row[0]) if row else 0
-
-
-def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> set[str]:
-    return {row[0] for row in connection.execute(f"describe {name}").fetchall()}
 
 
 def publish_file(
@@ -115,14 +116,10 @@ def publish_file(
             if model is not None and model.materialized == "view":
                 for name in tables_behind(model):
                     if name not in row_counts:
-                        row_counts[name] = _copy_table(
-                            connection, name, _columns(connection, name), window_start
-                        )
+                        row_counts[name] = _copy_table(connection, relations()[name], window_start)
                 views.append((relation, model))
                 continue
-            row_counts[relation.name] = _copy_table(
-                connection, relation.name, set(relation.column_names), window_start
-            )
+            row_counts[relation.name] = _copy_table(connection, relation, window_start)
             for statement in comment_statements(relation, "table", "building."):
                 connection.execute(statement)
         connection.execute("commit")
@@ -173,7 +170,7 @@ def publish_days(
     on_day : callable
         Told each day when it is written.
     """
-    hourly = [relation for relation in public_relations() if "as_of" in relation.grain]
+    hourly = [relation for relation in public_relations() if _is_hourly(relation)]
     for day in days:
         for relation in hourly:
             target = folder / "parquet" / relation.name.split(".")[1] / f"day={day.isoformat()}"
