@@ -1,0 +1,59 @@
+"""Import of a user's own archive: Parquet, CSV and CSV in zip through a small mapping file.
+
+A mapping is a YAML file that says which column is what, in which unit. ``example.yaml`` among the
+shipped ones (``sources/mappings``) lists every key with a comment; in short:
+
+=========================  =====================================================================
+key                        says
+=========================  =====================================================================
+``description``            one line for people
+``matches``                path patterns of the files it reads, compared from the right
+``venue``                  the venue, or ``{column: ...}``
+``file_name``              how file names spell ``{base}``, ``{quote}`` and ``{bar}``
+``instrument``             ``unified`` symbol or template; the symbol comes from a ``column``
+                           (with ``column_pattern``), from column names (``column_name``, a wide
+                           file), from ``file_name``, or is fixed. ``contract_size``,
+                           ``multiplier_prefixes``, and ``terms`` for single instruments
+``time``                   ``column``, ``unit``, ``label`` (``bar_open`` | ``bar_end``),
+                           ``round_to``
+``bar``                    length of a bar, ``5m`` to ``1d``
+``columns``                column names of a CSV file without a header row
+``where``                  values a column must hold for a row to be read
+``ohlcv``                  ``open high low close volume volume_unit``, ``volume_valued_at``,
+                           ``taker_buy``, ``trade_count``
+``mark_ohlc``              ``close``, or ``open high low close``
+``open_interest``          ``amount amount_unit``, ``value value_unit``, ``valued_at``,
+                           ``prices_from``, ``shift``
+``funding_rate``           ``rate rate_unit``, ``interval_hours``, ``repeated``, ``shift``
+``realised_liquidation``   ``long short unit is_complete_feed``
+``long_short_ratio``       ``accounts``, ``top_accounts``, ``top_positions``, ``taker_volume``,
+                           ``shift``
+=========================  =====================================================================
+
+At least one of the last six must be there. Keys nobody knows are refused with the nearest known
+one, and so is a figure without its unit. Stamps: bars carry their open or their end, snapshots
+stand at their label plus ``shift``.
+
+What becomes of a row: a cell that is empty was not observed, and where all cells of a kind are
+empty the row says nothing of that kind. A row with a cell that cannot be used (text, NaN, a price
+or open interest of 0, high below low, a bar that has not ended, an unknown symbol) goes to
+quarantine with its row number, column and reason, once for each kind it was meant for. Rows may
+come in any order. Of rows of one instant the last in the file counts: those before it are dropped
+where they say the same, and go to quarantine where they do not. A change of open interest above
+the volume is a measure of quality, not a reason to refuse. A file that is unusable as a whole is
+refused before anything of it is handed over.
+"""
+
+from sources.recorded.finding import FoundInputs, find_inputs, shipped_mappings
+from sources.recorded.importing import import_file
+from sources.recorded.mapping import Mapping, load_mapping, shipped_mapping_names
+
+__all__ = [
+    "FoundInputs",
+    "Mapping",
+    "find_inputs",
+    "import_file",
+    "load_mapping",
+    "shipped_mapping_names",
+    "shipped_mappings",
+]

@@ -1,0 +1,113 @@
+"""Which shipped mapping reads which file of a folder, by the files' names.
+
+Belongs here: matching names to mappings. Does not belong here: reading data.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sources.errors import InputRejected
+from sources.recorded.kinds import list_parts
+from sources.recorded.mapping import Mapping, load_mapping, shipped_mapping_names
+from sources.recorded.reading import SUFFIXES, open_members
+
+
+@dataclass(frozen=True, slots=True)
+class FoundInputs:
+    """Files to import, and files nobody knows how to.
+
+    Parameters
+    ----------
+    matched : tuple of (Path, Mapping)
+        Each file with the one mapping that reads it.
+    unmatched : tuple of (Path, str)
+        Each other importable file with what to do about it.
+    """
+
+    matched: tuple[tuple[Path, Mapping], ...]
+    unmatched: tuple[tuple[Path, str], ...]
+
+
+def shipped_mappings() -> tuple[Mapping, ...]:
+    """Return all mappings that come with liqheat."""
+    return tuple(load_mapping(name) for name in shipped_mapping_names())
+
+
+def find_inputs(path: Path, mappings: Sequence[Mapping] | None = None) -> FoundInputs:
+    """Return the importable files at a path, each with the mapping whose pattern it matches.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or a folder that is searched with all folders below it.
+    mappings : sequence of Mapping or None
+        The mappings to choose from; None means the shipped ones.
+
+    Returns
+    -------
+    FoundInputs
+        In order of path. A file that no pattern or several patterns match is in `unmatched`.
+
+    Raises
+    ------
+    InputRejected
+        If there is nothing at the path, or no file that could be imported.
+    """
+    if not path.exists():
+        raise InputRejected(f"{path}: there is no such file or folder")
+    files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
+    if path.is_dir():
+        files = [one for one in files if one.suffix in SUFFIXES]
+    if not files:
+        raise InputRejected(f"{path}: no file here ends in {', '.join(SUFFIXES)}")
+    known = shipped_mappings() if mappings is None else tuple(mappings)
+    matched: list[tuple[Path, Mapping]] = []
+    unmatched: list[tuple[Path, str]] = []
+    for file in files:
+        fitting = matching_mappings(file, known)
+        if len(fitting) == 1:
+            matched.append((file, fitting[0]))
+        elif fitting:
+            names = ", ".join(mapping.name for mapping in fitting)
+            unmatched.append((file, f"several mappings match its name: name one of {names}"))
+        else:
+            unmatched.append((file, _advise(file, known)))
+    return FoundInputs(tuple(matched), tuple(unmatched))
+
+
+def matching_mappings(file: Path, mappings: Sequence[Mapping]) -> tuple[Mapping, ...]:
+    """Return the mappings one of whose patterns a file's path matches from the right."""
+    absolute = file.absolute()
+    return tuple(
+        mapping
+        for mapping in mappings
+        if any(absolute.match(pattern) for pattern in mapping.matches)
+    )
+
+
+def _advise(file: Path, mappings: Sequence[Mapping]) -> str:
+    """Return what to do about a file whose name says nothing: mappings its columns would fit."""
+    write_one = "write a mapping for it (sources/mappings/example.yaml shows how)"
+    try:
+        columns = {column for member in open_members(file) for column in member.columns}
+    except InputRejected as exc:
+        return str(exc)
+    fitting = [mapping.name for mapping in mappings if _fits(mapping, file, columns)]
+    if fitting:
+        return (
+            f"its name matches no mapping; its columns fit {', '.join(fitting)}: name one, or "
+            f"{write_one}"
+        )
+    return f"its name matches no mapping and its columns fit none: {write_one}"
+
+
+def _fits(mapping: Mapping, file: Path, columns: set[str]) -> bool:
+    if mapping.file_name is not None and mapping.file_name.match(file.stem) is None:
+        return False
+    wide = mapping.instrument.wide_pattern
+    given = columns
+    if wide is not None:
+        given = {found["field"] for column in columns if (found := wide.match(column))}
+    wanted = {column for part in list_parts(mapping) for column in part.cells.values()}
+    return wanted <= given and columns.issuperset(mapping.row_columns)

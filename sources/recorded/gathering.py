@@ -1,0 +1,439 @@
+"""Rows of a file, block by block, into usable figures and rows set aside with the reason.
+
+Belongs here: what one row alone can tell. Does not belong here: what needs the other rows of the
+file (duplicates, order, prices of other rows) or makes records of the figures.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sources.errors import InputRejected
+from sources.recorded.kinds import Part, flag_unusable, list_parts
+from sources.recorded.mapping import TIME_UNITS, Mapping, parse_bar
+from sources.recorded.naming import nearest
+from sources.recorded.reading import (
+    MISSING,
+    NUMBER_FAULTS,
+    UNREADABLE,
+    Block,
+    FloatArray,
+    IntArray,
+    Member,
+    pc,
+)
+from sources.recorded.symbols import MISSING_SYMBOL, UNKNOWN_SIZE, UNKNOWN_SYMBOL, SymbolBook
+
+BoolArray = npt.NDArray[np.bool_]
+
+RECEIVED_CHARACTERS = 2000
+# The first perpetual contract opened in 2016; an earlier instant means another unit of time.
+_EARLIEST = int(dt.datetime(2016, 1, 1, tzinfo=dt.UTC).timestamp()) * 1_000_000
+
+
+def microseconds_of(instant: dt.datetime) -> int:
+    """Return the microseconds since 1970 of an aware datetime."""
+    if instant.tzinfo is None:
+        raise ValueError(f"{instant} has no time zone; pass an aware datetime")
+    return (instant - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1)
+
+
+class TimeBounds:
+    """The time of the import and the span asked for, in microseconds since 1970."""
+
+    def __init__(
+        self, ingested_at: dt.datetime, start: dt.datetime | None, end: dt.datetime | None
+    ) -> None:
+        self.ingested_at = microseconds_of(ingested_at)
+        self._start = None if start is None else microseconds_of(start)
+        self._end = None if end is None else microseconds_of(end)
+
+    def contain(self, instants: IntArray) -> BoolArray:
+        """Return which instants lie in the span asked for."""
+        is_inside = np.ones(len(instants), dtype=np.bool_)
+        if self._start is not None:
+            is_inside &= instants >= self._start
+        if self._end is not None:
+            is_inside &= instants < self._end
+        return is_inside
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Figures of one part; all arrays of shape (n_rows,).
+
+    Parameters
+    ----------
+    series : ndarray of int64
+        Code in the `SymbolBook`.
+    at : ndarray of int64
+        Instant, or open of the bar [microseconds since 1970].
+    member : ndarray of int64
+        Position in `Gathering.members`.
+    row : ndarray of int64
+        Row number in the member.
+    values : dict of str to ndarray of float64
+        Cells as received; NaN where there is nothing.
+    """
+
+    series: IntArray
+    at: IntArray
+    member: IntArray
+    row: IntArray
+    values: dict[str, FloatArray]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.at)
+
+    def take(self, which: BoolArray | IntArray | slice) -> "Rows":
+        """Return some of the rows, by mask, position or slice; by a mask of all, these same."""
+        # Nearly always all rows of a file are usable, and copies of it are what costs memory.
+        if isinstance(which, np.ndarray) and which.dtype == np.bool_ and which.all():
+            return self
+        return Rows(
+            self.series[which],
+            self.at[which],
+            self.member[which],
+            self.row[which],
+            {cell: values[which] for cell, values in self.values.items()},
+        )
+
+    @staticmethod
+    def join(pieces: Sequence["Rows"], cells: Sequence[str]) -> "Rows":
+        """Return the rows of all pieces in turn; no pieces give no rows."""
+        nothing: IntArray = np.empty(0, dtype=np.int64)
+        none = Rows(nothing, nothing, nothing, nothing, {cell: np.empty(0) for cell in cells})
+        pieces = pieces or [none]
+        return Rows(
+            np.concatenate([piece.series for piece in pieces]),
+            np.concatenate([piece.at for piece in pieces]),
+            np.concatenate([piece.member for piece in pieces]),
+            np.concatenate([piece.row for piece in pieces]),
+            {cell: np.concatenate([piece.values[cell] for piece in pieces]) for cell in cells},
+        )
+
+
+class _Verdicts:
+    """The first reason why each row of a block is unusable."""
+
+    def __init__(self, n_rows: int) -> None:
+        self.codes: npt.NDArray[np.int32] = np.zeros(n_rows, dtype=np.int32)
+        self.reasons: list[tuple[str, str]] = [("", "")]
+
+    def flag(self, mask: BoolArray, cell: str, reason: str) -> None:
+        is_first = mask & (self.codes == 0)
+        if is_first.any():
+            self.reasons.append((cell, reason))
+            self.codes[is_first] = len(self.reasons) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """One set of columns: all of a file's, or those of one instrument in a wide file.
+
+    Parameters
+    ----------
+    symbol : dict of str to str, or None
+        What the symbol's placeholders stand for; None where a column holds the symbol.
+    column_of : Callable
+        From what the mapping calls a column to its name in the file.
+    parts : tuple of (int, Part)
+        The parts whose columns are there.
+    """
+
+    symbol: dict[str, str] | None
+    column_of: Callable[[str], str]
+    parts: tuple[tuple[int, Part], ...]
+
+
+class Gathering:
+    """The figures of one input file.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages and for what its name says.
+    mapping : Mapping
+        Says what its columns are.
+    bounds : TimeBounds
+        Rows set aside outside the span asked for are not kept.
+
+    Attributes
+    ----------
+    book : SymbolBook
+        The series found.
+    parts : tuple of Part
+        The records a row may give.
+    members : list of str
+        Names of the tables read.
+    pieces : list of list of Rows
+        Usable rows by part.
+    set_aside : list of dict
+        Rows for the quarantine, without provenance.
+    n_left_out : int
+        Rows that the mapping's `where` leaves out.
+    """
+
+    def __init__(self, path: Path, mapping: Mapping, bounds: TimeBounds) -> None:
+        self.mapping = mapping
+        self.bounds = bounds
+        self.book = SymbolBook(mapping)
+        self.parts = list_parts(mapping)
+        self.members: list[str] = []
+        self.pieces: list[list[Rows]] = [[] for _ in self.parts]
+        self.set_aside: list[dict[str, Any]] = []
+        self.n_left_out = 0
+        self._file_parts = self._read_file_name(path)
+        bar_seconds = mapping.bar_seconds or parse_bar(self._file_parts.get("bar", "0s"))
+        self.bar_seconds = bar_seconds
+
+    def _read_file_name(self, path: Path) -> dict[str, str]:
+        pattern = self.mapping.file_name
+        if pattern is None:
+            return {}
+        found = pattern.match(path.stem)
+        if found is None:
+            raise InputRejected(
+                f"{path.name}: the name does not tell the instrument: mapping "
+                f"'{self.mapping.name}' expects '{pattern.text}' (and the suffix). Rename the "
+                "file, or name the instrument in a mapping of your own"
+            )
+        return found
+
+    def read(self, member: Member) -> None:
+        """Take the rows of one table.
+
+        Raises
+        ------
+        InputRejected
+            If a column is missing or the table is torn.
+        """
+        self.members.append(member.name)
+        views = self._list_views(member)
+        wanted = dict.fromkeys(self.mapping.row_columns)
+        for view in views:
+            for _, part in view.parts:
+                wanted |= dict.fromkeys(view.column_of(name) for name in part.cells.values())
+        for block in member.blocks(tuple(wanted)):
+            self._set_bad_lines_aside(block)
+            if len(block.rows):
+                self._take_block(block, views)
+
+    def _list_views(self, member: Member) -> list[_View]:
+        pattern = self.mapping.instrument.wide_pattern
+        everything = tuple(enumerate(self.parts))
+        if pattern is None:
+            needed = [column for part in self.parts for column in part.cells.values()]
+            member.require((*self.mapping.row_columns, *needed))
+            symbol = None if self.mapping.instrument.column else self._file_parts
+            return [_View(symbol, str, everything)]
+        member.require(self.mapping.row_columns)
+        fields: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+        for column in member.columns:
+            found = pattern.match(column)
+            if found is not None:
+                name = found.pop("field")
+                fields.setdefault(tuple(found.items()), {})[name] = column
+        known = {name for part in self.parts for name in part.cells.values()}
+        if not any(known & set(names) for names in fields.values()):
+            raise InputRejected(
+                f"{member.name}: no column is spelled '{pattern.text}' with {{field}} one of "
+                f"{', '.join(sorted(known))}; nearest is "
+                f"'{nearest(pattern.text, member.columns)}'. Correct 'column_name' in the mapping"
+            )
+        return [
+            _View(
+                dict(symbol),
+                columns.__getitem__,
+                tuple(
+                    (i, part) for i, part in everything if set(part.cells.values()) <= set(columns)
+                ),
+            )
+            for symbol, columns in fields.items()
+        ]
+
+    def _take_block(self, block: Block, views: Sequence[_View]) -> None:
+        time = self.mapping.time
+        label, time_faults = block.instants(time.column, TIME_UNITS.get(time.unit))
+        if time.round_to_seconds is not None:
+            step = time.round_to_seconds * 1_000_000
+            label = (label + step // 2) // step * step
+        is_read = np.ones(len(label), dtype=np.bool_)
+        for column, allowed in self.mapping.where.items():
+            is_read &= np.isin(np.asarray(block.texts(column).to_pylist(), dtype=object), allowed)
+        self.n_left_out += int((~is_read).sum())
+        for view in views:
+            series = self._series_of(block, view.symbol)
+            for position, part in view.parts:
+                self._take_part(block, view, position, part, is_read, label, time_faults, series)
+
+    def _take_part(
+        self,
+        block: Block,
+        view: _View,
+        position: int,
+        part: Part,
+        is_read: BoolArray,
+        label: IntArray,
+        time_faults: npt.NDArray[np.uint8],
+        series: IntArray,
+    ) -> None:
+        columns = {cell: view.column_of(name) for cell, name in part.cells.items()}
+        cells = {cell: block.numbers(column) for cell, column in columns.items()}
+        values = {cell: numbers for cell, (numbers, _) in cells.items()}
+        is_observed = is_read & np.logical_or.reduce(
+            [cells[cell][1] != MISSING for cell in sorted(part.required)]
+        )
+        bar = self.bar_seconds * 1_000_000
+        at = label + part.shift_seconds * 1_000_000
+        if part.is_bar and self.mapping.time.is_bar_end:
+            at = at - bar
+
+        verdicts = _Verdicts(len(at))
+        flag = verdicts.flag
+        flag(time_faults == MISSING, "time", "no instant")
+        flag(time_faults == UNREADABLE, "time", "not an instant")
+        flag(label < _EARLIEST, "time", "before 2016: is the time unit right?")
+        flag(series == MISSING_SYMBOL, "symbol", "no symbol")
+        flag(series == UNKNOWN_SYMBOL, "symbol", "unknown symbol")
+        flag(series == UNKNOWN_SIZE, "symbol", "unknown contract size: list it under terms")
+        for cell, (_, faults) in cells.items():
+            for fault, reason in NUMBER_FAULTS.items():
+                flag(faults == fault, cell, reason)
+            if cell in part.required:
+                flag(faults == MISSING, cell, "missing")
+        flag_unusable(part, values, self.mapping, flag)
+        if part.is_bar:
+            flag(at % bar != 0, "time", "not on the grid of bars")
+            flag(at >= self.bounds.ingested_at, "time", "in the future")
+            flag(at + bar > self.bounds.ingested_at, "time", "bar not finished")
+        else:
+            flag(at > self.bounds.ingested_at, "time", "in the future")
+
+        member = np.full(len(at), len(self.members) - 1, dtype=np.int64)
+        rows = Rows(series, at, member, block.rows, values)
+        self.pieces[position].append(rows.take(is_observed & (verdicts.codes == 0)))
+        is_bad = is_observed & (verdicts.codes > 0)
+        if is_bad.any():
+            is_bad &= (time_faults != 0) | self.bounds.contain(at)
+            self._set_rows_aside(block, part, columns, np.flatnonzero(is_bad), verdicts, series)
+
+    def _series_of(self, block: Block, symbol: dict[str, str] | None) -> IntArray:
+        """Return the series code of each row of a block."""
+        rule = self.mapping.instrument
+        n_rows = len(block.rows)
+        venue_codes, venues = _encode(block, self.mapping.venue_column, self.mapping.venue)
+        if symbol is None and rule.column is not None and rule.column_pattern is not None:
+            symbol_codes, texts = _encode(block, rule.column, None)
+            symbols = [None if text is None else rule.column_pattern.match(text) for text in texts]
+        else:
+            symbol_codes, texts, symbols = np.zeros(n_rows, dtype=np.int64), [""], [symbol]
+        pairs = venue_codes * len(texts) + symbol_codes
+        codes = np.full(len(venues) * len(texts), UNKNOWN_SYMBOL, dtype=np.int64)
+        for pair in np.unique(pairs):
+            venue, position = venues[pair // len(texts)], pair % len(texts)
+            if venue is None or texts[position] is None:
+                codes[pair] = MISSING_SYMBOL
+            else:
+                codes[pair] = self.book.code_of(venue, symbols[position])
+        return np.asarray(codes[pairs], dtype=np.int64)
+
+    def _set_bad_lines_aside(self, block: Block) -> None:
+        for line in block.bad_lines:
+            if line.text.strip():
+                for kind in dict.fromkeys(part.kind for part in self.parts):
+                    self._add(
+                        kind, None, len(self.members) - 1, line.number, None, line.reason, line.text
+                    )
+
+    def _set_rows_aside(
+        self,
+        block: Block,
+        part: Part,
+        columns: dict[str, str],
+        which: npt.NDArray[np.intp],
+        verdicts: _Verdicts,
+        series: IntArray,
+    ) -> None:
+        shown = tuple(dict.fromkeys((*self.mapping.row_columns, *columns.values())))
+        texts = [pc.take(block.texts(column), which).to_pylist() for column in shown]
+        named = {
+            "time": self.mapping.time.column,
+            "symbol": self.mapping.instrument.column,
+            **columns,
+        }
+        for i, row in enumerate(which):
+            cell, reason = verdicts.reasons[verdicts.codes[row]]
+            received = ", ".join(
+                f"{column}={cells[i] if cells[i] is not None else ''}"
+                for column, cells in zip(shown, texts, strict=True)
+            )
+            self._add(
+                part.kind,
+                int(series[row]),
+                len(self.members) - 1,
+                int(block.rows[row]),
+                named[cell],
+                reason,
+                received,
+            )
+
+    def set_known_rows_aside(self, part: Part, rows: Rows, cell: str, reason: str) -> None:
+        """Set rows aside whose cells were all read, for what the whole file tells of them."""
+        rows = rows.take(self.bounds.contain(rows.at))
+        column = {"time": self.mapping.time.column, **part.cells}[cell]
+        for i in range(len(rows)):
+            instant = dt.datetime.fromtimestamp(rows.at[i] / 1e6, tz=dt.UTC).isoformat()
+            cells = (
+                f"{part.cells[name]}={float(values[i])!r}" for name, values in rows.values.items()
+            )
+            self._add(
+                part.kind,
+                int(rows.series[i]),
+                int(rows.member[i]),
+                int(rows.row[i]),
+                column,
+                reason,
+                ", ".join((f"at {instant}", *cells)),
+            )
+
+    def _add(
+        self,
+        kind: str,
+        series: int | None,
+        member: int,
+        row: int,
+        column: str | None,
+        reason: str,
+        received: str,
+    ) -> None:
+        known = self.book.series[series] if series is not None and series >= 0 else None
+        self.set_aside.append(
+            {
+                "kind": kind,
+                "venue": known.venue if known else self.mapping.venue,
+                "instrument": known.instrument if known else None,
+                "input_name": self.members[member],
+                "row_number": row,
+                "column_name": column,
+                "reason": reason,
+                "received": received[:RECEIVED_CHARACTERS],
+            }
+        )
+
+
+def _encode(
+    block: Block, column: str | None, constant: str | None
+) -> tuple[IntArray, list[str | None]]:
+    """Return a position per row and the texts they stand for: of a column, or a constant."""
+    if column is None:
+        return np.zeros(len(block.rows), dtype=np.int64), [constant]
+    encoded = pc.dictionary_encode(block.texts(column), null_encoding="encode")
+    codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes, encoded.dictionary.to_pylist()

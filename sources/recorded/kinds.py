@@ -1,0 +1,156 @@
+"""What each kind of record takes from a row, when a row is unusable, and the record it becomes.
+
+Belongs here: everything that differs between kinds. Does not belong here: files, duplicates,
+order, which are the same for all.
+"""
+
+from collections.abc import Callable
+from collections.abc import Mapping as MappingOf
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sources.recorded.mapping import BAR_PRICES, RATE_UNITS, SNAPSHOT_PRICES, Mapping
+
+Values = MappingOf[str, npt.NDArray[np.float64]]
+# (rows that are wrong, the cell that is wrong, why)
+Flag = Callable[[npt.NDArray[np.bool_], str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One record that a row may give: a kind, and within it a side or measure.
+
+    Parameters
+    ----------
+    kind : str
+        Record kind.
+    label : str
+        Side of a liquidation, measure of a ratio; '' for the other kinds.
+    cells : Mapping of str to str
+        Column (or field of a wide file) by cell.
+    required : frozenset of str
+        Cells without which there is no record; where all are empty the row says nothing of it.
+    is_bar : bool
+        Whether the record stands for a period rather than an instant.
+    shift_seconds : int
+        Label plus this is the record's instant.
+    """
+
+    kind: str
+    label: str
+    cells: MappingOf[str, str]
+    required: frozenset[str]
+    is_bar: bool
+    shift_seconds: int = 0
+
+
+def _named(**cells: str | None) -> dict[str, str]:
+    return {cell: column for cell, column in cells.items() if column is not None}
+
+
+def list_parts(mapping: Mapping) -> tuple[Part, ...]:
+    """Return the records a row may give under a mapping."""
+    parts: list[Part] = []
+    if mapping.ohlcv is not None:
+        bar = mapping.ohlcv
+        cells = _named(
+            open=bar.open,
+            high=bar.high,
+            low=bar.low,
+            close=bar.close,
+            volume=bar.volume,
+            taker_buy=bar.taker_buy,
+            trade_count=bar.trade_count,
+            price=None if bar.volume_valued_at in BAR_PRICES else bar.volume_valued_at,
+        )
+        required = frozenset(cells) - {"taker_buy", "trade_count"}
+        parts.append(Part("ohlcv", "", cells, required, is_bar=True))
+    if mapping.mark_ohlc is not None:
+        mark = mapping.mark_ohlc
+        cells = _named(open=mark.open, high=mark.high, low=mark.low, close=mark.close)
+        parts.append(Part("mark_ohlc", "", cells, frozenset(cells), is_bar=True))
+    if mapping.open_interest is not None:
+        held = mapping.open_interest
+        cells = _named(
+            amount=held.amount,
+            value=held.value,
+            price=None if held.valued_at in SNAPSHOT_PRICES else held.valued_at,
+        )
+        required = frozenset({"amount"} if held.amount else {"value"})
+        parts.append(Part("open_interest", "", cells, required, False, held.shift_seconds))
+    if mapping.funding_rate is not None:
+        funding = mapping.funding_rate
+        cells = _named(rate=funding.rate, interval=funding.interval_column)
+        parts.append(
+            Part("funding_rate", "", cells, frozenset({"rate"}), False, funding.shift_seconds)
+        )
+    if mapping.realised_liquidation is not None:
+        sides = (
+            ("long", mapping.realised_liquidation.long),
+            ("short", mapping.realised_liquidation.short),
+        )
+        for side, column in sides:
+            cells = {"amount": column}
+            parts.append(Part("realised_liquidation", side, cells, frozenset(cells), is_bar=True))
+    if mapping.long_short_ratio is not None:
+        for measure, column in mapping.long_short_ratio.columns.items():
+            cells = {"ratio": column}
+            shift = mapping.long_short_ratio.shift_seconds
+            parts.append(Part("long_short_ratio", measure, cells, frozenset(cells), False, shift))
+    return tuple(parts)
+
+
+def flag_unusable(part: Part, values: Values, mapping: Mapping, flag: Flag) -> None:
+    """Call `flag` for each rule of a kind that rows break; NaN breaks none.
+
+    Parameters
+    ----------
+    part : Part
+        The record the rows are meant for.
+    values : Mapping of str to ndarray of float64, shape (n_rows,)
+        Cells as received; NaN where there is nothing.
+    mapping : Mapping
+        Says the units.
+    flag : Callable
+        Takes the rows, the cell and the reason; the first reason of a row counts.
+    """
+    if part.kind in ("ohlcv", "mark_ohlc"):
+        _flag_bars(values, flag)
+    elif part.kind == "open_interest":
+        for cell in ("amount", "value", "price"):
+            if cell in values:
+                flag(values[cell] < 0, cell, "negative")
+                # No contract lives without open interest: venues send 0 for "do not know".
+                flag(values[cell] == 0, cell, "zero, taken as missing")
+    elif part.kind == "funding_rate" and mapping.funding_rate is not None:
+        rates = values["rate"] * RATE_UNITS[mapping.funding_rate.rate_unit]
+        flag(np.abs(rates) > 0.5, "rate", "beyond 50 % an interval: is rate_unit right?")
+        if "interval" in values:
+            flag(values["interval"] <= 0, "interval", "not above 0")
+    elif part.kind == "realised_liquidation":
+        flag(values["amount"] < 0, "amount", "negative")
+    elif part.kind == "long_short_ratio":
+        flag(values["ratio"] <= 0, "ratio", "not above 0")
+
+
+def _flag_bars(values: Values, flag: Flag) -> None:
+    for cell in ("open", "high", "low", "close", "price"):
+        if cell in values:
+            flag(values[cell] <= 0, cell, "price not above 0")
+    if "high" in values:
+        flag(values["high"] < values["low"], "high", "high below low")
+        for cell in ("open", "close"):
+            is_outside = (values[cell] > values["high"]) | (values[cell] < values["low"])
+            flag(is_outside, cell, "outside low to high")
+    if "volume" in values:
+        flag(values["volume"] < 0, "volume", "negative")
+    if "taker_buy" in values:
+        bought, volume = values["taker_buy"], values["volume"]
+        flag(bought < 0, "taker_buy", "negative")
+        # Sums of rounded trades may differ in the last digits.
+        flag(bought > volume * (1 + 1e-9), "taker_buy", "taker buys above volume")
+    if "trade_count" in values:
+        count = values["trade_count"]
+        flag((count < 0) | (np.floor(count) != count), "trade_count", "no count")

@@ -1,0 +1,168 @@
+"""How venues spell instruments and file names, and how that becomes a unified symbol.
+
+Belongs here: patterns with placeholders, unified symbols, multiplier prefixes. Does not belong
+here: files, columns, mapping keys.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable
+from collections.abc import Mapping as MappingOf
+from dataclasses import dataclass
+
+# What a contract can be quoted in, so that BTCUSDT splits into BTC and USDT.
+QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USDE", "USD1", "USD", "U", "EUR", "BTC")
+
+_PLACEHOLDERS = {
+    "base": r"(?P<base>[^\s/:_.\-]+?)",
+    "quote": "(?P<quote>" + "|".join(QUOTES) + ")",
+    "bar": r"(?P<bar>\d+[smhd])",
+    "field": r"(?P<field>.+)",
+}
+_TOKEN = re.compile(r"\{(\w*)\}|\*|[^{*]+|\{")
+_UNIFIED = re.compile(r"(?P<base>[^/:\s]+)/(?P<quote>[^/:\s]+):(?P<settle>[^/:\s]+)")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known word most like `word`, case aside.
+
+    Parameters
+    ----------
+    word : str
+        What was found.
+    known : iterable of str
+        What could have been meant; at least one.
+
+    Examples
+    --------
+    >>> nearest("ammount", ["amount", "value"])
+    'amount'
+    """
+    return max(
+        sorted(known),
+        key=lambda other: difflib.SequenceMatcher(None, word.lower(), other.lower()).ratio(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NamePattern:
+    """A name with placeholders, such as ``{base}{quote}-{bar}-*``.
+
+    Parameters
+    ----------
+    text : str
+        Literal characters, ``*`` for anything, and the placeholders ``{base}``, ``{quote}``
+        (one of ``QUOTES``), ``{bar}`` (``5m``, ``1h``) and ``{field}``, each at most once.
+
+    Raises
+    ------
+    ValueError
+        If a placeholder is unknown or used twice.
+    """
+
+    text: str
+    _regex: re.Pattern[str]
+
+    def __init__(self, text: str) -> None:
+        parts = []
+        for token in _TOKEN.finditer(text):
+            name = token.group(1)
+            if name is not None:
+                if name not in _PLACEHOLDERS:
+                    known = ", ".join(f"{{{key}}}" for key in _PLACEHOLDERS)
+                    raise ValueError(
+                        f"unknown placeholder {{{name}}} in '{text}'; "
+                        f"nearest is {{{nearest(name, _PLACEHOLDERS)}}}, known are {known}"
+                    )
+                parts.append(_PLACEHOLDERS[name])
+            else:
+                parts.append(".*" if token.group() == "*" else re.escape(token.group()))
+        try:
+            regex = re.compile("".join(parts))
+        except re.error as exc:
+            raise ValueError(f"pattern '{text}' uses a placeholder twice") from exc
+        object.__setattr__(self, "text", text)
+        object.__setattr__(self, "_regex", regex)
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """Return the names of the placeholders the pattern holds."""
+        return frozenset(self._regex.groupindex)
+
+    def match(self, name: str) -> dict[str, str] | None:
+        """Return what the placeholders stand for in `name`, or None where it does not fit."""
+        found = self._regex.fullmatch(name)
+        return found.groupdict() if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class UnifiedSymbol:
+    """A contract's unified symbol in parts, ``base/quote:settle``.
+
+    Parameters
+    ----------
+    base, quote, settle : str
+        Quoted asset, price currency, settlement currency.
+    """
+
+    base: str
+    quote: str
+    settle: str
+
+    @property
+    def contract_kind(self) -> str:
+        """Return 'inverse' where the contract settles in its base, else 'linear'."""
+        return "inverse" if self.settle == self.base else "linear"
+
+
+def parse_unified(symbol: str) -> UnifiedSymbol:
+    """Return the parts of a unified symbol.
+
+    Parameters
+    ----------
+    symbol : str
+        Such as ``BTC/USDT:USDT`` or, as a template, ``{base}/USD:{base}``.
+
+    Raises
+    ------
+    ValueError
+        If it is not of the form ``base/quote:settle``, or settles in neither.
+    """
+    found = _UNIFIED.fullmatch(symbol)
+    # An expiry may follow the settlement currency: BTC/USDT:USDT-250328.
+    settle = found["settle"].split("-")[0] if found else ""
+    if found is None or settle not in (found["base"], found["quote"]):
+        raise ValueError(
+            f"'{symbol}' is no unified symbol; write base/quote:settle with settle the quote "
+            "(linear, BTC/USDT:USDT) or the base (inverse, BTC/USD:BTC)"
+        )
+    return UnifiedSymbol(found["base"], found["quote"], settle)
+
+
+def split_multiplier(base: str, prefixes: MappingOf[str, float]) -> tuple[str, float]:
+    """Return the asset and the asset units per quoted unit that a base name stands for.
+
+    Parameters
+    ----------
+    base : str
+        Base as the venue spells it, such as 1000PEPE.
+    prefixes : Mapping of str to float
+        Prefix and the units it stands for, such as ``{"1000": 1000.0}``.
+
+    Returns
+    -------
+    tuple of (str, float)
+        Asset and multiplier; ``(base, 1.0)`` where no prefix fits.
+
+    Examples
+    --------
+    >>> split_multiplier("1000PEPE", {"1000": 1000.0})
+    ('PEPE', 1000.0)
+    >>> split_multiplier("1INCH", {"1000": 1000.0})
+    ('1INCH', 1.0)
+    """
+    for prefix in sorted(prefixes, key=len, reverse=True):
+        rest = base.removeprefix(prefix)
+        if rest != base and rest[:1].isalpha() and not rest[:1].islower():
+            return rest, prefixes[prefix]
+    return base, 1.0

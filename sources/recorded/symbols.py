@@ -1,0 +1,124 @@
+"""The instruments of one input: symbols as spelled, resolved once and numbered.
+
+Belongs here: what a symbol resolves to under a mapping. Does not belong here: the rows.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from sources.recorded.mapping import InstrumentTerms, Mapping
+from sources.recorded.naming import parse_unified, split_multiplier
+
+# Codes of rows whose instrument cannot be told.
+UNKNOWN_SYMBOL, UNKNOWN_SIZE, MISSING_SYMBOL = -1, -2, -3
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One instrument on one venue, with what converts its figures.
+
+    Parameters
+    ----------
+    venue, instrument, asset, quote : str
+        As in the records.
+    contract_size : float
+        Quoted units (linear) or USD (inverse) of one contract.
+    base_multiplier : float
+        Asset units per quoted unit.
+    funding_interval_hours : float
+        Hours between settlements; NaN where not known.
+    """
+
+    venue: str
+    instrument: str
+    asset: str
+    quote: str
+    contract_size: float
+    base_multiplier: float
+    funding_interval_hours: float
+
+
+@dataclass(slots=True)
+class SymbolBook:
+    """All series of one input, numbered in order of appearance.
+
+    Parameters
+    ----------
+    mapping : Mapping
+        Says how symbols are spelled and what is known of the instruments.
+    series : list of Series
+        Position is the code.
+    """
+
+    mapping: Mapping
+    series: list[Series] = field(default_factory=list)
+    _codes: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def needs_size(self) -> bool:
+        """Return whether the mapping counts anything in contracts."""
+        mapping = self.mapping
+        units = (
+            mapping.ohlcv and mapping.ohlcv.volume_unit,
+            mapping.open_interest and mapping.open_interest.amount_unit,
+            mapping.realised_liquidation and mapping.realised_liquidation.unit,
+        )
+        return "contracts" in units
+
+    def code_of(self, venue: str, parts: dict[str, str] | None) -> int:
+        """Return the number of the series that a venue and the parts of a symbol name.
+
+        Parameters
+        ----------
+        venue : str
+            The venue.
+        parts : dict of str to str, or None
+            What the placeholders of the symbol's pattern stood for; None where it did not fit.
+
+        Returns
+        -------
+        int
+            A position in `series`, or ``UNKNOWN_SYMBOL`` or ``UNKNOWN_SIZE``.
+        """
+        rule = self.mapping.instrument
+        if parts is None:
+            return UNKNOWN_SYMBOL
+        instrument = rule.unified
+        for placeholder in ("base", "quote"):
+            instrument = instrument.replace(f"{{{placeholder}}}", parts.get(placeholder, ""))
+        key = (venue, instrument)
+        if key not in self._codes:
+            self._codes[key] = self._add(venue, instrument)
+        return self._codes[key]
+
+    def _add(self, venue: str, instrument: str) -> int:
+        rule = self.mapping.instrument
+        terms = rule.terms.get(instrument, InstrumentTerms())
+        size = terms.contract_size or rule.contract_size
+        if size is None and self.needs_size:
+            return UNKNOWN_SIZE
+        unified = parse_unified(instrument)
+        asset, multiplier = split_multiplier(unified.base, rule.multiplier_prefixes)
+        funding = self.mapping.funding_rate
+        interval = funding.interval_hours if funding else None
+        if terms.has_funding_interval:
+            interval = terms.funding_interval_hours
+        self.series.append(
+            Series(
+                venue=venue,
+                instrument=instrument,
+                asset=terms.asset or asset,
+                quote=unified.quote,
+                # Without contracts in the file, amounts are counted in position units: size 1.
+                contract_size=size or 1.0,
+                base_multiplier=terms.base_multiplier or multiplier,
+                funding_interval_hours=interval or np.nan,
+            )
+        )
+        return len(self.series) - 1
+
+    def column(self, name: str) -> npt.NDArray[np.float64]:
+        """Return one numeric field of all series, shape (n_series,)."""
+        return np.array([getattr(one, name) for one in self.series], dtype=np.float64)
