@@ -4,17 +4,17 @@ Three forms, told apart by their content:
 
 wallet states
     What `fetch` returns: one line per wallet, ``{"wallet": ..., "state": ...}``, the state being
-    the answer of the public info API to ``clearinghouseState`` as it came (https://hyperliquid.
-    gitbook.io/hyperliquid-docs/for-developers/api/info-endpoint/perpetuals). One point per
-    position, at its ``liquidationPx``, in USD there: size x liquidationPx, as our maps value what
-    is forced. A position without one cannot be liquidated: it counts as observed, not in the map.
+    the answer of the public info API to ``clearinghouseState`` as it came (documented at
+    ``PROVIDER.documentation_url``). One point per position, at its ``liquidationPx``, in USD there:
+    size x liquidationPx, as our maps value what is forced. A position without one cannot be
+    liquidated: it counts as observed, not in the map.
 top wallets
     Lines of ``{committed_at, data: {coin: {currentPrice, longLiquidations, ...}}}``: the sum over
     leading wallets in 50 cells of equal width over +-30 % of the current price. ``price`` is a
     cell's middle rounded to cents; its true edges follow from the current price. A column like
-    ``25x`` is the bucket of leverages above the next smaller label up to 25. Values do not move
-    with price from one recording to the next and many are round numbers of coins at a past price:
-    by all signs they are valued at entry. Positions beyond 30 % are not in it.
+    ``25x`` is the bucket of leverages above the next smaller label up to 25. Four in ten
+    values recur unchanged in the next recording, at another price: they are not valued at the
+    current price, most likely at entry. Positions beyond 30 % are not in it.
 all accounts
     One object ``{symbol, snapshot_ts, reference_price, bucket_grid, long_distribution,
     short_distribution}``: USD by the lower edge of cells ``step`` wide. Values are whole multiples
@@ -484,8 +484,8 @@ PROVIDER = Provider(
     unit="usd",
     semantics="standing",
     valuation=(
-        "wallet states at the liquidation price, top wallets at entry, all accounts at the "
-        "reference price"
+        "wallet states at the liquidation price, top wallets most likely at entry, all accounts at "
+        "the reference price"
     ),
     documentation_url=(
         "https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/info-endpoint/"
