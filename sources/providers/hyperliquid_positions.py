@@ -485,7 +485,7 @@ PROVIDER = Provider(
     semantics="standing",
     valuation=(
         "wallet states at the liquidation price, top wallets most likely at entry, all accounts at "
-        "the reference price"
+        "reference price"
     ),
     documentation_url=(
         "https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/info-endpoint/"
