@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 
-# What a contract can be quoted in, so that BTCUSDT splits into BTC and USDT.
-QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USDE", "USD1", "USD", "U", "EUR", "BTC")
+# Dollars and tokens pegged to one; and all that a contract can be quoted in, so that BTCUSDT
+# splits into BTC and USDT.
+DOLLARS = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USDE", "USD1", "USD", "U")
+QUOTES = (*DOLLARS, "EUR", "BTC")
 
 _PLACEHOLDERS = {
     "base": r"(?P<base>[^\s/:_.\-]+?)",
