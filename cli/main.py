@@ -9,13 +9,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.output import Format, progress_bar, write_rows
 from jobs.errors import LIQHEAT_ERRORS, StoppedByQuality
 from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from jobs.importing import ImportReport
 
 app = typer.Typer(
     name="liqheat",
@@ -58,12 +62,155 @@ def _told() -> Iterator[None]:
         raise typer.Exit(1) from exc
 
 
+def _utc(instant: datetime | None) -> datetime | None:
+    """Return the instant typed; one without a zone is UTC."""
+    if instant is None or instant.tzinfo is not None:
+        return instant
+    return instant.replace(tzinfo=UTC)
+
+
 def _hour(as_of: datetime | None) -> datetime:
     """Return the hour meant: the one given, in UTC, or the one that has just ended."""
-    instant = datetime.now(UTC) if as_of is None else as_of
-    if instant.tzinfo is None:
-        instant = instant.replace(tzinfo=UTC)
+    instant = _utc(as_of) or datetime.now(UTC)
     return instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+_INSTANTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
+
+
+def _tell_import(report: "ImportReport") -> None:
+    """Say what was taken in and what was not; fail where anything was not."""
+    taken = {kind: n for kind, n in report.rows_by_kind.items() if kind != "quarantine"}
+    typer.echo(
+        f"{report.input_count} inputs: "
+        + (", ".join(f"{n:,} {kind}" for kind, n in sorted(taken.items())) or "no rows"),
+        err=True,
+    )
+    for reason, count in report.reasons.most_common(12):
+        typer.echo(f"set aside {count:,}: {reason}", err=True)
+    for message in report.rejected:
+        typer.echo(f"rejected: {message}", err=True)
+    if not report.is_clean:
+        typer.echo(
+            "what was set aside is in quality.quarantine with its row and reason; "
+            "all other rows are in",
+            err=True,
+        )
+        raise typer.Exit(1)
+
+
+@app.command("demo")
+def demo_command(
+    days: Annotated[int, typer.Option(min=2, max=60, help="Days to simulate.")] = 14,
+) -> None:
+    """Simulate a market, run the whole pipeline on it offline, show where the bands are."""
+    from dashboard.views import plot_asset
+    from jobs.demo import DEMO_ASSET, DEMO_PROVIDER, run_demo
+    from jobs.reading import PUBLISHED_FILE
+
+    with _told():
+        with progress_bar() as progress:
+            demo = run_demo(Settings(), days=days, progress=progress)
+        _show_bands(demo.settings, DEMO_ASSET, DEMO_PROVIDER, Format.table)
+        page = plot_asset(
+            demo.settings.published / PUBLISHED_FILE,
+            DEMO_ASSET,
+            demo.settings.home / f"{DEMO_ASSET}.html",
+            provider=DEMO_PROVIDER,
+            venue="all",
+            days=7,
+            reach_ratio=0.15,
+        )
+        typer.echo(f"\nmap: {page.resolve()}")
+        typer.echo(f"ask it: LIQHEAT_HOME={demo.settings.home} liqheat tables")
+
+
+def _show_bands(settings: Settings, asset: str, provider: str, form: Format) -> None:
+    raise NotImplementedError
+
+
+@app.command("import")
+def import_command(
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders to search.")],
+    mapping: Annotated[
+        str | None, typer.Option(help="A shipped mapping's name, or a mapping file.")
+    ] = None,
+    start: Annotated[
+        datetime | None, typer.Option("--from", formats=_INSTANTS, help="First instant, UTC.")
+    ] = None,
+    end: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=_INSTANTS, help="Instant after the last, UTC."),
+    ] = None,
+) -> None:
+    """Import your own archive: Parquet, CSV or zipped CSV, through a mapping."""
+    from jobs.importing import import_archive
+
+    with _told(), progress_bar() as progress:
+        report = import_archive(
+            Settings(),
+            paths,
+            ingested_at=datetime.now(UTC),
+            mapping=mapping,
+            start=_utc(start),
+            end=_utc(end),
+            progress=progress,
+        )
+    _tell_import(report)
+
+
+@app.command("import-brackets")
+def import_brackets_command(
+    path: Annotated[Path, typer.Argument(help="JSON in ccxt's unified form.")],
+    venue: Annotated[str, typer.Option(help="Venue of all its symbols.")],
+    valid_from: Annotated[
+        datetime, typer.Option(formats=_INSTANTS, help="Instant from which they hold, UTC.")
+    ],
+) -> None:
+    """Import leverage brackets."""
+    from jobs.importing import import_bracket_file
+
+    with _told():
+        report = import_bracket_file(
+            Settings(),
+            path,
+            venue=venue,
+            valid_from=_utc(valid_from) or valid_from,
+            ingested_at=datetime.now(UTC),
+        )
+    _tell_import(report)
+
+
+@app.command("import-provider")
+def import_provider_command(
+    provider: Annotated[str, typer.Argument(help="coinglass, coinank, hyblock, ...")],
+    paths: Annotated[list[Path], typer.Argument(help="Saved answers.")],
+    asset: Annotated[str | None, typer.Option(help="Asset the answer is of.")] = None,
+    venue: Annotated[str | None, typer.Option(help="Venue the answer is of, or 'all'.")] = None,
+    model: Annotated[str | None, typer.Option(help="Which of the provider's maps.")] = None,
+    captured_at: Annotated[
+        datetime | None, typer.Option(formats=_INSTANTS, help="When it was captured, UTC.")
+    ] = None,
+    reference_price: Annotated[
+        float | None, typer.Option(help="Price then; tells sides apart where the answer does not.")
+    ] = None,
+) -> None:
+    """Import saved maps of an outside provider."""
+    from jobs.importing import import_provider_answers
+
+    with _told():
+        report = import_provider_answers(
+            Settings(),
+            provider,
+            paths,
+            ingested_at=datetime.now(UTC),
+            asset=asset,
+            venue_scope=venue,
+            model=model,
+            captured_at=_utc(captured_at),
+            reference_price=reference_price,
+        )
+    _tell_import(report)
 
 
 @app.command("build")
@@ -125,6 +272,37 @@ def query_command(
 
     with _told(), query(Settings(), sql) as answer:
         write_rows(answer.columns, answer.rows, form)
+
+
+@app.command("plot")
+def plot_command(
+    asset: Annotated[str, typer.Argument(help="Base coin: BTC.")],
+    provider: Annotated[str, typer.Option(help="Whose map.")] = "turnover",
+    venue: Annotated[str, typer.Option(help="A venue, or 'all'.")] = "all",
+    days: Annotated[float, typer.Option(min=0.2, help="Days back from the newest hour.")] = 7,
+    reach: Annotated[
+        float, typer.Option(min=0.01, max=0.6, help="Prices drawn either way.")
+    ] = 0.15,
+    output: Annotated[Path | None, typer.Option(help="The HTML file to write.")] = None,
+    as_of: AsOf = None,
+) -> None:
+    """Draw the heatmap of an asset as one HTML page that needs nothing else."""
+    from dashboard.views import plot_asset
+    from jobs.reading import PUBLISHED_FILE
+
+    with _told():
+        settings = Settings()
+        page = plot_asset(
+            settings.published / PUBLISHED_FILE,
+            asset.upper(),
+            output or settings.home / f"{asset.upper()}.html",
+            provider=provider,
+            venue=venue,
+            days=days,
+            reach_ratio=reach,
+            until=None if as_of is None else _hour(as_of),
+        )
+        typer.echo(str(page.resolve()))
 
 
 @app.command("tables")

@@ -27,7 +27,8 @@ def silent(step: str, item: str, share: float) -> None:
 
 
 @contextmanager
-def _warehouse(settings: Settings) -> Iterator[DuckDBPyConnection]:
+def open_writer(settings: Settings) -> Iterator[DuckDBPyConnection]:
+    """Yield the writer's connection with the limits of the settings."""
     megabytes = settings.memory_limit_mb
     with open_warehouse(
         settings.warehouse,
@@ -39,7 +40,7 @@ def _warehouse(settings: Settings) -> Iterator[DuckDBPyConnection]:
 
 def load(settings: Settings) -> LoadReport:
     """Load what has landed into raw and return what was done; files loaded before are passed by."""
-    with _warehouse(settings) as connection, recorded_run(connection, "load") as run:
+    with open_writer(settings) as connection, recorded_run(connection, "load") as run:
         report = load_landing_files(
             connection, settings.landing, run_id=run.run_id, loaded_at=datetime.now(UTC)
         )
@@ -68,7 +69,7 @@ def build_maps(
     progress : callable
         Told how far it is.
     """
-    with _warehouse(settings) as connection, recorded_run(connection, "build", as_of) as run:
+    with open_writer(settings) as connection, recorded_run(connection, "build", as_of) as run:
         report = build(
             connection,
             as_of=as_of,
@@ -88,7 +89,7 @@ def publish(settings: Settings, *, as_of: datetime, progress: Progress = silent)
     The file for readers holds ``publish_window_days`` up to the newest hour at or before `as_of`;
     Parquet is written for each day that changed.
     """
-    with _warehouse(settings) as connection:
+    with open_writer(settings) as connection:
         with recorded_run(connection, "publish", as_of) as run:
             days = changed_days(connection)
 

@@ -38,6 +38,11 @@ class Settings(BaseSettings):
         return self.home / "landing"
 
     @property
+    def answers(self) -> Path:
+        """Folder of providers' answers as they came."""
+        return self.home / "answers"
+
+    @property
     def warehouse(self) -> Path:
         """The writer's database; nobody but the pipeline opens it."""
         return self.home / "warehouse.duckdb"

@@ -1,0 +1,218 @@
+"""Importing what a user has on disk: archives, brackets, saved maps. Parsed, landed, loaded."""
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jobs.landing import land
+from jobs.pipeline import Progress, open_writer, silent
+from jobs.runs import recorded_run
+from jobs.settings import Settings
+from sources.brackets import import_brackets
+from sources.errors import InputRejected
+from sources.providers.provider import AnswerContext, context_from_name
+from sources.providers.registry import PROVIDERS
+from sources.recorded.finding import find_inputs
+from sources.recorded.importing import import_file
+from sources.recorded.mapping import load_mapping
+from sources.records import Batch
+from warehouse.load import load_landing_files
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What one import took in and what it could not use.
+
+    Parameters
+    ----------
+    rows_by_kind : Counter
+        Rows landed per record kind, those set aside under ``quarantine``.
+    reasons : Counter
+        Rows set aside by reason.
+    rejected : list of str
+        One message for each input that could not be used at all.
+    input_count : int
+        Inputs read.
+    """
+
+    rows_by_kind: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    rejected: list[str] = field(default_factory=list)
+    input_count: int = 0
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every row of every input was used."""
+        return not self.rejected and not self.reasons
+
+
+def _key(path: Path, *told: object) -> str:
+    """Return what names the landing files of an input: the same input, the same names."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+    for item in told:
+        digest.update(repr(item).encode())
+    return f"{path.stem}-{digest.hexdigest()[:16]}"
+
+
+def _land_all(
+    batches: Iterable[Batch], settings: Settings, name: str, report: ImportReport
+) -> None:
+    for number, batch in enumerate(batches):
+        land(batch, settings.landing, f"{name}-{number:04d}")
+        report.rows_by_kind[batch.kind] += batch.table.num_rows
+        if batch.kind == "quarantine":
+            report.reasons.update(batch.table.column("reason").to_pylist())
+    report.input_count += 1
+
+
+@contextmanager
+def _refused(report: ImportReport) -> Iterator[None]:
+    """Let one unusable input cost itself only."""
+    try:
+        yield
+    except InputRejected as exc:
+        logger.warning("rejected: %s", exc)
+        report.rejected.append(str(exc))
+
+
+def _load(settings: Settings, report: ImportReport, ingested_at: datetime) -> ImportReport:
+    with open_writer(settings) as connection, recorded_run(connection, "import") as run:
+        loaded = load_landing_files(
+            connection, settings.landing, run_id=run.run_id, loaded_at=ingested_at
+        )
+        report.rejected += loaded.rejected
+        run.row_count = sum(loaded.rows_by_kind.values())
+        run.detail = {
+            "rows_by_kind": dict(report.rows_by_kind),
+            "set_aside_by_reason": dict(report.reasons),
+            "rejected": report.rejected,
+            "input_count": report.input_count,
+        }
+    return report
+
+
+def import_archive(
+    settings: Settings,
+    paths: Sequence[Path],
+    *,
+    ingested_at: datetime,
+    mapping: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    progress: Progress = silent,
+) -> ImportReport:
+    """Import files and folders through mappings and return what came of it.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where things are.
+    paths : sequence of Path
+        Files, or folders to search.
+    ingested_at : datetime
+        Stamp of the rows; what lies after it cannot be right and is set aside.
+    mapping : str, optional
+        Name of a shipped mapping or path of one; by default chosen by each file's name.
+    start, end : datetime, optional
+        Only rows with start <= instant < end.
+    progress : callable
+        Told how far it is.
+
+    Raises
+    ------
+    InputRejected
+        A path does not exist, or the mapping is malformed.
+    """
+    report = ImportReport()
+    chosen = None if mapping is None else load_mapping(mapping)
+    inputs = []
+    for path in paths:
+        found = find_inputs(path)
+        if chosen is not None:
+            files = [file for file, _ in (*found.matched, *found.unmatched)]
+            inputs += [(file, chosen) for file in files]
+        else:
+            inputs += found.matched
+            report.rejected += [f"{file}: {advice}" for file, advice in found.unmatched]
+    for number, (file, one) in enumerate(inputs):
+        progress("import", file.name, number / len(inputs))
+        with _refused(report):
+            batches = import_file(file, one, ingested_at=ingested_at, start=start, end=end)
+            _land_all(batches, settings, _key(file, one, start, end), report)
+    progress("import", "loading", 1.0)
+    return _load(settings, report, ingested_at)
+
+
+def import_bracket_file(
+    settings: Settings, path: Path, *, venue: str, valid_from: datetime, ingested_at: datetime
+) -> ImportReport:
+    """Import leverage brackets in ccxt's unified form and return what came of it."""
+    report = ImportReport()
+    with _refused(report):
+        batches = import_brackets(path, venue=venue, valid_from=valid_from, ingested_at=ingested_at)
+        _land_all(batches, settings, _key(path, venue, valid_from), report)
+    return _load(settings, report, ingested_at)
+
+
+def import_provider_answers(
+    settings: Settings,
+    provider: str,
+    paths: Sequence[Path],
+    *,
+    ingested_at: datetime,
+    **told: Any,  # noqa: ANN401  (fields of AnswerContext)
+) -> ImportReport:
+    """Import saved answers of an outside provider and return what came of it.
+
+    The answers themselves are kept under their hash beside the landing files.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where things are.
+    provider : str
+        A key of ``sources.providers.registry.PROVIDERS``.
+    paths : sequence of Path
+        Saved answers.
+    ingested_at : datetime
+        Stamp of the rows.
+    **told
+        Fields of ``AnswerContext`` that the file's name does not tell: asset, venue_scope,
+        captured_at, model, reference_price.
+    """
+    if provider not in PROVIDERS:
+        raise InputRejected(f"unknown provider {provider}; known are {', '.join(PROVIDERS)}")
+    report = ImportReport()
+    for path in paths:
+        with _refused(report):
+            try:
+                raw = path.read_bytes()
+            except OSError as exc:
+                raise InputRejected(f"{path}: cannot be read ({exc.strerror})") from exc
+            context = _context(provider, path, ingested_at, told)
+            batches = PROVIDERS[provider].parse(raw, context)
+            name = _key(path, provider, sorted(told.items(), key=str))
+            kept = settings.answers / provider / f"{name}{path.suffix}"
+            if not kept.exists():
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                temporary = kept.with_name(f".{kept.name}.writing")
+                temporary.write_bytes(raw)
+                temporary.replace(kept)
+            _land_all(batches, settings, f"{provider}-{name}", report)
+    return _load(settings, report, ingested_at)
+
+
+def _context(
+    provider: str, path: Path, ingested_at: datetime, told: dict[str, Any]
+) -> AnswerContext:
+    named = context_from_name(PROVIDERS[provider], path.name, ingested_at)
+    return replace(named, **{name: value for name, value in told.items() if value is not None})
