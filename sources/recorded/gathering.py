@@ -8,10 +8,10 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from sources.errors import InputRejected
 from sources.recorded.kinds import Part, flag_unusable, list_parts
@@ -22,16 +22,20 @@ from sources.recorded.reading import (
     NUMBER_FAULTS,
     UNREADABLE,
     Block,
+    Cells,
     FloatArray,
     IntArray,
     Member,
     pc,
 )
 from sources.recorded.symbols import MISSING_SYMBOL, UNKNOWN_SIZE, UNKNOWN_SYMBOL, SymbolBook
+from sources.records import INSTANT, SCHEMAS
 
 BoolArray = npt.NDArray[np.bool_]
 
 RECEIVED_CHARACTERS = 2000
+# From this many rows that all break one rule on, it is the mapping that is wrong, not the rows.
+_MANY_ROWS = 1000
 # The first perpetual contract opened in 2016; an earlier instant means another unit of time.
 _EARLIEST = int(dt.datetime(2016, 1, 1, tzinfo=dt.UTC).timestamp()) * 1_000_000
 
@@ -174,8 +178,8 @@ class Gathering:
         Names of the tables read.
     pieces : list of list of Rows
         Usable rows by part.
-    set_aside : list of dict
-        Rows for the quarantine, without provenance.
+    set_aside : list of pyarrow.Table
+        Quarantine records.
     n_left_out : int
         Rows that the mapping's `where` leaves out.
     """
@@ -187,7 +191,7 @@ class Gathering:
         self.parts = list_parts(mapping)
         self.members: list[str] = []
         self.pieces: list[list[Rows]] = [[] for _ in self.parts]
-        self.set_aside: list[dict[str, Any]] = []
+        self.set_aside: list[pa.Table] = []
         self.n_left_out = 0
         self._file_parts = self._read_file_name(path)
         bar_seconds = mapping.bar_seconds or parse_bar(self._file_parts.get("bar", "0s"))
@@ -266,7 +270,8 @@ class Gathering:
             label = (label + step // 2) // step * step
         is_read = np.ones(len(label), dtype=np.bool_)
         for column, allowed in self.mapping.where.items():
-            is_read &= np.isin(np.asarray(block.texts(column).to_pylist(), dtype=object), allowed)
+            is_allowed = pc.is_in(block.texts(column), pa.array(allowed, pa.string()))
+            is_read &= is_allowed.to_numpy(zero_copy_only=False)
         self.n_left_out += int((~is_read).sum())
         for view in views:
             series = self._series_of(block, view.symbol)
@@ -297,10 +302,10 @@ class Gathering:
 
         verdicts = _Verdicts(len(at))
         flag = verdicts.flag
-        flag(time_faults == MISSING, "time", "no instant")
-        flag(time_faults == UNREADABLE, "time", "not an instant")
+        flag(time_faults == MISSING, "time", "missing")
+        flag(time_faults == UNREADABLE, "time", "no instant: is the time unit right?")
         flag(label < _EARLIEST, "time", "before 2016: is the time unit right?")
-        flag(series == MISSING_SYMBOL, "symbol", "no symbol")
+        flag(series == MISSING_SYMBOL, "symbol", "missing")
         flag(series == UNKNOWN_SYMBOL, "symbol", "unknown symbol")
         flag(series == UNKNOWN_SIZE, "symbol", "unknown contract size: list it under terms")
         for cell, (_, faults) in cells.items():
@@ -320,9 +325,24 @@ class Gathering:
         rows = Rows(series, at, member, block.rows, values)
         self.pieces[position].append(rows.take(is_observed & (verdicts.codes == 0)))
         is_bad = is_observed & (verdicts.codes > 0)
+        self._refuse_wrong_mapping(is_bad, verdicts)
         if is_bad.any():
             is_bad &= (time_faults != 0) | self.bounds.contain(at)
             self._set_rows_aside(block, part, columns, np.flatnonzero(is_bad), verdicts, series)
+
+    def _refuse_wrong_mapping(self, is_bad: BoolArray, verdicts: _Verdicts) -> None:
+        """Refuse a file none of whose many rows has a usable time, or none a usable symbol."""
+        if int(is_bad.sum()) < _MANY_ROWS or any(len(piece) for piece in self.pieces[0]):
+            return
+        codes = np.unique(verdicts.codes[is_bad])
+        cell, reason = verdicts.reasons[codes[0]]
+        if len(codes) == 1 and is_bad.all() and cell in ("time", "symbol"):
+            rule = self.mapping
+            column = rule.time.column if cell == "time" else rule.instrument.column
+            raise InputRejected(
+                f"{self.members[-1]}: none of the first {len(is_bad)} rows is usable with mapping "
+                f"'{rule.name}': {cell} (column '{column}'): {reason}. Correct the mapping"
+            )
 
     def _series_of(self, block: Block, symbol: dict[str, str] | None) -> IntArray:
         """Return the series code of each row of a block."""
@@ -345,12 +365,20 @@ class Gathering:
         return np.asarray(codes[pairs], dtype=np.int64)
 
     def _set_bad_lines_aside(self, block: Block) -> None:
-        for line in block.bad_lines:
-            if line.text.strip():
-                for kind in dict.fromkeys(part.kind for part in self.parts):
-                    self._add(
-                        kind, None, len(self.members) - 1, line.number, None, line.reason, line.text
-                    )
+        lines = [line for line in block.bad_lines if line.text.strip()]
+        if not lines:
+            return
+        member = np.full(len(lines), len(self.members) - 1, dtype=np.int64)
+        for kind in dict.fromkeys(part.kind for part in self.parts):
+            self._set_aside(
+                kind,
+                series=np.full(len(lines), UNKNOWN_SYMBOL, dtype=np.int64),
+                member=member,
+                row=np.array([line.number for line in lines], dtype=np.int64),
+                columns=[None] * len(lines),
+                reasons=[line.reason for line in lines],
+                received=pa.array([line.text for line in lines], pa.string()),
+            )
 
     def _set_rows_aside(
         self,
@@ -361,71 +389,84 @@ class Gathering:
         verdicts: _Verdicts,
         series: IntArray,
     ) -> None:
-        shown = tuple(dict.fromkeys((*self.mapping.row_columns, *columns.values())))
-        texts = [pc.take(block.texts(column), which).to_pylist() for column in shown]
+        shown = dict.fromkeys((*self.mapping.row_columns, *columns.values()))
         named = {
             "time": self.mapping.time.column,
-            "symbol": self.mapping.instrument.column,
+            "symbol": self.mapping.instrument.column or self.mapping.venue_column,
             **columns,
         }
-        for i, row in enumerate(which):
-            cell, reason = verdicts.reasons[verdicts.codes[row]]
-            received = ", ".join(
-                f"{column}={cells[i] if cells[i] is not None else ''}"
-                for column, cells in zip(shown, texts, strict=True)
-            )
-            self._add(
-                part.kind,
-                int(series[row]),
-                len(self.members) - 1,
-                int(block.rows[row]),
-                named[cell],
-                reason,
-                received,
-            )
+        found = [verdicts.reasons[code] for code in verdicts.codes[which]]
+        self._set_aside(
+            part.kind,
+            series=series[which],
+            member=np.full(len(which), len(self.members) - 1, dtype=np.int64),
+            row=block.rows[which],
+            columns=[named[cell] for cell, _ in found],
+            reasons=[reason for _, reason in found],
+            received=_show({name: pc.take(block.texts(name), which) for name in shown}),
+        )
 
     def set_known_rows_aside(self, part: Part, rows: Rows, cell: str, reason: str) -> None:
         """Set rows aside whose cells were all read, for what the whole file tells of them."""
         rows = rows.take(self.bounds.contain(rows.at))
+        if not len(rows):
+            return
         column = {"time": self.mapping.time.column, **part.cells}[cell]
-        for i in range(len(rows)):
-            instant = dt.datetime.fromtimestamp(rows.at[i] / 1e6, tz=dt.UTC).isoformat()
-            cells = (
-                f"{part.cells[name]}={float(values[i])!r}" for name, values in rows.values.items()
-            )
-            self._add(
-                part.kind,
-                int(rows.series[i]),
-                int(rows.member[i]),
-                int(rows.row[i]),
-                column,
-                reason,
-                ", ".join((f"at {instant}", *cells)),
-            )
+        instants = pa.array(rows.at).view(pa.timestamp("us"))
+        cells = {part.cells[name]: pa.array(values) for name, values in rows.values.items()}
+        self._set_aside(
+            part.kind,
+            series=rows.series,
+            member=rows.member,
+            row=rows.row,
+            columns=[column] * len(rows),
+            reasons=[reason] * len(rows),
+            received=_show({"at": pc.strftime(instants, "%Y-%m-%dT%H:%M:%SZ"), **cells}),
+        )
 
-    def _add(
+    def _set_aside(
         self,
         kind: str,
-        series: int | None,
-        member: int,
-        row: int,
-        column: str | None,
-        reason: str,
-        received: str,
+        *,
+        series: IntArray,
+        member: IntArray,
+        row: IntArray,
+        columns: Sequence[str | None],
+        reasons: Sequence[str],
+        received: Cells,
     ) -> None:
-        known = self.book.series[series] if series is not None and series >= 0 else None
+        is_known = series >= 0
+        # A position beyond the series stands for an instrument that cannot be told.
+        position = np.where(is_known, series, len(self.book.series))
+        venues = [*(one.venue for one in self.book.series), self.mapping.venue]
+        instruments = [*(one.instrument for one in self.book.series), None]
+        n_rows = len(row)
         self.set_aside.append(
-            {
-                "kind": kind,
-                "venue": known.venue if known else self.mapping.venue,
-                "instrument": known.instrument if known else None,
-                "input_name": self.members[member],
-                "row_number": row,
-                "column_name": column,
-                "reason": reason,
-                "received": received[:RECEIVED_CHARACTERS],
-            }
+            pa.Table.from_arrays(
+                [
+                    pa.array([kind] * n_rows),
+                    pa.array(venues, pa.string()).take(position),
+                    pa.array(instruments, pa.string()).take(position),
+                    pa.array(self.members).take(member),
+                    pa.array(row),
+                    pa.array(columns, pa.string()),
+                    pa.array(reasons, pa.string()),
+                    pc.utf8_slice_codeunits(received, 0, RECEIVED_CHARACTERS),
+                    pa.array([self.mapping.source] * n_rows),
+                    pa.array([self.bounds.ingested_at] * n_rows).view(INSTANT),
+                ],
+                schema=SCHEMAS["quarantine"],
+            )
         )
+
+
+def _show(cells: dict[str, Cells]) -> Cells:
+    """Return one text per row, ``column=cell, column=cell``."""
+    named = [
+        pc.binary_join_element_wise(f"{name}=", pc.fill_null(pc.cast(cell, pa.string()), ""), "")
+        for name, cell in cells.items()
+    ]
+    return pc.binary_join_element_wise(*named, ", ")
 
 
 def _encode(

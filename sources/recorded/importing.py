@@ -93,6 +93,7 @@ def import_file(
         np.minimum.at(first_seen, wanted.series, wanted.at)
         usable.append((part, wanted))
     del settled
+    n_set_aside = sum(len(table) for table in gathering.set_aside)
     counts: Counter[str] = Counter()
     for part, rows in usable:
         counts[part.kind] += len(rows)
@@ -102,7 +103,7 @@ def import_file(
         path.name,
         mapping.name,
         ", ".join(f"{count} {kind}" for kind, count in counts.items()),
-        len(gathering.set_aside),
+        n_set_aside,
         settling.counts["identical"],
         settling.counts["repeated"],
         gathering.n_left_out,
@@ -114,11 +115,9 @@ def import_file(
             some = rows.take(slice(offset, offset + _BATCH_ROWS))
             yield Batch(part.kind, conversion.make_table(part, some, ingested_at))
     if gathering.set_aside:
-        stamped = [
-            {**row, "source": mapping.source, "ingested_at": ingested_at}
-            for row in gathering.set_aside
-        ]
-        yield Batch("quarantine", pa.Table.from_pylist(stamped, schema=SCHEMAS["quarantine"]))
+        quarantine = pa.concat_tables(gathering.set_aside)
+        for offset in range(0, n_set_aside, _BATCH_ROWS):
+            yield Batch("quarantine", quarantine.slice(offset, _BATCH_ROWS))
 
 
 class _Settling:

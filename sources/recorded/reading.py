@@ -143,17 +143,23 @@ class Member:
 
     Parameters
     ----------
+    path : Path
+        The file.
     name : str
         For messages: the file's name, with the member's after '!' where there are several.
     columns : tuple of str
         Column names.
-    blocks : Callable
-        Given column names, yields the blocks.
     """
 
+    path: Path
     name: str
     columns: tuple[str, ...]
-    blocks: Callable[[Sequence[str]], Iterator[Block]]
+    _blocks: Callable[[Sequence[str]], Iterator[Block]]
+
+    def blocks(self, wanted: Sequence[str]) -> Iterator[Block]:
+        """Yield the wanted columns block by block."""
+        with _reading(self.path):
+            yield from self._blocks(wanted)
 
     def require(self, needed: Sequence[str]) -> None:
         """Refuse a file in which a needed column is missing, naming the nearest there is."""
@@ -170,8 +176,8 @@ class Member:
                 )
 
 
-def open_members(path: Path, assumed_columns: Sequence[str] = ()) -> Iterator[Member]:
-    """Yield the tables of an input file.
+def open_members(path: Path, assumed_columns: Sequence[str] = ()) -> tuple[Member, ...]:
+    """Return the tables of an input file.
 
     Parameters
     ----------
@@ -183,20 +189,22 @@ def open_members(path: Path, assumed_columns: Sequence[str] = ()) -> Iterator[Me
     Raises
     ------
     InputRejected
-        If the file cannot be read: torn, of another form, a zip without CSV.
+        If the file cannot be read: torn, of another form, a zip without CSV. Reading the blocks
+        of a member raises it too.
     """
+    if path.suffix not in SUFFIXES:
+        raise InputRejected(
+            f"{path.name}: files ending in '{path.suffix}' cannot be imported; "
+            f"expected {', '.join(SUFFIXES)}"
+        )
     with _reading(path):
         if path.suffix == ".parquet":
-            yield _parquet_member(path)
+            members = [_parquet_member(path)]
         elif path.suffix == ".csv":
-            yield _csv_member(path.name, lambda: path.open("rb"), assumed_columns)
-        elif path.suffix == ".zip":
-            yield from _zip_members(path, assumed_columns)
+            members = [_csv_member(path, path.name, lambda: path.open("rb"), assumed_columns)]
         else:
-            raise InputRejected(
-                f"{path.name}: files ending in '{path.suffix}' cannot be imported; "
-                f"expected {', '.join(SUFFIXES)}"
-            )
+            members = _zip_members(path, assumed_columns)
+    return tuple(members)
 
 
 @contextmanager
@@ -221,41 +229,43 @@ def _parquet_member(path: Path) -> Member:
         columns = tuple(file.schema_arrow.names)
 
     def blocks(wanted: Sequence[str]) -> Iterator[Block]:
-        with _reading(path), pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path) as file:
             start = 1
             for batch in file.iter_batches(batch_size=_BLOCK_ROWS, columns=list(wanted)):
                 rows = np.arange(start, start + batch.num_rows, dtype=np.int64)
                 start += batch.num_rows
                 yield Block(rows, batch, [])
 
-    return Member(path.name, columns, blocks)
+    return Member(path, path.name, columns, blocks)
 
 
-def _zip_members(path: Path, assumed_columns: Sequence[str]) -> Iterator[Member]:
+def _zip_members(path: Path, assumed_columns: Sequence[str]) -> list[Member]:
     with zipfile.ZipFile(path) as archive:
-        names = [name for name in archive.namelist() if name.lower().endswith(".csv")]
-        others = archive.namelist()
+        everything = archive.namelist()
+    # macOS adds files of its own under __MACOSX that only look like the real ones.
+    names = [
+        name
+        for name in everything
+        if name.lower().endswith(".csv") and not name.startswith("__MACOSX/")
+    ]
     if not names:
         raise InputRejected(
-            f"{path.name}: the zip holds no CSV file (found: {', '.join(others[:5]) or 'nothing'})"
+            f"{path.name}: the zip holds no CSV file "
+            f"(found: {', '.join(everything[:5]) or 'nothing'}); fetch the file that does"
         )
-    for name in names:
-
-        def open_inner(inner: str = name) -> IO[bytes]:
-            return zipfile.ZipFile(path).open(inner)
-
-        label = path.name if len(names) == 1 else f"{path.name}!{name}"
-        member = _csv_member(label, open_inner, assumed_columns)
-
-        def blocks(wanted: Sequence[str], inner: Member = member) -> Iterator[Block]:
-            with _reading(path):
-                yield from inner.blocks(wanted)
-
-        yield Member(label, member.columns, blocks)
+    return [
+        _csv_member(
+            path,
+            path.name if len(names) == 1 else f"{path.name}!{name}",
+            lambda inner=name: zipfile.ZipFile(path).open(inner),  # type: ignore[misc]
+            assumed_columns,
+        )
+        for name in names
+    ]
 
 
 def _csv_member(
-    name: str, open_file: Callable[[], IO[bytes]], assumed_columns: Sequence[str]
+    path: Path, name: str, open_file: Callable[[], IO[bytes]], assumed_columns: Sequence[str]
 ) -> Member:
     with open_file() as file:
         first_line = file.readline().decode("utf-8-sig", errors="replace")
@@ -274,7 +284,7 @@ def _csv_member(
         with open_file() as file:
             yield from _csv_blocks(file, columns, wanted, has_header)
 
-    return Member(name, columns, blocks)
+    return Member(path, name, columns, blocks)
 
 
 def _looks_like_data(cells: Sequence[str]) -> bool:
