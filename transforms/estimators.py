@@ -5,7 +5,6 @@ Belongs here: what an estimator assumes, each figure with its unit and the reaso
 """
 
 import dataclasses
-import functools
 import hashlib
 import itertools
 import json
@@ -272,6 +271,7 @@ def parameter_rows(parameters: EstimatorParameters) -> list[ParameterRow]:
         if each.name == "provider":
             continue
         value = getattr(parameters, each.name)
+        cells: list[tuple[float | None, str | float]]
         if each.name in ("leverages", "weights", "half_lives_days"):
             cells = list(zip(parameters.leverages, value, strict=True))
         elif isinstance(value, tuple):
@@ -356,7 +356,7 @@ def run(
             f"state belongs to parameters {state.params_hash[:12]}, {parameters.provider} is "
             f"{parameters.params_hash[:12]}: replay the series from its first bar"
         )
-    log_offsets, weights = _placement(parameters, brackets, contract_kind)
+    log_offsets, weights = placement(parameters, brackets, contract_kind)
     change = np.diff(bars.open_interest, prepend=state.open_interest)
     is_violation = accounting.is_violation(bars.volume, change, bars.has_gap_before)
     if parameters.model == "volume_profile":
@@ -450,10 +450,35 @@ def taker_and_maker_weights(parameters: EstimatorParameters) -> tuple[FloatArray
     return taker, 2.0 * plain - taker
 
 
-def _placement(
+def placement(
     parameters: EstimatorParameters, brackets: Brackets, contract_kind: ContractKind
 ) -> tuple[FloatArray, FloatArray]:
-    """Return offsets (2, n_tiers) and plain, taker and maker weights (3, n_tiers + 1), folded."""
+    """Return where an estimator places fresh positions, and how much in each tier.
+
+    Parameters
+    ----------
+    parameters : EstimatorParameters
+        Estimator.
+    brackets : Brackets
+        Margin brackets of the instrument.
+    contract_kind : {'linear', 'inverse'}
+        Kind of contract.
+
+    Returns
+    -------
+    log_offsets : ndarray of float64, shape (2, n_tiers)
+        ``margin.tier_log_offsets`` [ln].
+    weights : ndarray of float64, shape (3, n_tiers + 1)
+        Plain, takers' and makers' shares, unlevered last, with the tiers above the maximum
+        leverage folded into the highest allowed one [ratio].
+
+    Examples
+    --------
+    >>> brackets = Brackets.from_ratios([0.0], [0.01], [50.0])
+    >>> _, weights = placement(ESTIMATORS["turnover"], brackets, "linear")
+    >>> weights[0].round(6).tolist()
+    [0.2, 0.2, 0.3, 0.11, 0.04, 0.025, 0.025, 0.0, 0.0, 0.1]
+    """
     offsets = tier_log_offsets(
         parameters.leverages, brackets, parameters.reference_position_usd, contract_kind
     )
@@ -462,7 +487,8 @@ def _placement(
     plain = np.array([*parameters.weights, parameters.unlevered_share])
     unfolded = np.stack([plain, *taker_and_maker_weights(parameters)])
     weights = np.zeros_like(unfolded)
-    np.add.at(weights, (slice(None), target), unfolded[:, :-1])
+    for tier, folded in enumerate(target.tolist()):
+        weights[:, folded] += unfolded[:, tier]
     weights[:, -1] = unfolded[:, -1]
     return offsets, weights
 
@@ -605,15 +631,16 @@ _OPEN_INTEREST: Final = EstimatorParameters(
     volume_half_life_days=10.0,
 )
 
-_with = functools.partial(dataclasses.replace, _OPEN_INTEREST)
-
 ESTIMATORS: Final[Mapping[str, EstimatorParameters]] = {
     each.provider: each
     for each in (
         _OPEN_INTEREST,
-        _with(provider="turnover", turnover_ratio=0.25),
-        _with(provider="taker_tilt", turnover_ratio=0.25, taker_leverage_exponent=0.2),
-        _with(
+        dataclasses.replace(_OPEN_INTEREST, provider="turnover", turnover_ratio=0.25),
+        dataclasses.replace(
+            _OPEN_INTEREST, provider="taker_tilt", turnover_ratio=0.25, taker_leverage_exponent=0.2
+        ),
+        dataclasses.replace(
+            _OPEN_INTEREST,
             provider="public_convention",
             leverages=(5.0, 10.0, 25.0, 50.0, 100.0),
             weights=(0.15, 0.30, 0.25, 0.20, 0.10),
@@ -621,7 +648,7 @@ ESTIMATORS: Final[Mapping[str, EstimatorParameters]] = {
             unlevered_share=0.0,
             clearing_price="last",
         ),
-        _with(provider="volume_profile", model="volume_profile"),
+        dataclasses.replace(_OPEN_INTEREST, provider="volume_profile", model="volume_profile"),
     )
 }
 """Estimators that ship, by name. The first is the plainest reading of open interest."""

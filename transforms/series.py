@@ -93,7 +93,8 @@ class Bars:
         n_bars = len(self.open)
         for name in _BAR_COLUMNS:
             kind = np.bool_ if name in ("is_imputed", "has_gap_before") else np.float64
-            array = np.ascontiguousarray(getattr(self, name), dtype=kind)
+            # Read-only arrays would be another type to the compiler, compiled all over again.
+            array = np.require(getattr(self, name), dtype=kind, requirements=["C", "W"])
             if array.shape != (n_bars,):
                 raise InvalidInput(
                     f"bars.{name} has shape {array.shape}, expected ({n_bars},) like bars.open"

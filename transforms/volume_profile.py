@@ -14,7 +14,6 @@ import math
 import numpy as np
 
 from transforms.density import (
-    Rows,
     compiled,
     empty_maps,
     node_factors,
@@ -33,7 +32,11 @@ _FOLD_BELOW = 1e-100
 
 @compiled
 def _add_volume(
-    rows: Rows,
+    profile: FloatArray,
+    multiplier: FloatArray,
+    total: FloatArray,
+    low: IntArray,
+    high: IntArray,
     first_node: int,
     prices: FloatArray,
     volume: FloatArray,
@@ -41,34 +44,28 @@ def _add_volume(
     decay: float,
 ) -> None:
     """Let the profile decay and add the volume of each bar, prices of shape (n_bars, 4)."""
-    profile = rows.nodes[0]
-    low = rows.low[0]
-    high = rows.high[0]
-    if low > high:
-        low = len(profile)
-        high = -1
-    multiplier = rows.multiplier[0]
+    is_empty = low[0] > high[0]
+    first = len(profile) if is_empty else low[0]
+    last = -1 if is_empty else high[0]
     for bar in range(len(volume)):
-        multiplier *= decay
-        rows.total[0] = rows.total[0] * decay + volume[bar]
-        if multiplier < _FOLD_BELOW:
-            for index in range(low, high + 1):
-                profile[index] *= multiplier
-            multiplier = 1.0
+        multiplier[0] *= decay
+        total[0] = total[0] * decay + volume[bar]
+        if multiplier[0] < _FOLD_BELOW:
+            profile[:] *= multiplier[0]
+            multiplier[0] = 1.0
         for entry in range(4):
             position = math.log(prices[bar, entry]) / LOG_STEP
             node = math.floor(position)
             fraction = position - node
-            amount = volume[bar] * entry_weights[entry] / multiplier
             index = node - first_node
+            amount = volume[bar] * entry_weights[entry] / multiplier[0]
             profile[index] += amount * (1.0 - fraction)
             profile[index + 1] += amount * fraction
-            low = min(low, index)
-            high = max(high, index + 1)
-    rows.multiplier[0] = multiplier
-    if high >= 0:
-        rows.low[0] = low
-        rows.high[0] = high
+            first = min(first, index)
+            last = max(last, index + 1)
+    if last >= 0:
+        low[0] = first
+        high[0] = last
 
 
 @compiled
@@ -106,16 +103,14 @@ def _spread(
             else:
                 start = max(start, math.floor(close_position) + 1)
             total = 0.0
-            for index in range(start, stop + 1):
-                source = index - whole
-                amount = 0.0
-                if source <= high:
-                    amount += (1.0 - fraction) * profile[source]
-                if source > low:
-                    amount += fraction * profile[source - 1]
-                nodes[row, index] = amount
-                total += amount
             if start <= stop:
+                # The profile is 0 on the nodes next to its span, which the window has.
+                source = profile[start - whole : stop - whole + 1]
+                before = profile[start - whole - 1 : stop - whole]
+                moved = nodes[row, start : stop + 1]
+                for index in range(len(moved)):
+                    moved[index] = (1.0 - fraction) * source[index] + fraction * before[index]
+                    total += moved[index]
                 row_low[row] = start
                 row_high[row] = stop
                 standing[side] += weights[tier] * total
@@ -197,13 +192,27 @@ def advance(
     if state.bar_count == 0:
         flags[:1, 1] = 0
     counts = np.zeros((n_emits, flags.shape[1]), dtype=np.int64)
+    # Each instant overwrites the spans it names, and nothing outside of them is read.
+    nodes = np.empty((2 * n_tiers, n_nodes))
+    scratch = np.zeros(n_nodes)
     multiplier = np.empty(2 * n_tiers)
     row_low, row_high = np.ones((2, 2 * n_tiers), dtype=np.int64)
     done = 0
 
     def add_bars(stop: int) -> None:
         part = slice(done, stop)
-        _add_volume(rows, first_node, prices[part], bars.volume[part], entry_weights, decay)
+        _add_volume(
+            rows.nodes[0],
+            rows.multiplier,
+            rows.total,
+            rows.low,
+            rows.high,
+            first_node,
+            prices[part],
+            bars.volume[part],
+            entry_weights,
+            decay,
+        )
         rows.counts[:] += flags[part].sum(axis=0)
 
     for instant, bar in enumerate(emit_after.tolist()):
@@ -211,7 +220,6 @@ def advance(
         done = bar + 1
         close = float(bars.close[bar]) if bar >= 0 else state.close
         open_interest = float(bars.open_interest[bar]) if bar >= 0 else state.open_interest
-        nodes = np.zeros((2 * n_tiers, n_nodes))
         standing = _spread(
             rows.nodes[0],
             int(rows.low[0]),
@@ -238,8 +246,9 @@ def advance(
             first_node,
             factor,
             is_inverse,
-            maps,
+            maps[:],
             instant,
+            scratch,
         )
         counts[instant] = rows.counts
         rows.counts[:] = 0

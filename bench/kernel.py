@@ -1,0 +1,169 @@
+"""How fast the compiled density kernel is, against the plain dense version, and what it holds.
+
+Run from the project root::
+
+    python -m bench.kernel
+
+It times a year of 5-minute bars with nine tiers and hourly maps on one core, the dense numpy
+version (``bench/dense.py``) on the first bars of the same year, every estimator, and the peak
+memory of one year and of three years when they are run day by day. Both versions are checked
+against one another before anything is reported.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.dense import dense_density
+from transforms.estimators import ESTIMATORS, EstimatorParameters, placement, run
+from transforms.margin import default_brackets
+from transforms.series import Bars, State
+
+BARS_PER_DAY = 288
+YEAR = 365 * BARS_PER_DAY
+
+
+def simulated_bars(
+    n_bars: int, seed: int, first_price: float = 60_000.0, first_open_interest: float = 90_000.0
+) -> Bars:
+    """Return 5-minute bars of a market that moves about 2.5 % and turns 3x its positions a day."""
+    generator = np.random.default_rng(seed)
+    activity = np.exp(0.7 * generator.standard_normal(n_bars))
+    moves = 0.0015 * np.sqrt(activity) * generator.standard_normal(n_bars)
+    close = first_price * np.exp(np.cumsum(moves - 0.0001 * np.tanh(np.cumsum(moves))))
+    open_ = np.concatenate(([first_price], close[:-1]))
+    wick = 0.0007 * np.sqrt(activity) * np.abs(generator.standard_normal((2, n_bars)))
+    high, low = np.maximum(open_, close) * (1 + wick[0]), np.minimum(open_, close) * (1 - wick[1])
+    volume = 1000.0 * activity
+    change = 0.3 * volume * np.clip(generator.standard_normal(n_bars), -3, 3)
+    pull = np.log(90_000.0 / first_open_interest) / BARS_PER_DAY
+    open_interest = first_open_interest * np.exp(np.cumsum(change / 90_000.0 + pull))
+    return Bars(
+        open=open_,
+        high=high,
+        low=low,
+        close=close,
+        mark_high=np.maximum(high * 0.9999, low),
+        mark_low=low,
+        volume=volume,
+        taker_buy=volume * generator.uniform(0.3, 0.7, n_bars),
+        open_interest=open_interest,
+        is_imputed=np.zeros(n_bars, dtype=np.bool_),
+        has_gap_before=np.zeros(n_bars, dtype=np.bool_),
+        bar_seconds=300,
+    )
+
+
+def hourly(n_bars: int) -> npt.NDArray[np.int64]:
+    """Return the last bar of each hour."""
+    return np.arange(11, n_bars, 12)
+
+
+def best_seconds(
+    parameters: EstimatorParameters, bars: Bars, emits: npt.NDArray[np.int64], repeats: int
+) -> float:
+    """Return the least processor time of one call [s]."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.process_time()
+        run(parameters, bars, emits, brackets=default_brackets("BTC"))
+        seconds.append(time.process_time() - start)
+    return min(seconds)
+
+
+def run_day_by_day(n_days: int) -> None:
+    """Run `n_days` one day at a time, and print the peak memory of this process."""
+    state: State | None = None
+    price, open_interest = 60_000.0, 90_000.0
+    for day in range(n_days):
+        bars = simulated_bars(BARS_PER_DAY, day, price, open_interest)
+        price, open_interest = float(bars.close[-1]), float(bars.open_interest[-1])
+        state, _ = run(
+            ESTIMATORS["turnover"],
+            bars,
+            hourly(BARS_PER_DAY),
+            brackets=default_brackets("BTC"),
+            state=state,
+        )
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    peak = int(status.split("VmHWM:")[1].split()[0]) / 1024.0
+    if state is not None:
+        print(
+            f"{n_days} days, a day a call: peak memory {peak:.0f} MB in all, "
+            f"state {len(state.to_bytes()) / 1024.0:.0f} kB over {state.nodes.shape[1]} nodes"
+        )
+
+
+def dense_seconds(parameters: EstimatorParameters, bars: Bars) -> float:
+    """Return processor time of the dense version [s], after checking that both versions agree."""
+    emits = hourly(len(bars))
+    log_offsets, weights = placement(parameters, default_brackets("BTC"), "linear")
+    hazards = np.log(2.0) / np.array(
+        [*parameters.half_lives_days, parameters.unlevered_half_life_days]
+    )
+    start = time.process_time()
+    dense = dense_density(
+        bars,
+        emits,
+        log_offsets=log_offsets,
+        weights=np.stack([weights[0]] * 3),
+        hazards=hazards,
+        entry_weights=np.array(parameters.entry_weights),
+        turnover_ratio=parameters.turnover_ratio,
+    )
+    seconds = time.process_time() - start
+    _, outputs = run(parameters, bars, emits, brackets=default_brackets("BTC"))
+    standing = outputs.in_range_base + outputs.beyond_base
+    np.testing.assert_allclose(standing, dense.standing.sum(axis=-1), rtol=1e-9)
+    return seconds
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dense-bars", type=int, default=2880, help="bars of the dense version")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of which the best counts")
+    parser.add_argument("--only-memory-of-days", type=int, help="run so many days and stop")
+    options = parser.parse_args()
+    if options.only_memory_of_days:
+        run_day_by_day(options.only_memory_of_days)
+        return
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, numpy "
+        f"{np.__version__}, python {platform.python_version()}; one core used"
+    )
+    bars = simulated_bars(YEAR, seed=1)
+    turnover = ESTIMATORS["turnover"]
+    start = time.perf_counter()
+    run(turnover, bars.part(0, 24), hourly(24), brackets=default_brackets("BTC"))
+    print(f"first call (compiles unless cached): {time.perf_counter() - start:.1f} s")
+    kernel_rate = 0.0
+    for name, parameters in ESTIMATORS.items():
+        seconds = best_seconds(parameters, bars, hourly(YEAR), options.repeats)
+        rate = YEAR / seconds
+        kernel_rate = rate if parameters is turnover else kernel_rate
+        print(f"{name:18s} {YEAR} bars, hourly maps: {seconds:.3f} s, {rate:,.0f} bars/s")
+    seconds = best_seconds(turnover, bars, np.zeros(0, dtype=np.int64), options.repeats)
+    print(f"turnover, no maps: {seconds:.3f} s, {YEAR / seconds:,.0f} bars/s")
+    dense_bars = bars.part(0, options.dense_bars)
+    seconds = dense_seconds(turnover, dense_bars)
+    dense_rate = len(dense_bars) / seconds
+    print(
+        f"dense numpy, {len(dense_bars)} bars: {seconds:.3f} s, {dense_rate:,.0f} bars/s; "
+        f"the kernel is {kernel_rate / dense_rate:,.0f} times as fast"
+    )
+    for n_days in (1, 365, 3 * 365):
+        # A process of its own each: peak memory never falls within one.
+        command = [sys.executable, "-m", "bench.kernel", "--only-memory-of-days", str(n_days)]
+        subprocess.run(command, check=True)  # noqa: S603 - this very file
+
+
+if __name__ == "__main__":
+    main()
