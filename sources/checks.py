@@ -1,0 +1,174 @@
+"""Checks at the door that every source shares: what makes a row unusable, and its quarantine.
+
+Belongs here: rules about a record that hold whoever sends it, and the quarantine row. Does not
+belong here: reading a format, the habits of one source.
+
+Rules work on whole columns. Each calls ``flag(rows, cell, reason)``; the first reason of a row
+counts. A NaN breaks no rule: what is missing is told apart before.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sources.records import SCHEMAS, Batch
+
+LONGEST_RECEIVED = 2000
+"""Characters of a row or answer kept in quarantine."""
+
+# No interval's funding has come near; beyond it a percentage was taken for a ratio.
+LARGEST_FUNDING_RATIO = 0.5
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+Values = Mapping[str, Floats]
+Flag = Callable[[Mask, str, str], None]
+
+
+def flag_bars(values: Values, flag: Flag) -> None:
+    """Flag bars that no trading can make.
+
+    Parameters
+    ----------
+    values : mapping of str to ndarray of float64, shape (n_rows,)
+        Some of ``open, high, low, close, price`` [USD per asset unit], ``volume``, ``taker_buy``
+        [any one unit], ``trade_count``.
+    flag : Callable
+        Takes rows, cell and reason.
+    """
+    for cell in ("open", "high", "low", "close", "price"):
+        if cell in values:
+            flag(values[cell] <= 0, cell, "price not above 0")
+    if "high" in values:
+        flag(values["high"] < values["low"], "high", "high below low")
+        for cell in ("open", "close"):
+            is_outside = (values[cell] > values["high"]) | (values[cell] < values["low"])
+            flag(is_outside, cell, "outside low to high")
+    if "volume" in values:
+        flag(values["volume"] < 0, "volume", "negative")
+    if "taker_buy" in values:
+        flag(values["taker_buy"] < 0, "taker_buy", "negative")
+        # Sums of rounded trades may differ in the last digits.
+        is_above = values["taker_buy"] > values["volume"] * (1 + 1e-9)
+        flag(is_above, "taker_buy", "taker buys above volume")
+    if "trade_count" in values:
+        count = values["trade_count"]
+        flag((count < 0) | (np.floor(count) != count), "trade_count", "no count")
+
+
+def flag_open_interest(values: Values, flag: Flag) -> None:
+    """Flag open interest that is none: ``amount``, ``value``, ``price`` where given."""
+    for cell in ("amount", "value", "price"):
+        if cell in values:
+            flag(values[cell] < 0, cell, "negative")
+            # No contract lives without open interest: venues send 0 for "do not know".
+            flag(values[cell] == 0, cell, "zero, taken as missing")
+
+
+def flag_funding(values: Values, flag: Flag) -> None:
+    """Flag funding beyond belief: ``rate`` [ratio per interval], ``interval`` [hours]."""
+    is_large = np.abs(values["rate"]) > LARGEST_FUNDING_RATIO
+    flag(is_large, "rate", "beyond 50 % an interval: a percentage taken for a ratio?")
+    if "interval" in values:
+        flag(values["interval"] <= 0, "interval", "not above 0")
+
+
+def flag_ratios(values: Values, flag: Flag) -> None:
+    """Flag long/short ratios that are none: ``ratio``, longs over shorts."""
+    flag(values["ratio"] <= 0, "ratio", "not above 0")
+
+
+@dataclass(slots=True)
+class Rejects:
+    """Which rows of an input cannot be used, and why.
+
+    Parameters
+    ----------
+    size : int
+        Number of rows.
+    """
+
+    size: int
+    reasons: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+    def flag(self, rows: Mask, cell: str, reason: str) -> None:
+        """Remember the reason of rows that have none yet."""
+        for row in np.flatnonzero(rows):
+            self.reasons.setdefault(int(row), (cell, reason))
+
+    @property
+    def is_usable(self) -> Mask:
+        """Return which rows have no reason against them, shape (size,)."""
+        usable = np.ones(self.size, dtype=np.bool_)
+        usable[list(self.reasons)] = False
+        return usable
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedRow:
+    """One row, or one whole answer, that could not be used.
+
+    Parameters
+    ----------
+    reason : str
+        What is wrong with it.
+    received : str
+        The row as received; cut to ``LONGEST_RECEIVED`` characters.
+    row_number : int or None
+        Counted from 1 within the input; None: the whole input.
+    column_name : str or None
+        Where the fault is.
+    instrument : str or None
+        Whose row it is, where that is known.
+    """
+
+    reason: str
+    received: str
+    row_number: int | None = None
+    column_name: str | None = None
+    instrument: str | None = None
+
+
+def quarantine(
+    rows: Sequence[QuarantinedRow],
+    *,
+    kind: str,
+    venue: str | None,
+    input_name: str,
+    source: str,
+    ingested_at: datetime,
+) -> Batch:
+    """Return the quarantine records of rows of one input.
+
+    Parameters
+    ----------
+    rows : sequence of QuarantinedRow
+        What could not be used.
+    kind : str
+        The record kind the rows were meant for.
+    venue : str or None
+        The venue, where there is one.
+    input_name : str
+        File name or request, free of secrets.
+    source, ingested_at
+        Provenance.
+    """
+    count = len(rows)
+    columns: dict[str, list[Any]] = {
+        "kind": [kind] * count,
+        "venue": [venue] * count,
+        "instrument": [row.instrument for row in rows],
+        "input_name": [input_name] * count,
+        "row_number": [row.row_number for row in rows],
+        "column_name": [row.column_name for row in rows],
+        "reason": [row.reason for row in rows],
+        "received": [row.received[:LONGEST_RECEIVED] for row in rows],
+        "source": [source] * count,
+        "ingested_at": [ingested_at] * count,
+    }
+    return Batch("quarantine", pa.table(columns, schema=SCHEMAS["quarantine"]))

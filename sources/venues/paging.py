@@ -1,0 +1,210 @@
+"""Requests in pieces: placeholders filled, spans cut, pages turned.
+
+Belongs here: how a span becomes calls, for each way venues page. Does not belong here: making the
+calls (`sources.venues.client`).
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sources.venues.instruments import Instrument
+from sources.venues.readings import Page
+from sources.venues.shapes import Ask, Venue
+
+# More pages than any span needs: a venue that repeats itself must not hold us for ever.
+_MOST_PAGES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Labels to ask an endpoint for.
+
+    Parameters
+    ----------
+    ask : Ask
+        The endpoint.
+    first_ms, end_ms : int
+        From the first label up to, not including, the end [ms].
+    """
+
+    ask: Ask
+    first_ms: int
+    end_ms: int
+
+
+# First and last label wanted [ms], limit, page number: what the readings make of the answer.
+Turn = Callable[[int, int, int, int], Awaitable[list[Page]]]
+Pages = AsyncIterator[list[Page]]
+
+
+def cut_spans(asks: Sequence[Ask], start_ms: int, end_ms: int, now_ms: int) -> list[Span]:
+    """Return which endpoint to ask for which labels, oldest first.
+
+    Parameters
+    ----------
+    asks : sequence of Ask
+        From the most recent to the furthest reaching.
+    start_ms, end_ms : int
+        Labels wanted, from start up to, not including, end [ms].
+    now_ms : int
+        The time [ms]: nothing beyond an endpoint's reach, nor not yet final, is asked for.
+    """
+    spans: list[Span] = []
+    for ask in asks:
+        reached_ms = start_ms
+        if ask.reach is not None:
+            reached_ms = max(start_ms, now_ms - milliseconds(ask.reach))
+        first_ms, last_end_ms = reached_ms, min(end_ms, now_ms + 1)
+        if ask.period_seconds:
+            step = ask.period_seconds * 1000
+            first_ms = -(-reached_ms // step) * step
+            newest_final = (now_ms - ask.settles_after_seconds * 1000) // step * step
+            last_end_ms = min(-(-end_ms // step) * step, newest_final + step)
+        if first_ms < last_end_ms:
+            spans.insert(0, Span(ask, first_ms, last_end_ms))
+        end_ms = min(end_ms, reached_ms)
+    return spans
+
+
+def milliseconds(span: timedelta) -> int:
+    """Return a span of time as whole milliseconds."""
+    return span // timedelta(milliseconds=1)
+
+
+def placeholders(venue: Venue, instrument: Instrument) -> dict[str, object]:
+    """Return what the placeholders of an instrument stand for."""
+    info = instrument.market.get("info") or {}
+    pair = next((info[key] for key in venue.pair_keys if info.get(key)), instrument.market_id)
+    return {
+        "id": instrument.market_id,
+        "coin": instrument.coin,
+        "settle": instrument.market.get("settleId"),
+        "pair": pair,
+    }
+
+
+def fill(params: object, values: Mapping[str, object]) -> Any:  # noqa: ANN401 (as nested as given)
+    """Return request parameters with their placeholders filled.
+
+    Examples
+    --------
+    >>> fill({"s": "{id}-mark", "req": {"from": "{start}"}, "n": 5}, {"id": "X", "start": 7})
+    {'s': 'X-mark', 'req': {'from': 7}, 'n': 5}
+    """
+    if isinstance(params, Mapping):
+        return {key: fill(value, values) for key, value in params.items()}
+    if not isinstance(params, str):
+        return params
+    name = params[1:-1]
+    if params.startswith("{") and params.endswith("}") and name in values:
+        return values[name]
+    return params.format_map(dict(values))
+
+
+def bounds(ask: Ask, first_ms: int, last_ms: int) -> dict[str, object]:
+    """Return the placeholders of the first and last label wanted, in the endpoint's unit."""
+    unit = 1000 if ask.time_unit == "s" else 1
+    return {
+        "start": first_ms // unit + ask.start_shift,
+        "end": last_ms // unit + ask.end_shift,
+    }
+
+
+async def _windows(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG001
+    step = span.ask.period_seconds * 1000
+    most = span.ask.limit
+    if span.ask.longest_span is not None:
+        most = min(most, milliseconds(span.ask.longest_span) // step)
+    for first in range(span.first_ms, span.end_ms, most * step):
+        last = min(first + (most - 1) * step, span.end_ms - step)
+        # Two more than there are labels: a venue that adds the running row must not drop another.
+        yield await turn(first, last, min(most, (last - first) // step + 3), 1)
+
+
+async def _newest(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG001
+    chunks = _chunks(span)
+    for first, last in chunks:
+        for _ in range(_MOST_PAGES):
+            pages = await turn(first, last, span.ask.limit, 1)
+            yield pages
+            labels = pages[0].labels
+            if pages[0].received < span.ask.limit or not len(labels):
+                break
+            # The oldest row is asked for again: others may share its instant.
+            oldest = int(labels.min())
+            last = oldest if oldest < last else last - 1
+            if last < first:
+                break
+
+
+async def _oldest(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG001
+    for chunk_first, last in _chunks(span):
+        first = chunk_first
+        for _ in range(_MOST_PAGES):
+            pages = await turn(first, last, span.ask.limit, 1)
+            yield pages
+            labels = pages[0].labels
+            if pages[0].received < span.ask.limit or not len(labels):
+                break
+            newest = int(labels.max())
+            first = newest if newest > first else first + 1
+            if first > last:
+                break
+
+
+async def _numbered(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG001
+    for page in range(1, _MOST_PAGES):
+        pages = await turn(span.first_ms, span.end_ms - 1, span.ask.limit, page)
+        yield pages
+        labels = pages[0].labels
+        if pages[0].received < span.ask.limit or not len(labels):
+            break
+        if int(labels.min()) < span.first_ms:
+            break
+
+
+async def _latest(span: Span, turn: Turn, now_ms: int) -> Pages:
+    limit = span.ask.limit
+    if span.ask.period_seconds:
+        step = span.ask.period_seconds * 1000
+        limit = min(limit, (now_ms - span.first_ms) // step + 2)
+    yield await turn(span.first_ms, span.end_ms - 1, limit, 1)
+
+
+def _chunks(span: Span) -> list[tuple[int, int]]:
+    """Return first and last instant [ms] of the pieces no longer than a request may cover."""
+    length = (
+        span.end_ms - span.first_ms
+        if span.ask.longest_span is None
+        else milliseconds(span.ask.longest_span)
+    )
+    return [
+        (first, min(first + length, span.end_ms) - 1)
+        for first in range(span.first_ms, span.end_ms, length)
+    ]
+
+
+_WAYS: Mapping[str, Callable[[Span, Turn, int], Pages]] = {
+    "windows": _windows,
+    "newest": _newest,
+    "oldest": _oldest,
+    "numbered": _numbered,
+    "latest": _latest,
+}
+
+
+def turn_pages(span: Span, turn: Turn, now_ms: int) -> Pages:
+    """Return the pages of a span in the way its endpoint has them.
+
+    Parameters
+    ----------
+    span : Span
+        What is wanted.
+    turn : Callable
+        Makes one call and reads its answer.
+    now_ms : int
+        The time [ms].
+    """
+    return _WAYS[span.ask.paging](span, turn, now_ms)

@@ -1,0 +1,440 @@
+"""The vocabulary in which a venue is declared.
+
+Belongs here: what can be said of an endpoint, a feed, a product. Does not belong here: what any
+venue says (`sources.venues.declarations`), nor what is done with it (`sources.venues.client`).
+
+How to read a declaration::
+
+    Ask(
+        method="publicGetV5MarketOpenInterest",     # ccxt's endpoint method
+        params={"symbol": "{id}", "startTime": "{start}"},
+        rows=("result", "list"),                    # where the rows are in the answer
+        columns={"time": "timestamp", "amount": "openInterest"},
+        limit=200, paging="windows", period_seconds=300,
+        source="where these facts were read",
+    )
+
+Placeholders of ``params``: ``{id}``, ``{coin}``, ``{settle}``, ``{pair}`` of the instrument;
+``{start}`` and ``{end}``, the first and last wanted label in ``time_unit``, moved by
+``start_shift`` and ``end_shift`` of that unit; ``{limit}``; ``{page}``. A value that is one
+placeholder and nothing else keeps its type, so a number is sent as a number.
+
+A column is a list position or a key; a tuple names alternatives, of which the first that is
+present and not empty is taken.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+Column: TypeAlias = str | int | tuple[str | int, ...]
+Params: TypeAlias = Mapping[str, object]
+AmountUnit = Literal["base", "contracts", "usd"]
+
+Paging = Literal["windows", "newest", "oldest", "numbered", "latest"]
+"""How more rows than fit in one answer are reached.
+
+windows
+    Labels lie on a regular grid: the span is cut into windows that fit.
+newest
+    A full answer holds the newest rows of the span: the next ends before its oldest row.
+oldest
+    A full answer holds the oldest rows of the span: the next begins at its newest row.
+numbered
+    Pages are numbered from 1, newest first, and know no span.
+latest
+    Only the newest rows exist, in one answer.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One endpoint, read for rows of one kind.
+
+    Parameters
+    ----------
+    method : str
+        ccxt's endpoint method.
+    params : mapping
+        Request parameters with placeholders.
+    columns : mapping of str to Column
+        Where each field is in a row; ``time`` is the row's label.
+    source : str
+        Where the facts of this declaration were read.
+    rows : tuple of str or int
+        Path from the answer to its rows; a single mapping there is one row.
+    joined_rows : tuple of str or int
+        Path to a second list, whose mappings are merged into the rows one by one.
+    is_columnar : bool
+        At ``rows`` is a mapping of equally long lists.
+    limit : int
+        Most rows in one answer.
+    paging : Paging
+        How further rows are reached.
+    time_unit : {'ms', 's'}
+        Unit of ``{start}`` and ``{end}``.
+    label_unit : {'ms', 's'}
+        Unit of the label of a row.
+    start_shift, end_shift : int
+        Added to ``{start}`` and ``{end}`` [time_unit] where the venue leaves its bounds out.
+    period_seconds : int
+        Spacing of the labels [seconds]; 0 where they are irregular.
+    settles_after_seconds : int
+        A row may still change until this long after its label [seconds].
+    reach : timedelta or None
+        How far back the venue answers; None where no bound is documented.
+    longest_span : timedelta or None
+        Longest span one request may cover, where the venue bounds it.
+    answer_time : str or None
+        Key of the answer that tells when it was made [ms], for rows without a label.
+    per : {'instrument', 'product', 'coin'}
+        One call for each instrument, for all of the product, or for each coin.
+    id_column : Column or None
+        Which column names the instrument, in answers for many.
+    id_key : str
+        Key of a ccxt market that ``id_column`` spells.
+    rate_group : str or None
+        Which of the venue's own rate limits it counts towards, besides ccxt's pace.
+    needs_key : bool
+        The endpoint is private.
+    """
+
+    method: str
+    params: Params
+    columns: Mapping[str, Column]
+    source: str
+    rows: tuple[str | int, ...] = ()
+    joined_rows: tuple[str | int, ...] = ()
+    is_columnar: bool = False
+    limit: int = 1
+    paging: Paging = "latest"
+    time_unit: Literal["ms", "s"] = "ms"
+    label_unit: Literal["ms", "s"] = "ms"
+    start_shift: int = 0
+    end_shift: int = 0
+    period_seconds: int = 0
+    settles_after_seconds: int = 0
+    reach: timedelta | None = None
+    longest_span: timedelta | None = None
+    answer_time: str | None = None
+    per: Literal["instrument", "product", "coin"] = "instrument"
+    id_column: Column | None = None
+    id_key: str = "id"
+    rate_group: str | None = None
+    needs_key: bool = False
+
+    def is_same_call(self, other: "Ask") -> bool:
+        """Return whether one answer serves both, so that it is asked for only once."""
+        return self.method == other.method and self.params == other.params
+
+
+@dataclass(frozen=True, slots=True)
+class Candles:
+    """Bars: columns ``time, open, high, low, close`` and, of trades, ``volume`` and more.
+
+    Parameters
+    ----------
+    asks : tuple of Ask
+        From the most recent to the furthest reaching; the first that reaches far enough is used.
+    volume_unit : {'base', 'contracts', 'usd'}
+        Unit of ``volume`` and ``taker_buy``.
+    sides_counted : {1, 2}
+        2 where the venue counts a trade once for its buyer and once for its seller.
+    """
+
+    asks: tuple[Ask, ...]
+    volume_unit: AmountUnit = "base"
+    sides_counted: Literal[1, 2] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInterest:
+    """Open interest: columns ``amount``, ``value``, and ``price`` for the audit of units.
+
+    Parameters
+    ----------
+    ask : Ask
+        Where it is told.
+    amount_unit : {'base', 'contracts', None}
+        Unit of ``amount``; None where only a value is told.
+    value_unit : {'usd', 'base', None}
+        Unit of ``value``.
+    quantity_from : {'amount', 'value'}
+        Which of the two becomes the quantity; never one that needs a price to be undone.
+    sides_counted : {1, 2}
+        2 where the venue adds longs and shorts. A contract has one of each and counts once here.
+    label_shift_seconds : int
+        What is labelled t holds at t + this [seconds].
+    """
+
+    ask: Ask
+    amount_unit: Literal["base", "contracts"] | None = "base"
+    value_unit: Literal["usd", "base"] | None = None
+    quantity_from: Literal["amount", "value"] = "amount"
+    sides_counted: Literal[1, 2] = 1
+    label_shift_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """Funding that was paid: columns ``time`` and ``rate`` (per interval).
+
+    Parameters
+    ----------
+    ask : Ask
+        Where it is told.
+    interval_hours : float or None
+        Where it is the same for all instruments.
+    interval_key, interval_divisor : str or None, float
+        Else: key of the market's own description, and what makes hours of its figure.
+    """
+
+    ask: Ask
+    interval_hours: float | None = None
+    interval_key: str | None = None
+    interval_divisor: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LongShortRatio:
+    """A long/short ratio: column ``ratio``, or ``long`` and ``short`` to be divided.
+
+    Parameters
+    ----------
+    ask : Ask
+        Where it is told.
+    measure : {'accounts', 'top_accounts', 'top_positions', 'taker_volume'}
+        What is counted.
+    label_shift_seconds : int
+        What is labelled t holds at t + this [seconds].
+    """
+
+    ask: Ask
+    measure: Literal["accounts", "top_accounts", "top_positions", "taker_volume"]
+    label_shift_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """A limit of the venue that ccxt's pace does not keep.
+
+    Parameters
+    ----------
+    calls : int
+        Calls allowed within any span.
+    seconds : float
+        Length of the span.
+    """
+
+    calls: int
+    seconds: float
+
+
+SideRule: TypeAlias = tuple[str, str, bool]
+"""A column, a value of it, and whether that value means that a long position was closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodLiquidations:
+    """Liquidations summed over periods: ``long_amount, long_usd, short_amount, short_usd``.
+
+    Parameters
+    ----------
+    ask : Ask
+        Where they are told; the period is its ``period_seconds``, labelled at its start.
+    amount_unit : {'base', 'contracts', 'usd'}
+        Unit of the amounts.
+    is_complete : bool
+        False where the venue tells only a sample: a lower bound.
+    """
+
+    ask: Ask
+    amount_unit: AmountUnit
+    is_complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLiquidations:
+    """Liquidations one by one: columns ``time``, ``price``, ``amount``, ``key``.
+
+    Parameters
+    ----------
+    ask : Ask
+        Where they are told.
+    amount_unit : {'base', 'contracts', 'usd'}
+        Unit of the amount.
+    is_complete : bool
+        False where the venue tells only a sample: a lower bound.
+    sides : tuple of SideRule
+        Tried in this order.
+    mark_column : str or None
+        In a list of all trades: the column only liquidations fill. ``taker_marks`` are those of
+        trades whose taker was liquidated (the rules of ``sides`` apply), ``maker_marks`` those
+        whose maker was (they apply turned round); a mark in both makes two rows.
+    """
+
+    ask: Ask
+    amount_unit: AmountUnit
+    is_complete: bool
+    sides: tuple[SideRule, ...]
+    mark_column: str | None = None
+    taker_marks: tuple[str, ...] = ()
+    maker_marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Brackets:
+    """Margin brackets: columns ``cap``, ``maintenance``, ``leverage``, and ``floor``, ``cum``.
+
+    Parameters
+    ----------
+    ask : Ask
+        Where they are told. A floor that is not told is the cap of the bracket before it, a
+        ``cum`` that is not told follows from floors and ratios.
+    notional_unit : {'usd', 'base', 'contracts'}
+        Unit of floor and cap; what is not USD is valued at the mark price of the moment.
+    brackets_key : str or None
+        Key of the list of brackets, in answers with one row for each instrument.
+    """
+
+    ask: Ask
+    notional_unit: AmountUnit = "usd"
+    brackets_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepBrackets:
+    """Brackets the market's own description tells as a first one and its increments.
+
+    Bracket n ends at n ``step`` contracts; its margins are the first ones plus (n - 1) increments.
+
+    Parameters
+    ----------
+    step, largest, maintenance, maintenance_step, initial, initial_step : str
+        Keys of the description.
+    source : str
+        Where this was read.
+    """
+
+    step: str
+    largest: str
+    maintenance: str
+    maintenance_step: str
+    initial: str
+    initial_step: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A websocket feed of liquidations, as the venue spells its messages.
+
+    Parameters
+    ----------
+    rows : tuple of str
+        Path from the message to its rows; a single mapping there is one row.
+    details_key : str or None
+        Key of the list of orders within a row, which then lends them its own fields.
+    columns : mapping of str to Column
+        ``time`` [ms], ``id``, ``price``, ``amount``.
+    sides : tuple of SideRule
+        Tried in this order.
+    amount_unit_linear, amount_unit_inverse : {'base', 'contracts', 'usd'}
+        Unit of ``amount``.
+    is_complete : bool
+        False where the venue throttles the feed: a lower bound.
+    is_per_instrument : bool
+        Subscribed instrument by instrument; else one subscription carries the whole product.
+    source : str
+        Where this was read.
+    """
+
+    rows: tuple[str, ...]
+    columns: Mapping[str, Column]
+    sides: tuple[SideRule, ...]
+    amount_unit_linear: AmountUnit
+    amount_unit_inverse: AmountUnit
+    is_complete: bool
+    is_per_instrument: bool
+    source: str
+    details_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The linear or the inverse perpetuals of a venue, and what the venue tells of them.
+
+    Parameters
+    ----------
+    contract_kind : {'linear', 'inverse'}
+        Which of ccxt's two flags a market must carry.
+    quotes : tuple of str
+        Quote currencies taken for USD. Demo and exotic quotes stay out.
+    contract_size : float or None
+        Overrules ccxt's, where that is something else.
+    contract_size_keys : tuple of str
+        Keys of the market's own description whose product is the size, where ccxt leaves one out.
+    mark_price : Ask or None
+        Mark prices of many instruments at once: column ``price``.
+    """
+
+    contract_kind: Literal["linear", "inverse"]
+    quotes: tuple[str, ...]
+    ohlcv: Candles
+    mark_ohlc: Candles | None = None
+    open_interest_now: OpenInterest | None = None
+    open_interest_history: OpenInterest | None = None
+    funding: Funding | None = None
+    ratios: tuple[LongShortRatio, ...] = ()
+    liquidations: PeriodLiquidations | OrderLiquidations | None = None
+    brackets: Brackets | StepBrackets | None = None
+    mark_price: Ask | None = None
+    contract_size: float | None = None
+    contract_size_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """A venue: how ccxt calls it, how its markets are listed, and its products.
+
+    Parameters
+    ----------
+    name : str
+        The ``venue`` of every record.
+    ccxt_id : str
+        Class of ccxt.
+    products : tuple of Product
+        What is traded there.
+    source : str
+        Which calls listing the markets makes, and where that was read.
+    markets_method : str
+        ccxt coroutine that lists the markets with the fewest calls.
+    options : mapping
+        ccxt options that keep that list small.
+    coin_key : str
+        Key of a ccxt market that spells the coin as the venue does. ccxt's own ``base`` is
+        renamed by rules made for spot markets, where a ticker may be another coin.
+    pair_keys : tuple of str
+        Keys of the market's own description that may hold ``{pair}``.
+    multiplier_prefixes : tuple of (str, int)
+        How the venue marks contracts quoted in many units of a coin, besides digits: the prefix
+        as spelled and the number of units.
+    rate_limits : mapping of str to RateLimit
+        Limits by ``rate_group``.
+    stream : Stream or None
+        Its liquidation feed.
+    """
+
+    name: str
+    ccxt_id: str
+    products: tuple[Product, ...]
+    source: str
+    markets_method: str = "fetch_markets"
+    options: Params = field(default_factory=lambda: MappingProxyType({}))
+    coin_key: str = "baseId"
+    pair_keys: tuple[str, ...] = ("pair", "instFamily", "uly")
+    multiplier_prefixes: tuple[tuple[str, int], ...] = ()
+    rate_limits: Mapping[str, RateLimit] = field(default_factory=lambda: MappingProxyType({}))
+    stream: Stream | None = None
