@@ -1,6 +1,7 @@
 """The steps that change the warehouse: load, build, publish, and one whole run of them."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -96,7 +97,13 @@ def publish(settings: Settings, *, as_of: datetime, progress: Progress = silent)
             def on_day(day: date) -> None:
                 progress("publish", day.isoformat(), (days.index(day) + 1) / len(days))
 
-            publish_days(connection, settings.published, days, on_day=on_day)
+            publish_days(
+                connection,
+                settings.published,
+                days,
+                threads=settings.threads or os.cpu_count() or 1,
+                on_day=on_day,
+            )
             run.detail = {"day_count": len(days)}
         newest = _newest_hour(connection, as_of)
         window_start = newest - timedelta(days=settings.publish_window_days)

@@ -8,6 +8,7 @@ the whole history; only days that changed are written again.
 import logging
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -155,6 +156,7 @@ def publish_days(
     folder: Path,
     days: list[date],
     *,
+    threads: int,
     on_day: Callable[[date], None],
 ) -> None:
     """Write the Parquet of some days again and strike them off the list of changed ones.
@@ -167,22 +169,37 @@ def publish_days(
         The published folder.
     days : list of date
         UTC days of as_of.
+    threads : int
+        Days written at once: a day is too small for DuckDB to share out among cores.
     on_day : callable
         Told each day when it is written.
     """
-    hourly = [relation for relation in public_relations() if _is_hourly(relation)]
-    for day in days:
-        for relation in hourly:
-            target = folder / "parquet" / relation.name.split(".")[1] / f"day={day.isoformat()}"
-            target.mkdir(parents=True, exist_ok=True)
-            for left in target.glob(".writing-*"):
-                left.unlink()
-            temporary = target / f".writing-{os.getpid()}.parquet"
-            connection.execute(
-                f"copy (select * from {relation.name} where as_of >= date '{day}' "
-                f"and as_of < date '{day}' + interval 1 day) to '{temporary}' "
-                "(format parquet, compression zstd, compression_level 1)"
-            )
-            _replace(temporary, target / "data.parquet")
-        connection.execute("delete from meta.pending_publish where published_day = ?", [day])
-        on_day(day)
+
+    def write(day: date) -> date:
+        with connection.cursor() as cursor:
+            cursor.execute("set timezone = 'UTC'")
+            for relation in public_relations():
+                if _is_hourly(relation):
+                    _write_day(cursor, relation, folder / "parquet", day)
+        return day
+
+    with ThreadPoolExecutor(threads) as pool:
+        for day in pool.map(write, days):
+            connection.execute("delete from meta.pending_publish where published_day = ?", [day])
+            on_day(day)
+
+
+def _write_day(
+    connection: duckdb.DuckDBPyConnection, relation: Relation, folder: Path, day: date
+) -> None:
+    target = folder / relation.name.split(".")[1] / f"day={day.isoformat()}"
+    target.mkdir(parents=True, exist_ok=True)
+    for left in target.glob(".writing-*"):
+        left.unlink()
+    temporary = target / f".writing-{os.getpid()}.parquet"
+    connection.execute(
+        f"copy (select * from {relation.name} where as_of >= timestamptz '{day} 00:00:00+00' "
+        f"and as_of < timestamptz '{day} 00:00:00+00' + interval 1 day) to '{temporary}' "
+        "(format parquet, compression zstd, compression_level 1, parquet_version v2)"
+    )
+    _replace(temporary, target / "data.parquet")
