@@ -1,0 +1,1 @@
+"""One module per venue: its paths, parameters, units, orders, limits and refusals."""

@@ -1,0 +1,243 @@
+"""MEXC contracts, as www.mexc.com/api-docs/futures documents them: numbers, contracts, seconds."""
+
+from typing import Any, ClassVar
+
+from standin.answers import Answer, Call, Day, Dialect, Refusal, number, route, typical_price
+from standin.budgets import Budget
+from standin.market_data import DAY, HOUR, MINUTE, Instrument
+
+STEPS = {
+    "Min1": MINUTE, "Min5": 5 * MINUTE, "Min15": 15 * MINUTE, "Min30": 30 * MINUTE, "Min60": HOUR,
+    "Hour4": 4 * HOUR, "Hour8": 8 * HOUR, "Day1": DAY,
+}  # fmt: skip
+MOST_CANDLES = 2000
+_COLUMNS = ("time", "open", "close", "high", "low", "vol", "amount")
+
+
+class Mexc(Dialect):
+    venue = "mexc"
+    budgets: ClassVar[dict[str, Budget]] = {
+        "each": Budget(2, 20, "endpoint"),
+        "detail": Budget(5, 1),
+        "spot": Budget(10, 500),
+    }
+
+    def market_id(self, instrument: Instrument) -> str:
+        return f"{instrument.base}_{instrument.quote}"
+
+    def _error(self, code: int, message: str) -> dict[str, Any]:
+        return {"success": False, "code": code, "message": message}
+
+    def unknown_symbol(self, market_id: str) -> Refusal:
+        return Refusal(200, self._error(1001, "Contract does not exist!"))
+
+    def bad_parameter(self, name: str, value: str) -> Refusal:
+        return Refusal(200, self._error(600, f"Parameter error: {name}"))
+
+    def too_many_requests(self, seconds: float) -> Refusal:
+        return Refusal(
+            429, self._error(510, "Requests are too frequent, please try again later!"),
+            {"Retry-After": str(max(1, round(seconds)))},
+        )  # fmt: skip
+
+    def _answer(self, rows: list[Any]) -> Answer:
+        return Answer(rows, lambda rows: {"success": True, "code": 0, "data": rows})
+
+    @route("GET /api/v1/contract/ping", "time", each=1)
+    def time(self, call: Call) -> Answer:
+        return Answer([], lambda _: {"success": True, "code": 0, "data": call.server_time})
+
+    @route("GET /api/v3/time", "time", spot=1)
+    def spot_time(self, call: Call) -> Answer:
+        return Answer([], lambda _: {"serverTime": call.server_time})
+
+    @route("GET /api/v3/exchangeInfo", "spot_instruments", spot=10)
+    def spot(self, call: Call) -> Answer:
+        return Answer(
+            [],
+            lambda rows: {
+                "timezone": "CST",
+                "serverTime": call.server_time,
+                "rateLimits": [],
+                "exchangeFilters": [],
+                "symbols": rows,
+            },
+        )
+
+    @route("GET /api/v1/contract/detail", "instruments", detail=1)
+    def detail(self, call: Call) -> Answer:
+        rows = []
+        for market_id, series in call.listed():
+            instrument = series.instrument
+            rows.append(
+                {
+                    "symbol": market_id,
+                    "displayName": f"{market_id}永续",
+                    "displayNameEn": f"{market_id} PERPETUAL",
+                    "positionOpenType": 3,
+                    "baseCoin": instrument.base,
+                    "quoteCoin": instrument.quote,
+                    "settleCoin": instrument.settle,
+                    "contractSize": number(instrument.contract_size),
+                    "minLeverage": 1,
+                    "maxLeverage": instrument.max_leverage,
+                    "priceScale": 2,
+                    "volScale": 0,
+                    "amountScale": 4,
+                    "priceUnit": number(instrument.tick_size),
+                    "volUnit": 1,
+                    "minVol": 1,
+                    "maxVol": 1000000,
+                    "bidLimitPriceRate": 0.1,
+                    "askLimitPriceRate": 0.1,
+                    "takerFeeRate": 0.0002,
+                    "makerFeeRate": 0,
+                    "maintenanceMarginRate": instrument.maintenance_margin_ratio,
+                    "initialMarginRate": number(1 / instrument.max_leverage),
+                    "riskBaseVol": 200000,
+                    "riskIncrVol": 200000,
+                    "riskIncrMmr": instrument.maintenance_margin_ratio,
+                    "riskIncrImr": number(1 / instrument.max_leverage),
+                    "riskLevelLimit": 5,
+                    "priceCoefficientVariation": 0.1,
+                    "indexOrigin": ["BINANCE", "OKX"],
+                    "state": 0,
+                    "isNew": False,
+                    "isHot": False,
+                    "isHidden": False,
+                }
+            )
+        return self._answer(rows)
+
+    def _klines(self, call: Call, *, is_mark: bool) -> Answer:
+        series = call.series(call.params["symbol"])
+        instrument = series.instrument
+        step = call.step("interval", STEPS)
+        low, high = call.integer("start"), call.integer("end")
+        candles = call.candles(
+            series,
+            step,
+            None if low is None else low * 1000,
+            None if high is None else high * 1000,
+            MOST_CANDLES,
+            from_end=low is None,
+            is_mark=is_mark,
+        )
+        rows = [
+            [
+                candle.start // 1000,
+                *(
+                    number(instrument.quoted_price(price))
+                    for price in (candle.open, candle.close, candle.high, candle.low)
+                ),
+                0 if is_mark else number(instrument.contracts(candle.quantity)),
+                0 if is_mark else number(instrument.usd(candle.quantity, typical_price(candle))),
+            ]
+            for candle in candles
+        ]
+        return Answer(
+            rows,
+            lambda rows: {
+                "success": True,
+                "code": 0,
+                # One list per column.
+                "data": {name: [row[place] for row in rows] for place, name in enumerate(_COLUMNS)},
+            },
+        )
+
+    @route("GET /api/v1/contract/kline/{symbol}", "candles", each=1)
+    def klines(self, call: Call) -> Answer:
+        return self._klines(call, is_mark=False)
+
+    @route("GET /api/v1/contract/kline/fair_price/{symbol}", "mark_candles", each=1)
+    def mark_klines(self, call: Call) -> Answer:
+        return self._klines(call, is_mark=True)
+
+    @route("GET /api/v1/contract/ticker", "tickers", each=1)
+    def tickers(self, call: Call) -> Answer:
+        named = (
+            [(call.params["symbol"], call.series(call.params["symbol"]))]
+            if call.has("symbol")
+            else call.listed()
+        )
+        rows = []
+        for market_id, series in named:
+            instrument = series.instrument
+            day = Day.of(series, call.now)
+            _, rate = series.funding_now(call.now)
+            last, mark = (number(instrument.quoted_price(price)) for price in (day.last, day.mark))
+            rows.append(
+                {
+                    "contractId": 10,
+                    "symbol": market_id,
+                    "lastPrice": last,
+                    "bid1": last,
+                    "ask1": last,
+                    "volume24": number(instrument.contracts(day.quantity)),
+                    "amount24": number(instrument.usd(day.quantity, (day.high + day.low) / 2)),
+                    # Open interest, in contracts.
+                    "holdVol": number(instrument.contracts(call.open_interest(series))),
+                    "lower24Price": number(instrument.quoted_price(day.low)),
+                    "high24Price": number(instrument.quoted_price(day.high)),
+                    "riseFallRate": round(day.last / day.open - 1, 4),
+                    "riseFallValue": number(instrument.quoted_price(day.last - day.open)),
+                    "indexPrice": mark,
+                    "fairPrice": mark,
+                    "fundingRate": number(rate),
+                    "maxBidPrice": last,
+                    "minAskPrice": last,
+                    "timestamp": call.server_time,
+                }
+            )
+        if call.has("symbol"):
+            return Answer(
+                rows, lambda rows: {"success": True, "code": 0, "data": rows[0] if rows else {}}
+            )
+        return self._answer(rows)
+
+    @route("GET /api/v1/contract/funding_rate/{symbol}", "funding_now", each=1)
+    def funding_now(self, call: Call) -> Answer:
+        series = call.series(call.params["symbol"])
+        at, rate = series.funding_now(call.now)
+        row = {
+            "symbol": call.params["symbol"],
+            "fundingRate": number(rate),
+            "maxFundingRate": 0.003,
+            "minFundingRate": -0.003,
+            "collectCycle": series.instrument.funding_interval_hours,
+            "nextSettleTime": at,
+            "timestamp": call.server_time,
+        }
+        return Answer(
+            [row], lambda rows: {"success": True, "code": 0, "data": rows[0] if rows else {}}
+        )
+
+    @route("GET /api/v1/contract/funding_rate/history", "funding_history", each=1)
+    def funding_history(self, call: Call) -> Answer:
+        series = call.series(call.params.get("symbol"))
+        size = call.limit("page_size", 20, 100)
+        page = call.limit("page_num", 1, 1_000_000)
+        rates = call.fundings(series, None, None, None, from_end=True)[::-1]
+        rows = [
+            {
+                "symbol": call.params["symbol"],
+                "fundingRate": number(rate),
+                "settleTime": at,
+                "collectCycle": series.instrument.funding_interval_hours,
+            }
+            for at, rate in rates[(page - 1) * size : page * size]
+        ]
+        return Answer(
+            rows,
+            lambda rows: {
+                "success": True,
+                "code": 0,
+                "data": {
+                    "pageSize": size,
+                    "totalCount": len(rates),
+                    "totalPage": -(-len(rates) // size),
+                    "currentPage": page,
+                    "resultList": rows,
+                },
+            },
+        )
