@@ -117,6 +117,18 @@ def _spread(
     return standing
 
 
+def _window_of(state: State, bars: Bars, log_offsets: FloatArray) -> tuple[int, int]:
+    """Return a window that also holds where entries of the profile would be liquidated."""
+    first_node, n_nodes = window_of(state, bars, log_offsets)
+    last_node = first_node + n_nodes - 1
+    if state.low_node[0] <= state.high_node[0]:
+        lowest = math.floor(min(log_offsets.min(), 0.0) / LOG_STEP) - 1
+        highest = math.ceil(max(log_offsets.max(), 0.0) / LOG_STEP) + 1
+        first_node = min(first_node, int(state.low_node[0]) + lowest)
+        last_node = max(last_node, int(state.high_node[0]) + highest)
+    return first_node, last_node - first_node + 1
+
+
 def advance(
     state: State,
     bars: Bars,
@@ -179,7 +191,7 @@ def advance(
     """
     n_tiers = log_offsets.shape[1]
     n_emits = len(emit_after)
-    first_node, n_nodes = window_of(state, bars, log_offsets)
+    first_node, n_nodes = _window_of(state, bars, log_offsets)
     rows = rows_of(state, first_node, n_nodes)
     prices = np.stack([bars.open, bars.high, bars.low, bars.close], axis=1)
     decay = 0.5 ** (1.0 / half_life_bars)
