@@ -224,6 +224,7 @@ class Gathering:
         for view in views:
             for _, part in view.parts:
                 wanted |= dict.fromkeys(view.column_of(name) for name in part.cells.values())
+        member.require(tuple(wanted))
         for block in member.blocks(tuple(wanted)):
             self._set_bad_lines_aside(block)
             if len(block.rows):
@@ -233,11 +234,8 @@ class Gathering:
         pattern = self.mapping.instrument.wide_pattern
         everything = tuple(enumerate(self.parts))
         if pattern is None:
-            needed = [column for part in self.parts for column in part.cells.values()]
-            member.require((*self.mapping.row_columns, *needed))
             symbol = None if self.mapping.instrument.column else self._file_parts
             return [_View(symbol, str, everything)]
-        member.require(self.mapping.row_columns)
         fields: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
         for column in member.columns:
             found = pattern.match(column)

@@ -115,7 +115,14 @@ def import_file(
             some = rows.take(slice(offset, offset + _BATCH_ROWS))
             yield Batch(part.kind, conversion.make_table(part, some, ingested_at))
     if gathering.set_aside:
-        quarantine = pa.concat_tables(gathering.set_aside)
+        quarantine = pa.concat_tables(gathering.set_aside).sort_by(
+            [
+                ("input_name", "ascending"),
+                ("row_number", "ascending"),
+                ("kind", "ascending"),
+                ("column_name", "ascending"),
+            ]
+        )
         for offset in range(0, n_set_aside, _BATCH_ROWS):
             yield Batch("quarantine", quarantine.slice(offset, _BATCH_ROWS))
 

@@ -153,4 +153,4 @@ def _flag_bars(values: Values, flag: Flag) -> None:
         flag(bought > volume * (1 + 1e-9), "taker_buy", "taker buys above volume")
     if "trade_count" in values:
         count = values["trade_count"]
-        flag((count < 0) | (np.floor(count) != count), "trade_count", "no count")
+        flag((count < 0) | (count % 1 > 0), "trade_count", "no count")

@@ -162,11 +162,16 @@ class Member:
             yield from self._blocks(wanted)
 
     def require(self, needed: Sequence[str]) -> None:
-        """Refuse a file in which a needed column is missing, naming the nearest there is."""
+        """Refuse a file in which a needed column is missing (naming the nearest) or there twice."""
         hint = "Rename it in the mapping, or take the mapping that fits this file"
         if _looks_like_data(self.columns):
             hint = "The file has no header row: list its columns under 'columns' in the mapping"
         for column in needed:
+            if self.columns.count(column) > 1:
+                raise InputRejected(
+                    f"{self.name}: column '{column}' is there {self.columns.count(column)} times; "
+                    "rename all but the right one"
+                )
             if column not in self.columns:
                 raise InputRejected(
                     f"{self.name}: column '{column}' is missing; nearest is "

@@ -1,0 +1,130 @@
+"""Leverage brackets from ccxt-form files, and what is wrong with some."""
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import pytest
+
+from sources.brackets import import_brackets
+from sources.errors import InputRejected
+
+RECORDED = Path(__file__).parents[3] / "../shared/data/leverage_brackets"
+VALID_FROM = dt.datetime(2024, 10, 1, tzinfo=dt.UTC)
+INGESTED_AT = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
+
+
+def tier(floor, cap, ratio, leverage, cum=None):
+    return {
+        "minNotional": floor,
+        "maxNotional": cap,
+        "maintenanceMarginRate": ratio,
+        "maxLeverage": leverage,
+        "info": {} if cum is None else {"cum": cum},
+    }
+
+
+GOOD = [
+    tier(0, 50_000, 0.004, 125, 0),
+    tier(50_000, 600_000, 0.005, 100, 50),
+    tier(600_000, 3_000_000, 0.0065, 75, 950),
+    tier(3_000_000, 12_000_000, 0.01, 50, 11_450),
+    tier(12_000_000, None, 0.02, 25, 131_450),
+]
+
+
+def run(folder, content):
+    path = folder / "brackets.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    batches = import_brackets(path, venue="binance", valid_from=VALID_FROM, ingested_at=INGESTED_AT)
+    return {batch.kind: batch.table.to_pylist() for batch in batches}
+
+
+def changed(number, **changes):
+    return [{**one, **changes} if i == number - 1 else one for i, one in enumerate(GOOD)]
+
+
+def test_deductions_are_computed_from_floors_and_margin_rates(tmp_path):
+    unknown = [{**one, "info": None} for one in GOOD]
+    for tiers in (GOOD, unknown, list(reversed(GOOD))):
+        rows = run(tmp_path, {"BTC/USDT:USDT": tiers})["leverage_bracket"]
+        deductions = [row["maintenance_deduction_usd"] for row in rows]
+        assert deductions == pytest.approx([0, 50, 950, 11_450, 131_450])
+    assert [row["bracket"] for row in rows] == [1, 2, 3, 4, 5]
+    assert rows[-1]["notional_cap_usd"] is None
+    assert rows[0]["valid_from_at"] == VALID_FROM
+
+
+@pytest.mark.parametrize(
+    ("tiers", "column", "reason"),
+    [
+        (changed(1, minNotional=1), "minNotional", "does not begin at 0"),
+        (changed(3, minNotional=700_000), "minNotional", "does not begin where"),
+        (changed(3, maintenanceMarginRate=0.001), "maintenanceMarginRate", "falls with size"),
+        (changed(3, maintenanceMarginRate=1.2), "maintenanceMarginRate", "not between 0 and 1"),
+        (changed(3, maxLeverage=110), "maxLeverage", "rises with size"),
+        (changed(5, maxLeverage=0), "maxLeverage", "below 1"),
+        (changed(2, maxNotional=None), "maxNotional", "missing before the last"),
+        (changed(2, maxNotional=50_000), "maxNotional", "not above minNotional"),
+        (changed(2, maxLeverage="many"), "maxLeverage", "not a number"),
+        (changed(2, maxLeverage=True), "maxLeverage", "not a number"),
+        (changed(2, maintenanceMarginRate=None), "maintenanceMarginRate", "missing"),
+        (changed(2, minNotional="nan"), "minNotional", "NaN or infinite"),
+        (changed(4, info={"cum": "11451"}), "cum", "does not follow"),
+        ([], None, "no list of tiers"),
+        ([1], None, "not a set of keys"),
+    ],
+)
+def test_unusable_brackets_are_set_aside_whole_and_the_others_land(tmp_path, tiers, column, reason):
+    records = run(tmp_path, {"ETH/USDT:USDT": GOOD, "BTC/USDT:USDT": tiers})
+    assert len(records["leverage_bracket"]) == 5
+    (row,) = records["quarantine"]
+    assert row["instrument"] == "BTC/USDT:USDT"
+    assert row["row_number"] == 2
+    assert row["column_name"] == column
+    assert reason in row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "reason"),
+    [
+        ("ETH/BTC:BTC", "not in dollars"),
+        ("BTC/USD:BTC", "not in dollars"),
+        ("BTC", "unknown symbol"),
+    ],
+)
+def test_brackets_that_are_not_in_dollars_are_set_aside(tmp_path, symbol, reason):
+    assert reason in run(tmp_path, {symbol: GOOD})["quarantine"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("[1, 2", "torn or no JSON"), ("[]", "found list"), ("{}", "without content")],
+)
+def test_a_file_of_another_form_is_refused(tmp_path, content, said):
+    with pytest.raises(InputRejected, match=said):
+        run(tmp_path, content)
+    with pytest.raises(InputRejected, match="cannot be read"):
+        list(
+            import_brackets(
+                tmp_path / "none.json",
+                venue="binance",
+                valid_from=VALID_FROM,
+                ingested_at=INGESTED_AT,
+            )
+        )
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="no recorded brackets beside the project")
+@pytest.mark.parametrize(
+    ("name", "n_symbols", "n_brackets"),
+    [("binance_usdm_2024-10.json", 348, 2795), ("binance_usdm_2026-09.json", 906, 7266)],
+)
+def test_recorded_files_agree_with_their_own_deductions(name, n_symbols, n_brackets):
+    batches = import_brackets(
+        RECORDED / name, venue="binance", valid_from=VALID_FROM, ingested_at=INGESTED_AT
+    )
+    records = {batch.kind: batch.table for batch in batches}
+    assert len(records["leverage_bracket"]) == n_brackets
+    assert len(records["leverage_bracket"]["instrument"].unique()) == n_symbols
+    assert records["quarantine"]["instrument"].to_pylist() == ["ETH/BTC:BTC"]
