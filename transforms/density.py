@@ -69,11 +69,14 @@ _VANISHED: Final = 1e-90
 _REFRESH_BARS: Final = 4096
 """Every so many bars running totals are summed anew, so that rounding cannot add up [bars]."""
 
-_CANCELLATION: Final = 1e-3
+_CANCELLATION: Final = 0.1
 """A total that consumption leaves below this share of itself is summed anew [ratio]."""
 
 _SMALL_STEP: Final = 1e-5
 """Largest hazard times step that is taken as the last: its error is 1e-15 of the masses."""
+
+_SPARE_NODES: Final = 3
+"""Nodes of the window beyond those that bars and state name themselves, at either end."""
 
 _NEWTON_ONLY_AFTER: Final = 8
 _MOST_ITERATIONS: Final = 100
@@ -837,15 +840,19 @@ def outputs_of(
     1
     """
     own = (maps.in_range, maps.near, maps.beyond, maps.unlevered)
-    other = (
-        maps.in_range_other,
-        maps.near_other,
-        maps.beyond_other,
-        maps.unlevered / maps.close[:, np.newaxis]
-        if is_inverse
-        else maps.unlevered * maps.close[:, np.newaxis],
-    )
-    base, usd = (other, own) if is_inverse else (own, other)
+    if is_inverse:
+        # At the close, as open interest is: at each node's own price the sides of one open
+        # interest would have different sums.
+        base = tuple(part / maps.close.reshape(-1, *[1] * (part.ndim - 1)) for part in own)
+        usd = own
+    else:
+        base = own
+        usd = (
+            maps.in_range_other,
+            maps.near_other,
+            maps.beyond_other,
+            maps.unlevered * maps.close[:, np.newaxis],
+        )
     return Outputs(
         close=maps.close,
         open_interest=maps.open_interest,
@@ -1019,22 +1026,22 @@ def window_of(state: State, bars: Bars, log_offsets: FloatArray) -> tuple[int, i
     ...     bar_seconds=300,
     ... )
     >>> window_of(State.empty(2), bars, np.array([[-0.0105], [0.0105]]))
-    (-12, 25)
+    (-14, 28)
     """
     n_nodes = state.nodes.shape[1]
-    # One node more than is held, so that both nodes of every bin touched lie in the window.
-    low, high = state.first_node - 1, state.first_node + n_nodes
+    # Spare nodes at both ends: deposits take two nodes, a shifted profile three, and both nodes
+    # of every published bin that is touched must lie in the window.
+    low, high = state.first_node - _SPARE_NODES, state.first_node + n_nodes - 1 + _SPARE_NODES
+    prices = np.stack([bars.open, bars.high, bars.low, bars.close])
     if len(bars) == 0:
-        prices = np.array([state.close])
-    else:
-        prices = np.stack([bars.open, bars.high, bars.low, bars.close])
-    # Entries themselves and everything up to their liquidation, with room for rounding.
-    lowest = math.floor((math.log(prices.min()) + min(log_offsets.min(), 0.0)) / LOG_STEP) - 1
-    highest = math.floor((math.log(prices.max()) + max(log_offsets.max(), 0.0)) / LOG_STEP) + 2
-    if n_nodes == 0:
-        return lowest, highest - lowest + 1
-    first_node = min(low, lowest)
-    return first_node, max(high, highest) - first_node + 1
+        prices = np.array([1.0 if math.isnan(state.close) else state.close])
+    lowest = math.log(prices.min()) + min(log_offsets.min(), 0.0)
+    highest = math.log(prices.max()) + max(log_offsets.max(), 0.0)
+    from_bars = math.floor(lowest / LOG_STEP) - _SPARE_NODES
+    to_bars = math.floor(highest / LOG_STEP) + _SPARE_NODES
+    first_node = from_bars if n_nodes == 0 else min(low, from_bars)
+    last_node = to_bars if n_nodes == 0 else max(high, to_bars)
+    return first_node, last_node - first_node + 1
 
 
 def rows_of(state: State, first_node: int, n_nodes: int) -> Rows:

@@ -161,7 +161,8 @@ class Outputs:
 
     A map covers the published bins around the close (``grid.published_bins``). What stands further
     away is in ``beyond_*``; what no price can liquidate is in ``unlevered_*``. Per side,
-    in range + beyond + unlevered = open interest.
+    in range + beyond + unlevered = open interest, also in units of the asset: those of an inverse
+    contract are its USD at the last close.
 
     Parameters
     ----------
