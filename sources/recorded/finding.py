@@ -109,5 +109,5 @@ def _fits(mapping: Mapping, file: Path, columns: set[str]) -> bool:
     given = columns
     if wide is not None:
         given = {found["field"] for column in columns if (found := wide.match(column))}
-    wanted = {column for part in list_parts(mapping) for column in part.cells.values()}
+    wanted = frozenset().union(*(part.named for part in list_parts(mapping)))
     return wanted <= given and columns.issuperset(mapping.row_columns)

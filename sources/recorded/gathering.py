@@ -34,7 +34,10 @@ from sources.records import INSTANT, SCHEMAS
 BoolArray = npt.NDArray[np.bool_]
 
 RECEIVED_CHARACTERS = 2000
-# From this many rows that all break one rule on, it is the mapping that is wrong, not the rows.
+_NO_INSTANT = "no instant: is the time unit right?"
+_TOO_EARLY = "before 2016: is the time unit right?"
+_OFF_GRID = "not on the grid of bars"
+# Where this many rows all break one of these, it is the mapping that is wrong, not the rows.
 _MANY_ROWS = 1000
 # The first perpetual contract opened in 2016; an earlier instant means another unit of time.
 _EARLIEST = int(dt.datetime(2016, 1, 1, tzinfo=dt.UTC).timestamp()) * 1_000_000
@@ -234,31 +237,35 @@ class Gathering:
         pattern = self.mapping.instrument.wide_pattern
         everything = tuple(enumerate(self.parts))
         if pattern is None:
-            symbol = None if self.mapping.instrument.column else self._file_parts
-            return [_View(symbol, str, everything)]
+            from_name = None if self.mapping.instrument.column else self._file_parts
+            return [_View(from_name, str, everything)]
         fields: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
         for column in member.columns:
             found = pattern.match(column)
             if found is not None:
                 name = found.pop("field")
                 fields.setdefault(tuple(found.items()), {})[name] = column
-        known = {name for part in self.parts for name in part.cells.values()}
+        known = frozenset().union(*(part.named for part in self.parts))
         if not any(known & set(names) for names in fields.values()):
             raise InputRejected(
                 f"{member.name}: no column is spelled '{pattern.text}' with {{field}} one of "
                 f"{', '.join(sorted(known))}; nearest is "
                 f"'{nearest(pattern.text, member.columns)}'. Correct 'column_name' in the mapping"
             )
-        return [
-            _View(
-                dict(symbol),
-                columns.__getitem__,
-                tuple(
-                    (i, part) for i, part in everything if set(part.cells.values()) <= set(columns)
-                ),
-            )
-            for symbol, columns in fields.items()
-        ]
+        views = []
+        for parts, columns in fields.items():
+            symbol = dict(parts)
+            given = [(i, part) for i, part in everything if part.named & set(columns)]
+            for _, part in given:
+                if not part.named <= set(columns):
+                    raise InputRejected(
+                        f"{member.name}: {''.join(symbol.values())} has columns for "
+                        f"{', '.join(sorted(part.named & set(columns)))} but none for "
+                        f"{', '.join(sorted(part.named - set(columns)))}; leave it out of the "
+                        "mapping, or of the file"
+                    )
+            views.append(_View(symbol, columns.__getitem__, tuple(given)))
+        return views
 
     def _take_block(self, block: Block, views: Sequence[_View]) -> None:
         time = self.mapping.time
@@ -301,8 +308,8 @@ class Gathering:
         verdicts = _Verdicts(len(at))
         flag = verdicts.flag
         flag(time_faults == MISSING, "time", "missing")
-        flag(time_faults == UNREADABLE, "time", "no instant: is the time unit right?")
-        flag(label < _EARLIEST, "time", "before 2016: is the time unit right?")
+        flag(time_faults == UNREADABLE, "time", _NO_INSTANT)
+        flag(label < _EARLIEST, "time", _TOO_EARLY)
         flag(series == MISSING_SYMBOL, "symbol", "missing")
         flag(series == UNKNOWN_SYMBOL, "symbol", "unknown symbol")
         flag(series == UNKNOWN_SIZE, "symbol", "unknown contract size: list it under terms")
@@ -313,7 +320,7 @@ class Gathering:
                 flag(faults == MISSING, cell, "missing")
         flag_unusable(part, values, self.mapping, flag)
         if part.is_bar:
-            flag(at % bar != 0, "time", "not on the grid of bars")
+            flag(at % bar != 0, "time", _OFF_GRID)
             flag(at >= self.bounds.ingested_at, "time", "in the future")
             flag(at + bar > self.bounds.ingested_at, "time", "bar not finished")
         else:
@@ -329,17 +336,15 @@ class Gathering:
             self._set_rows_aside(block, part, columns, np.flatnonzero(is_bad), verdicts, series)
 
     def _refuse_wrong_mapping(self, is_bad: BoolArray, verdicts: _Verdicts) -> None:
-        """Refuse a file none of whose many rows has a usable time, or none a usable symbol."""
-        if int(is_bad.sum()) < _MANY_ROWS or any(len(piece) for piece in self.pieces[0]):
+        """Refuse a table whose many first rows all have a time that the mapping misreads."""
+        if len(is_bad) < _MANY_ROWS or not is_bad.all():
             return
-        codes = np.unique(verdicts.codes[is_bad])
-        cell, reason = verdicts.reasons[codes[0]]
-        if len(codes) == 1 and is_bad.all() and cell in ("time", "symbol"):
-            rule = self.mapping
-            column = rule.time.column if cell == "time" else rule.instrument.column
+        codes = np.unique(verdicts.codes)
+        _, reason = verdicts.reasons[codes[0]]
+        if len(codes) == 1 and reason in (_NO_INSTANT, _TOO_EARLY, _OFF_GRID):
             raise InputRejected(
-                f"{self.members[-1]}: none of the first {len(is_bad)} rows is usable with mapping "
-                f"'{rule.name}': {cell} (column '{column}'): {reason}. Correct the mapping"
+                f"{self.members[-1]}: none of {len(is_bad)} rows has a usable time in column "
+                f"'{self.mapping.time.column}': {reason}. Correct mapping '{self.mapping.name}'"
             )
 
     def _series_of(self, block: Block, symbol: dict[str, str] | None) -> IntArray:

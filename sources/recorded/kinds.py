@@ -45,6 +45,11 @@ class Part:
     is_bar: bool
     shift_seconds: int = 0
 
+    @property
+    def named(self) -> frozenset[str]:
+        """Return the columns (or fields) the part needs."""
+        return frozenset(self.cells.values())
+
 
 def _named(**cells: str | None) -> dict[str, str]:
     return {cell: column for cell, column in cells.items() if column is not None}

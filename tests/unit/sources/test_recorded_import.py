@@ -473,6 +473,21 @@ def test_wide_files_are_read_by_column_names(tmp_path):
         run(csv_of(tmp_path, ["2026-01-01,1"], header="t,BTCUSDT_oi"), mapping)
 
 
+def test_a_wide_file_with_half_an_instrument_is_refused(tmp_path):
+    mapping = mapping_of(
+        tmp_path,
+        instrument={"unified": "{base}/{quote}:{quote}", "column_name": "{base}{quote}.{field}"},
+        ohlcv=None,
+        mark_ohlc=None,
+        bar=None,
+        time={"column": "t", "unit": "datetime"},
+        open_interest={"amount": "oi", "amount_unit": "base", "value": "usd", "value_unit": "usd"},
+    )
+    path = csv_of(tmp_path, ["2026-01-01,1"], header="t,BTCUSDT.oi")
+    with pytest.raises(InputRejected, match="BTCUSDT has columns for oi but none for usd"):
+        run(path, mapping)
+
+
 def test_the_venue_may_be_a_column_and_rows_may_be_left_out(tmp_path):
     mapping = mapping_of(tmp_path, venue={"column": "symbol"}, where={"symbol": ["BTCUSDT"]})
     records = run(csv_of(tmp_path, [line(0), line(0, symbol="ETHUSDT"), line(1)]), mapping)
@@ -528,11 +543,28 @@ def test_a_header_row_may_be_missing_where_the_mapping_lists_columns(tmp_path, h
     assert records["quarantine"][0]["row_number"] == (3 if header else 2)
 
 
-def test_a_file_whose_every_row_breaks_the_mapping_is_refused(tmp_path):
-    path = csv_of(tmp_path, [line(n) for n in range(2000)])
-    time = {"column": "t", "unit": "milliseconds", "label": "bar_open"}
-    with pytest.raises(InputRejected, match=r"none of the first 2000 rows .* is the time unit"):
-        run(path, mapping_of(tmp_path, time=time))
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"time": {"column": "t", "unit": "milliseconds", "label": "bar_open"}}, "before 2016"),
+        ({"time": {"column": "t", "unit": "datetime", "label": "bar_open"}}, "no instant"),
+        ({"time": {"column": "symbol", "unit": "datetime", "label": "bar_open"}}, "no instant"),
+    ],
+)
+def test_a_file_whose_every_time_the_mapping_misreads_is_refused(tmp_path, changes, said):
+    path = csv_of(tmp_path, [line(n) for n in range(700)])
+    # A few such rows may be the file's fault, many are not.
+    assert "ohlcv" not in run(path, mapping_of(tmp_path, **changes))
+    path = csv_of(tmp_path, [line(n) for n in range(1500)])
+    with pytest.raises(InputRejected, match=f"none of 1500 rows has a usable time .* {said}"):
+        run(path, mapping_of(tmp_path, **changes))
+
+
+def test_a_file_from_the_future_goes_to_quarantine_row_by_row(tmp_path):
+    path = csv_of(tmp_path, [line(n) for n in range(1500)])
+    records = run(path, mapping_of(tmp_path), ingested_at=START - 3 * HOUR)
+    assert list(records) == ["quarantine"]
+    assert len(records["quarantine"]) == 3 * 1500
 
 
 def test_a_zip_may_hold_several_csv_files(tmp_path):

@@ -1,0 +1,336 @@
+"""The shipped mappings on recorded files, and on files made in Binance's documented forms."""
+
+import datetime as dt
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+from sources.errors import InputRejected
+from sources.recorded import find_inputs, import_file, load_mapping
+
+RECORDED = Path(__file__).parents[3] / "../shared/data"
+INGESTED_AT = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
+WINDOW = dt.datetime(2026, 2, 14, tzinfo=dt.UTC)
+HOUR = dt.timedelta(hours=1)
+
+needs_recordings = pytest.mark.skipif(
+    not RECORDED.exists(), reason="no recorded market data beside the project"
+)
+
+
+def run(path, mapping, **options):
+    tables = {}
+    for batch in import_file(path, mapping, **{"ingested_at": INGESTED_AT, **options}):
+        tables.setdefault(batch.kind, []).append(batch.table)
+    return {kind: pa.concat_tables(some) for kind, some in tables.items()}
+
+
+@pytest.fixture(scope="module")
+def market():
+    """Records of all hourly files by (mapping, kind)."""
+    tables = {}
+    for path, mapping in find_inputs(RECORDED / "market_1h").matched:
+        for kind, table in run(path, mapping).items():
+            tables.setdefault((mapping.name, kind), []).append(table)
+    return {key: pa.concat_tables(some) for key, some in tables.items()}
+
+
+def series_of(table, instrument, instant, value, venue=None):
+    """Return values by instant of one instrument."""
+    chosen = table.filter(pc.equal(table["instrument"], instrument))
+    if venue is not None:
+        chosen = chosen.filter(pc.equal(chosen["venue"], venue))
+    return dict(zip(chosen[instant].to_pylist(), chosen[value].to_pylist(), strict=True))
+
+
+def share_of_impossible_bars(market, name, instrument, start=None, bars=None, venue=None):
+    """Return the share of bars whose change of open interest exceeds their volume."""
+    held = series_of(
+        market[(name, "open_interest")], instrument, "observed_at", "open_interest_quantity", venue
+    )
+    table = market[(bars or name, "ohlcv")]
+    volume = series_of(table, instrument, "bar_start_at", "volume_quantity", venue)
+    changes = [
+        abs(held[at + HOUR] - held[at]) > volume[at]
+        for at in volume
+        if at in held and at + HOUR in held and (start is None or at >= start)
+    ]
+    assert len(changes) > 400
+    return sum(changes) / len(changes)
+
+
+@needs_recordings
+def test_every_hourly_file_has_its_mapping():
+    found = find_inputs(RECORDED / "market_1h")
+    assert found.unmatched == ()
+    assert Counter(mapping.name for _, mapping in found.matched) == {
+        "dex_candles": 1,
+        "dex_funding_rates": 1,
+        "dex_open_interest": 1,
+        "hourly_binance": 7,
+        "hourly_bybit": 7,
+        "hourly_deribit_inverse": 2,
+        "hourly_deribit_linear": 5,
+        "hourly_gate": 7,
+        "hourly_hyperliquid": 7,
+        "hourly_okx": 7,
+    }
+
+
+@needs_recordings
+def test_hourly_rows_land_whole_and_little_is_set_aside(market):
+    counts = {key: len(table) for key, table in market.items()}
+    assert counts[("hourly_binance", "ohlcv")] == 7 * 10_105
+    assert counts[("hourly_bybit", "open_interest")] == 7 * 10_105
+    # The last hour has no bar yet.
+    assert counts[("hourly_okx", "ohlcv")] == 7 * 10_104
+    # 314 hours of BNB have a row but no bar.
+    assert counts[("hourly_deribit_linear", "ohlcv")] == 4 * 10_105 + 7480 - 314
+    reasons = Counter()
+    for (name, kind), table in market.items():
+        if kind == "quarantine":
+            reasons.update((name, reason) for reason in table["reason"].to_pylist())
+    # Of each file's first snapshot no earlier mark is known; HYPE, and Lighter in 2026, have no
+    # price at all.
+    assert reasons == {
+        ("hourly_binance", "no price to value it by: mark_close"): 7,
+        ("hourly_okx", "no price to value it by: mark_close"): 7,
+        ("dex_open_interest", "no price to value it by: middle"): 3512,
+    }
+
+
+@needs_recordings
+def test_all_venues_of_a_coin_tell_the_same_price(market):
+    at = dt.datetime(2026, 2, 20, 12, tzinfo=dt.UTC)
+    closes = {}
+    for (name, kind), table in market.items():
+        if kind == "ohlcv":
+            for instrument in ("BTC/USDT:USDT", "BTC/USDC:USDC", "BTC/USD:BTC"):
+                bars = series_of(table, instrument, "bar_start_at", "close")
+                if at in bars:
+                    closes[name] = bars[at]
+    assert len(closes) == 6
+    assert max(closes.values()) / min(closes.values()) < 1.002
+
+
+@needs_recordings
+@pytest.mark.parametrize("name", ["hourly_binance", "hourly_okx", "hourly_bybit"])
+def test_no_recorded_change_of_open_interest_exceeds_the_volume(market, name):
+    for coin in ("BTC", "ETH", "SOL", "XRP", "DOGE", "BNB", "AVAX"):
+        share = share_of_impossible_bars(market, name, f"{coin}/USDT:USDT", start=WINDOW)
+        assert share == 0, coin
+
+
+@needs_recordings
+def test_the_shift_of_gates_stamps_makes_most_impossible_bars_vanish(market):
+    for coin in ("BTC", "ETH"):
+        assert share_of_impossible_bars(market, "hourly_gate", f"{coin}/USDT:USDT", WINDOW) == 0
+    assert share_of_impossible_bars(market, "hourly_gate", "SOL/USDT:USDT", WINDOW) < 0.01
+
+
+@needs_recordings
+def test_hyperliquid_open_interest_is_valued_at_prices_of_the_files_beside_it(market):
+    share = share_of_impossible_bars(
+        market,
+        "dex_open_interest",
+        "BTC/USDC:USDC",
+        bars="hourly_hyperliquid",
+        venue="hyperliquid",
+    )
+    assert share < 0.03
+
+
+@needs_recordings
+def test_binance_open_interest_comes_out_in_whole_lots(market):
+    held = series_of(
+        market[("hourly_binance", "open_interest")],
+        "BTC/USDT:USDT",
+        "observed_at",
+        "open_interest_quantity",
+    )
+    lots = np.array(list(held.values())) / 0.001
+    assert np.abs(lots - np.rint(lots)).mean() < 0.01
+
+
+@needs_recordings
+def test_funding_settles_three_times_a_day_but_where_the_venue_changed_it(market):
+    for name in ("hourly_binance", "hourly_okx", "hourly_gate", "hourly_bybit"):
+        table = market[(name, "funding_rate")]
+        rates = series_of(table, "BTC/USDT:USDT", "funded_at", "funding_rate_ratio")
+        assert {at.hour for at in rates} == {0, 8, 16}
+        assert max(map(abs, rates.values())) < 0.01
+    gate = market[("hourly_gate", "funding_rate")]
+    intervals = series_of(gate, "AVAX/USDT:USDT", "funded_at", "funding_interval_hours")
+    assert set(intervals.values()) == {None}
+    assert len({at.hour for at in intervals}) == 24
+
+
+@needs_recordings
+def test_the_hourly_recording_and_the_archive_agree_to_the_digit(market):
+    archive = {}
+    for path, mapping in find_inputs(RECORDED / "binance_dumps").matched:
+        for kind, table in run(path, mapping).items():
+            archive.setdefault(kind, []).append(table)
+    archive = {kind: pa.concat_tables(some) for kind, some in archive.items()}
+    assert "quarantine" not in archive
+    assert len(archive["ohlcv"]) == len(archive["mark_ohlc"]) == 2832
+    assert len(archive["funding_rate"]) == 354
+    for kind, instant, value, n_common in (
+        ("ohlcv", "bar_start_at", "volume_quantity", 1104),
+        ("ohlcv", "bar_start_at", "low", 1104),
+        ("mark_ohlc", "bar_start_at", "mark_close", 1104),
+        ("funding_rate", "funded_at", "funding_rate_ratio", 138),
+    ):
+        recorded = series_of(market[("hourly_binance", kind)], "BTC/USDT:USDT", instant, value)
+        original = series_of(archive[kind], "BTC/USDT:USDT", instant, value)
+        common = recorded.keys() & original.keys()
+        assert len(common) == n_common
+        assert all(recorded[at] == original[at] for at in common)
+    bars = archive["ohlcv"].select(["taker_buy_quantity", "volume_quantity", "trade_count"])
+    assert sum(column.null_count for column in bars.columns) == 0
+
+
+def klines_zip(folder, source, change):
+    """Write the lines of an archive file anew after `change`."""
+    with zipfile.ZipFile(source) as archive:
+        (name,) = archive.namelist()
+        lines = archive.read(name).decode().splitlines()
+    path = folder / "klines" / source.name
+    path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, "\n".join(change(lines)))
+    return path
+
+
+@needs_recordings
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: lines[1:],
+        lambda lines: [lines[0], *reversed(lines[1:])],
+        lambda lines: [*lines, *lines[1:50]],
+        lambda lines: [lines[0], *lines[400:], *lines[1:500], ""],
+    ],
+    ids=["no header", "out of order", "duplicates", "overlapping halves"],
+)
+def test_archive_files_give_the_same_rows_however_they_are_written(tmp_path, change):
+    source = RECORDED / "binance_dumps/futures_klines/BTCUSDT-1h-2026-02.zip"
+    mapping = load_mapping("binance_archive_klines")
+    plain = run(source, mapping)
+    changed = run(klines_zip(tmp_path, source, change), mapping)
+    assert changed == plain
+    assert list(plain) == ["instrument", "ohlcv"]
+
+
+@needs_recordings
+def test_the_daily_wide_files_land(tmp_path):
+    found = find_inputs(RECORDED / "daily_120perps_2022")
+    # Bars of close and volume alone have no open, high and low: they cannot land.
+    ((path, advice),) = found.unmatched
+    assert path.name == "close_volume.csv"
+    assert "write a mapping for it" in advice
+    tables = {mapping.name: run(path, mapping) for path, mapping in found.matched}
+    held = tables["daily_open_interest"]["open_interest"]
+    assert len(held) == 119 * 364
+    assert pc.min(held["observed_at"]).as_py() == dt.datetime(2022, 1, 3, tzinfo=dt.UTC)
+    described = tables["daily_open_interest"]["instrument"].to_pylist()
+    shib = next(row for row in described if row["asset"] == "SHIB")
+    assert (shib["instrument"], shib["base_multiplier"]) == ("1000SHIB/USDT:USDT", 1000.0)
+    assert "1INCH" in {row["asset"] for row in described}
+    assert len(tables["daily_liquidations"]["realised_liquidation"]) == 66 * 2 * 364
+    assert len(tables["daily_long_short"]["long_short_ratio"]) == 119 * 364
+    funding = tables["daily_funding"]["funding_rate"]
+    assert pc.quantile(funding["funding_rate_ratio"], 0.9)[0].as_py() == pytest.approx(1e-4)
+    assert all("quarantine" not in one for one in tables.values())
+
+
+@needs_recordings
+def test_liquidations_of_three_venues_land_under_their_joint_name():
+    ((path, mapping),) = find_inputs(RECORDED / "liquidations").matched
+    table = run(path, mapping)["realised_liquidation"]
+    assert table["venue"].unique().to_pylist() == ["binance+bybit+okx"]
+    assert table["is_complete_feed"].unique().to_pylist() == [False]
+    original = pa_csv.read_csv(path)
+    for side, column in (("long", "longUsd"), ("short", "shortUsd")):
+        chosen = table.filter(pc.equal(table["side"], side))["liquidated_usd"]
+        assert len(chosen) == 1505
+        assert pc.sum(chosen).as_py() == pytest.approx(pc.sum(original[column]).as_py())
+
+
+METRICS_HEADER = (
+    "create_time,symbol,sum_open_interest,sum_open_interest_value,count_toptrader_long_short_ratio,"
+    "sum_toptrader_long_short_ratio,count_long_short_ratio,sum_taker_long_short_vol_ratio"
+)
+
+
+@pytest.mark.parametrize("header", [[METRICS_HEADER], []])
+def test_the_archives_metrics_are_read(tmp_path, header):
+    lines = [
+        "2024-01-01 00:10:00,1000PEPEUSDT,200.5,240.6,1.5,1.2,2.5,0.9",
+        "2024-01-01 00:05:00,1000PEPEUSDT,100.5,120.6,1.4,1.1,2.4,",
+        "2024-01-01 00:05:00,1000PEPEUSDT,100.5,120.6,1.4,1.1,2.4,",
+        "2024-01-01 00:15:00,1000PEPEUSDT,0,0,,,,1.1",
+        "2024-01-01 00:20:00,PEPE_PERP,1,1,1,1,1,1",
+    ]
+    path = tmp_path / "1000PEPEUSDT-metrics-2024-01-01.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(path.stem + ".csv", "\n".join([*header, *lines]) + "\n")
+    ((_, mapping),) = find_inputs(path).matched
+    tables = run(path, mapping)
+    held = tables["open_interest"].to_pylist()
+    at = dt.datetime(2024, 1, 1, 0, 5, tzinfo=dt.UTC)
+    assert [(row["observed_at"], row["open_interest_quantity"]) for row in held] == [
+        (at, 100_500.0),
+        (at + dt.timedelta(minutes=5), 200_500.0),
+    ]
+    assert held[0]["instrument"] == "1000PEPE/USDT:USDT"
+    assert (held[0]["received_amount"], held[0]["received_value"]) == (100.5, 120.6)
+    ratios = {
+        (row["measure"], row["observed_at"].minute): row["long_short_ratio"]
+        for row in tables["long_short_ratio"].to_pylist()
+    }
+    assert ratios == {
+        ("accounts", 5): 2.4,
+        ("accounts", 10): 2.5,
+        ("top_accounts", 5): 1.4,
+        ("top_accounts", 10): 1.5,
+        ("top_positions", 5): 1.1,
+        ("top_positions", 10): 1.2,
+        ("taker_volume", 10): 0.9,
+        ("taker_volume", 15): 1.1,
+    }
+    reasons = Counter(tables["quarantine"]["reason"].to_pylist())
+    assert reasons == {"zero, taken as missing": 1, "unknown symbol": 5}
+
+
+def test_each_shipped_mapping_that_matches_files_is_told_from_the_others(tmp_path):
+    names = {
+        "data/klines/BTCUSDT/1h/BTCUSDT-1h-2026-01.zip": "binance_archive_klines",
+        "data/markPriceKlines/BTCUSDT/1h/BTCUSDT-1h-2026-01.zip": "binance_archive_mark_klines",
+        "BTCUSDT-metrics-2026-01-01.zip": "binance_archive_metrics",
+        "BTCUSDT-fundingRate-2026-01.zip": "binance_archive_funding",
+        "deribit_BTC_1h.parquet": "hourly_deribit_inverse",
+        "deribit_SOL_1h.parquet": "hourly_deribit_linear",
+        "hyperliquid_BTC_1h.parquet": "hourly_hyperliquid",
+    }
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_inputs(tmp_path)
+    matched = {str(path.relative_to(tmp_path)): mapping.name for path, mapping in found.matched}
+    assert matched == names
+
+
+def test_another_recording_of_the_same_name_is_refused_by_its_columns(tmp_path):
+    path = tmp_path / "okx_BTC_1h.parquet"
+    pq.write_table(pa.table({"timestamp": [1], "close": [1.0]}), path)
+    ((_, mapping),) = find_inputs(path).matched
+    with pytest.raises(InputRejected, match="nearest is 'close'"):
+        run(path, mapping)
