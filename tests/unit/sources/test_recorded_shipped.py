@@ -14,6 +14,7 @@ import pytest
 
 from sources.errors import InputRejected
 from sources.recorded import find_inputs, import_file, load_mapping
+from sources.recorded.mapping import SHIPPED_FOLDER
 
 RECORDED = Path(__file__).parents[3] / "../shared/data"
 INGESTED_AT = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
@@ -262,6 +263,24 @@ def test_liquidations_of_three_venues_land_under_their_joint_name():
         chosen = table.filter(pc.equal(table["side"], side))["liquidated_usd"]
         assert len(chosen) == 1505
         assert pc.sum(chosen).as_py() == pytest.approx(pc.sum(original[column]).as_py())
+
+
+def test_the_example_reads_the_file_it_describes(tmp_path):
+    text = (SHIPPED_FOLDER / "example.yaml").read_text()
+    lines = [line.removeprefix("#   ") for line in text.splitlines()]
+    first = next(i for i, line in enumerate(lines) if line.startswith("symbol,ts,"))
+    path = tmp_path / "btcusdt-perp.csv"
+    path.write_text("\n".join(lines[first : first + 2]))
+    tables = run(path, load_mapping("example"))
+    assert set(tables) == {"instrument", "ohlcv", "mark_ohlc", "open_interest", "funding_rate"}
+    (held,) = tables["open_interest"].to_pylist()
+    assert held["observed_at"] == dt.datetime(2026, 1, 1, 1, tzinfo=dt.UTC)
+    assert held["open_interest_quantity"] == pytest.approx(5402.211)
+    assert held["received_value"] / held["open_interest_quantity"] == pytest.approx(
+        87_711, rel=1e-3
+    )
+    assert tables["ohlcv"]["volume_quantity"].to_pylist() == pytest.approx([120.345])
+    assert tables["funding_rate"]["funding_rate_ratio"].to_pylist() == pytest.approx([0.000075])
 
 
 METRICS_HEADER = (
