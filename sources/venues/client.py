@@ -133,8 +133,9 @@ class VenueClient:
         self.venue = find_venue(venue) if isinstance(venue, str) else venue
         self._clock = clock
         self._connection = connection or Connection()
+        self._patience = patience or Patience()
         self._pacer = Pacer(
-            self.venue.name, patience or Patience(), self.venue.rate_limits, rng, sleep, monotonic
+            self.venue.name, self._patience, self.venue.rate_limits, rng, sleep, monotonic
         )
         self._exchange: Any = None
         self._expected: tuple[type[BaseException], ...] = ()
@@ -148,7 +149,7 @@ class VenueClient:
         """Open the connection pool; nothing is asked yet."""
         self._exchange = open_exchange(self.venue, self._connection)
         aiohttp = importlib.import_module("aiohttp")
-        library = importlib.import_module("ccxt")
+        library = importlib.import_module("ccxt.async_support")
         # Beside its own errors ccxt raises whatever Python does over an answer it did not expect.
         self._expected = (
             library.BaseError,
@@ -175,6 +176,11 @@ class VenueClient:
     def allow(self, seconds: float | None) -> None:
         """Set the budget from now on [seconds]; what does not fit raises `VenueUnavailable`."""
         self._pacer.allow(seconds)
+
+    @property
+    def concurrency(self) -> int:
+        """Return how many requests are worth having under way at once."""
+        return self._patience.concurrency
 
     def report(self) -> VenueReport:
         """Return what asking came to so far."""
@@ -484,29 +490,46 @@ class VenueClient:
             raise self._no_such_kind(request.kind, instrument)
         standing = dict(previous)
         asked: list[Ask] = []
-        for reading, asks in wanted:
+        errors: list[VenueRejected | VenueUnavailable] = []
+        for _, asks in wanted:
             # Ratios told by one answer are read from it together.
             if any(ask.is_same_call(other) for ask in asks for other in asked):
                 continue
             asked.extend(asks)
-            shift = timedelta(seconds=getattr(reading, "label_shift_seconds", 0))
-            start_ms, end_ms = to_ms(request.start - shift), to_ms(request.end - shift)
-            for span in cut_spans(asks, start_ms, end_ms, to_ms(self._clock())):
-                async for batches in self._page_through(
-                    span, instrument, readings_of_call(instrument.product, span.ask), standing
-                ):
-                    _remember(batches, standing)
-                    yield batches
+            shifts = [_shift_ms(one) for one, _ in readings_of_call(instrument.product, asks[0])]
+            start_ms, end_ms = to_ms(request.start), to_ms(request.end)
+            spans = cut_spans(
+                asks, start_ms - max(shifts), end_ms - min(shifts), to_ms(self._clock())
+            )
+            try:
+                for span in spans:
+                    async for batches in self._page_through(
+                        span, instrument, (start_ms, end_ms), standing
+                    ):
+                        _remember(batches, standing)
+                        yield batches
+            except (VenueRejected, VenueUnavailable) as exc:
+                # One measure that is not told must not cost the others.
+                errors.append(exc)
+        if errors:
+            raise errors[0]
 
     async def _page_through(
         self,
         span: Span,
         instrument: Instrument,
-        wanted: Sequence[tuple[Reading, Ask]],
+        wanted_ms: tuple[int, int],
         standing: Mapping[str, Observation],
     ) -> AsyncIterator[list[Batch]]:
-        """Yield the pages of one endpoint over one span."""
-        contexts = [self._context(ask, [instrument], "", standing) for _, ask in wanted]
+        """Yield the pages of one endpoint over one span, and all that is read from them."""
+        readings: list[tuple[Reading, Ask, Context]] = []
+        for reading, ask in readings_of_call(instrument.product, span.ask):
+            context = self._context(ask, [instrument], "", standing)
+            # Readings of one answer may move its labels differently.
+            shift = _shift_ms(reading)
+            context.first_ms = max(span.first_ms, wanted_ms[0] - shift)
+            context.end_ms = min(span.end_ms, wanted_ms[1] - shift)
+            readings.append((reading, ask, context))
 
         async def turn(first_ms: int, last_ms: int, limit: int, page: int) -> list[Page]:
             what = self._name(span.ask, [instrument], first_ms, last_ms)
@@ -518,9 +541,8 @@ class VenueClient:
             )
             answer = await self._call(span.ask, params, what)
             pages = []
-            for (reading, ask), context in zip(wanted, contexts, strict=True):
+            for reading, ask, context in readings:
                 context.now, context.input_name = self._clock(), what
-                context.first_ms, context.end_ms = span.first_ms, span.end_ms
                 pages.append(read_page(reading, ask, answer, context))
             return pages
 
@@ -630,6 +652,11 @@ def history_reach(venue: str, kind: RequestKind, contract_kind: str) -> timedelt
 
 def _read_snapshot(reading: OpenInterest, answer: object, context: Context) -> list[Batch]:
     return read_page(reading, reading.ask, answer, context).batches
+
+
+def _shift_ms(reading: Reading) -> int:
+    """Return by how much the instant of a record lies after its label [ms]."""
+    return 1000 * int(getattr(reading, "label_shift_seconds", 0))
 
 
 def _ask_of(reading: Reading) -> Ask:

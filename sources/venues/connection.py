@@ -207,7 +207,7 @@ class _Answering:
         request_headers: object,
         request_body: object,
     ) -> object:
-        errors = importlib.import_module("ccxt").base.errors
+        errors = importlib.import_module("ccxt.async_support")
         above: Any = super()
         me: Any = self
         try:
@@ -251,7 +251,7 @@ def translate_error(
     scrub_chain(exc, secrets)
     said = " ".join(str(exc).split())[:_LONGEST_MESSAGE]
     name = type(exc).__name__
-    errors = importlib.import_module("ccxt").base.errors
+    errors = importlib.import_module("ccxt.async_support")
     status = getattr(exc, "http_status", None)
     wait = getattr(exc, "retry_after", None)
     if not isinstance(exc, errors.BaseError):

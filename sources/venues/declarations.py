@@ -548,22 +548,6 @@ def _okx(contract_kind: Literal["linear", "inverse"]) -> Product:
                     "okx.fetch_long_short_ratio_history",
                 ),
             ),
-            LongShortRatio(
-                measure="top_accounts",
-                ask=_okx_statistic(
-                    "LongShortAccountRatioContractTopTrader",
-                    {"ratio": 1},
-                    "OKX top traders contract long/short account ratio, rows as for all accounts",
-                ),
-            ),
-            LongShortRatio(
-                measure="top_positions",
-                ask=_okx_statistic(
-                    "LongShortPositionRatioContractTopTrader",
-                    {"ratio": 1},
-                    "OKX top traders contract long/short position ratio, rows as for all accounts",
-                ),
-            ),
         ),
         brackets=Brackets(
             notional_unit="contracts",

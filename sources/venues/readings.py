@@ -198,13 +198,15 @@ def _keep(
     keys: Sequence[object],
     values: Sequence[Floats],
     wanted: npt.NDArray[np.bool_],
+    labels: Milliseconds,
     table: Table,
 ) -> npt.NDArray[np.intp]:
-    """Return the rows that become records: wanted, without fault, each key once."""
+    """Return the rows that become records, by label: wanted, without fault, each key once."""
     usable = wanted & table.rejects.is_usable
     kept, contradicting = drop_repeated(keys, values, usable)
     table.rejects.flag(contradicting, "time", "a second row of this label says something else")
-    return np.flatnonzero(kept)
+    rows = np.flatnonzero(kept)
+    return rows[np.argsort(labels[rows], kind="stable")]
 
 
 def _quarantined(
@@ -272,8 +274,7 @@ def _read_candles(
     is_off = (labels > 0) & (labels % (ask.period_seconds * 1000) != 0)
     table.rejects.flag(is_off, "time", f"no multiple of {ask.period_seconds} s")
     wanted = _wanted(labels, context, ask.settles_after_seconds * 1000)
-    kept = _keep(labels.tolist(), list(values.values()), wanted, table)
-    kept = kept[np.argsort(labels[kept], kind="stable")]
+    kept = _keep(labels.tolist(), list(values.values()), wanted, labels, table)
     prices = {
         cell: values[cell][kept] / instrument.base_multiplier
         for cell in ("open", "high", "low", "close")
@@ -356,8 +357,7 @@ def _read_open_interest(
         (one.instrument if one else None, label)
         for one, label in zip(of_row, labels.tolist(), strict=True)
     ]
-    kept = _keep(keys, [quantities], wanted, table)
-    kept = kept[np.argsort(labels[kept], kind="stable")]
+    kept = _keep(keys, [quantities], wanted, labels, table)
     context.audit.add(ratios[kept])
     names = [one.instrument if one else None for one in of_row]
     columns = {
@@ -453,12 +453,13 @@ def _read_funding(
         told = to_number((instrument.market.get("info") or {}).get(reading.interval_key))
         interval = told / reading.interval_divisor if told is not None and told > 0 else None
     wanted = _wanted(labels, context, 0)
-    kept = _keep(labels.tolist(), [rates], wanted, table)
+    kept = _keep(labels.tolist(), [rates], wanted, labels, table)
     kept = kept[[int(labels[row]) not in context.seen for row in kept]] if len(kept) else kept
     context.seen = set(labels.tolist())
     columns = {
         "instrument": instrument.instrument,
-        "funded_at": labels[kept],
+        # Some venues stamp a settlement some milliseconds late.
+        "funded_at": labels[kept] // 1000 * 1000,
         "funding_rate_ratio": rates[kept],
         "funding_interval_hours": interval,
     }
@@ -486,7 +487,7 @@ def _read_ratio(
         is_told = np.isfinite(ratios)
         flag_ratios({"ratio": np.where(is_told, ratios, 0.0)}, table.rejects.flag)
     wanted = _wanted(labels, context, ask.settles_after_seconds * 1000) & is_told
-    kept = _keep(labels.tolist(), [ratios], wanted, table)
+    kept = _keep(labels.tolist(), [ratios], wanted, labels, table)
     columns = {
         "instrument": instrument.instrument,
         "observed_at": labels[kept] + reading.label_shift_seconds * 1000,
@@ -515,7 +516,7 @@ def _read_period_liquidations(
     for cell, column in values.items():
         table.rejects.flag(column < 0, cell, "negative")
     wanted = _wanted(labels, context, ask.settles_after_seconds * 1000)
-    kept = _keep(labels.tolist(), list(values.values()), wanted, table)
+    kept = _keep(labels.tolist(), list(values.values()), wanted, labels, table)
     factor = instrument.quantity_factor(reading.amount_unit)
     both = len(kept) * 2
     columns = {
@@ -591,6 +592,7 @@ def _read_order_liquidations(
         list(zip(labels.tolist(), keys, strict=True)),
         [prices, amounts],
         wanted & is_liquidation,
+        labels,
         table,
     )
     for row in kept:
