@@ -106,14 +106,14 @@ def demo_command(
     """Simulate a market, run the whole pipeline on it offline, show where the bands are."""
     from dashboard.views import plot_asset
     from jobs.demo import DEMO_ASSET, DEMO_PROVIDER, run_demo
-    from jobs.reading import PUBLISHED_FILE
+    from jobs.reading import published_file
 
     with _told():
         with progress_bar() as progress:
             demo = run_demo(Settings(), days=days, progress=progress)
         _show_bands(demo.settings, DEMO_ASSET, DEMO_PROVIDER, Format.table)
         page = plot_asset(
-            demo.settings.published / PUBLISHED_FILE,
+            published_file(demo.settings),
             DEMO_ASSET,
             demo.settings.home / f"{DEMO_ASSET}.html",
             provider=DEMO_PROVIDER,
@@ -288,12 +288,12 @@ def plot_command(
 ) -> None:
     """Draw the heatmap of an asset as one HTML page that needs nothing else."""
     from dashboard.views import plot_asset
-    from jobs.reading import PUBLISHED_FILE
+    from jobs.reading import published_file
 
     with _told():
         settings = Settings()
         page = plot_asset(
-            settings.published / PUBLISHED_FILE,
+            published_file(settings),
             asset.upper(),
             output or settings.home / f"{asset.upper()}.html",
             provider=provider,

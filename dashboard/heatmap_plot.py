@@ -6,10 +6,12 @@ Belongs here: what the picture shows and how. Figures are the tables' own; nothi
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
+import pyarrow as pa
 from plotly.subplots import make_subplots
 
 from warehouse.connect import open_published
@@ -107,22 +109,23 @@ def read_plot_data(
                 + ("; ".join(row[0] for row in known) or "none, run `liqheat run` first")
             )
         window = [*which, newest[0] - timedelta(days=days), newest[0]]
-        candles = connection.execute(
+        candle_table = connection.execute(
             "select as_of, open, high, low, price from marts.market_context_hourly "
             "where asset = ? and as_of > ? and as_of <= ? order by as_of",
             [asset, *window[3:]],
-        ).fetchnumpy()
-        rows = connection.execute(
+        ).to_arrow_table()
+        row_table = connection.execute(
             "select as_of, side, bin_index, liquidation_usd, unit "
             "from marts.liquidation_heatmap_hourly "
             "where asset = ? and provider = ? and venue = ? and as_of > ? and as_of <= ? "
             "and price_high > ? and price_low < ?",
             [
                 *window,
-                float(candles["low"].min()) * (1 - reach_ratio),
-                float(candles["high"].max()) * (1 + reach_ratio),
+                float(_arrays(candle_table)["low"].min()) * (1 - reach_ratio),
+                float(_arrays(candle_table)["high"].max()) * (1 + reach_ratio),
             ],
-        ).fetchnumpy()
+        ).to_arrow_table()
+    candles, rows = _arrays(candle_table), _arrays(row_table)
     instants = np.unique(np.concatenate((rows["as_of"], candles["as_of"])))
     first, last = int(rows["bin_index"].min()), int(rows["bin_index"].max())
     maps = {}
@@ -136,7 +139,7 @@ def read_plot_data(
     drawn = {}
     for name, source in (("open", "open"), ("high", "high"), ("low", "low"), ("close", "price")):
         drawn[name] = np.full(len(instants), np.nan)
-        drawn[name][at] = np.ma.filled(candles[source].astype(np.float64), np.nan)
+        drawn[name][at] = candles[source]
     return PlotData(
         hours=[instant.astype("datetime64[us]").item() for instant in instants],
         candles=drawn,
@@ -144,6 +147,10 @@ def read_plot_data(
         liquidation_usd=maps,
         unit=str(rows["unit"][0]),
     )
+
+
+def _arrays(table: pa.Table) -> dict[str, npt.NDArray[Any]]:
+    return {name: table.column(name).to_numpy() for name in table.column_names}
 
 
 def _usd(value: float) -> str:
@@ -251,8 +258,8 @@ def draw_heatmap(data: PlotData, *, title: str, subtitle: str) -> go.Figure:
     figure.update_yaxes(
         showgrid=False, zeroline=False, type="log", range=list(np.log10(data.bin_edges[[0, -1]]))
     )
-    ticks = _price_ticks(float(data.bin_edges[0]), float(data.bin_edges[-1]))
-    figure.update_yaxes(tickvals=ticks, ticktext=[f"{tick:,.6g}" for tick in ticks])
+    price_ticks = _price_ticks(float(data.bin_edges[0]), float(data.bin_edges[-1]))
+    figure.update_yaxes(tickvals=price_ticks, ticktext=[f"{tick:,.6g}" for tick in price_ticks])
     figure.update_xaxes(title_text="UTC", row=1, col=1)
     figure.update_xaxes(title_text=f"M {data.unit} a bin, newest hour", row=1, col=2)
     return figure

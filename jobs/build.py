@@ -81,6 +81,7 @@ class _Task:
     asset: str
     from_at: int
     until: int
+    estimators: tuple[EstimatorParameters, ...]
 
 
 def _microseconds(instant: datetime) -> int:
@@ -135,7 +136,7 @@ def build(
     report = BuildReport(0, 0, 0, 0)
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         for done, batch in _batches(connection, tasks):
-            builder = _Batch(connection, batch, tuple(estimators), run_id, pool)
+            builder = _Batch(connection, batch, run_id, pool)
             for share in builder.windows():
                 on_progress(
                     ", ".join(task.asset for task in batch[:3]),
@@ -198,13 +199,21 @@ def _tasks(
     ).fetchall():
         built.setdefault(asset, {})[provider] = (params_hash, built_until, last_bar_end)
     tasks = []
+    tilted = {each.provider for each in estimators if each.taker_leverage_exponent}
+    known = {asset for asset, models in built.items() if tilted & models.keys()}
+    with_takers = _assets_with_takers(connection, {*pending, *built} - known) | known
     for asset in sorted({*pending, *built}):
         models = built.get(asset, {})
+        own = tuple(
+            parameters
+            for parameters in estimators
+            if asset in with_takers or not parameters.taker_leverage_exponent
+        )
         built_until = max((model[1] for model in models.values()), default=_BEGINNING)
         from_at = pending.get(asset)
         is_changed = any(
             models.get(parameters.provider, ("",))[0] != parameters.params_hash
-            for parameters in estimators
+            for parameters in own
         )
         if is_changed:
             from_at = _BEGINNING
@@ -212,8 +221,22 @@ def _tasks(
         if from_at is None and built_until < until and built_until < last_bar_end + DAY:
             from_at = built_until
         if from_at is not None and from_at < max(until, built_until):
-            tasks.append(_Task(asset, from_at, max(until, built_until)))
+            tasks.append(_Task(asset, from_at, max(until, built_until), own))
     return tasks
+
+
+def _assets_with_takers(connection: DuckDBPyConnection, assets: set[str]) -> set[str]:
+    """Return the assets of which some venue tells how much takers bought.
+
+    Without it an estimator that treats takers apart would repeat the one that does not.
+    """
+    rows = connection.execute(
+        "select distinct asset from staging.stg_instrument inner join ("
+        "select venue, instrument from raw.ohlcv where taker_buy_quantity is not null "
+        "group by all) using (venue, instrument) where list_contains(?, asset)",
+        [sorted(assets)],
+    ).fetchall()
+    return {row[0] for row in rows}
 
 
 def _microseconds_or_beginning(text: str) -> int:
@@ -260,12 +283,11 @@ class _Batch:
         self,
         connection: DuckDBPyConnection,
         tasks: list[_Task],
-        estimators: tuple[EstimatorParameters, ...],
         run_id: str,
         pool: ThreadPoolExecutor,
     ) -> None:
         self.connection = connection
-        self.estimators = estimators
+        self.estimators = {task.asset: task.estimators for task in tasks}
         self.run_id = run_id
         self.pool = pool
         self.assets = [task.asset for task in tasks]
@@ -297,11 +319,15 @@ class _Batch:
         return list(series.values())
 
     def _register_from_at(self) -> None:
-        """Let SQL see since when each asset is out of date."""
+        """Let SQL see since when each asset is out of date, and whose maps it wants."""
         from_at = pa.table(
             {
                 "asset": list(self.from_at),
                 "from_at": pa.array(list(self.from_at.values()), pa.int64()),
+                "hashes": [
+                    [parameters.params_hash for parameters in self.estimators[asset]]
+                    for asset in self.from_at
+                ],
             }
         )
         self.connection.register("batch_from_at", from_at)
@@ -363,22 +389,21 @@ class _Batch:
 
     def _resume(self, series: dict[tuple[str, str], Series]) -> None:
         """Set each series to its last checkpoint at which every estimator has a state."""
-        hashes = [parameters.params_hash for parameters in self.estimators]
         self._register_from_at()
         rows = self.connection.execute(
             "with usable as ("
             "select asset, venue, instrument, checkpoint_at "
             "from derived.model_checkpoint inner join batch_from_at using (asset) "
-            "where epoch_us(checkpoint_at) <= from_at and list_contains(?, params_hash) "
-            "group by all having count(*) = ?), "
+            "where epoch_us(checkpoint_at) <= from_at and list_contains(hashes, params_hash) "
+            "group by all having count(*) = any_value(len(hashes))), "
             "newest as ("
             "select venue, instrument, max(checkpoint_at) as checkpoint_at "
             "from usable group by all) "
             "select venue, instrument, provider, epoch_us(checkpoint_at), epoch_us(first_bar_at), "
             "epoch_us(last_bar_end_at), state "
             "from derived.model_checkpoint inner join newest using (venue, instrument, "
-            "checkpoint_at) where list_contains(?, params_hash)",
-            [hashes, len(hashes), hashes],
+            "checkpoint_at) inner join batch_from_at using (asset) "
+            "where list_contains(hashes, params_hash)"
         ).fetchall()
         for venue, instrument, provider, at, first_bar, last_bar_end, payload in rows:
             one = series.get((venue, instrument))
@@ -435,7 +460,7 @@ class _Batch:
                 return []
             return replay(
                 series,
-                self.estimators,
+                self.estimators[series.asset],
                 columns,
                 ahead.get(key, empty),
                 start=own_start,
@@ -489,7 +514,11 @@ class _Batch:
         tables: dict[str, list[pa.Table]] = {
             name: [] for name in (*_TABLES, "derived.model_checkpoint")
         }
-        leverages = {parameters.provider: parameters.leverages for parameters in self.estimators}
+        leverages = {
+            parameters.provider: parameters.leverages
+            for estimators in self.estimators.values()
+            for parameters in estimators
+        }
         groups: dict[tuple[str, str, str], list[Stretch]] = {}
         for series, made in zip(self.series, stretches, strict=True):
             for stretch in made:
@@ -504,16 +533,20 @@ class _Batch:
                 tables["derived.series_hour"].append(series_hour_rows(series, stretch, self.run_id))
                 for venue in (series.venue, ALL_VENUES):
                     groups.setdefault((series.asset, stretch.provider, venue), []).append(stretch)
-        summed = self.pool.map(
-            lambda item: heatmap_rows(
-                *item[0],
-                sum_maps(item[1]),
-                params_hash=item[1][0].params_hash,
+
+        def summed(key: tuple[str, str, str]) -> pa.Table:
+            asset, provider, venue = key
+            made = groups[key]
+            return heatmap_rows(
+                asset,
+                provider,
+                venue,
+                sum_maps(made),
+                params_hash=made[0].params_hash,
                 run_id=self.run_id,
-            ),
-            groups.items(),
-        )
-        tables["derived.heatmap"] = list(summed)
+            )
+
+        tables["derived.heatmap"] = list(self.pool.map(summed, groups))
         return tables
 
     def _store(
@@ -563,9 +596,6 @@ class _Batch:
             )
         self._mark_built()
 
-    def _providers(self) -> list[str]:
-        return [parameters.provider for parameters in self.estimators]
-
     def _prune_checkpoints(self) -> None:
         self.connection.execute(
             "delete from derived.model_checkpoint where list_contains(?, asset) "
@@ -586,9 +616,7 @@ class _Batch:
             for asset in self.assets
         }
         self.connection.execute(
-            "delete from meta.built_asset where list_contains(?, asset) "
-            "and list_contains(?, provider)",
-            [self.assets, self._providers()],
+            "delete from meta.built_asset where list_contains(?, asset)", [self.assets]
         )
         self.connection.executemany(
             "insert into meta.built_asset values (?, ?, ?, ?, ?)",
@@ -601,7 +629,7 @@ class _Batch:
                     _instant(last_bar_end[asset]),
                 ]
                 for asset in self.assets
-                for parameters in self.estimators
+                for parameters in self.estimators[asset]
             ],
         )
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from duckdb import DuckDBPyConnection
@@ -38,7 +39,7 @@ def published(settings: Settings) -> Iterator[DuckDBPyConnection]:
     NotPublished
         Nothing has been published yet.
     """
-    with open_published(settings.published / PUBLISHED_FILE) as connection:
+    with open_published(published_file(settings)) as connection:
         yield connection
 
 
@@ -62,6 +63,11 @@ def query(settings: Settings, sql: str, parameters: list[Any] | None = None) -> 
         connection.execute(sql, parameters)
         columns = tuple(column[0] for column in connection.description or ())
         yield Answer(columns, _rows(connection))
+
+
+def published_file(settings: Settings) -> Path:
+    """Return the path of the file that readers open."""
+    return settings.published / PUBLISHED_FILE
 
 
 def describe_tables() -> list[Relation]:

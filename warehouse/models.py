@@ -93,7 +93,7 @@ def read_model(path: Path) -> Model:
             f"{path}: Materialized: {header['how']} is none of {', '.join(_MATERIALIZATIONS)}"
         )
     row = duckdb.execute("select json_serialize_sql(?)", [text]).fetchone()
-    parsed = json.loads(row[0]) if row else {"error": True, "error_message": "no answer"}
+    parsed: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
     if parsed.get("error"):
         raise ContractViolation(f"{path}: not one SELECT: {parsed.get('error_message')}")
     if len(parsed["statements"]) != 1:
