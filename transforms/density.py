@@ -120,8 +120,8 @@ class Rows(NamedTuple):
 class Maps(NamedTuple):
     """Arrays that maps are written into, one entry per instant; names as in ``Outputs``.
 
-    ``in_range``, ``near`` and ``beyond`` are in position units, ``*_other`` in the unit that
-    follows by the node's price: USD for linear contracts, units of the asset for inverse ones.
+    Amounts are in position units; ``*_priced`` are quantity times the node's price, which is USD
+    for linear contracts and means nothing for inverse ones.
     """
 
     close: FloatArray
@@ -130,11 +130,11 @@ class Maps(NamedTuple):
     n_bins: IntArray
     liquidation_usd: Float32Array
     in_range: FloatArray
-    in_range_other: FloatArray
+    in_range_priced: FloatArray
     near: FloatArray
-    near_other: FloatArray
+    near_priced: FloatArray
     beyond: FloatArray
-    beyond_other: FloatArray
+    beyond_priced: FloatArray
     unlevered: FloatArray
     books_error: FloatArray
 
@@ -198,38 +198,38 @@ _ModelTuple = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
 
 @compiled
-def node_factors(first_node: int, n_nodes: int, is_inverse: bool) -> FloatArray:
-    """Return what turns quantity on each node into the other unit.
+def node_prices(first_node: int, n_nodes: int) -> FloatArray:
+    """Return the prices of the nodes of a window.
+
+    The compiled counterpart of ``grid.node_price``: one node has one price to the last bit,
+    whatever window it is in.
 
     Parameters
     ----------
     first_node, n_nodes : int
         Window on the grid.
-    is_inverse : bool
-        Whether quantity is USD.
 
     Returns
     -------
     ndarray of float64, shape (n_nodes,)
-        Price of the node (linear) or its reciprocal (inverse).
+        Prices [USD per unit of the asset].
 
     Examples
     --------
-    >>> node_factors(0, 2, False).round(6).tolist()
+    >>> node_prices(0, 2).round(6).tolist()
     [1.0, 1.001001]
     """
-    factors = np.empty(n_nodes)
+    prices = np.empty(n_nodes)
     for index in range(n_nodes):
-        log_price = (first_node + index) * LOG_STEP
-        factors[index] = math.exp(-log_price) if is_inverse else math.exp(log_price)
-    return factors
+        prices[index] = math.exp((first_node + index) * LOG_STEP)
+    return prices
 
 
 @compiled
 def _sums_of(
-    nodes: FloatArray, row: int, factor: FloatArray, low: int, high: int
+    nodes: FloatArray, row: int, prices: FloatArray, low: int, high: int
 ) -> tuple[float, float]:
-    """Return the sums of a row and of row times factor from `low` to `high`, both included."""
+    """Return the sums of a row and of row times price from `low` to `high`, both included."""
     total = 0.0
     other = 0.0
     if low <= high:
@@ -237,7 +237,7 @@ def _sums_of(
         unsigned_row = np.uint64(row)
         for index in range(np.uint64(low), np.uint64(high + 1)):
             total += nodes[unsigned_row, index]
-            other += nodes[unsigned_row, index] * factor[index]
+            other += nodes[unsigned_row, index] * prices[index]
     return total, other
 
 
@@ -245,7 +245,7 @@ def _sums_of(
 def _add_segment(
     nodes: FloatArray,
     row: int,
-    factor: FloatArray,
+    prices: FloatArray,
     low: int,
     high: int,
     scale: float,
@@ -259,7 +259,7 @@ def _add_segment(
         for index in range(np.uint64(low), np.uint64(high + 1)):
             value = nodes[unsigned_row, index]
             total += value
-            other += value * factor[index]
+            other += value * prices[index]
             standing[index] += scale * value
     return total, other
 
@@ -431,7 +431,7 @@ def write_map(
     close: float,
     open_interest: float,
     first_node: int,
-    factor: FloatArray,
+    prices: FloatArray,
     is_inverse: bool,
     maps: _MapTuple,
     instant: int,
@@ -453,8 +453,8 @@ def write_map(
         Last close [USD per unit of the asset] and open interest [quantity].
     first_node : int
         Grid node of the window's first column.
-    factor : ndarray of float64, shape (n_nodes,)
-        ``node_factors`` of the window.
+    prices : ndarray of float64, shape (n_nodes,)
+        ``node_prices`` of the window.
     is_inverse : bool
         Whether quantity is USD.
     maps : tuple of ndarray
@@ -471,11 +471,11 @@ def write_map(
         out_n_bins,
         out_map,
         out_in_range,
-        out_in_range_other,
+        out_in_range_priced,
         out_near,
-        out_near_other,
+        out_near_priced,
         out_beyond,
-        out_beyond_other,
+        out_beyond_priced,
         out_unlevered,
         out_books_error,
     ) = maps
@@ -502,28 +502,28 @@ def write_map(
             scale = multiplier[row]
             start = low[row]
             stop = high[row]
-            below, below_other = _sums_of(nodes, row, factor, start, min(stop, range_low - 1))
-            above, above_other = _sums_of(nodes, row, factor, max(start, range_high + 1), stop)
+            below, below_priced = _sums_of(nodes, row, prices, start, min(stop, range_low - 1))
+            above, above_priced = _sums_of(nodes, row, prices, max(start, range_high + 1), stop)
             start = max(start, range_low)
             stop = min(stop, range_high)
-            left, left_other = _add_segment(
-                nodes, row, factor, start, min(stop, near_low - 1), scale, scratch
+            left, left_priced = _add_segment(
+                nodes, row, prices, start, min(stop, near_low - 1), scale, scratch
             )
-            near, near_other = _add_segment(
-                nodes, row, factor, max(start, near_low), min(stop, near_high), scale, scratch
+            near, near_priced = _add_segment(
+                nodes, row, prices, max(start, near_low), min(stop, near_high), scale, scratch
             )
-            right, right_other = _add_segment(
-                nodes, row, factor, max(start, near_high + 1), stop, scale, scratch
+            right, right_priced = _add_segment(
+                nodes, row, prices, max(start, near_high + 1), stop, scale, scratch
             )
             inside = left + near + right
             out_in_range[instant, side, tier] = scale * inside
-            out_in_range_other[instant, side, tier] = scale * (
-                left_other + near_other + right_other
+            out_in_range_priced[instant, side, tier] = scale * (
+                left_priced + near_priced + right_priced
             )
             out_near[instant, side, tier] = scale * near
-            out_near_other[instant, side, tier] = scale * near_other
+            out_near_priced[instant, side, tier] = scale * near_priced
             out_beyond[instant, side, tier] = scale * (below + above)
-            out_beyond_other[instant, side, tier] = scale * (below_other + above_other)
+            out_beyond_priced[instant, side, tier] = scale * (below_priced + above_priced)
             booked += scale * (inside + below + above)
             if start <= stop:
                 touched_low = min(touched_low, start)
@@ -535,11 +535,11 @@ def write_map(
             stop = range_low + NODES_PER_BIN * (last + 1)
             bins = out_map[instant, side, first : last + 1]
             sums = scratch[start:stop]
-            prices = factor[start:stop]
+            bin_prices = prices[start:stop]
             for index in range(len(bins)):
                 left, right = sums[2 * index], sums[2 * index + 1]
                 if not is_inverse:
-                    left, right = left * prices[2 * index], right * prices[2 * index + 1]
+                    left, right = left * bin_prices[2 * index], right * bin_prices[2 * index + 1]
                 bins[index] = left + right
             sums[:] = 0.0
         out_unlevered[instant, side] = unlevered[side]
@@ -559,7 +559,7 @@ def _advance_rows(
     open_interest: float,
     close: float,
     first_node: int,
-    factor: FloatArray,
+    prices: FloatArray,
     is_inverse: bool,
 ) -> None:
     """Move `rows` over all bars and write a map and the events at each instant."""
@@ -628,11 +628,11 @@ def _advance_rows(
                     stop = high[row] if side == LONG else min(last_short, high[row])
                     if start > stop:
                         continue
-                    stored, stored_other = _sums_of(nodes, row, factor, start, stop)
+                    stored, stored_priced = _sums_of(nodes, row, prices, start, stop)
                     quantity = stored * multiplier[row]
                     consumed += quantity
                     consumed_quantity[row] += quantity
-                    consumed_usd[row] += quantity if is_inverse else stored_other * multiplier[row]
+                    consumed_usd[row] += quantity if is_inverse else stored_priced * multiplier[row]
                     if start == low[row] and stop == high[row]:
                         _empty_row(nodes, multiplier, total, low, high, row)
                         continue
@@ -644,7 +644,7 @@ def _advance_rows(
                     before = total[row]
                     total[row] = before - quantity
                     if total[row] < _CANCELLATION * before:
-                        rest, _ = _sums_of(nodes, row, factor, low[row], high[row])
+                        rest, _ = _sums_of(nodes, row, prices, low[row], high[row])
                         total[row] = rest * multiplier[row]
                 if consumed > closed:
                     excess_quantity[side] += consumed - closed
@@ -737,7 +737,7 @@ def _advance_rows(
                 close,
                 open_interest,
                 first_node,
-                factor,
+                prices,
                 is_inverse,
                 maps,
                 instant,
@@ -788,11 +788,11 @@ def empty_maps(n_instants: int, n_tiers: int) -> Maps:
         n_bins=np.zeros(n_instants, dtype=np.int64),
         liquidation_usd=np.zeros((n_instants, 2, N_PUBLISHED_BINS), dtype=np.float32),
         in_range=np.zeros(per_tier),
-        in_range_other=np.zeros(per_tier),
+        in_range_priced=np.zeros(per_tier),
         near=np.zeros(per_tier),
-        near_other=np.zeros(per_tier),
+        near_priced=np.zeros(per_tier),
         beyond=np.zeros(per_tier),
-        beyond_other=np.zeros(per_tier),
+        beyond_priced=np.zeros(per_tier),
         unlevered=np.zeros((n_instants, 2)),
         books_error=np.zeros((n_instants, 2)),
     )
@@ -840,19 +840,15 @@ def outputs_of(
     1
     """
     own = (maps.in_range, maps.near, maps.beyond, maps.unlevered)
+    close = maps.close[:, np.newaxis]
     if is_inverse:
         # At the close, as open interest is: at each node's own price the sides of one open
         # interest would have different sums.
-        base = tuple(part / maps.close.reshape(-1, *[1] * (part.ndim - 1)) for part in own)
         usd = own
+        base = (*(part / close[..., np.newaxis] for part in own[:3]), maps.unlevered / close)
     else:
         base = own
-        usd = (
-            maps.in_range_other,
-            maps.near_other,
-            maps.beyond_other,
-            maps.unlevered * maps.close[:, np.newaxis],
-        )
+        usd = (maps.in_range_priced, maps.near_priced, maps.beyond_priced, maps.unlevered * close)
     return Outputs(
         close=maps.close,
         open_interest=maps.open_interest,
@@ -993,7 +989,7 @@ def advance(
         state.open_interest,
         state.close,
         first_node,
-        node_factors(first_node, n_nodes, is_inverse),
+        node_prices(first_node, n_nodes),
         is_inverse,
     )
     outputs = outputs_of(maps, is_inverse, **events._asdict())

@@ -16,7 +16,7 @@ import numpy as np
 from transforms.density import (
     compiled,
     empty_maps,
-    node_factors,
+    node_prices,
     outputs_of,
     rows_of,
     state_of,
@@ -196,7 +196,7 @@ def advance(
     prices = np.stack([bars.open, bars.high, bars.low, bars.close], axis=1)
     decay = 0.5 ** (1.0 / half_life_bars)
     maps = empty_maps(n_emits, n_tiers)
-    factor = node_factors(first_node, n_nodes, is_inverse)
+    prices_of_nodes = node_prices(first_node, n_nodes)
     flags = np.zeros((len(bars), len(rows.counts)), dtype=np.int64)
     flags[:, 0] = 1
     flags[:, 1] = is_violation
@@ -256,7 +256,7 @@ def advance(
             close,
             open_interest,
             first_node,
-            factor,
+            prices_of_nodes,
             is_inverse,
             maps[:],
             instant,
