@@ -257,6 +257,62 @@ def count_agreeing_providers(
     return counted
 
 
+def count_agreeing_members(bands: Bands, group_offsets: npt.NDArray[np.int64]) -> IntArray:
+    """Return how many maps of its group have a band where a band is, its own map included.
+
+    Parameters
+    ----------
+    bands : Bands
+        Bands of all maps of one side.
+    group_offsets : ndarray of int64, shape (n_groups + 1,)
+        Group ``g`` is the maps ``group_offsets[g]:group_offsets[g + 1]``.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_bands,)
+        Number of maps, as `count_agreeing_providers` counts them; at least 1.
+
+    Raises
+    ------
+    InvalidInput
+        If the offsets do not fit the bands.
+
+    Examples
+    --------
+    >>> aligned = np.zeros((3, N_WINDOW_BINS))
+    >>> aligned[0, 90] = aligned[1, 92] = aligned[2, 93] = 1.0
+    >>> bands = find_bands(aligned, [1.0, 1.0, 1.0])
+    >>> count_agreeing_members(bands, np.array([0, 3])).tolist()
+    [2, 3, 2]
+    """
+    n_maps = bands.offsets.size - 1
+    if group_offsets[-1] != n_maps:
+        raise InvalidInput(
+            f"group_offsets describe {group_offsets[-1]} maps, but there are {n_maps}; pass the "
+            "groups the maps were made of"
+        )
+    counted: IntArray = _count_agreeing_members(
+        bands.offsets, bands.first_bin, bands.last_bin, group_offsets.astype(np.int64)
+    )
+    return counted
+
+
+@njit(nogil=True, cache=True)
+def _count_agreeing_members(
+    offsets: IntArray, first: IntArray, last: IntArray, group_offsets: IntArray
+) -> IntArray:
+    """Return the number of maps of its group that have a band near each band."""
+    agreeing = np.zeros(first.size, dtype=np.int64)
+    for g in range(group_offsets.size - 1):
+        start, stop = group_offsets[g], group_offsets[g + 1]
+        for band in range(offsets[start], offsets[stop]):
+            for m in range(start, stop):
+                own = slice(offsets[m], offsets[m + 1])
+                if has_band_near(first[band], last[band], first[own], last[own]):
+                    agreeing[band] += 1
+    return agreeing
+
+
 @njit(nogil=True, cache=True)
 def has_band_near(first: int, last: int, other_first: IntArray, other_last: IntArray) -> bool:
     """Return whether one of the other bands overlaps a band or ends close enough to it.

@@ -104,6 +104,66 @@ def _ewma(close: FloatArray, bar_days: float, decay: float) -> FloatArray:
     return volatility
 
 
+def trailing_volatility(
+    squared_log_return: FloatArray,
+    bar_seconds: float,
+    n_trailing: int,
+    half_life_seconds: float = HALF_LIFE_SECONDS,
+) -> FloatArray:
+    """Return the volatility at the end of each bar, from the bars of a bounded time before it.
+
+    The same mean as `ewma_volatility`, of squared returns that are known by bar (a bar may sum
+    many finer ones), and forgetting all that is older than ``n_trailing`` bars. What a bar gets
+    depends on those bars alone, bit by bit, wherever the array begins.
+
+    Parameters
+    ----------
+    squared_log_return : ndarray of float64, shape (n_series, n_bars)
+        Sum of the squared log returns within each bar, time last [ln^2]. NaN: not observed; the
+        bar counts neither as movement nor as time.
+    bar_seconds : float
+        Length of a bar [s].
+    n_trailing : int
+        Bars that count, the bar itself included. Ten half-lives leave a thousandth out.
+    half_life_seconds : float
+        Age at which a return counts half [s].
+
+    Returns
+    -------
+    ndarray of float64, shape (n_series, n_bars - n_trailing + 1)
+        Standard deviation of the log return over a day [ln per sqrt day], from bar
+        ``n_trailing - 1`` on. NaN where no bar was observed.
+
+    Raises
+    ------
+    InvalidParameters
+        If there are fewer bars than are to count, or none is to count.
+
+    Examples
+    --------
+    >>> squares = np.array([[np.nan, 1e-4, 1e-4]])
+    >>> trailing_volatility(squares, 3600.0, 2).round(6).tolist()
+    [[0.04899, 0.04899]]
+    """
+    n_bars = squared_log_return.shape[1]
+    if not 1 <= n_trailing <= n_bars:
+        raise InvalidParameters(
+            f"n_trailing is {n_trailing} of {n_bars} bars; give 1 or more, and as many bars"
+        )
+    is_known = np.isfinite(squared_log_return)
+    squares = np.where(is_known, squared_log_return, 0.0)
+    n_kept = n_bars - n_trailing + 1
+    movement = np.zeros((squared_log_return.shape[0], n_kept))
+    days = np.zeros_like(movement)
+    for age in range(n_trailing):
+        weight = 0.5 ** (age * bar_seconds / half_life_seconds)
+        own = slice(n_trailing - 1 - age, n_bars - age)
+        movement += weight * squares[:, own]
+        days += weight * bar_seconds / SECONDS_PER_DAY * is_known[:, own]
+    volatility: FloatArray = np.sqrt(movement / np.where(days > 0.0, days, np.nan))
+    return volatility
+
+
 def reach_probability(
     log_distance: npt.ArrayLike, volatility: npt.ArrayLike, horizon_seconds: npt.ArrayLike
 ) -> FloatArray:
