@@ -22,6 +22,7 @@ from jobs.map_tables import (
     checkpoint_rows,
     exposure_rows,
     heatmap_rows,
+    maps_of,
     series_hour_rows,
     sum_maps,
 )
@@ -541,7 +542,7 @@ class _Batch:
                 asset,
                 provider,
                 venue,
-                sum_maps(made),
+                sum_maps([maps_of(stretch) for stretch in made]),
                 params_hash=made[0].params_hash,
                 run_id=self.run_id,
             )

@@ -2,7 +2,17 @@
 
 from sources.errors import SourceError, TransientSourceError
 from transforms.errors import TransformsError
-from warehouse.errors import TransientWarehouseError, WarehouseError
+from warehouse.errors import TransientWarehouseError, WarehouseBusy, WarehouseError
+
+__all__ = [
+    "LIQHEAT_ERRORS",
+    "TRANSIENT_ERRORS",
+    "BooksDoNotBalance",
+    "JobError",
+    "NothingToDo",
+    "StoppedByQuality",
+    "WarehouseBusy",
+]
 
 
 class JobError(Exception):

@@ -24,7 +24,7 @@ BEYOND_RANGE = "beyond_range"
 
 @dataclass(frozen=True, slots=True)
 class HourlyMaps:
-    """Maps of one asset, provider and venue, hour by hour, on one run of bins.
+    """Maps of one asset, provider and venue, hour by hour.
 
     Parameters
     ----------
@@ -32,40 +32,43 @@ class HourlyMaps:
         Instants [microseconds].
     price : ndarray of float64, shape (n_hours,)
         Close at each [USD per unit of the asset].
-    first_bin : int
+    first_bin : ndarray of int64, shape (n_hours,)
         Published bin of the last axis' first element.
-    liquidation_usd : ndarray of float64, shape (n_hours, 2, n_bins)
+    liquidation_usd : ndarray of float, shape (n_hours, 2, n_bins)
         What would be closed [USD], longs and shorts.
     """
 
     hours: IntArray
     price: FloatArray
-    first_bin: int
-    liquidation_usd: FloatArray
+    first_bin: IntArray
+    liquidation_usd: npt.NDArray[np.floating]
 
 
-def sum_maps(stretches: Sequence[Stretch]) -> HourlyMaps:
-    """Return the sum of maps of one asset and provider over instruments.
+def sum_maps(parts: Sequence[HourlyMaps]) -> HourlyMaps:
+    """Return the sum of maps of one asset and provider over venues or instruments.
 
     An hour that only some of them have is the sum of those; its price is the median of theirs.
     """
-    hours = np.unique(np.concatenate([stretch.hours for stretch in stretches]))
-    firsts = np.concatenate([stretch.outputs.first_bin for stretch in stretches])
-    widths = np.concatenate([stretch.outputs.n_bins for stretch in stretches])
-    first_bin = int(firsts.min())
-    n_bins = int((firsts + widths).max()) - first_bin
-    # One column more takes the padding of maps that are one bin shorter than the widest.
-    total = np.zeros((len(hours), 2, n_bins + 1))
-    prices = np.full((len(stretches), len(hours)), np.nan)
-    for row, stretch in enumerate(stretches):
-        outputs = stretch.outputs
-        at = np.searchsorted(hours, stretch.hours)
-        prices[row, at] = outputs.close
-        columns = outputs.first_bin[:, None] - first_bin
-        columns = columns + np.arange(outputs.liquidation_usd.shape[2])
-        columns = np.minimum(columns, n_bins)
-        total[at[:, None], :, columns] += np.moveaxis(outputs.liquidation_usd, 1, 2)
-    return HourlyMaps(hours, np.nanmedian(prices, axis=0), first_bin, total[:, :, :n_bins])
+    if len(parts) == 1:
+        return parts[0]
+    hours = np.unique(np.concatenate([maps.hours for maps in parts]))
+    first_bin = min(int(maps.first_bin.min()) for maps in parts)
+    stop = max(int(maps.first_bin.max()) + maps.liquidation_usd.shape[2] for maps in parts)
+    total = np.zeros((len(hours), 2, stop - first_bin))
+    prices = np.full((len(parts), len(hours)), np.nan)
+    for row, maps in enumerate(parts):
+        at = np.searchsorted(hours, maps.hours)
+        prices[row, at] = maps.price
+        columns = (maps.first_bin - first_bin)[:, None] + np.arange(maps.liquidation_usd.shape[2])
+        for side in range(len(SIDES)):
+            total[at[:, None], side, columns] += maps.liquidation_usd[:, side]
+    return HourlyMaps(hours, np.nanmedian(prices, axis=0), np.full(len(hours), first_bin), total)
+
+
+def maps_of(stretch: Stretch) -> HourlyMaps:
+    """Return the maps of one series."""
+    outputs = stretch.outputs
+    return HourlyMaps(stretch.hours, outputs.close, outputs.first_bin, outputs.liquidation_usd)
 
 
 def _instants(hours: IntArray) -> pa.Array:
@@ -106,7 +109,7 @@ def heatmap_rows(
             "venue": pa.repeat(venue, n_rows),
             "side": _sides(n_hours),
             "price": np.repeat(maps.price, 2),
-            "first_bin_index": (first + maps.first_bin).astype(np.int32),
+            "first_bin_index": (first + np.repeat(maps.first_bin, 2)).astype(np.int32),
             "liquidation_usd": pa.ListArray.from_arrays(offsets, pa.array(flat[inside])),
             "unit": pa.repeat(unit, n_rows),
             "semantics": pa.repeat(semantics, n_rows),
@@ -133,24 +136,21 @@ def exposure_rows(
     """Return rows of derived.leverage_exposure: tiers, the unlevered, and what is out of range."""
     outputs = stretch.outputs
     tiers = [f"{leverage:g}x" for leverage in leverages] + [UNLEVERED, BEYOND_RANGE]
-    n_hours = len(stretch.hours)
+    n_rows = 2 * len(stretch.hours)
+    offsets = np.arange(n_rows + 1, dtype=np.int32) * len(tiers)
 
-    def by_tier(in_range: FloatArray, unlevered: FloatArray, beyond: FloatArray) -> FloatArray:
+    def by_tier(in_range: FloatArray, unlevered: FloatArray, beyond: FloatArray) -> pa.Array:
         total_beyond = beyond.sum(axis=2, keepdims=True)
-        return np.concatenate((in_range, unlevered[:, :, None], total_beyond), axis=2).ravel()
+        held = np.concatenate((in_range, unlevered[:, :, None], total_beyond), axis=2)
+        return pa.ListArray.from_arrays(offsets, pa.array(held.ravel()))
 
-    none = np.zeros((n_hours, 2))
-    never = np.zeros((n_hours, 2, 1))
-    repeats = 2 * len(tiers)
-    tier_index = pa.array(np.tile(np.arange(len(tiers)), 2 * n_hours))
+    none = np.zeros_like(outputs.unlevered_base)
+    never = none[:, :, None]
     return pa.table(
         {
-            **_identity(series, stretch, repeats),
-            "side": pa.array(SIDES).take(
-                pa.array(np.tile(np.repeat(np.arange(2), len(tiers)), n_hours))
-            ),
-            "tier": pa.array(tiers).take(tier_index),
-            "leverage": pa.array([*leverages, None, None], pa.float64()).take(tier_index),
+            **_identity(series, stretch, 2),
+            "side": _sides(len(stretch.hours)),
+            "tier": pa.repeat(pa.scalar(tiers), n_rows),
             "position_base": by_tier(
                 outputs.in_range_base, outputs.unlevered_base, outputs.beyond_base
             ),
@@ -159,8 +159,8 @@ def exposure_rows(
             ),
             "near_base": by_tier(outputs.near_base, none, never),
             "near_usd": by_tier(outputs.near_usd, none, never),
-            "params_hash": pa.repeat(stretch.params_hash, n_hours * repeats),
-            "run_id": pa.repeat(run_id, n_hours * repeats),
+            "params_hash": pa.repeat(stretch.params_hash, n_rows),
+            "run_id": pa.repeat(run_id, n_rows),
         }
     )
 

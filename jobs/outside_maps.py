@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from jobs.map_tables import ALL_VENUES, HourlyMaps, heatmap_rows
+from jobs.map_tables import ALL_VENUES, HourlyMaps, heatmap_rows, sum_maps
 from transforms.rebin import rebin_cells
 from transforms.series import SIDES
 
@@ -100,7 +100,7 @@ def outside_map_rows(
             for inner in _runs({"venue": columns["venue"][part]}, ("venue",))
         }
         if ALL_VENUES not in by_venue and len(by_venue) > 1:
-            by_venue[ALL_VENUES] = _sum_over_venues(list(by_venue.values()))
+            by_venue[ALL_VENUES] = sum_maps(list(by_venue.values()))
         rows += [
             heatmap_rows(
                 asset,
@@ -143,23 +143,12 @@ def _maps(cells: dict[str, np.ndarray]) -> HourlyMaps:
         np.repeat(prices, len(SIDES)),
     ).maps
     widths = np.diff(rebinned.offsets)
-    first_bin = int(rebinned.first_bin.min())
-    dense = np.zeros((len(widths), int((rebinned.first_bin + widths).max()) - first_bin))
+    dense = np.zeros((len(widths), int(widths.max())))
     rows = np.repeat(np.arange(len(widths)), widths)
-    inside = np.arange(len(rebinned.values)) - np.repeat(rebinned.offsets[:-1], widths)
-    dense[rows, inside + np.repeat(rebinned.first_bin - first_bin, widths)] = rebinned.values
-    return HourlyMaps(hours, prices, first_bin, dense.reshape(len(hours), len(SIDES), -1))
-
-
-def _sum_over_venues(parts: list[HourlyMaps]) -> HourlyMaps:
-    hours = np.unique(np.concatenate([maps.hours for maps in parts]))
-    first_bin = min(maps.first_bin for maps in parts)
-    stop = max(maps.first_bin + maps.liquidation_usd.shape[2] for maps in parts)
-    total = np.zeros((len(hours), len(SIDES), stop - first_bin))
-    prices = np.zeros(len(hours))
-    for maps in parts:
-        at = np.searchsorted(hours, maps.hours)
-        offset = maps.first_bin - first_bin
-        total[at, :, offset : offset + maps.liquidation_usd.shape[2]] += maps.liquidation_usd
-        prices[at] = maps.price
-    return HourlyMaps(hours, prices, first_bin, total)
+    dense[rows, np.arange(len(rows)) - np.repeat(rebinned.offsets[:-1], widths)] = rebinned.values
+    return HourlyMaps(
+        hours,
+        prices,
+        rebinned.first_bin[:: len(SIDES)].astype(np.int64),
+        dense.reshape(len(hours), len(SIDES), -1),
+    )

@@ -11,12 +11,11 @@ exposure as (
         provider,
         venue,
         side,
-        tier,
-        leverage,
-        position_base,
-        position_usd,
-        near_base,
-        near_usd,
+        unnest(tier) as tier,
+        unnest(position_base) as position_base,
+        unnest(position_usd) as position_usd,
+        unnest(near_base) as near_base,
+        unnest(near_usd) as near_usd,
     from derived.leverage_exposure
 ),
 
@@ -28,7 +27,7 @@ by_venue as (
         coalesce(venue, 'all') as venue,
         side,
         tier,
-        leverage,
+        try_cast(rtrim(tier, 'x') as double) as leverage,
         sum(position_base) as position_base,
         sum(position_usd) as position_usd,
         sum(near_base) as near_base,
@@ -36,8 +35,8 @@ by_venue as (
     from exposure
     group by
         grouping sets (
-            (asset, as_of, provider, venue, side, tier, leverage),
-            (asset, as_of, provider, side, tier, leverage)
+            (asset, as_of, provider, venue, side, tier),
+            (asset, as_of, provider, side, tier)
         )
 )
 

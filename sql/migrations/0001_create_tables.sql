@@ -242,12 +242,11 @@ create table derived.leverage_exposure (
     venue varchar not null,
     instrument varchar not null,
     side varchar not null,
-    tier varchar not null,
-    leverage double,
-    position_base double not null,
-    position_usd double not null,
-    near_base double not null,
-    near_usd double not null,
+    tier varchar[] not null,
+    position_base double[] not null,
+    position_usd double[] not null,
+    near_base double[] not null,
+    near_usd double[] not null,
     params_hash varchar not null,
     run_id varchar not null
 );
