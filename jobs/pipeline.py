@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from duckdb import DuckDBPyConnection
 
@@ -43,7 +43,7 @@ def load(settings: Settings) -> LoadReport:
     """Load what has landed into raw and return what was done; files loaded before are passed by."""
     with open_writer(settings) as connection, recorded_run(connection, "load") as run:
         report = load_landing_files(
-            connection, settings.landing, run_id=run.run_id, loaded_at=datetime.now(UTC)
+            connection, settings.landing, run_id=run.run_id, loaded_at=run.started_at
         )
         run.row_count = sum(report.rows_by_kind.values())
         run.detail = asdict(report)

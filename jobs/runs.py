@@ -22,6 +22,8 @@ class Run:
     ----------
     run_id : str
         Identity; derived rows carry it.
+    started_at : datetime
+        When it started, UTC; ledgers carry it, results never do.
     row_count : int
         Rows written so far; the job adds to it.
     detail : dict
@@ -29,6 +31,7 @@ class Run:
     """
 
     run_id: str
+    started_at: datetime
     row_count: int = 0
     detail: dict[str, Any] = field(default_factory=dict)
 
@@ -42,11 +45,11 @@ def recorded_run(
     A row that still says running when the next run starts belongs to a process that was killed
     (there is one writer at a time), and is marked as stopped.
     """
-    run = Run(run_id=uuid.uuid4().hex)
+    run = Run(run_id=uuid.uuid4().hex, started_at=datetime.now(UTC))
     connection.execute("update meta.pipeline_run set status = 'stopped' where status = 'running'")
     connection.execute(
         "insert into meta.pipeline_run values (?, ?, ?, ?, null, 'running', null, null, null)",
-        [run.run_id, job, as_of, datetime.now(UTC)],
+        [run.run_id, job, as_of, run.started_at],
     )
     try:
         yield run
