@@ -66,7 +66,7 @@ _FOLD_ABOVE: Final = 1e100
 _VANISHED: Final = 1e-90
 """A side below this share of open interest is taken as empty and opened afresh [ratio]."""
 
-_REFRESH_BARS: Final = 4096
+_REFRESH_BARS: Final = 256
 """Every so many bars running totals are summed anew, so that rounding cannot add up [bars]."""
 
 _CANCELLATION: Final = 0.1
@@ -88,6 +88,9 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 def compiled(function: Function) -> Function:
     """Return the function compiled, cached on disk and free of the interpreter lock.
+
+    Arrays are copied element by element in here: assigning one to a slice brings the compiler's
+    error messages for shapes with it and doubles the time to compile.
 
     Sums may be reordered to use vector registers. Their order then depends on nothing but the
     span of a row, so results still do not depend on how bars are split into calls.
@@ -561,8 +564,9 @@ def _advance_rows(
     first_node: int,
     prices: FloatArray,
     is_inverse: bool,
+    instant: int,
 ) -> None:
-    """Move `rows` over all bars and write a map and the events at each instant."""
+    """Move `rows` over all bars and write a map and the events at each instant from `instant`."""
     (
         nodes,
         multiplier,
@@ -598,7 +602,6 @@ def _advance_rows(
     factors = np.empty(n_tiers + 1)
     shares = np.empty(n_tiers + 1)
     scratch = np.zeros(nodes.shape[1])
-    instant = 0
     # Bar -1 stands for what was before: instants may lie there, nothing else happens.
     for bar in range(-1, len(bar_close)):
         if bar >= 0:
@@ -664,11 +667,11 @@ def _advance_rows(
                     if not _FOLD_BELOW < multiplier[row] < _FOLD_ABOVE:
                         _fold_row(nodes, multiplier, total, low, high, row)
                 buy_ratio = bar_buy_ratio[bar]
-                if math.isnan(buy_ratio):
-                    shares[:] = weights[0]
-                else:
-                    taker_share = buy_ratio if side == LONG else 1.0 - buy_ratio
-                    for tier in range(n_tiers + 1):
+                taker_share = buy_ratio if side == LONG else 1.0 - buy_ratio
+                for tier in range(n_tiers + 1):
+                    if math.isnan(buy_ratio):
+                        shares[tier] = weights[0, tier]
+                    else:
                         shares[tier] = (
                             taker_share * weights[1, tier] + (1.0 - taker_share) * weights[2, tier]
                         )
@@ -748,11 +751,13 @@ def _advance_rows(
                     row
                 ]
                 out_consumed_usd[instant, row // n_tiers, row % n_tiers] = consumed_usd[row]
-            out_excess[instant] = excess_quantity
+            for side in range(2):
+                out_excess[instant, side] = excess_quantity[side]
             has_balance = balance[0] <= balance[1]
             out_balance[instant, 0] = balance[0] if has_balance else math.nan
             out_balance[instant, 1] = balance[1] if has_balance else math.nan
-            out_counts[instant] = counts
+            for kind in range(len(counts)):
+                out_counts[instant, kind] = counts[kind]
             consumed_quantity[:] = 0.0
             consumed_usd[:] = 0.0
             excess_quantity[:] = 0.0
@@ -991,6 +996,7 @@ def advance(
         first_node,
         node_prices(first_node, n_nodes),
         is_inverse,
+        0,
     )
     outputs = outputs_of(maps, is_inverse, **events._asdict())
     return state_of(state, bars, rows, first_node), outputs
