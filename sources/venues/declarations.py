@@ -556,7 +556,7 @@ def _okx(contract_kind: Literal["linear", "inverse"]) -> Product:
                 params={"instType": "SWAP", "tdMode": "isolated", "instFamily": "{pair}"},
                 rows=("data",),
                 columns={
-                    "floor": "minSz",
+                    # minSz is one lot above the cap of the bracket before.
                     "cap": "maxSz",
                     "maintenance": "mmr",
                     "leverage": "maxLever",
@@ -749,6 +749,8 @@ _GATE_LINEAR = Product(
 # hyperliquid: ccxt/async_support/hyperliquid.py. Everything is base coins; contexts of all coins
 # come in one answer without a time. No history of open interest, no mark candles.
 
+# 1200 weight a minute and address, 20 for each of these calls: 60. ccxt counts on five times that.
+_HYPERLIQUID_RATE_LIMITS = MappingProxyType({"info": RateLimit(57, 60.0)})
 _HYPERLIQUID_CONTEXTS: Params = MappingProxyType({"type": "metaAndAssetCtxs"})
 _HYPERLIQUID_LINEAR = Product(
     contract_kind="linear",
@@ -758,6 +760,7 @@ _HYPERLIQUID_LINEAR = Product(
         asks=(
             Ask(
                 method="publicPostInfo",
+                rate_group="info",
                 params={
                     "type": "candleSnapshot",
                     "req": {
@@ -782,6 +785,7 @@ _HYPERLIQUID_LINEAR = Product(
         amount_unit="base",
         ask=Ask(
             method="publicPostInfo",
+            rate_group="info",
             params=_HYPERLIQUID_CONTEXTS,
             rows=(1,),
             joined_rows=(0, "universe"),
@@ -797,6 +801,7 @@ _HYPERLIQUID_LINEAR = Product(
         interval_hours=1.0,
         ask=Ask(
             method="publicPostInfo",
+            rate_group="info",
             params={
                 "type": "fundingHistory",
                 "coin": "{coin}",
@@ -811,6 +816,7 @@ _HYPERLIQUID_LINEAR = Product(
     ),
     mark_price=Ask(
         method="publicPostInfo",
+        rate_group="info",
         params=_HYPERLIQUID_CONTEXTS,
         rows=(1,),
         joined_rows=(0, "universe"),
@@ -1419,6 +1425,7 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 coin_key="baseName",
                 # kPEPE: a small k before a ticker that has none itself.
                 multiplier_prefixes=(("k", 1000),),
+                rate_limits=_HYPERLIQUID_RATE_LIMITS,
                 source="hyperliquid.fetch_swap_markets: metaAndAssetCtxs",
             ),
             Venue(

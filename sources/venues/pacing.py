@@ -18,6 +18,10 @@ from sources.venues.shapes import Ask, RateLimit
 Sleep = Callable[[float], Awaitable[None]]
 
 
+class NotAsked(VenueUnavailable):
+    """A request was not made: the time budget is spent, or the venue was given up for now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How stubbornly a venue is asked.
@@ -66,6 +70,8 @@ class VenueReport:
         Rows and answers refused.
     retries : int
         Calls that repeated another.
+    not_asked : int
+        Calls left out, because the budget was spent or the venue given up.
     seconds : float
         From the first call to the last answer.
     errors : tuple of (str, int)
@@ -82,6 +88,7 @@ class VenueReport:
     rows: int = 0
     quarantined: int = 0
     retries: int = 0
+    not_asked: int = 0
     seconds: float = 0.0
     errors: tuple[tuple[str, int], ...] = ()
     last_error: str | None = None
@@ -97,6 +104,7 @@ class Counts:
     rows: int = 0
     quarantined: int = 0
     retries: int = 0
+    not_asked: int = 0
     began: float | None = None
     ended: float = 0.0
     errors: Counter[str] = field(default_factory=Counter)
@@ -111,6 +119,7 @@ class Counts:
             rows=self.rows,
             quarantined=self.quarantined,
             retries=self.retries,
+            not_asked=self.not_asked,
             seconds=0.0 if self.began is None else self.ended - self.began,
             errors=tuple(sorted(self.errors.items())),
             last_error=self.last_error,
@@ -192,7 +201,7 @@ class Pacer:
         Raises
         ------
         VenueUnavailable
-            When attempts or budget are spent, or the venue was given up.
+            When the attempts are spent; `NotAsked` where it did not come to any.
         VenueRejected
             When the venue refuses for good.
         """
@@ -203,8 +212,8 @@ class Pacer:
                 async with self._slots:
                     await self._wait_turn(what, ask)
                     answer = await self._count(request)
-            except VenueUnavailable as exc:
-                self._note(exc, exc)
+            except NotAsked:
+                self.counts.not_asked += 1
                 raise
             except expected as exc:
                 error = explain(exc)
@@ -256,14 +265,14 @@ class Pacer:
         """Wait for the venue's pauses and limits; raise where the budget does not reach."""
         while True:
             if self._failed_in_a_row >= self._patience.give_up_after:
-                raise VenueUnavailable(
+                raise NotAsked(
                     f"{what}: not asked, {self._failed_in_a_row} requests to {self._venue} failed "
                     "in a row; the next run asks again"
                 )
             now = self._monotonic()
             ready_at = max(self._resume_at, self._limit_ready_at(ask, now))
             if self._deadline is not None and max(ready_at, now) >= self._deadline:
-                raise VenueUnavailable(
+                raise NotAsked(
                     f"{what}: not asked, the time budget of {self._venue} is spent; the next run "
                     "goes on, or give it a larger budget"
                 )

@@ -17,7 +17,7 @@ from sources.errors import SourceError, VenueRejected, VenueUnavailable
 from sources.records import Batch
 from sources.venues.checks import Observation
 from sources.venues.client import Request, VenueClient, readings_of, readings_of_call
-from sources.venues.pacing import VenueReport
+from sources.venues.pacing import NotAsked, VenueReport
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,8 @@ class Outcome:
         What was asked.
     status : {'done', 'unavailable', 'rejected', 'not_reached'}
         ``done``: answered to its end, even if with no rows. ``unavailable``: may work later.
-        ``rejected``: never will. ``not_reached``: the budget ended before it.
+        ``rejected``: never will. ``not_reached``: the budget ended, or the venue was given up,
+        before it was through.
     rows : int
         Records that were landed of it; less than asked for where it failed on the way.
     message : str or None
@@ -220,6 +221,8 @@ async def _ask(
         async for batches in client.fetch(request, previous):
             rows += sum(batch.table.num_rows for batch in batches if batch.kind != "quarantine")
             await gathering.add(batches)
+    except NotAsked as exc:
+        return Outcome(request, "not_reached", rows, str(exc))
     except VenueUnavailable as exc:
         return Outcome(request, "unavailable", rows, str(exc))
     except VenueRejected as exc:
