@@ -254,7 +254,7 @@ def test_a_year_long_run_agrees_with_itself_in_parts_and_keeps_its_books():
 
 
 def test_totals_summed_anew_and_folded_multipliers_agree_with_the_dense_version():
-    bars = simulated_bars(density._REFRESH_BARS + 60, seed=5)
+    bars = simulated_bars(5 * density._REFRESH_BARS + 60, seed=5)
     fast = dataclasses.replace(
         TURNOVER,
         provider="fast",
@@ -264,7 +264,7 @@ def test_totals_summed_anew_and_folded_multipliers_agree_with_the_dense_version(
         unlevered_share=0.0,
         turnover_ratio=1.0,
     )
-    emits = np.array([1000, len(bars) - 1])
+    emits = np.array([200, 1000, len(bars) - 1])
     _, outputs = run(fast, bars, emits, brackets=FLAT)
     dense = dense_of(fast, bars, emits, FLAT)
     assert_allclose(
