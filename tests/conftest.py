@@ -1,20 +1,60 @@
-"""What all tests share: the stand-in exchange, importable as `standin`.
+"""What all tests share: packages of the tests themselves, and one small market built once.
 
 Tests are no package and their folder is not on the path (it would shadow `flows` and `sql`), so the
-one package among them is loaded by its path, once, under its own name.
+packages among them are loaded by their path, once, under their own names.
 """
 
 import importlib.util
+import shutil
 import sys
 from pathlib import Path
 
-_STANDIN = Path(__file__).parent / "standin"
+import pytest
 
-if "standin" not in sys.modules:
-    _spec = importlib.util.spec_from_file_location(
-        "standin", _STANDIN / "__init__.py", submodule_search_locations=[str(_STANDIN)]
+
+def _load_package(name: str) -> None:
+    folder = Path(__file__).parent / name
+    spec = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
-    if _spec is None or _spec.loader is None:
-        raise ImportError(f"the stand-in exchange is not at {_STANDIN}")
-    sys.modules["standin"] = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(sys.modules["standin"])
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{folder} is no package")
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+
+
+for _name in ("standin", "workbench"):
+    if _name not in sys.modules:
+        _load_package(_name)
+
+
+@pytest.fixture(scope="session")
+def market_records():
+    """Return the records of the small market, one table a kind."""
+    from workbench import MARKET, records_of
+
+    return records_of(MARKET)
+
+
+@pytest.fixture(scope="session")
+def small_home(tmp_path_factory, market_records):
+    """Return the folder of the small market, built with all estimators and published; read only."""
+    from workbench import END, workshop
+
+    from jobs.pipeline import build_maps, load, publish
+    from jobs.settings import Settings
+
+    settings = Settings(home=tmp_path_factory.mktemp("small") / "home", threads=2)
+    with workshop(settings.home) as shop:
+        for kind, table in market_records.items():
+            shop.land(kind, table, f"market-{kind}")
+    load(settings)
+    build_maps(settings, as_of=END)
+    publish(settings, as_of=END)
+    return settings.home
+
+
+@pytest.fixture
+def home(small_home, tmp_path):
+    """Return a copy of the small market's folder to change."""
+    return Path(shutil.copytree(small_home, tmp_path / "home"))

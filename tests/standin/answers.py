@@ -132,13 +132,15 @@ class Call:
         ]
 
     def widened(
-        self, step: int, low: int | None, high: int | None
-    ) -> tuple[int | None, int | None]:
+        self, step: int, low: int | None, high: int | None, limit: int | None
+    ) -> tuple[int | None, int | None, int | None]:
+        """Return bounds and limit with room for the rows of overlapping pages."""
         for fault in self.drawn:
             if fault.kind == "overlapping":
                 low = None if low is None else low - fault.rows * step
                 high = None if high is None else high + fault.rows * step
-        return low, high
+                limit = None if limit is None else limit + 2 * fault.rows
+        return low, high, limit
 
     def candles(
         self,
@@ -152,7 +154,7 @@ class Call:
         is_mark: bool = False,
     ) -> list[Candle]:
         """Return candles within [low, high], oldest first."""
-        low, high = self.widened(step, low, high)
+        low, high, limit = self.widened(step, low, high, limit)
         try:
             return series.candles(
                 step, self.now, low, high, limit, from_end=from_end, is_mark=is_mark
@@ -171,7 +173,7 @@ class Call:
         from_end: bool,
     ) -> list[tuple[int, float]]:
         """Return (time, position units) within [low, high], oldest first."""
-        low, high = self.widened(period, low, high)
+        low, high, limit = self.widened(period, low, high, limit)
         factor = self.factor(series)
         rows = series.samples(period, self.now, low, high, limit, from_end=from_end)
         return [(at, quantity * factor) for at, quantity, _ in rows]
@@ -187,7 +189,7 @@ class Call:
         from_end: bool,
     ) -> list[tuple[int, float]]:
         """Return (time, long over short accounts) within [low, high], oldest first."""
-        low, high = self.widened(period, low, high)
+        low, high, limit = self.widened(period, low, high, limit)
         rows = series.samples(period, self.now, low, high, limit, from_end=from_end)
         return [(at, ratio) for at, _, ratio in rows]
 
@@ -202,7 +204,7 @@ class Call:
     ) -> list[tuple[int, float]]:
         """Return settled (time, rate) within [low, high], oldest first."""
         interval = series.instrument.funding_interval_hours * 3_600_000
-        low, high = self.widened(interval, low, high)
+        low, high, limit = self.widened(interval, low, high, limit)
         return series.fundings(self.now, low, high, limit, from_end=from_end)
 
     def stamped_fundings(
@@ -220,7 +222,7 @@ class Call:
         Some venues stamp a settlement some milliseconds late; bounds act on the stamps.
         """
         interval = series.instrument.funding_interval_hours * 3_600_000
-        low, high = self.widened(interval, low, high)
+        low, high, most = self.widened(interval, low, high, limit)
         earliest = None if low is None else low - interval
         rows = [
             (at, at + jitter(at), rate)
@@ -228,7 +230,7 @@ class Call:
         ]
         high = self.now if high is None else min(high, self.now)
         rows = [row for row in rows if (low is None or row[1] >= low) and row[1] <= high]
-        return rows[-limit:] if from_end else rows[:limit]
+        return rows[-(most or limit) :] if from_end else rows[: most or limit]
 
     def factor(self, series: Series) -> float:
         """Return the fault's factor on this symbol's open interest, one draw an answer."""
@@ -291,22 +293,34 @@ def typical_price(candle: Candle) -> float:
 
 Handler = Callable[[Any, Call], Answer]
 Weight = float | Callable[[dict[str, str]], float]
+EndpointName = str | Callable[[dict[str, str]], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a request goes: method and path template, the endpoint's common name, its charges."""
+    """Where a request goes: method and path template, the endpoint's common name, its charges.
+
+    Where one path serves several endpoints, the name is a function of the parameters.
+    """
 
     method: str
     path: str
-    endpoint: str
+    endpoint: EndpointName
     handler: Handler
     charges: tuple[tuple[str, Weight], ...]
     selector: tuple[str, str] | None  # a body field and its value, where one path serves many
 
 
+def candles_or_marks(is_mark: Callable[[dict[str, str]], bool]) -> EndpointName:
+    """Return the name of an endpoint that tells candles of trades or of the mark price."""
+    return lambda params: "mark_candles" if is_mark(params) else "candles"
+
+
 def route(
-    pattern: str, endpoint: str, selector: tuple[str, str] | None = None, **charges: Weight
+    pattern: str,
+    endpoint: EndpointName,
+    selector: tuple[str, str] | None = None,
+    **charges: Weight,
 ) -> Callable[[Handler], Handler]:
     """Mark a method of a dialect as the answer to ``"GET /path/{name}"``, with its charges."""
     method, _, path = pattern.partition(" ")
@@ -339,13 +353,14 @@ class Dialect:
         Further first path segments under which the venue answers, ccxt's other ids for it.
     budgets : dict
         Documented rate limits.
-    open_interest_sides : int
-        How many sides of each contract the venue's open interest counts.
+    most_rows : dict
+        Rows one request to an endpoint gives at most.
     """
 
     venue: ClassVar[str]
     aliases: ClassVar[tuple[str, ...]] = ()
     budgets: ClassVar[dict[str, Budget]] = {}
+    most_rows: ClassVar[dict[str, int]] = {}
 
     def __init__(self, market: MarketData) -> None:
         self.by_id: dict[str, Series] = {
@@ -363,6 +378,11 @@ class Dialect:
                     self._exact[one.method, one.path, one.selector] = one
                     if one.selector is not None:
                         self._selecting.add(one.selector[0])
+                undeclared = {charge for charge, _ in one.charges} - set(self.budgets)
+                if undeclared:
+                    raise ValueError(
+                        f"{self.venue} {one.path} charges {undeclared}: no such budget"
+                    )
 
     def find(self, method: str, path: str, params: dict[str, str]) -> Route | None:
         """Return the route of a request, path parameters added to params."""
@@ -392,6 +412,10 @@ class Dialect:
 
     def too_many_requests(self, seconds: float) -> Refusal:
         raise NotImplementedError
+
+    def ban(self) -> Any:
+        """Return the body that comes with HTTP 418."""
+        return None
 
     def unknown_path(self, path: str) -> Refusal:
         return Refusal(404, {"standin": f"{self.venue} has no {path} here"})

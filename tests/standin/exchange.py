@@ -42,7 +42,7 @@ DIALECTS: tuple[type[Dialect], ...] = (
 
 # A time-out must outlast the client's patience, but not a test's.
 MOST_SECONDS_WITHOUT_ANSWER = 60.0
-_HTML = b"<html><head><title>Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
+_HTML = b"<html><head><title>Error</title></head><body><h1>Error</h1></body></html>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,7 @@ class Standin:
         self.counts: Counter[tuple[str, str]] = Counter()
         self.refused: Counter[str] = Counter()
         self.unknown: Counter[str] = Counter()
+        self.told: Counter[str] = Counter()
         self.port = 0
         self._now = now
         self._speed = 0.0
@@ -157,6 +158,24 @@ class Standin:
         """Move time on and wait until websocket clients have been told."""
         self.now = self.now + milliseconds
         await self.settled()
+
+    @property
+    def subscriptions(self) -> int:
+        """Return how many topics websocket clients listen to."""
+        return sum(len(connection.state.topics) for connection in self._connections)
+
+    def ledger(self, venue: str) -> Ledger:
+        """Return what has been spent of a venue's budgets."""
+        return self._ledgers[venue]
+
+    def least_calls(self, venue: str, endpoint: str, rows: int) -> int:
+        """Return how many requests so many rows of one symbol cost at least."""
+        return -(-rows // self._dialects[venue].most_rows[endpoint])
+
+    @staticmethod
+    def elapsed() -> float:
+        """Return the seconds of the clock that rate limits are counted by."""
+        return time.monotonic()
 
     async def settled(self) -> None:
         """Wait until everything up to now has been sent to websocket clients."""
@@ -222,12 +241,9 @@ class Standin:
             return web.json_response(refusal.body, status=refusal.status)
 
         now = self.now
-        call = Call(
-            dialect, route.endpoint, params, now, now, self.faults, headers=dict(request.headers)
-        )
+        endpoint = route.endpoint if isinstance(route.endpoint, str) else route.endpoint(params)
+        call = Call(dialect, endpoint, params, now, now, self.faults, headers=dict(request.headers))
         call.symbol = _symbol_of(dialect, params)
-        if "contract" in params and params["contract"].startswith("mark_"):
-            call.endpoint = "mark_candles"
         call.drawn = self.faults.draw(dialect.venue, call.endpoint, call.symbol)
         delay = self.latency_seconds
         for fault in call.drawn:
@@ -403,6 +419,7 @@ class Standin:
             if connection.is_silent:
                 return
             await _send_frame(connection.response, frame)
+            self.told[connection.dialect.venue] += 1
 
     # -- control from another process
 
@@ -435,7 +452,7 @@ class Standin:
     def forget(self) -> None:
         """Empty the log and the counters."""
         self.log.clear()
-        for counter in (self.counts, self.refused, self.unknown, self.faults.drawn):
+        for counter in (self.counts, self.refused, self.unknown, self.told, self.faults.drawn):
             counter.clear()
 
     def state(self) -> dict[str, Any]:
@@ -445,6 +462,7 @@ class Standin:
             "counts": {f"{venue} {endpoint}": n for (venue, endpoint), n in self.counts.items()},
             "refused": dict(self.refused),
             "unknown": dict(self.unknown),
+            "told": dict(self.told),
             "faults": {f"{venue} {kind}": n for (venue, kind), n in self.faults.drawn.items()},
         }
 
@@ -456,11 +474,7 @@ def _refuse(dialect: Dialect, fault: Fault) -> None:
         refusal = dialect.too_many_requests(fault.seconds)
         raise Refusal(429, refusal.body, retry_after)
     if fault.kind == "banned":
-        raise Refusal(
-            418,
-            {"code": -1003, "msg": "Way too many requests; IP(127.0.0.1) banned until 0."},
-            retry_after,
-        )
+        raise Refusal(418, dialect.ban(), retry_after)
     if fault.kind == "server_error":
         raise Refusal(fault.status, _HTML)
 

@@ -5,6 +5,7 @@ Belongs here: building `MarketData`. Does not belong here: serving it.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from standin.market_data import (
     Values,
     specify,
 )
+
+Columns = tuple[Values, Values, Values, Values]  # open, high, low, close
 
 INVERSE_VENUES = ("binance", "bybit", "okx", "htx", "kucoinfutures", "deribit")
 
@@ -49,28 +52,38 @@ def synthetic_market(
 
     Deribit gets inverse contracts of the inverse assets and linear ones of all others.
     """
-    prices = dict(assets if assets is not None else {k: ASSETS[k] for k in ("BTC", "ETH", "SOL")})
+    first_prices = assets if assets is not None else {k: ASSETS[k] for k in ("BTC", "ETH", "SOL")}
     market = MarketData()
-    for number, (asset, first_price) in enumerate(prices.items()):
-        path = _random_walk(
-            first_price, start, end, bar_milliseconds, np.random.default_rng([seed, number])
-        )
-        for venue_number, venue in enumerate(venues):
+    for asset, first_price in first_prices.items():
+        path = _random_walk(first_price, start, end, bar_milliseconds, _generator(seed, asset))
+        # Venues with the same tick share their prices, and so their arrays.
+        prices: dict[float, tuple[Columns, Columns]] = {}
+        for venue in venues:
             kinds = [False] if venue != "deribit" or asset not in inverse_assets else []
             if asset in inverse_assets and venue in INVERSE_VENUES:
                 kinds.append(True)
             for is_inverse in kinds:
-                rng = np.random.default_rng([seed, number, venue_number, int(is_inverse)])
                 instrument = specify(venue, asset, first_price, is_inverse=is_inverse)
-                market.add(
-                    _trade(instrument, path, start, bar_milliseconds, liquidations_per_day, rng)
+                tick = float(f"{instrument.tick_size / instrument.base_multiplier:.12g}")
+                if tick not in prices:
+                    prices[tick] = _quoted(path, tick)
+                rng = _generator(seed, asset, venue, is_inverse)
+                one = _trade(
+                    instrument, prices[tick], start, bar_milliseconds, liquidations_per_day, rng
                 )
+                market.add(one)
     return market
+
+
+def _generator(*words: object) -> np.random.Generator:
+    """Return the generator of one thing, keyed by its name, so that others do not change it."""
+    key = "/".join(str(word) for word in words)
+    return np.random.default_rng(int(sha256(key.encode()).hexdigest(), 16))
 
 
 def _random_walk(
     first_price: float, start: int, end: int, step: int, rng: np.random.Generator
-) -> tuple[Values, Values, Values, Values]:
+) -> Columns:
     """Return open, high, low, close of a geometric walk of about 3 % a day."""
     count = (end - start) // step
     deviation = 0.03 * np.sqrt(step / (24 * HOUR))
@@ -88,17 +101,26 @@ def _round_to(values: Values, step: float) -> Values:
     return np.asarray(np.round(np.round(values / step) * step, decimals), dtype=np.float64)
 
 
+def _quoted(path: Columns, tick: float) -> tuple[Columns, Columns]:
+    """Return last and mark prices on a tick, the mark up to 2 bps beside the last price."""
+    basis = 1 + 2e-4 * np.sin(np.arange(len(path[0])) / 7)
+    opens, highs, lows, closes = (_round_to(column, tick) for column in path)
+    mark = [_round_to(column * basis, tick) for column in path]
+    ends = np.maximum.reduce(mark), np.minimum.reduce(mark)
+    return (opens, highs, lows, closes), (mark[0], *ends, mark[3])
+
+
 def _trade(
     instrument: Instrument,
-    path: tuple[Values, Values, Values, Values],
+    prices: tuple[Columns, Columns],
     start: int,
     step: int,
     liquidations_per_day: float,
     rng: np.random.Generator,
 ) -> Series:
-    """Return one instrument's series along a price path, all amounts in whole contracts."""
-    tick = instrument.tick_size / instrument.base_multiplier
-    opens, highs, lows, closes = (_round_to(column, tick) for column in path)
+    """Return one instrument's series along last and mark prices, amounts in whole contracts."""
+    last, mark = prices
+    opens, highs, lows, closes = last
     count = len(opens)
     bar_start = start + step * np.arange(count, dtype=np.int64)
     price = float(opens[0])
@@ -110,8 +132,6 @@ def _trade(
     change = np.round(volume * np.clip(rng.normal(0.0, 0.15, count), -0.6, 0.6))
     open_interest = np.maximum(np.ceil(typical) + np.concatenate([[0.0], np.cumsum(change)]), 1.0)
     taker_buy = np.floor(volume * np.clip(0.5 + rng.normal(0.0, 0.1, count), 0.05, 0.95))
-    basis = 1 + 2e-4 * np.sin(np.arange(count) / 7)
-    mark = [_round_to(column * basis, tick) for column in (opens, highs, lows, closes)]
     interval = instrument.funding_interval_hours * HOUR
     end = start + step * count
     funding_at = np.arange(-(-start // interval) * interval, end + 1, interval, dtype=np.int64)
@@ -131,8 +151,8 @@ def _trade(
         taker_buy=np.round(taker_buy * size, 10),
         trades=np.asarray(rng.integers(1, 2000, count), dtype=np.int64),
         mark_open=mark[0],
-        mark_high=np.maximum.reduce(mark),
-        mark_low=np.minimum.reduce(mark),
+        mark_high=mark[1],
+        mark_low=mark[2],
         mark_close=mark[3],
         open_interest_at=start + step * np.arange(count + 1, dtype=np.int64),
         open_interest=np.round(open_interest * size, 10),
@@ -198,9 +218,11 @@ def refined(series: Series, step: int) -> Series:
 
 
 def _milliseconds(column: Any) -> Times:
-    """Return an Arrow or pandas column of instants as milliseconds."""
-    values = np.asarray(column, dtype="datetime64[ms]")
-    return values.astype(np.int64)
+    """Return a pandas column of instants, UTC where it names no zone, as milliseconds."""
+    import pandas as pd
+
+    instants = pd.to_datetime(column, utc=True).dt.tz_convert(None)
+    return np.asarray(instants.to_numpy().astype("datetime64[ms]").astype(np.int64))
 
 
 def market_from_batches(
@@ -216,8 +238,8 @@ def market_from_batches(
         quote the venue has (USDC on hyperliquid and deribit).
 
     Needs ``ohlcv``; takes ``instrument``, ``mark_ohlc``, ``open_interest``, ``funding_rate``,
-    ``long_short_ratio`` (measure accounts) and ``realised_liquidation`` (single orders) where
-    there. Where a mark is missing, the last price stands in for it.
+    ``leverage_bracket`` (the first), ``long_short_ratio`` (of accounts) and
+    ``realised_liquidation`` where there. Where a mark is missing, the last price stands in for it.
     """
     tables: dict[str, list[Any]] = {}
     for batch in batches:
@@ -239,7 +261,7 @@ def market_from_batches(
         kind: grouped(kind)
         for kind in (
             "instrument", "ohlcv", "mark_ohlc", "open_interest", "funding_rate",
-            "long_short_ratio", "realised_liquidation",
+            "leverage_bracket", "long_short_ratio", "realised_liquidation",
         )
     }  # fmt: skip
     market = MarketData()
@@ -261,7 +283,7 @@ def _stacked(parts: list[Any]) -> Any:
 def _sorted(rows: Any, column: str) -> tuple[Any, Times]:
     """Return rows in time order, the newest of equal times, and those times."""
     rows = rows.sort_values(column, kind="stable").drop_duplicates(column, keep="last")
-    return rows, _milliseconds(rows[column].to_numpy())
+    return rows, _milliseconds(rows[column])
 
 
 def _series_from_records(
@@ -271,7 +293,7 @@ def _series_from_records(
     bars, starts = _sorted(bars[bars["bar_seconds"] * 1000 == step], "bar_start_at")
 
     def column(rows: Any, name: str) -> Values:
-        return np.asarray(rows[name], dtype=np.float64)
+        return np.array(rows[name], dtype=np.float64)
 
     closes = column(bars, "close")
     base, _, rest = symbol.partition("/")
@@ -289,6 +311,13 @@ def _series_from_records(
             contract_size=size if is_inverse else size / multiplier,
             base_multiplier=multiplier,
             tick_size=float(row["tick_size"] or instrument.tick_size),
+        )
+    if (rows := found["leverage_bracket"]) is not None:
+        first = rows[rows["bracket"] == 1].iloc[-1]
+        instrument = replace(
+            instrument,
+            max_leverage=int(first["max_leverage"]),
+            maintenance_margin_ratio=float(first["maintenance_margin_ratio"]),
         )
     series = Series(
         instrument=instrument,
@@ -329,13 +358,26 @@ def _series_from_records(
         if len(interval) and not np.isnan(interval[-1]):
             series.instrument = replace(instrument, funding_interval_hours=int(interval[-1]))
     if (rows := found["realised_liquidation"]) is not None:
-        rows = rows[rows["price"].notna() & rows["liquidated_quantity"].notna()]
-        rows = rows.sort_values("period_start_at", kind="stable")
-        series.liquidation_at = _milliseconds(rows["period_start_at"].to_numpy())
-        series.liquidation_is_long = np.asarray(rows["side"] == "long", dtype=np.bool_)
-        series.liquidation_price = column(rows, "price")
-        series.liquidation_quantity = column(rows, "liquidated_quantity")
+        _add_liquidations(series, rows, column)
     return series
+
+
+def _add_liquidations(series: Series, rows: Any, column: Any) -> None:
+    """Add single orders, and totals of periods as one order each at the period's last moment."""
+    quantity, usd = column(rows, "liquidated_quantity"), column(rows, "liquidated_usd")
+    length = np.asarray(rows["period_seconds"], dtype=np.int64) * 1000
+    at = _milliseconds(rows["period_start_at"]) + np.maximum(length - 1, 0)
+    price = column(rows, "price")
+    if not series.instrument.is_inverse:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            price = np.where(np.isnan(price), usd / quantity, price)
+    price = np.where(np.isfinite(price), price, series.prices_at(at.tolist()))
+    kept = quantity > 0
+    order = np.argsort(at[kept], kind="stable")
+    series.liquidation_at = at[kept][order]
+    series.liquidation_is_long = np.asarray(rows["side"] == "long", dtype=np.bool_)[kept][order]
+    series.liquidation_price = price[kept][order]
+    series.liquidation_quantity = quantity[kept][order]
 
 
 def market_from_recording(
@@ -361,7 +403,7 @@ def market_from_recording(
             rows = pq.read_table(folder / f"{venue}_{asset}_1h.parquet").to_pandas()
             if "timestamp" not in rows.columns:
                 rows = rows.reset_index()
-            at = _milliseconds(rows["timestamp"].to_numpy())
+            at = _milliseconds(rows["timestamp"])
             suffix = "" if venue == "bybit" else f"_perp_{venue}"
             wanted = (at >= start) & (at < end)
             has_bar = wanted & rows[f"close{suffix}"].notna().to_numpy()

@@ -49,6 +49,13 @@ def funding_jitter(at: int) -> int:
 class Binance(Dialect):
     venue = "binance"
     aliases = ("binanceusdm", "binancecoinm")
+    most_rows: ClassVar[dict[str, int]] = {
+        "candles": 1500,
+        "mark_candles": 1500,
+        "open_interest_history": 500,
+        "funding_history": 1000,
+        "long_short_ratio": 500,
+    }
     budgets: ClassVar[dict[str, Budget]] = {
         "fapi": Budget(60, 2400),
         "dapi": Budget(60, 2400),
@@ -78,6 +85,13 @@ class Binance(Dialect):
             },
             {"Retry-After": str(max(1, round(seconds)))},
         )
+
+    def ban(self) -> Any:
+        return {
+            "code": -1003,
+            "msg": "Way too many requests; IP(127.0.0.1) banned until 1772323920000. Please use "
+            "the websocket for live updates to avoid bans.",
+        }
 
     @route("GET /fapi/v1/time", "time", fapi=1)
     @route("GET /dapi/v1/time", "time", dapi=1)

@@ -5,7 +5,17 @@ Candles come oldest first and are counted back from ``endTime``, which is exclus
 
 from typing import Any, ClassVar
 
-from standin.answers import Answer, Call, Day, Dialect, Refusal, route, text, typical_price
+from standin.answers import (
+    Answer,
+    Call,
+    Day,
+    Dialect,
+    Refusal,
+    candles_or_marks,
+    route,
+    text,
+    typical_price,
+)
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Candle, Instrument, Series
 
@@ -18,8 +28,17 @@ PERIODS = {"5m": 5 * MINUTE, "15m": 15 * MINUTE, "30m": 30 * MINUTE, "1h": HOUR,
 _PRODUCTS = {"USDT-FUTURES": False, "COIN-FUTURES": True}
 
 
+def _is_mark(params: dict[str, str]) -> bool:
+    return params.get("kLineType", "").lower() == "mark"
+
+
 class Bitget(Dialect):
     venue = "bitget"
+    most_rows: ClassVar[dict[str, int]] = {
+        "candles": 1000,
+        "mark_candles": 1000,
+        "funding_history": 100,
+    }
     budgets: ClassVar[dict[str, Budget]] = {"each": Budget(1, 20, "endpoint")}
 
     def market_id(self, instrument: Instrument) -> str:
@@ -155,12 +174,9 @@ class Bitget(Dialect):
         ]
         return self._answer(call, rows)
 
-    @route("GET /api/v2/mix/market/candles", "candles", each=1)
+    @route("GET /api/v2/mix/market/candles", candles_or_marks(_is_mark), each=1)
     def candles(self, call: Call) -> Answer:
-        is_mark = call.params.get("kLineType", "").lower() == "mark"
-        if is_mark:
-            call.endpoint = "mark_candles"
-        return self._candles(call, most=1000, is_recent=True, is_mark=is_mark)
+        return self._candles(call, most=1000, is_recent=True, is_mark=_is_mark(call.params))
 
     @route("GET /api/v2/mix/market/history-candles", "candles", each=1)
     def history_candles(self, call: Call) -> Answer:

@@ -35,6 +35,13 @@ SIDES = 2
 
 class Bybit(Dialect):
     venue = "bybit"
+    most_rows: ClassVar[dict[str, int]] = {
+        "candles": 1000,
+        "mark_candles": 1000,
+        "open_interest_history": 200,
+        "funding_history": 200,
+        "long_short_ratio": 500,
+    }
     budgets: ClassVar[dict[str, Budget]] = {"ip": Budget(5, 600)}
 
     def market_id(self, instrument: Instrument) -> str:
@@ -142,8 +149,8 @@ class Bybit(Dialect):
                         "qtyStep": step,
                         "postOnlyMaxOrderQty": "1000000",
                         "maxMktOrderQty": "100000",
-                        "minNotionalValue": "5",
-                    },
+                    }
+                    | ({} if instrument.is_inverse else {"minNotionalValue": "5"}),
                     "unifiedMarginTrade": True,
                     "fundingInterval": instrument.funding_interval_hours * 60,
                     "settleCoin": instrument.settle,

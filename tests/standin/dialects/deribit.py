@@ -23,6 +23,7 @@ _COLUMNS = ("ticks", "open", "high", "low", "close", "volume", "cost")
 class Deribit(Dialect):
     venue = "deribit"
     # 500 credits a call, 50,000 at most, 10,000 more a second: bursts of 100, 20 a second.
+    most_rows: ClassVar[dict[str, int]] = {"candles": 5000, "funding_history": 744}
     budgets: ClassVar[dict[str, Budget]] = {"credits": Budget(5, 100)}
 
     def market_id(self, instrument: Instrument) -> str:

@@ -12,6 +12,7 @@ from standin.answers import (
     Day,
     Dialect,
     Refusal,
+    candles_or_marks,
     number,
     route,
     text,
@@ -34,6 +35,12 @@ SIDES = 2
 class Gate(Dialect):
     venue = "gate"
     aliases = ("gateio",)
+    most_rows: ClassVar[dict[str, int]] = {
+        "candles": 2000,
+        "mark_candles": 2000,
+        "open_interest_history": 100,
+        "funding_history": 1000,
+    }
     budgets: ClassVar[dict[str, Budget]] = {"each": Budget(10, 200, "endpoint")}
 
     def market_id(self, instrument: Instrument) -> str:
@@ -200,12 +207,14 @@ class Gate(Dialect):
             row["sum"] = text(instrument.usd(candle.quantity, typical_price(candle)))
         return row
 
-    @route("GET /api/v4/futures/{settle}/candlesticks", "candles", each=1)
+    @route(
+        "GET /api/v4/futures/{settle}/candlesticks",
+        candles_or_marks(lambda params: params.get("contract", "").startswith("mark_")),
+        each=1,
+    )
     def candlesticks(self, call: Call) -> Answer:
         prefix, _, name = call.params.get("contract", "").partition("_")
-        is_mark = prefix in ("mark", "index")
-        if is_mark:
-            call.endpoint = "mark_candles"
+        is_mark = prefix == "mark"
         series = self._series(call, name if is_mark else None)
         if not call.has("interval"):
             call.params["interval"] = "5m"

@@ -21,6 +21,7 @@ def funding_jitter(at: int) -> int:
 
 class Hyperliquid(Dialect):
     venue = "hyperliquid"
+    most_rows: ClassVar[dict[str, int]] = {"candles": 5000, "funding_history": 500}
     budgets: ClassVar[dict[str, Budget]] = {"weight": Budget(60, 1200)}
 
     def market_id(self, instrument: Instrument) -> str:

@@ -12,6 +12,7 @@ from standin.answers import (
     Day,
     Dialect,
     Refusal,
+    candles_or_marks,
     number,
     route,
     text,
@@ -34,6 +35,12 @@ PERIODS = {name: STEPS[name] for name in ("5min", "15min", "30min", "1hour", "4h
 class Kucoin(Dialect):
     venue = "kucoinfutures"
     aliases = ("kucoin",)
+    most_rows: ClassVar[dict[str, int]] = {
+        "candles": 200,
+        "mark_candles": 1500,
+        "open_interest_history": 200,
+        "funding_history": 100,
+    }
     budgets: ClassVar[dict[str, Budget]] = {"pool": Budget(30, 2000)}
 
     def market_id(self, instrument: Instrument) -> str:
@@ -162,12 +169,14 @@ class Kucoin(Dialect):
             ]
         )
 
-    @route("GET /api/ua/v1/market/kline", "candles", pool=5)
+    @route(
+        "GET /api/ua/v1/market/kline",
+        candles_or_marks(lambda params: params.get("symbol", "").endswith("-mark-price")),
+        pool=5,
+    )
     def unified_klines(self, call: Call) -> Answer:
         named = call.params.get("symbol", "")
         is_mark = named.endswith("-mark-price")
-        if is_mark:
-            call.endpoint = "mark_candles"
         series = call.series(named.removesuffix("-mark-price"))
         instrument = series.instrument
         step = call.step("interval", STEPS)
@@ -206,10 +215,13 @@ class Kucoin(Dialect):
             },
         )
 
-    @route("GET /api/ua/v1/market/open-interest", "open_interest", pool=5)
+    @route(
+        "GET /api/ua/v1/market/open-interest",
+        lambda params: "open_interest_history" if "interval" in params else "open_interest",
+        pool=5,
+    )
     def open_interest(self, call: Call) -> Answer:
         if call.has("interval"):
-            call.endpoint = "open_interest_history"
             series = call.series(call.params.get("symbol"))
             samples = call.open_interests(
                 series,

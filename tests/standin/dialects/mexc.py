@@ -16,6 +16,11 @@ _COLUMNS = ("time", "open", "close", "high", "low", "vol", "amount")
 
 class Mexc(Dialect):
     venue = "mexc"
+    most_rows: ClassVar[dict[str, int]] = {
+        "candles": 2000,
+        "mark_candles": 2000,
+        "funding_history": 100,
+    }
     budgets: ClassVar[dict[str, Budget]] = {
         "each": Budget(2, 20, "endpoint"),
         "detail": Budget(5, 1),

@@ -37,6 +37,13 @@ STATISTICS_KEPT = {5 * MINUTE: 3 * DAY, HOUR: 5 * DAY, DAY: 100 * DAY}
 class Okx(Dialect):
     venue = "okx"
     aliases = ("okxus", "myokx")
+    most_rows: ClassVar[dict[str, int]] = {
+        "candles": 300,
+        "mark_candles": 100,
+        "open_interest_history": 100,
+        "funding_history": 400,
+        "long_short_ratio": 100,
+    }
     budgets: ClassVar[dict[str, Budget]] = {
         "ten": Budget(2, 10, "endpoint"),
         "twenty": Budget(2, 20, "endpoint"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -84,8 +85,21 @@ def bars_between(series: Series, low: int, high: int) -> range:
     return range(int(first), int(last))
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+def every(**wanted: Any) -> Any:
+    """Return a parametrization over the cases that have what is wanted."""
+    return pytest.mark.parametrize(
+        "case",
+        [
+            case
+            for case in CASES
+            if all(bool(getattr(case, name)) is value for name, value in wanted.items())
+        ],
+        ids=str,
+    )
+
+
 class TestEveryDialect:
+    @every()
     async def test_lists_the_contract_as_it_is(
         self, case: Case, connect: Connect, market: MarketData
     ) -> None:
@@ -99,6 +113,7 @@ class TestEveryDialect:
         if case.client != "hyperliquid":  # derives its tick from the price
             assert listed["precision"]["price"] == pytest.approx(instrument.tick_size)
 
+    @every()
     async def test_tells_finished_candles_exactly(
         self, case: Case, connect: Connect, market: MarketData
     ) -> None:
@@ -118,11 +133,10 @@ class TestEveryDialect:
             volume = in_unit(series, series.volume[i], np.mean(prices), case.volume)
             assert_allclose(row[5], volume * case.volume_sides, **EXACT)
 
+    @every(has_mark=True)
     async def test_tells_mark_candles_exactly(
         self, case: Case, connect: Connect, market: MarketData
     ) -> None:
-        if not case.has_mark:
-            pytest.skip("the venue has no mark candles")
         client = await connect(case.client)
         series = market.get(case.market_venue, case.symbol)
         low = START - 2 * HOUR
@@ -137,11 +151,10 @@ class TestEveryDialect:
             quoted = [series.instrument.quoted_price(price) for price in marks]
             assert_allclose(row[1:5], quoted, **EXACT)
 
+    @every(has_snapshot=True)
     async def test_tells_open_interest_exactly(
         self, case: Case, connect: Connect, market: MarketData, standin: Standin
     ) -> None:
-        if not case.has_snapshot:
-            pytest.skip("ccxt asks this venue for no snapshot of open interest")
         client = await connect(case.client)
         series = market.get(case.market_venue, case.symbol)
         told = await client.fetch_open_interest(case.symbol)
@@ -156,11 +169,10 @@ class TestEveryDialect:
             else:
                 assert_allclose(told[name], wanted, **EXACT)
 
+    @every(history=True)
     async def test_tells_open_interest_history_exactly(
         self, case: Case, connect: Connect, market: MarketData
     ) -> None:
-        if not case.history:
-            pytest.skip("ccxt asks this venue for no bounded history of open interest")
         client = await connect(case.client)
         series = market.get(case.market_venue, case.symbol)
         period = client.parse_timeframe(case.history) * 1000
@@ -179,15 +191,14 @@ class TestEveryDialect:
             else:
                 assert_allclose(row["openInterestValue"], quantity, **EXACT)
 
+    @every()
     async def test_tells_settled_funding_exactly(
         self, case: Case, connect: Connect, market: MarketData
     ) -> None:
         client = await connect(case.client)
         series = market.get(case.market_venue, case.symbol)
         rows = await client.fetch_funding_rate_history(case.symbol, START - 2 * DAY, 10)
-        known = dict(
-            zip(series.funding_at.tolist(), series.funding_rate.tolist(), strict=True)
-        )
+        known = dict(zip(series.funding_at.tolist(), series.funding_rate.tolist(), strict=True))
         assert len(rows) >= 2
         for row in rows:
             # Some venues stamp a settlement milliseconds late.
@@ -198,6 +209,7 @@ class TestEveryDialect:
                 wanted = sum(known[at - hour * HOUR] for hour in range(8))
             assert_allclose(row["fundingRate"], wanted, rtol=1e-9, atol=1e-12)
 
+    @every()
     async def test_tells_nothing_of_the_future(
         self, case: Case, connect: Connect, market: MarketData, standin: Standin
     ) -> None:
@@ -291,9 +303,7 @@ async def test_gate_statistics_add_up_the_liquidations_of_each_period(
     [("bybit", "BTC/USDT:USDT"), ("okx", "BTC/USDT:USDT"), ("gate", "BTC/USDT:USDT"),
      ("bitget", "BTC/USDT:USDT"), ("kucoinfutures", "BTC/USDT:USDT")],
 )  # fmt: skip
-async def test_brackets_rise_in_size_and_margin(
-    venue: str, symbol: str, connect: Connect
-) -> None:
+async def test_brackets_rise_in_size_and_margin(venue: str, symbol: str, connect: Connect) -> None:
     client = await connect(venue)
     tiers = await client.fetch_market_leverage_tiers(symbol)
     assert len(tiers) == 4
@@ -305,11 +315,10 @@ async def test_brackets_rise_in_size_and_margin(
 
 async def test_binance_brackets_need_a_key_and_keep_their_deduction(connect: Connect) -> None:
     # A made-up key: the stand-in only asks whether there is one.
-    client = await connect(
-        "binanceusdm", apiKey="any", secret="any", options={"fetchCurrencies": False}  # noqa: S106
-    )
+    key = {"apiKey": "any", "secret": "any"}
+    client = await connect("binanceusdm", options={"fetchCurrencies": False}, **key)
     tiers = await client.fetch_market_leverage_tiers("BTC/USDT:USDT")
-    for lower, upper in zip(tiers, tiers[1:], strict=False):
+    for lower, upper in pairwise(tiers):
         step = float(upper["info"]["cum"]) - float(lower["info"]["cum"])
         margins = upper["maintenanceMarginRate"] - lower["maintenanceMarginRate"]
         assert step == pytest.approx(upper["minNotional"] * margins)
