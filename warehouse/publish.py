@@ -10,13 +10,14 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import duckdb
 
+from warehouse.connect import transaction
 from warehouse.contracts import Relation, comment_statements, public_relations, relations
-from warehouse.models import Model, models, tables_behind
+from warehouse.models import Model, models, set_window, tables_behind
 
 logger = logging.getLogger(__name__)
 
@@ -108,35 +109,36 @@ def publish_file(
     home = connection.execute("select current_catalog()").fetchone()
     use_home = f'use "{home[0] if home else "memory"}"'
     connection.execute(f"attach '{str(building).replace(chr(39), chr(39) * 2)}' as building")
+    set_window(connection, None, window_start, None)
+    views: list[tuple[Relation, Model]] = []
     try:
-        connection.execute("begin transaction")
-        for schema in ("marts", "quality", "derived"):
-            connection.execute(f"create schema building.{schema}")
-        views: list[tuple[Relation, Model]] = []
-        for relation, model in _public_models():
-            if model is not None and model.materialized == "view":
-                for name in tables_behind(model):
-                    if name not in row_counts:
-                        row_counts[name] = _copy_table(connection, relations()[name], window_start)
-                views.append((relation, model))
-                continue
-            row_counts[relation.name] = _copy_table(connection, relation, window_start)
-            for statement in comment_statements(relation, "table", "building."):
-                connection.execute(statement)
-        connection.execute("commit")
+        with transaction(connection):
+            for schema in ("marts", "quality", "derived"):
+                connection.execute(f"create schema building.{schema}")
+            for relation, model in _public_models():
+                if model is not None and model.materialized == "view":
+                    views.append((relation, model))
+                    copied = [relations()[name] for name in tables_behind(model)]
+                else:
+                    copied = [relation]
+                for stored in copied:
+                    if stored.name not in row_counts:
+                        row_counts[stored.name] = _copy_table(connection, stored, window_start)
+                        for statement in comment_statements(stored, "table", "building."):
+                            connection.execute(statement)
         connection.execute("use building")
-        try:
-            for relation, model in views:
-                connection.execute(f"create view {model.name} as {model.select}")
-                for statement in comment_statements(relation, "view"):
-                    connection.execute(statement)
-        finally:
-            connection.execute(use_home)
+        for relation, model in views:
+            connection.execute(f"create view {model.name} as {model.select}")
+            for statement in comment_statements(relation, "view"):
+                connection.execute(statement)
     except BaseException:
         connection.execute(use_home)
         connection.execute("detach building")
         building.unlink(missing_ok=True)
         raise
+    finally:
+        set_window(connection, None, None, None)
+    connection.execute(use_home)
     connection.execute("detach building")
     final = folder / PUBLISHED_FILE
     _replace(building, final)
@@ -178,6 +180,10 @@ def publish_days(
     def write(day: date) -> date:
         with connection.cursor() as cursor:
             cursor.execute("set timezone = 'UTC'")
+            # Models that look back over hours look back from here, not from the beginning.
+            midnight = datetime.combine(day, time(), UTC)
+            before = midnight - timedelta(microseconds=1)
+            set_window(cursor, None, before, before + timedelta(days=1))
             for relation in public_relations():
                 if _is_hourly(relation):
                     _write_day(cursor, relation, folder / "parquet", day)

@@ -19,6 +19,13 @@ instrument_hour as (
         open_interest_base,
         open_interest_usd,
     from intermediate.int_instrument_hour
+    where
+        -- A day more for the volume of 24 hours.
+        as_of
+        > coalesce(
+            getvariable('window_start')::timestamptz - interval 1 day, '-infinity'::timestamptz
+        )
+        and as_of <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
 ),
 
 instrument as (
@@ -154,6 +161,9 @@ context as (
             and asset_hour.as_of = realised_liquidation.as_of
     asof left join sentiment
         on asset_hour.as_of >= sentiment.observed_at
+    qualify
+        asset_hour.as_of
+        > coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
 )
 
 select * from context
