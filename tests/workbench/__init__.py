@@ -1,0 +1,225 @@
+"""A small simulated market, a home to work in, and the comparison of two warehouses.
+
+Belongs here: what several tests need to put records through the pipeline and to look at what came
+of them. Does not belong here: anything a test asserts.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from jobs.build import BuildReport, build
+from jobs.landing import land
+from jobs.settings import Settings
+from sources.records import SCHEMAS, Batch
+from sources.simulated import MarketParameters, simulate
+from sources.simulated.parameters import ASSETS, VENUES
+from transforms.estimators import ESTIMATORS, EstimatorParameters
+from warehouse.connect import open_warehouse
+from warehouse.contracts import relations
+from warehouse.load import LoadReport, load_landing_files
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+# The span crosses a first of the month, whose checkpoint is kept.
+START = datetime(2026, 1, 29, tzinfo=UTC)
+DAYS = 4
+END = START + DAYS * DAY
+
+# One linear venue and one inverse, one liquid coin and the thin one with its whale.
+MARKET = MarketParameters(
+    start=START,
+    days=DAYS,
+    seed=7,
+    venues=(VENUES[0], VENUES[2]),
+    assets=(ASSETS[0], ASSETS[4]),
+    warm_up_days=1,
+)
+
+# One of each kind: the recursion on mark, the recursion on last price, no recursion at all.
+FEW = tuple(ESTIMATORS[name] for name in ("turnover", "public_convention", "volume_profile"))
+
+INSTANTS = {
+    "ohlcv": "bar_start_at",
+    "mark_ohlc": "bar_start_at",
+    "open_interest": "observed_at",
+    "funding_rate": "funded_at",
+    "realised_liquidation": "period_start_at",
+    "provider_map": "as_of",
+}
+
+Records = dict[str, pa.Table]
+
+
+def records_of(parameters: MarketParameters) -> Records:
+    """Return the records of a market, one table a kind."""
+    parts: dict[str, list[pa.Table]] = {}
+    for batch in simulate(parameters):
+        parts.setdefault(batch.kind, []).append(batch.table)
+    return {kind: pa.concat_tables(tables).combine_chunks() for kind, tables in parts.items()}
+
+
+def table_of(kind: str, rows: Iterable[dict[str, Any]], ingested_at: datetime = END) -> pa.Table:
+    """Return rows as a table of a kind; what they leave out is NULL."""
+    stamped = [{"source": "test", "ingested_at": ingested_at, **row} for row in rows]
+    return pa.Table.from_pylist(stamped, schema=SCHEMAS[kind])
+
+
+def stamped(table: pa.Table, ingested_at: datetime) -> pa.Table:
+    """Return the table as if it had been taken in at an instant."""
+    position = table.schema.get_field_index("ingested_at")
+    column = table.schema.field(position)
+    return table.set_column(
+        position, column, pa.repeat(pa.scalar(ingested_at, column.type), len(table))
+    )
+
+
+def instants(table: pa.Table, kind: str) -> np.ndarray:
+    """Return when each row is of, shape (n_rows,) [hours since START]."""
+    at = table[INSTANTS[kind]].to_numpy().astype("datetime64[us]")
+    return (at - np.datetime64(START.replace(tzinfo=None))) / np.timedelta64(1, "h")
+
+
+def where(table: pa.Table, keep: Sequence[bool] | np.ndarray) -> pa.Table:
+    """Return the rows to keep."""
+    return table.filter(pa.array(np.asarray(keep, dtype=np.bool_)))
+
+
+def with_column(table: pa.Table, name: str, values: np.ndarray) -> pa.Table:
+    """Return the table with a column replaced."""
+    position = table.schema.get_field_index(name)
+    column = table.schema.field(position)
+    return table.set_column(position, column, pa.array(values, type=column.type))
+
+
+class Workshop:
+    """A home with the writer's connection open.
+
+    Parameters
+    ----------
+    home : Path
+        Its folder.
+    connection : DuckDBPyConnection
+        The writer's.
+    """
+
+    def __init__(self, home: Path, connection: duckdb.DuckDBPyConnection) -> None:
+        self.settings = Settings(home=home)
+        self.connection = connection
+        self._landed = 0
+
+    def land(self, kind: str, table: pa.Table, name: str | None = None) -> Path:
+        """Land a table under a name of its own."""
+        self._landed += 1
+        return land(Batch(kind, table), self.settings.landing, name or f"landed-{self._landed:05d}")
+
+    def load(self) -> LoadReport:
+        """Load what has landed."""
+        return load_landing_files(
+            self.connection, self.settings.landing, run_id="load", loaded_at=END
+        )
+
+    def take_in(self, records: Records) -> LoadReport:
+        """Land and load records; empty tables are left out."""
+        for kind, table in records.items():
+            if len(table):
+                self.land(kind, table)
+        return self.load()
+
+    def build(
+        self, as_of: datetime, estimators: Sequence[EstimatorParameters] = FEW
+    ) -> BuildReport:
+        """Build up to an hour."""
+        return build(self.connection, as_of=as_of, estimators=estimators, run_id="build", threads=2)
+
+    def rows(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        return self.connection.execute(sql, parameters).fetchall()
+
+    def one(self, sql: str, parameters: Sequence[Any] | None = None) -> Any:
+        """Return the one value of a query."""
+        ((value,),) = self.rows(sql, parameters)
+        return value
+
+
+@contextmanager
+def workshop(home: Path) -> Iterator[Workshop]:
+    """Yield a workshop in a folder, made where absent."""
+    with open_warehouse(home / "warehouse.duckdb", threads=2) as connection:
+        yield Workshop(home, connection)
+
+
+# Who wrote a row and when differs from run to run; everything else may not.
+_RUN_COLUMNS = {"run_id", "ingested_at", "loaded_at"}
+RESULT_SCHEMAS = ("intermediate", "derived", "marts")
+
+
+def differences(
+    one: Path,
+    other: Path,
+    *,
+    schemas: Sequence[str] = RESULT_SCHEMAS,
+    more: Sequence[str] = ("meta.built_asset",),
+) -> dict[str, list[dict[str, Any]]]:
+    """Return rows that only one of two databases has, some of each relation and direction.
+
+    Parameters
+    ----------
+    one, other : Path
+        Database files that nobody is writing.
+    schemas : sequence of str
+        Whose declared relations are compared, run columns left out.
+    more : sequence of str
+        Further relations.
+
+    Returns
+    -------
+    dict of str to list of dict
+        Empty where both hold the same rows as often.
+    """
+    compared = [
+        relation
+        for relation in relations().values()
+        if relation.schema in schemas or relation.name in more
+    ]
+    found: dict[str, list[dict[str, Any]]] = {}
+    with _attached(one, other) as connection:
+        for relation in compared:
+            if relation.name == "marts.pipeline_runs":
+                continue
+            columns = ", ".join(
+                f'"{name}"' for name in relation.column_names if name not in _RUN_COLUMNS
+            )
+            held = {}
+            for name in ("one", "other"):
+                connection.execute(f"use {name}")
+                connection.execute(
+                    f"create or replace temp table held_{name} as "
+                    f"select {columns} from {relation.name}"
+                )
+                held[name] = f"temp.held_{name}"
+            for only, less in (("one", "other"), ("other", "one")):
+                rows = connection.execute(
+                    f"from {held[only]} except all from {held[less]}"
+                ).to_arrow_table()
+                if len(rows):
+                    found[f"{relation.name}: {len(rows)} only in {only}"] = rows.slice(
+                        0, 3
+                    ).to_pylist()
+    return found
+
+
+@contextmanager
+def _attached(one: Path, other: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute(f"attach '{one}' as one (read_only)")
+        connection.execute(f"attach '{other}' as other (read_only)")
+        yield connection
