@@ -284,6 +284,14 @@ class Series:
 
     def _frame(self, step: int, is_mark: bool) -> tuple[Any, ...]:
         """Return all candles of a step: starts, o, h, l, c, volume, taker buys, trades."""
+        if step == self.bar_milliseconds:
+            return (
+                self.bar_start,
+                *self._columns(is_mark),
+                self.volume,
+                self.taker_buy,
+                self.trades,
+            )
         key = (step, is_mark)
         if key not in self._frames:
             if step % self.bar_milliseconds:
