@@ -110,7 +110,7 @@ async def answers() -> AsyncIterator[Answers]:
     said = Answers()
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", said.handle)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

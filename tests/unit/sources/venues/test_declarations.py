@@ -1,0 +1,153 @@
+"""Every line of the table is one that ccxt and the reader can act on."""
+
+import dataclasses
+import re
+
+import pytest
+
+from sources.venues.client import readings_of
+from sources.venues.declarations import BAR_SECONDS, VENUES
+from sources.venues.instruments import Instrument
+from sources.venues.shapes import Ask, Candles, OpenInterest, PeriodLiquidations
+
+PLACEHOLDERS = {"id", "coin", "settle", "pair", "start", "end", "limit", "page"}
+
+
+def asks_of(product):
+    """Yield (what, ask) of all that a product declares."""
+    for item in dataclasses.fields(product):
+        value = getattr(product, item.name)
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, Ask):
+                yield item.name, one
+            elif isinstance(one, Candles):
+                yield from ((item.name, ask) for ask in one.asks)
+            elif hasattr(one, "ask"):
+                yield item.name, one.ask
+
+
+def a_contract(product):
+    kind = product.contract_kind
+    return Instrument("v", "i", "A", "USD", kind, 10.0, 1.0, None, True, product, "I", "A", {})
+
+
+ALL = [
+    pytest.param(venue, product, what, ask, id=f"{venue.name}-{product.contract_kind}-{ask.method}")
+    for venue in VENUES.values()
+    for product in venue.products
+    for what, ask in asks_of(product)
+]
+
+
+def strings_in(params):
+    for value in params.values():
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            yield from strings_in(value)
+
+
+@pytest.mark.parametrize(("venue", "product", "what", "ask"), ALL)
+def test_endpoint_is_known_to_ccxt_and_says_where_it_was_read(venue, product, what, ask):
+    library = pytest.importorskip("ccxt.async_support")
+    assert hasattr(getattr(library, venue.ccxt_id), ask.method)
+    assert len(ask.source) > 10
+
+
+@pytest.mark.parametrize(("venue", "product", "what", "ask"), ALL)
+def test_placeholders_and_paging_fit_together(venue, product, what, ask):
+    used = {name for text in strings_in(ask.params) for name in re.findall(r"{(\w*)}", text)}
+    assert used <= PLACEHOLDERS
+    if ask.paging == "windows":
+        assert "start" in used
+        assert ask.period_seconds > 0
+        assert ask.limit > 1
+    if ask.paging in ("newest", "oldest"):
+        assert {"start", "end"} <= used
+    if ask.paging == "numbered":
+        assert {"page", "limit"} <= used
+    if ask.per == "instrument":
+        assert used & {"id", "pair", "coin"}
+    else:
+        assert ask.id_column is not None
+    if ask.rate_group is not None:
+        assert ask.rate_group in venue.rate_limits
+
+
+@pytest.mark.parametrize(("venue", "product", "what", "ask"), ALL)
+def test_columns_are_those_the_kind_needs(venue, product, what, ask):
+    needed = {
+        "ohlcv": {"time", "open", "high", "low", "close", "volume"},
+        "mark_ohlc": {"time", "open", "high", "low", "close"},
+        "funding": {"time", "rate"},
+        "brackets": {"cap", "maintenance", "leverage"},
+        "mark_price": {"price"},
+    }
+    assert needed.get(what, set()) <= set(ask.columns)
+    if what in ("ohlcv", "mark_ohlc"):
+        assert ask.settles_after_seconds == ask.period_seconds == BAR_SECONDS
+    if what == "ratios":
+        assert "ratio" in ask.columns or {"long", "short"} <= set(ask.columns)
+
+
+@pytest.mark.parametrize("venue", VENUES.values(), ids=lambda venue: venue.name)
+def test_units_make_position_units_without_a_price(venue):
+    for product in venue.products:
+        instrument = Instrument(
+            "v",
+            "i",
+            "A",
+            "USDT",
+            product.contract_kind,
+            10.0,
+            1.0,
+            None,
+            True,
+            product,
+            "I",
+            "A",
+            {},
+        )
+        assert instrument.quantity_factor(product.ohlcv.volume_unit) > 0
+        for reading in (product.open_interest_now, product.open_interest_history):
+            if isinstance(reading, OpenInterest):
+                is_amount = reading.quantity_from == "amount"
+                unit = reading.amount_unit if is_amount else reading.value_unit
+                assert instrument.quantity_factor(unit) > 0
+                assert {"amount", "value"} & set(reading.ask.columns)
+                assert reading.quantity_from in reading.ask.columns
+        if isinstance(product.liquidations, PeriodLiquidations):
+            assert instrument.quantity_factor(product.liquidations.amount_unit) > 0
+        if isinstance(product.brackets) or (
+            product.brackets is not None and product.brackets.notional_unit != "usd"
+        ):
+            assert product.mark_price is not None
+
+
+def test_issue_list_of_venues_is_declared():
+    kinds = {(name, p.contract_kind) for name, venue in VENUES.items() for p in venue.products}
+    linear = ("binance", "bybit", "okx", "gate", "hyperliquid", "bitget", "kucoinfutures")
+    assert {(name, "linear") for name in (*linear, "htx", "mexc")} <= kinds
+    assert {(name, "inverse") for name in ("binancecoinm", "bybit", "okx", "deribit")} <= kinds
+
+
+def test_inverse_position_units_refuse_what_needs_a_price():
+    product = VENUES["deribit"].products[0]
+    inverse = a_contract(product)
+    with pytest.raises(ValueError, match="no position unit of a inverse contract"):
+        inverse.quantity_factor("base")
+    linear = dataclasses.replace(inverse, contract_kind="linear")
+    with pytest.raises(ValueError, match="usd is no position unit"):
+        linear.quantity_factor("usd")
+
+
+def test_one_answer_of_gate_serves_three_kinds():
+    product = VENUES["gate"].products[0]
+    asks = [
+        ask
+        for kind in ("open_interest", "realised_liquidation", "long_short_ratio")
+        for _, asks in readings_of(product, kind)
+        for ask in asks
+    ]
+    assert len(asks) == 6
+    assert all(ask.is_same_call(asks[0]) for ask in asks)

@@ -1,0 +1,186 @@
+"""Patience has its limits, and they are kept on a clock of the test."""
+
+import asyncio
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sources.errors import VenueRejected, VenueUnavailable
+from sources.venues.pacing import NotAsked, Pacer, Patience
+from sources.venues.shapes import Ask, RateLimit
+
+
+class Fails(Exception):
+    def __init__(self, retry_after=None, is_final=False):
+        super().__init__("it fails")
+        self.retry_after, self.is_final = retry_after, is_final
+
+
+def explain(exc):
+    if exc.is_final:
+        return VenueRejected("never")
+    return VenueUnavailable("later", exc.retry_after)
+
+
+class Time:
+    """A clock that only sleeping moves."""
+
+    def __init__(self):
+        self.now = 1000.0
+        self.slept = []
+
+    async def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+        await asyncio.sleep(0)
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def time():
+    return Time()
+
+
+@pytest.fixture
+def pacer_with(time):
+    def made(patience=None, limits=None):
+        rng = random.Random(3)  # noqa: S311 (jitter)
+        return Pacer("v", patience or Patience(), limits or {}, rng, time.sleep, time.monotonic)
+
+    return made
+
+
+def requests(*results):
+    """Return a request that gives or raises one result after another, the last for ever."""
+    waiting = list(results)
+
+    async def request():
+        result = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    return request
+
+
+async def call(pacer, request, ask=None):
+    return await pacer.call(request, "v what", explain, (Fails,), ask)
+
+
+@given(attempt=st.integers(1, 60), seed=st.integers(0, 1000))
+def test_delay_is_drawn_below_a_doubling_ceiling(attempt, seed):
+    patience = Patience(first_delay_seconds=0.5, longest_delay_seconds=20)
+    delay = patience.delay(attempt, random.Random(seed))  # noqa: S311 (jitter)
+    assert 0 <= delay <= min(20, 0.5 * 2 ** (attempt - 1))
+
+
+async def test_what_passes_is_asked_again_and_counted(pacer_with, time):
+    pacer = pacer_with()
+    assert await call(pacer, requests(Fails(), Fails(), "answer")) == "answer"
+    assert (pacer.counts.asked, pacer.counts.received, pacer.counts.retries) == (3, 1, 2)
+    assert pacer.counts.errors == {"Fails": 2}
+    assert len(time.slept) == 2
+
+
+async def test_attempts_end(pacer_with):
+    pacer = pacer_with(Patience(attempts=3))
+    with pytest.raises(VenueUnavailable, match="later") as caught:
+        await call(pacer, requests(Fails()))
+    assert isinstance(caught.value.__cause__, Fails)
+    assert pacer.counts.asked == 3
+
+
+async def test_a_refusal_is_never_repeated(pacer_with, time):
+    pacer = pacer_with()
+    with pytest.raises(VenueRejected):
+        await call(pacer, requests(Fails(is_final=True)))
+    assert pacer.counts.asked == 1
+    assert time.slept == []
+
+
+async def test_other_errors_are_left_to_whoever_made_them(pacer_with):
+    with pytest.raises(ZeroDivisionError):
+        await call(pacer_with(), requests(ZeroDivisionError()))
+
+
+async def test_retry_after_is_waited_for_and_holds_for_all_calls(pacer_with, time):
+    pacer = pacer_with()
+    assert await call(pacer, requests(Fails(retry_after=30.0), "answer")) == "answer"
+    assert time.now >= 1030.0
+    with pytest.raises(VenueUnavailable):
+        await pacer.call(requests(Fails(retry_after=60.0)), "v", explain, (Fails,))
+    before = time.now
+    await call(pacer, requests("another"))
+    assert time.now >= before
+
+
+async def test_budget_ends_the_waiting_before_it_begins(pacer_with, time):
+    pacer = pacer_with()
+    pacer.allow(10.0)
+    with pytest.raises(VenueUnavailable, match="later") as caught:
+        await call(pacer, requests(Fails(retry_after=30.0)))
+    assert caught.value.retry_after_seconds == 30.0
+    assert time.now == 1000.0
+    with pytest.raises(NotAsked, match="time budget of v is spent"):
+        await call(pacer, requests("answer"))
+    assert pacer.counts.not_asked == 1
+    pacer.allow(100.0)
+    assert await call(pacer, requests("answer")) == "answer"
+
+
+async def test_a_venue_that_is_down_is_left_alone(pacer_with):
+    pacer = pacer_with(Patience(attempts=2, give_up_after=3))
+    for _ in range(3):
+        with pytest.raises(VenueUnavailable):
+            await call(pacer, requests(Fails()))
+    with pytest.raises(NotAsked, match="3 requests to v failed in a row"):
+        await call(pacer, requests("answer"))
+    assert pacer.counts.asked == 6
+
+
+async def test_one_success_restores_the_trust(pacer_with):
+    pacer = pacer_with(Patience(attempts=1, give_up_after=2))
+    for _ in range(5):
+        with pytest.raises(VenueUnavailable):
+            await call(pacer, requests(Fails()))
+        await call(pacer, requests("answer"))
+
+
+async def test_rate_limit_of_a_group_is_kept_over_any_span(pacer_with, time):
+    pacer = pacer_with(limits={"data": RateLimit(5, 10.0)})
+    limited = Ask("m", {}, {}, "s", rate_group="data")
+    moments = []
+
+    async def request():
+        moments.append(time.now)
+        return "answer"
+
+    for _ in range(17):
+        await call(pacer, request, limited)
+    for first, sixth in zip(moments, moments[5:], strict=False):
+        assert sixth - first >= 10.0 - 1e-9
+    assert moments[-1] - moments[0] == pytest.approx(30.0)
+    free = Ask("m", {}, {}, "s")
+    before = time.now
+    await call(pacer, request, free)
+    assert time.now == before
+
+
+async def test_no_more_run_at_once_than_allowed(pacer_with):
+    pacer = pacer_with(Patience(concurrency=3))
+    running = most = 0
+
+    async def request():
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return "answer"
+
+    await asyncio.gather(*(call(pacer, request) for _ in range(20)))
+    assert most == 3
