@@ -94,6 +94,21 @@ def compiled(function: Function) -> Function:
 
     Sums may be reordered to use vector registers. Their order then depends on nothing but the
     span of a row, so results still do not depend on how bars are split into calls.
+
+    Parameters
+    ----------
+    function : callable
+        A function of numbers, arrays and tuples of arrays.
+
+    Returns
+    -------
+    callable
+        The same function, compiled at its first call.
+
+    Examples
+    --------
+    >>> node_prices(0, 1).tolist()
+    [1.0]
     """
     compile_lazily = numba.njit(
         cache=True, nogil=True, fastmath={"reassoc", "contract"}, error_model="numpy"
@@ -466,6 +481,19 @@ def write_map(
         Entry to write.
     scratch : ndarray of float64, shape (n_nodes,)
         Working space, zeros before and after.
+
+    Examples
+    --------
+    >>> nodes, maps = np.zeros((2, 9)), empty_maps(1, 1)
+    >>> nodes[0, 2] = 5.0
+    >>> low, high = np.array([2, 1]), np.array([2, 0])
+    >>> prices = node_prices(-4, 9)
+    >>> write_map(
+    ...     nodes, np.ones(2), low, high, np.ones(2), 1.0, 6.0, -4, prices, False, maps[:], 0,
+    ...     np.zeros(9),
+    ... )
+    >>> maps.in_range.tolist(), maps.books_error[:, 0].tolist()
+    ([[[5.0], [0.0]]], [0.0])
     """
     (
         out_close,

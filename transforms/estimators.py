@@ -5,6 +5,7 @@ Belongs here: what an estimator assumes, each figure with its unit and the reaso
 """
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
@@ -188,10 +189,13 @@ class EstimatorParameters:
         -------
         str
             SHA-256 of the canonical JSON of the parameters, 64 hexadecimal digits.
+
+        Examples
+        --------
+        >>> ESTIMATORS["turnover"].params_hash == ESTIMATORS["open_interest"].params_hash
+        False
         """
-        values = {"model_version": MODEL_VERSION, **dataclasses.asdict(self)}
-        text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _hash_of(self)
 
     @property
     def warm_up_days(self) -> float:
@@ -201,6 +205,11 @@ class EstimatorParameters:
         -------
         float
             Warm-up [days].
+
+        Examples
+        --------
+        >>> ESTIMATORS["turnover"].warm_up_days
+        180.0
         """
         if self.model == "volume_profile":
             return self.warm_up_half_lives * self.volume_half_life_days
@@ -211,8 +220,27 @@ class EstimatorParameters:
 
     @property
     def n_state_rows(self) -> int:
-        """Return the number of rows of this estimator's ``State``."""
+        """Return the number of rows of this estimator's ``State``.
+
+        Returns
+        -------
+        int
+            Two sides times the tiers, or 1 for the volume profile.
+
+        Examples
+        --------
+        >>> ESTIMATORS["turnover"].n_state_rows
+        18
+        """
         return 1 if self.model == "volume_profile" else 2 * len(self.leverages)
+
+
+@functools.lru_cache(maxsize=64)
+def _hash_of(parameters: EstimatorParameters) -> str:
+    """Return ``EstimatorParameters.params_hash``."""
+    values = {"model_version": MODEL_VERSION, **dataclasses.asdict(parameters)}
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +384,7 @@ def run(
             f"state belongs to parameters {state.params_hash[:12]}, {parameters.provider} is "
             f"{parameters.params_hash[:12]}: replay the series from its first bar"
         )
-    log_offsets, weights = placement(parameters, brackets, contract_kind)
+    log_offsets, weights = _placement(parameters, brackets, contract_kind)
     change = np.diff(bars.open_interest, prepend=state.open_interest)
     is_violation = accounting.is_violation(bars.volume, change, bars.has_gap_before)
     if parameters.model == "volume_profile":
@@ -479,6 +507,15 @@ def placement(
     >>> weights[0].round(6).tolist()
     [0.2, 0.2, 0.3, 0.11, 0.04, 0.025, 0.025, 0.0, 0.0, 0.1]
     """
+    log_offsets, weights = _placement(parameters, brackets, contract_kind)
+    return log_offsets.copy(), weights.copy()
+
+
+@functools.lru_cache(maxsize=1024)
+def _placement(
+    parameters: EstimatorParameters, brackets: Brackets, contract_kind: ContractKind
+) -> tuple[FloatArray, FloatArray]:
+    """Return ``placement``; kept, because a replay asks for the same one call after call."""
     offsets = tier_log_offsets(
         parameters.leverages, brackets, parameters.reference_position_usd, contract_kind
     )

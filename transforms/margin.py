@@ -26,7 +26,7 @@ IntArray = npt.NDArray[np.int64]
 Side = Literal["long", "short"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Brackets:
     """Margin brackets of one instrument, smallest positions first.
 

@@ -124,9 +124,30 @@ class Bars:
         return len(self.open)
 
     def part(self, start: int, stop: int) -> "Bars":
-        """Return the bars from `start` up to but not including `stop`."""
-        columns = {name: getattr(self, name)[start:stop] for name in _BAR_COLUMNS}
-        return Bars(**columns, bar_seconds=self.bar_seconds)
+        """Return the bars from `start` up to but not including `stop`.
+
+        Parameters
+        ----------
+        start, stop : int
+            As in a slice; the arrays are views of the same memory.
+
+        Returns
+        -------
+        Bars
+            ``stop - start`` bars.
+
+        Examples
+        --------
+        >>> one, flag = np.ones(5), np.zeros(5, dtype=np.bool_)
+        >>> len(Bars(*[one] * 9, flag, flag, bar_seconds=300).part(1, 3))
+        2
+        """
+        # What has been checked once need not be checked again.
+        part = object.__new__(Bars)
+        for name in _BAR_COLUMNS:
+            object.__setattr__(part, name, getattr(self, name)[start:stop])
+        object.__setattr__(part, "bar_seconds", self.bar_seconds)
+        return part
 
 
 _BAR_COLUMNS: Final = (
