@@ -58,7 +58,7 @@ def flag_bars(values: Values, flag: Flag) -> None:
         flag(is_above, "taker_buy", "taker buys above volume")
     if "trade_count" in values:
         count = values["trade_count"]
-        flag((count < 0) | (np.floor(count) != count), "trade_count", "no count")
+        flag((count < 0) | (count % 1 > 0), "trade_count", "no count")
 
 
 def flag_open_interest(values: Values, flag: Flag) -> None:

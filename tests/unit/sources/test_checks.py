@@ -1,0 +1,96 @@
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from sources.checks import (
+    LONGEST_RECEIVED,
+    QuarantinedRow,
+    Rejects,
+    flag_bars,
+    flag_funding,
+    flag_open_interest,
+    flag_ratios,
+    quarantine,
+)
+
+
+def bar(**changes):
+    one = {"open": 10.0, "high": 12.0, "low": 9.0, "close": 11.0, "volume": 5.0, "taker_buy": 2.0}
+    one |= {"trade_count": 3.0} | changes
+    return {cell: np.array([value]) for cell, value in one.items()}
+
+
+def reasons(flag, values):
+    rejects = Rejects(1)
+    flag(values, rejects.flag)
+    return rejects.reasons.get(0)
+
+
+def test_a_bar_of_ordinary_trading_passes():
+    assert reasons(flag_bars, bar()) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "cell"),
+    [
+        ({"open": 0.0}, "open"),
+        ({"low": -1.0}, "low"),
+        ({"high": 8.0}, "high"),
+        ({"close": 12.5}, "close"),
+        ({"open": 8.5}, "open"),
+        ({"volume": -1.0}, "volume"),
+        ({"taker_buy": 5.1}, "taker_buy"),
+        ({"taker_buy": -0.1}, "taker_buy"),
+        ({"trade_count": 2.5}, "trade_count"),
+    ],
+)
+def test_a_bar_no_trading_can_make_is_refused_by_cell(changes, cell):
+    found = reasons(flag_bars, bar(**changes))
+    assert found is not None
+    assert found[0] == cell
+
+
+def test_missing_is_not_wrong():
+    assert reasons(flag_bars, bar(taker_buy=np.nan, trade_count=np.nan)) is None
+
+
+def test_rounding_of_sums_is_forgiven():
+    assert reasons(flag_bars, bar(taker_buy=5.0 + 1e-12)) is None
+
+
+@pytest.mark.parametrize("amount", [0.0, -1.0])
+def test_no_open_interest_is_missing_open_interest(amount):
+    assert reasons(flag_open_interest, {"amount": np.array([amount])})
+
+
+def test_funding_and_ratios_have_their_bounds():
+    assert reasons(flag_funding, {"rate": np.array([0.51])})
+    assert reasons(flag_funding, {"rate": np.array([-0.4])}) is None
+    assert reasons(flag_funding, {"rate": np.array([0.1]), "interval": np.array([0.0])})
+    assert reasons(flag_ratios, {"ratio": np.array([0.0])})
+    assert reasons(flag_ratios, {"ratio": np.array([3.0])}) is None
+
+
+def test_the_first_reason_counts():
+    rejects = Rejects(2)
+    rejects.flag(np.array([True, False]), "a", "first")
+    rejects.flag(np.array([True, True]), "b", "second")
+    assert rejects.reasons == {0: ("a", "first"), 1: ("b", "second")}
+    assert rejects.is_usable.tolist() == [False, False]
+
+
+def test_quarantine_keeps_the_row_as_received_up_to_its_length():
+    batch = quarantine(
+        [QuarantinedRow("why", "x" * 5000, 7, "open", "BTC"), QuarantinedRow("whole", "answer")],
+        kind="ohlcv",
+        venue="okx",
+        input_name="request",
+        source="s",
+        ingested_at=dt.datetime(2026, 3, 1, tzinfo=dt.UTC),
+    )
+    first, second = batch.table.to_pylist()
+    assert len(first["received"]) == LONGEST_RECEIVED == 2000
+    assert (first["row_number"], first["column_name"], first["instrument"]) == (7, "open", "BTC")
+    assert second["row_number"] is None
+    assert second["kind"] == "ohlcv"
