@@ -23,7 +23,7 @@ key                        says
                            ``taker_buy``, ``trade_count``
 ``mark_ohlc``              ``close``, or ``open high low close``
 ``open_interest``          ``amount amount_unit``, ``value value_unit``, ``valued_at``,
-                           ``prices_from``, ``shift``
+                           ``prices_from``, ``shift``, ``sides_counted``
 ``funding_rate``           ``rate rate_unit``, ``interval_hours``, ``repeated``, ``shift``
 ``realised_liquidation``   ``long short unit is_complete_feed``
 ``long_short_ratio``       ``accounts``, ``top_accounts``, ``top_positions``, ``taker_volume``,

@@ -430,7 +430,8 @@ class _Conversion:
         unit = rule.amount_unit or rule.value_unit or ""
         price = self._snapshot_price(rows) if rule.valued_at is not None else None
         return {
-            "open_interest_quantity": self._quantity(rows, decisive, unit, price),
+            "open_interest_quantity": self._quantity(rows, decisive, unit, price)
+            / rule.sides_counted,
             "received_amount": rows.values.get("amount", nothing),
             "received_amount_unit": rule.amount_unit,
             "received_value": rows.values.get("value", nothing),

@@ -176,6 +176,8 @@ class OpenInterestRule:
         Name patterns of files beside the input that hold those prices; empty: the input itself.
     shift_seconds : int
         Label plus this is the instant of the snapshot.
+    sides_counted : int
+        2 where the venue adds longs and shorts: position units count each contract once.
     """
 
     amount: str | None
@@ -185,6 +187,7 @@ class OpenInterestRule:
     valued_at: str | None
     prices_from: tuple[str, ...]
     shift_seconds: int
+    sides_counted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,6 +367,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
         "valued_at",
         "prices_from",
         "shift",
+        "sides_counted",
     ),
     "funding_rate": ("rate", "rate_unit", "interval_hours", "repeated", "shift"),
     "interval_hours": ("column",),
@@ -737,7 +741,15 @@ def _parse_open_interest(
         valued_at=valued_at if instrument.needs_price(decisive) else None,
         prices_from=section.names("prices_from"),
         shift_seconds=section.seconds("shift") or 0,
+        sides_counted=_sides_counted(section),
     )
+
+
+def _sides_counted(section: _Section) -> int:
+    sides = section.number("sides_counted")
+    if sides not in (None, 1, 2):
+        raise section.refuse(f"'sides_counted' is {sides:g}, expected 1 or 2")
+    return int(sides or 1)
 
 
 def _parse_funding(section: _Section | None) -> FundingRule | None:
