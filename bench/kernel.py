@@ -6,8 +6,23 @@ Run from the project root::
 
 It times a year of 5-minute bars with nine tiers and hourly maps on one core, the dense numpy
 version (``bench/dense.py``) on the first bars of the same year, every estimator, and the peak
-memory of one year and of three years when they are run day by day. Both versions are checked
-against one another before anything is reported.
+memory of one day, one year and three years when they are run day by day. Both versions are
+checked against one another before the dense one's figures are reported.
+
+Last figures, on one of two cores of an AMD EPYC that other work kept busy (Python 3.11, numpy
+2.4.6, numba 0.68.1)::
+
+    first call, compiling                    5.3 s of processor time
+    open_interest      105120 bars, hourly maps: 0.089 s, 1,184,995 bars/s
+    turnover           105120 bars, hourly maps: 0.112 s, 939,254 bars/s
+    taker_tilt         105120 bars, hourly maps: 0.115 s, 913,394 bars/s
+    public_convention  105120 bars, hourly maps: 0.064 s, 1,654,218 bars/s
+    volume_profile     105120 bars, hourly maps: 0.206 s, 509,127 bars/s
+    turnover, no maps: 0.069 s, 1,526,214 bars/s
+    dense numpy, 2880 bars: 0.700 s, 4,113 bars/s; the kernel is 228 times as fast
+    1 days, a day a call: peak memory 162 MB in all, state 6 kB over 1129 nodes
+    365 days, a day a call: peak memory 163 MB in all, state 73 kB over 1951 nodes
+    1095 days, a day a call: peak memory 165 MB in all, state 116 kB over 2601 nodes
 """
 
 import argparse

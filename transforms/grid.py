@@ -7,6 +7,9 @@ Node ``i`` stands at price ``exp(i * LOG_STEP)``. A published bin ``j`` holds th
 ``2 j`` and ``2 j + 1`` and therefore spans the prices from ``exp((2 j - 0.5) * LOG_STEP)`` to
 ``exp((2 j + 1.5) * LOG_STEP)``. The axis has no origin that moves: the same price has the same bin
 on every asset and at every time, so maps can be compared and summed without resampling.
+
+Compiled functions elsewhere keep the constants they were compiled with: after changing one here,
+delete ``transforms/__pycache__``.
 """
 
 import numpy as np

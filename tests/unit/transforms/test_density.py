@@ -514,6 +514,12 @@ def test_a_hundredfold_rise_and_fall_keeps_the_books():
     assert state.nodes.shape[1] < (np.log(200.0) + 1.2) / grid.LOG_STEP
 
 
+def test_compiled_code_has_the_grid_that_the_rest_has():
+    # It keeps the constants it was compiled with: if this fails, delete transforms/__pycache__.
+    nodes = np.arange(-3, 4)
+    assert_allclose(density.node_prices(-3, 7), grid.node_price(nodes), rtol=1e-15)
+
+
 def test_no_argument_is_changed():
     bars = simulated_bars(30, seed=1)
     before = {name: getattr(bars, name).copy() for name in ("open", "volume", "taker_buy")}
