@@ -18,7 +18,7 @@ from warehouse.errors import (
     WarehouseBusy,
     WarehouseError,
 )
-from warehouse.migrate import migrate
+from warehouse.migrate import migrate, write_comments
 from warehouse.models import create_views
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,10 @@ def open_warehouse(
         with translated(f"preparing {path}"):
             _configure(connection)
             migrate(connection)
-            create_views(connection)
+            # One commit for all: each waits for the disk.
+            with transaction(connection):
+                write_comments(connection)
+                create_views(connection)
         with translated(f"working on {path}"):
             yield connection
     finally:

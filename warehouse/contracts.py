@@ -32,6 +32,8 @@ _TYPES = {
     "text[]": "VARCHAR[]",
     "double[]": "DOUBLE[]",
     "float[]": "FLOAT[]",
+    "integer[]": "INTEGER[]",
+    "reason[]": 'STRUCT("name" VARCHAR, measured DOUBLE, gate DOUBLE, severity VARCHAR)[]',
 }
 
 
@@ -132,8 +134,8 @@ def public_relations() -> list[Relation]:
     return [relation for relation in relations().values() if relation.is_public]
 
 
-def comment_statements(relation: Relation, kind: str, catalog: str = "") -> list[str]:
-    """Return the COMMENT ON statements of a relation.
+def comments(relation: Relation, kind: str, catalog: str = "") -> list[tuple[str, str]]:
+    """Return what is commented of a relation, as COMMENT ON spells it, each with its comment.
 
     Parameters
     ----------
@@ -144,15 +146,22 @@ def comment_statements(relation: Relation, kind: str, catalog: str = "") -> list
     catalog : str
         Prefix with a dot where the relation lives in an attached database.
     """
-
-    def quoted(text: str) -> str:
-        return "'" + text.replace("'", "''") + "'"
-
     name = f"{catalog}{relation.name}"
-    return [f"comment on {kind} {name} is {quoted(relation.description)}"] + [
-        f'comment on column {name}."{column.name}" is {quoted(column.description)}'
+    return [(f"comment on {kind} {name}", relation.description)] + [
+        (f'comment on column {name}."{column.name}"', column.description)
         for column in relation.columns
     ]
+
+
+def comment_statement(on: str, comment: str) -> str:
+    """Return the statement that writes one of ``comments``."""
+    quoted = comment.replace("'", "''")
+    return f"{on} is '{quoted}'"
+
+
+def comment_statements(relation: Relation, kind: str, catalog: str = "") -> list[str]:
+    """Return the statements that write all ``comments`` of a relation."""
+    return [comment_statement(*each) for each in comments(relation, kind, catalog)]
 
 
 def tables_page() -> str:

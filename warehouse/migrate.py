@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.contracts import SQL_FOLDER, comment_statements, relations
+from warehouse.contracts import SQL_FOLDER, comment_statement, comments, relations
 from warehouse.errors import ContractViolation
 
 logger = logging.getLogger(__name__)
@@ -70,9 +70,23 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
         connection.execute("commit")
         done.append(path.name)
     if done:
-        for relation in relations().values():
-            if relation.schema != "marts":
-                for statement in comment_statements(relation, "table"):
-                    connection.execute(statement)
         logger.info("migrated: %s", ", ".join(done))
     return done
+
+
+def write_comments(connection: duckdb.DuckDBPyConnection) -> None:
+    """Comment tables and their columns with the sentences of their contracts, where they differ."""
+    known = set(
+        connection.execute(
+            "select 'comment on table ' || schema_name || '.' || table_name, comment "
+            "from duckdb_tables() union all "
+            "select format('comment on column {}.{}.\"{}\"', schema_name, table_name, "
+            "column_name), comment from duckdb_columns()"
+        ).fetchall()
+    )
+    for relation in relations().values():
+        if relation.schema == "marts":
+            continue
+        for on, comment in comments(relation, "table"):
+            if (on, comment) not in known:
+                connection.execute(comment_statement(on, comment))
