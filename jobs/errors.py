@@ -1,5 +1,6 @@
 """Errors of the jobs themselves, and the names under which callers meet those of the spokes."""
 
+from quality.errors import QualityError
 from sources.errors import SourceError, TransientSourceError
 from transforms.errors import TransformsError
 from warehouse.errors import TransientWarehouseError, WarehouseBusy, WarehouseError
@@ -31,7 +32,7 @@ class StoppedByQuality(JobError):
     """Critical checks failed; the last good publication stays."""
 
 
-LIQHEAT_ERRORS = (JobError, SourceError, TransformsError, WarehouseError)
+LIQHEAT_ERRORS = (JobError, QualityError, SourceError, TransformsError, WarehouseError)
 """Everything that is told to a person as one line instead of a traceback."""
 
 TRANSIENT_ERRORS = (TransientSourceError, TransientWarehouseError)

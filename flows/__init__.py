@@ -1,0 +1,1 @@
+"""Prefect flows over `jobs`: one flow a file, each only orders tasks."""

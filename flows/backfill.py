@@ -1,0 +1,27 @@
+"""Make good what is missing between two instants."""
+
+from datetime import datetime
+
+from prefect import flow
+
+from flows.hours import hour_of, hour_of_run
+from flows.tasks import build_maps, load, publish
+
+
+@flow
+def backfill(start_at: datetime, as_of: datetime | None = None) -> None:
+    """Load what has landed, build from the first bar that changed, publish.
+
+    Parameters
+    ----------
+    start_at : datetime
+        The first hour to make good, UTC.
+    as_of : datetime, optional
+        The last one, UTC; by default the one in which the run was scheduled.
+    """
+    hour = hour_of_run(as_of)
+    if hour_of(start_at) >= hour:
+        raise ValueError(f"start_at {start_at} is not before {hour}; give an earlier start_at")
+    load()
+    build_maps(hour)
+    publish(hour)

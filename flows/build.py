@@ -1,0 +1,22 @@
+"""Bring the maps up to date."""
+
+from datetime import datetime
+
+from prefect import flow
+
+from flows.hours import take_hour
+from flows.tasks import build_maps, load
+
+
+@flow
+def build(as_of: datetime | None = None) -> None:
+    """Load what has landed, then build every map that is out of date.
+
+    Parameters
+    ----------
+    as_of : datetime, optional
+        The last hour to build, UTC; by default the one in which the run was scheduled.
+    """
+    hour = take_hour(as_of)
+    load()
+    build_maps(hour)

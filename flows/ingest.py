@@ -1,0 +1,30 @@
+"""Bring in what venues tell, every few minutes: they forget it."""
+
+from datetime import datetime
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from flows.hours import take_hour
+from flows.tasks import load
+from jobs.errors import WarehouseBusy
+
+
+@flow
+def ingest(as_of: datetime | None = None) -> State[None] | None:
+    """Load what has landed, unless the warehouse is being written for longer.
+
+    Landing needs no warehouse, so nothing is lost by leaving the load to whoever comes next.
+
+    Parameters
+    ----------
+    as_of : datetime, optional
+        The hour to stand for, UTC; by default the one in which the run was scheduled.
+    """
+    take_hour(as_of)
+    try:
+        load.with_options(retries=2)()
+    except WarehouseBusy as exc:
+        return Completed(name="Postponed", message=f"the next run loads what has landed: {exc}")
+    return None

@@ -1,0 +1,20 @@
+"""Give readers what the warehouse holds."""
+
+from datetime import datetime
+
+from prefect import flow
+
+from flows.hours import take_hour
+from flows.tasks import publish as publish_task
+
+
+@flow
+def publish(as_of: datetime | None = None) -> None:
+    """Swap in the file that readers open, and write the Parquet of days that changed.
+
+    Parameters
+    ----------
+    as_of : datetime, optional
+        The last hour to publish, UTC; by default the one in which the run was scheduled.
+    """
+    publish_task(take_hour(as_of))

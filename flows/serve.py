@@ -1,0 +1,262 @@
+"""Serve every deployment of ``prefect.yaml`` from one process, until told to stop.
+
+With ``PREFECT_API_URL`` in the environment that server keeps the schedule. Without it a server runs
+in this process, on the loopback address, with its history in ``<home>/prefect``: it needs no
+network and cannot outlive the process.
+
+Prefect reads its settings when it is imported. So the environment is made first, and functions
+import what they need of Prefect.
+"""
+
+import argparse
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import yaml
+
+from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.objects import State
+    from prefect.deployments.runner import RunnerDeployment
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+SERVER_START_SECONDS = 180
+"""A first start makes Prefect's database: ten seconds on two cores, more where they are busy."""
+
+SERVER_STOP_SECONDS = 20
+
+ENVIRONMENT = {
+    # Prefect's client reports its use to its makers unless told not to.
+    "DO_NOT_TRACK": "1",
+    # Whose log lines are shown with a run, beside those of its flow.
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "jobs,quality,sources,transforms,warehouse",
+}
+"""What the environment does not say otherwise."""
+
+SERVER_ENVIRONMENT = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # How long a run waits before it asks again whether it is its turn.
+    "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
+    # Keeps 90 days of runs; without it, all there ever were.
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+}
+"""The same, for a server of our own."""
+
+
+class CannotServe(Exception):
+    """The schedule cannot be served; the message says why and what to do."""
+
+
+def main() -> int:
+    """Serve until stopped and return the exit code."""
+    parser = argparse.ArgumentParser(prog="liqheat schedule")
+    parser.add_argument("--file", type=Path, default=PROJECT / "prefect.yaml")
+    parser.add_argument("--port", type=int, default=0)
+    arguments = parser.parse_args()
+    # One way to stop: what Ctrl-C does, even where a shell had it ignored for the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
+    home = Settings().home.resolve() / "prefect"
+    try:
+        with _alone(home):
+            listening = _prepare_environment(home, arguments.port)
+            deployments = _read_deployments(arguments.file)
+            with _server(listening):
+                asyncio.run(_serve(deployments, is_own_server=listening is not None))
+    except KeyboardInterrupt:
+        _tell("stopped")
+        return 0
+    except (CannotServe, OSError) as exc:
+        _tell(f"error: {exc}")
+        return 1
+    return 0
+
+
+def _tell(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
+
+
+def _interrupt(*_: Any) -> None:  # noqa: ANN401  (whatever Python hands to a signal handler)
+    signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Hold the folder around the block: two schedules would do everything twice."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "schedule.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise CannotServe(
+                f"{home.parent} is served by another `liqheat schedule`; stop that one first, "
+                "or give this one a LIQHEAT_HOME of its own"
+            ) from exc
+        yield
+
+
+def _prepare_environment(home: Path, port: int) -> socket.socket | None:
+    """Complete the environment; return what our own server is to listen on, if there is to be one.
+
+    Listening starts here, so that the port told to Prefect is ours.
+    """
+    _set_defaults(ENVIRONMENT)
+    if "PREFECT_API_URL" in os.environ:
+        return None
+    listening = socket.create_server(("127.0.0.1", port))
+    _set_defaults(SERVER_ENVIRONMENT)
+    os.environ["PREFECT_HOME"] = str(home)
+    os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+    # It would name a profile of another PREFECT_HOME.
+    os.environ.pop("PREFECT_PROFILE", None)
+    return listening
+
+
+def _set_defaults(defaults: dict[str, str]) -> None:
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def _server(listening: socket.socket | None) -> Iterator[None]:
+    """Have a server around the block: our own, unless another is to be used."""
+    url = os.environ["PREFECT_API_URL"].removesuffix("/api")
+    if listening is None:
+        _tell(f"the schedule is kept by {url}")
+        yield
+        return
+
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(final=True), log_level="warning", timeout_graceful_shutdown=5)
+    )
+    thread = threading.Thread(target=server.run, args=([listening],), name="server", daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + SERVER_START_SECONDS
+        while not server.started:
+            if not thread.is_alive() or time.monotonic() > deadline:
+                raise CannotServe(
+                    "Prefect's server did not start, see above; if its database is damaged, move "
+                    f"{os.environ['PREFECT_HOME']} away: only the history of runs is in it"
+                )
+            time.sleep(0.1)
+        _tell(f"runs are shown at {url}, their history is kept in {os.environ['PREFECT_HOME']}")
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(SERVER_STOP_SECONDS)
+
+
+async def _serve(deployments: "list[RunnerDeployment]", *, is_own_server: bool) -> None:
+    """Register the deployments and run what falls due."""
+    from prefect.client.orchestration import get_client
+    from prefect.runner import Runner
+    from prefect.states import Scheduled
+
+    # It tells of every run that waits for its turn, each time it asks.
+    logging.getLogger("prefect.runner.state_proposer").setLevel(logging.WARNING)
+    # Schedules stay active when this process ends: what falls due meanwhile is late, not forgotten.
+    runner = Runner(name="liqheat", pause_on_shutdown=False)
+    # Prefect's own handler raises SystemExit inside the event loop.
+    runner.handle_sigterm = _interrupt  # type: ignore[method-assign]
+    async with get_client() as client:
+        for deployment in deployments:
+            deployment_id = await runner.aadd_deployment(deployment)
+            if is_own_server:
+                await _end_runs_left_over(client, deployment_id)
+            if deployment.schedules:
+                # What was missed since the last stop is done at once, not with the next turn.
+                await client.create_flow_run_from_deployment(
+                    deployment_id, state=Scheduled(scheduled_time=datetime.now(UTC))
+                )
+            _tell(f"  {deployment.name:<10} {_schedule_in_words(deployment)}")
+    _tell("Ctrl-C stops it")
+    await runner.start()
+
+
+async def _end_runs_left_over(client: "PrefectClient", deployment_id: UUID) -> None:
+    """Mark as crashed the runs that ended with an earlier process: they would keep their turn."""
+    from prefect.client.schemas.filters import (
+        FlowRunFilter,
+        FlowRunFilterDeploymentId,
+        FlowRunFilterState,
+        FlowRunFilterStateType,
+    )
+    from prefect.client.schemas.objects import StateType
+    from prefect.states import Crashed
+
+    under_way = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+    runs = await client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=under_way)),
+        )
+    )
+    for run in runs:
+        state: State[None] = Crashed(message="`liqheat schedule` ended before this run did")
+        await client.set_flow_run_state(run.id, state, force=True)
+
+
+def _read_deployments(file: Path) -> "list[RunnerDeployment]":
+    """Return the deployments of a ``prefect.yaml``; entrypoints start at its folder."""
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig
+    from prefect.deployments.runner import RunnerDeployment
+    from prefect.exceptions import MissingFlowError, ScriptError
+    from prefect.flows import load_flow_from_entrypoint
+    from prefect.schedules import Schedule
+
+    deployments = []
+    for entry in yaml.safe_load(file.read_text())["deployments"]:
+        entrypoint = str(file.resolve().parent / entry["entrypoint"])
+        try:
+            # Prefect would serve a placeholder for a flow that does not load.
+            load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
+        except (MissingFlowError, ScriptError, ValueError) as exc:
+            raise CannotServe(f"{file}: deployment {entry['name']} does not load: {exc}") from exc
+        schedules = [dict(schedule) for schedule in entry.get("schedules", [])]
+        for schedule in schedules:
+            if "interval" in schedule:
+                schedule["interval"] = timedelta(seconds=schedule["interval"])
+        limit = entry.get("concurrency_limit")
+        deployments.append(
+            RunnerDeployment.from_entrypoint(
+                entrypoint,
+                name=entry["name"],
+                description=entry.get("description"),
+                parameters=entry.get("parameters"),
+                schedules=[Schedule(**schedule) for schedule in schedules],
+                concurrency_limit=ConcurrencyLimitConfig(**limit) if limit else None,
+            )
+        )
+    return deployments
+
+
+def _schedule_in_words(deployment: "RunnerDeployment") -> str:
+    words = [
+        getattr(one.schedule, "cron", None) or f"every {getattr(one.schedule, 'interval', '?')}"
+        for one in deployment.schedules or []
+    ]
+    return ", ".join(words) or "when asked"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""The tasks of all flows: each wraps one function of `jobs` and says what to do when it fails.
+
+A task takes and returns plain values. Connections, and where things are, belong to the process
+that runs it: each task reads the settings for itself.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import Task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import exponential_backoff
+
+from jobs.errors import TRANSIENT_ERRORS
+from jobs.settings import Settings
+
+Given = ParamSpec("Given")
+Returned = TypeVar("Returned")
+
+
+def is_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001  (Prefect passes all three)
+    """Return whether what a task failed of may pass."""
+    return isinstance(state.result(raise_on_failure=False), TRANSIENT_ERRORS)
+
+
+def task_of_job(function: Callable[Given, Returned]) -> Task[Given, Returned]:
+    """Return a task that is tried again when what it failed of may pass, and never cached."""
+    return Task(
+        function,
+        cache_policy=NO_CACHE,
+        # 2, 4, 8 ... 128 s, each drawn from around that: four minutes for another writer to end or
+        # for room on the disk. What takes longer is made good by the next run.
+        retries=7,
+        retry_delay_seconds=exponential_backoff(backoff_factor=2),
+        retry_jitter_factor=0.5,
+        retry_condition_fn=is_transient,
+    )
+
+
+@task_of_job
+def load() -> int:
+    """Load what has landed; return how many rows."""
+    from jobs.pipeline import load
+
+    return sum(load(Settings()).rows_by_kind.values())
+
+
+@task_of_job
+def build_maps(as_of: datetime) -> int:
+    """Build the maps up to an hour; return how many rows."""
+    from jobs.pipeline import build_maps
+
+    return build_maps(Settings(), as_of=as_of).row_count
+
+
+@task_of_job
+def publish(as_of: datetime) -> str:
+    """Publish what readers open; return its path."""
+    from jobs.pipeline import publish
+
+    return str(publish(Settings(), as_of=as_of).path)

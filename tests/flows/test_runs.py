@@ -1,0 +1,214 @@
+"""Flows run in this process against a temporary Prefect server."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+from prefect import flow, get_client
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.flow_engine import run_flow
+from prefect.states import Scheduled
+
+import flows.tasks
+import jobs.pipeline
+from flows.backfill import backfill
+from flows.build import build
+from flows.hourly import hourly
+from flows.hours import hour_of_run
+from flows.ingest import ingest
+from flows.publish import publish
+from jobs.errors import NothingToDo, WarehouseBusy
+from jobs.settings import Settings
+from warehouse.load import LoadReport
+
+pytestmark = pytest.mark.usefixtures("prefect_server", "home")
+
+MAP_ROWS = "select * from marts.liquidation_heatmap_hourly where as_of = ? order by all"
+
+
+def published_rows(home: Path, as_of: datetime) -> list[tuple[object, ...]]:
+    with duckdb.connect(str(home / "published" / "liqheat.duckdb"), read_only=True) as readers:
+        return readers.execute(MAP_ROWS, [as_of]).fetchall()
+
+
+def test_one_hour_goes_from_what_has_landed_to_what_people_read_twice_the_same(home, small_market):
+    first = hourly(as_of=small_market, return_state=True)
+    rows = published_rows(home, small_market)
+    second = hourly(as_of=small_market, return_state=True)
+    assert first.is_completed()
+    assert second.is_completed()
+    assert rows
+    assert published_rows(home, small_market) == rows
+
+
+def test_the_steps_one_by_one_give_what_the_whole_hour_gives(home, small_market):
+    for state in (
+        ingest(as_of=small_market, return_state=True),
+        build(as_of=small_market, return_state=True),
+        publish(as_of=small_market, return_state=True),
+    ):
+        assert state.is_completed()
+    assert published_rows(home, small_market)
+
+
+def test_backfill_ends_at_its_hour(home, small_market):
+    end = small_market - timedelta(hours=6)
+    state = backfill(start_at=end - timedelta(hours=6), as_of=end, return_state=True)
+    assert state.is_completed()
+    assert published_rows(home, end)
+    assert not published_rows(home, end + timedelta(hours=1))
+
+
+def test_backfill_refuses_a_start_after_its_end():
+    end = datetime(2026, 1, 5, tzinfo=UTC)
+    state = backfill(start_at=end, as_of=end, return_state=True)
+    assert state.is_failed()
+    assert "give an earlier start_at" in state.message
+
+
+class Failing:
+    """The load, but failing so many times before it does what it should."""
+
+    def __init__(self, error: Exception, times: int) -> None:
+        self.error = error
+        self.times = times
+        self.calls = 0
+        self.load = jobs.pipeline.load
+
+    def __call__(self, settings: Settings) -> LoadReport:
+        self.calls += 1
+        if self.calls <= self.times:
+            raise self.error
+        return self.load(settings)
+
+
+def run_impatiently(task: flows.tasks.Task) -> State:
+    at_once = task.with_options(retry_delay_seconds=0, retry_jitter_factor=None)
+
+    @flow(name="impatient")
+    def impatient() -> None:
+        at_once()
+
+    return impatient(return_state=True)
+
+
+def test_what_may_pass_is_tried_again(monkeypatch):
+    job = Failing(WarehouseBusy("another process is writing"), times=2)
+    monkeypatch.setattr(jobs.pipeline, "load", job)
+    assert run_impatiently(flows.tasks.load).is_completed()
+    assert job.calls == 3
+
+
+def test_what_does_not_pass_is_given_up_in_the_end(monkeypatch):
+    job = Failing(WarehouseBusy("another process is writing"), times=100)
+    monkeypatch.setattr(jobs.pipeline, "load", job)
+    assert run_impatiently(flows.tasks.load).is_failed()
+    assert job.calls == 1 + flows.tasks.load.retries
+
+
+@pytest.mark.parametrize(
+    "error", [NothingToDo("nothing has landed"), ZeroDivisionError("a defect")]
+)
+def test_what_fails_the_same_way_each_time_is_not_tried_again(monkeypatch, error):
+    job = Failing(error, times=1)
+    monkeypatch.setattr(jobs.pipeline, "load", job)
+    assert run_impatiently(flows.tasks.load).is_failed()
+    assert job.calls == 1
+
+
+def test_ingest_leaves_the_load_to_the_next_run_while_the_warehouse_is_written(monkeypatch):
+    monkeypatch.setattr(
+        jobs.pipeline, "load", Failing(WarehouseBusy("another process is writing"), times=100)
+    )
+    monkeypatch.setattr(flows.tasks.load, "with_options", lambda **_: flows.tasks.load.fn)
+    state = ingest(return_state=True)
+    assert (state.type, state.name) == (StateType.COMPLETED, "Postponed")
+    assert "another process is writing" in state.message
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        datetime(2026, 1, 5, 7, 59, 59),  # noqa: DTZ001  (taken as UTC)
+        datetime(2026, 1, 5, 7, tzinfo=UTC),
+        datetime.fromisoformat("2026-01-05T09:30+02:00"),
+    ],
+)
+def test_a_given_hour_is_the_hour_of_the_instant_in_utc(given):
+    assert hour_of_run(given) == datetime(2026, 1, 5, 7, tzinfo=UTC)
+
+
+DUE = datetime(2026, 1, 5, 7, 2, tzinfo=UTC)
+
+
+@pytest.fixture
+def built(monkeypatch) -> list[datetime]:
+    """Let `hourly` do nothing but note the hours it was to build."""
+    hours: list[datetime] = []
+    monkeypatch.setattr("flows.hourly.load", lambda: None)
+    monkeypatch.setattr("flows.hourly.build_maps", hours.append)
+    monkeypatch.setattr("flows.hourly.publish", lambda _: None)
+    return hours
+
+
+@pytest.fixture
+def late_runs(request) -> list[FlowRun]:
+    """Make a deployment of `hourly` with three runs that are late, an hour between them."""
+    with get_client(sync_client=True) as client:
+        flow_id = client.create_flow(hourly)
+        deployment_id = client.create_deployment(flow_id, name=request.node.name)
+        return [
+            client.create_flow_run_from_deployment(
+                deployment_id, state=Scheduled(scheduled_time=DUE + timedelta(hours=late))
+            )
+            for late in range(3)
+        ]
+
+
+def states(runs: list[FlowRun]) -> list[tuple[StateType, str]]:
+    with get_client(sync_client=True) as client:
+        found = [client.read_flow_run(run.id).state for run in runs]
+    return [(state.type, state.name) for state in found]
+
+
+SUPERSEDED = (StateType.CANCELLED, "Superseded")
+WAITING = (StateType.SCHEDULED, "Scheduled")
+DONE = (StateType.COMPLETED, "Completed")
+
+
+@pytest.mark.parametrize("first", range(3))
+def test_of_due_runs_the_first_to_start_does_the_work_of_all(late_runs, built, first):
+    run_flow(hourly, flow_run=late_runs[first])
+    assert built == [DUE.replace(minute=0) + timedelta(hours=2)]
+    expected = [SUPERSEDED] * 3
+    expected[first] = DONE
+    assert states(late_runs) == expected
+
+
+def test_a_run_for_a_given_hour_is_not_cancelled_and_cancels_none(late_runs, built):
+    asked = DUE.replace(hour=3)
+    with get_client(sync_client=True) as client:
+        given = client.create_flow_run_from_deployment(
+            late_runs[0].deployment_id,
+            parameters={"as_of": asked.isoformat()},
+            state=Scheduled(scheduled_time=DUE + timedelta(hours=5)),
+        )
+    run_flow(hourly, flow_run=late_runs[1])
+    assert states([*late_runs, given]) == [SUPERSEDED, DONE, SUPERSEDED, WAITING]
+    run_flow(hourly, flow_run=given, parameters={"as_of": asked})
+    assert built == [DUE.replace(minute=0) + timedelta(hours=2), asked.replace(minute=0)]
+
+
+def test_a_late_run_stands_for_its_own_hour_and_leaves_runs_that_are_not_due(built):
+    with get_client(sync_client=True) as client:
+        deployment_id = client.create_deployment(client.create_flow(hourly), name="future")
+        due, future = (
+            client.create_flow_run_from_deployment(
+                deployment_id, state=Scheduled(scheduled_time=instant)
+            )
+            for instant in (DUE, datetime.now(UTC) + timedelta(days=1))
+        )
+    run_flow(hourly, flow_run=due)
+    assert built == [DUE.replace(minute=0)]
+    assert states([due, future]) == [DONE, WAITING]

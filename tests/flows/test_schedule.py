@@ -1,0 +1,150 @@
+"""`liqheat schedule` as a process of its own, over a schedule of seconds."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+COMMAND = "import typer; from cli.schedule import schedule_command; typer.run(schedule_command)"
+PATIENCE_SECONDS = 180
+
+PREFECT_YAML = f"""
+deployments:
+  - name: ingest
+    entrypoint: {ROOT}/flows/ingest.py:ingest
+    schedules: [{{interval: 4}}]
+    concurrency_limit: {{limit: 1, collision_strategy: ENQUEUE}}
+  - name: endless
+    entrypoint: endless.py:endless
+    schedules: [{{interval: 86400}}]
+    concurrency_limit: {{limit: 1, collision_strategy: ENQUEUE}}
+"""
+
+ENDLESS_FLOW = """
+import time
+from prefect import flow
+
+@flow
+def endless():
+    time.sleep(3600)
+"""
+
+
+def command(file: Path) -> list[str]:
+    return [sys.executable, "-c", COMMAND, "--file", str(file)]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "endless.py").write_text(ENDLESS_FLOW)
+    (tmp_path / "prefect.yaml").write_text(PREFECT_YAML)
+    return tmp_path / "prefect.yaml"
+
+
+@pytest.fixture
+def environment(home: Path) -> dict[str, str]:
+    return {**os.environ, "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
+
+
+class Schedule:
+    """A schedule under way, in a session of its own."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self.log = log
+        told = self.wait_for(lambda: re.search(r"runs are shown at (\S+),", log.read_text()))
+        self.url = told[1]
+
+    def wait_for(self, condition: Callable[[], Any]) -> Any:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if result := condition():
+                return result
+            time.sleep(0.2)
+        pytest.fail(f"waited in vain; the schedule wrote:\n{self.log.read_text()}")
+
+    def runs(self, deployment: str, state: str) -> list[dict[str, Any]]:
+        wanted = {
+            "deployments": {"name": {"any_": [deployment]}},
+            "flow_runs": {"state": {"name": {"any_": [state]}}},
+        }
+        answer = httpx.post(f"{self.url}/api/flow_runs/filter", json=wanted, timeout=60)
+        return answer.raise_for_status().json()
+
+    def processes(self) -> list[int]:
+        """Return the processes of the session, whoever their parents are."""
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                _, _, fields = stat.read_text().rpartition(") ")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            state, _, _, session = fields.split()[:4]
+            if int(session) == self.process.pid and state != "Z":
+                found.append(int(stat.parent.name))
+        return found
+
+
+@contextmanager
+def schedule(file: Path, environment: dict[str, str], log: Path) -> Iterator[Schedule]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command(file), env=environment, stderr=output, stdout=output, start_new_session=True
+        )
+    try:
+        yield Schedule(process, log)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_the_schedule_fires_ends_with_its_process_and_goes_on_after_a_stop(
+    file, environment, tmp_path
+):
+    with schedule(file, environment, tmp_path / "first.log") as first:
+        first.wait_for(lambda: first.runs("endless", "Running"))
+        first.wait_for(
+            lambda: sum(run["auto_scheduled"] for run in first.runs("ingest", "Completed")) >= 2
+        )
+        assert len(first.processes()) >= 2
+
+        second = subprocess.run(
+            command(file), env=environment, capture_output=True, text=True, check=False
+        )
+        assert second.returncode == 1
+        assert "served by another `liqheat schedule`" in second.stderr
+
+        os.kill(first.process.pid, signal.SIGTERM)
+        assert first.process.wait(PATIENCE_SECONDS) == 0
+        assert first.processes() == []
+
+    with schedule(file, environment, tmp_path / "second.log") as again:
+        # What was under way counts as crashed: otherwise it would be its turn for ever.
+        again.wait_for(lambda: again.runs("endless", "Crashed"))
+        again.wait_for(lambda: again.runs("endless", "Running"))
+        os.killpg(again.process.pid, signal.SIGINT)
+        assert again.process.wait(PATIENCE_SECONDS) == 0
+        assert again.processes() == []
+
+
+def test_a_deployment_that_does_not_load_is_named(file, environment):
+    (file.parent / "endless.py").write_text("import liqheat_has_no_such_module\n" + ENDLESS_FLOW)
+    refused = subprocess.run(
+        command(file), env=environment, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 1
+    assert "deployment endless does not load" in refused.stderr
+    assert "liqheat_has_no_such_module" in refused.stderr
