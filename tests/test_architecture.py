@@ -16,7 +16,7 @@ SPOKES = {"sources", "transforms", "quality", "warehouse"}
 ALLOWED = {
     "transforms": {"numpy", "numba"},
     "sources": {"ccxt", "aiohttp", "pyarrow", "numpy", "numba", "yaml"},
-    "quality": {"great_expectations", "pandas"},
+    "quality": {"great_expectations", "pandas", "yaml"},
     "warehouse": {"duckdb", "pyarrow", "numpy", "pandas", "yaml"},
     "jobs": SPOKES | {"pydantic", "pydantic_settings", "numpy", "pyarrow", "duckdb"},
     # uvicorn is Prefect's own server, yaml the language of prefect.yaml.

@@ -3,7 +3,9 @@
 -- Grain: venue, instrument, bar_start_at
 -- Materialized: view
 -- Known limitation: of several bar lengths in one hour the one that covers most of it is used,
--- the finer one where they cover the same; bars longer than an hour are left out.
+-- the finer one where they cover the same; bars longer than an hour are left out. Rows that no
+-- market can have made (a price that is not positive, a high below the open) count as missing
+-- here; int_row_audit counts them.
 
 with
 instrument as (
@@ -31,6 +33,12 @@ ohlcv as (
     from staging.stg_ohlcv
     where
         bar_seconds <= 3600
+        and low > 0
+        and low <= least(open, close)
+        and high >= greatest(open, close)
+        and isfinite(high)
+        and volume_quantity >= 0
+        and isfinite(volume_quantity)
         -- An hour more, so that a model over bars sees the bar before its first.
         and bar_start_at
         >= coalesce(
@@ -51,7 +59,10 @@ mark_ohlc as (
         mark_close,
     from staging.stg_mark_ohlc
     where
-        bar_start_at
+        mark_close > 0
+        and isfinite(mark_close)
+        and coalesce(mark_low > 0 and mark_low <= mark_high and isfinite(mark_high), true)
+        and bar_start_at
         >= coalesce(
             date_trunc('hour', getvariable('window_start')::timestamptz) - interval 1 hour,
             '-infinity'::timestamptz
@@ -73,7 +84,9 @@ open_interest as (
         observed_at - interval 30 seconds as known_from_at,
     from staging.stg_open_interest
     where
-        observed_at
+        open_interest_quantity >= 0
+        and isfinite(open_interest_quantity)
+        and observed_at
         >= coalesce(
             date_trunc('hour', getvariable('window_start')::timestamptz) - interval 1 hour,
             '-infinity'::timestamptz

@@ -2,6 +2,8 @@
 --
 -- Grain: venue, instrument, as_of
 -- Materialized: incremental
+-- Known limitation: a change of open interest is known between observations at most an hour apart
+-- with all bars between them there.
 
 with
 bar as (
@@ -17,18 +19,19 @@ bar as (
         high,
         low,
         close,
+        mark_high,
+        mark_low,
         mark_close,
         volume_quantity,
         taker_buy_quantity,
         open_interest_quantity,
         received_amount,
-        received_amount_unit,
         received_value,
         received_value_unit,
     from intermediate.int_bar
 ),
 
-with_previous as (
+with_previous_bar as (
     select
         venue,
         instrument,
@@ -36,11 +39,14 @@ with_previous as (
         contract_kind,
         date_trunc('hour', bar_end_at - interval 1 microsecond) + interval 1 hour as as_of,
         bar_start_at,
+        bar_end_at,
         bar_seconds,
         open,
         high,
         low,
         close,
+        mark_high,
+        mark_low,
         mark_close,
         volume_quantity,
         taker_buy_quantity,
@@ -48,22 +54,70 @@ with_previous as (
         if(contract_kind = 'inverse', 1, close) as quantity_usd,
         if(contract_kind = 'inverse', close, 1) as quantity_per_base,
         open_interest_quantity,
+        received_amount,
+        received_value,
+        received_value_unit,
         if(
             lag(bar_end_at) over instrument_time = bar_start_at,
-            lag(open_interest_quantity) over instrument_time,
+            lag(close) over instrument_time,
             null
-        ) as previous_open_interest_quantity,
+        ) as previous_close,
+        coalesce(
+            open = lag(open) over instrument_time
+            and high = lag(high) over instrument_time
+            and low = lag(low) over instrument_time
+            and close = lag(close) over instrument_time
+            and volume_quantity = lag(volume_quantity) over instrument_time
+            and volume_quantity > 0,
+            false
+        ) as is_repeated,
+        sum(volume_quantity) over instrument_time as running_volume_quantity,
         if(
-            lag(bar_end_at) over instrument_time = bar_start_at,
-            ln(close / lag(close) over instrument_time),
-            null
-        ) as log_return,
-        if(
-            received_amount_unit = 'base' and received_value_unit = 'usd' and received_value > 0,
-            abs(received_amount * close / received_value - 1),
-            null
-        ) as audit_deviation_ratio,
+            open_interest_quantity is null,
+            null,
+            {
+                'bar_end_at': bar_end_at,
+                'open_interest_quantity': open_interest_quantity,
+                'running_volume_quantity': sum(volume_quantity) over instrument_time,
+                'running_seconds': sum(bar_seconds) over instrument_time
+            }
+        ) as observation,
     from bar
+    window
+        instrument_time as (partition by venue, instrument order by bar_start_at)
+),
+
+with_previous_observation as (
+    select
+        venue,
+        instrument,
+        asset,
+        contract_kind,
+        as_of,
+        bar_start_at,
+        bar_end_at,
+        bar_seconds,
+        open,
+        high,
+        low,
+        close,
+        mark_high,
+        mark_low,
+        mark_close,
+        volume_quantity,
+        taker_buy_quantity,
+        quantity_usd,
+        quantity_per_base,
+        open_interest_quantity,
+        received_amount,
+        received_value,
+        received_value_unit,
+        previous_close,
+        is_repeated,
+        running_volume_quantity,
+        observation,
+        lag(observation ignore nulls) over instrument_time as previous,
+    from with_previous_bar
     window
         instrument_time as (partition by venue, instrument order by bar_start_at)
 ),
@@ -76,6 +130,7 @@ with_change as (
         contract_kind,
         as_of,
         bar_start_at,
+        bar_end_at,
         bar_seconds,
         open,
         high,
@@ -87,11 +142,39 @@ with_change as (
         quantity_usd,
         quantity_per_base,
         open_interest_quantity,
-        previous_open_interest_quantity,
-        log_return,
-        audit_deviation_ratio,
-        abs(open_interest_quantity - previous_open_interest_quantity) as absolute_change,
-    from with_previous
+        is_repeated,
+        ln(close / previous_close) as log_return,
+        abs(open / previous_close - 1) as price_gap_ratio,
+        greatest(
+            abs(mark_close / close - 1), mark_high / high - 1, 1 - mark_low / low
+        ) as mark_deviation_ratio,
+        -- The normalised amount against the value that came with it.
+        case
+            when received_amount is not null and received_value > 0
+                then
+                    abs(
+                        open_interest_quantity
+                        * if(received_value_unit = 'usd', quantity_usd, 1 / quantity_per_base)
+                        / received_value
+                        - 1
+                    )
+        end as audit_deviation_ratio,
+        previous.open_interest_quantity as previous_open_interest_quantity,
+        if(
+            previous.bar_end_at >= bar_end_at - interval 1 hour
+            -- All bars between the two are there.
+            and to_seconds(observation.running_seconds - previous.running_seconds)
+            = bar_end_at - previous.bar_end_at,
+            abs(open_interest_quantity - previous.open_interest_quantity),
+            null
+        ) as absolute_change,
+        -- A difference of running sums carries their rounding: not used where one bar tells.
+        if(
+            previous.bar_end_at = bar_start_at,
+            volume_quantity,
+            running_volume_quantity - previous.running_volume_quantity
+        ) as change_volume_quantity,
+    from with_previous_observation
     where
         as_of > coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
         and as_of <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
@@ -106,29 +189,40 @@ instrument_hour as (
         as_of,
         any_value(bar_seconds) as bar_seconds,
         count(*) as bar_count,
+        max(bar_end_at) as last_bar_end_at,
         arg_min(open, bar_start_at) as open,
         max(high) as high,
         min(low) as low,
         arg_max(close, bar_start_at) as close,
         arg_max(mark_close, bar_start_at) as mark_close,
         sum(log_return * log_return) as squared_log_return,
+        max(price_gap_ratio) as largest_price_gap_ratio,
+        max(mark_deviation_ratio) as largest_mark_deviation_ratio,
+        count(*) filter (where is_repeated) as repeated_bar_count,
         sum(volume_quantity) as volume_quantity,
         sum(volume_quantity / quantity_per_base) as volume_base,
         sum(volume_quantity * quantity_usd) as volume_usd,
         sum(taker_buy_quantity / quantity_per_base) as taker_buy_base,
         count(*) filter (where volume_quantity = 0) as zero_volume_bar_count,
+        median(volume_quantity) as median_bar_volume_quantity,
+        max(volume_quantity) as largest_bar_volume_quantity,
         count(open_interest_quantity) as open_interest_observed_count,
+        max(bar_end_at) filter (
+            where open_interest_quantity is not null
+        ) as last_open_interest_at,
         arg_max(open_interest_quantity, bar_start_at) as open_interest_quantity,
         arg_max(open_interest_quantity / quantity_per_base, bar_start_at) as open_interest_base,
         arg_max(open_interest_quantity * quantity_usd, bar_start_at) as open_interest_usd,
         count(absolute_change) as change_observed_count,
-        -- A billionth more than the volume is rounding.
-        count(*) filter (where absolute_change > volume_quantity * (1 + 1e-9)) as violation_count,
+        -- A millionth more than the volume is rounding.
+        count(*) filter (
+            where absolute_change > change_volume_quantity * (1 + 1e-6)
+        ) as violation_count,
         sum(absolute_change) as absolute_change_quantity,
         max(absolute_change, 3) as largest_changes_quantity,
         max(absolute_change / nullif(previous_open_interest_quantity, 0)) as largest_change_ratio,
         count(*) filter (
-            where absolute_change = 0 and volume_quantity > 0
+            where absolute_change = 0 and change_volume_quantity > 0
         ) as unchanged_traded_bar_count,
         median(audit_deviation_ratio) as audit_deviation_ratio,
     from with_change
