@@ -1,0 +1,267 @@
+"""Measure the pipeline around the kernel: backfill, hourly increment, publication, size, queries.
+
+Run ``python -m bench.pipeline``. Prices are a random walk and volumes log-normal; what is measured
+is the cost of moving rows, which does not depend on what they say.
+"""
+
+import argparse
+import platform
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from jobs.landing import land
+from jobs.pipeline import build_maps, load, publish
+from jobs.reading import query
+from jobs.settings import Settings
+from sources.records import INSTANT, SCHEMAS, Batch
+
+START = datetime(2025, 1, 1, tzinfo=UTC)
+BAR = timedelta(minutes=5)
+
+
+@contextmanager
+def timed(label: str, figures: dict[str, float]) -> Iterator[None]:
+    """Note the seconds of the block under a label."""
+    begun = time.perf_counter()
+    yield
+    figures[label] = time.perf_counter() - begun
+
+
+def _table(kind: str, columns: dict[str, object], n_rows: int) -> Batch:
+    stamped = {
+        **columns,
+        "source": pa.repeat("bench", n_rows),
+        "ingested_at": pa.array(np.full(n_rows, 0), pa.int64()).cast(INSTANT),
+    }
+    schema = SCHEMAS[kind]
+    arrays = []
+    for field in schema:
+        value = stamped.get(field.name)
+        if value is None:
+            arrays.append(pa.nulls(n_rows, field.type))
+        else:
+            arrays.append(
+                pa.array(value).cast(field.type) if isinstance(value, np.ndarray) else value
+            )
+    return Batch(kind, pa.Table.from_arrays(arrays, schema=schema))
+
+
+def _instants(start: datetime, n_bars: int) -> np.ndarray:
+    first = (start - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return first + np.arange(n_bars, dtype=np.int64) * (BAR // timedelta(microseconds=1))
+
+
+def market(n_series: int, n_assets: int, start: datetime, n_bars: int, seed: int) -> list[Batch]:
+    """Return bars, marks and open interest of invented instruments over one span."""
+    rng = np.random.default_rng(seed)
+    names = [(f"venue_{i // n_assets}", f"A{i % n_assets:03d}") for i in range(n_series)]
+    venue = pa.array([venue for venue, _ in names])
+    asset = pa.array([asset for _, asset in names])
+    symbol = pa.array([f"{asset}/USDT:USDT" for _, asset in names])
+    one = np.ones(n_series)
+    described = _table(
+        "instrument",
+        {
+            "venue": venue,
+            "instrument": symbol,
+            "asset": asset,
+            "quote": pa.repeat("USDT", n_series),
+            "contract_kind": pa.repeat("linear", n_series),
+            "contract_size": one,
+            "base_multiplier": one,
+            "is_active": pa.repeat(True, n_series),
+            "observed_at": pa.array([START] * n_series, INSTANT),
+        },
+        n_series,
+    )
+    returns = rng.standard_normal((n_series, n_bars)) * 0.0015
+    level = np.log(rng.lognormal(3, 2, (n_series, 1)) + 0.01)
+    close = np.exp(level + np.cumsum(returns, axis=1) * 0.3)
+    opened = np.concatenate((np.exp(level), close[:, :-1]), axis=1)
+    spread = np.exp(np.abs(rng.standard_normal((n_series, n_bars))) * 0.001)
+    high, low = np.maximum(opened, close) * spread, np.minimum(opened, close) / spread
+    volume = rng.lognormal(8, 1, (n_series, n_bars))
+    held = 3e5 * np.exp(np.cumsum(rng.standard_normal((n_series, n_bars)) * 1e-4, axis=1))
+    n_rows = n_series * n_bars
+    row = pa.array(np.repeat(np.arange(n_series), n_bars))
+    instants = np.tile(_instants(start, n_bars), n_series)
+    key = {
+        "venue": venue.take(row),
+        "instrument": symbol.take(row),
+        "bar_start_at": pa.array(instants).cast(INSTANT),
+        "bar_seconds": np.full(n_rows, 300),
+    }
+    flat = {"open": opened, "high": high, "low": low, "close": close}
+    prices = {name: value.ravel() for name, value in flat.items()}
+    ends = instants + BAR // timedelta(microseconds=1)
+    return [
+        described,
+        _table(
+            "ohlcv",
+            {
+                **key,
+                **prices,
+                "volume_quantity": volume.ravel(),
+                "taker_buy_quantity": volume.ravel() * 0.5,
+            },
+            n_rows,
+        ),
+        _table(
+            "mark_ohlc",
+            {**key, **{f"mark_{name}": value for name, value in prices.items()}},
+            n_rows,
+        ),
+        _table(
+            "open_interest",
+            {
+                "venue": key["venue"],
+                "instrument": key["instrument"],
+                "observed_at": pa.array(ends).cast(INSTANT),
+                "open_interest_quantity": held.ravel(),
+            },
+            n_rows,
+        ),
+    ]
+
+
+def _land(batches: list[Batch], settings: Settings, name: str) -> None:
+    for number, batch in enumerate(batches):
+        land(batch, settings.landing, f"{name}-{number}")
+
+
+def _size_mb(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def series_year(home: Path) -> dict[str, float]:
+    """Measure one series over 105,120 bars from landing to published marts."""
+    settings = Settings(home=home, publish_window_days=366)
+    figures: dict[str, float] = {}
+    n_bars = 105_120
+    _land(market(1, 1, START, n_bars, seed=1), settings, "year")
+    with timed("series-year: landing to raw [s]", figures):
+        load(settings)
+    end = START + n_bars * BAR
+    with timed("series-year: raw to derived, all estimators [s]", figures):
+        report = build_maps(settings, as_of=end)
+    with timed("series-year: derived to published marts (366 days) [s]", figures):
+        publish(settings, as_of=end)
+    assert report.bar_count == n_bars
+    figures["series-year: peak memory of the process [MB]"] = (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    )
+    figures["series-year: warehouse on disk [MB]"] = settings.warehouse.stat().st_size / 1e6
+    published = settings.published / "liqheat.duckdb"
+    figures["series-year: published file [MB]"] = published.stat().st_size / 1e6
+    figures["series-year: published Parquet [MB]"] = _size_mb(settings.published / "parquet")
+    return figures
+
+
+QUERIES = {
+    "the newest map of an asset": "select side, price_low, price_high, liquidation_usd "
+    "from marts.liquidation_heatmap_hourly where asset = 'A000' and provider = 'turnover' "
+    "and venue = 'all' and as_of = (select max(as_of) from marts.market_context_hourly "
+    "where asset = 'A000') order by price_low",
+    "a week of what stands within 5 % of price": "select as_of, side, sum(liquidation_usd) as usd "
+    "from marts.liquidation_heatmap_hourly where asset = 'A000' and provider = 'turnover' "
+    "and venue = 'all' and abs(ln(price_low / price)) < 0.05 "
+    "and as_of > (select max(as_of) from marts.market_context_hourly) - interval 7 day "
+    "group by as_of, side order by as_of",
+    "leverage of every asset in the newest hour": "select asset, tier, sum(position_usd) as usd "
+    "from marts.liquidation_by_leverage_hourly where provider = 'turnover' and venue = 'all' "
+    "and as_of = (select max(as_of) from marts.market_context_hourly) "
+    "group by asset, tier order by usd desc",
+}
+
+
+def many_series(home: Path, n_series: int, n_assets: int, days: int) -> dict[str, float]:
+    """Measure one hour more for many series, its publication, and queries on the result."""
+    settings = Settings(home=home)
+    figures: dict[str, float] = {}
+    n_bars = days * 288
+    batches = market(n_series, n_assets, START, n_bars + 12, seed=2)
+    cut = (START + n_bars * BAR - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    for batch in batches:
+        stamp = {"ohlcv": "bar_start_at", "mark_ohlc": "bar_start_at"}.get(batch.kind)
+        if batch.kind == "instrument":
+            _land([batch], settings, "described")
+            continue
+        at = batch.table.column(stamp or "observed_at").cast(pa.int64()).to_numpy()
+        is_late = at >= cut if stamp else at > cut
+        for name, held in (("first", ~is_late), ("hour", is_late)):
+            part = Batch(batch.kind, batch.table.filter(pa.array(held)))
+            _land([part], Settings(home=home / name), name)
+    shutil.move(home / "first" / "landing", home / "landing-first")
+    for kind in (home / "landing-first").iterdir():
+        shutil.move(kind, settings.landing / kind.name)
+    load(settings)
+    label = f"{n_series} series ({n_assets} assets)"
+    with timed(f"{label}: {days} days, raw to derived [s]", figures):
+        build_maps(settings, as_of=START + n_bars * BAR)
+    with timed(f"{label}: publish {days} days [s]", figures):
+        publish(settings, as_of=START + n_bars * BAR)
+    for kind in (home / "hour" / "landing").iterdir():
+        for path in kind.iterdir():
+            shutil.move(path, settings.landing / kind.name / path.name)
+    with timed(f"{label}: one hour more, landing to raw [s]", figures):
+        load(settings)
+    with timed(f"{label}: one hour more, raw to derived, all estimators [s]", figures):
+        report = build_maps(settings, as_of=START + (n_bars + 12) * BAR)
+    with timed(f"{label}: one hour more, publish [s]", figures):
+        publish(settings, as_of=START + (n_bars + 12) * BAR)
+    assert report.series_count == n_series
+    figures[f"{label}: warehouse on disk [MB]"] = settings.warehouse.stat().st_size / 1e6
+    figures[f"{label}: published file [MB]"] = (
+        settings.published / "liqheat.duckdb"
+    ).stat().st_size / 1e6
+    for name, sql in QUERIES.items():
+        seconds = []
+        for _ in range(5):
+            begun = time.perf_counter()
+            with query(settings, sql) as answer:
+                assert list(answer.rows)
+            seconds.append(time.perf_counter() - begun)
+        figures[f"query, {name} (median of 5, opening included) [ms]"] = (
+            float(np.median(seconds)) * 1e3
+        )
+    return figures
+
+
+def main() -> None:
+    """Run and print every figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--series", type=int, default=500)
+    parser.add_argument("--assets", type=int, default=100)
+    parser.add_argument("--days", type=int, default=3)
+    parser.add_argument("--only", choices=("year", "many"))
+    arguments = parser.parse_args()
+    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}")
+    with tempfile.TemporaryDirectory() as folder:
+        # Compilation is paid once a machine, not once a run.
+        warm = Settings(home=Path(folder) / "warm")
+        _land(market(1, 1, START, 600, seed=3), warm, "warm")
+        load(warm)
+        build_maps(warm, as_of=START + 600 * BAR)
+        figures = {}
+        if arguments.only != "many":
+            figures |= series_year(Path(folder) / "year")
+        if arguments.only != "year":
+            figures |= many_series(
+                Path(folder) / "many", arguments.series, arguments.assets, arguments.days
+            )
+    for label, value in figures.items():
+        print(f"{label:<76} {value:>10,.2f}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
