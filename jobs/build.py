@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from jobs.compare import compare_maps
 from jobs.errors import BooksDoNotBalance
 from jobs.map_tables import (
     ALL_VENUES,
@@ -588,6 +589,10 @@ class _Batch:
                 rows = pa.concat_tables(parts)
                 execute(f"insert into {name} by name select * from rows")
                 self.row_count += rows.num_rows
+        for at, assets in stored_from.items():
+            self.row_count += compare_maps(
+                self.connection, assets, _instant(at), _instant(end), self.run_id
+            )
         self._prune_checkpoints()
         execute("delete from meta.pending_build where list_contains(?, asset)", [self.assets])
         if end < self.until:

@@ -11,50 +11,201 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.map_tables import ALL_VENUES, HourlyMaps, heatmap_rows, sum_maps
+from sources.providers.registry import PROVIDERS
 from transforms.rebin import rebin_cells
 from transforms.series import SIDES
 
 # Positions that were looked at rather than estimated: one provider, however they were counted.
 MEASURED_PROVIDERS = ("simulated_truth", "hyperliquid_positions")
 
-_CELLS = """
+# Of the captures of an hour the last counts; where a provider mixes units, those in USD.
+_CAPTURED = """
 with captured as (
     select
-        asset,
-        if(list_contains(?, provider), provider, lower(provider || '_' || model)) as provider,
-        venue_scope,
-        as_of as captured_at,
+        provider as source_provider,
+        if(
+            list_contains($measured, provider),
+            provider,
+            lower(concat_ws('_', provider, nullif(model, ''), "window"))
+        ) as provider,
+        model, "window", asset, venue_scope as venue, as_of as captured_at,
         date_trunc('hour', as_of - interval 1 microsecond) + interval 1 hour as as_of,
         price_low, price_high, side, value, unit, semantics, reference_price,
+        observed_open_interest_ratio, raw_sha256,
     from staging.stg_provider_map
-    where as_of > ? and as_of <= ? and list_contains(?, asset)
+    where as_of > $start and as_of <= $end and list_contains($assets, asset)
 ),
-last_captured as (
-    select asset, provider, venue_scope, as_of, max(captured_at) as captured_at
+counted_in as (
+    select
+        asset, provider, as_of,
+        arg_max(
+            {'unit': unit, 'semantics': semantics},
+            (unit = 'usd', semantics = 'standing', unit, semantics)
+        ) as chosen,
     from captured group by all
 ),
-price as (
-    select asset, as_of, median(close) as price
+last_captured as (
+    select asset, provider, venue, as_of, max(captured_at) as captured_at
+    from captured group by all
+),
+cell as (
+    select captured.*
+    from captured
+    inner join last_captured using (asset, provider, venue, as_of, captured_at)
+    inner join counted_in using (asset, provider, as_of)
+    where unit = chosen.unit and semantics = chosen.semantics
+),
+traded as (
+    select asset, as_of, median(close) as price, min(low) as low, max(high) as high
     from intermediate.int_instrument_hour
-    where as_of > ? and as_of <= ? and list_contains(?, asset)
+    where as_of > $start and as_of <= $end and list_contains($assets, asset)
     group by all
 )
+"""
+
+_CELLS = f"""
+{_CAPTURED}
 select
-    asset, provider, venue_scope as venue, unit, semantics, epoch_us(as_of) as hour,
-    coalesce(price.price, captured.reference_price) as price,
+    asset, provider, venue, unit, semantics, epoch_us(as_of) as hour,
+    coalesce(traded.price, cell.reference_price) as price,
     -- A cell of unknown side belongs to longs below the provider's price, to shorts above it.
     if(
-        captured.side = 'unknown',
-        price_high > coalesce(captured.reference_price, price.price),
-        captured.side = 'short'
+        cell.side = 'unknown',
+        price_high > coalesce(cell.reference_price, traded.price),
+        cell.side = 'short'
     )::bigint as side,
     price_low, price_high, value,
-from captured
-inner join last_captured using (asset, provider, venue_scope, as_of, captured_at)
-left join price using (asset, as_of)
-where coalesce(price.price, captured.reference_price) is not null
+from cell
+left join traded using (asset, as_of)
+where coalesce(traded.price, cell.reference_price) is not null
 order by asset, provider, unit, semantics, venue, hour
 """
+
+# How far outside the prices of its hour a provider's own price may lie: it may be an index's.
+_PRICE_TOLERANCE = 0.01
+
+_CAPTURES = f"""
+{_CAPTURED},
+single as (
+    select
+        asset, as_of, provider, venue, captured_at,
+        any_value("window") as "window",
+        unit, semantics,
+        any_value(reference_price) as reference_price,
+        min(price_low) as covered_price_low,
+        max(price_high) as covered_price_high,
+        count(*) as cell_count,
+        max(observed_open_interest_ratio) filter (where side = 'long') as observed_long_ratio,
+        max(observed_open_interest_ratio) filter (where side = 'short') as observed_short_ratio,
+        list_sort(list(distinct raw_sha256)) as raw_sha256,
+    from cell
+    group by asset, as_of, provider, venue, captured_at, unit, semantics
+),
+summed as (
+    select
+        asset, as_of, provider, $all_venues as venue, max(captured_at) as captured_at,
+        any_value("window") as "window",
+        unit, semantics,
+        median(reference_price) as reference_price,
+        min(covered_price_low) as covered_price_low,
+        max(covered_price_high) as covered_price_high,
+        sum(cell_count)::bigint as cell_count,
+        null::double as observed_long_ratio,
+        null::double as observed_short_ratio,
+        list_sort(list_distinct(flatten(list(raw_sha256)))) as raw_sha256,
+    from single
+    group by asset, as_of, provider, unit, semantics
+    having count(*) > 1 and not bool_or(venue = $all_venues)
+),
+capture as (
+    select * from single
+    union all by name
+    select * from summed
+)
+select
+    capture.*,
+    coalesce(
+        reference_price >= traded.low * (1 - $tolerance)
+        and reference_price <= traded.high * (1 + $tolerance),
+        true
+    ) as is_fitting,
+    provider as params_hash,
+    $run_id as run_id,
+from capture
+left join traded using (asset, as_of)
+where coalesce(traded.price, reference_price) is not null
+"""
+
+_SOURCES = f"""
+{_CAPTURED}
+select provider, any_value(source_provider), any_value(model), any_value("window"),
+    arg_max(unit, as_of), arg_max(semantics, as_of)
+from cell
+where provider not in (select params_hash from derived.estimator_parameter)
+group by provider order by provider
+"""
+
+
+def _window(assets: list[str], start: datetime, end: datetime) -> dict[str, object]:
+    return {
+        "measured": list(MEASURED_PROVIDERS),
+        "start": start,
+        "end": end,
+        "assets": assets,
+    }
+
+
+def replace_captures(
+    connection: DuckDBPyConnection,
+    assets: list[str],
+    start: datetime,
+    end: datetime,
+    run_id: str,
+) -> int:
+    """Replace the rows of derived.outside_map for some assets and hours; return how many.
+
+    What is known of a provider met for the first time goes to derived.estimator_parameter.
+    Runs in the caller's transaction, with the parameters of `outside_map_rows`.
+    """
+    connection.execute(
+        "delete from derived.outside_map "
+        "where as_of > ? and as_of <= ? and list_contains(?, asset)",
+        [start, end, assets],
+    )
+    window = _window(assets, start, end)
+    inserted = connection.execute(
+        f"insert into derived.outside_map by name {_CAPTURES}",
+        {
+            **window,
+            "tolerance": _PRICE_TOLERANCE,
+            "all_venues": ALL_VENUES,
+            "run_id": run_id,
+        },
+    ).fetchone()
+    for row in connection.execute(_SOURCES, window).fetchall():
+        connection.executemany(
+            "insert into derived.estimator_parameter values (?, ?, ?, ?, ?, ?)",
+            stated_assumptions(*row),
+        )
+    return int(inserted[0]) if inserted else 0
+
+
+def stated_assumptions(
+    provider: str, source: str, model: str, window: str | None, unit: str, semantics: str
+) -> list[list[str]]:
+    """Return rows of derived.estimator_parameter: what an outside provider says of its maps."""
+    # The provider a canonical file names is its own; the simulation measures itself.
+    known = PROVIDERS.get(source, PROVIDERS["canonical_file"])
+    told = [
+        ("sends", known.sends, "text"),
+        ("model", model, "name"),
+        ("window", window or "not stated", "look-back"),
+        ("unit", unit, "unit of the values"),
+        ("semantics", semantics, "standing, opened or realised"),
+        ("valuation", known.valuation or "not stated", "text"),
+    ]
+    where = known.documentation_url or "rows in canonical form"
+    return [[provider, provider, name, value, kind, where] for name, value, kind in told]
 
 
 def outside_map_rows(
@@ -66,7 +217,8 @@ def outside_map_rows(
 ) -> list[pa.Table]:
     """Return rows of derived.heatmap of outside providers for some assets and hours.
 
-    Venues of a provider that gives several, and no sum of its own, are summed as venue 'all'.
+    Where a provider gives several venues for an hour, and no sum of its own, they are summed as
+    venue 'all'.
 
     Parameters
     ----------
@@ -79,10 +231,7 @@ def outside_map_rows(
     run_id : str
         Written beside each row.
     """
-    window = [start, end, assets]
-    cells = connection.execute(
-        _CELLS, [list(MEASURED_PROVIDERS), *window, *window]
-    ).to_arrow_table()
+    cells = connection.execute(_CELLS, _window(assets, start, end)).to_arrow_table()
     if cells.num_rows == 0:
         return []
     columns = {name: cells.column(name).to_numpy() for name in cells.column_names}
@@ -99,8 +248,7 @@ def outside_map_rows(
             )
             for inner in _runs({"venue": columns["venue"][part]}, ("venue",))
         }
-        if ALL_VENUES not in by_venue and len(by_venue) > 1:
-            by_venue[ALL_VENUES] = sum_maps(list(by_venue.values()))
+        made = [*by_venue.items(), *_sums(by_venue)]
         rows += [
             heatmap_rows(
                 asset,
@@ -112,9 +260,35 @@ def outside_map_rows(
                 unit=unit,
                 semantics=semantics,
             )
-            for venue, maps in by_venue.items()
+            for venue, maps in made
         ]
     return rows
+
+
+def _sums(by_venue: dict[str, HourlyMaps]) -> list[tuple[str, HourlyMaps]]:
+    """Return the sum over venues of the hours that have several and no sum of the provider's."""
+    single = {venue: maps for venue, maps in by_venue.items() if venue != ALL_VENUES}
+    if len(single) < 2:
+        return []
+    hours, count = np.unique(
+        np.concatenate([maps.hours for maps in single.values()]), return_counts=True
+    )
+    wanted = hours[count > 1]
+    if ALL_VENUES in by_venue:
+        wanted = np.setdiff1d(wanted, by_venue[ALL_VENUES].hours)
+    parts = [_of_hours(maps, wanted) for maps in single.values()]
+    filled = [maps for maps in parts if len(maps.hours)]
+    return [(ALL_VENUES, sum_maps(filled))] if filled else []
+
+
+def _of_hours(maps: HourlyMaps, wanted: np.ndarray) -> HourlyMaps:
+    chosen = np.isin(maps.hours, wanted)
+    return HourlyMaps(
+        maps.hours[chosen],
+        maps.price[chosen],
+        maps.first_bin[chosen],
+        maps.liquidation_usd[chosen],
+    )
 
 
 def _runs(columns: dict[str, np.ndarray], keys: tuple[str, ...]) -> list[slice]:

@@ -1,0 +1,543 @@
+"""Comparing: what comes of the maps of an hour when they are set side by side.
+
+Belongs here: which maps are set against which, and the volatility and volume around them.
+Does not belong here: the metrics (``transforms``) and the shape of the rows (``compare_tables``).
+
+Maps of one asset and hour are set side by side within one scope: all of venue 'all', and those of
+a single venue where somebody from outside speaks of that venue. Bands, cascades and the consensus
+are made for the same scopes. Maps of one provider are also set against one another venue by venue.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from jobs.compare_tables import (
+    BandContext,
+    Labels,
+    asset_disagreement_rows,
+    band_rows,
+    cascade_rows,
+    consensus_rows,
+    disagreement_rows,
+)
+from jobs.errors import JobError
+from jobs.map_tables import ALL_VENUES
+from jobs.outside_maps import replace_captures
+from jobs.replay import HOUR
+from transforms.bands import count_agreeing_members, count_agreeing_providers, find_bands
+from transforms.cascade import CascadeParameters, simulate_cascades
+from transforms.consensus import Consensus, build_consensus
+from transforms.disagreement import measure_disagreement, summarise_groups
+from transforms.grid import PUBLISHED_RANGE
+from transforms.maps import COMPARED_RANGE, SIDES, MapBatch, align_maps
+from transforms.touch import SECONDS_PER_DAY, reach_probability, trailing_volatility
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+TABLES = (
+    "derived.band",
+    "derived.map_disagreement",
+    "derived.asset_disagreement",
+    "derived.consensus",
+    "derived.cascade_scenario",
+)
+
+# Asset-hours worked through at once: some ten thousand maps, a few hundred megabytes.
+_CHUNK_ASSET_HOURS = 768
+
+# Hours of which squared returns count: ten half-lives, after which a thousandth is left.
+_VOLATILITY_HOURS = 240
+_VOLUME_HOURS = 24
+
+_CASCADES = CascadeParameters()
+
+_MAPS = """
+select
+    asset, venue, epoch_us(as_of) as hour, provider, side = 'short' as is_short,
+    price, first_bin_index, liquidation_usd, heatmap.unit, heatmap.semantics,
+    heatmap.params_hash,
+    is_fitting is not null as is_outside,
+    coalesce(is_fitting, true) as is_fitting,
+    coalesce(ln(covered_price_low), '-infinity'::double) as covered_low,
+    coalesce(ln(covered_price_high), 'infinity'::double) as covered_high,
+from derived.heatmap
+left join derived.outside_map using (asset, as_of, provider, venue)
+where as_of > ? and as_of <= ? and list_contains(?, asset)
+order by asset, venue, hour, provider, is_short
+"""
+
+# Sorted before they are summed, so that the last bit does not depend on the order of the scan.
+_MARKET = """
+with venue_hour as (
+    select asset, venue, as_of, squared_log_return, volume_usd
+    from intermediate.int_instrument_hour
+    where as_of > ? and as_of <= ? and list_contains(?, asset)
+),
+scope_hour as (
+    select asset, 'all' as venue, as_of, squared_log_return, volume_usd from venue_hour
+    union all
+    select asset, venue, as_of, squared_log_return, volume_usd from venue_hour
+    where list_contains(?, venue)
+)
+select
+    asset, venue, epoch_us(as_of) as hour,
+    coalesce(median(squared_log_return), 'nan'::double) as squared_log_return,
+    list_sum(list_sort(list(volume_usd))) as volume_usd,
+from scope_hour
+group by asset, venue, as_of
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Maps:
+    """Maps of some assets and hours in order of asset, venue, hour and provider.
+
+    Parameters
+    ----------
+    labels : Labels
+        Of each map of two sides.
+    bins : pyarrow.ListArray
+        What the long and the short side of each map in turn hold.
+    first_bin : ndarray of int32, shape (2 n_maps,)
+        Published bin of the first value of each.
+    price : ndarray of float64, shape (n_maps,)
+        Close around which the map was drawn [USD per unit of the asset].
+    is_outside, is_fitting : ndarray of bool, shape (n_maps,)
+        Whether the map came from outside, and whether its own price fits the hour.
+    covered : ndarray of float64, shape (n_maps, 2)
+        Log prices between which the map speaks; infinite for maps that speak of all.
+    """
+
+    labels: Labels
+    bins: pa.ListArray
+    first_bin: npt.NDArray[np.int32]
+    price: FloatArray
+    is_outside: BoolArray
+    is_fitting: BoolArray
+    covered: FloatArray
+
+    def aligned(self, price: FloatArray) -> FloatArray:
+        """Return the windows around prices, shape (n_maps, 2, n_bins); NaN where unfit."""
+        offsets = self.bins.offsets.to_numpy()
+        windows = align_maps(
+            MapBatch(
+                self.bins.values.to_numpy()[offsets[0] : offsets[-1]],
+                offsets - offsets[0],
+                self.first_bin,
+                np.repeat(price, 2),
+            )
+        ).reshape(len(price), 2, -1)
+        windows[~self.is_fitting] = np.nan
+        return windows
+
+    def batch(self, chosen: IntArray, side: int, price: FloatArray) -> MapBatch:
+        """Return one side of the maps chosen, around prices of their own."""
+        rows = 2 * chosen + side
+        taken = self.bins.take(pa.array(rows))
+        return MapBatch(
+            taken.values.to_numpy(), taken.offsets.to_numpy(), self.first_bin[rows], price
+        )
+
+    def covered_ratio(self, chosen: IntArray, price: FloatArray) -> FloatArray:
+        """Return the share of the compared prices of which maps speak, by ``SIDES``."""
+        low, high = (self.covered[chosen] - np.log(price)[:, None]).T
+        below = np.clip(np.minimum(high, 0.0) - np.maximum(low, -COMPARED_RANGE), 0.0, None)
+        above = np.clip(np.minimum(high, COMPARED_RANGE) - np.maximum(low, 0.0), 0.0, None)
+        return np.stack((below, above, (below + above) / 2), axis=1) / COMPARED_RANGE
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """Maps set side by side: entries in groups.
+
+    Parameters
+    ----------
+    maps : ndarray of int64, shape (n_entries,)
+        The map each entry is.
+    offsets : ndarray of int64, shape (n_groups + 1,)
+        Entries of each group.
+    price : ndarray of float64, shape (n_entries,)
+        The one price of the group [USD per unit of the asset].
+    """
+
+    maps: IntArray
+    offsets: IntArray
+    price: FloatArray
+
+    @property
+    def first(self) -> IntArray:
+        """First entry of each group."""
+        return self.offsets[:-1]
+
+
+def compare_maps(
+    connection: DuckDBPyConnection,
+    assets: list[str],
+    start: datetime,
+    end: datetime,
+    run_id: str,
+) -> int:
+    """Replace what comes of comparing the maps of some assets and hours; return the row count.
+
+    Runs in the caller's transaction. What an hour gets depends on its maps and on the bars up to
+    it, not on how hours are cut into calls.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's; maps and hourly bars of the hours must be there already.
+    assets : list of str
+        Assets wanted.
+    start, end : datetime
+        Hours with start < as_of <= end.
+    run_id : str
+        Written beside each row.
+
+    Raises
+    ------
+    JobError
+        A stored map lacks a side.
+    """
+    for name in TABLES:
+        connection.execute(
+            f"delete from {name} where as_of > ? and as_of <= ? and list_contains(?, asset)",
+            [start, end, assets],
+        )
+    row_count = replace_captures(connection, assets, start, end, run_id)
+    for window in _chunks(connection, assets, start, end):
+        maps = _read_maps(connection, *window)
+        if maps is None:
+            continue
+        for name, rows in _compared(connection, maps, run_id):
+            connection.execute(f"insert into {name} by name select * from rows")
+            row_count += rows.num_rows
+    return row_count
+
+
+def _chunks(
+    connection: DuckDBPyConnection, assets: list[str], start: datetime, end: datetime
+) -> Iterator[tuple[list[str], datetime, datetime]]:
+    """Yield assets and hours that fit into memory together."""
+    row = connection.execute(
+        "select min(as_of), max(as_of) from derived.heatmap "
+        "where as_of > ? and as_of <= ? and list_contains(?, asset)",
+        [start, end, assets],
+    ).fetchone()
+    if row is None or row[0] is None:
+        return
+    at, last = row[0] - timedelta(hours=1), row[1]
+    hours = min(int((last - at) / timedelta(hours=1)), _CHUNK_ASSET_HOURS)
+    n_assets = max(_CHUNK_ASSET_HOURS // hours, 1)
+    while at < last:
+        stop = min(at + timedelta(hours=hours), last)
+        for place in range(0, len(assets), n_assets):
+            yield assets[place : place + n_assets], at, stop
+        at = stop
+
+
+def _read_maps(
+    connection: DuckDBPyConnection, assets: list[str], start: datetime, end: datetime
+) -> _Maps | None:
+    """Return the stored maps, their bins where Arrow has them."""
+    table = connection.execute(_MAPS, [start, end, assets]).to_arrow_table().combine_chunks()
+    if table.num_rows == 0:
+        return None
+    is_short = table.column("is_short").to_numpy()
+    if len(is_short) % 2 or is_short[::2].any() or not is_short[1::2].all():
+        raise JobError(
+            f"a map of {', '.join(assets)} between {start} and {end} has not one row a side in "
+            "derived.heatmap; move the warehouse away and run again: it is built from what landed"
+        )
+    every = pa.array(np.arange(0, table.num_rows, 2))
+    maps = table.drop_columns(["liquidation_usd", "first_bin_index"]).take(every)
+    return _Maps(
+        labels=Labels.of(maps),
+        bins=table.column("liquidation_usd").chunk(0),
+        first_bin=table.column("first_bin_index").to_numpy(),
+        price=maps.column("price").to_numpy(),
+        is_outside=maps.column("is_outside").to_numpy(),
+        is_fitting=maps.column("is_fitting").to_numpy(),
+        covered=np.stack(
+            (maps.column("covered_low").to_numpy(), maps.column("covered_high").to_numpy()), axis=1
+        ),
+    )
+
+
+def _runs(*keys: npt.NDArray[np.integer]) -> IntArray:
+    """Return the offsets of the runs of equal keys."""
+    is_new = np.ones(len(keys[0]) + 1, dtype=np.bool_)
+    is_new[1:-1] = False
+    for key in keys:
+        is_new[1:-1] |= key[1:] != key[:-1]
+    return np.flatnonzero(is_new)
+
+
+def _middle(price: FloatArray, offsets: IntArray) -> FloatArray:
+    """Return the middle price of each run, the lower of two: one that a map was drawn around."""
+    run = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    ordered = price[np.lexsort((price, run))]
+    middle: FloatArray = ordered[(offsets[:-1] + offsets[1:] - 1) // 2]
+    return middle
+
+
+def _kept(maps: IntArray, offsets: IntArray, price: FloatArray, is_kept: BoolArray) -> _Side:
+    """Return the groups that are kept; prices are by group."""
+    sizes = np.diff(offsets)
+    chosen = np.repeat(is_kept, sizes)
+    return _Side(
+        maps=maps[chosen],
+        offsets=np.concatenate((np.zeros(1, np.int64), np.cumsum(sizes[is_kept]))),
+        price=np.repeat(price[is_kept], sizes[is_kept]),
+    )
+
+
+def _by_scope(maps: _Maps) -> _Side:
+    """Return the maps of each scope that is compared, hour by hour."""
+    labels = maps.labels
+    offsets = _runs(labels.codes("asset"), labels.codes("venue"), labels.hour)
+    venues = np.array(labels.text["venue"].dictionary.to_pylist())
+    is_all = venues[labels.codes("venue")[offsets[:-1]]] == ALL_VENUES
+    has_outside = np.logical_or.reduceat(maps.is_outside, offsets[:-1])
+    return _kept(
+        np.arange(len(maps.price)), offsets, _middle(maps.price, offsets), is_all | has_outside
+    )
+
+
+def _by_provider(maps: _Maps) -> _Side:
+    """Return the maps of each provider's venues, hour by hour, around the asset's one price."""
+    labels = maps.labels
+    venues = np.array(labels.text["venue"].dictionary.to_pylist())
+    asset, venue, provider = (labels.codes(name) for name in ("asset", "venue", "provider"))
+    is_all = venues[venue] == ALL_VENUES
+    by_hour = np.lexsort((maps.price, ~is_all, labels.hour, asset))
+    hour_offsets = _runs(asset[by_hour], labels.hour[by_hour])
+    # The sum over venues stands for the asset where there is one.
+    all_count = np.add.reduceat(is_all[by_hour].astype(np.int64), hour_offsets[:-1])
+    count = np.where(all_count > 0, all_count, np.diff(hour_offsets))
+    hour_price = maps.price[by_hour[hour_offsets[:-1] + (count - 1) // 2]]
+    price = np.empty_like(maps.price)
+    price[by_hour] = np.repeat(hour_price, np.diff(hour_offsets))
+    single = np.flatnonzero(~is_all)
+    order = single[
+        np.lexsort((venue[single], labels.hour[single], provider[single], asset[single]))
+    ]
+    offsets = _runs(asset[order], provider[order], labels.hour[order])
+    return _kept(order, offsets, price[order[offsets[:-1]]], np.diff(offsets) > 1)
+
+
+def _scale_keys(labels: Labels, maps: IntArray) -> IntArray:
+    """Return what totals are counted in: equal keys compare, -1 compares with nothing."""
+    units = labels.text["unit"].dictionary.to_pylist()
+    key = labels.codes("unit").astype(np.int64) * len(labels.text["semantics"].dictionary)
+    key += labels.codes("semantics")
+    is_relative = np.array([unit == "relative" for unit in units])[labels.codes("unit")]
+    keys: IntArray = np.where(is_relative, -1, key)[maps]
+    return keys
+
+
+def _faults(maps: _Maps, side: _Side, has_shape: BoolArray) -> npt.NDArray[np.int8]:
+    """Return why entries have no shape, as an index into ``compare_tables.FAULTS``."""
+    is_fitting = maps.is_fitting[side.maps][:, None]
+    return np.where(has_shape, 0, np.where(is_fitting, 1, 2)).astype(np.int8)
+
+
+def _compared(
+    connection: DuckDBPyConnection, maps: _Maps, run_id: str
+) -> Iterator[tuple[str, pa.Table]]:
+    """Yield rows table by table."""
+    labels = maps.labels
+    venues = _by_provider(maps)
+    if len(venues.maps):
+        price = np.full_like(maps.price, np.nan)
+        price[venues.maps] = venues.price
+        yield from _differences(maps, venues, maps.aligned(price)[venues.maps], run_id)
+
+    scopes = _by_scope(maps)
+    if len(scopes.maps) == 0:
+        return
+    price = np.full_like(maps.price, np.nan)
+    price[scopes.maps] = scopes.price
+    windows = maps.aligned(price)[scopes.maps]
+    yield from _differences(maps, scopes, windows, run_id, is_summed_up=True)
+
+    long, short = windows[:, 0], windows[:, 1]
+    consensus = build_consensus(long, short, scopes.price, scopes.offsets)
+    yield (
+        "derived.consensus",
+        consensus_rows(labels, scopes.maps, scopes.first, scopes.price, consensus, run_id),
+    )
+    volatility, volume = _market(connection, maps, scopes)
+    yield from _bands(labels, scopes, windows, consensus, volatility, run_id)
+    yield from _cascades(maps, scopes, volatility, volume, run_id)
+
+
+def _differences(
+    maps: _Maps, side: _Side, windows: FloatArray, run_id: str, *, is_summed_up: bool = False
+) -> Iterator[tuple[str, pa.Table]]:
+    """Yield how far the maps of each group differ, and where asked how far on the whole."""
+    labels = maps.labels
+    found = measure_disagreement(
+        windows[:, 0], windows[:, 1], side.price, side.offsets, _scale_keys(labels, side.maps)
+    )
+    yield (
+        "derived.map_disagreement",
+        disagreement_rows(
+            labels,
+            side.maps,
+            found,
+            _faults(maps, side, found.entry_has_shape),
+            maps.covered_ratio(side.maps, side.price),
+            run_id,
+        ),
+    )
+    if is_summed_up:
+        whole = summarise_groups(found, side.offsets)
+        yield (
+            "derived.asset_disagreement",
+            asset_disagreement_rows(labels, side.maps, side.first, found, whole, run_id),
+        )
+
+
+def _bands(
+    labels: Labels,
+    scopes: _Side,
+    windows: FloatArray,
+    consensus: Consensus,
+    volatility: FloatArray,
+    run_id: str,
+) -> Iterator[tuple[str, pa.Table]]:
+    """Yield the bands of the maps and of their consensus."""
+    group = np.repeat(np.arange(len(scopes.first)), np.diff(scopes.offsets))
+    for number, side in enumerate(SIDES[:2]):
+        count = consensus.provider_count[:, number]
+        bands = find_bands(windows[:, number], scopes.price)
+        mean = np.where((count > 1)[:, None], consensus.mean_ratio[:, number], np.nan)
+        common = find_bands(mean, scopes.price[scopes.first])
+        for found, agreeing, of, is_consensus in (
+            (bands, count_agreeing_members(bands, scopes.offsets), slice(None), False),
+            (
+                common,
+                count_agreeing_providers(common, bands, scopes.offsets),
+                scopes.first,
+                True,
+            ),
+        ):
+            context = BandContext(
+                maps=scopes.maps[of],
+                side=side,
+                is_consensus=is_consensus,
+                price=scopes.price[of],
+                volatility=volatility[of],
+                provider_count=count if is_consensus else count[group],
+            )
+            odds = reach_probability(
+                found.distance_bps / 1e4, context.volatility[found.map_index], SECONDS_PER_DAY
+            )
+            yield "derived.band", band_rows(labels, context, found, odds, agreeing, run_id)
+
+
+def _cascades(
+    maps: _Maps, scopes: _Side, volatility: FloatArray, volume: FloatArray, run_id: str
+) -> Iterator[tuple[str, pa.Table]]:
+    """Yield the scenarios of the maps that say what stands, in USD."""
+    labels = maps.labels
+    units = np.array(labels.text["unit"].dictionary.to_pylist())
+    semantics = np.array(labels.text["semantics"].dictionary.to_pylist())
+    own = scopes.maps
+    chosen = np.flatnonzero(
+        (units[labels.codes("unit")[own]] == "usd")
+        & (semantics[labels.codes("semantics")[own]] == "standing")
+        & maps.is_fitting[own]
+    )
+    if len(chosen) == 0:
+        return
+    price = scopes.price[chosen]
+    reach = np.abs(maps.covered[own[chosen]] - np.log(price)[:, None]).min(axis=1)
+    cascades = simulate_cascades(
+        maps.batch(own[chosen], 0, price),
+        maps.batch(own[chosen], 1, price),
+        volatility[chosen],
+        volume[chosen],
+        np.minimum(reach, PUBLISHED_RANGE),
+        _CASCADES,
+    )
+    yield (
+        "derived.cascade_scenario",
+        cascade_rows(
+            labels,
+            own[chosen],
+            price,
+            volatility[chosen],
+            volume[chosen],
+            _CASCADES,
+            cascades,
+            run_id,
+        ),
+    )
+
+
+def _market(
+    connection: DuckDBPyConnection, maps: _Maps, scopes: _Side
+) -> tuple[FloatArray, FloatArray]:
+    """Return volatility [ln per sqrt day] and volume of a day [USD] around each entry's map.
+
+    Volume is that of the hours known among the last 24, scaled to a day.
+    """
+    labels = maps.labels
+    hours = labels.hour[scopes.maps]
+    first, last = int(hours.min()) - _VOLATILITY_HOURS * HOUR, int(hours.max())
+    assets, venues = (
+        np.array(labels.text[name].dictionary.to_pylist()) for name in ("asset", "venue")
+    )
+    scope = labels.codes("asset").astype(np.int64) * len(venues) + labels.codes("venue")
+    known_scopes, own_scope = np.unique(scope[scopes.maps], return_inverse=True)
+    row_of = {
+        (assets[code // len(venues)], venues[code % len(venues)]): row
+        for row, code in enumerate(known_scopes)
+    }
+    single = sorted({venue for _, venue in row_of} - {ALL_VENUES})
+    rows = connection.execute(
+        _MARKET,
+        [_instant(first), _instant(last), sorted({asset for asset, _ in row_of}), single],
+    ).to_arrow_table()
+    table = np.full((2, len(row_of), (last - first) // HOUR), np.nan)
+    columns = {name: rows.column(name).combine_chunks() for name in rows.column_names}
+    asset, venue = (columns[name].dictionary_encode() for name in ("asset", "venue"))
+    place = np.array(
+        [
+            [row_of.get((each, where), -1) for where in venue.dictionary.to_pylist()]
+            for each in asset.dictionary.to_pylist()
+        ],
+        dtype=np.int64,
+    ).reshape(len(asset.dictionary), len(venue.dictionary))
+    row = place[asset.indices.to_numpy(), venue.indices.to_numpy()]
+    column = (columns["hour"].to_numpy() - first) // HOUR - 1
+    for number, name in enumerate(("squared_log_return", "volume_usd")):
+        values = columns[name].to_numpy()
+        table[number, row[row >= 0], column[row >= 0]] = values[row >= 0]
+    volatility = trailing_volatility(table[0], 3600.0, _VOLATILITY_HOURS)
+    volume = _daily(table[1])[:, _VOLATILITY_HOURS - 1 :]
+    column = (hours - first) // HOUR - _VOLATILITY_HOURS
+    return volatility[own_scope, column], volume[own_scope, column]
+
+
+def _instant(microseconds: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+
+
+def _daily(volume: FloatArray) -> FloatArray:
+    """Return what a day trades at the mean of the hours known among the last 24."""
+    total, known = np.zeros_like(volume), np.zeros_like(volume)
+    for age in range(_VOLUME_HOURS):
+        past = volume[:, : volume.shape[1] - age]
+        total[:, age:] += np.nan_to_num(past)
+        known[:, age:] += np.isfinite(past)
+    return np.asarray(total / np.where(known > 0, known, np.nan) * _VOLUME_HOURS)

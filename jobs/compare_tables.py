@@ -1,0 +1,331 @@
+"""From comparisons to Arrow rows of the derived tables.
+
+Belongs here: shaping. Does not belong here: what is compared with what (``compare``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from transforms.bands import Bands
+from transforms.cascade import CascadeParameters, Cascades
+from transforms.consensus import Consensus
+from transforms.disagreement import METRICS, Disagreement, GroupDisagreement
+from transforms.maps import SIDES
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+_INSTANT = pa.timestamp("us", tz="UTC")
+
+CONSENSUS = "consensus"
+"""The mean of what providers say, as a provider; and its ``params_hash``."""
+
+CONSENSUS_NEEDS = 2
+"""Providers that make a consensus."""
+
+# Why a map has nothing to compare, by the code `fault` gives it; 0 is none.
+FAULTS = (
+    "",
+    "nothing within 20 % of price",
+    "its own price lies outside the hour's: a stale capture, or of another asset",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Who, where, when and in what: one entry a map of two sides.
+
+    Parameters
+    ----------
+    text : dict of str to pyarrow.DictionaryArray
+        asset, venue, provider, unit, semantics, params_hash.
+    hour : ndarray of int64, shape (n_maps,)
+        Instants [microseconds].
+    """
+
+    text: dict[str, pa.DictionaryArray]
+    hour: IntArray
+
+    @classmethod
+    def of(cls, table: pa.Table) -> "Labels":
+        """Return the labels of a table of maps."""
+        names = ("asset", "venue", "provider", "unit", "semantics", "params_hash")
+        return cls(
+            {name: table.column(name).combine_chunks().dictionary_encode() for name in names},
+            table.column("hour").to_numpy(),
+        )
+
+    def codes(self, name: str) -> npt.NDArray[np.int32]:
+        """Return a column as whole numbers, equal where the texts are."""
+        codes: npt.NDArray[np.int32] = self.text[name].indices.to_numpy()
+        return codes
+
+    def rows(self, at: IntArray, *names: str) -> dict[str, pa.Array]:
+        """Return asset, as_of and the columns named of some maps."""
+        chosen = pa.array(at)
+        return {
+            "as_of": pa.array(self.hour[at]).cast(_INSTANT),
+            **{name: self.text[name].take(chosen) for name in ("asset", *names)},
+        }
+
+
+def _known(values: FloatArray) -> pa.Array:
+    """Return values with NaN as NULL."""
+    return pa.array(np.ascontiguousarray(values).ravel(), from_pandas=True)
+
+
+def _chosen(words: Sequence[str | None], codes: npt.NDArray[np.integer]) -> pa.Array:
+    return pa.array(words, pa.string()).take(pa.array(codes))
+
+
+def disagreement_rows(
+    labels: Labels,
+    maps: IntArray,
+    found: Disagreement,
+    fault: npt.NDArray[np.int8],
+    covered_ratio: FloatArray,
+    run_id: str,
+) -> pa.Table:
+    """Return rows of derived.map_disagreement.
+
+    Parameters
+    ----------
+    labels : Labels
+        Of all maps.
+    maps : ndarray of int64, shape (n_entries,)
+        The map each entry of the comparison is.
+    found : Disagreement
+        Its pairs.
+    fault : ndarray of int8, shape (n_entries, 3)
+        Index into ``FAULTS``.
+    covered_ratio : ndarray of float64, shape (n_entries, 3)
+        Share of the compared prices of which the map speaks [0-1].
+    run_id : str
+        Written beside each row.
+    """
+    n_sides = len(SIDES)
+    side = np.tile(np.arange(n_sides), len(found.group))
+    ends = {
+        end: np.repeat(entry, n_sides)
+        for end, entry in (("a", found.entry_a), ("b", found.entry_b))
+    }
+    columns = labels.rows(maps[ends["a"]])
+    for end, entry in ends.items():
+        names = ("provider", "venue", "unit", "semantics", "params_hash")
+        for name in names:
+            columns[f"{name}_{end}"] = labels.text[name].take(pa.array(maps[entry]))
+        columns[f"covered_{end}_ratio"] = pa.array(covered_ratio[entry, side])
+    reasons = [
+        "; ".join(f"{end}: {FAULTS[code]}" for end, code in zip("ab", codes, strict=True) if code)
+        or None
+        for codes in np.ndindex(len(FAULTS), len(FAULTS))
+    ]
+    code = fault[ends["a"], side].astype(np.int64) * len(FAULTS) + fault[ends["b"], side]
+    return pa.table(
+        {
+            **columns,
+            "side": _chosen(SIDES, side),
+            "is_comparable": found.is_comparable.ravel(),
+            "reason": _chosen(reasons, code),
+            **{name: _known(getattr(found, name)) for name in METRICS},
+            "run_id": pa.repeat(run_id, len(side)),
+        }
+    )
+
+
+def asset_disagreement_rows(
+    labels: Labels,
+    maps: IntArray,
+    first: IntArray,
+    found: Disagreement,
+    whole: GroupDisagreement,
+    run_id: str,
+) -> pa.Table:
+    """Return rows of derived.asset_disagreement; `first` is the first entry of each group."""
+    n_sides = len(SIDES)
+    n_rows = len(first) * n_sides
+    furthest = whole.furthest_pair.ravel()
+    is_known = furthest >= 0
+    ends = {}
+    for end, entry in (("a", found.entry_a), ("b", found.entry_b)):
+        chosen = np.zeros(n_rows, dtype=np.int64)
+        chosen[is_known] = maps[entry[furthest[is_known]]]
+        ends[f"furthest_provider_{end}"] = labels.text["provider"].take(
+            pa.array(chosen, mask=~is_known)
+        )
+    measures = (
+        "overlap_mean_ratio",
+        "overlap_std_ratio",
+        "overlap_min_ratio",
+        "scale_spread_log_ratio",
+        "reach_mean_ratio",
+        "placement_mean_ratio",
+        "reach_share_ratio",
+    )
+    return pa.table(
+        {
+            **labels.rows(np.repeat(maps[first], n_sides), "venue"),
+            "side": _chosen(SIDES, np.tile(np.arange(n_sides), len(first))),
+            "provider_count": whole.provider_count.ravel(),
+            **{name: _known(getattr(whole, name)) for name in measures},
+            **ends,
+            "run_id": pa.repeat(run_id, n_rows),
+        }
+    )
+
+
+def consensus_rows(
+    labels: Labels,
+    maps: IntArray,
+    first: IntArray,
+    price: FloatArray,
+    consensus: Consensus,
+    run_id: str,
+) -> pa.Table:
+    """Return rows of derived.consensus, empty bins at both ends left off."""
+    n_kept = 2
+    group, side = np.nonzero(consensus.provider_count[:, :n_kept] >= CONSENSUS_NEEDS)
+    mean = consensus.mean_ratio[group, side]
+    is_filled = mean > 0.0
+    start = is_filled.argmax(axis=1)
+    stop = mean.shape[1] - is_filled[:, ::-1].argmax(axis=1)
+    columns = np.arange(mean.shape[1])
+    inside = (columns >= start[:, None]) & (columns < stop[:, None])
+    offsets = pa.array(np.concatenate(([0], np.cumsum(stop - start))), pa.int32())
+
+    def lists(values: npt.NDArray[np.generic], kind: pa.DataType) -> pa.Array:
+        flat = pa.array(values[group, side][inside], from_pandas=True).cast(kind)
+        return pa.ListArray.from_arrays(offsets, flat)
+
+    return pa.table(
+        {
+            **labels.rows(maps[first[group]], "venue"),
+            "side": _chosen(SIDES, side),
+            "price": price[first[group]],
+            "provider_count": consensus.provider_count[group, side],
+            "first_bin_index": consensus.first_bin[group] + start,
+            "mean_ratio": lists(consensus.mean_ratio, pa.float32()),
+            "min_ratio": lists(consensus.min_ratio, pa.float32()),
+            "max_ratio": lists(consensus.max_ratio, pa.float32()),
+            "variation_ratio": lists(consensus.variation_ratio, pa.float32()),
+            "dense_provider_count": lists(consensus.dense_count, pa.int32()),
+            "params_hash": pa.repeat(CONSENSUS, len(group)),
+            "run_id": pa.repeat(run_id, len(group)),
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BandContext:
+    """What stands around the bands of some maps of one side.
+
+    Parameters
+    ----------
+    maps : ndarray of int64, shape (n_maps,)
+        The map whose labels hold: the one itself, or any of the group of a consensus.
+    side : str
+        ``long`` or ``short``.
+    is_consensus : bool
+        Whether the bands are of the mean map of a group.
+    price, volatility : ndarray of float64, shape (n_maps,)
+        Close [USD per unit of the asset] and volatility [ln per sqrt day], NaN where not known.
+    provider_count : ndarray of int64, shape (n_maps,)
+        Providers that could agree.
+    """
+
+    maps: IntArray
+    side: str
+    is_consensus: bool
+    price: FloatArray
+    volatility: FloatArray
+    provider_count: IntArray
+
+
+def band_rows(
+    labels: Labels,
+    context: BandContext,
+    bands: Bands,
+    odds: FloatArray,
+    agreeing: IntArray,
+    run_id: str,
+) -> pa.Table:
+    """Return rows of derived.band.
+
+    Parameters
+    ----------
+    labels : Labels
+        Of all maps.
+    context : BandContext
+        Of the maps the bands are of.
+    bands : Bands
+        The bands.
+    odds : ndarray of float64, shape (n_bands,)
+        Odds that the densest bin is touched within a day [0-1].
+    agreeing : ndarray of int64, shape (n_bands,)
+        Providers that have a band there.
+    run_id : str
+        Written beside each row.
+    """
+    own = bands.map_index
+    maps = context.maps[own]
+    n_rows = len(own)
+    columns = labels.rows(maps, "venue", "provider", "params_hash")
+    is_usd = np.zeros(n_rows, dtype=np.bool_)
+    if context.is_consensus:
+        columns["provider"] = columns["params_hash"] = pa.repeat(CONSENSUS, n_rows)
+    else:
+        units = labels.text["unit"]
+        is_usd = np.array(units.dictionary.to_pylist())[labels.codes("unit")[maps]] == "usd"
+    return pa.table(
+        {
+            **columns,
+            "side": pa.repeat(context.side, n_rows),
+            "rank": bands.rank,
+            "price": context.price[own],
+            "first_bin_index": bands.first_bin,
+            "last_bin_index": bands.last_bin,
+            "peak_bin_index": bands.peak_bin,
+            "liquidation_usd": pa.array(bands.liquidation_usd, mask=~is_usd),
+            "side_share_ratio": bands.side_share_ratio,
+            "volatility_day_ratio": _known(context.volatility[own]),
+            "touch_probability_24h_ratio": _known(odds),
+            "agreeing_provider_count": agreeing,
+            "provider_count": context.provider_count[own],
+            "run_id": pa.repeat(run_id, n_rows),
+        }
+    )
+
+
+def cascade_rows(
+    labels: Labels,
+    maps: IntArray,
+    price: FloatArray,
+    volatility: FloatArray,
+    volume_day_usd: FloatArray,
+    parameters: CascadeParameters,
+    cascades: Cascades,
+    run_id: str,
+) -> pa.Table:
+    """Return rows of derived.cascade_scenario, those of a map in the order of its shocks."""
+    n_shocks = len(parameters.shocks_ratio)
+    n_rows = len(maps) * n_shocks
+    return pa.table(
+        {
+            **labels.rows(np.repeat(maps, n_shocks), "venue", "provider", "params_hash"),
+            "shock_ratio": np.tile(parameters.shocks_ratio, len(maps)),
+            "price": np.repeat(price, n_shocks),
+            "volatility_day_ratio": _known(np.repeat(volatility, n_shocks)),
+            "volume_day_usd": _known(np.repeat(volume_day_usd, n_shocks)),
+            "forced_first_usd": _known(cascades.forced_first_usd),
+            "forced_usd": _known(cascades.forced_usd),
+            "end_price": _known(cascades.end_price),
+            "slip_bps": _known(cascades.slip_bps),
+            "amplification_ratio": _known(cascades.amplification),
+            "is_range_exhausted": cascades.is_range_exhausted.ravel(),
+            "run_id": pa.repeat(run_id, n_rows),
+        }
+    )

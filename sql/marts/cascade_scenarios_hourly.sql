@@ -1,0 +1,30 @@
+-- If price moves x %, what is forced, and how much further it slips; both directions.
+--
+-- Grain: asset, as_of, provider, venue, shock_ratio
+-- Materialized: table
+-- Known limitation: the square-root law of impact with a coefficient of 1 and the depth of an
+-- average day; in a crash depth is thinner. Maps that do not say USD that stand are left out.
+
+with
+cascade_scenario as (
+    select
+        asset,
+        as_of,
+        provider,
+        venue,
+        shock_ratio,
+        if(shock_ratio < 0, 'long', 'short') as side,
+        price,
+        forced_first_usd,
+        forced_usd,
+        end_price,
+        slip_bps,
+        amplification_ratio,
+        is_range_exhausted,
+        volatility_day_ratio,
+        volume_day_usd,
+        params_hash,
+    from derived.cascade_scenario
+)
+
+select * from cascade_scenario

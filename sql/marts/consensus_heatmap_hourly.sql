@@ -1,0 +1,48 @@
+-- Where providers agree: mean shape, how widely they are spread around it, how many call it dense.
+--
+-- Grain: asset, as_of, venue, side, bin_index
+-- Materialized: view
+-- Known limitation: every provider weighs the same, also those that make the same assumptions.
+
+with
+consensus as (
+    select
+        asset,
+        as_of,
+        venue,
+        side,
+        price,
+        provider_count,
+        params_hash,
+        generate_subscripts(mean_ratio, 1)::integer - 1 + first_bin_index as bin_index,
+        unnest(mean_ratio) as mean_ratio,
+        unnest(min_ratio) as min_ratio,
+        unnest(max_ratio) as max_ratio,
+        unnest(variation_ratio) as variation_ratio,
+        unnest(dense_provider_count) as dense_provider_count,
+    from derived.consensus
+),
+
+-- A node of the grid stands at exp(0.001 i); bin j holds nodes 2 j and 2 j + 1.
+bin as (
+    select
+        asset,
+        as_of,
+        venue,
+        side,
+        bin_index,
+        exp((2 * bin_index - 0.5) * 0.001) as price_low,
+        exp((2 * bin_index + 1.5) * 0.001) as price_high,
+        mean_ratio,
+        min_ratio,
+        max_ratio,
+        variation_ratio,
+        dense_provider_count,
+        provider_count,
+        price,
+        params_hash,
+    from consensus
+    where mean_ratio > 0
+)
+
+select * from bin

@@ -1,0 +1,29 @@
+-- Which capture of which outside provider stands for an hour, and what it can be compared in.
+--
+-- Grain: asset, as_of, provider, venue
+-- Materialized: table
+
+with
+outside_map as (
+    select
+        asset,
+        as_of,
+        provider,
+        venue,
+        captured_at,
+        "window",
+        unit,
+        semantics,
+        reference_price,
+        covered_price_low,
+        covered_price_high,
+        cell_count,
+        observed_long_ratio,
+        observed_short_ratio,
+        is_fitting,
+        raw_sha256,
+        params_hash,
+    from derived.outside_map
+)
+
+select * from outside_map
