@@ -6,16 +6,15 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 
 
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import compare
+from cli.arguments import INSTANTS, AsOf, Rows, hour_of, told, utc
 from cli.output import Format, progress_bar, write_rows
-from jobs.errors import LIQHEAT_ERRORS, StoppedByQuality
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,12 +30,6 @@ app = typer.Typer(
     add_completion=False,
 )
 
-AsOf = Annotated[
-    datetime | None,
-    typer.Option(help="Last hour, UTC; by default the one that has just ended."),
-]
-Rows = Annotated[Format, typer.Option("--format", help="How rows are written.")]
-
 
 @app.callback()
 def _configure(
@@ -47,35 +40,6 @@ def _configure(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Turn what went wrong into one line and an exit code."""
-    try:
-        yield
-    except StoppedByQuality as exc:
-        typer.echo(f"stopped by quality: {exc}", err=True)
-        raise typer.Exit(3) from exc
-    except LIQHEAT_ERRORS as exc:
-        typer.echo(f"error: {exc}", err=True)
-        raise typer.Exit(1) from exc
-
-
-def _utc(instant: datetime | None) -> datetime | None:
-    """Return the instant typed; one without a zone is UTC."""
-    if instant is None or instant.tzinfo is not None:
-        return instant
-    return instant.replace(tzinfo=UTC)
-
-
-def _hour(as_of: datetime | None) -> datetime:
-    """Return the hour meant: the one given, in UTC, or the one that has just ended."""
-    instant = _utc(as_of) or datetime.now(UTC)
-    return instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-
-
-_INSTANTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
 
 
 def _tell_import(report: "ImportReport") -> None:
@@ -108,10 +72,10 @@ def demo_command(
     from jobs.demo import DEMO_ASSET, DEMO_PROVIDER, run_demo
     from jobs.reading import published_file
 
-    with _told():
+    with told():
         with progress_bar() as progress:
             demo = run_demo(Settings(), days=days, progress=progress)
-        _show_bands(demo.settings, DEMO_ASSET, DEMO_PROVIDER, Format.table)
+        compare.show_bands(demo.settings, DEMO_ASSET, DEMO_PROVIDER, Format.table)
         page = plot_asset(
             published_file(demo.settings),
             DEMO_ASSET,
@@ -125,10 +89,6 @@ def demo_command(
         typer.echo(f"ask it: LIQHEAT_HOME={demo.settings.home} liqheat tables")
 
 
-def _show_bands(settings: Settings, asset: str, provider: str, form: Format) -> None:
-    raise NotImplementedError
-
-
 @app.command("import")
 def import_command(
     paths: Annotated[list[Path], typer.Argument(help="Files, or folders to search.")],
@@ -136,24 +96,24 @@ def import_command(
         str | None, typer.Option(help="A shipped mapping's name, or a mapping file.")
     ] = None,
     start: Annotated[
-        datetime | None, typer.Option("--from", formats=_INSTANTS, help="First instant, UTC.")
+        datetime | None, typer.Option("--from", formats=INSTANTS, help="First instant, UTC.")
     ] = None,
     end: Annotated[
         datetime | None,
-        typer.Option("--to", formats=_INSTANTS, help="Instant after the last, UTC."),
+        typer.Option("--to", formats=INSTANTS, help="Instant after the last, UTC."),
     ] = None,
 ) -> None:
     """Import your own archive: Parquet, CSV or zipped CSV, through a mapping."""
     from jobs.importing import import_archive
 
-    with _told(), progress_bar() as progress:
+    with told(), progress_bar() as progress:
         report = import_archive(
             Settings(),
             paths,
             ingested_at=datetime.now(UTC),
             mapping=mapping,
-            start=_utc(start),
-            end=_utc(end),
+            start=utc(start),
+            end=utc(end),
             progress=progress,
         )
     _tell_import(report)
@@ -164,18 +124,18 @@ def import_brackets_command(
     path: Annotated[Path, typer.Argument(help="JSON in ccxt's unified form.")],
     venue: Annotated[str, typer.Option(help="Venue of all its symbols.")],
     valid_from: Annotated[
-        datetime, typer.Option(formats=_INSTANTS, help="Instant from which they hold, UTC.")
+        datetime, typer.Option(formats=INSTANTS, help="Instant from which they hold, UTC.")
     ],
 ) -> None:
     """Import leverage brackets."""
     from jobs.importing import import_bracket_file
 
-    with _told():
+    with told():
         report = import_bracket_file(
             Settings(),
             path,
             venue=venue,
-            valid_from=_utc(valid_from) or valid_from,
+            valid_from=utc(valid_from) or valid_from,
             ingested_at=datetime.now(UTC),
         )
     _tell_import(report)
@@ -189,7 +149,7 @@ def import_provider_command(
     venue: Annotated[str | None, typer.Option(help="Venue the answer is of, or 'all'.")] = None,
     model: Annotated[str | None, typer.Option(help="Which of the provider's maps.")] = None,
     captured_at: Annotated[
-        datetime | None, typer.Option(formats=_INSTANTS, help="When it was captured, UTC.")
+        datetime | None, typer.Option(formats=INSTANTS, help="When it was captured, UTC.")
     ] = None,
     reference_price: Annotated[
         float | None, typer.Option(help="Price then; tells sides apart where the answer does not.")
@@ -198,7 +158,7 @@ def import_provider_command(
     """Import saved maps of an outside provider."""
     from jobs.importing import import_provider_answers
 
-    with _told():
+    with told():
         report = import_provider_answers(
             Settings(),
             provider,
@@ -207,7 +167,7 @@ def import_provider_command(
             asset=asset,
             venue_scope=venue,
             model=model,
-            captured_at=_utc(captured_at),
+            captured_at=utc(captured_at),
             reference_price=reference_price,
         )
     _tell_import(report)
@@ -218,10 +178,10 @@ def build_command(as_of: AsOf = None) -> None:
     """Load what has landed and bring the maps up to date."""
     from jobs.pipeline import build_maps, load
 
-    with _told(), progress_bar() as progress:
+    with told(), progress_bar() as progress:
         settings = Settings()
         loaded = load(settings)
-        built = build_maps(settings, as_of=_hour(as_of), progress=progress)
+        built = build_maps(settings, as_of=hour_of(as_of), progress=progress)
         typer.echo(
             f"loaded {sum(loaded.rows_by_kind.values()):,} rows of {loaded.file_count} files, "
             f"built {built.asset_count} assets from {built.bar_count:,} bars",
@@ -236,8 +196,8 @@ def publish_command(as_of: AsOf = None) -> None:
     """Write the file that readers open, and the Parquet of days that changed."""
     from jobs.pipeline import publish
 
-    with _told(), progress_bar() as progress:
-        report = publish(Settings(), as_of=_hour(as_of), progress=progress)
+    with told(), progress_bar() as progress:
+        report = publish(Settings(), as_of=hour_of(as_of), progress=progress)
         typer.echo(
             f"published {report.path} ({report.size_bytes / 1e6:,.1f} MB) "
             f"and {report.day_count} days of Parquet",
@@ -250,8 +210,8 @@ def run_command(as_of: AsOf = None) -> None:
     """Do one whole hourly job: load what has landed, build, publish."""
     from jobs.pipeline import run_hour
 
-    with _told(), progress_bar() as progress:
-        loaded, built, published = run_hour(Settings(), as_of=_hour(as_of), progress=progress)
+    with told(), progress_bar() as progress:
+        loaded, built, published = run_hour(Settings(), as_of=hour_of(as_of), progress=progress)
         typer.echo(
             f"loaded {sum(loaded.rows_by_kind.values()):,} rows, "
             f"built {built.asset_count} assets from {built.bar_count:,} bars, "
@@ -270,7 +230,7 @@ def query_command(
     """Ask the published file in SQL, read-only."""
     from jobs.reading import query
 
-    with _told(), query(Settings(), sql) as answer:
+    with told(), query(Settings(), sql) as answer:
         write_rows(answer.columns, answer.rows, form)
 
 
@@ -290,7 +250,7 @@ def plot_command(
     from dashboard.views import plot_asset
     from jobs.reading import published_file
 
-    with _told():
+    with told():
         settings = Settings()
         page = plot_asset(
             published_file(settings),
@@ -300,7 +260,7 @@ def plot_command(
             venue=venue,
             days=days,
             reach_ratio=reach,
-            until=None if as_of is None else _hour(as_of),
+            until=None if as_of is None else hour_of(as_of),
         )
         typer.echo(str(page.resolve()))
 
@@ -338,3 +298,6 @@ def tables_command(
         [(column.name, column.type, column.description) for column in chosen[0].columns],
         form,
     )
+
+
+compare.register(app)

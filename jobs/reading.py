@@ -49,7 +49,9 @@ def _rows(connection: DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
 
 
 @contextmanager
-def query(settings: Settings, sql: str, parameters: list[Any] | None = None) -> Iterator[Answer]:
+def query(
+    settings: Settings, sql: str, parameters: list[Any] | dict[str, Any] | None = None
+) -> Iterator[Answer]:
     """Yield the answer to a query on the published file.
 
     Raises

@@ -1,0 +1,46 @@
+"""What commands share: their common options, how instants are read, how failures are told."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from cli.output import Format
+from jobs.errors import LIQHEAT_ERRORS, StoppedByQuality
+
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(help="Last hour, UTC; by default the one that has just ended."),
+]
+Rows = Annotated[Format, typer.Option("--format", help="How rows are written.")]
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn what went wrong into one line and an exit code."""
+    try:
+        yield
+    except StoppedByQuality as exc:
+        typer.echo(f"stopped by quality: {exc}", err=True)
+        raise typer.Exit(3) from exc
+    except LIQHEAT_ERRORS as exc:
+        typer.echo(f"error: {exc}", err=True)
+        raise typer.Exit(1) from exc
+
+
+def utc(instant: datetime | None) -> datetime | None:
+    """Return the instant typed; one without a zone is UTC."""
+    if instant is None or instant.tzinfo is not None:
+        return instant
+    return instant.replace(tzinfo=UTC)
+
+
+def hour_of(as_of: datetime | None) -> datetime:
+    """Return the hour meant: the one given, in UTC, or the one that has just ended."""
+    instant = utc(as_of) or datetime.now(UTC)
+    return instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+INSTANTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
