@@ -234,12 +234,9 @@ _BINANCE_STREAM = Stream(
 def _bybit(category: Literal["linear", "inverse"]) -> Product:
     """Return Bybit's linear or inverse product: the same endpoints in other units."""
     is_linear = category == "linear"
-    # openInterest adds both sides; the venue sends the figure of one side beside it, and that is
-    # what counts here. An answer without it is taken as it is.
-    coins, dollars = (
-        ("singleOpenInterest", "openInterest"),
-        ("singleOpenInterestValue", "openInterestValue"),
-    )
+    # These add both sides. The figure of one side, which newer answers carry beside them, is not
+    # read: a history would mix the two where it begins.
+    coins, dollars = "openInterest", "openInterestValue"
     if not is_linear:
         coins, dollars = dollars, coins
     quantity_from: Literal["amount", "value"] = "amount" if is_linear else "value"
@@ -296,6 +293,7 @@ def _bybit(category: Literal["linear", "inverse"]) -> Product:
             amount_unit="base",
             value_unit="usd",
             quantity_from=quantity_from,
+            sides_counted=2,
             ask=Ask(
                 method="publicGetV5MarketTickers",
                 params={"category": category},
@@ -313,13 +311,14 @@ def _bybit(category: Literal["linear", "inverse"]) -> Product:
             amount_unit="base" if is_linear else None,
             value_unit=None if is_linear else "usd",
             quantity_from=quantity_from,
+            sides_counted=2,
             ask=Ask(
                 method="publicGetV5MarketOpenInterest",
                 params={**span, "intervalTime": "5min"},
                 rows=("result", "list"),
                 columns={
                     "time": "timestamp",
-                    quantity_from: ("singleOpenInterest", "openInterest"),
+                    quantity_from: "openInterest",
                 },
                 limit=200,
                 paging="windows",

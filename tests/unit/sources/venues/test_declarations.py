@@ -2,13 +2,15 @@
 
 import dataclasses
 import re
+from datetime import UTC, datetime
 
 import pytest
 
 from sources.venues.client import readings_of
 from sources.venues.declarations import BAR_SECONDS, VENUES
 from sources.venues.instruments import Instrument
-from sources.venues.shapes import Ask, Candles, OpenInterest, PeriodLiquidations
+from sources.venues.readings import Context, read_page
+from sources.venues.shapes import Ask, Brackets, Candles, OpenInterest, PeriodLiquidations
 
 PLACEHOLDERS = {"id", "coin", "settle", "pair", "start", "end", "limit", "page"}
 
@@ -118,9 +120,7 @@ def test_units_make_position_units_without_a_price(venue):
                 assert reading.quantity_from in reading.ask.columns
         if isinstance(product.liquidations, PeriodLiquidations):
             assert instrument.quantity_factor(product.liquidations.amount_unit) > 0
-        if isinstance(product.brackets) or (
-            product.brackets is not None and product.brackets.notional_unit != "usd"
-        ):
+        if isinstance(product.brackets, Brackets) and product.brackets.notional_unit != "usd":
             assert product.mark_price is not None
 
 
@@ -151,3 +151,25 @@ def test_one_answer_of_gate_serves_three_kinds():
     ]
     assert len(asks) == 6
     assert all(ask.is_same_call(asks[0]) for ask in asks)
+
+
+@pytest.mark.parametrize(
+    "one_side", [{}, {"singleOpenInterest": "999"}, {"singleOpenInterest": ""}]
+)
+@pytest.mark.parametrize("kind", ["linear", "inverse"])
+def test_bybit_counts_each_contract_once_whatever_is_told_beside_both_sides(kind, one_side):
+    venue = VENUES["bybit"]
+    product = next(one for one in venue.products if one.contract_kind == kind)
+    reading = product.open_interest_history
+    contract = dataclasses.replace(a_contract(product), instrument="BTC", contract_size=1.0)
+    row = {"timestamp": "1772323200000", "openInterest": "84.5", **one_side}
+    context = Context(
+        venue="bybit",
+        instruments={"I": contract},
+        now=datetime(2026, 3, 2, tzinfo=UTC),
+        input_name="a test",
+    )
+    context.first_ms, context.end_ms = 0, 2_000_000_000_000
+    page = read_page(reading, reading.ask, {"result": {"list": [row]}}, context)
+    (told,) = page.batches[0].table.to_pylist()
+    assert told["open_interest_quantity"] == 42.25
