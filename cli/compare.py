@@ -11,7 +11,6 @@ from rich.table import Table
 from cli.arguments import AsOf, Rows, hour_of, told
 from cli.output import Format, write_rows
 from jobs.errors import NothingToDo
-from jobs.reading import query
 from jobs.settings import Settings
 
 _BANDS = """
@@ -38,6 +37,8 @@ def _one_hour(
     settings: Settings, sql: str, parameters: dict[str, Any]
 ) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
     """Return the columns and rows of a query."""
+    from jobs.reading import query
+
     with query(settings, sql, parameters) as answer:
         return answer.columns, [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
 
