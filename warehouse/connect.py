@@ -55,7 +55,7 @@ def translated(doing: str) -> Iterator[None]:
 
 
 def _configure(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute("set timezone = 'UTC'")
+    connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
 
 
 @contextmanager
