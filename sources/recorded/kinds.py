@@ -4,18 +4,16 @@ Belongs here: everything that differs between kinds. Does not belong here: files
 order, which are the same for all.
 """
 
-from collections.abc import Callable
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from sources.checks import Flag, flag_bars, flag_funding, flag_open_interest, flag_ratios
 from sources.recorded.mapping import BAR_PRICES, RATE_UNITS, SNAPSHOT_PRICES, Mapping
 
 Values = MappingOf[str, npt.NDArray[np.float64]]
-# (rows that are wrong, the cell that is wrong, why)
-Flag = Callable[[npt.NDArray[np.bool_], str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,40 +120,13 @@ def flag_unusable(part: Part, values: Values, mapping: Mapping, flag: Flag) -> N
         Takes the rows, the cell and the reason; the first reason of a row counts.
     """
     if part.kind in ("ohlcv", "mark_ohlc"):
-        _flag_bars(values, flag)
+        flag_bars(values, flag)
     elif part.kind == "open_interest":
-        for cell in ("amount", "value", "price"):
-            if cell in values:
-                flag(values[cell] < 0, cell, "negative")
-                # No contract lives without open interest: venues send 0 for "do not know".
-                flag(values[cell] == 0, cell, "zero, taken as missing")
+        flag_open_interest(values, flag)
     elif part.kind == "funding_rate" and mapping.funding_rate is not None:
         rates = values["rate"] * RATE_UNITS[mapping.funding_rate.rate_unit]
-        flag(np.abs(rates) > 0.5, "rate", "beyond 50 % an interval: is rate_unit right?")
-        if "interval" in values:
-            flag(values["interval"] <= 0, "interval", "not above 0")
+        flag_funding({**values, "rate": rates}, flag)
     elif part.kind == "realised_liquidation":
         flag(values["amount"] < 0, "amount", "negative")
     elif part.kind == "long_short_ratio":
-        flag(values["ratio"] <= 0, "ratio", "not above 0")
-
-
-def _flag_bars(values: Values, flag: Flag) -> None:
-    for cell in ("open", "high", "low", "close", "price"):
-        if cell in values:
-            flag(values[cell] <= 0, cell, "price not above 0")
-    if "high" in values:
-        flag(values["high"] < values["low"], "high", "high below low")
-        for cell in ("open", "close"):
-            is_outside = (values[cell] > values["high"]) | (values[cell] < values["low"])
-            flag(is_outside, cell, "outside low to high")
-    if "volume" in values:
-        flag(values["volume"] < 0, "volume", "negative")
-    if "taker_buy" in values:
-        bought, volume = values["taker_buy"], values["volume"]
-        flag(bought < 0, "taker_buy", "negative")
-        # Sums of rounded trades may differ in the last digits.
-        flag(bought > volume * (1 + 1e-9), "taker_buy", "taker buys above volume")
-    if "trade_count" in values:
-        count = values["trade_count"]
-        flag((count < 0) | (count % 1 > 0), "trade_count", "no count")
+        flag_ratios(values, flag)

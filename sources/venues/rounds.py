@@ -166,22 +166,30 @@ async def _ask_venue(
     outcomes: dict[int, Outcome] = {}
     if not requests:
         return []
-    served_by = await _requests_served_by(client, requests, outcomes)
-    own = [number for number in range(len(requests)) if served_by.get(number) == number]
-    queue = iter(own)
+    served_by: dict[int, int] = {}
 
-    async def worker() -> None:
-        for number in queue:
-            outcomes[number] = await _ask(client, requests[number], gathering, previous)
+    async def ask_all() -> None:
+        served_by.update(await _requests_served_by(client, requests, outcomes))
+        own = [number for number in range(len(requests)) if served_by.get(number) == number]
+        queue = iter(own)
 
-    try:
+        async def worker() -> None:
+            for number in queue:
+                outcomes[number] = await _ask(client, requests[number], gathering, previous)
+
         # The venue's pace is kept within the client; this only bounds how much is begun.
-        async with asyncio.timeout(budget_seconds), asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
             for _ in range(min(client.concurrency, len(own))):
                 group.create_task(worker())
+
+    try:
+        async with asyncio.timeout(budget_seconds):
+            await ask_all()
     except TimeoutError:
         logger.warning("%s: the budget of %s s is spent", client.venue.name, budget_seconds)
-    await gathering.flush_all()
+    finally:
+        # Also where the round is cancelled: what has been fetched may not be had again.
+        await gathering.flush_all()
     for number, request in enumerate(requests):
         server = served_by.get(number, number)
         if number not in outcomes and server in outcomes:

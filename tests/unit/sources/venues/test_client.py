@@ -358,3 +358,21 @@ async def test_clock_of_the_venue_that_runs_ahead_marks_snapshots_of_the_future(
     assert not rows_of(batches, "open_interest")
     (row,) = rows_of(batches, "quarantine")
     assert row["reason"] == "lies in the future"
+
+
+@pytest.mark.parametrize(
+    ("venue", "calls"),
+    [
+        ("binance", 1), ("binancecoinm", 1), ("bybit", 4), ("okx", 1), ("gate", 1),
+        ("hyperliquid", 1), ("bitget", 6), ("kucoinfutures", 1), ("htx", 1), ("mexc", 1),
+        ("deribit", 1),
+    ],
+)  # fmt: skip
+async def test_listing_contracts_costs_no_more_calls_than_declared(
+    venue, calls, client_at, standin
+):
+    async with client_at(venue) as client:
+        await client.instruments()
+        await client.known_instruments()
+    assert len(standin.log) == calls
+    assert not standin.unknown
