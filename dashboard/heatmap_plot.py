@@ -172,7 +172,9 @@ def draw_heatmap(data: PlotData, *, title: str, subtitle: str) -> go.Figure:
     )
     held = np.concatenate([grid[grid > 0] for grid in data.liquidation_usd.values()])
     knee = float(np.quantile(held, _KNEE_QUANTILE)) if len(held) else 1.0
-    top = float(_intensity(held, knee).max()) if len(held) else 1.0
+    # The few brightest bins share one colour, so that a first hour that places all open interest
+    # at one price does not dim every other.
+    top = float(_intensity(np.quantile(held, [0.999]), knee)[0]) if len(held) else 1.0
     centers = np.sqrt(data.bin_edges[1:] * data.bin_edges[:-1])
     for position, (side, grid) in enumerate(data.liquidation_usd.items()):
         ramp = _RAMPS[side]
@@ -187,7 +189,7 @@ def draw_heatmap(data: PlotData, *, title: str, subtitle: str) -> go.Figure:
                 zmax=top,
                 colorscale=[[i / (len(ramp) - 1), color] for i, color in enumerate(ramp)],
                 hovertemplate=f"{side} %{{y:,.6~g}}<br>%{{x|%d %b %H:%M}}<br>"
-                f"%{{customdata:,.3f}} M {data.unit}<extra></extra>",
+                f"%{{customdata:,.3f}} M {data.unit.upper()}<extra></extra>",
                 colorbar={
                     "title": {"text": f"{side}s", "font": {"size": 12}},
                     "tickvals": ticks,
@@ -213,7 +215,8 @@ def draw_heatmap(data: PlotData, *, title: str, subtitle: str) -> go.Figure:
                 orientation="h",
                 width=np.diff(data.bin_edges),
                 marker={"color": ramp[3], "line": {"width": 0}},
-                hovertemplate=f"{side} %{{y:,.6~g}}<br>%{{x:,.3f}} M {data.unit}<extra></extra>",
+                hovertemplate=f"{side} %{{y:,.6~g}}<br>"
+                f"%{{x:,.3f}} M {data.unit.upper()}<extra></extra>",
                 name=f"{side}s",
                 showlegend=False,
             ),
@@ -261,7 +264,8 @@ def draw_heatmap(data: PlotData, *, title: str, subtitle: str) -> go.Figure:
     price_ticks = _price_ticks(float(data.bin_edges[0]), float(data.bin_edges[-1]))
     figure.update_yaxes(tickvals=price_ticks, ticktext=[f"{tick:,.6g}" for tick in price_ticks])
     figure.update_xaxes(title_text="UTC", row=1, col=1)
-    figure.update_xaxes(title_text=f"M {data.unit} a bin, newest hour", row=1, col=2)
+    unit = "M USD" if data.unit == "usd" else data.unit
+    figure.update_xaxes(title_text=f"{unit} a bin,<br>newest hour", row=1, col=2)
     return figure
 
 
@@ -276,10 +280,18 @@ def _price_ticks(low: float, high: float) -> list[float]:
 def write_heatmap(figure: go.Figure, path: Path) -> None:
     """Write the figure as one HTML file that needs nothing else, not even a network."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.write_html(
-        path,
+    body = figure.to_html(
         include_plotlyjs=True,
-        full_html=True,
+        full_html=False,
         config={"displaylogo": False, "scrollZoom": True, "responsive": True},
-        default_height="100vh",
+    )
+    title = str(figure.layout.title.text).split("<br>")[0]
+    path.write_text(
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<title>{title}</title>"
+        f"<style>html, body {{ margin: 0; background: {_BACKGROUND} }} "
+        "body > div { height: 100vh }</style></head>"
+        f"<body>{body}</body></html>",
+        encoding="utf-8",
     )
