@@ -291,7 +291,7 @@ def write_heatmap(figure: go.Figure, path: Path) -> None:
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{title}</title>"
         f"<style>html, body {{ margin: 0; background: {_BACKGROUND} }} "
-        "body > div { height: 100vh }</style></head>"
+        ".plotly-graph-div { height: 100vh !important }</style></head>"
         f"<body>{body}</body></html>",
         encoding="utf-8",
     )
