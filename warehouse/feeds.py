@@ -1,0 +1,422 @@
+"""The ledger of feeds: what is followed, what of it is missing, what was asked for in vain.
+
+Belongs here: reading and writing ``meta.feed``, ``meta.feed_gap`` and ``meta.gap_answer``. Does not
+belong here: what a gap is (``sql/intermediate/int_feed_gap.sql``), when it is lost
+(``sql/marts/data_gaps.sql``), what is asked for (jobs).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import duckdb
+
+from warehouse.connect import transaction
+from warehouse.models import set_window
+
+# Where the instants of each kind are, for the newest row of a feed.
+_INSTANTS = {
+    "ohlcv": "bar_start_at",
+    "mark_ohlc": "bar_start_at",
+    "open_interest": "observed_at",
+    "funding_rate": "funded_at",
+    "long_short_ratio": "observed_at",
+    "realised_liquidation": "period_start_at",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One kind of record of one instrument that is followed.
+
+    Parameters
+    ----------
+    venue, instrument, kind, asset : str
+        Of what.
+    period_seconds : int
+        Spacing of the instants expected [seconds]; 0 where irregular.
+    rows_per_slot : int
+        Rows that make an instant whole.
+    tolerance_seconds : int
+        How far after its instant a row still counts for it [seconds].
+    lag_seconds : int
+        How long after its instant it can be had [seconds].
+    reach_seconds : float or None
+        How far back the venue tells it [seconds]; None without bound.
+    expected_from_at : datetime
+        First instant wanted.
+    complete_until_at : datetime or None
+        Irregular feeds: the venue has answered up to here.
+    newest_at : datetime or None
+        Instant of the newest row.
+    checked_at : datetime or None
+        When it was last held against raw.
+    """
+
+    venue: str
+    instrument: str
+    kind: str
+    asset: str
+    period_seconds: int
+    rows_per_slot: int
+    tolerance_seconds: int
+    lag_seconds: int
+    reach_seconds: float | None
+    expected_from_at: datetime
+    complete_until_at: datetime | None = None
+    newest_at: datetime | None = None
+    checked_at: datetime | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells feeds apart."""
+        return self.venue, self.instrument, self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Instants [gap_from, gap_to) of a feed without a row, that the venue still tells.
+
+    Parameters
+    ----------
+    venue, instrument, kind : str
+        Of which feed.
+    gap_from, gap_to : datetime
+        First missing instant, and the one after the last.
+    told_until_at : datetime or None
+        When the venue stops to tell the last of it.
+    answer_count : int
+        How often it was asked for and the answer came without it.
+    answered_at : datetime or None
+        The last time.
+    """
+
+    venue: str
+    instrument: str
+    kind: str
+    gap_from: datetime
+    gap_to: datetime
+    told_until_at: datetime | None
+    answer_count: int
+    answered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A request for the instants [asked_from_at, asked_to_at) that was answered to its end."""
+
+    venue: str
+    instrument: str
+    kind: str
+    asked_from_at: datetime
+    asked_to_at: datetime
+    answered_at: datetime
+
+
+def read_feeds(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, str], Feed]:
+    """Return the feeds that are followed, by venue, instrument and kind."""
+    rows = connection.execute(
+        "select venue, instrument, kind, asset, period_seconds, rows_per_slot, tolerance_seconds, "
+        "lag_seconds, reach_seconds, expected_from_at, complete_until_at, newest_at, checked_at "
+        "from meta.feed where expected_until_at is null"
+    ).fetchall()
+    return {feed.key: feed for feed in (Feed(*row) for row in rows)}
+
+
+def write_feeds(
+    connection: duckdb.DuckDBPyConnection,
+    feeds: Sequence[Feed],
+    *,
+    venues: Sequence[str],
+    checked_at: datetime,
+) -> datetime | None:
+    """Make the feeds given those that are followed on some venues; others are followed no more.
+
+    What is known of a feed is kept: the earliest instant wanted, how far it was answered. Returns
+    the first instant that is wanted and was not before; None where nothing changed.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    feeds : sequence of Feed
+        What is followed.
+    venues : sequence of str
+        Venues whose feeds these are all of.
+    checked_at : datetime
+        The time.
+    """
+    with transaction(connection):
+        connection.execute(
+            "create or replace temp table followed as select * from meta.feed limit 0"
+        )
+        if feeds:
+            connection.execute(
+                "insert into followed select unnest($venue), unnest($instrument), unnest($kind), "
+                "unnest($asset), unnest($period), unnest($rows), unnest($tolerance), unnest($lag), "
+                "unnest($reach::double[]), unnest($expected), null, null, null, $checked",
+                {
+                    "venue": [feed.venue for feed in feeds],
+                    "instrument": [feed.instrument for feed in feeds],
+                    "kind": [feed.kind for feed in feeds],
+                    "asset": [feed.asset for feed in feeds],
+                    "period": [feed.period_seconds for feed in feeds],
+                    "rows": [feed.rows_per_slot for feed in feeds],
+                    "tolerance": [feed.tolerance_seconds for feed in feeds],
+                    "lag": [feed.lag_seconds for feed in feeds],
+                    "reach": [feed.reach_seconds for feed in feeds],
+                    "expected": [feed.expected_from_at for feed in feeds],
+                    "checked": checked_at,
+                },
+            )
+        connection.execute(
+            "update followed set expected_from_at = least(followed.expected_from_at, "
+            "known.expected_from_at), complete_until_at = known.complete_until_at, "
+            "newest_at = known.newest_at from meta.feed as known "
+            "where (followed.venue, followed.instrument, followed.kind) "
+            "= (known.venue, known.instrument, known.kind)"
+        )
+        changed = connection.execute(
+            "select min(coalesce(known.expected_until_at, followed.expected_from_at)) "
+            "from followed left join meta.feed as known "
+            "on (followed.venue, followed.instrument, followed.kind) "
+            "= (known.venue, known.instrument, known.kind) "
+            "where known.venue is null or known.expected_until_at is not null"
+        ).fetchone()
+        connection.execute(
+            "delete from meta.feed as feed where exists (from followed where "
+            "(followed.venue, followed.instrument, followed.kind) "
+            "= (feed.venue, feed.instrument, feed.kind))"
+        )
+        connection.execute(
+            "update meta.feed set expected_until_at = ? "
+            "where expected_until_at is null and list_contains(?, venue)",
+            [checked_at, list(venues)],
+        )
+        connection.execute("insert into meta.feed select * from followed")
+        connection.execute("drop table followed")
+    first: datetime | None = changed[0] if changed else None
+    return first
+
+
+def widen_feeds(
+    connection: duckdb.DuckDBPyConnection, start: datetime, venues: Sequence[str]
+) -> None:
+    """Want the feeds of some venues from an earlier instant on; those told only now keep theirs."""
+    connection.execute(
+        "update meta.feed set expected_from_at = least(expected_from_at, "
+        "to_timestamp(if(period_seconds > 0, ceil(epoch(?::timestamptz) / period_seconds) "
+        "* period_seconds, epoch(?::timestamptz)))), "
+        "complete_until_at = if(expected_from_at > ?, null, complete_until_at) "
+        "where expected_until_at is null and reach_seconds is distinct from 0 "
+        "and list_contains(?, venue)",
+        [start, start, start, list(venues)],
+    )
+
+
+def refresh_gaps(
+    connection: duckdb.DuckDBPyConnection, start: datetime, end: datetime, *, checked_at: datetime
+) -> None:
+    """Hold raw against what is expected within a window and write the gaps anew.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    start, end : datetime
+        The window; what is older is left as it stands.
+    checked_at : datetime
+        The time.
+    """
+    with transaction(connection):
+        connection.execute(
+            "update meta.feed set checked_at = ? where expected_until_at is null", [checked_at]
+        )
+        set_window(connection, None, start, end)
+        try:
+            connection.execute(
+                "delete from meta.feed_gap where gap_from >= ? or gap_to <= gap_from", [start]
+            )
+            connection.execute("update meta.feed_gap set gap_to = ? where gap_to > ?", [start] * 2)
+            connection.execute(
+                "insert into meta.feed_gap select venue, instrument, kind, gap_from, gap_to "
+                "from intermediate.int_feed_gap"
+            )
+        finally:
+            set_window(connection, None, None, None)
+        for kind, instant in _INSTANTS.items():
+            connection.execute(
+                "update meta.feed set newest_at = greatest(newest_at, came.newest_at) from ("
+                f"select venue, instrument, max({instant}) as newest_at from raw.{kind} "
+                f"where {instant} >= ? group by all) as came where kind = ? "
+                "and feed.venue = came.venue and feed.instrument = came.instrument",
+                [start, kind],
+            )
+
+
+def read_gaps(connection: duckdb.DuckDBPyConnection, *, start: datetime | None = None) -> list[Gap]:
+    """Return the gaps that can still be fetched, of the feeds that are followed.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    start : datetime, optional
+        Only gaps that end after this.
+    """
+    rows = connection.execute(
+        "select gap.venue, gap.instrument, gap.kind, gap.gap_from, gap.gap_to, gap.told_until_at, "
+        "gap.answer_count, gap.answered_at from marts.data_gaps as gap "
+        "inner join meta.feed as feed on gap.venue = feed.venue "
+        "and gap.instrument = feed.instrument and gap.kind = feed.kind "
+        "where feed.expected_until_at is null "
+        "and coalesce(gap.lost_reason, '') != 'older than what the venue tells' "
+        "and gap.gap_to > coalesce(?::timestamptz, '-infinity'::timestamptz) "
+        "order by gap.venue, gap.instrument, gap.kind, gap.gap_from",
+        [start],
+    ).fetchall()
+    return [Gap(*row) for row in rows]
+
+
+def note_answers(
+    connection: duckdb.DuckDBPyConnection,
+    answers: Sequence[Answer],
+    complete: Sequence[Answer],
+) -> None:
+    """Remember what was answered without what was asked for, and how far irregular feeds got.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's, its gaps brought up to date.
+    answers : sequence of Answer
+        Requests of regular feeds answered to their end; those that left no gap are forgotten.
+    complete : sequence of Answer
+        The same of irregular feeds.
+    """
+
+    def columns(chosen: Sequence[Answer]) -> list[list[Any]]:
+        return [
+            [one.venue for one in chosen],
+            [one.instrument for one in chosen],
+            [one.kind for one in chosen],
+            [one.asked_from_at for one in chosen],
+            [one.asked_to_at for one in chosen],
+            [one.answered_at for one in chosen],
+        ]
+
+    told = (
+        "select unnest(?::varchar[]) as venue, unnest(?::varchar[]) as instrument, "
+        "unnest(?::varchar[]) as kind, unnest(?::timestamptz[]) as asked_from_at, "
+        "unnest(?::timestamptz[]) as asked_to_at, unnest(?::timestamptz[]) as answered_at"
+    )
+    with transaction(connection):
+        if answers:
+            connection.execute(
+                f"insert into meta.gap_answer select answer.* from ({told}) as answer "
+                "where exists (from meta.feed_gap as gap where gap.venue = answer.venue "
+                "and gap.instrument = answer.instrument and gap.kind = answer.kind "
+                "and gap.gap_from < answer.asked_to_at and gap.gap_to > answer.asked_from_at)",
+                columns(answers),
+            )
+        if complete:
+            connection.execute(
+                f"update meta.feed set complete_until_at = answer.asked_to_at from ({told}) "
+                "as answer where feed.venue = answer.venue "
+                "and feed.instrument = answer.instrument and feed.kind = answer.kind "
+                "and (complete_until_at is null or answer.asked_from_at <= complete_until_at)",
+                columns(complete),
+            )
+
+
+def prune_answers(connection: duckdb.DuckDBPyConnection, before: datetime) -> int:
+    """Forget what was answered before an instant and left nothing missing; return how much."""
+    row = connection.execute(
+        "delete from meta.gap_answer as answer where answered_at < ? "
+        "and not exists (from meta.feed_gap as gap where gap.venue = answer.venue "
+        "and gap.instrument = answer.instrument and gap.kind = answer.kind "
+        "and gap.gap_from < answer.asked_to_at and gap.gap_to > answer.asked_from_at)",
+        [before],
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def oldest_gap(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Return where the first gap begins; None where nothing is missing."""
+    row = connection.execute("select min(gap_from) from meta.feed_gap").fetchone()
+    found: datetime | None = row[0] if row else None
+    return found
+
+
+def newest_open_interest(
+    connection: duckdb.DuckDBPyConnection, since: datetime
+) -> dict[tuple[str, str], tuple[datetime, float]]:
+    """Return the newest open interest of each instrument observed since an instant."""
+    rows = connection.execute(
+        "select venue, instrument, max(observed_at), arg_max(open_interest_quantity, observed_at) "
+        "from raw.open_interest where observed_at >= ? group by all",
+        [since],
+    ).fetchall()
+    return {(row[0], row[1]): (row[2], row[3]) for row in rows}
+
+
+def known_instants(
+    connection: duckdb.DuckDBPyConnection, kind: str, since: datetime
+) -> set[tuple[Any, ...]]:
+    """Return venue, instrument, instant (and side, key of orders) of an irregular kind's rows."""
+    more = ", side, order_key" if kind == "realised_liquidation" else ""
+    rows = connection.execute(
+        f"select distinct venue, instrument, {_INSTANTS[kind]}{more} from raw.{kind} "
+        f"where {_INSTANTS[kind]} >= ?",
+        [since],
+    ).fetchall()
+    return set(rows)
+
+
+def known_listings(connection: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
+    """Return the newest description of each instrument, in the order of the record's columns."""
+    return connection.execute(
+        "select venue, instrument, asset, quote, contract_kind, contract_size, base_multiplier, "
+        "tick_size, is_active from staging.stg_instrument order by venue, instrument"
+    ).fetchall()
+
+
+def open_interest_usd(
+    connection: duckdb.DuckDBPyConnection, since: datetime
+) -> dict[tuple[str, str], float]:
+    """Return the newest open interest in USD of each instrument, of the hours since an instant."""
+    rows = connection.execute(
+        "select venue, instrument, arg_max(open_interest_usd, as_of) "
+        "from intermediate.int_instrument_hour where as_of >= ? group by all",
+        [since],
+    ).fetchall()
+    return {(row[0], row[1]): row[2] for row in rows if row[2] is not None}
+
+
+def known_brackets(
+    connection: duckdb.DuckDBPyConnection,
+) -> dict[tuple[str, str], tuple[datetime, list[tuple[Any, ...]]]]:
+    """Return when the newest brackets of each instrument were taken in, and the brackets."""
+    rows = connection.execute(
+        "select venue, instrument, max(ingested_at), "
+        "list(struct_pack(bracket, notional_floor_usd, notional_cap_usd, "
+        "maintenance_margin_ratio, max_leverage) order by bracket) from ("
+        "select * from staging.stg_leverage_bracket "
+        "qualify valid_from_at = max(valid_from_at) over (partition by venue, instrument)) "
+        "group by all"
+    ).fetchall()
+    return {
+        (row[0], row[1]): (row[2], [tuple(bracket.values()) for bracket in row[3]]) for row in rows
+    }
+
+
+def newest_sentiment(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Return the instant of the newest sentiment."""
+    row = connection.execute("select max(observed_at) from raw.sentiment").fetchone()
+    found: datetime | None = row[0] if row else None
+    return found
+
+
+# A slot that has just fallen due is often told a moment later: no gap yet.
+GRACE = timedelta(minutes=5)
