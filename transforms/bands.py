@@ -25,7 +25,7 @@ from transforms.maps import (
     N_WINDOW_BINS,
     has_shape,
     price_position,
-    top_decile_threshold,
+    top_decile_thresholds,
     window_first_bin,
 )
 
@@ -118,7 +118,9 @@ def find_bands(aligned: FloatArray, price: npt.ArrayLike) -> Bands:
             f"(n_maps, {N_WINDOW_BINS}) and (n_maps,); make the former with align_maps"
         )
     shaped = has_shape(aligned)
-    found, held, count = _find_runs(aligned, shaped, price_position(prices), BANDS_PER_SIDE)
+    found, held, count = _find_runs(
+        aligned, shaped, top_decile_thresholds(aligned), price_position(prices), BANDS_PER_SIDE
+    )
     is_band = np.arange(BANDS_PER_SIDE) < count[:, None]
     map_index, place = np.nonzero(is_band)
     first, last, peak = found[is_band].T + window_first_bin(prices)[map_index]
@@ -148,9 +150,16 @@ def _is_better(held_a: float, away_a: float, held_b: float, away_b: float) -> bo
 
 @njit(nogil=True, cache=True)
 def _find_runs(
-    aligned: FloatArray, shaped: npt.NDArray[np.bool_], position: FloatArray, n_kept: int
+    aligned: FloatArray,
+    shaped: npt.NDArray[np.bool_],
+    thresholds: FloatArray,
+    position: FloatArray,
+    n_kept: int,
 ) -> tuple[IntArray, FloatArray, IntArray]:
-    """Return (first, last, peak) within the window, the sum and the count of each map's bands."""
+    """Return (first, last, peak) within the window, the sum and the count of each map's bands.
+
+    Arrays are copied element by element: assigning one to a slice triples the time to compile.
+    """
     n_maps, n_bins = aligned.shape
     found = np.zeros((n_maps, n_kept, 3), dtype=np.int64)
     held = np.zeros((n_maps, n_kept))
@@ -161,14 +170,14 @@ def _find_runs(
         if not shaped[m]:
             continue
         row = aligned[m]
-        threshold = top_decile_threshold(row)
         n_runs = 0
         last_dense = -3
         for i in range(n_bins):
-            if row[i] < threshold:
+            if row[i] < thresholds[m]:
                 continue
             if i - last_dense > 2:
-                run[n_runs] = i
+                for part in range(3):
+                    run[n_runs, part] = i
                 n_runs += 1
             r = n_runs - 1
             run[r, 1] = i
@@ -177,7 +186,9 @@ def _find_runs(
                 run[r, 2] = i
             last_dense = i
         for r in range(n_runs):
-            run_held[r] = row[run[r, 0] : run[r, 1] + 1].sum()
+            run_held[r] = 0.0
+            for i in range(run[r, 0], run[r, 1] + 1):
+                run_held[r] += row[i]
         count[m] = min(n_runs, n_kept)
         for place in range(count[m]):
             best = -1
@@ -192,7 +203,8 @@ def _find_runs(
                     )
                 ):
                     best = r
-            found[m, place] = run[best]
+            for part in range(3):
+                found[m, place, part] = run[best, part]
             held[m, place] = run_held[best]
             run_held[best] = -1.0
     return found, held, count

@@ -245,10 +245,13 @@ def _end_scenarios(
         # Edges of the bins by distance, and what stands before each; behind the price: nothing.
         position = math.log(price[m]) / BIN_LOG_WIDTH + 0.25
         nearest = first_bin[m] - position if sign > 0 else position - (first_bin[m] + row.size)
-        edge = np.maximum((nearest + np.arange(row.size + 1)) * BIN_LOG_WIDTH, 0.0)
-        standing = np.zeros(row.size + 1)
+        edge = np.empty(row.size + 1)
+        standing = np.empty(row.size + 1)
+        edge[0] = max(nearest * BIN_LOG_WIDTH, 0.0)
+        standing[0] = 0.0
         total = 0.0
         for i in range(row.size):
+            edge[i + 1] = max((nearest + i + 1.0) * BIN_LOG_WIDTH, 0.0)
             value = float(row[i]) if sign > 0 else float(row[row.size - 1 - i])
             total += value
             standing[i + 1] = standing[i] + value * min(max(nearest + i + 1.0, 0.0), 1.0)
@@ -256,7 +259,7 @@ def _end_scenarios(
             continue
         for k in range(shocks.size):
             shock = shocks[k]
-            forced_first[m, k] = np.interp(shock, edge, standing)
+            forced_first[m, k] = _standing_before(shock, edge, standing)
             stop = _smallest_fixed_point(
                 edge, standing, shock, forced_first[m, k], slip_of_one[m] ** 2
             )
@@ -265,8 +268,26 @@ def _end_scenarios(
                 continue
             is_exhausted[m, k] = stop > covered[m]
             end[m, k] = max(shock, covered[m]) if is_exhausted[m, k] else stop
-            forced[m, k] = np.interp(end[m, k], edge, standing)
+            forced[m, k] = _standing_before(end[m, k], edge, standing)
     return forced_first, forced, end, is_exhausted
+
+
+@njit(nogil=True, cache=True)
+def _standing_before(distance: float, edge: FloatArray, standing: FloatArray) -> float:
+    """Return what stands nearer than a distance; between edges it rises linearly."""
+    low, high = 0, edge.size - 1
+    if distance <= edge[low]:
+        return float(standing[low])
+    if distance >= edge[high]:
+        return float(standing[high])
+    while high - low > 1:
+        middle = (low + high) // 2
+        if edge[middle] <= distance:
+            low = middle
+        else:
+            high = middle
+    share = (distance - edge[low]) / (edge[high] - edge[low])
+    return float(standing[low] + share * (standing[high] - standing[low]))
 
 
 @njit(nogil=True, cache=True)

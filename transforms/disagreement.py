@@ -261,12 +261,19 @@ def measure_disagreement(
     group, entry_a, entry_b = pair_entries(groups)
     shaped = has_shape_by_side(long, short)
     is_comparable = shaped[entry_a] & shaped[entry_b]
-    measured = _measure_pairs(
-        np.stack((coarsen(long), coarsen(short), coarsen(long + short)), axis=1),
+    coarse = np.stack((coarsen(long), coarsen(short), coarsen(long + short)), axis=1)
+    # Centres of coarse bins lie half a published bin above that of their first published bin.
+    position = (price_position(prices) - 0.5 * (BINS_PER_COARSE_BIN - 1)) / BINS_PER_COARSE_BIN
+    measured = np.full((len(METRICS), entry_a.size, len(SIDES)), np.nan)
+    _measure_pairs(
+        coarse,
+        np.argsort(coarse, axis=2),
         shaped,
-        price_position(prices),
+        position,
+        _reach_buckets(position),
         groups,
         scale_key.astype(np.int64),
+        measured,
     )
     long_bands, short_bands = find_bands(long, prices), find_bands(short, prices)
     matched = _match_pairs(*_arrays(long_bands), *_arrays(short_bands), entry_a, entry_b)
@@ -281,10 +288,19 @@ def measure_disagreement(
     )
 
 
+def _reach_buckets(position: FloatArray) -> npt.NDArray[np.int8]:
+    """Return the bucket of distance of each coarse bin, shape (n_entries, N_COARSE_BINS).
+
+    Below price buckets count outwards from 0, above it from ``_N_BUCKETS // 2``.
+    """
+    away = BINS_PER_COARSE_BIN * (np.arange(N_COARSE_BINS) - position[:, None])
+    bucket = np.searchsorted(_REACH_EDGES_BINS, np.abs(away), side="right")
+    return (bucket + np.where(away < 0.0, 0, _N_BUCKETS // 2)).astype(np.int8)
+
+
 @njit(nogil=True, cache=True)
-def _average_ranks(values: FloatArray, ranks: FloatArray) -> None:
+def _average_ranks(values: FloatArray, order: IntArray, ranks: FloatArray) -> None:
     """Write the ranks of the values from 1, equal values sharing the mean of their ranks."""
-    order = np.argsort(values)
     start = 0
     while start < values.size:
         end = start + 1
@@ -298,13 +314,25 @@ def _average_ranks(values: FloatArray, ranks: FloatArray) -> None:
 @njit(nogil=True, cache=True)
 def _center_and_scale(values: FloatArray) -> None:
     """Turn the values into a vector of mean 0 and length 1; NaN where all are equal."""
-    if values.min() == values.max():
-        values[:] = np.nan
+    mean = 0.0
+    smallest = largest = values[0]
+    for value in values:
+        mean += value / values.size
+        smallest = min(smallest, value)
+        largest = max(largest, value)
+    if smallest == largest:
+        for i in range(values.size):
+            values[i] = np.nan
         return
-    values -= values.mean()
     # Brought near 1 first: the squares of very small or large totals leave the range of floats.
-    values /= np.abs(values).max()
-    values /= np.sqrt((values * values).sum())
+    size = max(largest - mean, mean - smallest)
+    squares = 0.0
+    for i in range(values.size):
+        values[i] = (values[i] - mean) / size
+        squares += values[i] * values[i]
+    length = np.sqrt(squares)
+    for i in range(values.size):
+        values[i] /= length
 
 
 @njit(nogil=True, cache=True)
@@ -332,24 +360,24 @@ def _peak(values: FloatArray, position: float) -> int:
 @njit(nogil=True, cache=True)
 def _measure_pairs(
     coarse: FloatArray,
+    order: IntArray,
     shaped: BoolArray,
     position: FloatArray,
+    bucket: npt.NDArray[np.int8],
     group_offsets: IntArray,
     scale_key: IntArray,
-) -> FloatArray:
-    """Return the metrics of all pairs in the order of ``METRICS``; the one of bands is left NaN.
+    result: FloatArray,
+) -> None:
+    """Write the metrics of all pairs in the order of ``METRICS``, but the one of bands.
 
     What depends on one map alone is worked out once per map and group, in scratch arrays small
-    enough to stay in cache; a pair is then one pass over its bins.
+    enough to stay in cache; a pair is then one pass over its bins. Arrays are copied element by
+    element: assigning one to a slice doubles the time to compile.
     """
-    n_sides, n_bins = coarse.shape[1:]
-    n_pairs = 0
+    _, n_sides, n_bins = coarse.shape
     largest = 0
     for g in range(group_offsets.size - 1):
-        size = group_offsets[g + 1] - group_offsets[g]
-        n_pairs += size * (size - 1) // 2
-        largest = max(largest, size)
-    result = np.full((11, n_pairs, n_sides), np.nan)
+        largest = max(largest, group_offsets[g + 1] - group_offsets[g])
 
     share = np.empty((largest, n_sides, n_bins))
     cumulated = np.empty((largest, n_sides, n_bins))
@@ -360,7 +388,6 @@ def _measure_pairs(
     log_total = np.empty((largest, n_sides))
     entropy = np.empty((largest, n_sides))
     peak = np.empty((largest, n_sides), dtype=np.int64)
-    bucket_of = np.empty(n_bins, dtype=np.int64)
 
     pair = 0
     for g in range(group_offsets.size - 1):
@@ -368,36 +395,35 @@ def _measure_pairs(
         size = group_offsets[g + 1] - start
         if size < 2:
             continue
-        # Centres of coarse bins lie half a published bin above that of their first published bin.
-        price_at = (position[start] - 0.5 * (BINS_PER_COARSE_BIN - 1)) / BINS_PER_COARSE_BIN
-        for i in range(n_bins):
-            away = BINS_PER_COARSE_BIN * (i - price_at)
-            bucket = np.searchsorted(_REACH_EDGES_BINS, abs(away), side="right")
-            bucket_of[i] = bucket if away < 0.0 else bucket + _N_BUCKETS // 2
-
         for e in range(size):
             for s in range(n_sides):
                 if not shaped[start + e, s]:
                     continue
                 values = coarse[start + e, s]
-                total = values.sum()
+                total = 0.0
+                for i in range(n_bins):
+                    total += values[i]
                 log_total[e, s] = np.log(total)
-                peak[e, s] = _peak(values, price_at)
-                buckets[e, s] = 0.0
+                peak[e, s] = _peak(values, position[start])
+                for k in range(_N_BUCKETS):
+                    buckets[e, s, k] = 0.0
                 entropy[e, s] = 0.0
                 running = 0.0
+                squares = 0.0
                 for i in range(n_bins):
                     p = values[i] / total
                     share[e, s, i] = p
                     running += p
+                    squares += p * p
+                    centered[e, s, i] = values[i]
                     cumulated[e, s, i] = running
-                    buckets[e, s, bucket_of[i]] += p
+                    buckets[e, s, bucket[start, i]] += p
                     if p > 0.0:
                         entropy[e, s] -= p * np.log(p)
-                direction[e, s] = share[e, s] / np.sqrt((share[e, s] * share[e, s]).sum())
-                centered[e, s] = values
+                for i in range(n_bins):
+                    direction[e, s, i] = share[e, s, i] / np.sqrt(squares)
                 _center_and_scale(centered[e, s])
-                _average_ranks(values, ranked[e, s])
+                _average_ranks(values, order[start + e, s], ranked[e, s])
                 _center_and_scale(ranked[e, s])
 
         for a in range(size):
@@ -441,7 +467,6 @@ def _measure_pairs(
                     result[9, pair, s] = reach
                     result[10, pair, s] = 1.0 - overlap - reach
                 pair += 1
-    return result
 
 
 def _arrays(bands: Bands) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
@@ -465,7 +490,8 @@ def _match_pairs(
     """Return the band match of all pairs and sides; NaN where a map has no bands."""
     matched = np.full((entry_a.size, 3), np.nan)
     for pair in range(entry_a.size):
-        way = np.zeros(3)
+        for side in range(3):
+            matched[pair, side] = 0.0
         for one, other in ((entry_a[pair], entry_b[pair]), (entry_b[pair], entry_a[pair])):
             longs = slice(long_offsets[one], long_offsets[one + 1])
             shorts = slice(short_offsets[one], short_offsets[one + 1])
@@ -498,8 +524,7 @@ def _match_pairs(
                             short_last[other_shorts],
                         )
                         k += 1
-                way[side] += 0.5 * n_near / n_sought if n_sought > 0 else np.nan
-        matched[pair] = way
+                matched[pair, side] += 0.5 * n_near / n_sought if n_sought > 0 else np.nan
     return matched
 
 

@@ -330,34 +330,36 @@ def has_shape_by_side(long: FloatArray, short: FloatArray) -> npt.NDArray[np.boo
     return np.stack((has_shape(long), has_shape(short), has_shape(both)), axis=1)
 
 
-@njit(nogil=True, cache=True)
-def top_decile_threshold(values: FloatArray) -> float:
-    """Return the 90th percentile of the bins that are not empty.
+def top_decile_thresholds(values: FloatArray) -> FloatArray:
+    """Return the 90th percentile of the bins of each map that are not empty.
 
     Between two order statistics it interpolates linearly, as NumPy does by default; the position
     is worked out in whole numbers, so that a value exactly at the percentile is never lost.
 
     Parameters
     ----------
-    values : ndarray of float64, shape (n_bins,)
-        Liquidations by bin, finite and not negative.
+    values : ndarray of float64, shape (..., n_bins)
+        Liquidations by bin. Only maps with a shape (see `has_shape`) have a threshold.
 
     Returns
     -------
-    float
+    ndarray of float64, shape (...)
         Threshold in the unit of `values`; infinity if every bin is empty.
 
     Examples
     --------
-    >>> top_decile_threshold(np.array([0.0, 1.0, 2.0, 3.0]))
-    2.8
+    >>> top_decile_thresholds(np.array([[0.0, 1.0, 2.0, 3.0], [0.0, 0.0, 0.0, 0.0]])).tolist()
+    [2.8, inf]
     """
-    filled = np.sort(values[values > 0.0])
-    if filled.size == 0:
-        return np.inf
-    tenths = 9 * (filled.size - 1)
-    below = tenths // 10
-    part = tenths % 10
-    if part == 0:
-        return float(filled[below])
-    return float(filled[below] + (filled[below + 1] - filled[below]) * (part / 10.0))
+    ordered = np.sort(values, axis=-1)
+    n_filled = (values > 0.0).sum(axis=-1)
+    tenths = 9 * np.maximum(n_filled - 1, 0)
+    # The bins that are not empty stand last.
+    below = np.minimum(values.shape[-1] - n_filled + tenths // 10, values.shape[-1] - 1)
+    above = np.minimum(below + 1, values.shape[-1] - 1)
+    low = np.take_along_axis(ordered, below[..., None], axis=-1)[..., 0]
+    high = np.take_along_axis(ordered, above[..., None], axis=-1)[..., 0]
+    with np.errstate(invalid="ignore"):
+        threshold = low + (high - low) * (tenths % 10 / 10.0)
+    thresholds: FloatArray = np.where(n_filled > 0, threshold, np.inf)
+    return thresholds

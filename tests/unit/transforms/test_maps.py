@@ -17,7 +17,7 @@ from transforms.maps import (
     has_shape,
     price_position,
     require_groups,
-    top_decile_threshold,
+    top_decile_thresholds,
     window_first_bin,
 )
 
@@ -86,7 +86,7 @@ def test_threshold_is_the_90th_percentile_of_what_is_not_empty(values):
     filled = [one for one in values if one > 0]
     expected = np.percentile(filled, 90) if filled else np.inf
     np.testing.assert_allclose(
-        top_decile_threshold(np.array(values, dtype=np.float64)), expected, rtol=1e-14
+        top_decile_thresholds(np.array(values, dtype=np.float64)), expected, rtol=1e-14
     )
 
 
