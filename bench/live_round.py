@@ -9,12 +9,12 @@ it from the project root with
     .venv/bin/python bench/live_round.py [--assets 50] [--venues a,b] [--budget 240] [--no-limits]
     .venv/bin/python bench/live_round.py --venues binance --backfill-days 29 --budget 900
 
-On two shared cores, ccxt 4.5.90: a round of 11 venues and 50 assets (1382 requests, 1500 calls) ends
-after 22 to 28 s on all venues but Hyperliquid, where 60 calls a minute are all it allows: with a
-budget of 58 s its open interest and bars are in and 44 fundings wait for the next round, without one
-they end after 82 s. At most 227 MB, 6 s of processor. A backfill of 29 days of open interest and
-bars for 50 instruments of Binance makes 1701 calls, 1700 being the least, in 129 s, which is its
-rate limit as ccxt paces it; at most 220 MB.
+On two shared cores, ccxt 4.5.90: a round of 11 venues and 50 assets (1382 requests, 1500 calls)
+ends after 22 to 28 s on all venues but Hyperliquid, where 60 calls a minute are all it allows: with
+a budget of 58 s its open interest and bars are in and 44 fundings wait for the next round, without
+one they end after 82 s. At most 227 MB, 6 s of processor. A backfill of 29 days of open interest
+and bars for 50 instruments of Binance makes 1701 calls, 1700 being the least, in 129 s: its rate
+limit as ccxt paces it; at most 220 MB.
 """
 
 import argparse

@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pytest
 from standin import DAY, MINUTE, Faults, MarketData, Standin, synthetic_market
 
 from sources.errors import VenueRejected
-from sources.recorder import Feed, Patience, record
+from sources.recorder import Feed, Patience, _Tape, record
 from sources.venues.connection import Connection
 
 START = 1_772_323_200_000
@@ -38,6 +39,20 @@ def market() -> MarketData:
 async def standin(market: MarketData) -> AsyncIterator[Standin]:
     async with Standin(market, now=START, faults=Faults(seed=1), enforce_limits=False) as one:
         yield one
+
+
+@pytest.fixture(autouse=True)
+def taken(monkeypatch) -> Counter[str]:
+    """Count the messages that have reached the recorder, by venue."""
+    counts: Counter[str] = Counter()
+    take = _Tape._take
+
+    def counting(tape, message):
+        take(tape, message)
+        counts[tape.report().venue] += 1
+
+    monkeypatch.setattr(_Tape, "_take", counting)
+    return counts
 
 
 class Recording:
@@ -77,6 +92,10 @@ class Recording:
                     self.task.result()
                 await asyncio.sleep(0.01)
 
+    async def heard(self, taken, venue):
+        """Wait until all that the venue has told has arrived."""
+        await self.until(lambda: taken[venue] >= self.standin.told[venue] > 0)
+
     async def subscribed(self, count):
         await self.until(lambda: self.standin.subscriptions >= count)
 
@@ -101,13 +120,12 @@ def happened(market, venue, symbol, minutes, after=0):
     [("binance", 1, False), ("bybit", 3, True), ("okx", 1, False)],
 )
 async def test_what_is_recorded_is_what_the_venue_told(
-    venue, subscriptions, is_complete, standin, market
+    venue, subscriptions, is_complete, standin, market, taken
 ):
     async with Recording(standin, [venue]) as recording:
         await recording.subscribed(subscriptions)
         await standin.advance(20 * MINUTE)
-        await recording.until(lambda: recording.reports and recording.reports[0].messages > 0)
-        await asyncio.sleep(0.2)
+        await recording.heard(taken, venue)
         (report,) = await recording.end()
     rows = recording.rows()
     assert report.rows == len(rows) > 20
@@ -133,12 +151,11 @@ async def test_what_is_recorded_is_what_the_venue_told(
         assert len(set(keys)) == len(keys)
 
 
-async def test_inverse_contracts_are_in_usd(standin, market):
+async def test_inverse_contracts_are_in_usd(standin, market, taken):
     async with Recording(standin, ["bybit"], instruments=("BTC/USD:BTC",)) as recording:
         await recording.subscribed(1)
         await standin.advance(10 * MINUTE)
-        await recording.until(lambda: recording.reports and recording.reports[0].messages > 0)
-        await asyncio.sleep(0.1)
+        await recording.heard(taken, "bybit")
         await recording.end()
     rows, real = recording.rows(), happened(market, "bybit", "BTC/USD:BTC", 10)
     assert {row["instrument"] for row in rows} == {"BTC/USD:BTC"}
@@ -148,28 +165,32 @@ async def test_inverse_contracts_are_in_usd(standin, market):
     assert all(row["liquidated_usd"] == row["liquidated_quantity"] for row in rows)
 
 
-async def test_records_are_landed_by_the_minute_of_the_clock_and_none_where_none_came(standin):
+async def test_records_are_landed_by_the_minute_of_the_clock_and_none_where_none_came(
+    standin, taken
+):
     async with Recording(standin, ["bybit"]) as recording:
         await recording.subscribed(3)
         for _ in range(5):
             await standin.advance(MINUTE)
+            await recording.heard(taken, "bybit")
             await asyncio.sleep(0.1)
         filled = [batch.table.num_rows for batch in recording.landed]
         assert 2 <= len(filled) <= 5
         assert all(filled)
 
 
-async def test_a_cut_connection_is_made_anew_and_the_outage_told(standin, market):
+async def test_a_cut_connection_is_made_anew_and_the_outage_told(standin, market, taken):
     async with Recording(standin, ["bybit"]) as recording:
         await recording.subscribed(3)
         await standin.advance(5 * MINUTE)
+        await recording.heard(taken, "bybit")
         cut = standin.faults.add("socket_cut", endpoint="socket", venue="bybit", times=1)
         await standin.advance(MINUTE)
         assert cut.hits == 1
         await recording.until(lambda: recording.standin.subscriptions < 3)
         await recording.subscribed(3)
         await standin.advance(5 * MINUTE)
-        await asyncio.sleep(0.2)
+        await recording.heard(taken, "bybit")
         (report,) = await recording.end()
     assert report.reconnects >= 1
     assert report.outages[0].ended_at is not None
@@ -196,7 +217,7 @@ async def test_a_feed_that_falls_silent_is_subscribed_to_anew(standin):
     assert any("no liquidation for" in outage.reason for outage in report.outages)
 
 
-async def test_a_dead_pipe_is_noticed_by_its_missing_pongs(standin):
+async def test_a_dead_pipe_is_noticed_by_its_missing_pongs(standin, taken):
     patience = Patience(
         check_seconds=0.01,
         first_delay_seconds=0.01,
@@ -208,7 +229,7 @@ async def test_a_dead_pipe_is_noticed_by_its_missing_pongs(standin):
         # The first connection answers nothing, not even the subscription.
         await recording.subscribed(1)
         await standin.advance(2 * MINUTE)
-        await asyncio.sleep(0.1)
+        await recording.heard(taken, "binance")
         (report,) = await recording.end()
     assert silence.hits == 1, standin.counts
     assert report.reconnects >= 1
@@ -232,12 +253,12 @@ async def test_garbage_on_the_line_costs_no_record_that_follows(standin):
     assert report.rows > 10
 
 
-async def test_a_venue_that_is_down_costs_only_its_own_feed(standin):
+async def test_a_venue_that_is_down_costs_only_its_own_feed(standin, taken):
     standin.faults.add("server_error", venue="okx")
     async with Recording(standin, ["okx", "bybit"]) as recording:
         await recording.subscribed(3)
         await standin.advance(5 * MINUTE)
-        await asyncio.sleep(0.2)
+        await recording.heard(taken, "bybit")
         reports = {one.venue: one for one in await recording.end()}
     assert reports["bybit"].rows > 0
     assert reports["okx"].rows == 0
@@ -267,7 +288,7 @@ async def test_records_that_cannot_be_landed_are_kept_up_to_a_bound(standin):
     assert report.dropped == 0
 
 
-async def test_memory_is_bounded_the_oldest_go_first(standin, market):
+async def test_memory_is_bounded_the_oldest_go_first(standin, taken):
     patience = Patience(check_seconds=0.01, first_delay_seconds=0.01, most_rows=5)
 
     def land(batch):
@@ -276,16 +297,16 @@ async def test_memory_is_bounded_the_oldest_go_first(standin, market):
     async with Recording(standin, ["bybit"], patience, land=land) as recording:
         await recording.subscribed(3)
         await standin.advance(10 * MINUTE)
-        await asyncio.sleep(0.2)
+        await recording.heard(taken, "bybit")
         (report,) = await recording.end()
     assert report.dropped == report.rows - 5 > 0
 
 
-async def test_what_was_gathered_is_landed_when_the_recording_is_cancelled(standin):
+async def test_what_was_gathered_is_landed_when_the_recording_is_cancelled(standin, taken):
     async with Recording(standin, ["bybit"]) as recording:
         await recording.subscribed(3)
         await standin.advance(MINUTE - 1)
-        await asyncio.sleep(0.2)
+        await recording.heard(taken, "bybit")
         recording.task.cancel()
         await asyncio.gather(recording.task, return_exceptions=True)
     assert recording.rows()

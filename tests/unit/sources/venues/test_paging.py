@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources.venues.paging import Span, bounds, cut_spans, fill, turn_pages
@@ -43,6 +43,7 @@ class Venue:
         return found
 
 
+@settings(deadline=None)
 @given(
     first=st.integers(0, 5000),
     count=st.integers(1, 3000),
@@ -60,6 +61,7 @@ async def test_windows_take_every_label_in_the_fewest_calls(first, count, limit,
         assert (last_ms - first_ms) // STEP + 1 <= asked <= limit
 
 
+@settings(deadline=None)
 @given(
     labels=st.lists(st.integers(0, 10_000), max_size=300),
     limit=st.integers(2, 50),
@@ -106,6 +108,7 @@ async def test_long_spans_are_cut_where_the_venue_bounds_them():
     ]
 
 
+@settings(deadline=None)
 @given(
     start=st.integers(-4000, 10),
     length=st.integers(1, 4000),
