@@ -140,6 +140,7 @@ class VenueClient:
         self._exchange: Any = None
         self._expected: tuple[type[BaseException], ...] = ()
         self._instruments: dict[str, Instrument] | None = None
+        self._listed_at: datetime | None = None
         self._refused_markets: list[Batch] = []
         self._listing = asyncio.Lock()
         self._closes = Closes()
@@ -187,12 +188,15 @@ class VenueClient:
         return self._pacer.counts.report(self.venue.name, self._audit.summary())
 
     async def instruments(self) -> list[Batch]:
-        """Return all contracts the venue lists, of the declared products."""
+        """Return all contracts the venue lists, of the declared products.
+
+        They are asked for once in a client's life, which is meant to be one run.
+        """
         known = await self._list_instruments()
         batch = instrument_batch(
             known.values(),
             source=f"ccxt:{self.venue.markets_method}",
-            observed_at=self._clock(),
+            observed_at=self._listed_at or self._clock(),
         )
         return self._counted([batch, *self._refused_markets])
 
@@ -327,6 +331,7 @@ class VenueClient:
         async with self._listing:
             if self._instruments is None:
                 self._instruments = await self._ask_for_markets()
+                self._listed_at = self._clock()
             return self._instruments
 
     async def _ask_for_markets(self) -> dict[str, Instrument]:
