@@ -169,16 +169,16 @@ bar as (
         chosen_bar.volume_quantity,
         chosen_bar.taker_buy_quantity,
         case
-            when open_interest.observed_at > chosen_bar.bar_start_at
+            when open_interest.known_from_at > chosen_bar.bar_start_at
                 then open_interest.open_interest_quantity
         end as open_interest_quantity,
         case
-            when open_interest.observed_at > chosen_bar.bar_start_at
+            when open_interest.known_from_at > chosen_bar.bar_start_at
                 then open_interest.received_amount
         end as received_amount,
         open_interest.received_amount_unit,
         case
-            when open_interest.observed_at > chosen_bar.bar_start_at
+            when open_interest.known_from_at > chosen_bar.bar_start_at
                 then open_interest.received_value
         end as received_value,
         open_interest.received_value_unit,
