@@ -8,6 +8,7 @@ from warehouse.errors import TransientWarehouseError, WarehouseBusy, WarehouseEr
 __all__ = [
     "LIQHEAT_ERRORS",
     "TRANSIENT_ERRORS",
+    "AllVenuesFailed",
     "BooksDoNotBalance",
     "JobError",
     "NothingToDo",
@@ -18,6 +19,10 @@ __all__ = [
 
 class JobError(Exception):
     """A job could not do what it was asked, for a reason none of the spokes knows."""
+
+
+class AllVenuesFailed(JobError):
+    """No venue answered anything; most often the network is down."""
 
 
 class BooksDoNotBalance(JobError):
@@ -35,5 +40,5 @@ class StoppedByQuality(JobError):
 LIQHEAT_ERRORS = (JobError, QualityError, SourceError, TransformsError, WarehouseError)
 """Everything that is told to a person as one line instead of a traceback."""
 
-TRANSIENT_ERRORS = (TransientSourceError, TransientWarehouseError)
+TRANSIENT_ERRORS = (TransientSourceError, TransientWarehouseError, AllVenuesFailed)
 """What may work when tried again; nothing else is ever retried."""

@@ -6,8 +6,16 @@ belongs here.
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class VenueKey(BaseModel):
+    """The key of one venue, for what it tells only with one. Never written anywhere."""
+
+    api_key: SecretStr | None = None
+    secret: SecretStr | None = None
+    password: SecretStr | None = None
 
 
 class Settings(BaseSettings):
@@ -23,14 +31,42 @@ class Settings(BaseSettings):
         Memory the database may use [MB]; by default 80 % of the machine's.
     publish_window_days : int
         Days of hourly rows the published file holds; the Parquet beside it holds everything.
+    universe : Path, optional
+        Which venues and assets are followed; by default ``universe.yaml`` in the home folder.
+    history_days : int
+        Days back that are asked for of what is followed for the first time.
+    landing_days : int
+        Days that landing files are kept after they were loaded.
+    venue_url : str, optional
+        Where a stand-in for all venues listens; the venues themselves where not set.
+    sentiment_url : str, optional
+        Where the Fear & Greed index is asked for; its own address where not set.
+    http_proxy, https_proxy, socks_proxy, ws_proxy, wss_proxy, ws_socks_proxy : str, optional
+        As ccxt takes them: one of the first three at most, and one of the others.
+    keys : dict of str to VenueKey
+        By venue; none is needed for what is public.
     """
 
-    model_config = SettingsConfigDict(env_prefix="LIQHEAT_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="LIQHEAT_", env_file=".env", env_nested_delimiter="__", extra="ignore"
+    )
 
     home: Path = Path("data")
     threads: int | None = Field(default=None, ge=1)
     memory_limit_mb: int | None = Field(default=None, ge=256)
     publish_window_days: int = Field(default=90, ge=1)
+    universe: Path | None = None
+    history_days: int = Field(default=30, ge=1)
+    landing_days: int = Field(default=7, ge=0)
+    venue_url: str | None = None
+    sentiment_url: str | None = None
+    http_proxy: SecretStr | None = None
+    https_proxy: SecretStr | None = None
+    socks_proxy: SecretStr | None = None
+    ws_proxy: SecretStr | None = None
+    wss_proxy: SecretStr | None = None
+    ws_socks_proxy: SecretStr | None = None
+    keys: dict[str, VenueKey] = Field(default_factory=dict)
 
     @property
     def landing(self) -> Path:
@@ -51,3 +87,8 @@ class Settings(BaseSettings):
     def published(self) -> Path:
         """Folder of what everybody reads."""
         return self.home / "published"
+
+    @property
+    def universe_file(self) -> Path:
+        """The file that says what is followed; it need not be there."""
+        return self.universe or self.home / "universe.yaml"

@@ -30,6 +30,14 @@ SOURCE = "alternative.me:fng"
 _LARGEST_INDEX = 100.0
 
 
+async def ask_fear_greed(*, days: int, now: datetime, base_url: str | None = None) -> list[Batch]:
+    """Return the index of the latest days, over a connection of its own; see `fetch_fear_greed`."""
+    import aiohttp
+
+    async with aiohttp.ClientSession() as session:
+        return await fetch_fear_greed(session, days=days, now=now, base_url=base_url or ADDRESS)
+
+
 async def fetch_fear_greed(
     session: "aiohttp.ClientSession",
     *,

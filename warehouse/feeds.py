@@ -247,9 +247,9 @@ def refresh_gaps(
             set_window(connection, None, None, None)
         for kind, instant in _INSTANTS.items():
             connection.execute(
-                "update meta.feed set newest_at = greatest(newest_at, came.newest_at) from ("
+                "update meta.feed set newest_at = greatest(feed.newest_at, came.newest_at) from ("
                 f"select venue, instrument, max({instant}) as newest_at from raw.{kind} "
-                f"where {instant} >= ? group by all) as came where kind = ? "
+                f"where {instant} >= ? group by all) as came where feed.kind = ? "
                 "and feed.venue = came.venue and feed.instrument = came.instrument",
                 [start, kind],
             )
@@ -325,7 +325,7 @@ def note_answers(
                 f"update meta.feed set complete_until_at = answer.asked_to_at from ({told}) "
                 "as answer where feed.venue = answer.venue "
                 "and feed.instrument = answer.instrument and feed.kind = answer.kind "
-                "and (complete_until_at is null or answer.asked_from_at <= complete_until_at)",
+                "and (feed.complete_until_at is null or answer.asked_from_at <= feed.complete_until_at)",
                 columns(complete),
             )
 

@@ -1,0 +1,287 @@
+"""What is followed of an instrument, and what a round asks a venue for.
+
+Belongs here: from declarations to feeds, from gaps to requests. Does not belong here: asking
+(`sources.venues.rounds`), what a gap is (``sql/intermediate/int_feed_gap.sql``).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from sources.venues.client import SPAN_KINDS, Request, RequestKind, readings_of
+from sources.venues.instruments import Instrument
+from warehouse.feeds import Feed, Gap
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+SNAPSHOT_PERIOD_SECONDS = 300
+# A snapshot asked for at a bar's end is answered some seconds later.
+SNAPSHOT_TOLERANCE_SECONDS = 30
+# What changes slowly is asked for once an hour.
+_HOURLY_KINDS = ("long_short_ratio", "funding_rate", "realised_liquidation")
+# Irregular feeds are asked again for what was already answered: an empty answer may be wrong.
+OVERLAP = DAY
+# A gap that answers did not fill is asked for again after 5, 20, 80 ... minutes.
+_FIRST_PATIENCE = timedelta(minutes=5)
+_LONGEST_PATIENCE = timedelta(days=7)
+# Gaps closer than this many rows are asked for as one: a call answers hundreds.
+_BRIDGED_ROWS = 50
+_LONGEST_REQUEST = timedelta(days=7)
+_MARGIN = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A feed with what the venue declares of it.
+
+    Parameters
+    ----------
+    feed : Feed
+        What is expected.
+    has_history : bool
+        Whether the venue tells the past; else only what stands.
+    has_snapshot : bool
+        Whether the venue tells what stands.
+    is_hourly : bool
+        Whether it is asked for once an hour instead of each round.
+    """
+
+    feed: Feed
+    has_history: bool
+    has_snapshot: bool
+    is_hourly: bool
+
+
+def align(instant: datetime, period_seconds: int) -> datetime:
+    """Return the first instant of a period's grid at or after an instant.
+
+    Examples
+    --------
+    >>> align(datetime(2026, 3, 1, 0, 3, tzinfo=UTC), 300).minute
+    5
+    """
+    seconds = max(period_seconds, 1)
+    return datetime.fromtimestamp(-(-instant.timestamp() // seconds) * seconds, tz=UTC)
+
+
+def feeds_of(instrument: Instrument, *, now: datetime, history: timedelta) -> list[Followed]:
+    """Return what can be followed of an instrument from now on.
+
+    Parameters
+    ----------
+    instrument : Instrument
+        As its venue lists it.
+    now : datetime
+        The time, UTC.
+    history : timedelta
+        How far back is wanted where the venue tells it.
+    """
+    followed: list[Followed] = []
+    interest = readings_of(instrument.product, "open_interest")
+    for kind in SPAN_KINDS:
+        readings = readings_of(instrument.product, kind)
+        has_snapshot = kind == "open_interest" and instrument.product.open_interest_now is not None
+        if not readings and not has_snapshot:
+            continue
+        asks = [ask for _, several in readings for ask in several]
+        reach: float | None = 0.0
+        period = tolerance = SNAPSHOT_PERIOD_SECONDS
+        tolerance -= 1
+        lag = 0
+        if asks:
+            reaches = [
+                ask.period_seconds * ask.limit
+                if ask.reach is None and ask.paging == "latest"
+                else None
+                if ask.reach is None
+                else ask.reach.total_seconds()
+                for ask in asks
+            ]
+            bounded = [one for one in reaches if one is not None]
+            reach = None if len(bounded) < len(reaches) else max(bounded)
+            period = 0 if kind == "funding_rate" else max(ask.period_seconds for ask in asks)
+            shift = min(int(getattr(one, "label_shift_seconds", 0)) for one, _ in readings)
+            lag = max(0, max(ask.settles_after_seconds for ask in asks) - shift)
+            tolerance = 0
+            if has_snapshot:
+                is_fine = period <= SNAPSHOT_PERIOD_SECONDS
+                tolerance = SNAPSHOT_TOLERANCE_SECONDS if is_fine else SNAPSHOT_PERIOD_SECONDS - 1
+        is_carried = bool(asks) and bool(interest) and interest[0][1][0].is_same_call(asks[0])
+        is_hourly = kind in _HOURLY_KINDS and not is_carried
+        rows = {"long_short_ratio": len(readings), "realised_liquidation": 2}.get(kind, 1)
+        wanted = history if reach is None else min(history, timedelta(seconds=reach))
+        feed = Feed(
+            venue=instrument.venue,
+            instrument=instrument.instrument,
+            kind=kind,
+            asset=instrument.asset,
+            period_seconds=period,
+            rows_per_slot=rows,
+            tolerance_seconds=tolerance,
+            # What is asked for once an hour may be that much later, and fail once.
+            lag_seconds=lag + (2 * 3600 if is_hourly else 0),
+            reach_seconds=reach,
+            expected_from_at=_first_instant(now - wanted, period, reach),
+        )
+        followed.append(Followed(feed, bool(asks), has_snapshot, is_hourly))
+    return followed
+
+
+def _first_instant(start: datetime, period_seconds: int, reach: float | None) -> datetime:
+    if reach == 0:
+        # The slot that is running.
+        return align(start, period_seconds) - timedelta(seconds=period_seconds)
+    return align(start, period_seconds)
+
+
+def plan_requests(
+    followed: Sequence[Followed],
+    known: Mapping[tuple[str, str, str], Feed],
+    gaps: Iterable[Gap],
+    *,
+    now: datetime,
+    is_patient: bool = True,
+) -> list[Request]:
+    """Return what to ask for, most urgent first: what stands, what has just ended, what is old.
+
+    Parameters
+    ----------
+    followed : sequence of Followed
+        What is followed.
+    known : mapping of (venue, instrument, kind) to Feed
+        What the ledger knows of it; what it does not know is asked for in full.
+    gaps : iterable of Gap
+        What is missing of what is known.
+    now : datetime
+        The time, UTC.
+    is_patient : bool
+        Whether gaps that answers did not fill wait longer each time.
+    """
+    gaps_of: dict[tuple[str, str, str], list[Gap]] = {}
+    for gap in gaps:
+        gaps_of.setdefault((gap.venue, gap.instrument, gap.kind), []).append(gap)
+    standing: dict[tuple[str, str], list[str]] = {}
+    fresh: list[Request] = []
+    old: list[tuple[datetime, Request]] = []
+    for one in followed:
+        feed = one.feed
+        ledger = known.get(feed.key)
+        if feed.period_seconds == 0:
+            request = _irregular_request(feed, ledger, now)
+            if request is not None:
+                fresh.append(request)
+            continue
+        missing = _missing(one, ledger, gaps_of.get(feed.key, []), now, is_patient=is_patient)
+        if one.has_snapshot:
+            slot = _running_slot(feed, now)
+            is_in_time = now - slot <= timedelta(
+                seconds=max(feed.tolerance_seconds - _MARGIN.total_seconds(), 0)
+            )
+            is_wanted = any(gap.gap_from <= slot < gap.gap_to for gap in missing)
+            if is_wanted and is_in_time:
+                kind = "inverse" if feed.instrument.endswith(f":{feed.asset}") else "linear"
+                standing.setdefault((feed.venue, kind), []).append(feed.instrument)
+                missing = [
+                    replace(gap, gap_to=min(gap.gap_to, slot))
+                    for gap in missing
+                    if gap.gap_from < slot
+                ]
+        if not one.has_history:
+            continue
+        for gap in _bridge(missing, feed.period_seconds):
+            for start, end in _cut(gap.gap_from, gap.gap_to):
+                request = Request(feed.venue, _kind(feed.kind), (feed.instrument,), start, end)
+                if end >= now - HOUR:
+                    fresh.append(request)
+                else:
+                    old.append((_urgency(feed, end, now), request))
+    snapshots = [
+        Request(venue, "open_interest_now", tuple(names)) for (venue, _), names in standing.items()
+    ]
+    rank = {kind: number for number, kind in enumerate(SPAN_KINDS)}
+    fresh.sort(key=lambda request: rank[request.kind])
+    old.sort(key=lambda item: item[0])
+    return [*snapshots, *fresh, *(request for _, request in old)]
+
+
+def _kind(kind: str) -> RequestKind:
+    return next(one for one in SPAN_KINDS if one == kind)
+
+
+def _running_slot(feed: Feed, now: datetime) -> datetime:
+    seconds = now.timestamp() // feed.period_seconds * feed.period_seconds
+    return datetime.fromtimestamp(seconds, tz=UTC)
+
+
+def _missing(
+    one: Followed, ledger: Feed | None, gaps: Sequence[Gap], now: datetime, *, is_patient: bool
+) -> list[Gap]:
+    """Return what of a feed is to be asked for, oldest first."""
+    feed = one.feed
+    period = timedelta(seconds=feed.period_seconds)
+    end = _running_slot(feed, now) + period
+    if ledger is None:
+        return [_gap(feed, feed.expected_from_at, end)]
+    wanted = [gap for gap in gaps if not is_patient or _is_time(gap, now)]
+    if one.is_hourly:
+        newest = ledger.newest_at
+        if newest is None or now - newest >= HOUR + timedelta(seconds=feed.lag_seconds - 2 * 3600):
+            start = align((newest or feed.expected_from_at) + period, feed.period_seconds)
+            wanted.append(_gap(feed, max(start, feed.expected_from_at), end))
+        # The two may overlap: what falls due is in the ledger after a while.
+        wanted = _joined(wanted)
+    return wanted
+
+
+def _gap(feed: Feed, start: datetime, end: datetime) -> Gap:
+    return Gap(feed.venue, feed.instrument, feed.kind, start, end, None, 0, None)
+
+
+def _is_time(gap: Gap, now: datetime) -> bool:
+    if gap.answered_at is None or gap.answer_count == 0:
+        return True
+    patience = min(_FIRST_PATIENCE * 4.0 ** min(gap.answer_count - 1, 10), _LONGEST_PATIENCE)
+    # Rounds do not start on the second.
+    return now - gap.answered_at >= patience - timedelta(seconds=60)
+
+
+def _joined(gaps: Iterable[Gap]) -> list[Gap]:
+    return _bridge(sorted(gaps, key=lambda gap: gap.gap_from), 0)
+
+
+def _bridge(gaps: Sequence[Gap], period_seconds: int) -> list[Gap]:
+    """Return gaps with those that lie close together made one."""
+    bridge = timedelta(seconds=period_seconds * _BRIDGED_ROWS)
+    joined: list[Gap] = []
+    for gap in gaps:
+        if joined and gap.gap_from - joined[-1].gap_to <= bridge:
+            last = joined[-1]
+            joined[-1] = replace(last, gap_to=max(last.gap_to, gap.gap_to))
+        else:
+            joined.append(gap)
+    return joined
+
+
+def _cut(start: datetime, end: datetime) -> Iterable[tuple[datetime, datetime]]:
+    while end - start > _LONGEST_REQUEST:
+        yield start, start + _LONGEST_REQUEST
+        start += _LONGEST_REQUEST
+    yield start, end
+
+
+def _urgency(feed: Feed, end: datetime, now: datetime) -> datetime:
+    """Return when the venue forgets it; what it keeps comes last, newest first."""
+    if feed.reach_seconds is not None:
+        return end + timedelta(seconds=feed.reach_seconds)
+    return now + timedelta(days=10_000) + (now - end)
+
+
+def _irregular_request(feed: Feed, ledger: Feed | None, now: datetime) -> Request | None:
+    answered = None if ledger is None else ledger.complete_until_at
+    if answered is not None and now - answered < HOUR:
+        return None
+    wanted = feed.expected_from_at if ledger is None else ledger.expected_from_at
+    start = wanted if answered is None else max(wanted, answered - OVERLAP)
+    if feed.reach_seconds is not None:
+        start = max(start, now - timedelta(seconds=feed.reach_seconds))
+    return Request(feed.venue, _kind(feed.kind), (feed.instrument,), start, now)
