@@ -43,9 +43,13 @@ BOOKS_TOLERANCE = 1e-9
 # Bars are worked through in pieces of this length, so that memory does not grow with the years.
 WINDOW_DAYS = 92
 
-# A hole in open interest is filled from its far end if that is within this many days; otherwise
-# it is held. Bounded so that what a bar becomes does not depend on how a replay is cut up.
+# A hole in open interest is filled from its far end if it lasts no more days than this; over a
+# longer one the value before it is held. Bounded, so that a replay need not look further back.
 HOLE_DAYS = 31
+
+# An asset without a bar for this long has no hours to come: its maps have ended a day after its
+# last bar, and what is measured over seven days has ended too.
+QUIET_DAYS = 8
 
 # Checkpoints kept: the last midnights, for late bars; the first of each month, for late months.
 KEPT_MIDNIGHTS = 8
@@ -54,6 +58,13 @@ KEPT_MIDNIGHTS = 8
 BATCH_BARS = 4_000_000
 
 _TABLES = ("derived.heatmap", "derived.leverage_exposure", "derived.series_hour")
+
+# What makes up the hours that are published: maps, bars, and grades where there are neither.
+_HOURLY = (
+    "derived.heatmap",
+    "intermediate.int_instrument_hour",
+    "intermediate.int_quality_measures",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +197,7 @@ def _tasks(
 ) -> list[_Task]:
     """Return what is out of date: assets with changed bars, changed parameters, or hours to come.
 
-    An asset whose last bar is more than a day old has no hours to come until a bar does.
+    An asset that is quiet has no hours to come until a bar does.
     """
     pending = {
         asset: max(_microseconds_or_beginning(at), _BEGINNING)
@@ -212,18 +223,20 @@ def _tasks(
             if asset in with_takers or not parameters.taker_leverage_exponent
         )
         built_until = max((model[1] for model in models.values()), default=_BEGINNING)
-        from_at = pending.get(asset)
+        until_at = max(until, built_until)
         is_changed = any(
             models.get(parameters.provider, ("",))[0] != parameters.params_hash
             for parameters in own
         )
-        if is_changed:
-            from_at = _BEGINNING
         last_bar_end = max((model[2] for model in models.values()), default=_BEGINNING)
-        if from_at is None and built_until < until and built_until < last_bar_end + DAY:
-            from_at = built_until
-        if from_at is not None and from_at < max(until, built_until):
-            tasks.append(_Task(asset, from_at, max(until, built_until), own))
+        has_hours_to_come = built_until < min(until, last_bar_end + QUIET_DAYS * DAY)
+        out_of_date_since = [
+            *([_BEGINNING] if is_changed else []),
+            *([pending[asset]] if asset in pending else []),
+            *([built_until] if models and has_hours_to_come else []),
+        ]
+        if out_of_date_since and min(out_of_date_since) < until_at:
+            tasks.append(_Task(asset, min(out_of_date_since), until_at, own))
     return tasks
 
 
@@ -316,8 +329,9 @@ class _Batch:
             )
             for asset, venue, instrument, kind in rows
         }
-        self.resumed_at = self._begin_before_holes()
-        self._resume(series)
+        self._begin_before_holes()
+        self.resumed_at = self._resume(series)
+        self.resumed_at |= self._starts([key for key in series if key not in self.resumed_at])
         return list(series.values())
 
     def _register_from_at(self) -> None:
@@ -334,36 +348,58 @@ class _Batch:
         )
         self.connection.register("batch_from_at", from_at)
 
-    def _begin_before_holes(self) -> dict[tuple[str, str], int]:
-        """Move each asset's beginning before holes; return where series without a state start.
+    def _begin_before_holes(self) -> None:
+        """Move each asset's beginning before holes that what has arrived may close.
 
         An observation of open interest also tells what happened in the hole before it, so maps
-        change from the observation before. A series that has none in ``HOLE_DAYS`` and no
-        checkpoint has not begun: it may begin where its asset's replay does.
+        change from the last hour on that had an observation.
         """
         self._register_from_at()
         rows = self.connection.execute(
-            "select asset, venue, instrument, "
-            "epoch_us(max(seen.observed_at) filter (where epoch_us(seen.observed_at) < from_at)) "
-            "from staging.stg_instrument inner join batch_from_at using (asset) "
-            "left join (select venue, instrument, observed_at from raw.open_interest "
-            "where observed_at > ? and observed_at < ?) as seen "
-            "using (venue, instrument) group by all",
+            "with observed as ("
+            "select distinct asset, venue, instrument from staging.stg_instrument "
+            "inner join batch_from_at using (asset) "
+            "inner join raw.open_interest as seen using (venue, instrument) "
+            "where seen.observed_at > ? and epoch_us(seen.observed_at) > from_at), "
+            "reached as ("
+            "select asset, venue, instrument, arg_max("
+            "if(imputed_count = 0, as_of, as_of - interval 1 hour), as_of) as reached_at "
+            "from derived.series_hour inner join batch_from_at using (asset) "
+            "inner join observed using (asset, venue, instrument) "
+            "where as_of > ? and epoch_us(as_of) <= from_at and bar_count > imputed_count "
+            "group by all) "
+            "select asset, epoch_us(min(reached_at)) from reached group by all",
             [
-                _instant(max(min(self.from_at.values()) - HOLE_DAYS * DAY, _BEGINNING)),
-                _instant(max(self.from_at.values())),
+                _instant(min(self.from_at.values())),
+                _instant(max(min(self.from_at.values()) - (HOLE_DAYS + 1) * DAY, _BEGINNING)),
             ],
         ).fetchall()
-        starts = {}
-        replayed_from = dict(self.from_at)
-        for asset, venue, instrument, observed in rows:
-            is_all = self.from_at[asset] <= _BEGINNING
-            if observed is not None and not is_all:
-                replayed_from[asset] = min(replayed_from[asset], observed)
-            is_begun = is_all or observed is not None
-            starts[venue, instrument] = _BEGINNING if is_begun else self.from_at[asset]
-        self.from_at = replayed_from
-        return starts
+        for asset, reached in rows:
+            self.from_at[asset] = min(self.from_at[asset], reached)
+
+    def _starts(self, unresumed: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Return where series start that have no checkpoint to start from.
+
+        That is the day of the first open interest. A series that has none may start where its
+        asset's replay does.
+        """
+        if not unresumed:
+            return {}
+        self._register_from_at()
+        rows = self.connection.execute(
+            "select venue, instrument, from_at, epoch_us(min(seen.observed_at)) "
+            "from staging.stg_instrument inner join batch_from_at using (asset) "
+            "inner join (select unnest(?) as venue, unnest(?) as instrument) "
+            "using (venue, instrument) "
+            "left join raw.open_interest as seen using (venue, instrument) group by all",
+            [[venue for venue, _ in unresumed], [instrument for _, instrument in unresumed]],
+        ).fetchall()
+        return {
+            (venue, instrument): from_at
+            if from_at <= _BEGINNING or first is None
+            else min((first - HOUR) // DAY * DAY, from_at)
+            for venue, instrument, from_at, first in rows
+        }
 
     def _read_brackets(self) -> dict[tuple[str, str], list[tuple[int, Brackets]]]:
         """Return the brackets of each instrument by the instant from which they hold."""
@@ -389,8 +425,11 @@ class _Batch:
                 seen[key] = columns
         return brackets
 
-    def _resume(self, series: dict[tuple[str, str], Series]) -> None:
-        """Set each series to its last checkpoint at which every estimator has a state."""
+    def _resume(self, series: dict[tuple[str, str], Series]) -> dict[tuple[str, str], int]:
+        """Set each series to its last checkpoint at which every estimator has a state.
+
+        Return the instants of these checkpoints.
+        """
         self._register_from_at()
         rows = self.connection.execute(
             "with usable as ("
@@ -402,20 +441,22 @@ class _Batch:
             "select venue, instrument, max(checkpoint_at) as checkpoint_at "
             "from usable group by all) "
             "select venue, instrument, provider, epoch_us(checkpoint_at), epoch_us(first_bar_at), "
-            "epoch_us(last_bar_end_at), state "
+            "epoch_us(last_bar_end_at), epoch_us(observed_bar_end_at), state "
             "from derived.model_checkpoint inner join newest using (venue, instrument, "
             "checkpoint_at) inner join batch_from_at using (asset) "
             "where list_contains(hashes, params_hash)"
         ).fetchall()
-        for venue, instrument, provider, at, first_bar, last_bar_end, payload in rows:
+        resumed_at = {}
+        for venue, instrument, provider, at, first_bar, last_end, observed_end, payload in rows:
             one = series.get((venue, instrument))
             if one is None:
                 continue
             state = State.from_bytes(payload)
             one.states[provider] = state
-            one.observed = state.open_interest
-            one.first_bar_start, one.last_bar_end = first_bar, last_bar_end
-            self.resumed_at[venue, instrument] = at
+            one.observed, one.observed_end = state.open_interest, observed_end
+            one.first_bar_start, one.last_bar_end = first_bar, last_end
+            resumed_at[venue, instrument] = at
+        return resumed_at
 
     def windows(self) -> Iterable[float]:
         """Replay window after window; yield the share done after each."""
@@ -469,6 +510,7 @@ class _Batch:
                 end=end,
                 store_after=self.from_at[series.asset],
                 checkpoints=checkpoints,
+                longest_hole=HOLE_DAYS * DAY,
             )
 
         stretches = list(self.pool.map(replayed, self.series))
@@ -558,41 +600,37 @@ class _Batch:
         execute = self.connection.execute
         stored_from: dict[int, list[str]] = {}
         for asset, at in self.from_at.items():
-            stored_from.setdefault(max(at, start), []).append(asset)
+            # What is known of the time before the first bar belongs to the first window.
+            stored_from.setdefault(at if is_first else max(at, start), []).append(asset)
             if is_first:
                 execute(
                     "delete from derived.model_checkpoint where asset = ? and checkpoint_at > ?",
                     [asset, _instant(at)],
                 )
         for at, assets in stored_from.items():
+            self._mark_days(assets, at, end)
             for name in _TABLES:
                 execute(
                     f"delete from {name} where as_of > ? and as_of <= ? "
                     "and list_contains(?, asset)",
                     [_instant(at), _instant(end), assets],
                 )
+        # Models read what the estimators made, and outside maps what the models did.
+        for name, parts in tables.items():
+            self._insert(name, parts)
         for at, assets in stored_from.items():
             self.row_count += run_incremental_models(
                 self.connection, assets, _instant(at), _instant(end)
             )
-            tables["derived.heatmap"] += outside_map_rows(
-                self.connection, assets, _instant(at), _instant(end), self.run_id
+            self._insert(
+                "derived.heatmap",
+                outside_map_rows(self.connection, assets, _instant(at), _instant(end), self.run_id),
             )
-            execute(
-                "insert into meta.pending_publish select distinct as_of::date "
-                "from intermediate.int_instrument_hour "
-                "where list_contains(?, asset) and as_of > ? and as_of <= ?",
-                [assets, _instant(at), _instant(end)],
-            )
-        for name, parts in tables.items():
-            if parts:
-                rows = pa.concat_tables(parts)
-                execute(f"insert into {name} by name select * from rows")
-                self.row_count += rows.num_rows
         for at, assets in stored_from.items():
             self.row_count += compare_maps(
                 self.connection, assets, _instant(at), _instant(end), self.run_id
             )
+            self._mark_days(assets, at, end)
         self._prune_checkpoints()
         execute("delete from meta.pending_build where list_contains(?, asset)", [self.assets])
         if end < self.until:
@@ -600,13 +638,49 @@ class _Batch:
                 "insert into meta.pending_build select unnest(?::varchar[]), unnest(?)",
                 [self.assets, [_instant(max(self.from_at[asset], end)) for asset in self.assets]],
             )
+        self._note_what_lies_ahead()
         self._mark_built()
 
-    def _prune_checkpoints(self) -> None:
+    def _mark_days(self, assets: list[str], start: int, end: int) -> None:
+        """Put down the days on which assets have hours as to be published again."""
+        for name in _HOURLY:
+            self.connection.execute(
+                f"insert into meta.pending_publish select distinct as_of::date from {name} "
+                "where list_contains(?, asset) and as_of > ? and as_of <= ?",
+                [assets, _instant(start), _instant(end)],
+            )
+
+    def _note_what_lies_ahead(self) -> None:
+        """Put down as out of date what has landed for hours that are not built yet."""
+        until = _instant(self.until)
         self.connection.execute(
-            "delete from derived.model_checkpoint where list_contains(?, asset) "
-            "and checkpoint_at <= ? and day(checkpoint_at) <> 1",
-            [self.assets, _instant(self.until - KEPT_MIDNIGHTS * DAY)],
+            "insert into meta.pending_build "
+            "select asset, min(bar_start_at) from raw.ohlcv "
+            "inner join staging.stg_instrument using (venue, instrument) "
+            "where bar_start_at >= ? and list_contains(?, asset) group by asset union all "
+            "select asset, min(as_of) - interval 1 minute from raw.provider_map "
+            "where as_of > ? and list_contains(?, asset) group by asset",
+            [until, self.assets, until, self.assets],
+        )
+
+    def _insert(self, name: str, parts: list[pa.Table]) -> None:
+        if parts:
+            rows = pa.concat_tables(parts)
+            self.connection.execute(f"insert into {name} by name select * from rows")
+            self.row_count += rows.num_rows
+
+    def _prune_checkpoints(self) -> None:
+        """Delete checkpoints that are not kept, but never the last one of a series."""
+        self.connection.execute(
+            "delete from derived.model_checkpoint where list_contains($assets, asset) "
+            "and checkpoint_at <= $kept_after and day(checkpoint_at) <> 1 "
+            "and (venue, instrument, checkpoint_at) not in ("
+            "select (venue, instrument, max(checkpoint_at)) from derived.model_checkpoint "
+            "where list_contains($assets, asset) group by venue, instrument)",
+            {
+                "assets": self.assets,
+                "kept_after": _instant(self.until - KEPT_MIDNIGHTS * DAY),
+            },
         )
 
     def _mark_built(self) -> None:

@@ -212,20 +212,22 @@ def _observed(values: FloatArray) -> pa.Array:
 def checkpoint_rows(series: Series, stretch: Stretch, run_id: str) -> pa.Table:
     """Return rows of derived.model_checkpoint."""
     n_rows = len(stretch.checkpoints)
-    at = np.array([instant for instant, _, _ in stretch.checkpoints], dtype=np.int64)
-    last_bar_end = np.array([last for _, last, _ in stretch.checkpoints], dtype=np.int64)
+    kept = stretch.checkpoints
     return pa.table(
         {
             "asset": pa.repeat(series.asset, n_rows),
-            "checkpoint_at": _instants(at),
+            "checkpoint_at": _instants(np.array([each.at for each in kept], dtype=np.int64)),
             "provider": pa.repeat(stretch.provider, n_rows),
             "venue": pa.repeat(series.venue, n_rows),
             "instrument": pa.repeat(series.instrument, n_rows),
             "first_bar_at": _instants(np.full(n_rows, series.first_bar_start, dtype=np.int64)),
-            "last_bar_end_at": _instants(last_bar_end),
-            "state": pa.array(
-                [state.to_bytes() for _, _, state in stretch.checkpoints], pa.binary()
+            "last_bar_end_at": _instants(
+                np.array([each.last_bar_end for each in kept], dtype=np.int64)
             ),
+            "observed_bar_end_at": _instants(
+                np.array([each.observed_end for each in kept], dtype=np.int64)
+            ),
+            "state": pa.array([each.state.to_bytes() for each in kept], pa.binary()),
             "params_hash": pa.repeat(stretch.params_hash, n_rows),
             "run_id": pa.repeat(run_id, n_rows),
         }

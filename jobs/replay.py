@@ -85,6 +85,8 @@ class Series:
         Of the bars seen so far [microseconds].
     observed : float
         Open interest last observed [quantity].
+    observed_end : int, optional
+        End of the bar at which it was [microseconds].
     unobserved_volume : ndarray of float64
         Volume of the bars since then [quantity].
     """
@@ -98,7 +100,30 @@ class Series:
     first_bar_start: int | None = None
     last_bar_end: int | None = None
     observed: float = float("nan")
+    observed_end: int | None = None
     unobserved_volume: FloatArray = field(default_factory=lambda: np.zeros(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where one estimator stood at a midnight.
+
+    Parameters
+    ----------
+    at : int
+        The midnight [microseconds].
+    last_bar_end : int
+        End of the last bar by then [microseconds].
+    observed_end : int
+        End of the last bar by then at which open interest was observed [microseconds].
+    state : State
+        Of the estimator.
+    """
+
+    at: int
+    last_bar_end: int
+    observed_end: int
+    state: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +140,8 @@ class Stretch:
         What stands at them.
     is_warm_up : ndarray of bool, shape (n_hours,)
         Whether the series was still younger than its memory.
-    checkpoints : tuple of (int, int, State)
-        The instant [microseconds], the end of the last bar by then [microseconds], the state.
+    checkpoints : tuple of Checkpoint
+        From which a later replay may start.
     """
 
     provider: str
@@ -124,17 +149,32 @@ class Stretch:
     hours: IntArray
     outputs: Outputs
     is_warm_up: BoolArray
-    checkpoints: tuple[tuple[int, int, State], ...]
+    checkpoints: tuple[Checkpoint, ...]
 
 
-def _fill(series: Series, bars: BarColumns, ahead: BarColumns) -> tuple[FloatArray, BoolArray]:
-    """Return the bars' open interest without holes, seeing the bars before and after them."""
+def _fill(
+    series: Series, bars: BarColumns, ahead: BarColumns, longest_hole: int
+) -> tuple[FloatArray, BoolArray]:
+    """Return the bars' open interest without holes, seeing the bars before and after them.
+
+    Over a hole longer than `longest_hole` the value before it is held.
+    """
     n_before = len(series.unobserved_volume)
+    nothing = np.full(n_before, np.nan)
+    observed = np.concatenate((nothing, bars.open_interest, ahead.open_interest))
     filled, is_imputed = impute_open_interest(
-        np.concatenate((np.full(n_before, np.nan), bars.open_interest, ahead.open_interest)),
+        observed,
         np.concatenate((series.unobserved_volume, bars.volume, ahead.volume)),
         series.observed,
     )
+    # The observation before the first bar takes part as one of a bar -1.
+    values = np.concatenate(([series.observed], observed))
+    before = bars.end[:1] if series.observed_end is None else np.array([series.observed_end])
+    ends = np.concatenate((before, np.zeros(n_before, dtype=np.int64), bars.end, ahead.end))
+    known = np.flatnonzero(~np.isnan(values))
+    is_too_long = (np.diff(known) > 1) & (np.diff(ends[known]) > longest_hole)
+    for at in np.flatnonzero(is_too_long):
+        filled[known[at] : known[at + 1] - 1] = values[known[at]]
     own = slice(n_before, n_before + len(bars))
     return filled[own], is_imputed[own]
 
@@ -143,6 +183,7 @@ def _remember(series: Series, bars: BarColumns) -> None:
     observed = np.flatnonzero(~np.isnan(bars.open_interest))
     if len(observed):
         series.observed = float(bars.open_interest[observed[-1]])
+        series.observed_end = int(bars.end[observed[-1]])
         series.unobserved_volume = bars.volume[observed[-1] + 1 :]
     else:
         series.unobserved_volume = np.concatenate((series.unobserved_volume, bars.volume))
@@ -205,6 +246,7 @@ def replay(
     end: int,
     store_after: int,
     checkpoints: list[int],
+    longest_hole: int,
 ) -> list[Stretch]:
     """Move a series over the bars of (start, end] and return what each estimator made of it.
 
@@ -224,8 +266,11 @@ def replay(
     store_after : int
         Hours up to this instant are not returned [microseconds].
     checkpoints : list of int
-        Instants at which states are wanted [microseconds]. A state is left out where the last
-        bar's open interest was not observed: what comes later may still change it.
+        Instants at which states are wanted [microseconds]. A state is left out where what comes
+        later may still change it. Where that leaves none, there is one at the last midnight at
+        which nothing can.
+    longest_hole : int
+        Over a hole in open interest longer than this its value is held [microseconds].
     """
     if series.first_bar_start is None:
         known = np.flatnonzero(~np.isnan(bars.open_interest))
@@ -234,8 +279,8 @@ def replay(
             return []
         series.first_bar_start = int(bars.start[0])
     previous_end = series.last_bar_end
-    was_observed = previous_end is not None and len(series.unobserved_volume) == 0
-    open_interest, is_imputed = _fill(series, bars, ahead)
+    settled = _Settled.of(series, bars, longest_hole)
+    open_interest, is_imputed = _fill(series, bars, ahead, longest_hole)
     has_gap_before = np.ones(len(bars), dtype=np.bool_)
     if len(bars):
         has_gap_before[1:] = bars.start[1:] != bars.end[:-1]
@@ -253,6 +298,7 @@ def replay(
     )
     keep = (hours > store_after) & (hours - last_end < STALE_AFTER)
 
+    checkpoints = settled.checkpoints(checkpoints, start, end)
     cuts = _cuts(series, bars, start, end, checkpoints)
     bar_cuts = np.searchsorted(bars.end, cuts, side="right")
     hour_cuts = np.searchsorted(hours, cuts, side="right")
@@ -260,7 +306,7 @@ def replay(
     for parameters in estimators:
         state = series.states.get(parameters.provider)
         pieces: list[Outputs] = []
-        kept: list[tuple[int, int, State]] = []
+        kept: list[Checkpoint] = []
         piece_start, bar_start, hour_start = start, 0, 0
         for cut, bar_stop, hour_stop in zip(cuts, bar_cuts, hour_cuts, strict=True):
             if state is not None or bar_stop > bar_start:
@@ -273,9 +319,9 @@ def replay(
                     state=state,
                 )
                 pieces.append(outputs)
-            is_observed = not is_imputed[bar_stop - 1] if bar_stop > 0 else was_observed
-            if state is not None and cut in checkpoints and is_observed:
-                kept.append((cut, int(bars.end[bar_stop - 1]) if bar_stop > 0 else before, state))
+            if state is not None and cut in checkpoints:
+                last_end_by_then = int(bars.end[bar_stop - 1]) if bar_stop > 0 else before
+                kept.append(Checkpoint(cut, last_end_by_then, settled.observed_end(cut), state))
             piece_start, bar_start, hour_start = cut, int(bar_stop), int(hour_stop)
         if state is None:
             continue
@@ -292,6 +338,52 @@ def replay(
             )
         )
     return stretches
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """Up to where what open interest was cannot change any more by observations to come.
+
+    Parameters
+    ----------
+    ends : ndarray of int64, shape (n_bars + 1,)
+        End of each bar, before the first that of the bar before [microseconds].
+    observed_ends : ndarray of int64, shape (n_bars + 1,)
+        End of the last bar up to it at which open interest was observed [microseconds].
+    is_settled : ndarray of bool, shape (n_bars + 1,)
+        Whether open interest was observed at it, or so long ago that its value is held.
+    """
+
+    ends: IntArray
+    observed_ends: IntArray
+    is_settled: BoolArray
+
+    @classmethod
+    def of(cls, series: Series, bars: BarColumns, longest_hole: int) -> "_Settled":
+        """Return it for bars that follow what a series has seen."""
+        never = np.iinfo(np.int64).min // 2
+        last_end = never if series.last_bar_end is None else series.last_bar_end
+        observed_end = never if series.observed_end is None else series.observed_end
+        ends = np.concatenate(([last_end], bars.end))
+        observed = np.where(np.isnan(bars.open_interest), never, bars.end)
+        observed_ends = np.maximum.accumulate(np.concatenate(([observed_end], observed)))
+        is_settled = (ends == observed_ends) | (ends - observed_ends > longest_hole)
+        return cls(ends, observed_ends, is_settled & (observed_ends > never))
+
+    def _at(self, instant: int) -> int:
+        return int(np.searchsorted(self.ends, instant, side="right")) - 1
+
+    def observed_end(self, instant: int) -> int:
+        """Return the end of the last bar by then at which open interest was observed."""
+        return int(self.observed_ends[self._at(instant)])
+
+    def checkpoints(self, wanted: list[int], start: int, end: int) -> list[int]:
+        """Return the instants wanted that are settled, else the last settled midnight if any."""
+        settled = [at for at in wanted if self.is_settled[self._at(at)]]
+        if settled:
+            return settled
+        midnights = range((start // DAY + 1) * DAY, end + 1, DAY)
+        return [at for at in midnights if self.is_settled[self._at(at)]][-1:]
 
 
 def _as_bars_part(model_bars: Bars, bars: BarColumns, start: int, stop: int) -> Bars:

@@ -285,6 +285,7 @@ create table derived.model_checkpoint (
     instrument varchar not null,
     first_bar_at timestamptz not null,
     last_bar_end_at timestamptz not null,
+    observed_bar_end_at timestamptz not null,
     state blob not null,
     params_hash varchar not null,
     run_id varchar not null

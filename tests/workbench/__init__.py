@@ -22,7 +22,7 @@ from sources.simulated import MarketParameters, simulate
 from sources.simulated.parameters import ASSETS, VENUES
 from transforms.estimators import ESTIMATORS, EstimatorParameters
 from warehouse.connect import open_warehouse
-from warehouse.contracts import relations
+from warehouse.contracts import Column, relations
 from warehouse.load import LoadReport, load_landing_files
 
 HOUR = timedelta(hours=1)
@@ -161,12 +161,18 @@ _RUN_COLUMNS = {"run_id", "ingested_at", "loaded_at"}
 RESULT_SCHEMAS = ("intermediate", "derived", "marts")
 
 
+def _compared(column: Column, schema: str) -> str:
+    """Return what is compared of a column: of a sum over rows, which SQL adds in any order, less."""
+    if column.type == "DOUBLE" and schema != "derived":
+        return f"printf('%.11e', \"{column.name}\") as \"{column.name}\""
+    return f'"{column.name}"'
+
+
 def differences(
     one: Path,
     other: Path,
     *,
     schemas: Sequence[str] = RESULT_SCHEMAS,
-    more: Sequence[str] = ("meta.built_asset",),
 ) -> dict[str, list[dict[str, Any]]]:
     """Return rows that only one of two databases has, some of each relation and direction.
 
@@ -176,26 +182,22 @@ def differences(
         Database files that nobody is writing.
     schemas : sequence of str
         Whose declared relations are compared, run columns left out.
-    more : sequence of str
-        Further relations.
 
     Returns
     -------
     dict of str to list of dict
         Empty where both hold the same rows as often.
     """
-    compared = [
-        relation
-        for relation in relations().values()
-        if relation.schema in schemas or relation.name in more
-    ]
+    compared = [relation for relation in relations().values() if relation.schema in schemas]
     found: dict[str, list[dict[str, Any]]] = {}
     with _attached(one, other) as connection:
         for relation in compared:
             if relation.name == "marts.pipeline_runs":
                 continue
             columns = ", ".join(
-                f'"{name}"' for name in relation.column_names if name not in _RUN_COLUMNS
+                _compared(column, relation.schema)
+                for column in relation.columns
+                if column.name not in _RUN_COLUMNS
             )
             held = {}
             for name in ("one", "other"):
