@@ -13,7 +13,7 @@ band as (
         provider,
         venue,
         side,
-        "rank",
+        rank,
         price,
         first_bin_index,
         last_bin_index,
@@ -28,29 +28,43 @@ band as (
     from derived.band
 ),
 
+quality as (
+    select
+        asset,
+        venue,
+        as_of,
+        grade,
+    from marts.asset_quality_hourly
+),
+
 -- A node of the grid stands at exp(0.001 i); bin j holds nodes 2 j and 2 j + 1.
 priced as (
     select
-        asset,
-        as_of,
-        provider,
-        venue,
-        side,
-        "rank",
-        exp((2 * first_bin_index - 0.5) * 0.001) as price_low,
-        exp((2 * last_bin_index + 1.5) * 0.001) as price_high,
-        exp((2 * peak_bin_index + 0.5) * 0.001) as price_peak,
-        liquidation_usd,
-        1e4 * ((2 * peak_bin_index + 0.5) * 0.001 - ln(price)) as distance_bps,
-        side_share_ratio,
-        touch_probability_24h_ratio,
-        volatility_day_ratio,
-        agreeing_provider_count,
-        provider_count,
-        price,
-        false as is_hidden,
-        params_hash,
+        band.asset,
+        band.as_of,
+        band.provider,
+        band.venue,
+        band.side,
+        band.rank,
+        exp((2 * band.first_bin_index - 0.5) * 0.001) as price_low,
+        exp((2 * band.last_bin_index + 1.5) * 0.001) as price_high,
+        exp((2 * band.peak_bin_index + 0.5) * 0.001) as price_peak,
+        band.liquidation_usd,
+        1e4 * ((2 * band.peak_bin_index + 0.5) * 0.001 - ln(band.price)) as distance_bps,
+        band.side_share_ratio,
+        band.touch_probability_24h_ratio,
+        band.volatility_day_ratio,
+        band.agreeing_provider_count,
+        band.provider_count,
+        band.price,
+        coalesce(quality.grade = 'C', false) as is_hidden,
+        band.params_hash,
     from band
+    left join quality
+        on
+            band.asset = quality.asset
+            and band.venue = quality.venue
+            and band.as_of = quality.as_of
 )
 
 select * from priced
