@@ -65,7 +65,7 @@ def _tell_import(report: "ImportReport") -> None:
 
 @app.command("demo")
 def demo_command(
-    days: Annotated[int, typer.Option(min=2, max=60, help="Days to simulate.")] = 14,
+    days: Annotated[int, typer.Option(min=2, max=60, help="Days to simulate.")] = 10,
 ) -> None:
     """Simulate a market, run the whole pipeline on it offline, show where the bands are."""
     from dashboard.views import plot_asset

@@ -38,7 +38,7 @@ def demo_settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"home": Path(settings.home) / "demo"})
 
 
-def run_demo(settings: Settings, *, days: int = 14, progress: Progress = silent) -> Demo:
+def run_demo(settings: Settings, *, days: int = 10, progress: Progress = silent) -> Demo:
     """Simulate a market, land its records, load, build and publish; return where it is.
 
     Parameters
