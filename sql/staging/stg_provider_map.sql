@@ -1,6 +1,6 @@
 -- Maps that others made, and measured positions: of each map, the cells of its newest capture.
 --
--- Grain: provider, model, venue_scope, asset, as_of, price_low, price_high, side, leverage
+-- Grain: provider, model, window, venue_scope, asset, as_of, price_low, price_high, side, leverage
 -- Materialized: view
 
 with
@@ -31,13 +31,14 @@ newest_capture as (
     select
         provider,
         model,
+        "window",
         venue_scope,
         asset,
         as_of,
         max(ingested_at) as ingested_at,
         arg_max(raw_sha256, (ingested_at, raw_sha256)) as raw_sha256,
     from provider_map
-    group by provider, model, venue_scope, asset, as_of
+    group by provider, model, "window", venue_scope, asset, as_of
 ),
 
 newest as (
@@ -65,6 +66,7 @@ newest as (
         on
             provider_map.provider = newest_capture.provider
             and provider_map.model = newest_capture.model
+            and provider_map."window" is not distinct from newest_capture."window"
             and provider_map.venue_scope = newest_capture.venue_scope
             and provider_map.asset = newest_capture.asset
             and provider_map.as_of = newest_capture.as_of
