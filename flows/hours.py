@@ -52,9 +52,9 @@ def hour_of_run(as_of: datetime | None) -> datetime:
 
 def hour_of(instant: datetime) -> datetime:
     """Return the start of the hour of an instant, UTC; without a time zone it is taken as UTC."""
-    if instant.tzinfo is None:
-        instant = instant.replace(tzinfo=UTC)
-    return instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    utc = instant.astimezone(UTC) if instant.tzinfo is not None else instant
+    # Made anew: Prefect's own instants are of a class whose differences are no timedelta.
+    return datetime(utc.year, utc.month, utc.day, utc.hour, tzinfo=UTC)
 
 
 def _runs_due(client: SyncPrefectClient, deployment_id: UUID) -> list[FlowRun]:

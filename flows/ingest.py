@@ -24,7 +24,8 @@ def ingest(as_of: datetime | None = None) -> State[None] | None:
     """
     take_hour(as_of)
     try:
-        load.with_options(retries=2)()
+        # Half a minute: the next run is due in five.
+        load.with_options(retries=4)()
     except WarehouseBusy as exc:
         return Completed(name="Postponed", message=f"the next run loads what has landed: {exc}")
     return None

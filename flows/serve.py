@@ -44,10 +44,8 @@ SERVER_STOP_SECONDS = 20
 ENVIRONMENT = {
     # Prefect's client reports its use to its makers unless told not to.
     "DO_NOT_TRACK": "1",
-    # Whose log lines are shown with a run, beside those of its flow.
-    "PREFECT_LOGGING_EXTRA_LOGGERS": "jobs,quality,sources,transforms,warehouse",
 }
-"""What the environment does not say otherwise."""
+"""What holds unless the environment says otherwise."""
 
 SERVER_ENVIRONMENT = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -56,7 +54,7 @@ SERVER_ENVIRONMENT = {
     # Keeps 90 days of runs; without it, all there ever were.
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
 }
-"""The same, for a server of our own."""
+"""The same for a server of our own."""
 
 
 class CannotServe(Exception):

@@ -4,6 +4,7 @@ A task takes and returns plain values. Connections, and where things are, belong
 that runs it: each task reads the settings for itself.
 """
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
@@ -11,10 +12,16 @@ from typing import Any, ParamSpec, TypeVar
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.logging.handlers import APILogHandler
 from prefect.tasks import exponential_backoff
 
 from jobs.errors import TRANSIENT_ERRORS
 from jobs.settings import Settings
+
+# Prefect shows with a run what its own loggers say; these are ours.
+for _room in ("jobs", "quality", "sources", "transforms", "warehouse"):
+    logging.getLogger(_room).setLevel(logging.INFO)
+    logging.getLogger(_room).addHandler(APILogHandler())
 
 Given = ParamSpec("Given")
 Returned = TypeVar("Returned")

@@ -211,4 +211,5 @@ def test_a_late_run_stands_for_its_own_hour_and_leaves_runs_that_are_not_due(bui
         )
     run_flow(hourly, flow_run=due)
     assert built == [DUE.replace(minute=0)]
+    assert type(built[0]) is datetime
     assert states([due, future]) == [DONE, WAITING]
