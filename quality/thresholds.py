@@ -333,6 +333,58 @@ class Thresholds:
         hard=2.0,
         reason="one doubt is a grade B; three doubts at once are more than a doubt",
     )
+    impossible_everywhere: Gate = Gate(
+        measure="impossible_ratio",
+        unit="share of all rows",
+        direction="at_most",
+        role="check",
+        hard=0.5,
+        reason="half of everything impossible is a broken loader, not a broken venue",
+    )
+    map_books: Gate = Gate(
+        measure="books_error_ratio",
+        unit="share of open interest",
+        direction="at_most",
+        role="check",
+        hard=1e-6,
+        reason="a side's positions sum to open interest but for rounding",
+    )
+    map_range: Gate = Gate(
+        measure="range_ratio",
+        unit="share of what open interest can come to",
+        direction="at_most",
+        role="check",
+        hard=1.001,
+        reason="a map never holds more than all open interest at the prices it reaches; single "
+        "precision adds a thousandth at most",
+    )
+    map_sum: Gate = Gate(
+        measure="sum_deviation_ratio",
+        unit="relative",
+        direction="at_most",
+        role="check",
+        hard=0.001,
+        reason="the map of all venues is their sum, in single precision",
+    )
+    map_sides: Gate = Gate(
+        measure="wrong_side_ratio",
+        unit="share of the map",
+        direction="at_most",
+        role="check",
+        soft=0.1,
+        hard=0.5,
+        reason="longs are closed below price; only those opened within the last bar can stand "
+        "above it, at most 2 % in a simulated month",
+    )
+    map_jump: Gate = Gate(
+        measure="unexplained_change_ratio",
+        unit="share of the map",
+        direction="at_most",
+        role="check",
+        soft=0.1,
+        reason="a map changes by what traded and by how far price went; a simulated month leaves "
+        "5 % unexplained at most",
+    )
 
 
 def venue_gates(thresholds: Thresholds) -> dict[str, Gate]:
