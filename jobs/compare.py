@@ -33,9 +33,22 @@ from jobs.replay import HOUR
 from transforms.bands import count_agreeing_members, count_agreeing_providers, find_bands
 from transforms.cascade import CascadeParameters, simulate_cascades
 from transforms.consensus import Consensus, build_consensus
-from transforms.disagreement import measure_disagreement, summarise_groups
-from transforms.grid import PUBLISHED_RANGE
-from transforms.maps import COMPARED_RANGE, SIDES, MapBatch, align_maps
+from transforms.disagreement import (
+    Disagreement,
+    coarsen,
+    measure_disagreement,
+    summarise_groups,
+)
+from transforms.grid import BIN_LOG_WIDTH, PUBLISHED_RANGE, bin_center
+from transforms.maps import (
+    BINS_PER_COARSE_BIN,
+    COMPARED_RANGE,
+    N_WINDOW_BINS,
+    SIDES,
+    MapBatch,
+    align_maps,
+    window_first_bin,
+)
 from transforms.touch import SECONDS_PER_DAY, reach_probability, trailing_volatility
 
 IntArray = npt.NDArray[np.int64]
@@ -387,6 +400,7 @@ def _differences(
     found = measure_disagreement(
         windows[:, 0], windows[:, 1], side.price, side.offsets, _scale_keys(labels, side.maps)
     )
+    covered = maps.covered_ratio(side.maps, side.price)
     yield (
         "derived.map_disagreement",
         disagreement_rows(
@@ -394,7 +408,8 @@ def _differences(
             side.maps,
             found,
             _faults(maps, side, found.entry_has_shape),
-            maps.covered_ratio(side.maps, side.price),
+            covered,
+            _common_overlap(maps, side, windows, covered, found),
             run_id,
         ),
     )
@@ -404,6 +419,31 @@ def _differences(
             "derived.asset_disagreement",
             asset_disagreement_rows(labels, side.maps, side.first, found, whole, run_id),
         )
+
+
+def _common_overlap(
+    maps: _Maps, side: _Side, windows: FloatArray, covered: FloatArray, found: Disagreement
+) -> FloatArray:
+    """Return what shapes share within the prices of which both maps speak, by ``SIDES``."""
+    overlap = found.overlap_ratio.copy()
+    is_partial = covered[:, 2] < 1.0
+    pairs = np.flatnonzero(is_partial[found.entry_a] | is_partial[found.entry_b])
+    a, b = found.entry_a[pairs], found.entry_b[pairs]
+    low = np.maximum(maps.covered[side.maps[a], 0], maps.covered[side.maps[b], 0])
+    high = np.minimum(maps.covered[side.maps[a], 1], maps.covered[side.maps[b], 1])
+    first = window_first_bin(side.price[a])[:, None]
+    centers = np.log(bin_center(first + np.arange(0, N_WINDOW_BINS, BINS_PER_COARSE_BIN)))
+    centers += BIN_LOG_WIDTH / 2
+    is_common = (centers >= low[:, None]) & (centers <= high[:, None])
+
+    def shape(entry: IntArray, of: slice) -> FloatArray:
+        held = coarsen(windows[entry, of].sum(axis=1)) * is_common
+        total = held.sum(axis=1, keepdims=True)
+        return np.asarray(held / np.where(total > 0.0, total, np.nan))
+
+    for number, of in enumerate((slice(0, 1), slice(1, 2), slice(0, 2))):
+        overlap[pairs, number] = np.minimum(shape(a, of), shape(b, of)).sum(axis=1)
+    return overlap
 
 
 def _bands(

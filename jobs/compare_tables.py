@@ -88,6 +88,7 @@ def disagreement_rows(
     found: Disagreement,
     fault: npt.NDArray[np.int8],
     covered_ratio: FloatArray,
+    common_overlap: FloatArray,
     run_id: str,
 ) -> pa.Table:
     """Return rows of derived.map_disagreement.
@@ -104,6 +105,8 @@ def disagreement_rows(
         Index into ``FAULTS``.
     covered_ratio : ndarray of float64, shape (n_entries, 3)
         Share of the compared prices of which the map speaks [0-1].
+    common_overlap : ndarray of float64, shape (n_pairs, 3)
+        Overlap within the prices of which both speak [0-1].
     run_id : str
         Written beside each row.
     """
@@ -132,6 +135,7 @@ def disagreement_rows(
             "is_comparable": found.is_comparable.ravel(),
             "reason": _chosen(reasons, code),
             **{name: _known(getattr(found, name)) for name in METRICS},
+            "common_overlap_ratio": _known(common_overlap),
             "run_id": pa.repeat(run_id, len(side)),
         }
     )

@@ -95,8 +95,10 @@ single as (
         min(price_low) as covered_price_low,
         max(price_high) as covered_price_high,
         count(*) as cell_count,
-        max(observed_open_interest_ratio) filter (where side = 'long') as observed_long_ratio,
-        max(observed_open_interest_ratio) filter (where side = 'short') as observed_short_ratio,
+        max(observed_open_interest_ratio) filter (where side = 'long') as told_long_ratio,
+        max(observed_open_interest_ratio) filter (where side = 'short') as told_short_ratio,
+        sum(value) filter (where side = 'long' and unit = 'usd') as long_usd,
+        sum(value) filter (where side = 'short' and unit = 'usd') as short_usd,
         list_sort(list(distinct raw_sha256)) as raw_sha256,
     from cell
     group by asset, as_of, provider, venue, captured_at, unit, semantics
@@ -110,8 +112,8 @@ summed as (
         min(covered_price_low) as covered_price_low,
         max(covered_price_high) as covered_price_high,
         sum(cell_count)::bigint as cell_count,
-        null::double as observed_long_ratio,
-        null::double as observed_short_ratio,
+        sum(long_usd) as long_usd,
+        sum(short_usd) as short_usd,
         list_sort(list_distinct(flatten(list(raw_sha256)))) as raw_sha256,
     from single
     group by asset, as_of, provider, unit, semantics
@@ -121,9 +123,28 @@ capture as (
     select * from single
     union all by name
     select * from summed
+),
+stood as (
+    select
+        asset, coalesce(venue, $all_venues) as venue, as_of,
+        sum(open_interest_usd) as open_interest_usd,
+    from intermediate.int_instrument_hour
+    where as_of > $start and as_of <= $end and list_contains($assets, asset)
+    group by grouping sets ((asset, venue, as_of), (asset, as_of))
 )
 select
-    capture.*,
+    capture.* exclude (told_long_ratio, told_short_ratio, long_usd, short_usd),
+    -- Of positions that were looked at, what is in the map is at least what was looked at.
+    if(
+        list_contains($measured, provider),
+        coalesce(told_long_ratio, long_usd / open_interest_usd),
+        null
+    ) as observed_long_ratio,
+    if(
+        list_contains($measured, provider),
+        coalesce(told_short_ratio, short_usd / open_interest_usd),
+        null
+    ) as observed_short_ratio,
     coalesce(
         reference_price >= traded.low * (1 - $tolerance)
         and reference_price <= traded.high * (1 + $tolerance),
@@ -133,6 +154,7 @@ select
     $run_id as run_id,
 from capture
 left join traded using (asset, as_of)
+left join stood using (asset, venue, as_of)
 where coalesce(traded.price, reference_price) is not null
 """
 

@@ -28,6 +28,7 @@ map_disagreement as (
         placement_ratio,
         covered_a_ratio,
         covered_b_ratio,
+        common_overlap_ratio,
         unit_a,
         unit_b,
         semantics_a,

@@ -65,6 +65,7 @@ create table derived.map_disagreement (
     placement_ratio double,
     covered_a_ratio double not null,
     covered_b_ratio double not null,
+    common_overlap_ratio double,
     unit_a varchar not null,
     unit_b varchar not null,
     semantics_a varchar not null,
