@@ -87,7 +87,7 @@ def _refused(report: ImportReport) -> Iterator[None]:
 def _load(settings: Settings, report: ImportReport, ingested_at: datetime) -> ImportReport:
     with open_writer(settings) as connection, recorded_run(connection, "import") as run:
         loaded = load_landing_files(
-            connection, settings.landing, run_id=run.run_id, loaded_at=ingested_at
+            connection, settings.landing, run_id=run.run_id, loaded_at=run.started_at
         )
         report.rejected += loaded.rejected
         run.row_count = sum(loaded.rows_by_kind.values())

@@ -51,20 +51,23 @@ _PENDING_BUILD = {
     "and known.first_valid_from_at <= landed.valid_from_at group by all",
     "provider_map": "select landed.asset, min(landed.as_of) - interval 1 minute "
     "from {landed} as landed group by all",
-    # Bars may have come before the description of their instrument, or with another asset's name.
-    "instrument": "select landed.asset, min(bar.bar_start_at) from {landed} as landed "
+    # Bars may have come before the description of their instrument, or with another asset's name:
+    # then the one it leaves changes too.
+    "instrument": "select unnest(list_distinct([landed.asset, known.asset])) as asset, "
+    "min(bar.bar_start_at) from {landed} as landed "
     "inner join raw.ohlcv as bar using (venue, instrument) "
     "left join staging.stg_instrument as known using (venue, instrument) "
     "where known.asset is distinct from landed.asset "
     "or known.contract_kind is distinct from landed.contract_kind group by all",
 }
 
-# Kinds that change published days without changing a map.
+# Kinds that change published days without changing a map, with the instants between which they do:
+# funding stands for a day, sentiment for two, the others in the hour that ends after them.
 _PENDING_PUBLISH = {
-    "funding_rate": "funded_at",
-    "realised_liquidation": "period_start_at",
-    "long_short_ratio": "observed_at",
-    "sentiment": "observed_at",
+    "funding_rate": ("funded_at", "funded_at + interval 1 day"),
+    "realised_liquidation": ("period_start_at", "period_start_at + interval 1 hour"),
+    "long_short_ratio": ("observed_at", "observed_at + interval 1 hour"),
+    "sentiment": ("observed_at", "observed_at + interval 2 days"),
 }
 
 
@@ -182,9 +185,11 @@ def _load_file(
                 f"insert into meta.pending_build {_PENDING_BUILD[kind].format(landed=landed)}"
             )
         if kind in _PENDING_PUBLISH:
+            first, last = _PENDING_PUBLISH[kind]
             connection.execute(
-                "insert into meta.pending_publish "
-                f"select distinct {_PENDING_PUBLISH[kind]}::date from {landed}"
+                "insert into meta.pending_publish select distinct unnest("
+                f"generate_series({first}::date, {last}::date, interval 1 day))::date "
+                f"from {landed}"
             )
         connection.execute(f"insert into {raw_relation(kind).name} select * from {landed}")
         connection.execute(
