@@ -15,6 +15,7 @@ import typer
 from cli import compare
 from cli.arguments import INSTANTS, AsOf, Rows, hour_of, told, utc
 from cli.output import Format, progress_bar, write_rows
+from cli.schedule import schedule_command
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
@@ -302,3 +303,6 @@ def tables_command(
 
 
 compare.register(app)
+
+
+app.command("schedule")(schedule_command)
