@@ -53,12 +53,13 @@ _PENDING_BUILD = {
     "from {landed} as landed group by all",
     # Bars may have come before the description of their instrument, or with another asset's name:
     # then the one it leaves changes too.
-    "instrument": "select unnest(list_distinct([landed.asset, known.asset])) as asset, "
-    "min(bar.bar_start_at) from {landed} as landed "
+    "instrument": "select unnest(list_distinct(assets)), since from ("
+    "select [landed.asset, known.asset] as assets, min(bar.bar_start_at) as since "
+    "from {landed} as landed "
     "inner join raw.ohlcv as bar using (venue, instrument) "
     "left join staging.stg_instrument as known using (venue, instrument) "
     "where known.asset is distinct from landed.asset "
-    "or known.contract_kind is distinct from landed.contract_kind group by all",
+    "or known.contract_kind is distinct from landed.contract_kind group by all)",
 }
 
 # Kinds that change published days without changing a map, with the instants between which they do:
@@ -188,7 +189,7 @@ def _load_file(
             first, last = _PENDING_PUBLISH[kind]
             connection.execute(
                 "insert into meta.pending_publish select distinct unnest("
-                f"generate_series({first}::date, {last}::date, interval 1 day))::date "
+                f"generate_series(({first})::date, ({last})::date, interval 1 day))::date "
                 f"from {landed}"
             )
         connection.execute(f"insert into {raw_relation(kind).name} select * from {landed}")
