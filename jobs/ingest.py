@@ -65,7 +65,7 @@ from warehouse.feeds import (
     widen_feeds,
     write_feeds,
 )
-from warehouse.load import LoadReport, load_landing_files
+from warehouse.load import LoadReport, load_landing_files, waiting_files
 
 logger = logging.getLogger(__name__)
 
@@ -344,7 +344,7 @@ def _read_ledger(
     settings: Settings, now: datetime, span: tuple[datetime, datetime] | None
 ) -> _Known:
     with open_writer(settings) as connection:
-        if any(settings.landing.glob("*/*.parquet")):
+        if waiting_files(connection, settings.landing):
             with recorded_run(connection, "load") as run:
                 loaded = load_landing_files(
                     connection, settings.landing, run_id=run.run_id, loaded_at=now

@@ -325,7 +325,8 @@ def note_answers(
                 f"update meta.feed set complete_until_at = answer.asked_to_at from ({told}) "
                 "as answer where feed.venue = answer.venue "
                 "and feed.instrument = answer.instrument and feed.kind = answer.kind "
-                "and (feed.complete_until_at is null or answer.asked_from_at <= feed.complete_until_at)",
+                "and (feed.complete_until_at is null "
+                "or answer.asked_from_at <= feed.complete_until_at)",
                 columns(complete),
             )
 

@@ -123,6 +123,22 @@ def _check_schema(path: Path, relation: Relation) -> int:
         return int(file.metadata.num_rows)
 
 
+def _known_files(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, datetime]]:
+    rows = connection.execute("select file_name, sha256, loaded_at from meta.landing_file")
+    return {name: (sha256, loaded_at) for name, sha256, loaded_at in rows.fetchall()}
+
+
+def waiting_files(connection: duckdb.DuckDBPyConnection, landing: Path) -> list[Path]:
+    """Return the landing files that were never loaded."""
+    known = _known_files(connection)
+    return [
+        path
+        for kind in KINDS
+        for path in sorted((landing / kind).glob("*.parquet"))
+        if f"{kind}/{path.name}" not in known
+    ]
+
+
 def load_landing_files(
     connection: duckdb.DuckDBPyConnection, landing: Path, *, run_id: str, loaded_at: datetime
 ) -> LoadReport:
@@ -141,18 +157,21 @@ def load_landing_files(
     loaded_at : datetime
         Recorded beside each file, UTC.
     """
-    known = dict(connection.execute("select file_name, sha256 from meta.landing_file").fetchall())
+    known = _known_files(connection)
     rows_by_kind: dict[str, int] = {}
     rejected: list[str] = []
     file_count = 0
     for kind in KINDS:
         for path in sorted((landing / kind).glob("*.parquet")):
             name = f"{kind}/{path.name}"
+            # What was not touched since it was loaded need not be read again.
+            if name in known and path.stat().st_mtime < known[name][1].timestamp():
+                continue
             try:
                 with path.open("rb") as file:
                     sha256 = hashlib.file_digest(file, "sha256").hexdigest()
                 if name in known:
-                    _check_unchanged(name, known[name], sha256)
+                    _check_unchanged(name, known[name][0], sha256)
                     continue
                 row_count = _check_schema(path, raw_relation(kind))
                 _load_file(connection, path, kind, name, sha256, row_count, run_id, loaded_at)

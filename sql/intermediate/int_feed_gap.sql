@@ -22,14 +22,14 @@ feed as (
                     coalesce(getvariable('window_start')::timestamptz, expected_from_at)
                 )
             )
-            / period_seconds
+            / nullif(period_seconds, 0)
         )::bigint as first_slot,
         floor(
             least(
                 epoch(coalesce(getvariable('window_end')::timestamptz, checked_at)) - lag_seconds,
                 epoch(coalesce(expected_until_at, checked_at + interval 1 day))
             )
-            / period_seconds
+            / nullif(period_seconds, 0)
         )::bigint as last_slot,
     from meta.feed
     where period_seconds > 0

@@ -17,9 +17,11 @@ feed as (
         checked_at,
         -- What is older can no longer be asked for.
         to_timestamp(
-            ceil(epoch(checked_at - to_seconds(reach_seconds)) / period_seconds) * period_seconds
+            ceil(epoch(checked_at - to_seconds(reach_seconds)) / nullif(period_seconds, 0))
+            * period_seconds
         ) as told_from,
     from meta.feed
+    where period_seconds > 0
 ),
 
 feed_gap as (
@@ -101,39 +103,49 @@ with_feed as (
             and whole_gap.kind = feed.kind
 ),
 
--- A gap that the venue still tells the end of is two: one lost, one not.
+-- Reach and answers may end within a gap: it is looked at in pieces between their ends.
+boundary as (
+    select
+        venue,
+        instrument,
+        kind,
+        whole_gap_from,
+        unnest([gap_from, gap_to, greatest(gap_from, least(gap_to, told_from))]) as boundary_at,
+    from with_feed
+    union
+    select
+        with_feed.venue,
+        with_feed.instrument,
+        with_feed.kind,
+        with_feed.whole_gap_from,
+        unnest(
+            [
+                greatest(with_feed.gap_from, gap_answer.asked_from_at),
+                least(with_feed.gap_to, gap_answer.asked_to_at)
+            ]
+        ) as boundary_at,
+    from with_feed
+    inner join gap_answer
+        on
+            with_feed.venue = gap_answer.venue
+            and with_feed.instrument = gap_answer.instrument
+            and with_feed.kind = gap_answer.kind
+            and with_feed.gap_from < gap_answer.asked_to_at
+            and with_feed.gap_to > gap_answer.asked_from_at
+),
+
 piece as (
     select
         venue,
         instrument,
         kind,
-        asset,
-        period_seconds,
-        reach_seconds,
-        expected_from_at,
-        checked_at,
         whole_gap_from,
-        gap_from,
-        least(gap_to, told_from) as gap_to,
-        true as is_out_of_reach,
-    from with_feed
-    where told_from > gap_from
-    union all
-    select
-        venue,
-        instrument,
-        kind,
-        asset,
-        period_seconds,
-        reach_seconds,
-        expected_from_at,
-        checked_at,
-        whole_gap_from,
-        greatest(gap_from, coalesce(told_from, gap_from)) as gap_from,
-        gap_to,
-        false as is_out_of_reach,
-    from with_feed
-    where gap_to > coalesce(told_from, gap_from)
+        boundary_at as gap_from,
+        lead(boundary_at) over (
+            partition by venue, instrument, kind, whole_gap_from order by boundary_at
+        ) as gap_to,
+    from boundary
+    where boundary_at is not null
 ),
 
 with_answers as (
@@ -141,15 +153,9 @@ with_answers as (
         piece.venue,
         piece.instrument,
         piece.kind,
-        piece.asset,
+        piece.whole_gap_from,
         piece.gap_from,
         piece.gap_to,
-        any_value(piece.period_seconds) as period_seconds,
-        any_value(piece.reach_seconds) as reach_seconds,
-        any_value(piece.expected_from_at) as expected_from_at,
-        any_value(piece.checked_at) as checked_at,
-        any_value(piece.whole_gap_from) as whole_gap_from,
-        any_value(piece.is_out_of_reach) as is_out_of_reach,
         count(gap_answer.answered_at) as answer_count,
         max(gap_answer.answered_at) as answered_at,
         min(gap_answer.answered_at, 3)[3] as third_answer_at,
@@ -161,13 +167,72 @@ with_answers as (
             and piece.kind = gap_answer.kind
             and piece.gap_from >= gap_answer.asked_from_at
             and piece.gap_to <= gap_answer.asked_to_at
+    where piece.gap_to is not null
     group by
         piece.venue,
         piece.instrument,
         piece.kind,
-        piece.asset,
+        piece.whole_gap_from,
         piece.gap_from,
         piece.gap_to
+),
+
+with_reason as (
+    select
+        with_answers.venue,
+        with_answers.instrument,
+        with_answers.kind,
+        with_feed.asset,
+        with_feed.period_seconds,
+        with_feed.reach_seconds,
+        with_feed.checked_at,
+        with_answers.whole_gap_from,
+        with_answers.gap_from,
+        with_answers.gap_to,
+        with_answers.answer_count,
+        with_answers.answered_at,
+        with_answers.third_answer_at,
+        case
+            when with_answers.gap_to <= with_feed.told_from then 'older than what the venue tells'
+            when with_answers.third_answer_at is not null then 'the venue answers without it'
+            else ''
+        end as lost_reason,
+    from with_answers
+    inner join with_feed
+        on
+            with_answers.venue = with_feed.venue
+            and with_answers.instrument = with_feed.instrument
+            and with_answers.kind = with_feed.kind
+            and with_answers.whole_gap_from = with_feed.whole_gap_from
+    -- What the venue told nothing of before its first row was before the listing.
+    where
+        not (
+            with_answers.whole_gap_from <= with_feed.expected_from_at
+            and with_answers.third_answer_at is not null
+        )
+),
+
+with_stretch as (
+    select
+        venue,
+        instrument,
+        kind,
+        asset,
+        period_seconds,
+        reach_seconds,
+        checked_at,
+        gap_from,
+        gap_to,
+        answer_count,
+        answered_at,
+        third_answer_at,
+        lost_reason,
+        row_number() over (partition by venue, instrument, kind order by gap_from)
+        - row_number() over (
+            partition by venue, instrument, kind, whole_gap_from, lost_reason order by gap_from
+        ) as stretch,
+        whole_gap_from,
+    from with_reason
 ),
 
 data_gap as (
@@ -175,27 +240,30 @@ data_gap as (
         venue,
         instrument,
         kind,
-        asset,
-        gap_from,
-        gap_to,
-        round(epoch(gap_to - gap_from) / period_seconds)::bigint as missing_count,
-        is_out_of_reach or third_answer_at is not null as is_lost,
-        if(
-            is_out_of_reach,
-            gap_to - to_seconds(period_seconds) + to_seconds(reach_seconds),
-            third_answer_at
-        ) as lost_since,
+        any_value(asset) as asset,
+        min(gap_from) as gap_from,
+        max(gap_to) as gap_to,
+        round(
+            epoch(max(gap_to) - min(gap_from)) / any_value(period_seconds)
+        )::bigint as missing_count,
+        lost_reason != '' as is_lost,
         case
-            when is_out_of_reach then 'older than what the venue tells'
-            when third_answer_at is not null then 'the venue answers without it'
-        end as lost_reason,
-        gap_to - to_seconds(period_seconds) + to_seconds(reach_seconds) as told_until_at,
-        answer_count,
-        answered_at,
-        checked_at,
-    from with_answers
-    -- What the venue told nothing of before its first row was before the listing.
-    where not (whole_gap_from <= expected_from_at and third_answer_at is not null)
+            when lost_reason = 'older than what the venue tells'
+                then
+                    max(gap_to)
+                    - to_seconds(any_value(period_seconds))
+                    + to_seconds(any_value(reach_seconds))
+            when lost_reason != '' then max(third_answer_at)
+        end as lost_since,
+        nullif(lost_reason, '') as lost_reason,
+        max(gap_to)
+        - to_seconds(any_value(period_seconds))
+        + to_seconds(any_value(reach_seconds)) as told_until_at,
+        min(answer_count) as answer_count,
+        min(answered_at) as answered_at,
+        any_value(checked_at) as checked_at,
+    from with_stretch
+    group by venue, instrument, kind, whole_gap_from, lost_reason, stretch
 )
 
 select * from data_gap

@@ -116,8 +116,14 @@ def live_home(
 ) -> Iterator[LiveHome]:
     """Yield a home and its stand-in in simulated time."""
     standin = Standin(market, now=now, faults=Faults(seed=seed), enforce_limits=False)
+    failure: BaseException | None = None
     with serving(standin):
-        yield LiveHome(home, standin, Universe(venues=venues, assets=assets), history_days)
+        try:
+            yield LiveHome(home, standin, Universe(venues=venues, assets=assets), history_days)
+        except BaseException as exc:  # noqa: BLE001  (raised when the stand-in has been stopped)
+            failure = exc
+    if failure is not None:
+        raise failure
 
 
 def product_of(venue: str, instrument: str) -> Product:
@@ -135,6 +141,8 @@ def truth_of(
     for venue in home.universe.venues:
         for series in market.of_venue(venue):
             name = series.instrument.symbol
+            if not series.instrument.base.endswith(home.universe.assets):
+                continue
             start = first[venue]
             product = product_of(venue, name)
             readings = readings_of(product, kind)  # type: ignore[arg-type]

@@ -1,8 +1,16 @@
 """What venues tell ends up in raw as the market was, whatever happens on the way."""
 
+import json
+import logging
+import subprocess
+import sys
+
 import pytest
 from standin import DAY, HOUR, synthetic_market
 from workbench.live import BAR, live_home, truth_of
+
+from jobs.errors import AllVenuesFailed
+from jobs.landing import land
 
 START = 1_772_323_200_000  # 2026-03-01
 VENUES = ("binance", "okx", "gate", "hyperliquid")
@@ -28,6 +36,15 @@ def compare(home, market, kind, first, now):
         assert told[key] == pytest.approx(values, rel=1e-9, abs=1e-9), (kind, key)
 
 
+def compare_within(home, market, kind, first, now):
+    """Compare all that has been final for a while with the market, from each venue's instant on."""
+    told, truth = home.rows(kind), truth_of(market, home, kind, first, now)
+    missing = sorted(set(truth) - set(told))
+    assert not missing, (kind, len(missing), missing[:5])
+    for key, values in truth.items():
+        assert told[key] == pytest.approx(values, rel=1e-9, abs=1e-9), (kind, key)
+
+
 def test_rounds_over_hours_equal_the_market(tmp_path, market):
     begun = START + 2 * DAY
     with live_home(tmp_path, market, begun, venues=VENUES) as home:
@@ -40,3 +57,194 @@ def test_rounds_over_hours_equal_the_market(tmp_path, market):
         for kind in ("ohlcv", "mark_ohlc"):
             compare(home, market, kind, bars, now)
         assert home.query("select * from marts.data_gaps where not is_lost") == []
+
+
+def test_what_fails_costs_its_venue_only_and_heals(tmp_path, market):
+    begun = START + 2 * DAY
+    first = dict.fromkeys(("binance", "gate"), begun - DAY + BAR)
+    with live_home(tmp_path, market, begun + 7_000, venues=("binance", "gate")) as home:
+        home.standin.faults.add("server_error", venue="gate")
+        report = home.ingest()
+        assert report.venues["gate"].has_failed
+        assert "gate" in report.venues["gate"].messages[0]
+        assert report.venues["gate"].errors
+        assert not report.venues["binance"].has_failed
+        detail = json.loads(home.query("select detail from marts.pipeline_runs")[0][0])
+        assert detail["venues"]["gate"]["done"] == 0
+        assert detail["venues"]["binance"]["rows"] > 0
+        home.standin.faults.clear()
+        home.standin.now += BAR
+        assert home.ingest().undone_count == 0
+        for kind in ("ohlcv", "mark_ohlc", "open_interest"):
+            since = {venue: at + (BAR if venue == "gate" else 0) for venue, at in first.items()}
+            compare_within(home, market, kind, since, home.standin.now - 2 * BAR)
+
+
+def test_all_venues_failing_is_an_error_that_is_recorded(tmp_path, market):
+    with live_home(tmp_path, market, START + DAY, venues=("binance",)) as home:
+        home.standin.faults.add("server_error")
+        with pytest.raises(AllVenuesFailed, match="binance"):
+            home.ingest()
+        assert home.query("select job, status from marts.pipeline_runs") == [("ingest", "failed")]
+
+
+def test_a_missed_schedule_heals_itself_and_the_ledger_forgets_it(tmp_path, market):
+    begun = START + DAY
+    with live_home(tmp_path, market, begun + 7_000, venues=("binance", "hyperliquid")) as home:
+        home.ingest()
+        home.standin.now += 9 * HOUR
+        home.ingest()
+        now = home.standin.now
+        first = dict.fromkeys(("binance", "hyperliquid"), begun)
+        compare_within(home, market, "ohlcv", first, now)
+        left = home.query(
+            "select venue, kind, is_lost, missing_count, lost_since from marts.data_gaps"
+        )
+        # Hyperliquid tells open interest only as it stands.
+        assert {row[:3] for row in left} == {("hyperliquid", "open_interest", True)}
+        assert {row[3] for row in left} == {9 * 12 - 1}
+
+
+def test_a_round_that_is_killed_has_landed_what_it_got(tmp_path, market, monkeypatch):
+    begun = START + 2 * DAY
+    with live_home(tmp_path, market, begun + 7_000, venues=("binance", "okx")) as home:
+        landed = []
+
+        def land_and_die(batch, folder, name):
+            if len(landed) == 6:
+                raise OSError("the disk is full")
+            landed.append(land(batch, folder, name))
+            return landed[-1]
+
+        monkeypatch.setattr("jobs.ingest.land", land_and_die)
+        with pytest.raises(ExceptionGroup):
+            home.ingest()
+        assert len(landed) == 6
+        monkeypatch.undo()
+        assert home.ingest().undone_count == 0
+        first = dict.fromkeys(("binance", "okx"), begun - DAY + BAR)
+        for kind in ("ohlcv", "mark_ohlc"):
+            compare_within(home, market, kind, first, home.standin.now)
+        assert home.query("select count(*) from marts.data_gaps") == [(0,)]
+
+
+def test_answers_that_are_empty_are_asked_for_again_but_ever_more_rarely(tmp_path, market):
+    begun = START + 2 * DAY
+    with live_home(tmp_path, market, begun + 7_000, venues=("binance",)) as home:
+        home.ingest()
+        home.standin.now += 2 * HOUR
+        home.standin.faults.add("empty", endpoint="candles")
+        asked = []
+        for _ in range(12):
+            home.standin.now += BAR
+            before = home.standin.counts["binance", "candles"]
+            home.ingest()
+            asked.append(home.standin.counts["binance", "candles"] - before)
+        gaps = home.query(
+            "select is_lost, lost_reason, answer_count from marts.data_gaps "
+            "where kind = 'ohlcv' order by gap_from"
+        )
+        assert gaps[0][:2] == (True, "the venue answers without it")
+        assert gaps[0][2] < 6
+        home.standin.faults.clear()
+        home.standin.now += DAY
+        home.ingest()
+        first = {"binance": begun}
+        compare_within(home, market, "ohlcv", first, home.standin.now)
+        assert home.query("select count(*) from marts.data_gaps where kind = 'ohlcv'") == [(0,)]
+
+
+def test_the_unfinished_candle_is_never_stored(tmp_path, market):
+    now = START + 2 * DAY + BAR // 2
+    with live_home(tmp_path, market, now, venues=VENUES) as home:
+        home.ingest()
+        for kind in ("ohlcv", "mark_ohlc"):
+            newest = max(at for _, _, at, _ in home.rows(kind))
+            assert newest == START + 2 * DAY - BAR
+
+
+def test_instruments_that_vanish_and_come_back_are_recorded(tmp_path, market):
+    with live_home(tmp_path, market, START + DAY + 7_000, venues=("binance",)) as home:
+        assert home.ingest().listed == ()
+        gone = home.standin.faults.add("vanished_symbol", symbol="1000PEPE/USDT:USDT")
+        home.standin.now += BAR
+        report = home.ingest()
+        assert report.delisted == ("binance:1000PEPE/USDT:USDT",)
+        assert report.undone_count == 0
+        active = "select is_active from staging.stg_instrument where asset = 'PEPE'"
+        assert home.query(active) == [(False,)]
+        ended = (
+            "select distinct expected_until_at is not null from marts.data_feeds where asset = ?"
+        )
+        assert home.query(ended, "PEPE") == [(True,)]
+        home.standin.faults.remove(gone)
+        home.standin.now += HOUR
+        assert home.ingest().listed == ("binance:1000PEPE/USDT:USDT",)
+        assert home.query(active) == [(True,)]
+        first = {"binance": START + DAY}
+        compare_within(home, market, "ohlcv", first, home.standin.now)
+
+
+def test_keys_are_written_nowhere(tmp_path, market, caplog, monkeypatch):
+    for name in ("API_KEY", "SECRET", "PASSWORD"):
+        monkeypatch.setenv(f"LIQHEAT_KEYS__BINANCE__{name}", f"hidden-{name}-4711")
+    monkeypatch.setenv("LIQHEAT_KEYS__GATE__API_KEY", "hidden-gate-4711")
+    monkeypatch.setenv("LIQHEAT_KEYS__GATE__SECRET", "hidden-gate-secret-4711")
+    caplog.set_level(logging.DEBUG)
+    with live_home(tmp_path, market, START + DAY + 7_000, venues=("binance", "gate")) as home:
+        assert home.settings.keys["binance"].api_key.get_secret_value().startswith("hidden")
+        home.standin.faults.add("truncated", probability=0.3)
+        home.standin.faults.add("wrong_type", probability=0.3)
+        home.standin.faults.add("server_error", venue="gate", endpoint="candles")
+        report = home.ingest()
+        said = [caplog.text, repr(report), repr(home.settings), str(home.settings.model_dump())]
+        assert not any("4711" in text for text in said)
+        for path in tmp_path.rglob("*"):
+            if path.is_file():
+                assert b"4711" not in path.read_bytes(), path
+        for kind in ("quarantine", "leverage_bracket"):
+            relation = "quality.quarantine" if kind == "quarantine" else f"raw.{kind}"
+            assert "4711" not in str(home.query(f"select * from {relation}"))
+
+
+def test_a_busy_warehouse_costs_no_data(tmp_path, market):
+    with live_home(tmp_path, market, START + DAY + 7_000, venues=("binance",)) as home:
+        home.ingest()
+        home.standin.now += BAR
+        script = (
+            "import sys, duckdb; c = duckdb.connect(sys.argv[1]); print('open', flush=True); "
+            "sys.stdin.read()"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", script, str(home.settings.warehouse)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as other:
+            other.stdout.readline()
+            report = home.ingest()
+            assert report.loaded is None
+            assert report.row_count > 0
+            other.stdin.close()
+            other.wait(10)
+        home.standin.now += BAR
+        home.ingest()
+        compare_within(home, market, "ohlcv", {"binance": START + DAY}, home.standin.now)
+
+
+def test_backfill_goes_on_where_it_was_stopped(tmp_path, market):
+    start, now = START + HOUR, START + 3 * DAY + 7_000
+    with live_home(tmp_path, market, now, venues=("binance",), assets=("BTC",)) as home:
+        home.ingest()
+        calls = home.standin.counts["binance", "candles"]
+        cut = home.standin.faults.add("server_error", endpoint="candles", after=calls + 1)
+        home.backfill(start)
+        home.standin.faults.remove(cut)
+        report = home.backfill(start)
+        assert report.undone_count == 0
+        for kind in ("ohlcv", "mark_ohlc", "open_interest"):
+            compare_within(home, market, kind, {"binance": start}, home.standin.now)
+        calls = sum(home.standin.counts.values())
+        home.backfill(start)
+        # Only the list of contracts is asked for.
+        assert sum(home.standin.counts.values()) - calls <= 2
