@@ -209,18 +209,20 @@ def publish_command(as_of: AsOf = None) -> None:
 
 @app.command("run")
 def run_command(as_of: AsOf = None) -> None:
-    """Do one whole hourly job: load what has landed, build, publish."""
-    from jobs.pipeline import run_hour
+    """Do one whole hourly job: load what has landed, build, check, publish."""
+    from jobs.hourly import run_hour
 
     with told(), progress_bar() as progress:
-        loaded, built, published = run_hour(Settings(), as_of=hour_of(as_of), progress=progress)
+        report = run_hour(Settings(), as_of=hour_of(as_of), progress=progress)
+        failed = sum(not outcome.success for outcome in report.checked.outcomes)
         typer.echo(
-            f"loaded {sum(loaded.rows_by_kind.values()):,} rows, "
-            f"built {built.asset_count} assets from {built.bar_count:,} bars, "
-            f"published {published.path} ({published.size_bytes / 1e6:,.1f} MB)",
+            f"loaded {sum(report.loaded.rows_by_kind.values()):,} rows, "
+            f"built {report.built.asset_count} assets from {report.built.bar_count:,} bars, "
+            f"{len(report.checked.outcomes)} checks of which {failed} warn, "
+            f"published {report.published.path} ({report.published.size_bytes / 1e6:,.1f} MB)",
             err=True,
         )
-        if loaded.rejected:
+        if report.loaded.rejected:
             raise typer.Exit(1)
 
 

@@ -5,12 +5,12 @@ from datetime import datetime
 from prefect import flow
 
 from flows.hours import take_hour
-from flows.tasks import build_maps, load, publish
+from flows.tasks import build_maps, check, load, publish
 
 
 @flow
 def hourly(as_of: datetime | None = None) -> None:
-    """Load what has landed, build the maps, publish them.
+    """Load what has landed, build the maps, check them, publish them.
 
     Parameters
     ----------
@@ -20,4 +20,5 @@ def hourly(as_of: datetime | None = None) -> None:
     hour = take_hour(as_of)
     load()
     build_maps(hour)
+    check(hour)
     publish(hour)

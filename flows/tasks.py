@@ -63,6 +63,14 @@ def build_maps(as_of: datetime) -> int:
 
 
 @task_of_job
+def check(as_of: datetime) -> int:
+    """Run the checks; return how many warn. A critical one that fails ends the run here."""
+    from jobs.check import check
+
+    return sum(not outcome.success for outcome in check(Settings(), as_of=as_of).outcomes)
+
+
+@task_of_job
 def publish(as_of: datetime) -> str:
     """Publish what readers open; return its path."""
     from jobs.pipeline import publish

@@ -119,13 +119,3 @@ def _newest_hour(connection: DuckDBPyConnection, as_of: datetime) -> datetime:
     ).fetchone()
     newest: datetime = row[0] if row and row[0] is not None else as_of
     return newest
-
-
-def run_hour(
-    settings: Settings, *, as_of: datetime, progress: Progress = silent
-) -> tuple[LoadReport, BuildReport, PublishReport]:
-    """Do one whole hourly job: load what has landed, build, publish."""
-    loaded = load(settings)
-    built = build_maps(settings, as_of=as_of, progress=progress)
-    published = publish(settings, as_of=as_of, progress=progress)
-    return loaded, built, published

@@ -1,0 +1,36 @@
+"""One whole hourly job: from what has landed to what people read."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobs.build import BuildReport
+from jobs.check import CheckReport, check
+from jobs.pipeline import Progress, build_maps, load, publish, silent
+from jobs.settings import Settings
+from warehouse.load import LoadReport
+from warehouse.publish import PublishReport
+
+
+@dataclass(frozen=True, slots=True)
+class HourReport:
+    """What each step of the hour did."""
+
+    loaded: LoadReport
+    built: BuildReport
+    checked: CheckReport
+    published: PublishReport
+
+
+def run_hour(settings: Settings, *, as_of: datetime, progress: Progress = silent) -> HourReport:
+    """Load what has landed, build, check, publish; return what each step did.
+
+    Raises
+    ------
+    StoppedByQuality
+        A critical check failed: nothing was published, the last good publication stays.
+    """
+    loaded = load(settings)
+    built = build_maps(settings, as_of=as_of, progress=progress)
+    checked = check(settings, as_of=as_of, progress=progress)
+    published = publish(settings, as_of=as_of, progress=progress)
+    return HourReport(loaded, built, checked, published)
