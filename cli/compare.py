@@ -1,5 +1,6 @@
 """The commands that set maps side by side: who says what, where the bands are, who disagrees."""
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
@@ -68,7 +69,7 @@ def percent(value: float | None, form: str = ".0f") -> str:
 def _print(table: Table, *notes: str) -> None:
     console = Console(soft_wrap=False)
     if not console.is_terminal:
-        console.width = 160
+        console.width = 200
     console.print(table)
     for note in notes:
         console.print(note, style="dim", highlight=False)
@@ -77,7 +78,8 @@ def _print(table: Table, *notes: str) -> None:
 def _table(title: str, *columns: tuple[str, str]) -> Table:
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for name, justify in columns:
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        # Figures stay whole; words may break.
+        table.add_column(name, justify=justify, no_wrap=justify == "right")  # type: ignore[arg-type]
     return table
 
 
@@ -189,6 +191,210 @@ def bands_command(
         )
 
 
+_PROVIDERS = """
+with parameter as (
+    select
+        params_hash,
+        any_value(provider) as provider,
+        max(if(parameter = 'sends', value, null)) as sends,
+        max(if(parameter = 'model', value, null)) as model,
+        max(if(parameter = 'valuation', value, null)) as valuation,
+        max(if(parameter = 'valuation', reason, null)) as documentation,
+    from marts.estimator_parameters group by params_hash
+),
+held as (
+    select
+        provider, params_hash, unit, semantics,
+        list_sort(list(distinct asset)) as assets,
+        list_sort(list(distinct venue)) as venues,
+        count(distinct (asset, as_of)) as asset_hours,
+        min(as_of) as oldest, max(as_of) as newest,
+    from derived.heatmap group by provider, params_hash, unit, semantics
+),
+captured as (
+    select
+        provider,
+        max(captured_at) as newest_capture,
+        count(*) filter (where not is_fitting) as unfit_captures,
+        -- Of 20 % to either side, how much the maps speak of.
+        avg(
+            (least(ln(covered_price_high / coalesce(reference_price, covered_price_high)), 0.2)
+            + least(ln(coalesce(reference_price, covered_price_low) / covered_price_low), 0.2))
+            / 0.4
+        ) as covered_ratio,
+        avg((observed_long_ratio + observed_short_ratio) / 2) as observed_ratio,
+    from marts.outside_maps_hourly group by provider
+)
+select
+    held.provider,
+    if(sends is null, 'estimator: ' || coalesce(model, ''), sends) as "from",
+    unit, semantics, assets, venues, asset_hours, oldest, newest, newest_capture,
+    unfit_captures, covered_ratio, observed_ratio, valuation, documentation, held.params_hash,
+from held
+left join parameter using (params_hash)
+left join captured on held.provider = captured.provider
+order by sends is not null, held.provider, unit
+"""
+
+
+def providers_command(form: Rows = Format.table) -> None:
+    """List who says where liquidations sit: from where, in what, how much of it, how fresh."""
+    with told():
+        columns, rows = _one_hour(Settings(), _PROVIDERS, {})
+        if form is not Format.table:
+            write_rows(columns, [list(row.values()) for row in rows], form)
+            return
+        table = _table(
+            "providers of maps in the published file",
+            ("provider", "left"),
+            ("from", "left"),
+            ("counts", "left"),
+            ("assets", "right"),
+            ("venues", "right"),
+            ("hours", "right"),
+            ("newest", "right"),
+            ("speaks of", "right"),
+            ("looked at", "right"),
+        )
+        for row in rows:
+            table.add_row(
+                row["provider"],
+                row["from"],
+                f"{row['semantics']}, {row['unit']}",
+                str(len(row["assets"])),
+                str(len([venue for venue in row["venues"] if venue != "all"]) or "all"),
+                f"{row['asset_hours'] / len(row['assets']):,.0f}",
+                f"{row['newest_capture'] or row['newest']:%Y-%m-%d %H:%M}",
+                percent(1.0 if row["covered_ratio"] is None else row["covered_ratio"]),
+                percent(row["observed_ratio"], ".1f"),
+            )
+        _print(
+            table,
+            "counts: standing is all that is open, opened only what was opened within a look-back; "
+            "relative has no scale, only its shape compares.",
+            "speaks of: share of the 20 % either side of price with any figure. "
+            "looked at: share of open interest, where positions are measured.",
+        )
+
+
+_ASSET_DISAGREEMENT = """
+select * from marts.asset_disagreement_hourly where asset = $asset and as_of = $hour
+"""
+
+_PAIRS = """
+select * from marts.provider_disagreement_hourly
+where asset = $asset and as_of = $hour and side = $side and venue = $venue
+order by overlap_ratio nulls last, provider_a, provider_b
+"""
+
+_VENUES = """
+select list_sort(list(distinct venue)) as venues from marts.provider_disagreement_hourly
+where asset = $asset and as_of = $hour
+"""
+
+_NEWEST = """
+select max(as_of) as hour from marts.provider_disagreement_hourly
+where asset = $asset and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+"""
+
+
+def disagreement_command(
+    asset: Annotated[str, typer.Argument(help="Base coin: BTC.")],
+    side: Annotated[str, typer.Option(help="long, short or both.")] = "both",
+    venue: Annotated[str, typer.Option(help="Whose maps, or 'all'.")] = "all",
+    form: Rows = Format.table,
+    as_of: AsOf = None,
+) -> None:
+    """Show how far the providers differ on an asset, pair by pair, and in what."""
+    asset = asset.upper()
+    if side not in ("long", "short", "both"):
+        raise typer.BadParameter(f"{side} is none of long, short, both", param_hint="--side")
+    with told():
+        settings = Settings()
+        which = {"asset": asset, "as_of": None if as_of is None else hour_of(as_of)}
+        hour = _one_hour(settings, _NEWEST, which)[1][0]["hour"]
+        if hour is None:
+            raise NothingToDo(
+                f"no two maps of {asset} are published; `liqheat providers` says of what there are"
+            )
+        at = {"asset": asset, "hour": hour}
+        columns, pairs = _one_hour(settings, _PAIRS, {**at, "side": side, "venue": venue})
+        venues = _one_hour(settings, _VENUES, at)[1][0]["venues"]
+        if not pairs:
+            raise NothingToDo(
+                f"no two maps of {asset} on {venue} at {hour:%Y-%m-%d %H:%M} UTC; there are of "
+                + ", ".join(venues)
+            )
+        if form is not Format.table:
+            write_rows(columns, [list(pair.values()) for pair in pairs], form)
+            return
+        others = [other for other in venues if other != venue]
+        _print_pairs(
+            pairs,
+            _one_hour(settings, _ASSET_DISAGREEMENT, at)[1],
+            f"also compared: --venue {', '.join(others)}." if others else "",
+        )
+
+
+def _print_pairs(
+    pairs: Sequence[dict[str, Any]], whole: Sequence[dict[str, Any]], others: str
+) -> None:
+    first = pairs[0]
+    table = _table(
+        f"{first['asset']} {first['as_of']:%Y-%m-%d %H:%M} UTC, "
+        f"{'both sides' if first['side'] == 'both' else first['side'] + 's'}, "
+        f"{'all venues' if first['venue'] == 'all' else first['venue']}: "
+        "how far two providers differ",
+        ("a", "left"),
+        ("b", "left"),
+        ("share", "right"),
+        ("reach", "right"),
+        ("placement", "right"),
+        ("moved by", "right"),
+        ("bands", "right"),
+        ("total a : b", "right"),
+        ("", "left"),
+    )
+    for pair in pairs:
+        notes = [pair["reason"]] if pair["reason"] else []
+        if not notes and min(pair["covered_a_ratio"], pair["covered_b_ratio"]) < 1:
+            spoken = {end: pair[f"covered_{end}_ratio"] for end in "ab"}
+            notes = [f"{end} speaks of {percent(part)}" for end, part in spoken.items() if part < 1]
+            notes.append(f"there they share {percent(pair['common_overlap_ratio'])}")
+        scale = pair["scale_log_ratio"]
+        moved = pair["wasserstein_bps"]
+        table.add_row(
+            pair["provider_a"],
+            pair["provider_b"],
+            percent(pair["overlap_ratio"]),
+            percent(pair["reach_ratio"]),
+            percent(pair["placement_ratio"]),
+            "" if moved is None else f"{moved / 100:.1f} %",
+            percent(pair["band_match_ratio"]),
+            "" if scale is None else f"{math.exp(scale):.2g}",
+            "; ".join(notes),
+        )
+    told_whole = []
+    if whole and whole[0]["overlap_mean_ratio"] is not None:
+        row = whole[0]
+        told_whole = [
+            f"all venues, both sides: {row['provider_count']} providers share "
+            f"{percent(row['overlap_mean_ratio'])} on average; of what they do not share "
+            f"{percent(row['reach_share_ratio'])} is how far from price (leverage assumed), "
+            "the rest where exactly (entries assumed); furthest apart: "
+            f"{row['furthest_provider_a']} and {row['furthest_provider_b']}.",
+        ]
+    _print(
+        table,
+        *told_whole,
+        "share + reach + placement = 100 %. moved by: how far mass would have to move along price. "
+        "bands: of the five first of one, found in the other.",
+        *filter(None, [others]),
+    )
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    app.command("providers")(providers_command)
     app.command("bands")(bands_command)
+    app.command("disagreement")(disagreement_command)
