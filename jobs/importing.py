@@ -84,7 +84,7 @@ def _refused(report: ImportReport) -> Iterator[None]:
         report.rejected.append(str(exc))
 
 
-def _load(settings: Settings, report: ImportReport, ingested_at: datetime) -> ImportReport:
+def _load(settings: Settings, report: ImportReport) -> ImportReport:
     with open_writer(settings) as connection, recorded_run(connection, "import") as run:
         loaded = load_landing_files(
             connection, settings.landing, run_id=run.run_id, loaded_at=run.started_at
@@ -149,7 +149,7 @@ def import_archive(
             batches = import_file(file, one, ingested_at=ingested_at, start=start, end=end)
             _land_all(batches, settings, _key(file, one, start, end), report)
     progress("import", "loading", 1.0)
-    return _load(settings, report, ingested_at)
+    return _load(settings, report)
 
 
 def import_bracket_file(
@@ -160,7 +160,7 @@ def import_bracket_file(
     with _refused(report):
         batches = import_brackets(path, venue=venue, valid_from=valid_from, ingested_at=ingested_at)
         _land_all(batches, settings, _key(path, venue, valid_from), report)
-    return _load(settings, report, ingested_at)
+    return _load(settings, report)
 
 
 def import_provider_answers(
@@ -208,7 +208,7 @@ def import_provider_answers(
                 temporary.write_bytes(raw)
                 temporary.replace(kept)
             _land_all(batches, settings, f"{provider}-{name}", report)
-    return _load(settings, report, ingested_at)
+    return _load(settings, report)
 
 
 def _context(
