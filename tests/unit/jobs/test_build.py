@@ -1,19 +1,16 @@
 """However records arrive and builds are cut up, the rows are those of one full rebuild."""
 
-import dataclasses
 from datetime import timedelta
 
 import numpy as np
 import pytest
 from workbench import (
-    DAY,
     END,
     HOUR,
     START,
     differences,
     instants,
     stamped,
-    table_of,
     where,
     with_column,
     workshop,
@@ -257,9 +254,11 @@ def test_a_series_that_ends(tmp_path, bitcoin):
 
 
 def test_an_asset_that_ends_is_shown_for_a_day(tmp_path, bitcoin):
-    ended = {kind: table for kind, table in until(bitcoin, 40).items()}
+    ended = until(bitcoin, 40)
     steps = [40, 41, 63, 64, 65, 66, 90]
-    assert_equals_rebuild(tmp_path, [(hour(steps[0]), ended), *((hour(now), {}) for now in steps[1:])])
+    assert_equals_rebuild(
+        tmp_path, [(hour(steps[0]), ended), *((hour(now), {}) for now in steps[1:])]
+    )
     with workshop(tmp_path / "grown") as grown:
         assert grown.one("select max(as_of) from derived.heatmap") == hour(63)
 
