@@ -1,8 +1,12 @@
-"""Errors of quality: all of them last until somebody changes a file, or the data."""
+"""Errors of quality: what cannot be written may be writable later, the rest stays as it is."""
 
 
 class QualityError(Exception):
     """Base of all errors that cross the boundary of `quality`."""
+
+
+class TransientQualityError(QualityError):
+    """It may work later, unchanged."""
 
 
 class TerminalQualityError(QualityError):
@@ -15,3 +19,7 @@ class ThresholdsRejected(TerminalQualityError):
 
 class FrameRejected(TerminalQualityError):
     """A suite was handed a frame without the columns it checks: a defect, not bad data."""
+
+
+class PagesNotWritten(TransientQualityError):
+    """The pages of the checks cannot be written where they belong."""

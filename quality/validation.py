@@ -1,8 +1,8 @@
 """Running checks with Great Expectations, the only place that imports it.
 
-It takes seconds to import and its results are its own: both stay behind ``validate``, which takes
-data frames and returns plain records. Nothing is sent anywhere, and nothing is written but the
-pages asked for.
+It takes seconds to import and its results are its own: both stay behind ``Validation``, which
+takes data frames and returns plain records. Nothing is sent anywhere, and nothing is written but
+the pages asked for.
 """
 
 import logging
@@ -10,14 +10,15 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from quality.errors import FrameRejected
-from quality.suites import FRAMES, SUITES, Check, Severity
+from quality.errors import FrameRejected, PagesNotWritten
+from quality.suites import FRAMES, Check, Severity
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +40,18 @@ class Finding:
         Its hour.
     observed : float or None
         Worst value there; None where the check has no figure.
+    row_count : int
+        Rows of the scope that speak against it.
+    sample : str
+        One of them, as text.
     """
 
     asset: str
     venue: str
-    as_of: Any
+    as_of: datetime
     observed: float | None
+    row_count: int
+    sample: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,67 +88,97 @@ class CheckResult:
         return self.check.severity
 
 
-def validate(
-    checks: Iterable[Check], frames: Mapping[str, pd.DataFrame], *, pages: Path | None = None
-) -> tuple[CheckResult, ...]:
-    """Return what checks find in frames, in the order of the checks.
+class Validation:
+    """Checks run one suite after the other, whose pages are written together at the end.
 
     Parameters
     ----------
-    checks : iterable of Check
-        Checks whose frames are there.
-    frames : mapping of str to DataFrame
-        Frames by name, with at least the columns of ``FRAMES``; a frame without rows passes.
     pages : Path, optional
-        Folder for Data Docs, replaced as a whole; by default none are written.
-
-    Raises
-    ------
-    FrameRejected
-        A frame or column that a check looks at is missing.
+        Folder for Data Docs, replaced as a whole by ``write_pages``; by default there are none.
     """
-    wanted = tuple(checks)
-    by_batch: dict[tuple[str, str], list[Check]] = {}
-    for check in wanted:
-        by_batch.setdefault((check.suite, check.frame), []).append(check)
-    context = _context(pages)
-    results: dict[tuple[str, str], CheckResult] = {}
-    for (suite, name), group in sorted(
-        by_batch.items(), key=lambda item: (SUITES.index(item[0][0]), item[0][1])
-    ):
-        frame = _prepared(name, frames.get(name), group)
-        validated = _run(context, f"{suite}_{name}", frame, group)
-        for check in group:
-            results[check.suite, check.name] = _result(check, frame, validated[check.name])
-    if pages is not None:
-        context.build_data_docs()
-    return tuple(results[check.suite, check.name] for check in wanted)
+
+    def __init__(self, pages: Path | None = None) -> None:
+        self._pages = pages
+        self._context = _context()
+
+    def run(
+        self, checks: Iterable[Check], frames: Mapping[str, pd.DataFrame]
+    ) -> tuple[CheckResult, ...]:
+        """Return what checks find in frames, in the order of the checks.
+
+        Parameters
+        ----------
+        checks : iterable of Check
+            Checks whose frames are there, each asked once.
+        frames : mapping of str to DataFrame
+            Frames by name, with at least the columns of ``FRAMES``; one without rows passes.
+
+        Raises
+        ------
+        FrameRejected
+            A frame or column that a check looks at is missing.
+        """
+        wanted = tuple(checks)
+        by_batch: dict[tuple[str, str], list[Check]] = {}
+        for check in wanted:
+            by_batch.setdefault((check.suite, check.frame), []).append(check)
+        results: dict[tuple[str, str], CheckResult] = {}
+        for (suite, name), group in by_batch.items():
+            frame = _prepared(name, frames.get(name), group)
+            validated = _run(self._context, f"{suite}_{name}", frame, group)
+            for check in group:
+                results[check.suite, check.name] = _result(check, frame, validated[check.name])
+        return tuple(results[check.suite, check.name] for check in wanted)
+
+    def write_pages(self) -> None:
+        """Write what was run as HTML.
+
+        Raises
+        ------
+        PagesNotWritten
+            The folder cannot be written.
+        """
+        if self._pages is None:
+            return
+        try:
+            shutil.rmtree(self._pages, ignore_errors=True)
+            self._pages.mkdir(parents=True)
+            self._context.add_data_docs_site(
+                site_name="liqheat",
+                site_config={
+                    "class_name": "SiteBuilder",
+                    "show_how_to_buttons": False,
+                    "store_backend": {
+                        "class_name": "TupleFilesystemStoreBackend",
+                        "base_directory": str(self._pages.resolve()),
+                    },
+                    "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+                },
+            )
+            self._context.build_data_docs()
+        except OSError as exc:
+            raise PagesNotWritten(
+                f"{self._pages}: the pages of the checks cannot be written ({exc}); "
+                "make room or let it be written, and run `liqheat check` again"
+            ) from exc
 
 
-def _context(pages: Path | None) -> Any:  # noqa: ANN401  (its own type is private)
+def _context() -> Any:  # noqa: ANN401  (its own type is private)
     """Return a context that lives in memory and tells nobody."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    # Its account of its own set-up is of no use to anybody here.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     gx: Any = import_module("great_expectations")
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
-    for site in list(context.get_site_names()):
-        context.delete_data_docs_site(site)
-    if pages is not None:
-        shutil.rmtree(pages, ignore_errors=True)
-        pages.mkdir(parents=True)
-        context.add_data_docs_site(
-            site_name="liqheat",
-            site_config={
-                "class_name": "SiteBuilder",
-                "show_how_to_buttons": False,
-                "store_backend": {
-                    "class_name": "TupleFilesystemStoreBackend",
-                    "base_directory": str(pages.resolve()),
-                },
-                "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-            },
-        )
-    return context
+    types: Any = import_module("great_expectations.data_context.types.base")
+    return gx.get_context(
+        mode="ephemeral",
+        project_config=types.DataContextConfig(
+            # Without it a site is set up in a temporary folder that nobody clears away.
+            store_backend_defaults=types.InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+            analytics_enabled=False,
+            progress_bars={"globally": False, "metric_calculations": False},
+        ),
+    )
 
 
 def _prepared(name: str, frame: pd.DataFrame | None, checks: Sequence[Check]) -> pd.DataFrame:
@@ -224,14 +261,17 @@ def _run(
         gx.ValidationDefinition(name=name, data=batch, suite=suite)
     )
     told = [column for column in FRAMES[checks[0].frame] if column in frame.columns]
-    validated = definition.run(
-        batch_parameters={"dataframe": frame},
-        result_format={
-            "result_format": "COMPLETE",
-            "unexpected_index_column_names": told[:4],
-            "return_unexpected_index_query": False,
-        },
-    )
+    try:
+        validated = definition.run(
+            batch_parameters={"dataframe": frame},
+            result_format={
+                "result_format": "COMPLETE",
+                "unexpected_index_column_names": told[:4],
+                "return_unexpected_index_query": False,
+            },
+        )
+    except gx.exceptions.GreatExpectationsError as exc:
+        raise FrameRejected(f"{name}: {exc}") from exc
     return {result.expectation_config.meta["check"]: result for result in validated.results}
 
 
@@ -242,23 +282,23 @@ def _result(check: Check, frame: pd.DataFrame, validated: Any) -> CheckResult:  
             f"{validated.exception_info.get('exception_message')}"
         )
     rows = validated.result.get("unexpected_index_list") or []
-    sample = tuple(
-        " ".join(f"{name}={_spelled(value)}" for name, value in row.items())
-        for row in rows[:SAMPLE_SIZE]
-    )
     return CheckResult(
         check=check,
         success=bool(validated.success),
         observed=_worst(check, frame[check.columns[0]]) if len(frame) else None,
         row_count=len(frame),
         unexpected_count=int(validated.result.get("unexpected_count") or 0),
-        sample=sample,
+        sample=tuple(map(_told, rows[:SAMPLE_SIZE])),
         findings=_findings(check, rows),
     )
 
 
-def _spelled(value: Any) -> str:  # noqa: ANN401  (whatever a frame holds)
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def _told(row: Mapping[str, Any]) -> str:
+    """Return a row as text."""
+    return " ".join(
+        f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in row.items()
+    )
 
 
 def _worst(check: Check, values: "pd.Series[Any]") -> float | None:
@@ -268,22 +308,30 @@ def _worst(check: Check, values: "pd.Series[Any]") -> float | None:
     return None if pd.isna(worst) else float(worst)
 
 
-def _findings(check: Check, rows: list[dict[str, Any]]) -> tuple[Finding, ...]:
+def _findings(check: Check, rows: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
     """Return the worst of each asset, venue and hour among rows that speak against the check."""
     if not rows or not all(name in rows[0] for name in _SCOPE):
         return ()
-    worst: dict[tuple[Any, Any, Any], float | None] = {}
+    has_figure = check.rule in ("at_least", "at_most")
+    sign = -1 if check.rule == "at_least" else 1
+    by_scope: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in rows:
-        key = (row["asset"], row["venue"], row["as_of"])
-        value = None
-        if check.rule in ("at_least", "at_most"):
-            value = float(row[check.columns[0]])
-            known = worst.get(key)
-            if known is not None:
-                value = min(known, value) if check.rule == "at_least" else max(known, value)
-        worst[key] = value
-        if len(worst) >= SCOPES_TOLD:
-            break
-    return tuple(
-        Finding(asset, venue, as_of, value) for (asset, venue, as_of), value in worst.items()
-    )
+        key = tuple(row[name] for name in _SCOPE)
+        if key in by_scope or len(by_scope) < SCOPES_TOLD:
+            by_scope.setdefault(key, []).append(row)
+    findings = []
+    for (asset, venue, as_of), of_scope in by_scope.items():
+        worst = of_scope[0]
+        if has_figure:
+            worst = max(of_scope, key=lambda row: sign * float(row[check.columns[0]]))
+        findings.append(
+            Finding(
+                asset=asset,
+                venue=venue,
+                as_of=as_of,
+                observed=float(worst[check.columns[0]]) if has_figure else None,
+                row_count=len(of_scope),
+                sample=_told(worst),
+            )
+        )
+    return tuple(findings)

@@ -94,7 +94,7 @@ provider_overlap as (
         and as_of <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
 ),
 
--- What suites have found against a venue beyond what the gates measure.
+-- What suites have found against a venue or asset; they tell of what no gate measures.
 warning as (
     select
         asset,
@@ -118,10 +118,7 @@ warning as (
 asset_level as (
     select
         count(*) as gate_count,
-        max(soft_level) filter (where gate = 'low_open_interest') as open_interest_usd,
-        max(soft_level) filter (where gate = 'low_volume') as traded_usd,
         max(soft_level) filter (where gate = 'graded_a_open_interest') as graded_a_ratio,
-        max(hard_level) filter (where gate = 'graded_c_open_interest') as graded_c_ratio,
         max(hard_level) filter (where gate = 'many_reasons') as soft_reason_count,
     from threshold
 ),
@@ -270,23 +267,17 @@ venue_reason as (
     from beyond
     union all
     select
-        warning.asset,
-        warning.venue,
-        warning.as_of,
-        warning.check_name as gate,
+        asset,
+        venue,
+        as_of,
+        check_name as gate,
         1000 as position,
         'noise' as role,
-        warning.observed as measured,
-        warning.threshold as level,
+        observed as measured,
+        threshold as level,
         'soft' as severity,
     from warning
-    anti join beyond
-        on
-            warning.asset = beyond.asset
-            and warning.venue = beyond.venue
-            and warning.as_of = beyond.as_of
-            and warning.check_name = beyond.gate
-    where warning.venue <> 'all'
+    where venue <> 'all'
 ),
 
 venue_verdict as (
@@ -438,7 +429,6 @@ shared_reason as (
             weighed.asset = venue_reason.asset
             and weighed.venue = venue_reason.venue
             and weighed.as_of = venue_reason.as_of
-    where venue_reason.role <> 'size'
     group by weighed.asset, weighed.as_of, venue_reason.gate, asset_level.graded_a_ratio
     having sum(weighed.weight_ratio) > 1 - asset_level.graded_a_ratio
 ),
@@ -480,19 +470,6 @@ asset_share as (
     group by asset, as_of
 ),
 
-asset_measured as (
-    select
-        asset_hour.asset,
-        asset_hour.as_of,
-        asset_share.graded_a_open_interest_ratio,
-        asset_share.graded_c_open_interest_ratio,
-        asset_hour.open_interest_median_24h_usd,
-        asset_hour.traded_24h_usd,
-    from asset_hour
-    inner join asset_share
-        on asset_hour.asset = asset_share.asset and asset_hour.as_of = asset_share.as_of
-),
-
 asset_measure as (
     select
         asset,
@@ -500,13 +477,11 @@ asset_measure as (
         measure,
         measured,
     from
-        asset_measured
+        asset_share
     unpivot include nulls (
         measured for measure in (
             graded_a_open_interest_ratio,
-            graded_c_open_interest_ratio,
-            open_interest_median_24h_usd,
-            traded_24h_usd
+            graded_c_open_interest_ratio
         )
     )
 ),
@@ -524,7 +499,7 @@ asset_reason as (
     from asset_measure
     inner join threshold on asset_measure.measure = threshold.measure
     where
-        threshold.role in ('size', 'asset')
+        threshold.role = 'asset'
         and coalesce(
             if(
                 threshold.direction = 'at_least',
