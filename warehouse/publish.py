@@ -62,6 +62,11 @@ def _replace(temporary: Path, final: Path) -> None:
     _sync_folder(final.parent)
 
 
+def _quoted(path: Path) -> str:
+    """Return a path as SQL spells it; statements that name files take no parameters for them."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
 def _public_models() -> list[tuple[Relation, Model | None]]:
     """Return each public relation with the model that makes it; None for a stored table."""
     by_name = {model.name: model for model in models()}
@@ -108,7 +113,7 @@ def publish_file(
     row_counts: dict[str, int] = {}
     home = connection.execute("select current_catalog()").fetchone()
     use_home = f'use "{home[0] if home else "memory"}"'
-    connection.execute(f"attach '{str(building).replace(chr(39), chr(39) * 2)}' as building")
+    connection.execute(f"attach {_quoted(building)} as building")
     set_window(connection, None, window_start, None)
     views: list[tuple[Relation, Model]] = []
     try:
@@ -203,9 +208,14 @@ def _write_day(
     for left in target.glob(".writing-*"):
         left.unlink()
     temporary = target / f".writing-{os.getpid()}.parquet"
-    connection.execute(
+    written = connection.execute(
         f"copy (select * from {relation.name} where as_of >= timestamptz '{day} 00:00:00+00' "
-        f"and as_of < timestamptz '{day} 00:00:00+00' + interval 1 day) to '{temporary}' "
+        f"and as_of < timestamptz '{day} 00:00:00+00' + interval 1 day) to {_quoted(temporary)} "
         "(format parquet, compression zstd, compression_level 1, parquet_version v2)"
-    )
-    _replace(temporary, target / "data.parquet")
+    ).fetchone()
+    if written and written[0]:
+        _replace(temporary, target / "data.parquet")
+        return
+    for empty in (temporary, target / "data.parquet"):
+        empty.unlink(missing_ok=True)
+    target.rmdir()
