@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import compare
+from cli import compare, live
 from cli.arguments import INSTANTS, AsOf, Rows, hour_of, told, utc
 from cli.output import Format, progress_bar, write_rows
 from cli.schedule import schedule_command
@@ -305,6 +305,7 @@ def tables_command(
 
 
 compare.register(app)
+live.register(app)
 
 
 app.command("schedule")(schedule_command)

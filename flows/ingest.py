@@ -7,15 +7,17 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.hours import take_hour
-from flows.tasks import load
+from flows.tasks import ingest as ask_venues
+from flows.tasks import is_universe_configured, load
 from jobs.errors import WarehouseBusy
 
 
 @flow
 def ingest(as_of: datetime | None = None) -> State[None] | None:
-    """Load what has landed, unless the warehouse is being written for longer.
+    """Ask venues for what is missing and load it; without a universe file, load what has landed.
 
-    Landing needs no warehouse, so nothing is lost by leaving the load to whoever comes next.
+    Landing needs no warehouse: where that is being written for longer, nothing is lost by leaving
+    the load to whoever comes next.
 
     Parameters
     ----------
@@ -23,6 +25,10 @@ def ingest(as_of: datetime | None = None) -> State[None] | None:
         The hour to stand for, UTC; by default the one in which the run was scheduled.
     """
     take_hour(as_of)
+    if is_universe_configured():
+        # Where no venue answers the run has failed; the next one is due in five minutes.
+        ask_venues.with_options(retries=0)()
+        return None
     try:
         # Half a minute: the next run is due in five.
         load.with_options(retries=4)()

@@ -6,7 +6,7 @@ that runs it: each task reads the settings for itself.
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task
@@ -44,6 +44,30 @@ def task_of_job(function: Callable[Given, Returned]) -> Task[Given, Returned]:
         retry_jitter_factor=0.5,
         retry_condition_fn=is_transient,
     )
+
+
+def is_universe_configured() -> bool:
+    """Return whether a file says what is followed: without one, venues are not asked."""
+    return Settings().universe_file.exists()
+
+
+@task_of_job
+def ingest() -> int:
+    """Ask venues for all that is missing and load it; return how many rows landed."""
+    from jobs.ingest import ingest
+
+    return ingest(Settings(), clock=lambda: datetime.now(UTC)).row_count
+
+
+@task_of_job
+def maintain() -> int:
+    """Delete what is no longer needed, ask for what is missing; return how many files went."""
+    from jobs.maintain import maintain
+
+    report = maintain(
+        Settings(), clock=lambda: datetime.now(UTC), is_asking=is_universe_configured()
+    )
+    return report.deleted_files
 
 
 @task_of_job

@@ -9,7 +9,6 @@ finds the warehouse busy has landed what it got, and the next one loads it.
 """
 
 import asyncio
-import hashlib
 import logging
 import math
 import random
@@ -25,7 +24,7 @@ from duckdb import DuckDBPyConnection
 
 from jobs.errors import AllVenuesFailed
 from jobs.feeds import DAY, HOUR, Followed, feeds_of, plan_requests
-from jobs.landing import land
+from jobs.landing import land, landing_name
 from jobs.pipeline import open_writer
 from jobs.runs import recorded_run
 from jobs.settings import Settings
@@ -380,21 +379,15 @@ class _Lander:
     def __init__(self, settings: Settings, known: _Known, now: datetime, got: _Got) -> None:
         self._folder = settings.landing
         self._known = known
-        self._stamp = now.strftime("%Y%m%dT%H%M%SZ")
+        self._at = now
         self._got = got
 
     def __call__(self, batch: Batch) -> None:
         table = self._unknown(batch)
         if table.num_rows == 0:
             return
-        venue = "all"
-        if "venue" in table.schema.names:
-            venue = table["venue"][0].as_py() or "all"
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
-        digest = hashlib.sha256(sink.getvalue()).hexdigest()[:12]
-        land(Batch(batch.kind, table), self._folder, f"{venue}-{self._stamp}-{digest}")
+        kept = Batch(batch.kind, table)
+        land(kept, self._folder, landing_name(kept, self._at))
         if batch.kind != "quarantine":
             self._got.rows += table.num_rows
 

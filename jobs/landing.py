@@ -1,12 +1,37 @@
 """Landing: records written whole to Parquet before any database hears of them."""
 
+import hashlib
 import os
+from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sources.records import Batch
 from warehouse.connect import translated
+
+
+def landing_name(batch: Batch, at: datetime, *, prefix: str = "") -> str:
+    """Return a name for a batch of one venue: who told it, when, and a hash of what.
+
+    Parameters
+    ----------
+    batch : Batch
+        At least one row.
+    at : datetime
+        When it was taken in, UTC.
+    prefix : str
+        Before the venue.
+    """
+    venue = "all"
+    if "venue" in batch.table.schema.names:
+        venue = batch.table["venue"][0].as_py() or "all"
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.table.schema) as writer:
+        writer.write_table(batch.table)
+    digest = hashlib.sha256(sink.getvalue()).hexdigest()[:12]
+    return f"{prefix}{venue}-{at:%Y%m%dT%H%M%SZ}-{digest}"
 
 
 def land(batch: Batch, folder: Path, name: str) -> Path:

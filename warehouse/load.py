@@ -139,6 +139,49 @@ def waiting_files(connection: duckdb.DuckDBPyConnection, landing: Path) -> list[
     ]
 
 
+def loaded_files(connection: duckdb.DuckDBPyConnection, before: datetime) -> list[str]:
+    """Return the landing files loaded before an instant, by their name below the folder."""
+    rows = connection.execute(
+        "select file_name from meta.landing_file where loaded_at < ? order by file_name", [before]
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
+def forget_files(connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
+    """Strike files that are gone off the ledger, where their name can never come again.
+
+    That of a live batch ends in its instant and hash; that of an import comes again with the same
+    input, which must then be passed by.
+    """
+    connection.execute(
+        "delete from meta.landing_file where list_contains(?, file_name) "
+        "and regexp_matches(file_name, '-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}[.]parquet$')",
+        [names],
+    )
+
+
+def prune_ledgers(
+    connection: duckdb.DuckDBPyConnection, *, quarantine_before: datetime, runs_before: datetime
+) -> dict[str, int]:
+    """Delete what was set aside and what ran before some instants; return rows by table.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    quarantine_before, runs_before : datetime
+        What was taken in, or started, before goes.
+    """
+    pruned: dict[str, int] = {}
+    for name, column, before in (
+        ("quality.quarantine", "ingested_at", quarantine_before),
+        ("meta.pipeline_run", "started_at", runs_before),
+    ):
+        row = connection.execute(f"delete from {name} where {column} < ?", [before]).fetchone()
+        pruned[name] = int(row[0]) if row else 0
+    return pruned
+
+
 def load_landing_files(
     connection: duckdb.DuckDBPyConnection, landing: Path, *, run_id: str, loaded_at: datetime
 ) -> LoadReport:

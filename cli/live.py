@@ -1,0 +1,182 @@
+"""The commands that bring in what venues tell, and say how that fares."""
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.arguments import INSTANTS, Rows, told, utc
+from cli.output import Format, write_rows
+from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from jobs.ingest import IngestReport
+
+Budget = Annotated[float, typer.Option(min=1, help="Seconds for each venue.")]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _tell_round(report: "IngestReport") -> None:
+    for name, one in sorted(report.venues.items()):
+        typer.echo(
+            f"{name}: {one.done} of {one.requests} requests, {one.asked} calls "
+            f"({one.retries} repeated), {one.rows:,} rows, {one.quarantined} set aside, "
+            f"{one.seconds:.1f} s",
+            err=True,
+        )
+        for message in one.messages:
+            typer.echo(f"  {message}", err=True)
+    for change, names in (("listed", report.listed), ("delisted", report.delisted)):
+        if names:
+            more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+            typer.echo(f"{change}: {', '.join(names[:10])}{more}", err=True)
+    if report.loaded is None:
+        typer.echo("the warehouse is busy: the next run loads what has landed", err=True)
+
+
+def ingest_command(budget: Budget = 240.0) -> None:
+    """Ask venues for all that is missing, as far back as they tell it, and load it."""
+    from jobs.ingest import ingest
+
+    # What went wrong is told below, once.
+    logging.getLogger("jobs.ingest").setLevel(logging.ERROR)
+    with told():
+        report = ingest(Settings(), clock=_now, budget_seconds=budget)
+        _tell_round(report)
+        if report.undone_count or any(one.has_failed for one in report.venues.values()):
+            raise typer.Exit(1)
+
+
+def backfill_command(
+    start: Annotated[
+        datetime, typer.Option("--from", formats=INSTANTS, help="First instant, UTC.")
+    ],
+    end: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=INSTANTS, help="Instant after the last, UTC; now if not set."),
+    ] = None,
+    budget: Budget = 600.0,
+) -> None:
+    """Make good what is missing between two instants; run it again to go on where it stopped."""
+    from jobs.ingest import backfill
+
+    def on_round(report: "IngestReport", left: int) -> None:
+        typer.echo(f"{report.row_count:,} rows, {left} requests left", err=True)
+
+    logging.getLogger("jobs.ingest").setLevel(logging.ERROR)
+    first, last = utc(start) or start, utc(end)
+    if first >= (last or _now()):
+        raise typer.BadParameter(f"--from {first:%Y-%m-%dT%H:%M} is not before --to")
+    with told():
+        report = backfill(
+            Settings(), clock=_now, start=first, end=last, round_seconds=budget, on_round=on_round
+        )
+        _tell_round(report)
+        if report.undone_count:
+            raise typer.Exit(1)
+
+
+def record_command(
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="How long; until stopped where not set.")
+    ] = None,
+) -> None:
+    """Record realised liquidations as venues stream them, until stopped."""
+    from jobs.record import record_liquidations
+
+    with told():
+        for feed in record_liquidations(Settings(), clock=_now, seconds=seconds):
+            kind = "complete" if feed.is_complete else "throttled by the venue, a lower bound"
+            typer.echo(
+                f"{feed.venue}: {feed.rows:,} liquidations ({kind}), {feed.quarantined} set aside, "
+                f"{feed.reconnects} reconnections",
+                err=True,
+            )
+
+
+def maintain_command(
+    ask: Annotated[bool, typer.Option(help="Ask venues for what is missing.")] = True,
+) -> None:
+    """Delete landing files long since loaded, look at all gaps, ask for what can still be had."""
+    from jobs.maintain import maintain
+
+    with told():
+        report = maintain(Settings(), clock=_now, is_asking=ask)
+        typer.echo(
+            f"deleted {report.deleted_files:,} landing files "
+            f"({report.deleted_bytes / 1e6:,.1f} MB)",
+            err=True,
+        )
+        if report.ingested is not None:
+            _tell_round(report.ingested)
+
+
+def status_command(form: Rows = Format.table) -> None:
+    """Say how fresh each venue is, what is missing, what ran, and what is wrong, in words.
+
+    Ends with code 1 where anything is wrong.
+    """
+    from jobs.status import read_status
+
+    with told():
+        status = read_status(Settings(), now=_now())
+    write_rows(
+        (
+            "venue",
+            "feeds",
+            "newest bar",
+            "newest open interest",
+            "landed",
+            "missing",
+            "lost",
+            "set aside",
+        ),
+        [
+            (
+                one.venue,
+                one.feeds,
+                one.newest_bar_at,
+                one.newest_open_interest_at,
+                one.landed_at,
+                one.missing,
+                one.lost,
+                one.quarantined,
+            )
+            for one in status.venues
+        ],
+        form,
+    )
+    if form is Format.table:
+        for run in status.runs:
+            typer.echo(
+                f"{run.job}: {run.status}, {run.started_at:%Y-%m-%d %H:%M}, "
+                f"{run.seconds or 0:.1f} s, {run.rows or 0:,} rows",
+                err=True,
+            )
+        if status.published_at is not None:
+            newest = status.newest_map_at
+            typer.echo(
+                f"published {status.published_at:%Y-%m-%d %H:%M}"
+                + (f", maps up to {newest:%Y-%m-%d %H:%M}" if newest else "")
+                + f", {status.waiting_files} landing files since",
+                err=True,
+            )
+    for problem in status.problems:
+        typer.echo(f"wrong: {problem}", err=True)
+    if not status.problems:
+        typer.echo("nothing is wrong", err=True)
+    else:
+        raise typer.Exit(1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    app.command("ingest")(ingest_command)
+    app.command("backfill")(backfill_command)
+    app.command("record")(record_command)
+    app.command("maintain")(maintain_command)
+    app.command("status")(status_command)
