@@ -77,7 +77,7 @@ def demo_command(
         with progress_bar() as progress:
             demo = run_demo(Settings(), days=days, progress=progress)
         # Two weeks are too short a history to be graded well: what there is, is shown.
-        compare.show_bands(demo.settings, DEMO_ASSET, DEMO_PROVIDER, Format.table, hidden=True)
+        show_bands(demo.settings, DEMO_ASSET, DEMO_PROVIDER, Format.table, hidden=True)
         page = plot_asset(
             published_file(demo.settings),
             DEMO_ASSET,
@@ -247,25 +247,39 @@ def plot_command(
     reach: Annotated[
         float, typer.Option(min=0.01, max=0.6, help="Prices drawn either way.")
     ] = 0.15,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="One hour of all providers side by side instead.")
+    ] = False,
     output: Annotated[Path | None, typer.Option(help="The HTML file to write.")] = None,
     as_of: AsOf = None,
 ) -> None:
     """Draw the heatmap of an asset as one HTML page that needs nothing else."""
-    from dashboard.views import plot_asset
+    from dashboard.views import plot_asset, plot_comparison
     from jobs.reading import published_file
 
     with told():
         settings = Settings()
-        page = plot_asset(
-            published_file(settings),
-            asset.upper(),
-            output or settings.home / f"{asset.upper()}.html",
-            provider=provider,
-            venue=venue,
-            days=days,
-            reach_ratio=reach,
-            until=None if as_of is None else hour_of(as_of),
-        )
+        asset = asset.upper()
+        until = None if as_of is None else hour_of(as_of)
+        if compare:
+            page = plot_comparison(
+                published_file(settings),
+                asset,
+                output or settings.home / f"{asset}-compared.html",
+                venue=venue,
+                until=until,
+            )
+        else:
+            page = plot_asset(
+                published_file(settings),
+                asset,
+                output or settings.home / f"{asset}.html",
+                provider=provider,
+                venue=venue,
+                days=days,
+                reach_ratio=reach,
+                until=until,
+            )
         typer.echo(str(page.resolve()))
 
 
@@ -304,7 +318,7 @@ def tables_command(
     )
 
 
-compare.register(app)
+register_comparing(app)
 live.register(app)
 
 
