@@ -14,20 +14,13 @@ import plotly.graph_objects as go
 import pyarrow as pa
 from plotly.subplots import make_subplots
 
+from dashboard.style import BACKGROUND, INK, MUTED, RAMPS, price_ticks
 from warehouse.connect import open_published
 from warehouse.errors import NotPublished
 
 FloatArray = npt.NDArray[np.float64]
 
-# Longs are cold and shorts warm, both from the page's own dark to bright, told apart also by
-# people who see no red or green (checked with a deuteranopia simulation of these two ramps).
-_BACKGROUND = "#11131a"
-_INK = "#c9ced9"
-_RAMPS = {
-    "long": ["#11131a", "#12304a", "#17608a", "#2a9bc4", "#7fd3ea", "#e4fbff"],
-    "short": ["#11131a", "#45230f", "#8a4410", "#cf7a12", "#f5bb4b", "#fff3cf"],
-}
-_UP, _DOWN = "#f4f6fb", "#8d94a6"
+_UP, _DOWN = "#f4f6fb", MUTED
 
 # Half of the colour scale is spent on bins below this quantile of the non-empty ones, so that
 # weak bands are seen beside strong ones.
@@ -177,7 +170,7 @@ def draw_heatmap(data: PlotData, *, title: str, subtitle: str) -> go.Figure:
     top = float(_intensity(np.quantile(held, [0.999]), knee)[0]) if len(held) else 1.0
     centers = np.sqrt(data.bin_edges[1:] * data.bin_edges[:-1])
     for position, (side, grid) in enumerate(data.liquidation_usd.items()):
-        ramp = _RAMPS[side]
+        ramp = RAMPS[side]
         ticks = np.linspace(0.15, 1.0, 4) * top
         figure.add_trace(
             go.Heatmap(
@@ -240,17 +233,17 @@ def draw_heatmap(data: PlotData, *, title: str, subtitle: str) -> go.Figure:
     )
     closes = data.candles["close"][~np.isnan(data.candles["close"])]
     if len(closes):
-        figure.add_hline(y=float(closes[-1]), line={"color": _INK, "width": 1, "dash": "dot"})
+        figure.add_hline(y=float(closes[-1]), line={"color": INK, "width": 1, "dash": "dot"})
     figure.update_layout(
         title={
-            "text": f"{title}<br><span style='font-size:13px;color:#8d94a6'>{subtitle}</span>",
+            "text": f"{title}<br><span style='font-size:13px;color:{MUTED}'>{subtitle}</span>",
             "x": 0.01,
             "xanchor": "left",
         },
         template="plotly_dark",
-        paper_bgcolor=_BACKGROUND,
-        plot_bgcolor=_BACKGROUND,
-        font={"family": "system-ui, sans-serif", "color": _INK, "size": 12},
+        paper_bgcolor=BACKGROUND,
+        plot_bgcolor=BACKGROUND,
+        font={"family": "system-ui, sans-serif", "color": INK, "size": 12},
         margin={"l": 70, "r": 30, "t": 80, "b": 50},
         bargap=0,
         barmode="overlay",
@@ -261,37 +254,9 @@ def draw_heatmap(data: PlotData, *, title: str, subtitle: str) -> go.Figure:
     figure.update_yaxes(
         showgrid=False, zeroline=False, type="log", range=list(np.log10(data.bin_edges[[0, -1]]))
     )
-    price_ticks = _price_ticks(float(data.bin_edges[0]), float(data.bin_edges[-1]))
-    figure.update_yaxes(tickvals=price_ticks, ticktext=[f"{tick:,.6g}" for tick in price_ticks])
+    prices = price_ticks(float(data.bin_edges[0]), float(data.bin_edges[-1]))
+    figure.update_yaxes(tickvals=prices, ticktext=[f"{tick:,.6g}" for tick in prices])
     figure.update_xaxes(title_text="UTC", row=1, col=1)
     unit = "M USD" if data.unit == "usd" else data.unit
     figure.update_xaxes(title_text=f"{unit} a bin,<br>newest hour", row=1, col=2)
     return figure
-
-
-def _price_ticks(low: float, high: float) -> list[float]:
-    """Return round prices, about ten of them, between two prices."""
-    step = (high - low) / 10
-    size = 10.0 ** np.floor(np.log10(step))
-    step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= step)
-    return [float(tick) for tick in np.arange(np.ceil(low / step) * step, high, step)]
-
-
-def write_heatmap(figure: go.Figure, path: Path) -> None:
-    """Write the figure as one HTML file that needs nothing else, not even a network."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    body = figure.to_html(
-        include_plotlyjs=True,
-        full_html=False,
-        config={"displaylogo": False, "scrollZoom": True, "responsive": True},
-    )
-    title = str(figure.layout.title.text).split("<br>")[0]
-    path.write_text(
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{title}</title>"
-        f"<style>html, body {{ margin: 0; background: {_BACKGROUND} }} "
-        ".plotly-graph-div { height: 100vh !important }</style></head>"
-        f"<body>{body}</body></html>",
-        encoding="utf-8",
-    )

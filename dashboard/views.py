@@ -3,7 +3,9 @@
 from datetime import datetime
 from pathlib import Path
 
-from dashboard.heatmap_plot import draw_heatmap, read_plot_data, write_heatmap
+from dashboard.compare_plot import draw_comparison, read_comparison
+from dashboard.heatmap_plot import draw_heatmap, read_plot_data
+from dashboard.style import write_page
 
 
 def plot_asset(
@@ -47,5 +49,33 @@ def plot_asset(
         subtitle=f"estimate by {provider}, {where}, up to {newest}; "
         "an assumption about leverage, one input among many",
     )
-    write_heatmap(figure, target)
+    write_page(figure, target)
+    return target
+
+
+def plot_comparison(
+    published: Path, asset: str, target: Path, *, venue: str, until: datetime | None = None
+) -> Path:
+    """Write the page that sets providers side by side and return its path.
+
+    Parameters
+    ----------
+    published : Path
+        The published file.
+    asset, venue : str
+        Whose maps.
+    target : Path
+        The HTML file.
+    until
+        As in ``read_comparison``.
+    """
+    data = read_comparison(published, asset, venue=venue, until=until)
+    where = "all venues" if venue == "all" else venue
+    figure = draw_comparison(
+        data,
+        title=f"{asset}, {where}, {data.as_of:%Y-%m-%d %H:%M} UTC: who says what",
+        subtitle="share of each side within 20 % of price. Bright: more than the mean of all; "
+        "dim: as all; outline: less; grey: prices of which the provider does not speak",
+    )
+    write_page(figure, target)
     return target
