@@ -77,7 +77,7 @@ def demo_command(
         with progress_bar() as progress:
             demo = run_demo(Settings(), days=days, progress=progress)
         # Two weeks are too short a history to be graded well: what there is, is shown.
-        show_bands(demo.settings, DEMO_ASSET, DEMO_PROVIDER, Format.table, hidden=True)
+        compare.show_bands(demo.settings, DEMO_ASSET, DEMO_PROVIDER, Format.table, hidden=True)
         page = plot_asset(
             published_file(demo.settings),
             DEMO_ASSET,
@@ -247,7 +247,7 @@ def plot_command(
     reach: Annotated[
         float, typer.Option(min=0.01, max=0.6, help="Prices drawn either way.")
     ] = 0.15,
-    compare: Annotated[
+    side_by_side: Annotated[
         bool, typer.Option("--compare", help="One hour of all providers side by side instead.")
     ] = False,
     output: Annotated[Path | None, typer.Option(help="The HTML file to write.")] = None,
@@ -261,7 +261,7 @@ def plot_command(
         settings = Settings()
         asset = asset.upper()
         until = None if as_of is None else hour_of(as_of)
-        if compare:
+        if side_by_side:
             page = plot_comparison(
                 published_file(settings),
                 asset,
@@ -318,7 +318,7 @@ def tables_command(
     )
 
 
-register_comparing(app)
+compare.register(app)
 live.register(app)
 
 
