@@ -1,0 +1,140 @@
+"""One writer at a time, readers that cannot write, and errors that say what to do."""
+
+import errno
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import duckdb
+import pytest
+
+from warehouse.connect import open_published, open_warehouse, transaction, translated
+from warehouse.errors import (
+    NotPublished,
+    QueryFailed,
+    StorageFull,
+    TerminalWarehouseError,
+    TransientWarehouseError,
+    WarehouseBusy,
+)
+
+HOLD = (
+    "import sys; from pathlib import Path; from warehouse.connect import open_warehouse\n"
+    "with open_warehouse(Path(sys.argv[1])):\n"
+    "    print('open', flush=True); sys.stdin.readline()"
+)
+
+
+def test_a_second_writer_is_told_that_there_is_one(tmp_path):
+    path = tmp_path / "warehouse.duckdb"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as writer:
+        assert writer.stdout.readline() == "open\n"
+        with pytest.raises(WarehouseBusy) as told, open_warehouse(path):
+            pass
+        writer.stdin.write("\n")
+        writer.stdin.flush()
+    message = str(told.value)
+    assert message.startswith(f"opening {path}: another process is writing")
+    assert str(writer.pid) in message
+    assert "wait for it to end, or read the published file instead" in message
+    assert isinstance(told.value, TransientWarehouseError)
+    # The lock goes with the process.
+    with open_warehouse(path):
+        pass
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    path = tmp_path / "warehouse.duckdb"
+    path.write_bytes(b"this is a letter, not a database" * 400)
+    with (
+        pytest.raises(TerminalWarehouseError, match=r"opening .*warehouse\.duckdb"),
+        open_warehouse(path),
+    ):
+        pass
+
+
+def test_opening_makes_folders_and_brings_the_schema_up_to_date(tmp_path):
+    with open_warehouse(tmp_path / "a" / "b" / "warehouse.duckdb") as connection:
+        (count,) = connection.execute("select count(*) from raw.ohlcv").fetchone()
+    assert count == 0
+
+
+def test_instants_are_utc_whatever_the_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    with open_warehouse(tmp_path / "warehouse.duckdb") as connection:
+        instant = connection.execute("select '2026-01-01'::timestamptz").fetchone()[0]
+    assert instant == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_transaction_that_fails_leaves_nothing(tmp_path):
+    with open_warehouse(tmp_path / "warehouse.duckdb") as connection:
+        with suppress(KeyboardInterrupt), transaction(connection):
+            connection.execute("insert into meta.pending_publish values ('2026-01-01')")
+            raise KeyboardInterrupt
+        with transaction(connection):
+            connection.execute("insert into meta.pending_publish values ('2026-01-02')")
+        rows = connection.execute("select published_day::varchar from meta.pending_publish")
+        assert rows.fetchall() == [("2026-01-02",)]
+
+
+@pytest.fixture
+def published(tmp_path):
+    path = tmp_path / "published.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create table answer as select 42 as value")
+    return path
+
+
+def test_readers_cannot_write(published):
+    with (
+        pytest.raises(TerminalWarehouseError, match="read-only"),
+        open_published(published) as connection,
+    ):
+        connection.execute("insert into answer values (43)")
+    with open_published(published) as connection:
+        assert connection.execute("from answer").fetchall() == [(42,)]
+
+
+def test_nothing_published_says_what_to_run(tmp_path):
+    with (
+        pytest.raises(NotPublished, match=r"liqheat\.duckdb is not there; run `liqheat run`"),
+        open_published(tmp_path / "liqheat.duckdb"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("sql", ["selec 1", "select nothing from answer", "from nowhere"])
+def test_sql_that_cannot_be_read_is_the_askers_error(published, sql):
+    with pytest.raises(QueryFailed, match=r"^query: "), open_published(published) as connection:
+        connection.execute(sql)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        duckdb.IOException('IO Error: Could not write file "x": No space left on device'),
+        duckdb.OutOfMemoryException("failed to offload data block: disk is full"),
+    ],
+)
+def test_a_full_disk_may_pass(error):
+    with (
+        pytest.raises(StorageFull, match=r"^building x: no room on the disk .* run the same"),
+        translated("building x"),
+    ):
+        raise error
+
+
+def test_other_errors_are_told_with_what_was_being_done():
+    with (
+        pytest.raises(TerminalWarehouseError, match=r"^building x: .*Permission denied"),
+        translated("building x"),
+    ):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

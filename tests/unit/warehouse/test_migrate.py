@@ -1,0 +1,90 @@
+"""Migrations go forward, once, and are never edited."""
+
+import duckdb
+import pytest
+
+from warehouse import migrate as migrating
+from warehouse.connect import open_warehouse
+from warehouse.errors import ContractViolation
+from warehouse.migrate import migrate, migration_files
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Two migrations of our own."""
+    own = tmp_path / "migrations"
+    own.mkdir()
+    (own / "0001_create_ledger.sql").write_text(
+        "create schema meta; create table meta.schema_migrations "
+        "(name varchar, sha256 varchar, applied_at timestamptz);"
+    )
+    (own / "0002_create_thing.sql").write_text("create table thing (a integer);")
+    (own / "notes.sql").write_text("not a migration")
+    monkeypatch.setattr(migrating, "_MIGRATIONS", own)
+    return own
+
+
+@pytest.fixture
+def connection():
+    with duckdb.connect() as opened:
+        yield opened
+
+
+def test_migrations_apply_in_order_and_once(folder, connection):
+    assert migrate(connection) == ["0001_create_ledger.sql", "0002_create_thing.sql"]
+    assert migrate(connection) == []
+    names = connection.execute("select name from meta.schema_migrations order by name").fetchall()
+    assert names == [("0001_create_ledger.sql",), ("0002_create_thing.sql",)]
+
+
+def test_a_migration_that_fails_leaves_neither_its_tables_nor_its_row(folder, connection):
+    (folder / "0003_break.sql").write_text("create table half (a integer); create tabel other;")
+    with pytest.raises(duckdb.ParserException):
+        migrate(connection)
+    (folder / "0003_break.sql").write_text(
+        "create table half (a integer); insert into nowhere values (1);"
+    )
+    with pytest.raises(duckdb.CatalogException):
+        migrate(connection)
+    tables = connection.execute("select table_name from duckdb_tables() order by all").fetchall()
+    assert tables == [("schema_migrations",), ("thing",)]
+    assert connection.execute("select count(*) from meta.schema_migrations").fetchone() == (2,)
+    (folder / "0003_break.sql").write_text("create table half (a integer);")
+    assert migrate(connection) == ["0003_break.sql"]
+
+
+def test_an_edited_migration_is_refused(folder, connection):
+    migrate(connection)
+    (folder / "0002_create_thing.sql").write_text("create table thing (a bigint);")
+    with pytest.raises(ContractViolation, match=r"0002_create_thing\.sql was edited .* restore it"):
+        migrate(connection)
+
+
+def test_a_database_of_a_later_release_is_refused(folder, connection):
+    migrate(connection)
+    (folder / "0002_create_thing.sql").unlink()
+    with pytest.raises(ContractViolation, match=r"0002_create_thing\.sql .* update liqheat"):
+        migrate(connection)
+
+
+def test_migrations_are_numbered_without_gaps_and_named_by_a_verb():
+    names = [path.name for path in migration_files()]
+    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+    assert all(name[5:].split("_")[0] in {"create", "add", "drop", "rename"} for name in names)
+
+
+def test_a_comment_that_a_kill_left_out_is_written_at_the_next_opening(tmp_path):
+    path = tmp_path / "warehouse.duckdb"
+    with open_warehouse(path) as connection:
+        connection.execute("comment on column raw.ohlcv.close is null")
+        connection.execute("comment on table raw.ohlcv is 'something else'")
+    with open_warehouse(path) as connection:
+        (column,) = connection.execute(
+            "select comment from duckdb_columns() "
+            "where table_name = 'ohlcv' and column_name = 'close'"
+        ).fetchone()
+        (table,) = connection.execute(
+            "select comment from duckdb_tables() where table_name = 'ohlcv'"
+        ).fetchone()
+    assert column == "Last trade's price, USD per unit of the asset."
+    assert table == "Finished bars of trades as they were taken in."

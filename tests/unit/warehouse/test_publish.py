@@ -1,0 +1,262 @@
+"""Publication: readers see the old view or the new one, whole, and Parquet holds every day."""
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import numpy as np
+import pytest
+from workbench import HOUR, INSTANTS, START, instants, where, workshop
+
+from transforms.estimators import ESTIMATORS
+from warehouse import publish as publishing
+from warehouse.contracts import public_relations
+from warehouse.publish import changed_days, publish_days, publish_file
+
+LAST = START + 26 * HOUR
+FILE = publishing.PUBLISHED_FILE
+EVERYTHING = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def of_one_series(records):
+    """Return what is known of one series in 26 hours."""
+    chosen = {}
+    for kind in ("instrument", "leverage_bracket", *INSTANTS):
+        if kind == "provider_map":
+            continue
+        table = records[kind]
+        names = zip(table["venue"].to_pylist(), table["instrument"].to_pylist(), strict=True)
+        is_wanted = np.array([name == ("sim_alpha", "BTC/USDT:USDT") for name in names])
+        if kind in INSTANTS:
+            is_wanted &= instants(table, kind) < 26
+        chosen[kind] = where(table, is_wanted)
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, market_records):
+    """Return the folder of one series built over 26 hours, read only."""
+    home = tmp_path_factory.mktemp("built")
+    with workshop(home) as shop:
+        shop.take_in(of_one_series(market_records))
+        shop.build(LAST, [ESTIMATORS["turnover"]])
+    return home
+
+
+@pytest.fixture
+def shop(built, tmp_path):
+    """A writer's copy of it."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "warehouse.duckdb").write_bytes((built / "warehouse.duckdb").read_bytes())
+    with workshop(home) as opened:
+        yield opened
+
+
+def published_rows(path, sql):
+    """Ask in a process of its own, as readers do."""
+    told = subprocess.run(
+        [sys.executable, "-c", "import duckdb, sys; "
+         "c = duckdb.connect(sys.argv[1], read_only=True); "
+         "print(c.execute(sys.argv[2]).fetchall())", str(path), sql],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return eval(told.stdout)  # noqa: S307
+
+
+def test_every_public_relation_is_published_with_its_rows(shop):
+    path, _ = publish_file(shop.connection, shop.settings.published, window_start=EVERYTHING)
+    with duckdb.connect(str(path), read_only=True) as reader:
+        for relation in public_relations():
+            count = f"select count(*) from {relation.name}"
+            assert reader.execute(count).fetchone() == (shop.one(count),), relation.name
+
+
+def test_a_published_view_gives_what_the_writer_sees(shop):
+    publish_file(shop.connection, shop.settings.published, window_start=EVERYTHING)
+    sums = (
+        "select side, count(*), min(bin_index), max(price_high), "
+        "printf('%.9e', sum(liquidation_usd)) "
+        "from marts.liquidation_heatmap_hourly group by all order by all"
+    )
+    with duckdb.connect(str(shop.settings.published / FILE), read_only=True) as reader:
+        assert reader.execute(sums).fetchall() == shop.rows(sums)
+
+
+def test_hours_before_the_window_are_left_to_parquet(shop):
+    path, _ = publish_file(shop.connection, shop.settings.published, window_start=LAST - 5 * HOUR)
+    with duckdb.connect(str(path), read_only=True) as reader:
+        for name in ("liquidation_heatmap_hourly", "market_context_hourly", "series_books_hourly"):
+            first, last = reader.execute(
+                f"select epoch(min(as_of)), epoch(max(as_of)) from marts.{name}"
+            ).fetchone()
+            assert (last - first, last) == (4 * 3600, LAST.timestamp()), name
+        # What looks back over hours looks further back than the window.
+        volumes = "select round(volume_24h_usd) from marts.market_context_hourly order by as_of"
+        seen = reader.execute(volumes).fetchall()
+    assert seen == shop.rows(volumes)[-5:]
+
+
+def test_a_reader_keeps_its_view_while_the_file_is_replaced(shop):
+    folder = shop.settings.published
+    publish_file(shop.connection, folder, window_start=LAST - 5 * HOUR)
+    reader = subprocess.Popen(
+        [sys.executable, "-c",
+         "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); "
+         "ask = lambda: print(c.execute('select count(distinct as_of) from "
+         "marts.series_books_hourly').fetchone()[0], flush=True); "
+         "ask(); sys.stdin.readline(); ask()", str(folder / FILE)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with reader:
+        assert reader.stdout.readline() == "5\n"
+        publish_file(shop.connection, folder, window_start=LAST - 9 * HOUR)
+        hours = "select count(distinct as_of) from marts.series_books_hourly"
+        assert published_rows(folder / FILE, hours) == [(9,)]
+        reader.stdin.write("\n")
+        reader.stdin.flush()
+        assert reader.stdout.readline() == "5\n"
+
+
+def test_a_publication_that_fails_leaves_the_last_one(shop, monkeypatch):
+    folder = shop.settings.published
+    path, _ = publish_file(shop.connection, folder, window_start=EVERYTHING)
+    before = path.read_bytes()
+
+    def broken(*args):
+        raise RuntimeError("no more")
+
+    monkeypatch.setattr(publishing, "comment_statements", broken)
+    with pytest.raises(RuntimeError, match="no more"):
+        publish_file(shop.connection, folder, window_start=EVERYTHING)
+    assert path.read_bytes() == before
+    assert [one.name for one in folder.iterdir()] == [FILE]
+    monkeypatch.undo()
+    # The writer's connection is still good for the next.
+    publish_file(shop.connection, folder, window_start=EVERYTHING)
+
+
+def test_the_file_is_on_the_disk_before_it_takes_the_name(shop, monkeypatch):
+    folder = shop.settings.published
+    synced = []
+    fsync = os.fsync
+
+    def noted(descriptor):
+        synced.append((folder / FILE).exists())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    publish_file(shop.connection, folder, window_start=EVERYTHING)
+    assert synced[0] is False
+    assert synced[-1] is True
+
+
+def test_what_a_killed_publication_left_is_cleared(shop):
+    folder = shop.settings.published
+    day = folder / "parquet" / "liquidation_heatmap_hourly" / "day=2026-01-29"
+    day.mkdir(parents=True)
+    for left in (folder / ".building-77.duckdb", folder / ".building-77.duckdb.wal",
+                 day / ".writing-77.parquet"):  # fmt: skip
+        left.write_bytes(b"half")
+    publish_days(
+        shop.connection, folder, changed_days(shop.connection), threads=2, on_day=lambda day: None
+    )
+    publish_file(shop.connection, folder, window_start=EVERYTHING)
+    hidden = [path for path in folder.rglob("*") if path.name.startswith(".")]
+    assert hidden == []
+
+
+def assert_parquet_equals_marts(shop):
+    """Every day of every hourly relation is in Parquet as the writer sees it."""
+    folder = shop.settings.published / "parquet"
+    for relation in public_relations():
+        if "as_of" not in relation.grain:
+            continue
+        name = relation.name.split(".")[1]
+        days = shop.rows(f"select distinct as_of::date::varchar from {relation.name}")
+        files = sorted(folder.glob(f"{name}/*/data.parquet"))
+        assert {path.parent.name for path in files} == {f"day={day}" for (day,) in days}, name
+        if not files:
+            continue
+        columns = ", ".join(
+            f'printf(\'%.9e\', "{column.name}") as "{column.name}"'
+            if column.type == "DOUBLE"
+            else f'"{column.name}"'
+            for column in relation.columns
+        )
+        stored = (
+            f"select {columns} from read_parquet("
+            f"'{folder}/{name}/*/data.parquet', hive_partitioning = false)"
+        )
+        seen = f"select {columns} from {relation.name}"
+        for one, other in ((stored, seen), (seen, stored)):
+            assert shop.one(f"select count(*) from ({one} except all {other})") == 0, name
+
+
+def publish_changed(shop):
+    days = changed_days(shop.connection)
+    publish_days(shop.connection, shop.settings.published, days, threads=2, on_day=lambda day: None)
+    return days
+
+
+def test_parquet_holds_what_the_marts_hold(shop):
+    days = publish_changed(shop)
+    assert [day.isoformat() for day in days][:2] == ["2026-01-29", "2026-01-30"]
+    assert_parquet_equals_marts(shop)
+    assert changed_days(shop.connection) == []
+
+
+def test_hours_without_a_bar_are_published_too(shop):
+    """A map is shown for a day after the last bar."""
+    publish_changed(shop)
+    shop.build(LAST + 30 * HOUR, [ESTIMATORS["turnover"]])
+    assert [day.isoformat() for day in publish_changed(shop)] == ["2026-01-30", "2026-01-31"]
+    assert_parquet_equals_marts(shop)
+
+
+def test_a_day_that_was_not_finished_is_written_again(shop):
+    days = changed_days(shop.connection)
+
+    def killed(day):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        publish_days(shop.connection, shop.settings.published, days, threads=1, on_day=killed)
+    assert changed_days(shop.connection) == days[1:]
+    publish_changed(shop)
+    assert_parquet_equals_marts(shop)
+
+
+def test_a_home_with_odd_characters_is_published(built, tmp_path):
+    home = tmp_path / "it's a home; with spaces"
+    home.mkdir()
+    (home / "warehouse.duckdb").write_bytes((built / "warehouse.duckdb").read_bytes())
+    with workshop(home) as shop:
+        publish_changed(shop)
+        path, _ = publish_file(shop.connection, shop.settings.published, window_start=EVERYTHING)
+    assert path.exists()
+    assert len(list(shop.settings.published.rglob("data.parquet"))) >= 2
+
+
+def test_a_day_in_which_nothing_stands_has_no_file(shop):
+    publish_changed(shop)
+    shop.connection.execute("insert into meta.pending_publish values ('2026-03-01')")
+    publish_changed(shop)
+    assert not list(shop.settings.published.rglob("day=2026-03-01/data.parquet"))
+
+
+def test_an_hour_more_costs_a_day_more(shop):
+    publish_changed(shop)
+    before = {
+        path: path.stat().st_mtime_ns for path in shop.settings.published.rglob("data.parquet")
+    }
+    shop.build(LAST + timedelta(hours=1), [ESTIMATORS["turnover"]])
+    publish_changed(shop)
+    rewritten = {
+        path.parent.name
+        for path in shop.settings.published.rglob("data.parquet")
+        if before.get(path) != path.stat().st_mtime_ns
+    }
+    assert rewritten == {"day=2026-01-30"}
