@@ -247,6 +247,7 @@ def replay(
     store_after: int,
     checkpoints: list[int],
     longest_hole: int,
+    step: int = HOUR,
 ) -> list[Stretch]:
     """Move a series over the bars of (start, end] and return what each estimator made of it.
 
@@ -271,6 +272,8 @@ def replay(
         which nothing can.
     longest_hole : int
         Over a hole in open interest longer than this its value is held [microseconds].
+    step : int
+        Time between maps, which stand at its multiples [microseconds].
     """
     if series.first_bar_start is None:
         known = np.flatnonzero(~np.isnan(bars.open_interest))
@@ -289,8 +292,8 @@ def replay(
     model_bars = _as_bars(bars, open_interest, is_imputed, has_gap_before)
 
     # The first hour that a bar has reached; a series that goes on has one from the start.
-    first_hour = (start if previous_end is not None else int(bars.end[0]) - 1) // HOUR * HOUR + HOUR
-    hours = np.arange(first_hour, end + 1, HOUR, dtype=np.int64)
+    first_hour = (start if previous_end is not None else int(bars.end[0]) - 1) // step * step + step
+    hours = np.arange(first_hour, end + 1, step, dtype=np.int64)
     last_bar = np.searchsorted(bars.end, hours, side="right") - 1
     before = previous_end if previous_end is not None else np.iinfo(np.int64).min // 2
     last_end = np.where(
