@@ -71,6 +71,7 @@ side_total as (
         unit,
         semantics,
         coalesce(list_sum(liquidation_usd::double[]), 0) as total,
+        list_count(liquidation_usd) < len(liquidation_usd) as has_null,
         coalesce(list_min(liquidation_usd), 0) as smallest,
         coalesce(
             list_sum(
@@ -101,7 +102,7 @@ map_total as (
         coalesce(sum(total) filter (where side = 'short'), 0) as short_total,
         min(smallest) as smallest,
         sum(wrong_side_total) as wrong_side_total,
-        count(*) filter (where not isfinite(total)) as not_finite_side_count,
+        count(*) filter (where has_null or not isfinite(total)) as not_finite_side_count,
     from side_total
     group by asset, as_of, provider, venue
 ),

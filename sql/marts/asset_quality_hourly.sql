@@ -118,7 +118,9 @@ warning as (
 asset_level as (
     select
         count(*) as gate_count,
-        max(soft_level) filter (where gate = 'graded_a_open_interest') as graded_a_ratio,
+        coalesce(
+            max(soft_level) filter (where gate = 'graded_a_open_interest'), 1
+        ) as graded_a_ratio,
         max(hard_level) filter (where gate = 'many_reasons') as soft_reason_count,
     from threshold
 ),
@@ -278,6 +280,20 @@ venue_reason as (
         'soft' as severity,
     from warning
     where venue <> 'all'
+    union all
+    select
+        measures.asset,
+        measures.venue,
+        measures.as_of,
+        'no_thresholds' as gate,
+        0 as position,
+        'noise' as role,
+        null as measured,
+        null as level,
+        'hard' as severity,
+    from measures
+    cross join asset_level
+    where asset_level.gate_count = 0
 ),
 
 venue_verdict as (
@@ -308,30 +324,16 @@ venue_graded as (
         measures.venue,
         measures.as_of,
         case
-            when asset_level.gate_count = 0 or venue_verdict.hard_count > 0 then 'C'
+            when venue_verdict.hard_count > 0 then 'C'
             when venue_verdict.size_count > 0 and venue_verdict.noise_count > 0 then 'C'
             when venue_verdict.noise_count > asset_level.soft_reason_count then 'C'
             when venue_verdict.size_count > 0 or venue_verdict.noise_count > 0 then 'B'
             else 'A'
         end as grade,
-        coalesce(venue_verdict.noise_count > 0, asset_level.gate_count = 0) as is_noisy,
+        coalesce(venue_verdict.noise_count > 0, false) as is_noisy,
         coalesce(venue_verdict.size_count > 0, false) as is_low_cap,
-        coalesce(
-            venue_verdict.reasons,
-            if(
-                asset_level.gate_count = 0,
-                [{
-                    'name': 'no_thresholds',
-                    'measured': null::double,
-                    'gate': null::double,
-                    'severity': 'hard'
-                }],
-                []
-            )
-        ) as reasons,
-        coalesce(
-            venue_verdict.reason_names, if(asset_level.gate_count = 0, ['no_thresholds'], [])
-        ) as reason_names,
+        coalesce(venue_verdict.reasons, []) as reasons,
+        coalesce(venue_verdict.reason_names, []) as reason_names,
         measures.venue_count,
         measures.instrument_count,
         measures.open_interest_usd,
@@ -466,6 +468,7 @@ asset_share as (
             coalesce(sum(weight_ratio) filter (where grade = 'C'), 0),
             null
         ) as graded_c_open_interest_ratio,
+        coalesce(sum(weight_ratio) filter (where is_noisy), 0) as noisy_ratio,
     from weighed
     group by asset, as_of
 ),
@@ -539,7 +542,7 @@ asset_verdict as (
         asset,
         as_of,
         count(*) filter (where role = 'size') as size_count,
-        count(*) filter (where role in ('noise', 'asset')) as noise_count,
+        count(*) filter (where role <> 'information') as doubt_count,
         count(*) filter (where severity = 'hard') as hard_count,
         list(
             {
@@ -562,11 +565,14 @@ asset_graded as (
         asset_hour.as_of,
         case
             when asset_level.gate_count = 0 or asset_verdict.hard_count > 0 then 'C'
-            when asset_verdict.size_count > 0 and asset_verdict.noise_count > 0 then 'C'
-            when asset_verdict.size_count > 0 or asset_verdict.noise_count > 0 then 'B'
+            when
+                asset_verdict.size_count > 0
+                and asset_share.noisy_ratio > 1 - asset_level.graded_a_ratio
+                then 'C'
+            when asset_verdict.doubt_count > 0 then 'B'
             else 'A'
         end as grade,
-        coalesce(asset_verdict.noise_count > 0, asset_level.gate_count = 0) as is_noisy,
+        asset_share.noisy_ratio > 1 - asset_level.graded_a_ratio as is_noisy,
         coalesce(asset_verdict.size_count > 0, false) as is_low_cap,
         coalesce(asset_verdict.reasons, []) as reasons,
         coalesce(asset_verdict.reason_names, []) as reason_names,
