@@ -1,0 +1,134 @@
+"""Status tells what is wrong in words; maintenance deletes what is used and asks for the rest."""
+
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from standin import DAY, HOUR, synthetic_market
+from typer.testing import CliRunner
+from workbench.live import BAR, live_home
+
+from cli.main import app
+from jobs.maintain import maintain
+from jobs.pipeline import publish
+from jobs.record import record_liquidations
+from jobs.status import read_status
+from sources.recorder import Patience
+from sources.universe import Universe
+
+START = 1_772_323_200_000  # 2026-03-01
+
+
+@pytest.fixture(scope="module")
+def market():
+    return synthetic_market(
+        start=START, end=START + 60 * DAY, venues=("binance", "hyperliquid"), assets={"BTC": 7e4}
+    )
+
+
+@pytest.fixture
+def home(tmp_path, market):
+    with live_home(
+        tmp_path / "home", market, START + DAY + 7_000, venues=("binance", "hyperliquid"),
+        assets=("BTC",),
+    ) as home:  # fmt: skip
+        yield home
+
+
+def test_status_of_nothing_says_what_to_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIQHEAT_HOME", str(tmp_path))
+    answer = CliRunner().invoke(app, ["status"])
+    assert answer.exit_code == 1
+    assert "nothing is published yet: run `liqheat run`" in answer.output
+
+
+def test_status_is_well_after_a_round_and_names_what_is_not(home):
+    home.ingest()
+    publish(home.settings, as_of=home.clock())
+    now = datetime.now(UTC)
+    status = read_status(home.settings, now=now)
+    assert status.problems == ()
+    assert [one.venue for one in status.venues] == ["binance", "hyperliquid"]
+    assert status.venues[0].newest_bar_at == datetime(2026, 3, 1, 23, 55, tzinfo=UTC)
+    assert status.venues[0].missing == status.venues[0].lost == 0
+    assert {run.job for run in status.runs} >= {"ingest", "publish"}
+
+    home.standin.now += HOUR
+    home.standin.faults.add("server_error", venue="binance")
+    home.ingest()
+    publish(home.settings, as_of=home.clock())
+    told = "\n".join(read_status(home.settings, now=now + timedelta(hours=5)).problems)
+    assert "the published file is 4 h old" in told or "the published file is 5 h old" in told
+    assert "binance: the last round said: binance fetch_markets" in told
+    assert "binance: 0 instants" not in told
+    assert "binance: nothing has landed for" in told
+    assert "hyperliquid: the last round said" not in told
+
+
+def test_status_opens_no_warehouse(home):
+    home.ingest()
+    publish(home.settings, as_of=home.clock())
+    home.settings.warehouse.unlink()
+    assert read_status(home.settings, now=datetime.now(UTC)).problems == ()
+
+
+def test_maintenance_deletes_loaded_files_only_and_forgets_their_names(home):
+    home.ingest()
+    landed = sorted(home.settings.landing.glob("*/*.parquet"))
+    assert landed
+    waiting = landed[0].with_name("import-of-mine.parquet")
+    waiting.write_bytes(landed[0].read_bytes())
+    leftover = landed[0].with_name(".killed-1.writing")
+    leftover.write_bytes(b"half")
+    os.utime(leftover, (0, 0))
+    rows = home.query("select count(*) from raw.ohlcv")
+    home.standin.now += 8 * DAY
+    report = maintain(
+        home.settings, clock=home.clock, universe=home.universe, is_asking=False, landing_days=7
+    )
+    assert report.deleted_files == len(landed) + 1
+    assert waiting.exists()
+    assert not leftover.exists()
+    assert home.query("select count(*) from meta.landing_file") == [(0,)]
+    assert home.query("select count(*) from raw.ohlcv") == rows
+
+
+def test_maintenance_looks_at_all_gaps_and_asks_for_them(home):
+    home.ingest()
+    home.standin.now += 20 * DAY
+    home.standin.faults.add("empty", venue="binance", endpoint="candles")
+    for _ in range(3):
+        home.standin.now += HOUR
+        home.ingest()
+    gaps = "select count(*) from marts.data_gaps where kind = 'ohlcv' and venue = 'binance'"
+    assert home.query(gaps)[0][0] > 0
+    home.standin.faults.clear()
+    report = maintain(home.settings, clock=home.clock, universe=home.universe)
+    assert report.ingested is not None
+    assert report.ingested.undone_count == 0
+    assert home.query(gaps) == [(0,)]
+    jobs = {row[0] for row in home.query("select job from marts.pipeline_runs")}
+    assert {"ingest", "maintain"} <= jobs
+
+
+def test_recorded_liquidations_land_and_are_loaded_by_the_next_round(home):
+    home.standin.now = START + DAY + 7_000
+    home.standin.run(speed=3600.0)
+    reports = record_liquidations(
+        home.settings,
+        clock=home.clock,
+        universe=Universe(venues=("binance", "hyperliquid"), assets=("BTC",)),
+        seconds=2.5,
+        patience=Patience(landing_seconds=60.0, check_seconds=0.05),
+    )
+    home.standin.run(speed=0.0)
+    assert [report.venue for report in reports] == ["binance"]
+    assert reports[0].rows > 0
+    files = sorted(home.settings.landing.glob("realised_liquidation/stream-binance-*.parquet"))
+    assert files
+    assert (home.settings.home / "recorder.json").exists()
+    home.standin.now += BAR
+    home.ingest()
+    assert home.query("select count(*) from raw.realised_liquidation")[0][0] == reports[0].rows
+    told = read_status(home.settings, now=home.clock()).problems
+    assert not any("could not be landed" in problem for problem in told)
