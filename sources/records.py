@@ -26,7 +26,7 @@ INSTANT = pa.timestamp("us", tz="UTC")
 
 
 def _schema(*fields: tuple[str, pa.DataType, bool]) -> pa.Schema:
-    """Return an Arrow schema of (name, type, is nullable) and the provenance every record carries."""
+    """Return a schema of (name, type, is nullable) and the provenance every record carries."""
     provenance = (("source", pa.string(), False), ("ingested_at", INSTANT, False))
     return pa.schema(
         [pa.field(name, kind, nullable=null) for name, kind, null in fields + provenance]
