@@ -235,7 +235,7 @@ def check(
             len(report.warnings),
         )
         if report.critical:
-            raise StoppedByQuality(_stopped(report.critical, newest))
+            raise StoppedByQuality(_stopped(report.critical, newest), report)
     return report
 
 

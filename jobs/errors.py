@@ -1,5 +1,7 @@
 """Errors of the jobs themselves, and the names under which callers meet those of the spokes."""
 
+from typing import TYPE_CHECKING
+
 from quality.errors import QualityError
 from sources.errors import SourceError, TransientSourceError
 from transforms.errors import TransformsError
@@ -15,6 +17,9 @@ __all__ = [
     "StoppedByQuality",
     "WarehouseBusy",
 ]
+
+if TYPE_CHECKING:
+    from jobs.check import CheckReport
 
 
 class JobError(Exception):
@@ -34,7 +39,19 @@ class NothingToDo(JobError):
 
 
 class StoppedByQuality(JobError):
-    """Critical checks failed; the last good publication stays."""
+    """Critical checks failed; the last good publication stays.
+
+    Parameters
+    ----------
+    message : str
+        What failed and what to do.
+    report : CheckReport, optional
+        Everything that was checked.
+    """
+
+    def __init__(self, message: str, report: "CheckReport | None" = None) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 LIQHEAT_ERRORS = (JobError, QualityError, SourceError, TransformsError, WarehouseError)

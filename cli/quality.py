@@ -1,0 +1,151 @@
+"""The commands that check and that say which assets can be trusted."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.arguments import AsOf, Rows, hour_of, told
+from cli.compare import percent, usd
+from cli.output import Format, progress_bar, write_rows
+from jobs.errors import StoppedByQuality
+from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from jobs.check import CheckReport
+    from jobs.verdicts import VenueVerdict
+
+
+def quality_command(
+    asset: Annotated[
+        str | None, typer.Argument(help="One asset, to be told why; by default all, worst first.")
+    ] = None,
+    as_of: AsOf = None,
+    form: Rows = Format.table,
+) -> None:
+    """Say which assets can be trusted, and why not."""
+    from jobs.verdicts import read_verdicts
+
+    with told():
+        verdicts = read_verdicts(
+            Settings(), asset=asset, as_of=None if as_of is None else hour_of(as_of)
+        )
+        if asset is not None and form is Format.table:
+            _say(verdicts)
+            return
+        write_rows(
+            (
+                "asset",
+                "venue",
+                "as_of",
+                "grade",
+                "is_low_cap",
+                "is_noisy",
+                "open_interest_usd",
+                "graded_a_open_interest_ratio",
+                "reasons",
+            ),
+            [
+                (
+                    verdict.asset,
+                    verdict.venue,
+                    verdict.as_of,
+                    verdict.grade,
+                    verdict.is_low_cap,
+                    verdict.is_noisy,
+                    verdict.open_interest_usd,
+                    verdict.graded_a_open_interest_ratio,
+                    ", ".join(
+                        reason.name
+                        for reason in (verdict.doubts if form is Format.table else verdict.reasons)
+                    ),
+                )
+                for verdict in verdicts
+            ],
+            form,
+        )
+
+
+def _say(verdicts: "tuple[VenueVerdict, ...]") -> None:
+    """Write the verdict on one asset in words."""
+    from jobs.verdicts import summary
+
+    whole, *venues = verdicts
+    typer.echo(f"{whole.asset} at {whole.as_of:%Y-%m-%d %H:%M} UTC: {summary(whole)}.")
+    if whole.open_interest_usd is not None:
+        typer.echo(
+            f"{usd(whole.open_interest_usd)} USD of open interest on {len(venues)} "
+            f"venue{'s' if len(venues) != 1 else ''}, "
+            f"{percent(whole.graded_a_open_interest_ratio)} of it on venues graded A."
+        )
+    for verdict in venues:
+        share = verdict.open_interest_share_ratio
+        typer.echo(
+            f"\n{verdict.venue}: {summary(verdict)}; "
+            + (
+                "open interest is not known"
+                if verdict.open_interest_usd is None
+                else f"{usd(verdict.open_interest_usd)} USD of open interest, "
+                f"{percent(share)} of the asset's"
+            )
+        )
+        for reason in verdict.doubts:
+            kind = "disqualifies" if reason.severity == "hard" else "doubt"
+            typer.echo(f"  {kind}: {reason.in_words()}")
+        for reason in verdict.remarks:
+            typer.echo(f"  to know: {reason.in_words()}")
+
+
+def check_command(
+    as_of: AsOf = None,
+    hours: Annotated[
+        int | None,
+        typer.Option(min=1, help="Hours to look at; by default those since the last check."),
+    ] = None,
+    form: Rows = Format.table,
+) -> None:
+    """Run every suite over what was built; exit 3 where a critical check fails."""
+    from jobs.check import check
+
+    with told():
+        try:
+            with progress_bar() as progress:
+                report = check(Settings(), as_of=hour_of(as_of), hours=hours, progress=progress)
+        except StoppedByQuality as exc:
+            if exc.report is not None:
+                _tell_checks(exc.report, form)
+            raise
+        _tell_checks(report, form)
+
+
+def _tell_checks(report: "CheckReport", form: Format) -> None:
+    """Write what the checks found; as a table only those that failed."""
+    write_rows(
+        ("suite", "check", "severity", "success", "observed", "threshold", "unexpected", "rows"),
+        [
+            (
+                outcome.suite,
+                outcome.name,
+                outcome.severity,
+                outcome.success,
+                outcome.observed,
+                outcome.threshold,
+                outcome.unexpected_count,
+                outcome.row_count,
+            )
+            for outcome in report.outcomes
+            if form is not Format.table or not outcome.success
+        ],
+        form,
+    )
+    typer.echo(
+        f"{len(report.outcomes)} checks over {report.hour_count} hours to "
+        f"{report.as_of:%Y-%m-%d %H:%M}: {len(report.critical)} critical and "
+        f"{len(report.warnings)} warnings; pages in {report.pages / 'index.html'}",
+        err=True,
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("quality")(quality_command)
+    app.command("check")(check_command)
