@@ -10,12 +10,13 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from jobs.bars import BEGINNING, EMPTY_BARS, instant, microseconds, read_bars, read_series
 from jobs.compare import compare_maps
 from jobs.errors import BooksDoNotBalance
 from jobs.map_tables import (
@@ -28,12 +29,11 @@ from jobs.map_tables import (
     sum_maps,
 )
 from jobs.outside_maps import outside_map_rows
-from jobs.replay import DAY, HOUR, SECOND, BarColumns, Series, Stretch, contract_kind, replay
+from jobs.replay import DAY, HOUR, SECOND, BarColumns, Series, Stretch, replay
 from transforms.estimators import EstimatorParameters, parameter_rows
-from transforms.margin import Brackets, default_brackets
 from transforms.series import State
 from warehouse.connect import transaction
-from warehouse.models import run_incremental_models, set_window
+from warehouse.models import run_incremental_models
 
 logger = logging.getLogger(__name__)
 
@@ -97,18 +97,6 @@ class _Task:
     estimators: tuple[EstimatorParameters, ...]
 
 
-def _microseconds(instant: datetime) -> int:
-    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
-def _instant(microseconds: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
-
-
-# Earlier than any bar: "from the beginning".
-_BEGINNING = _microseconds(datetime(1990, 1, 1, tzinfo=UTC))
-
-
 def build(
     connection: DuckDBPyConnection,
     *,
@@ -143,8 +131,8 @@ def build(
     BooksDoNotBalance
         A series' longs, shorts and open interest differ by more than ``BOOKS_TOLERANCE``.
     """
-    until = _microseconds(as_of) // HOUR * HOUR
-    _store_parameters(connection, estimators)
+    until = microseconds(as_of) // HOUR * HOUR
+    store_parameters(connection, estimators)
     tasks = _tasks(connection, estimators, until)
     report = BuildReport(0, 0, 0, 0)
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
@@ -165,7 +153,7 @@ def build(
     return report
 
 
-def _store_parameters(
+def store_parameters(
     connection: DuckDBPyConnection, estimators: Iterable[EstimatorParameters]
 ) -> None:
     """Store each estimator's assumptions under their hash."""
@@ -175,21 +163,23 @@ def _store_parameters(
             [parameters.params_hash],
         ).fetchone()
         if known is None or known[0] == 0:
-            connection.executemany(
-                "insert into derived.estimator_parameter values (?, ?, ?, ?, ?, ?)",
-                [
+            # All or none: one row of a hash says that it is known.
+            with transaction(connection):
+                connection.executemany(
+                    "insert into derived.estimator_parameter values (?, ?, ?, ?, ?, ?)",
                     [
-                        row.params_hash,
-                        row.provider,
-                        row.parameter_name
-                        + (f"[{row.leverage:g}x]" if row.leverage is not None else ""),
-                        row.value,
-                        row.unit,
-                        row.reason,
-                    ]
-                    for row in parameter_rows(parameters)
-                ],
-            )
+                        [
+                            row.params_hash,
+                            row.provider,
+                            row.parameter_name
+                            + (f"[{row.leverage:g}x]" if row.leverage is not None else ""),
+                            row.value,
+                            row.unit,
+                            row.reason,
+                        ]
+                        for row in parameter_rows(parameters)
+                    ],
+                )
 
 
 def _tasks(
@@ -200,7 +190,7 @@ def _tasks(
     An asset that is quiet has no hours to come until a bar does.
     """
     pending = {
-        asset: max(_microseconds_or_beginning(at), _BEGINNING)
+        asset: max(_microseconds_or_beginning(at), BEGINNING)
         for asset, at in connection.execute(
             "select asset, min(from_at)::varchar from meta.pending_build group by asset"
         ).fetchall()
@@ -222,16 +212,16 @@ def _tasks(
             for parameters in estimators
             if asset in with_takers or not parameters.taker_leverage_exponent
         )
-        built_until = max((model[1] for model in models.values()), default=_BEGINNING)
+        built_until = max((model[1] for model in models.values()), default=BEGINNING)
         until_at = max(until, built_until)
         is_changed = any(
             models.get(parameters.provider, ("",))[0] != parameters.params_hash
             for parameters in own
         )
-        last_bar_end = max((model[2] for model in models.values()), default=_BEGINNING)
+        last_bar_end = max((model[2] for model in models.values()), default=BEGINNING)
         has_hours_to_come = built_until < min(until, last_bar_end + QUIET_DAYS * DAY)
         out_of_date_since = [
-            *([_BEGINNING] if is_changed else []),
+            *([BEGINNING] if is_changed else []),
             *([pending[asset]] if asset in pending else []),
             *([built_until] if models and has_hours_to_come else []),
         ]
@@ -256,7 +246,7 @@ def _assets_with_takers(connection: DuckDBPyConnection, assets: set[str]) -> set
 
 def _microseconds_or_beginning(text: str) -> int:
     """Return the instant DuckDB spells; '-infinity' is the beginning."""
-    return _BEGINNING if text == "-infinity" else _microseconds(datetime.fromisoformat(text))
+    return BEGINNING if text == "-infinity" else microseconds(datetime.fromisoformat(text))
 
 
 def _batches(
@@ -313,22 +303,7 @@ class _Batch:
         self.series = self._read_series()
 
     def _read_series(self) -> list[Series]:
-        brackets = self._read_brackets()
-        rows = self.connection.execute(
-            "select asset, venue, instrument, contract_kind from staging.stg_instrument "
-            "where list_contains(?, asset) order by asset, venue, instrument",
-            [self.assets],
-        ).fetchall()
-        series = {
-            (venue, instrument): Series(
-                asset=asset,
-                venue=venue,
-                instrument=instrument,
-                contract_kind=contract_kind(kind),
-                brackets=brackets.get((venue, instrument), [(_BEGINNING, default_brackets(asset))]),
-            )
-            for asset, venue, instrument, kind in rows
-        }
+        series = read_series(self.connection, self.assets)
         self._begin_before_holes()
         self.resumed_at = self._resume(series)
         self.resumed_at |= self._starts([key for key in series if key not in self.resumed_at])
@@ -370,8 +345,8 @@ class _Batch:
             "group by all) "
             "select asset, epoch_us(min(reached_at)) from reached group by all",
             [
-                _instant(min(self.from_at.values())),
-                _instant(max(min(self.from_at.values()) - (HOLE_DAYS + 1) * DAY, _BEGINNING)),
+                instant(min(self.from_at.values())),
+                instant(max(min(self.from_at.values()) - (HOLE_DAYS + 1) * DAY, BEGINNING)),
             ],
         ).fetchall()
         for asset, reached in rows:
@@ -396,34 +371,10 @@ class _Batch:
         ).fetchall()
         return {
             (venue, instrument): from_at
-            if from_at <= _BEGINNING or first is None
+            if from_at <= BEGINNING or first is None
             else min((first - HOUR) // DAY * DAY, from_at)
             for venue, instrument, from_at, first in rows
         }
-
-    def _read_brackets(self) -> dict[tuple[str, str], list[tuple[int, Brackets]]]:
-        """Return the brackets of each instrument by the instant from which they hold."""
-        rows = self.connection.execute(
-            "select venue, instrument, epoch_us(valid_from_at), "
-            "list(notional_floor_usd order by bracket), "
-            "list(coalesce(notional_cap_usd, 'infinity'::double) order by bracket), "
-            "list(maintenance_margin_ratio order by bracket), "
-            "list(maintenance_deduction_usd order by bracket), "
-            "list(max_leverage order by bracket) "
-            "from staging.stg_leverage_bracket "
-            "inner join staging.stg_instrument using (venue, instrument) "
-            "where list_contains(?, asset) group by all order by all",
-            [self.assets],
-        ).fetchall()
-        brackets: dict[tuple[str, str], list[tuple[int, Brackets]]] = {}
-        seen: dict[tuple[str, str], list[list[float]]] = {}
-        for venue, instrument, valid_from, *columns in rows:
-            key = (venue, instrument)
-            if seen.get(key) != columns:
-                held = Brackets(*(np.array(column) for column in columns))
-                brackets.setdefault(key, []).append((valid_from, held))
-                seen[key] = columns
-        return brackets
 
     def _resume(self, series: dict[tuple[str, str], Series]) -> dict[tuple[str, str], int]:
         """Set each series to its last checkpoint at which every estimator has a state.
@@ -474,7 +425,7 @@ class _Batch:
 
     def _first_instant(self) -> int:
         """Return the midnight at which the replay has to begin."""
-        if self.series and min(self.resumed_at.values()) > _BEGINNING:
+        if self.series and min(self.resumed_at.values()) > BEGINNING:
             return min(self.resumed_at.values())
         row = self.connection.execute(
             "select epoch_us(min(bar_start_at)) from raw.ohlcv "
@@ -483,14 +434,14 @@ class _Batch:
             [self.assets],
         ).fetchone()
         first_bar = row[0] if row and row[0] is not None else self.until
-        resumed = min(self.resumed_at.values(), default=_BEGINNING)
+        resumed = min(self.resumed_at.values(), default=BEGINNING)
         return max(resumed, min(first_bar // DAY * DAY, self.until))
 
     def _window(self, start: int, end: int, *, is_first: bool) -> None:
         bars, ahead = self._read_bars(start, end)
         self.bar_count += sum(len(columns) for columns in bars.values())
         checkpoints = self._checkpoint_instants(start, end)
-        empty = _empty_columns()
+        empty = EMPTY_BARS
 
         def replayed(series: Series) -> list[Stretch]:
             key = (series.venue, series.instrument)
@@ -523,36 +474,21 @@ class _Batch:
         self, start: int, end: int
     ) -> tuple[dict[tuple[str, str], BarColumns], dict[tuple[str, str], BarColumns]]:
         """Return the bars of the window by instrument, and those after it that end a hole."""
-        bars = self._bars_between(self.assets, start, end)
+        bars = read_bars(self.connection, self.assets, start, end)
         if end == self.until:
             return bars, {}
         assets = {series.asset for series in self.series if _has_open_hole(series, bars)}
         if not assets:
             return bars, {}
         horizon = min(end + HOLE_DAYS * DAY, self.until)
-        return bars, self._bars_between(sorted(assets), end, horizon)
-
-    def _bars_between(
-        self, assets: list[str], start: int, end: int
-    ) -> dict[tuple[str, str], BarColumns]:
-        set_window(self.connection, assets, _instant(start), _instant(end))
-        table = self.connection.execute(
-            "select venue, instrument, epoch_us(bar_start_at) as bar_start, "
-            "epoch_us(bar_end_at) as bar_end, open, high, low, close, mark_high, mark_low, "
-            "volume_quantity, taker_buy_quantity, open_interest_quantity "
-            "from intermediate.int_bar where bar_end_at > ? "
-            "order by venue, instrument, bar_start_at",
-            [_instant(start)],
-        ).to_arrow_table()
-        set_window(self.connection, None, None, None)
-        return _split_bars(table)
+        return bars, read_bars(self.connection, sorted(assets), end, horizon)
 
     def _checkpoint_instants(self, start: int, end: int) -> list[int]:
         midnights = range((start // DAY + 1) * DAY, end + 1, DAY)
         return [at for at in midnights if self._is_kept_checkpoint(at)]
 
     def _is_kept_checkpoint(self, at: int) -> bool:
-        return at > self.until - KEPT_MIDNIGHTS * DAY or _instant(at).day == 1
+        return at > self.until - KEPT_MIDNIGHTS * DAY or instant(at).day == 1
 
     def _tables(self, stretches: list[list[Stretch]]) -> dict[str, list[pa.Table]]:
         tables: dict[str, list[pa.Table]] = {
@@ -605,7 +541,7 @@ class _Batch:
             if is_first:
                 execute(
                     "delete from derived.model_checkpoint where asset = ? and checkpoint_at > ?",
-                    [asset, _instant(at)],
+                    [asset, instant(at)],
                 )
         for at, assets in stored_from.items():
             self._mark_days(assets, at, end)
@@ -613,22 +549,22 @@ class _Batch:
                 execute(
                     f"delete from {name} where as_of > ? and as_of <= ? "
                     "and list_contains(?, asset)",
-                    [_instant(at), _instant(end), assets],
+                    [instant(at), instant(end), assets],
                 )
         # Models read what the estimators made, and outside maps what the models did.
         for name, parts in tables.items():
             self._insert(name, parts)
         for at, assets in stored_from.items():
             self.row_count += run_incremental_models(
-                self.connection, assets, _instant(at), _instant(end)
+                self.connection, assets, instant(at), instant(end)
             )
             self._insert(
                 "derived.heatmap",
-                outside_map_rows(self.connection, assets, _instant(at), _instant(end), self.run_id),
+                outside_map_rows(self.connection, assets, instant(at), instant(end), self.run_id),
             )
         for at, assets in stored_from.items():
             self.row_count += compare_maps(
-                self.connection, assets, _instant(at), _instant(end), self.run_id
+                self.connection, assets, instant(at), instant(end), self.run_id
             )
             self._mark_days(assets, at, end)
         self._prune_checkpoints()
@@ -636,7 +572,7 @@ class _Batch:
         if end < self.until:
             execute(
                 "insert into meta.pending_build select unnest(?::varchar[]), unnest(?)",
-                [self.assets, [_instant(max(self.from_at[asset], end)) for asset in self.assets]],
+                [self.assets, [instant(max(self.from_at[asset], end)) for asset in self.assets]],
             )
         self._note_what_lies_ahead()
         self._mark_built()
@@ -647,12 +583,12 @@ class _Batch:
             self.connection.execute(
                 f"insert into meta.pending_publish select distinct as_of::date from {name} "
                 "where list_contains(?, asset) and as_of > ? and as_of <= ?",
-                [assets, _instant(start), _instant(end)],
+                [assets, instant(start), instant(end)],
             )
 
     def _note_what_lies_ahead(self) -> None:
         """Put down as out of date what has landed for hours that are not built yet."""
-        until = _instant(self.until)
+        until = instant(self.until)
         self.connection.execute(
             "insert into meta.pending_build "
             "select asset, min(bar_start_at) from raw.ohlcv "
@@ -679,7 +615,7 @@ class _Batch:
             "where list_contains($assets, asset) group by venue, instrument)",
             {
                 "assets": self.assets,
-                "kept_after": _instant(self.until - KEPT_MIDNIGHTS * DAY),
+                "kept_after": instant(self.until - KEPT_MIDNIGHTS * DAY),
             },
         )
 
@@ -691,7 +627,7 @@ class _Batch:
                     for series in self.series
                     if series.asset == asset and series.last_bar_end is not None
                 ),
-                default=_BEGINNING,
+                default=BEGINNING,
             )
             for asset in self.assets
         }
@@ -705,8 +641,8 @@ class _Batch:
                     asset,
                     parameters.provider,
                     parameters.params_hash,
-                    _instant(self.until),
-                    _instant(last_bar_end[asset]),
+                    instant(self.until),
+                    instant(last_bar_end[asset]),
                 ]
                 for asset in self.assets
                 for parameters in self.estimators[asset]
@@ -721,53 +657,6 @@ def _has_open_hole(series: Series, bars: dict[tuple[str, str], BarColumns]) -> b
     return bool(np.isnan(columns.open_interest[-1]))
 
 
-def _empty_columns() -> BarColumns:
-    none = np.zeros(0)
-    instants = np.zeros(0, dtype=np.int64)
-    return BarColumns(instants, instants, np.zeros((6, 0)), none, none, none)
-
-
-def _split_bars(table: pa.Table) -> dict[tuple[str, str], BarColumns]:
-    """Return the rows, which are in order, by instrument."""
-    if table.num_rows == 0:
-        return {}
-    table = table.combine_chunks()
-
-    def numbers(name: str) -> np.ndarray:
-        column = table.column(name).cast(pa.float64()).fill_null(float("nan"))
-        return np.asarray(column.to_numpy(), dtype=np.float64)
-
-    prices = np.stack(
-        [numbers(name) for name in ("open", "high", "low", "close", "mark_high", "mark_low")]
-    )
-    starts = table.column("bar_start").to_numpy()
-    columns = BarColumns(
-        starts,
-        table.column("bar_end").to_numpy(),
-        prices,
-        numbers("volume_quantity"),
-        numbers("taker_buy_quantity"),
-        numbers("open_interest_quantity"),
-    )
-    venues = table.column("venue").dictionary_encode().combine_chunks()
-    instruments = table.column("instrument").dictionary_encode().combine_chunks()
-    venue_codes = venues.indices.to_numpy()
-    instrument_codes = instruments.indices.to_numpy()
-    is_new = np.ones(table.num_rows, dtype=np.bool_)
-    is_new[1:] = (venue_codes[1:] != venue_codes[:-1]) | (
-        instrument_codes[1:] != instrument_codes[:-1]
-    )
-    firsts = np.flatnonzero(is_new)
-    stops = np.append(firsts[1:], table.num_rows)
-    return {
-        (
-            venues.dictionary[int(venue_codes[first])].as_py(),
-            instruments.dictionary[int(instrument_codes[first])].as_py(),
-        ): columns.part(int(first), int(stop))
-        for first, stop in zip(firsts, stops, strict=True)
-    }
-
-
 def _check_books(all_series: list[Series], stretches: list[list[Stretch]]) -> None:
     for series, made in zip(all_series, stretches, strict=True):
         for stretch in made:
@@ -776,7 +665,7 @@ def _check_books(all_series: list[Series], stretches: list[list[Stretch]]) -> No
                 hour = stretch.hours[int(np.argmax(error.max(axis=1)))]
                 raise BooksDoNotBalance(
                     f"{stretch.provider} on {series.venue} {series.instrument} at "
-                    f"{_instant(int(hour))}: a side differs from open interest by "
+                    f"{instant(int(hour))}: a side differs from open interest by "
                     f"{error.max():.3g} of it, allowed {BOOKS_TOLERANCE:g}; nothing was stored, "
                     "please report it with the bars of that hour"
                 )

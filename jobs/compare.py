@@ -10,13 +10,14 @@ are made for the same scopes. Maps of one provider are also set against one anot
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from jobs.bars import instant
 from jobs.compare_tables import (
     BandContext,
     Labels,
@@ -546,7 +547,7 @@ def _market(
     single = sorted({venue for _, venue in row_of} - {ALL_VENUES})
     rows = connection.execute(
         _MARKET,
-        [_instant(first), _instant(last), sorted({asset for asset, _ in row_of}), single],
+        [instant(first), instant(last), sorted({asset for asset, _ in row_of}), single],
     ).to_arrow_table()
     table = np.full((2, len(row_of), (last - first) // HOUR), np.nan)
     columns = {name: rows.column(name).combine_chunks() for name in rows.column_names}
@@ -567,10 +568,6 @@ def _market(
     volume = _daily(table[1])[:, _VOLATILITY_HOURS - 1 :]
     column = (hours - first) // HOUR - _VOLATILITY_HOURS
     return volatility[own_scope, column], volume[own_scope, column]
-
-
-def _instant(microseconds: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
 
 
 def _daily(volume: FloatArray) -> FloatArray:
