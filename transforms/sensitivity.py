@@ -105,10 +105,12 @@ def _shared(base: EstimatorParameters) -> Iterator[_Candidate]:
         yield (
             "weights",
             "as given",
-            f"tilted to {name} leverage, times leverage to the power {exponent:g}",
+            f"tilted to {name} leverage (times leverage to the power {exponent:g})",
             _tilted(base, exponent),
         )
     for share in UNLEVERED_SHARES:
+        if share == base.unlevered_share:
+            continue
         yield (
             "unlevered_share",
             f"{base.unlevered_share:g}",
@@ -117,8 +119,8 @@ def _shared(base: EstimatorParameters) -> Iterator[_Candidate]:
         )
     yield (
         "reference_position_usd",
-        f"{base.reference_position_usd:g}",
-        f"{LARGE_POSITION_USD:g}",
+        f"{base.reference_position_usd:.0f}",
+        f"{LARGE_POSITION_USD:.0f}",
         {"reference_position_usd": LARGE_POSITION_USD},
     )
 
@@ -146,6 +148,8 @@ def _of_density(base: EstimatorParameters) -> Iterator[_Candidate]:
         ("the same for all", np.full_like(half_lives, middle)),
         ("ratios squared", half_lives**2 / middle),
     ):
+        if base.unlevered_share == 0.0 and len(set(base.half_lives_days)) == 1:
+            continue
         yield (
             "half_lives_days",
             "as given",
