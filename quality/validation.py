@@ -6,8 +6,8 @@ the pages asked for.
 """
 
 import logging
-import os
 import shutil
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -165,11 +165,13 @@ class Validation:
 
 def _context() -> Any:  # noqa: ANN401  (its own type is private)
     """Return a context that lives in memory and tells nobody."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
     # Its account of its own set-up is of no use to anybody here.
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    gx: Any = import_module("great_expectations")
-    types: Any = import_module("great_expectations.data_context.types.base")
+    with warnings.catch_warnings():
+        # It imports modules of the standard library that are on their way out.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        gx: Any = import_module("great_expectations")
+        types: Any = import_module("great_expectations.data_context.types.base")
     return gx.get_context(
         mode="ephemeral",
         project_config=types.DataContextConfig(
