@@ -200,7 +200,7 @@ def check(
         newest = _newest_hour(connection, as_of)
         count = hours if hours is not None else _hours_since_check(connection, newest)
         progress("check", "gates", 0.0)
-        _store_thresholds(connection, thresholds)
+        store_thresholds(connection, thresholds)
         _measure_what_is_silent(connection, newest)
         results = _run_suites(
             connection,
@@ -271,7 +271,7 @@ def _hours_since_check(connection: DuckDBPyConnection, newest: datetime) -> int:
     return max(1, min(MOST_HOURS, int((newest - row[0]) / HOUR)))
 
 
-def _store_thresholds(connection: DuckDBPyConnection, thresholds: Thresholds) -> None:
+def store_thresholds(connection: DuckDBPyConnection, thresholds: Thresholds) -> None:
     """Replace the stored gates; days graded by others are published again."""
     rows = [
         (
@@ -335,7 +335,7 @@ def _measure_what_is_silent(connection: DuckDBPyConnection, as_of: datetime) -> 
 
 def _frame(connection: DuckDBPyConnection, sql: str, parameters: Iterable[Any] = ()) -> Any:  # noqa: ANN401
     """Return the rows of a query as a pandas frame."""
-    return connection.execute(sql, list(parameters)).df()
+    return connection.execute(sql, list(parameters)).to_arrow_table().to_pandas()
 
 
 def _frames(connection: DuckDBPyConnection, suite: str, thresholds: Thresholds) -> dict[str, Any]:

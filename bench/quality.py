@@ -1,0 +1,517 @@
+"""Measure the checks: what gates flag of corrupted data, of clean data, and how long it all takes.
+
+``python -m bench.quality corruption``
+    Rows of a simulated market, and of recorded files where given, are corrupted at random in eight
+    ways; told is how many of the corrupted asset-days are flagged, and how many of the clean ones.
+``python -m bench.quality speed``
+    Times the measures and the suites for one hour of 500 assets on 5 venues.
+
+``--recorded FOLDER`` names a folder of files that ``liqheat import`` would take.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from jobs.check import check, store_thresholds
+from jobs.settings import Settings
+from quality.thresholds import Thresholds
+from sources.recorded import find_inputs, import_file
+from sources.records import SCHEMAS
+from sources.simulated import MarketParameters, simulate
+from sources.simulated.parameters import ASSETS
+from warehouse.connect import open_warehouse
+from warehouse.migrate import migrate
+from warehouse.models import create_views, models, run_incremental_models, set_window
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+SEED = 20260105
+RATES = (0.01, 0.05, 0.20)
+KINDS = ("instrument", "ohlcv", "mark_ohlc", "open_interest")
+
+Records = dict[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Records that are taken to be clean, and the days of them that are judged.
+
+    Parameters
+    ----------
+    name : str
+        For the eye.
+    records : dict of str to DataFrame
+        Rows by kind.
+    start, end : datetime
+        Days judged; there is data before `start`.
+    """
+
+    name: str
+    records: Records
+    start: datetime
+    end: datetime
+
+
+def simulated(days: int, *, with_whale: bool = False) -> DataSet:
+    """Return the liquid assets of a simulated market, or the thin one alone with its whale."""
+    start = datetime(2026, 1, 5, tzinfo=UTC)
+    assets = tuple(asset for asset in ASSETS if (asset.whale is not None) is with_whale)
+    parameters = MarketParameters(start=start, days=days, seed=SEED, assets=assets)
+    parts: dict[str, list[pa.Table]] = {kind: [] for kind in KINDS}
+    for batch in simulate(parameters):
+        if batch.kind in parts:
+            parts[batch.kind].append(batch.table)
+    records = {kind: pa.concat_tables(tables).to_pandas() for kind, tables in parts.items()}
+    return DataSet("simulated, 5 min", records, start + DAY, start + days * DAY)
+
+
+def recorded(folder: Path, start: datetime, end: datetime) -> DataSet:
+    """Return what recorded files hold of a span, a week before it included."""
+    parts: dict[str, list[pa.Table]] = {kind: [] for kind in KINDS}
+    for path, mapping in find_inputs(folder).matched:
+        for batch in import_file(
+            path, mapping, ingested_at=end + 30 * DAY, start=start - 7 * DAY, end=end + DAY
+        ):
+            if batch.kind in parts:
+                parts[batch.kind].append(batch.table)
+    records = {kind: pa.concat_tables(tables).to_pandas() for kind, tables in parts.items()}
+    return DataSet("recorded, 1 h", records, start, end)
+
+
+def is_clean(known: pd.DataFrame) -> pd.Series:
+    """Return which recorded instruments keep their books: the others are noisy as they come."""
+    return known["venue"].isin(["binance", "bybit", "okx"]) | (
+        known["venue"].eq("gate") & known["asset"].isin(["BTC", "ETH"])
+    )
+
+
+def only(data: DataSet, keep: Callable[[pd.DataFrame], pd.Series]) -> DataSet:
+    """Return the rows of some instruments."""
+    known = data.records["instrument"]
+    wanted = known[keep(known)][["venue", "instrument"]].drop_duplicates()
+    records = {kind: rows.merge(wanted) for kind, rows in data.records.items()}
+    return DataSet(data.name, records, data.start, data.end)
+
+
+@contextmanager
+def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield an empty warehouse in memory with the gates stored."""
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        migrate(connection)
+        create_views(connection)
+        store_thresholds(connection, Thresholds())
+        yield connection
+
+
+def grade(data: DataSet, records: Records) -> pd.DataFrame:
+    """Return the graded asset-days: asset, venue, the day's end, whether noisy, why."""
+    with warehouse() as connection:
+        for kind, rows in records.items():
+            table = pa.Table.from_pandas(rows, schema=SCHEMAS[kind], preserve_index=False)
+            connection.register("landed", table)
+            connection.execute(f"insert into raw.{kind} by name select * from landed")
+        assets = sorted(records["instrument"]["asset"].unique())
+        run_incremental_models(connection, assets, data.start - 8 * DAY, data.end)
+        return (
+            connection.execute(
+                "select asset, venue, as_of, grade, is_noisy, reason_names "
+                "from marts.asset_quality_hourly "
+                "where venue <> 'all' and hour(as_of) = 0 and as_of > ? and as_of <= ?",
+                [data.start, data.end],
+            )
+            .to_arrow_table()
+            .to_pandas()
+        )
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """Rows with some of them corrupted.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        What stands in place of the clean rows.
+    touched : ndarray of bool
+        Which of the clean rows were changed, left out or told twice.
+    """
+
+    rows: pd.DataFrame
+    touched: np.ndarray
+
+
+PRICES = ("open", "high", "low", "close")
+STAMP = {"ohlcv": "bar_start_at", "open_interest": "observed_at"}
+
+
+def _steps(rows: pd.DataFrame, kind: str) -> pd.Series:
+    """Return the length of a bar of each row."""
+    if kind == "ohlcv":
+        return pd.to_timedelta(rows["bar_seconds"], unit="s")
+    gaps = rows.groupby(["venue", "instrument"])["observed_at"].diff()
+    return gaps.groupby([rows["venue"], rows["instrument"]]).transform("median")
+
+
+def scaled_unit(
+    rows: pd.DataFrame, kind: str, chosen: np.ndarray, rng: np.random.Generator
+) -> Corrupted:
+    """Return rows whose amounts or prices are in another unit."""
+    factor = np.where(chosen, rng.choice([1e-3, 1e-2, 1e2, 1e3], len(rows)), 1.0)
+    rows = rows.copy()
+    if kind == "open_interest":
+        for column in ("open_interest_quantity", "received_amount"):
+            rows[column] = rows[column] * factor
+        return Corrupted(rows, chosen)
+    is_price = rng.random(len(rows)) < 0.5
+    for column in PRICES:
+        rows[column] = rows[column] * np.where(is_price, factor, 1.0)
+    rows["volume_quantity"] = rows["volume_quantity"] * np.where(is_price, 1.0, factor)
+    return Corrupted(rows, chosen & (is_price | (rows["volume_quantity"] > 0)))
+
+
+def frozen(
+    rows: pd.DataFrame, kind: str, chosen: np.ndarray, _rng: np.random.Generator
+) -> Corrupted:
+    """Return open interest that repeats what was told before."""
+    if kind == "ohlcv":
+        return Corrupted(rows, np.zeros(len(rows), dtype=np.bool_))
+    rows = rows.copy()
+    columns = ["open_interest_quantity", "received_amount", "received_value"]
+    before = rows.groupby(["venue", "instrument"])[columns].shift()
+    is_changed = (
+        chosen
+        & before["open_interest_quantity"].notna()
+        & (before["open_interest_quantity"] != rows["open_interest_quantity"])
+    ).to_numpy()
+    rows.loc[is_changed, columns] = before.loc[is_changed, columns]
+    return Corrupted(rows, is_changed)
+
+
+def sign(rows: pd.DataFrame, kind: str, chosen: np.ndarray, rng: np.random.Generator) -> Corrupted:
+    """Return rows in which one figure is negative."""
+    rows = rows.copy()
+    if kind == "open_interest":
+        is_changed = chosen & (rows["open_interest_quantity"] != 0).to_numpy()
+        rows.loc[is_changed, "open_interest_quantity"] *= -1
+        return Corrupted(rows, is_changed)
+    columns = [*PRICES, "volume_quantity"]
+    pick = rng.integers(len(columns), size=len(rows))
+    touched = np.zeros(len(rows), dtype=np.bool_)
+    for number, column in enumerate(columns):
+        is_changed = chosen & (pick == number) & (rows[column] != 0).to_numpy()
+        rows.loc[is_changed, column] *= -1
+        touched |= is_changed
+    return Corrupted(rows, touched)
+
+
+def duplicate(
+    rows: pd.DataFrame, _kind: str, chosen: np.ndarray, _rng: np.random.Generator
+) -> Corrupted:
+    """Return rows some of which are told twice."""
+    return Corrupted(pd.concat([rows, rows[chosen]], ignore_index=True), chosen)
+
+
+def shift(
+    rows: pd.DataFrame, kind: str, chosen: np.ndarray, _rng: np.random.Generator
+) -> Corrupted:
+    """Return rows some of which are stamped a bar late."""
+    stamps = rows[STAMP[kind]]
+    moved = rows.assign(**{STAMP[kind]: stamps.where(~chosen, stamps + _steps(rows, kind))})
+    return Corrupted(moved, chosen)
+
+
+def spike(rows: pd.DataFrame, kind: str, chosen: np.ndarray, rng: np.random.Generator) -> Corrupted:
+    """Return rows in which a figure jumps and the bar stays possible."""
+    rows = rows.copy()
+    direction = rng.choice([-1.0, 1.0], len(rows))
+    if kind == "open_interest":
+        factor = np.where(chosen, 1 + direction * rng.uniform(0.2, 0.9, len(rows)), 1.0)
+        for column in ("open_interest_quantity", "received_amount"):
+            rows[column] = rows[column] * factor
+        return Corrupted(rows, chosen)
+    factor = 1 + direction * rng.uniform(0.05, 0.5, len(rows))
+    pick = rng.integers(3, size=len(rows))
+    for number, column in enumerate(("open", "close", "high")):
+        is_changed = chosen & (pick == number)
+        rows.loc[is_changed, column] *= factor[is_changed]
+    rows["high"] = rows[list(PRICES)].max(axis=1)
+    rows["low"] = rows[list(PRICES)].min(axis=1)
+    return Corrupted(rows, chosen)
+
+
+def drop(
+    rows: pd.DataFrame, _kind: str, chosen: np.ndarray, _rng: np.random.Generator
+) -> Corrupted:
+    """Return rows some of which are missing."""
+    return Corrupted(rows[~chosen], chosen)
+
+
+def swap(rows: pd.DataFrame, kind: str, chosen: np.ndarray, rng: np.random.Generator) -> Corrupted:
+    """Return rows in which two columns are swapped; values that are equal are not changed."""
+    rows = rows.copy()
+    columns = (
+        [*PRICES, "volume_quantity"]
+        if kind == "ohlcv"
+        else ["open_interest_quantity", "received_value"]
+    )
+    values = rows[columns].to_numpy(copy=True)
+    first = rng.integers(len(columns), size=len(rows))
+    second = (first + rng.integers(1, len(columns), size=len(rows))) % len(columns)
+    at = np.arange(len(rows))
+    one, other = values[at, first].copy(), values[at, second].copy()
+    touched = chosen & (one != other) & ~np.isnan(one) & ~np.isnan(other)
+    values[at[touched], first[touched]] = other[touched]
+    values[at[touched], second[touched]] = one[touched]
+    rows[columns] = values
+    return Corrupted(rows, touched)
+
+
+WAYS: dict[str, Callable[[pd.DataFrame, str, np.ndarray, np.random.Generator], Corrupted]] = {
+    "scaled unit": scaled_unit,
+    "frozen open interest": frozen,
+    "sign": sign,
+    "duplicate": duplicate,
+    "shift by a bar": shift,
+    "spike": spike,
+    "drop": drop,
+    "swapped columns": swap,
+}
+
+
+def corrupt(
+    data: DataSet, ways: Sequence[str], rate: float, rng: np.random.Generator
+) -> tuple[Records, pd.DataFrame]:
+    """Return records with a share of rows corrupted, each in one of the ways, and the days hit."""
+    records = dict(data.records)
+    hits = []
+    assets = records["instrument"].drop_duplicates(["venue", "instrument"])
+    for kind, stamp in STAMP.items():
+        rows = records[kind].sort_values(["venue", "instrument", stamp], ignore_index=True)
+        clean = rows
+        way_of = rng.integers(len(ways), size=len(rows))
+        is_chosen = rng.random(len(rows)) < rate
+        parts = []
+        for number, way in enumerate(ways):
+            # Each row is handed to one way alone; the whole is there for what looks at neighbours.
+            chosen = is_chosen & (way_of == number)
+            done = WAYS[way](clean, kind, chosen, rng)
+            hits.append(clean[done.touched])
+            if len(ways) == 1:
+                parts.append(done.rows)
+            else:
+                parts.append(_only_touched(clean, done))
+        if len(ways) > 1:
+            touched = np.zeros(len(clean), dtype=np.bool_)
+            for hit in hits[-len(ways) :]:
+                touched[hit.index] = True
+            parts.append(clean[~touched])
+        records[kind] = pd.concat(parts, ignore_index=True)
+    hit_days = []
+    for hit, stamp in zip(hits, [stamp for stamp in STAMP.values() for _ in ways], strict=True):
+        ends = hit[stamp]
+        if stamp == "bar_start_at":
+            ends = ends + pd.to_timedelta(hit["bar_seconds"], unit="s")
+        days = (ends - pd.Timedelta(microseconds=1)).dt.floor("D") + DAY
+        hit_days.append(hit[["venue", "instrument"]].assign(as_of=days))
+    days = pd.concat(hit_days).merge(assets[["venue", "instrument", "asset"]])
+    return records, days[["asset", "venue", "as_of"]].drop_duplicates()
+
+
+def _only_touched(clean: pd.DataFrame, done: Corrupted) -> pd.DataFrame:
+    """Return what stands in place of the rows that were touched."""
+    if len(done.rows) == len(clean):
+        return done.rows[done.touched]
+    if len(done.rows) < len(clean):
+        return clean.iloc[:0]
+    return pd.concat([clean[done.touched], clean[done.touched]])
+
+
+def corruption(sets: Sequence[DataSet], seed: int) -> None:
+    """Print how much of what was corrupted is flagged, and how much of what was not."""
+    for data in sets:
+        clean = grade(data, data.records)
+        reasons = clean["reason_names"].explode().value_counts()
+        print(f"\n{data.name}: {len(clean)} asset-days of "
+              f"{clean.groupby(['asset', 'venue']).ngroups} series, "
+              f"{clean['is_noisy'].mean():.2%} flagged while clean "
+              f"({', '.join(f'{name} {n}' for name, n in reasons.items())})")  # fmt: skip
+        print(f"{'corrupted in':24}" + "".join(f"{rate:>22.0%} of rows" for rate in RATES))
+        for label, ways in [*((way, (way,)) for way in WAYS), ("all eight at random", tuple(WAYS))]:
+            line = f"{label:24}"
+            for number, rate in enumerate(RATES):
+                rng = np.random.default_rng([seed, number, list(WAYS).index(label) if label in WAYS
+                                             else len(WAYS)])  # fmt: skip
+                records, days = corrupt(data, ways, rate, rng)
+                hit = grade(data, records).merge(days)
+                line += f"{hit['is_noisy'].mean():>16.1%} of {len(hit):>4} days"
+            print(line, flush=True)
+
+
+_GROW = """
+create temp table series as
+select
+    'A' || lpad(asset::varchar, 3, '0') as asset,
+    'venue' || venue as venue,
+    'A' || lpad(asset::varchar, 3, '0') || '/USDT:USDT' as instrument,
+    1e6 * (1 + (asset * 7 + venue * 3) % 50) as open_interest
+from range(getvariable('assets')) as of_asset (asset), range(getvariable('venues')) as v (venue);
+
+create temp table hour as
+select getvariable('last_hour') - interval 1 hour * number as as_of
+from range(193) as of_hour (number);
+
+insert into raw.instrument by name
+select
+    venue, instrument, asset, 'USDT' as quote, 'linear' as contract_kind, 1 as contract_size,
+    1 as base_multiplier, true as is_active,
+    getvariable('last_hour') - interval 9 days as observed_at,
+    'bench' as source, getvariable('last_hour') as ingested_at
+from series;
+
+insert into intermediate.int_instrument_hour by name
+select
+    venue, instrument, asset, 'linear' as contract_kind, as_of, 300 as bar_seconds,
+    12 as bar_count, 100 as open, 101 as high, 99 as low, 100 + 0.1 * random() as close,
+    100 as mark_close, 1e-5 as squared_log_return, open_interest * random() as volume_quantity,
+    open_interest * random() as volume_base, open_interest * random() * 100 as volume_usd,
+    0 as zero_volume_bar_count, 12 as open_interest_observed_count,
+    open_interest as open_interest_quantity, open_interest as open_interest_base,
+    open_interest * 100 as open_interest_usd, 12 as change_observed_count,
+    (random() < 0.001)::integer as violation_count,
+    open_interest * 0.01 as absolute_change_quantity,
+    [open_interest * 0.003 * random(), open_interest * 0.002, open_interest * 0.001]
+        as largest_changes_quantity,
+    0.01 * random() as largest_change_ratio, 0 as unchanged_traded_bar_count,
+    0.001 as audit_deviation_ratio, as_of as last_bar_end_at, 0.0001 as largest_price_gap_ratio,
+    0.001 as largest_mark_deviation_ratio, 0 as repeated_bar_count,
+    open_interest * 0.05 as median_bar_volume_quantity,
+    open_interest * random() as largest_bar_volume_quantity, as_of as last_open_interest_at
+from series, hour;
+
+insert into intermediate.int_row_audit
+select venue, instrument, asset, as_of, 12, 12, 12, 0, 0, 0, 0 from series, hour;
+
+insert into derived.series_hour by name
+select
+    asset, as_of, provider, venue, instrument, 100 as price, open_interest as open_interest_base,
+    open_interest as long_base, open_interest as short_base, 0.01 * random() as consumed_long_base,
+    0 as excess_long_base, 0 as excess_short_base, 1e-14 as books_error_ratio, 12 as bar_count,
+    0 as violation_count, 0 as imputed_count, 'mark' as liquidation_price_source,
+    false as is_warm_up, 'bench' as params_hash, 'bench' as run_id
+from series, hour, (select unnest(['one', 'two', 'three', 'four', 'five']) as provider)
+where as_of > getvariable('last_hour') - interval 25 hours;
+
+insert into derived.heatmap by name
+select
+    asset, as_of, provider, venue, side, 100 as price,
+    -- Price 100 stands in bin 2302, longs below it and shorts above.
+    if(side = 'long', 2302 - 240, 2303) as first_bin_index,
+    list_transform(range(240), lambda bin: (total * 20 / 240 * (0.5 + random()))::float)
+        as liquidation_usd,
+    'usd' as unit, 'standing' as semantics, 'bench' as params_hash, 'bench' as run_id
+from (
+    select asset, venue, open_interest as total from series
+    union all
+    select asset, 'all' as venue, sum(open_interest) as total from series group by asset
+),
+(select as_of from hour order by as_of desc limit 2),
+(select unnest(['one', 'two', 'three', 'four', 'five']) as provider),
+(select unnest(['long', 'short']) as side);
+
+-- The sum of venues is their sum.
+update derived.heatmap as whole
+set liquidation_usd = part.summed
+from (
+    select asset, as_of, provider, side,
+        list_transform(range(1, 241), lambda bin:
+            list_sum([one[bin]::double for one in list(liquidation_usd)])::float) as summed
+    from derived.heatmap where venue <> 'all' group by all
+) as part
+where whole.venue = 'all' and whole.asset = part.asset and whole.as_of = part.as_of
+    and whole.provider = part.provider and whole.side = part.side;
+"""
+
+
+def speed(assets: int, venues: int) -> None:
+    """Print seconds and memory of the measures and of the suites for one hour."""
+    end = datetime(2026, 1, 20, tzinfo=UTC)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(home=Path(folder))
+        with open_warehouse(settings.warehouse) as connection:
+            for name, value in (("assets", assets), ("venues", venues), ("last_hour", end)):
+                connection.execute(f"set variable {name} = ?", [value])
+            connection.execute(_GROW)
+            names = [f"A{number:03d}" for number in range(assets)]
+            set_window(connection, names, end - HOUR, end)
+            model = next(one for one in models() if one.name.endswith("int_quality_measures"))
+            begun, cpu = time.perf_counter(), time.process_time()
+            rows = connection.execute(f"select count(*) from ({model.select}\n)").fetchone()
+            print(f"measures of {assets} assets on {venues} venues, one hour: "
+                  f"{time.perf_counter() - begun:.1f} s, {time.process_time() - cpu:.1f} s of "
+                  f"processors, {rows[0] if rows else 0} rows")  # fmt: skip
+            set_window(connection, None, None, None)
+            connection.execute(
+                f"insert into {model.name} by name select * from ({model.select}\n) "
+                "where as_of > ?",
+                [end - HOUR],
+            )
+        # In a process of its own, so that its memory is nobody else's.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            pool.submit(_time_suites, settings.home, end).result()
+
+
+def _time_suites(home: Path, as_of: datetime) -> None:
+    def peak() -> float:
+        # What getrusage tells is the parent's where that was larger.
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 1e6
+
+    begun = time.perf_counter()
+    import_module("great_expectations.expectations")
+    imported, before = time.perf_counter() - begun, peak()
+    begun, cpu = time.perf_counter(), time.process_time()
+    report = check(Settings(home=home), as_of=as_of, hours=1)
+    print(
+        f"all suites over that hour: {time.perf_counter() - begun:.1f} s, "
+        f"{time.process_time() - cpu:.1f} s of processors, peak memory {peak():.2f} GB of which "
+        f"{before:.2f} GB stood after the imports (which took {imported:.1f} s); "
+        f"{len(report.outcomes)} checks on {sum(one.row_count for one in report.outcomes):,} rows, "
+        f"{len(report.critical)} critical"
+    )
+
+
+def main() -> None:
+    """Run the part that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=("corruption", "speed"), nargs="?", default="speed")
+    parser.add_argument("--recorded", type=Path, help="Folder of recorded files.")
+    parser.add_argument("--days", type=int, default=12, help="Days to simulate.")
+    parser.add_argument("--seed", type=int, default=SEED)
+    told = parser.parse_args()
+    if told.part == "speed":
+        speed(500, 5)
+        return
+    sets = [simulated(told.days)]
+    if told.recorded is not None:
+        span = datetime(2026, 2, 15, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
+        sets.append(only(recorded(told.recorded, *span), is_clean))
+    corruption(sets, told.seed)
+
+
+if __name__ == "__main__":
+    main()
