@@ -38,6 +38,10 @@ class NothingToDo(JobError):
     """There is no data to work on; the message says what to run first."""
 
 
+class EstimatorRejected(JobError):
+    """A user's estimator file describes none; the message names the file and what is wrong."""
+
+
 class StoppedByQuality(JobError):
     """Critical checks failed; the last good publication stays.
 

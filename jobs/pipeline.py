@@ -10,9 +10,10 @@ from datetime import date, datetime, timedelta
 from duckdb import DuckDBPyConnection
 
 from jobs.build import BuildReport, build
+from jobs.estimators import configured_estimators
 from jobs.runs import recorded_run
 from jobs.settings import Settings
-from transforms.estimators import ESTIMATORS, EstimatorParameters
+from transforms.estimators import EstimatorParameters
 from warehouse.connect import open_warehouse
 from warehouse.load import LoadReport, load_landing_files
 from warehouse.publish import PublishReport, changed_days, publish_days, publish_file
@@ -54,7 +55,7 @@ def build_maps(
     settings: Settings,
     *,
     as_of: datetime,
-    estimators: Sequence[EstimatorParameters] = tuple(ESTIMATORS.values()),
+    estimators: Sequence[EstimatorParameters] | None = None,
     progress: Progress = silent,
 ) -> BuildReport:
     """Bring every map that is out of date up to an hour and return what was done.
@@ -65,16 +66,17 @@ def build_maps(
         Where things are.
     as_of : datetime
         The last hour to build, UTC.
-    estimators : sequence of EstimatorParameters
-        Whose maps to make.
+    estimators : sequence of EstimatorParameters, optional
+        Whose maps to make; by default the shipped ones and those the user has described.
     progress : callable
         Told how far it is.
     """
+    chosen = configured_estimators(settings) if estimators is None else estimators
     with open_writer(settings) as connection, recorded_run(connection, "build", as_of) as run:
         report = build(
             connection,
             as_of=as_of,
-            estimators=estimators,
+            estimators=chosen,
             run_id=run.run_id,
             threads=settings.threads,
             on_progress=lambda item, share: progress("build", item, share),

@@ -20,13 +20,14 @@ from duckdb import DuckDBPyConnection
 
 from jobs.bars import EMPTY_BARS, instant, microseconds, read_bars, read_series
 from jobs.build import HOLE_DAYS, store_parameters
+from jobs.estimators import configured_estimators
 from jobs.map_tables import ALL_VENUES, HourlyMaps, maps_of, sum_maps
 from jobs.pipeline import Progress, open_writer, silent
 from jobs.replay import DAY, Stretch, replay
 from jobs.runs import recorded_run
 from jobs.settings import Settings
 from transforms.disagreement import METRICS, measure_disagreement
-from transforms.estimators import ESTIMATORS, EstimatorParameters
+from transforms.estimators import EstimatorParameters
 from transforms.maps import SIDES, MapBatch, align_maps
 from transforms.sensitivity import Swap, swap_assumptions
 from warehouse.connect import transaction
@@ -102,7 +103,7 @@ def measure_sensitivity(
     *,
     as_of: datetime,
     days: int = 31,
-    estimators: Sequence[EstimatorParameters] = tuple(ESTIMATORS.values()),
+    estimators: Sequence[EstimatorParameters] | None = None,
     progress: Progress = silent,
 ) -> SensitivityReport:
     """Look at all midnights that have not been looked at since their map was made.
@@ -117,17 +118,18 @@ def measure_sensitivity(
         The last midnight lies at or before it.
     days : int
         Midnights looked at, back from there.
-    estimators : sequence of EstimatorParameters
-        Whose assumptions to swap.
+    estimators : sequence of EstimatorParameters, optional
+        Whose assumptions to swap; by default those of every estimator that is built.
     progress : callable
         Told how far it is.
     """
+    chosen = configured_estimators(settings) if estimators is None else estimators
     with open_writer(settings) as connection, recorded_run(connection, "sensitivity", as_of) as run:
         report = look_at_assumptions(
             connection,
             as_of=as_of,
             days=days,
-            estimators=estimators,
+            estimators=chosen,
             run_id=run.run_id,
             threads=settings.threads,
             on_progress=lambda item, share: progress("sensitivity", item, share),

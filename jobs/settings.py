@@ -89,6 +89,11 @@ class Settings(BaseSettings):
         return self.home / "published"
 
     @property
+    def estimators(self) -> Path:
+        """Folder of the user's own estimators, one YAML file each; it need not be there."""
+        return self.home / "estimators"
+
+    @property
     def universe_file(self) -> Path:
         """The file that says what is followed; it need not be there."""
         return self.universe or self.home / "universe.yaml"

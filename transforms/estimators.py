@@ -294,11 +294,15 @@ def parameter_rows(parameters: EstimatorParameters) -> list[ParameterRow]:
     [(2.0, '0.2'), (3.0, '0.2')]
     """
     reasons = _REASONS.get(parameters.provider, {})
+    is_shipped = parameters.provider in ESTIMATORS
     rows = []
     for each in dataclasses.fields(parameters):
         if each.name == "provider":
             continue
         value = getattr(parameters, each.name)
+        reason = reasons.get(each.name, each.metadata["reason"])
+        if not is_shipped and value != getattr(ESTIMATORS["turnover"], each.name):
+            reason = "chosen by whoever defined this estimator"
         cells: list[tuple[float | None, str | float]]
         if each.name in ("leverages", "weights", "half_lives_days"):
             cells = list(zip(parameters.leverages, value, strict=True))
@@ -314,7 +318,7 @@ def parameter_rows(parameters: EstimatorParameters) -> list[ParameterRow]:
                 leverage=leverage,
                 unit=each.metadata["unit"],
                 value=cell if isinstance(cell, str) else f"{cell:g}",
-                reason=reasons.get(each.name, each.metadata["reason"]),
+                reason=reason,
             )
             for leverage, cell in cells
         ]
