@@ -169,7 +169,7 @@ def tables_page() -> str:
     lines = [
         "# Tables",
         "",
-        "Generated from `sql/contracts` by `liqheat tables --format markdown`; do not edit.",
+        "Generated from `sql/contracts` by `liqheat tables --markdown`; do not edit.",
     ]
     for relation in public_relations():
         lines += [

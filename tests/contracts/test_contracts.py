@@ -1,0 +1,178 @@
+"""What is promised to readers is what there is: schema, comments, the page of tables, settings.
+
+Two files beside this one are golden. After a deliberate change to what is public:
+
+    liqheat tables --markdown > docs/tables.md
+    grep '^## ' docs/tables.md | cut -c4- > tests/contracts/public_relations.txt
+
+After a new migration, and never after an edit of a released one:
+
+    (cd sql/migrations && sha256sum *.sql) > tests/contracts/migrations.sha256
+"""
+
+import hashlib
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from jobs.reading import published_file
+from jobs.settings import Settings
+from sources.records import SCHEMAS
+from warehouse.connect import open_warehouse
+from warehouse.contracts import public_relations, relations, tables_page
+from warehouse.migrate import migrate, migration_files
+from warehouse.models import create_views
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+
+RECORD_TYPES = {
+    "string": "VARCHAR",
+    "double": "DOUBLE",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "bool": "BOOLEAN",
+    "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
+}
+
+
+def raw_relation(kind):
+    return "quality.quarantine" if kind == "quarantine" else f"raw.{kind}"
+
+
+@pytest.fixture(scope="module")
+def live():
+    """Yield a fresh warehouse with its views."""
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        migrate(connection)
+        create_views(connection)
+        yield connection
+
+
+def columns_of(connection, name):
+    """Return (name, type, whether NULL may stand in it) of a relation's columns in order."""
+    return connection.execute(
+        "select column_name, data_type, is_nullable from duckdb_columns() "
+        "where not internal and schema_name || '.' || table_name = ? order by column_index",
+        [name],
+    ).fetchall()
+
+
+def names_in(connection, catalog):
+    """Return the schema-qualified names in duckdb_tables or duckdb_views."""
+    column = catalog.removeprefix("duckdb_").removesuffix("s") + "_name"
+    rows = connection.execute(
+        f"select schema_name || '.' || {column} from {catalog}() where not internal"
+    ).fetchall()
+    return {name for (name,) in rows}
+
+
+def assert_commented(connection):
+    """Every public relation and column says what its contract says."""
+    told = dict(
+        connection.execute(
+            "select schema_name || '.' || table_name, comment from duckdb_tables() "
+            "where not internal union all "
+            "select schema_name || '.' || view_name, comment from duckdb_views() "
+            "where not internal union all "
+            "select schema_name || '.' || table_name || '.' || column_name, comment "
+            "from duckdb_columns() where not internal"
+        ).fetchall()
+    )
+    for relation in public_relations():
+        assert told.get(relation.name) == relation.description, relation.name
+        for column in relation.columns:
+            where = f"{relation.name}.{column.name}"
+            assert column.description, f"{where} has no sentence; write one in sql/contracts"
+            assert told.get(where) == column.description, where
+
+
+@pytest.mark.parametrize("name", sorted(relations()))
+def test_live_columns_are_those_of_the_contract(live, name):
+    relation = relations()[name]
+    columns = columns_of(live, name)
+    if relation.schema == "marts":
+        # A view cannot say NOT NULL.
+        columns = [column[:2] for column in columns]
+        told = [(column.name, column.type) for column in relation.columns]
+    else:
+        told = [(column.name, column.type, column.is_nullable) for column in relation.columns]
+    assert columns == told, f"{name}: the database and sql/contracts/{relation.schema}.yaml differ"
+
+
+def test_every_stored_table_and_mart_has_a_contract(live):
+    marts = {name for name in names_in(live, "duckdb_views") if name.startswith("marts.")}
+    assert names_in(live, "duckdb_tables") | marts == set(relations())
+
+
+@pytest.mark.parametrize("kind", sorted(SCHEMAS))
+def test_raw_columns_are_those_of_the_records(live, kind):
+    told = [(each.name, RECORD_TYPES[str(each.type)], each.nullable) for each in SCHEMAS[kind]]
+    assert columns_of(live, raw_relation(kind)) == told
+
+
+def test_raw_holds_nothing_but_records(live):
+    expected = {raw_relation(kind) for kind in SCHEMAS} - {"quality.quarantine"}
+    assert {name for name in names_in(live, "duckdb_tables") if name.startswith("raw.")} == expected
+
+
+def test_public_columns_are_commented_for_the_writer(tmp_path):
+    with open_warehouse(tmp_path / "warehouse.duckdb") as connection:
+        assert_commented(connection)
+
+
+def test_public_columns_are_commented_for_readers(small_home):
+    path = published_file(Settings(home=small_home))
+    with duckdb.connect(str(path), read_only=True) as connection:
+        assert_commented(connection)
+
+
+@pytest.mark.parametrize("relation", public_relations(), ids=lambda relation: relation.name)
+def test_published_columns_are_those_of_the_contract(small_home, relation):
+    path = published_file(Settings(home=small_home))
+    with duckdb.connect(str(path), read_only=True) as connection:
+        columns = [column[:2] for column in columns_of(connection, relation.name)]
+    assert columns == [(column.name, column.type) for column in relation.columns]
+
+
+def test_public_relations_are_the_agreed_ones():
+    agreed = (HERE / "public_relations.txt").read_text().splitlines()
+    assert [relation.name for relation in public_relations()] == agreed, (
+        "what readers rely on changed; if that is meant, tell them in CHANGELOG.md and refresh "
+        "tests/contracts/public_relations.txt as the head of this file says"
+    )
+
+
+def test_page_of_tables_is_up_to_date():
+    assert (ROOT / "docs" / "tables.md").read_text() == tables_page(), (
+        "docs/tables.md is out of date; run `liqheat tables --markdown > docs/tables.md`"
+    )
+
+
+def test_released_migrations_are_unchanged():
+    lines = (HERE / "migrations.sha256").read_text().splitlines()
+    released = {name: sha256 for sha256, name in (line.split() for line in lines)}
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in migration_files()}
+    assert found == released, (
+        "a migration is never edited after release: restore it and add a new one; "
+        "a new one is added to tests/contracts/migrations.sha256 as the head of this file says"
+    )
+
+
+def test_every_setting_is_in_the_example():
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    names = {line.lstrip("# ").split("=")[0] for line in lines if "=" in line}
+    for field in Settings.model_fields:
+        name = f"LIQHEAT_{field.upper()}"
+        assert any(each == name or each.startswith(f"{name}__") for each in names), (
+            f".env.example does not list {name}"
+        )
+    unknown = {
+        each
+        for each in names
+        if each.startswith("LIQHEAT_")
+        and each.removeprefix("LIQHEAT_").split("__")[0].lower() not in Settings.model_fields
+    }
+    assert not unknown, f".env.example lists {sorted(unknown)}, which nothing reads"
