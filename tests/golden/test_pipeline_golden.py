@@ -1,0 +1,172 @@
+"""The golden bars as records through load, build and publish, read back as readers do."""
+
+import csv
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+from workbench import table_of, workshop
+
+from jobs.pipeline import build_maps, load, publish
+from jobs.reading import published_file
+from jobs.settings import Settings
+from transforms.estimators import ESTIMATORS
+
+GOLDEN = Path(__file__).parents[2] / "../shared/golden"
+pytestmark = pytest.mark.skipif(
+    not (GOLDEN / "bars_5m.csv").exists(), reason=f"golden figures are not at {GOLDEN}"
+)
+
+BAR = timedelta(minutes=5)
+IDENTITY = {"venue": "golden", "instrument": "BTC/USDT:USDT"}
+PROVIDERS = ("open_interest", "turnover")
+# Published bins reach this far from price, in log price.
+RANGE = 0.5
+
+
+def rows_of(name):
+    with (GOLDEN / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def records_of_bars(bars):
+    """Return the records that a venue would have sent of the golden bars."""
+    starts = [datetime.fromisoformat(row["bar_start"]) for row in bars]
+    key = [{**IDENTITY, "bar_start_at": start, "bar_seconds": 300} for start in starts]
+    prices = [{name: float(row[name]) for name in ("open", "high", "low", "close")} for row in bars]
+    return {
+        "instrument": [
+            {
+                **IDENTITY,
+                "asset": "BTC",
+                "quote": "USDT",
+                "contract_kind": "linear",
+                "contract_size": 1.0,
+                "base_multiplier": 1.0,
+                "is_active": True,
+                "observed_at": starts[0],
+            }
+        ],
+        "ohlcv": [
+            {**of, **price, "volume_quantity": float(row["volume_base"])}
+            for of, price, row in zip(key, prices, bars, strict=True)
+        ],
+        "mark_ohlc": [
+            {
+                **of,
+                "mark_open": price["open"],
+                "mark_high": float(row["mark_high"]),
+                "mark_low": float(row["mark_low"]),
+                "mark_close": price["close"],
+            }
+            for of, price, row in zip(key, prices, bars, strict=True)
+        ],
+        "open_interest": [
+            {
+                **IDENTITY,
+                "observed_at": start + BAR,
+                "open_interest_quantity": float(row["open_interest_base"]),
+            }
+            for start, row in zip(starts, bars, strict=True)
+        ],
+        "leverage_bracket": [
+            {
+                **IDENTITY,
+                "valid_from_at": starts[0],
+                "bracket": 1,
+                "notional_floor_usd": 0.0,
+                "maintenance_margin_ratio": 0.004,
+                "maintenance_deduction_usd": 0.0,
+                "max_leverage": 125.0,
+            }
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """Yield a reader's connection to what came of the golden bars."""
+    bars = rows_of("bars_5m.csv")
+    end = datetime.fromisoformat(bars[-1]["bar_start"]) + BAR
+    settings = Settings(home=tmp_path_factory.mktemp("golden") / "home", threads=2)
+    with workshop(settings.home) as shop:
+        for kind, rows in records_of_bars(bars).items():
+            shop.land(kind, table_of(kind, rows, ingested_at=end))
+    load(settings)
+    build_maps(settings, as_of=end, estimators=[ESTIMATORS[name] for name in PROVIDERS])
+    publish(settings, as_of=end)
+    with duckdb.connect(str(published_file(settings)), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'")
+        yield connection
+
+
+def cases():
+    if not GOLDEN.exists():
+        return []
+    return [
+        (provider, row["as_of"], row["side"])
+        for provider in PROVIDERS
+        for row in rows_of(f"{provider}_model_totals.csv")
+    ]
+
+
+@pytest.mark.parametrize(("provider", "as_of", "side"), cases())
+@pytest.mark.parametrize("venue", ["golden", "all"])
+def test_published_map_is_the_golden_map(published, provider, as_of, side, venue):
+    rows = published.execute(
+        "select bin_index, liquidation_usd, price from marts.liquidation_heatmap_hourly "
+        "where (asset, as_of, provider, venue, side) = ('BTC', ?, ?, ?, ?)",
+        [datetime.fromisoformat(as_of), provider, venue, side],
+    ).fetchall()
+    map_of_bins = {bin_index: usd for bin_index, usd, _ in rows}
+    (price,) = {price for _, _, price in rows}
+    golden = {
+        int(row["bin_index"]): float(row["liquidation_usd"])
+        for row in rows_of(f"{provider}_model_map.csv")
+        if (row["as_of"], row["side"]) == (as_of, side)
+    }
+    # The golden map has no bounds; what is not published of it stands beyond the range.
+    beyond = {bin_index: usd for bin_index, usd in golden.items() if bin_index not in map_of_bins}
+    for bin_index in beyond:
+        # Two nodes a bin, 0.001 apart, the outer of which is beyond.
+        centre = (2 * bin_index + 0.5) * 0.001 - np.log(price)
+        assert abs(centre) > RANGE - 0.001, bin_index
+    within = {bin_index: usd for bin_index, usd in golden.items() if bin_index not in beyond}
+    assert map_of_bins == pytest.approx(within, rel=1e-6)
+    ((beyond_usd,),) = published.execute(
+        "select position_usd from marts.liquidation_by_leverage_hourly where "
+        "(asset, as_of, provider, venue, side, tier) = ('BTC', ?, ?, ?, ?, 'beyond_range')",
+        [datetime.fromisoformat(as_of), provider, venue, side],
+    ).fetchall()
+    assert beyond_usd == pytest.approx(sum(beyond.values()), rel=1e-6)
+
+
+@pytest.mark.parametrize(("provider", "as_of", "side"), cases())
+def test_published_totals_are_the_golden_totals(published, provider, as_of, side):
+    (golden,) = [
+        row
+        for row in rows_of(f"{provider}_model_totals.csv")
+        if (row["as_of"], row["side"]) == (as_of, side)
+    ]
+    instant = datetime.fromisoformat(as_of)
+    assert instant.tzinfo == UTC
+    ((unlevered, in_tiers),) = published.execute(
+        "select sum(position_base) filter (tier = 'unlevered'), "
+        "sum(position_base) filter (tier <> 'unlevered') "
+        "from marts.liquidation_by_leverage_hourly "
+        "where (asset, as_of, provider, venue, side) = ('BTC', ?, ?, 'all', ?)",
+        [instant, provider, side],
+    ).fetchall()
+    ((consumed, excess),) = published.execute(
+        f"select consumed_{side}_base, excess_{side}_base from marts.series_books_hourly "
+        "where (asset, as_of, provider) = ('BTC', ?, ?)",
+        [instant, provider],
+    ).fetchall()
+    # What the golden totals call beyond is what no price can liquidate.
+    assert unlevered == pytest.approx(float(golden["beyond_base"]), rel=1e-6)
+    assert in_tiers == pytest.approx(float(golden["in_tiers_base"]), rel=1e-6)
+    told = {name: float(golden[f"{name}_base_last_hour"]) for name in ("consumed", "excess")}
+    assert consumed == pytest.approx(told["consumed"], rel=1e-6, abs=1e-8)
+    assert excess == pytest.approx(told["excess"], rel=1e-6, abs=1e-8)
