@@ -118,8 +118,8 @@ def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def grade(data: DataSet, records: Records) -> pd.DataFrame:
-    """Return the graded asset-days: asset, venue, the day's end, whether noisy, why."""
+def grade(data: DataSet, records: Records, *, by_hour: bool = False) -> pd.DataFrame:
+    """Return rows of the graded venues at the end of each day judged, or of each hour."""
     with warehouse() as connection:
         for kind, rows in records.items():
             table = pa.Table.from_pandas(rows, schema=SCHEMAS[kind], preserve_index=False)
@@ -127,16 +127,12 @@ def grade(data: DataSet, records: Records) -> pd.DataFrame:
             connection.execute(f"insert into raw.{kind} by name select * from landed")
         assets = sorted(records["instrument"]["asset"].unique())
         run_incremental_models(connection, assets, data.start - 8 * DAY, data.end)
-        return (
-            connection.execute(
-                "select asset, venue, as_of, grade, is_noisy, reason_names "
-                "from marts.asset_quality_hourly "
-                "where venue <> 'all' and hour(as_of) = 0 and as_of > ? and as_of <= ?",
-                [data.start, data.end],
-            )
-            .to_arrow_table()
-            .to_pandas()
+        graded = connection.execute(
+            "select * exclude (reasons) from marts.asset_quality_hourly "
+            "where venue <> 'all' and (? or hour(as_of) = 0) and as_of > ? and as_of <= ?",
+            [by_hour, data.start, data.end],
         )
+        return graded.to_arrow_table().to_pandas()
 
 
 @dataclass(frozen=True)
@@ -341,25 +337,35 @@ def _only_touched(clean: pd.DataFrame, done: Corrupted) -> pd.DataFrame:
     return pd.concat([clean[done.touched], clean[done.touched]])
 
 
-def corruption(sets: Sequence[DataSet], seed: int) -> None:
-    """Print how much of what was corrupted is flagged, and how much of what was not."""
-    for data in sets:
-        clean = grade(data, data.records)
-        reasons = clean["reason_names"].explode().value_counts()
-        print(f"\n{data.name}: {len(clean)} asset-days of "
-              f"{clean.groupby(['asset', 'venue']).ngroups} series, "
-              f"{clean['is_noisy'].mean():.2%} flagged while clean "
-              f"({', '.join(f'{name} {n}' for name, n in reasons.items())})")  # fmt: skip
-        print(f"{'corrupted in':24}" + "".join(f"{rate:>22.0%} of rows" for rate in RATES))
-        for label, ways in [*((way, (way,)) for way in WAYS), ("all eight at random", tuple(WAYS))]:
-            line = f"{label:24}"
-            for number, rate in enumerate(RATES):
-                rng = np.random.default_rng([seed, number, list(WAYS).index(label) if label in WAYS
-                                             else len(WAYS)])  # fmt: skip
-                records, days = corrupt(data, ways, rate, rng)
-                hit = grade(data, records).merge(days)
-                line += f"{hit['is_noisy'].mean():>16.1%} of {len(hit):>4} days"
-            print(line, flush=True)
+def corruption(data: DataSet, seed: int) -> Iterator[str]:
+    """Yield a Markdown table of how much of what was corrupted is flagged, and how much was not."""
+    clean = grade(data, data.records)
+    counts = clean.loc[clean["is_noisy"], "reason_names"].explode().value_counts()
+    found = ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+    yield (
+        f"{data.name}: {len(clean)} asset-days of {clean.groupby(['asset', 'venue']).ngroups} "
+        f"series; {clean['is_noisy'].mean():.2%} are flagged while clean ({found})."
+    )
+    yield ""
+    yield "| corrupted by | " + " | ".join(f"{rate:.0%} of rows" for rate in RATES) + " |"
+    yield "| --- |" + " ---: |" * len(RATES)
+    trials = [*((way, (way,)) for way in WAYS), ("each row one of the eight", tuple(WAYS))]
+    for trial, (label, ways) in enumerate(trials):
+        cells = []
+        for number, rate in enumerate(RATES):
+            rng = np.random.default_rng([seed, number, trial])
+            records, days = corrupt(data, ways, rate, rng)
+            hit = grade(data, records).merge(days)
+            cells.append(f"{hit['is_noisy'].mean():.1%} of {len(hit)} days")
+        yield f"| {label} | " + " | ".join(cells) + " |"
+
+
+def corruption_sets(days: int, folder: Path | None) -> Iterator[DataSet]:
+    """Yield the clean data that is corrupted: simulated, and recorded where there is any."""
+    yield simulated(days)
+    if folder is not None:
+        span = datetime(2026, 2, 15, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
+        yield only(recorded(folder, *span), is_clean)
 
 
 _GROW = """
@@ -506,11 +512,10 @@ def main() -> None:
     if told.part == "speed":
         speed(500, 5)
         return
-    sets = [simulated(told.days)]
-    if told.recorded is not None:
-        span = datetime(2026, 2, 15, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
-        sets.append(only(recorded(told.recorded, *span), is_clean))
-    corruption(sets, told.seed)
+    for data in corruption_sets(told.days, told.recorded):
+        for line in corruption(data, told.seed):
+            print(line, flush=True)
+        print()
 
 
 if __name__ == "__main__":

@@ -205,7 +205,7 @@ class Thresholds:
         unit="0 as usual, 1 all in three bars",
         direction="at_most",
         role="noise",
-        soft=0.4,
+        soft=0.3,
         reason="one trader's steps stand out of the many; held against how much the three largest "
         "of so many changes make anyway",
     )

@@ -444,6 +444,8 @@ class Gathering:
         venues = [*(one.venue for one in self.book.series), self.mapping.venue]
         instruments = [*(one.instrument for one in self.book.series), None]
         n_rows = len(row)
+        if n_rows == 0:
+            return
         self.set_aside.append(
             pa.Table.from_arrays(
                 [

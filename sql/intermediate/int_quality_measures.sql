@@ -408,17 +408,18 @@ of_window as (
         / nullif(change_quantity_24h, 0) as three_largest_changes_24h_ratio,
         three_changes_quantity_7d
         / nullif(change_quantity_7d, 0) as three_largest_changes_7d_ratio,
-        -- Of n changes that are exponentially distributed the three largest make (3 H - 2.5) / n of
-        -- the sum, H the n-th harmonic number (Renyi, 1953: the k-th largest is on average the
-        -- mean times 1/k + ... + 1/n). With few changes that is much without any whale.
+        -- Of n changes that are exponentially distributed, mean 1, the k-th largest is a sum of
+        -- independent ones of mean 1/k ... 1/n (Renyi, 1953). So the three largest come to
+        -- 3 H - 2.5 on average, H the n-th harmonic number, with a standard deviation of at most
+        -- 2.36; two of those above it is still as usual, and few changes tell little of whales.
         if(
-            changes_24h >= 12,
-            (3 * (ln(changes_24h) + 0.5772 + 0.5 / changes_24h) - 2.5) / changes_24h,
+            changes_24h >= 16,
+            (3 * (ln(changes_24h) + 0.5772 + 0.5 / changes_24h) + 2.2) / changes_24h,
             null
         ) as usual_three_24h_ratio,
         if(
-            changes_7d >= 12,
-            (3 * (ln(changes_7d) + 0.5772 + 0.5 / changes_7d) - 2.5) / changes_7d,
+            changes_7d >= 16,
+            (3 * (ln(changes_7d) + 0.5772 + 0.5 / changes_7d) + 2.2) / changes_7d,
             null
         ) as usual_three_7d_ratio,
         unit_audit_24h_ratio,
