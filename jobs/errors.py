@@ -42,6 +42,10 @@ class EstimatorRejected(JobError):
     """A user's estimator file describes none; the message names the file and what is wrong."""
 
 
+class AllProvidersFailed(JobError):
+    """Map providers were asked and none gave an answer that could be read."""
+
+
 class StoppedByQuality(JobError):
     """Critical checks failed; the last good publication stays.
 

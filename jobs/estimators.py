@@ -6,12 +6,12 @@ shipped one; it is built, compared and published like those.
 
 from pathlib import Path
 
-import yaml
-
 from jobs.compare_tables import CONSENSUS
 from jobs.errors import EstimatorRejected
 from jobs.outside_maps import MEASURED_PROVIDERS
 from jobs.settings import Settings
+from sources.errors import InputRejected
+from sources.user_files import read_yaml
 from transforms.errors import InvalidParameters
 from transforms.estimators import ESTIMATORS, EstimatorParameters
 
@@ -59,12 +59,9 @@ def read_estimator(path: Path) -> EstimatorParameters:
         The file cannot be read, is no mapping, or its values describe no estimator.
     """
     try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as exc:
-        raise EstimatorRejected(f"{path}: cannot be read ({exc})") from exc
-    except yaml.YAMLError as exc:
-        where = " ".join(str(exc).split())
-        raise EstimatorRejected(f"{path}: not YAML ({where}); mend it there") from exc
+        told = read_yaml(path)
+    except InputRejected as exc:
+        raise EstimatorRejected(str(exc)) from exc
     if not isinstance(told, dict):
         raise EstimatorRejected(
             f"{path}: holds {type(told).__name__}, expected names and values, "

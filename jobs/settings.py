@@ -45,6 +45,11 @@ class Settings(BaseSettings):
         As ccxt takes them: one of the first three at most, and one of the others.
     keys : dict of str to VenueKey
         By venue; none is needed for what is public.
+    coinglass_api_key, coinank_api_key, datamaxi_api_key, hyblock_client_id, \
+hyblock_client_secret, hyblock_api_key : str, optional
+        Keys of map providers; one without its keys is not asked.
+    provider_url : str, optional
+        Where a stand-in for all map providers listens; the providers themselves where not set.
     """
 
     model_config = SettingsConfigDict(
@@ -67,6 +72,13 @@ class Settings(BaseSettings):
     wss_proxy: SecretStr | None = None
     ws_socks_proxy: SecretStr | None = None
     keys: dict[str, VenueKey] = Field(default_factory=dict)
+    coinglass_api_key: SecretStr | None = None
+    coinank_api_key: SecretStr | None = None
+    datamaxi_api_key: SecretStr | None = None
+    hyblock_client_id: SecretStr | None = None
+    hyblock_client_secret: SecretStr | None = None
+    hyblock_api_key: SecretStr | None = None
+    provider_url: str | None = None
 
     @property
     def landing(self) -> Path:
@@ -87,6 +99,11 @@ class Settings(BaseSettings):
     def published(self) -> Path:
         """Folder of what everybody reads."""
         return self.home / "published"
+
+    @property
+    def providers_file(self) -> Path:
+        """The file that says what map providers are asked for; it need not be there."""
+        return self.home / "providers.yaml"
 
     @property
     def estimators(self) -> Path:

@@ -57,7 +57,7 @@ def test_files_come_by_name(settings):
     [
         ("", "holds NoneType, expected names and values"),
         ("- provider", "holds list"),
-        ("provider: [", "not YAML"),
+        ("provider: [", "no valid YAML"),
         ("turnover_ratio: 0.5", "has no provider"),
         ("provider: mine\nturnover: 0.5", "unknown fields turnover; known are base, provider"),
         ("provider: mine\nturnover_ratio: lots", "turnover_ratio is 'lots', expected a number"),
