@@ -1,8 +1,9 @@
 """The commands that set maps side by side: who says what, where the bands are, who disagrees."""
 
+import logging
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.arguments import AsOf, Rows, hour_of, told
-from cli.output import Format, write_rows
+from cli.output import Format, progress_bar, write_rows
 from jobs.errors import NothingToDo
 from jobs.settings import Settings
 
@@ -393,8 +394,118 @@ def _print_pairs(
     )
 
 
+def fetch_command() -> None:
+    """Ask outside providers for their maps, where a key is set, and load what they say."""
+    from jobs.fetch_providers import fetch_providers
+
+    # What went wrong is told below, once.
+    logging.getLogger("jobs.fetch_providers").setLevel(logging.ERROR)
+    with told():
+        report = fetch_providers(Settings(), clock=lambda: datetime.now(UTC))
+        for name, variables in report.without_key.items():
+            typer.echo(f"{name}: not asked, {', '.join(variables)} not set", err=True)
+        for name, one in report.providers.items():
+            typer.echo(
+                f"{name}: {one.answered} of {one.asked} answered, {one.cells:,} cells, "
+                f"{one.quarantined} set aside",
+                err=True,
+            )
+            for message in one.messages:
+                typer.echo(f"  {message}", err=True)
+        if report.providers and not report.is_loaded:
+            typer.echo("the warehouse is busy: the next run loads what has landed", err=True)
+        if any(one.messages for one in report.providers.values()):
+            raise typer.Exit(1)
+
+
+def vary_command(
+    days: Annotated[int, typer.Option(min=1, help="Midnights looked at, back from the last.")] = 31,
+    as_of: AsOf = None,
+) -> None:
+    """Measure which guess the maps hang on: one assumption swapped at a time, at midnights."""
+    from jobs.sensitivity import measure_sensitivity
+
+    with told(), progress_bar() as progress:
+        report = measure_sensitivity(Settings(), as_of=hour_of(as_of), days=days, progress=progress)
+        typer.echo(
+            f"looked at {report.map_count:,} maps, {report.row_count:,} rows; "
+            "`liqheat publish` shows them to readers",
+            err=True,
+        )
+
+
+_ASSUMPTIONS = """
+select * from marts.assumption_sensitivity_hourly
+where asset = $asset and provider = $provider and side = 'both' and as_of = (
+    select max(as_of) from marts.assumption_sensitivity_hourly
+    where asset = $asset and provider = $provider
+        and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+)
+order by overlap_ratio nulls last, assumption, variant
+"""
+
+
+def assumptions_command(
+    asset: Annotated[str, typer.Argument(help="Base coin: BTC.")],
+    provider: Annotated[str, typer.Option(help="Which estimator.")] = "turnover",
+    form: Rows = Format.table,
+    as_of: AsOf = None,
+) -> None:
+    """Show which guess a map hangs on: what is left of it when one assumption is swapped."""
+    asset = asset.upper()
+    which = {
+        "asset": asset,
+        "provider": provider,
+        "as_of": None if as_of is None else hour_of(as_of),
+    }
+    with told():
+        columns, rows = _one_hour(Settings(), _ASSUMPTIONS, which)
+        if not rows:
+            raise NothingToDo(
+                f"the assumptions of {provider} on {asset} have not been looked at; "
+                "run `liqheat vary`, then `liqheat publish`"
+            )
+        if form is not Format.table:
+            write_rows(columns, [list(row.values()) for row in rows], form)
+            return
+        table = _table(
+            f"{asset} {rows[0]['as_of']:%Y-%m-%d %H:%M} UTC, all venues: "
+            f"what is left of the map by {provider} with one assumption swapped",
+            ("assumption", "left"),
+            ("is", "left"),
+            ("swapped for", "left"),
+            ("share", "right"),
+            ("reach", "right"),
+            ("placement", "right"),
+            ("moved by", "right"),
+            ("bands", "right"),
+            ("total", "right"),
+        )
+        for row in rows:
+            moved, scale = row["wasserstein_bps"], row["scale_log_ratio"]
+            table.add_row(
+                row["assumption"].replace("_", " "),
+                row["baseline"],
+                row["variant"],
+                percent(row["overlap_ratio"]),
+                percent(row["reach_ratio"]),
+                percent(row["placement_ratio"]),
+                "" if moved is None else f"{moved / 100:.1f} %",
+                percent(row["band_match_ratio"]),
+                "" if scale is None else f"x {math.exp(-scale):.2f}",
+            )
+        _print(
+            table,
+            "share: what the map with the swap has in common with the one without; 100 % says that "
+            "nothing hangs on it. total: how much larger or smaller the map becomes.",
+        )
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("providers")(providers_command)
     app.command("bands")(bands_command)
     app.command("disagreement")(disagreement_command)
+    app.command("assumptions")(assumptions_command)
+    app.command("fetch")(fetch_command)
+    app.command("vary")(vary_command)

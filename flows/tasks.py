@@ -71,6 +71,22 @@ def maintain() -> int:
 
 
 @task_of_job
+def fetch() -> int:
+    """Ask providers whose key is set for their maps; return how many cells landed."""
+    from jobs.fetch_providers import fetch_providers
+
+    return fetch_providers(Settings(), clock=lambda: datetime.now(UTC)).row_count
+
+
+@task_of_job
+def vary(as_of: datetime, days: int) -> int:
+    """Swap assumptions at midnights not yet looked at; return how many rows."""
+    from jobs.sensitivity import measure_sensitivity
+
+    return measure_sensitivity(Settings(), as_of=as_of, days=days).row_count
+
+
+@task_of_job
 def load() -> int:
     """Load what has landed; return how many rows."""
     from jobs.pipeline import load

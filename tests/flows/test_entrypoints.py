@@ -66,10 +66,12 @@ def test_prefect_yaml_holds_no_path_of_a_machine():
     assert not any(Path(entry["entrypoint"]).is_absolute() for entry in DEPLOYMENTS.values())
 
 
-def test_ingest_hourly_and_maintain_alone_are_scheduled():
+def test_what_is_due_by_itself_and_nothing_else_is_scheduled():
     assert {name for name, entry in DEPLOYMENTS.items() if entry.get("schedules")} == {
         "ingest",
         "hourly",
+        "fetch",
+        "vary",
         "maintain",
     }
 
