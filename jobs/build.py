@@ -588,15 +588,21 @@ class _Batch:
 
     def _note_what_lies_ahead(self) -> None:
         """Put down as out of date what has landed for hours that are not built yet."""
-        until = instant(self.until)
         self.connection.execute(
             "insert into meta.pending_build "
-            "select asset, min(bar_start_at) from raw.ohlcv "
+            "with ahead as ("
+            "select venue, instrument, bar_start_at as from_at from raw.ohlcv "
+            "where bar_start_at >= $until union all "
+            "select venue, instrument, bar_start_at from raw.mark_ohlc "
+            "where bar_start_at >= $until union all "
+            "select venue, instrument, observed_at - interval 1 minute from raw.open_interest "
+            "where observed_at > $until) "
+            "select asset, greatest(min(from_at), $until) from ahead "
             "inner join staging.stg_instrument using (venue, instrument) "
-            "where bar_start_at >= ? and list_contains(?, asset) group by asset union all "
-            "select asset, min(as_of) - interval 1 minute from raw.provider_map "
-            "where as_of > ? and list_contains(?, asset) group by asset",
-            [until, self.assets, until, self.assets],
+            "where list_contains($assets, asset) group by asset union all "
+            "select asset, greatest(min(as_of) - interval 1 minute, $until) from raw.provider_map "
+            "where as_of > $until and list_contains($assets, asset) group by asset",
+            {"until": instant(self.until), "assets": self.assets},
         )
 
     def _insert(self, name: str, parts: list[pa.Table]) -> None:

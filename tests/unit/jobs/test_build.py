@@ -1,5 +1,6 @@
 """However records arrive and builds are cut up, the rows are those of one full rebuild."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -17,6 +18,7 @@ from workbench import (
 )
 
 from jobs import build as building
+from jobs.errors import BooksDoNotBalance
 from transforms.estimators import ESTIMATORS
 
 ONE = (ESTIMATORS["turnover"], ESTIMATORS["volume_profile"])
@@ -311,3 +313,108 @@ def test_an_instrument_that_arrives_later(tmp_path, bitcoin):
             )
         )
     assert_equals_rebuild(tmp_path, arrivals)
+
+
+def brackets_from(records, valid_from_hours, ratio):
+    """Return brackets of all instruments that hold from an hour on."""
+    table = with_column(
+        records["leverage_bracket"],
+        "maintenance_margin_ratio",
+        np.full(len(records["leverage_bracket"]), ratio),
+    )
+    held_from = np.datetime64(hour(valid_from_hours).replace(tzinfo=None), "us")
+    return with_column(table, "valid_from_at", np.full(len(table), held_from))
+
+
+def test_brackets_that_change_and_are_told_late(tmp_path, bitcoin):
+    changed = brackets_from(bitcoin, 40.5, 0.008)
+    assert_equals_rebuild(tmp_path, [(END, bitcoin), (END, {"leverage_bracket": changed})])
+
+
+def test_brackets_older_than_those_known(tmp_path, bitcoin):
+    older = brackets_from(bitcoin, -100.0, 0.008)
+    assert_equals_rebuild(tmp_path, [(END, bitcoin), (END, {"leverage_bracket": older})])
+
+
+def test_parameters_that_change_replace_all_maps(tmp_path, bitcoin):
+    other = (replace(ESTIMATORS["turnover"], turnover_ratio=0.5), ESTIMATORS["volume_profile"])
+    with workshop(tmp_path / "grown") as grown, workshop(tmp_path / "rebuilt") as rebuilt:
+        for shop, sets in ((grown, (ONE, other)), (rebuilt, (other,))):
+            shop.take_in(bitcoin)
+            for estimators in sets:
+                shop.build(END, estimators)
+        assert grown.rows(
+            "select distinct provider, params_hash from derived.heatmap order by all"
+        ) == sorted((each.provider, each.params_hash) for each in other)
+        # Both sets of assumptions stay on record.
+        assert grown.one("select count(distinct params_hash) from derived.estimator_parameter") == 3
+    found = differences(
+        tmp_path / "grown" / "warehouse.duckdb", tmp_path / "rebuilt" / "warehouse.duckdb"
+    )
+    assert all(name.startswith("derived.estimator_parameter") for name in found)
+
+
+def test_an_earlier_hour_loses_no_rows(tmp_path, bitcoin):
+    with workshop(tmp_path) as shop:
+        shop.take_in(bitcoin)
+        shop.build(END, ONE)
+        before = shop.one("select count(*) from derived.heatmap")
+        shop.build(hour(50), ONE)
+        assert shop.one("select count(*) from derived.heatmap") == before
+        # A late bar is worked in up to where the maps reach.
+        (table,) = only(bitcoin, "ohlcv", LINEAR, 30.0, 31.0).values()
+        volumes = table["volume_quantity"].to_numpy() * 1.5
+        corrected = stamped(with_column(table, "volume_quantity", volumes), END + HOUR)
+        shop.take_in({"ohlcv": corrected})
+        shop.build(hour(50), ONE)
+        assert shop.one("select count(*) from derived.heatmap") == before
+        assert shop.one("select max(as_of) from derived.heatmap") == END
+
+
+def test_an_hour_before_the_first_bar_builds_nothing_and_loses_nothing(tmp_path, bitcoin):
+    assert_equals_rebuild(tmp_path, [(hour(-5), bitcoin), (hour(10), {}), (END, {})])
+
+
+def test_an_hour_more_reads_a_day_at_most(tmp_path, bitcoin):
+    """Whatever the history, and though an instrument was listed today."""
+    listed = {
+        kind: where(table, ~of(table, INVERSE) | (instants(table, kind) >= 80))
+        if kind not in ("instrument", "leverage_bracket")
+        else table
+        for kind, table in bitcoin.items()
+    }
+    with workshop(tmp_path) as shop:
+        shop.take_in(until(listed, 85))
+        shop.build(hour(85), ONE)
+        shop.take_in(until(listed, 86, 85))
+        report = shop.build(hour(86), ONE)
+    assert (report.asset_count, report.series_count) == (1, 2)
+    assert report.bar_count <= 14 * 12 + 6 * 12
+
+
+def test_progress_ends_at_all(tmp_path, bitcoin):
+    told = []
+    with workshop(tmp_path) as shop:
+        shop.take_in(until(bitcoin, 5))
+        building.build(
+            shop.connection,
+            as_of=hour(5),
+            estimators=ONE,
+            run_id="build",
+            on_progress=lambda asset, share: told.append((asset, share)),
+        )
+    assert told == [("BTC", 1.0)]
+
+
+def test_books_that_do_not_balance_store_nothing(tmp_path, bitcoin, monkeypatch):
+    monkeypatch.setattr(building, "BOOKS_TOLERANCE", -1.0)
+    with workshop(tmp_path) as shop:
+        shop.take_in(bitcoin)
+        with pytest.raises(
+            BooksDoNotBalance, match=r"turnover on sim_alpha BTC/USDT:USDT at .* nothing was stored"
+        ):
+            shop.build(END, ONE)
+        assert shop.one("select count(*) from derived.heatmap") == 0
+        monkeypatch.undo()
+        shop.build(END, ONE)
+        assert shop.one("select count(*) from derived.heatmap") > 0
