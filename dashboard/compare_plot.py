@@ -245,6 +245,7 @@ class _Bars:
             y=self.centers[drawn],
             width=self.widths[drawn] * thickness,
             orientation="h",
+            name=name,
             marker={
                 "color": color or "rgba(0,0,0,0)",
                 "line": {"width": 0 if color else 0.8, "color": MUTED},
