@@ -353,15 +353,6 @@ def _frames(connection: DuckDBPyConnection, suite: str, thresholds: Thresholds) 
         return {
             "schema": _frame(connection, *_schema_query()),
             "unknown": _frame(connection, "from intermediate.int_unknown_instrument"),
-            "everything": _frame(
-                connection,
-                "select coalesce(sum(ohlcv_row_count + mark_ohlc_row_count "
-                "+ open_interest_row_count), 0)::bigint as row_count, "
-                "sum(impossible_ohlcv_row_count + impossible_mark_ohlc_row_count "
-                "+ impossible_open_interest_row_count) / nullif(row_count, 0) as impossible_ratio "
-                "from intermediate.int_row_audit "
-                "where as_of > getvariable('window_start') and as_of <= getvariable('window_end')",
-            ),
             "measures": _frame(connection, measured),
         }
     if suite == "bars":

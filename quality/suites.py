@@ -70,7 +70,6 @@ class Check:
 FRAMES: dict[str, tuple[str, ...]] = {
     "schema": ("relation", "column_name", "stored_type", "declared_type"),
     "unknown": ("kind", "venue", "instrument", "row_count"),
-    "everything": ("row_count", "impossible_ratio"),
     "measures": ("asset", "venue", "as_of"),
     "hours": (
         "asset",
@@ -171,13 +170,6 @@ def suites(thresholds: Thresholds) -> tuple[Check, ...]:
             ("row_count",),
             "no rows of instruments that nobody described",
             0.0,
-        ),
-        *_gate_check(
-            "impossible_everywhere",
-            thresholds.impossible_everywhere,
-            "door",
-            "everything",
-            "critical",
         ),
         *warnings("door", at_door=True),
     )

@@ -333,14 +333,6 @@ class Thresholds:
         hard=2.0,
         reason="one doubt is a grade B; three doubts at once are more than a doubt",
     )
-    impossible_everywhere: Gate = Gate(
-        measure="impossible_ratio",
-        unit="share of all rows",
-        direction="at_most",
-        role="check",
-        hard=0.5,
-        reason="half of everything impossible is a broken loader, not a broken venue",
-    )
     map_books: Gate = Gate(
         measure="books_error_ratio",
         unit="share of open interest",

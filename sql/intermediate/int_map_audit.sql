@@ -19,7 +19,9 @@ heatmap as (
         semantics,
         -- Bin j covers exp(0.001 (2 j - 0.5)) to exp(0.001 (2 j + 1.5)): where price stands in the
         -- array, from 1.
-        floor((ln(price) / 0.001 + 0.5) / 2)::bigint - first_bin_index + 1 as price_position,
+        floor((ln(if(price > 0, price, null)) / 0.001 + 0.5) / 2)::bigint
+        - first_bin_index
+        + 1 as price_position,
     from derived.heatmap
     where
         -- An hour more, to see what has changed.
@@ -125,7 +127,7 @@ traded as (
         as_of,
         if(grouping(venue) = 1, 'all', venue) as venue,
         sum(volume_usd) as volume_usd,
-        max(ln(high / low)) as range_log_ratio,
+        max(ln(if(low > 0 and high > 0, high / low, null))) as range_log_ratio,
     from instrument_hour
     group by grouping sets ((asset, as_of, venue), (asset, as_of))
 ),

@@ -213,15 +213,15 @@ frozen as (
         instrument,
         as_of,
         least(
-            epoch(
-                as_of - coalesce(
-                    max(as_of) filter (where not is_frozen) over (
+            coalesce(
+                epoch(
+                    as_of - max(as_of) filter (where not is_frozen) over (
                         partition by venue, instrument
                         order by as_of
                         range between interval 23 hours preceding and current row
-                    ),
-                    '-infinity'::timestamptz
-                )
+                    )
+                ),
+                86400
             ),
             86400
         ) as frozen_run_seconds,

@@ -1,0 +1,341 @@
+"""Critical findings stop publishing, warnings become flags, bad data gets a grade, never an A."""
+
+from datetime import timedelta
+
+import duckdb
+import pytest
+from workbench import END, HOUR, START, table_of, workshop
+
+from jobs.check import THRESHOLDS_FILE, check
+from jobs.errors import StoppedByQuality
+from jobs.hourly import run_hour
+from jobs.pipeline import build_maps
+from jobs.settings import Settings
+from quality.errors import ThresholdsRejected
+from quality.suites import suites
+from quality.thresholds import Thresholds, all_gates
+from transforms.estimators import ESTIMATORS
+
+ONE = (ESTIMATORS["turnover"],)
+
+
+@pytest.fixture
+def settings(home):
+    return Settings(home=home, threads=2)
+
+
+def ask(settings, sql, parameters=None):
+    with duckdb.connect(str(settings.warehouse)) as connection:
+        connection.execute("set timezone = 'UTC'")
+        return connection.execute(sql, parameters).fetchall()
+
+
+def reasons(settings, asset, venue="all", as_of=END):
+    ((grade, names),) = ask(
+        settings,
+        "select grade, reason_names from marts.asset_quality_hourly "
+        "where asset = ? and venue = ? and as_of = ?",
+        [asset, venue, as_of],
+    )
+    return grade, names
+
+
+def test_a_sound_market_passes_and_its_assets_are_graded(settings):
+    report = check(settings, as_of=END)
+    assert report.critical == ()
+    assert len(report.outcomes) == len(suites(Thresholds()))
+    grades = {verdict.asset: verdict for verdict in report.verdicts}
+    assert grades["BTC"].grade == "A"
+    assert grades["BTC"].graded_a_open_interest_ratio == 1.0
+    assert (grades["THIN"].grade, grades["THIN"].is_low_cap, grades["THIN"].is_noisy) == (
+        "C",
+        True,
+        True,
+    )
+    assert {"low_open_interest", "whale_concentration"} <= set(grades["THIN"].reasons)
+    assert [verdict.asset for verdict in report.verdicts] == ["THIN", "BTC"]
+    assert (report.pages / "index.html").exists()
+
+
+def test_results_say_what_was_checked_against_what(settings):
+    report = check(settings, as_of=END)
+    stored = ask(
+        settings,
+        "select suite, check_name, severity, success, observed, threshold, row_count, "
+        "unexpected_count, len(sample), description <> '' from quality.check_results "
+        "where scope = 'all' and as_of = ?",
+        [END],
+    )
+    assert len(stored) == len(report.outcomes)
+    by_name = {(row[0], row[1]): row[2:] for row in stored}
+    severity, success, observed, threshold, rows, unexpected, samples, described = by_name[
+        "bars", "single_bar_change"
+    ]
+    assert (severity, success, threshold, described) == ("warning", False, 0.1, True)
+    assert observed > 0.1
+    assert 0 < unexpected < rows
+    assert samples > 0
+    assert by_name["maps", "map_books"][1] is True
+
+
+def test_gates_are_stored_with_their_reasons(settings):
+    check(settings, as_of=END)
+    stored = ask(settings, "select gate, soft_level, hard_level, reason from quality.threshold")
+    assert {row[0]: row[1:] for row in stored} == {
+        name: (gate.soft, gate.hard, gate.reason) for name, gate in all_gates(Thresholds()).items()
+    }
+
+
+def test_an_hour_checked_twice_has_the_same_rows(settings):
+    told = "select * exclude (run_id) from quality.check_results order by all"
+    check(settings, as_of=END, hours=3)
+    first = ask(settings, told)
+    check(settings, as_of=END, hours=3)
+    assert ask(settings, told) == first
+
+
+def test_later_checks_look_at_the_hours_since_the_last(settings):
+    assert check(settings, as_of=END - 2 * HOUR).hour_count == 24
+    assert check(settings, as_of=END).hour_count == 2
+    assert check(settings, as_of=END).hour_count == 2
+    assert check(settings, as_of=END, hours=1).hour_count == 1
+
+
+SPOILED = {
+    "map_not_negative": "update derived.heatmap set liquidation_usd = [-1.0] where {one}",
+    "map_finite": "update derived.heatmap set liquidation_usd = ['nan'::float] where {one}",
+    "map_range": "update derived.heatmap set liquidation_usd = [1e15::float] where {one}",
+    "map_sum": "update derived.heatmap set liquidation_usd = [1.0] where {one} and venue = 'all'",
+    "map_sides_swapped": "update derived.heatmap set first_bin_index = first_bin_index + 2000 "
+    "where {one} and side = 'long'",
+    "map_books": "update derived.series_hour set books_error_ratio = 0.1 where {one}",
+    "keys_unique": "insert into derived.heatmap select * from derived.heatmap where {one}",
+    "verdict_for_every_map": "delete from intermediate.int_quality_measures where asset = 'BTC'",
+    "price_positive": "update intermediate.int_instrument_hour set low = -1 where asset = 'BTC'",
+    "hours_unique": "insert into intermediate.int_instrument_hour "
+    "select * from intermediate.int_instrument_hour where asset = 'BTC'",
+    "schema_as_declared": "alter table raw.ohlcv alter column trade_count type integer",
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_what_cannot_be_stops_publishing(settings, name):
+    one = f"asset = 'BTC' and provider = 'turnover' and as_of = timestamptz '{END.isoformat()}'"
+    ask(settings, SPOILED[name].format(one=one))
+    if name == "verdict_for_every_map":
+        # No instrument is active, so none is measured again.
+        ask(settings, "update raw.instrument set is_active = false")
+    with pytest.raises(StoppedByQuality, match="the last publication stays") as caught:
+        check(settings, as_of=END, hours=1)
+    report = caught.value.report
+    assert name in {outcome.name for outcome in report.critical}
+    ((success, unexpected),) = ask(
+        settings,
+        "select success, unexpected_count from quality.check_results "
+        "where check_name = ? and scope = 'all'",
+        [name],
+    )
+    assert not success
+    assert unexpected > 0
+    ((status, error),) = ask(
+        settings, "select status, error from meta.pipeline_run where job = 'check'"
+    )
+    assert status == "failed"
+    assert "StoppedByQuality" in error
+
+
+def test_the_last_good_publication_stays(settings):
+    before = (settings.published / "liqheat.duckdb").read_bytes()
+    ask(settings, "update derived.heatmap set liquidation_usd = [-1.0] where asset = 'BTC'")
+    with pytest.raises(StoppedByQuality):
+        run_hour(settings, as_of=END)
+    assert (settings.published / "liqheat.duckdb").read_bytes() == before
+
+
+def test_a_jump_that_nothing_explains_becomes_a_flag(settings):
+    # A map of one venue loses most of what it held, and so does the sum.
+    ask(
+        settings,
+        "update derived.heatmap set liquidation_usd = "
+        "list_transform(liquidation_usd, lambda usd: usd / 10) "
+        "where asset = 'BTC' and provider = 'turnover' and as_of = ?",
+        [END],
+    )
+    report = check(settings, as_of=END, hours=1)
+    assert report.critical == ()
+    assert "map_jump" in {outcome.name for outcome in report.warnings}
+    grade, names = reasons(settings, "BTC", "sim_alpha")
+    assert grade == "B"
+    assert "map_jump" in names
+    assert "map_jump" in reasons(settings, "BTC")[1]
+
+
+def test_levels_of_the_homes_own_file_count(settings):
+    (settings.home / THRESHOLDS_FILE).write_text("low_open_interest: {soft: 1.0e+12}\n")
+    ask(settings, "delete from meta.pending_publish")
+    report = check(settings, as_of=END)
+    (bitcoin,) = [verdict for verdict in report.verdicts if verdict.asset == "BTC"]
+    assert (bitcoin.grade, bitcoin.is_low_cap) == ("B", True)
+    ((days,),) = ask(settings, "select count(distinct published_day) from meta.pending_publish")
+    assert days >= 4
+
+
+def test_a_wrong_file_of_levels_is_refused_before_anything_is_checked(settings):
+    (settings.home / THRESHOLDS_FILE).write_text("low_interest: {soft: 1}\n")
+    with pytest.raises(ThresholdsRejected, match="did you mean low_open_interest"):
+        check(settings, as_of=END)
+    assert ask(settings, "select count(*) from quality.check_results") == [(0,)]
+
+
+def test_an_empty_warehouse_has_nothing_against_it(tmp_path):
+    report = check(Settings(home=tmp_path / "home"), as_of=END)
+    assert report.critical == ()
+    assert report.verdicts == ()
+
+
+def instrument(asset, venue="gate", **told):
+    return {
+        "venue": venue,
+        "instrument": f"{asset}/USDT:USDT",
+        "asset": asset,
+        "quote": "USDT",
+        "contract_kind": "linear",
+        "contract_size": 1.0,
+        "base_multiplier": 1.0,
+        "is_active": True,
+        "observed_at": START,
+        **told,
+    }
+
+
+def bar(asset, number, venue="gate", **told):
+    row = {
+        "venue": venue,
+        "instrument": f"{asset}/USDT:USDT",
+        "bar_start_at": START + number * HOUR,
+        "bar_seconds": 3600,
+        "open": 10.0,
+        "high": 11.0,
+        "low": 9.0,
+        "close": 10.0,
+        "volume_quantity": 1e7,
+    }
+    return {**row, **told}
+
+
+def held(asset, number, amount=1e7, venue="gate"):
+    return {
+        "venue": venue,
+        "instrument": f"{asset}/USDT:USDT",
+        "observed_at": START + number * HOUR,
+        "open_interest_quantity": amount,
+    }
+
+
+NAN = float("nan")
+HOURS = range(48)
+POOR = {
+    "no data at all": ([], []),
+    "one row": ([bar("POOR", 47)], [held("POOR", 48)]),
+    "all NaN": (
+        [
+            bar("POOR", n, open=NAN, high=NAN, low=NAN, close=NAN, volume_quantity=NAN)
+            for n in HOURS
+        ],
+        [held("POOR", n + 1, NAN) for n in HOURS],
+    ),
+    "open interest but no volume": (
+        [bar("POOR", n, volume_quantity=0.0) for n in HOURS],
+        [held("POOR", n + 1) for n in HOURS],
+    ),
+    "open interest but no bars": ([], [held("POOR", n + 1) for n in HOURS]),
+    "bars but no open interest": ([bar("POOR", n) for n in HOURS], []),
+    "negative prices": (
+        [bar("POOR", n, low=-1.0) for n in HOURS],
+        [held("POOR", n + 1, 1e7 + n) for n in HOURS],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", POOR)
+def test_poor_data_gets_a_grade_with_a_reason_and_never_an_a(tmp_path, case):
+    bars, observations = POOR[case]
+    as_of = START + timedelta(hours=48)
+    # A good asset beside it, so that there is an hour to be graded at.
+    others = [bar("GOOD", n, close=10.0 + n % 3) for n in HOURS]
+    others_held = [held("GOOD", n + 1, 1e7 + 1e4 * n) for n in HOURS]
+    with workshop(tmp_path / "home") as shop:
+        shop.take_in(
+            {
+                "instrument": table_of("instrument", [instrument("POOR"), instrument("GOOD")]),
+                "ohlcv": table_of("ohlcv", bars + others),
+                "open_interest": table_of("open_interest", observations + others_held),
+            }
+        )
+    settings = Settings(home=tmp_path / "home", threads=1)
+    build_maps(settings, as_of=as_of, estimators=ONE)
+    check(settings, as_of=as_of)
+    for venue in ("gate", "all"):
+        grade, names = reasons(settings, "POOR", venue, as_of)
+        assert grade in {"B", "C"}
+        assert set(names) - {"warm_up", "single_venue"}
+    expected = {
+        "no data at all": "no_data",
+        "one row": "bar_coverage",
+        "all NaN": "impossible_rows",
+        "open interest but no volume": "zero_volume",
+        "open interest but no bars": "bar_coverage",
+        "bars but no open interest": "open_interest_coverage",
+        "negative prices": "impossible_rows",
+    }
+    assert expected[case] in reasons(settings, "POOR", "gate", as_of)[1]
+
+
+def test_a_single_venue_is_told_of_and_does_not_count(tmp_path):
+    as_of = START + timedelta(hours=48)
+    with workshop(tmp_path / "home") as shop:
+        shop.take_in(
+            {
+                "instrument": table_of("instrument", [instrument("GOOD")]),
+                "ohlcv": table_of(
+                    "ohlcv", [bar("GOOD", n, volume_quantity=1e7 + n) for n in HOURS]
+                ),
+                "open_interest": table_of(
+                    "open_interest", [held("GOOD", n, 1e7 + 1e4 * (n * 3 % 7)) for n in range(49)]
+                ),
+            }
+        )
+    settings = Settings(home=tmp_path / "home", threads=1)
+    build_maps(settings, as_of=as_of, estimators=ONE)
+    check(settings, as_of=as_of)
+    grade, names = reasons(settings, "GOOD", "gate", as_of)
+    assert "single_venue" in names
+    assert grade == "A", names
+
+
+def test_an_asset_that_falls_silent_goes_stale_and_then_has_no_data(tmp_path):
+    with workshop(tmp_path / "home") as shop:
+        both = ("GONE", "HERE")
+        shop.take_in(
+            {
+                "instrument": table_of("instrument", [instrument(name) for name in both]),
+                "ohlcv": table_of(
+                    "ohlcv",
+                    [bar("GONE", n) for n in HOURS] + [bar("HERE", n) for n in range(240)],
+                ),
+                "open_interest": table_of(
+                    "open_interest",
+                    [held("GONE", n + 1) for n in HOURS]
+                    + [held("HERE", n + 1, 1e7 + n) for n in range(240)],
+                ),
+            }
+        )
+    settings = Settings(home=tmp_path / "home", threads=1)
+    for hours, reason in ((58, "stale"), (100, "stale"), (240, "no_data")):
+        as_of = START + timedelta(hours=hours)
+        build_maps(settings, as_of=as_of, estimators=ONE)
+        check(settings, as_of=as_of)
+        grade, names = reasons(settings, "GONE", "gate", as_of)
+        assert grade == "C"
+        assert reason in names
+        assert reasons(settings, "HERE", "gate", as_of)[1] != names
