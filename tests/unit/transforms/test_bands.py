@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from transforms.bands import (
     BANDS_PER_SIDE,
     SAME_PLACE_BINS,
+    count_agreeing_members,
     count_agreeing_providers,
     find_bands,
 )
@@ -155,3 +156,24 @@ def test_input_that_does_not_fit_is_refused():
     bands = find_bands(np.ones((1, N_WINDOW_BINS)), [1.0])
     with pytest.raises(InvalidInput, match="bands of the same groups"):
         count_agreeing_providers(bands, bands, np.array([0, 2]))
+
+
+@settings(deadline=None)
+@given(arrays(np.float64, (5, N_WINDOW_BINS), elements=st.sampled_from([0.0, 0.0, 1.0, 5.0])))
+def test_members_that_agree_are_those_the_group_shows_each_map(maps):
+    bands = find_bands(maps, np.ones(5))
+    groups = np.array([0, 2, 5])
+    expected = []
+    for start, stop in ((0, 2), (2, 5)):
+        own = find_bands(maps[start:stop], np.ones(stop - start))
+        for m in range(start, stop):
+            alone = find_bands(maps[m : m + 1], [1.0])
+            counted = count_agreeing_providers(alone, own, np.array([0, stop - start]))
+            expected += counted.tolist()
+    assert count_agreeing_members(bands, groups).tolist() == expected
+
+
+def test_members_of_other_groups_than_the_maps_are_refused():
+    bands = find_bands(np.ones((2, N_WINDOW_BINS)), [1.0, 1.0])
+    with pytest.raises(InvalidInput, match="describe 3 maps, but there are 2"):
+        count_agreeing_members(bands, np.array([0, 3]))

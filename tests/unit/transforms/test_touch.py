@@ -10,7 +10,12 @@ from hypothesis import given, settings
 from scipy import stats
 
 from transforms.errors import InvalidInput, InvalidParameters
-from transforms.touch import ewma_volatility, reach_probability, touch_probability
+from transforms.touch import (
+    ewma_volatility,
+    reach_probability,
+    touch_probability,
+    trailing_volatility,
+)
 
 DAY = 86_400.0
 
@@ -146,3 +151,34 @@ def test_senseless_arguments_are_refused():
         ewma_volatility(np.ones(3), 0.0)
     with pytest.raises(InvalidParameters, match="half_life_seconds is nan"):
         ewma_volatility(np.ones(3), 1.0, math.nan)
+
+
+def test_trailing_volatility_is_the_weighted_one_where_it_forgets_little():
+    steps = np.random.default_rng(5).normal(0.0, 0.004, size=600)
+    close = np.exp(np.cumsum(steps))
+    squares = np.append(np.nan, np.diff(np.log(close)) ** 2)[None]
+    trailing = trailing_volatility(squares, 3600.0, 240)[0]
+    np.testing.assert_allclose(trailing[1:], ewma_volatility(close, 3600.0)[240:], rtol=2e-3)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(0, 30))
+def test_trailing_volatility_is_the_same_wherever_the_array_begins(seed, n_trailing, n_before):
+    generator = np.random.default_rng(seed)
+    squares = generator.random((2, 80)) ** 2
+    squares[generator.random((2, 80)) < 0.2] = np.nan
+    whole = trailing_volatility(squares, 3600.0, n_trailing)
+    part = trailing_volatility(squares[:, n_before:], 3600.0, n_trailing)
+    np.testing.assert_array_equal(part, whole[:, n_before:])
+
+
+def test_hours_not_observed_are_neither_movement_nor_time():
+    squares = np.array([[4e-4, np.nan, np.nan, 4e-4], [np.nan] * 4])
+    found = trailing_volatility(squares, 3600.0, 4)
+    np.testing.assert_allclose(found[0], [math.sqrt(4e-4 * 24)])
+    assert np.isnan(found[1]).all()
+
+
+@pytest.mark.parametrize("n_trailing", [0, 5])
+def test_more_bars_than_there_are_cannot_count(n_trailing):
+    with pytest.raises(InvalidParameters, match=f"n_trailing is {n_trailing} of 4 bars"):
+        trailing_volatility(np.ones((1, 4)), 3600.0, n_trailing)
