@@ -67,6 +67,11 @@ def percent(value: float | None, form: str = ".0f") -> str:
     return "" if value is None else f"{100 * value:{form}} %"
 
 
+def _odds(value: float | None) -> str:
+    """Return odds for the eye: what is possible is never called impossible."""
+    return "< 1 %" if value is not None and 0 < value < 0.005 else percent(value)
+
+
 def _print(table: Table, *notes: str) -> None:
     console = Console(soft_wrap=False)
     if not console.is_terminal:
@@ -151,7 +156,7 @@ def _print_bands(bands: Sequence[dict[str, Any]]) -> None:
                 "" if held is None else f"{usd(held)} USD",
                 percent(band["side_share_ratio"]),
                 f"{100 * (band['price_peak'] / band['price'] - 1):+.1f} %",
-                percent(band["touch_probability_24h_ratio"]),
+                _odds(band["touch_probability_24h_ratio"]),
                 f"{band['agreeing_provider_count']} of {band['provider_count']}",
             )
         if not own:

@@ -76,8 +76,7 @@ def demo_command(
     with told():
         with progress_bar() as progress:
             demo = run_demo(Settings(), days=days, progress=progress)
-        # Two weeks are too short a history to be graded well: what there is, is shown.
-        compare.show_bands(demo.settings, DEMO_ASSET, DEMO_PROVIDER, Format.table, hidden=True)
+        compare.show_bands(demo.settings, DEMO_ASSET, DEMO_PROVIDER, Format.table)
         page = plot_asset(
             published_file(demo.settings),
             DEMO_ASSET,
