@@ -3,6 +3,7 @@
 Instants are int64 microseconds since 1970, UTC.
 """
 
+import logging
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -10,8 +11,11 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.replay import BarColumns, Series, contract_kind
+from transforms.errors import InvalidInput
 from transforms.margin import Brackets, default_brackets
 from warehouse.models import set_window
+
+logger = logging.getLogger(__name__)
 
 
 def microseconds(instant: datetime) -> int:
@@ -75,9 +79,21 @@ def _read_brackets(
     for venue, instrument, valid_from, *columns in rows:
         key = (venue, instrument)
         if seen.get(key) != columns:
-            held = Brackets(*(np.array(column) for column in columns))
-            brackets.setdefault(key, []).append((valid_from, held))
             seen[key] = columns
+            try:
+                held = Brackets(*(np.array(column) for column in columns))
+            except InvalidInput as exc:
+                # One instrument's brackets stop neither its maps nor those of the others.
+                logger.warning(
+                    "%s %s: the brackets valid from %s are passed over, those before them "
+                    "or the default ones stand: %s",
+                    venue,
+                    instrument,
+                    instant(valid_from),
+                    exc,
+                )
+                continue
+            brackets.setdefault(key, []).append((valid_from, held))
     return brackets
 
 

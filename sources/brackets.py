@@ -231,6 +231,9 @@ def _check_order(bracket: _Bracket, previous: _Bracket | None, *, is_last: bool)
         raise _Unusable("maintenanceMarginRate", "not between 0 and 1")
     if not bracket.max_leverage >= 1:
         raise _Unusable("maxLeverage", "below 1")
+    if bracket.maintenance_margin_ratio * bracket.max_leverage >= 1:
+        # Such a position would be liquidated at its entry.
+        raise _Unusable("maintenanceMarginRate", "not below the initial margin of maxLeverage")
     if previous is not None:
         if bracket.maintenance_margin_ratio < previous.maintenance_margin_ratio:
             raise _Unusable("maintenanceMarginRate", "falls with size")

@@ -89,6 +89,15 @@ class Brackets:
             raise InvalidInput(
                 f"brackets.max_leverage is {self.max_leverage.tolist()}, expected at least 1"
             )
+        # The requirement per notional grows within a bracket where there is a deduction.
+        required = ratio - self.maintenance_deduction_usd / cap
+        if np.any(required * self.max_leverage >= 1.0):
+            worst = int(np.argmax(required * self.max_leverage))
+            raise InvalidInput(
+                f"brackets ask {required[worst]:g} of a notional of {cap[worst]:g} USD as "
+                f"maintenance margin and allow {self.max_leverage[worst]:g}x there: positions "
+                "would be liquidated at their entry; check ratios, deductions and max_leverage"
+            )
 
     @classmethod
     def from_ratios(

@@ -207,8 +207,9 @@ def load_landing_files(
     for kind in KINDS:
         for path in sorted((landing / kind).glob("*.parquet")):
             name = f"{kind}/{path.name}"
-            # What was not touched since it was loaded need not be read again.
-            if name in known and path.stat().st_mtime < known[name][1].timestamp():
+            # What was not touched since it was loaded need not be read again. The time of the
+            # content's change can be set back by who copies a file, that of the inode's cannot.
+            if name in known and path.stat().st_ctime < known[name][1].timestamp():
                 continue
             try:
                 with path.open("rb") as file:

@@ -191,11 +191,11 @@ def _bracket_fault(brackets: Sequence[_Bracket]) -> str | None:
             return f"bracket {number + 1}: maintenance margin {one.maintenance} is no ratio"
         if not 1 <= one.leverage <= LARGEST_LEVERAGE:
             return f"bracket {number + 1}: leverage {one.leverage} is none"
-        if one.maintenance * one.leverage > 1 + 1e-9:
+        if one.maintenance * one.leverage >= 1:
             # Also how a percentage taken for a ratio shows.
             return (
-                f"bracket {number + 1}: maintenance margin {one.maintenance} is above the initial "
-                f"margin of {one.leverage}x"
+                f"bracket {number + 1}: maintenance margin {one.maintenance} is not below the "
+                f"initial margin of {one.leverage}x"
             )
         if one.cap_usd is not None and one.cap_usd <= one.floor_usd:
             return f"bracket {number + 1}: ends at {one.cap_usd} before it begins"

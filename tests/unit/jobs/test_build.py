@@ -336,6 +336,22 @@ def test_brackets_older_than_those_known(tmp_path, bitcoin):
     assert_equals_rebuild(tmp_path, [(END, bitcoin), (END, {"leverage_bracket": older})])
 
 
+def test_brackets_that_cannot_be_are_passed_over(tmp_path, bitcoin, caplog):
+    impossible = brackets_from(bitcoin, 40.5, 0.3)
+    with workshop(tmp_path / "told") as told:
+        told.take_in(bitcoin)
+        told.take_in({"leverage_bracket": impossible})
+        told.build(END, ONE)
+    assert "BTC/USDT:USDT: the brackets valid from" in caplog.text
+    with workshop(tmp_path / "untold") as untold:
+        untold.take_in(bitcoin)
+        untold.build(END, ONE)
+    found = differences(
+        tmp_path / "told" / "warehouse.duckdb", tmp_path / "untold" / "warehouse.duckdb"
+    )
+    assert all(name.startswith(("raw.leverage_bracket", "staging.")) for name in found)
+
+
 def test_parameters_that_change_replace_all_maps(tmp_path, bitcoin):
     other = (replace(ESTIMATORS["turnover"], turnover_ratio=0.5), ESTIMATORS["volume_profile"])
     with workshop(tmp_path / "grown") as grown, workshop(tmp_path / "rebuilt") as rebuilt:

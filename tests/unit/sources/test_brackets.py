@@ -62,6 +62,11 @@ def test_deductions_are_computed_from_floors_and_margin_rates(tmp_path):
         (changed(3, minNotional=700_000), "minNotional", "does not begin where"),
         (changed(3, maintenanceMarginRate=0.001), "maintenanceMarginRate", "falls with size"),
         (changed(3, maintenanceMarginRate=1.2), "maintenanceMarginRate", "not between 0 and 1"),
+        (
+            changed(5, maintenanceMarginRate=0.04),
+            "maintenanceMarginRate",
+            "not below the initial margin",
+        ),
         (changed(3, maxLeverage=110), "maxLeverage", "rises with size"),
         (changed(5, maxLeverage=0), "maxLeverage", "below 1"),
         (changed(2, maxNotional=None), "maxNotional", "missing before the last"),

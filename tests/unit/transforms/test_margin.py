@@ -177,10 +177,11 @@ def test_a_lowest_tier_above_the_maximum_gets_the_maximum():
     )
 
 
-def test_a_tier_that_would_be_liquidated_at_entry_is_refused():
-    brackets = Brackets.from_ratios([0.0], [0.02], [125.0])
-    with pytest.raises(InvalidInput, match="100x with maximum 125x"):
-        margin.tier_log_offsets([10.0, 100.0], brackets, 1e3)
+def test_brackets_whose_positions_would_be_liquidated_at_entry_are_refused():
+    with pytest.raises(InvalidInput, match=r"ask 0\.02 of a notional of inf USD .* allow 50x"):
+        Brackets.from_ratios([0.0], [0.02], [50.0])
+    # A deduction can make a ratio bearable that is not without it.
+    margin.Brackets([0.0, 1e4], [1e4, 2e4], [0.005, 0.02], [0.0, 150.0], [100.0, 50.0])
 
 
 @pytest.mark.parametrize("leverages", [[1.0, 2.0], [5.0, 3.0], [], [np.nan]])

@@ -90,7 +90,8 @@ def test_caps_in_coins_are_valued_at_the_mark():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"maintenance_rate": "0.5", "leverage_max": "100"}, "above the initial margin"),
+        ({"maintenance_rate": "0.5", "leverage_max": "100"}, "not below the initial margin"),
+        ({"maintenance_rate": "0.02", "leverage_max": "50"}, "not below the initial margin"),
         ({"maintenance_rate": "50"}, "is no ratio"),
         ({"maintenance_rate": "0"}, "is no ratio"),
         ({"leverage_max": "0.5"}, "leverage 0.5 is none"),
