@@ -116,8 +116,8 @@ def show_bands(
         )
     if bands[0]["is_hidden"] and not hidden:
         typer.echo(
-            f"{asset} is too noisy to act on (grade C), its bands are left out; `liqheat query "
-            f"\"select * from marts.asset_quality_hourly where asset = '{asset}'\"` says why, "
+            f"{asset} is too noisy to act on (grade C), its bands are left out; "
+            f"`liqheat quality {asset}` says why, "
             "--hidden shows them all the same",
             err=True,
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import compare, live
+from cli import compare, live, quality
 from cli.arguments import INSTANTS, AsOf, Rows, hour_of, told, utc
 from cli.output import Format, progress_bar, write_rows
 from cli.schedule import schedule_command
@@ -317,8 +317,7 @@ def tables_command(
     )
 
 
+quality.register(app)
 compare.register(app)
 live.register(app)
-
-
 app.command("schedule")(schedule_command)

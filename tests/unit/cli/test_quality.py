@@ -8,11 +8,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-import typer
 from typer.testing import CliRunner
 from workbench import END, HOUR
 
-from cli import quality
+from cli.main import app
 from jobs.check import check
 from jobs.errors import NothingToDo
 from jobs.pipeline import publish
@@ -20,8 +19,6 @@ from jobs.settings import Settings
 from jobs.verdicts import read_verdicts, summary
 
 RUNNER = CliRunner()
-APP = typer.Typer()
-quality.register(APP)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +36,7 @@ def run(checked_home, monkeypatch):
     monkeypatch.setenv("LIQHEAT_HOME", str(checked_home))
 
     def run(*words, code=0):
-        result = RUNNER.invoke(APP, [*words])
+        result = RUNNER.invoke(app, [*words])
         assert result.exit_code == code, result.output
         return result
 
