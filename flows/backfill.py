@@ -5,12 +5,12 @@ from datetime import datetime
 from prefect import flow
 
 from flows.hours import hour_of, hour_of_run
-from flows.tasks import build_maps, load, publish
+from flows.tasks import build_maps, check, load, publish
 
 
 @flow
 def backfill(start_at: datetime, as_of: datetime | None = None) -> None:
-    """Load what has landed, build from the first bar that changed, publish.
+    """Load what has landed, build from the first bar that changed, check, publish.
 
     Parameters
     ----------
@@ -24,4 +24,5 @@ def backfill(start_at: datetime, as_of: datetime | None = None) -> None:
         raise ValueError(f"start_at {start_at} is not before {hour}; give an earlier start_at")
     load()
     build_maps(hour)
+    check(hour)
     publish(hour)

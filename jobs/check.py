@@ -32,8 +32,9 @@ logger = logging.getLogger(__name__)
 
 HOUR = timedelta(hours=1)
 
-# Hours looked at after a long build, at most: a day, so that a check costs the same then.
-MOST_HOURS = 24
+# What is looked at after a long build, newest first: a day of 500 assets, a month of a few.
+MOST_ASSET_HOURS = 12_000
+MOST_HOURS = 31 * 24
 
 ALL = "all"
 
@@ -173,7 +174,7 @@ def check(
     hours: int | None = None,
     progress: Progress = silent,
 ) -> CheckReport:
-    """Run every suite over the hours built since the last check and return what they found.
+    """Run every suite over the hours not yet known to be sound and return what they found.
 
     Results are stored whatever they are; they and the verdicts show up with the next publication.
 
@@ -184,7 +185,8 @@ def check(
     as_of : datetime
         The last hour to look at, UTC; the newest hour that was built, if that is earlier.
     hours : int, optional
-        Hours to look at; by default those since the last check, at most ``MOST_HOURS``.
+        Hours to look at, back from the last; by default all that were built since a check passed,
+        up to ``MOST_ASSET_HOURS``, and those in which a critical check has failed.
     progress : callable
         Told how far it is.
 
@@ -198,7 +200,7 @@ def check(
     thresholds = read_thresholds(settings)
     with open_writer(settings) as connection, recorded_run(connection, "check", as_of) as run:
         newest = _newest_hour(connection, as_of)
-        count = hours if hours is not None else _hours_since_check(connection, newest)
+        count = hours if hours is not None else _hours_in_doubt(connection, newest)
         progress("check", "gates", 0.0)
         store_thresholds(connection, thresholds)
         _measure_what_is_silent(connection, newest)
@@ -262,13 +264,33 @@ def _newest_hour(connection: DuckDBPyConnection, as_of: datetime) -> datetime:
     return newest
 
 
-def _hours_since_check(connection: DuckDBPyConnection, newest: datetime) -> int:
-    row = connection.execute(
-        "select max(as_of) from quality.check_results where scope = ? and as_of < ?", [ALL, newest]
-    ).fetchone()
-    if row is None or row[0] is None:
-        return MOST_HOURS
-    return max(1, min(MOST_HOURS, int((newest - row[0]) / HOUR)))
+def _hours_in_doubt(connection: DuckDBPyConnection, newest: datetime) -> int:
+    """Return how many hours to look at, back from the newest.
+
+    Late bars build hours again that were looked at before. Hours that failed a critical check are
+    looked at until they pass, however long that takes.
+    """
+    built_from, asset_count = connection.execute(
+        "select min(heatmap.as_of), count(distinct asset) from derived.heatmap "
+        "inner join meta.pipeline_run using (run_id) "
+        "where heatmap.as_of > ? and heatmap.as_of <= ? and started_at > coalesce("
+        "(select max(started_at) from meta.pipeline_run where job = 'check' and status = 'done'), "
+        "'-infinity'::timestamptz)",
+        [newest - MOST_HOURS * HOUR, newest],
+    ).fetchone() or (None, 0)
+    checked_until, failed_at = connection.execute(
+        "select max(as_of) filter (where scope = ? and as_of < ?), "
+        "min(as_of) filter (where severity = 'critical' and not success) "
+        "from quality.check_results where as_of <= ?",
+        [ALL, newest, newest],
+    ).fetchone() or (None, None)
+    starts = [] if built_from is None else [built_from - HOUR]
+    starts += [] if checked_until is None else [checked_until]
+    most = max(24, min(MOST_HOURS, MOST_ASSET_HOURS // max(asset_count, 1)))
+    start = max(min(starts, default=newest - 24 * HOUR), newest - most * HOUR)
+    if failed_at is not None:
+        start = min(start, failed_at - HOUR)
+    return max(1, int((newest - start) / HOUR))
 
 
 def store_thresholds(connection: DuckDBPyConnection, thresholds: Thresholds) -> None:

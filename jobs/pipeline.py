@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from duckdb import DuckDBPyConnection
 
 from jobs.build import BuildReport, build
+from jobs.errors import StoppedByQuality
 from jobs.estimators import configured_estimators
 from jobs.runs import recorded_run
 from jobs.settings import Settings
@@ -91,8 +92,14 @@ def publish(settings: Settings, *, as_of: datetime, progress: Progress = silent)
 
     The file for readers holds ``publish_window_days`` up to the newest hour at or before `as_of`;
     Parquet is written for each day that changed.
+
+    Raises
+    ------
+    StoppedByQuality
+        Hours that a critical check failed for have not passed since: what was published stays.
     """
     with open_writer(settings) as connection:
+        _refuse_what_failed(connection, as_of)
         with recorded_run(connection, "publish", as_of) as run:
             days = changed_days(connection)
 
@@ -113,6 +120,20 @@ def publish(settings: Settings, *, as_of: datetime, progress: Progress = silent)
         report = PublishReport(path, path.stat().st_size, row_counts, len(days))
         logger.info("published %s", report)
         return report
+
+
+def _refuse_what_failed(connection: DuckDBPyConnection, as_of: datetime) -> None:
+    row = connection.execute(
+        "select check_name, min(as_of) from quality.check_results "
+        "where severity = 'critical' and not success and as_of <= ? group by check_name "
+        "order by min(as_of), check_name",
+        [as_of],
+    ).fetchone()
+    if row is not None:
+        raise StoppedByQuality(
+            f"{row[0]} failed at {row[1]:%Y-%m-%d %H:%M} and has not passed since; the last "
+            "publication stays, `liqheat check` tells more"
+        )
 
 
 def _newest_hour(connection: DuckDBPyConnection, as_of: datetime) -> datetime:

@@ -26,7 +26,7 @@ import yaml
 from quality.errors import ThresholdsRejected
 
 Direction = Literal["at_least", "at_most"]
-Role = Literal["size", "noise", "information", "asset", "check"]
+Role = Literal["size", "noise", "doubt", "information", "asset", "check"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,10 @@ class Gate:
         Unit of the measure and of both levels.
     direction : {'at_least', 'at_most'}
         Which side of a level is good; the level itself is.
-    role : {'size', 'noise', 'information', 'asset', 'check'}
-        ``size`` makes an asset low-cap, ``noise`` makes it noisy, ``information`` is told and
-        counts for nothing, ``asset`` is of the asset over all venues, ``check`` is of a suite.
+    role : {'size', 'noise', 'doubt', 'information', 'asset', 'check'}
+        ``size`` makes an asset low-cap, ``noise`` makes it noisy, ``doubt`` keeps it from grade A
+        and no more, ``information`` is told and counts for nothing, ``asset`` is of the asset over
+        all venues, ``check`` is of a suite.
     reason : str
         Where the levels come from.
     soft : float or None
@@ -303,9 +304,9 @@ class Thresholds:
         measure="venue_count",
         unit="venues",
         direction="at_least",
-        role="information",
+        role="doubt",
         soft=2.0,
-        reason="with one venue no price can be held against another",
+        reason="with one venue nothing can be held against another, so nobody would notice",
     )
     graded_a_open_interest: Gate = Gate(
         measure="graded_a_open_interest_ratio",
@@ -390,7 +391,7 @@ def venue_gates(thresholds: Thresholds) -> dict[str, Gate]:
     return {
         name: gate
         for name, gate in all_gates(thresholds).items()
-        if gate.role in ("size", "noise", "information")
+        if gate.role in ("size", "noise", "doubt", "information")
     }
 
 

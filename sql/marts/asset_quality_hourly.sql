@@ -5,9 +5,9 @@
 -- Known limitation: grades follow the gates in quality.threshold as they stand when this is
 -- published; hours published before keep the grades of theirs in the Parquet by day.
 
--- Grade A: all gates hold. B: some soft ones do not. C: a hard one does not, or more soft ones
--- than many_reasons allows, or a low-cap with any noise. Of venue 'all', measures that have no
--- meaning over venues are NULL.
+-- Grade A: all gates hold. B: some soft ones do not. C: a hard one does not, or more soft ones of
+-- noise than many_reasons allows, or a low-cap with any noise. Of venue 'all', measures that have
+-- no meaning over venues are NULL.
 
 with
 measures as (
@@ -233,7 +233,7 @@ held_against as (
         ) as is_beyond_soft,
     from measured
     inner join threshold on measured.measure = threshold.measure
-    where threshold.role in ('size', 'noise', 'information')
+    where threshold.role in ('size', 'noise', 'doubt', 'information')
 ),
 
 beyond as (
@@ -303,6 +303,7 @@ venue_verdict as (
         as_of,
         count(*) filter (where role = 'size') as size_count,
         count(*) filter (where role = 'noise') as noise_count,
+        count(*) filter (where role <> 'information') as doubt_count,
         count(*) filter (where severity = 'hard') as hard_count,
         list(
             {
@@ -327,7 +328,7 @@ venue_graded as (
             when venue_verdict.hard_count > 0 then 'C'
             when venue_verdict.size_count > 0 and venue_verdict.noise_count > 0 then 'C'
             when venue_verdict.noise_count > asset_level.soft_reason_count then 'C'
-            when venue_verdict.size_count > 0 or venue_verdict.noise_count > 0 then 'B'
+            when venue_verdict.doubt_count > 0 then 'B'
             else 'A'
         end as grade,
         coalesce(venue_verdict.noise_count > 0, false) as is_noisy,

@@ -9,7 +9,7 @@ from workbench import END, HOUR, START, table_of, workshop
 from jobs.check import THRESHOLDS_FILE, check
 from jobs.errors import StoppedByQuality
 from jobs.hourly import run_hour
-from jobs.pipeline import build_maps
+from jobs.pipeline import build_maps, publish
 from jobs.settings import Settings
 from quality.errors import ThresholdsRejected
 from quality.suites import suites
@@ -94,11 +94,52 @@ def test_an_hour_checked_twice_has_the_same_rows(settings):
     assert ask(settings, told) == first
 
 
-def test_later_checks_look_at_the_hours_since_the_last(settings):
-    assert check(settings, as_of=END - 2 * HOUR).hour_count == 24
+def test_a_check_looks_at_all_that_was_built_and_later_ones_at_what_came_since(settings):
+    ((first,),) = ask(settings, "select min(as_of) from derived.heatmap")
+    built = (END - first) // HOUR + 1
+    assert check(settings, as_of=END - 2 * HOUR).hour_count == built - 2
     assert check(settings, as_of=END).hour_count == 2
     assert check(settings, as_of=END).hour_count == 2
     assert check(settings, as_of=END, hours=1).hour_count == 1
+
+
+def test_hours_built_again_are_looked_at_again(settings):
+    check(settings, as_of=END)
+    ask(
+        settings,
+        "insert into meta.pending_build values ('BTC', ?)",
+        [END - 30 * HOUR],
+    )
+    build_maps(settings, as_of=END)
+    assert check(settings, as_of=END).hour_count == 30
+
+
+def test_of_a_long_build_the_newest_hours_are_looked_at(settings, monkeypatch):
+    monkeypatch.setattr("jobs.check.MOST_ASSET_HOURS", 60)
+    assert check(settings, as_of=END).hour_count == 30
+
+
+def test_an_hour_that_failed_is_looked_at_until_it_passes_and_nothing_is_published(settings):
+    bad = END - 3 * HOUR
+    check(settings, as_of=bad - HOUR)
+    spoil = "update derived.series_hour set books_error_ratio = ? where asset = 'BTC' and as_of = ?"
+    ask(settings, spoil, [0.1, bad])
+    before = (settings.published / "liqheat.duckdb").read_bytes()
+    for as_of, hours in ((bad, 1), (END - HOUR, 3), (END, 4)):
+        with pytest.raises(StoppedByQuality, match="map_books"):
+            check(settings, as_of=as_of)
+        with pytest.raises(StoppedByQuality, match="map_books failed at .* has not passed since"):
+            publish(settings, as_of=as_of)
+        ((count,),) = ask(
+            settings,
+            "select (detail::json->>'hour_count')::integer from meta.pipeline_run "
+            "where job = 'check' order by started_at desc limit 1",
+        )
+        assert count == hours
+    assert (settings.published / "liqheat.duckdb").read_bytes() == before
+    ask(settings, spoil, [0.0, bad])
+    check(settings, as_of=END)
+    assert publish(settings, as_of=END).path.exists()
 
 
 SPOILED = {
@@ -291,7 +332,7 @@ def test_poor_data_gets_a_grade_with_a_reason_and_never_an_a(tmp_path, case):
     assert expected[case] in reasons(settings, "POOR", "gate", as_of)[1]
 
 
-def test_a_single_venue_is_told_of_and_does_not_count(tmp_path):
+def test_a_single_venue_is_never_an_a_and_no_noise(tmp_path):
     as_of = START + timedelta(hours=48)
     with workshop(tmp_path / "home") as shop:
         shop.take_in(
@@ -308,9 +349,16 @@ def test_a_single_venue_is_told_of_and_does_not_count(tmp_path):
     settings = Settings(home=tmp_path / "home", threads=1)
     build_maps(settings, as_of=as_of, estimators=ONE)
     check(settings, as_of=as_of)
-    grade, names = reasons(settings, "GOOD", "gate", as_of)
-    assert "single_venue" in names
-    assert grade == "A", names
+    for venue in ("gate", "all"):
+        grade, names = reasons(settings, "GOOD", venue, as_of)
+        assert "single_venue" in names
+        assert grade == "B", names
+    ((is_noisy,),) = ask(
+        settings,
+        "select bool_or(is_noisy) from marts.asset_quality_hourly where as_of = ?",
+        [as_of],
+    )
+    assert not is_noisy
 
 
 def test_an_asset_that_falls_silent_goes_stale_and_then_has_no_data(tmp_path):
