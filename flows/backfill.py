@@ -3,13 +3,16 @@
 from datetime import datetime
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 
 from flows.hours import hour_of, hour_of_run
 from flows.tasks import build_maps, check, load, publish
+from flows.verdicts import stopped
+from jobs.errors import StoppedByQuality
 
 
 @flow
-def backfill(start_at: datetime, as_of: datetime | None = None) -> None:
+def backfill(start_at: datetime, as_of: datetime | None = None) -> State[None] | None:
     """Load what has landed, build from the first bar that changed, check, publish.
 
     Parameters
@@ -24,5 +27,9 @@ def backfill(start_at: datetime, as_of: datetime | None = None) -> None:
         raise ValueError(f"start_at {start_at} is not before {hour}; give an earlier start_at")
     load()
     build_maps(hour)
-    check(hour)
+    try:
+        check(hour)
+    except StoppedByQuality as exc:
+        return stopped(exc)
     publish(hour)
+    return None

@@ -3,14 +3,19 @@
 from datetime import datetime
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 
 from flows.hours import take_hour
 from flows.tasks import build_maps, check, load, publish
+from flows.verdicts import stopped
+from jobs.errors import StoppedByQuality
 
 
 @flow
-def hourly(as_of: datetime | None = None) -> None:
+def hourly(as_of: datetime | None = None) -> State[None] | None:
     """Load what has landed, build the maps, check them, publish them.
+
+    Where a critical check fails nothing is published, and the run ends as `StoppedByQuality`.
 
     Parameters
     ----------
@@ -20,5 +25,9 @@ def hourly(as_of: datetime | None = None) -> None:
     hour = take_hour(as_of)
     load()
     build_maps(hour)
-    check(hour)
+    try:
+        check(hour)
+    except StoppedByQuality as exc:
+        return stopped(exc)
     publish(hour)
+    return None

@@ -3,13 +3,16 @@
 from datetime import datetime
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 
 from flows.hours import take_hour
 from flows.tasks import publish as publish_task
+from flows.verdicts import stopped
+from jobs.errors import StoppedByQuality
 
 
 @flow
-def publish(as_of: datetime | None = None) -> None:
+def publish(as_of: datetime | None = None) -> State[None] | None:
     """Swap in the file that readers open, and write the Parquet of days that changed.
 
     Parameters
@@ -17,4 +20,8 @@ def publish(as_of: datetime | None = None) -> None:
     as_of : datetime, optional
         The last hour to publish, UTC; by default the one in which the run was scheduled.
     """
-    publish_task(take_hour(as_of))
+    try:
+        publish_task(take_hour(as_of))
+    except StoppedByQuality as exc:
+        return stopped(exc)
+    return None

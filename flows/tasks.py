@@ -7,16 +7,20 @@ that runs it: each task reads the settings for itself.
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from prefect import Task
+from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging.handlers import APILogHandler
 from prefect.tasks import exponential_backoff
 
-from jobs.errors import TRANSIENT_ERRORS
+from jobs.errors import TRANSIENT_ERRORS, StoppedByQuality
 from jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from jobs.check import CheckReport
 
 # Prefect shows with a run what its own loggers say; these are ours.
 for _room in ("jobs", "quality", "sources", "transforms", "warehouse"):
@@ -104,10 +108,57 @@ def build_maps(as_of: datetime) -> int:
 
 @task_of_job
 def check(as_of: datetime) -> int:
-    """Run the checks; return how many warn. A critical one that fails ends the run here."""
+    """Run the checks and show the verdicts with the run; return how many warn.
+
+    A critical check that fails ends the run here.
+    """
     from jobs.check import check
 
-    return sum(not outcome.success for outcome in check(Settings(), as_of=as_of).outcomes)
+    try:
+        report = check(Settings(), as_of=as_of)
+    except StoppedByQuality as exc:
+        if exc.report is not None:
+            _show(exc.report)
+        raise
+    _show(report)
+    return len(report.warnings)
+
+
+def _show(report: "CheckReport") -> None:
+    """Keep the verdicts and what failed as tables that Prefect shows with the run."""
+    hour = f"{report.as_of:%Y-%m-%d %H:%M} UTC"
+    create_table_artifact(
+        key="asset-quality",
+        description=f"Which assets can be trusted at {hour}, worst first.",
+        table=[
+            {
+                "asset": verdict.asset,
+                "grade": verdict.grade,
+                "low-cap": verdict.is_low_cap,
+                "noisy": verdict.is_noisy,
+                "open interest on venues graded A": verdict.graded_a_open_interest_ratio,
+                "reasons": ", ".join(verdict.reasons),
+            }
+            for verdict in report.verdicts
+        ],
+    )
+    create_table_artifact(
+        key="failed-checks",
+        description=f"{len(report.outcomes)} checks over {report.hour_count} hours to {hour}: "
+        f"{len(report.critical)} critical and {len(report.warnings)} warnings. "
+        f"Pages: {report.pages / 'index.html'}",
+        table=[
+            {
+                "check": f"{outcome.suite}: {outcome.name}",
+                "severity": outcome.severity,
+                "rows against it": outcome.unexpected_count,
+                "observed": outcome.observed,
+                "allowed": outcome.threshold,
+                "for example": next(iter(outcome.sample), ""),
+            }
+            for outcome in (*report.critical, *report.warnings)
+        ],
+    )
 
 
 @task_of_job

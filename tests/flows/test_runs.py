@@ -1,12 +1,15 @@
 """Flows run in this process against a temporary Prefect server."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
 from prefect import flow, get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.sorting import ArtifactSort
 from prefect.flow_engine import run_flow
 from prefect.states import Scheduled
 
@@ -14,6 +17,7 @@ import flows.tasks
 import jobs.pipeline
 from flows.backfill import backfill
 from flows.build import build
+from flows.check import check
 from flows.hourly import hourly
 from flows.hours import hour_of_run
 from flows.ingest import ingest
@@ -46,10 +50,50 @@ def test_the_steps_one_by_one_give_what_the_whole_hour_gives(home, small_market)
     for state in (
         ingest(as_of=small_market, return_state=True),
         build(as_of=small_market, return_state=True),
+        check(as_of=small_market, return_state=True),
         publish(as_of=small_market, return_state=True),
     ):
         assert state.is_completed()
     assert published_rows(home, small_market)
+
+
+def artifact(key: str) -> tuple[str, list[dict[str, object]]]:
+    with get_client(sync_client=True) as client:
+        (found,) = client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])),
+            sort=ArtifactSort.CREATED_DESC,
+            limit=1,
+        )
+    return found.description, json.loads(found.data)
+
+
+def test_the_verdicts_are_shown_with_the_run(home, small_market):
+    assert hourly(as_of=small_market, return_state=True).is_completed()
+    description, rows = artifact("asset-quality")
+    assert f"{small_market:%Y-%m-%d %H:%M} UTC" in description
+    assert [row["asset"] for row in rows] == ["BTC"]
+    assert rows[0]["grade"] in {"A", "B", "C"}
+    assert rows[0]["reasons"]
+    _, failed = artifact("failed-checks")
+    assert {row["severity"] for row in failed} <= {"critical", "warning"}
+
+
+def test_a_run_that_quality_stops_says_so_in_its_state_and_publishes_nothing(home, small_market):
+    hourly(as_of=small_market)
+    before = (home / "published" / "liqheat.duckdb").read_bytes()
+    with duckdb.connect(str(home / "warehouse.duckdb")) as writer:
+        writer.execute("update derived.series_hour set books_error_ratio = 0.1")
+    for state in (
+        check(as_of=small_market, return_state=True),
+        hourly(as_of=small_market, return_state=True),
+        publish(as_of=small_market, return_state=True),
+    ):
+        assert (state.type, state.name) == (StateType.FAILED, "StoppedByQuality")
+        assert "map_books" in state.message
+        assert "the last publication stays" in state.message
+    assert (home / "published" / "liqheat.duckdb").read_bytes() == before
+    _, (worst, *_) = artifact("failed-checks")
+    assert (worst["check"], worst["severity"]) == ("maps: map_books", "critical")
 
 
 def test_backfill_ends_at_its_hour(home, small_market):

@@ -128,7 +128,7 @@ def test_an_hour_that_failed_is_looked_at_until_it_passes_and_nothing_is_publish
     for as_of, hours in ((bad, 1), (END - HOUR, 3), (END, 4)):
         with pytest.raises(StoppedByQuality, match="map_books"):
             check(settings, as_of=as_of)
-        with pytest.raises(StoppedByQuality, match="map_books failed at .* has not passed since"):
+        with pytest.raises(StoppedByQuality, match=r"map_books failed at .* has not passed since"):
             publish(settings, as_of=as_of)
         ((count,),) = ask(
             settings,
