@@ -17,10 +17,16 @@ DAY = timedelta(days=1)
 SNAPSHOT_PERIOD_SECONDS = 300
 # A snapshot asked for at a bar's end is answered some seconds later.
 SNAPSHOT_TOLERANCE_SECONDS = 30
-# What changes slowly is asked for once an hour.
+# What changes slowly is asked for once an hour, not of all instruments in the same round: so many
+# parts of the hour share it, and no round is much longer than another.
+_PARTS_OF_HOUR = 12
 _HOURLY_KINDS = ("long_short_ratio", "funding_rate", "realised_liquidation")
-# Irregular feeds are asked again for what was already answered: an empty answer may be wrong.
+# What is asked for once an hour may be that much later, and fail once.
+_HOURLY_LAG = timedelta(hours=2)
+# Irregular feeds are asked again for what was already answered: an empty answer may be wrong, and
+# no ledger tells of what is missing. Now and then far back, where an answer holds weeks.
 OVERLAP = DAY
+_LONG_OVERLAP = {"funding_rate": 35 * DAY}
 # A gap that answers did not fill is asked for again after 5, 20, 80 ... minutes.
 _FIRST_PATIENCE = timedelta(minutes=5)
 _LONGEST_PATIENCE = timedelta(days=7)
@@ -118,8 +124,7 @@ def feeds_of(instrument: Instrument, *, now: datetime, history: timedelta) -> li
             period_seconds=period,
             rows_per_slot=rows,
             tolerance_seconds=tolerance,
-            # What is asked for once an hour may be that much later, and fail once.
-            lag_seconds=lag + (2 * 3600 if is_hourly else 0),
+            lag_seconds=lag + (_HOURLY_LAG // timedelta(seconds=1) if is_hourly else 0),
             reach_seconds=reach,
             expected_from_at=_first_instant(now - wanted, period, reach),
         )
@@ -141,6 +146,7 @@ def plan_requests(
     *,
     now: datetime,
     is_patient: bool = True,
+    is_thorough: bool = False,
 ) -> list[Request]:
     """Return what to ask for, most urgent first: what stands, what has just ended, what is old.
 
@@ -156,6 +162,8 @@ def plan_requests(
         The time, UTC.
     is_patient : bool
         Whether gaps that answers did not fill wait longer each time.
+    is_thorough : bool
+        Whether irregular feeds are asked again for what was answered weeks ago.
     """
     gaps_of: dict[tuple[str, str, str], list[Gap]] = {}
     for gap in gaps:
@@ -163,15 +171,18 @@ def plan_requests(
     standing: dict[tuple[str, str], list[str]] = {}
     fresh: list[Request] = []
     old: list[tuple[datetime, Request]] = []
+    turns = _turns(followed, now)
     for one in followed:
         feed = one.feed
         ledger = known.get(feed.key)
+        turn = turns.get(feed.key, now)
         if feed.period_seconds == 0:
-            request = _irregular_request(feed, ledger, now)
+            request = _irregular_request(feed, ledger, now, turn, is_thorough=is_thorough)
             if request is not None:
                 fresh.append(request)
             continue
-        missing = _missing(one, ledger, gaps_of.get(feed.key, []), now, is_patient=is_patient)
+        gaps_of_feed = gaps_of.get(feed.key, [])
+        missing = _missing(one, ledger, gaps_of_feed, now, turn, is_patient=is_patient)
         if one.has_snapshot:
             slot = _running_slot(feed, now)
             is_in_time = now - slot <= timedelta(
@@ -204,6 +215,19 @@ def plan_requests(
     return [*snapshots, *fresh, *(request for _, request in old)]
 
 
+def _turns(followed: Sequence[Followed], now: datetime) -> dict[tuple[str, str, str], datetime]:
+    """Return when each feed that is asked for once an hour last had its turn to be asked."""
+    turns: dict[tuple[str, str, str], datetime] = {}
+    counts: dict[tuple[str, str], int] = {}
+    hourly = (one.feed for one in followed if one.is_hourly or one.feed.period_seconds == 0)
+    for feed in sorted(hourly, key=lambda feed: feed.key):
+        number = counts.get((feed.venue, feed.kind), 0)
+        counts[feed.venue, feed.kind] = number + 1
+        late = HOUR / _PARTS_OF_HOUR * (number % _PARTS_OF_HOUR)
+        turns[feed.key] = align(now - late + timedelta(microseconds=1), 3600) - HOUR + late
+    return turns
+
+
 def _kind(kind: str) -> RequestKind:
     return next(one for one in SPAN_KINDS if one == kind)
 
@@ -214,7 +238,13 @@ def _running_slot(feed: Feed, now: datetime) -> datetime:
 
 
 def _missing(
-    one: Followed, ledger: Feed | None, gaps: Sequence[Gap], now: datetime, *, is_patient: bool
+    one: Followed,
+    ledger: Feed | None,
+    gaps: Sequence[Gap],
+    now: datetime,
+    turn: datetime,
+    *,
+    is_patient: bool,
 ) -> list[Gap]:
     """Return what of a feed is to be asked for, oldest first."""
     feed = one.feed
@@ -225,7 +255,9 @@ def _missing(
     wanted = [gap for gap in gaps if not is_patient or _is_time(gap, now)]
     if one.is_hourly:
         newest = ledger.newest_at
-        if newest is None or now - newest >= HOUR + timedelta(seconds=feed.lag_seconds - 2 * 3600):
+        lag = timedelta(seconds=feed.lag_seconds) - _HOURLY_LAG
+        # The row after the newest could be had when it last had its turn.
+        if newest is None or newest + period + lag <= turn:
             start = align((newest or feed.expected_from_at) + period, feed.period_seconds)
             wanted.append(_gap(feed, max(start, feed.expected_from_at), end))
         # The two may overlap: what falls due is in the ledger after a while.
@@ -276,12 +308,20 @@ def _urgency(feed: Feed, end: datetime, now: datetime) -> datetime:
     return now + timedelta(days=10_000) + (now - end)
 
 
-def _irregular_request(feed: Feed, ledger: Feed | None, now: datetime) -> Request | None:
+def overlap_of(kind: str, *, is_thorough: bool) -> timedelta:
+    """Return how far back an irregular feed is asked again for what was already answered."""
+    return _LONG_OVERLAP.get(kind, OVERLAP) if is_thorough else OVERLAP
+
+
+def _irregular_request(
+    feed: Feed, ledger: Feed | None, now: datetime, turn: datetime, *, is_thorough: bool
+) -> Request | None:
     answered = None if ledger is None else ledger.complete_until_at
-    if answered is not None and now - answered < HOUR:
+    if answered is not None and answered >= turn and not is_thorough:
         return None
     wanted = feed.expected_from_at if ledger is None else ledger.expected_from_at
-    start = wanted if answered is None else max(wanted, answered - OVERLAP)
+    overlap = overlap_of(feed.kind, is_thorough=is_thorough)
+    start = wanted if answered is None else max(wanted, answered - overlap)
     if feed.reach_seconds is not None:
         start = max(start, now - timedelta(seconds=feed.reach_seconds))
     return Request(feed.venue, _kind(feed.kind), (feed.instrument,), start, now)

@@ -23,7 +23,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.errors import AllVenuesFailed
-from jobs.feeds import DAY, HOUR, Followed, feeds_of, plan_requests
+from jobs.feeds import DAY, HOUR, Followed, feeds_of, overlap_of, plan_requests
 from jobs.landing import land, landing_name
 from jobs.pipeline import open_writer
 from jobs.runs import recorded_run
@@ -242,7 +242,8 @@ def ingest(
     wait_seconds : float
         How long another writer of the warehouse is waited for, before and after.
     is_patient : bool
-        Whether gaps that answers did not fill wait longer each time.
+        Whether gaps that answers did not fill wait longer each time, and irregular feeds are asked
+        for the last day only.
 
     Raises
     ------
@@ -254,7 +255,9 @@ def ingest(
     universe = universe or universe_of(settings)
     now = clock()
     try:
-        known = _waiting(lambda: _read_ledger(settings, now, None), wait_seconds)
+        known = _waiting(
+            lambda: _read_ledger(settings, now, None, is_thorough=not is_patient), wait_seconds
+        )
     except WarehouseBusy as exc:
         logger.warning("asking for the last hour without the ledger: %s", exc)
         known = _Known(is_blind=True)
@@ -308,7 +311,10 @@ def backfill(
     while True:
         now = clock()
         span = (start, min(end or now, now))
-        known = _waiting(lambda now=now, span=span: _read_ledger(settings, now, span), wait_seconds)  # type: ignore[misc]
+        known = _waiting(
+            lambda now=now, span=span: _read_ledger(settings, now, span, is_thorough=False),  # type: ignore[misc]
+            wait_seconds,
+        )
         got = asyncio.run(
             _ask(settings, universe, known, clock, round_seconds, patience, seed, span, False)
         )
@@ -335,12 +341,12 @@ def _waiting(work: Callable[[], Any], seconds: float) -> Any:  # noqa: ANN401  (
             time.sleep(min(1.0, max(seconds / 10, 0.01)))
 
 
-def _hour_before(instant: datetime) -> datetime:
-    return instant.replace(minute=0, second=0, microsecond=0)
-
-
 def _read_ledger(
-    settings: Settings, now: datetime, span: tuple[datetime, datetime] | None
+    settings: Settings,
+    now: datetime,
+    span: tuple[datetime, datetime] | None,
+    *,
+    is_thorough: bool,
 ) -> _Known:
     with open_writer(settings) as connection:
         if waiting_files(connection, settings.landing):
@@ -350,14 +356,12 @@ def _read_ledger(
                 )
                 run.row_count = sum(loaded.rows_by_kind.values())
                 run.detail = asdict(loaded)
-        feeds = read_feeds(connection)
-        start = min((feed.checked_at or now for feed in feeds.values()), default=now)
-        start = min(start, now - _RECENT)
+        start = now - _RECENT
         if span is not None:
-            widen_feeds(connection, span[0], sorted({feed.venue for feed in feeds.values()}))
-            feeds = read_feeds(connection)
+            venues = {feed.venue for feed in read_feeds(connection).values()}
+            widen_feeds(connection, span[0], sorted(venues))
             start = min(start, span[0])
-        refresh_gaps(connection, _hour_before(start), now, checked_at=now)
+        refresh_gaps(connection, start, now, checked_at=now)
         return _Known(
             feeds=read_feeds(connection),
             gaps=read_gaps(connection),
@@ -365,7 +369,9 @@ def _read_ledger(
             interest_usd=open_interest_usd(connection, now - 7 * DAY),
             interest=newest_open_interest(connection, now - DAY),
             instants={
-                kind: known_instants(connection, kind, now - 2 * DAY)
+                kind: known_instants(
+                    connection, kind, now - overlap_of(kind, is_thorough=is_thorough) - DAY
+                )
                 for kind in ("funding_rate", "realised_liquidation")
             },
             brackets=known_brackets(connection),
@@ -467,7 +473,12 @@ async def _ask(
             instrument = listed[one.venue][one.instrument]
             got.followed += feeds_of(instrument, now=asked_at, history=history)
         requests = plan_requests(
-            got.followed, known.feeds, known.gaps, now=asked_at, is_patient=is_patient
+            got.followed,
+            known.feeds,
+            known.gaps,
+            now=asked_at,
+            is_patient=is_patient,
+            is_thorough=not is_patient and span is None,
         )
         if span is not None:
             requests = _within(requests, span)
@@ -830,18 +841,13 @@ def _update_ledger(
     now: datetime,
     span: tuple[datetime, datetime] | None,
 ) -> None:
-    start = now - _RECENT
     if not known.is_blind:
-        changed = write_feeds(
-            connection,
-            [one.feed for one in got.followed],
-            venues=got.listed_venues,
-            checked_at=now,
+        write_feeds(
+            connection, [one.feed for one in got.followed], venues=got.listed_venues, at=now
         )
-        start = min(start, changed or start)
     starts = [one.request.start for one in got.report.outcomes if one.request.start is not None]
-    start = min([start, *starts, *([span[0]] if span else [])])
-    refresh_gaps(connection, _hour_before(start), now - GRACE, checked_at=now)
+    start = min([now - _RECENT, *starts, *([span[0]] if span else [])])
+    refresh_gaps(connection, start, now - GRACE, checked_at=now)
     periods = {one.feed.key: one.feed.period_seconds for one in got.followed}
     regular: list[Answer] = []
     irregular: list[Answer] = []

@@ -82,7 +82,6 @@ def maintain(
     keep = timedelta(days=settings.landing_days if landing_days is None else landing_days)
     with open_writer(settings) as connection, recorded_run(connection, "maintain") as run:
         start = min(oldest_gap(connection) or now, now - timedelta(days=_LEDGER_DAYS))
-        start = start.replace(minute=0, second=0, microsecond=0)
         refresh_gaps(connection, start, now - GRACE, checked_at=now)
         deleted, size = _delete_landed(connection, settings.landing, now - keep)
         left, left_size = _delete_leftovers(settings.landing, now - _LEFTOVER_AFTER)

@@ -15,6 +15,9 @@ import duckdb
 from warehouse.connect import transaction
 from warehouse.models import set_window
 
+# A slot that has just fallen due is often told a moment later: no gap yet.
+GRACE = timedelta(minutes=5)
+
 # Where the instants of each kind are, for the newest row of a feed.
 _INSTANTS = {
     "ohlcv": "bar_start_at",
@@ -51,7 +54,7 @@ class Feed:
     newest_at : datetime or None
         Instant of the newest row.
     checked_at : datetime or None
-        When it was last held against raw.
+        How far it has been held against raw.
     """
 
     venue: str
@@ -129,12 +132,13 @@ def write_feeds(
     feeds: Sequence[Feed],
     *,
     venues: Sequence[str],
-    checked_at: datetime,
-) -> datetime | None:
+    at: datetime,
+) -> None:
     """Make the feeds given those that are followed on some venues; others are followed no more.
 
-    What is known of a feed is kept: the earliest instant wanted, how far it was answered. Returns
-    the first instant that is wanted and was not before; None where nothing changed.
+    What is known of a feed is kept: the earliest instant wanted, how far it was answered and held
+    against raw. What was not wanted before has not been held against raw, so that `refresh_gaps`
+    starts there, whenever it comes to it.
 
     Parameters
     ----------
@@ -144,8 +148,8 @@ def write_feeds(
         What is followed.
     venues : sequence of str
         Venues whose feeds these are all of.
-    checked_at : datetime
-        The time.
+    at : datetime
+        The time: what is followed no more is expected until then.
     """
     with transaction(connection):
         connection.execute(
@@ -155,7 +159,7 @@ def write_feeds(
             connection.execute(
                 "insert into followed select unnest($venue), unnest($instrument), unnest($kind), "
                 "unnest($asset), unnest($period), unnest($rows), unnest($tolerance), unnest($lag), "
-                "unnest($reach::double[]), unnest($expected), null, null, null, $checked",
+                "unnest($reach::double[]), unnest($expected), null, null, null, unnest($expected)",
                 {
                     "venue": [feed.venue for feed in feeds],
                     "instrument": [feed.instrument for feed in feeds],
@@ -167,23 +171,17 @@ def write_feeds(
                     "lag": [feed.lag_seconds for feed in feeds],
                     "reach": [feed.reach_seconds for feed in feeds],
                     "expected": [feed.expected_from_at for feed in feeds],
-                    "checked": checked_at,
                 },
             )
         connection.execute(
             "update followed set expected_from_at = least(followed.expected_from_at, "
             "known.expected_from_at), complete_until_at = known.complete_until_at, "
-            "newest_at = known.newest_at from meta.feed as known "
+            "newest_at = known.newest_at, checked_at = if(followed.expected_from_at < "
+            "known.expected_from_at, followed.expected_from_at, known.checked_at) "
+            "from meta.feed as known "
             "where (followed.venue, followed.instrument, followed.kind) "
             "= (known.venue, known.instrument, known.kind)"
         )
-        changed = connection.execute(
-            "select min(coalesce(known.expected_until_at, followed.expected_from_at)) "
-            "from followed left join meta.feed as known "
-            "on (followed.venue, followed.instrument, followed.kind) "
-            "= (known.venue, known.instrument, known.kind) "
-            "where known.venue is null or known.expected_until_at is not null"
-        ).fetchone()
         connection.execute(
             "delete from meta.feed as feed where exists (from followed where "
             "(followed.venue, followed.instrument, followed.kind) "
@@ -192,12 +190,10 @@ def write_feeds(
         connection.execute(
             "update meta.feed set expected_until_at = ? "
             "where expected_until_at is null and list_contains(?, venue)",
-            [checked_at, list(venues)],
+            [at, list(venues)],
         )
         connection.execute("insert into meta.feed select * from followed")
         connection.execute("drop table followed")
-    first: datetime | None = changed[0] if changed else None
-    return first
 
 
 def widen_feeds(
@@ -208,10 +204,11 @@ def widen_feeds(
         "update meta.feed set expected_from_at = least(expected_from_at, "
         "to_timestamp(if(period_seconds > 0, ceil(epoch(?::timestamptz) / period_seconds) "
         "* period_seconds, epoch(?::timestamptz)))), "
-        "complete_until_at = if(expected_from_at > ?, null, complete_until_at) "
+        "complete_until_at = if(expected_from_at > ?, null, complete_until_at), "
+        "checked_at = if(expected_from_at > ?, ?, checked_at) "
         "where expected_until_at is null and reach_seconds is distinct from 0 "
         "and list_contains(?, venue)",
-        [start, start, start, list(venues)],
+        [start] * 5 + [list(venues)],
     )
 
 
@@ -219,6 +216,9 @@ def refresh_gaps(
     connection: duckdb.DuckDBPyConnection, start: datetime, end: datetime, *, checked_at: datetime
 ) -> None:
     """Hold raw against what is expected within a window and write the gaps anew.
+
+    The window is widened to where feeds have been held against raw: what fell due since then, in
+    runs that were killed or never came, is looked at too.
 
     Parameters
     ----------
@@ -230,6 +230,9 @@ def refresh_gaps(
         The time.
     """
     with transaction(connection):
+        start = min(start, _unchecked_from(connection, start))
+        # A gap that ends within a slot would not be found again.
+        start = start.replace(minute=0, second=0, microsecond=0)
         connection.execute(
             "update meta.feed set checked_at = ? where expected_until_at is null", [checked_at]
         )
@@ -253,6 +256,18 @@ def refresh_gaps(
                 "and feed.venue = came.venue and feed.instrument = came.instrument",
                 [start, kind],
             )
+
+
+def _unchecked_from(connection: duckdb.DuckDBPyConnection, default: datetime) -> datetime:
+    """Return the first instant of a followed feed that has not been held against raw."""
+    # What fell due within the grace was not looked at, nor what could not be had yet.
+    row = connection.execute(
+        "select min(greatest(expected_from_at, checked_at - to_seconds(lag_seconds) - ?)) "
+        "from meta.feed where expected_until_at is null and period_seconds > 0",
+        [GRACE],
+    ).fetchone()
+    found: datetime | None = row[0] if row else None
+    return found or default
 
 
 def read_gaps(connection: duckdb.DuckDBPyConnection, *, start: datetime | None = None) -> list[Gap]:
@@ -417,7 +432,3 @@ def newest_sentiment(connection: duckdb.DuckDBPyConnection) -> datetime | None:
     row = connection.execute("select max(observed_at) from raw.sentiment").fetchone()
     found: datetime | None = row[0] if row else None
     return found
-
-
-# A slot that has just fallen due is often told a moment later: no gap yet.
-GRACE = timedelta(minutes=5)
