@@ -205,13 +205,11 @@ def _contract_size(product: Product, market: Mapping[str, Any]) -> float | None:
         return product.contract_size
     if not product.contract_size_keys:
         return _positive(market.get("contractSize"))
-    size: float | None = None
     info = market.get("info") or {}
-    for key in product.contract_size_keys:
-        factor = _positive(info.get(key))
-        if factor is not None:
-            size = factor if size is None else size * factor
-    return size
+    factors = [_positive(info.get(key)) for key in product.contract_size_keys]
+    # A factor left out would make every figure of the contract wrong by it.
+    told = [factor for factor in factors if factor is not None]
+    return math.prod(told) if len(told) == len(factors) else None
 
 
 def _positive(value: object) -> float | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from sources.errors import VenueUnavailable
 from sources.venues.instruments import Instrument
 from sources.venues.readings import Page
 from sources.venues.shapes import Ask, Venue
@@ -126,32 +127,46 @@ async def _windows(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG00
 async def _newest(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG001
     chunks = _chunks(span)
     for first, last in chunks:
+        is_told = False
         for _ in range(_MOST_PAGES):
             pages = await turn(first, last, span.ask.limit, 1)
+            _require_rows(pages, span, is_told=is_told)
             yield pages
             labels = pages[0].labels
             if pages[0].received < span.ask.limit or not len(labels):
                 break
             # The oldest row is asked for again: others may share its instant.
             oldest = int(labels.min())
-            last = oldest if oldest < last else last - 1
+            is_told = oldest < last
+            last = oldest if is_told else last - 1
             if last < first:
                 break
 
 
 async def _oldest(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG001
     for chunk_first, last in _chunks(span):
-        first = chunk_first
+        first, is_told = chunk_first, False
         for _ in range(_MOST_PAGES):
             pages = await turn(first, last, span.ask.limit, 1)
+            _require_rows(pages, span, is_told=is_told)
             yield pages
             labels = pages[0].labels
             if pages[0].received < span.ask.limit or not len(labels):
                 break
             newest = int(labels.max())
-            first = newest if newest > first else first + 1
+            is_told = newest > first
+            first = newest if is_told else first + 1
             if first > last:
                 break
+
+
+def _require_rows(pages: Sequence[Page], span: Span, *, is_told: bool) -> None:
+    """Refuse an empty page bounded by a row already told: taken for the end, it hides a hole."""
+    if is_told and not pages[0].received:
+        raise VenueUnavailable(
+            f"{span.ask.method}: a page is empty that must hold the last row of the one before; "
+            "ask again"
+        )
 
 
 async def _numbered(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG001

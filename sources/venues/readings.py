@@ -264,9 +264,9 @@ def _read_candles(
     instrument = context.sole_instrument()
     has_volume = "volume" in ask.columns
     kind = "ohlcv" if has_volume else "mark_ohlc"
-    required = ("open", "high", "low", "close", "volume")
+    # A bar is stored once: with a cell left out this time, it would lack it for ever.
     values = {
-        cell: table.numbers(column, cell, is_required=cell in required)
+        cell: table.numbers(column, cell, is_required=True)
         for cell, column in ask.columns.items()
         if cell != "time"
     }

@@ -81,6 +81,11 @@ def test_okx_size_is_value_times_multiple():
     assert read.contract_size == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize("info", [{"ctVal": "0.01"}, {"ctVal": "0.01", "ctMult": "abc"}, {}])
+def test_size_without_one_of_its_factors_is_refused(info):
+    assert "contract size" in str(read_market(VENUES["okx"], market(info=info)))
+
+
 def test_bybit_size_is_one_whatever_the_smallest_order():
     inverse = market(linear=False, inverse=True, quote="USD", contractSize=5.0)
     read = read_market(VENUES["bybit"], inverse)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sources.errors import VenueUnavailable
 from sources.venues.paging import Span, bounds, cut_spans, fill, turn_pages
 from sources.venues.readings import Page
 from sources.venues.shapes import Ask
@@ -92,6 +93,21 @@ async def test_venue_that_repeats_itself_does_not_hold_us_for_ever():
     async for _ in turn_pages(Span(ask, 0, 100), turn, NOW):
         pass
     assert calls < 200
+
+
+@pytest.mark.parametrize("way", ["newest", "oldest"])
+async def test_an_empty_page_after_a_full_one_is_no_end(way):
+    ask = dataclasses.replace(GRID, limit=10, paging=way, period_seconds=0)
+    venue = Venue(range(100), ask, way)
+    turn = venue.turn
+
+    async def failing(*asked):
+        pages = await turn(*asked)
+        return [Page([], pages[0].labels[:0], 0)] if len(venue.calls) == 3 else pages
+
+    venue.turn = failing
+    with pytest.raises(VenueUnavailable, match="m: a page is empty that must hold the last row"):
+        await venue.told(Span(ask, 0, 100))
 
 
 async def test_long_spans_are_cut_where_the_venue_bounds_them():
