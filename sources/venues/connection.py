@@ -11,6 +11,7 @@ import re
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from sources.errors import VenueRejected, VenueUnavailable
@@ -172,16 +173,21 @@ def open_exchange(
     exchange.has["fetchCurrencies"] = False
     # Its own pool: certificates checked, nothing taken from the environment.
     exchange.own_session = False
+    exchange.ssl_context = _trusted(exchange.cafile)
     exchange.session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            ssl=ssl.create_default_context(cafile=exchange.cafile), limit=32
-        ),
+        connector=aiohttp.TCPConnector(ssl=_trusted(exchange.cafile), limit=32),
         trust_env=False,
     )
     if connection.base_url is not None:
         prefix = f"{connection.base_url.rstrip('/')}/{venue.name}"
         exchange.urls["api"] = redirect_addresses(exchange.urls["api"], prefix)
     return exchange
+
+
+@cache
+def _trusted(certificates: str) -> ssl.SSLContext:
+    """Return what checks certificates; reading them takes longer than many a call."""
+    return ssl.create_default_context(cafile=certificates)
 
 
 async def close_exchange(exchange: Any) -> None:  # noqa: ANN401 (ccxt has no types)
