@@ -118,7 +118,8 @@ def test_recorded_liquidations_land_and_are_loaded_by_the_next_round(home):
         home.settings,
         clock=home.clock,
         universe=Universe(venues=("binance", "hyperliquid"), assets=("BTC",)),
-        seconds=2.5,
+        # Long enough to connect on a machine that has much else to do.
+        seconds=6.0,
         patience=Patience(landing_seconds=60.0, check_seconds=0.05),
     )
     home.standin.run(speed=0.0)
