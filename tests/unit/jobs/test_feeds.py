@@ -50,8 +50,7 @@ def test_what_is_told_hourly_is_asked_for_once_it_had_its_turn():
     kind = "long_short_ratio"
     followed = [Followed(feed(coin, kind=kind), True, False, True) for coin in COINS]
     ledger = {
-        one.feed.key: feed(one.feed.instrument, kind=kind, newest_at=NOW - BAR)
-        for one in followed
+        one.feed.key: feed(one.feed.instrument, kind=kind, newest_at=NOW - BAR) for one in followed
     }
     rounds = []
     now = NOW + timedelta(seconds=7)
