@@ -1,5 +1,6 @@
 """Status tells what is wrong in words; maintenance deletes what is used and asks for the rest."""
 
+import importlib
 import os
 from datetime import UTC, datetime, timedelta
 
@@ -112,14 +113,15 @@ def test_maintenance_looks_at_all_gaps_and_asks_for_them(home):
 
 
 def test_recorded_liquidations_land_and_are_loaded_by_the_next_round(home):
+    # The import takes seconds, which are not to be taken from the recording.
+    importlib.import_module("ccxt.pro")
     home.standin.now = START + DAY + 7_000
     home.standin.run(speed=3600.0)
     reports = record_liquidations(
         home.settings,
         clock=home.clock,
         universe=Universe(venues=("binance", "hyperliquid"), assets=("BTC",)),
-        # Long enough to connect on a machine that has much else to do.
-        seconds=6.0,
+        seconds=4.0,
         patience=Patience(landing_seconds=60.0, check_seconds=0.05),
     )
     home.standin.run(speed=0.0)

@@ -1,0 +1,416 @@
+"""A home that goes through faults and kills, beside one that does not, and how they differ.
+
+Belongs here: drawing faults, processes that run rounds and can be killed, comparing two homes. Does
+not belong here: how long and how hard (tests and ``bench/soak.py`` say).
+
+Run by its path this is the process that runs rounds: ``python tests/workbench/soak.py HOME URL
+VENUES ASSETS``, an instant [ms] on each line of its input.
+"""
+
+import datetime as dt
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+if __package__ in (None, ""):
+    # Run by path: neither the tests' folder nor the project's is on sys.path.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import duckdb
+from standin import Fault, Faults, MarketData, Standin, serving
+
+from jobs.errors import AllVenuesFailed
+from jobs.ingest import ingest
+from jobs.maintain import maintain
+from jobs.settings import Settings
+from sources.universe import Universe
+from sources.venues.pacing import Patience
+
+BAR = 300_000
+HOUR = 12 * BAR
+_QUICK = Patience(first_delay_seconds=0.001, longest_delay_seconds=0.01, concurrency=16)
+
+# What may befall any call, and how often in a hundred.
+EVERYDAY = {
+    "too_many_requests": 0.1,
+    "banned": 0.1,
+    "server_error": 0.5,
+    "time_out": 0.3,
+    "cut_before_answer": 0.5,
+    "cut_in_answer": 0.5,
+    "truncated": 0.5,
+    "wrong_type": 0.5,
+    "null_value": 0.5,
+    "empty": 0.5,
+    "duplicated": 0.5,
+    "unordered": 0.5,
+    "overlapping": 0.5,
+    "clock_skew": 0.3,
+}
+# What may befall a venue, or one of its symbols, for some rounds.
+EPISODES = (
+    "server_error",
+    "time_out",
+    "cut_in_answer",
+    "truncated",
+    "empty",
+    "wrong_type",
+    "null_value",
+    "unordered",
+    "overlapping",
+    "banned",
+    "vanished_symbol",
+    "open_interest_factor",
+)
+_PER_SYMBOL = ("vanished_symbol", "open_interest_factor")
+
+# What a row says, beside who took it in and when. Open interest is compared by the five minutes it
+# stands for: it may be told as it stands, or later from history.
+_SAID = {
+    "ohlcv": "bar_start_at, bar_seconds::varchar, open, high, low, close, volume_quantity, "
+    "taker_buy_quantity, trade_count",
+    "mark_ohlc": "bar_start_at, bar_seconds::varchar, mark_open, mark_high, mark_low, mark_close",
+    "open_interest": "time_bucket(interval 5 minutes, observed_at), '', open_interest_quantity",
+    "funding_rate": "funded_at, '', funding_rate_ratio, funding_interval_hours",
+    "long_short_ratio": "observed_at, measure, long_short_ratio",
+    "realised_liquidation": "period_start_at, side || ' ' || order_key, price, "
+    "liquidated_quantity, liquidated_usd",
+}
+
+Key = tuple[str, str, dt.datetime, str]
+
+
+def run_rounds(home: Path, base_url: str, venues: Sequence[str], assets: Sequence[str]) -> None:
+    """Run a round at each instant read from the input; a line is written when one is through.
+
+    ``maintain`` before an instant asks for all that is missing.
+    """
+    settings = Settings(home=home, threads=1, venue_url=base_url, history_days=1)
+    universe = Universe(venues=tuple(venues), assets=tuple(assets))
+    for line in sys.stdin:
+        *words, milliseconds = line.split()
+        now = dt.datetime.fromtimestamp(int(milliseconds) / 1000, tz=dt.UTC)
+
+        def clock(now: dt.datetime = now) -> dt.datetime:
+            return now
+
+        try:
+            if words:
+                maintain(settings, clock=clock, universe=universe)
+            else:
+                ingest(settings, clock=clock, universe=universe, patience=_QUICK)
+            told = "done"
+        except AllVenuesFailed:
+            told = "failed"
+        sys.stdout.write(f"{told}\n")
+        sys.stdout.flush()
+
+
+class Rounds:
+    """Rounds of one home, in a process that can be killed; use as a context manager.
+
+    Parameters
+    ----------
+    home : Path
+        Its folder.
+    standin : Standin
+        What it asks.
+    venues, assets : sequence of str
+        What it follows.
+    """
+
+    def __init__(
+        self, home: Path, standin: Standin, venues: Sequence[str], assets: Sequence[str]
+    ) -> None:
+        self.home = home
+        self.standin = standin
+        self.kills = 0
+        self.failed = 0
+        self._command = [
+            sys.executable, str(Path(__file__)), str(home), standin.base_url,
+            ",".join(venues), ",".join(assets),
+        ]  # fmt: skip
+        self._process = self._spare = self._spawn()
+        self._spare = self._spawn()
+
+    def _spawn(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in (self._process, self._spare):
+            process.kill()
+            process.communicate()
+
+    def start(self, now: int, *words: str) -> None:
+        """Start a round at an instant [ms]."""
+        self.standin.now = now
+        assert self._process.stdin is not None
+        self._process.stdin.write(" ".join([*words, str(now)]) + "\n")
+        self._process.stdin.flush()
+
+    def finish(self) -> None:
+        """Wait until the round is through."""
+        assert self._process.stdout is not None
+        told = self._process.stdout.readline().strip()
+        if told not in ("done", "failed"):
+            raise RuntimeError(f"the round ended with {self._process.wait()}; see its errors above")
+        self.failed += told == "failed"
+
+    def kill(self) -> None:
+        """Kill the round wherever it is; the next one runs in another process."""
+        self._process.send_signal(signal.SIGKILL)
+        self._process.communicate()
+        self.kills += 1
+        self._process, self._spare = self._spare, self._spawn()
+
+
+class Weather:
+    """Faults drawn at random, some everyday and some that stay for a while.
+
+    Parameters
+    ----------
+    standin : Standin
+        Whom they befall.
+    seed : int
+        Of the draws.
+    share : float
+        Everyday faults are this many times as frequent.
+    """
+
+    def __init__(self, standin: Standin, seed: int, share: float = 1.0) -> None:
+        self._faults = standin.faults
+        self._rng = random.Random(seed)  # noqa: S311  (which fault comes)
+        self._symbols: dict[str, list[str]] = {}
+        for one in standin.market:
+            self._symbols.setdefault(one.instrument.venue, []).append(one.instrument.symbol)
+        self._staying: dict[int, tuple[Fault, int]] = {}
+        for kind, percent in EVERYDAY.items():
+            self._faults.add(kind, probability=percent / 100 * share, seconds=0.2)
+
+    def turn(self, *, chance: float = 0.1, longest: int = 12) -> None:
+        """Let episodes end, and perhaps one begin that stays for some rounds."""
+        for key, (fault, left) in list(self._staying.items()):
+            if left == 0:
+                self._faults.remove(fault)
+                del self._staying[key]
+            else:
+                self._staying[key] = (fault, left - 1)
+        if self._rng.random() < chance:
+            kind = self._rng.choice(EPISODES)
+            venue = self._rng.choice(sorted(self._symbols))
+            symbol = self._rng.choice(self._symbols[venue]) if kind in _PER_SYMBOL else "*"
+            # A factor close to what a market may do in a minute is not to be told from one.
+            fault = self._faults.add(kind, venue=venue, symbol=symbol, seconds=0.05, factor=1000.0)
+            self._staying[id(fault)] = (fault, self._rng.randint(0, longest))
+
+    def clear(self) -> None:
+        """Let all faults end."""
+        self._staying.clear()
+        self._faults.clear()
+
+
+@dataclass(slots=True)
+class Comparison:
+    """How a home that went through faults differs from one that did not.
+
+    Parameters
+    ----------
+    rows : Counter
+        Rows compared, by kind.
+    lost : Counter
+        Rows missing that the ledger says are lost, by venue, kind and reason.
+    missing, different, surplus : list
+        Rows that are missing without a word, say something else, or are too many.
+    """
+
+    rows: Counter[str] = field(default_factory=Counter)
+    lost: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    missing: list[Any] = field(default_factory=list)
+    different: list[Any] = field(default_factory=list)
+    surplus: list[Any] = field(default_factory=list)
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether all that is missing is in the ledger and all else is the same."""
+        return not (self.missing or self.different or self.surplus)
+
+
+def compare_homes(faulty: Path, faultless: Path, *, first: int, until: int) -> Comparison:
+    """Return how two homes that nobody works on differ in all rows within [first, until) [ms]."""
+    found = Comparison()
+    span = [dt.datetime.fromtimestamp(one / 1000, tz=dt.UTC) for one in (first, until)]
+    with _opened(faulty) as one, _opened(faultless) as other:
+        gaps: dict[tuple[str, str, str], list[tuple[dt.datetime, dt.datetime, str]]] = {}
+        for venue, name, kind, *gap in one.execute(
+            "select venue, instrument, kind, gap_from, gap_to, lost_reason from marts.data_gaps "
+            "where is_lost"
+        ).fetchall():
+            gaps.setdefault((venue, name, kind), []).append((gap[0], gap[1], gap[2]))
+        for kind in _SAID:
+            told, wanted = _rows(one, kind, span), _rows(other, kind, span)
+            found.rows[kind] += len(wanted)
+            found.surplus += [(kind, *key) for key in sorted(told.keys() - wanted.keys())]
+            for key, row in sorted(wanted.items()):
+                lost = [
+                    reason
+                    for start, end, reason in gaps.get((key[0], key[1], kind), [])
+                    if start <= key[2] < end
+                ]
+                if key in told and told[key] != row:
+                    found.different.append((kind, *key, told[key], row))
+                elif key not in told and lost:
+                    found.lost[key[0], kind, lost[0]] += 1
+                elif key not in told:
+                    found.missing.append((kind, *key))
+    return found
+
+
+@contextmanager
+def _opened(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'")
+        yield connection
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, kind: str, span: Sequence[dt.datetime]
+) -> dict[Key, tuple[Any, ...]]:
+    """Return what raw says of a kind, the newest row of each key."""
+    at = _SAID[kind].rpartition("(")[2] if kind == "open_interest" else _SAID[kind]
+    instant = "observed_at" if kind == "open_interest" else at.split(",")[0]
+    rows = connection.execute(
+        f"select venue, instrument, {_SAID[kind]} from raw.{kind} "
+        f"where {instant} >= ? and {instant} < ? order by ingested_at",
+        list(span),
+    ).fetchall()
+    return {(row[0], row[1], row[2], row[3]): tuple(row[4:]) for row in rows}
+
+
+@dataclass(slots=True)
+class Soak:
+    """What a soak came to.
+
+    Parameters
+    ----------
+    rounds, kills, failed : int
+        Rounds begun, killed, and those in which no venue answered.
+    faults : Counter
+        Faults that struck, by kind.
+    seconds : float
+        Wall clock.
+    found : Comparison
+        Against the home without faults.
+    """
+
+    rounds: int
+    kills: int
+    failed: int
+    faults: Counter[str]
+    seconds: float
+    found: Comparison
+
+
+def soak(
+    folder: Path,
+    market: MarketData,
+    *,
+    begun: int,
+    rounds: int,
+    bars_between: int,
+    venues: Sequence[str],
+    assets: Sequence[str],
+    seed: int,
+    share: float = 1.0,
+    kill_every: int = 8,
+    episode_chance: float = 0.1,
+    tell: Any = None,
+) -> Soak:
+    """Return what rounds with faults and kills came to, against the same rounds without.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the two homes are made.
+    market : MarketData
+        What venues tell.
+    begun : int
+        The first round [ms].
+    rounds, bars_between : int
+        How many rounds, so many bars of five minutes apart.
+    venues, assets : sequence of str
+        What is followed.
+    seed : int
+        Of faults and kills.
+    share, episode_chance : float
+        How frequent everyday faults are, and how probably an episode begins with a round.
+    kill_every : int
+        One round in so many is killed, on average.
+    tell : callable, optional
+        Told how far it is.
+    """
+    started = time.monotonic()
+    rng = random.Random(f"{seed} kills")  # noqa: S311  (which rounds are killed)
+    instants = [begun + number * bars_between * BAR + 7_000 for number in range(rounds)]
+    healing = [instants[-1] + step * HOUR for step in (1, 2)]
+    longest = 0.5
+    with ExitStack() as stack:
+        homes = []
+        for name in ("faulty", "faultless"):
+            standin = Standin(market, now=begun, faults=Faults(seed=seed), enforce_limits=False)
+            stack.enter_context(serving(standin))
+            homes.append(stack.enter_context(Rounds(folder / name, standin, venues, assets)))
+        faulty, faultless = homes
+        weather: Weather | None = None
+        for number, now in enumerate(instants):
+            if number == 1:
+                # The first round is without faults: what is never told right is never known wrong.
+                weather = Weather(faulty.standin, seed, share)
+            if weather is not None:
+                weather.turn(chance=episode_chance)
+            began = time.monotonic()
+            for home in homes:
+                home.start(now)
+            if number and rng.randrange(kill_every) == 0:
+                time.sleep(rng.uniform(0.0, longest))
+                faulty.kill()
+            else:
+                faulty.finish()
+            faultless.finish()
+            if number:
+                longest = max(longest * 0.95, time.monotonic() - began)
+            if tell is not None and number % 24 == 23:
+                struck = sum(faulty.standin.faults.drawn.values())
+                tell(f"{number + 1} rounds, {struck} faults, {faulty.kills} kills")
+        drawn: Counter[str] = Counter()
+        for (_, kind), times in faulty.standin.faults.drawn.items():
+            drawn[kind] += times
+        if weather is not None:
+            weather.clear()
+        for words, now in zip(((), ("maintain",)), healing, strict=True):
+            for home in homes:
+                home.start(now, *words)
+            for home in homes:
+                home.finish()
+        kills, failed = faulty.kills, faulty.failed
+    found = compare_homes(
+        folder / "faulty", folder / "faultless", first=begun - 22 * HOUR, until=healing[-1] - HOUR
+    )
+    return Soak(rounds, kills, failed, drawn, time.monotonic() - started, found)
+
+
+if __name__ == "__main__":
+    run_rounds(Path(sys.argv[1]), sys.argv[2], sys.argv[3].split(","), sys.argv[4].split(","))
