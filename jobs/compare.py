@@ -19,11 +19,13 @@ from duckdb import DuckDBPyConnection
 
 from jobs.bars import instant
 from jobs.compare_tables import (
+    CONSENSUS,
     BandContext,
     Labels,
     asset_disagreement_rows,
     band_rows,
     cascade_rows,
+    comparison_assumptions,
     consensus_rows,
     disagreement_rows,
 )
@@ -225,6 +227,11 @@ def compare_maps(
             f"delete from {name} where as_of > ? and as_of <= ? and list_contains(?, asset)",
             [start, end, assets],
         )
+    connection.execute("delete from derived.estimator_parameter where params_hash = ?", [CONSENSUS])
+    connection.executemany(
+        "insert into derived.estimator_parameter values (?, ?, ?, ?, ?, ?)",
+        comparison_assumptions(),
+    )
     row_count = replace_captures(connection, assets, start, end, run_id)
     for window in _chunks(connection, assets, start, end):
         maps = _read_maps(connection, *window)

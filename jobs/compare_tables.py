@@ -10,11 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from transforms.bands import Bands
+from transforms.bands import BANDS_PER_SIDE, SAME_PLACE_BPS, Bands
 from transforms.cascade import CascadeParameters, Cascades
 from transforms.consensus import Consensus
-from transforms.disagreement import METRICS, Disagreement, GroupDisagreement
-from transforms.maps import SIDES
+from transforms.disagreement import (
+    MATCHED_BANDS,
+    METRICS,
+    REACH_EDGES,
+    Disagreement,
+    GroupDisagreement,
+)
+from transforms.maps import COARSE_LOG_WIDTH, COMPARED_RANGE, SIDES
+from transforms.touch import HALF_LIFE_SECONDS
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -22,7 +29,7 @@ FloatArray = npt.NDArray[np.float64]
 _INSTANT = pa.timestamp("us", tz="UTC")
 
 CONSENSUS = "consensus"
-"""The mean of what providers say, as a provider; and its ``params_hash``."""
+"""The mean of what providers say, as a provider; and the ``params_hash`` of all comparing."""
 
 CONSENSUS_NEEDS = 2
 """Providers that make a consensus."""
@@ -33,6 +40,44 @@ FAULTS = (
     "nothing within 20 % of price",
     "its own price lies outside the hour's: a stale capture, or of another asset",
 )
+
+
+def comparison_assumptions() -> list[list[str]]:
+    """Return rows of derived.estimator_parameter: what comparing takes for granted.
+
+    Examples
+    --------
+    >>> comparison_assumptions()[0][:4]
+    ['consensus', 'consensus', 'model', 'mean of shapes']
+    """
+    cascades = CascadeParameters()
+    told: list[tuple[str, object, str, str]] = [
+        ("model", "mean of shapes", "name", "totals differ twentyfold, shapes can be averaged"),
+        ("weight", 1, "of each provider", "none has been shown to be better than another"),
+        ("providers_needed", CONSENSUS_NEEDS, "providers", "one alone agrees with itself"),
+        ("compared_range", COMPARED_RANGE, "log price", "beyond it providers rarely draw anything"),
+        ("compared_step", COARSE_LOG_WIDTH, "log price", "finer bins would compare noise"),
+        ("reach_edges", _listed(REACH_EDGES), "log price", "ends of the buckets of distance"),
+        ("matched_bands", MATCHED_BANDS, "bands", "those that people look at first"),
+        ("same_place", SAME_PLACE_BPS, "bps", "a narrow band is about as wide"),
+        ("dense_quantile", 0.9, "of bins that hold anything", "what stands out of a side"),
+        ("bridged_gap", 1, "bins", "one thin bin does not part a band"),
+        ("bands_per_side", BANDS_PER_SIDE, "bands", "the tenth holds a few percent of its side"),
+        ("touch_model", "random walk without drift", "name", "a baseline for bands to beat"),
+        ("volatility_half_life", HALF_LIFE_SECONDS, "s", "every hour of the day has a say"),
+        (
+            "impact_coefficient",
+            cascades.impact_coefficient,
+            "1",
+            "square-root law, Y near 1 in many markets (arXiv 1105.1694)",
+        ),
+        ("shocks", _listed(cascades.shocks_ratio), "ratio", "moves of an hour or a day, both ways"),
+    ]
+    return [[CONSENSUS, CONSENSUS, name, str(value), *words] for name, value, *words in told]
+
+
+def _listed(values: Sequence[float]) -> str:
+    return " ".join(f"{value:g}" for value in values)
 
 
 @dataclass(frozen=True, slots=True)

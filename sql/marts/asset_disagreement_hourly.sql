@@ -41,6 +41,7 @@ by_asset as (
         any_value(reach_share_ratio) filter (where side = 'both') as reach_share_ratio,
         any_value(furthest_provider_a) filter (where side = 'both') as furthest_provider_a,
         any_value(furthest_provider_b) filter (where side = 'both') as furthest_provider_b,
+        'consensus' as params_hash,
     from asset_disagreement
     group by asset, as_of
 )

@@ -16,6 +16,7 @@ exposure as (
         unnest(position_usd) as position_usd,
         unnest(near_base) as near_base,
         unnest(near_usd) as near_usd,
+        params_hash,
     from derived.leverage_exposure
 ),
 
@@ -32,6 +33,7 @@ by_venue as (
         sum(position_usd) as position_usd,
         sum(near_base) as near_base,
         sum(near_usd) as near_usd,
+        any_value(params_hash) as params_hash,
     from exposure
     group by
         grouping sets (

@@ -595,6 +595,30 @@ def test_what_an_outside_provider_states_joins_by_its_hash(connection):
     assert set(told) == {"sends", "model", "window", "unit", "semantics", "valuation"}
 
 
+def test_every_row_of_comparing_joins_to_what_was_taken_for_granted(connection):
+    add_hours(connection)
+    for number, provider in enumerate(("one", "two", "three")):
+        add_map(connection, provider, longs={50 + number: 1.0}, shorts={150: 2.0})
+    compare(connection)
+    known = {
+        row[0]
+        for row in connection.execute(
+            "select params_hash from derived.estimator_parameter "
+            "union select params_hash from derived.heatmap"
+        ).fetchall()
+    }
+    for relation in ("derived.band", "derived.consensus", "derived.cascade_scenario"):
+        used = connection.execute(f"select distinct params_hash from {relation}").fetchall()
+        assert used
+        assert {row[0] for row in used} <= known
+    compare(connection)
+    ((rows, names),) = connection.execute(
+        "select count(*), count(distinct parameter) from derived.estimator_parameter "
+        "where params_hash = 'consensus'"
+    ).fetchall()
+    assert rows == names > 10
+
+
 def test_measured_positions_say_how_much_of_open_interest_they_are(connection):
     add_hours(connection, venues=("hyperliquid",))
     add_cells(
