@@ -151,8 +151,10 @@ class Standin:
 
     def run(self, speed: float = 1.0) -> None:
         """Let time go by, so many times as fast as the wall clock; 0 stops it."""
-        self.now = self.now
+        now = self.now
         self._speed = speed
+        # Wakes the publisher, which then sees the speed.
+        self.now = now
 
     async def advance(self, milliseconds: int) -> None:
         """Move time on and wait until websocket clients have been told."""
