@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.connect import transaction
+from warehouse.connect import CATALOG, quoted, transaction
 from warehouse.contracts import Relation, comment_statements, public_relations, relations
 from warehouse.models import Model, models, set_window, tables_behind
 
@@ -62,11 +62,6 @@ def _replace(temporary: Path, final: Path) -> None:
     _sync_folder(final.parent)
 
 
-def _quoted(path: Path) -> str:
-    """Return a path as SQL spells it; statements that name files take no parameters for them."""
-    return "'" + str(path).replace("'", "''") + "'"
-
-
 def _public_models() -> list[tuple[Relation, Model | None]]:
     """Return each public relation with the model that makes it; None for a stored table."""
     by_name = {model.name: model for model in models()}
@@ -111,9 +106,8 @@ def publish_file(
     for left in folder.glob(".building-*"):
         left.unlink()
     row_counts: dict[str, int] = {}
-    home = connection.execute("select current_catalog()").fetchone()
-    use_home = f'use "{home[0] if home else "memory"}"'
-    connection.execute(f"attach {_quoted(building)} as building")
+    use_home = f"use {CATALOG}"
+    connection.execute(f"attach {quoted(building)} as building")
     set_window(connection, None, window_start, None)
     views: list[tuple[Relation, Model]] = []
     try:
@@ -184,7 +178,7 @@ def publish_days(
 
     def write(day: date) -> date:
         with connection.cursor() as cursor:
-            cursor.execute("set timezone = 'UTC'")
+            cursor.execute(f"use {CATALOG}; set timezone = 'UTC'")
             # Models that look back over hours look back from here, not from the beginning.
             midnight = datetime.combine(day, time(), UTC)
             before = midnight - timedelta(microseconds=1)
@@ -210,7 +204,7 @@ def _write_day(
     temporary = target / f".writing-{os.getpid()}.parquet"
     written = connection.execute(
         f"copy (select * from {relation.name} where as_of >= timestamptz '{day} 00:00:00+00' "
-        f"and as_of < timestamptz '{day} 00:00:00+00' + interval 1 day) to {_quoted(temporary)} "
+        f"and as_of < timestamptz '{day} 00:00:00+00' + interval 1 day) to {quoted(temporary)} "
         "(format parquet, compression zstd, compression_level 1, parquet_version v2)"
     ).fetchone()
     if written and written[0]:

@@ -138,14 +138,14 @@ def run_impatiently(task: flows.tasks.Task) -> State:
 
 
 def test_what_may_pass_is_tried_again(monkeypatch):
-    job = Failing(WarehouseBusy("another process is writing"), times=2)
+    job = Failing(WarehouseBusy("another writer has it open"), times=2)
     monkeypatch.setattr(jobs.pipeline, "load", job)
     assert run_impatiently(flows.tasks.load).is_completed()
     assert job.calls == 3
 
 
 def test_what_does_not_pass_is_given_up_in_the_end(monkeypatch):
-    job = Failing(WarehouseBusy("another process is writing"), times=100)
+    job = Failing(WarehouseBusy("another writer has it open"), times=100)
     monkeypatch.setattr(jobs.pipeline, "load", job)
     assert run_impatiently(flows.tasks.load).is_failed()
     assert job.calls == 1 + flows.tasks.load.retries
@@ -163,12 +163,12 @@ def test_what_fails_the_same_way_each_time_is_not_tried_again(monkeypatch, error
 
 def test_ingest_leaves_the_load_to_the_next_run_while_the_warehouse_is_written(monkeypatch):
     monkeypatch.setattr(
-        jobs.pipeline, "load", Failing(WarehouseBusy("another process is writing"), times=100)
+        jobs.pipeline, "load", Failing(WarehouseBusy("another writer has it open"), times=100)
     )
     monkeypatch.setattr(flows.tasks.load, "with_options", lambda **_: flows.tasks.load.fn)
     state = ingest(return_state=True)
     assert (state.type, state.name) == (StateType.COMPLETED, "Postponed")
-    assert "another process is writing" in state.message
+    assert "another writer has it open" in state.message
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ def test_a_busy_warehouse_leaves_the_landing_for_the_next_load(fetch, tmp_path, 
     from warehouse.errors import WarehouseBusy
 
     def busy(_):
-        raise WarehouseBusy("another process is writing")
+        raise WarehouseBusy("another writer has it open")
 
     monkeypatch.setattr("jobs.fetch_providers.open_writer", busy)
     report = fetch(COINANK, coinank_api_key=SECRET)

@@ -41,12 +41,22 @@ def test_a_second_writer_is_told_that_there_is_one(tmp_path):
         writer.stdin.write("\n")
         writer.stdin.flush()
     message = str(told.value)
-    assert message.startswith(f"opening {path}: another process is writing")
+    assert message.startswith(f"opening {path}: another writer has it open")
     assert str(writer.pid) in message
     assert "wait for it to end, or read the published file instead" in message
     assert isinstance(told.value, TransientWarehouseError)
     # The lock goes with the process.
     with open_warehouse(path):
+        pass
+
+
+def test_a_second_writer_of_the_same_process_is_told_too(tmp_path):
+    path = tmp_path / "warehouse.duckdb"
+    with (
+        open_warehouse(path),
+        pytest.raises(WarehouseBusy, match="another writer has it open"),
+        open_warehouse(path),
+    ):
         pass
 
 
