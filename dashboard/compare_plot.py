@@ -16,7 +16,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.style import BACKGROUND, INK, MUTED, RAMPS, price_ticks
+from dashboard.style import BACKGROUND, INK, MUTED, RAMPS, length_ticks, price_ticks
 from warehouse.connect import open_published
 from warehouse.errors import NotPublished
 
@@ -300,13 +300,15 @@ def _lay_out(figure: go.Figure, data: Comparison, title: str, subtitle: str) -> 
         hovermode="closest",
     )
     most = max(shape.share[side].max() for shape in data.providers for side in SIDES)
+    # Bars that tower over all others are cut, so that the rest can be seen.
+    longest = 100 * min(most, _cut(data))
+    lengths = length_ticks(longest)
     figure.update_xaxes(
         showgrid=False,
         zeroline=False,
-        # Bars that tower over all others are cut, so that the rest can be seen.
-        range=[0, 100 * min(most, _cut(data))],
-        ticksuffix=" %",
-        nticks=4,
+        range=[0, longest],
+        tickvals=lengths,
+        ticktext=[f"{tick:.6g} %" for tick in lengths],
     )
     ticks = price_ticks(float(data.edges[0]), float(data.edges[-1]))
     figure.update_yaxes(

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 import pyarrow as pa
 from plotly.subplots import make_subplots
 
-from dashboard.style import BACKGROUND, INK, MUTED, RAMPS, price_ticks
+from dashboard.style import BACKGROUND, INK, MUTED, RAMPS, length_ticks, price_ticks
 from warehouse.connect import open_published
 from warehouse.errors import NotPublished
 
@@ -258,5 +258,17 @@ def draw_heatmap(data: PlotData, *, title: str, subtitle: str) -> go.Figure:
     figure.update_yaxes(tickvals=prices, ticktext=[f"{tick:,.6g}" for tick in prices])
     figure.update_xaxes(title_text="UTC", row=1, col=1)
     unit = "M USD" if data.unit == "usd" else data.unit
-    figure.update_xaxes(title_text=f"{unit} a bin,<br>newest hour", row=1, col=2)
+    longest = max(
+        float(np.nan_to_num(grid[:, -1]).max(initial=0.0)) / 1e6
+        for grid in data.liquidation_usd.values()
+    )
+    # The 0 would stand in the last label of the hours.
+    lengths = length_ticks(longest)[1:]
+    figure.update_xaxes(
+        title_text=f"{unit} a bin,<br>newest hour",
+        tickvals=lengths,
+        ticktext=[f"{tick:,.6g}" for tick in lengths],
+        row=1,
+        col=2,
+    )
     return figure

@@ -25,6 +25,14 @@ def price_ticks(low: float, high: float) -> list[float]:
     return [float(tick) for tick in np.arange(np.ceil(low / step) * step, high, step)]
 
 
+def length_ticks(longest: float) -> list[float]:
+    """Return 0 and two or three round lengths, none so near the end that its label sticks out."""
+    if not longest > 0:
+        return [0.0]
+    step = price_ticks(0.0, 3.0 * longest)[1]
+    return [float(tick) for tick in np.arange(0.0, 0.85 * longest, step)]
+
+
 def write_page(figure: go.Figure, path: Path) -> None:
     """Write the figure as one HTML file that needs nothing else, not even a network."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,12 @@
 """What commands draw: which map, with which words around it, and where the page goes."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dashboard.compare_plot import draw_comparison, read_comparison
 from dashboard.heatmap_plot import draw_heatmap, read_plot_data
 from dashboard.style import write_page
+from dashboard.warning import put_warning, read_warning
 
 
 def plot_asset(
@@ -19,7 +20,7 @@ def plot_asset(
     reach_ratio: float,
     until: datetime | None = None,
 ) -> Path:
-    """Write the heatmap page of an asset and return its path.
+    """Write the heatmap page of an asset, under a warning where it is graded C; return its path.
 
     Parameters
     ----------
@@ -49,6 +50,9 @@ def plot_asset(
         subtitle=f"estimate by {provider}, {where}, up to {newest}; "
         "an assumption about leverage, one input among many",
     )
+    warning = read_warning(published, asset, venue, data.hours[-1].replace(tzinfo=UTC))
+    if warning is not None:
+        put_warning(figure, warning, above_px=8)
     write_page(figure, target)
     return target
 
@@ -77,5 +81,8 @@ def plot_comparison(
         subtitle="share of each side within 20 % of price. Bright: more than the mean of all; "
         "dim: as all; outline: less; grey: prices of which the provider does not speak",
     )
+    warning = read_warning(published, asset, venue, data.as_of)
+    if warning is not None:
+        put_warning(figure, warning, above_px=60)
     write_page(figure, target)
     return target

@@ -1,0 +1,72 @@
+"""The warning over what is drawn of an asset graded C."""
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from workbench import END
+
+from dashboard.style import length_ticks
+from dashboard.views import plot_asset, plot_comparison
+from dashboard.warning import read_warning
+from jobs.check import check
+from jobs.pipeline import publish
+from jobs.settings import Settings
+
+SIGN = "Grade C: too noisy to act on"
+
+
+@pytest.fixture(scope="module")
+def published(small_home, tmp_path_factory):
+    """Return the published file of the small market, checked."""
+    home = Path(shutil.copytree(small_home, tmp_path_factory.mktemp("warned") / "home"))
+    settings = Settings(home=home, threads=2)
+    check(settings, as_of=END, hours=2)
+    return publish(settings, as_of=END).path
+
+
+def test_an_asset_graded_c_is_drawn_under_a_warning_with_its_reasons(published, tmp_path):
+    page = plot_asset(
+        published,
+        "THIN",
+        tmp_path / "thin.html",
+        provider="turnover",
+        venue="all",
+        days=1,
+        reach_ratio=0.2,
+    ).read_text()
+    assert SIGN in page
+    assert "low open interest" in page
+    assert "liqheat quality THIN" in page
+
+
+def test_providers_side_by_side_are_drawn_under_it_too(published, tmp_path):
+    page = plot_comparison(published, "THIN", tmp_path / "thin.html", venue="all").read_text()
+    assert SIGN in page
+
+
+def test_a_sound_asset_is_drawn_without_one(published, tmp_path):
+    page = plot_comparison(published, "BTC", tmp_path / "btc.html", venue="all").read_text()
+    assert SIGN not in page
+    assert read_warning(published, "BTC", "all", END) is None
+
+
+def test_an_hour_without_a_grade_has_no_warning(published):
+    assert read_warning(published, "THIN", "all", END + timedelta(days=9)) is None
+
+
+def test_remarks_that_count_for_nothing_are_no_reason(published):
+    assert "warm up" not in read_warning(published, "THIN", "all", END)
+
+
+@pytest.mark.parametrize("longest", [0.013, 0.4, 7.0, 16.4, 99.0, 2500.0])
+def test_lengths_on_an_axis_are_few_and_end_before_it_does(longest):
+    ticks = length_ticks(longest)
+    assert ticks[0] == 0.0
+    assert 2 <= len(ticks) <= 4
+    assert ticks[-1] < 0.85 * longest
+
+
+def test_an_axis_without_length_has_its_zero():
+    assert length_ticks(0.0) == [0.0]
