@@ -1,20 +1,17 @@
-"""One round of live ingestion against the stand-in exchange: calls, seconds, memory.
+"""Rounds of live ingestion against the stand-in exchange: calls, seconds, memory.
 
-Measures what a schedule of five minutes has to do in a minute at most: open interest, bars, mark
-bars and funding of every asset on every venue, at 50 ms a call, with the venues' own rate limits.
-With ``--backfill-days`` it asks instead for that many days of open interest and bars, and sets the
-calls made against the least the venue's pages allow. The stand-in runs in a process of its own. Run
-it from the project root with
+Runs `liqheat ingest` as it is, from the ledger over the venues to raw: a first round that asks for
+a day of everything, then rounds five minutes of the stand-in's clock apart. Each has open interest,
+bars and mark bars of every asset on every venue, and a twelfth of what is asked for once an hour
+(funding, ratios), at 50 ms a call and with the venues' own rate limits. They start a minute of real
+time apart at least, so that each has the limits of a minute for itself, as in a schedule.
 
-    .venv/bin/python bench/live_round.py [--assets 50] [--venues a,b] [--budget 240] [--no-limits]
+With ``--backfill-days`` it asks one venue instead for that many days of open interest and bars, and
+sets the calls made against the least the venue's pages allow. The stand-in runs in a process of its
+own. Run it from the project root with
+
+    .venv/bin/python bench/live_round.py [--assets 50] [--rounds 3] [--venues a,b] [--no-limits]
     .venv/bin/python bench/live_round.py --venues binance --backfill-days 29 --budget 900
-
-On two shared cores, ccxt 4.5.90: a round of 11 venues and 50 assets (1382 requests, 1500 calls)
-ends after 22 to 28 s on all venues but Hyperliquid, where 60 calls a minute are all it allows: with
-a budget of 58 s its open interest and bars are in and 44 fundings wait for the next round, without
-one they end after 82 s. At most 227 MB, 6 s of processor. A backfill of 29 days of open interest
-and bars for 50 instruments of Binance makes 1701 calls, 1700 being the least, in 129 s: its rate
-limit as ccxt paces it; at most 220 MB.
 """
 
 import argparse
@@ -26,13 +23,22 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.request import urlopen
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from standin.__main__ import assets_of
+
+from jobs.ingest import ingest
+from jobs.settings import Settings
 from sources.records import Batch
-from sources.venues.client import Request, RequestKind, VenueClient
+from sources.universe import Universe
+from sources.venues.client import Request, VenueClient
 from sources.venues.connection import Connection
 from sources.venues.declarations import VENUES
 from sources.venues.instruments import Instrument
@@ -41,24 +47,6 @@ from sources.venues.shapes import Candles
 
 ROOT = Path(__file__).resolve().parents[1]
 BAR = dt.timedelta(minutes=5)
-KINDS: tuple[RequestKind, ...] = ("ohlcv", "mark_ohlc", "funding_rate")
-
-
-def _requests(
-    venue: str, instruments: list[str], tells: Callable[[str, str], bool], now: dt.datetime
-) -> list[Request]:
-    """Return what a round of five minutes asks of a venue: the last two bars, to overlap."""
-    start = now - 2 * BAR
-    bulk = tuple(name for name in instruments if tells(name, "open_interest_now"))
-    requests = [Request(venue, "open_interest_now", bulk)] if bulk else []
-    if not bulk:
-        requests += [Request(venue, "open_interest", (name,), start, now) for name in instruments]
-    for kind in KINDS:
-        begin = now - dt.timedelta(hours=9) if kind == "funding_rate" else start
-        requests += [
-            Request(venue, kind, (name,), begin, now) for name in instruments if tells(name, kind)
-        ]
-    return requests
 
 
 def _backfill(
@@ -76,16 +64,13 @@ def _backfill(
     return requests, least
 
 
-async def _measure(
-    base_url: str, venues: list[str], budget_seconds: float, backfill_days: int
+async def _measure_backfill(
+    base_url: str, venues: list[str], budget_seconds: float, days: int
 ) -> None:
-    def clock() -> dt.datetime:
-        return dt.datetime.now(tz=dt.UTC)
-
     clients = [
         VenueClient(
             name,
-            clock=clock,
+            clock=_wall_clock,
             rng=random.Random(0),  # noqa: S311 (jitter)
             connection=Connection(base_url),
         )
@@ -96,53 +81,81 @@ async def _measure(
     def land(batch: Batch) -> None:
         landed[batch.kind] = landed.get(batch.kind, 0) + batch.table.num_rows
 
-    started, cpu = time.monotonic(), time.process_time()
+    started = time.monotonic()
     requests: list[Request] = []
     for client in clients:
         await client.__aenter__()
-    listings = await asyncio.gather(*(client.known_instruments() for client in clients))
-    listed_after = time.monotonic() - started
-    now = clock()
-    for client, known in zip(clients, listings, strict=True):
-
-        def tells(name: str, kind: str, known: Mapping[str, Instrument] = known) -> bool:
-            field = "funding" if kind == "funding_rate" else kind
-            return getattr(known[name].product, field) is not None
-
-        if backfill_days:
-            more, least = _backfill(client.venue.name, known, backfill_days, now)
-            print(f"{client.venue.name}: {len(more)} requests, at least {least} calls")
-            requests += more
-        else:
-            requests += _requests(client.venue.name, list(known), tells, now)
+    for client in clients:
+        known = await client.known_instruments()
+        more, least = _backfill(client.venue.name, known, days, _wall_clock())
+        print(f"{client.venue.name}: {len(more)} requests, at least {least} calls")
+        requests += more
     report = await run_round(clients, requests, land, budget_seconds=budget_seconds)
-    seconds = time.monotonic() - started
     for client in clients:
         await client.__aexit__(None, None, None)
+    _tell(report.venues)
+    undone = [outcome for outcome in report.outcomes if outcome.status != "done"]
+    print(f"not done {len(undone)}, records {json.dumps(landed)}")
+    print(f"all {time.monotonic() - started:.1f} s, {_memory()}")
+
+
+def _measure_rounds(base_url: str, arguments: argparse.Namespace) -> None:
+    moved = dt.timedelta()
+
+    def clock() -> dt.datetime:
+        return _wall_clock() + moved
+
+    universe = Universe(
+        venues=tuple(arguments.venues.split(",")), assets=tuple(assets_of(arguments.assets))
+    )
+    with TemporaryDirectory() as folder:
+        settings = Settings(home=Path(folder), venue_url=base_url, history_days=1)
+        for number in range(arguments.rounds + 1):
+            started, processor = time.monotonic(), time.process_time()
+            report = ingest(
+                settings, clock=clock, universe=universe, budget_seconds=arguments.budget
+            )
+            seconds = time.monotonic() - started
+            print(f"round {number}" if number else "the first round, a day of everything")
+            _tell(report.venues)
+            print(
+                f"{report.row_count} records, {report.undone_count} requests not done, "
+                f"{seconds:.1f} s, {time.process_time() - processor:.1f} s of processor, "
+                f"{_memory()}",
+                flush=True,
+            )
+            if number < arguments.rounds:
+                time.sleep(max(0.0, 60.0 - (0.0 if number == 0 else seconds)))
+                moved += BAR
+                body = json.dumps({"advance": BAR // dt.timedelta(milliseconds=1)}).encode()
+                urlopen(f"{base_url}/_control/clock", data=body).close()  # noqa: S310 (our own)
+
+
+def _tell(venues: Mapping[str, Any]) -> None:
     print(f"{'venue':<14}{'calls':>7}{'rows':>8}{'repeats':>9}{'seconds':>9}  errors")
-    for name, venue in report.venues.items():
+    for name, venue in venues.items():
         print(
             f"{name:<14}{venue.asked:>7}{venue.rows:>8}{venue.retries:>9}{venue.seconds:>9.1f}  "
             f"{dict(venue.errors) or ''}"
         )
-    undone = [outcome for outcome in report.outcomes if outcome.status != "done"]
-    print(f"requests {len(requests)}, not done {len(undone)}, records {json.dumps(landed)}")
-    for outcome in undone[:5]:
-        print(f"  {outcome.status}: {outcome.message}")
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"listing {listed_after:.1f} s, all {seconds:.1f} s, processor "
-        f"{time.process_time() - cpu:.1f} s, at most {memory:.0f} MB"
-    )
+
+
+def _memory() -> str:
+    return f"at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
+
+
+def _wall_clock() -> dt.datetime:
+    return dt.datetime.now(tz=dt.UTC)
 
 
 def main() -> None:
-    """Start a stand-in, run one round against it, print the figures."""
+    """Start a stand-in, run rounds against it, print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--assets", type=int, default=50)
     parser.add_argument("--venues", default=",".join(VENUES))
     parser.add_argument("--latency-ms", type=float, default=50.0)
     parser.add_argument("--budget", type=float, default=240.0, help="seconds for each venue")
+    parser.add_argument("--rounds", type=int, default=3, help="after the first")
     parser.add_argument("--backfill-days", type=int, default=0)
     parser.add_argument("--no-limits", action="store_true")
     arguments = parser.parse_args()
@@ -159,11 +172,12 @@ def main() -> None:
         try:
             assert standin.stdout is not None
             base_url = standin.stdout.readline().strip()
-            asyncio.run(
-                _measure(
-                    base_url, arguments.venues.split(","), arguments.budget, arguments.backfill_days
+            if arguments.backfill_days:
+                asyncio.run(
+                    _measure_backfill(base_url, named, arguments.budget, arguments.backfill_days)
                 )
-            )
+            else:
+                _measure_rounds(base_url, arguments)
         finally:
             standin.terminate()
 

@@ -25,7 +25,7 @@ from standin import (
 RECORDING_START = 1_771_027_200_000  # 2026-02-14
 
 
-def _assets(count: int) -> dict[str, float]:
+def assets_of(count: int) -> dict[str, float]:
     """Return names and first prices of so many assets, real names first."""
     named = {
         "BTC": 70_000.0, "ETH": 2_100.0, "SOL": 90.0, "XRP": 1.4, "DOGE": 0.095, "BNB": 630.0,
@@ -48,7 +48,7 @@ def _market(arguments: argparse.Namespace, now: int) -> MarketData:
         start=start,
         end=now // DAY * DAY + 2 * DAY,
         venues=arguments.venues.split(","),
-        assets=_assets(arguments.assets),
+        assets=assets_of(arguments.assets),
         inverse_assets=("BTC", "ETH"),
         bar_milliseconds=step,
         seed=arguments.seed,
