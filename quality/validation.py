@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from quality.errors import FrameRejected, PagesNotWritten
+from quality.pages import make_self_contained
 from quality.suites import FRAMES, Check, Severity
 
 logger = logging.getLogger(__name__)
@@ -100,6 +101,7 @@ class Validation:
     def __init__(self, pages: Path | None = None) -> None:
         self._pages = pages
         self._context = _context()
+        self._found: list[CheckResult] = []
 
     def run(
         self, checks: Iterable[Check], frames: Mapping[str, pd.DataFrame]
@@ -128,10 +130,12 @@ class Validation:
             validated = _run(self._context, f"{suite}_{name}", frame, group)
             for check in group:
                 results[check.suite, check.name] = _result(check, frame, validated[check.name])
-        return tuple(results[check.suite, check.name] for check in wanted)
+        found = tuple(results[check.suite, check.name] for check in wanted)
+        self._found += found
+        return found
 
     def write_pages(self) -> None:
-        """Write what was run as HTML.
+        """Write what was run as HTML that needs no network.
 
         Raises
         ------
@@ -156,6 +160,7 @@ class Validation:
                 },
             )
             self._context.build_data_docs()
+            make_self_contained(self._pages, self._found)
         except OSError as exc:
             raise PagesNotWritten(
                 f"{self._pages}: the pages of the checks cannot be written ({exc}); "

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+import re
 import socket
 
 import pandas as pd
@@ -182,6 +183,21 @@ def test_pages_replace_those_before_and_nothing_is_written_elsewhere(tmp_path, m
     assert not (pages / "old.html").exists()
     assert any("bars_hours" in path.name for path in pages.rglob("*.html"))
     assert list(elsewhere.iterdir()) == []
+
+
+def test_pages_need_no_network_and_their_index_tells_of_every_check(tmp_path):
+    good, bad = check_of("volume_not_negative"), check_of("price_positive")
+    validation = Validation(tmp_path)
+    validation.run([good, bad], {"hours": spoiled(bad, good_frame(bad))})
+    validation.write_pages()
+    for page in tmp_path.rglob("*.html"):
+        asked = re.findall(r"(?:src=|url\(|<link[^>]*href=)['\"]?https?://", page.read_text())
+        assert asked == [], page
+    index = (tmp_path / "index.html").read_text()
+    assert "2 checks: 1 critical, 0 warnings" in index
+    assert index.index("price positive") < index.index("volume not negative")
+    (link, *_) = re.findall(r"href='(validations/bars_hours/[^']*)'", index)
+    assert "Unexpected" in (tmp_path / link).read_text()
 
 
 def test_without_a_folder_no_pages_are_written(tmp_path, monkeypatch):
