@@ -24,6 +24,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -93,7 +95,7 @@ async def _measure_backfill(
     report = await run_round(clients, requests, land, budget_seconds=budget_seconds)
     for client in clients:
         await client.__aexit__(None, None, None)
-    _tell(report.venues)
+    print(_table(report.venues))
     undone = [outcome for outcome in report.outcomes if outcome.status != "done"]
     print(f"not done {len(undone)}, records {json.dumps(landed)}")
     print(f"all {time.monotonic() - started:.1f} s, {_memory()}")
@@ -101,43 +103,52 @@ async def _measure_backfill(
 
 def _measure_rounds(base_url: str, arguments: argparse.Namespace) -> None:
     moved = dt.timedelta()
-
-    def clock() -> dt.datetime:
-        return _wall_clock() + moved
-
-    universe = Universe(
-        venues=tuple(arguments.venues.split(",")), assets=tuple(assets_of(arguments.assets))
-    )
-    with TemporaryDirectory() as folder:
-        settings = Settings(home=Path(folder), venue_url=base_url, history_days=1)
+    with (
+        TemporaryDirectory() as folder,
+        # Each round in a process of its own, as a schedule runs it: memory is that of one round.
+        ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as processes,
+    ):
         for number in range(arguments.rounds + 1):
-            started, processor = time.monotonic(), time.process_time()
-            report = ingest(
-                settings, clock=clock, universe=universe, budget_seconds=arguments.budget
-            )
-            seconds = time.monotonic() - started
             print(f"round {number}" if number else "the first round, a day of everything")
-            _tell(report.venues)
-            print(
-                f"{report.row_count} records, {report.undone_count} requests not done, "
-                f"{seconds:.1f} s, {time.process_time() - processor:.1f} s of processor, "
-                f"{_memory()}",
-                flush=True,
-            )
+            told = processes.submit(_run_round, base_url, arguments, folder, moved).result()
+            print(told[1], flush=True)
             if number < arguments.rounds:
-                time.sleep(max(0.0, 60.0 - (0.0 if number == 0 else seconds)))
+                time.sleep(60.0 if number == 0 else max(0.0, 60.0 - told[0]))
                 moved += BAR
                 body = json.dumps({"advance": BAR // dt.timedelta(milliseconds=1)}).encode()
                 urlopen(f"{base_url}/_control/clock", data=body).close()  # noqa: S310 (our own)
 
 
-def _tell(venues: Mapping[str, Any]) -> None:
-    print(f"{'venue':<14}{'calls':>7}{'rows':>8}{'repeats':>9}{'seconds':>9}  errors")
-    for name, venue in venues.items():
-        print(
-            f"{name:<14}{venue.asked:>7}{venue.rows:>8}{venue.retries:>9}{venue.seconds:>9.1f}  "
-            f"{dict(venue.errors) or ''}"
-        )
+def _run_round(
+    base_url: str, arguments: argparse.Namespace, folder: str, moved: dt.timedelta
+) -> tuple[float, str]:
+    """Run one round and return its seconds and what there is to say of it."""
+    universe = Universe(
+        venues=tuple(arguments.venues.split(",")), assets=tuple(assets_of(arguments.assets))
+    )
+    settings = Settings(home=Path(folder), venue_url=base_url, history_days=1)
+    started = time.monotonic()
+    report = ingest(
+        settings,
+        clock=lambda: _wall_clock() + moved,
+        universe=universe,
+        budget_seconds=arguments.budget,
+    )
+    seconds = time.monotonic() - started
+    return seconds, (
+        f"{_table(report.venues)}\n{report.row_count} records, {report.undone_count} requests not "
+        f"done, {seconds:.1f} s, {time.process_time():.1f} s of processor, {_memory()}"
+    )
+
+
+def _table(venues: Mapping[str, Any]) -> str:
+    lines = [f"{'venue':<14}{'calls':>7}{'rows':>8}{'repeats':>9}{'seconds':>9}  errors"]
+    lines += [
+        f"{name:<14}{venue.asked:>7}{venue.rows:>8}{venue.retries:>9}{venue.seconds:>9.1f}  "
+        f"{dict(venue.errors) or ''}"
+        for name, venue in venues.items()
+    ]
+    return "\n".join(lines)
 
 
 def _memory() -> str:

@@ -1,35 +1,39 @@
 """What keeps an installation small and whole: once a day, beside the hourly work.
 
-Belongs here: retention of what has been used, the whole ledger of gaps, asking again for what is
-missing. Does not belong here: anything that changes a result.
+Belongs here: retention of what has been used, compaction, the whole ledger of gaps, asking again
+for what is missing. Does not belong here: anything that changes a result.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
 from jobs.errors import AllVenuesFailed
+from jobs.feeds import DAY
 from jobs.ingest import IngestReport, ingest
 from jobs.pipeline import open_writer
 from jobs.runs import recorded_run
 from jobs.settings import Settings
 from sources.universe import Universe
+from warehouse.compact import delete_superseded, reclaim
 from warehouse.feeds import GRACE, oldest_gap, prune_answers, refresh_gaps
 from warehouse.load import forget_files, loaded_files, prune_ledgers
 
 logger = logging.getLogger(__name__)
 
-# What is left of a write that was killed.
-_LEFTOVER_AFTER = timedelta(days=1)
 # The ledger is held against raw this far back, and further where a gap began before.
 _LEDGER_DAYS = 35
 _QUARANTINE_DAYS = 180
 _RUN_DAYS = 400
 _ANSWER_DAYS = 60
+# What a newer row has replaced goes when nothing looks at it any more: older than the week that
+# quality looks back, looked for as long as late rows come.
+_SUPERSEDED_FROM_DAYS = 30
+_SUPERSEDED_UNTIL_DAYS = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class MaintainReport:
     Parameters
     ----------
     deleted_files, deleted_bytes : int
-        Landing files that were loaded long enough ago, and what is left of killed writes.
+        Landing files that were loaded long enough ago.
     pruned : dict of str to int
         Rows that went, by table.
     ingested : IngestReport or None
@@ -84,18 +88,21 @@ def maintain(
         start = min(oldest_gap(connection) or now, now - timedelta(days=_LEDGER_DAYS))
         refresh_gaps(connection, start, now - GRACE, checked_at=now)
         deleted, size = _delete_landed(connection, settings.landing, now - keep)
-        left, left_size = _delete_leftovers(settings.landing, now - _LEFTOVER_AFTER)
         pruned = prune_ledgers(
             connection,
             quarantine_before=now - timedelta(days=_QUARANTINE_DAYS),
             runs_before=now - timedelta(days=_RUN_DAYS),
         )
+        pruned |= delete_superseded(
+            connection, now - _SUPERSEDED_UNTIL_DAYS * DAY, now - _SUPERSEDED_FROM_DAYS * DAY
+        )
         pruned["meta.gap_answer"] = prune_answers(connection, now - timedelta(days=_ANSWER_DAYS))
         run.detail = {
-            "deleted_files": deleted + left,
-            "deleted_bytes": size + left_size,
+            "deleted_files": deleted,
+            "deleted_bytes": size,
             "pruned": pruned,
         }
+        reclaim(connection)
     ingested: IngestReport | None = None
     if is_asking:
         try:
@@ -109,7 +116,7 @@ def maintain(
         except AllVenuesFailed as exc:
             # The round is on record as failed; what was tidied stays tidy.
             logger.warning("%s", exc)
-    return MaintainReport(deleted + left, size + left_size, pruned, ingested)
+    return MaintainReport(deleted, size, pruned, ingested)
 
 
 def _delete_landed(
@@ -127,13 +134,3 @@ def _delete_landed(
             deleted.append(name)
     forget_files(connection, deleted)
     return len(deleted), size
-
-
-def _delete_leftovers(landing: Path, before: datetime) -> tuple[int, int]:
-    count = size = 0
-    for path in landing.glob("*/.*.writing"):
-        stat = path.stat()
-        if datetime.fromtimestamp(stat.st_mtime, tz=UTC) < before:
-            path.unlink()
-            count, size = count + 1, size + stat.st_size
-    return count, size

@@ -1,0 +1,52 @@
+"""Compaction deletes what nobody reads, and nothing else."""
+
+from datetime import timedelta
+
+import pytest
+from workbench import DAY, END, HOUR, START, stamped, workshop
+
+from warehouse.compact import delete_superseded, reclaim
+from warehouse.contracts import relations
+
+KINDS = ("ohlcv", "mark_ohlc", "open_interest", "funding_rate", "realised_liquidation")
+
+
+@pytest.fixture
+def shop(tmp_path, market_records):
+    with workshop(tmp_path) as opened:
+        for number in range(3):
+            at = END + number * HOUR
+            opened.take_in({kind: stamped(market_records[kind], at) for kind in KINDS})
+        yield opened
+
+
+def staged(shop):
+    return {
+        kind: shop.rows(
+            f"select count(*), sum(hash(told)::hugeint) from staging.stg_{kind} as told"
+        )
+        for kind in KINDS
+    }
+
+
+def test_what_is_read_stays_and_what_was_replaced_goes(shop, market_records):
+    before = staged(shop)
+    deleted = delete_superseded(shop.connection, START - 9 * DAY, END + DAY)
+    reclaim(shop.connection)
+    assert staged(shop) == before
+    for kind in KINDS:
+        assert deleted[f"raw.{kind}"] == 2 * len(market_records[kind])
+        assert shop.one(f"select count(*) from raw.{kind}") == len(market_records[kind])
+
+
+def test_rows_of_other_instants_stay(shop, market_records):
+    delete_superseded(shop.connection, START - 9 * DAY, START + DAY)
+    late = shop.one("select count(*) from raw.ohlcv where bar_start_at >= ?", [START + DAY])
+    kept = shop.one("select count(*) from staging.stg_ohlcv where bar_start_at >= ?", [START + DAY])
+    assert late == 3 * kept > 0
+    assert delete_superseded(shop.connection, START, START + timedelta(1))["raw.ohlcv"] == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_key_is_that_of_the_contract(kind):
+    assert relations()[f"raw.{kind}"].grain[-1] == "ingested_at"
