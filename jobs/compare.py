@@ -8,9 +8,11 @@ a single venue where somebody from outside speaks of that venue. Bands, cascades
 are made for the same scopes. Maps of one provider are also set against one another venue by venue.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +59,7 @@ from transforms.touch import SECONDS_PER_DAY, reach_probability, trailing_volati
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+Rows = list[tuple[str, pa.Table]]
 
 TABLES = (
     "derived.band",
@@ -66,8 +69,8 @@ TABLES = (
     "derived.cascade_scenario",
 )
 
-# Asset-hours worked through at once: some ten thousand maps, a few hundred megabytes.
-_CHUNK_ASSET_HOURS = 768
+# Asset-hours worked through at once: some five thousand maps, a hundred megabytes or two.
+_CHUNK_ASSET_HOURS = 384
 
 # Hours of which squared returns count: ten half-lives, after which a thousandth is left.
 _VOLATILITY_HOURS = 240
@@ -233,14 +236,36 @@ def compare_maps(
         comparison_assumptions(),
     )
     row_count = replace_captures(connection, assets, start, end, run_id)
+    with ThreadPoolExecutor(1) as pool:
+        for tables in _one_ahead(pool, _comparisons(connection, assets, start, end, run_id)):
+            for name, rows in tables:
+                connection.execute(f"insert into {name} by name select * from rows")
+                row_count += rows.num_rows
+    return row_count
+
+
+def _comparisons(
+    connection: DuckDBPyConnection, assets: list[str], start: datetime, end: datetime, run_id: str
+) -> Iterator[Callable[[], Rows]]:
+    """Yield what makes the rows of a chunk; everything that it needs has been read."""
     for window in _chunks(connection, assets, start, end):
         maps = _read_maps(connection, *window)
-        if maps is None:
-            continue
-        for name, rows in _compared(connection, maps, run_id):
-            connection.execute(f"insert into {name} by name select * from rows")
-            row_count += rows.num_rows
-    return row_count
+        if maps is not None:
+            scopes = _by_scope(maps)
+            market = _market(connection, maps, scopes) if len(scopes.maps) else None
+            yield partial(_compared, maps, scopes, market, run_id)
+
+
+def _one_ahead(pool: ThreadPoolExecutor, works: Iterator[Callable[[], Rows]]) -> Iterator[Rows]:
+    """Yield what works return, the next one under way while one is stored."""
+    under_way: Future[Rows] | None = None
+    for work in works:
+        following = pool.submit(work)
+        if under_way is not None:
+            yield under_way.result()
+        under_way = following
+    if under_way is not None:
+        yield under_way.result()
 
 
 def _chunks(
@@ -371,9 +396,15 @@ def _faults(maps: _Maps, side: _Side, has_shape: BoolArray) -> npt.NDArray[np.in
 
 
 def _compared(
-    connection: DuckDBPyConnection, maps: _Maps, run_id: str
+    maps: _Maps, scopes: _Side, market: tuple[FloatArray, FloatArray] | None, run_id: str
+) -> Rows:
+    """Return rows table by table; ``market`` is None where there are no scopes."""
+    return list(_each_compared(maps, scopes, market, run_id))
+
+
+def _each_compared(
+    maps: _Maps, scopes: _Side, market: tuple[FloatArray, FloatArray] | None, run_id: str
 ) -> Iterator[tuple[str, pa.Table]]:
-    """Yield rows table by table."""
     labels = maps.labels
     venues = _by_provider(maps)
     if len(venues.maps):
@@ -381,8 +412,7 @@ def _compared(
         price[venues.maps] = venues.price
         yield from _differences(maps, venues, maps.aligned(price)[venues.maps], run_id)
 
-    scopes = _by_scope(maps)
-    if len(scopes.maps) == 0:
+    if market is None:
         return
     price = np.full_like(maps.price, np.nan)
     price[scopes.maps] = scopes.price
@@ -395,7 +425,7 @@ def _compared(
         "derived.consensus",
         consensus_rows(labels, scopes.maps, scopes.first, scopes.price, consensus, run_id),
     )
-    volatility, volume = _market(connection, maps, scopes)
+    volatility, volume = market
     yield from _bands(labels, scopes, windows, consensus, volatility, run_id)
     yield from _cascades(maps, scopes, volatility, volume, run_id)
 
