@@ -157,6 +157,7 @@ with_answers as (
         piece.gap_from,
         piece.gap_to,
         count(gap_answer.answered_at) as answer_count,
+        min(gap_answer.answered_at) as first_answer_at,
         max(gap_answer.answered_at) as answered_at,
         min(gap_answer.answered_at, 3)[3] as third_answer_at,
     from piece
@@ -204,11 +205,13 @@ with_reason as (
             and with_answers.instrument = with_feed.instrument
             and with_answers.kind = with_feed.kind
             and with_answers.whole_gap_from = with_feed.whole_gap_from
-    -- What the venue told nothing of before its first row was before the listing.
+    -- What the venue told nothing of before its first row was before the listing; a venue that is
+    -- ill for some hours may say the same.
     where
         not (
             with_answers.whole_gap_from <= with_feed.expected_from_at
             and with_answers.third_answer_at is not null
+            and with_answers.answered_at >= with_answers.first_answer_at + interval 1 day
         )
 ),
 
