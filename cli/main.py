@@ -43,6 +43,11 @@ def _configure(
     )
 
 
+def _tell_once() -> None:
+    """Leave what an import logs to what is told of it afterwards."""
+    logging.getLogger("jobs.importing").setLevel(logging.ERROR)
+
+
 def _tell_import(report: "ImportReport") -> None:
     """Say what was taken in and what was not; fail where anything was not."""
     taken = {kind: n for kind, n in report.rows_by_kind.items() if kind != "quarantine"}
@@ -55,12 +60,13 @@ def _tell_import(report: "ImportReport") -> None:
         typer.echo(f"set aside {count:,}: {reason}", err=True)
     for message in report.rejected:
         typer.echo(f"rejected: {message}", err=True)
-    if not report.is_clean:
+    if report.reasons:
         typer.echo(
             "what was set aside is in quality.quarantine with its row and reason; "
             "all other rows are in",
             err=True,
         )
+    if not report.is_clean:
         raise typer.Exit(1)
 
 
@@ -107,6 +113,7 @@ def import_command(
     """Import your own archive: Parquet, CSV or zipped CSV, through a mapping."""
     from jobs.importing import import_archive
 
+    _tell_once()
     with told(), progress_bar() as progress:
         report = import_archive(
             Settings(),
@@ -131,6 +138,7 @@ def import_brackets_command(
     """Import leverage brackets."""
     from jobs.importing import import_bracket_file
 
+    _tell_once()
     with told():
         report = import_bracket_file(
             Settings(),
@@ -159,6 +167,7 @@ def import_provider_command(
     """Import saved maps of an outside provider."""
     from jobs.importing import import_provider_answers
 
+    _tell_once()
     with told():
         report = import_provider_answers(
             Settings(),

@@ -82,7 +82,7 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
             NAME,
             context,
             f"generatedAt is {shown(answer.get('generatedAt'), 40)}, expected milliseconds",
-            "say when the answer was captured (captured_at)",
+            "say when the answer was captured",
         )
     current = read_number(answer.get("currentPrice"))
     current = current / multiplier if np.isfinite(current) and current > 0 else np.nan
@@ -118,7 +118,7 @@ def _answer_venue(answer: Mapping[str, Any], context: AnswerContext) -> str:
     venue = venue_scope_of(named) if isinstance(named, str) and named else None
     asked = venue_scope_of(context.venue_scope) if context.venue_scope else None
     if venue is None and asked is None:
-        raise rejected(NAME, context, "exchange is missing", "say which venue (venue_scope)")
+        raise rejected(NAME, context, "exchange is missing", "say which venue it is of")
     if venue is not None and asked is not None and venue != asked:
         raise rejected(
             NAME,

@@ -246,7 +246,7 @@ def expected_venue(provider: str, context: AnswerContext) -> str:
             provider,
             context,
             "the answer does not name its venue",
-            "say which venue was asked for (venue_scope, 'all' for an aggregated map)",
+            "say which venue was asked for, 'all' for an aggregated map",
         )
     return venue_scope_of(context.venue_scope)
 
@@ -258,7 +258,7 @@ def expected_capture(provider: str, context: AnswerContext) -> datetime:
             provider,
             context,
             "the answer carries no instant",
-            "say when it was captured (captured_at), or put YYYYMMDDTHHMMSSZ into the file's name",
+            "say when it was captured, or put YYYYMMDDTHHMMSSZ into the file's name",
         )
     return context.captured_at.astimezone(UTC)
 
