@@ -485,9 +485,11 @@ def assumptions_command(
             ("moved by", "right"),
             ("bands", "right"),
             ("total", "right"),
+            ("", "left"),
         )
         for row in rows:
             moved, scale = row["wasserstein_bps"], row["scale_log_ratio"]
+            is_same = scale is not None and abs(scale) < 1e-6 and row["overlap_ratio"] > 1 - 1e-6
             table.add_row(
                 row["assumption"].replace("_", " "),
                 row["baseline"],
@@ -498,11 +500,14 @@ def assumptions_command(
                 "" if moved is None else f"{moved / 100:.1f} %",
                 percent(row["band_match_ratio"]),
                 "" if scale is None else f"x {math.exp(-scale):.2f}",
+                "same map" if is_same else "",
             )
         _print(
             table,
-            "share: what the map with the swap has in common with the one without; 100 % says that "
-            "nothing hangs on it. total: how much larger or smaller the map becomes.",
+            "share: what the map with the swap has in common with the one without; the less, the "
+            "more hangs on the guess. total: how much larger or smaller the map becomes.",
+            "same map: without taker volume, lows and highs of mark, or earlier bars, a guess "
+            "about them changes nothing.",
         )
 
 
