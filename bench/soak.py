@@ -64,7 +64,9 @@ def main() -> None:
         f"{sum(result.faults.values())} faults, {result.seconds:.0f} s"
     )
     print(f"faults {json.dumps(result.faults)}")
-    print(f"rows compared {json.dumps(found.rows)}")
+    print(f"{found.rows.total()} rows compared")
+    for (venue, kind), count in sorted(found.rows.items()):
+        print(f"  {venue} {kind} {count}")
     for (venue, kind, reason), count in sorted(found.lost.items()):
         print(f"in the ledger as lost: {count} {kind} of {venue}, {reason}")
     for name in ("missing", "different", "surplus"):

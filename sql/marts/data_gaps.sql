@@ -5,6 +5,23 @@
 -- Known limitation: as of the last time the feeds were looked at (checked_at).
 
 with
+-- What stands is told as long as it counts for its slot, also where nothing of the past is.
+reachable_feed as (
+    select
+        venue,
+        instrument,
+        kind,
+        asset,
+        period_seconds,
+        case
+            when reach_seconds is not null then greatest(reach_seconds, tolerance_seconds)
+        end as reach_seconds,
+        expected_from_at,
+        checked_at,
+    from meta.feed
+    where period_seconds > 0
+),
+
 feed as (
     select
         venue,
@@ -17,11 +34,9 @@ feed as (
         checked_at,
         -- What is older can no longer be asked for.
         to_timestamp(
-            ceil(epoch(checked_at - to_seconds(reach_seconds)) / nullif(period_seconds, 0))
-            * period_seconds
+            ceil(epoch(checked_at - to_seconds(reach_seconds)) / period_seconds) * period_seconds
         ) as told_from,
-    from meta.feed
-    where period_seconds > 0
+    from reachable_feed
 ),
 
 feed_gap as (

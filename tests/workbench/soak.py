@@ -230,14 +230,14 @@ class Comparison:
     Parameters
     ----------
     rows : Counter
-        Rows compared, by kind.
+        Rows compared, by venue and kind.
     lost : Counter
         Rows missing that the ledger says are lost, by venue, kind and reason.
     missing, different, surplus : list
         Rows that are missing without a word, say something else, or are too many.
     """
 
-    rows: Counter[str] = field(default_factory=Counter)
+    rows: Counter[tuple[str, str]] = field(default_factory=Counter)
     lost: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     missing: list[Any] = field(default_factory=list)
     different: list[Any] = field(default_factory=list)
@@ -262,7 +262,7 @@ def compare_homes(faulty: Path, faultless: Path, *, first: int, until: int) -> C
             gaps.setdefault((venue, name, kind), []).append((gap[0], gap[1], gap[2]))
         for kind in _SAID:
             told, wanted = _rows(one, kind, span), _rows(other, kind, span)
-            found.rows[kind] += len(wanted)
+            found.rows.update((key[0], kind) for key in wanted)
             found.surplus += [(kind, *key) for key in sorted(told.keys() - wanted.keys())]
             for key, row in sorted(wanted.items()):
                 lost = [

@@ -105,6 +105,21 @@ def test_a_missed_schedule_heals_itself_and_the_ledger_forgets_it(tmp_path, mark
         assert {row[3] for row in left} == {9 * 12 - 1}
 
 
+def test_what_is_told_only_as_it_stands_is_asked_for_in_each_round(tmp_path, market):
+    begun = START + DAY
+    rounds = [begun + step * BAR + 7_000 for step in (0, 1, 2, 14, 15)]
+    with live_home(tmp_path, market, rounds[0], venues=("hyperliquid",), assets=("BTC",)) as home:
+        for now in rounds:
+            home.standin.now = now
+            home.ingest()
+        told = [round(row[0].timestamp() * 1000) for row in home.query(
+            "select observed_at from raw.open_interest order by observed_at"
+        )]  # fmt: skip
+        assert told == rounds
+        gaps = home.query("select missing_count, is_lost from marts.data_gaps")
+        assert gaps == [(11, True)]
+
+
 def test_a_round_that_is_killed_has_landed_what_it_got(tmp_path, market, monkeypatch):
     begun = START + 2 * DAY
     with live_home(tmp_path, market, begun + 7_000, venues=("binance", "okx")) as home:

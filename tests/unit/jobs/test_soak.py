@@ -21,4 +21,5 @@ def test_faults_and_kills_leave_no_trace_but_what_the_ledger_says_is_lost(tmp_pa
     assert found.is_equal, (found.missing[:3], found.different[:3], found.surplus[:3])
     # Only what a venue tells as it stands can be lost for good.
     assert {(venue, kind) for venue, kind, _ in found.lost} <= {("hyperliquid", "open_interest")}
-    assert found.rows["ohlcv"] > 500
+    assert found.rows["binance", "ohlcv"] == found.rows["hyperliquid", "ohlcv"] > 250
+    assert found.rows["hyperliquid", "open_interest"] >= 8
