@@ -22,6 +22,8 @@ _REASONS = 5
 def read_warning(published: Path, asset: str, venue: str, as_of: datetime) -> str | None:
     """Return why an asset is not fit to act on, None where it is.
 
+    A venue without data of its own is as good as the asset.
+
     Parameters
     ----------
     published : Path
@@ -35,10 +37,16 @@ def read_warning(published: Path, asset: str, venue: str, as_of: datetime) -> st
         row = connection.execute(
             "select grade, list_transform(list_filter(reasons, "
             "lambda reason: reason.severity <> 'information'), lambda reason: reason.name) "
-            "from marts.asset_quality_hourly where asset = ? and venue = ? and as_of = ?",
+            "from marts.asset_quality_hourly where asset = ? and venue in (?, 'all') "
+            "and as_of = ? order by venue = 'all' limit 1",
             [asset, venue, as_of],
         ).fetchone()
-    if row is None or row[0] != "C":
+    if row is None:
+        return (
+            "<b>Not graded: too little is known to act on. Default views hide these bands.</b><br>"
+            f"no bars of {asset} stand beside this map; `liqheat quality {asset}` says more"
+        )
+    if row[0] != "C":
         return None
     names = [name.replace("_", " ") for name in row[1]]
     more = f" and {len(names) - _REASONS} more" if len(names) > _REASONS else ""

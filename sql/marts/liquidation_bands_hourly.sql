@@ -57,7 +57,8 @@ priced as (
         band.agreeing_provider_count,
         band.provider_count,
         band.price,
-        coalesce(quality.grade = 'C', false) as is_hidden,
+        -- A venue without data of its own is as good as the asset; nothing known is nothing good.
+        coalesce(quality.grade, whole.grade, 'C') = 'C' as is_hidden,
         band.params_hash,
     from band
     left join quality
@@ -65,6 +66,11 @@ priced as (
             band.asset = quality.asset
             and band.venue = quality.venue
             and band.as_of = quality.as_of
+    left join quality as whole
+        on
+            band.asset = whole.asset
+            and whole.venue = 'all'
+            and band.as_of = whole.as_of
 )
 
 select * from priced

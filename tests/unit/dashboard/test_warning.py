@@ -52,8 +52,14 @@ def test_a_sound_asset_is_drawn_without_one(published, tmp_path):
     assert read_warning(published, "BTC", "all", END) is None
 
 
-def test_an_hour_without_a_grade_has_no_warning(published):
-    assert read_warning(published, "THIN", "all", END + timedelta(days=9)) is None
+def test_what_was_never_graded_is_warned_of(published):
+    later = END + timedelta(days=9)
+    assert "Not graded" in read_warning(published, "BTC", "all", later)
+
+
+def test_a_venue_without_data_is_as_good_as_the_asset(published):
+    assert read_warning(published, "BTC", "elsewhere", END) is None
+    assert SIGN in read_warning(published, "THIN", "elsewhere", END)
 
 
 def test_remarks_that_count_for_nothing_are_no_reason(published):
