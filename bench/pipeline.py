@@ -11,14 +11,18 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
 
+import jobs.build
+import jobs.hourly
+from jobs.hourly import run_hour
 from jobs.landing import land
 from jobs.pipeline import build_maps, load, publish
 from jobs.reading import query
@@ -35,6 +39,32 @@ def timed(label: str, figures: dict[str, float]) -> Iterator[None]:
     begun = time.perf_counter()
     yield
     figures[label] = time.perf_counter() - begun
+
+
+@contextmanager
+def timed_calls(
+    module: ModuleType, calls: dict[str, str], figures: dict[str, float]
+) -> Iterator[None]:
+    """Note the seconds that functions of a module take, summed over their calls, under labels."""
+
+    def timing(function: Callable[..., object], label: str) -> Callable[..., object]:
+        def call(*arguments: object, **named: object) -> object:
+            begun = time.perf_counter()
+            try:
+                return function(*arguments, **named)
+            finally:
+                figures[label] = figures.get(label, 0.0) + time.perf_counter() - begun
+
+        return call
+
+    whole = {name: getattr(module, name) for name in calls}
+    for name, label in calls.items():
+        setattr(module, name, timing(whole[name], label))
+    try:
+        yield
+    finally:
+        for name, function in whole.items():
+            setattr(module, name, function)
 
 
 def _table(kind: str, columns: dict[str, object], n_rows: int) -> Batch:
@@ -139,6 +169,10 @@ def _land(batches: list[Batch], settings: Settings, name: str) -> None:
         land(batch, settings.landing, f"{name}-{number}")
 
 
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def _size_mb(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
@@ -152,14 +186,23 @@ def series_year(home: Path) -> dict[str, float]:
     with timed("series-year: landing to raw [s]", figures):
         load(settings)
     end = START + n_bars * BAR
-    with timed("series-year: raw to derived, all estimators [s]", figures):
+    comparing, whole = (
+        "series-year: comparisons, consensus, bands, cascades [s]",
+        "series-year: bars to rows in marts, all estimators and comparisons [s]",
+    )
+    with (
+        timed(whole, figures),
+        timed_calls(jobs.build, {"compare_maps": comparing}, figures),
+    ):
         report = build_maps(settings, as_of=end)
-    with timed("series-year: derived to published marts (366 days) [s]", figures):
+    figures["series-year: bars to maps, leverage, books, context, grades [s]"] = (
+        figures[whole] - figures[comparing]
+    )
+    figures["series-year: peak memory so far [MB]"] = _peak_mb()
+    with timed("series-year: publish 366 days, file and Parquet [s]", figures):
         publish(settings, as_of=end)
     assert report.bar_count == n_bars
-    figures["series-year: peak memory of the process [MB]"] = (
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    )
+    figures["series-year: peak memory with publishing [MB]"] = _peak_mb()
     figures["series-year: warehouse on disk [MB]"] = settings.warehouse.stat().st_size / 1e6
     published = settings.published / "liqheat.duckdb"
     figures["series-year: published file [MB]"] = published.stat().st_size / 1e6
@@ -213,13 +256,19 @@ def many_series(home: Path, n_series: int, n_assets: int, days: int) -> dict[str
     for kind in (home / "hour" / "landing").iterdir():
         for path in kind.iterdir():
             shutil.move(path, settings.landing / kind.name / path.name)
-    with timed(f"{label}: one hour more, landing to raw [s]", figures):
-        load(settings)
-    with timed(f"{label}: one hour more, raw to derived, all estimators [s]", figures):
-        report = build_maps(settings, as_of=START + (n_bars + 12) * BAR)
-    with timed(f"{label}: one hour more, publish [s]", figures):
-        publish(settings, as_of=START + (n_bars + 12) * BAR)
-    assert report.series_count == n_series
+    steps = {
+        "load": "load",
+        "build_maps": "build",
+        "check": "check, the import of the library included",
+        "publish": "publish",
+    }
+    labelled = {name: f"{label}: one hour more, {step} [s]" for name, step in steps.items()}
+    with (
+        timed_calls(jobs.hourly, labelled, figures),
+        timed(f"{label}: one hour more, the whole job [s]", figures),
+    ):
+        report = run_hour(settings, as_of=START + (n_bars + 12) * BAR)
+    assert report.built.series_count == n_series
     figures[f"{label}: warehouse on disk [MB]"] = settings.warehouse.stat().st_size / 1e6
     figures[f"{label}: published file [MB]"] = (
         settings.published / "liqheat.duckdb"
