@@ -107,6 +107,14 @@ def read_plot_data(
             "where asset = ? and as_of > ? and as_of <= ? order by as_of",
             [asset, *window[3:]],
         ).to_arrow_table()
+        if candle_table.num_rows == 0:
+            # Without bars there is the price around which each map was drawn.
+            candle_table = connection.execute(
+                "select as_of, any_value(price) as open, open as high, open as low, open as price "
+                "from derived.heatmap where asset = ? and provider = ? and venue = ? "
+                "and as_of > ? and as_of <= ? group by as_of order by as_of",
+                window,
+            ).to_arrow_table()
         row_table = connection.execute(
             "select as_of, side, bin_index, liquidation_usd, unit "
             "from marts.liquidation_heatmap_hourly "
