@@ -97,7 +97,7 @@ def feeds_of(instrument: Instrument, *, now: datetime, history: timedelta) -> li
         if asks:
             reaches = [
                 ask.period_seconds * ask.limit
-                if ask.reach is None and ask.paging == "latest"
+                if ask.reach is None and ask.paging == "latest" and ask.period_seconds
                 else None
                 if ask.reach is None
                 else ask.reach.total_seconds()

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.feeds import Followed, plan_requests
+from jobs.feeds import Followed, feeds_of, plan_requests
+from sources.venues.declarations import VENUES
+from sources.venues.instruments import Instrument
 from warehouse.feeds import Feed
 
 DAY, HOUR, BAR = timedelta(days=1), timedelta(hours=1), timedelta(minutes=5)
@@ -72,3 +74,20 @@ def test_maintenance_asks_for_the_funding_of_weeks_that_were_answered():
     assert asked(followed, ledger, NOW + timedelta(minutes=1)) == []
     (request,) = asked(followed, ledger, NOW + timedelta(minutes=1), is_thorough=True)
     assert request.start == NOW - 30 * DAY
+
+
+@pytest.mark.parametrize("venue", list(VENUES))
+def test_all_that_has_a_past_is_wanted_from_the_past_and_what_stands_from_here_on(venue):
+    for product in VENUES[venue].products:
+        one = Instrument(
+            venue=venue, instrument="BTC", asset="BTC", quote="USD", tick_size=0.1,
+            contract_kind=product.contract_kind, contract_size=1.0, base_multiplier=1.0,
+            is_active=True, product=product, market_id="BTC", coin="BTC", market={},
+        )  # fmt: skip
+        for followed in feeds_of(one, now=NOW, history=DAY):
+            wanted = NOW - followed.feed.expected_from_at
+            if followed.has_history:
+                assert DAY - HOUR <= wanted <= DAY, followed.feed
+            else:
+                assert wanted == BAR
+                assert followed.feed.kind == "open_interest"
