@@ -301,7 +301,8 @@ venue_verdict as (
         asset,
         venue,
         as_of,
-        count(*) filter (where role = 'size') as size_count,
+        -- What was not measured is a doubt, but no small figure.
+        count(*) filter (where role = 'size' and measured is not null) as size_count,
         count(*) filter (where role = 'noise') as noise_count,
         count(*) filter (where role <> 'information') as doubt_count,
         count(*) filter (where severity = 'hard') as hard_count,
@@ -542,7 +543,8 @@ asset_verdict as (
     select
         asset,
         as_of,
-        count(*) filter (where role = 'size') as size_count,
+        -- What was not measured is a doubt, but no small figure.
+        count(*) filter (where role = 'size' and measured is not null) as size_count,
         count(*) filter (where role <> 'information') as doubt_count,
         count(*) filter (where severity = 'hard') as hard_count,
         list(
