@@ -845,10 +845,19 @@ def _update_ledger(
         write_feeds(
             connection, [one.feed for one in got.followed], venues=got.listed_venues, at=now
         )
-    starts = [one.request.start for one in got.report.outcomes if one.request.start is not None]
+    periods = {one.feed.key: one.feed.period_seconds for one in got.followed}
+
+    def is_regular(request: Request) -> bool:
+        return periods.get((request.venue, request.instruments[0], request.kind), 0) > 0
+
+    # What is irregular has no gaps, and overlaps what was answered by a day.
+    starts = [
+        one.request.start
+        for one in got.report.outcomes
+        if one.request.start is not None and is_regular(one.request)
+    ]
     start = min([now - _RECENT, *starts, *([span[0]] if span else [])])
     refresh_gaps(connection, start, now - GRACE, checked_at=now)
-    periods = {one.feed.key: one.feed.period_seconds for one in got.followed}
     regular: list[Answer] = []
     irregular: list[Answer] = []
     for outcome in got.report.outcomes:
@@ -858,8 +867,7 @@ def _update_ledger(
         answer = Answer(
             request.venue, request.instruments[0], request.kind, request.start, request.end, now
         )
-        is_regular = periods.get((answer.venue, answer.instrument, answer.kind), 0) > 0
-        (regular if is_regular else irregular).append(answer)
+        (regular if is_regular(request) else irregular).append(answer)
     note_answers(connection, _joined(regular), irregular)
 
 
