@@ -79,7 +79,12 @@ class Hyperliquid(Dialect):
     @route(INFO, "open_interest", ("type", "metaAndAssetCtxs"), weight=20)
     def contexts(self, call: Call) -> Answer:
         contexts = []
-        for _, series in () if self._is_other_dex(call) else call.listed():
+        listed = (
+            []
+            if self._is_other_dex(call)
+            else zip(call.listed(), self._universe(call), strict=True)
+        )
+        for (_, series), described in listed:
             instrument = series.instrument
             day = Day.of(series, call.now)
             _, rate = series.funding_now(call.now)
@@ -87,6 +92,8 @@ class Hyperliquid(Dialect):
             average = (day.high + day.low) / 2
             contexts.append(
                 {
+                    # Told apart by position alone: whatever befalls a row befalls both its halves.
+                    "described": described,
                     "funding": text(rate),
                     "openInterest": text(instrument.quoted_quantity(call.open_interest(series))),
                     "prevDayPx": text(instrument.quoted_price(day.open)),
@@ -99,14 +106,13 @@ class Hyperliquid(Dialect):
                     "dayBaseVlm": text(instrument.quoted_quantity(day.quantity)),
                 }
             )
-        universe = [] if self._is_other_dex(call) else self._universe(call)
-        return Answer(
-            contexts,
-            lambda contexts: [
-                {"universe": universe, "marginTables": [], "collateralToken": 0},
-                contexts,
-            ],
-        )
+
+        def wrap(rows: list[Any]) -> list[Any]:
+            universe = [row["described"] for row in rows]
+            bare = [{key: row[key] for key in row if key != "described"} for row in rows]
+            return [{"universe": universe, "marginTables": [], "collateralToken": 0}, bare]
+
+        return Answer(contexts, wrap)
 
     @route(INFO, "candles", ("type", "candleSnapshot"), weight=20)
     def candles(self, call: Call) -> Answer:
