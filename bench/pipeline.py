@@ -247,28 +247,28 @@ def many_series(home: Path, n_series: int, n_assets: int, days: int) -> dict[str
     shutil.move(home / "first" / "landing", home / "landing-first")
     for kind in (home / "landing-first").iterdir():
         shutil.move(kind, settings.landing / kind.name)
-    load(settings)
     label = f"{n_series} series ({n_assets} assets)"
-    with timed(f"{label}: {days} days, raw to derived [s]", figures):
-        build_maps(settings, as_of=START + n_bars * BAR)
-    with timed(f"{label}: publish {days} days [s]", figures):
-        publish(settings, as_of=START + n_bars * BAR)
+
+    def job(span: str, end: datetime) -> None:
+        steps = {
+            "load": "load",
+            "build_maps": "build",
+            "check": "check",
+            "publish": "publish",
+        }
+        labelled = {name: f"{label}: {span}, {step} [s]" for name, step in steps.items()}
+        with (
+            timed_calls(jobs.hourly, labelled, figures),
+            timed(f"{label}: {span}, the whole job [s]", figures),
+        ):
+            report = run_hour(settings, as_of=end)
+        assert report.built.series_count == n_series
+
+    job(f"{days} days", START + n_bars * BAR)
     for kind in (home / "hour" / "landing").iterdir():
         for path in kind.iterdir():
             shutil.move(path, settings.landing / kind.name / path.name)
-    steps = {
-        "load": "load",
-        "build_maps": "build",
-        "check": "check, the import of the library included",
-        "publish": "publish",
-    }
-    labelled = {name: f"{label}: one hour more, {step} [s]" for name, step in steps.items()}
-    with (
-        timed_calls(jobs.hourly, labelled, figures),
-        timed(f"{label}: one hour more, the whole job [s]", figures),
-    ):
-        report = run_hour(settings, as_of=START + (n_bars + 12) * BAR)
-    assert report.built.series_count == n_series
+    job("one hour more", START + (n_bars + 12) * BAR)
     figures[f"{label}: warehouse on disk [MB]"] = settings.warehouse.stat().st_size / 1e6
     figures[f"{label}: published file [MB]"] = (
         settings.published / "liqheat.duckdb"

@@ -29,7 +29,7 @@ CATALOG = "warehouse"
 # Rows are compressed by the group, and a commit writes the last group of each table again. Groups
 # of DuckDB's 122,880 rows would hold 100 MB of maps each; a fifteenth of it makes a build twice as
 # fast and an hour more cost what that hour holds.
-_ROW_GROUP_SIZE = 8192
+ROW_GROUP_SIZE = 8192
 
 # How DuckDB says that another process, or another connection of this one, holds the file.
 _BUSY = ("Could not set lock", "Conflicting lock", "Unique file handle conflict")
@@ -109,7 +109,7 @@ def open_warehouse(
     try:
         with translated(f"opening {path}"):
             connection.execute(
-                f"attach {quoted(path)} as {CATALOG} (row_group_size {_ROW_GROUP_SIZE}); "
+                f"attach {quoted(path)} as {CATALOG} (row_group_size {ROW_GROUP_SIZE}); "
                 f"use {CATALOG}"
             )
         with translated(f"preparing {path}"):
@@ -164,6 +164,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 __all__ = [
     "CATALOG",
+    "ROW_GROUP_SIZE",
     "WarehouseError",
     "open_published",
     "open_warehouse",

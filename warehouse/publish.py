@@ -1,12 +1,15 @@
 """Publishing: a file for readers built beside and swapped in whole, and Parquet by day.
 
-``published/liqheat.duckdb`` holds every public relation, those by hour bounded by a window, so
-that publishing costs the same next year. ``published/parquet/<relation>/day=YYYY-MM-DD/`` holds
+``published/liqheat.duckdb`` holds every public relation, those by hour bounded by a window. It is
+made from the one before it, so that an hour more costs a day's rows, whatever the window. ``published/parquet/<relation>/day=YYYY-MM-DD/`` holds
 the whole history; only days that changed are written again.
 """
 
+import hashlib
 import logging
 import os
+import shutil
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,13 +18,16 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.connect import CATALOG, quoted, transaction
+from warehouse.connect import CATALOG, ROW_GROUP_SIZE, quoted, transaction
 from warehouse.contracts import Relation, comment_statements, public_relations, relations
 from warehouse.models import Model, models, set_window, tables_behind
 
 logger = logging.getLogger(__name__)
 
 PUBLISHED_FILE = "liqheat.duckdb"
+
+# The step of as_of's type.
+_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +78,108 @@ def _is_hourly(relation: Relation) -> bool:
     return "as_of" in relation.grain
 
 
-def _copy_table(
-    connection: duckdb.DuckDBPyConnection, relation: Relation, window_start: datetime
+def _form_sha256() -> str:
+    """Return the hash of everything that decides what a published file looks like."""
+    parts = [duckdb.__version__, *(model.select for model in models())]
+    for relation in public_relations():
+        parts += [relation.name, *comment_statements(relation, "table")]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _fill_table(
+    connection: duckdb.DuckDBPyConnection,
+    relation: Relation,
+    window_start: datetime,
+    days: list[date] | None,
 ) -> int:
-    """Copy a relation into the attached file, bounded by the window where it is by hour."""
+    """Bring a table of the attached file up to date and return its row count.
+
+    With `days` only they are written again, and what has left the window is deleted.
+    """
     name = relation.name
-    bound = "where as_of > ?" if _is_hourly(relation) else ""
-    row = connection.execute(
-        f"create table building.{name} as select * from {name} {bound}",
-        [window_start] if bound else [],
-    ).fetchone()
+    target = f"building.{name}"
+    if not _is_hourly(relation):
+        connection.execute(f"create or replace table {target} as select * from {name}")
+    elif days is None:
+        set_window(connection, None, window_start, None)
+        connection.execute(
+            f"create table {target} as select * from {name} where as_of > ?", [window_start]
+        )
+    else:
+        connection.execute(f"delete from {target} where as_of <= ?", [window_start])
+        for day in days:
+            before, last = _day_bounds(day)
+            span = [max(before, window_start), last]
+            connection.execute(f"delete from {target} where as_of > ? and as_of <= ?", span)
+            set_window(connection, None, *span)
+            connection.execute(
+                f"insert into {target} select * from {name} where as_of > ? and as_of <= ?", span
+            )
+    if days is None or not _is_hourly(relation):
+        for statement in comment_statements(relation, "table", "building."):
+            connection.execute(statement)
+    row = connection.execute(f"select count(*) from {target}").fetchone()
     return int(row[0]) if row else 0
+
+
+def _day_bounds(day: date) -> tuple[datetime, datetime]:
+    """Return the instants (before, last] between which the hours of a day lie."""
+    before = datetime.combine(day, time(), UTC) - _INSTANT
+    return before, before + timedelta(days=1)
+
+
+def _days_to_write(
+    connection: duckdb.DuckDBPyConnection, window_start: datetime
+) -> list[date] | None:
+    """Return the days in which the published file is out of date; None where it is no base.
+
+    That is a file of another form, of a window that began later, or of which most has changed.
+    """
+    published = connection.execute(
+        "select form_sha256, window_start_at from meta.publication"
+    ).fetchone()
+    if published is None or published[0] != _form_sha256() or published[1] > window_start:
+        return None
+    rows = connection.execute(
+        "select distinct published_day from meta.pending_publish where published_day >= $first "
+        "union select published_day from meta.pending_file where published_day >= $first "
+        "order by published_day",
+        {"first": window_start.date()},
+    ).fetchall()
+    held = connection.execute(
+        "select count(distinct as_of::date) from derived.heatmap where as_of > ?", [window_start]
+    ).fetchone()
+    days = [row[0] for row in rows]
+    return None if held is None or 2 * len(days) > held[0] else days
+
+
+def _attach_copy(connection: duckdb.DuckDBPyConnection, final: Path, building: Path) -> bool:
+    """Attach a copy of the published file; say whether it is the one swapped in last."""
+    if not final.exists():
+        return False
+    try:
+        shutil.copyfile(final, building)
+        connection.execute(
+            f"attach {quoted(building)} as building (row_group_size {ROW_GROUP_SIZE})"
+        )
+        row = connection.execute(
+            "select count(*) from building.meta.publication "
+            "inner join meta.publication using (publication_id)"
+        ).fetchone()
+        size = connection.execute(
+            "select free_blocks <= used_blocks from pragma_database_size() "
+            "where database_name = 'building'"
+        ).fetchone()
+    except duckdb.Error as exc:
+        # Whatever is wrong with it, it can be made again from what the warehouse holds.
+        logger.warning("%s is no file to go on from (%s); it is made anew", final, exc)
+        row = size = None
+    # A file of which half is free would only grow.
+    if row and row[0] and size and size[0]:
+        return True
+    connection.execute("detach database if exists building")
+    building.unlink(missing_ok=True)
+    return False
 
 
 def publish_file(
@@ -90,7 +187,8 @@ def publish_file(
 ) -> tuple[Path, dict[str, int]]:
     """Build the readers' file and swap it in; return its path and the rows of each relation.
 
-    A reader that holds the old file open keeps its view of it.
+    A reader that holds the old file open keeps its view of it. Where the old file is of the same
+    form, its copy is brought up to date in the days that have changed; else all is written.
 
     Parameters
     ----------
@@ -102,45 +200,60 @@ def publish_file(
         Rows with as_of after this instant are published.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    final = folder / PUBLISHED_FILE
     building = folder / f".building-{os.getpid()}.duckdb"
     for left in folder.glob(".building-*"):
         left.unlink()
     row_counts: dict[str, int] = {}
     use_home = f"use {CATALOG}"
-    connection.execute(f"attach {quoted(building)} as building")
-    set_window(connection, None, window_start, None)
+    publication = [str(uuid.uuid4()), _form_sha256(), window_start]
+    days = _days_to_write(connection, window_start)
+    if days is not None and not _attach_copy(connection, final, building):
+        days = None
     views: list[tuple[Relation, Model]] = []
     try:
+        if days is None:
+            connection.execute(
+                f"attach {quoted(building)} as building (row_group_size {ROW_GROUP_SIZE})"
+            )
         with transaction(connection):
-            for schema in ("marts", "quality", "derived"):
-                connection.execute(f"create schema building.{schema}")
+            for schema in ("marts", "quality", "derived", "meta"):
+                connection.execute(f"create schema if not exists building.{schema}")
             for relation, model in _public_models():
                 if model is not None and model.materialized == "view":
                     views.append((relation, model))
-                    copied = [relations()[name] for name in tables_behind(model)]
+                    stored = [relations()[name] for name in tables_behind(model)]
                 else:
-                    copied = [relation]
-                for stored in copied:
-                    if stored.name not in row_counts:
-                        row_counts[stored.name] = _copy_table(connection, stored, window_start)
-                        for statement in comment_statements(stored, "table", "building."):
-                            connection.execute(statement)
-        connection.execute("use building")
-        for relation, model in views:
-            connection.execute(f"create view {model.name} as {model.select}")
-            for statement in comment_statements(relation, "view"):
-                connection.execute(statement)
+                    stored = [relation]
+                for table in stored:
+                    if table.name not in row_counts:
+                        row_counts[table.name] = _fill_table(connection, table, window_start, days)
+            connection.execute(
+                "create or replace table building.meta.publication as "
+                "select ? as publication_id, ? as form_sha256, ? as window_start_at",
+                publication,
+            )
+        if days is None:
+            connection.execute("use building")
+            for relation, model in views:
+                connection.execute(f"create view {model.name} as {model.select}")
+                for statement in comment_statements(relation, "view"):
+                    connection.execute(statement)
     except BaseException:
         connection.execute(use_home)
-        connection.execute("detach building")
+        connection.execute("detach database if exists building")
         building.unlink(missing_ok=True)
         raise
     finally:
         set_window(connection, None, None, None)
     connection.execute(use_home)
     connection.execute("detach building")
-    final = folder / PUBLISHED_FILE
     _replace(building, final)
+    # Killed before this, the next publication finds a file that it does not know, and starts anew.
+    with transaction(connection):
+        connection.execute("delete from meta.publication")
+        connection.execute("insert into meta.publication values (?, ?, ?)", publication)
+        connection.execute("delete from meta.pending_file")
     return final, row_counts
 
 
@@ -180,9 +293,7 @@ def publish_days(
         with connection.cursor() as cursor:
             cursor.execute(f"use {CATALOG}; set timezone = 'UTC'")
             # Models that look back over hours look back from here, not from the beginning.
-            midnight = datetime.combine(day, time(), UTC)
-            before = midnight - timedelta(microseconds=1)
-            set_window(cursor, None, before, before + timedelta(days=1))
+            set_window(cursor, None, *_day_bounds(day))
             for relation in public_relations():
                 if _is_hourly(relation):
                     _write_day(cursor, relation, folder / "parquet", day)
@@ -190,7 +301,11 @@ def publish_days(
 
     with ThreadPoolExecutor(threads) as pool:
         for day in pool.map(write, days):
-            connection.execute("delete from meta.pending_publish where published_day = ?", [day])
+            with transaction(connection):
+                connection.execute(
+                    "delete from meta.pending_publish where published_day = ?", [day]
+                )
+                connection.execute("insert into meta.pending_file values (?)", [day])
             on_day(day)
 
 

@@ -8,7 +8,18 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import numpy as np
 import pytest
-from workbench import HOUR, INSTANTS, START, instants, where, workshop
+from workbench import (
+    END,
+    HOUR,
+    INSTANTS,
+    START,
+    differences,
+    instants,
+    stamped,
+    where,
+    with_column,
+    workshop,
+)
 
 from transforms.estimators import ESTIMATORS
 from warehouse import publish as publishing
@@ -20,8 +31,8 @@ FILE = publishing.PUBLISHED_FILE
 EVERYTHING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def of_one_series(records):
-    """Return what is known of one series in 26 hours."""
+def of_one_series(records, first=float("-inf"), last=26):
+    """Return what is told of one series between two hours."""
     chosen = {}
     for kind in ("instrument", "leverage_bracket", *INSTANTS):
         if kind == "provider_map":
@@ -30,7 +41,8 @@ def of_one_series(records):
         names = zip(table["venue"].to_pylist(), table["instrument"].to_pylist(), strict=True)
         is_wanted = np.array([name == ("sim_alpha", "BTC/USDT:USDT") for name in names])
         if kind in INSTANTS:
-            is_wanted &= instants(table, kind) < 26
+            at = instants(table, kind)
+            is_wanted &= (at >= first) & (at < last)
         chosen[kind] = where(table, is_wanted)
     return chosen
 
@@ -260,3 +272,135 @@ def test_an_hour_more_costs_a_day_more(shop):
         if before.get(path) != path.stat().st_mtime_ns
     }
     assert rewritten == {"day=2026-01-30"}
+
+
+def take_in(shop, name, records):
+    """Load more than the fixture has; under names of its own, for those are loaded."""
+    for kind, table in records.items():
+        shop.land(kind, table, f"{name}-{kind}")
+    report = shop.load()
+    assert not report.rejected
+    assert report.file_count == len(records)
+
+
+def publish_all(shop, window_start=EVERYTHING):
+    publish_changed(shop)
+    path, counts = publish_file(shop.connection, shop.settings.published, window_start=window_start)
+    return path, counts
+
+
+def comments_in(path):
+    with duckdb.connect(str(path), read_only=True) as reader:
+        return reader.execute(
+            "select schema_name, table_name, null, comment from duckdb_tables() union all "
+            "select schema_name, view_name, null, comment from duckdb_views() "
+            "where not internal union all "
+            "select schema_name, table_name, column_name, comment from duckdb_columns() "
+            "where not internal order by all"
+        ).fetchall()
+
+
+def assert_equals_one_made_anew(shop, window_start=EVERYTHING):
+    """Hold the rows of every public relation, and what is said of them, against a new file's."""
+    path, counts = publish_all(shop, window_start)
+    known = shop.rows("from meta.publication")
+    anew, anew_counts = publish_file(
+        shop.connection, shop.settings.published / "anew", window_start=window_start
+    )
+    shop.connection.execute("delete from meta.publication")
+    shop.connection.execute("insert into meta.publication values (?, ?, ?)", list(known[0]))
+    assert counts == anew_counts
+    assert not differences(path, anew, schemas=("marts", "quality"))
+    assert comments_in(path) == comments_in(anew) != []
+    # The next publication goes on from the file that people read.
+    anew.unlink()
+    return path
+
+
+@pytest.fixture
+def spans(monkeypatch):
+    """The days written into each publication, None where all were."""
+    seen = []
+    fill = publishing._fill_table
+
+    def spied(connection, relation, window_start, days):
+        if relation.name == "derived.heatmap":
+            seen.append(days if days is None else [day.isoformat() for day in days])
+        return fill(connection, relation, window_start, days)
+
+    monkeypatch.setattr(publishing, "_fill_table", spied)
+    return seen
+
+
+def test_a_file_made_from_the_last_one_equals_one_made_anew(shop, spans, market_records):
+    turnover = [ESTIMATORS["turnover"]]
+    assert_equals_one_made_anew(shop)
+    spans.clear()
+    take_in(shop, "later", of_one_series(market_records, 26, 51))
+    shop.build(LAST + 24 * HOUR, turnover)
+    assert_equals_one_made_anew(shop)
+    # Two of three days have changed, which is most: as well write all.
+    assert spans == [None, None]
+    shop.build(LAST + 25 * HOUR, turnover)
+    assert_equals_one_made_anew(shop)
+    assert spans[2:] == [["2026-01-31"], None]
+    late = of_one_series(market_records, 3, 4)["ohlcv"]
+    volumes = late["volume_quantity"].to_numpy() * 1.5
+    corrected = stamped(with_column(late, "volume_quantity", volumes), END)
+    take_in(shop, "corrected", {"ohlcv": corrected})
+    shop.build(LAST + 25 * HOUR, turnover)
+    assert_equals_one_made_anew(shop)
+    assert spans[4:] == [None, None]
+
+
+def test_hours_that_leave_the_window_leave_the_file(shop, spans, market_records):
+    turnover = [ESTIMATORS["turnover"]]
+    take_in(shop, "later", of_one_series(market_records, 26, 51))
+    shop.build(LAST + 23 * HOUR, turnover)
+    publish_all(shop, LAST - 20 * HOUR)
+    for hours in (24, 25):
+        shop.build(LAST + hours * HOUR, turnover)
+        path = assert_equals_one_made_anew(shop, LAST + (hours - 43) * HOUR)
+        with duckdb.connect(str(path), read_only=True) as reader:
+            count = "select count(distinct as_of) from marts.series_books_hourly"
+            assert reader.execute(count).fetchone() == (43,)
+    assert [days for days in spans if days is not None] == [["2026-01-31"], ["2026-01-31"]]
+    # A window that reaches back again needs hours that the file no longer has.
+    assert_equals_one_made_anew(shop, LAST - 20 * HOUR)
+    assert spans[-2:] == [None, None]
+
+
+@pytest.mark.parametrize("harm", ["torn", "gone", "another", "older form"])
+def test_a_file_that_is_not_the_last_one_is_made_anew(shop, spans, harm):
+    path, _ = publish_all(shop)
+    if harm == "torn":
+        path.write_bytes(path.read_bytes()[:5000])
+    elif harm == "gone":
+        path.unlink()
+    elif harm == "another":
+        with duckdb.connect(str(path)) as writer:
+            writer.execute("update meta.publication set publication_id = 'somebody else'")
+    else:
+        shop.connection.execute("update meta.publication set form_sha256 = 'of last year'")
+    spans.clear()
+    assert_equals_one_made_anew(shop)
+    assert spans == [None, None]
+    assert [one.name for one in path.parent.glob("*building*")] == []
+
+
+def test_a_publication_that_was_killed_before_it_was_noted_is_made_again(shop, spans, monkeypatch):
+    publish_all(shop)
+    shop.connection.execute("insert into meta.pending_publish values ('2026-01-30')")
+    publish_changed(shop)
+    monkeypatch.setattr(publishing, "_replace", lambda temporary, final: temporary.replace(final))
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr(publishing, "_replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            publish_file(shop.connection, shop.settings.published, window_start=EVERYTHING)
+    assert shop.one("select count(*) from meta.pending_file") == 1
+    assert_equals_one_made_anew(shop)
+    assert shop.one("select count(*) from meta.pending_file") == 0
