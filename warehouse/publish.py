@@ -1,8 +1,9 @@
 """Publishing: a file for readers built beside and swapped in whole, and Parquet by day.
 
 ``published/liqheat.duckdb`` holds every public relation, those by hour bounded by a window. It is
-made from the one before it, so that an hour more costs a day's rows, whatever the window. ``published/parquet/<relation>/day=YYYY-MM-DD/`` holds
-the whole history; only days that changed are written again.
+made from the one before it, so that an hour more costs a day's rows, whatever the window.
+``published/parquet/<relation>/day=YYYY-MM-DD/`` holds the whole history; only days that changed are
+written again.
 """
 
 import hashlib
