@@ -496,7 +496,7 @@ def test_an_hour_without_bars_shows_the_map_as_it_was():
 
 def test_changed_brackets_move_later_positions_only():
     bars = bars_of([100.0, 100.0], [10.0, 20.0])
-    strict = Brackets.from_ratios([0.0], [0.02], [125.0])
+    strict = Brackets.from_ratios([0.0], [0.02], [25.0])
     state, _ = run(ONLY_25X, bars.part(0, 1), [], brackets=FLAT)
     state, _ = run(ONLY_25X, bars.part(1, 2), [], brackets=strict, state=state)
     held = state.standing()[0]
