@@ -26,7 +26,15 @@ from sources.checks import (
     quarantine,
 )
 from sources.records import SCHEMAS, Batch
-from sources.venues.answers import Floats, Milliseconds, Table, find_rows, take_cell, to_number
+from sources.venues.answers import (
+    Floats,
+    MalformedAnswer,
+    Milliseconds,
+    Table,
+    find_rows,
+    take_cell,
+    to_number,
+)
 from sources.venues.checks import (
     AuditLog,
     Observation,
@@ -448,10 +456,7 @@ def _read_funding(
     instrument = context.sole_instrument()
     rates = table.numbers(ask.columns["rate"], "rate", is_required=True)
     flag_funding({"rate": rates}, table.rejects.flag)
-    interval = reading.interval_hours
-    if interval is None and reading.interval_key is not None:
-        told = to_number((instrument.market.get("info") or {}).get(reading.interval_key))
-        interval = told / reading.interval_divisor if told is not None and told > 0 else None
+    interval = _interval_hours(reading, instrument)
     wanted = _wanted(labels, context, 0)
     kept = _keep(labels.tolist(), [rates], wanted, labels, table)
     kept = kept[[int(labels[row]) not in context.seen for row in kept]] if len(kept) else kept
@@ -468,6 +473,21 @@ def _read_funding(
         _batch("funding_rate", len(kept), ask, context, columns),
         *_quarantined("funding_rate", ask, table, context, names),
     ]
+
+
+def _interval_hours(reading: Funding, instrument: Instrument) -> float | None:
+    """Return the hours between payments; None where the market's description has no such key."""
+    info = instrument.market.get("info") or {}
+    if reading.interval_hours is not None or reading.interval_key not in info:
+        return reading.interval_hours
+    told = to_number(info[reading.interval_key])
+    if told is None or told <= 0:
+        # Payments stored without it would stay so: they are asked for once.
+        raise MalformedAnswer(
+            f"{instrument.instrument}: {reading.interval_key} of the market is "
+            f"{info[reading.interval_key]!r}, expected a number above 0"
+        )
+    return told / reading.interval_divisor
 
 
 def _read_ratio(
