@@ -22,6 +22,7 @@ import pyarrow as pa
 
 import jobs.build
 import jobs.hourly
+import warehouse.models
 from jobs.hourly import run_hour
 from jobs.landing import land
 from jobs.pipeline import build_maps, load, publish
@@ -31,6 +32,8 @@ from sources.records import INSTANT, SCHEMAS, Batch
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 BAR = timedelta(minutes=5)
+
+_QUALITY_MODELS = ("intermediate.int_quality_measures", "intermediate.int_row_audit")
 
 
 @contextmanager
@@ -43,12 +46,17 @@ def timed(label: str, figures: dict[str, float]) -> Iterator[None]:
 
 @contextmanager
 def timed_calls(
-    module: ModuleType, calls: dict[str, str], figures: dict[str, float]
+    module: ModuleType,
+    calls: dict[str, str],
+    figures: dict[str, float],
+    is_meant: Callable[..., bool] = lambda *arguments: True,  # noqa: ARG005
 ) -> Iterator[None]:
-    """Note the seconds that functions of a module take, summed over their calls, under labels."""
+    """Note the seconds that functions of a module take, summed over the calls meant."""
 
     def timing(function: Callable[..., object], label: str) -> Callable[..., object]:
         def call(*arguments: object, **named: object) -> object:
+            if not is_meant(*arguments):
+                return function(*arguments, **named)
             begun = time.perf_counter()
             try:
                 return function(*arguments, **named)
@@ -186,17 +194,24 @@ def series_year(home: Path) -> dict[str, float]:
     with timed("series-year: landing to raw [s]", figures):
         load(settings)
     end = START + n_bars * BAR
-    comparing, whole = (
-        "series-year: comparisons, consensus, bands, cascades [s]",
-        "series-year: bars to rows in marts, all estimators and comparisons [s]",
+    whole, comparing, grading = (
+        "series-year: bars to rows in marts, all of it [s]",
+        "series-year: of which comparisons, consensus, bands, cascades [s]",
+        "series-year: of which measures of quality [s]",
     )
     with (
         timed(whole, figures),
         timed_calls(jobs.build, {"compare_maps": comparing}, figures),
+        timed_calls(
+            warehouse.models,
+            {"_replace_rows": grading},
+            figures,
+            lambda _, model, *rest: model.name in _QUALITY_MODELS,  # noqa: ARG005
+        ),
     ):
         report = build_maps(settings, as_of=end)
-    figures["series-year: bars to maps, leverage, books, context, grades [s]"] = (
-        figures[whole] - figures[comparing]
+    figures["series-year: so bars to maps, leverage, books, context [s]"] = (
+        figures[whole] - figures[comparing] - figures[grading]
     )
     figures["series-year: peak memory so far [MB]"] = _peak_mb()
     with timed("series-year: publish 366 days, file and Parquet [s]", figures):

@@ -8,7 +8,7 @@ the whole history: there is one way to build, and it gives the same rows however
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,7 +32,7 @@ from jobs.outside_maps import outside_map_rows
 from jobs.replay import DAY, HOUR, SECOND, BarColumns, Series, Stretch, replay
 from transforms.estimators import EstimatorParameters, parameter_rows
 from transforms.series import State
-from warehouse.connect import transaction
+from warehouse.connect import insert_rows, transaction
 from warehouse.models import run_incremental_models
 
 logger = logging.getLogger(__name__)
@@ -56,6 +56,8 @@ KEPT_MIDNIGHTS = 8
 
 # Bars of five minutes that one batch of assets may bring into memory.
 BATCH_BARS = 4_000_000
+
+Tables = dict[str, list[pa.Table]]
 
 _TABLES = ("derived.heatmap", "derived.leverage_exposure", "derived.series_hour")
 
@@ -410,18 +412,22 @@ class _Batch:
         return resumed_at
 
     def windows(self) -> Iterable[float]:
-        """Replay window after window; yield the share done after each."""
-        start = self._first_instant()
-        begun = start
-        is_first = True
-        while start < self.until:
-            end = min(start + WINDOW_DAYS * DAY, self.until)
-            self._window(start, end, is_first=is_first)
-            is_first = False
-            start = end
-            yield (end - begun) / (self.until - begun)
-        if is_first:
-            self._window(self.until, self.until, is_first=True)
+        """Replay window after window; yield the share done after each.
+
+        A window is stored while the next one is replayed.
+        """
+        begun = self._first_instant()
+        starts = [*range(begun, self.until, WINDOW_DAYS * DAY)] or [self.until]
+        spans = list(zip(starts, [*starts[1:], self.until], strict=True))
+        with ThreadPoolExecutor(1) as ahead:
+            under_way = self._replay_window(ahead, *spans[0])
+            for number, (start, end) in enumerate(spans):
+                tables = under_way.result()
+                if end < self.until:
+                    under_way = self._replay_window(ahead, *spans[number + 1])
+                with transaction(self.connection):
+                    self._store(tables, start, end, is_first=number == 0)
+                yield 1.0 if end == self.until else (end - begun) / (self.until - begun)
 
     def _first_instant(self) -> int:
         """Return the midnight at which the replay has to begin."""
@@ -437,7 +443,8 @@ class _Batch:
         resumed = min(self.resumed_at.values(), default=BEGINNING)
         return max(resumed, min(first_bar // DAY * DAY, self.until))
 
-    def _window(self, start: int, end: int, *, is_first: bool) -> None:
+    def _replay_window(self, pool: ThreadPoolExecutor, start: int, end: int) -> "Future[Tables]":
+        """Read the bars of a window and begin to make its rows."""
         bars, ahead = self._read_bars(start, end)
         self.bar_count += sum(len(columns) for columns in bars.values())
         checkpoints = self._checkpoint_instants(start, end)
@@ -464,11 +471,12 @@ class _Batch:
                 longest_hole=HOLE_DAYS * DAY,
             )
 
-        stretches = list(self.pool.map(replayed, self.series))
-        _check_books(self.series, stretches)
-        tables = self._tables(stretches)
-        with transaction(self.connection):
-            self._store(tables, start, end, is_first=is_first)
+        def made() -> Tables:
+            stretches = list(self.pool.map(replayed, self.series))
+            _check_books(self.series, stretches)
+            return self._tables(stretches)
+
+        return pool.submit(made)
 
     def _read_bars(
         self, start: int, end: int
@@ -490,10 +498,8 @@ class _Batch:
     def _is_kept_checkpoint(self, at: int) -> bool:
         return at > self.until - KEPT_MIDNIGHTS * DAY or instant(at).day == 1
 
-    def _tables(self, stretches: list[list[Stretch]]) -> dict[str, list[pa.Table]]:
-        tables: dict[str, list[pa.Table]] = {
-            name: [] for name in (*_TABLES, "derived.model_checkpoint")
-        }
+    def _tables(self, stretches: list[list[Stretch]]) -> Tables:
+        tables: Tables = {name: [] for name in (*_TABLES, "derived.model_checkpoint")}
         leverages = {
             parameters.provider: parameters.leverages
             for estimators in self.estimators.values()
@@ -529,9 +535,7 @@ class _Batch:
         tables["derived.heatmap"] = list(self.pool.map(summed, groups))
         return tables
 
-    def _store(
-        self, tables: dict[str, list[pa.Table]], start: int, end: int, *, is_first: bool
-    ) -> None:
+    def _store(self, tables: Tables, start: int, end: int, *, is_first: bool) -> None:
         """Replace the window's rows and everything that says how far the assets are built."""
         execute = self.connection.execute
         stored_from: dict[int, list[str]] = {}
@@ -607,9 +611,7 @@ class _Batch:
 
     def _insert(self, name: str, parts: list[pa.Table]) -> None:
         if parts:
-            rows = pa.concat_tables(parts)
-            self.connection.execute(f"insert into {name} by name select * from rows")
-            self.row_count += rows.num_rows
+            self.row_count += insert_rows(self.connection, name, pa.concat_tables(parts))
 
     def _prune_checkpoints(self) -> None:
         """Delete checkpoints that are not kept, but never the last one of a series."""

@@ -55,6 +55,7 @@ from transforms.maps import (
     window_first_bin,
 )
 from transforms.touch import SECONDS_PER_DAY, reach_probability, trailing_volatility
+from warehouse.connect import insert_rows
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -239,8 +240,7 @@ def compare_maps(
     with ThreadPoolExecutor(1) as pool:
         for tables in _one_ahead(pool, _comparisons(connection, assets, start, end, run_id)):
             for name, rows in tables:
-                connection.execute(f"insert into {name} by name select * from rows")
-                row_count += rows.num_rows
+                row_count += insert_rows(connection, name, rows)
     return row_count
 
 

@@ -175,19 +175,28 @@ def run_incremental_models(
     row_count = 0
     set_window(connection, assets, start, end)
     for model in models():
-        if model.materialized != "incremental":
-            continue
-        connection.execute(
-            f"delete from {model.name} where as_of > ? and as_of <= ? and list_contains(?, asset)",
-            [start, end, assets],
-        )
-        columns = ", ".join(f'"{name}"' for name in relations()[model.name].column_names)
-        inserted = connection.execute(
-            f"insert into {model.name} ({columns}) select {columns} from ({model.select}\n)"
-        ).fetchone()
-        row_count += inserted[0] if inserted else 0
+        if model.materialized == "incremental":
+            row_count += _replace_rows(connection, model, assets, start, end)
     set_window(connection, None, None, None)
     return row_count
+
+
+def _replace_rows(
+    connection: duckdb.DuckDBPyConnection,
+    model: Model,
+    assets: list[str],
+    start: datetime,
+    end: datetime,
+) -> int:
+    connection.execute(
+        f"delete from {model.name} where as_of > ? and as_of <= ? and list_contains(?, asset)",
+        [start, end, assets],
+    )
+    columns = ", ".join(f'"{name}"' for name in relations()[model.name].column_names)
+    inserted = connection.execute(
+        f"insert into {model.name} ({columns}) select {columns} from ({model.select}\n)"
+    ).fetchone()
+    return inserted[0] if inserted else 0
 
 
 def set_window(
