@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
@@ -19,14 +19,12 @@ from jobs.errors import StoppedByQuality
 from jobs.pipeline import Progress, open_writer, silent
 from jobs.runs import recorded_run
 from jobs.settings import Settings
+from quality.results import CheckResult
 from quality.suites import SUITES, suites
 from quality.thresholds import Thresholds, all_gates, load_thresholds, venue_gates
 from warehouse.connect import transaction
 from warehouse.contracts import relations
 from warehouse.models import models, run_incremental_models, set_window
-
-if TYPE_CHECKING:
-    from quality.validation import CheckResult
 
 logger = logging.getLogger(__name__)
 
@@ -468,7 +466,7 @@ def _run_suites(
     run_id: str,
     pages: Path,
     progress: Progress,
-) -> "tuple[CheckResult, ...]":
+) -> tuple[CheckResult, ...]:
     """Return the results of all suites; those about data are stored before marts are looked at."""
     from quality.validation import Validation
 
@@ -497,7 +495,7 @@ def _run_suites(
     return tuple(results)
 
 
-def _outcome(result: "CheckResult") -> Outcome:
+def _outcome(result: CheckResult) -> Outcome:
     return Outcome(
         suite=result.check.suite,
         name=result.check.name,
@@ -514,7 +512,7 @@ def _outcome(result: "CheckResult") -> Outcome:
 
 def _store_results(
     connection: DuckDBPyConnection,
-    results: "Sequence[CheckResult]",
+    results: Sequence[CheckResult],
     newest: datetime,
     run_id: str,
     by_venue: Collection[str],

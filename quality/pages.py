@@ -8,10 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from quality.validation import CheckResult
+from quality.results import CheckResult
 
 _REMOTE = re.compile(
     r"<script\b[^>]*\bsrc=\"https?://[^>]*>\s*</script>"
@@ -50,7 +48,7 @@ i.text-warning::before { content: "!" }
 """
 
 
-def make_self_contained(pages: Path, results: Sequence["CheckResult"]) -> None:
+def make_self_contained(pages: Path, results: Sequence[CheckResult]) -> None:
     """Take everything remote out of the pages and write their index.
 
     Parameters
@@ -69,7 +67,7 @@ def make_self_contained(pages: Path, results: Sequence["CheckResult"]) -> None:
     (pages / "index.html").write_text("\n".join(_index(pages, results)), encoding="utf-8")
 
 
-def _index(pages: Path, results: Sequence["CheckResult"]) -> Iterable[str]:
+def _index(pages: Path, results: Sequence[CheckResult]) -> Iterable[str]:
     failed = [result for result in results if not result.success]
     critical = sum(result.severity == "critical" for result in failed)
     yield (

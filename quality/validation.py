@@ -9,8 +9,6 @@ import logging
 import shutil
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,74 +17,13 @@ import pandas as pd
 
 from quality.errors import FrameRejected, PagesNotWritten
 from quality.pages import make_self_contained
-from quality.suites import FRAMES, Check, Severity
+from quality.results import SCOPES_TOLD, CheckResult, Finding
+from quality.suites import FRAMES, Check
 
 logger = logging.getLogger(__name__)
 
-# Scopes told of one check; beyond it the count says how many there are.
-SCOPES_TOLD = 5_000
 SAMPLE_SIZE = 5
 _SCOPE = ("asset", "venue", "as_of")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One venue of an asset that a check speaks against.
-
-    Parameters
-    ----------
-    asset, venue : str
-        The scope.
-    as_of : datetime
-        Its hour.
-    observed : float or None
-        Worst value there; None where the check has no figure.
-    row_count : int
-        Rows of the scope that speak against it.
-    sample : str
-        One of them, as text.
-    """
-
-    asset: str
-    venue: str
-    as_of: datetime
-    observed: float | None
-    row_count: int
-    sample: str
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """What one check found.
-
-    Parameters
-    ----------
-    check : Check
-        The check.
-    success : bool
-        Whether all rows hold.
-    observed : float or None
-        The worst value of all rows; None where the check has no figure or there are no rows.
-    row_count, unexpected_count : int
-        Rows looked at, and those that speak against it.
-    sample : tuple of str
-        Some of them, as text.
-    findings : tuple of Finding
-        What it speaks against, by asset, venue and hour, at most ``SCOPES_TOLD``.
-    """
-
-    check: Check
-    success: bool
-    observed: float | None
-    row_count: int
-    unexpected_count: int
-    sample: tuple[str, ...]
-    findings: tuple[Finding, ...]
-
-    @property
-    def severity(self) -> Severity:
-        """How bad failing is."""
-        return self.check.severity
 
 
 class Validation:
