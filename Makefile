@@ -15,7 +15,8 @@ $(VENV)/.run: requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@# What numba compiles is compiled here, once, instead of in the first run.
-	LIQHEAT_HOME=$(VENV)/warm-up $(LIQHEAT) demo --days 2 > $(VENV)/warm-up.log 2>&1
+	LIQHEAT_HOME=$(VENV)/warm-up $(LIQHEAT) demo --days 2 > $(VENV)/warm-up.log 2>&1 || \
+		{ cat $(VENV)/warm-up.log; exit 1; }
 	rm -rf $(VENV)/warm-up
 	touch $@
 
