@@ -16,13 +16,13 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.errors import StoppedByQuality
-from jobs.pipeline import Progress, open_writer, silent
+from jobs.pipeline import Progress, newest_hour, open_writer, silent
 from jobs.runs import recorded_run
 from jobs.settings import Settings
 from quality.results import CheckResult
 from quality.suites import SUITES, suites
 from quality.thresholds import Thresholds, all_gates, load_thresholds, venue_gates
-from warehouse.connect import transaction
+from warehouse.connect import insert_rows, transaction
 from warehouse.contracts import relations
 from warehouse.models import models, run_incremental_models, set_window
 
@@ -197,7 +197,7 @@ def check(
     """
     thresholds = read_thresholds(settings)
     with open_writer(settings) as connection, recorded_run(connection, "check", as_of) as run:
-        newest = _newest_hour(connection, as_of)
+        newest = newest_hour(connection, as_of)
         count = hours if hours is not None else _hours_in_doubt(connection, newest)
         progress("check", "gates", 0.0)
         store_thresholds(connection, thresholds)
@@ -251,15 +251,6 @@ def _stopped(critical: Sequence[Outcome], as_of: datetime) -> str:
         f"{told} at {as_of:%Y-%m-%d %H:%M} ({first.description}){more}; "
         "the last publication stays, `liqheat check` tells more"
     )
-
-
-def _newest_hour(connection: DuckDBPyConnection, as_of: datetime) -> datetime:
-    """Return the newest hour that has a map, at or before `as_of`; `as_of` itself without any."""
-    row = connection.execute(
-        "select max(as_of) from derived.heatmap where as_of <= ?", [as_of]
-    ).fetchone()
-    newest: datetime = row[0] if row and row[0] is not None else as_of
-    return newest
 
 
 def _hours_in_doubt(connection: DuckDBPyConnection, newest: datetime) -> int:
@@ -558,10 +549,10 @@ def _store_results(
             for found in result.findings
             if check.name not in by_venue
         ]
-    connection.register("found_results", pa.Table.from_pylist(rows, schema=_RESULTS))
     with transaction(connection):
-        connection.execute("insert into quality.check_results by name select * from found_results")
-    connection.unregister("found_results")
+        insert_rows(
+            connection, "quality.check_results", pa.Table.from_pylist(rows, schema=_RESULTS)
+        )
 
 
 def _verdicts(connection: DuckDBPyConnection, as_of: datetime) -> tuple[Verdict, ...]:

@@ -114,7 +114,7 @@ def publish(settings: Settings, *, as_of: datetime, progress: Progress = silent)
                 on_day=on_day,
             )
             run.detail = {"day_count": len(days)}
-        newest = _newest_hour(connection, as_of)
+        newest = newest_hour(connection, as_of)
         window_start = newest - timedelta(days=settings.publish_window_days)
         path, row_counts = publish_file(connection, settings.published, window_start=window_start)
         report = PublishReport(path, path.stat().st_size, row_counts, len(days))
@@ -136,7 +136,8 @@ def _refuse_what_failed(connection: DuckDBPyConnection, as_of: datetime) -> None
         )
 
 
-def _newest_hour(connection: DuckDBPyConnection, as_of: datetime) -> datetime:
+def newest_hour(connection: DuckDBPyConnection, as_of: datetime) -> datetime:
+    """Return the newest hour that has a map, at or before `as_of`; `as_of` itself without any."""
     row = connection.execute(
         "select max(as_of) from derived.heatmap where as_of <= ?", [as_of]
     ).fetchone()

@@ -30,7 +30,7 @@ from transforms.disagreement import METRICS, measure_disagreement
 from transforms.estimators import EstimatorParameters
 from transforms.maps import SIDES, MapBatch, align_maps
 from transforms.sensitivity import Swap, swap_assumptions
-from warehouse.connect import transaction
+from warehouse.connect import insert_rows, transaction
 
 logger = logging.getLogger(__name__)
 
@@ -362,6 +362,6 @@ def _store(
                 "where asset = ? and provider = ? and list_contains(?, as_of)",
                 [task.asset, provider, [instant(at) for at in midnights]],
             )
-        connection.execute("insert into derived.assumption_sensitivity by name select * from rows")
+        insert_rows(connection, "derived.assumption_sensitivity", rows)
         connection.execute("insert into meta.pending_publish select distinct as_of::date from rows")
     return int(rows.num_rows)

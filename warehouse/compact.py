@@ -10,16 +10,7 @@ import duckdb
 
 from warehouse.connect import transaction
 from warehouse.contracts import relations
-
-# Kinds that grow with time, with the instants their rows are of.
-_INSTANTS = {
-    "ohlcv": "bar_start_at",
-    "mark_ohlc": "bar_start_at",
-    "open_interest": "observed_at",
-    "funding_rate": "funded_at",
-    "long_short_ratio": "observed_at",
-    "realised_liquidation": "period_start_at",
-}
+from warehouse.feeds import INSTANTS
 
 
 def delete_superseded(
@@ -36,7 +27,7 @@ def delete_superseded(
         what measures how often venues correct themselves.
     """
     deleted: dict[str, int] = {}
-    for kind, instant in _INSTANTS.items():
+    for kind, instant in INSTANTS.items():
         name = f"raw.{kind}"
         key = ", ".join(column for column in relations()[name].grain if column != "ingested_at")
         with transaction(connection):

@@ -18,8 +18,8 @@ from warehouse.models import set_window
 # A slot that has just fallen due is often told a moment later: no gap yet.
 GRACE = timedelta(minutes=5)
 
-# Where the instants of each kind are, for the newest row of a feed.
-_INSTANTS = {
+# Kinds that grow with time, with the instants their rows are of.
+INSTANTS = {
     "ohlcv": "bar_start_at",
     "mark_ohlc": "bar_start_at",
     "open_interest": "observed_at",
@@ -248,7 +248,7 @@ def refresh_gaps(
             )
         finally:
             set_window(connection, None, None, None)
-        for kind, instant in _INSTANTS.items():
+        for kind, instant in INSTANTS.items():
             connection.execute(
                 "update meta.feed set newest_at = greatest(feed.newest_at, came.newest_at) from ("
                 f"select venue, instrument, max({instant}) as newest_at from raw.{kind} "
@@ -383,8 +383,8 @@ def known_instants(
     """Return venue, instrument, instant (and side, key of orders) of an irregular kind's rows."""
     more = ", side, order_key" if kind == "realised_liquidation" else ""
     rows = connection.execute(
-        f"select distinct venue, instrument, {_INSTANTS[kind]}{more} from raw.{kind} "
-        f"where {_INSTANTS[kind]} >= ?",
+        f"select distinct venue, instrument, {INSTANTS[kind]}{more} from raw.{kind} "
+        f"where {INSTANTS[kind]} >= ?",
         [since],
     ).fetchall()
     return set(rows)

@@ -130,7 +130,7 @@ def _day_bounds(day: date) -> tuple[datetime, datetime]:
 
 
 def _days_to_write(
-    connection: duckdb.DuckDBPyConnection, window_start: datetime
+    connection: duckdb.DuckDBPyConnection, form_sha256: str, window_start: datetime
 ) -> list[date] | None:
     """Return the days in which the published file is out of date; None where it is no base.
 
@@ -139,7 +139,7 @@ def _days_to_write(
     published = connection.execute(
         "select form_sha256, window_start_at from meta.publication"
     ).fetchone()
-    if published is None or published[0] != _form_sha256() or published[1] > window_start:
+    if published is None or published[0] != form_sha256 or published[1] > window_start:
         return None
     rows = connection.execute(
         "select distinct published_day from meta.pending_publish where published_day >= $first "
@@ -207,8 +207,9 @@ def publish_file(
         left.unlink()
     row_counts: dict[str, int] = {}
     use_home = f"use {CATALOG}"
-    publication = [str(uuid.uuid4()), _form_sha256(), window_start]
-    days = _days_to_write(connection, window_start)
+    form_sha256 = _form_sha256()
+    publication = [str(uuid.uuid4()), form_sha256, window_start]
+    days = _days_to_write(connection, form_sha256, window_start)
     if days is not None and not _attach_copy(connection, final, building):
         days = None
     views: list[tuple[Relation, Model]] = []

@@ -392,7 +392,6 @@ def test_a_publication_that_was_killed_before_it_was_noted_is_made_again(shop, s
     publish_all(shop)
     shop.connection.execute("insert into meta.pending_publish values ('2026-01-30')")
     publish_changed(shop)
-    monkeypatch.setattr(publishing, "_replace", lambda temporary, final: temporary.replace(final))
 
     def killed(*arguments):
         raise KeyboardInterrupt
