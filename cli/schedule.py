@@ -17,6 +17,9 @@ def schedule_command(
     port: Annotated[
         int, typer.Option(help="Loopback port of the page that shows runs; 0: any free one.")
     ] = 0,
+    show_login: Annotated[
+        bool, typer.Option("--show-login", help="Print the login of that page and end.")
+    ] = False,
 ) -> None:
     """Run the schedule on this machine until stopped: no other service is needed.
 
@@ -24,5 +27,7 @@ def schedule_command(
     keeps its history in LIQHEAT_HOME/prefect.
     """
     serve = [str(PROJECT / "flows" / "serve.py"), "--file", str(file), "--port", str(port)]
+    if show_login:
+        serve.append("--show-login")
     # The same process goes on: signals reach the scheduler itself.
     os.execv(sys.executable, [sys.executable, *serve])  # noqa: S606  (no shell is wanted)

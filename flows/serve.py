@@ -1,8 +1,10 @@
-"""Serve every deployment of ``prefect.yaml`` from one process, until told to stop.
+"""Serve every deployment of ``prefect.yaml`` from one process, until stopped.
 
 With ``PREFECT_API_URL`` in the environment that server keeps the schedule. Without it a server runs
 in this process, on the loopback address, with its history in ``<home>/prefect``: it needs no
-network and cannot outlive the process.
+network and cannot outlive the process. Whoever reaches its API can run code here, so it takes
+requests only with the login that lies in the home folder, for its own host names, and from pages
+of its own address: any web page can send requests to a loopback port.
 
 Prefect reads its settings when it is imported. So the environment is made first, and functions
 import what they need of Prefect.
@@ -13,6 +15,7 @@ import asyncio
 import fcntl
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -41,6 +44,12 @@ SERVER_START_SECONDS = 180
 
 SERVER_STOP_SECONDS = 20
 
+HOST_NAMES = ("127.0.0.1", "localhost")
+"""The names under which our own server answers: a page that rebinds its name to us is refused."""
+
+LOGIN_FILE = "login"
+"""User and password of our own server, in ``<home>/prefect``, readable by its owner only."""
+
 ENVIRONMENT = {
     # Prefect's client reports its use to its makers unless told not to.
     "DO_NOT_TRACK": "1",
@@ -66,11 +75,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="liqheat schedule")
     parser.add_argument("--file", type=Path, default=PROJECT / "prefect.yaml")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--show-login", action="store_true")
     arguments = parser.parse_args()
     # One way to stop: what Ctrl-C does, even where a shell had it ignored for the background.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
     home = Settings().home.resolve() / "prefect"
+    if arguments.show_login:
+        sys.stdout.write(f"{_login(home)}\n")
+        return 0
     try:
         with _alone(home):
             listening = _prepare_environment(home, arguments.port)
@@ -118,12 +131,41 @@ def _prepare_environment(home: Path, port: int) -> socket.socket | None:
     if "PREFECT_API_URL" in os.environ:
         return None
     listening = socket.create_server(("127.0.0.1", port))
+    port = listening.getsockname()[1]
     _set_defaults(SERVER_ENVIRONMENT)
     os.environ["PREFECT_HOME"] = str(home)
-    os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+    os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+    # Server and clients of this process tree; none of the three is anybody else's to set.
+    os.environ["PREFECT_SERVER_API_AUTH_STRING"] = os.environ["PREFECT_API_AUTH_STRING"] = _login(
+        home
+    )
+    os.environ["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = ",".join(
+        f"http://{name}:{port}" for name in HOST_NAMES
+    )
     # It would name a profile of another PREFECT_HOME.
     os.environ.pop("PREFECT_PROFILE", None)
     return listening
+
+
+def _login(home: Path) -> str:
+    """Return ``user:password`` of our own server, made at the first call and kept in the home.
+
+    Delete the file to have another password made at the next start.
+    """
+    file = home / LOGIN_FILE
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        login = file.read_text().strip()
+        if login.partition(":")[2]:
+            return login
+        # A process was killed between making the file and filling it.
+        descriptor = os.open(file, os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as opened:
+        login = f"liqheat:{secrets.token_urlsafe(24)}"
+        opened.write(f"{login}\n")
+    return login
 
 
 def _set_defaults(defaults: dict[str, str]) -> None:
@@ -142,10 +184,10 @@ def _server(listening: socket.socket | None) -> Iterator[None]:
 
     import uvicorn
     from prefect.server.api.server import create_app
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(final=True), log_level="warning", timeout_graceful_shutdown=5)
-    )
+    app = TrustedHostMiddleware(create_app(final=True), allowed_hosts=HOST_NAMES)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run, args=([listening],), name="server", daemon=True)
     thread.start()
     try:
@@ -158,6 +200,7 @@ def _server(listening: socket.socket | None) -> Iterator[None]:
                 )
             time.sleep(0.1)
         _tell(f"runs are shown at {url}, their history is kept in {os.environ['PREFECT_HOME']}")
+        _tell("`liqheat schedule --show-login` prints the login of that page")
         yield
     finally:
         server.should_exit = True

@@ -75,11 +75,19 @@ def environment(home: Path) -> dict[str, str]:
 class Schedule:
     """A schedule under way, in a session of its own."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], home: Path, log: Path) -> None:
         self.process = process
         self.log = log
+        self.login = home / "prefect" / "login"
         told = self.wait_for(lambda: re.search(r"runs are shown at (\S+),", log.read_text()))
         self.url = told[1]
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request with the login of the home."""
+        user, _, password = self.login.read_text().strip().partition(":")
+        return httpx.request(
+            method, f"{self.url}/api{path}", auth=(user, password), timeout=60, **options
+        )
 
     def wait_for(self, condition: Callable[[], Any]) -> Any:
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -94,7 +102,7 @@ class Schedule:
             "deployments": {"name": {"any_": [deployment]}},
             "flow_runs": {"state": {"name": {"any_": [state]}}},
         }
-        answer = httpx.post(f"{self.url}/api/flow_runs/filter", json=wanted, timeout=60)
+        answer = self.request("POST", "/flow_runs/filter", json=wanted)
         return answer.raise_for_status().json()
 
     def processes(self) -> list[int]:
@@ -118,11 +126,40 @@ def schedule(file: Path, environment: dict[str, str], log: Path) -> Iterator[Sch
             command(file), env=environment, stderr=output, stdout=output, start_new_session=True
         )
     try:
-        yield Schedule(process, log)
+        yield Schedule(process, Path(environment["LIQHEAT_HOME"]), log)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def assert_only_the_owner_gets_in(one: Schedule, proof: Path) -> None:
+    """Do what a page elsewhere or another user of the machine would, and fail to run code."""
+    assert one.login.stat().st_mode & 0o777 == 0o600
+    deployment = one.request("POST", "/deployments/filter", json={}).json()[0]["id"]
+    script = f"touch {proof}"
+    pull = {"pull_steps": [{"prefect.deployments.steps.run_shell_script": {"script": script}}]}
+    target = f"{one.url}/api/deployments/{deployment}"
+    evil = {"Origin": "http://evil.example"}
+    for headers in (evil, {**evil, "Authorization": "Basic bGlxaGVhdDo="}):
+        assert httpx.patch(target, json=pull, headers=headers, timeout=60).status_code == 401
+        created = httpx.post(f"{target}/create_flow_run", json={}, headers=headers, timeout=60)
+        assert created.status_code == 401
+        assert "access-control-allow-origin" not in created.headers
+    asked = {
+        **evil,
+        "Access-Control-Request-Method": "PATCH",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    allowed = httpx.options(target, headers=asked, timeout=60).headers
+    assert "access-control-allow-origin" not in allowed
+    own = {**asked, "Origin": one.url}
+    allowed = httpx.options(target, headers=own, timeout=60).headers
+    assert allowed["access-control-allow-origin"] == one.url
+    # A name that was made to point here after the page was loaded.
+    rebound = one.request("GET", "/health", headers={"Host": "evil.example"})
+    assert rebound.status_code == 400
+    assert not proof.exists()
 
 
 def test_the_schedule_fires_ends_with_its_process_and_goes_on_after_a_stop(
@@ -135,7 +172,16 @@ def test_the_schedule_fires_ends_with_its_process_and_goes_on_after_a_stop(
             lambda: sum(run["auto_scheduled"] for run in first.runs("ingest", "Completed")) >= 2
         )
         assert len(first.processes()) >= 2
-        settings = httpx.get(f"{first.url}/api/admin/settings", timeout=60).json()
+        assert_only_the_owner_gets_in(first, tmp_path / "pwned")
+        shown = subprocess.run(
+            [*command(file), "--show-login"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert shown.stdout == first.login.read_text()
+        settings = first.request("GET", "/admin/settings").json()
         assert settings["server"]["analytics_enabled"] is False
         assert (file.parent / "track").read_text() == "1"
 
