@@ -16,8 +16,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.errors import StoppedByQuality
-from jobs.pipeline import Progress, newest_hour, open_writer, silent
-from jobs.runs import recorded_run
+from jobs.pipeline import Progress, newest_hour, silent, writer_run
 from jobs.settings import Settings
 from quality.results import CheckResult
 from quality.suites import SUITES, suites
@@ -195,8 +194,8 @@ def check(
     ThresholdsRejected
         The file of thresholds is wrong.
     """
-    thresholds = read_thresholds(settings)
-    with open_writer(settings) as connection, recorded_run(connection, "check", as_of) as run:
+    with writer_run(settings, "check", as_of) as (connection, run):
+        thresholds = read_thresholds(settings)
         newest = newest_hour(connection, as_of)
         count = hours if hours is not None else _hours_in_doubt(connection, newest)
         progress("check", "gates", 0.0)

@@ -9,15 +9,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from pydantic import SecretStr
 
 from jobs.errors import AllProvidersFailed
-from jobs.landing import land
+from jobs.landing import land, write_whole
 from jobs.map_tables import ALL_VENUES
 from jobs.pipeline import open_writer
-from jobs.runs import recorded_run
+from jobs.runs import Run, recorded_run, run_file
 from jobs.settings import Settings
 from sources.errors import SourceError
 from sources.providers.asking import (
@@ -125,6 +124,16 @@ def fetch_providers(
     InputRejected
         ``providers.yaml`` says something it cannot mean.
     """
+    with run_file(settings, "fetch") as run:
+        return _fetch(settings, clock, sleep, run)
+
+
+def _fetch(
+    settings: Settings,
+    clock: Callable[[], datetime],
+    sleep: Callable[[float], Awaitable[None]],
+    run: Run,
+) -> FetchReport:
     path = settings.providers_file
     wanted = read_requests(path) if path.exists() else default_requests()
     keys = provider_keys(settings)
@@ -139,7 +148,7 @@ def fetch_providers(
     if not asked:
         return report
     asyncio.run(_ask_all(settings, asked, keys, report, clock, sleep))
-    _load(settings, report, clock)
+    _load(settings, report, clock, run)
     if not any(outcome.answered for outcome in report.providers.values()):
         first = next(
             message for outcome in report.providers.values() for message in outcome.messages
@@ -187,7 +196,7 @@ def _take(
 ) -> None:
     """Keep an answer as it came, then parse and land it."""
     path = raw_answer_path(settings.answers, provider, request, captured_at, raw)
-    _keep(path, raw)
+    write_whole(path, raw)
     batches = provider.parse(
         raw,
         AnswerContext(
@@ -211,24 +220,16 @@ def _take(
     outcome.answered += 1
 
 
-def _keep(path: Path, raw: bytes) -> None:
-    """Write an answer whole, as it came."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_bytes(raw)
-    temporary.replace(path)
-
-
-def _load(settings: Settings, report: FetchReport, clock: Callable[[], datetime]) -> None:
+def _load(settings: Settings, report: FetchReport, clock: Callable[[], datetime], run: Run) -> None:
     """Load what has landed, unless somebody else is writing."""
+    run.row_count = report.row_count
+    run.detail = {
+        "providers": {name: asdict(one) for name, one in report.providers.items()},
+        "without_key": report.without_key,
+    }
     try:
-        with open_writer(settings) as connection, recorded_run(connection, "fetch") as run:
+        with open_writer(settings) as connection, recorded_run(connection, run):
             load_landing_files(connection, settings.landing, run_id=run.run_id, loaded_at=clock())
-            run.row_count = report.row_count
-            run.detail = {
-                "providers": {name: asdict(one) for name, one in report.providers.items()},
-                "without_key": report.without_key,
-            }
         report.is_loaded = True
     except WarehouseBusy as exc:
         logger.info("%s; the next run loads what has landed", exc)

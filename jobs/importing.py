@@ -10,9 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jobs.landing import land
-from jobs.pipeline import Progress, open_writer, silent
-from jobs.runs import recorded_run
+from jobs.landing import land, write_whole
+from jobs.pipeline import Progress, silent, writer_run
 from jobs.settings import Settings
 from sources.brackets import import_brackets
 from sources.errors import InputRejected
@@ -85,7 +84,7 @@ def _refused(report: ImportReport) -> Iterator[None]:
 
 
 def _load(settings: Settings, report: ImportReport) -> ImportReport:
-    with open_writer(settings) as connection, recorded_run(connection, "import") as run:
+    with writer_run(settings, "import") as (connection, run):
         loaded = load_landing_files(
             connection, settings.landing, run_id=run.run_id, loaded_at=run.started_at
         )
@@ -203,10 +202,7 @@ def import_provider_answers(
             name = _key(path, provider, sorted(told.items(), key=str))
             kept = settings.answers / provider / f"{name}{path.suffix}"
             if not kept.exists():
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                temporary = kept.with_name(f".{kept.name}.writing")
-                temporary.write_bytes(raw)
-                temporary.replace(kept)
+                write_whole(kept, raw)
             _land_all(batches, settings, f"{provider}-{name}", report)
     return _load(settings, report)
 

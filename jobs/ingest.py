@@ -26,7 +26,7 @@ from jobs.errors import AllVenuesFailed
 from jobs.feeds import DAY, HOUR, Followed, feeds_of, overlap_of, plan_requests
 from jobs.landing import land, landing_name
 from jobs.pipeline import open_writer
-from jobs.runs import recorded_run
+from jobs.runs import Run, recorded_run, run_file
 from jobs.settings import Settings
 from sources.errors import SourceError
 from sources.records import Batch
@@ -252,19 +252,20 @@ def ingest(
     InputRejected
         The universe file cannot be used.
     """
-    universe = universe or universe_of(settings)
-    now = clock()
-    try:
-        known = _waiting(
-            lambda: _read_ledger(settings, now, None, is_thorough=not is_patient), wait_seconds
+    with run_file(settings, "ingest") as run:
+        universe = universe or universe_of(settings)
+        now = clock()
+        try:
+            known = _waiting(
+                lambda: _read_ledger(settings, now, None, is_thorough=not is_patient), wait_seconds
+            )
+        except WarehouseBusy as exc:
+            logger.warning("asking for the last hour without the ledger: %s", exc)
+            known = _Known(is_blind=True)
+        got = asyncio.run(
+            _ask(settings, universe, known, clock, budget_seconds, patience, seed, None, is_patient)
         )
-    except WarehouseBusy as exc:
-        logger.warning("asking for the last hour without the ledger: %s", exc)
-        known = _Known(is_blind=True)
-    got = asyncio.run(
-        _ask(settings, universe, known, clock, budget_seconds, patience, seed, None, is_patient)
-    )
-    return _settle(settings, known, got, clock, now, wait_seconds, job="ingest")
+        return _settle(settings, known, got, clock, wait_seconds, run)
 
 
 def backfill(
@@ -309,16 +310,17 @@ def backfill(
     universe = universe or universe_of(settings)
     before: int | None = None
     while True:
-        now = clock()
-        span = (start, min(end or now, now))
-        known = _waiting(
-            lambda now=now, span=span: _read_ledger(settings, now, span, is_thorough=False),  # type: ignore[misc]
-            wait_seconds,
-        )
-        got = asyncio.run(
-            _ask(settings, universe, known, clock, round_seconds, patience, seed, span, False)
-        )
-        report = _settle(settings, known, got, clock, now, wait_seconds, job="backfill", span=span)
+        with run_file(settings, "backfill") as run:
+            now = clock()
+            span = (start, min(end or now, now))
+            known = _waiting(
+                lambda now=now, span=span: _read_ledger(settings, now, span, is_thorough=False),  # type: ignore[misc]
+                wait_seconds,
+            )
+            got = asyncio.run(
+                _ask(settings, universe, known, clock, round_seconds, patience, seed, span, False)
+            )
+            report = _settle(settings, known, got, clock, wait_seconds, run, span=span)
         if on_round is not None:
             on_round(report, report.undone_count)
         if report.undone_count == 0 or report.loaded is None:
@@ -350,7 +352,7 @@ def _read_ledger(
 ) -> _Known:
     with open_writer(settings) as connection:
         if waiting_files(connection, settings.landing):
-            with recorded_run(connection, "load") as run:
+            with run_file(settings, "load") as run, recorded_run(connection, run):
                 loaded = load_landing_files(
                     connection, settings.landing, run_id=run.run_id, loaded_at=now
                 )
@@ -775,10 +777,9 @@ def _settle(
     known: _Known,
     got: _Got,
     clock: Clock,
-    began_at: datetime,
     wait_seconds: float,
+    run: Run,
     *,
-    job: str,
     span: tuple[datetime, datetime] | None = None,
 ) -> IngestReport:
     """Load what has landed, bring the ledger up to date, record the run."""
@@ -792,16 +793,16 @@ def _settle(
         undone_count=undone,
         loaded=None,
     )
+    run.row_count = got.rows
+    run.detail = _detail(report, None)
     asked = {name: one for name, one in venues.items() if name != _SENTIMENT}
     failed = [name for name, one in asked.items() if one.has_failed]
 
     def work() -> LoadReport:
-        with open_writer(settings) as connection, recorded_run(connection, job) as run:
-            run.started_at = began_at
+        with open_writer(settings) as connection, recorded_run(connection, run):
             loaded = load_landing_files(
                 connection, settings.landing, run_id=run.run_id, loaded_at=clock()
             )
-            run.row_count = got.rows
             run.detail = _detail(report, loaded)
             _update_ledger(connection, known, got, clock(), span)
             if asked and len(failed) == len(asked):
@@ -823,14 +824,13 @@ def _settle(
     return replace(report, loaded=loaded)
 
 
-def _detail(report: IngestReport, loaded: LoadReport) -> dict[str, Any]:
+def _detail(report: IngestReport, loaded: LoadReport | None) -> dict[str, Any]:
     return {
         "venues": {name: asdict(one) for name, one in report.venues.items()},
         "listed": report.listed,
         "delisted": report.delisted,
         "undone_count": report.undone_count,
-        "rows_by_kind": loaded.rows_by_kind,
-        "rejected": loaded.rejected,
+        **({"rows_by_kind": loaded.rows_by_kind, "rejected": loaded.rejected} if loaded else {}),
     }
 
 

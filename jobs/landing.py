@@ -77,17 +77,26 @@ def land(batch: Batch, folder: Path, name: str) -> Path:
     return target
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that readers see whole or not at all; its folder is made where absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.writing")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
 def _writing_folder(folder: Path) -> Path:
     """Return where files are written, cleared of what processes left that were killed."""
     writing = folder / ".writing"
     writing.mkdir(exist_ok=True)
     for left in writing.iterdir():
-        if not _is_running(int(left.name.rpartition("-")[2])):
+        if not is_running(int(left.name.rpartition("-")[2])):
             left.unlink(missing_ok=True)
     return writing
 
 
-def _is_running(process_id: int) -> bool:
+def is_running(process_id: int) -> bool:
+    """Return whether a process of that number exists on this machine."""
     try:
         os.kill(process_id, 0)
     except ProcessLookupError:

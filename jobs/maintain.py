@@ -15,8 +15,7 @@ from duckdb import DuckDBPyConnection
 from jobs.errors import AllVenuesFailed
 from jobs.feeds import DAY
 from jobs.ingest import IngestReport, ingest
-from jobs.pipeline import open_writer
-from jobs.runs import recorded_run
+from jobs.pipeline import writer_run
 from jobs.settings import Settings
 from sources.universe import Universe
 from warehouse.compact import delete_superseded, reclaim
@@ -84,7 +83,7 @@ def maintain(
     """
     now = clock()
     keep = timedelta(days=settings.landing_days if landing_days is None else landing_days)
-    with open_writer(settings) as connection, recorded_run(connection, "maintain") as run:
+    with writer_run(settings, "maintain") as (connection, run):
         start = min(oldest_gap(connection) or now, now - timedelta(days=_LEDGER_DAYS))
         refresh_gaps(connection, start, now - GRACE, checked_at=now)
         deleted, size = _delete_landed(connection, settings.landing, now - keep)

@@ -12,7 +12,7 @@ from duckdb import DuckDBPyConnection
 from jobs.build import BuildReport, build
 from jobs.errors import StoppedByQuality
 from jobs.estimators import configured_estimators
-from jobs.runs import recorded_run
+from jobs.runs import Run, recorded_run, run_file
 from jobs.settings import Settings
 from transforms.estimators import EstimatorParameters
 from warehouse.connect import open_warehouse
@@ -41,9 +41,22 @@ def open_writer(settings: Settings) -> Iterator[DuckDBPyConnection]:
         yield connection
 
 
+@contextmanager
+def writer_run(
+    settings: Settings, job: str, as_of: datetime | None = None
+) -> Iterator[tuple[DuckDBPyConnection, Run]]:
+    """Yield the writer's connection and the run of a job, recorded as it starts and ends."""
+    with (
+        run_file(settings, job, as_of) as run,
+        open_writer(settings) as connection,
+        recorded_run(connection, run),
+    ):
+        yield connection, run
+
+
 def load(settings: Settings) -> LoadReport:
     """Load what has landed into raw and return what was done; files loaded before are passed by."""
-    with open_writer(settings) as connection, recorded_run(connection, "load") as run:
+    with writer_run(settings, "load") as (connection, run):
         report = load_landing_files(
             connection, settings.landing, run_id=run.run_id, loaded_at=run.started_at
         )
@@ -72,8 +85,8 @@ def build_maps(
     progress : callable
         Told how far it is.
     """
-    chosen = configured_estimators(settings) if estimators is None else estimators
-    with open_writer(settings) as connection, recorded_run(connection, "build", as_of) as run:
+    with writer_run(settings, "build", as_of) as (connection, run):
+        chosen = configured_estimators(settings) if estimators is None else estimators
         report = build(
             connection,
             as_of=as_of,
@@ -98,9 +111,9 @@ def publish(settings: Settings, *, as_of: datetime, progress: Progress = silent)
     StoppedByQuality
         Hours that a critical check failed for have not passed since: what was published stays.
     """
-    with open_writer(settings) as connection:
+    with run_file(settings, "publish", as_of) as run, open_writer(settings) as connection:
         _refuse_what_failed(connection, as_of)
-        with recorded_run(connection, "publish", as_of) as run:
+        with recorded_run(connection, run):
             days = changed_days(connection)
 
             def on_day(day: date) -> None:

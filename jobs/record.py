@@ -17,7 +17,7 @@ from pathlib import Path
 
 from jobs.errors import NothingToDo
 from jobs.ingest import connections_of, universe_of
-from jobs.landing import land, landing_name
+from jobs.landing import land, landing_name, write_whole
 from jobs.settings import Settings
 from sources.errors import SourceError
 from sources.recorder import Feed, FeedReport, Patience, record
@@ -155,7 +155,5 @@ def write_report(path: Path, reports: Sequence[FeedReport], at: datetime) -> Non
     feeds = [asdict(report) for report in reports]
     for feed in feeds:
         feed["outages"] = feed["outages"][-20:]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(json.dumps({"at": at.isoformat(), "feeds": feeds}, default=str, indent=1))
-    temporary.replace(path)
+    said = {"at": at.isoformat(), "feeds": feeds}
+    write_whole(path, json.dumps(said, default=str, indent=1).encode())

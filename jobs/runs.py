@@ -1,74 +1,191 @@
-"""The ledger of runs: one row a job, written when it starts and when it ends."""
+"""The record of runs: one a job, written when it starts and when it ends.
+
+Each run is recorded twice. A small file in ``<home>/runs`` needs no database, so a run that finds
+the warehouse busy, damaged or the disk full still leaves its reason; `liqheat status` reads these.
+A row in ``meta.pipeline_run`` keeps the history and is published. What the warehouse missed, it
+takes from the files when the next run opens it.
+"""
 
 import json
 import logging
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from duckdb import DuckDBPyConnection
+from pydantic import TypeAdapter
+
+from jobs.landing import is_running, write_whole
+from jobs.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Run:
-    """A run under way.
+    """A run of a job.
 
     Parameters
     ----------
+    job : str
+        What ran.
+    folder : Path
+        Where its file lies.
+    as_of : datetime, optional
+        The hour it is about, UTC.
     run_id : str
         Identity; derived rows carry it.
-    started_at : datetime
-        When it started, UTC; ledgers carry it, results never do.
+    started_at, finished_at : datetime
+        When it started and ended, UTC; ledgers carry it, results never do.
+    status : str
+        running, done, failed, or stopped for a run whose process was killed.
     row_count : int
         Rows written so far; the job adds to it.
     detail : dict
         Counts and outcomes for readers; the job fills it.
+    error : str, optional
+        What it failed of.
+    process_id : int
+        Of the process it runs in.
+    is_in_warehouse : bool
+        Whether ``meta.pipeline_run`` has it as it ended.
     """
 
-    run_id: str
-    started_at: datetime
+    job: str
+    folder: Path
+    as_of: datetime | None = None
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    finished_at: datetime | None = None
+    status: str = "running"
     row_count: int = 0
     detail: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    process_id: int = field(default_factory=os.getpid)
+    is_in_warehouse: bool = False
+
+    @property
+    def file(self) -> Path:
+        """The run's file; names sort by time."""
+        return self.folder / f"{self.started_at:%Y%m%dT%H%M%S%fZ}-{self.job}-{self.run_id[:8]}.json"
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it runs."""
+        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
+
+    def finish(self, error: BaseException | None) -> None:
+        """Set how it ended; an error may still come after the warehouse has it as done."""
+        if self.status == "failed" or (self.status == "done" and error is None):
+            return
+        self.finished_at = datetime.now(UTC)
+        self.status = "done" if error is None else "failed"
+        self.error = None if error is None else f"{type(error).__name__}: {error}"
+        self.is_in_warehouse = False
+
+
+_RUN = TypeAdapter(Run)
+
+
+def runs_folder(settings: Settings) -> Path:
+    """Return the folder of run files."""
+    return settings.home / "runs"
 
 
 @contextmanager
-def recorded_run(
-    connection: DuckDBPyConnection, job: str, as_of: datetime | None = None
-) -> Iterator[Run]:
-    """Record a job's run around the block; an error is recorded and goes on.
+def run_file(settings: Settings, job: str, as_of: datetime | None = None) -> Iterator[Run]:
+    """Record a job's run in a file around the block; an error is recorded and goes on.
+
+    A file that cannot be written (a full disk) is logged: it must not stop the job.
+    """
+    run = Run(job, runs_folder(settings), as_of)
+    _write(run)
+    try:
+        yield run
+    except BaseException as exc:
+        run.finish(exc)
+        raise
+    finally:
+        run.finish(None)
+        _write(run)
+        _delete_older(run)
+
+
+@contextmanager
+def recorded_run(connection: DuckDBPyConnection, run: Run) -> Iterator[Run]:
+    """Record a run in the warehouse around the block; an error is recorded and goes on.
 
     A row that still says running when the next run starts belongs to a process that was killed
     (there is one writer at a time), and is marked as stopped.
     """
-    run = Run(run_id=uuid.uuid4().hex, started_at=datetime.now(UTC))
     connection.execute("update meta.pipeline_run set status = 'stopped' where status = 'running'")
-    connection.execute(
-        "insert into meta.pipeline_run values (?, ?, ?, ?, null, 'running', null, null, null)",
-        [run.run_id, job, as_of, run.started_at],
-    )
+    for missed in read_runs(run.folder):
+        if not missed.is_in_warehouse and missed.status != "running":
+            _store(connection, missed)
+            missed.is_in_warehouse = True
+            _write(missed)
+    _store(connection, run)
     try:
         yield run
     except BaseException as exc:
-        _finish(connection, run, "failed", f"{type(exc).__name__}: {exc}")
+        run.finish(exc)
         raise
-    _finish(connection, run, "done", None)
+    finally:
+        run.finish(None)
+        _store(connection, run)
+        run.is_in_warehouse = True
 
 
-def _finish(connection: DuckDBPyConnection, run: Run, status: str, error: str | None) -> None:
+def _store(connection: DuckDBPyConnection, run: Run) -> None:
+    connection.execute("delete from meta.pipeline_run where run_id = ?", [run.run_id])
     connection.execute(
-        "update meta.pipeline_run set finished_at = ?, status = ?, row_count = ?, detail = ?, "
-        "error = ? where run_id = ?",
+        "insert into meta.pipeline_run values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            datetime.now(UTC),
-            status,
+            run.run_id,
+            run.job,
+            run.as_of,
+            run.started_at,
+            run.finished_at,
+            run.status,
             run.row_count,
             json.dumps(run.detail, default=str),
-            error,
-            run.run_id,
+            run.error,
         ],
     )
+
+
+def read_runs(folder: Path) -> list[Run]:
+    """Return the runs that left a file, oldest first; a file that is no run record is passed over.
+
+    A run that says it is running while its process is gone was killed: it is returned as stopped.
+    """
+    runs = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            run = _RUN.validate_python({**json.loads(path.read_text()), "folder": folder})
+        except (OSError, ValueError, TypeError) as exc:
+            logger.warning("%s is no record of a run (%s): delete it", path, exc)
+            continue
+        if run.status == "running" and not is_running(run.process_id):
+            run.status = "stopped"
+        runs.append(run)
+    return runs
+
+
+def _write(run: Run) -> None:
+    try:
+        write_whole(run.file, _RUN.dump_json(run, exclude={"folder"}, indent=1, fallback=str))
+    except OSError as exc:
+        logger.warning("the run of %s cannot be recorded in %s: %s", run.job, run.folder, exc)
+
+
+def _delete_older(run: Run) -> None:
+    """Delete files of earlier runs of the job that the warehouse has."""
+    for earlier in read_runs(run.folder):
+        if earlier.job == run.job and earlier.is_in_warehouse and earlier.file < run.file:
+            earlier.file.unlink(missing_ok=True)

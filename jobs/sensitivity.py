@@ -22,9 +22,8 @@ from jobs.bars import EMPTY_BARS, instant, microseconds, read_bars, read_series
 from jobs.build import HOLE_DAYS, store_parameters
 from jobs.estimators import configured_estimators
 from jobs.map_tables import ALL_VENUES, HourlyMaps, maps_of, sum_maps
-from jobs.pipeline import Progress, open_writer, silent
+from jobs.pipeline import Progress, silent, writer_run
 from jobs.replay import DAY, Stretch, replay
-from jobs.runs import recorded_run
 from jobs.settings import Settings
 from transforms.disagreement import METRICS, measure_disagreement
 from transforms.estimators import EstimatorParameters
@@ -123,8 +122,8 @@ def measure_sensitivity(
     progress : callable
         Told how far it is.
     """
-    chosen = configured_estimators(settings) if estimators is None else estimators
-    with open_writer(settings) as connection, recorded_run(connection, "sensitivity", as_of) as run:
+    with writer_run(settings, "sensitivity", as_of) as (connection, run):
+        chosen = configured_estimators(settings) if estimators is None else estimators
         report = look_at_assumptions(
             connection,
             as_of=as_of,
