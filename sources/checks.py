@@ -23,6 +23,8 @@ LONGEST_RECEIVED = 2000
 
 # No interval's funding has come near; beyond it a percentage was taken for a ratio.
 LARGEST_FUNDING_RATIO = 0.5
+FUNDING_INTERVALS_HOURS = (1, 2, 4, 8)
+"""Hours between payments that venues use; as in ``sql/intermediate/int_funding_rate.sql``."""
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -71,11 +73,13 @@ def flag_open_interest(values: Values, flag: Flag) -> None:
 
 
 def flag_funding(values: Values, flag: Flag) -> None:
-    """Flag funding beyond belief: ``rate`` [ratio per interval], ``interval`` [hours]."""
+    """Flag funding beyond belief: ``rate`` [ratio per interval].
+
+    An interval no venue uses costs no payment: it is kept as received, and the warehouse derives
+    the interval from the spacing of payments.
+    """
     is_large = np.abs(values["rate"]) > LARGEST_FUNDING_RATIO
     flag(is_large, "rate", "beyond 50 % an interval: a percentage taken for a ratio?")
-    if "interval" in values:
-        flag(values["interval"] <= 0, "interval", "not above 0")
 
 
 def flag_ratios(values: Values, flag: Flag) -> None:

@@ -111,6 +111,13 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("index_value", pa.float64(), False),
         ("classification", pa.string(), True),
     ),
+    # What a stablecoin trades at on a spot market: the close of the hour that ends at observed_at.
+    "quote_rate": _schema(
+        ("venue", pa.string(), False),
+        ("pair", pa.string(), False),  # 'USDT/USD', 'USDC/USD' or 'USDC/USDT'
+        ("observed_at", INSTANT, False),
+        ("price", pa.float64(), False),  # of one unit of the first in units of the second
+    ),
     # Margin brackets, valid from an instant until the next valid_from_at of the instrument.
     "leverage_bracket": _schema(
         *_INSTRUMENT_KEY,

@@ -133,6 +133,57 @@ def test_bars_may_come_in_any_order_and_of_one_instant_the_last_counts(desk):
     assert [volume for _, volume in bars] == [7, 6, 7]
 
 
+FUNDING = """
+description: Funding with the interval its source states
+venue: binance
+instrument: {unified: "{base}/{quote}:{quote}", column: symbol, column_pattern: "{base}{quote}"}
+time: {column: t, unit: seconds}
+funding_rate: {rate: rate, rate_unit: ratio, interval_hours: {column: hours}}
+"""
+
+
+def funding(desk, *rows):
+    """Take in payments (hour, interval); return (received interval, interval, 8-hour rate)."""
+    desk.mapping.write_text(FUNDING)
+    lines = [f"BTCUSDT,{second(hour)},0.0001,{interval}" for hour, interval in rows]
+    code, _ = desk.take_in(desk.csv(*lines, header="symbol,t,rate,hours"))
+    assert code == 0
+    return desk.rows(
+        "select received_interval_hours, funding_interval_hours, funding_rate_8h_ratio "
+        "from intermediate.int_funding_rate order by funded_at"
+    )
+
+
+@pytest.mark.parametrize(("hours", "received"), [("", None), (0, 0.0), (37, 37.0)])
+def test_the_spacing_of_payments_tells_the_interval_where_none_or_an_impossible_one_is_given(
+    desk, hours, received
+):
+    found = funding(desk, *((hour, hours) for hour in (0, 4, 8, 12)))
+    assert found == [(received, 4.0, pytest.approx(0.0002))] * 4
+
+
+def test_a_payment_whose_interval_nothing_tells_is_kept_without_an_8_hour_rate(desk):
+    assert funding(desk, (0, 37)) == [(37.0, None, None)]
+
+
+def test_a_mapping_with_an_interval_no_venue_uses_is_refused(desk):
+    desk.mapping.write_text(FUNDING.replace("{column: hours}", "37"))
+    code, said = desk.take_in(desk.csv(f"BTCUSDT,{second(0)},0.0001", header="symbol,t,rate"))
+    assert code == 1
+    assert "'interval_hours' is 37, expected 1, 2, 4 or 8" in said
+
+
+def test_recorded_payments_every_four_hours_count_twice_over_eight(desk):
+    case = Path(__file__).parents[2] / "shared/cases/F01_funding_4h_unknown"
+    if not case.is_dir():
+        pytest.skip(f"{case} is absent")
+    code, _ = desk.run("import", case / "funding.csv", "--mapping", case / "funding.yaml")
+    assert code == 0
+    rates = desk.rows("select funding_rate_8h_ratio from intermediate.int_funding_rate")
+    assert rates
+    assert [rate for (rate,) in rates] == pytest.approx([0.0002] * len(rates))
+
+
 def torn_parquet(desk):
     path = desk.folder / "torn.parquet"
     pq.write_table(pa.table({"symbol": ["BTCUSDT"]}), path)

@@ -26,6 +26,7 @@ KINDS = (
     "realised_liquidation",
     "long_short_ratio",
     "sentiment",
+    "quote_rate",
     "provider_map",
     "quarantine",
 )
@@ -63,12 +64,14 @@ _PENDING_BUILD = {
 }
 
 # Kinds that change published days without changing a map, with the instants between which they do:
-# funding stands for a day, sentiment for two, the others in the hour that ends after them.
+# funding and quote rates stand for a day, sentiment for two, the others in the hour that ends after
+# them. A funding payment also settles the intervals of the two before it, at most 8 hours each.
 _PENDING_PUBLISH = {
-    "funding_rate": ("funded_at", "funded_at + interval 1 day"),
+    "funding_rate": ("funded_at - interval 16 hours", "funded_at + interval 1 day"),
     "realised_liquidation": ("period_start_at", "period_start_at + interval 1 hour"),
     "long_short_ratio": ("observed_at", "observed_at + interval 1 hour"),
     "sentiment": ("observed_at", "observed_at + interval 2 days"),
+    "quote_rate": ("observed_at", "observed_at + interval 1 day"),
 }
 
 

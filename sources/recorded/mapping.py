@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from sources.checks import FUNDING_INTERVALS_HOURS
 from sources.errors import InputRejected
 from sources.recorded.naming import NamePattern, nearest, parse_unified
 
@@ -634,7 +635,7 @@ def _parse_terms(listed: _Section | None) -> dict[str, InstrumentTerms]:
             asset=section.text("asset"),
             contract_size=section.number("contract_size"),
             base_multiplier=section.number("base_multiplier"),
-            funding_interval_hours=section.number("funding_interval_hours"),
+            funding_interval_hours=_interval_hours(section, "funding_interval_hours"),
             has_funding_interval="funding_interval_hours" in section.content,
         )
     return terms
@@ -752,6 +753,16 @@ def _sides_counted(section: _Section) -> int:
     return int(sides or 1)
 
 
+def _interval_hours(section: _Section, key: str) -> float | None:
+    hours = section.number(key)
+    if hours is not None and hours not in FUNDING_INTERVALS_HOURS:
+        raise section.refuse(
+            f"'{key}' is {hours:g}, expected 1, 2, 4 or 8; leave it out where it is not known, it "
+            "then follows from the spacing of payments"
+        )
+    return hours
+
+
 def _parse_funding(section: _Section | None) -> FundingRule | None:
     if section is None:
         return None
@@ -763,7 +774,7 @@ def _parse_funding(section: _Section | None) -> FundingRule | None:
         if is_repeated:
             raise section.refuse("'repeated' needs 'interval_hours' as a number, or none at all")
     else:
-        interval_hours = section.number("interval_hours")
+        interval_hours = _interval_hours(section, "interval_hours")
     return FundingRule(
         rate=section.required_text("rate"),
         rate_unit=section.choice("rate_unit", tuple(RATE_UNITS), "no unit is named for the rate"),

@@ -548,11 +548,7 @@ class VenueClient:
             pages = []
             for reading, ask, context in readings:
                 context.now, context.input_name = self._clock(), what
-                try:
-                    pages.append(read_page(reading, ask, answer, context))
-                except MalformedAnswer as exc:
-                    # The rows are good, but what the market is said to be is not.
-                    raise VenueUnavailable(f"{what}: {exc}; ask again") from exc
+                pages.append(read_page(reading, ask, answer, context))
             return pages
 
         async for pages in turn_pages(span, turn, to_ms(self._clock())):

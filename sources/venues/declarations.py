@@ -328,8 +328,6 @@ def _bybit(category: Literal["linear", "inverse"]) -> Product:
             ),
         ),
         funding=Funding(
-            interval_key="fundingInterval",
-            interval_divisor=60.0,
             ask=Ask(
                 method="publicGetV5MarketFundingHistory",
                 params=span,
@@ -337,7 +335,7 @@ def _bybit(category: Literal["linear", "inverse"]) -> Product:
                 columns={"time": "fundingRateTimestamp", "rate": "fundingRate"},
                 limit=200,
                 paging="newest",
-                source="bybit.fetch_funding_rate_history: needs endTime; fundingInterval minutes",
+                source="bybit.fetch_funding_rate_history: needs endTime",
             ),
         ),
         ratios=(
@@ -702,8 +700,6 @@ _GATE_LINEAR = Product(
         LongShortRatio(_gate_statistics({"ratio": "top_lsr_size"}), "top_positions", BAR_SECONDS),
     ),
     funding=Funding(
-        interval_key="funding_interval",
-        interval_divisor=3600.0,
         ask=Ask(
             method="publicFuturesGetSettleFundingRate",
             params={
@@ -718,7 +714,7 @@ _GATE_LINEAR = Product(
             paging="newest",
             time_unit="s",
             label_unit="s",
-            source="gate.fetch_funding_rate_history; funding_interval seconds",
+            source="gate.fetch_funding_rate_history",
         ),
     ),
     brackets=Brackets(
@@ -896,7 +892,6 @@ _BITGET_LINEAR = Product(
         ),
     ),
     funding=Funding(
-        interval_key="fundInterval",
         ask=Ask(
             method="publicMixGetV2MixMarketHistoryFundRate",
             params={
@@ -909,7 +904,7 @@ _BITGET_LINEAR = Product(
             columns={"time": "fundingTime", "rate": "fundingRate"},
             limit=100,
             paging="numbered",
-            source="bitget.fetch_funding_rate_history; fundInterval hours",
+            source="bitget.fetch_funding_rate_history",
         ),
     ),
     ratios=(
@@ -1025,8 +1020,6 @@ _KUCOIN_LINEAR = Product(
         ),
     ),
     funding=Funding(
-        interval_key="fundingRateGranularity",
-        interval_divisor=3_600_000.0,
         ask=Ask(
             method="futuresPublicGetContractFundingRates",
             params={"symbol": "{id}", "from": "{start}", "to": "{end}"},
@@ -1034,7 +1027,7 @@ _KUCOIN_LINEAR = Product(
             columns={"time": ("timepoint", "ts"), "rate": "fundingRate"},
             limit=100,
             paging="newest",
-            source="kucoin.fetch_funding_rate_history; fundingRateGranularity ms",
+            source="kucoin.fetch_funding_rate_history",
         ),
     ),
     brackets=Brackets(

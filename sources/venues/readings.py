@@ -28,7 +28,6 @@ from sources.checks import (
 from sources.records import SCHEMAS, Batch
 from sources.venues.answers import (
     Floats,
-    MalformedAnswer,
     Milliseconds,
     Table,
     find_rows,
@@ -456,7 +455,6 @@ def _read_funding(
     instrument = context.sole_instrument()
     rates = table.numbers(ask.columns["rate"], "rate", is_required=True)
     flag_funding({"rate": rates}, table.rejects.flag)
-    interval = _interval_hours(reading, instrument)
     wanted = _wanted(labels, context, 0)
     kept = _keep(labels.tolist(), [rates], wanted, labels, table)
     kept = kept[[int(labels[row]) not in context.seen for row in kept]] if len(kept) else kept
@@ -466,28 +464,13 @@ def _read_funding(
         # Some venues stamp a settlement some milliseconds late.
         "funded_at": labels[kept] // 1000 * 1000,
         "funding_rate_ratio": rates[kept],
-        "funding_interval_hours": interval,
+        "funding_interval_hours": reading.interval_hours,
     }
     names = [instrument.instrument] * len(table.rows)
     return [
         _batch("funding_rate", len(kept), ask, context, columns),
         *_quarantined("funding_rate", ask, table, context, names),
     ]
-
-
-def _interval_hours(reading: Funding, instrument: Instrument) -> float | None:
-    """Return the hours between payments; None where the market's description has no such key."""
-    info = instrument.market.get("info") or {}
-    if reading.interval_hours is not None or reading.interval_key not in info:
-        return reading.interval_hours
-    told = to_number(info[reading.interval_key])
-    if told is None or told <= 0:
-        # Payments stored without it would stay so: they are asked for once.
-        raise MalformedAnswer(
-            f"{instrument.instrument}: {reading.interval_key} of the market is "
-            f"{info[reading.interval_key]!r}, expected a number above 0"
-        )
-    return told / reading.interval_divisor
 
 
 def _read_ratio(

@@ -181,20 +181,20 @@ class OpenInterest:
 class Funding:
     """Funding that was paid: columns ``time`` and ``rate`` (per interval).
 
+    Contracts change their interval, and venues do not send it with past payments: today's interval
+    says nothing about an older row. The warehouse derives it from the spacing of payments
+    (``sql/intermediate/int_funding_rate.sql``).
+
     Parameters
     ----------
     ask : Ask
-        Where it is told.
+        Where it is published.
     interval_hours : float or None
-        Where it is the same for all instruments.
-    interval_key, interval_divisor : str or None, float
-        Else: key of the market's own description, and what makes hours of its figure.
+        Hours between payments, where the venue has one interval for all contracts and all times.
     """
 
     ask: Ask
     interval_hours: float | None = None
-    interval_key: str | None = None
-    interval_divisor: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ funding_rate as (
         venue,
         instrument,
         funded_at,
-        funding_rate_ratio * 8 / coalesce(funding_interval_hours, 8) as funding_rate_8h_ratio,
-    from staging.stg_funding_rate
+        funding_rate_8h_ratio,
+    from intermediate.int_funding_rate
 ),
 
 long_short_ratio as (
@@ -123,6 +123,7 @@ asset_hour as (
         sum(open_interest_usd) as open_interest_usd,
         sum(volume_usd) as volume_usd,
         avg(funding_rate_8h_ratio) as funding_rate_8h_ratio,
+        count(funding_rate_8h_ratio) as funding_instrument_count,
         avg(long_short_accounts_ratio) as long_short_accounts_ratio,
     from with_positioning
     group by asset, as_of
@@ -147,6 +148,7 @@ context as (
             range between interval 23 hours preceding and current row
         ) as volume_24h_usd,
         asset_hour.funding_rate_8h_ratio,
+        asset_hour.funding_instrument_count,
         asset_hour.long_short_accounts_ratio,
         realised_liquidation.long_usd as realised_long_liquidation_usd,
         realised_liquidation.short_usd as realised_short_liquidation_usd,

@@ -67,7 +67,7 @@ def test_no_open_interest_is_missing_open_interest(amount):
 def test_funding_and_ratios_have_their_bounds():
     assert reasons(flag_funding, {"rate": np.array([0.51])})
     assert reasons(flag_funding, {"rate": np.array([-0.4])}) is None
-    assert reasons(flag_funding, {"rate": np.array([0.1]), "interval": np.array([0.0])})
+    assert reasons(flag_funding, {"rate": np.array([0.1]), "interval": np.array([0.0])}) is None
     assert reasons(flag_ratios, {"ratio": np.array([0.0])})
     assert reasons(flag_ratios, {"ratio": np.array([3.0])}) is None
 

@@ -252,11 +252,11 @@ def days(shop):
 @pytest.mark.parametrize(
     ("kind", "row", "expected"),
     [
-        # Stands in every hour of the day after it.
+        # Stands in every hour of the day after it, and tells the intervals of the two before it.
         (
             "funding_rate",
-            {**KEY, "funded_at": START + timedelta(hours=16), "funding_rate_ratio": 0.0001},
-            ["2026-01-29", "2026-01-30"],
+            {**KEY, "funded_at": START + timedelta(hours=15), "funding_rate_ratio": 0.0001},
+            ["2026-01-28", "2026-01-29", "2026-01-30"],
         ),
         # May belong to the hour that ends at midnight, which is the next day's first.
         (

@@ -73,6 +73,35 @@ def test_migrations_are_numbered_without_gaps_and_named_by_a_verb():
     assert all(name[5:].split("_")[0] in {"create", "add", "drop", "rename"} for name in names)
 
 
+def test_guessed_funding_intervals_of_live_payments_are_cleared(tmp_path, monkeypatch, connection):
+    every = migration_files()
+    older = tmp_path / "older"
+    older.mkdir()
+    for path in every:
+        if path.name < "0010":
+            (older / path.name).write_text(path.read_text())
+    with monkeypatch.context() as patch:
+        patch.setattr(migrating, "_MIGRATIONS", older)
+        migrate(connection)
+    for venue, hours, source in (
+        ("bybit", 4, "ccxt:publicGetV5MarketFundingHistory"),
+        ("hyperliquid", 1, "ccxt:publicPostInfo"),
+        ("binance", 4, "BTCUSDT-fundingRate-2026-02.zip"),
+    ):
+        connection.execute(
+            "insert into raw.funding_rate values (?, 'x', '2026-02-01 08:00+00', 1e-4, ?, ?, "
+            "'2026-03-01 00:00+00')",
+            [venue, hours, source],
+        )
+    migrate(connection)
+    rows = connection.execute(
+        "select venue, funding_interval_hours from raw.funding_rate"
+    ).fetchall()
+    assert dict(rows) == {"bybit": None, "hyperliquid": 1.0, "binance": 4.0}
+    days = connection.execute("select published_day::varchar from meta.pending_publish").fetchall()
+    assert {day for (day,) in days} == {"2026-02-01", "2026-02-02"}
+
+
 def test_a_comment_that_a_kill_left_out_is_written_at_the_next_opening(tmp_path):
     path = tmp_path / "warehouse.duckdb"
     with open_warehouse(path) as connection:

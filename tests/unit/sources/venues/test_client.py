@@ -271,26 +271,6 @@ async def test_one_unanswered_snapshot_does_not_cost_the_others(client_at, stand
     assert len(rows_of(got, "open_interest")) == 2
 
 
-async def test_payments_of_a_market_whose_interval_is_no_number_are_asked_for_again(
-    client_at, standin, monkeypatch
-):
-    end = instant(standin.now)
-    spanned = Request(
-        "bybit", "funding_rate", (BTC["bybit"],), start=end - dt.timedelta(days=2), end=end
-    )
-    async with client_at("bybit") as client:
-        await client.instruments()
-        info = (await client.known_instruments())[BTC["bybit"]].market["info"]
-        monkeypatch.setitem(info, "fundingInterval", "abc")
-        got = []
-        with pytest.raises(VenueUnavailable, match=r"fundingInterval .* 'abc'.*ask again"):
-            await gather(client, spanned, got)
-        assert not rows_of(got, "funding_rate")
-        monkeypatch.undo()
-        await gather(client, spanned, got)
-    assert len(rows_of(got, "funding_rate")) == 6
-
-
 async def test_report_counts_what_was_done(client_at, standin):
     standin.faults.add("server_error", venue="okx", endpoint="candles", times=2)
     async with client_at("okx") as client:
