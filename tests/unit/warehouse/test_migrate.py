@@ -89,8 +89,8 @@ def test_guessed_funding_intervals_of_live_payments_are_cleared(tmp_path, monkey
         ("binance", 4, "BTCUSDT-fundingRate-2026-02.zip"),
     ):
         connection.execute(
-            "insert into raw.funding_rate values (?, 'x', '2026-02-01 08:00+00', 1e-4, ?, ?, "
-            "'2026-03-01 00:00+00')",
+            "insert into raw.funding_rate values (?, 'x', '2026-02-01 08:00:00+00', 1e-4, ?, ?, "
+            "'2026-03-01 00:00:00+00')",
             [venue, hours, source],
         )
     migrate(connection)
