@@ -1360,6 +1360,12 @@ _DERIBIT_INVERSE = Product(
 )
 
 
+# Why contracts are left out, in the words of marts.venue_coverage.
+
+_DATED = "they expire and trade at a basis to the perpetual"
+_NOT_LISTED = "the venue does not list them"
+
+
 VENUES: Mapping[str, Venue] = MappingProxyType(
     {
         venue.name: venue
@@ -1372,6 +1378,10 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 rate_limits=_BINANCE_RATE_LIMITS,
                 stream=_BINANCE_STREAM,
                 source="binance.fetch_markets: fapiPublicGetExchangeInfo",
+                not_followed={
+                    "inverse": "followed as the venue binancecoinm",
+                    "dated": _DATED,
+                },
             ),
             Venue(
                 name="binancecoinm",
@@ -1381,6 +1391,11 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 rate_limits=_BINANCE_RATE_LIMITS,
                 stream=_BINANCE_STREAM,
                 source="binance.fetch_markets: dapiPublicGetExchangeInfo",
+                not_followed={
+                    "linear_usdt": "followed as the venue binance",
+                    "linear_usdc": "followed as the venue binance",
+                    "dated": _DATED,
+                },
             ),
             Venue(
                 name="bybit",
@@ -1390,6 +1405,9 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 stream=_BYBIT_STREAM,
                 source="bybit.fetch_future_markets: instruments-info for each category, once plain "
                 "and once for contracts before launch",
+                not_followed={
+                    "dated": _DATED,
+                },
             ),
             Venue(
                 name="okx",
@@ -1398,6 +1416,9 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 products=(_okx("linear"), _okx("inverse")),
                 stream=_OKX_STREAM,
                 source="okx.fetch_markets_by_type: public/instruments, instType SWAP",
+                not_followed={
+                    "dated": _DATED,
+                },
             ),
             Venue(
                 name="gate",
@@ -1408,6 +1429,11 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 },
                 products=(_GATE_LINEAR,),
                 source="gate.fetch_swap_markets: futures/usdt/contracts",
+                not_followed={
+                    "linear_usdc": _NOT_LISTED,
+                    "inverse": "not yet declared",
+                    "dated": _DATED,
+                },
             ),
             Venue(
                 name="hyperliquid",
@@ -1419,6 +1445,11 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 multiplier_prefixes=(("k", 1000),),
                 rate_limits=_HYPERLIQUID_RATE_LIMITS,
                 source="hyperliquid.fetch_swap_markets: metaAndAssetCtxs",
+                not_followed={
+                    "linear_usdt": _NOT_LISTED,
+                    "inverse": _NOT_LISTED,
+                    "dated": _NOT_LISTED,
+                },
             ),
             Venue(
                 name="bitget",
@@ -1426,6 +1457,11 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 options={"fetchMarkets": {"types": ["swap"]}, "defaultType": "swap"},
                 products=(_BITGET_LINEAR,),
                 source="bitget.fetch_default_markets: contracts for each of six product types",
+                not_followed={
+                    "linear_usdc": "not yet declared",
+                    "inverse": "sizes are coins, not USD contracts",
+                    "dated": _DATED,
+                },
             ),
             Venue(
                 name="kucoinfutures",
@@ -1433,6 +1469,10 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 markets_method="fetch_contract_markets",
                 products=(_KUCOIN_LINEAR,),
                 source="kucoin.fetch_contract_markets: contracts/active",
+                not_followed={
+                    "inverse": "not yet declared",
+                    "dated": _DATED,
+                },
             ),
             Venue(
                 name="htx",
@@ -1442,6 +1482,11 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 },
                 products=(_HTX_LINEAR,),
                 source="htx.fetch_markets_by_type_and_sub_type: swap_contract_info",
+                not_followed={
+                    "linear_usdc": _NOT_LISTED,
+                    "inverse": "not yet declared",
+                    "dated": _DATED,
+                },
             ),
             Venue(
                 name="mexc",
@@ -1449,6 +1494,11 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 markets_method="fetch_swap_markets",
                 products=(_MEXC_LINEAR,),
                 source="mexc.fetch_swap_markets: contract/detail",
+                not_followed={
+                    "linear_usdc": "not yet declared",
+                    "inverse": "not yet declared",
+                    "dated": _NOT_LISTED,
+                },
             ),
             Venue(
                 name="deribit",
@@ -1456,6 +1506,11 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 options={"fetchMarkets": {"fetchAllMarkets": True}},
                 products=(_DERIBIT_INVERSE,),
                 source="deribit.fetch_markets: get_instruments of all currencies at once",
+                not_followed={
+                    "linear_usdt": _NOT_LISTED,
+                    "linear_usdc": "not yet declared",
+                    "dated": _DATED,
+                },
             ),
         )
     }

@@ -33,6 +33,10 @@ Column: TypeAlias = str | int | tuple[str | int, ...]
 Params: TypeAlias = Mapping[str, object]
 AmountUnit = Literal["base", "contracts", "usd"]
 
+ContractClass = Literal["linear_usdt", "linear_usdc", "inverse", "dated"]
+"""Kinds of contracts as people name them: perpetuals settled in USDT, in USDC, in the coin itself,
+and futures that expire."""
+
 Paging = Literal["windows", "newest", "oldest", "numbered", "latest"]
 """How more rows than fit in one answer are reached.
 
@@ -425,6 +429,8 @@ class Venue:
         Limits by ``rate_group``.
     stream : Stream or None
         Its liquidation feed.
+    not_followed : mapping of ContractClass to str
+        Why the classes that no product covers are left out, in words for readers.
     """
 
     name: str
@@ -438,3 +444,4 @@ class Venue:
     multiplier_prefixes: tuple[tuple[str, int], ...] = ()
     rate_limits: Mapping[str, RateLimit] = field(default_factory=lambda: MappingProxyType({}))
     stream: Stream | None = None
+    not_followed: Mapping[ContractClass, str] = field(default_factory=lambda: MappingProxyType({}))
