@@ -77,7 +77,7 @@ def demo_command(
     """Simulate a market, run the whole pipeline on it offline, show where the bands are."""
     from dashboard.views import plot_asset
     from jobs.demo import DEMO_ASSET, DEMO_PROVIDER, run_demo
-    from jobs.reading import published_file
+    from jobs.reading import published_file, read_limits
 
     with told():
         with progress_bar() as progress:
@@ -91,6 +91,7 @@ def demo_command(
             venue="all",
             days=7,
             reach_ratio=0.15,
+            limits=read_limits(demo.settings),
         )
         typer.echo(f"\nmap: {page.resolve()}")
         typer.echo(f"ask it: LIQHEAT_HOME={demo.settings.home} liqheat tables")
@@ -239,11 +240,13 @@ def query_command(
     sql: Annotated[str, typer.Argument(help="One statement; see `liqheat tables`.")],
     form: Rows = Format.table,
 ) -> None:
-    """Ask the published file in SQL, read-only."""
-    from jobs.reading import query
+    """Query the published file: one SELECT, read-only, within LIQHEAT_QUERY_* limits."""
+    from jobs.reading import bounded_process, query
 
-    with told(), query(Settings(), sql) as answer:
-        write_rows(answer.columns, answer.rows, form)
+    with told():
+        settings = Settings()
+        with bounded_process(settings), query(settings, sql) as answer:
+            write_rows(answer.columns, answer.rows, form)
 
 
 @app.command("plot")
@@ -263,7 +266,7 @@ def plot_command(
 ) -> None:
     """Draw the heatmap of an asset as one HTML page that needs nothing else."""
     from dashboard.views import plot_asset, plot_comparison
-    from jobs.reading import published_file
+    from jobs.reading import published_file, read_limits
 
     with told():
         settings = Settings()
@@ -276,6 +279,7 @@ def plot_command(
                 output or settings.home / f"{asset}-compared.html",
                 venue=venue,
                 until=until,
+                limits=read_limits(settings),
             )
         else:
             page = plot_asset(
@@ -287,6 +291,7 @@ def plot_command(
                 days=days,
                 reach_ratio=reach,
                 until=until,
+                limits=read_limits(settings),
             )
         typer.echo(str(page.resolve()))
 

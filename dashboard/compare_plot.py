@@ -17,8 +17,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dashboard.style import BACKGROUND, INK, MUTED, RAMPS, length_ticks, price_ticks
-from warehouse.connect import open_published
 from warehouse.errors import NotPublished
+from warehouse.read import ReadLimits, open_published
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -76,7 +76,12 @@ class Comparison:
 
 
 def read_comparison(
-    published: Path, asset: str, *, venue: str, until: datetime | None = None
+    published: Path,
+    asset: str,
+    *,
+    venue: str,
+    until: datetime | None = None,
+    limits: ReadLimits | None = None,
 ) -> Comparison:
     """Return the maps of all providers of one asset, venue and hour.
 
@@ -88,6 +93,8 @@ def read_comparison(
         Which maps.
     until : datetime, optional
         The hour, or the newest before it; by default the newest there is.
+    limits : ReadLimits, optional
+        Memory and time of the reading.
 
     Raises
     ------
@@ -95,7 +102,7 @@ def read_comparison(
         No two providers speak of the asset on the venue.
     """
     which = [asset, venue]
-    with open_published(published) as connection:
+    with open_published(published, limits=limits) as connection:
         newest = connection.execute(
             "select max(as_of) from marts.provider_disagreement_hourly where asset = ? "
             "and venue = ? and as_of <= coalesce(?, 'infinity'::timestamptz)",

@@ -15,8 +15,8 @@ import pyarrow as pa
 from plotly.subplots import make_subplots
 
 from dashboard.style import BACKGROUND, INK, MUTED, RAMPS, length_ticks, price_ticks
-from warehouse.connect import open_published
 from warehouse.errors import NotPublished
+from warehouse.read import ReadLimits, open_published
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -61,6 +61,7 @@ def read_plot_data(
     days: float,
     reach_ratio: float,
     until: datetime | None = None,
+    limits: ReadLimits | None = None,
 ) -> PlotData:
     """Return the hours and bins to draw.
 
@@ -76,6 +77,8 @@ def read_plot_data(
         Prices drawn, either way from those traded [ratio]; 0.15 is 15 %.
     until : datetime, optional
         Newest hour drawn; by default the newest there is.
+    limits : ReadLimits, optional
+        Memory and time of the reading.
 
     Raises
     ------
@@ -83,7 +86,7 @@ def read_plot_data(
         There is no such map; the message names those there are.
     """
     which = [asset, provider, venue]
-    with open_published(published) as connection:
+    with open_published(published, limits=limits) as connection:
         newest = connection.execute(
             "select max(as_of) from derived.heatmap "
             "where asset = ? and provider = ? and venue = ? "

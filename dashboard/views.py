@@ -7,6 +7,7 @@ from dashboard.compare_plot import draw_comparison, read_comparison
 from dashboard.heatmap_plot import draw_heatmap, read_plot_data
 from dashboard.style import write_page
 from dashboard.warning import put_warning, read_warning
+from warehouse.read import ReadLimits
 
 
 def plot_asset(
@@ -19,6 +20,7 @@ def plot_asset(
     days: float,
     reach_ratio: float,
     until: datetime | None = None,
+    limits: ReadLimits | None = None,
 ) -> Path:
     """Write the heatmap page of an asset, under a warning where it is graded C; return its path.
 
@@ -30,7 +32,7 @@ def plot_asset(
         Which map.
     target : Path
         The HTML file.
-    days, reach_ratio, until
+    days, reach_ratio, until, limits
         As in ``read_plot_data``.
     """
     data = read_plot_data(
@@ -41,6 +43,7 @@ def plot_asset(
         days=days,
         reach_ratio=reach_ratio,
         until=until,
+        limits=limits,
     )
     where = "all venues" if venue == "all" else venue
     newest = data.hours[-1].strftime("%Y-%m-%d %H:%M UTC")
@@ -50,7 +53,7 @@ def plot_asset(
         subtitle=f"estimate by {provider}, {where}, up to {newest}; "
         "an assumption about leverage, one input among many",
     )
-    warning = read_warning(published, asset, venue, data.hours[-1].replace(tzinfo=UTC))
+    warning = read_warning(published, asset, venue, data.hours[-1].replace(tzinfo=UTC), limits)
     if warning is not None:
         put_warning(figure, warning, above_px=8)
     write_page(figure, target)
@@ -58,7 +61,13 @@ def plot_asset(
 
 
 def plot_comparison(
-    published: Path, asset: str, target: Path, *, venue: str, until: datetime | None = None
+    published: Path,
+    asset: str,
+    target: Path,
+    *,
+    venue: str,
+    until: datetime | None = None,
+    limits: ReadLimits | None = None,
 ) -> Path:
     """Write the page that sets providers side by side and return its path.
 
@@ -70,10 +79,10 @@ def plot_comparison(
         Whose maps.
     target : Path
         The HTML file.
-    until
+    until, limits
         As in ``read_comparison``.
     """
-    data = read_comparison(published, asset, venue=venue, until=until)
+    data = read_comparison(published, asset, venue=venue, until=until, limits=limits)
     where = "all venues" if venue == "all" else venue
     figure = draw_comparison(
         data,
@@ -81,7 +90,7 @@ def plot_comparison(
         subtitle="share of each side within 20 % of price. Bright: more than the mean of all; "
         "dim: as all; outline: less; grey: prices of which the provider does not speak",
     )
-    warning = read_warning(published, asset, venue, data.as_of)
+    warning = read_warning(published, asset, venue, data.as_of, limits)
     if warning is not None:
         put_warning(figure, warning, above_px=60)
     write_page(figure, target)

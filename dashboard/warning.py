@@ -8,7 +8,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from warehouse.connect import open_published
+from warehouse.read import ReadLimits, open_published
 
 _SIGNAL = "#f0c419"
 _ON_SIGNAL = "#11131a"
@@ -19,7 +19,9 @@ _LINE_PX = 17
 _REASONS = 5
 
 
-def read_warning(published: Path, asset: str, venue: str, as_of: datetime) -> str | None:
+def read_warning(
+    published: Path, asset: str, venue: str, as_of: datetime, limits: ReadLimits | None = None
+) -> str | None:
     """Return why an asset is not fit to act on, None where it is.
 
     A venue without data of its own is as good as the asset.
@@ -32,8 +34,10 @@ def read_warning(published: Path, asset: str, venue: str, as_of: datetime) -> st
         What is drawn.
     as_of : datetime
         The newest hour drawn.
+    limits : ReadLimits, optional
+        Memory and time of the reading.
     """
-    with open_published(published) as connection:
+    with open_published(published, limits=limits) as connection:
         row = connection.execute(
             "select grade, list_transform(list_filter(reasons, "
             "lambda reason: reason.severity <> 'information'), lambda reason: reason.name) "

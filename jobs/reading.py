@@ -1,17 +1,16 @@
 """Reading what is published: the only way in for people and programs outside the pipeline."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from duckdb import DuckDBPyConnection
-
 from jobs.settings import Settings
-from warehouse.connect import open_published
+from warehouse import read
 from warehouse.contracts import Relation, public_relations, tables_page
 from warehouse.publish import PUBLISHED_FILE
+from warehouse.read import Reader, ReadLimits, open_published
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +29,15 @@ class Answer:
     rows: Iterator[tuple[Any, ...]]
 
 
-@contextmanager
-def published(settings: Settings) -> Iterator[DuckDBPyConnection]:
-    """Yield a read-only connection to the published file.
+def published(settings: Settings) -> AbstractContextManager[Reader]:
+    """Return the reader of the published file, to be used as a context.
 
     Raises
     ------
     NotPublished
         Nothing has been published yet.
     """
-    with open_published(published_file(settings)) as connection:
-        yield connection
-
-
-def _rows(connection: DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    while chunk := connection.fetchmany(10_000):
-        yield from chunk
+    return open_published(published_file(settings), limits=read_limits(settings))
 
 
 @contextmanager
@@ -59,12 +51,23 @@ def query(
     NotPublished
         Nothing has been published yet.
     QueryFailed
-        The statement could not be parsed or bound.
+        The statement does not only read, or could not be parsed, bound or computed.
+    QueryOverLimit
+        The statement needs more memory or time than the settings allow.
     """
-    with published(settings) as connection:
-        connection.execute(sql, parameters)
-        columns = tuple(column[0] for column in connection.description or ())
-        yield Answer(columns, _rows(connection))
+    with published(settings) as reader:
+        reader.execute(sql, parameters)
+        yield Answer(reader.columns, reader.rows())
+
+
+def bounded_process(settings: Settings) -> AbstractContextManager[None]:
+    """Return a context in which this process may allocate what one reader may use."""
+    return read.bounded_process(read_limits(settings))
+
+
+def read_limits(settings: Settings) -> ReadLimits:
+    """Return what one reader may use."""
+    return ReadLimits(memory_mb=settings.query_memory_mb, seconds=settings.query_seconds)
 
 
 def published_file(settings: Settings) -> Path:

@@ -29,6 +29,10 @@ class Settings(BaseSettings):
         Threads for the model and the database; by default all cores.
     memory_limit_mb : int, optional
         Memory the database may use [MB]; by default 80 % of the machine's.
+    query_memory_mb : int
+        Memory a reader of the published file may use [MB].
+    query_seconds : float
+        Time a reader's statement may compute [s].
     publish_window_days : int
         Days of hourly rows the published file holds; the Parquet beside it holds everything.
     universe : Path, optional
@@ -59,6 +63,8 @@ hyblock_client_secret, hyblock_api_key : str, optional
     home: Path = Path("data")
     threads: int | None = Field(default=None, ge=1)
     memory_limit_mb: int | None = Field(default=None, ge=256)
+    query_memory_mb: int = Field(default=2048, ge=64)
+    query_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     publish_window_days: int = Field(default=90, ge=1)
     universe: Path | None = None
     history_days: int = Field(default=30, ge=1)

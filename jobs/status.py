@@ -11,12 +11,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from duckdb import DuckDBPyConnection
-
 from jobs.reading import published, published_file
 from jobs.record import REPORT_FILE
 from jobs.settings import Settings
 from warehouse.errors import WarehouseError
+from warehouse.read import Reader
 
 # Rounds are due every five minutes, publications every hour.
 _ROUND_IS_LATE = timedelta(minutes=15)
@@ -175,7 +174,7 @@ def read_status(settings: Settings, *, now: datetime) -> Status:
     )
 
 
-def _told(connection: DuckDBPyConnection, now: datetime) -> dict[str, Any]:
+def _told(connection: Reader, now: datetime) -> dict[str, Any]:
     def rows(sql: str, *values: object) -> list[tuple[Any, ...]]:
         return connection.execute(sql, list(values)).fetchall()
 

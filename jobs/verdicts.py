@@ -8,11 +8,10 @@ import difflib
 from dataclasses import dataclass
 from datetime import datetime
 
-from duckdb import DuckDBPyConnection
-
 from jobs.errors import NothingToDo
 from jobs.reading import published
 from jobs.settings import Settings
+from warehouse.read import Reader
 
 ALL_VENUES = "all"
 
@@ -172,7 +171,7 @@ def read_verdicts(
     )
 
 
-def _missing(connection: DuckDBPyConnection, asset: str | None) -> str:
+def _missing(connection: Reader, asset: str | None) -> str:
     known = [
         row[0]
         for row in connection.execute(

@@ -1,6 +1,7 @@
-"""Opening the databases, and nothing else: the only module that knows they are DuckDB files.
+"""Opening the writer's database, and how DuckDB's errors become ours.
 
-The writer's file is opened by one process at a time. Everybody else reads the published file.
+The writer's file is opened by one process at a time. Everybody else reads the published file
+(``warehouse/read.py``).
 """
 
 import logging
@@ -12,7 +13,6 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.errors import (
-    NotPublished,
     QueryFailed,
     StorageFull,
     TerminalWarehouseError,
@@ -127,31 +127,6 @@ def open_warehouse(
 
 
 @contextmanager
-def open_published(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a read-only connection to the published file.
-
-    The file may be replaced while it is open; the connection keeps the view it opened.
-
-    Raises
-    ------
-    NotPublished
-        There is no such file.
-    QueryFailed
-        A statement could not be parsed or bound.
-    """
-    if not path.exists():
-        raise NotPublished(f"{path} is not there; run `liqheat run` (or `liqheat demo`) first")
-    with translated(f"opening {path}"):
-        connection = duckdb.connect(str(path), read_only=True)
-    try:
-        _configure(connection)
-        with translated("query"):
-            yield connection
-    finally:
-        connection.close()
-
-
-@contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Run the block in one transaction: all of it is committed, or none."""
     connection.execute("begin transaction")
@@ -180,7 +155,6 @@ __all__ = [
     "ROW_GROUP_SIZE",
     "WarehouseError",
     "insert_rows",
-    "open_published",
     "open_warehouse",
     "quoted",
     "transaction",

@@ -33,5 +33,13 @@ class NotPublished(TerminalWarehouseError):
     """There is no published file yet."""
 
 
+class PublishedFileDamaged(TerminalWarehouseError):
+    """The published file cannot be read; publishing makes it anew."""
+
+
 class QueryFailed(TerminalWarehouseError):
     """A reader's SQL could not be run."""
+
+
+class QueryOverLimit(QueryFailed):
+    """A reader's statement needs more memory or time than it may use."""

@@ -10,10 +10,8 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
-from warehouse.connect import open_published, open_warehouse, transaction, translated
+from warehouse.connect import open_warehouse, transaction, translated
 from warehouse.errors import (
-    NotPublished,
-    QueryFailed,
     StorageFull,
     TerminalWarehouseError,
     TransientWarehouseError,
@@ -92,38 +90,6 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path):
             connection.execute("insert into meta.pending_publish values ('2026-01-02')")
         rows = connection.execute("select published_day::varchar from meta.pending_publish")
         assert rows.fetchall() == [("2026-01-02",)]
-
-
-@pytest.fixture
-def published(tmp_path):
-    path = tmp_path / "published.duckdb"
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("create table answer as select 42 as value")
-    return path
-
-
-def test_readers_cannot_write(published):
-    with (
-        pytest.raises(TerminalWarehouseError, match="read-only"),
-        open_published(published) as connection,
-    ):
-        connection.execute("insert into answer values (43)")
-    with open_published(published) as connection:
-        assert connection.execute("from answer").fetchall() == [(42,)]
-
-
-def test_nothing_published_says_what_to_run(tmp_path):
-    with (
-        pytest.raises(NotPublished, match=r"liqheat\.duckdb is not there; run `liqheat run`"),
-        open_published(tmp_path / "liqheat.duckdb"),
-    ):
-        pass
-
-
-@pytest.mark.parametrize("sql", ["selec 1", "select nothing from answer", "from nowhere"])
-def test_sql_that_cannot_be_read_is_the_askers_error(published, sql):
-    with pytest.raises(QueryFailed, match=r"^query: "), open_published(published) as connection:
-        connection.execute(sql)
 
 
 @pytest.mark.parametrize(
