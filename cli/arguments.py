@@ -39,7 +39,13 @@ def utc(instant: datetime | None) -> datetime | None:
 
 def hour_of(as_of: datetime | None) -> datetime:
     """Return the hour meant: the one given, in UTC, or the one that has just ended."""
-    instant = utc(as_of) or datetime.now(UTC)
+    now = datetime.now(UTC)
+    instant = utc(as_of) or now
+    if instant > now:
+        raise typer.BadParameter(
+            f"{instant:%Y-%m-%d %H:%M} UTC has not come yet; give an hour that has ended",
+            param_hint="--as-of",
+        )
     return instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 

@@ -1,17 +1,22 @@
 """The commands that bring in what venues tell, and say how that fares."""
 
+import json
 import logging
+import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.arguments import INSTANTS, Rows, told, utc
-from cli.output import Format, write_rows
+from cli.output import Format, spelled, write_rows
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
     from jobs.ingest import IngestReport
+    from jobs.record import FeedReport
+    from jobs.status import Status
 
 Budget = Annotated[float, typer.Option(min=1, help="Seconds for each venue.")]
 
@@ -89,13 +94,27 @@ def record_command(
     from jobs.record import record_liquidations
 
     with told():
-        for feed in record_liquidations(Settings(), clock=_now, seconds=seconds):
-            kind = "complete" if feed.is_complete else "throttled by the venue, a lower bound"
-            typer.echo(
-                f"{feed.venue}: {feed.rows:,} liquidations ({kind}), {feed.quarantined} set aside, "
-                f"{feed.reconnects} reconnections",
-                err=True,
-            )
+        feeds = record_liquidations(Settings(), clock=_now, seconds=seconds)
+        for feed in feeds:
+            typer.echo(_recorded(feed), err=True)
+        if not any(feed.has_connected for feed in feeds):
+            raise typer.Exit(1)
+
+
+def _recorded(feed: "FeedReport") -> str:
+    if not feed.has_connected:
+        why = f": {feed.outages[-1].reason}" if feed.outages else ""
+        return f"{feed.venue}: never connected{why}; nothing was recorded"
+    if not feed.is_complete:
+        kind = "throttled by the venue, a lower bound"
+    elif feed.outages:
+        kind = f"incomplete, {len(feed.outages)} outages"
+    else:
+        kind = "complete while it ran"
+    return (
+        f"{feed.venue}: {feed.rows:,} liquidations ({kind}), {feed.quarantined} set aside, "
+        f"{feed.reconnects} reconnections"
+    )
 
 
 def maintain_command(
@@ -116,14 +135,23 @@ def maintain_command(
 
 
 def status_command(form: Rows = Format.table) -> None:
-    """Say how fresh each venue is, what is missing, what ran, and what is wrong, in words.
+    """Show how fresh each venue is, what is missing, what ran, and what is wrong.
 
-    Ends with code 1 where anything is wrong.
+    Exits with 1 where anything is wrong. JSON carries all of it, CSV the table of venues.
     """
     from jobs.status import read_status
 
     with told():
         status = read_status(Settings(), now=_now())
+    if form is Format.json:
+        sys.stdout.write(json.dumps(asdict(status), default=spelled, indent=2) + "\n")
+    else:
+        _write_status(status, form)
+    if status.problems:
+        raise typer.Exit(1)
+
+
+def _write_status(status: "Status", form: Format) -> None:
     write_rows(
         (
             "venue",
@@ -169,8 +197,6 @@ def status_command(form: Rows = Format.table) -> None:
         typer.echo(f"wrong: {problem}", err=True)
     if not status.problems:
         typer.echo("nothing is wrong", err=True)
-    else:
-        raise typer.Exit(1)
 
 
 def register(app: typer.Typer) -> None:

@@ -189,10 +189,11 @@ def build_command(as_of: AsOf = None) -> None:
     """Load what has landed and bring the maps up to date."""
     from jobs.pipeline import build_maps, load
 
+    hour = hour_of(as_of)
     with told(), progress_bar() as progress:
         settings = Settings()
         loaded = load(settings)
-        built = build_maps(settings, as_of=hour_of(as_of), progress=progress)
+        built = build_maps(settings, as_of=hour, progress=progress)
         typer.echo(
             f"loaded {sum(loaded.rows_by_kind.values()):,} rows of {loaded.file_count} files, "
             f"built {built.asset_count} assets from {built.bar_count:,} bars",

@@ -22,7 +22,8 @@ class Format(StrEnum):
     json = "json"
 
 
-def _spelled(value: Any) -> Any:  # noqa: ANN401  (whatever a database returns)
+def spelled(value: Any) -> Any:  # noqa: ANN401  (whatever a database returns)
+    """Return a value as CSV and JSON carry it: instants in ISO 8601, UTC."""
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
 
 
@@ -47,12 +48,12 @@ def write_rows(
     if form is Format.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([_spelled(value) for value in row] for row in rows)
+        writer.writerows([spelled(value) for value in row] for row in rows)
         return
     if form is Format.json:
         sys.stdout.write("[")
         for number, row in enumerate(rows):
-            record = {name: _spelled(value) for name, value in zip(columns, row, strict=True)}
+            record = {name: spelled(value) for name, value in zip(columns, row, strict=True)}
             sys.stdout.write(("," if number else "") + "\n  " + json.dumps(record, default=str))
         sys.stdout.write("\n]\n")
         return

@@ -5,13 +5,13 @@ from datetime import datetime
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.hours import hour_of, hour_of_run
+from flows.hours import hour_of, hour_of_run, run_name
 from flows.tasks import build_maps, check, load, publish
 from flows.verdicts import stopped
 from jobs.errors import StoppedByQuality
 
 
-@flow
+@flow(flow_run_name=run_name)
 def backfill(start_at: datetime, as_of: datetime | None = None) -> State[None] | None:
     """Load what has landed, build from the first bar that changed, check, publish.
 

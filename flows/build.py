@@ -4,11 +4,11 @@ from datetime import datetime
 
 from prefect import flow
 
-from flows.hours import take_hour
+from flows.hours import run_name, take_hour
 from flows.tasks import build_maps, load
 
 
-@flow
+@flow(flow_run_name=run_name)
 def build(as_of: datetime | None = None) -> None:
     """Load what has landed, then build every map that is out of date.
 

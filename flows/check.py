@@ -5,13 +5,13 @@ from datetime import datetime
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.hours import take_hour
+from flows.hours import run_name, take_hour
 from flows.tasks import check as look
 from flows.verdicts import stopped
 from jobs.errors import StoppedByQuality
 
 
-@flow
+@flow(flow_run_name=run_name)
 def check(as_of: datetime | None = None) -> State[None] | None:
     """Run every suite over what was built and show the verdict on each asset.
 

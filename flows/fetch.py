@@ -4,11 +4,11 @@ from datetime import datetime
 
 from prefect import flow
 
-from flows.hours import take_hour
+from flows.hours import run_name, take_hour
 from flows.tasks import fetch as ask
 
 
-@flow
+@flow(flow_run_name=run_name)
 def fetch(as_of: datetime | None = None) -> None:
     """Ask each provider whose key is set for its maps; they stand for the hour they are taken in.
 

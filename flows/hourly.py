@@ -5,13 +5,13 @@ from datetime import datetime
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.hours import take_hour
+from flows.hours import run_name, take_hour
 from flows.tasks import build_maps, check, load, publish
 from flows.verdicts import stopped
 from jobs.errors import StoppedByQuality
 
 
-@flow
+@flow(flow_run_name=run_name)
 def hourly(as_of: datetime | None = None) -> State[None] | None:
     """Load what has landed, build the maps, check them, publish them.
 

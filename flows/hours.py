@@ -45,6 +45,13 @@ def take_hour(as_of: datetime | None) -> datetime:
     return hour
 
 
+def run_name() -> str:
+    """Return a name by which people find a run: its job and the time it is about, UTC."""
+    about = flow_run.parameters.get("as_of") or flow_run.scheduled_start_time
+    instant = datetime.fromisoformat(str(about))
+    return f"{flow_run.flow_name} {instant.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
 def hour_of_run(as_of: datetime | None) -> datetime:
     """Return the hour asked for, or the one in which the run was scheduled, UTC."""
     return hour_of(flow_run.scheduled_start_time if as_of is None else as_of)

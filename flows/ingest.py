@@ -6,15 +6,15 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.hours import take_hour
+from flows.hours import run_name, take_hour
+from flows.tasks import follows_venues, load
 from flows.tasks import ingest as ask_venues
-from flows.tasks import is_universe_configured, load
 from jobs.errors import WarehouseBusy
 
 
-@flow
+@flow(flow_run_name=run_name)
 def ingest(as_of: datetime | None = None) -> State[None] | None:
-    """Ask venues for what is missing and load it; without a universe file, load what has landed.
+    """Fetch what is missing and load it; where no venue is followed, load what has landed.
 
     Landing needs no warehouse: where that is being written for longer, nothing is lost by leaving
     the load to whoever comes next.
@@ -25,7 +25,7 @@ def ingest(as_of: datetime | None = None) -> State[None] | None:
         The hour to stand for, UTC; by default the one in which the run was scheduled.
     """
     take_hour(as_of)
-    if is_universe_configured():
+    if follows_venues():
         # Where no venue answers the run has failed; the next one is due in five minutes.
         ask_venues.with_options(retries=0)()
         return None

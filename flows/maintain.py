@@ -4,11 +4,11 @@ from datetime import datetime
 
 from prefect import flow
 
-from flows.hours import take_hour
+from flows.hours import run_name, take_hour
 from flows.tasks import maintain as tidy
 
 
-@flow
+@flow(flow_run_name=run_name)
 def maintain(as_of: datetime | None = None) -> None:
     """Delete what is no longer needed and ask for what is missing, as far back as it is told.
 

@@ -30,6 +30,7 @@ from uuid import UUID
 
 import yaml
 
+from jobs.errors import LIQHEAT_ERRORS
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
@@ -89,11 +90,12 @@ def main() -> int:
             listening = _prepare_environment(home, arguments.port)
             deployments = _read_deployments(arguments.file)
             with _server(listening):
+                _tell(_universe_in_words())
                 asyncio.run(_serve(deployments, is_own_server=listening is not None))
     except KeyboardInterrupt:
         _tell("stopped")
         return 0
-    except (CannotServe, OSError) as exc:
+    except (CannotServe, OSError, *LIQHEAT_ERRORS) as exc:
         _tell(f"error: {exc}")
         return 1
     return 0
@@ -289,6 +291,27 @@ def _read_deployments(file: Path) -> "list[RunnerDeployment]":
             )
         )
     return deployments
+
+
+def _universe_in_words() -> str:
+    """Return what the schedule collects, so that nobody learns it from an empty map."""
+    from jobs.ingest import universe_of
+
+    settings = Settings()
+    universe = universe_of(settings)
+    if not universe.venues:
+        return f"no venue is followed ({settings.universe_file}): runs use what was imported"
+    assets = (
+        f"{len(universe.assets)} assets"
+        if universe.assets
+        else f"the {universe.top} assets with the most open interest"
+    )
+    where = (
+        f"as {settings.universe_file} says"
+        if settings.universe_file.exists()
+        else (f"the default; {settings.universe_file} changes it, `venues: []` follows none")
+    )
+    return f"following {assets} on {', '.join(universe.venues)}: {where}"
 
 
 def _schedule_in_words(deployment: "RunnerDeployment") -> str:

@@ -16,11 +16,24 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging.handlers import APILogHandler
 from prefect.tasks import exponential_backoff
 
-from jobs.errors import TRANSIENT_ERRORS, StoppedByQuality
+from jobs.errors import LIQHEAT_ERRORS, TRANSIENT_ERRORS, StoppedByQuality
 from jobs.settings import Settings
 
 if TYPE_CHECKING:
     from jobs.check import CheckReport
+
+
+class _OneLine(logging.Filter):
+    """Drops the traceback of our own errors: their message says what happened and what to do."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], LIQHEAT_ERRORS):
+            record.exc_info = None
+        return True
+
+
+for _logger in ("prefect.task_runs", "prefect.flow_runs"):
+    logging.getLogger(_logger).addFilter(_OneLine())
 
 # Prefect shows with a run what its own loggers say; these are ours.
 for _room in ("jobs", "quality", "sources", "transforms", "warehouse"):
@@ -37,7 +50,7 @@ def is_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> 
 
 
 def task_of_job(function: Callable[Given, Returned]) -> Task[Given, Returned]:
-    """Return a task that is tried again when what it failed of may pass, and never cached."""
+    """Return a task that retries transient errors and is never cached."""
     return Task(
         function,
         cache_policy=NO_CACHE,
@@ -50,9 +63,11 @@ def task_of_job(function: Callable[Given, Returned]) -> Task[Given, Returned]:
     )
 
 
-def is_universe_configured() -> bool:
-    """Return whether a file says what is followed: without one, venues are not asked."""
-    return Settings().universe_file.exists()
+def follows_venues() -> bool:
+    """Return whether any venue is followed: ``venues: []`` in the universe file says none."""
+    from jobs.ingest import universe_of
+
+    return bool(universe_of(Settings()).venues)
 
 
 @task_of_job
@@ -68,9 +83,7 @@ def maintain() -> int:
     """Delete what is no longer needed, ask for what is missing; return how many files went."""
     from jobs.maintain import maintain
 
-    report = maintain(
-        Settings(), clock=lambda: datetime.now(UTC), is_asking=is_universe_configured()
-    )
+    report = maintain(Settings(), clock=lambda: datetime.now(UTC), is_asking=follows_venues())
     return report.deleted_files
 
 

@@ -4,11 +4,11 @@ from datetime import datetime
 
 from prefect import flow
 
-from flows.hours import take_hour
+from flows.hours import run_name, take_hour
 from flows.tasks import vary as swap
 
 
-@flow
+@flow(flow_run_name=run_name)
 def vary(as_of: datetime | None = None, days: int = 31) -> None:
     """Swap one assumption at a time at each midnight that has not been looked at.
 

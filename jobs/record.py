@@ -27,6 +27,8 @@ from sources.venues.client import VenueClient
 from sources.venues.connection import Connection
 from sources.venues.declarations import VENUES
 
+__all__ = ["REPORT_FILE", "FeedReport", "record_liquidations", "write_report"]
+
 logger = logging.getLogger(__name__)
 
 REPORT_FILE = "recorder.json"

@@ -1,25 +1,30 @@
-"""How the pipeline fares, told from what is published and what has landed; and what is wrong.
+"""The state of the pipeline, from what is published, landed and on record; and what is wrong.
 
-Belongs here: reading the published file and the landing folder. The warehouse stays shut: status
-must be told while something else is writing, or has died writing.
+Belongs here: reading the published file, the landing folder and the records of runs. The warehouse
+stays shut: status must work while something else is writing, or has died writing.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from jobs.ingest import universe_of
 from jobs.reading import published, published_file
 from jobs.record import REPORT_FILE
+from jobs.runs import Run, read_runs, runs_folder
 from jobs.settings import Settings
+from sources.errors import SourceError
 from warehouse.errors import WarehouseError
 from warehouse.read import Reader
 
 # Rounds are due every five minutes, publications every hour.
 _ROUND_IS_LATE = timedelta(minutes=15)
 _PUBLICATION_IS_LATE = timedelta(hours=2)
+# An hour is built two minutes after it has ended, so the newest map is at most two hours old.
+_MAP_IS_LATE = timedelta(hours=2, minutes=30)
 _RECORDER_IS_LATE = timedelta(minutes=5)
 _FILES_WAIT_TOO_LONG = timedelta(minutes=30)
 
@@ -61,7 +66,7 @@ class VenueStatus:
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """The last run of one job."""
+    """The last run of one job, as in ``jobs.runs.Run``."""
 
     job: str
     status: str
@@ -133,14 +138,25 @@ def read_status(settings: Settings, *, now: datetime) -> Status:
             f"{len(waiting)} landing files came after the last publication, the first "
             f"{_ago(now, min(waiting))} ago: run `liqheat run`"
         )
-    runs = tuple(RunStatus(*row) for row in told.get("runs", []))
+    last = _last_runs(settings)
+    runs = tuple(
+        RunStatus(run.job, run.status, run.started_at, run.seconds, run.row_count, run.error)
+        for run in last.values()
+    )
+    newest_map_at = told.get("newest_map_at")
+    if newest_map_at is not None and now - newest_map_at > _MAP_IS_LATE:
+        problems.append(
+            f"the newest map is for {newest_map_at:%Y-%m-%d %H:%M}, "
+            f"{_ago(now, newest_map_at)} ago: run `liqheat ingest` and `liqheat run`, or see "
+            "below what stopped them"
+        )
     problems += [
         f"the last {run.job} ended as {run.status} {_ago(now, run.started_at)} ago"
         + (f": {run.error}" if run.error else "")
         for run in runs
         if run.status in ("failed", "stopped")
     ]
-    messages = _messages(told.get("rounds", []))
+    messages = _messages(last)
     feeds: Mapping[str, tuple[Any, ...]] = {row[0]: row for row in told.get("feeds", [])}
     gaps: Mapping[str, tuple[Any, ...]] = {row[0]: row for row in told.get("gaps", [])}
     aside: Mapping[str, int] = dict(told.get("quarantined", []))
@@ -163,10 +179,11 @@ def read_status(settings: Settings, *, now: datetime) -> Status:
         )
         venues.append(one)
         problems += _problems_of(one, now)
+    problems += _never_reached(settings, last, feeds.keys() | landed.keys(), messages)
     problems += _recorder_problems(settings.home / REPORT_FILE, now)
     return Status(
         published_at=published_at,
-        newest_map_at=told.get("newest_map_at"),
+        newest_map_at=newest_map_at,
         waiting_files=len(waiting),
         venues=tuple(venues),
         runs=runs,
@@ -181,15 +198,6 @@ def _told(connection: Reader, now: datetime) -> dict[str, Any]:
     newest = rows("select max(as_of) from marts.market_context_hourly")
     return {
         "newest_map_at": newest[0][0],
-        "runs": rows(
-            "select job, status, started_at, run_seconds, row_count, error "
-            "from marts.pipeline_runs "
-            "qualify started_at = max(started_at) over (partition by job) order by started_at desc"
-        ),
-        "rounds": rows(
-            "select detail from marts.pipeline_runs where job in ('ingest', 'backfill') "
-            "and detail is not null order by started_at desc limit 1"
-        ),
         "feeds": rows(
             "select venue, count(*), max(newest_at) filter (where kind = 'ohlcv'), "
             "max(newest_at) filter (where kind = 'open_interest') from marts.data_feeds "
@@ -207,11 +215,39 @@ def _told(connection: Reader, now: datetime) -> dict[str, Any]:
     }
 
 
-def _messages(rounds: list[tuple[Any, ...]]) -> dict[str, str]:
-    if not rounds:
-        return {}
-    told = json.loads(rounds[0][0]).get("venues", {})
-    return {name: one["messages"][0] for name, one in told.items() if one.get("messages")}
+def _last_runs(settings: Settings) -> dict[str, Run]:
+    """Return the last run of each job, newest first."""
+    last = {run.job: run for run in read_runs(runs_folder(settings))}
+    return dict(sorted(last.items(), key=lambda item: item[1].started_at, reverse=True))
+
+
+def _last_round(last: Mapping[str, Run]) -> Run | None:
+    rounds = [run for job, run in last.items() if job in ("ingest", "backfill") and run.detail]
+    return rounds[0] if rounds else None
+
+
+def _messages(last: Mapping[str, Run]) -> dict[str, str]:
+    one = _last_round(last)
+    venues = one.detail.get("venues", {}) if one is not None else {}
+    return {name: said["messages"][0] for name, said in venues.items() if said.get("messages")}
+
+
+def _never_reached(
+    settings: Settings, last: Mapping[str, Run], known: Set[str], messages: Mapping[str, str]
+) -> list[str]:
+    """Return a problem for each venue that is followed and has never delivered anything."""
+    if _last_round(last) is None and not settings.universe_file.exists():
+        return []
+    try:
+        venues = universe_of(settings).venues
+    except SourceError as exc:
+        return [str(exc)]
+    return [
+        f"{venue}: never reached"
+        + (f": {messages[venue]}" if venue in messages else ", run `liqheat ingest`")
+        for venue in venues
+        if venue not in known
+    ]
 
 
 def _problems_of(one: VenueStatus, now: datetime) -> list[str]:
@@ -232,11 +268,11 @@ def _problems_of(one: VenueStatus, now: datetime) -> list[str]:
 def _recorder_problems(path: Path, now: datetime) -> list[str]:
     try:
         said = json.loads(path.read_text())
+        at = datetime.fromisoformat(said["at"])
     except FileNotFoundError:
         return []
-    except ValueError:
-        return [f"{path} is no JSON: delete it, the recorder writes it again"]
-    at = datetime.fromisoformat(said["at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return [f"{path} is not what the recorder writes: delete it, it is written again"]
     if now - at > _RECORDER_IS_LATE:
         return [
             f"the recorder of liquidations last told of itself {_ago(now, at)} ago: what streamed "

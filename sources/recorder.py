@@ -125,6 +125,8 @@ class FeedReport:
         Whether the venue sends every liquidation; False: a throttled feed, a lower bound.
     is_connected : bool
         Whether it is listened to.
+    has_connected : bool
+        Whether it ever was; nothing is known of a feed that never was.
     messages : int
         Messages with liquidations, of any contract.
     rows : int
@@ -144,6 +146,7 @@ class FeedReport:
     venue: str
     is_complete: bool
     is_connected: bool = False
+    has_connected: bool = False
     messages: int = 0
     rows: int = 0
     quarantined: int = 0
@@ -277,7 +280,7 @@ class _Tape:
         self._refused: deque[QuarantinedRow] = deque(maxlen=_QUARANTINED_WAITING)
         self._outages: deque[Outage] = deque(maxlen=_OUTAGES_KEPT)
         self._instruments: dict[str, Instrument] = {}
-        self._is_connected = False
+        self._is_connected = self._has_connected = False
         self._messages = self._made = self._quarantined = self._dropped = self._reconnects = 0
         self._last_message_at: datetime | None = None
         self._heard_at = monotonic()
@@ -288,6 +291,7 @@ class _Tape:
             venue=self._venue.name,
             is_complete=self._stream.is_complete,
             is_connected=self._is_connected,
+            has_connected=self._has_connected,
             messages=self._messages,
             rows=self._made,
             quarantined=self._quarantined,
@@ -340,7 +344,7 @@ class _Tape:
             logger.warning("%s (failure %d in a row)", reason, failures)
 
     def _find_again(self) -> None:
-        self._is_connected = True
+        self._is_connected = self._has_connected = True
         if self._outages and self._outages[-1].ended_at is None:
             last = self._outages.pop()
             self._outages.append(Outage(last.began_at, self._clock(), last.reason))

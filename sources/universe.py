@@ -5,7 +5,7 @@ belong here: asking venues (`sources.venues`), storing the choice.
 
 The file, every key optional::
 
-    venues: [binance, bybit, okx]      # default: all that are declared
+    venues: [binance, bybit, okx]      # default: all that are declared; []: none
     assets: [BTC, ETH, PEPE]           # either these assets ...
     top: 50                            # ... or the largest by open interest (default 50)
     exclude: [USDC, binance:BTC/USDC:USDC]   # assets, or venue:instrument
@@ -32,7 +32,7 @@ class Universe:
     Parameters
     ----------
     venues : tuple of str
-        Venues asked.
+        Venues followed; empty: none, for a home that lives on imports.
     assets : tuple of str
         Assets followed; empty: the largest.
     top : int
@@ -130,7 +130,7 @@ def parse_universe(said: object, name: str = "universe") -> Universe:
         raise InputRejected(f"{name}: unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}")
     if said.get("assets") and "top" in said:
         raise InputRejected(f"{name}: 'assets' and 'top' exclude each other; leave one out")
-    venues = _texts(said, "venues", name) or tuple(VENUES)
+    venues = tuple(VENUES) if said.get("venues") is None else _texts(said, "venues", name)
     for venue in venues:
         if venue not in VENUES:
             raise InputRejected(

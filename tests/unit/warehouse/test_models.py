@@ -82,7 +82,7 @@ def test_tables_behind_a_model_are_followed_through_views():
 
 def test_incremental_models_replace_only_the_hours_and_assets_asked_for(tmp_path, market_records):
     hours = (
-        "select asset, as_of, any_value(close) from intermediate.int_instrument_hour "
+        "select asset, as_of, min(close) from intermediate.int_instrument_hour "
         "group by all order by all"
     )
     with workshop(tmp_path) as shop:

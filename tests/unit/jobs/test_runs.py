@@ -1,0 +1,141 @@
+"""A run leaves its record whatever happens to the warehouse, and status reads it there."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from typer.testing import CliRunner
+from workbench import workshop
+
+from cli.main import app
+from jobs.pipeline import build_maps, load, open_writer
+from jobs.runs import read_runs, recorded_run, run_file, runs_folder
+from jobs.settings import Settings
+from jobs.status import read_status
+from warehouse.errors import WarehouseError
+
+NOW = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(home=tmp_path / "home")
+
+
+def ledger(settings):
+    with workshop(settings.home) as shop:
+        return shop.rows("select job, status, error from meta.pipeline_run order by started_at")
+
+
+def test_a_run_is_in_its_file_and_in_the_warehouse(settings):
+    load(settings)
+    (run,) = read_runs(runs_folder(settings))
+    assert (run.job, run.status, run.row_count, run.is_in_warehouse) == ("load", "done", 0, True)
+    assert run.seconds > 0
+    assert ledger(settings) == [("load", "done", None)]
+
+
+def test_a_run_that_could_not_open_the_warehouse_is_named_and_taken_in_later(settings):
+    settings.warehouse.parent.mkdir(parents=True)
+    settings.warehouse.write_bytes(b"no database" * 1000)
+    with pytest.raises(WarehouseError):
+        build_maps(settings, as_of=NOW)
+    problems = "\n".join(read_status(settings, now=datetime.now(UTC)).problems)
+    assert "the last build ended as failed 0 min ago" in problems
+    assert str(settings.warehouse) in problems
+    settings.warehouse.unlink()
+    load(settings)
+    assert [row[:2] for row in ledger(settings)] == [("build", "failed"), ("load", "done")]
+    assert all(run.is_in_warehouse for run in read_runs(runs_folder(settings)))
+
+
+def test_an_error_after_the_warehouse_has_the_run_is_the_one_that_counts(settings):
+    def fail_late():
+        with run_file(settings, "fetch") as run:
+            with open_writer(settings) as connection, recorded_run(connection, run):
+                run.row_count = 7
+            raise ValueError("late")
+
+    with pytest.raises(ValueError, match="late"):
+        fail_late()
+    load(settings)
+    assert ledger(settings) == [("fetch", "failed", "ValueError: late"), ("load", "done", None)]
+
+
+def test_a_killed_run_is_stopped_not_running(settings):
+    code = (
+        "import os\nfrom jobs.runs import run_file\nfrom jobs.settings import Settings\n"
+        f"with run_file(Settings(home={str(settings.home)!r}), 'ingest'):\n    os._exit(9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+    assert [run.status for run in read_runs(runs_folder(settings))] == ["stopped"]
+    problems = read_status(settings, now=datetime.now(UTC)).problems
+    assert any("the last ingest ended as stopped" in problem for problem in problems)
+    load(settings)
+    assert ledger(settings)[0] == ("ingest", "stopped", None)
+
+
+def test_only_the_last_run_of_a_job_keeps_its_file(settings):
+    for _ in range(3):
+        load(settings)
+    assert len(list(runs_folder(settings).iterdir())) == 1
+    assert len(ledger(settings)) == 3
+
+
+def test_a_run_goes_on_where_its_record_cannot_be_written(settings, caplog):
+    settings.home.mkdir()
+    runs_folder(settings).write_text("a file where a folder belongs")
+    load(settings)
+    assert ledger(settings) == [("load", "done", None)]
+    assert "cannot be recorded" in caplog.text
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"job": 7}', "\x00", '"text"'])
+def test_a_file_that_is_no_record_is_passed_over(settings, content, caplog):
+    runs_folder(settings).mkdir(parents=True)
+    (runs_folder(settings) / "20260101-ingest.json").write_text(content)
+    assert read_runs(runs_folder(settings)) == []
+    assert "is no record of a run" in caplog.text
+
+
+def test_status_names_the_stale_hour_and_venues_never_reached(home, monkeypatch):
+    (home / "universe.yaml").write_text("venues: [okx, gate]\n")
+    with run_file(Settings(home=home), "ingest") as run:
+        run.detail = {"venues": {"okx": {"messages": ["okx fetch_markets: HTTP 451"]}}}
+    monkeypatch.setenv("LIQHEAT_HOME", str(home))
+    shown = CliRunner().invoke(app, ["status", "--format", "json"])
+    assert shown.exit_code == 1
+    told = json.loads(shown.stdout)
+    problems = "\n".join(told["problems"])
+    assert "the newest map is for 2026-02-02 00:00" in problems
+    assert "okx: never reached: okx fetch_markets: HTTP 451" in problems
+    assert "gate: never reached, run `liqheat ingest`" in problems
+    assert told["newest_map_at"] == "2026-02-02T00:00:00Z"
+    assert {run["job"] for run in told["runs"]} >= {"ingest", "publish"}
+
+
+def test_a_recorder_that_never_connected_is_not_called_complete(monkeypatch, tmp_path):
+    from jobs.record import FeedReport
+
+    monkeypatch.setenv("LIQHEAT_HOME", str(tmp_path))
+    feeds = (FeedReport("bybit", is_complete=True),)
+    monkeypatch.setattr("jobs.record.record_liquidations", lambda *_, **__: feeds)
+    shown = CliRunner().invoke(app, ["record", "--seconds", "1"])
+    assert shown.exit_code == 1
+    assert "bybit: never connected; nothing was recorded" in shown.stderr
+    feeds = (FeedReport("bybit", is_complete=True, has_connected=True, rows=3),)
+    shown = CliRunner().invoke(app, ["record", "--seconds", "1"])
+    assert shown.exit_code == 0
+    assert "3 liquidations (complete while it ran)" in shown.stderr
+
+
+@pytest.mark.parametrize("command", ["build", "run", "publish"])
+def test_an_hour_that_has_not_come_is_refused(command, monkeypatch, tmp_path):
+    monkeypatch.setenv("LIQHEAT_HOME", str(tmp_path / "home"))
+    for instant in ("9999-01-01", f"{datetime.now(UTC) + timedelta(hours=2):%Y-%m-%dT%H:%M}"):
+        shown = CliRunner().invoke(app, [command, "--as-of", instant])
+        assert shown.exit_code == 2
+        assert "has not come yet" in shown.stderr
+    assert list(tmp_path.iterdir()) == []
