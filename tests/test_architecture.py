@@ -19,8 +19,8 @@ ALLOWED = {
     "quality": {"great_expectations", "pandas", "yaml"},
     "warehouse": {"duckdb", "pyarrow", "numpy", "pandas", "yaml"},
     "jobs": SPOKES | {"pydantic", "pydantic_settings", "numpy", "pyarrow", "duckdb"},
-    # uvicorn is Prefect's own server, yaml the language of prefect.yaml.
-    "flows": {"prefect", "jobs", "yaml", "uvicorn"},
+    # uvicorn and starlette are what Prefect's server is made of, yaml is for prefect.yaml.
+    "flows": {"prefect", "jobs", "yaml", "uvicorn", "starlette"},
     "cli": {"typer", "rich", "jobs", "dashboard"},
     "dashboard": {"dash", "plotly", "numpy", "pyarrow", "warehouse"},
 }
@@ -38,6 +38,7 @@ ALLOWED_MODULES = {
     ("cli", "dashboard"): ("main.py",),
     ("flows", "yaml"): ("serve.py",),
     ("flows", "uvicorn"): ("serve.py",),
+    ("flows", "starlette"): ("serve.py",),
 }
 
 FORBIDDEN_WORDS = {"utils", "util", "common", "helpers", "helper", "misc"}
