@@ -60,6 +60,8 @@ def _tell_import(report: "ImportReport") -> None:
         typer.echo(f"set aside {count:,}: {reason}", err=True)
     for message in report.rejected:
         typer.echo(f"rejected: {message}", err=True)
+    for note in report.notes:
+        typer.echo(f"note: {note}", err=True)
     if report.reasons:
         typer.echo(
             "what was set aside is in quality.quarantine with its row and reason; "

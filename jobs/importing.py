@@ -10,17 +10,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from jobs.landing import land, write_whole
-from jobs.pipeline import Progress, silent, writer_run
+from jobs.pipeline import Progress, open_writer, silent, writer_run
 from jobs.settings import Settings
 from sources.brackets import import_brackets
 from sources.errors import InputRejected
 from sources.providers.provider import AnswerContext, context_from_name
 from sources.providers.registry import PROVIDERS
-from sources.recorded.finding import find_inputs
+from sources.recorded.finding import describe_other_market, find_inputs, other_market
 from sources.recorded.importing import import_file
-from sources.recorded.mapping import load_mapping
+from sources.recorded.mapping import Mapping, load_mapping
+from sources.recorded.prices import KnownCloses
 from sources.records import Batch
+from warehouse.bars import bar_closes
 from warehouse.load import load_landing_files
 
 logger = logging.getLogger(__name__)
@@ -40,12 +44,15 @@ class ImportReport:
         One message for each input that could not be used at all.
     input_count : int
         Inputs read.
+    notes : list of str
+        What a reader of the rows should know; nothing of it is an error.
     """
 
     rows_by_kind: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     rejected: list[str] = field(default_factory=list)
     input_count: int = 0
+    notes: list[str] = field(default_factory=list)
 
     @property
     def is_clean(self) -> bool:
@@ -64,13 +71,18 @@ def _key(path: Path, *told: object) -> str:
 
 def _land_all(
     batches: Iterable[Batch], settings: Settings, name: str, report: ImportReport
-) -> None:
+) -> list[Batch]:
+    """Land the records of one input and return those that hold prices."""
+    bars = []
     for number, batch in enumerate(batches):
         land(batch, settings.landing, f"{name}-{number:04d}")
+        if batch.kind in ("ohlcv", "mark_ohlc"):
+            bars.append(batch)
         report.rows_by_kind[batch.kind] += batch.table.num_rows
         if batch.kind == "quarantine":
             report.reasons.update(batch.table.column("reason").to_pylist())
     report.input_count += 1
+    return bars
 
 
 @contextmanager
@@ -132,23 +144,70 @@ def import_archive(
         A path does not exist, or the mapping is malformed.
     """
     report = ImportReport()
-    chosen = None if mapping is None else load_mapping(mapping)
-    inputs = []
-    for path in paths:
-        found = find_inputs(path)
-        if chosen is not None:
-            files = [file for file, _ in (*found.matched, *found.unmatched)]
-            inputs += [(file, chosen) for file in files]
-        else:
-            inputs += found.matched
-            report.rejected += [f"{file}: {advice}" for file, advice in found.unmatched]
+    inputs = _find_inputs(paths, None if mapping is None else load_mapping(mapping), report)
+    closes = KnownCloses(lambda venue, instrument: _stored_closes(settings, venue, instrument))
+    is_dated = any(one.time.label_change is not None for _, one in inputs)
     for number, (file, one) in enumerate(inputs):
         progress("import", file.name, number / len(inputs))
         with _refused(report):
-            batches = import_file(file, one, ingested_at=ingested_at, start=start, end=end)
-            _land_all(batches, settings, _key(file, one, start, end), report)
+            batches: Iterable[Batch] = import_file(
+                file, one, ingested_at=ingested_at, start=start, end=end, closes=closes
+            )
+            key: list[object] = [one, start, end]
+            if one.time.label_change is not None:
+                # Read again once bars are known, a file may give other instants.
+                noted = len(closes.by_date_only)
+                batches = list(batches)
+                key += closes.by_date_only[noted:]
+            bars = _land_all(batches, settings, _key(file, *key), report)
+            if is_dated:
+                for batch in bars:
+                    closes.add(batch.kind, batch.table)
+    report.notes += _label_notes(closes)
     progress("import", "loading", 1.0)
     return _load(settings, report)
+
+
+def _find_inputs(
+    paths: Sequence[Path], chosen: Mapping | None, report: ImportReport
+) -> list[tuple[Path, Mapping]]:
+    """Return the files to import with their mappings, bars first; others are told in the report."""
+    inputs: list[tuple[Path, Mapping]] = []
+    unread: dict[str, list[Path]] = {}
+    for path in paths:
+        found = find_inputs(path)
+        if chosen is None:
+            inputs += found.matched
+            for file, advice in found.unmatched:
+                unread.setdefault(advice, []).append(file)
+            continue
+        for file, _ in (*found.matched, *found.unmatched):
+            folder = other_market(file, chosen)
+            if folder is None:
+                inputs.append((file, chosen))
+            else:
+                unread.setdefault(describe_other_market(folder, chosen), []).append(file)
+    for advice, files in unread.items():
+        more = f" and {len(files) - 1} more such files" if len(files) > 1 else ""
+        report.rejected.append(f"{files[0]}{more}: {advice}")
+    # What labels stand for is read off the bars' prices.
+    return sorted(inputs, key=lambda item: item[1].time.label_change is not None)
+
+
+def _stored_closes(settings: Settings, venue: str, instrument: str) -> dict[str, pa.Table]:
+    with open_writer(settings) as connection:
+        return bar_closes(connection, venue, instrument)
+
+
+def _label_notes(closes: KnownCloses) -> list[str]:
+    if not closes.by_date_only:
+        return []
+    more = f" and {len(closes.by_date_only) - 1} more" if len(closes.by_date_only) > 1 else ""
+    return [
+        f"{closes.by_date_only[0]}{more}: no bars of these days are known, so labels were read by "
+        "the date on which their meaning is reported to have changed; import the mark price bars "
+        "first, then this again, to have prices decide"
+    ]
 
 
 def import_bracket_file(

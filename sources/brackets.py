@@ -22,8 +22,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from sources.assets import USD_QUOTES
 from sources.errors import InputRejected
-from sources.recorded.naming import DOLLARS, parse_unified
+from sources.recorded.naming import parse_unified
 from sources.records import SCHEMAS, Batch
 
 logger = logging.getLogger(__name__)
@@ -175,7 +176,7 @@ def _check_symbol(symbol: str) -> None:
         unified = parse_unified(symbol)
     except ValueError as exc:
         raise _Unusable(None, "unknown symbol: not of the form base/quote:settle") from exc
-    if unified.settle not in DOLLARS:
+    if unified.settle not in USD_QUOTES:
         # Floors and caps are in the settlement currency.
         raise _Unusable(None, "notional is not in dollars")
 

@@ -23,6 +23,8 @@ LONGEST_RECEIVED = 2000
 
 # No interval's funding has come near; beyond it a percentage was taken for a ratio.
 LARGEST_FUNDING_RATIO = 0.5
+# Fear & Greed and its like are scaled 0 to 100.
+LARGEST_INDEX = 100.0
 FUNDING_INTERVALS_HOURS = (1, 2, 4, 8)
 """Hours between payments that venues use; as in ``sql/intermediate/int_funding_rate.sql``."""
 
@@ -85,6 +87,11 @@ def flag_funding(values: Values, flag: Flag) -> None:
 def flag_ratios(values: Values, flag: Flag) -> None:
     """Flag long/short ratios that are none: ``ratio``, longs over shorts."""
     flag(values["ratio"] <= 0, "ratio", "not above 0")
+
+
+def flag_sentiment(values: Values, flag: Flag) -> None:
+    """Flag figures of an index off its scale: ``value``, 0 to 100."""
+    flag((values["value"] < 0) | (values["value"] > LARGEST_INDEX), "value", "outside 0 to 100")
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from sources.checks import QuarantinedRow, quarantine
+from sources.checks import QuarantinedRow, flag_sentiment, quarantine
 from sources.errors import InputRejected
 from sources.providers.http import exchange
 from sources.records import SCHEMAS, Batch
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 ADDRESS = "https://api.alternative.me"
 INDEX_NAME = "fear_greed"
 SOURCE = "alternative.me:fng"
-_LARGEST_INDEX = 100.0
 
 
 async def ask_fear_greed(*, days: int, now: datetime, base_url: str | None = None) -> list[Batch]:
@@ -105,7 +104,7 @@ def parse_fear_greed(body: bytes, *, now: datetime) -> list[Batch]:
     labels = table.labels("timestamp", "s")
     values = table.numbers("value", "value", is_required=True)
     flag_ahead(labels, to_ms(now), table.rejects)
-    table.rejects.flag((values < 0) | (values > _LARGEST_INDEX), "value", "outside 0 to 100")
+    flag_sentiment({"value": values}, table.rejects.flag)
     words = table.texts("value_classification")
     usable = np.flatnonzero(table.rejects.is_usable)
     kept = {int(labels[row]): int(row) for row in usable[::-1]}

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sources.assets import split_asset
 from sources.errors import InputRejected
 from sources.providers.provider import AnswerContext, raw_sha256
 from sources.records import SCHEMAS, Batch
@@ -175,15 +176,8 @@ def split_symbol(symbol: str) -> tuple[str, float]:
         if base.upper().endswith(quote) and len(base) > len(quote):
             base = base[: -len(quote)]
             break
-    for pattern, multiplier in (
-        (r"1000000|1M(?=[A-Z]{3})", 1e6),
-        (r"10000", 1e4),
-        (r"1000|k", 1e3),
-    ):
-        found = re.match(rf"(?:{pattern})(?=[A-Z])", base)
-        if found:
-            return base[found.end() :].upper(), multiplier
-    return base.upper(), 1.0
+    # A small k before a ticker in capitals is Hyperliquid's mark for 1000.
+    return split_asset(base, (("k", 1000),))
 
 
 def venue_scope_of(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Import of a user's own archive: Parquet, CSV and CSV in zip through a small mapping file.
+"""Import of a user's own archive, Parquet or CSV (plain, zipped, gzipped), through a mapping file.
 
 A mapping is a YAML file that says which column is what, in which unit. ``example.yaml`` among the
 shipped ones (``sources/mappings``) lists every key with a comment; in short:
@@ -8,6 +8,7 @@ key                        says
 =========================  =====================================================================
 ``description``            one line for people
 ``matches``                path patterns of the files it reads, compared from the right
+``within``, ``not_within`` folder names that mean its market, and another one
 ``venue``                  the venue, or ``{column: ...}``
 ``file_name``              how file names spell ``{base}``, ``{quote}`` and ``{bar}``
 ``instrument``             ``unified`` symbol or template; the symbol comes from a ``column``
@@ -15,7 +16,7 @@ key                        says
                            file), from ``file_name``, or is fixed. ``contract_size``,
                            ``multiplier_prefixes``, and ``terms`` for single instruments
 ``time``                   ``column``, ``unit``, ``label`` (``bar_open`` | ``bar_end``),
-                           ``round_to``
+                           ``round_to``, ``label_change``
 ``bar``                    length of a bar, ``5m`` to ``1d``
 ``columns``                column names of a CSV file without a header row
 ``where``                  values a column must hold for a row to be read
@@ -28,9 +29,10 @@ key                        says
 ``realised_liquidation``   ``long short unit is_complete_feed``
 ``long_short_ratio``       ``accounts``, ``top_accounts``, ``top_positions``, ``taker_volume``,
                            ``shift``
+``sentiment``              ``index``, ``value``, ``shift``: 0 to 100, of no venue or instrument
 =========================  =====================================================================
 
-At least one of the last six must be there. Keys nobody knows are refused with the nearest known
+At least one of the last seven must be there. Keys nobody knows are refused with the nearest known
 one, and so is a figure without its unit. Stamps: bars carry their open or their end, snapshots
 stand at their label plus ``shift``.
 

@@ -1,6 +1,6 @@
-"""Which shipped mapping reads which file of a folder, by the files' names.
+"""Which shipped mapping reads which file of a folder, by the files' paths.
 
-Belongs here: matching names to mappings. Does not belong here: reading data.
+Belongs here: matching paths to mappings. Does not belong here: reading data.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 from sources.errors import InputRejected
 from sources.recorded.kinds import list_parts
 from sources.recorded.mapping import Mapping, load_mapping, shipped_mapping_names
-from sources.recorded.reading import SUFFIXES, open_members
+from sources.recorded.reading import SUFFIXES, open_members, table_stem, table_suffix
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def find_inputs(path: Path, mappings: Sequence[Mapping] | None = None) -> FoundI
         raise InputRejected(f"{path}: there is no such file or folder")
     files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
     if path.is_dir():
-        files = [one for one in files if one.suffix in SUFFIXES]
+        files = [one for one in files if table_suffix(one)]
     if not files:
         raise InputRejected(f"{path}: no file here ends in {', '.join(SUFFIXES)}")
     known = shipped_mappings() if mappings is None else tuple(mappings)
@@ -77,17 +77,68 @@ def find_inputs(path: Path, mappings: Sequence[Mapping] | None = None) -> FoundI
 
 
 def matching_mappings(file: Path, mappings: Sequence[Mapping]) -> tuple[Mapping, ...]:
-    """Return the mappings one of whose patterns a file's path matches from the right."""
-    absolute = file.absolute()
-    return tuple(
+    """Return the mappings that read a file, by its path alone.
+
+    One of a mapping's patterns must match from the right, and no folder may mean another market.
+    Of several such mappings, those whose `file_name` the name fits are returned.
+    """
+    fitting = tuple(
         mapping
         for mapping in mappings
-        if any(absolute.match(pattern) for pattern in mapping.matches)
+        if _matches(file, mapping) and other_market(file, mapping) is None
+    )
+    if len(fitting) > 1:
+        return tuple(mapping for mapping in fitting if _spells(file, mapping)) or fitting
+    return fitting
+
+
+def other_market(file: Path, mapping: Mapping) -> str | None:
+    """Return the folder that puts a file into a market which the mapping does not read, or None.
+
+    Of all folders in the absolute path that the mapping lists under `within` or `not_within`, the
+    one nearest to the file decides. A spot archive spells its files as the perpetual's does, so
+    nothing else tells them apart.
+
+    Examples
+    --------
+    >>> um = shipped_mappings()[1]
+    >>> other_market(Path("/spot/data/futures/um/daily/klines/x.zip"), um)
+    >>> other_market(Path("/data/spot/daily/klines/x.zip"), um)
+    'spot'
+    """
+    for folder in reversed(file.absolute().parent.parts):
+        if folder.lower() in mapping.within:
+            return None
+        if folder.lower() in mapping.not_within:
+            return folder
+    return None
+
+
+def describe_other_market(folder: str, mapping: Mapping) -> str:
+    """Return why a file in such a folder is not read."""
+    return (
+        f"lies under '{folder}', another market than '{mapping.name}' reads "
+        f"({mapping.description}); nothing of it was taken"
     )
 
 
+def _matches(file: Path, mapping: Mapping) -> bool:
+    # Patterns are written for plain suffixes in small letters.
+    suffix = table_suffix(file).removesuffix(".gz")
+    plain = file.absolute().with_name(table_stem(file) + suffix)
+    return any(plain.match(pattern) for pattern in mapping.matches)
+
+
+def _spells(file: Path, mapping: Mapping) -> bool:
+    return mapping.file_name is None or mapping.file_name.match(table_stem(file)) is not None
+
+
 def _advise(file: Path, mappings: Sequence[Mapping]) -> str:
-    """Return what to do about a file whose name says nothing: mappings its columns would fit."""
+    """Return what to do about a file that no mapping reads by its path."""
+    for mapping in mappings:
+        folder = other_market(file, mapping)
+        if folder is not None and _matches(file, mapping):
+            return describe_other_market(folder, mapping)
     write_one = "write a mapping for it (sources/mappings/example.yaml shows how)"
     try:
         columns = {column for member in open_members(file) for column in member.columns}
@@ -103,7 +154,7 @@ def _advise(file: Path, mappings: Sequence[Mapping]) -> str:
 
 
 def _fits(mapping: Mapping, file: Path, columns: set[str]) -> bool:
-    if mapping.file_name is not None and mapping.file_name.match(file.stem) is None:
+    if other_market(file, mapping) is not None or not _spells(file, mapping):
         return False
     wide = mapping.instrument.wide_pattern
     given = columns

@@ -16,7 +16,7 @@ import pyarrow as pa
 from sources.errors import InputRejected
 from sources.recorded.kinds import Part, flag_unusable, list_parts
 from sources.recorded.mapping import TIME_UNITS, Mapping, parse_bar
-from sources.recorded.naming import nearest
+from sources.recorded.naming import QUOTES, nearest
 from sources.recorded.reading import (
     MISSING,
     NUMBER_FAULTS,
@@ -27,8 +27,15 @@ from sources.recorded.reading import (
     IntArray,
     Member,
     pc,
+    table_stem,
 )
-from sources.recorded.symbols import MISSING_SYMBOL, UNKNOWN_SIZE, UNKNOWN_SYMBOL, SymbolBook
+from sources.recorded.symbols import (
+    MISSING_SYMBOL,
+    NO_SERIES,
+    SYMBOL_FAULTS,
+    UNKNOWN_SYMBOL,
+    SymbolBook,
+)
 from sources.records import INSTANT, SCHEMAS
 
 BoolArray = npt.NDArray[np.bool_]
@@ -204,12 +211,14 @@ class Gathering:
         pattern = self.mapping.file_name
         if pattern is None:
             return {}
-        found = pattern.match(path.stem)
+        found = pattern.match(table_stem(path))
         if found is None:
+            has_quote = "quote" in pattern.placeholders
+            quotes = f", where {{quote}} is one of {', '.join(QUOTES)}" if has_quote else ""
             raise InputRejected(
                 f"{path.name}: the name does not tell the instrument: mapping "
-                f"'{self.mapping.name}' expects '{pattern.text}' (and the suffix). Rename the "
-                "file, or name the instrument in a mapping of your own"
+                f"'{self.mapping.name}' expects '{pattern.text}' (and the suffix)"
+                f"{quotes}. Rename the file, or name the instrument in a mapping of your own"
             )
         return found
 
@@ -310,9 +319,8 @@ class Gathering:
         flag(time_faults == MISSING, "time", "missing")
         flag(time_faults == UNREADABLE, "time", _NO_INSTANT)
         flag(label < _EARLIEST, "time", _TOO_EARLY)
-        flag(series == MISSING_SYMBOL, "symbol", "missing")
-        flag(series == UNKNOWN_SYMBOL, "symbol", "unknown symbol")
-        flag(series == UNKNOWN_SIZE, "symbol", "unknown contract size: list it under terms")
+        for code, reason in SYMBOL_FAULTS.items():
+            flag(series == code, "symbol", reason)
         for cell, (_, faults) in cells.items():
             for fault, reason in NUMBER_FAULTS.items():
                 flag(faults == fault, cell, reason)
@@ -351,6 +359,8 @@ class Gathering:
         """Return the series code of each row of a block."""
         rule = self.mapping.instrument
         n_rows = len(block.rows)
+        if self.mapping.sentiment is not None:
+            return np.full(n_rows, NO_SERIES, dtype=np.int64)
         venue_codes, venues = _encode(block, self.mapping.venue_column, self.mapping.venue)
         if symbol is None and rule.column is not None and rule.column_pattern is not None:
             symbol_codes, texts = _encode(block, rule.column, None)

@@ -25,8 +25,10 @@ from sources.recorded.finding import matching_mappings, shipped_mappings
 from sources.recorded.gathering import Gathering, Rows, TimeBounds
 from sources.recorded.kinds import Part
 from sources.recorded.mapping import BAR_PRICES, RATE_UNITS, SNAPSHOT_PRICES, Mapping
+from sources.recorded.prices import KnownCloses
 from sources.recorded.reading import Cells, FloatArray, IntArray, open_members
-from sources.recorded.symbols import SymbolBook
+from sources.recorded.stamping import Turn, find_turns, shift_late
+from sources.recorded.symbols import FOREIGN_QUOTE, SYMBOL_FAULTS, SymbolBook
 from sources.records import INSTANT, SCHEMAS, Batch
 
 logger = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ _INSTANT_COLUMN = {
     "funding_rate": "funded_at",
     "realised_liquidation": "period_start_at",
     "long_short_ratio": "observed_at",
+    "sentiment": "observed_at",
 }
 # Columns of a record, arrays of shape (n_rows,) or one value for all rows.
 Columns = dict[str, Any]
@@ -53,19 +56,23 @@ def import_file(
     ingested_at: dt.datetime,
     start: dt.datetime | None = None,
     end: dt.datetime | None = None,
+    closes: KnownCloses | None = None,
 ) -> Iterator[Batch]:
     """Yield the records of a file: instruments, each kind in order, last what could not be used.
 
     Parameters
     ----------
     path : Path
-        A .parquet, .csv or .zip file.
+        A file that ends in one of ``reading.SUFFIXES``.
     mapping : Mapping
         Says what its columns are.
     ingested_at : datetime
         Stamp of the records; rows later than this, or of bars that end later, are not usable.
     start, end : datetime or None
         Only records with start <= instant < end (for bars: the open); None is unbounded.
+    closes : KnownCloses, optional
+        Prices from other files and from earlier; they tell what labels stand for where the mapping
+        has a `label_change`.
 
     Yields
     ------
@@ -82,7 +89,8 @@ def import_file(
     gathering = Gathering(path, mapping, bounds)
     for member in open_members(path, mapping.columns):
         gathering.read(member)
-    settling = _Settling(gathering)
+    _refuse_foreign_quotes(path, gathering)
+    settling = _Settling(gathering, find_turns(gathering, closes or KnownCloses()))
     settled = [settling.settle(i, part) for i, part in enumerate(gathering.parts)]
     conversion = _Conversion(gathering, _collect_prices(gathering, path, settled, ingested_at))
     usable: list[tuple[Part, Rows]] = []
@@ -90,7 +98,8 @@ def import_file(
     for part, rows in zip(gathering.parts, settled, strict=True):
         valued = conversion.set_unvalued_aside(part, rows)
         wanted = valued.take(bounds.contain(valued.at))
-        np.minimum.at(first_seen, wanted.series, wanted.at)
+        if part.kind != "sentiment":
+            np.minimum.at(first_seen, wanted.series, wanted.at)
         usable.append((part, wanted))
     del settled
     n_set_aside = sum(len(table) for table in gathering.set_aside)
@@ -108,7 +117,7 @@ def import_file(
         settling.counts["repeated"],
         gathering.n_left_out,
     )
-    if counts.total():
+    if counts.total() and gathering.book.series:
         yield Batch("instrument", _make_instruments(gathering, first_seen, ingested_at))
     for part, rows in usable:
         for offset in range(0, len(rows), _BATCH_ROWS):
@@ -127,11 +136,23 @@ def import_file(
             yield Batch("quarantine", quarantine.slice(offset, _BATCH_ROWS))
 
 
+def _refuse_foreign_quotes(path: Path, gathering: Gathering) -> None:
+    """Refuse a file whose prices are all in something other than dollars."""
+    book = gathering.book
+    if book.foreign and not book.series:
+        raise InputRejected(
+            f"{path.name}: {', '.join(sorted(book.foreign)[:5])}: "
+            f"{SYMBOL_FAULTS[FOREIGN_QUOTE]}; prices of a map are in dollars, so nothing of the "
+            "file was taken. Leave it out, or import the contract's dollar-quoted sibling"
+        )
+
+
 class _Settling:
     """Orders the rows of each part and decides between rows of one key."""
 
-    def __init__(self, gathering: Gathering) -> None:
+    def __init__(self, gathering: Gathering, turns: dict[int, Turn]) -> None:
         self._gathering = gathering
+        self._turns = turns
         self.counts: Counter[str] = Counter()
 
     def settle(self, position: int, part: Part) -> Rows:
@@ -140,6 +161,9 @@ class _Settling:
         rows = Rows.join(pieces, tuple(part.cells))
         # The blocks' own arrays are not needed any more.
         pieces.clear()
+        change = self._gathering.mapping.time.label_change
+        if change is not None and part.kind in ("open_interest", "long_short_ratio"):
+            rows = shift_late(rows, self._turns, change)
         step = np.diff(rows.series)
         if not ((step > 0) | ((step == 0) & (np.diff(rows.at) > 0))).all():
             rows = rows.take(np.lexsort((rows.row, rows.member, rows.at, rows.series)))
@@ -335,12 +359,15 @@ class _Conversion:
         if part.kind != "open_interest" or held is None or held.valued_at is None:
             return rows
         is_valued = np.isfinite(self._snapshot_price(rows))
-        self._gathering.set_known_rows_aside(
-            part,
-            rows.take(~is_valued),
-            "amount" if held.amount else "value",
-            f"no price to value it by: {held.valued_at}",
-        )
+        unvalued = rows.take(~is_valued)
+        for code in np.unique(unvalued.series):
+            one = self._gathering.book.series[code]
+            self._gathering.set_known_rows_aside(
+                part,
+                unvalued.take(unvalued.series == code),
+                "amount" if held.amount else "value",
+                f"no price of {one.asset} on {one.venue} to value it by: {held.valued_at}",
+            )
         return rows.take(is_valued)
 
     def make_table(self, part: Part, rows: Rows, ingested_at: dt.datetime) -> pa.Table:
@@ -352,11 +379,10 @@ class _Conversion:
             "funding_rate": self._funding,
             "realised_liquidation": self._liquidation,
             "long_short_ratio": self._ratio,
+            "sentiment": self._sentiment,
         }[part.kind]
         series = self._gathering.book.series
         columns: Columns = {
-            "venue": pa.array([one.venue for one in series]).take(rows.series),
-            "instrument": pa.array([one.instrument for one in series]).take(rows.series),
             _INSTANT_COLUMN[part.kind]: pa.array(rows.at).view(INSTANT),
             "bar_seconds": self._gathering.bar_seconds,
             "period_seconds": self._gathering.bar_seconds,
@@ -364,6 +390,11 @@ class _Conversion:
             "source": self._mapping.source,
             "ingested_at": ingested_at,
         }
+        if part.kind != "sentiment":
+            columns |= {
+                name: pa.array([getattr(one, name) for one in series]).take(rows.series)
+                for name in ("venue", "instrument")
+            }
         schema = SCHEMAS[part.kind]
         arrays = [_as_column(columns[one.name], one.type, len(rows)) for one in schema]
         return pa.Table.from_arrays(arrays, schema=schema)
@@ -474,6 +505,17 @@ class _Conversion:
 
     def _ratio(self, part: Part, rows: Rows) -> Columns:
         return {"measure": part.label, "long_short_ratio": rows.values["ratio"]}
+
+    def _sentiment(self, _: Part, rows: Rows) -> Columns:
+        rule = self._mapping.sentiment
+        if rule is None:
+            return {}
+        # The index's own words follow from its figure.
+        return {
+            "index_name": rule.index,
+            "index_value": rows.values["value"],
+            "classification": None,
+        }
 
 
 def _as_column(values: object, kind: pa.DataType, n_rows: int) -> Cells:

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sources.checks import Flag, flag_bars, flag_funding, flag_open_interest, flag_ratios
+from sources.checks import (
+    Flag,
+    flag_bars,
+    flag_funding,
+    flag_open_interest,
+    flag_ratios,
+    flag_sentiment,
+)
 from sources.recorded.mapping import BAR_PRICES, RATE_UNITS, SNAPSHOT_PRICES, Mapping
 
 Values = MappingOf[str, npt.NDArray[np.float64]]
@@ -102,6 +109,10 @@ def list_parts(mapping: Mapping) -> tuple[Part, ...]:
             cells = {"ratio": column}
             shift = mapping.long_short_ratio.shift_seconds
             parts.append(Part("long_short_ratio", measure, cells, frozenset(cells), False, shift))
+    if mapping.sentiment is not None:
+        cells = {"value": mapping.sentiment.value}
+        shift = mapping.sentiment.shift_seconds
+        parts.append(Part("sentiment", "", cells, frozenset(cells), False, shift))
     return tuple(parts)
 
 
@@ -130,3 +141,5 @@ def flag_unusable(part: Part, values: Values, mapping: Mapping, flag: Flag) -> N
         flag(values["amount"] < 0, "amount", "negative")
     elif part.kind == "long_short_ratio":
         flag_ratios(values, flag)
+    elif part.kind == "sentiment":
+        flag_sentiment(values, flag)

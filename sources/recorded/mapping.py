@@ -4,6 +4,7 @@ Belongs here: the typed form of a mapping, its parsing and its refusals. Does no
 reading data, conversion.
 """
 
+import datetime as dt
 import re
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import yaml
 
 from sources.checks import FUNDING_INTERVALS_HOURS
 from sources.errors import InputRejected
-from sources.recorded.naming import NamePattern, nearest, parse_unified
+from sources.recorded.naming import NamePattern, nearest, parse_unified, unify_symbol
 
 SHIPPED_FOLDER = Path(__file__).parent.parent / "mappings"
 
@@ -71,9 +72,10 @@ class InstrumentRule:
     contract_size : float or None
         Default contract size; None where each instrument must be listed.
     multiplier_prefixes : Mapping of str to float
-        Prefix of a base name and the asset units it stands for.
+        Prefix of a base name and the asset units it stands for, beside 1000 and its like and the
+        venue's own.
     terms : Mapping of str to InstrumentTerms
-        By unified symbol.
+        By unified symbol, as ccxt spells it.
     """
 
     unified: str
@@ -104,12 +106,31 @@ class TimeRule:
         Whether labels are the ends of bars, not their opens.
     round_to_seconds : int or None
         Instants are rounded to a multiple of this.
+    label_change : LabelChange or None
+        The venue changed what the labels of snapshots stand for.
     """
 
     column: str
     unit: str
     is_bar_end: bool
     round_to_seconds: int | None
+    label_change: "LabelChange | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelChange:
+    """A change of what the labels of snapshots stand for.
+
+    Parameters
+    ----------
+    shift_seconds : int
+        After the change a row stands for its label plus this.
+    since : date or None
+        First day after the change, for rows no price tells; None where nobody knows it.
+    """
+
+    shift_seconds: int
+    since: dt.date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +277,29 @@ class RatioRule:
 
 
 @dataclass(frozen=True, slots=True)
+class SentimentRule:
+    """Columns of an index of market sentiment.
+
+    Parameters
+    ----------
+    index : str
+        Name of the index, such as ``fear_greed``.
+    value : str
+        Column name; the figure is 0 to 100.
+    shift_seconds : int
+        Label plus this is the instant from which the figure is known.
+    """
+
+    index: str
+    value: str
+    shift_seconds: int
+
+
+# An index is of no venue and no contract.
+_NO_INSTRUMENT = InstrumentRule("", False, None, None, None, None, {}, {})
+
+
+@dataclass(frozen=True, slots=True)
 class Mapping:
     """A mapping file, read and checked.
 
@@ -267,8 +311,10 @@ class Mapping:
         One line for people.
     matches : tuple of str
         Path patterns of the files it reads, matched from the right.
+    within, not_within : tuple of str
+        Folder names that mean the market it reads, and those that mean another.
     venue : str or None
-        Venue of every row, or None where `venue_column` says it.
+        Venue of every row, or None where `venue_column` says it or there is none.
     venue_column : str or None
         Column that holds the venue.
     file_name : NamePattern or None
@@ -283,13 +329,16 @@ class Mapping:
         Column names to assume for a CSV file without a header row.
     where : Mapping of str to tuple of str
         Values a text column must hold for a row to be read.
-    ohlcv, mark_ohlc, open_interest, funding_rate, realised_liquidation, long_short_ratio
+    ohlcv, mark_ohlc, open_interest, funding_rate, realised_liquidation, long_short_ratio, \
+sentiment
         The kinds the file gives; None where it does not.
     """
 
     name: str
     description: str
     matches: tuple[str, ...]
+    within: tuple[str, ...]
+    not_within: tuple[str, ...]
     venue: str | None
     venue_column: str | None
     file_name: NamePattern | None
@@ -304,6 +353,7 @@ class Mapping:
     funding_rate: FundingRule | None = None
     realised_liquidation: LiquidationRule | None = None
     long_short_ratio: RatioRule | None = None
+    sentiment: SentimentRule | None = None
 
     @property
     def source(self) -> str:
@@ -322,6 +372,8 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "": (
         "description",
         "matches",
+        "within",
+        "not_within",
         "venue",
         "file_name",
         "instrument",
@@ -335,6 +387,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
         "funding_rate",
         "realised_liquidation",
         "long_short_ratio",
+        "sentiment",
     ),
     "venue": ("column",),
     "instrument": (
@@ -347,7 +400,8 @@ _KEYS: dict[str, tuple[str, ...]] = {
         "terms",
     ),
     "terms": ("asset", "contract_size", "base_multiplier", "funding_interval_hours"),
-    "time": ("column", "unit", "label", "round_to"),
+    "time": ("column", "unit", "label", "round_to", "label_change"),
+    "label_change": ("shift", "since"),
     "ohlcv": (
         "open",
         "high",
@@ -374,6 +428,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "interval_hours": ("column",),
     "realised_liquidation": ("long", "short", "unit", "is_complete_feed"),
     "long_short_ratio": (*RATIO_MEASURES, "shift"),
+    "sentiment": ("index", "value", "shift"),
 }
 _TYPE_NAMES = {
     str: "a text",
@@ -450,6 +505,13 @@ class _Section:
                 f"nearest is '{nearest(value, options)}'"
             )
         return value
+
+    def day(self, key: str) -> dt.date | None:
+        value = self.content.get(key)
+        # A datetime is a date too; it says more than a day.
+        if value is None or type(value) is dt.date:
+            return value
+        raise self.refuse(f"'{key}' is {value!r}, expected a day such as 2026-06-25")
 
     def number(self, key: str) -> float | None:
         value = self.take(key, int, float)
@@ -541,17 +603,20 @@ def load_mapping(path_or_name: str | Path) -> Mapping:
 
 def _parse_mapping(top: _Section, name: str) -> Mapping:
     file_name = top.pattern("file_name")
-    instrument = _parse_instrument(top, file_name)
     bar_kinds = ("ohlcv", "mark_ohlc", "realised_liquidation")
-    kinds = (*bar_kinds, "open_interest", "funding_rate", "long_short_ratio")
+    kinds = (*bar_kinds, "open_interest", "funding_rate", "long_short_ratio", "sentiment")
+    sentiment = _parse_sentiment(top, kinds)
+    instrument = _NO_INSTRUMENT if sentiment else _parse_instrument(top, file_name)
     if not any(kind in top.content for kind in kinds):
         raise top.refuse(f"names no kind of data: add at least one of {', '.join(kinds)}")
     has_bars = any(kind in top.content for kind in bar_kinds)
-    venue, venue_column = _parse_venue(top)
+    venue, venue_column = (None, None) if sentiment else _parse_venue(top)
     return Mapping(
         name=name,
         description=top.required_text("description"),
         matches=top.names("matches"),
+        within=tuple(name.lower() for name in top.names("within")),
+        not_within=tuple(name.lower() for name in top.names("not_within")),
         venue=venue,
         venue_column=venue_column,
         file_name=file_name,
@@ -566,6 +631,26 @@ def _parse_mapping(top: _Section, name: str) -> Mapping:
         funding_rate=_parse_funding(top.section("funding_rate")),
         realised_liquidation=_parse_liquidation(top.section("realised_liquidation"), instrument),
         long_short_ratio=_parse_ratio(top.section("long_short_ratio")),
+        sentiment=sentiment,
+    )
+
+
+def _parse_sentiment(top: _Section, kinds: tuple[str, ...]) -> SentimentRule | None:
+    section = top.section("sentiment")
+    if section is None:
+        return None
+    for key in (
+        "venue",
+        "instrument",
+        "file_name",
+        *(kind for kind in kinds if kind != "sentiment"),
+    ):
+        if key in top.content:
+            raise top.refuse(f"'sentiment' is of no contract: take '{key}' into another mapping")
+    return SentimentRule(
+        index=section.required_text("index"),
+        value=section.required_text("value"),
+        shift_seconds=section.seconds("shift") or 0,
     )
 
 
@@ -631,7 +716,7 @@ def _parse_terms(listed: _Section | None) -> dict[str, InstrumentTerms]:
             parse_unified(symbol)
         except ValueError as exc:
             raise listed.refuse(str(exc)) from exc
-        terms[symbol] = InstrumentTerms(
+        terms[unify_symbol(symbol)] = InstrumentTerms(
             asset=section.text("asset"),
             contract_size=section.number("contract_size"),
             base_multiplier=section.number("base_multiplier"),
@@ -655,7 +740,22 @@ def _parse_time(top: _Section, has_bars: bool) -> TimeRule:
         ),
         is_bar_end=label == "bar_end",
         round_to_seconds=section.seconds("round_to"),
+        label_change=_parse_label_change(top, section.section("label_change")),
     )
+
+
+def _parse_label_change(top: _Section, section: _Section | None) -> LabelChange | None:
+    if section is None:
+        return None
+    shift = section.seconds("shift")
+    if shift is None or shift <= 0:
+        raise section.refuse("'shift' must be a period above 0, such as 5m")
+    held = top.section("open_interest")
+    if held is None or not (held.text("amount") and held.text("value")):
+        raise section.refuse(
+            "value / amount tells which instant a row stands for: give both under 'open_interest'"
+        )
+    return LabelChange(shift, section.day("since"))
 
 
 def _parse_bar_seconds(top: _Section, has_bars: bool, file_name: NamePattern | None) -> int | None:

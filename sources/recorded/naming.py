@@ -1,19 +1,22 @@
 """How venues spell instruments and file names, and how that becomes a unified symbol.
 
-Belongs here: patterns with placeholders, unified symbols, multiplier prefixes. Does not belong
-here: files, columns, mapping keys.
+Belongs here: patterns with placeholders, unified symbols. Does not belong here: files, columns,
+mapping keys, what a coin's name says (`sources.assets`).
 """
 
 import difflib
 import re
 from collections.abc import Iterable
-from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 
-# Dollars and tokens pegged to one; and all that a contract can be quoted in, so that BTCUSDT
-# splits into BTC and USDT.
-DOLLARS = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USDE", "USD1", "USD", "U")
-QUOTES = (*DOLLARS, "EUR", "BTC")
+from sources.assets import USD_QUOTES, unify_coin
+
+# All that a name can end in, so that BTCUSDT splits into BTC and USDT. No venue quotes a perpetual
+# in TUSD, and DOTUSD is DOT in USD.
+QUOTES = (
+    *(quote for quote in USD_QUOTES if quote != "TUSD"),
+    *("EUR", "GBP", "TRY", "BRL", "JPY", "KRW", "AUD", "BTC", "ETH", "BNB", "SOL"),
+)
 
 _PLACEHOLDERS = {
     "base": r"(?P<base>[^\s/:_.\-]+?)",
@@ -141,30 +144,19 @@ def parse_unified(symbol: str) -> UnifiedSymbol:
     return UnifiedSymbol(found["base"], found["quote"], settle)
 
 
-def split_multiplier(base: str, prefixes: MappingOf[str, float]) -> tuple[str, float]:
-    """Return the asset and the asset units per quoted unit that a base name stands for.
+def unify_symbol(symbol: str) -> str:
+    """Return a unified symbol with its coins spelled as ccxt spells them.
 
-    Parameters
-    ----------
-    base : str
-        Base as the venue spells it, such as 1000PEPE.
-    prefixes : Mapping of str to float
-        Prefix and the units it stands for, such as ``{"1000": 1000.0}``.
-
-    Returns
-    -------
-    tuple of (str, float)
-        Asset and multiplier; ``(base, 1.0)`` where no prefix fits.
+    Live and imported records of one contract carry one symbol, so that they are one series.
 
     Examples
     --------
-    >>> split_multiplier("1000PEPE", {"1000": 1000.0})
-    ('PEPE', 1000.0)
-    >>> split_multiplier("1INCH", {"1000": 1000.0})
-    ('1INCH', 1.0)
+    >>> unify_symbol("kPEPE/USDC:USDC"), unify_symbol("XBT/USD:XBT-250328")
+    ('KPEPE/USDC:USDC', 'BTC/USD:BTC-250328')
     """
-    for prefix in sorted(prefixes, key=len, reverse=True):
-        rest = base.removeprefix(prefix)
-        if rest != base and rest[:1].isalpha() and not rest[:1].islower():
-            return rest, prefixes[prefix]
-    return base, 1.0
+    found = _UNIFIED.fullmatch(symbol)
+    if found is None:
+        return symbol
+    settle, dash, expiry = found["settle"].partition("-")
+    base, quote, settle = (unify_coin(coin) for coin in (found["base"], found["quote"], settle))
+    return f"{base}/{quote}:{settle}{dash}{expiry}"

@@ -1,4 +1,4 @@
-"""Files in blocks of columns: Parquet, CSV, CSV in zip, with what cannot be read told apart.
+"""Files in blocks of columns: Parquet, CSV, zipped and gzipped CSV; bad cells marked, not hidden.
 
 Belongs here: opening, headers, line numbers, text to numbers and instants. Does not belong here:
 what a column means.
@@ -9,6 +9,7 @@ of a Parquet file counted from 1.
 
 import csv
 import datetime as dt
+import gzip
 import io
 import re
 import zipfile
@@ -33,7 +34,7 @@ from sources.recorded.naming import nearest
 pc: Any = pyarrow.compute
 Cells: TypeAlias = Any
 
-SUFFIXES = (".parquet", ".csv", ".zip")
+SUFFIXES = (".parquet", ".csv", ".csv.gz", ".zip")
 # Text of one block; a block's text is dropped once its numbers are taken.
 _BLOCK_BYTES = 8 << 20
 _BLOCK_ROWS = 1 << 17
@@ -47,6 +48,23 @@ NUMBER_FAULTS = {UNREADABLE: "not a number", NOT_FINITE: "NaN or infinite"}
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 FaultArray = npt.NDArray[np.uint8]
+
+
+def table_suffix(path: Path) -> str:
+    """Return which of ``SUFFIXES`` a file's name ends in, in small letters; '' for none."""
+    name = path.name.lower()
+    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+
+
+def table_stem(path: Path) -> str:
+    """Return a file's name without its suffix.
+
+    Examples
+    --------
+    >>> table_stem(Path("BTCUSDT-5m-2026-06.csv.gz")), table_stem(Path("BTCUSDT-5m-2026-06.ZIP"))
+    ('BTCUSDT-5m-2026-06', 'BTCUSDT-5m-2026-06')
+    """
+    return path.name[: len(path.name) - len(table_suffix(path))]
 
 
 @dataclass(slots=True)
@@ -187,7 +205,7 @@ def open_members(path: Path, assumed_columns: Sequence[str] = ()) -> tuple[Membe
     Parameters
     ----------
     path : Path
-        A .parquet, .csv or .zip file.
+        A file that ends in one of ``SUFFIXES``, in letters of either case.
     assumed_columns : sequence of str
         Column names of a CSV file whose first line is no header.
 
@@ -197,16 +215,19 @@ def open_members(path: Path, assumed_columns: Sequence[str] = ()) -> tuple[Membe
         If the file cannot be read: torn, of another form, a zip without CSV. Reading the blocks
         of a member raises it too.
     """
-    if path.suffix not in SUFFIXES:
+    suffix = table_suffix(path)
+    if not suffix:
         raise InputRejected(
             f"{path.name}: files ending in '{path.suffix}' cannot be imported; "
             f"expected {', '.join(SUFFIXES)}"
         )
     with _reading(path):
-        if path.suffix == ".parquet":
+        if suffix == ".parquet":
             members = [_parquet_member(path)]
-        elif path.suffix == ".csv":
+        elif suffix == ".csv":
             members = [_csv_member(path, path.name, lambda: path.open("rb"), assumed_columns)]
+        elif suffix == ".csv.gz":
+            members = [_csv_member(path, path.name, lambda: _open_gzip(path), assumed_columns)]
         else:
             members = _zip_members(path, assumed_columns)
     return tuple(members)
@@ -221,12 +242,16 @@ def _reading(path: Path) -> Iterator[None]:
         raise InputRejected(f"{path}: there is no such file") from exc
     except (pa.ArrowException, zipfile.BadZipFile, zlib.error, EOFError, OSError) as exc:
         raise InputRejected(
-            f"{path.name}: the file is torn or no {path.suffix.lstrip('.')} ({exc}); "
+            f"{path.name}: the file is torn or no {table_suffix(path)[1:]} ({exc}); "
             "fetch it again whole and import it once more, nothing of it was taken"
         ) from exc
     except (RuntimeError, NotImplementedError) as exc:
         # zipfile's answers to encryption and to unknown compression.
         raise InputRejected(f"{path.name}: the zip cannot be unpacked ({exc})") from exc
+
+
+def _open_gzip(path: Path) -> IO[bytes]:
+    return io.BufferedReader(gzip.GzipFile(path))
 
 
 def _parquet_member(path: Path) -> Member:

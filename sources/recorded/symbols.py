@@ -8,11 +8,21 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from sources.assets import USD_QUOTES, split_asset
 from sources.recorded.mapping import InstrumentTerms, Mapping
-from sources.recorded.naming import parse_unified, split_multiplier
+from sources.recorded.naming import parse_unified, unify_symbol
+from sources.venues.declarations import VENUES
 
-# Codes of rows whose instrument cannot be told.
-UNKNOWN_SYMBOL, UNKNOWN_SIZE, MISSING_SYMBOL = -1, -2, -3
+# Codes of rows without a usable instrument, and why they have none.
+UNKNOWN_SYMBOL, UNKNOWN_SIZE, MISSING_SYMBOL, FOREIGN_QUOTE = -1, -2, -3, -4
+# An index is of no instrument, and nothing is wrong with that.
+NO_SERIES = -5
+SYMBOL_FAULTS = {
+    MISSING_SYMBOL: "missing",
+    UNKNOWN_SYMBOL: "unknown symbol",
+    UNKNOWN_SIZE: "unknown contract size: list it under terms",
+    FOREIGN_QUOTE: f"not quoted in US dollars or a token pegged to them ({', '.join(USD_QUOTES)})",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +60,13 @@ class SymbolBook:
         Says how symbols are spelled and what is known of the instruments.
     series : list of Series
         Position is the code.
+    foreign : set of str
+        Instruments met that are not quoted in dollars.
     """
 
     mapping: Mapping
     series: list[Series] = field(default_factory=list)
+    foreign: set[str] = field(default_factory=set)
     _codes: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @property
@@ -80,27 +93,31 @@ class SymbolBook:
         Returns
         -------
         int
-            A position in `series`, or ``UNKNOWN_SYMBOL`` or ``UNKNOWN_SIZE``.
+            A position in `series`, or a key of ``SYMBOL_FAULTS``.
         """
         rule = self.mapping.instrument
         if parts is None:
             return UNKNOWN_SYMBOL
-        instrument = rule.unified
+        spelled = rule.unified
         for placeholder in ("base", "quote"):
-            instrument = instrument.replace(f"{{{placeholder}}}", parts.get(placeholder, ""))
-        key = (venue, instrument)
+            spelled = spelled.replace(f"{{{placeholder}}}", parts.get(placeholder, ""))
+        key = (venue, spelled)
         if key not in self._codes:
-            self._codes[key] = self._add(venue, instrument)
+            self._codes[key] = self._add(venue, spelled)
         return self._codes[key]
 
-    def _add(self, venue: str, instrument: str) -> int:
+    def _add(self, venue: str, spelled: str) -> int:
         rule = self.mapping.instrument
+        instrument = unify_symbol(spelled)
+        unified = parse_unified(spelled)
+        if unified.quote.upper() not in USD_QUOTES:
+            self.foreign.add(instrument)
+            return FOREIGN_QUOTE
         terms = rule.terms.get(instrument, InstrumentTerms())
         size = terms.contract_size or rule.contract_size
         if size is None and self.needs_size:
             return UNKNOWN_SIZE
-        unified = parse_unified(instrument)
-        asset, multiplier = split_multiplier(unified.base, rule.multiplier_prefixes)
+        asset, multiplier = split_asset(unified.base, self._prefixes(venue))
         funding = self.mapping.funding_rate
         interval = funding.interval_hours if funding else None
         if terms.has_funding_interval:
@@ -110,7 +127,7 @@ class SymbolBook:
                 venue=venue,
                 instrument=instrument,
                 asset=terms.asset or asset,
-                quote=unified.quote,
+                quote=unified.quote.upper(),
                 # Without contracts in the file, amounts are counted in position units: size 1.
                 contract_size=size or 1.0,
                 base_multiplier=terms.base_multiplier or multiplier,
@@ -118,6 +135,11 @@ class SymbolBook:
             )
         )
         return len(self.series) - 1
+
+    def _prefixes(self, venue: str) -> tuple[tuple[str, float], ...]:
+        """Return the venue's own prefixes, as live ingestion reads them, and the mapping's."""
+        declared = VENUES[venue].multiplier_prefixes if venue in VENUES else ()
+        return (*declared, *self.mapping.instrument.multiplier_prefixes.items())
 
     def column(self, name: str) -> npt.NDArray[np.float64]:
         """Return one numeric field of all series, shape (n_series,)."""

@@ -4,7 +4,6 @@ Belongs here: what becomes of a market that ccxt lists. Does not belong here: as
 """
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,12 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from sources.assets import split_asset
 from sources.records import SCHEMAS, Batch
 from sources.venues.shapes import AmountUnit, Product, Venue
 
-# 1000PEPE, 1000000MOG, 1MBABYDOGE, SHIB1000; not 1INCH, not 1000X.
-_DIGITS_FIRST = re.compile(r"(?P<factor>1(?:0{3,9})|1M)(?P<asset>[A-Z][A-Z0-9]+)")
-_DIGITS_LAST = re.compile(r"(?P<asset>[A-Z]{2,})(?P<factor>1000)")
 _RECORDED = (
     "venue",
     "instrument",
@@ -29,8 +26,6 @@ _RECORDED = (
     "tick_size",
     "is_active",
 )
-# Tickers that stand for the same coin on every derivatives venue.
-_SAME_COIN = {"XBT": "BTC"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,37 +96,6 @@ class Instrument:
                 f"{self.contract_kind} contract; correct its declaration"
             )
         return factor / sides_counted
-
-
-def split_asset(coin: str, prefixes: Iterable[tuple[str, int]] = ()) -> tuple[str, float]:
-    """Return the asset and the asset units per quoted unit that a coin's name stands for.
-
-    Parameters
-    ----------
-    coin : str
-        As the venue spells it.
-    prefixes : iterable of (str, int)
-        The venue's own marks, as spelled.
-
-    Examples
-    --------
-    >>> split_asset("1000PEPE"), split_asset("SHIB1000"), split_asset("1MBABYDOGE")
-    (('PEPE', 1000.0), ('SHIB', 1000.0), ('BABYDOGE', 1000000.0))
-    >>> split_asset("kPEPE", [("k", 1000)]), split_asset("KAS", [("k", 1000)])
-    (('PEPE', 1000.0), ('KAS', 1.0))
-    >>> split_asset("XBT"), split_asset("1INCH"), split_asset("1000X")
-    (('BTC', 1.0), ('1INCH', 1.0), ('1000X', 1.0))
-    """
-    for prefix, factor in prefixes:
-        rest = coin.removeprefix(prefix)
-        if rest != coin and rest[:1].isupper():
-            return rest.upper(), float(factor)
-    name = coin.upper()
-    found = _DIGITS_FIRST.fullmatch(name) or _DIGITS_LAST.fullmatch(name)
-    if found is None:
-        return _SAME_COIN.get(name, name), 1.0
-    factor_text = found["factor"]
-    return found["asset"], 1e6 if factor_text == "1M" else float(factor_text)
 
 
 def read_market(venue: Venue, market: Mapping[str, Any]) -> Instrument | str | None:

@@ -251,7 +251,7 @@ def test_values_become_quantities_by_the_price_at_the_snapshot(tmp_path):
     assert [row["received_value"] for row in held] == [1000.0, 1000.0]
     assert [row["received_amount"] for row in held] == [None, None]
     (row,) = records["quarantine"]
-    assert row["reason"] == "no price to value it by: mark_close"
+    assert row["reason"] == "no price of BTC on binance to value it by: mark_close"
     assert row["row_number"] == 2
 
 

@@ -9,7 +9,7 @@ import yaml
 from sources.errors import InputRejected
 from sources.recorded import load_mapping, shipped_mapping_names
 from sources.recorded.mapping import _KEYS, SHIPPED_FOLDER
-from sources.recorded.naming import NamePattern, parse_unified, split_multiplier
+from sources.recorded.naming import NamePattern, parse_unified, unify_symbol
 
 MAPPING = {
     "description": "hourly bars",
@@ -220,9 +220,13 @@ def test_a_symbol_that_settles_in_neither_side_is_refused():
         parse_unified("BTC/USDT:USDC")
 
 
-def test_the_longest_multiplier_prefix_wins():
-    prefixes = {"1000": 1e3, "1000000": 1e6, "k": 1e3}
-    assert split_multiplier("1000000MOG", prefixes) == ("MOG", 1e6)
-    assert split_multiplier("kPEPE", prefixes) == ("PEPE", 1e3)
-    assert split_multiplier("1INCH", prefixes) == ("1INCH", 1.0)
-    assert split_multiplier("1000", prefixes) == ("1000", 1.0)
+@pytest.mark.parametrize(
+    ("symbol", "unified"),
+    [
+        ("kPEPE/USDC:USDC", "KPEPE/USDC:USDC"),
+        ("XBT/USD:XBT", "BTC/USD:BTC"),
+        ("BTC/USDT:USDT-250328", "BTC/USDT:USDT-250328"),
+    ],
+)
+def test_symbols_are_spelled_as_ccxt_does(symbol, unified):
+    assert unify_symbol(symbol) == unified

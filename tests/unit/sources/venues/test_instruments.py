@@ -1,41 +1,7 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sources.venues.declarations import VENUES
-from sources.venues.instruments import Instrument, read_market, split_asset
-
-
-@pytest.mark.parametrize(
-    ("coin", "expected"),
-    [
-        ("BTC", ("BTC", 1)),
-        ("1000PEPE", ("PEPE", 1000)),
-        ("10000ELON", ("ELON", 10_000)),
-        ("1000000MOG", ("MOG", 1_000_000)),
-        ("1MBABYDOGE", ("BABYDOGE", 1_000_000)),
-        ("SHIB1000", ("SHIB", 1000)),
-        ("1INCH", ("1INCH", 1)),
-        ("1000X", ("1000X", 1)),
-        ("SPX6900", ("SPX6900", 1)),
-        ("XBT", ("BTC", 1)),
-        ("btc", ("BTC", 1)),
-    ],
-)
-def test_multiplier_belongs_to_the_instrument_not_to_the_asset(coin, expected):
-    assert split_asset(coin) == expected
-
-
-def test_small_k_is_a_multiplier_only_where_the_venue_says_so():
-    assert split_asset("kPEPE", (("k", 1000),)) == ("PEPE", 1000)
-    assert split_asset("kPEPE") == ("KPEPE", 1)
-    assert split_asset("KAS", (("k", 1000),)) == ("KAS", 1)
-
-
-@given(st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=2, max_size=8))
-def test_names_without_digits_stay_as_they_are_but_for_bitcoin(name):
-    expected = "BTC" if name == "XBT" else name
-    assert split_asset(name) == (expected, 1.0)
+from sources.venues.instruments import Instrument, read_market
 
 
 def market(**changes):
