@@ -36,8 +36,14 @@ def published_rows(home: Path, as_of: datetime) -> list[tuple[object, ...]]:
         return readers.execute(MAP_ROWS, [as_of]).fetchall()
 
 
+def run_names() -> list[str]:
+    with get_client(sync_client=True) as client:
+        return [run.name for run in client.read_flow_runs()]
+
+
 def test_one_hour_goes_from_what_has_landed_to_what_people_read_twice_the_same(home, small_market):
     first = hourly(as_of=small_market, return_state=True)
+    assert run_names() == [f"hourly {small_market:%Y-%m-%d %H:%M}"]
     rows = published_rows(home, small_market)
     second = hourly(as_of=small_market, return_state=True)
     assert first.is_completed()
@@ -152,12 +158,18 @@ def test_what_does_not_pass_is_given_up_in_the_end(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "error", [NothingToDo("nothing has landed"), ZeroDivisionError("a defect")]
+    ("error", "has_traceback"),
+    [(NothingToDo("nothing has landed"), False), (ZeroDivisionError("a defect"), True)],
 )
-def test_what_fails_the_same_way_each_time_is_not_tried_again(monkeypatch, error):
+def test_what_fails_the_same_way_each_time_is_not_tried_again(
+    monkeypatch, error, has_traceback, caplog
+):
     job = Failing(error, times=1)
     monkeypatch.setattr(jobs.pipeline, "load", job)
     assert run_impatiently(flows.tasks.load).is_failed()
+    (line,) = [one for one in caplog.records if "during execution" in one.getMessage()]
+    assert str(error) in line.getMessage()
+    assert bool(line.exc_info) is has_traceback
     assert job.calls == 1
 
 
