@@ -39,6 +39,7 @@ from sources.universe import (
     compare_listings,
     read_universe,
 )
+from sources.venue_names import venue_name
 from sources.venues.checks import Observation
 from sources.venues.client import Request, VenueClient
 from sources.venues.connection import Connection
@@ -195,8 +196,9 @@ def connections_of(settings: Settings, venues: Iterable[str]) -> dict[str, Conne
         return None if secret is None else str(secret.get_secret_value())
 
     connections = {}
+    keys = {venue_name(spelled): key for spelled, key in settings.keys.items()}
     for venue in venues:
-        key = settings.keys.get(venue)
+        key = keys.get(venue)
         connections[venue] = Connection(
             base_url=settings.venue_url,
             api_key=said(key.api_key) if key else None,
@@ -602,6 +604,7 @@ _DESCRIPTION = (
     "contract_size",
     "base_multiplier",
     "tick_size",
+    "lot_quantity",
     "is_active",
 )
 
@@ -653,7 +656,7 @@ async def _land_instruments(
     ]
     earlier = {row[0] for row in known.listings}
     got.change = compare_listings(
-        [Listing(row[0], row[1], row[2], row[8]) for row in known.listings],
+        [Listing(row[0], row[1], row[2], row[-1]) for row in known.listings],
         # The first listing of a venue is no news.
         [one for one in current if one.venue in earlier],
     )

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from sources.records import Batch
 from warehouse.connect import translated
+from warehouse.load import LANDING_FORMAT
 
 
 def landing_name(batch: Batch, at: datetime, *, prefix: str = "") -> str:
@@ -63,7 +64,8 @@ def land(batch: Batch, folder: Path, name: str) -> Path:
         temporary = _writing_folder(folder) / f"{batch.kind}-{name}-{os.getpid()}"
         try:
             with temporary.open("wb") as file:
-                pq.write_table(batch.table, file, compression="zstd", compression_level=1)
+                marked = batch.table.replace_schema_metadata(LANDING_FORMAT)
+                pq.write_table(marked, file, compression="zstd", compression_level=1)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)

@@ -26,6 +26,7 @@ from sources.assets import USD_QUOTES
 from sources.errors import InputRejected
 from sources.recorded.naming import parse_unified
 from sources.records import SCHEMAS, Batch
+from sources.venue_names import venue_name
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ def import_brackets(
     InputRejected
         If the file cannot be read or is of another form.
     """
+    venue = venue_name(venue)
     brackets: list[dict[str, object]] = []
     set_aside: list[dict[str, object]] = []
     provenance = {"source": _SOURCE, "ingested_at": ingested_at}

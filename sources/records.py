@@ -46,6 +46,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("contract_size", pa.float64(), False),  # asset units (linear) or USD (inverse) a contract
         ("base_multiplier", pa.float64(), False),  # asset units per quoted unit; 1000 for 1000PEPE
         ("tick_size", pa.float64(), True),
+        ("lot_quantity", pa.float64(), True),  # smallest step of an order; NULL: not known
         ("is_active", pa.bool_(), False),
         ("observed_at", INSTANT, False),
     ),
@@ -78,6 +79,8 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("received_amount_unit", pa.string(), True),  # 'base' | 'contracts'
         ("received_value", pa.float64(), True),
         ("received_value_unit", pa.string(), True),  # 'usd' | 'base'
+        # Of what was received: 2 where longs and shorts were added. The quantity counts one.
+        ("sides_counted", pa.int32(), True),
     ),
     "funding_rate": _schema(
         *_INSTRUMENT_KEY,

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from sources.errors import InputRejected
+from sources.venue_names import venue_name
 from sources.venues.declarations import VENUES
 
 DEFAULT_TOP = 50
@@ -130,7 +131,8 @@ def parse_universe(said: object, name: str = "universe") -> Universe:
         raise InputRejected(f"{name}: unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}")
     if said.get("assets") and "top" in said:
         raise InputRejected(f"{name}: 'assets' and 'top' exclude each other; leave one out")
-    venues = tuple(VENUES) if said.get("venues") is None else _texts(said, "venues", name)
+    given = tuple(VENUES) if said.get("venues") is None else _texts(said, "venues", name)
+    venues = [venue_name(one) for one in given]
     for venue in venues:
         if venue not in VENUES:
             raise InputRejected(
@@ -143,10 +145,14 @@ def parse_universe(said: object, name: str = "universe") -> Universe:
         venues=tuple(dict.fromkeys(venues)),
         assets=tuple(dict.fromkeys(asset.upper() for asset in _texts(said, "assets", name))),
         top=top,
-        exclude=frozenset(
-            one if ":" in one else one.upper() for one in _texts(said, "exclude", name)
-        ),
+        exclude=frozenset(_excluded(one) for one in _texts(said, "exclude", name)),
     )
+
+
+def _excluded(one: str) -> str:
+    """Return an asset, or ``venue:instrument`` with the venue under its one name."""
+    venue, colon, instrument = one.partition(":")
+    return f"{venue_name(venue)}:{instrument}" if colon else one.upper()
 
 
 def _texts(said: Mapping[Any, object], key: str, name: str) -> tuple[str, ...]:

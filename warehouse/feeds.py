@@ -394,7 +394,7 @@ def known_listings(connection: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...
     """Return the newest description of each instrument, in the order of the record's columns."""
     return connection.execute(
         "select venue, instrument, asset, quote, contract_kind, contract_size, base_multiplier, "
-        "tick_size, is_active from staging.stg_instrument order by venue, instrument"
+        "tick_size, lot_quantity, is_active from staging.stg_instrument order by venue, instrument"
     ).fetchall()
 
 

@@ -63,6 +63,23 @@ _PENDING_BUILD = {
     "or known.contract_kind is distinct from landed.contract_kind group by all)",
 }
 
+LANDING_FORMAT = {b"liqheat.landing": b"2"}
+"""Parquet metadata of landing files as this release writes them.
+
+1 (without a mark): venues under names of their own, Hyperliquid's open interest as of one side.
+"""
+
+# What brings a column of a file in format 1 to format 2.
+_UPGRADES = {
+    "raw.open_interest": {
+        "open_interest_quantity": "open_interest_quantity / if(meta.is_counted_twice("
+        "venue, open_interest_quantity, received_amount), 2, 1)",
+        "sides_counted": "if(meta.venue_name(venue) in ('bybit', 'gate', 'htx', 'hyperliquid'), "
+        "2, 1)",
+    },
+    "raw.provider_map": {"venue_scope": "meta.venue_name(venue_scope)"},
+}
+
 # Kinds that change published days without changing a map, with the instants between which they do:
 # funding and quote rates stand for a day, sentiment for two, the others in the hour that ends after
 # them. A funding payment also settles the intervals of the two before it, at most 8 hours each.
@@ -107,8 +124,12 @@ def _check_unchanged(name: str, loaded_sha256: str, sha256: str) -> None:
         )
 
 
-def _check_schema(path: Path, relation: Relation) -> int:
-    """Return the file's row count, or refuse a file that does not fit its table."""
+def _check_schema(path: Path, relation: Relation) -> tuple[int, str]:
+    """Return the file's row count and the SELECT that reads it, or refuse what does not fit.
+
+    A file of an earlier release lacks the mark of this one's format. Columns that it does not have
+    are NULL where they may be, and its rows are brought to what this release would have written.
+    """
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as exc:
@@ -118,12 +139,27 @@ def _check_schema(path: Path, relation: Relation) -> int:
         ) from exc
     with file:
         names = tuple(file.schema_arrow.names)
-        if names != relation.column_names:
+        is_old = not LANDING_FORMAT.items() <= (file.schema_arrow.metadata or {}).items()
+        may_lack = {column.name for column in relation.columns if is_old and column.is_nullable}
+        expected = [name for name in relation.column_names if name in names or name not in may_lack]
+        if list(names) != expected:
             raise LandingFileRejected(
                 f"{path.name}: columns {names} do not fit {relation.name} "
                 f"{relation.column_names}; it was written by another release"
             )
-        return int(file.metadata.num_rows)
+        return int(file.metadata.num_rows), _select(relation, names, is_old=is_old)
+
+
+def _select(relation: Relation, names: tuple[str, ...], *, is_old: bool) -> str:
+    upgrades = _UPGRADES.get(relation.name, {}) if is_old else {}
+    if is_old and "venue" in names:
+        upgrades = {"venue": "meta.venue_name(venue)", **upgrades}
+    columns = ", ".join(
+        f'{upgrades.get(name, name_or_null)} as "{name}"'
+        for name in relation.column_names
+        for name_or_null in [f'"{name}"' if name in names else "null"]
+    )
+    return f"(select {columns} from read_parquet(getvariable('landing_path')))"
 
 
 def _known_files(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, datetime]]:
@@ -220,8 +256,10 @@ def load_landing_files(
                 if name in known:
                     _check_unchanged(name, known[name][0], sha256)
                     continue
-                row_count = _check_schema(path, raw_relation(kind))
-                _load_file(connection, path, kind, name, sha256, row_count, run_id, loaded_at)
+                row_count, landed = _check_schema(path, raw_relation(kind))
+                connection.execute("set variable landing_path = ?", [str(path)])
+                record = (name, sha256, kind, row_count, loaded_at, run_id)
+                _load_file(connection, kind, landed, record)
             except LandingFileRejected as exc:
                 logger.warning("rejected: %s", exc)
                 rejected.append(str(exc))
@@ -235,16 +273,11 @@ def load_landing_files(
 
 def _load_file(
     connection: duckdb.DuckDBPyConnection,
-    path: Path,
     kind: str,
-    name: str,
-    sha256: str,
-    row_count: int,
-    run_id: str,
-    loaded_at: datetime,
+    landed: str,
+    record: tuple[str, str, str, int, datetime, str],
 ) -> None:
-    landed = "read_parquet(getvariable('landing_path'))"
-    connection.execute("set variable landing_path = ?", [str(path)])
+    """Insert the rows that a SELECT reads, with the file's record in the ledger."""
     connection.execute("begin transaction")
     try:
         if kind in _PENDING_BUILD:
@@ -259,14 +292,11 @@ def _load_file(
                 f"from {landed}"
             )
         connection.execute(f"insert into {raw_relation(kind).name} select * from {landed}")
-        connection.execute(
-            "insert into meta.landing_file values (?, ?, ?, ?, ?, ?)",
-            [name, sha256, kind, row_count, loaded_at, run_id],
-        )
+        connection.execute("insert into meta.landing_file values (?, ?, ?, ?, ?, ?)", record)
     except duckdb.Error as exc:
         connection.execute("rollback")
         if isinstance(exc, duckdb.ConstraintException | duckdb.ConversionException):
-            raise LandingFileRejected(f"{name}: {exc}") from exc
+            raise LandingFileRejected(f"{record[0]}: {exc}") from exc
         raise
     except BaseException:
         connection.execute("rollback")

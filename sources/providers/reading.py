@@ -20,6 +20,7 @@ from sources.assets import split_asset
 from sources.errors import InputRejected
 from sources.providers.provider import AnswerContext, raw_sha256
 from sources.records import SCHEMAS, Batch
+from sources.venue_names import venue_name
 
 logger = logging.getLogger(__name__)
 
@@ -33,13 +34,6 @@ LARGEST_PRICE_RATIO = 1.5
 LARGEST_LEVERAGE = 1000.0
 
 _QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "USD")
-_VENUES = {
-    "okex": "okx",
-    "gateio": "gate",
-    "gate.io": "gate",
-    "huobi": "htx",
-    "kucoinfutures": "kucoin",
-}
 
 
 def excerpt(text: str, length: int = 200) -> str:
@@ -187,7 +181,7 @@ def venue_scope_of(name: str) -> str:
     ('okx', 'binance', 'lighter')
     """
     plain = re.sub(r"_(perp|spot|futures|swap).*$", "", name.strip().lower())
-    return _VENUES.get(plain, plain)
+    return venue_name(plain)
 
 
 def expected_asset(

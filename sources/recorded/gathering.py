@@ -37,6 +37,7 @@ from sources.recorded.symbols import (
     SymbolBook,
 )
 from sources.records import INSTANT, SCHEMAS
+from sources.venue_names import venue_name
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -374,7 +375,7 @@ class Gathering:
             if venue is None or texts[position] is None:
                 codes[pair] = MISSING_SYMBOL
             else:
-                codes[pair] = self.book.code_of(venue, symbols[position])
+                codes[pair] = self.book.code_of(venue_name(venue), symbols[position])
         return np.asarray(codes[pairs], dtype=np.int64)
 
     def _set_bad_lines_aside(self, block: Block) -> None:

@@ -30,6 +30,7 @@ from sources.recorded.reading import Cells, FloatArray, IntArray, open_members
 from sources.recorded.stamping import Turn, find_turns, shift_late
 from sources.recorded.symbols import FOREIGN_QUOTE, SYMBOL_FAULTS, SymbolBook
 from sources.records import INSTANT, SCHEMAS, Batch
+from sources.venues.declarations import sides_counted_by
 
 logger = logging.getLogger(__name__)
 
@@ -460,13 +461,20 @@ class _Conversion:
         decisive = rows.values["amount" if rule.amount else "value"]
         unit = rule.amount_unit or rule.value_unit or ""
         price = self._snapshot_price(rows) if rule.valued_at is not None else None
+        sides = np.array(
+            [
+                rule.sides_counted or sides_counted_by(one.venue)
+                for one in self._gathering.book.series
+            ],
+            dtype=np.int32,
+        )[rows.series]
         return {
-            "open_interest_quantity": self._quantity(rows, decisive, unit, price)
-            / rule.sides_counted,
+            "open_interest_quantity": self._quantity(rows, decisive, unit, price) / sides,
             "received_amount": rows.values.get("amount", nothing),
             "received_amount_unit": rule.amount_unit,
             "received_value": rows.values.get("value", nothing),
             "received_value_unit": rule.value_unit,
+            "sides_counted": sides,
         }
 
     def _funding(self, _: Part, rows: Rows) -> Columns:
@@ -548,6 +556,7 @@ def _make_instruments(
                 "contract_size": one.contract_size * factor,
                 "base_multiplier": one.base_multiplier,
                 "tick_size": None,
+                "lot_quantity": None,
                 "is_active": True,
                 "observed_at": dt.datetime.fromtimestamp(0, tz=dt.UTC)
                 + dt.timedelta(microseconds=int(at)),

@@ -16,6 +16,7 @@ import yaml
 from sources.checks import FUNDING_INTERVALS_HOURS
 from sources.errors import InputRejected
 from sources.recorded.naming import NamePattern, nearest, parse_unified, unify_symbol
+from sources.venue_names import venue_name
 
 SHIPPED_FOLDER = Path(__file__).parent.parent / "mappings"
 
@@ -198,8 +199,9 @@ class OpenInterestRule:
         Name patterns of files beside the input that hold those prices; empty: the input itself.
     shift_seconds : int
         Label plus this is the instant of the snapshot.
-    sides_counted : int
-        2 where the venue adds longs and shorts: position units count each contract once.
+    sides_counted : int or None
+        2 where the figures add longs and shorts: position units count each contract once. None
+        where the mapping does not say: as the venue itself reports it.
     """
 
     amount: str | None
@@ -209,7 +211,7 @@ class OpenInterestRule:
     valued_at: str | None
     prices_from: tuple[str, ...]
     shift_seconds: int
-    sides_counted: int
+    sides_counted: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -659,7 +661,7 @@ def _parse_venue(top: _Section) -> tuple[str | None, str | None]:
     if venue is None:
         raise top.refuse("'venue' is missing: name it, or say 'venue: {column: ...}'")
     if isinstance(venue, str):
-        return venue, None
+        return venue_name(venue), None
     section = top.section("venue")
     return None, section.required_text("column") if section else None
 
@@ -846,11 +848,11 @@ def _parse_open_interest(
     )
 
 
-def _sides_counted(section: _Section) -> int:
+def _sides_counted(section: _Section) -> int | None:
     sides = section.number("sides_counted")
     if sides not in (None, 1, 2):
         raise section.refuse(f"'sides_counted' is {sides:g}, expected 1 or 2")
-    return int(sides or 1)
+    return None if sides is None else int(sides)
 
 
 def _interval_hours(section: _Section, key: str) -> float | None:

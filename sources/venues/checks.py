@@ -11,7 +11,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from sources.checks import Rejects
+from sources.checks import Flag, Rejects
 from sources.venues.answers import Floats, Milliseconds
 from sources.venues.instruments import Instrument
 
@@ -26,6 +26,8 @@ LARGEST_AUDIT_RATIO = 1.5
 # factor: e^0.14 is 15 %. A factor of two must be met closely, a large one need not.
 _FACTOR_TOLERANCE = 0.14
 _TWO_TOLERANCE = 0.001
+# The figure of one side may be rounded.
+_SIDES_TOLERANCE = 0.01
 _POWERS_OF_TEN = tuple(10.0**n for n in range(1, 10))
 
 
@@ -153,6 +155,27 @@ def audit_units(amount_usd: Floats, value_usd: Floats, rejects: Rejects) -> Floa
             ("amount", f"amount x price / value is {ratios[row]:.4g}: one is in another unit"),
         )
     return ratios
+
+
+def flag_sides(counted: Floats, one_side: Floats, sides_counted: int, flag: Flag) -> None:
+    """Flag open interest that is not the declared multiple of the figure of one side beside it.
+
+    Parameters
+    ----------
+    counted, one_side : ndarray of float64, shape (n_rows,)
+        As received, in one unit; NaN where not given.
+    sides_counted : int
+        What the first counts, as declared.
+    flag : Callable
+        Takes rows, cell and reason.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        is_off = np.abs(counted / one_side - sides_counted) > _SIDES_TOLERANCE
+    flag(
+        is_off,
+        "one_side",
+        f"open interest is not {sides_counted} times the figure of one side beside it",
+    )
 
 
 def flag_jumps(

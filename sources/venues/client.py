@@ -353,6 +353,13 @@ class VenueClient:
             read = read_market(self.venue, market)
             if isinstance(read, Instrument):
                 found[read.instrument] = read
+                if read.lot_fault is not None:
+                    received = json.dumps(market.get("precision"), default=str)
+                    refused.append(
+                        QuarantinedRow(
+                            read.lot_fault, received, number, "lot_quantity", read.instrument
+                        )
+                    )
             elif read is not None:
                 received = json.dumps(market.get("info"), default=str)
                 refused.append(QuarantinedRow(read, received, number))

@@ -234,8 +234,8 @@ _BINANCE_STREAM = Stream(
 def _bybit(category: Literal["linear", "inverse"]) -> Product:
     """Return Bybit's linear or inverse product: the same endpoints in other units."""
     is_linear = category == "linear"
-    # These add both sides. The figure of one side, which newer answers carry beside them, is not
-    # read: a history would mix the two where it begins.
+    # These add both sides. The figure of one side, which newer answers carry beside them, only
+    # audits them: a history made of it would mix the two where it begins.
     coins, dollars = "openInterest", "openInterestValue"
     if not is_linear:
         coins, dollars = dollars, coins
@@ -298,7 +298,12 @@ def _bybit(category: Literal["linear", "inverse"]) -> Product:
                 method="publicGetV5MarketTickers",
                 params={"category": category},
                 rows=("result", "list"),
-                columns={"amount": coins, "value": dollars, "price": "markPrice"},
+                columns={
+                    "amount": coins,
+                    "value": dollars,
+                    "price": "markPrice",
+                    "one_side": "singleOpenInterest",
+                },
                 per="product",
                 id_column="symbol",
                 answer_time="time",
@@ -319,6 +324,7 @@ def _bybit(category: Literal["linear", "inverse"]) -> Product:
                 columns={
                     "time": "timestamp",
                     quantity_from: "openInterest",
+                    "one_side": "singleOpenInterest",
                 },
                 limit=200,
                 paging="windows",
@@ -410,7 +416,7 @@ _OKX_MOST_RECENT_BARS = 1430  # the endpoint for recent bars keeps 1440
 
 
 def _okx_bars(
-    recent: str, older: str, columns: Mapping[str, Column], limit: int, source: str
+    recent: str, older: str, columns: Mapping[str, Column], limit: int, confirm: int, source: str
 ) -> tuple[Ask, ...]:
     """Return the endpoint for recent bars and the one for all others."""
     return tuple(
@@ -431,6 +437,7 @@ def _okx_bars(
             end_shift=1,
             period_seconds=BAR_SECONDS,
             settles_after_seconds=BAR_SECONDS,
+            closed=(confirm, "1"),
             reach=reach,
             source=source,
         )
@@ -480,8 +487,9 @@ def _okx(contract_kind: Literal["linear", "inverse"]) -> Product:
                 "publicGetMarketHistoryCandles",
                 _OHLCV,
                 300,
+                8,
                 "okx.fetch_ohlcv: before and after leave their bounds out, newest first, 300 rows; "
-                "parse_ohlcv: 5 contracts, 6 base",
+                "parse_ohlcv: 5 contracts, 6 base, 8 state: 0 while the candle may change",
             ),
         ),
         mark_ohlc=Candles(
@@ -490,7 +498,8 @@ def _okx(contract_kind: Literal["linear", "inverse"]) -> Product:
                 "publicGetMarketHistoryMarkPriceCandles",
                 _OHLC,
                 100,
-                "okx.fetch_ohlcv, price='mark': 100 rows",
+                5,
+                "okx.fetch_ohlcv, price='mark': 100 rows; OKX mark price candles: 5 is the state",
             ),
         ),
         open_interest_now=OpenInterest(
@@ -742,7 +751,8 @@ _GATE_LINEAR = Product(
 
 
 # hyperliquid: ccxt/async_support/hyperliquid.py. Everything is base coins; contexts of all coins
-# come in one answer without a time. No history of open interest, no mark candles.
+# come in one answer without a time. No history of open interest, no mark candles. Open interest
+# adds both sides: it is always an even number of lots (docs/decisions/0012).
 
 # 1200 weight a minute and address, 20 for each of these calls: 60. ccxt counts on five times that.
 _HYPERLIQUID_RATE_LIMITS = MappingProxyType({"info": RateLimit(57, 60.0)})
@@ -778,6 +788,7 @@ _HYPERLIQUID_LINEAR = Product(
     ),
     open_interest_now=OpenInterest(
         amount_unit="base",
+        sides_counted=2,
         ask=Ask(
             method="publicPostInfo",
             rate_group="info",
@@ -941,7 +952,7 @@ _BITGET_LINEAR = Product(
 )
 
 
-# kucoinfutures: ccxt/async_support/kucoin.py.
+# kucoin: ccxt/async_support/kucoin.py; ccxt keeps its futures under an id of their own.
 
 _KUCOIN_LINEAR = Product(
     contract_kind="linear",
@@ -1272,6 +1283,7 @@ _MEXC_LINEAR = Product(
 _DERIBIT_INVERSE = Product(
     contract_kind="inverse",
     quotes=("USD",),
+    is_lot_usd=True,  # deribit.fetch_markets: min_trade_amount
     ohlcv=Candles(
         volume_unit="usd",
         asks=(
@@ -1464,7 +1476,7 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 },
             ),
             Venue(
-                name="kucoinfutures",
+                name="kucoin",
                 ccxt_id="kucoinfutures",
                 markets_method="fetch_contract_markets",
                 products=(_KUCOIN_LINEAR,),
@@ -1516,3 +1528,22 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
     }
 )
 """Every declared venue by name."""
+
+
+def sides_counted_by(venue: str) -> int:
+    """Return how many sides a venue's own open interest counts; 1 where it is not declared.
+
+    Examples
+    --------
+    >>> sides_counted_by("binance"), sides_counted_by("hyperliquid"), sides_counted_by("lighter")
+    (1, 2, 1)
+    """
+    if venue not in VENUES:
+        return 1
+    told = {
+        reading.sides_counted
+        for product in VENUES[venue].products
+        for reading in (product.open_interest_now, product.open_interest_history)
+        if reading is not None
+    }
+    return max(told, default=1)

@@ -24,6 +24,7 @@ _RECORDED = (
     "contract_size",
     "base_multiplier",
     "tick_size",
+    "lot_quantity",
     "is_active",
 )
 
@@ -52,6 +53,10 @@ class Instrument:
         The coin as the venue spells it.
     market : mapping
         ccxt's market, for placeholders and the venue's own description (``info``).
+    lot_quantity : float or None
+        Smallest step of an order [position units]; None where it is not known.
+    lot_fault : str or None
+        What is wrong with the step the venue lists.
     """
 
     venue: str
@@ -67,6 +72,8 @@ class Instrument:
     market_id: str
     coin: str
     market: Mapping[str, Any]
+    lot_quantity: float | None = None
+    lot_fault: str | None = None
 
     def quantity_factor(self, unit: AmountUnit, sides_counted: int = 1) -> float:
         """Return what makes position units of an amount in a unit the venue uses.
@@ -125,7 +132,11 @@ def read_market(venue: Venue, market: Mapping[str, Any]) -> Instrument | str | N
         return "the contract size is missing or not above 0"
     asset, multiplier = split_asset(coin, venue.multiplier_prefixes)
     is_linear = product.contract_kind == "linear"
-    tick = _positive((market.get("precision") or {}).get("price"))
+    precision = market.get("precision") or {}
+    tick, listed_lot = _positive(precision.get("price")), precision.get("amount")
+    lot = _positive(listed_lot)
+    # An amount of a linear contract is contracts everywhere: of one coin where ccxt says base.
+    factor = size * multiplier if is_linear else 1.0 if product.is_lot_usd else size
     return Instrument(
         venue=venue.name,
         instrument=symbol,
@@ -141,6 +152,10 @@ def read_market(venue: Venue, market: Mapping[str, Any]) -> Instrument | str | N
         market_id=market_id,
         coin=coin,
         market=market,
+        lot_quantity=None if lot is None else lot * factor,
+        lot_fault=None
+        if lot is not None or listed_lot is None
+        else f"the smallest lot is {listed_lot!r}, expected a number above 0: kept without it",
     )
 
 

@@ -41,6 +41,7 @@ from sources.venues.checks import (
     drop_repeated,
     flag_ahead,
     flag_jumps,
+    flag_sides,
 )
 from sources.venues.instruments import Instrument
 from sources.venues.shapes import (
@@ -281,6 +282,11 @@ def _read_candles(
     is_off = (labels > 0) & (labels % (ask.period_seconds * 1000) != 0)
     table.rejects.flag(is_off, "time", f"no multiple of {ask.period_seconds} s")
     wanted = _wanted(labels, context, ask.settles_after_seconds * 1000)
+    if ask.closed is not None:
+        column, final = ask.closed
+        wanted &= np.array(
+            [state is None or state == final for state in table.texts(column)], dtype=np.bool_
+        )
     kept = _keep(labels.tolist(), list(values.values()), wanted, labels, table)
     prices = {
         cell: values[cell][kept] / instrument.base_multiplier
@@ -329,6 +335,11 @@ def _read_open_interest(
         if cell in ("amount", "value", "price")
     }
     flag_open_interest(values, table.rejects.flag)
+    if "one_side" in ask.columns:
+        one_side = table.numbers(ask.columns["one_side"], "one_side", is_required=False)
+        flag_sides(
+            values[reading.quantity_from], one_side, reading.sides_counted, table.rejects.flag
+        )
     # Of the instruments nobody asked for, nothing is held against the venue.
     for row, one in enumerate(of_row):
         if one is None:
@@ -375,6 +386,7 @@ def _read_open_interest(
         "received_amount_unit": _units_where_told(reading.amount_unit, amounts[kept]),
         "received_value": told_values[kept],
         "received_value_unit": _units_where_told(reading.value_unit, told_values[kept]),
+        "sides_counted": reading.sides_counted,
     }
     batches = [
         _batch("open_interest", len(kept), ask, context, columns),

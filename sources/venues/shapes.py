@@ -87,6 +87,9 @@ class Ask:
         Spacing of the labels [seconds]; 0 where they are irregular.
     settles_after_seconds : int
         A row may still change until this long after its label [seconds].
+    closed : tuple of Column and str, or None
+        Where the venue itself says that a row is final, and how; a row that says anything else is
+        not, whatever the clock says.
     reach : timedelta or None
         How far back the venue answers; None where no bound is documented.
     longest_span : timedelta or None
@@ -120,6 +123,7 @@ class Ask:
     end_shift: int = 0
     period_seconds: int = 0
     settles_after_seconds: int = 0
+    closed: tuple[Column, str] | None = None
     reach: timedelta | None = None
     longest_span: timedelta | None = None
     answer_time: str | None = None
@@ -169,6 +173,8 @@ class OpenInterest:
         Which of the two becomes the quantity; never one that needs a price to be undone.
     sides_counted : {1, 2}
         2 where the venue adds longs and shorts. A contract has one of each and counts once here.
+        Where it gives the figure of one side too, that is the column ``one_side``: the two must
+        say the same.
     label_shift_seconds : int
         What is labelled t holds at t + this [seconds].
     """
@@ -382,6 +388,8 @@ class Product:
         Keys of the market's own description whose product is the size, where ccxt leaves one out.
     mark_price : Ask or None
         Mark prices of many instruments at once: column ``price``.
+    is_lot_usd : bool
+        ccxt gives the smallest lot of inverse contracts in USD rather than in contracts.
     """
 
     contract_kind: Literal["linear", "inverse"]
@@ -397,6 +405,7 @@ class Product:
     mark_price: Ask | None = None
     contract_size: float | None = None
     contract_size_keys: tuple[str, ...] = ()
+    is_lot_usd: bool = False
 
 
 @dataclass(frozen=True, slots=True)

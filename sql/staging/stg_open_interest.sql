@@ -14,6 +14,7 @@ open_interest as (
         received_amount_unit,
         received_value,
         received_value_unit,
+        sides_counted,
         source,
         ingested_at,
     from raw.open_interest
@@ -29,6 +30,7 @@ newest as (
         received_amount_unit,
         received_value,
         received_value_unit,
+        sides_counted,
         source,
         ingested_at,
     from open_interest

@@ -25,7 +25,7 @@ from standin.market_data import (
 
 Columns = tuple[Values, Values, Values, Values]  # open, high, low, close
 
-INVERSE_VENUES = ("binance", "bybit", "okx", "htx", "kucoinfutures", "deribit")
+INVERSE_VENUES = ("binance", "bybit", "okx", "htx", "kucoin", "deribit")
 
 
 def synthetic_market(

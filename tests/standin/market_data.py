@@ -26,7 +26,7 @@ Values = NDArray[np.float64]
 _CONTRACT_SIZES: dict[str, dict[str, float]] = {
     "okx": {"BTC": 0.01, "ETH": 0.1, "SOL": 1, "XRP": 100, "DOGE": 1000, "BNB": 0.01, "AVAX": 1},
     "gate": {"BTC": 1e-4, "ETH": 0.01, "SOL": 1, "XRP": 10, "DOGE": 10, "BNB": 1e-3, "AVAX": 1},
-    "kucoinfutures": {"BTC": 1e-3, "ETH": 0.01, "SOL": 0.1, "XRP": 10, "DOGE": 100},
+    "kucoin": {"BTC": 1e-3, "ETH": 0.01, "SOL": 0.1, "XRP": 10, "DOGE": 100},
     "htx": {"BTC": 1e-3, "ETH": 0.01, "SOL": 1, "XRP": 10, "DOGE": 100},
     "mexc": {"BTC": 1e-4, "ETH": 0.01, "SOL": 0.1, "XRP": 1, "DOGE": 100},
 }
@@ -36,19 +36,19 @@ _INVERSE_CONTRACT_USD: dict[str, Mapping[str, float]] = {
     "htx": {"BTC": 100.0},
     "bybit": {},
     "gate": {},
-    "kucoinfutures": {},
+    "kucoin": {},
     "mexc": {"BTC": 100.0},
     "deribit": {"BTC": 10.0, "ETH": 1.0},
 }
 _INVERSE_CONTRACT_USD_DEFAULT = {
     "binance": 10.0, "okx": 10.0, "htx": 10.0, "mexc": 10.0, "bybit": 1.0, "gate": 1.0,
-    "kucoinfutures": 1.0, "deribit": 10.0,
+    "kucoin": 1.0, "deribit": 10.0,
 }  # fmt: skip
 
 _QUOTED_BY_THOUSAND = ("PEPE", "SHIB", "BONK", "FLOKI")
 
 VENUES = (
-    "binance", "bybit", "okx", "gate", "hyperliquid", "bitget", "kucoinfutures", "htx", "mexc",
+    "binance", "bybit", "okx", "gate", "hyperliquid", "bitget", "kucoin", "htx", "mexc",
     "deribit",
 )  # fmt: skip
 

@@ -1,4 +1,7 @@
-"""Hyperliquid's ``POST /info``, as hyperliquid.gitbook.io documents it; one path, many types."""
+"""Hyperliquid's ``POST /info``, as hyperliquid.gitbook.io documents it; one path, many types.
+
+``openInterest`` counts both sides of each contract: no live answer has held an odd number of lots.
+"""
 
 from typing import Any, ClassVar
 
@@ -12,6 +15,7 @@ STEPS = {
 }  # fmt: skip
 MOST_CANDLES = 5000
 INFO = "POST /info"
+SIDES = 2
 
 
 def funding_jitter(at: int) -> int:
@@ -95,7 +99,9 @@ class Hyperliquid(Dialect):
                     # Told apart by position alone: whatever befalls a row befalls both its halves.
                     "described": described,
                     "funding": text(rate),
-                    "openInterest": text(instrument.quoted_quantity(call.open_interest(series))),
+                    "openInterest": text(
+                        instrument.quoted_quantity(call.open_interest(series)) * SIDES
+                    ),
                     "prevDayPx": text(instrument.quoted_price(day.open)),
                     "dayNtlVlm": text(instrument.usd(day.quantity, average)),
                     "premium": "0.0",

@@ -33,8 +33,8 @@ PERIODS = {name: STEPS[name] for name in ("5min", "15min", "30min", "1hour", "4h
 
 
 class Kucoin(Dialect):
-    venue = "kucoinfutures"
-    aliases = ("kucoin",)
+    venue = "kucoin"
+    aliases = ("kucoinfutures",)
     most_rows: ClassVar[dict[str, int]] = {
         "candles": 200,
         "mark_candles": 1500,

@@ -116,6 +116,7 @@ def test_one_file_gives_several_kinds(tmp_path):
             "contract_size": 1.0,
             "base_multiplier": 1.0,
             "tick_size": None,
+            "lot_quantity": None,
             "is_active": True,
             "observed_at": START,
             "source": "recorded:mine",
@@ -494,7 +495,7 @@ def test_a_wide_file_with_half_an_instrument_is_refused(tmp_path):
 def test_the_venue_may_be_a_column_and_rows_may_be_left_out(tmp_path):
     mapping = mapping_of(tmp_path, venue={"column": "symbol"}, where={"symbol": ["BTCUSDT"]})
     records = run(csv_of(tmp_path, [line(0), line(0, symbol="ETHUSDT"), line(1)]), mapping)
-    assert {row["venue"] for row in records["ohlcv"]} == {"BTCUSDT"}
+    assert {row["venue"] for row in records["ohlcv"]} == {"btcusdt"}
     assert len(records["ohlcv"]) == 2
     assert "quarantine" not in records
 
@@ -604,7 +605,7 @@ def test_prices_may_come_from_a_file_beside(tmp_path):
         }
     )
     held = pa.table(
-        {"timestamp": [START], "venue": ["hyperliquid"], "coin": ["BTC"], "oi_usd": [1100.0]}
+        {"timestamp": [START], "venue": ["hyperliquid"], "coin": ["BTC"], "oi_usd": [2200.0]}
     )
     path = tmp_path / "dex_open_interest.parquet"
     pq.write_table(held, path)
@@ -614,7 +615,9 @@ def test_prices_may_come_from_a_file_beside(tmp_path):
     pq.write_table(bars, tmp_path / "dex_candles.parquet")
     (row,) = run(path, mapping)["open_interest"]
     assert row["observed_at"] == START + HOUR
+    # The venue counts both sides, and the mapping leaves it at that.
     assert row["open_interest_quantity"] == pytest.approx(10)
+    assert row["sides_counted"] == 2
 
 
 CELLS = st.sampled_from(["", "0", "-1", "1", "100", "95.5", "nan", "x", "1e400", " 100 "])

@@ -50,7 +50,8 @@ async def connect(standin: Standin) -> AsyncIterator[Callable[..., Any]]:
         library = ccxt.pro if is_pro else ccxt.async_support
         # Pacing costs time and is only of interest where limits are tested.
         paced = {"timeout": 5_000, "enableRateLimit": False, **settings}
-        client = getattr(library, venue)(paced)
+        # ccxt keeps KuCoin's futures under an id of their own.
+        client = getattr(library, {"kucoin": "kucoinfutures"}.get(venue, venue))(paced)
         client.timeout_on_exit = 0
         clients.append(client)
         point_at(client, standin.base_url)

@@ -265,7 +265,7 @@ MOST = [
      "candles"),
     ("gate", "/api/v4/futures/usdt/contract_stats?contract=BTC_USDT&interval=5m&limit=999",
      "open_interest_history"),
-    ("kucoinfutures", f"/api/v1/kline/query?symbol=XBTUSDTM&granularity=5&from={START - DAY}",
+    ("kucoin", f"/api/v1/kline/query?symbol=XBTUSDTM&granularity=5&from={START - DAY}",
      "candles"),
     ("htx", f"/linear-swap-ex/market/history/kline?contract_code=BTC-USDT&period=5min"
      f"&from={(START - 30 * DAY) // 1000}", "candles"),

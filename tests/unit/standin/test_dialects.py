@@ -55,11 +55,11 @@ CASES = [
     Case("okx", "BTC/USD:BTC", "base", "contracts", "usd", history="1h"),
     Case("gate", "BTC/USDT:USDT", "contracts", "contracts", "usd", history="1h", sides=2,
          has_snapshot=False),
-    Case("hyperliquid", "BTC/USDC:USDC", "base", "base", has_mark=False),
-    Case("hyperliquid", "KPEPE/USDC:USDC", "base", "base", has_mark=False),
+    Case("hyperliquid", "BTC/USDC:USDC", "base", "base", sides=2, has_mark=False),
+    Case("hyperliquid", "KPEPE/USDC:USDC", "base", "base", sides=2, has_mark=False),
     Case("bitget", "BTC/USDT:USDT", "base", "base"),
-    Case("kucoinfutures", "BTC/USDT:USDT", "contracts", "contracts", history="1h"),
-    Case("kucoinfutures", "BTC/USD:BTC", "contracts", "contracts", history="5m"),
+    Case("kucoin", "BTC/USDT:USDT", "contracts", "contracts", history="1h"),
+    Case("kucoin", "BTC/USD:BTC", "contracts", "contracts", history="5m"),
     Case("htx", "BTC/USDT:USDT", "base", "contracts", "usd", sides=2, volume_sides=2),
     Case("htx", "BTC/USD:BTC", "base", "contracts", sides=2, volume_sides=2),
     Case("mexc", "BTC/USDT:USDT", "contracts", "none", has_snapshot=False),
@@ -233,15 +233,15 @@ class TestEveryDialect:
 async def test_one_call_tells_all_open_interest_where_a_venue_has_one(
     connect: Connect, market: MarketData, standin: Standin
 ) -> None:
-    for venue, symbol in (
-        ("okx", "SOL/USDT:USDT"), ("hyperliquid", "SOL/USDC:USDC"),
-        ("kucoinfutures", "SOL/USDT:USDT"),
+    for venue, symbol, sides in (
+        ("okx", "SOL/USDT:USDT", 1), ("hyperliquid", "SOL/USDC:USDC", 2),
+        ("kucoin", "SOL/USDT:USDT", 1),
     ):  # fmt: skip
         client = await connect(venue)
         standin.forget()
         told = await client.fetch_open_interests()
         series = market.get(venue, symbol)
-        wanted = series.instrument.contracts(series.open_interest_now(standin.now))
+        wanted = series.instrument.contracts(series.open_interest_now(standin.now)) * sides
         assert_allclose(told[symbol]["openInterestAmount"], wanted, **EXACT)
         assert len(told) == len(market.of_venue(venue))
         assert sum(standin.counts.values()) == 1
@@ -301,7 +301,7 @@ async def test_gate_statistics_add_up_the_liquidations_of_each_period(
 @pytest.mark.parametrize(
     ("venue", "symbol"),
     [("bybit", "BTC/USDT:USDT"), ("okx", "BTC/USDT:USDT"), ("gate", "BTC/USDT:USDT"),
-     ("bitget", "BTC/USDT:USDT"), ("kucoinfutures", "BTC/USDT:USDT")],
+     ("bitget", "BTC/USDT:USDT"), ("kucoin", "BTC/USDT:USDT")],
 )  # fmt: skip
 async def test_brackets_rise_in_size_and_margin(venue: str, symbol: str, connect: Connect) -> None:
     client = await connect(venue)
@@ -359,7 +359,7 @@ async def test_liquidations_come_back_where_rest_gives_them(
 
 
 async def test_nothing_ccxt_asks_for_is_missing(connect: Connect, standin: Standin) -> None:
-    for venue in ("binance", "bybit", "okx", "gate", "hyperliquid", "bitget", "kucoinfutures",
+    for venue in ("binance", "bybit", "okx", "gate", "hyperliquid", "bitget", "kucoin",
                   "htx", "mexc", "deribit"):  # fmt: skip
         client = await connect(venue)
         assert await client.fetch_time() == standin.now

@@ -15,7 +15,7 @@ BAR = 5 * MINUTE
 BTC = {
     "binance": "BTC/USDT:USDT", "bybit": "BTC/USDT:USDT", "okx": "BTC/USDT:USDT",
     "gate": "BTC/USDT:USDT", "hyperliquid": "BTC/USDC:USDC", "bitget": "BTC/USDT:USDT",
-    "kucoinfutures": "BTC/USDT:USDT", "htx": "BTC/USDT:USDT", "mexc": "BTC/USDT:USDT",
+    "kucoin": "BTC/USDT:USDT", "htx": "BTC/USDT:USDT", "mexc": "BTC/USDT:USDT",
     "deribit": "BTC/USD:BTC",
 }  # fmt: skip
 FIVE = ["binance", "bybit", "okx", "gate", "hyperliquid"]
@@ -356,7 +356,7 @@ async def test_clock_of_the_venue_that_runs_ahead_marks_snapshots_of_the_future(
     ("venue", "calls"),
     [
         ("binance", 1), ("binancecoinm", 1), ("bybit", 4), ("okx", 1), ("gate", 1),
-        ("hyperliquid", 1), ("bitget", 6), ("kucoinfutures", 1), ("htx", 1), ("mexc", 1),
+        ("hyperliquid", 1), ("bitget", 6), ("kucoin", 1), ("htx", 1), ("mexc", 1),
         ("deribit", 1),
     ],
 )  # fmt: skip

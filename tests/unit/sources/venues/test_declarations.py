@@ -126,7 +126,7 @@ def test_units_make_position_units_without_a_price(venue):
 
 def test_issue_list_of_venues_is_declared():
     kinds = {(name, p.contract_kind) for name, venue in VENUES.items() for p in venue.products}
-    linear = ("binance", "bybit", "okx", "gate", "hyperliquid", "bitget", "kucoinfutures")
+    linear = ("binance", "bybit", "okx", "gate", "hyperliquid", "bitget", "kucoin")
     assert {(name, "linear") for name in (*linear, "htx", "mexc")} <= kinds
     assert {(name, "inverse") for name in ("binancecoinm", "bybit", "okx", "deribit")} <= kinds
 
@@ -154,10 +154,19 @@ def test_one_answer_of_gate_serves_three_kinds():
 
 
 @pytest.mark.parametrize(
-    "one_side", [{}, {"singleOpenInterest": "999"}, {"singleOpenInterest": ""}]
+    ("one_side", "expected"),
+    [
+        ({}, [42.25]),
+        ({"singleOpenInterest": ""}, [42.25]),
+        ({"singleOpenInterest": "42.25"}, [42.25]),
+        # The venue counts one side where it counted both: nothing to go on until that is declared.
+        ({"singleOpenInterest": "84.5"}, []),
+    ],
 )
 @pytest.mark.parametrize("kind", ["linear", "inverse"])
-def test_bybit_counts_each_contract_once_whatever_is_told_beside_both_sides(kind, one_side):
+def test_bybit_counts_both_sides_which_its_own_figure_of_one_side_must_confirm(
+    kind, one_side, expected
+):
     venue = VENUES["bybit"]
     product = next(one for one in venue.products if one.contract_kind == kind)
     reading = product.open_interest_history
@@ -171,5 +180,8 @@ def test_bybit_counts_each_contract_once_whatever_is_told_beside_both_sides(kind
     )
     context.first_ms, context.end_ms = 0, 2_000_000_000_000
     page = read_page(reading, reading.ask, {"result": {"list": [row]}}, context)
-    (told,) = page.batches[0].table.to_pylist()
-    assert told["open_interest_quantity"] == 42.25
+    told = page.batches[0].table.to_pylist()
+    assert [one["open_interest_quantity"] for one in told] == expected
+    if not expected:
+        (row,) = page.batches[1].table.to_pylist()
+        assert row["reason"] == "open interest is not 2 times the figure of one side beside it"

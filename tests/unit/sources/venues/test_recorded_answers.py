@@ -23,7 +23,7 @@ def body(name):
     return json.loads((BODIES / f"{name}.json").read_text())
 
 
-def read(venue, kind, name, size=1.0, contract_kind="linear"):
+def read(venue, kind, name, size=1.0, contract_kind="linear", correct=lambda answer: answer):
     product = next(p for p in VENUES[venue].products if p.contract_kind == contract_kind)
     market = {"id": "ID", "info": {"fundingInterval": 480}}
     instrument = Instrument(
@@ -31,7 +31,7 @@ def read(venue, kind, name, size=1.0, contract_kind="linear"):
     )
     reading, asks = readings_of(product, kind)[0]
     context = Context(venue, {"ID": instrument}, LATER, "request")
-    page = read_page(reading, asks[0], body(name), context)
+    page = read_page(reading, asks[0], correct(body(name)), context)
     return {batch.kind: batch.table.to_pylist() for batch in page.batches}
 
 
@@ -46,11 +46,21 @@ def test_binance_open_interest_history_has_amount_and_value_in_text():
 
 
 def test_okx_candles_of_five_minutes_are_in_contracts():
-    told = read("okx", "ohlcv", "okx_candles", size=0.01)
+    def settled(answer):
+        for row in answer["data"]:
+            row[8] = "1"
+        return answer
+
+    told = read("okx", "ohlcv", "okx_candles", size=0.01, correct=settled)
     # The sample is of one-minute bars: the second is off the five-minute grid.
     (row,) = told["ohlcv"]
     assert row["volume_quantity"] == pytest.approx(778.838 * 0.01)
     assert told["quarantine"][0]["column_name"] == "time"
+
+
+def test_okx_candles_that_the_venue_has_not_confirmed_are_not_final():
+    # All states of the sample are 0, years after the bars ended.
+    assert read("okx", "ohlcv", "okx_candles", size=0.01)["ohlcv"] == []
 
 
 @pytest.mark.parametrize(
