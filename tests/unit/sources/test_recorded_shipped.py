@@ -140,15 +140,17 @@ def test_the_shift_of_gates_stamps_makes_most_impossible_bars_vanish(market):
 
 
 @needs_recordings
-def test_hyperliquid_open_interest_is_valued_at_prices_of_the_files_beside_it(market):
-    share = share_of_impossible_bars(
-        market,
-        "dex_open_interest",
-        "BTC/USDC:USDC",
-        bars="hourly_hyperliquid",
-        venue="hyperliquid",
-    )
-    assert share < 0.03
+def test_hyperliquid_open_interest_counts_one_side_at_prices_of_the_files_beside_it(market):
+    # Taken as of one side it would be 2.3 % of the hours for BTC and 4.1 % for ETH.
+    for coin, most in (("BTC", 0.005), ("ETH", 0.01)):
+        share = share_of_impossible_bars(
+            market,
+            "dex_open_interest",
+            f"{coin}/USDC:USDC",
+            bars="hourly_hyperliquid",
+            venue="hyperliquid",
+        )
+        assert share < most
 
 
 @needs_recordings
