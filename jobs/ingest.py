@@ -13,6 +13,7 @@ import logging
 import math
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -29,6 +30,7 @@ from jobs.pipeline import open_writer
 from jobs.runs import Run, recorded_run, run_file
 from jobs.settings import Settings
 from sources.errors import SourceError
+from sources.quotes import QUOTE_MARKETS, ask_quote_rates
 from sources.records import Batch
 from sources.sentiment import ask_fear_greed
 from sources.universe import (
@@ -56,6 +58,7 @@ from warehouse.feeds import (
     known_instants,
     known_listings,
     newest_open_interest,
+    newest_quote_rates,
     newest_sentiment,
     note_answers,
     open_interest_usd,
@@ -77,6 +80,7 @@ _RECENT = timedelta(hours=6)
 _TOP_MARGIN = 1.2
 _MESSAGES_KEPT = 5
 _SENTIMENT = "alternative.me"
+_QUOTES = "spot_markets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,7 @@ class _Known:
         default_factory=dict
     )
     sentiment_at: datetime | None = None
+    quotes_at: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     is_blind: bool = False
 
 
@@ -176,7 +181,7 @@ class _Got:
     followed: list[Followed] = field(default_factory=list)
     listed_venues: list[str] = field(default_factory=list)
     change: Change = field(default_factory=lambda: Change((), ()))
-    sentiment: VenueOutcome | None = None
+    beside: dict[str, VenueOutcome] = field(default_factory=dict)  # what is asked of no venue
     unlisted: dict[str, str] = field(default_factory=dict)
     rows: int = 0
 
@@ -380,6 +385,7 @@ def _read_ledger(
             },
             brackets=known_brackets(connection),
             sentiment_at=newest_sentiment(connection),
+            quotes_at=newest_quote_rates(connection),
         )
 
 
@@ -491,14 +497,18 @@ async def _ask(
         previous: dict[str, dict[str, Observation]] = {}
         for (venue, name), (observed_at, quantity) in known.interest.items():
             previous.setdefault(venue, {})[name] = Observation(observed_at, quantity)
-        asking_sentiment = asyncio.create_task(_ask_sentiment(settings, known, asked_at, lander))
+        asking_beside = asyncio.gather(
+            _ask_sentiment(settings, known, asked_at, lander),
+            _ask_quotes(settings, known, asked_at, history, lander),
+        )
         try:
             got.report = await run_round(
                 usable, requests, lander, budget_seconds=budget_seconds, previous=previous
             )
-            got.sentiment = await asking_sentiment
+            outcomes = zip((_SENTIMENT, _QUOTES), await asking_beside, strict=True)
+            got.beside = {name: one for name, one in outcomes if one is not None}
         finally:
-            asking_sentiment.cancel()
+            asking_beside.cancel()
         got.report = RoundReport(
             {client.venue.name: client.report() for client in clients}, got.report.outcomes
         )
@@ -735,6 +745,51 @@ async def _ask_sentiment(
     return VenueOutcome(requests=1, done=1, asked=1, received=1, rows=rows, seconds=seconds)
 
 
+async def _ask_quotes(
+    settings: Settings, known: _Known, now: datetime, history: timedelta, lander: _Lander
+) -> VenueOutcome | None:
+    """Ask spot markets for the closes of stablecoins since the last, at most once an hour."""
+    if known.is_blind or (settings.venue_url is not None and settings.quotes_url is None):
+        # As with sentiment: a stand-in for venues belongs to another time.
+        return None
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    newest = [
+        (market, known.quotes_at.get((market.venue, market.pair), hour - history))
+        for market in QUOTE_MARKETS
+    ]
+    due = [(market, since) for market, since in newest if since < hour]
+    if not due:
+        return None
+    started = time.monotonic()
+    answers = await asyncio.gather(
+        *(
+            ask_quote_rates(market, since=since, now=now, base_url=settings.quotes_url)
+            for market, since in due
+        ),
+        return_exceptions=True,
+    )
+    rows, errors = 0, []
+    for answer in answers:
+        if isinstance(answer, SourceError):
+            errors.append(answer)
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            for batch in answer:
+                lander(batch)
+                rows += batch.table.num_rows
+    return VenueOutcome(
+        requests=len(due),
+        done=len(due) - len(errors),
+        asked=len(due),
+        received=len(due) - len(errors),
+        rows=rows,
+        seconds=time.monotonic() - started,
+        errors=dict(Counter(type(one).__name__ for one in errors)),
+        messages=tuple(str(one) for one in errors)[:_MESSAGES_KEPT],
+    )
+
+
 def _outcomes(got: _Got) -> dict[str, VenueOutcome]:
     by_venue: dict[str, list[Outcome]] = {}
     for outcome in got.report.outcomes:
@@ -747,9 +802,7 @@ def _outcomes(got: _Got) -> dict[str, VenueOutcome]:
         if name in got.unlisted:
             messages.insert(0, got.unlisted[name])
         found[name] = _venue_outcome(report, outcomes, len(instruments), messages)
-    if got.sentiment is not None:
-        found[_SENTIMENT] = got.sentiment
-    return found
+    return found | got.beside
 
 
 def _venue_outcome(
@@ -798,7 +851,7 @@ def _settle(
     )
     run.row_count = got.rows
     run.detail = _detail(report, None)
-    asked = {name: one for name, one in venues.items() if name != _SENTIMENT}
+    asked = {name: one for name, one in venues.items() if name not in got.beside}
     failed = [name for name, one in asked.items() if one.has_failed]
 
     def work() -> LoadReport:

@@ -432,3 +432,11 @@ def newest_sentiment(connection: duckdb.DuckDBPyConnection) -> datetime | None:
     row = connection.execute("select max(observed_at) from raw.sentiment").fetchone()
     found: datetime | None = row[0] if row else None
     return found
+
+
+def newest_quote_rates(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], datetime]:
+    """Return the instant of the newest price of each pair of stablecoins, by venue and pair."""
+    rows = connection.execute(
+        "select venue, pair, max(observed_at) from raw.quote_rate group by venue, pair"
+    ).fetchall()
+    return {(venue, pair): observed_at for venue, pair, observed_at in rows}

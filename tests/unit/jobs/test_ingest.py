@@ -5,12 +5,16 @@ import logging
 import subprocess
 import sys
 
+import pyarrow as pa
 import pytest
 from standin import DAY, HOUR, synthetic_market
-from workbench.live import BAR, live_home, truth_of
+from workbench.live import BAR, instant, live_home, truth_of
 
+from jobs import ingest as ingesting
 from jobs.errors import AllVenuesFailed
 from jobs.landing import land
+from sources.errors import ProviderUnavailable
+from sources.records import SCHEMAS, Batch
 
 START = 1_772_323_200_000  # 2026-03-01
 VENUES = ("binance", "okx", "gate", "hyperliquid")
@@ -263,3 +267,38 @@ def test_backfill_goes_on_where_it_was_stopped(tmp_path, market):
         home.backfill(start)
         # Only the list of contracts is asked for.
         assert sum(home.standin.counts.values()) - calls <= 2
+
+
+def test_prices_of_stablecoins_are_asked_for_once_an_hour_and_one_market_down_costs_itself(
+    tmp_path, market, monkeypatch
+):
+    asked = []
+
+    async def answer(quoted, *, since, now, base_url):
+        asked.append((quoted.venue, quoted.pair, since))
+        if quoted.venue == "bitstamp":
+            raise ProviderUnavailable("bitstamp: no answer; try again later")
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        row = {"venue": quoted.venue, "pair": quoted.pair, "observed_at": hour, "price": 0.994}
+        row |= {"source": quoted.source, "ingested_at": now}
+        schema = SCHEMAS["quote_rate"]
+        return [Batch("quote_rate", pa.Table.from_pylist([row], schema=schema))]
+
+    monkeypatch.setattr(ingesting, "ask_quote_rates", answer)
+    with live_home(tmp_path, market, START + 2 * DAY + 7_000, venues=("hyperliquid",)) as home:
+        home.settings = home.settings.model_copy(update={"quotes_url": "http://127.0.0.1:9"})
+        outcome = home.ingest().venues["spot_markets"]
+        assert (outcome.requests, outcome.done, outcome.rows) == (5, 3, 3)
+        assert outcome.messages == ("bitstamp: no answer; try again later",) * 2
+        assert {since for _, _, since in asked} == {instant(START + DAY)}
+        asked.clear()
+        home.standin.now += BAR
+        home.ingest()
+        assert {venue for venue, _, _ in asked} == {"bitstamp"}
+        rates = home.query(
+            "select quote, usd_rate from intermediate.int_quote_rate_hour "
+            "where as_of = ? order by quote",
+            instant(START + 2 * DAY),
+        )
+    # USDC: .994 in USD at one market, .994 x .994 through USDT at another.
+    assert rates == [("USDC", pytest.approx((0.994 + 0.994**2) / 2)), ("USDT", 0.994)]

@@ -1,0 +1,230 @@
+"""What stablecoins trade at: hourly closes of USDT/USD, USDC/USD and USDC/USDT on spot markets.
+
+Belongs here: asking for them and reading the answers. Does not belong here: what a contract's
+figures are worth in USD (``sql/intermediate/int_quote_rate_hour.sql``).
+
+Endpoints and columns are those of ccxt's ``kraken.fetch_ohlcv``, ``bitstamp.fetch_ohlcv`` and
+``binance.fetch_ohlcv``. All answer at least thirty days of hours in one call, oldest first; ccxt
+itself would list every market of a venue first.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from urllib.parse import urlsplit
+
+import numpy as np
+import pyarrow as pa
+
+from sources.checks import QuarantinedRow, quarantine
+from sources.errors import InputRejected
+from sources.providers.http import exchange
+from sources.records import SCHEMAS, Batch
+from sources.venues.answers import Table
+from sources.venues.checks import flag_ahead
+from sources.venues.readings import from_ms, to_ms
+from sources.venues.shapes import Column
+
+_HOUR_MS = 3_600_000
+# A coin that has lost half its value is no quote currency any more, and 1 / rate is not its price.
+_LOWEST_PRICE, _HIGHEST_PRICE = 0.5, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteMarket:
+    """One pair on one spot market.
+
+    Parameters
+    ----------
+    venue, pair : str
+        As in the record kind ``quote_rate``.
+    url : str
+        Endpoint of its hourly candles.
+    params : mapping of str to str
+        Request parameters.
+    since_param : str
+        Parameter that holds the first label wanted.
+    time_unit : {'s', 'ms'}
+        Unit of that parameter and of labels, which are the starts of hours.
+    rows : tuple of str
+        Path from the answer to its rows.
+    time, close : Column
+        Where label and close are in a row.
+    """
+
+    venue: str
+    pair: str
+    url: str
+    params: Mapping[str, str]
+    since_param: str
+    time_unit: Literal["s", "ms"]
+    rows: tuple[str, ...]
+    time: Column
+    close: Column
+
+    @property
+    def source(self) -> str:
+        """Return the provenance of its records."""
+        return f"{self.venue}:{urlsplit(self.url).path}"
+
+
+def _kraken(pair: str, market_id: str) -> QuoteMarket:
+    return QuoteMarket(
+        venue="kraken",
+        pair=pair,
+        url="https://api.kraken.com/0/public/OHLC",
+        params={"pair": market_id, "interval": "60"},
+        since_param="since",
+        time_unit="s",
+        rows=("result", market_id),
+        time=0,
+        close=4,
+    )
+
+
+def _bitstamp(pair: str, market_id: str) -> QuoteMarket:
+    return QuoteMarket(
+        venue="bitstamp",
+        pair=pair,
+        url=f"https://www.bitstamp.net/api/v2/ohlc/{market_id}/",
+        params={"step": "3600", "limit": "1000"},
+        since_param="start",
+        time_unit="s",
+        rows=("data", "ohlc"),
+        time="timestamp",
+        close="close",
+    )
+
+
+QUOTE_MARKETS = (
+    _kraken("USDT/USD", "USDTZUSD"),
+    _kraken("USDC/USD", "USDCUSD"),
+    _bitstamp("USDT/USD", "usdtusd"),
+    _bitstamp("USDC/USD", "usdcusd"),
+    QuoteMarket(
+        venue="binance",
+        pair="USDC/USDT",
+        url="https://api.binance.com/api/v3/klines",
+        params={"symbol": "USDCUSDT", "interval": "1h", "limit": "1000"},
+        since_param="startTime",
+        time_unit="ms",
+        rows=(),
+        time=0,
+        close=4,
+    ),
+)
+"""Two markets in USD, so that one may be down, and the pair most traded against USDT."""
+
+
+async def ask_quote_rates(
+    market: QuoteMarket,
+    *,
+    since: datetime,
+    now: datetime,
+    base_url: str | None = None,
+    timeout_seconds: float = 10.0,
+) -> list[Batch]:
+    """Return finished hourly closes of one market.
+
+    Parameters
+    ----------
+    market : QuoteMarket
+        Which.
+    since : datetime
+        Start of the first hour wanted.
+    now : datetime
+        The time, UTC.
+    base_url : str, optional
+        Where a stand-in listens; the market itself where not given.
+    timeout_seconds : float
+        For the whole call.
+
+    Raises
+    ------
+    ProviderUnavailable, ProviderRejected
+        Where the market does not answer, or refuses.
+    InputRejected
+        Where the answer has no candles.
+    """
+    import aiohttp
+
+    # Kraken leaves the first label out; an hour more is asked for and dropped.
+    first = (to_ms(since) - _HOUR_MS) // (1 if market.time_unit == "ms" else 1000)
+    url = market.url
+    if base_url is not None:
+        url = base_url.rstrip("/") + urlsplit(url).path
+    async with aiohttp.ClientSession() as session:
+        body = await exchange(
+            session,
+            market.venue,
+            "GET",
+            url,
+            secrets=[],
+            timeout_seconds=timeout_seconds,
+            params={**market.params, market.since_param: str(first)},
+        )
+    return parse_quote_rates(body, market, since=since, now=now)
+
+
+def parse_quote_rates(
+    body: bytes, market: QuoteMarket, *, since: datetime, now: datetime
+) -> list[Batch]:
+    """Return the records of an answer, and a quarantine for rows that are none.
+
+    Raises
+    ------
+    InputRejected
+        Where the answer is no JSON or has no candles where they are declared.
+    """
+    name = f"{market.venue} {market.pair}"
+    try:
+        found = json.loads(body)
+        for key in market.rows:
+            found = found[key]
+    except (ValueError, LookupError, TypeError) as exc:
+        raise InputRejected(f"{name}: the answer has no candles ({body[:100]!r})") from exc
+    if not isinstance(found, list):
+        raise InputRejected(f"{name}: the answer has no candles ({body[:100]!r})")
+    table = Table(found)
+    labels = table.labels(market.time, market.time_unit)
+    prices = table.numbers(market.close, "close", is_required=True)
+    flag_ahead(labels, to_ms(now), table.rejects)
+    table.rejects.flag((labels > 0) & (labels % _HOUR_MS != 0), "time", "not the start of an hour")
+    table.rejects.flag(
+        (prices < _LOWEST_PRICE) | (prices > _HIGHEST_PRICE),
+        "close",
+        "less than half or more than twice par: the price of another pair?",
+    )
+    is_wanted = (labels + _HOUR_MS <= to_ms(now)) & (labels >= to_ms(since))
+    usable = np.flatnonzero(table.rejects.is_usable & is_wanted)
+    kept = {int(labels[row]): float(prices[row]) for row in usable}
+    records = [
+        {
+            "venue": market.venue,
+            "pair": market.pair,
+            "observed_at": from_ms(label + _HOUR_MS),
+            "price": price,
+            "source": market.source,
+            "ingested_at": now,
+        }
+        for label, price in sorted(kept.items())
+    ]
+    batches = [Batch("quote_rate", pa.Table.from_pylist(records, schema=SCHEMAS["quote_rate"]))]
+    if table.rejects.reasons:
+        refused = [
+            QuarantinedRow(reason, table.received(row), row + 1, cell)
+            for row, (cell, reason) in sorted(table.rejects.reasons.items())
+        ]
+        batches.append(
+            quarantine(
+                refused,
+                kind="quote_rate",
+                venue=market.venue,
+                input_name=name,
+                source=market.source,
+                ingested_at=now,
+            )
+        )
+    return batches
