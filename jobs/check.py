@@ -376,6 +376,12 @@ def _frames(connection: DuckDBPyConnection, suite: str, thresholds: Thresholds) 
                 "where as_of > getvariable('window_start') and as_of <= getvariable('window_end')",
             ),
             "measures": _frame(connection, measured),
+            "quotes": _frame(
+                connection,
+                "select asset, 'all' as venue, as_of, quote_deviation_bps "
+                "from marts.market_context_hourly "
+                "where as_of > getvariable('window_start') and as_of <= getvariable('window_end')",
+            ),
         }
     if suite == "maps":
         return {

@@ -84,6 +84,7 @@ FRAMES: dict[str, tuple[str, ...]] = {
         "covered_seconds",
         "ahead_seconds",
     ),
+    "quotes": ("asset", "venue", "as_of", "quote_deviation_bps"),
     "maps": (
         "asset",
         "venue",
@@ -209,6 +210,7 @@ def suites(thresholds: Thresholds) -> tuple[Check, ...]:
             0.0,
         ),
         *warnings("bars", at_door=False),
+        *_gate_check("quote_off_par", thresholds.quote_off_par, "bars", "quotes", "warning"),
     )
     maps = (
         Check(

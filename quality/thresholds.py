@@ -378,6 +378,15 @@ class Thresholds:
         reason="a map changes by what traded and by how far price went; a simulated month leaves "
         "5 % unexplained at most",
     )
+    quote_off_par: Gate = Gate(
+        measure="quote_deviation_bps",
+        unit="bps",
+        direction="at_most",
+        role="check",
+        soft=50.0,
+        reason="prices in USDT, USDC and USD share one axis while a coin is worth a dollar; 50 bps "
+        "are two and a half bins of a map",
+    )
 
 
 def venue_gates(thresholds: Thresholds) -> dict[str, Gate]:

@@ -18,7 +18,7 @@ quote_rate as (
         price > 0
         and observed_at
         > coalesce(
-            getvariable('window_start')::timestamptz - interval 1 day, '-infinity'::timestamptz
+            getvariable('window_start')::timestamptz - interval 2 days, '-infinity'::timestamptz
         )
         and observed_at <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
 ),
@@ -102,7 +102,12 @@ in_window as (
         venue_count,
         observed_at,
     from every_hour
-    where as_of > coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
+    where
+        -- A day more for sums over the last 24 hours.
+        as_of
+        > coalesce(
+            getvariable('window_start')::timestamptz - interval 1 day, '-infinity'::timestamptz
+        )
 )
 
 select * from in_window

@@ -2,7 +2,8 @@
 --
 -- Grain: asset, as_of
 -- Materialized: table
--- Known limitation: realised liquidations are what venues publish, which most of them throttle.
+-- Known limitation: realised liquidations are what venues publish, which most of them throttle; the
+-- price is that of the contracts' quotes, stablecoins among them, as on the maps.
 
 with
 instrument_hour as (
@@ -33,7 +34,16 @@ instrument as (
         venue,
         instrument,
         asset,
+        quote,
     from staging.stg_instrument
+),
+
+quote_rate as (
+    select
+        as_of,
+        quote,
+        usd_rate,
+    from intermediate.int_quote_rate_hour
 ),
 
 funding_rate as (
@@ -60,11 +70,19 @@ realised_liquidation as (
     select
         instrument.asset,
         date_trunc('hour', realised.period_start_at) + interval 1 hour as as_of,
-        sum(realised.liquidated_usd) filter (where realised.side = 'long') as long_usd,
-        sum(realised.liquidated_usd) filter (where realised.side = 'short') as short_usd,
+        sum(realised.liquidated_usd * coalesce(quote_rate.usd_rate, 1)) filter (
+            where realised.side = 'long'
+        ) as long_usd,
+        sum(realised.liquidated_usd * coalesce(quote_rate.usd_rate, 1)) filter (
+            where realised.side = 'short'
+        ) as short_usd,
     from staging.stg_realised_liquidation as realised
     inner join instrument
         on realised.venue = instrument.venue and realised.instrument = instrument.instrument
+    left join quote_rate
+        on
+            instrument.quote = quote_rate.quote
+            and date_trunc('hour', realised.period_start_at) + interval 1 hour = quote_rate.as_of
     where realised.period_seconds <= 3600
     group by instrument.asset, date_trunc('hour', realised.period_start_at)
 ),
@@ -77,34 +95,56 @@ sentiment as (
     where index_name = 'fear_greed'
 ),
 
+-- Figures of linear contracts are in their quote. Where its rate is not known it is taken for one
+-- USD, and said to be.
+in_usd as (
+    select
+        instrument_hour.* replace (
+            instrument_hour.volume_usd * coalesce(quote_rate.usd_rate, 1) as volume_usd,
+            instrument_hour.open_interest_usd
+            * coalesce(quote_rate.usd_rate, 1) as open_interest_usd
+        ),
+        abs(quote_rate.usd_rate - 1) * 10000 as quote_deviation_bps,
+        instrument.quote <> 'USD' and quote_rate.usd_rate is null as is_quote_rate_assumed,
+    from instrument_hour
+    inner join instrument
+        on
+            instrument_hour.venue = instrument.venue
+            and instrument_hour.instrument = instrument.instrument
+    left join quote_rate
+        on instrument_hour.as_of = quote_rate.as_of and instrument.quote = quote_rate.quote
+),
+
 with_positioning as (
     select
-        instrument_hour.asset,
-        instrument_hour.as_of,
-        instrument_hour.venue,
-        instrument_hour.open,
-        instrument_hour.high,
-        instrument_hour.low,
-        instrument_hour.close,
-        instrument_hour.volume_usd,
-        instrument_hour.open_interest_base,
-        instrument_hour.open_interest_usd,
+        in_usd.asset,
+        in_usd.as_of,
+        in_usd.venue,
+        in_usd.open,
+        in_usd.high,
+        in_usd.low,
+        in_usd.close,
+        in_usd.volume_usd,
+        in_usd.open_interest_base,
+        in_usd.open_interest_usd,
+        in_usd.quote_deviation_bps,
+        in_usd.is_quote_rate_assumed,
         case
-            when funding_rate.funded_at > instrument_hour.as_of - interval 1 day
+            when funding_rate.funded_at > in_usd.as_of - interval 1 day
                 then funding_rate.funding_rate_8h_ratio
         end as funding_rate_8h_ratio,
         long_short_ratio.long_short_accounts_ratio,
-    from instrument_hour
+    from in_usd
     asof left join funding_rate
         on
-            instrument_hour.venue = funding_rate.venue
-            and instrument_hour.instrument = funding_rate.instrument
-            and instrument_hour.as_of >= funding_rate.funded_at
+            in_usd.venue = funding_rate.venue
+            and in_usd.instrument = funding_rate.instrument
+            and in_usd.as_of >= funding_rate.funded_at
     left join long_short_ratio
         on
-            instrument_hour.venue = long_short_ratio.venue
-            and instrument_hour.instrument = long_short_ratio.instrument
-            and instrument_hour.as_of = long_short_ratio.as_of
+            in_usd.venue = long_short_ratio.venue
+            and in_usd.instrument = long_short_ratio.instrument
+            and in_usd.as_of = long_short_ratio.as_of
 ),
 
 asset_hour as (
@@ -125,6 +165,8 @@ asset_hour as (
         avg(funding_rate_8h_ratio) as funding_rate_8h_ratio,
         count(funding_rate_8h_ratio) as funding_instrument_count,
         avg(long_short_accounts_ratio) as long_short_accounts_ratio,
+        max(quote_deviation_bps) as quote_deviation_bps,
+        bool_or(is_quote_rate_assumed) as is_quote_rate_assumed,
     from with_positioning
     group by asset, as_of
 ),
@@ -156,6 +198,8 @@ context as (
             when sentiment.observed_at > asset_hour.as_of - interval 2 days
                 then sentiment.index_value
         end as fear_greed_index,
+        asset_hour.quote_deviation_bps,
+        asset_hour.is_quote_rate_assumed,
     from asset_hour
     left join realised_liquidation
         on

@@ -211,6 +211,18 @@ def test_a_jump_that_nothing_explains_becomes_a_flag(settings):
     assert "map_jump" in reasons(settings, "BTC")[1]
 
 
+@pytest.mark.parametrize(("price", "is_flagged"), [(0.994, True), (0.9951, False)])
+def test_a_stablecoin_more_than_50_bps_off_a_dollar_becomes_a_flag(settings, price, is_flagged):
+    ask(
+        settings,
+        "insert into raw.quote_rate values ('kraken', 'USDT/USD', ?, ?, 'kraken:OHLC', ?)",
+        [END, price, END],
+    )
+    report = check(settings, as_of=END, hours=1)
+    assert ("quote_off_par" in {outcome.name for outcome in report.warnings}) is is_flagged
+    assert ("quote_off_par" in reasons(settings, "BTC")[1]) is is_flagged
+
+
 def test_levels_of_the_homes_own_file_count(settings):
     (settings.home / THRESHOLDS_FILE).write_text("low_open_interest: {soft: 1.0e+12}\n")
     ask(settings, "delete from meta.pending_publish")
