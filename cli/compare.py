@@ -35,6 +35,16 @@ group by known order by known limit 60
 """
 
 
+LEAST_PRINTED_ODDS = 0.001
+"""Odds are never printed below one in a thousand, as they are never stored below it."""
+
+WIDEST_REACH = 22.2
+"""How far bands reach from price: 20 % of log price [percent]."""
+
+LEAST_START_UP = 0.01
+"""Share of start-up mass in a band that is worth a word."""
+
+
 def _one_hour(
     settings: Settings, sql: str, parameters: dict[str, Any]
 ) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
@@ -68,8 +78,12 @@ def percent(value: float | None, form: str = ".0f") -> str:
 
 
 def _odds(value: float | None) -> str:
-    """Return odds for the eye: what is possible is never called impossible."""
-    return "< 1 %" if value is not None and 0 < value < 0.005 else percent(value)
+    """Return odds for the eye: tenths where they are small, and nothing below 1 in 1,000."""
+    if value is None:
+        return ""
+    if value <= LEAST_PRINTED_ODDS:
+        return "< 0.1 %"
+    return percent(value, ".1f" if value < 0.0995 else ".0f")
 
 
 def _print(table: Table, *notes: str) -> None:
@@ -96,10 +110,27 @@ def show_bands(
     form: Format,
     *,
     venue: str = "all",
+    within: float | None = None,
     as_of: datetime | None = None,
     hidden: bool = False,
 ) -> None:
     """Write the bands of one provider's newest map, both sides always.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where things are.
+    asset, provider, venue : str
+        Whose bands.
+    form : Format
+        A table for the eye, or rows.
+    within : float, optional
+        Percent of price up to which bands are shown, by their near edge; by default a table shows
+        what three times the volatility of the day reaches, and rows are all there are.
+    as_of : datetime, optional
+        Not later than this hour.
+    hidden : bool
+        Show them even if the asset is too noisy.
 
     Raises
     ------
@@ -123,53 +154,114 @@ def show_bands(
         )
         bands = []
     if form is not Format.table:
-        write_rows(columns, [list(band.values()) for band in bands], form)
+        shown = [band for band in bands if within is None or _away(band) <= within]
+        write_rows(columns, [list(band.values()) for band in shown], form)
     elif bands:
-        _print_bands(bands)
+        _print_bands(bands, within or _reach(bands[0]))
 
 
-def _print_bands(bands: Sequence[dict[str, Any]]) -> None:
+def _away(band: dict[str, Any]) -> float:
+    """Return how far the near edge of a band is from price [percent]; 0 where price is in it."""
+    now = float(band["price"])
+    return 100.0 * max(band["price_low"] / now - 1.0, 1.0 - band["price_high"] / now, 0.0)
+
+
+def _reach(band: dict[str, Any]) -> float:
+    """Return how far price may get in a day, generously, in whole percent [percent]."""
+    sigma = band["volatility_day_ratio"]
+    return WIDEST_REACH if sigma is None else math.ceil(min(max(300.0 * sigma, 3.0), WIDEST_REACH))
+
+
+def _print_bands(bands: Sequence[dict[str, Any]], within: float) -> None:
     first = bands[0]
     table = _table(
         f"{first['asset']} {first['as_of']:%Y-%m-%d %H:%M} UTC, price {price(first['price'])}: "
-        f"bands by {first['provider']}, "
+        f"bands within {within:g} % by {first['provider']}, "
         f"{'all venues' if first['venue'] == 'all' else first['venue']}",
         ("side", "left"),
         ("#", "right"),
         ("price band", "right"),
-        ("holds", "right"),
-        ("of side", "right"),
         ("from price", "right"),
+        ("holds", "right"),
         ("touched in 24 h", "right"),
+        ("expected in 24 h", "right"),
         ("seen by", "right"),
     )
+    rows = {}
     for side in ("short", "long"):
         own = sorted(
             (band for band in bands if band["side"] == side), key=lambda band: -band["price_peak"]
         )
-        for band in own:
-            held = band["liquidation_usd"]
-            table.add_row(
-                f"{side}s",
-                str(band["rank"]),
-                f"{price(band['price_low'])} - {price(band['price_high'])}",
-                "" if held is None else f"{usd(held)} USD",
-                percent(band["side_share_ratio"]),
-                f"{100 * (band['price_peak'] / band['price'] - 1):+.1f} %",
-                _odds(band["touch_probability_24h_ratio"]),
-                f"{band['agreeing_provider_count']} of {band['provider_count']}",
-            )
-        if not own:
-            table.add_row(f"{side}s", "", "none within 20 %", "", "", "", "", "")
-        if side == "short":
-            table.add_row("price", "", price(first["price"]), "", "", "", "", "")
-    _print(
-        table,
-        "holds: an estimate of what would be force-closed, not a register of positions.",
-        "touched in 24 h: a baseline, the odds of a random walk of the recent volatility; "
-        "it knows nothing of the band.",
-        "seen by: providers that have a band in the same place.",
-    )
+        near = [band for band in own if _away(band) <= within]
+        rows[side] = [_band_cells(band) for band in near]
+        if not near:
+            nearest = min(map(_away, own), default=None)
+            beyond = "" if nearest is None else f", the next at {nearest:.1f} %"
+            rows[side].append([f"{side}s", "", f"none within {within:g} %{beyond}", *[""] * 5])
+        if own:
+            # The whole side stands outermost.
+            rows[side].insert(0 if side == "short" else len(rows[side]), _side_cells(own[0]))
+    for cells in (*rows["short"], ["price", "", price(first["price"]), *[""] * 5], *rows["long"]):
+        table.add_row(*cells)
+    _print(table, *_band_notes(bands, within))
+
+
+def _side_cells(band: dict[str, Any]) -> list[str]:
+    """Return what the whole side of a band holds."""
+    held, expected = band["liquidation_usd"], band["side_expected_forced_usd_24h"]
+    return [
+        f"{band['side']}s",
+        "",
+        "all within 20 %",
+        "",
+        "" if held is None else usd(held / band["side_share_ratio"]),
+        "",
+        usd(expected),
+        "",
+    ]
+
+
+def _band_cells(band: dict[str, Any]) -> list[str]:
+    held, expected = band["liquidation_usd"], band["expected_forced_usd_24h"]
+    return [
+        f"{band['side']}s",
+        str(band["rank"]),
+        f"{price(band['price_low'])} - {price(band['price_high'])}",
+        f"{100 * (band['price_peak'] / band['price'] - 1):+.1f} %",
+        percent(band["side_share_ratio"], ".1f") + " of side" if held is None else usd(held),
+        _odds(band["touch_probability_24h_ratio"]),
+        usd(expected),
+        f"{band['agreeing_provider_count']} of {band['provider_count']}",
+    ]
+
+
+def _band_notes(bands: Sequence[dict[str, Any]], within: float) -> list[str]:
+    """Return what a reader of the table has to know."""
+    notes = []
+    if any(band["expected_forced_usd_24h"] is None for band in bands):
+        is_known = bands[0]["touch_probability_24h_ratio"] is not None
+        notes.append(
+            "no expected figure: the map has no scale in USD or does not say what stands; "
+            "ranked by what each holds times the odds of touch."
+            if is_known
+            else "no odds: less than a day of returns is known; ranked by what each holds."
+        )
+    far = sum(_away(band) > within for band in bands)
+    if far:
+        notes.append(f"{far} more farther away: --within {math.ceil(max(map(_away, bands)))}.")
+    started = max((band["start_up_ratio"] or 0.0) for band in bands)
+    if started >= LEAST_START_UP:
+        notes.append(
+            f"left out: up to {percent(started)} of what stands in a band was placed when the "
+            "series began (start-up mass), not by trading since."
+        )
+    return [
+        *notes,
+        "#: by what is expected. holds: USD, an estimate, not a register of positions.",
+        "touched: odds from distance and recent volatility alone, they know nothing of the band. "
+        "expected: holds x odds, bin by bin.",
+        "seen by: votes of providers with a band in the same place; near copies share one.",
+    ]
 
 
 def bands_command(
@@ -178,13 +270,22 @@ def bands_command(
         str, typer.Option(help="Whose map; 'consensus' for the mean of all.")
     ] = "turnover",
     venue: Annotated[str, typer.Option(help="A venue, or 'all'.")] = "all",
+    within: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            max=100,
+            help="Percent of price to show. By default a table shows three times the volatility "
+            "of the day, csv and json everything.",
+        ),
+    ] = None,
     hidden: Annotated[
         bool, typer.Option("--hidden", help="Show them even if the asset is too noisy.")
     ] = False,
     form: Rows = Format.table,
     as_of: AsOf = None,
 ) -> None:
-    """Show the bright bands of a map, both sides, with the odds that price gets there."""
+    """Show what could be forced near price today: bands of both sides with their odds."""
     with told():
         show_bands(
             Settings(),
@@ -192,6 +293,7 @@ def bands_command(
             provider,
             form,
             venue=venue,
+            within=within,
             as_of=None if as_of is None else hour_of(as_of),
             hidden=hidden,
         )
@@ -394,7 +496,7 @@ def _print_pairs(
         table,
         *told_whole,
         "share + reach + placement = 100 %. moved by: how far mass would have to move along price. "
-        "bands: of the five first of one, found in the other.",
+        "bands: of the five largest of one, found in the other.",
         *filter(None, [others]),
     )
 

@@ -6,8 +6,12 @@ Does not belong here: the metrics (``transforms``) and the shape of the rows (``
 Maps of one asset and hour are set side by side within one scope: all of venue 'all', and those of
 a single venue where somebody from outside speaks of that venue. Bands, cascades and the consensus
 are made for the same scopes. Maps of one provider are also set against one another venue by venue.
+
+Bands and the consensus leave out start-up mass, which is where it is because a series began there.
+Maps that are nearly the same share one vote; the true positions of a simulated market have none.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,15 +37,16 @@ from jobs.compare_tables import (
 )
 from jobs.errors import JobError
 from jobs.map_tables import ALL_VENUES
-from jobs.outside_maps import replace_captures
+from jobs.outside_maps import SIMULATED_TRUTH, replace_captures
 from jobs.replay import HOUR
-from transforms.bands import count_agreeing_members, count_agreeing_providers, find_bands
+from transforms.bands import Bands, count_agreeing_members, count_agreeing_providers, find_bands
 from transforms.cascade import CascadeParameters, simulate_cascades
 from transforms.consensus import Consensus, build_consensus
 from transforms.disagreement import (
     Disagreement,
     coarsen,
     measure_disagreement,
+    share_votes,
     summarise_groups,
 )
 from transforms.grid import BIN_LOG_WIDTH, PUBLISHED_RANGE, bin_center
@@ -52,9 +57,16 @@ from transforms.maps import (
     SIDES,
     MapBatch,
     align_maps,
+    near_edge_distance,
     window_first_bin,
 )
-from transforms.touch import SECONDS_PER_DAY, reach_probability, trailing_volatility
+from transforms.touch import (
+    MONTH_SECONDS,
+    SECONDS_PER_DAY,
+    blend_volatility,
+    reach_probability,
+    trailing_volatility,
+)
 from warehouse.connect import insert_rows
 
 IntArray = npt.NDArray[np.int64]
@@ -73,16 +85,25 @@ TABLES = (
 # Asset-hours worked through at once: some five thousand maps, a hundred megabytes or two.
 _CHUNK_ASSET_HOURS = 384
 
-# Hours of which squared returns count: ten half-lives, after which a thousandth is left.
-_VOLATILITY_HOURS = 240
+# Hours of which squared returns count for the fast volatility: ten half-lives, after which a
+# thousandth is left; and for the slow one.
+_FAST_HOURS = 240
+_SLOW_HOURS = round(MONTH_SECONDS / 3600.0)
 _VOLUME_HOURS = 24
+
+# Hours of returns that make odds.
+_ODDS_NEED_HOURS = 24
+
+# What is left of a bin after its start-up mass, below which it is rounding of 32-bit floats.
+_ROUNDING_RATIO = 1e-6
 
 _CASCADES = CascadeParameters()
 
 _MAPS = """
 select
     asset, venue, epoch_us(as_of) as hour, provider, side = 'short' as is_short,
-    price, first_bin_index, liquidation_usd, heatmap.unit, heatmap.semantics,
+    price, first_bin_index, liquidation_usd, null::float[] as start_up_usd,
+    heatmap.unit, heatmap.semantics,
     heatmap.params_hash,
     is_fitting is not null as is_outside,
     coalesce(is_fitting, true) as is_fitting,
@@ -124,8 +145,9 @@ class _Maps:
     ----------
     labels : Labels
         Of each map of two sides.
-    bins : pyarrow.ListArray
-        What the long and the short side of each map in turn hold.
+    bins, start_up : pyarrow.ListArray
+        What the long and the short side of each map in turn hold, and how much of that is start-up
+        mass; NULL where nothing is.
     first_bin : ndarray of int32, shape (2 n_maps,)
         Published bin of the first value of each.
     price : ndarray of float64, shape (n_maps,)
@@ -138,6 +160,7 @@ class _Maps:
 
     labels: Labels
     bins: pa.ListArray
+    start_up: pa.ListArray
     first_bin: npt.NDArray[np.int32]
     price: FloatArray
     is_outside: BoolArray
@@ -146,17 +169,23 @@ class _Maps:
 
     def aligned(self, price: FloatArray) -> FloatArray:
         """Return the windows around prices, shape (n_maps, 2, n_bins); NaN where unfit."""
-        offsets = self.bins.offsets.to_numpy()
-        windows = align_maps(
-            MapBatch(
-                self.bins.values.to_numpy()[offsets[0] : offsets[-1]],
-                offsets - offsets[0],
-                self.first_bin,
-                np.repeat(price, 2),
-            )
-        ).reshape(len(price), 2, -1)
+        windows = self._windows(self.bins, price)
         windows[~self.is_fitting] = np.nan
         return windows
+
+    def aligned_start_up(self, price: FloatArray) -> FloatArray:
+        """Return the start-up mass in the windows around prices, shape (n_maps, 2, n_bins)."""
+        return self._windows(self.start_up, price)
+
+    def _windows(self, lists: pa.ListArray, price: FloatArray) -> FloatArray:
+        offsets = lists.offsets.to_numpy()
+        batch = MapBatch(
+            lists.values.to_numpy()[offsets[0] : offsets[-1]],
+            offsets - offsets[0],
+            self.first_bin,
+            np.repeat(price, 2),
+        )
+        return align_maps(batch).reshape(len(price), 2, -1)
 
     def batch(self, chosen: IntArray, side: int, price: FloatArray) -> MapBatch:
         """Return one side of the maps chosen, around prices of their own."""
@@ -196,6 +225,38 @@ class _Side:
     def first(self) -> IntArray:
         """First entry of each group."""
         return self.offsets[:-1]
+
+    @property
+    def group(self) -> IntArray:
+        """Group of each entry."""
+        return np.repeat(np.arange(len(self.first)), np.diff(self.offsets))
+
+
+@dataclass(frozen=True, slots=True)
+class _Market:
+    """What the market did before each entry's map.
+
+    Parameters
+    ----------
+    volatility_day, volatility_month : ndarray of float64, shape (n_entries,)
+        Standard deviation of the log return over a day [ln per sqrt day]: of the last ten days
+        with a half-life of 24 hours, and plainly of the last 30 days. NaN: not known.
+    hour_count : ndarray of int64, shape (n_entries,)
+        Hours of the last 30 days whose returns are known.
+    volume_day_usd : ndarray of float64, shape (n_entries,)
+        Traded in a day [USD]. NaN: not known.
+    """
+
+    volatility_day: FloatArray
+    volatility_month: FloatArray
+    hour_count: IntArray
+    volume_day_usd: FloatArray
+
+    @property
+    def volatility_ahead(self) -> FloatArray:
+        """Volatility of the odds [ln per sqrt day]; NaN where too few hours are known."""
+        blended = blend_volatility(self.volatility_day, self.volatility_month)
+        return np.where(self.hour_count >= _ODDS_NEED_HOURS, blended, np.nan)
 
 
 def compare_maps(
@@ -303,10 +364,11 @@ def _read_maps(
             "derived.heatmap; move the warehouse away and run again: it is built from what landed"
         )
     every = pa.array(np.arange(0, table.num_rows, 2))
-    maps = table.drop_columns(["liquidation_usd", "first_bin_index"]).take(every)
+    maps = table.drop_columns(["liquidation_usd", "start_up_usd", "first_bin_index"]).take(every)
     return _Maps(
         labels=Labels.of(maps),
         bins=table.column("liquidation_usd").chunk(0),
+        start_up=table.column("start_up_usd").chunk(0),
         first_bin=table.column("first_bin_index").to_numpy(),
         price=maps.column("price").to_numpy(),
         is_outside=maps.column("is_outside").to_numpy(),
@@ -395,54 +457,75 @@ def _faults(maps: _Maps, side: _Side, has_shape: BoolArray) -> npt.NDArray[np.in
     return np.where(has_shape, 0, np.where(is_fitting, 1, 2)).astype(np.int8)
 
 
-def _compared(
-    maps: _Maps, scopes: _Side, market: tuple[FloatArray, FloatArray] | None, run_id: str
-) -> Rows:
+def _compared(maps: _Maps, scopes: _Side, market: _Market | None, run_id: str) -> Rows:
     """Return rows table by table; ``market`` is None where there are no scopes."""
     return list(_each_compared(maps, scopes, market, run_id))
 
 
 def _each_compared(
-    maps: _Maps, scopes: _Side, market: tuple[FloatArray, FloatArray] | None, run_id: str
+    maps: _Maps, scopes: _Side, market: _Market | None, run_id: str
 ) -> Iterator[tuple[str, pa.Table]]:
     labels = maps.labels
     venues = _by_provider(maps)
     if len(venues.maps):
         price = np.full_like(maps.price, np.nan)
         price[venues.maps] = venues.price
-        yield from _differences(maps, venues, maps.aligned(price)[venues.maps], run_id)
+        windows = maps.aligned(price)[venues.maps]
+        yield _differences(maps, venues, windows, _measured(maps, venues, windows), run_id)
 
     if market is None:
         return
     price = np.full_like(maps.price, np.nan)
     price[scopes.maps] = scopes.price
     windows = maps.aligned(price)[scopes.maps]
-    yield from _differences(maps, scopes, windows, run_id, is_summed_up=True)
+    found = _measured(maps, scopes, windows)
+    yield _differences(maps, scopes, windows, found, run_id)
 
-    long, short = windows[:, 0], windows[:, 1]
-    consensus = build_consensus(long, short, scopes.price, scopes.offsets)
+    vote = share_votes(found, _may_vote(labels, scopes.maps))
+    whole = summarise_groups(found, scopes.offsets, vote)
+    yield (
+        "derived.asset_disagreement",
+        asset_disagreement_rows(labels, scopes.maps, scopes.first, found, whole, run_id),
+    )
+    start_up = maps.aligned_start_up(price)[scopes.maps]
+    settled = _without_start_up(windows, start_up)
+    consensus = build_consensus(settled[:, 0], settled[:, 1], scopes.price, scopes.offsets, vote)
     yield (
         "derived.consensus",
         consensus_rows(labels, scopes.maps, scopes.first, scopes.price, consensus, run_id),
     )
-    volatility, volume = market
-    yield from _bands(labels, scopes, windows, consensus, volatility, run_id)
-    yield from _cascades(maps, scopes, volatility, volume, run_id)
+    start_up[maps.is_outside[scopes.maps]] = np.nan
+    yield from _bands(labels, scopes, settled, start_up, consensus, vote, market, run_id)
+    yield from _cascades(maps, scopes, market, run_id)
+
+
+def _measured(maps: _Maps, side: _Side, windows: FloatArray) -> Disagreement:
+    """Return how far the maps of each group differ."""
+    return measure_disagreement(
+        windows[:, 0], windows[:, 1], side.price, side.offsets, _scale_keys(maps.labels, side.maps)
+    )
+
+
+def _may_vote(labels: Labels, maps: IntArray) -> BoolArray:
+    """Return whether the providers of maps are counted among providers."""
+    return np.asarray(labels.values("provider")[maps] != SIMULATED_TRUTH)
+
+
+def _without_start_up(windows: FloatArray, start_up: FloatArray) -> FloatArray:
+    """Return what maps hold beside start-up mass; NaN stays."""
+    left = windows - start_up
+    return np.where(left <= _ROUNDING_RATIO * windows, 0.0, left)
 
 
 def _differences(
-    maps: _Maps, side: _Side, windows: FloatArray, run_id: str, *, is_summed_up: bool = False
-) -> Iterator[tuple[str, pa.Table]]:
-    """Yield how far the maps of each group differ, and where asked how far on the whole."""
-    labels = maps.labels
-    found = measure_disagreement(
-        windows[:, 0], windows[:, 1], side.price, side.offsets, _scale_keys(labels, side.maps)
-    )
+    maps: _Maps, side: _Side, windows: FloatArray, found: Disagreement, run_id: str
+) -> tuple[str, pa.Table]:
+    """Return the rows of how far the maps of each group differ, pair by pair."""
     covered = maps.covered_ratio(side.maps, side.price)
-    yield (
+    return (
         "derived.map_disagreement",
         disagreement_rows(
-            labels,
+            maps.labels,
             side.maps,
             found,
             _faults(maps, side, found.entry_has_shape),
@@ -451,12 +534,6 @@ def _differences(
             run_id,
         ),
     )
-    if is_summed_up:
-        whole = summarise_groups(found, side.offsets)
-        yield (
-            "derived.asset_disagreement",
-            asset_disagreement_rows(labels, side.maps, side.first, found, whole, run_id),
-        )
 
 
 def _common_overlap(
@@ -488,23 +565,29 @@ def _bands(
     labels: Labels,
     scopes: _Side,
     windows: FloatArray,
+    start_up: FloatArray,
     consensus: Consensus,
-    volatility: FloatArray,
+    vote: IntArray,
+    market: _Market,
     run_id: str,
 ) -> Iterator[tuple[str, pa.Table]]:
     """Yield the bands of the maps and of their consensus."""
-    group = np.repeat(np.arange(len(scopes.first)), np.diff(scopes.offsets))
+    first, group = scopes.first, scopes.group
+    # Price and volatility are those of the group.
+    distance = near_edge_distance(scopes.price[first])
+    bin_odds = reach_probability(distance, market.volatility_ahead[first, None], SECONDS_PER_DAY)
     for number, side in enumerate(SIDES[:2]):
         count = consensus.provider_count[:, number]
-        bands = find_bands(windows[:, number], scopes.price)
+        bands = find_bands(windows[:, number], scopes.price, bin_odds[group])
         mean = np.where((count > 1)[:, None], consensus.mean_ratio[:, number], np.nan)
-        common = find_bands(mean, scopes.price[scopes.first])
+        common = find_bands(mean, scopes.price[first], bin_odds)
+        own_vote = vote[:, number]
         for found, agreeing, of, is_consensus in (
-            (bands, count_agreeing_members(bands, scopes.offsets), slice(None), False),
+            (bands, count_agreeing_members(bands, scopes.offsets, own_vote), slice(None), False),
             (
                 common,
-                count_agreeing_providers(common, bands, scopes.offsets),
-                scopes.first,
+                count_agreeing_providers(common, bands, scopes.offsets, own_vote),
+                first,
                 True,
             ),
         ):
@@ -513,17 +596,36 @@ def _bands(
                 side=side,
                 is_consensus=is_consensus,
                 price=scopes.price[of],
-                volatility=volatility[of],
+                volatility_day=market.volatility_day[of],
+                volatility_month=market.volatility_month[of],
+                volatility_hour_count=market.hour_count[of],
+                side_expected_usd=(windows[:, number] * bin_odds[group]).sum(axis=1)[of],
                 provider_count=count if is_consensus else count[group],
             )
             odds = reach_probability(
-                found.distance_bps / 1e4, context.volatility[found.map_index], SECONDS_PER_DAY
+                found.distance_bps / 1e4,
+                market.volatility_ahead[of][found.map_index],
+                SECONDS_PER_DAY,
             )
-            yield "derived.band", band_rows(labels, context, found, odds, agreeing, run_id)
+            ratio = (
+                np.full(len(odds), np.nan)
+                if is_consensus
+                else _start_up_ratio(found, scopes.price, start_up[:, number])
+            )
+            yield "derived.band", band_rows(labels, context, found, odds, ratio, agreeing, run_id)
+
+
+def _start_up_ratio(bands: Bands, price: FloatArray, start_up: FloatArray) -> FloatArray:
+    """Return how much of what stands in the bins of bands is start-up mass [0-1], NaN unknown."""
+    bins = np.arange(N_WINDOW_BINS) + window_first_bin(price)[bands.map_index, None]
+    inside = (bins >= bands.first_bin[:, None]) & (bins <= bands.last_bin[:, None])
+    held = (start_up[bands.map_index] * inside).sum(axis=1)
+    ratio: FloatArray = held / (held + bands.liquidation_usd)
+    return ratio
 
 
 def _cascades(
-    maps: _Maps, scopes: _Side, volatility: FloatArray, volume: FloatArray, run_id: str
+    maps: _Maps, scopes: _Side, market: _Market, run_id: str
 ) -> Iterator[tuple[str, pa.Table]]:
     """Yield the scenarios of the maps that say what stands, in USD."""
     labels = maps.labels
@@ -538,12 +640,13 @@ def _cascades(
     if len(chosen) == 0:
         return
     price = scopes.price[chosen]
+    volatility, volume = market.volatility_day[chosen], market.volume_day_usd[chosen]
     reach = np.abs(maps.covered[own[chosen]] - np.log(price)[:, None]).min(axis=1)
     cascades = simulate_cascades(
         maps.batch(own[chosen], 0, price),
         maps.batch(own[chosen], 1, price),
-        volatility[chosen],
-        volume[chosen],
+        volatility,
+        volume,
         np.minimum(reach, PUBLISHED_RANGE),
         _CASCADES,
     )
@@ -553,8 +656,8 @@ def _cascades(
             labels,
             own[chosen],
             price,
-            volatility[chosen],
-            volume[chosen],
+            volatility,
+            volume,
             _CASCADES,
             cascades,
             run_id,
@@ -562,16 +665,14 @@ def _cascades(
     )
 
 
-def _market(
-    connection: DuckDBPyConnection, maps: _Maps, scopes: _Side
-) -> tuple[FloatArray, FloatArray]:
-    """Return volatility [ln per sqrt day] and volume of a day [USD] around each entry's map.
+def _market(connection: DuckDBPyConnection, maps: _Maps, scopes: _Side) -> _Market:
+    """Return volatility and volume around each entry's map, of its own venue.
 
     Volume is that of the hours known among the last 24, scaled to a day.
     """
     labels = maps.labels
     hours = labels.hour[scopes.maps]
-    first, last = int(hours.min()) - _VOLATILITY_HOURS * HOUR, int(hours.max())
+    first, last = int(hours.min()) - _SLOW_HOURS * HOUR, int(hours.max())
     assets, venues = (
         np.array(labels.text[name].dictionary.to_pylist()) for name in ("asset", "venue")
     )
@@ -601,10 +702,18 @@ def _market(
     for number, name in enumerate(("squared_log_return", "volume_usd")):
         values = columns[name].to_numpy()
         table[number, row[row >= 0], column[row >= 0]] = values[row >= 0]
-    volatility = trailing_volatility(table[0], 3600.0, _VOLATILITY_HOURS)
-    volume = _daily(table[1])[:, _VOLATILITY_HOURS - 1 :]
-    column = (hours - first) // HOUR - _VOLATILITY_HOURS
-    return volatility[own_scope, column], volume[own_scope, column]
+    squared, volume = table
+    fast = trailing_volatility(squared[:, _SLOW_HOURS - _FAST_HOURS :], 3600.0, _FAST_HOURS)
+    slow = trailing_volatility(squared, 3600.0, _SLOW_HOURS, math.inf)
+    known = np.cumsum(np.isfinite(squared), axis=1, dtype=np.int64)
+    known[:, _SLOW_HOURS:] -= known[:, :-_SLOW_HOURS].copy()
+    at = (own_scope, (hours - first) // HOUR - _SLOW_HOURS)
+    return _Market(
+        volatility_day=fast[at],
+        volatility_month=slow[at],
+        hour_count=known[:, _SLOW_HOURS - 1 :][at],
+        volume_day_usd=_daily(volume)[:, _SLOW_HOURS - 1 :][at],
+    )
 
 
 def _daily(volume: FloatArray) -> FloatArray:

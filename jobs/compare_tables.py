@@ -10,18 +10,25 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from transforms.bands import BANDS_PER_SIDE, SAME_PLACE_BPS, Bands
+from transforms.bands import BANDS_PER_ZONE, SAME_PLACE_BPS, ZONE_EDGES, ZONES, Bands
 from transforms.cascade import CascadeParameters, Cascades
 from transforms.consensus import Consensus
 from transforms.disagreement import (
     MATCHED_BANDS,
     METRICS,
     REACH_EDGES,
+    SAME_VOTE_OVERLAP,
     Disagreement,
     GroupDisagreement,
 )
 from transforms.maps import COARSE_LOG_WIDTH, COMPARED_RANGE, SIDES
-from transforms.touch import HALF_LIFE_SECONDS
+from transforms.touch import (
+    DAY_EXPONENT,
+    HALF_LIFE_SECONDS,
+    LEAST_ODDS,
+    MONTH_SECONDS,
+    TAIL_SCALE,
+)
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -32,7 +39,10 @@ CONSENSUS = "consensus"
 """The mean of what providers say, as a provider; and the ``params_hash`` of all comparing."""
 
 CONSENSUS_NEEDS = 2
-"""Providers that make a consensus."""
+"""Votes that make a consensus."""
+
+# Meanings of a map under which what is forced when price gets there is what stands there.
+_FORCEABLE = ("standing", "expected_realised")
 
 # Why a map has nothing to compare, by the code `fault` gives it; 0 is none.
 FAULTS = (
@@ -53,18 +63,24 @@ def comparison_assumptions() -> list[list[str]]:
     cascades = CascadeParameters()
     told: list[tuple[str, object, str, str]] = [
         ("model", "mean of shapes", "name", "totals differ twentyfold, shapes can be averaged"),
-        ("weight", 1, "of each provider", "none has been shown to be better than another"),
-        ("providers_needed", CONSENSUS_NEEDS, "providers", "one alone agrees with itself"),
+        ("weight", 1, "of each vote", "none has been shown to be better than another"),
+        ("same_vote", SAME_VOTE_OVERLAP, "overlap", "maps with the same assumptions are one voice"),
+        ("votes_needed", CONSENSUS_NEEDS, "votes", "one alone agrees with itself"),
         ("compared_range", COMPARED_RANGE, "log price", "beyond it providers rarely draw anything"),
         ("compared_step", COARSE_LOG_WIDTH, "log price", "finer bins would compare noise"),
         ("reach_edges", _listed(REACH_EDGES), "log price", "ends of the buckets of distance"),
-        ("matched_bands", MATCHED_BANDS, "bands", "those that people look at first"),
+        ("matched_bands", MATCHED_BANDS, "bands", "the largest of each map"),
         ("same_place", SAME_PLACE_BPS, "bps", "a narrow band is about as wide"),
-        ("dense_quantile", 0.9, "of bins that hold anything", "what stands out of a side"),
+        ("zone_edges", _listed(ZONE_EDGES), "log price", "most of a side is far from price"),
+        ("dense_quantile", 0.9, "of bins that hold anything", "what stands out of its zone"),
         ("bridged_gap", 1, "bins", "one thin bin does not part a band"),
-        ("bands_per_side", BANDS_PER_SIDE, "bands", "the tenth holds a few percent of its side"),
-        ("touch_model", "random walk without drift", "name", "a baseline for bands to beat"),
+        ("bands_per_zone", BANDS_PER_ZONE, "bands", "enough of a zone to act on"),
+        ("touch_model", "Student tails, 3 degrees", "name", "a baseline for bands to beat"),
+        ("tail_scale", TAIL_SCALE, "of distance", "measured on recorded hours"),
+        ("least_odds", LEAST_ODDS, "ratio", "rarer events have not been counted"),
         ("volatility_half_life", HALF_LIFE_SECONDS, "s", "every hour of the day has a say"),
+        ("volatility_month", MONTH_SECONDS, "s", "a calm day is followed by a less calm one"),
+        ("volatility_day_exponent", DAY_EXPONENT, "1", "measured on recorded hours"),
         (
             "impact_coefficient",
             cascades.impact_coefficient,
@@ -108,6 +124,13 @@ class Labels:
         """Return a column as whole numbers, equal where the texts are."""
         codes: npt.NDArray[np.int32] = self.text[name].indices.to_numpy()
         return codes
+
+    def values(self, name: str) -> npt.NDArray[np.str_]:
+        """Return a column as texts."""
+        texts: npt.NDArray[np.str_] = np.array(self.text[name].dictionary.to_pylist())[
+            self.codes(name)
+        ]
+        return texts
 
     def rows(self, at: IntArray, *names: str) -> dict[str, pa.Array]:
         """Return asset, as_of and the columns named of some maps."""
@@ -280,17 +303,26 @@ class BandContext:
         ``long`` or ``short``.
     is_consensus : bool
         Whether the bands are of the mean map of a group.
-    price, volatility : ndarray of float64, shape (n_maps,)
-        Close [USD per unit of the asset] and volatility [ln per sqrt day], NaN where not known.
+    price : ndarray of float64, shape (n_maps,)
+        Close [USD per unit of the asset].
+    volatility_day, volatility_month : ndarray of float64, shape (n_maps,)
+        Fast and slow volatility [ln per sqrt day], NaN where not known.
+    volatility_hour_count : ndarray of int64, shape (n_maps,)
+        Hours behind the slow one.
+    side_expected_usd : ndarray of float64, shape (n_maps,)
+        What is expected to be forced of the whole side within 24 hours, in the unit of the map.
     provider_count : ndarray of int64, shape (n_maps,)
-        Providers that could agree.
+        Votes of providers that could agree.
     """
 
     maps: IntArray
     side: str
     is_consensus: bool
     price: FloatArray
-    volatility: FloatArray
+    volatility_day: FloatArray
+    volatility_month: FloatArray
+    volatility_hour_count: IntArray
+    side_expected_usd: FloatArray
     provider_count: IntArray
 
 
@@ -299,6 +331,7 @@ def band_rows(
     context: BandContext,
     bands: Bands,
     odds: FloatArray,
+    start_up_ratio: FloatArray,
     agreeing: IntArray,
     run_id: str,
 ) -> pa.Table:
@@ -314,8 +347,10 @@ def band_rows(
         The bands.
     odds : ndarray of float64, shape (n_bands,)
         Odds that the densest bin is touched within a day [0-1].
+    start_up_ratio : ndarray of float64, shape (n_bands,)
+        Share of what stands in the band that is start-up mass [0-1], NaN where not known.
     agreeing : ndarray of int64, shape (n_bands,)
-        Providers that have a band there.
+        Votes of providers that have a band there.
     run_id : str
         Written beside each row.
     """
@@ -323,24 +358,35 @@ def band_rows(
     maps = context.maps[own]
     n_rows = len(own)
     columns = labels.rows(maps, "venue", "provider", "params_hash")
-    is_usd = np.zeros(n_rows, dtype=np.bool_)
+    is_usd = is_forceable = np.zeros(n_rows, dtype=np.bool_)
     if context.is_consensus:
         columns["provider"] = columns["params_hash"] = pa.repeat(CONSENSUS, n_rows)
     else:
-        units = labels.text["unit"]
-        is_usd = np.array(units.dictionary.to_pylist())[labels.codes("unit")[maps]] == "usd"
+        is_usd = np.isin(labels.values("unit")[maps], ("usd",))
+        is_forceable = is_usd & np.isin(labels.values("semantics")[maps], _FORCEABLE)
+    expected, side_expected = (
+        pa.array(values, mask=~is_forceable | np.isnan(values))
+        for values in (bands.expected_forced_usd, context.side_expected_usd[own])
+    )
     return pa.table(
         {
             **columns,
             "side": pa.repeat(context.side, n_rows),
             "rank": bands.rank,
+            "size_rank": bands.size_rank,
+            "zone": _chosen(ZONES, bands.zone),
             "price": context.price[own],
             "first_bin_index": bands.first_bin,
             "last_bin_index": bands.last_bin,
             "peak_bin_index": bands.peak_bin,
             "liquidation_usd": pa.array(bands.liquidation_usd, mask=~is_usd),
+            "expected_forced_usd_24h": expected,
+            "side_expected_forced_usd_24h": side_expected,
             "side_share_ratio": bands.side_share_ratio,
-            "volatility_day_ratio": _known(context.volatility[own]),
+            "start_up_ratio": _known(start_up_ratio),
+            "volatility_day_ratio": _known(context.volatility_day[own]),
+            "volatility_month_ratio": _known(context.volatility_month[own]),
+            "volatility_hour_count": context.volatility_hour_count[own],
             "touch_probability_24h_ratio": _known(odds),
             "agreeing_provider_count": agreeing,
             "provider_count": context.provider_count[own],

@@ -16,7 +16,10 @@ from transforms.rebin import rebin_cells
 from transforms.series import SIDES
 
 # Positions that were looked at rather than estimated: one provider, however they were counted.
-MEASURED_PROVIDERS = ("simulated_truth", "hyperliquid_positions")
+SIMULATED_TRUTH = "simulated_truth"
+"""Provider of the true positions of a simulated market: to be judged by, not to vote."""
+
+MEASURED_PROVIDERS = (SIMULATED_TRUTH, "hyperliquid_positions")
 
 # Of the captures of an hour the last counts; where a provider mixes units, those in USD.
 _CAPTURED = """

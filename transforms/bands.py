@@ -1,13 +1,20 @@
-"""Bands: runs of bins that stand out from the rest of their side, and who agrees on them.
+"""Bands: runs of bins that stand out from their zone, and who agrees on them.
 
 Belongs here: finding and ranking the bands of a map, and telling whether two bands are one place.
 Does not belong here: the odds that price gets there, and what happens then.
 
-Definition. Among the bins of the map's window (see ``transforms.maps``), a bin is dense if it is
-not empty and holds at least the 90th percentile of the side's bins that are not empty. Bins are
-equally wide in log price, so what a bin holds is its density. Dense bins no more than one bin
-apart belong to one band, which runs from the first of them to the last and holds everything in
-between, the bridged bin too. Bands are ranked by what they hold; ten per side are kept.
+Definition. The window of a map (see ``transforms.maps``) has four zones by |ln(bin centre /
+price)|: 0-.02, .02-.05, .05-.10 and .10-.20; a lower end belongs to its zone, and the last zone
+has all that is left of the window. A bin is dense if it is not empty and holds at least the 90th
+percentile of the side's bins of its zone that are not empty. Bins are equally wide in log price,
+so what a bin holds is its density. Dense bins no more than one bin apart belong to one band, across
+the ends of zones too; a band runs from the first of them to the last and holds everything in
+between, the bridged bin too. It counts to the zone of its densest bin, where `distance_bps` points.
+
+Bands are ranked by what is expected to be forced of them, the sum over their bins of what the bin
+holds times the odds that price reaches the bin; without odds by what they hold. Five a zone are
+kept. Zones, because most of a side stands far away: one percentile over all of it finds only what
+price hardly ever reaches.
 
 Ties, in the peak of a band and in the rank, go to what is nearer to the price, then to the lower
 price.
@@ -21,16 +28,19 @@ from numba import njit
 
 from transforms.errors import InvalidInput
 from transforms.grid import BIN_LOG_WIDTH, FloatArray, IntArray, bin_center, bin_edges
-from transforms.maps import (
-    N_WINDOW_BINS,
-    has_shape,
-    price_position,
-    top_decile_thresholds,
-    window_first_bin,
-)
+from transforms.maps import N_WINDOW_BINS, has_shape, price_position, window_first_bin
 
-BANDS_PER_SIDE = 10
-"""Bands kept of a map; the tenth of a real map holds a few percent of its side."""
+ZONE_EDGES = (0.02, 0.05, 0.10)
+"""Ends of the zones within the window, |ln(bin centre / price)| [ln]."""
+
+ZONES = ("0-2 %", "2-5 %", "5-10 %", "10-20 %")
+"""Names of the zones, nearest first."""
+
+BANDS_PER_ZONE = 5
+"""Bands kept of a zone of a side."""
+
+BANDS_PER_SIDE = BANDS_PER_ZONE * len(ZONES)
+"""Most bands of a side."""
 
 SAME_PLACE_BPS = 25.0
 """Widest gap between two bands that still count as one place [bps of log price]."""
@@ -49,14 +59,19 @@ class Bands:
         The bands of map ``m`` are the entries ``offsets[m]:offsets[m + 1]``.
     map_index : ndarray of int64, shape (n_bands,)
         Row of the map in what `find_bands` was given.
-    rank : ndarray of int64, shape (n_bands,)
-        1 for the band that holds most.
+    rank, size_rank : ndarray of int64, shape (n_bands,)
+        1 for the band of which most is expected to be forced, and for the one that holds most.
+    zone : ndarray of int64, shape (n_bands,)
+        Zone of the densest bin, index into ``ZONES``.
     first_bin, last_bin, peak_bin : ndarray of int64, shape (n_bands,)
         Published bins: the ends of the run, both within it, and its densest bin.
     price_low, price_high, price_peak : ndarray of float64, shape (n_bands,)
         Outer edges of the run and centre of the densest bin [USD per unit of the asset].
     liquidation_usd : ndarray of float64, shape (n_bands,)
         What the run holds, in the unit of the map [USD for maps in USD].
+    expected_forced_usd : ndarray of float64, shape (n_bands,)
+        What is expected to be forced of it within the time of the odds, in the unit of the map.
+        NaN without odds.
     distance_bps : ndarray of float64, shape (n_bands,)
         ``1e4 ln(price_peak / price)`` [bps]; below 0 for a band below the price.
     side_share_ratio : ndarray of float64, shape (n_bands,)
@@ -66,6 +81,8 @@ class Bands:
     offsets: IntArray
     map_index: IntArray
     rank: IntArray
+    size_rank: IntArray
+    zone: IntArray
     first_bin: IntArray
     last_bin: IntArray
     peak_bin: IntArray
@@ -73,11 +90,12 @@ class Bands:
     price_high: FloatArray
     price_peak: FloatArray
     liquidation_usd: FloatArray
+    expected_forced_usd: FloatArray
     distance_bps: FloatArray
     side_share_ratio: FloatArray
 
 
-def find_bands(aligned: FloatArray, price: npt.ArrayLike) -> Bands:
+def find_bands(aligned: FloatArray, price: npt.ArrayLike, odds: FloatArray | None = None) -> Bands:
     """Return the bands of every map.
 
     Parameters
@@ -86,30 +104,41 @@ def find_bands(aligned: FloatArray, price: npt.ArrayLike) -> Bands:
         Windows of maps of one side, as `transforms.maps.align_maps` returns them.
     price : array_like of float, shape (n_maps,)
         Close at the instant of each map [USD per unit of the asset].
+    odds : ndarray of float64, shape (n_maps, N_WINDOW_BINS), optional
+        Odds that price reaches the near edge of each bin [0-1]; a map with a NaN among them has
+        none.
 
     Returns
     -------
     Bands
         At most ``BANDS_PER_SIDE`` a map. A map without shape (empty, NaN, negative, or of unknown
-        price) has none; any other has at least one.
+        price) has none; any other has at least one in each zone in which it holds something that
+        no band of a neighbouring zone swallows.
 
     Raises
     ------
     InvalidInput
-        If `aligned` is no window or `price` has another length.
+        If `aligned` or `odds` is no window or `price` has another length.
 
     Examples
     --------
     >>> aligned = np.zeros((1, N_WINDOW_BINS))
-    >>> aligned[0, [90, 92, 95]] = 10.0, 30.0, 1.0
+    >>> aligned[0, [60, 84, 86, 95]] = 10.0, 20.0, 30.0, 1.0
     >>> bands = find_bands(aligned, [1.0])
-
-    The 90th percentile of 1, 10, 30 is 26: only the bin of 30 stands out.
-
-    >>> bands.peak_bin.tolist(), bands.price_peak.round(5).tolist()
-    ([-8], [0.98462])
+    >>> [ZONES[zone] for zone in bands.zone], bands.peak_bin.tolist()
+    (['2-5 %', '5-10 %', '0-2 %'], [-14, -40, -5])
     >>> bands.distance_bps.round(6).tolist(), bands.side_share_ratio.round(3).tolist()
-    ([-155.0], [0.732])
+    ([-275.0, -795.0, -95.0], [0.492, 0.164, 0.016])
+
+    The 90th percentile of 20 and 30 is 29: of the second zone only the bin of 30 stands out. With
+    odds, what is near comes first:
+
+    >>> odds = np.where(np.arange(N_WINDOW_BINS) < 90, 0.01, 0.5)[None, :]
+    >>> likely = find_bands(aligned, [1.0], odds)
+    >>> likely.peak_bin.tolist(), likely.expected_forced_usd.round(3).tolist()
+    ([-5, -14, -40], [0.5, 0.3, 0.1])
+    >>> likely.size_rank.tolist()
+    [3, 1, 2]
     """
     prices = np.asarray(price, dtype=np.float64)
     if aligned.ndim != 2 or aligned.shape[1] != N_WINDOW_BINS or prices.shape != aligned.shape[:1]:
@@ -117,19 +146,25 @@ def find_bands(aligned: FloatArray, price: npt.ArrayLike) -> Bands:
             f"aligned has shape {aligned.shape} and price {prices.shape}, expected "
             f"(n_maps, {N_WINDOW_BINS}) and (n_maps,); make the former with align_maps"
         )
-    shaped = has_shape(aligned)
-    found, held, count = _find_runs(
-        aligned, shaped, top_decile_thresholds(aligned), price_position(prices), BANDS_PER_SIDE
-    )
+    if odds is None:
+        odds = np.full((1, N_WINDOW_BINS), np.nan)
+        odds = np.broadcast_to(odds, aligned.shape)
+    if odds.shape != aligned.shape:
+        raise InvalidInput(
+            f"odds have shape {odds.shape} and aligned {aligned.shape}; give the odds of each bin"
+        )
+    found, amounts, count = _find_runs(aligned, has_shape(aligned), odds, price_position(prices))
     is_band = np.arange(BANDS_PER_SIDE) < count[:, None]
     map_index, place = np.nonzero(is_band)
-    first, last, peak = found[is_band].T + window_first_bin(prices)[map_index]
-    usd = held[is_band]
+    first, last, peak = found[is_band, :3].T + window_first_bin(prices)[map_index]
+    usd, expected = amounts[is_band].T
     price_peak = bin_center(peak)
     return Bands(
         offsets=np.concatenate((np.zeros(1, np.int64), np.cumsum(count))),
         map_index=map_index,
         rank=place + 1,
+        size_rank=found[is_band, 4],
+        zone=found[is_band, 3],
         first_bin=first,
         last_bin=last,
         peak_bin=peak,
@@ -137,6 +172,7 @@ def find_bands(aligned: FloatArray, price: npt.ArrayLike) -> Bands:
         price_high=bin_edges(last)[1],
         price_peak=price_peak,
         liquidation_usd=usd,
+        expected_forced_usd=expected,
         distance_bps=1e4 * np.log(price_peak / prices[map_index]),
         side_share_ratio=usd / aligned.sum(axis=1)[map_index],
     )
@@ -149,74 +185,150 @@ def _is_better(held_a: float, away_a: float, held_b: float, away_b: float) -> bo
 
 
 @njit(nogil=True, cache=True)
+def _zone(away_bins: float) -> int:
+    """Return the zone of a bin whose centre is so many bins from the price."""
+    zone = 0
+    for edge in ZONE_EDGES:
+        zone += away_bins * BIN_LOG_WIDTH >= edge
+    return zone
+
+
+@njit(nogil=True, cache=True)
+def _zone_thresholds(row: FloatArray, position: float, thresholds: FloatArray) -> None:
+    """Write the 90th percentile of the bins of each zone that are not empty, infinity without any.
+
+    The position among order statistics is worked out in whole numbers, as in
+    `transforms.maps.top_decile_thresholds`, so that a bin exactly at the percentile is not lost.
+    """
+    filled = np.empty(row.size)
+    for zone in range(thresholds.size):
+        n_filled = 0
+        for i in range(row.size):
+            if row[i] > 0.0 and _zone(abs(i - position)) == zone:
+                filled[n_filled] = row[i]
+                n_filled += 1
+        thresholds[zone] = np.inf
+        if n_filled > 0:
+            ordered = np.sort(filled[:n_filled])
+            tenths = 9 * (n_filled - 1)
+            low = ordered[tenths // 10]
+            high = ordered[min(tenths // 10 + 1, n_filled - 1)]
+            thresholds[zone] = low + (high - low) * (tenths % 10 / 10.0)
+
+
+@njit(nogil=True, cache=True)
+def _collect_runs(row: FloatArray, position: float, run: IntArray) -> int:
+    """Write (first, last, peak, zone) of each run of dense bins, lowest first; return how many."""
+    thresholds = np.empty(len(ZONE_EDGES) + 1)
+    _zone_thresholds(row, position, thresholds)
+    n_runs = 0
+    last_dense = -3
+    for i in range(row.size):
+        if row[i] < thresholds[_zone(abs(i - position))]:
+            continue
+        if i - last_dense > 2:
+            for part in range(3):
+                run[n_runs, part] = i
+            n_runs += 1
+        r = n_runs - 1
+        run[r, 1] = i
+        peak = run[r, 2]
+        if _is_better(row[i], abs(i - position), row[peak], abs(peak - position)):
+            run[r, 2] = i
+        last_dense = i
+    for r in range(n_runs):
+        run[r, 3] = _zone(abs(run[r, 2] - position))
+    return n_runs
+
+
+@njit(nogil=True, cache=True)
 def _find_runs(
     aligned: FloatArray,
     shaped: npt.NDArray[np.bool_],
-    thresholds: FloatArray,
+    odds: FloatArray,
     position: FloatArray,
-    n_kept: int,
 ) -> tuple[IntArray, FloatArray, IntArray]:
-    """Return (first, last, peak) within the window, the sum and the count of each map's bands.
+    """Return (first, last, peak, zone, rank by size), (held, expected) and the count of bands.
 
     Arrays are copied element by element: assigning one to a slice triples the time to compile.
     """
     n_maps, n_bins = aligned.shape
-    found = np.zeros((n_maps, n_kept, 3), dtype=np.int64)
-    held = np.zeros((n_maps, n_kept))
+    found = np.zeros((n_maps, BANDS_PER_SIDE, 5), dtype=np.int64)
+    amounts = np.full((n_maps, BANDS_PER_SIDE, 2), np.nan)
     count = np.zeros(n_maps, dtype=np.int64)
-    run = np.empty((n_bins, 3), dtype=np.int64)
-    run_held = np.empty(n_bins)
+    run = np.empty((n_bins, 4), dtype=np.int64)
+    held = np.empty(n_bins)
+    expected = np.empty(n_bins)
+    score = np.empty(n_bins)
     for m in range(n_maps):
         if not shaped[m]:
             continue
         row = aligned[m]
-        n_runs = 0
-        last_dense = -3
+        has_odds = True
         for i in range(n_bins):
-            if row[i] < thresholds[m]:
-                continue
-            if i - last_dense > 2:
-                for part in range(3):
-                    run[n_runs, part] = i
-                n_runs += 1
-            r = n_runs - 1
-            run[r, 1] = i
-            peak = run[r, 2]
-            if _is_better(row[i], abs(i - position[m]), row[peak], abs(peak - position[m])):
-                run[r, 2] = i
-            last_dense = i
+            has_odds = has_odds and not np.isnan(odds[m, i])
+        n_runs = _collect_runs(row, position[m], run)
         for r in range(n_runs):
-            run_held[r] = 0.0
+            held[r] = 0.0
+            expected[r] = 0.0 if has_odds else np.nan
             for i in range(run[r, 0], run[r, 1] + 1):
-                run_held[r] += row[i]
-        count[m] = min(n_runs, n_kept)
-        for place in range(count[m]):
+                held[r] += row[i]
+                expected[r] += row[i] * odds[m, i]
+            score[r] = expected[r] if has_odds else held[r]
+        in_zone = np.zeros(len(ZONE_EDGES) + 1, dtype=np.int64)
+        for _ in range(n_runs):
             best = -1
             for r in range(n_runs):
-                if run_held[r] >= 0.0 and (
+                if score[r] >= 0.0 and (
                     best < 0
                     or _is_better(
-                        run_held[r],
+                        score[r],
                         abs(run[r, 2] - position[m]),
-                        run_held[best],
+                        score[best],
                         abs(run[best, 2] - position[m]),
                     )
                 ):
                     best = r
-            for part in range(3):
+            score[best] = -1.0
+            if in_zone[run[best, 3]] == BANDS_PER_ZONE:
+                continue
+            in_zone[run[best, 3]] += 1
+            place = count[m]
+            for part in range(4):
                 found[m, place, part] = run[best, part]
-            held[m, place] = run_held[best]
-            run_held[best] = -1.0
-    return found, held, count
+            amounts[m, place, 0] = held[best]
+            amounts[m, place, 1] = expected[best]
+            count[m] += 1
+        _rank_by_size(found[m], amounts[m], count[m], position[m])
+    return found, amounts, count
+
+
+@njit(nogil=True, cache=True)
+def _rank_by_size(found: IntArray, amounts: FloatArray, count: int, position: float) -> None:
+    """Write the rank of each band by what it holds; ties as in `_is_better`, then the lower."""
+    for own in range(count):
+        found[own, 4] = 1
+        own_away = abs(found[own, 2] - position)
+        for other in range(count):
+            away = abs(found[other, 2] - position)
+            is_tie = amounts[other, 0] == amounts[own, 0] and away == own_away
+            if _is_better(amounts[other, 0], away, amounts[own, 0], own_away) or (
+                is_tie and found[other, 2] < found[own, 2]
+            ):
+                found[own, 4] += 1
 
 
 def count_agreeing_providers(
-    consensus: Bands, providers: Bands, group_offsets: npt.NDArray[np.int64]
+    consensus: Bands,
+    providers: Bands,
+    group_offsets: npt.NDArray[np.int64],
+    vote: IntArray | None = None,
 ) -> IntArray:
-    """Return how many providers have a band where the consensus has one.
+    """Return how many votes there are for a band where the consensus has one.
 
     A provider agrees on a band if one of its own bands overlaps it or ends within
-    ``SAME_PLACE_BPS`` of it, edge to edge. Both must be of the same side.
+    ``SAME_PLACE_BPS`` of it, edge to edge. Both must be of the same side. Providers that share a
+    vote count once.
 
     Parameters
     ----------
@@ -226,11 +338,14 @@ def count_agreeing_providers(
         Bands of the providers' maps of the same side.
     group_offsets : ndarray of int64, shape (n_groups + 1,)
         Group ``g`` is the providers' maps ``group_offsets[g]:group_offsets[g + 1]``.
+    vote : ndarray of int64, shape (n_maps,), optional
+        Vote of each provider's map on this side, see `transforms.disagreement.share_votes`; by
+        default each has its own.
 
     Returns
     -------
     ndarray of int64, shape (n_consensus_bands,)
-        Number of providers that agree on each band of the consensus.
+        Number of votes for each band of the consensus.
 
     Raises
     ------
@@ -261,16 +376,30 @@ def count_agreeing_providers(
         consensus.offsets,
         consensus.first_bin,
         consensus.last_bin,
+        np.arange(group_offsets.size),
         providers.offsets,
         providers.first_bin,
         providers.last_bin,
         group_offsets.astype(np.int64),
+        _votes(providers, vote),
     )
     return counted
 
 
-def count_agreeing_members(bands: Bands, group_offsets: npt.NDArray[np.int64]) -> IntArray:
-    """Return how many maps of its group have a band where a band is, its own map included.
+def _votes(bands: Bands, vote: IntArray | None) -> IntArray:
+    """Return the vote of each map, its own where none is given."""
+    n_maps = bands.offsets.size - 1
+    votes = np.arange(n_maps) if vote is None else vote
+    if votes.shape != (n_maps,):
+        raise InvalidInput(f"{n_maps} maps have votes of shape {votes.shape}; give one each")
+    # A column of all sides is not contiguous, and would be compiled for once more.
+    return np.ascontiguousarray(votes, dtype=np.int64)
+
+
+def count_agreeing_members(
+    bands: Bands, group_offsets: npt.NDArray[np.int64], vote: IntArray | None = None
+) -> IntArray:
+    """Return how many votes of its group there are for a band, its own map's included.
 
     Parameters
     ----------
@@ -278,11 +407,14 @@ def count_agreeing_members(bands: Bands, group_offsets: npt.NDArray[np.int64]) -
         Bands of all maps of one side.
     group_offsets : ndarray of int64, shape (n_groups + 1,)
         Group ``g`` is the maps ``group_offsets[g]:group_offsets[g + 1]``.
+    vote : ndarray of int64, shape (n_maps,), optional
+        As in `count_agreeing_providers`.
 
     Returns
     -------
     ndarray of int64, shape (n_bands,)
-        Number of maps, as `count_agreeing_providers` counts them; at least 1.
+        Number of votes, as `count_agreeing_providers` counts them; at least 1 where the band's own
+        map has a vote.
 
     Raises
     ------
@@ -303,26 +435,19 @@ def count_agreeing_members(bands: Bands, group_offsets: npt.NDArray[np.int64]) -
             f"group_offsets describe {group_offsets[-1]} maps, but there are {n_maps}; pass the "
             "groups the maps were made of"
         )
-    counted: IntArray = _count_agreeing_members(
-        bands.offsets, bands.first_bin, bands.last_bin, group_offsets.astype(np.int64)
+    # Each map is asked about as a consensus of its own, by the maps of its group.
+    counted: IntArray = _count_agreeing(
+        bands.offsets,
+        bands.first_bin,
+        bands.last_bin,
+        group_offsets.astype(np.int64),
+        bands.offsets,
+        bands.first_bin,
+        bands.last_bin,
+        group_offsets.astype(np.int64),
+        _votes(bands, vote),
     )
     return counted
-
-
-@njit(nogil=True, cache=True)
-def _count_agreeing_members(
-    offsets: IntArray, first: IntArray, last: IntArray, group_offsets: IntArray
-) -> IntArray:
-    """Return the number of maps of its group that have a band near each band."""
-    agreeing = np.zeros(first.size, dtype=np.int64)
-    for g in range(group_offsets.size - 1):
-        start, stop = group_offsets[g], group_offsets[g + 1]
-        for band in range(offsets[start], offsets[stop]):
-            for m in range(start, stop):
-                own = slice(offsets[m], offsets[m + 1])
-                if has_band_near(first[band], last[band], first[own], last[own]):
-                    agreeing[band] += 1
-    return agreeing
 
 
 @njit(nogil=True, cache=True)
@@ -356,22 +481,30 @@ def has_band_near(first: int, last: int, other_first: IntArray, other_last: IntA
 
 @njit(nogil=True, cache=True)
 def _count_agreeing(
-    consensus_offsets: IntArray,
-    consensus_first: IntArray,
-    consensus_last: IntArray,
+    judged_offsets: IntArray,
+    judged_first: IntArray,
+    judged_last: IntArray,
+    judged_groups: IntArray,
     offsets: IntArray,
     first: IntArray,
     last: IntArray,
     group_offsets: IntArray,
+    vote: IntArray,
 ) -> IntArray:
-    """Return the number of maps of its group that have a band near each consensus band."""
-    agreeing = np.zeros(consensus_first.size, dtype=np.int64)
+    """Return the votes of its group for each band judged.
+
+    Of group ``g`` the maps ``judged_groups[g]:judged_groups[g + 1]`` are judged.
+    """
+    agreeing = np.zeros(judged_first.size, dtype=np.int64)
+    voted_for = np.full(vote.size, -1, dtype=np.int64)
     for g in range(group_offsets.size - 1):
-        for band in range(consensus_offsets[g], consensus_offsets[g + 1]):
+        judged = slice(judged_offsets[judged_groups[g]], judged_offsets[judged_groups[g + 1]])
+        for band in range(judged.start, judged.stop):
             for m in range(group_offsets[g], group_offsets[g + 1]):
+                if vote[m] < 0 or voted_for[vote[m]] == band:
+                    continue
                 own = slice(offsets[m], offsets[m + 1])
-                if has_band_near(
-                    consensus_first[band], consensus_last[band], first[own], last[own]
-                ):
+                if has_band_near(judged_first[band], judged_last[band], first[own], last[own]):
+                    voted_for[vote[m]] = band
                     agreeing[band] += 1
     return agreeing

@@ -8,7 +8,8 @@ mean map (``transforms.bands``, which takes it as it takes any other).
 Bins are the published ones of the window (see ``transforms.maps``), so that a row of the
 consensus joins with the rows of the maps it was made of. A member's map enters as its shape
 p = map / sum of map over the window and side: a provider whose totals are twenty times those of
-another weighs the same, and a provider of relative units takes part. On side 'both', p is the sum
+another weighs the same, and a provider of relative units takes part. Maps that share a vote (see
+``transforms.disagreement.share_votes``) split the weight of one. On side 'both', p is the sum
 of long and short over the sum of both, so there a provider's lopsidedness counts too.
 """
 
@@ -38,14 +39,15 @@ class Consensus:
     first_bin : ndarray of int64, shape (n_groups,)
         Published bin of the first column; 0 for a group without members.
     provider_count : ndarray of int64, shape (n_groups, 3)
-        Maps with a shape; only they take part.
+        Votes of the maps with a shape; only they take part.
     mean_ratio, min_ratio, max_ratio : ndarray of float64, shape (n_groups, 3, N_WINDOW_BINS)
-        Mean, smallest and largest p [share of the side, 0-1]. NaN where no map takes part.
+        Mean, each vote weighing the same, smallest and largest p [share of the side, 0-1]. NaN
+        where no map takes part.
     variation_ratio : ndarray of float64, shape (n_groups, 3, N_WINDOW_BINS)
-        Coefficient of variation: standard deviation of p (dividing by the number of providers)
-        over its mean. NaN where fewer than two maps take part or all leave the bin empty.
+        Coefficient of variation: standard deviation of p around its mean, with the same weights,
+        over the mean. NaN where there are fewer than two votes or all leave the bin empty.
     dense_count : ndarray of int32, shape (n_groups, 3, N_WINDOW_BINS)
-        Providers that put the bin into the top decile of their bins that are not empty.
+        Votes of providers that put the bin into the top decile of their bins that are not empty.
     """
 
     first_bin: IntArray
@@ -62,6 +64,7 @@ def build_consensus(
     short: FloatArray,
     price: npt.ArrayLike,
     group_offsets: npt.NDArray[np.int64],
+    vote: IntArray | None = None,
 ) -> Consensus:
     """Return the consensus of each group.
 
@@ -75,6 +78,9 @@ def build_consensus(
     group_offsets : ndarray of int64, shape (n_groups + 1,)
         Group ``g`` (an asset at an instant) is the entries
         ``group_offsets[g]:group_offsets[g + 1]``.
+    vote : ndarray of int64, shape (n_entries, 3), optional
+        Vote of each entry by side, as `transforms.disagreement.share_votes` returns it; an entry
+        with -1 takes no part. By default each has its own.
 
     Returns
     -------
@@ -100,7 +106,8 @@ def build_consensus(
     ([0, 2, 1], [[2, 0, 2]])
     """
     groups, prices = require_groups(group_offsets, long, short, price)
-    shaped = has_shape_by_side(long, short)
+    own = np.arange(groups[-1])[:, None] if vote is None else vote
+    votes = np.where(has_shape_by_side(long, short), own, -1).astype(np.int64)
     n_groups = groups.size - 1
     first_bin = np.zeros(n_groups, dtype=np.int64)
     is_filled = np.diff(groups) > 0
@@ -112,7 +119,7 @@ def build_consensus(
     provider_count = _combine(
         long,
         short,
-        shaped,
+        votes,
         np.stack(thresholds, axis=1),
         groups,
         mean,
@@ -133,10 +140,37 @@ def build_consensus(
 
 
 @njit(nogil=True, cache=True)
+def _split_votes(vote: IntArray, entries: IntArray, weight: FloatArray) -> int:
+    """Write the entries that take part and their weights, which sum to 1; return how many votes.
+
+    Entries that share a vote split it.
+    """
+    n = 0
+    n_votes = 0
+    for entry in range(vote.size):
+        if vote[entry] < 0:
+            continue
+        sharing = 0
+        is_first = True
+        for other in range(vote.size):
+            if vote[other] == vote[entry]:
+                sharing += 1
+                is_first = is_first and other >= entry
+        n_votes += is_first
+        entries[n] = entry
+        weight[n] = 1.0 / sharing
+        n += 1
+    for i in range(n):
+        weight[i] /= n_votes
+    entries[n:] = -1
+    return n_votes
+
+
+@njit(nogil=True, cache=True)
 def _combine(
     long: FloatArray,
     short: FloatArray,
-    shaped: npt.NDArray[np.bool_],
+    vote: IntArray,
     thresholds: FloatArray,
     group_offsets: IntArray,
     mean: FloatArray,
@@ -145,7 +179,7 @@ def _combine(
     variation: FloatArray,
     dense: npt.NDArray[np.int32],
 ) -> IntArray:
-    """Return how many take part and write the rest where it belongs, NaN and 0 before.
+    """Return how many votes there are and write the rest where it belongs, NaN and 0 before.
 
     Arrays are copied element by element: assigning one to a slice doubles the time to compile.
     """
@@ -156,13 +190,23 @@ def _combine(
     for g in range(n_groups):
         biggest_group = max(biggest_group, group_offsets[g + 1] - group_offsets[g])
     share = np.empty((biggest_group, n_bins))
+    entries = np.empty(biggest_group, dtype=np.int64)
+    weight = np.empty(biggest_group)
+    # Whether a vote has called a bin dense: entries that share one may both do.
+    counted = np.empty((biggest_group, n_bins), dtype=np.bool_)
     squares = np.empty(n_bins)
     for g in range(n_groups):
+        start, stop = group_offsets[g], group_offsets[g + 1]
         for side in range(3):
+            n_votes = _split_votes(vote[start:stop, side], entries, weight)
+            count[g, side] = n_votes
+            if n_votes == 0:
+                continue
+            counted[:] = False
             n = 0
-            for entry in range(group_offsets[g], group_offsets[g + 1]):
-                if not shaped[entry, side]:
-                    continue
+            while n < stop - start and entries[n] >= 0:
+                entry = start + entries[n]
+                own_vote = vote[entry, side] - start
                 total = 0.0
                 for i in range(n_bins):
                     held = 0.0
@@ -171,14 +215,13 @@ def _combine(
                     if side != 0:
                         held += short[entry, i]
                     share[n, i] = held
-                    dense[g, side, i] += held >= thresholds[entry, side]
+                    if held >= thresholds[entry, side] and not counted[own_vote, i]:
+                        counted[own_vote, i] = True
+                        dense[g, side, i] += 1
                     total += held
                 for i in range(n_bins):
                     share[n, i] /= total
                 n += 1
-            count[g, side] = n
-            if n == 0:
-                continue
             middle, low, high = mean[g, side], smallest[g, side], largest[g, side]
             for i in range(n_bins):
                 middle[i] = 0.0
@@ -187,7 +230,7 @@ def _combine(
                 squares[i] = 0.0
             for m in range(n):
                 for i in range(n_bins):
-                    middle[i] += share[m, i] / n
+                    middle[i] += weight[m] * share[m, i]
                     low[i] = min(low[i], share[m, i])
                     high[i] = max(high[i], share[m, i])
             for i in range(n_bins):
@@ -195,8 +238,8 @@ def _combine(
                 middle[i] = min(max(middle[i], low[i]), high[i])
             for m in range(n):
                 for i in range(n_bins):
-                    squares[i] += (share[m, i] - middle[i]) ** 2
+                    squares[i] += weight[m] * (share[m, i] - middle[i]) ** 2
             for i in range(n_bins):
-                if n > 1 and middle[i] > 0.0:
-                    variation[g, side, i] = np.sqrt(squares[i] / n) / middle[i]
+                if n_votes > 1 and middle[i] > 0.0:
+                    variation[g, side, i] = np.sqrt(squares[i]) / middle[i]
     return count

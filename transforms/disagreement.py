@@ -1,6 +1,7 @@
 """How far the maps of one asset and instant differ from one another, in what, and by whom.
 
-Belongs here: the metrics of a pair of maps and their summary over a group of maps.
+Belongs here: the metrics of a pair of maps, their summary over a group of maps, and which maps are
+so alike that they share a vote.
 Does not belong here: what the maps have in common (``transforms.consensus``).
 
 Each metric compares two maps on coarse bins (see ``transforms.maps``), over all coarse bins of the
@@ -27,7 +28,7 @@ peak_distance_bps
     the one nearest to price counts, then the lower. On 'both' these are the peaks of whichever side
     is fuller, so a large value there may say that the maps point to opposite sides of price.
 band_match_ratio
-    Share of the five first bands (``transforms.bands``, on published bins) of one map that have
+    Share of the five largest bands (``transforms.bands``, on published bins) of one map that have
     any band of the other in the same place, mean of both ways. On 'both' the bands of the two
     sides are ranked together, and match only bands of their own side.
 reach_ratio, placement_ratio
@@ -63,10 +64,13 @@ from transforms.maps import (
 BoolArray = npt.NDArray[np.bool_]
 
 MATCHED_BANDS = 5
-"""First bands of a map that are looked for in the other; fewer where it has fewer."""
+"""Largest bands of a map that are looked for in the other; fewer where it has fewer."""
 
 REACH_EDGES = (0.01, 0.02, 0.05, 0.10)
 """Inner edges of the buckets of |ln(centre / price)| [ln]."""
+
+SAME_VOTE_OVERLAP = 0.9
+"""Overlap above which two maps share a vote [1]: they say the same with the same assumptions."""
 
 _REACH_EDGES_BINS = np.array(REACH_EDGES) / BIN_LOG_WIDTH
 _N_BUCKETS = 2 * (len(REACH_EDGES) + 1)
@@ -119,12 +123,12 @@ class GroupDisagreement:
     """How much the maps of each group differ overall.
 
     Sides are in the order of ``transforms.maps.SIDES``. Ratios are NaN where no pair is
-    comparable. Means weigh every comparable pair equally.
+    comparable. Means weigh every comparable pair equally. Maps without a vote take no part.
 
     Parameters
     ----------
     provider_count : ndarray of int64, shape (n_groups, 3)
-        Maps with a shape.
+        Votes of maps with a shape.
     overlap_mean_ratio, overlap_std_ratio, overlap_min_ratio : ndarray of float64, \
 shape (n_groups, 3)
         Mean, standard deviation (of the pairs at hand, dividing by their number) and smallest
@@ -528,8 +532,58 @@ def _match_pairs(
     return matched
 
 
+def share_votes(disagreement: Disagreement, may_vote: BoolArray) -> IntArray:
+    """Return the vote of each map on each side: one for maps that are nearly the same.
+
+    Two maps share a vote if their overlap is above ``SAME_VOTE_OVERLAP``, or if maps between them
+    do, each with the next (connected components, so that the order of maps does not matter).
+
+    Parameters
+    ----------
+    disagreement : Disagreement
+        Metrics of the pairs.
+    may_vote : ndarray of bool, shape (n_entries,)
+        Whether the entry may vote at all.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_entries, 3)
+        The first entry that has the same vote; -1 for an entry that may not vote or has no shape.
+
+    Examples
+    --------
+    >>> long = np.zeros((3, 200))
+    >>> long[0, 80:90], long[1, 80:90], long[2, 20] = 1.0, 1.0, 1.0
+    >>> long[1, 80] = 1.5
+    >>> pairs = measure_disagreement(
+    ...     long, np.zeros((3, 200)), np.ones(3), np.array([0, 3]), np.zeros(3, np.int64)
+    ... )
+    >>> share_votes(pairs, np.array([True, True, True]))[:, 0].tolist()
+    [0, 0, 2]
+    >>> share_votes(pairs, np.array([False, True, True]))[:, 0].tolist()
+    [-1, 1, 2]
+    """
+    votes_here = disagreement.entry_has_shape & may_vote[:, None]
+    vote = np.repeat(np.arange(may_vote.size)[:, None], len(SIDES), axis=1)
+    for side in range(len(SIDES)):
+        a, b = disagreement.entry_a, disagreement.entry_b
+        is_same = disagreement.overlap_ratio[:, side] > SAME_VOTE_OVERLAP
+        is_same &= votes_here[a, side] & votes_here[b, side]
+        a, b = a[is_same], b[is_same]
+        before = np.empty(0, dtype=np.int64)
+        while not np.array_equal(before, vote[:, side]):
+            before = vote[:, side].copy()
+            least = np.minimum(before[a], before[b])
+            np.minimum.at(vote[:, side], a, least)
+            np.minimum.at(vote[:, side], b, least)
+    shared: IntArray = np.where(votes_here, vote, -1)
+    return shared
+
+
 def summarise_groups(
-    disagreement: Disagreement, group_offsets: npt.NDArray[np.int64]
+    disagreement: Disagreement,
+    group_offsets: npt.NDArray[np.int64],
+    vote: IntArray | None = None,
 ) -> GroupDisagreement:
     """Return how much the maps of each group differ overall.
 
@@ -539,6 +593,8 @@ def summarise_groups(
         Metrics of the pairs.
     group_offsets : ndarray of int64, shape (n_groups + 1,)
         The groups the pairs were made of.
+    vote : ndarray of int64, shape (n_entries, 3), optional
+        What `share_votes` returned; by default every map with a shape has a vote of its own.
 
     Returns
     -------
@@ -563,10 +619,16 @@ def summarise_groups(
     n_groups = group_offsets.size - 1
     entry_group = np.repeat(np.arange(n_groups), np.diff(group_offsets))
     shape = (n_groups, len(SIDES))
+    own = np.arange(entry_group.size)[:, None]
+    votes = np.where(disagreement.entry_has_shape, own, -1) if vote is None else vote
     provider_count = np.zeros(shape, dtype=np.int64)
-    np.add.at(provider_count, entry_group, disagreement.entry_has_shape)
+    # The first entry with a vote stands for all that share it.
+    np.add.at(provider_count, entry_group, votes == own)
 
-    group, is_comparable = disagreement.group, disagreement.is_comparable
+    group, has_vote = disagreement.group, votes >= 0
+    is_comparable = disagreement.is_comparable & (
+        has_vote[disagreement.entry_a] & has_vote[disagreement.entry_b]
+    )
     pair_count = np.zeros(shape)
     np.add.at(pair_count, group, is_comparable)
     divisor = np.where(pair_count > 0, pair_count, np.nan)
@@ -577,12 +639,13 @@ def summarise_groups(
         means: FloatArray = total / divisor
         return means
 
-    overlap = disagreement.overlap_ratio
+    overlap = np.where(is_comparable, disagreement.overlap_ratio, np.nan)
     overlap_mean = mean(overlap)
     overlap_min = np.full(shape, np.nan)
     np.fmin.at(overlap_min, group, overlap)
     scale_spread = np.full(shape, np.nan)
-    np.fmax.at(scale_spread, group, np.abs(disagreement.scale_log_ratio))
+    scale = np.where(is_comparable, np.abs(disagreement.scale_log_ratio), np.nan)
+    np.fmax.at(scale_spread, group, scale)
     reach, placement = mean(disagreement.reach_ratio), mean(disagreement.placement_ratio)
     difference = reach + placement
 

@@ -229,6 +229,33 @@ def price_position(price: npt.ArrayLike) -> FloatArray:
     return np.log(known) / BIN_LOG_WIDTH - 0.25 - window_first_bin(array)
 
 
+def near_edge_distance(price: npt.ArrayLike) -> FloatArray:
+    """Return how far price has to move to reach each published bin of its window.
+
+    Parameters
+    ----------
+    price : array_like of float, shape (n_maps,)
+        Close at the instant of each map [USD per unit of the asset].
+
+    Returns
+    -------
+    ndarray of float64, shape (n_maps, N_WINDOW_BINS)
+        Distance to the edge nearest to price [ln], 0 for the bin that holds the price. NaN where
+        the price is not finite or not above 0.
+
+    Examples
+    --------
+    The price 1 stands in bin 0, half a node above its lower edge.
+
+    >>> near_edge_distance([1.0])[0, 98:102].round(6).tolist()
+    [0.0025, 0.0005, 0.0, 0.0015]
+    """
+    position = price_position(price)[:, None]
+    away = np.abs(np.arange(N_WINDOW_BINS) - position) - 0.5
+    distance: FloatArray = BIN_LOG_WIDTH * np.maximum(away, 0.0)
+    return distance
+
+
 def align_maps(batch: MapBatch) -> FloatArray:
     """Return the window of every map as one row of an array.
 

@@ -2,7 +2,8 @@
 --
 -- Grain: asset, as_of, venue, side, bin_index
 -- Materialized: view
--- Known limitation: every provider weighs the same, also those that make the same assumptions.
+-- Known limitation: every vote weighs the same; providers with like assumptions share one only
+-- where their maps overlap by more than .9.
 
 with
 consensus as (

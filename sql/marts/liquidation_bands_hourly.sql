@@ -1,9 +1,9 @@
--- The bright bands of every provider and of the consensus, both sides.
+-- The bright bands of every provider and of the consensus, both sides, by zone of distance.
 --
 -- Grain: asset, as_of, provider, venue, side, rank
 -- Materialized: table
--- Known limitation: the odds of touch are those of a random walk; that bands attract price would
--- have to show in touches above them.
+-- Known limitation: the odds of touch know the distance and the volatility only; that bands attract
+-- price would have to show in touches above them.
 
 with
 band as (
@@ -14,13 +14,20 @@ band as (
         venue,
         side,
         rank,
+        size_rank,
+        zone,
         price,
         first_bin_index,
         last_bin_index,
         peak_bin_index,
         liquidation_usd,
+        expected_forced_usd_24h,
+        side_expected_forced_usd_24h,
         side_share_ratio,
+        start_up_ratio,
         volatility_day_ratio,
+        volatility_month_ratio,
+        volatility_hour_count,
         touch_probability_24h_ratio,
         agreeing_provider_count,
         provider_count,
@@ -46,14 +53,21 @@ priced as (
         band.venue,
         band.side,
         band.rank,
+        band.size_rank,
+        band.zone,
         exp((2 * band.first_bin_index - 0.5) * 0.001) as price_low,
         exp((2 * band.last_bin_index + 1.5) * 0.001) as price_high,
         exp((2 * band.peak_bin_index + 0.5) * 0.001) as price_peak,
         band.liquidation_usd,
+        band.expected_forced_usd_24h,
+        band.side_expected_forced_usd_24h,
         1e4 * ((2 * band.peak_bin_index + 0.5) * 0.001 - ln(band.price)) as distance_bps,
         band.side_share_ratio,
+        band.start_up_ratio,
         band.touch_probability_24h_ratio,
         band.volatility_day_ratio,
+        band.volatility_month_ratio,
+        band.volatility_hour_count,
         band.agreeing_provider_count,
         band.provider_count,
         band.price,

@@ -13,7 +13,7 @@ from jobs.errors import JobError
 from jobs.outside_maps import outside_map_rows
 from transforms.bands import find_bands
 from transforms.maps import N_WINDOW_BINS, window_first_bin
-from transforms.touch import touch_probability
+from transforms.touch import blend_volatility, touch_probability
 from warehouse.connect import open_warehouse
 
 HOUR = timedelta(hours=1)
@@ -258,16 +258,27 @@ def test_venues_of_one_provider_are_compared_with_one_another(connection):
 
 def test_a_relative_map_has_no_scale_no_dollars_and_no_cascade(connection):
     add_map(connection, "one", longs={80: 8.0})
-    add_map(connection, "strength", longs={80: 8.0}, unit="relative")
+    add_map(connection, "strength", longs={80: 8.0, 60: 2.0}, unit="relative")
     add_map(connection, "vigour", longs={80: 2.0}, unit="relative")
     add_hours(connection)
     compare(connection)
     for row in pairs(connection, "long"):
         assert row["scale_log_ratio"] is None
-        assert row["overlap_ratio"] == 1
+        assert row["overlap_ratio"] >= 0.8
         assert row["is_comparable"]
-    held = rows_of(connection, "derived.band", "provider, liquidation_usd")
-    assert held == [("consensus", None), ("one", 8.0), ("strength", None), ("vigour", None)]
+    held = rows_of(
+        connection,
+        "derived.band",
+        "provider, rank, liquidation_usd, expected_forced_usd_24h is null",
+    )
+    assert held == [
+        ("consensus", 1, None, True),
+        ("consensus", 2, None, True),
+        ("one", 1, 8.0, False),
+        ("strength", 1, None, True),
+        ("strength", 2, None, True),
+        ("vigour", 1, None, True),
+    ]
     providers = {row[0] for row in rows_of(connection, "derived.cascade_scenario", "provider")}
     assert providers == {"one"}
 
@@ -333,12 +344,12 @@ def test_one_provider_alone_has_bands_but_no_pair_and_no_consensus(connection):
 
 def test_the_whole_names_the_pair_furthest_apart(connection):
     add_map(connection, "one", longs={80: 1.0})
-    add_map(connection, "two", longs={80: 1.0})
+    add_map(connection, "two", longs={80: 1.0, 70: 1.0})
     add_map(connection, "three", longs={10: 1.0})
     compare(connection)
     columns = "provider_count, overlap_mean_ratio, furthest_provider_a, furthest_provider_b"
     (row,) = rows_of(connection, "derived.asset_disagreement where side = 'long'", columns)
-    assert row == (3, pytest.approx(1 / 3), "one", "three")
+    assert row == (3, pytest.approx(0.5 / 3), "one", "three")
 
 
 def test_consensus_weighs_shapes_alike(connection):
@@ -374,18 +385,109 @@ def test_bands_are_those_of_the_map_with_who_agrees(connection):
     assert band == (*(int(expected.first_bin[0]),) * 3, 8.0, 1.0, 2, 3)
 
 
-def test_odds_of_touch_are_those_of_a_random_walk_of_the_recent_volatility(connection):
+def test_odds_of_touch_come_from_the_volatility_of_the_day_and_of_the_month(connection):
     two_plain_maps(connection)
-    add_hours(connection, hours=300)
+    add_hours(connection, hours=800)
+    # Wilder in the last day than before.
+    connection.execute(
+        "update intermediate.int_instrument_hour set squared_log_return = 4 * squared_log_return "
+        "where as_of > ?",
+        [AT - timedelta(days=1)],
+    )
     compare(connection)
-    for price, peak, sigma, odds in rows_of(
-        connection,
-        "derived.band",
+    columns = (
         "price, exp((2 * peak_bin_index + 0.5) * 0.001), volatility_day_ratio, "
-        "touch_probability_24h_ratio",
-    ):
-        assert sigma == pytest.approx(VOLATILITY_DAY)
+        "volatility_month_ratio, volatility_hour_count, touch_probability_24h_ratio"
+    )
+    for price, peak, day, month, count, odds in rows_of(connection, "derived.band", columns):
+        assert day > 1.5 * VOLATILITY_DAY
+        assert month == pytest.approx(VOLATILITY_DAY * math.sqrt((29 + 4) / 30))
+        assert count == 720
+        sigma = blend_volatility(day, month)
         assert odds == pytest.approx(float(touch_probability(peak, price, sigma, 86_400.0)))
+
+
+@pytest.mark.parametrize(("hours", "has_odds"), [(23, False), (24, True)])
+def test_less_than_a_day_of_returns_gives_no_odds_and_a_rank_by_size(connection, hours, has_odds):
+    add_map(connection, "one", longs={10: 9.0, 98: 1.0})
+    add_hours(connection, hours=hours)
+    compare(connection)
+    columns = (
+        "zone, size_rank, volatility_hour_count, touch_probability_24h_ratio is not null, "
+        "expected_forced_usd_24h is not null, side_expected_forced_usd_24h is not null"
+    )
+    known = (hours, has_odds, has_odds, has_odds)
+    near, far = ("0-2 %", 2, *known), ("10-20 %", 1, *known)
+    expected = [near, far] if has_odds else [far, near]
+    assert rows_of(connection, "derived.band", columns, order="rank") == expected
+
+
+def test_what_is_expected_to_be_forced_is_what_bins_hold_times_their_odds(connection):
+    add_map(connection, "one", longs={90: 5.0, 91: 5.0, 30: 2.0}, shorts={120: 4.0})
+    add_hours(connection)
+    compare(connection)
+
+    def odds(place, near_edge):
+        level = math.exp((2 * (FIRST + place) + near_edge) * 0.001)
+        return float(touch_probability(level, PRICE, VOLATILITY_DAY, 86_400.0))
+
+    near, far = 5 * odds(90, 1.5) + 5 * odds(91, 1.5), 2 * odds(30, 1.5)
+    shorts = 4 * odds(120, -0.5)
+    columns = "side, rank, expected_forced_usd_24h, side_expected_forced_usd_24h"
+    assert rows_of(connection, "derived.band", columns) == [
+        ("long", 1, pytest.approx(near), pytest.approx(near + far)),
+        ("long", 2, pytest.approx(far), pytest.approx(near + far)),
+        ("short", 1, pytest.approx(shorts), pytest.approx(shorts)),
+    ]
+
+
+def test_the_truth_of_a_simulated_market_has_no_vote(connection):
+    two_plain_maps(connection)
+    add_map(connection, "simulated_truth", longs={20: 1.0}, shorts={120: 4.0})
+    add_hours(connection)
+    compare(connection)
+    without = rows_of(connection, "derived.consensus where side = 'long'", "mean_ratio")
+    assert without == [(pytest.approx([0.625, 0.125, 0.125, 0.125]),)]
+    counts = rows_of(
+        connection,
+        "derived.band where side = 'long'",
+        "provider, agreeing_provider_count, provider_count",
+    )
+    assert counts == [
+        ("consensus", 2, 2),
+        ("one", 2, 2),
+        ("simulated_truth", 0, 2),
+        ("two", 2, 2),
+    ]
+    whole = rows_of(
+        connection,
+        "derived.asset_disagreement where side = 'long'",
+        "provider_count, overlap_mean_ratio, furthest_provider_a, furthest_provider_b",
+    )
+    assert whole == [(2, pytest.approx(0.5), "one", "two")]
+    # It is still what each provider is held against.
+    assert len(pairs(connection, "long")) == 3
+
+
+def test_maps_that_are_nearly_the_same_share_one_vote(connection):
+    two_plain_maps(connection)
+    add_map(connection, "twin", longs={80: 1.0, 81: 1.0, 82: 1.0, 83: 1.1}, shorts={120: 4.0})
+    compare(connection)
+    (long,) = rows_of(
+        connection,
+        "derived.consensus where side = 'long'",
+        "provider_count, mean_ratio[1], dense_provider_count[1]",
+    )
+    assert long == (2, pytest.approx((1 + (1 / 4 + 1 / 4.1) / 2) / 2), 2)
+    counts = rows_of(
+        connection,
+        "derived.band where side = 'long'",
+        "provider, agreeing_provider_count, provider_count",
+    )
+    # The band of the twin reaches its own vote only, the others two votes of three maps.
+    assert counts == [("consensus", 2, 2), ("one", 2, 2), ("twin", 1, 2), ("two", 2, 2)]
+    # All three say the same of shorts: one voice is no consensus.
+    assert rows_of(connection, "derived.consensus where side = 'short'") == []
 
 
 def test_without_bars_there_are_no_odds(connection):

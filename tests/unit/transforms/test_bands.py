@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from transforms.bands import (
     BANDS_PER_SIDE,
+    BANDS_PER_ZONE,
     SAME_PLACE_BINS,
     count_agreeing_members,
     count_agreeing_providers,
@@ -28,34 +29,53 @@ sparse_maps = arrays(
 )
 
 
-def find_bands_by_hand(row, price):
-    """Return (first, last, peak, sum) of the bands, straight from the definition."""
-    filled = sorted(Fraction(one) for one in row if one > 0)
-    if not filled:
-        return []
-    place = Fraction(9, 10) * (len(filled) - 1)
-    below = math.floor(place)
-    above = min(below + 1, len(filled) - 1)
-    threshold = filled[below] + (filled[above] - filled[below]) * (place - below)
-    runs = []
-    for j, held in enumerate(row):
-        if held == 0 or Fraction(held) < threshold:
-            continue
-        if runs and j - runs[-1][-1] <= 2:
-            runs[-1].append(j)
-        else:
-            runs.append([j])
+def find_bands_by_hand(row, price, odds=None):
+    """Return (first, last, peak, zone, sum, expected) of the bands, from the definition."""
     first_bin = int(window_first_bin(price))
 
     def away(j):
         return abs((2 * (first_bin + j) + 0.5) * 0.001 - math.log(price))
 
+    def zone(j):
+        return sum(away(j) >= edge for edge in (0.02, 0.05, 0.10))
+
+    thresholds = {}
+    for k in range(4):
+        filled = sorted(Fraction(one) for j, one in enumerate(row) if one > 0 and zone(j) == k)
+        if filled:
+            place = Fraction(9, 10) * (len(filled) - 1)
+            below = math.floor(place)
+            above = min(below + 1, len(filled) - 1)
+            thresholds[k] = filled[below] + (filled[above] - filled[below]) * (place - below)
+    runs = []
+    for j, held in enumerate(row):
+        if held == 0 or Fraction(held) < thresholds[zone(j)]:
+            continue
+        if runs and j - runs[-1][-1] <= 2:
+            runs[-1].append(j)
+        else:
+            runs.append([j])
     bands = []
     for run in runs:
         peak = min(run, key=lambda j: (-row[j], away(j), j))
-        bands.append((run[0], run[-1], peak, math.fsum(row[run[0] : run[-1] + 1])))
-    bands.sort(key=lambda band: (-band[3], away(band[2]), band[2]))
-    return [(a + first_bin, b + first_bin, c + first_bin, s) for a, b, c, s in bands[:10]]
+        inside = range(run[0], run[-1] + 1)
+        total = math.fsum(row[j] for j in inside)
+        expected = math.nan if odds is None else math.fsum(row[j] * odds[j] for j in inside)
+        score = total if odds is None else expected
+        bands.append((-score, away(peak), peak, run[0], run[-1], zone(peak), total, expected))
+    kept, count = [], [0] * 4
+    for _, _, peak, first, last, own_zone, total, expected in sorted(bands):
+        count[own_zone] += 1
+        if count[own_zone] <= 5:
+            bins = (first + first_bin, last + first_bin, peak + first_bin)
+            kept.append((*bins, own_zone, total, expected))
+    return kept
+
+
+def found_bands(bands, m):
+    own = slice(bands.offsets[m], bands.offsets[m + 1])
+    names = ("first_bin", "last_bin", "peak_bin", "zone", "liquidation_usd", "expected_forced_usd")
+    return list(zip(*(getattr(bands, name)[own].tolist() for name in names), strict=True))
 
 
 @settings(deadline=None)
@@ -66,16 +86,59 @@ def test_bands_follow_the_definition(maps, log_price):
     for m, row in enumerate(maps):
         own = slice(bands.offsets[m], bands.offsets[m + 1])
         expected = find_bands_by_hand(row.tolist(), price)
-        found = zip(
-            bands.first_bin[own].tolist(),
-            bands.last_bin[own].tolist(),
-            bands.peak_bin[own].tolist(),
-            bands.liquidation_usd[own].tolist(),
-            strict=True,
-        )
-        assert list(found) == expected
+        # What is expected is not known without odds.
+        assert [band[:5] for band in found_bands(bands, m)] == [band[:5] for band in expected]
+        assert np.isnan(bands.expected_forced_usd[own]).all()
         assert bands.rank[own].tolist() == list(range(1, len(expected) + 1))
+        assert bands.size_rank[own].tolist() == bands.rank[own].tolist()
         assert (bands.map_index[own] == m).all()
+
+
+@settings(deadline=None)
+@given(sparse_maps, st.floats(-5.0, 12.0))
+def test_with_odds_bands_are_ranked_by_what_is_expected(maps, log_price):
+    price = math.exp(log_price)
+    # Odds with few binary digits, so that sums are exact in any order.
+    odds = 2.0 ** -np.floor(np.abs(np.arange(N_WINDOW_BINS) - 99.5) / 20.0)
+    bands = find_bands(maps, [price, price], np.stack((odds, odds)))
+    for m, row in enumerate(maps):
+        own = slice(bands.offsets[m], bands.offsets[m + 1])
+        assert found_bands(bands, m) == find_bands_by_hand(row.tolist(), price, odds)
+        sizes = bands.liquidation_usd[own]
+        by_size = sizes[np.argsort(bands.size_rank[own])]
+        assert (np.diff(by_size) <= 0).all()
+        assert sorted(bands.size_rank[own].tolist()) == bands.rank[own].tolist()
+
+
+def test_odds_of_one_map_do_not_reach_another():
+    maps = np.zeros((2, N_WINDOW_BINS))
+    maps[:, 40], maps[:, 98] = 9.0, 1.0
+    odds = np.full((2, N_WINDOW_BINS), np.nan)
+    odds[0] = np.where(np.arange(N_WINDOW_BINS) > 90, 0.5, 0.001)
+    bands = find_bands(maps, [1.0, 1.0], odds)
+    assert bands.size_rank.tolist() == [2, 1, 1, 2]
+    np.testing.assert_array_equal(bands.expected_forced_usd[2:], np.nan)
+
+
+def test_each_zone_has_its_own_percentile_and_five_bands():
+    row = np.zeros((1, N_WINDOW_BINS))
+    row[0, 0:50:4] = 1e9  # far away stands a thousand times what stands near
+    row[0, 97], row[0, 92] = 1e6, 2e6
+    bands = find_bands(row, [1.0])
+    assert np.bincount(bands.zone, minlength=4).tolist() == [1, 0, 0, BANDS_PER_ZONE]
+    assert bands.liquidation_usd[bands.zone == 0].tolist() == [2e6]
+
+
+def test_a_run_across_the_end_of_a_zone_counts_to_the_zone_of_its_peak():
+    row = np.zeros((1, N_WINDOW_BINS))
+    # Bin 90 is the last within 2 % below the price of 1, bin 89 the first beyond.
+    row[0, 88], row[0, 90] = 5.0, 3.0
+    (band,) = find_bands_by_hand(row[0].tolist(), 1.0)
+    bands = find_bands(row, [1.0])
+    assert found_bands(bands, 0)[0][:5] == band[:5]
+    assert (bands.zone.tolist(), bands.liquidation_usd.tolist()) == ([1], [8.0])
+    row[0, 90] = 6.0
+    assert find_bands(row, [1.0]).zone.tolist() == [0]
 
 
 @settings(deadline=None)
@@ -118,6 +181,18 @@ def test_one_free_bin_is_bridged_and_counted_two_are_not():
     assert bands.liquidation_usd.tolist() == [101.0, 50.0]
 
 
+def test_maps_that_share_a_vote_count_once_and_those_without_do_not():
+    maps = np.zeros((4, N_WINDOW_BINS))
+    maps[:, 50] = 1.0
+    bands = find_bands(maps, np.ones(4))
+    groups = np.array([0, 0, 4])
+    assert count_agreeing_members(bands, groups).tolist() == [4, 4, 4, 4]
+    vote = np.array([0, 0, -1, 3])
+    assert count_agreeing_members(bands, groups, vote).tolist() == [2, 2, 2, 2]
+    common = find_bands(maps[:1], [1.0])
+    assert count_agreeing_providers(common, bands, np.array([0, 4]), vote).tolist() == [2]
+
+
 def test_even_map_is_one_band():
     bands = find_bands(np.ones((1, N_WINDOW_BINS)), [1.0])
     assert bands.side_share_ratio.tolist() == [1.0]
@@ -156,6 +231,10 @@ def test_input_that_does_not_fit_is_refused():
     bands = find_bands(np.ones((1, N_WINDOW_BINS)), [1.0])
     with pytest.raises(InvalidInput, match="bands of the same groups"):
         count_agreeing_providers(bands, bands, np.array([0, 2]))
+    with pytest.raises(InvalidInput, match="give the odds of each bin"):
+        find_bands(np.ones((1, N_WINDOW_BINS)), [1.0], np.ones((2, N_WINDOW_BINS)))
+    with pytest.raises(InvalidInput, match="give one each"):
+        count_agreeing_members(bands, np.array([0, 1]), np.array([0, 1]))
 
 
 @settings(deadline=None)

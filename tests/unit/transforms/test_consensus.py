@@ -54,6 +54,29 @@ def test_consensus_follows_the_definition(maps, size):
 
 
 @settings(deadline=None, max_examples=50)
+@given(windows)
+def test_copies_of_a_map_that_share_its_vote_change_nothing(maps):
+    price, group = np.full(5, 60000.0), np.array([0, 5])
+    once = build_consensus(*maps, price, group)
+    doubled = maps[:, [0, 0, 1, 2, 3, 4, 0]]
+    vote = np.repeat(np.array([0, 0, 2, 3, 4, 5, 0])[:, None], 3, axis=1)
+    other = build_consensus(*doubled, np.full(7, 60000.0), np.array([0, 7]), vote)
+    for name in ("mean_ratio", "min_ratio", "max_ratio", "variation_ratio"):
+        np.testing.assert_allclose(getattr(other, name), getattr(once, name), atol=1e-12)
+    np.testing.assert_array_equal(other.provider_count, once.provider_count)
+    np.testing.assert_array_equal(other.dense_count, once.dense_count)
+
+
+def test_a_map_without_a_vote_takes_no_part():
+    long = np.ones((3, N_WINDOW_BINS))
+    long[2, :100] = 5.0
+    vote = np.repeat(np.array([0, 1, -1])[:, None], 3, axis=1)
+    consensus = build_consensus(long, long, np.ones(3), np.array([0, 3]), vote)
+    assert consensus.provider_count.tolist() == [[2, 2, 2]]
+    np.testing.assert_allclose(consensus.mean_ratio, 1 / N_WINDOW_BINS)
+
+
+@settings(deadline=None, max_examples=50)
 @given(windows, st.integers(-20, 20))
 def test_total_of_a_provider_has_no_weight(maps, power):
     factor = np.array([2.0**power, 1.0, 1.0, 1.0, 1.0])[:, None]

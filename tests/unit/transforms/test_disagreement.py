@@ -17,6 +17,7 @@ from transforms.disagreement import (
     coarsen,
     measure_disagreement,
     pair_entries,
+    share_votes,
     summarise_groups,
 )
 from transforms.errors import InvalidInput
@@ -398,6 +399,67 @@ def test_summary_is_that_of_the_pairs():
                     getattr(whole, name)[g, side], expected, rtol=1e-12, err_msg=name
                 )
             assert whole.furthest_pair[g, side] == own[np.argmin(overlap)]
+
+
+def test_votes_are_shared_through_maps_between():
+    # Each overlaps the next by .94, the first and the third by .88: one vote for the three.
+    long = np.zeros((4, N_WINDOW_BINS))
+    for e, first in enumerate((0, 2, 4)):
+        long[e, first : first + 34] = 1.0
+    long[3, 100] = 1.0
+    short = np.zeros_like(long)
+    short[:, 120] = 1.0
+    pairs = measure(long, short, 1.0)
+    assert sorted(pairs.overlap_ratio[:3, 0].round(2).tolist()) == [0.0, 0.88, 0.94]
+    may = np.ones(4, np.bool_)
+    vote = share_votes(pairs, may)
+    assert vote[:, 0].tolist() == [0, 0, 0, 3]
+    assert vote[:, 1].tolist() == [0, 0, 0, 0]
+    # Without the one between, the two are two.
+    may[1] = False
+    assert share_votes(pairs, may)[:, 0].tolist() == [0, -1, 2, 3]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.permutations(range(6)), st.integers(0, 2**32 - 1))
+def test_who_shares_a_vote_does_not_depend_on_the_order(order, seed):
+    rng = np.random.default_rng(seed)
+    base = rng.random((2, 1, N_WINDOW_BINS))
+    long, short = base + rng.random((2, 6, N_WINDOW_BINS)) * rng.uniform(0, 0.6, (1, 6, 1))
+    may = np.arange(6) != 4
+    vote = share_votes(measure(long, short, 1.0), may)
+    moved = share_votes(measure(long[order], short[order], 1.0), may[order])
+    for side in range(3):
+        for a in range(6):
+            for b in range(6):
+                same = vote[order[a], side] == vote[order[b], side]
+                assert (moved[a, side] == moved[b, side]) == same
+
+
+def test_a_map_without_a_shape_has_no_vote():
+    long = np.ones((2, N_WINDOW_BINS))
+    long[1] = 0.0
+    vote = share_votes(measure(long, np.ones_like(long), 1.0), np.array([True, True]))
+    assert vote[:, 0].tolist() == [0, -1]
+
+
+def test_summary_leaves_out_who_has_no_vote():
+    rng = np.random.default_rng(4)
+    long, short = rng.random((2, 4, N_WINDOW_BINS)) ** 6
+    offsets, keys = np.array([0, 4]), np.zeros(4, np.int64)
+    vote = share_votes(
+        measure(long, short, 1.0, offsets, keys), np.array([True, True, True, False])
+    )
+    with_it = summarise_groups(measure(long, short, 1.0, offsets, keys), offsets, vote)
+    alone = measure(long[:3], short[:3], 1.0, np.array([0, 3]), keys[:3])
+    without = summarise_groups(alone, np.array([0, 3]))
+    for name in (
+        "provider_count",
+        "overlap_mean_ratio",
+        "overlap_min_ratio",
+        "scale_spread_log_ratio",
+    ):
+        np.testing.assert_allclose(getattr(with_it, name), getattr(without, name), err_msg=name)
 
 
 def test_furthest_pair_among_disjoint_ones_is_the_widest_apart():

@@ -11,6 +11,8 @@ from scipy import stats
 
 from transforms.errors import InvalidInput, InvalidParameters
 from transforms.touch import (
+    LEAST_ODDS,
+    blend_volatility,
     ewma_volatility,
     reach_probability,
     touch_probability,
@@ -20,20 +22,37 @@ from transforms.touch import (
 DAY = 86_400.0
 
 
-@pytest.mark.parametrize(("below", "odds"), [(0.01, 0.688), (0.02, 0.419), (0.05, 0.040)])
+@pytest.mark.parametrize(("below", "odds"), [(0.01, 0.638), (0.02, 0.371), (0.05, 0.076)])
 def test_odds_at_two_and_a_half_percent_a_day(below, odds):
     found = touch_probability(100.0 * (1.0 - below), 100.0, 0.025, DAY)
     np.testing.assert_allclose(found, odds, atol=5e-4)
 
 
 @given(st.floats(-1.0, 1.0), st.floats(1e-4, 0.5), st.floats(60.0, 30 * DAY), st.floats(1e-6, 1e6))
-def test_odds_are_twice_the_normal_tail(log_distance, sigma, horizon, price):
-    expected = 2.0 * stats.norm.cdf(-abs(log_distance) / (sigma * math.sqrt(horizon / DAY)))
+def test_odds_are_both_student_tails_of_unit_variance(log_distance, sigma, horizon, price):
+    away = 0.75 * abs(log_distance) / (sigma * math.sqrt(horizon / DAY))
+    tails = 2.0 * stats.t.sf(away, 3, scale=math.sqrt(1.0 / 3.0))
+    expected = max(tails, LEAST_ODDS)
     np.testing.assert_allclose(
-        reach_probability(log_distance, sigma, horizon), expected, rtol=1e-9, atol=1e-300
+        reach_probability(log_distance, sigma, horizon), expected, rtol=1e-9, atol=1e-12
     )
     touched = touch_probability(price * math.exp(log_distance), price, sigma, horizon)
     np.testing.assert_allclose(touched, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_odds_are_never_below_one_in_a_thousand():
+    assert reach_probability([0.2, 5.0], 1e-3, DAY).tolist() == [0.001, 0.001]
+
+
+@given(st.floats(1e-4, 0.5), st.floats(1e-4, 0.5))
+def test_blend_lies_between_the_volatilities_nearer_to_the_day(day, month):
+    blended = float(blend_volatility(day, month))
+    assert min(day, month) * (1 - 1e-12) <= blended <= max(day, month) * (1 + 1e-12)
+    np.testing.assert_allclose(blended, math.exp(0.6 * math.log(day) + 0.4 * math.log(month)))
+
+
+def test_blend_of_what_is_not_known_is_not_known():
+    assert np.isnan(blend_volatility([math.nan, 0.02], [0.02, math.nan])).all()
 
 
 @settings(deadline=None)
@@ -52,8 +71,8 @@ def test_limits_of_the_odds():
     for distance, sigma, seconds, expected in (
         (0.0, 0.02, DAY, 1.0),
         (0.0, 0.0, DAY, 1.0),
-        (0.01, 0.0, DAY, 0.0),
-        (0.01, 0.02, 0.0, 0.0),
+        (0.01, 0.0, DAY, LEAST_ODDS),
+        (0.01, 0.02, 0.0, LEAST_ODDS),
         (nothing, 0.02, DAY, nothing),
         (0.01, nothing, DAY, nothing),
         (0.01, 0.02, nothing, nothing),
@@ -159,6 +178,12 @@ def test_trailing_volatility_is_the_weighted_one_where_it_forgets_little():
     squares = np.append(np.nan, np.diff(np.log(close)) ** 2)[None]
     trailing = trailing_volatility(squares, 3600.0, 240)[0]
     np.testing.assert_allclose(trailing[1:], ewma_volatility(close, 3600.0)[240:], rtol=2e-3)
+
+
+def test_without_a_half_life_the_mean_is_plain():
+    squares = np.random.default_rng(3).random((2, 50))
+    found = trailing_volatility(squares, 3600.0, 20, math.inf)
+    np.testing.assert_allclose(found[:, -1], np.sqrt(24 * squares[:, -20:].mean(axis=1)))
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(0, 30))

@@ -1,0 +1,222 @@
+"""How well the odds of touch are calibrated, out of sample, on recorded hours.
+
+Run from the project root::
+
+    python -m bench.touch --recorded FOLDER
+
+FOLDER holds ``binance_{COIN}_1h.parquet`` with hourly open, high, low and close. At every fourth
+hour levels of 1, 2, 3, 5, 7.5, 10, 15 and 20 % are set on both sides of the close; a level is
+touched if the highs or lows of the next 24 hours reach it. Volatilities are those of the pipeline,
+from closes up to that hour. The two figures of the odds (exponent of the fast volatility, factor
+on the distance) are fitted on all levels that were decided before a window of 30 days, then scored
+in it, window after window; the shipped figures and the random walk (normal tails, fast volatility)
+are scored in the same windows. All odds are held between .001 and .999.
+
+``bench/README.md`` has the last figures.
+"""
+
+import argparse
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from transforms.touch import (
+    DAY_EXPONENT,
+    LEAST_ODDS,
+    MONTH_SECONDS,
+    SECONDS_PER_DAY,
+    TAIL_SCALE,
+    reach_probability,
+    trailing_volatility,
+)
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+COINS = ("BTC", "ETH", "SOL", "XRP", "DOGE", "BNB", "AVAX")
+LEVELS = -np.log1p(-np.array([0.01, 0.02, 0.03, 0.05, 0.075, 0.10, 0.15, 0.20]))
+HOUR = 3_600_000_000
+AHEAD = 24
+EVERY_HOURS = 4
+FAST_HOURS = 240
+SLOW_HOURS = round(MONTH_SECONDS / 3600.0)
+FIRST_TEST_DAYS = 180
+WINDOW_DAYS = 30
+EXPONENTS = np.arange(0.0, 1.01, 0.1)
+SCALES = np.arange(0.6, 1.01, 0.05)
+GROUPS = (0.0, 0.002, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Levels set at many hours.
+
+    Parameters
+    ----------
+    hour : ndarray of int64, shape (n,)
+        Instant [microseconds].
+    fast, slow : ndarray of float64, shape (n,)
+        Volatility of the last day and of the last 30 days [ln per sqrt day].
+    is_touched : ndarray of bool, shape (n, n_levels)
+        Whether price reached each of ``LEVELS`` within a day.
+    """
+
+    hour: npt.NDArray[np.int64]
+    fast: FloatArray
+    slow: FloatArray
+    is_touched: BoolArray
+
+    def chosen(self, which: BoolArray) -> "Levels":
+        """Return some of them."""
+        return Levels(self.hour[which], self.fast[which], self.slow[which], self.is_touched[which])
+
+
+def read_levels(path: Path) -> Levels:
+    """Return the levels of one coin, both sides, hours with a full day ahead only."""
+    table = pq.read_table(path)
+    at = table["timestamp"].to_numpy().astype("datetime64[us]").astype(np.int64) // HOUR
+    start = int(at.min())
+    grid = {name: np.full(int(at.max()) - start + 1, np.nan) for name in ("close", "high", "low")}
+    for name, values in grid.items():
+        values[at - start] = table[f"{name}_perp_binance"].to_numpy()
+    # A bar is labelled by its open; what it shows is known an hour later.
+    hour = (start + 1 + np.arange(len(grid["close"]))) * HOUR
+    squared = np.append(np.nan, np.diff(np.log(grid["close"])) ** 2)
+    padded = np.concatenate((np.full(SLOW_HOURS - 1, np.nan), squared))[None]
+    fast = trailing_volatility(padded, 3600.0, FAST_HOURS)[0, SLOW_HOURS - FAST_HOURS :]
+    slow = trailing_volatility(padded, 3600.0, SLOW_HOURS, math.inf)[0]
+    observed = np.lib.stride_tricks.sliding_window_view(np.isfinite(padded[0]), SLOW_HOURS)
+    ahead = {
+        name: np.lib.stride_tricks.sliding_window_view(grid[name][1:], AHEAD)
+        for name in ("high", "low")
+    }
+    own = np.flatnonzero(
+        (hour[:-AHEAD] // HOUR % EVERY_HOURS == 0)
+        & np.isfinite(grid["close"][:-AHEAD])
+        & np.isfinite(ahead["high"]).all(axis=1)
+        & (observed.sum(axis=1)[:-AHEAD] >= AHEAD)
+    )
+    close = grid["close"][own]
+    up = np.log(ahead["high"][own].max(axis=1) / close)
+    down = np.log(close / ahead["low"][own].min(axis=1))
+    return Levels(
+        hour=np.tile(hour[own], 2),
+        fast=np.tile(fast[own], 2),
+        slow=np.tile(slow[own], 2),
+        is_touched=np.concatenate((up, down))[:, None] >= LEVELS,
+    )
+
+
+def odds(levels: Levels, exponent: float, scale: float) -> FloatArray:
+    """Return the odds with other figures than those shipped."""
+    sigma = levels.fast**exponent * levels.slow ** (1.0 - exponent)
+    return reach_probability(LEVELS * (scale / TAIL_SCALE), sigma[:, None], SECONDS_PER_DAY)
+
+
+def random_walk(levels: Levels) -> FloatArray:
+    """Return the odds of a random walk with normal steps of the fast volatility."""
+    z = LEVELS / levels.fast[:, None]
+    tails = np.vectorize(math.erfc, otypes=[np.float64])(z / math.sqrt(2.0))
+    return np.maximum(tails, LEAST_ODDS)
+
+
+def log_losses(levels: Levels, predicted: FloatArray) -> FloatArray:
+    """Return the log loss of each level [nat]."""
+    held = np.clip(predicted, LEAST_ODDS, 1.0 - LEAST_ODDS)
+    losses: FloatArray = np.where(levels.is_touched, -np.log(held), -np.log1p(-held))
+    return losses
+
+
+def fit(levels: Levels) -> tuple[float, float]:
+    """Return the exponent and the factor with the least log loss."""
+    return min(
+        ((float(a), float(s)) for a in EXPONENTS for s in SCALES),
+        key=lambda pair: float(log_losses(levels, odds(levels, *pair)).mean()),
+    )
+
+
+def interval(gain: FloatArray, hour: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """Return the 95 % interval of a mean gain, two-week blocks resampled."""
+    blocks, block = np.unique(hour // (14 * 24 * HOUR), return_inverse=True)
+    total, count = np.bincount(block, gain.mean(axis=1)), np.bincount(block)
+    drawn = np.random.default_rng(1).integers(0, len(blocks), (2000, len(blocks)))
+    means = total[drawn].sum(axis=1) / count[drawn].sum(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def join(parts: Sequence[Levels]) -> Levels:
+    """Return all levels in order of time."""
+    order = np.argsort(np.concatenate([part.hour for part in parts]), kind="stable")
+    return Levels(
+        *(
+            np.concatenate([getattr(part, name) for part in parts])[order]
+            for name in ("hour", "fast", "slow", "is_touched")
+        )
+    )
+
+
+def score_windows(levels: Levels) -> tuple[Levels, FloatArray, FloatArray, FloatArray]:
+    """Print the loss in each window; return all test levels, random walk, shipped and fitted."""
+    day = 24 * HOUR
+    start = int(levels.hour[0]) + FIRST_TEST_DAYS * day
+    parts: list[tuple[Levels, FloatArray, FloatArray, FloatArray]] = []
+    print("window from   levels  random walk  shipped  fitted before  exponent, factor")
+    for begin in range(start, int(levels.hour[-1]), WINDOW_DAYS * day):
+        own = levels.chosen((levels.hour >= begin) & (levels.hour < begin + WINDOW_DAYS * day))
+        if len(own.hour) == 0:
+            continue
+        # What was not decided before the window begins was not known.
+        exponent, scale = fit(levels.chosen(levels.hour < begin - day))
+        shipped, fitted = odds(own, DAY_EXPONENT, TAIL_SCALE), odds(own, exponent, scale)
+        parts.append((own, random_walk(own), shipped, fitted))
+        walk_loss, shipped_loss, fitted_loss = (
+            log_losses(own, predicted).mean() for predicted in parts[-1][1:]
+        )
+        print(
+            f"{np.datetime64(begin, 'us').astype('datetime64[D]')}  {own.is_touched.size:>8,}  "
+            f"{walk_loss:>11.4f}  {shipped_loss:>7.4f}  {fitted_loss:>13.4f}  "
+            f"{exponent:.1f}, {scale:.2f}"
+        )
+    walk, shipped, fitted = (np.concatenate([part[k] for part in parts]) for k in (1, 2, 3))
+    return join([part[0] for part in parts]), walk, shipped, fitted
+
+
+def print_reliability(is_touched: BoolArray, walk: FloatArray, shipped: FloatArray) -> None:
+    """Print what the odds said and how often levels were touched, by odds."""
+    print("odds            random walk: levels  said  touched   shipped: levels  said  touched")
+    for low, high in pairwise(GROUPS):
+        cells = []
+        for predicted in (walk, shipped):
+            inside = (predicted >= low) & ((predicted < high) | (high == GROUPS[-1]))
+            count = int(inside.sum())
+            said, touched = predicted[inside].mean(), is_touched[inside].mean()
+            cells.append(f"{count:>8,} {said:>7.4f} {touched:>7.4f}")
+        print(f"{low:.3f} - {high:.3f}  " + "   ".join(cells))
+
+
+def main() -> None:
+    """Print what each window gives, the whole, and how often levels were touched by odds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recorded", type=Path, required=True, help="folder of the Parquet files")
+    folder = parser.parse_args().recorded
+    levels = join([read_levels(folder / f"binance_{coin}_1h.parquet") for coin in COINS])
+    tested, *predictions = score_windows(levels)
+    losses = [log_losses(tested, predicted) for predicted in predictions]
+    means = ", ".join(f"{loss.mean():.4f}" for loss in losses)
+    print(f"all {tested.is_touched.size:,} levels: {means}")
+    for name, loss in zip(("shipped", "fitted before"), losses[1:], strict=True):
+        gain = losses[0] - loss
+        low, high = interval(gain, tested.hour)
+        print(f"{name} over random walk: {gain.mean():.4f} [{low:.4f}, {high:.4f}]")
+    print_reliability(tested.is_touched, predictions[0], predictions[1])
+
+
+if __name__ == "__main__":
+    main()
