@@ -77,7 +77,7 @@ def percent(value: float | None, form: str = ".0f") -> str:
     return "" if value is None else f"{100 * value:{form}} %"
 
 
-def _odds(value: float | None) -> str:
+def odds(value: float | None) -> str:
     """Return odds for the eye: tenths where they are small, and nothing below 1 in 1,000."""
     if value is None:
         return ""
@@ -162,8 +162,9 @@ def show_bands(
 
 def _away(band: dict[str, Any]) -> float:
     """Return how far the near edge of a band is from price [percent]; 0 where price is in it."""
-    now = float(band["price"])
-    return 100.0 * max(band["price_low"] / now - 1.0, 1.0 - band["price_high"] / now, 0.0)
+    now: float = band["price"]
+    away: float = max(band["price_low"] / now - 1.0, 1.0 - band["price_high"] / now, 0.0)
+    return 100.0 * away
 
 
 def _reach(band: dict[str, Any]) -> float:
@@ -182,9 +183,9 @@ def _print_bands(bands: Sequence[dict[str, Any]], within: float) -> None:
         ("#", "right"),
         ("price band", "right"),
         ("from price", "right"),
-        ("holds", "right"),
+        ("holds, USD", "right"),
         ("touched in 24 h", "right"),
-        ("expected in 24 h", "right"),
+        ("forced in 24 h", "right"),
         ("seen by", "right"),
     )
     rows = {}
@@ -229,7 +230,7 @@ def _band_cells(band: dict[str, Any]) -> list[str]:
         f"{price(band['price_low'])} - {price(band['price_high'])}",
         f"{100 * (band['price_peak'] / band['price'] - 1):+.1f} %",
         percent(band["side_share_ratio"], ".1f") + " of side" if held is None else usd(held),
-        _odds(band["touch_probability_24h_ratio"]),
+        odds(band["touch_probability_24h_ratio"]),
         usd(expected),
         f"{band['agreeing_provider_count']} of {band['provider_count']}",
     ]
@@ -257,9 +258,9 @@ def _band_notes(bands: Sequence[dict[str, Any]], within: float) -> list[str]:
         )
     return [
         *notes,
-        "#: by what is expected. holds: USD, an estimate, not a register of positions.",
+        "#: by what is expected to be forced. holds: an estimate, not a register of positions.",
         "touched: odds from distance and recent volatility alone, they know nothing of the band. "
-        "expected: holds x odds, bin by bin.",
+        "forced: expected, holds x odds bin by bin.",
         "seen by: votes of providers with a band in the same place; near copies share one.",
     ]
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 from workbench import END
 
-from cli.compare import percent, price, usd
+from cli.compare import odds, percent, price, usd
 from cli.main import app
 
 RUNNER = CliRunner()
@@ -38,10 +38,52 @@ def test_bands_show_both_sides_around_the_price(run):
     assert f"{END:%Y-%m-%d %H:%M} UTC" in told[0]
 
 
-def test_odds_are_called_a_baseline_that_knows_nothing_of_the_band(run):
+def test_odds_are_said_to_know_nothing_of_the_band(run):
     told = " ".join(run("bands", "btc", "--hidden").stdout.split())
-    assert "a baseline, the odds of a random walk" in told
-    assert "it knows nothing of the band" in told
+    assert "odds from distance and recent volatility alone" in told
+    assert "they know nothing of the band" in told
+
+
+def test_what_is_expected_of_each_side_is_shown_with_its_bands(run):
+    rows = json.loads(run("bands", "btc", "--hidden", "--format", "json").stdout)
+    told = run("bands", "btc", "--hidden").stdout
+    for side in ("long", "short"):
+        own = [row for row in rows if row["side"] == side]
+        (total,) = {row["side_expected_forced_usd_24h"] for row in own}
+        assert sum(row["expected_forced_usd_24h"] for row in own) <= total * (1 + 1e-9)
+        (line,) = (line for line in told.splitlines() if line.split()[:2] == [f"{side}s", "all"])
+        assert usd(total) in line
+
+
+def test_bands_are_shown_up_to_a_distance_both_sides_always(run):
+    def shown(*words):
+        told = run("bands", "btc", "--hidden", "--format", "json", *words).stdout
+        return [(row["side"], row["rank"]) for row in json.loads(told)]
+
+    def near_edge(row):
+        return max(row["price_low"] / row["price"] - 1, 1 - row["price_high"] / row["price"], 0)
+
+    rows = json.loads(run("bands", "btc", "--hidden", "--format", "json").stdout)
+    expected = [(row["side"], row["rank"]) for row in rows if near_edge(row) <= 0.05]
+    assert shown("--within", "5") == expected
+    assert 0 < len(expected) < len(rows)
+    assert shown("--within", "25") == shown()
+    told = run("bands", "btc", "--hidden", "--within", "0.1").stdout
+    assert "none within 0.1 %, the next at" in told
+    assert {line.split()[0] for line in told.splitlines()[2:7]} >= {"shorts", "price", "longs"}
+
+
+@pytest.mark.parametrize("within", ["0", "-1", "101", "far"])
+def test_a_distance_that_is_none_is_wrong_usage(run, within):
+    assert "--within" in run("bands", "btc", "--within", within, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(None, ""), (0.001, "< 0.1 %"), (0.0044, "0.4 %"), (0.0994, "9.9 %"), (0.133, "13 %")],
+)
+def test_odds_are_never_printed_below_one_in_a_thousand(value, told):
+    assert odds(value) == told
 
 
 def test_bands_come_as_rows_too(run):
