@@ -1,5 +1,6 @@
 """What commands share: their common options, how instants are read, how failures are told."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -7,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import Format
+from cli.output import Format, printable
 from jobs.errors import LIQHEAT_ERRORS, StoppedByQuality
 
 AsOf = Annotated[
@@ -26,8 +27,20 @@ def told() -> Iterator[None]:
         typer.echo(f"stopped by quality: {exc}", err=True)
         raise typer.Exit(3) from exc
     except LIQHEAT_ERRORS as exc:
-        typer.echo(f"error: {exc}", err=True)
+        typer.echo(printable(f"error: {exc}"), err=True)
         raise typer.Exit(1) from exc
+    except OSError as exc:
+        # Whatever file a command was given or writes to: not there, a folder, read-only, full.
+        where = f"{exc.filename}: " if exc.filename else ""
+        typer.echo(printable(f"error: {where}{exc.strerror or exc}"), err=True)
+        raise typer.Exit(1) from exc
+
+
+def finite(value: float | None) -> float | None:
+    """Refuse what is a number to Python only."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no length of time")
+    return value
 
 
 def utc(instant: datetime | None) -> datetime | None:

@@ -13,7 +13,7 @@ from rich.table import Table
 from cli.arguments import AsOf, Rows, hour_of, told
 from cli.output import Format, progress_bar, write_rows
 from jobs.errors import NothingToDo
-from jobs.settings import Settings
+from jobs.settings import Settings, read_settings
 
 _BANDS = """
 select * from marts.liquidation_bands_hourly
@@ -289,7 +289,7 @@ def bands_command(
     """Show what could be forced near price today: bands of both sides with their odds."""
     with told():
         show_bands(
-            Settings(),
+            read_settings(),
             asset.upper(),
             provider,
             form,
@@ -349,7 +349,7 @@ order by sends is not null, held.provider, unit
 def providers_command(form: Rows = Format.table) -> None:
     """List who says where liquidations sit: from where, in what, how much of it, how fresh."""
     with told():
-        columns, rows = _one_hour(Settings(), _PROVIDERS, {})
+        columns, rows = _one_hour(read_settings(), _PROVIDERS, {})
         if form is not Format.table:
             write_rows(columns, [list(row.values()) for row in rows], form)
             return
@@ -419,7 +419,7 @@ def disagreement_command(
     if side not in ("long", "short", "both"):
         raise typer.BadParameter(f"{side} is none of long, short, both", param_hint="--side")
     with told():
-        settings = Settings()
+        settings = read_settings()
         which = {"asset": asset, "as_of": None if as_of is None else hour_of(as_of)}
         hour = _one_hour(settings, _NEWEST, which)[1][0]["hour"]
         if hour is None:
@@ -509,7 +509,7 @@ def fetch_command() -> None:
     # What went wrong is told below, once.
     logging.getLogger("jobs.fetch_providers").setLevel(logging.ERROR)
     with told():
-        report = fetch_providers(Settings(), clock=lambda: datetime.now(UTC))
+        report = fetch_providers(read_settings(), clock=lambda: datetime.now(UTC))
         for name, variables in report.without_key.items():
             typer.echo(f"{name}: not asked, {', '.join(variables)} not set", err=True)
         for name, one in report.providers.items():
@@ -527,14 +527,18 @@ def fetch_command() -> None:
 
 
 def vary_command(
-    days: Annotated[int, typer.Option(min=1, help="Midnights looked at, back from the last.")] = 31,
+    days: Annotated[
+        int, typer.Option(min=1, max=3660, help="Midnights looked at, back from the last.")
+    ] = 31,
     as_of: AsOf = None,
 ) -> None:
     """Measure which guess the maps hang on: one assumption swapped at a time, at midnights."""
     from jobs.sensitivity import measure_sensitivity
 
     with told(), progress_bar() as progress:
-        report = measure_sensitivity(Settings(), as_of=hour_of(as_of), days=days, progress=progress)
+        report = measure_sensitivity(
+            read_settings(), as_of=hour_of(as_of), days=days, progress=progress
+        )
         typer.echo(
             f"looked at {report.map_count:,} maps, {report.row_count:,} rows; "
             "`liqheat publish` shows them to readers",
@@ -567,7 +571,7 @@ def assumptions_command(
         "as_of": None if as_of is None else hour_of(as_of),
     }
     with told():
-        columns, rows = _one_hour(Settings(), _ASSUMPTIONS, which)
+        columns, rows = _one_hour(read_settings(), _ASSUMPTIONS, which)
         if not rows:
             raise NothingToDo(
                 f"the assumptions of {provider} on {asset} have not been looked at; "

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.arguments import INSTANTS, Rows, told, utc
+from cli.arguments import INSTANTS, Rows, finite, told, utc
 from cli.output import Format, spelled, write_rows
-from jobs.settings import Settings
+from jobs.settings import read_settings
 
 if TYPE_CHECKING:
     from jobs.ingest import IngestReport
     from jobs.record import FeedReport
     from jobs.status import Status
 
-Budget = Annotated[float, typer.Option(min=1, help="Seconds for each venue.")]
+Budget = Annotated[
+    float, typer.Option(min=1, max=86_400, callback=finite, help="Seconds for each venue.")
+]
 
 
 def _now() -> datetime:
@@ -50,7 +52,7 @@ def ingest_command(budget: Budget = 240.0) -> None:
     # What went wrong is told below, once.
     logging.getLogger("jobs.ingest").setLevel(logging.ERROR)
     with told():
-        report = ingest(Settings(), clock=_now, budget_seconds=budget)
+        report = ingest(read_settings(), clock=_now, budget_seconds=budget)
         _tell_round(report)
         if report.undone_count or any(one.has_failed for one in report.venues.values()):
             raise typer.Exit(1)
@@ -78,7 +80,12 @@ def backfill_command(
         raise typer.BadParameter(f"--from {first:%Y-%m-%dT%H:%M} is not before --to")
     with told():
         report = backfill(
-            Settings(), clock=_now, start=first, end=last, round_seconds=budget, on_round=on_round
+            read_settings(),
+            clock=_now,
+            start=first,
+            end=last,
+            round_seconds=budget,
+            on_round=on_round,
         )
         _tell_round(report)
         if report.undone_count:
@@ -87,14 +94,17 @@ def backfill_command(
 
 def record_command(
     seconds: Annotated[
-        float | None, typer.Option(min=0, help="How long; until stopped where not set.")
+        float | None,
+        typer.Option(
+            min=0, max=3e7, callback=finite, help="How long; until stopped where not set."
+        ),
     ] = None,
 ) -> None:
     """Record realised liquidations as venues stream them, until stopped."""
     from jobs.record import record_liquidations
 
     with told():
-        feeds = record_liquidations(Settings(), clock=_now, seconds=seconds)
+        feeds = record_liquidations(read_settings(), clock=_now, seconds=seconds)
         for feed in feeds:
             typer.echo(_recorded(feed), err=True)
         if not any(feed.has_connected for feed in feeds):
@@ -124,7 +134,7 @@ def maintain_command(
     from jobs.maintain import maintain
 
     with told():
-        report = maintain(Settings(), clock=_now, is_asking=ask)
+        report = maintain(read_settings(), clock=_now, is_asking=ask)
         typer.echo(
             f"deleted {report.deleted_files:,} landing files "
             f"({report.deleted_bytes / 1e6:,.1f} MB)",
@@ -142,7 +152,7 @@ def status_command(form: Rows = Format.table) -> None:
     from jobs.status import read_status
 
     with told():
-        status = read_status(Settings(), now=_now())
+        status = read_status(read_settings(), now=_now())
     if form is Format.json:
         sys.stdout.write(json.dumps(asdict(status), default=spelled, indent=2) + "\n")
     else:

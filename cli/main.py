@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import compare, live, quality
-from cli.arguments import INSTANTS, AsOf, Rows, hour_of, told, utc
+from cli.arguments import INSTANTS, AsOf, Rows, finite, hour_of, told, utc
 from cli.output import Format, progress_bar, write_rows
 from cli.schedule import schedule_command
-from jobs.settings import Settings
+from jobs.settings import read_settings
 
 if TYPE_CHECKING:
     from jobs.importing import ImportReport
@@ -83,7 +83,7 @@ def demo_command(
 
     with told():
         with progress_bar() as progress:
-            demo = run_demo(Settings(), days=days, progress=progress)
+            demo = run_demo(read_settings(), days=days, progress=progress)
         compare.show_bands(demo.settings, DEMO_ASSET, DEMO_PROVIDER, Format.table)
         page = plot_asset(
             published_file(demo.settings),
@@ -119,7 +119,7 @@ def import_command(
     _tell_once()
     with told(), progress_bar() as progress:
         report = import_archive(
-            Settings(),
+            read_settings(),
             paths,
             ingested_at=datetime.now(UTC),
             mapping=mapping,
@@ -144,7 +144,7 @@ def import_brackets_command(
     _tell_once()
     with told():
         report = import_bracket_file(
-            Settings(),
+            read_settings(),
             path,
             venue=venue,
             valid_from=utc(valid_from) or valid_from,
@@ -173,7 +173,7 @@ def import_provider_command(
     _tell_once()
     with told():
         report = import_provider_answers(
-            Settings(),
+            read_settings(),
             provider,
             paths,
             ingested_at=datetime.now(UTC),
@@ -193,7 +193,7 @@ def build_command(as_of: AsOf = None) -> None:
 
     hour = hour_of(as_of)
     with told(), progress_bar() as progress:
-        settings = Settings()
+        settings = read_settings()
         loaded = load(settings)
         built = build_maps(settings, as_of=hour, progress=progress)
         typer.echo(
@@ -211,7 +211,7 @@ def publish_command(as_of: AsOf = None) -> None:
     from jobs.pipeline import publish
 
     with told(), progress_bar() as progress:
-        report = publish(Settings(), as_of=hour_of(as_of), progress=progress)
+        report = publish(read_settings(), as_of=hour_of(as_of), progress=progress)
         typer.echo(
             f"published {report.path} ({report.size_bytes / 1e6:,.1f} MB) "
             f"and {report.day_count} days of Parquet",
@@ -225,7 +225,7 @@ def run_command(as_of: AsOf = None) -> None:
     from jobs.hourly import run_hour
 
     with told(), progress_bar() as progress:
-        report = run_hour(Settings(), as_of=hour_of(as_of), progress=progress)
+        report = run_hour(read_settings(), as_of=hour_of(as_of), progress=progress)
         failed = sum(not outcome.success for outcome in report.checked.outcomes)
         typer.echo(
             f"loaded {sum(report.loaded.rows_by_kind.values()):,} rows, "
@@ -247,7 +247,7 @@ def query_command(
     from jobs.reading import bounded_process, query
 
     with told():
-        settings = Settings()
+        settings = read_settings()
         with bounded_process(settings), query(settings, sql) as answer:
             write_rows(answer.columns, answer.rows, form)
 
@@ -257,7 +257,10 @@ def plot_command(
     asset: Annotated[str, typer.Argument(help="Base coin: BTC.")],
     provider: Annotated[str, typer.Option(help="Whose map.")] = "turnover",
     venue: Annotated[str, typer.Option(help="A venue, or 'all'.")] = "all",
-    days: Annotated[float, typer.Option(min=0.2, help="Days back from the newest hour.")] = 7,
+    days: Annotated[
+        float,
+        typer.Option(min=0.2, max=3660, callback=finite, help="Days back from the newest hour."),
+    ] = 7,
     reach: Annotated[
         float, typer.Option(min=0.01, max=0.6, help="Prices drawn either way.")
     ] = 0.15,
@@ -268,18 +271,19 @@ def plot_command(
     as_of: AsOf = None,
 ) -> None:
     """Draw the heatmap of an asset as one HTML page that needs nothing else."""
+    from dashboard.style import page_name
     from dashboard.views import plot_asset, plot_comparison
     from jobs.reading import published_file, read_limits
 
     with told():
-        settings = Settings()
+        settings = read_settings()
         asset = asset.upper()
         until = None if as_of is None else hour_of(as_of)
         if side_by_side:
             page = plot_comparison(
                 published_file(settings),
                 asset,
-                output or settings.home / f"{asset}-compared.html",
+                output or settings.home / page_name(f"{asset}-compared"),
                 venue=venue,
                 until=until,
                 limits=read_limits(settings),
@@ -288,7 +292,7 @@ def plot_command(
             page = plot_asset(
                 published_file(settings),
                 asset,
-                output or settings.home / f"{asset}.html",
+                output or settings.home / page_name(asset),
                 provider=provider,
                 venue=venue,
                 days=days,

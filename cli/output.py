@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 
 class Format(StrEnum):
@@ -23,8 +25,24 @@ class Format(StrEnum):
 
 
 def spelled(value: Any) -> Any:  # noqa: ANN401  (whatever a database returns)
-    """Return a value as CSV and JSON carry it: instants in ISO 8601, UTC."""
-    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+    """Return a value as JSON carries it: instants in ISO 8601, what is not finite as null."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): spelled(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [spelled(one) for one in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    return value if isinstance(value, str | int | None) else str(value)
+
+
+def _cell(value: Any) -> Any:  # noqa: ANN401  (whatever a database returns)
+    """Return a value as a CSV cell: nested ones as JSON."""
+    plain = spelled(value)
+    return json.dumps(plain, ensure_ascii=False) if isinstance(plain, dict | list) else plain
 
 
 def _readable(value: Any) -> str:  # noqa: ANN401  (whatever a database returns)
@@ -38,7 +56,33 @@ def _readable(value: Any) -> str:  # noqa: ANN401  (whatever a database returns)
         return value.strftime("%Y-%m-%d %H:%M")
     if isinstance(value, list):
         return ", ".join(map(_readable, value))
-    return str(value)
+    return printable(str(value))
+
+
+def printable(text: str) -> str:
+    r"""Return text with control characters spelled out: names come from files and venues.
+
+    Examples
+    --------
+    >>> printable("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    return "".join(
+        one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode()
+        for one in text
+    )
+
+
+def _distinct(columns: Sequence[str]) -> list[str]:
+    """Return names of which none hides another: the second `a` is `a_1`, as in DuckDB."""
+    names: list[str] = []
+    for name in columns:
+        number, free = 0, name
+        while free in names:
+            number += 1
+            free = f"{name}_{number}"
+        names.append(free)
+    return names
 
 
 def write_rows(
@@ -47,23 +91,27 @@ def write_rows(
     """Write rows to stdout; numbers are rounded for the eye only in the table."""
     if form is Format.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([spelled(value) for value in row] for row in rows)
+        writer.writerow(_distinct(columns))
+        writer.writerows([_cell(value) for value in row] for row in rows)
         return
     if form is Format.json:
+        names = _distinct(columns)
         sys.stdout.write("[")
         for number, row in enumerate(rows):
-            record = {name: spelled(value) for name, value in zip(columns, row, strict=True)}
-            sys.stdout.write(("," if number else "") + "\n  " + json.dumps(record, default=str))
+            record = dict(zip(names, map(spelled, row), strict=True))
+            sys.stdout.write(("," if number else "") + "\n  " + json.dumps(record))
         sys.stdout.write("\n]\n")
         return
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     kept = [list(row) for row in rows]
     for position, name in enumerate(columns):
         is_number = any(isinstance(row[position], int | float) for row in kept)
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        table.add_column(
+            Text(printable(name)), justify="right" if is_number else "left", overflow="fold"
+        )
     for row in kept:
-        table.add_row(*map(_readable, row))
+        # Text is shown as it is: strings would be read for markup and names of emoji.
+        table.add_row(*(Text(_readable(value)) for value in row))
     console = Console(soft_wrap=not sys.stdout.isatty())
     if not sys.stdout.isatty():
         console.width = 240

@@ -8,7 +8,7 @@ from cli.arguments import AsOf, Rows, hour_of, told
 from cli.compare import percent, usd
 from cli.output import Format, progress_bar, write_rows
 from jobs.errors import StoppedByQuality
-from jobs.settings import Settings
+from jobs.settings import read_settings
 
 if TYPE_CHECKING:
     from jobs.check import CheckReport
@@ -27,7 +27,7 @@ def quality_command(
 
     with told():
         verdicts = read_verdicts(
-            Settings(), asset=asset, as_of=None if as_of is None else hour_of(as_of)
+            read_settings(), asset=asset, as_of=None if as_of is None else hour_of(as_of)
         )
         if asset is not None and form is Format.table:
             _say(verdicts)
@@ -99,7 +99,9 @@ def check_command(
     as_of: AsOf = None,
     hours: Annotated[
         int | None,
-        typer.Option(min=1, help="Hours to look at; by default those since the last check."),
+        typer.Option(
+            min=1, max=100_000, help="Hours to look at; by default those since the last check."
+        ),
     ] = None,
     form: Rows = Format.table,
 ) -> None:
@@ -109,7 +111,9 @@ def check_command(
     with told():
         try:
             with progress_bar() as progress:
-                report = check(Settings(), as_of=hour_of(as_of), hours=hours, progress=progress)
+                report = check(
+                    read_settings(), as_of=hour_of(as_of), hours=hours, progress=progress
+                )
         except StoppedByQuality as exc:
             if exc.report is not None:
                 _tell_checks(exc.report, form)

@@ -1,5 +1,6 @@
 """What all pictures share: colours, round prices on an axis, and the page they are written to."""
 
+import html
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,17 @@ def length_ticks(longest: float) -> list[float]:
     return [float(tick) for tick in np.arange(0.0, 0.85 * longest, step)]
 
 
+def page_name(title: str) -> str:
+    """Return the file name of a page; whatever stands in a name, it is one file of its folder.
+
+    Examples
+    --------
+    >>> page_name("../../x")
+    '.._.._x.html'
+    """
+    return "".join(one if one.isalnum() or one in "._-+$" else "_" for one in title) + ".html"
+
+
 def write_page(figure: go.Figure, path: Path) -> None:
     """Write the figure as one HTML file that needs nothing else, not even a network."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +57,7 @@ def write_page(figure: go.Figure, path: Path) -> None:
     path.write_text(
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{title}</title>"
+        f"<title>{html.escape(title)}</title>"
         f"<style>html, body {{ margin: 0; background: {BACKGROUND} }} "
         ".plotly-graph-div { height: 100vh !important }</style></head>"
         f"<body>{body}</body></html>",

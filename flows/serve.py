@@ -31,7 +31,7 @@ from uuid import UUID
 import yaml
 
 from jobs.errors import LIQHEAT_ERRORS
-from jobs.settings import Settings
+from jobs.settings import read_settings
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
@@ -81,11 +81,11 @@ def main() -> int:
     # One way to stop: what Ctrl-C does, even where a shell had it ignored for the background.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
-    home = Settings().home.resolve() / "prefect"
-    if arguments.show_login:
-        sys.stdout.write(f"{_login(home)}\n")
-        return 0
     try:
+        home = read_settings().home.resolve() / "prefect"
+        if arguments.show_login:
+            sys.stdout.write(f"{_login(home)}\n")
+            return 0
         with _alone(home):
             listening = _prepare_environment(home, arguments.port)
             deployments = _read_deployments(arguments.file)
@@ -297,7 +297,7 @@ def _universe_in_words() -> str:
     """Return what the schedule collects, so that nobody learns it from an empty map."""
     from jobs.ingest import universe_of
 
-    settings = Settings()
+    settings = read_settings()
     universe = universe_of(settings)
     if not universe.venues:
         return f"no venue is followed ({settings.universe_file}): runs use what was imported"

@@ -17,7 +17,7 @@ from prefect.logging.handlers import APILogHandler
 from prefect.tasks import exponential_backoff
 
 from jobs.errors import LIQHEAT_ERRORS, TRANSIENT_ERRORS, StoppedByQuality
-from jobs.settings import Settings
+from jobs.settings import read_settings
 
 if TYPE_CHECKING:
     from jobs.check import CheckReport
@@ -67,7 +67,7 @@ def follows_venues() -> bool:
     """Return whether any venue is followed: ``venues: []`` in the universe file says none."""
     from jobs.ingest import universe_of
 
-    return bool(universe_of(Settings()).venues)
+    return bool(universe_of(read_settings()).venues)
 
 
 @task_of_job
@@ -75,7 +75,7 @@ def ingest() -> int:
     """Ask venues for all that is missing and load it; return how many rows landed."""
     from jobs.ingest import ingest
 
-    return ingest(Settings(), clock=lambda: datetime.now(UTC)).row_count
+    return ingest(read_settings(), clock=lambda: datetime.now(UTC)).row_count
 
 
 @task_of_job
@@ -83,7 +83,7 @@ def maintain() -> int:
     """Delete what is no longer needed, ask for what is missing; return how many files went."""
     from jobs.maintain import maintain
 
-    report = maintain(Settings(), clock=lambda: datetime.now(UTC), is_asking=follows_venues())
+    report = maintain(read_settings(), clock=lambda: datetime.now(UTC), is_asking=follows_venues())
     return report.deleted_files
 
 
@@ -92,7 +92,7 @@ def fetch() -> int:
     """Ask providers whose key is set for their maps; return how many cells landed."""
     from jobs.fetch_providers import fetch_providers
 
-    return fetch_providers(Settings(), clock=lambda: datetime.now(UTC)).row_count
+    return fetch_providers(read_settings(), clock=lambda: datetime.now(UTC)).row_count
 
 
 @task_of_job
@@ -100,7 +100,7 @@ def vary(as_of: datetime, days: int) -> int:
     """Swap assumptions at midnights not yet looked at; return how many rows."""
     from jobs.sensitivity import measure_sensitivity
 
-    return measure_sensitivity(Settings(), as_of=as_of, days=days).row_count
+    return measure_sensitivity(read_settings(), as_of=as_of, days=days).row_count
 
 
 @task_of_job
@@ -108,7 +108,7 @@ def load() -> int:
     """Load what has landed; return how many rows."""
     from jobs.pipeline import load
 
-    return sum(load(Settings()).rows_by_kind.values())
+    return sum(load(read_settings()).rows_by_kind.values())
 
 
 @task_of_job
@@ -116,7 +116,7 @@ def build_maps(as_of: datetime) -> int:
     """Build the maps up to an hour; return how many rows."""
     from jobs.pipeline import build_maps
 
-    return build_maps(Settings(), as_of=as_of).row_count
+    return build_maps(read_settings(), as_of=as_of).row_count
 
 
 @task_of_job
@@ -128,7 +128,7 @@ def check(as_of: datetime) -> int:
     from jobs.check import check
 
     try:
-        report = check(Settings(), as_of=as_of)
+        report = check(read_settings(), as_of=as_of)
     except StoppedByQuality as exc:
         if exc.report is not None:
             _show(exc.report)
@@ -179,4 +179,4 @@ def publish(as_of: datetime) -> str:
     """Publish what readers open; return its path."""
     from jobs.pipeline import publish
 
-    return str(publish(Settings(), as_of=as_of).path)
+    return str(publish(read_settings(), as_of=as_of).path)

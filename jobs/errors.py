@@ -34,6 +34,10 @@ class BooksDoNotBalance(JobError):
     """Longs, shorts and open interest of a series differ: a defect, nothing of it is stored."""
 
 
+class SettingsRejected(JobError):
+    """A ``LIQHEAT_*`` variable is unknown or cannot be used; the message names it."""
+
+
 class NothingToDo(JobError):
     """There is no data to work on; the message says what to run first."""
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pydantic import SecretStr
 
 from jobs.errors import AllProvidersFailed
-from jobs.landing import land, write_whole
+from jobs.landing import land_all, write_whole
 from jobs.map_tables import ALL_VENUES
 from jobs.pipeline import open_writer
 from jobs.runs import Run, recorded_run, run_file
@@ -211,8 +211,7 @@ def _take(
             max_age=MAX_AGE,
         ),
     )
-    for number, batch in enumerate(batches):
-        land(batch, settings.landing, f"{provider.name}-{path.stem}-{number:04d}")
+    for batch in land_all(batches, settings.landing, f"{provider.name}-{path.stem}"):
         if batch.kind == "quarantine":
             outcome.quarantined += batch.table.num_rows
         else:

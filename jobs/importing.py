@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.landing import land, write_whole
+from jobs.landing import land_all, write_whole
 from jobs.pipeline import Progress, open_writer, silent, writer_run
 from jobs.settings import Settings
 from sources.brackets import import_brackets
@@ -74,8 +74,7 @@ def _land_all(
 ) -> list[Batch]:
     """Land the records of one input and return those that hold prices."""
     bars = []
-    for number, batch in enumerate(batches):
-        land(batch, settings.landing, f"{name}-{number:04d}")
+    for batch in land_all(batches, settings.landing, name):
         if batch.kind in ("ohlcv", "mark_ohlc"):
             bars.append(batch)
         report.rows_by_kind[batch.kind] += batch.table.num_rows

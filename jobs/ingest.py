@@ -29,6 +29,7 @@ from jobs.landing import land, landing_name
 from jobs.pipeline import open_writer
 from jobs.runs import Run, recorded_run, run_file
 from jobs.settings import Settings
+from sources.checks import separate_bad_names
 from sources.errors import SourceError
 from sources.quotes import QUOTE_MARKETS, ask_quote_rates
 from sources.records import Batch
@@ -399,6 +400,10 @@ class _Lander:
         self._got = got
 
     def __call__(self, batch: Batch) -> None:
+        for part in separate_bad_names(batch):
+            self._land(part)
+
+    def _land(self, batch: Batch) -> None:
         table = self._unknown(batch)
         if table.num_rows == 0:
             return

@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sources.checks import separate_bad_names
 from sources.records import Batch
 from warehouse.connect import translated
 from warehouse.load import LANDING_FORMAT
@@ -77,6 +79,17 @@ def land(batch: Batch, folder: Path, name: str) -> Path:
         finally:
             os.close(descriptor)
     return target
+
+
+def land_all(batches: Iterable[Batch], folder: Path, name: str) -> Iterator[Batch]:
+    """Land the batches of one input under numbered names and yield each when it has landed.
+
+    Rows with a venue, asset or provider that is no name are landed as quarantine records.
+    """
+    for number, whole in enumerate(batches):
+        for batch, suffix in zip(separate_bad_names(whole), ("", "-names"), strict=False):
+            land(batch, folder, f"{name}-{number:04d}{suffix}")
+            yield batch
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -4,10 +4,16 @@ What to run is a parameter of a job; how the model works is a parameter of an es
 belongs here.
 """
 
+import difflib
+import os
 from pathlib import Path
 
-from pydantic import BaseModel, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from jobs.errors import SettingsRejected
+
+_PREFIX = "LIQHEAT_"
 
 
 class VenueKey(BaseModel):
@@ -59,7 +65,7 @@ hyblock_client_secret, hyblock_api_key : str, optional
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="LIQHEAT_", env_file=".env", env_nested_delimiter="__", extra="ignore"
+        env_prefix=_PREFIX, env_file=".env", env_nested_delimiter="__", extra="ignore"
     )
 
     home: Path = Path("data")
@@ -123,3 +129,45 @@ hyblock_client_secret, hyblock_api_key : str, optional
     def universe_file(self) -> Path:
         """The file that says what is followed; it need not be there."""
         return self.universe or self.home / "universe.yaml"
+
+
+def read_settings() -> Settings:
+    """Return the settings of the environment and of ``.env``.
+
+    Raises
+    ------
+    SettingsRejected
+        A variable is unknown or its value cannot be used; values are never repeated, since some
+        are secrets.
+    """
+    names = {_variable(name) for name in Settings.model_fields}
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.startswith(_PREFIX) and not any(_names(known, name) for known in names)
+    )
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], sorted(names), n=1)
+        hint = f"did you mean {near[0]}?" if near else ".env.example lists the settings"
+        raise SettingsRejected(f"{unknown[0]} is no setting; {hint}")
+    try:
+        return Settings()
+    except ValidationError as exc:
+        first = exc.errors(include_input=False, include_url=False, include_context=False)[0]
+        variable = _variable("__".join(map(str, first["loc"])))
+        raise SettingsRejected(f"{variable}: {first['msg']}; .env.example shows its form") from None
+    except SettingsError:
+        # Its message repeats the value.
+        raise SettingsRejected(
+            "a LIQHEAT_ variable that takes JSON holds something else; .env.example shows the "
+            "form, for example LIQHEAT_KEYS__BINANCE__API_KEY"
+        ) from None
+
+
+def _variable(name: str) -> str:
+    return f"{_PREFIX}{name.upper()}"
+
+
+def _names(known: str, name: str) -> bool:
+    """Return whether a variable is a setting or a part of one: keys are given venue by venue."""
+    return name.upper() == known or (known == _variable("keys") and name.startswith(f"{known}__"))

@@ -7,6 +7,7 @@ Rules work on whole columns. Each calls ``flag(rows, cell, reason)``; the first 
 counts. A NaN breaks no rule: what is missing is told apart before.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sources.records import SCHEMAS, Batch
 
@@ -143,6 +145,83 @@ class QuarantinedRow:
     row_number: int | None = None
     column_name: str | None = None
     instrument: str | None = None
+
+
+# What people type, what files are called after, what pages show. Letters of any script: there are
+# contracts on coins with Chinese names.
+_NAME = re.compile(r"[^\W_][\w.+$-]{0,63}")
+_SYMBOL = re.compile(r"[^\W_][\w.+$/:-]{0,127}")
+_NAMES = {
+    "venue": _NAME,
+    "asset": _NAME,
+    "provider": _NAME,
+    "venue_scope": _NAME,
+    "quote": _NAME,
+    "instrument": _SYMBOL,
+}
+
+
+def separate_bad_names(batch: Batch) -> list[Batch]:
+    """Return a batch without rows whose names could be anything but names, and those in quarantine.
+
+    Parameters
+    ----------
+    batch : Batch
+        Records of any kind, as a source made them.
+
+    Examples
+    --------
+    >>> from sources.records import SCHEMAS
+    >>> rows = pa.table({name: ["<b>"] for name in ("venue", "instrument", "asset")})
+    >>> bad_name_rows(rows)
+    {0: 'venue'}
+    """
+    if batch.kind == "quarantine":
+        return [batch]
+    bad = bad_name_rows(batch.table)
+    if not bad:
+        return [batch]
+    first = batch.table.slice(0, 1).to_pylist()[0]
+    rows = batch.table.take(pa.array(list(bad))).to_pylist()
+    refused = [
+        QuarantinedRow(
+            f"{name} {row[name]!r} is no name: letters, digits and . + $ - _ are",
+            str(row),
+            column_name=name,
+        )
+        for row, name in zip(rows, bad.values(), strict=True)
+    ]
+    keep = np.ones(batch.table.num_rows, dtype=np.bool_)
+    keep[list(bad)] = False
+    return [
+        Batch(batch.kind, batch.table.filter(pa.array(keep))),
+        quarantine(
+            refused,
+            kind=batch.kind,
+            venue=None,
+            input_name=first["source"],
+            source=first["source"],
+            ingested_at=first["ingested_at"],
+        ),
+    ]
+
+
+def bad_name_rows(table: pa.Table) -> dict[int, str]:
+    """Return the rows with a name outside the alphabet, and the column it is in."""
+    found: dict[int, str] = {}
+    for column, form in _NAMES.items():
+        if column not in table.column_names:
+            continue
+        values = table[column]
+        bad = [
+            one
+            for one in values.unique().to_pylist()
+            if one is not None and not form.fullmatch(one)
+        ]
+        if bad:
+            rows = pc.indices_nonzero(pc.is_in(values, value_set=pa.array(bad)))
+            found |= {int(row): column for row in rows.to_pylist() if int(row) not in found}
+    return dict(sorted(found.items()))
 
 
 def quarantine(

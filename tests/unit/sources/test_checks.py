@@ -1,6 +1,7 @@
 import datetime as dt
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from sources.checks import (
@@ -12,7 +13,9 @@ from sources.checks import (
     flag_open_interest,
     flag_ratios,
     quarantine,
+    separate_bad_names,
 )
+from sources.records import SCHEMAS, Batch
 
 
 def bar(**changes):
@@ -94,3 +97,51 @@ def test_quarantine_keeps_the_row_as_received_up_to_its_length():
     assert (first["row_number"], first["column_name"], first["instrument"]) == (7, "open", "BTC")
     assert second["row_number"] is None
     assert second["kind"] == "ohlcv"
+
+
+def named(**names):
+    row = {
+        "venue": "binance",
+        "instrument": "BTC/USDT:USDT",
+        "asset": "BTC",
+        "quote": "USDT",
+        "contract_kind": "linear",
+        "contract_size": 1.0,
+        "base_multiplier": 1.0,
+        "is_active": True,
+        "observed_at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+        "source": "test",
+        "ingested_at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+    }
+    return Batch(
+        "instrument", pa.Table.from_pylist([row, {**row, **names}], schema=SCHEMAS["instrument"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "name"),
+    [
+        ("asset", "../../x"),
+        ("asset", "<script>alert(1)</script>"),
+        ("asset", ""),
+        ("asset", "A" * 65),
+        ("asset", "BTC\x1b[2J"),
+        ("asset", "BTC\n"),
+        ("venue", "a/b"),
+        ("venue", ".hidden"),
+        ("instrument", "BTC USDT"),
+        ("instrument", "[/x]"),
+    ],
+)
+def test_a_row_whose_name_is_none_is_set_aside(column, name):
+    usable, refused = separate_bad_names(named(**{column: name}))
+    assert usable.table.num_rows == 1
+    (row,) = refused.table.to_pylist()
+    assert row["column_name"] == column
+    assert f"{column} {name!r} is no name" in row["reason"]
+
+
+@pytest.mark.parametrize("asset", ["BTC", "1INCH", "币安人生", "MOG$", "A-B_c.d+"])
+def test_names_of_coins_pass(asset):
+    batch = named(asset=asset)
+    assert separate_bad_names(batch) == [batch]

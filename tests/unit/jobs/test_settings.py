@@ -1,0 +1,53 @@
+"""Settings that cannot be used are named, and their values are never shown."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from jobs.errors import SettingsRejected
+from jobs.settings import Settings, read_settings
+
+SECRET = "hunter2-secret"  # noqa: S105  (what must not be shown)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIQHEAT_HOME", str(tmp_path / "home"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("LIQHEAT_THREADS", "abc", "LIQHEAT_THREADS: Input should be a valid integer"),
+        ("LIQHEAT_THREADS", "0", "LIQHEAT_THREADS: Input should be greater than or equal to 1"),
+        ("LIQHEAT_KEYS__BINANCE", SECRET, "LIQHEAT_KEYS__BINANCE: "),
+        ("LIQHEAT_KEYS", SECRET, "a LIQHEAT_ variable that takes JSON holds something else"),
+        ("LIQHEAT_TREADS", "2", "LIQHEAT_TREADS is no setting; did you mean LIQHEAT_THREADS?"),
+        ("LIQHEAT_X", SECRET, "LIQHEAT_X is no setting"),
+        ("LIQHEAT_MEMORY_LIMIT_MB", "nan", "LIQHEAT_MEMORY_LIMIT_MB: "),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named(monkeypatch, name, value, message):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsRejected, match=re.escape(message)) as caught:
+        read_settings()
+    assert SECRET not in str(caught.value)
+    shown = CliRunner().invoke(app, ["query", "select 1"])
+    assert shown.exit_code == 1
+    assert message in shown.output
+    assert SECRET not in shown.output
+
+
+def test_keys_are_given_venue_by_venue(monkeypatch):
+    monkeypatch.setenv("LIQHEAT_KEYS__BINANCE__API_KEY", SECRET)
+    assert read_settings().keys["binance"].api_key.get_secret_value() == SECRET
+
+
+def test_every_setting_is_in_the_example():
+    example = (Path(__file__).parents[3] / ".env.example").read_text()
+    for name in Settings.model_fields:
+        assert f"LIQHEAT_{name.upper()}" in example
