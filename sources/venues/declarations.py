@@ -12,6 +12,7 @@ clock, cut pages short, and turn the contract volume of inverse contracts into c
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal
@@ -750,6 +751,13 @@ _GATE_LINEAR = Product(
 )
 
 
+# Settled in coins: the same endpoints under another settle, contracts of one USD. Their risk limits
+# are not read: no page says whether they are coins or USD.
+_GATE_INVERSE = replace(
+    _GATE_LINEAR, contract_kind="inverse", quotes=("USD",), brackets=None, mark_price=None
+)
+
+
 # hyperliquid: ccxt/async_support/hyperliquid.py. Everything is base coins; contexts of all coins
 # come in one answer without a time. No history of open interest, no mark candles. Open interest
 # adds both sides: it is always an even number of lots (docs/decisions/0012).
@@ -1059,6 +1067,11 @@ _KUCOIN_LINEAR = Product(
 )
 
 
+# Coin-margined: the same endpoints, contracts of one USD (the multiplier is -1). Their risk limits
+# are not read: no page says whether they are coins or USD.
+_KUCOIN_INVERSE = replace(_KUCOIN_LINEAR, contract_kind="inverse", quotes=("USD",), brackets=None)
+
+
 # htx: ccxt/async_support/htx.py. Volume and open interest add both sides: "Sum of both buy and sell
 # sides" stands beside them in the venue's interface description. adjustfactor is no maintenance
 # margin ratio, so no brackets.
@@ -1190,6 +1203,87 @@ _HTX_LINEAR = Product(
 )
 
 
+# Coin-margined swaps have endpoints of their own; a contract is 100 USD of bitcoin and 10 USD of
+# other coins. Volume and open interest add both sides here too.
+_HTX_INVERSE = Product(
+    contract_kind="inverse",
+    quotes=("USD",),
+    ohlcv=Candles(
+        volume_unit="contracts",
+        sides_counted=2,
+        asks=(
+            replace(
+                _HTX_LINEAR.ohlcv.asks[0],
+                method="contractPublicGetSwapExMarketHistoryKline",
+                source="htx.fetch_ohlcv, inverse: as for linear swaps",
+            ),
+        ),
+    ),
+    mark_ohlc=Candles(
+        asks=(
+            Ask(
+                method="contractPublicGetIndexMarketHistorySwapMarkPriceKline",
+                params={"contract_code": "{id}", "period": "5min", "size": "{limit}"},
+                rows=("data",),
+                columns={**_KEYED_OHLC, "time": "id"},
+                limit=2000,
+                paging="latest",
+                label_unit="s",
+                period_seconds=BAR_SECONDS,
+                settles_after_seconds=BAR_SECONDS,
+                reach=timedelta(seconds=1_990 * BAR_SECONDS),
+                source="htx.fetch_ohlcv, price='mark', inverse: size alone, at most 2000",
+            ),
+        ),
+    ),
+    open_interest_now=OpenInterest(
+        amount_unit="contracts",
+        sides_counted=2,
+        ask=Ask(
+            method="contractPublicGetSwapApiV1SwapOpenInterest",
+            params={},
+            rows=("data",),
+            columns={"amount": "volume"},
+            answer_time="ts",
+            per="product",
+            id_column="contract_code",
+            source="htx.fetch_open_interests, parse_open_interest: volume contracts, amount coins",
+        ),
+    ),
+    open_interest_history=OpenInterest(
+        amount_unit="contracts",
+        sides_counted=2,
+        ask=Ask(
+            method="contractPublicGetSwapApiV1SwapHisOpenInterest",
+            params={
+                "contract_code": "{id}",
+                "period": "60min",
+                "amount_type": 1,
+                "size": "{limit}",
+            },
+            rows=("data", "tick"),
+            columns={"time": "ts", "amount": "volume"},
+            limit=200,
+            paging="latest",
+            period_seconds=3600,
+            reach=timedelta(hours=199),
+            source="htx.fetch_open_interest_history, inverse: amount_type 1 is contracts; no value",
+        ),
+    ),
+    funding=Funding(
+        ask=Ask(
+            method="contractPublicGetSwapApiV1SwapHistoricalFundingRate",
+            params={"contract_code": "{id}", "page_index": "{page}", "page_size": "{limit}"},
+            rows=("data", "data"),
+            columns={"time": "funding_time", "rate": "funding_rate"},
+            limit=50,
+            paging="numbered",
+            source="htx.fetch_funding_rate_history, inverse: pages of 50, newest first",
+        ),
+    ),
+)
+
+
 # mexc: ccxt/async_support/mexc.py. No history of open interest at all.
 
 
@@ -1213,7 +1307,7 @@ def _mexc_bars(method: str, columns: Mapping[str, Column], source: str) -> Ask:
 
 _MEXC_LINEAR = Product(
     contract_kind="linear",
-    quotes=("USDT",),
+    quotes=("USDT", "USDC"),
     ohlcv=Candles(
         volume_unit="contracts",
         asks=(
@@ -1277,8 +1371,45 @@ _MEXC_LINEAR = Product(
 )
 
 
-# deribit: ccxt/async_support/deribit.py. Inverse perpetuals only; amounts are USD. No mark candles,
+# Coin-margined: the same endpoints; contractSize is USD (100 of bitcoin, 10 of other coins).
+_MEXC_INVERSE = replace(_MEXC_LINEAR, contract_kind="inverse", quotes=("USD",))
+
+
+# deribit: ccxt/async_support/deribit.py. Amounts of inverse perpetuals are USD, of linear ones
+# coins ("for options and linear futures it is the underlying base currency coin"). No mark candles,
 # no history of open interest, no public brackets.
+
+_DERIBIT_TRADES = OrderLiquidations(
+    amount_unit="usd",
+    is_complete=True,
+    sides=(("direction", "sell", True), ("direction", "buy", False)),
+    mark_column="liquidation",
+    taker_marks=("T", "MT"),
+    maker_marks=("M", "MT"),
+    ask=Ask(
+        method="publicGetGetLastTradesByInstrumentAndTime",
+        params={
+            "instrument_name": "{id}",
+            "start_timestamp": "{start}",
+            "end_timestamp": "{end}",
+            "count": "{limit}",
+            "include_old": True,
+            "sorting": "asc",
+        },
+        rows=("result", "trades"),
+        columns={
+            "time": "timestamp",
+            "price": "price",
+            "amount": "amount",
+            "key": "trade_id",
+        },
+        limit=1000,
+        paging="oldest",
+        source="deribit.fetch_trades; Deribit public trade: direction is the taker's, "
+        "liquidation M, T or MT tells whose position was liquidated, amount USD. "
+        "deribit.fetch_liquidations tells bankruptcies of settlements, which have no side",
+    ),
+)
 
 _DERIBIT_INVERSE = Product(
     contract_kind="inverse",
@@ -1338,37 +1469,41 @@ _DERIBIT_INVERSE = Product(
             source="deribit.fetch_funding_rate_history: hourly, 744 rows",
         ),
     ),
-    liquidations=OrderLiquidations(
-        amount_unit="usd",
-        is_complete=True,
-        sides=(("direction", "sell", True), ("direction", "buy", False)),
-        mark_column="liquidation",
-        taker_marks=("T", "MT"),
-        maker_marks=("M", "MT"),
-        ask=Ask(
-            method="publicGetGetLastTradesByInstrumentAndTime",
-            params={
-                "instrument_name": "{id}",
-                "start_timestamp": "{start}",
-                "end_timestamp": "{end}",
-                "count": "{limit}",
-                "include_old": True,
-                "sorting": "asc",
-            },
-            rows=("result", "trades"),
-            columns={
-                "time": "timestamp",
-                "price": "price",
-                "amount": "amount",
-                "key": "trade_id",
-            },
-            limit=1000,
-            paging="oldest",
-            source="deribit.fetch_trades; Deribit public trade: direction is the taker's, "
-            "liquidation M, T or MT tells whose position was liquidated, amount USD. "
-            "deribit.fetch_liquidations tells bankruptcies of settlements, which have no side",
+    liquidations=_DERIBIT_TRADES,
+)
+
+
+_DERIBIT_LINEAR = replace(
+    _DERIBIT_INVERSE,
+    contract_kind="linear",
+    quotes=("USDC",),
+    ohlcv=Candles(
+        volume_unit="base",
+        asks=(
+            replace(
+                _DERIBIT_INVERSE.ohlcv.asks[0],
+                columns={**_KEYED_OHLC, "time": "ticks", "volume": "volume"},
+            ),
         ),
     ),
+    open_interest_now=OpenInterest(
+        amount_unit="base",
+        ask=Ask(
+            method="publicGetGetBookSummaryByCurrency",
+            params={"currency": "USDC", "kind": "future"},
+            rows=("result",),
+            columns={
+                "time": "creation_timestamp",
+                "amount": "open_interest",
+                "price": "mark_price",
+            },
+            per="product",
+            id_column="instrument_name",
+            source="deribit.fetch_tickers: contracts are listed under the currency they settle in; "
+            "Deribit get_book_summary_by_currency: coins for linear",
+        ),
+    ),
+    liquidations=replace(_DERIBIT_TRADES, amount_unit="base"),
 )
 
 
@@ -1437,13 +1572,12 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 ccxt_id="gate",
                 options={
                     "fetchMarkets": {"types": ["swap"]},
-                    "swap": {"fetchMarkets": {"settlementCurrencies": ["usdt"]}},
+                    "swap": {"fetchMarkets": {"settlementCurrencies": ["usdt", "btc"]}},
                 },
-                products=(_GATE_LINEAR,),
-                source="gate.fetch_swap_markets: futures/usdt/contracts",
+                products=(_GATE_LINEAR, _GATE_INVERSE),
+                source="gate.fetch_swap_markets: futures/usdt/contracts and futures/btc/contracts",
                 not_followed={
                     "linear_usdc": _NOT_LISTED,
-                    "inverse": "not yet declared",
                     "dated": _DATED,
                 },
             ),
@@ -1470,7 +1604,7 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 products=(_BITGET_LINEAR,),
                 source="bitget.fetch_default_markets: contracts for each of six product types",
                 not_followed={
-                    "linear_usdc": "not yet declared",
+                    "linear_usdc": "not supported yet",
                     "inverse": "sizes are coins, not USD contracts",
                     "dated": _DATED,
                 },
@@ -1479,10 +1613,9 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 name="kucoin",
                 ccxt_id="kucoinfutures",
                 markets_method="fetch_contract_markets",
-                products=(_KUCOIN_LINEAR,),
+                products=(_KUCOIN_LINEAR, _KUCOIN_INVERSE),
                 source="kucoin.fetch_contract_markets: contracts/active",
                 not_followed={
-                    "inverse": "not yet declared",
                     "dated": _DATED,
                 },
             ),
@@ -1490,13 +1623,12 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 name="htx",
                 ccxt_id="htx",
                 options={
-                    "fetchMarkets": {"types": {"spot": False, "linear": True, "inverse": False}}
+                    "fetchMarkets": {"types": {"spot": False, "linear": True, "inverse": True}}
                 },
-                products=(_HTX_LINEAR,),
+                products=(_HTX_LINEAR, _HTX_INVERSE),
                 source="htx.fetch_markets_by_type_and_sub_type: swap_contract_info",
                 not_followed={
                     "linear_usdc": _NOT_LISTED,
-                    "inverse": "not yet declared",
                     "dated": _DATED,
                 },
             ),
@@ -1504,11 +1636,9 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 name="mexc",
                 ccxt_id="mexc",
                 markets_method="fetch_swap_markets",
-                products=(_MEXC_LINEAR,),
+                products=(_MEXC_LINEAR, _MEXC_INVERSE),
                 source="mexc.fetch_swap_markets: contract/detail",
                 not_followed={
-                    "linear_usdc": "not yet declared",
-                    "inverse": "not yet declared",
                     "dated": _NOT_LISTED,
                 },
             ),
@@ -1516,11 +1646,10 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 name="deribit",
                 ccxt_id="deribit",
                 options={"fetchMarkets": {"fetchAllMarkets": True}},
-                products=(_DERIBIT_INVERSE,),
+                products=(_DERIBIT_INVERSE, _DERIBIT_LINEAR),
                 source="deribit.fetch_markets: get_instruments of all currencies at once",
                 not_followed={
                     "linear_usdt": _NOT_LISTED,
-                    "linear_usdc": "not yet declared",
                     "dated": _DATED,
                 },
             ),

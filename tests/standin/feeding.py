@@ -25,7 +25,7 @@ from standin.market_data import (
 
 Columns = tuple[Values, Values, Values, Values]  # open, high, low, close
 
-INVERSE_VENUES = ("binance", "bybit", "okx", "htx", "kucoin", "deribit")
+INVERSE_VENUES = ("binance", "bybit", "okx", "gate", "htx", "kucoin", "mexc", "deribit")
 
 
 def synthetic_market(
@@ -49,8 +49,6 @@ def synthetic_market(
         First price of each asset [USD]; three large ones by default.
     inverse_assets : sequence of str
         Assets that also get an inverse contract, on the venues that list them.
-
-    Deribit gets inverse contracts of the inverse assets and linear ones of all others.
     """
     first_prices = assets if assets is not None else {k: ASSETS[k] for k in ("BTC", "ETH", "SOL")}
     market = MarketData()
@@ -59,7 +57,7 @@ def synthetic_market(
         # Venues with the same tick share their prices, and so their arrays.
         prices: dict[float, tuple[Columns, Columns]] = {}
         for venue in venues:
-            kinds = [False] if venue != "deribit" or asset not in inverse_assets else []
+            kinds = [False]
             if asset in inverse_assets and venue in INVERSE_VENUES:
                 kinds.append(True)
             for is_inverse in kinds:

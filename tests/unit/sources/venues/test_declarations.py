@@ -12,6 +12,7 @@ from sources.venues.instruments import Instrument
 from sources.venues.readings import Context, read_page
 from sources.venues.shapes import Ask, Brackets, Candles, OpenInterest, PeriodLiquidations
 
+AT_MS = 1772323200000
 PLACEHOLDERS = {"id", "coin", "settle", "pair", "start", "end", "limit", "page"}
 
 
@@ -185,3 +186,33 @@ def test_bybit_counts_both_sides_which_its_own_figure_of_one_side_must_confirm(
     if not expected:
         (row,) = page.batches[1].table.to_pylist()
         assert row["reason"] == "open interest is not 2 times the figure of one side beside it"
+
+
+@pytest.mark.parametrize(
+    ("venue", "kind", "row", "size", "expected"),
+    [
+        # Contracts of 1 USD, both sides counted.
+        ("gate", "inverse", {"time": 1772323200, "open_interest": 3_000_000}, 1.0, 1_500_000),
+        ("kucoin", "inverse", {"symbol": "I", "ts": AT_MS, "openInterest": "25"}, 1.0, 25),
+        # Contracts of 100 USD, both sides counted; of 100 USD.
+        ("htx", "inverse", {"contract_code": "I", "volume": 20_000, "amount": 9}, 100.0, 1_000_000),
+        ("mexc", "inverse", {"symbol": "I", "timestamp": AT_MS, "holdVol": 5}, 100.0, 500),
+        # Coins, whatever ccxt calls them; USD.
+        ("deribit", "linear", {"instrument_name": "I", "open_interest": 120.5}, 1e-3, 120.5),
+        ("deribit", "inverse", {"instrument_name": "I", "open_interest": 7_000}, 10.0, 7_000),
+    ],
+)
+def test_open_interest_of_a_contract_kind_is_in_its_position_units(
+    venue, kind, row, size, expected
+):
+    product = next(one for one in VENUES[venue].products if one.contract_kind == kind)
+    reading = product.open_interest_now or product.open_interest_history
+    contract = dataclasses.replace(a_contract(product), instrument="BTC", contract_size=size)
+    row = {"creation_timestamp": AT_MS, **row}
+    context = Context(venue, {"I": contract}, datetime(2026, 3, 2, tzinfo=UTC), "request")
+    answer = [row]
+    if reading.ask.rows:
+        answer = {reading.ask.rows[0]: [row], "ts": AT_MS}
+    page = read_page(reading, reading.ask, answer, context)
+    (batch,) = page.batches
+    assert batch.table["open_interest_quantity"].to_pylist() == [expected]

@@ -121,7 +121,8 @@ async def test_okx_lists_both_kinds_with_their_sizes_in_one_call(answers, quick_
     assert rows["DOGE/USDT:USDT"]["contract_size"] == 1000.0
 
 
-async def test_gate_lists_its_sizes_in_one_call(answers, quick_client):
+async def test_gate_lists_its_sizes_in_one_call_a_settle(answers, quick_client):
+    answers.by_path["/gate/api/v4/futures/btc/contracts"] = []
     rows, _, asked = await listed(
         answers,
         quick_client,
@@ -129,7 +130,7 @@ async def test_gate_lists_its_sizes_in_one_call(answers, quick_client):
         "/gate/api/v4/futures/usdt/contracts",
         "gate_futures_usdt_contracts",
     )
-    assert len(asked) == 1
+    assert len(asked) == 2
     assert rows["BTC/USDT:USDT"]["contract_size"] == 0.0001
     assert rows["XRP/USDT:USDT"]["contract_size"] == 10.0
     assert len(rows) > 200

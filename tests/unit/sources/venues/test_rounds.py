@@ -166,7 +166,7 @@ async def test_previous_observations_reach_the_door(round_of, standin):
 async def test_instruments_are_a_request_like_others(round_of):
     report, landed = await round_of(["gate"], [Request("gate", "instrument")])
     assert report.outcomes[0].status == "done"
-    assert count(landed, "instrument") == 3
+    assert count(landed, "instrument") == 5
 
 
 async def test_large_results_are_landed_on_the_way(round_of, standin, monkeypatch):
