@@ -20,7 +20,8 @@ from jobs.pipeline import Progress, newest_hour, silent, writer_run
 from jobs.settings import Settings
 from quality.results import CheckResult
 from quality.suites import SUITES, suites
-from quality.thresholds import Thresholds, all_gates, load_thresholds, venue_gates
+from quality.thresholds import Thresholds, all_gates, override, venue_gates
+from sources.user_files import read_yaml
 from warehouse.connect import insert_rows, transaction
 from warehouse.contracts import relations
 from warehouse.models import models, run_incremental_models, set_window
@@ -161,7 +162,9 @@ class CheckReport:
 def read_thresholds(settings: Settings) -> Thresholds:
     """Return the gates in force: our own, with the levels of ``quality_thresholds.yaml`` if any."""
     path = settings.home / THRESHOLDS_FILE
-    return load_thresholds(path) if path.exists() else Thresholds()
+    if not path.exists():
+        return Thresholds()
+    return override(Thresholds(), read_yaml(path), where=str(path))
 
 
 def check(

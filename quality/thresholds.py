@@ -17,13 +17,12 @@ Does not belong here: anything that looks at data.
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from math import isfinite
-from pathlib import Path
-from typing import Any, Literal
-
-import yaml
+from typing import Literal
 
 from quality.errors import ThresholdsRejected
+
+_BEYOND = 1e300
+"""No level of any unit; whole numbers of Python know no infinity."""
 
 Direction = Literal["at_least", "at_most"]
 Role = Literal["size", "noise", "doubt", "information", "asset", "check"]
@@ -409,52 +408,34 @@ def all_gates(thresholds: Thresholds) -> dict[str, Gate]:
     return {field.name: getattr(thresholds, field.name) for field in fields(Thresholds)}
 
 
-def load_thresholds(path: Path) -> Thresholds:
-    """Return the thresholds with the levels of a YAML file in place of their own.
-
-    Parameters
-    ----------
-    path : Path
-        Maps names of gates to ``{soft: ..., hard: ...}``; a level that is not named stays.
-
-    Raises
-    ------
-    ThresholdsRejected
-        The file cannot be read, a name is not known, or a level is no finite number.
-    """
-    try:
-        told = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise ThresholdsRejected(f"{path}: cannot be read as YAML ({exc})") from exc
-    if told is None:
-        return Thresholds()
-    if not isinstance(told, dict):
-        raise ThresholdsRejected(f"{path}: expected gates by name, as `price_gap: {{soft: 0.01}}`")
-    return override(Thresholds(), told, where=str(path))
-
-
-def override(thresholds: Thresholds, told: Mapping[Any, Any], *, where: str) -> Thresholds:
+def override(thresholds: Thresholds, told: object, *, where: str) -> Thresholds:
     """Return thresholds with some levels replaced.
 
     Parameters
     ----------
     thresholds : Thresholds
         What to start from.
-    told : mapping
-        Names of gates to mappings of ``soft`` and ``hard``.
+    told : object
+        Names of gates to mappings of ``soft`` and ``hard``, as a YAML file holds them; a level
+        that is not named stays. None replaces nothing.
     where : str
         Opens the message of an error.
 
     Raises
     ------
     ThresholdsRejected
-        A name is not known, or a level is no finite number or on the wrong side of the other.
+        It is no mapping, a name is not known, or a level is no finite number or on the wrong side
+        of the other.
 
     Examples
     --------
     >>> override(Thresholds(), {"price_gap": {"soft": 0.01}}, where="here").price_gap.soft
     0.01
     """
+    if told is None:
+        return thresholds
+    if not isinstance(told, Mapping):
+        raise ThresholdsRejected(f"{where}: expected gates by name, as `price_gap: {{soft: 0.01}}`")
     gates = all_gates(thresholds)
     replaced: dict[str, Gate] = {}
     for name, levels in told.items():
@@ -462,13 +443,13 @@ def override(thresholds: Thresholds, told: Mapping[Any, Any], *, where: str) -> 
             near = difflib.get_close_matches(str(name), gates, n=1)
             advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(gates)}"
             raise ThresholdsRejected(f"{where}: no gate is named {name}; {advice}")
-        if not isinstance(levels, dict) or not set(levels) <= {"soft", "hard"}:
+        if not isinstance(levels, dict) or not {*levels} <= {"soft", "hard"}:
             raise ThresholdsRejected(
                 f"{where}: {name} is {levels!r}; give {{soft: number, hard: number}} or one of them"
             )
         for level, value in levels.items():
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not (is_number and isfinite(value)):
+            if value is not None and not (is_number and abs(value) < _BEYOND):
                 raise ThresholdsRejected(
                     f"{where}: {name}.{level} is {value!r}; give a finite number "
                     f"[{gates[name].unit}], or null for never"

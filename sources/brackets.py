@@ -26,6 +26,7 @@ from sources.assets import USD_QUOTES
 from sources.errors import InputRejected
 from sources.recorded.naming import parse_unified
 from sources.records import SCHEMAS, Batch
+from sources.user_files import read_json
 from sources.venue_names import venue_name
 
 logger = logging.getLogger(__name__)
@@ -127,14 +128,7 @@ def import_brackets(
 
 
 def _read(path: Path) -> dict[str, object]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise InputRejected(f"{path}: the file cannot be read: {exc.strerror}") from exc
-    except ValueError as exc:
-        raise InputRejected(
-            f"{path.name}: the file is torn or no JSON ({exc}); fetch it again whole"
-        ) from exc
+    content = read_json(path)
     if not isinstance(content, dict) or not content:
         raise InputRejected(
             f"{path.name}: expected {{symbol: [tier, ...]}} as ccxt's fetch_leverage_tiers gives; "

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sources.errors import InputRejected
+from sources.user_files import read_yaml
 from sources.venue_names import venue_name
 from sources.venues.declarations import VENUES
 
@@ -93,13 +92,7 @@ def read_universe(path: Path) -> Universe:
     InputRejected
         Where the file cannot be read or says something it cannot mean.
     """
-    try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputRejected(f"{path}: the universe cannot be read ({exc})") from exc
-    except yaml.YAMLError as exc:
-        raise InputRejected(f"{path}: no valid YAML ({exc}); correct the line it names") from exc
-    return parse_universe(said, path.name)
+    return parse_universe(read_yaml(path), path.name)
 
 
 def parse_universe(said: object, name: str = "universe") -> Universe:

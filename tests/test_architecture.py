@@ -139,6 +139,7 @@ def test_only_settings_read_the_environment(room):
     reading = [
         f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)}"
         for path in modules(room)
+        if path != ROOT / "jobs" / "settings.py"
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and ast.unparse(node) in {"os.environ", "os.getenv"}
     ]

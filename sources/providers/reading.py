@@ -20,6 +20,7 @@ from sources.assets import split_asset
 from sources.errors import InputRejected
 from sources.providers.provider import AnswerContext, raw_sha256
 from sources.records import SCHEMAS, Batch
+from sources.user_files import parse_number
 from sources.venue_names import venue_name
 
 logger = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def decode_json(raw: bytes, provider: str, context: AnswerContext) -> Any:  # no
     """Return the answer's JSON value, saying where and how it is broken if it is."""
     text = decode_text(raw, provider, context)
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=parse_number)
     except (json.JSONDecodeError, RecursionError) as exc:
         raise rejected(provider, context, _json_fault(text, exc), "fetch it again") from exc
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sources.checks import FUNDING_INTERVALS_HOURS
 from sources.errors import InputRejected
 from sources.recorded.naming import NamePattern, nearest, parse_unified, unify_symbol
+from sources.user_files import read_yaml
 from sources.venue_names import venue_name
 
 SHIPPED_FOLDER = Path(__file__).parent.parent / "mappings"
@@ -510,10 +509,12 @@ class _Section:
 
     def day(self, key: str) -> dt.date | None:
         value = self.content.get(key)
-        # A datetime is a date too; it says more than a day.
-        if value is None or type(value) is dt.date:
-            return value
-        raise self.refuse(f"'{key}' is {value!r}, expected a day such as 2026-06-25")
+        if value is None:
+            return None
+        try:
+            return dt.date.fromisoformat(value)
+        except (TypeError, ValueError):
+            raise self.refuse(f"'{key}' is {value!r}, expected a day such as 2026-06-25") from None
 
     def number(self, key: str) -> float | None:
         value = self.take(key, int, float)
@@ -592,12 +593,7 @@ def load_mapping(path_or_name: str | Path) -> Mapping:
                 f"ending in .yaml (shipped: {', '.join(names)})"
             )
         path = SHIPPED_FOLDER / f"{path_or_name}.yaml"
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise InputRejected(f"{path}: the mapping cannot be read: {exc.strerror}") from exc
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise InputRejected(f"{path}: the mapping is no valid YAML: {exc}") from exc
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputRejected(f"{path}: the mapping holds no keys; see sources/mappings/example.yaml")
     return _parse_mapping(_Section(str(path), "", content, _KEYS[""]), path.stem)

@@ -79,7 +79,7 @@ def test_a_file_that_describes_none_is_refused_by_name(settings, text, told):
 def test_bytes_that_are_no_text_are_refused(settings):
     path = settings.estimators / "mine.yaml"
     path.write_bytes(b"provider: \xff\xfe")
-    with pytest.raises(EstimatorRejected, match="cannot be read"):
+    with pytest.raises(EstimatorRejected, match="byte 10 is not UTF-8"):
         configured_estimators(settings)
 
 

@@ -7,19 +7,9 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from quality.errors import ThresholdsRejected
-from quality.thresholds import Thresholds, all_gates, load_thresholds, override, venue_gates
+from quality.thresholds import Thresholds, all_gates, override, venue_gates
 
 GATES = all_gates(Thresholds())
-
-
-@pytest.fixture
-def file(tmp_path):
-    def write(text):
-        path = tmp_path / "gates.yaml"
-        path.write_text(text)
-        return path
-
-    return write
 
 
 @pytest.mark.parametrize("name", GATES)
@@ -56,9 +46,13 @@ def test_thresholds_are_frozen():
         Thresholds().price_gap = GATES["price_gap"]
 
 
-def test_a_file_overrides_the_levels_it_names_and_no_others(file):
-    changed = load_thresholds(
-        file("price_gap: {soft: 0.01, hard: 0.5}\nwhale_concentration: {soft: null}\n")
+def overridden(told):
+    return override(Thresholds(), told, where="here.yaml")
+
+
+def test_levels_that_are_named_are_replaced_and_no_others():
+    changed = overridden(
+        {"price_gap": {"soft": 0.01, "hard": 0.5}, "whale_concentration": {"soft": None}}
     )
     assert (changed.price_gap.soft, changed.price_gap.hard) == (0.01, 0.5)
     assert changed.whale_concentration.soft is None
@@ -66,34 +60,32 @@ def test_a_file_overrides_the_levels_it_names_and_no_others(file):
     assert changed.price_gap.reason == Thresholds().price_gap.reason
 
 
-def test_an_empty_file_changes_nothing(file):
-    assert load_thresholds(file("")) == Thresholds()
+def test_an_empty_file_changes_nothing():
+    assert overridden(None) == Thresholds()
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("said", "message"),
     [
-        ("prize_gap: {soft: 1}", "did you mean price_gap"),
-        ("zzz: {soft: 1}", "known are no_data"),
-        ("price_gap: 1", "give {soft: number"),
-        ("price_gap: {sofd: 1}", "give {soft: number"),
-        ("price_gap: {soft: high}", "price_gap.soft is 'high'"),
-        ("price_gap: {soft: .nan}", "finite number"),
-        ("price_gap: {soft: true}", "finite number"),
-        ("bar_coverage: {hard: 0.999}", "hard at 0.999 before it is soft at 0.99"),
-        ("stale: {soft: 30000}", "hard at 21600 before it is soft at 30000"),
-        ("- price_gap", "expected gates by name"),
-        ("price_gap: {soft", "cannot be read as YAML"),
+        ({"prize_gap": {"soft": 1}}, "did you mean price_gap"),
+        ({"zzz": {"soft": 1}}, "known are no_data"),
+        ({"price_gap": 1}, "give {soft: number"),
+        ({"price_gap": {"sofd": 1}}, "give {soft: number"),
+        ({"price_gap": {"soft": 0.1, "2026-13-45": 6}}, "give {soft: number"),
+        ({"price_gap": {"soft": "high"}}, "price_gap.soft is 'high'"),
+        ({"price_gap": {"soft": float("nan")}}, "finite number"),
+        ({"price_gap": {"soft": 10**400}}, "finite number"),
+        ({"price_gap": {"soft": True}}, "finite number"),
+        ({"bar_coverage": {"hard": 0.999}}, "hard at 0.999 before it is soft at 0.99"),
+        ({"stale": {"soft": 30000}}, "hard at 21600 before it is soft at 30000"),
+        (["price_gap"], "expected gates by name"),
+        ({7: {"soft": 1}}, "no gate is named 7"),
     ],
 )
-def test_what_is_not_understood_is_refused_by_name(file, text, told):
-    with pytest.raises(ThresholdsRejected, match=told):
-        load_thresholds(file(text))
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ThresholdsRejected, match="absent"):
-        load_thresholds(tmp_path / "absent.yaml")
+def test_what_is_not_understood_is_refused_by_name(said, message):
+    with pytest.raises(ThresholdsRejected, match=message) as caught:
+        overridden(said)
+    assert "here.yaml" in str(caught.value)
 
 
 def test_gates_are_read_without_great_expectations():
