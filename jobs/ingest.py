@@ -43,7 +43,7 @@ from sources.universe import (
     read_universe,
 )
 from sources.venue_names import venue_name
-from sources.venues.checks import Observation
+from sources.venues.checks import SET_ASIDE, Observation
 from sources.venues.client import Request, VenueClient
 from sources.venues.connection import Connection
 from sources.venues.instruments import Instrument
@@ -164,7 +164,7 @@ class _Known:
     gaps: Sequence[Gap] = ()
     listings: Sequence[tuple[Any, ...]] = ()
     interest_usd: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    interest: Mapping[tuple[str, str], tuple[datetime, float]] = field(default_factory=dict)
+    interest: Mapping[str, Mapping[str, Observation]] = field(default_factory=dict)
     instants: Mapping[str, set[tuple[Any, ...]]] = field(default_factory=dict)
     brackets: Mapping[tuple[str, str], tuple[datetime, list[tuple[Any, ...]]]] = field(
         default_factory=dict
@@ -377,7 +377,7 @@ def _read_ledger(
             gaps=read_gaps(connection),
             listings=known_listings(connection),
             interest_usd=open_interest_usd(connection, now - 7 * DAY),
-            interest=newest_open_interest(connection, now - DAY),
+            interest=_observations(connection, now - 30 * DAY),
             instants={
                 kind: known_instants(
                     connection, kind, now - overlap_of(kind, is_thorough=is_thorough) - DAY
@@ -388,6 +388,23 @@ def _read_ledger(
             sentiment_at=newest_sentiment(connection),
             quotes_at=newest_quote_rates(connection),
         )
+
+
+def _observations(
+    connection: DuckDBPyConnection, since: datetime
+) -> dict[str, dict[str, Observation]]:
+    """Return the last accepted open interest by venue and instrument, and what is held since."""
+    found: dict[str, dict[str, Observation]] = {}
+    for one in newest_open_interest(connection, since, set_aside=SET_ASIDE):
+        found.setdefault(one.venue, {})[one.instrument] = Observation(
+            one.observed_at,
+            one.quantity,
+            one.held_quantity,
+            one.held_count,
+            one.held_for,
+            one.is_held_price,
+        )
+    return found
 
 
 class _Lander:
@@ -499,16 +516,13 @@ async def _ask(
             requests = _within(requests, span)
         else:
             requests += _bracket_requests(chosen, listed, connections, known, asked_at)
-        previous: dict[str, dict[str, Observation]] = {}
-        for (venue, name), (observed_at, quantity) in known.interest.items():
-            previous.setdefault(venue, {})[name] = Observation(observed_at, quantity)
         asking_beside = asyncio.gather(
             _ask_sentiment(settings, known, asked_at, lander),
             _ask_quotes(settings, known, asked_at, history, lander),
         )
         try:
             got.report = await run_round(
-                usable, requests, lander, budget_seconds=budget_seconds, previous=previous
+                usable, requests, lander, budget_seconds=budget_seconds, previous=known.interest
             )
             outcomes = zip((_SENTIMENT, _QUOTES), await asking_beside, strict=True)
             got.beside = {name: one for name, one in outcomes if one is not None}

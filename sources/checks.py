@@ -30,6 +30,9 @@ LARGEST_INDEX = 100.0
 FUNDING_INTERVALS_HOURS = (1, 2, 4, 8)
 """Hours between payments that venues use; as in ``sql/intermediate/int_funding_rate.sql``."""
 
+# The most numerous coins count some 1e17.
+LARGEST_FIGURE = 1e20
+
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Values = Mapping[str, Floats]
@@ -74,6 +77,7 @@ def flag_open_interest(values: Values, flag: Flag) -> None:
             flag(values[cell] < 0, cell, "negative")
             # No contract lives without open interest: venues send 0 for "do not know".
             flag(values[cell] == 0, cell, "zero, taken as missing")
+            flag(values[cell] > LARGEST_FIGURE, cell, "more than there is of any coin or currency")
 
 
 def flag_funding(values: Values, flag: Flag) -> None:

@@ -106,6 +106,38 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldInterest:
+    """The newest open interest of an instrument, and what was set aside since.
+
+    Parameters
+    ----------
+    venue, instrument : str
+        Of which contract.
+    observed_at : datetime
+        When it stood.
+    quantity : float
+        Accepted [position units].
+    held_quantity : float or None
+        Median of what was set aside since.
+    held_count : int
+        Answers that held such a row.
+    held_for : timedelta
+        From the first of them to the last.
+    is_held_price : bool
+        They were taken for figures in USD.
+    """
+
+    venue: str
+    instrument: str
+    observed_at: datetime
+    quantity: float
+    held_quantity: float | None
+    held_count: int
+    held_for: timedelta
+    is_held_price: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A request for the instants [asked_from_at, asked_to_at) that was answered to its end."""
 
@@ -366,15 +398,40 @@ def oldest_gap(connection: duckdb.DuckDBPyConnection) -> datetime | None:
 
 
 def newest_open_interest(
-    connection: duckdb.DuckDBPyConnection, since: datetime
-) -> dict[tuple[str, str], tuple[datetime, float]]:
-    """Return the newest open interest of each instrument observed since an instant."""
+    connection: duckdb.DuckDBPyConnection, since: datetime, *, set_aside: str
+) -> list[HeldInterest]:
+    """Return the newest open interest of each instrument, and what was set aside since.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    since : datetime
+        What was observed before is not looked at.
+    set_aside : str
+        What opens the reason of a quarantined row that a later one may confirm; a colon and the
+        quantity follow.
+    """
     rows = connection.execute(
-        "select venue, instrument, max(observed_at), arg_max(open_interest_quantity, observed_at) "
-        "from raw.open_interest where observed_at >= ? group by all",
-        [since],
+        "with newest as (select venue, instrument, "
+        "max(observed_at) as observed_at, "
+        "arg_max(open_interest_quantity, observed_at) as quantity, "
+        "arg_max(ingested_at, observed_at) as ingested_at "
+        "from raw.open_interest where observed_at >= $since group by all), "
+        "held as (select venue, instrument, ingested_at, reason, "
+        "try_cast(regexp_extract(reason, ': ([0-9.e+-]+) is ', 1) as double) as quantity "
+        "from quality.quarantine where kind = 'open_interest' "
+        "and starts_with(reason, $set_aside) and ingested_at >= $since) "
+        "select newest.venue, newest.instrument, any_value(newest.observed_at), "
+        "any_value(newest.quantity), median(held.quantity), count(distinct held.ingested_at), "
+        "coalesce(max(held.ingested_at) - min(held.ingested_at), interval 0 seconds), "
+        "coalesce(bool_or(contains(held.reason, 'price')), false) "
+        "from newest left join held on newest.venue = held.venue "
+        "and newest.instrument = held.instrument and held.ingested_at > newest.ingested_at "
+        "group by newest.venue, newest.instrument",
+        {"since": since, "set_aside": set_aside},
     ).fetchall()
-    return {(row[0], row[1]): (row[2], row[3]) for row in rows}
+    return [HeldInterest(*row) for row in rows]
 
 
 def known_instants(

@@ -134,6 +134,10 @@ def to_number(cell: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def _is_short(row: object, column: Column) -> bool:
+    return isinstance(column, int) and isinstance(row, list) and len(row) <= column
+
+
 @dataclass(slots=True)
 class Table:
     """The rows of one answer, column by column, and what is wrong with them.
@@ -173,6 +177,12 @@ class Table:
                 values[number] = value
             elif one is not None:
                 self.rejects.reasons.setdefault(number, (cell, "not a finite number"))
+            elif _is_short(self.rows[number], column):
+                # Cells are known by their place alone: with fewer, each may be another.
+                cells_here = len(self.rows[number])
+                self.rejects.reasons.setdefault(
+                    number, (cell, f"the row has {cells_here} cells: another format than declared")
+                )
             elif is_required:
                 self.rejects.reasons.setdefault(number, (cell, "missing"))
         return values

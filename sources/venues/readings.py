@@ -367,7 +367,9 @@ def _read_open_interest(
         quantities,
         order[wanted[order]],
         of_row,
+        [from_ms(int(at)) for at in observed],
         prices,
+        ratios,
         context.previous,
         table.rejects,
     )

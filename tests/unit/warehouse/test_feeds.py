@@ -8,6 +8,7 @@ from workbench import DAY, END, HOUR, START, table_of, workshop
 from warehouse.feeds import (
     Answer,
     Feed,
+    newest_open_interest,
     note_answers,
     read_feeds,
     read_gaps,
@@ -112,3 +113,30 @@ def test_an_irregular_feed_is_complete_up_to_where_answers_adjoin(shop):
     assert complete_until() == START + 8 * HOUR
     answer(7 * HOUR, 11 * HOUR)
     assert complete_until() == START + 11 * HOUR
+
+
+def test_what_was_set_aside_since_the_newest_open_interest_is_known_with_it(shop):
+    held = [
+        {
+            "kind": "open_interest", "venue": "a", "instrument": "BTC", "input_name": "x",
+            "reason": f"set aside until confirmed: {quantity} is 30 times the observation before: "
+            "the price of a contract, so another unit",
+            "received": "{}",
+        }
+        for quantity in ("2.1e+05", "220000")
+    ]  # fmt: skip
+    interest = {
+        "venue": "a", "instrument": "BTC", "observed_at": START, "open_interest_quantity": 7000.0
+    }  # fmt: skip
+    shop.land("open_interest", table_of("open_interest", [interest], START))
+    # Before it was accepted, and in two answers since.
+    shop.land("quarantine", table_of("quarantine", held[:1], START - HOUR))
+    shop.land("quarantine", table_of("quarantine", held[:1], START + HOUR))
+    shop.land("quarantine", table_of("quarantine", held[1:], START + 25 * HOUR))
+    shop.load()
+    (one,) = newest_open_interest(
+        shop.connection, START - DAY, set_aside="set aside until confirmed"
+    )
+    assert (one.quantity, one.held_quantity, one.held_count) == (7000.0, 215_000.0, 2)
+    assert one.held_for == DAY
+    assert one.is_held_price

@@ -216,3 +216,25 @@ def test_open_interest_of_a_contract_kind_is_in_its_position_units(
     page = read_page(reading, reading.ask, answer, context)
     (batch,) = page.batches
     assert batch.table["open_interest_quantity"].to_pylist() == [expected]
+
+
+def test_rows_with_fewer_cells_than_declared_are_another_format():
+    """OKX answered [time, USD, volume] where it answered [time, contracts, coins, USD]."""
+    product = next(one for one in VENUES["okx"].products if one.contract_kind == "linear")
+    reading = product.open_interest_history
+    contract = dataclasses.replace(a_contract(product), instrument="BTC", contract_size=0.01)
+    context = Context(
+        venue="okx",
+        instruments={"I": contract},
+        now=datetime(2026, 3, 2, tzinfo=UTC),
+        input_name="a test",
+    )
+    rows = [
+        ["1772323200000", "2360916466.88", "74285877.617"],
+        ["1772323500000", "2800400", "28004", "2359337000"],
+    ]
+    page = read_page(reading, reading.ask, {"data": rows}, context)
+    (taken,) = page.batches[0].table.to_pylist()
+    assert taken["open_interest_quantity"] == 28_004
+    (refused,) = page.batches[1].table.to_pylist()
+    assert refused["reason"] == "the row has 3 cells: another format than declared"
