@@ -1414,7 +1414,7 @@ _DERIBIT_TRADES = OrderLiquidations(
 _DERIBIT_INVERSE = Product(
     contract_kind="inverse",
     quotes=("USD",),
-    is_lot_usd=True,  # deribit.fetch_markets: min_trade_amount
+    lot_unit="usd",  # deribit.fetch_markets: min_trade_amount
     ohlcv=Candles(
         volume_unit="usd",
         asks=(
@@ -1477,6 +1477,7 @@ _DERIBIT_LINEAR = replace(
     _DERIBIT_INVERSE,
     contract_kind="linear",
     quotes=("USDC",),
+    lot_unit="base",  # deribit.fetch_markets: min_trade_amount
     ohlcv=Candles(
         volume_unit="base",
         asks=(

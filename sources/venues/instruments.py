@@ -135,15 +135,15 @@ def read_market(venue: Venue, market: Mapping[str, Any]) -> Instrument | str | N
     precision = market.get("precision") or {}
     tick, listed_lot = _positive(precision.get("price")), precision.get("amount")
     lot = _positive(listed_lot)
-    # An amount of a linear contract is contracts everywhere: of one coin where ccxt says base.
-    factor = size * multiplier if is_linear else 1.0 if product.is_lot_usd else size
+    contract_size = size * multiplier if is_linear else size
+    factors = {"contracts": contract_size, "base": multiplier, "usd": 1.0}
     return Instrument(
         venue=venue.name,
         instrument=symbol,
         asset=asset,
         quote=str(market["quote"]),
         contract_kind=product.contract_kind,
-        contract_size=size * multiplier if is_linear else size,
+        contract_size=contract_size,
         base_multiplier=multiplier,
         tick_size=None if tick is None else tick / multiplier,
         # ccxt leaves it None where the venue does not say.
@@ -152,7 +152,7 @@ def read_market(venue: Venue, market: Mapping[str, Any]) -> Instrument | str | N
         market_id=market_id,
         coin=coin,
         market=market,
-        lot_quantity=None if lot is None else lot * factor,
+        lot_quantity=None if lot is None else lot * factors[product.lot_unit],
         lot_fault=None
         if lot is not None or listed_lot is None
         else f"the smallest lot is {listed_lot!r}, expected a number above 0: kept without it",

@@ -388,8 +388,9 @@ class Product:
         Keys of the market's own description whose product is the size, where ccxt leaves one out.
     mark_price : Ask or None
         Mark prices of many instruments at once: column ``price``.
-    is_lot_usd : bool
-        ccxt gives the smallest lot of inverse contracts in USD rather than in contracts.
+    lot_unit : {'contracts', 'base', 'usd'}
+        Unit of the smallest lot as ccxt gives it. Where a linear contract is one coin, contracts
+        and base are the same.
     """
 
     contract_kind: Literal["linear", "inverse"]
@@ -405,7 +406,7 @@ class Product:
     mark_price: Ask | None = None
     contract_size: float | None = None
     contract_size_keys: tuple[str, ...] = ()
-    is_lot_usd: bool = False
+    lot_unit: AmountUnit = "contracts"
 
 
 @dataclass(frozen=True, slots=True)

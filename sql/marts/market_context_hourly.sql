@@ -68,23 +68,13 @@ long_short_ratio as (
 
 realised_liquidation as (
     select
-        instrument.asset,
-        date_trunc('hour', realised.period_start_at) + interval 1 hour as as_of,
-        sum(realised.liquidated_usd * coalesce(quote_rate.usd_rate, 1)) filter (
-            where realised.side = 'long'
-        ) as long_usd,
-        sum(realised.liquidated_usd * coalesce(quote_rate.usd_rate, 1)) filter (
-            where realised.side = 'short'
-        ) as short_usd,
-    from staging.stg_realised_liquidation as realised
-    inner join instrument
-        on realised.venue = instrument.venue and realised.instrument = instrument.instrument
-    left join quote_rate
-        on
-            instrument.quote = quote_rate.quote
-            and date_trunc('hour', realised.period_start_at) + interval 1 hour = quote_rate.as_of
-    where realised.period_seconds <= 3600
-    group by instrument.asset, date_trunc('hour', realised.period_start_at)
+        asset,
+        as_of,
+        realised_long_liquidation_usd,
+        realised_short_liquidation_usd,
+        realised_liquidation_feeds,
+        is_realised_liquidation_complete,
+    from intermediate.int_realised_liquidation_hour
 ),
 
 sentiment as (
@@ -192,8 +182,10 @@ context as (
         asset_hour.funding_rate_8h_ratio,
         asset_hour.funding_instrument_count,
         asset_hour.long_short_accounts_ratio,
-        realised_liquidation.long_usd as realised_long_liquidation_usd,
-        realised_liquidation.short_usd as realised_short_liquidation_usd,
+        realised_liquidation.realised_long_liquidation_usd,
+        realised_liquidation.realised_short_liquidation_usd,
+        realised_liquidation.realised_liquidation_feeds,
+        realised_liquidation.is_realised_liquidation_complete,
         case
             when sentiment.observed_at > asset_hour.as_of - interval 2 days
                 then sentiment.index_value

@@ -1,0 +1,134 @@
+-- Liquidations that happened in the hour that ends at as_of, each venue through one feed. Feeds
+-- that share a venue publish the same liquidations and are never added.
+--
+-- Grain: asset, as_of
+-- Materialized: view
+-- Known limitation: an hour in which the chosen feed has no row at all takes the next one.
+--
+-- A feed is what one source publishes of one venue, or of several that a file sums
+-- (binance+bybit+okx). Of feeds that overlap, the one of most venues counts, then one that is
+-- complete, then sums over periods before single orders (which miss what came while nobody
+-- listened), then shorter periods, then the source's name.
+
+with
+instrument as (
+    select
+        venue,
+        instrument,
+        asset,
+        quote,
+    from staging.stg_instrument
+),
+
+quote_rate as (
+    select
+        as_of,
+        quote,
+        usd_rate,
+    from intermediate.int_quote_rate_hour
+),
+
+realised_liquidation as (
+    select
+        venue,
+        instrument,
+        period_start_at,
+        period_seconds,
+        side,
+        liquidated_usd,
+        is_complete_feed,
+        source,
+    from staging.stg_realised_liquidation
+    where period_seconds <= 3600
+),
+
+feed_hour as (
+    select
+        instrument.asset,
+        date_trunc('hour', realised_liquidation.period_start_at) + interval 1 hour as as_of,
+        realised_liquidation.venue,
+        realised_liquidation.source,
+        realised_liquidation.period_seconds,
+        string_split(realised_liquidation.venue, '+') as venues,
+        bool_and(realised_liquidation.is_complete_feed) as is_complete,
+        sum(realised_liquidation.liquidated_usd * coalesce(quote_rate.usd_rate, 1)) filter (
+            where realised_liquidation.side = 'long'
+        ) as long_usd,
+        sum(realised_liquidation.liquidated_usd * coalesce(quote_rate.usd_rate, 1)) filter (
+            where realised_liquidation.side = 'short'
+        ) as short_usd,
+    from realised_liquidation
+    inner join instrument
+        on
+            realised_liquidation.venue = instrument.venue
+            and realised_liquidation.instrument = instrument.instrument
+    left join quote_rate
+        on
+            instrument.quote = quote_rate.quote
+            and date_trunc('hour', realised_liquidation.period_start_at) + interval 1 hour
+            = quote_rate.as_of
+    group by
+        instrument.asset,
+        date_trunc('hour', realised_liquidation.period_start_at),
+        realised_liquidation.venue,
+        realised_liquidation.source,
+        realised_liquidation.period_seconds
+),
+
+ranked as (
+    select
+        asset,
+        as_of,
+        list(
+            {
+                'venues': venues,
+                'feeds': [venue || ' by ' || source],
+                'is_complete': is_complete,
+                'long_usd': [long_usd],
+                'short_usd': [short_usd]
+            }
+            order by
+                len(venues) desc,
+                is_complete desc,
+                period_seconds = 0,
+                period_seconds,
+                source
+        ) as feeds,
+    from feed_hour
+    group by asset, as_of
+),
+
+chosen as (
+    select
+        asset,
+        as_of,
+        list_reduce(
+            feeds,
+            (taken, feed) -> if(
+                list_has_any(taken.venues, feed.venues),
+                taken,
+                {
+                    'venues': list_concat(taken.venues, feed.venues),
+                    'feeds': list_concat(taken.feeds, feed.feeds),
+                    'is_complete': taken.is_complete and feed.is_complete,
+                    'long_usd': list_concat(taken.long_usd, feed.long_usd),
+                    'short_usd': list_concat(taken.short_usd, feed.short_usd)
+                }
+            )
+        ) as taken,
+    from ranked
+),
+
+hour as (
+    select
+        asset,
+        as_of,
+        list_sum(taken.long_usd) as realised_long_liquidation_usd,
+        list_sum(taken.short_usd) as realised_short_liquidation_usd,
+        list_sort(taken.venues) as realised_liquidation_venues,
+        list_sort(taken.feeds) as realised_liquidation_feeds,
+        taken.is_complete as is_realised_liquidation_complete,
+    from chosen
+)
+
+select * from hour
