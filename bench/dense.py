@@ -27,7 +27,9 @@ class DenseResult:
         After each bar asked for [quantity].
     unlevered : ndarray, shape (n_emits, 2)
         [quantity]
-    consumed, excess : ndarray, shape (n_bars, 2)
+    start_up, start_up_unlevered : ndarray, shapes of standing and unlevered
+        The part of them that is start-up mass [quantity].
+    consumed, swept, excess : ndarray, shape (n_bars, 2)
         [quantity]
     balance : ndarray, shape (n_bars, 2)
         [ratio]
@@ -36,7 +38,10 @@ class DenseResult:
     first_node: int
     standing: FloatArray
     unlevered: FloatArray
+    start_up: FloatArray
+    start_up_unlevered: FloatArray
     consumed: FloatArray
+    swept: FloatArray
     excess: FloatArray
     balance: FloatArray
 
@@ -63,12 +68,13 @@ def _deposit(
     shares: FloatArray,
     positions: FloatArray,
     entry_weights: FloatArray,
+    is_swept: npt.NDArray[np.bool_],
 ) -> None:
     """Add fresh positions of one side, at positions (4, n_tiers) in nodes of `density`."""
     node = np.floor(positions).astype(np.int64)
     fraction = positions - node
     tier = np.broadcast_to(np.arange(positions.shape[1]), positions.shape)
-    amount = quantity * entry_weights[:, None] * shares[:-1]
+    amount = np.where(is_swept, 0.0, quantity * entry_weights[:, None] * shares[:-1])
     np.add.at(density, (tier, node), amount * (1.0 - fraction))
     np.add.at(density, (tier, node + 1), amount * fraction)
     unlevered += quantity * shares[-1]
@@ -117,11 +123,11 @@ def dense_density(
     first_node = int(np.floor((entries.min() + log_offsets.min()) / LOG_STEP)) - 1
     last_node = int(np.floor((entries.max() + log_offsets.max()) / LOG_STEP)) + 2
     node_logs = np.arange(first_node, last_node + 1) * LOG_STEP
-    density = np.zeros((2, n_tiers, len(node_logs)))
-    unlevered = np.zeros(2)
-    consumed, excess = np.zeros((n_bars, 2)), np.zeros((n_bars, 2))
+    density, start_up = np.zeros((2, 2, n_tiers, len(node_logs)))
+    unlevered, start_up_unlevered = np.zeros((2, 2))
+    consumed, swept, excess = np.zeros((3, n_bars, 2))
     balance = np.full((n_bars, 2), np.nan)
-    kept, kept_unlevered = [], []
+    kept = []
     wanted = set(emit_after.tolist())
     open_interest = 0.0
     for bar in range(n_bars):
@@ -133,9 +139,19 @@ def dense_density(
         volume = max(bars.volume[bar], abs(change))
         turned = turnover_ratio * (volume - abs(change)) / 2.0
         opened, closed = max(change, 0.0) + turned, max(-change, 0.0) + turned
-        if bar == 0:
-            opened, closed = open_interest, 0.0
+        if np.isnan(buy_ratio):
+            shares = np.stack([weights[0], weights[0]])
         else:
+            taker = np.array([[buy_ratio], [1.0 - buy_ratio]])
+            shares = taker * weights[1] + (1.0 - taker) * weights[2]
+        positions = (entries[bar][:, None, None] + log_offsets) / LOG_STEP - first_node
+        close = entries[bar, 3] / LOG_STEP - first_node
+        is_swept = np.stack([positions[:, 0] >= close, positions[:, 1] <= close], axis=1)
+        if bar == 0:
+            opened, closed = 0.0, 0.0
+        else:
+            fresh = opened * entry_weights[:, None, None] * shares[:, :-1]
+            swept[bar] = np.where(is_swept, fresh, 0.0).sum(axis=(0, 2))
             low, high = bars.low[bar], bars.high[bar]
             if uses_mark and not np.isnan(bars.mark_low[bar] + bars.mark_high[bar]):
                 low, high = bars.mark_low[bar], bars.mark_high[bar]
@@ -144,54 +160,48 @@ def dense_density(
             for side, hit in enumerate((slice(first_long, None), slice(None, after_short))):
                 consumed[bar, side] = density[side, :, hit].sum()
                 density[side, :, hit] = 0.0
-            excess[bar] = np.maximum(consumed[bar] - closed, 0.0)
+                start_up[side, :, hit] = 0.0
+            left = consumed[bar] + swept[bar]
+            excess[bar] = np.maximum(left - closed, 0.0)
             for side in range(2):
                 masses = np.append(density[side].sum(axis=1), unlevered[side])
-                leaving = max(closed - consumed[bar, side], 0.0)
+                leaving = max(closed - left[side], 0.0)
                 if leaving > 0.0 and masses.sum() > 0.0:
                     stay = _shares_that_stay(masses, hazards, leaving)
-                    density[side] *= stay[:-1, None]
-                    unlevered[side] *= stay[-1]
-        if np.isnan(buy_ratio):
-            shares = np.stack([weights[0], weights[0]])
-        else:
-            taker = np.array([[buy_ratio], [1.0 - buy_ratio]])
-            shares = taker * weights[1] + (1.0 - taker) * weights[2]
-
-        positions = (entries[bar][:, None, None] + log_offsets) / LOG_STEP - first_node
+                    for each in (density, start_up):
+                        each[side] *= stay[:-1, None]
+                    for each in (unlevered, start_up_unlevered):
+                        each[side] *= stay[-1]
         for side in range(2):
-            _deposit(
-                density[side],
-                unlevered[side : side + 1],
-                opened,
-                shares[side],
-                positions[:, side],
-                entry_weights,
-            )
+            own = density[side], unlevered[side : side + 1]
+            place = positions[:, side], entry_weights
+            _deposit(*own, opened, shares[side], *place, is_swept[:, side])
             total = density[side].sum() + unlevered[side]
             if total > 0.0:
                 factor = open_interest / total
-                density[side] *= factor
-                unlevered[side] *= factor
-                balance[bar, side] = factor if open_interest > 0.0 else np.nan
+                for each in (density, unlevered, start_up, start_up_unlevered):
+                    each[side] *= factor
+                balance[bar, side] = factor if open_interest > 0.0 and bar > 0 else np.nan
             elif open_interest > 0.0:
                 _deposit(
-                    density[side],
-                    unlevered[side : side + 1],
-                    open_interest,
-                    shares[side],
-                    positions[:, side],
-                    entry_weights,
+                    *own, open_interest, shares[side], *place, np.zeros_like(is_swept[:, side])
                 )
+                start_up[side], start_up_unlevered[side] = density[side], unlevered[side]
         if bar in wanted:
-            kept.append(density.copy())
-            kept_unlevered.append(unlevered.copy())
+            now = (density, unlevered, start_up, start_up_unlevered)
+            kept.append([each.copy() for each in now])
     order = np.searchsorted(sorted(wanted), emit_after)
+    standing, held_unlevered, held_start_up, held_start_up_unlevered = (
+        np.array(each)[order] for each in zip(*kept, strict=True)
+    )
     return DenseResult(
         first_node=first_node,
-        standing=np.array(kept)[order],
-        unlevered=np.array(kept_unlevered)[order],
+        standing=standing,
+        unlevered=held_unlevered,
+        start_up=held_start_up,
+        start_up_unlevered=held_start_up_unlevered,
         consumed=consumed,
+        swept=swept,
         excess=excess,
         balance=balance,
     )

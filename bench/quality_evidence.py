@@ -96,8 +96,7 @@ def is_beyond(values: pd.Series, gate: Gate, level: float | None) -> pd.Series:
 
 def measured(hours: pd.DataFrame, measure: str) -> pd.Series:
     """Return a measure as numbers."""
-    column = {"warm_up_flag": "is_warm_up"}.get(measure, measure)
-    return hours[column].astype("float64")
+    return hours[measure].astype("float64")
 
 
 def gate_table() -> Iterator[str]:

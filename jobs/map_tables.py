@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from jobs.replay import Series, Stretch
-from transforms.series import SIDES
+from transforms.series import SIDES, Outputs
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -36,12 +36,15 @@ class HourlyMaps:
         Published bin of the last axis' first element.
     liquidation_usd : ndarray of float, shape (n_hours, 2, n_bins)
         What would be closed [USD], longs and shorts.
+    start_up_usd : ndarray of float, shape (n_hours, 2, n_bins), optional
+        The part of it that is start-up mass [USD]; None where none is.
     """
 
     hours: IntArray
     price: FloatArray
     first_bin: IntArray
     liquidation_usd: npt.NDArray[np.floating]
+    start_up_usd: npt.NDArray[np.floating] | None = None
 
 
 def sum_maps(parts: Sequence[HourlyMaps]) -> HourlyMaps:
@@ -55,6 +58,8 @@ def sum_maps(parts: Sequence[HourlyMaps]) -> HourlyMaps:
     first_bin = min(int(maps.first_bin.min()) for maps in parts)
     stop = max(int(maps.first_bin.max()) + maps.liquidation_usd.shape[2] for maps in parts)
     total = np.zeros((len(hours), 2, stop - first_bin))
+    has_start_up = any(maps.start_up_usd is not None for maps in parts)
+    start_up = np.zeros_like(total) if has_start_up else None
     prices = np.full((len(parts), len(hours)), np.nan)
     for row, maps in enumerate(parts):
         at = np.searchsorted(hours, maps.hours)
@@ -62,13 +67,22 @@ def sum_maps(parts: Sequence[HourlyMaps]) -> HourlyMaps:
         columns = (maps.first_bin - first_bin)[:, None] + np.arange(maps.liquidation_usd.shape[2])
         for side in range(len(SIDES)):
             total[at[:, None], side, columns] += maps.liquidation_usd[:, side]
-    return HourlyMaps(hours, np.nanmedian(prices, axis=0), np.full(len(hours), first_bin), total)
+            if start_up is not None and maps.start_up_usd is not None:
+                start_up[at[:, None], side, columns] += maps.start_up_usd[:, side]
+    price = np.nanmedian(prices, axis=0)
+    return HourlyMaps(hours, price, np.full(len(hours), first_bin), total, start_up)
 
 
 def maps_of(stretch: Stretch) -> HourlyMaps:
     """Return the maps of one series."""
     outputs = stretch.outputs
-    return HourlyMaps(stretch.hours, outputs.close, outputs.first_bin, outputs.liquidation_usd)
+    return HourlyMaps(
+        stretch.hours,
+        outputs.close,
+        outputs.first_bin,
+        outputs.liquidation_usd,
+        outputs.start_up_usd if outputs.start_up_usd.any() else None,
+    )
 
 
 def _instants(hours: IntArray) -> pa.Array:
@@ -90,7 +104,10 @@ def heatmap_rows(
     unit: str = "usd",
     semantics: str = "standing",
 ) -> pa.Table:
-    """Return rows of derived.heatmap, a row a side, empty bins at both ends left off."""
+    """Return rows of derived.heatmap, a row a side, empty bins at both ends left off.
+
+    Arrays of start-up mass have the same bins; they are NULL where a side has none.
+    """
     n_hours, _, n_bins = maps.liquidation_usd.shape
     flat = np.ascontiguousarray(maps.liquidation_usd, dtype=np.float32).reshape(-1, n_bins)
     is_filled = flat > 0
@@ -101,6 +118,12 @@ def heatmap_rows(
     inside = (columns >= first[:, None]) & (columns < stop[:, None])
     offsets = np.concatenate(([0], np.cumsum(stop - first))).astype(np.int32)
     n_rows = 2 * n_hours
+    start_up = pa.nulls(n_rows, pa.list_(pa.float32()))
+    if maps.start_up_usd is not None:
+        flat_start_up = np.asarray(maps.start_up_usd, dtype=np.float32).reshape(-1, n_bins)
+        start_up = pa.ListArray.from_arrays(
+            offsets, pa.array(flat_start_up[inside]), mask=pa.array(~flat_start_up.any(axis=1))
+        )
     return pa.table(
         {
             "asset": pa.repeat(asset, n_rows),
@@ -111,6 +134,7 @@ def heatmap_rows(
             "price": np.repeat(maps.price, 2),
             "first_bin_index": (first + np.repeat(maps.first_bin, 2)).astype(np.int32),
             "liquidation_usd": pa.ListArray.from_arrays(offsets, pa.array(flat[inside])),
+            "start_up_usd": start_up,
             "unit": pa.repeat(unit, n_rows),
             "semantics": pa.repeat(semantics, n_rows),
             "params_hash": pa.repeat(params_hash, n_rows),
@@ -133,7 +157,10 @@ def _identity(series: Series, stretch: Stretch, repeats: int) -> dict[str, pa.Ar
 def exposure_rows(
     series: Series, stretch: Stretch, leverages: Sequence[float], run_id: str
 ) -> pa.Table:
-    """Return rows of derived.leverage_exposure: tiers, the unlevered, and what is out of range."""
+    """Return rows of derived.leverage_exposure: tiers, the unlevered, and what is out of range.
+
+    What was consumed and swept is of the tiers alone, whether in range or not.
+    """
     outputs = stretch.outputs
     tiers = [f"{leverage:g}x" for leverage in leverages] + [UNLEVERED, BEYOND_RANGE]
     n_rows = 2 * len(stretch.hours)
@@ -146,6 +173,13 @@ def exposure_rows(
 
     none = np.zeros_like(outputs.unlevered_base)
     never = none[:, :, None]
+    per_base = _quantity_per_base(series, outputs)[:, None, None]
+    mask = pa.array(np.isnan(outputs.consumed_usd).any(axis=2).ravel())
+
+    def flow(happened: FloatArray) -> pa.Array:
+        held = np.concatenate((happened, none[:, :, None], never), axis=2)
+        return pa.ListArray.from_arrays(offsets, pa.array(held.ravel()), mask=mask)
+
     return pa.table(
         {
             **_identity(series, stretch, 2),
@@ -159,6 +193,10 @@ def exposure_rows(
             ),
             "near_base": by_tier(outputs.near_base, none, never),
             "near_usd": by_tier(outputs.near_usd, none, never),
+            "consumed_base": flow(outputs.consumed_quantity / per_base),
+            "consumed_usd": flow(outputs.consumed_usd),
+            "swept_base": flow(outputs.swept_quantity / per_base),
+            "swept_usd": flow(outputs.swept_usd),
             "params_hash": pa.repeat(stretch.params_hash, n_rows),
             "run_id": pa.repeat(run_id, n_rows),
         }
@@ -168,11 +206,12 @@ def exposure_rows(
 def series_hour_rows(series: Series, stretch: Stretch, run_id: str) -> pa.Table:
     """Return rows of derived.series_hour: the books of each hour."""
     outputs = stretch.outputs
-    per_base = outputs.close if series.contract_kind == "inverse" else np.ones(len(outputs))
+    per_base = _quantity_per_base(series, outputs)
     held = (
         outputs.in_range_base.sum(axis=2) + outputs.beyond_base.sum(axis=2) + outputs.unlevered_base
     )
     consumed = outputs.consumed_quantity.sum(axis=2) / per_base[:, None]
+    swept = outputs.swept_quantity.sum(axis=2) / per_base[:, None]
     excess = outputs.excess_quantity / per_base[:, None]
     # Bars cleared on last price leave no doubt only when there are none of the other kind.
     is_last = outputs.last_price_count * 2 > outputs.bar_count
@@ -186,6 +225,8 @@ def series_hour_rows(series: Series, stretch: Stretch, run_id: str) -> pa.Table:
             "short_base": held[:, 1],
             "consumed_long_base": _observed(consumed[:, 0]),
             "consumed_short_base": _observed(consumed[:, 1]),
+            "swept_long_base": _observed(swept[:, 0]),
+            "swept_short_base": _observed(swept[:, 1]),
             "excess_long_base": _observed(excess[:, 0]),
             "excess_short_base": _observed(excess[:, 1]),
             "balance_factor_min": _observed(outputs.balance_min),
@@ -197,11 +238,19 @@ def series_hour_rows(series: Series, stretch: Stretch, run_id: str) -> pa.Table:
             "liquidation_price_source": pa.array(["mark", "last"]).take(
                 pa.array(is_last.astype(np.int64))
             ),
+            "start_up_long_ratio": _observed(outputs.start_up_ratio[:, 0]),
+            "start_up_short_ratio": _observed(outputs.start_up_ratio[:, 1]),
+            "start_up_in_range_ratio": _observed(outputs.start_up_in_range_ratio.max(axis=1)),
             "is_warm_up": stretch.is_warm_up,
             "params_hash": pa.repeat(stretch.params_hash, n_rows),
             "run_id": pa.repeat(run_id, n_rows),
         }
     )
+
+
+def _quantity_per_base(series: Series, outputs: Outputs) -> FloatArray:
+    """Return quantity per unit of the asset at each instant: the close for inverse contracts."""
+    return outputs.close if series.contract_kind == "inverse" else np.ones(len(outputs))
 
 
 def _observed(values: FloatArray) -> pa.Array:

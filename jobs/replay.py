@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.accounting import impute_open_interest
-from transforms.estimators import EstimatorParameters, run
+from transforms.estimators import EstimatorParameters, is_warm_up, run
 from transforms.margin import Brackets
 from transforms.series import Bars, ContractKind, Outputs, State
 
@@ -139,7 +139,7 @@ class Stretch:
     outputs : Outputs
         What stands at them.
     is_warm_up : ndarray of bool, shape (n_hours,)
-        Whether the series was still younger than its memory.
+        Whether too much of the maps was start-up mass.
     checkpoints : tuple of Checkpoint
         From which a later replay may start.
     """
@@ -330,13 +330,14 @@ def replay(
             continue
         series.states[parameters.provider] = state
         age = hours[keep] - series.first_bar_start
+        outputs = _joined(pieces, keep)
         stretches.append(
             Stretch(
                 provider=parameters.provider,
                 params_hash=parameters.params_hash,
                 hours=hours[keep],
-                outputs=_joined(pieces, keep),
-                is_warm_up=age < parameters.warm_up_days * DAY,
+                outputs=outputs,
+                is_warm_up=is_warm_up(parameters, outputs, age / DAY),
                 checkpoints=tuple(kept),
             )
         )

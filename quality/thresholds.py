@@ -292,12 +292,13 @@ class Thresholds:
         reason="below it providers agree on less than half of the map",
     )
     warm_up: Gate = Gate(
-        measure="warm_up_flag",
-        unit="0 or 1",
+        measure="start_up_in_range_ratio",
+        unit="share of a side within the published prices",
         direction="at_most",
         role="information",
-        soft=0.0,
-        reason="the series is younger than the model's memory",
+        soft=0.05,
+        reason="what stood before the first bar was placed without being seen; of a twentieth no "
+        "band is made",
     )
     single_venue: Gate = Gate(
         measure="venue_count",

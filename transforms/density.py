@@ -32,7 +32,7 @@ standing keep their liquidation prices, positions opened later get the changed o
 
 import math
 from collections.abc import Callable
-from typing import Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -78,10 +78,23 @@ _SMALL_STEP: Final = 1e-5
 _SPARE_NODES: Final = 3
 """Nodes of the window beyond those that bars and state name themselves, at either end."""
 
+_NEGLIGIBLE: Final = 1e-12
+"""Start-up mass below this share of open interest is followed no longer [ratio]."""
+
+_PASSED_ALL: Final = 0b1111
+"""All four entries of a bar."""
+
 _NEWTON_ONLY_AFTER: Final = 8
 _MOST_ITERATIONS: Final = 100
 
 _BARS, _VIOLATIONS, _IMPUTED, _ON_LAST_PRICE = range(4)
+
+_COMPILER_OPTIONS: Final[dict[str, Any]] = {
+    "cache": True,
+    "nogil": True,
+    "fastmath": {"reassoc", "contract"},
+    "error_model": "numpy",
+}
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -110,10 +123,15 @@ def compiled(function: Function) -> Function:
     >>> node_prices(0, 1).tolist()
     [1.0]
     """
-    compile_lazily = numba.njit(
-        cache=True, nogil=True, fastmath={"reassoc", "contract"}, error_model="numpy"
-    )
-    return cast(Function, compile_lazily(function))
+    return cast(Function, numba.njit(**_COMPILER_OPTIONS)(function))
+
+
+def _inlined(function: Function) -> Function:
+    """Return the function compiled and merged into its callers.
+
+    For the steps of a bar: handing a state's arrays on would cost more than some of them do.
+    """
+    return cast(Function, numba.njit(forceinline=True, **_COMPILER_OPTIONS)(function))
 
 
 class Rows(NamedTuple):
@@ -128,8 +146,14 @@ class Rows(NamedTuple):
     low: IntArray
     high: IntArray
     unlevered: FloatArray
+    start_up_nodes: FloatArray
+    start_up_low: IntArray
+    start_up_high: IntArray
+    start_up_unlevered: FloatArray
     consumed_quantity: FloatArray
     consumed_usd: FloatArray
+    swept_quantity: FloatArray
+    swept_usd: FloatArray
     excess_quantity: FloatArray
     balance: FloatArray
     counts: IntArray
@@ -155,6 +179,9 @@ class Maps(NamedTuple):
     beyond_priced: FloatArray
     unlevered: FloatArray
     books_error: FloatArray
+    start_up_usd: Float32Array
+    start_up_ratio: FloatArray
+    start_up_in_range_ratio: FloatArray
 
 
 class Events(NamedTuple):
@@ -162,6 +189,8 @@ class Events(NamedTuple):
 
     consumed_quantity: FloatArray
     consumed_usd: FloatArray
+    swept_quantity: FloatArray
+    swept_usd: FloatArray
     excess_quantity: FloatArray
     balance: FloatArray
     counts: IntArray
@@ -175,6 +204,12 @@ _RowTuple = tuple[
     FloatArray,
     IntArray,
     IntArray,
+    FloatArray,
+    FloatArray,
+    IntArray,
+    IntArray,
+    FloatArray,
+    FloatArray,
     FloatArray,
     FloatArray,
     FloatArray,
@@ -196,8 +231,13 @@ _MapTuple = tuple[
     FloatArray,
     FloatArray,
     FloatArray,
+    Float32Array,
+    FloatArray,
+    FloatArray,
 ]
-_EventTuple = tuple[FloatArray, FloatArray, FloatArray, FloatArray, IntArray]
+_EventTuple = tuple[
+    FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, IntArray
+]
 _BarTuple = tuple[
     FloatArray,
     FloatArray,
@@ -213,6 +253,10 @@ _BarTuple = tuple[
     BoolArray,
 ]
 _ModelTuple = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+_StandingTuple = tuple[
+    FloatArray, FloatArray, FloatArray, IntArray, IntArray, FloatArray, IntArray, IntArray
+]
+"""Nodes, multiplier, total, low and high of the rows, then nodes, low and high of start-up mass."""
 
 
 @compiled
@@ -289,6 +333,9 @@ def _empty_row(
     total: FloatArray,
     low: IntArray,
     high: IntArray,
+    start_up_nodes: FloatArray,
+    start_up_low: IntArray,
+    start_up_high: IntArray,
     row: int,
 ) -> None:
     """Set a row to nothing standing."""
@@ -297,6 +344,9 @@ def _empty_row(
     total[row] = 0.0
     low[row] = 1
     high[row] = 0
+    start_up_nodes[row, start_up_low[row] : start_up_high[row] + 1] = 0.0
+    start_up_low[row] = 1
+    start_up_high[row] = 0
 
 
 @compiled
@@ -306,17 +356,26 @@ def _fold_row(
     total: FloatArray,
     low: IntArray,
     high: IntArray,
+    start_up_nodes: FloatArray,
+    start_up_low: IntArray,
+    start_up_high: IntArray,
     row: int,
 ) -> None:
     """Multiply a row's multiplier into its nodes and sum the row anew."""
     summed = 0.0
+    scale = multiplier[row]
     for index in range(low[row], high[row] + 1):
-        nodes[row, index] *= multiplier[row]
-        summed += nodes[row, index]
+        value = nodes[row, index] * scale
+        nodes[row, index] = value
+        summed += value
+    for index in range(start_up_low[row], start_up_high[row] + 1):
+        start_up_nodes[row, index] *= scale
     multiplier[row] = 1.0
     total[row] = summed
     if summed == 0.0:
-        _empty_row(nodes, multiplier, total, low, high, row)
+        _empty_row(
+            nodes, multiplier, total, low, high, start_up_nodes, start_up_low, start_up_high, row
+        )
 
 
 @compiled
@@ -397,6 +456,154 @@ def _closing_factors(
             curve += weighted * hazards[index]
 
 
+@_inlined
+def _sweep(
+    side: int,
+    quantity: float,
+    shares: FloatArray,
+    offset_steps: FloatArray,
+    entries: FloatArray,
+    entry_weights: FloatArray,
+    is_inverse: bool,
+    swept_quantity: FloatArray,
+    swept_usd: FloatArray,
+    passed: IntArray,
+) -> float:
+    """Return how much of what opens is liquidated within the bar, and add it to what was swept.
+
+    That is what was entered where its liquidation price is already on the wrong side of the
+    bar's close. Of each tier, bit `entry` of `passed` says whether what was entered there is.
+    """
+    n_tiers = offset_steps.shape[1]
+    is_long = side == LONG
+    close = entries[3]
+    lowest = min(min(entries[0], entries[1]), min(entries[2], close))
+    highest = max(max(entries[0], entries[1]), max(entries[2], close))
+    swept = 0.0
+    for tier in range(n_tiers):
+        passed[tier] = 0
+        offset = offset_steps[side, tier]
+        # Few tiers are as near to their entry as the close is to the bar's extreme.
+        if highest + offset < close if is_long else lowest + offset > close:
+            continue
+        amount = quantity * shares[tier]
+        if amount <= 0.0:
+            continue
+        for entry in range(4):
+            position = entries[entry] + offset
+            if position < close if is_long else position > close:
+                continue
+            part = amount * entry_weights[entry]
+            passed[tier] |= 1 << entry
+            swept += part
+            swept_quantity[side * n_tiers + tier] += part
+            swept_usd[side * n_tiers + tier] += (
+                part if is_inverse else part * math.exp(position * LOG_STEP)
+            )
+    return swept
+
+
+@_inlined
+def _clear(
+    nodes: FloatArray,
+    multiplier: FloatArray,
+    total: FloatArray,
+    low: IntArray,
+    high: IntArray,
+    start_up_nodes: FloatArray,
+    start_up_low: IntArray,
+    start_up_high: IntArray,
+    first_row: int,
+    n_tiers: int,
+    first: int,
+    last: int,
+    prices: FloatArray,
+    is_inverse: bool,
+    consumed_quantity: FloatArray,
+    consumed_usd: FloatArray,
+) -> float:
+    """Empty the nodes of one side from `first` to `last`, both included; return what stood there.
+
+    One of the two lies beyond everything that stands on the side.
+    """
+    consumed = 0.0
+    for row in range(first_row, first_row + n_tiers):
+        start = max(first, low[row])
+        stop = min(last, high[row])
+        if start > stop:
+            continue
+        stored, stored_priced = _sums_of(nodes, row, prices, start, stop)
+        quantity = stored * multiplier[row]
+        consumed += quantity
+        consumed_quantity[row] += quantity
+        consumed_usd[row] += quantity if is_inverse else stored_priced * multiplier[row]
+        if start == low[row] and stop == high[row]:
+            _empty_row(
+                nodes,
+                multiplier,
+                total,
+                low,
+                high,
+                start_up_nodes,
+                start_up_low,
+                start_up_high,
+                row,
+            )
+            continue
+        nodes[row, start : stop + 1] = 0.0
+        is_upper_end = stop == high[row]
+        if is_upper_end:
+            high[row] = start - 1
+        else:
+            low[row] = stop + 1
+        if start_up_low[row] <= start_up_high[row]:
+            start = max(start, start_up_low[row])
+            stop = min(stop, start_up_high[row])
+            start_up_nodes[row, start : stop + 1] = 0.0
+            start_up_low[row] = max(start_up_low[row], low[row])
+            start_up_high[row] = min(start_up_high[row], high[row])
+        before = total[row]
+        total[row] = before - quantity
+        if total[row] < _CANCELLATION * before:
+            rest, _ = _sums_of(nodes, row, prices, low[row], high[row])
+            total[row] = rest * multiplier[row]
+    return consumed
+
+
+@_inlined
+def _held(total: FloatArray, first_row: int, n_tiers: int, unlevered: float) -> float:
+    """Return what stands on one side.
+
+    Nothing is written in the loop: whether it may be vectorised, and with it the order of the
+    sum, would hang on where arrays lie in memory.
+    """
+    held = unlevered
+    for row in range(first_row, first_row + n_tiers):
+        held += total[row]
+    return held
+
+
+@_inlined
+def _multiply(
+    multiplier: FloatArray, total: FloatArray, first_row: int, factors: FloatArray
+) -> None:
+    """Multiply the rows of one side by a factor each."""
+    for tier in range(len(factors) - 1):
+        total[first_row + tier] *= factors[tier]
+        multiplier[first_row + tier] *= factors[tier]
+
+
+@_inlined
+def _share(weights: FloatArray, buy_ratio: float, is_long: bool, shares: FloatArray) -> None:
+    """Write the shares in which fresh positions of one side spread over the tiers."""
+    taker_share = buy_ratio if is_long else 1.0 - buy_ratio
+    for tier in range(len(shares)):
+        if math.isnan(buy_ratio):
+            shares[tier] = weights[0, tier]
+        else:
+            shares[tier] = taker_share * weights[1, tier] + (1.0 - taker_share) * weights[2, tier]
+
+
 @compiled
 def _open(
     nodes: FloatArray,
@@ -404,39 +611,86 @@ def _open(
     total: FloatArray,
     low: IntArray,
     high: IntArray,
-    first_row: int,
+    side: int,
     quantity: float,
     shares: FloatArray,
     offset_steps: FloatArray,
     entries: FloatArray,
     entry_weights: FloatArray,
+    passed: IntArray,
     first_node: int,
 ) -> None:
-    """Add fresh positions of one side where those entered at `entries` [nodes] are liquidated."""
+    """Add fresh positions of one side where those entered at `entries` [nodes] are liquidated.
+
+    What `passed` names is left out (see ``_sweep``).
+    """
+    n_tiers = offset_steps.shape[1]
     lowest = min(min(entries[0], entries[1]), min(entries[2], entries[3]))
     highest = max(max(entries[0], entries[1]), max(entries[2], entries[3]))
-    for tier in range(len(offset_steps)):
+    for tier in range(n_tiers):
         amount = quantity * shares[tier]
-        if amount <= 0.0:
+        if amount <= 0.0 or passed[tier] == _PASSED_ALL:
             continue
         # Unsigned indices spare the check for negative ones, a fifth of this function's time.
-        row = np.uint64(first_row + tier)
+        row = np.uint64(side * n_tiers + tier)
         stored = amount / multiplier[row]
+        first = lowest
+        last = highest
+        kept = 1.0
+        if passed[tier] != 0:
+            first = math.inf
+            last = -math.inf
+            kept = 0.0
         for entry in range(4):
             # The fraction is taken on the grid, not in the window, to be the same in any window.
-            position = entries[entry] + offset_steps[tier]
+            position = entries[entry] + offset_steps[side, tier]
+            share = stored * entry_weights[entry]
+            if passed[tier] != 0:
+                if passed[tier] >> entry & 1:
+                    continue
+                first = min(first, entries[entry])
+                last = max(last, entries[entry])
+                kept += entry_weights[entry]
             node = math.floor(position)
             index = np.uint64(node - first_node)
-            share = stored * entry_weights[entry]
             right = share * (position - node)
             nodes[row, index] += share - right
             nodes[row, index + np.uint64(1)] += right
-        start = math.floor(lowest + offset_steps[tier]) - first_node
-        stop = math.floor(highest + offset_steps[tier]) - first_node + 1
+        start = math.floor(first + offset_steps[side, tier]) - first_node
+        stop = math.floor(last + offset_steps[side, tier]) - first_node + 1
         is_empty = low[row] > high[row]
         low[row] = start if is_empty else min(low[row], start)
         high[row] = stop if is_empty else max(high[row], stop)
-        total[row] += amount
+        total[row] += amount * kept
+
+
+@compiled
+def _write_bins(
+    amounts: FloatArray,
+    prices: FloatArray,
+    low: int,
+    high: int,
+    range_low: int,
+    is_inverse: bool,
+    usd: Float32Array,
+) -> None:
+    """Write the USD of the nodes from `low` to `high` by bin, and set their amounts to 0.
+
+    The first bin begins at node `range_low`.
+    """
+    first = (low - range_low) // NODES_PER_BIN
+    last = (high - range_low) // NODES_PER_BIN
+    start = range_low + NODES_PER_BIN * first
+    stop = range_low + NODES_PER_BIN * (last + 1)
+    bins = usd[first : last + 1]
+    sums = amounts[start:stop]
+    bin_prices = prices[start:stop]
+    for index in range(len(bins)):
+        left, right = sums[2 * index], sums[2 * index + 1]
+        if not is_inverse:
+            left, right = left * bin_prices[2 * index], right * bin_prices[2 * index + 1]
+        bins[index] = left + right
+    sums[:] = 0.0
 
 
 @compiled
@@ -509,6 +763,9 @@ def write_map(
         out_beyond_priced,
         out_unlevered,
         out_books_error,
+        _,
+        _,
+        _,
     ) = maps
     n_tiers = nodes.shape[0] // 2
     log_close = math.log(close)
@@ -560,22 +817,269 @@ def write_map(
                 touched_low = min(touched_low, start)
                 touched_high = max(touched_high, stop)
         if touched_low <= touched_high:
-            first = (touched_low - range_low) // NODES_PER_BIN
-            last = (touched_high - range_low) // NODES_PER_BIN
-            start = range_low + NODES_PER_BIN * first
-            stop = range_low + NODES_PER_BIN * (last + 1)
-            bins = out_map[instant, side, first : last + 1]
-            sums = scratch[start:stop]
-            bin_prices = prices[start:stop]
-            for index in range(len(bins)):
-                left, right = sums[2 * index], sums[2 * index + 1]
-                if not is_inverse:
-                    left, right = left * bin_prices[2 * index], right * bin_prices[2 * index + 1]
-                bins[index] = left + right
-            sums[:] = 0.0
+            _write_bins(
+                scratch,
+                prices,
+                touched_low,
+                touched_high,
+                range_low,
+                is_inverse,
+                out_map[instant, side],
+            )
         out_unlevered[instant, side] = unlevered[side]
         if open_interest > 0.0:
             out_books_error[instant, side] = abs(booked - open_interest) / open_interest
+
+
+@compiled
+def write_start_up(
+    start_up_nodes: FloatArray,
+    multiplier: FloatArray,
+    start_up_low: IntArray,
+    start_up_high: IntArray,
+    start_up_unlevered: FloatArray,
+    first_node: int,
+    prices: FloatArray,
+    is_inverse: bool,
+    maps: _MapTuple,
+    instant: int,
+    scratch: FloatArray,
+) -> None:
+    """Write which part of entry `instant` of `maps` is start-up mass, once that is written.
+
+    Parameters
+    ----------
+    start_up_nodes : ndarray of float64, shape (2 n_tiers, n_nodes)
+        Stored amount per row and node of the window [quantity].
+    multiplier : ndarray of float64, shape (2 n_tiers,)
+        Factor of each row [ratio].
+    start_up_low, start_up_high : ndarray of int64, shape (2 n_tiers,)
+        Span of each row as indices into the window, both included.
+    start_up_unlevered : ndarray of float64, shape (2,)
+        The part of it that no price can liquidate [quantity].
+    first_node : int
+        Grid node of the window's first column.
+    prices : ndarray of float64, shape (n_nodes,)
+        ``node_prices`` of the window.
+    is_inverse : bool
+        Whether quantity is USD.
+    maps : tuple of ndarray
+        The fields of ``Maps``, to write into; ``start_up_usd`` holds zeros.
+    instant : int
+        Entry to write.
+    scratch : ndarray of float64, shape (n_nodes,)
+        Working space, zeros before and after.
+
+    Examples
+    --------
+    >>> nodes, maps = np.zeros((2, 9)), empty_maps(1, 1)
+    >>> nodes[0, 4] = 5.0
+    >>> low, high, one = np.array([4, 1]), np.array([4, 0]), np.ones(2)
+    >>> prices, scratch = node_prices(-4, 9), np.zeros(9)
+    >>> write_map(nodes, one, low, high, one, 1.0, 6.0, -4, prices, True, maps[:], 0, scratch)
+    >>> halves = 0.5 * nodes, one, low, high, 0.1 * one
+    >>> write_start_up(*halves, -4, prices, True, maps[:], 0, scratch)
+    >>> maps.start_up_ratio.round(6).tolist(), float(maps.start_up_usd.sum())
+    ([[0.433333, 0.016667]], 2.5)
+    """
+    open_interest, first_bin, n_bins = maps[1][instant], maps[2][instant], maps[3][instant]
+    in_range, in_range_priced = maps[5], maps[6]
+    out_usd, out_ratio, out_in_range_ratio = maps[13], maps[14], maps[15]
+    n_tiers = start_up_nodes.shape[0] // 2
+    range_low = NODES_PER_BIN * first_bin - first_node
+    range_high = range_low + NODES_PER_BIN * n_bins - 1
+    for side in range(2):
+        touched_low = start_up_nodes.shape[1]
+        touched_high = -1
+        held = start_up_unlevered[side]
+        held_in_range = 0.0
+        shown = 0.0
+        for tier in range(n_tiers):
+            row = side * n_tiers + tier
+            scale = multiplier[row]
+            start, stop = start_up_low[row], start_up_high[row]
+            below, _ = _sums_of(start_up_nodes, row, prices, start, min(stop, range_low - 1))
+            above, _ = _sums_of(start_up_nodes, row, prices, max(start, range_high + 1), stop)
+            start = max(start, range_low)
+            stop = min(stop, range_high)
+            inside, inside_priced = _add_segment(
+                start_up_nodes, row, prices, start, stop, scale, scratch
+            )
+            held += scale * (below + inside + above)
+            held_in_range += scale * (inside if is_inverse else inside_priced)
+            shown += (in_range if is_inverse else in_range_priced)[instant, side, tier]
+            if start <= stop:
+                touched_low = min(touched_low, start)
+                touched_high = max(touched_high, stop)
+        if touched_low <= touched_high:
+            _write_bins(
+                scratch,
+                prices,
+                touched_low,
+                touched_high,
+                range_low,
+                is_inverse,
+                out_usd[instant, side],
+            )
+        out_ratio[instant, side] = held / open_interest if open_interest > 0.0 else 0.0
+        out_in_range_ratio[instant, side] = held_in_range / shown if shown > 0.0 else 0.0
+
+
+@_inlined
+def _emit(
+    rows: _RowTuple,
+    close: float,
+    open_interest: float,
+    first_node: int,
+    prices: FloatArray,
+    is_inverse: bool,
+    maps: _MapTuple,
+    events: _EventTuple,
+    instant: int,
+    scratch: FloatArray,
+) -> None:
+    """Write the map and the events of an instant, and begin to count events anew."""
+    nodes, multiplier, _, low, high, unlevered = rows[:6]
+    start_up_nodes, start_up_low, start_up_high, start_up_unlevered = rows[6:10]
+    per_row, per_side, balance, counts = rows[10:14], rows[14], rows[15], rows[16]
+    out_per_row, out_per_side, out_balance, out_counts = events[:4], events[4], events[5], events[6]
+    n_tiers = nodes.shape[0] // 2
+    write_map(
+        nodes,
+        multiplier,
+        low,
+        high,
+        unlevered,
+        close,
+        open_interest,
+        first_node,
+        prices,
+        is_inverse,
+        maps,
+        instant,
+        scratch,
+    )
+    has_start_up = start_up_unlevered[0] + start_up_unlevered[1] > 0.0
+    for row in range(2 * n_tiers):
+        has_start_up = has_start_up or start_up_low[row] <= start_up_high[row]
+    if has_start_up:
+        write_start_up(
+            start_up_nodes,
+            multiplier,
+            start_up_low,
+            start_up_high,
+            start_up_unlevered,
+            first_node,
+            prices,
+            is_inverse,
+            maps,
+            instant,
+            scratch,
+        )
+    for kind in range(len(per_row)):
+        for row in range(2 * n_tiers):
+            out_per_row[kind][instant, row // n_tiers, row % n_tiers] = per_row[kind][row]
+        per_row[kind][:] = 0.0
+    for side in range(2):
+        out_per_side[instant, side] = per_side[side]
+    has_balance = balance[0] <= balance[1]
+    out_balance[instant, 0] = balance[0] if has_balance else math.nan
+    out_balance[instant, 1] = balance[1] if has_balance else math.nan
+    for kind in range(len(counts)):
+        out_counts[instant, kind] = counts[kind]
+    per_side[:] = 0.0
+    balance[0] = math.inf
+    balance[1] = -math.inf
+    counts[:] = 0
+
+
+@_inlined
+def _refresh(rows: _RowTuple, n_tiers: int, open_interest: float) -> None:
+    """Sum every row anew, and forget start-up mass of a side of which next to none is left."""
+    nodes, multiplier, total, low, high = rows[:5]
+    start_up_nodes, start_up_low, start_up_high, start_up_unlevered = rows[6:10]
+    for side in range(2):
+        held = start_up_unlevered[side]
+        for row in range(side * n_tiers, (side + 1) * n_tiers):
+            _fold_row(
+                nodes,
+                multiplier,
+                total,
+                low,
+                high,
+                start_up_nodes,
+                start_up_low,
+                start_up_high,
+                row,
+            )
+            for index in range(start_up_low[row], start_up_high[row] + 1):
+                held += start_up_nodes[row, index]
+        if held <= _NEGLIGIBLE * open_interest:
+            start_up_unlevered[side] = 0.0
+            for row in range(side * n_tiers, (side + 1) * n_tiers):
+                start_up_nodes[row, start_up_low[row] : start_up_high[row] + 1] = 0.0
+                start_up_low[row] = 1
+                start_up_high[row] = 0
+
+
+@compiled
+def _begin(
+    rows: _RowTuple,
+    model: _ModelTuple,
+    entries: FloatArray,
+    shares: FloatArray,
+    passed: IntArray,
+    side: int,
+    is_empty: bool,
+    open_interest: float,
+    first_node: int,
+) -> None:
+    """Take all that stands on one side as start-up mass.
+
+    Where nothing does, open interest is placed at the prices of the bar, and none of it swept.
+    """
+    nodes, multiplier, total, low, high, unlevered = rows[:6]
+    start_up_nodes, start_up_low, start_up_high, start_up_unlevered = rows[6:10]
+    offset_steps, _, _, entry_weights = model
+    n_tiers = offset_steps.shape[1]
+    first_row = side * n_tiers
+    if is_empty:
+        for row in range(first_row, first_row + n_tiers):
+            _empty_row(
+                nodes,
+                multiplier,
+                total,
+                low,
+                high,
+                start_up_nodes,
+                start_up_low,
+                start_up_high,
+                row,
+            )
+        passed[:] = 0
+        unlevered[side] = open_interest * shares[n_tiers]
+        if open_interest > 0.0:
+            _open(
+                nodes,
+                multiplier,
+                total,
+                low,
+                high,
+                side,
+                open_interest,
+                shares,
+                offset_steps,
+                entries,
+                entry_weights,
+                passed,
+                first_node,
+            )
+    start_up_unlevered[side] = unlevered[side]
+    for row in range(first_row, first_row + n_tiers):
+        start_up_low[row] = low[row]
+        start_up_high[row] = high[row]
+        for index in range(low[row], high[row] + 1):
+            start_up_nodes[row, index] = nodes[row, index]
 
 
 @compiled
@@ -592,44 +1096,29 @@ def _advance_rows(
     first_node: int,
     prices: FloatArray,
     is_inverse: bool,
-    instant: int,
 ) -> None:
-    """Move `rows` over all bars and write a map and the events at each instant from `instant`."""
-    (
-        nodes,
-        multiplier,
-        total,
-        low,
-        high,
-        unlevered,
-        consumed_quantity,
-        consumed_usd,
-        excess_quantity,
-        balance,
-        counts,
-    ) = rows
-    (
-        bar_open,
-        bar_high,
-        bar_low,
-        bar_close,
-        bar_clearing_high,
-        bar_clearing_low,
-        bar_buy_ratio,
-        bar_opened,
-        bar_closed,
-        bar_open_interest,
-        bar_is_violation,
-        bar_is_imputed,
-    ) = bars
+    """Move `rows` over all bars and write a map and the events at each instant.
+
+    Bars without open interest (NaN) come before the series: what they open is a trail that the
+    first bar of the series scales to its open interest.
+    """
+    nodes, multiplier, total, low, high, unlevered = rows[:6]
+    start_up_nodes, start_up_low, start_up_high, start_up_unlevered = rows[6:10]
+    consumed_quantity, consumed_usd, swept_quantity, swept_usd = rows[10:14]
+    excess_quantity, balance, counts = rows[14:]
+    bar_open, bar_high, bar_low, bar_close, bar_clearing_high, bar_clearing_low = bars[:6]
+    bar_is_violation, bar_is_imputed = bars[10:]
+    bar_buy_ratio, bar_opened, bar_closed, bar_open_interest = bars[6:10]
     offset_steps, weights, hazards, entry_weights = model
-    out_consumed_quantity, out_consumed_usd, out_excess, out_balance, out_counts = events
+    n_nodes = nodes.shape[1]
     n_tiers = offset_steps.shape[1]
     entries = np.empty(4)
     masses = np.empty(n_tiers + 1)
     factors = np.empty(n_tiers + 1)
     shares = np.empty(n_tiers + 1)
-    scratch = np.zeros(nodes.shape[1])
+    passed = np.empty(n_tiers, dtype=np.int64)
+    scratch = np.zeros(n_nodes)
+    instant = 0
     # Bar -1 stands for what was before: instants may lie there, nothing else happens.
     for bar in range(-1, len(bar_close)):
         if bar >= 0:
@@ -637,71 +1126,76 @@ def _advance_rows(
             entries[1] = math.log(bar_high[bar]) / LOG_STEP
             entries[2] = math.log(bar_low[bar]) / LOG_STEP
             entries[3] = math.log(bar_close[bar]) / LOG_STEP
+            is_on_last = math.isnan(bar_clearing_high[bar]) or math.isnan(bar_clearing_low[bar])
             clearing_high = entries[1]
             clearing_low = entries[2]
-            if math.isnan(bar_clearing_high[bar]) or math.isnan(bar_clearing_low[bar]):
-                counts[_ON_LAST_PRICE] += 1
-            else:
+            if not is_on_last:
                 clearing_high = math.log(bar_clearing_high[bar]) / LOG_STEP
                 clearing_low = math.log(bar_clearing_low[bar]) / LOG_STEP
             first_long = math.ceil(clearing_low) - first_node
             last_short = math.floor(clearing_high) - first_node
-            open_interest = bar_open_interest[bar]
             close = bar_close[bar]
-            is_first = bar_count == 0
-            opened = open_interest if is_first else bar_opened[bar]
-            closed = 0.0 if is_first else bar_closed[bar]
+            open_interest = bar_open_interest[bar]
+            opened = bar_opened[bar]
+            closed = bar_closed[bar]
+            is_trail = math.isnan(open_interest)
+            is_first = bar_count == 0 and not is_trail
             for side in range(2):
                 first_row = side * n_tiers
-                consumed = 0.0
-                for row in range(first_row, first_row + n_tiers):
-                    start = max(first_long, low[row]) if side == LONG else low[row]
-                    stop = high[row] if side == LONG else min(last_short, high[row])
-                    if start > stop:
-                        continue
-                    stored, stored_priced = _sums_of(nodes, row, prices, start, stop)
-                    quantity = stored * multiplier[row]
-                    consumed += quantity
-                    consumed_quantity[row] += quantity
-                    consumed_usd[row] += quantity if is_inverse else stored_priced * multiplier[row]
-                    if start == low[row] and stop == high[row]:
-                        _empty_row(nodes, multiplier, total, low, high, row)
-                        continue
-                    nodes[row, start : stop + 1] = 0.0
-                    if side == LONG:
-                        high[row] = start - 1
-                    else:
-                        low[row] = stop + 1
-                    before = total[row]
-                    total[row] = before - quantity
-                    if total[row] < _CANCELLATION * before:
-                        rest, _ = _sums_of(nodes, row, prices, low[row], high[row])
-                        total[row] = rest * multiplier[row]
-                if consumed > closed:
-                    excess_quantity[side] += consumed - closed
-                elif closed > consumed:
-                    standing = unlevered[side]
+                _share(weights, bar_buy_ratio[bar], side == LONG, shares)
+                swept = _sweep(
+                    side,
+                    opened,
+                    shares,
+                    offset_steps,
+                    entries,
+                    entry_weights,
+                    is_inverse,
+                    swept_quantity,
+                    swept_usd,
+                    passed,
+                )
+                consumed = _clear(
+                    nodes,
+                    multiplier,
+                    total,
+                    low,
+                    high,
+                    start_up_nodes,
+                    start_up_low,
+                    start_up_high,
+                    first_row,
+                    n_tiers,
+                    first_long if side == LONG else 0,
+                    n_nodes - 1 if side == LONG else last_short,
+                    prices,
+                    is_inverse,
+                    consumed_quantity,
+                    consumed_usd,
+                )
+                left = consumed + swept
+                if left > closed:
+                    excess_quantity[side] += left - closed
+                elif closed > left and _held(total, first_row, n_tiers, unlevered[side]) > 0.0:
                     for tier in range(n_tiers):
                         masses[tier] = total[first_row + tier]
-                        standing += masses[tier]
                     masses[n_tiers] = unlevered[side]
-                    if standing > 0.0:
-                        _closing_factors(masses, hazards, closed - consumed, factors)
-                        for tier in range(n_tiers):
-                            total[first_row + tier] *= factors[tier]
-                            multiplier[first_row + tier] *= factors[tier]
-                        unlevered[side] *= factors[n_tiers]
+                    _closing_factors(masses, hazards, closed - left, factors)
+                    _multiply(multiplier, total, first_row, factors)
+                    unlevered[side] *= factors[n_tiers]
+                    start_up_unlevered[side] *= factors[n_tiers]
                 for row in range(first_row, first_row + n_tiers):
                     if not _FOLD_BELOW < multiplier[row] < _FOLD_ABOVE:
-                        _fold_row(nodes, multiplier, total, low, high, row)
-                buy_ratio = bar_buy_ratio[bar]
-                taker_share = buy_ratio if side == LONG else 1.0 - buy_ratio
-                for tier in range(n_tiers + 1):
-                    if math.isnan(buy_ratio):
-                        shares[tier] = weights[0, tier]
-                    else:
-                        shares[tier] = (
-                            taker_share * weights[1, tier] + (1.0 - taker_share) * weights[2, tier]
+                        _fold_row(
+                            nodes,
+                            multiplier,
+                            total,
+                            low,
+                            high,
+                            start_up_nodes,
+                            start_up_low,
+                            start_up_high,
+                            row,
                         )
                 if opened > 0.0:
                     _open(
@@ -710,88 +1204,68 @@ def _advance_rows(
                         total,
                         low,
                         high,
-                        first_row,
+                        side,
                         opened,
                         shares,
-                        offset_steps[side],
+                        offset_steps,
                         entries,
                         entry_weights,
+                        passed,
                         first_node,
                     )
                     unlevered[side] += opened * shares[n_tiers]
-                standing = unlevered[side]
-                for row in range(first_row, first_row + n_tiers):
-                    standing += total[row]
-                if open_interest > 0.0 and standing > _VANISHED * open_interest:
-                    ratio = open_interest / standing
-                    for row in range(first_row, first_row + n_tiers):
-                        total[row] *= ratio
-                        multiplier[row] *= ratio
+                held = _held(total, first_row, n_tiers, unlevered[side])
+                is_lost = not held > _VANISHED * open_interest or open_interest == 0.0
+                if not is_lost:
+                    ratio = open_interest / held
+                    factors[:] = ratio
+                    _multiply(multiplier, total, first_row, factors)
                     unlevered[side] *= ratio
-                    balance[0] = min(balance[0], ratio)
-                    balance[1] = max(balance[1], ratio)
-                    continue
-                for row in range(first_row, first_row + n_tiers):
-                    _empty_row(nodes, multiplier, total, low, high, row)
-                unlevered[side] = open_interest * shares[n_tiers]
-                if open_interest > 0.0:
-                    _open(
-                        nodes,
-                        multiplier,
-                        total,
-                        low,
-                        high,
-                        first_row,
-                        open_interest,
-                        shares,
-                        offset_steps[side],
+                    start_up_unlevered[side] *= ratio
+                    if not is_first:
+                        balance[0] = min(balance[0], ratio)
+                        balance[1] = max(balance[1], ratio)
+                if (is_lost or is_first) and not is_trail:
+                    _begin(
+                        rows,
+                        model,
                         entries,
-                        entry_weights,
+                        shares,
+                        passed,
+                        side,
+                        is_lost,
+                        open_interest,
                         first_node,
                     )
+            if is_first or is_trail:
+                # What left the trail was no position of this series.
+                consumed_quantity[:] = 0.0
+                consumed_usd[:] = 0.0
+                swept_quantity[:] = 0.0
+                swept_usd[:] = 0.0
+                excess_quantity[:] = 0.0
+            if is_trail:
+                continue
             bar_count += 1
             counts[_BARS] += 1
-            if bar_is_violation[bar] and not is_first:
-                counts[_VIOLATIONS] += 1
-            if bar_is_imputed[bar]:
-                counts[_IMPUTED] += 1
+            counts[_VIOLATIONS] += bar_is_violation[bar] and not is_first
+            counts[_IMPUTED] += bar_is_imputed[bar]
+            counts[_ON_LAST_PRICE] += is_on_last
             if bar_count % _REFRESH_BARS == 0:
-                for row in range(2 * n_tiers):
-                    _fold_row(nodes, multiplier, total, low, high, row)
+                _refresh(rows, n_tiers, open_interest)
         while instant < len(emit_after) and emit_after[instant] == bar:
-            write_map(
-                nodes,
-                multiplier,
-                low,
-                high,
-                unlevered,
+            _emit(
+                rows,
                 close,
                 open_interest,
                 first_node,
                 prices,
                 is_inverse,
                 maps,
+                events,
                 instant,
                 scratch,
             )
-            for row in range(2 * n_tiers):
-                out_consumed_quantity[instant, row // n_tiers, row % n_tiers] = consumed_quantity[
-                    row
-                ]
-                out_consumed_usd[instant, row // n_tiers, row % n_tiers] = consumed_usd[row]
-            for side in range(2):
-                out_excess[instant, side] = excess_quantity[side]
-            has_balance = balance[0] <= balance[1]
-            out_balance[instant, 0] = balance[0] if has_balance else math.nan
-            out_balance[instant, 1] = balance[1] if has_balance else math.nan
-            for kind in range(len(counts)):
-                out_counts[instant, kind] = counts[kind]
-            consumed_quantity[:] = 0.0
-            consumed_usd[:] = 0.0
-            excess_quantity[:] = 0.0
-            balance[0] = math.inf
-            balance[1] = -math.inf
-            counts[:] = 0
             instant += 1
 
 
@@ -828,6 +1302,39 @@ def empty_maps(n_instants: int, n_tiers: int) -> Maps:
         beyond_priced=np.zeros(per_tier),
         unlevered=np.zeros((n_instants, 2)),
         books_error=np.zeros((n_instants, 2)),
+        start_up_usd=np.zeros((n_instants, 2, N_PUBLISHED_BINS), dtype=np.float32),
+        start_up_ratio=np.zeros((n_instants, 2)),
+        start_up_in_range_ratio=np.zeros((n_instants, 2)),
+    )
+
+
+def empty_events(n_instants: int, n_tiers: int) -> Events:
+    """Return arrays for so many instants, all 0.
+
+    Parameters
+    ----------
+    n_instants, n_tiers : int
+        Lengths of the axes.
+
+    Returns
+    -------
+    Events
+        To be written by the kernel.
+
+    Examples
+    --------
+    >>> empty_events(3, 9).swept_usd.shape
+    (3, 2, 9)
+    """
+    per_tier = (n_instants, 2, n_tiers)
+    return Events(
+        consumed_quantity=np.zeros(per_tier),
+        consumed_usd=np.zeros(per_tier),
+        swept_quantity=np.zeros(per_tier),
+        swept_usd=np.zeros(per_tier),
+        excess_quantity=np.zeros((n_instants, 2)),
+        balance=np.zeros((n_instants, 2)),
+        counts=np.zeros((n_instants, 4), dtype=np.int64),
     )
 
 
@@ -837,6 +1344,8 @@ def outputs_of(
     *,
     consumed_quantity: FloatArray,
     consumed_usd: FloatArray,
+    swept_quantity: FloatArray,
+    swept_usd: FloatArray,
     excess_quantity: FloatArray,
     balance: FloatArray,
     counts: IntArray,
@@ -849,8 +1358,8 @@ def outputs_of(
         What stands at each instant.
     is_inverse : bool
         Whether quantity is USD.
-    consumed_quantity, consumed_usd : ndarray of float64, shape (n_emits, 2, n_tiers)
-        As in ``Outputs`` [quantity; USD].
+    consumed_quantity, consumed_usd, swept_quantity, swept_usd : ndarray of float64
+        Of shape (n_emits, 2, n_tiers), as in ``Outputs`` [quantity; USD; quantity; USD].
     excess_quantity : ndarray of float64, shape (n_emits, 2)
         As in ``Outputs`` [quantity].
     balance : ndarray of float64, shape (n_emits, 2)
@@ -865,11 +1374,8 @@ def outputs_of(
 
     Examples
     --------
-    >>> events = np.zeros((1, 2, 9)), np.zeros((1, 2, 9)), np.zeros((1, 2)), np.ones((1, 2))
-    >>> names = "consumed_quantity", "consumed_usd", "excess_quantity", "balance"
-    >>> counts = np.zeros((1, 4), dtype=np.int64)
-    >>> empty = empty_maps(1, 9)
-    >>> len(outputs_of(empty, False, **dict(zip(names, events)), counts=counts))
+    >>> events = empty_events(1, 9)
+    >>> len(outputs_of(empty_maps(1, 9), False, **events._asdict()))
     1
     """
     own = (maps.in_range, maps.near, maps.beyond, maps.unlevered)
@@ -898,6 +1404,8 @@ def outputs_of(
         unlevered_usd=usd[3],
         consumed_quantity=consumed_quantity,
         consumed_usd=consumed_usd,
+        swept_quantity=swept_quantity,
+        swept_usd=swept_usd,
         excess_quantity=excess_quantity,
         balance_min=balance[:, 0],
         balance_max=balance[:, 1],
@@ -906,6 +1414,9 @@ def outputs_of(
         imputed_count=counts[:, _IMPUTED],
         last_price_count=counts[:, _ON_LAST_PRICE],
         books_error=maps.books_error,
+        start_up_usd=maps.start_up_usd,
+        start_up_ratio=maps.start_up_ratio,
+        start_up_in_range_ratio=maps.start_up_in_range_ratio,
     )
 
 
@@ -938,7 +1449,8 @@ def advance(
     emit_after : ndarray of int64, shape (n_emits,)
         Index of the bar after which each instant lies; -1: before the first.
     opened, closed : ndarray of float64, shape (n_bars,)
-        Opens and closes of each side [quantity].
+        Opens and closes of each side [quantity]; those of a series' first bar are
+        not used.
     is_violation : ndarray of bool, shape (n_bars,)
         Bars whose change of open interest cannot be.
     log_offsets : ndarray of float64, shape (2, n_tiers)
@@ -989,15 +1501,14 @@ def advance(
         is_known = bars.volume > 0.0
         buy_ratio = np.divide(bars.taker_buy, bars.volume, out=unknown.copy(), where=is_known)
         buy_ratio = np.minimum(buy_ratio, 1.0)
+    if state.bar_count == 0 and len(bars):
+        # What the first bar opens is the newest part of the trail; without one, open interest.
+        opened, closed = opened.copy(), closed.copy()
+        opened[0] = bars.volume[0] if state.has_trail else 0.0
+        closed[0] = 0.0
     n_emits = len(emit_after)
     maps = empty_maps(n_emits, n_tiers)
-    events = Events(
-        consumed_quantity=np.zeros((n_emits, 2, n_tiers)),
-        consumed_usd=np.zeros((n_emits, 2, n_tiers)),
-        excess_quantity=np.zeros((n_emits, 2)),
-        balance=np.zeros((n_emits, 2)),
-        counts=np.zeros((n_emits, 4), dtype=np.int64),
-    )
+    events = empty_events(n_emits, n_tiers)
     _advance_rows(
         rows[:],
         (
@@ -1024,7 +1535,6 @@ def advance(
         first_node,
         node_prices(first_node, n_nodes),
         is_inverse,
-        0,
     )
     outputs = outputs_of(maps, is_inverse, **events._asdict())
     return state_of(state, bars, rows, first_node), outputs
@@ -1094,11 +1604,13 @@ def rows_of(state: State, first_node: int, n_nodes: int) -> Rows:
     >>> rows_of(State.empty(2), 0, 5).nodes.shape
     (2, 5)
     """
-    nodes = np.zeros((len(state.total), n_nodes))
+    nodes, start_up_nodes = np.zeros((2, len(state.total), n_nodes))
     shift = state.first_node - first_node
     if state.nodes.shape[1]:
         nodes[:, shift : shift + state.nodes.shape[1]] = state.nodes
+        start_up_nodes[:, shift : shift + state.nodes.shape[1]] = state.start_up_nodes
     is_filled = state.low_node <= state.high_node
+    is_start_up = state.start_up_low_node <= state.start_up_high_node
     return Rows(
         nodes=nodes,
         multiplier=state.multiplier.copy(),
@@ -1106,8 +1618,14 @@ def rows_of(state: State, first_node: int, n_nodes: int) -> Rows:
         low=np.where(is_filled, state.low_node - first_node, 1),
         high=np.where(is_filled, state.high_node - first_node, 0),
         unlevered=state.unlevered.copy(),
+        start_up_nodes=start_up_nodes,
+        start_up_low=np.where(is_start_up, state.start_up_low_node - first_node, 1),
+        start_up_high=np.where(is_start_up, state.start_up_high_node - first_node, 0),
+        start_up_unlevered=state.start_up_unlevered.copy(),
         consumed_quantity=state.consumed_quantity.copy(),
         consumed_usd=state.consumed_usd.copy(),
+        swept_quantity=state.swept_quantity.copy(),
+        swept_usd=state.swept_usd.copy(),
         excess_quantity=state.excess_quantity.copy(),
         balance=state.balance.copy(),
         counts=state.counts.copy(),
@@ -1147,6 +1665,7 @@ def state_of(before: State, bars: Bars, rows: Rows, first_node: int) -> State:
     is_filled = rows.low <= rows.high
     start = int(rows.low[is_filled].min()) if is_filled.any() else 0
     stop = int(rows.high[is_filled].max()) + 1 if is_filled.any() else 0
+    is_start_up = rows.start_up_low <= rows.start_up_high
     return State(
         params_hash=before.params_hash,
         bar_count=before.bar_count + len(bars),
@@ -1159,8 +1678,14 @@ def state_of(before: State, bars: Bars, rows: Rows, first_node: int) -> State:
         low_node=np.where(is_filled, rows.low + first_node, 1),
         high_node=np.where(is_filled, rows.high + first_node, 0),
         unlevered=rows.unlevered,
+        start_up_nodes=rows.start_up_nodes[:, start:stop].copy(),
+        start_up_low_node=np.where(is_start_up, rows.start_up_low + first_node, 1),
+        start_up_high_node=np.where(is_start_up, rows.start_up_high + first_node, 0),
+        start_up_unlevered=rows.start_up_unlevered,
         consumed_quantity=rows.consumed_quantity,
         consumed_usd=rows.consumed_usd,
+        swept_quantity=rows.swept_quantity,
+        swept_usd=rows.swept_usd,
         excess_quantity=rows.excess_quantity,
         balance=rows.balance,
         counts=rows.counts,

@@ -22,7 +22,7 @@ from transforms.errors import InvalidInput, InvalidParameters
 from transforms.margin import Brackets, fold_tiers, tier_log_offsets
 from transforms.series import Bars, ContractKind, FloatArray, Outputs, State
 
-MODEL_VERSION: Final = 1
+MODEL_VERSION: Final = 2
 """Raised whenever the same parameters and bars would give other figures."""
 
 MODELS: Final = ("density", "volume_profile")
@@ -65,8 +65,10 @@ class EstimatorParameters:
         Shares of a bar's opens entered at its open, high, low and close [ratio]; sum 1.
     reference_position_usd : float
         Notional of the representative position, which decides its margin bracket [USD].
+    warm_up_start_up_ratio : float
+        A map is in warm-up while more of a side is start-up mass [ratio].
     warm_up_half_lives : float
-        Length of the warm-up in multiples of the slowest half-life [multiple].
+        A volume profile is in warm-up for so many of its half-lives [multiple].
     volume_half_life_days : float
         Half-life of the trailing volume profile [days]; used by ``volume_profile`` only.
 
@@ -126,8 +128,11 @@ class EstimatorParameters:
         "a retail-sized position: in the first bracket of large coins, the second of small ones; "
         "larger positions are fewer and carry less leverage",
     )
+    warm_up_start_up_ratio: float = _described(
+        "ratio", "entries of what stood at the start were not seen; a twentieth makes no band"
+    )
     warm_up_half_lives: float = _described(
-        "multiple", "after three half-lives an eighth of what stood at the start is left"
+        "multiple", "after three half-lives an eighth of a volume profile lies before its start"
     )
     volume_half_life_days: float = _described(
         "days", "about the mean age of a position where a tenth of open interest turns over a day"
@@ -199,7 +204,7 @@ class EstimatorParameters:
 
     @property
     def warm_up_days(self) -> float:
-        """Return how long a series needs from its first bar until its maps are meant to be used.
+        """Return how long a volume profile needs from its first bar until its maps are of use.
 
         Returns
         -------
@@ -208,15 +213,10 @@ class EstimatorParameters:
 
         Examples
         --------
-        >>> ESTIMATORS["turnover"].warm_up_days
-        180.0
+        >>> ESTIMATORS["volume_profile"].warm_up_days
+        30.0
         """
-        if self.model == "volume_profile":
-            return self.warm_up_half_lives * self.volume_half_life_days
-        slowest = max(self.half_lives_days)
-        if self.unlevered_share > 0.0:
-            slowest = max(slowest, self.unlevered_half_life_days)
-        return self.warm_up_half_lives * slowest
+        return self.warm_up_half_lives * self.volume_half_life_days
 
     @property
     def n_state_rows(self) -> int:
@@ -420,6 +420,48 @@ def run(
         uses_taker=parameters.taker_leverage_exponent > 0.0,
         is_inverse=contract_kind == "inverse",
     )
+
+
+def is_warm_up(
+    parameters: EstimatorParameters, outputs: Outputs, age_days: FloatArray
+) -> npt.NDArray[np.bool_]:
+    """Return at which instants too much of a map hangs on the start of its series.
+
+    Where positions are followed that is measured: more than ``warm_up_start_up_ratio`` of a side
+    within the published bins is start-up mass. A volume profile forgets by the clock, so its
+    warm-up goes by age.
+
+    Parameters
+    ----------
+    parameters : EstimatorParameters
+        Estimator.
+    outputs : Outputs
+        What it made.
+    age_days : ndarray of float64, shape (n_emits,)
+        Time from the first bar to each instant [days].
+
+    Returns
+    -------
+    ndarray of bool, shape (n_emits,)
+        True while in warm-up.
+
+    Examples
+    --------
+    >>> one = np.ones(2)
+    >>> bars = Bars(
+    ...     open=100 * one, high=100 * one, low=100 * one, close=100 * one,
+    ...     mark_high=np.nan * one, mark_low=np.nan * one, volume=5 * one, taker_buy=np.nan * one,
+    ...     open_interest=7 * one, is_imputed=one < 0, has_gap_before=one < 0, bar_seconds=300,
+    ... )
+    >>> brackets = Brackets.from_ratios([0.0], [0.005], [125.0])
+    >>> _, outputs = run(ESTIMATORS["turnover"], bars, [1], brackets=brackets)
+    >>> is_warm_up(ESTIMATORS["turnover"], outputs, np.array([400.0])).tolist()
+    [True]
+    """
+    if parameters.model == "volume_profile":
+        return age_days < parameters.warm_up_days
+    largest = outputs.start_up_in_range_ratio.max(axis=1)
+    return np.asarray(largest > parameters.warm_up_start_up_ratio)
 
 
 def get_estimator(provider: str) -> EstimatorParameters:
@@ -649,6 +691,11 @@ def _check_parameters(parameters: EstimatorParameters) -> None:
     for name in ("reference_position_usd", "volume_half_life_days"):
         require(is_positive(getattr(parameters, name)), name, "finite and above 0")
     require(
+        is_share(parameters.warm_up_start_up_ratio),
+        "warm_up_start_up_ratio",
+        "a share within 0 to 1",
+    )
+    require(
         math.isfinite(parameters.warm_up_half_lives) and parameters.warm_up_half_lives >= 0.0,
         "warm_up_half_lives",
         "0 or above",
@@ -668,6 +715,7 @@ _OPEN_INTEREST: Final = EstimatorParameters(
     clearing_price="mark",
     entry_weights=(0.25, 0.20, 0.20, 0.35),
     reference_position_usd=10_000.0,
+    warm_up_start_up_ratio=0.05,
     warm_up_half_lives=3.0,
     volume_half_life_days=10.0,
 )
@@ -700,8 +748,8 @@ _REASONS: Final[Mapping[str, Mapping[str, str]]] = {
         "weights": "the shares that open-source and web heatmaps commonly use; shipped to compare "
         "with them, not because they are right: measured leverage is far lower",
         "half_lives_days": "one for all tiers: public maps keep every level until price crosses "
-        "it, so what closes is taken from all alike; at one half-life for all its length moves "
-        "nothing but the warm-up, 7 days being a window such maps offer",
+        "it, so what closes is taken from all alike; with one half-life for all its length moves "
+        "nothing, 7 days being a window such maps offer",
         "unlevered_share": "public maps spread all of open interest over their tiers",
         "turnover_ratio": "public maps add levels where open interest grows and look at no churn",
         "clearing_price": "public maps clear a level once the last price has crossed it",

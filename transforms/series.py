@@ -208,8 +208,13 @@ class Outputs:
     consumed_quantity, consumed_usd : ndarray of float64, shape (n_emits, 2, n_tiers)
         Predicted liquidations since the instant before [quantity; USD at the node's price].
         NaN where the model has none (``volume_profile``).
+    swept_quantity, swept_usd : ndarray of float64, shape (n_emits, 2, n_tiers)
+        What opened since then and was liquidated within the same bar, so that it never stood: its
+        liquidation price was on the wrong side of the bar's close [quantity; USD at its
+        liquidation price]; NaN as above.
     excess_quantity : ndarray of float64, shape (n_emits, 2)
-        Predicted liquidations beyond what can have been closed [quantity]; NaN as above.
+        Predicted liquidations, swept ones too, beyond what can have been closed [quantity]; NaN as
+        above.
     balance_min, balance_max : ndarray of float64, shape (n_emits,)
         Extremes of the factor by which the books were balanced, both sides [ratio]. NaN: no bar
         since the instant before, or the model has none.
@@ -219,6 +224,15 @@ class Outputs:
     books_error : ndarray of float64, shape (n_emits, 2)
         |sum over nodes + unlevered - open interest| / open interest [ratio], 0 where open interest
         is 0. Summed node by node, so that it checks the running totals too.
+    start_up_usd : ndarray of float32, shape (n_emits, 2, 501)
+        The part of ``liquidation_usd`` that is start-up mass: what is left of the open interest
+        that the first bar of the series found, whose entries nobody saw [USD].
+    start_up_ratio : ndarray of float64, shape (n_emits, 2)
+        Share of start-up mass in all that stands on a side, beyond the published bins and
+        unlevered too [ratio]; 0 where nothing stands. NaN where the model follows no positions
+        (``volume_profile``).
+    start_up_in_range_ratio : ndarray of float64, shape (n_emits, 2)
+        The same of the published bins alone [ratio].
     """
 
     close: FloatArray
@@ -236,6 +250,8 @@ class Outputs:
     unlevered_usd: FloatArray
     consumed_quantity: FloatArray
     consumed_usd: FloatArray
+    swept_quantity: FloatArray
+    swept_usd: FloatArray
     excess_quantity: FloatArray
     balance_min: FloatArray
     balance_max: FloatArray
@@ -244,13 +260,16 @@ class Outputs:
     imputed_count: IntArray
     last_price_count: IntArray
     books_error: FloatArray
+    start_up_usd: Float32Array
+    start_up_ratio: FloatArray
+    start_up_in_range_ratio: FloatArray
 
     def __len__(self) -> int:
         """Return the number of instants."""
         return len(self.close)
 
 
-_MAGIC: Final = b"LIQHEAT\x01"
+_MAGIC: Final = b"LIQHEAT\x02"
 _HEADER: Final = struct.Struct("<8s64sqqqdd")
 _COUNTERS: Final = 4
 
@@ -286,8 +305,16 @@ class State:
         mean that the row is empty.
     unlevered : ndarray of float64, shape (2,)
         What no price can liquidate, per side [quantity].
+    start_up_nodes : ndarray of float64, shape (n_rows, n_nodes)
+        The part of ``nodes`` that is start-up mass, with the same multipliers [quantity].
+    start_up_low_node, start_up_high_node : ndarray of int64, shape (n_rows,)
+        Span of the start-up mass of each row, as above; it only ever shrinks.
+    start_up_unlevered : ndarray of float64, shape (2,)
+        The part of ``unlevered`` that is start-up mass [quantity].
     consumed_quantity, consumed_usd : ndarray of float64, shape (n_rows,)
         Predicted liquidations since the last instant written [quantity; USD at the node's price].
+    swept_quantity, swept_usd : ndarray of float64, shape (n_rows,)
+        Opened and liquidated within one bar since then [quantity; USD at the liquidation price].
     excess_quantity : ndarray of float64, shape (2,)
         Predicted liquidations beyond closes since then, per side [quantity].
     balance : ndarray of float64, shape (2,)
@@ -307,8 +334,14 @@ class State:
     low_node: IntArray
     high_node: IntArray
     unlevered: FloatArray
+    start_up_nodes: FloatArray
+    start_up_low_node: IntArray
+    start_up_high_node: IntArray
+    start_up_unlevered: FloatArray
     consumed_quantity: FloatArray
     consumed_usd: FloatArray
+    swept_quantity: FloatArray
+    swept_usd: FloatArray
     excess_quantity: FloatArray
     balance: FloatArray
     counts: IntArray
@@ -346,12 +379,34 @@ class State:
             low_node=np.ones(n_rows, dtype=np.int64),
             high_node=np.zeros(n_rows, dtype=np.int64),
             unlevered=np.zeros(2),
+            start_up_nodes=np.zeros((n_rows, 0)),
+            start_up_low_node=np.ones(n_rows, dtype=np.int64),
+            start_up_high_node=np.zeros(n_rows, dtype=np.int64),
+            start_up_unlevered=np.zeros(2),
             consumed_quantity=np.zeros(n_rows),
             consumed_usd=np.zeros(n_rows),
+            swept_quantity=np.zeros(n_rows),
+            swept_usd=np.zeros(n_rows),
             excess_quantity=np.zeros(2),
             balance=np.array([np.inf, -np.inf]),
             counts=np.zeros(_COUNTERS, dtype=np.int64),
         )
+
+    @property
+    def has_trail(self) -> bool:
+        """Return whether the series has yet to start, from entries that bars before it laid.
+
+        Returns
+        -------
+        bool
+            False for an empty state, and once the series has a bar.
+
+        Examples
+        --------
+        >>> State.empty(18).has_trail
+        False
+        """
+        return self.bar_count == 0 and bool(np.any(self.low_node <= self.high_node))
 
     def standing(self) -> FloatArray:
         """Return what stands on each node, multipliers applied.
@@ -394,9 +449,14 @@ class State:
                 "use EstimatorParameters.params_hash"
             )
         n_rows = len(self.total)
-        start = self.low_node - self.first_node
-        stop = self.high_node - self.first_node + 1
-        spans = [self.nodes[row, start[row] : stop[row]] for row in range(n_rows) if self._has(row)]
+        spans = [
+            *_spans(self.nodes, self.low_node - self.first_node, self.high_node - self.first_node),
+            *_spans(
+                self.start_up_nodes,
+                self.start_up_low_node - self.first_node,
+                self.start_up_high_node - self.first_node,
+            ),
+        ]
         header = _HEADER.pack(
             _MAGIC,
             name,
@@ -411,22 +471,27 @@ class State:
             self.total,
             self.consumed_quantity,
             self.consumed_usd,
+            self.swept_quantity,
+            self.swept_usd,
             self.unlevered,
+            self.start_up_unlevered,
             self.excess_quantity,
             self.balance,
             *spans,
         )
-        indices = (self.low_node, self.high_node, self.counts)
+        indices = (
+            self.low_node,
+            self.high_node,
+            self.start_up_low_node,
+            self.start_up_high_node,
+            self.counts,
+        )
         body = b"".join(
             [header]
             + [np.ascontiguousarray(array, dtype="<i8").tobytes() for array in indices]
             + [np.ascontiguousarray(array, dtype="<f8").tobytes() for array in columns]
         )
         return body + struct.pack("<I", zlib.crc32(body))
-
-    def _has(self, row: int) -> bool:
-        """Return whether a row has a span."""
-        return bool(self.low_node[row] <= self.high_node[row])
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> "State":
@@ -471,25 +536,39 @@ class State:
                 f"model state of {len(payload)} bytes is torn or changed "
                 f"(its checksum does not match); {advice}"
             )
-        n_indices = 2 * n_rows + _COUNTERS
+        n_indices = 4 * n_rows + _COUNTERS
+        n_numbers = 6 * n_rows + 8 + n_stored
         offset = _HEADER.size + 8 * n_indices
         indices = np.frombuffer(body, dtype="<i8", count=n_indices, offset=_HEADER.size)
-        numbers = np.frombuffer(body, dtype="<f8", count=4 * n_rows + 6 + n_stored, offset=offset)
-        low_node, high_node, counts = np.split(indices.astype(np.int64), [n_rows, 2 * n_rows])
-        borders = np.cumsum([n_rows] * 4 + [2] * 3)
-        multiplier, total, quantity, usd, unlevered, excess, balance, stored = np.split(
-            numbers.astype(np.float64), borders
+        numbers = np.frombuffer(body, dtype="<f8", count=n_numbers, offset=offset)
+        low_node, high_node, start_up_low, start_up_high, counts = np.split(
+            indices.astype(np.int64), np.cumsum([n_rows] * 4)
         )
+        (
+            multiplier,
+            total,
+            consumed_quantity,
+            consumed_usd,
+            swept_quantity,
+            swept_usd,
+            unlevered,
+            start_up_unlevered,
+            excess,
+            balance,
+            stored,
+        ) = np.split(numbers.astype(np.float64), np.cumsum([n_rows] * 6 + [2] * 4))
         is_filled = low_node <= high_node
         first_node = int(low_node[is_filled].min()) if is_filled.any() else 0
         last_node = int(high_node[is_filled].max()) if is_filled.any() else -1
-        nodes = np.zeros((n_rows, last_node - first_node + 1))
+        nodes, start_up_nodes = np.zeros((2, n_rows, last_node - first_node + 1))
         taken = 0
-        for row in np.flatnonzero(is_filled):
-            length = int(high_node[row] - low_node[row]) + 1
-            start = int(low_node[row]) - first_node
-            nodes[row, start : start + length] = stored[taken : taken + length]
-            taken += length
+        for target, low, high in (
+            (nodes, low_node - first_node, high_node - first_node),
+            (start_up_nodes, start_up_low - first_node, start_up_high - first_node),
+        ):
+            for span in _spans(target, low, high):
+                span[:] = stored[taken : taken + len(span)]
+                taken += len(span)
         return cls(
             params_hash=name.rstrip(b"\0").decode("ascii"),
             bar_count=bar_count,
@@ -502,9 +581,20 @@ class State:
             low_node=low_node,
             high_node=high_node,
             unlevered=unlevered,
-            consumed_quantity=quantity,
-            consumed_usd=usd,
+            start_up_nodes=start_up_nodes,
+            start_up_low_node=start_up_low,
+            start_up_high_node=start_up_high,
+            start_up_unlevered=start_up_unlevered,
+            consumed_quantity=consumed_quantity,
+            consumed_usd=consumed_usd,
+            swept_quantity=swept_quantity,
+            swept_usd=swept_usd,
             excess_quantity=excess,
             balance=balance,
             counts=counts,
         )
+
+
+def _spans(nodes: FloatArray, low: IntArray, high: IntArray) -> list[FloatArray]:
+    """Return the filled part of each row that has one, from `low` to `high`, as views."""
+    return [nodes[row, low[row] : high[row] + 1] for row in np.flatnonzero(low <= high)]

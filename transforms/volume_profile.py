@@ -15,6 +15,7 @@ import numpy as np
 
 from transforms.density import (
     compiled,
+    empty_events,
     empty_maps,
     node_prices,
     outputs_of,
@@ -265,13 +266,8 @@ def advance(
         counts[instant] = rows.counts
         rows.counts[:] = 0
     add_bars(len(bars))
-    outputs = outputs_of(
-        maps,
-        is_inverse,
-        consumed_quantity=np.full((n_emits, 2, n_tiers), np.nan),
-        consumed_usd=np.full((n_emits, 2, n_tiers), np.nan),
-        excess_quantity=np.full((n_emits, 2), np.nan),
-        balance=np.full((n_emits, 2), np.nan),
-        counts=counts,
-    )
+    events = empty_events(n_emits, n_tiers)
+    for unknown in (*events[:-1], maps.start_up_ratio, maps.start_up_in_range_ratio):
+        unknown[:] = np.nan
+    outputs = outputs_of(maps, is_inverse, **{**events._asdict(), "counts": counts})
     return state_of(state, bars, rows, first_node), outputs

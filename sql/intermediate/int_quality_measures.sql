@@ -77,6 +77,7 @@ series_hour as (
         provider,
         open_interest_base,
         coalesce(excess_long_base, 0) + coalesce(excess_short_base, 0) as excess_base,
+        start_up_in_range_ratio,
         is_warm_up,
     from derived.series_hour
     where
@@ -532,6 +533,10 @@ excess_by_provider as (
         provider,
         sum(excess_base) as excess_base,
         sum(open_interest_base) as open_interest_base,
+        sum(start_up_in_range_ratio * open_interest_base)
+        / nullif(
+            sum(open_interest_base) filter (where start_up_in_range_ratio is not null), 0
+        ) as start_up_in_range_ratio,
         bool_or(is_warm_up) as is_warm_up,
     from series_hour
     group by asset, venue, as_of, provider
@@ -543,6 +548,7 @@ rolling_excess as (
         venue,
         as_of,
         sum(excess_base) over day / nullif(avg(open_interest_base) over day, 0) as excess_ratio,
+        start_up_in_range_ratio,
         is_warm_up,
     from excess_by_provider
     window
@@ -559,6 +565,7 @@ least_excess as (
         venue,
         as_of,
         min(excess_ratio) as consumed_excess_24h_ratio,
+        min(start_up_in_range_ratio) as start_up_in_range_ratio,
         bool_and(is_warm_up) as is_warm_up,
     from rolling_excess
     group by asset, venue, as_of
@@ -620,6 +627,7 @@ measures as (
         venue_hour.wick_deviation_7d_ratio,
         least_excess.consumed_excess_24h_ratio,
         least_excess.is_warm_up,
+        least_excess.start_up_in_range_ratio,
     from venue_hour
     left join least_excess
         on

@@ -61,6 +61,7 @@ measures as (
         wick_deviation_24h_ratio,
         wick_deviation_7d_ratio,
         consumed_excess_24h_ratio,
+        start_up_in_range_ratio,
         is_warm_up,
     from intermediate.int_quality_measures
     where
@@ -154,7 +155,7 @@ gated as (
         measures.wick_deviation_24h_ratio,
         measures.consumed_excess_24h_ratio,
         provider_overlap.overlap_mean_ratio as provider_overlap_ratio,
-        measures.is_warm_up::integer::double as warm_up_flag,
+        measures.start_up_in_range_ratio,
         measures.venue_count::double as venue_count,
     from measures
     left join provider_overlap
@@ -196,7 +197,7 @@ measured as (
             wick_deviation_24h_ratio,
             consumed_excess_24h_ratio,
             provider_overlap_ratio,
-            warm_up_flag,
+            start_up_in_range_ratio,
             venue_count
         )
     )
@@ -382,6 +383,7 @@ venue_graded as (
         measures.wick_deviation_24h_ratio,
         measures.wick_deviation_7d_ratio,
         measures.consumed_excess_24h_ratio,
+        measures.start_up_in_range_ratio,
         measures.is_warm_up,
     from measures
     cross join asset_level
@@ -626,6 +628,7 @@ asset_graded as (
         null::double as wick_deviation_24h_ratio,
         null::double as wick_deviation_7d_ratio,
         null::double as consumed_excess_24h_ratio,
+        null::double as start_up_in_range_ratio,
         asset_hour.is_warm_up,
     from asset_hour
     cross join asset_level
@@ -694,6 +697,7 @@ graded as (
         wick_deviation_24h_ratio,
         wick_deviation_7d_ratio,
         consumed_excess_24h_ratio,
+        start_up_in_range_ratio,
         is_warm_up,
     from venue_graded
     union all
@@ -753,6 +757,7 @@ graded as (
         wick_deviation_24h_ratio,
         wick_deviation_7d_ratio,
         consumed_excess_24h_ratio,
+        start_up_in_range_ratio,
         is_warm_up,
     from asset_graded
 ),
@@ -815,6 +820,7 @@ asset_quality as (
         graded.wick_deviation_24h_ratio,
         graded.wick_deviation_7d_ratio,
         graded.consumed_excess_24h_ratio,
+        graded.start_up_in_range_ratio,
         graded.is_warm_up,
     from graded
     left join provider_overlap

@@ -16,6 +16,10 @@ exposure as (
         unnest(position_usd) as position_usd,
         unnest(near_base) as near_base,
         unnest(near_usd) as near_usd,
+        unnest(consumed_base) as consumed_base,
+        unnest(consumed_usd) as consumed_usd,
+        unnest(swept_base) as swept_base,
+        unnest(swept_usd) as swept_usd,
         params_hash,
     from derived.leverage_exposure
 ),
@@ -33,6 +37,10 @@ by_venue as (
         sum(position_usd) as position_usd,
         sum(near_base) as near_base,
         sum(near_usd) as near_usd,
+        sum(consumed_base) as consumed_base,
+        sum(consumed_usd) as consumed_usd,
+        sum(swept_base) as swept_base,
+        sum(swept_usd) as swept_usd,
         any_value(params_hash) as params_hash,
     from exposure
     group by

@@ -19,6 +19,7 @@ heatmap as (
         params_hash,
         generate_subscripts(liquidation_usd, 1)::integer - 1 + first_bin_index as bin_index,
         unnest(liquidation_usd) as liquidation_usd,
+        unnest(start_up_usd) as start_up_usd,
     from derived.heatmap
 ),
 
@@ -34,6 +35,7 @@ bin as (
         exp((2 * bin_index - 0.5) * 0.001) as price_low,
         exp((2 * bin_index + 1.5) * 0.001) as price_high,
         liquidation_usd,
+        start_up_usd,
         price,
         unit,
         semantics,

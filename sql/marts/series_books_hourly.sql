@@ -17,6 +17,8 @@ series_hour as (
         short_base,
         consumed_long_base,
         consumed_short_base,
+        swept_long_base,
+        swept_short_base,
         excess_long_base,
         excess_short_base,
         balance_factor_min,
@@ -26,6 +28,9 @@ series_hour as (
         violation_count,
         imputed_count,
         liquidation_price_source,
+        start_up_long_ratio,
+        start_up_short_ratio,
+        start_up_in_range_ratio,
         is_warm_up,
         params_hash,
     from derived.series_hour

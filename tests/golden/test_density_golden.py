@@ -13,7 +13,7 @@ from transforms.estimators import ESTIMATORS, run
 from transforms.margin import Brackets
 from transforms.series import SIDES, Bars
 
-GOLDEN = Path(__file__).parents[2] / "../shared/golden"
+GOLDEN = Path(__file__).parents[2] / "../shared/golden/v2"
 pytestmark = pytest.mark.skipif(
     not (GOLDEN / "bars_5m.csv").exists(), reason=f"golden figures are not at {GOLDEN}"
 )
@@ -24,8 +24,8 @@ def rows_of(name):
         return list(csv.DictReader(file))
 
 
-def golden_bars():
-    rows = rows_of("bars_5m.csv")
+def golden_bars(name, seconds):
+    rows = rows_of(name)
 
     def column(name):
         return np.array([float(row[name]) for row in rows])
@@ -42,25 +42,33 @@ def golden_bars():
         open_interest=column("open_interest_base"),
         is_imputed=np.zeros(len(rows), dtype=np.bool_),
         has_gap_before=np.zeros(len(rows), dtype=np.bool_),
-        bar_seconds=300,
+        bar_seconds=seconds,
     )
     starts = [datetime.fromisoformat(row["bar_start"]) for row in rows]
     return bars, starts
 
 
-@pytest.mark.parametrize("name", ["open_interest", "turnover"])
-def test_maps_and_totals_agree_with_the_golden_model(name):
-    bars, starts = golden_bars()
+@pytest.mark.parametrize(
+    ("prefix", "name", "bars_file", "seconds"),
+    [
+        ("open_interest", "open_interest", "bars_5m.csv", 300),
+        ("turnover", "turnover", "bars_5m.csv", 300),
+        ("hourly_turnover", "turnover", "bars_1h.csv", 3600),
+    ],
+)
+def test_maps_and_totals_agree_with_the_golden_model(prefix, name, bars_file, seconds):
+    bars, starts = golden_bars(bars_file, seconds)
     brackets = Brackets.from_ratios([0.0], [0.004], [125.0])
-    totals = {(row["as_of"], row["side"]): row for row in rows_of(f"{name}_model_totals.csv")}
-    golden_map = rows_of(f"{name}_model_map.csv")
-    hours = np.arange(11, len(bars), 12)
+    totals = {(row["as_of"], row["side"]): row for row in rows_of(f"{prefix}_model_totals.csv")}
+    golden_map = rows_of(f"{prefix}_model_map.csv")
+    per_hour = 3600 // seconds
+    hours = np.arange(per_hour - 1, len(bars), per_hour)
     _, hourly = run(ESTIMATORS[name], bars, hours, brackets=brackets)
     for as_of in sorted({as_of for as_of, _ in totals}):
         elapsed = datetime.fromisoformat(as_of) - starts[0]
         n_bars = int(elapsed.total_seconds()) // bars.bar_seconds
         state, _ = run(ESTIMATORS[name], bars.part(0, n_bars), [], brackets=brackets)
-        hour = n_bars // 12 - 1
+        hour = n_bars // per_hour - 1
         nodes = state.first_node + np.arange(state.nodes.shape[1])
         # The golden map reaches beyond the published bins, so it is set against the state.
         usd = state.standing().reshape(2, -1, len(nodes)).sum(axis=1) * grid.node_price(nodes)
@@ -88,15 +96,15 @@ def test_maps_and_totals_agree_with_the_golden_model(name):
             assert_allclose(
                 hourly.unlevered_base[hour, index], float(row["beyond_base"]), rtol=1e-9
             )
-            assert_allclose(
-                hourly.consumed_quantity[hour, index].sum(),
-                float(row["consumed_base_last_hour"]),
-                rtol=1e-6,
-                atol=1e-8,
-            )
-            assert_allclose(
-                hourly.excess_quantity[hour, index],
-                float(row["excess_base_last_hour"]),
-                rtol=1e-6,
-                atol=1e-8,
-            )
+            for column, happened in (
+                ("consumed", hourly.consumed_quantity.sum(axis=2)),
+                ("swept", hourly.swept_quantity.sum(axis=2)),
+                ("excess", hourly.excess_quantity),
+            ):
+                assert_allclose(
+                    happened[hour, index],
+                    float(row[f"{column}_base_last_hour"]),
+                    rtol=1e-6,
+                    atol=1e-8,
+                    err_msg=column,
+                )

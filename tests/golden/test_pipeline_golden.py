@@ -14,7 +14,7 @@ from jobs.reading import published_file
 from jobs.settings import Settings
 from transforms.estimators import ESTIMATORS
 
-GOLDEN = Path(__file__).parents[2] / "../shared/golden"
+GOLDEN = Path(__file__).parents[2] / "../shared/golden/v2"
 pytestmark = pytest.mark.skipif(
     not (GOLDEN / "bars_5m.csv").exists(), reason=f"golden figures are not at {GOLDEN}"
 )
@@ -159,14 +159,19 @@ def test_published_totals_are_the_golden_totals(published, provider, as_of, side
         "where (asset, as_of, provider, venue, side) = ('BTC', ?, ?, 'all', ?)",
         [instant, provider, side],
     ).fetchall()
-    ((consumed, excess),) = published.execute(
-        f"select consumed_{side}_base, excess_{side}_base from marts.series_books_hourly "
-        "where (asset, as_of, provider) = ('BTC', ?, ?)",
+    (books,) = published.execute(
+        f"select consumed_{side}_base, swept_{side}_base, excess_{side}_base "
+        "from marts.series_books_hourly where (asset, as_of, provider) = ('BTC', ?, ?)",
         [instant, provider],
+    ).fetchall()
+    (by_tier,) = published.execute(
+        "select sum(consumed_base), sum(swept_base) from marts.liquidation_by_leverage_hourly "
+        "where (asset, as_of, provider, venue, side) = ('BTC', ?, ?, 'all', ?)",
+        [instant, provider, side],
     ).fetchall()
     # What the golden totals call beyond is what no price can liquidate.
     assert unlevered == pytest.approx(float(golden["beyond_base"]), rel=1e-6)
     assert in_tiers == pytest.approx(float(golden["in_tiers_base"]), rel=1e-6)
-    told = {name: float(golden[f"{name}_base_last_hour"]) for name in ("consumed", "excess")}
-    assert consumed == pytest.approx(told["consumed"], rel=1e-6, abs=1e-8)
-    assert excess == pytest.approx(told["excess"], rel=1e-6, abs=1e-8)
+    events = [float(golden[f"{name}_base_last_hour"]) for name in ("consumed", "swept", "excess")]
+    assert books == pytest.approx(events, rel=1e-6, abs=1e-8)
+    assert by_tier == pytest.approx(events[:2], rel=1e-6, abs=1e-8)

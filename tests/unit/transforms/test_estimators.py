@@ -11,6 +11,7 @@ from transforms.estimators import (
     ESTIMATORS,
     EstimatorParameters,
     get_estimator,
+    is_warm_up,
     parameter_rows,
     placement,
     run,
@@ -81,18 +82,21 @@ def test_the_hash_tells_every_value_apart_and_is_stable():
 def test_hashes_change_only_on_purpose():
     # Stored rows carry these. Figures that change need another MODEL_VERSION, and then this list.
     assert {name: each.params_hash[:12] for name, each in ESTIMATORS.items()} == {
-        "open_interest": "11cb32663c89",
-        "turnover": "0fb1136211e6",
-        "taker_tilt": "9109bbecbc23",
-        "public_convention": "f3f1bbb6b023",
-        "volume_profile": "31f67fc9b554",
+        "open_interest": "ff6133b6f273",
+        "turnover": "90c83e30d5be",
+        "taker_tilt": "928c646050ee",
+        "public_convention": "47d0498f773e",
+        "volume_profile": "172da737be7f",
     }
 
 
-def test_warm_up_is_three_times_the_slowest_half_life_that_matters():
-    assert TURNOVER.warm_up_days == 180.0
-    assert ESTIMATORS["public_convention"].warm_up_days == 21.0
-    assert ESTIMATORS["volume_profile"].warm_up_days == 30.0
+def test_warm_up_goes_by_start_up_mass_and_that_of_a_volume_profile_by_age():
+    bars = simulated_bars(3_000, seed=3)
+    age = np.array([29.9, 30.0])
+    for name, expected in (("turnover", [True, False]), ("volume_profile", [True, False])):
+        _, outputs = run(ESTIMATORS[name], bars, [0, 2_999], brackets=BRACKETS)
+        told = is_warm_up(ESTIMATORS[name], outputs, age)
+        assert told.tolist() == expected, (name, outputs.start_up_in_range_ratio)
 
 
 def test_every_parameter_is_listed_with_unit_and_reason():

@@ -117,5 +117,6 @@ def test_a_hash_that_does_not_fit_is_refused():
 
 def test_bytes_hold_the_spanned_nodes_only():
     n_spanned = int(np.sum(STATE.high_node - STATE.low_node + 1))
-    assert len(PAYLOAD) < 8 * n_spanned + 8 * 6 * len(STATE.total) + 300
+    n_spanned += int(np.sum(STATE.start_up_high_node - STATE.start_up_low_node + 1))
+    assert len(PAYLOAD) < 8 * n_spanned + 8 * 10 * len(STATE.total) + 300
     assert n_spanned < STATE.nodes.size / 10

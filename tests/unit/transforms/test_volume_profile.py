@@ -136,8 +136,18 @@ def test_without_any_volume_all_is_unlevered():
 
 def test_what_needs_positions_followed_in_time_is_not_stated():
     _, outputs = run(PROFILE, BARS.part(0, 24), [11, 23], brackets=BRACKETS)
-    for name in ("consumed_quantity", "consumed_usd", "excess_quantity", "balance_min"):
+    for name in (
+        "consumed_quantity",
+        "consumed_usd",
+        "swept_quantity",
+        "swept_usd",
+        "excess_quantity",
+        "balance_min",
+        "start_up_ratio",
+        "start_up_in_range_ratio",
+    ):
         assert np.isnan(getattr(outputs, name)).all()
+    assert_array_equal(outputs.start_up_usd, 0.0)
     assert_array_equal(outputs.bar_count, [12, 12])
     assert_array_equal(outputs.last_price_count, [0, 0])
 
