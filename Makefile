@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LIQHEAT := $(BIN)/liqheat
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types sql lock bench docs schedule clean
+.PHONY: help demo test check lint types sql lock bench soak docs schedule clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -44,6 +44,10 @@ sql: $(VENV)/.dev ## Style of SQL
 
 bench: $(VENV)/.dev ## Measure speed, memory and size; figures go to bench/README.md by hand
 	$(BIN)/python -m bench
+
+soak: $(VENV)/.dev ## Long proofs: publishing under readers, a simulated week of faults and kills
+	$(BIN)/python -m bench.publishing
+	$(BIN)/python -m bench.soak
 
 docs: $(VENV)/.run ## Write the generated pages again
 	$(LIQHEAT) tables --markdown > docs/tables.md

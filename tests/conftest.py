@@ -57,4 +57,4 @@ def small_home(tmp_path_factory, market_records):
 @pytest.fixture
 def home(small_home, tmp_path):
     """Return a copy of the small market's folder to change."""
-    return Path(shutil.copytree(small_home, tmp_path / "home"))
+    return Path(shutil.copytree(small_home, tmp_path / "home", symlinks=True))

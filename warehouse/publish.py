@@ -1,31 +1,45 @@
 """Publishing: a file for readers built beside and swapped in whole, and Parquet by day.
 
-``published/liqheat.duckdb`` holds every public relation, those by hour bounded by a window. It is
-made from the one before it, so that an hour more costs a day's rows, whatever the window.
-``published/parquet/<relation>/day=YYYY-MM-DD/`` holds the whole history; only days that changed are
-written again.
+``published/liqheat.duckdb`` holds every public relation, those by hour bounded by a window. It is a
+link to a version, ``versions/<id>/liqheat.duckdb``, made from the one before it, so that an hour
+more costs a day's rows, whatever the window. A version is never written to after the link points to
+it: what somebody leaves beside it, such as a log of changes, goes with it.
+``published/parquet/<relation>/day=YYYY-MM-DD/data.parquet`` holds the whole history; only days that
+changed are written again.
+
+All files are written under ``published/.writing``, where no reader looks, and moved into place.
 """
 
 import hashlib
+import itertools
 import logging
 import os
 import shutil
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-from warehouse.connect import CATALOG, ROW_GROUP_SIZE, quoted, transaction
+from warehouse.connect import CATALOG, ROW_GROUP_SIZE, quoted, transaction, translated
 from warehouse.contracts import Relation, comment_statements, public_relations, relations
+from warehouse.errors import TerminalWarehouseError
 from warehouse.models import Model, models, set_window, tables_behind
 
 logger = logging.getLogger(__name__)
 
 PUBLISHED_FILE = "liqheat.duckdb"
+
+_VERSIONS = "versions"
+_WRITING = ".writing"
+
+# Who has resolved the link opens the version it pointed to within this time.
+_GRACE_NS = 60 * 1_000_000_000
 
 # The step of as_of's type.
 _INSTANT = timedelta(microseconds=1)
@@ -61,12 +75,58 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _replace(temporary: Path, final: Path) -> None:
-    """Put a finished file in its place so that readers see the old one or this one, never less."""
-    with temporary.open("rb") as file:
+def _put(finished: Path, final: Path) -> None:
+    """Move a finished file to its place, read-only: readers see the old one or this one whole."""
+    with finished.open("rb") as file:
         os.fsync(file.fileno())
-    temporary.replace(final)
+    finished.chmod(0o444)
+    finished.replace(final)
     _sync_folder(final.parent)
+
+
+def _empty_folder(folder: Path) -> Path:
+    """Return a folder without what a killed publication left in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _point_to(version: Path, link: Path) -> None:
+    """Make the link that readers open point to a version, at once, and sync it."""
+    temporary = link.parent / _WRITING / link.name
+    temporary.unlink(missing_ok=True)
+    try:
+        temporary.symlink_to(version.relative_to(link.parent))
+    except (OSError, NotImplementedError) as exc:
+        raise TerminalWarehouseError(
+            f"{link.parent}: no symbolic link can be made there ({exc}); "
+            "put LIQHEAT_HOME on a file system that has them"
+        ) from exc
+    temporary.replace(link)
+    _sync_folder(link.parent)
+
+
+def _forget_versions(link: Path) -> None:
+    """Delete the versions that no reader can be about to open.
+
+    The last one before the newest stays, and what was followed by another within the last minute.
+    A reader that has opened a version keeps it, deleted or not.
+    """
+    # What was written beside the link is of a file that stood in its place once.
+    link.with_name(f"{link.name}.wal").unlink(missing_ok=True)
+    made = []
+    for folder in link.parent.glob(f"{_VERSIONS}/*"):
+        file = folder / link.name
+        if file.exists():
+            made.append((file.stat().st_mtime_ns, folder))
+        else:
+            shutil.rmtree(folder)
+    made.sort()
+    newest = link.resolve()
+    horizon = newest.stat().st_mtime_ns - _GRACE_NS
+    for (_, folder), (followed_ns, _) in itertools.pairwise(made):
+        if followed_ns < horizon and folder != newest.parent:
+            shutil.rmtree(folder)
 
 
 def _public_models() -> list[tuple[Relation, Model | None]]:
@@ -154,15 +214,29 @@ def _days_to_write(
     return None if held is None or 2 * len(days) > held[0] else days
 
 
-def _attach_copy(connection: duckdb.DuckDBPyConnection, final: Path, building: Path) -> bool:
+def _untouched_version(link: Path) -> Path | None:
+    """Return the version that readers open, None where it is gone or somebody has written to it."""
+    version = link.resolve()
+    if not link.is_symlink() or not version.is_file():
+        return None
+    is_written_to = (
+        version.with_name(f"{version.name}.wal").exists()
+        # The link is made after the version is finished.
+        or version.stat().st_mtime_ns > link.lstat().st_mtime_ns
+    )
+    if is_written_to:
+        logger.warning("%s: somebody has written to it; it is made anew", version)
+    return None if is_written_to else version
+
+
+def _attach_copy(connection: duckdb.DuckDBPyConnection, link: Path, building: Path) -> bool:
     """Attach a copy of the published file; say whether it is the one swapped in last."""
-    if not final.exists():
+    version = _untouched_version(link)
+    if version is None:
         return False
+    shutil.copyfile(version, building)
     try:
-        shutil.copyfile(final, building)
-        connection.execute(
-            f"attach {quoted(building)} as building (row_group_size {ROW_GROUP_SIZE})"
-        )
+        _attach(connection, building)
         row = connection.execute(
             "select count(*) from building.meta.publication "
             "inner join meta.publication using (publication_id)"
@@ -172,52 +246,45 @@ def _attach_copy(connection: duckdb.DuckDBPyConnection, final: Path, building: P
             "where database_name = 'building'"
         ).fetchone()
     except duckdb.Error as exc:
-        # Whatever is wrong with it, it can be made again from what the warehouse holds.
-        logger.warning("%s is no file to go on from (%s); it is made anew", final, exc)
+        logger.warning("%s cannot be read (%s); it is made anew", version, exc)
         row = size = None
     # A file of which half is free would only grow.
     if row and row[0] and size and size[0]:
         return True
-    connection.execute("detach database if exists building")
-    building.unlink(missing_ok=True)
+    _discard(connection, building)
     return False
 
 
-def publish_file(
-    connection: duckdb.DuckDBPyConnection, folder: Path, *, window_start: datetime
-) -> tuple[Path, dict[str, int]]:
-    """Build the readers' file and swap it in; return its path and the rows of each relation.
+def _attach(connection: duckdb.DuckDBPyConnection, building: Path) -> None:
+    connection.execute(f"attach {quoted(building)} as building (row_group_size {ROW_GROUP_SIZE})")
 
-    A reader that holds the old file open keeps its view of it. Where the old file is of the same
-    form, its copy is brought up to date in the days that have changed; else all is written.
+
+def _discard(connection: duckdb.DuckDBPyConnection, building: Path) -> None:
+    # An error that has taken the connection with it is the one to tell.
+    with suppress(duckdb.Error):
+        connection.execute(f"use {CATALOG}")
+        connection.execute("detach database if exists building")
+    _empty_folder(building.parent)
+
+
+def _fill(
+    connection: duckdb.DuckDBPyConnection, publication: list[Any], days: list[date] | None
+) -> dict[str, int]:
+    """Bring all of the attached file up to date and return the rows of each stored relation.
 
     Parameters
     ----------
     connection : DuckDBPyConnection
-        The writer's.
-    folder : Path
-        The published folder.
-    window_start : datetime
-        Rows with as_of after this instant are published.
+        The writer's, a database attached as ``building``.
+    publication : list
+        The row that the file carries: id, form, start of the window.
+    days : list of date, optional
+        Days to write again; None where the file is empty.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    final = folder / PUBLISHED_FILE
-    building = folder / f".building-{os.getpid()}.duckdb"
-    for left in folder.glob(".building-*"):
-        left.unlink()
+    window_start: datetime = publication[2]
     row_counts: dict[str, int] = {}
-    use_home = f"use {CATALOG}"
-    form_sha256 = _form_sha256()
-    publication = [str(uuid.uuid4()), form_sha256, window_start]
-    days = _days_to_write(connection, form_sha256, window_start)
-    if days is not None and not _attach_copy(connection, final, building):
-        days = None
     views: list[tuple[Relation, Model]] = []
     try:
-        if days is None:
-            connection.execute(
-                f"attach {quoted(building)} as building (row_group_size {ROW_GROUP_SIZE})"
-            )
         with transaction(connection):
             for schema in ("marts", "quality", "derived", "meta"):
                 connection.execute(f"create schema if not exists building.{schema}")
@@ -241,22 +308,67 @@ def publish_file(
                 connection.execute(f"create view {model.name} as {model.select}")
                 for statement in comment_statements(relation, "view"):
                     connection.execute(statement)
-    except BaseException:
-        connection.execute(use_home)
-        connection.execute("detach database if exists building")
-        building.unlink(missing_ok=True)
-        raise
+            connection.execute(f"use {CATALOG}")
+        # Writes the log of changes into the file.
+        connection.execute("detach building")
     finally:
         set_window(connection, None, None, None)
-    connection.execute(use_home)
-    connection.execute("detach building")
-    _replace(building, final)
-    # Killed before this, the next publication finds a file that it does not know, and starts anew.
-    with transaction(connection):
-        connection.execute("delete from meta.publication")
-        connection.execute("insert into meta.publication values (?, ?, ?)", publication)
-        connection.execute("delete from meta.pending_file")
-    return final, row_counts
+    return row_counts
+
+
+def publish_file(
+    connection: duckdb.DuckDBPyConnection, folder: Path, *, window_start: datetime
+) -> tuple[Path, dict[str, int]]:
+    """Build the readers' file and swap it in; return its path and the rows of each relation.
+
+    A reader that holds the old file open keeps its view of it. Where the old file is of the same
+    form, its copy is brought up to date in the days that have changed; else all is written.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    folder : Path
+        The published folder.
+    window_start : datetime
+        Rows with as_of after this instant are published.
+    """
+    link = folder / PUBLISHED_FILE
+    form_sha256 = _form_sha256()
+    publication_id = str(uuid.uuid4())
+    publication = [publication_id, form_sha256, window_start]
+    with translated(f"publishing {link}"):
+        building = _empty_folder(folder / _WRITING) / PUBLISHED_FILE
+        days = _days_to_write(connection, form_sha256, window_start)
+        row_counts: dict[str, int] | None = None
+        try:
+            if days is not None and _attach_copy(connection, link, building):
+                try:
+                    row_counts = _fill(connection, publication, days)
+                except duckdb.Error as exc:
+                    logger.warning("%s cannot be brought up to date (%s); made anew", link, exc)
+                    # Should the error have taken the writer's connection with it, the next
+                    # publication will not go on from this file either.
+                    os.utime(link)
+                    _discard(connection, building)
+            if row_counts is None:
+                _attach(connection, building)
+                row_counts = _fill(connection, publication, None)
+        except BaseException:
+            _discard(connection, building)
+            raise
+        version = folder / _VERSIONS / publication_id / PUBLISHED_FILE
+        version.parent.mkdir(parents=True)
+        _put(building, version)
+        _point_to(version, link)
+        # Killed before this, the next publication finds a file that it does not know, and starts
+        # anew.
+        with transaction(connection):
+            connection.execute("delete from meta.publication")
+            connection.execute("insert into meta.publication values (?, ?, ?)", publication)
+            connection.execute("delete from meta.pending_file")
+        _forget_versions(link)
+    return link, row_counts
 
 
 def changed_days(connection: duckdb.DuckDBPyConnection) -> list[date]:
@@ -298,9 +410,10 @@ def publish_days(
             set_window(cursor, None, *_day_bounds(day))
             for relation in public_relations():
                 if _is_hourly(relation):
-                    _write_day(cursor, relation, folder / "parquet", day)
+                    _write_day(cursor, relation, folder, day)
         return day
 
+    _empty_folder(folder / _WRITING)
     with ThreadPoolExecutor(threads) as pool:
         for day in pool.map(write, days):
             with transaction(connection):
@@ -314,19 +427,18 @@ def publish_days(
 def _write_day(
     connection: duckdb.DuckDBPyConnection, relation: Relation, folder: Path, day: date
 ) -> None:
-    target = folder / relation.name.split(".")[1] / f"day={day.isoformat()}"
-    target.mkdir(parents=True, exist_ok=True)
-    for left in target.glob(".writing-*"):
+    short_name = relation.name.split(".")[1]
+    target = folder / "parquet" / short_name / f"day={day.isoformat()}" / "data.parquet"
+    # Earlier releases wrote where readers look.
+    for left in target.parent.glob(".writing-*"):
         left.unlink()
-    temporary = target / f".writing-{os.getpid()}.parquet"
+    temporary = folder / _WRITING / f"{short_name}-{day.isoformat()}"
     written = connection.execute(
         f"copy (select * from {relation.name} where as_of >= timestamptz '{day} 00:00:00+00' "
         f"and as_of < timestamptz '{day} 00:00:00+00' + interval 1 day) to {quoted(temporary)} "
         "(format parquet, compression zstd, compression_level 1, parquet_version v2)"
     ).fetchone()
-    if written and written[0]:
-        _replace(temporary, target / "data.parquet")
-        return
-    for empty in (temporary, target / "data.parquet"):
-        empty.unlink(missing_ok=True)
-    target.rmdir()
+    # A reader that has listed the files must find each: one that is there once stays, empty.
+    if (written and written[0]) or target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _put(temporary, target)

@@ -1,12 +1,16 @@
 """Publication: readers see the old view or the new one, whole, and Parquet holds every day."""
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from workbench import (
     END,
@@ -20,11 +24,14 @@ from workbench import (
     with_column,
     workshop,
 )
+from workbench.readers import reading
 
 from transforms.estimators import ESTIMATORS
 from warehouse import publish as publishing
 from warehouse.contracts import public_relations
+from warehouse.errors import PublishedFileDamaged, TerminalWarehouseError
 from warehouse.publish import changed_days, publish_days, publish_file
+from warehouse.read import open_published
 
 LAST = START + 26 * HOUR
 FILE = publishing.PUBLISHED_FILE
@@ -144,7 +151,7 @@ def test_a_publication_that_fails_leaves_the_last_one(shop, monkeypatch):
     with pytest.raises(RuntimeError, match="no more"):
         publish_file(shop.connection, folder, window_start=EVERYTHING)
     assert path.read_bytes() == before
-    assert [one.name for one in folder.iterdir()] == [FILE]
+    assert files_in(folder) == {path.resolve(), path}
     monkeypatch.undo()
     # The writer's connection is still good for the next.
     publish_file(shop.connection, folder, window_start=EVERYTHING)
@@ -169,15 +176,28 @@ def test_what_a_killed_publication_left_is_cleared(shop):
     folder = shop.settings.published
     day = folder / "parquet" / "liquidation_heatmap_hourly" / "day=2026-01-29"
     day.mkdir(parents=True)
-    for left in (folder / ".building-77.duckdb", folder / ".building-77.duckdb.wal",
-                 day / ".writing-77.parquet"):  # fmt: skip
+    (folder / ".writing").mkdir()
+    (folder / "versions" / "half").mkdir(parents=True)
+    half = [
+        folder / ".writing" / FILE,
+        folder / ".writing" / f"{FILE}.wal",
+        folder / ".writing" / "liquidation_heatmap_hourly-2026-01-29",
+        folder / "versions" / "half" / f"{FILE}.wal",
+        # As earlier releases did.
+        day / ".writing-77.parquet",
+    ]
+    for left in half:
         left.write_bytes(b"half")
     publish_days(
         shop.connection, folder, changed_days(shop.connection), threads=2, on_day=lambda day: None
     )
-    publish_file(shop.connection, folder, window_start=EVERYTHING)
-    hidden = [path for path in folder.rglob("*") if path.name.startswith(".")]
-    assert hidden == []
+    path, _ = publish_file(shop.connection, folder, window_start=EVERYTHING)
+    assert files_in(folder) - files_in(folder / "parquet") == {path.resolve(), path}
+    assert not files_in(folder).intersection(half)
+
+
+def files_in(folder):
+    return {path for path in folder.rglob("*") if path.is_file()}
 
 
 def assert_parquet_equals_marts(shop):
@@ -215,7 +235,8 @@ def publish_changed(shop):
 
 def test_parquet_holds_what_the_marts_hold(shop):
     days = publish_changed(shop)
-    assert [day.isoformat() for day in days][:2] == ["2026-01-29", "2026-01-30"]
+    # Payments of funding settle the intervals before them, on the day before.
+    assert [day.isoformat() for day in days][:2] == ["2026-01-28", "2026-01-29"]
     assert_parquet_equals_marts(shop)
     assert changed_days(shop.connection) == []
 
@@ -370,22 +391,44 @@ def test_hours_that_leave_the_window_leave_the_file(shop, spans, market_records)
     assert spans[-2:] == [None, None]
 
 
-@pytest.mark.parametrize("harm", ["torn", "gone", "another", "older form"])
+def with_changes(shop):
+    """Put a day out of date, so that the next publication goes on from the last one."""
+    shop.connection.execute("insert into meta.pending_publish values ('2026-01-30')")
+
+
+@pytest.mark.parametrize(
+    "harm", ["torn", "torn unnoticed", "gone", "a plain file", "another", "older form"]
+)
 def test_a_file_that_is_not_the_last_one_is_made_anew(shop, spans, harm):
     path, _ = publish_all(shop)
+    version = path.resolve()
+    version.chmod(0o644)
     if harm == "torn":
-        path.write_bytes(path.read_bytes()[:5000])
+        version.write_bytes(version.read_bytes()[:5000])
+    elif harm == "torn unnoticed":
+        # As a disk does it, without a trace in the file's times.
+        times = version.stat().st_atime_ns, version.stat().st_mtime_ns
+        content = bytearray(version.read_bytes())
+        content[len(content) // 4 :: 1000] = bytes(len(content[len(content) // 4 :: 1000]))
+        version.write_bytes(content)
+        os.utime(version, ns=times)
     elif harm == "gone":
         path.unlink()
+    elif harm == "a plain file":
+        content = version.read_bytes()
+        path.unlink()
+        path.write_bytes(content)
     elif harm == "another":
         with duckdb.connect(str(path)) as writer:
             writer.execute("update meta.publication set publication_id = 'somebody else'")
     else:
         shop.connection.execute("update meta.publication set form_sha256 = 'of last year'")
     spans.clear()
+    with_changes(shop)
     assert_equals_one_made_anew(shop)
-    assert spans == [None, None]
-    assert [one.name for one in path.parent.glob("*building*")] == []
+    assert spans[-2:] == [None, None]
+    assert path.is_symlink()
+    assert files_in(path.parent / ".writing") == set()
 
 
 def test_a_publication_that_was_killed_before_it_was_noted_is_made_again(shop, spans, monkeypatch):
@@ -397,9 +440,156 @@ def test_a_publication_that_was_killed_before_it_was_noted_is_made_again(shop, s
         raise KeyboardInterrupt
 
     with monkeypatch.context() as context:
-        context.setattr(publishing, "_replace", killed)
+        context.setattr(publishing, "_point_to", killed)
         with pytest.raises(KeyboardInterrupt):
             publish_file(shop.connection, shop.settings.published, window_start=EVERYTHING)
     assert shop.one("select count(*) from meta.pending_file") == 1
     assert_equals_one_made_anew(shop)
     assert shop.one("select count(*) from meta.pending_file") == 0
+
+
+def test_who_reads_while_it_is_published_sees_each_row_once(shop):
+    """`bench/publishing.py` does the same for longer."""
+    publish_all(shop)
+    with reading(shop.settings.published, files=1, parquets=1) as seen:
+        for _ in range(2):
+            with_changes(shop)
+            publish_all(shop)
+    for one in seen:
+        assert (one.errors, len(one.answers)) == ([], 1)
+        assert one.reads > 0
+        assert one.answers[0][0] > 20
+        assert one.answers[0][2] > 0
+
+
+def test_a_reader_lists_only_finished_files_whatever_a_kill_left(shop):
+    publish_changed(shop)
+    folder = shop.settings.published
+    glob = f"select count(*) from '{folder}/parquet/series_books_hourly/*/*.parquet'"
+    before = duckdb.sql(glob).fetchone()
+    with_changes(shop)
+    with pytest.raises(KeyboardInterrupt):
+        publish_days(
+            shop.connection, folder, changed_days(shop.connection), threads=1, on_day=interrupted
+        )
+    (folder / ".writing" / "series_books_hourly-2026-01-30").write_bytes(b"PAR1 half")
+    assert duckdb.sql(glob).fetchone() == before
+
+
+def interrupted(day):
+    raise KeyboardInterrupt
+
+
+def test_a_day_that_loses_its_rows_keeps_an_empty_file(shop):
+    """Who has listed the files finds each."""
+    publish_changed(shop)
+    (stored,) = shop.settings.published.glob("parquet/series_books_hourly/day=2026-01-30/*")
+    shop.connection.execute("delete from derived.series_hour")
+    with_changes(shop)
+    publish_changed(shop)
+    assert pq.read_metadata(stored).num_rows == 0
+
+
+def test_the_same_process_sees_each_publication_while_a_connection_is_held(shop):
+    """As a pool of connections does; DuckDB knows files of one process by their path."""
+    folder = shop.settings.published
+    hours = "select count(distinct as_of) from marts.series_books_hourly"
+    held, seen = [], []
+    try:
+        for n_hours in (5, 9, 7):
+            path, _ = publish_file(shop.connection, folder, window_start=LAST - n_hours * HOUR)
+            held.append(duckdb.connect(str(path), read_only=True))
+            seen.append([one.execute(hours).fetchone()[0] for one in held])
+            with open_published(path) as reader:
+                assert reader.execute(hours).fetchone() == (n_hours,)
+    finally:
+        for one in held:
+            one.close()
+    assert seen == [[5], [5, 9], [5, 9, 7]]
+
+
+WRITE_AND_DIE = (
+    "import duckdb, os, signal, sys; c = duckdb.connect(sys.argv[1]); "
+    "c.execute('delete from quality.threshold; create table mine as select 1 as x'); "
+    "os.kill(os.getpid(), signal.SIGKILL)"
+)
+
+
+def test_what_a_killed_session_wrote_beside_the_file_is_never_replayed(shop, spans):
+    path, _ = publish_all(shop)
+    expected = published_rows(path, "select count(*) from marts.series_books_hourly")
+    path.resolve().chmod(0o644)
+    subprocess.run([sys.executable, "-c", WRITE_AND_DIE, str(path)], check=False)
+    wal = path.resolve().with_name(f"{FILE}.wal")
+    assert wal.stat().st_size > 0
+    # As somebody's does that does not follow links.
+    path.with_name(f"{FILE}.wal").write_bytes(wal.read_bytes())
+    with pytest.raises(PublishedFileDamaged, match="has written to it"), open_published(path):
+        pass
+    with_changes(shop)
+    spans.clear()
+    publish_all(shop)
+    assert spans == [None]
+    assert not path.with_name(f"{FILE}.wal").exists()
+    assert published_rows(path, "select count(*) from marts.series_books_hourly") == expected
+    assert published_rows(path, "from duckdb_tables() where table_name = 'mine'") == []
+
+
+def test_what_somebody_wrote_into_the_file_is_not_carried_on(shop, spans):
+    path, _ = publish_all(shop)
+    path.resolve().chmod(0o644)
+    with duckdb.connect(str(path)) as writer:
+        writer.execute("delete from marts.series_books_hourly")
+    with_changes(shop)
+    spans.clear()
+    assert_equals_one_made_anew(shop)
+    assert spans == [None, None]
+
+
+def test_published_files_cannot_be_written_to(shop):
+    path, _ = publish_all(shop)
+    stored = next(shop.settings.published.glob("parquet/*/*/data.parquet"))
+    assert [one.stat().st_mode & 0o777 for one in (path.resolve(), stored)] == [0o444, 0o444]
+
+
+def test_old_versions_go_when_nobody_can_want_them(shop):
+    path, _ = publish_all(shop)
+    versions = [path.resolve()]
+    for _ in range(3):
+        with_changes(shop)
+        publish_all(shop)
+        versions.append(path.resolve())
+    # Within a minute of one another all stay.
+    assert [version.exists() for version in versions] == [True] * 4
+    for age, version in enumerate(reversed(versions)):
+        at = version.stat().st_mtime - 3600 * (age + 1)
+        os.utime(version, (at, at))
+    publish_all(shop)
+    # The first three were followed by another an hour ago, the fourth just now.
+    assert [version.exists() for version in versions] == [False, False, False, True]
+    assert path.resolve() not in versions
+
+
+def test_where_links_cannot_be_made_it_is_said(shop, monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    with pytest.raises(TerminalWarehouseError, match="no symbolic link can be made there"):
+        publish_file(shop.connection, shop.settings.published, window_start=EVERYTHING)
+
+
+def test_a_home_can_be_copied_and_moved(shop, spans, tmp_path):
+    publish_all(shop)
+    folder = tmp_path / "elsewhere"
+    shutil.copytree(shop.settings.published, folder, symlinks=True)
+    shutil.rmtree(shop.settings.published)
+    with open_published(folder / FILE) as reader:
+        assert reader.execute("select count(*) > 0 from marts.series_books_hourly").fetchall() == [
+            (True,)
+        ]
+    with_changes(shop)
+    publish_changed(shop)
+    spans.clear()
+    publish_file(shop.connection, folder, window_start=EVERYTHING)
+    assert spans == [["2026-01-30"]]
