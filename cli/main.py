@@ -92,7 +92,6 @@ def demo_command(
             provider=DEMO_PROVIDER,
             venue="all",
             days=7,
-            reach_ratio=0.15,
             limits=read_limits(demo.settings),
         )
         typer.echo(f"\nmap: {page.resolve()}")
@@ -262,8 +261,14 @@ def plot_command(
         typer.Option(min=0.2, max=3660, callback=finite, help="Days back from the newest hour."),
     ] = 7,
     reach: Annotated[
-        float, typer.Option(min=0.01, max=0.6, help="Prices drawn either way.")
-    ] = 0.15,
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=0.6,
+            help="Prices shown first, either way (0.15 is 15 %); by default three times the day's "
+            "volatility. The rest is a zoom away.",
+        ),
+    ] = None,
     side_by_side: Annotated[
         bool, typer.Option("--compare", help="One hour of all providers side by side instead.")
     ] = False,

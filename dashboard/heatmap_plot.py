@@ -1,6 +1,10 @@
 """The heatmap of one asset as a self-contained HTML page, drawn from the published file.
 
 Belongs here: what the picture shows and how. Figures are the tables' own; nothing is modelled.
+
+The page opens on what price may reach in a day or so, and holds the whole map: the rest is a zoom
+away. Colours, ticks and the profile follow what is in view (``heatmap.js``), so that what little
+stands near price is not dark because much stands far away.
 """
 
 from dataclasses import dataclass
@@ -16,15 +20,30 @@ from plotly.subplots import make_subplots
 
 from dashboard.style import BACKGROUND, INK, MUTED, RAMPS, length_ticks, price_ticks
 from warehouse.errors import NotPublished
-from warehouse.read import ReadLimits, open_published
+from warehouse.read import Reader, ReadLimits, open_published
+
+FOLLOW_VIEW = Path(__file__).with_name("heatmap.js")
+"""Script of the page that fits colours, ticks and the profile to what is in view."""
 
 FloatArray = npt.NDArray[np.float64]
 
+# Where a colour bar is labelled, of its length.
+_COLOR_TICKS = [0.15, 0.433, 0.717, 1.0]
+
+_WARM_UP = "#b9a36a"
 _UP, _DOWN = "#f4f6fb", MUTED
 
-# Half of the colour scale is spent on bins below this quantile of the non-empty ones, so that
-# weak bands are seen beside strong ones.
+# Half of the colour scale is spent on bins below this quantile of the non-empty ones in view, so
+# that weak bands are seen beside strong ones; the few brightest share one colour.
 _KNEE_QUANTILE = 0.80
+_TOP_QUANTILE = 0.999
+
+# Shown either way of price: three times the volatility of a day, within bounds [ratio].
+_DAYS_OF_VOLATILITY = 3.0
+_LEAST_REACH, _UNKNOWN_REACH, _MOST_REACH = 0.03, 0.15, 0.30
+
+# Start-up mass of a side worth a word and a grey veil [ratio].
+_LEAST_START_UP = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +58,39 @@ class PlotData:
         open, high, low, close of the hour before each [USD per unit of the asset].
     bin_edges : ndarray of float64, shape (n_bins + 1,)
         Prices between which bins lie [USD per unit of the asset].
-    liquidation_usd : dict of str to ndarray of float64, shape (n_bins, n_hours)
-        Map by side [USD]; NaN where nothing stands.
+    liquidation_usd, start_up_usd : dict of str to ndarray of float64, shape (n_bins, n_hours)
+        Map by side, and how much of it was placed when the series began [USD]; NaN where nothing
+        stands.
+    is_warm_up : ndarray of bool, shape (n_hours,)
+        Whether most of the open interest is of series that still warm up.
     unit : str
         usd, or relative.
+    view : tuple of float
+        Lowest and highest price shown first [USD per unit of the asset].
     """
 
     hours: list[datetime]
     candles: dict[str, FloatArray]
     bin_edges: FloatArray
     liquidation_usd: dict[str, FloatArray]
+    start_up_usd: dict[str, FloatArray]
+    is_warm_up: npt.NDArray[np.bool_]
     unit: str
+    view: tuple[float, float]
+
+    @property
+    def in_view(self) -> slice:
+        """Bins shown first."""
+        low, high = np.searchsorted(self.bin_edges, self.view)
+        return slice(max(int(low) - 1, 0), int(high))
+
+    def start_up_ratio(self, side: str) -> float:
+        """Return how much of the newest map's side in view is start-up mass [0-1]."""
+        held, started = (
+            float(np.nansum(grids[side][self.in_view, -1]))
+            for grids in (self.liquidation_usd, self.start_up_usd)
+        )
+        return started / held if held > 0.0 else 0.0
 
 
 def read_plot_data(
@@ -59,7 +100,7 @@ def read_plot_data(
     provider: str,
     venue: str,
     days: float,
-    reach_ratio: float,
+    reach_ratio: float | None = None,
     until: datetime | None = None,
     limits: ReadLimits | None = None,
 ) -> PlotData:
@@ -73,8 +114,9 @@ def read_plot_data(
         Which map.
     days : float
         Hours drawn, counted back from the newest [days].
-    reach_ratio : float
-        Prices drawn, either way from those traded [ratio]; 0.15 is 15 %.
+    reach_ratio : float, optional
+        Prices shown first, either way from the newest, besides those traded [ratio]; 0.15 is 15 %.
+        By default three times the volatility of a day.
     until : datetime, optional
         Newest hour drawn; by default the newest there is.
     limits : ReadLimits, optional
@@ -119,38 +161,73 @@ def read_plot_data(
                 window,
             ).to_arrow_table()
         row_table = connection.execute(
-            "select as_of, side, bin_index, liquidation_usd, unit "
+            "select as_of, side, bin_index, liquidation_usd, null::float as start_up_usd, unit "
             "from marts.liquidation_heatmap_hourly "
-            "where asset = ? and provider = ? and venue = ? and as_of > ? and as_of <= ? "
-            "and price_high > ? and price_low < ?",
-            [
-                *window,
-                float(_arrays(candle_table)["low"].min()) * (1 - reach_ratio),
-                float(_arrays(candle_table)["high"].max()) * (1 + reach_ratio),
-            ],
+            "where asset = ? and provider = ? and venue = ? and as_of > ? and as_of <= ?",
+            window,
         ).to_arrow_table()
+        warm_up = connection.execute(
+            "select as_of from marts.series_books_hourly "
+            "where asset = ? and provider = ? and ? in (venue, 'all') and as_of > ? and as_of <= ? "
+            "group by as_of having "
+            "coalesce(sum(open_interest_base) filter (where is_warm_up), 0) "
+            "> 0.5 * sum(open_interest_base)",
+            window,
+        ).fetchnumpy()["as_of"]
+        if reach_ratio is None:
+            reach_ratio = _read_reach(connection, [asset, venue, newest[0]])
     candles, rows = _arrays(candle_table), _arrays(row_table)
     instants = np.unique(np.concatenate((rows["as_of"], candles["as_of"])))
     first, last = int(rows["bin_index"].min()), int(rows["bin_index"].max())
-    maps = {}
-    for side in ("long", "short"):
-        held = rows["side"] == side
-        grid = np.full((last - first + 1, len(instants)), np.nan)
-        column = np.searchsorted(instants, rows["as_of"][held])
-        grid[rows["bin_index"][held] - first, column] = rows["liquidation_usd"][held]
-        maps[side] = grid
     at = np.searchsorted(instants, candles["as_of"])
     drawn = {}
     for name, source in (("open", "open"), ("high", "high"), ("low", "low"), ("close", "price")):
         drawn[name] = np.full(len(instants), np.nan)
         drawn[name][at] = candles[source]
+    price = float(candles["price"][-1])
     return PlotData(
         hours=[instant.astype("datetime64[us]").item() for instant in instants],
         candles=drawn,
         bin_edges=np.exp((2 * np.arange(first, last + 2) - 0.5) * 0.001),
-        liquidation_usd=maps,
+        liquidation_usd=_grids(rows, "liquidation_usd", instants, first, last),
+        start_up_usd=_grids(rows, "start_up_usd", instants, first, last),
+        is_warm_up=np.isin(instants, warm_up.astype(instants.dtype)),
         unit=str(rows["unit"][0]),
+        view=(
+            min(price * (1.0 - reach_ratio), float(candles["low"].min())),
+            max(price * (1.0 + reach_ratio), float(candles["high"].max())),
+        ),
     )
+
+
+def _read_reach(connection: Reader, which: list[Any]) -> float:
+    """Return how far from price the page opens [ratio]."""
+    row = connection.execute(
+        "select any_value(volatility_day_ratio) from marts.liquidation_bands_hourly "
+        "where asset = ? and venue in (?, 'all') and as_of = ?",
+        which,
+    ).fetchone()
+    if row is None or row[0] is None:
+        return _UNKNOWN_REACH
+    return min(max(_DAYS_OF_VOLATILITY * float(row[0]), _LEAST_REACH), _MOST_REACH)
+
+
+def _grids(
+    rows: dict[str, npt.NDArray[Any]],
+    column: str,
+    instants: npt.NDArray[Any],
+    first: int,
+    last: int,
+) -> dict[str, FloatArray]:
+    """Return a column by side, shape (n_bins, n_hours); NaN where there is no row."""
+    grids = {}
+    for side in ("long", "short"):
+        own = rows["side"] == side
+        grid = np.full((last - first + 1, len(instants)), np.nan)
+        hour = np.searchsorted(instants, rows["as_of"][own])
+        grid[rows["bin_index"][own] - first, hour] = rows[column][own]
+        grids[side] = grid
+    return grids
 
 
 def _arrays(table: pa.Table) -> dict[str, npt.NDArray[Any]]:
@@ -164,69 +241,25 @@ def _usd(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _intensity(usd: FloatArray, knee: float) -> FloatArray:
-    """Return colour positions: linear below the knee, logarithmic above, 0 where empty."""
-    return np.asarray(np.arcsinh(usd / knee))
-
-
 def draw_heatmap(data: PlotData, *, title: str, subtitle: str) -> go.Figure:
     """Return the figure: the map under candles, and its newest hour as a profile at the right."""
     figure = make_subplots(
         rows=1, cols=2, shared_yaxes=True, column_widths=[0.84, 0.16], horizontal_spacing=0.012
     )
-    held = np.concatenate([grid[grid > 0] for grid in data.liquidation_usd.values()])
-    knee = float(np.quantile(held, _KNEE_QUANTILE)) if len(held) else 1.0
-    # The few brightest bins share one colour, so that a first hour that places all open interest
-    # at one price does not dim every other.
-    top = float(_intensity(np.quantile(held, [0.999]), knee)[0]) if len(held) else 1.0
-    centers = np.sqrt(data.bin_edges[1:] * data.bin_edges[:-1])
-    for position, (side, grid) in enumerate(data.liquidation_usd.items()):
-        ramp = RAMPS[side]
-        ticks = np.linspace(0.15, 1.0, 4) * top
-        figure.add_trace(
-            go.Heatmap(
-                x=data.hours,
-                y=centers,
-                z=_intensity(grid, knee).astype(np.float32),
-                customdata=np.round(grid / 1e6, 3).astype(np.float32),
-                zmin=0.0,
-                zmax=top,
-                colorscale=[[i / (len(ramp) - 1), color] for i, color in enumerate(ramp)],
-                hovertemplate=f"{side} %{{y:,.6~g}}<br>%{{x|%d %b %H:%M}}<br>"
-                f"%{{customdata:,.3f}} M {data.unit.upper()}<extra></extra>",
-                colorbar={
-                    "title": {"text": f"{side}s", "font": {"size": 12}},
-                    "tickvals": ticks,
-                    "ticktext": [_usd(float(np.sinh(tick) * knee)) for tick in ticks],
-                    "len": 0.42,
-                    "y": 0.23 if side == "long" else 0.77,
-                    "x": 1.01,
-                    "thickness": 10,
-                    "outlinewidth": 0,
-                },
-                name=f"{side}s",
-                showlegend=False,
-                legendrank=position,
-            ),
-            row=1,
-            col=1,
-        )
-        newest = np.nan_to_num(grid[:, -1])
-        figure.add_trace(
-            go.Bar(
-                x=newest / 1e6,
-                y=centers,
-                orientation="h",
-                width=np.diff(data.bin_edges),
-                marker={"color": ramp[3], "line": {"width": 0}},
-                hovertemplate=f"{side} %{{y:,.6~g}}<br>"
-                f"%{{x:,.3f}} M {data.unit.upper()}<extra></extra>",
-                name=f"{side}s",
-                showlegend=False,
-            ),
-            row=1,
-            col=2,
-        )
+    seen = [grid[data.in_view] for grid in data.liquidation_usd.values()]
+    held = np.concatenate([grid[grid > 0] for grid in seen])
+    knee, top = (
+        np.quantile(held, [_KNEE_QUANTILE, _TOP_QUANTILE]) if len(held) else np.ones(2)
+    ).tolist()
+    scale = _Scale(knee, float(np.arcsinh(top / knee)))
+    for side, grid in data.liquidation_usd.items():
+        figure.add_trace(_draw_map(data, side, grid, scale), row=1, col=1)
+        figure.add_trace(_draw_profile(data, side, grid, RAMPS[side][3]), row=1, col=2)
+    ratios = {side: data.start_up_ratio(side) for side in data.liquidation_usd}
+    if max(ratios.values()) >= _LEAST_START_UP:
+        figure.add_trace(_draw_start_up(data), row=1, col=1)
+        parts = " and ".join(f"{100 * ratio:.0f} % of {side}s" for side, ratio in ratios.items())
+        subtitle += f"<br>grey: start-up mass, placed when the series began; {parts} in view"
     figure.add_trace(
         go.Candlestick(
             x=data.hours,
@@ -245,6 +278,126 @@ def draw_heatmap(data: PlotData, *, title: str, subtitle: str) -> go.Figure:
     closes = data.candles["close"][~np.isnan(data.candles["close"])]
     if len(closes):
         figure.add_hline(y=float(closes[-1]), line={"color": INK, "width": 1, "dash": "dot"})
+    _mark_warm_up(figure, data)
+    _lay_out(figure, data, title, subtitle)
+    figure.update_layout(
+        meta={
+            "knee": scale.knee,
+            "quantiles": [_KNEE_QUANTILE, _TOP_QUANTILE],
+            "ticks": _COLOR_TICKS,
+        }
+    )
+    return figure
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Colours: linear below the knee [USD], logarithmic above, up to a top [asinh(USD / knee)]."""
+
+    knee: float
+    top: float
+
+
+def _draw_map(data: PlotData, side: str, grid: FloatArray, scale: _Scale) -> go.Heatmap:
+    ramp = RAMPS[side]
+    ticks = np.array(_COLOR_TICKS) * scale.top
+    return go.Heatmap(
+        x=data.hours,
+        y=_centers(data),
+        z=np.arcsinh(grid / scale.knee).astype(np.float32),
+        customdata=np.round(grid / 1e6, 3).astype(np.float32),
+        zmin=0.0,
+        zmax=scale.top,
+        colorscale=[[i / (len(ramp) - 1), color] for i, color in enumerate(ramp)],
+        hovertemplate=f"{side} %{{y:,.6~g}}<br>%{{x|%d %b %H:%M}}<br>"
+        f"%{{customdata:,.3f}} M {data.unit.upper()}<extra></extra>",
+        colorbar={
+            "title": {"text": f"{side}s", "font": {"size": 12}},
+            "tickvals": ticks,
+            "ticktext": [_usd(float(np.sinh(tick) * scale.knee)) for tick in ticks],
+            "len": 0.42,
+            "y": 0.23 if side == "long" else 0.77,
+            "x": 1.01,
+            "thickness": 10,
+            "outlinewidth": 0,
+        },
+        name=f"{side}s",
+        meta="map",
+        showlegend=False,
+    )
+
+
+def _draw_profile(data: PlotData, side: str, grid: FloatArray, color: str) -> go.Bar:
+    return go.Bar(
+        x=np.nan_to_num(grid[:, -1]) / 1e6,
+        y=_centers(data),
+        orientation="h",
+        width=np.diff(data.bin_edges),
+        marker={"color": color, "line": {"width": 0}},
+        hovertemplate=f"{side} %{{y:,.6~g}}<br>%{{x:,.3f}} M {data.unit.upper()}<extra></extra>",
+        name=f"{side}s",
+        meta="profile",
+        showlegend=False,
+    )
+
+
+def _draw_start_up(data: PlotData) -> go.Heatmap:
+    """Return a veil over bins, the greyer the more of them is start-up mass."""
+    held, started = (
+        np.sum([np.nan_to_num(grid) for grid in grids.values()], axis=0)
+        for grids in (data.liquidation_usd, data.start_up_usd)
+    )
+    ratio = np.where(started > 0.0, started / np.where(held > 0.0, held, 1.0), np.nan)
+    return go.Heatmap(
+        x=data.hours,
+        y=_centers(data),
+        z=ratio.astype(np.float32),
+        zmin=0.0,
+        zmax=1.0,
+        colorscale=[[0.0, "rgba(120,124,134,0)"], [1.0, "rgba(120,124,134,0.9)"]],
+        showscale=False,
+        hoverinfo="skip",
+        name="start-up mass (click to hide)",
+        showlegend=True,
+    )
+
+
+def _mark_warm_up(figure: go.Figure, data: PlotData) -> None:
+    """Put a strip under the hours in which most of the map still warms up."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], data.is_warm_up.astype(np.int8), [0]))))
+    half = timedelta(minutes=30)
+    for begin, end in edges.reshape(-1, 2):
+        figure.add_shape(
+            type="rect",
+            xref="x",
+            yref="paper",
+            x0=data.hours[begin] - half,
+            x1=data.hours[end - 1] + half,
+            y0=0.0,
+            y1=0.008,
+            fillcolor=_WARM_UP,
+            line_width=0,
+        )
+    if len(edges):
+        figure.add_annotation(
+            text="warm-up: the leverage of what stood before the series began is not known",
+            xref="paper",
+            yref="paper",
+            x=0.004,
+            y=0.01,
+            xanchor="left",
+            yanchor="bottom",
+            showarrow=False,
+            font={"size": 11, "color": _WARM_UP},
+            bgcolor=BACKGROUND,
+        )
+
+
+def _centers(data: PlotData) -> FloatArray:
+    return np.asarray(np.sqrt(data.bin_edges[1:] * data.bin_edges[:-1]))
+
+
+def _lay_out(figure: go.Figure, data: PlotData, title: str, subtitle: str) -> None:
     figure.update_layout(
         title={
             "text": f"{title}<br><span style='font-size:13px;color:{MUTED}'>{subtitle}</span>",
@@ -255,31 +408,36 @@ def draw_heatmap(data: PlotData, *, title: str, subtitle: str) -> go.Figure:
         paper_bgcolor=BACKGROUND,
         plot_bgcolor=BACKGROUND,
         font={"family": "system-ui, sans-serif", "color": INK, "size": 12},
-        margin={"l": 70, "r": 30, "t": 80, "b": 50},
+        margin={"l": 70, "r": 30, "t": 80 + 17 * subtitle.count("<br>"), "b": 50},
+        legend={"x": 0.84, "xanchor": "right", "y": 1.0, "yanchor": "bottom"},
         bargap=0,
         barmode="overlay",
         xaxis_rangeslider_visible=False,
         hovermode="closest",
     )
     figure.update_xaxes(showgrid=False, zeroline=False)
+    prices = price_ticks(*data.view)
     figure.update_yaxes(
-        showgrid=False, zeroline=False, type="log", range=list(np.log10(data.bin_edges[[0, -1]]))
+        showgrid=False,
+        zeroline=False,
+        type="log",
+        range=list(np.log10(data.view)),
+        tickvals=prices,
+        ticktext=[f"{tick:,.6g}" for tick in prices],
     )
-    prices = price_ticks(float(data.bin_edges[0]), float(data.bin_edges[-1]))
-    figure.update_yaxes(tickvals=prices, ticktext=[f"{tick:,.6g}" for tick in prices])
-    figure.update_xaxes(title_text="UTC", row=1, col=1)
+    figure.update_xaxes(title_text="UTC (double-click shows the whole map)", row=1, col=1)
     unit = "M USD" if data.unit == "usd" else data.unit
     longest = max(
-        float(np.nan_to_num(grid[:, -1]).max(initial=0.0)) / 1e6
+        float(np.nan_to_num(grid[data.in_view, -1]).max(initial=0.0)) / 1e6
         for grid in data.liquidation_usd.values()
     )
     # The 0 would stand in the last label of the hours.
     lengths = length_ticks(longest)[1:]
     figure.update_xaxes(
         title_text=f"{unit} a bin,<br>newest hour",
+        range=[0.0, 1.05 * longest or 1.0],
         tickvals=lengths,
         ticktext=[f"{tick:,.6g}" for tick in lengths],
         row=1,
         col=2,
     )
-    return figure

@@ -45,12 +45,23 @@ def page_name(title: str) -> str:
     return "".join(one if one.isalnum() or one in "._-+$" else "_" for one in title) + ".html"
 
 
-def write_page(figure: go.Figure, path: Path) -> None:
-    """Write the figure as one HTML file that needs nothing else, not even a network."""
+def write_page(figure: go.Figure, path: Path, *, script: str | None = None) -> None:
+    """Write the figure as one HTML file that needs nothing else, not even a network.
+
+    Parameters
+    ----------
+    figure : Figure
+        The picture.
+    path : Path
+        The HTML file.
+    script : str, optional
+        JavaScript run once the figure is drawn; ``{plot_id}`` is the id of its element.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     body = figure.to_html(
         include_plotlyjs=True,
         full_html=False,
+        post_script=script,
         config={"displaylogo": False, "scrollZoom": True, "responsive": True},
     )
     title = str(figure.layout.title.text).split("<br>")[0]

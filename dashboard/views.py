@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dashboard.compare_plot import draw_comparison, read_comparison
-from dashboard.heatmap_plot import draw_heatmap, read_plot_data
+from dashboard.heatmap_plot import FOLLOW_VIEW, draw_heatmap, read_plot_data
 from dashboard.style import write_page
 from dashboard.warning import put_warning, read_warning
 from warehouse.read import ReadLimits
@@ -18,7 +18,7 @@ def plot_asset(
     provider: str,
     venue: str,
     days: float,
-    reach_ratio: float,
+    reach_ratio: float | None = None,
     until: datetime | None = None,
     limits: ReadLimits | None = None,
 ) -> Path:
@@ -56,7 +56,7 @@ def plot_asset(
     warning = read_warning(published, asset, venue, data.hours[-1].replace(tzinfo=UTC), limits)
     if warning is not None:
         put_warning(figure, warning, above_px=8)
-    write_page(figure, target)
+    write_page(figure, target, script=FOLLOW_VIEW.read_text(encoding="utf-8"))
     return target
 
 
