@@ -28,6 +28,7 @@ from sources.venues.readings import from_ms, to_ms
 from sources.venues.shapes import Column
 
 _HOUR_MS = 3_600_000
+_MOST_HOURS = 999
 # A coin that has lost half its value is no quote currency any more, and 1 / rate is not its price.
 _LOWEST_PRICE, _HIGHEST_PRICE = 0.5, 2.0
 
@@ -46,8 +47,10 @@ class QuoteMarket:
         Request parameters.
     since_param : str
         Parameter that holds the first label wanted.
+    until_param : str or None
+        Parameter that holds the last label wanted, where the market needs one.
     time_unit : {'s', 'ms'}
-        Unit of that parameter and of labels, which are the starts of hours.
+        Unit of these parameters and of labels, which are the starts of hours.
     rows : tuple of str
         Path from the answer to its rows.
     time, close : Column
@@ -63,6 +66,7 @@ class QuoteMarket:
     rows: tuple[str, ...]
     time: Column
     close: Column
+    until_param: str | None = None
 
     @property
     def source(self) -> str:
@@ -95,6 +99,7 @@ def _bitstamp(pair: str, market_id: str) -> QuoteMarket:
         rows=("data", "ohlc"),
         time="timestamp",
         close="close",
+        until_param="end",
     )
 
 
@@ -151,7 +156,12 @@ async def ask_quote_rates(
     import aiohttp
 
     # Kraken leaves the first label out; an hour more is asked for and dropped.
-    first = (to_ms(since) - _HOUR_MS) // (1 if market.time_unit == "ms" else 1000)
+    unit_ms = 1 if market.time_unit == "ms" else 1000
+    first_ms = to_ms(since) - _HOUR_MS
+    bounds = {market.since_param: str(first_ms // unit_ms)}
+    if market.until_param is not None:
+        last_ms = min(to_ms(now), first_ms + _MOST_HOURS * _HOUR_MS)
+        bounds[market.until_param] = str(last_ms // unit_ms)
     url = market.url
     if base_url is not None:
         url = base_url.rstrip("/") + urlsplit(url).path
@@ -163,7 +173,7 @@ async def ask_quote_rates(
             url,
             secrets=[],
             timeout_seconds=timeout_seconds,
-            params={**market.params, market.since_param: str(first)},
+            params={**market.params, **bounds},
         )
     return parse_quote_rates(body, market, since=since, now=now)
 

@@ -1606,7 +1606,7 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
                 source="bitget.fetch_default_markets: contracts for each of six product types",
                 not_followed={
                     "linear_usdc": "not supported yet",
-                    "inverse": "sizes are coins, not USD contracts",
+                    "inverse": "published in coins, not in USD contracts",
                     "dated": _DATED,
                 },
             ),

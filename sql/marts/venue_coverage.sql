@@ -17,7 +17,7 @@ venue_coverage (venue, contract_class, is_followed, reason) as (
     ('binancecoinm', 'dated', false, 'they expire and trade at a basis to the perpetual'),
     ('bitget', 'linear_usdt', true, null),
     ('bitget', 'linear_usdc', false, 'not supported yet'),
-    ('bitget', 'inverse', false, 'sizes are coins, not USD contracts'),
+    ('bitget', 'inverse', false, 'published in coins, not in USD contracts'),
     ('bitget', 'dated', false, 'they expire and trade at a basis to the perpetual'),
     ('bybit', 'linear_usdt', true, null),
     ('bybit', 'linear_usdc', true, null),

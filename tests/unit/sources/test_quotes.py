@@ -88,3 +88,7 @@ async def test_an_hour_more_is_asked_for_in_the_markets_own_unit(answers):
     with pytest.raises(TransientSourceError, match="503"):
         await ask_quote_rates(KRAKEN, since=SINCE, now=NOW, base_url=answers.base_url)
     assert answers.asked[1].query["since"] == str(second(5))
+    answers.by_path["/api/v2/ohlc/usdcusd/"] = bitstamp((6, 1.0))
+    await ask_quote_rates(BITSTAMP, since=SINCE, now=NOW, base_url=answers.base_url)
+    assert answers.asked[2].query["start"] == str(second(5))
+    assert answers.asked[2].query["end"] == str(int(NOW.timestamp()))
