@@ -161,7 +161,7 @@ def read_plot_data(
                 window,
             ).to_arrow_table()
         row_table = connection.execute(
-            "select as_of, side, bin_index, liquidation_usd, null::float as start_up_usd, unit "
+            "select as_of, side, bin_index, liquidation_usd, start_up_usd, unit "
             "from marts.liquidation_heatmap_hourly "
             "where asset = ? and provider = ? and venue = ? and as_of > ? and as_of <= ?",
             window,
@@ -380,7 +380,7 @@ def _mark_warm_up(figure: go.Figure, data: PlotData) -> None:
         )
     if len(edges):
         figure.add_annotation(
-            text="warm-up: the leverage of what stood before the series began is not known",
+            text="warm-up: what stood when the series began still weighs",
             xref="paper",
             yref="paper",
             x=0.004,

@@ -102,7 +102,7 @@ _CASCADES = CascadeParameters()
 _MAPS = """
 select
     asset, venue, epoch_us(as_of) as hour, provider, side = 'short' as is_short,
-    price, first_bin_index, liquidation_usd, null::float[] as start_up_usd,
+    price, first_bin_index, liquidation_usd, coalesce(start_up_usd, []::float[]) as start_up_usd,
     heatmap.unit, heatmap.semantics,
     heatmap.params_hash,
     is_fitting is not null as is_outside,

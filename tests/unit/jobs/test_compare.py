@@ -95,15 +95,29 @@ def add_hours(connection, *, hours=30, venues=("alpha",), asset="BTC", until=AT,
 
 
 def add_map(
-    connection, provider, *, longs=None, shorts=None, venue="all", at=AT, asset="BTC", unit="usd"
+    connection,
+    provider,
+    *,
+    longs=None,
+    shorts=None,
+    started=None,
+    venue="all",
+    at=AT,
+    asset="BTC",
+    unit="usd",
 ):
-    """Store a map of USD by position in the window around the price: 0 is 20 % below."""
+    """Store a map of USD by position in the window around the price: 0 is 20 % below.
+
+    Of what stands at a position, `started` is start-up mass.
+    """
     rows = []
     for side, held in (("long", longs or {}), ("short", shorts or {})):
         first = min(held, default=0)
         dense = np.zeros(max(held, default=-1) - first + 1)
+        start_up = np.zeros_like(dense)
         for place, amount in held.items():
             dense[place - first] = amount
+            start_up[place - first] = (started or {}).get(place, 0.0)
         rows.append(
             {
                 "asset": asset,
@@ -114,6 +128,7 @@ def add_map(
                 "price": PRICE,
                 "first_bin_index": FIRST + first,
                 "liquidation_usd": dense.tolist(),
+                "start_up_usd": start_up.tolist() if start_up.any() else None,
                 "unit": unit,
                 "semantics": "standing",
                 "params_hash": f"hash of {provider}",
@@ -439,6 +454,40 @@ def test_what_is_expected_to_be_forced_is_what_bins_hold_times_their_odds(connec
         ("long", 2, pytest.approx(far), pytest.approx(near + far)),
         ("short", 1, pytest.approx(shorts), pytest.approx(shorts)),
     ]
+
+
+def test_start_up_mass_makes_no_band_and_has_no_part_in_the_consensus(connection):
+    lump = {"longs": {80: 8.0, 40: 99.9}, "shorts": {120: 4.0}, "started": {40: 99.9, 120: 1.0}}
+    add_map(connection, "one", **lump)
+    add_map(connection, "two", longs={82: 1.0}, shorts={120: 4.0})
+    add_hours(connection)
+    compare(connection)
+    columns = "provider, side, peak_bin_index, liquidation_usd, side_share_ratio, start_up_ratio"
+    assert rows_of(connection, "derived.band where provider = 'one'", columns) == [
+        ("one", "long", FIRST + 80, 8.0, 1.0, 0.0),
+        ("one", "short", FIRST + 120, 3.0, 1.0, 0.25),
+    ]
+    (long,) = rows_of(
+        connection, "derived.consensus where side = 'long'", "first_bin_index, mean_ratio"
+    )
+    assert long == (FIRST + 80, pytest.approx([0.5, 0, 0.5]))
+    # What is forced by a move is forced wherever it came from.
+    forced = rows_of(
+        connection,
+        "derived.cascade_scenario where provider = 'one' and shock_ratio = 0.1",
+        "forced_first_usd",
+    )
+    assert forced == [(pytest.approx(4.0),)]
+
+
+def test_a_map_of_start_up_mass_alone_has_neither_band_nor_vote(connection):
+    add_map(connection, "one", longs={80: 8.1}, started={80: 8.1})
+    add_map(connection, "two", longs={80: 1.0})
+    add_hours(connection)
+    compare(connection)
+    columns = "provider, agreeing_provider_count, provider_count"
+    assert rows_of(connection, "derived.band", columns) == [("two", 1, 1)]
+    assert rows_of(connection, "derived.consensus") == []
 
 
 def test_the_truth_of_a_simulated_market_has_no_vote(connection):
