@@ -1,21 +1,17 @@
-"""Reading what a replay needs from the warehouse: instruments, their brackets and bars.
+"""Reading what a replay needs from the warehouse: instruments with their brackets, and bars.
 
 Instants are int64 microseconds since 1970, UTC.
 """
 
-import logging
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from jobs.brackets import read_brackets
 from jobs.replay import BarColumns, Series, contract_kind
-from transforms.errors import InvalidInput
-from transforms.margin import Brackets, default_brackets
 from warehouse.models import set_window
-
-logger = logging.getLogger(__name__)
 
 
 def microseconds(instant: datetime) -> int:
@@ -40,7 +36,7 @@ EMPTY_BARS = BarColumns(_NEVER, _NEVER, np.zeros((6, 0)), _NONE, _NONE, _NONE)
 
 def read_series(connection: DuckDBPyConnection, assets: list[str]) -> dict[tuple[str, str], Series]:
     """Return the series of some assets by venue and instrument, before their first bar."""
-    brackets = _read_brackets(connection, assets)
+    brackets = read_brackets(connection, assets)
     rows = connection.execute(
         "select asset, venue, instrument, contract_kind from staging.stg_instrument "
         "where list_contains(?, asset) order by asset, venue, instrument",
@@ -52,49 +48,10 @@ def read_series(connection: DuckDBPyConnection, assets: list[str]) -> dict[tuple
             venue=venue,
             instrument=instrument,
             contract_kind=contract_kind(kind),
-            brackets=brackets.get((venue, instrument), [(BEGINNING, default_brackets(asset))]),
+            brackets=brackets.get((venue, instrument), []),
         )
         for asset, venue, instrument, kind in rows
     }
-
-
-def _read_brackets(
-    connection: DuckDBPyConnection, assets: list[str]
-) -> dict[tuple[str, str], list[tuple[int, Brackets]]]:
-    """Return the brackets of each instrument by the instant from which they hold."""
-    rows = connection.execute(
-        "select venue, instrument, epoch_us(valid_from_at), "
-        "list(notional_floor_usd order by bracket), "
-        "list(coalesce(notional_cap_usd, 'infinity'::double) order by bracket), "
-        "list(maintenance_margin_ratio order by bracket), "
-        "list(maintenance_deduction_usd order by bracket), "
-        "list(max_leverage order by bracket) "
-        "from staging.stg_leverage_bracket "
-        "inner join staging.stg_instrument using (venue, instrument) "
-        "where list_contains(?, asset) group by all order by all",
-        [assets],
-    ).fetchall()
-    brackets: dict[tuple[str, str], list[tuple[int, Brackets]]] = {}
-    seen: dict[tuple[str, str], list[list[float]]] = {}
-    for venue, instrument, valid_from, *columns in rows:
-        key = (venue, instrument)
-        if seen.get(key) != columns:
-            seen[key] = columns
-            try:
-                held = Brackets(*(np.array(column) for column in columns))
-            except InvalidInput as exc:
-                # One instrument's brackets stop neither its maps nor those of the others.
-                logger.warning(
-                    "%s %s: the brackets valid from %s are passed over, those before them "
-                    "or the default ones stand: %s",
-                    venue,
-                    instrument,
-                    instant(valid_from),
-                    exc,
-                )
-                continue
-            brackets.setdefault(key, []).append((valid_from, held))
-    return brackets
 
 
 def read_bars(

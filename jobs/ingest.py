@@ -446,7 +446,9 @@ class _Lander:
                 "notional_floor_usd",
                 "notional_cap_usd",
                 "maintenance_margin_ratio",
+                "maintenance_deduction_usd",
                 "max_leverage",
+                "liquidation_fee_ratio",
             ]
             told: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
             rows = table.to_pylist()

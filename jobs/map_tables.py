@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from jobs.brackets import bracket_columns
 from jobs.replay import Series, Stretch
 from transforms.series import SIDES, Outputs
 
@@ -242,6 +243,7 @@ def series_hour_rows(series: Series, stretch: Stretch, run_id: str) -> pa.Table:
             "start_up_short_ratio": _observed(outputs.start_up_ratio[:, 1]),
             "start_up_in_range_ratio": _observed(outputs.start_up_in_range_ratio.max(axis=1)),
             "is_warm_up": stretch.is_warm_up,
+            **bracket_columns(stretch.brackets, stretch.hours, stretch.reference_position_usd),
             "params_hash": pa.repeat(stretch.params_hash, n_rows),
             "run_id": pa.repeat(run_id, n_rows),
         }

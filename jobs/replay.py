@@ -13,9 +13,10 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from jobs.brackets import HeldBrackets, default_by_size, in_force
+from sources.venues.brackets import liquidation_rule
 from transforms.accounting import impute_open_interest
 from transforms.estimators import EstimatorParameters, is_warm_up, run
-from transforms.margin import Brackets
 from transforms.series import Bars, ContractKind, Outputs, State
 
 IntArray = npt.NDArray[np.int64]
@@ -77,8 +78,8 @@ class Series:
         Identity.
     contract_kind : str
         ``linear`` or ``inverse``.
-    brackets : list of (int, Brackets)
-        Brackets by the instant from which they hold [microseconds], oldest first; never empty.
+    brackets : list of HeldBrackets
+        The contract's own brackets, oldest first; empty where none are known.
     states : dict of str to State
         State by provider; absent before the first bar.
     first_bar_start, last_bar_end : int, optional
@@ -95,7 +96,7 @@ class Series:
     venue: str
     instrument: str
     contract_kind: ContractKind
-    brackets: list[tuple[int, Brackets]]
+    brackets: list[HeldBrackets]
     states: dict[str, State] = field(default_factory=dict)
     first_bar_start: int | None = None
     last_bar_end: int | None = None
@@ -142,6 +143,10 @@ class Stretch:
         Whether too much of the maps was start-up mass.
     checkpoints : tuple of Checkpoint
         From which a later replay may start.
+    brackets : tuple of HeldBrackets
+        What held over it, oldest first.
+    reference_position_usd : float
+        Of the estimator: the notional whose bracket counts [USD].
     """
 
     provider: str
@@ -150,6 +155,8 @@ class Stretch:
     outputs: Outputs
     is_warm_up: BoolArray
     checkpoints: tuple[Checkpoint, ...]
+    brackets: tuple[HeldBrackets, ...]
+    reference_position_usd: float
 
 
 def _fill(
@@ -209,22 +216,30 @@ def _as_bars(
     )
 
 
-def _in_force(brackets: list[tuple[int, Brackets]], instant: int) -> Brackets:
-    """Return the brackets that hold just after an instant; the oldest stand for the time before."""
-    held = brackets[0][1]
-    for valid_from, candidate in brackets:
-        if valid_from <= instant:
-            held = candidate
-    return held
+def _default_brackets(
+    series: Series, bars: BarColumns, open_interest: FloatArray, start: int
+) -> list[HeldBrackets]:
+    """Return the ladders assumed over these bars, before which the series' states stand."""
+    state = next(iter(series.states.values()), None)
+    before = (np.nan, np.nan) if state is None else (state.open_interest, state.close)
+    is_inverse = series.contract_kind == "inverse"
+    return default_by_size(
+        series.asset,
+        fee_ratio=liquidation_rule(series.venue, series.contract_kind).fee_ratio,
+        start=start,
+        usd_before=before[0] if is_inverse else before[0] * before[1],
+        bar_starts=bars.start,
+        open_interest_usd=open_interest if is_inverse else open_interest * bars.prices[3],
+    )
 
 
 def _cuts(
-    series: Series, bars: BarColumns, start: int, end: int, checkpoints: list[int]
+    held: list[HeldBrackets], bars: BarColumns, start: int, end: int, checkpoints: list[int]
 ) -> list[int]:
     """Return the instants that end a piece: checkpoints, changes of brackets or of bar length."""
     lengths = bars.end - bars.start
     changed = bars.start[1:][lengths[1:] != lengths[:-1]]
-    inside = {*checkpoints, *(valid_from for valid_from, _ in series.brackets), *changed.tolist()}
+    inside = {*checkpoints, *(each.valid_from for each in held), *changed.tolist()}
     return [*sorted(cut for cut in inside if start < cut < end), end]
 
 
@@ -302,7 +317,8 @@ def replay(
     keep = (hours > store_after) & (hours - last_end < STALE_AFTER)
 
     checkpoints = settled.checkpoints(checkpoints, start, end)
-    cuts = _cuts(series, bars, start, end, checkpoints)
+    held = series.brackets or _default_brackets(series, bars, open_interest, start)
+    cuts = _cuts(held, bars, start, end, checkpoints)
     bar_cuts = np.searchsorted(bars.end, cuts, side="right")
     hour_cuts = np.searchsorted(hours, cuts, side="right")
     stretches = []
@@ -317,7 +333,7 @@ def replay(
                     parameters,
                     _as_bars_part(model_bars, bars, bar_start, int(bar_stop)),
                     last_bar[hour_start:hour_stop] - bar_start,
-                    brackets=_in_force(series.brackets, piece_start),
+                    brackets=in_force(held, piece_start),
                     contract_kind=series.contract_kind,
                     state=state,
                 )
@@ -339,6 +355,8 @@ def replay(
                 outputs=outputs,
                 is_warm_up=is_warm_up(parameters, outputs, age / DAY),
                 checkpoints=tuple(kept),
+                brackets=tuple(held),
+                reference_position_usd=parameters.reference_position_usd,
             )
         )
     return stretches

@@ -7,9 +7,12 @@ The form is what ccxt's ``fetch_leverage_tiers`` returns, ``{symbol: [tier, ...]
 ``minNotional``, ``maxNotional``, ``maintenanceMarginRate`` and ``maxLeverage`` in each tier, and
 the venue's own answer, numbers or text, under ``info``.
 
-The deduction of bracket n is what makes maintenance margin continuous at its floor,
-cum_n = cum_(n-1) + floor_n (mmr_n - mmr_(n-1)) (Binance, "Leverage and margin of USDⓈ-M futures",
-maintenance amount). It is computed; where the file gives one as well, the two must agree.
+Whether the venue takes a deduction off the maintenance margin, and whether its formula has a
+liquidation fee, is declared with the venue (`sources.venues.declarations`). Where it takes one, the
+deduction of bracket n is what makes maintenance margin continuous at its floor, cum_n = cum_(n-1) +
+floor_n (mmr_n - mmr_(n-1)) (Binance, "Leverage and margin of USDⓈ-M futures", maintenance amount).
+It is computed; where the file gives one as well, the two must agree. Brackets of a venue that is
+not declared have a deduction where the file gives one.
 """
 
 import datetime as dt
@@ -28,6 +31,8 @@ from sources.recorded.naming import parse_unified
 from sources.records import SCHEMAS, Batch
 from sources.user_files import read_json
 from sources.venue_names import venue_name
+from sources.venues.brackets import continuous_deductions, liquidation_rule
+from sources.venues.shapes import UNKNOWN_RULE, LiquidationRule
 
 logger = logging.getLogger(__name__)
 
@@ -98,9 +103,10 @@ def import_brackets(
     brackets: list[dict[str, object]] = []
     set_aside: list[dict[str, object]] = []
     provenance = {"source": _SOURCE, "ingested_at": ingested_at}
+    rule = liquidation_rule(venue, "linear")
     for position, (symbol, tiers) in enumerate(_read(path).items(), start=1):
         try:
-            records = _make_records(symbol, tiers)
+            records = _make_records(symbol, tiers, rule)
         except _Unusable as problem:
             received = json.dumps(tiers, ensure_ascii=False)
             set_aside.append(
@@ -137,34 +143,43 @@ def _read(path: Path) -> dict[str, object]:
     return content
 
 
-def _make_records(symbol: str, tiers: object) -> list[dict[str, object]]:
+def _make_records(symbol: str, tiers: object, rule: LiquidationRule) -> list[dict[str, object]]:
     """Return the records of one symbol but key and provenance."""
     _check_symbol(symbol)
     if not isinstance(tiers, list) or not tiers:
         raise _Unusable(None, "no list of tiers")
     brackets = [_read_tier(tier) for tier in tiers]
     brackets.sort(key=lambda bracket: bracket.floor_usd)
-    records: list[dict[str, object]] = []
-    deduction = 0.0
-    previous: _Bracket | None = None
-    for number, bracket in enumerate(brackets, start=1):
-        _check_order(bracket, previous, is_last=number == len(brackets))
-        if previous is not None:
-            step = bracket.maintenance_margin_ratio - previous.maintenance_margin_ratio
-            deduction += bracket.floor_usd * step
-        _audit_deduction(bracket.given_deduction_usd, deduction)
-        records.append(
-            {
-                "bracket": number,
-                "notional_floor_usd": bracket.floor_usd,
-                "notional_cap_usd": bracket.cap_usd,
-                "maintenance_margin_ratio": bracket.maintenance_margin_ratio,
-                "maintenance_deduction_usd": deduction,
-                "max_leverage": bracket.max_leverage,
-            }
+    for number, bracket in enumerate(brackets):
+        previous = brackets[number - 1] if number else None
+        _check_order(bracket, previous, rule, is_last=number == len(brackets) - 1)
+    return [
+        {
+            "bracket": number,
+            "notional_floor_usd": bracket.floor_usd,
+            "notional_cap_usd": bracket.cap_usd,
+            "maintenance_margin_ratio": bracket.maintenance_margin_ratio,
+            "maintenance_deduction_usd": deduction,
+            "max_leverage": bracket.max_leverage,
+            "liquidation_fee_ratio": rule.fee_ratio,
+        }
+        for number, (bracket, deduction) in enumerate(
+            zip(brackets, _deductions(brackets, rule), strict=True), start=1
         )
-        previous = bracket
-    return records
+    ]
+
+
+def _deductions(brackets: list[_Bracket], rule: LiquidationRule) -> list[float]:
+    """Return what the venue takes off the maintenance margin in each bracket [USD]."""
+    is_given = any(bracket.given_deduction_usd is not None for bracket in brackets)
+    if rule.deduction == "none" and not (rule == UNKNOWN_RULE and is_given):
+        return [0.0] * len(brackets)
+    computed = continuous_deductions(
+        [(bracket.floor_usd, bracket.maintenance_margin_ratio) for bracket in brackets]
+    )
+    for bracket, deduction in zip(brackets, computed, strict=True):
+        _audit_deduction(bracket.given_deduction_usd, deduction)
+    return computed
 
 
 def _check_symbol(symbol: str) -> None:
@@ -215,7 +230,9 @@ def _number(content: dict[str, object], key: str, *, is_required: bool) -> float
     return number
 
 
-def _check_order(bracket: _Bracket, previous: _Bracket | None, *, is_last: bool) -> None:
+def _check_order(
+    bracket: _Bracket, previous: _Bracket | None, rule: LiquidationRule, *, is_last: bool
+) -> None:
     if previous is None and bracket.floor_usd != 0:
         raise _Unusable("minNotional", "first bracket does not begin at 0")
     if previous is not None and bracket.floor_usd != previous.cap_usd:
@@ -228,9 +245,12 @@ def _check_order(bracket: _Bracket, previous: _Bracket | None, *, is_last: bool)
         raise _Unusable("maintenanceMarginRate", "not between 0 and 1")
     if not bracket.max_leverage >= 1:
         raise _Unusable("maxLeverage", "below 1")
-    if bracket.maintenance_margin_ratio * bracket.max_leverage >= 1:
+    if (bracket.maintenance_margin_ratio + rule.fee_ratio) * bracket.max_leverage >= 1:
         # Such a position would be liquidated at its entry.
-        raise _Unusable("maintenanceMarginRate", "not below the initial margin of maxLeverage")
+        fee = f" with the venue's fee of {rule.fee_ratio:g}" if rule.fee_ratio else ""
+        raise _Unusable(
+            "maintenanceMarginRate", f"not below the initial margin of maxLeverage{fee}"
+        )
     if previous is not None:
         if bracket.maintenance_margin_ratio < previous.maintenance_margin_ratio:
             raise _Unusable("maintenanceMarginRate", "falls with size")

@@ -131,6 +131,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("maintenance_margin_ratio", pa.float64(), False),
         ("maintenance_deduction_usd", pa.float64(), False),  # Binance's cum
         ("max_leverage", pa.float64(), False),
+        ("liquidation_fee_ratio", pa.float64(), False),  # 0 where the venue's formula has none
     ),
     # One cell of a provider's map in canonical form; units and semantics as the provider's.
     "provider_map": _schema(

@@ -125,8 +125,11 @@ class EstimatorParameters:
     )
     reference_position_usd: float = _described(
         "USD",
-        "a retail-sized position: in the first bracket of large coins, the second of small ones; "
-        "larger positions are fewer and carry less leverage",
+        "a retail-sized position; larger ones are fewer and carry less leverage. Its bracket is "
+        "reference_bracket of marts.series_books_hourly; in the default ladders the first one of "
+        "BTC and ETH (to 50,000 USD, 125x, .4 %) and of large coins (to 10,000 USD, 75x, .6 %), "
+        "the second of middle (5,000 to 10,000 USD, 50x, 1.5 %) and small ones (the same, 20x, "
+        "2.5 %)",
     )
     warm_up_start_up_ratio: float = _described(
         "ratio", "entries of what stood at the start were not seen; a twentieth makes no band"

@@ -474,7 +474,8 @@ def known_brackets(
     rows = connection.execute(
         "select venue, instrument, max(ingested_at), "
         "list(struct_pack(bracket, notional_floor_usd, notional_cap_usd, "
-        "maintenance_margin_ratio, max_leverage) order by bracket) from ("
+        "maintenance_margin_ratio, maintenance_deduction_usd, max_leverage, "
+        "liquidation_fee_ratio) order by bracket) from ("
         "select * from staging.stg_leverage_bracket "
         "qualify valid_from_at = max(valid_from_at) over (partition by venue, instrument)) "
         "group by all"

@@ -235,6 +235,7 @@ def reference_batches(
             ),
             "maintenance_deduction_usd": 0.0,
             "max_leverage": np.array([item.asset.max_leverage for item in instruments]),
+            "liquidation_fee_ratio": 0.0,
         }),
     ]  # fmt: skip
 

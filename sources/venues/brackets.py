@@ -1,15 +1,17 @@
-"""Margin brackets: from what venues tell to sets in USD, whole or not at all.
+"""Margin brackets: from what venues publish to sets in USD, whole or not at all.
 
-Belongs here: floors, caps, ratios, deductions and their unit. Does not belong here: asking for
-them, nor rows of other kinds (`sources.venues.readings`).
+Belongs here: floors, caps, ratios, deductions, fees and their unit. Does not belong here: asking
+for them, nor rows of other kinds (`sources.venues.readings`).
 
 A set with one bad bracket is refused as a whole: with a bracket missing, positions of its size
 would be given the margins of another.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,36 +19,61 @@ import pyarrow as pa
 from sources.checks import QuarantinedRow, quarantine
 from sources.records import SCHEMAS, Batch
 from sources.venues.answers import Table, find_rows, take_cell, to_number
+from sources.venues.declarations import VENUES
 from sources.venues.instruments import Instrument
 from sources.venues.readings import Context, instruments_of_rows, source_of
-from sources.venues.shapes import AmountUnit, Ask, Brackets, StepBrackets
+from sources.venues.shapes import (
+    UNKNOWN_RULE,
+    AmountUnit,
+    Ask,
+    AskedBrackets,
+    Column,
+    DescribedBrackets,
+    GrowingMargins,
+    LeverageLadders,
+    LiquidationRule,
+    MarginTables,
+    StepBrackets,
+)
 
 LARGEST_LEVERAGE = 1000.0
-_STEP_FIGURES = (
-    "step",
-    "largest",
-    "maintenance",
-    "maintenance_step",
-    "initial",
-    "initial_step",
-)
 # A description that asks for more brackets is wrong, not generous.
 _MOST_STEPS = 200
+# Brackets that evenly growing margins are cut into, and by how much one's ratio is above another's.
+_GROWING_BRACKETS = 50
+_GROWING_STEP_RATIO = 0.001
 
 
 @dataclass(frozen=True, slots=True)
 class _Bracket:
-    """One bracket before its deduction is known."""
+    """One bracket; ``deduction_usd`` is None where the venue publishes none."""
 
     floor_usd: float
     cap_usd: float | None
     maintenance: float
     leverage: float
-    deduction_usd: float | None
+    deduction_usd: float | None = None
+
+
+class _Unusable(Exception):
+    """Why the brackets of one instrument cannot be used.
+
+    Parameters
+    ----------
+    column : str or None
+        The field at fault.
+    reason : str
+        What is wrong with it.
+    """
+
+    def __init__(self, column: str | None, reason: str) -> None:
+        super().__init__(reason)
+        self.column = column
+        self.reason = reason
 
 
 def read_brackets(
-    reading: Brackets,
+    reading: AskedBrackets,
     answer: object,
     context: Context,
     price_of: Mapping[str, float],
@@ -55,7 +82,7 @@ def read_brackets(
 
     Parameters
     ----------
-    reading : Brackets
+    reading : AskedBrackets
         What the answer holds.
     answer : object
         Decoded JSON.
@@ -71,105 +98,87 @@ def read_brackets(
     """
     ask = reading.ask
     rows = find_rows(answer, ask)
-    table = Table(rows)
-    of_row = instruments_of_rows(ask, table, context)
     raw: dict[str, list[object]] = {}
     instruments: dict[str, Instrument] = {}
-    for row, one in zip(rows, of_row, strict=True):
-        if one is None:
-            continue
-        instruments[one.instrument] = one
-        inner = take_cell(row, reading.brackets_key) if reading.brackets_key else [row]
-        raw.setdefault(one.instrument, []).extend(inner if isinstance(inner, list) else [inner])
-    found: dict[str, list[_Bracket]] = {}
-    refused: list[QuarantinedRow] = []
-    for name, brackets in raw.items():
-        instrument = instruments[name]
-        usd_per_unit = _usd_per_notional_unit(reading.notional_unit, instrument, price_of.get(name))
-        read = (
-            "its caps need a mark price, which the venue did not tell"
-            if usd_per_unit is None
-            else _read_bracket_rows(brackets, ask, usd_per_unit)
-        )
-        fault = read if isinstance(read, str) else _bracket_fault(read)
-        if fault is None and not isinstance(read, str):
-            found[name] = read
-        else:
-            refused.append(_refused_brackets(name, str(fault), brackets))
-    return _bracket_batches(found, refused, source_of(ask), context)
+    for row, one in zip(rows, instruments_of_rows(ask, Table(rows), context), strict=True):
+        if one is not None:
+            instruments[one.instrument] = one
+            raw.setdefault(one.instrument, []).append(row)
+
+    def read(instrument: Instrument) -> list[_Bracket]:
+        own = raw[instrument.instrument]
+        if isinstance(reading, MarginTables):
+            return _read_margin_table(reading, own[0], answer)
+        usd = _usd_per_unit(reading.notional_unit, instrument, price_of)
+        if isinstance(reading, LeverageLadders):
+            return _read_leverage_ladders(reading, own, usd)
+        if reading.brackets_key is not None:
+            own = list(_inner_lists(own, reading.brackets_key))
+        return _read_bracket_rows(own, ask.columns, usd, reading.floor_step * usd)
+
+    return _make_batches(instruments.values(), raw, read, source_of(ask), context)
 
 
-def read_step_brackets(
-    reading: StepBrackets,
+def read_described_brackets(
+    reading: DescribedBrackets,
     instruments: Sequence[Instrument],
     context: Context,
     price_of: Mapping[str, float],
 ) -> list[Batch]:
-    """Return the brackets that instruments' own descriptions tell as steps, valid from now on."""
-    found: dict[str, list[_Bracket]] = {}
-    refused: list[QuarantinedRow] = []
-    for instrument in instruments:
-        info = instrument.market.get("info") or {}
-        figures = {name: to_number(info.get(getattr(reading, name))) for name in _STEP_FIGURES}
-        usd = _usd_per_notional_unit("contracts", instrument, price_of.get(instrument.instrument))
-        step, largest = figures["step"], figures["largest"]
-        if usd is None or None in figures.values() or not step or not largest or step < 0:
-            missing = [name for name, value in figures.items() if value is None]
-            reason = f"no mark price, or missing or 0: {', '.join(missing) or 'step'}"
-            refused.append(_refused_brackets(instrument.instrument, reason, [dict(info)]))
-            continue
-        known = {name: value for name, value in figures.items() if value is not None}
-        brackets = [
-            _Bracket(
-                floor_usd=number * step * usd,
-                cap_usd=(number + 1) * step * usd,
-                maintenance=known["maintenance"] + number * known["maintenance_step"],
-                leverage=1.0 / (known["initial"] + number * known["initial_step"]),
-                deduction_usd=None,
-            )
-            for number in range(min(int(np.ceil(largest / step)), _MOST_STEPS))
-        ]
-        fault = _bracket_fault(brackets)
-        if fault is None:
-            found[instrument.instrument] = brackets
-        else:
-            refused.append(_refused_brackets(instrument.instrument, fault, [dict(info)]))
-    return _bracket_batches(found, refused, "ccxt:markets", context)
+    """Return the brackets that instruments' own descriptions hold, valid from now on."""
+    described = {one.instrument: [one.market.get("info") or {}] for one in instruments}
+
+    def read(instrument: Instrument) -> list[_Bracket]:
+        if isinstance(reading, GrowingMargins):
+            return _read_growing_margins(reading, instrument, price_of)
+        return _read_step_brackets(reading, instrument, price_of)
+
+    return _make_batches(instruments, described, read, "ccxt:markets", context)
 
 
-def _usd_per_notional_unit(
-    unit: AmountUnit, instrument: Instrument, price: float | None
-) -> float | None:
+def _inner_lists(rows: Sequence[object], key: str) -> list[object]:
+    lists = [take_cell(row, key) for row in rows]
+    return list(itertools.chain(*(one if isinstance(one, list) else [one] for one in lists)))
+
+
+def _usd_per_unit(unit: AmountUnit, instrument: Instrument, price_of: Mapping[str, float]) -> float:
     is_linear = instrument.contract_kind == "linear"
     if unit == "usd":
         return 1.0
     if unit == "contracts" and not is_linear:
         return instrument.contract_size
+    price = price_of.get(instrument.instrument)
     if price is None:
-        return None
+        raise _Unusable("cap", f"in {unit}, and the venue gave no mark price to value it by")
     if unit == "contracts":
         return instrument.contract_size * price
     return instrument.base_multiplier * price
 
 
 def _read_bracket_rows(
-    brackets: Sequence[object], ask: Ask, usd_per_unit: float
-) -> list[_Bracket] | str:
-    """Return the brackets by size, or what is wrong with them."""
-    table = Table(brackets)
+    rows: Sequence[object],
+    columns: Mapping[str, Column],
+    usd_per_unit: float,
+    floor_step_usd: float = 0.0,
+) -> list[_Bracket]:
+    """Return brackets of one row each, by size."""
+    table = Table(rows)
     values = {
         cell: table.numbers(column, cell, is_required=cell in ("maintenance", "leverage"))
-        for cell, column in ask.columns.items()
+        for cell, column in columns.items()
     }
     if table.rejects.reasons:
-        cell, reason = table.rejects.reasons[min(table.rejects.reasons)]
-        return f"{cell}: {reason}"
+        row = min(table.rejects.reasons)
+        cell, reason = table.rejects.reasons[row]
+        raise _Unusable(cell, f"bracket {row + 1}: {reason}")
     order = np.argsort(values["cap"], kind="stable")  # an unbounded one comes last
     caps = values["cap"][order] * usd_per_unit
     floors = np.concatenate([[0.0], caps[:-1]])
     if "floor" in values:
-        floors = values["floor"][order] * usd_per_unit
-    deductions = values.get("cum", np.full(len(brackets), np.nan))[order]
+        _check_floors(values["floor"][order] * usd_per_unit, floors, floor_step_usd)
+    if "number" in values:
+        _check_numbers(values["number"][order])
+    deductions = values.get("cum", np.full(len(rows), np.nan))[order] * usd_per_unit
     return [
         _Bracket(
             floor_usd=float(floors[n]),
@@ -178,72 +187,281 @@ def _read_bracket_rows(
             leverage=float(values["leverage"][order][n]),
             deduction_usd=None if np.isnan(deductions[n]) else float(deductions[n]),
         )
-        for n in range(len(brackets))
+        for n in range(len(rows))
     ]
 
 
-def _bracket_fault(brackets: Sequence[_Bracket]) -> str | None:
-    """Return what is wrong with a whole set of brackets, or None."""
+def _check_floors(floors: np.ndarray, expected: np.ndarray, step: float) -> None:
+    """Refuse brackets that leave a hole between them or overlap."""
+    with np.errstate(invalid="ignore"):
+        is_off = (floors < expected * (1 - 1e-9) - 1e-9) | (floors > (expected + step) * (1 + 1e-9))
+    if is_off.any():
+        n = int(np.argmax(is_off))
+        raise _Unusable(
+            "floor",
+            f"bracket {n + 1} begins at {floors[n]:g} USD and the one before it ends at "
+            f"{expected[n]:g}: a bracket is missing or they overlap",
+        )
+
+
+def _check_numbers(numbers: np.ndarray) -> None:
+    if np.isnan(numbers).all():
+        return
+    if np.any(np.diff(numbers) != 1) or numbers[0] not in (0, 1):
+        found = ", ".join(f"{number:g}" for number in numbers)
+        raise _Unusable("number", f"brackets are numbered {found}: one is missing or not in order")
+
+
+def _read_leverage_ladders(
+    reading: LeverageLadders, rows: Sequence[object], usd_per_unit: float
+) -> list[_Bracket]:
+    """Return the brackets of the highest leverage a trader may choose."""
+    columns = reading.ask.columns
+    lists = _inner_lists(rows, reading.lists_key)
+    leverages = [to_number(take_cell(one, columns["leverage"])) for one in lists]
+    if not lists or None in leverages:
+        raise _Unusable("leverage", "missing or no number")
+    highest = max(range(len(lists)), key=lambda at: leverages[at] or 0.0)
+    leverage = leverages[highest] or 0.0
+    if leverage < 1:
+        raise _Unusable("leverage", f"{leverage:g} is below 1")
+    brackets = [
+        {"cap": take_cell(one, columns["cap"]), "maintenance": share, "leverage": leverage}
+        for one in _inner_lists([lists[highest]], reading.brackets_key)
+        for share in [take_cell(one, columns["share"])]
+    ]
+    read = _read_bracket_rows(brackets, {cell: cell for cell in brackets[0]}, usd_per_unit)
+    return [replace(one, maintenance=one.maintenance / leverage) for one in read]
+
+
+def _read_margin_table(reading: MarginTables, row: object, answer: object) -> list[_Bracket]:
+    """Return the brackets of the table that an instrument's row names."""
+    columns = reading.ask.columns
+    leverage = to_number(take_cell(row, columns["leverage"]))
+    if leverage is None:
+        raise _Unusable("leverage", "missing or no number")
+    number = to_number(take_cell(row, columns["table"]))
+    tables = answer.get(reading.tables) if isinstance(answer, Mapping) else None
+    tiers = None
+    for pair in tables if isinstance(tables, list) else []:
+        if isinstance(pair, list) and len(pair) == 2 and to_number(pair[0]) == number:
+            tiers = take_cell(pair[1], reading.tiers_key)
+    if tiers is None:
+        if number is not None and number >= reading.first_table:
+            raise _Unusable("table", f"margin table {number:g} is not among those listed")
+        tiers = [{columns["tier_floor"]: 0, columns["tier_leverage"]: leverage}]
+    table = Table(tiers if isinstance(tiers, list) else [])
+    floors = table.numbers(columns["tier_floor"], "tier_floor", is_required=True)
+    leverages = table.numbers(columns["tier_leverage"], "tier_leverage", is_required=True)
+    if table.rejects.reasons:
+        at = min(table.rejects.reasons)
+        cell, reason = table.rejects.reasons[at]
+        raise _Unusable(cell, f"tier {at + 1}: {reason}")
+    caps = [*floors[1:].tolist(), None]
+    return [
+        _Bracket(float(floor), cap, reading.maintenance_share / most, min(most, leverage))
+        for floor, cap, most in zip(floors, caps, np.maximum(leverages, 1e-9), strict=True)
+    ]
+
+
+def _read_step_brackets(
+    reading: StepBrackets, instrument: Instrument, price_of: Mapping[str, float]
+) -> list[_Bracket]:
+    """Return the brackets of a first one and its increments, or those that are listed."""
+    info: Mapping[str, Any] = instrument.market.get("info") or {}
+    key, value = reading.value_mark
+    usd = _usd_per_unit("usd" if info.get(key) == value else "contracts", instrument, price_of)
+    listed = info.get(reading.listed)
+    if isinstance(listed, list) and listed:
+        return _read_bracket_rows(listed, reading.listed_columns, usd)
+
+    def figure(name: str, missing: float | None = None) -> float:
+        number = to_number(info.get(getattr(reading, name)))
+        number = missing if number is None else number
+        if number is None or number < 0:
+            raise _Unusable(getattr(reading, name), "missing, negative or no number")
+        return number
+
+    maintenance, initial, largest = figure("maintenance"), figure("initial"), figure("largest")
+    step = figure("step")
+    first = figure("first", missing=step) or step
+    if largest == 0 or initial == 0:
+        raise _Unusable(reading.largest if largest == 0 else reading.initial, "0")
+    count = 1 + (math.ceil(max(largest - first, 0.0) / step) if step else 0)
+    growth = (0.0, 0.0) if count == 1 else (figure("maintenance_step"), figure("initial_step"))
+    caps = [first + number * step for number in range(min(count, _MOST_STEPS))]
+    caps[-1] = largest
+    return [
+        _Bracket(
+            floor_usd=floor * usd,
+            cap_usd=cap * usd,
+            maintenance=maintenance + number * growth[0],
+            leverage=1.0 / (initial + number * growth[1]),
+        )
+        for number, (floor, cap) in enumerate(itertools.pairwise([0.0, *caps]))
+    ]
+
+
+def _read_growing_margins(
+    reading: GrowingMargins, instrument: Instrument, price_of: Mapping[str, float]
+) -> list[_Bracket]:
+    """Return brackets of even size whose ratios are those of their smallest position."""
+    growth = reading.growth.get(instrument.asset)
+    if growth is None:
+        raise _Unusable(None, f"no margins are declared for {instrument.asset}")
+    most = to_number((instrument.market.get("info") or {}).get(reading.leverage_key))
+    if most is None:
+        raise _Unusable(reading.leverage_key, "missing or no number")
+    step_usd = _GROWING_STEP_RATIO / growth * _usd_per_unit("base", instrument, price_of)
+    return [
+        _Bracket(
+            floor_usd=number * step_usd,
+            cap_usd=None if number == _GROWING_BRACKETS - 1 else (number + 1) * step_usd,
+            maintenance=reading.maintenance + number * _GROWING_STEP_RATIO,
+            leverage=min(most, 1.0 / (reading.initial + number * _GROWING_STEP_RATIO)),
+        )
+        for number in range(_GROWING_BRACKETS)
+    ]
+
+
+def _check(brackets: Sequence[_Bracket], fee_ratio: float) -> None:
+    """Refuse a whole set of brackets for one that cannot be."""
     if not brackets:
-        return "no brackets"
-    for number, one in enumerate(brackets):
+        raise _Unusable(None, "no brackets")
+    if not 0 <= fee_ratio < 1:
+        raise _Unusable("fee", f"liquidation fee {fee_ratio:g} is no ratio")
+    for number, one in enumerate(brackets, start=1):
         if not 0 < one.maintenance < 1:
-            return f"bracket {number + 1}: maintenance margin {one.maintenance} is no ratio"
+            raise _Unusable(
+                "maintenance",
+                f"bracket {number}: maintenance margin {one.maintenance:g} is no ratio",
+            )
         if not 1 <= one.leverage <= LARGEST_LEVERAGE:
-            return f"bracket {number + 1}: leverage {one.leverage} is none"
-        if one.maintenance * one.leverage >= 1:
+            raise _Unusable("leverage", f"bracket {number}: leverage {one.leverage:g} is none")
+        if (one.maintenance + fee_ratio) * one.leverage >= 1:
             # Also how a percentage taken for a ratio shows.
-            return (
-                f"bracket {number + 1}: maintenance margin {one.maintenance} is not below the "
-                f"initial margin of {one.leverage}x"
+            fee = f" with a fee of {fee_ratio:g}" if fee_ratio else ""
+            raise _Unusable(
+                "maintenance",
+                f"bracket {number}: maintenance margin {one.maintenance:g}{fee} is not below the "
+                f"initial margin of {one.leverage:g}x",
             )
         if one.cap_usd is not None and one.cap_usd <= one.floor_usd:
-            return f"bracket {number + 1}: ends at {one.cap_usd} before it begins"
-        if one.cap_usd is None and number < len(brackets) - 1:
-            return f"bracket {number + 1}: has no end but is not the last"
+            raise _Unusable("cap", f"bracket {number}: ends at {one.cap_usd:g} before it begins")
+        if one.cap_usd is None and number < len(brackets):
+            raise _Unusable("cap", f"bracket {number}: has no end but is not the last")
+    if brackets[0].floor_usd != 0:
+        raise _Unusable("floor", "the first bracket does not begin at 0")
     for before, after in itertools.pairwise(brackets):
         if after.maintenance < before.maintenance:
-            return "maintenance margin falls with size"
-    return None
+            raise _Unusable("maintenance", "maintenance margin falls with size")
+        if after.leverage > before.leverage:
+            raise _Unusable("leverage", "maximum leverage rises with size")
 
 
-def _refused_brackets(name: str, reason: str, brackets: Sequence[object]) -> QuarantinedRow:
-    return QuarantinedRow(
-        reason=reason, received=Table([list(brackets)]).received(0), instrument=name
+def _deductions(brackets: Sequence[_Bracket], rule: LiquidationRule) -> list[float]:
+    """Return what is taken off the maintenance margin in each bracket [USD]."""
+    if rule.deduction == "continuous":
+        return continuous_deductions([(one.floor_usd, one.maintenance) for one in brackets])
+    if rule.deduction == "none" or all(one.deduction_usd is None for one in brackets):
+        return [0.0] * len(brackets)
+    published = [one.deduction_usd for one in brackets]
+    # The first bracket takes nothing off, and may say so by saying nothing.
+    if None in published[1:]:
+        number = published.index(None, 1) + 1
+        raise _Unusable("cum", f"bracket {number}: has no deduction while others have")
+    return [0.0 if value is None else value for value in published]
+
+
+def continuous_deductions(floors_and_ratios: Sequence[tuple[float, float]]) -> list[float]:
+    """Return the deductions that make maintenance margin continuous in size [USD].
+
+    cum_n = cum_(n-1) + floor_n (mu_n - mu_(n-1)), as Binance defines its own.
+
+    Examples
+    --------
+    >>> continuous_deductions([(0.0, 0.004), (50_000.0, 0.005)])
+    [0.0, 50.0]
+    """
+    steps = (
+        floor * (ratio - before)
+        for (_, before), (floor, ratio) in itertools.pairwise(floors_and_ratios)
     )
+    return list(itertools.accumulate(steps, initial=0.0))
 
 
-def _bracket_batches(
-    found: Mapping[str, list[_Bracket]],
-    refused: Sequence[QuarantinedRow],
+def liquidation_rule(venue: str, contract_kind: str) -> LiquidationRule:
+    """Return what a venue's formula has besides margins by size; the unknown rule of unknown ones.
+
+    Examples
+    --------
+    >>> liquidation_rule("okx", "linear").fee_ratio, liquidation_rule("ftx", "linear").fee_ratio
+    (0.0005, 0.0)
+    """
+    products = VENUES[venue].products if venue in VENUES else ()
+    for product in products:
+        if product.contract_kind == contract_kind:
+            return product.liquidation_rule
+    return UNKNOWN_RULE
+
+
+def _fee_ratio(rule: LiquidationRule, instrument: Instrument) -> float:
+    """Return the fee in the formula of one contract, its own where the market states it."""
+    if rule.fee_key is None:
+        return rule.fee_ratio
+    cell = take_cell(instrument.market.get("info") or {}, rule.fee_key)
+    own = to_number(cell)
+    if cell is not None and own is None:
+        raise _Unusable(rule.fee_key, f"the liquidation fee {cell!r} is no number")
+    return rule.fee_ratio if own is None else own
+
+
+def _make_batches(
+    instruments: Iterable[Instrument],
+    received: Mapping[str, Sequence[object]],
+    read: Callable[[Instrument], list[_Bracket]],
     source: str,
     context: Context,
 ) -> list[Batch]:
-    rows = []
-    for name, brackets in found.items():
-        deduction, before = 0.0, 0.0
-        for number, one in enumerate(brackets, start=1):
-            # cum_n = cum_(n-1) + floor_n (mu_n - mu_(n-1)), as Binance defines its own.
-            if number > 1:
-                deduction += one.floor_usd * (one.maintenance - before)
-            before = one.maintenance
-            rows.append(
-                {
-                    "venue": context.venue,
-                    "instrument": name,
-                    "valid_from_at": context.now,
-                    "bracket": number,
-                    "notional_floor_usd": one.floor_usd,
-                    "notional_cap_usd": one.cap_usd,
-                    "maintenance_margin_ratio": one.maintenance,
-                    "maintenance_deduction_usd": deduction
-                    if one.deduction_usd is None
-                    else one.deduction_usd,
-                    "max_leverage": one.leverage,
-                    "source": source,
-                    "ingested_at": context.now,
-                }
+    """Return the records of what can be read, and a quarantine for the other instruments."""
+    rows: list[dict[str, object]] = []
+    refused: list[QuarantinedRow] = []
+    for instrument in instruments:
+        rule = instrument.product.liquidation_rule
+        try:
+            brackets = read(instrument)
+            fee_ratio = _fee_ratio(rule, instrument)
+            _check(brackets, fee_ratio)
+            deductions = _deductions(brackets, rule)
+        except _Unusable as problem:
+            refused.append(
+                QuarantinedRow(
+                    reason=problem.reason,
+                    received=Table([list(received[instrument.instrument])]).received(0),
+                    column_name=problem.column,
+                    instrument=instrument.instrument,
+                )
             )
+            continue
+        rows += [
+            {
+                "venue": context.venue,
+                "instrument": instrument.instrument,
+                "valid_from_at": context.now,
+                "bracket": number,
+                "notional_floor_usd": one.floor_usd,
+                "notional_cap_usd": one.cap_usd,
+                "maintenance_margin_ratio": one.maintenance,
+                "maintenance_deduction_usd": deduction,
+                "max_leverage": one.leverage,
+                "source": source,
+                "ingested_at": context.now,
+                "liquidation_fee_ratio": fee_ratio,
+            }
+            for number, (one, deduction) in enumerate(
+                zip(brackets, deductions, strict=True), start=1
+            )
+        ]
     table = pa.Table.from_pylist(rows, schema=SCHEMAS["leverage_bracket"])
     batches = [Batch("leverage_bracket", table)]
     if refused:

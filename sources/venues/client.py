@@ -22,7 +22,7 @@ from sources.checks import QuarantinedRow, quarantine
 from sources.errors import VenueRejected, VenueUnavailable
 from sources.records import Batch
 from sources.venues.answers import MalformedAnswer, find_rows
-from sources.venues.brackets import read_brackets, read_prices, read_step_brackets
+from sources.venues.brackets import read_brackets, read_described_brackets, read_prices
 from sources.venues.checks import AuditLog, Observation
 from sources.venues.connection import (
     Connection,
@@ -44,7 +44,17 @@ from sources.venues.readings import (
     read_page,
     to_ms,
 )
-from sources.venues.shapes import Ask, Brackets, Candles, OpenInterest, Product, StepBrackets, Venue
+from sources.venues.shapes import (
+    Ask,
+    AskedBrackets,
+    Candles,
+    DescribedBrackets,
+    GrowingMargins,
+    OpenInterest,
+    Product,
+    StepBrackets,
+    Venue,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -457,23 +467,30 @@ class VenueClient:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _fetch_brackets(self, chosen: Sequence[Instrument]) -> AsyncIterator[list[Batch]]:
-        for product, members in _by_product(chosen):
-            reading = product.brackets
+        for product, every in _by_product(chosen):
+            members, reading = list(every), product.brackets
             if reading is None:
                 raise self._no_such_kind("margin brackets", members[0])
+            if isinstance(reading, GrowingMargins):
+                members = [one for one in members if one.asset in reading.growth]
+                if not members:
+                    continue
             prices = await self._mark_prices(product, reading, members)
-            if isinstance(reading, StepBrackets):
+            if isinstance(reading, StepBrackets | GrowingMargins):
                 context = self._context_of(members, "instrument_key", self.venue.markets_method)
-                yield read_step_brackets(reading, members, context, prices)
+                yield read_described_brackets(reading, members, context, prices)
                 continue
             read = partial(read_brackets, reading, price_of=prices)
             async for batches in self._ask_many(reading.ask, members, read):
                 yield batches
 
     async def _mark_prices(
-        self, product: Product, reading: Brackets | StepBrackets, members: Sequence[Instrument]
+        self,
+        product: Product,
+        reading: AskedBrackets | DescribedBrackets,
+        members: Sequence[Instrument],
     ) -> dict[str, float]:
-        unit = "contracts" if isinstance(reading, StepBrackets) else reading.notional_unit
+        unit = reading.notional_unit
         is_priced = unit == "usd" or (unit == "contracts" and product.contract_kind == "inverse")
         if is_priced or product.mark_price is None:
             return {}

@@ -23,7 +23,11 @@ from sources.venues.shapes import (
     Candles,
     Column,
     Funding,
+    GrowingMargins,
+    LeverageLadders,
+    LiquidationRule,
     LongShortRatio,
+    MarginTables,
     OpenInterest,
     OrderLiquidations,
     Params,
@@ -193,6 +197,7 @@ def _binance(
                 columns={
                     "floor": ("notionalFloor", "qtyFloor"),
                     "cap": ("notionalCap", "qtyCap"),
+                    "number": "bracket",
                     "maintenance": "maintMarginRatio",
                     "leverage": "initialLeverage",
                     **({"cum": "cum"} if is_linear else {}),
@@ -202,6 +207,11 @@ def _binance(
                 needs_key=True,
                 source="binance.fetch_leverage_tiers: on dapi caps and cum are base coins",
             ),
+        ),
+        liquidation_rule=LiquidationRule(
+            deduction="published" if is_linear else "none",
+            source="Binance, How to Calculate Liquidation Price of USDⓈ-M Futures Contracts: the "
+            "bracket's cum is taken off, no fee",
         ),
         mark_price=Ask(
             method=f"{api}PublicGetPremiumIndex",
@@ -370,9 +380,16 @@ def _bybit(category: Literal["linear", "inverse"]) -> Product:
                     "cap": "riskLimitValue",
                     "maintenance": "maintenanceMargin",
                     "leverage": "maxLeverage",
+                    "cum": "mmDeduction",
                 },
-                source="bybit.parse_market_leverage_tiers: caps alone; base coins for inverse",
+                source="bybit.parse_market_leverage_tiers: caps alone; base coins for inverse; "
+                "Bybit Get Risk Limit: mmDeduction, empty where there is none",
             ),
+        ),
+        liquidation_rule=LiquidationRule(
+            deduction="published" if is_linear else "none",
+            source="Bybit, Liquidation Price Calculation under Isolated Mode (Unified Trading "
+            "Account): position value x MMR less the maintenance margin deduction",
         ),
         mark_price=Ask(
             method="publicGetV5MarketTickers",
@@ -563,14 +580,22 @@ def _okx(contract_kind: Literal["linear", "inverse"]) -> Product:
                 params={"instType": "SWAP", "tdMode": "isolated", "instFamily": "{pair}"},
                 rows=("data",),
                 columns={
-                    # minSz is one lot above the cap of the bracket before.
+                    "floor": "minSz",
                     "cap": "maxSz",
+                    "number": "tier",
                     "maintenance": "mmr",
                     "leverage": "maxLever",
                 },
                 source="okx.fetch_market_leverage_tiers: ccxt calls minSz and maxSz notional, "
                 "they are contracts",
             ),
+            # minSz is one lot above the cap of the tier before.
+            floor_step=1.0,
+        ),
+        liquidation_rule=LiquidationRule(
+            fee_ratio=0.0005,
+            source="OKX, Perpetual futures: liquidation price: (mmr + taker fee rate) of the whole "
+            "position; fee schedule, regular users: taker .05 %",
         ),
         mark_price=Ask(
             method="publicGetPublicMarkPrice",
@@ -734,11 +759,22 @@ _GATE_LINEAR = Product(
             params={"settle": "{settle}", "contract": "{id}"},
             columns={
                 "cap": "risk_limit",
+                "number": "tier",
                 "maintenance": "maintenance_rate",
                 "leverage": "leverage_max",
+                "cum": "deduction",
             },
-            source="gate.fetch_leverage_tiers, parse_market_leverage_tiers",
+            source="gate.fetch_leverage_tiers, parse_market_leverage_tiers; Gate List risk limit "
+            "tiers: deduction, the maintenance margin quick calculation deduction amount",
         ),
+    ),
+    liquidation_rule=LiquidationRule(
+        deduction="published",
+        fee_ratio=0.00075,
+        fee_key="taker_fee_rate",
+        source="Gate, Liquidation price: [entry -+ margin / size] / [1 -+ (maintenance margin "
+        "ratio + taker rate)]; since 2025-07-29 a tier's ratio holds for what exceeds the one "
+        "before it",
     ),
     mark_price=Ask(
         method="publicFuturesGetSettleTickers",
@@ -839,6 +875,34 @@ _HYPERLIQUID_LINEAR = Product(
         id_column="name",
         id_key="baseName",
         source="hyperliquid.fetch_swap_markets",
+    ),
+    brackets=MarginTables(
+        ask=Ask(
+            method="publicPostInfo",
+            rate_group="info",
+            params={"type": "meta"},
+            rows=("universe",),
+            columns={
+                "leverage": "maxLeverage",
+                "table": "marginTableId",
+                "tier_floor": "lowerBound",
+                "tier_leverage": "maxLeverage",
+            },
+            per="product",
+            id_column="name",
+            id_key="baseName",
+            source="Hyperliquid Retrieve perpetuals metadata: universe and marginTables",
+        ),
+        tables="marginTables",
+        tiers_key="marginTiers",
+        # A number below 50 is the maximum leverage itself.
+        first_table=50,
+        maintenance_share=0.5,
+    ),
+    liquidation_rule=LiquidationRule(
+        deduction="continuous",
+        source="Hyperliquid, Liquidations and Margin tiers: maintenance margin is half the initial "
+        "margin at maximum leverage, less a deduction that makes tiers continuous; no fee",
     ),
 )
 
@@ -951,11 +1015,18 @@ _BITGET_LINEAR = Product(
             columns={
                 "floor": "startUnit",
                 "cap": "endUnit",
+                "number": "level",
                 "maintenance": "keepMarginRate",
                 "leverage": "leverage",
             },
             source="bitget.fetch_market_leverage_tiers, parse_market_leverage_tiers",
         ),
+    ),
+    liquidation_rule=LiquidationRule(
+        fee_ratio=0.0006,
+        fee_key="takerFeeRate",
+        source="Bitget, Estimated liquidation price (isolated margin): [margin - size x entry x "
+        "direction] / [size x (MMR + TakerFeeRatio - direction)]",
     ),
 )
 
@@ -1058,11 +1129,18 @@ _KUCOIN_LINEAR = Product(
             columns={
                 "floor": "minRiskLimit",
                 "cap": "maxRiskLimit",
+                "number": "level",
                 "maintenance": "maintainMargin",
                 "leverage": "maxLeverage",
             },
             source="kucoin.fetch_market_leverage_tiers, parse_market_leverage_tiers",
         ),
+    ),
+    liquidation_rule=LiquidationRule(
+        fee_ratio=0.0006,
+        fee_key="takerFeeRate",
+        source="KuCoin, How to Calculate Futures Liquidation Price (isolated, since 2025-05-22): 1 "
+        "-+ (maintenance margin rate + liquidation fee rate), for which the taker fee is taken",
     ),
 )
 
@@ -1073,8 +1151,28 @@ _KUCOIN_INVERSE = replace(_KUCOIN_LINEAR, contract_kind="inverse", quotes=("USD"
 
 
 # htx: ccxt/async_support/htx.py. Volume and open interest add both sides: "Sum of both buy and sell
-# sides" stands beside them in the venue's interface description. adjustfactor is no maintenance
-# margin ratio, so no brackets.
+# sides" stands beside them in the venue's interface description.
+_HTX_RULE = LiquidationRule(
+    source="HTX, Tiered Adjustment Factor: liquidated where equity / used margin falls to the "
+    "adjustment factor; no deduction, no fee",
+)
+
+
+def _htx_ladders(method: str) -> LeverageLadders:
+    """Return the tiered adjustment factors of linear or inverse swaps."""
+    return LeverageLadders(
+        ask=Ask(
+            method=method,
+            params={"contract_code": "{id}"},
+            rows=("data",),
+            columns={"leverage": "lever_rate", "cap": "max_size", "share": "adjust_factor"},
+            source="htx.fetch_leverage_tiers, parse_market_leverage_tiers: adjust_factor / "
+            "lever_rate; HTX Query information on Tiered Adjustment Factor: sizes are contracts",
+        ),
+        lists_key="list",
+        brackets_key="ladders",
+    )
+
 
 _HTX_LINEAR = Product(
     contract_kind="linear",
@@ -1200,6 +1298,15 @@ _HTX_LINEAR = Product(
             "HTX: spans of 48 hours within 90 days",
         ),
     ),
+    brackets=_htx_ladders("contractPublicGetLinearSwapApiV1SwapAdjustfactor"),
+    liquidation_rule=_HTX_RULE,
+    mark_price=Ask(
+        method="contractPublicGetIndexMarketHistoryLinearSwapMarkPriceKline",
+        params={"contract_code": "{id}", "period": "5min", "size": 1},
+        rows=("data",),
+        columns={"price": "close"},
+        source="htx.fetch_ohlcv, price='mark'",
+    ),
 )
 
 
@@ -1208,6 +1315,8 @@ _HTX_LINEAR = Product(
 _HTX_INVERSE = Product(
     contract_kind="inverse",
     quotes=("USD",),
+    brackets=_htx_ladders("contractPublicGetSwapApiV1SwapAdjustfactor"),
+    liquidation_rule=_HTX_RULE,
     ohlcv=Candles(
         volume_unit="contracts",
         sides_counted=2,
@@ -1351,13 +1460,29 @@ _MEXC_LINEAR = Product(
         ),
     ),
     brackets=StepBrackets(
+        first="riskBaseVol",
         step="riskIncrVol",
         largest="maxVol",
         maintenance="maintenanceMarginRate",
         maintenance_step="riskIncrMmr",
         initial="initialMarginRate",
         initial_step="riskIncrImr",
-        source="mexc.parse_market_leverage_tiers: sizes are contracts",
+        listed="riskLimitCustom",
+        listed_columns={
+            "number": "level",
+            "cap": "maxVol",
+            "maintenance": "mmr",
+            "leverage": "maxLeverage",
+        },
+        value_mark=("riskLimitType", "BY_VALUE"),
+        source="mexc.parse_market_leverage_tiers, which leaves out riskBaseVol; MEXC Get contract "
+        "info: riskLimitMode, riskLimitCustom, riskLimitType",
+    ),
+    liquidation_rule=LiquidationRule(
+        fee_ratio=0.0004,
+        fee_key="liquidationFeeRate",
+        source="MEXC, About Liquidation: position margin + unrealised PNL <= maintenance margin + "
+        "liquidation fee; Get contract info: liquidationFeeRate",
     ),
     mark_price=Ask(
         method="contractPublicGetTicker",
@@ -1377,7 +1502,7 @@ _MEXC_INVERSE = replace(_MEXC_LINEAR, contract_kind="inverse", quotes=("USD",))
 
 # deribit: ccxt/async_support/deribit.py. Amounts of inverse perpetuals are USD, of linear ones
 # coins ("for options and linear futures it is the underlying base currency coin"). No mark candles,
-# no history of open interest, no public brackets.
+# no history of open interest.
 
 _DERIBIT_TRADES = OrderLiquidations(
     amount_unit="usd",
@@ -1470,6 +1595,26 @@ _DERIBIT_INVERSE = Product(
         ),
     ),
     liquidations=_DERIBIT_TRADES,
+    brackets=GrowingMargins(
+        maintenance=0.01,
+        initial=0.02,
+        growth={"BTC": 0.00005, "ETH": 0.000004},
+        leverage_key="max_leverage",
+        source="Deribit, 11 January 2022: BTC maintenance margin 1 % + size in BTC x .005 %, ETH 1 "
+        "% + size in ETH x .0004 %, initial margin 1 % more; get_instruments: max_leverage",
+    ),
+    liquidation_rule=LiquidationRule(
+        source="Deribit, Standard margin: a ratio of the whole position that grows with it, no fee",
+    ),
+    mark_price=Ask(
+        method="publicGetGetBookSummaryByCurrency",
+        params={"currency": "{coin}", "kind": "future"},
+        rows=("result",),
+        columns={"price": "mark_price"},
+        per="coin",
+        id_column="instrument_name",
+        source="deribit.fetch_tickers",
+    ),
 )
 
 
@@ -1505,6 +1650,15 @@ _DERIBIT_LINEAR = replace(
         ),
     ),
     liquidations=replace(_DERIBIT_TRADES, amount_unit="base"),
+    mark_price=Ask(
+        method="publicGetGetBookSummaryByCurrency",
+        params={"currency": "USDC", "kind": "future"},
+        rows=("result",),
+        columns={"price": "mark_price"},
+        per="product",
+        id_column="instrument_name",
+        source="deribit.fetch_tickers",
+    ),
 )
 
 

@@ -295,46 +295,174 @@ class OrderLiquidations:
 
 
 @dataclass(frozen=True, slots=True)
+class LiquidationRule:
+    """What a venue's formula of the liquidation price has besides margins by size.
+
+    Parameters
+    ----------
+    source : str
+        Where this was read.
+    deduction : {'none', 'published', 'continuous'}
+        What is taken off the ratio of a bracket times the position: nothing, so that the ratio
+        holds for the whole position; the amount each bracket carries (column ``cum``); or, as the
+        venue says in words, what makes the requirement continuous in size.
+    fee_ratio : float
+        Fee of the liquidation order that the formula keeps on top of the maintenance margin [ratio
+        of notional]; 0 where it keeps none.
+    fee_key : str or None
+        Key of the market's own description that holds the fee of the contract, where there is one.
+    """
+
+    source: str
+    deduction: Literal["none", "published", "continuous"] = "none"
+    fee_ratio: float = 0.0
+    fee_key: str | None = None
+
+
+UNKNOWN_RULE = LiquidationRule(source="not known: margins by size alone")
+
+
+@dataclass(frozen=True, slots=True)
 class Brackets:
-    """Margin brackets: columns ``cap``, ``maintenance``, ``leverage``, and ``floor``, ``cum``.
+    """Margin brackets: columns ``cap``, ``maintenance``, ``leverage``, and more where published.
+
+    Those are ``floor``, by default the cap of the bracket before it, ``number`` (consecutive) and
+    ``cum``, the deduction.
 
     Parameters
     ----------
     ask : Ask
-        Where they are told. A floor that is not told is the cap of the bracket before it, a
-        ``cum`` that is not told follows from floors and ratios.
+        Where the venue publishes them.
     notional_unit : {'usd', 'base', 'contracts'}
         Unit of floor and cap; what is not USD is valued at the mark price of the moment.
     brackets_key : str or None
         Key of the list of brackets, in answers with one row for each instrument.
+    floor_step : float
+        How far a floor may lie above the cap before it: one lot, or the rounding of a cap
+        [notional_unit].
     """
 
     ask: Ask
     notional_unit: AmountUnit = "usd"
     brackets_key: str | None = None
+    floor_step: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeverageLadders:
+    """Brackets for each leverage a trader may choose, as shares of the initial margin.
+
+    Columns ``leverage`` of the list, ``cap`` and ``share`` of its brackets. The maintenance margin
+    ratio at leverage L is share / L, so it depends on the choice as well as on the size. The list
+    of the highest leverage is taken, where the ratio matters most.
+
+    Parameters
+    ----------
+    ask : Ask
+        Where the venue publishes them.
+    lists_key, brackets_key : str
+        Keys of the lists in a row, and of the brackets in a list.
+    notional_unit : {'usd', 'base', 'contracts'}
+        Unit of the cap.
+    """
+
+    ask: Ask
+    lists_key: str
+    brackets_key: str
+    notional_unit: AmountUnit = "contracts"
+
+
+@dataclass(frozen=True, slots=True)
+class MarginTables:
+    """Brackets as tables that instruments share: each names one, or has a single bracket.
+
+    Columns ``table`` and ``leverage`` of an instrument's row; ``tier_floor`` [USD] and
+    ``tier_leverage`` of a table's.
+
+    Parameters
+    ----------
+    ask : Ask
+        Where the venue publishes instruments and tables.
+    tables : str
+        Key of the answer that holds pairs of a table's number and the table.
+    tiers_key : str
+        Key of the list of tiers in a table.
+    first_table : int
+        Numbers below this are no tables: a single bracket at the instrument's leverage.
+    maintenance_share : float
+        Maintenance margin as a share of the initial margin at the tier's maximum leverage [ratio].
+    """
+
+    ask: Ask
+    tables: str
+    tiers_key: str
+    first_table: int
+    maintenance_share: float
+    notional_unit: Literal["usd"] = "usd"
 
 
 @dataclass(frozen=True, slots=True)
 class StepBrackets:
-    """Brackets the market's own description tells as a first one and its increments.
+    """Brackets that a market's own description gives as a first one and its increments.
 
-    Bracket n ends at n ``step`` contracts; its margins are the first ones plus (n - 1) increments.
+    The first bracket ends at ``first`` units, bracket n at (n - 1) ``step`` units more, the last
+    at ``largest``; margins are the first ones plus (n - 1) increments. A step of 0 means that one
+    bracket is all there is. A list under ``listed`` replaces all of this.
 
     Parameters
     ----------
-    step, largest, maintenance, maintenance_step, initial, initial_step : str
+    first, step, largest, maintenance, maintenance_step, initial, initial_step : str
         Keys of the description.
+    listed : str
+        Key of a list of brackets, where the venue gives one.
+    listed_columns : mapping of str to Column
+        Its columns, as in ``Brackets``.
+    value_mark : (str, str)
+        A key and its value that mean that units are USD; else they are contracts.
     source : str
         Where this was read.
     """
 
+    first: str
     step: str
     largest: str
     maintenance: str
     maintenance_step: str
     initial: str
     initial_step: str
+    listed: str
+    listed_columns: Mapping[str, Column]
+    value_mark: tuple[str, str]
     source: str
+    notional_unit: Literal["contracts"] = "contracts"
+
+
+@dataclass(frozen=True, slots=True)
+class GrowingMargins:
+    """Margins that grow evenly with the position, by coin; cut into brackets of even size.
+
+    Parameters
+    ----------
+    maintenance, initial : float
+        Margin of the smallest position [ratio].
+    growth : mapping of str to float
+        What both grow by for each unit of a coin [ratio per base unit]. Other coins have none.
+    leverage_key : str
+        Key of the market's description that holds the maximum leverage.
+    source : str
+        Where this was read.
+    """
+
+    maintenance: float
+    initial: float
+    growth: Mapping[str, float]
+    leverage_key: str
+    source: str
+    notional_unit: Literal["base"] = "base"
+
+
+AskedBrackets: TypeAlias = Brackets | LeverageLadders | MarginTables
+DescribedBrackets: TypeAlias = StepBrackets | GrowingMargins
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +519,8 @@ class Product:
     lot_unit : {'contracts', 'base', 'usd'}
         Unit of the smallest lot as ccxt gives it. Where a linear contract is one coin, contracts
         and base are the same.
+    liquidation_rule : LiquidationRule
+        What its liquidation price has besides brackets.
     """
 
     contract_kind: Literal["linear", "inverse"]
@@ -402,7 +532,8 @@ class Product:
     funding: Funding | None = None
     ratios: tuple[LongShortRatio, ...] = ()
     liquidations: PeriodLiquidations | OrderLiquidations | None = None
-    brackets: Brackets | StepBrackets | None = None
+    brackets: AskedBrackets | DescribedBrackets | None = None
+    liquidation_rule: LiquidationRule = UNKNOWN_RULE
     mark_price: Ask | None = None
     contract_size: float | None = None
     contract_size_keys: tuple[str, ...] = ()

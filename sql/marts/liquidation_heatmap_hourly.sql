@@ -3,7 +3,8 @@
 -- Grain: asset, as_of, provider, venue, side, bin_index
 -- Materialized: view
 -- Known limitation: an estimate from volume, open interest and assumed leverage, not a register
--- of positions; venues without leverage brackets use the default ladder.
+-- of positions; contracts without known margin brackets use a default
+-- ladder by size (marts.series_books_hourly).
 
 with
 heatmap as (

@@ -32,6 +32,16 @@ series_hour as (
         start_up_short_ratio,
         start_up_in_range_ratio,
         is_warm_up,
+        brackets_source,
+        brackets_valid_from_at,
+        default_ladder,
+        liquidation_fee_ratio,
+        has_maintenance_deduction,
+        reference_bracket,
+        reference_floor_usd,
+        reference_cap_usd,
+        reference_max_leverage,
+        reference_maintenance_margin_ratio,
         params_hash,
     from derived.series_hour
 )

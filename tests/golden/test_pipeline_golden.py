@@ -79,6 +79,7 @@ def records_of_bars(bars):
                 "notional_floor_usd": 0.0,
                 "maintenance_margin_ratio": 0.004,
                 "maintenance_deduction_usd": 0.0,
+                "liquidation_fee_ratio": 0.0,
                 "max_leverage": 125.0,
             }
         ],

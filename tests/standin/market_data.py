@@ -142,6 +142,10 @@ def _quoted_base(venue: str, asset: str) -> tuple[str, float]:
     return asset, 1.0
 
 
+# Deribit publishes its margins in words alone, so the stand-in cannot have others.
+_MARGINS: dict[str, Any] = {"deribit": {"max_leverage": 50, "maintenance_margin_ratio": 0.01}}
+
+
 def specify(
     venue: str, asset: str, price: float, *, is_inverse: bool = False, listed_at: int = 0
 ) -> Instrument:
@@ -151,7 +155,7 @@ def specify(
         size = _INVERSE_CONTRACT_USD[venue].get(asset, _INVERSE_CONTRACT_USD_DEFAULT[venue])
         return Instrument(
             venue, f"{asset}/USD:{asset}", contract_size=size, tick_size=_tick(price),
-            funding_interval_hours=interval, listed_at=listed_at,
+            funding_interval_hours=interval, listed_at=listed_at, **_MARGINS.get(venue, {}),
         )  # fmt: skip
     base, multiplier = _quoted_base(venue, asset)
     quote = "USDC" if venue in ("hyperliquid", "deribit") else "USDT"
@@ -163,6 +167,7 @@ def specify(
     return Instrument(
         venue, f"{base}/{quote}:{quote}", contract_size=size, base_multiplier=multiplier,
         tick_size=_tick(price * multiplier), funding_interval_hours=interval, listed_at=listed_at,
+        **_MARGINS.get(venue, {}),
     )  # fmt: skip
 
 

@@ -86,6 +86,7 @@ def records():
                 "notional_floor_usd": 0.0,
                 "maintenance_margin_ratio": MAINTENANCE_RATIO,
                 "maintenance_deduction_usd": 0.0,
+                "liquidation_fee_ratio": 0.0,
                 "max_leverage": 125.0,
             }
         ],

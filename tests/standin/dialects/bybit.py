@@ -338,7 +338,12 @@ class Bybit(Dialect):
                         "initialMargin": text(level / instrument.max_leverage),
                         "isLowestRisk": int(level == 1),
                         "maxLeverage": f"{instrument.max_leverage / level:.2f}",
-                        "mmDeduction": "",
+                        "mmDeduction": text(
+                            instrument.maintenance_margin_ratio
+                            * sum(200_000 * 10**lower for lower in range(1, level))
+                        )
+                        if level > 1
+                        else "",
                     }
                 )
         return self._answer(call, rows, cursor=cursor, category=self._category(call))

@@ -326,6 +326,10 @@ class Gate(Dialect):
                     "initial_rate": text(tier / series.instrument.max_leverage),
                     "leverage_max": text(series.instrument.max_leverage / tier),
                     "risk_limit": str(50_000 * 10**tier),
+                    "deduction": text(
+                        series.instrument.maintenance_margin_ratio
+                        * sum(50_000 * 10**lower for lower in range(1, tier))
+                    ),
                     "contract": market_id,
                 }
                 for market_id, series in named

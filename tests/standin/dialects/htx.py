@@ -444,7 +444,14 @@ class Htx(Dialect):
         return self._tickers(call, is_inverse=True)
 
     @route("GET /linear-swap-api/v1/swap_adjustfactor", "leverage_tiers", public=1)
-    def adjust_factor(self, call: Call) -> Answer:
+    def linear_adjust_factor(self, call: Call) -> Answer:
+        return self._adjust_factor(call, is_inverse=False)
+
+    @route("GET /swap-api/v1/swap_adjustfactor", "leverage_tiers", public=1)
+    def inverse_adjust_factor(self, call: Call) -> Answer:
+        return self._adjust_factor(call, is_inverse=True)
+
+    def _adjust_factor(self, call: Call, *, is_inverse: bool) -> Answer:
         rows = [
             {
                 "symbol": series.instrument.base,
@@ -459,15 +466,20 @@ class Htx(Dialect):
                                 "ladder": ladder,
                                 "min_size": 0 if ladder == 0 else 10 ** (3 + ladder),
                                 "max_size": 10 ** (4 + ladder) - 1,
-                                "adjust_factor": round(0.3 + 0.1 * ladder, 2),
+                                "adjust_factor": round(
+                                    series.instrument.maintenance_margin_ratio
+                                    * (series.instrument.max_leverage // level)
+                                    * (1 + 0.2 * ladder),
+                                    4,
+                                ),
                             }
                             for ladder in range(3)
                         ],
                     }
-                    for level in (1, 2, 5)
+                    for level in (5, 1, 2)
                 ],
             }
-            for market_id, series in call.listed(is_inverse=False)
+            for market_id, series in call.listed(is_inverse=is_inverse)
         ]
         return self._ok(call, rows)
 

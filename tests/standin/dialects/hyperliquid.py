@@ -49,9 +49,25 @@ class Hyperliquid(Dialect):
                 "szDecimals": 5,
                 "name": coin,
                 "maxLeverage": series.instrument.max_leverage,
-                "marginTableId": 50,
+                "marginTableId": _margin_table(series.instrument.max_leverage),
             }
             for coin, series in call.listed()
+        ]
+
+    def _margin_tables(self, call: Call) -> list[list[Any]]:
+        """Return the tables the universe names: half the leverage from a million USD on."""
+        return [
+            [
+                _margin_table(leverage),
+                {
+                    "description": f"tiered {leverage}x",
+                    "marginTiers": [
+                        {"lowerBound": "0.0", "maxLeverage": leverage},
+                        {"lowerBound": "1000000.0", "maxLeverage": leverage // 2},
+                    ],
+                },
+            ]
+            for leverage in sorted({each.instrument.max_leverage for _, each in call.listed()})
         ]
 
     def _is_other_dex(self, call: Call) -> bool:
@@ -76,8 +92,9 @@ class Hyperliquid(Dialect):
     @route(INFO, "instruments", ("type", "meta"), weight=20)
     def meta(self, call: Call) -> Answer:
         rows = [] if self._is_other_dex(call) else self._universe(call)
+        tables = self._margin_tables(call)
         return Answer(
-            rows, lambda rows: {"universe": rows, "marginTables": [], "collateralToken": 0}
+            rows, lambda rows: {"universe": rows, "marginTables": tables, "collateralToken": 0}
         )
 
     @route(INFO, "open_interest", ("type", "metaAndAssetCtxs"), weight=20)
@@ -113,10 +130,12 @@ class Hyperliquid(Dialect):
                 }
             )
 
+        tables = self._margin_tables(call)
+
         def wrap(rows: list[Any]) -> list[Any]:
             universe = [row["described"] for row in rows]
             bare = [{key: row[key] for key in row if key != "described"} for row in rows]
-            return [{"universe": universe, "marginTables": [], "collateralToken": 0}, bare]
+            return [{"universe": universe, "marginTables": tables, "collateralToken": 0}, bare]
 
         return Answer(contexts, wrap)
 
@@ -177,3 +196,8 @@ _USDC = [
         "fullName": None,
     }
 ]
+
+
+def _margin_table(leverage: int) -> int:
+    """Return the number of a table; those below 50 are no tables but a leverage."""
+    return 50 + leverage

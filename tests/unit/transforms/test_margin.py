@@ -50,14 +50,66 @@ def test_longs_at_25x_between_58000_and_59000_stand_between_55959_and_56925():
     assert_allclose(prices, [55_959.80, 56_442.21, 56_924.62], atol=0.005)
 
 
+def test_a_fee_moves_liquidation_towards_entry_as_okx_states_it():
+    plain = Brackets.from_ratios([0.0], [0.004], [100.0])
+    charged = dataclasses.replace(plain, liquidation_fee_ratio=0.0005)
+    prices = [
+        margin.linear_liquidation_price("long", 60_000.0, 100.0, 0.1, brackets)
+        for brackets in (charged, plain)
+    ]
+    assert_allclose(prices, [59_668.51, 59_638.55], atol=0.005)
+    offsets = margin.tier_log_offsets([100.0], charged, 10_000.0)
+    assert_allclose(np.exp(offsets[0]), 59_668.51 / 60_000, atol=1e-7)
+
+
+def test_without_a_deduction_a_brackets_ratio_holds_for_the_whole_position():
+    tiers = ([0.0, 5e3], [0.01, 0.02], [50.0, 25.0])
+    relative = [
+        np.exp(
+            margin.tier_log_offsets([20.0], Brackets.from_ratios(*tiers, has_deduction=has), 1e4)
+        )
+        for has in (False, True)
+    ]
+    assert_allclose([each[0, 0] for each in relative], [0.96939, 0.96429], atol=5e-6)
+
+
+def test_a_requirement_that_jumps_at_entry_leaves_the_tier_with_the_next_lower_one():
+    jumps = Brackets.from_ratios([0.0, 1e4], [0.015, 0.02], [50.0, 25.0], has_deduction=False)
+    offsets = margin.tier_log_offsets([25.0, 50.0], jumps, 10_000.0)
+    assert offsets[1, 1] == offsets[1, 0] > 0
+
+
+def test_a_contract_that_allows_no_leverage_is_liquidated_near_zero():
+    none = Brackets.from_ratios([0.0], [0.5], [1.0])
+    offsets = margin.tier_log_offsets([2.0, 100.0], none, 10_000.0)
+    assert (np.exp(offsets[0]) < 0.02).all()
+    assert (np.exp(offsets[1]) > 1.3).all()
+
+
+def test_half_the_initial_margin_at_40x_liquidates_25x_and_above_at_once():
+    hyperliquid = Brackets.from_ratios([0.0, 150e6], [0.0125, 0.025], [40.0, 20.0])
+    offsets = margin.tier_log_offsets([20.0, 25.0, 50.0, 100.0], hyperliquid, 10_000.0)
+    assert_allclose(100 * np.expm1(offsets[0, 1:]), -2.79, atol=0.006)
+
+
+def test_an_inverse_contract_at_one_per_cent_liquidates_25x_and_50x_where_deribit_says():
+    deribit = Brackets.from_ratios([0.0], [0.01], [50.0])
+    offsets = margin.tier_log_offsets([25.0, 50.0], deribit, 10_000.0, "inverse")
+    assert_allclose(100 * np.expm1(offsets[0]), [-2.885, -0.98], atol=0.005)
+    charged = dataclasses.replace(deribit, liquidation_fee_ratio=0.0005)
+    offsets = margin.tier_log_offsets([25.0], charged, 10_000.0, "inverse")
+    assert_allclose(np.exp(offsets[0]), 1.0105 / 1.04)
+
+
 def test_margin_kept_at_entry_value_and_a_liquidation_fee_follow_their_formulas():
+    charged = dataclasses.replace(FLAT, liquidation_fee_ratio=0.0005)
     for side, sign in (("long", 1.0), ("short", -1.0)):
         assert_allclose(
             margin.entry_margin_liquidation_price(side, 60_000.0, [10.0, 50.0], 0.005),
             60_000.0 * (1 - sign * (1 / np.array([10.0, 50.0]) - 0.005)),
         )
         assert_allclose(
-            margin.linear_liquidation_price(side, 60_000.0, 10.0, 0.1, FLAT, 0.0005),
+            margin.linear_liquidation_price(side, 60_000.0, 10.0, 0.1, charged),
             (60_000.0 - sign * 6_000.0) / (1 - sign * 0.0055),
         )
 
@@ -214,9 +266,44 @@ def test_brackets_that_cannot_be_are_refused_by_name(field, value, named):
         dataclasses.replace(STEPS, **{field: np.array(value)})
 
 
-@pytest.mark.parametrize("asset", ["BTC", "ETH", "DOGE", "WHATEVER"])
-def test_default_brackets_allow_every_shipped_tier_that_is_not_folded(asset):
-    brackets = default_brackets(asset)
+@pytest.mark.parametrize("fee", [-0.001, 1.0, np.nan])
+def test_a_fee_that_is_no_ratio_is_refused(fee):
+    with pytest.raises(InvalidInput, match="liquidation_fee_ratio"):
+        dataclasses.replace(FLAT, liquidation_fee_ratio=fee)
+
+
+def test_a_fee_that_liquidates_at_entry_is_refused():
+    with pytest.raises(InvalidInput, match="and fee"):
+        Brackets.from_ratios([0.0], [0.009], [100.0], liquidation_fee_ratio=0.0011)
+
+
+@pytest.mark.parametrize(
+    ("asset", "open_interest_usd", "name", "reference"),
+    [
+        ("BTC", np.nan, "btc_eth", (0.004, 125.0)),
+        ("ETH", 1e6, "btc_eth", (0.004, 125.0)),
+        ("DOGE", 20e6, "large", (0.006, 75.0)),
+        ("KAVA", 19.9e6, "middle", (0.015, 50.0)),
+        ("OMG", 4.9e6, "small", (0.025, 20.0)),
+        ("NEW", np.nan, "small", (0.025, 20.0)),
+    ],
+)
+def test_size_decides_the_default_ladder(asset, open_interest_usd, name, reference):
+    assert margin.default_ladder(asset, open_interest_usd) == name
+    brackets = default_brackets(asset, open_interest_usd)
+    bracket = brackets.bracket_of(10_000.0)
+    assert (
+        brackets.maintenance_margin_ratio[bracket],
+        brackets.max_leverage[bracket],
+    ) == reference
+
+
+@pytest.mark.parametrize("name", margin.DEFAULT_LADDERS)
+@pytest.mark.parametrize("has_deduction", [True, False])
+def test_default_ladders_allow_every_shipped_tier_that_is_not_folded(name, has_deduction):
+    brackets = margin.DEFAULT_LADDERS[name].brackets(
+        has_deduction=has_deduction, liquidation_fee_ratio=0.00075
+    )
     for notional in (1e3, 1e4, 1e5, 1e6):
         offsets = margin.tier_log_offsets([2.0, 3.0, 5.0, 50.0, 100.0], brackets, notional)
         assert np.isfinite(offsets).all()

@@ -159,6 +159,7 @@ BRACKET = {
     "maintenance_margin_ratio": 0.005,
     "maintenance_deduction_usd": 0.0,
     "max_leverage": 100.0,
+    "liquidation_fee_ratio": 0.0,
 }
 
 

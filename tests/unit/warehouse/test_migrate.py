@@ -74,16 +74,58 @@ def test_each_migration_has_a_number_of_its_own_and_is_named_by_a_verb():
     assert {name[5:].split("_")[0] for name in names} <= verbs
 
 
-def test_guessed_funding_intervals_of_live_payments_are_cleared(tmp_path, monkeypatch, connection):
-    every = migration_files()
-    older = tmp_path / "older"
-    older.mkdir()
-    for path in every:
-        if path.name < "0010":
-            (older / path.name).write_text(path.read_text())
-    with monkeypatch.context() as patch:
-        patch.setattr(migrating, "_MIGRATIONS", older)
-        migrate(connection)
+@pytest.fixture
+def before(tmp_path, monkeypatch, connection):
+    """Return what migrates the connection up to, but not including, a number."""
+
+    def migrate_before(number):
+        older = tmp_path / "older"
+        older.mkdir()
+        for path in migration_files():
+            if path.name < number:
+                (older / path.name).write_text(path.read_text())
+        with monkeypatch.context() as patch:
+            patch.setattr(migrating, "_MIGRATIONS", older)
+            migrate(connection)
+
+    return migrate_before
+
+
+def test_deductions_that_no_venue_publishes_go_and_fees_come(before, connection):
+    before("0011")
+    for venue, source in (
+        ("okx", "ccxt:publicGetPublicPositionTiers"),
+        ("okx", "simulated"),
+        ("gate", "ccxt:publicFuturesGetSettleRiskLimitTiers"),
+        ("bitget", "recorded:leverage_brackets"),
+        ("binance", "recorded:leverage_brackets"),
+    ):
+        connection.execute(
+            "insert into raw.leverage_bracket values (?, 'x', '2026-02-01', 2, 5e3, null, 0.02, "
+            "50.0, 25.0, ?, '2026-03-01 00:00:00+00')",
+            [venue, source],
+        )
+    connection.execute("insert into meta.built_asset values ('BTC', 't', 'h', now(), now())")
+    migrate(connection)
+    rows = connection.execute(
+        "select venue, source = 'simulated', maintenance_deduction_usd, liquidation_fee_ratio, "
+        "max_leverage from raw.leverage_bracket order by all"
+    ).fetchall()
+    assert rows == [
+        ("binance", False, 50.0, 0.0, 25.0),
+        ("bitget", False, 0.0, 0.0006, 25.0),
+        ("gate", False, 50.0, 0.00075, 25.0),
+        ("okx", False, 0.0, 0.0005, 25.0),
+        ("okx", True, 50.0, 0.0, 25.0),
+    ]
+    pending = connection.execute(
+        "select asset, from_at::varchar from meta.pending_build where from_at = '-infinity'"
+    ).fetchall()
+    assert ("BTC", "-infinity") in pending
+
+
+def test_guessed_funding_intervals_of_live_payments_are_cleared(before, connection):
+    before("0010")
     for venue, hours, source in (
         ("bybit", 4, "ccxt:publicGetV5MarketFundingHistory"),
         ("hyperliquid", 1, "ccxt:publicPostInfo"),

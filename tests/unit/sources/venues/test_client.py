@@ -248,8 +248,6 @@ async def test_kinds_a_venue_does_not_tell_are_refused_in_words(client_at, stand
     async with client_at("hyperliquid") as client:
         with pytest.raises(VenueRejected, match="hyperliquid tells no mark_ohlc of linear"):
             await client.mark_ohlc("BTC/USDC:USDC", end - dt.timedelta(hours=1), end)
-        with pytest.raises(VenueRejected, match="margin brackets"):
-            await client.brackets(["BTC/USDC:USDC"])
     async with client_at("binance") as client:
         with pytest.raises(VenueRejected, match="only with an API key"):
             await client.brackets(["BTC/USDT:USDT"])

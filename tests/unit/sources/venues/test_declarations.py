@@ -10,7 +10,7 @@ from sources.venues.client import readings_of
 from sources.venues.declarations import BAR_SECONDS, VENUES
 from sources.venues.instruments import Instrument
 from sources.venues.readings import Context, read_page
-from sources.venues.shapes import Ask, Brackets, Candles, OpenInterest, PeriodLiquidations
+from sources.venues.shapes import Ask, Candles, OpenInterest, PeriodLiquidations
 
 AT_MS = 1772323200000
 PLACEHOLDERS = {"id", "coin", "settle", "pair", "start", "end", "limit", "page"}
@@ -83,7 +83,7 @@ def test_columns_are_those_the_kind_needs(venue, product, what, ask):
         "ohlcv": {"time", "open", "high", "low", "close", "volume"},
         "mark_ohlc": {"time", "open", "high", "low", "close"},
         "funding": {"time", "rate"},
-        "brackets": {"cap", "maintenance", "leverage"},
+        "brackets": {"leverage"},
         "mark_price": {"price"},
     }
     assert needed.get(what, set()) <= set(ask.columns)
@@ -121,7 +121,8 @@ def test_units_make_position_units_without_a_price(venue):
                 assert reading.quantity_from in reading.ask.columns
         if isinstance(product.liquidations, PeriodLiquidations):
             assert instrument.quantity_factor(product.liquidations.amount_unit) > 0
-        if isinstance(product.brackets, Brackets) and product.brackets.notional_unit != "usd":
+        unit = product.brackets.notional_unit if product.brackets is not None else "usd"
+        if unit != "usd" and not (unit == "contracts" and product.contract_kind == "inverse"):
             assert product.mark_price is not None
 
 

@@ -1,0 +1,204 @@
+"""Which margin brackets hold for a series and since when: its own, or a default by its size.
+
+Belongs here: choosing brackets, and saying which were chosen. Does not belong here: reading them
+from a venue or a file (``sources``), what follows from them (``transforms.margin``).
+
+Instants are int64 microseconds since 1970, UTC.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from transforms.errors import InvalidInput
+from transforms.margin import DEFAULT_LADDERS, Brackets, default_ladder
+
+logger = logging.getLogger(__name__)
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+_DAY = 24 * 3600 * 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_INSTANT = pa.timestamp("us", tz="UTC")
+# What a user has imported stands under this source, what a venue publishes under its endpoint.
+_USER_SOURCE = "recorded:"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBrackets:
+    """Brackets of a contract from an instant on, and who says so.
+
+    Parameters
+    ----------
+    valid_from : int
+        Instant from which they hold [microseconds].
+    brackets : Brackets
+        The brackets.
+    source : {'venue', 'user', 'default'}
+        Who says so.
+    ladder : str or None
+        Which of the default ladders, where it is one.
+    """
+
+    valid_from: int
+    brackets: Brackets
+    source: str
+    ladder: str | None = None
+
+
+def read_brackets(
+    connection: DuckDBPyConnection, assets: list[str]
+) -> dict[tuple[str, str], list[HeldBrackets]]:
+    """Return the known brackets of each instrument, oldest first.
+
+    A set that cannot be used is passed over with a warning: one instrument's brackets stop neither
+    its maps nor those of the others.
+    """
+    rows = connection.execute(
+        "select venue, instrument, epoch_us(valid_from_at), min(held.source), "
+        "max(liquidation_fee_ratio), "
+        "list(notional_floor_usd order by bracket), "
+        "list(coalesce(notional_cap_usd, 'infinity'::double) order by bracket), "
+        "list(maintenance_margin_ratio order by bracket), "
+        "list(maintenance_deduction_usd order by bracket), "
+        "list(max_leverage order by bracket) "
+        "from staging.stg_leverage_bracket as held "
+        "inner join staging.stg_instrument using (venue, instrument) "
+        "where list_contains(?, asset) "
+        "group by venue, instrument, valid_from_at order by venue, instrument, valid_from_at",
+        [assets],
+    ).fetchall()
+    brackets: dict[tuple[str, str], list[HeldBrackets]] = {}
+    seen: dict[tuple[str, str], list[object]] = {}
+    for venue, instrument, valid_from, origin, fee, *columns in rows:
+        key = (venue, instrument)
+        source = "user" if origin.startswith(_USER_SOURCE) else "venue"
+        if seen.get(key) == [source, fee, columns]:
+            continue
+        seen[key] = [source, fee, columns]
+        try:
+            floor, cap, ratio, deduction, leverage = (np.array(column) for column in columns)
+            held = Brackets(floor, cap, ratio, deduction, leverage, liquidation_fee_ratio=fee)
+        except InvalidInput as exc:
+            logger.warning(
+                "%s %s: the brackets valid from %s are passed over, those before them or the "
+                "default ladder hold: %s",
+                venue,
+                instrument,
+                _EPOCH + timedelta(microseconds=valid_from),
+                exc,
+            )
+            continue
+        brackets.setdefault(key, []).append(HeldBrackets(valid_from, held, source))
+    return brackets
+
+
+def default_by_size(
+    asset: str,
+    *,
+    fee_ratio: float,
+    start: int,
+    usd_before: float,
+    bar_starts: IntArray,
+    open_interest_usd: FloatArray,
+) -> list[HeldBrackets]:
+    """Return the default ladders that hold over some bars, by open interest at each midnight.
+
+    The ladder of a day is that of the open interest after the last bar before it, so it uses what
+    was known by then and is the same wherever a replay is cut. Before a series has any, its
+    first counts.
+
+    Parameters
+    ----------
+    asset : str
+        Base asset.
+    fee_ratio : float
+        Liquidation fee in the venue's formula [ratio].
+    start : int
+        Midnight at which the bars begin [microseconds].
+    usd_before : float
+        Open interest at `start` [USD]; NaN before the first bar of a series.
+    bar_starts : ndarray of int64, shape (n_bars,)
+        Open of each bar [microseconds].
+    open_interest_usd : ndarray of float64, shape (n_bars,)
+        Open interest at the end of each bar [USD].
+    """
+    days, first = np.unique(bar_starts // _DAY, return_index=True)
+    usd = np.concatenate(([usd_before], open_interest_usd))[first if len(first) else [0]]
+    known = open_interest_usd[~np.isnan(open_interest_usd)]
+    usd[np.isnan(usd)] = known[0] if len(known) else np.nan
+    held: list[HeldBrackets] = []
+    for value, day in zip(usd.tolist(), [start // _DAY, *days[1:].tolist()], strict=True):
+        name = default_ladder(asset, value)
+        if not held or held[-1].ladder != name:
+            held.append(
+                HeldBrackets(day * _DAY, _ladder_brackets(name, fee_ratio), "default", name)
+            )
+    return held
+
+
+@lru_cache
+def _ladder_brackets(name: str, fee_ratio: float) -> Brackets:
+    """Return a default ladder, the same object each time: what follows from it is kept by it."""
+    return DEFAULT_LADDERS[name].brackets(liquidation_fee_ratio=fee_ratio)
+
+
+def in_force(held: Sequence[HeldBrackets], instant: int) -> Brackets:
+    """Return the brackets that hold just after an instant; the oldest hold for the time before."""
+    found = held[0].brackets
+    for candidate in held:
+        if candidate.valid_from <= instant:
+            found = candidate.brackets
+    return found
+
+
+def bracket_columns(
+    held: Sequence[HeldBrackets], hours: IntArray, reference_position_usd: float
+) -> dict[str, pa.Array]:
+    """Return which brackets were in force in each hour, and the reference position's among them.
+
+    Parameters
+    ----------
+    held : sequence of HeldBrackets
+        Oldest first.
+    hours : ndarray of int64, shape (n_hours,)
+        Ends of the hours [microseconds].
+    reference_position_usd : float
+        Notional of the representative position [USD].
+    """
+    valid_from = np.array([each.valid_from for each in held], dtype=np.int64)
+    at = pa.array(np.maximum(np.searchsorted(valid_from, hours, side="left") - 1, 0))
+    numbers = [int(each.brackets.bracket_of(reference_position_usd)) for each in held]
+
+    def figures(name: str) -> pa.Array:
+        values = [
+            float(getattr(each.brackets, name)[number])
+            for each, number in zip(held, numbers, strict=True)
+        ]
+        return pa.array([value if np.isfinite(value) else None for value in values], pa.float64())
+
+    columns = {
+        "brackets_source": pa.array([each.source for each in held]),
+        "brackets_valid_from_at": pa.array(
+            [None if each.ladder else each.valid_from for each in held], pa.int64()
+        ).cast(_INSTANT),
+        "default_ladder": pa.array([each.ladder for each in held], pa.string()),
+        "liquidation_fee_ratio": pa.array([each.brackets.liquidation_fee_ratio for each in held]),
+        "has_maintenance_deduction": pa.array(
+            [bool(each.brackets.maintenance_deduction_usd.any()) for each in held]
+        ),
+        "reference_bracket": pa.array([number + 1 for number in numbers], pa.int32()),
+        "reference_floor_usd": figures("notional_floor_usd"),
+        "reference_cap_usd": figures("notional_cap_usd"),
+        "reference_max_leverage": figures("max_leverage"),
+        "reference_maintenance_margin_ratio": figures("maintenance_margin_ratio"),
+    }
+    return {name: values.take(at) for name, values in columns.items()}
