@@ -70,7 +70,7 @@ def test_a_database_of_a_later_release_is_refused(folder, connection):
 def test_each_migration_has_a_number_of_its_own_and_is_named_by_a_verb():
     names = [path.name for path in migration_files()]
     assert len({name[:4] for name in names}) == len(names)
-    verbs = {"create", "add", "drop", "rename", "clear", "replace"}
+    verbs = {"create", "add", "drop", "rename", "clear", "replace", "rank"}
     assert {name[5:].split("_")[0] for name in names} <= verbs
 
 
