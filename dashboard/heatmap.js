@@ -4,6 +4,11 @@ const {knee, quantiles, ticks} = plot.layout.meta;
 const traces = kind => plot._fullData.filter(trace => trace.meta === kind);
 const maps = traces('map'), profiles = traces('profile');
 const usd = maps.map(map => map.z.map(row => Float32Array.from(row, z => knee * Math.sinh(z))));
+const [veil] = traces('start-up');
+// Start-up mass sets no colour: what is left of a bin beside it does.
+const settled = veil
+  ? usd.map(grid => grid.map((row, bin) => row.map((held, hour) => held * (1 - (veil.z[bin][hour] || 0)))))
+  : usd;
 const hours = Array.from(maps[0].x, hour => +new Date(hour));
 const prices = Array.from(maps[0].y);
 
@@ -29,7 +34,7 @@ const labels = values => values.map(value => (+value.toPrecision(6)).toLocaleStr
 
 function restyled(rows, columns) {
   const held = [];
-  for (const grid of usd)
+  for (const grid of settled)
     for (const row of rows)
       for (const column of columns) if (grid[row][column] > 0) held.push(grid[row][column]);
   if (!held.length) return {};

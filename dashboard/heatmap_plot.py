@@ -31,6 +31,7 @@ FloatArray = npt.NDArray[np.float64]
 _COLOR_TICKS = [0.15, 0.433, 0.717, 1.0]
 
 _WARM_UP = "#b9a36a"
+_VEIL = "rgba(84, 88, 99, {})"
 _UP, _DOWN = "#f4f6fb", MUTED
 
 # Half of the colour scale is spent on bins below this quantile of the non-empty ones in view, so
@@ -83,6 +84,10 @@ class PlotData:
         """Bins shown first."""
         low, high = np.searchsorted(self.bin_edges, self.view)
         return slice(max(int(low) - 1, 0), int(high))
+
+    def settled_usd(self, side: str) -> FloatArray:
+        """Return a side of the map without start-up mass, shape (n_bins, n_hours) [USD]."""
+        return self.liquidation_usd[side] - np.nan_to_num(self.start_up_usd[side])
 
     def start_up_ratio(self, side: str) -> float:
         """Return how much of the newest map's side in view is start-up mass [0-1]."""
@@ -246,7 +251,7 @@ def draw_heatmap(data: PlotData, *, title: str, subtitle: str) -> go.Figure:
     figure = make_subplots(
         rows=1, cols=2, shared_yaxes=True, column_widths=[0.84, 0.16], horizontal_spacing=0.012
     )
-    seen = [grid[data.in_view] for grid in data.liquidation_usd.values()]
+    seen = [data.settled_usd(side)[data.in_view] for side in data.liquidation_usd]
     held = np.concatenate([grid[grid > 0] for grid in seen])
     knee, top = (
         np.quantile(held, [_KNEE_QUANTILE, _TOP_QUANTILE]) if len(held) else np.ones(2)
@@ -254,10 +259,13 @@ def draw_heatmap(data: PlotData, *, title: str, subtitle: str) -> go.Figure:
     scale = _Scale(knee, float(np.arcsinh(top / knee)))
     for side, grid in data.liquidation_usd.items():
         figure.add_trace(_draw_map(data, side, grid, scale), row=1, col=1)
-        figure.add_trace(_draw_profile(data, side, grid, RAMPS[side][3]), row=1, col=2)
+        settled = data.settled_usd(side)[:, -1]
+        figure.add_trace(_draw_profile(data, side, settled), row=1, col=2)
     ratios = {side: data.start_up_ratio(side) for side in data.liquidation_usd}
     if max(ratios.values()) >= _LEAST_START_UP:
         figure.add_trace(_draw_start_up(data), row=1, col=1)
+        for side in ratios:
+            figure.add_trace(_draw_start_up_profile(data, side), row=1, col=2)
         parts = " and ".join(f"{100 * ratio:.0f} % of {side}s" for side, ratio in ratios.items())
         subtitle += f"<br>grey: start-up mass, placed when the series began; {parts} in view"
     figure.add_trace(
@@ -327,13 +335,13 @@ def _draw_map(data: PlotData, side: str, grid: FloatArray, scale: _Scale) -> go.
     )
 
 
-def _draw_profile(data: PlotData, side: str, grid: FloatArray, color: str) -> go.Bar:
+def _draw_profile(data: PlotData, side: str, settled: FloatArray) -> go.Bar:
     return go.Bar(
-        x=np.nan_to_num(grid[:, -1]) / 1e6,
+        x=np.nan_to_num(settled) / 1e6,
         y=_centers(data),
         orientation="h",
         width=np.diff(data.bin_edges),
-        marker={"color": color, "line": {"width": 0}},
+        marker={"color": RAMPS[side][3], "line": {"width": 0}},
         hovertemplate=f"{side} %{{y:,.6~g}}<br>%{{x:,.3f}} M {data.unit.upper()}<extra></extra>",
         name=f"{side}s",
         meta="profile",
@@ -354,11 +362,32 @@ def _draw_start_up(data: PlotData) -> go.Heatmap:
         z=ratio.astype(np.float32),
         zmin=0.0,
         zmax=1.0,
-        colorscale=[[0.0, "rgba(120,124,134,0)"], [1.0, "rgba(120,124,134,0.9)"]],
+        colorscale=[[0.0, _VEIL.format(0)], [1.0, _VEIL.format(0.95)]],
         showscale=False,
         hoverinfo="skip",
         name="start-up mass (click to hide)",
+        meta="start-up",
+        legendgroup="start-up",
         showlegend=True,
+    )
+
+
+def _draw_start_up_profile(data: PlotData, side: str) -> go.Bar:
+    """Return the start-up mass of the newest hour behind the end of the profile's bars."""
+    started = np.nan_to_num(data.start_up_usd[side][:, -1])
+    return go.Bar(
+        x=started / 1e6,
+        base=np.nan_to_num(data.settled_usd(side)[:, -1]) / 1e6,
+        y=_centers(data),
+        orientation="h",
+        width=np.diff(data.bin_edges),
+        marker={"color": _VEIL.format(1), "line": {"width": 0}},
+        customdata=started / 1e6,
+        hovertemplate=f"{side}, start-up mass %{{y:,.6~g}}<br>"
+        f"%{{customdata:,.3f}} M {data.unit.upper()}<extra></extra>",
+        name="start-up mass",
+        legendgroup="start-up",
+        showlegend=False,
     )
 
 
@@ -428,8 +457,8 @@ def _lay_out(figure: go.Figure, data: PlotData, title: str, subtitle: str) -> No
     figure.update_xaxes(title_text="UTC (double-click shows the whole map)", row=1, col=1)
     unit = "M USD" if data.unit == "usd" else data.unit
     longest = max(
-        float(np.nan_to_num(grid[data.in_view, -1]).max(initial=0.0)) / 1e6
-        for grid in data.liquidation_usd.values()
+        float(np.nan_to_num(data.settled_usd(side)[data.in_view, -1]).max(initial=0.0)) / 1e6
+        for side in data.liquidation_usd
     )
     # The 0 would stand in the last label of the hours.
     lengths = length_ticks(longest)[1:]

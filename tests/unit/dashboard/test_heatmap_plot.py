@@ -123,3 +123,27 @@ def test_the_page_carries_what_follows_the_zoom(tmp_path):
     assert "plotly_relayout', fit" in text
     assert "{plot_id}" not in text
     assert "<script src=" not in text
+
+
+def test_start_up_mass_sets_no_colour():
+    data = made_up()
+    lump = data.liquidation_usd["long"].copy()
+    lump[49] = 1e9
+    started = np.full_like(lump, np.nan)
+    started[49] = 1e9 - 1.0
+    figure = draw_heatmap(
+        made_up(
+            liquidation_usd={**data.liquidation_usd, "long": lump},
+            start_up_usd={**data.start_up_usd, "long": started},
+        ),
+        title="t",
+        subtitle="s",
+    )
+    assert traces(figure, "heatmap")[0].zmax == pytest.approx(math.asinh(1.0))
+    assert figure.layout.xaxis2.range[1] == pytest.approx(1.05e-6)
+    (tail,) = (
+        bar
+        for bar in traces(figure, "bar")
+        if bar.name != "shorts" and bar.base is not None and np.any(bar.x)
+    )
+    assert (tail.base[49], tail.x[49]) == (pytest.approx(1e-6), pytest.approx(1e3))
