@@ -366,6 +366,11 @@ def _frames(connection: DuckDBPyConnection, suite: str, thresholds: Thresholds) 
         return {
             "schema": _frame(connection, *_schema_query()),
             "unknown": _frame(connection, "from intermediate.int_unknown_instrument"),
+            "sides": _frame(
+                connection,
+                "select venue, sides_counted, sides_seen, odd_share_ratio, figure_count, "
+                "contradiction_count from intermediate.int_odd_lot",
+            ),
             "measures": _frame(connection, measured),
         }
     if suite == "bars":

@@ -70,6 +70,7 @@ class Check:
 FRAMES: dict[str, tuple[str, ...]] = {
     "schema": ("relation", "column_name", "stored_type", "declared_type"),
     "unknown": ("kind", "venue", "instrument", "row_count"),
+    "sides": ("venue", "sides_counted", "sides_seen", "odd_share_ratio", "figure_count"),
     "measures": ("asset", "venue", "as_of"),
     "hours": (
         "asset",
@@ -170,6 +171,17 @@ def suites(thresholds: Thresholds) -> tuple[Check, ...]:
             "at_most",
             ("row_count",),
             "no rows of instruments that nobody described",
+            0.0,
+        ),
+        Check(
+            "open_interest_sides",
+            "door",
+            "sides",
+            "warning",
+            "at_most",
+            ("contradiction_count",),
+            "the share of odd lots in open interest shows as many sides as are declared; where it "
+            "does not, see marts.open_interest_sides and correct sides_counted",
             0.0,
         ),
         *warnings("door", at_door=True),
