@@ -22,6 +22,7 @@ from quality.results import CheckResult
 from quality.suites import SUITES, suites
 from quality.thresholds import Thresholds, all_gates, override, venue_gates
 from sources.user_files import read_yaml
+from sources.venues.declarations import venues_with_one_side
 from warehouse.connect import insert_rows, transaction
 from warehouse.contracts import relations
 from warehouse.models import models, run_incremental_models, set_window
@@ -369,7 +370,10 @@ def _frames(connection: DuckDBPyConnection, suite: str, thresholds: Thresholds) 
             "sides": _frame(
                 connection,
                 "select venue, sides_counted, sides_seen, odd_share_ratio, figure_count, "
-                "contradiction_count from intermediate.int_odd_lot",
+                # A venue's own figure of one side, held against each row, is the better evidence.
+                "if(list_contains(?, venue), null, contradiction_count) as contradiction_count "
+                "from intermediate.int_odd_lot",
+                [venues_with_one_side()],
             ),
             "measures": _frame(connection, measured),
         }

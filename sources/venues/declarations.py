@@ -1814,6 +1814,22 @@ VENUES: Mapping[str, Venue] = MappingProxyType(
 """Every declared venue by name."""
 
 
+def venues_with_one_side() -> list[str]:
+    """Return the venues that send the figure of one side beside that of both.
+
+    Examples
+    --------
+    >>> venues_with_one_side()
+    ['bybit']
+    """
+    return [
+        venue.name
+        for venue in VENUES.values()
+        for reading in (product.open_interest_now for product in venue.products[:1])
+        if reading is not None and "one_side" in reading.ask.columns
+    ]
+
+
 def sides_counted_by(venue: str) -> int:
     """Return how many sides a venue's own open interest counts; 1 where it is not declared.
 

@@ -1,10 +1,16 @@
 """Odd multiples of the lot show how many sides a venue's open interest counts."""
 
+import math
 import random
 from datetime import timedelta
 
 import pytest
 from workbench import START, table_of, workshop
+
+from jobs.check import _frames
+from quality.suites import suites
+from quality.thresholds import Thresholds
+from warehouse.models import set_window
 
 BAR = timedelta(minutes=5)
 COUNT = 200
@@ -120,3 +126,19 @@ def test_a_figure_that_stands_still_counts_once(shop):
 def test_figures_off_the_lot_show_nothing(shop):
     hold(shop, "odd", walk(), 0.0015, declared=1, lot=0.001, digits=4)
     assert verdict(shop, "odd")[:3] == (None, None, "figures are no multiples of the lot")
+
+
+def test_the_check_warns_of_a_contradiction_but_where_the_venue_sends_one_side_itself(shop):
+    hold(shop, "gate", walk(), 1, declared=2, lot=1.0)
+    hold(shop, "bybit", walk(seed=2), 1, declared=2, lot=1.0)
+    hold(shop, "okx", walk(seed=3), 1, declared=1, lot=1.0)
+    assert verdict(shop, "bybit")[:2] == (1, True)
+    set_window(shop.connection, None, START, START + timedelta(days=1))
+    frame = _frames(shop.connection, "door", Thresholds())["sides"]
+    counts = dict(zip(frame["venue"], frame["contradiction_count"], strict=True))
+    assert (counts["gate"], counts["okx"]) == (1, 0)
+    assert counts["bybit"] is None or math.isnan(counts["bybit"])
+    (check,) = [one for one in suites(Thresholds()) if one.name == "open_interest_sides"]
+    assert (check.frame, check.severity, check.rule, check.level) == (
+        "sides", "warning", "at_most", 0.0
+    )  # fmt: skip
