@@ -4,19 +4,24 @@ import json
 import logging
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.arguments import INSTANTS, Rows, finite, told, utc
-from cli.output import Format, spelled, write_rows
+from cli.output import Format, progress_bar, spelled, write_rows
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
+    from jobs.archive import ArchiveReport
     from jobs.ingest import IngestReport
     from jobs.record import FeedReport
     from jobs.status import Status
+
+# Lines of a kind that a command prints before it points at the table.
+_LINES_SHOWN = 20
 
 Budget = Annotated[
     float, typer.Option(min=1, max=86_400, callback=finite, help="Seconds for each venue.")
@@ -58,26 +63,60 @@ def ingest_command(budget: Budget = 240.0) -> None:
             raise typer.Exit(1)
 
 
+class Source(StrEnum):
+    """Where the past is fetched from."""
+
+    venues = "venues"
+    archive = "archive"
+
+
 def backfill_command(
+    source: Annotated[
+        Source,
+        typer.Option(help="The venues' interfaces, or Binance's public archive of files."),
+    ] = Source.venues,
     start: Annotated[
-        datetime, typer.Option("--from", formats=INSTANTS, help="First instant, UTC.")
-    ],
+        datetime | None, typer.Option("--from", formats=INSTANTS, help="First instant, UTC.")
+    ] = None,
     end: Annotated[
         datetime | None,
         typer.Option("--to", formats=INSTANTS, help="Instant after the last, UTC; now if not set."),
     ] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=3650, help="Days up to the end, instead of --from.")
+    ] = None,
+    assets: Annotated[
+        list[str] | None, typer.Option("--asset", help="Only this asset; may be repeated.")
+    ] = None,
+    keep: Annotated[bool, typer.Option(help="Keep the archive's files under home.")] = False,
     budget: Budget = 600.0,
 ) -> None:
-    """Make good what is missing between two instants; run it again to go on where it stopped."""
+    """Fetch what is missing of a span of time; run it again to go on where it stopped.
+
+    Venues' interfaces give 30 days of open interest or less. `--source archive` fetches Binance's
+    public archive, which has years: `liqheat backfill --source archive --days 180`.
+    """
+    last = utc(end) or _now()
+    if (start is None) == (days is None):
+        raise typer.BadParameter("give --from or --days, one of them")
+    first = utc(start) or last - timedelta(days=days or 0)
+    if first >= last:
+        raise typer.BadParameter(f"--from {first:%Y-%m-%dT%H:%M} is not before --to")
+    if source is Source.archive:
+        _backfill_from_archive(first, last, assets, is_keeping=keep)
+    elif assets or keep:
+        raise typer.BadParameter("--asset and --keep go with --source archive")
+    else:
+        _backfill_from_venues(first, utc(end), budget)
+
+
+def _backfill_from_venues(first: datetime, last: datetime | None, budget: float) -> None:
     from jobs.ingest import backfill
 
     def on_round(report: "IngestReport", left: int) -> None:
         typer.echo(f"{report.row_count:,} rows, {left} requests left", err=True)
 
     logging.getLogger("jobs.ingest").setLevel(logging.ERROR)
-    first, last = utc(start) or start, utc(end)
-    if first >= (last or _now()):
-        raise typer.BadParameter(f"--from {first:%Y-%m-%dT%H:%M} is not before --to")
     with told():
         report = backfill(
             read_settings(),
@@ -90,6 +129,58 @@ def backfill_command(
         _tell_round(report)
         if report.undone_count:
             raise typer.Exit(1)
+
+
+def _backfill_from_archive(
+    first: datetime, last: datetime, assets: list[str] | None, *, is_keeping: bool
+) -> None:
+    from jobs.archive import backfill_from_archive
+    from jobs.ingest import universe_of
+
+    with told():
+        settings = read_settings()
+        with progress_bar() as progress:
+            report = backfill_from_archive(
+                settings,
+                clock=_now,
+                start=first,
+                end=last,
+                universe=universe_of(settings, [one.upper() for one in assets or ()]),
+                is_keeping=is_keeping,
+                progress=progress,
+            )
+        _tell_archive(report)
+        if report.failed:
+            raise typer.Exit(1)
+
+
+def _tell_archive(report: "ArchiveReport") -> None:
+    """Say what came, what is absent, and what could not be had."""
+    files = report.files
+    rows = ", ".join(
+        f"{count:,} {kind}" for kind, count in sorted(report.rows_by_kind.items()) if count
+    )
+    typer.echo(
+        f"contracts: {report.contracts}; files: {files['loaded']:,} loaded, "
+        f"{files['absent']:,} not published, {files['early']:,} not published yet, "
+        f"{files['failed']:,} failed; {rows or 'no rows'}",
+        err=True,
+    )
+    for reason, count in report.reasons.most_common(12):
+        typer.echo(f"set aside {count:,}: {reason}", err=True)
+    for label, lines in (
+        ("nothing published", report.unpublished),
+        ("missing", report.holes),
+        ("note", report.notes),
+        ("failed", report.failed),
+    ):
+        for line in lines[:_LINES_SHOWN]:
+            typer.echo(f"{label}: {line}", err=True)
+        if len(lines) > _LINES_SHOWN:
+            rest = len(lines) - _LINES_SHOWN
+            typer.echo(f"{label}: {rest} more; marts.archive_files has every file", err=True)
+    if report.failed:
+        typer.echo("run the same command again to fetch what failed", err=True)
 
 
 def record_command(

@@ -144,7 +144,7 @@ def import_archive(
     """
     report = ImportReport()
     inputs = _find_inputs(paths, None if mapping is None else load_mapping(mapping), report)
-    closes = KnownCloses(lambda venue, instrument: _stored_closes(settings, venue, instrument))
+    closes = KnownCloses(lambda venue, instrument: stored_closes(settings, venue, instrument))
     is_dated = any(one.time.label_change is not None for _, one in inputs)
     for number, (file, one) in enumerate(inputs):
         progress("import", file.name, number / len(inputs))
@@ -162,7 +162,7 @@ def import_archive(
             if is_dated:
                 for batch in bars:
                     closes.add(batch.kind, batch.table)
-    report.notes += _label_notes(closes)
+    report.notes += label_notes(closes)
     progress("import", "loading", 1.0)
     return _load(settings, report)
 
@@ -193,12 +193,14 @@ def _find_inputs(
     return sorted(inputs, key=lambda item: item[1].time.label_change is not None)
 
 
-def _stored_closes(settings: Settings, venue: str, instrument: str) -> dict[str, pa.Table]:
+def stored_closes(settings: Settings, venue: str, instrument: str) -> dict[str, pa.Table]:
+    """Return the closes of an instrument that the warehouse knows, by kind of bar."""
     with open_writer(settings) as connection:
         return bar_closes(connection, venue, instrument)
 
 
-def _label_notes(closes: KnownCloses) -> list[str]:
+def label_notes(closes: KnownCloses) -> list[str]:
+    """Return what to say of inputs whose labels were read by date alone."""
     if not closes.by_date_only:
         return []
     more = f" and {len(closes.by_date_only) - 1} more" if len(closes.by_date_only) > 1 else ""

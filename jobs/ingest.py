@@ -187,12 +187,15 @@ class _Got:
     rows: int = 0
 
 
-def universe_of(settings: Settings) -> Universe:
-    """Return what is to be followed: the file's, or the defaults where there is none."""
+def universe_of(settings: Settings, assets: Sequence[str] = ()) -> Universe:
+    """Return what is to be followed: the file's, or the defaults where there is none.
+
+    With `assets`, these on the same venues.
+    """
     path = settings.universe_file
-    if settings.universe is None and not path.exists():
-        return Universe()
-    return read_universe(path)
+    is_default = settings.universe is None and not path.exists()
+    universe = Universe() if is_default else read_universe(path)
+    return replace(universe, assets=tuple(assets)) if assets else universe
 
 
 def connections_of(settings: Settings, venues: Iterable[str]) -> dict[str, Connection]:
@@ -264,7 +267,7 @@ def ingest(
         universe = universe or universe_of(settings)
         now = clock()
         try:
-            known = _waiting(
+            known = when_writable(
                 lambda: _read_ledger(settings, now, None, is_thorough=not is_patient), wait_seconds
             )
         except WarehouseBusy as exc:
@@ -321,7 +324,7 @@ def backfill(
         with run_file(settings, "backfill") as run:
             now = clock()
             span = (start, min(end or now, now))
-            known = _waiting(
+            known = when_writable(
                 lambda now=now, span=span: _read_ledger(settings, now, span, is_thorough=False),  # type: ignore[misc]
                 wait_seconds,
             )
@@ -339,7 +342,7 @@ def backfill(
         before = report.undone_count
 
 
-def _waiting(work: Callable[[], Any], seconds: float) -> Any:  # noqa: ANN401  (what the work returns)
+def when_writable(work: Callable[[], Any], seconds: float) -> Any:  # noqa: ANN401  (what the work returns)
     """Return what the work returns, waiting for another writer of the warehouse."""
     deadline = time.monotonic() + seconds
     while True:
@@ -482,18 +485,7 @@ async def _ask(
     lander = _Lander(settings, known, now, got)
     connections = connections_of(settings, universe.venues)
     async with AsyncExitStack() as stack:
-        clients = [
-            await stack.enter_async_context(
-                VenueClient(
-                    name,
-                    clock=clock,
-                    rng=random.Random(f"{seed} {name} {now.isoformat()}"),  # noqa: S311  (jitter)
-                    connection=connections[name],
-                    patience=patience,
-                )
-            )
-            for name in universe.venues
-        ]
+        clients = await _open_clients(stack, universe, connections, clock, patience, seed)
         listed = await _list_all(clients, budget_seconds, got)
         usable = [client for client in clients if client.venue.name in listed]
         listings = await _listings(usable, listed, universe, known, budget_seconds)
@@ -534,6 +526,84 @@ async def _ask(
             {client.venue.name: client.report() for client in clients}, got.report.outcomes
         )
     return got
+
+
+async def _open_clients(
+    stack: AsyncExitStack,
+    universe: Universe,
+    connections: Mapping[str, Connection],
+    clock: Clock,
+    patience: Patience | None,
+    seed: int,
+) -> list[VenueClient]:
+    """Return a client for each venue of a universe, closed with the stack."""
+    return [
+        await stack.enter_async_context(
+            VenueClient(
+                name,
+                clock=clock,
+                rng=random.Random(f"{seed} {name} {clock().isoformat()}"),  # noqa: S311  (jitter)
+                connection=connections[name],
+                patience=patience,
+            )
+        )
+        for name in universe.venues
+    ]
+
+
+def chosen_contracts(
+    settings: Settings,
+    *,
+    clock: Clock,
+    universe: Universe | None = None,
+    budget_seconds: float = 60.0,
+    patience: Patience | None = None,
+    seed: int = 0,
+    wait_seconds: float = 60.0,
+) -> list[tuple[str, str, str | None]]:
+    """Return the contracts that are followed: venue, unified symbol, the venue's own name.
+
+    Nothing is landed. A venue that does not answer has the contracts it listed last, whose own
+    names are not known (None).
+
+    Parameters
+    ----------
+    settings, clock, universe, patience, seed, wait_seconds
+        As for `ingest`.
+    budget_seconds : float
+        Time for each venue to list its contracts.
+    """
+    universe = universe or universe_of(settings)
+    known = when_writable(
+        lambda: _read_ledger(settings, clock(), None, is_thorough=False), wait_seconds
+    )
+
+    async def ask() -> list[tuple[str, str, str | None]]:
+        got = _Got()
+        async with AsyncExitStack() as stack:
+            connections = connections_of(settings, universe.venues)
+            clients = await _open_clients(stack, universe, connections, clock, patience, seed)
+            listed = await _list_all(clients, budget_seconds, got)
+            usable = [client for client in clients if client.venue.name in listed]
+            listings = await _listings(usable, listed, universe, known, budget_seconds)
+        for message in got.unlisted.values():
+            logger.warning("%s", message)
+        listings += [
+            Listing(row[0], row[1], row[2], row[8], known.interest_usd.get((row[0], row[1])))
+            for row in known.listings
+            if row[0] in got.unlisted
+        ]
+        names = {
+            (venue, name): one.market_id
+            for venue, instruments in listed.items()
+            for name, one in instruments.items()
+        }
+        return [
+            (one.venue, one.instrument, names.get((one.venue, one.instrument)))
+            for one in _choose(universe, listings, known)
+        ]
+
+    return asyncio.run(ask())
 
 
 async def _list_all(
@@ -891,7 +961,7 @@ def _settle(
             return loaded
 
     try:
-        loaded: LoadReport = _waiting(work, wait_seconds)
+        loaded: LoadReport = when_writable(work, wait_seconds)
     except WarehouseBusy as exc:
         logger.warning("what has landed is loaded by the next run: %s", exc)
         return report

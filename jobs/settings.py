@@ -53,6 +53,8 @@ class Settings(BaseSettings):
         Where the Fear & Greed index is asked for; its own address where not set.
     quotes_url : str, optional
         Where prices of stablecoins are asked for; the spot markets themselves where not set.
+    archive_url : str, optional
+        Where Binance's public archive, or a mirror of it, is; its own address where not set.
     http_proxy, https_proxy, socks_proxy, ws_proxy, wss_proxy, ws_socks_proxy : str, optional
         As ccxt takes them: one of the first three at most, and one of the others.
     keys : dict of str to VenueKey
@@ -79,6 +81,7 @@ hyblock_client_secret, hyblock_api_key : str, optional
     landing_days: int = Field(default=7, ge=0)
     venue_url: str | None = None
     sentiment_url: str | None = None
+    archive_url: str | None = None
     quotes_url: str | None = None
     http_proxy: SecretStr | None = None
     https_proxy: SecretStr | None = None

@@ -54,4 +54,16 @@ class ProviderUnavailable(TransientSourceError):
 
 
 class ProviderRejected(TerminalSourceError):
-    """A map provider refused the request for good: no key, a wrong one, a plan without it."""
+    """A map provider refused the request for good: no key, a wrong one, a plan without it.
+
+    Parameters
+    ----------
+    message : str
+        What was asked, what came back, what to do.
+    status : int, optional
+        HTTP status of the refusal, where there was one.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status

@@ -109,6 +109,7 @@ async def exchange(
     params: Mapping[str, str] | None = None,
     json_body: Mapping[str, Any] | None = None,
     form: Mapping[str, str] | None = None,
+    largest_bytes: int = LARGEST_ANSWER_BYTES,
 ) -> bytes:
     """Return the body of one successful HTTP exchange.
 
@@ -126,6 +127,8 @@ async def exchange(
         For connecting and reading together.
     headers, params, json_body, form
         Parts of the request.
+    largest_bytes : int
+        A larger answer is refused.
 
     Raises
     ------
@@ -133,7 +136,7 @@ async def exchange(
         No answer in time, no connection, status 408, 425, 429 or 5xx; says how long to wait where
         the service does.
     ProviderRejected
-        Any other status than 200, or an answer larger than 128 MiB.
+        Any other status than 200, or an answer larger than `largest_bytes`.
     """
     import aiohttp
 
@@ -149,7 +152,7 @@ async def exchange(
             timeout=aiohttp.ClientTimeout(total=timeout_seconds),
             allow_redirects=False,
         ) as response:
-            body = await _read_body(response, place)
+            body = await _read_body(response, place, largest_bytes)
             status, answer_headers = response.status, response.headers
     except TimeoutError as exc:
         raise ProviderUnavailable(
@@ -166,13 +169,13 @@ async def exchange(
     return body
 
 
-async def _read_body(response: "aiohttp.ClientResponse", place: str) -> bytes:
+async def _read_body(response: "aiohttp.ClientResponse", place: str, largest_bytes: int) -> bytes:
     chunks, size = [], 0
     async for chunk in response.content.iter_chunked(2**16):
         size += len(chunk)
-        if size > LARGEST_ANSWER_BYTES:
+        if size > largest_bytes:
             raise ProviderRejected(
-                f"{place}: the answer exceeds {LARGEST_ANSWER_BYTES} bytes; ask for less, "
+                f"{place}: the answer exceeds {largest_bytes} bytes; ask for less, "
                 "for example a shorter look-back"
             )
         chunks.append(chunk)
@@ -205,7 +208,11 @@ def refusal_error(
         when = "try again later" if wait is None else f"try again in {wait:g} s"
         return ProviderUnavailable(f"{what}; {when}", retry_after_seconds=wait)
     if status in (401, 403):
-        return ProviderRejected(f"{what}; check the key and whether its plan covers this endpoint")
+        return ProviderRejected(
+            f"{what}; check the key and whether its plan covers this endpoint", status
+        )
     if 300 <= status < 400:
-        return ProviderRejected(f"{what}; the address has moved, give the one it moved to")
-    return ProviderRejected(f"{what}; check symbol, venue and look-back against its documentation")
+        return ProviderRejected(f"{what}; the address has moved, give the one it moved to", status)
+    return ProviderRejected(
+        f"{what}; check symbol, venue and look-back against its documentation", status
+    )

@@ -49,7 +49,7 @@ class Closes:
 
 @dataclass(slots=True)
 class KnownCloses:
-    """Closes from the files of an import and, where these have none, from elsewhere.
+    """Closes from the files of an import, and from earlier.
 
     Parameters
     ----------
@@ -64,6 +64,7 @@ class KnownCloses:
     by_date_only: list[str] = field(default_factory=list)
     _tables: dict[tuple[str, str, str], list[pa.Table]] = field(default_factory=dict)
     _closes: dict[tuple[str, str], Closes] = field(default_factory=dict)
+    _stored: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, kind: str, table: pa.Table) -> None:
         """Keep the closes of records of ``mark_ohlc`` or ``ohlcv``; other kinds are passed by."""
@@ -81,7 +82,8 @@ class KnownCloses:
         """Return the closes of an instrument: of the mark price where any is known, else trades."""
         key = (venue, instrument)
         if key not in self._closes:
-            if self.stored is not None and not any(key == known[1:] for known in self._tables):
+            if self.stored is not None and key not in self._stored:
+                self._stored.add(key)
                 for kind, table in self.stored(venue, instrument).items():
                     self.add(kind, table)
             # One instrument's files follow one another, so the last one is enough.

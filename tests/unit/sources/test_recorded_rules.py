@@ -300,6 +300,7 @@ def test_coin_margined_open_interest_counts_contracts(tmp_path):
     path = write_zip(folder / "BTCUSD_PERP-metrics-2023-06-25.zip", lines, METRICS_HEADER)
     rows, _ = import_all(path)
     (held,) = rows["open_interest"]
+    assert held["observed_at"] == dt.datetime(2023, 6, 25, 0, 5, tzinfo=dt.UTC)
     assert held["open_interest_quantity"] == 557_870_000.0
     price = held["open_interest_quantity"] / held["received_value"]
     assert price == pytest.approx(30_543, rel=1e-4)
