@@ -173,17 +173,6 @@ def test_a_mapping_with_an_interval_no_venue_uses_is_refused(desk):
     assert "'interval_hours' is 37, expected 1, 2, 4 or 8" in said
 
 
-def test_recorded_payments_every_four_hours_count_twice_over_eight(desk):
-    case = Path(__file__).parents[2] / "shared/cases/F01_funding_4h_unknown"
-    if not case.is_dir():
-        pytest.skip(f"{case} is absent")
-    code, _ = desk.run("import", case / "funding.csv", "--mapping", case / "funding.yaml")
-    assert code == 0
-    rates = desk.rows("select funding_rate_8h_ratio from intermediate.int_funding_rate")
-    assert rates
-    assert [rate for (rate,) in rates] == pytest.approx([0.0002] * len(rates))
-
-
 def torn_parquet(desk):
     path = desk.folder / "torn.parquet"
     pq.write_table(pa.table({"symbol": ["BTCUSDT"]}), path)

@@ -81,7 +81,8 @@ with_interval as (
         received_interval_hours,
         case
             when is_received then plausible_received_hours
-            when is_repeated then spacing_hours
+            -- Nothing settles more often than hourly, so an hour is never a hole.
+            when is_repeated or spacing_hours = 1 then spacing_hours
             when is_after_hole or is_first_of_regular then spacing_after_hours
         end as funding_interval_hours,
         case
