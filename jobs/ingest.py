@@ -31,7 +31,7 @@ from jobs.runs import Run, recorded_run, run_file
 from jobs.settings import Settings
 from sources.checks import separate_bad_names
 from sources.errors import SourceError
-from sources.quotes import QUOTE_MARKETS, ask_quote_rates
+from sources.quotes import MOST_HOURS, QUOTE_MARKETS, QuoteMarket, ask_quote_rates
 from sources.records import Batch
 from sources.sentiment import ask_fear_greed
 from sources.universe import (
@@ -55,14 +55,15 @@ from warehouse.feeds import (
     Answer,
     Feed,
     Gap,
+    first_bar_start,
     known_brackets,
     known_instants,
     known_listings,
     newest_open_interest,
-    newest_quote_rates,
     newest_sentiment,
     note_answers,
     open_interest_usd,
+    quote_rate_spans,
     read_feeds,
     read_gaps,
     refresh_gaps,
@@ -170,7 +171,8 @@ class _Known:
         default_factory=dict
     )
     sentiment_at: datetime | None = None
-    quotes_at: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    quotes: Mapping[tuple[str, str], tuple[datetime, datetime]] = field(default_factory=dict)
+    first_bar_at: datetime | None = None
     is_blind: bool = False
 
 
@@ -389,7 +391,8 @@ def _read_ledger(
             },
             brackets=known_brackets(connection),
             sentiment_at=newest_sentiment(connection),
-            quotes_at=newest_quote_rates(connection),
+            quotes=quote_rate_spans(connection),
+            first_bar_at=first_bar_start(connection),
         )
 
 
@@ -836,26 +839,43 @@ async def _ask_sentiment(
     return VenueOutcome(requests=1, done=1, asked=1, received=1, rows=rows, seconds=seconds)
 
 
+def _due_quotes(
+    known: _Known, now: datetime, history: timedelta
+) -> list[tuple[QuoteMarket, datetime, datetime]]:
+    """Return what to ask of which market, between which instants, at most once an hour.
+
+    What came since the last close, and a piece further back while bars are older than the first.
+    """
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    due = []
+    for market in QUOTE_MARKETS:
+        first = hour - min(history, MOST_HOURS * HOUR)
+        oldest, newest = known.quotes.get((market.venue, market.pair), (None, first))
+        if newest >= hour:
+            continue
+        due.append((market, newest, now))
+        if oldest is not None and known.first_bar_at is not None and market.until_param:
+            since = max(known.first_bar_at, oldest - MOST_HOURS * HOUR)
+            if since < oldest - HOUR:
+                due.append((market, since, oldest - HOUR))
+    return due
+
+
 async def _ask_quotes(
     settings: Settings, known: _Known, now: datetime, history: timedelta, lander: _Lander
 ) -> VenueOutcome | None:
-    """Ask spot markets for the closes of stablecoins since the last, at most once an hour."""
+    """Ask spot markets for the closes of stablecoins that are due."""
     if known.is_blind or (settings.venue_url is not None and settings.quotes_url is None):
         # As with sentiment: a stand-in for venues belongs to another time.
         return None
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    newest = [
-        (market, known.quotes_at.get((market.venue, market.pair), hour - history))
-        for market in QUOTE_MARKETS
-    ]
-    due = [(market, since) for market, since in newest if since < hour]
+    due = _due_quotes(known, now, history)
     if not due:
         return None
     started = time.monotonic()
     answers = await asyncio.gather(
         *(
-            ask_quote_rates(market, since=since, now=now, base_url=settings.quotes_url)
-            for market, since in due
+            ask_quote_rates(market, since=since, until=until, now=now, base_url=settings.quotes_url)
+            for market, since, until in due
         ),
         return_exceptions=True,
     )

@@ -28,7 +28,8 @@ from sources.venues.readings import from_ms, to_ms
 from sources.venues.shapes import Column
 
 _HOUR_MS = 3_600_000
-_MOST_HOURS = 999
+MOST_HOURS = 990
+"""Hours that one answer holds, on markets that can be asked for a span."""
 # A coin that has lost half its value is no quote currency any more, and 1 / rate is not its price.
 _LOWEST_PRICE, _HIGHEST_PRICE = 0.5, 2.0
 
@@ -48,7 +49,7 @@ class QuoteMarket:
     since_param : str
         Parameter that holds the first label wanted.
     until_param : str or None
-        Parameter that holds the last label wanted, where the market needs one.
+        Parameter that holds the last label wanted, where the market can be asked for a span.
     time_unit : {'s', 'ms'}
         Unit of these parameters and of labels, which are the starts of hours.
     rows : tuple of str
@@ -118,6 +119,7 @@ QUOTE_MARKETS = (
         rows=(),
         time=0,
         close=4,
+        until_param="endTime",
     ),
 )
 """Two markets in USD, so that one may be down, and the pair most traded against USDT."""
@@ -127,6 +129,7 @@ async def ask_quote_rates(
     market: QuoteMarket,
     *,
     since: datetime,
+    until: datetime,
     now: datetime,
     base_url: str | None = None,
     timeout_seconds: float = 10.0,
@@ -137,8 +140,8 @@ async def ask_quote_rates(
     ----------
     market : QuoteMarket
         Which.
-    since : datetime
-        Start of the first hour wanted.
+    since, until : datetime
+        Start of the first hour and end of the last one wanted.
     now : datetime
         The time, UTC.
     base_url : str, optional
@@ -160,8 +163,7 @@ async def ask_quote_rates(
     first_ms = to_ms(since) - _HOUR_MS
     bounds = {market.since_param: str(first_ms // unit_ms)}
     if market.until_param is not None:
-        last_ms = min(to_ms(now), first_ms + _MOST_HOURS * _HOUR_MS)
-        bounds[market.until_param] = str(last_ms // unit_ms)
+        bounds[market.until_param] = str(to_ms(until) // unit_ms)
     url = market.url
     if base_url is not None:
         url = base_url.rstrip("/") + urlsplit(url).path
@@ -175,11 +177,11 @@ async def ask_quote_rates(
             timeout_seconds=timeout_seconds,
             params={**market.params, **bounds},
         )
-    return parse_quote_rates(body, market, since=since, now=now)
+    return parse_quote_rates(body, market, since=since, until=until, now=now)
 
 
 def parse_quote_rates(
-    body: bytes, market: QuoteMarket, *, since: datetime, now: datetime
+    body: bytes, market: QuoteMarket, *, since: datetime, until: datetime, now: datetime
 ) -> list[Batch]:
     """Return the records of an answer, and a quarantine for rows that are none.
 
@@ -207,7 +209,7 @@ def parse_quote_rates(
         "close",
         "less than half or more than twice par: the price of another pair?",
     )
-    is_wanted = (labels + _HOUR_MS <= to_ms(now)) & (labels >= to_ms(since))
+    is_wanted = (labels + _HOUR_MS <= to_ms(until)) & (labels >= to_ms(since))
     usable = np.flatnonzero(table.rejects.is_usable & is_wanted)
     kept = {int(labels[row]): float(prices[row]) for row in usable}
     records = [

@@ -492,9 +492,19 @@ def newest_sentiment(connection: duckdb.DuckDBPyConnection) -> datetime | None:
     return found
 
 
-def newest_quote_rates(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], datetime]:
-    """Return the instant of the newest price of each pair of stablecoins, by venue and pair."""
+def quote_rate_spans(
+    connection: duckdb.DuckDBPyConnection,
+) -> dict[tuple[str, str], tuple[datetime, datetime]]:
+    """Return the first and the last instant of each pair of stablecoins, by venue and pair."""
     rows = connection.execute(
-        "select venue, pair, max(observed_at) from raw.quote_rate group by venue, pair"
+        "select venue, pair, min(observed_at), max(observed_at) from raw.quote_rate "
+        "group by venue, pair"
     ).fetchall()
-    return {(venue, pair): observed_at for venue, pair, observed_at in rows}
+    return {(venue, pair): (oldest, newest) for venue, pair, oldest, newest in rows}
+
+
+def first_bar_start(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Return the start of the oldest bar."""
+    row = connection.execute("select min(bar_start_at) from raw.ohlcv").fetchone()
+    found: datetime | None = row[0] if row else None
+    return found

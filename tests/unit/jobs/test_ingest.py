@@ -1,5 +1,6 @@
 """What venues tell ends up in raw as the market was, whatever happens on the way."""
 
+import datetime as dt
 import json
 import logging
 import subprocess
@@ -14,6 +15,7 @@ from jobs import ingest as ingesting
 from jobs.errors import AllVenuesFailed
 from jobs.landing import land
 from sources.errors import ProviderUnavailable
+from sources.quotes import QUOTE_MARKETS
 from sources.records import SCHEMAS, Batch
 
 START = 1_772_323_200_000  # 2026-03-01
@@ -274,7 +276,7 @@ def test_prices_of_stablecoins_are_asked_for_once_an_hour_and_one_market_down_co
 ):
     asked = []
 
-    async def answer(quoted, *, since, now, base_url):
+    async def answer(quoted, *, since, until, now, base_url):
         asked.append((quoted.venue, quoted.pair, since))
         if quoted.venue == "bitstamp":
             raise ProviderUnavailable("bitstamp: no answer; try again later")
@@ -302,3 +304,24 @@ def test_prices_of_stablecoins_are_asked_for_once_an_hour_and_one_market_down_co
         )
     # USDC: .994 in USD at one market, .994 x .994 through USDT at another.
     assert rates == [("USDC", pytest.approx((0.994 + 0.994**2) / 2)), ("USDT", 0.994)]
+
+
+def test_prices_of_stablecoins_are_asked_for_back_to_the_first_bar_piece_by_piece():
+    now, day = instant(START + DAY + 7_000), dt.timedelta(days=1)
+    hour = instant(START + DAY)
+    fresh = ingesting._due_quotes(ingesting._Known(), now, 30 * day)
+    assert {(since, until) for _, since, until in fresh} == {(hour - 30 * day, now)}
+    spans = {
+        (market.venue, market.pair): (hour - 30 * day, hour - dt.timedelta(hours=1))
+        for market in QUOTE_MARKETS
+    }
+    known = ingesting._Known(quotes=spans, first_bar_at=hour - 180 * day)
+    older = [one for one in ingesting._due_quotes(known, now, 30 * day) if one[2] < hour]
+    # Kraken only answers what is recent.
+    assert {market.venue for market, _, _ in older} == {"bitstamp", "binance"}
+    assert {(since, until) for _, since, until in older} == {
+        (hour - 30 * day - dt.timedelta(hours=990), hour - 30 * day - dt.timedelta(hours=1))
+    }
+    settled = dict.fromkeys(spans, (hour - 180 * day, hour))
+    known = ingesting._Known(quotes=settled, first_bar_at=hour - 180 * day)
+    assert ingesting._due_quotes(known, now, 30 * day) == []

@@ -42,7 +42,9 @@ def binance(*candles):
 )
 def test_closes_stand_at_the_end_of_their_hour_and_the_running_one_is_left_out(market, spell):
     answer = spell((5, 0.9), (6, 0.9991), (7, 1.0002), (8, 0.9993), (9, 0.7))
-    (batch,) = parse_quote_rates(json.dumps(answer).encode(), market, since=SINCE, now=NOW)
+    (batch,) = parse_quote_rates(
+        json.dumps(answer).encode(), market, since=SINCE, until=NOW, now=NOW
+    )
     rows = batch.table.to_pylist()
     assert [(row["observed_at"].hour, row["price"]) for row in rows] == [
         (7, 0.9991),
@@ -63,7 +65,7 @@ def test_closes_stand_at_the_end_of_their_hour_and_the_running_one_is_left_out(m
 )
 def test_what_is_no_price_of_a_stablecoin_is_set_aside(candle, reason):
     body = json.dumps(kraken((6, 1.0), candle)).encode()
-    good, refused = parse_quote_rates(body, KRAKEN, since=SINCE, now=NOW)
+    good, refused = parse_quote_rates(body, KRAKEN, since=SINCE, until=NOW, now=NOW)
     assert good.table.num_rows == 1
     (row,) = refused.table.to_pylist()
     assert reason in row["reason"]
@@ -76,19 +78,21 @@ def test_what_is_no_price_of_a_stablecoin_is_set_aside(candle, reason):
 )
 def test_an_answer_without_candles_is_refused(body):
     with pytest.raises(InputRejected, match=r"kraken USDT/USD: the answer has no candles"):
-        parse_quote_rates(body, KRAKEN, since=SINCE, now=NOW)
+        parse_quote_rates(body, KRAKEN, since=SINCE, until=NOW, now=NOW)
 
 
 async def test_an_hour_more_is_asked_for_in_the_markets_own_unit(answers):
     answers.by_path["/api/v3/klines"] = binance((6, 1.0))
-    (batch,) = await ask_quote_rates(BINANCE, since=SINCE, now=NOW, base_url=answers.base_url)
+    (batch,) = await ask_quote_rates(
+        BINANCE, since=SINCE, until=NOW, now=NOW, base_url=answers.base_url
+    )
     assert batch.table.num_rows == 1
     assert answers.asked[0].query["startTime"] == str(second(5) * 1000)
     answers.by_path["/0/public/OHLC"] = lambda _: web.Response(status=503)
     with pytest.raises(TransientSourceError, match="503"):
-        await ask_quote_rates(KRAKEN, since=SINCE, now=NOW, base_url=answers.base_url)
+        await ask_quote_rates(KRAKEN, since=SINCE, until=NOW, now=NOW, base_url=answers.base_url)
     assert answers.asked[1].query["since"] == str(second(5))
     answers.by_path["/api/v2/ohlc/usdcusd/"] = bitstamp((6, 1.0))
-    await ask_quote_rates(BITSTAMP, since=SINCE, now=NOW, base_url=answers.base_url)
+    await ask_quote_rates(BITSTAMP, since=SINCE, until=NOW, now=NOW, base_url=answers.base_url)
     assert answers.asked[2].query["start"] == str(second(5))
     assert answers.asked[2].query["end"] == str(int(NOW.timestamp()))
