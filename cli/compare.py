@@ -41,8 +41,11 @@ LEAST_PRINTED_ODDS = 0.001
 WIDEST_REACH = 22.2
 """How far bands reach from price: 20 % of log price [percent]."""
 
-LEAST_START_UP = 0.01
-"""Share of start-up mass in a band that is worth a word."""
+LEAST_START_UP = 0.05
+"""Share of start-up mass in a band that is worth a word [ratio]."""
+
+MOST_START_UPS = 3
+"""Bands named for their start-up mass."""
 
 
 def _one_hour(
@@ -204,7 +207,7 @@ def _print_bands(bands: Sequence[dict[str, Any]], within: float) -> None:
             rows[side].insert(0 if side == "short" else len(rows[side]), _side_cells(own[0]))
     for cells in (*rows["short"], ["price", "", price(first["price"]), *[""] * 5], *rows["long"]):
         table.add_row(*cells)
-    _print(table, *_band_notes(bands, within))
+    _print(table, *band_notes(bands, within))
 
 
 def _side_cells(band: dict[str, Any]) -> list[str]:
@@ -236,7 +239,7 @@ def _band_cells(band: dict[str, Any]) -> list[str]:
     ]
 
 
-def _band_notes(bands: Sequence[dict[str, Any]], within: float) -> list[str]:
+def band_notes(bands: Sequence[dict[str, Any]], within: float) -> list[str]:
     """Return what a reader of the table has to know."""
     notes = []
     if any(band["expected_forced_usd_24h"] is None for band in bands):
@@ -250,11 +253,20 @@ def _band_notes(bands: Sequence[dict[str, Any]], within: float) -> list[str]:
     far = sum(_away(band) > within for band in bands)
     if far:
         notes.append(f"{far} more farther away: --within {math.ceil(max(map(_away, bands)))}.")
-    started = max((band["start_up_ratio"] or 0.0) for band in bands)
-    if started >= LEAST_START_UP:
+    started = sorted(
+        (band for band in bands if _away(band) <= within),
+        key=lambda band: -(band["start_up_ratio"] or 0.0),
+    )
+    parts = [
+        f"{percent(band['start_up_ratio'])} at {price(band['price_low'])} - "
+        f"{price(band['price_high'])}"
+        for band in started[:MOST_START_UPS]
+        if (band["start_up_ratio"] or 0.0) >= LEAST_START_UP
+    ]
+    if parts:
         notes.append(
-            f"left out: up to {percent(started)} of what stands in a band was placed when the "
-            "series began (start-up mass), not by trading since."
+            "left out as start-up mass, placed when the series began and not by trading since: "
+            f"{', '.join(parts)}."
         )
     return [
         *notes,
@@ -487,8 +499,8 @@ def _print_pairs(
     if whole and whole[0]["overlap_mean_ratio"] is not None:
         row = whole[0]
         told_whole = [
-            f"all venues, both sides: {row['provider_count']} providers share "
-            f"{percent(row['overlap_mean_ratio'])} on average; of what they do not share "
+            f"all venues, both sides: {row['provider_count']} providers (near copies count once) "
+            f"share {percent(row['overlap_mean_ratio'])} on average; of what they do not share "
             f"{percent(row['reach_share_ratio'])} is how far from price (leverage assumed), "
             "the rest where exactly (entries assumed); furthest apart: "
             f"{row['furthest_provider_a']} and {row['furthest_provider_b']}.",

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 from workbench import END
 
-from cli.compare import odds, percent, price, usd
+from cli.compare import band_notes, odds, percent, price, usd
 from cli.main import app
 
 RUNNER = CliRunner()
@@ -71,6 +71,14 @@ def test_bands_are_shown_up_to_a_distance_both_sides_always(run):
     told = run("bands", "btc", "--hidden", "--within", "0.1").stdout
     assert "none within 0.1 %, the next at" in told
     assert {line.split()[0] for line in told.splitlines()[2:7]} >= {"shorts", "price", "longs"}
+
+
+def test_start_up_mass_that_was_left_out_is_named_with_its_band(run):
+    rows = json.loads(run("bands", "btc", "--hidden", "--format", "json").stdout)
+    assert not any("start-up" in note for note in band_notes(rows, 25))
+    rows[0]["start_up_ratio"] = 0.92
+    where = f"{price(rows[0]['price_low'])} - {price(rows[0]['price_high'])}"
+    assert any(f"since: 92 % at {where}." in note for note in band_notes(rows, 25))
 
 
 @pytest.mark.parametrize("within", ["0", "-1", "101", "far"])
