@@ -221,14 +221,14 @@ def _recorded(feed: "FeedReport") -> str:
 def maintain_command(
     ask: Annotated[bool, typer.Option(help="Ask venues for what is missing.")] = True,
 ) -> None:
-    """Delete landing files long since loaded, look at all gaps, ask for what can still be had."""
+    """Move what was loaded to raw history, look at all gaps, ask for what can still be had."""
     from jobs.maintain import maintain
 
     with told():
         report = maintain(read_settings(), clock=_now, is_asking=ask)
         typer.echo(
-            f"deleted {report.deleted_files:,} landing files "
-            f"({report.deleted_bytes / 1e6:,.1f} MB)",
+            f"moved {report.moved_files:,} landing files to raw history "
+            f"({report.moved_bytes / 1e6:,.1f} MB)",
             err=True,
         )
         if report.ingested is not None:

@@ -204,6 +204,22 @@ def build_command(as_of: AsOf = None) -> None:
             raise typer.Exit(1)
 
 
+@app.command("rebuild")
+def rebuild_command() -> None:
+    """Make a lost or damaged warehouse again from raw history; the old file is put aside."""
+    from jobs.pipeline import rebuild
+
+    with told(), progress_bar() as progress:
+        report = rebuild(read_settings(), progress=progress)
+        typer.echo(
+            f"loaded {sum(report.rows_by_kind.values()):,} rows of {report.file_count:,} files; "
+            "`liqheat run` builds and publishes the maps again",
+            err=True,
+        )
+        if report.rejected:
+            raise typer.Exit(1)
+
+
 @app.command("publish")
 def publish_command(as_of: AsOf = None) -> None:
     """Write the file that readers open, and the Parquet of days that changed."""

@@ -84,7 +84,7 @@ def maintain() -> int:
     from jobs.maintain import maintain
 
     report = maintain(read_settings(), clock=lambda: datetime.now(UTC), is_asking=follows_venues())
-    return report.deleted_files
+    return report.moved_files
 
 
 @task_of_job

@@ -1,16 +1,13 @@
 """What keeps an installation small and whole: once a day, beside the hourly work.
 
-Belongs here: retention of what has been used, compaction, the whole ledger of gaps, asking again
-for what is missing. Does not belong here: anything that changes a result.
+Belongs here: moving to raw history, retention and compaction, the whole ledger of gaps, asking
+again for what is missing. Does not belong here: anything that changes a result.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
-
-from duckdb import DuckDBPyConnection
 
 from jobs.errors import AllVenuesFailed
 from jobs.feeds import DAY
@@ -20,7 +17,8 @@ from jobs.settings import Settings
 from sources.universe import Universe
 from warehouse.compact import delete_superseded, reclaim
 from warehouse.feeds import GRACE, oldest_gap, prune_answers, refresh_gaps
-from warehouse.load import forget_files, loaded_files, prune_ledgers
+from warehouse.history import move_to_history
+from warehouse.load import prune_ledgers
 
 logger = logging.getLogger(__name__)
 
@@ -41,16 +39,16 @@ class MaintainReport:
 
     Parameters
     ----------
-    deleted_files, deleted_bytes : int
-        Landing files that were loaded long enough ago.
+    moved_files, moved_bytes : int
+        Landing files that were loaded long enough ago, moved to raw history.
     pruned : dict of str to int
         Rows that went, by table.
     ingested : IngestReport or None
         What asking for all that is missing came to; None where nothing is followed.
     """
 
-    deleted_files: int
-    deleted_bytes: int
+    moved_files: int
+    moved_bytes: int
     pruned: dict[str, int]
     ingested: IngestReport | None
 
@@ -64,7 +62,7 @@ def maintain(
     budget_seconds: float = 1800.0,
     is_asking: bool = True,
 ) -> MaintainReport:
-    """Delete what is no longer needed, look at all gaps, ask for what can still be had.
+    """Move what was loaded to raw history, prune, look at all gaps, fetch what is missing.
 
     Parameters
     ----------
@@ -75,7 +73,7 @@ def maintain(
     universe : Universe, optional
         What is followed; by default what the universe file says.
     landing_days : int, optional
-        Days that landing files are kept after they were loaded; by default as the settings say.
+        Days after which loaded landing files move to raw history; by default as the settings say.
     budget_seconds : float
         Time for each venue.
     is_asking : bool
@@ -86,7 +84,7 @@ def maintain(
     with writer_run(settings, "maintain") as (connection, run):
         start = min(oldest_gap(connection) or now, now - timedelta(days=_LEDGER_DAYS))
         refresh_gaps(connection, start, now - GRACE, checked_at=now)
-        deleted, size = _delete_landed(connection, settings.landing, now - keep)
+        moved, size = move_to_history(connection, settings.landing, settings.raw, now - keep)
         pruned = prune_ledgers(
             connection,
             quarantine_before=now - timedelta(days=_QUARANTINE_DAYS),
@@ -97,8 +95,8 @@ def maintain(
         )
         pruned["meta.gap_answer"] = prune_answers(connection, now - timedelta(days=_ANSWER_DAYS))
         run.detail = {
-            "deleted_files": deleted,
-            "deleted_bytes": size,
+            "moved_files": moved,
+            "moved_bytes": size,
             "pruned": pruned,
         }
         reclaim(connection)
@@ -115,21 +113,4 @@ def maintain(
         except AllVenuesFailed as exc:
             # The round is on record as failed; what was tidied stays tidy.
             logger.warning("%s", exc)
-    return MaintainReport(deleted, size, pruned, ingested)
-
-
-def _delete_landed(
-    connection: DuckDBPyConnection, landing: Path, before: datetime
-) -> tuple[int, int]:
-    """Delete files loaded before an instant: their rows are in raw; return how many, how large."""
-    size = 0
-    loaded = set(loaded_files(connection, before))
-    deleted = []
-    for path in landing.glob("*/*.parquet"):
-        name = f"{path.parent.name}/{path.name}"
-        if name in loaded:
-            size += path.stat().st_size
-            path.unlink()
-            deleted.append(name)
-    forget_files(connection, deleted)
-    return len(deleted), size
+    return MaintainReport(moved, size, pruned, ingested)

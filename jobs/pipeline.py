@@ -3,9 +3,10 @@
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
@@ -15,7 +16,9 @@ from jobs.estimators import configured_estimators
 from jobs.runs import Run, recorded_run, run_file
 from jobs.settings import Settings
 from transforms.estimators import EstimatorParameters
-from warehouse.connect import open_warehouse
+from warehouse.connect import open_warehouse, replaced_warehouse
+from warehouse.errors import WarehouseDamaged
+from warehouse.history import has_history, restore
 from warehouse.load import LoadReport, load_landing_files
 from warehouse.publish import PublishReport, changed_days, publish_days, publish_file
 
@@ -31,14 +34,31 @@ def silent(step: str, item: str, share: float) -> None:
 
 @contextmanager
 def open_writer(settings: Settings) -> Iterator[DuckDBPyConnection]:
-    """Yield the writer's connection with the limits of the settings."""
+    """Yield the writer's connection with the limits of the settings.
+
+    Raises
+    ------
+    WarehouseDamaged
+        The warehouse is gone or cannot be read; the message says what to do.
+    """
+    path = settings.warehouse
+    is_lost = not path.exists() or path.stat().st_size == 0
+    if is_lost and has_history(settings.raw):
+        raise WarehouseDamaged(
+            f"{path} is gone, and {settings.raw} holds what was in it: "
+            "run `liqheat rebuild`, which makes it again"
+        )
+    with _opened(settings, path) as connection:
+        yield connection
+
+
+def _opened(settings: Settings, path: Path) -> AbstractContextManager[DuckDBPyConnection]:
     megabytes = settings.memory_limit_mb
-    with open_warehouse(
-        settings.warehouse,
+    return open_warehouse(
+        path,
         threads=settings.threads,
         memory_limit_bytes=None if megabytes is None else megabytes * 1_000_000,
-    ) as connection:
-        yield connection
+    )
 
 
 @contextmanager
@@ -59,6 +79,38 @@ def load(settings: Settings) -> LoadReport:
     with writer_run(settings, "load") as (connection, run):
         report = load_landing_files(
             connection, settings.landing, run_id=run.run_id, loaded_at=run.started_at
+        )
+        run.row_count = sum(report.rows_by_kind.values())
+        run.detail = asdict(report)
+        return report
+
+
+def rebuild(settings: Settings, *, progress: Progress = silent) -> LoadReport:
+    """Make the warehouse again from raw history and landing files; return what was loaded.
+
+    Raw is then as it was, row for row. All maps are to be built and published again. The old file
+    is put aside; what it alone knew is lost: older runs, and which gaps venues had answered for.
+
+    Raises
+    ------
+    WarehouseBusy
+        A writer has the warehouse open.
+    WarehouseError
+        A file of raw history cannot be read; the message names it and the old warehouse stays.
+    """
+    with (
+        run_file(settings, "rebuild") as run,
+        replaced_warehouse(settings.warehouse) as making,
+        _opened(settings, making) as connection,
+        recorded_run(connection, run),
+    ):
+        report = restore(
+            connection,
+            settings.landing,
+            settings.raw,
+            run_id=run.run_id,
+            loaded_at=run.started_at,
+            on_month=lambda item, share: progress("rebuild", item, share),
         )
         run.row_count = sum(report.rows_by_kind.values())
         run.detail = asdict(report)

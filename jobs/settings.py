@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     history_days : int
         Days back that are asked for of what is followed for the first time.
     landing_days : int
-        Days that landing files are kept after they were loaded.
+        Days after which loaded landing files move to raw history.
     venue_url : str, optional
         Where a stand-in for all venues listens; the venues themselves where not set.
     sentiment_url : str, optional
@@ -102,6 +102,11 @@ hyblock_client_secret, hyblock_api_key : str, optional
     def landing(self) -> Path:
         """Folder of landing files, one folder a kind."""
         return self.home / "landing"
+
+    @property
+    def raw(self) -> Path:
+        """Folder of raw history: what landed, by kind and month, kept for ever."""
+        return self.home / "raw"
 
     @property
     def answers(self) -> Path:

@@ -4,6 +4,8 @@ The writer's file is opened by one process at a time. Everybody else reads the p
 (``warehouse/read.py``).
 """
 
+import fcntl
+import itertools
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from warehouse.errors import (
     StorageFull,
     TerminalWarehouseError,
     WarehouseBusy,
+    WarehouseDamaged,
     WarehouseError,
 )
 from warehouse.migrate import migrate, write_comments
@@ -34,6 +37,16 @@ ROW_GROUP_SIZE = 8192
 
 # How DuckDB says that another process, or another connection of this one, holds the file.
 _BUSY = ("Could not set lock", "Conflicting lock", "Unique file handle conflict")
+
+# How it says that a file is not what it wrote: torn, overwritten, or with another file's log.
+_DAMAGED = (
+    "not a valid DuckDB database file",
+    "orrupt",
+    "checksum",
+    "replaying WAL",
+    "Could not read enough bytes",
+    "eserialize",
+)
 
 _UNREADABLE_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
 
@@ -60,6 +73,11 @@ def translated(doing: str) -> Iterator[None]:
             raise StorageFull(
                 f"{doing}: no room on the disk ({text.splitlines()[0]}); "
                 "free some and run the same command again, nothing committed is lost"
+            ) from exc
+        if any(sign in text for sign in _DAMAGED):
+            raise WarehouseDamaged(
+                f"{doing}: the database is damaged ({text.splitlines()[0]}); "
+                "run `liqheat rebuild`, which makes it again from raw history"
             ) from exc
         if isinstance(exc, _UNREADABLE_SQL):
             raise QueryFailed(f"{doing}: {text}") from exc
@@ -94,8 +112,10 @@ def open_warehouse(
     ------
     WarehouseBusy
         Another process has the file open.
+    WarehouseDamaged
+        The file is no DuckDB file, or part of it cannot be read.
     WarehouseError
-        The file is no DuckDB file, or one of a later release.
+        The file is one of a later release.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The file is attached, since the size of row groups can be told no other way; what does not
@@ -124,6 +144,48 @@ def open_warehouse(
             yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def replaced_warehouse(path: Path) -> Iterator[Path]:
+    """Yield the path of a database to make, which takes the writer's place after the block.
+
+    Nobody can open the old file meanwhile. It is put aside with its log of changes, under the first
+    free name ``<file>.old-<n>``.
+
+    Raises
+    ------
+    WarehouseBusy
+        Another process has the file open.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    making = path.with_name(f"{path.name}.rebuilding")
+    for left in (making, _log_of(making)):
+        left.unlink(missing_ok=True)
+    with translated(f"replacing {path}"), path.open("ab") as held:
+        try:
+            # As DuckDB locks its files.
+            fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            raise WarehouseBusy(
+                f"replacing {path}: another writer has it open; wait for it to end"
+            ) from exc
+        yield making
+        number = next(n for n in itertools.count(1) if not _aside(path, n).exists())
+        if _log_of(path).exists():
+            # First, or it would be replayed over the file that takes this one's place.
+            _log_of(path).rename(_log_of(_aside(path, number)))
+        if path.stat().st_size:
+            path.rename(_aside(path, number))
+        making.replace(path)
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.wal")
+
+
+def _aside(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.old-{number}")
 
 
 @contextmanager
@@ -157,6 +219,7 @@ __all__ = [
     "insert_rows",
     "open_warehouse",
     "quoted",
+    "replaced_warehouse",
     "transaction",
     "translated",
 ]

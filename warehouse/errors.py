@@ -21,6 +21,10 @@ class StorageFull(TransientWarehouseError):
     """The disk has no room; what was already committed stays."""
 
 
+class WarehouseDamaged(TerminalWarehouseError):
+    """The writer's file is gone or cannot be read; it can be made again from raw history."""
+
+
 class ContractViolation(TerminalWarehouseError):
     """A table, file or model is not what its contract says."""
 

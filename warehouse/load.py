@@ -124,11 +124,30 @@ def _check_unchanged(name: str, loaded_sha256: str, sha256: str) -> None:
         )
 
 
-def _check_schema(path: Path, relation: Relation) -> tuple[int, str]:
-    """Return the file's row count and the SELECT that reads it, or refuse what does not fit.
+def landed_select(
+    path: Path, relation: Relation, *, has: str = "", add: str = ""
+) -> tuple[int, str]:
+    """Return a file's row count and the SELECT that reads it, or refuse what does not fit.
 
-    A file of an earlier release lacks the mark of this one's format. Columns that it does not have
-    are NULL where they may be, and its rows are brought to what this release would have written.
+    The SELECT reads the files that ``read_from`` names; files of one form have the same. A file of
+    an earlier release lacks the mark of this one's format. Columns that it does not have are NULL
+    where they may be, and its rows are brought to what this release would have written.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    relation : Relation
+        The table that its rows are for.
+    has : str
+        A column of the file beyond those of the table.
+    add : str
+        An expression to select after the columns of the table.
+
+    Raises
+    ------
+    LandingFileRejected
+        It is no Parquet file, or one with other columns.
     """
     try:
         file = pq.ParquetFile(path)
@@ -138,7 +157,7 @@ def _check_schema(path: Path, relation: Relation) -> tuple[int, str]:
             "delete it and ingest its source again, nothing of it was loaded"
         ) from exc
     with file:
-        names = tuple(file.schema_arrow.names)
+        names = tuple(name for name in file.schema_arrow.names if name != has)
         is_old = not LANDING_FORMAT.items() <= (file.schema_arrow.metadata or {}).items()
         may_lack = {column.name for column in relation.columns if is_old and column.is_nullable}
         expected = [name for name in relation.column_names if name in names or name not in may_lack]
@@ -147,19 +166,25 @@ def _check_schema(path: Path, relation: Relation) -> tuple[int, str]:
                 f"{path.name}: columns {names} do not fit {relation.name} "
                 f"{relation.column_names}; it was written by another release"
             )
-        return int(file.metadata.num_rows), _select(relation, names, is_old=is_old)
+        return int(file.metadata.num_rows), _select(relation, names, is_old=is_old, add=add)
 
 
-def _select(relation: Relation, names: tuple[str, ...], *, is_old: bool) -> str:
+def _select(relation: Relation, names: tuple[str, ...], *, is_old: bool, add: str) -> str:
     upgrades = _UPGRADES.get(relation.name, {}) if is_old else {}
     if is_old and "venue" in names:
         upgrades = {"venue": "meta.venue_name(venue)", **upgrades}
-    columns = ", ".join(
+    columns = [
         f'{upgrades.get(name, name_or_null)} as "{name}"'
         for name in relation.column_names
         for name_or_null in [f'"{name}"' if name in names else "null"]
-    )
-    return f"(select {columns} from read_parquet(getvariable('landing_path')))"
+    ]
+    selected = ", ".join([*columns, add] if add else columns)
+    return f"(select {selected} from read_parquet(getvariable('landing_paths'), filename = true))"
+
+
+def read_from(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> None:
+    """Set which files the SELECTs of ``landed_select`` read."""
+    connection.execute("set variable landing_paths = ?", [[str(path) for path in paths]])
 
 
 def _known_files(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, datetime]]:
@@ -178,24 +203,72 @@ def waiting_files(connection: duckdb.DuckDBPyConnection, landing: Path) -> list[
     ]
 
 
-def loaded_files(connection: duckdb.DuckDBPyConnection, before: datetime) -> list[str]:
-    """Return the landing files loaded before an instant, by their name below the folder."""
-    rows = connection.execute(
-        "select file_name from meta.landing_file where loaded_at < ? order by file_name", [before]
-    )
-    return [row[0] for row in rows.fetchall()]
+def loaded_files(
+    connection: duckdb.DuckDBPyConnection, landing: Path, before: datetime
+) -> list[Path]:
+    """Return the landing files that were loaded before an instant and have not changed since."""
+    found = []
+    for name, (sha256, loaded_at) in sorted(_known_files(connection).items()):
+        path = landing / name
+        if loaded_at < before and path.is_file():
+            if _is_untouched(path, loaded_at) or _sha256(path) == sha256:
+                found.append(path)
+            else:
+                logger.warning("%s: changed after it was loaded; it stays where it is", name)
+    return found
+
+
+def _is_untouched(path: Path, loaded_at: datetime) -> bool:
+    """Return whether a file need not be read to know that it is as it was loaded.
+
+    The time of the content's change can be set back by who copies a file, that of the inode's
+    cannot.
+    """
+    return path.stat().st_ctime < loaded_at.timestamp()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+LIVE_NAME = "-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}[.]parquet$"
+"""Names of live batches end in their instant and hash, so they never come again.
+
+That of an import comes again with the same input, which must then be passed by.
+"""
 
 
 def forget_files(connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
-    """Strike files that are gone off the ledger, where their name can never come again.
-
-    That of a live batch ends in its instant and hash; that of an import comes again with the same
-    input, which must then be passed by.
-    """
+    """Strike files that are gone off the ledger, where their name can never come again."""
     connection.execute(
         "delete from meta.landing_file where list_contains(?, file_name) "
-        "and regexp_matches(file_name, '-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}[.]parquet$')",
+        f"and regexp_matches(file_name, '{LIVE_NAME}')",
         [names],
+    )
+
+
+def record_file(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    kind: str,
+    *,
+    run_id: str,
+    loaded_at: datetime,
+) -> None:
+    """Record a landing file as loaded, whose rows come from elsewhere."""
+    connection.execute(
+        "insert into meta.landing_file select ?, ?, ?, ?, ?, ? where not exists ("
+        "from meta.landing_file where file_name = ?)",
+        [
+            name := f"{kind}/{path.name}",
+            _sha256(path),
+            kind,
+            pq.read_metadata(path).num_rows,
+            loaded_at,
+            run_id,
+            name,
+        ],
     )
 
 
@@ -246,20 +319,18 @@ def load_landing_files(
     for kind in KINDS:
         for path in sorted((landing / kind).glob("*.parquet")):
             name = f"{kind}/{path.name}"
-            # What was not touched since it was loaded need not be read again. The time of the
-            # content's change can be set back by who copies a file, that of the inode's cannot.
-            if name in known and path.stat().st_ctime < known[name][1].timestamp():
+            if name in known and _is_untouched(path, known[name][1]):
                 continue
             try:
-                with path.open("rb") as file:
-                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                sha256 = _sha256(path)
                 if name in known:
                     _check_unchanged(name, known[name][0], sha256)
                     continue
-                row_count, landed = _check_schema(path, raw_relation(kind))
-                connection.execute("set variable landing_path = ?", [str(path)])
-                record = (name, sha256, kind, row_count, loaded_at, run_id)
-                _load_file(connection, kind, landed, record)
+                row_count, landed = landed_select(path, raw_relation(kind))
+                read_from(connection, [path])
+                load_rows(
+                    connection, kind, landed, (name, sha256, kind, row_count, loaded_at, run_id)
+                )
             except LandingFileRejected as exc:
                 logger.warning("rejected: %s", exc)
                 rejected.append(str(exc))
@@ -271,13 +342,13 @@ def load_landing_files(
     return LoadReport(rows_by_kind, file_count, tuple(rejected))
 
 
-def _load_file(
+def load_rows(
     connection: duckdb.DuckDBPyConnection,
     kind: str,
     landed: str,
-    record: tuple[str, str, str, int, datetime, str],
+    record: tuple[str, str, str, int, datetime, str] | None,
 ) -> None:
-    """Insert the rows that a SELECT reads, with the file's record in the ledger."""
+    """Insert the rows that a SELECT reads, with the file's record in the ledger if it has one."""
     connection.execute("begin transaction")
     try:
         if kind in _PENDING_BUILD:
@@ -292,11 +363,13 @@ def _load_file(
                 f"from {landed}"
             )
         connection.execute(f"insert into {raw_relation(kind).name} select * from {landed}")
-        connection.execute("insert into meta.landing_file values (?, ?, ?, ?, ?, ?)", record)
+        if record is not None:
+            connection.execute("insert into meta.landing_file values (?, ?, ?, ?, ?, ?)", record)
     except duckdb.Error as exc:
         connection.execute("rollback")
         if isinstance(exc, duckdb.ConstraintException | duckdb.ConversionException):
-            raise LandingFileRejected(f"{record[0]}: {exc}") from exc
+            name = kind if record is None else record[0]
+            raise LandingFileRejected(f"{name}: {exc}") from exc
         raise
     except BaseException:
         connection.execute("rollback")

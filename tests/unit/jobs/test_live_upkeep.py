@@ -83,7 +83,7 @@ def test_maintenance_deletes_loaded_files_only_and_forgets_their_names(home):
     report = maintain(
         home.settings, clock=home.clock, universe=home.universe, is_asking=False, landing_days=7
     )
-    assert report.deleted_files == len(landed)
+    assert report.moved_files == len(landed)
     assert waiting.exists()
     assert home.query("select count(*) from meta.landing_file") == [(0,)]
     assert home.query("select count(*) from raw.ohlcv") == rows
