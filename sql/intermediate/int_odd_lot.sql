@@ -18,22 +18,31 @@ instrument as (
     from staging.stg_instrument
 ),
 
-open_interest as (
-    select
-        venue,
-        instrument,
-        observed_at,
-        received_amount,
-        received_amount_unit,
-        received_value,
-        received_value_unit,
-        sides_counted,
-    from staging.stg_open_interest
+newest as (
+    select max(observed_at) as observed_at,
+    from raw.open_interest
     where
         observed_at
         <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
-    qualify
-        observed_at > max(observed_at) over () - interval 3 days
+),
+
+-- Straight from raw: the newest row of each instant would be sought in all of history.
+open_interest as (
+    select
+        open_interest.venue,
+        open_interest.instrument,
+        open_interest.observed_at,
+        open_interest.received_amount,
+        open_interest.received_amount_unit,
+        open_interest.received_value,
+        open_interest.received_value_unit,
+        open_interest.sides_counted,
+        open_interest.ingested_at,
+    from raw.open_interest as open_interest
+    inner join newest
+        on
+            open_interest.observed_at > newest.observed_at - interval 3 days
+            and open_interest.observed_at <= newest.observed_at
 ),
 
 -- Contracts, coins, or the USD of inverse contracts, as received. USD of a linear contract has a
@@ -43,6 +52,7 @@ figure as (
         open_interest.venue,
         open_interest.instrument,
         open_interest.observed_at,
+        open_interest.ingested_at,
         open_interest.sides_counted,
         case
             when open_interest.received_amount is not null
@@ -75,7 +85,7 @@ changed as (
     where amount > 0 and amount < 1e15
     qualify
         amount is distinct from lag(amount) over (
-            partition by venue, instrument order by observed_at
+            partition by venue, instrument order by observed_at, ingested_at
         )
 ),
 

@@ -74,3 +74,50 @@ def test_both_sides_counted_count_once():
     read = read_market(VENUES["htx"], market(contractSize=0.001))
     assert isinstance(read, Instrument)
     assert read.quantity_factor("contracts", 2) == pytest.approx(0.0005)
+
+
+@pytest.mark.parametrize(
+    ("venue", "changes", "lot"),
+    [
+        ("binance", {"precision": {"amount": 0.001}}, 0.001),
+        # A hundredth of a contract of .01 coin; a whole contract.
+        ("okx", {"precision": {"amount": 0.01}, "info": {"ctVal": "0.01", "ctMult": "1"}}, 1e-4),
+        ("gate", {"precision": {"amount": 1.0}, "contractSize": 1e-4}, 1e-4),
+        # A lot of kPEPE is a thousand of the coin.
+        ("hyperliquid", {"precision": {"amount": 1.0}, "baseName": "kPEPE", "quote": "USDC"}, 1e3),
+        # USD in either case: ccxt counts contracts of Binance's, dollars of Deribit's.
+        (
+            "binancecoinm",
+            {"precision": {"amount": 1.0}, "contractSize": 100.0, "quote": "USD",
+             "linear": False, "inverse": True},
+            100.0,
+        ),
+        (
+            "deribit",
+            {"precision": {"amount": 10.0}, "contractSize": 10.0, "quote": "USD",
+             "linear": False, "inverse": True},
+            10.0,
+        ),
+    ],
+)  # fmt: skip
+def test_the_smallest_lot_is_in_position_units(venue, changes, lot):
+    read = read_market(VENUES[venue], market(**changes))
+    assert isinstance(read, Instrument)
+    assert read.lot_quantity == pytest.approx(lot)
+    assert read.lot_fault is None
+
+
+@pytest.mark.parametrize("amount", [0, -1.0, float("nan"), "x"])
+def test_a_lot_that_is_none_is_named_and_costs_nothing_else(amount):
+    read = read_market(VENUES["binance"], market(precision={"amount": amount}))
+    assert isinstance(read, Instrument)
+    assert read.lot_quantity is None
+    assert read.lot_fault == (
+        f"the smallest lot is {amount!r}, expected a number above 0: kept without it"
+    )
+
+
+def test_a_lot_that_is_not_listed_is_no_fault():
+    read = read_market(VENUES["binance"], market(precision={}))
+    assert isinstance(read, Instrument)
+    assert (read.lot_quantity, read.lot_fault) == (None, None)
