@@ -153,7 +153,7 @@ def backfill_from_archive(
     is_keeping : bool
         Whether files stay in ``<home>/archive`` once they are loaded.
     patience : Patience
-        How many files are fetched at once, and how stubbornly.
+        How many files are fetched at once, and how stubbornly; venues are asked alike.
     seed : int
         For the jitter between tries.
     wait_seconds : float
@@ -169,7 +169,7 @@ def backfill_from_archive(
         Another process writes; what was fetched stays, and the next run goes on.
     """
     if contracts is None:
-        contracts = _find_contracts(settings, clock, universe, wait_seconds)
+        contracts = _find_contracts(settings, clock, universe, patience, wait_seconds)
     with run_file(settings, "backfill") as run:
         haul = _Haul(settings, clock, start.date(), end.date() if end else None, is_keeping)
         haul.wait_seconds, haul.run_id = wait_seconds, run.run_id
@@ -189,11 +189,17 @@ def backfill_from_archive(
 
 
 def _find_contracts(
-    settings: Settings, clock: Clock, universe: Universe | None, wait_seconds: float
+    settings: Settings,
+    clock: Clock,
+    universe: Universe | None,
+    patience: Patience,
+    wait_seconds: float,
 ) -> list[Contract]:
     """Return the followed contracts of venues that have an archive."""
     universe = universe or universe_of(settings)
-    chosen = chosen_contracts(settings, clock=clock, universe=universe, wait_seconds=wait_seconds)
+    chosen = chosen_contracts(
+        settings, clock=clock, universe=universe, patience=patience, wait_seconds=wait_seconds
+    )
     contracts = [
         Contract(venue, instrument, symbol or guess_symbol(venue, instrument))
         for venue, instrument, symbol in chosen

@@ -29,6 +29,7 @@ BEGIN = dt.date(2026, 5, 28)
 START = dt.date(2026, 6, 2)
 BTC = Contract("binance", "BTC/USDT:USDT", "BTCUSDT")
 COIN_M = Contract("binancecoinm", "BTC/USD:BTC", "BTCUSD_PERP")
+DOWN = "http://127.0.0.1:9"
 QUICK = Patience(first_delay_seconds=0.001, longest_delay_seconds=0.01, concurrency=6)
 METRICS = "data/futures/um/daily/metrics/BTCUSDT/BTCUSDT-metrics-2026-06-{:02d}.zip"
 MONTHLY = "data/futures/um/monthly/klines"
@@ -206,7 +207,7 @@ def test_what_passes_is_tried_again(tmp_path, market):
 
 def test_an_archive_that_is_down_is_left_alone_and_asked_again_later(tmp_path, market):
     with home_at(tmp_path, market) as home:
-        up, home.settings.archive_url = home.settings.archive_url, "http://127.0.0.1:9"
+        up, home.settings.archive_url = home.settings.archive_url, DOWN
         report = home.fetch()
         assert report.files["loaded"] == 0
         assert report.files["failed"] == len(report.failed) > 3
@@ -368,6 +369,18 @@ def test_the_archive_and_live_ingestion_make_one_history(tmp_path, market, monke
         )
         assert bars == instants == known > 2500
         assert live.query("select * from marts.data_gaps where kind = 'open_interest'") == []
+        # A venue that cannot be reached has the contracts it listed last.
+        live.settings.archive_url, live.settings.venue_url = home.archive.base_url, DOWN
+        again = backfill_from_archive(
+            live.settings,
+            clock=live.clock,
+            start=live.clock() - dt.timedelta(days=9),
+            universe=live.universe,
+            patience=QUICK,
+            wait_seconds=0.0,
+        )
+        assert again.contracts == 1
+        assert again.failed == []
 
 
 @pytest.mark.parametrize(
@@ -388,6 +401,6 @@ def test_what_a_backfill_cannot_mean_is_refused(options, said):
 
 def test_without_contracts_the_message_says_what_to_do(tmp_path, market):
     with home_at(tmp_path, market) as home:
-        home.settings.venue_url = "http://127.0.0.1:9"
+        home.settings.venue_url = DOWN
         with pytest.raises(NothingToDo, match="liqheat import"):
             home.fetch(contracts=None, universe=Universe(venues=("okx",), assets=("BTC",)))
