@@ -27,9 +27,10 @@ from sources.recorded.kinds import Part
 from sources.recorded.mapping import BAR_PRICES, RATE_UNITS, SNAPSHOT_PRICES, Mapping
 from sources.recorded.prices import KnownCloses
 from sources.recorded.reading import Cells, FloatArray, IntArray, open_members
-from sources.recorded.stamping import Turn, find_turns, shift_late
+from sources.recorded.stamping import Turn, find_turns, implied_prices, shift_late
 from sources.recorded.symbols import FOREIGN_QUOTE, SYMBOL_FAULTS, SymbolBook
 from sources.records import INSTANT, SCHEMAS, Batch
+from sources.venues.checks import LARGEST_AUDIT_RATIO
 from sources.venues.declarations import sides_counted_by
 
 logger = logging.getLogger(__name__)
@@ -91,8 +92,14 @@ def import_file(
     for member in open_members(path, mapping.columns):
         gathering.read(member)
     _refuse_foreign_quotes(path, gathering)
-    settling = _Settling(gathering, find_turns(gathering, closes or KnownCloses()))
+    closes = closes or KnownCloses()
+    settling = _Settling(gathering, find_turns(gathering, closes))
     settled = [settling.settle(i, part) for i, part in enumerate(gathering.parts)]
+    if mapping.time.label_change is not None:
+        settled = [
+            _set_wrong_units_aside(gathering, part, rows, closes)
+            for part, rows in zip(gathering.parts, settled, strict=True)
+        ]
     conversion = _Conversion(gathering, _collect_prices(gathering, path, settled, ingested_at))
     usable: list[tuple[Part, Rows]] = []
     first_seen = np.full(len(gathering.book.series), _NEVER, dtype=np.int64)
@@ -146,6 +153,34 @@ def _refuse_foreign_quotes(path: Path, gathering: Gathering) -> None:
             f"{SYMBOL_FAULTS[FOREIGN_QUOTE]}; prices of a map are in dollars, so nothing of the "
             "file was taken. Leave it out, or import the contract's dollar-quoted sibling"
         )
+
+
+def _set_wrong_units_aside(
+    gathering: Gathering, part: Part, rows: Rows, closes: KnownCloses
+) -> Rows:
+    """Return the rows whose amount and value make a price near the close at their instant."""
+    if part.kind != "open_interest":
+        return rows
+    is_usable = np.ones(len(rows), dtype=np.bool_)
+    for code in np.unique(rows.series):
+        one = gathering.book.series[code]
+        own = np.flatnonzero(rows.series == code)
+        some = rows.take(own)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = closes.of(one.venue, one.instrument).look_up(some.at) / implied_prices(
+                some, gathering, int(code)
+            )
+            is_wrong = np.abs(np.log(ratio)) > np.log(LARGEST_AUDIT_RATIO)
+        if is_wrong.any():
+            is_usable[own[is_wrong]] = False
+            gathering.set_known_rows_aside(
+                part,
+                some.take(is_wrong),
+                "amount",
+                f"amount x price / value is {np.median(ratio[is_wrong]):.4g} for {one.instrument} "
+                f"on {one.venue}: one is in another unit",
+            )
+    return rows.take(is_usable)
 
 
 class _Settling:

@@ -83,7 +83,7 @@ def find_turns(gathering: Gathering, closes: KnownCloses) -> dict[int, Turn]:
         one = gathering.book.series[code]
         own = rows.take(rows.series == code)
         known = closes.of(one.venue, one.instrument)
-        turn = _turn_by_price(own, _implied_prices(own, gathering, int(code)), known, change)
+        turn = _turn_by_price(own, implied_prices(own, gathering, int(code)), known, change)
         if turn is None:
             turn = _turn_by_date(own, change)
             if turn.is_late(own).any():
@@ -101,8 +101,8 @@ def shift_late(rows: Rows, turns: dict[int, Turn], change: LabelChange) -> Rows:
     return replace(rows, at=at)
 
 
-def _implied_prices(rows: Rows, gathering: Gathering, code: int) -> FloatArray:
-    """Return value over amount [USD per asset unit]; NaN where a row lacks one of them."""
+def implied_prices(rows: Rows, gathering: Gathering, code: int) -> FloatArray:
+    """Return value over amount of rows of one series [USD per asset unit]; NaN without both."""
     rule = gathering.mapping.open_interest
     one = gathering.book.series[code]
     is_inverse = gathering.mapping.instrument.is_inverse

@@ -307,6 +307,26 @@ def test_coin_margined_open_interest_counts_contracts(tmp_path):
     assert [row["measure"] for row in rows["long_short_ratio"]] == ["taker_volume"]
 
 
+def test_a_value_in_another_unit_is_told_by_the_price(tmp_path):
+    # Of a coin-M file, rows whose value is in dollars instead of coins.
+    labels = [DAY + n * BAR for n in range(12)]
+    bars = [bar_line(DAY + n * BAR, price_at(DAY + (n + 1) * BAR)) for n in range(12)]
+    write_zip(tmp_path / "cm/markPriceKlines/BTCUSD_PERP-5m-2026-06-25.zip", bars)
+    prices = [1, 1, *(price_at(at + BAR) for at in labels[2:])]
+    lines = [
+        f"{at:%Y-%m-%d %H:%M:%S},BTCUSD_PERP,600,{60_000 / price},,,,1"
+        for at, price in zip(labels, prices, strict=True)
+    ]
+    write_zip(tmp_path / "cm/metrics/BTCUSD_PERP-metrics-2026-06-25.zip", lines, METRICS_HEADER)
+    rows, _ = import_all(tmp_path)
+    assert [row["observed_at"] for row in rows["open_interest"]] == [at + BAR for at in labels[2:]]
+    assert {row["open_interest_quantity"] for row in rows["open_interest"]} == {60_000.0}
+    told = {row["reason"].partition(" is ")[0]: row["reason"] for row in rows["quarantine"]}
+    assert told.keys() == {"amount x price / value"}
+    assert "BTC/USD:BTC on binancecoinm: one is in another unit" in told["amount x price / value"]
+    assert len(rows["quarantine"]) == 2
+
+
 @needs_cases
 def test_a_recorded_dump_of_both_markets_gives_the_perpetual_only():
     rows, refused = import_all(CASES / "B16_spot_and_um_dump")
