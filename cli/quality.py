@@ -71,10 +71,11 @@ def _say(verdicts: "tuple[VenueVerdict, ...]") -> None:
 
     whole, *venues = verdicts
     typer.echo(f"{whole.asset} at {whole.as_of:%Y-%m-%d %H:%M} UTC: {summary(whole)}.")
+    count = sum(not verdict.is_set_apart for verdict in venues)
     if whole.open_interest_usd is not None:
         typer.echo(
-            f"{usd(whole.open_interest_usd)} USD of open interest on {len(venues)} "
-            f"venue{'s' if len(venues) != 1 else ''}, "
+            f"{usd(whole.open_interest_usd)} USD of open interest on {count} "
+            f"venue{'s' if count != 1 else ''}, "
             f"{percent(whole.graded_a_open_interest_ratio)} of it on venues graded A."
         )
     for verdict in venues:
@@ -85,7 +86,11 @@ def _say(verdicts: "tuple[VenueVerdict, ...]") -> None:
                 "open interest is not known"
                 if verdict.open_interest_usd is None
                 else f"{usd(verdict.open_interest_usd)} USD of open interest, "
-                f"{percent(share)} of the asset's"
+                + (
+                    "left out of the asset's"
+                    if share is None
+                    else f"{percent(share)} of the asset's"
+                )
             )
         )
         for reason in verdict.doubts:
@@ -105,7 +110,7 @@ def check_command(
     ] = None,
     form: Rows = Format.table,
 ) -> None:
-    """Run every suite over what was built; exit 3 where a critical check fails."""
+    """Run every suite over what was built; exit 3 where nothing may be published."""
     from jobs.check import check
 
     with told():
@@ -147,6 +152,8 @@ def _tell_checks(report: "CheckReport", form: Format) -> None:
         f"{len(report.warnings)} warnings; pages in {report.pages / 'index.html'}",
         err=True,
     )
+    for held in report.held:
+        typer.echo(f"held back: {held}", err=True)
 
 
 def register(app: typer.Typer) -> None:

@@ -25,7 +25,9 @@ from jobs.map_tables import (
     exposure_rows,
     heatmap_rows,
     maps_of,
+    runs,
     series_hour_rows,
+    stored_maps,
     sum_maps,
 )
 from jobs.outside_maps import outside_map_rows
@@ -33,7 +35,7 @@ from jobs.replay import DAY, HOUR, SECOND, BarColumns, Series, Stretch, replay
 from transforms.estimators import EstimatorParameters, parameter_rows
 from transforms.series import State
 from warehouse.connect import insert_rows, transaction
-from warehouse.models import run_incremental_models
+from warehouse.models import run_incremental_models, set_window
 
 logger = logging.getLogger(__name__)
 
@@ -562,6 +564,7 @@ class _Batch:
             self.row_count += run_incremental_models(
                 self.connection, assets, instant(at), instant(end)
             )
+            self._leave_out_set_apart(assets, at, end)
             self._insert(
                 "derived.heatmap",
                 outside_map_rows(self.connection, assets, instant(at), instant(end), self.run_id),
@@ -580,6 +583,53 @@ class _Batch:
             )
         self._note_what_lies_ahead()
         self._mark_built()
+
+    def _leave_out_set_apart(self, assets: list[str], start: int, end: int) -> None:
+        """Sum the maps of hours again in which venues are set apart, without those.
+
+        Next to no hour has any, and which have is known only once their prices are stored.
+        """
+        set_window(self.connection, assets, instant(start), instant(end))
+        self.connection.execute(
+            "create or replace temp table set_apart as from intermediate.int_set_apart"
+        )
+        set_window(self.connection, None, None, None)
+        if self.connection.execute("from set_apart limit 1").fetchone() is None:
+            return
+        providers = [each.provider for asset in assets for each in self.estimators[asset]]
+        kept = self.connection.execute(
+            "select asset, provider, venue, epoch_us(as_of) as hour, price, first_bin_index, "
+            "liquidation_usd, start_up_usd, params_hash from derived.heatmap "
+            "semi join set_apart using (asset, as_of) "
+            "anti join set_apart as apart using (asset, venue, as_of) "
+            "where venue <> ? and list_contains(?, provider) "
+            "order by asset, provider, venue, hour, side",
+            [ALL_VENUES, providers],
+        ).to_arrow_table()
+        self.connection.execute(
+            "delete from derived.heatmap where venue = ? and list_contains(?, provider) "
+            "and (asset, as_of) in (select (asset, as_of) from set_apart)",
+            [ALL_VENUES, providers],
+        )
+        groups: dict[tuple[str, str], list[pa.Table]] = {}
+        keys = ("asset", "provider", "venue")
+        for part in runs({name: kept.column(name).to_numpy() for name in keys}, keys):
+            rows = kept.slice(part.start, part.stop - part.start)
+            key = (rows["asset"][0].as_py(), rows["provider"][0].as_py())
+            groups.setdefault(key, []).append(rows)
+        sums = [
+            heatmap_rows(
+                asset,
+                provider,
+                ALL_VENUES,
+                sum_maps([stored_maps(part) for part in parts]),
+                params_hash=parts[0]["params_hash"][0].as_py(),
+                run_id=self.run_id,
+            )
+            for (asset, provider), parts in groups.items()
+        ]
+        if sums:
+            insert_rows(self.connection, "derived.heatmap", pa.concat_tables(sums))
 
     def _mark_days(self, assets: list[str], start: int, end: int) -> None:
         """Put down the days on which assets have hours as to be published again."""

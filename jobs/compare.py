@@ -68,6 +68,7 @@ from transforms.touch import (
     trailing_volatility,
 )
 from warehouse.connect import insert_rows
+from warehouse.models import set_window
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -124,6 +125,7 @@ with venue_hour as (
 ),
 scope_hour as (
     select asset, 'all' as venue, as_of, squared_log_return, volume_usd from venue_hour
+    anti join intermediate.int_set_apart using (asset, venue, as_of)
     union all
     select asset, venue, as_of, squared_log_return, volume_usd from venue_hour
     where list_contains(?, venue)
@@ -683,10 +685,12 @@ def _market(connection: DuckDBPyConnection, maps: _Maps, scopes: _Side) -> _Mark
         for row, code in enumerate(known_scopes)
     }
     single = sorted({venue for _, venue in row_of} - {ALL_VENUES})
+    set_window(connection, sorted({asset for asset, _ in row_of}), instant(first), instant(last))
     rows = connection.execute(
         _MARKET,
         [instant(first), instant(last), sorted({asset for asset, _ in row_of}), single],
     ).to_arrow_table()
+    set_window(connection, None, None, None)
     table = np.full((2, len(row_of), (last - first) // HOUR), np.nan)
     columns = {name: rows.column(name).combine_chunks() for name in rows.column_names}
     asset, venue = (columns[name].dictionary_encode() for name in ("asset", "venue"))

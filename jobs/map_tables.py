@@ -86,6 +86,59 @@ def maps_of(stretch: Stretch) -> HourlyMaps:
     )
 
 
+def stored_maps(rows: pa.Table) -> HourlyMaps:
+    """Return the maps that rows of derived.heatmap hold.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        Rows of one asset, provider and venue in order of hour and side, two an hour, with the
+        columns ``hour`` [microseconds], ``price``, ``first_bin_index``, ``liquidation_usd`` and
+        ``start_up_usd``.
+    """
+    rows = rows.combine_chunks()
+    own_first = rows.column("first_bin_index").to_numpy().astype(np.int64)
+    bins = rows.column("liquidation_usd").combine_chunks()
+    widths = bins.value_lengths().to_numpy()
+    # An empty side begins anywhere.
+    first = int(own_first[widths > 0].min(initial=np.iinfo(np.int32).max))
+    stop = max(int((own_first + widths)[widths > 0].max(initial=0)), first + 1)
+
+    def dense(held: pa.ListArray) -> FloatArray:
+        width = held.value_lengths().fill_null(0).to_numpy()
+        values = np.zeros((len(rows), stop - first))
+        row = np.repeat(np.arange(len(rows)), width)
+        place = np.arange(len(row)) - np.repeat(np.cumsum(width) - width, width)
+        values[row, place + np.repeat(own_first - first, width)] = held.flatten().to_numpy()
+        return values.reshape(-1, len(SIDES), stop - first)
+
+    start_up = rows.column("start_up_usd").combine_chunks()
+    hours = rows.column("hour").to_numpy()[:: len(SIDES)]
+    return HourlyMaps(
+        hours,
+        rows.column("price").to_numpy()[:: len(SIDES)],
+        np.full(len(hours), first),
+        dense(bins),
+        None if start_up.null_count == len(rows) else dense(start_up),
+    )
+
+
+def runs(columns: dict[str, np.ndarray], keys: tuple[str, ...]) -> list[slice]:
+    """Return the stretches of equal keys of columns that are in order of them."""
+    size = len(columns[keys[0]])
+    if size == 0:
+        return []
+    is_new = np.zeros(size, dtype=np.bool_)
+    is_new[0] = True
+    for name in keys:
+        is_new[1:] |= columns[name][1:] != columns[name][:-1]
+    firsts = np.flatnonzero(is_new)
+    return [
+        slice(int(first), int(stop))
+        for first, stop in zip(firsts, np.append(firsts[1:], size), strict=True)
+    ]
+
+
 def _instants(hours: IntArray) -> pa.Array:
     return pa.array(hours, type=pa.int64()).cast(_INSTANT)
 

@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from jobs.map_tables import ALL_VENUES, HourlyMaps, heatmap_rows, sum_maps
+from jobs.map_tables import ALL_VENUES, HourlyMaps, heatmap_rows, runs, sum_maps
 from sources.providers.registry import PROVIDERS
 from transforms.rebin import rebin_cells
 from transforms.series import SIDES
+from warehouse.models import set_window
 
 # Positions that were looked at rather than estimated: one provider, however they were counted.
 SIMULATED_TRUTH = "simulated_truth"
@@ -61,6 +62,7 @@ cell as (
 traded as (
     select asset, as_of, median(close) as price, min(low) as low, max(high) as high
     from intermediate.int_instrument_hour
+    anti join intermediate.int_set_apart using (asset, venue, as_of)
     where as_of > $start and as_of <= $end and list_contains($assets, asset)
     group by all
 )
@@ -81,7 +83,7 @@ select
 from cell
 left join traded using (asset, as_of)
 where coalesce(traded.price, cell.reference_price) is not null
-order by asset, provider, unit, semantics, venue, hour
+order by asset, provider, unit, semantics, venue, hour, side, price_low, price_high, value
 """
 
 # How far outside the prices of its hour a provider's own price may lie: it may be an index's.
@@ -100,8 +102,12 @@ single as (
         count(*) as cell_count,
         max(observed_open_interest_ratio) filter (where side = 'long') as told_long_ratio,
         max(observed_open_interest_ratio) filter (where side = 'short') as told_short_ratio,
-        sum(value) filter (where side = 'long' and unit = 'usd') as long_usd,
-        sum(value) filter (where side = 'short' and unit = 'usd') as short_usd,
+        list_sum(
+            list_sort(list(value) filter (where side = 'long' and unit = 'usd'))
+        ) as long_usd,
+        list_sum(
+            list_sort(list(value) filter (where side = 'short' and unit = 'usd'))
+        ) as short_usd,
         list_sort(list(distinct raw_sha256)) as raw_sha256,
     from cell
     group by asset, as_of, provider, venue, captured_at, unit, semantics
@@ -115,8 +121,8 @@ summed as (
         min(covered_price_low) as covered_price_low,
         max(covered_price_high) as covered_price_high,
         sum(cell_count)::bigint as cell_count,
-        sum(long_usd) as long_usd,
-        sum(short_usd) as short_usd,
+        list_sum(list_sort(list(long_usd))) as long_usd,
+        list_sum(list_sort(list(short_usd))) as short_usd,
         list_sort(list_distinct(flatten(list(raw_sha256)))) as raw_sha256,
     from single
     group by asset, as_of, provider, unit, semantics
@@ -130,7 +136,7 @@ capture as (
 stood as (
     select
         asset, coalesce(venue, $all_venues) as venue, as_of,
-        sum(open_interest_usd) as open_interest_usd,
+        list_sum(list_sort(list(open_interest_usd))) as open_interest_usd,
     from intermediate.int_instrument_hour
     where as_of > $start and as_of <= $end and list_contains($assets, asset)
     group by grouping sets ((asset, venue, as_of), (asset, as_of))
@@ -198,6 +204,7 @@ def replace_captures(
         [start, end, assets],
     )
     window = _window(assets, start, end)
+    set_window(connection, assets, start, end)
     inserted = connection.execute(
         f"insert into derived.outside_map by name {_CAPTURES}",
         {
@@ -207,6 +214,7 @@ def replace_captures(
             "run_id": run_id,
         },
     ).fetchone()
+    set_window(connection, None, None, None)
     for row in connection.execute(_SOURCES, window).fetchall():
         connection.executemany(
             "insert into derived.estimator_parameter values (?, ?, ?, ?, ?, ?)",
@@ -256,13 +264,15 @@ def outside_map_rows(
     run_id : str
         Written beside each row.
     """
+    set_window(connection, assets, start, end)
     cells = connection.execute(_CELLS, _window(assets, start, end)).to_arrow_table()
+    set_window(connection, None, None, None)
     if cells.num_rows == 0:
         return []
     columns = {name: cells.column(name).to_numpy() for name in cells.column_names}
     keys = ("asset", "provider", "unit", "semantics")
     rows: list[pa.Table] = []
-    for part in _runs(columns, keys):
+    for part in runs(columns, keys):
         asset, provider, unit, semantics = (columns[name][part.start] for name in keys)
         by_venue = {
             columns["venue"][part.start + inner.start]: _maps(
@@ -271,7 +281,7 @@ def outside_map_rows(
                     for name, column in columns.items()
                 }
             )
-            for inner in _runs({"venue": columns["venue"][part]}, ("venue",))
+            for inner in runs({"venue": columns["venue"][part]}, ("venue",))
         }
         made = [*by_venue.items(), *_sums(by_venue)]
         rows += [
@@ -314,20 +324,6 @@ def _of_hours(maps: HourlyMaps, wanted: np.ndarray) -> HourlyMaps:
         maps.first_bin[chosen],
         maps.liquidation_usd[chosen],
     )
-
-
-def _runs(columns: dict[str, np.ndarray], keys: tuple[str, ...]) -> list[slice]:
-    """Return the stretches of equal keys of columns that are in order of them."""
-    size = len(columns[keys[0]])
-    is_new = np.zeros(size, dtype=np.bool_)
-    is_new[0] = True
-    for name in keys:
-        is_new[1:] |= columns[name][1:] != columns[name][:-1]
-    firsts = np.flatnonzero(is_new)
-    return [
-        slice(int(first), int(stop))
-        for first, stop in zip(firsts, np.append(firsts[1:], size), strict=True)
-    ]
 
 
 def _maps(cells: dict[str, np.ndarray]) -> HourlyMaps:

@@ -92,6 +92,11 @@ class VenueVerdict:
     reasons: tuple[Reason, ...]
 
     @property
+    def is_set_apart(self) -> bool:
+        """Whether the asset's sums leave it out."""
+        return self.venue != ALL_VENUES and any(one.name == "set_apart" for one in self.reasons)
+
+    @property
     def doubts(self) -> tuple[Reason, ...]:
         """What counts against it."""
         return tuple(reason for reason in self.reasons if reason.severity != "information")

@@ -82,6 +82,15 @@ class Thresholds:
         is_required=True,
         reason="without a bar in seven days there is nothing to measure",
     )
+    set_apart: Gate = Gate(
+        measure="set_apart_price_ratio",
+        unit="factor to another venue's price",
+        direction="at_most",
+        role="noise",
+        hard=1.5,
+        reason="two coins under one ticker, or a unit error: left out of every sum of the asset "
+        "until its price agrees with most venues; `symbols.yaml` can say what the ticker means",
+    )
     low_open_interest: Gate = Gate(
         measure="open_interest_median_24h_usd",
         unit="USD",

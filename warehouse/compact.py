@@ -1,7 +1,8 @@
 """What raw holds twice: rows that a newer one of the same key has replaced, and room left by them.
 
 Belongs here: deleting what nobody reads any more. Does not belong here: which row counts, beyond
-the rule all of staging shares (``sql/staging``: the newest taken in, then the first source).
+the rule all of staging shares (``sql/staging``: the newest taken in, then the first source, then
+the larger values).
 """
 
 from datetime import datetime
@@ -29,12 +30,19 @@ def delete_superseded(
     deleted: dict[str, int] = {}
     for kind, instant in INSTANTS.items():
         name = f"raw.{kind}"
-        key = ", ".join(column for column in relations()[name].grain if column != "ingested_at")
+        relation = relations()[name]
+        key = ", ".join(column for column in relation.grain if column != "ingested_at")
+        # As in sql/staging, or another row would stay than the one that counts.
+        values = ", ".join(
+            f"{column} desc"
+            for column in relation.column_names
+            if column not in {*relation.grain, "source"}
+        )
         with transaction(connection):
             row = connection.execute(
                 f"delete from {name} where rowid in (select place.rowid from ("
                 f"select rowid, row_number() over (partition by {key} "
-                f"order by ingested_at desc, source) as place from {name} "
+                f"order by ingested_at desc, source, {values}) as place from {name} "
                 f"where {instant} >= ? and {instant} < ?) as place where place.place > 1)",
                 [start, end],
             ).fetchone()

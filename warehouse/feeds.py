@@ -448,10 +448,15 @@ def known_instants(
 
 
 def known_listings(connection: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
-    """Return the newest description of each instrument, in the order of the record's columns."""
+    """Return the newest description of each instrument, in the order of the record's columns.
+
+    As the venue gives it, whatever asset a person says it is: it is held against the venue's next.
+    """
     return connection.execute(
         "select venue, instrument, asset, quote, contract_kind, contract_size, base_multiplier, "
-        "tick_size, lot_quantity, is_active from staging.stg_instrument order by venue, instrument"
+        "tick_size, lot_quantity, is_active from raw.instrument qualify row_number() over ("
+        "partition by venue, instrument order by observed_at desc, ingested_at desc, source) = 1 "
+        "order by venue, instrument"
     ).fetchall()
 
 

@@ -14,6 +14,8 @@ instrument as (
         instrument,
         asset,
         contract_kind,
+        contract_size,
+        base_multiplier,
     from staging.stg_instrument
     where coalesce(list_contains(getvariable('window_assets')::varchar[], asset), true)
 ),
@@ -101,6 +103,8 @@ traded_bar as (
     select
         instrument.asset,
         instrument.contract_kind,
+        instrument.contract_size,
+        instrument.base_multiplier,
         ohlcv.venue,
         ohlcv.instrument,
         ohlcv.bar_start_at,
@@ -131,6 +135,8 @@ chosen_bar as (
     select
         asset,
         contract_kind,
+        contract_size,
+        base_multiplier,
         venue,
         instrument,
         bar_start_at,
@@ -154,6 +160,8 @@ bar as (
     select
         chosen_bar.asset,
         chosen_bar.contract_kind,
+        chosen_bar.contract_size,
+        chosen_bar.base_multiplier,
         chosen_bar.venue,
         chosen_bar.instrument,
         chosen_bar.bar_start_at,

@@ -12,6 +12,8 @@ bar as (
         instrument,
         asset,
         contract_kind,
+        contract_size,
+        base_multiplier,
         bar_start_at,
         bar_end_at,
         bar_seconds,
@@ -26,6 +28,7 @@ bar as (
         taker_buy_quantity,
         open_interest_quantity,
         received_amount,
+        received_amount_unit,
         received_value,
         received_value_unit,
     from intermediate.int_bar
@@ -54,9 +57,25 @@ with_previous_bar as (
         if(contract_kind = 'inverse', 1, close) as quantity_usd,
         if(contract_kind = 'inverse', close, 1) as quantity_per_base,
         open_interest_quantity,
-        received_amount,
         received_value,
         received_value_unit,
+        -- What was received over what was made of it: how many sides of a contract were counted.
+        case
+            when received_amount_unit = 'contracts' and received_amount > 0
+                then received_amount * contract_size / nullif(open_interest_quantity, 0)
+            when received_amount_unit = 'base' and received_amount > 0
+                then
+                    received_amount
+                    * base_multiplier
+                    * if(contract_kind = 'inverse', close, 1)
+                    / nullif(open_interest_quantity, 0)
+            when received_value_unit = 'usd' and received_value > 0
+                then
+                    received_value
+                    / if(contract_kind = 'inverse', 1, close)
+                    / nullif(open_interest_quantity, 0)
+        end as received_ratio,
+        received_amount is not null as has_amount,
         if(
             lag(bar_end_at) over instrument_time = bar_start_at,
             lag(close) over instrument_time,
@@ -109,9 +128,14 @@ with_previous_observation as (
         quantity_usd,
         quantity_per_base,
         open_interest_quantity,
-        received_amount,
         received_value,
         received_value_unit,
+        -- Between the two nothing is known; price moves between a figure and its bar's close.
+        case
+            when received_ratio between 0.8 and 1.25 then 1
+            when received_ratio between 1.6 and 2.5 then 2
+        end as sides_counted,
+        has_amount,
         previous_close,
         is_repeated,
         running_volume_quantity,
@@ -142,6 +166,7 @@ with_change as (
         quantity_usd,
         quantity_per_base,
         open_interest_quantity,
+        sides_counted,
         is_repeated,
         ln(close / previous_close) as log_return,
         abs(open / previous_close - 1) as price_gap_ratio,
@@ -150,10 +175,11 @@ with_change as (
         ) as mark_deviation_ratio,
         -- The normalised amount against the value that came with it.
         case
-            when received_amount is not null and received_value > 0
+            when has_amount and received_value > 0
                 then
                     abs(
                         open_interest_quantity
+                        * coalesce(sides_counted, 1)
                         * if(received_value_unit = 'usd', quantity_usd, 1 / quantity_per_base)
                         / received_value
                         - 1
@@ -180,6 +206,8 @@ with_change as (
         and as_of <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
 ),
 
+-- Sums are of sorted figures, here and wherever doubles are added up: floating-point sums depend on
+-- the order of their terms, and the order of rows on how threads share them out.
 instrument_hour as (
     select
         venue,
@@ -195,14 +223,14 @@ instrument_hour as (
         min(low) as low,
         arg_max(close, bar_start_at) as close,
         arg_max(mark_close, bar_start_at) as mark_close,
-        sum(log_return * log_return) as squared_log_return,
+        list_sum(list_sort(list(log_return * log_return))) as squared_log_return,
         max(price_gap_ratio) as largest_price_gap_ratio,
         max(mark_deviation_ratio) as largest_mark_deviation_ratio,
         count(*) filter (where is_repeated) as repeated_bar_count,
-        sum(volume_quantity) as volume_quantity,
-        sum(volume_quantity / quantity_per_base) as volume_base,
-        sum(volume_quantity * quantity_usd) as volume_usd,
-        sum(taker_buy_quantity / quantity_per_base) as taker_buy_base,
+        list_sum(list_sort(list(volume_quantity))) as volume_quantity,
+        list_sum(list_sort(list(volume_quantity / quantity_per_base))) as volume_base,
+        list_sum(list_sort(list(volume_quantity * quantity_usd))) as volume_usd,
+        list_sum(list_sort(list(taker_buy_quantity / quantity_per_base))) as taker_buy_base,
         count(*) filter (where volume_quantity = 0) as zero_volume_bar_count,
         median(volume_quantity) as median_bar_volume_quantity,
         max(volume_quantity) as largest_bar_volume_quantity,
@@ -218,13 +246,14 @@ instrument_hour as (
         count(*) filter (
             where absolute_change > change_volume_quantity * (1 + 1e-6)
         ) as violation_count,
-        sum(absolute_change) as absolute_change_quantity,
+        list_sum(list_sort(list(absolute_change))) as absolute_change_quantity,
         max(absolute_change, 3) as largest_changes_quantity,
         max(absolute_change / nullif(previous_open_interest_quantity, 0)) as largest_change_ratio,
         count(*) filter (
             where absolute_change = 0 and change_volume_quantity > 0
         ) as unchanged_traded_bar_count,
         median(audit_deviation_ratio) as audit_deviation_ratio,
+        arg_max(sides_counted, bar_start_at) as sides_counted,
     from with_change
     group by venue, instrument, as_of
 )

@@ -99,14 +99,41 @@ map_total as (
         any_value(price) as price,
         any_value(unit) as unit,
         any_value(semantics) as semantics,
-        sum(total) as total,
+        list_sum(list_sort(list(total))) as total,
         coalesce(sum(total) filter (where side = 'long'), 0) as long_total,
         coalesce(sum(total) filter (where side = 'short'), 0) as short_total,
         min(smallest) as smallest,
-        sum(wrong_side_total) as wrong_side_total,
+        list_sum(list_sort(list(wrong_side_total))) as wrong_side_total,
         count(*) filter (where has_null or not isfinite(total)) as not_finite_side_count,
     from side_total
     group by asset, as_of, provider, venue
+),
+
+-- What is set apart is no part of the sum of all venues.
+set_apart as (
+    select
+        asset,
+        venue,
+        as_of,
+    from intermediate.int_set_apart
+),
+
+series_scope as (
+    select
+        series_hour.asset,
+        series_hour.as_of,
+        series_hour.provider,
+        unnest(
+            if(set_apart.venue is null, [series_hour.venue, 'all'], [series_hour.venue])
+        ) as venue,
+        series_hour.open_interest_base * series_hour.price as open_interest_usd,
+        series_hour.books_error_ratio,
+    from series_hour
+    left join set_apart
+        on
+            series_hour.asset = set_apart.asset
+            and series_hour.venue = set_apart.venue
+            and series_hour.as_of = set_apart.as_of
 ),
 
 series_total as (
@@ -114,11 +141,11 @@ series_total as (
         asset,
         as_of,
         provider,
-        if(grouping(venue) = 1, 'all', venue) as venue,
-        sum(open_interest_base * price) as open_interest_usd,
+        venue,
+        list_sum(list_sort(list(open_interest_usd))) as open_interest_usd,
         max(books_error_ratio) as books_error_ratio,
-    from series_hour
-    group by grouping sets ((asset, as_of, provider, venue), (asset, as_of, provider))
+    from series_scope
+    group by asset, as_of, provider, venue
 ),
 
 traded as (
@@ -126,7 +153,7 @@ traded as (
         asset,
         as_of,
         if(grouping(venue) = 1, 'all', venue) as venue,
-        sum(volume_usd) as volume_usd,
+        list_sum(list_sort(list(volume_usd))) as volume_usd,
         max(ln(if(low > 0 and high > 0, high / low, null))) as range_log_ratio,
     from instrument_hour
     group by grouping sets ((asset, as_of, venue), (asset, as_of))
@@ -134,13 +161,18 @@ traded as (
 
 venue_sum as (
     select
-        asset,
-        as_of,
-        provider,
-        sum(total) as total,
+        map_total.asset,
+        map_total.as_of,
+        map_total.provider,
+        list_sum(list_sort(list(map_total.total))) as total,
     from map_total
-    where venue <> 'all'
-    group by asset, as_of, provider
+    anti join set_apart
+        on
+            map_total.asset = set_apart.asset
+            and map_total.venue = set_apart.venue
+            and map_total.as_of = set_apart.as_of
+    where map_total.venue <> 'all'
+    group by map_total.asset, map_total.as_of, map_total.provider
 ),
 
 map_audit as (

@@ -6,7 +6,8 @@
 -- venue that has been silent longer, or never spoke, is added by the job that checks.
 
 -- Of a venue's instruments that hold at least 5 % of its open interest the worst counts, so that
--- neither a large one hides a broken small one nor a tiny one condemns the rest.
+-- neither a large one hides a broken small one nor a tiny one condemns the rest. What is summed
+-- over hours is in decimal, whose sums are exact: those of doubles depend on where a window begins.
 
 with
 instrument_hour as (
@@ -88,6 +89,15 @@ series_hour as (
         and as_of <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
 ),
 
+set_apart as (
+    select
+        asset,
+        venue,
+        as_of,
+        price_ratio,
+    from intermediate.int_set_apart
+),
+
 -- Every hour from the first row on, without holes, until seven days after the last.
 known_hour as (
     select
@@ -157,7 +167,7 @@ hourly as (
         abs(instrument_hour.mark_close / instrument_hour.close - 1) as mark_deviation_ratio,
         instrument_hour.largest_mark_deviation_ratio,
         instrument_hour.repeated_bar_count,
-        instrument_hour.volume_usd,
+        least(instrument_hour.volume_usd, 1e25)::decimal(38, 10) as volume_usd,
         instrument_hour.zero_volume_bar_count,
         instrument_hour.median_bar_volume_quantity,
         instrument_hour.largest_bar_volume_quantity,
@@ -167,7 +177,8 @@ hourly as (
         instrument_hour.open_interest_usd,
         instrument_hour.change_observed_count,
         instrument_hour.violation_count,
-        instrument_hour.absolute_change_quantity,
+        least(instrument_hour.absolute_change_quantity, 1e25)::decimal(38, 10)
+            as absolute_change_quantity,
         instrument_hour.largest_change_ratio,
         instrument_hour.unchanged_traded_bar_count,
         instrument_hour.audit_deviation_ratio,
@@ -302,10 +313,10 @@ rolling as (
         last_value(hourly.open_interest_usd ignore nulls) over day as open_interest_usd,
         median(hourly.open_interest_usd) over day as open_interest_median_24h_usd,
         median(hourly.open_interest_usd) over week as open_interest_median_7d_usd,
-        sum(hourly.volume_usd) over day
+        (sum(hourly.volume_usd) over day)::double
         / nullif(sum(hourly.covered_seconds) over day, 0)
         * 86400 as traded_24h_usd,
-        sum(hourly.volume_usd) over week
+        (sum(hourly.volume_usd) over week)::double
         / nullif(sum(hourly.covered_seconds) over week, 0)
         * 86400 as traded_daily_7d_usd,
         sum(hourly.row_count) over day as rows_24h,
@@ -330,8 +341,8 @@ rolling as (
         max(frozen.frozen_run_seconds) over week as frozen_run_7d_seconds,
         max(hourly.largest_change_ratio) over day as single_bar_change_24h_ratio,
         max(hourly.largest_change_ratio) over week as single_bar_change_7d_ratio,
-        sum(hourly.absolute_change_quantity) over day as change_quantity_24h,
-        sum(hourly.absolute_change_quantity) over week as change_quantity_7d,
+        (sum(hourly.absolute_change_quantity) over day)::double as change_quantity_24h,
+        (sum(hourly.absolute_change_quantity) over week)::double as change_quantity_7d,
         list_sum(largest_change.largest_24h_quantity) as three_changes_quantity_24h,
         list_sum(largest_change.largest_7d_quantity) as three_changes_quantity_7d,
         max(hourly.audit_deviation_ratio) over day as unit_audit_24h_ratio,
@@ -436,12 +447,14 @@ of_window as (
         wick_deviation_7d_ratio,
         coalesce(
             open_interest_median_7d_usd
-            >= 0.05 * sum(open_interest_median_7d_usd) over (partition by asset, venue, as_of),
-            sum(open_interest_median_7d_usd) over (partition by asset, venue, as_of) is null
+            >= 0.05 * list_sum(list_sort(list(open_interest_median_7d_usd) over of_venue)),
+            count(open_interest_median_7d_usd) over of_venue = 0
         ) as is_large,
     from rolling
     where
         as_of > coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
+    window
+        of_venue as (partition by asset, venue, as_of)
 ),
 
 venue_hour as (
@@ -450,11 +463,11 @@ venue_hour as (
         venue,
         as_of,
         count(*) as instrument_count,
-        sum(open_interest_usd) as open_interest_usd,
-        sum(open_interest_median_24h_usd) as open_interest_median_24h_usd,
-        sum(open_interest_median_7d_usd) as open_interest_median_7d_usd,
-        sum(traded_24h_usd) as traded_24h_usd,
-        sum(traded_daily_7d_usd) as traded_daily_7d_usd,
+        list_sum(list_sort(list(open_interest_usd))) as open_interest_usd,
+        list_sum(list_sort(list(open_interest_median_24h_usd))) as open_interest_median_24h_usd,
+        list_sum(list_sort(list(open_interest_median_7d_usd))) as open_interest_median_7d_usd,
+        list_sum(list_sort(list(traded_24h_usd))) as traded_24h_usd,
+        list_sum(list_sort(list(traded_daily_7d_usd))) as traded_daily_7d_usd,
         min(bar_coverage_24h_ratio) filter (where is_large) as bar_coverage_24h_ratio,
         min(bar_coverage_7d_ratio) filter (where is_large) as bar_coverage_7d_ratio,
         min(open_interest_coverage_24h_ratio) filter (
@@ -531,11 +544,17 @@ excess_by_provider as (
         venue,
         as_of,
         provider,
-        sum(excess_base) as excess_base,
-        sum(open_interest_base) as open_interest_base,
-        sum(start_up_in_range_ratio * open_interest_base)
+        least(list_sum(list_sort(list(excess_base))), 1e25)::decimal(38, 10) as excess_base,
+        least(list_sum(list_sort(list(open_interest_base))), 1e25)::decimal(38, 10)
+            as open_interest_base,
+        list_sum(list_sort(list(start_up_in_range_ratio * open_interest_base)))
         / nullif(
-            sum(open_interest_base) filter (where start_up_in_range_ratio is not null), 0
+            list_sum(
+                list_sort(
+                    list(open_interest_base) filter (where start_up_in_range_ratio is not null)
+                )
+            ),
+            0
         ) as start_up_in_range_ratio,
         bool_or(is_warm_up) as is_warm_up,
     from series_hour
@@ -547,7 +566,8 @@ rolling_excess as (
         asset,
         venue,
         as_of,
-        sum(excess_base) over day / nullif(avg(open_interest_base) over day, 0) as excess_ratio,
+        (sum(excess_base) over day)::double
+        / nullif(avg(open_interest_base) over day, 0) as excess_ratio,
         start_up_in_range_ratio,
         is_warm_up,
     from excess_by_provider
@@ -576,14 +596,30 @@ measures as (
         venue_hour.asset,
         venue_hour.venue,
         venue_hour.as_of,
-        count(*) filter (
-            where venue_hour.bar_coverage_24h_ratio > 0
-        ) over asset_hour as venue_count,
+        if(
+            set_apart.venue is null,
+            count(*) filter (
+                where venue_hour.bar_coverage_24h_ratio > 0 and set_apart.venue is null
+            ) over asset_hour,
+            count(*) filter (where venue_hour.bar_coverage_24h_ratio > 0) over asset_hour
+        ) as venue_count,
         venue_hour.instrument_count,
         venue_hour.open_interest_usd,
-        venue_hour.open_interest_usd
-        / nullif(sum(venue_hour.open_interest_usd) over asset_hour, 0)
-            as open_interest_share_ratio,
+        if(
+            set_apart.venue is null,
+            venue_hour.open_interest_usd
+            / nullif(
+                list_sum(
+                    list_sort(
+                        list(venue_hour.open_interest_usd) filter (
+                            where set_apart.venue is null
+                        ) over asset_hour
+                    )
+                ),
+                0
+            ),
+            null
+        ) as open_interest_share_ratio,
         venue_hour.open_interest_median_24h_usd,
         venue_hour.open_interest_median_7d_usd,
         venue_hour.traded_24h_usd,
@@ -628,7 +664,13 @@ measures as (
         least_excess.consumed_excess_24h_ratio,
         least_excess.is_warm_up,
         least_excess.start_up_in_range_ratio,
+        set_apart.price_ratio as set_apart_price_ratio,
     from venue_hour
+    left join set_apart
+        on
+            venue_hour.asset = set_apart.asset
+            and venue_hour.venue = set_apart.venue
+            and venue_hour.as_of = set_apart.as_of
     left join least_excess
         on
             venue_hour.asset = least_excess.asset

@@ -51,11 +51,19 @@ feed_hour as (
         realised_liquidation.period_seconds,
         string_split(realised_liquidation.venue, '+') as venues,
         bool_and(realised_liquidation.is_complete_feed) as is_complete,
-        sum(realised_liquidation.liquidated_usd * coalesce(quote_rate.usd_rate, 1)) filter (
-            where realised_liquidation.side = 'long'
+        list_sum(
+            list_sort(
+                list(
+                    realised_liquidation.liquidated_usd * coalesce(quote_rate.usd_rate, 1)
+                ) filter (where realised_liquidation.side = 'long')
+            )
         ) as long_usd,
-        sum(realised_liquidation.liquidated_usd * coalesce(quote_rate.usd_rate, 1)) filter (
-            where realised_liquidation.side = 'short'
+        list_sum(
+            list_sort(
+                list(
+                    realised_liquidation.liquidated_usd * coalesce(quote_rate.usd_rate, 1)
+                ) filter (where realised_liquidation.side = 'short')
+            )
         ) as short_usd,
     from realised_liquidation
     inner join instrument
@@ -92,7 +100,8 @@ ranked as (
                 is_complete desc,
                 period_seconds = 0,
                 period_seconds,
-                source
+                source,
+                venue
         ) as feeds,
     from feed_hour
     group by asset, as_of
@@ -123,8 +132,8 @@ hour as (
     select
         asset,
         as_of,
-        list_sum(taken.long_usd) as realised_long_liquidation_usd,
-        list_sum(taken.short_usd) as realised_short_liquidation_usd,
+        list_sum(list_sort(taken.long_usd)) as realised_long_liquidation_usd,
+        list_sum(list_sort(taken.short_usd)) as realised_short_liquidation_usd,
         list_sort(taken.venues) as realised_liquidation_venues,
         list_sort(taken.feeds) as realised_liquidation_feeds,
         taken.is_complete as is_realised_liquidation_complete,

@@ -27,11 +27,12 @@ landed as (
     from raw.open_interest
 ),
 
+-- As their venues describe them: one that a person left out is known.
 instrument as (
-    select
+    select distinct
         venue,
         instrument,
-    from staging.stg_instrument
+    from raw.instrument
 ),
 
 unknown as (

@@ -63,6 +63,7 @@ measures as (
         consumed_excess_24h_ratio,
         start_up_in_range_ratio,
         is_warm_up,
+        set_apart_price_ratio,
     from intermediate.int_quality_measures
     where
         as_of > coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
@@ -95,24 +96,24 @@ provider_overlap as (
         and as_of <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
 ),
 
--- What suites have found against a venue or asset; they tell of what no gate measures.
-warning as (
+-- What suites have found against a venue or asset, of what no gate measures.
+finding as (
     select
         asset,
         venue,
         as_of,
         check_name,
+        if(severity = 'critical', 'hard', 'soft') as severity,
         max(observed) as observed,
         max(threshold) as threshold,
     from quality.check_results
     where
         not success
-        and severity = 'warning'
         and asset is not null
         and venue is not null
         and as_of > coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
         and as_of <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
-    group by asset, venue, as_of, check_name
+    group by asset, venue, as_of, check_name, severity
 ),
 
 -- The levels that make a grade of the asset as a whole.
@@ -154,6 +155,7 @@ gated as (
         measures.price_deviation_24h_ratio,
         measures.wick_deviation_24h_ratio,
         measures.consumed_excess_24h_ratio,
+        measures.set_apart_price_ratio,
         provider_overlap.overlap_mean_ratio as provider_overlap_ratio,
         measures.start_up_in_range_ratio,
         measures.venue_count::double as venue_count,
@@ -196,6 +198,7 @@ measured as (
             price_deviation_24h_ratio,
             wick_deviation_24h_ratio,
             consumed_excess_24h_ratio,
+            set_apart_price_ratio,
             provider_overlap_ratio,
             start_up_in_range_ratio,
             venue_count
@@ -278,8 +281,8 @@ venue_reason as (
         'noise' as role,
         observed as measured,
         threshold as level,
-        'soft' as severity,
-    from warning
+        severity,
+    from finding
     where venue <> 'all'
     union all
     select
@@ -385,6 +388,7 @@ venue_graded as (
         measures.consumed_excess_24h_ratio,
         measures.start_up_in_range_ratio,
         measures.is_warm_up,
+        measures.set_apart_price_ratio,
     from measures
     cross join asset_level
     left join venue_verdict
@@ -394,8 +398,39 @@ venue_graded as (
             and measures.as_of = venue_verdict.as_of
 ),
 
--- Venues weigh by a week of open interest, so that one which stops telling it does not drop out
--- of the sum at once; where none tells it, they weigh the same.
+-- What is set apart is no part of the asset, unless all of it is.
+of_asset as (
+    select
+        asset,
+        venue,
+        as_of,
+        grade,
+        is_noisy,
+        open_interest_median_7d_usd,
+    from venue_graded
+    qualify
+        set_apart_price_ratio is null
+        or count(*) filter (where set_apart_price_ratio is null) over (partition by asset, as_of)
+        = 0
+),
+
+-- Venues weigh by a week of open interest, so that one which stops publishing it does not drop out
+-- of the sum at once; where none publishes it, they weigh the same.
+with_total as (
+    select
+        asset,
+        venue,
+        as_of,
+        grade,
+        is_noisy,
+        open_interest_median_7d_usd,
+        list_sum(
+            list_sort(list(open_interest_median_7d_usd) over (partition by asset, as_of))
+        ) as total_usd,
+        count(*) over (partition by asset, as_of) as venue_count,
+    from of_asset
+),
+
 weighed as (
     select
         asset,
@@ -404,16 +439,11 @@ weighed as (
         grade,
         is_noisy,
         coalesce(
-            open_interest_median_7d_usd
-            / nullif(sum(open_interest_median_7d_usd) over (partition by asset, as_of), 0),
-            if(
-                sum(open_interest_median_7d_usd) over (partition by asset, as_of) > 0,
-                0,
-                1 / count(*) over (partition by asset, as_of)
-            )
+            open_interest_median_7d_usd / nullif(total_usd, 0),
+            if(total_usd > 0, 0, 1 / venue_count)
         ) as weight_ratio,
         open_interest_median_7d_usd is not null as is_weight_known,
-    from venue_graded
+    from with_total
 ),
 
 -- What fails on venues that together hold more than an asset of grade A may lack, with the figure
@@ -425,8 +455,8 @@ shared_reason as (
         venue_reason.gate,
         any_value(venue_reason.position) as position,
         any_value(venue_reason.role) as role,
-        arg_max(venue_reason.measured, weighed.weight_ratio) as measured,
-        arg_max(venue_reason.level, weighed.weight_ratio) as level,
+        arg_max(venue_reason.measured, (weighed.weight_ratio, weighed.venue)) as measured,
+        arg_max(venue_reason.level, (weighed.weight_ratio, weighed.venue)) as level,
         if(bool_or(venue_reason.role = 'information'), 'information', 'soft') as severity,
     from weighed
     cross join asset_level
@@ -436,25 +466,44 @@ shared_reason as (
             and weighed.venue = venue_reason.venue
             and weighed.as_of = venue_reason.as_of
     group by weighed.asset, weighed.as_of, venue_reason.gate, asset_level.graded_a_ratio
-    having sum(weighed.weight_ratio) > 1 - asset_level.graded_a_ratio
+    having list_sum(list_sort(list(weighed.weight_ratio))) > 1 - asset_level.graded_a_ratio
+),
+
+summable as (
+    select
+        * replace (
+            if(set_apart_price_ratio is null, instrument_count, 0) as instrument_count,
+            if(set_apart_price_ratio is null, open_interest_usd, null) as open_interest_usd,
+            if(
+                set_apart_price_ratio is null, open_interest_median_24h_usd, null
+            ) as open_interest_median_24h_usd,
+            if(
+                set_apart_price_ratio is null, open_interest_median_7d_usd, null
+            ) as open_interest_median_7d_usd,
+            if(set_apart_price_ratio is null, traded_24h_usd, null) as traded_24h_usd,
+            if(set_apart_price_ratio is null, traded_daily_7d_usd, null) as traded_daily_7d_usd
+        ),
+    from venue_graded
 ),
 
 asset_hour as (
     select
         asset,
         as_of,
-        max(venue_count) as venue_count,
+        coalesce(
+            max(venue_count) filter (where set_apart_price_ratio is null), max(venue_count)
+        ) as venue_count,
         sum(instrument_count)::bigint as instrument_count,
-        sum(open_interest_usd) as open_interest_usd,
-        sum(open_interest_share_ratio) as open_interest_share_ratio,
-        sum(open_interest_median_24h_usd) as open_interest_median_24h_usd,
-        sum(open_interest_median_7d_usd) as open_interest_median_7d_usd,
-        sum(traded_24h_usd) as traded_24h_usd,
-        sum(traded_daily_7d_usd) as traded_daily_7d_usd,
+        list_sum(list_sort(list(open_interest_usd))) as open_interest_usd,
+        list_sum(list_sort(list(open_interest_share_ratio))) as open_interest_share_ratio,
+        list_sum(list_sort(list(open_interest_median_24h_usd))) as open_interest_median_24h_usd,
+        list_sum(list_sort(list(open_interest_median_7d_usd))) as open_interest_median_7d_usd,
+        list_sum(list_sort(list(traded_24h_usd))) as traded_24h_usd,
+        list_sum(list_sort(list(traded_daily_7d_usd))) as traded_daily_7d_usd,
         min(newest_bar_age_seconds) as newest_bar_age_seconds,
         min(newest_open_interest_age_seconds) as newest_open_interest_age_seconds,
         bool_and(is_warm_up) as is_warm_up,
-    from venue_graded
+    from summable
     group by asset, as_of
 ),
 
@@ -464,15 +513,15 @@ asset_share as (
         as_of,
         if(
             bool_or(is_weight_known),
-            coalesce(sum(weight_ratio) filter (where grade = 'A'), 0),
+            coalesce(list_sum(list_sort(list(weight_ratio) filter (where grade = 'A'))), 0),
             null
         ) as graded_a_open_interest_ratio,
         if(
             bool_or(is_weight_known),
-            coalesce(sum(weight_ratio) filter (where grade = 'C'), 0),
+            coalesce(list_sum(list_sort(list(weight_ratio) filter (where grade = 'C'))), 0),
             null
         ) as graded_c_open_interest_ratio,
-        coalesce(sum(weight_ratio) filter (where is_noisy), 0) as noisy_ratio,
+        coalesce(list_sum(list_sort(list(weight_ratio) filter (where is_noisy))), 0) as noisy_ratio,
     from weighed
     group by asset, as_of
 ),
@@ -528,6 +577,25 @@ asset_reason as (
         severity,
     from shared_reason
     union all
+    -- What is left out is told; it counts for nothing in what is left.
+    select
+        venue_reason.asset,
+        venue_reason.as_of,
+        venue_reason.gate,
+        any_value(venue_reason.position) as position,
+        'information' as role,
+        max(venue_reason.measured) as measured,
+        max(venue_reason.level) as level,
+        'information' as severity,
+    from venue_reason
+    anti join shared_reason
+        on
+            venue_reason.asset = shared_reason.asset
+            and venue_reason.as_of = shared_reason.as_of
+            and venue_reason.gate = shared_reason.gate
+    where venue_reason.gate = 'set_apart'
+    group by venue_reason.asset, venue_reason.as_of, venue_reason.gate
+    union all
     select
         asset,
         as_of,
@@ -536,8 +604,8 @@ asset_reason as (
         'noise' as role,
         observed as measured,
         threshold as level,
-        'soft' as severity,
-    from warning
+        severity,
+    from finding
     where venue = 'all'
 ),
 
@@ -630,6 +698,7 @@ asset_graded as (
         null::double as consumed_excess_24h_ratio,
         null::double as start_up_in_range_ratio,
         asset_hour.is_warm_up,
+        null::double as set_apart_price_ratio,
     from asset_hour
     cross join asset_level
     inner join asset_share
@@ -699,6 +768,7 @@ graded as (
         consumed_excess_24h_ratio,
         start_up_in_range_ratio,
         is_warm_up,
+        set_apart_price_ratio,
     from venue_graded
     union all
     select
@@ -759,6 +829,7 @@ graded as (
         consumed_excess_24h_ratio,
         start_up_in_range_ratio,
         is_warm_up,
+        set_apart_price_ratio,
     from asset_graded
 ),
 
@@ -822,6 +893,7 @@ asset_quality as (
         graded.consumed_excess_24h_ratio,
         graded.start_up_in_range_ratio,
         graded.is_warm_up,
+        graded.set_apart_price_ratio,
     from graded
     left join provider_overlap
         on graded.asset = provider_overlap.asset and graded.as_of = provider_overlap.as_of

@@ -24,30 +24,60 @@ exposure as (
     from derived.leverage_exposure
 ),
 
+-- What is set apart is no part of the sum of all venues.
+set_apart as (
+    select
+        asset,
+        venue,
+        as_of,
+    from intermediate.int_set_apart
+),
+
+in_scope as (
+    select
+        exposure.asset,
+        exposure.as_of,
+        exposure.provider,
+        unnest(if(set_apart.venue is null, [exposure.venue, 'all'], [exposure.venue])) as venue,
+        exposure.side,
+        exposure.tier,
+        exposure.position_base,
+        exposure.position_usd,
+        exposure.near_base,
+        exposure.near_usd,
+        exposure.consumed_base,
+        exposure.consumed_usd,
+        exposure.swept_base,
+        exposure.swept_usd,
+        exposure.params_hash,
+    from exposure
+    left join set_apart
+        on
+            exposure.asset = set_apart.asset
+            and exposure.venue = set_apart.venue
+            and exposure.as_of = set_apart.as_of
+),
+
 by_venue as (
     select
         asset,
         as_of,
         provider,
-        coalesce(venue, 'all') as venue,
+        venue,
         side,
         tier,
         try_cast(rtrim(tier, 'x') as double) as leverage,
-        sum(position_base) as position_base,
-        sum(position_usd) as position_usd,
-        sum(near_base) as near_base,
-        sum(near_usd) as near_usd,
-        sum(consumed_base) as consumed_base,
-        sum(consumed_usd) as consumed_usd,
-        sum(swept_base) as swept_base,
-        sum(swept_usd) as swept_usd,
+        list_sum(list_sort(list(position_base))) as position_base,
+        list_sum(list_sort(list(position_usd))) as position_usd,
+        list_sum(list_sort(list(near_base))) as near_base,
+        list_sum(list_sort(list(near_usd))) as near_usd,
+        list_sum(list_sort(list(consumed_base))) as consumed_base,
+        list_sum(list_sort(list(consumed_usd))) as consumed_usd,
+        list_sum(list_sort(list(swept_base))) as swept_base,
+        list_sum(list_sort(list(swept_usd))) as swept_usd,
         any_value(params_hash) as params_hash,
-    from exposure
-    group by
-        grouping sets (
-            (asset, as_of, provider, venue, side, tier),
-            (asset, as_of, provider, side, tier)
-        )
+    from in_scope
+    group by asset, as_of, provider, venue, side, tier
 )
 
 select * from by_venue

@@ -3,7 +3,8 @@
 -- Grain: asset, as_of
 -- Materialized: table
 -- Known limitation: realised liquidations are what venues publish, which most of them throttle; the
--- price is that of the contracts' quotes, stablecoins among them, as on the maps.
+-- price is that of the contracts' quotes, stablecoins among them, as on the maps. An hour in which
+-- all venues of an asset are set apart has no row.
 
 with
 instrument_hour as (
@@ -19,6 +20,7 @@ instrument_hour as (
         volume_usd,
         open_interest_base,
         open_interest_usd,
+        sides_counted,
     from intermediate.int_instrument_hour
     where
         -- A day more for the volume of 24 hours.
@@ -44,6 +46,14 @@ quote_rate as (
         quote,
         usd_rate,
     from intermediate.int_quote_rate_hour
+),
+
+set_apart as (
+    select
+        asset,
+        venue,
+        as_of,
+    from intermediate.int_set_apart
 ),
 
 funding_rate as (
@@ -117,6 +127,7 @@ with_positioning as (
         in_usd.volume_usd,
         in_usd.open_interest_base,
         in_usd.open_interest_usd,
+        in_usd.open_interest_usd * in_usd.sides_counted as open_interest_reported_usd,
         in_usd.quote_deviation_bps,
         in_usd.is_quote_rate_assumed,
         case
@@ -135,6 +146,11 @@ with_positioning as (
             in_usd.venue = long_short_ratio.venue
             and in_usd.instrument = long_short_ratio.instrument
             and in_usd.as_of = long_short_ratio.as_of
+    anti join set_apart
+        on
+            in_usd.asset = set_apart.asset
+            and in_usd.venue = set_apart.venue
+            and in_usd.as_of = set_apart.as_of
 ),
 
 asset_hour as (
@@ -149,12 +165,18 @@ asset_hour as (
         count(distinct venue) filter (
             where open_interest_base is not null
         ) as open_interest_venue_count,
-        sum(open_interest_base) as open_interest_base,
-        sum(open_interest_usd) as open_interest_usd,
-        sum(volume_usd) as volume_usd,
-        avg(funding_rate_8h_ratio) as funding_rate_8h_ratio,
+        list_sum(list_sort(list(open_interest_base))) as open_interest_base,
+        list_sum(list_sort(list(open_interest_usd))) as open_interest_usd,
+        -- One figure whose sides are not known leaves the sum unknown.
+        if(
+            count(open_interest_reported_usd) = count(open_interest_usd),
+            list_sum(list_sort(list(open_interest_reported_usd))),
+            null
+        ) as open_interest_reported_usd,
+        list_sum(list_sort(list(volume_usd))) as volume_usd,
+        list_avg(list_sort(list(funding_rate_8h_ratio))) as funding_rate_8h_ratio,
         count(funding_rate_8h_ratio) as funding_instrument_count,
-        avg(long_short_accounts_ratio) as long_short_accounts_ratio,
+        list_avg(list_sort(list(long_short_accounts_ratio))) as long_short_accounts_ratio,
         max(quote_deviation_bps) as quote_deviation_bps,
         bool_or(is_quote_rate_assumed) as is_quote_rate_assumed,
     from with_positioning
@@ -173,11 +195,14 @@ context as (
         asset_hour.open_interest_venue_count,
         asset_hour.open_interest_base,
         asset_hour.open_interest_usd,
+        asset_hour.open_interest_reported_usd,
         asset_hour.volume_usd,
-        sum(asset_hour.volume_usd) over (
-            partition by asset_hour.asset
-            order by asset_hour.as_of
-            range between interval 23 hours preceding and current row
+        list_sum(
+            list(asset_hour.volume_usd) over (
+                partition by asset_hour.asset
+                order by asset_hour.as_of
+                range between interval 23 hours preceding and current row
+            )
         ) as volume_24h_usd,
         asset_hour.funding_rate_8h_ratio,
         asset_hour.funding_instrument_count,

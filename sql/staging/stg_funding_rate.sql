@@ -3,6 +3,9 @@
 -- Grain: venue, instrument, funded_at
 -- Materialized: view
 
+-- Rows of one key, source and time taken in are told apart by their values, the larger first: which
+-- one counts depends on nothing but the rows.
+
 with
 funding_rate as (
     select
@@ -29,7 +32,11 @@ newest as (
     qualify
         row_number() over (
             partition by venue, instrument, funded_at
-            order by ingested_at desc, source
+            order by
+                ingested_at desc,
+                source,
+                funding_rate_ratio desc,
+                funding_interval_hours desc
         ) = 1
 )
 

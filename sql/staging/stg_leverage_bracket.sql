@@ -3,6 +3,9 @@
 -- Grain: venue, instrument, valid_from_at, bracket
 -- Materialized: view
 
+-- Rows of one key, source and time taken in are told apart by their values, the smaller first:
+-- which one counts depends on nothing but the rows.
+
 with
 leverage_bracket as (
     select
@@ -38,7 +41,13 @@ newest as (
     qualify
         row_number() over (
             partition by venue, instrument, valid_from_at, bracket
-            order by notional_floor_usd, notional_cap_usd, max_leverage
+            order by
+                notional_floor_usd,
+                notional_cap_usd,
+                max_leverage,
+                maintenance_margin_ratio,
+                maintenance_deduction_usd,
+                liquidation_fee_ratio
         ) = 1
 )
 

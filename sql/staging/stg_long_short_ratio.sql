@@ -3,6 +3,9 @@
 -- Grain: venue, instrument, measure, observed_at
 -- Materialized: view
 
+-- Rows of one key, source and time taken in are told apart by their values, the larger first: which
+-- one counts depends on nothing but the rows.
+
 with
 long_short_ratio as (
     select
@@ -29,7 +32,10 @@ newest as (
     qualify
         row_number() over (
             partition by venue, instrument, measure, observed_at
-            order by ingested_at desc, source
+            order by
+                ingested_at desc,
+                source,
+                long_short_ratio desc
         ) = 1
 )
 

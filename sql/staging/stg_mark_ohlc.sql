@@ -3,6 +3,9 @@
 -- Grain: venue, instrument, bar_seconds, bar_start_at
 -- Materialized: view
 
+-- Rows of one key, source and time taken in are told apart by their values, the larger first: which
+-- one counts depends on nothing but the rows.
+
 with
 mark_ohlc as (
     select
@@ -35,7 +38,13 @@ newest as (
     qualify
         row_number() over (
             partition by venue, instrument, bar_seconds, bar_start_at
-            order by ingested_at desc, source
+            order by
+                ingested_at desc,
+                source,
+                mark_open desc,
+                mark_high desc,
+                mark_low desc,
+                mark_close desc
         ) = 1
 )
 

@@ -3,6 +3,9 @@
 -- Grain: venue, instrument, bar_seconds, bar_start_at
 -- Materialized: view
 
+-- Rows of one key, source and time taken in are told apart by their values, the larger first: which
+-- one counts depends on nothing but the rows.
+
 with
 ohlcv as (
     select
@@ -41,7 +44,16 @@ newest as (
     qualify
         row_number() over (
             partition by venue, instrument, bar_seconds, bar_start_at
-            order by ingested_at desc, source
+            order by
+                ingested_at desc,
+                source,
+                open desc,
+                high desc,
+                low desc,
+                close desc,
+                volume_quantity desc,
+                taker_buy_quantity desc,
+                trade_count desc
         ) = 1
 )
 

@@ -3,6 +3,9 @@
 -- Grain: venue, instrument, observed_at
 -- Materialized: view
 
+-- Rows of one key, source and time taken in are told apart by their values, the larger first: which
+-- one counts depends on nothing but the rows.
+
 with
 open_interest as (
     select
@@ -37,7 +40,14 @@ newest as (
     qualify
         row_number() over (
             partition by venue, instrument, observed_at
-            order by ingested_at desc, source
+            order by
+                ingested_at desc,
+                source,
+                open_interest_quantity desc,
+                received_amount desc,
+                received_amount_unit desc,
+                received_value desc,
+                received_value_unit desc
         ) = 1
 )
 

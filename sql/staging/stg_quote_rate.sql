@@ -3,6 +3,9 @@
 -- Grain: venue, pair, observed_at
 -- Materialized: view
 
+-- Rows of one key, source and time taken in are told apart by their values, the larger first: which
+-- one counts depends on nothing but the rows.
+
 with
 quote_rate as (
     select
@@ -27,7 +30,10 @@ newest as (
     qualify
         row_number() over (
             partition by venue, pair, observed_at
-            order by ingested_at desc, source
+            order by
+                ingested_at desc,
+                source,
+                price desc
         ) = 1
 )
 

@@ -3,6 +3,9 @@
 -- Grain: venue, instrument, period_start_at, period_seconds, side, order_key
 -- Materialized: view
 
+-- Rows of one key, source and time taken in are told apart by their values, the larger first: which
+-- one counts depends on nothing but the rows.
+
 with
 realised_liquidation as (
     select
@@ -39,7 +42,13 @@ newest as (
     qualify
         row_number() over (
             partition by venue, instrument, period_start_at, period_seconds, side, order_key
-            order by ingested_at desc, source
+            order by
+                ingested_at desc,
+                source,
+                price desc,
+                liquidated_quantity desc,
+                liquidated_usd desc,
+                is_complete_feed desc
         ) = 1
 )
 

@@ -3,6 +3,9 @@
 -- Grain: index_name, observed_at
 -- Materialized: view
 
+-- Rows of one key, source and time taken in are told apart by their values, the larger first: which
+-- one counts depends on nothing but the rows.
+
 with
 sentiment as (
     select
@@ -27,7 +30,11 @@ newest as (
     qualify
         row_number() over (
             partition by index_name, observed_at
-            order by ingested_at desc, source
+            order by
+                ingested_at desc,
+                source,
+                index_value desc,
+                classification desc
         ) = 1
 )
 

@@ -22,7 +22,7 @@ from sources.simulated import MarketParameters, simulate
 from sources.simulated.parameters import ASSETS, VENUES
 from transforms.estimators import ESTIMATORS, EstimatorParameters
 from warehouse.connect import open_warehouse
-from warehouse.contracts import Column, relations
+from warehouse.contracts import relations
 from warehouse.load import LoadReport, load_landing_files
 
 HOUR = timedelta(hours=1)
@@ -161,15 +161,6 @@ _RUN_COLUMNS = {"run_id", "ingested_at", "loaded_at"}
 _NAMES = ("one", "other")
 
 
-def _compared(column: Column, schema: str) -> str:
-    """Return a column to compare; of sums over rows, which SQL adds in any order, the last digits
-    are left out.
-    """
-    if column.type == "DOUBLE" and schema != "derived":
-        return f'printf(\'%.11e\', "{column.name}") as "{column.name}"'
-    return f'"{column.name}"'
-
-
 def differences(
     one: Path,
     other: Path,
@@ -197,9 +188,7 @@ def differences(
             if relation.name == "marts.pipeline_runs":
                 continue
             columns = ", ".join(
-                _compared(column, relation.schema)
-                for column in relation.columns
-                if column.name not in _RUN_COLUMNS
+                f'"{column.name}"' for column in relation.columns if column.name not in _RUN_COLUMNS
             )
             rows = {name: f"select {columns} from {name}.{relation.name}" for name in _NAMES}
             # Multisets that are equal have equal sums of hashes; looked at closer where not.
