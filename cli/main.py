@@ -245,10 +245,12 @@ def run_command(as_of: AsOf = None) -> None:
         typer.echo(
             f"loaded {sum(report.loaded.rows_by_kind.values()):,} rows, "
             f"built {report.built.asset_count} assets from {report.built.bar_count:,} bars, "
-            f"{len(report.checked.outcomes)} checks of which {failed} warn, "
+            f"{len(report.checked.outcomes)} checks of which {failed} fail, "
             f"published {report.published.path} ({report.published.size_bytes / 1e6:,.1f} MB)",
             err=True,
         )
+        for held in report.checked.held:
+            typer.echo(f"held back: {held}", err=True)
         if report.loaded.rejected:
             raise typer.Exit(1)
 

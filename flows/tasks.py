@@ -123,7 +123,7 @@ def build_maps(as_of: datetime) -> int:
 def check(as_of: datetime) -> int:
     """Run the checks and show the verdicts with the run; return how many warn.
 
-    A critical check that fails ends the run here.
+    Critical checks that leave nothing to publish end the run here.
     """
     from jobs.check import check
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.errors import StoppedByQuality
+from jobs.holding import Held, held_back, stops_everything
 from jobs.pipeline import Progress, newest_hour, silent, writer_run
 from jobs.settings import Settings
 from quality.results import CheckResult
@@ -132,6 +133,8 @@ class CheckReport:
         Every check, in order of the suites.
     verdicts : tuple of Verdict
         Every asset at `as_of`, worst first.
+    held : tuple of Held
+        Assets that are not published from some hour on.
     pages : Path
         Folder of the Data Docs.
     """
@@ -140,11 +143,12 @@ class CheckReport:
     hour_count: int
     outcomes: tuple[Outcome, ...]
     verdicts: tuple[Verdict, ...]
+    held: tuple[Held, ...]
     pages: Path
 
     @property
     def critical(self) -> tuple[Outcome, ...]:
-        """Failed checks that stop publishing."""
+        """Failed checks that hold back what they speak against."""
         return self._failed("critical")
 
     @property
@@ -194,7 +198,8 @@ def check(
     Raises
     ------
     StoppedByQuality
-        A critical check failed: do not publish.
+        A critical check failed for every asset, or for something that is of no asset: nothing can
+        be published.
     ThresholdsRejected
         The file of thresholds is wrong.
     """
@@ -214,11 +219,13 @@ def check(
             settings.home / PAGES_FOLDER,
             progress,
         )
+        held = held_back(connection, newest)
         report = CheckReport(
             as_of=newest,
             hour_count=count,
             outcomes=tuple(map(_outcome, results)),
             verdicts=_verdicts(connection, newest),
+            held=held,
             pages=settings.home / PAGES_FOLDER,
         )
         run.row_count = sum(outcome.row_count for outcome in report.outcomes)
@@ -228,16 +235,18 @@ def check(
             "check_count": len(report.outcomes),
             "critical": [outcome.name for outcome in report.critical],
             "warnings": [outcome.name for outcome in report.warnings],
+            "held_back": [str(each) for each in held],
         }
         logger.info(
-            "checked %d hours to %s: %d checks, %d critical and %d warnings",
+            "checked %d hours to %s: %d checks, %d critical and %d warnings, held back: %s",
             count,
             newest,
             len(report.outcomes),
             len(report.critical),
             len(report.warnings),
+            ", ".join(map(str, held)) or "nothing",
         )
-        if report.critical:
+        if stops_everything(connection, newest, held):
             raise StoppedByQuality(_stopped(report.critical, newest), report)
     return report
 
@@ -446,7 +455,8 @@ def _schema_query() -> tuple[str, list[Any]]:
 def _relations_query() -> tuple[str, list[Any]]:
     """Return the query that counts rows, repeated keys and missing values of what is published.
 
-    A view over compact rows is checked by the rows it unfolds.
+    A row for each asset and hour at fault, and one for all others of a relation. A view over
+    compact rows is checked by the rows it unfolds.
     """
     views = {model.name for model in models() if model.materialized == "view"}
     parts = []
@@ -458,12 +468,20 @@ def _relations_query() -> tuple[str, list[Any]]:
         required = [column.name for column in relation.columns if not column.is_nullable]
         nulls = " + ".join(f'("{name}" is null)::integer' for name in required)
         parts.append(
-            f"select '{relation.name}' as relation, count(*) as row_count, "
+            f"select '{relation.name}' as relation, asset, as_of, count(*) as row_count, "
             f"count(*) - count(distinct ({key})) as duplicate_count, "
             f"coalesce(sum({nulls}), 0)::bigint as null_count from {relation.name} "
-            "where as_of > getvariable('window_start') and as_of <= getvariable('window_end')"
+            "where as_of > getvariable('window_start') and as_of <= getvariable('window_end') "
+            "group by asset, as_of"
         )
-    return " union all ".join(parts), []
+    return (
+        "select relation, if(is_at_fault, asset, null) as asset, 'all' as venue, "
+        "if(is_at_fault, as_of, null) as as_of, sum(row_count)::bigint as row_count, "
+        "sum(duplicate_count)::bigint as duplicate_count, sum(null_count)::bigint as null_count "
+        "from (select *, duplicate_count + null_count > 0 as is_at_fault "
+        f"from ({' union all '.join(parts)})) group by all",
+        [],
+    )
 
 
 def _run_suites(

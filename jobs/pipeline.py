@@ -13,8 +13,10 @@ from duckdb import DuckDBPyConnection
 from jobs.build import BuildReport, build
 from jobs.errors import StoppedByQuality
 from jobs.estimators import configured_estimators
+from jobs.holding import Held, held_back, stops_everything
 from jobs.runs import Run, recorded_run, run_file
 from jobs.settings import Settings
+from jobs.symbols import store_symbols
 from transforms.estimators import EstimatorParameters
 from warehouse.connect import open_warehouse, replaced_warehouse
 from warehouse.errors import WarehouseDamaged
@@ -139,6 +141,7 @@ def build_maps(
     """
     with writer_run(settings, "build", as_of) as (connection, run):
         chosen = configured_estimators(settings) if estimators is None else estimators
+        store_symbols(settings, connection)
         report = build(
             connection,
             as_of=as_of,
@@ -158,13 +161,16 @@ def publish(settings: Settings, *, as_of: datetime, progress: Progress = silent)
     The file for readers holds ``publish_window_days`` up to the newest hour at or before `as_of`;
     Parquet is written for each day that changed.
 
+    Assets of which an hour failed a critical check, and has not passed since, are left out from
+    that hour on; their hours before it are published.
+
     Raises
     ------
     StoppedByQuality
-        Hours that a critical check failed for have not passed since: what was published stays.
+        Critical checks leave nothing to publish: what was published stays.
     """
     with run_file(settings, "publish", as_of) as run, open_writer(settings) as connection:
-        _refuse_what_failed(connection, as_of)
+        held = _held_back(connection, as_of)
         with recorded_run(connection, run):
             days = changed_days(connection)
 
@@ -178,7 +184,7 @@ def publish(settings: Settings, *, as_of: datetime, progress: Progress = silent)
                 threads=settings.threads or os.cpu_count() or 1,
                 on_day=on_day,
             )
-            run.detail = {"day_count": len(days)}
+            run.detail = {"day_count": len(days), "held_back": [str(each) for each in held]}
         newest = newest_hour(connection, as_of)
         window_start = newest - timedelta(days=settings.publish_window_days)
         path, row_counts = publish_file(connection, settings.published, window_start=window_start)
@@ -187,18 +193,19 @@ def publish(settings: Settings, *, as_of: datetime, progress: Progress = silent)
         return report
 
 
-def _refuse_what_failed(connection: DuckDBPyConnection, as_of: datetime) -> None:
-    row = connection.execute(
-        "select check_name, min(as_of) from quality.check_results "
-        "where severity = 'critical' and not success and as_of <= ? group by check_name "
-        "order by min(as_of), check_name",
-        [as_of],
-    ).fetchone()
-    if row is not None:
+def _held_back(connection: DuckDBPyConnection, as_of: datetime) -> tuple[Held, ...]:
+    """Return the assets that are held back, or refuse to publish where that is everything."""
+    held = held_back(connection, as_of)
+    stopping = stops_everything(connection, as_of, held)
+    if stopping is not None:
+        name, failed_at = stopping
         raise StoppedByQuality(
-            f"{row[0]} failed at {row[1]:%Y-%m-%d %H:%M} and has not passed since; the last "
-            "publication stays, `liqheat check` tells more"
+            f"{name} failed at {failed_at:%Y-%m-%d %H:%M} and has not passed since; the last "
+            "publication stays, `liqheat check` shows what failed"
         )
+    if held:
+        logger.warning("held back: %s", ", ".join(map(str, held)))
+    return held
 
 
 def newest_hour(connection: DuckDBPyConnection, as_of: datetime) -> datetime:

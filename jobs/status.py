@@ -156,6 +156,12 @@ def read_status(settings: Settings, *, now: datetime) -> Status:
         for run in runs
         if run.status in ("failed", "stopped")
     ]
+    problems += [
+        f"{held} is held back: `liqheat check` shows what fails, `liqheat quality` the reasons"
+        for job, run in last.items()
+        if job == "publish"
+        for held in run.detail.get("held_back", [])
+    ]
     messages = _messages(last)
     feeds: Mapping[str, tuple[Any, ...]] = {row[0]: row for row in told.get("feeds", [])}
     gaps: Mapping[str, tuple[Any, ...]] = {row[0]: row for row in told.get("gaps", [])}

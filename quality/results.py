@@ -5,7 +5,7 @@ from datetime import datetime
 
 from quality.suites import Check, Severity
 
-# Scopes told of one check; beyond it the count says how many there are.
+# Scopes told of one check; beyond it rows count with the last one of their asset.
 SCOPES_TOLD = 5_000
 
 
@@ -52,7 +52,7 @@ class CheckResult:
     sample : tuple of str
         Some of them, as text.
     findings : tuple of Finding
-        What it speaks against, by asset, venue and hour, at most ``SCOPES_TOLD``.
+        What it speaks against, by asset, venue and hour, about ``SCOPES_TOLD`` at most.
     """
 
     check: Check

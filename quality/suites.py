@@ -9,9 +9,9 @@ maps
 marts
     What is about to be published: keys, required columns, a verdict for every map.
 
-A critical check that fails stops publishing; a warning becomes a flag of the venue or asset it
-speaks against. Does not belong here: running them (``validation``), and the SQL that makes the
-frames (``jobs.check``).
+A critical check that fails holds back the assets it speaks against, or everything where it is
+about no asset; a warning becomes a flag of the venue or asset it speaks against. Does not belong
+here: running them (``validation``), and the SQL that makes the frames (``jobs.check``).
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Check:
     frame : str
         The frame it looks at; see ``FRAMES``.
     severity : {'critical', 'warning'}
-        Whether failing stops publishing.
+        Whether failing holds back what it speaks against.
     rule : str
         ``at_least`` and `at_most` hold the first column against `level`, ``not_null`` wants it
         there, ``unique`` wants the columns together to be unique, ``equal`` wants two columns to be
@@ -99,7 +99,15 @@ FRAMES: dict[str, tuple[str, ...]] = {
         "wrong_side_ratio",
         "unexplained_change_ratio",
     ),
-    "relations": ("relation", "row_count", "duplicate_count", "null_count"),
+    "relations": (
+        "relation",
+        "asset",
+        "venue",
+        "as_of",
+        "row_count",
+        "duplicate_count",
+        "null_count",
+    ),
     "verdicts": ("asset", "venue", "as_of", "grade", "unexplained_count"),
 }
 """Columns every frame has; ``measures`` has those of all gates of a venue besides."""

@@ -253,16 +253,24 @@ def _worst(check: Check, values: "pd.Series[Any]") -> float | None:
 
 
 def _findings(check: Check, rows: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
-    """Return the worst of each asset, venue and hour among rows that speak against the check."""
+    """Return the worst of each asset, venue and hour among rows that speak against the check.
+
+    Rows of no asset belong to none. Beyond ``SCOPES_TOLD`` rows count with the last scope that is
+    told of their asset, so that every asset is told.
+    """
     if not rows or not all(name in rows[0] for name in _SCOPE):
         return ()
     has_figure = check.rule in ("at_least", "at_most")
     sign = -1 if check.rule == "at_least" else 1
     by_scope: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    for row in rows:
+    last_of_asset: dict[Any, tuple[Any, ...]] = {}
+    # From the first hour on, so that where there are too many each asset's first ones are told.
+    for row in sorted((row for row in rows if row["asset"]), key=lambda row: row["as_of"]):
         key = tuple(row[name] for name in _SCOPE)
-        if key in by_scope or len(by_scope) < SCOPES_TOLD:
-            by_scope.setdefault(key, []).append(row)
+        if len(by_scope) >= SCOPES_TOLD and key not in by_scope:
+            key = last_of_asset.get(row["asset"], key)
+        last_of_asset[row["asset"]] = key
+        by_scope.setdefault(key, []).append(row)
     findings = []
     for (asset, venue, as_of), of_scope in by_scope.items():
         worst = of_scope[0]

@@ -147,6 +147,18 @@ def _form_sha256() -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+def _publishable(relation: Relation) -> str:
+    """Return the condition on rows of an hourly relation that are not held back."""
+    if relation.schema == "quality" or "asset" not in relation.column_names:
+        return "true"
+    # What holds an asset back is one of its reasons: its grade is published, unless that fails.
+    is_meant = "is_grade_held" if relation.name == "marts.asset_quality_hourly" else "true"
+    return (
+        "not exists (from intermediate.int_held_back as held where held.asset = hourly.asset "
+        f"and hourly.as_of >= held.held_from_at and {is_meant})"
+    )
+
+
 def _fill_table(
     connection: duckdb.DuckDBPyConnection,
     relation: Relation,
@@ -164,7 +176,9 @@ def _fill_table(
     elif days is None:
         set_window(connection, None, window_start, None)
         connection.execute(
-            f"create table {target} as select * from {name} where as_of > ?", [window_start]
+            f"create table {target} as select * from {name} as hourly "
+            f"where as_of > ? and {_publishable(relation)}",
+            [window_start],
         )
     else:
         connection.execute(f"delete from {target} where as_of <= ?", [window_start])
@@ -174,7 +188,9 @@ def _fill_table(
             connection.execute(f"delete from {target} where as_of > ? and as_of <= ?", span)
             set_window(connection, None, *span)
             connection.execute(
-                f"insert into {target} select * from {name} where as_of > ? and as_of <= ?", span
+                f"insert into {target} select * from {name} as hourly "
+                f"where as_of > ? and as_of <= ? and {_publishable(relation)}",
+                span,
             )
     if days is None or not _is_hourly(relation):
         for statement in comment_statements(relation, "table", "building."):
@@ -434,8 +450,10 @@ def _write_day(
         left.unlink()
     temporary = folder / _WRITING / f"{short_name}-{day.isoformat()}"
     written = connection.execute(
-        f"copy (select * from {relation.name} where as_of >= timestamptz '{day} 00:00:00+00' "
-        f"and as_of < timestamptz '{day} 00:00:00+00' + interval 1 day) to {quoted(temporary)} "
+        f"copy (select * from {relation.name} as hourly "
+        f"where as_of >= timestamptz '{day} 00:00:00+00' "
+        f"and as_of < timestamptz '{day} 00:00:00+00' + interval 1 day "
+        f"and {_publishable(relation)}) to {quoted(temporary)} "
         "(format parquet, compression zstd, compression_level 1, parquet_version v2)"
     ).fetchone()
     # A reader that has listed the files must find each: one that is there once stays, empty.

@@ -11,6 +11,7 @@ from jobs.errors import StoppedByQuality
 from jobs.hourly import run_hour
 from jobs.pipeline import build_maps, publish
 from jobs.settings import Settings
+from jobs.status import read_status
 from quality.errors import ThresholdsRejected
 from quality.suites import suites
 from quality.thresholds import Thresholds, all_gates
@@ -119,27 +120,62 @@ def test_of_a_long_build_the_newest_hours_are_looked_at(settings, monkeypatch):
     assert check(settings, as_of=END).hour_count == 30
 
 
-def test_an_hour_that_failed_is_looked_at_until_it_passes_and_nothing_is_published(settings):
+def published(settings, asset):
+    """Return the newest published hour of an asset's map and of its grade."""
+    with duckdb.connect(str(settings.published / "liqheat.duckdb"), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'")
+        return connection.execute(
+            "select (select max(as_of) from marts.liquidation_heatmap_hourly where asset = $asset),"
+            " (select max(as_of) from marts.asset_quality_hourly where asset = $asset)",
+            {"asset": asset},
+        ).fetchone()
+
+
+def test_an_hour_that_failed_holds_back_its_asset_alone_until_it_passes(settings):
     bad = END - 3 * HOUR
     check(settings, as_of=bad - HOUR)
     spoil = "update derived.series_hour set books_error_ratio = ? where asset = 'BTC' and as_of = ?"
     ask(settings, spoil, [0.1, bad])
-    before = (settings.published / "liqheat.duckdb").read_bytes()
     for as_of, hours in ((bad, 1), (END - HOUR, 3), (END, 4)):
-        with pytest.raises(StoppedByQuality, match="map_books"):
-            check(settings, as_of=as_of)
-        with pytest.raises(StoppedByQuality, match=r"map_books failed at .* has not passed since"):
-            publish(settings, as_of=as_of)
-        ((count,),) = ask(
-            settings,
-            "select (detail::json->>'hour_count')::integer from meta.pipeline_run "
-            "where job = 'check' order by started_at desc limit 1",
-        )
-        assert count == hours
-    assert (settings.published / "liqheat.duckdb").read_bytes() == before
+        report = check(settings, as_of=as_of)
+        assert report.hour_count == hours
+        assert [(held.asset, held.since, held.check_name) for held in report.held] == [
+            ("BTC", bad, "map_books")
+        ]
+        publish(settings, as_of=as_of)
+    # Its hours before stay, its grade goes on and says why.
+    assert published(settings, "BTC") == (bad - HOUR, END)
+    assert published(settings, "THIN") == (END, END)
+    assert "map_books" in reasons(settings, "BTC", "sim_alpha", bad)[1]
+    days = list((settings.published / "parquet/liquidation_heatmap_hourly").glob("*/*.parquet"))
+    with duckdb.connect() as connection:
+        newest = connection.execute(
+            "select max(as_of) from read_parquet(?) where asset = 'BTC'", [list(map(str, days))]
+        ).fetchone()
+    assert newest == (bad - HOUR,)
+    told = ask(
+        settings,
+        "select detail::json->>'$.held_back[0]' from meta.pipeline_run where job = ? "
+        "order by started_at desc limit 1",
+        ["publish"],
+    )
+    assert told == [(f"BTC since {bad:%Y-%m-%d %H:%M} (map_books)",)]
+    assert any("BTC since" in problem for problem in read_status(settings, now=END).problems)
+
     ask(settings, spoil, [0.0, bad])
-    check(settings, as_of=END)
-    assert publish(settings, as_of=END).path.exists()
+    assert check(settings, as_of=END).held == ()
+    publish(settings, as_of=END)
+    assert published(settings, "BTC") == (END, END)
+
+
+def test_nothing_is_published_where_every_asset_is_held_back(settings):
+    ask(settings, "update derived.series_hour set books_error_ratio = 0.1 where as_of = ?", [END])
+    before = (settings.published / "liqheat.duckdb").read_bytes()
+    with pytest.raises(StoppedByQuality, match="map_books"):
+        check(settings, as_of=END)
+    with pytest.raises(StoppedByQuality, match=r"map_books failed at .* has not passed since"):
+        publish(settings, as_of=END)
+    assert (settings.published / "liqheat.duckdb").read_bytes() == before
 
 
 SPOILED = {
@@ -155,21 +191,19 @@ SPOILED = {
     "price_positive": "update intermediate.int_instrument_hour set low = -1 where asset = 'BTC'",
     "hours_unique": "insert into intermediate.int_instrument_hour "
     "select * from intermediate.int_instrument_hour where asset = 'BTC'",
-    "schema_as_declared": "alter table raw.ohlcv alter column trade_count type integer",
 }
 
 
 @pytest.mark.parametrize("name", SPOILED)
-def test_what_cannot_be_stops_publishing(settings, name):
+def test_what_cannot_be_holds_back_its_asset(settings, name):
     one = f"asset = 'BTC' and provider = 'turnover' and as_of = timestamptz '{END.isoformat()}'"
     ask(settings, SPOILED[name].format(one=one))
     if name == "verdict_for_every_map":
         # No instrument is active, so none is measured again.
         ask(settings, "update raw.instrument set is_active = false")
-    with pytest.raises(StoppedByQuality, match="the last publication stays") as caught:
-        check(settings, as_of=END, hours=1)
-    report = caught.value.report
+    report = check(settings, as_of=END, hours=1)
     assert name in {outcome.name for outcome in report.critical}
+    assert {held.asset for held in report.held} == {"BTC"}
     ((success, unexpected),) = ask(
         settings,
         "select success, unexpected_count from quality.check_results "
@@ -178,6 +212,16 @@ def test_what_cannot_be_stops_publishing(settings, name):
     )
     assert not success
     assert unexpected > 0
+
+
+def test_tables_that_are_not_as_declared_stop_everything(settings):
+    before = (settings.published / "liqheat.duckdb").read_bytes()
+    ask(settings, "alter table raw.ohlcv alter column trade_count type integer")
+    with pytest.raises(StoppedByQuality, match="the last publication stays") as caught:
+        run_hour(settings, as_of=END)
+    report = caught.value.report
+    assert "schema_as_declared" in {outcome.name for outcome in report.critical}
+    assert (settings.published / "liqheat.duckdb").read_bytes() == before
     ((status, error),) = ask(
         settings, "select status, error from meta.pipeline_run where job = 'check'"
     )
@@ -185,12 +229,17 @@ def test_what_cannot_be_stops_publishing(settings, name):
     assert "StoppedByQuality" in error
 
 
-def test_the_last_good_publication_stays(settings):
-    before = (settings.published / "liqheat.duckdb").read_bytes()
-    ask(settings, "update derived.heatmap set liquidation_usd = [-1.0] where asset = 'BTC'")
-    with pytest.raises(StoppedByQuality):
-        run_hour(settings, as_of=END)
-    assert (settings.published / "liqheat.duckdb").read_bytes() == before
+def test_a_grade_that_fails_itself_is_held_back_too(settings):
+    ask(
+        settings,
+        "insert into intermediate.int_quality_measures "
+        "select * from intermediate.int_quality_measures where asset = 'BTC' and as_of = ?",
+        [END],
+    )
+    check(settings, as_of=END)
+    publish(settings, as_of=END)
+    assert published(settings, "BTC") == (END - HOUR, END - HOUR)
+    assert published(settings, "THIN") == (END, END)
 
 
 def test_a_jump_that_nothing_explains_becomes_a_flag(settings):

@@ -1,0 +1,76 @@
+"""What failed checks hold back from publication: some assets, or everything.
+
+Belongs here: reading from stored results what may not be published. Does not belong here: what is
+checked (``quality.suites``) and leaving it out (``warehouse.publish``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An asset that is held back.
+
+    Parameters
+    ----------
+    asset : str
+        Its name.
+    since : datetime
+        First hour that may not be published; those before it stay.
+    check_name : str
+        The critical check that fails for it.
+    """
+
+    asset: str
+    since: datetime
+    check_name: str
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return f"{self.asset} since {self.since:%Y-%m-%d %H:%M} ({self.check_name})"
+
+
+def held_back(connection: DuckDBPyConnection, as_of: datetime) -> tuple[Held, ...]:
+    """Return the assets of which hours up to `as_of` failed a critical check and have not passed.
+
+    By the hour since which they are held back.
+    """
+    rows = connection.execute(
+        "select asset, held_from_at, check_name from intermediate.int_held_back "
+        "where held_from_at <= ? order by held_from_at, asset",
+        [as_of],
+    ).fetchall()
+    return tuple(Held(*row) for row in rows)
+
+
+def stops_everything(
+    connection: DuckDBPyConnection, as_of: datetime, held: Sequence[Held]
+) -> tuple[str, datetime] | None:
+    """Return the check that stops all publication and its hour; None where something may go out.
+
+    That is one that fails for rows of no asset, or all that fail together where they hold back
+    every asset that has a map at `as_of`.
+    """
+    row = connection.execute(
+        "select check_name, max(as_of) from quality.check_results "
+        "where severity = 'critical' and not success and as_of <= ? "
+        "group by suite, check_name, run_id "
+        "having coalesce(sum(unexpected_count) filter (where asset is not null), 0) "
+        "< max(unexpected_count) filter (where asset is null) order by 2, 1",
+        [as_of],
+    ).fetchone()
+    if row is not None:
+        return row[0], row[1]
+    if not held:
+        return None
+    mapped = connection.execute(
+        "select distinct asset from derived.heatmap where as_of = ("
+        "select max(as_of) from derived.heatmap where as_of <= ?)",
+        [as_of],
+    ).fetchall()
+    is_all_held = {asset for (asset,) in mapped} <= {each.asset for each in held}
+    return (held[0].check_name, held[0].since) if is_all_held else None
