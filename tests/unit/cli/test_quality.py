@@ -51,7 +51,7 @@ def test_a_thin_asset_is_told_why_in_words(run):
     assert "doubt: whale concentration 0." in told
     assert "wanted at most 0.3" in told
     assert "wanted at least 5,000,000 [USD]" in told
-    assert "to know: warm up: the series is younger than the model's memory" in told
+    assert "to know: warm up: what stood before the first bar was placed without being seen" in told
 
 
 def test_a_sound_asset_is_told_that_all_gates_hold(run):
