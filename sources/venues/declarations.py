@@ -1163,9 +1163,11 @@ def _htx_ladders(method: str) -> LeverageLadders:
     return LeverageLadders(
         ask=Ask(
             method=method,
-            params={"contract_code": "{id}"},
+            params={},
             rows=("data",),
             columns={"leverage": "lever_rate", "cap": "max_size", "share": "adjust_factor"},
+            per="product",
+            id_column="contract_code",
             source="htx.fetch_leverage_tiers, parse_market_leverage_tiers: adjust_factor / "
             "lever_rate; HTX Query information on Tiered Adjustment Factor: sizes are contracts",
         ),
@@ -1300,12 +1302,15 @@ _HTX_LINEAR = Product(
     ),
     brackets=_htx_ladders("contractPublicGetLinearSwapApiV1SwapAdjustfactor"),
     liquidation_rule=_HTX_RULE,
+    # The last price: mark prices come one contract at a time, and a cap need not be exact.
     mark_price=Ask(
-        method="contractPublicGetIndexMarketHistoryLinearSwapMarkPriceKline",
-        params={"contract_code": "{id}", "period": "5min", "size": 1},
-        rows=("data",),
+        method="contractPublicGetLinearSwapExMarketDetailBatchMerged",
+        params={},
+        rows=("ticks",),
         columns={"price": "close"},
-        source="htx.fetch_ohlcv, price='mark'",
+        per="product",
+        id_column="contract_code",
+        source="htx.fetch_tickers, parse_ticker",
     ),
 )
 

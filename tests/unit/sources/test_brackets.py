@@ -33,10 +33,10 @@ GOOD = [
 ]
 
 
-def run(folder, content):
+def run(folder, content, venue="binance"):
     path = folder / "brackets.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
-    batches = import_brackets(path, venue="binance", valid_from=VALID_FROM, ingested_at=INGESTED_AT)
+    batches = import_brackets(path, venue=venue, valid_from=VALID_FROM, ingested_at=INGESTED_AT)
     return {batch.kind: batch.table.to_pylist() for batch in batches}
 
 
@@ -53,6 +53,28 @@ def test_deductions_are_computed_from_floors_and_margin_rates(tmp_path):
     assert [row["bracket"] for row in rows] == [1, 2, 3, 4, 5]
     assert rows[-1]["notional_cap_usd"] is None
     assert rows[0]["valid_from_at"] == VALID_FROM
+
+
+def test_the_venues_own_formula_decides_deduction_and_fee(tmp_path):
+    without = [{**one, "info": None} for one in GOOD]
+    for venue, tiers, deductions, fee in (
+        ("okx", without, [0, 0, 0, 0, 0], 0.0005),
+        ("gate", without, [0, 50, 950, 11_450, 131_450], 0.00075),
+        # Of a venue that is not declared the file says whether it has deductions.
+        ("lighter", without, [0, 0, 0, 0, 0], 0.0),
+        ("lighter", GOOD, [0, 50, 950, 11_450, 131_450], 0.0),
+    ):
+        rows = run(tmp_path, {"BTC/USDT:USDT": tiers}, venue=venue)["leverage_bracket"]
+        assert [row["maintenance_deduction_usd"] for row in rows] == pytest.approx(deductions)
+        assert {row["liquidation_fee_ratio"] for row in rows} == {fee}
+
+
+def test_a_margin_that_the_venues_fee_uses_up_is_set_aside(tmp_path):
+    tight = [{**GOOD[0], "maintenanceMarginRate": 0.0078, "maxNotional": None, "info": None}]
+    assert "quarantine" not in run(tmp_path, {"BTC/USDT:USDT": tight}, venue="binance")
+    (row,) = run(tmp_path, {"BTC/USDT:USDT": tight}, venue="okx")["quarantine"]
+    assert (row["venue"], row["instrument"]) == ("okx", "BTC/USDT:USDT")
+    assert "with the venue's fee of 0.0005" in row["reason"]
 
 
 @pytest.mark.parametrize(

@@ -343,7 +343,7 @@ def test_htx_publishes_shares_of_the_initial_margin_and_those_of_the_highest_lev
     ]
     low = [{"ladder": 0, "min_size": 0, "max_size": None, "adjust_factor": 0.06}]
     row = {
-        "contract_code": "X-USDT",
+        "contract_code": "ID",
         "list": [{"lever_rate": 5, "ladders": low}, {"lever_rate": 125, "ladders": ladders}],
     }
     brackets, refused = read("htx", [row], price=60_000.0, size=0.001)
@@ -353,7 +353,7 @@ def test_htx_publishes_shares_of_the_initial_margin_and_those_of_the_highest_lev
     )
     assert [one["notional_cap_usd"] for one in brackets] == [pytest.approx(1999 * 60), None]
     assert {one["max_leverage"] for one in brackets} == {125}
-    brackets, (fault,) = read("htx", [{"list": []}], price=60_000.0)
+    brackets, (fault,) = read("htx", [{"contract_code": "ID", "list": []}], price=60_000.0)
     assert brackets == []
     assert fault["column_name"] == "leverage"
 
