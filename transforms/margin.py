@@ -279,7 +279,11 @@ def linear_liquidation_price(
     upper[..., -1] = np.inf
     if side == "long":
         crossing = (entry * (1.0 - 1.0 / multiple) - deduction) / (1.0 - required)
-        reached = np.where(crossing > lower, np.minimum(crossing, upper), -np.inf)
+        # A long that stands at its entry meets no bracket of larger notionals on the way down.
+        is_own = (lower < entry) & (entry <= upper)
+        is_standing = (is_own & (crossing < entry)).any(axis=-1, keepdims=True)
+        is_met = (crossing > lower) & ((lower < entry) | ~is_standing)
+        reached = np.where(is_met, np.minimum(crossing, upper), -np.inf)
         return np.where(
             np.isnan(crossing).any(axis=-1), np.nan, np.maximum(reached.max(axis=-1), 0.0)
         )

@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -136,6 +136,8 @@ def test_equity_equals_maintenance_margin_at_the_liquidation_price(entry, levera
     assert_allclose(equity, maintenance_margin(brackets, price * size), atol=1e-9 * entry * size)
 
 
+# A bracket above the entry would liquidate this one, but only in profit.
+@example(79.0, 9926.0, "long")
 @given(
     st.floats(min_value=1.5, max_value=100.0),
     st.floats(min_value=1.0, max_value=2e6),
