@@ -8,7 +8,7 @@
 -- A feed is what one source publishes of one venue, or of several that a file sums
 -- (binance+bybit+okx). Of feeds that overlap, the one of most venues counts, then one that is
 -- complete, then sums over periods before single orders (which miss what came while nobody
--- listened), then shorter periods, then the source's name.
+-- listened), then shorter periods, then the names of source and venue.
 
 with
 instrument as (
