@@ -24,7 +24,9 @@ from sources.recorded.importing import import_file
 from sources.recorded.mapping import Mapping, load_mapping
 from sources.recorded.prices import KnownCloses
 from sources.records import Batch
+from sources.user_files import LARGEST_JSON_BYTES, read_bytes
 from warehouse.bars import bar_closes
+from warehouse.errors import WarehouseError
 from warehouse.load import load_landing_files
 
 logger = logging.getLogger(__name__)
@@ -85,13 +87,23 @@ def _land_all(
 
 
 @contextmanager
-def _refused(report: ImportReport) -> Iterator[None]:
+def _refused(report: ImportReport, path: Path) -> Iterator[None]:
     """Let one unusable input cost itself only."""
     try:
         yield
     except InputRejected as exc:
         logger.warning("rejected: %s", exc)
         report.rejected.append(str(exc))
+    except WarehouseError:
+        # A full disk, or the like: the input is not at fault.
+        raise
+    except Exception as exc:
+        # Readers name what they know can be wrong; anything else a file holds costs that file.
+        logger.exception("%s cannot be imported", path)
+        report.rejected.append(
+            f"{path}: cannot be imported ({type(exc).__name__}: {exc}); nothing of it was taken. "
+            "Please report it, with the file if you can"
+        )
 
 
 def _load(settings: Settings, report: ImportReport) -> ImportReport:
@@ -148,7 +160,7 @@ def import_archive(
     is_dated = any(one.time.label_change is not None for _, one in inputs)
     for number, (file, one) in enumerate(inputs):
         progress("import", file.name, number / len(inputs))
-        with _refused(report):
+        with _refused(report, file):
             batches: Iterable[Batch] = import_file(
                 file, one, ingested_at=ingested_at, start=start, end=end, closes=closes
             )
@@ -216,7 +228,7 @@ def import_bracket_file(
 ) -> ImportReport:
     """Import leverage brackets in ccxt's unified form and return what came of it."""
     report = ImportReport()
-    with _refused(report):
+    with _refused(report, path):
         batches = import_brackets(path, venue=venue, valid_from=valid_from, ingested_at=ingested_at)
         _land_all(batches, settings, _key(path, venue, valid_from), report)
     return _load(settings, report)
@@ -252,11 +264,8 @@ def import_provider_answers(
         raise InputRejected(f"unknown provider {provider}; known are {', '.join(PROVIDERS)}")
     report = ImportReport()
     for path in paths:
-        with _refused(report):
-            try:
-                raw = path.read_bytes()
-            except OSError as exc:
-                raise InputRejected(f"{path}: cannot be read ({exc.strerror})") from exc
+        with _refused(report, path):
+            raw = read_bytes(path, LARGEST_JSON_BYTES)
             context = _context(provider, path, ingested_at, told)
             batches = PROVIDERS[provider].parse(raw, context)
             name = _key(path, provider, sorted(told.items(), key=str))

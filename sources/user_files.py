@@ -15,7 +15,7 @@ from sources.errors import InputRejected
 
 LARGEST_YAML_BYTES = 1_000_000
 LARGEST_INTEGER = 2**63 - 1
-LARGEST_JSON_BYTES = 256_000_000
+LARGEST_JSON_BYTES = 64_000_000
 """A day of a provider's maps of one asset is some megabytes."""
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet
 
+from sources.bounds import check_cells, check_plain_columns, open_parquet
 from sources.providers.provider import AnswerContext, Provider, raw_sha256
 from sources.providers.reading import (
     LARGEST_LEVERAGE,
@@ -60,6 +60,11 @@ _NUMBERS_NEEDED = ("price_low", "price_high", "value")
 _NUMBERS_OPTIONAL = ("leverage", "reference_price", "observed_open_interest_ratio")
 _PARQUET_MAGIC = b"PAR1"
 
+LARGEST_ROWS = 500_000
+"""Rows of one file; a day of a provider's finest maps of one asset is a tenth of it."""
+
+_SPLIT = f"split it into files of at most {LARGEST_ROWS:,} rows"
+
 Mask = npt.NDArray[np.bool_]
 
 
@@ -94,10 +99,13 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
             f"no column {', '.join(missing)} (there is {excerpt(', '.join(table.column_names))})",
             f"name the columns {', '.join(NEEDED)}",
         )
+    if table.num_rows > LARGEST_ROWS:
+        raise rejected(NAME, context, f"{table.num_rows:,} rows", _SPLIT)
     columns = {name: _column(table, name) for name in (*NEEDED, *OPTIONAL)}
     numbers = {name: read_numbers(columns[name]) for name in (*_NUMBERS_NEEDED, *_NUMBERS_OPTIONAL)}
     instants = [read_instant(_as_text(each)) for each in columns["as_of"]]
     usable = _refuse_bad_rows(rows, columns, numbers, instants)
+    usable = _refuse_repeated_rows(rows, columns, usable)
     if usable.any():
         rows.check_as_of(
             max(each for each, keep in zip(instants, usable, strict=True) if keep and each)
@@ -142,7 +150,14 @@ def _read_csv(raw: bytes, rows: MapRows) -> pa.Table:
 
 def _read_parquet(raw: bytes, context: AnswerContext) -> pa.Table:
     try:
-        return pyarrow.parquet.read_table(io.BytesIO(raw))
+        with open_parquet(io.BytesIO(raw), context.input_name, len(raw)) as file:
+            if file.metadata.num_rows > LARGEST_ROWS:
+                raise rejected(NAME, context, f"{file.metadata.num_rows:,} rows", _SPLIT)
+            table = file.read()
+            for batch in table.to_batches():
+                check_cells(batch, context.input_name)
+            check_plain_columns(table.schema, (*NEEDED, *OPTIONAL), context.input_name)
+            return table
     except (pa.ArrowException, OSError) as exc:
         raise rejected(
             NAME,
@@ -225,6 +240,19 @@ def _refuse_bad_rows(
             rows.reject_row(f"{name} is {reason}", received, int(index) + 1, name)
         usable &= ~is_bad
     return usable
+
+
+def _refuse_repeated_rows(rows: MapRows, columns: dict[str, list[Any]], usable: Mask) -> Mask:
+    """Put repetitions of a whole row aside, which would count twice; return what is usable."""
+    kept = usable.copy()
+    seen: dict[tuple[Any, ...], int] = {}
+    for index, row in enumerate(zip(*columns.values(), strict=True)):
+        first = seen.setdefault(row, index) if usable[index] else index
+        if first != index:
+            received = dict(zip(columns, map(_as_text, row), strict=True))
+            rows.reject_row(f"the same as row {first + 1}", received, index + 1)
+            kept[index] = False
+    return kept
 
 
 def _check_assets(assets: list[Any], usable: Mask, context: AnswerContext) -> None:

@@ -25,8 +25,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
+from sources.bounds import (
+    Bounded,
+    check_cells,
+    check_plain_columns,
+    check_unfolded,
+    open_parquet,
+    read_first_line,
+)
 from sources.errors import InputRejected
 from sources.recorded.naming import nearest
 
@@ -251,17 +258,27 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _open_gzip(path: Path) -> IO[bytes]:
-    return io.BufferedReader(gzip.GzipFile(path))
+    unpacking: IO[bytes] = gzip.GzipFile(path)  # type: ignore[assignment]
+    return io.BufferedReader(Bounded(unpacking, path.name, path.stat().st_size))
+
+
+def _open_zipped(path: Path, inner: str) -> IO[bytes]:
+    archive = zipfile.ZipFile(path)
+    packed_bytes = archive.getinfo(inner).compress_size
+    return io.BufferedReader(Bounded(archive.open(inner), f"{path.name}!{inner}", packed_bytes))
 
 
 def _parquet_member(path: Path) -> Member:
-    with pq.ParquetFile(path) as file:
+    packed_bytes = path.stat().st_size
+    with open_parquet(path, path.name, packed_bytes) as file:
         columns = tuple(file.schema_arrow.names)
 
     def blocks(wanted: Sequence[str]) -> Iterator[Block]:
-        with pq.ParquetFile(path) as file:
+        with open_parquet(path, path.name, packed_bytes) as file:
+            check_plain_columns(file.schema_arrow, wanted, path.name)
             start = 1
             for batch in file.iter_batches(batch_size=_BLOCK_ROWS, columns=list(wanted)):
+                check_cells(batch, path.name)
                 rows = np.arange(start, start + batch.num_rows, dtype=np.int64)
                 start += batch.num_rows
                 yield Block(rows, batch, [])
@@ -272,6 +289,8 @@ def _parquet_member(path: Path) -> Member:
 def _zip_members(path: Path, assumed_columns: Sequence[str]) -> list[Member]:
     with zipfile.ZipFile(path) as archive:
         everything = archive.namelist()
+        for member in archive.infolist():
+            check_unfolded(f"{path.name}!{member.filename}", member.compress_size, member.file_size)
     # macOS adds files of its own under __MACOSX that only look like the real ones.
     names = [
         name
@@ -287,7 +306,7 @@ def _zip_members(path: Path, assumed_columns: Sequence[str]) -> list[Member]:
         _csv_member(
             path,
             path.name if len(names) == 1 else f"{path.name}!{name}",
-            lambda inner=name: zipfile.ZipFile(path).open(inner),  # type: ignore[misc]
+            lambda inner=name: _open_zipped(path, inner),  # type: ignore[misc]
             assumed_columns,
         )
         for name in names
@@ -298,7 +317,7 @@ def _csv_member(
     path: Path, name: str, open_file: Callable[[], IO[bytes]], assumed_columns: Sequence[str]
 ) -> Member:
     with open_file() as file:
-        first_line = file.readline().decode("utf-8-sig", errors="replace")
+        first_line = read_first_line(file, name).decode("utf-8-sig", errors="replace")
     if not first_line.strip():
         raise InputRejected(f"{name}: the file is empty; fetch it again")
     cells = tuple(cell.strip() for cell in next(csv.reader(io.StringIO(first_line))))

@@ -161,3 +161,34 @@ def test_what_one_provider_gave_survives_a_trip_through_a_file(context):
     (back,) = parse(target.getvalue(), context)
     own = ["raw_sha256", "source"]
     assert back.table.drop_columns(own).equals(given.table.drop_columns(own))
+
+
+def test_a_row_that_is_there_twice_counts_once(context, rows_of):
+    other = GOOD.replace("5.5", "7")
+    batches = parse(csv(GOOD, other, GOOD, GOOD), context)
+    assert [row["value"] for row in rows_of(batches)] == [5.5, 7.0]
+    reasons = batches[1].table.column("reason").to_pylist()
+    assert reasons == ["the same as row 1", "the same as row 1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("value", [[5.5]], "column 'value' holds list"),
+        ("asset", [{"a": "BTC"}], "column 'asset' holds struct"),
+        ("model", ["x" * 20_000], "holds text of 20,000 bytes"),
+    ],
+)
+def test_parquet_of_another_shape_is_refused(context, name, values, message):
+    (batch,) = parse(csv(GOOD), context)
+    table = batch.table.drop_columns([name] if name in batch.table.column_names else [])
+    target = io.BytesIO()
+    pa.parquet.write_table(table.append_column(name, pa.array(values)), target)
+    with pytest.raises(InputRejected, match=message):
+        parse(target.getvalue(), context)
+
+
+def test_a_file_of_too_many_rows_is_refused(context, monkeypatch):
+    monkeypatch.setattr("sources.providers.canonical_file.LARGEST_ROWS", 2)
+    with pytest.raises(InputRejected, match="3 rows"):
+        parse(csv(GOOD, GOOD, GOOD), context)
