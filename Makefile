@@ -45,9 +45,10 @@ sql: $(VENV)/.dev ## Style of SQL
 bench: $(VENV)/.dev ## Measure speed, memory and size; figures go to bench/README.md by hand
 	$(BIN)/python -m bench
 
-soak: $(VENV)/.dev ## Long proofs: publishing under readers, a simulated week of faults and kills
+soak: $(VENV)/.dev ## Long proofs: publishing under readers, a week of faults and kills, damaged inputs
 	$(BIN)/python -m bench.publishing
 	$(BIN)/python -m bench.soak
+	$(BIN)/python -m bench.fuzz
 
 docs: $(VENV)/.run ## Write the generated pages again
 	$(LIQHEAT) tables --markdown > docs/tables.md

@@ -315,8 +315,8 @@ def test_asking_before_anything_is_published_says_what_to_run(desk):
         ("selekt 1", "selekt"),
         ("select nothing from marts.data_gaps", "nothing"),
         ("from marts.data_gap", "data_gaps"),
-        ("delete from quality.quarantine", "read-only"),
-        ("create table mine as select 1", "read-only"),
+        ("delete from quality.quarantine", "this is DELETE"),
+        ("create table mine as select 1", "this is CREATE"),
         ("select 1/", "syntax"),
     ],
 )

@@ -319,6 +319,9 @@ def load_landing_files(
     for kind in KINDS:
         for path in sorted((landing / kind).glob("*.parquet")):
             name = f"{kind}/{path.name}"
+            if not path.is_file():
+                rejected.append(f"{name}: no file (a folder, a pipe, a dangling link); remove it")
+                continue
             if name in known and _is_untouched(path, known[name][1]):
                 continue
             try:
@@ -340,6 +343,17 @@ def load_landing_files(
     if file_count:
         logger.info("loaded %d files: %s", file_count, rows_by_kind)
     return LoadReport(rows_by_kind, file_count, tuple(rejected))
+
+
+def _check_readable(connection: duckdb.DuckDBPyConnection, name: str, landed: str) -> None:
+    """Refuse a file that cannot be read to its end, as a failing disk leaves it."""
+    try:
+        connection.execute(f"select hash(columns(*)) from {landed}").fetchall()
+    except duckdb.Error as exc:
+        raise LandingFileRejected(
+            f"{name}: damaged ({exc}); delete it and ingest its source again, nothing of it was "
+            "loaded"
+        ) from exc
 
 
 def load_rows(
@@ -367,9 +381,10 @@ def load_rows(
             connection.execute("insert into meta.landing_file values (?, ?, ?, ?, ?, ?)", record)
     except duckdb.Error as exc:
         connection.execute("rollback")
+        name = kind if record is None else record[0]
         if isinstance(exc, duckdb.ConstraintException | duckdb.ConversionException):
-            name = kind if record is None else record[0]
             raise LandingFileRejected(f"{name}: {exc}") from exc
+        _check_readable(connection, name, landed)
         raise
     except BaseException:
         connection.execute("rollback")

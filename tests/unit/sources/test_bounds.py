@@ -107,7 +107,5 @@ def test_the_bound_grows_with_the_file(monkeypatch):
     monkeypatch.setattr(bounds, "FREE_BYTES", FREE_BYTES)
     assert unfolded_limit(4_000_000) == 800_000_000
     check_unfolded("bars.zip", 4_000_000, 800_000_000)
-    with pytest.raises(
-        InputRejected, match="4,000,000 bytes that unfold to 8"
-    ):
+    with pytest.raises(InputRejected, match="4,000,000 bytes that unfold to 8"):
         check_unfolded("bars.zip", 4_000_000, 8_000_000_000)

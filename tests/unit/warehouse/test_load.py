@@ -294,3 +294,17 @@ def test_what_stands_beside_the_maps_puts_its_days_up_to_be_published(known, kin
     known.take_in({kind: table_of(kind, [row])})
     assert days(known) == expected
     assert pending(known) == []
+
+
+def test_what_is_no_file_is_named_and_costs_nothing_else(shop):
+    folder = shop.settings.landing / "ohlcv"
+    folder.mkdir(parents=True)
+    (folder / "a.parquet").mkdir()
+    (folder / "b.parquet").symlink_to(folder / "nowhere")
+    os.mkfifo(folder / "c.parquet")
+    report = shop.load()
+    assert [message.split(":")[0] for message in report.rejected] == [
+        "ohlcv/a.parquet",
+        "ohlcv/b.parquet",
+        "ohlcv/c.parquet",
+    ]
