@@ -202,7 +202,7 @@ def _print_bands(bands: Sequence[dict[str, Any]], within: float) -> None:
             nearest = min(map(_away, own), default=None)
             beyond = "" if nearest is None else f", the next at {nearest:.1f} %"
             rows[side].append([f"{side}s", "", f"none within {within:g} %{beyond}", *[""] * 5])
-        if own:
+        if own and own[0]["liquidation_usd"] is not None:
             # The whole side stands outermost.
             rows[side].insert(0 if side == "short" else len(rows[side]), _side_cells(own[0]))
     for cells in (*rows["short"], ["price", "", price(first["price"]), *[""] * 5], *rows["long"]):
@@ -212,17 +212,9 @@ def _print_bands(bands: Sequence[dict[str, Any]], within: float) -> None:
 
 def _side_cells(band: dict[str, Any]) -> list[str]:
     """Return what the whole side of a band holds."""
-    held, expected = band["liquidation_usd"], band["side_expected_forced_usd_24h"]
-    return [
-        f"{band['side']}s",
-        "",
-        "all within 20 %",
-        "",
-        "" if held is None else usd(held / band["side_share_ratio"]),
-        "",
-        usd(expected),
-        "",
-    ]
+    held = usd(band["liquidation_usd"] / band["side_share_ratio"])
+    expected = usd(band["side_expected_forced_usd_24h"])
+    return [f"{band['side']}s", "", "all within 20 %", "", held, "", expected, ""]
 
 
 def _band_cells(band: dict[str, Any]) -> list[str]:

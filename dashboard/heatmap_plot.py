@@ -134,37 +134,9 @@ def read_plot_data(
     """
     which = [asset, provider, venue]
     with open_published(published, limits=limits) as connection:
-        newest = connection.execute(
-            "select max(as_of) from derived.heatmap "
-            "where asset = ? and provider = ? and venue = ? "
-            "and as_of <= coalesce(?, 'infinity'::timestamptz)",
-            [*which, until],
-        ).fetchone()
-        if newest is None or newest[0] is None:
-            known = connection.execute(
-                "select distinct asset || ' ' || provider || ' ' || venue from derived.heatmap "
-                "where asset = ? or (select count(*) from derived.heatmap where asset = ?) = 0 "
-                "order by 1 limit 40",
-                [asset, asset],
-            ).fetchall()
-            raise NotPublished(
-                f"no map of {asset} by {provider} on {venue} is published; there are: "
-                + ("; ".join(row[0] for row in known) or "none, run `liqheat run` first")
-            )
-        window = [*which, newest[0] - timedelta(days=days), newest[0]]
-        candle_table = connection.execute(
-            "select as_of, open, high, low, price from marts.market_context_hourly "
-            "where asset = ? and as_of > ? and as_of <= ? order by as_of",
-            [asset, *window[3:]],
-        ).to_arrow_table()
-        if candle_table.num_rows == 0:
-            # Without bars there is the price around which each map was drawn.
-            candle_table = connection.execute(
-                "select as_of, any_value(price) as open, open as high, open as low, open as price "
-                "from derived.heatmap where asset = ? and provider = ? and venue = ? "
-                "and as_of > ? and as_of <= ? group by as_of order by as_of",
-                window,
-            ).to_arrow_table()
+        newest = _read_newest(connection, which, until)
+        window = [*which, newest - timedelta(days=days), newest]
+        candle_table = _read_candles(connection, window)
         row_table = connection.execute(
             "select as_of, side, bin_index, liquidation_usd, start_up_usd, unit "
             "from marts.liquidation_heatmap_hourly "
@@ -180,7 +152,7 @@ def read_plot_data(
             window,
         ).fetchnumpy()["as_of"]
         if reach_ratio is None:
-            reach_ratio = _read_reach(connection, [asset, venue, newest[0]])
+            reach_ratio = _read_reach(connection, [asset, venue, newest])
     candles, rows = _arrays(candle_table), _arrays(row_table)
     instants = np.unique(np.concatenate((rows["as_of"], candles["as_of"])))
     first, last = int(rows["bin_index"].min()), int(rows["bin_index"].max())
@@ -203,6 +175,48 @@ def read_plot_data(
             max(price * (1.0 + reach_ratio), float(candles["high"].max())),
         ),
     )
+
+
+def _read_newest(connection: Reader, which: list[str], until: datetime | None) -> datetime:
+    """Return the newest hour of a map; the error names the maps there are."""
+    newest = connection.execute(
+        "select max(as_of) from derived.heatmap "
+        "where asset = ? and provider = ? and venue = ? "
+        "and as_of <= coalesce(?, 'infinity'::timestamptz)",
+        [*which, until],
+    ).fetchone()
+    if newest is None or newest[0] is None:
+        asset, provider, venue = which
+        known = connection.execute(
+            "select distinct asset || ' ' || provider || ' ' || venue from derived.heatmap "
+            "where asset = ? or (select count(*) from derived.heatmap where asset = ?) = 0 "
+            "order by 1 limit 40",
+            [asset, asset],
+        ).fetchall()
+        raise NotPublished(
+            f"no map of {asset} by {provider} on {venue} is published; there are: "
+            + ("; ".join(row[0] for row in known) or "none, run `liqheat run` first")
+        )
+    hour: datetime = newest[0]
+    return hour
+
+
+def _read_candles(connection: Reader, window: list[Any]) -> pa.Table:
+    """Return the bars of the hours; without bars, the price around which each map was drawn."""
+    asset, _, _, start, end = window
+    candles = connection.execute(
+        "select as_of, open, high, low, price from marts.market_context_hourly "
+        "where asset = ? and as_of > ? and as_of <= ? order by as_of",
+        [asset, start, end],
+    ).to_arrow_table()
+    if candles.num_rows > 0:
+        return candles
+    return connection.execute(
+        "select as_of, any_value(price) as open, open as high, open as low, open as price "
+        "from derived.heatmap where asset = ? and provider = ? and venue = ? "
+        "and as_of > ? and as_of <= ? group by as_of order by as_of",
+        window,
+    ).to_arrow_table()
 
 
 def _read_reach(connection: Reader, which: list[Any]) -> float:

@@ -167,6 +167,41 @@ def _split_votes(vote: IntArray, entries: IntArray, weight: FloatArray) -> int:
 
 
 @njit(nogil=True, cache=True)
+def _fill_share(long: FloatArray, short: FloatArray, side: int, held: FloatArray) -> None:
+    """Write what an entry holds on a side: 0 longs, 1 shorts, 2 both."""
+    for i in range(held.size):
+        held[i] = 0.0
+        if side != 1:
+            held[i] += long[i]
+        if side != 0:
+            held[i] += short[i]
+
+
+@njit(nogil=True, cache=True)
+def _count_dense(
+    held: FloatArray,
+    threshold: float,
+    counted: npt.NDArray[np.bool_],
+    dense: npt.NDArray[np.int32],
+) -> None:
+    """Count the bins that an entry calls dense, but those its vote has counted already."""
+    for i in range(held.size):
+        if held[i] >= threshold and not counted[i]:
+            counted[i] = True
+            dense[i] += 1
+
+
+@njit(nogil=True, cache=True)
+def _normalise(held: FloatArray) -> None:
+    """Turn what is held into shares of its sum."""
+    total = 0.0
+    for value in held:
+        total += value
+    for i in range(held.size):
+        held[i] /= total
+
+
+@njit(nogil=True, cache=True)
 def _combine(
     long: FloatArray,
     short: FloatArray,
@@ -206,21 +241,14 @@ def _combine(
             n = 0
             while n < stop - start and entries[n] >= 0:
                 entry = start + entries[n]
-                own_vote = vote[entry, side] - start
-                total = 0.0
-                for i in range(n_bins):
-                    held = 0.0
-                    if side != 1:
-                        held += long[entry, i]
-                    if side != 0:
-                        held += short[entry, i]
-                    share[n, i] = held
-                    if held >= thresholds[entry, side] and not counted[own_vote, i]:
-                        counted[own_vote, i] = True
-                        dense[g, side, i] += 1
-                    total += held
-                for i in range(n_bins):
-                    share[n, i] /= total
+                _fill_share(long[entry], short[entry], side, share[n])
+                _count_dense(
+                    share[n],
+                    thresholds[entry, side],
+                    counted[vote[entry, side] - start],
+                    dense[g, side],
+                )
+                _normalise(share[n])
                 n += 1
             middle, low, high = mean[g, side], smallest[g, side], largest[g, side]
             for i in range(n_bins):
