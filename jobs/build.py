@@ -31,7 +31,7 @@ from jobs.map_tables import (
     sum_maps,
 )
 from jobs.outside_maps import outside_map_rows
-from jobs.replay import DAY, HOUR, SECOND, BarColumns, Series, Stretch, replay
+from jobs.replay import DAY, HOUR, SECOND, TRAIL, BarColumns, Series, Stretch, replay
 from transforms.estimators import EstimatorParameters, parameter_rows
 from transforms.series import State
 from warehouse.connect import insert_rows, transaction
@@ -359,8 +359,8 @@ class _Batch:
     def _starts(self, unresumed: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """Return where series start that have no checkpoint to start from.
 
-        That is the day of the first open interest. A series that has none may start where its
-        asset's replay does.
+        That is as long before the first open interest as bars count. A series that has none may
+        start where its asset's replay does.
         """
         if not unresumed:
             return {}
@@ -376,7 +376,7 @@ class _Batch:
         return {
             (venue, instrument): from_at
             if from_at <= BEGINNING or first is None
-            else min((first - HOUR) // DAY * DAY, from_at)
+            else min((first - HOUR) // DAY * DAY - TRAIL, from_at)
             for venue, instrument, from_at, first in rows
         }
 

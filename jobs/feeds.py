@@ -34,6 +34,9 @@ _LONGEST_PATIENCE = timedelta(days=7)
 _BRIDGED_ROWS = 50
 _LONGEST_REQUEST = timedelta(days=7)
 _MARGIN = timedelta(seconds=5)
+# The first open interest of a series is spread over so long of trading before it (``jobs.replay``).
+BARS_BEFORE_INTEREST = 30 * DAY
+_BARS = ("ohlcv", "mark_ohlc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,9 @@ def feeds_of(instrument: Instrument, *, now: datetime, history: timedelta) -> li
     now : datetime
         The time, UTC.
     history : timedelta
-        How far back is wanted where the venue tells it.
+        How far back is wanted where the venue tells it. Bars are wanted from
+        ``BARS_BEFORE_INTEREST`` further back, since a series spreads its first open interest over
+        them, unless the history is shorter than that.
     """
     followed: list[Followed] = []
     interest = readings_of(instrument.product, "open_interest")
@@ -115,7 +120,9 @@ def feeds_of(instrument: Instrument, *, now: datetime, history: timedelta) -> li
         is_carried = bool(asks) and bool(interest) and interest[0][1][0].is_same_call(asks[0])
         is_hourly = kind in _HOURLY_KINDS and not is_carried
         rows = {"long_short_ratio": len(readings), "realised_liquidation": 2}.get(kind, 1)
-        wanted = history if reach is None else min(history, timedelta(seconds=reach))
+        is_longer = kind in _BARS and history >= BARS_BEFORE_INTEREST
+        back = history + BARS_BEFORE_INTEREST if is_longer else history
+        wanted = back if reach is None else min(back, timedelta(seconds=reach))
         feed = Feed(
             venue=instrument.venue,
             instrument=instrument.instrument,

@@ -17,6 +17,8 @@ from jobs.brackets import HeldBrackets, default_by_size, in_force
 from sources.venues.brackets import liquidation_rule
 from transforms.accounting import impute_open_interest
 from transforms.estimators import EstimatorParameters, is_warm_up, run
+from transforms.estimators import start as start_state
+from transforms.margin import Brackets
 from transforms.series import Bars, ContractKind, Outputs, State
 
 IntArray = npt.NDArray[np.int64]
@@ -26,6 +28,10 @@ BoolArray = npt.NDArray[np.bool_]
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
+
+# The first open interest of a series is spread over the bars of so long before it: three half-lives
+# of a volume profile, of which an eighth lies further back.
+TRAIL = 30 * DAY
 
 # A series that has had no bar for a day has ended or is broken: its map is no longer shown.
 STALE_AFTER = DAY
@@ -82,8 +88,10 @@ class Series:
         The contract's own brackets, oldest first; empty where none are known.
     states : dict of str to State
         State by provider; absent before the first bar.
+    trail : BarColumns, optional
+        Bars before the first open interest, as far back as counts.
     first_bar_start, last_bar_end : int, optional
-        Of the bars seen so far [microseconds].
+        Of the bars that count so far, those of the trail included [microseconds].
     observed : float
         Open interest last observed [quantity].
     observed_end : int, optional
@@ -98,6 +106,7 @@ class Series:
     contract_kind: ContractKind
     brackets: list[HeldBrackets]
     states: dict[str, State] = field(default_factory=dict)
+    trail: BarColumns | None = None
     first_bar_start: int | None = None
     last_bar_end: int | None = None
     observed: float = float("nan")
@@ -184,6 +193,55 @@ def _fill(
         filled[known[at] : known[at + 1] - 1] = values[known[at]]
     own = slice(n_before, n_before + len(bars))
     return filled[own], is_imputed[own]
+
+
+def _joined_bars(first: BarColumns | None, second: BarColumns) -> BarColumns:
+    """Return the bars of both, one after the other."""
+    if first is None:
+        return second
+    return BarColumns(
+        *(
+            np.concatenate((getattr(first, column.name), getattr(second, column.name)), axis=-1)
+            for column in fields(BarColumns)
+        )
+    )
+
+
+def _begin(series: Series, bars: BarColumns) -> tuple[BarColumns, BarColumns]:
+    """Start a series at its first bar with open interest; return its trail and its bars.
+
+    Of the bars before it, those of the last ``TRAIL`` that are as long as the last of them count.
+    """
+    known = np.flatnonzero(~np.isnan(bars.open_interest))
+    first = int(known[0]) if len(known) else len(bars)
+    trail = _joined_bars(series.trail, bars.part(0, first))
+    bars = bars.part(first, len(bars))
+    if len(trail):
+        until = bars.start[0] if len(bars) else trail.end[-1]
+        lengths = trail.end - trail.start
+        is_left_out = (trail.start < until - TRAIL) | (lengths != lengths[-1])
+        kept_from = len(trail) - int(np.argmax(is_left_out[::-1])) if is_left_out.any() else 0
+        trail = trail.part(kept_from, len(trail))
+    series.trail = trail if len(bars) == 0 else None
+    return trail, bars
+
+
+def _laid(
+    parameters: EstimatorParameters,
+    series: Series,
+    trail: BarColumns,
+    brackets: Brackets,
+) -> State | None:
+    """Return the state from which an estimator starts; None where no bars lie before it."""
+    if len(trail) == 0:
+        return None
+    none = np.zeros(len(trail), dtype=np.bool_)
+    return start_state(
+        parameters,
+        _as_bars(trail, np.zeros(len(trail)), none, none),
+        brackets=brackets,
+        contract_kind=series.contract_kind,
+    )
 
 
 def _remember(series: Series, bars: BarColumns) -> None:
@@ -290,12 +348,14 @@ def replay(
     step : int
         Time between maps, which stand at its multiples [microseconds].
     """
-    if series.first_bar_start is None:
-        known = np.flatnonzero(~np.isnan(bars.open_interest))
-        bars = bars.part(int(known[0]) if len(known) else len(bars), len(bars))
+    trail = bars.part(0, 0)
+    began = series.first_bar_start
+    if began is None:
+        trail, bars = _begin(series, bars)
         if len(bars) == 0:
             return []
-        series.first_bar_start = int(bars.start[0])
+        began = int((trail if len(trail) else bars).start[0])
+        series.first_bar_start = began
     previous_end = series.last_bar_end
     settled = _Settled.of(series, bars, longest_hole)
     open_interest, is_imputed = _fill(series, bars, ahead, longest_hole)
@@ -324,6 +384,9 @@ def replay(
     stretches = []
     for parameters in estimators:
         state = series.states.get(parameters.provider)
+        if state is None and len(bars):
+            brackets = in_force(held, int(bars.start[0]))
+            state = _laid(parameters, series, trail, brackets)
         pieces: list[Outputs] = []
         kept: list[Checkpoint] = []
         piece_start, bar_start, hour_start = start, 0, 0
@@ -345,7 +408,7 @@ def replay(
         if state is None:
             continue
         series.states[parameters.provider] = state
-        age = hours[keep] - series.first_bar_start
+        age = hours[keep] - began
         outputs = _joined(pieces, keep)
         stretches.append(
             Stretch(

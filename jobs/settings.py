@@ -44,7 +44,8 @@ class Settings(BaseSettings):
     universe : Path, optional
         Which venues and assets are followed; by default ``universe.yaml`` in the home folder.
     history_days : int
-        Days back that are asked for of what is followed for the first time.
+        Days back that are requested of what is followed for the first time. From 30 on, bars are
+        requested from 30 days further back.
     landing_days : int
         Days after which loaded landing files move to raw history.
     venue_url : str, optional

@@ -30,6 +30,7 @@ Brackets that change in time: call once per stretch and hand the state on; posit
 standing keep their liquidation prices, positions opened later get the changed ones.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeVar, cast
@@ -1216,6 +1217,9 @@ def _advance_rows(
                     unlevered[side] += opened * shares[n_tiers]
                 held = _held(total, first_row, n_tiers, unlevered[side])
                 is_lost = not held > _VANISHED * open_interest or open_interest == 0.0
+                if is_first:
+                    # Of a trail that price has emptied the unlevered share alone is no start.
+                    is_lost = is_lost or _held(total, first_row, n_tiers, 0.0) <= 0.0
                 if not is_lost:
                     ratio = open_interest / held
                     factors[:] = ratio
@@ -1495,12 +1499,6 @@ def advance(
     n_tiers = log_offsets.shape[1]
     first_node, n_nodes = window_of(state, bars, log_offsets)
     rows = rows_of(state, first_node, n_nodes)
-    unknown = np.full(len(bars), np.nan)
-    buy_ratio = unknown
-    if uses_taker:
-        is_known = bars.volume > 0.0
-        buy_ratio = np.divide(bars.taker_buy, bars.volume, out=unknown.copy(), where=is_known)
-        buy_ratio = np.minimum(buy_ratio, 1.0)
     if state.bar_count == 0 and len(bars):
         # What the first bar opens is the newest part of the trail; without one, open interest.
         opened, closed = opened.copy(), closed.copy()
@@ -1511,20 +1509,7 @@ def advance(
     events = empty_events(n_emits, n_tiers)
     _advance_rows(
         rows[:],
-        (
-            bars.open,
-            bars.high,
-            bars.low,
-            bars.close,
-            bars.mark_high if uses_mark else unknown,
-            bars.mark_low if uses_mark else unknown,
-            buy_ratio,
-            opened,
-            closed,
-            bars.open_interest,
-            is_violation,
-            bars.is_imputed,
-        ),
+        _columns_of(bars, opened, closed, bars.open_interest, is_violation, uses_mark, uses_taker),
         (log_offsets / LOG_STEP, weights, hazards, entry_weights),
         emit_after,
         maps[:],
@@ -1538,6 +1523,108 @@ def advance(
     )
     outputs = outputs_of(maps, is_inverse, **events._asdict())
     return state_of(state, bars, rows, first_node), outputs
+
+
+def lay_trail(
+    state: State,
+    bars: Bars,
+    *,
+    opened: FloatArray,
+    log_offsets: FloatArray,
+    weights: FloatArray,
+    entry_weights: FloatArray,
+    uses_mark: bool,
+    uses_taker: bool,
+) -> State:
+    """Return a state that starts from entries spread over bars before the first open interest.
+
+    What each bar opens is placed as positions are, and leaves where a later bar reaches its
+    liquidation price. The first bar of the series scales what is left to its open interest.
+
+    Parameters
+    ----------
+    state : State
+        Empty state.
+    bars : Bars
+        Bars right before the first one with open interest; theirs is not used.
+    opened : ndarray of float64, shape (n_bars,)
+        What to place of each bar, in any unit; the first bar of the series places its volume.
+    log_offsets, weights, entry_weights, uses_mark, uses_taker
+        As for ``advance``.
+
+    Returns
+    -------
+    State
+        Without a bar of the series yet.
+
+    Examples
+    --------
+    >>> one = np.ones(2)
+    >>> bars = Bars(
+    ...     open=one, high=one, low=np.array([1.0, 0.8]), close=one, mark_high=np.nan * one,
+    ...     mark_low=np.nan * one, volume=one, taker_buy=np.nan * one, open_interest=0 * one,
+    ...     is_imputed=one < 0, has_gap_before=one < 0, bar_seconds=300,
+    ... )
+    >>> state = lay_trail(
+    ...     State.empty(2), bars, opened=4 * one, log_offsets=np.array([[-0.1], [0.1]]),
+    ...     weights=np.array([[0.75, 0.25]] * 3), entry_weights=np.full(4, 0.25), uses_mark=True,
+    ...     uses_taker=False,
+    ... )
+    >>> state.total.round(6).tolist(), state.unlevered.tolist(), state.bar_count
+    ([3.0, 5.25], [2.0, 2.0], 0)
+    """
+    n_tiers = log_offsets.shape[1]
+    first_node, n_nodes = window_of(state, bars, log_offsets)
+    rows = rows_of(state, first_node, n_nodes)
+    none = np.zeros(len(bars))
+    _advance_rows(
+        rows[:],
+        _columns_of(bars, opened, none, none + np.nan, none > 0.0, uses_mark, uses_taker),
+        (log_offsets / LOG_STEP, weights, np.zeros(n_tiers + 1), entry_weights),
+        np.zeros(0, dtype=np.int64),
+        empty_maps(0, n_tiers)[:],
+        empty_events(0, n_tiers)[:],
+        0,
+        0.0,
+        state.close,
+        first_node,
+        node_prices(first_node, n_nodes),
+        False,
+    )
+    laid = state_of(state, bars, rows, first_node)
+    return dataclasses.replace(laid, bar_count=0, open_interest=0.0)
+
+
+def _columns_of(
+    bars: Bars,
+    opened: FloatArray,
+    closed: FloatArray,
+    open_interest: FloatArray,
+    is_violation: BoolArray,
+    uses_mark: bool,
+    uses_taker: bool,
+) -> _BarTuple:
+    """Return what the kernel reads of bars; NaN for what is not known or not used."""
+    unknown = np.full(len(bars), np.nan)
+    buy_ratio = unknown
+    if uses_taker:
+        is_known = bars.volume > 0.0
+        buy_ratio = np.divide(bars.taker_buy, bars.volume, out=unknown.copy(), where=is_known)
+        buy_ratio = np.minimum(buy_ratio, 1.0)
+    return (
+        bars.open,
+        bars.high,
+        bars.low,
+        bars.close,
+        bars.mark_high if uses_mark else unknown,
+        bars.mark_low if uses_mark else unknown,
+        buy_ratio,
+        opened,
+        closed,
+        open_interest,
+        is_violation,
+        bars.is_imputed,
+    )
 
 
 def window_of(state: State, bars: Bars, log_offsets: FloatArray) -> tuple[int, int]:

@@ -70,7 +70,8 @@ class EstimatorParameters:
     warm_up_half_lives : float
         A volume profile is in warm-up for so many of its half-lives [multiple].
     volume_half_life_days : float
-        Half-life of the trailing volume profile [days]; used by ``volume_profile`` only.
+        Half-life of the trailing volume profile [days]: of ``volume_profile``, and over which the
+        other models spread the first open interest of a series.
 
     Raises
     ------
@@ -422,6 +423,73 @@ def run(
         uses_mark=parameters.clearing_price == "mark",
         uses_taker=parameters.taker_leverage_exponent > 0.0,
         is_inverse=contract_kind == "inverse",
+    )
+
+
+def start(
+    parameters: EstimatorParameters,
+    bars: Bars,
+    *,
+    brackets: Brackets,
+    contract_kind: ContractKind = "linear",
+) -> State:
+    """Return the state from which a series starts where bars before its open interest are known.
+
+    The first open interest of a series was opened before it: at prices nobody saw, if not in
+    these bars. So it is spread over their volume, which decays with ``volume_half_life_days``,
+    less what price has reached since. It is start-up mass all the same.
+
+    Parameters
+    ----------
+    parameters : EstimatorParameters
+        Estimator.
+    bars : Bars
+        Bars right before the first one with open interest, not longer ago than a volume profile
+        reaches; their open interest is not used.
+    brackets : Brackets
+        Margin brackets in force at the start.
+    contract_kind : {'linear', 'inverse'}
+        Kind of contract.
+
+    Returns
+    -------
+    State
+        To be handed to the first call of ``run``.
+
+    Examples
+    --------
+    >>> one = np.ones(2)
+    >>> bars = Bars(
+    ...     open=100 * one, high=100 * one, low=100 * one, close=np.array([100.0, 90.0]),
+    ...     mark_high=np.nan * one, mark_low=np.nan * one, volume=5 * one, taker_buy=np.nan * one,
+    ...     open_interest=7 * one, is_imputed=one < 0, has_gap_before=one < 0, bar_seconds=300,
+    ... )
+    >>> brackets = Brackets.from_ratios([0.0], [0.005], [125.0])
+    >>> state = start(ESTIMATORS["turnover"], bars.part(0, 1), brackets=brackets)
+    >>> state, outputs = run(
+    ...     ESTIMATORS["turnover"], bars.part(1, 2), [0], brackets=brackets, state=state
+    ... )
+    >>> outputs.start_up_ratio.round(6).tolist(), float(outputs.books_error.max()) < 1e-12
+    ([[1.0, 1.0]], True)
+    """
+    state = State.empty(parameters.n_state_rows, parameters.params_hash)
+    half_life_bars = parameters.volume_half_life_days * 86_400.0 / bars.bar_seconds
+    entry_weights = np.array(parameters.entry_weights)
+    if parameters.model == "volume_profile":
+        return volume_profile.lay_trail(
+            state, bars, entry_weights=entry_weights, half_life_bars=half_life_bars
+        )
+    log_offsets, weights = _placement(parameters, brackets, contract_kind)
+    return density.lay_trail(
+        state,
+        bars,
+        # As much as is left at the first bar of the series, which places its whole volume.
+        opened=bars.volume * 0.5 ** (np.arange(len(bars), 0, -1) / half_life_bars),
+        log_offsets=log_offsets,
+        weights=weights,
+        entry_weights=entry_weights,
+        uses_mark=parameters.clearing_price == "mark",
+        uses_taker=parameters.taker_leverage_exponent > 0.0,
     )
 
 

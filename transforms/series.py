@@ -291,7 +291,7 @@ class State:
     open_interest : float
         Open interest after the last bar [quantity].
     close : float
-        Close of the last bar [USD per unit of the asset]; NaN before the first bar.
+        Close of the last bar, of a trail too [USD per unit of the asset]; NaN before that.
     first_node : int
         Grid node of ``nodes[:, 0]``.
     nodes : ndarray of float64, shape (n_rows, n_nodes)

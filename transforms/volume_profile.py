@@ -9,6 +9,7 @@ entries map to liquidation prices per tier, what the close has passed cannot be 
 left out, and the rest is scaled so that together with the unlevered share it equals open interest.
 """
 
+import dataclasses
 import math
 
 import numpy as np
@@ -128,6 +129,57 @@ def _window_of(state: State, bars: Bars, log_offsets: FloatArray) -> tuple[int, 
         first_node = min(first_node, int(state.low_node[0]) + lowest)
         last_node = max(last_node, int(state.high_node[0]) + highest)
     return first_node, last_node - first_node + 1
+
+
+def lay_trail(
+    state: State, bars: Bars, *, entry_weights: FloatArray, half_life_bars: float
+) -> State:
+    """Return a state whose profile also holds bars before the first open interest.
+
+    Parameters
+    ----------
+    state : State
+        Empty state.
+    bars : Bars
+        Bars right before the first one with open interest; theirs is not used.
+    entry_weights : ndarray of float64, shape (4,)
+        Shares of a bar's volume at open, high, low and close [ratio].
+    half_life_bars : float
+        Half-life of the profile [bars].
+
+    Returns
+    -------
+    State
+        Without a bar of the series yet.
+
+    Examples
+    --------
+    >>> one = np.ones(2)
+    >>> bars = Bars(
+    ...     open=one, high=one, low=one, close=one, mark_high=one, mark_low=one, volume=5 * one,
+    ...     taker_buy=one, open_interest=0 * one, is_imputed=one < 0, has_gap_before=one < 0,
+    ...     bar_seconds=300,
+    ... )
+    >>> weights = np.full(4, 0.25)
+    >>> lay_trail(State.empty(1), bars, entry_weights=weights, half_life_bars=1.0).total.tolist()
+    [7.5]
+    """
+    first_node, n_nodes = window_of(state, bars, np.zeros((2, 1)))
+    rows = rows_of(state, first_node, n_nodes)
+    _add_volume(
+        rows.nodes[0],
+        rows.multiplier,
+        rows.total,
+        rows.low,
+        rows.high,
+        first_node,
+        np.stack([bars.open, bars.high, bars.low, bars.close], axis=1),
+        bars.volume,
+        entry_weights,
+        0.5 ** (1.0 / half_life_bars),
+    )
+    laid = state_of(state, bars, rows, first_node)
+    return dataclasses.replace(laid, bar_count=0, open_interest=0.0)
 
 
 def advance(

@@ -91,3 +91,19 @@ def test_all_that_has_a_past_is_wanted_from_the_past_and_what_stands_from_here_o
             else:
                 assert wanted == BAR
                 assert followed.feed.kind == "open_interest"
+
+
+def test_bars_are_wanted_from_thirty_days_before_the_first_open_interest():
+    (product, *_) = VENUES["binance"].products
+    one = Instrument(
+        venue="binance", instrument="BTC", asset="BTC", quote="USD", tick_size=0.1,
+        contract_kind=product.contract_kind, contract_size=1.0, base_multiplier=1.0,
+        is_active=True, product=product, market_id="BTC", coin="BTC", market={},
+    )  # fmt: skip
+    wanted = {
+        each.feed.kind: NOW - each.feed.expected_from_at
+        for each in feeds_of(one, now=NOW, history=30 * DAY)
+    }
+    for kind in ("ohlcv", "mark_ohlc"):
+        assert 60 * DAY - HOUR <= wanted[kind] <= 60 * DAY
+        assert wanted[kind] - wanted["open_interest"] >= 30 * DAY

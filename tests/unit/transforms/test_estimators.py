@@ -15,6 +15,7 @@ from transforms.estimators import (
     parameter_rows,
     placement,
     run,
+    start,
     taker_and_maker_weights,
 )
 from transforms.margin import Brackets, default_brackets
@@ -224,3 +225,26 @@ def test_a_call_without_instants_or_bars_returns_no_maps():
     assert len(outputs) == 0
     assert outputs.liquidation_usd.shape == (0, 2, 501)
     assert state.bar_count == 0
+
+
+def test_a_trail_that_price_has_emptied_starts_from_the_prices_of_the_first_bar():
+    only_10x = dataclasses.replace(
+        TURNOVER, provider="only_10x", leverages=(10.0,), weights=(0.9,), half_lives_days=(1.0,)
+    )
+    bars = dataclasses.replace(
+        BARS.part(0, 4),
+        **{
+            name: np.array([100.0, 100.0, 50.0, 50.0])
+            for name in ("open", "high", "low", "close", "mark_high", "mark_low")
+        },
+        volume=np.array([5.0, 5.0, 0.0, 0.0]),
+    )
+    brackets = Brackets.from_ratios([0.0], [0.005], [50.0])
+    state = start(only_10x, bars.part(0, 3), brackets=brackets)
+    assert_array_equal(state.total[0], 0.0)
+    assert state.total[1] > 0.0
+    state, outputs = run(only_10x, bars.part(3, 4), [0], brackets=brackets, state=state)
+    base = outputs.in_range_base[0, :, 0] + outputs.beyond_base[0, :, 0]
+    assert_allclose(base[0], 0.9 * bars.open_interest[3])
+    assert_allclose(outputs.unlevered_base[0, 0], 0.1 * bars.open_interest[3])
+    assert_array_equal(outputs.start_up_ratio, 1.0)
