@@ -130,7 +130,8 @@ def compiled(function: Function) -> Function:
 def _inlined(function: Function) -> Function:
     """Return the function compiled and merged into its callers.
 
-    For the steps of a bar: handing a state's arrays on would cost more than some of them do.
+    For the steps of a bar. They take arrays one by one: each array of a tuple would be counted as
+    referenced and released at every call, which takes longer than some of the steps do.
     """
     return cast(Function, numba.njit(forceinline=True, **_COMPILER_OPTIONS)(function))
 
@@ -254,10 +255,6 @@ _BarTuple = tuple[
     BoolArray,
 ]
 _ModelTuple = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
-_StandingTuple = tuple[
-    FloatArray, FloatArray, FloatArray, IntArray, IntArray, FloatArray, IntArray, IntArray
-]
-"""Nodes, multiplier, total, low and high of the rows, then nodes, low and high of start-up mass."""
 
 
 @compiled

@@ -227,6 +227,23 @@ def test_open_interest_that_ends_while_bars_go_on(tmp_path, bitcoin, short_memor
     assert_equals_rebuild(tmp_path, arrivals)
 
 
+def test_bars_before_the_first_open_interest_however_builds_are_cut(
+    tmp_path, bitcoin, cut_into_days
+):
+    known = without(bitcoin, "open_interest", LINEAR, float("-inf"), 50)
+    early = without(known, "ohlcv", LINEAR, 10, 12)
+    arrivals = [
+        (hour(40), until(early, 40)),
+        (hour(60), until(early, 60, 40)),
+        (hour(61), until(early, 61, 60)),
+        (hour(90), until(early, 90, 61)),
+        # Late bars of the time before: where the series starts changes.
+        (hour(91), {**until(early, 91, 90), **only(known, "ohlcv", LINEAR, 10, 12)}),
+        (END, until(known, 96, 91)),
+    ]
+    assert_equals_rebuild(tmp_path, arrivals)
+
+
 def test_bars_that_are_missing(tmp_path, bitcoin):
     holed = without(bitcoin, "ohlcv", LINEAR, 30.0, 34.2)
     holed = without(holed, "ohlcv", INVERSE, 71.0, 73.0)
@@ -423,6 +440,23 @@ def test_parameters_that_change_replace_all_maps(tmp_path, bitcoin):
         tmp_path / "grown" / "warehouse.duckdb", tmp_path / "rebuilt" / "warehouse.duckdb"
     )
     assert all(name.startswith("derived.estimator_parameter") for name in found)
+
+
+def test_states_of_another_version_are_replaced_and_not_read(tmp_path, bitcoin):
+    with workshop(tmp_path / "grown") as grown, workshop(tmp_path / "rebuilt") as rebuilt:
+        for shop in (grown, rebuilt):
+            shop.take_in(bitcoin)
+            shop.build(END, ONE)
+        for table in ("derived.model_checkpoint", "meta.built_asset"):
+            grown.connection.execute(f"update {table} set params_hash = 'of version 1'")
+        grown.connection.execute(
+            "update derived.model_checkpoint set state = 'LIQHEAT\\x01 and other bytes'::blob"
+        )
+        grown.build(END, ONE)
+    found = differences(
+        tmp_path / "grown" / "warehouse.duckdb", tmp_path / "rebuilt" / "warehouse.duckdb"
+    )
+    assert not found
 
 
 def test_an_earlier_hour_loses_no_rows(tmp_path, bitcoin):
