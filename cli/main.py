@@ -14,7 +14,7 @@ import typer
 
 from cli import compare, live, quality
 from cli.arguments import INSTANTS, AsOf, Rows, finite, hour_of, told, utc
-from cli.output import Format, progress_bar, write_rows
+from cli.output import Format, printable, progress_bar, write_rows
 from cli.schedule import schedule_command
 from jobs.settings import read_settings
 
@@ -56,12 +56,12 @@ def _tell_import(report: "ImportReport") -> None:
         + (", ".join(f"{n:,} {kind}" for kind, n in sorted(taken.items())) or "no rows"),
         err=True,
     )
-    for reason, count in report.reasons.most_common(12):
-        typer.echo(f"set aside {count:,}: {reason}", err=True)
+    for line in report.set_aside(12):
+        typer.echo(printable(f"set aside {line}"), err=True)
     for message in report.rejected:
-        typer.echo(f"rejected: {message}", err=True)
+        typer.echo(printable(f"rejected: {message}"), err=True)
     for note in report.notes:
-        typer.echo(f"note: {note}", err=True)
+        typer.echo(printable(f"note: {note}"), err=True)
     if report.reasons:
         typer.echo(
             "what was set aside is in quality.quarantine with its row and reason; "

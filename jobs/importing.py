@@ -42,6 +42,10 @@ class ImportReport:
         Rows landed per record kind, those set aside under ``quarantine``.
     reasons : Counter
         Rows set aside by reason.
+    first_places : dict of str to str
+        Where each reason was first met: file, row, column.
+    inputs_by_reason : dict of str to set of str
+        Which inputs have such rows.
     rejected : list of str
         One message for each input that could not be used at all.
     input_count : int
@@ -52,6 +56,8 @@ class ImportReport:
 
     rows_by_kind: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    first_places: dict[str, str] = field(default_factory=dict)
+    inputs_by_reason: dict[str, set[str]] = field(default_factory=dict)
     rejected: list[str] = field(default_factory=list)
     input_count: int = 0
     notes: list[str] = field(default_factory=list)
@@ -60,6 +66,28 @@ class ImportReport:
     def is_clean(self) -> bool:
         """Whether every row of every input was used."""
         return not self.rejected and not self.reasons
+
+    def add_quarantine(self, batch: Batch) -> None:
+        """Count the rows of a quarantine batch."""
+        for row in batch.table.to_pylist():
+            reason, name = row["reason"], row["input_name"]
+            self.reasons[reason] += 1
+            self.inputs_by_reason.setdefault(reason, set()).add(name)
+            place = [name]
+            if row["row_number"] is not None:
+                place.append(f"row {row['row_number']:,}")
+            if row["column_name"] is not None:
+                place.append(f"column {row['column_name']}")
+            self.first_places.setdefault(reason, ", ".join(place))
+
+    def set_aside(self, most: int) -> list[str]:
+        """Return so many reasons in words, the most frequent first, each with where it was met."""
+        lines = []
+        for reason, count in self.reasons.most_common(most):
+            others = len(self.inputs_by_reason[reason]) - 1
+            more = f", and in {others:,} more files" if others else ""
+            lines.append(f"{count:,}: {reason} ({self.first_places[reason]}{more})")
+        return lines
 
 
 def _key(path: Path, *told: object) -> str:
@@ -81,7 +109,7 @@ def _land_all(
             bars.append(batch)
         report.rows_by_kind[batch.kind] += batch.table.num_rows
         if batch.kind == "quarantine":
-            report.reasons.update(batch.table.column("reason").to_pylist())
+            report.add_quarantine(batch)
     report.input_count += 1
     return bars
 

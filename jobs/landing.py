@@ -94,10 +94,11 @@ def land_all(batches: Iterable[Batch], folder: Path, name: str) -> Iterator[Batc
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file that readers see whole or not at all; its folder is made where absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    with translated(f"writing {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.writing")
+        temporary.write_bytes(content)
+        temporary.replace(path)
 
 
 def _writing_folder(folder: Path) -> Path:

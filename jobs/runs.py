@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 
 from jobs.landing import is_running, write_whole
 from jobs.settings import Settings
+from warehouse.errors import WarehouseError
 
 logger = logging.getLogger(__name__)
 
@@ -180,7 +181,7 @@ def read_runs(folder: Path) -> list[Run]:
 def _write(run: Run) -> None:
     try:
         write_whole(run.file, _RUN.dump_json(run, exclude={"folder"}, indent=1, fallback=str))
-    except OSError as exc:
+    except WarehouseError as exc:
         logger.warning("the run of %s cannot be recorded in %s: %s", run.job, run.folder, exc)
 
 

@@ -109,7 +109,7 @@ def desk(tmp_path, monkeypatch):
 def test_a_bad_row_goes_to_quarantine_and_the_others_land(desk, changes, kinds, column, reason):
     code, said = desk.take_in(desk.csv(line(0), line(1, **changes), line(2)))
     assert code == 1
-    assert f"set aside {len(kinds)}: {reason}" in said
+    assert f"set aside {len(kinds)}: {reason} (bars.csv, row 3, column {column})" in said
     assert "quality.quarantine" in said
     found = desk.rows(
         "select kind, input_name, row_number, column_name, reason, received from quality.quarantine"
