@@ -99,6 +99,24 @@ def with_column(table: pa.Table, name: str, values: np.ndarray) -> pa.Table:
     return table.set_column(position, column, pa.array(values, type=column.type))
 
 
+def of_one_series(
+    records: Records, first: float = float("-inf"), last: float = float("inf")
+) -> Records:
+    """Return what is told of BTC's linear contract between two hours since START."""
+    chosen = {}
+    for kind in ("instrument", "leverage_bracket", *INSTANTS):
+        if kind == "provider_map":
+            continue
+        table = records[kind]
+        names = zip(table["venue"].to_pylist(), table["instrument"].to_pylist(), strict=True)
+        is_wanted = np.array([name == ("sim_alpha", "BTC/USDT:USDT") for name in names])
+        if kind in INSTANTS:
+            at = instants(table, kind)
+            is_wanted &= (at >= first) & (at < last)
+        chosen[kind] = where(table, is_wanted)
+    return chosen
+
+
 class Workshop:
     """A home with the writer's connection open.
 

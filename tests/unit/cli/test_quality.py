@@ -15,6 +15,7 @@ from cli.main import app
 from jobs.check import check
 from jobs.errors import NothingToDo
 from jobs.pipeline import publish
+from jobs.reading import published_file
 from jobs.settings import Settings
 from jobs.verdicts import read_verdicts, summary
 
@@ -137,8 +138,10 @@ def test_what_was_not_measured_is_said_so():
 
 
 def test_nothing_graded_yet_is_told(small_home, tmp_path):
-    settings = Settings(home=Path(shutil.copytree(small_home, tmp_path / "home")))
-    with duckdb.connect(str(settings.published / "liqheat.duckdb")) as connection:
+    settings = Settings(home=tmp_path)
+    settings.published.mkdir()
+    copy = shutil.copyfile(published_file(Settings(home=small_home)), published_file(settings))
+    with duckdb.connect(str(copy)) as connection:
         connection.execute("delete from marts.asset_quality_hourly")
     with pytest.raises(NothingToDo, match="no asset has been graded yet"):
         read_verdicts(settings)

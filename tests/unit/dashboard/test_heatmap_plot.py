@@ -22,7 +22,7 @@ MAP = {"provider": "turnover", "venue": "all", "days": 0.5, "reach_ratio": 0.1}
 def without_bars(small_home, tmp_path_factory):
     """Return the published file of the small market, robbed of its hours."""
     copy = tmp_path_factory.mktemp("robbed") / "liqheat.duckdb"
-    shutil.copy(published_file(Settings(home=small_home)), copy)
+    shutil.copyfile(published_file(Settings(home=small_home)), copy)
     with duckdb.connect(str(copy)) as writer:
         writer.execute("delete from marts.market_context_hourly")
     return copy

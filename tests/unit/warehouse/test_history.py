@@ -8,10 +8,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from workbench import DAY, END, START, table_of, workshop
+from workbench import DAY, END, HOUR, START, differences, of_one_series, table_of, workshop
 
 from jobs import pipeline
 from jobs.settings import Settings
+from transforms.estimators import ESTIMATORS
 from warehouse import history as moving
 from warehouse.connect import open_warehouse
 from warehouse.contracts import relations
@@ -179,6 +180,23 @@ def test_a_lost_warehouse_is_made_again_row_for_row(shop):
             "select asset, min(from_at) from meta.pending_build group by 1"
         )
         assert pending.fetchall() == [("BTC", datetime(2026, 1, 31, 20, tzinfo=UTC))]
+
+
+def test_maps_of_a_rebuilt_warehouse_equal_those_before(shop, market_records):
+    """Some of raw from history, some from landing; maps are built from nothing."""
+    turnover = [ESTIMATORS["turnover"]]
+    shop.take_in(of_one_series(market_records, last=13))
+    move(shop)
+    shop.take_in(of_one_series(market_records, 13, 26))
+    shop.build(START + 26 * HOUR, turnover)
+    shop.connection.close()
+    before = shop.settings.warehouse.rename(shop.settings.home / "before.duckdb")
+    pipeline.rebuild(shop.settings)
+    with workshop(shop.settings.home) as again:
+        again.build(START + 26 * HOUR, turnover)
+        assert again.one("select count(*) from derived.heatmap") > 20
+    schemas = ("raw", "intermediate", "derived", "marts")
+    assert differences(before, shop.settings.warehouse, schemas=schemas) == {}
 
 
 def test_what_landed_before_is_not_loaded_again_after_a_rebuild(shop):

@@ -9,18 +9,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from workbench import (
     END,
     HOUR,
-    INSTANTS,
     START,
     differences,
-    instants,
+    of_one_series,
     stamped,
-    where,
     with_column,
     workshop,
 )
@@ -38,28 +35,12 @@ FILE = publishing.PUBLISHED_FILE
 EVERYTHING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def of_one_series(records, first=float("-inf"), last=26):
-    """Return what is told of one series between two hours."""
-    chosen = {}
-    for kind in ("instrument", "leverage_bracket", *INSTANTS):
-        if kind == "provider_map":
-            continue
-        table = records[kind]
-        names = zip(table["venue"].to_pylist(), table["instrument"].to_pylist(), strict=True)
-        is_wanted = np.array([name == ("sim_alpha", "BTC/USDT:USDT") for name in names])
-        if kind in INSTANTS:
-            at = instants(table, kind)
-            is_wanted &= (at >= first) & (at < last)
-        chosen[kind] = where(table, is_wanted)
-    return chosen
-
-
 @pytest.fixture(scope="module")
 def built(tmp_path_factory, market_records):
     """Return the folder of one series built over 26 hours, read only."""
     home = tmp_path_factory.mktemp("built")
     with workshop(home) as shop:
-        shop.take_in(of_one_series(market_records))
+        shop.take_in(of_one_series(market_records, last=26))
         shop.build(LAST, [ESTIMATORS["turnover"]])
     return home
 
