@@ -78,6 +78,14 @@ _UPGRADES = {
         "2, 1)",
     },
     "raw.provider_map": {"venue_scope": "meta.venue_name(venue_scope)"},
+    # As migration 0011 does for stored rows.
+    "raw.leverage_bracket": {
+        "maintenance_deduction_usd": "if(source <> 'simulated' and meta.venue_name(venue) in "
+        "('okx', 'bitget', 'kucoin', 'mexc'), 0.0, maintenance_deduction_usd)",
+        "liquidation_fee_ratio": "if(source = 'simulated', 0.0, case meta.venue_name(venue) "
+        "when 'okx' then 0.0005 when 'gate' then 0.00075 when 'bitget' then 0.0006 "
+        "when 'kucoin' then 0.0006 when 'mexc' then 0.0004 else 0.0 end)",
+    },
 }
 
 # Kinds that change published days without changing a map, with the instants between which they do:
@@ -131,7 +139,8 @@ def landed_select(
 
     The SELECT reads the files that ``read_from`` names; files of one form have the same. A file of
     an earlier release lacks the mark of this one's format. Columns that it does not have are NULL
-    where they may be, and its rows are brought to what this release would have written.
+    where they may be or follow from others; its rows are brought to what this release would have
+    written.
 
     Parameters
     ----------
@@ -159,7 +168,12 @@ def landed_select(
     with file:
         names = tuple(name for name in file.schema_arrow.names if name != has)
         is_old = not LANDING_FORMAT.items() <= (file.schema_arrow.metadata or {}).items()
-        may_lack = {column.name for column in relation.columns if is_old and column.is_nullable}
+        made = _UPGRADES.get(relation.name, {})
+        may_lack = {
+            column.name
+            for column in relation.columns
+            if is_old and (column.is_nullable or column.name in made)
+        }
         expected = [name for name in relation.column_names if name in names or name not in may_lack]
         if list(names) != expected:
             raise LandingFileRejected(

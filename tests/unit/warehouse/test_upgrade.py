@@ -180,6 +180,31 @@ def test_files_of_an_earlier_release_that_wait_are_loaded_as_this_one_writes_the
         ]
 
 
+def test_brackets_of_an_earlier_release_lose_deductions_that_no_venue_publishes(tmp_path):
+    brackets = {
+        "instrument": "BTC/USDT:USDT",
+        "valid_from_at": START,
+        "bracket": 2,
+        "notional_floor_usd": 5e3,
+        "maintenance_margin_ratio": 0.02,
+        "maintenance_deduction_usd": 50.0,
+        "max_leverage": 25.0,
+    }
+    with workshop(tmp_path) as shop:
+        old_file(
+            shop.settings.landing,
+            "leverage_bracket",
+            [{**brackets, "venue": venue} for venue in ("okx", "kucoinfutures", "binance")],
+            without=("liquidation_fee_ratio",),
+        )
+        assert shop.load().rejected == ()
+        rows = shop.rows(
+            "select venue, maintenance_deduction_usd, liquidation_fee_ratio "
+            "from raw.leverage_bracket order by venue"
+        )
+    assert rows == [("binance", 50.0, 0.0), ("kucoin", 0.0, 0.0006), ("okx", 0.0, 0.0005)]
+
+
 def test_a_file_of_this_release_is_taken_as_it_is(tmp_path):
     row = {
         "venue": "hyperliquid",
