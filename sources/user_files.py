@@ -105,7 +105,10 @@ def read_yaml(path: Path) -> object:
         raise InputRejected(f"{path}: nested too deeply for a file written by hand") from exc
     except (ValueError, TypeError, AttributeError, OverflowError) as exc:
         # PyYAML builds the values of explicit tags and of huge numbers without a guard.
-        raise InputRejected(f"{path}: a value that YAML cannot build ({exc})") from exc
+        raise InputRejected(
+            f"{path}: a value that is not what its tag says (!!timestamp, !!int), or a number of "
+            "thousands of digits; write the plain value"
+        ) from exc
     _require_text(value, str(path))
     return value
 
