@@ -436,8 +436,10 @@ def _by_provider(maps: _Maps) -> _Side:
     price = np.empty_like(maps.price)
     price[by_hour] = np.repeat(hour_price, np.diff(hour_offsets))
     single = np.flatnonzero(~is_all)
+    # By name: codes go by which venue the maps at hand begin with.
+    by_name = np.argsort(np.argsort(venues))[venue]
     order = single[
-        np.lexsort((venue[single], labels.hour[single], provider[single], asset[single]))
+        np.lexsort((by_name[single], labels.hour[single], provider[single], asset[single]))
     ]
     offsets = _runs(asset[order], provider[order], labels.hour[order])
     return _kept(order, offsets, price[order[offsets[:-1]]], np.diff(offsets) > 1)

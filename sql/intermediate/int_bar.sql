@@ -82,6 +82,7 @@ open_interest as (
         received_amount_unit,
         received_value,
         received_value_unit,
+        sides_counted,
         -- A snapshot asked for at a bar's end is answered some seconds later.
         observed_at - interval 30 seconds as known_from_at,
     from staging.stg_open_interest
@@ -190,6 +191,7 @@ bar as (
                 then open_interest.received_value
         end as received_value,
         open_interest.received_value_unit,
+        open_interest.sides_counted,
     from chosen_bar
     left join mark_ohlc
         on

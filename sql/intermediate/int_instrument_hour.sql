@@ -31,6 +31,7 @@ bar as (
         received_amount_unit,
         received_value,
         received_value_unit,
+        sides_counted,
     from intermediate.int_bar
 ),
 
@@ -59,7 +60,9 @@ with_previous_bar as (
         open_interest_quantity,
         received_value,
         received_value_unit,
-        -- What was received over what was made of it: how many sides of a contract were counted.
+        sides_counted as declared_sides,
+        -- What was received over what was made of it: the sides of a contract in it, where the
+        -- source did not say.
         case
             when received_amount_unit = 'contracts' and received_amount > 0
                 then received_amount * contract_size / nullif(open_interest_quantity, 0)
@@ -132,6 +135,8 @@ with_previous_observation as (
         received_value_unit,
         -- Between the two nothing is known; price moves between a figure and its bar's close.
         case
+            when open_interest_quantity is null then null
+            when declared_sides is not null then declared_sides
             when received_ratio between 0.8 and 1.25 then 1
             when received_ratio between 1.6 and 2.5 then 2
         end as sides_counted,

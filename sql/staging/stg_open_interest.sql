@@ -47,7 +47,8 @@ newest as (
                 received_amount desc,
                 received_amount_unit desc,
                 received_value desc,
-                received_value_unit desc
+                received_value_unit desc,
+                sides_counted desc
         ) = 1
 )
 
