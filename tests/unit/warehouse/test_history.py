@@ -18,7 +18,8 @@ from warehouse.connect import open_warehouse
 from warehouse.contracts import relations
 from warehouse.errors import TerminalWarehouseError, WarehouseBusy, WarehouseDamaged
 from warehouse.history import move_to_history
-from warehouse.load import KINDS, raw_relation
+from warehouse.load import KINDS, landed_select, raw_relation
+from warehouse.migrate import migration_files
 
 LATER = END + DAY
 KEY = {"venue": "binance", "instrument": "BTC/USDT:USDT"}
@@ -303,6 +304,24 @@ def test_history_rows_of_an_earlier_format_are_read_as_landing_files_of_it_are(s
     shop.connection.close()
     expected = raw_rows(shop.settings.warehouse)
     assert rebuilt(shop.settings) == expected
+
+
+def test_files_of_the_first_release_can_be_read_for_ever():
+    """A column that a migration adds to raw is NULL in them, or has its rule in ``_UPGRADES``."""
+    with duckdb.connect() as connection:
+        for migration in migration_files()[:6]:
+            connection.execute(migration.read_text())
+        for kind in KINDS:
+            name = raw_relation(kind).name
+            if not connection.execute(
+                "select 1 from duckdb_tables() where schema_name || '.' || table_name = ?", [name]
+            ).fetchall():
+                continue
+            file = pa.BufferOutputStream()
+            pq.write_table(connection.execute(f"from {name}").to_arrow_table(), file)
+            row_count, landed = landed_select(pa.BufferReader(file.getvalue()), raw_relation(kind))
+            assert row_count == 0
+            assert raw_relation(kind).column_names[-1] in landed
 
 
 def test_a_lost_warehouse_is_not_begun_anew_in_silence(shop):
