@@ -366,19 +366,27 @@ class _Batch:
             return {}
         self._register_from_at()
         rows = self.connection.execute(
-            "select venue, instrument, from_at, epoch_us(min(seen.observed_at)) "
+            "with wanted as (select unnest(?) as venue, unnest(?) as instrument), "
+            "seen as (select venue, instrument, min(observed_at) as first_at "
+            "from raw.open_interest semi join wanted using (venue, instrument) group by all), "
+            "traded as (select venue, instrument, min(bar_start_at) as first_at "
+            "from raw.ohlcv semi join wanted using (venue, instrument) group by all) "
+            "select venue, instrument, from_at, epoch_us(seen.first_at), "
+            "epoch_us(coalesce(traded.first_at, seen.first_at)) "
             "from staging.stg_instrument inner join batch_from_at using (asset) "
-            "inner join (select unnest(?) as venue, unnest(?) as instrument) "
-            "using (venue, instrument) "
-            "left join raw.open_interest as seen using (venue, instrument) group by all",
+            "inner join wanted using (venue, instrument) "
+            "left join seen using (venue, instrument) "
+            "left join traded using (venue, instrument)",
             [[venue for venue, _ in unresumed], [instrument for _, instrument in unresumed]],
         ).fetchall()
-        return {
-            (venue, instrument): from_at
-            if from_at <= BEGINNING or first is None
-            else min((first - HOUR) // DAY * DAY - TRAIL, from_at)
-            for venue, instrument, from_at, first in rows
-        }
+        starts = {}
+        for venue, instrument, from_at, seen, traded in rows:
+            starts[venue, instrument] = from_at
+            if from_at > BEGINNING and seen is not None:
+                first_day = (seen - HOUR) // DAY * DAY
+                trail = max(first_day - TRAIL, traded // DAY * DAY)
+                starts[venue, instrument] = min(first_day, trail, from_at)
+        return starts
 
     def _resume(self, series: dict[tuple[str, str], Series]) -> dict[tuple[str, str], int]:
         """Set each series to its last checkpoint at which every estimator has a state.
