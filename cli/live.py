@@ -6,16 +6,18 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.arguments import INSTANTS, Rows, finite, told, utc
-from cli.output import Format, progress_bar, spelled, write_rows
+from cli.output import Format, printable, progress_bar, spelled, write_rows
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
     from jobs.archive import ArchiveReport
+    from jobs.doctor import DoctorReport
     from jobs.ingest import IngestReport
     from jobs.record import FeedReport
     from jobs.status import Status
@@ -300,6 +302,80 @@ def _write_status(status: "Status", form: Format) -> None:
         typer.echo("nothing is wrong", err=True)
 
 
+def doctor_command(
+    venues: Annotated[
+        list[str] | None,
+        typer.Option("--venue", help="Only this venue; may be repeated. By default the universe."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Where the report goes; by default a file in the home folder."),
+    ] = None,
+    form: Rows = Format.table,
+    budget: Budget = 120.0,
+) -> None:
+    """Ask each venue for one small answer of each kind and compare it with its declaration.
+
+    Nothing is stored but the report, which holds requests and the beginning of each answer without
+    secrets and can be sent. Exits with 1 where an answer differs or could not be had.
+    """
+    from jobs.doctor import run_doctor, venues_to_examine, write_report
+
+    with told():
+        settings = read_settings()
+        with progress_bar() as progress:
+            made = run_doctor(
+                settings,
+                clock=_now,
+                venues=venues_to_examine(settings, venues or ()),
+                budget_seconds=budget,
+                progress=progress,
+            )
+        path = report or settings.home / f"doctor-{made.made_at:%Y%m%dT%H%M%SZ}.json"
+        write_report(made, path)
+    _write_examined(made, form)
+    typer.echo(f"report: {path}", err=True)
+    if not made.has_fitted:
+        raise typer.Exit(1)
+
+
+def _write_examined(made: "DoctorReport", form: Format) -> None:
+    """Write a row for each answer, and in the table's case what differs in sentences."""
+    write_rows(
+        ("venue", "kind", "instrument", "result", "rows", "what"),
+        [
+            (
+                one.venue,
+                one.kind,
+                one.instrument,
+                one.status,
+                one.rows,
+                "; ".join(
+                    [difference.words for difference in one.differences]
+                    if form is not Format.table
+                    else [difference.field for difference in one.differences]
+                )
+                or one.reason
+                or "; ".join(one.notes),
+            )
+            for one in made.examined
+        ],
+        form,
+    )
+    if form is not Format.table:
+        return
+    for one in made.of_status("differs"):
+        for difference in one.differences:
+            whose = " ".join(filter(None, (one.venue, one.kind, one.instrument)))
+            typer.echo(printable(f"differs: {whose}: {difference.words}"), err=True)
+    unchecked = len(made.of_status("not checked"))
+    typer.echo(
+        f"{len(made.examined)} answers: {len(made.of_status('fits'))} fit, "
+        f"{len(made.of_status('differs'))} differ, {unchecked} not checked",
+        err=True,
+    )
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
     app.command("ingest")(ingest_command)
@@ -307,3 +383,4 @@ def register(app: typer.Typer) -> None:
     app.command("record")(record_command)
     app.command("maintain")(maintain_command)
     app.command("status")(status_command)
+    app.command("doctor")(doctor_command)

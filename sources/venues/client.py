@@ -26,6 +26,7 @@ from sources.venues.brackets import read_brackets, read_described_brackets, read
 from sources.venues.checks import AuditLog, Observation
 from sources.venues.connection import (
     Connection,
+    Listener,
     close_exchange,
     open_exchange,
     scrub,
@@ -107,6 +108,28 @@ class Request:
     end: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One answer of an endpoint, to be read.
+
+    Parameters
+    ----------
+    what : str
+        The request in words.
+    params : mapping of str to object
+        Its parameters.
+    answer : object
+        Decoded JSON, with rows where they are declared.
+    context : Context
+        Who was asked for what, and when.
+    """
+
+    what: str
+    params: Mapping[str, object]
+    answer: object
+    context: Context
+
+
 class VenueClient:
     """Asks one venue; use as ``async with``.
 
@@ -127,6 +150,8 @@ class VenueClient:
         How stubbornly to ask.
     sleep, monotonic : Callable
         Waiting, and a clock that only measures durations [seconds].
+    listener : Callable, optional
+        Takes every HTTP answer as it came.
     """
 
     def __init__(
@@ -139,7 +164,9 @@ class VenueClient:
         patience: Patience | None = None,
         sleep: Sleep = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        listener: Listener | None = None,
     ) -> None:
+        self._listener = listener
         self.venue = find_venue(venue) if isinstance(venue, str) else venue
         self._clock = clock
         self._connection = connection or Connection()
@@ -158,7 +185,7 @@ class VenueClient:
 
     async def __aenter__(self) -> Self:
         """Open the connection pool; nothing is asked yet."""
-        self._exchange = open_exchange(self.venue, self._connection)
+        self._exchange = open_exchange(self.venue, self._connection, listener=self._listener)
         aiohttp = importlib.import_module("aiohttp")
         library = importlib.import_module("ccxt.async_support")
         # Beside its own errors ccxt raises whatever Python does over an answer it did not expect.
@@ -259,6 +286,60 @@ class VenueClient:
     async def brackets(self, instruments: Sequence[str]) -> list[Batch]:
         """Return the margin brackets that hold now."""
         return await self._collect("leverage_bracket", tuple(instruments), None, None)
+
+    async def server_time(self) -> int | None:
+        """Return the venue's clock [ms since 1970], None where it has no endpoint for it."""
+        if not self._exchange.has.get("fetchTime"):
+            return None
+        what = f"{self.venue.name} fetch_time"
+
+        async def request() -> object:
+            told = await self._exchange.fetch_time()
+            if not isinstance(told, int):
+                raise MalformedAnswer("the answer has no time")
+            return told
+
+        told: Any = await self._pacer.call(
+            request, what, lambda exc: self._explain(exc, what), self._expected
+        )
+        return int(told)
+
+    async def answer(
+        self,
+        ask: Ask,
+        members: Sequence[Instrument],
+        first_ms: int | None = None,
+        last_ms: int | None = None,
+        limit: int = 1,
+        page: int = 1,
+    ) -> Answered:
+        """Return the answer of an endpoint to one call.
+
+        Parameters
+        ----------
+        ask : Ask
+            The endpoint.
+        members : sequence of Instrument
+            Of which instruments; where the endpoint is called for each, of one.
+        first_ms, last_ms : int, optional
+            First and last label wanted [ms], for endpoints with a span.
+        limit, page : int
+            Rows asked for, and number of the page, where the endpoint takes them.
+
+        Raises
+        ------
+        VenueUnavailable
+            When the venue does not answer, or not with rows where they are declared.
+        VenueRejected
+            When it refuses.
+        """
+        what = self._name(ask, members, first_ms, last_ms)
+        values = placeholders(self.venue, members[0])
+        if first_ms is not None and last_ms is not None:
+            values |= bounds(ask, first_ms, last_ms) | {"limit": limit, "page": page}
+        params = fill(ask.params, values)
+        answer = await self._call(ask, params, what)
+        return Answered(what, params, answer, self._context(ask, members, what, {}))
 
     async def _collect(
         self,
@@ -444,11 +525,9 @@ class VenueClient:
         groups = _group_for_calls(ask, members)
 
         async def one(group: Sequence[Instrument]) -> list[Batch]:
-            what = self._name(ask, group)
-            params = fill(ask.params, placeholders(self.venue, group[0]))
-            answer = await self._call(ask, params, what)
-            context = self._context(ask, group, what, previous or {})
-            return read(answer, context)
+            answered = await self.answer(ask, group)
+            answered.context.previous = previous or {}
+            return read(answered.answer, answered.context)
 
         tasks = [asyncio.ensure_future(one(group)) for group in groups]
         try:
@@ -497,10 +576,8 @@ class VenueClient:
         ask = product.mark_price
         prices: dict[str, float] = {}
         for group in _group_for_calls(ask, members):
-            what = self._name(ask, group)
-            params = fill(ask.params, placeholders(self.venue, group[0]))
-            answer = await self._call(ask, params, what)
-            prices |= read_prices(ask, answer, self._context(ask, group, what, {}))
+            answered = await self.answer(ask, group)
+            prices |= read_prices(ask, answered.answer, answered.context)
         return prices
 
     async def _fetch_span(
@@ -561,18 +638,11 @@ class VenueClient:
             readings.append((reading, ask, context))
 
         async def turn(first_ms: int, last_ms: int, limit: int, page: int) -> list[Page]:
-            what = self._name(span.ask, [instrument], first_ms, last_ms)
-            params = fill(
-                span.ask.params,
-                placeholders(self.venue, instrument)
-                | bounds(span.ask, first_ms, last_ms)
-                | {"limit": limit, "page": page},
-            )
-            answer = await self._call(span.ask, params, what)
+            answered = await self.answer(span.ask, [instrument], first_ms, last_ms, limit, page)
             pages = []
             for reading, ask, context in readings:
-                context.now, context.input_name = self._clock(), what
-                pages.append(read_page(reading, ask, answer, context))
+                context.now, context.input_name = answered.context.now, answered.what
+                pages.append(read_page(reading, ask, answered.answer, context))
             return pages
 
         async for pages in turn_pages(span, turn, to_ms(self._clock())):

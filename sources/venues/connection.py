@@ -9,9 +9,9 @@ import logging
 import math
 import re
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from sources.errors import VenueRejected, VenueUnavailable
@@ -84,6 +84,35 @@ class Connection:
         return bool(self.api_key and self.secret)
 
 
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """One answer as it came over HTTP, free of secrets.
+
+    Parameters
+    ----------
+    method, url : str
+        What was called.
+    sent : str or None
+        Body of the request.
+    status : int
+        HTTP status.
+    headers : mapping of str to str
+        Of the answer, names in lower case.
+    body : str
+        Of the answer.
+    """
+
+    method: str
+    url: str
+    sent: str | None
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+Listener = Callable[[HttpAnswer], None]
+
+
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
     """Return a text without secrets: those given, and whatever stands where keys stand.
 
@@ -127,6 +156,7 @@ def open_exchange(
     *,
     is_streaming: bool = False,
     extra: type | None = None,
+    listener: Listener | None = None,
 ) -> Any:  # noqa: ANN401 (ccxt has no types)
     """Return a ccxt exchange set up for a venue; it must be closed by `close_exchange`.
 
@@ -140,6 +170,8 @@ def open_exchange(
         With websockets (``ccxt.pro``).
     extra : type or None
         A class whose methods come before ccxt's.
+    listener : Callable or None
+        Takes every HTTP answer as it came, errors included.
     """
     aiohttp = importlib.import_module("aiohttp")
     library = importlib.import_module("ccxt.pro" if is_streaming else "ccxt.async_support")
@@ -171,6 +203,8 @@ def open_exchange(
         }
     )
     exchange.has["fetchCurrencies"] = False
+    if listener is not None:
+        exchange.on_answer = partial(_pass_on, listener, connection.secrets)
     # Its own pool: certificates checked, nothing taken from the environment.
     exchange.own_session = False
     exchange.ssl_context = _trusted(exchange.cafile)
@@ -198,8 +232,33 @@ async def close_exchange(exchange: Any) -> None:  # noqa: ANN401 (ccxt has no ty
         await session.close()
 
 
+def _pass_on(
+    listener: Listener,
+    secrets: tuple[str, ...],
+    method: str,
+    url: str,
+    sent: object,
+    status: int,
+    headers: Mapping[str, str],
+    body: str,
+) -> None:
+    """Give an answer to a listener without secrets."""
+    listener(
+        HttpAnswer(
+            method=method,
+            url=scrub(url, secrets),
+            sent=scrub(str(sent), secrets) if sent else None,
+            status=status,
+            headers={key.lower(): scrub(value, secrets) for key, value in headers.items()},
+            body=scrub(body, secrets),
+        )
+    )
+
+
 class _Answering:
     """Put before a ccxt class: errors know their status, answers that are no JSON are errors."""
+
+    on_answer: Callable[..., None] | None = None
 
     def handle_errors(
         self,
@@ -216,6 +275,8 @@ class _Answering:
         errors = importlib.import_module("ccxt.async_support")
         above: Any = super()
         me: Any = self
+        if me.on_answer is not None:
+            me.on_answer(method, url, request_body, code, headers, body)
         try:
             handled = above.handle_errors(
                 code, reason, url, method, headers, body, response, request_headers, request_body

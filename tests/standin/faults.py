@@ -9,7 +9,7 @@ on nothing else: concurrent clients see the same faults whatever the interleavin
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -34,6 +34,7 @@ ROWS = (
     "empty",  # no rows
     "duplicated",  # rows twice
     "unordered",  # rows shuffled
+    "altered",  # whatever `alter` makes of them
     "overlapping",  # `rows` more than asked, on both ends
 )
 # What changes what the venue says.
@@ -68,6 +69,8 @@ class Fault:
         Matching calls that pass unharmed first.
     times : int or None
         Calls hit at most; None is without end.
+    alter : Callable
+        Takes the rows of an answer and returns others.
     """
 
     kind: str
@@ -82,6 +85,7 @@ class Fault:
     factor: float = 1000.0
     milliseconds: int = 60_000
     rows: int = 3
+    alter: Callable[[list[Any]], list[Any]] = list
     hits: int = field(default=0, init=False)
     seen: int = field(default=0, init=False)
 
@@ -225,6 +229,8 @@ def mangle(rows: list[Any], faults: Sequence[Fault], seed: str) -> list[Any]:
         rows = list(rows)
         if fault.kind == "empty":
             rows = []
+        elif fault.kind == "altered":
+            rows = fault.alter(rows)
         elif fault.kind == "duplicated":
             rows = [row for row in rows for _ in (0, 1)]
         elif fault.kind == "unordered":

@@ -97,7 +97,8 @@ class Binance(Dialect):
     @route("GET /dapi/v1/time", "time", dapi=1)
     @route("GET /api/v3/time", "time", api=1)
     def time(self, call: Call) -> Answer:
-        return Answer([], lambda _: {"serverTime": call.server_time})
+        weight = {"X-MBX-USED-WEIGHT-1M": "1"}
+        return Answer([], lambda _: {"serverTime": call.server_time}, weight)
 
     @route("GET /fapi/v1/ping", "ping", fapi=1)
     @route("GET /dapi/v1/ping", "ping", dapi=1)

@@ -1,0 +1,377 @@
+"""What a venue answers otherwise than declared is named, and nothing else is."""
+
+import json
+from collections import Counter
+
+import pytest
+from click.testing import CliRunner
+from standin import DAY, HOUR, VENUES, Faults, Standin, serving, synthetic_market
+from typer.main import get_command
+from workbench.live import instant
+
+from cli import live
+from cli.main import app
+from jobs import doctor
+from jobs.settings import Settings
+from sources.errors import VenueRejected
+from sources.venues import client, connection, declarations
+from sources.venues.connection import Connection
+from sources.venues.pacing import Patience
+
+START = 1_772_323_200_000  # 2026-03-01
+NOW = START + 41 * DAY + 3 * HOUR + 67_000
+ONCE = Patience(attempts=1, concurrency=1)
+
+
+@pytest.fixture(scope="module")
+def standin():
+    market = synthetic_market(
+        start=START,
+        end=START + 42 * DAY,
+        venues=VENUES,
+        assets={"BTC": 70_000.0, "PEPE": 4e-6},
+        inverse_assets=("BTC",),
+    )
+    served = Standin(market, now=NOW, faults=Faults(seed=0), enforce_limits=False)
+    with serving(served):
+        yield served
+
+
+@pytest.fixture(autouse=True)
+def _without_pacing(monkeypatch):
+    """Let ccxt ask as fast as it can: the stand-in has no limits here."""
+
+    def open_at_once(*told, **named):
+        exchange = connection.open_exchange(*told, **named)
+        exchange.enableRateLimit = False
+        return exchange
+
+    monkeypatch.setattr(client, "open_exchange", open_at_once)
+
+
+@pytest.fixture
+def examine(standin, tmp_path):
+    """Return a function that examines venues, each call with its faults."""
+
+    def run(*venues, budget_seconds=60.0, **settings):
+        return doctor.run_doctor(
+            Settings(home=tmp_path / "home", venue_url=standin.base_url, **settings),
+            clock=lambda: instant(standin.now),
+            venues=venues,
+            budget_seconds=budget_seconds,
+            patience=ONCE,
+        )
+
+    yield run
+    standin.faults.clear()
+    assert not (tmp_path / "home").exists()
+
+
+def each(change):
+    return lambda rows: [change(dict(row) if isinstance(row, dict) else list(row)) for row in rows]
+
+
+def put(name, make):
+    """Return what replaces a cell of each row."""
+
+    def change(row):
+        row[name] = make(row[name])
+        return row
+
+    return each(change)
+
+
+def scaled(name, factor):
+    return put(name, lambda cell: str(float(cell) * factor))
+
+
+def renamed(old, new):
+    return each(lambda row: {new if key == old else key: cell for key, cell in row.items()})
+
+
+def doubled(rows):
+    for name in ("sumOpenInterest", "sumOpenInterestValue"):
+        rows = scaled(name, 2)(rows)
+    return rows
+
+
+WRONG = {
+    "a renamed field": (
+        "binance", "open_interest_history", renamed("sumOpenInterest", "openInterestSum"),
+        "open_interest", "amount", ("missing (100 of 100 rows", "openInterestSum"),
+        'products[0].open_interest_history.ask.columns["amount"]',
+    ),
+    "a renamed field that may be empty": (
+        "bybit", "tickers", renamed("singleOpenInterest", "oneSided"),
+        "open_interest_now", "one_side", ("no row has 'singleOpenInterest'",),
+        'products[0].open_interest_now.ask.columns["one_side"]',
+    ),
+    "text that is no number": (
+        "binance", "candles", put(5, lambda _: "much"),
+        "ohlcv", "volume", ("not a finite number",), 'products[0].ohlcv.asks[0].columns["volume"]',
+    ),
+    "seconds instead of milliseconds": (
+        "binance", "open_interest_history", put("timestamp", lambda at: at // 1000),
+        "open_interest", "time", ("no instant in ms", "stamps in ms"), "ask.label_unit",
+    ),
+    "stamps off the grid": (
+        "binance", "long_short_ratio", put("timestamp", lambda at: at + 1000),
+        "long_short_ratio", "time", ("100 of 100 labels are no multiple", "300 s apart"),
+        "products[0].ratios[0].ask.period_seconds",
+    ),
+    "bars off the grid": (
+        "binance", "candles", put(0, lambda at: at + 1000),
+        "ohlcv", "time", ("no multiple of 300 s",), "ohlcv.asks[0].period_seconds",
+    ),
+    "an old snapshot": (
+        "bitget", "tickers", put("ts", lambda at: str(int(at) - DAY)),
+        "open_interest_now", "time", ("1440 minutes ago",),
+        'products[0].open_interest_now.ask.columns["time"]',
+    ),
+    "rows from the future": (
+        "binance", "funding_history", put("fundingTime", lambda at: at + 100 * DAY),
+        "funding_rate", "time", ("lies in the future",), 'funding.ask.columns["time"]',
+    ),
+    "contracts where coins are declared": (
+        "bybit", "tickers", lambda rows: [
+            row | {name: str(float(row[name]) * 1000)
+                   for name in ("openInterest", "singleOpenInterest")}
+            for row in rows
+        ],
+        "open_interest_now", "amount", ("amount x price / value is 1000", "amount in base"),
+        "products[0].open_interest_now.amount_unit",
+    ),
+    "contracts where coins are declared, without a value": (
+        "binance", "open_interest", scaled("openInterest", 1000),
+        "open_interest_now", "amount", ("times what history says", "in base"),
+        "products[0].open_interest_now.amount_unit",
+    ),
+    "a value in coins": (
+        "binance", "open_interest_history", scaled("sumOpenInterestValue", 1 / 70_000),
+        "open_interest", "amount", ("amount x price / value is", "value in usd"),
+        "products[0].open_interest_history.amount_unit",
+    ),
+    "volume in coins where contracts are declared": (
+        "gate", "candles", scaled("v", 0.0001),
+        "ohlcv", "volume", ("if volume is base", "volume in contracts"),
+        "products[0].ohlcv.volume_unit",
+    ),
+    "a mark price of another contract": (
+        "binance", "mark_candles",
+        lambda rows: [[at, *(str(float(one) * 1000) for one in ohlc[:4])] for at, *ohlc in rows],
+        "mark_ohlc", "close", ("1000 times the price of trades",),
+        'mark_ohlc.asks[0].columns["close"]',
+    ),
+    "both sides where one is declared": (
+        "binance", "open_interest_history", doubled,
+        "sides of open interest", "sides", ("0% of", "which shows both sides", "sides_counted 1"),
+        "products[0].open_interest_history.sides_counted",
+    ),
+    "one side where both are declared": (
+        "bybit", "open_interest_history", scaled("openInterest", 0.5),
+        "open_interest", "one_side", ("open interest is not 2 times",),
+        "products[0].open_interest_history.sides_counted",
+    ),
+    "the newest rows where the oldest are declared": (
+        "binance", "funding_history", put("fundingTime", lambda at: at + 80 * HOUR),
+        "funding_rate", "order", ("a full answer holds the newest rows", "paging 'oldest'"),
+        "products[0].funding.ask.paging",
+    ),
+    "the oldest rows where the newest are declared": (
+        "bybit", "funding_history",
+        put("fundingRateTimestamp", lambda at: str(int(at) - 80 * HOUR)),
+        "funding_rate", "order", ("a full answer holds the oldest rows", "paging 'newest'"),
+        "products[0].funding.ask.paging",
+    ),
+    "a first page with old rows": (
+        "bitget", "funding_history", put("fundingTime", lambda at: str(int(at) - 20 * DAY)),
+        "funding_rate", "order", ("the newest row is 48", "page 1 with the newest rows"),
+        "products[0].funding.ask.paging",
+    ),
+    "an end that is left out": (
+        "bybit", "candles", lambda rows: rows[1:],
+        "ohlcv", "bounds", ("the last label asked for", "99 of 100"), "ohlcv.asks[0].end_shift",
+    ),
+    "margins above the initial margin": (
+        "bybit", "leverage_tiers", put("maintenanceMargin", lambda _: "0.9"),
+        "leverage_bracket", "maintenance", ("is not below the initial margin",),
+        'products[0].brackets.ask.columns["maintenance"]',
+    ),
+    "margins that fall with size": (
+        "bybit", "leverage_tiers",
+        lambda rows: [row | {"maintenanceMargin": f"{0.004 - n / 1e4}"}
+                      for n, row in enumerate(rows)],
+        "leverage_bracket", "maintenance", ("maintenance margin falls with size",),
+        'products[0].brackets.ask.columns["maintenance"]',
+    ),
+    "another name of the contract": (
+        "bybit", "tickers", put("symbol", lambda name: name.replace("USDT", "-USDT")),
+        "open_interest_now", "instrument", ("no row of BTCUSDT; rows name BTC-USDT",),
+        "products[0].open_interest_now.ask.id_column",
+    ),
+    "no rows": (
+        "binance", "candles", lambda _: [],
+        "ohlcv", "rows", ("none at the answer itself",), "products[0].ohlcv.asks[0].rows",
+    ),
+}  # fmt: skip
+
+
+def test_venues_as_declared_fit(examine):
+    report = examine(*declarations.VENUES)
+    assert [difference.words for one in report.examined for difference in one.differences] == []
+    assert {(one.venue, one.kind, one.reason) for one in report.of_status("not checked")} == set()
+    assert report.has_fitted
+    asked = Counter(one.venue for one in report.of_status("fits"))
+    assert set(asked) == set(declarations.VENUES)
+    assert min(asked.values()) >= 7  # hyperliquid has the fewest kinds
+    # Every kind of every product is there, whether it could be asked for or not.
+    for venue in declarations.VENUES.values():
+        of_venue = {one.declaration for one in report.examined if one.venue == venue.name}
+        for product in venue.products:
+            for declared in doctor.declared_endpoints(venue, product):
+                assert of_venue & {declared.ask_place, declared.place}, declared.place
+    assert report.rate_limits["binance"] == {"x-mbx-used-weight-1m": "1"}
+    assert all(one.exchanges for one in report.of_status("fits") if one.kind == "clock")
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_each_thing_wrong_is_named_with_what_to_mend(examine, standin, name):
+    venue, endpoint, alter, kind, field, words, mend = WRONG[name]
+    standin.faults.add("altered", venue=venue, endpoint=endpoint, alter=alter)
+    report = examine(venue)
+    assert not report.has_fitted
+    found = [
+        difference
+        for one in report.of_status("differs")
+        if one.kind == kind
+        for difference in one.differences
+        if difference.field == field
+    ]
+    assert found, [(one.kind, one.differences) for one in report.of_status("differs")]
+    said = found[0].words
+    assert all(part in said for part in (*words, mend, "sources/venues/declarations.py")), said
+    assert said.count(f'VENUES["{venue}"]') == 1
+    # The expression leads to the declaration it names.
+    place = found[0].mend.rpartition("[")[0] if field == "instrument" else found[0].mend
+    assert eval(place, {"VENUES": declarations.VENUES}) is not None  # noqa: S307
+
+
+@pytest.mark.parametrize(
+    ("venue", "endpoint", "alter"),
+    [
+        ("binance", "candles", put(5, float)),
+        ("binance", "open_interest_history", put("sumOpenInterest", float)),
+        ("bybit", "candles", lambda rows: rows[::-1]),
+        ("binance", "candles", lambda rows: rows[::-1]),
+    ],
+)
+def test_numbers_as_text_or_not_and_rows_either_way_round_fit(
+    examine, standin, venue, endpoint, alter
+):
+    standin.faults.add("altered", venue=venue, endpoint=endpoint, alter=alter)
+    assert examine(venue).of_status("differs") == []
+
+
+def test_a_clock_ten_minutes_off(examine, standin):
+    standin.faults.add("clock_skew", venue="binance", endpoint="time", milliseconds=-600_000)
+    (one,) = [one for one in examine("binance").of_status("differs") if one.kind == "clock"]
+    assert "the venue's is 600 s behind ours" in one.differences[0].words
+    assert "NTP" in one.differences[0].words
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"kind": "too_many_requests"}, ("429", "Too many requests")),
+        ({"kind": "time_out", "seconds": 1.0}, ("RequestTimeout",)),
+        ({"kind": "server_error", "status": 200}, ("answered no JSON", "<html>")),
+        ({"kind": "cut_before_answer"}, ("ask again",)),
+    ],
+)
+def test_what_cannot_be_had_is_not_checked_and_says_why(
+    examine, standin, monkeypatch, fault, words
+):
+    def hasty(_, venues):
+        return {name: Connection(standin.base_url, timeout_seconds=0.3) for name in venues}
+
+    if fault["kind"] == "time_out":
+        monkeypatch.setattr(doctor, "connections_of", hasty)
+    standin.faults.add(venue="binance", endpoint="candles", **fault)
+    report = examine("binance")
+    assert not report.has_fitted
+    assert report.of_status("differs") == []
+    (one,) = report.of_status("not checked")
+    assert one.kind == "ohlcv"
+    assert all(part in one.reason for part in words), one.reason
+
+
+def test_a_venue_out_of_reach_is_one_line_and_costs_no_other(examine, standin):
+    standin.faults.add("server_error", venue="gate", status=451)
+    report = examine("gate", "binance")
+    (one,) = report.of_status("not checked")
+    assert (one.venue, one.kind) == ("gate", "instruments")
+    assert "451" in one.reason
+    assert len([one for one in report.of_status("fits") if one.venue == "binance"]) > 8
+
+
+def test_a_refused_request_differs(examine, standin):
+    standin.faults.add("server_error", venue="binance", endpoint="candles", status=404)
+    (one,) = examine("binance").of_status("differs")
+    assert one.differences[0].field == "request"
+    assert "404" in one.differences[0].words
+    assert "ohlcv.asks[0].params" in one.differences[0].words
+
+
+def test_no_secret_is_in_a_report(examine, tmp_path):
+    keys = {"binance": {"api_key": "key-of-mine", "secret": "secret-of-mine"}}
+    report = examine("binance", keys=keys)
+    (brackets,) = [one for one in report.examined if one.kind == "leverage_bracket"]
+    assert brackets.status == "fits"
+    assert "signature=***" in brackets.exchanges[0].request
+    doctor.write_report(report, tmp_path / "report.json")
+    written = (tmp_path / "report.json").read_text()
+    assert "of-mine" not in written
+    assert json.loads(written)["versions"].keys() == {"liqheat", "ccxt", "python", "platform"}
+
+
+def test_archive_and_spot_markets_out_of_reach_are_not_checked(examine, standin):
+    closed = "http://127.0.0.1:9"
+    report = examine(archive_url=closed, quotes_url=standin.base_url)
+    kinds = Counter((one.kind.partition(" ")[0], one.status) for one in report.examined)
+    assert kinds == {("klines", "not checked"): 1, ("quote", "not checked"): 5}
+
+
+def test_the_command_writes_a_report_and_fails_where_anything_differs(
+    standin, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(live, "_now", lambda: instant(standin.now))
+    monkeypatch.setenv("LIQHEAT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LIQHEAT_VENUE_URL", standin.base_url)
+    command = get_command(app)
+    fine = CliRunner().invoke(command, ["doctor", "--venue", "Binance", "--format", "json"])
+    assert fine.exit_code == 0, fine.output
+    assert {row["result"] for row in json.loads(fine.stdout)} == {"fits", "left out"}
+    (path,) = (tmp_path / "home").iterdir()
+    assert {one["status"] for one in json.loads(path.read_text())["examined"]} == {
+        "fits",
+        "left out",
+    }
+    standin.faults.add("altered", venue="binance", endpoint="candles", alter=scaled(2, 0.5))
+    try:
+        report = tmp_path / "report.json"
+        wrong = CliRunner().invoke(
+            command, ["doctor", "--venue", "binance", "--report", str(report)]
+        )
+    finally:
+        standin.faults.clear()
+    assert wrong.exit_code == 1
+    assert "differs: binance ohlcv BTC/USDT:USDT: high: high below low" in wrong.stderr
+    (differing,) = [
+        one for one in json.loads(report.read_text())["examined"] if one["status"] == "differs"
+    ]
+    assert any("high below low" in words for words in differing["words"])
+
+
+def test_a_venue_nobody_declares_is_named(tmp_path):
+    with pytest.raises(VenueRejected, match="no venue is called 'ftx'"):
+        doctor.venues_to_examine(Settings(home=tmp_path), ["ftx"])
