@@ -17,7 +17,7 @@ from jobs.settings import read_settings
 
 if TYPE_CHECKING:
     from jobs.archive import ArchiveReport
-    from jobs.doctor import DoctorReport
+    from jobs.doctor import DoctorReport, Examined
     from jobs.ingest import IngestReport
     from jobs.record import FeedReport
     from jobs.status import Status
@@ -316,8 +316,9 @@ def doctor_command(
 ) -> None:
     """Ask each venue for one small answer of each kind and compare it with its declaration.
 
-    Nothing is stored but the report, which holds requests and the beginning of each answer without
-    secrets and can be sent. Exits with 1 where an answer differs or could not be had.
+    Without --venue, the public archive and the prices of stablecoins are tried too. Nothing is
+    stored but the report, which holds requests and the beginning of each answer without secrets
+    and can be sent. Exits with 1 where an answer differs or could not be had.
     """
     from jobs.doctor import run_doctor, venues_to_examine, write_report
 
@@ -328,6 +329,7 @@ def doctor_command(
                 settings,
                 clock=_now,
                 venues=venues_to_examine(settings, venues or ()),
+                has_feeds=not venues,
                 budget_seconds=budget,
                 progress=progress,
             )
@@ -337,6 +339,17 @@ def doctor_command(
     typer.echo(f"report: {path}", err=True)
     if not made.has_fitted:
         raise typer.Exit(1)
+
+
+def _in_short(one: "Examined") -> str:
+    """Return what a row of the table says; the sentences stand below it."""
+    fields = dict.fromkeys(difference.field for difference in one.differences)
+    return ", ".join(fields) or one.reason or "; ".join(one.notes)
+
+
+def _in_full(one: "Examined") -> str:
+    words = [difference.words for difference in one.differences]
+    return "; ".join(words or ([one.reason] if one.reason else one.notes))
 
 
 def _write_examined(made: "DoctorReport", form: Format) -> None:
@@ -350,13 +363,7 @@ def _write_examined(made: "DoctorReport", form: Format) -> None:
                 one.instrument,
                 one.status,
                 one.rows,
-                "; ".join(
-                    [difference.words for difference in one.differences]
-                    if form is not Format.table
-                    else [difference.field for difference in one.differences]
-                )
-                or one.reason
-                or "; ".join(one.notes),
+                _in_short(one) if form is Format.table else _in_full(one),
             )
             for one in made.examined
         ],
@@ -364,10 +371,8 @@ def _write_examined(made: "DoctorReport", form: Format) -> None:
     )
     if form is not Format.table:
         return
-    for one in made.of_status("differs"):
-        for difference in one.differences:
-            whose = " ".join(filter(None, (one.venue, one.kind, one.instrument)))
-            typer.echo(printable(f"differs: {whose}: {difference.words}"), err=True)
+    for line in made.lines():
+        typer.echo(printable(line), err=True)
     unchecked = len(made.of_status("not checked"))
     typer.echo(
         f"{len(made.examined)} answers: {len(made.of_status('fits'))} fit, "

@@ -69,9 +69,9 @@ class Exchanged:
     """One request and the beginning of its answer, without secrets."""
 
     request: str
-    sent: str | None
-    status: int
-    excerpt: str
+    sent: str | None = None
+    status: int | None = None
+    excerpt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,11 @@ class Examined:
     notes: tuple[str, ...] = ()
     exchanges: tuple[Exchanged, ...] = ()
 
+    @property
+    def whose(self) -> str:
+        """Return whose answer it is in words."""
+        return " ".join(filter(None, (self.venue, self.kind, self.instrument)))
+
 
 @dataclass(frozen=True, slots=True)
 class DoctorReport:
@@ -137,6 +142,16 @@ class DoctorReport:
         """Return the examinations that came to a status."""
         return [one for one in self.examined if one.status == status]
 
+    def lines(self) -> list[str]:
+        """Return in words what differs, and what could not be checked."""
+        found = [
+            f"differs: {one.whose}: {difference.words}"
+            for one in self.of_status("differs")
+            for difference in one.differences
+        ]
+        unchecked = self.of_status("not checked")
+        return found + [f"not checked: {one.whose}: {one.reason}" for one in unchecked]
+
     @property
     def has_fitted(self) -> bool:
         """Return whether everything was checked and nothing differs."""
@@ -161,6 +176,7 @@ def run_doctor(
     *,
     clock: Clock,
     venues: Iterable[str],
+    has_feeds: bool = True,
     budget_seconds: float = 120.0,
     patience: Patience = _PATIENCE,
     progress: Progress = lambda _step, _item, _share: None,
@@ -175,6 +191,8 @@ def run_doctor(
         Tells the time, UTC.
     venues : iterable of str
         Which venues.
+    has_feeds : bool
+        Whether the public archive and the spot markets of stablecoins are asked too.
     budget_seconds : float
         For each venue.
     patience : Patience
@@ -182,13 +200,16 @@ def run_doctor(
     progress : Callable
         Told venue, kind and share done.
     """
-    return asyncio.run(_run(settings, clock, tuple(venues), budget_seconds, patience, progress))
+    return asyncio.run(
+        _run(settings, clock, tuple(venues), has_feeds, budget_seconds, patience, progress)
+    )
 
 
 async def _run(
     settings: Settings,
     clock: Clock,
     venues: Sequence[str],
+    has_feeds: bool,
     budget_seconds: float,
     patience: Patience,
     progress: Progress,
@@ -200,7 +221,8 @@ async def _run(
     ]
     made_at = clock()
     visited = await asyncio.gather(
-        *(visit.examine() for visit in visits), _examine_feeds(settings, made_at)
+        *(visit.examine() for visit in visits),
+        *([_examine_feeds(settings, made_at)] if has_feeds else []),
     )
     return DoctorReport(
         made_at=made_at,
@@ -597,7 +619,7 @@ async def _examine_archive(settings: Settings, now: datetime) -> Examined:
         reason=fetched.message,
         rows=int(fetched.status == "here"),
         differences=(difference,) if fetched.status == "absent" else (),
-        exchanges=(Exchanged(f"GET {address}/{file.path}", None, 0, ""),),
+        exchanges=(Exchanged(f"GET {address}/{file.path}"),),
     )
 
 
@@ -636,7 +658,7 @@ async def _examine_quotes(settings: Settings, market: QuoteMarket, now: datetime
         reason=reason,
         rows=rows,
         differences=tuple(differences),
-        exchanges=(Exchanged(f"GET {market.url}", None, 0, ""),),
+        exchanges=(Exchanged(f"GET {market.url}"),),
     )
 
 
@@ -648,8 +670,6 @@ def _quote_difference(name: str, found: str, market: QuoteMarket) -> Difference:
 
 def write_report(report: DoctorReport, path: Path) -> None:
     """Write a report that can be sent: JSON, without secrets, with each difference in words."""
-    content = asdict(report)
-    for one, plain in zip(report.examined, content["examined"], strict=True):
-        plain["words"] = [difference.words for difference in one.differences]
+    content = {"lines": report.lines(), **asdict(report)}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2, default=str, ensure_ascii=False) + "\n")

@@ -7,7 +7,7 @@ The writer's file is opened by one process at a time. Everybody else reads the p
 import fcntl
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -200,6 +200,24 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute("commit")
 
 
+@contextmanager
+def open_scratch(tables: Mapping[str, pa.Table]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a database in memory that holds given tables and nothing else.
+
+    Parameters
+    ----------
+    tables : mapping of str to Table
+        By schema-qualified name.
+    """
+    with duckdb.connect() as connection:
+        for name, table in tables.items():
+            connection.execute(f"create schema if not exists {name.partition('.')[0]}")
+            connection.register("given", table)
+            connection.execute(f"create table {name} as from given")
+            connection.unregister("given")
+        yield connection
+
+
 def insert_rows(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> int:
     """Append rows to a stored table, columns by their names; return how many.
 
@@ -217,6 +235,7 @@ __all__ = [
     "ROW_GROUP_SIZE",
     "WarehouseError",
     "insert_rows",
+    "open_scratch",
     "open_warehouse",
     "quoted",
     "replaced_warehouse",

@@ -7,9 +7,9 @@ anything that is stored.
 from collections.abc import Mapping
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
+from warehouse.connect import open_scratch
 from warehouse.contracts import SQL_FOLDER
 
 
@@ -24,12 +24,7 @@ def select_model(name: str, tables: Mapping[str, pa.Table]) -> list[dict[str, An
         All relations the model reads, schema-qualified.
     """
     schema, _, relation = name.partition(".")
-    with duckdb.connect() as connection:
-        for given, table in tables.items():
-            connection.execute(f"create schema if not exists {given.partition('.')[0]}")
-            connection.register("given", table)
-            connection.execute(f"create table {given} as from given")
-            connection.unregister("given")
-        select = (SQL_FOLDER / schema / f"{relation}.sql").read_text()
+    select = (SQL_FOLDER / schema / f"{relation}.sql").read_text()
+    with open_scratch(tables) as connection:
         rows: list[dict[str, Any]] = connection.execute(select).to_arrow_table().to_pylist()
-        return rows
+    return rows

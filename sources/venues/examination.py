@@ -46,14 +46,15 @@ from sources.venues.shapes import (
 ALL_CONTRACTS = "all contracts"
 """Name under which figures of all contracts are counted together."""
 
+_HOUR_MS = 3_600_000
 # A snapshot, and the newest row of a list, may be this old.
 _STALE_PERIODS = 3
 _STALE_SNAPSHOT_MS = 900_000
 # The longest interval between payments that venues use.
-_FUNDING_MS = 8 * 3_600_000
+_LONGEST_FUNDING_HOURS = 8.0
 _SAMPLE_ROWS = 100
 _SAMPLE_OF_A_SPAN = 5
-_TRADES_SPAN_MS = 3_600_000
+_TRADES_SPAN_MS = _HOUR_MS
 # Venues keep their clocks within a second; bars count as final by ours.
 TOLERATED_CLOCK_MS = 5_000
 # Open interest is worth minutes to weeks of trading; beyond this it is in another unit.
@@ -204,15 +205,17 @@ def choose_sample(declared: Declared, now_ms: int) -> Sample | None:
     step = ask.period_seconds * 1000
     end_ms = now_ms
     if declared.newer is not None and declared.newer.reach is not None:
-        end_ms -= milliseconds(declared.newer.reach) + 3_600_000
+        end_ms -= milliseconds(declared.newer.reach) + _HOUR_MS
     if step:
         count = min(ask.limit, _SAMPLE_ROWS)
-        last = (end_ms - ask.settles_after_seconds * 1000) // step * step - step
+        # Statistics come some minutes late.
+        last = (end_ms - ask.settles_after_seconds * 1000) // step * step - 2 * step
         return Sample(last - (count - 1) * step, last, min(ask.limit, count + 2))
     has_limit = "{limit}" in ask.params.values()
     limit = min(ask.limit, _SAMPLE_OF_A_SPAN) if has_limit else ask.limit
     if isinstance(reading, Funding):
-        length = (3 if has_limit else 2) * limit * round((reading.interval_hours or 8.0) * 3_600_000)
+        hours = reading.interval_hours or _LONGEST_FUNDING_HOURS
+        length = (3 if has_limit else 2) * limit * round(hours * _HOUR_MS)
     else:
         length = _TRADES_SPAN_MS
         if ask.longest_span is not None:
@@ -388,11 +391,16 @@ def _absent(declared: Declared, ask: Ask, rows: Sequence[Any]) -> list[Differenc
     if not rows or inner is not None or declared.reading.__class__.__name__ == "MarginTables":
         # Brackets nested in a row are read as a whole, or refused.
         return []
-    return [
+    found = [
         _column_difference(declared, cell, f"no row has {column!r}; {_excerpt(rows[0])}")
         for cell, column in ask.columns.items()
         if not any(_is_present(row, column) for row in rows)
     ]
+    if ask.closed is not None and not any(_is_present(row, ask.closed[0]) for row in rows):
+        words = f"no row says whether it is final; {_excerpt(rows[0])}"
+        mend = f"{declared.ask_place}.closed"
+        found.append(Difference("closed", words, f"column {ask.closed[0]!r}", mend))
+    return found
 
 
 def _excerpt(row: object) -> str:
@@ -419,9 +427,11 @@ def _examine_stamps(
         ]
     newest = int(labels.max())
     if ask.paging in ("latest", "numbered"):
-        oldest_allowed = now_ms - _STALE_PERIODS * (step or _FUNDING_MS)
+        oldest_allowed = now_ms - _STALE_PERIODS * (
+            step or round(_LONGEST_FUNDING_HOURS * _HOUR_MS)
+        )
         if newest < oldest_allowed and declared.kind != "realised_liquidation":
-            found = f"the newest row is {(now_ms - newest) / 3.6e6:.3g} h old"
+            found = f"the newest row is {(now_ms - newest) / _HOUR_MS:.3g} h old"
             return [Difference("order", found, _paging_words(ask), f"{place}.paging")]
     if ask.paging != "windows" or len(off):
         return []
@@ -469,6 +479,9 @@ def _examine_order(
         return [], [f"{row_count} rows do not fill an answer: the order of pages was not seen"]
     before = int(labels.min()) - sample.first_ms
     after = sample.last_ms - int(labels.max())
+    spacing = int(labels.max() - labels.min()) / max(len(labels) - 1, 1)
+    if max(before, after) <= 2 * spacing:
+        return [], [f"{row_count} rows hold the whole span: the order of pages was not seen"]
     holds = "oldest" if before < after else "newest"
     if holds == ask.paging:
         return [], []

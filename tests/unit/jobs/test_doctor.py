@@ -1,11 +1,13 @@
 """What a venue answers otherwise than declared is named, and nothing else is."""
 
+import datetime as dt
 import json
 from collections import Counter
 
 import pytest
 from click.testing import CliRunner
 from standin import DAY, HOUR, VENUES, Faults, Standin, serving, synthetic_market
+from standin.archive import Archive
 from typer.main import get_command
 from workbench.live import instant
 
@@ -14,6 +16,7 @@ from cli.main import app
 from jobs import doctor
 from jobs.settings import Settings
 from sources.errors import VenueRejected
+from sources.quotes import QUOTE_MARKETS, parse_quote_rates
 from sources.venues import client, connection, declarations
 from sources.venues.connection import Connection
 from sources.venues.pacing import Patience
@@ -334,11 +337,88 @@ def test_no_secret_is_in_a_report(examine, tmp_path):
     assert json.loads(written)["versions"].keys() == {"liqheat", "ccxt", "python", "platform"}
 
 
+def test_sides_are_seen_in_one_answer_of_many_contracts(tmp_path):
+    """MEXC has no history of open interest: the figures of all contracts are counted together."""
+    market = synthetic_market(
+        start=START,
+        end=START + DAY,
+        venues=("mexc",),
+        assets={"BTC": 70_000.0} | {f"C{chr(65 + n)}": 10.0 + n for n in range(26)}
+        | {f"D{chr(65 + n)}": 40.0 + n for n in range(26)},
+    )  # fmt: skip
+    mexc = Standin(market, now=START + 23 * HOUR, faults=Faults(seed=0), enforce_limits=False)
+
+    def sides():
+        report = doctor.run_doctor(
+            Settings(home=tmp_path, venue_url=mexc.base_url),
+            clock=lambda: instant(mexc.now),
+            venues=("mexc",),
+            patience=ONCE,
+        )
+        return next(one for one in report.examined if one.kind == "sides of open interest")
+
+    with serving(mexc):
+        sound = sides()
+        assert (sound.status, sound.differences) == ("fits", ())
+        assert "53 figures" in sound.reason
+        assert "which shows one side counted" in sound.reason
+        alter = put("holdVol", lambda contracts: 2 * contracts)
+        mexc.faults.add("altered", venue="mexc", endpoint="tickers", alter=alter)
+        wrong = sides()
+        assert wrong.status == "differs"
+        assert "0% of 53 figures" in wrong.differences[0].found
+        assert wrong.differences[0].declared == "sides_counted 1"
+
+
+def test_a_file_of_the_archive_is_verified(examine, standin):
+    day = (instant(NOW) - dt.timedelta(days=4)).date()
+    path = f"data/futures/um/daily/klines/BTCUSDT/5m/BTCUSDT-5m-{day}.zip"
+    with serving(Archive(standin.market, today=instant(NOW).date())) as archive:
+        for fault, status, words in (
+            (None, "fits", ""),
+            ("missing", "differs", f"{path} is not published"),
+            ("wrong_checksum", "not checked", "wrong checksum, twice"),
+        ):
+            archive.faults = {} if fault is None else {path: (fault, -1)}
+            (one,) = examine(archive_url=archive.base_url).examined
+            assert (one.venue, one.status) == ("archive", status), one
+            said = [difference.words for difference in one.differences] or [one.reason or ""]
+            assert words in said[0]
+            if status == "differs":
+                assert "sources/archives/binance.py" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "status", "words"),
+    [
+        (lambda hour: [hour, "1", "1", "1", "1.0002"], "fits", ""),
+        (lambda hour: [hour, "1", "1", "1", "70000"], "differs", "the price of another pair?"),
+        (lambda hour: [hour * 1000, "1", "1", "1", "1"], "differs", "no instant in s"),
+        (lambda hour: [hour - 90 * 86_400, "1", "1", "1", "1"], "differs", "none of the last six"),
+    ],
+)
+def test_prices_of_stablecoins_are_held_against_their_declaration(
+    examine, monkeypatch, make, status, words
+):
+    market = QUOTE_MARKETS[0]
+
+    async def answer(market, *, since, until, now, base_url):
+        rows = [make(int(since.timestamp()) + 3600 * n) for n in range(6)]
+        body = json.dumps({"result": {market.rows[1]: rows}}).encode()
+        return parse_quote_rates(body, market, since=since, until=until, now=now)
+
+    monkeypatch.setattr(doctor, "QUOTE_MARKETS", (market,))
+    monkeypatch.setattr(doctor, "ask_quote_rates", answer)
+    (one,) = examine(quotes_url="http://unused").examined
+    assert one.status == status
+    assert words in "".join(difference.words for difference in one.differences)
+
+
 def test_archive_and_spot_markets_out_of_reach_are_not_checked(examine, standin):
-    closed = "http://127.0.0.1:9"
-    report = examine(archive_url=closed, quotes_url=standin.base_url)
+    report = examine(archive_url="http://127.0.0.1:9", quotes_url=standin.base_url)
     kinds = Counter((one.kind.partition(" ")[0], one.status) for one in report.examined)
     assert kinds == {("klines", "not checked"): 1, ("quote", "not checked"): 5}
+    assert all("127.0.0.1" in line for line in report.lines())
 
 
 def test_the_command_writes_a_report_and_fails_where_anything_differs(
@@ -366,10 +446,9 @@ def test_the_command_writes_a_report_and_fails_where_anything_differs(
         standin.faults.clear()
     assert wrong.exit_code == 1
     assert "differs: binance ohlcv BTC/USDT:USDT: high: high below low" in wrong.stderr
-    (differing,) = [
-        one for one in json.loads(report.read_text())["examined"] if one["status"] == "differs"
-    ]
-    assert any("high below low" in words for words in differing["words"])
+    lines = json.loads(report.read_text())["lines"]
+    assert lines
+    assert all(line in wrong.stderr for line in lines)
 
 
 def test_a_venue_nobody_declares_is_named(tmp_path):
