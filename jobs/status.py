@@ -17,6 +17,7 @@ from jobs.record import REPORT_FILE
 from jobs.runs import Run, read_runs, runs_folder
 from jobs.settings import Settings
 from sources.errors import SourceError
+from sources.venues.declarations import VENUES
 from warehouse.errors import WarehouseError
 from warehouse.read import Reader
 
@@ -242,12 +243,15 @@ def _never_reached(
     settings: Settings, last: Mapping[str, Run], known: Set[str], messages: Mapping[str, str]
 ) -> list[str]:
     """Return a problem for each venue that is followed and has never delivered anything."""
-    if _last_round(last) is None and not settings.universe_file.exists():
-        return []
-    try:
-        venues = universe_of(settings).venues
-    except SourceError as exc:
-        return [str(exc)]
+    one = _last_round(last)
+    asked = {} if one is None else one.detail.get("venues", {})
+    # A round also asks for sentiment and spot prices.
+    venues = tuple(name for name in asked if name in VENUES)
+    if settings.universe_file.exists():
+        try:
+            venues = universe_of(settings).venues
+        except SourceError as exc:
+            return [str(exc)]
     return [
         f"{venue}: never reached"
         + (f": {messages[venue]}" if venue in messages else ", run `liqheat ingest`")
