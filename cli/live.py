@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -373,12 +374,9 @@ def _write_examined(made: "DoctorReport", form: Format) -> None:
         return
     for line in made.lines():
         typer.echo(printable(line), err=True)
-    unchecked = len(made.of_status("not checked"))
-    typer.echo(
-        f"{len(made.examined)} answers: {len(made.of_status('fits'))} fit, "
-        f"{len(made.of_status('differs'))} differ, {unchecked} not checked",
-        err=True,
-    )
+    counts = Counter(one.status for one in made.examined)
+    parts = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    typer.echo(f"{len(made.examined)} answers: {parts}", err=True)
 
 
 def register(app: typer.Typer) -> None:

@@ -44,7 +44,7 @@ from sources.venues.examination import (
     in_lots,
 )
 from sources.venues.instruments import Instrument, instrument_batch
-from sources.venues.pacing import Patience
+from sources.venues.pacing import NotAsked, Patience
 from sources.venues.readings import Context, read_page, to_ms
 from sources.venues.shapes import OpenInterest, Product, Venue
 from warehouse.scratch import select_model
@@ -59,6 +59,8 @@ _FEWEST_FIGURES = 40
 _ASSETS = ("BTC", "ETH", "SOL")
 # Whose body is no answer of the venue: it is not reachable from here, whatever is declared.
 _BARRED = frozenset({401, 403, 407, 451})
+# What reading may raise over an answer nobody expected, or over a declaration that cannot be.
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 # Files of a day are published within two days.
 _ARCHIVE_DAYS = 4
 _RATE_WORDS = ("limit", "used-weight", "order-count")
@@ -250,8 +252,9 @@ class _Visit:
     rate_limits: dict[str, str] = field(default_factory=dict)
     examined: list[Examined] = field(default_factory=list)
     heard: list[HttpAnswer] = field(default_factory=list)
+    is_over: bool = False
     # One call serves several kinds where it is the same.
-    answered: dict[str, Answered] = field(default_factory=dict)
+    answered: dict[str, tuple[Answered, tuple[HttpAnswer, ...]]] = field(default_factory=dict)
     snapshots: dict[str, Answered] = field(default_factory=dict)
 
     def _hear(self, answer: HttpAnswer) -> None:
@@ -307,10 +310,16 @@ class _Visit:
         differences: tuple[Difference, ...] = ()
         try:
             done = await work
+        except NotAsked as exc:
+            self.is_over = True
+            reason = f"{exc}. Nor was anything after it"
         except (VenueUnavailable, VenueRejected) as exc:
             difference = _contradiction(exc, place)
             differences = () if difference is None else (difference,)
             reason = str(exc)
+        except _UNREADABLE as exc:
+            words = f"the answer cannot be read by it ({type(exc).__name__}: {exc})"
+            differences = (Difference("answer", words, "an answer that fits", place),)
         else:
             differences = done.differences
         if differences:
@@ -387,12 +396,15 @@ class _Visit:
         # Brackets come last: some are valued by the mark prices asked for before.
         for at, declared in enumerate(endpoints):
             done_share = share + at / len(endpoints) / len(client.venue.products)
-            self.progress(self.name, f"{declared.kind} {chosen.instrument}", done_share)
+            self.progress(self.name, f"{declared.name} {chosen.instrument}", done_share)
             done = await self._examine_endpoint(client, declared, chosen, prices)
             first.setdefault(declared.kind, declared)
             if done is None or declared.newer is not None:
                 continue
             prices |= done.prices or {}
+            if done.differences:
+                # What is wrong already is held against no other kind.
+                continue
             kind = "open_interest" if declared.kind == "open_interest_now" else declared.kind
             records.setdefault(declared.kind, []).extend(
                 row for one in done.batches if one.kind == kind for row in one.table.to_pylist()
@@ -411,12 +423,14 @@ class _Visit:
         chosen: Instrument,
         prices: Mapping[str, float],
     ) -> Examination | None:
+        if self.is_over:
+            return None
         ask = declared.ask
         if ask is not None and ask.needs_key and not self.connection.has_key:
             self.examined.append(
                 Examined(
                     venue=self.name,
-                    kind=declared.kind,
+                    kind=declared.name,
                     instrument=chosen.instrument,
                     declaration=declared.place,
                     status="left out",
@@ -437,14 +451,15 @@ class _Visit:
             key = json.dumps([ask.method, dict(ask.params), span], default=str)
             key += chosen.instrument
             if key not in self.answered:
-                self.answered[key] = await client.answer(ask, [chosen], *span)
-            answered = self.answered[key]
+                answered = await client.answer(ask, [chosen], *span)
+                self.answered[key] = answered, tuple(self.heard)
+            answered, self.heard[:] = self.answered[key]
             instruments = {str(chosen.market.get(ask.id_key, chosen.market_id)): chosen}
             context = replace(answered.context, instruments=instruments, seen=set())
             self.snapshots[declared.place] = answered
             return examine(declared, answered.answer, context, sample, prices)
 
-        return await self._attempt(declared.kind, chosen.instrument, declared.ask_place, work())
+        return await self._attempt(declared.name, chosen.instrument, declared.ask_place, work())
 
     def _add(self, declared: Declared, chosen: Instrument, difference: Difference) -> None:
         """Add a difference to what was noted of an endpoint."""

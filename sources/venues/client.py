@@ -458,7 +458,7 @@ class VenueClient:
             raise VenueUnavailable(
                 f"{what}: none of {len(markets)} markets is a declared perpetual; the listing may "
                 "have changed, see sources/venues/declarations.py"
-            )
+            ) from MalformedAnswer("no market is a declared perpetual")
         if refused:
             self._refused_markets = [
                 self._quarantine(refused, "instrument", what, f"ccxt:{self.venue.markets_method}")

@@ -37,6 +37,7 @@ from sources.venues.shapes import (
     DescribedBrackets,
     Funding,
     GrowingMargins,
+    LongShortRatio,
     OpenInterest,
     Product,
     StepBrackets,
@@ -123,6 +124,12 @@ class Declared:
     ask: Ask | None
     reading: Any
     newer: Ask | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the kind in words, told apart from others of the same product."""
+        measure = [self.reading.measure] if isinstance(self.reading, LongShortRatio) else []
+        return " ".join([self.kind, *measure, *(["older"] if self.newer else [])])
 
 
 @dataclass(frozen=True, slots=True)

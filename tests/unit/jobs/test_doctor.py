@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -113,13 +114,22 @@ WRONG = {
         "binance", "candles", put(5, lambda _: "much"),
         "ohlcv", "volume", ("not a finite number",), 'products[0].ohlcv.asks[0].columns["volume"]',
     ),
+    "rows in another format": (
+        "okx", "open_interest_history", lambda rows: [row[:3] for row in rows],
+        "open_interest", "value", ("the row has 3 cells: another format than declared",),
+        'products[0].open_interest_history.ask.columns["value"]',
+    ),
+    "rows that do not say whether they are final": (
+        "okx", "candles", lambda rows: [row[:8] for row in rows],
+        "ohlcv", "closed", ("no row says whether it is final",), "ohlcv.asks[0].closed",
+    ),
     "seconds instead of milliseconds": (
         "binance", "open_interest_history", put("timestamp", lambda at: at // 1000),
         "open_interest", "time", ("no instant in ms", "stamps in ms"), "ask.label_unit",
     ),
     "stamps off the grid": (
         "binance", "long_short_ratio", put("timestamp", lambda at: at + 1000),
-        "long_short_ratio", "time", ("100 of 100 labels are no multiple", "300 s apart"),
+        "long_short_ratio accounts", "time", ("100 of 100 labels are no multiple", "300 s apart"),
         "products[0].ratios[0].ask.period_seconds",
     ),
     "bars off the grid": (
@@ -315,6 +325,56 @@ def test_a_venue_out_of_reach_is_one_line_and_costs_no_other(examine, standin):
     assert (one.venue, one.kind) == ("gate", "instruments")
     assert "451" in one.reason
     assert len([one for one in report.of_status("fits") if one.venue == "binance"]) > 8
+
+
+def test_a_venue_that_asks_for_a_pause_is_left_alone(examine, standin):
+    standin.faults.add(
+        "too_many_requests", venue="binance", endpoint="funding_history", seconds=300.0
+    )
+    first, second = examine("binance").of_status("not checked")
+    assert first.kind == "funding_rate"
+    assert "ask again in 300 s" in first.reason
+    assert second.kind == "long_short_ratio accounts"
+    assert "not asked" in second.reason
+    assert second.reason.endswith("Nor was anything after it")
+
+
+def test_a_wrong_volume_is_not_held_against_open_interest(examine, standin):
+    standin.faults.add("altered", venue="gate", endpoint="candles", alter=scaled("v", 0.0001))
+    differing = {(one.kind, one.instrument) for one in examine("gate").of_status("differs")}
+    assert ("ohlcv", "BTC/USDT:USDT") in differing
+    assert ("open_interest", "BTC/USDT:USDT") not in differing
+    # Candles of the inverse contract have no second volume: only their ratio to it shows.
+    assert ("open_interest", "BTC/USD:BTC") in differing
+
+
+def test_a_listing_without_declared_contracts_differs(examine, standin):
+    standin.faults.add(
+        "altered", venue="binance", endpoint="instruments",
+        alter=put("quoteAsset", lambda _: "EUR"),
+    )  # fmt: skip
+    (one,) = examine("binance").examined
+    assert (one.kind, one.status) == ("instruments", "differs")
+    assert 'VENUES["binance"].markets_method' in one.differences[0].words
+
+
+def test_a_declaration_that_cannot_be_is_named(examine, monkeypatch):
+    product = declarations.VENUES["binance"].products[0]
+    broken = replace(product, ohlcv=replace(product.ohlcv, volume_unit="usd"))
+    venue = replace(declarations.VENUES["binance"], products=(broken,))
+    monkeypatch.setattr(client, "VENUES", {**declarations.VENUES, "binance": venue})
+    (one,) = examine("binance").of_status("differs")
+    assert one.kind == "ohlcv"
+    assert "usd is no position unit of a linear contract" in one.differences[0].words
+
+
+def test_an_answer_that_serves_several_kinds_is_asked_for_once_and_in_each_report(examine, standin):
+    standin.forget()
+    report = examine("gate")
+    statistics = [one for one in report.examined if "contract_stats" in str(one.exchanges)]
+    # Open interest, four ratios and liquidations, of linear and of inverse contracts.
+    assert len(statistics) == 12
+    assert standin.counts["gate", "open_interest_history"] == 2
 
 
 def test_a_refused_request_differs(examine, standin):
