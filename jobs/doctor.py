@@ -89,7 +89,8 @@ class Examined:
     declaration : str
         The declaration it was held against, as an expression over `VENUES`.
     status : {'fits', 'differs', 'not checked', 'left out'}
-        ``not checked``: no answer could be had. ``left out``: nothing was asked, on purpose.
+        ``not checked``: no answer could be had. ``left out``: a key is missing, or figures are too
+        few to judge.
     reason : str or None
         Why it was not checked or left out.
     rows : int
@@ -286,19 +287,22 @@ class _Visit:
             client.allow(self.budget_seconds)
             self.progress(self.name, "instruments", 0.0)
             listed = await self._examine_instruments(client)
-            if listed is None:
-                return self.examined
-            place = f'VENUES["{self.name}"]'
-            await self._attempt("clock", None, place, self._examine_clock(client))
-            figures: list[dict[str, Any]] = []
-            for number, product in enumerate(client.venue.products):
-                chosen = choose_contract(product, listed.values())
-                if chosen is not None:
-                    share = number / len(client.venue.products)
-                    figures += await self._examine_product(client, chosen, listed, share)
-            self._examine_sides(client.venue, listed, figures)
+            if listed is not None:
+                await self._examine_listed(client, listed)
         self.progress(self.name, "done", 1.0)
         return self.examined
+
+    async def _examine_listed(self, client: VenueClient, listed: Mapping[str, Instrument]) -> None:
+        """Examine all that can be asked for once the contracts are known."""
+        place = f'VENUES["{self.name}"]'
+        await self._attempt("clock", None, place, self._examine_clock(client))
+        figures: list[dict[str, Any]] = []
+        for number, product in enumerate(client.venue.products):
+            chosen = choose_contract(product, listed.values())
+            if chosen is not None:
+                share = number / len(client.venue.products)
+                figures += await self._examine_product(client, chosen, listed, share)
+        self._examine_sides(client.venue, listed, figures)
 
     async def _attempt(
         self, kind: str, instrument: str | None, place: str, work: Awaitable[Examination]
@@ -398,8 +402,10 @@ class _Visit:
             done_share = share + at / len(endpoints) / len(client.venue.products)
             self.progress(self.name, f"{declared.name} {chosen.instrument}", done_share)
             done = await self._examine_endpoint(client, declared, chosen, prices)
+            if declared.newer is not None:
+                continue
             first.setdefault(declared.kind, declared)
-            if done is None or declared.newer is not None:
+            if done is None:
                 continue
             prices |= done.prices or {}
             if done.differences:

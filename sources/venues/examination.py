@@ -32,12 +32,15 @@ from sources.venues.readings import Context, instruments_of_rows, read_page, to_
 from sources.venues.shapes import (
     AmountUnit,
     Ask,
+    Brackets,
     Candles,
     Column,
     DescribedBrackets,
     Funding,
     GrowingMargins,
+    LeverageLadders,
     LongShortRatio,
+    MarginTables,
     OpenInterest,
     Product,
     StepBrackets,
@@ -169,7 +172,7 @@ class Examination:
 def declared_endpoints(venue: Venue, product: Product) -> Iterator[Declared]:
     """Yield what a product declares, in the order in which it is best asked for.
 
-    Candles come first: their closes value open interest.
+    Candles come first, the newest last of them: their closes value open interest.
     """
     root = f'VENUES["{venue.name}"].products[{venue.products.index(product)}]'
     names = {
@@ -182,7 +185,7 @@ def declared_endpoints(venue: Venue, product: Product) -> Iterator[Declared]:
             place = f"{root}.{names.get(kind, kind)}"
             if kind == "long_short_ratio":
                 place = f"{root}.ratios[{number}]"
-            for at, ask in enumerate(asks):
+            for at, ask in reversed(list(enumerate(asks))):
                 ask_place = (
                     f"{place}.asks[{at}]" if isinstance(reading, Candles) else f"{place}.ask"
                 )
@@ -394,8 +397,11 @@ def _is_present(row: object, column: Column) -> bool:
 
 def _absent(declared: Declared, ask: Ask, rows: Sequence[Any]) -> list[Difference]:
     """Return the declared columns that no row has."""
-    inner = getattr(declared.reading, "brackets_key", None)
-    if not rows or inner is not None or declared.reading.__class__.__name__ == "MarginTables":
+    reading = declared.reading
+    is_nested = isinstance(reading, LeverageLadders | MarginTables) or (
+        isinstance(reading, Brackets) and reading.brackets_key is not None
+    )
+    if not rows or is_nested:
         # Brackets nested in a row are read as a whole, or refused.
         return []
     found = [

@@ -164,6 +164,12 @@ WRONG = {
         "open_interest", "amount", ("amount x price / value is", "value in usd"),
         "products[0].open_interest_history.amount_unit",
     ),
+    "a value in coins, beside candles of two endpoints": (
+        "okx", "open_interest_history",
+        lambda rows: [[*row[:3], str(float(row[3]) / 70_000)] for row in rows],
+        "open_interest", "amount", ("amount x price / value is", "amount in contracts"),
+        "products[0].open_interest_history.amount_unit",
+    ),
     "volume in coins where contracts are declared": (
         "gate", "candles", scaled("v", 0.0001),
         "ohlcv", "volume", ("if volume is base", "volume in contracts"),
