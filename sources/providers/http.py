@@ -109,7 +109,7 @@ async def exchange(
     params: Mapping[str, str] | None = None,
     json_body: Mapping[str, Any] | None = None,
     form: Mapping[str, str] | None = None,
-    largest_bytes: int = LARGEST_ANSWER_BYTES,
+    largest_bytes: int | None = None,
 ) -> bytes:
     """Return the body of one successful HTTP exchange.
 
@@ -127,7 +127,7 @@ async def exchange(
         For connecting and reading together.
     headers, params, json_body, form
         Parts of the request.
-    largest_bytes : int
+    largest_bytes : int, optional
         A larger answer is refused.
 
     Raises
@@ -152,7 +152,7 @@ async def exchange(
             timeout=aiohttp.ClientTimeout(total=timeout_seconds),
             allow_redirects=False,
         ) as response:
-            body = await _read_body(response, place, largest_bytes)
+            body = await _read_body(response, place, largest_bytes or LARGEST_ANSWER_BYTES)
             status, answer_headers = response.status, response.headers
     except TimeoutError as exc:
         raise ProviderUnavailable(
