@@ -241,13 +241,15 @@ def _read_margin_table(reading: MarginTables, row: object, answer: object) -> li
     if leverage is None:
         raise _Unusable("leverage", "missing or no number")
     number = to_number(take_cell(row, columns["table"]))
+    if number is None:
+        raise _Unusable("table", "missing or no number")
     tables = answer.get(reading.tables) if isinstance(answer, Mapping) else None
     tiers = None
     for pair in tables if isinstance(tables, list) else []:
         if isinstance(pair, list) and len(pair) == 2 and to_number(pair[0]) == number:
             tiers = take_cell(pair[1], reading.tiers_key)
     if tiers is None:
-        if number is not None and number >= reading.first_table:
+        if number >= reading.first_table:
             raise _Unusable("table", f"margin table {number:g} is not among those listed")
         tiers = [{columns["tier_floor"]: 0, columns["tier_leverage"]: leverage}]
     table = Table(tiers if isinstance(tiers, list) else [])

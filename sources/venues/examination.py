@@ -42,6 +42,7 @@ from sources.venues.shapes import (
     LongShortRatio,
     MarginTables,
     OpenInterest,
+    OrderLiquidations,
     Product,
     StepBrackets,
     Venue,
@@ -315,6 +316,8 @@ def _examine_rows(
         return [Difference("instrument", found, f"{ask.id_column!r}", f"{place}.id_column")], []
     found_here: list[Difference] = []
     notes: list[str] = []
+    if isinstance(declared.reading, OrderLiquidations) and declared.reading.mark_column:
+        found_here += _examine_trades(declared, ask, rows)
     if sample is not None:
         found_here += _examine_stamps(declared, ask, labels, sample, to_ms(context.now))
         order, note = _examine_order(declared, ask, labels, sample, len(rows))
@@ -467,6 +470,22 @@ def _examine_stamps(
                 )
             )
     return found_here
+
+
+def _examine_trades(declared: Declared, ask: Ask, rows: Sequence[Any]) -> list[Difference]:
+    """Return what is wrong with trades, of which reading minds liquidations alone.
+
+    A small answer rarely holds one, but all its rows have the same columns.
+    """
+    table = Table(rows)
+    table.labels(ask.columns["time"], ask.label_unit)
+    for cell in ("price", "amount"):
+        table.numbers(ask.columns[cell], cell, is_required=True)
+    faults = dict(table.rejects.reasons.values())
+    return [
+        _refusal(declared, cell, reason, f"{reason} ({table.received(0)[:_EXCERPT]})")
+        for cell, reason in faults.items()
+    ]
 
 
 def _paging_words(ask: Ask) -> str:

@@ -18,7 +18,8 @@ from jobs import doctor
 from jobs.settings import Settings
 from sources.errors import VenueRejected
 from sources.quotes import QUOTE_MARKETS, parse_quote_rates
-from sources.venues import client, connection, declarations
+from sources.venues import client, connection, declarations, examination
+from sources.venues.answers import MalformedAnswer, find_rows
 from sources.venues.connection import Connection
 from sources.venues.pacing import Patience
 
@@ -273,6 +274,63 @@ def test_each_thing_wrong_is_named_with_what_to_mend(examine, standin, name):
     # The expression leads to the declaration it names.
     place = found[0].mend.rpartition("[")[0] if field == "instrument" else found[0].mend
     assert eval(place, {"VENUES": declarations.VENUES}) is not None  # noqa: S307
+
+
+def spoilt(answer, column, ask, spoil):
+    """Return an answer of which one column is spoilt wherever it is, in lists or nested."""
+    answer = json.loads(json.dumps(answer))
+    names = column if isinstance(column, tuple) else (column,)
+
+    def walk(here):
+        if isinstance(here, dict):
+            for name in names:
+                if name in here:
+                    spoil(here, name)
+            here = here.values()
+        if isinstance(here, list | type({}.values())):
+            for one in here:
+                walk(one)
+
+    if isinstance(column, int):
+        for row in find_rows(answer, ask):
+            row[column] = "x"
+    else:
+        walk(answer)
+    return answer
+
+
+def drop(row, name):
+    del row[name]
+
+
+def blot(row, name):
+    is_column = isinstance(row[name], list)
+    row[name] = ["x"] * len(row[name]) if is_column else "x"
+
+
+def test_no_column_of_any_venue_can_be_lost_without_a_word(examine, monkeypatch):
+    answers = []
+
+    def note(declared, answer, context, sample=None, prices=None):
+        answers.append((declared, answer, context, sample, prices))
+        return examination.examine(declared, answer, context, sample, prices)
+
+    monkeypatch.setattr(doctor, "examine", note)
+    examine(*declarations.VENUES)
+    silent = []
+    for declared, answer, context, *more in answers:
+        for cell, column in declared.ask.columns.items():
+            # The key of an order may be any text.
+            for spoil in (drop,) if cell == "key" else (drop, blot):
+                wrong = spoilt(answer, column, declared.ask, spoil)
+                try:
+                    found = examination.examine(declared, wrong, replace(context), *more)
+                except MalformedAnswer:
+                    continue
+                if not found.differences:
+                    silent.append((declared.ask_place, cell, spoil.__name__))
+    assert len(answers) > 120
+    assert silent == []
 
 
 @pytest.mark.parametrize(

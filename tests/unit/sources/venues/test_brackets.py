@@ -275,6 +275,7 @@ META = {
         {"name": "BTC", "maxLeverage": 40, "marginTableId": 56},
         {"name": "ATOM", "maxLeverage": 5, "marginTableId": 5},
         {"name": "NEW", "maxLeverage": 10, "marginTableId": 99},
+        {"name": "BARE", "maxLeverage": 10},
     ],
     "marginTables": [
         [
@@ -316,6 +317,10 @@ def test_a_table_number_that_is_a_leverage_is_one_bracket_and_a_lost_table_is_re
     assert rows == []
     assert refused["column_name"] == "table"
     assert "margin table 99 is not among those listed" in refused["reason"]
+    # Without a number, nobody knows whether it has tiers.
+    rows, (refused,) = hyperliquid("BARE")
+    assert rows == []
+    assert (refused["column_name"], refused["reason"]) == ("table", "missing or no number")
 
 
 def test_deribits_margin_grows_with_size_from_one_per_cent():
