@@ -423,7 +423,7 @@ def _mark_warm_up(figure: go.Figure, data: PlotData) -> None:
         )
     if len(edges):
         figure.add_annotation(
-            text="warm-up: what stood when the series began still weighs",
+            text="warm-up: over 5 % is still the starting open interest",
             xref="paper",
             yref="paper",
             x=0.004,
