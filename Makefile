@@ -47,6 +47,7 @@ bench: $(VENV)/.dev ## Measure speed, memory and size; figures go to bench/READM
 
 soak: $(VENV)/.dev ## Long proofs: publishing under readers, a week of faults and kills, damaged inputs
 	$(BIN)/python -m bench.publishing
+	$(BIN)/python -m bench.kills
 	$(BIN)/python -m bench.soak
 	$(BIN)/python -m bench.fuzz
 

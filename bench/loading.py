@@ -1,6 +1,6 @@
 """From landing files to raw: a million bars and more, as a long backfill leaves them.
 
-Lands bars of five minutes in files of 50,000 rows, as rounds do, and loads them into a new
+Lands bars of five minutes in files of 5,000 rows, as rounds do, and loads them into a new
 warehouse. Run it from the project root with ``.venv/bin/python -m bench.loading``.
 """
 

@@ -377,23 +377,41 @@ def _read_ledger(
             widen_feeds(connection, span[0], sorted(venues))
             start = min(start, span[0])
         refresh_gaps(connection, start, now, checked_at=now)
+        feeds = read_feeds(connection)
+        usual = {
+            kind: now - overlap_of(kind, is_thorough=is_thorough) - DAY
+            for kind in ("funding_rate", "realised_liquidation")
+        }
         return _Known(
-            feeds=read_feeds(connection),
+            feeds=feeds,
             gaps=read_gaps(connection),
             listings=known_listings(connection),
             interest_usd=open_interest_usd(connection, now - 7 * DAY),
             interest=_observations(connection, now - 30 * DAY),
             instants={
-                kind: known_instants(
-                    connection, kind, now - overlap_of(kind, is_thorough=is_thorough) - DAY
-                )
-                for kind in ("funding_rate", "realised_liquidation")
+                kind: known_instants(connection, kind, _asked_since(kind, since, feeds, span))
+                for kind, since in usual.items()
             },
             brackets=known_brackets(connection),
             sentiment_at=newest_sentiment(connection),
             quotes=quote_rate_spans(connection),
             first_bar_at=first_bar_start(connection),
         )
+
+
+def _asked_since(
+    kind: str,
+    usual: datetime,
+    feeds: Mapping[tuple[str, str, str], Feed],
+    span: tuple[datetime, datetime] | None,
+) -> datetime:
+    """Return since when an irregular kind may be asked for: further back where a run was killed."""
+    unanswered = [
+        feed.expected_from_at
+        for feed in feeds.values()
+        if feed.kind == kind and feed.complete_until_at is None
+    ]
+    return min([usual, *unanswered, *(span[:1] if span else [])])
 
 
 def _observations(
@@ -501,6 +519,7 @@ async def _ask(
         for one in chosen:
             instrument = listed[one.venue][one.instrument]
             got.followed += feeds_of(instrument, now=asked_at, history=history)
+        _note_new_feeds(settings, known, got, asked_at)
         requests = plan_requests(
             got.followed,
             known.feeds,
@@ -529,6 +548,22 @@ async def _ask(
             {client.venue.name: client.report() for client in clients}, got.report.outcomes
         )
     return got
+
+
+def _note_new_feeds(settings: Settings, known: _Known, got: _Got, now: datetime) -> None:
+    """Write down what is followed for the first time, before it is asked for.
+
+    Without it a round that is killed is asked for again in full: what the ledger of feeds does not
+    know, it does not hold against raw. Where the warehouse is busy the end of the round does it.
+    """
+    if known.is_blind or all(one.feed.key in known.feeds for one in got.followed):
+        return
+    try:
+        with open_writer(settings) as connection:
+            feeds = [one.feed for one in got.followed]
+            write_feeds(connection, feeds, venues=got.listed_venues, at=now)
+    except WarehouseBusy as exc:
+        logger.warning("what is followed is written down at the end of the round: %s", exc)
 
 
 async def _open_clients(

@@ -41,6 +41,8 @@ class Run:
         The hour it is about, UTC.
     run_id : str
         Identity; derived rows carry it.
+    number : int
+        One more than the runs on record when it started: the order of runs, whatever the clock did.
     started_at, finished_at : datetime
         When it started and ended, UTC; ledgers carry it, results never do.
     status : str
@@ -61,6 +63,7 @@ class Run:
     folder: Path
     as_of: datetime | None = None
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    number: int = 0
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     finished_at: datetime | None = None
     status: str = "running"
@@ -72,7 +75,7 @@ class Run:
 
     @property
     def file(self) -> Path:
-        """The run's file; names sort by time."""
+        """The run's file, named by the time for people."""
         return self.folder / f"{self.started_at:%Y%m%dT%H%M%S%fZ}-{self.job}-{self.run_id[:8]}.json"
 
     @property
@@ -104,7 +107,9 @@ def run_file(settings: Settings, job: str, as_of: datetime | None = None) -> Ite
 
     A file that cannot be written (a full disk) is logged: it must not stop the job.
     """
-    run = Run(job, runs_folder(settings), as_of)
+    folder = runs_folder(settings)
+    newest = max((earlier.number for earlier in read_runs(folder)), default=0)
+    run = Run(job, folder, as_of, number=newest + 1)
     _write(run)
     try:
         yield run
@@ -166,7 +171,7 @@ def read_runs(folder: Path) -> list[Run]:
     A run that says it is running while its process is gone was killed: it is returned as stopped.
     """
     runs = []
-    for path in sorted(folder.glob("*.json")):
+    for path in folder.glob("*.json"):
         try:
             run = _RUN.validate_python({**json.loads(path.read_text()), "folder": folder})
         except (OSError, ValueError, TypeError) as exc:
@@ -175,7 +180,8 @@ def read_runs(folder: Path) -> list[Run]:
         if run.status == "running" and not is_running(run.process_id):
             run.status = "stopped"
         runs.append(run)
-    return runs
+    # The clock may have been set back between two of them.
+    return sorted(runs, key=lambda run: (run.number, run.started_at))
 
 
 def _write(run: Run) -> None:
@@ -188,5 +194,5 @@ def _write(run: Run) -> None:
 def _delete_older(run: Run) -> None:
     """Delete files of earlier runs of the job that the warehouse has."""
     for earlier in read_runs(run.folder):
-        if earlier.job == run.job and earlier.is_in_warehouse and earlier.file < run.file:
+        if earlier.job == run.job and earlier.is_in_warehouse and earlier.number < run.number:
             earlier.file.unlink(missing_ok=True)

@@ -5,6 +5,8 @@ stays shut: status must work while something else is writing, or has died writin
 """
 
 import json
+import os
+import shutil
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +30,8 @@ _PUBLICATION_IS_LATE = timedelta(hours=2)
 _MAP_IS_LATE = timedelta(hours=2, minutes=30)
 _RECORDER_IS_LATE = timedelta(minutes=5)
 _FILES_WAIT_TOO_LONG = timedelta(minutes=30)
+# With less, an hour of a few assets does not fit beside its log of changes.
+_LEAST_FREE_BYTES = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ def read_status(settings: Settings, *, now: datetime) -> Status:
     now : datetime
         The time, UTC.
     """
-    problems: list[str] = []
+    problems = _home_problems(settings.home)
     path = published_file(settings)
     published_at = _modified(path)
     landed = _landed(settings.landing)
@@ -224,8 +228,10 @@ def _told(connection: Reader, now: datetime) -> dict[str, Any]:
 
 def _last_runs(settings: Settings) -> dict[str, Run]:
     """Return the last run of each job, newest first."""
-    last = {run.job: run for run in read_runs(runs_folder(settings))}
-    return dict(sorted(last.items(), key=lambda item: item[1].started_at, reverse=True))
+    last: dict[str, Run] = {}
+    for run in reversed(read_runs(runs_folder(settings))):
+        last.setdefault(run.job, run)
+    return last
 
 
 def _last_round(last: Mapping[str, Run]) -> Run | None:
@@ -273,6 +279,21 @@ def _problems_of(one: VenueStatus, now: datetime) -> list[str]:
     if one.message is not None:
         problems.append(f"{one.venue}: the last round said: {one.message}")
     return problems
+
+
+def _home_problems(home: Path) -> list[str]:
+    """Return what keeps runs from doing their work, and from recording that they could not."""
+    if not home.exists():
+        return []
+    if not os.access(home, os.W_OK):
+        return [f"{home} cannot be written: runs fail without a record; let it be written again"]
+    free = shutil.disk_usage(home).free
+    if free < _LEAST_FREE_BYTES:
+        return [
+            f"{home}: {free / 1e6:.0f} MB free on the disk: runs fail, perhaps without a record; "
+            "make room"
+        ]
+    return []
 
 
 def _recorder_problems(path: Path, now: datetime) -> list[str]:

@@ -24,8 +24,9 @@ logger = logging.getLogger(__name__)
 Land = Callable[[Batch], Awaitable[None]] | Callable[[Batch], None]
 Status = Literal["done", "unavailable", "rejected", "not_reached"]
 
-# Rows of one kind and venue that are landed together: files neither tiny nor held back long.
-ROWS_PER_LANDING = 50_000
+# Rows of one kind and venue that are landed together: a round's worth in one file, and a backfill
+# that is killed asks again for five to ten answers of a kind.
+ROWS_PER_LANDING = 5_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,11 @@
 """A home that goes through faults and kills, beside one that does not, and how they differ.
 
-Belongs here: drawing faults, processes that run rounds and can be killed, comparing two homes. Does
-not belong here: how long and how hard (tests and ``bench/soak.py`` say).
-
-Run by its path this is the process that runs rounds: ``python tests/workbench/soak.py HOME URL
-VENUES ASSETS``, an instant [ms] on each line of its input.
+Belongs here: drawing faults, rounds that can be killed, comparing two homes. Does not belong here:
+how long and how hard (tests and ``bench/soak.py`` say).
 """
 
 import datetime as dt
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,11 +13,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
-
-if __package__ in (None, ""):
-    # Run by path: neither the tests' folder nor the project's is on sys.path.
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import duckdb
 from standin import Fault, Faults, MarketData, Standin, serving
@@ -34,6 +23,7 @@ from jobs.maintain import maintain
 from jobs.settings import Settings
 from sources.universe import Universe
 from sources.venues.pacing import Patience
+from workbench.forking import Call, Forks
 
 BAR = 300_000
 HOUR = 12 * BAR
@@ -89,34 +79,35 @@ _SAID = {
 Key = tuple[str, str, dt.datetime, str]
 
 
-def run_rounds(home: Path, base_url: str, venues: Sequence[str], assets: Sequence[str]) -> None:
-    """Run a round at each instant read from the input; a line is written when one is through.
+_FAILED = 3
+"""The exit code of a round in which no venue answered."""
 
-    ``maintain`` before an instant asks for all that is missing.
+
+def run_round(home: str, base_url: str, universe: list[list[str]], now: int, is_daily: bool) -> int:
+    """Run a round at an instant [ms], the daily maintenance where asked; return an exit code.
+
+    Parameters
+    ----------
+    home, base_url : str
+        The folder, and where venues listen.
+    universe : list of list of str
+        Venues and assets.
     """
-    settings = Settings(home=home, threads=1, venue_url=base_url, history_days=1)
-    universe = Universe(venues=tuple(venues), assets=tuple(assets))
-    for line in sys.stdin:
-        *words, milliseconds = line.split()
-        now = dt.datetime.fromtimestamp(int(milliseconds) / 1000, tz=dt.UTC)
-
-        def clock(now: dt.datetime = now) -> dt.datetime:
-            return now
-
-        try:
-            if words:
-                maintain(settings, clock=clock, universe=universe)
-            else:
-                ingest(settings, clock=clock, universe=universe, patience=_QUICK)
-            told = "done"
-        except AllVenuesFailed:
-            told = "failed"
-        sys.stdout.write(f"{told}\n")
-        sys.stdout.flush()
+    settings = Settings(home=Path(home), threads=1, venue_url=base_url, history_days=1)
+    followed = Universe(venues=tuple(universe[0]), assets=tuple(universe[1]))
+    at = dt.datetime.fromtimestamp(now / 1000, tz=dt.UTC)
+    try:
+        if is_daily:
+            maintain(settings, clock=lambda: at, universe=followed)
+        else:
+            ingest(settings, clock=lambda: at, universe=followed, patience=_QUICK)
+    except AllVenuesFailed:
+        return _FAILED
+    return 0
 
 
 class Rounds:
-    """Rounds of one home, in a process that can be killed; use as a context manager.
+    """Rounds of one home, each in a process that can be killed; use as a context manager.
 
     Parameters
     ----------
@@ -135,47 +126,33 @@ class Rounds:
         self.standin = standin
         self.kills = 0
         self.failed = 0
-        self._command = [
-            sys.executable, str(Path(__file__)), str(home), standin.base_url,
-            ",".join(venues), ",".join(assets),
-        ]  # fmt: skip
-        self._process = self._spare = self._spawn()
-        self._spare = self._spawn()
-
-    def _spawn(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._universe = (list(venues), list(assets))
+        self._forks = Forks(__name__, "ccxt.async_support")
+        self._round: Call | None = None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        for process in (self._process, self._spare):
-            process.kill()
-            process.communicate()
+    def __exit__(self, *given: object) -> None:
+        self._forks.__exit__(*given)
 
-    def start(self, now: int, *words: str) -> None:
+    def start(self, now: int, *, is_daily: bool = False) -> None:
         """Start a round at an instant [ms]."""
         self.standin.now = now
-        assert self._process.stdin is not None
-        self._process.stdin.write(" ".join([*words, str(now)]) + "\n")
-        self._process.stdin.flush()
+        self._round = self._forks.start(
+            __name__, "run_round", str(self.home), self.standin.base_url, self._universe, now,
+            is_daily,
+        )  # fmt: skip
 
     def finish(self) -> None:
         """Wait until the round is through."""
-        assert self._process.stdout is not None
-        told = self._process.stdout.readline().strip()
-        if told not in ("done", "failed"):
-            raise RuntimeError(f"the round ended with {self._process.wait()}; see its errors above")
-        self.failed += told == "failed"
+        assert self._round is not None
+        self.failed += self._round.end() == _FAILED
 
     def kill(self) -> None:
-        """Kill the round wherever it is; the next one runs in another process."""
-        self._process.send_signal(signal.SIGKILL)
-        self._process.communicate()
-        self.kills += 1
-        self._process, self._spare = self._spare, self._spawn()
+        """Kill the round wherever it is."""
+        assert self._round is not None
+        self.kills += self._round.kill()
 
 
 class Weather:
@@ -400,9 +377,9 @@ def soak(
             drawn[kind] += times
         if weather is not None:
             weather.clear()
-        for words, now in zip(((), ("maintain",)), healing, strict=True):
+        for is_daily, now in zip((False, True), healing, strict=True):
             for home in homes:
-                home.start(now, *words)
+                home.start(now, is_daily=is_daily)
             for home in homes:
                 home.finish()
         kills, failed = faulty.kills, faulty.failed
@@ -410,7 +387,3 @@ def soak(
         folder / "faulty", folder / "faultless", first=begun - 22 * HOUR, until=healing[-1] - HOUR
     )
     return Soak(rounds, kills, failed, drawn, time.monotonic() - started, found)
-
-
-if __name__ == "__main__":
-    run_rounds(Path(sys.argv[1]), sys.argv[2], sys.argv[3].split(","), sys.argv[4].split(","))

@@ -1,4 +1,7 @@
-"""After faults and kills without number, raw is what it would have been without them."""
+"""After faults and kills without number, raw is what it would have been without them.
+
+The long version, a week of it, is ``bench/soak.py``.
+"""
 
 from standin import DAY, synthetic_market
 from workbench.soak import soak
@@ -12,8 +15,8 @@ def test_faults_and_kills_leave_no_trace_but_what_the_ledger_says_is_lost(tmp_pa
         start=START, end=START + 3 * DAY, venues=VENUES, assets={"BTC": 7e4}, inverse_assets=()
     )
     result = soak(
-        tmp_path, market, begun=START + DAY, rounds=8, bars_between=6, venues=VENUES,
-        assets=("BTC",), seed=5, share=5.0, kill_every=3, episode_chance=0.3,
+        tmp_path, market, begun=START + DAY, rounds=5, bars_between=6, venues=VENUES,
+        assets=("BTC",), seed=5, share=5.0, kill_every=2, episode_chance=0.3,
     )  # fmt: skip
     assert result.kills > 0
     assert len(result.faults) > 5
@@ -22,4 +25,4 @@ def test_faults_and_kills_leave_no_trace_but_what_the_ledger_says_is_lost(tmp_pa
     # Only what a venue tells as it stands can be lost for good.
     assert {(venue, kind) for venue, kind, _ in found.lost} <= {("hyperliquid", "open_interest")}
     assert found.rows["binance", "ohlcv"] == found.rows["hyperliquid", "ohlcv"] > 250
-    assert found.rows["hyperliquid", "open_interest"] >= 8
+    assert found.rows["hyperliquid", "open_interest"] >= 5
