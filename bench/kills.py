@@ -23,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=200, help="kills wanted")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--each", type=int, default=3, help="kills of a job in a round")
+    parser.add_argument("--each", type=int, default=5, help="kills of a job in a round")
     arguments = parser.parse_args()
     with TemporaryDirectory(prefix="kills-") as folder:
         killed = kill_jobs(

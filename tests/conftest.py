@@ -4,6 +4,7 @@ Tests are no package and their folder is not on the path (it would shadow `flows
 packages among them are loaded by their path, once, under their own names.
 """
 
+import fcntl
 import importlib.util
 import shutil
 import sys
@@ -37,21 +38,38 @@ def market_records():
 
 
 @pytest.fixture(scope="session")
-def small_home(tmp_path_factory, market_records):
-    """Return the folder of the small market, built with all estimators and published; read only."""
+def small_home(tmp_path_factory, worker_id, request):
+    """Return the folder of the small market, built with all estimators and published; read only.
+
+    It is built once in a run: whichever worker needs it first does so, the others wait.
+    """
+    if worker_id == "master":
+        return _build_small_home(tmp_path_factory.mktemp("small") / "home", request)
+    # The folder that the workers of one run share.
+    shared = tmp_path_factory.getbasetemp().parent
+    finished = shared / "small" / "home"
+    with (shared / "small.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not finished.exists():
+            making = _build_small_home(shared / "small" / "making", request)
+            making.rename(finished)
+    return finished
+
+
+def _build_small_home(folder: Path, request: pytest.FixtureRequest) -> Path:
     from workbench import END, workshop
 
     from jobs.pipeline import build_maps, load, publish
     from jobs.settings import Settings
 
-    settings = Settings(home=tmp_path_factory.mktemp("small") / "home", threads=2)
+    settings = Settings(home=folder, threads=2)
     with workshop(settings.home) as shop:
-        for kind, table in market_records.items():
+        for kind, table in request.getfixturevalue("market_records").items():
             shop.land(kind, table, f"market-{kind}")
     load(settings)
     build_maps(settings, as_of=END)
     publish(settings, as_of=END)
-    return settings.home
+    return folder
 
 
 @pytest.fixture

@@ -41,10 +41,28 @@ def run_names() -> list[str]:
         return [run.name for run in client.read_flow_runs()]
 
 
+def artifact(key: str) -> tuple[str, list[dict[str, object]]]:
+    with get_client(sync_client=True) as client:
+        (found,) = client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])),
+            sort=ArtifactSort.CREATED_DESC,
+            limit=1,
+        )
+    return found.description, json.loads(found.data)
+
+
 def test_one_hour_goes_from_what_has_landed_to_what_people_read_twice_the_same(home, small_market):
     first = hourly(as_of=small_market, return_state=True)
     assert run_names() == [f"hourly {small_market:%Y-%m-%d %H:%M}"]
     rows = published_rows(home, small_market)
+    # The verdicts are shown with the run.
+    description, verdicts = artifact("asset-quality")
+    assert f"{small_market:%Y-%m-%d %H:%M} UTC" in description
+    assert [row["asset"] for row in verdicts] == ["BTC"]
+    assert verdicts[0]["grade"] in {"A", "B", "C"}
+    assert verdicts[0]["reasons"]
+    _, failed = artifact("failed-checks")
+    assert {row["severity"] for row in failed} <= {"critical", "warning"}
     second = hourly(as_of=small_market, return_state=True)
     assert first.is_completed()
     assert second.is_completed()
@@ -61,27 +79,6 @@ def test_the_steps_one_by_one_give_what_the_whole_hour_gives(home, small_market)
     ):
         assert state.is_completed()
     assert published_rows(home, small_market)
-
-
-def artifact(key: str) -> tuple[str, list[dict[str, object]]]:
-    with get_client(sync_client=True) as client:
-        (found,) = client.read_artifacts(
-            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])),
-            sort=ArtifactSort.CREATED_DESC,
-            limit=1,
-        )
-    return found.description, json.loads(found.data)
-
-
-def test_the_verdicts_are_shown_with_the_run(home, small_market):
-    assert hourly(as_of=small_market, return_state=True).is_completed()
-    description, rows = artifact("asset-quality")
-    assert f"{small_market:%Y-%m-%d %H:%M} UTC" in description
-    assert [row["asset"] for row in rows] == ["BTC"]
-    assert rows[0]["grade"] in {"A", "B", "C"}
-    assert rows[0]["reasons"]
-    _, failed = artifact("failed-checks")
-    assert {row["severity"] for row in failed} <= {"critical", "warning"}
 
 
 def test_a_run_that_quality_stops_says_so_in_its_state_and_publishes_nothing(home, small_market):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,8 @@ def schedule(file: Path, environment: dict[str, str], log: Path) -> Iterator[Sch
     try:
         yield Schedule(process, Path(environment["LIQHEAT_HOME"]), log)
     finally:
-        if process.poll() is None:
+        # Also where the schedule itself was killed: its runs are processes of their own.
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
@@ -162,7 +163,7 @@ def assert_only_the_owner_gets_in(one: Schedule, proof: Path) -> None:
     assert not proof.exists()
 
 
-def test_the_schedule_fires_ends_with_its_process_and_goes_on_after_a_stop(
+def test_the_schedule_fires_ends_with_its_process_and_goes_on_after_a_stop_or_a_kill(
     file, environment, tmp_path
 ):
     with schedule(file, environment, tmp_path / "first.log") as first:
@@ -200,9 +201,15 @@ def test_the_schedule_fires_ends_with_its_process_and_goes_on_after_a_stop(
         # It is done at once: its next turn would be tomorrow.
         again.wait_for(lambda: again.runs("endless", "Crashed"))
         again.wait_for(lambda: again.runs("endless", "Running"))
-        os.killpg(again.process.pid, signal.SIGINT)
-        assert again.process.wait(PATIENCE_SECONDS) == 0
-        assert again.processes() == []
+        again.process.kill()
+
+    with schedule(file, environment, tmp_path / "third.log") as last:
+        # The same where it was killed and could not say so.
+        last.wait_for(lambda: len(last.runs("endless", "Crashed")) == 2)
+        last.wait_for(lambda: last.runs("endless", "Running"))
+        os.killpg(last.process.pid, signal.SIGINT)
+        assert last.process.wait(PATIENCE_SECONDS) == 0
+        assert last.processes() == []
 
 
 def test_a_deployment_that_does_not_load_is_named(file, environment):
