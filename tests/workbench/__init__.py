@@ -4,7 +4,7 @@ Belongs here: what several tests need to put records through the pipeline and to
 of them. Does not belong here: anything a test asserts.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -184,6 +184,7 @@ def differences(
     other: Path,
     *,
     schemas: Sequence[str] = ("intermediate", "derived"),
+    conditions: Mapping[str, str] | None = None,
 ) -> dict[str, list[dict[str, Any]]]:
     """Return rows that only one of two databases has, some of each relation and direction.
 
@@ -193,6 +194,8 @@ def differences(
         Database files that nobody is writing.
     schemas : sequence of str
         Whose declared relations are compared, run columns left out.
+    conditions : mapping of str to str, optional
+        By relation, in SQL: which of its rows are compared; all where not given.
 
     Returns
     -------
@@ -208,7 +211,11 @@ def differences(
             columns = ", ".join(
                 f'"{column.name}"' for column in relation.columns if column.name not in _RUN_COLUMNS
             )
-            rows = {name: f"select {columns} from {name}.{relation.name}" for name in _NAMES}
+            condition = (conditions or {}).get(relation.name, "true")
+            rows = {
+                name: f"select {columns} from {name}.{relation.name} where {condition}"
+                for name in _NAMES
+            }
             # Multisets that are equal have equal sums of hashes; looked at closer where not.
             one_sum, other_sum = (
                 connection.execute(
