@@ -29,6 +29,9 @@ def told() -> Iterator[None]:
     except LIQHEAT_ERRORS as exc:
         typer.echo(printable(f"error: {exc}"), err=True)
         raise typer.Exit(1) from exc
+    except BrokenPipeError:
+        # Whoever reads our output has seen enough: typer ends without a word.
+        raise
     except OSError as exc:
         # Whatever file a command was given or writes to: not there, a folder, read-only, full.
         where = f"{exc.filename}: " if exc.filename else ""

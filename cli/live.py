@@ -2,7 +2,6 @@
 
 import json
 import logging
-import sys
 from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -247,10 +246,10 @@ def status_command(form: Rows = Format.table) -> None:
 
     with told():
         status = read_status(read_settings(), now=_now())
-    if form is Format.json:
-        sys.stdout.write(json.dumps(asdict(status), default=spelled, indent=2) + "\n")
-    else:
-        _write_status(status, form)
+        if form is Format.json:
+            typer.echo(json.dumps(asdict(status), default=spelled, indent=2))
+        else:
+            _write_status(status, form)
     if status.problems:
         raise typer.Exit(1)
 

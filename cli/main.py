@@ -5,6 +5,7 @@ Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 
 """
 
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,11 +37,29 @@ app = typer.Typer(
 def _configure(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log each step.")] = False,
 ) -> None:
+    _open_closed_streams()
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+
+
+def _open_closed_streams() -> None:
+    """Point standard streams that were closed (``>&-``) at nothing.
+
+    The next file opened would otherwise take the stream's number, and what is printed go into it.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number is taken, which is this one.
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w")
 
 
 def _tell_once() -> None:
@@ -339,26 +358,28 @@ def tables_command(
     """List the public relations with their comments, or the columns of one."""
     from jobs.reading import describe_tables, describe_tables_as_markdown
 
-    if markdown:
-        sys.stdout.write(describe_tables_as_markdown())
-        return
-    relations = describe_tables()
-    if relation is None:
+    with told():
+        if markdown:
+            typer.echo(describe_tables_as_markdown(), nl=False)
+            return
+        relations = describe_tables()
+        if relation is None:
+            write_rows(
+                ("relation", "grain", "what it is"),
+                [(one.name, ", ".join(one.grain), one.description) for one in relations],
+                form,
+            )
+            return
+        chosen = [one for one in relations if relation in (one.name, one.name.split(".")[1])]
+        if not chosen:
+            message = f"no public relation {relation}; `liqheat tables` lists them"
+            typer.echo(printable(message), err=True)
+            raise typer.Exit(2)
         write_rows(
-            ("relation", "grain", "what it is"),
-            [(one.name, ", ".join(one.grain), one.description) for one in relations],
+            ("column", "type", "what it is"),
+            [(column.name, column.type, column.description) for column in chosen[0].columns],
             form,
         )
-        return
-    chosen = [one for one in relations if relation in (one.name, one.name.split(".")[1])]
-    if not chosen:
-        typer.echo(f"no public relation {relation}; `liqheat tables` lists them", err=True)
-        raise typer.Exit(2)
-    write_rows(
-        ("column", "type", "what it is"),
-        [(column.name, column.type, column.description) for column in chosen[0].columns],
-        form,
-    )
 
 
 quality.register(app)

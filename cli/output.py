@@ -8,12 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+
+TABLE_ROWS = 10_000
+"""Rows a table shows at most: it is laid out whole, for the eye."""
 
 
 class Format(StrEnum):
@@ -88,11 +92,12 @@ def _distinct(columns: Sequence[str]) -> list[str]:
 def write_rows(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], form: Format, title: str | None = None
 ) -> None:
-    """Write rows to stdout; numbers are rounded for the eye only in the table."""
+    """Write rows to stdout; only the table rounds numbers and ends after `TABLE_ROWS`."""
     if form is Format.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(_distinct(columns))
         writer.writerows([_cell(value) for value in row] for row in rows)
+        sys.stdout.flush()
         return
     if form is Format.json:
         names = _distinct(columns)
@@ -101,9 +106,15 @@ def write_rows(
             record = dict(zip(names, map(spelled, row), strict=True))
             sys.stdout.write(("," if number else "") + "\n  " + json.dumps(record))
         sys.stdout.write("\n]\n")
+        sys.stdout.flush()
         return
+    _write_table(columns, rows, title)
+
+
+def _write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None) -> None:
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    kept = [list(row) for row in rows]
+    all_rows = iter(rows)
+    kept = list(islice(all_rows, TABLE_ROWS))
     for position, name in enumerate(columns):
         is_number = any(isinstance(row[position], int | float) for row in kept)
         table.add_column(
@@ -116,6 +127,10 @@ def write_rows(
     if not sys.stdout.isatty():
         console.width = 240
     console.print(table)
+    if next(all_rows, None) is not None:
+        sys.stderr.write(
+            f"only the first {TABLE_ROWS:,} rows: `--format csv` and `--format json` write all\n"
+        )
 
 
 @contextmanager

@@ -112,7 +112,7 @@ def _interrupt(*_: Any) -> None:  # noqa: ANN401  (whatever Python hands to a si
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
     """Hold the folder around the block: two schedules would do everything twice."""
-    home.mkdir(parents=True, exist_ok=True)
+    _make_private(home)
     with (home / "schedule.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -155,7 +155,10 @@ def _login(home: Path) -> str:
     Delete the file to have another password made at the next start.
     """
     file = home / LOGIN_FILE
-    home.mkdir(parents=True, exist_ok=True)
+    _make_private(home)
+    if file.is_symlink() or (file.exists() and file.stat().st_mode & 0o077):
+        # Others may know what is in it.
+        file.unlink()
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -168,6 +171,12 @@ def _login(home: Path) -> str:
         login = f"liqheat:{secrets.token_urlsafe(24)}"
         opened.write(f"{login}\n")
     return login
+
+
+def _make_private(home: Path) -> None:
+    """Make the server's folder, which only its owner may enter whatever the umask is."""
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o700)
 
 
 def _set_defaults(defaults: dict[str, str]) -> None:

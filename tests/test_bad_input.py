@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -352,3 +354,37 @@ def test_an_unknown_asset_is_answered_with_those_there_are(desk, small_home, mon
 )
 def test_wrong_usage_ends_with_two(desk, arguments):
     assert desk.run(*arguments)[0] == 2
+
+
+LIQHEAT = [sys.executable, "-c", "from cli.main import app; app()"]
+
+
+@pytest.mark.parametrize("command", ["tables", "tables --markdown", "status --format json"])
+def test_an_output_that_cannot_be_written_is_named_in_one_line(tmp_path, command):
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [*LIQHEAT, *command.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "LIQHEAT_HOME": str(tmp_path)},
+        )
+    assert (ended.returncode, ended.stderr) == (1, "error: No space left on device\n")
+
+
+def test_a_reader_of_a_pipe_may_leave_without_a_word():
+    shell = '"$@" tables --markdown | true; echo ${PIPESTATUS[0]}'
+    ended = subprocess.run(
+        ["bash", "-c", shell, "bash", *LIQHEAT], capture_output=True, text=True, check=True
+    )
+    assert (ended.stdout, ended.stderr) == ("1\n", "")
+
+
+def test_closed_streams_take_nothing_and_fail_nothing():
+    """Files opened later must not get the numbers of the streams."""
+    shell = '"$@" tables <&- >&- 2>&-; echo $?'
+    ended = subprocess.run(
+        ["bash", "-c", shell, "bash", *LIQHEAT], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "0\n"

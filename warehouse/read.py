@@ -8,7 +8,7 @@ that reads goes through `open_published`; anything that writes belongs elsewhere
 import resource
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,6 +93,9 @@ class Reader:
         PublishedFileDamaged
             The file cannot be read.
         """
+        for text in (sql, *_values(parameters)):
+            if isinstance(text, str) and not _is_unicode(text):
+                raise QueryFailed(f"query: {text!a} is not valid Unicode")
         self._seconds_left = self._limits.seconds
         self._run(lambda: self._connection.execute(self._one_select(sql), parameters))
         return self
@@ -130,7 +133,7 @@ class Reader:
     def _one_select(self, sql: str) -> duckdb.Statement:
         statements = self._connection.extract_statements(sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            found = ", ".join(one.type.name for one in statements) or "none"
+            found = ", ".join(one.type.name for one in statements) or "empty"
             raise QueryFailed(
                 f"query: one statement that reads is allowed (SELECT, FROM, WITH, VALUES, "
                 f"DESCRIBE, SHOW or SUMMARIZE; PIVOT with its IN list), this is {found}"
@@ -157,10 +160,7 @@ class Reader:
                 "LIQHEAT_QUERY_SECONDS; ask for less, or raise it"
             ) from exc
         except (duckdb.OutOfMemoryException, MemoryError) as exc:
-            raise QueryOverLimit(
-                f"query: needs more memory than the {self._limits.memory_mb:,} MB of "
-                "LIQHEAT_QUERY_MEMORY_MB; ask for less, or raise it"
-            ) from exc
+            raise _over_memory(self._limits) from exc
         except duckdb.PermissionException as exc:
             raise QueryFailed(
                 "query: reads published relations only, no other file, network or extension "
@@ -186,6 +186,26 @@ class Reader:
             self._is_stuck = True
 
 
+def _values(parameters: list[Any] | dict[str, Any] | None) -> Collection[Any]:
+    return parameters.values() if isinstance(parameters, dict) else parameters or ()
+
+
+def _is_unicode(text: str) -> bool:
+    """Return whether DuckDB can take the text: bytes of no character become half of one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _over_memory(limits: ReadLimits) -> QueryOverLimit:
+    return QueryOverLimit(
+        f"query: needs more memory than the {limits.memory_mb:,} MB of "
+        "LIQHEAT_QUERY_MEMORY_MB; ask for less, or raise it"
+    )
+
+
 @contextmanager
 def bounded_process(limits: ReadLimits) -> Iterator[None]:
     """Bound what this process may allocate while the block runs; for one that only reads.
@@ -203,6 +223,8 @@ def bounded_process(limits: ReadLimits) -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_DATA, (bound if soft < 0 else min(bound, soft), hard))
     try:
         yield
+    except MemoryError as exc:
+        raise _over_memory(limits) from exc
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
@@ -236,6 +258,9 @@ def open_published(path: Path, *, limits: ReadLimits | None = None) -> Iterator[
     if not path.exists():
         raise NotPublished(f"{path} is not there; run `liqheat run` (or `liqheat demo`) first")
     version = path.resolve()
+    if not version.is_file():
+        # Opening a named pipe would wait for ever.
+        raise PublishedFileDamaged(f"{path} is not a file; remove it and run `liqheat publish`")
     if version.with_name(f"{version.name}.wal").exists():
         raise PublishedFileDamaged(
             f"{path}: somebody else has written to it ({version.name}.wal lies beside it); {_ANEW}"

@@ -220,3 +220,34 @@ def test_a_deployment_that_does_not_load_is_named(file, environment):
     assert refused.returncode == 1
     assert "deployment endless does not load" in refused.stderr
     assert "liqheat_has_no_such_module" in refused.stderr
+
+
+def show_login(file: Path, environment: dict[str, str]) -> str:
+    return subprocess.run(
+        [*command(file), "--show-login"],
+        env=environment,
+        umask=0,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_a_login_that_others_can_read_is_replaced(file, environment, tmp_path):
+    login = Path(environment["LIQHEAT_HOME"]) / "prefect" / "login"
+    kept = show_login(file, environment)
+    assert login.parent.stat().st_mode & 0o777 == 0o700
+    assert show_login(file, environment) == kept
+
+    login.chmod(0o644)
+    replaced = show_login(file, environment)
+    assert replaced != kept
+    assert login.stat().st_mode & 0o777 == 0o600
+
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("liqheat:known\n")
+    login.unlink()
+    login.symlink_to(elsewhere)
+    assert show_login(file, environment) not in ("liqheat:known\n", replaced)
+    assert not login.is_symlink()
+    assert elsewhere.read_text() == "liqheat:known\n"

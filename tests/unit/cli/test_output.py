@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli.output import Format, write_rows
+from cli.output import TABLE_ROWS, Format, write_rows
 
 COLUMNS = ("a", "a", "nested", "text")
 ROWS = [
@@ -55,3 +55,15 @@ def test_csv_carries_nested_values_as_json(capsys):
     assert row[:2] == ["1.5", ""]
     assert json.loads(row[2]) == {"at": "2026-01-01T00:00:00Z", "values": [1, None, None]}
     assert row[3] == ROWS[0][3]
+
+
+def test_a_table_ends_where_nobody_reads_on_and_says_so(capsys):
+    write_rows(("n",), ((n,) for n in range(TABLE_ROWS + 1)), Format.table)
+    shown = capsys.readouterr()
+    assert shown.out.split()[-1] == f"{TABLE_ROWS - 1}"
+    assert "only the first 10,000 rows: `--format csv`" in shown.err
+
+
+def test_a_whole_table_says_nothing_more(capsys):
+    write_rows(("n",), [(1,)], Format.table)
+    assert capsys.readouterr().err == ""

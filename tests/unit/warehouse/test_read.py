@@ -313,6 +313,40 @@ def test_sql_that_cannot_be_read_is_the_askers_error(published, sql):
         reader.execute(sql)
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_not_opened(tmp_path, make):
+    make(tmp_path / "liqheat.duckdb")
+    with (
+        pytest.raises(PublishedFileDamaged, match=r"is not a file; remove it and run"),
+        open_published(tmp_path / "liqheat.duckdb"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("sql", "parameters"),
+    [
+        ("select '\udcff'", None),
+        ("select ?", ["\udcff"]),
+        ("select $name", {"name": "\udcff"}),
+    ],
+)
+def test_bytes_that_are_no_text_are_refused(published, sql, parameters):
+    with (
+        pytest.raises(QueryFailed, match="is not valid Unicode"),
+        open_published(published) as reader,
+    ):
+        reader.execute(sql, parameters)
+
+
+def test_running_out_of_memory_elsewhere_names_the_setting_too():
+    with (
+        pytest.raises(QueryOverLimit, match="the 7 MB of LIQHEAT_QUERY_MEMORY_MB"),
+        bounded_process(ReadLimits(memory_mb=7)),
+    ):
+        raise MemoryError
+
+
 QUERY = """
 import sys, threading
 from cli.main import app
