@@ -15,6 +15,10 @@ AsOf = Annotated[
     datetime | None,
     typer.Option(help="Last hour, UTC; by default the one that has just ended."),
 ]
+AsOfPublished = Annotated[
+    datetime | None,
+    typer.Option("--as-of", help="Hour shown, UTC; by default the newest published."),
+]
 Rows = Annotated[Format, typer.Option("--format", help="How rows are written.")]
 
 

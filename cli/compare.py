@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.arguments import AsOf, Rows, hour_of, told
+from cli.arguments import AsOf, AsOfPublished, Rows, hour_of, told
 from cli.output import Format, progress_bar, write_rows
 from jobs.errors import NothingToDo
 from jobs.settings import Settings, read_settings
@@ -288,7 +288,7 @@ def bands_command(
         bool, typer.Option("--hidden", help="Show them even if the asset is too noisy.")
     ] = False,
     form: Rows = Format.table,
-    as_of: AsOf = None,
+    as_of: AsOfPublished = None,
 ) -> None:
     """Show what could be forced near price today: bands of both sides with their odds."""
     with told():
@@ -416,7 +416,7 @@ def disagreement_command(
     side: Annotated[str, typer.Option(help="long, short or both.")] = "both",
     venue: Annotated[str, typer.Option(help="Whose maps, or 'all'.")] = "all",
     form: Rows = Format.table,
-    as_of: AsOf = None,
+    as_of: AsOfPublished = None,
 ) -> None:
     """Show how far the providers differ on an asset, pair by pair, and in what."""
     asset = asset.upper()
@@ -565,7 +565,7 @@ def assumptions_command(
     asset: Annotated[str, typer.Argument(help="Base coin: BTC.")],
     provider: Annotated[str, typer.Option(help="Which estimator.")] = "turnover",
     form: Rows = Format.table,
-    as_of: AsOf = None,
+    as_of: AsOfPublished = None,
 ) -> None:
     """Show which guess a map hangs on: what is left of it when one assumption is swapped."""
     asset = asset.upper()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import compare, live, quality
-from cli.arguments import INSTANTS, AsOf, Rows, finite, hour_of, told, utc
+from cli.arguments import INSTANTS, AsOf, AsOfPublished, Rows, finite, hour_of, told, utc
 from cli.output import Format, printable, progress_bar, write_rows
 from cli.schedule import schedule_command
 from jobs.settings import read_settings
@@ -310,7 +310,7 @@ def plot_command(
         bool, typer.Option("--compare", help="One hour of all providers side by side instead.")
     ] = False,
     output: Annotated[Path | None, typer.Option(help="The HTML file to write.")] = None,
-    as_of: AsOf = None,
+    as_of: AsOfPublished = None,
 ) -> None:
     """Draw the heatmap of an asset as one HTML page that needs nothing else."""
     from dashboard.style import page_name

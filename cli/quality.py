@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.arguments import AsOf, Rows, hour_of, told
+from cli.arguments import AsOf, AsOfPublished, Rows, hour_of, told
 from cli.compare import percent, usd
 from cli.output import Format, progress_bar, write_rows
 from jobs.errors import StoppedByQuality
@@ -19,7 +19,7 @@ def quality_command(
     asset: Annotated[
         str | None, typer.Argument(help="One asset, to be told why; by default all, worst first.")
     ] = None,
-    as_of: AsOf = None,
+    as_of: AsOfPublished = None,
     form: Rows = Format.table,
 ) -> None:
     """Say which assets can be trusted, and why not."""
@@ -71,7 +71,7 @@ def _say(verdicts: "tuple[VenueVerdict, ...]") -> None:
 
     whole, *venues = verdicts
     typer.echo(f"{whole.asset} at {whole.as_of:%Y-%m-%d %H:%M} UTC: {summary(whole)}.")
-    count = sum(not verdict.is_set_apart for verdict in venues)
+    count = sum(verdict.open_interest_share_ratio is not None for verdict in venues)
     if whole.open_interest_usd is not None:
         typer.echo(
             f"{usd(whole.open_interest_usd)} USD of open interest on {count} "

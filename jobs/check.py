@@ -329,10 +329,12 @@ def _measure_what_is_silent(connection: DuckDBPyConnection, as_of: datetime) -> 
     """Give every instrument that should trade a row at the hour, those without any data too.
 
     Building leaves out assets whose last bar is more than a day old; what has never had a bar has
-    nothing to be measured.
+    nothing to be measured. A feed of several venues together (``binance+bybit``) is no venue that
+    trades.
     """
     missing = (
-        "select distinct asset, venue from staging.stg_instrument where is_active "
+        "select distinct asset, venue from staging.stg_instrument "
+        "where is_active and not contains(venue, '+') "
         "except select asset, venue from intermediate.int_quality_measures where as_of = ?"
     )
     silent_assets = [

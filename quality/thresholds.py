@@ -117,7 +117,7 @@ class Thresholds:
         soft=0.99,
         hard=0.95,
         is_required=True,
-        reason="recorded venues miss no hour; one missing hour of 24 is told, two are too many",
+        reason="recorded venues miss no hour; one missing hour of 24 is noted, two are too many",
     )
     open_interest_coverage: Gate = Gate(
         measure="open_interest_coverage_24h_ratio",
@@ -137,7 +137,7 @@ class Thresholds:
         soft=3_600,
         hard=21_600,
         is_required=True,
-        reason="a map of as_of stands on bars up to as_of; an hour late is told",
+        reason="a map of as_of rests on bars up to as_of; one hour late is noted",
     )
     stale_open_interest: Gate = Gate(
         measure="newest_open_interest_age_seconds",

@@ -209,7 +209,7 @@ judged as (
         is_lot_listed,
         case
             when row_count = 0 then 'no open interest within three days'
-            when amount_count = 0 then 'told in USD only, which has no lots'
+            when amount_count = 0 then 'reported in USD only, which has no lots'
             when figure_count < 40 then 'fewer than 40 figures'
             when broken_count > figure_count / 10 then 'figures are no multiples of the lot'
             when odd_share_low_ratio <= 0.25 and odd_share_high_ratio >= 0.25

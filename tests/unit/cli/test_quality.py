@@ -59,7 +59,7 @@ def test_a_sound_asset_is_told_that_all_gates_hold(run):
     told = run("quality", "BTC").stdout
     assert "BTC at" in told
     assert "grade A, all gates hold." in told
-    assert "100 % of it on venues graded A" in told
+    assert "USD of open interest on 2 venues, 100 % of it on venues graded A" in told
     assert "doubt" not in told
 
 

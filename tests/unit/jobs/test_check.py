@@ -439,7 +439,10 @@ def test_an_asset_that_falls_silent_goes_stale_and_then_has_no_data(tmp_path):
         both = ("GONE", "HERE")
         shop.take_in(
             {
-                "instrument": table_of("instrument", [instrument(name) for name in both]),
+                "instrument": table_of(
+                    "instrument",
+                    [instrument(name) for name in both] + [instrument("HERE", "bybit+gate")],
+                ),
                 "ohlcv": table_of(
                     "ohlcv",
                     [bar("GONE", n) for n in HOURS] + [bar("HERE", n) for n in range(240)],
@@ -460,3 +463,5 @@ def test_an_asset_that_falls_silent_goes_stale_and_then_has_no_data(tmp_path):
         assert grade == "C"
         assert reason in names
         assert reasons(settings, "HERE", "gate", as_of)[1] != names
+    # Liquidations of venues together are a feed, no venue that ought to trade.
+    assert not ask(settings, "from marts.asset_quality_hourly where contains(venue, '+')")
