@@ -494,8 +494,8 @@ def _print_pairs(
             f"all venues, both sides: {row['provider_count']} providers (near copies count once) "
             f"share {percent(row['overlap_mean_ratio'])} on average; of what they do not share "
             f"{percent(row['reach_share_ratio'])} is how far from price (leverage assumed), "
-            "the rest where exactly (entries assumed); furthest apart: "
-            f"{row['furthest_provider_a']} and {row['furthest_provider_b']}.",
+            "the rest where exactly (entries assumed).",
+            f"furthest apart: {row['furthest_provider_a']} and {row['furthest_provider_b']}.",
         ]
     _print(
         table,

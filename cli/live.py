@@ -255,32 +255,34 @@ def status_command(form: Rows = Format.table) -> None:
 
 
 def _write_status(status: "Status", form: Format) -> None:
-    write_rows(
-        (
-            "venue",
-            "feeds",
-            "newest bar",
-            "newest open interest",
-            "landed",
-            "missing",
-            "lost",
-            "set aside",
-        ),
-        [
+    # A home of imports follows no venue.
+    if status.venues or form is not Format.table:
+        write_rows(
             (
-                one.venue,
-                one.feeds,
-                one.newest_bar_at,
-                one.newest_open_interest_at,
-                one.landed_at,
-                one.missing,
-                one.lost,
-                one.quarantined,
-            )
-            for one in status.venues
-        ],
-        form,
-    )
+                "venue",
+                "feeds",
+                "newest bar",
+                "newest open interest",
+                "landed",
+                "missing",
+                "lost",
+                "set aside",
+            ),
+            [
+                (
+                    one.venue,
+                    one.feeds,
+                    one.newest_bar_at,
+                    one.newest_open_interest_at,
+                    one.landed_at,
+                    one.missing,
+                    one.lost,
+                    one.quarantined,
+                )
+                for one in status.venues
+            ],
+            form,
+        )
     if form is Format.table:
         for run in status.runs:
             typer.echo(

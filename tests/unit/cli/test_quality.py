@@ -145,3 +145,7 @@ def test_nothing_graded_yet_is_told(small_home, tmp_path):
         connection.execute("delete from marts.asset_quality_hourly")
     with pytest.raises(NothingToDo, match="no asset has been graded yet"):
         read_verdicts(settings)
+
+
+def test_the_status_of_a_home_that_follows_no_venue_has_no_table_of_venues(run):
+    assert run("status", code=1).stdout == ""
