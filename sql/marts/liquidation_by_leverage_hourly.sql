@@ -58,6 +58,7 @@ in_scope as (
             and exposure.as_of = set_apart.as_of
 ),
 
+-- Decimals: their sum is the same in any order, for a fraction of what ordering the rows costs.
 by_venue as (
     select
         asset,
@@ -67,14 +68,14 @@ by_venue as (
         side,
         tier,
         try_cast(rtrim(tier, 'x') as double) as leverage,
-        list_sum(list_sort(list(position_base))) as position_base,
-        list_sum(list_sort(list(position_usd))) as position_usd,
-        list_sum(list_sort(list(near_base))) as near_base,
-        list_sum(list_sort(list(near_usd))) as near_usd,
-        list_sum(list_sort(list(consumed_base))) as consumed_base,
-        list_sum(list_sort(list(consumed_usd))) as consumed_usd,
-        list_sum(list_sort(list(swept_base))) as swept_base,
-        list_sum(list_sort(list(swept_usd))) as swept_usd,
+        sum(position_base::decimal(38, 9))::double as position_base,
+        sum(position_usd::decimal(38, 9))::double as position_usd,
+        sum(near_base::decimal(38, 9))::double as near_base,
+        sum(near_usd::decimal(38, 9))::double as near_usd,
+        sum(consumed_base::decimal(38, 9))::double as consumed_base,
+        sum(consumed_usd::decimal(38, 9))::double as consumed_usd,
+        sum(swept_base::decimal(38, 9))::double as swept_base,
+        sum(swept_usd::decimal(38, 9))::double as swept_usd,
         any_value(params_hash) as params_hash,
     from in_scope
     group by asset, as_of, provider, venue, side, tier
