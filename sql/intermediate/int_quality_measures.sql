@@ -167,7 +167,10 @@ hourly as (
         abs(instrument_hour.mark_close / instrument_hour.close - 1) as mark_deviation_ratio,
         instrument_hour.largest_mark_deviation_ratio,
         instrument_hour.repeated_bar_count,
-        least(instrument_hour.volume_usd, 1e25)::decimal(38, 10) as volume_usd,
+        -- Not least(): it passes over NULL, so an hour without bars would have traded 1e25 USD.
+        if(
+            instrument_hour.volume_usd > 1e25, 1e25, instrument_hour.volume_usd
+        )::decimal(38, 10) as volume_usd,
         instrument_hour.zero_volume_bar_count,
         instrument_hour.median_bar_volume_quantity,
         instrument_hour.largest_bar_volume_quantity,
@@ -177,8 +180,11 @@ hourly as (
         instrument_hour.open_interest_usd,
         instrument_hour.change_observed_count,
         instrument_hour.violation_count,
-        least(instrument_hour.absolute_change_quantity, 1e25)::decimal(38, 10)
-            as absolute_change_quantity,
+        if(
+            instrument_hour.absolute_change_quantity > 1e25,
+            1e25,
+            instrument_hour.absolute_change_quantity
+        )::decimal(38, 10) as absolute_change_quantity,
         instrument_hour.largest_change_ratio,
         instrument_hour.unchanged_traded_bar_count,
         instrument_hour.audit_deviation_ratio,
@@ -544,9 +550,8 @@ excess_by_provider as (
         venue,
         as_of,
         provider,
-        least(list_sum(list_sort(list(excess_base))), 1e25)::decimal(38, 10) as excess_base,
-        least(list_sum(list_sort(list(open_interest_base))), 1e25)::decimal(38, 10)
-            as open_interest_base,
+        list_sum(list_sort(list(excess_base))) as excess_base,
+        list_sum(list_sort(list(open_interest_base))) as open_interest_base,
         list_sum(list_sort(list(start_up_in_range_ratio * open_interest_base)))
         / nullif(
             list_sum(
@@ -566,8 +571,15 @@ rolling_excess as (
         asset,
         venue,
         as_of,
-        (sum(excess_base) over day)::double
-        / nullif(avg(open_interest_base) over day, 0) as excess_ratio,
+        (
+            sum(if(excess_base > 1e25, 1e25, excess_base)::decimal(38, 10)) over day
+        )::double
+        / nullif(
+            avg(
+                if(open_interest_base > 1e25, 1e25, open_interest_base)::decimal(38, 10)
+            ) over day,
+            0
+        ) as excess_ratio,
         start_up_in_range_ratio,
         is_warm_up,
     from excess_by_provider
