@@ -43,8 +43,8 @@ def groups(folder: Path) -> Iterator[tuple[str, pd.DataFrame]]:
     winter = recorded(folder, *span("2025-12-01", "2026-01-04"))
 
     def hours(data: DataSet) -> pd.DataFrame:
-        # A series counts from where it has told its open interest for a day; coverage speaks of
-        # the holes after that.
+        # A series counts from its first full day of open interest; coverage measures the holes
+        # after that.
         graded = grade(data, data.records, by_hour=True)
         told = graded["open_interest_median_24h_usd"].notna()
         first = graded[told].groupby(["asset", "venue"])["as_of"].min().rename("first")
@@ -115,7 +115,8 @@ def gate_table() -> Iterator[str]:
 def distribution(found: list[tuple[str, pd.DataFrame]]) -> Iterator[str]:
     """Yield one table a measure: its distribution in each group and what its gate flags."""
     for name, gate in venue_gates(Thresholds()).items():
-        if gate.role == "information" or name == "no_data":
+        # The measure of set_apart is there only for what is set apart: the verdicts count it.
+        if gate.role == "information" or name in {"no_data", "set_apart"}:
             continue
         side = "at least" if gate.direction == "at_least" else "at most"
         levels = ", ".join(
@@ -243,9 +244,10 @@ def report(folder: Path) -> Iterator[str]:
         yield from by_size(daily[0])
     yield "\n## Corruption\n"
     yield (
-        "Rows of bars and open interest, drawn at random, are corrupted; told is the share of the "
-        "asset-days with at least one such row that are flagged (`is_noisy`). Recorded series are "
-        "those that keep their books: all on binance, bybit and okx, BTC and ETH on gate.\n"
+        "Rows of bars and open interest, drawn at random, are corrupted after they came in, so "
+        "checks on incoming rows play no part. The tables give the share of asset-days with at "
+        "least one such row that are flagged (`is_noisy`). Recorded series are those that keep "
+        "their books: all on binance, bybit and okx, BTC and ETH on gate.\n"
     )
     for data in corruption_sets(12, folder / "market_1h"):
         yield from corruption(data, SEED)

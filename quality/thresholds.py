@@ -375,8 +375,8 @@ class Thresholds:
         role="check",
         soft=0.1,
         hard=0.5,
-        reason="longs are closed below price; only those opened within the last bar can stand "
-        "above it, at most 2 % in a simulated month",
+        reason="longs are closed below price; only open interest laid at the prices of a series' "
+        "first bar can lie above it: 3 % of a recorded map at most, .05 % after its first hour",
     )
     map_jump: Gate = Gate(
         measure="unexplained_change_ratio",
@@ -384,8 +384,8 @@ class Thresholds:
         direction="at_most",
         role="check",
         soft=0.1,
-        reason="a map changes by what traded and by how far price went; a simulated month leaves "
-        "5 % unexplained at most",
+        reason="a map changes by what traded and by how far price went; recorded hours leave 8 % "
+        "unexplained at most",
     )
     quote_off_par: Gate = Gate(
         measure="quote_deviation_bps",
@@ -404,7 +404,7 @@ def venue_gates(thresholds: Thresholds) -> dict[str, Gate]:
     Examples
     --------
     >>> list(venue_gates(Thresholds()))[:3]
-    ['no_data', 'low_open_interest', 'low_volume']
+    ['no_data', 'set_apart', 'low_open_interest']
     """
     return {
         name: gate
