@@ -15,10 +15,11 @@ $(VENV)/.run: requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@# What numba compiles is compiled here, once, instead of in the first run.
-	LIQHEAT_HOME=$(VENV)/warm-up $(LIQHEAT) demo --days 2 > $(VENV)/warm-up.log 2>&1 || \
+	@echo "Compiling the model, once."
+	@LIQHEAT_HOME=$(VENV)/warm-up $(LIQHEAT) demo --days 2 > $(VENV)/warm-up.log 2>&1 || \
 		{ cat $(VENV)/warm-up.log; exit 1; }
-	rm -rf $(VENV)/warm-up
-	touch $@
+	@rm -rf $(VENV)/warm-up
+	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
