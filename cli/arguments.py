@@ -22,6 +22,10 @@ AsOfPublished = Annotated[
 Rows = Annotated[Format, typer.Option("--format", help="How rows are written.")]
 
 
+FIRST_HOUR = datetime(2010, 1, 1, tzinfo=UTC)
+"""No venue of today was open before."""
+
+
 @contextmanager
 def told() -> Iterator[None]:
     """Turn what went wrong into one line and an exit code."""
@@ -61,6 +65,11 @@ def hour_of(as_of: datetime | None) -> datetime:
     """Return the hour meant: the one given, in UTC, or the one that has just ended."""
     now = datetime.now(UTC)
     instant = utc(as_of) or now
+    if instant < FIRST_HOUR:
+        raise typer.BadParameter(
+            f"perpetual futures are younger than {FIRST_HOUR:%Y}; give a later hour",
+            param_hint="--as-of",
+        )
     if instant > now:
         raise typer.BadParameter(
             f"{instant:%Y-%m-%d %H:%M} UTC has not come yet; give an hour that has ended",

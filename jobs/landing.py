@@ -115,7 +115,7 @@ def is_running(process_id: int) -> bool:
     """Return whether a process of that number exists on this machine."""
     try:
         os.kill(process_id, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

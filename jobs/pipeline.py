@@ -11,7 +11,7 @@ from pathlib import Path
 from duckdb import DuckDBPyConnection
 
 from jobs.build import BuildReport, build
-from jobs.errors import StoppedByQuality
+from jobs.errors import NothingToDo, StoppedByQuality
 from jobs.estimators import configured_estimators
 from jobs.holding import Held, held_back, stops_everything
 from jobs.runs import Run, recorded_run, run_file
@@ -99,6 +99,8 @@ def rebuild(settings: Settings, *, progress: Progress = silent) -> LoadReport:
         A writer has the warehouse open.
     WarehouseError
         A file of raw history cannot be read; the message names it and the old warehouse stays.
+    NothingToDo
+        There is nothing to make it from; the old warehouse stays.
     """
     with (
         run_file(settings, "rebuild") as run,
@@ -114,6 +116,11 @@ def rebuild(settings: Settings, *, progress: Progress = silent) -> LoadReport:
             loaded_at=run.started_at,
             on_month=lambda item, share: progress("rebuild", item, share),
         )
+        if not report.file_count and not report.rejected:
+            raise NothingToDo(
+                f"neither {settings.raw} nor {settings.landing} holds a file to rebuild from: "
+                "put the backup of raw history there; the warehouse stays as it is"
+            )
         run.row_count = sum(report.rows_by_kind.values())
         run.detail = asdict(report)
         return report

@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from duckdb import DuckDBPyConnection
-from pydantic import TypeAdapter
+from pydantic import AwareDatetime, TypeAdapter
 
 from jobs.landing import is_running, write_whole
 from jobs.settings import Settings
+from sources.errors import SourceError
+from sources.user_files import read_json
 from warehouse.errors import WarehouseError
 
 logger = logging.getLogger(__name__)
@@ -64,8 +66,8 @@ class Run:
     as_of: datetime | None = None
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     number: int = 0
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    finished_at: datetime | None = None
+    started_at: AwareDatetime = field(default_factory=lambda: datetime.now(UTC))
+    finished_at: AwareDatetime | None = None
     status: str = "running"
     row_count: int = 0
     detail: dict[str, Any] = field(default_factory=dict)
@@ -173,9 +175,10 @@ def read_runs(folder: Path) -> list[Run]:
     runs = []
     for path in folder.glob("*.json"):
         try:
-            run = _RUN.validate_python({**json.loads(path.read_text()), "folder": folder})
-        except (OSError, ValueError, TypeError) as exc:
-            logger.warning("%s is no record of a run (%s): delete it", path, exc)
+            run = _RUN.validate_python({**read_json(path), "folder": folder})
+        except (SourceError, ValueError, TypeError) as exc:
+            reason = " ".join(str(exc).split())
+            logger.warning("%s is no record of a run (%.200s): delete it", path, reason)
             continue
         if run.status == "running" and not is_running(run.process_id):
             run.status = "stopped"

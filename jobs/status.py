@@ -4,7 +4,6 @@ Belongs here: reading the published file, the landing folder and the records of 
 stays shut: status must work while something else is writing, or has died writing.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Mapping, Set
@@ -13,12 +12,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pydantic import AwareDatetime, TypeAdapter
+
 from jobs.ingest import universe_of
 from jobs.reading import published, published_file
-from jobs.record import REPORT_FILE
+from jobs.record import REPORT_FILE, FeedReport
 from jobs.runs import Run, read_runs, runs_folder
 from jobs.settings import Settings
 from sources.errors import SourceError
+from sources.user_files import read_json
 from sources.venues.declarations import VENUES
 from warehouse.errors import WarehouseError
 from warehouse.read import Reader
@@ -296,27 +298,37 @@ def _home_problems(home: Path) -> list[str]:
     return []
 
 
+@dataclass(frozen=True, slots=True)
+class _RecorderReport:
+    """What the recorder last wrote: when, and how each feed fares."""
+
+    at: AwareDatetime
+    feeds: tuple[FeedReport, ...]
+
+
+_RECORDER_REPORT = TypeAdapter(_RecorderReport)
+
+
 def _recorder_problems(path: Path, now: datetime) -> list[str]:
-    try:
-        said = json.loads(path.read_text())
-        at = datetime.fromisoformat(said["at"])
-    except FileNotFoundError:
+    if not path.exists():
         return []
-    except (OSError, ValueError, KeyError, TypeError):
+    try:
+        report = _RECORDER_REPORT.validate_python(read_json(path))
+    except (SourceError, ValueError):
         return [f"{path} is not what the recorder writes: delete it, it is written again"]
-    if now - at > _RECORDER_IS_LATE:
+    if now - report.at > _RECORDER_IS_LATE:
         return [
-            f"the recorder of liquidations last told of itself {_ago(now, at)} ago: what streamed "
+            f"the recorder of liquidations last reported {_ago(now, report.at)} ago: what streamed "
             "since then is lost; run `liqheat record`"
         ]
     problems = []
-    for feed in said["feeds"]:
-        if not feed["is_connected"]:
-            why = f": {feed['outages'][-1]['reason']}" if feed["outages"] else ""
-            problems.append(f"{feed['venue']}: the liquidation feed is not connected{why}")
-        if feed["dropped"]:
+    for feed in report.feeds:
+        if not feed.is_connected:
+            why = f": {feed.outages[-1].reason}" if feed.outages else ""
+            problems.append(f"{feed.venue}: the liquidation feed is not connected{why}")
+        if feed.dropped:
             problems.append(
-                f"{feed['venue']}: {feed['dropped']:,} liquidations were lost because they could "
+                f"{feed.venue}: {feed.dropped:,} liquidations were lost because they could "
                 "not be landed: make room on the disk"
             )
     return problems

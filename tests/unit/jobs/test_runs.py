@@ -1,6 +1,7 @@
 """A run leaves its record whatever happens to the warehouse, and status reads it there."""
 
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,8 @@ from typer.testing import CliRunner
 from workbench import workshop
 
 from cli.main import app
-from jobs.pipeline import build_maps, load, open_writer
+from jobs.errors import NothingToDo
+from jobs.pipeline import build_maps, load, open_writer, rebuild
 from jobs.runs import read_runs, recorded_run, run_file, runs_folder
 from jobs.settings import Settings
 from jobs.status import read_status
@@ -92,12 +94,77 @@ def test_a_run_goes_on_where_its_record_cannot_be_written(settings, caplog):
     assert "cannot be recorded" in caplog.text
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"job": 7}', "\x00", '"text"'])
+RUN = {"job": "build", "run_id": "x", "started_at": "2026-01-01T00:00:00Z", "status": "running"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"job": 7}',
+        "\x00",
+        '"text"',
+        "[" * 100_000,
+        "1" * 6000,
+        json.dumps({**RUN, "started_at": "2026-01-01T00:00:00"}),
+    ],
+)
 def test_a_file_that_is_no_record_is_passed_over(settings, content, caplog):
     runs_folder(settings).mkdir(parents=True)
     (runs_folder(settings) / "20260101-ingest.json").write_text(content)
     assert read_runs(runs_folder(settings)) == []
     assert "is no record of a run" in caplog.text
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_no_record(settings, make):
+    runs_folder(settings).mkdir(parents=True)
+    make(runs_folder(settings) / "20260101-ingest.json")
+    assert read_runs(runs_folder(settings)) == []
+
+
+def test_a_number_that_no_process_has_is_of_none_that_runs(settings):
+    runs_folder(settings).mkdir(parents=True)
+    content = json.dumps({**RUN, "process_id": 10**17})
+    (runs_folder(settings) / "20260101-build.json").write_text(content)
+    assert [run.status for run in read_runs(runs_folder(settings))] == ["stopped"]
+
+
+FEED = {"venue": "okx", "is_complete": True, "is_connected": False, "dropped": 7}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[]", "is not what the recorder writes"),
+        ('{"at": "2026-11-01T12:30:00"}', "is not what the recorder writes"),
+        ('{"at": "2026-11-01T12:30:00Z", "feeds": [5]}', "is not what the recorder writes"),
+        ("[" * 100_000, "is not what the recorder writes"),
+        ('{"at": "2026-11-01T12:00:00Z", "feeds": []}', "last reported 30 min ago"),
+        (
+            json.dumps({"at": "2026-11-01T12:30:00Z", "feeds": [FEED]}),
+            "okx: the liquidation feed is not connected",
+        ),
+        (
+            json.dumps({"at": "2026-11-01T12:30:00Z", "feeds": [FEED]}),
+            "okx: 7 liquidations were lost",
+        ),
+    ],
+)
+def test_status_reads_what_the_recorder_reports(settings, content, said):
+    settings.home.mkdir()
+    (settings.home / "recorder.json").write_text(content)
+    assert said in "\n".join(read_status(settings, now=NOW).problems)
+
+
+def test_a_rebuild_from_nothing_is_refused_and_the_warehouse_stays(settings):
+    settings.home.mkdir()
+    settings.warehouse.write_bytes(b"damaged")
+    with pytest.raises(NothingToDo, match="holds a file to rebuild from: put the backup"):
+        rebuild(settings)
+    assert settings.warehouse.read_bytes() == b"damaged"
 
 
 def test_status_names_the_stale_hour_and_venues_never_reached(home, monkeypatch):
@@ -138,4 +205,14 @@ def test_an_hour_that_has_not_come_is_refused(command, monkeypatch, tmp_path):
         shown = CliRunner().invoke(app, [command, "--as-of", instant])
         assert shown.exit_code == 2
         assert "has not come yet" in shown.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["build"], ["check"], ["publish"], ["bands", "BTC"]])
+@pytest.mark.parametrize("instant", ["0001-01-01", "0001-01-01T00:00:00+14:00", "2009-12-31"])
+def test_an_hour_before_there_were_venues_is_refused(command, instant, monkeypatch, tmp_path):
+    monkeypatch.setenv("LIQHEAT_HOME", str(tmp_path / "home"))
+    shown = CliRunner().invoke(app, [*command, "--as-of", instant])
+    assert shown.exit_code == 2
+    assert "give a later hour" in shown.stderr
     assert list(tmp_path.iterdir()) == []
