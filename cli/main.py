@@ -260,11 +260,11 @@ def run_command(as_of: AsOf = None) -> None:
 
     with told(), progress_bar() as progress:
         report = run_hour(read_settings(), as_of=hour_of(as_of), progress=progress)
-        failed = sum(not outcome.success for outcome in report.checked.outcomes)
         typer.echo(
             f"loaded {sum(report.loaded.rows_by_kind.values()):,} rows, "
             f"built {report.built.asset_count} assets from {report.built.bar_count:,} bars, "
-            f"{len(report.checked.outcomes)} checks of which {failed} fail, "
+            f"{len(report.checked.outcomes)} checks: {len(report.checked.critical)} critical and "
+            f"{len(report.checked.warnings)} warnings, "
             f"published {report.published.path} ({report.published.size_bytes / 1e6:,.1f} MB)",
             err=True,
         )
