@@ -24,7 +24,7 @@ from sources.recorded.importing import import_file
 from sources.recorded.mapping import Mapping, load_mapping
 from sources.recorded.prices import KnownCloses
 from sources.records import Batch
-from sources.user_files import LARGEST_JSON_BYTES, read_bytes
+from sources.user_files import LARGEST_JSON_BYTES, opened, read_bytes
 from warehouse.bars import bar_closes
 from warehouse.errors import WarehouseError
 from warehouse.load import load_landing_files
@@ -92,7 +92,7 @@ class ImportReport:
 
 def _key(path: Path, *told: object) -> str:
     """Return what names the landing files of an input: the same input, the same names."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         digest = hashlib.file_digest(file, "sha256")
     for item in told:
         digest.update(repr(item).encode())

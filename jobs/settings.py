@@ -6,18 +6,26 @@ belongs here.
 
 import difflib
 import os
+import re
 from pathlib import Path
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from jobs.errors import SettingsRejected
 
 _PREFIX = "LIQHEAT_"
+_ENV_FILE = ".env"
+
+_MOST_MB = 100_000_000
+_MOST_SECONDS = 1e6
+_MOST_DAYS = 3660
 
 
 class VenueKey(BaseModel):
     """The key of one venue, for what it tells only with one. Never written anywhere."""
+
+    model_config = ConfigDict(extra="forbid")
 
     api_key: SecretStr | None = None
     secret: SecretStr | None = None
@@ -68,18 +76,18 @@ hyblock_client_secret, hyblock_api_key : str, optional
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, env_file=".env", env_nested_delimiter="__", extra="ignore"
+        env_prefix=_PREFIX, env_file=_ENV_FILE, env_nested_delimiter="__", extra="ignore"
     )
 
     home: Path = Path("data")
-    threads: int | None = Field(default=None, ge=1)
-    memory_limit_mb: int | None = Field(default=None, ge=256)
-    query_memory_mb: int = Field(default=2048, ge=64)
-    query_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
-    publish_window_days: int = Field(default=90, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    memory_limit_mb: int | None = Field(default=None, ge=256, le=_MOST_MB)
+    query_memory_mb: int = Field(default=2048, ge=64, le=_MOST_MB)
+    query_seconds: float = Field(default=60.0, gt=0, le=_MOST_SECONDS, allow_inf_nan=False)
+    publish_window_days: int = Field(default=90, ge=1, le=_MOST_DAYS)
     universe: Path | None = None
-    history_days: int = Field(default=30, ge=1)
-    landing_days: int = Field(default=7, ge=0)
+    history_days: int = Field(default=30, ge=1, le=_MOST_DAYS)
+    landing_days: int = Field(default=7, ge=0, le=_MOST_DAYS)
     venue_url: str | None = None
     sentiment_url: str | None = None
     archive_url: str | None = None
@@ -152,7 +160,7 @@ def read_settings() -> Settings:
     names = {_variable(name) for name in Settings.model_fields}
     unknown = sorted(
         name
-        for name in os.environ
+        for name in (*os.environ, *_names_in_env_file())
         if name.startswith(_PREFIX) and not any(_names(known, name) for known in names)
     )
     if unknown:
@@ -171,6 +179,27 @@ def read_settings() -> Settings:
             "a LIQHEAT_ variable that takes JSON holds something else; .env.example shows the "
             "form, for example LIQHEAT_KEYS__BINANCE__API_KEY"
         ) from None
+
+
+def _names_in_env_file() -> list[str]:
+    """Return the settings that ``.env`` in the working folder sets.
+
+    Raises
+    ------
+    SettingsRejected
+        It cannot be read.
+    """
+    path = Path(_ENV_FILE)
+    if path.is_dir() or not path.exists():
+        return []
+    if not path.is_file():
+        raise SettingsRejected(f"{path.resolve()}: not a regular file; remove it")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = "not UTF-8" if isinstance(exc, UnicodeDecodeError) else exc.strerror
+        raise SettingsRejected(f"{path.resolve()} cannot be read: {reason}") from None
+    return re.findall(rf"^\s*(?:export\s+)?({_PREFIX}\w+)\s*=", text, re.MULTILINE)
 
 
 def _variable(name: str) -> str:

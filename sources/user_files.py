@@ -5,7 +5,11 @@ hold (each reader checks its own).
 """
 
 import json
+import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -63,26 +67,40 @@ def parse_number(text: str) -> int | float:
     return int(text) if len(text) < 19 else float(text)
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[BufferedReader]:
+    """Yield a regular file, open for reading.
+
+    Raises
+    ------
+    InputRejected
+        It is not there, cannot be read, or is not a regular file (a pipe would never end).
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputRejected(f"{path}: not a regular file; give the file itself")
+        with path.open("rb") as file:
+            yield file
+    except OSError as exc:
+        raise InputRejected(f"{path}: cannot be read ({exc.strerror})") from exc
+
+
 def read_bytes(path: Path, largest: int) -> bytes:
     """Return what a regular file holds.
 
     Raises
     ------
     InputRejected
-        It is not there, not a regular file (a pipe would never end), or larger than `largest`.
+        As in `opened`, or it is larger than `largest`.
     """
-    try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise InputRejected(f"{path}: not a regular file; give the file itself")
+    with opened(path) as file:
+        found = os.fstat(file.fileno())
         if found.st_size > largest:
             raise InputRejected(
                 f"{path}: {found.st_size:,} bytes, at most {largest:,} are read; is it the "
                 "right file?"
             )
-        return path.read_bytes()
-    except OSError as exc:
-        raise InputRejected(f"{path}: cannot be read ({exc.strerror})") from exc
+        return file.read()
 
 
 def read_yaml(path: Path) -> object:

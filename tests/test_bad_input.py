@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -354,6 +355,23 @@ def test_an_unknown_asset_is_answered_with_those_there_are(desk, small_home, mon
 )
 def test_wrong_usage_ends_with_two(desk, arguments):
     assert desk.run(*arguments)[0] == 2
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: None])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["import-brackets", "--venue", "binance", "--valid-from", "2026-01-01"],
+        ["import-provider", "coinank"],
+    ],
+)
+def test_what_is_no_file_is_refused_in_words_and_not_waited_for(desk, command, make):
+    path = desk.folder / "saved.json"
+    make(path)
+    code, said = desk.run(*command, path)
+    assert code == 1
+    assert "Please report it" not in said
+    assert re.search("not a regular file|cannot be read", said)
 
 
 LIQHEAT = [sys.executable, "-c", "from cli.main import app; app()"]

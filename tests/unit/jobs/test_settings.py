@@ -1,5 +1,6 @@
 """Settings that cannot be used are named, and their values are never shown."""
 
+import os
 import re
 from pathlib import Path
 
@@ -29,6 +30,9 @@ def _elsewhere(tmp_path, monkeypatch):
         ("LIQHEAT_TREADS", "2", "LIQHEAT_TREADS is no setting; did you mean LIQHEAT_THREADS?"),
         ("LIQHEAT_X", SECRET, "LIQHEAT_X is no setting"),
         ("LIQHEAT_MEMORY_LIMIT_MB", "nan", "LIQHEAT_MEMORY_LIMIT_MB: "),
+        ("LIQHEAT_QUERY_SECONDS", "1e300", "LIQHEAT_QUERY_SECONDS: "),
+        ("LIQHEAT_QUERY_MEMORY_MB", "9" * 15, "LIQHEAT_QUERY_MEMORY_MB: "),
+        ("LIQHEAT_KEYS__BINANCE__API_KEYY", SECRET, "LIQHEAT_KEYS__BINANCE__API_KEYY: "),
     ],
 )
 def test_a_variable_that_cannot_be_used_is_named(monkeypatch, name, value, message):
@@ -51,3 +55,24 @@ def test_every_setting_is_in_the_example():
     example = (Path(__file__).parents[3] / ".env.example").read_text()
     for name in Settings.model_fields:
         assert f"LIQHEAT_{name.upper()}" in example
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f"A=1\nexport LIQHEAT_FOO = {SECRET}\n".encode(), "LIQHEAT_FOO is no setting"),
+        (b"\xff LIQHEAT_THREADS=1", "cannot be read: not UTF-8"),
+        (b"LIQHEAT_THREADS=abc", "LIQHEAT_THREADS: Input should be a valid integer"),
+    ],
+)
+def test_an_env_file_is_held_to_the_same(tmp_path, content, message):
+    (tmp_path / ".env").write_bytes(content)
+    with pytest.raises(SettingsRejected, match=re.escape(message)) as caught:
+        read_settings()
+    assert SECRET not in str(caught.value)
+
+
+def test_an_env_file_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / ".env")
+    with pytest.raises(SettingsRejected, match="not a regular file"):
+        read_settings()
