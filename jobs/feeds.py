@@ -259,7 +259,7 @@ def _missing(
     end = _running_slot(feed, now) + period
     if ledger is None:
         return [_gap(feed, feed.expected_from_at, end)]
-    wanted = [gap for gap in gaps if not is_patient or _is_time(gap, now)]
+    wanted = [gap for gap in gaps if not is_patient or is_due(gap, now)]
     if one.is_hourly:
         newest = ledger.newest_at
         lag = timedelta(seconds=feed.lag_seconds) - _HOURLY_LAG
@@ -276,7 +276,8 @@ def _gap(feed: Feed, start: datetime, end: datetime) -> Gap:
     return Gap(feed.venue, feed.instrument, feed.kind, start, end, None, 0, None)
 
 
-def _is_time(gap: Gap, now: datetime) -> bool:
+def is_due(gap: Gap, now: datetime) -> bool:
+    """Return whether a gap is to be asked for: answers that did not fill it make it wait longer."""
     if gap.answered_at is None or gap.answer_count == 0:
         return True
     patience = min(_FIRST_PATIENCE * 4.0 ** min(gap.answer_count - 1, 10), _LONGEST_PATIENCE)

@@ -24,7 +24,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.errors import AllVenuesFailed
-from jobs.feeds import DAY, HOUR, Followed, feeds_of, overlap_of, plan_requests
+from jobs.feeds import DAY, HOUR, Followed, feeds_of, is_due, overlap_of, plan_requests
 from jobs.landing import land, landing_name
 from jobs.pipeline import open_writer
 from jobs.runs import Run, recorded_run, run_file
@@ -377,6 +377,12 @@ def _read_ledger(
             widen_feeds(connection, span[0], sorted(venues))
             start = min(start, span[0])
         refresh_gaps(connection, start, now, checked_at=now)
+        gaps = read_gaps(connection)
+        oldest = min((gap.gap_from for gap in gaps if is_due(gap, now)), default=start)
+        if oldest < start:
+            # A round that was killed may have loaded what the ledger still calls missing.
+            refresh_gaps(connection, oldest, now, checked_at=now)
+            gaps = read_gaps(connection)
         feeds = read_feeds(connection)
         usual = {
             kind: now - overlap_of(kind, is_thorough=is_thorough) - DAY
@@ -384,7 +390,7 @@ def _read_ledger(
         }
         return _Known(
             feeds=feeds,
-            gaps=read_gaps(connection),
+            gaps=gaps,
             listings=known_listings(connection),
             interest_usd=open_interest_usd(connection, now - 7 * DAY),
             interest=_observations(connection, now - 30 * DAY),
@@ -519,7 +525,7 @@ async def _ask(
         for one in chosen:
             instrument = listed[one.venue][one.instrument]
             got.followed += feeds_of(instrument, now=asked_at, history=history)
-        _note_new_feeds(settings, known, got, asked_at)
+        known = _with_new_feeds(settings, known, got, asked_at)
         requests = plan_requests(
             got.followed,
             known.feeds,
@@ -550,20 +556,25 @@ async def _ask(
     return got
 
 
-def _note_new_feeds(settings: Settings, known: _Known, got: _Got, now: datetime) -> None:
-    """Write down what is followed for the first time, before it is asked for.
+def _with_new_feeds(settings: Settings, known: _Known, got: _Got, now: datetime) -> _Known:
+    """Return what is known, with what is followed for the first time held against raw.
 
-    Without it a round that is killed is asked for again in full: what the ledger of feeds does not
-    know, it does not hold against raw. Where the warehouse is busy the end of the round does it.
+    It is written down before it is requested: a round that is killed then goes on where it was, and
+    a rebuilt warehouse requests nothing that it holds. Where the warehouse is busy all of it is
+    requested, and the end of the round writes it down.
     """
     if known.is_blind or all(one.feed.key in known.feeds for one in got.followed):
-        return
+        return known
+    feeds = [one.feed for one in got.followed]
     try:
         with open_writer(settings) as connection:
-            feeds = [one.feed for one in got.followed]
             write_feeds(connection, feeds, venues=got.listed_venues, at=now)
+            start = min(feed.expected_from_at for feed in feeds)
+            refresh_gaps(connection, start, now, checked_at=now)
+            return replace(known, feeds=read_feeds(connection), gaps=read_gaps(connection))
     except WarehouseBusy as exc:
         logger.warning("what is followed is written down at the end of the round: %s", exc)
+        return known
 
 
 async def _open_clients(

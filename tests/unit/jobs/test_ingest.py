@@ -5,6 +5,7 @@ import json
 import logging
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pytest
@@ -147,6 +148,22 @@ def test_a_round_that_is_killed_has_landed_what_it_got(tmp_path, market, monkeyp
         for kind in ("ohlcv", "mark_ohlc"):
             compare_within(home, market, kind, first, home.standin.now)
         assert home.query("select count(*) from marts.data_gaps") == [(0,)]
+
+
+def test_what_was_loaded_by_a_round_that_was_killed_is_not_requested_again(
+    tmp_path, market, monkeypatch
+):
+    with live_home(tmp_path, market, START + DAY + 7_000, venues=("binance",)) as home:
+        # Between loading and the ledger: no gap is struck off.
+        monkeypatch.setattr(ingesting, "_update_ledger", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            home.ingest()
+        monkeypatch.undo()
+        rows = home.query("select count(*) from raw.ohlcv")
+        home.standin.now += BAR
+        home.ingest()
+        # One bar more of each of two contracts.
+        assert home.query("select count(*) from raw.ohlcv") == [(rows[0][0] + 2,)]
 
 
 def test_answers_that_are_empty_are_asked_for_again_but_ever_more_rarely(tmp_path, market):
