@@ -73,7 +73,7 @@ def test_parquet_that_declares_too_much_is_refused(tmp_path):
 
 def test_one_long_text_repeated_by_reference_is_refused(tmp_path):
     path = tmp_path / "bars.parquet"
-    index = pa.array(np.zeros(1_000_000, np.int32))
+    index = pa.array(np.zeros(10_000, np.int32))
     pq.write_table(pa.table({"a": pa.DictionaryArray.from_arrays(index, ["x" * 50_000])}), path)
     with pytest.raises(InputRejected, match="column 'a' holds text of 50,000 bytes"):
         read_all(path)
@@ -109,3 +109,12 @@ def test_the_bound_grows_with_the_file(monkeypatch):
     check_unfolded("bars.zip", 4_000_000, 800_000_000)
     with pytest.raises(InputRejected, match="4,000,000 bytes that unfold to 8"):
         check_unfolded("bars.zip", 4_000_000, 8_000_000_000)
+
+
+def test_a_parquet_file_of_one_value_a_column_is_as_large_as_its_rows(tmp_path):
+    path = tmp_path / "constant.parquet"
+    rows = pa.nulls(100_000, pa.float64()).fill_null(7.0)
+    pq.write_table(pa.table({"price": rows}), path)
+    assert path.stat().st_size < 2_000
+    with pytest.raises(InputRejected, match="unfold to 800,000 or more"):
+        open_members(path)
