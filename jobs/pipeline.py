@@ -22,7 +22,7 @@ from warehouse.connect import open_warehouse, replaced_warehouse
 from warehouse.errors import WarehouseDamaged
 from warehouse.history import has_history, restore
 from warehouse.load import LoadReport, load_landing_files
-from warehouse.publish import PublishReport, changed_days, publish_days, publish_file
+from warehouse.publish import PublishReport, changed_days, lost_days, publish_days, publish_file
 
 logger = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ def publish(settings: Settings, *, as_of: datetime, progress: Progress = silent)
     with run_file(settings, "publish", as_of) as run, open_writer(settings) as connection:
         held = _held_back(connection, as_of)
         with recorded_run(connection, run):
-            days = changed_days(connection)
+            days = sorted({*changed_days(connection), *lost_days(connection, settings.published)})
 
             def on_day(day: date) -> None:
                 progress("publish", day.isoformat(), (days.index(day) + 1) / len(days))

@@ -15,14 +15,17 @@ import pyarrow.parquet as pq
 
 from sources.errors import InputRejected
 
-LARGEST_RATIO = 200
-"""Unpacked over packed. Market data packs to a tenth, constant columns to a hundredth."""
+LARGEST_RATIO = 50
+"""Unpacked over packed. Market data packs to a fifth or a tenth."""
 
 FREE_BYTES = 64_000_000
 """Unpacked size below which the ratio does not count."""
 
-LARGEST_BYTES = 20_000_000_000
-"""Unpacked size of one table, whatever its ratio: years of one-minute bars of every contract."""
+LARGEST_BYTES = 500_000_000
+"""Text of one table, packed or not: its rows are held until it is read, at almost three times that.
+
+Five years of one-minute bars of one contract are 200 MB.
+"""
 
 _CELL_BYTES = 8
 LARGEST_CELL_BYTES = 10_000
@@ -35,7 +38,7 @@ def unfolded_limit(packed_bytes: int) -> int:
     Examples
     --------
     >>> unfolded_limit(4_000_000), unfolded_limit(1_000)
-    (800000000, 64000000)
+    (200000000, 64000000)
     """
     return min(max(FREE_BYTES, LARGEST_RATIO * packed_bytes), LARGEST_BYTES)
 
@@ -58,9 +61,8 @@ def check_unfolded(name: str, packed_bytes: int, unfolded_bytes: int) -> None:
     limit = unfolded_limit(packed_bytes)
     if unfolded_bytes > limit:
         raise InputRejected(
-            f"{name}: {packed_bytes:,} bytes that unfold to {unfolded_bytes:,} or more, at most "
-            f"{limit:,} are read; market data does not pack so tightly. Unpack and split it if it "
-            "is what you want"
+            f"{name}: {packed_bytes:,} bytes unfold to {unfolded_bytes:,} or more, at most "
+            f"{limit:,} are read; is it market data? Then split it into smaller files"
         )
 
 

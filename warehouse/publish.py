@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 
@@ -147,16 +147,47 @@ def _form_sha256() -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _publishable(relation: Relation) -> str:
-    """Return the condition on rows of an hourly relation that are not held back."""
-    if relation.schema == "quality" or "asset" not in relation.column_names:
-        return "true"
-    # What holds an asset back is one of its reasons: its grade is published, unless that fails.
-    is_meant = "is_grade_held" if relation.name == "marts.asset_quality_hourly" else "true"
-    return (
-        "not exists (from intermediate.int_held_back as held where held.asset = hourly.asset "
-        f"and hourly.as_of >= held.held_from_at and {is_meant})"
-    )
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The assets that checks hold back, each from an hour on: all of it, and its grades.
+
+    Written into statements as literals. They are few, mostly none, and a join against them by hour
+    takes as long as writing a day of maps.
+    """
+
+    assets: tuple[tuple[str, datetime], ...]
+    grades: tuple[tuple[str, datetime], ...]
+
+    @classmethod
+    def read(cls, connection: duckdb.DuckDBPyConnection) -> Self:
+        """Return what is held back as the warehouse stands."""
+        rows = connection.execute(
+            "select asset, min(held_from_at), min(held_from_at) filter (where is_grade_held) "
+            "from intermediate.int_held_back group by asset order by asset"
+        ).fetchall()
+        return cls(
+            tuple((asset, at) for asset, at, _ in rows),
+            tuple((asset, at) for asset, _, at in rows if at is not None),
+        )
+
+    def condition(self, relation: Relation) -> str:
+        """Return the condition on rows of an hourly relation that are not held back."""
+        if relation.schema == "quality" or "asset" not in relation.column_names:
+            return "true"
+        # What holds an asset back is one of its reasons: its grade is published, unless it fails.
+        held = self.grades if relation.name == "marts.asset_quality_hourly" else self.assets
+        if not held:
+            return "true"
+        # A row without an asset or an hour is held by nobody.
+        cases = " or ".join(
+            f"(asset = {_text(asset)} and as_of >= timestamptz '{at.isoformat()}')"
+            for asset, at in held
+        )
+        return f"not coalesce({cases}, false)"
 
 
 def _fill_table(
@@ -164,6 +195,7 @@ def _fill_table(
     relation: Relation,
     window_start: datetime,
     days: list[date] | None,
+    held: _Held,
 ) -> int:
     """Bring a table of the attached file up to date and return its row count.
 
@@ -177,7 +209,7 @@ def _fill_table(
         set_window(connection, None, window_start, None)
         connection.execute(
             f"create table {target} as select * from {name} as hourly "
-            f"where as_of > ? and {_publishable(relation)}",
+            f"where as_of > ? and {held.condition(relation)}",
             [window_start],
         )
     else:
@@ -189,7 +221,7 @@ def _fill_table(
             set_window(connection, None, *span)
             connection.execute(
                 f"insert into {target} select * from {name} as hourly "
-                f"where as_of > ? and as_of <= ? and {_publishable(relation)}",
+                f"where as_of > ? and as_of <= ? and {held.condition(relation)}",
                 span,
             )
     if days is None or not _is_hourly(relation):
@@ -302,6 +334,7 @@ def _fill(
     views: list[tuple[Relation, Model]] = []
     try:
         with transaction(connection):
+            held = _Held.read(connection)
             for schema in ("marts", "quality", "derived", "meta"):
                 connection.execute(f"create schema if not exists building.{schema}")
             for relation, model in _public_models():
@@ -312,7 +345,9 @@ def _fill(
                     stored = [relation]
                 for table in stored:
                     if table.name not in row_counts:
-                        row_counts[table.name] = _fill_table(connection, table, window_start, days)
+                        row_counts[table.name] = _fill_table(
+                            connection, table, window_start, days, held
+                        )
             connection.execute(
                 "create or replace table building.meta.publication as "
                 "select ? as publication_id, ? as form_sha256, ? as window_start_at",
@@ -395,6 +430,18 @@ def changed_days(connection: duckdb.DuckDBPyConnection) -> list[date]:
     return [row[0] for row in rows]
 
 
+def lost_days(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[date]:
+    """Return the days with maps in the warehouse whose Parquet of the map is not there.
+
+    Somebody deleted them, or brought back a home without what is published.
+    """
+    days = connection.execute(
+        "select distinct as_of::date from derived.heatmap order by all"
+    ).fetchall()
+    maps = folder / "parquet" / "liquidation_heatmap_hourly"
+    return [day for (day,) in days if not (maps / f"day={day}" / "data.parquet").exists()]
+
+
 def publish_days(
     connection: duckdb.DuckDBPyConnection,
     folder: Path,
@@ -426,8 +473,10 @@ def publish_days(
             set_window(cursor, None, *_day_bounds(day))
             for relation in public_relations():
                 if _is_hourly(relation):
-                    _write_day(cursor, relation, folder, day)
+                    _write_day(cursor, relation, folder, day, held)
         return day
+
+    held = _Held.read(connection)
 
     _empty_folder(folder / _WRITING)
     with ThreadPoolExecutor(threads) as pool:
@@ -441,7 +490,7 @@ def publish_days(
 
 
 def _write_day(
-    connection: duckdb.DuckDBPyConnection, relation: Relation, folder: Path, day: date
+    connection: duckdb.DuckDBPyConnection, relation: Relation, folder: Path, day: date, held: _Held
 ) -> None:
     short_name = relation.name.split(".")[1]
     target = folder / "parquet" / short_name / f"day={day.isoformat()}" / "data.parquet"
@@ -453,7 +502,7 @@ def _write_day(
         f"copy (select * from {relation.name} as hourly "
         f"where as_of >= timestamptz '{day} 00:00:00+00' "
         f"and as_of < timestamptz '{day} 00:00:00+00' + interval 1 day "
-        f"and {_publishable(relation)}) to {quoted(temporary)} "
+        f"and {held.condition(relation)}) to {quoted(temporary)} "
         "(format parquet, compression zstd, compression_level 1, parquet_version v2)"
     ).fetchone()
     # A reader that has listed the files must find each: one that is there once stays, empty.

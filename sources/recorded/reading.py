@@ -232,6 +232,7 @@ def open_members(path: Path, assumed_columns: Sequence[str] = ()) -> tuple[Membe
         if suffix == ".parquet":
             members = [_parquet_member(path)]
         elif suffix == ".csv":
+            check_unfolded(path.name, path.stat().st_size, path.stat().st_size)
             members = [_csv_member(path, path.name, lambda: path.open("rb"), assumed_columns)]
         elif suffix == ".csv.gz":
             members = [_csv_member(path, path.name, lambda: _open_gzip(path), assumed_columns)]

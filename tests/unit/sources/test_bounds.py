@@ -105,9 +105,9 @@ def test_ordinary_files_are_within_bounds(tmp_path):
 
 def test_the_bound_grows_with_the_file(monkeypatch):
     monkeypatch.setattr(bounds, "FREE_BYTES", FREE_BYTES)
-    assert unfolded_limit(4_000_000) == 800_000_000
-    check_unfolded("bars.zip", 4_000_000, 800_000_000)
-    with pytest.raises(InputRejected, match="4,000,000 bytes that unfold to 8"):
+    assert unfolded_limit(4_000_000) == 200_000_000
+    check_unfolded("bars.zip", 4_000_000, 200_000_000)
+    with pytest.raises(InputRejected, match="4,000,000 bytes unfold to 8"):
         check_unfolded("bars.zip", 4_000_000, 8_000_000_000)
 
 
@@ -117,4 +117,12 @@ def test_a_parquet_file_of_one_value_a_column_is_as_large_as_its_rows(tmp_path):
     pq.write_table(pa.table({"price": rows}), path)
     assert path.stat().st_size < 2_000
     with pytest.raises(InputRejected, match="unfold to 800,000 or more"):
+        open_members(path)
+
+
+def test_a_plain_file_too_large_to_hold_is_to_be_split(tmp_path, monkeypatch):
+    monkeypatch.setattr(bounds, "LARGEST_BYTES", 1000)
+    path = tmp_path / "bars.csv"
+    path.write_text("a,b\n" + "1,1\n" * 1000)
+    with pytest.raises(InputRejected, match="split it into smaller files"):
         open_members(path)

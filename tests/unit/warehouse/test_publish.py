@@ -23,11 +23,13 @@ from workbench import (
 )
 from workbench.readers import reading
 
+from jobs.pipeline import open_writer, publish
+from jobs.settings import Settings
 from transforms.estimators import ESTIMATORS
 from warehouse import publish as publishing
 from warehouse.contracts import public_relations
 from warehouse.errors import PublishedFileDamaged, TerminalWarehouseError
-from warehouse.publish import changed_days, publish_days, publish_file
+from warehouse.publish import changed_days, lost_days, publish_days, publish_file
 from warehouse.read import open_published
 
 LAST = START + 26 * HOUR
@@ -325,10 +327,10 @@ def spans(monkeypatch):
     seen = []
     fill = publishing._fill_table
 
-    def spied(connection, relation, window_start, days):
+    def spied(connection, relation, window_start, days, held):
         if relation.name == "derived.heatmap":
             seen.append(days if days is None else [day.isoformat() for day in days])
-        return fill(connection, relation, window_start, days)
+        return fill(connection, relation, window_start, days, held)
 
     monkeypatch.setattr(publishing, "_fill_table", spied)
     return seen
@@ -574,3 +576,14 @@ def test_a_home_can_be_copied_and_moved(shop, spans, tmp_path):
     spans.clear()
     publish_file(shop.connection, folder, window_start=EVERYTHING)
     assert spans == [["2026-01-30"]]
+
+
+def test_a_day_of_parquet_that_was_deleted_is_written_again(home):
+    settings = Settings(home=home)
+    maps = sorted(settings.published.glob("parquet/liquidation_heatmap_hourly/day=*"))
+    content = (maps[1] / "data.parquet").read_bytes()
+    shutil.rmtree(maps[1])
+    with open_writer(settings) as connection:
+        assert [f"day={day}" for day in lost_days(connection, settings.published)] == [maps[1].name]
+    publish(settings, as_of=END)
+    assert (maps[1] / "data.parquet").read_bytes() == content
