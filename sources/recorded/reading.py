@@ -7,6 +7,7 @@ A row is numbered as a person finds it: the line of a CSV file (a header row is 
 of a Parquet file counted from 1.
 """
 
+import codecs
 import csv
 import datetime as dt
 import gzip
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal, TypeAlias
+from typing import IO, Any, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -332,7 +333,9 @@ def _csv_member(
 
     def blocks(wanted: Sequence[str]) -> Iterator[Block]:
         with open_file() as file:
-            yield from _csv_blocks(file, columns, wanted, has_header)
+            # pyarrow cannot hand over a line that is set aside if its bytes are not UTF-8.
+            readable = cast(IO[bytes], codecs.EncodedFile(file, "utf-8", errors="replace"))
+            yield from _csv_blocks(readable, columns, wanted, has_header)
 
     return Member(path, name, columns, blocks)
 

@@ -190,7 +190,7 @@ class Outcome:
 
     def note(self, kind: str, content: bytes, printed: str) -> None:
         """Note an input that the program did not expect."""
-        self.unforeseen.append(f"{kind}: {excerpt(repr(content), 400)}\n{printed[-2000:]}")
+        self.unforeseen.append(f"{kind}: {excerpt(repr(content), 400)}\n{printed[-6000:]}")
 
 
 class Fuzz:

@@ -157,6 +157,19 @@ def test_a_file_name_that_does_not_tell_the_instrument_is_refused(tmp_path, klin
     assert "expects '{base}{quote}-{bar}-*'" in refusal(path, klines)
 
 
+def test_broken_bytes_in_a_line_of_the_wrong_width_spoil_only_that_line(tmp_path, klines):
+    good = lines_of(6)
+    text = "\n".join([HEADER, *good]).encode()
+    start = text.index(good[2].encode())
+    path = zip_of(tmp_path, text[:start] + b"1\xb0,\xff,3\n" + text[start:])
+    records = {b.kind: b.table for b in import_file(path, klines, ingested_at=INGESTED_AT)}
+    assert len(records["ohlcv"]) == 6
+    (row,) = records["quarantine"].select(["row_number", "received", "reason"]).to_pylist()
+    assert row["row_number"] == 4
+    assert row["received"] == "1\N{REPLACEMENT CHARACTER},\N{REPLACEMENT CHARACTER},3"
+    assert row["reason"] == "3 cells where the file has 12 columns"
+
+
 def test_broken_bytes_and_cut_lines_spoil_only_their_rows(tmp_path, klines):
     good = lines_of(6)
     text = "\n".join([HEADER, *good]).encode()
