@@ -27,6 +27,9 @@ LARGEST_BYTES = 500_000_000
 Five years of one-minute bars of one contract are 200 MB.
 """
 
+LARGEST_ROWS = 3_000_000
+"""Rows of one table: five years of one-minute bars. They are held while it is read, 350 B each."""
+
 _CELL_BYTES = 8
 LARGEST_CELL_BYTES = 10_000
 LARGEST_LINE_BYTES = 1_000_000
@@ -63,6 +66,21 @@ def check_unfolded(name: str, packed_bytes: int, unfolded_bytes: int) -> None:
         raise InputRejected(
             f"{name}: {packed_bytes:,} bytes unfold to {unfolded_bytes:,} or more, at most "
             f"{limit:,} are read; is it market data? Then split it into smaller files"
+        )
+
+
+def check_rows(name: str, row_count: int) -> None:
+    """Refuse a table of more rows than can be held.
+
+    Raises
+    ------
+    InputRejected
+        It has too many.
+    """
+    if row_count > LARGEST_ROWS:
+        raise InputRejected(
+            f"{name}: more than {LARGEST_ROWS:,} rows, which an import holds in memory at once; "
+            "split it into smaller files"
         )
 
 

@@ -31,6 +31,7 @@ from sources.bounds import (
     Bounded,
     check_cells,
     check_plain_columns,
+    check_rows,
     check_unfolded,
     open_parquet,
     read_first_line,
@@ -185,7 +186,11 @@ class Member:
     def blocks(self, wanted: Sequence[str]) -> Iterator[Block]:
         """Yield the wanted columns block by block."""
         with _reading(self.path):
-            yield from self._blocks(wanted)
+            row_count = 0
+            for block in self._blocks(wanted):
+                row_count += len(block.rows)
+                check_rows(self.name, row_count)
+                yield block
 
     def require(self, needed: Sequence[str]) -> None:
         """Refuse a file in which a needed column is missing (naming the nearest) or there twice."""

@@ -126,3 +126,12 @@ def test_a_plain_file_too_large_to_hold_is_to_be_split(tmp_path, monkeypatch):
     path.write_text("a,b\n" + "1,1\n" * 1000)
     with pytest.raises(InputRejected, match="split it into smaller files"):
         open_members(path)
+
+
+def test_a_table_of_more_rows_than_can_be_held_is_to_be_split(tmp_path, monkeypatch):
+    path = tmp_path / "bars.csv"
+    path.write_text("a,b\n" + "1,1\n" * 1001)
+    assert read_all(path) == 1001
+    monkeypatch.setattr(bounds, "LARGEST_ROWS", 1000)
+    with pytest.raises(InputRejected, match="more than 1,000 rows"):
+        read_all(path)
