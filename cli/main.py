@@ -282,10 +282,14 @@ def query_command(
     """Query the published file: one SELECT, read-only, within LIQHEAT_QUERY_* limits."""
     from jobs.reading import bounded_process, query
 
-    with told():
-        settings = read_settings()
-        with bounded_process(settings), query(settings, sql) as answer:
-            write_rows(answer.columns, answer.rows, form)
+    try:
+        with told():
+            settings = read_settings()
+            with bounded_process(settings), query(settings, sql) as answer:
+                write_rows(answer.columns, answer.rows, form)
+    except KeyboardInterrupt:
+        # The statement may still be computing; ending the interpreter under it would abort.
+        os._exit(130)
 
 
 @app.command("plot")
