@@ -1,9 +1,11 @@
-"""What may import what, room by room, and that nothing slow is imported before it is needed."""
+"""What may import what, how large a piece may be, and that a name means one thing."""
 
 import ast
 import json
 import subprocess
 import sys
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,9 +50,14 @@ def modules(room):
     return sorted((ROOT / room).rglob("*.py"))
 
 
+@cache
+def tree(path):
+    return ast.parse(path.read_text())
+
+
 def imports(path):
     """Yield (line, top package, names imported from it; empty where the package itself is)."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             for name in node.names:
                 yield node.lineno, name.name.split(".")[0], set()
@@ -89,7 +96,7 @@ def test_imports_are_absolute():
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for room in ALLOWED
         for path in modules(room)
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.ImportFrom) and node.level > 0
     ]
     assert not relative
@@ -111,7 +118,7 @@ def test_only_two_modules_open_a_database():
         path.relative_to(ROOT).as_posix()
         for room in ALLOWED
         for path in modules(room)
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Attribute)
         and node.attr == "connect"
         and isinstance(node.value, ast.Name)
@@ -126,7 +133,7 @@ def test_only_ledgers_read_the_clock():
         path.relative_to(ROOT).as_posix()
         for room in sorted({*SPOKES, "jobs"})
         for path in modules(room)
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Attribute)
         and ast.unparse(node) in {"datetime.now", "datetime.utcnow", "date.today", "time.time"}
     }
@@ -140,10 +147,234 @@ def test_only_settings_read_the_environment(room):
         f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)}"
         for path in modules(room)
         if path != ROOT / "jobs" / "settings.py"
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Attribute) and ast.unparse(node) in {"os.environ", "os.getenv"}
     ]
     assert not reading
+
+
+MOST_MODULE_LINES = 500
+MOST_MODEL_LINES = 550
+MOST_FUNCTION_LINES = 80
+MOST_PARAMETERS = 7
+DEEPEST_NESTING = 5
+
+# Modules, SQL models and functions still above a limit. This set only shrinks.
+OVERSIZED = {
+    "_advance",
+    "_advance_rows",
+    "_ask",
+    "_bands",
+    "_binance",
+    "_bybit",
+    "_check_parameters",
+    "_measure_pairs",
+    "_okx",
+    "_pass_on",
+    "_take_part",
+    "__init__",
+    "add_cells",
+    "add_map",
+    "advance",
+    "archive.py",
+    "asset_quality_hourly.sql",
+    "backfill",
+    "backfill_from_archive",
+    "bands.py",
+    "binance.py",
+    "book.py",
+    "build.py",
+    "cascade_rows",
+    "check.py",
+    "client.py",
+    "compare.py",
+    "declarations.py",
+    "dense_density",
+    "density.py",
+    "disagreement.py",
+    "doctor.py",
+    "estimators.py",
+    "examination.py",
+    "exchange",
+    "exchange.py",
+    "feeds.py",
+    "find_bands",
+    "flag_jumps",
+    "from_bytes",
+    "handle_errors",
+    "heatmap_rows",
+    "hold",
+    "htx.py",
+    "import_file",
+    "importing.py",
+    "ingest",
+    "ingest.py",
+    "int_quality_measures.sql",
+    "lay_trail",
+    "mapping.py",
+    "margin.py",
+    "outputs_of",
+    "plot_asset",
+    "publish.py",
+    "quality.py",
+    "read_plot_data",
+    "read_status",
+    "reading.py",
+    "readings.py",
+    "rebin_cells",
+    "record",
+    "recorder.py",
+    "replay",
+    "run",
+    "series.py",
+    "shapes.py",
+    "show_bands",
+    "simulate",
+    "simulate_cascades",
+    "soak",
+    "suites",
+    "summarise_groups",
+    "synthetic_market",
+    "test_build.py",
+    "test_compare.py",
+    "test_density.py",
+    "test_doctor.py",
+    "test_publish.py",
+    "test_recorded_import.py",
+    "tier_log_offsets",
+    "write_map",
+    "write_start_up",
+}
+
+NESTING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def nesting(node, depth=0):
+    """Return how deep the blocks below a node are nested; an `elif` is no deeper than its `if`."""
+    deepest = depth
+    for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+        children = getattr(node, field, [])
+        is_elif = field == "orelse" and isinstance(node, ast.If) and len(children) == 1
+        for child in children if isinstance(children, list) else []:
+            if isinstance(child, (*FUNCTIONS, ast.ClassDef)):
+                continue
+            is_deeper = isinstance(child, NESTING) and not (is_elif and isinstance(child, ast.If))
+            deepest = max(deepest, nesting(child, depth + is_deeper))
+    return deepest
+
+
+def parameters(function):
+    """Return how many arguments a caller has to think of."""
+    names = function.args
+    listed = [*names.posonlyargs, *names.args, *names.kwonlyargs, names.vararg, names.kwarg]
+    return sum(one is not None and one.arg not in ("self", "cls") for one in listed)
+
+
+def is_kernel(function):
+    """Return whether numba compiles a function: it takes arrays one by one, not in a record."""
+    decorators = " ".join(map(ast.unparse, function.decorator_list))
+    return any(word in decorators for word in ("njit", "compiled", "inlined", "vectorize"))
+
+
+def is_command(function):
+    """Return whether typer calls a function, once for each option of the command."""
+    return function.name.endswith("_command")
+
+
+def python_files():
+    rooms = (*ALLOWED, "bench", "tests")
+    return [path for room in rooms for path in modules(room)]
+
+
+def too_large():
+    """Yield (name of a module or function, what is too large about it)."""
+    for path in python_files():
+        where = path.relative_to(ROOT)
+        lines = len(path.read_text().splitlines())
+        if lines > MOST_MODULE_LINES:
+            yield path.name, f"{where} has {lines} lines"
+        for node in ast.walk(tree(path)):
+            if not isinstance(node, FUNCTIONS):
+                continue
+            here = f"{where}:{node.lineno} {node.name}"
+            lines = node.end_lineno - node.lineno + 1
+            if lines > MOST_FUNCTION_LINES:
+                yield node.name, f"{here} has {lines} lines"
+            if nesting(node) > DEEPEST_NESTING:
+                yield node.name, f"{here} is nested {nesting(node)} deep"
+            if parameters(node) > MOST_PARAMETERS and not (is_kernel(node) or is_command(node)):
+                yield node.name, f"{here} has {parameters(node)} parameters"
+    for path in sorted((ROOT / "sql").rglob("*.sql")):
+        lines = len(path.read_text().splitlines())
+        if lines > MOST_MODEL_LINES:
+            yield path.name, f"{path.relative_to(ROOT)} has {lines} lines"
+
+
+def test_no_module_model_or_function_is_too_large_to_read():
+    found = [message for name, message in too_large() if name not in OVERSIZED]
+    assert not found, "\n".join(found)
+
+
+# Names that still mean two things. These sets only shrink.
+AMBIGUOUS_CLASSES = {
+    "Answer",
+    "Brackets",
+    "Closes",
+    "Contract",
+    "Feed",
+    "Instrument",
+    "LiquidationRule",
+    "Outcome",
+    "Patience",
+    "Rows",
+    "Series",
+    "Span",
+    "_Bracket",
+    "_Task",
+    "_Unusable",
+}
+AMBIGUOUS_MODULES = {
+    "archive",
+    "bars",
+    "brackets",
+    "checks",
+    "compare",
+    "estimators",
+    "feeds",
+    "importing",
+    "prices",
+    "quality",
+    "reading",
+    "sensitivity",
+    "symbols",
+}
+
+# Each spoke has its errors; a venue's name means that venue wherever it is dealt with.
+SHARED_MODULE_NAMES = {"__init__", "errors", "binance"}
+
+
+def test_a_class_name_means_one_thing():
+    homes = defaultdict(list)
+    for path in python_files():
+        if path.is_relative_to(ROOT / "tests"):
+            continue
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef):
+                homes[node.name].append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    twice = {name: found for name, found in homes.items() if len(found) > 1}
+    assert not {name: twice[name] for name in set(twice) - AMBIGUOUS_CLASSES}
+
+
+def test_a_module_name_means_one_thing():
+    """Flows and benchmarks aside: they share the name of the job they run or measure."""
+    homes = defaultdict(list)
+    for room in set(ALLOWED) - {"flows"}:
+        for path in modules(room):
+            homes[path.stem].append(path.relative_to(ROOT).as_posix())
+    twice = {name: found for name, found in homes.items() if len(found) > 1}
+    known = AMBIGUOUS_MODULES | SHARED_MODULE_NAMES
+    assert not {name: twice[name] for name in set(twice) - known}
 
 
 def test_packages_are_shipped():
