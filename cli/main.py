@@ -96,9 +96,9 @@ def demo_command(
     days: Annotated[int, typer.Option(min=2, max=60, help="Days to simulate.")] = 10,
 ) -> None:
     """Simulate a market, run the whole pipeline on it offline, show where the bands are."""
-    from dashboard.views import plot_asset
     from jobs.demo import DEMO_ASSET, DEMO_PROVIDER, run_demo
     from jobs.reading import published_file, read_limits
+    from plots.views import plot_asset
 
     with told():
         with progress_bar() as progress:
@@ -317,9 +317,9 @@ def plot_command(
     as_of: AsOfPublished = None,
 ) -> None:
     """Draw the heatmap of an asset as one HTML page that needs nothing else."""
-    from dashboard.style import page_name
-    from dashboard.views import plot_asset, plot_comparison
     from jobs.reading import published_file, read_limits
+    from plots.style import page_name
+    from plots.views import plot_asset, plot_comparison
 
     with told():
         settings = read_settings()

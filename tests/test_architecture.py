@@ -23,8 +23,8 @@ ALLOWED = {
     "jobs": SPOKES | {"pydantic", "pydantic_settings", "numpy", "pyarrow", "duckdb"},
     # uvicorn and starlette are what Prefect's server is made of, yaml is for prefect.yaml.
     "flows": {"prefect", "jobs", "yaml", "uvicorn", "starlette"},
-    "cli": {"typer", "rich", "jobs", "dashboard"},
-    "dashboard": {"dash", "plotly", "numpy", "pyarrow", "warehouse"},
+    "cli": {"typer", "rich", "jobs", "plots"},
+    "plots": {"plotly", "numpy", "pyarrow", "warehouse"},
 }
 
 # Only these names of a package, and nothing else of it.
@@ -37,7 +37,7 @@ ALLOWED_NAMES = {
 ALLOWED_MODULES = {
     ("sources", "numba"): ("simulated/",),
     ("sources", "ccxt"): ("venues/",),
-    ("cli", "dashboard"): ("main.py",),
+    ("cli", "plots"): ("main.py",),
     ("flows", "yaml"): ("serve.py",),
     ("flows", "uvicorn"): ("serve.py",),
     ("flows", "starlette"): ("serve.py",),
@@ -398,6 +398,6 @@ def test_help_imports_nothing_that_takes_seconds():
         cwd=ROOT,
     )
     exit_code, loaded = json.loads(told.stdout)
-    slow = {"prefect", "ccxt", "great_expectations", "duckdb", "numba", "pandas", "plotly", "dash"}
+    slow = {"prefect", "ccxt", "great_expectations", "duckdb", "numba", "pandas", "plotly"}
     assert exit_code == 0
     assert slow.isdisjoint(loaded)

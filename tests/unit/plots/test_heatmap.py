@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from workbench import END
 
-from dashboard.heatmap_plot import FOLLOW_VIEW, PlotData, draw_heatmap, read_plot_data
-from dashboard.style import write_page
 from jobs.reading import published_file
 from jobs.settings import Settings
+from plots.heatmap import FOLLOW_VIEW, PlotData, draw_heatmap, read_plot_data
+from plots.style import write_page
 
 MAP = {"provider": "turnover", "venue": "all", "days": 0.5, "reach_ratio": 0.1}
 

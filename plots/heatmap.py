@@ -18,7 +18,7 @@ import plotly.graph_objects as go
 import pyarrow as pa
 from plotly.subplots import make_subplots
 
-from dashboard.style import BACKGROUND, INK, MUTED, RAMPS, length_ticks, price_ticks
+from plots.style import BACKGROUND, INK, MUTED, RAMPS, length_ticks, price_ticks
 from warehouse.errors import NotPublished
 from warehouse.read import Reader, ReadLimits, open_published
 

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dashboard.compare_plot import draw_comparison, read_comparison
-from dashboard.heatmap_plot import FOLLOW_VIEW, draw_heatmap, read_plot_data
-from dashboard.style import write_page
-from dashboard.warning import put_warning, read_warning
+from plots.heatmap import FOLLOW_VIEW, draw_heatmap, read_plot_data
+from plots.provider_panels import draw_comparison, read_comparison
+from plots.style import write_page
+from plots.warning import put_warning, read_warning
 from warehouse.read import ReadLimits
 
 

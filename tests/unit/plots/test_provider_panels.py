@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from workbench import END
 
-from dashboard.compare_plot import Comparison, ProviderShape, draw_comparison, read_comparison
 from jobs.reading import published_file
 from jobs.settings import Settings
+from plots.provider_panels import Comparison, ProviderShape, draw_comparison, read_comparison
 from warehouse.errors import NotPublished
 
 

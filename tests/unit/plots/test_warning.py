@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from workbench import END
 
-from dashboard.style import length_ticks
-from dashboard.views import plot_asset, plot_comparison
-from dashboard.warning import read_warning
 from jobs.check import check
 from jobs.pipeline import publish
 from jobs.settings import Settings
+from plots.style import length_ticks
+from plots.views import plot_asset, plot_comparison
+from plots.warning import read_warning
 
 SIGN = "Grade C: too noisy to act on"
 

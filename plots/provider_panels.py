@@ -16,7 +16,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.style import BACKGROUND, INK, MUTED, RAMPS, length_ticks, price_ticks
+from plots.style import BACKGROUND, INK, MUTED, RAMPS, length_ticks, price_ticks
 from warehouse.errors import NotPublished
 from warehouse.read import ReadLimits, open_published
 
