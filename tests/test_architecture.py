@@ -17,7 +17,7 @@ SPOKES = {"sources", "transforms", "quality", "warehouse"}
 # Besides the standard library and the room itself.
 ALLOWED = {
     "transforms": {"numpy", "numba"},
-    "sources": {"ccxt", "aiohttp", "pyarrow", "numpy", "numba", "yaml"},
+    "sources": {"ccxt", "aiohttp", "pyarrow", "numpy", "numba", "pydantic", "yaml"},
     "quality": {"great_expectations", "pandas", "yaml"},
     "warehouse": {"duckdb", "pyarrow", "numpy", "pandas", "yaml"},
     "jobs": SPOKES | {"pydantic", "pydantic_settings", "numpy", "pyarrow", "duckdb"},

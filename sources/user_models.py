@@ -1,0 +1,220 @@
+"""What a file that users write may hold: a pydantic model per file, errors in plain words.
+
+Belongs here: the base class, the field types and the wording of errors that all such files share.
+Does not belong here: opening files (`sources.user_files`); the keys of one file, which its model
+declares beside the code that uses them.
+
+To read a file, declare its model and call `read_model`::
+
+    class Levels(UserModel):
+        soft: float | None = None
+
+    levels = read_model(path, dict[str, Levels])  # InputRejected: file, place, value, next step
+
+`quality` and `transforms` may not import this module. Where a file sets their parameters, `jobs`
+declares the model, reads the file and passes plain values on, such as
+``model.model_dump(exclude_unset=True)``.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+
+from sources.errors import InputRejected
+from sources.user_files import read_yaml
+
+T = TypeVar("T")
+
+Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Strict(False)]
+"""A list of texts."""
+
+NameOrNames = Annotated[Names, BeforeValidator(lambda v: [v] if isinstance(v, str) else v)]
+"""A list of texts; a single text is a list of one."""
+
+PositiveNumber = Annotated[float, Field(gt=0)]
+
+_EXPECTED = {
+    "string_type": "a text",
+    "string_too_short": "a text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "greater_than": "a number above {gt:g}",
+    "greater_than_equal": "a number of at least {ge:g}",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "keys with values",
+    "literal_error": "{choices}; nearest is '{nearest}'",
+}
+"""What was expected, by pydantic's type of error."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known word most like `word`, ignoring case.
+
+    Parameters
+    ----------
+    word : str
+        What was found.
+    known : iterable of str
+        The words to choose from; at least one.
+
+    Examples
+    --------
+    >>> nearest("ammount", ["amount", "value"])
+    'amount'
+    """
+    return max(
+        sorted(known),
+        key=lambda other: difflib.SequenceMatcher(None, word.lower(), other.lower()).ratio(),
+    )
+
+
+class UserModel(BaseModel):
+    """Keys that a user may set: unknown keys are refused, values are never converted in silence.
+
+    A key that is set to null counts as left out unless its field admits None. A field's description
+    completes the message where a required key is missing.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @classmethod
+    def keys(cls) -> dict[str, FieldInfo]:
+        """Return the fields by the key that sets them."""
+        return {field.alias or name: field for name, field in cls.model_fields.items()}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_keys(cls, content: object) -> object:
+        fields = cls.keys()
+        known = ", ".join(fields)
+        if not isinstance(content, Mapping):
+            # Pydantic takes a ValueError for a refusal, and lets a TypeError through.
+            raise ValueError(  # noqa: TRY004
+                f"expected keys with values ({known}), got {content!r:.200}"
+            )
+        for key in content:
+            if key not in fields:
+                raise ValueError(
+                    f"unknown key '{key}'; nearest known key is '{nearest(key, fields)}' "
+                    f"(known: {known})"
+                )
+        given = {
+            key: value
+            for key, value in content.items()
+            if value is not None or type(None) in get_args(fields[key].annotation)
+        }
+        for key, field in fields.items():
+            if field.is_required() and key not in given:
+                raise ValueError(f"'{key}' is missing{_describe_missing(key, field)}")
+        return given
+
+
+def read_model(path: Path, model: type[T]) -> T:
+    """Return what a YAML file holds, checked against a model.
+
+    Parameters
+    ----------
+    path : Path
+        The file; an empty one counts as one without keys.
+    model : type
+        A `UserModel`, or a collection of them such as ``dict[str, Levels]``.
+
+    Raises
+    ------
+    InputRejected
+        If the file cannot be read or does not fit the model; the message names the file, the
+        place, the value and what was expected.
+    """
+    return parse_model(read_yaml(path), model, str(path))
+
+
+def parse_model(content: object, model: type[T], where: str) -> T:
+    """Return the contents of a YAML file, checked against a model.
+
+    Parameters
+    ----------
+    content : object
+        Parsed YAML; None counts as no keys.
+    model : type
+        As in `read_model`.
+    where : str
+        Names the file in messages.
+
+    Examples
+    --------
+    >>> class Limits(UserModel):
+    ...     top: Annotated[int, Field(gt=0)]
+    >>> parse_model({"top": 3}, Limits, "limits.yaml").top
+    3
+    >>> parse_model({"top": 0}, Limits, "limits.yaml")
+    Traceback (most recent call last):
+    sources.errors.InputRejected: limits.yaml: 'top' is 0, expected a number above 0
+
+    Raises
+    ------
+    InputRejected
+        As in `read_model`.
+    """
+    try:
+        return TypeAdapter(model).validate_python({} if content is None else _text_keys(content))
+    except ValidationError as exc:
+        raise InputRejected(f"{where}: {_describe(exc)}") from exc
+
+
+def _text_keys(content: object) -> object:
+    """Return the contents with every key a text: YAML reads an unquoted 1000 as a number."""
+    if isinstance(content, Mapping):
+        return {str(key): _text_keys(value) for key, value in content.items()}
+    return [_text_keys(value) for value in content] if isinstance(content, list) else content
+
+
+def _describe_missing(key: str, field: FieldInfo) -> str:
+    """Return what completes "'key' is missing"."""
+    if field.description:
+        return f": {field.description}"
+    if get_origin(field.annotation) is Literal:
+        return f": add '{key}: {' | '.join(map(str, get_args(field.annotation)))}'"
+    return ""
+
+
+def _describe(invalid: ValidationError) -> str:
+    """Return the first error as ``place: what is wrong``."""
+    error = invalid.errors()[0]
+    # Branches of unions carry a tag in angle brackets, which is no key of the file.
+    place = [part for part in error["loc"] if not str(part).startswith("<")]
+    context: dict[str, Any] = dict(error.get("ctx", {}))
+    if error["type"] == "value_error":
+        message = str(context["error"])
+    else:
+        value = error["input"]
+        if error["type"] == "literal_error":
+            choices = re.findall(r"'([^']*)'", context["expected"])
+            choices = choices or re.findall(r"\w+", context["expected"].replace(" or ", " "))
+            context |= {"choices": " | ".join(choices), "nearest": nearest(str(value), choices)}
+        wanted = _EXPECTED.get(error["type"], error["msg"]).format(**context)
+        if error["type"] == "string_type" and isinstance(value, bool | int | float):
+            wanted += "; put it in quotes"
+        last = place.pop() if place else "the file"
+        subject = f"entry {last + 1}" if isinstance(last, int) else f"'{last}'"
+        message = f"{subject} is {value!r:.200}, expected {wanted}"
+    named = "".join(
+        f", entry {part + 1}" if isinstance(part, int) else f".{part}" for part in place
+    )
+    return f"{named.removeprefix('.')}: {message}" if named else message
