@@ -42,10 +42,10 @@ from sources.records import Batch
 from sources.universe import Universe
 from sources.venues.client import Request, VenueClient
 from sources.venues.connection import Connection
-from sources.venues.declarations import VENUES
+from sources.venues.declaration import Candles
+from sources.venues.declared import VENUES
 from sources.venues.instruments import Instrument
 from sources.venues.rounds import run_round
-from sources.venues.shapes import Candles
 
 ROOT = Path(__file__).resolve().parents[1]
 BAR = dt.timedelta(minutes=5)
@@ -61,8 +61,8 @@ def _backfill(
         for name, one in known.items():
             requests.append(Request(venue, kind, (name,), start, now))
             reading = one.product.ohlcv if kind == "ohlcv" else one.product.open_interest_history
-            asks = reading.asks if isinstance(reading, Candles) else (reading.ask,)  # type: ignore[union-attr]
-            least += -(-days * 288 // asks[-1].limit)
+            endpoints = reading.endpoints if isinstance(reading, Candles) else (reading.endpoint,)  # type: ignore[union-attr]
+            least += -(-days * 288 // endpoints[-1].limit)
     return requests, least
 
 

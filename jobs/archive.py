@@ -43,14 +43,14 @@ from sources.archives.binance import (
     guess_symbol,
     months,
 )
-from sources.archives.fetching import DEFAULT_PATIENCE, ArchiveClient, Fetched
+from sources.archives.download import DEFAULT_PATIENCE, ArchiveClient, Fetched
 from sources.errors import InputRejected
 from sources.recorded.importing import import_file
 from sources.recorded.mapping import Mapping, load_mapping
 from sources.recorded.prices import KnownCloses
 from sources.records import Batch
 from sources.universe import Universe
-from sources.venues.pacing import Patience
+from sources.venues.pacer import Patience
 from warehouse.archive import ArchiveEntry, read_archive_files, write_archive_files
 from warehouse.feeds import refresh_gaps
 from warehouse.load import load_landing_files

@@ -23,7 +23,7 @@ from quality.results import CheckResult
 from quality.suites import SUITES, suites
 from quality.thresholds import Thresholds, all_gates, override, venue_gates
 from sources.user_files import read_yaml
-from sources.venues.declarations import venues_with_one_side
+from sources.venues.declared import venues_with_one_side
 from warehouse.connect import insert_rows, transaction
 from warehouse.contracts import relations
 from warehouse.models import models, run_incremental_models, set_window

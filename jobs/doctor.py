@@ -1,7 +1,7 @@
 """Asking each venue for one small answer of each kind, and holding it against its declaration.
 
 Belongs here: what is asked in which order, what came of it, the report. Does not belong here: what
-an answer must look like (`sources.venues.examination`). Nothing is stored, and no warehouse needed.
+an answer must look like (`sources.venues.conformance`). Nothing is stored, and no warehouse needed.
 """
 
 import asyncio
@@ -21,16 +21,13 @@ import pyarrow as pa
 from jobs.ingest import Clock, connections_of, universe_of
 from jobs.settings import Settings
 from sources.archives.binance import ADDRESS, BAR_DATASETS, ArchiveFile, Contract
-from sources.archives.fetching import ArchiveClient
+from sources.archives.download import ArchiveClient
 from sources.errors import InputRejected, SourceError, VenueRejected, VenueUnavailable
 from sources.quotes import QUOTE_MARKETS, QuoteMarket, ask_quote_rates
 from sources.records import SCHEMAS
 from sources.venue_names import venue_name
-from sources.venues.answers import MalformedAnswer
-from sources.venues.client import Answered, VenueClient, find_venue
-from sources.venues.connection import Connection, HttpAnswer
-from sources.venues.declarations import venues_with_one_side
-from sources.venues.examination import (
+from sources.venues.client import Response, VenueClient
+from sources.venues.conformance import (
     ALL_CONTRACTS,
     Declared,
     Difference,
@@ -43,10 +40,13 @@ from sources.venues.examination import (
     examine_described,
     in_lots,
 )
+from sources.venues.connection import Connection, HttpAnswer
+from sources.venues.declaration import OpenInterest, Product, Venue
+from sources.venues.declared import find_venue, venues_with_one_side
 from sources.venues.instruments import Instrument, instrument_batch
-from sources.venues.pacing import NotAsked, Patience
-from sources.venues.readings import Context, read_page, to_ms
-from sources.venues.shapes import OpenInterest, Product, Venue
+from sources.venues.pacer import Patience, RequestSkipped
+from sources.venues.payload import MalformedResponse
+from sources.venues.responses import Context, read_page, to_ms
 from warehouse.scratch import select_model
 
 Status = Literal["fits", "differs", "not checked", "left out"]
@@ -255,8 +255,8 @@ class _Visit:
     heard: list[HttpAnswer] = field(default_factory=list)
     is_over: bool = False
     # One call serves several kinds where it is the same.
-    answered: dict[str, tuple[Answered, tuple[HttpAnswer, ...]]] = field(default_factory=dict)
-    snapshots: dict[str, Answered] = field(default_factory=dict)
+    answered: dict[str, tuple[Response, tuple[HttpAnswer, ...]]] = field(default_factory=dict)
+    snapshots: dict[str, Response] = field(default_factory=dict)
 
     def _hear(self, answer: HttpAnswer) -> None:
         self.heard.append(answer)
@@ -314,7 +314,7 @@ class _Visit:
         differences: tuple[Difference, ...] = ()
         try:
             done = await work
-        except NotAsked as exc:
+        except RequestSkipped as exc:
             self.is_over = True
             reason = f"{exc}. Nor was anything after it"
         except (VenueUnavailable, VenueRejected) as exc:
@@ -431,8 +431,8 @@ class _Visit:
     ) -> Examination | None:
         if self.is_over:
             return None
-        ask = declared.ask
-        if ask is not None and ask.needs_key and not self.connection.has_key:
+        endpoint = declared.endpoint
+        if endpoint is not None and endpoint.needs_key and not self.connection.has_key:
             self.examined.append(
                 Examined(
                     venue=self.name,
@@ -448,29 +448,29 @@ class _Visit:
         sample = choose_sample(declared, to_ms(self.clock()))
 
         async def work() -> Examination:
-            if ask is None:
+            if endpoint is None:
                 context = Context(
                     self.name, {chosen.market_id: chosen}, self.clock(), declared.place
                 )
                 return examine_described(declared, chosen, context, prices)
             span = () if sample is None else (sample.first_ms, sample.last_ms, sample.limit)
-            key = json.dumps([ask.method, dict(ask.params), span], default=str)
+            key = json.dumps([endpoint.method, dict(endpoint.params), span], default=str)
             key += chosen.instrument
             if key not in self.answered:
-                answered = await client.answer(ask, [chosen], *span)
+                answered = await client.answer(endpoint, [chosen], *span)
                 self.answered[key] = answered, tuple(self.heard)
             answered, self.heard[:] = self.answered[key]
-            instruments = {str(chosen.market.get(ask.id_key, chosen.market_id)): chosen}
+            instruments = {str(chosen.market.get(endpoint.id_key, chosen.market_id)): chosen}
             context = replace(answered.context, instruments=instruments, seen=set())
             self.snapshots[declared.place] = answered
             return examine(declared, answered.answer, context, sample, prices)
 
-        return await self._attempt(declared.name, chosen.instrument, declared.ask_place, work())
+        return await self._attempt(declared.name, chosen.instrument, declared.path, work())
 
     def _add(self, declared: Declared, chosen: Instrument, difference: Difference) -> None:
         """Add a difference to what was noted of an endpoint."""
         for number, one in enumerate(self.examined):
-            if one.declaration == declared.ask_place and one.instrument == chosen.instrument:
+            if one.declaration == declared.path and one.instrument == chosen.instrument:
                 self.examined[number] = replace(
                     one, status="differs", differences=(*one.differences, difference)
                 )
@@ -479,16 +479,16 @@ class _Visit:
         self, declared: Declared, chosen: Instrument, listed: Mapping[str, Instrument]
     ) -> list[dict[str, Any]]:
         """Return open interest of all contracts of a product, as one answer tells it, in lots."""
-        answered, ask = self.snapshots.get(declared.place), declared.ask
-        if answered is None or ask is None or ask.per != "product":
+        answered, endpoint = self.snapshots.get(declared.place), declared.endpoint
+        if answered is None or endpoint is None or endpoint.per != "product":
             return []
         members = {
-            str(one.market.get(ask.id_key, one.market_id)): one
+            str(one.market.get(endpoint.id_key, one.market_id)): one
             for one in listed.values()
             if one.product is chosen.product
         }
         context = replace(answered.context, instruments=members)
-        page = read_page(declared.reading, ask, answered.answer, context)
+        page = read_page(declared.reading, endpoint, answered.answer, context)
         batches = [one for one in page.batches if one.kind == "open_interest"]
         return [row for batch in batches for row in in_lots(batch, listed)]
 
@@ -541,7 +541,7 @@ def _contradiction(exc: VenueUnavailable | VenueRejected, place: str) -> Differe
     """Return what an error says against a declaration; None where there was no answer to judge."""
     is_endpoint = ".products[" in place
     cause = exc.__cause__
-    if isinstance(cause, MalformedAnswer):
+    if isinstance(cause, MalformedResponse):
         mend = f"{place}.rows" if is_endpoint else place
         return Difference("rows", str(cause), "rows where the declaration says", mend)
     if isinstance(exc, VenueRejected) and getattr(cause, "http_status", None) not in _BARRED:

@@ -94,30 +94,38 @@ def feeds_of(instrument: Instrument, *, now: datetime, history: timedelta) -> li
         has_snapshot = kind == "open_interest" and instrument.product.open_interest_now is not None
         if not readings and not has_snapshot:
             continue
-        asks = [ask for _, several in readings for ask in several]
+        endpoints = [endpoint for _, several in readings for endpoint in several]
         reach: float | None = 0.0
         period = tolerance = SNAPSHOT_PERIOD_SECONDS
         tolerance -= 1
         lag = 0
-        if asks:
+        if endpoints:
             reaches = [
-                ask.period_seconds * ask.limit
-                if ask.reach is None and ask.paging == "latest" and ask.period_seconds
+                endpoint.period_seconds * endpoint.limit
+                if endpoint.reach is None
+                and endpoint.paging == "latest"
+                and endpoint.period_seconds
                 else None
-                if ask.reach is None
-                else ask.reach.total_seconds()
-                for ask in asks
+                if endpoint.reach is None
+                else endpoint.reach.total_seconds()
+                for endpoint in endpoints
             ]
             bounded = [one for one in reaches if one is not None]
             reach = None if len(bounded) < len(reaches) else max(bounded)
-            period = 0 if kind == "funding_rate" else max(ask.period_seconds for ask in asks)
+            period = (
+                0
+                if kind == "funding_rate"
+                else max(endpoint.period_seconds for endpoint in endpoints)
+            )
             shift = min(int(getattr(one, "label_shift_seconds", 0)) for one, _ in readings)
-            lag = max(0, max(ask.settles_after_seconds for ask in asks) - shift)
+            lag = max(0, max(endpoint.settles_after_seconds for endpoint in endpoints) - shift)
             tolerance = 0
             if has_snapshot:
                 is_fine = period <= SNAPSHOT_PERIOD_SECONDS
                 tolerance = SNAPSHOT_TOLERANCE_SECONDS if is_fine else SNAPSHOT_PERIOD_SECONDS - 1
-        is_carried = bool(asks) and bool(interest) and interest[0][1][0].is_same_call(asks[0])
+        is_carried = (
+            bool(endpoints) and bool(interest) and interest[0][1][0].is_same_call(endpoints[0])
+        )
         is_hourly = kind in _HOURLY_KINDS and not is_carried
         rows = {"long_short_ratio": len(readings), "realised_liquidation": 2}.get(kind, 1)
         is_longer = kind in _BARS and history >= BARS_BEFORE_INTEREST
@@ -135,7 +143,7 @@ def feeds_of(instrument: Instrument, *, now: datetime, history: timedelta) -> li
             reach_seconds=reach,
             expected_from_at=_first_instant(now - wanted, period, reach),
         )
-        followed.append(Followed(feed, bool(asks), has_snapshot, is_hourly))
+        followed.append(Followed(feed, bool(endpoints), has_snapshot, is_hourly))
     return followed
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from jobs.landing import land_all, write_whole
 from jobs.pipeline import Progress, open_writer, silent, writer_run
 from jobs.settings import Settings
-from sources.brackets import import_brackets
+from sources.bracket_files import import_brackets
 from sources.errors import InputRejected
 from sources.providers.provider import AnswerContext, context_from_name
 from sources.providers.registry import PROVIDERS

@@ -43,11 +43,11 @@ from sources.universe import (
     read_universe,
 )
 from sources.venue_names import venue_name
-from sources.venues.checks import SET_ASIDE, Observation
 from sources.venues.client import Request, VenueClient
 from sources.venues.connection import Connection
 from sources.venues.instruments import Instrument
-from sources.venues.pacing import Patience, VenueReport
+from sources.venues.pacer import Patience, VenueReport
+from sources.venues.plausibility import SET_ASIDE, Observation
 from sources.venues.rounds import Outcome, RoundReport, run_round
 from warehouse.errors import WarehouseBusy
 from warehouse.feeds import (
@@ -721,7 +721,7 @@ async def _ask_sizes(
             for name, one in listed[client.venue.name].items()
             if one.product.open_interest_now is not None
             and one.product.open_interest_now.value_unit == "usd"
-            and one.product.open_interest_now.ask.per == "product"
+            and one.product.open_interest_now.endpoint.per == "product"
         )
         if names:
             requests.append(Request(client.venue.name, "open_interest_now", names))
@@ -839,8 +839,10 @@ def _bracket_requests(
     for one in chosen:
         instrument = listed[one.venue][one.instrument]
         brackets = instrument.product.brackets
-        ask = getattr(brackets, "ask", None)
-        if brackets is None or (ask and ask.needs_key and not connections[one.venue].has_key):
+        endpoint = getattr(brackets, "endpoint", None)
+        if brackets is None or (
+            endpoint and endpoint.needs_key and not connections[one.venue].has_key
+        ):
             continue
         is_new = (one.venue, one.instrument) not in known.brackets
         is_day = now.hour == 0 and now - asked_at.get(one.venue, now - DAY) > HOUR

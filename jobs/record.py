@@ -25,7 +25,7 @@ from sources.records import Batch
 from sources.universe import Listing, Universe, choose_instruments
 from sources.venues.client import VenueClient
 from sources.venues.connection import Connection
-from sources.venues.declarations import VENUES
+from sources.venues.declared import VENUES
 
 __all__ = ["REPORT_FILE", "FeedReport", "record_liquidations", "write_report"]
 

@@ -21,7 +21,7 @@ from jobs.runs import Run, read_runs, runs_folder
 from jobs.settings import Settings
 from sources.errors import SourceError
 from sources.user_files import read_json
-from sources.venues.declarations import VENUES
+from sources.venues.declared import VENUES
 from warehouse.errors import WarehouseError
 from warehouse.read import Reader
 

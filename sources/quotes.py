@@ -22,10 +22,10 @@ from sources.checks import QuarantinedRow, quarantine
 from sources.errors import InputRejected
 from sources.providers.http import exchange
 from sources.records import SCHEMAS, Batch
-from sources.venues.answers import Table
-from sources.venues.checks import flag_ahead
-from sources.venues.readings import from_ms, to_ms
-from sources.venues.shapes import Column
+from sources.venues.declaration import Column
+from sources.venues.payload import Table
+from sources.venues.plausibility import flag_ahead
+from sources.venues.responses import from_ms, to_ms
 
 _HOUR_MS = 3_600_000
 MOST_HOURS = 990

@@ -2,7 +2,7 @@
 
 Belongs here: keeping feeds alive, reading their messages, letting go of what was gathered at each
 minute. Does not belong here: what the messages of a venue mean
-(`sources.venues.declarations`, ``stream``), where records are landed (`land` is given).
+(`sources.venues.declared`, ``stream``), where records are landed (`land` is given).
 
 Messages are taken before ccxt reads them: ccxt keeps only the first of several orders in one
 message of a venue, gives a waiting reader only the last of several messages, and passes the side
@@ -26,13 +26,13 @@ import pyarrow as pa
 from sources.checks import QuarantinedRow, quarantine
 from sources.errors import SourceError, VenueRejected
 from sources.records import SCHEMAS, Batch
-from sources.venues.answers import take_cell, to_number
-from sources.venues.checks import TOLERATED_AHEAD_MS
-from sources.venues.client import find_venue
 from sources.venues.connection import Connection, close_exchange, open_exchange, translate_error
+from sources.venues.declaration import Stream, Venue
+from sources.venues.declared import find_venue
 from sources.venues.instruments import Instrument, read_market
-from sources.venues.readings import closes_long, from_ms, to_ms
-from sources.venues.shapes import Stream, Venue
+from sources.venues.payload import take_cell, to_number
+from sources.venues.plausibility import TOLERATED_AHEAD_MS
+from sources.venues.responses import closes_long, from_ms, to_ms
 
 logger = logging.getLogger(__name__)
 

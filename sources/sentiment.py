@@ -17,9 +17,9 @@ from sources.checks import QuarantinedRow, flag_sentiment, quarantine
 from sources.errors import InputRejected
 from sources.providers.http import exchange
 from sources.records import SCHEMAS, Batch
-from sources.venues.answers import Table
-from sources.venues.checks import flag_ahead
-from sources.venues.readings import from_ms, to_ms
+from sources.venues.payload import Table
+from sources.venues.plausibility import flag_ahead
+from sources.venues.responses import from_ms, to_ms
 
 if TYPE_CHECKING:
     import aiohttp

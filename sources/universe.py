@@ -19,7 +19,7 @@ from typing import Any
 from sources.errors import InputRejected
 from sources.user_files import read_yaml
 from sources.venue_names import venue_name
-from sources.venues.declarations import VENUES
+from sources.venues.declared import VENUES
 
 DEFAULT_TOP = 50
 _KEYS = ("venues", "assets", "top", "exclude")

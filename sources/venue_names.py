@@ -1,7 +1,7 @@
 """The one name of each venue, however a person, a file or a provider spells it.
 
 Belongs here: other spellings of a venue that is known under several. Does not belong here: what a
-venue answers (`sources.venues.declarations`), how a provider wants a venue spelled in a request.
+venue answers (`sources.venues.declared`), how a provider wants a venue spelled in a request.
 """
 
 # The public name counts: what the venue calls itself. ccxt's ids for one product of a venue and

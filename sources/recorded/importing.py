@@ -30,8 +30,8 @@ from sources.recorded.reading import Cells, FloatArray, IntArray, open_members
 from sources.recorded.stamping import Turn, find_turns, implied_prices, shift_late
 from sources.recorded.symbols import FOREIGN_QUOTE, SYMBOL_FAULTS, SymbolBook
 from sources.records import INSTANT, SCHEMAS, Batch
-from sources.venues.checks import LARGEST_AUDIT_RATIO
-from sources.venues.declarations import sides_counted_by
+from sources.venues.declared import sides_counted_by
+from sources.venues.plausibility import LARGEST_AUDIT_RATIO
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sources.assets import USD_QUOTES, split_asset
 from sources.recorded.mapping import InstrumentTerms, Mapping
 from sources.recorded.naming import parse_unified, unify_symbol
-from sources.venues.declarations import VENUES
+from sources.venues.declared import VENUES
 
 # Codes of rows without a usable instrument, and why they have none.
 UNKNOWN_SYMBOL, UNKNOWN_SIZE, MISSING_SYMBOL, FOREIGN_QUOTE = -1, -2, -3, -4

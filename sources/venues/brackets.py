@@ -1,7 +1,7 @@
 """Margin brackets: from what venues publish to sets in USD, whole or not at all.
 
 Belongs here: floors, caps, ratios, deductions, fees and their unit. Does not belong here: asking
-for them, nor rows of other kinds (`sources.venues.readings`).
+for them, nor rows of other kinds (`sources.venues.responses`).
 
 A set with one bad bracket is refused as a whole: with a bracket missing, positions of its size
 would be given the margins of another.
@@ -18,23 +18,23 @@ import pyarrow as pa
 
 from sources.checks import QuarantinedRow, quarantine
 from sources.records import SCHEMAS, Batch
-from sources.venues.answers import Table, find_rows, take_cell, to_number
-from sources.venues.declarations import VENUES
-from sources.venues.instruments import Instrument
-from sources.venues.readings import Context, instruments_of_rows, source_of
-from sources.venues.shapes import (
+from sources.venues.declaration import (
     UNKNOWN_RULE,
     AmountUnit,
-    Ask,
-    AskedBrackets,
     Column,
     DescribedBrackets,
+    Endpoint,
     GrowingMargins,
     LeverageLadders,
     LiquidationRule,
     MarginTables,
+    PublishedBrackets,
     StepBrackets,
 )
+from sources.venues.declared import VENUES
+from sources.venues.instruments import Instrument
+from sources.venues.payload import Table, find_rows, take_cell, to_number
+from sources.venues.responses import Context, instruments_of_rows, source_of
 
 LARGEST_LEVERAGE = 1000.0
 # A description that asks for more brackets is wrong, not generous.
@@ -73,7 +73,7 @@ class _Unusable(Exception):
 
 
 def read_brackets(
-    reading: AskedBrackets,
+    reading: PublishedBrackets,
     answer: object,
     context: Context,
     price_of: Mapping[str, float],
@@ -96,11 +96,11 @@ def read_brackets(
     MalformedAnswer
         Where the answer has no rows where they are declared.
     """
-    ask = reading.ask
-    rows = find_rows(answer, ask)
+    endpoint = reading.endpoint
+    rows = find_rows(answer, endpoint)
     raw: dict[str, list[object]] = {}
     instruments: dict[str, Instrument] = {}
-    for row, one in zip(rows, instruments_of_rows(ask, Table(rows), context), strict=True):
+    for row, one in zip(rows, instruments_of_rows(endpoint, Table(rows), context), strict=True):
         if one is not None:
             instruments[one.instrument] = one
             raw.setdefault(one.instrument, []).append(row)
@@ -114,9 +114,9 @@ def read_brackets(
             return _read_leverage_ladders(reading, own, usd)
         if reading.brackets_key is not None:
             own = list(_inner_lists(own, reading.brackets_key))
-        return _read_bracket_rows(own, ask.columns, usd, reading.floor_step * usd)
+        return _read_bracket_rows(own, endpoint.columns, usd, reading.floor_step * usd)
 
-    return _make_batches(instruments.values(), raw, read, source_of(ask), context)
+    return _make_batches(instruments.values(), raw, read, source_of(endpoint), context)
 
 
 def read_described_brackets(
@@ -216,7 +216,7 @@ def _read_leverage_ladders(
     reading: LeverageLadders, rows: Sequence[object], usd_per_unit: float
 ) -> list[_Bracket]:
     """Return the brackets of the highest leverage a trader may choose."""
-    columns = reading.ask.columns
+    columns = reading.endpoint.columns
     lists = _inner_lists(rows, reading.lists_key)
     leverages = [to_number(take_cell(one, columns["leverage"])) for one in lists]
     if not lists or None in leverages:
@@ -236,7 +236,7 @@ def _read_leverage_ladders(
 
 def _read_margin_table(reading: MarginTables, row: object, answer: object) -> list[_Bracket]:
     """Return the brackets of the table that an instrument's row names."""
-    columns = reading.ask.columns
+    columns = reading.endpoint.columns
     leverage = to_number(take_cell(row, columns["leverage"]))
     if leverage is None:
         raise _Unusable("leverage", "missing or no number")
@@ -480,7 +480,7 @@ def _make_batches(
     return batches
 
 
-def read_prices(ask: Ask, answer: object, context: Context) -> dict[str, float]:
+def read_prices(endpoint: Endpoint, answer: object, context: Context) -> dict[str, float]:
     """Return mark prices by instrument [USD per asset unit], of those asked for.
 
     Raises
@@ -488,9 +488,9 @@ def read_prices(ask: Ask, answer: object, context: Context) -> dict[str, float]:
     MalformedAnswer
         Where the answer has no rows where they are declared.
     """
-    table = Table(find_rows(answer, ask))
-    prices = table.numbers(ask.columns["price"], "price", is_required=True)
-    of_row = instruments_of_rows(ask, table, context)
+    table = Table(find_rows(answer, endpoint))
+    prices = table.numbers(endpoint.columns["price"], "price", is_required=True)
+    of_row = instruments_of_rows(endpoint, table, context)
     return {
         one.instrument: float(price) / one.base_multiplier
         for one, price in zip(of_row, prices, strict=True)

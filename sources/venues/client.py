@@ -1,7 +1,7 @@
 """One venue, asked for records: pages, spans, retries, and one call where one call serves all.
 
 Belongs here: what to ask a venue for, in which pieces. Does not belong here: facts about venues
-(`sources.venues.declarations`), reading answers (`sources.venues.readings`), several venues at
+(`sources.venues.declared`), reading answers (`sources.venues.responses`), several venues at
 once (`sources.venues.rounds`).
 """
 
@@ -21,9 +21,7 @@ from typing import Any, Literal, Self
 from sources.checks import QuarantinedRow, quarantine
 from sources.errors import VenueRejected, VenueUnavailable
 from sources.records import Batch
-from sources.venues.answers import MalformedAnswer, find_rows
 from sources.venues.brackets import read_brackets, read_described_brackets, read_prices
-from sources.venues.checks import AuditLog, Observation
 from sources.venues.connection import (
     Connection,
     Listener,
@@ -32,11 +30,24 @@ from sources.venues.connection import (
     scrub,
     translate_error,
 )
-from sources.venues.declarations import VENUES
+from sources.venues.declaration import (
+    Candles,
+    DescribedBrackets,
+    Endpoint,
+    GrowingMargins,
+    OpenInterest,
+    Product,
+    PublishedBrackets,
+    StepBrackets,
+    Venue,
+)
+from sources.venues.declared import find_venue
 from sources.venues.instruments import Instrument, instrument_batch, read_market
-from sources.venues.pacing import Pacer, Patience, Sleep, VenueReport
-from sources.venues.paging import Span, bounds, cut_spans, fill, placeholders, turn_pages
-from sources.venues.readings import (
+from sources.venues.pacer import Pacer, Patience, Sleep, VenueReport
+from sources.venues.pagination import Span, bounds, cut_spans, fill, placeholders, turn_pages
+from sources.venues.payload import MalformedResponse, find_rows
+from sources.venues.plausibility import AuditLog, Observation
+from sources.venues.responses import (
     Closes,
     Context,
     Page,
@@ -44,17 +55,6 @@ from sources.venues.readings import (
     from_ms,
     read_page,
     to_ms,
-)
-from sources.venues.shapes import (
-    Ask,
-    AskedBrackets,
-    Candles,
-    DescribedBrackets,
-    GrowingMargins,
-    OpenInterest,
-    Product,
-    StepBrackets,
-    Venue,
 )
 
 logger = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class Response:
     """One answer of an endpoint, to be read.
 
     Parameters
@@ -296,7 +296,7 @@ class VenueClient:
         async def request() -> object:
             told = await self._exchange.fetch_time()
             if not isinstance(told, int):
-                raise MalformedAnswer("the answer has no time")
+                raise MalformedResponse("the answer has no time")
             return told
 
         told: Any = await self._pacer.call(
@@ -306,18 +306,18 @@ class VenueClient:
 
     async def answer(
         self,
-        ask: Ask,
+        endpoint: Endpoint,
         members: Sequence[Instrument],
         first_ms: int | None = None,
         last_ms: int | None = None,
         limit: int = 1,
         page: int = 1,
-    ) -> Answered:
+    ) -> Response:
         """Return the answer of an endpoint to one call.
 
         Parameters
         ----------
-        ask : Ask
+        endpoint : Endpoint
             The endpoint.
         members : sequence of Instrument
             Of which instruments; where the endpoint is called for each, of one.
@@ -333,13 +333,13 @@ class VenueClient:
         VenueRejected
             When it refuses.
         """
-        what = self._name(ask, members, first_ms, last_ms)
+        what = self._name(endpoint, members, first_ms, last_ms)
         values = placeholders(self.venue, members[0])
         if first_ms is not None and last_ms is not None:
-            values |= bounds(ask, first_ms, last_ms) | {"limit": limit, "page": page}
-        params = fill(ask.params, values)
-        answer = await self._call(ask, params, what)
-        return Answered(what, params, answer, self._context(ask, members, what, {}))
+            values |= bounds(endpoint, first_ms, last_ms) | {"limit": limit, "page": page}
+        params = fill(endpoint.params, values)
+        answer = await self._call(endpoint, params, what)
+        return Response(what, params, answer, self._context(endpoint, members, what, {}))
 
     async def _collect(
         self,
@@ -415,7 +415,7 @@ class VenueClient:
     def _no_such_kind(self, kind: str, instrument: Instrument) -> VenueRejected:
         return VenueRejected(
             f"{self.venue.name} tells no {kind} of {instrument.contract_kind} contracts; leave it "
-            f"out for {instrument.instrument} (sources/venues/declarations.py)"
+            f"out for {instrument.instrument} (sources/venues/declared/)"
         )
 
     async def _list_instruments(self) -> dict[str, Instrument]:
@@ -432,7 +432,7 @@ class VenueClient:
         async def request() -> object:
             markets = await list_markets()
             if not isinstance(markets, list) or not markets:
-                raise MalformedAnswer("no markets are listed")
+                raise MalformedResponse("no markets are listed")
             return markets
 
         markets: Any = await self._pacer.call(
@@ -457,8 +457,8 @@ class VenueClient:
         if not found:
             raise VenueUnavailable(
                 f"{what}: none of {len(markets)} markets is a declared perpetual; the listing may "
-                "have changed, see sources/venues/declarations.py"
-            ) from MalformedAnswer("no market is a declared perpetual")
+                "have changed, see sources/venues/declared/"
+            ) from MalformedResponse("no market is a declared perpetual")
         if refused:
             self._refused_markets = [
                 self._quarantine(refused, "instrument", what, f"ccxt:{self.venue.markets_method}")
@@ -481,26 +481,26 @@ class VenueClient:
     def _explain(self, exc: BaseException, what: str) -> VenueUnavailable | VenueRejected:
         return translate_error(exc, what, self._connection.secrets)
 
-    async def _call(self, ask: Ask, params: Mapping[str, object], what: str) -> object:
+    async def _call(self, endpoint: Endpoint, params: Mapping[str, object], what: str) -> object:
         """Return the answer of an endpoint, which has rows where they are declared."""
-        if ask.needs_key and not self._connection.has_key:
+        if endpoint.needs_key and not self._connection.has_key:
             raise VenueRejected(
                 f"{what}: this is told only with an API key; set the key and secret of "
                 f"{self.venue.name} in the environment, or leave it out"
             )
-        endpoint = getattr(self._exchange, ask.method)
+        call_method = getattr(self._exchange, endpoint.method)
 
         async def request() -> object:
-            answer = await endpoint(dict(params))
+            answer = await call_method(dict(params))
             try:
-                find_rows(answer, ask)
-            except MalformedAnswer as exc:
+                find_rows(answer, endpoint)
+            except MalformedResponse as exc:
                 exc.received = json.dumps(answer, default=str)
                 raise
             return answer
 
         return await self._pacer.call(
-            request, what, lambda exc: self._explain(exc, what), self._expected, ask
+            request, what, lambda exc: self._explain(exc, what), self._expected, endpoint
         )
 
     async def _fetch_open_interest_now(
@@ -511,21 +511,21 @@ class VenueClient:
             if reading is None:
                 raise self._no_such_kind("open interest as it stands", members[0])
             read = partial(_read_snapshot, reading)
-            async for batches in self._ask_many(reading.ask, members, read, previous):
+            async for batches in self._ask_many(reading.endpoint, members, read, previous):
                 yield batches
 
     async def _ask_many(
         self,
-        ask: Ask,
+        endpoint: Endpoint,
         members: Sequence[Instrument],
         read: Callable[[object, Context], list[Batch]],
         previous: Mapping[str, Observation] | None = None,
     ) -> AsyncIterator[list[Batch]]:
         """Yield the batches of an endpoint without a span, called as often as it must be."""
-        groups = _group_for_calls(ask, members)
+        groups = _group_for_calls(endpoint, members)
 
         async def one(group: Sequence[Instrument]) -> list[Batch]:
-            answered = await self.answer(ask, group)
+            answered = await self.answer(endpoint, group)
             answered.context.previous = previous or {}
             return read(answered.answer, answered.context)
 
@@ -560,24 +560,24 @@ class VenueClient:
                 yield read_described_brackets(reading, members, context, prices)
                 continue
             read = partial(read_brackets, reading, price_of=prices)
-            async for batches in self._ask_many(reading.ask, members, read):
+            async for batches in self._ask_many(reading.endpoint, members, read):
                 yield batches
 
     async def _mark_prices(
         self,
         product: Product,
-        reading: AskedBrackets | DescribedBrackets,
+        reading: PublishedBrackets | DescribedBrackets,
         members: Sequence[Instrument],
     ) -> dict[str, float]:
         unit = reading.notional_unit
         is_priced = unit == "usd" or (unit == "contracts" and product.contract_kind == "inverse")
         if is_priced or product.mark_price is None:
             return {}
-        ask = product.mark_price
+        endpoint = product.mark_price
         prices: dict[str, float] = {}
-        for group in _group_for_calls(ask, members):
-            answered = await self.answer(ask, group)
-            prices |= read_prices(ask, answered.answer, answered.context)
+        for group in _group_for_calls(endpoint, members):
+            answered = await self.answer(endpoint, group)
+            prices |= read_prices(endpoint, answered.answer, answered.context)
         return prices
 
     async def _fetch_span(
@@ -595,17 +595,19 @@ class VenueClient:
         if not wanted:
             raise self._no_such_kind(request.kind, instrument)
         standing = dict(previous)
-        asked: list[Ask] = []
+        asked: list[Endpoint] = []
         errors: list[VenueRejected | VenueUnavailable] = []
-        for _, asks in wanted:
+        for _, endpoints in wanted:
             # Ratios told by one answer are read from it together.
-            if any(ask.is_same_call(other) for ask in asks for other in asked):
+            if any(endpoint.is_same_call(other) for endpoint in endpoints for other in asked):
                 continue
-            asked.extend(asks)
-            shifts = [_shift_ms(one) for one, _ in readings_of_call(instrument.product, asks[0])]
+            asked.extend(endpoints)
+            shifts = [
+                _shift_ms(one) for one, _ in readings_of_call(instrument.product, endpoints[0])
+            ]
             start_ms, end_ms = to_ms(request.start), to_ms(request.end)
             spans = cut_spans(
-                asks, start_ms - max(shifts), end_ms - min(shifts), to_ms(self._clock())
+                endpoints, start_ms - max(shifts), end_ms - min(shifts), to_ms(self._clock())
             )
             try:
                 for span in spans:
@@ -628,21 +630,23 @@ class VenueClient:
         standing: Mapping[str, Observation],
     ) -> AsyncIterator[list[Batch]]:
         """Yield the pages of one endpoint over one span, and all that is read from them."""
-        readings: list[tuple[Reading, Ask, Context]] = []
-        for reading, ask in readings_of_call(instrument.product, span.ask):
-            context = self._context(ask, [instrument], "", standing)
+        readings: list[tuple[Reading, Endpoint, Context]] = []
+        for reading, endpoint in readings_of_call(instrument.product, span.endpoint):
+            context = self._context(endpoint, [instrument], "", standing)
             # Readings of one answer may move its labels differently.
             shift = _shift_ms(reading)
             context.first_ms = max(span.first_ms, wanted_ms[0] - shift)
             context.end_ms = min(span.end_ms, wanted_ms[1] - shift)
-            readings.append((reading, ask, context))
+            readings.append((reading, endpoint, context))
 
         async def turn(first_ms: int, last_ms: int, limit: int, page: int) -> list[Page]:
-            answered = await self.answer(span.ask, [instrument], first_ms, last_ms, limit, page)
+            answered = await self.answer(
+                span.endpoint, [instrument], first_ms, last_ms, limit, page
+            )
             pages = []
-            for reading, ask, context in readings:
+            for reading, endpoint, context in readings:
                 context.now, context.input_name = answered.context.now, answered.what
-                pages.append(read_page(reading, ask, answered.answer, context))
+                pages.append(read_page(reading, endpoint, answered.answer, context))
             return pages
 
         async for pages in turn_pages(span, turn, to_ms(self._clock())):
@@ -650,12 +654,12 @@ class VenueClient:
 
     def _context(
         self,
-        ask: Ask,
+        endpoint: Endpoint,
         members: Sequence[Instrument],
         what: str,
         previous: Mapping[str, Observation],
     ) -> Context:
-        context = self._context_of(members, ask.id_key, what)
+        context = self._context_of(members, endpoint.id_key, what)
         context.previous = previous
         return context
 
@@ -671,7 +675,7 @@ class VenueClient:
 
     def _name(
         self,
-        ask: Ask,
+        endpoint: Endpoint,
         members: Sequence[Instrument],
         first_ms: int | None = None,
         last_ms: int | None = None,
@@ -679,31 +683,18 @@ class VenueClient:
         """Return a request in words, for messages and quarantine."""
         whom = members[0].instrument if len(members) == 1 else f"{len(members)} instruments"
         if first_ms is None or last_ms is None:
-            return f"{self.venue.name} {ask.method} {whom}"
+            return f"{self.venue.name} {endpoint.method} {whom}"
         return (
-            f"{self.venue.name} {ask.method} {whom} {from_ms(first_ms):%Y-%m-%dT%H:%M:%SZ} to "
+            f"{self.venue.name} {endpoint.method} {whom} {from_ms(first_ms):%Y-%m-%dT%H:%M:%SZ} to "
             f"{from_ms(last_ms):%Y-%m-%dT%H:%M:%SZ}"
         )
 
 
-def find_venue(name: str) -> Venue:
-    """Return the declaration of a venue.
-
-    Raises
-    ------
-    VenueRejected
-        Where none is declared.
-    """
-    if name not in VENUES:
-        raise VenueRejected(f"no venue is called {name!r}; declared are {', '.join(VENUES)}")
-    return VENUES[name]
-
-
-def readings_of(product: Product, kind: RequestKind) -> list[tuple[Reading, tuple[Ask, ...]]]:
+def readings_of(product: Product, kind: RequestKind) -> list[tuple[Reading, tuple[Endpoint, ...]]]:
     """Return what of a product is read for a kind with a span, each with its endpoints."""
     if kind in ("ohlcv", "mark_ohlc"):
         candles: Candles | None = getattr(product, kind)
-        return [] if candles is None else [(candles, candles.asks)]
+        return [] if candles is None else [(candles, candles.endpoints)]
     single: Mapping[str, Reading | None] = {
         "open_interest": product.open_interest_history,
         "funding_rate": product.funding,
@@ -717,12 +708,12 @@ def readings_of(product: Product, kind: RequestKind) -> list[tuple[Reading, tupl
     return [(reading, (_ask_of(reading),)) for reading in found]
 
 
-def readings_of_call(product: Product, ask: Ask) -> list[tuple[Reading, Ask]]:
+def readings_of_call(product: Product, endpoint: Endpoint) -> list[tuple[Reading, Endpoint]]:
     """Return all that is read from the answers to one call."""
-    found: list[tuple[Reading, Ask]] = []
+    found: list[tuple[Reading, Endpoint]] = []
     for kind in SPAN_KINDS:
-        for reading, asks in readings_of(product, kind):
-            found.extend((reading, one) for one in asks if one.is_same_call(ask))
+        for reading, endpoints in readings_of(product, kind):
+            found.extend((reading, one) for one in endpoints if one.is_same_call(endpoint))
     return found
 
 
@@ -741,16 +732,18 @@ def history_reach(venue: str, kind: RequestKind, contract_kind: str) -> timedelt
     datetime.timedelta(0)
     """
     products = (p for p in find_venue(venue).products if p.contract_kind == contract_kind)
-    asks = [ask for p in products for _, several in readings_of(p, kind) for ask in several]
-    if not asks:
+    endpoints = [
+        endpoint for p in products for _, several in readings_of(p, kind) for endpoint in several
+    ]
+    if not endpoints:
         return timedelta(0)
-    reaches = [ask.reach for ask in asks]
+    reaches = [endpoint.reach for endpoint in endpoints]
     bounded = [reach for reach in reaches if reach is not None]
     return None if len(bounded) < len(reaches) else max(bounded)
 
 
 def _read_snapshot(reading: OpenInterest, answer: object, context: Context) -> list[Batch]:
-    return read_page(reading, reading.ask, answer, context).batches
+    return read_page(reading, reading.endpoint, answer, context).batches
 
 
 def _shift_ms(reading: Reading) -> int:
@@ -758,10 +751,10 @@ def _shift_ms(reading: Reading) -> int:
     return 1000 * int(getattr(reading, "label_shift_seconds", 0))
 
 
-def _ask_of(reading: Reading) -> Ask:
+def _ask_of(reading: Reading) -> Endpoint:
     if isinstance(reading, Candles):
         raise TypeError("candles have several endpoints")
-    return reading.ask
+    return reading.endpoint
 
 
 def _by_product(chosen: Sequence[Instrument]) -> list[tuple[Product, list[Instrument]]]:
@@ -771,11 +764,11 @@ def _by_product(chosen: Sequence[Instrument]) -> list[tuple[Product, list[Instru
     return list(groups.values())
 
 
-def _group_for_calls(ask: Ask, members: Sequence[Instrument]) -> list[list[Instrument]]:
+def _group_for_calls(endpoint: Endpoint, members: Sequence[Instrument]) -> list[list[Instrument]]:
     """Return the instruments of each call an endpoint needs."""
     groups: dict[str, list[Instrument]] = {}
     for one in members:
-        key = {"instrument": one.instrument, "coin": one.coin, "product": ""}[ask.per]
+        key = {"instrument": one.instrument, "coin": one.coin, "product": ""}[endpoint.per]
         groups.setdefault(key, []).append(one)
     return list(groups.values())
 

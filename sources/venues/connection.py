@@ -1,7 +1,7 @@
 """How a venue is reached: address, keys, proxies, time-outs; and what must never be said aloud.
 
 Belongs here: making a ccxt exchange as declared, turning its errors into ours, hiding secrets.
-Does not belong here: when to ask again (`sources.venues.pacing`).
+Does not belong here: when to ask again (`sources.venues.pacer`).
 """
 
 import importlib
@@ -16,7 +16,7 @@ from typing import Any
 
 from sources.errors import VenueRejected, VenueUnavailable
 from sources.providers.http import retry_after_seconds
-from sources.venues.shapes import Venue
+from sources.venues.declaration import Venue
 
 # Where a request carries a key or a signature in its address, and headers that carry one.
 _SECRET_FIELDS = re.compile(

@@ -1,7 +1,7 @@
 """Which kinds of contracts are followed on which venue, as rows.
 
 Belongs here: turning declarations into rows and into the SQL that publishes them. Does not belong
-here: the facts (`sources.venues.declarations`).
+here: the facts (`sources.venues.declared`).
 
 ``sql/marts/venue_coverage.sql`` is this module's output; a test holds the two together::
 
@@ -12,8 +12,8 @@ import sys
 from dataclasses import dataclass
 from typing import get_args
 
-from sources.venues.declarations import VENUES
-from sources.venues.shapes import ContractClass, Product, Venue
+from sources.venues.declaration import ContractClass, Product, Venue
+from sources.venues.declared import VENUES
 
 _HEADER = """\
 -- Kinds of contracts by venue: which are followed, and why the others are not.

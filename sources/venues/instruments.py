@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from sources.assets import split_asset
 from sources.records import SCHEMAS, Batch
-from sources.venues.shapes import AmountUnit, Product, Venue
+from sources.venues.declaration import AmountUnit, Product, Venue
 
 _RECORDED = (
     "venue",

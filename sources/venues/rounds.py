@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from sources.errors import SourceError, VenueRejected, VenueUnavailable
 from sources.records import Batch
-from sources.venues.checks import Observation
 from sources.venues.client import Request, VenueClient, readings_of, readings_of_call
-from sources.venues.pacing import NotAsked, VenueReport
+from sources.venues.pacer import RequestSkipped, VenueReport
+from sources.venues.plausibility import Observation
 
 logger = logging.getLogger(__name__)
 
@@ -230,7 +230,7 @@ async def _ask(
         async for batches in client.fetch(request, previous):
             rows += sum(batch.table.num_rows for batch in batches if batch.kind != "quarantine")
             await gathering.add(batches)
-    except NotAsked as exc:
+    except RequestSkipped as exc:
         return Outcome(request, "not_reached", rows, str(exc))
     except VenueUnavailable as exc:
         return Outcome(request, "unavailable", rows, str(exc))
@@ -259,9 +259,9 @@ async def _requests_served_by(
         instrument = known.get(request.instruments[0]) if len(request.instruments) == 1 else None
         if instrument is None or request.start is None:
             continue
-        for _, asks in readings_of(instrument.product, request.kind)[:1]:
-            if len(readings_of_call(instrument.product, asks[0])) < 2:
+        for _, endpoints in readings_of(instrument.product, request.kind)[:1]:
+            if len(readings_of_call(instrument.product, endpoints[0])) < 2:
                 continue
-            key = (instrument.instrument, asks[0].method, request.start, request.end)
+            key = (instrument.instrument, endpoints[0].method, request.start, request.end)
             served_by[number] = first_of.setdefault(key, number)
     return served_by

@@ -35,7 +35,7 @@ from jobs.runs import read_runs, runs_folder
 from jobs.settings import Settings
 from sources.records import SCHEMAS, Batch
 from sources.universe import Universe
-from sources.venues.pacing import Patience
+from sources.venues.pacer import Patience
 from warehouse.contracts import public_relations
 from warehouse.migrate import migration_files
 from warehouse.publish import PUBLISHED_FILE

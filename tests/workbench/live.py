@@ -16,9 +16,9 @@ from jobs.ingest import IngestReport, backfill, ingest
 from jobs.settings import Settings
 from sources.universe import Universe
 from sources.venues.client import readings_of
-from sources.venues.declarations import VENUES
-from sources.venues.pacing import Patience
-from sources.venues.shapes import Product
+from sources.venues.declaration import Product
+from sources.venues.declared import VENUES
+from sources.venues.pacer import Patience
 from warehouse.connect import open_warehouse
 
 BAR = 300_000

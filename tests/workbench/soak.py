@@ -22,7 +22,7 @@ from jobs.ingest import ingest
 from jobs.maintain import maintain
 from jobs.settings import Settings
 from sources.universe import Universe
-from sources.venues.pacing import Patience
+from sources.venues.pacer import Patience
 from workbench.forking import Call, Forks
 
 BAR = 300_000

@@ -18,10 +18,10 @@ from cli.main import app
 from jobs.archive import backfill_from_archive
 from jobs.errors import NothingToDo
 from jobs.settings import Settings
-from sources.archives import fetching
+from sources.archives import download
 from sources.archives.binance import Contract
 from sources.universe import Universe
-from sources.venues.pacing import Patience
+from sources.venues.pacer import Patience
 from warehouse.connect import open_warehouse
 
 TODAY = dt.date(2026, 6, 12)
@@ -224,7 +224,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize(
     ("where", "after"),
     [
-        ("sources.archives.fetching._write_whole", 5),
+        ("sources.archives.download._write_whole", 5),
         ("jobs.archive.land", 1),
         ("jobs.archive.write_archive_files", 0),
         ("jobs.archive._Haul._put_away", 2),
@@ -245,7 +245,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path, market, monkeypatch
 
         module, _, name = where.rpartition(".")
         owner = {
-            "sources.archives.fetching": fetching,
+            "sources.archives.download": download,
             "jobs.archive": jobs.archive,
             "jobs.archive._Haul": jobs.archive._Haul,
         }[module]
@@ -294,7 +294,7 @@ def test_labels_that_changed_are_read_by_the_price(tmp_path):
 
 
 def test_a_zip_that_unfolds_too_far_is_refused(tmp_path, market, monkeypatch):
-    monkeypatch.setattr(fetching, "LARGEST_UNFOLDED_BYTES", 100_000)
+    monkeypatch.setattr(download, "LARGEST_UNFOLDED_BYTES", 100_000)
     with home_at(tmp_path, market) as home:
         real = home.archive.file
         bomb = zipped("x.csv", b"0" * 100_001)

@@ -18,10 +18,11 @@ from jobs import doctor
 from jobs.settings import Settings
 from sources.errors import VenueRejected
 from sources.quotes import QUOTE_MARKETS, parse_quote_rates
-from sources.venues import client, connection, declarations, examination
-from sources.venues.answers import MalformedAnswer, find_rows
+from sources.venues import client, conformance, connection
 from sources.venues.connection import Connection
-from sources.venues.pacing import Patience
+from sources.venues.declared import VENUES as DECLARED
+from sources.venues.pacer import Patience
+from sources.venues.payload import MalformedResponse, find_rows
 
 START = 1_772_323_200_000  # 2026-03-01
 NOW = START + 41 * DAY + 3 * HOUR + 67_000
@@ -104,47 +105,48 @@ WRONG = {
     "a renamed field": (
         "binance", "open_interest_history", renamed("sumOpenInterest", "openInterestSum"),
         "open_interest", "amount", ("missing (100 of 100 rows", "openInterestSum"),
-        'products[0].open_interest_history.ask.columns["amount"]',
+        'products[0].open_interest_history.endpoint.columns["amount"]',
     ),
     "a renamed field that may be empty": (
         "bybit", "tickers", renamed("singleOpenInterest", "oneSided"),
         "open_interest_now", "one_side", ("no row has 'singleOpenInterest'",),
-        'products[0].open_interest_now.ask.columns["one_side"]',
+        'products[0].open_interest_now.endpoint.columns["one_side"]',
     ),
     "text that is no number": (
         "binance", "candles", put(5, lambda _: "much"),
-        "ohlcv", "volume", ("not a finite number",), 'products[0].ohlcv.asks[0].columns["volume"]',
+        "ohlcv", "volume", ("not a finite number",),
+        'products[0].ohlcv.endpoints[0].columns["volume"]',
     ),
     "rows in another format": (
         "okx", "open_interest_history", lambda rows: [row[:3] for row in rows],
         "open_interest", "value", ("the row has 3 cells: another format than declared",),
-        'products[0].open_interest_history.ask.columns["value"]',
+        'products[0].open_interest_history.endpoint.columns["value"]',
     ),
     "rows that do not say whether they are final": (
         "okx", "candles", lambda rows: [row[:8] for row in rows],
-        "ohlcv", "closed", ("no row says whether it is final",), "ohlcv.asks[0].closed",
+        "ohlcv", "closed", ("no row says whether it is final",), "ohlcv.endpoints[0].closed",
     ),
     "seconds instead of milliseconds": (
         "binance", "open_interest_history", put("timestamp", lambda at: at // 1000),
-        "open_interest", "time", ("no instant in ms", "stamps in ms"), "ask.label_unit",
+        "open_interest", "time", ("no instant in ms", "stamps in ms"), "endpoint.label_unit",
     ),
     "stamps off the grid": (
         "binance", "long_short_ratio", put("timestamp", lambda at: at + 1000),
         "long_short_ratio accounts", "time", ("100 of 100 labels are no multiple", "300 s apart"),
-        "products[0].ratios[0].ask.period_seconds",
+        "products[0].ratios[0].endpoint.period_seconds",
     ),
     "bars off the grid": (
         "binance", "candles", put(0, lambda at: at + 1000),
-        "ohlcv", "time", ("no multiple of 300 s",), "ohlcv.asks[0].period_seconds",
+        "ohlcv", "time", ("no multiple of 300 s",), "ohlcv.endpoints[0].period_seconds",
     ),
     "an old snapshot": (
         "bitget", "tickers", put("ts", lambda at: str(int(at) - DAY)),
         "open_interest_now", "time", ("1440 minutes ago",),
-        'products[0].open_interest_now.ask.columns["time"]',
+        'products[0].open_interest_now.endpoint.columns["time"]',
     ),
     "rows from the future": (
         "binance", "funding_history", put("fundingTime", lambda at: at + 100 * DAY),
-        "funding_rate", "time", ("lies in the future",), 'funding.ask.columns["time"]',
+        "funding_rate", "time", ("lies in the future",), 'funding.endpoint.columns["time"]',
     ),
     "contracts where coins are declared": (
         "bybit", "tickers", lambda rows: [
@@ -180,7 +182,7 @@ WRONG = {
         "binance", "mark_candles",
         lambda rows: [[at, *(str(float(one) * 1000) for one in ohlc[:4])] for at, *ohlc in rows],
         "mark_ohlc", "close", ("1000 times the price of trades",),
-        'mark_ohlc.asks[0].columns["close"]',
+        'mark_ohlc.endpoints[0].columns["close"]',
     ),
     "both sides where one is declared": (
         "binance", "open_interest_history", doubled,
@@ -195,61 +197,62 @@ WRONG = {
     "the newest rows where the oldest are declared": (
         "binance", "funding_history", put("fundingTime", lambda at: at + 80 * HOUR),
         "funding_rate", "order", ("a full answer holds the newest rows", "paging 'oldest'"),
-        "products[0].funding.ask.paging",
+        "products[0].funding.endpoint.paging",
     ),
     "the oldest rows where the newest are declared": (
         "bybit", "funding_history",
         put("fundingRateTimestamp", lambda at: str(int(at) - 80 * HOUR)),
         "funding_rate", "order", ("a full answer holds the oldest rows", "paging 'newest'"),
-        "products[0].funding.ask.paging",
+        "products[0].funding.endpoint.paging",
     ),
     "a first page with old rows": (
         "bitget", "funding_history", put("fundingTime", lambda at: str(int(at) - 20 * DAY)),
         "funding_rate", "order", ("the newest row is 48", "page 1 with the newest rows"),
-        "products[0].funding.ask.paging",
+        "products[0].funding.endpoint.paging",
     ),
     "an end that is left out": (
         "bybit", "candles", lambda rows: rows[1:],
-        "ohlcv", "bounds", ("the last label asked for", "99 of 100"), "ohlcv.asks[0].end_shift",
+        "ohlcv", "bounds", ("the last label asked for", "99 of 100"),
+        "ohlcv.endpoints[0].end_shift",
     ),
     "margins above the initial margin": (
         "bybit", "leverage_tiers", put("maintenanceMargin", lambda _: "0.9"),
         "leverage_bracket", "maintenance", ("is not below the initial margin",),
-        'products[0].brackets.ask.columns["maintenance"]',
+        'products[0].brackets.endpoint.columns["maintenance"]',
     ),
     "margins that fall with size": (
         "bybit", "leverage_tiers",
         lambda rows: [row | {"maintenanceMargin": f"{0.004 - n / 1e4}"}
                       for n, row in enumerate(rows)],
         "leverage_bracket", "maintenance", ("maintenance margin falls with size",),
-        'products[0].brackets.ask.columns["maintenance"]',
+        'products[0].brackets.endpoint.columns["maintenance"]',
     ),
     "another name of the contract": (
         "bybit", "tickers", put("symbol", lambda name: name.replace("USDT", "-USDT")),
         "open_interest_now", "instrument", ("no row of BTCUSDT; rows name BTC-USDT",),
-        "products[0].open_interest_now.ask.id_column",
+        "products[0].open_interest_now.endpoint.id_column",
     ),
     "no rows": (
         "binance", "candles", lambda _: [],
-        "ohlcv", "rows", ("none at the answer itself",), "products[0].ohlcv.asks[0].rows",
+        "ohlcv", "rows", ("none at the answer itself",), "products[0].ohlcv.endpoints[0].rows",
     ),
 }  # fmt: skip
 
 
 def test_venues_as_declared_fit(examine):
-    report = examine(*declarations.VENUES)
+    report = examine(*DECLARED)
     assert [difference.words for one in report.examined for difference in one.differences] == []
     assert {(one.venue, one.kind, one.reason) for one in report.of_status("not checked")} == set()
     assert report.has_fitted
     asked = Counter(one.venue for one in report.of_status("fits"))
-    assert set(asked) == set(declarations.VENUES)
+    assert set(asked) == set(DECLARED)
     assert min(asked.values()) >= 7  # hyperliquid has the fewest kinds
     # Every kind of every product is there, whether it could be asked for or not.
-    for venue in declarations.VENUES.values():
+    for venue in DECLARED.values():
         of_venue = {one.declaration for one in report.examined if one.venue == venue.name}
         for product in venue.products:
             for declared in doctor.declared_endpoints(venue, product):
-                assert of_venue & {declared.ask_place, declared.place}, declared.place
+                assert of_venue & {declared.path, declared.place}, declared.place
     assert report.rate_limits["binance"] == {"x-mbx-used-weight-1m": "1"}
     assert all(one.exchanges for one in report.of_status("fits") if one.kind == "clock")
 
@@ -269,14 +272,14 @@ def test_each_thing_wrong_is_named_with_what_to_mend(examine, standin, name):
     ]
     assert found, [(one.kind, one.differences) for one in report.of_status("differs")]
     said = found[0].words
-    assert all(part in said for part in (*words, mend, "sources/venues/declarations.py")), said
+    assert all(part in said for part in (*words, mend, "sources/venues/declared/")), said
     assert said.count(f'VENUES["{venue}"]') == 1
     # The expression leads to the declaration it names.
     place = found[0].mend.rpartition("[")[0] if field == "instrument" else found[0].mend
-    assert eval(place, {"VENUES": declarations.VENUES}) is not None  # noqa: S307
+    assert eval(place, {"VENUES": DECLARED}) is not None  # noqa: S307
 
 
-def spoilt(answer, column, ask, spoil):
+def spoilt(answer, column, endpoint, spoil):
     """Return an answer of which one column is spoilt wherever it is, in lists or nested."""
     answer = json.loads(json.dumps(answer))
     names = column if isinstance(column, tuple) else (column,)
@@ -292,7 +295,7 @@ def spoilt(answer, column, ask, spoil):
                 walk(one)
 
     if isinstance(column, int):
-        for row in find_rows(answer, ask):
+        for row in find_rows(answer, endpoint):
             row[column] = "x"
     else:
         walk(answer)
@@ -313,22 +316,22 @@ def test_no_column_of_any_venue_can_be_lost_without_a_word(examine, monkeypatch)
 
     def note(declared, answer, context, sample=None, prices=None):
         answers.append((declared, answer, context, sample, prices))
-        return examination.examine(declared, answer, context, sample, prices)
+        return conformance.examine(declared, answer, context, sample, prices)
 
     monkeypatch.setattr(doctor, "examine", note)
-    examine(*declarations.VENUES)
+    examine(*DECLARED)
     silent = []
     for declared, answer, context, *more in answers:
-        for cell, column in declared.ask.columns.items():
+        for cell, column in declared.endpoint.columns.items():
             # The key of an order may be any text.
             for spoil in (drop,) if cell == "key" else (drop, blot):
-                wrong = spoilt(answer, column, declared.ask, spoil)
+                wrong = spoilt(answer, column, declared.endpoint, spoil)
                 try:
-                    found = examination.examine(declared, wrong, replace(context), *more)
-                except MalformedAnswer:
+                    found = conformance.examine(declared, wrong, replace(context), *more)
+                except MalformedResponse:
                     continue
                 if not found.differences:
-                    silent.append((declared.ask_place, cell, spoil.__name__))
+                    silent.append((declared.path, cell, spoil.__name__))
     assert len(answers) > 120
     assert silent == []
 
@@ -423,10 +426,10 @@ def test_a_listing_without_declared_contracts_differs(examine, standin):
 
 
 def test_a_declaration_that_cannot_be_is_named(examine, monkeypatch):
-    product = declarations.VENUES["binance"].products[0]
+    product = DECLARED["binance"].products[0]
     broken = replace(product, ohlcv=replace(product.ohlcv, volume_unit="usd"))
-    venue = replace(declarations.VENUES["binance"], products=(broken,))
-    monkeypatch.setattr(client, "VENUES", {**declarations.VENUES, "binance": venue})
+    venue = replace(DECLARED["binance"], products=(broken,))
+    monkeypatch.setattr("sources.venues.declared.VENUES", {**DECLARED, "binance": venue})
     (one,) = examine("binance").of_status("differs")
     assert one.kind == "ohlcv"
     assert "usd is no position unit of a linear contract" in one.differences[0].words
@@ -446,7 +449,7 @@ def test_a_refused_request_differs(examine, standin):
     (one,) = examine("binance").of_status("differs")
     assert one.differences[0].field == "request"
     assert "404" in one.differences[0].words
-    assert "ohlcv.asks[0].params" in one.differences[0].words
+    assert "ohlcv.endpoints[0].params" in one.differences[0].words
 
 
 def test_no_secret_is_in_a_report(examine, tmp_path):

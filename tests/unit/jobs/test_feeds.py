@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobs.feeds import Followed, feeds_of, plan_requests
-from sources.venues.declarations import VENUES
+from sources.venues.declared import VENUES
 from sources.venues.instruments import Instrument
 from warehouse.feeds import Feed
 

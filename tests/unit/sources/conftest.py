@@ -15,7 +15,7 @@ from standin import DAY, MINUTE, VENUES, Faults, Standin, synthetic_market
 
 from sources.venues.client import VenueClient
 from sources.venues.connection import Connection
-from sources.venues.pacing import Patience
+from sources.venues.pacer import Patience
 
 START = 1_772_323_200_000  # 2026-03-01
 NOW = START + 2 * DAY + 7 * MINUTE + 12_345

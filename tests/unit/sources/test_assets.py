@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sources.assets import USD_QUOTES, split_asset
-from sources.venues.declarations import VENUES
+from sources.venues.declared import VENUES
 
 
 @pytest.mark.parametrize(

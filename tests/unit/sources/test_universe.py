@@ -12,7 +12,7 @@ from sources.universe import (
     parse_universe,
     read_universe,
 )
-from sources.venues.declarations import VENUES
+from sources.venues.declared import VENUES
 
 
 def listing(venue, asset, usd=None, is_active=True, quote="USDT"):

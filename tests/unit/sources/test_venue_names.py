@@ -11,7 +11,7 @@ from sources.recorded.importing import import_file
 from sources.recorded.mapping import load_mapping
 from sources.universe import parse_universe
 from sources.venue_names import ALIASES, venue_name
-from sources.venues.declarations import VENUES
+from sources.venues.declared import VENUES
 
 CASES = Path(__file__).parents[3] / "../shared/cases/P01_kucoin_scope"
 INGESTED_AT = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)

@@ -3,9 +3,9 @@ import datetime as dt
 import pytest
 
 from sources.venues.brackets import liquidation_rule, read_brackets, read_described_brackets
-from sources.venues.declarations import VENUES
+from sources.venues.declared import VENUES
 from sources.venues.instruments import Instrument
-from sources.venues.readings import Context
+from sources.venues.responses import Context
 
 NOW = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 # Binance's BTCUSDT: cap, maintenance ratio, deduction.
@@ -371,5 +371,5 @@ def test_every_product_with_brackets_declares_its_formula_with_a_source(venue):
         assert 0 <= rule.fee_ratio < 0.01
         if product.brackets is not None:
             assert "not known" not in rule.source
-            columns = getattr(getattr(product.brackets, "ask", None), "columns", {})
+            columns = getattr(getattr(product.brackets, "endpoint", None), "columns", {})
             assert (rule.deduction == "published") <= ("cum" in columns)

@@ -7,9 +7,10 @@ import pytest
 from standin import DAY, MINUTE
 
 from sources.errors import VenueRejected, VenueUnavailable
-from sources.venues.checks import Observation
-from sources.venues.client import Request, find_venue, history_reach
-from sources.venues.pacing import NotAsked, Patience
+from sources.venues.client import Request, history_reach
+from sources.venues.declared import find_venue
+from sources.venues.pacer import Patience, RequestSkipped
+from sources.venues.plausibility import Observation
 
 BAR = 5 * MINUTE
 BTC = {
@@ -325,7 +326,7 @@ async def test_budget_that_is_spent_asks_nothing(client_at, standin):
     async with client_at("okx") as client:
         await client.instruments()
         client.allow(0.0)
-        with pytest.raises(NotAsked):
+        with pytest.raises(RequestSkipped):
             await bars(client, standin)
         client.allow(None)
         assert rows_of(await bars(client, standin), "ohlcv")

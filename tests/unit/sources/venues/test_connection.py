@@ -23,8 +23,8 @@ from sources.venues.connection import (
     scrub,
     translate_error,
 )
-from sources.venues.declarations import VENUES
-from sources.venues.pacing import Patience
+from sources.venues.declared import VENUES
+from sources.venues.pacer import Patience
 
 KEY, SECRET, PASSWORD = "key-0123456789", "secret-abcdefgh", "pass-phrase!"
 

@@ -8,7 +8,7 @@ import pytest
 
 from sources.venues import coverage as covering
 from sources.venues.coverage import coverage, model
-from sources.venues.declarations import VENUES
+from sources.venues.declared import VENUES
 
 MODEL = Path(__file__).parents[4] / "sql/marts/venue_coverage.sql"
 

@@ -1,6 +1,6 @@
 import pytest
 
-from sources.venues.declarations import VENUES
+from sources.venues.declared import VENUES
 from sources.venues.instruments import Instrument, read_market
 
 

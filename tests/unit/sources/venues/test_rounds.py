@@ -8,9 +8,9 @@ import pytest
 from standin import MINUTE
 
 from sources.venues import rounds
-from sources.venues.checks import Observation
 from sources.venues.client import Request
-from sources.venues.pacing import Patience
+from sources.venues.pacer import Patience
+from sources.venues.plausibility import Observation
 from sources.venues.rounds import run_round
 
 BAR = 5 * MINUTE

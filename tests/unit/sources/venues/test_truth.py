@@ -13,7 +13,7 @@ import pytest
 from standin import HOUR, MINUTE
 
 from sources.venues.client import readings_of
-from sources.venues.declarations import VENUES
+from sources.venues.declared import VENUES
 
 BAR = 5 * MINUTE
 STANDIN_NAME = {"binancecoinm": "binance"}
@@ -134,7 +134,7 @@ async def test_open_interest_history_stands_at_its_instants(product, client_at, 
         async for one, series in chosen(client, market, kind):
             if one.product.open_interest_history is None:
                 pytest.skip(f"{venue} tells no history of open interest")
-            period = one.product.open_interest_history.ask.period_seconds * 1000
+            period = one.product.open_interest_history.endpoint.period_seconds * 1000
             start, end = span(standin, 10)
             # So that the unit audit has prices to go by.
             await client.ohlcv(one.instrument, start, end)
@@ -243,7 +243,7 @@ async def test_brackets_are_in_usd_and_grow(product, client_at, market):
     async with client_at(venue) as client:
         pairs = [pair async for pair in chosen(client, market, kind)]
         brackets = pairs[0][0].product.brackets
-        if brackets is None or getattr(getattr(brackets, "ask", None), "needs_key", False):
+        if brackets is None or getattr(getattr(brackets, "endpoint", None), "needs_key", False):
             pytest.skip(f"{venue} tells no brackets in public")
         batches = await client.brackets([one.instrument for one, _ in pairs])
         assert not rows_of(batches, "quarantine")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sources.brackets import import_brackets
+from sources.bracket_files import import_brackets
 from sources.errors import InputRejected
 
 RECORDED = Path(__file__).parents[3] / "../shared/data/leverage_brackets"

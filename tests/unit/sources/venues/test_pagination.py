@@ -9,21 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources.errors import VenueUnavailable
-from sources.venues.paging import Span, bounds, cut_spans, fill, turn_pages
-from sources.venues.readings import Page
-from sources.venues.shapes import Ask
+from sources.venues.declaration import Endpoint
+from sources.venues.pagination import Span, bounds, cut_spans, fill, turn_pages
+from sources.venues.responses import Page
 
 STEP = 300_000
 NOW = 1_772_323_200_000
-GRID = Ask("m", {}, {}, "s", limit=100, paging="windows", period_seconds=300)
+GRID = Endpoint("m", {}, {}, "s", limit=100, paging="windows", period_seconds=300)
 
 
 class Venue:
     """Tells labels on a grid or anywhere, as one of the ways of paging would."""
 
-    def __init__(self, labels, ask, order):
+    def __init__(self, labels, endpoint, order):
         self.labels = np.array(sorted(labels), dtype=np.int64)
-        self.ask = ask
+        self.endpoint = endpoint
         self.order = order
         self.calls = []
 
@@ -53,9 +53,9 @@ class Venue:
 )
 async def test_windows_take_every_label_in_the_fewest_calls(first, count, limit, order):
     start = NOW - (first + count) * STEP
-    ask = dataclasses.replace(GRID, limit=limit)
-    venue = Venue(range(start - 5 * STEP, start + (count + 5) * STEP, STEP), ask, order)
-    span = Span(ask, start, start + count * STEP)
+    endpoint = dataclasses.replace(GRID, limit=limit)
+    venue = Venue(range(start - 5 * STEP, start + (count + 5) * STEP, STEP), endpoint, order)
+    span = Span(endpoint, start, start + count * STEP)
     assert await venue.told(span) >= set(range(start, start + count * STEP, STEP))
     assert len(venue.calls) == -(-count // limit)
     for first_ms, last_ms, asked, _ in venue.calls:
@@ -74,15 +74,15 @@ async def test_irregular_labels_are_all_reached_even_where_they_share_instants(
 ):
     # More rows of one instant than fit in an answer cannot be told apart by any bound.
     labels = [label for label in labels if labels.count(label) < limit]
-    ask = dataclasses.replace(GRID, limit=limit, paging=way, period_seconds=0)
-    venue = Venue(labels, ask, way)
+    endpoint = dataclasses.replace(GRID, limit=limit, paging=way, period_seconds=0)
+    venue = Venue(labels, endpoint, way)
     first, end = span[0], span[0] + span[1]
-    told = await venue.told(Span(ask, first, end))
+    told = await venue.told(Span(endpoint, first, end))
     assert told >= {label for label in labels if first <= label < end}
 
 
 async def test_venue_that_repeats_itself_does_not_hold_us_for_ever():
-    ask = dataclasses.replace(GRID, limit=2, paging="newest", period_seconds=0)
+    endpoint = dataclasses.replace(GRID, limit=2, paging="newest", period_seconds=0)
     calls = 0
 
     async def turn(first_ms, last_ms, limit, page):
@@ -90,15 +90,15 @@ async def test_venue_that_repeats_itself_does_not_hold_us_for_ever():
         calls += 1
         return [Page([], np.array([50, 50]), 2)]
 
-    async for _ in turn_pages(Span(ask, 0, 100), turn, NOW):
+    async for _ in turn_pages(Span(endpoint, 0, 100), turn, NOW):
         pass
     assert calls < 200
 
 
 @pytest.mark.parametrize("way", ["newest", "oldest"])
 async def test_an_empty_page_after_a_full_one_is_no_end(way):
-    ask = dataclasses.replace(GRID, limit=10, paging=way, period_seconds=0)
-    venue = Venue(range(100), ask, way)
+    endpoint = dataclasses.replace(GRID, limit=10, paging=way, period_seconds=0)
+    venue = Venue(range(100), endpoint, way)
     turn = venue.turn
 
     async def failing(*asked):
@@ -106,17 +106,17 @@ async def test_an_empty_page_after_a_full_one_is_no_end(way):
         return [Page([], pages[0].labels[:0], 0)] if len(venue.calls) == 3 else pages
 
     venue.turn = failing
-    with pytest.raises(VenueUnavailable, match="m: a page is empty that must hold the last row"):
-        await venue.told(Span(ask, 0, 100))
+    with pytest.raises(VenueUnavailable, match="m: a page is empty that must repeat the last row"):
+        await venue.told(Span(endpoint, 0, 100))
 
 
 async def test_long_spans_are_cut_where_the_venue_bounds_them():
-    ask = dataclasses.replace(
+    endpoint = dataclasses.replace(
         GRID, paging="newest", period_seconds=0, limit=10, longest_span=timedelta(hours=48)
     )
-    venue = Venue([], ask, "newest")
+    venue = Venue([], endpoint, "newest")
     hours = 3_600_000
-    await venue.told(Span(ask, 0, 100 * hours))
+    await venue.told(Span(endpoint, 0, 100 * hours))
     assert [(first // hours, -(-last // hours)) for first, last, _, _ in venue.calls] == [
         (0, 48),
         (48, 96),
@@ -132,11 +132,11 @@ async def test_long_spans_are_cut_where_the_venue_bounds_them():
     settles=st.sampled_from([0, 300]),
 )
 def test_span_holds_exactly_the_final_labels_wanted(start, length, offset, settles):
-    ask = dataclasses.replace(GRID, settles_after_seconds=settles)
+    endpoint = dataclasses.replace(GRID, settles_after_seconds=settles)
     start_ms = NOW + start * STEP + offset
     end_ms = start_ms + length * STEP
     now_ms = NOW + 7 * STEP + 12_345
-    spans = cut_spans((ask,), start_ms, end_ms, now_ms)
+    spans = cut_spans((endpoint,), start_ms, end_ms, now_ms)
     wanted = [
         label
         for label in range(NOW + (start - 2) * STEP, end_ms + 2 * STEP, STEP)
@@ -150,15 +150,15 @@ def test_recent_and_older_endpoints_share_a_span_without_gap_or_overlap():
     recent = dataclasses.replace(GRID, method="recent", reach=timedelta(seconds=300 * 100))
     older = dataclasses.replace(GRID, method="older")
     spans = cut_spans((recent, older), NOW - 250 * STEP + 7, NOW, NOW + 1000)
-    assert [span.ask.method for span in spans] == ["older", "recent"]
+    assert [span.endpoint.method for span in spans] == ["older", "recent"]
     assert spans[0].end_ms == spans[1].first_ms
     assert spans[0].first_ms == NOW - 249 * STEP
     assert spans[1].end_ms == NOW
 
 
 def test_what_lies_beyond_the_reach_is_not_asked_for():
-    ask = dataclasses.replace(GRID, reach=timedelta(days=30))
-    spans = cut_spans((ask,), NOW - 40 * 86_400_000, NOW - 31 * 86_400_000, NOW)
+    endpoint = dataclasses.replace(GRID, reach=timedelta(days=30))
+    spans = cut_spans((endpoint,), NOW - 40 * 86_400_000, NOW - 31 * 86_400_000, NOW)
     assert spans == []
 
 
@@ -171,8 +171,8 @@ def test_what_lies_beyond_the_reach_is_not_asked_for():
     ],
 )
 def test_bounds_are_told_in_the_unit_of_the_venue(unit, shifts, expected):
-    ask = dataclasses.replace(GRID, time_unit=unit, start_shift=shifts[0], end_shift=shifts[1])
-    assert bounds(ask, 600_000, 900_000) == expected
+    endpoint = dataclasses.replace(GRID, time_unit=unit, start_shift=shifts[0], end_shift=shifts[1])
+    assert bounds(endpoint, 600_000, 900_000) == expected
 
 
 def test_placeholders_inside_nested_parameters_are_filled():

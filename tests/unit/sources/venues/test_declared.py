@@ -7,26 +7,32 @@ from datetime import UTC, datetime
 import pytest
 
 from sources.venues.client import readings_of
-from sources.venues.declarations import BAR_SECONDS, VENUES
+from sources.venues.declaration import (
+    BAR_SECONDS,
+    Candles,
+    Endpoint,
+    OpenInterest,
+    PeriodLiquidations,
+)
+from sources.venues.declared import VENUES
 from sources.venues.instruments import Instrument
-from sources.venues.readings import Context, read_page
-from sources.venues.shapes import Ask, Candles, OpenInterest, PeriodLiquidations
+from sources.venues.responses import Context, read_page
 
 AT_MS = 1772323200000
 PLACEHOLDERS = {"id", "coin", "settle", "pair", "start", "end", "limit", "page"}
 
 
-def asks_of(product):
+def endpoints_of(product):
     """Yield (what, ask) of all that a product declares."""
     for item in dataclasses.fields(product):
         value = getattr(product, item.name)
         for one in value if isinstance(value, tuple) else (value,):
-            if isinstance(one, Ask):
+            if isinstance(one, Endpoint):
                 yield item.name, one
             elif isinstance(one, Candles):
-                yield from ((item.name, ask) for ask in one.asks)
-            elif hasattr(one, "ask"):
-                yield item.name, one.ask
+                yield from ((item.name, endpoint) for endpoint in one.endpoints)
+            elif hasattr(one, "endpoint"):
+                yield item.name, one.endpoint
 
 
 def a_contract(product):
@@ -35,10 +41,12 @@ def a_contract(product):
 
 
 ALL = [
-    pytest.param(venue, product, what, ask, id=f"{venue.name}-{product.contract_kind}-{ask.method}")
+    pytest.param(
+        venue, product, what, endpoint, id=f"{venue.name}-{product.contract_kind}-{endpoint.method}"
+    )
     for venue in VENUES.values()
     for product in venue.products
-    for what, ask in asks_of(product)
+    for what, endpoint in endpoints_of(product)
 ]
 
 
@@ -50,35 +58,35 @@ def strings_in(params):
             yield from strings_in(value)
 
 
-@pytest.mark.parametrize(("venue", "product", "what", "ask"), ALL)
-def test_endpoint_is_known_to_ccxt_and_says_where_it_was_read(venue, product, what, ask):
+@pytest.mark.parametrize(("venue", "product", "what", "endpoint"), ALL)
+def test_endpoint_is_known_to_ccxt_and_says_where_it_was_read(venue, product, what, endpoint):
     library = pytest.importorskip("ccxt.async_support")
-    assert hasattr(getattr(library, venue.ccxt_id), ask.method)
-    assert len(ask.source) > 10
+    assert hasattr(getattr(library, venue.ccxt_id), endpoint.method)
+    assert len(endpoint.source) > 10
 
 
-@pytest.mark.parametrize(("venue", "product", "what", "ask"), ALL)
-def test_placeholders_and_paging_fit_together(venue, product, what, ask):
-    used = {name for text in strings_in(ask.params) for name in re.findall(r"{(\w*)}", text)}
+@pytest.mark.parametrize(("venue", "product", "what", "endpoint"), ALL)
+def test_placeholders_and_paging_fit_together(venue, product, what, endpoint):
+    used = {name for text in strings_in(endpoint.params) for name in re.findall(r"{(\w*)}", text)}
     assert used <= PLACEHOLDERS
-    if ask.paging == "windows":
+    if endpoint.paging == "windows":
         assert "start" in used
-        assert ask.period_seconds > 0
-        assert ask.limit > 1
-    if ask.paging in ("newest", "oldest"):
+        assert endpoint.period_seconds > 0
+        assert endpoint.limit > 1
+    if endpoint.paging in ("newest", "oldest"):
         assert {"start", "end"} <= used
-    if ask.paging == "numbered":
+    if endpoint.paging == "numbered":
         assert {"page", "limit"} <= used
-    if ask.per == "instrument":
+    if endpoint.per == "instrument":
         assert used & {"id", "pair", "coin"}
     else:
-        assert ask.id_column is not None
-    if ask.rate_group is not None:
-        assert ask.rate_group in venue.rate_limits
+        assert endpoint.id_column is not None
+    if endpoint.rate_group is not None:
+        assert endpoint.rate_group in venue.rate_limits
 
 
-@pytest.mark.parametrize(("venue", "product", "what", "ask"), ALL)
-def test_columns_are_those_the_kind_needs(venue, product, what, ask):
+@pytest.mark.parametrize(("venue", "product", "what", "endpoint"), ALL)
+def test_columns_are_those_the_kind_needs(venue, product, what, endpoint):
     needed = {
         "ohlcv": {"time", "open", "high", "low", "close", "volume"},
         "mark_ohlc": {"time", "open", "high", "low", "close"},
@@ -86,11 +94,11 @@ def test_columns_are_those_the_kind_needs(venue, product, what, ask):
         "brackets": {"leverage"},
         "mark_price": {"price"},
     }
-    assert needed.get(what, set()) <= set(ask.columns)
+    assert needed.get(what, set()) <= set(endpoint.columns)
     if what in ("ohlcv", "mark_ohlc"):
-        assert ask.settles_after_seconds == ask.period_seconds == BAR_SECONDS
+        assert endpoint.settles_after_seconds == endpoint.period_seconds == BAR_SECONDS
     if what == "ratios":
-        assert "ratio" in ask.columns or {"long", "short"} <= set(ask.columns)
+        assert "ratio" in endpoint.columns or {"long", "short"} <= set(endpoint.columns)
 
 
 @pytest.mark.parametrize("venue", VENUES.values(), ids=lambda venue: venue.name)
@@ -117,8 +125,8 @@ def test_units_make_position_units_without_a_price(venue):
                 is_amount = reading.quantity_from == "amount"
                 unit = reading.amount_unit if is_amount else reading.value_unit
                 assert instrument.quantity_factor(unit) > 0
-                assert {"amount", "value"} & set(reading.ask.columns)
-                assert reading.quantity_from in reading.ask.columns
+                assert {"amount", "value"} & set(reading.endpoint.columns)
+                assert reading.quantity_from in reading.endpoint.columns
         if isinstance(product.liquidations, PeriodLiquidations):
             assert instrument.quantity_factor(product.liquidations.amount_unit) > 0
         unit = product.brackets.notional_unit if product.brackets is not None else "usd"
@@ -145,14 +153,14 @@ def test_inverse_position_units_refuse_what_needs_a_price():
 
 def test_one_answer_of_gate_serves_three_kinds():
     product = VENUES["gate"].products[0]
-    asks = [
-        ask
+    endpoints = [
+        endpoint
         for kind in ("open_interest", "realised_liquidation", "long_short_ratio")
-        for _, asks in readings_of(product, kind)
-        for ask in asks
+        for _, endpoints in readings_of(product, kind)
+        for endpoint in endpoints
     ]
-    assert len(asks) == 6
-    assert all(ask.is_same_call(asks[0]) for ask in asks)
+    assert len(endpoints) == 6
+    assert all(endpoint.is_same_call(endpoints[0]) for endpoint in endpoints)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +189,7 @@ def test_bybit_counts_both_sides_which_its_own_figure_of_one_side_must_confirm(
         input_name="a test",
     )
     context.first_ms, context.end_ms = 0, 2_000_000_000_000
-    page = read_page(reading, reading.ask, {"result": {"list": [row]}}, context)
+    page = read_page(reading, reading.endpoint, {"result": {"list": [row]}}, context)
     told = page.batches[0].table.to_pylist()
     assert [one["open_interest_quantity"] for one in told] == expected
     if not expected:
@@ -212,9 +220,9 @@ def test_open_interest_of_a_contract_kind_is_in_its_position_units(
     row = {"creation_timestamp": AT_MS, **row}
     context = Context(venue, {"I": contract}, datetime(2026, 3, 2, tzinfo=UTC), "request")
     answer = [row]
-    if reading.ask.rows:
-        answer = {reading.ask.rows[0]: [row], "ts": AT_MS}
-    page = read_page(reading, reading.ask, answer, context)
+    if reading.endpoint.rows:
+        answer = {reading.endpoint.rows[0]: [row], "ts": AT_MS}
+    page = read_page(reading, reading.endpoint, answer, context)
     (batch,) = page.batches
     assert batch.table["open_interest_quantity"].to_pylist() == [expected]
 
@@ -234,7 +242,7 @@ def test_rows_with_fewer_cells_than_declared_are_another_format():
         ["1772323200000", "2360916466.88", "74285877.617"],
         ["1772323500000", "2800400", "28004", "2359337000"],
     ]
-    page = read_page(reading, reading.ask, {"data": rows}, context)
+    page = read_page(reading, reading.endpoint, {"data": rows}, context)
     (taken,) = page.batches[0].table.to_pylist()
     assert taken["open_interest_quantity"] == 28_004
     (refused,) = page.batches[1].table.to_pylist()

@@ -1,18 +1,8 @@
-"""The vocabulary in which a venue is declared.
+"""The terms in which a venue is declared.
 
-Belongs here: what can be said of an endpoint, a feed, a product. Does not belong here: what any
-venue says (`sources.venues.declarations`), nor what is done with it (`sources.venues.client`).
-
-How to read a declaration::
-
-    Ask(
-        method="publicGetV5MarketOpenInterest",     # ccxt's endpoint method
-        params={"symbol": "{id}", "startTime": "{start}"},
-        rows=("result", "list"),                    # where the rows are in the answer
-        columns={"time": "timestamp", "amount": "openInterest"},
-        limit=200, paging="windows", period_seconds=300,
-        source="where these facts were read",
-    )
+Belongs here: what can be declared of an endpoint, a stream, a product, and what declarations
+share. Does not belong here: what one venue publishes (`sources.venues.declared`, which shows how to
+read a declaration), nor code that acts on it (`sources.venues.client`).
 
 Placeholders of ``params``: ``{id}``, ``{coin}``, ``{settle}``, ``{pair}`` of the instrument;
 ``{start}`` and ``{end}``, the first and last wanted label in ``time_unit``, moved by
@@ -37,6 +27,24 @@ ContractClass = Literal["linear_usdt", "linear_usdc", "inverse", "dated"]
 """Kinds of contracts as people name them: perpetuals settled in USDT, in USDC, in the coin itself,
 and futures that expire."""
 
+BAR_SECONDS = 300
+"""Length of the bars requested: the finest period in which venues publish open interest."""
+
+OHLC: Mapping[str, Column] = MappingProxyType(
+    {"time": 0, "open": 1, "high": 2, "low": 3, "close": 4}
+)
+OHLCV: Mapping[str, Column] = MappingProxyType({**OHLC, "volume": 5})
+NAMED_OHLC: Mapping[str, Column] = MappingProxyType(
+    {"open": "open", "high": "high", "low": "low", "close": "close"}
+)
+LETTER_OHLC: Mapping[str, Column] = MappingProxyType(
+    {"time": "t", "open": "o", "high": "h", "low": "l", "close": "c"}
+)
+
+# Why contracts are left out, in the words of marts.venue_coverage.
+EXPIRING = "they expire and trade at a basis to the perpetual"
+NOT_LISTED = "the venue does not list them"
+
 Paging = Literal["windows", "newest", "oldest", "numbered", "latest"]
 """How more rows than fit in one answer are reached.
 
@@ -54,7 +62,7 @@ latest
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Endpoint:
     """One endpoint, read for rows of one kind.
 
     Parameters
@@ -133,7 +141,7 @@ class Ask:
     rate_group: str | None = None
     needs_key: bool = False
 
-    def is_same_call(self, other: "Ask") -> bool:
+    def is_same_call(self, other: "Endpoint") -> bool:
         """Return whether one answer serves both, so that it is asked for only once."""
         return self.method == other.method and self.params == other.params
 
@@ -144,7 +152,7 @@ class Candles:
 
     Parameters
     ----------
-    asks : tuple of Ask
+    endpoints : tuple of Endpoint
         From the most recent to the furthest reaching; the first that reaches far enough is used.
     volume_unit : {'base', 'contracts', 'usd'}
         Unit of ``volume`` and ``taker_buy``.
@@ -152,7 +160,7 @@ class Candles:
         2 where the venue counts a trade once for its buyer and once for its seller.
     """
 
-    asks: tuple[Ask, ...]
+    endpoints: tuple[Endpoint, ...]
     volume_unit: AmountUnit = "base"
     sides_counted: Literal[1, 2] = 1
 
@@ -163,7 +171,7 @@ class OpenInterest:
 
     Parameters
     ----------
-    ask : Ask
+    endpoint : Endpoint
         Where it is told.
     amount_unit : {'base', 'contracts', None}
         Unit of ``amount``; None where only a value is told.
@@ -179,7 +187,7 @@ class OpenInterest:
         What is labelled t holds at t + this [seconds].
     """
 
-    ask: Ask
+    endpoint: Endpoint
     amount_unit: Literal["base", "contracts"] | None = "base"
     value_unit: Literal["usd", "base"] | None = None
     quantity_from: Literal["amount", "value"] = "amount"
@@ -197,13 +205,13 @@ class Funding:
 
     Parameters
     ----------
-    ask : Ask
+    endpoint : Endpoint
         Where it is published.
     interval_hours : float or None
         Hours between payments, where the venue has one interval for all contracts and all times.
     """
 
-    ask: Ask
+    endpoint: Endpoint
     interval_hours: float | None = None
 
 
@@ -213,7 +221,7 @@ class LongShortRatio:
 
     Parameters
     ----------
-    ask : Ask
+    endpoint : Endpoint
         Where it is told.
     measure : {'accounts', 'top_accounts', 'top_positions', 'taker_volume'}
         What is counted.
@@ -221,7 +229,7 @@ class LongShortRatio:
         What is labelled t holds at t + this [seconds].
     """
 
-    ask: Ask
+    endpoint: Endpoint
     measure: Literal["accounts", "top_accounts", "top_positions", "taker_volume"]
     label_shift_seconds: int = 0
 
@@ -252,7 +260,7 @@ class PeriodLiquidations:
 
     Parameters
     ----------
-    ask : Ask
+    endpoint : Endpoint
         Where they are told; the period is its ``period_seconds``, labelled at its start.
     amount_unit : {'base', 'contracts', 'usd'}
         Unit of the amounts.
@@ -260,7 +268,7 @@ class PeriodLiquidations:
         False where the venue tells only a sample: a lower bound.
     """
 
-    ask: Ask
+    endpoint: Endpoint
     amount_unit: AmountUnit
     is_complete: bool
 
@@ -271,7 +279,7 @@ class OrderLiquidations:
 
     Parameters
     ----------
-    ask : Ask
+    endpoint : Endpoint
         Where they are told.
     amount_unit : {'base', 'contracts', 'usd'}
         Unit of the amount.
@@ -285,7 +293,7 @@ class OrderLiquidations:
         whose maker was (they apply turned round); a mark in both makes two rows.
     """
 
-    ask: Ask
+    endpoint: Endpoint
     amount_unit: AmountUnit
     is_complete: bool
     sides: tuple[SideRule, ...]
@@ -331,7 +339,7 @@ class Brackets:
 
     Parameters
     ----------
-    ask : Ask
+    endpoint : Endpoint
         Where the venue publishes them.
     notional_unit : {'usd', 'base', 'contracts'}
         Unit of floor and cap; what is not USD is valued at the mark price of the moment.
@@ -342,7 +350,7 @@ class Brackets:
         [notional_unit].
     """
 
-    ask: Ask
+    endpoint: Endpoint
     notional_unit: AmountUnit = "usd"
     brackets_key: str | None = None
     floor_step: float = 0.0
@@ -358,7 +366,7 @@ class LeverageLadders:
 
     Parameters
     ----------
-    ask : Ask
+    endpoint : Endpoint
         Where the venue publishes them.
     lists_key, brackets_key : str
         Keys of the lists in a row, and of the brackets in a list.
@@ -366,7 +374,7 @@ class LeverageLadders:
         Unit of the cap.
     """
 
-    ask: Ask
+    endpoint: Endpoint
     lists_key: str
     brackets_key: str
     notional_unit: AmountUnit = "contracts"
@@ -381,7 +389,7 @@ class MarginTables:
 
     Parameters
     ----------
-    ask : Ask
+    endpoint : Endpoint
         Where the venue publishes instruments and tables.
     tables : str
         Key of the answer that holds pairs of a table's number and the table.
@@ -393,7 +401,7 @@ class MarginTables:
         Maintenance margin as a share of the initial margin at the tier's maximum leverage [ratio].
     """
 
-    ask: Ask
+    endpoint: Endpoint
     tables: str
     tiers_key: str
     first_table: int
@@ -461,7 +469,7 @@ class GrowingMargins:
     notional_unit: Literal["base"] = "base"
 
 
-AskedBrackets: TypeAlias = Brackets | LeverageLadders | MarginTables
+PublishedBrackets: TypeAlias = Brackets | LeverageLadders | MarginTables
 DescribedBrackets: TypeAlias = StepBrackets | GrowingMargins
 
 
@@ -514,7 +522,7 @@ class Product:
         Overrules ccxt's, where that is something else.
     contract_size_keys : tuple of str
         Keys of the market's own description whose product is the size, where ccxt leaves one out.
-    mark_price : Ask or None
+    mark_price : Endpoint or None
         Mark prices of many instruments at once: column ``price``.
     lot_unit : {'contracts', 'base', 'usd'}
         Unit of the smallest lot as ccxt gives it. Where a linear contract is one coin, contracts
@@ -532,9 +540,9 @@ class Product:
     funding: Funding | None = None
     ratios: tuple[LongShortRatio, ...] = ()
     liquidations: PeriodLiquidations | OrderLiquidations | None = None
-    brackets: AskedBrackets | DescribedBrackets | None = None
+    brackets: PublishedBrackets | DescribedBrackets | None = None
     liquidation_rule: LiquidationRule = UNKNOWN_RULE
-    mark_price: Ask | None = None
+    mark_price: Endpoint | None = None
     contract_size: float | None = None
     contract_size_keys: tuple[str, ...] = ()
     lot_unit: AmountUnit = "contracts"

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sources.checks import Rejects
-from sources.venues.checks import (
+from sources.venues.declared import VENUES
+from sources.venues.instruments import Instrument
+from sources.venues.plausibility import (
     AuditLog,
     Observation,
     audit_units,
@@ -14,8 +16,6 @@ from sources.venues.checks import (
     flag_ahead,
     flag_jumps,
 )
-from sources.venues.declarations import VENUES
-from sources.venues.instruments import Instrument
 
 AT = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 

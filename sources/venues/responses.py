@@ -1,7 +1,7 @@
 """From the rows of an answer to records: units normalised, stamps moved, faults set aside.
 
 Belongs here: one function for each kind of declaration. Does not belong here: how the answer was
-got (`sources.venues.client`), nor which column is which (`sources.venues.declarations`).
+got (`sources.venues.client`), nor which column is which (`sources.venues.declared`).
 
 Each function takes the rows of one answer and gives the records of those it can use, and a
 quarantine for the others. Rows of other instruments, outside the asked span or not yet final are
@@ -26,7 +26,19 @@ from sources.checks import (
     quarantine,
 )
 from sources.records import SCHEMAS, Batch
-from sources.venues.answers import (
+from sources.venues.declaration import (
+    AmountUnit,
+    Candles,
+    Endpoint,
+    Funding,
+    LongShortRatio,
+    OpenInterest,
+    OrderLiquidations,
+    PeriodLiquidations,
+    SideRule,
+)
+from sources.venues.instruments import Instrument
+from sources.venues.payload import (
     Floats,
     Milliseconds,
     Table,
@@ -34,7 +46,7 @@ from sources.venues.answers import (
     take_cell,
     to_number,
 )
-from sources.venues.checks import (
+from sources.venues.plausibility import (
     AuditLog,
     Observation,
     audit_units,
@@ -42,18 +54,6 @@ from sources.venues.checks import (
     flag_ahead,
     flag_jumps,
     flag_sides,
-)
-from sources.venues.instruments import Instrument
-from sources.venues.shapes import (
-    AmountUnit,
-    Ask,
-    Candles,
-    Funding,
-    LongShortRatio,
-    OpenInterest,
-    OrderLiquidations,
-    PeriodLiquidations,
-    SideRule,
 )
 
 Reading = Candles | OpenInterest | Funding | LongShortRatio | PeriodLiquidations | OrderLiquidations
@@ -158,19 +158,19 @@ class Page:
     received: int
 
 
-def source_of(ask: Ask) -> str:
+def source_of(endpoint: Endpoint) -> str:
     """Return the provenance of records from an endpoint."""
-    return f"ccxt:{ask.method}"
+    return f"ccxt:{endpoint.method}"
 
 
-def read_page(reading: Reading, ask: Ask, answer: object, context: Context) -> Page:
+def read_page(reading: Reading, endpoint: Endpoint, answer: object, context: Context) -> Page:
     """Return the records of one answer.
 
     Parameters
     ----------
     reading : Reading
         What is read from it.
-    ask : Ask
+    endpoint : Endpoint
         How the answer is laid out.
     answer : object
         Decoded JSON.
@@ -182,13 +182,13 @@ def read_page(reading: Reading, ask: Ask, answer: object, context: Context) -> P
     MalformedAnswer
         Where the answer has no rows where they are declared.
     """
-    table = Table(find_rows(answer, ask))
+    table = Table(find_rows(answer, endpoint))
     if isinstance(reading, OpenInterest):
-        batches, labels = _read_open_interest(reading, ask, answer, table, context)
+        batches, labels = _read_open_interest(reading, endpoint, answer, table, context)
     else:
-        labels = table.labels(ask.columns["time"], ask.label_unit)
+        labels = table.labels(endpoint.columns["time"], endpoint.label_unit)
         flag_ahead(labels, context.now_ms, table.rejects)
-        batches = _READERS[type(reading)](reading, ask, table, labels, context)
+        batches = _READERS[type(reading)](reading, endpoint, table, labels, context)
     return Page(batches, labels[labels > 0], len(table.rows))
 
 
@@ -218,7 +218,7 @@ def _keep(
 
 
 def _quarantined(
-    kind: str, ask: Ask, table: Table, context: Context, instruments: Sequence[str | None]
+    kind: str, endpoint: Endpoint, table: Table, context: Context, instruments: Sequence[str | None]
 ) -> list[Batch]:
     if not table.rejects.reasons:
         return []
@@ -238,15 +238,17 @@ def _quarantined(
             kind=kind,
             venue=context.venue,
             input_name=context.input_name,
-            source=source_of(ask),
+            source=source_of(endpoint),
             ingested_at=context.now,
         )
     ]
 
 
-def _batch(kind: str, rows: int, ask: Ask, context: Context, columns: Mapping[str, Any]) -> Batch:
+def _batch(
+    kind: str, rows: int, endpoint: Endpoint, context: Context, columns: Mapping[str, Any]
+) -> Batch:
     """Return records of a kind from columns; a plain value stands for all rows."""
-    constants = {"venue": context.venue, "source": source_of(ask), "ingested_at": context.now}
+    constants = {"venue": context.venue, "source": source_of(endpoint), "ingested_at": context.now}
     arrays: list[Any] = []
     for schema_field in SCHEMAS[kind]:
         value = columns.get(schema_field.name, constants.get(schema_field.name))
@@ -267,23 +269,23 @@ def _batch(kind: str, rows: int, ask: Ask, context: Context, columns: Mapping[st
 
 
 def _read_candles(
-    reading: Candles, ask: Ask, table: Table, labels: Milliseconds, context: Context
+    reading: Candles, endpoint: Endpoint, table: Table, labels: Milliseconds, context: Context
 ) -> list[Batch]:
     instrument = context.sole_instrument()
-    has_volume = "volume" in ask.columns
+    has_volume = "volume" in endpoint.columns
     kind = "ohlcv" if has_volume else "mark_ohlc"
     # A bar is stored once: with a cell left out this time, it would lack it for ever.
     values = {
         cell: table.numbers(column, cell, is_required=True)
-        for cell, column in ask.columns.items()
+        for cell, column in endpoint.columns.items()
         if cell != "time"
     }
     flag_bars(values, table.rejects.flag)
-    is_off = (labels > 0) & (labels % (ask.period_seconds * 1000) != 0)
-    table.rejects.flag(is_off, "time", f"no multiple of {ask.period_seconds} s")
-    wanted = _wanted(labels, context, ask.settles_after_seconds * 1000)
-    if ask.closed is not None:
-        column, final = ask.closed
+    is_off = (labels > 0) & (labels % (endpoint.period_seconds * 1000) != 0)
+    table.rejects.flag(is_off, "time", f"no multiple of {endpoint.period_seconds} s")
+    wanted = _wanted(labels, context, endpoint.settles_after_seconds * 1000)
+    if endpoint.closed is not None:
+        column, final = endpoint.closed
         wanted &= np.array(
             [state is None or state == final for state in table.texts(column)], dtype=np.bool_
         )
@@ -293,12 +295,12 @@ def _read_candles(
         for cell in ("open", "high", "low", "close")
     }
     if len(kept):
-        ends = labels[kept] + ask.period_seconds * 1000
+        ends = labels[kept] + endpoint.period_seconds * 1000
         context.closes.bars[instrument.instrument] = (ends, prices["close"])
     columns: dict[str, Any] = {
         "instrument": instrument.instrument,
         "bar_start_at": labels[kept],
-        "bar_seconds": ask.period_seconds,
+        "bar_seconds": endpoint.period_seconds,
     }
     if has_volume:
         factor = instrument.quantity_factor(reading.volume_unit, reading.sides_counted)
@@ -312,31 +314,31 @@ def _read_candles(
         columns |= {f"mark_{cell}": price for cell, price in prices.items()}
     names = [instrument.instrument] * len(table.rows)
     return [
-        _batch(kind, len(kept), ask, context, columns),
-        *_quarantined(kind, ask, table, context, names),
+        _batch(kind, len(kept), endpoint, context, columns),
+        *_quarantined(kind, endpoint, table, context, names),
     ]
 
 
 def _read_open_interest(
-    reading: OpenInterest, ask: Ask, answer: object, table: Table, context: Context
+    reading: OpenInterest, endpoint: Endpoint, answer: object, table: Table, context: Context
 ) -> tuple[list[Batch], Milliseconds]:
     count = len(table.rows)
-    of_row = instruments_of_rows(ask, table, context)
-    if "time" in ask.columns:
-        labels = table.labels(ask.columns["time"], ask.label_unit)
+    of_row = instruments_of_rows(endpoint, table, context)
+    if "time" in endpoint.columns:
+        labels = table.labels(endpoint.columns["time"], endpoint.label_unit)
     else:
-        told = to_number(take_cell(answer, ask.answer_time)) if ask.answer_time else None
+        told = to_number(take_cell(answer, endpoint.answer_time)) if endpoint.answer_time else None
         labels = np.full(count, context.now_ms if told is None else int(told), dtype=np.int64)
     flag_ahead(labels, context.now_ms, table.rejects)
 
     values = {
         cell: table.numbers(column, cell, is_required=cell == reading.quantity_from)
-        for cell, column in ask.columns.items()
+        for cell, column in endpoint.columns.items()
         if cell in ("amount", "value", "price")
     }
     flag_open_interest(values, table.rejects.flag)
-    if "one_side" in ask.columns:
-        one_side = table.numbers(ask.columns["one_side"], "one_side", is_required=False)
+    if "one_side" in endpoint.columns:
+        one_side = table.numbers(endpoint.columns["one_side"], "one_side", is_required=False)
         flag_sides(
             values[reading.quantity_from], one_side, reading.sides_counted, table.rejects.flag
         )
@@ -360,7 +362,7 @@ def _read_open_interest(
         table.rejects,
     )
 
-    wanted = _wanted(labels, context, ask.settles_after_seconds * 1000)
+    wanted = _wanted(labels, context, endpoint.settles_after_seconds * 1000)
     wanted &= np.array([one is not None for one in of_row], dtype=np.bool_)
     order = np.argsort(labels, kind="stable")
     flag_jumps(
@@ -391,8 +393,8 @@ def _read_open_interest(
         "sides_counted": reading.sides_counted,
     }
     batches = [
-        _batch("open_interest", len(kept), ask, context, columns),
-        *_quarantined("open_interest", ask, table, context, names),
+        _batch("open_interest", len(kept), endpoint, context, columns),
+        *_quarantined("open_interest", endpoint, table, context, names),
     ]
     return batches, labels
 
@@ -434,13 +436,15 @@ def _units_where_told(unit: str | None, figures: Floats) -> list[str | None]:
     return [None if np.isnan(figure) else unit for figure in figures]
 
 
-def instruments_of_rows(ask: Ask, table: Table, context: Context) -> list[Instrument | None]:
+def instruments_of_rows(
+    endpoint: Endpoint, table: Table, context: Context
+) -> list[Instrument | None]:
     """Return whose row each is; None for instruments nobody asked for."""
-    if ask.id_column is None:
+    if endpoint.id_column is None:
         return [context.sole_instrument()] * len(table.rows)
     return [
         context.instruments.get(name) if name is not None else None
-        for name in table.texts(ask.id_column)
+        for name in table.texts(endpoint.id_column)
     ]
 
 
@@ -464,10 +468,10 @@ def _amount_in_usd(
 
 
 def _read_funding(
-    reading: Funding, ask: Ask, table: Table, labels: Milliseconds, context: Context
+    reading: Funding, endpoint: Endpoint, table: Table, labels: Milliseconds, context: Context
 ) -> list[Batch]:
     instrument = context.sole_instrument()
-    rates = table.numbers(ask.columns["rate"], "rate", is_required=True)
+    rates = table.numbers(endpoint.columns["rate"], "rate", is_required=True)
     flag_funding({"rate": rates}, table.rejects.flag)
     wanted = _wanted(labels, context, 0)
     kept = _keep(labels.tolist(), [rates], wanted, labels, table)
@@ -482,28 +486,32 @@ def _read_funding(
     }
     names = [instrument.instrument] * len(table.rows)
     return [
-        _batch("funding_rate", len(kept), ask, context, columns),
-        *_quarantined("funding_rate", ask, table, context, names),
+        _batch("funding_rate", len(kept), endpoint, context, columns),
+        *_quarantined("funding_rate", endpoint, table, context, names),
     ]
 
 
 def _read_ratio(
-    reading: LongShortRatio, ask: Ask, table: Table, labels: Milliseconds, context: Context
+    reading: LongShortRatio,
+    endpoint: Endpoint,
+    table: Table,
+    labels: Milliseconds,
+    context: Context,
 ) -> list[Batch]:
     instrument = context.sole_instrument()
     # Endpoints that carry several ratios send 0 for those they do not keep.
-    if "ratio" in ask.columns:
-        ratios = table.numbers(ask.columns["ratio"], "ratio", is_required=False)
+    if "ratio" in endpoint.columns:
+        ratios = table.numbers(endpoint.columns["ratio"], "ratio", is_required=False)
         is_told = ~np.isnan(ratios) & (ratios != 0)
         flag_ratios({"ratio": np.where(is_told, ratios, np.nan)}, table.rejects.flag)
     else:
-        longs = table.numbers(ask.columns["long"], "long", is_required=True)
-        shorts = table.numbers(ask.columns["short"], "short", is_required=True)
+        longs = table.numbers(endpoint.columns["long"], "long", is_required=True)
+        shorts = table.numbers(endpoint.columns["short"], "short", is_required=True)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = longs / shorts
         is_told = np.isfinite(ratios)
         flag_ratios({"ratio": np.where(is_told, ratios, 0.0)}, table.rejects.flag)
-    wanted = _wanted(labels, context, ask.settles_after_seconds * 1000) & is_told
+    wanted = _wanted(labels, context, endpoint.settles_after_seconds * 1000) & is_told
     kept = _keep(labels.tolist(), [ratios], wanted, labels, table)
     columns = {
         "instrument": instrument.instrument,
@@ -513,33 +521,33 @@ def _read_ratio(
     }
     names = [instrument.instrument] * len(table.rows)
     return [
-        _batch("long_short_ratio", len(kept), ask, context, columns),
-        *_quarantined("long_short_ratio", ask, table, context, names),
+        _batch("long_short_ratio", len(kept), endpoint, context, columns),
+        *_quarantined("long_short_ratio", endpoint, table, context, names),
     ]
 
 
 def _read_period_liquidations(
     reading: PeriodLiquidations,
-    ask: Ask,
+    endpoint: Endpoint,
     table: Table,
     labels: Milliseconds,
     context: Context,
 ) -> list[Batch]:
     instrument = context.sole_instrument()
     values = {
-        cell: table.numbers(ask.columns[cell], cell, is_required=True)
+        cell: table.numbers(endpoint.columns[cell], cell, is_required=True)
         for cell in ("long_amount", "long_usd", "short_amount", "short_usd")
     }
     for cell, column in values.items():
         table.rejects.flag(column < 0, cell, "negative")
-    wanted = _wanted(labels, context, ask.settles_after_seconds * 1000)
+    wanted = _wanted(labels, context, endpoint.settles_after_seconds * 1000)
     kept = _keep(labels.tolist(), list(values.values()), wanted, labels, table)
     factor = instrument.quantity_factor(reading.amount_unit)
     both = len(kept) * 2
     columns = {
         "instrument": instrument.instrument,
         "period_start_at": np.repeat(labels[kept], 2),
-        "period_seconds": ask.period_seconds,
+        "period_seconds": endpoint.period_seconds,
         "side": ["long", "short"] * len(kept),
         "liquidated_quantity": _interleave(
             values["long_amount"][kept], values["short_amount"][kept]
@@ -551,8 +559,8 @@ def _read_period_liquidations(
     }
     names = [instrument.instrument] * len(table.rows)
     return [
-        _batch("realised_liquidation", both, ask, context, columns),
-        *_quarantined("realised_liquidation", ask, table, context, names),
+        _batch("realised_liquidation", both, endpoint, context, columns),
+        *_quarantined("realised_liquidation", endpoint, table, context, names),
     ]
 
 
@@ -579,15 +587,15 @@ def closes_long(row: object, sides: Sequence[SideRule]) -> bool | None:
 
 def _read_order_liquidations(
     reading: OrderLiquidations,
-    ask: Ask,
+    endpoint: Endpoint,
     table: Table,
     labels: Milliseconds,
     context: Context,
 ) -> list[Batch]:
     instrument = context.sole_instrument()
-    prices = table.numbers(ask.columns["price"], "price", is_required=True)
-    amounts = table.numbers(ask.columns["amount"], "amount", is_required=True)
-    keys = table.texts(ask.columns["key"])
+    prices = table.numbers(endpoint.columns["price"], "price", is_required=True)
+    amounts = table.numbers(endpoint.columns["amount"], "amount", is_required=True)
+    keys = table.texts(endpoint.columns["key"])
     table.rejects.flag(np.array([key is None for key in keys], dtype=np.bool_), "key", "missing")
     flag_open_interest({"price": prices, "amount": amounts}, table.rejects.flag)
     orders: list[tuple[int, str, str]] = []
@@ -641,8 +649,8 @@ def _read_order_liquidations(
     }
     names = [instrument.instrument] * len(table.rows)
     return [
-        _batch("realised_liquidation", len(orders), ask, context, columns),
-        *_quarantined("realised_liquidation", ask, table, context, names),
+        _batch("realised_liquidation", len(orders), endpoint, context, columns),
+        *_quarantined("realised_liquidation", endpoint, table, context, names),
     ]
 
 

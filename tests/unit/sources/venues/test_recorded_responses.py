@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sources.venues.client import readings_of
-from sources.venues.declarations import VENUES
+from sources.venues.declared import VENUES
 from sources.venues.instruments import Instrument
-from sources.venues.readings import Context, read_page
+from sources.venues.responses import Context, read_page
 
 BODIES = Path(__file__).parents[4] / "../shared/data/exchange_responses"
 LATER = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
@@ -29,9 +29,9 @@ def read(venue, kind, name, size=1.0, contract_kind="linear", correct=lambda ans
     instrument = Instrument(
         venue, "X", "X", "USDT", contract_kind, size, 1.0, None, True, product, "ID", "X", market
     )
-    reading, asks = readings_of(product, kind)[0]
+    reading, endpoints = readings_of(product, kind)[0]
     context = Context(venue, {"ID": instrument}, LATER, "request")
-    page = read_page(reading, asks[0], correct(body(name)), context)
+    page = read_page(reading, endpoints[0], correct(body(name)), context)
     return {batch.kind: batch.table.to_pylist() for batch in page.batches}
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sources.errors import VenueRejected, VenueUnavailable
-from sources.venues.pacing import NotAsked, Pacer, Patience
-from sources.venues.shapes import Ask, RateLimit
+from sources.venues.declaration import Endpoint, RateLimit
+from sources.venues.pacer import Pacer, Patience, RequestSkipped
 
 
 class Fails(Exception):
@@ -67,8 +67,8 @@ def requests(*results):
     return request
 
 
-async def call(pacer, request, ask=None):
-    return await pacer.call(request, "v what", explain, (Fails,), ask)
+async def call(pacer, request, endpoint=None):
+    return await pacer.call(request, "v what", explain, (Fails,), endpoint)
 
 
 @given(attempt=st.integers(1, 60), seed=st.integers(0, 1000))
@@ -125,7 +125,7 @@ async def test_budget_ends_the_waiting_before_it_begins(pacer_with, time):
         await call(pacer, requests(Fails(retry_after=30.0)))
     assert caught.value.retry_after_seconds == 30.0
     assert time.now == 1000.0
-    with pytest.raises(NotAsked, match="time budget of v is spent"):
+    with pytest.raises(RequestSkipped, match="time budget of v is spent"):
         await call(pacer, requests("answer"))
     assert pacer.counts.not_asked == 1
     pacer.allow(100.0)
@@ -137,7 +137,7 @@ async def test_a_venue_that_is_down_is_left_alone(pacer_with):
     for _ in range(3):
         with pytest.raises(VenueUnavailable):
             await call(pacer, requests(Fails()))
-    with pytest.raises(NotAsked, match="3 requests to v failed in a row"):
+    with pytest.raises(RequestSkipped, match="3 requests to v failed in a row"):
         await call(pacer, requests("answer"))
     assert pacer.counts.asked == 6
 
@@ -152,7 +152,7 @@ async def test_one_success_restores_the_trust(pacer_with):
 
 async def test_rate_limit_of_a_group_is_kept_over_any_span(pacer_with, time):
     pacer = pacer_with(limits={"data": RateLimit(5, 10.0)})
-    limited = Ask("m", {}, {}, "s", rate_group="data")
+    limited = Endpoint("m", {}, {}, "s", rate_group="data")
     moments = []
 
     async def request():
@@ -164,7 +164,7 @@ async def test_rate_limit_of_a_group_is_kept_over_any_span(pacer_with, time):
     for first, sixth in zip(moments, moments[5:], strict=False):
         assert sixth - first >= 10.0 - 1e-9
     assert moments[-1] - moments[0] == pytest.approx(30.0)
-    free = Ask("m", {}, {}, "s")
+    free = Endpoint("m", {}, {}, "s")
     before = time.now
     await call(pacer, request, free)
     assert time.now == before

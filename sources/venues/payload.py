@@ -1,7 +1,7 @@
 """A venue's answer in columns: rows found, cells taken, text made numbers, instants read.
 
 Belongs here: reading what a declaration points at, believing nothing about types. Does not belong
-here: which venue, and what the figures mean (`sources.venues.readings`).
+here: which venue, and what the figures mean (`sources.venues.responses`).
 """
 
 import json
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sources.checks import Rejects
-from sources.venues.shapes import Ask, Column
+from sources.venues.declaration import Column, Endpoint
 
 Milliseconds = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -24,20 +24,20 @@ _MILLISECONDS = {"ms": 1, "s": 1000}
 _EARLIEST_MS, _LATEST_MS = 1_230_768_000_000, 4_102_444_800_000
 
 
-class MalformedAnswer(ValueError):
+class MalformedResponse(ValueError):
     """An answer has no rows where its declaration says they are; ``received`` is the answer."""
 
     received: str | None = None
 
 
-def find_rows(answer: object, ask: Ask) -> list[Any]:
+def find_rows(answer: object, endpoint: Endpoint) -> list[Any]:
     """Return the rows of an answer, in the order received.
 
     Parameters
     ----------
     answer : object
         Decoded JSON.
-    ask : Ask
+    endpoint : Endpoint
         Says where the rows are.
 
     Raises
@@ -46,17 +46,21 @@ def find_rows(answer: object, ask: Ask) -> list[Any]:
         Where the declared path leads nowhere, or to no list.
     """
     # A contract that has not traded yet may answer with nothing at all.
-    found = [] if answer == "" and not ask.is_columnar else _follow(answer, ask.rows)
-    if ask.is_columnar:
-        return _rows_of_columns(found, ask)
+    found = [] if answer == "" and not endpoint.is_columnar else _follow(answer, endpoint.rows)
+    if endpoint.is_columnar:
+        return _rows_of_columns(found, endpoint)
     if isinstance(found, Mapping):
         found = [found]
     if not isinstance(found, list):
-        raise MalformedAnswer(f"{_path(ask.rows)} is {type(found).__name__}, expected a list")
-    if ask.joined_rows:
-        others = _follow(answer, ask.joined_rows)
+        raise MalformedResponse(
+            f"{_path(endpoint.rows)} is {type(found).__name__}, expected a list"
+        )
+    if endpoint.joined_rows:
+        others = _follow(answer, endpoint.joined_rows)
         if not isinstance(others, list) or len(others) != len(found):
-            raise MalformedAnswer(f"{_path(ask.joined_rows)} does not match {_path(ask.rows)}")
+            raise MalformedResponse(
+                f"{_path(endpoint.joined_rows)} does not match {_path(endpoint.rows)}"
+            )
         found = [
             {**one, **other} if isinstance(one, Mapping) and isinstance(other, Mapping) else one
             for one, other in zip(found, others, strict=True)
@@ -70,23 +74,23 @@ def _follow(answer: object, path: tuple[str | int, ...]) -> object:
         try:
             here = here[step]
         except (KeyError, IndexError, TypeError) as exc:
-            raise MalformedAnswer(f"the answer has no {_path(path)}") from exc
+            raise MalformedResponse(f"the answer has no {_path(path)}") from exc
     return here
 
 
-def _rows_of_columns(found: object, ask: Ask) -> list[Any]:
+def _rows_of_columns(found: object, endpoint: Endpoint) -> list[Any]:
     if not isinstance(found, Mapping):
-        raise MalformedAnswer(f"{_path(ask.rows)} is {type(found).__name__}, expected lists")
-    keys = [key for key in ask.columns.values() if isinstance(key, str)]
+        raise MalformedResponse(f"{_path(endpoint.rows)} is {type(found).__name__}, expected lists")
+    keys = [key for key in endpoint.columns.values() if isinstance(key, str)]
     columns = [found.get(key) for key in keys]
     lists = [column for column in columns if isinstance(column, list)]
     if len(lists) != len(keys):
         # No trades in the span: some venues leave the lists out altogether.
         if not any(columns):
             return []
-        raise MalformedAnswer(f"not all of {', '.join(keys)} are lists")
+        raise MalformedResponse(f"not all of {', '.join(keys)} are lists")
     if len({len(column) for column in lists}) > 1:
-        raise MalformedAnswer(f"{', '.join(keys)} are not equally long")
+        raise MalformedResponse(f"{', '.join(keys)} are not equally long")
     return [dict(zip(keys, cells, strict=True)) for cells in zip(*lists, strict=True)]
 
 

@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from sources.errors import VenueRejected, VenueUnavailable
-from sources.venues.checks import UnitAudit
-from sources.venues.shapes import Ask, RateLimit
+from sources.venues.declaration import Endpoint, RateLimit
+from sources.venues.plausibility import UnitAudit
 
 Sleep = Callable[[float], Awaitable[None]]
 
 
-class NotAsked(VenueUnavailable):
+class RequestSkipped(VenueUnavailable):
     """A request was not made: the time budget is spent, or the venue was given up for now."""
 
 
@@ -181,7 +181,7 @@ class Pacer:
         what: str,
         explain: Callable[[BaseException], VenueUnavailable | VenueRejected],
         expected: tuple[type[BaseException], ...],
-        ask: Ask | None = None,
+        endpoint: Endpoint | None = None,
     ) -> object:
         """Return what a request returns, tried again while that may help.
 
@@ -195,7 +195,7 @@ class Pacer:
             Turns what it raised into our error.
         expected : tuple of exception types
             What it may raise.
-        ask : Ask or None
+        endpoint : Endpoint or None
             The endpoint, for its rate limit.
 
         Raises
@@ -210,9 +210,9 @@ class Pacer:
             attempt += 1
             try:
                 async with self._slots:
-                    await self._wait_turn(what, ask)
+                    await self._wait_turn(what, endpoint)
                     answer = await self._count(request)
-            except NotAsked:
+            except RequestSkipped:
                 self.counts.not_asked += 1
                 raise
             except expected as exc:
@@ -261,31 +261,31 @@ class Pacer:
         self.counts.retries += 1
         await self._sleep(delay)
 
-    async def _wait_turn(self, what: str, ask: Ask | None) -> None:
+    async def _wait_turn(self, what: str, endpoint: Endpoint | None) -> None:
         """Wait for the venue's pauses and limits; raise where the budget does not reach."""
         while True:
             if self._failed_in_a_row >= self._patience.give_up_after:
-                raise NotAsked(
+                raise RequestSkipped(
                     f"{what}: not asked, {self._failed_in_a_row} requests to {self._venue} failed "
                     "in a row; the next run asks again"
                 )
             now = self._monotonic()
-            ready_at = max(self._resume_at, self._limit_ready_at(ask, now))
+            ready_at = max(self._resume_at, self._limit_ready_at(endpoint, now))
             if self._deadline is not None and max(ready_at, now) >= self._deadline:
-                raise NotAsked(
+                raise RequestSkipped(
                     f"{what}: not asked, the time budget of {self._venue} is spent; the next run "
                     "goes on, or give it a larger budget"
                 )
             if ready_at <= now:
                 break
             await self._sleep(ready_at - now)
-        if ask is not None and ask.rate_group in self._recent:
-            self._recent[ask.rate_group].append(now)
+        if endpoint is not None and endpoint.rate_group in self._recent:
+            self._recent[endpoint.rate_group].append(now)
 
-    def _limit_ready_at(self, ask: Ask | None, now: float) -> float:
-        if ask is None or ask.rate_group not in self._limits:
+    def _limit_ready_at(self, endpoint: Endpoint | None, now: float) -> float:
+        if endpoint is None or endpoint.rate_group not in self._limits:
             return now
-        limit, recent = self._limits[ask.rate_group], self._recent[ask.rate_group]
+        limit, recent = self._limits[endpoint.rate_group], self._recent[endpoint.rate_group]
         while recent and recent[0] <= now - limit.seconds:
             recent.popleft()
         return now if len(recent) < limit.calls else recent[0] + limit.seconds

@@ -8,7 +8,7 @@ The form is what ccxt's ``fetch_leverage_tiers`` returns, ``{symbol: [tier, ...]
 the venue's own answer, numbers or text, under ``info``.
 
 Whether the venue takes a deduction off the maintenance margin, and whether its formula has a
-liquidation fee, is declared with the venue (`sources.venues.declarations`). Where it takes one, the
+liquidation fee, is declared with the venue (`sources.venues.declared`). Where it takes one, the
 deduction of bracket n is what makes maintenance margin continuous at its floor, cum_n = cum_(n-1) +
 floor_n (mmr_n - mmr_(n-1)) (Binance, "Leverage and margin of USDⓈ-M futures", maintenance amount).
 It is computed; where the file gives one as well, the two must agree. Brackets of a venue that is
@@ -32,7 +32,7 @@ from sources.records import SCHEMAS, Batch
 from sources.user_files import read_json
 from sources.venue_names import venue_name
 from sources.venues.brackets import continuous_deductions, liquidation_rule
-from sources.venues.shapes import UNKNOWN_RULE, LiquidationRule
+from sources.venues.declaration import UNKNOWN_RULE, LiquidationRule
 
 logger = logging.getLogger(__name__)
 

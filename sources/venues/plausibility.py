@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sources.checks import Flag, Rejects
-from sources.venues.answers import Floats, Milliseconds
 from sources.venues.instruments import Instrument
+from sources.venues.payload import Floats, Milliseconds
 
 # Clocks of two machines differ; what lies further ahead than this is a wrong instant.
 TOLERATED_AHEAD_MS = 120_000

@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import Any
 
 from sources.errors import VenueUnavailable
+from sources.venues.declaration import Endpoint, Venue
 from sources.venues.instruments import Instrument
-from sources.venues.readings import Page
-from sources.venues.shapes import Ask, Venue
+from sources.venues.responses import Page
 
 # More pages than any span needs: a venue that repeats itself must not hold us for ever.
 _MOST_PAGES = 2000
@@ -24,13 +24,13 @@ class Span:
 
     Parameters
     ----------
-    ask : Ask
+    endpoint : Endpoint
         The endpoint.
     first_ms, end_ms : int
         From the first label up to, not including, the end [ms].
     """
 
-    ask: Ask
+    endpoint: Endpoint
     first_ms: int
     end_ms: int
 
@@ -40,12 +40,12 @@ Turn = Callable[[int, int, int, int], Awaitable[list[Page]]]
 Pages = AsyncIterator[list[Page]]
 
 
-def cut_spans(asks: Sequence[Ask], start_ms: int, end_ms: int, now_ms: int) -> list[Span]:
+def cut_spans(endpoints: Sequence[Endpoint], start_ms: int, end_ms: int, now_ms: int) -> list[Span]:
     """Return which endpoint to ask for which labels, oldest first.
 
     Parameters
     ----------
-    asks : sequence of Ask
+    endpoints : sequence of Endpoint
         From the most recent to the furthest reaching.
     start_ms, end_ms : int
         Labels wanted, from start up to, not including, end [ms].
@@ -53,18 +53,18 @@ def cut_spans(asks: Sequence[Ask], start_ms: int, end_ms: int, now_ms: int) -> l
         The time [ms]: nothing beyond an endpoint's reach, nor not yet final, is asked for.
     """
     spans: list[Span] = []
-    for ask in asks:
+    for endpoint in endpoints:
         reached_ms = start_ms
-        if ask.reach is not None:
-            reached_ms = max(start_ms, now_ms - milliseconds(ask.reach))
+        if endpoint.reach is not None:
+            reached_ms = max(start_ms, now_ms - milliseconds(endpoint.reach))
         first_ms, last_end_ms = reached_ms, min(end_ms, now_ms + 1)
-        if ask.period_seconds:
-            step = ask.period_seconds * 1000
+        if endpoint.period_seconds:
+            step = endpoint.period_seconds * 1000
             first_ms = -(-reached_ms // step) * step
-            newest_final = (now_ms - ask.settles_after_seconds * 1000) // step * step
+            newest_final = (now_ms - endpoint.settles_after_seconds * 1000) // step * step
             last_end_ms = min(-(-end_ms // step) * step, newest_final + step)
         if first_ms < last_end_ms:
-            spans.insert(0, Span(ask, first_ms, last_end_ms))
+            spans.insert(0, Span(endpoint, first_ms, last_end_ms))
         end_ms = min(end_ms, reached_ms)
     return spans
 
@@ -104,20 +104,20 @@ def fill(params: object, values: Mapping[str, object]) -> Any:  # noqa: ANN401 (
     return params.format_map(dict(values))
 
 
-def bounds(ask: Ask, first_ms: int, last_ms: int) -> dict[str, object]:
+def bounds(endpoint: Endpoint, first_ms: int, last_ms: int) -> dict[str, object]:
     """Return the placeholders of the first and last label wanted, in the endpoint's unit."""
-    unit = 1000 if ask.time_unit == "s" else 1
+    unit = 1000 if endpoint.time_unit == "s" else 1
     return {
-        "start": first_ms // unit + ask.start_shift,
-        "end": last_ms // unit + ask.end_shift,
+        "start": first_ms // unit + endpoint.start_shift,
+        "end": last_ms // unit + endpoint.end_shift,
     }
 
 
 async def _windows(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG001
-    step = span.ask.period_seconds * 1000
-    most = span.ask.limit
-    if span.ask.longest_span is not None:
-        most = min(most, milliseconds(span.ask.longest_span) // step)
+    step = span.endpoint.period_seconds * 1000
+    most = span.endpoint.limit
+    if span.endpoint.longest_span is not None:
+        most = min(most, milliseconds(span.endpoint.longest_span) // step)
     for first in range(span.first_ms, span.end_ms, most * step):
         last = min(first + (most - 1) * step, span.end_ms - step)
         # Two more than there are labels: a venue that adds the running row must not drop another.
@@ -129,11 +129,11 @@ async def _newest(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG001
     for first, last in chunks:
         is_told = False
         for _ in range(_MOST_PAGES):
-            pages = await turn(first, last, span.ask.limit, 1)
+            pages = await turn(first, last, span.endpoint.limit, 1)
             _require_rows(pages, span, is_told=is_told)
             yield pages
             labels = pages[0].labels
-            if pages[0].received < span.ask.limit or not len(labels):
+            if pages[0].received < span.endpoint.limit or not len(labels):
                 break
             # The oldest row is asked for again: others may share its instant.
             oldest = int(labels.min())
@@ -147,11 +147,11 @@ async def _oldest(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG001
     for chunk_first, last in _chunks(span):
         first, is_told = chunk_first, False
         for _ in range(_MOST_PAGES):
-            pages = await turn(first, last, span.ask.limit, 1)
+            pages = await turn(first, last, span.endpoint.limit, 1)
             _require_rows(pages, span, is_told=is_told)
             yield pages
             labels = pages[0].labels
-            if pages[0].received < span.ask.limit or not len(labels):
+            if pages[0].received < span.endpoint.limit or not len(labels):
                 break
             newest = int(labels.max())
             is_told = newest > first
@@ -164,26 +164,26 @@ def _require_rows(pages: Sequence[Page], span: Span, *, is_told: bool) -> None:
     """Refuse an empty page bounded by a row already told: taken for the end, it hides a hole."""
     if is_told and not pages[0].received:
         raise VenueUnavailable(
-            f"{span.ask.method}: a page is empty that must hold the last row of the one before; "
+            f"{span.endpoint.method}: a page is empty that must repeat the last row before it; "
             "ask again"
         )
 
 
 async def _numbered(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG001
     for page in range(1, _MOST_PAGES):
-        pages = await turn(span.first_ms, span.end_ms - 1, span.ask.limit, page)
+        pages = await turn(span.first_ms, span.end_ms - 1, span.endpoint.limit, page)
         yield pages
         labels = pages[0].labels
-        if pages[0].received < span.ask.limit or not len(labels):
+        if pages[0].received < span.endpoint.limit or not len(labels):
             break
         if int(labels.min()) < span.first_ms:
             break
 
 
 async def _latest(span: Span, turn: Turn, now_ms: int) -> Pages:
-    limit = span.ask.limit
-    if span.ask.period_seconds:
-        step = span.ask.period_seconds * 1000
+    limit = span.endpoint.limit
+    if span.endpoint.period_seconds:
+        step = span.endpoint.period_seconds * 1000
         limit = min(limit, (now_ms - span.first_ms) // step + 2)
     yield await turn(span.first_ms, span.end_ms - 1, limit, 1)
 
@@ -192,8 +192,8 @@ def _chunks(span: Span) -> list[tuple[int, int]]:
     """Return first and last instant [ms] of the pieces no longer than a request may cover."""
     length = (
         span.end_ms - span.first_ms
-        if span.ask.longest_span is None
-        else milliseconds(span.ask.longest_span)
+        if span.endpoint.longest_span is None
+        else milliseconds(span.endpoint.longest_span)
     )
     return [
         (first, min(first + length, span.end_ms) - 1)
@@ -222,4 +222,4 @@ def turn_pages(span: Span, turn: Turn, now_ms: int) -> Pages:
     now_ms : int
         The time [ms].
     """
-    return _WAYS[span.ask.paging](span, turn, now_ms)
+    return _WAYS[span.endpoint.paging](span, turn, now_ms)

@@ -1,7 +1,7 @@
 """A venue's answers held against its declaration: what differs, in words, and where to mend it.
 
 Belongs here: which small answer shows what a declaration says, and the checks that need no network.
-Does not belong here: asking (`jobs.doctor`), nor reading rows (`sources.venues.readings`): its
+Does not belong here: asking (`jobs.doctor`), nor reading rows (`sources.venues.responses`): its
 reasons for refusing a row are most of what is reported here.
 """
 
@@ -15,27 +15,15 @@ from typing import Any
 import numpy as np
 
 from sources.records import Batch
-from sources.venues.answers import (
-    Floats,
-    Milliseconds,
-    Table,
-    find_rows,
-    take_cell,
-    to_number,
-)
 from sources.venues.brackets import read_brackets, read_described_brackets, read_prices
-from sources.venues.checks import LARGEST_AUDIT_RATIO
 from sources.venues.client import SPAN_KINDS, readings_of
-from sources.venues.instruments import Instrument
-from sources.venues.paging import milliseconds
-from sources.venues.readings import Context, instruments_of_rows, read_page, to_ms
-from sources.venues.shapes import (
+from sources.venues.declaration import (
     AmountUnit,
-    Ask,
     Brackets,
     Candles,
     Column,
     DescribedBrackets,
+    Endpoint,
     Funding,
     GrowingMargins,
     LeverageLadders,
@@ -47,6 +35,18 @@ from sources.venues.shapes import (
     StepBrackets,
     Venue,
 )
+from sources.venues.instruments import Instrument
+from sources.venues.pagination import milliseconds
+from sources.venues.payload import (
+    Floats,
+    Milliseconds,
+    Table,
+    find_rows,
+    take_cell,
+    to_number,
+)
+from sources.venues.plausibility import LARGEST_AUDIT_RATIO
+from sources.venues.responses import Context, instruments_of_rows, read_page, to_ms
 
 ALL_CONTRACTS = "all contracts"
 """Name under which figures of all contracts are counted together."""
@@ -91,7 +91,7 @@ class Difference:
     found: str
     declared: str
     mend: str
-    file: str = "sources/venues/declarations.py"
+    file: str = "sources/venues/declared/"
 
     @property
     def words(self) -> str:
@@ -112,22 +112,22 @@ class Declared:
         What it is read for: a request kind, ``mark_price``, or ``leverage_bracket``.
     place : str
         Expression over `VENUES` of what is read.
-    ask_place : str
+    path : str
         The same of its endpoint.
-    ask : Ask or None
+    endpoint : Endpoint or None
         The endpoint; None where the list of instruments holds it all.
     reading : object
         What is read from it; None for mark prices.
-    newer : Ask or None
+    newer : Endpoint or None
         The endpoint that is asked for more recent rows.
     """
 
     kind: str
     place: str
-    ask_place: str
-    ask: Ask | None
+    path: str
+    endpoint: Endpoint | None
     reading: Any
-    newer: Ask | None = None
+    newer: Endpoint | None = None
 
     @property
     def name(self) -> str:
@@ -182,26 +182,28 @@ def declared_endpoints(venue: Venue, product: Product) -> Iterator[Declared]:
         "realised_liquidation": "liquidations",
     }
     for kind in SPAN_KINDS:
-        for number, (reading, asks) in enumerate(readings_of(product, kind)):
+        for number, (reading, endpoints) in enumerate(readings_of(product, kind)):
             place = f"{root}.{names.get(kind, kind)}"
             if kind == "long_short_ratio":
                 place = f"{root}.ratios[{number}]"
-            for at, ask in reversed(list(enumerate(asks))):
-                ask_place = (
-                    f"{place}.asks[{at}]" if isinstance(reading, Candles) else f"{place}.ask"
+            for at, endpoint in reversed(list(enumerate(endpoints))):
+                path = (
+                    f"{place}.endpoints[{at}]"
+                    if isinstance(reading, Candles)
+                    else f"{place}.endpoint"
                 )
-                newer = asks[at - 1] if at else None
-                yield Declared(kind, place, ask_place, ask, reading, newer)
+                newer = endpoints[at - 1] if at else None
+                yield Declared(kind, place, path, endpoint, reading, newer)
     if (now := product.open_interest_now) is not None:
         place = f"{root}.open_interest_now"
-        yield Declared("open_interest_now", place, f"{place}.ask", now.ask, now)
+        yield Declared("open_interest_now", place, f"{place}.endpoint", now.endpoint, now)
     if product.mark_price is not None:
         place = f"{root}.mark_price"
         yield Declared("mark_price", place, place, product.mark_price, None)
     if (brackets := product.brackets) is not None:
         place = f"{root}.brackets"
-        own = None if isinstance(brackets, StepBrackets | GrowingMargins) else brackets.ask
-        yield Declared("leverage_bracket", place, f"{place}.ask", own, brackets)
+        own = None if isinstance(brackets, StepBrackets | GrowingMargins) else brackets.endpoint
+        yield Declared("leverage_bracket", place, f"{place}.endpoint", own, brackets)
 
 
 def choose_sample(declared: Declared, now_ms: int) -> Sample | None:
@@ -210,29 +212,29 @@ def choose_sample(declared: Declared, now_ms: int) -> Sample | None:
     On a regular grid: a hundred labels that are final, both ends of which must be answered. Where
     an answer holds one end of a longer span: a span several times as long as the answer.
     """
-    ask, reading = declared.ask, declared.reading
-    if ask is None or declared.kind not in SPAN_KINDS:
+    endpoint, reading = declared.endpoint, declared.reading
+    if endpoint is None or declared.kind not in SPAN_KINDS:
         return None
-    step = ask.period_seconds * 1000
+    step = endpoint.period_seconds * 1000
     end_ms = now_ms
     if declared.newer is not None and declared.newer.reach is not None:
         end_ms -= milliseconds(declared.newer.reach) + _HOUR_MS
     if step:
-        count = min(ask.limit, _SAMPLE_ROWS)
+        count = min(endpoint.limit, _SAMPLE_ROWS)
         # Statistics come some minutes late.
-        last = (end_ms - ask.settles_after_seconds * 1000) // step * step - 2 * step
-        return Sample(last - (count - 1) * step, last, min(ask.limit, count + 2))
-    has_limit = "{limit}" in ask.params.values()
-    limit = min(ask.limit, _SAMPLE_OF_A_SPAN) if has_limit else ask.limit
+        last = (end_ms - endpoint.settles_after_seconds * 1000) // step * step - 2 * step
+        return Sample(last - (count - 1) * step, last, min(endpoint.limit, count + 2))
+    has_limit = "{limit}" in endpoint.params.values()
+    limit = min(endpoint.limit, _SAMPLE_OF_A_SPAN) if has_limit else endpoint.limit
     if isinstance(reading, Funding):
         hours = reading.interval_hours or _LONGEST_FUNDING_HOURS
         length = (3 if has_limit else 2) * limit * round(hours * _HOUR_MS)
     else:
         length = _TRADES_SPAN_MS
-        if ask.longest_span is not None:
-            length = milliseconds(ask.longest_span) - _TRADES_SPAN_MS
-    if ask.reach is not None:
-        length = min(length, milliseconds(ask.reach) - _TRADES_SPAN_MS)
+        if endpoint.longest_span is not None:
+            length = milliseconds(endpoint.longest_span) - _TRADES_SPAN_MS
+    if endpoint.reach is not None:
+        length = min(length, milliseconds(endpoint.reach) - _TRADES_SPAN_MS)
     return Sample(end_ms - length, end_ms, limit)
 
 
@@ -258,23 +260,23 @@ def examine(
     prices : mapping of str to float, optional
         Mark prices by instrument, for brackets that are not in USD.
     """
-    ask = declared.ask
-    if ask is None:
+    endpoint = declared.endpoint
+    if endpoint is None:
         raise ValueError(f"{declared.place}: has no endpoint of its own")
-    rows = find_rows(answer, ask)
+    rows = find_rows(answer, endpoint)
     marks: dict[str, float] | None = None
     labels = np.zeros(0, dtype=np.int64)
     if declared.kind == "leverage_bracket":
         batches = read_brackets(declared.reading, answer, context, prices or {})
     elif declared.kind == "mark_price":
-        batches, marks = [], read_prices(ask, answer, context)
+        batches, marks = [], read_prices(endpoint, answer, context)
     else:
-        page = read_page(declared.reading, ask, answer, context)
+        page = read_page(declared.reading, endpoint, answer, context)
         batches, labels = page.batches, page.labels
     refused = _refused(declared, batches, len(rows))
     told = {one.field for one in refused}
-    others, notes = _examine_rows(declared, ask, answer, rows, context, sample, labels)
-    absent = [one for one in _absent(declared, ask, rows) if one.field not in told]
+    others, notes = _examine_rows(declared, endpoint, answer, rows, context, sample, labels)
+    absent = [one for one in _absent(declared, endpoint, rows) if one.field not in told]
     differences = [*refused, *absent, *others]
     if marks == {} and not differences:
         differences.append(_column_difference(declared, "price", "no price above 0"))
@@ -295,7 +297,7 @@ def examine_described(
 
 def _examine_rows(
     declared: Declared,
-    ask: Ask,
+    endpoint: Endpoint,
     answer: object,
     rows: Sequence[Any],
     context: Context,
@@ -303,30 +305,34 @@ def _examine_rows(
     labels: Milliseconds,
 ) -> tuple[list[Difference], list[str]]:
     """Return differences and notes beyond what reading refused."""
-    place = declared.ask_place
+    place = declared.path
     if not rows:
-        path = ".".join(map(str, ask.rows)) or "the answer itself"
+        path = ".".join(map(str, endpoint.rows)) or "the answer itself"
         if declared.kind == "realised_liquidation":
             return [], ["no liquidations in the span asked for"]
         return [Difference("rows", f"none at {path}", "some", f"{place}.rows")], []
-    if ask.id_column is not None and not any(instruments_of_rows(ask, Table(rows), context)):
+    if endpoint.id_column is not None and not any(
+        instruments_of_rows(endpoint, Table(rows), context)
+    ):
         wanted = ", ".join(context.instruments)
-        names = [name for name in Table(rows[:3]).texts(ask.id_column) if name]
+        names = [name for name in Table(rows[:3]).texts(endpoint.id_column) if name]
         found = f"no row of {wanted}; rows name {', '.join(names) or 'nothing'}"
-        return [Difference("instrument", found, f"{ask.id_column!r}", f"{place}.id_column")], []
+        return [
+            Difference("instrument", found, f"{endpoint.id_column!r}", f"{place}.id_column")
+        ], []
     found_here: list[Difference] = []
     notes: list[str] = []
     if isinstance(declared.reading, OrderLiquidations) and declared.reading.mark_column:
-        found_here += _examine_trades(declared, ask, rows)
+        found_here += _examine_trades(declared, endpoint, rows)
     if sample is not None:
-        found_here += _examine_stamps(declared, ask, labels, sample, to_ms(context.now))
-        order, note = _examine_order(declared, ask, labels, sample, len(rows))
+        found_here += _examine_stamps(declared, endpoint, labels, sample, to_ms(context.now))
+        order, note = _examine_order(declared, endpoint, labels, sample, len(rows))
         found_here += order
         notes += note
     elif isinstance(declared.reading, OpenInterest):
-        found_here += _examine_snapshot(declared, ask, answer, rows, context)
-    if isinstance(declared.reading, Candles) and "volume" in ask.columns:
-        unit, note = _examine_volume(declared, ask, answer, rows, context.sole_instrument())
+        found_here += _examine_snapshot(declared, endpoint, answer, rows, context)
+    if isinstance(declared.reading, Candles) and "volume" in endpoint.columns:
+        unit, note = _examine_volume(declared, endpoint, answer, rows, context.sole_instrument())
         found_here += unit
         notes += note
     return found_here, notes
@@ -334,11 +340,11 @@ def _examine_rows(
 
 def _column_difference(declared: Declared, cell: str, found: str) -> Difference:
     """Return a difference of one declared column."""
-    columns = {} if declared.ask is None else declared.ask.columns
+    columns = {} if declared.endpoint is None else declared.endpoint.columns
     if cell not in columns:
         return Difference(cell, found, "a usable figure", declared.place)
     return Difference(
-        cell, found, f"column {columns[cell]!r}", f'{declared.ask_place}.columns["{cell}"]'
+        cell, found, f"column {columns[cell]!r}", f'{declared.path}.columns["{cell}"]'
     )
 
 
@@ -366,17 +372,20 @@ def _refused(declared: Declared, batches: Sequence[Batch], row_count: int) -> li
 
 def _refusal(declared: Declared, cell: str, reason: str, words: str) -> Difference:
     """Return a refusal with the declaration it contradicts."""
-    ask, reading = declared.ask, declared.reading
-    if ask is not None and cell == "time" and reason.startswith("no instant"):
-        return Difference(
-            "time", words, f"stamps in {ask.label_unit}", f"{declared.ask_place}.label_unit"
-        )
-    if ask is not None and cell == "time" and "multiple" in reason:
+    endpoint, reading = declared.endpoint, declared.reading
+    if endpoint is not None and cell == "time" and reason.startswith("no instant"):
         return Difference(
             "time",
             words,
-            f"labels {ask.period_seconds} s apart",
-            f"{declared.ask_place}.period_seconds",
+            f"stamps in {endpoint.label_unit}",
+            f"{declared.path}.label_unit",
+        )
+    if endpoint is not None and cell == "time" and "multiple" in reason:
+        return Difference(
+            "time",
+            words,
+            f"labels {endpoint.period_seconds} s apart",
+            f"{declared.path}.period_seconds",
         )
     if isinstance(reading, OpenInterest) and cell == "one_side":
         return Difference(
@@ -398,7 +407,7 @@ def _is_present(row: object, column: Column) -> bool:
     )
 
 
-def _absent(declared: Declared, ask: Ask, rows: Sequence[Any]) -> list[Difference]:
+def _absent(declared: Declared, endpoint: Endpoint, rows: Sequence[Any]) -> list[Difference]:
     """Return the declared columns that no row has."""
     reading = declared.reading
     is_nested = isinstance(reading, LeverageLadders | MarginTables) or (
@@ -409,13 +418,15 @@ def _absent(declared: Declared, ask: Ask, rows: Sequence[Any]) -> list[Differenc
         return []
     found = [
         _column_difference(declared, cell, f"no row has {column!r}; {_excerpt(rows[0])}")
-        for cell, column in ask.columns.items()
+        for cell, column in endpoint.columns.items()
         if not any(_is_present(row, column) for row in rows)
     ]
-    if ask.closed is not None and not any(_is_present(row, ask.closed[0]) for row in rows):
+    if endpoint.closed is not None and not any(
+        _is_present(row, endpoint.closed[0]) for row in rows
+    ):
         words = f"no row says whether it is final; {_excerpt(rows[0])}"
-        mend = f"{declared.ask_place}.closed"
-        found.append(Difference("closed", words, f"column {ask.closed[0]!r}", mend))
+        mend = f"{declared.path}.closed"
+        found.append(Difference("closed", words, f"column {endpoint.closed[0]!r}", mend))
     return found
 
 
@@ -426,30 +437,33 @@ def _excerpt(row: object) -> str:
 
 
 def _examine_stamps(
-    declared: Declared, ask: Ask, labels: Milliseconds, sample: Sample, now_ms: int
+    declared: Declared, endpoint: Endpoint, labels: Milliseconds, sample: Sample, now_ms: int
 ) -> list[Difference]:
     """Return what is wrong with the labels of rows over a span."""
     if not len(labels):
         return []
-    place, step = declared.ask_place, ask.period_seconds * 1000
+    place, step = declared.path, endpoint.period_seconds * 1000
     off = labels[labels % step != 0] if step else labels[:0]
     # Candles off the grid are refused when they are read.
     if len(off) and not isinstance(declared.reading, Candles):
         found = f"{len(off)} of {len(labels)} labels are no multiple, for example {off[0]}"
         return [
             Difference(
-                "time", found, f"labels {ask.period_seconds} s apart", f"{place}.period_seconds"
+                "time",
+                found,
+                f"labels {endpoint.period_seconds} s apart",
+                f"{place}.period_seconds",
             )
         ]
     newest = int(labels.max())
-    if ask.paging in ("latest", "numbered"):
+    if endpoint.paging in ("latest", "numbered"):
         oldest_allowed = now_ms - _STALE_PERIODS * (
             step or round(_LONGEST_FUNDING_HOURS * _HOUR_MS)
         )
         if newest < oldest_allowed and declared.kind != "realised_liquidation":
             found = f"the newest row is {(now_ms - newest) / _HOUR_MS:.3g} h old"
-            return [Difference("order", found, _paging_words(ask), f"{place}.paging")]
-    if ask.paging != "windows" or len(off):
+            return [Difference("order", found, _paging_words(endpoint), f"{place}.paging")]
+    if endpoint.paging != "windows" or len(off):
         return []
     found_here: list[Difference] = []
     had = set(labels.tolist())
@@ -465,22 +479,24 @@ def _examine_stamps(
                     "bounds",
                     f"the {name} label asked for ({label}) is not in the answer, which has "
                     f"{count} of {wanted}",
-                    f"both bounds answered with {shift} {getattr(ask, shift)}",
+                    f"both bounds answered with {shift} {getattr(endpoint, shift)}",
                     f"{place}.{shift}",
                 )
             )
     return found_here
 
 
-def _examine_trades(declared: Declared, ask: Ask, rows: Sequence[Any]) -> list[Difference]:
+def _examine_trades(
+    declared: Declared, endpoint: Endpoint, rows: Sequence[Any]
+) -> list[Difference]:
     """Return what is wrong with trades, of which reading minds liquidations alone.
 
     A small answer rarely holds one, but all its rows have the same columns.
     """
     table = Table(rows)
-    table.labels(ask.columns["time"], ask.label_unit)
+    table.labels(endpoint.columns["time"], endpoint.label_unit)
     for cell in ("price", "amount"):
-        table.numbers(ask.columns[cell], cell, is_required=True)
+        table.numbers(endpoint.columns[cell], cell, is_required=True)
     faults = dict(table.rejects.reasons.values())
     return [
         _refusal(declared, cell, reason, f"{reason} ({table.received(0)[:_EXCERPT]})")
@@ -488,24 +504,24 @@ def _examine_trades(declared: Declared, ask: Ask, rows: Sequence[Any]) -> list[D
     ]
 
 
-def _paging_words(ask: Ask) -> str:
+def _paging_words(endpoint: Endpoint) -> str:
     return {
         "oldest": "the oldest rows of the span",
         "newest": "the newest rows of the span",
         "numbered": "page 1 with the newest rows",
         "latest": "the newest rows",
         "windows": "all rows of the span",
-    }[ask.paging] + f" (paging {ask.paging!r})"
+    }[endpoint.paging] + f" (paging {endpoint.paging!r})"
 
 
 def _examine_order(
-    declared: Declared, ask: Ask, labels: Milliseconds, sample: Sample, row_count: int
+    declared: Declared, endpoint: Endpoint, labels: Milliseconds, sample: Sample, row_count: int
 ) -> tuple[list[Difference], list[str]]:
     """Return whether a full answer holds the declared end of a longer span, and what is not known.
 
     A full answer is read on from its newest or oldest row; from the wrong end, rows are lost.
     """
-    if ask.paging not in ("oldest", "newest") or not len(labels):
+    if endpoint.paging not in ("oldest", "newest") or not len(labels):
         return [], []
     if row_count < sample.limit:
         return [], [f"{row_count} rows do not fill an answer: the order of pages was not seen"]
@@ -515,28 +531,28 @@ def _examine_order(
     if max(before, after) <= 2 * spacing:
         return [], [f"{row_count} rows hold the whole span: the order of pages was not seen"]
     holds = "oldest" if before < after else "newest"
-    if holds == ask.paging:
+    if holds == endpoint.paging:
         return [], []
     found = f"a full answer holds the {holds} rows of the span"
-    return [Difference("order", found, _paging_words(ask), f"{declared.ask_place}.paging")], []
+    return [Difference("order", found, _paging_words(endpoint), f"{declared.path}.paging")], []
 
 
 def _examine_snapshot(
-    declared: Declared, ask: Ask, answer: object, rows: Sequence[Any], context: Context
+    declared: Declared, endpoint: Endpoint, answer: object, rows: Sequence[Any], context: Context
 ) -> list[Difference]:
     """Return what is wrong with the instant of open interest as it stands."""
     table = Table(rows)
-    if "time" in ask.columns:
-        labels = table.labels(ask.columns["time"], ask.label_unit)
-        own = np.array([one is not None for one in instruments_of_rows(ask, table, context)])
+    if "time" in endpoint.columns:
+        labels = table.labels(endpoint.columns["time"], endpoint.label_unit)
+        own = np.array([one is not None for one in instruments_of_rows(endpoint, table, context)])
         labels = labels[own & (labels > 0)]
-        mend = f'{declared.ask_place}.columns["time"]'
-    elif ask.answer_time is not None:
-        told = to_number(take_cell(answer, ask.answer_time))
-        mend = f"{declared.ask_place}.answer_time"
+        mend = f'{declared.path}.columns["time"]'
+    elif endpoint.answer_time is not None:
+        told = to_number(take_cell(answer, endpoint.answer_time))
+        mend = f"{declared.path}.answer_time"
         if told is None:
             found = "no instant there"
-            return [Difference("time", found, f"the answer's {ask.answer_time!r}", mend)]
+            return [Difference("time", found, f"the answer's {endpoint.answer_time!r}", mend)]
         labels = np.array([int(told)])
     else:
         return []
@@ -544,21 +560,21 @@ def _examine_snapshot(
     if not len(labels) or bool(np.all(np.abs(age) <= _STALE_SNAPSHOT_MS)):
         return []
     found = f"the figure is of {int(age[0]) / 60_000:.4g} minutes ago"
-    return [Difference("time", found, f"the present, in {ask.label_unit}", mend)]
+    return [Difference("time", found, f"the present, in {endpoint.label_unit}", mend)]
 
 
-def _all_columns(answer: object, ask: Ask, rows: Sequence[Any]) -> Sequence[Any]:
+def _all_columns(answer: object, endpoint: Endpoint, rows: Sequence[Any]) -> Sequence[Any]:
     """Return rows with the columns that are not declared too."""
-    if not ask.is_columnar:
+    if not endpoint.is_columnar:
         return rows
     found: Any = answer
-    for step in ask.rows:
+    for step in endpoint.rows:
         found = found[step]
     every = {
         key: key for key, cells in found.items()
         if isinstance(cells, list) and len(cells) == len(rows)
     }  # fmt: skip
-    return find_rows(answer, replace(ask, columns=every))
+    return find_rows(answer, replace(endpoint, columns=every))
 
 
 def _base_amounts(unit: AmountUnit, volume: Floats, price: Floats, one: Instrument) -> Floats:
@@ -572,21 +588,25 @@ def _base_amounts(unit: AmountUnit, volume: Floats, price: Floats, one: Instrume
 
 
 def _examine_volume(
-    declared: Declared, ask: Ask, answer: object, rows: Sequence[Any], instrument: Instrument
+    declared: Declared,
+    endpoint: Endpoint,
+    answer: object,
+    rows: Sequence[Any],
+    instrument: Instrument,
 ) -> tuple[list[Difference], list[str]]:
     """Return whether another column of candles shows volume to be in another unit.
 
     Most venues send a volume twice, in coins and in USD. Where one of the other columns is the
     volume times price, as far as high and low allow, the declared unit is right.
     """
-    every = _all_columns(answer, ask, rows)
+    every = _all_columns(answer, endpoint, rows)
     table = Table(every)
     volume, low, high = (
-        table.numbers(ask.columns[cell], cell, is_required=False)
+        table.numbers(endpoint.columns[cell], cell, is_required=False)
         for cell in ("volume", "low", "high")
     )
     used = np.isfinite(volume) & (volume > 0) & (low > 0) & (high >= low)
-    others = _other_columns(every, ask)
+    others = _other_columns(every, endpoint)
     if not used.any() or not others:
         return [], ["no second column of volume: its unit was not seen"]
     fitting: dict[AmountUnit, Column] = {}
@@ -615,9 +635,9 @@ def _examine_volume(
     ], []
 
 
-def _other_columns(rows: Sequence[Any], ask: Ask) -> list[Column]:
+def _other_columns(rows: Sequence[Any], endpoint: Endpoint) -> list[Column]:
     """Return the columns of numbers that are neither prices, labels nor the volume."""
-    used = set(ask.columns.values())
+    used = set(endpoint.columns.values())
     first = rows[0] if rows else None
     names: list[Column] = []
     if isinstance(first, Mapping):

@@ -22,7 +22,7 @@ from sources.archives.binance import ArchiveFile
 from sources.errors import ProviderRejected, ProviderUnavailable, VenueRejected, VenueUnavailable
 from sources.providers.asking import open_session
 from sources.providers.http import exchange
-from sources.venues.pacing import Pacer, Patience, Sleep
+from sources.venues.pacer import Pacer, Patience, Sleep
 
 if TYPE_CHECKING:
     import aiohttp

@@ -1,0 +1,225 @@
+"""Binance USDⓈ-M futures; `binancecoinm` declares the coin-margined ones with the same product.
+
+ccxt/async_support/binance.py. fapi (USDⓈ-M) and dapi (coin-M) respond alike in different units.
+They are two venues because their order books, rate limits and outages are separate.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Literal
+
+from sources.venues.declaration import (
+    BAR_SECONDS,
+    EXPIRING,
+    OHLC,
+    OHLCV,
+    Brackets,
+    Candles,
+    Column,
+    Endpoint,
+    Funding,
+    LiquidationRule,
+    LongShortRatio,
+    OpenInterest,
+    Params,
+    Product,
+    RateLimit,
+    Stream,
+    Venue,
+)
+
+# For each address; a tenth is left for other programs and for the last run.
+RATE_LIMITS = MappingProxyType(
+    {"statistics": RateLimit(900, 300.0), "funding": RateLimit(450, 300.0)}
+)
+# "Only the data of the latest 30 days is available"; an older startTime is refused (-1130), so
+# ten minutes are left for the clocks to differ.
+_STATISTICS_REACH = timedelta(days=30) - timedelta(minutes=10)
+_SPAN: Params = MappingProxyType({"startTime": "{start}", "endTime": "{end}", "limit": "{limit}"})
+
+
+def binance_product(
+    api: Literal["fapi", "dapi"],
+) -> Product:
+    """Return Binance's linear (fapi) or inverse (dapi) product."""
+    is_linear = api == "fapi"
+    amount_unit: Literal["base", "contracts"] = "base" if is_linear else "contracts"
+    statistics: Params = {
+        **({"symbol": "{id}"} if is_linear else {"pair": "{pair}"}),
+        "period": "5m",
+        **_SPAN,
+    }
+    # Klines over more than 200 days are refused on dapi.
+    longest_span = None if is_linear else timedelta(days=200)
+
+    def statistic(
+        endpoint: str, columns: Mapping[str, Column], source: str, extra: Params | None = None
+    ) -> Endpoint:
+        return Endpoint(
+            method=f"{api}DataGet{endpoint}",
+            params={**statistics, **(extra or {})},
+            columns={"time": "timestamp", **columns},
+            limit=500,
+            paging="windows",
+            period_seconds=BAR_SECONDS,
+            reach=_STATISTICS_REACH,
+            rate_group="statistics",
+            source=source,
+        )
+
+    def bars(endpoint: str, columns: Mapping[str, Column], source: str) -> Endpoint:
+        return Endpoint(
+            method=f"{api}PublicGet{endpoint}",
+            params={"symbol": "{id}", "interval": "5m", **_SPAN},
+            columns=columns,
+            # 499 rows weigh 2 and 1000 weigh 5: a row is cheapest in pages of 499.
+            limit=499,
+            paging="windows",
+            period_seconds=BAR_SECONDS,
+            settles_after_seconds=BAR_SECONDS,
+            longest_span=longest_span,
+            source=source,
+        )
+
+    return Product(
+        contract_kind="linear" if is_linear else "inverse",
+        quotes=("USDT", "USDC", "USD") if is_linear else ("USD",),
+        ohlcv=Candles(
+            volume_unit=amount_unit,
+            endpoints=(
+                bars(
+                    "Klines",
+                    {**OHLCV, "trade_count": 8, "taker_buy": 9},
+                    "binance.parse_ohlcv, fetch_ohlcv: startTime and endTime inclusive; fields 5 "
+                    "and 9 are base coins on fapi and contracts on dapi (where 7 and 10 are base)",
+                ),
+            ),
+        ),
+        mark_ohlc=Candles(
+            endpoints=(bars("MarkPriceKlines", OHLC, "binance.fetch_ohlcv, price='mark'"),)
+        ),
+        open_interest_now=OpenInterest(
+            amount_unit=amount_unit,
+            endpoint=Endpoint(
+                method=f"{api}PublicGetOpenInterest",
+                params={"symbol": "{id}"},
+                columns={"time": "time", "amount": "openInterest"},
+                source="binance.fetch_open_interest: base on fapi, contracts on dapi; no value",
+            ),
+        ),
+        open_interest_history=OpenInterest(
+            amount_unit=amount_unit,
+            value_unit="usd" if is_linear else "base",
+            endpoint=statistic(
+                "OpenInterestHist",
+                {"amount": "sumOpenInterest", "value": "sumOpenInterestValue"},
+                "binance.fetch_open_interest_history, parse_open_interest; Binance "
+                "Open-Interest-Statistics: on dapi the amount is contracts and the value base; "
+                "the label is the instant of the value",
+                None if is_linear else {"contractType": "PERPETUAL"},
+            ),
+        ),
+        funding=Funding(
+            endpoint=Endpoint(
+                method=f"{api}PublicGetFundingRate",
+                params={"symbol": "{id}", **_SPAN},
+                columns={"time": "fundingTime", "rate": "fundingRate"},
+                limit=1000,
+                paging="oldest",
+                rate_group="funding",
+                source="binance.fetch_funding_rate_history; Binance Get-Funding-Rate-History: "
+                "ascending, at most 1000, 500 requests in 5 minutes",
+            ),
+        ),
+        ratios=(
+            LongShortRatio(
+                measure="accounts",
+                endpoint=statistic(
+                    "GlobalLongShortAccountRatio",
+                    {"ratio": "longShortRatio"},
+                    "binance.fetch_long_short_ratio_history; Binance Long-Short-Ratio",
+                ),
+            ),
+            LongShortRatio(
+                measure="top_accounts",
+                endpoint=statistic(
+                    "TopLongShortAccountRatio",
+                    {"ratio": "longShortRatio"},
+                    "Binance Top-Long-Short-Account-Ratio, fields as in the one for all accounts",
+                ),
+            ),
+            LongShortRatio(
+                measure="top_positions",
+                endpoint=statistic(
+                    "TopLongShortPositionRatio",
+                    {"ratio": "longShortRatio"},
+                    "Binance Top-Trader-Long-Short-Ratio, fields as in the one for all accounts",
+                ),
+            ),
+        ),
+        brackets=Brackets(
+            notional_unit="usd" if is_linear else "base",
+            brackets_key="brackets",
+            endpoint=Endpoint(
+                method="fapiPrivateGetLeverageBracket"
+                if is_linear
+                else "dapiPrivateV2GetLeverageBracket",
+                params={},
+                columns={
+                    "floor": ("notionalFloor", "qtyFloor"),
+                    "cap": ("notionalCap", "qtyCap"),
+                    "number": "bracket",
+                    "maintenance": "maintMarginRatio",
+                    "leverage": "initialLeverage",
+                    **({"cum": "cum"} if is_linear else {}),
+                },
+                per="product",
+                id_column="symbol",
+                needs_key=True,
+                source="binance.fetch_leverage_tiers: on dapi caps and cum are base coins",
+            ),
+        ),
+        liquidation_rule=LiquidationRule(
+            deduction="published" if is_linear else "none",
+            source="Binance, How to Calculate Liquidation Price of USDⓈ-M Futures Contracts: the "
+            "bracket's cum is taken off, no fee",
+        ),
+        mark_price=Endpoint(
+            method=f"{api}PublicGetPremiumIndex",
+            params={},
+            columns={"price": "markPrice"},
+            per="product",
+            id_column="symbol",
+            source="binance.fetch_mark_prices",
+        ),
+    )
+
+
+STREAM = Stream(
+    rows=("o",),
+    # z is what the order has filled in all, l its last fill, q what it asked for.
+    columns={"time": "T", "id": "s", "price": ("ap", "p"), "amount": ("z", "l", "q")},
+    # S is the side of the order: a sale closes a long.
+    sides=(("S", "SELL", True), ("S", "BUY", False)),
+    amount_unit_linear="base",
+    amount_unit_inverse="contracts",
+    is_complete=False,
+    is_per_instrument=False,
+    source="ccxt.pro binance.handle_liquidation, parse_ws_liquidation; Binance Liquidation Order "
+    "Streams: at most one order a second and symbol",
+)
+
+VENUE = Venue(
+    name="binance",
+    ccxt_id="binanceusdm",
+    options={"fetchMarkets": {"types": ["linear"]}},
+    products=(binance_product("fapi"),),
+    rate_limits=RATE_LIMITS,
+    stream=STREAM,
+    source="binance.fetch_markets: fapiPublicGetExchangeInfo",
+    not_followed={
+        "inverse": "followed as the venue binancecoinm",
+        "dated": EXPIRING,
+    },
+)

@@ -1,0 +1,224 @@
+"""Bybit linear and inverse perpetuals: one API with a category for each product.
+
+ccxt/async_support/bybit.py.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from sources.venues.declaration import (
+    BAR_SECONDS,
+    EXPIRING,
+    OHLC,
+    OHLCV,
+    Brackets,
+    Candles,
+    Column,
+    Endpoint,
+    Funding,
+    LiquidationRule,
+    LongShortRatio,
+    OpenInterest,
+    Params,
+    Product,
+    Stream,
+    Venue,
+)
+
+
+def _product(category: Literal["linear", "inverse"]) -> Product:
+    """Return Bybit's linear or inverse product: the same endpoints in other units."""
+    is_linear = category == "linear"
+    # These add both sides. The figure of one side, which newer answers carry beside them, only
+    # audits them: a history made of it would mix the two where it begins.
+    coins, dollars = "openInterest", "openInterestValue"
+    if not is_linear:
+        coins, dollars = dollars, coins
+    quantity_from: Literal["amount", "value"] = "amount" if is_linear else "value"
+    span: Params = {
+        "category": category,
+        "symbol": "{id}",
+        "startTime": "{start}",
+        "endTime": "{end}",
+        "limit": "{limit}",
+    }
+
+    def bars(method: str, columns: Mapping[str, Column], source: str) -> Endpoint:
+        return Endpoint(
+            method=method,
+            params={
+                "category": category,
+                "symbol": "{id}",
+                "interval": "5",
+                "start": "{start}",
+                "end": "{end}",
+                "limit": "{limit}",
+            },
+            rows=("result", "list"),
+            columns=columns,
+            limit=1000,
+            paging="windows",
+            period_seconds=BAR_SECONDS,
+            settles_after_seconds=BAR_SECONDS,
+            source=source,
+        )
+
+    return Product(
+        contract_kind=category,
+        quotes=("USDT", "USDC") if is_linear else ("USD",),
+        # An inverse contract is one USD; ccxt gives the smallest order as its size.
+        contract_size=1.0,
+        ohlcv=Candles(
+            volume_unit="base" if is_linear else "usd",
+            endpoints=(
+                bars(
+                    "publicGetV5MarketKline",
+                    OHLCV,
+                    "bybit.parse_ohlcv, fetch_ohlcv: newest first, start and end inclusive; field "
+                    "5 is base for linear and USD for inverse (6 is the other); no taker volume",
+                ),
+            ),
+        ),
+        mark_ohlc=Candles(
+            endpoints=(
+                bars("publicGetV5MarketMarkPriceKline", OHLC, "bybit.fetch_ohlcv, price='mark'"),
+            )
+        ),
+        open_interest_now=OpenInterest(
+            amount_unit="base",
+            value_unit="usd",
+            quantity_from=quantity_from,
+            sides_counted=2,
+            endpoint=Endpoint(
+                method="publicGetV5MarketTickers",
+                params={"category": category},
+                rows=("result", "list"),
+                columns={
+                    "amount": coins,
+                    "value": dollars,
+                    "price": "markPrice",
+                    "one_side": "singleOpenInterest",
+                },
+                per="product",
+                id_column="symbol",
+                answer_time="time",
+                source="bybit.fetch_tickers, parse_ticker: all symbols in one call; "
+                "parse_open_interest: base for linear, USD for inverse; Bybit Get Open Interest: "
+                "the sum of both sides",
+            ),
+        ),
+        open_interest_history=OpenInterest(
+            amount_unit="base" if is_linear else None,
+            value_unit=None if is_linear else "usd",
+            quantity_from=quantity_from,
+            sides_counted=2,
+            endpoint=Endpoint(
+                method="publicGetV5MarketOpenInterest",
+                params={**span, "intervalTime": "5min"},
+                rows=("result", "list"),
+                columns={
+                    "time": "timestamp",
+                    quantity_from: "openInterest",
+                    "one_side": "singleOpenInterest",
+                },
+                limit=200,
+                paging="windows",
+                period_seconds=BAR_SECONDS,
+                source="bybit.fetch_derivatives_open_interest_history: walks back from endTime, "
+                "which must be given, at most 200; back to the launch of the contract",
+            ),
+        ),
+        funding=Funding(
+            endpoint=Endpoint(
+                method="publicGetV5MarketFundingHistory",
+                params=span,
+                rows=("result", "list"),
+                columns={"time": "fundingRateTimestamp", "rate": "fundingRate"},
+                limit=200,
+                paging="newest",
+                source="bybit.fetch_funding_rate_history: needs endTime",
+            ),
+        ),
+        ratios=(
+            LongShortRatio(
+                measure="accounts",
+                endpoint=Endpoint(
+                    method="publicGetV5MarketAccountRatio",
+                    params={**span, "period": "5min"},
+                    rows=("result", "list"),
+                    columns={"time": "timestamp", "long": "buyRatio", "short": "sellRatio"},
+                    limit=500,
+                    paging="windows",
+                    period_seconds=BAR_SECONDS,
+                    source="bybit.parse_long_short_ratio: buyRatio / sellRatio",
+                ),
+            ),
+        ),
+        brackets=Brackets(
+            notional_unit="usd" if is_linear else "base",
+            endpoint=Endpoint(
+                method="publicGetV5MarketRiskLimit",
+                params={"category": category, "symbol": "{id}"},
+                rows=("result", "list"),
+                columns={
+                    "cap": "riskLimitValue",
+                    "maintenance": "maintenanceMargin",
+                    "leverage": "maxLeverage",
+                    "cum": "mmDeduction",
+                },
+                source="bybit.parse_market_leverage_tiers: caps alone; base coins for inverse; "
+                "Bybit Get Risk Limit: mmDeduction, empty where there is none",
+            ),
+        ),
+        liquidation_rule=LiquidationRule(
+            deduction="published" if is_linear else "none",
+            source="Bybit, Liquidation Price Calculation under Isolated Mode (Unified Trading "
+            "Account): position value x MMR less the maintenance margin deduction",
+        ),
+        mark_price=Endpoint(
+            method="publicGetV5MarketTickers",
+            params={"category": category},
+            rows=("result", "list"),
+            columns={"price": "markPrice"},
+            per="product",
+            id_column="symbol",
+            source="bybit.parse_ticker",
+        ),
+    )
+
+
+_STREAM = Stream(
+    rows=("data",),
+    columns={
+        "time": ("T", "updatedTime"),
+        "id": ("s", "symbol"),
+        "price": ("p", "price"),
+        "amount": ("v", "size"),
+    },
+    # S is the side of the position: Buy is a long. ccxt passes it on as if it were an order's.
+    sides=(
+        ("S", "Buy", True),
+        ("S", "Sell", False),
+        ("side", "Buy", True),
+        ("side", "Sell", False),
+    ),
+    amount_unit_linear="base",
+    amount_unit_inverse="usd",
+    is_complete=True,
+    is_per_instrument=True,
+    source="ccxt.pro bybit.watch_liquidations, parse_ws_liquidation; Bybit All Liquidation: S is "
+    "the side of the position, every liquidation is sent",
+)
+
+VENUE = Venue(
+    name="bybit",
+    ccxt_id="bybit",
+    options={"fetchMarkets": {"types": ["linear", "inverse"]}},
+    products=(_product("linear"), _product("inverse")),
+    stream=_STREAM,
+    source="bybit.fetch_future_markets: instruments-info for each category, once plain "
+    "and once for contracts before launch",
+    not_followed={
+        "dated": EXPIRING,
+    },
+)

@@ -1,0 +1,280 @@
+"""HTX swaps. Volume and open interest count both sides.
+
+ccxt/async_support/htx.py. "Sum of both buy and sell sides" accompanies them in the API reference.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from sources.venues.declaration import (
+    BAR_SECONDS,
+    EXPIRING,
+    NAMED_OHLC,
+    NOT_LISTED,
+    Candles,
+    Endpoint,
+    Funding,
+    LeverageLadders,
+    LiquidationRule,
+    OpenInterest,
+    OrderLiquidations,
+    Product,
+    Venue,
+)
+
+_RULE = LiquidationRule(
+    source="HTX, Tiered Adjustment Factor: liquidated where equity / used margin falls to the "
+    "adjustment factor; no deduction, no fee",
+)
+
+
+def _ladders(method: str) -> LeverageLadders:
+    """Return the tiered adjustment factors of linear or inverse swaps."""
+    return LeverageLadders(
+        endpoint=Endpoint(
+            method=method,
+            params={},
+            rows=("data",),
+            columns={"leverage": "lever_rate", "cap": "max_size", "share": "adjust_factor"},
+            per="product",
+            id_column="contract_code",
+            source="htx.fetch_leverage_tiers, parse_market_leverage_tiers: adjust_factor / "
+            "lever_rate; HTX Query information on Tiered Adjustment Factor: sizes are contracts",
+        ),
+        lists_key="list",
+        brackets_key="ladders",
+    )
+
+
+_LINEAR = Product(
+    contract_kind="linear",
+    quotes=("USDT",),
+    ohlcv=Candles(
+        volume_unit="contracts",
+        sides_counted=2,
+        endpoints=(
+            Endpoint(
+                method="contractPublicGetLinearSwapExMarketHistoryKline",
+                params={
+                    "contract_code": "{id}",
+                    "period": "5min",
+                    "from": "{start}",
+                    "to": "{end}",
+                },
+                rows=("data",),
+                columns={**NAMED_OHLC, "time": "id", "volume": "vol"},
+                limit=2000,
+                paging="windows",
+                time_unit="s",
+                label_unit="s",
+                period_seconds=BAR_SECONDS,
+                settles_after_seconds=BAR_SECONDS,
+                source="htx.fetch_ohlcv: seconds, 2000 rows, from and to inclusive; vol contracts, "
+                "amount coins, both of both sides",
+            ),
+        ),
+    ),
+    mark_ohlc=Candles(
+        endpoints=(
+            Endpoint(
+                method="contractPublicGetIndexMarketHistoryLinearSwapMarkPriceKline",
+                params={"contract_code": "{id}", "period": "5min", "size": "{limit}"},
+                rows=("data",),
+                columns={**NAMED_OHLC, "time": "id"},
+                limit=2000,
+                paging="latest",
+                label_unit="s",
+                period_seconds=BAR_SECONDS,
+                settles_after_seconds=BAR_SECONDS,
+                reach=timedelta(seconds=1_990 * BAR_SECONDS),
+                source="htx.fetch_ohlcv, price='mark': size alone, at most 2000",
+            ),
+        ),
+    ),
+    open_interest_now=OpenInterest(
+        amount_unit="contracts",
+        value_unit="usd",
+        sides_counted=2,
+        endpoint=Endpoint(
+            method="contractPublicGetV5MarketOpenInterest",
+            params={"contract_code": "{id}"},
+            rows=("data",),
+            columns={"amount": "volume", "value": "value"},
+            answer_time="ts",
+            source="htx.fetch_open_interest, parse_open_interest: volume contracts, amount base",
+        ),
+    ),
+    open_interest_history=OpenInterest(
+        amount_unit="contracts",
+        value_unit="usd",
+        sides_counted=2,
+        endpoint=Endpoint(
+            method="contractPublicGetLinearSwapApiV1SwapHisOpenInterest",
+            params={
+                "contract_code": "{id}",
+                "contract_type": "swap",
+                "period": "60min",
+                "amount_type": 1,
+                "size": "{limit}",
+            },
+            rows=("data", "tick"),
+            columns={"time": "ts", "amount": "volume", "value": "value"},
+            limit=200,
+            paging="latest",
+            period_seconds=3600,
+            reach=timedelta(hours=199),
+            source="htx.fetch_open_interest_history: one hour at the finest, at most 200; "
+            "amount_type 1 is contracts",
+        ),
+    ),
+    funding=Funding(
+        endpoint=Endpoint(
+            method="contractPublicGetV5MarketFundingRateHistory",
+            params={"contract_code": "{id}", "start_time": "{start}", "limit": "{limit}"},
+            rows=("data",),
+            columns={"time": "funding_time", "rate": "funding_rate"},
+            limit=100,
+            paging="latest",
+            source="htx.fetch_funding_rate_history: at most 100",
+        ),
+    ),
+    liquidations=OrderLiquidations(
+        amount_unit="contracts",
+        is_complete=True,
+        sides=(
+            ("position_side", "long", True),
+            ("position_side", "short", False),
+            ("side", "sell", True),
+            ("side", "buy", False),
+        ),
+        endpoint=Endpoint(
+            method="contractPublicGetV5MarketLiquidationOrders",
+            params={
+                "contract_code": "{id}",
+                "start_time": "{start}",
+                "end_time": "{end}",
+                "limit": "{limit}",
+            },
+            rows=("data",),
+            columns={
+                "time": "liquidation_time",
+                "price": "bankrupt_price",
+                "amount": "volume",
+                "key": "id",
+            },
+            limit=100,
+            paging="newest",
+            reach=timedelta(days=90),
+            longest_span=timedelta(hours=48),
+            source="htx.fetch_liquidations, parse_liquidation: position_side is the position's; "
+            "HTX: spans of 48 hours within 90 days",
+        ),
+    ),
+    brackets=_ladders("contractPublicGetLinearSwapApiV1SwapAdjustfactor"),
+    liquidation_rule=_RULE,
+    # The last price: mark prices come one contract at a time, and a cap need not be exact.
+    mark_price=Endpoint(
+        method="contractPublicGetLinearSwapExMarketDetailBatchMerged",
+        params={},
+        rows=("ticks",),
+        columns={"price": "close"},
+        per="product",
+        id_column="contract_code",
+        source="htx.fetch_tickers, parse_ticker",
+    ),
+)
+
+
+# Coin-margined swaps have endpoints of their own; a contract is 100 USD of bitcoin and 10 USD of
+# other coins. Volume and open interest add both sides here too.
+_INVERSE = Product(
+    contract_kind="inverse",
+    quotes=("USD",),
+    brackets=_ladders("contractPublicGetSwapApiV1SwapAdjustfactor"),
+    liquidation_rule=_RULE,
+    ohlcv=Candles(
+        volume_unit="contracts",
+        sides_counted=2,
+        endpoints=(
+            replace(
+                _LINEAR.ohlcv.endpoints[0],
+                method="contractPublicGetSwapExMarketHistoryKline",
+                source="htx.fetch_ohlcv, inverse: as for linear swaps",
+            ),
+        ),
+    ),
+    mark_ohlc=Candles(
+        endpoints=(
+            Endpoint(
+                method="contractPublicGetIndexMarketHistorySwapMarkPriceKline",
+                params={"contract_code": "{id}", "period": "5min", "size": "{limit}"},
+                rows=("data",),
+                columns={**NAMED_OHLC, "time": "id"},
+                limit=2000,
+                paging="latest",
+                label_unit="s",
+                period_seconds=BAR_SECONDS,
+                settles_after_seconds=BAR_SECONDS,
+                reach=timedelta(seconds=1_990 * BAR_SECONDS),
+                source="htx.fetch_ohlcv, price='mark', inverse: size alone, at most 2000",
+            ),
+        ),
+    ),
+    open_interest_now=OpenInterest(
+        amount_unit="contracts",
+        sides_counted=2,
+        endpoint=Endpoint(
+            method="contractPublicGetSwapApiV1SwapOpenInterest",
+            params={},
+            rows=("data",),
+            columns={"amount": "volume"},
+            answer_time="ts",
+            per="product",
+            id_column="contract_code",
+            source="htx.fetch_open_interests, parse_open_interest: volume contracts, amount coins",
+        ),
+    ),
+    open_interest_history=OpenInterest(
+        amount_unit="contracts",
+        sides_counted=2,
+        endpoint=Endpoint(
+            method="contractPublicGetSwapApiV1SwapHisOpenInterest",
+            params={
+                "contract_code": "{id}",
+                "period": "60min",
+                "amount_type": 1,
+                "size": "{limit}",
+            },
+            rows=("data", "tick"),
+            columns={"time": "ts", "amount": "volume"},
+            limit=200,
+            paging="latest",
+            period_seconds=3600,
+            reach=timedelta(hours=199),
+            source="htx.fetch_open_interest_history, inverse: amount_type 1 is contracts; no value",
+        ),
+    ),
+    funding=Funding(
+        endpoint=Endpoint(
+            method="contractPublicGetSwapApiV1SwapHistoricalFundingRate",
+            params={"contract_code": "{id}", "page_index": "{page}", "page_size": "{limit}"},
+            rows=("data", "data"),
+            columns={"time": "funding_time", "rate": "funding_rate"},
+            limit=50,
+            paging="numbered",
+            source="htx.fetch_funding_rate_history, inverse: pages of 50, newest first",
+        ),
+    ),
+)
+
+VENUE = Venue(
+    name="htx",
+    ccxt_id="htx",
+    options={"fetchMarkets": {"types": {"spot": False, "linear": True, "inverse": True}}},
+    products=(_LINEAR, _INVERSE),
+    source="htx.fetch_markets_by_type_and_sub_type: swap_contract_info",
+    not_followed={
+        "linear_usdc": NOT_LISTED,
+        "dated": EXPIRING,
+    },
+)

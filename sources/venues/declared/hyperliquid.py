@@ -1,0 +1,150 @@
+"""Hyperliquid perpetuals. All amounts are base coins.
+
+ccxt/async_support/hyperliquid.py. The contexts of all coins come in one response without a time.
+No open interest history, no mark candles. Open interest counts both sides: it is always an even
+number of lots (docs/decisions/0012).
+"""
+
+from datetime import timedelta
+from types import MappingProxyType
+
+from sources.venues.declaration import (
+    BAR_SECONDS,
+    LETTER_OHLC,
+    NOT_LISTED,
+    Candles,
+    Endpoint,
+    Funding,
+    LiquidationRule,
+    MarginTables,
+    OpenInterest,
+    Params,
+    Product,
+    RateLimit,
+    Venue,
+)
+
+# 1200 weight a minute and address, 20 for each of these calls: 60. ccxt counts on five times that.
+_RATE_LIMITS = MappingProxyType({"info": RateLimit(57, 60.0)})
+_CONTEXTS: Params = MappingProxyType({"type": "metaAndAssetCtxs"})
+_LINEAR = Product(
+    contract_kind="linear",
+    quotes=("USDC",),
+    ohlcv=Candles(
+        volume_unit="base",
+        endpoints=(
+            Endpoint(
+                method="publicPostInfo",
+                rate_group="info",
+                params={
+                    "type": "candleSnapshot",
+                    "req": {
+                        "coin": "{coin}",
+                        "interval": "5m",
+                        "startTime": "{start}",
+                        "endTime": "{end}",
+                    },
+                },
+                columns={**LETTER_OHLC, "volume": "v", "trade_count": "n"},
+                limit=5000,
+                paging="windows",
+                period_seconds=BAR_SECONDS,
+                settles_after_seconds=BAR_SECONDS,
+                reach=timedelta(seconds=4_990 * BAR_SECONDS),
+                source="hyperliquid.fetch_ohlcv, parse_ohlcv: v base, n trades; Hyperliquid candle "
+                "snapshot: the most recent 5000",
+            ),
+        ),
+    ),
+    open_interest_now=OpenInterest(
+        amount_unit="base",
+        sides_counted=2,
+        endpoint=Endpoint(
+            method="publicPostInfo",
+            rate_group="info",
+            params=_CONTEXTS,
+            rows=(1,),
+            joined_rows=(0, "universe"),
+            columns={"amount": "openInterest"},
+            per="product",
+            id_column="name",
+            id_key="baseName",
+            source="hyperliquid.fetch_swap_markets, parse_open_interest: base; contexts and "
+            "universe go together by position",
+        ),
+    ),
+    funding=Funding(
+        interval_hours=1.0,
+        endpoint=Endpoint(
+            method="publicPostInfo",
+            rate_group="info",
+            params={
+                "type": "fundingHistory",
+                "coin": "{coin}",
+                "startTime": "{start}",
+                "endTime": "{end}",
+            },
+            columns={"time": "time", "rate": "fundingRate"},
+            limit=500,
+            paging="oldest",
+            source="hyperliquid.fetch_funding_rate_history: 500 rows of one hour",
+        ),
+    ),
+    mark_price=Endpoint(
+        method="publicPostInfo",
+        rate_group="info",
+        params=_CONTEXTS,
+        rows=(1,),
+        joined_rows=(0, "universe"),
+        columns={"price": "markPx"},
+        per="product",
+        id_column="name",
+        id_key="baseName",
+        source="hyperliquid.fetch_swap_markets",
+    ),
+    brackets=MarginTables(
+        endpoint=Endpoint(
+            method="publicPostInfo",
+            rate_group="info",
+            params={"type": "meta"},
+            rows=("universe",),
+            columns={
+                "leverage": "maxLeverage",
+                "table": "marginTableId",
+                "tier_floor": "lowerBound",
+                "tier_leverage": "maxLeverage",
+            },
+            per="product",
+            id_column="name",
+            id_key="baseName",
+            source="Hyperliquid Retrieve perpetuals metadata: universe and marginTables",
+        ),
+        tables="marginTables",
+        tiers_key="marginTiers",
+        # A number below 50 is the maximum leverage itself.
+        first_table=50,
+        maintenance_share=0.5,
+    ),
+    liquidation_rule=LiquidationRule(
+        deduction="continuous",
+        source="Hyperliquid, Liquidations and Margin tiers: maintenance margin is half the initial "
+        "margin at maximum leverage, less a deduction that makes tiers continuous; no fee",
+    ),
+)
+
+VENUE = Venue(
+    name="hyperliquid",
+    ccxt_id="hyperliquid",
+    options={"fetchMarkets": {"types": ["swap"]}},
+    products=(_LINEAR,),
+    coin_key="baseName",
+    # kPEPE: a small k before a ticker that has none itself.
+    multiplier_prefixes=(("k", 1000),),
+    rate_limits=_RATE_LIMITS,
+    source="hyperliquid.fetch_swap_markets: metaAndAssetCtxs",
+    not_followed={
+        "linear_usdt": NOT_LISTED,
+        "inverse": NOT_LISTED,
+        "dated": NOT_LISTED,
+    },
+)

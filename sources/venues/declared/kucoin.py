@@ -1,0 +1,147 @@
+"""KuCoin futures, which ccxt keeps under an id of their own.
+
+ccxt/async_support/kucoin.py.
+"""
+
+from dataclasses import replace
+
+from sources.venues.declaration import (
+    BAR_SECONDS,
+    EXPIRING,
+    OHLCV,
+    Brackets,
+    Candles,
+    Endpoint,
+    Funding,
+    LiquidationRule,
+    OpenInterest,
+    Product,
+    Venue,
+)
+
+_LINEAR = Product(
+    contract_kind="linear",
+    quotes=("USDT", "USDC"),
+    ohlcv=Candles(
+        volume_unit="contracts",
+        endpoints=(
+            Endpoint(
+                method="futuresPublicGetKlineQuery",
+                params={"symbol": "{id}", "granularity": 5, "from": "{start}", "to": "{end}"},
+                rows=("data",),
+                columns=OHLCV,
+                limit=200,
+                paging="windows",
+                period_seconds=BAR_SECONDS,
+                settles_after_seconds=BAR_SECONDS,
+                source="kucoin.fetch_contract_ohlcv, parse_ohlcv: ms, 200 rows, 5 contracts (lots)",
+            ),
+        ),
+    ),
+    mark_ohlc=Candles(
+        endpoints=(
+            Endpoint(
+                method="utaGetMarketKline",
+                params={
+                    "tradeType": "FUTURES",
+                    "symbol": "{id}-mark-price",
+                    "interval": "5min",
+                    "startAt": "{start}",
+                    "endAt": "{end}",
+                },
+                rows=("data", "list"),
+                columns={"time": 0, "open": 1, "close": 2, "high": 3, "low": 4},
+                limit=1500,
+                paging="windows",
+                time_unit="s",
+                label_unit="s",
+                # Whether endAt is left out is not documented; one second more takes either.
+                end_shift=1,
+                period_seconds=BAR_SECONDS,
+                settles_after_seconds=BAR_SECONDS,
+                source="kucoin.fetch_utaohlcv, parse_ohlcv: seconds, 1500 rows, order o c h l",
+            ),
+        ),
+    ),
+    open_interest_now=OpenInterest(
+        amount_unit="contracts",
+        endpoint=Endpoint(
+            method="utaGetMarketOpenInterest",
+            params={},
+            rows=("data",),
+            columns={"time": "ts", "amount": "openInterest"},
+            per="product",
+            id_column="symbol",
+            source="kucoin.fetch_open_interests, parse_open_interest: contracts, all in one call",
+        ),
+    ),
+    open_interest_history=OpenInterest(
+        amount_unit="contracts",
+        endpoint=Endpoint(
+            method="utaGetMarketOpenInterest",
+            params={
+                "symbol": "{id}",
+                "interval": "5min",
+                "startAt": "{start}",
+                "endAt": "{end}",
+                "pageSize": "{limit}",
+            },
+            rows=("data",),
+            columns={"time": "ts", "amount": "openInterest"},
+            limit=200,
+            paging="windows",
+            end_shift=1,
+            period_seconds=BAR_SECONDS,
+            source="kucoin.fetch_open_interest_history: ms, 200 rows",
+        ),
+    ),
+    funding=Funding(
+        endpoint=Endpoint(
+            method="futuresPublicGetContractFundingRates",
+            params={"symbol": "{id}", "from": "{start}", "to": "{end}"},
+            rows=("data",),
+            columns={"time": ("timepoint", "ts"), "rate": "fundingRate"},
+            limit=100,
+            paging="newest",
+            source="kucoin.fetch_funding_rate_history",
+        ),
+    ),
+    brackets=Brackets(
+        notional_unit="usd",
+        endpoint=Endpoint(
+            method="futuresPublicGetContractsRiskLimitSymbol",
+            params={"symbol": "{id}"},
+            rows=("data",),
+            columns={
+                "floor": "minRiskLimit",
+                "cap": "maxRiskLimit",
+                "number": "level",
+                "maintenance": "maintainMargin",
+                "leverage": "maxLeverage",
+            },
+            source="kucoin.fetch_market_leverage_tiers, parse_market_leverage_tiers",
+        ),
+    ),
+    liquidation_rule=LiquidationRule(
+        fee_ratio=0.0006,
+        fee_key="takerFeeRate",
+        source="KuCoin, How to Calculate Futures Liquidation Price (isolated, since 2025-05-22): 1 "
+        "-+ (maintenance margin rate + liquidation fee rate), for which the taker fee is taken",
+    ),
+)
+
+
+# Coin-margined: the same endpoints, contracts of one USD (the multiplier is -1). Their risk limits
+# are not read: no page says whether they are coins or USD.
+_INVERSE = replace(_LINEAR, contract_kind="inverse", quotes=("USD",), brackets=None)
+
+VENUE = Venue(
+    name="kucoin",
+    ccxt_id="kucoinfutures",
+    markets_method="fetch_contract_markets",
+    products=(_LINEAR, _INVERSE),
+    source="kucoin.fetch_contract_markets: contracts/active",
+    not_followed={
+        "dated": EXPIRING,
+    },
+)

@@ -1,0 +1,237 @@
+"""OKX swaps. Linear and inverse share endpoints and unit (contracts).
+
+ccxt/async_support/okx.py. Only the contract size differs: coins for linear, USD for inverse.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Literal
+
+from sources.venues.declaration import (
+    BAR_SECONDS,
+    EXPIRING,
+    OHLC,
+    OHLCV,
+    Brackets,
+    Candles,
+    Column,
+    Endpoint,
+    Funding,
+    LiquidationRule,
+    LongShortRatio,
+    OpenInterest,
+    Product,
+    Stream,
+    Venue,
+)
+
+_MOST_RECENT_BARS = 1430  # the endpoint for recent bars keeps 1440
+
+
+def _bars(
+    recent: str, older: str, columns: Mapping[str, Column], limit: int, confirm: int, source: str
+) -> tuple[Endpoint, ...]:
+    """Return the endpoint for recent bars and the one for all others."""
+    return tuple(
+        Endpoint(
+            method=method,
+            params={
+                "instId": "{id}",
+                "bar": "5m",
+                "before": "{start}",
+                "after": "{end}",
+                "limit": "{limit}",
+            },
+            rows=("data",),
+            columns=columns,
+            limit=limit,
+            paging="windows",
+            start_shift=-1,
+            end_shift=1,
+            period_seconds=BAR_SECONDS,
+            settles_after_seconds=BAR_SECONDS,
+            closed=(confirm, "1"),
+            reach=reach,
+            source=source,
+        )
+        for method, reach in (
+            (recent, timedelta(seconds=_MOST_RECENT_BARS * BAR_SECONDS)),
+            (older, None),
+        )
+    )
+
+
+def _statistic(endpoint: str, columns: Mapping[str, Column], source: str) -> Endpoint:
+    """Return one of OKX's trading statistics, which share parameters and bounds."""
+    return Endpoint(
+        method=f"publicGetRubikStatContracts{endpoint}",
+        params={
+            "instId": "{id}",
+            "period": "5m",
+            "begin": "{start}",
+            "end": "{end}",
+            "limit": "{limit}",
+        },
+        rows=("data",),
+        columns={"time": 0, **columns},
+        limit=100,
+        paging="windows",
+        start_shift=-1,
+        end_shift=1,
+        period_seconds=BAR_SECONDS,
+        # The row of the running period is sent too and still changes.
+        settles_after_seconds=BAR_SECONDS,
+        # 1440 rows are documented, about three days of five minutes have been found.
+        reach=timedelta(days=3),
+        source=source,
+    )
+
+
+def _product(contract_kind: Literal["linear", "inverse"]) -> Product:
+    """Return OKX's linear or inverse swaps."""
+    return Product(
+        contract_kind=contract_kind,
+        quotes=("USDT", "USDC") if contract_kind == "linear" else ("USD",),
+        contract_size_keys=("ctVal", "ctMult"),
+        ohlcv=Candles(
+            volume_unit="contracts",
+            endpoints=_bars(
+                "publicGetMarketCandles",
+                "publicGetMarketHistoryCandles",
+                OHLCV,
+                300,
+                8,
+                "okx.fetch_ohlcv: before and after leave their bounds out, newest first, 300 rows; "
+                "parse_ohlcv: 5 contracts, 6 base, 8 state: 0 while the candle may change",
+            ),
+        ),
+        mark_ohlc=Candles(
+            endpoints=_bars(
+                "publicGetMarketMarkPriceCandles",
+                "publicGetMarketHistoryMarkPriceCandles",
+                OHLC,
+                100,
+                5,
+                "okx.fetch_ohlcv, price='mark': 100 rows; OKX mark price candles: 5 is the state",
+            ),
+        ),
+        open_interest_now=OpenInterest(
+            amount_unit="contracts",
+            value_unit="usd",
+            endpoint=Endpoint(
+                method="publicGetPublicOpenInterest",
+                params={"instType": "SWAP"},
+                rows=("data",),
+                columns={"time": "ts", "amount": "oi", "value": "oiUsd"},
+                per="product",
+                id_column="instId",
+                source="okx.fetch_open_interests, parse_open_interest: oi contracts, oiCcy base",
+            ),
+        ),
+        open_interest_history=OpenInterest(
+            amount_unit="contracts",
+            value_unit="usd",
+            endpoint=_statistic(
+                "OpenInterestHistory",
+                {"amount": 1, "value": 3},
+                "okx.fetch_open_interest_history: time, contracts, base, USD; "
+                "handle_trading_statistics_window: begin and end leave their bounds out, 100 rows",
+            ),
+        ),
+        funding=Funding(
+            endpoint=Endpoint(
+                method="publicGetPublicFundingRateHistory",
+                params={
+                    "instId": "{id}",
+                    "before": "{start}",
+                    "after": "{end}",
+                    "limit": "{limit}",
+                },
+                rows=("data",),
+                columns={"time": "fundingTime", "rate": ("realizedRate", "fundingRate")},
+                limit=100,
+                paging="newest",
+                start_shift=-1,
+                end_shift=1,
+                reach=timedelta(days=90),
+                source="okx.fetch_funding_rate_history: realizedRate is what was paid; OKX: up to "
+                "three months",
+            ),
+        ),
+        ratios=(
+            LongShortRatio(
+                measure="accounts",
+                endpoint=_statistic(
+                    "LongShortAccountRatioContract",
+                    {"ratio": 1},
+                    "okx.fetch_long_short_ratio_history",
+                ),
+            ),
+        ),
+        brackets=Brackets(
+            notional_unit="contracts",
+            endpoint=Endpoint(
+                method="publicGetPublicPositionTiers",
+                params={"instType": "SWAP", "tdMode": "isolated", "instFamily": "{pair}"},
+                rows=("data",),
+                columns={
+                    "floor": "minSz",
+                    "cap": "maxSz",
+                    "number": "tier",
+                    "maintenance": "mmr",
+                    "leverage": "maxLever",
+                },
+                source="okx.fetch_market_leverage_tiers: ccxt calls minSz and maxSz notional, "
+                "they are contracts",
+            ),
+            # minSz is one lot above the cap of the tier before.
+            floor_step=1.0,
+        ),
+        liquidation_rule=LiquidationRule(
+            fee_ratio=0.0005,
+            source="OKX, Perpetual futures: liquidation price: (mmr + taker fee rate) of the whole "
+            "position; fee schedule, regular users: taker .05 %",
+        ),
+        mark_price=Endpoint(
+            method="publicGetPublicMarkPrice",
+            params={"instType": "SWAP"},
+            rows=("data",),
+            columns={"price": "markPx"},
+            per="product",
+            id_column="instId",
+            source="okx.fetch_mark_prices",
+        ),
+    )
+
+
+_STREAM = Stream(
+    rows=("data",),
+    # ccxt reads the first of the details and drops the others.
+    details_key="details",
+    columns={"time": "ts", "id": "instId", "price": "bkPx", "amount": "sz"},
+    # posSide is the position's; in net mode it says "net" and the order's side decides.
+    sides=(
+        ("posSide", "long", True),
+        ("posSide", "short", False),
+        ("side", "sell", True),
+        ("side", "buy", False),
+    ),
+    amount_unit_linear="contracts",
+    amount_unit_inverse="contracts",
+    is_complete=False,
+    is_per_instrument=False,
+    source="ccxt.pro okx.handle_liquidation, parse_ws_liquidation; OKX liquidation orders channel: "
+    "at most one order a second and contract; bkPx is the bankruptcy price",
+)
+
+VENUE = Venue(
+    name="okx",
+    ccxt_id="okx",
+    options={"fetchMarkets": {"types": ["swap"]}, "defaultType": "swap"},
+    products=(_product("linear"), _product("inverse")),
+    stream=_STREAM,
+    source="okx.fetch_markets_by_type: public/instruments, instType SWAP",
+    not_followed={
+        "dated": EXPIRING,
+    },
+)
