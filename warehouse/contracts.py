@@ -1,50 +1,88 @@
-"""What each stored table and public relation is: columns, types, units, grain, one sentence each.
+"""What each stored table and mart is: columns, types, units, grain, one sentence each.
 
-The declarations are data, ``sql/contracts/<schema>.yaml``; columns that mean the same everywhere
-are told once in ``sql/contracts/columns.yaml`` and listed elsewhere by name alone. From them come
-the comments in the database, ``docs/tables.md`` and the contract tests. DDL does not belong here
-(``sql/migrations``), nor do SELECTs (``sql``).
+A contract is data, ``sql/<schema>/<name>.yaml``, beside the SELECT where there is one. From it come
+Arrow schemas, comments in the database, ``docs/tables.md`` and the contract tests. DDL does not
+belong here (``sql/migrations``), nor do SELECTs.
+
+A column is ``name: [type, sentence]``; the type may be followed by ``null`` (it may be NULL), and
+by ``stock`` (a level at an instant) or ``flow`` (an amount over the hour, which adds up). Columns
+listed by name alone are those of the contract that this one is ``like``, else of
+``sql/columns.yaml``, which holds what means the same everywhere.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import yaml
 
 from warehouse.errors import ContractViolation
 
 SQL_FOLDER = Path(__file__).resolve().parent.parent / "sql"
 
-# Schemas in the order in which data flows through them.
+# In the order in which data flows through them: a contract can be like one of an earlier schema.
 _SCHEMAS = ("meta", "raw", "intermediate", "derived", "quality", "marts")
 
-_TYPES = {
-    "text": "VARCHAR",
-    "double": "DOUBLE",
-    "float": "FLOAT",
-    "integer": "INTEGER",
-    "bigint": "BIGINT",
-    "boolean": "BOOLEAN",
-    "instant": "TIMESTAMP WITH TIME ZONE",
-    "blob": "BLOB",
-    "date": "DATE",
-    "text[]": "VARCHAR[]",
-    "double[]": "DOUBLE[]",
-    "float[]": "FLOAT[]",
-    "integer[]": "INTEGER[]",
-    "reason[]": 'STRUCT("name" VARCHAR, measured DOUBLE, gate DOUBLE, severity VARCHAR)[]',
+# DuckDB's spelling and the Arrow type; a list is spelled as its element and [].
+_TYPES: dict[str, tuple[str, pa.DataType]] = {
+    "text": ("VARCHAR", pa.string()),
+    "double": ("DOUBLE", pa.float64()),
+    "float": ("FLOAT", pa.float32()),
+    "integer": ("INTEGER", pa.int32()),
+    "bigint": ("BIGINT", pa.int64()),
+    "boolean": ("BOOLEAN", pa.bool_()),
+    "instant": ("TIMESTAMP WITH TIME ZONE", pa.timestamp("us", tz="UTC")),
+    "blob": ("BLOB", pa.binary()),
+    "date": ("DATE", pa.date32()),
+    "reason": (
+        'STRUCT("name" VARCHAR, measured DOUBLE, gate DOUBLE, severity VARCHAR)',
+        pa.struct(
+            {
+                "name": pa.string(),
+                "measured": pa.float64(),
+                "gate": pa.float64(),
+                "severity": pa.string(),
+            }
+        ),
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its DuckDB type, one sentence with its unit, and whether NULL may stand in it."""
+    """One column.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    type : str
+        As DuckDB spells it.
+    arrow_type : DataType
+        The same in Arrow.
+    description : str
+        One sentence with the unit.
+    is_nullable : bool
+        Whether it may be NULL.
+    measure : str
+        ``stock`` or ``flow`` for a quantity that can be summed, else empty.
+    """
 
     name: str
     type: str
+    arrow_type: pa.DataType
     description: str
     is_nullable: bool
+    measure: str
+
+    @property
+    def comment(self) -> str:
+        """The sentence, and whether the quantity is a stock or a flow."""
+        return f"{self.description} A {self.measure}." if self.measure else self.description
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +121,57 @@ class Relation:
         """Names in stored order."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        """The columns as an Arrow schema."""
+        return pa.schema(
+            [pa.field(each.name, each.arrow_type, each.is_nullable) for each in self.columns]
+        )
 
-def _column(name: str, told: list[str] | None, shared: dict[str, list[str]], where: str) -> Column:
-    spelled = told if told is not None else shared.get(name)
-    if spelled is None or len(spelled) != 2:
+
+def _column(name: str, declared: list[str] | None, where: str) -> Column:
+    if declared is None or len(declared) != 2:
         raise ContractViolation(
             f"{where}: column {name} has no [type, sentence]; write one there, "
-            "or in sql/contracts/columns.yaml if it means the same everywhere"
+            "or in sql/columns.yaml if it means the same everywhere"
         )
-    kind, description = spelled
-    if kind.removesuffix(" null") not in _TYPES:
-        known = ", ".join(sorted(_TYPES))
-        raise ContractViolation(f"{where}: column {name} has type {kind}; known are {known}")
-    return Column(name, _TYPES[kind.removesuffix(" null")], description, kind.endswith(" null"))
+    kind, *marks = declared[0].split()
+    element = kind.removesuffix("[]")
+    measure = next((mark for mark in marks if mark in ("stock", "flow")), "")
+    if element not in _TYPES or set(marks) - {"null", measure}:
+        raise ContractViolation(
+            f"{where}: column {name} has type {declared[0]}; known are {', '.join(_TYPES)}, "
+            "each with [] for a list, then null, then stock or flow"
+        )
+    sql_type, arrow_type = _TYPES[element]
+    if element != kind:
+        sql_type, arrow_type = f"{sql_type}[]", pa.list_(arrow_type)
+    return Column(name, sql_type, arrow_type, declared[1], "null" in marks, measure)
+
+
+def _declared_columns(items: list[Any]) -> Iterator[tuple[str, list[str] | None]]:
+    """Yield (name, what is declared of it): names alone are in lists, the others in mappings."""
+    for item in items:
+        yield from item.items() if isinstance(item, dict) else dict.fromkeys(item).items()
+
+
+def _read_contract(
+    path: Path, shared: dict[str, list[str]], known: Mapping[str, Relation]
+) -> Relation:
+    where = f"sql/{path.parent.name}/{path.name}"
+    body = yaml.load(path.read_text(), yaml.CSafeLoader)
+    like = {each.name: each for each in known[body["like"]].columns} if "like" in body else {}
+    columns = tuple(
+        like[name]
+        if declared is None and name in like
+        else _column(name, declared or shared.get(name), where)
+        for name, declared in _declared_columns(body["columns"])
+    )
+    grain = tuple(body["grain"])
+    unknown = set(grain) - {column.name for column in columns}
+    if unknown:
+        raise ContractViolation(f"{where}: grain names {sorted(unknown)}, not a column")
+    return Relation(f"{path.parent.name}.{path.stem}", grain, body["description"], columns)
 
 
 @cache
@@ -105,28 +181,46 @@ def relations() -> dict[str, Relation]:
     Raises
     ------
     ContractViolation
-        A declaration lacks a type or sentence, or its grain names no column of it.
+        A contract lacks a type or sentence, or its grain names no column of it.
     """
-    folder = SQL_FOLDER / "contracts"
-    shared = yaml.safe_load((folder / "columns.yaml").read_text())
+    shared = yaml.safe_load((SQL_FOLDER / "columns.yaml").read_text())
     declared: dict[str, Relation] = {}
     for schema in _SCHEMAS:
-        path = folder / f"{schema}.yaml"
-        for short_name, body in (yaml.safe_load(path.read_text()) or {}).items():
-            where = f"{path.name}: {short_name}"
-            relation = Relation(
-                name=f"{schema}.{short_name}",
-                grain=tuple(body["grain"]),
-                description=body["description"],
-                columns=tuple(
-                    _column(name, told, shared, where) for name, told in body["columns"].items()
-                ),
-            )
-            unknown = set(relation.grain) - set(relation.column_names)
-            if unknown:
-                raise ContractViolation(f"{where}: grain names {sorted(unknown)}, not a column")
+        for path in sorted((SQL_FOLDER / schema).glob("*.yaml")):
+            relation = _read_contract(path, shared, declared)
             declared[relation.name] = relation
     return declared
+
+
+def stored_rows(name: str, columns: Mapping[str, Any], row_count: int) -> pa.Table:
+    """Return rows of a stored table, each column cast to the type of its contract.
+
+    Parameters
+    ----------
+    name : str
+        The table, schema-qualified.
+    columns : mapping of str to array, list or scalar
+        Values by column; a scalar (None for NULL) holds for every row, instants may be integers
+        [microseconds since 1970 UTC].
+    row_count : int
+        Rows.
+
+    Raises
+    ------
+    ContractViolation
+        A column is missing, or the table has no such column.
+    """
+    schema = relations()[name].arrow_schema
+    if set(columns) != set(schema.names):
+        differing = sorted(set(columns) ^ set(schema.names))
+        raise ContractViolation(f"{name}: columns {differing} are in the contract or the rows only")
+
+    def array(values: Any, kind: pa.DataType) -> pa.Array:  # noqa: ANN401  (array, list or scalar)
+        if isinstance(values, np.ndarray | pa.Array | pa.ChunkedArray | list):
+            return pa.array(values) if isinstance(values, np.ndarray) else values
+        return pa.repeat(pa.scalar(values, kind), row_count)
+
+    return pa.table({each.name: array(columns[each.name], each.type) for each in schema}, schema)
 
 
 def public_relations() -> list[Relation]:
@@ -148,8 +242,7 @@ def comments(relation: Relation, kind: str, catalog: str = "") -> list[tuple[str
     """
     name = f"{catalog}{relation.name}"
     return [(f"comment on {kind} {name}", relation.description)] + [
-        (f'comment on column {name}."{column.name}"', column.description)
-        for column in relation.columns
+        (f'comment on column {name}."{column.name}"', column.comment) for column in relation.columns
     ]
 
 
@@ -169,7 +262,7 @@ def tables_page() -> str:
     lines = [
         "# Tables",
         "",
-        "Generated from `sql/contracts` by `liqheat tables --markdown`; do not edit.",
+        "Generated from the contracts in `sql` by `liqheat tables --markdown`; do not edit.",
     ]
     for relation in public_relations():
         lines += [

@@ -1,7 +1,7 @@
 """SQL models: one SELECT a file under ``sql/staging``, ``sql/intermediate`` and ``sql/marts``.
 
-The file's place is the relation's name. A header says what it is, its grain and how it is
-materialized:
+The file's place is the relation's name. A header says what it is, how it is materialized and, for
+a view without a contract beside it, its grain:
 
 view
     A view in the warehouse; in the published file a view over copies of the tables it reads.
@@ -32,7 +32,7 @@ from warehouse.errors import ContractViolation
 _LAYERS = ("staging", "intermediate", "marts")
 _MATERIALIZATIONS = ("view", "table", "incremental")
 _HEADER = re.compile(
-    r"\A(?P<summary>(?:-- \S.*\n)+)--\n-- Grain: (?P<grain>.+)\n-- Materialized: (?P<how>\w+)\n"
+    r"\A(?:-- \S.*\n)+--\n(?:-- Grain: (?P<grain>.+)\n)?-- Materialized: (?P<how>\w+)\n"
 )
 
 
@@ -83,10 +83,12 @@ def read_model(path: Path) -> Model:
     text = path.read_text()
     name = f"{path.parent.name}.{path.stem}"
     header = _HEADER.match(text)
-    if header is None:
+    contract = relations().get(name)
+    if header is None or (header["grain"] is None) != (contract is not None):
         raise ContractViolation(
-            f"{path}: a model opens with a sentence, an empty comment line, "
-            "`-- Grain: column, column` and `-- Materialized: view|table|incremental`"
+            f"{path}: a model opens with a sentence, an empty comment line and `-- Materialized: "
+            "view|table|incremental`; before that `-- Grain: column, column`, unless a contract "
+            f"beside it ({path.stem}.yaml) has the grain"
         )
     if header["how"] not in _MATERIALIZATIONS:
         raise ContractViolation(
@@ -101,7 +103,7 @@ def read_model(path: Path) -> Model:
     return Model(
         name=name,
         select=text,
-        grain=tuple(part.strip() for part in header["grain"].split(",")),
+        grain=contract.grain if contract else tuple(re.split(r",\s*", header["grain"])),
         materialized=header["how"],
         reads=tuple(sorted(set(_base_tables(parsed["statements"])))),
     )

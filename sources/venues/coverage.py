@@ -18,7 +18,6 @@ from sources.venues.declared import VENUES
 _HEADER = """\
 -- Kinds of contracts by venue: which are followed, and why the others are not.
 --
--- Grain: venue, contract_class
 -- Materialized: table
 -- Known limitation: made from the declarations by sources/venues/coverage.py, not by hand.
 

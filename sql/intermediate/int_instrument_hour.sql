@@ -1,6 +1,5 @@
 -- One instrument over the hour that ends at as_of: price, volume, open interest, and its books.
 --
--- Grain: venue, instrument, as_of
 -- Materialized: incremental
 -- Known limitation: a change of open interest is known between observations at most an hour apart
 -- with all bars between them there.

@@ -1,6 +1,5 @@
 -- What can be measured of the data behind one asset's maps on one venue, over 24 hours and 7 days.
 --
--- Grain: asset, venue, as_of
 -- Materialized: incremental
 -- Known limitation: an hour stands here as long as a row of the venue came in within 7 days; a
 -- venue that has been silent longer, or never spoke, is added by the job that checks.

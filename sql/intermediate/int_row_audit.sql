@@ -1,7 +1,6 @@
 -- Rows of one instrument as they came in over the hour that ends at as_of: how many no market can
 -- have made, and how many came twice in one go.
 --
--- Grain: venue, instrument, as_of
 -- Materialized: incremental
 -- Known limitation: a row that comes again with a later ingested_at is a correction, not counted.
 

@@ -1,6 +1,5 @@
 -- Files of venues' public archives: what was loaded, and which days are not to be had.
 --
--- Grain: path
 -- Materialized: table
 -- Known limitation: a file that is not published yet has no row until it is overdue.
 

@@ -1,6 +1,5 @@
 -- How much the providers differ on an asset overall: all venues, both sides together.
 --
--- Grain: asset, as_of
 -- Materialized: table
 -- Known limitation: providers that speak of one venue only are compared in
 -- provider_disagreement_hourly, not here.

@@ -1,6 +1,5 @@
 -- Which assets can be trusted: a grade for each venue and for the asset as a whole, with reasons.
 --
--- Grain: asset, venue, as_of
 -- Materialized: table
 -- Known limitation: grades follow the gates in quality.threshold as they stand when this is
 -- published; hours published before keep the grades of theirs in the Parquet by day.

@@ -1,6 +1,5 @@
 -- Which guess a map hangs on: how far it changes when one assumption is swapped, at midnight.
 --
--- Grain: asset, as_of, provider, assumption, variant, side
 -- Materialized: table
 -- Known limitation: both maps are replayed from the start of the month before, not from the first
 -- bar; assumption 'history' says how much that alone changes.

@@ -1,6 +1,5 @@
 -- If price moves x %, what is forced, and how much further it slips; both directions.
 --
--- Grain: asset, as_of, provider, venue, shock_ratio
 -- Materialized: table
 -- Known limitation: the square-root law of impact with a coefficient of 1 and the depth of an
 -- average day; in a crash depth is thinner. Maps that do not say USD that stand are left out.

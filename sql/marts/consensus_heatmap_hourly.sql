@@ -1,6 +1,5 @@
 -- Where providers agree: mean shape, how widely they are spread around it, how many call it dense.
 --
--- Grain: asset, as_of, venue, side, bin_index
 -- Materialized: view
 -- Known limitation: every vote weighs the same; providers with like assumptions share one only
 -- where their maps overlap by more than .9.

@@ -1,6 +1,5 @@
 -- What is followed of each instrument, since when, and how far it has come.
 --
--- Grain: venue, instrument, kind
 -- Materialized: table
 
 with

@@ -1,6 +1,5 @@
 -- What is missing of what is followed, and whether it can still be fetched.
 --
--- Grain: venue, instrument, kind, gap_from
 -- Materialized: table
 -- Known limitation: as of the last time the feeds were looked at (checked_at).
 

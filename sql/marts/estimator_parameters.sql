@@ -1,6 +1,5 @@
 -- Every assumption behind every provider's maps, with unit, value and reason.
 --
--- Grain: params_hash, parameter
 -- Materialized: table
 
 with

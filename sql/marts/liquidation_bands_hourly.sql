@@ -1,6 +1,5 @@
 -- The bright bands of every provider and of the consensus, both sides, by zone of distance.
 --
--- Grain: asset, as_of, provider, venue, side, rank
 -- Materialized: table
 -- Known limitation: the odds of touch know the distance and the volatility only; that bands attract
 -- price would have to show in touches above them.

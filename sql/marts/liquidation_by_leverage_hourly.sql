@@ -1,6 +1,5 @@
 -- How much stands at each leverage, near and far; a side's rows sum to open interest.
 --
--- Grain: asset, as_of, provider, venue, side, tier
 -- Materialized: table
 
 with

@@ -1,6 +1,5 @@
 -- The map: USD of positions that would be force-closed in each price bin.
 --
--- Grain: asset, as_of, provider, venue, side, bin_index
 -- Materialized: view
 -- Known limitation: an estimate from volume, open interest and assumed leverage, not a register
 -- of positions; contracts without known margin brackets use a default

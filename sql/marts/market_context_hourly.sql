@@ -1,6 +1,5 @@
 -- Price, open interest, volume, funding, positioning and sentiment around the maps.
 --
--- Grain: asset, as_of
 -- Materialized: table
 -- Known limitation: realised liquidations are what venues publish, which most of them throttle; the
 -- price is that of the contracts' quotes, stablecoins among them, as on the maps. An hour in which

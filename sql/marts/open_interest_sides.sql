@@ -1,6 +1,5 @@
 -- Whether a venue's open interest counts one side of each contract or both, as its figures show.
 --
--- Grain: venue
 -- Materialized: table
 -- Known limitation: over the three days that end with the newest figure; see int_odd_lot.
 

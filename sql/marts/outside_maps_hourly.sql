@@ -1,6 +1,5 @@
 -- Which capture of which outside provider stands for an hour, and what it can be compared in.
 --
--- Grain: asset, as_of, provider, venue
 -- Materialized: table
 
 with

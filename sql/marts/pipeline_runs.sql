@@ -1,6 +1,5 @@
 -- What ran, how long, how many rows, and what went wrong.
 --
--- Grain: run_id
 -- Materialized: table
 
 with

@@ -1,6 +1,5 @@
 -- How far two providers' maps of one asset and hour differ, and in what.
 --
--- Grain: asset, as_of, venue, provider_a, provider_b, side
 -- Materialized: table
 -- Known limitation: what a provider does not speak of counts as empty; the covered ratios tell.
 

@@ -1,6 +1,5 @@
 -- Whether the model's books agree with the market, hour by hour.
 --
--- Grain: asset, as_of, provider, venue, instrument
 -- Materialized: table
 
 with

@@ -1,6 +1,5 @@
 -- How far one provider's maps of two venues differ: does one exchange tell the same as another?
 --
--- Grain: asset, as_of, provider, venue_a, venue_b, side
 -- Materialized: table
 
 with

@@ -1,6 +1,5 @@
 -- Open interest of each venue as counted here and as the venue reports it.
 --
--- Grain: asset, venue, as_of
 -- Materialized: table
 -- Known limitation: a stablecoin whose rate is not known counts as one USD.
 

@@ -85,8 +85,8 @@ def assert_commented(connection):
         assert told.get(relation.name) == relation.description, relation.name
         for column in relation.columns:
             where = f"{relation.name}.{column.name}"
-            assert column.description, f"{where} has no sentence; write one in sql/contracts"
-            assert told.get(where) == column.description, where
+            assert column.description, f"{where} has no sentence; write one in its contract"
+            assert told.get(where) == column.comment, where
 
 
 @pytest.mark.parametrize("name", sorted(relations()))
@@ -99,7 +99,7 @@ def test_live_columns_are_those_of_the_contract(live, name):
         told = [(column.name, column.type) for column in relation.columns]
     else:
         told = [(column.name, column.type, column.is_nullable) for column in relation.columns]
-    assert columns == told, f"{name}: the database and sql/contracts/{relation.schema}.yaml differ"
+    assert columns == told, f"the database and sql/{name.replace('.', '/')}.yaml differ"
 
 
 def test_every_stored_table_and_mart_has_a_contract(live):

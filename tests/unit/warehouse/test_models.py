@@ -42,6 +42,17 @@ def test_a_model_that_is_anything_else_is_refused(tmp_path, text, told):
         read_model(written(tmp_path, text))
 
 
+def test_a_grain_is_written_once_in_the_contract_where_there_is_one(tmp_path):
+    folder = tmp_path / "marts"
+    folder.mkdir()
+    path = folder / "data_feeds.sql"
+    path.write_text(HEADER + SELECT)
+    with pytest.raises(ContractViolation, match=r"unless a contract beside it \(data_feeds.yaml\)"):
+        read_model(path)
+    path.write_text(HEADER.replace("-- Grain: day, thing\n", "") + SELECT)
+    assert read_model(path).grain == ("venue", "instrument", "kind")
+
+
 def test_reads_are_found_in_joins_subqueries_and_ctes(tmp_path):
     text = HEADER + (
         "with a as (select * from raw.ohlcv), b as (select * from a) "
