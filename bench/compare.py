@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from jobs.compare import TABLES, compare_maps
+from jobs.compare.maps import TABLES, compare_maps
 from transforms.grid import published_bins
 from warehouse.connect import open_warehouse, transaction
 

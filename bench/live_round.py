@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from standin.__main__ import assets_of
 
-from jobs.ingest import ingest
+from jobs.collect.ingest import ingest
 from jobs.settings import Settings
 from sources.records import Batch
 from sources.universe import Universe

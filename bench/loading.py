@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow as pa
 
-from jobs.landing import land
+from jobs.collect.landing import land
 from jobs.settings import Settings
 from sources.records import SCHEMAS, Batch
 from sources.venues.rounds import ROWS_PER_LANDING

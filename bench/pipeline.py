@@ -20,13 +20,13 @@ from types import ModuleType
 import numpy as np
 import pyarrow as pa
 
-import jobs.build
+import jobs.build.assets
 import jobs.hourly
 import warehouse.models
+from jobs.collect.landing import land
 from jobs.hourly import run_hour
-from jobs.landing import land
 from jobs.pipeline import build_maps, load, publish
-from jobs.reading import query
+from jobs.read.query import query
 from jobs.settings import Settings
 from sources.records import INSTANT, SCHEMAS, Batch
 
@@ -201,7 +201,7 @@ def series_year(home: Path) -> dict[str, float]:
     )
     with (
         timed(whole, figures),
-        timed_calls(jobs.build, {"compare_maps": comparing}, figures),
+        timed_calls(jobs.build.assets, {"compare_maps": comparing}, figures),
         timed_calls(
             warehouse.models,
             {"_replace_rows": grading},

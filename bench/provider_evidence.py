@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from jobs.reading import published
+from jobs.read.query import published
 from jobs.settings import Settings
 from warehouse.read import Reader
 

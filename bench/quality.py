@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from jobs.check import check, store_thresholds
+from jobs.check.run_suites import check, store_thresholds
 from jobs.settings import Settings
 from quality.thresholds import Thresholds
 from sources.recorded import find_inputs, import_file

@@ -52,7 +52,7 @@ def _one_hour(
     settings: Settings, sql: str, parameters: dict[str, Any]
 ) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
     """Return the columns and rows of a query."""
-    from jobs.reading import query
+    from jobs.read.query import query
 
     with query(settings, sql, parameters) as answer:
         return answer.columns, [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
@@ -508,10 +508,10 @@ def _print_pairs(
 
 def fetch_command() -> None:
     """Ask outside providers for their maps, where a key is set, and load what they say."""
-    from jobs.fetch_providers import fetch_providers
+    from jobs.collect.providers import fetch_providers
 
     # What went wrong is told below, once.
-    logging.getLogger("jobs.fetch_providers").setLevel(logging.ERROR)
+    logging.getLogger("jobs.collect.providers").setLevel(logging.ERROR)
     with told():
         report = fetch_providers(read_settings(), clock=lambda: datetime.now(UTC))
         for name, variables in report.without_key.items():
@@ -537,7 +537,7 @@ def vary_command(
     as_of: AsOf = None,
 ) -> None:
     """Measure which guess the maps hang on: one assumption swapped at a time, at midnights."""
-    from jobs.sensitivity import measure_sensitivity
+    from jobs.compare.sensitivity import measure_sensitivity
 
     with told(), progress_bar() as progress:
         report = measure_sensitivity(

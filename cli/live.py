@@ -16,11 +16,11 @@ from cli.output import Format, printable, progress_bar, spelled, write_rows
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
-    from jobs.archive import ArchiveReport
-    from jobs.doctor import DoctorReport, Examined
-    from jobs.ingest import IngestReport
-    from jobs.record import FeedReport
-    from jobs.status import Status
+    from jobs.collect.archives import ArchiveReport
+    from jobs.collect.doctor import DoctorReport, Examined
+    from jobs.collect.ingest import IngestReport
+    from jobs.collect.stream import FeedReport
+    from jobs.read.status import Status
 
 # Lines of a kind that a command prints before it points at the table.
 _LINES_SHOWN = 20
@@ -54,10 +54,10 @@ def _tell_round(report: "IngestReport") -> None:
 
 def ingest_command(budget: Budget = 240.0) -> None:
     """Ask venues for all that is missing, as far back as they tell it, and load it."""
-    from jobs.ingest import ingest
+    from jobs.collect.ingest import ingest
 
     # What went wrong is told below, once.
-    logging.getLogger("jobs.ingest").setLevel(logging.ERROR)
+    logging.getLogger("jobs.collect.ingest").setLevel(logging.ERROR)
     with told():
         report = ingest(read_settings(), clock=_now, budget_seconds=budget)
         _tell_round(report)
@@ -113,12 +113,12 @@ def backfill_command(
 
 
 def _backfill_from_venues(first: datetime, last: datetime | None, budget: float) -> None:
-    from jobs.ingest import backfill
+    from jobs.collect.ingest import backfill
 
     def on_round(report: "IngestReport", left: int) -> None:
         typer.echo(f"{report.row_count:,} rows, {left} requests left", err=True)
 
-    logging.getLogger("jobs.ingest").setLevel(logging.ERROR)
+    logging.getLogger("jobs.collect.ingest").setLevel(logging.ERROR)
     with told():
         report = backfill(
             read_settings(),
@@ -136,8 +136,8 @@ def _backfill_from_venues(first: datetime, last: datetime | None, budget: float)
 def _backfill_from_archive(
     first: datetime, last: datetime, assets: list[str] | None, *, is_keeping: bool
 ) -> None:
-    from jobs.archive import backfill_from_archive
-    from jobs.ingest import universe_of
+    from jobs.collect.archives import backfill_from_archive
+    from jobs.collect.ingest import universe_of
 
     with told():
         settings = read_settings()
@@ -194,7 +194,7 @@ def record_command(
     ] = None,
 ) -> None:
     """Record realised liquidations as venues stream them, until stopped."""
-    from jobs.record import record_liquidations
+    from jobs.collect.stream import record_liquidations
 
     with told():
         feeds = record_liquidations(read_settings(), clock=_now, seconds=seconds)
@@ -242,7 +242,7 @@ def status_command(form: Rows = Format.table) -> None:
 
     Exits with 1 where anything is wrong. JSON carries all of it, CSV the table of venues.
     """
-    from jobs.status import read_status
+    from jobs.read.status import read_status
 
     with told():
         status = read_status(read_settings(), now=_now())
@@ -322,7 +322,7 @@ def doctor_command(
     stored but the report, which holds requests and the beginning of each answer without secrets
     and can be sent. Exits with 1 where an answer differs or could not be had.
     """
-    from jobs.doctor import run_doctor, venues_to_examine, write_report
+    from jobs.collect.doctor import run_doctor, venues_to_examine, write_report
 
     with told():
         settings = read_settings()

@@ -20,7 +20,7 @@ from cli.schedule import schedule_command
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
-    from jobs.importing import ImportReport
+    from jobs.collect.imports import ImportReport
 
 app = typer.Typer(
     name="liqheat",
@@ -64,7 +64,7 @@ def _open_closed_streams() -> None:
 
 def _tell_once() -> None:
     """Leave what an import logs to what is told of it afterwards."""
-    logging.getLogger("jobs.importing").setLevel(logging.ERROR)
+    logging.getLogger("jobs.collect.imports").setLevel(logging.ERROR)
 
 
 def _tell_import(report: "ImportReport") -> None:
@@ -97,7 +97,7 @@ def demo_command(
 ) -> None:
     """Simulate a market, run the whole pipeline on it offline, show where the bands are."""
     from jobs.demo import DEMO_ASSET, DEMO_PROVIDER, run_demo
-    from jobs.reading import published_file, read_limits
+    from jobs.read.query import published_file, read_limits
     from plots.views import plot_asset
 
     with told():
@@ -132,7 +132,7 @@ def import_command(
     ] = None,
 ) -> None:
     """Import your own archive: Parquet, CSV or zipped CSV, through a mapping."""
-    from jobs.importing import import_archive
+    from jobs.collect.imports import import_archive
 
     _tell_once()
     with told(), progress_bar() as progress:
@@ -157,7 +157,7 @@ def import_brackets_command(
     ],
 ) -> None:
     """Import leverage brackets."""
-    from jobs.importing import import_bracket_file
+    from jobs.collect.imports import import_bracket_file
 
     _tell_once()
     with told():
@@ -186,7 +186,7 @@ def import_provider_command(
     ] = None,
 ) -> None:
     """Import saved maps of an outside provider."""
-    from jobs.importing import import_provider_answers
+    from jobs.collect.imports import import_provider_answers
 
     _tell_once()
     with told():
@@ -280,7 +280,7 @@ def query_command(
     form: Rows = Format.table,
 ) -> None:
     """Query the published file: one SELECT, read-only, within LIQHEAT_QUERY_* limits."""
-    from jobs.reading import bounded_process, query
+    from jobs.read.query import bounded_process, query
 
     try:
         with told():
@@ -317,7 +317,7 @@ def plot_command(
     as_of: AsOfPublished = None,
 ) -> None:
     """Draw the heatmap of an asset as one HTML page that needs nothing else."""
-    from jobs.reading import published_file, read_limits
+    from jobs.read.query import published_file, read_limits
     from plots.style import page_name
     from plots.views import plot_asset, plot_comparison
 
@@ -360,7 +360,7 @@ def tables_command(
     ] = False,
 ) -> None:
     """List the public relations with their comments, or the columns of one."""
-    from jobs.reading import describe_tables, describe_tables_as_markdown
+    from jobs.read.query import describe_tables, describe_tables_as_markdown
 
     with told():
         if markdown:

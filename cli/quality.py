@@ -11,8 +11,8 @@ from jobs.errors import StoppedByQuality
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
-    from jobs.check import CheckReport
-    from jobs.verdicts import VenueVerdict
+    from jobs.check.run_suites import CheckReport
+    from jobs.read.verdicts import VenueVerdict
 
 
 def quality_command(
@@ -23,7 +23,7 @@ def quality_command(
     form: Rows = Format.table,
 ) -> None:
     """Say which assets can be trusted, and why not."""
-    from jobs.verdicts import read_verdicts
+    from jobs.read.verdicts import read_verdicts
 
     with told():
         verdicts = read_verdicts(
@@ -67,7 +67,7 @@ def quality_command(
 
 def _say(verdicts: "tuple[VenueVerdict, ...]") -> None:
     """Write the verdict on one asset in words."""
-    from jobs.verdicts import summary
+    from jobs.read.verdicts import summary
 
     whole, *venues = verdicts
     typer.echo(f"{whole.asset} at {whole.as_of:%Y-%m-%d %H:%M} UTC: {summary(whole)}.")
@@ -111,7 +111,7 @@ def check_command(
     form: Rows = Format.table,
 ) -> None:
     """Run every suite over what was built; exit 3 where nothing may be published."""
-    from jobs.check import check
+    from jobs.check.run_suites import check
 
     with told():
         try:

@@ -304,7 +304,7 @@ def _read_deployments(file: Path) -> "list[RunnerDeployment]":
 
 def _universe_in_words() -> str:
     """Return what the schedule collects, so that nobody learns it from an empty map."""
-    from jobs.ingest import universe_of
+    from jobs.collect.ingest import universe_of
 
     settings = read_settings()
     universe = universe_of(settings)

@@ -20,7 +20,7 @@ from jobs.errors import LIQHEAT_ERRORS, TRANSIENT_ERRORS, StoppedByQuality
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
-    from jobs.check import CheckReport
+    from jobs.check.run_suites import CheckReport
 
 
 class _OneLine(logging.Filter):
@@ -65,7 +65,7 @@ def task_of_job(function: Callable[Given, Returned]) -> Task[Given, Returned]:
 
 def follows_venues() -> bool:
     """Return whether any venue is followed: ``venues: []`` in the universe file says none."""
-    from jobs.ingest import universe_of
+    from jobs.collect.ingest import universe_of
 
     return bool(universe_of(read_settings()).venues)
 
@@ -73,7 +73,7 @@ def follows_venues() -> bool:
 @task_of_job
 def ingest() -> int:
     """Ask venues for all that is missing and load it; return how many rows landed."""
-    from jobs.ingest import ingest
+    from jobs.collect.ingest import ingest
 
     return ingest(read_settings(), clock=lambda: datetime.now(UTC)).row_count
 
@@ -90,7 +90,7 @@ def maintain() -> int:
 @task_of_job
 def fetch() -> int:
     """Ask providers whose key is set for their maps; return how many cells landed."""
-    from jobs.fetch_providers import fetch_providers
+    from jobs.collect.providers import fetch_providers
 
     return fetch_providers(read_settings(), clock=lambda: datetime.now(UTC)).row_count
 
@@ -98,7 +98,7 @@ def fetch() -> int:
 @task_of_job
 def vary(as_of: datetime, days: int) -> int:
     """Swap assumptions at midnights not yet looked at; return how many rows."""
-    from jobs.sensitivity import measure_sensitivity
+    from jobs.compare.sensitivity import measure_sensitivity
 
     return measure_sensitivity(read_settings(), as_of=as_of, days=days).row_count
 
@@ -125,7 +125,7 @@ def check(as_of: datetime) -> int:
 
     Critical checks that leave nothing to publish end the run here.
     """
-    from jobs.check import check
+    from jobs.check.run_suites import check
 
     try:
         report = check(read_settings(), as_of=as_of)

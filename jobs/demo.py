@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from jobs.collect.landing import land
 from jobs.hourly import run_hour
-from jobs.landing import land
 from jobs.pipeline import Progress, silent
 from jobs.settings import Settings
 from sources.simulated import MarketParameters, simulate

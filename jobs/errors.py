@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from jobs.check import CheckReport
+    from jobs.check.run_suites import CheckReport
 
 
 class JobError(Exception):

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from jobs.build import BuildReport
-from jobs.check import CheckReport, check
+from jobs.build.assets import BuildReport
+from jobs.check.run_suites import CheckReport, check
 from jobs.pipeline import Progress, build_maps, load, publish, silent
 from jobs.settings import Settings
 from warehouse.load import LoadReport

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from jobs.collect.feeds import DAY
+from jobs.collect.ingest import IngestReport, ingest
 from jobs.errors import AllVenuesFailed
-from jobs.feeds import DAY
-from jobs.ingest import IngestReport, ingest
 from jobs.pipeline import writer_run
 from jobs.settings import Settings
 from sources.universe import Universe

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
-from jobs.build import BuildReport, build
+from jobs.build.assets import BuildReport, build
+from jobs.build.estimators import configured_estimators
+from jobs.check.held_back import Held, held_back, stops_everything
+from jobs.collect.symbol_overrides import store_symbols
 from jobs.errors import NothingToDo, StoppedByQuality
-from jobs.estimators import configured_estimators
-from jobs.holding import Held, held_back, stops_everything
 from jobs.runs import Run, recorded_run, run_file
 from jobs.settings import Settings
-from jobs.symbols import store_symbols
 from transforms.estimators import EstimatorParameters
 from warehouse.connect import open_warehouse, replaced_warehouse
 from warehouse.errors import WarehouseDamaged

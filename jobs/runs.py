@@ -20,7 +20,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 from pydantic import AwareDatetime, TypeAdapter
 
-from jobs.landing import is_running, write_whole
+from jobs.collect.landing import is_running, write_whole
 from jobs.settings import Settings
 from sources.errors import SourceError
 from sources.user_files import read_json

@@ -11,7 +11,7 @@ marts
 
 A critical check that fails holds back the assets it speaks against, or everything where it is
 about no asset; a warning becomes a flag of the venue or asset it speaks against. Does not belong
-here: running them (``validation``), and the SQL that makes the frames (``jobs.check``).
+here: running them (``validation``), and the SQL that makes the frames (``jobs.check.run_suites``).
 """
 
 from dataclasses import dataclass

@@ -23,9 +23,9 @@ from cli.main import app
 from flows.hours import hour_of as hour_of_flow
 from jobs.errors import AllVenuesFailed
 from jobs.pipeline import build_maps, load, publish
-from jobs.reading import published
+from jobs.read.query import published
+from jobs.read.status import read_status
 from jobs.settings import Settings
-from jobs.status import read_status
 from transforms.estimators import ESTIMATORS
 from warehouse.errors import StorageFull
 
@@ -236,7 +236,7 @@ def test_a_backfill_killed_ten_times_asks_only_for_what_is_still_missing(tmp_pat
     with (
         live_home(tmp_path / "calm", market, end, venues=("binance",), assets=("BTC",)) as calm,
         live_home(tmp_path / "killed", market, end, venues=("binance",), assets=("BTC",)) as home,
-        Forks(killing.__name__, "ccxt.async_support", "jobs.ingest") as forks,
+        Forks(killing.__name__, "ccxt.async_support", "jobs.collect.ingest") as forks,
     ):
         calm.backfill(start)
         told = (killing.__name__, "back_fill", str(home.settings.home), home.standin.base_url)

@@ -1,7 +1,7 @@
 """A venue's answers held against its declaration: what differs, in words, and where to mend it.
 
 Belongs here: which small answer shows what a declaration says, and the checks that need no network.
-Does not belong here: asking (`jobs.doctor`), nor reading rows (`sources.venues.responses`): its
+Does not belong here: asking (`collect.doctor`), nor reading rows (`sources.venues.responses`): its
 reasons for refusing a row are most of what is reported here.
 """
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from jobs.reading import published_file
+from jobs.read.query import published_file
 from jobs.settings import Settings
 from sources.records import SCHEMAS
 from warehouse.connect import open_warehouse

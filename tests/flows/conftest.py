@@ -70,7 +70,7 @@ MARKET_END = MARKET_START + timedelta(days=1)
 @pytest.fixture
 def small_market(home: Path) -> datetime:
     """Land a day of one simulated asset on one venue; return its last hour."""
-    from jobs.landing import land
+    from jobs.collect.landing import land
     from sources.simulated import MarketParameters, simulate
 
     shipped = MarketParameters(start=MARKET_START, days=1, seed=7)

@@ -10,7 +10,7 @@ import pytest
 from workbench import table_of, workshop
 
 from jobs.pipeline import build_maps, load, publish
-from jobs.reading import published_file
+from jobs.read.query import published_file
 from jobs.settings import Settings
 from transforms.estimators import ESTIMATORS
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from workbench import DAY, END, HOUR
 
-from jobs.reading import published_file
+from jobs.read.query import published_file
 from jobs.settings import Settings
 
 # The estimator starts from nothing; by the third day most of what stands was opened in its sight.

@@ -14,8 +14,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from jobs.build import BuildReport, build
-from jobs.landing import land
+from jobs.build.assets import BuildReport, build
+from jobs.collect.landing import land
 from jobs.settings import Settings
 from sources.records import SCHEMAS, Batch
 from sources.simulated import MarketParameters, simulate

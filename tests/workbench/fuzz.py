@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 from typer.testing import CliRunner
 
 from cli.main import app
+from jobs.build.estimators import read_estimator
+from jobs.collect.landing import land
 from jobs.errors import LIQHEAT_ERRORS
-from jobs.estimators import read_estimator
-from jobs.landing import land
 from jobs.pipeline import load, open_writer
 from jobs.settings import Settings
 from quality.thresholds import Thresholds, override

@@ -30,7 +30,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from standin import DAY, HOUR, Standin, serving, synthetic_market
 
-from jobs.landing import land
+from jobs.collect.landing import land
 from jobs.runs import read_runs, runs_folder
 from jobs.settings import Settings
 from sources.records import SCHEMAS, Batch
@@ -96,18 +96,18 @@ def run_job(job: str, home: str, archive: str, venue_url: str, now: int) -> None
     settings = Settings(home=Path(home), threads=2, venue_url=venue_url, history_days=1)
     # Each job's modules are its own: what one imports is not waited for by the others.
     if job == "import":
-        from jobs.importing import import_archive
+        from jobs.collect.imports import import_archive
 
         folder = Path(archive)
         mapping = str(folder.parent / "bars.yaml")
         import_archive(settings, [folder], ingested_at=at, mapping=mapping)
     elif job == "ingest":
-        from jobs.ingest import ingest
+        from jobs.collect.ingest import ingest
 
         universe = Universe(venues=("binance",), assets=("BTC",))
         ingest(settings, clock=lambda: at, universe=universe, patience=_QUICK)
     elif job == "check":
-        from jobs.check import check
+        from jobs.check.run_suites import check
 
         check(settings, as_of=hour)
     elif job == "maintain":
@@ -134,7 +134,7 @@ def run_job(job: str, home: str, archive: str, venue_url: str, now: int) -> None
 
 def back_fill(home: str, venue_url: str, start: int, end: int) -> None:
     """Make good what is missing between two instants [ms], one call at a time, each landed."""
-    from jobs.ingest import backfill
+    from jobs.collect.ingest import backfill
     from sources.venues import rounds
 
     rounds.ROWS_PER_LANDING = 1
@@ -291,10 +291,10 @@ def kill_jobs(
     write_older_home(folder / "older.duckdb")
     standin = Standin(market, now=BEGUN, enforce_limits=False)
     # The job's own module comes last: others load what they need when they need it.
-    modules = ["jobs.pipeline", "jobs.ingest", "jobs.importing", "jobs.maintain"]
+    modules = ["jobs.pipeline", "jobs.collect.ingest", "jobs.collect.imports", "jobs.maintain"]
     names = {job for jobs in rounds for job in jobs}
     if names & {"check", "schedule"}:
-        modules += ["jobs.check", "quality.validation"]
+        modules += ["jobs.check.run_suites", "quality.validation"]
     if "ingest" in names:
         modules.append("ccxt.async_support")
     with serving(standin), Forks(__name__, *modules) as forks:

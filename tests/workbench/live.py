@@ -12,7 +12,7 @@ from typing import Any
 
 from standin import Faults, MarketData, Standin, serving
 
-from jobs.ingest import IngestReport, backfill, ingest
+from jobs.collect.ingest import IngestReport, backfill, ingest
 from jobs.settings import Settings
 from sources.universe import Universe
 from sources.venues.client import readings_of

@@ -17,8 +17,8 @@ from typing import Any, Self
 import duckdb
 from standin import Fault, Faults, MarketData, Standin, serving
 
+from jobs.collect.ingest import ingest
 from jobs.errors import AllVenuesFailed
-from jobs.ingest import ingest
 from jobs.maintain import maintain
 from jobs.settings import Settings
 from sources.universe import Universe

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 from workbench import END, HOUR
 
 from cli.main import app
-from jobs.check import check
+from jobs.check.run_suites import check
 from jobs.errors import NothingToDo
 from jobs.pipeline import publish
-from jobs.reading import published_file
+from jobs.read.query import published_file
+from jobs.read.verdicts import read_verdicts, summary
 from jobs.settings import Settings
-from jobs.verdicts import read_verdicts, summary
 
 RUNNER = CliRunner()
 
@@ -130,7 +130,7 @@ def test_verdicts_of_an_earlier_hour_can_be_asked_for(checked_home):
 
 
 def test_what_was_not_measured_is_said_so():
-    from jobs.verdicts import Reason
+    from jobs.read.verdicts import Reason
 
     told = Reason("unit_audit", None, 0.02, "hard", "relative", "at_most", "because").in_words()
     assert told == "unit audit not measured, wanted at most 0.02 [relative]: because"

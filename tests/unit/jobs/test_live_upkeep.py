@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 from workbench.live import BAR, live_home
 
 from cli.main import app
+from jobs.collect.stream import record_liquidations
 from jobs.maintain import maintain
 from jobs.pipeline import publish
-from jobs.record import record_liquidations
-from jobs.status import read_status
+from jobs.read.status import read_status
 from sources.recorder import Patience
 from sources.universe import Universe
 

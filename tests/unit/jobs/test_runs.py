@@ -13,9 +13,9 @@ from workbench import workshop
 from cli.main import app
 from jobs.errors import NothingToDo
 from jobs.pipeline import build_maps, load, open_writer, rebuild
+from jobs.read.status import read_status
 from jobs.runs import read_runs, recorded_run, run_file, runs_folder
 from jobs.settings import Settings
-from jobs.status import read_status
 from warehouse.errors import WarehouseError
 
 NOW = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
@@ -184,11 +184,11 @@ def test_status_names_the_stale_hour_and_venues_never_reached(home, monkeypatch)
 
 
 def test_a_recorder_that_never_connected_is_not_called_complete(monkeypatch, tmp_path):
-    from jobs.record import FeedReport
+    from jobs.collect.stream import FeedReport
 
     monkeypatch.setenv("LIQHEAT_HOME", str(tmp_path))
     feeds = (FeedReport("bybit", is_complete=True),)
-    monkeypatch.setattr("jobs.record.record_liquidations", lambda *_, **__: feeds)
+    monkeypatch.setattr("jobs.collect.stream.record_liquidations", lambda *_, **__: feeds)
     shown = CliRunner().invoke(app, ["record", "--seconds", "1"])
     assert shown.exit_code == 1
     assert "bybit: never connected; nothing was recorded" in shown.stderr

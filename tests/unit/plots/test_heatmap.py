@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from workbench import END
 
-from jobs.reading import published_file
+from jobs.read.query import published_file
 from jobs.settings import Settings
 from plots.heatmap import FOLLOW_VIEW, PlotData, draw_heatmap, read_plot_data
 from plots.style import write_page

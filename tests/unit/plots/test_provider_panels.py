@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from workbench import END
 
-from jobs.reading import published_file
+from jobs.read.query import published_file
 from jobs.settings import Settings
 from plots.provider_panels import Comparison, ProviderShape, draw_comparison, read_comparison
 from warehouse.errors import NotPublished

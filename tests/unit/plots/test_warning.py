@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from workbench import END
 
-from jobs.check import check
+from jobs.check.run_suites import check
 from jobs.pipeline import publish
 from jobs.settings import Settings
 from plots.style import length_ticks

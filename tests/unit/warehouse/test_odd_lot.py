@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from workbench import START, table_of, workshop
 
-from jobs.check import _frames
+from jobs.check.run_suites import _frames
 from quality.suites import suites
 from quality.thresholds import Thresholds
 from warehouse.models import set_window

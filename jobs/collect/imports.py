@@ -1,0 +1,311 @@
+"""Importing what a user has on disk: archives, brackets, saved maps. Parsed, landed, loaded."""
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from jobs.collect.landing import land_all, write_whole
+from jobs.pipeline import Progress, open_writer, silent, writer_run
+from jobs.settings import Settings
+from sources.bracket_files import import_brackets
+from sources.errors import InputRejected
+from sources.providers.provider import AnswerContext, context_from_name
+from sources.providers.registry import PROVIDERS
+from sources.recorded.finding import describe_other_market, find_inputs, other_market
+from sources.recorded.importing import import_file
+from sources.recorded.mapping import Mapping, load_mapping
+from sources.recorded.prices import KnownCloses
+from sources.records import Batch
+from sources.user_files import LARGEST_JSON_BYTES, opened, read_bytes
+from warehouse.bars import bar_closes
+from warehouse.errors import WarehouseError
+from warehouse.load import load_landing_files
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What one import took in and what it could not use.
+
+    Parameters
+    ----------
+    rows_by_kind : Counter
+        Rows landed per record kind, those set aside under ``quarantine``.
+    reasons : Counter
+        Rows set aside by reason.
+    first_places : dict of str to str
+        Where each reason was first met: file, row, column.
+    inputs_by_reason : dict of str to set of str
+        Which inputs have such rows.
+    rejected : list of str
+        One message for each input that could not be used at all.
+    input_count : int
+        Inputs read.
+    notes : list of str
+        What a reader of the rows should know; nothing of it is an error.
+    """
+
+    rows_by_kind: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    first_places: dict[str, str] = field(default_factory=dict)
+    inputs_by_reason: dict[str, set[str]] = field(default_factory=dict)
+    rejected: list[str] = field(default_factory=list)
+    input_count: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every row of every input was used."""
+        return not self.rejected and not self.reasons
+
+    def add_quarantine(self, batch: Batch) -> None:
+        """Count the rows of a quarantine batch."""
+        for row in batch.table.to_pylist():
+            reason, name = row["reason"], row["input_name"]
+            self.reasons[reason] += 1
+            self.inputs_by_reason.setdefault(reason, set()).add(name)
+            place = [name]
+            if row["row_number"] is not None:
+                place.append(f"row {row['row_number']:,}")
+            if row["column_name"] is not None:
+                place.append(f"column {row['column_name']}")
+            self.first_places.setdefault(reason, ", ".join(place))
+
+    def set_aside(self, most: int) -> list[str]:
+        """Return so many reasons in words, the most frequent first, each with where it was met."""
+        lines = []
+        for reason, count in self.reasons.most_common(most):
+            others = len(self.inputs_by_reason[reason]) - 1
+            more = f", and in {others:,} more files" if others else ""
+            lines.append(f"{count:,}: {reason} ({self.first_places[reason]}{more})")
+        return lines
+
+
+def _key(path: Path, *told: object) -> str:
+    """Return what names the landing files of an input: the same input, the same names."""
+    with opened(path) as file:
+        digest = hashlib.file_digest(file, "sha256")
+    for item in told:
+        digest.update(repr(item).encode())
+    return f"{path.stem}-{digest.hexdigest()[:16]}"
+
+
+def _land_all(
+    batches: Iterable[Batch], settings: Settings, name: str, report: ImportReport
+) -> list[Batch]:
+    """Land the records of one input and return those that hold prices."""
+    bars = []
+    for batch in land_all(batches, settings.landing, name):
+        if batch.kind in ("ohlcv", "mark_ohlc"):
+            bars.append(batch)
+        report.rows_by_kind[batch.kind] += batch.table.num_rows
+        if batch.kind == "quarantine":
+            report.add_quarantine(batch)
+    report.input_count += 1
+    return bars
+
+
+@contextmanager
+def _refused(report: ImportReport, path: Path) -> Iterator[None]:
+    """Let one unusable input cost itself only."""
+    try:
+        yield
+    except InputRejected as exc:
+        logger.warning("rejected: %s", exc)
+        report.rejected.append(str(exc))
+    except WarehouseError:
+        # A full disk, or the like: the input is not at fault.
+        raise
+    except Exception as exc:
+        # Readers name what they know can be wrong; anything else a file holds costs that file.
+        logger.exception("%s cannot be imported", path)
+        report.rejected.append(
+            f"{path}: cannot be imported ({type(exc).__name__}: {exc}); nothing of it was taken. "
+            "Please report it, with the file if you can"
+        )
+
+
+def _load(settings: Settings, report: ImportReport) -> ImportReport:
+    with writer_run(settings, "import") as (connection, run):
+        loaded = load_landing_files(
+            connection, settings.landing, run_id=run.run_id, loaded_at=run.started_at
+        )
+        report.rejected += loaded.rejected
+        run.row_count = sum(loaded.rows_by_kind.values())
+        run.detail = {
+            "rows_by_kind": dict(report.rows_by_kind),
+            "set_aside_by_reason": dict(report.reasons),
+            "rejected": report.rejected,
+            "input_count": report.input_count,
+        }
+    return report
+
+
+def import_archive(
+    settings: Settings,
+    paths: Sequence[Path],
+    *,
+    ingested_at: datetime,
+    mapping: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    progress: Progress = silent,
+) -> ImportReport:
+    """Import files and folders through mappings and return what came of it.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where things are.
+    paths : sequence of Path
+        Files, or folders to search.
+    ingested_at : datetime
+        Stamp of the rows; what lies after it cannot be right and is set aside.
+    mapping : str, optional
+        Name of a shipped mapping or path of one; by default chosen by each file's name.
+    start, end : datetime, optional
+        Only rows with start <= instant < end.
+    progress : callable
+        Told how far it is.
+
+    Raises
+    ------
+    InputRejected
+        A path does not exist, or the mapping is malformed.
+    """
+    report = ImportReport()
+    inputs = _find_inputs(paths, None if mapping is None else load_mapping(mapping), report)
+    closes = KnownCloses(lambda venue, instrument: stored_closes(settings, venue, instrument))
+    is_dated = any(one.time.label_change is not None for _, one in inputs)
+    for number, (file, one) in enumerate(inputs):
+        progress("import", file.name, number / len(inputs))
+        with _refused(report, file):
+            batches: Iterable[Batch] = import_file(
+                file, one, ingested_at=ingested_at, start=start, end=end, closes=closes
+            )
+            key: list[object] = [one, start, end]
+            if one.time.label_change is not None:
+                # Read again once bars are known, a file may give other instants.
+                noted = len(closes.by_date_only)
+                batches = list(batches)
+                key += closes.by_date_only[noted:]
+            bars = _land_all(batches, settings, _key(file, *key), report)
+            if is_dated:
+                for batch in bars:
+                    closes.add(batch.kind, batch.table)
+    report.notes += label_notes(closes)
+    progress("import", "loading", 1.0)
+    return _load(settings, report)
+
+
+def _find_inputs(
+    paths: Sequence[Path], chosen: Mapping | None, report: ImportReport
+) -> list[tuple[Path, Mapping]]:
+    """Return the files to import with their mappings, bars first; others are told in the report."""
+    inputs: list[tuple[Path, Mapping]] = []
+    unread: dict[str, list[Path]] = {}
+    for path in paths:
+        found = find_inputs(path)
+        if chosen is None:
+            inputs += found.matched
+            for file, advice in found.unmatched:
+                unread.setdefault(advice, []).append(file)
+            continue
+        for file, _ in (*found.matched, *found.unmatched):
+            folder = other_market(file, chosen)
+            if folder is None:
+                inputs.append((file, chosen))
+            else:
+                unread.setdefault(describe_other_market(folder, chosen), []).append(file)
+    for advice, files in unread.items():
+        more = f" and {len(files) - 1} more such files" if len(files) > 1 else ""
+        report.rejected.append(f"{files[0]}{more}: {advice}")
+    # What labels stand for is read off the bars' prices.
+    return sorted(inputs, key=lambda item: item[1].time.label_change is not None)
+
+
+def stored_closes(settings: Settings, venue: str, instrument: str) -> dict[str, pa.Table]:
+    """Return the closes of an instrument that the warehouse knows, by kind of bar."""
+    with open_writer(settings) as connection:
+        return bar_closes(connection, venue, instrument)
+
+
+def label_notes(closes: KnownCloses) -> list[str]:
+    """Return what to say of inputs whose labels were read by date alone."""
+    if not closes.by_date_only:
+        return []
+    more = f" and {len(closes.by_date_only) - 1} more" if len(closes.by_date_only) > 1 else ""
+    return [
+        f"{closes.by_date_only[0]}{more}: no bars of these days are known, so labels were read by "
+        "the date on which their meaning is reported to have changed; import the mark price bars "
+        "first, then this again, to have prices decide"
+    ]
+
+
+def import_bracket_file(
+    settings: Settings, path: Path, *, venue: str, valid_from: datetime, ingested_at: datetime
+) -> ImportReport:
+    """Import leverage brackets in ccxt's unified form and return what came of it."""
+    report = ImportReport()
+    with _refused(report, path):
+        batches = import_brackets(path, venue=venue, valid_from=valid_from, ingested_at=ingested_at)
+        _land_all(batches, settings, _key(path, venue, valid_from), report)
+    return _load(settings, report)
+
+
+def import_provider_answers(
+    settings: Settings,
+    provider: str,
+    paths: Sequence[Path],
+    *,
+    ingested_at: datetime,
+    **told: Any,  # noqa: ANN401  (fields of AnswerContext)
+) -> ImportReport:
+    """Import saved answers of an outside provider and return what came of it.
+
+    The answers themselves are kept under their hash beside the landing files.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where things are.
+    provider : str
+        A key of ``sources.providers.registry.PROVIDERS``.
+    paths : sequence of Path
+        Saved answers.
+    ingested_at : datetime
+        Stamp of the rows.
+    **told
+        Fields of ``AnswerContext`` that the file's name does not tell: asset, venue_scope,
+        captured_at, model, reference_price.
+    """
+    if provider not in PROVIDERS:
+        raise InputRejected(f"unknown provider {provider}; known are {', '.join(PROVIDERS)}")
+    report = ImportReport()
+    for path in paths:
+        with _refused(report, path):
+            raw = read_bytes(path, LARGEST_JSON_BYTES)
+            context = _context(provider, path, ingested_at, told)
+            batches = PROVIDERS[provider].parse(raw, context)
+            name = _key(path, provider, sorted(told.items(), key=str))
+            kept = settings.answers / provider / f"{name}{path.suffix}"
+            if not kept.exists():
+                write_whole(kept, raw)
+            _land_all(batches, settings, f"{provider}-{name}", report)
+    return _load(settings, report)
+
+
+def _context(
+    provider: str, path: Path, ingested_at: datetime, told: dict[str, Any]
+) -> AnswerContext:
+    named = context_from_name(PROVIDERS[provider], path.name, ingested_at)
+    return replace(named, **{name: value for name, value in told.items() if value is not None})

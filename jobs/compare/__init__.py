@@ -1,0 +1,1 @@
+"""Maps against one another: pairs, bands, cascades, the consensus, sensitivity."""

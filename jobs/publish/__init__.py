@@ -1,0 +1,1 @@
+"""From checked hours to the published file."""

@@ -1,0 +1,215 @@
+"""A venue whose price contradicts the others is in no sum; a person may say what a ticker means."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from workbench import END, HOUR, START, differences, table_of, workshop
+
+from jobs.check.run_suites import check
+from jobs.collect.imports import import_archive
+from jobs.collect.symbol_overrides import SYMBOLS_FILE
+from jobs.pipeline import build_maps, publish
+from jobs.read.query import published
+from jobs.settings import Settings
+from sources.errors import InputRejected
+from transforms.estimators import ESTIMATORS
+
+ONE = (ESTIMATORS["turnover"],)
+CASES = Path(__file__).parents[5] / "shared" / "cases"
+HOURS = 30
+AS_OF = START + HOURS * HOUR
+
+# Three venues of which one is 112 times off, two that contradict each other, and two that agree.
+PRICES = {
+    ("ODD", "binance"): 1.0,
+    ("ODD", "okx"): 1.002,
+    ("ODD", "bybit"): 112.0,
+    ("TWO", "binance"): 1.0,
+    ("TWO", "okx"): 30.0,
+    ("FINE", "binance"): 5.0,
+    ("FINE", "okx"): 5.01,
+}
+
+
+def market(missing=()):
+    """Return records; `missing` holds (asset, venue, hour) without a bar."""
+    instruments, bars, held = [], [], []
+    for (asset, venue), price in PRICES.items():
+        key = {"venue": venue, "instrument": f"{asset}/USDT:USDT"}
+        instruments.append(
+            {
+                **key,
+                "asset": asset,
+                "quote": "USDT",
+                "contract_kind": "linear",
+                "contract_size": 1.0,
+                "base_multiplier": 1.0,
+                "is_active": True,
+                "observed_at": START,
+            }
+        )
+        for hour in range(HOURS):
+            if (asset, venue, hour) in missing:
+                continue
+            close = price * (1 + 0.003 * (hour % 5))
+            bars.append(
+                {
+                    **key,
+                    "bar_start_at": START + hour * HOUR,
+                    "bar_seconds": 3600,
+                    "open": close,
+                    "high": close * 1.004,
+                    "low": close * 0.996,
+                    "close": close,
+                    "volume_quantity": 1e7 / price,
+                }
+            )
+            held.append(
+                {
+                    **key,
+                    "observed_at": START + (hour + 1) * HOUR,
+                    "open_interest_quantity": (1e8 + 1e6 * (hour % 7)) / price,
+                }
+            )
+    return {
+        "instrument": table_of("instrument", instruments),
+        "ohlcv": table_of("ohlcv", bars),
+        "open_interest": table_of("open_interest", held),
+    }
+
+
+@pytest.fixture(scope="module")
+def records():
+    return market()
+
+
+def totals(shop, as_of=AS_OF):
+    return {
+        (asset, venue): total
+        for asset, venue, total in shop.rows(
+            "select asset, venue, sum(list_sum(liquidation_usd::double[])) from derived.heatmap "
+            "where as_of = ? group by all",
+            [as_of],
+        )
+    }
+
+
+def test_the_odd_one_is_in_no_sum_and_two_that_contradict_each_other_have_none(tmp_path, records):
+    with workshop(tmp_path) as shop:
+        shop.take_in(records)
+        shop.build(AS_OF, estimators=ONE)
+        found = totals(shop)
+        own = found["ODD", "binance"] + found["ODD", "okx"]
+        assert found["ODD", "all"] == pytest.approx(own, rel=1e-6)
+        assert found["ODD", "bybit"] > 0
+        assert ("TWO", "all") not in found
+        assert found["TWO", "okx"] > 0
+        assert found["FINE", "all"] > found["FINE", "okx"]
+        # The sum lies around the price of the venues in it.
+        assert shop.one(
+            "select any_value(price) from derived.heatmap "
+            "where asset = 'ODD' and venue = 'all' and as_of = ?",
+            [AS_OF],
+        ) == pytest.approx(1.001, rel=0.02)
+
+
+def test_hour_by_hour_the_same_is_left_out_as_at_once(tmp_path):
+    # While one of the two that agree has no bar, its price still stands: nothing flickers.
+    records = market({("ODD", "okx", hour) for hour in range(10, 13)})
+    with workshop(tmp_path / "once") as shop:
+        shop.take_in(records)
+        shop.build(AS_OF, estimators=ONE)
+        summed = shop.one(
+            "select count(distinct as_of) from derived.heatmap "
+            "where asset = 'ODD' and venue = 'all'"
+        )
+        assert summed == HOURS
+    with workshop(tmp_path / "hours") as shop:
+        shop.take_in(records)
+        for hour in (9, 10, 11, 12, 13, HOURS):
+            shop.build(START + hour * HOUR, estimators=ONE)
+    assert not differences(tmp_path / "once/warehouse.duckdb", tmp_path / "hours/warehouse.duckdb")
+
+
+def test_a_person_says_what_a_ticker_means(tmp_path, records):
+    settings = Settings(home=tmp_path, threads=1)
+    path = tmp_path / SYMBOLS_FILE
+    with workshop(tmp_path) as shop:
+        shop.take_in(records)
+    build_maps(settings, as_of=AS_OF, estimators=ONE)
+    path.write_text("okx:TWO/USDT:USDT: other\nbybit:ODD/USDT:USDT: exclude\ngate:X/USDT:USDT: Y\n")
+    build_maps(settings, as_of=AS_OF, estimators=ONE)
+    with workshop(tmp_path) as shop:
+        found = totals(shop)
+        assert found["TWO", "all"] == found["TWO", "binance"]
+        assert found["OTHER", "all"] == found["OTHER", "okx"]
+        assert ("ODD", "bybit") not in found
+        assert ("TWO", "okx") not in found
+        assert shop.rows("from intermediate.int_set_apart") == []
+    path.unlink()
+    build_maps(settings, as_of=AS_OF, estimators=ONE)
+    with workshop(tmp_path) as shop:
+        found = totals(shop)
+        assert ("TWO", "all") not in found
+        assert ("OTHER", "all") not in found
+        assert ("ODD", "bybit") in found
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[NEIRO]", "expected instruments with assets"),
+        ("NEIRO/USDT:USDT: X", "name venue and contract"),
+        ("okx: X", "name venue and contract"),
+        ("okx:A/USDT:USDT: 7", "expected an asset's name"),
+        ("okx:A/USDT:USDT: a b", "expected an asset's name"),
+        ("okx:A/USDT:USDT: [", "no valid YAML"),
+    ],
+)
+def test_a_file_that_lists_no_exceptions_is_refused(tmp_path, text, told):
+    (tmp_path / SYMBOLS_FILE).write_text(text)
+    with pytest.raises(InputRejected, match=told) as refused:
+        build_maps(Settings(home=tmp_path, threads=1), as_of=END, estimators=ONE)
+    assert SYMBOLS_FILE in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("case", "file", "summed"),
+    [
+        ("C02_two_coins_blocks_btc", "two.csv", {"BTC": {"binance", "okx"}}),
+        (
+            "C03_three_venues_one_other_coin",
+            "bars.csv",
+            {"BTC": {"binance", "okx"}, "NEIRO": {"binance", "okx"}},
+        ),
+    ],
+)
+def test_the_recorded_cases_publish_all_but_what_contradicts(tmp_path, case, file, summed):
+    folder = CASES / case
+    if not folder.exists():
+        pytest.skip(f"{folder} is not there")
+    settings = Settings(home=tmp_path, threads=2)
+    as_of = datetime(2026, 6, 30, tzinfo=UTC)
+    import_archive(settings, [folder / file], ingested_at=as_of, mapping=str(folder / "map.yaml"))
+    build_maps(settings, as_of=as_of, estimators=ONE)
+    assert check(settings, as_of=as_of).held == ()
+    publish(settings, as_of=as_of)
+    with published(settings) as connection:
+        rows = connection.execute(
+            "select asset, venue, open_interest_usd, is_set_apart "
+            "from marts.venue_open_interest_hourly where as_of = ?",
+            [as_of],
+        ).fetchall()
+        context = dict(
+            connection.execute(
+                "select asset, open_interest_usd from marts.market_context_hourly where as_of = ?",
+                [as_of],
+            ).fetchall()
+        )
+    kept = {}
+    for asset, venue, usd, is_set_apart in rows:
+        if not is_set_apart:
+            kept.setdefault(asset, {})[venue] = usd
+    assert {asset: set(venues) for asset, venues in kept.items()} == summed
+    assert context == pytest.approx({asset: sum(of.values()) for asset, of in kept.items()})

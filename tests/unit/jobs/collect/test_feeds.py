@@ -1,0 +1,109 @@
+"""What a round asks for: each feed once an hour at least, no round much more than another."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from jobs.collect.feeds import Followed, feeds_of, plan_requests
+from sources.venues.declared import VENUES
+from sources.venues.instruments import Instrument
+from warehouse.feeds import Feed
+
+DAY, HOUR, BAR = timedelta(days=1), timedelta(hours=1), timedelta(minutes=5)
+NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
+COINS = [f"COIN{number:02}" for number in range(50)]
+
+
+def feed(coin, **told):
+    kind = told.get("kind", "funding_rate")
+    period = 0 if kind == "funding_rate" else 300
+    values = {
+        "period_seconds": period, "rows_per_slot": 1, "tolerance_seconds": 0,
+        "lag_seconds": 300 + 7200 * (period > 0), "reach_seconds": None,
+        "expected_from_at": NOW - 30 * DAY, "checked_at": NOW, **told,
+    }  # fmt: skip
+    return Feed(venue="a", instrument=coin, asset=coin, **{"kind": kind, **values})
+
+
+def asked(followed, ledger, now, **told):
+    return plan_requests(followed, ledger, [], now=now, **told)
+
+
+@pytest.mark.parametrize("every", [BAR, HOUR])
+def test_funding_of_many_instruments_is_spread_over_the_hour(every):
+    followed = [Followed(feed(coin), True, False, True) for coin in COINS]
+    ledger = {one.feed.key: feed(one.feed.instrument, complete_until_at=NOW) for one in followed}
+    rounds = []
+    now = NOW + timedelta(seconds=7)
+    for _ in range(3 * HOUR // every):
+        now += every
+        requests = asked(followed, ledger, now)
+        rounds.append(Counter(request.instruments[0] for request in requests))
+        for request in requests:
+            key = ("a", request.instruments[0], "funding_rate")
+            ledger[key] = feed(request.instruments[0], complete_until_at=request.end)
+    most = 5 if every == BAR else 50
+    assert max(sum(one.values()) for one in rounds) <= most
+    assert sum(rounds, Counter()) == Counter(dict.fromkeys(COINS, 3))
+
+
+def test_what_is_told_hourly_is_asked_for_once_it_had_its_turn():
+    kind = "long_short_ratio"
+    followed = [Followed(feed(coin, kind=kind), True, False, True) for coin in COINS]
+    ledger = {
+        one.feed.key: feed(one.feed.instrument, kind=kind, newest_at=NOW - BAR) for one in followed
+    }
+    rounds = []
+    now = NOW + timedelta(seconds=7)
+    for _ in range(24):
+        now += BAR
+        requests = asked(followed, ledger, now)
+        rounds.append(Counter(request.instruments[0] for request in requests))
+        for request in requests:
+            coin = request.instruments[0]
+            newest = request.end - 2 * BAR
+            ledger["a", coin, kind] = feed(coin, kind=kind, newest_at=newest)
+    assert max(sum(one.values()) for one in rounds) <= 5
+    assert sum(rounds, Counter()) == Counter(dict.fromkeys(COINS, 2))
+
+
+def test_maintenance_asks_for_the_funding_of_weeks_that_were_answered():
+    followed = [Followed(feed("BTC"), True, False, True)]
+    ledger = {followed[0].feed.key: feed("BTC", complete_until_at=NOW)}
+    assert asked(followed, ledger, NOW + timedelta(minutes=1)) == []
+    (request,) = asked(followed, ledger, NOW + timedelta(minutes=1), is_thorough=True)
+    assert request.start == NOW - 30 * DAY
+
+
+@pytest.mark.parametrize("venue", list(VENUES))
+def test_all_that_has_a_past_is_wanted_from_the_past_and_what_stands_from_here_on(venue):
+    for product in VENUES[venue].products:
+        one = Instrument(
+            venue=venue, instrument="BTC", asset="BTC", quote="USD", tick_size=0.1,
+            contract_kind=product.contract_kind, contract_size=1.0, base_multiplier=1.0,
+            is_active=True, product=product, market_id="BTC", coin="BTC", market={},
+        )  # fmt: skip
+        for followed in feeds_of(one, now=NOW, history=DAY):
+            wanted = NOW - followed.feed.expected_from_at
+            if followed.has_history:
+                assert DAY - HOUR <= wanted <= DAY, followed.feed
+            else:
+                assert wanted == BAR
+                assert followed.feed.kind == "open_interest"
+
+
+def test_bars_are_wanted_from_thirty_days_before_the_first_open_interest():
+    (product, *_) = VENUES["binance"].products
+    one = Instrument(
+        venue="binance", instrument="BTC", asset="BTC", quote="USD", tick_size=0.1,
+        contract_kind=product.contract_kind, contract_size=1.0, base_multiplier=1.0,
+        is_active=True, product=product, market_id="BTC", coin="BTC", market={},
+    )  # fmt: skip
+    wanted = {
+        each.feed.kind: NOW - each.feed.expected_from_at
+        for each in feeds_of(one, now=NOW, history=30 * DAY)
+    }
+    for kind in ("ohlcv", "mark_ohlc"):
+        assert 60 * DAY - HOUR <= wanted[kind] <= 60 * DAY
+        assert wanted[kind] - wanted["open_interest"] >= 30 * DAY
