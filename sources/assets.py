@@ -2,7 +2,7 @@
 
 Belongs here: the rules about names that live ingestion and imports share. Does not belong here: how
 a venue lists contracts (`sources.venues.instruments`), how a file spells them
-(`sources.recorded.naming`).
+(`sources.recorded.name_patterns`).
 """
 
 import re

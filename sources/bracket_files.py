@@ -27,7 +27,7 @@ import pyarrow as pa
 
 from sources.assets import USD_QUOTES
 from sources.errors import InputRejected
-from sources.recorded.naming import parse_unified
+from sources.recorded.name_patterns import parse_unified
 from sources.records import SCHEMAS, Batch
 from sources.user_files import read_json
 from sources.venue_names import venue_name

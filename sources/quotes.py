@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from sources.checks import QuarantinedRow, quarantine
 from sources.errors import InputRejected
-from sources.providers.http import exchange
+from sources.http_exchange import exchange
 from sources.records import SCHEMAS, Batch
 from sources.venues.declaration import Column
 from sources.venues.payload import Table

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from sources.checks import QuarantinedRow, flag_sentiment, quarantine
 from sources.errors import InputRejected
-from sources.providers.http import exchange
+from sources.http_exchange import exchange
 from sources.records import SCHEMAS, Batch
 from sources.venues.payload import Table
 from sources.venues.plausibility import flag_ahead

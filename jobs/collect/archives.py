@@ -45,9 +45,9 @@ from sources.archives.binance import (
 )
 from sources.archives.download import DEFAULT_PATIENCE, ArchiveClient, Fetched
 from sources.errors import InputRejected
-from sources.recorded.importing import import_file
+from sources.recorded.file_import import import_file
+from sources.recorded.known_closes import KnownCloses
 from sources.recorded.mapping import Mapping, load_mapping
-from sources.recorded.prices import KnownCloses
 from sources.records import Batch
 from sources.universe import Universe
 from sources.venues.pacer import Patience

@@ -19,10 +19,10 @@ from sources.bracket_files import import_brackets
 from sources.errors import InputRejected
 from sources.providers.provider import AnswerContext, context_from_name
 from sources.providers.registry import PROVIDERS
-from sources.recorded.finding import describe_other_market, find_inputs, other_market
-from sources.recorded.importing import import_file
+from sources.recorded.file_import import import_file
+from sources.recorded.input_files import describe_other_market, find_inputs, other_market
+from sources.recorded.known_closes import KnownCloses
 from sources.recorded.mapping import Mapping, load_mapping
-from sources.recorded.prices import KnownCloses
 from sources.records import Batch
 from sources.user_files import LARGEST_JSON_BYTES, opened, read_bytes
 from warehouse.bars import bar_closes

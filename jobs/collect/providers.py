@@ -19,7 +19,7 @@ from jobs.pipeline import open_writer
 from jobs.runs import Run, recorded_run, run_file
 from jobs.settings import Settings
 from sources.errors import SourceError
-from sources.providers.asking import (
+from sources.providers.map_requests import (
     ask,
     default_requests,
     fetchable,

@@ -1,7 +1,7 @@
 """Putting the user's exceptions for tickers into force.
 
 Belongs here: the file in the home, storing it, and what a change of it puts out of date. Does not
-belong here: what the file may say (``sources.symbols``) and where it counts
+belong here: what the file may say (``sources.symbol_exceptions``) and where it counts
 (``sql/staging/stg_instrument.sql``).
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Collection
 from duckdb import DuckDBPyConnection
 
 from jobs.settings import Settings
-from sources.symbols import SymbolException, read_symbols
+from sources.symbol_exceptions import SymbolException, read_symbols
 from warehouse.connect import transaction
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ import pyarrow.csv
 
 from sources.bounds import check_cells, check_plain_columns, open_parquet
 from sources.providers.provider import AnswerContext, Provider, raw_sha256
-from sources.providers.reading import (
+from sources.providers.provider_answer import (
     LARGEST_LEVERAGE,
     MapRows,
     decode_text,

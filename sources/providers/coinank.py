@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sources.providers.http import exchange, require_keys, require_model
+from sources.http_exchange import exchange, require_keys, require_model
 from sources.providers.provider import AnswerContext, MapRequest, Provider
-from sources.providers.reading import (
+from sources.providers.provider_answer import (
     LARGEST_LEVERAGE,
     Floats,
     MapRows,

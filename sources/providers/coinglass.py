@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sources.providers.http import exchange, refusal_error, require_keys, require_model
+from sources.http_exchange import exchange, refusal_error, require_keys, require_model
 from sources.providers.provider import AnswerContext, MapRequest, Provider
-from sources.providers.reading import (
+from sources.providers.provider_answer import (
     LARGEST_LEVERAGE,
     Floats,
     MapRows,

@@ -46,8 +46,8 @@ the volume is a measure of quality, not a reason to refuse. A file that is unusa
 refused before anything of it is handed over.
 """
 
-from sources.recorded.finding import FoundInputs, find_inputs, shipped_mappings
-from sources.recorded.importing import import_file
+from sources.recorded.file_import import import_file
+from sources.recorded.input_files import FoundInputs, find_inputs, shipped_mappings
 from sources.recorded.mapping import Mapping, load_mapping, shipped_mapping_names
 
 __all__ = [

@@ -13,7 +13,7 @@ from typing import Any
 
 from sources.checks import FUNDING_INTERVALS_HOURS
 from sources.errors import InputRejected
-from sources.recorded.naming import NamePattern, nearest, parse_unified, unify_symbol
+from sources.recorded.name_patterns import NamePattern, nearest, parse_unified, unify_symbol
 from sources.user_files import read_yaml
 from sources.venue_names import venue_name
 

@@ -30,7 +30,7 @@ from sources.simulated.emission import (
     span_batches,
 )
 from sources.simulated.parameters import MarketParameters
-from sources.simulated.prices import PriceProcess
+from sources.simulated.price_path import PriceProcess
 
 
 def _generator(seed: int, *words: object) -> np.random.Generator:

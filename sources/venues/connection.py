@@ -15,7 +15,7 @@ from functools import cache, partial
 from typing import Any
 
 from sources.errors import VenueRejected, VenueUnavailable
-from sources.providers.http import retry_after_seconds
+from sources.http_exchange import retry_after_seconds
 from sources.venues.declaration import Venue
 
 # Where a request carries a key or a signature in its address, and headers that carry one.

@@ -11,7 +11,7 @@ import pytest
 from sources import bounds
 from sources.bounds import FREE_BYTES, check_unfolded, unfolded_limit
 from sources.errors import InputRejected
-from sources.recorded.reading import open_members
+from sources.recorded.input_tables import open_members
 
 
 @pytest.fixture(autouse=True)

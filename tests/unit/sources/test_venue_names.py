@@ -7,7 +7,7 @@ import pytest
 
 from sources.providers.provider import AnswerContext
 from sources.providers.registry import PROVIDERS
-from sources.recorded.importing import import_file
+from sources.recorded.file_import import import_file
 from sources.recorded.mapping import load_mapping
 from sources.universe import parse_universe
 from sources.venue_names import ALIASES, venue_name

@@ -17,7 +17,7 @@ from sources.errors import InputRejected
 from sources.recorded import find_inputs, import_file, load_mapping
 from sources.recorded.mapping import SHIPPED_FOLDER
 
-RECORDED = Path(__file__).parents[3] / "../shared/data"
+RECORDED = Path(__file__).parents[4] / "../shared/data"
 INGESTED_AT = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
 WINDOW = dt.datetime(2026, 2, 14, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sources.errors import InputRejected
+from sources.recorded.input_tables import SUFFIXES, open_members, table_stem, table_suffix
 from sources.recorded.kinds import list_parts
 from sources.recorded.mapping import Mapping, load_mapping, shipped_mapping_names
-from sources.recorded.reading import SUFFIXES, open_members, table_stem, table_suffix
 
 
 @dataclass(frozen=True, slots=True)

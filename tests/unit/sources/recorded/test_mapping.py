@@ -9,7 +9,7 @@ import yaml
 from sources.errors import InputRejected
 from sources.recorded import load_mapping, shipped_mapping_names
 from sources.recorded.mapping import _KEYS, SHIPPED_FOLDER
-from sources.recorded.naming import NamePattern, parse_unified, unify_symbol
+from sources.recorded.name_patterns import NamePattern, parse_unified, unify_symbol
 
 MAPPING = {
     "description": "hourly bars",

@@ -14,10 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sources.errors import InputRejected
-from sources.recorded.kinds import Part, flag_unusable, list_parts
-from sources.recorded.mapping import TIME_UNITS, Mapping, parse_bar
-from sources.recorded.naming import QUOTES, nearest
-from sources.recorded.reading import (
+from sources.recorded.input_tables import (
     MISSING,
     NUMBER_FAULTS,
     UNREADABLE,
@@ -29,13 +26,16 @@ from sources.recorded.reading import (
     pc,
     table_stem,
 )
-from sources.recorded.symbols import (
+from sources.recorded.instrument_book import (
     MISSING_SYMBOL,
     NO_SERIES,
     SYMBOL_FAULTS,
     UNKNOWN_SYMBOL,
     SymbolBook,
 )
+from sources.recorded.kinds import Part, flag_unusable, list_parts
+from sources.recorded.mapping import TIME_UNITS, Mapping, parse_bar
+from sources.recorded.name_patterns import QUOTES, nearest
 from sources.records import INSTANT, SCHEMAS
 from sources.venue_names import venue_name
 

@@ -14,9 +14,9 @@ from datetime import UTC, datetime, time
 import numpy as np
 import numpy.typing as npt
 
-from sources.recorded.gathering import Gathering, Rows, microseconds_of
+from sources.recorded.known_closes import Closes, KnownCloses
 from sources.recorded.mapping import LabelChange
-from sources.recorded.prices import Closes, KnownCloses
+from sources.recorded.usable_rows import Gathering, Rows, microseconds_of
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]

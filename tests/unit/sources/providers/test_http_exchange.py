@@ -10,7 +10,6 @@ from urllib.parse import quote_plus as quote
 import pytest
 
 from sources.errors import InputRejected, ProviderRejected, ProviderUnavailable
-from sources.providers import http
 from sources.providers.provider import (
     AnswerContext,
     MapRequest,
@@ -319,7 +318,7 @@ async def test_a_service_that_is_not_there_is_unavailable(session, stand_in, unu
 
 
 async def test_an_answer_without_end_is_refused(session, stand_in, monkeypatch):
-    monkeypatch.setattr(http, "LARGEST_ANSWER_BYTES", 1000)
+    monkeypatch.setattr(http_exchange, "LARGEST_ANSWER_BYTES", 1000)
     stand_in.will_answer(200, b"x" * 1001)
     with pytest.raises(ProviderRejected, match="the answer exceeds 1000 bytes"):
         await fetch(session, stand_in, "datamaxi")

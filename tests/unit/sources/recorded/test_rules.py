@@ -11,9 +11,9 @@ import pytest
 
 from sources.errors import InputRejected
 from sources.recorded import find_inputs, import_file, load_mapping
-from sources.recorded.prices import KnownCloses
+from sources.recorded.known_closes import KnownCloses
 
-CASES = Path(__file__).parents[3] / "../shared/cases"
+CASES = Path(__file__).parents[4] / "../shared/cases"
 INGESTED_AT = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
 BAR = dt.timedelta(minutes=5)
 KLINES_HEADER = (

@@ -37,7 +37,7 @@ from sources.bounds import (
     read_first_line,
 )
 from sources.errors import InputRejected
-from sources.recorded.naming import nearest
+from sources.recorded.name_patterns import nearest
 
 # The published type information of pyarrow does not let one call's answer go into the next.
 pc: Any = pyarrow.compute

@@ -665,8 +665,8 @@ def test_blocks_do_not_show(tmp_path, monkeypatch):
     lines[100:100] = ["short,line", ""]
     path, mapping = csv_of(tmp_path, lines), mapping_of(tmp_path)
     whole = run(path, mapping)
-    monkeypatch.setattr("sources.recorded.reading._BLOCK_BYTES", 1000)
-    monkeypatch.setattr("sources.recorded.importing._BATCH_ROWS", 50)
+    monkeypatch.setattr("sources.recorded.input_tables._BLOCK_BYTES", 1000)
+    monkeypatch.setattr("sources.recorded.file_import._BATCH_ROWS", 50)
     assert run(path, mapping) == whole
     numbers = [row["row_number"] for row in whole["quarantine"] if row["column_name"] == "c"]
     expected = [i + 2 for i, text in enumerate(lines) if ",x," in text]

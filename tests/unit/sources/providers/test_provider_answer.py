@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sources.errors import InputRejected
 from sources.providers.provider import AnswerContext
-from sources.providers.reading import (
+from sources.providers.provider_answer import (
     cells_between,
     cells_on_ladder,
     read_instant,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sources.assets import USD_QUOTES, split_asset
 from sources.recorded.mapping import InstrumentTerms, Mapping
-from sources.recorded.naming import parse_unified, unify_symbol
+from sources.recorded.name_patterns import parse_unified, unify_symbol
 from sources.venues.declared import VENUES
 
 # Codes of rows without a usable instrument, and why they have none.

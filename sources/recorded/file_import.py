@@ -21,14 +21,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sources.errors import InputRejected
-from sources.recorded.finding import matching_mappings, shipped_mappings
-from sources.recorded.gathering import Gathering, Rows, TimeBounds
+from sources.recorded.input_files import matching_mappings, shipped_mappings
+from sources.recorded.input_tables import Cells, FloatArray, IntArray, open_members
+from sources.recorded.instrument_book import FOREIGN_QUOTE, SYMBOL_FAULTS, SymbolBook
 from sources.recorded.kinds import Part
+from sources.recorded.known_closes import KnownCloses
+from sources.recorded.label_change import Turn, find_turns, implied_prices, shift_late
 from sources.recorded.mapping import BAR_PRICES, RATE_UNITS, SNAPSHOT_PRICES, Mapping
-from sources.recorded.prices import KnownCloses
-from sources.recorded.reading import Cells, FloatArray, IntArray, open_members
-from sources.recorded.stamping import Turn, find_turns, implied_prices, shift_late
-from sources.recorded.symbols import FOREIGN_QUOTE, SYMBOL_FAULTS, SymbolBook
+from sources.recorded.usable_rows import Gathering, Rows, TimeBounds
 from sources.records import INSTANT, SCHEMAS, Batch
 from sources.venues.declared import sides_counted_by
 from sources.venues.plausibility import LARGEST_AUDIT_RATIO
