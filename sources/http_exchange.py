@@ -1,4 +1,4 @@
-"""One HTTP exchange with a provider: bytes, or an error of `sources.errors`.
+"""One HTTP exchange with a service: bytes, or an error of `sources.errors`.
 
 A key travels in a header or in a posted form and nowhere else: not in the address, not in a
 message, not in a log line. What a service says back is searched for it before it is quoted, and
@@ -7,7 +7,8 @@ redirects, which could carry it elsewhere, are not followed.
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,15 @@ LARGEST_ANSWER_BYTES = 128 * 2**20
 QUOTED_CHARACTERS = 200
 # What can pass if asked again: time-out, conflict of load, rate limit, and faults of the service.
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
+
+
+@asynccontextmanager
+async def open_session(proxy: str | None = None) -> AsyncIterator["aiohttp.ClientSession"]:
+    """Yield the connections that all requests share, through a proxy where one is given."""
+    import aiohttp
+
+    async with aiohttp.ClientSession(proxy=proxy) as session:
+        yield session
 
 
 def is_transient_status(status: int) -> bool:

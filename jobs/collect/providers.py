@@ -19,11 +19,11 @@ from jobs.pipeline import open_writer
 from jobs.runs import Run, recorded_run, run_file
 from jobs.settings import Settings
 from sources.errors import SourceError
+from sources.http_exchange import open_session
 from sources.providers.map_requests import (
     ask,
     default_requests,
     fetchable,
-    open_session,
     read_requests,
 )
 from sources.providers.provider import (

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from sources.archives.binance import ArchiveFile
 from sources.errors import ProviderRejected, ProviderUnavailable, VenueRejected, VenueUnavailable
-from sources.http_exchange import exchange
-from sources.providers.map_requests import open_session
+from sources.http_exchange import exchange, open_session
 from sources.venues.pacer import Pacer, Patience, Sleep
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ Does not belong here: how a provider is asked (its ``fetch``), and what becomes 
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,15 +40,6 @@ DEFAULT_MODELS = {
 
 _ATTEMPTS = 3
 _LONGEST_WAIT_SECONDS = 60.0
-
-
-@asynccontextmanager
-async def open_session(proxy: str | None = None) -> AsyncIterator["aiohttp.ClientSession"]:
-    """Yield the connections that all requests share, through a proxy where one is given."""
-    import aiohttp
-
-    async with aiohttp.ClientSession(proxy=proxy) as session:
-        yield session
 
 
 async def ask(

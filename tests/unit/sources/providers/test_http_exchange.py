@@ -9,6 +9,7 @@ from urllib.parse import quote_plus as quote
 
 import pytest
 
+from sources import http_exchange
 from sources.errors import InputRejected, ProviderRejected, ProviderUnavailable
 from sources.providers.provider import (
     AnswerContext,
