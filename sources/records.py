@@ -19,11 +19,12 @@ price
 All instants are UTC. NULL means not observed; it never means zero.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import yaml
 
@@ -87,3 +88,31 @@ class Batch:
                 f"{self.kind} batch has schema {self.table.schema}, expected {SCHEMAS[self.kind]}; "
                 "build it with pyarrow.Table.from_pylist(rows, schema=SCHEMAS[kind]) or cast it"
             )
+
+
+def make_batch(kind: str, rows: int, columns: Mapping[str, object]) -> Batch:
+    """Return records of a kind from columns.
+
+    Parameters
+    ----------
+    kind : str
+        A key of ``SCHEMAS``.
+    rows : int
+        Number of records.
+    columns : mapping of str to object
+        By name: an ndarray of shape (rows,), a list or an Arrow array; any other value holds for
+        all rows. Missing columns are NULL, further ones are left out. NaN becomes NULL; instants
+        are datetime64, UTC.
+    """
+    arrays = [_make_column(columns.get(one.name), one.type, rows) for one in SCHEMAS[kind]]
+    return Batch(kind, pa.Table.from_arrays(arrays, schema=SCHEMAS[kind]))
+
+
+def _make_column(values: object, kind: pa.DataType, rows: int) -> Any:  # noqa: ANN401 (pyarrow)
+    if isinstance(values, np.ndarray):
+        return pa.array(values, from_pandas=True).cast(kind, safe=False)
+    if isinstance(values, list):
+        return pa.array(values, kind)
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values
+    return pa.repeat(pa.scalar(values, kind), rows)
