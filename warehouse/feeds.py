@@ -8,7 +8,7 @@ belong here: what a gap is (``sql/intermediate/int_feed_gap.sql``), when it is l
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -147,6 +147,28 @@ class Answer:
     asked_from_at: datetime
     asked_to_at: datetime
     answered_at: datetime
+
+
+class ListedContract(NamedTuple):
+    """A contract as its venue last described it; fields as in the record kind ``instrument``."""
+
+    venue: str
+    instrument: str
+    asset: str
+    quote: str
+    contract_kind: str
+    contract_size: float
+    base_multiplier: float
+    tick_size: float | None
+    lot_quantity: float | None
+    is_active: bool
+
+
+class StoredBrackets(NamedTuple):
+    """The newest margin brackets of an instrument, and when they were ingested."""
+
+    ingested_at: datetime
+    brackets: list[tuple[Any, ...]]
 
 
 def read_feeds(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, str], Feed]:
@@ -447,17 +469,17 @@ def known_instants(
     return set(rows)
 
 
-def known_listings(connection: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
-    """Return the newest description of each instrument, in the order of the record's columns.
+def known_listings(connection: duckdb.DuckDBPyConnection) -> list[ListedContract]:
+    """Return the newest description of each instrument.
 
-    As the venue gives it, whatever asset a person says it is: it is held against the venue's next.
+    The asset is the venue's own, without a user's exceptions: it is compared with the venue's next.
     """
-    return connection.execute(
-        "select venue, instrument, asset, quote, contract_kind, contract_size, base_multiplier, "
-        "tick_size, lot_quantity, is_active from raw.instrument qualify row_number() over ("
+    rows = connection.execute(
+        f"select {', '.join(ListedContract._fields)} from raw.instrument qualify row_number() over ("
         "partition by venue, instrument order by observed_at desc, ingested_at desc, source) = 1 "
         "order by venue, instrument"
     ).fetchall()
+    return [ListedContract(*row) for row in rows]
 
 
 def open_interest_usd(
@@ -474,8 +496,8 @@ def open_interest_usd(
 
 def known_brackets(
     connection: duckdb.DuckDBPyConnection,
-) -> dict[tuple[str, str], tuple[datetime, list[tuple[Any, ...]]]]:
-    """Return when the newest brackets of each instrument were taken in, and the brackets."""
+) -> dict[tuple[str, str], StoredBrackets]:
+    """Return the newest margin brackets by venue and instrument."""
     rows = connection.execute(
         "select venue, instrument, max(ingested_at), "
         "list(struct_pack(bracket, notional_floor_usd, notional_cap_usd, "
@@ -486,7 +508,8 @@ def known_brackets(
         "group by all"
     ).fetchall()
     return {
-        (row[0], row[1]): (row[2], [tuple(bracket.values()) for bracket in row[3]]) for row in rows
+        (venue, instrument): StoredBrackets(at, [tuple(bracket.values()) for bracket in brackets])
+        for venue, instrument, at, brackets in rows
     }
 
 

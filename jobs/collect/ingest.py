@@ -55,6 +55,8 @@ from warehouse.feeds import (
     Answer,
     Feed,
     Gap,
+    ListedContract,
+    StoredBrackets,
     first_bar_start,
     known_brackets,
     known_instants,
@@ -163,13 +165,11 @@ class _Known:
 
     feeds: Mapping[tuple[str, str, str], Feed] = field(default_factory=dict)
     gaps: Sequence[Gap] = ()
-    listings: Sequence[tuple[Any, ...]] = ()
+    listings: Sequence[ListedContract] = ()
     interest_usd: Mapping[tuple[str, str], float] = field(default_factory=dict)
     interest: Mapping[str, Mapping[str, Observation]] = field(default_factory=dict)
     instants: Mapping[str, set[tuple[Any, ...]]] = field(default_factory=dict)
-    brackets: Mapping[tuple[str, str], tuple[datetime, list[tuple[Any, ...]]]] = field(
-        default_factory=dict
-    )
+    brackets: Mapping[tuple[str, str], StoredBrackets] = field(default_factory=dict)
     sentiment_at: datetime | None = None
     quotes: Mapping[tuple[str, str], tuple[datetime, datetime]] = field(default_factory=dict)
     first_bar_at: datetime | None = None
