@@ -474,8 +474,9 @@ def known_listings(connection: duckdb.DuckDBPyConnection) -> list[ListedContract
 
     The asset is the venue's own, without a user's exceptions: it is compared with the venue's next.
     """
+    columns = ", ".join(ListedContract._fields)
     rows = connection.execute(
-        f"select {', '.join(ListedContract._fields)} from raw.instrument qualify row_number() over ("
+        f"select {columns} from raw.instrument qualify row_number() over ("
         "partition by venue, instrument order by observed_at desc, ingested_at desc, source) = 1 "
         "order by venue, instrument"
     ).fetchall()
