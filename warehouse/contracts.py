@@ -192,7 +192,7 @@ def relations() -> dict[str, Relation]:
     return declared
 
 
-def stored_rows(name: str, columns: Mapping[str, Any], row_count: int) -> pa.Table:
+def stored_rows(name: str, columns: Mapping[str, Any]) -> pa.Table:
     """Return rows of a stored table, each column cast to the type of its contract.
 
     Parameters
@@ -200,10 +200,8 @@ def stored_rows(name: str, columns: Mapping[str, Any], row_count: int) -> pa.Tab
     name : str
         The table, schema-qualified.
     columns : mapping of str to array, list or scalar
-        Values by column; a scalar (None for NULL) holds for every row, instants may be integers
-        [microseconds since 1970 UTC].
-    row_count : int
-        Rows.
+        Values by column, at least one of them an array or list; a scalar (None for NULL) holds for
+        every row. Instants may be integers [microseconds since 1970, UTC].
 
     Raises
     ------
@@ -211,16 +209,23 @@ def stored_rows(name: str, columns: Mapping[str, Any], row_count: int) -> pa.Tab
         A column is missing, or the table has no such column.
     """
     schema = relations()[name].arrow_schema
-    if set(columns) != set(schema.names):
-        differing = sorted(set(columns) ^ set(schema.names))
-        raise ContractViolation(f"{name}: columns {differing} are in the contract or the rows only")
-
-    def array(values: Any, kind: pa.DataType) -> pa.Array:  # noqa: ANN401  (array, list or scalar)
-        if isinstance(values, np.ndarray | pa.Array | pa.ChunkedArray | list):
-            return pa.array(values) if isinstance(values, np.ndarray) else values
-        return pa.repeat(pa.scalar(values, kind), row_count)
-
-    return pa.table({each.name: array(columns[each.name], each.type) for each in schema}, schema)
+    differing = sorted(set(columns) ^ set(schema.names))
+    if differing:
+        raise ContractViolation(
+            f"{name}: columns {differing} are only in its contract or only in the rows; "
+            "change one of them"
+        )
+    vectors = (np.ndarray, pa.Array, pa.ChunkedArray, list)
+    row_count = next(len(each) for each in columns.values() if isinstance(each, vectors))
+    return pa.table(
+        {
+            field.name: values
+            if isinstance(values := columns[field.name], vectors)
+            else pa.repeat(pa.scalar(values, field.type), row_count)
+            for field in schema
+        },
+        schema=schema,
+    )
 
 
 def public_relations() -> list[Relation]:

@@ -27,7 +27,6 @@ FloatArray = npt.NDArray[np.float64]
 
 _DAY = 24 * 3600 * 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_INSTANT = pa.timestamp("us", tz="UTC")
 # What a user has imported stands under this source, what a venue publishes under its endpoint.
 _USER_SOURCE = "recorded:"
 
@@ -189,13 +188,13 @@ def bracket_columns(
         "brackets_source": pa.array([each.source for each in held]),
         "brackets_valid_from_at": pa.array(
             [None if each.ladder else each.valid_from for each in held], pa.int64()
-        ).cast(_INSTANT),
+        ),
         "default_ladder": pa.array([each.ladder for each in held], pa.string()),
         "liquidation_fee_ratio": pa.array([each.brackets.liquidation_fee_ratio for each in held]),
         "has_maintenance_deduction": pa.array(
             [bool(each.brackets.maintenance_deduction_usd.any()) for each in held]
         ),
-        "reference_bracket": pa.array([number + 1 for number in numbers], pa.int32()),
+        "reference_bracket": pa.array([number + 1 for number in numbers]),
         "reference_floor_usd": figures("notional_floor_usd"),
         "reference_cap_usd": figures("notional_cap_usd"),
         "reference_max_leverage": figures("max_leverage"),

@@ -13,11 +13,11 @@ import pyarrow as pa
 from jobs.build.bracket_choice import bracket_columns
 from jobs.build.replay import Series, Stretch
 from transforms.series import SIDES, Outputs
+from warehouse.contracts import stored_rows
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
-_INSTANT = pa.timestamp("us", tz="UTC")
 ALL_VENUES = "all"
 UNLEVERED = "unlevered"
 BEYOND_RANGE = "beyond_range"
@@ -139,10 +139,6 @@ def runs(columns: dict[str, np.ndarray], keys: tuple[str, ...]) -> list[slice]:
     ]
 
 
-def _instants(hours: IntArray) -> pa.Array:
-    return pa.array(hours, type=pa.int64()).cast(_INSTANT)
-
-
 def _sides(n_hours: int) -> pa.Array:
     return pa.array(SIDES).take(pa.array(np.tile(np.arange(2), n_hours)))
 
@@ -171,40 +167,39 @@ def heatmap_rows(
     columns = np.arange(n_bins)
     inside = (columns >= first[:, None]) & (columns < stop[:, None])
     offsets = np.concatenate(([0], np.cumsum(stop - first))).astype(np.int32)
-    n_rows = 2 * n_hours
-    start_up = pa.nulls(n_rows, pa.list_(pa.float32()))
+    start_up = None
     if maps.start_up_usd is not None:
         flat_start_up = np.asarray(maps.start_up_usd, dtype=np.float32).reshape(-1, n_bins)
         start_up = pa.ListArray.from_arrays(
             offsets, pa.array(flat_start_up[inside]), mask=pa.array(~flat_start_up.any(axis=1))
         )
-    return pa.table(
+    return stored_rows(
+        "derived.heatmap",
         {
-            "asset": pa.repeat(asset, n_rows),
-            "as_of": _instants(np.repeat(maps.hours, 2)),
-            "provider": pa.repeat(provider, n_rows),
-            "venue": pa.repeat(venue, n_rows),
+            "asset": asset,
+            "as_of": np.repeat(maps.hours, 2),
+            "provider": provider,
+            "venue": venue,
             "side": _sides(n_hours),
             "price": np.repeat(maps.price, 2),
             "first_bin_index": (first + np.repeat(maps.first_bin, 2)).astype(np.int32),
             "liquidation_usd": pa.ListArray.from_arrays(offsets, pa.array(flat[inside])),
             "start_up_usd": start_up,
-            "unit": pa.repeat(unit, n_rows),
-            "semantics": pa.repeat(semantics, n_rows),
-            "params_hash": pa.repeat(params_hash, n_rows),
-            "run_id": pa.repeat(run_id, n_rows),
-        }
+            "unit": unit,
+            "semantics": semantics,
+            "params_hash": params_hash,
+            "run_id": run_id,
+        },
     )
 
 
 def _identity(series: Series, stretch: Stretch, repeats: int) -> dict[str, pa.Array]:
-    n_rows = len(stretch.hours) * repeats
     return {
-        "asset": pa.repeat(series.asset, n_rows),
-        "as_of": _instants(np.repeat(stretch.hours, repeats)),
-        "provider": pa.repeat(stretch.provider, n_rows),
-        "venue": pa.repeat(series.venue, n_rows),
-        "instrument": pa.repeat(series.instrument, n_rows),
+        "asset": series.asset,
+        "as_of": np.repeat(stretch.hours, repeats),
+        "provider": stretch.provider,
+        "venue": series.venue,
+        "instrument": series.instrument,
     }
 
 
@@ -234,7 +229,8 @@ def exposure_rows(
         held = np.concatenate((happened, none[:, :, None], never), axis=2)
         return pa.ListArray.from_arrays(offsets, pa.array(held.ravel()), mask=mask)
 
-    return pa.table(
+    return stored_rows(
+        "derived.leverage_exposure",
         {
             **_identity(series, stretch, 2),
             "side": _sides(len(stretch.hours)),
@@ -251,9 +247,9 @@ def exposure_rows(
             "consumed_usd": flow(outputs.consumed_usd),
             "swept_base": flow(outputs.swept_quantity / per_base),
             "swept_usd": flow(outputs.swept_usd),
-            "params_hash": pa.repeat(stretch.params_hash, n_rows),
-            "run_id": pa.repeat(run_id, n_rows),
-        }
+            "params_hash": stretch.params_hash,
+            "run_id": run_id,
+        },
     )
 
 
@@ -269,8 +265,8 @@ def series_hour_rows(series: Series, stretch: Stretch, run_id: str) -> pa.Table:
     excess = outputs.excess_quantity / per_base[:, None]
     # Bars cleared on last price leave no doubt only when there are none of the other kind.
     is_last = outputs.last_price_count * 2 > outputs.bar_count
-    n_rows = len(stretch.hours)
-    return pa.table(
+    return stored_rows(
+        "derived.series_hour",
         {
             **_identity(series, stretch, 1),
             "price": outputs.close,
@@ -297,9 +293,9 @@ def series_hour_rows(series: Series, stretch: Stretch, run_id: str) -> pa.Table:
             "start_up_in_range_ratio": _observed(outputs.start_up_in_range_ratio.max(axis=1)),
             "is_warm_up": stretch.is_warm_up,
             **bracket_columns(stretch.brackets, stretch.hours, stretch.reference_position_usd),
-            "params_hash": pa.repeat(stretch.params_hash, n_rows),
-            "run_id": pa.repeat(run_id, n_rows),
-        }
+            "params_hash": stretch.params_hash,
+            "run_id": run_id,
+        },
     )
 
 
@@ -315,24 +311,20 @@ def _observed(values: FloatArray) -> pa.Array:
 
 def checkpoint_rows(series: Series, stretch: Stretch, run_id: str) -> pa.Table:
     """Return rows of derived.model_checkpoint."""
-    n_rows = len(stretch.checkpoints)
     kept = stretch.checkpoints
-    return pa.table(
+    return stored_rows(
+        "derived.model_checkpoint",
         {
-            "asset": pa.repeat(series.asset, n_rows),
-            "checkpoint_at": _instants(np.array([each.at for each in kept], dtype=np.int64)),
-            "provider": pa.repeat(stretch.provider, n_rows),
-            "venue": pa.repeat(series.venue, n_rows),
-            "instrument": pa.repeat(series.instrument, n_rows),
-            "first_bar_at": _instants(np.full(n_rows, series.first_bar_start, dtype=np.int64)),
-            "last_bar_end_at": _instants(
-                np.array([each.last_bar_end for each in kept], dtype=np.int64)
-            ),
-            "observed_bar_end_at": _instants(
-                np.array([each.observed_end for each in kept], dtype=np.int64)
-            ),
+            "asset": series.asset,
+            "checkpoint_at": np.array([each.at for each in kept], dtype=np.int64),
+            "provider": stretch.provider,
+            "venue": series.venue,
+            "instrument": series.instrument,
+            "first_bar_at": series.first_bar_start,
+            "last_bar_end_at": np.array([each.last_bar_end for each in kept], dtype=np.int64),
+            "observed_bar_end_at": np.array([each.observed_end for each in kept], dtype=np.int64),
             "state": pa.array([each.state.to_bytes() for each in kept], pa.binary()),
-            "params_hash": pa.repeat(stretch.params_hash, n_rows),
-            "run_id": pa.repeat(run_id, n_rows),
-        }
+            "params_hash": stretch.params_hash,
+            "run_id": run_id,
+        },
     )

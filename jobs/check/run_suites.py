@@ -38,27 +38,6 @@ MOST_HOURS = 31 * 24
 
 ALL = "all"
 
-_INSTANT = pa.timestamp("us", tz="UTC")
-_RESULTS = pa.schema(
-    {
-        "suite": pa.string(),
-        "check_name": pa.string(),
-        "severity": pa.string(),
-        "scope": pa.string(),
-        "asset": pa.string(),
-        "venue": pa.string(),
-        "as_of": _INSTANT,
-        "success": pa.bool_(),
-        "observed": pa.float64(),
-        "threshold": pa.float64(),
-        "row_count": pa.int64(),
-        "unexpected_count": pa.int64(),
-        "sample": pa.list_(pa.string()),
-        "description": pa.string(),
-        "run_id": pa.string(),
-    }
-)
-
 THRESHOLDS_FILE = "quality_thresholds.yaml"
 PAGES_FOLDER = "data_docs"
 
@@ -587,9 +566,9 @@ def _store_results(
             if check.name not in by_venue
         ]
     with transaction(connection):
-        insert_rows(
-            connection, "quality.check_results", pa.Table.from_pylist(rows, schema=_RESULTS)
-        )
+        name = "quality.check_results"
+        schema = relations()[name].arrow_schema
+        insert_rows(connection, name, pa.Table.from_pylist(rows, schema=schema))
 
 
 def _verdicts(connection: DuckDBPyConnection, as_of: datetime) -> tuple[Verdict, ...]:

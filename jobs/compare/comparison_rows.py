@@ -29,11 +29,11 @@ from transforms.touch import (
     MONTH_SECONDS,
     TAIL_SCALE,
 )
+from warehouse.contracts import stored_rows
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
-_INSTANT = pa.timestamp("us", tz="UTC")
 
 CONSENSUS = "consensus"
 """The mean of what providers say, as a provider; and the ``params_hash`` of all comparing."""
@@ -136,7 +136,7 @@ class Labels:
         """Return asset, as_of and the columns named of some maps."""
         chosen = pa.array(at)
         return {
-            "as_of": pa.array(self.hour[at]).cast(_INSTANT),
+            "as_of": self.hour[at],
             **{name: self.text[name].take(chosen) for name in ("asset", *names)},
         }
 
@@ -196,7 +196,8 @@ def disagreement_rows(
         for codes in np.ndindex(len(FAULTS), len(FAULTS))
     ]
     code = fault[ends["a"], side].astype(np.int64) * len(FAULTS) + fault[ends["b"], side]
-    return pa.table(
+    return stored_rows(
+        "derived.map_disagreement",
         {
             **columns,
             "side": _chosen(SIDES, side),
@@ -204,8 +205,8 @@ def disagreement_rows(
             "reason": _chosen(reasons, code),
             **{name: _known(getattr(found, name)) for name in METRICS},
             "common_overlap_ratio": _known(common_overlap),
-            "run_id": pa.repeat(run_id, len(side)),
-        }
+            "run_id": run_id,
+        },
     )
 
 
@@ -238,15 +239,16 @@ def asset_disagreement_rows(
         "placement_mean_ratio",
         "reach_share_ratio",
     )
-    return pa.table(
+    return stored_rows(
+        "derived.asset_disagreement",
         {
             **labels.rows(np.repeat(maps[first], n_sides), "venue"),
             "side": _chosen(SIDES, np.tile(np.arange(n_sides), len(first))),
             "provider_count": whole.provider_count.ravel(),
             **{name: _known(getattr(whole, name)) for name in measures},
             **ends,
-            "run_id": pa.repeat(run_id, n_rows),
-        }
+            "run_id": run_id,
+        },
     )
 
 
@@ -269,25 +271,26 @@ def consensus_rows(
     inside = (columns >= start[:, None]) & (columns < stop[:, None])
     offsets = pa.array(np.concatenate(([0], np.cumsum(stop - start))), pa.int32())
 
-    def lists(values: npt.NDArray[np.generic], kind: pa.DataType) -> pa.Array:
-        flat = pa.array(values[group, side][inside], from_pandas=True).cast(kind)
+    def lists(values: npt.NDArray[np.generic]) -> pa.Array:
+        flat = pa.array(values[group, side][inside], from_pandas=True)
         return pa.ListArray.from_arrays(offsets, flat)
 
-    return pa.table(
+    return stored_rows(
+        "derived.consensus",
         {
             **labels.rows(maps[first[group]], "venue"),
             "side": _chosen(SIDES, side),
             "price": price[first[group]],
             "provider_count": consensus.provider_count[group, side],
             "first_bin_index": consensus.first_bin[group] + start,
-            "mean_ratio": lists(consensus.mean_ratio, pa.float32()),
-            "min_ratio": lists(consensus.min_ratio, pa.float32()),
-            "max_ratio": lists(consensus.max_ratio, pa.float32()),
-            "variation_ratio": lists(consensus.variation_ratio, pa.float32()),
-            "dense_provider_count": lists(consensus.dense_count, pa.int32()),
-            "params_hash": pa.repeat(CONSENSUS, len(group)),
-            "run_id": pa.repeat(run_id, len(group)),
-        }
+            "mean_ratio": lists(consensus.mean_ratio),
+            "min_ratio": lists(consensus.min_ratio),
+            "max_ratio": lists(consensus.max_ratio),
+            "variation_ratio": lists(consensus.variation_ratio),
+            "dense_provider_count": lists(consensus.dense_count),
+            "params_hash": CONSENSUS,
+            "run_id": run_id,
+        },
     )
 
 
@@ -360,7 +363,7 @@ def band_rows(
     columns = labels.rows(maps, "venue", "provider", "params_hash")
     is_usd = is_forceable = np.zeros(n_rows, dtype=np.bool_)
     if context.is_consensus:
-        columns["provider"] = columns["params_hash"] = pa.repeat(CONSENSUS, n_rows)
+        columns["provider"] = columns["params_hash"] = CONSENSUS
     else:
         is_usd = np.isin(labels.values("unit")[maps], ("usd",))
         is_forceable = is_usd & np.isin(labels.values("semantics")[maps], _FORCEABLE)
@@ -368,10 +371,11 @@ def band_rows(
         pa.array(values, mask=~is_forceable | np.isnan(values))
         for values in (bands.expected_forced_usd, context.side_expected_usd[own])
     )
-    return pa.table(
+    return stored_rows(
+        "derived.band",
         {
             **columns,
-            "side": pa.repeat(context.side, n_rows),
+            "side": context.side,
             "rank": bands.rank,
             "size_rank": bands.size_rank,
             "zone": _chosen(ZONES, bands.zone),
@@ -390,8 +394,8 @@ def band_rows(
             "touch_probability_24h_ratio": _known(odds),
             "agreeing_provider_count": agreeing,
             "provider_count": context.provider_count[own],
-            "run_id": pa.repeat(run_id, n_rows),
-        }
+            "run_id": run_id,
+        },
     )
 
 
@@ -407,8 +411,8 @@ def cascade_rows(
 ) -> pa.Table:
     """Return rows of derived.cascade_scenario, those of a map in the order of its shocks."""
     n_shocks = len(parameters.shocks_ratio)
-    n_rows = len(maps) * n_shocks
-    return pa.table(
+    return stored_rows(
+        "derived.cascade_scenario",
         {
             **labels.rows(np.repeat(maps, n_shocks), "venue", "provider", "params_hash"),
             "shock_ratio": np.tile(parameters.shocks_ratio, len(maps)),
@@ -421,6 +425,6 @@ def cascade_rows(
             "slip_bps": _known(cascades.slip_bps),
             "amplification_ratio": _known(cascades.amplification),
             "is_range_exhausted": cascades.is_range_exhausted.ravel(),
-            "run_id": pa.repeat(run_id, n_rows),
-        }
+            "run_id": run_id,
+        },
     )

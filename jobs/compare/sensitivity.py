@@ -30,6 +30,7 @@ from transforms.estimators import EstimatorParameters
 from transforms.maps import SIDES, MapBatch, align_maps
 from transforms.sensitivity import Swap, swap_assumptions
 from warehouse.connect import insert_rows, transaction
+from warehouse.contracts import stored_rows
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,6 @@ FloatArray = npt.NDArray[np.float64]
 HISTORY = "history"
 """The assumption that nothing stood before the replay begins."""
 
-_INSTANT = pa.timestamp("us", tz="UTC")
 
 # Midnights whose map of all venues has not been looked at since it was last made.
 _OUT_OF_DATE = """
@@ -313,32 +313,32 @@ def _rows(
             np.arange(len(hours) + 1) * 2,
             np.zeros(2 * len(hours), dtype=np.int64),
         )
-        n_rows = len(hours) * len(SIDES)
-        yield pa.table(
+        yield stored_rows(
+            "derived.assumption_sensitivity",
             {
-                "asset": pa.repeat(task.asset, n_rows),
-                "as_of": pa.array(np.repeat(hours, len(SIDES))).cast(_INSTANT),
-                "provider": pa.repeat(base.provider, n_rows),
-                "assumption": pa.repeat(assumption, n_rows),
-                "baseline": pa.repeat(baseline, n_rows),
-                "variant": pa.repeat(variant, n_rows),
+                "asset": task.asset,
+                "as_of": np.repeat(hours, len(SIDES)),
+                "provider": base.provider,
+                "assumption": assumption,
+                "baseline": baseline,
+                "variant": variant,
                 "side": pa.array(SIDES).take(pa.array(np.tile(np.arange(len(SIDES)), len(hours)))),
                 "is_comparable": found.is_comparable.ravel(),
                 **{
                     name: pa.array(getattr(found, name).ravel(), from_pandas=True)
                     for name in METRICS
                 },
-                "replayed_from_at": pa.repeat(pa.scalar(instant(task.start), _INSTANT), n_rows),
+                "replayed_from_at": task.start,
                 "map_run_id": pa.array(
                     [
                         task.wanted[base.provider][hour]
                         for hour in np.repeat(hours, len(SIDES)).tolist()
                     ]
                 ),
-                "params_hash": pa.repeat(base.params_hash, n_rows),
-                "variant_params_hash": pa.repeat(variant_hash, n_rows),
-                "run_id": pa.repeat(run_id, n_rows),
-            }
+                "params_hash": base.params_hash,
+                "variant_params_hash": variant_hash,
+                "run_id": run_id,
+            },
         )
 
 

@@ -1,4 +1,3 @@
-from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -68,7 +67,7 @@ def test_each_hour_names_its_brackets_and_the_reference_positions():
     assert [row["brackets_source"] for row in rows] == ["user"] * 3 + ["venue", "default"]
     assert rows[0] == {
         "brackets_source": "user",
-        "brackets_valid_from_at": datetime.fromtimestamp(START / 1e6, UTC),
+        "brackets_valid_from_at": START,
         "default_ladder": None,
         "liquidation_fee_ratio": 0.0,
         "has_maintenance_deduction": True,
