@@ -1,4 +1,4 @@
-"""What commands share: their common options, how instants are read, how failures are told."""
+"""What commands share: their common options, how they read instants and how they fail."""
 
 import math
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import Format, printable
+from cli.output import Format, note
 from jobs.errors import LIQHEAT_ERRORS, StoppedByQuality
 
 AsOf = Annotated[
@@ -20,57 +20,67 @@ AsOfPublished = Annotated[
     typer.Option("--as-of", help="Hour shown, UTC; by default the newest published."),
 ]
 Rows = Annotated[Format, typer.Option("--format", help="How rows are written.")]
+Asset = Annotated[str, typer.Argument(help="Base coin: BTC.")]
 
+INSTANT_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
+Start = Annotated[
+    datetime | None, typer.Option("--from", formats=INSTANT_FORMATS, help="First instant, UTC.")
+]
 
 FIRST_HOUR = datetime(2010, 1, 1, tzinfo=UTC)
-"""No venue of today was open before."""
+"""Older than any venue."""
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Turn what went wrong into one line and an exit code."""
+def exit_on_error() -> Iterator[None]:
+    """Turn an expected error into one line on stderr and an exit code."""
     try:
         yield
     except StoppedByQuality as exc:
-        typer.echo(f"stopped by quality: {exc}", err=True)
+        note(f"stopped by quality: {exc}")
         raise typer.Exit(3) from exc
     except LIQHEAT_ERRORS as exc:
-        typer.echo(printable(f"error: {exc}"), err=True)
+        note(f"error: {exc}")
         raise typer.Exit(1) from exc
     except BrokenPipeError:
-        # Whoever reads our output has seen enough: typer ends without a word.
+        # The reader of our output has closed the pipe: typer exits quietly.
         raise
     except OSError as exc:
-        # Whatever file a command was given or writes to: not there, a folder, read-only, full.
+        # A file argument or output that is missing, a folder, read-only, or on a full disk.
         where = f"{exc.filename}: " if exc.filename else ""
-        typer.echo(printable(f"error: {where}{exc.strerror or exc}"), err=True)
+        note(f"error: {where}{exc.strerror or exc}")
         raise typer.Exit(1) from exc
+
+
+def now() -> datetime:
+    """Return the present instant, UTC: the clock of all commands."""
+    return datetime.now(UTC)
 
 
 def finite(value: float | None) -> float | None:
-    """Refuse what is a number to Python only."""
+    """Refuse infinity and NaN, which Python parses as numbers."""
     if value is not None and not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is no length of time")
+        raise typer.BadParameter(f"{value} is not a length of time")
     return value
 
 
 def utc(instant: datetime | None) -> datetime | None:
-    """Return the instant typed; one without a zone is UTC."""
+    """Return an instant as given, in UTC where it has no time zone."""
     if instant is None or instant.tzinfo is not None:
         return instant
     return instant.replace(tzinfo=UTC)
 
 
 def hour_of(as_of: datetime | None) -> datetime:
-    """Return the hour meant: the one given, in UTC, or the one that has just ended."""
-    now = datetime.now(UTC)
-    instant = utc(as_of) or now
+    """Return the start of the given hour, UTC, or of the hour that has just ended."""
+    present = now()
+    instant = utc(as_of) or present
     if instant < FIRST_HOUR:
         raise typer.BadParameter(
             f"perpetual futures are younger than {FIRST_HOUR:%Y}; give a later hour",
             param_hint="--as-of",
         )
-    if instant > now:
+    if instant > present:
         raise typer.BadParameter(
             f"{instant:%Y-%m-%d %H:%M} UTC has not come yet; give an hour that has ended",
             param_hint="--as-of",
@@ -78,4 +88,6 @@ def hour_of(as_of: datetime | None) -> datetime:
     return instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
-INSTANTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
+def published_hour(as_of: datetime | None) -> datetime | None:
+    """Return the start of the given hour, UTC; None for the newest published."""
+    return None if as_of is None else hour_of(as_of)

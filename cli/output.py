@@ -1,10 +1,11 @@
-"""Writing rows to stdout as a table, CSV or JSON, and telling progress on stderr."""
+"""Rows on stdout as a table, CSV or JSON; notes and progress on stderr."""
 
 import csv
 import json
+import logging
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
@@ -15,9 +16,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+from typer import echo
 
 TABLE_ROWS = 10_000
-"""Rows a table shows at most: it is laid out whole, for the eye."""
+"""Most rows of a table, which is laid out in memory."""
 
 
 class Format(StrEnum):
@@ -28,24 +30,24 @@ class Format(StrEnum):
     json = "json"
 
 
-def spelled(value: Any) -> Any:  # noqa: ANN401  (whatever a database returns)
-    """Return a value as JSON carries it: instants in ISO 8601, what is not finite as null."""
+def json_value(value: Any) -> Any:  # noqa: ANN401  (whatever a database returns)
+    """Return a value for JSON: instants in ISO 8601, infinity and NaN as null."""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {str(key): spelled(one) for key, one in value.items()}
+        return {str(key): json_value(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [spelled(one) for one in value]
+        return [json_value(one) for one in value]
     if isinstance(value, bytes):
         return value.hex()
     return value if isinstance(value, str | int | None) else str(value)
 
 
-def _cell(value: Any) -> Any:  # noqa: ANN401  (whatever a database returns)
+def _csv_cell(value: Any) -> Any:  # noqa: ANN401  (whatever a database returns)
     """Return a value as a CSV cell: nested ones as JSON."""
-    plain = spelled(value)
+    plain = json_value(value)
     return json.dumps(plain, ensure_ascii=False) if isinstance(plain, dict | list) else plain
 
 
@@ -63,8 +65,18 @@ def _readable(value: Any) -> str:  # noqa: ANN401  (whatever a database returns)
     return printable(str(value))
 
 
+def note(text: str) -> None:
+    """Write a line to stderr, which leaves stdout to data."""
+    echo(printable(text), err=True)
+
+
+def log_errors_only(module: str) -> None:
+    """Silence the warnings of a module whose report the command prints."""
+    logging.getLogger(module).setLevel(logging.ERROR)
+
+
 def printable(text: str) -> str:
-    r"""Return text with control characters spelled out: names come from files and venues.
+    r"""Return text with control characters escaped: names come from files and venues.
 
     Examples
     --------
@@ -78,7 +90,7 @@ def printable(text: str) -> str:
 
 
 def _distinct(columns: Sequence[str]) -> list[str]:
-    """Return names of which none hides another: the second `a` is `a_1`, as in DuckDB."""
+    """Return unique names: the second `a` becomes `a_1`, as in DuckDB."""
     names: list[str] = []
     for name in columns:
         number, free = 0, name
@@ -89,30 +101,69 @@ def _distinct(columns: Sequence[str]) -> list[str]:
     return names
 
 
-def write_rows(
-    columns: Sequence[str], rows: Iterable[Sequence[Any]], form: Format, title: str | None = None
-) -> None:
-    """Write rows to stdout; only the table rounds numbers and ends after `TABLE_ROWS`."""
+def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], form: Format) -> None:
+    """Write rows to stdout; only a table rounds numbers and stops after `TABLE_ROWS`."""
     if form is Format.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(_distinct(columns))
-        writer.writerows([_cell(value) for value in row] for row in rows)
+        writer.writerows([_csv_cell(value) for value in row] for row in rows)
         sys.stdout.flush()
         return
     if form is Format.json:
         names = _distinct(columns)
         sys.stdout.write("[")
         for number, row in enumerate(rows):
-            record = dict(zip(names, map(spelled, row), strict=True))
+            record = dict(zip(names, map(json_value, row), strict=True))
             sys.stdout.write(("," if number else "") + "\n  " + json.dumps(record))
         sys.stdout.write("\n]\n")
         sys.stdout.flush()
         return
-    _write_table(columns, rows, title)
+    _write_table(columns, rows)
 
 
-def _write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None) -> None:
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    words: Collection[str],
+    notes: Iterable[str],
+) -> None:
+    """Print a table made for the eye.
+
+    Parameters
+    ----------
+    title : str
+        Above the table.
+    columns : sequence of str
+        Headers.
+    rows : iterable of sequence of str
+        Cells as they are printed.
+    words : collection of str
+        Headers of columns that hold words: those may wrap, figures may not.
+    notes : iterable of str
+        Lines below the table.
+    """
+    table = _empty_table(title)
+    for name in columns:
+        is_figure = name not in words
+        table.add_column(name, justify="right" if is_figure else "left", no_wrap=is_figure)
+    for row in rows:
+        table.add_row(*row)
+    console = Console(soft_wrap=False)
+    if not console.is_terminal:
+        console.width = 200
+    console.print(table)
+    for line in notes:
+        console.print(line, style="dim", highlight=False)
+
+
+def _empty_table(title: str | None = None) -> Table:
+    return Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+
+
+def _write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    table = _empty_table()
     all_rows = iter(rows)
     kept = list(islice(all_rows, TABLE_ROWS))
     for position, name in enumerate(columns):
@@ -121,21 +172,19 @@ def _write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: s
             Text(printable(name)), justify="right" if is_number else "left", overflow="fold"
         )
     for row in kept:
-        # Text is shown as it is: strings would be read for markup and names of emoji.
+        # Rich would interpret markup and emoji names in plain strings.
         table.add_row(*(Text(_readable(value)) for value in row))
     console = Console(soft_wrap=not sys.stdout.isatty())
     if not sys.stdout.isatty():
         console.width = 240
     console.print(table)
     if next(all_rows, None) is not None:
-        sys.stderr.write(
-            f"only the first {TABLE_ROWS:,} rows: `--format csv` and `--format json` write all\n"
-        )
+        note(f"only the first {TABLE_ROWS:,} rows: `--format csv` and `--format json` write all")
 
 
 @contextmanager
 def progress_bar() -> Iterator[Any]:
-    """Yield a callable (step, item, share) that draws a bar on a terminal, nothing in a pipe."""
+    """Yield a callable (step, item, share) that draws a bar on a terminal and nothing in a pipe."""
     console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description:<8}"),
@@ -149,9 +198,9 @@ def progress_bar() -> Iterator[Any]:
     ) as progress:
         tasks: dict[str, Any] = {}
 
-        def tell(step: str, item: str, share: float) -> None:
+        def advance(step: str, item: str, share: float) -> None:
             if step not in tasks:
                 tasks[step] = progress.add_task(step, total=1.0, item=item)
             progress.update(tasks[step], completed=share, item=item)
 
-        yield tell
+        yield advance

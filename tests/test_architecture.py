@@ -37,7 +37,7 @@ ALLOWED_NAMES = {
 ALLOWED_MODULES = {
     ("sources", "numba"): ("simulated/",),
     ("sources", "ccxt"): ("venues/",),
-    ("cli", "plots"): ("main.py",),
+    ("cli", "plots"): ("explore.py", "steps.py"),
     ("flows", "yaml"): ("serve.py",),
     ("flows", "uvicorn"): ("serve.py",),
     ("flows", "starlette"): ("serve.py",),
@@ -228,7 +228,6 @@ OVERSIZED = {
     "run",
     "series.py",
     "shapes.py",
-    "show_bands",
     "simulate",
     "simulate_cascades",
     "soak",

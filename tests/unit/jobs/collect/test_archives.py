@@ -12,7 +12,7 @@ from standin.archive import BAR, Archive, milliseconds, zipped
 from typer.testing import CliRunner
 from workbench.live import live_home
 
-import cli.live
+import cli.collect
 import jobs.collect.archives
 from cli.main import app
 from jobs.collect.archives import backfill_from_archive
@@ -338,7 +338,7 @@ def test_the_archive_and_live_ingestion_make_one_history(tmp_path, market, monke
         monkeypatch.setenv("LIQHEAT_HOME", str(tmp_path))
         monkeypatch.setenv("LIQHEAT_VENUE_URL", live.standin.base_url)
         monkeypatch.setenv("LIQHEAT_ARCHIVE_URL", home.archive.base_url)
-        monkeypatch.setattr(cli.live, "_now", live.clock)
+        monkeypatch.setattr(cli.collect, "now", live.clock)
         command = ["backfill", "--source", "archive", "--days", "9", "--asset", "btc"]
         told = CliRunner().invoke(app, command)
         assert told.exit_code == 0, told.output

@@ -12,7 +12,7 @@ from standin.archive import Archive
 from typer.main import get_command
 from workbench.live import instant
 
-from cli import live
+from cli import health
 from cli.main import app
 from jobs.collect import doctor
 from jobs.settings import Settings
@@ -551,7 +551,7 @@ def test_archive_and_spot_markets_out_of_reach_are_not_checked(examine, standin)
 def test_the_command_writes_a_report_and_fails_where_anything_differs(
     standin, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(live, "_now", lambda: instant(standin.now))
+    monkeypatch.setattr(health, "now", lambda: instant(standin.now))
     monkeypatch.setenv("LIQHEAT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LIQHEAT_VENUE_URL", standin.base_url)
     command = get_command(app)

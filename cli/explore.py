@@ -1,0 +1,119 @@
+"""The commands that read what is published: SQL, drawings, the list of relations."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.arguments import AsOfPublished, Asset, Rows, exit_on_error, finite, published_hour
+from cli.output import Format, note, write_rows
+from jobs.settings import read_settings
+
+
+def query_command(
+    sql: Annotated[str, typer.Argument(help="One statement; see `liqheat tables`.")],
+    form: Rows = Format.table,
+) -> None:
+    """Query the published file: one SELECT, read-only, within LIQHEAT_QUERY_* limits."""
+    from jobs.read.query import bounded_process, query
+
+    try:
+        with exit_on_error():
+            settings = read_settings()
+            with bounded_process(settings), query(settings, sql) as answer:
+                write_rows(answer.columns, answer.rows, form)
+    except KeyboardInterrupt:
+        # The statement may still be computing; ending the interpreter under it would abort.
+        os._exit(130)
+
+
+def plot_command(
+    asset: Asset,
+    provider: Annotated[str, typer.Option(help="Whose map.")] = "turnover",
+    venue: Annotated[str, typer.Option(help="A venue, or 'all'.")] = "all",
+    days: Annotated[
+        float,
+        typer.Option(min=0.2, max=3660, callback=finite, help="Days back from the newest hour."),
+    ] = 7,
+    reach: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=0.6,
+            help="Prices shown first, either way (0.15 is 15 %); by default three times the day's "
+            "volatility. The rest is a zoom away.",
+        ),
+    ] = None,
+    side_by_side: Annotated[
+        bool, typer.Option("--compare", help="One hour of all providers side by side instead.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="The HTML file to write.")] = None,
+    as_of: AsOfPublished = None,
+) -> None:
+    """Draw the heatmap of an asset as one HTML page that needs nothing else."""
+    from jobs.read.query import published_file, read_limits
+    from plots.style import page_name
+    from plots.views import plot_asset, plot_comparison
+
+    with exit_on_error():
+        settings = read_settings()
+        asset = asset.upper()
+        until = published_hour(as_of)
+        if side_by_side:
+            page = plot_comparison(
+                published_file(settings),
+                asset,
+                output or settings.home / page_name(f"{asset}-compared"),
+                venue=venue,
+                until=until,
+                limits=read_limits(settings),
+            )
+        else:
+            page = plot_asset(
+                published_file(settings),
+                asset,
+                output or settings.home / page_name(asset),
+                provider=provider,
+                venue=venue,
+                days=days,
+                reach_ratio=reach,
+                until=until,
+                limits=read_limits(settings),
+            )
+        typer.echo(str(page.resolve()))
+
+
+def tables_command(
+    relation: Annotated[
+        str | None, typer.Argument(help="One relation, to see its columns.")
+    ] = None,
+    form: Rows = Format.table,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Write the page kept in docs/tables.md.")
+    ] = False,
+) -> None:
+    """List the public relations with their comments, or the columns of one."""
+    from jobs.read.query import describe_tables, describe_tables_as_markdown
+
+    with exit_on_error():
+        if markdown:
+            typer.echo(describe_tables_as_markdown(), nl=False)
+            return
+        relations = describe_tables()
+        if relation is None:
+            write_rows(
+                ("relation", "grain", "what it is"),
+                [(one.name, ", ".join(one.grain), one.description) for one in relations],
+                form,
+            )
+            return
+        chosen = [one for one in relations if relation in (one.name, one.name.split(".")[1])]
+        if not chosen:
+            note(f"no public relation {relation}; `liqheat tables` lists them")
+            raise typer.Exit(2)
+        write_rows(
+            ("column", "type", "what it is"),
+            [(column.name, column.type, column.description) for column in chosen[0].columns],
+            form,
+        )

@@ -1,0 +1,25 @@
+"""Published rows for a command: read by column, written for a program or for the eye."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cli.output import Format, write_rows
+from jobs.settings import Settings
+
+Row = dict[str, Any]
+"""One published row by column; the columns are the public interface, see `liqheat tables`."""
+
+
+def read_rows(
+    settings: Settings, sql: str, parameters: Mapping[str, Any] | None = None
+) -> tuple[tuple[str, ...], list[Row]]:
+    """Return the columns and the rows of a query on the published file."""
+    from jobs.read.query import query
+
+    with query(settings, sql, dict(parameters or {})) as answer:
+        return answer.columns, [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+
+
+def write_all(columns: tuple[str, ...], rows: list[Row], form: Format) -> None:
+    """Write rows with all their columns."""
+    write_rows(columns, [list(row.values()) for row in rows], form)

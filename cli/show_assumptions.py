@@ -1,0 +1,80 @@
+"""`liqheat assumptions`: how much of a map remains when one assumption is changed."""
+
+import math
+from typing import Annotated
+
+import typer
+
+from cli.arguments import AsOfPublished, Asset, Rows, exit_on_error, published_hour
+from cli.figures import log_distance, percent
+from cli.output import Format, print_table
+from cli.published import Row, read_rows, write_all
+from jobs.errors import NothingToDo
+from jobs.settings import read_settings
+
+_ASSUMPTIONS = """
+select * from marts.assumption_sensitivity_hourly
+where asset = $asset and provider = $provider and side = 'both' and as_of = (
+    select max(as_of) from marts.assumption_sensitivity_hourly
+    where asset = $asset and provider = $provider
+        and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+)
+order by overlap_ratio nulls last, assumption, variant
+"""
+
+_WORDS = ("assumption", "is", "changed to", "")
+_COLUMNS = (*_WORDS[:3], "share", "reach", "placement", "moved by", "bands", "total", "")
+
+
+def assumptions_command(
+    asset: Asset,
+    provider: Annotated[str, typer.Option(help="Which estimator.")] = "turnover",
+    form: Rows = Format.table,
+    as_of: AsOfPublished = None,
+) -> None:
+    """Show how sensitive a map is to each assumption: what remains when that one is changed."""
+    asset = asset.upper()
+    with exit_on_error():
+        columns, rows = read_rows(
+            read_settings(),
+            _ASSUMPTIONS,
+            {"asset": asset, "provider": provider, "as_of": published_hour(as_of)},
+        )
+        if not rows:
+            raise NothingToDo(
+                f"the sensitivity of {provider} on {asset} has not been measured; "
+                "run `liqheat vary`, then `liqheat publish`"
+            )
+        if form is not Format.table:
+            write_all(columns, rows, form)
+            return
+        print_table(
+            f"{asset} {rows[0]['as_of']:%Y-%m-%d %H:%M} UTC, all venues: "
+            f"what remains of the map by {provider} with one assumption changed",
+            _COLUMNS,
+            map(_cells, rows),
+            words=_WORDS,
+            notes=(
+                "share: what the two maps have in common; the less, the more depends on the "
+                "assumption. total: how much larger or smaller the map becomes.",
+                "same map: without taker volume, lows and highs of mark, or earlier bars, an "
+                "assumption about them changes nothing.",
+            ),
+        )
+
+
+def _cells(row: Row) -> list[str]:
+    scale = row["scale_log_ratio"]
+    is_same = scale is not None and abs(scale) < 1e-6 and row["overlap_ratio"] > 1 - 1e-6
+    return [
+        row["assumption"].replace("_", " "),
+        row["baseline"],
+        row["variant"],
+        percent(row["overlap_ratio"]),
+        percent(row["reach_ratio"]),
+        percent(row["placement_ratio"]),
+        log_distance(row["wasserstein_bps"]),
+        percent(row["band_match_ratio"]),
+        "" if scale is None else f"x {math.exp(-scale):.2f}",
+        "same map" if is_same else "",
+    ]

@@ -1,0 +1,246 @@
+"""`liqheat bands`: where liquidations cluster near price, how large, how likely touched."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from cli.arguments import AsOfPublished, Asset, Rows, exit_on_error, published_hour
+from cli.figures import odds, percent, price, usd
+from cli.output import Format, note, print_table
+from cli.published import Row, read_rows, write_all
+from jobs.errors import NothingToDo
+from jobs.settings import Settings, read_settings
+
+_BANDS = """
+select * from marts.liquidation_bands_hourly
+where asset = $asset and provider = $provider and venue = $venue and as_of = (
+    select max(as_of) from marts.liquidation_bands_hourly
+    where asset = $asset and provider = $provider and venue = $venue
+        and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+)
+order by side desc, rank
+"""
+
+_KNOWN_BANDS = """
+select if(asset = $asset, provider || ' on ' || venue, asset) as known
+from (select distinct asset, provider, venue from marts.liquidation_bands_hourly)
+where asset = $asset or not exists (
+    from marts.liquidation_bands_hourly where asset = $asset
+)
+group by known order by known limit 60
+"""
+
+
+WIDEST_REACH_PERCENT = 22.2
+"""How far bands reach from price: 20 % in log price."""
+
+LEAST_START_UP_RATIO = 0.05
+"""Smallest share of start-up mass in a band that a note mentions."""
+
+MOST_START_UP_BANDS = 3
+"""Bands that the note on start-up mass lists."""
+
+_COLUMNS = (
+    "side",
+    "#",
+    "price band",
+    "from price",
+    "holds, USD",
+    "touched in 24 h",
+    "forced in 24 h",
+    "seen by",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MapChoice:
+    """Which published map: the newest of a provider, not later than `as_of` where that is given."""
+
+    asset: str
+    provider: str
+    venue: str = "all"
+    as_of: datetime | None = None
+
+
+def show_bands(
+    settings: Settings,
+    choice: MapChoice,
+    form: Format,
+    *,
+    within: float | None = None,
+    is_showing_noisy: bool = False,
+) -> None:
+    """Write the bands of one map, always both sides.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where the published file is.
+    choice : MapChoice
+        Which map.
+    form : Format
+        A table for the eye, or rows.
+    within : float, optional
+        Distance from price to the near edge up to which bands are shown [percent]; by default a
+        table shows three times the volatility of the day, and rows are complete.
+    is_showing_noisy : bool
+        Show the bands of an asset that is too noisy to act on.
+
+    Raises
+    ------
+    NothingToDo
+        The map has no bands; the message lists the maps that have.
+    """
+    columns, bands = read_rows(settings, _BANDS, asdict(choice))
+    if not bands:
+        _, known = read_rows(settings, _KNOWN_BANDS, {"asset": choice.asset})
+        raise NothingToDo(
+            f"no bands of {choice.asset} by {choice.provider} on {choice.venue} are published; "
+            "there are: "
+            + ("; ".join(row["known"] for row in known) or "none, run `liqheat run` first")
+        )
+    if bands[0]["is_hidden"] and not is_showing_noisy:
+        note(
+            f"{choice.asset} is too noisy to act on (grade C), its bands are left out; "
+            f"`liqheat quality {choice.asset}` says why, --hidden shows them all the same"
+        )
+        bands = []
+    if form is not Format.table:
+        write_all(columns, [b for b in bands if within is None or _distance(b) <= within], form)
+    elif bands:
+        _print_bands(bands, within or _day_reach(bands[0]))
+
+
+def _distance(band: Row) -> float:
+    """Return the distance from price to the near edge [percent]; 0 where price is in the band."""
+    now: float = band["price"]
+    away: float = max(band["price_low"] / now - 1.0, 1.0 - band["price_high"] / now, 0.0)
+    return 100.0 * away
+
+
+def _day_reach(band: Row) -> float:
+    """Return three times the volatility of the day, rounded up [percent]."""
+    sigma: float | None = band["volatility_day_ratio"]
+    if sigma is None:
+        return WIDEST_REACH_PERCENT
+    return math.ceil(min(max(300.0 * sigma, 3.0), WIDEST_REACH_PERCENT))
+
+
+def _print_bands(bands: Sequence[Row], within: float) -> None:
+    first = bands[0]
+    print_table(
+        f"{first['asset']} {first['as_of']:%Y-%m-%d %H:%M} UTC, price {price(first['price'])}: "
+        f"bands within {within:g} % by {first['provider']}, "
+        f"{'all venues' if first['venue'] == 'all' else first['venue']}",
+        _COLUMNS,
+        [
+            *_side_rows(bands, "short", within),
+            ["price", "", price(first["price"]), *[""] * 5],
+            *reversed(_side_rows(bands, "long", within)),
+        ],
+        words=("side",),
+        notes=band_notes(bands, within),
+    )
+
+
+def _side_rows(bands: Sequence[Row], side: str, within: float) -> list[list[str]]:
+    """Return the rows of a side, from the farthest to price inwards, the whole side first."""
+    own = sorted(
+        (band for band in bands if band["side"] == side),
+        key=lambda band: band["price_peak"],
+        reverse=side == "short",
+    )
+    rows = [_band_cells(band) for band in own if _distance(band) <= within]
+    if not rows:
+        beyond = f", the next at {min(map(_distance, own)):.1f} %" if own else ""
+        rows = [[f"{side}s", "", f"none within {within:g} %{beyond}", *[""] * 5]]
+    if own and own[0]["liquidation_usd"] is not None:
+        rows.insert(0, _side_cells(own[0]))
+    return rows
+
+
+def _side_cells(band: Row) -> list[str]:
+    """Return the cells of the whole side of a band."""
+    held = usd(band["liquidation_usd"] / band["side_share_ratio"])
+    expected = usd(band["side_expected_forced_usd_24h"])
+    return [f"{band['side']}s", "", "all within 20 %", "", held, "", expected, ""]
+
+
+def _band_cells(band: Row) -> list[str]:
+    held = band["liquidation_usd"]
+    return [
+        f"{band['side']}s",
+        str(band["rank"]),
+        f"{price(band['price_low'])} - {price(band['price_high'])}",
+        f"{100 * (band['price_peak'] / band['price'] - 1):+.1f} %",
+        percent(band["side_share_ratio"], ".1f") + " of side" if held is None else usd(held),
+        odds(band["touch_probability_24h_ratio"]),
+        usd(band["expected_forced_usd_24h"]),
+        f"{band['agreeing_provider_count']} of {band['provider_count']}",
+    ]
+
+
+def band_notes(bands: Sequence[Row], within: float) -> list[str]:
+    """Return the notes below the table of bands."""
+    notes = []
+    if any(band["expected_forced_usd_24h"] is None for band in bands):
+        notes.append(
+            "no expected figure: the map has no scale in USD or does not show open positions; "
+            "ranked by what each holds times the odds of touch."
+            if bands[0]["touch_probability_24h_ratio"] is not None
+            else "no odds: less than a day of returns is known; ranked by what each holds."
+        )
+    far = sum(_distance(band) > within for band in bands)
+    if far:
+        notes.append(f"{far} more farther away: --within {math.ceil(max(map(_distance, bands)))}.")
+    shown = [band for band in bands if _distance(band) <= within]
+    started = sorted(shown, key=lambda band: -(band["start_up_ratio"] or 0.0))
+    parts = [
+        f"{percent(band['start_up_ratio'])} at {price(band['price_low'])} - "
+        f"{price(band['price_high'])}"
+        for band in started[:MOST_START_UP_BANDS]
+        if (band["start_up_ratio"] or 0.0) >= LEAST_START_UP_RATIO
+    ]
+    if parts:
+        notes.append(
+            "left out as start-up mass, placed when the series began and not by trading since: "
+            f"{', '.join(parts)}."
+        )
+    return [
+        *notes,
+        "#: by what is expected to be forced. holds: an estimate, not a register of positions.",
+        "touched: odds from distance and recent volatility alone, they know nothing of the band. "
+        "forced: expected, holds x odds bin by bin.",
+        "seen by: votes of providers with a band in the same place; near copies share one.",
+    ]
+
+
+def bands_command(
+    asset: Asset,
+    provider: Annotated[
+        str, typer.Option(help="Whose map; 'consensus' for the mean of all.")
+    ] = "turnover",
+    venue: Annotated[str, typer.Option(help="A venue, or 'all'.")] = "all",
+    within: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            max=100,
+            help="Percent of price to show. By default a table shows three times the volatility "
+            "of the day, csv and json everything.",
+        ),
+    ] = None,
+    hidden: Annotated[
+        bool, typer.Option("--hidden", help="Show them even if the asset is too noisy.")
+    ] = False,
+    form: Rows = Format.table,
+    as_of: AsOfPublished = None,
+) -> None:
+    """Show what could be liquidated near price today: bands of both sides with their odds."""
+    with exit_on_error():
+        choice = MapChoice(asset.upper(), provider, venue, published_hour(as_of))
+        show_bands(read_settings(), choice, form, within=within, is_showing_noisy=hidden)

@@ -1,0 +1,132 @@
+"""`liqheat disagreement`: how far providers differ on an asset, pair by pair."""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from cli.arguments import AsOfPublished, Asset, Rows, exit_on_error, published_hour
+from cli.figures import log_distance, percent
+from cli.output import Format, print_table
+from cli.published import Row, read_rows, write_all
+from jobs.errors import NothingToDo
+from jobs.settings import read_settings
+
+_ASSET_DISAGREEMENT = """
+select * from marts.asset_disagreement_hourly where asset = $asset and as_of = $hour
+"""
+
+_PAIRS = """
+select * from marts.provider_disagreement_hourly
+where asset = $asset and as_of = $hour and side = $side and venue = $venue
+order by overlap_ratio nulls last, provider_a, provider_b
+"""
+
+_VENUES = """
+select list_sort(list(distinct venue)) as venues from marts.provider_disagreement_hourly
+where asset = $asset and as_of = $hour
+"""
+
+_NEWEST = """
+select max(as_of) as hour from marts.provider_disagreement_hourly
+where asset = $asset and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+"""
+
+_COLUMNS = ("a", "b", "share", "reach", "placement", "moved by", "bands", "total a : b", "")
+
+
+def disagreement_command(
+    asset: Asset,
+    side: Annotated[str, typer.Option(help="long, short or both.")] = "both",
+    venue: Annotated[str, typer.Option(help="Whose maps, or 'all'.")] = "all",
+    form: Rows = Format.table,
+    as_of: AsOfPublished = None,
+) -> None:
+    """Show how far the providers differ on an asset, pair by pair, and in what."""
+    asset = asset.upper()
+    if side not in ("long", "short", "both"):
+        raise typer.BadParameter(f"{side} is none of long, short, both", param_hint="--side")
+    with exit_on_error():
+        settings = read_settings()
+        until = {"asset": asset, "as_of": published_hour(as_of)}
+        hour = read_rows(settings, _NEWEST, until)[1][0]["hour"]
+        if hour is None:
+            raise NothingToDo(
+                f"no two maps of {asset} are published; `liqheat providers` lists the maps"
+            )
+        at = {"asset": asset, "hour": hour}
+        columns, pairs = read_rows(settings, _PAIRS, {**at, "side": side, "venue": venue})
+        venues = read_rows(settings, _VENUES, at)[1][0]["venues"]
+        if not pairs:
+            raise NothingToDo(
+                f"no two maps of {asset} on {venue} at {hour:%Y-%m-%d %H:%M} UTC; there are of "
+                + ", ".join(venues)
+            )
+        if form is not Format.table:
+            write_all(columns, pairs, form)
+            return
+        others = ", ".join(other for other in venues if other != venue)
+        _print_pairs(
+            pairs,
+            notes=[
+                *_overall_notes(read_rows(settings, _ASSET_DISAGREEMENT, at)[1]),
+                "share + reach + placement = 100 %. moved by: how far mass would have to move "
+                "along price. bands: of the five largest of one, found in the other.",
+                *([f"also compared: --venue {others}."] if others else []),
+            ],
+        )
+
+
+def _print_pairs(pairs: Sequence[Row], notes: Sequence[str]) -> None:
+    first = pairs[0]
+    print_table(
+        f"{first['asset']} {first['as_of']:%Y-%m-%d %H:%M} UTC, "
+        f"{'both sides' if first['side'] == 'both' else first['side'] + 's'}, "
+        f"{'all venues' if first['venue'] == 'all' else first['venue']}: "
+        "how far two providers differ",
+        _COLUMNS,
+        map(_cells, pairs),
+        words=("a", "b", ""),
+        notes=notes,
+    )
+
+
+def _cells(pair: Row) -> list[str]:
+    scale = pair["scale_log_ratio"]
+    return [
+        pair["provider_a"],
+        pair["provider_b"],
+        percent(pair["overlap_ratio"]),
+        percent(pair["reach_ratio"]),
+        percent(pair["placement_ratio"]),
+        log_distance(pair["wasserstein_bps"]),
+        percent(pair["band_match_ratio"]),
+        "" if scale is None else f"{math.exp(scale):.2g}",
+        _limits(pair),
+    ]
+
+
+def _limits(pair: Row) -> str:
+    """Return why two maps cannot be compared, or over which part of the prices they can."""
+    if pair["reason"]:
+        return str(pair["reason"])
+    covered = {end: pair[f"covered_{end}_ratio"] for end in "ab"}
+    if min(covered.values()) >= 1:
+        return ""
+    notes = [f"{end} covers {percent(part)}" for end, part in covered.items() if part < 1]
+    return "; ".join([*notes, f"there they share {percent(pair['common_overlap_ratio'])}"])
+
+
+def _overall_notes(overall: Sequence[Row]) -> list[str]:
+    """Return what the disagreement on the whole asset says, where it was measured."""
+    if not overall or overall[0]["overlap_mean_ratio"] is None:
+        return []
+    row = overall[0]
+    return [
+        f"all venues, both sides: {row['provider_count']} providers (near copies count once) "
+        f"share {percent(row['overlap_mean_ratio'])} on average; of what they do not share "
+        f"{percent(row['reach_share_ratio'])} is how far from price (leverage assumed), "
+        "the rest where exactly (entries assumed).",
+        f"furthest apart: {row['furthest_provider_a']} and {row['furthest_provider_b']}.",
+    ]

@@ -1,0 +1,173 @@
+"""The commands that run steps of the pipeline: load, build, check, publish, all of them at once."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.arguments import AsOf, Rows, exit_on_error, hour_of
+from cli.output import Format, note, progress_bar, write_rows
+from cli.show_bands import MapChoice, show_bands
+from jobs.errors import StoppedByQuality
+from jobs.settings import read_settings
+
+if TYPE_CHECKING:
+    from jobs.check.run_suites import CheckReport
+
+
+def demo_command(
+    days: Annotated[int, typer.Option(min=2, max=60, help="Days to simulate.")] = 10,
+) -> None:
+    """Simulate a market, run the whole pipeline on it offline, show where the bands are."""
+    from jobs.demo import DEMO_ASSET, DEMO_PROVIDER, run_demo
+    from jobs.read.query import published_file, read_limits
+    from plots.views import plot_asset
+
+    with exit_on_error():
+        with progress_bar() as progress:
+            demo = run_demo(read_settings(), days=days, progress=progress)
+        show_bands(demo.settings, MapChoice(DEMO_ASSET, DEMO_PROVIDER), Format.table)
+        page = plot_asset(
+            published_file(demo.settings),
+            DEMO_ASSET,
+            demo.settings.home / f"{DEMO_ASSET}.html",
+            provider=DEMO_PROVIDER,
+            venue="all",
+            days=7,
+            limits=read_limits(demo.settings),
+        )
+        typer.echo(f"\nmap: {page.resolve()}")
+        typer.echo(f"ask it: LIQHEAT_HOME={demo.settings.home} liqheat tables")
+
+
+def build_command(as_of: AsOf = None) -> None:
+    """Load what has landed and bring the maps up to date."""
+    from jobs.pipeline import build_maps, load
+
+    hour = hour_of(as_of)
+    with exit_on_error(), progress_bar() as progress:
+        settings = read_settings()
+        loaded = load(settings)
+        built = build_maps(settings, as_of=hour, progress=progress)
+        note(
+            f"loaded {sum(loaded.rows_by_kind.values()):,} rows of {loaded.file_count} files, "
+            f"built {built.asset_count} assets from {built.bar_count:,} bars"
+        )
+        if loaded.rejected:
+            raise typer.Exit(1)
+
+
+def rebuild_command() -> None:
+    """Restore a lost or damaged warehouse from raw history; the old file is kept aside."""
+    from jobs.pipeline import rebuild
+
+    with exit_on_error(), progress_bar() as progress:
+        report = rebuild(read_settings(), progress=progress)
+        note(
+            f"loaded {sum(report.rows_by_kind.values()):,} rows of {report.file_count:,} files; "
+            "`liqheat run` builds and publishes the maps again"
+        )
+        if report.rejected:
+            raise typer.Exit(1)
+
+
+def publish_command(as_of: AsOf = None) -> None:
+    """Write the file that readers open, and the Parquet of days that changed."""
+    from jobs.pipeline import publish
+
+    with exit_on_error(), progress_bar() as progress:
+        report = publish(read_settings(), as_of=hour_of(as_of), progress=progress)
+        note(
+            f"published {report.path} ({report.size_bytes / 1e6:,.1f} MB) "
+            f"and {report.day_count} days of Parquet"
+        )
+
+
+def run_command(as_of: AsOf = None) -> None:
+    """Run a whole hour: load what has landed, build, check, publish."""
+    from jobs.hourly import run_hour
+
+    with exit_on_error(), progress_bar() as progress:
+        report = run_hour(read_settings(), as_of=hour_of(as_of), progress=progress)
+        note(
+            f"loaded {sum(report.loaded.rows_by_kind.values()):,} rows, "
+            f"built {report.built.asset_count} assets from {report.built.bar_count:,} bars, "
+            f"{len(report.checked.outcomes)} checks: {len(report.checked.critical)} critical and "
+            f"{len(report.checked.warnings)} warnings, "
+            f"published {report.published.path} ({report.published.size_bytes / 1e6:,.1f} MB)"
+        )
+        for held in report.checked.held:
+            note(f"held back: {held}")
+        if report.loaded.rejected:
+            raise typer.Exit(1)
+
+
+def check_command(
+    as_of: AsOf = None,
+    hours: Annotated[
+        int | None,
+        typer.Option(min=1, max=100_000, help="Hours to check; by default those since the last."),
+    ] = None,
+    form: Rows = Format.table,
+) -> None:
+    """Run every suite over what was built; exit 3 where nothing may be published."""
+    from jobs.check.run_suites import check
+
+    with exit_on_error():
+        try:
+            with progress_bar() as progress:
+                report = check(
+                    read_settings(), as_of=hour_of(as_of), hours=hours, progress=progress
+                )
+        except StoppedByQuality as exc:
+            if exc.report is not None:
+                _write_checks(exc.report, form)
+            raise
+        _write_checks(report, form)
+
+
+def _write_checks(report: "CheckReport", form: Format) -> None:
+    """Write the results of checks; a table shows only those that failed."""
+    write_rows(
+        ("suite", "check", "severity", "success", "observed", "threshold", "unexpected", "rows"),
+        [
+            (
+                outcome.suite,
+                outcome.name,
+                outcome.severity,
+                outcome.success,
+                outcome.observed,
+                outcome.threshold,
+                outcome.unexpected_count,
+                outcome.row_count,
+            )
+            for outcome in report.outcomes
+            if form is not Format.table or not outcome.success
+        ],
+        form,
+    )
+    note(
+        f"{len(report.outcomes)} checks over {report.hour_count} hours to "
+        f"{report.as_of:%Y-%m-%d %H:%M}: {len(report.critical)} critical and "
+        f"{len(report.warnings)} warnings; pages in {report.pages / 'index.html'}"
+    )
+    for held in report.held:
+        note(f"held back: {held}")
+
+
+def vary_command(
+    days: Annotated[
+        int, typer.Option(min=1, max=3660, help="Midnights measured, back from the last.")
+    ] = 31,
+    as_of: AsOf = None,
+) -> None:
+    """Measure how sensitive maps are to each assumption, changed one at a time at midnights."""
+    from jobs.compare.sensitivity import measure_sensitivity
+
+    with exit_on_error(), progress_bar() as progress:
+        report = measure_sensitivity(
+            read_settings(), as_of=hour_of(as_of), days=days, progress=progress
+        )
+        note(
+            f"measured {report.map_count:,} maps, {report.row_count:,} rows; "
+            "`liqheat publish` shows them to readers"
+        )

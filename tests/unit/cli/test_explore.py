@@ -1,0 +1,28 @@
+"""Plots, and what commands say where there is nothing to show."""
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("bands", "nope"), "no bands of NOPE by turnover on all are published; there are: BTC"),
+        (("bands", "btc", "--provider", "nobody"), "turnover on all"),
+        (("bands", "btc", "--as-of", "2020-01-01"), "no bands of BTC"),
+        (("disagreement", "nope"), "no two maps of NOPE"),
+        (("disagreement", "btc", "--venue", "nowhere"), "there are of all"),
+        (("assumptions", "btc"), "run `liqheat vary`"),
+        (("plot", "btc", "--compare", "--venue", "nowhere"), "no two providers speak of BTC"),
+    ],
+)
+def test_what_is_not_there_is_said_with_what_is(run, words, told):
+    assert told in run(*words, code=1).stderr
+
+
+def test_plot_compares_in_one_page(run, tmp_path):
+    page = tmp_path / "compared.html"
+    run("plot", "btc", "--compare", "--output", str(page))
+    text = page.read_text()
+    assert "who says what" in text
+    assert "public convention" in text
+    assert "<script src=" not in text
