@@ -10,6 +10,8 @@ table
 incremental
     A table in the warehouse whose rows of the hours being built are replaced by the model's.
 
+Expressions that several models share are macros, ``sql/macros.sql``, created before the views.
+
 Models take time from the variables ``window_start`` and ``window_end`` and the assets being built
 from ``window_assets``; where they are not set, a model is over everything.
 """
@@ -29,6 +31,7 @@ import duckdb
 from warehouse.contracts import SQL_FOLDER, comment_statements, relations
 from warehouse.errors import ContractViolation
 
+_MACROS = SQL_FOLDER / "macros.sql"
 _LAYERS = ("staging", "intermediate", "marts")
 _MATERIALIZATIONS = ("view", "table", "incremental")
 _HEADER = re.compile(
@@ -146,8 +149,15 @@ def tables_behind(model: Model) -> tuple[str, ...]:
     return tuple(sorted(behind))
 
 
+@cache
+def macros() -> str:
+    """Return the statements that create the macros models use, in the database in use."""
+    return _MACROS.read_text()
+
+
 def create_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create or replace the views of all models, with the comments of their contracts."""
+    """Create or replace the macros and the views of all models, commented by their contracts."""
+    connection.execute(macros())
     declared = relations()
     for model in models():
         if model.materialized == "incremental":

@@ -29,7 +29,7 @@ import duckdb
 from warehouse.connect import CATALOG, ROW_GROUP_SIZE, quoted, transaction, translated
 from warehouse.contracts import Relation, comment_statements, public_relations, relations
 from warehouse.errors import TerminalWarehouseError
-from warehouse.models import Model, models, set_window, tables_behind
+from warehouse.models import Model, macros, models, set_window, tables_behind
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ def _is_hourly(relation: Relation) -> bool:
 
 def _form_sha256() -> str:
     """Return the hash of everything that decides what a published file looks like."""
-    parts = [duckdb.__version__, *(model.select for model in models())]
+    parts = [duckdb.__version__, macros(), *(model.select for model in models())]
     for relation in public_relations():
         parts += [relation.name, *comment_statements(relation, "table")]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -355,6 +355,7 @@ def _fill(
             )
         if days is None:
             connection.execute("use building")
+            connection.execute(macros())
             for relation, model in views:
                 connection.execute(f"create view {model.name} as {model.select}")
                 for statement in comment_statements(relation, "view"):

@@ -1,0 +1,66 @@
+-- Expressions that several models share, created with the views.
+--
+-- They are stored in the writer's database and in the published file, so that a model runs in a
+-- DuckDB shell on either. A macro is one expression; what reads a relation is a model.
+
+-- Models are restricted to window_start < as_of <= window_end and to some assets by variables; one
+-- that is not set does not restrict.
+create or replace macro window_start() as (
+    coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
+);
+
+create or replace macro window_end() as (
+    coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
+);
+
+-- A model that looks back reads some hours before the window.
+create or replace macro in_window(as_of, look_back := interval 0 hours) as (
+    as_of > window_start() - look_back and as_of <= window_end()
+);
+
+create or replace macro in_window_assets(asset) as (
+    coalesce(list_contains(getvariable('window_assets')::varchar[], asset), true)
+);
+
+-- The end of the hour in which an instant lies; a full hour ends itself.
+create or replace macro hour_end(instant) as (
+    date_trunc('hour', instant - interval 1 microsecond) + interval 1 hour
+);
+
+-- The hours for which a figure holds: its own and those up to the next figure, at most hour_count.
+create or replace macro hours_held(as_of, next_as_of, hour_count) as (
+    generate_series(
+        as_of,
+        least(
+            as_of + to_hours(hour_count - 1),
+            coalesce(next_as_of, 'infinity'::timestamptz) - interval 1 hour,
+            window_end()
+        ),
+        interval 1 hour
+    )
+);
+
+-- Sums of doubles depend on the order of their terms, and the order of rows on how threads share
+-- them out: terms are sorted, or added as decimals, whose sums are exact.
+create or replace macro sorted_sum(term) as (list_sum(list_sort(list(term))));
+
+-- Not least(): it passes over NULL, so that what is missing would become 1e25.
+create or replace macro exact(figure) as (
+    if(figure > 1e25, 1e25, figure)::decimal(38, 10)
+);
+
+-- The price grid: node i is at exp(0.001 i), and bin j holds nodes 2 j and 2 j + 1.
+create or replace macro grid_step() as (0.001);
+
+create or replace macro bin_edge(bin_index) as (exp((2 * bin_index - 0.5) * grid_step()));
+
+create or replace macro log_bin_centre(bin_index) as ((2 * bin_index + 0.5) * grid_step());
+
+-- Whether a measure fails a gate's level; a gate without the level never fails at it, and one that
+-- needs a measure fails where there is none.
+create or replace macro is_beyond(measured, level, direction, is_required) as (
+    level is not null
+    and coalesce(
+        if(direction = 'at_least', measured < level, measured > level), is_required
+    )
+);
