@@ -16,7 +16,7 @@ from jobs.pipeline import writer_run
 from jobs.settings import Settings
 from sources.universe import Universe
 from warehouse.compact import delete_superseded, reclaim
-from warehouse.feeds import GRACE, oldest_gap, prune_answers, refresh_gaps
+from warehouse.feed_ledger import GRACE, oldest_gap, prune_answers, refresh_gaps
 from warehouse.history import move_to_history
 from warehouse.load import prune_ledgers
 

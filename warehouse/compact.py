@@ -11,7 +11,7 @@ import duckdb
 
 from warehouse.connect import transaction
 from warehouse.contracts import relations
-from warehouse.feeds import INSTANTS
+from warehouse.lookups import INSTANTS
 
 
 def delete_superseded(

@@ -51,8 +51,8 @@ from sources.recorded.mapping import Mapping, load_mapping
 from sources.records import Batch
 from sources.universe import Universe
 from sources.venues.pacer import Patience
-from warehouse.archive import ArchiveEntry, read_archive_files, write_archive_files
-from warehouse.feeds import refresh_gaps
+from warehouse.archive_ledger import ArchiveEntry, read_archive_files, write_archive_files
+from warehouse.feed_ledger import refresh_gaps
 from warehouse.load import load_landing_files
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from sources.venues.client import SPAN_KINDS, Request, RequestKind, readings_of
 from sources.venues.instruments import Instrument
-from warehouse.feeds import Feed, Gap
+from warehouse.feed_ledger import Feed, Gap
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

@@ -25,9 +25,9 @@ from sources.recorded.known_closes import KnownCloses
 from sources.recorded.mapping import Mapping, load_mapping
 from sources.records import Batch
 from sources.user_files import LARGEST_JSON_BYTES, opened, read_bytes
-from warehouse.bars import bar_closes
 from warehouse.errors import WarehouseError
 from warehouse.load import load_landing_files
+from warehouse.lookups import bar_closes
 
 logger = logging.getLogger(__name__)
 

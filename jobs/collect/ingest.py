@@ -50,11 +50,20 @@ from sources.venues.pacer import Patience, VenueReport
 from sources.venues.plausibility import SET_ASIDE, Observation
 from sources.venues.rounds import Outcome, RoundReport, run_round
 from warehouse.errors import WarehouseBusy
-from warehouse.feeds import (
+from warehouse.feed_ledger import (
     GRACE,
-    Answer,
+    AnsweredRequest,
     Feed,
     Gap,
+    note_answers,
+    read_feeds,
+    read_gaps,
+    refresh_gaps,
+    widen_feeds,
+    write_feeds,
+)
+from warehouse.load import LoadReport, load_landing_files, waiting_files
+from warehouse.lookups import (
     ListedContract,
     StoredBrackets,
     first_bar_start,
@@ -63,16 +72,9 @@ from warehouse.feeds import (
     known_listings,
     newest_open_interest,
     newest_sentiment,
-    note_answers,
     open_interest_usd,
     quote_rate_spans,
-    read_feeds,
-    read_gaps,
-    refresh_gaps,
-    widen_feeds,
-    write_feeds,
 )
-from warehouse.load import LoadReport, load_landing_files, waiting_files
 
 logger = logging.getLogger(__name__)
 
@@ -1073,22 +1075,22 @@ def _update_ledger(
     ]
     start = min([now - _RECENT, *starts, *([span[0]] if span else [])])
     refresh_gaps(connection, start, now - GRACE, checked_at=now)
-    regular: list[Answer] = []
-    irregular: list[Answer] = []
+    regular: list[AnsweredRequest] = []
+    irregular: list[AnsweredRequest] = []
     for outcome in got.report.outcomes:
         request = outcome.request
         if outcome.status != "done" or request.start is None or request.end is None:
             continue
-        answer = Answer(
+        answer = AnsweredRequest(
             request.venue, request.instruments[0], request.kind, request.start, request.end, now
         )
         (regular if is_regular(request) else irregular).append(answer)
     note_answers(connection, _joined(regular), irregular)
 
 
-def _joined(answers: Iterable[Answer]) -> list[Answer]:
+def _joined(answers: Iterable[AnsweredRequest]) -> list[AnsweredRequest]:
     """Return answers with adjoining ones of one feed made one: long spans are asked in pieces."""
-    joined: list[Answer] = []
+    joined: list[AnsweredRequest] = []
     for one in sorted(
         answers,
         key=lambda answer: (answer.venue, answer.instrument, answer.kind, answer.asked_from_at),

@@ -1,5 +1,5 @@
 """History that venues publish as files: which files there are, and fetching them.
 
 Belongs here: names and layout of archives, downloads. Does not belong here: reading the files
-(`sources.recorded`), which of them were loaded (`warehouse.archive`).
+(`sources.recorded`), which of them were loaded (`warehouse.archive_ledger`).
 """

@@ -8,7 +8,7 @@ import pytest
 from jobs.collect.feeds import Followed, feeds_of, plan_requests
 from sources.venues.declared import VENUES
 from sources.venues.instruments import Instrument
-from warehouse.feeds import Feed
+from warehouse.feed_ledger import Feed
 
 DAY, HOUR, BAR = timedelta(days=1), timedelta(hours=1), timedelta(minutes=5)
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)

@@ -8,25 +8,16 @@ belong here: what a gap is (``sql/intermediate/int_feed_gap.sql``), when it is l
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 
 from warehouse.connect import transaction
+from warehouse.lookups import INSTANTS
 from warehouse.models import set_window
 
 # A slot that has just fallen due is often told a moment later: no gap yet.
 GRACE = timedelta(minutes=5)
-
-# Kinds that grow with time, with the instants their rows are of.
-INSTANTS = {
-    "ohlcv": "bar_start_at",
-    "mark_ohlc": "bar_start_at",
-    "open_interest": "observed_at",
-    "funding_rate": "funded_at",
-    "long_short_ratio": "observed_at",
-    "realised_liquidation": "period_start_at",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,39 +97,7 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldInterest:
-    """The newest open interest of an instrument, and what was set aside since.
-
-    Parameters
-    ----------
-    venue, instrument : str
-        Of which contract.
-    observed_at : datetime
-        When it stood.
-    quantity : float
-        Accepted [position units].
-    held_quantity : float or None
-        Median of what was set aside since.
-    held_count : int
-        Answers that held such a row.
-    held_for : timedelta
-        From the first of them to the last.
-    is_held_price : bool
-        They were taken for figures in USD.
-    """
-
-    venue: str
-    instrument: str
-    observed_at: datetime
-    quantity: float
-    held_quantity: float | None
-    held_count: int
-    held_for: timedelta
-    is_held_price: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
+class AnsweredRequest:
     """A request for the instants [asked_from_at, asked_to_at) that was answered to its end."""
 
     venue: str
@@ -147,28 +106,6 @@ class Answer:
     asked_from_at: datetime
     asked_to_at: datetime
     answered_at: datetime
-
-
-class ListedContract(NamedTuple):
-    """A contract as its venue last described it; fields as in the record kind ``instrument``."""
-
-    venue: str
-    instrument: str
-    asset: str
-    quote: str
-    contract_kind: str
-    contract_size: float
-    base_multiplier: float
-    tick_size: float | None
-    lot_quantity: float | None
-    is_active: bool
-
-
-class StoredBrackets(NamedTuple):
-    """The newest margin brackets of an instrument, and when they were ingested."""
-
-    ingested_at: datetime
-    brackets: list[tuple[Any, ...]]
 
 
 def read_feeds(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, str], Feed]:
@@ -350,8 +287,8 @@ def read_gaps(connection: duckdb.DuckDBPyConnection, *, start: datetime | None =
 
 def note_answers(
     connection: duckdb.DuckDBPyConnection,
-    answers: Sequence[Answer],
-    complete: Sequence[Answer],
+    answers: Sequence[AnsweredRequest],
+    complete: Sequence[AnsweredRequest],
 ) -> None:
     """Remember what was answered without what was asked for, and how far irregular feeds got.
 
@@ -359,13 +296,13 @@ def note_answers(
     ----------
     connection : DuckDBPyConnection
         The writer's, its gaps brought up to date.
-    answers : sequence of Answer
+    answers : sequence of AnsweredRequest
         Requests of regular feeds answered to their end; those that left no gap are forgotten.
-    complete : sequence of Answer
+    complete : sequence of AnsweredRequest
         The same of irregular feeds.
     """
 
-    def columns(chosen: Sequence[Answer]) -> list[list[Any]]:
+    def columns(chosen: Sequence[AnsweredRequest]) -> list[list[Any]]:
         return [
             [one.venue for one in chosen],
             [one.instrument for one in chosen],
@@ -415,125 +352,5 @@ def prune_answers(connection: duckdb.DuckDBPyConnection, before: datetime) -> in
 def oldest_gap(connection: duckdb.DuckDBPyConnection) -> datetime | None:
     """Return where the first gap begins; None where nothing is missing."""
     row = connection.execute("select min(gap_from) from meta.feed_gap").fetchone()
-    found: datetime | None = row[0] if row else None
-    return found
-
-
-def newest_open_interest(
-    connection: duckdb.DuckDBPyConnection, since: datetime, *, set_aside: str
-) -> list[HeldInterest]:
-    """Return the newest open interest of each instrument, and what was set aside since.
-
-    Parameters
-    ----------
-    connection : DuckDBPyConnection
-        The writer's.
-    since : datetime
-        What was observed before is not looked at.
-    set_aside : str
-        What opens the reason of a quarantined row that a later one may confirm; a colon and the
-        quantity follow.
-    """
-    rows = connection.execute(
-        "with newest as (select venue, instrument, "
-        "max(observed_at) as observed_at, "
-        "arg_max(open_interest_quantity, observed_at) as quantity, "
-        "arg_max(ingested_at, observed_at) as ingested_at "
-        "from raw.open_interest where observed_at >= $since group by all), "
-        "held as (select venue, instrument, ingested_at, reason, "
-        "try_cast(regexp_extract(reason, ': ([0-9.e+-]+) is ', 1) as double) as quantity "
-        "from quality.quarantine where kind = 'open_interest' "
-        "and starts_with(reason, $set_aside) and ingested_at >= $since) "
-        "select newest.venue, newest.instrument, any_value(newest.observed_at), "
-        "any_value(newest.quantity), median(held.quantity), count(distinct held.ingested_at), "
-        "coalesce(max(held.ingested_at) - min(held.ingested_at), interval 0 seconds), "
-        "coalesce(bool_or(contains(held.reason, 'price')), false) "
-        "from newest left join held on newest.venue = held.venue "
-        "and newest.instrument = held.instrument and held.ingested_at > newest.ingested_at "
-        "group by newest.venue, newest.instrument",
-        {"since": since, "set_aside": set_aside},
-    ).fetchall()
-    return [HeldInterest(*row) for row in rows]
-
-
-def known_instants(
-    connection: duckdb.DuckDBPyConnection, kind: str, since: datetime
-) -> set[tuple[Any, ...]]:
-    """Return venue, instrument, instant (and side, key of orders) of an irregular kind's rows."""
-    more = ", side, order_key" if kind == "realised_liquidation" else ""
-    rows = connection.execute(
-        f"select distinct venue, instrument, {INSTANTS[kind]}{more} from raw.{kind} "
-        f"where {INSTANTS[kind]} >= ?",
-        [since],
-    ).fetchall()
-    return set(rows)
-
-
-def known_listings(connection: duckdb.DuckDBPyConnection) -> list[ListedContract]:
-    """Return the newest description of each instrument.
-
-    The asset is the venue's own, without a user's exceptions: it is compared with the venue's next.
-    """
-    columns = ", ".join(ListedContract._fields)
-    rows = connection.execute(
-        f"select {columns} from raw.instrument qualify row_number() over ("
-        "partition by venue, instrument order by observed_at desc, ingested_at desc, source) = 1 "
-        "order by venue, instrument"
-    ).fetchall()
-    return [ListedContract(*row) for row in rows]
-
-
-def open_interest_usd(
-    connection: duckdb.DuckDBPyConnection, since: datetime
-) -> dict[tuple[str, str], float]:
-    """Return the newest open interest in USD of each instrument, of the hours since an instant."""
-    rows = connection.execute(
-        "select venue, instrument, arg_max(open_interest_usd, as_of) "
-        "from intermediate.int_instrument_hour where as_of >= ? group by all",
-        [since],
-    ).fetchall()
-    return {(row[0], row[1]): row[2] for row in rows if row[2] is not None}
-
-
-def known_brackets(
-    connection: duckdb.DuckDBPyConnection,
-) -> dict[tuple[str, str], StoredBrackets]:
-    """Return the newest margin brackets by venue and instrument."""
-    rows = connection.execute(
-        "select venue, instrument, max(ingested_at), "
-        "list(struct_pack(bracket, notional_floor_usd, notional_cap_usd, "
-        "maintenance_margin_ratio, maintenance_deduction_usd, max_leverage, "
-        "liquidation_fee_ratio) order by bracket) from ("
-        "select * from staging.stg_leverage_bracket "
-        "qualify valid_from_at = max(valid_from_at) over (partition by venue, instrument)) "
-        "group by all"
-    ).fetchall()
-    return {
-        (venue, instrument): StoredBrackets(at, [tuple(bracket.values()) for bracket in brackets])
-        for venue, instrument, at, brackets in rows
-    }
-
-
-def newest_sentiment(connection: duckdb.DuckDBPyConnection) -> datetime | None:
-    """Return the instant of the newest sentiment."""
-    row = connection.execute("select max(observed_at) from raw.sentiment").fetchone()
-    found: datetime | None = row[0] if row else None
-    return found
-
-
-def quote_rate_spans(
-    connection: duckdb.DuckDBPyConnection,
-) -> dict[tuple[str, str], tuple[datetime, datetime]]:
-    """Return the first and the last instant of each pair of stablecoins, by venue and pair."""
-    rows = connection.execute(
-        "select venue, pair, min(observed_at), max(observed_at) from raw.quote_rate "
-        "group by venue, pair"
-    ).fetchall()
-    return {(venue, pair): (oldest, newest) for venue, pair, oldest, newest in rows}
-
-
-def first_bar_start(connection: duckdb.DuckDBPyConnection) -> datetime | None:
-    """Return the start of the oldest bar."""
-    row = connection.execute("select min(bar_start_at) from raw.ohlcv").fetchone()
     found: datetime | None = row[0] if row else None
     return found

@@ -5,16 +5,18 @@ from datetime import timedelta
 import pytest
 from workbench import DAY, END, HOUR, START, table_of, workshop
 
-from warehouse.feeds import (
-    Answer,
+from warehouse.feed_ledger import (
+    AnsweredRequest,
     Feed,
-    newest_open_interest,
     note_answers,
     read_feeds,
     read_gaps,
     refresh_gaps,
     widen_feeds,
     write_feeds,
+)
+from warehouse.lookups import (
+    newest_open_interest,
 )
 
 BAR = timedelta(minutes=5)
@@ -105,7 +107,9 @@ def test_an_irregular_feed_is_complete_up_to_where_answers_adjoin(shop):
         return known.complete_until_at
 
     def answer(first, last):
-        told = Answer("a", "BTC", "funding_rate", START + first, START + last, START + last)
+        told = AnsweredRequest(
+            "a", "BTC", "funding_rate", START + first, START + last, START + last
+        )
         note_answers(shop.connection, [], [told])
 
     answer(0 * HOUR, 8 * HOUR)

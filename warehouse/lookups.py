@@ -1,0 +1,228 @@
+"""What raw and staging hold of an instrument: newest rows, known instants, closes.
+
+Belongs here: questions that jobs put to single kinds of records. Does not belong here: which feeds
+are followed and what they lack (`warehouse.feed_ledger`); bars aligned in time
+(``sql/intermediate/int_bar.sql``).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+# Kinds that grow with time, with the instants their rows are of.
+INSTANTS = {
+    "ohlcv": "bar_start_at",
+    "mark_ohlc": "bar_start_at",
+    "open_interest": "observed_at",
+    "funding_rate": "funded_at",
+    "long_short_ratio": "observed_at",
+    "realised_liquidation": "period_start_at",
+}
+
+_CLOSES = {"mark_ohlc": "mark_close", "ohlcv": "close"}
+
+
+class ListedContract(NamedTuple):
+    """A contract as its venue last described it; fields as in the record kind ``instrument``."""
+
+    venue: str
+    instrument: str
+    asset: str
+    quote: str
+    contract_kind: str
+    contract_size: float
+    base_multiplier: float
+    tick_size: float | None
+    lot_quantity: float | None
+    is_active: bool
+
+
+class StoredBrackets(NamedTuple):
+    """The newest margin brackets of an instrument, and when they were ingested."""
+
+    ingested_at: datetime
+    brackets: list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldInterest:
+    """The newest open interest of an instrument, and what was set aside since.
+
+    Parameters
+    ----------
+    venue, instrument : str
+        Of which contract.
+    observed_at : datetime
+        When it stood.
+    quantity : float
+        Accepted [position units].
+    held_quantity : float or None
+        Median of what was set aside since.
+    held_count : int
+        Answers that held such a row.
+    held_for : timedelta
+        From the first of them to the last.
+    is_held_price : bool
+        They were taken for figures in USD.
+    """
+
+    venue: str
+    instrument: str
+    observed_at: datetime
+    quantity: float
+    held_quantity: float | None
+    held_count: int
+    held_for: timedelta
+    is_held_price: bool
+
+
+def newest_open_interest(
+    connection: duckdb.DuckDBPyConnection, since: datetime, *, set_aside: str
+) -> list[HeldInterest]:
+    """Return the newest open interest of each instrument, and what was set aside since.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    since : datetime
+        What was observed before is not looked at.
+    set_aside : str
+        What opens the reason of a quarantined row that a later one may confirm; a colon and the
+        quantity follow.
+    """
+    rows = connection.execute(
+        "with newest as (select venue, instrument, "
+        "max(observed_at) as observed_at, "
+        "arg_max(open_interest_quantity, observed_at) as quantity, "
+        "arg_max(ingested_at, observed_at) as ingested_at "
+        "from raw.open_interest where observed_at >= $since group by all), "
+        "held as (select venue, instrument, ingested_at, reason, "
+        "try_cast(regexp_extract(reason, ': ([0-9.e+-]+) is ', 1) as double) as quantity "
+        "from quality.quarantine where kind = 'open_interest' "
+        "and starts_with(reason, $set_aside) and ingested_at >= $since) "
+        "select newest.venue, newest.instrument, any_value(newest.observed_at), "
+        "any_value(newest.quantity), median(held.quantity), count(distinct held.ingested_at), "
+        "coalesce(max(held.ingested_at) - min(held.ingested_at), interval 0 seconds), "
+        "coalesce(bool_or(contains(held.reason, 'price')), false) "
+        "from newest left join held on newest.venue = held.venue "
+        "and newest.instrument = held.instrument and held.ingested_at > newest.ingested_at "
+        "group by newest.venue, newest.instrument",
+        {"since": since, "set_aside": set_aside},
+    ).fetchall()
+    return [HeldInterest(*row) for row in rows]
+
+
+def known_instants(
+    connection: duckdb.DuckDBPyConnection, kind: str, since: datetime
+) -> set[tuple[Any, ...]]:
+    """Return venue, instrument, instant (and side, key of orders) of an irregular kind's rows."""
+    more = ", side, order_key" if kind == "realised_liquidation" else ""
+    rows = connection.execute(
+        f"select distinct venue, instrument, {INSTANTS[kind]}{more} from raw.{kind} "
+        f"where {INSTANTS[kind]} >= ?",
+        [since],
+    ).fetchall()
+    return set(rows)
+
+
+def known_listings(connection: duckdb.DuckDBPyConnection) -> list[ListedContract]:
+    """Return the newest description of each instrument.
+
+    The asset is the venue's own, without a user's exceptions: it is compared with the venue's next.
+    """
+    columns = ", ".join(ListedContract._fields)
+    rows = connection.execute(
+        f"select {columns} from raw.instrument qualify row_number() over ("
+        "partition by venue, instrument order by observed_at desc, ingested_at desc, source) = 1 "
+        "order by venue, instrument"
+    ).fetchall()
+    return [ListedContract(*row) for row in rows]
+
+
+def open_interest_usd(
+    connection: duckdb.DuckDBPyConnection, since: datetime
+) -> dict[tuple[str, str], float]:
+    """Return the newest open interest in USD of each instrument, of the hours since an instant."""
+    rows = connection.execute(
+        "select venue, instrument, arg_max(open_interest_usd, as_of) "
+        "from intermediate.int_instrument_hour where as_of >= ? group by all",
+        [since],
+    ).fetchall()
+    return {(row[0], row[1]): row[2] for row in rows if row[2] is not None}
+
+
+def known_brackets(
+    connection: duckdb.DuckDBPyConnection,
+) -> dict[tuple[str, str], StoredBrackets]:
+    """Return the newest margin brackets by venue and instrument."""
+    rows = connection.execute(
+        "select venue, instrument, max(ingested_at), "
+        "list(struct_pack(bracket, notional_floor_usd, notional_cap_usd, "
+        "maintenance_margin_ratio, maintenance_deduction_usd, max_leverage, "
+        "liquidation_fee_ratio) order by bracket) from ("
+        "select * from staging.stg_leverage_bracket "
+        "qualify valid_from_at = max(valid_from_at) over (partition by venue, instrument)) "
+        "group by all"
+    ).fetchall()
+    return {
+        (venue, instrument): StoredBrackets(at, [tuple(bracket.values()) for bracket in brackets])
+        for venue, instrument, at, brackets in rows
+    }
+
+
+def newest_sentiment(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Return the instant of the newest sentiment."""
+    row = connection.execute("select max(observed_at) from raw.sentiment").fetchone()
+    found: datetime | None = row[0] if row else None
+    return found
+
+
+def quote_rate_spans(
+    connection: duckdb.DuckDBPyConnection,
+) -> dict[tuple[str, str], tuple[datetime, datetime]]:
+    """Return the first and the last instant of each pair of stablecoins, by venue and pair."""
+    rows = connection.execute(
+        "select venue, pair, min(observed_at), max(observed_at) from raw.quote_rate "
+        "group by venue, pair"
+    ).fetchall()
+    return {(venue, pair): (oldest, newest) for venue, pair, oldest, newest in rows}
+
+
+def first_bar_start(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Return the start of the oldest bar."""
+    row = connection.execute("select min(bar_start_at) from raw.ohlcv").fetchone()
+    found: datetime | None = row[0] if row else None
+    return found
+
+
+def bar_closes(
+    connection: duckdb.DuckDBPyConnection, venue: str, instrument: str
+) -> dict[str, pa.Table]:
+    """Return the closes known of an instrument, by kind of bar, in order of time.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    venue, instrument : str
+        Whose.
+
+    Returns
+    -------
+    dict of str to pyarrow.Table
+        Columns venue, instrument, bar_start_at, bar_seconds and the close [USD per asset unit]
+        under its column's name, for ``mark_ohlc`` and ``ohlcv``.
+    """
+    return {
+        kind: connection.execute(
+            f"select venue, instrument, bar_start_at, bar_seconds, {close} "
+            f"from staging.stg_{kind} where venue = ? and instrument = ? "
+            "order by bar_start_at, bar_seconds",
+            [venue, instrument],
+        ).to_arrow_table()
+        for kind, close in _CLOSES.items()
+    }
