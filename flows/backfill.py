@@ -1,26 +1,26 @@
-"""Make good what is missing between two instants."""
+"""Rebuild the maps of past hours and publish them."""
 
 from datetime import datetime
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from flows.end_states import stopped_state
 from flows.hours import hour_of, hour_of_run, run_name
 from flows.tasks import build_maps, check, load, publish
-from flows.verdicts import stopped
 from jobs.errors import StoppedByQuality
 
 
 @flow(flow_run_name=run_name)
 def backfill(start_at: datetime, as_of: datetime | None = None) -> State[None] | None:
-    """Load what has landed, build from the first bar that changed, check, publish.
+    """Load what has landed, build from the first changed bar, check, publish.
 
     Parameters
     ----------
     start_at : datetime
-        The first hour to make good, UTC.
+        The first hour, UTC; it must be before the last.
     as_of : datetime, optional
-        The last one, UTC; by default the one in which the run was scheduled.
+        The last hour, UTC; by default the one in which the run was scheduled.
     """
     hour = hour_of_run(as_of)
     if hour_of(start_at) >= hour:
@@ -30,6 +30,6 @@ def backfill(start_at: datetime, as_of: datetime | None = None) -> State[None] |
     try:
         check(hour)
     except StoppedByQuality as exc:
-        return stopped(exc)
+        return stopped_state(exc)
     publish(hour)
     return None

@@ -10,7 +10,7 @@ from flows.tasks import build_maps, load
 
 @flow(flow_run_name=run_name)
 def build(as_of: datetime | None = None) -> None:
-    """Load what has landed, then build every map that is out of date.
+    """Load what has landed, then build the maps that are out of date.
 
     Parameters
     ----------

@@ -1,13 +1,13 @@
-"""One whole hour, from what has landed to what people read."""
+"""One whole hour, from landing files to the published file."""
 
 from datetime import datetime
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from flows.end_states import stopped_state
 from flows.hours import run_name, take_hour
 from flows.tasks import build_maps, check, load, publish
-from flows.verdicts import stopped
 from jobs.errors import StoppedByQuality
 
 
@@ -15,7 +15,7 @@ from jobs.errors import StoppedByQuality
 def hourly(as_of: datetime | None = None) -> State[None] | None:
     """Load what has landed, build the maps, check them, publish them.
 
-    Where a critical check fails nothing is published, and the run ends as `StoppedByQuality`.
+    A failed critical check ends the run as `StoppedByQuality`; nothing is published.
 
     Parameters
     ----------
@@ -28,6 +28,6 @@ def hourly(as_of: datetime | None = None) -> State[None] | None:
     try:
         check(hour)
     except StoppedByQuality as exc:
-        return stopped(exc)
+        return stopped_state(exc)
     publish(hour)
     return None

@@ -1,8 +1,8 @@
 """Which hour a run is for, and how late runs catch up instead of piling up.
 
-A run stands for the hour it was scheduled in, however late it starts. Everything it does reaches up
-to its hour. So where several runs of one deployment are due, whichever starts first does the work
-of all, up to the newest one's hour, and the others are cancelled.
+A run is for the hour it was scheduled in, however late it starts, and works through everything up
+to that hour. Where several runs of one deployment are due, the first to start does the work of all
+up to the newest hour, and the others are cancelled.
 """
 
 from datetime import UTC, datetime
@@ -23,14 +23,14 @@ from prefect.states import Cancelled
 
 
 def take_hour(as_of: datetime | None) -> datetime:
-    """Return the hour to work up to, and cancel the due runs that this one makes superfluous.
+    """Return the hour to work up to, and cancel the due runs whose work this one does.
 
-    A run that was given its hour keeps to it, and leaves others alone.
+    A run with an explicit hour keeps to it and cancels nothing.
 
     Parameters
     ----------
     as_of : datetime, optional
-        The hour asked for, UTC.
+        The explicit hour, UTC.
     """
     hour = hour_of_run(as_of)
     context = FlowRunContext.get()
@@ -46,26 +46,26 @@ def take_hour(as_of: datetime | None) -> datetime:
 
 
 def run_name() -> str:
-    """Return a name by which people find a run: its job and the time it is about, UTC."""
+    """Return the name of a run: its flow and its hour, UTC."""
     about = flow_run.parameters.get("as_of") or flow_run.scheduled_start_time
     instant = datetime.fromisoformat(str(about))
     return f"{flow_run.flow_name} {instant.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def hour_of_run(as_of: datetime | None) -> datetime:
-    """Return the hour asked for, or the one in which the run was scheduled, UTC."""
+    """Return the explicit hour, or the one in which the run was scheduled, UTC."""
     return hour_of(flow_run.scheduled_start_time if as_of is None else as_of)
 
 
 def hour_of(instant: datetime) -> datetime:
-    """Return the start of the hour of an instant, UTC; without a time zone it is taken as UTC."""
+    """Return the start of the hour of an instant, UTC; an instant without a time zone is UTC."""
     utc = instant.astimezone(UTC) if instant.tzinfo is not None else instant
-    # Made anew: Prefect's own instants are of a class whose differences are no timedelta.
+    # Prefect's instants are of a class whose differences are not timedeltas.
     return datetime(utc.year, utc.month, utc.day, utc.hour, tzinfo=UTC)
 
 
 def _runs_due(client: SyncPrefectClient, deployment_id: UUID) -> list[FlowRun]:
-    """Return the runs of a deployment that wait though they are due, and were given no hour."""
+    """Return the runs of a deployment that are due, have not started and have no explicit hour."""
     runs = client.read_flow_runs(
         flow_run_filter=FlowRunFilter(
             deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),

@@ -1,4 +1,4 @@
-"""Bring in what venues tell, every few minutes: they forget it."""
+"""Fetch from venues every few minutes: they keep open interest for days only."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from prefect.states import Completed
 
 from flows.hours import run_name, take_hour
 from flows.tasks import follows_venues, load
-from flows.tasks import ingest as ask_venues
+from flows.tasks import ingest as ingest_task
 from jobs.errors import WarehouseBusy
 
 
@@ -16,21 +16,20 @@ from jobs.errors import WarehouseBusy
 def ingest(as_of: datetime | None = None) -> State[None] | None:
     """Fetch what is missing and load it; where no venue is followed, load what has landed.
 
-    Landing needs no warehouse: where that is being written for longer, nothing is lost by leaving
-    the load to whoever comes next.
+    Landing needs no warehouse: while another writer has it open, the load is left to the next run.
 
     Parameters
     ----------
     as_of : datetime, optional
-        The hour to stand for, UTC; by default the one in which the run was scheduled.
+        The hour of the run, UTC; by default the one in which the run was scheduled.
     """
     take_hour(as_of)
     if follows_venues():
-        # Where no venue answers the run has failed; the next one is due in five minutes.
-        ask_venues.with_options(retries=0)()
+        # No retries: the next run is due in five minutes.
+        ingest_task.with_options(retries=0)()
         return None
     try:
-        # Half a minute: the next run is due in five.
+        # Half a minute of retries; the next run is due in five minutes.
         load.with_options(retries=4)()
     except WarehouseBusy as exc:
         return Completed(name="Postponed", message=f"the next run loads what has landed: {exc}")

@@ -1,13 +1,13 @@
-"""Give readers what the warehouse holds."""
+"""Publish what the warehouse holds."""
 
 from datetime import datetime
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from flows.end_states import stopped_state
 from flows.hours import run_name, take_hour
 from flows.tasks import publish as publish_task
-from flows.verdicts import stopped
 from jobs.errors import StoppedByQuality
 
 
@@ -23,5 +23,5 @@ def publish(as_of: datetime | None = None) -> State[None] | None:
     try:
         publish_task(take_hour(as_of))
     except StoppedByQuality as exc:
-        return stopped(exc)
+        return stopped_state(exc)
     return None

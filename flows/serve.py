@@ -1,13 +1,13 @@
 """Serve every deployment of ``prefect.yaml`` from one process, until stopped.
 
-With ``PREFECT_API_URL`` in the environment that server keeps the schedule. Without it a server runs
+With ``PREFECT_API_URL`` in the environment that server keeps the schedule. Otherwise a server runs
 in this process, on the loopback address, with its history in ``<home>/prefect``: it needs no
-network and cannot outlive the process. Whoever reaches its API can run code here, so it takes
-requests only with the login that lies in the home folder, for its own host names, and from pages
-of its own address: any web page can send requests to a loopback port.
+network and stops with the process. Its API can run code here, and any web page can send requests to
+a loopback port. So it accepts requests only with the login stored in the home folder, for its own
+host names and from pages of its own address.
 
-Prefect reads its settings when it is imported. So the environment is made first, and functions
-import what they need of Prefect.
+Prefect reads its settings on import. So the environment is set first, and functions import what
+they need from Prefect.
 """
 
 import argparse
@@ -41,30 +41,30 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[1]
 
 SERVER_START_SECONDS = 180
-"""A first start makes Prefect's database: ten seconds on two cores, more where they are busy."""
+"""The first start creates Prefect's database: ten seconds on two idle cores."""
 
 SERVER_STOP_SECONDS = 20
 
 HOST_NAMES = ("127.0.0.1", "localhost")
-"""The names under which our own server answers: a page that rebinds its name to us is refused."""
+"""Host names our own server accepts; this refuses pages that rebind their name to us."""
 
 LOGIN_FILE = "login"
-"""User and password of our own server, in ``<home>/prefect``, readable by its owner only."""
+"""User and password of our own server, in ``<home>/prefect``, readable by the owner only."""
 
 ENVIRONMENT = {
-    # Prefect's client reports its use to its makers unless told not to.
+    # Prefect's client sends usage data unless this is set.
     "DO_NOT_TRACK": "1",
 }
-"""What holds unless the environment says otherwise."""
+"""Defaults for variables that the environment does not set."""
 
 SERVER_ENVIRONMENT = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    # How long a run waits before it asks again whether it is its turn.
+    # How often a waiting run checks whether it may start.
     "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
-    # Keeps 90 days of runs; without it, all there ever were.
+    # Keeps 90 days of runs; without it, all of them.
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
 }
-"""The same for a server of our own."""
+"""Further defaults for a server of our own."""
 
 
 class CannotServe(Exception):
@@ -78,7 +78,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--show-login", action="store_true")
     arguments = parser.parse_args()
-    # One way to stop: what Ctrl-C does, even where a shell had it ignored for the background.
+    # SIGTERM acts like Ctrl-C, even where a shell ignores SIGINT for background processes.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -86,22 +86,22 @@ def main() -> int:
         if arguments.show_login:
             sys.stdout.write(f"{_login(home)}\n")
             return 0
-        with _alone(home):
+        with _locked(home):
             listening = _prepare_environment(home, arguments.port)
             deployments = _read_deployments(arguments.file)
             with _server(listening):
-                _tell(_universe_in_words())
+                _log(_universe_in_words())
                 asyncio.run(_serve(deployments, is_own_server=listening is not None))
     except KeyboardInterrupt:
-        _tell("stopped")
+        _log("stopped")
         return 0
     except (CannotServe, OSError, *LIQHEAT_ERRORS) as exc:
-        _tell(f"error: {exc}")
+        _log(f"error: {exc}")
         return 1
     return 0
 
 
-def _tell(message: str) -> None:
+def _log(message: str) -> None:
     sys.stderr.write(f"{message}\n")
 
 
@@ -110,8 +110,8 @@ def _interrupt(*_: Any) -> None:  # noqa: ANN401  (whatever Python hands to a si
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """Hold the folder around the block: two schedules would do everything twice."""
+def _locked(home: Path) -> Iterator[None]:
+    """Lock the folder around the block: a second schedule would run everything twice."""
     _make_private(home)
     with (home / "schedule.lock").open("w") as file:
         try:
@@ -125,9 +125,9 @@ def _alone(home: Path) -> Iterator[None]:
 
 
 def _prepare_environment(home: Path, port: int) -> socket.socket | None:
-    """Complete the environment; return what our own server is to listen on, if there is to be one.
+    """Complete the environment; return the socket of our own server, None where there is none.
 
-    Listening starts here, so that the port told to Prefect is ours.
+    The socket is opened here, so that the port passed to Prefect is certainly ours.
     """
     _set_defaults(ENVIRONMENT)
     if "PREFECT_API_URL" in os.environ:
@@ -137,27 +137,27 @@ def _prepare_environment(home: Path, port: int) -> socket.socket | None:
     _set_defaults(SERVER_ENVIRONMENT)
     os.environ["PREFECT_HOME"] = str(home)
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
-    # Server and clients of this process tree; none of the three is anybody else's to set.
+    # For the server and its clients in this process tree; values from outside are overridden.
     os.environ["PREFECT_SERVER_API_AUTH_STRING"] = os.environ["PREFECT_API_AUTH_STRING"] = _login(
         home
     )
     os.environ["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = ",".join(
         f"http://{name}:{port}" for name in HOST_NAMES
     )
-    # It would name a profile of another PREFECT_HOME.
+    # It names a profile of another PREFECT_HOME.
     os.environ.pop("PREFECT_PROFILE", None)
     return listening
 
 
 def _login(home: Path) -> str:
-    """Return ``user:password`` of our own server, made at the first call and kept in the home.
+    """Return ``user:password`` of our own server, generated once and kept in the home folder.
 
-    Delete the file to have another password made at the next start.
+    Delete the file to get a new password at the next start.
     """
     file = home / LOGIN_FILE
     _make_private(home)
     if file.is_symlink() or (file.exists() and file.stat().st_mode & 0o077):
-        # Others may know what is in it.
+        # Others may have read it.
         file.unlink()
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -165,7 +165,7 @@ def _login(home: Path) -> str:
         login = file.read_text().strip()
         if login.partition(":")[2]:
             return login
-        # A process was killed between making the file and filling it.
+        # A process was killed between creating the file and writing it.
         descriptor = os.open(file, os.O_WRONLY | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as opened:
         login = f"liqheat:{secrets.token_urlsafe(24)}"
@@ -174,7 +174,7 @@ def _login(home: Path) -> str:
 
 
 def _make_private(home: Path) -> None:
-    """Make the server's folder, which only its owner may enter whatever the umask is."""
+    """Create the server's folder with access for its owner only, whatever the umask."""
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o700)
 
@@ -186,10 +186,10 @@ def _set_defaults(defaults: dict[str, str]) -> None:
 
 @contextmanager
 def _server(listening: socket.socket | None) -> Iterator[None]:
-    """Have a server around the block: our own, unless another is to be used."""
+    """Run our own server around the block, unless another one is configured."""
     url = os.environ["PREFECT_API_URL"].removesuffix("/api")
     if listening is None:
-        _tell(f"the schedule is kept by {url}")
+        _log(f"the schedule is kept by {url}")
         yield
         return
 
@@ -210,8 +210,8 @@ def _server(listening: socket.socket | None) -> Iterator[None]:
                     f"{os.environ['PREFECT_HOME']} away: only the history of runs is in it"
                 )
             time.sleep(0.1)
-        _tell(f"runs are shown at {url}, their history is kept in {os.environ['PREFECT_HOME']}")
-        _tell("`liqheat schedule --show-login` prints the login of that page")
+        _log(f"runs are shown at {url}, their history is kept in {os.environ['PREFECT_HOME']}")
+        _log("`liqheat schedule --show-login` prints the login of that page")
         yield
     finally:
         server.should_exit = True
@@ -224,9 +224,9 @@ async def _serve(deployments: "list[RunnerDeployment]", *, is_own_server: bool) 
     from prefect.runner import Runner
     from prefect.states import Scheduled
 
-    # It tells of every run that waits for its turn, each time it asks.
+    # It logs every waiting run at every check.
     logging.getLogger("prefect.runner.state_proposer").setLevel(logging.WARNING)
-    # Schedules stay active when this process ends: what falls due meanwhile is late, not forgotten.
+    # Schedules stay active when this process ends: runs due meanwhile are late, not lost.
     runner = Runner(name="liqheat", pause_on_shutdown=False)
     # Prefect's own handler raises SystemExit inside the event loop.
     runner.handle_sigterm = _interrupt  # type: ignore[method-assign]
@@ -234,19 +234,19 @@ async def _serve(deployments: "list[RunnerDeployment]", *, is_own_server: bool) 
         for deployment in deployments:
             deployment_id = await runner.aadd_deployment(deployment)
             if is_own_server:
-                await _end_runs_left_over(client, deployment_id)
+                await _end_abandoned_runs(client, deployment_id)
             if deployment.schedules:
-                # What was missed since the last stop is done at once, not with the next turn.
+                # Catch up at once with what was missed since the last stop.
                 await client.create_flow_run_from_deployment(
                     deployment_id, state=Scheduled(scheduled_time=datetime.now(UTC))
                 )
-            _tell(f"  {deployment.name:<10} {_schedule_in_words(deployment)}")
-    _tell("Ctrl-C stops it")
+            _log(f"  {deployment.name:<10} {_schedule_in_words(deployment)}")
+    _log("Ctrl-C stops it")
     await runner.start()
 
 
-async def _end_runs_left_over(client: "PrefectClient", deployment_id: UUID) -> None:
-    """Mark as crashed the runs that ended with an earlier process: they would keep their turn."""
+async def _end_abandoned_runs(client: "PrefectClient", deployment_id: UUID) -> None:
+    """Mark the runs of an earlier process as crashed: they would block the concurrency limit."""
     from prefect.client.schemas.filters import (
         FlowRunFilter,
         FlowRunFilterDeploymentId,
@@ -280,7 +280,7 @@ def _read_deployments(file: Path) -> "list[RunnerDeployment]":
     for entry in yaml.safe_load(file.read_text())["deployments"]:
         entrypoint = str(file.resolve().parent / entry["entrypoint"])
         try:
-            # Prefect would serve a placeholder for a flow that does not load.
+            # Prefect would otherwise serve a placeholder for a flow that does not load.
             load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
         except (MissingFlowError, ScriptError, ValueError) as exc:
             raise CannotServe(f"{file}: deployment {entry['name']} does not load: {exc}") from exc
@@ -303,7 +303,7 @@ def _read_deployments(file: Path) -> "list[RunnerDeployment]":
 
 
 def _universe_in_words() -> str:
-    """Return what the schedule collects, so that nobody learns it from an empty map."""
+    """Return a sentence on which venues and assets the schedule follows."""
     from jobs.collect.ingest import universe_of
 
     settings = read_settings()
@@ -328,7 +328,7 @@ def _schedule_in_words(deployment: "RunnerDeployment") -> str:
         getattr(one.schedule, "cron", None) or f"every {getattr(one.schedule, 'interval', '?')}"
         for one in deployment.schedules or []
     ]
-    return ", ".join(words) or "when asked"
+    return ", ".join(words) or "on demand"
 
 
 if __name__ == "__main__":

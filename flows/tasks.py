@@ -1,7 +1,7 @@
-"""The tasks of all flows: each wraps one function of `jobs` and says what to do when it fails.
+"""The tasks of all flows: each wraps one function of `jobs` and adds retries.
 
-A task takes and returns plain values. Connections, and where things are, belong to the process
-that runs it: each task reads the settings for itself.
+A task takes and returns plain values. It reads the settings and opens connections in the process
+that runs it.
 """
 
 import logging
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _OneLine(logging.Filter):
-    """Drops the traceback of our own errors: their message says what happened and what to do."""
+    """Drops the traceback of our own errors, whose message says what happened and what to do."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and isinstance(record.exc_info[1], LIQHEAT_ERRORS):
@@ -35,7 +35,7 @@ class _OneLine(logging.Filter):
 for _logger in ("prefect.task_runs", "prefect.flow_runs"):
     logging.getLogger(_logger).addFilter(_OneLine())
 
-# Prefect shows with a run what its own loggers say; these are ours.
+# Prefect shows only its own loggers with a run; these are ours.
 for _room in ("jobs", "quality", "sources", "transforms", "warehouse"):
     logging.getLogger(_room).setLevel(logging.INFO)
     logging.getLogger(_room).addHandler(APILogHandler())
@@ -45,7 +45,7 @@ Returned = TypeVar("Returned")
 
 
 def is_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:  # noqa: ARG001  (Prefect passes all three)
-    """Return whether what a task failed of may pass."""
+    """Return whether a task failed with a transient error."""
     return isinstance(state.result(raise_on_failure=False), TRANSIENT_ERRORS)
 
 
@@ -54,8 +54,8 @@ def task_of_job(function: Callable[Given, Returned]) -> Task[Given, Returned]:
     return Task(
         function,
         cache_policy=NO_CACHE,
-        # 2, 4, 8 ... 128 s, each drawn from around that: four minutes for another writer to end or
-        # for room on the disk. What takes longer is made good by the next run.
+        # 2, 4, 8 ... 128 s with jitter: four minutes for another writer to finish or for disk space
+        # to be freed. The next run makes up for anything longer.
         retries=7,
         retry_delay_seconds=exponential_backoff(backoff_factor=2),
         retry_jitter_factor=0.5,
@@ -64,7 +64,7 @@ def task_of_job(function: Callable[Given, Returned]) -> Task[Given, Returned]:
 
 
 def follows_venues() -> bool:
-    """Return whether any venue is followed: ``venues: []`` in the universe file says none."""
+    """Return whether any venue is followed; ``venues: []`` in the universe file follows none."""
     from jobs.collect.ingest import universe_of
 
     return bool(universe_of(read_settings()).venues)
@@ -72,7 +72,7 @@ def follows_venues() -> bool:
 
 @task_of_job
 def ingest() -> int:
-    """Ask venues for all that is missing and load it; return how many rows landed."""
+    """Fetch what is missing from venues and load it; return how many rows landed."""
     from jobs.collect.ingest import ingest
 
     return ingest(read_settings(), clock=lambda: datetime.now(UTC)).row_count
@@ -80,7 +80,7 @@ def ingest() -> int:
 
 @task_of_job
 def maintain() -> int:
-    """Delete what is no longer needed, ask for what is missing; return how many files went."""
+    """Tidy the home folder and fetch what is missing; return how many files were moved."""
     from jobs.maintain import maintain
 
     report = maintain(read_settings(), clock=lambda: datetime.now(UTC), is_asking=follows_venues())
@@ -89,15 +89,15 @@ def maintain() -> int:
 
 @task_of_job
 def fetch() -> int:
-    """Ask providers whose key is set for their maps; return how many cells landed."""
+    """Fetch the maps of providers whose key is set; return how many cells landed."""
     from jobs.collect.providers import fetch_providers
 
     return fetch_providers(read_settings(), clock=lambda: datetime.now(UTC)).row_count
 
 
 @task_of_job
-def vary(as_of: datetime, days: int) -> int:
-    """Swap assumptions at midnights not yet looked at; return how many rows."""
+def measure_sensitivity(as_of: datetime, days: int) -> int:
+    """Measure the sensitivity to assumptions at new midnights; return how many rows."""
     from jobs.compare.sensitivity import measure_sensitivity
 
     return measure_sensitivity(read_settings(), as_of=as_of, days=days).row_count
@@ -121,9 +121,9 @@ def build_maps(as_of: datetime) -> int:
 
 @task_of_job
 def check(as_of: datetime) -> int:
-    """Run the checks and show the verdicts with the run; return how many warn.
+    """Run the checks and show the grades with the run; return the number of warnings.
 
-    Critical checks that leave nothing to publish end the run here.
+    Critical failures that leave nothing to publish raise `StoppedByQuality`.
     """
     from jobs.check.run_suites import check
 
@@ -138,7 +138,7 @@ def check(as_of: datetime) -> int:
 
 
 def _show(report: "CheckReport") -> None:
-    """Keep the verdicts and what failed as tables that Prefect shows with the run."""
+    """Store the grades and the failed checks as tables that Prefect shows with the run."""
     hour = f"{report.as_of:%Y-%m-%d %H:%M} UTC"
     create_table_artifact(
         key="asset-quality",
