@@ -59,7 +59,7 @@ _EXPECTED = {
     "tuple_type": "a list",
     "list_type": "a list",
     "dict_type": "keys with values",
-    "literal_error": "{choices}; nearest is '{nearest}'",
+    "literal_error": "{choices}",
 }
 """What was expected, by pydantic's type of error."""
 
@@ -95,15 +95,16 @@ class UserModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     @classmethod
-    def keys(cls) -> dict[str, FieldInfo]:
+    def fields_by_key(cls) -> dict[str, FieldInfo]:
         """Return the fields by the key that sets them."""
         return {field.alias or name: field for name, field in cls.model_fields.items()}
 
     @model_validator(mode="before")
     @classmethod
     def _check_keys(cls, content: object) -> object:
-        fields = cls.keys()
+        fields = cls.fields_by_key()
         known = ", ".join(fields)
+        content = {} if content is None else content
         if not isinstance(content, Mapping):
             # Pydantic takes a ValueError for a refusal, and lets a TypeError through.
             raise ValueError(  # noqa: TRY004
@@ -197,8 +198,8 @@ def _describe_missing(key: str, field: FieldInfo) -> str:
 def _describe(invalid: ValidationError) -> str:
     """Return the first error as ``place: what is wrong``."""
     error = invalid.errors()[0]
-    # Branches of unions carry a tag in angle brackets, which is no key of the file.
-    place = [part for part in error["loc"] if not str(part).startswith("<")]
+    # Pydantic marks branches of unions by our tags, <value>, and keys by [key]: no part of the file.
+    place = [part for part in error["loc"] if not str(part).startswith(("<", "["))]
     context: dict[str, Any] = dict(error.get("ctx", {}))
     if error["type"] == "value_error":
         message = str(context["error"])
@@ -207,7 +208,9 @@ def _describe(invalid: ValidationError) -> str:
         if error["type"] == "literal_error":
             choices = re.findall(r"'([^']*)'", context["expected"])
             choices = choices or re.findall(r"\w+", context["expected"].replace(" or ", " "))
-            context |= {"choices": " | ".join(choices), "nearest": nearest(str(value), choices)}
+            context["choices"] = " | ".join(choices)
+            if isinstance(value, str):
+                context["choices"] += f"; nearest is '{nearest(value, choices)}'"
         wanted = _EXPECTED.get(error["type"], error["msg"]).format(**context)
         if error["type"] == "string_type" and isinstance(value, bool | int | float):
             wanted += "; put it in quotes"

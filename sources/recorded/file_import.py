@@ -12,7 +12,6 @@ import datetime as dt
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,8 @@ from sources.recorded.instrument_book import FOREIGN_QUOTE, SYMBOL_FAULTS, Symbo
 from sources.recorded.kinds import Part
 from sources.recorded.known_closes import KnownCloses
 from sources.recorded.label_change import Turn, find_turns, implied_prices, shift_late
-from sources.recorded.mapping import BAR_PRICES, RATE_UNITS, SNAPSHOT_PRICES, Mapping
+from sources.recorded.mapping import KINDS, Mapping
+from sources.recorded.mapping_sections import BAR_PRICES, RATE_UNITS, SNAPSHOT_PRICES
 from sources.recorded.usable_rows import Gathering, Rows, TimeBounds
 from sources.records import INSTANT, SCHEMAS, Batch
 from sources.venues.declared import sides_counted_by
@@ -345,9 +345,10 @@ def _collect_prices(
 ) -> _PriceBook | None:
     """Return the prices that value the open interest, of this file or of files beside it."""
     rule = gathering.mapping.open_interest
-    if rule is None or rule.valued_at not in SNAPSHOT_PRICES:
+    valued_at = gathering.mapping.open_interest_valued_at
+    if rule is None or valued_at not in SNAPSHOT_PRICES:
         return None
-    prices = _PriceBook(gathering.book, rule.valued_at)
+    prices = _PriceBook(gathering.book, valued_at)
     if not rule.prices_from:
         for part, rows in zip(gathering.parts, settled, strict=True):
             prices.add_rows(part.kind, rows, gathering.bar_seconds)
@@ -367,13 +368,8 @@ def _collect_prices(
                 f"{path.name}: {file.name} should give prices, but {len(fitting)} shipped "
                 "mappings match it; correct 'prices_from'"
             )
-        only_bars = replace(
-            fitting[0],
-            open_interest=None,
-            funding_rate=None,
-            realised_liquidation=None,
-            long_short_ratio=None,
-        )
+        others = set(KINDS) - {"ohlcv", "mark_ohlc"}
+        only_bars = fitting[0].model_copy(update=dict.fromkeys(others))
         for batch in import_file(file, only_bars, ingested_at=ingested_at):
             prices.add_records(batch)
     return prices
@@ -392,7 +388,8 @@ class _Conversion:
     def set_unvalued_aside(self, part: Part, rows: Rows) -> Rows:
         """Return the rows that can become records: those whose valuing price is known."""
         held = self._mapping.open_interest
-        if part.kind != "open_interest" or held is None or held.valued_at is None:
+        valued_at = self._mapping.open_interest_valued_at
+        if part.kind != "open_interest" or held is None or valued_at is None:
             return rows
         is_valued = np.isfinite(self._snapshot_price(rows))
         unvalued = rows.take(~is_valued)
@@ -402,7 +399,7 @@ class _Conversion:
                 part,
                 unvalued.take(unvalued.series == code),
                 "amount" if held.amount else "value",
-                f"no price of {one.asset} on {one.venue} to value it by: {held.valued_at}",
+                f"no price of {one.asset} on {one.venue} to value it by: {valued_at}",
             )
         return rows.take(is_valued)
 
@@ -463,12 +460,13 @@ class _Conversion:
         multiplier = self._multiplier[rows.series]
         prices = {cell: rows.values[cell] / multiplier for cell in ("open", "high", "low", "close")}
         valued_at: FloatArray | None = None
+        valued_by = self._mapping.volume_valued_at
         if "price" in rows.values:
             valued_at = rows.values["price"] / multiplier
-        elif rule.volume_valued_at == "middle":
+        elif valued_by == "middle":
             valued_at = (prices["high"] + prices["low"]) / 2
-        elif rule.volume_valued_at in BAR_PRICES:
-            valued_at = prices[rule.volume_valued_at]
+        elif valued_by in BAR_PRICES:
+            valued_at = prices[valued_by]
         nothing = np.full(len(rows), np.nan)
         bought = rows.values.get("taker_buy", nothing)
         return {
@@ -494,8 +492,12 @@ class _Conversion:
             return {}
         nothing = np.full(len(rows), np.nan)
         decisive = rows.values["amount" if rule.amount else "value"]
-        unit = rule.amount_unit or rule.value_unit or ""
-        price = self._snapshot_price(rows) if rule.valued_at is not None else None
+        unit = rule.decisive_unit
+        price = (
+            self._snapshot_price(rows)
+            if self._mapping.open_interest_valued_at is not None
+            else None
+        )
         sides = np.array(
             [
                 rule.sides_counted or sides_counted_by(one.venue)

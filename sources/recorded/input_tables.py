@@ -37,7 +37,7 @@ from sources.bounds import (
     read_first_line,
 )
 from sources.errors import InputRejected
-from sources.recorded.name_patterns import nearest
+from sources.user_models import nearest
 
 # The published type information of pyarrow does not let one call's answer go into the next.
 pc: Any = pyarrow.compute

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sources.assets import USD_QUOTES, split_asset
-from sources.recorded.mapping import InstrumentTerms, Mapping
+from sources.recorded.mapping import Mapping
+from sources.recorded.mapping_sections import InstrumentTerms
 from sources.recorded.name_patterns import parse_unified, unify_symbol
 from sources.venues.declared import VENUES
 

@@ -18,7 +18,8 @@ from sources.checks import (
     flag_ratios,
     flag_sentiment,
 )
-from sources.recorded.mapping import BAR_PRICES, RATE_UNITS, SNAPSHOT_PRICES, Mapping
+from sources.recorded.mapping import Mapping
+from sources.recorded.mapping_sections import BAR_PRICES, RATE_UNITS, SNAPSHOT_PRICES
 
 Values = MappingOf[str, npt.NDArray[np.float64]]
 
@@ -73,7 +74,7 @@ def list_parts(mapping: Mapping) -> tuple[Part, ...]:
             volume=bar.volume,
             taker_buy=bar.taker_buy,
             trade_count=bar.trade_count,
-            price=None if bar.volume_valued_at in BAR_PRICES else bar.volume_valued_at,
+            price=None if mapping.volume_valued_at in BAR_PRICES else mapping.volume_valued_at,
         )
         required = frozenset(cells) - {"taker_buy", "trade_count"}
         parts.append(Part("ohlcv", "", cells, required, is_bar=True))
@@ -83,10 +84,11 @@ def list_parts(mapping: Mapping) -> tuple[Part, ...]:
         parts.append(Part("mark_ohlc", "", cells, frozenset(cells), is_bar=True))
     if mapping.open_interest is not None:
         held = mapping.open_interest
+        valued_at = mapping.open_interest_valued_at
         cells = _named(
             amount=held.amount,
             value=held.value,
-            price=None if held.valued_at in SNAPSHOT_PRICES else held.valued_at,
+            price=None if valued_at in SNAPSHOT_PRICES else valued_at,
         )
         required = frozenset({"amount"} if held.amount else {"value"})
         parts.append(Part("open_interest", "", cells, required, False, held.shift_seconds))

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sources.recorded.known_closes import Closes, KnownCloses
-from sources.recorded.mapping import LabelChange
+from sources.recorded.mapping_sections import LabelChange
 from sources.recorded.usable_rows import Gathering, Rows, microseconds_of
 
 BoolArray = npt.NDArray[np.bool_]

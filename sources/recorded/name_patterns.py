@@ -4,12 +4,11 @@ Belongs here: patterns with placeholders, unified symbols. Does not belong here:
 mapping keys, what a coin's name says (`sources.assets`).
 """
 
-import difflib
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sources.assets import USD_QUOTES, unify_coin
+from sources.user_models import nearest
 
 # All that a name can end in, so that BTCUSDT splits into BTC and USDT. No venue quotes a perpetual
 # in TUSD, and DOTUSD is DOT in USD.
@@ -26,27 +25,6 @@ _PLACEHOLDERS = {
 }
 _TOKEN = re.compile(r"\{(\w*)\}|\*|[^{*]+|\{")
 _UNIFIED = re.compile(r"(?P<base>[^/:\s]+)/(?P<quote>[^/:\s]+):(?P<settle>[^/:\s]+)")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known word most like `word`, case aside.
-
-    Parameters
-    ----------
-    word : str
-        What was found.
-    known : iterable of str
-        What could have been meant; at least one.
-
-    Examples
-    --------
-    >>> nearest("ammount", ["amount", "value"])
-    'amount'
-    """
-    return max(
-        sorted(known),
-        key=lambda other: difflib.SequenceMatcher(None, word.lower(), other.lower()).ratio(),
-    )
 
 
 @dataclass(frozen=True, slots=True)

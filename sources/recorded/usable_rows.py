@@ -34,9 +34,11 @@ from sources.recorded.instrument_book import (
     SymbolBook,
 )
 from sources.recorded.kinds import Part, flag_unusable, list_parts
-from sources.recorded.mapping import TIME_UNITS, Mapping, parse_bar
-from sources.recorded.name_patterns import QUOTES, nearest
+from sources.recorded.mapping import Mapping
+from sources.recorded.mapping_sections import TIME_UNITS, parse_bar
+from sources.recorded.name_patterns import QUOTES
 from sources.records import INSTANT, SCHEMAS
+from sources.user_models import nearest
 from sources.venue_names import venue_name
 
 BoolArray = npt.NDArray[np.bool_]

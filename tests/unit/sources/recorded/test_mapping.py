@@ -7,9 +7,11 @@ import pytest
 import yaml
 
 from sources.errors import InputRejected
-from sources.recorded import load_mapping, shipped_mapping_names
-from sources.recorded.mapping import _KEYS, SHIPPED_FOLDER
+from sources.recorded import load_mapping, mapping_sections, shipped_mapping_names
+from sources.recorded import mapping as mapping_module
+from sources.recorded.mapping import SHIPPED_FOLDER
 from sources.recorded.name_patterns import NamePattern, parse_unified, unify_symbol
+from sources.user_models import UserModel
 
 MAPPING = {
     "description": "hourly bars",
@@ -72,11 +74,17 @@ def test_a_negative_shift_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("key", "said"),
     [
-        ("ohlcv.volume_unit", "no unit is named for the volume"),
-        ("open_interest.amount_unit", "no unit is named for 'amount'"),
-        ("time.unit", "no unit is named for the time column"),
-        ("time.label", "no stamp convention is named"),
-        ("bar", "no length of a bar is named"),
+        (
+            "ohlcv.volume_unit",
+            "add 'volume_unit: base | contracts | usd'",
+        ),
+        (
+            "open_interest.amount_unit",
+            "add 'amount_unit: base | contracts'",
+        ),
+        ("time.unit", "'unit' is missing: add 'unit: seconds | milliseconds"),
+        ("time.label", "'label' is missing: add 'label: bar_open | bar_end'"),
+        ("bar", "'bar' is missing: add 'bar: 1h'"),
         ("venue", "'venue' is missing"),
         ("instrument", "'instrument' is missing"),
         ("instrument.unified", "'unified' is missing"),
@@ -105,7 +113,7 @@ def test_what_is_missing_is_named(tmp_path, key, said):
         ({"instrument.contract_size": True}, "expected a number"),
         ({"ohlcv.open": 3}, "expected a text"),
         ({"ohlcv": "o"}, "expected keys with values"),
-        ({"columns": [1]}, "expected a list of texts"),
+        ({"columns": [1]}, "columns: entry 1 is 1, expected a text; put it in quotes"),
         ({"instrument.unified": "BTCUSDT"}, "write base/quote:settle"),
         ({"instrument.unified": "{coin}/USDT:USDT"}, "uses {coin}, which nothing gives"),
         ({"instrument.unified": "{base}/{quote}:{quote}"}, "uses {quote}, which nothing gives"),
@@ -115,12 +123,18 @@ def test_what_is_missing_is_named(tmp_path, key, said):
         ({"file_name": "{base}-{bar}"}, "'bar' is given twice"),
         ({"open_interest": {"shift": "1h"}}, "name a column: 'amount', 'value', or both"),
         ({"mark_ohlc": {"close": "m", "open": "mo"}}, "all of 'open', 'high' and 'low'"),
-        ({"realised_liquidation": {"long": "l", "short": "s"}}, "no unit is named"),
+        (
+            {"realised_liquidation": {"long": "l", "short": "s"}},
+            "add 'unit: base | contracts | usd'",
+        ),
         (
             {"realised_liquidation": {"long": "l", "short": "s", "unit": "usd"}},
             "'is_complete_feed' is missing",
         ),
-        ({"funding_rate": {"rate": "f"}}, "no unit is named for the rate"),
+        (
+            {"funding_rate": {"rate": "f"}},
+            "add 'rate_unit: ratio | percent | bps'",
+        ),
         ({"long_short_ratio": {"shift": "1h"}}, "name at least one measure"),
         ({"ohlcv": None, "open_interest": None}, "names no kind of data"),
         ({"ohlcv.volume_unit": "usd"}, "needs a price to become position units"),
@@ -163,8 +177,8 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path):
     path = tmp_path / "mine.yaml"
     for content, said in (
         ("a: [", "no valid YAML"),
-        ("- a", "holds no keys"),
-        ("", "holds no keys"),
+        ("- a", "expected keys with values"),
+        ("", "'description' is missing"),
     ):
         path.write_text(content)
         with pytest.raises(InputRejected, match=said):
@@ -185,9 +199,10 @@ def test_shipped_mappings_load(name):
 
 def test_the_example_speaks_of_every_key():
     text = (SHIPPED_FOLDER / "example.yaml").read_text()
-    for section, keys in _KEYS.items():
-        for key in keys:
-            assert re.search(rf"\b{key}\b", text), f"{section}.{key}"
+    for model in {**vars(mapping_module), **vars(mapping_sections)}.values():
+        if isinstance(model, type) and issubclass(model, UserModel):
+            for key in model.fields_by_key():
+                assert re.search(rf"\b{key}\b", text), f"{model.__name__}.{key}"
 
 
 @pytest.mark.parametrize(

@@ -436,5 +436,5 @@ def test_a_sentiment_index_of_a_file_of_ones_own(tmp_path):
 def test_a_sentiment_mapping_has_no_instrument(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(OWN_INDEX + "venue: binance\n")
-    with pytest.raises(InputRejected, match="of no contract: take 'venue' into another mapping"):
+    with pytest.raises(InputRejected, match="of no contract: move 'venue' into another mapping"):
         load_mapping(path)
