@@ -1,4 +1,4 @@
-"""What a ticker on a venue means, where it is another coin than its name says.
+"""Tickers on a venue that mean another coin than their name says.
 
 Belongs here: the user's file of exceptions. Does not belong here: applying it, which the
 warehouse does wherever instruments are read.
@@ -10,20 +10,37 @@ The file names instruments as ``universe.yaml`` does, each with the asset it cou
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from sources.errors import InputRejected
-from sources.user_files import read_yaml
+from pydantic import AfterValidator
+
+from sources.user_models import read_model
 
 EXCLUDE = "exclude"
-_ASSET = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,31}")
+
+
+def _require_instrument(name: str) -> str:
+    venue, _, instrument = name.partition(":")
+    if not venue or "/" not in instrument:
+        raise ValueError("not an instrument; name venue and contract as `bybit:NEIRO/USDT:USDT`")
+    return name
+
+
+def _require_asset(name: str) -> str:
+    if name != EXCLUDE and not re.fullmatch(r"[A-Z0-9][A-Z0-9._-]{0,31}", name.upper()):
+        raise ValueError(f"expected an asset's name such as NEIROETH, or `{EXCLUDE}`, got {name!r}")
+    return name
+
+
+_Instrument = Annotated[str, AfterValidator(_require_instrument)]
+_Asset = Annotated[str, AfterValidator(_require_asset)]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class SymbolException:
-    """An instrument that counts for another asset than its venue's name for it says.
+    """An instrument that counts for another asset than its ticker names.
 
     Parameters
     ----------
@@ -38,36 +55,18 @@ class SymbolException:
     asset: str | None
 
 
-def read_symbols(path: Path) -> tuple[SymbolException, ...]:
+def read_symbol_exceptions(path: Path) -> tuple[SymbolException, ...]:
     """Return the exceptions that a YAML file lists, by venue and instrument.
 
     Raises
     ------
     InputRejected
-        The file cannot be read, or an entry is no instrument with an asset.
+        If the file cannot be read, or an entry is not an instrument with an asset.
     """
-    said = read_yaml(path)
-    if said is None:
-        return ()
-    if not isinstance(said, Mapping):
-        raise InputRejected(
-            f"{path}: expected instruments with assets, as `bybit:NEIRO/USDT:USDT: NEIROETH`, "
-            f"got {said!r}"
+    listed = read_model(path, dict[_Instrument, _Asset], "bybit:NEIRO/USDT:USDT: NEIROETH")
+    return tuple(
+        sorted(
+            SymbolException(venue, instrument, None if asset == EXCLUDE else asset.upper())
+            for (venue, _, instrument), asset in ((n.partition(":"), a) for n, a in listed.items())
         )
-    return tuple(sorted(_exception(path, name, asset) for name, asset in said.items()))
-
-
-def _exception(path: Path, name: object, asset: object) -> SymbolException:
-    venue, _, instrument = name.partition(":") if isinstance(name, str) else ("", "", "")
-    if not venue or "/" not in instrument:
-        raise InputRejected(
-            f"{path}: {name!r} is no instrument; name venue and contract as `bybit:NEIRO/USDT:USDT`"
-        )
-    if asset == EXCLUDE:
-        return SymbolException(venue, instrument, None)
-    if not isinstance(asset, str) or not _ASSET.fullmatch(asset.upper()):
-        raise InputRejected(
-            f"{path}: {name}: expected an asset's name such as NEIROETH, or `{EXCLUDE}`, "
-            f"got {asset!r}"
-        )
-    return SymbolException(venue, instrument, asset.upper())
+    )

@@ -1,33 +1,45 @@
 """Which instruments are followed: a small YAML file, resolved against what venues list.
 
-Belongs here: the file, its defaults, choosing instruments, telling what came and went. Does not
-belong here: asking venues (`sources.venues`), storing the choice.
+Belongs here: the file, its defaults, choosing instruments, comparing listings. Does not belong
+here: requests to venues (`sources.venues`), storing the choice.
 
 The file, every key optional::
 
-    venues: [binance, bybit, okx]      # default: all that are declared; []: none
+    venues: [binance, bybit, okx]      # default: all declared; []: none
     assets: [BTC, ETH, PEPE]           # either these assets ...
     top: 50                            # ... or the largest by open interest (default 50)
     exclude: [USDC, binance:BTC/USDC:USDC]   # assets, or venue:instrument
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Self
 
-from sources.errors import InputRejected
-from sources.user_files import read_yaml
+from pydantic import AfterValidator, Field, Strict, model_validator
+
+from sources.user_models import Name, Names, UserModel, read_model
 from sources.venue_names import venue_name
 from sources.venues.declared import VENUES
 
-DEFAULT_TOP = 50
-_KEYS = ("venues", "assets", "top", "exclude")
+
+def _declared(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return venues under their one name, each once."""
+    venues = tuple(dict.fromkeys(map(venue_name, names)))
+    for venue in venues:
+        if venue not in VENUES:
+            raise ValueError(f"{venue!r} is not declared; known are {', '.join(VENUES)}")
+    return venues
 
 
-@dataclass(frozen=True, slots=True)
-class Universe:
-    """What is to be followed.
+def _excluded(one: str) -> str:
+    """Return an asset, or ``venue:instrument`` with the venue under its one name."""
+    venue, colon, instrument = one.partition(":")
+    return f"{venue_name(venue)}:{instrument}" if colon else one.upper()
+
+
+class Universe(UserModel):
+    """Which instruments to follow.
 
     Parameters
     ----------
@@ -41,10 +53,22 @@ class Universe:
         Assets, or ``venue:instrument``, left out.
     """
 
-    venues: tuple[str, ...] = tuple(VENUES)
-    assets: tuple[str, ...] = ()
-    top: int = DEFAULT_TOP
-    exclude: frozenset[str] = frozenset()
+    venues: Annotated[Names, AfterValidator(_declared)] = tuple(VENUES)
+    assets: Annotated[
+        Names, AfterValidator(lambda names: tuple(dict.fromkeys(map(str.upper, names))))
+    ] = ()
+    top: Annotated[int, Field(gt=0)] = 50
+    exclude: Annotated[
+        frozenset[Name],
+        Strict(False),
+        AfterValidator(lambda names: frozenset(map(_excluded, names))),
+    ] = frozenset()
+
+    @model_validator(mode="after")
+    def _check_choice(self) -> Self:
+        if self.assets and "top" in self.model_fields_set:
+            raise ValueError("'assets' and 'top' exclude each other; leave one out")
+        return self
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,79 +109,14 @@ class Change:
 
 
 def read_universe(path: Path) -> Universe:
-    """Return the universe a YAML file describes.
+    """Return the universe a YAML file describes; an empty file means the defaults.
 
     Raises
     ------
     InputRejected
-        Where the file cannot be read or says something it cannot mean.
+        If the file cannot be read, a key is unknown or a value is of the wrong kind.
     """
-    return parse_universe(read_yaml(path), path.name)
-
-
-def parse_universe(said: object, name: str = "universe") -> Universe:
-    """Return the universe that the contents of a file describe.
-
-    Parameters
-    ----------
-    said : object
-        What the YAML says; None for an empty file, which means the defaults.
-    name : str
-        Names the file in messages.
-
-    Examples
-    --------
-    >>> parse_universe({"venues": ["okx"], "assets": ["btc"]}).assets
-    ('BTC',)
-
-    Raises
-    ------
-    InputRejected
-        Where a key is unknown or a value of the wrong kind.
-    """
-    if said is None:
-        return Universe()
-    if not isinstance(said, Mapping):
-        raise InputRejected(f"{name}: expected keys {', '.join(_KEYS)}, got {said!r}")
-    unknown = [key for key in said if key not in _KEYS]
-    if unknown:
-        raise InputRejected(f"{name}: unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}")
-    if said.get("assets") and "top" in said:
-        raise InputRejected(f"{name}: 'assets' and 'top' exclude each other; leave one out")
-    given = tuple(VENUES) if said.get("venues") is None else _texts(said, "venues", name)
-    venues = [venue_name(one) for one in given]
-    for venue in venues:
-        if venue not in VENUES:
-            raise InputRejected(
-                f"{name}: venues: {venue!r} is not declared; known are {', '.join(VENUES)}"
-            )
-    top = said.get("top", DEFAULT_TOP)
-    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
-        raise InputRejected(f"{name}: top: expected a whole number above 0, got {top!r}")
-    return Universe(
-        venues=tuple(dict.fromkeys(venues)),
-        assets=tuple(dict.fromkeys(asset.upper() for asset in _texts(said, "assets", name))),
-        top=top,
-        exclude=frozenset(_excluded(one) for one in _texts(said, "exclude", name)),
-    )
-
-
-def _excluded(one: str) -> str:
-    """Return an asset, or ``venue:instrument`` with the venue under its one name."""
-    venue, colon, instrument = one.partition(":")
-    return f"{venue_name(venue)}:{instrument}" if colon else one.upper()
-
-
-def _texts(said: Mapping[Any, object], key: str, name: str) -> tuple[str, ...]:
-    values = said.get(key)
-    if values is None:
-        return ()
-    # Quotation marks are easily left out: 1000 and NO are no texts in YAML.
-    if not isinstance(values, list) or not all(isinstance(one, str) and one for one in values):
-        raise InputRejected(
-            f"{name}: {key}: expected a list of names, got {values!r}; put names in quotes"
-        )
-    return tuple(values)
+    return read_model(path, Universe)
 
 
 def choose_instruments(universe: Universe, listings: Iterable[Listing]) -> list[Listing]:
@@ -166,7 +125,7 @@ def choose_instruments(universe: Universe, listings: Iterable[Listing]) -> list[
     Parameters
     ----------
     universe : Universe
-        What is wanted.
+        Which venues and assets.
     listings : iterable of Listing
         What venues list. For the largest assets, open interest is summed over the universe's
         venues; where none is known at all, all assets are taken in the order of their names.

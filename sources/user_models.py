@@ -39,11 +39,14 @@ from sources.user_files import read_yaml
 
 T = TypeVar("T")
 
-Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Strict(False)]
-"""A list of texts."""
+Name = Annotated[str, Field(min_length=1)]
+"""A text that is not empty."""
+
+Names = Annotated[tuple[Name, ...], Strict(False)]
+"""A list of names."""
 
 NameOrNames = Annotated[Names, BeforeValidator(lambda v: [v] if isinstance(v, str) else v)]
-"""A list of texts; a single text is a list of one."""
+"""A list of names; a single one is a list of one."""
 
 PositiveNumber = Annotated[float, Field(gt=0)]
 
@@ -57,6 +60,7 @@ _EXPECTED = {
     "greater_than": "a number above {gt:g}",
     "greater_than_equal": "a number of at least {ge:g}",
     "tuple_type": "a list",
+    "frozen_set_type": "a list",
     "list_type": "a list",
     "dict_type": "keys with values",
     "literal_error": "{choices}",
@@ -127,7 +131,7 @@ class UserModel(BaseModel):
         return given
 
 
-def read_model(path: Path, model: type[T]) -> T:
+def read_model(path: Path, model: type[T], example: str = "") -> T:
     """Return what a YAML file holds, checked against a model.
 
     Parameters
@@ -136,6 +140,8 @@ def read_model(path: Path, model: type[T]) -> T:
         The file; an empty one counts as one without keys.
     model : type
         A `UserModel`, or a collection of them such as ``dict[str, Levels]``.
+    example : str
+        One line of such a file, for the message where it holds no keys at all.
 
     Raises
     ------
@@ -143,10 +149,10 @@ def read_model(path: Path, model: type[T]) -> T:
         If the file cannot be read or does not fit the model; the message names the file, the
         place, the value and what was expected.
     """
-    return parse_model(read_yaml(path), model, str(path))
+    return parse_model(read_yaml(path), model, str(path), example)
 
 
-def parse_model(content: object, model: type[T], where: str) -> T:
+def parse_model(content: object, model: type[T], where: str, example: str = "") -> T:
     """Return the contents of a YAML file, checked against a model.
 
     Parameters
@@ -157,6 +163,8 @@ def parse_model(content: object, model: type[T], where: str) -> T:
         As in `read_model`.
     where : str
         Names the file in messages.
+    example : str
+        As in `read_model`.
 
     Examples
     --------
@@ -176,7 +184,7 @@ def parse_model(content: object, model: type[T], where: str) -> T:
     try:
         return TypeAdapter(model).validate_python({} if content is None else _text_keys(content))
     except ValidationError as exc:
-        raise InputRejected(f"{where}: {_describe(exc)}") from exc
+        raise InputRejected(f"{where}: {_describe(exc, example)}") from exc
 
 
 def _text_keys(content: object) -> object:
@@ -195,16 +203,19 @@ def _describe_missing(key: str, field: FieldInfo) -> str:
     return ""
 
 
-def _describe(invalid: ValidationError) -> str:
+def _describe(invalid: ValidationError, example: str) -> str:
     """Return the first error as ``place: what is wrong``."""
     error = invalid.errors()[0]
-    # Pydantic marks branches of unions by our tags, <value>, and keys by [key]: no part of the file.
+    # Branches of unions carry our tags, <value>, and keys pydantic's, [key]: no part of the file.
     place = [part for part in error["loc"] if not str(part).startswith(("<", "["))]
     context: dict[str, Any] = dict(error.get("ctx", {}))
+    value = error["input"]
     if error["type"] == "value_error":
         message = str(context["error"])
+    elif not place:
+        as_in = f", as `{example}`" if example else ""
+        message = f"expected keys with values{as_in}; got {value!r:.200}"
     else:
-        value = error["input"]
         if error["type"] == "literal_error":
             choices = re.findall(r"'([^']*)'", context["expected"])
             choices = choices or re.findall(r"\w+", context["expected"].replace(" or ", " "))
@@ -214,10 +225,11 @@ def _describe(invalid: ValidationError) -> str:
         wanted = _EXPECTED.get(error["type"], error["msg"]).format(**context)
         if error["type"] == "string_type" and isinstance(value, bool | int | float):
             wanted += "; put it in quotes"
-        last = place.pop() if place else "the file"
+        last = place.pop()
         subject = f"entry {last + 1}" if isinstance(last, int) else f"'{last}'"
         message = f"{subject} is {value!r:.200}, expected {wanted}"
-    named = "".join(
-        f", entry {part + 1}" if isinstance(part, int) else f".{part}" for part in place
-    )
+    named = ""
+    for before, part in zip([None, *place], place, strict=False):
+        number = f", entry {part + 1}" if isinstance(part, int) else ""
+        named += number or f"{', ' if isinstance(before, int) else '.'}{part}"
     return f"{named.removeprefix('.')}: {message}" if named else message

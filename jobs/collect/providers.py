@@ -21,8 +21,8 @@ from jobs.settings import Settings
 from sources.errors import SourceError
 from sources.http_exchange import open_session
 from sources.providers.map_requests import (
-    ask,
     default_requests,
+    fetch_map,
     fetchable,
     read_requests,
 )
@@ -177,7 +177,7 @@ async def _ask_all(
                 outcome.asked += 1
                 sent = replace(request, base_url=url, token_url=f"{url}/token" if url else None)
                 try:
-                    raw = await ask(session, provider, keys, sent, sleep)
+                    raw = await fetch_map(session, provider, keys, sent, sleep)
                     _take(settings, provider, request, raw, clock(), outcome)
                 except SourceError as exc:
                     logger.warning("%s", exc)

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from duckdb import DuckDBPyConnection
 
 from jobs.settings import Settings
-from sources.symbol_exceptions import SymbolException, read_symbols
+from sources.symbol_exceptions import SymbolException, read_symbol_exceptions
 from warehouse.connect import transaction
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def store_symbols(settings: Settings, connection: DuckDBPyConnection) -> None:
         The file lists something that is no exception.
     """
     path = settings.home / SYMBOLS_FILE
-    exceptions = read_symbols(path) if path.exists() else ()
+    exceptions = read_symbol_exceptions(path) if path.exists() else ()
     stored = {
         SymbolException(*row)
         for row in connection.execute("select * from meta.symbol_exception").fetchall()

@@ -4,12 +4,10 @@ from hypothesis import strategies as st
 
 from sources.errors import InputRejected
 from sources.universe import (
-    DEFAULT_TOP,
     Listing,
     Universe,
     choose_instruments,
     compare_listings,
-    parse_universe,
     read_universe,
 )
 from sources.venues.declared import VENUES
@@ -33,7 +31,7 @@ LISTED = [
 def test_an_empty_file_means_all_venues_and_the_largest_assets(tmp_path):
     path = tmp_path / "universe.yaml"
     path.write_text("")
-    assert read_universe(path) == Universe(tuple(VENUES), (), DEFAULT_TOP, frozenset())
+    assert read_universe(path) == Universe(venues=tuple(VENUES), assets=(), exclude=frozenset())
 
 
 def test_the_file_is_read_as_written(tmp_path):
@@ -52,10 +50,10 @@ def test_the_file_is_read_as_written(tmp_path):
     [
         ("venues: [ftx]", "'ftx' is not declared"),
         ("venue: [okx]", "unknown key 'venue'"),
-        ("top: 0", "top: expected a whole number"),
-        ("top: yes", "top: expected a whole number"),
-        ("assets: BTC", "assets: expected a list"),
-        ("assets: [1000]", "put names in quotes"),
+        ("top: 0", "'top' is 0, expected a number above 0"),
+        ("top: yes", "'top' is True, expected a whole number"),
+        ("assets: BTC", "'assets' is 'BTC', expected a list"),
+        ("assets: [1000]", "put it in quotes"),
         ("assets: [BTC]\ntop: 5", "exclude each other"),
         ("- okx", "expected keys"),
         ("venues: [okx", "no valid YAML"),
@@ -75,25 +73,25 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_assets_are_taken_wherever_they_trade():
-    chosen = choose_instruments(parse_universe({"assets": ["PEPE"]}), LISTED)
+    chosen = choose_instruments(Universe(assets=("PEPE",)), LISTED)
     assert [(one.venue, one.asset) for one in chosen] == [("binance", "PEPE"), ("okx", "PEPE")]
 
 
 def test_the_largest_are_those_of_all_venues_together():
-    chosen = choose_instruments(parse_universe({"top": 2}), LISTED)
+    chosen = choose_instruments(Universe(top=2), LISTED)
     assert {one.asset for one in chosen} == {"BTC", "PEPE"}
-    only_binance = parse_universe({"top": 2, "venues": ["binance"]})
+    only_binance = Universe(top=2, venues=("binance",))
     assert {one.asset for one in choose_instruments(only_binance, LISTED)} == {"BTC", "ETH"}
 
 
 def test_what_is_excluded_makes_room_for_the_next():
-    universe = parse_universe({"top": 2, "exclude": ["PEPE", "okx:BTC/USDT:USDT"]})
+    universe = Universe(top=2, exclude=frozenset({"PEPE", "okx:BTC/USDT:USDT"}))
     chosen = choose_instruments(universe, LISTED)
     assert [(one.venue, one.asset) for one in chosen] == [("binance", "BTC"), ("binance", "ETH")]
 
 
 def test_contracts_that_do_not_trade_are_not_followed():
-    assert choose_instruments(parse_universe({"assets": ["DEAD"]}), LISTED) == []
+    assert choose_instruments(Universe(assets=("DEAD",)), LISTED) == []
 
 
 @given(st.permutations(LISTED), st.integers(1, 6))

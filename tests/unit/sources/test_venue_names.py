@@ -9,7 +9,7 @@ from sources.providers.provider import AnswerContext
 from sources.providers.registry import PROVIDERS
 from sources.recorded.file_import import import_file
 from sources.recorded.mapping import load_mapping
-from sources.universe import parse_universe
+from sources.universe import Universe
 from sources.venue_names import ALIASES, venue_name
 from sources.venues.declared import VENUES
 
@@ -50,8 +50,8 @@ def test_bars_maps_and_the_universe_name_kucoin_alike(tmp_path, spelled):
     )
     (parsed,) = PROVIDERS["coinglass"].parse(MAP, context)
     assert parsed.table["venue_scope"].to_pylist() == ["kucoin"]
-    assert parse_universe({"venues": [spelled]}).venues == ("kucoin",)
-    assert parse_universe({"exclude": [f"{spelled}:BTC/USDT:USDT"]}).exclude == {
+    assert Universe(venues=(spelled,)).venues == ("kucoin",)
+    assert Universe(exclude=frozenset({f"{spelled}:BTC/USDT:USDT"})).exclude == {
         "kucoin:BTC/USDT:USDT"
     }
 

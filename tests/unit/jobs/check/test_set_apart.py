@@ -159,10 +159,10 @@ def test_a_person_says_what_a_ticker_means(tmp_path, records):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[NEIRO]", "expected instruments with assets"),
+        ("[NEIRO]", "expected keys with values, as `bybit:"),
         ("NEIRO/USDT:USDT: X", "name venue and contract"),
         ("okx: X", "name venue and contract"),
-        ("okx:A/USDT:USDT: 7", "expected an asset's name"),
+        ("okx:A/USDT:USDT: 7", "expected a text; put it in quotes"),
         ("okx:A/USDT:USDT: a b", "expected an asset's name"),
         ("okx:A/USDT:USDT: [", "no valid YAML"),
     ],

@@ -248,16 +248,22 @@ def test_wallets_stand_in_a_file_and_need_no_key(fetch, stand_in, tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[]", "expected providers"),
+        ("[]", "expected keys with values, as `coinank:"),
         ("coinank: [", "no valid YAML"),
-        ("nansen: []", "nansen cannot be asked"),
-        ("canonical_file: []", "canonical_file cannot be asked"),
-        ("coinank: {model: getLiqMap}", "expected a list of entries"),
-        ("coinank: [getLiqMap]", "coinank, entry 1: expected model"),
-        ("coinank: [{model: map}]", "model is 'map'; coinank has getLiqMap, getAggLiqMap"),
+        ("nansen: []", "nansen cannot be fetched"),
+        ("canonical_file: []", "canonical_file cannot be fetched"),
+        ("coinank: {model: getLiqMap}", "'coinank' is .*, expected a list"),
+        ("coinank: [getLiqMap]", "coinank, entry 1: expected keys with values .model"),
+        ("coinank: [{model: map}]", "'model' is 'map'; coinank has getLiqMap, getAggLiqMap"),
         ("coinank: [{model: getLiqMap, asset: BTC}]", "unknown key 'asset'"),
-        ("coinank: [{model: getLiqMap, assets: [NO]}]", "put names in quotes"),
-        ("coinank: [{model: getLiqMap, window: 1}]", "window is 1; put it in quotes"),
+        (
+            "coinank: [{model: getLiqMap, assets: [NO]}]",
+            "entry 1, assets: entry 1 is False",
+        ),
+        (
+            "coinank: [{model: getLiqMap, window: 1}]",
+            "'window' is 1, expected a text",
+        ),
         (
             "hyperliquid_positions: [{model: wallet_states, wallets: none.txt}]",
             "none.txt cannot be",
