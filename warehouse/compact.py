@@ -1,36 +1,33 @@
-"""What raw holds twice: rows that a newer one of the same key has replaced, and room left by them.
+"""Deleting rows of raw that staging passes over for a newer row of the same key.
 
-Belongs here: deleting what nobody reads any more. Does not belong here: which row counts, beyond
-the rule all of staging shares (``sql/staging``: the newest taken in, then the first source, then
-the larger values).
+Belongs here: freeing room. Does not belong here: which row counts. That is the rule of
+``sql/staging``: the newest ingested, then the first source, then the larger values.
 """
 
 from datetime import datetime
 
 import duckdb
 
-from warehouse.connect import transaction
-from warehouse.contracts import relations
-from warehouse.lookups import INSTANTS
+from warehouse.connect import scalar, transaction
+from warehouse.contracts import raw_relation
+from warehouse.lookups import FEED_KINDS
 
 
 def delete_superseded(
     connection: duckdb.DuckDBPyConnection, start: datetime, end: datetime
 ) -> dict[str, int]:
-    """Delete the rows of raw that staging leaves out for a newer one; return rows by table.
+    """Delete the rows of raw that staging passes over; return rows by table.
 
     Parameters
     ----------
     connection : DuckDBPyConnection
         The writer's.
     start, end : datetime
-        Only rows of instants within [start, end): those of the last hours are still looked at by
-        what measures how often venues correct themselves.
+        Only rows of instants within [start, end): those of the last hours still show how often
+        venues correct themselves.
     """
     deleted: dict[str, int] = {}
-    for kind, instant in INSTANTS.items():
-        name = f"raw.{kind}"
-        relation = relations()[name]
+    for relation in map(raw_relation, FEED_KINDS):
         key = ", ".join(column for column in relation.grain if column != "ingested_at")
         # As in sql/staging, or another row would stay than the one that counts.
         values = ", ".join(
@@ -39,17 +36,18 @@ def delete_superseded(
             if column not in {*relation.grain, "source"}
         )
         with transaction(connection):
-            row = connection.execute(
-                f"delete from {name} where rowid in (select place.rowid from ("
-                f"select rowid, row_number() over (partition by {key} "
-                f"order by ingested_at desc, source, {values}) as place from {name} "
-                f"where {instant} >= ? and {instant} < ?) as place where place.place > 1)",
+            deleted[relation.name] = scalar(
+                connection,
+                f"delete from {relation.name} where rowid in ("
+                f"select rowid from {relation.name} "
+                f"where {relation.instant} >= ? and {relation.instant} < ? "
+                f"qualify row_number() over (partition by {key} "
+                f"order by ingested_at desc, source, {values}) > 1)",
                 [start, end],
-            ).fetchone()
-        deleted[name] = int(row[0]) if row else 0
+            )
     return deleted
 
 
 def reclaim(connection: duckdb.DuckDBPyConnection) -> None:
-    """Write the log into the database file and give back the room of what was deleted."""
+    """Write the log into the database file and free the room of deleted rows."""
     connection.execute("checkpoint")

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -216,6 +217,29 @@ def open_scratch(tables: Mapping[str, pa.Table]) -> Iterator[duckdb.DuckDBPyConn
             connection.execute(f"create table {name} as from given")
             connection.unregister("given")
         yield connection
+
+
+@contextmanager
+def registered(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> Iterator[None]:
+    """Let the statements of the block read rows under a name."""
+    connection.register(name, rows)
+    try:
+        yield
+    finally:
+        connection.unregister(name)
+
+
+def scalar(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: list[Any] | None = None,
+) -> Any:  # noqa: ANN401  (whatever the statement selects)
+    """Return the first column of a statement's first row; None where it has no row.
+
+    Of a statement that changes rows it is how many.
+    """
+    row = connection.execute(sql, parameters).fetchone()
+    return row[0] if row else None
 
 
 def insert_rows(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> int:

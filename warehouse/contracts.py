@@ -122,6 +122,12 @@ class Relation:
         return tuple(column.name for column in self.columns)
 
     @property
+    def instant(self) -> str:
+        """The column of the instant a row is about; the ingestion time where there is no other."""
+        instants = (each.name for each in self.columns if each.type == _TYPES["instant"][0])
+        return next((name for name in instants if name in self.grain), "ingested_at")
+
+    @property
     def arrow_schema(self) -> pa.Schema:
         """The columns as an Arrow schema."""
         return pa.schema(
@@ -190,6 +196,11 @@ def relations() -> dict[str, Relation]:
             relation = _read_contract(path, shared, declared)
             declared[relation.name] = relation
     return declared
+
+
+def raw_relation(kind: str) -> Relation:
+    """Return the table that records of a kind are loaded into."""
+    return relations()["quality.quarantine" if kind == "quarantine" else f"raw.{kind}"]
 
 
 def stored_rows(name: str, columns: Mapping[str, Any]) -> pa.Table:

@@ -1,43 +1,50 @@
-"""The ledger of feeds: what is followed, what of it is missing, what was asked for in vain.
+"""The ledger of feeds: what is followed, which of it is missing, which requests brought nothing.
 
 Belongs here: reading and writing ``meta.feed``, ``meta.feed_gap`` and ``meta.gap_answer``. Does not
 belong here: what a gap is (``sql/intermediate/int_feed_gap.sql``), when it is lost
-(``sql/marts/data_gaps.sql``), what is asked for (jobs).
+(``sql/marts/data_gaps.sql``), which gaps to fetch (jobs).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
 
 import duckdb
+import pyarrow as pa
 
-from warehouse.connect import transaction
-from warehouse.lookups import INSTANTS
+from warehouse.connect import registered, scalar, transaction
+from warehouse.contracts import raw_relation, relations
+from warehouse.lookups import FEED_KINDS
 from warehouse.models import set_window
 
-# A slot that has just fallen due is often told a moment later: no gap yet.
+# Venues often publish a slot a moment after it falls due: no gap yet.
 GRACE = timedelta(minutes=5)
+
+_GAP_WITHIN_REQUEST = (
+    "gap.venue = request.venue and gap.instrument = request.instrument "
+    "and gap.kind = request.kind "
+    "and gap.gap_from < request.asked_to_at and gap.gap_to > request.asked_from_at"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One kind of record of one instrument that is followed.
+    """One kind of record of one instrument that is followed; columns of ``meta.feed``.
 
     Parameters
     ----------
     venue, instrument, kind, asset : str
-        Of what.
+        What is followed.
     period_seconds : int
-        Spacing of the instants expected [seconds]; 0 where irregular.
+        Spacing of the expected instants [seconds]; 0 where irregular.
     rows_per_slot : int
-        Rows that make an instant whole.
+        Rows that make an instant complete.
     tolerance_seconds : int
         How far after its instant a row still counts for it [seconds].
     lag_seconds : int
-        How long after its instant it can be had [seconds].
+        How long after its instant the venue publishes a row [seconds].
     reach_seconds : float or None
-        How far back the venue tells it [seconds]; None without bound.
+        How far back the venue's history goes [seconds]; None without bound.
     expected_from_at : datetime
         First instant wanted.
     complete_until_at : datetime or None
@@ -45,7 +52,7 @@ class Feed:
     newest_at : datetime or None
         Instant of the newest row.
     checked_at : datetime or None
-        How far it has been held against raw.
+        How far the feed has been compared with raw.
     """
 
     venue: str
@@ -64,26 +71,26 @@ class Feed:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells feeds apart."""
+        """Venue, instrument and kind, which identify a feed."""
         return self.venue, self.instrument, self.kind
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Instants [gap_from, gap_to) of a feed without a row, that the venue still tells.
+    """Instants [gap_from, gap_to) of a feed without a row, which the venue still publishes.
 
     Parameters
     ----------
     venue, instrument, kind : str
-        Of which feed.
+        The feed.
     gap_from, gap_to : datetime
         First missing instant, and the one after the last.
     told_until_at : datetime or None
-        When the venue stops to tell the last of it.
+        When the last of it leaves the venue's history.
     answer_count : int
-        How often it was asked for and the answer came without it.
+        Requests for it that were answered without it.
     answered_at : datetime or None
-        The last time.
+        The last of these answers.
     """
 
     venue: str
@@ -98,7 +105,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class AnsweredRequest:
-    """A request for the instants [asked_from_at, asked_to_at) that was answered to its end."""
+    """A request for the instants [asked_from_at, asked_to_at), answered in full.
+
+    Columns of ``meta.gap_answer``.
+    """
 
     venue: str
     instrument: str
@@ -108,14 +118,16 @@ class AnsweredRequest:
     answered_at: datetime
 
 
+def _stored(name: str, rows: Sequence[Feed] | Sequence[AnsweredRequest]) -> pa.Table:
+    schema = relations()[name].arrow_schema
+    return pa.Table.from_pylist([asdict(row) for row in rows], schema=schema)
+
+
 def read_feeds(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, str], Feed]:
     """Return the feeds that are followed, by venue, instrument and kind."""
-    rows = connection.execute(
-        "select venue, instrument, kind, asset, period_seconds, rows_per_slot, tolerance_seconds, "
-        "lag_seconds, reach_seconds, expected_from_at, complete_until_at, newest_at, checked_at "
-        "from meta.feed where expected_until_at is null"
-    ).fetchall()
-    return {feed.key: feed for feed in (Feed(*row) for row in rows)}
+    columns = ", ".join(field.name for field in fields(Feed))
+    rows = connection.execute(f"select {columns} from meta.feed where expected_until_at is null")
+    return {feed.key: feed for feed in (Feed(*row) for row in rows.fetchall())}
 
 
 def write_feeds(
@@ -125,103 +137,95 @@ def write_feeds(
     venues: Sequence[str],
     at: datetime,
 ) -> None:
-    """Make the feeds given those that are followed on some venues; others are followed no more.
+    """Replace the feeds followed on some venues; those not among them are followed no more.
 
-    What is known of a feed is kept: the earliest instant wanted, how far it was answered and held
-    against raw. What was not wanted before has not been held against raw, so that `refresh_gaps`
-    starts there, whenever it comes to it.
+    The ledger keeps the earliest instant wanted of a feed, how far it is complete and how far it
+    was checked. Instants wanted only from this call on have not been checked: `refresh_gaps` starts
+    there.
 
     Parameters
     ----------
     connection : DuckDBPyConnection
         The writer's.
     feeds : sequence of Feed
-        What is followed.
+        All feeds of these venues.
     venues : sequence of str
-        Venues whose feeds these are all of.
+        Venues whose feeds are replaced.
     at : datetime
-        The time: what is followed no more is expected until then.
+        The time: the end of what is expected of feeds followed no more.
     """
-    with transaction(connection):
-        connection.execute(
-            "create or replace temp table followed as select * from meta.feed limit 0"
-        )
-        if feeds:
-            connection.execute(
-                "insert into followed select unnest($venue), unnest($instrument), unnest($kind), "
-                "unnest($asset), unnest($period), unnest($rows), unnest($tolerance), unnest($lag), "
-                "unnest($reach::double[]), unnest($expected), null, null, null, unnest($expected)",
-                {
-                    "venue": [feed.venue for feed in feeds],
-                    "instrument": [feed.instrument for feed in feeds],
-                    "kind": [feed.kind for feed in feeds],
-                    "asset": [feed.asset for feed in feeds],
-                    "period": [feed.period_seconds for feed in feeds],
-                    "rows": [feed.rows_per_slot for feed in feeds],
-                    "tolerance": [feed.tolerance_seconds for feed in feeds],
-                    "lag": [feed.lag_seconds for feed in feeds],
-                    "reach": [feed.reach_seconds for feed in feeds],
-                    "expected": [feed.expected_from_at for feed in feeds],
-                },
+    with transaction(connection), registered(connection, "wanted", _stored("meta.feed", feeds)):
+        connection.execute("""
+            create or replace temp table followed as
+            select wanted.* replace (
+                least(wanted.expected_from_at, known.expected_from_at) as expected_from_at,
+                known.complete_until_at as complete_until_at,
+                known.newest_at as newest_at,
+                if(
+                    known.checked_at is null or wanted.expected_from_at < known.expected_from_at,
+                    wanted.expected_from_at,
+                    known.checked_at
+                ) as checked_at
             )
+            from wanted
+            left join meta.feed as known
+                on (wanted.venue, wanted.instrument, wanted.kind)
+                = (known.venue, known.instrument, known.kind)
+        """)
         connection.execute(
-            "update followed set expected_from_at = least(followed.expected_from_at, "
-            "known.expected_from_at), complete_until_at = known.complete_until_at, "
-            "newest_at = known.newest_at, checked_at = if(followed.expected_from_at < "
-            "known.expected_from_at, followed.expected_from_at, known.checked_at) "
-            "from meta.feed as known "
-            "where (followed.venue, followed.instrument, followed.kind) "
-            "= (known.venue, known.instrument, known.kind)"
-        )
-        connection.execute(
-            "delete from meta.feed as feed where exists (from followed where "
-            "(followed.venue, followed.instrument, followed.kind) "
-            "= (feed.venue, feed.instrument, feed.kind))"
+            "delete from meta.feed where (venue, instrument, kind) "
+            "in (select (venue, instrument, kind) from followed)"
         )
         connection.execute(
             "update meta.feed set expected_until_at = ? "
             "where expected_until_at is null and list_contains(?, venue)",
             [at, list(venues)],
         )
-        connection.execute("insert into meta.feed select * from followed")
-        connection.execute("drop table followed")
+        connection.execute("insert into meta.feed by name from followed; drop table followed")
 
 
 def widen_feeds(
     connection: duckdb.DuckDBPyConnection, start: datetime, venues: Sequence[str]
 ) -> None:
-    """Want the feeds of some venues from an earlier instant on; those told only now keep theirs."""
+    """Want the feeds of some venues from an earlier instant on, unless they have no history."""
     connection.execute(
-        "update meta.feed set expected_from_at = least(expected_from_at, "
-        "to_timestamp(if(period_seconds > 0, ceil(epoch(?::timestamptz) / period_seconds) "
-        "* period_seconds, epoch(?::timestamptz)))), "
-        "complete_until_at = if(expected_from_at > ?, null, complete_until_at), "
-        "checked_at = if(expected_from_at > ?, ?, checked_at) "
-        "where expected_until_at is null and reach_seconds is distinct from 0 "
-        "and list_contains(?, venue)",
-        [start] * 5 + [list(venues)],
+        """
+        update meta.feed set
+            expected_from_at = least(expected_from_at, to_timestamp(if(
+                period_seconds > 0,
+                ceil(epoch($start::timestamptz) / period_seconds) * period_seconds,
+                epoch($start::timestamptz)
+            ))),
+            complete_until_at = if(expected_from_at > $start, null, complete_until_at),
+            checked_at = if(expected_from_at > $start, $start, checked_at)
+        where
+            expected_until_at is null
+            and reach_seconds is distinct from 0
+            and list_contains($venues, venue)
+        """,
+        {"start": start, "venues": list(venues)},
     )
 
 
 def refresh_gaps(
     connection: duckdb.DuckDBPyConnection, start: datetime, end: datetime, *, checked_at: datetime
 ) -> None:
-    """Hold raw against what is expected within a window and write the gaps anew.
+    """Compare raw with what is expected within a window and replace the gaps there.
 
-    The window is widened to where feeds have been held against raw: what fell due since then, in
-    runs that were killed or never came, is looked at too.
+    The window begins no later than where a feed was last checked: what fell due in runs that were
+    killed or never started is checked too.
 
     Parameters
     ----------
     connection : DuckDBPyConnection
         The writer's.
     start, end : datetime
-        The window; what is older is left as it stands.
+        The window; older gaps stay.
     checked_at : datetime
         The time.
     """
     with transaction(connection):
-        start = min(start, _unchecked_from(connection, start))
+        start = min(start, _first_unchecked(connection) or start)
         # A gap that ends within a slot would not be found again.
         start = start.replace(minute=0, second=0, microsecond=0)
         connection.execute(
@@ -239,7 +243,8 @@ def refresh_gaps(
             )
         finally:
             set_window(connection, None, None, None)
-        for kind, instant in INSTANTS.items():
+        for kind in FEED_KINDS:
+            instant = raw_relation(kind).instant
             connection.execute(
                 "update meta.feed set newest_at = greatest(feed.newest_at, came.newest_at) from ("
                 f"select venue, instrument, max({instant}) as newest_at from raw.{kind} "
@@ -249,38 +254,33 @@ def refresh_gaps(
             )
 
 
-def _unchecked_from(connection: duckdb.DuckDBPyConnection, default: datetime) -> datetime:
-    """Return the first instant of a followed feed that has not been held against raw."""
-    # What fell due within the grace was not looked at, nor what could not be had yet.
-    row = connection.execute(
+def _first_unchecked(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Return the first instant of a followed feed that was never compared with raw."""
+    # A check passes over what fell due within the grace and what was not published yet.
+    found: datetime | None = scalar(
+        connection,
         "select min(greatest(expected_from_at, checked_at - to_seconds(lag_seconds) - ?)) "
         "from meta.feed where expected_until_at is null and period_seconds > 0",
         [GRACE],
-    ).fetchone()
-    found: datetime | None = row[0] if row else None
-    return found or default
+    )
+    return found
 
 
-def read_gaps(connection: duckdb.DuckDBPyConnection, *, start: datetime | None = None) -> list[Gap]:
-    """Return the gaps that can still be fetched, of the feeds that are followed.
-
-    Parameters
-    ----------
-    connection : DuckDBPyConnection
-        The writer's.
-    start : datetime, optional
-        Only gaps that end after this.
-    """
+def read_gaps(connection: duckdb.DuckDBPyConnection) -> list[Gap]:
+    """Return the gaps of followed feeds that can still be fetched."""
     rows = connection.execute(
-        "select gap.venue, gap.instrument, gap.kind, gap.gap_from, gap.gap_to, gap.told_until_at, "
-        "gap.answer_count, gap.answered_at from marts.data_gaps as gap "
-        "inner join meta.feed as feed on gap.venue = feed.venue "
-        "and gap.instrument = feed.instrument and gap.kind = feed.kind "
-        "where feed.expected_until_at is null "
-        "and coalesce(gap.lost_reason, '') != 'older than what the venue tells' "
-        "and gap.gap_to > coalesce(?::timestamptz, '-infinity'::timestamptz) "
-        "order by gap.venue, gap.instrument, gap.kind, gap.gap_from",
-        [start],
+        """
+        select
+            gap.venue, gap.instrument, gap.kind, gap.gap_from, gap.gap_to, gap.told_until_at,
+            gap.answer_count, gap.answered_at,
+        from marts.data_gaps as gap
+        inner join meta.feed as feed
+            on (gap.venue, gap.instrument, gap.kind) = (feed.venue, feed.instrument, feed.kind)
+        where
+            feed.expected_until_at is null
+            and gap.lost_reason is distinct from 'older than what the venue tells'
+        order by gap.venue, gap.instrument, gap.kind, gap.gap_from
+        """
     ).fetchall()
     return [Gap(*row) for row in rows]
 
@@ -290,67 +290,45 @@ def note_answers(
     answers: Sequence[AnsweredRequest],
     complete: Sequence[AnsweredRequest],
 ) -> None:
-    """Remember what was answered without what was asked for, and how far irregular feeds got.
+    """Record the requests whose answers left a gap, and how far irregular feeds are complete.
 
     Parameters
     ----------
     connection : DuckDBPyConnection
-        The writer's, its gaps brought up to date.
+        The writer's, its gaps refreshed.
     answers : sequence of AnsweredRequest
-        Requests of regular feeds answered to their end; those that left no gap are forgotten.
+        Of regular feeds; those that left no gap are not recorded.
     complete : sequence of AnsweredRequest
-        The same of irregular feeds.
+        Of irregular feeds.
     """
-
-    def columns(chosen: Sequence[AnsweredRequest]) -> list[list[Any]]:
-        return [
-            [one.venue for one in chosen],
-            [one.instrument for one in chosen],
-            [one.kind for one in chosen],
-            [one.asked_from_at for one in chosen],
-            [one.asked_to_at for one in chosen],
-            [one.answered_at for one in chosen],
-        ]
-
-    told = (
-        "select unnest(?::varchar[]) as venue, unnest(?::varchar[]) as instrument, "
-        "unnest(?::varchar[]) as kind, unnest(?::timestamptz[]) as asked_from_at, "
-        "unnest(?::timestamptz[]) as asked_to_at, unnest(?::timestamptz[]) as answered_at"
-    )
     with transaction(connection):
-        if answers:
+        with registered(connection, "request", _stored("meta.gap_answer", answers)):
             connection.execute(
-                f"insert into meta.gap_answer select answer.* from ({told}) as answer "
-                "where exists (from meta.feed_gap as gap where gap.venue = answer.venue "
-                "and gap.instrument = answer.instrument and gap.kind = answer.kind "
-                "and gap.gap_from < answer.asked_to_at and gap.gap_to > answer.asked_from_at)",
-                columns(answers),
+                "insert into meta.gap_answer by name from request "
+                f"semi join meta.feed_gap as gap on {_GAP_WITHIN_REQUEST}"
             )
-        if complete:
+        with registered(connection, "request", _stored("meta.gap_answer", complete)):
             connection.execute(
-                f"update meta.feed set complete_until_at = answer.asked_to_at from ({told}) "
-                "as answer where feed.venue = answer.venue "
-                "and feed.instrument = answer.instrument and feed.kind = answer.kind "
-                "and (feed.complete_until_at is null "
-                "or answer.asked_from_at <= feed.complete_until_at)",
-                columns(complete),
+                "update meta.feed set complete_until_at = request.asked_to_at from request "
+                "where (feed.venue, feed.instrument, feed.kind) "
+                "= (request.venue, request.instrument, request.kind) "
+                "and coalesce(request.asked_from_at <= feed.complete_until_at, true)"
             )
 
 
 def prune_answers(connection: duckdb.DuckDBPyConnection, before: datetime) -> int:
-    """Forget what was answered before an instant and left nothing missing; return how much."""
-    row = connection.execute(
-        "delete from meta.gap_answer as answer where answered_at < ? "
-        "and not exists (from meta.feed_gap as gap where gap.venue = answer.venue "
-        "and gap.instrument = answer.instrument and gap.kind = answer.kind "
-        "and gap.gap_from < answer.asked_to_at and gap.gap_to > answer.asked_from_at)",
-        [before],
-    ).fetchone()
-    return int(row[0]) if row else 0
+    """Delete the answers before an instant whose gaps are closed; return how many."""
+    return int(
+        scalar(
+            connection,
+            "delete from meta.gap_answer as request where answered_at < ? "
+            f"and not exists (from meta.feed_gap as gap where {_GAP_WITHIN_REQUEST})",
+            [before],
+        )
+    )
 
 
 def oldest_gap(connection: duckdb.DuckDBPyConnection) -> datetime | None:
     """Return where the first gap begins; None where nothing is missing."""
-    row = connection.execute("select min(gap_from) from meta.feed_gap").fetchone()
-    found: datetime | None = row[0] if row else None
+    found: datetime | None = scalar(connection, "select min(gap_from) from meta.feed_gap")
     return found

@@ -12,15 +12,18 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow as pa
 
-# Kinds that grow with time, with the instants their rows are of.
-INSTANTS = {
-    "ohlcv": "bar_start_at",
-    "mark_ohlc": "bar_start_at",
-    "open_interest": "observed_at",
-    "funding_rate": "funded_at",
-    "long_short_ratio": "observed_at",
-    "realised_liquidation": "period_start_at",
-}
+from warehouse.connect import scalar
+from warehouse.contracts import raw_relation
+
+FEED_KINDS = (
+    "ohlcv",
+    "mark_ohlc",
+    "open_interest",
+    "funding_rate",
+    "long_short_ratio",
+    "realised_liquidation",
+)
+"""Kinds of records that venues add to over time."""
 
 _CLOSES = {"mark_ohlc": "mark_close", "ohlcv": "close"}
 
@@ -48,25 +51,25 @@ class StoredBrackets(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class HeldInterest:
-    """The newest open interest of an instrument, and what was set aside since.
+class StoredOpenInterest:
+    """The newest open interest of an instrument, and what was quarantined after it.
 
     Parameters
     ----------
     venue, instrument : str
-        Of which contract.
+        The contract.
     observed_at : datetime
-        When it stood.
+        Instant of the newest accepted observation.
     quantity : float
-        Accepted [position units].
+        Its open interest [position units].
     held_quantity : float or None
-        Median of what was set aside since.
+        Median of the quarantined observations [position units].
     held_count : int
-        Answers that held such a row.
+        Responses with such an observation.
     held_for : timedelta
         From the first of them to the last.
     is_held_price : bool
-        They were taken for figures in USD.
+        Whether they were taken for figures in USD.
     """
 
     venue: str
@@ -81,39 +84,55 @@ class HeldInterest:
 
 def newest_open_interest(
     connection: duckdb.DuckDBPyConnection, since: datetime, *, set_aside: str
-) -> list[HeldInterest]:
-    """Return the newest open interest of each instrument, and what was set aside since.
+) -> list[StoredOpenInterest]:
+    """Return the newest open interest of each instrument, and what was quarantined after it.
 
     Parameters
     ----------
     connection : DuckDBPyConnection
         The writer's.
     since : datetime
-        What was observed before is not looked at.
+        Earlier observations are left out.
     set_aside : str
-        What opens the reason of a quarantined row that a later one may confirm; a colon and the
+        Beginning of the reason of quarantined rows that a later one may confirm; a colon and the
         quantity follow.
     """
     rows = connection.execute(
-        "with newest as (select venue, instrument, "
-        "max(observed_at) as observed_at, "
-        "arg_max(open_interest_quantity, observed_at) as quantity, "
-        "arg_max(ingested_at, observed_at) as ingested_at "
-        "from raw.open_interest where observed_at >= $since group by all), "
-        "held as (select venue, instrument, ingested_at, reason, "
-        "try_cast(regexp_extract(reason, ': ([0-9.e+-]+) is ', 1) as double) as quantity "
-        "from quality.quarantine where kind = 'open_interest' "
-        "and starts_with(reason, $set_aside) and ingested_at >= $since) "
-        "select newest.venue, newest.instrument, any_value(newest.observed_at), "
-        "any_value(newest.quantity), median(held.quantity), count(distinct held.ingested_at), "
-        "coalesce(max(held.ingested_at) - min(held.ingested_at), interval 0 seconds), "
-        "coalesce(bool_or(contains(held.reason, 'price')), false) "
-        "from newest left join held on newest.venue = held.venue "
-        "and newest.instrument = held.instrument and held.ingested_at > newest.ingested_at "
-        "group by newest.venue, newest.instrument",
+        """
+        with newest as (
+            select
+                venue, instrument, max(observed_at) as observed_at,
+                arg_max(open_interest_quantity, observed_at) as quantity,
+                arg_max(ingested_at, observed_at) as ingested_at,
+            from raw.open_interest
+            where observed_at >= $since
+            group by all
+        ),
+        held as (
+            select
+                venue, instrument, ingested_at, contains(reason, 'price') as is_price,
+                try_cast(regexp_extract(reason, ': ([0-9.e+-]+) is ', 1) as double) as quantity,
+            from quality.quarantine
+            where
+                kind = 'open_interest'
+                and starts_with(reason, $set_aside)
+                and ingested_at >= $since
+        )
+        select
+            newest.venue, newest.instrument, any_value(newest.observed_at),
+            any_value(newest.quantity), median(held.quantity), count(distinct held.ingested_at),
+            coalesce(max(held.ingested_at) - min(held.ingested_at), interval 0 seconds),
+            coalesce(bool_or(held.is_price), false),
+        from newest
+        left join held
+            on newest.venue = held.venue
+            and newest.instrument = held.instrument
+            and held.ingested_at > newest.ingested_at
+        group by newest.venue, newest.instrument
+        """,
         {"since": since, "set_aside": set_aside},
     ).fetchall()
-    return [HeldInterest(*row) for row in rows]
+    return [StoredOpenInterest(*row) for row in rows]
 
 
 def known_instants(
@@ -121,9 +140,9 @@ def known_instants(
 ) -> set[tuple[Any, ...]]:
     """Return venue, instrument, instant (and side, key of orders) of an irregular kind's rows."""
     more = ", side, order_key" if kind == "realised_liquidation" else ""
+    instant = raw_relation(kind).instant
     rows = connection.execute(
-        f"select distinct venue, instrument, {INSTANTS[kind]}{more} from raw.{kind} "
-        f"where {INSTANTS[kind]} >= ?",
+        f"select distinct venue, instrument, {instant}{more} from raw.{kind} where {instant} >= ?",
         [since],
     ).fetchall()
     return set(rows)
@@ -146,13 +165,14 @@ def known_listings(connection: duckdb.DuckDBPyConnection) -> list[ListedContract
 def open_interest_usd(
     connection: duckdb.DuckDBPyConnection, since: datetime
 ) -> dict[tuple[str, str], float]:
-    """Return the newest open interest in USD of each instrument, of the hours since an instant."""
+    """Return the newest open interest of each instrument since an instant [USD]."""
     rows = connection.execute(
-        "select venue, instrument, arg_max(open_interest_usd, as_of) "
-        "from intermediate.int_instrument_hour where as_of >= ? group by all",
+        "select venue, instrument, arg_max(open_interest_usd, as_of) as usd "
+        "from intermediate.int_instrument_hour where as_of >= ? group by all "
+        "having usd is not null",
         [since],
     ).fetchall()
-    return {(row[0], row[1]): row[2] for row in rows if row[2] is not None}
+    return {(venue, instrument): usd for venue, instrument, usd in rows}
 
 
 def known_brackets(
@@ -160,24 +180,32 @@ def known_brackets(
 ) -> dict[tuple[str, str], StoredBrackets]:
     """Return the newest margin brackets by venue and instrument."""
     rows = connection.execute(
-        "select venue, instrument, max(ingested_at), "
-        "list(struct_pack(bracket, notional_floor_usd, notional_cap_usd, "
-        "maintenance_margin_ratio, maintenance_deduction_usd, max_leverage, "
-        "liquidation_fee_ratio) order by bracket) from ("
-        "select * from staging.stg_leverage_bracket "
-        "qualify valid_from_at = max(valid_from_at) over (partition by venue, instrument)) "
-        "group by all"
+        """
+        select
+            venue, instrument, max(ingested_at),
+            list(
+                (
+                    bracket, notional_floor_usd, notional_cap_usd, maintenance_margin_ratio,
+                    maintenance_deduction_usd, max_leverage, liquidation_fee_ratio
+                )
+                order by bracket
+            ),
+        from (
+            from staging.stg_leverage_bracket
+            qualify valid_from_at = max(valid_from_at) over (partition by venue, instrument)
+        )
+        group by venue, instrument
+        """
     ).fetchall()
     return {
-        (venue, instrument): StoredBrackets(at, [tuple(bracket.values()) for bracket in brackets])
+        (venue, instrument): StoredBrackets(at, brackets)
         for venue, instrument, at, brackets in rows
     }
 
 
 def newest_sentiment(connection: duckdb.DuckDBPyConnection) -> datetime | None:
     """Return the instant of the newest sentiment."""
-    row = connection.execute("select max(observed_at) from raw.sentiment").fetchone()
-    found: datetime | None = row[0] if row else None
+    found: datetime | None = scalar(connection, "select max(observed_at) from raw.sentiment")
     return found
 
 
@@ -186,30 +214,28 @@ def quote_rate_spans(
 ) -> dict[tuple[str, str], tuple[datetime, datetime]]:
     """Return the first and the last instant of each pair of stablecoins, by venue and pair."""
     rows = connection.execute(
-        "select venue, pair, min(observed_at), max(observed_at) from raw.quote_rate "
-        "group by venue, pair"
+        "select venue, pair, min(observed_at), max(observed_at) from raw.quote_rate group by all"
     ).fetchall()
     return {(venue, pair): (oldest, newest) for venue, pair, oldest, newest in rows}
 
 
 def first_bar_start(connection: duckdb.DuckDBPyConnection) -> datetime | None:
     """Return the start of the oldest bar."""
-    row = connection.execute("select min(bar_start_at) from raw.ohlcv").fetchone()
-    found: datetime | None = row[0] if row else None
+    found: datetime | None = scalar(connection, "select min(bar_start_at) from raw.ohlcv")
     return found
 
 
 def bar_closes(
     connection: duckdb.DuckDBPyConnection, venue: str, instrument: str
 ) -> dict[str, pa.Table]:
-    """Return the closes known of an instrument, by kind of bar, in order of time.
+    """Return the closes of an instrument by kind of bar, in order of time.
 
     Parameters
     ----------
     connection : DuckDBPyConnection
         The writer's.
     venue, instrument : str
-        Whose.
+        The contract.
 
     Returns
     -------
