@@ -198,6 +198,12 @@ def relations() -> dict[str, Relation]:
     return declared
 
 
+def record_kinds() -> tuple[str, ...]:
+    """Return the kinds of records that land, instruments first: others find their asset there."""
+    kinds = [name.removeprefix("raw.") for name in relations() if name.startswith("raw.")]
+    return (*sorted(kinds, key=lambda kind: kind != "instrument"), "quarantine")
+
+
 def raw_relation(kind: str) -> Relation:
     """Return the table that records of a kind are loaded into."""
     return relations()["quality.quarantine" if kind == "quarantine" else f"raw.{kind}"]

@@ -20,9 +20,8 @@ from pathlib import Path
 import duckdb
 
 from warehouse.connect import quoted, translated
-from warehouse.contracts import Relation
+from warehouse.contracts import Relation, raw_relation, record_kinds
 from warehouse.load import (
-    KINDS,
     LANDING_FORMAT,
     LIVE_NAME,
     LoadReport,
@@ -31,7 +30,6 @@ from warehouse.load import (
     load_landing_files,
     load_rows,
     loaded_files,
-    raw_relation,
     read_from,
     record_file,
 )
@@ -70,7 +68,7 @@ def move_to_history(
         (history / _WRITING).mkdir(parents=True)
         if not (history / _LEDGER).exists():
             _keep_what_landing_lost(connection, landing, history)
-        for kind in KINDS:
+        for kind in record_kinds():
             _read_into_arriving(connection, kind, [f for f in files if f.parent.name == kind])
             _merge_arriving(connection, kind, history)
         moved = [f"{path.parent.name}/{path.name}" for path in files]
@@ -117,7 +115,7 @@ def restore(
             )
         _finish_moving(connection, landing, history, run_id, loaded_at)
         rows_by_kind: dict[str, int] = {}
-        months = [(kind, path) for kind in KINDS for path in _months(history, kind)]
+        months = [(kind, path) for kind in record_kinds() for path in _months(history, kind)]
         for number, (kind, path) in enumerate(months):
             row_count, landed = landed_select(path, raw_relation(kind), has=LANDING_FILE)
             read_from(connection, [path])
@@ -137,16 +135,6 @@ def has_history(history: Path) -> bool:
 
 def _months(history: Path, kind: str) -> list[Path]:
     return sorted(history.glob(f"{kind}/month=*/data.parquet"))
-
-
-def _instant(relation: Relation) -> str:
-    """Return the column that says what instant a row is about."""
-    instants = [
-        column.name
-        for column in relation.columns
-        if column.name in relation.grain and column.type == "TIMESTAMP WITH TIME ZONE"
-    ]
-    return next((name for name in instants if name != "ingested_at"), "ingested_at")
 
 
 def _read_into_arriving(
@@ -173,7 +161,7 @@ def _nothing(relation: Relation) -> str:
 def _merge_arriving(connection: duckdb.DuckDBPyConnection, kind: str, history: Path) -> None:
     """Put the rows of ``arriving`` into their months, those of each file once."""
     relation = raw_relation(kind)
-    month_of = f"strftime({_instant(relation)}, '%Y-%m')"
+    month_of = f"strftime({relation.instant}, '%Y-%m')"
     months = connection.execute(f"select distinct {month_of} from arriving order by all").fetchall()
     for (month,) in months:
         target = history / kind / f"month={month}" / "data.parquet"
@@ -200,7 +188,7 @@ def _keep_what_landing_lost(
     connection: duckdb.DuckDBPyConnection, landing: Path, history: Path
 ) -> None:
     """Keep the rows of raw whose landing files are gone: earlier releases deleted them."""
-    for kind in KINDS:
+    for kind in record_kinds():
         relation = raw_relation(kind)
         _read_into_arriving(connection, kind, sorted((landing / kind).glob("*.parquet")))
         is_same = " and ".join(
@@ -263,7 +251,7 @@ def _finish_moving(
 
     They are recorded as loaded, since raw history has them, and deleted when their time comes.
     """
-    for kind in KINDS:
+    for kind in record_kinds():
         months = _months(history, kind)
         if not months:
             continue

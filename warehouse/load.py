@@ -1,8 +1,12 @@
-"""Loading landing files into raw: each file once, whole, in the transaction that records it."""
+"""Loading landing files into raw: each file once, whole, in the transaction that records it.
+
+Belongs here: the ledger ``meta.landing_file``, and which maps and days a file puts out of date.
+Does not belong here: writing landing files (jobs), raw history (`warehouse.history`).
+"""
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -10,66 +14,79 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse.contracts import Relation, relations
+from warehouse.connect import scalar, transaction
+from warehouse.contracts import Relation, raw_relation, record_kinds
 from warehouse.errors import LandingFileRejected
 
 logger = logging.getLogger(__name__)
 
-# Instruments first: the others find their asset through them.
-KINDS = (
-    "instrument",
-    "leverage_bracket",
-    "ohlcv",
-    "mark_ohlc",
-    "open_interest",
-    "funding_rate",
-    "realised_liquidation",
-    "long_short_ratio",
-    "sentiment",
-    "quote_rate",
-    "provider_map",
-    "quarantine",
-)
+_OF_BARS = """
+select instrument.asset, min(landed.bar_start_at)
+from {landed} as landed
+inner join staging.stg_instrument as instrument using (venue, instrument)
+group by all
+"""
 
-# What a file of a kind puts out of date. A row that arrives for an instant changes every map
-# after it; open interest belongs to the bar that ends at its stamp, so a minute before it.
+# Assets whose maps a file puts out of date, and since when: a row for an instant changes every map
+# after it. Open interest belongs to the bar that ends at its stamp, so a minute before it.
 _PENDING_BUILD = {
-    "ohlcv": "select instrument.asset, min(landed.bar_start_at) from {landed} as landed "
-    "inner join staging.stg_instrument as instrument using (venue, instrument) group by all",
-    "mark_ohlc": "select instrument.asset, min(landed.bar_start_at) from {landed} as landed "
-    "inner join staging.stg_instrument as instrument using (venue, instrument) group by all",
-    "open_interest": "select instrument.asset, min(landed.observed_at) - interval 1 minute "
-    "from {landed} as landed "
-    "inner join staging.stg_instrument as instrument using (venue, instrument) group by all",
-    # The oldest brackets known also stand for the time before them.
-    "leverage_bracket": "select instrument.asset, min(if(known.instrument is null, "
-    "'-infinity'::timestamptz, landed.valid_from_at - interval 1 minute)) "
-    "from {landed} as landed "
-    "inner join staging.stg_instrument as instrument using (venue, instrument) "
-    "left join (select venue, instrument, min(valid_from_at) as first_valid_from_at "
-    "from raw.leverage_bracket group by all) as known "
-    "on landed.venue = known.venue and landed.instrument = known.instrument "
-    "and known.first_valid_from_at <= landed.valid_from_at group by all",
-    "provider_map": "select landed.asset, min(landed.as_of) - interval 1 minute "
-    "from {landed} as landed group by all",
-    # Bars may have come before the description of their instrument, or with another asset's name:
-    # then the one it leaves changes too.
-    "instrument": "select unnest(list_distinct(assets)), since from ("
-    "select [landed.asset, known.asset] as assets, min(bar.bar_start_at) as since "
-    "from {landed} as landed "
-    "inner join raw.ohlcv as bar using (venue, instrument) "
-    "left join staging.stg_instrument as known using (venue, instrument) "
-    "where known.asset is distinct from landed.asset "
-    "or known.contract_kind is distinct from landed.contract_kind group by all)",
+    "ohlcv": _OF_BARS,
+    "mark_ohlc": _OF_BARS,
+    "open_interest": """
+select instrument.asset, min(landed.observed_at) - interval 1 minute
+from {landed} as landed
+inner join staging.stg_instrument as instrument using (venue, instrument)
+group by all
+""",
+    # The oldest brackets known also hold for the time before them.
+    "leverage_bracket": """
+select
+    instrument.asset,
+    min(if(
+        known.instrument is null,
+        '-infinity'::timestamptz,
+        landed.valid_from_at - interval 1 minute
+    )),
+from {landed} as landed
+inner join staging.stg_instrument as instrument using (venue, instrument)
+left join (
+    select venue, instrument, min(valid_from_at) as first_valid_from_at
+    from raw.leverage_bracket
+    group by all
+) as known
+    on
+        landed.venue = known.venue
+        and landed.instrument = known.instrument
+        and known.first_valid_from_at <= landed.valid_from_at
+group by all
+""",
+    "provider_map": """
+select landed.asset, min(landed.as_of) - interval 1 minute from {landed} as landed group by all
+""",
+    # Bars may land before the description of their instrument, or while it has another asset's
+    # name: then the maps of the asset it leaves change too.
+    "instrument": """
+select unnest(list_distinct(assets)), since
+from (
+    select [landed.asset, known.asset] as assets, min(bar.bar_start_at) as since
+    from {landed} as landed
+    inner join raw.ohlcv as bar using (venue, instrument)
+    left join staging.stg_instrument as known using (venue, instrument)
+    where
+        known.asset is distinct from landed.asset
+        or known.contract_kind is distinct from landed.contract_kind
+    group by all
+)
+""",
 }
 
 LANDING_FORMAT = {b"liqheat.landing": b"2"}
 """Parquet metadata of landing files as this release writes them.
 
-1 (without a mark): venues under names of their own, Hyperliquid's open interest as of one side.
+Format 1 has no mark: venues under earlier names, open interest of Hyperliquid counted as one side.
 """
 
-# What brings a column of a file in format 1 to format 2.
+# Expressions that bring columns of a file in format 1 to format 2.
 _UPGRADES = {
     "raw.open_interest": {
         "open_interest_quantity": "open_interest_quantity / if(meta.is_counted_twice("
@@ -88,9 +105,9 @@ _UPGRADES = {
     },
 }
 
-# Kinds that change published days without changing a map, with the instants between which they do:
-# funding and quote rates stand for a day, sentiment for two, the others in the hour that ends after
-# them. A funding payment also settles the intervals of the two before it, at most 8 hours each.
+# Kinds that change published days but no map, and from when to when a row does: funding and quote
+# rates hold for a day, sentiment for two, the others within the hour. A funding payment also
+# settles the intervals of the two before it, at most 8 hours each.
 _PENDING_PUBLISH = {
     "funding_rate": ("funded_at - interval 16 hours", "funded_at + interval 1 day"),
     "realised_liquidation": ("period_start_at", "period_start_at + interval 1 hour"),
@@ -102,16 +119,16 @@ _PENDING_PUBLISH = {
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What one load did.
+    """Result of one load.
 
     Parameters
     ----------
     rows_by_kind : dict of str to int
-        Rows loaded per record kind.
+        Rows loaded by record kind.
     file_count : int
         Files loaded.
     rejected : tuple of str
-        One message for each file that was refused; the file stays where it is.
+        One message for each rejected file; the file stays in place.
     """
 
     rows_by_kind: dict[str, int]
@@ -119,28 +136,26 @@ class LoadReport:
     rejected: tuple[str, ...]
 
 
-def raw_relation(kind: str) -> Relation:
-    """Return the table that records of a kind are loaded into."""
-    return relations()["quality.quarantine" if kind == "quarantine" else f"raw.{kind}"]
+@dataclass(frozen=True, slots=True)
+class LandedFile:
+    """One row of ``meta.landing_file``, its columns in order."""
 
-
-def _check_unchanged(name: str, loaded_sha256: str, sha256: str) -> None:
-    if loaded_sha256 != sha256:
-        raise LandingFileRejected(
-            f"{name}: changed after it was loaded; landing files are written once, "
-            "land the correction under its own name"
-        )
+    file_name: str
+    sha256: str
+    kind: str
+    row_count: int
+    loaded_at: datetime
+    run_id: str
 
 
 def landed_select(
     path: Path, relation: Relation, *, has: str = "", add: str = ""
 ) -> tuple[int, str]:
-    """Return a file's row count and the SELECT that reads it, or refuse what does not fit.
+    """Return a file's row count and the SELECT that reads it.
 
-    The SELECT reads the files that ``read_from`` names; files of one form have the same. A file of
-    an earlier release lacks the mark of this one's format. Columns that it does not have are NULL
-    where they may be or follow from others; its rows are brought to what this release would have
-    written.
+    The SELECT reads the files set by ``read_from``; files of one format share it. A file of an
+    earlier release lacks the mark of this release's format: its rows are converted to what this
+    release would have written, and columns that it lacks are NULL or follow from others.
 
     Parameters
     ----------
@@ -156,23 +171,23 @@ def landed_select(
     Raises
     ------
     LandingFileRejected
-        It is no Parquet file, or one with other columns.
+        It is not a Parquet file, or has other columns.
     """
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as exc:
         raise LandingFileRejected(
-            f"{path.name}: not a whole Parquet file ({exc}); "
+            f"{path.name}: not a complete Parquet file ({exc}); "
             "delete it and ingest its source again, nothing of it was loaded"
         ) from exc
     with file:
         names = tuple(name for name in file.schema_arrow.names if name != has)
         is_old = not LANDING_FORMAT.items() <= (file.schema_arrow.metadata or {}).items()
-        made = _UPGRADES.get(relation.name, {})
+        converted = _UPGRADES.get(relation.name, {})
         may_lack = {
             column.name
             for column in relation.columns
-            if is_old and (column.is_nullable or column.name in made)
+            if is_old and (column.is_nullable or column.name in converted)
         }
         expected = [name for name in relation.column_names if name in names or name not in may_lack]
         if list(names) != expected:
@@ -197,7 +212,7 @@ def _select(relation: Relation, names: tuple[str, ...], *, is_old: bool, add: st
 
 
 def read_from(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> None:
-    """Set which files the SELECTs of ``landed_select`` read."""
+    """Set the files that the SELECTs of ``landed_select`` read."""
     connection.execute("set variable landing_paths = ?", [[str(path) for path in paths]])
 
 
@@ -211,7 +226,7 @@ def waiting_files(connection: duckdb.DuckDBPyConnection, landing: Path) -> list[
     known = _known_files(connection)
     return [
         path
-        for kind in KINDS
+        for kind in record_kinds()
         for path in sorted((landing / kind).glob("*.parquet"))
         if f"{kind}/{path.name}" not in known
     ]
@@ -233,10 +248,9 @@ def loaded_files(
 
 
 def _is_untouched(path: Path, loaded_at: datetime) -> bool:
-    """Return whether a file need not be read to know that it is as it was loaded.
+    """Return whether a file is certain to be as it was loaded, without reading it.
 
-    The time of the content's change can be set back by who copies a file, that of the inode's
-    cannot.
+    Copying a file can set back the modification time of its content, but not that of its inode.
     """
     return path.stat().st_ctime < loaded_at.timestamp()
 
@@ -247,14 +261,14 @@ def _sha256(path: Path) -> str:
 
 
 LIVE_NAME = "-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}[.]parquet$"
-"""Names of live batches end in their instant and hash, so they never come again.
+"""Names of live batches end in their instant and hash, so they never recur.
 
-That of an import comes again with the same input, which must then be passed by.
+The name of an import recurs with the same input, which must then be skipped.
 """
 
 
 def forget_files(connection: duckdb.DuckDBPyConnection, names: list[str]) -> None:
-    """Strike files that are gone off the ledger, where their name can never come again."""
+    """Delete moved files from the ledger, if their names can never recur."""
     connection.execute(
         "delete from meta.landing_file where list_contains(?, file_name) "
         f"and regexp_matches(file_name, '{LIVE_NAME}')",
@@ -270,97 +284,110 @@ def record_file(
     run_id: str,
     loaded_at: datetime,
 ) -> None:
-    """Record a landing file as loaded, whose rows come from elsewhere."""
-    connection.execute(
-        "insert into meta.landing_file select ?, ?, ?, ?, ?, ? where not exists ("
-        "from meta.landing_file where file_name = ?)",
-        [
-            name := f"{kind}/{path.name}",
-            _sha256(path),
-            kind,
-            pq.read_metadata(path).num_rows,
-            loaded_at,
-            run_id,
-            name,
-        ],
-    )
+    """Record a landing file as loaded whose rows come from elsewhere."""
+    name = f"{kind}/{path.name}"
+    known = scalar(connection, "select count(*) from meta.landing_file where file_name = ?", [name])
+    if not known:
+        row_count = pq.read_metadata(path).num_rows
+        _insert(connection, LandedFile(name, _sha256(path), kind, row_count, loaded_at, run_id))
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, file: LandedFile) -> None:
+    connection.execute("insert into meta.landing_file values (?, ?, ?, ?, ?, ?)", astuple(file))
 
 
 def prune_ledgers(
     connection: duckdb.DuckDBPyConnection, *, quarantine_before: datetime, runs_before: datetime
 ) -> dict[str, int]:
-    """Delete what was set aside and what ran before some instants; return rows by table.
+    """Delete rows quarantined and runs started before some instants; return rows by table.
 
     Parameters
     ----------
     connection : DuckDBPyConnection
         The writer's.
     quarantine_before, runs_before : datetime
-        What was taken in, or started, before goes.
+        Rows ingested, and runs started, before these are deleted.
     """
-    pruned: dict[str, int] = {}
-    for name, column, before in (
-        ("quality.quarantine", "ingested_at", quarantine_before),
-        ("meta.pipeline_run", "started_at", runs_before),
-    ):
-        row = connection.execute(f"delete from {name} where {column} < ?", [before]).fetchone()
-        pruned[name] = int(row[0]) if row else 0
-    return pruned
+    return {
+        name: scalar(connection, f"delete from {name} where {column} < ?", [before])
+        for name, column, before in (
+            ("quality.quarantine", "ingested_at", quarantine_before),
+            ("meta.pipeline_run", "started_at", runs_before),
+        )
+    }
 
 
 def load_landing_files(
     connection: duckdb.DuckDBPyConnection, landing: Path, *, run_id: str, loaded_at: datetime
 ) -> LoadReport:
-    """Load what has landed and is not yet in raw; return what was done.
+    """Load the landing files that are not yet in raw.
 
-    Idempotent: name and hash of a file are recorded in the transaction that inserts its rows.
+    Idempotent: the transaction that inserts a file's rows also records its name and hash.
 
     Parameters
     ----------
     connection : DuckDBPyConnection
         The writer's.
     landing : Path
-        Folder with one folder a kind.
+        Folder with one folder per kind.
     run_id : str
-        Recorded beside each file.
+        Recorded with each file.
     loaded_at : datetime
-        Recorded beside each file, UTC.
+        Recorded with each file, UTC.
     """
     known = _known_files(connection)
     rows_by_kind: dict[str, int] = {}
     rejected: list[str] = []
     file_count = 0
-    for kind in KINDS:
+    for kind in record_kinds():
         for path in sorted((landing / kind).glob("*.parquet")):
-            name = f"{kind}/{path.name}"
-            if not path.is_file():
-                rejected.append(f"{name}: no file (a folder, a pipe, a dangling link); remove it")
-                continue
-            if name in known and _is_untouched(path, known[name][1]):
-                continue
             try:
-                sha256 = _sha256(path)
-                if name in known:
-                    _check_unchanged(name, known[name][0], sha256)
-                    continue
-                row_count, landed = landed_select(path, raw_relation(kind))
-                read_from(connection, [path])
-                load_rows(
-                    connection, kind, landed, (name, sha256, kind, row_count, loaded_at, run_id)
-                )
+                file = _load_file(connection, path, known, run_id=run_id, loaded_at=loaded_at)
             except LandingFileRejected as exc:
                 logger.warning("rejected: %s", exc)
                 rejected.append(str(exc))
                 continue
-            rows_by_kind[kind] = rows_by_kind.get(kind, 0) + row_count
-            file_count += 1
+            if file is not None:
+                rows_by_kind[kind] = rows_by_kind.get(kind, 0) + file.row_count
+                file_count += 1
     if file_count:
         logger.info("loaded %d files: %s", file_count, rows_by_kind)
     return LoadReport(rows_by_kind, file_count, tuple(rejected))
 
 
+def _load_file(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    known: dict[str, tuple[str, datetime]],
+    *,
+    run_id: str,
+    loaded_at: datetime,
+) -> LandedFile | None:
+    """Load one landing file; None where it was loaded before."""
+    kind = path.parent.name
+    name = f"{kind}/{path.name}"
+    if not path.is_file():
+        raise LandingFileRejected(f"{name}: no file (a folder, a pipe, a dangling link); remove it")
+    known_sha256, known_at = known.get(name, (None, None))
+    if known_at is not None and _is_untouched(path, known_at):
+        return None
+    sha256 = _sha256(path)
+    if known_sha256 is not None:
+        if known_sha256 != sha256:
+            raise LandingFileRejected(
+                f"{name}: changed after it was loaded; landing files are written once, "
+                "land the correction under its own name"
+            )
+        return None
+    row_count, landed = landed_select(path, raw_relation(kind))
+    read_from(connection, [path])
+    file = LandedFile(name, sha256, kind, row_count, loaded_at, run_id)
+    load_rows(connection, kind, landed, file)
+    return file
+
+
 def _check_readable(connection: duckdb.DuckDBPyConnection, name: str, landed: str) -> None:
-    """Refuse a file that cannot be read to its end, as a failing disk leaves it."""
+    """Reject a file that cannot be read to its end, as a failing disk leaves it."""
     try:
         connection.execute(f"select hash(columns(*)) from {landed}").fetchall()
     except duckdb.Error as exc:
@@ -371,36 +398,28 @@ def _check_readable(connection: duckdb.DuckDBPyConnection, name: str, landed: st
 
 
 def load_rows(
-    connection: duckdb.DuckDBPyConnection,
-    kind: str,
-    landed: str,
-    record: tuple[str, str, str, int, datetime, str] | None,
+    connection: duckdb.DuckDBPyConnection, kind: str, landed: str, file: LandedFile | None
 ) -> None:
-    """Insert the rows that a SELECT reads, with the file's record in the ledger if it has one."""
-    connection.execute("begin transaction")
+    """Insert the rows that a SELECT reads, and record their file if they have one."""
     try:
-        if kind in _PENDING_BUILD:
-            connection.execute(
-                f"insert into meta.pending_build {_PENDING_BUILD[kind].format(landed=landed)}"
-            )
-        if kind in _PENDING_PUBLISH:
-            first, last = _PENDING_PUBLISH[kind]
-            connection.execute(
-                "insert into meta.pending_publish select distinct unnest("
-                f"generate_series(({first})::date, ({last})::date, interval 1 day))::date "
-                f"from {landed}"
-            )
-        connection.execute(f"insert into {raw_relation(kind).name} select * from {landed}")
-        if record is not None:
-            connection.execute("insert into meta.landing_file values (?, ?, ?, ?, ?, ?)", record)
+        with transaction(connection):
+            if kind in _PENDING_BUILD:
+                connection.execute(
+                    f"insert into meta.pending_build {_PENDING_BUILD[kind].format(landed=landed)}"
+                )
+            if kind in _PENDING_PUBLISH:
+                first, last = _PENDING_PUBLISH[kind]
+                connection.execute(
+                    "insert into meta.pending_publish select distinct unnest("
+                    f"generate_series(({first})::date, ({last})::date, interval 1 day))::date "
+                    f"from {landed}"
+                )
+            connection.execute(f"insert into {raw_relation(kind).name} select * from {landed}")
+            if file is not None:
+                _insert(connection, file)
     except duckdb.Error as exc:
-        connection.execute("rollback")
-        name = kind if record is None else record[0]
+        name = kind if file is None else file.file_name
         if isinstance(exc, duckdb.ConstraintException | duckdb.ConversionException):
             raise LandingFileRejected(f"{name}: {exc}") from exc
         _check_readable(connection, name, landed)
         raise
-    except BaseException:
-        connection.execute("rollback")
-        raise
-    connection.execute("commit")

@@ -15,10 +15,10 @@ from jobs.settings import Settings
 from transforms.estimators import ESTIMATORS
 from warehouse import history as moving
 from warehouse.connect import open_warehouse
-from warehouse.contracts import relations
+from warehouse.contracts import raw_relation, record_kinds, relations
 from warehouse.errors import TerminalWarehouseError, WarehouseBusy, WarehouseDamaged
 from warehouse.history import move_to_history
-from warehouse.load import KINDS, landed_select, raw_relation
+from warehouse.load import landed_select
 from warehouse.migrate import migration_files
 
 LATER = END + DAY
@@ -102,7 +102,7 @@ def raw_rows(path):
             kind: connection.execute(
                 f"select * from {raw_relation(kind).name} order by all"
             ).fetchall()
-            for kind in KINDS
+            for kind in record_kinds()
         }
 
 
@@ -115,7 +115,7 @@ def rebuilt(settings):
 
 
 def test_every_kind_has_an_instant_that_tells_its_month():
-    by_kind = {kind: moving._instant(raw_relation(kind)) for kind in KINDS}
+    by_kind = {kind: raw_relation(kind).instant for kind in record_kinds()}
     assert by_kind["ohlcv"] == "bar_start_at"
     assert by_kind["leverage_bracket"] == "valid_from_at"
     assert by_kind["provider_map"] == "as_of"
@@ -311,7 +311,7 @@ def test_files_of_the_first_release_can_be_read_for_ever():
     with duckdb.connect() as connection:
         for migration in migration_files()[:6]:
             connection.execute(migration.read_text())
-        for kind in KINDS:
+        for kind in record_kinds():
             name = raw_relation(kind).name
             if not connection.execute(
                 "select 1 from duckdb_tables() where schema_name || '.' || table_name = ?", [name]
@@ -339,7 +339,7 @@ def test_a_lost_warehouse_is_not_begun_anew_in_silence(shop):
 
 def read_all(settings):
     with pipeline.open_writer(settings) as connection:
-        for kind in KINDS:
+        for kind in record_kinds():
             connection.execute(f"from {raw_relation(kind).name}").fetchall()
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from workbench import DAY, END, START, table_of, workshop
 
-from warehouse.load import KINDS, raw_relation
+from warehouse.contracts import raw_relation, record_kinds
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def count(shop, relation="raw.sentiment"):
 def test_every_kind_of_record_has_a_table():
     from sources.records import SCHEMAS
 
-    assert set(KINDS) == set(SCHEMAS)
-    for kind in KINDS:
+    assert set(record_kinds()) == set(SCHEMAS)
+    for kind in record_kinds():
         assert raw_relation(kind).column_names == tuple(SCHEMAS[kind].names)
 
 
