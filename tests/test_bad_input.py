@@ -270,7 +270,7 @@ def test_a_landing_file_torn_before_it_was_loaded_costs_only_itself(desk, caplog
     path.with_name("torn.parquet").write_bytes(path.read_bytes()[:-20])
     code, _ = desk.run("build", "--as-of", "2026-03-01T02:00")
     assert code == 1
-    assert "torn.parquet: not a whole Parquet file" in caplog.text
+    assert "torn.parquet: not a complete Parquet file" in caplog.text
     assert "ingest its source again" in caplog.text
     assert desk.count("ohlcv") == 2
 

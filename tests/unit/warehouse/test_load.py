@@ -66,7 +66,7 @@ def test_a_torn_file_costs_only_itself(shop):
     report = shop.load()
     assert report.rows_by_kind == {"sentiment": 1}
     (message,) = report.rejected
-    assert message.startswith("half.parquet: not a whole Parquet file")
+    assert message.startswith("half.parquet: not a complete Parquet file")
     assert "delete it and ingest its source again" in message
     assert torn.exists()
 
