@@ -37,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from standin.__main__ import assets_of
 
 from jobs.collect.ingest import ingest
+from jobs.collect.scope import Effort
 from jobs.settings import Settings
 from sources.records import Batch
 from sources.universe import Universe
@@ -135,7 +136,7 @@ def _run_round(
         settings,
         clock=lambda: _wall_clock() + moved,
         universe=universe,
-        budget_seconds=arguments.budget,
+        effort=Effort(budget_seconds=arguments.budget),
     )
     seconds = time.monotonic() - started
     return seconds, (

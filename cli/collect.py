@@ -12,7 +12,7 @@ from jobs.settings import read_settings
 
 if TYPE_CHECKING:
     from jobs.collect.archives import ArchiveReport
-    from jobs.collect.ingest import IngestReport
+    from jobs.collect.round_report import IngestReport
     from jobs.collect.stream import FeedReport
 
 # Lines of one kind that are printed; the table has all of them.
@@ -45,10 +45,11 @@ def _write_round(report: "IngestReport") -> None:
 def ingest_command(budget: Budget = 240.0) -> None:
     """Fetch all that is missing from the venues, as far back as they serve it, and load it."""
     from jobs.collect.ingest import ingest
+    from jobs.collect.scope import Effort
 
-    log_errors_only("jobs.collect.ingest")
+    log_errors_only("jobs.collect")
     with exit_on_error():
-        report = ingest(read_settings(), clock=now, budget_seconds=budget)
+        report = ingest(read_settings(), clock=now, effort=Effort(budget))
         _write_round(report)
         if report.undone_count or any(one.has_failed for one in report.venues.values()):
             raise typer.Exit(1)
@@ -103,18 +104,19 @@ def backfill_command(
 
 def _backfill_from_venues(first: datetime, last: datetime | None, budget: float) -> None:
     from jobs.collect.ingest import backfill
+    from jobs.collect.scope import Effort
 
-    def on_round(report: "IngestReport", left: int) -> None:
-        note(f"{report.row_count:,} rows, {left} requests left")
+    def on_round(report: "IngestReport") -> None:
+        note(f"{report.row_count:,} rows, {report.undone_count} requests left")
 
-    log_errors_only("jobs.collect.ingest")
+    log_errors_only("jobs.collect")
     with exit_on_error():
         report = backfill(
             read_settings(),
             clock=now,
             start=first,
             end=last,
-            round_seconds=budget,
+            effort=Effort(budget),
             on_round=on_round,
         )
         _write_round(report)
@@ -126,7 +128,7 @@ def _backfill_from_archive(
     first: datetime, last: datetime, assets: list[str] | None, *, is_keeping: bool
 ) -> None:
     from jobs.collect.archives import backfill_from_archive
-    from jobs.collect.ingest import universe_of
+    from jobs.collect.scope import configured_universe
 
     with exit_on_error():
         settings = read_settings()
@@ -136,7 +138,7 @@ def _backfill_from_archive(
                 clock=now,
                 start=first,
                 end=last,
-                universe=universe_of(settings, [one.upper() for one in assets or ()]),
+                universe=configured_universe(settings, [one.upper() for one in assets or ()]),
                 is_keeping=is_keeping,
                 progress=progress,
             )

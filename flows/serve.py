@@ -304,10 +304,10 @@ def _read_deployments(file: Path) -> "list[RunnerDeployment]":
 
 def _universe_in_words() -> str:
     """Return a sentence on which venues and assets the schedule follows."""
-    from jobs.collect.ingest import universe_of
+    from jobs.collect.scope import configured_universe
 
     settings = read_settings()
-    universe = universe_of(settings)
+    universe = configured_universe(settings)
     if not universe.venues:
         return f"no venue is followed ({settings.universe_file}): runs use what was imported"
     assets = (

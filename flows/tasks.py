@@ -65,9 +65,9 @@ def task_of_job(function: Callable[Given, Returned]) -> Task[Given, Returned]:
 
 def follows_venues() -> bool:
     """Return whether any venue is followed; ``venues: []`` in the universe file follows none."""
-    from jobs.collect.ingest import universe_of
+    from jobs.collect.scope import configured_universe
 
-    return bool(universe_of(read_settings()).venues)
+    return bool(configured_universe(read_settings()).venues)
 
 
 @task_of_job

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from jobs.collect.feeds import DAY
-from jobs.collect.ingest import IngestReport, ingest
+from jobs.collect.ingest import ingest
+from jobs.collect.round_report import IngestReport
+from jobs.collect.scope import DAY, Effort
 from jobs.errors import AllVenuesFailed
 from jobs.pipeline import writer_run
 from jobs.settings import Settings
@@ -107,7 +108,7 @@ def maintain(
                 settings,
                 clock=clock,
                 universe=universe,
-                budget_seconds=budget_seconds,
+                effort=Effort(budget_seconds=budget_seconds),
                 is_patient=False,
             )
         except AllVenuesFailed as exc:

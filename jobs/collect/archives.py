@@ -24,9 +24,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute
 
+from jobs.collect.contracts import followed_contracts
 from jobs.collect.imports import label_notes, stored_closes
-from jobs.collect.ingest import Clock, chosen_contracts, universe_of, when_writable
+from jobs.collect.known import when_writable
 from jobs.collect.landing import land
+from jobs.collect.scope import Clock, Effort, Round, configured_universe, file_proxy
 from jobs.errors import NothingToDo
 from jobs.pipeline import Progress, open_writer, silent
 from jobs.runs import recorded_run, run_file
@@ -196,10 +198,9 @@ def _find_contracts(
     wait_seconds: float,
 ) -> list[Contract]:
     """Return the followed contracts of venues that have an archive."""
-    universe = universe or universe_of(settings)
-    chosen = chosen_contracts(
-        settings, clock=clock, universe=universe, patience=patience, wait_seconds=wait_seconds
-    )
+    universe = universe or configured_universe(settings)
+    effort = Effort(60.0, patience, wait_seconds=wait_seconds)
+    chosen = followed_contracts(Round(settings, clock, universe, effort))
     contracts = [
         Contract(venue, instrument, symbol or guess_symbol(venue, instrument))
         for venue, instrument, symbol in chosen
@@ -394,7 +395,6 @@ async def _bring_all(
     haul: _Haul, contracts: Sequence[Contract], patience: Patience, seed: int, progress: Progress
 ) -> None:
     settings = haul.settings
-    proxy = settings.https_proxy or settings.http_proxy
     haul.read_ledger()
     async with ArchiveClient(
         settings.archive_url or ADDRESS,
@@ -402,7 +402,7 @@ async def _bring_all(
         haul.kept,
         rng=random.Random(seed),  # noqa: S311  (jitter)
         patience=patience,
-        proxy=proxy.get_secret_value() if proxy else None,
+        proxy=file_proxy(settings),
     ) as client:
         for number, contract in enumerate(contracts):
             others = [file for file in _other_files(haul, contract) if haul.is_wanted(file)]

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from jobs.collect.ingest import Clock, connections_of, universe_of
+from jobs.collect.scope import Clock, configured_universe, venue_connections
 from jobs.settings import Settings
 from sources.archives.binance import ADDRESS, BAR_DATASETS, ArchiveFile, Contract
 from sources.archives.download import ArchiveClient
@@ -170,7 +170,7 @@ def venues_to_examine(settings: Settings, named: Sequence[str]) -> tuple[str, ..
         Where none is called that.
     """
     if not named:
-        return universe_of(settings).venues
+        return configured_universe(settings).venues
     return tuple(dict.fromkeys(find_venue(venue_name(one)).name for one in named))
 
 
@@ -217,7 +217,7 @@ async def _run(
     patience: Patience,
     progress: Progress,
 ) -> DoctorReport:
-    connections = connections_of(settings, venues)
+    connections = venue_connections(settings, venues)
     visits = [
         _Visit(name, connections[name], clock, budget_seconds, patience, progress)
         for name in venues

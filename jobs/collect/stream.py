@@ -15,8 +15,8 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from jobs.collect.ingest import connections_of, universe_of
 from jobs.collect.landing import land, landing_name, write_whole
+from jobs.collect.scope import configured_universe, venue_connections
 from jobs.errors import NothingToDo
 from jobs.settings import Settings
 from sources.errors import SourceError
@@ -69,7 +69,7 @@ def record_liquidations(
     NothingToDo
         No venue of the universe has a feed.
     """
-    universe = universe or universe_of(settings)
+    universe = universe or configured_universe(settings)
     venues = [name for name in universe.venues if VENUES[name].stream is not None]
     if not venues:
         have = ", ".join(name for name, venue in VENUES.items() if venue.stream is not None)
@@ -97,7 +97,7 @@ async def _record(
             loop.add_signal_handler(number, stop.set)
     if seconds is not None:
         loop.call_later(seconds, stop.set)
-    connections = connections_of(settings, venues)
+    connections = venue_connections(settings, venues)
     chosen = await _chosen(universe, venues, connections, clock, seed)
     feeds = [Feed(name, chosen.get(name, ()), connections[name]) for name in venues]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, TypeAdapter
 
-from jobs.collect.ingest import universe_of
+from jobs.collect.scope import configured_universe
 from jobs.collect.stream import REPORT_FILE, FeedReport
 from jobs.read.query import published, published_file
 from jobs.runs import Run, read_runs, runs_folder
@@ -257,7 +257,7 @@ def _never_reached(
     venues = tuple(name for name in asked if name in VENUES)
     if settings.universe_file.exists():
         try:
-            venues = universe_of(settings).venues
+            venues = configured_universe(settings).venues
         except SourceError as exc:
             return [str(exc)]
     return [

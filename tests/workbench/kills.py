@@ -31,6 +31,7 @@ import pyarrow.parquet as pq
 from standin import DAY, HOUR, Standin, serving, synthetic_market
 
 from jobs.collect.landing import land
+from jobs.collect.scope import Effort
 from jobs.runs import read_runs, runs_folder
 from jobs.settings import Settings
 from sources.records import SCHEMAS, Batch
@@ -105,7 +106,7 @@ def run_job(job: str, home: str, archive: str, venue_url: str, now: int) -> None
         from jobs.collect.ingest import ingest
 
         universe = Universe(venues=("binance",), assets=("BTC",))
-        ingest(settings, clock=lambda: at, universe=universe, patience=_QUICK)
+        ingest(settings, clock=lambda: at, universe=universe, effort=Effort(retry=_QUICK))
     elif job == "check":
         from jobs.check.run_suites import check
 
@@ -143,7 +144,7 @@ def back_fill(home: str, venue_url: str, start: int, end: int) -> None:
         clock=lambda: instant(end),
         start=instant(start),
         universe=Universe(venues=("binance",), assets=("BTC",)),
-        patience=replace(_QUICK, concurrency=1),
+        effort=Effort(600.0, replace(_QUICK, concurrency=1)),
     )
 
 

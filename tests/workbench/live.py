@@ -12,7 +12,9 @@ from typing import Any
 
 from standin import Faults, MarketData, Standin, serving
 
-from jobs.collect.ingest import IngestReport, backfill, ingest
+from jobs.collect.ingest import backfill, ingest
+from jobs.collect.round_report import IngestReport
+from jobs.collect.scope import Effort
 from jobs.settings import Settings
 from sources.universe import Universe
 from sources.venues.client import readings_of
@@ -24,6 +26,7 @@ from warehouse.connect import open_warehouse
 BAR = 300_000
 KINDS = ("ohlcv", "mark_ohlc", "open_interest", "funding_rate", "long_short_ratio")
 _QUICK = Patience(first_delay_seconds=0.001, longest_delay_seconds=0.01, concurrency=16)
+QUICK_EFFORT = Effort(retry=_QUICK, wait_seconds=0.0)
 _SELECT = {
     "ohlcv": "bar_start_at, '', open, high, low, close, volume_quantity",
     "mark_ohlc": "bar_start_at, '', mark_open, mark_high, mark_low, mark_close",
@@ -75,7 +78,7 @@ class LiveHome:
         return ingest(
             self.settings,
             clock=self.clock,
-            **{"universe": self.universe, "patience": _QUICK, "wait_seconds": 0.0, **told},
+            **{"universe": self.universe, "effort": QUICK_EFFORT, **told},
         )
 
     def backfill(self, start: int, **told: Any) -> IngestReport:
@@ -84,7 +87,7 @@ class LiveHome:
             self.settings,
             clock=self.clock,
             start=instant(start),
-            **{"universe": self.universe, "patience": _QUICK, "wait_seconds": 0.0, **told},
+            **{"universe": self.universe, "effort": QUICK_EFFORT, **told},
         )
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:

@@ -18,6 +18,7 @@ import duckdb
 from standin import Fault, Faults, MarketData, Standin, serving
 
 from jobs.collect.ingest import ingest
+from jobs.collect.scope import Effort
 from jobs.errors import AllVenuesFailed
 from jobs.maintain import maintain
 from jobs.settings import Settings
@@ -100,7 +101,7 @@ def run_round(home: str, base_url: str, universe: list[list[str]], now: int, is_
         if is_daily:
             maintain(settings, clock=lambda: at, universe=followed)
         else:
-            ingest(settings, clock=lambda: at, universe=followed, patience=_QUICK)
+            ingest(settings, clock=lambda: at, universe=followed, effort=Effort(retry=_QUICK))
     except AllVenuesFailed:
         return _FAILED
     return 0

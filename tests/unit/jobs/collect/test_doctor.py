@@ -375,7 +375,7 @@ def test_what_cannot_be_had_is_not_checked_and_says_why(
         return {name: Connection(standin.base_url, timeout_seconds=0.3) for name in venues}
 
     if fault["kind"] == "time_out":
-        monkeypatch.setattr(doctor, "connections_of", hasty)
+        monkeypatch.setattr(doctor, "venue_connections", hasty)
     standin.faults.add(venue="binance", endpoint="candles", **fault)
     report = examine("binance")
     assert not report.has_fitted

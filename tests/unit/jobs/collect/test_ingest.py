@@ -12,7 +12,8 @@ import pytest
 from standin import DAY, HOUR, synthetic_market
 from workbench.live import BAR, instant, live_home, truth_of
 
-from jobs.collect import ingest as ingesting
+from jobs.collect import reference_data, settle
+from jobs.collect.known import Known
 from jobs.collect.landing import land
 from jobs.errors import AllVenuesFailed
 from sources.errors import ProviderUnavailable
@@ -138,7 +139,7 @@ def test_a_round_that_is_killed_has_landed_what_it_got(tmp_path, market, monkeyp
             landed.append(land(batch, folder, name))
             return landed[-1]
 
-        monkeypatch.setattr("jobs.collect.ingest.land", land_and_die)
+        monkeypatch.setattr("jobs.collect.new_rows.land", land_and_die)
         with pytest.raises(ExceptionGroup):
             home.ingest()
         assert len(landed) == 6
@@ -155,7 +156,7 @@ def test_what_was_loaded_by_a_round_that_was_killed_is_not_requested_again(
 ):
     with live_home(tmp_path, market, START + DAY + 7_000, venues=("binance",)) as home:
         # Between loading and the ledger: no gap is struck off.
-        monkeypatch.setattr(ingesting, "_update_ledger", Mock(side_effect=KeyboardInterrupt))
+        monkeypatch.setattr(settle, "_update_ledger", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             home.ingest()
         monkeypatch.undo()
@@ -300,7 +301,7 @@ def test_prices_of_stablecoins_are_asked_for_once_an_hour_and_one_market_down_co
         schema = SCHEMAS["quote_rate"]
         return [Batch("quote_rate", pa.Table.from_pylist([row], schema=schema))]
 
-    monkeypatch.setattr(ingesting, "ask_quote_rates", answer)
+    monkeypatch.setattr(reference_data, "ask_quote_rates", answer)
     with live_home(tmp_path, market, START + 2 * DAY + 7_000, venues=("hyperliquid",)) as home:
         home.settings = home.settings.model_copy(update={"quotes_url": "http://127.0.0.1:9"})
         outcome = home.ingest().venues["spot_markets"]
@@ -323,19 +324,19 @@ def test_prices_of_stablecoins_are_asked_for_once_an_hour_and_one_market_down_co
 def test_prices_of_stablecoins_are_asked_for_back_to_the_first_bar_piece_by_piece():
     now, day = instant(START + DAY + 7_000), dt.timedelta(days=1)
     hour = instant(START + DAY)
-    fresh = ingesting._due_quotes(ingesting._Known(), now, 30 * day)
+    fresh = reference_data._due_quotes(Known(), now, 30 * day)
     assert {(since, until) for _, since, until in fresh} == {(hour - 30 * day, now)}
     spans = {
         (market.venue, market.pair): (hour - 30 * day, hour - dt.timedelta(hours=1))
         for market in QUOTE_MARKETS
     }
-    known = ingesting._Known(quotes=spans, first_bar_at=hour - 180 * day)
-    older = [one for one in ingesting._due_quotes(known, now, 30 * day) if one[2] < hour]
+    known = Known(quotes=spans, first_bar_at=hour - 180 * day)
+    older = [one for one in reference_data._due_quotes(known, now, 30 * day) if one[2] < hour]
     # Kraken only answers what is recent.
     assert {market.venue for market, _, _ in older} == {"bitstamp", "binance"}
     assert {(since, until) for _, since, until in older} == {
         (hour - 30 * day - dt.timedelta(hours=990), hour - 30 * day - dt.timedelta(hours=1))
     }
     settled = dict.fromkeys(spans, (hour - 180 * day, hour))
-    known = ingesting._Known(quotes=settled, first_bar_at=hour - 180 * day)
-    assert ingesting._due_quotes(known, now, 30 * day) == []
+    known = Known(quotes=settled, first_bar_at=hour - 180 * day)
+    assert reference_data._due_quotes(known, now, 30 * day) == []

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.collect.feeds import Followed, feeds_of, plan_requests
+from jobs.collect.followed import FollowedFeed, followed_feeds
+from jobs.collect.plan import plan_requests
 from sources.venues.declared import VENUES
 from sources.venues.instruments import Instrument
 from warehouse.feed_ledger import Feed
@@ -32,7 +33,7 @@ def asked(followed, ledger, now, **told):
 
 @pytest.mark.parametrize("every", [BAR, HOUR])
 def test_funding_of_many_instruments_is_spread_over_the_hour(every):
-    followed = [Followed(feed(coin), True, False, True) for coin in COINS]
+    followed = [FollowedFeed(feed(coin), True, False, True) for coin in COINS]
     ledger = {one.feed.key: feed(one.feed.instrument, complete_until_at=NOW) for one in followed}
     rounds = []
     now = NOW + timedelta(seconds=7)
@@ -50,7 +51,7 @@ def test_funding_of_many_instruments_is_spread_over_the_hour(every):
 
 def test_what_is_told_hourly_is_asked_for_once_it_had_its_turn():
     kind = "long_short_ratio"
-    followed = [Followed(feed(coin, kind=kind), True, False, True) for coin in COINS]
+    followed = [FollowedFeed(feed(coin, kind=kind), True, False, True) for coin in COINS]
     ledger = {
         one.feed.key: feed(one.feed.instrument, kind=kind, newest_at=NOW - BAR) for one in followed
     }
@@ -69,7 +70,7 @@ def test_what_is_told_hourly_is_asked_for_once_it_had_its_turn():
 
 
 def test_maintenance_asks_for_the_funding_of_weeks_that_were_answered():
-    followed = [Followed(feed("BTC"), True, False, True)]
+    followed = [FollowedFeed(feed("BTC"), True, False, True)]
     ledger = {followed[0].feed.key: feed("BTC", complete_until_at=NOW)}
     assert asked(followed, ledger, NOW + timedelta(minutes=1)) == []
     (request,) = asked(followed, ledger, NOW + timedelta(minutes=1), is_thorough=True)
@@ -84,7 +85,7 @@ def test_all_that_has_a_past_is_wanted_from_the_past_and_what_stands_from_here_o
             contract_kind=product.contract_kind, contract_size=1.0, base_multiplier=1.0,
             is_active=True, product=product, market_id="BTC", coin="BTC", market={},
         )  # fmt: skip
-        for followed in feeds_of(one, now=NOW, history=DAY):
+        for followed in followed_feeds(one, now=NOW, history=DAY):
             wanted = NOW - followed.feed.expected_from_at
             if followed.has_history:
                 assert DAY - HOUR <= wanted <= DAY, followed.feed
@@ -102,7 +103,7 @@ def test_bars_are_wanted_from_thirty_days_before_the_first_open_interest():
     )  # fmt: skip
     wanted = {
         each.feed.kind: NOW - each.feed.expected_from_at
-        for each in feeds_of(one, now=NOW, history=30 * DAY)
+        for each in followed_feeds(one, now=NOW, history=30 * DAY)
     }
     for kind in ("ohlcv", "mark_ohlc"):
         assert 60 * DAY - HOUR <= wanted[kind] <= 60 * DAY

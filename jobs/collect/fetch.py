@@ -1,0 +1,155 @@
+"""One round over venues: list contracts, plan requests, send them, land what is new.
+
+Belongs here: the order of a round while the warehouse is closed. Does not belong here: what to
+request (`jobs.collect.plan`), requests to one venue (`sources.venues`), loading
+(`jobs.collect.settle`).
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from jobs.collect.contracts import choose_contracts, land_contracts, list_contracts, open_clients
+from jobs.collect.followed import FollowedFeed, followed_feeds
+from jobs.collect.known import Known
+from jobs.collect.new_rows import NewRowLander
+from jobs.collect.plan import bracket_requests, clip_requests, plan_requests
+from jobs.collect.reference_data import fetch_reference_data
+from jobs.collect.round_report import VenueOutcome
+from jobs.collect.scope import HOUR, Round, venue_connections
+from jobs.pipeline import open_writer
+from sources.universe import Change
+from sources.venues.pacer import VenueReport
+from sources.venues.rounds import Outcome, run_round
+from warehouse.errors import WarehouseBusy
+from warehouse.feed_ledger import read_feeds, read_gaps, refresh_gaps, write_feeds
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RoundResult:
+    """What a round brought, beside the files it landed.
+
+    Parameters
+    ----------
+    reports : mapping of str to VenueReport
+        Counts of each venue.
+    outcomes : tuple of Outcome
+        One for each request.
+    followed : tuple of FollowedFeed
+        Feeds followed from now on.
+    listed_venues : tuple of str
+        Venues that listed their contracts.
+    failures : mapping of str to str
+        Why others did not.
+    change : Change
+        Contracts that started or stopped trading.
+    reference : mapping of str to VenueOutcome
+        Outcome of each source that is no venue.
+    row_count : int
+        Records landed.
+    """
+
+    reports: Mapping[str, VenueReport]
+    outcomes: tuple[Outcome, ...]
+    followed: tuple[FollowedFeed, ...]
+    listed_venues: tuple[str, ...]
+    failures: Mapping[str, str]
+    change: Change
+    reference: Mapping[str, VenueOutcome]
+    row_count: int
+
+
+async def fetch_round(this: Round, known: Known) -> RoundResult:
+    """Request what is missing of what is followed, land it and return what came of it.
+
+    Parameters
+    ----------
+    this : Round
+        What to collect.
+    known : Known
+        What the warehouse has.
+    """
+    lander = NewRowLander(this.settings.landing, known, this.clock())
+    connections = venue_connections(this.settings, this.universe.venues)
+    budget = this.effort.budget_seconds
+    async with open_clients(this, connections) as clients:
+        listed = await list_contracts(clients, budget)
+        usable = [client for client in clients if client.venue.name in listed.instruments]
+        contracts = await choose_contracts(this, usable, listed, known)
+        change = await land_contracts(usable, listed, known, this.clock, lander)
+        now = this.clock()
+        history = _history(this, known, now)
+        followed = [
+            feed for one in contracts for feed in followed_feeds(one, now=now, history=history)
+        ]
+        venues = tuple(listed.instruments)
+        planned = _with_new_feeds(this, known, followed, venues, now)
+        requests = plan_requests(
+            followed,
+            planned.feeds,
+            planned.gaps,
+            now=now,
+            is_patient=this.is_patient,
+            is_thorough=this.is_thorough,
+        )
+        if this.span is not None:
+            requests = clip_requests(requests, this.span)
+        else:
+            requests += bracket_requests(contracts, connections, known.brackets, now)
+        reference = asyncio.create_task(
+            fetch_reference_data(this.settings, known, now, history, lander)
+        )
+        try:
+            report = await run_round(
+                usable, requests, lander, budget_seconds=budget, previous=known.interest
+            )
+            reference_outcomes = await reference
+        finally:
+            reference.cancel()
+        return RoundResult(
+            reports={client.venue.name: client.report() for client in clients},
+            outcomes=report.outcomes,
+            followed=tuple(followed),
+            listed_venues=venues,
+            failures=listed.failures,
+            change=change,
+            reference=reference_outcomes,
+            row_count=lander.row_count,
+        )
+
+
+def _history(this: Round, known: Known, now: datetime) -> timedelta:
+    """Return how far back to request what is followed for the first time."""
+    history = HOUR if known.is_blind else timedelta(days=this.settings.history_days)
+    return history if this.span is None else max(history, now - this.span[0])
+
+
+def _with_new_feeds(
+    this: Round,
+    known: Known,
+    followed: Sequence[FollowedFeed],
+    venues: Sequence[str],
+    now: datetime,
+) -> Known:
+    """Return what is known, after comparing feeds that are new with raw.
+
+    They are stored before anything is requested: the round after one that was killed continues
+    there, and a rebuilt warehouse requests nothing that it holds. While the warehouse is busy all
+    of it is requested, and the end of the round stores the feeds.
+    """
+    if known.is_blind or all(one.feed.key in known.feeds for one in followed):
+        return known
+    feeds = [one.feed for one in followed]
+    try:
+        with open_writer(this.settings) as connection:
+            write_feeds(connection, feeds, venues=venues, at=now)
+            start = min(feed.expected_from_at for feed in feeds)
+            refresh_gaps(connection, start, now, checked_at=now)
+            return replace(known, feeds=read_feeds(connection), gaps=read_gaps(connection))
+    except WarehouseBusy as exc:
+        logger.warning("new feeds are stored at the end of the round: %s", exc)
+        return known
