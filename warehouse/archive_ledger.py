@@ -1,7 +1,7 @@
 """The ledger of archive files, ``meta.archive_file``.
 
-Belongs here: reading and writing it. Does not belong here: which files are wanted, and when an
-absent one is looked for again (jobs).
+Belongs here: reading and writing it. Does not belong here: which files are wanted, and when to look
+for an absent file again (jobs).
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,14 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.connect import insert_rows, transaction
+from warehouse.contracts import relations
+
+_TABLE = "meta.archive_file"
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveEntry:
-    """What is known of one archive file; the columns of ``meta.archive_file``."""
+    """State of one archive file; the columns of ``meta.archive_file``."""
 
     path: str
     venue: str
@@ -33,21 +36,20 @@ class ArchiveEntry:
 
 
 def read_archive_files(connection: duckdb.DuckDBPyConnection) -> dict[str, ArchiveEntry]:
-    """Return what is known of each archive file, by its path."""
-    rows = connection.execute("select * from meta.archive_file").fetchall()
+    """Return the entries by path."""
+    rows = connection.execute(f"select * from {_TABLE}").fetchall()
     return {row[0]: ArchiveEntry(*row) for row in rows}
 
 
 def write_archive_files(
     connection: duckdb.DuckDBPyConnection, entries: Sequence[ArchiveEntry]
 ) -> None:
-    """Write what is known of some files in the place of what was known of them."""
-    if not entries:
-        return
+    """Replace the entries of some files."""
+    schema = relations()[_TABLE].arrow_schema
     with transaction(connection):
         connection.execute(
-            "delete from meta.archive_file where list_contains(?, path)",
+            f"delete from {_TABLE} where list_contains(?::varchar[], path)",
             [[entry.path for entry in entries]],
         )
-        rows = pa.Table.from_pylist([asdict(entry) for entry in entries])
-        insert_rows(connection, "meta.archive_file", rows)
+        rows = pa.Table.from_pylist([asdict(entry) for entry in entries], schema=schema)
+        insert_rows(connection, _TABLE, rows)

@@ -1,6 +1,6 @@
-"""Opening the writer's database, and how DuckDB's errors become ours.
+"""Opening the writer's database, statements on it, and translating DuckDB's errors.
 
-The writer's file is opened by one process at a time. Everybody else reads the published file
+One process at a time opens the writer's file. Everybody else reads the published file
 (``warehouse/read.py``).
 """
 
@@ -21,25 +21,24 @@ from warehouse.errors import (
     TerminalWarehouseError,
     WarehouseBusy,
     WarehouseDamaged,
-    WarehouseError,
 )
 from warehouse.migrate import migrate, write_comments
-from warehouse.models import create_views
+from warehouse.models import create_views, macros, models
 
 logger = logging.getLogger(__name__)
 
 CATALOG = "warehouse"
-"""What the writer's file is called in SQL, whatever the file is called."""
+"""Name of the writer's file in SQL, whatever the file is called."""
 
-# Rows are compressed by the group, and a commit writes the last group of each table again. Groups
-# of DuckDB's 122,880 rows would hold 100 MB of maps each; a fifteenth of it makes a build twice as
-# fast and an hour more cost what that hour holds.
+# Rows are compressed by group, and a commit rewrites the last group of each table. Groups of
+# DuckDB's 122,880 rows would hold 100 MB of maps each; a fifteenth of that makes a build twice as
+# fast, and one more hour costs what that hour holds.
 ROW_GROUP_SIZE = 8192
 
-# How DuckDB says that another process, or another connection of this one, holds the file.
+# In DuckDB's message when another process, or another connection of this one, has the file open.
 _BUSY = ("Could not set lock", "Conflicting lock", "Unique file handle conflict")
 
-# How it says that a file is not what it wrote: torn, overwritten, or with another file's log.
+# In its message when a file is not what it wrote: torn, overwritten, or with another file's log.
 _DAMAGED = (
     "not a valid DuckDB database file",
     "orrupt",
@@ -54,12 +53,12 @@ _UNREADABLE_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.Catalo
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turn DuckDB's and the file system's errors into ours.
+    """Translate errors of DuckDB and the file system into those of `warehouse.errors`.
 
     Parameters
     ----------
     doing : str
-        What was being done, with the file's name; opens the message.
+        The activity with the file's name, at the beginning of the message.
     """
     try:
         yield
@@ -86,48 +85,44 @@ def translated(doing: str) -> Iterator[None]:
 
 
 def quoted(path: Path) -> str:
-    """Return a path as SQL spells it; statements that name files take no parameters for them."""
+    """Return a path as an SQL literal, for statements that take no parameter for a file."""
     return "'" + str(path).replace("'", "''") + "'"
-
-
-def _configure(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
 
 
 @contextmanager
 def open_warehouse(
     path: Path, *, threads: int | None = None, memory_limit_bytes: int | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield the writer's connection, its schema and views brought up to date.
+    """Yield the writer's connection, its schema and views up to date.
 
     Parameters
     ----------
     path : Path
-        The writer's file; made where absent.
+        The writer's file; created where absent.
     threads : int, optional
-        Threads DuckDB may use; by default all cores.
+        Threads of DuckDB; by default all cores.
     memory_limit_bytes : int, optional
-        Memory DuckDB may use [bytes]; by default 80 % of the machine's.
+        Memory of DuckDB [bytes]; by default 80 % of the machine's.
 
     Raises
     ------
     WarehouseBusy
         Another process has the file open.
     WarehouseDamaged
-        The file is no DuckDB file, or part of it cannot be read.
+        The file is not a DuckDB file, or part of it cannot be read.
     WarehouseError
-        The file is one of a later release.
+        A later release wrote the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The file is attached, since the size of row groups can be told no other way; what does not
-    # fit into memory is set down beside it all the same.
-    config: dict[str, str | int] = {"temp_directory": f"{path}.tmp"}
+    # The file is attached, not opened, because only that sets the size of row groups; data beyond
+    # memory spills beside it all the same.
+    config: dict[str, Any] = {"temp_directory": f"{path}.tmp"}
     if threads is not None:
         config["threads"] = threads
     if memory_limit_bytes is not None:
         config["memory_limit"] = f"{memory_limit_bytes}B"
     with translated(f"opening {path}"):
-        connection = duckdb.connect(config=config)  # type: ignore[arg-type]
+        connection = duckdb.connect(config=config)
     try:
         with translated(f"opening {path}"):
             connection.execute(
@@ -135,9 +130,9 @@ def open_warehouse(
                 f"use {CATALOG}"
             )
         with translated(f"preparing {path}"):
-            _configure(connection)
+            connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
             migrate(connection)
-            # One commit for all: each waits for the disk.
+            # One commit for all of them: each waits for the disk.
             with transaction(connection):
                 write_comments(connection)
                 create_views(connection)
@@ -149,10 +144,10 @@ def open_warehouse(
 
 @contextmanager
 def replaced_warehouse(path: Path) -> Iterator[Path]:
-    """Yield the path of a database to make, which takes the writer's place after the block.
+    """Yield the path of a database to build, which replaces the writer's after the block.
 
-    Nobody can open the old file meanwhile. It is put aside with its log of changes, under the first
-    free name ``<file>.old-<n>``.
+    The old file is locked meanwhile. It is renamed, with its log of changes, to the first free name
+    ``<file>.old-<n>``.
 
     Raises
     ------
@@ -160,38 +155,38 @@ def replaced_warehouse(path: Path) -> Iterator[Path]:
         Another process has the file open.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    making = path.with_name(f"{path.name}.rebuilding")
-    for left in (making, _log_of(making)):
+    building = path.with_name(f"{path.name}.rebuilding")
+    for left in (building, _log_of(building)):
         left.unlink(missing_ok=True)
     with translated(f"replacing {path}"), path.open("ab") as held:
         try:
-            # As DuckDB locks its files.
+            # The lock that DuckDB takes on its files.
             fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
             raise WarehouseBusy(
                 f"replacing {path}: another writer has it open; wait for it to end"
             ) from exc
-        yield making
-        number = next(n for n in itertools.count(1) if not _aside(path, n).exists())
+        yield building
+        number = next(n for n in itertools.count(1) if not _old_name(path, n).exists())
         if _log_of(path).exists():
-            # First, or it would be replayed over the file that takes this one's place.
-            _log_of(path).rename(_log_of(_aside(path, number)))
+            # First, or DuckDB would replay it over the new file.
+            _log_of(path).rename(_log_of(_old_name(path, number)))
         if path.stat().st_size:
-            path.rename(_aside(path, number))
-        making.replace(path)
+            path.rename(_old_name(path, number))
+        building.replace(path)
 
 
 def _log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
 
 
-def _aside(path: Path, number: int) -> Path:
+def _old_name(path: Path, number: int) -> Path:
     return path.with_name(f"{path.name}.old-{number}")
 
 
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Run the block in one transaction: all of it is committed, or none."""
+    """Run the block in one transaction: all of it is committed, or nothing."""
     connection.execute("begin transaction")
     try:
         yield
@@ -201,22 +196,27 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute("commit")
 
 
-@contextmanager
-def open_scratch(tables: Mapping[str, pa.Table]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a database in memory that holds given tables and nothing else.
+def select_model(name: str, tables: Mapping[str, pa.Table]) -> list[dict[str, Any]]:
+    """Return the rows of a model over given tables, in a database in memory.
 
     Parameters
     ----------
+    name : str
+        Schema-qualified name of the model.
     tables : mapping of str to Table
-        By schema-qualified name.
+        All relations that the model reads, by schema-qualified name.
     """
+    (model,) = (model for model in models() if model.name == name)
     with duckdb.connect() as connection:
-        for name, table in tables.items():
-            connection.execute(f"create schema if not exists {name.partition('.')[0]}")
-            connection.register("given", table)
-            connection.execute(f"create table {name} as from given")
-            connection.unregister("given")
-        yield connection
+        connection.execute(macros())
+        for table, rows in tables.items():
+            connection.execute(f"create schema if not exists {table.partition('.')[0]}")
+            with registered(connection, "given", rows):
+                connection.execute(f"create table {table} as from given")
+        selected: list[dict[str, Any]] = (
+            connection.execute(model.select).to_arrow_table().to_pylist()
+        )
+    return selected
 
 
 @contextmanager
@@ -245,24 +245,10 @@ def scalar(
 def insert_rows(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> int:
     """Append rows to a stored table, columns by their names; return how many.
 
-    They are cut where groups of the file are, so that each is compressed whole and by a thread of
-    its own: for maps 1.1 s instead of 1.9 a year of one series.
+    The rows are split at the file's row groups, so that a thread compresses each group whole: a
+    year of maps of one series takes 1.1 s instead of 1.9.
     """
     batches = rows.combine_chunks().to_batches(max_chunksize=ROW_GROUP_SIZE)
     cut = pa.Table.from_batches(batches, rows.schema)
     connection.execute(f"insert into {name} by name select * from cut")
     return int(cut.num_rows)
-
-
-__all__ = [
-    "CATALOG",
-    "ROW_GROUP_SIZE",
-    "WarehouseError",
-    "insert_rows",
-    "open_scratch",
-    "open_warehouse",
-    "quoted",
-    "replaced_warehouse",
-    "transaction",
-    "translated",
-]

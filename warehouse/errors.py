@@ -1,4 +1,4 @@
-"""Errors of the warehouse: busy or full may pass, a broken contract will not."""
+"""Errors of the warehouse: transient ones may succeed on retry, terminal ones never do."""
 
 
 class WarehouseError(Exception):
@@ -6,27 +6,27 @@ class WarehouseError(Exception):
 
 
 class TransientWarehouseError(WarehouseError):
-    """It may work later, unchanged."""
+    """The same call may succeed later."""
 
 
 class TerminalWarehouseError(WarehouseError):
-    """It fails the same way each time until somebody changes something."""
+    """The same call fails again until something is changed."""
 
 
 class WarehouseBusy(TransientWarehouseError):
-    """Another process holds the database for writing."""
+    """Another process has the database open for writing."""
 
 
 class StorageFull(TransientWarehouseError):
-    """The disk has no room; what was already committed stays."""
+    """The disk is full; what was committed is kept."""
 
 
 class WarehouseDamaged(TerminalWarehouseError):
-    """The writer's file is gone or cannot be read; it can be made again from raw history."""
+    """The writer's file is gone or cannot be read; raw history can rebuild it."""
 
 
 class ContractViolation(TerminalWarehouseError):
-    """A table, file or model is not what its contract says."""
+    """A table, file or model does not match its contract."""
 
 
 class LandingFileRejected(TerminalWarehouseError):
@@ -38,12 +38,12 @@ class NotPublished(TerminalWarehouseError):
 
 
 class PublishedFileDamaged(TerminalWarehouseError):
-    """The published file cannot be read; publishing makes it anew."""
+    """The published file cannot be read; publishing rebuilds it."""
 
 
 class QueryFailed(TerminalWarehouseError):
-    """A reader's SQL could not be run."""
+    """A reader's SQL failed."""
 
 
 class QueryOverLimit(QueryFailed):
-    """A reader's statement needs more memory or time than it may use."""
+    """A reader's statement exceeds its memory or time."""

@@ -47,7 +47,7 @@ from sources.venues.instruments import Instrument, instrument_batch
 from sources.venues.pacer import Patience, RequestSkipped
 from sources.venues.payload import MalformedResponse
 from sources.venues.responses import Context, read_page, to_ms
-from warehouse.scratch import select_model
+from warehouse.connect import select_model
 
 Status = Literal["fits", "differs", "not checked", "left out"]
 Progress = Callable[[str, str, float], None]
