@@ -31,12 +31,12 @@ def _applied(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Return the names of the migrations applied, none when the schema is up to date.
+    """Apply the migrations that are not in the ledger; return their names.
 
     Raises
     ------
     ContractViolation
-        A migration was edited after it was applied, or the database is of a later release.
+        A migration was edited after it was applied, or a later release wrote the database.
     """
     applied = _applied(connection)
     files = migration_files()
@@ -75,7 +75,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def write_comments(connection: duckdb.DuckDBPyConnection) -> None:
-    """Comment tables and their columns with the sentences of their contracts, where they differ."""
+    """Comment tables and columns as their contracts do, where the database differs."""
     known = set(
         connection.execute(
             "select 'comment on table ' || schema_name || '.' || table_name, comment "

@@ -1,19 +1,19 @@
 """SQL models: one SELECT a file under ``sql/staging``, ``sql/intermediate`` and ``sql/marts``.
 
-The file's place is the relation's name. A header says what it is, how it is materialized and, for
-a view without a contract beside it, its grain:
+The path of the file is the relation's name. The header has a summary, the grain of a view without
+a contract beside it, and the materialization:
 
 view
     A view in the warehouse; in the published file a view over copies of the tables it reads.
 table
     A view in the warehouse; stored as a table in the published file.
 incremental
-    A table in the warehouse whose rows of the hours being built are replaced by the model's.
+    A table in the warehouse; building replaces its rows of the hours built.
 
 Expressions that several models share are macros, ``sql/macros.sql``, created before the views.
 
-Models take time from the variables ``window_start`` and ``window_end`` and the assets being built
-from ``window_assets``; where they are not set, a model is over everything.
+The variables ``window_start``, ``window_end`` and ``window_assets`` restrict models to some hours
+and assets; where one is not set, models are over everything.
 """
 
 import json
@@ -41,16 +41,16 @@ _HEADER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One SELECT with its header read.
+    """One SELECT and its header.
 
     Parameters
     ----------
     name : str
-        Schema-qualified relation it makes.
+        Schema-qualified name of the relation.
     select : str
-        The text, header included; runs as it is.
+        The text, header included.
     grain : tuple of str
-        Columns that tell rows apart.
+        Columns that identify a row.
     materialized : str
         ``view``, ``table`` or ``incremental``.
     reads : tuple of str
@@ -76,7 +76,7 @@ def _base_tables(node: Any) -> Iterator[str]:  # noqa: ANN401  (JSON of unknown 
 
 
 def read_model(path: Path) -> Model:
-    """Return the model of one file.
+    """Return the model in a file.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def models() -> tuple[Model, ...]:
     Raises
     ------
     ContractViolation
-        A model is malformed, or reads a relation that nothing makes.
+        A model is malformed, or reads a relation that does not exist.
     """
     found = {
         model.name: model
@@ -187,28 +187,18 @@ def run_incremental_models(
     row_count = 0
     set_window(connection, assets, start, end)
     for model in models():
-        if model.materialized == "incremental":
-            row_count += _replace_rows(connection, model, assets, start, end)
+        if model.materialized != "incremental":
+            continue
+        connection.execute(
+            f"delete from {model.name} where as_of > ? and as_of <= ? and list_contains(?, asset)",
+            [start, end, assets],
+        )
+        inserted = connection.execute(
+            f"insert into {model.name} by name select * from ({model.select}\n)"
+        ).fetchone()
+        row_count += inserted[0] if inserted else 0
     set_window(connection, None, None, None)
     return row_count
-
-
-def _replace_rows(
-    connection: duckdb.DuckDBPyConnection,
-    model: Model,
-    assets: list[str],
-    start: datetime,
-    end: datetime,
-) -> int:
-    connection.execute(
-        f"delete from {model.name} where as_of > ? and as_of <= ? and list_contains(?, asset)",
-        [start, end, assets],
-    )
-    columns = ", ".join(f'"{name}"' for name in relations()[model.name].column_names)
-    inserted = connection.execute(
-        f"insert into {model.name} ({columns}) select {columns} from ({model.select}\n)"
-    ).fetchone()
-    return inserted[0] if inserted else 0
 
 
 def set_window(
@@ -218,11 +208,8 @@ def set_window(
     end: datetime | None,
 ) -> None:
     """Set, or with None clear, the hours and assets that models are restricted to."""
-    for name, value in (
-        ("window_start", start),
-        ("window_end", end),
-        ("window_assets", assets),
-    ):
+    values = {"window_start": start, "window_end": end, "window_assets": assets}
+    for name, value in values.items():
         if value is None:
             connection.execute(f"reset variable {name}")
         else:

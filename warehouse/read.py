@@ -1,8 +1,9 @@
-"""Reading what is published: the one way in for queries, plots and pages.
+"""Reading the published file, for queries, plots and pages.
 
-A reader gets a database of its own in memory with the published file attached read-only. No other
-file can be opened, no setting changed, nothing loaded, and memory and time are bounded. Anything
-that reads goes through `open_published`; anything that writes belongs elsewhere.
+Belongs here: `open_published`, which everything that reads goes through. A reader gets a database
+in memory with the published file attached read-only; it can open no other file, change no setting
+and load no extension, and its memory and time are bounded. Does not belong here: anything that
+writes.
 """
 
 import resource
@@ -24,38 +25,38 @@ from warehouse.errors import NotPublished, PublishedFileDamaged, QueryFailed, Qu
 T = TypeVar("T")
 
 CATALOG = "liqheat"
-"""What the published file is called in SQL, wherever its version is stored."""
+"""Name of the published file in SQL, wherever its version is stored."""
 
-# What an interrupted statement gets to end in. Some functions of DuckDB never look up.
-_GRACE_SECONDS = 0.5
+# How long an interrupted statement may take to end. Some functions of DuckDB never check.
+_INTERRUPT_SECONDS = 0.5
 
-# What Python, threads and rows on their way out need beside the database.
+# Memory for Python, threads and fetched rows, on top of the database's.
 _HEADROOM_BYTES = 1_000_000_000
 
-_ANEW = "run `liqheat publish`, which makes it anew"
+_PUBLISH_AGAIN = "run `liqheat publish`, which makes it anew"
 
 _LOCKED = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
     "allow_persistent_secrets": "false",
-    # Names that are no table are not looked for among Python's variables.
+    # A name that is not a table must not match a variable of Python.
     "python_enable_replacements": "false",
-    # A query that does not fit into its memory ends instead of filling the disk.
+    # A query that exceeds its memory fails instead of filling the disk.
     "temp_directory": "",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """What one reader may use.
+    """Limits of one reader.
 
     Parameters
     ----------
     memory_mb : int
         Memory of the database [MB]; ``LIQHEAT_QUERY_MEMORY_MB``.
     seconds : float
-        Time a statement may compute [s], time spent on its rows elsewhere not counted;
+        Computing time of a statement [s], without the time the caller spends on its rows;
         ``LIQHEAT_QUERY_SECONDS``.
     """
 
@@ -64,10 +65,10 @@ class ReadLimits:
 
 
 class Reader:
-    """A connection to the published file; each call is bounded and ends on Ctrl-C.
+    """A connection to the published file; each call is bounded and stops on Ctrl-C.
 
-    Rows are read as they are fetched. DuckDB does not return to Python while it computes, so each
-    call runs in a thread and is interrupted from this one.
+    Rows are computed as they are fetched. DuckDB does not return to Python while it computes, so
+    each call runs in a thread that this one can interrupt.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, limits: ReadLimits) -> None:
@@ -78,18 +79,18 @@ class Reader:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns of the last statement, in order."""
+        """Column names of the last statement, in order."""
         return tuple(column[0] for column in self._connection.description or ())
 
     def execute(self, sql: str, parameters: list[Any] | dict[str, Any] | None = None) -> Self:
-        """Run one statement that reads; its rows are fetched from this reader.
+        """Run one SELECT; its rows are fetched from this reader.
 
         Raises
         ------
         QueryFailed
             The text is not one SELECT, or could not be parsed, bound or computed.
         QueryOverLimit
-            It needs more memory or time than it may use.
+            It exceeds the reader's memory or time.
         PublishedFileDamaged
             The file cannot be read.
         """
@@ -105,28 +106,28 @@ class Reader:
         return self._run(self._connection.fetchone)
 
     def fetchmany(self, size: int) -> list[tuple[Any, ...]]:
-        """Return up to so many rows."""
+        """Return at most ``size`` rows."""
         return self._run(lambda: self._connection.fetchmany(size))
 
     def fetchall(self) -> list[tuple[Any, ...]]:
-        """Return all rows that are left."""
+        """Return the remaining rows."""
         return self._run(self._connection.fetchall)
 
     def fetchnumpy(self) -> dict[str, Any]:
-        """Return all rows as arrays by column, masked where there are NULLs."""
+        """Return the remaining rows as arrays by column, masked where NULL."""
         return self._run(self._connection.fetchnumpy)
 
     def to_arrow_table(self) -> pa.Table:
-        """Return all rows as an Arrow table."""
+        """Return the remaining rows as an Arrow table."""
         return self._run(self._connection.to_arrow_table)
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows one by one without holding them all."""
+        """Yield the remaining rows without holding them all in memory."""
         while chunk := self.fetchmany(10_000):
             yield from chunk
 
     def close(self) -> None:
-        """Give the file back; a statement that cannot be interrupted is left to itself."""
+        """Close the connection, unless a statement on it cannot be interrupted."""
         if not self._is_stuck:
             self._connection.close()
 
@@ -146,7 +147,7 @@ class Reader:
         def work() -> None:
             try:
                 outcome.set_result(call())
-            except BaseException as exc:  # noqa: BLE001  (raised again where it was called)
+            except BaseException as exc:  # noqa: BLE001  (raised again by the caller)
                 outcome.set_exception(exc)
 
         began = time.monotonic()
@@ -157,7 +158,7 @@ class Reader:
             self._stop(outcome)
             raise QueryOverLimit(
                 f"query: took longer than the {self._limits.seconds:g} s of "
-                "LIQHEAT_QUERY_SECONDS; ask for less, or raise it"
+                "LIQHEAT_QUERY_SECONDS; select less, or raise it"
             ) from exc
         except (duckdb.OutOfMemoryException, MemoryError) as exc:
             raise _over_memory(self._limits) from exc
@@ -168,7 +169,7 @@ class Reader:
             ) from exc
         except duckdb.IOException as exc:
             raise PublishedFileDamaged(
-                f"the published file cannot be read ({str(exc).splitlines()[0]}); {_ANEW}"
+                f"the published file cannot be read ({str(exc).splitlines()[0]}); {_PUBLISH_AGAIN}"
             ) from exc
         except duckdb.Error as exc:
             raise QueryFailed(f"query: {exc}") from exc
@@ -181,7 +182,7 @@ class Reader:
     def _stop(self, outcome: Future[Any]) -> None:
         self._connection.interrupt()
         try:
-            outcome.exception(_GRACE_SECONDS)
+            outcome.exception(_INTERRUPT_SECONDS)
         except TimeoutError:
             self._is_stuck = True
 
@@ -191,7 +192,7 @@ def _values(parameters: list[Any] | dict[str, Any] | None) -> Collection[Any]:
 
 
 def _is_unicode(text: str) -> bool:
-    """Return whether DuckDB can take the text: bytes of no character become half of one."""
+    """Return whether the text encodes as UTF-8: undecodable bytes of a shell become surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -202,16 +203,16 @@ def _is_unicode(text: str) -> bool:
 def _over_memory(limits: ReadLimits) -> QueryOverLimit:
     return QueryOverLimit(
         f"query: needs more memory than the {limits.memory_mb:,} MB of "
-        "LIQHEAT_QUERY_MEMORY_MB; ask for less, or raise it"
+        "LIQHEAT_QUERY_MEMORY_MB; select less, or raise it"
     )
 
 
 @contextmanager
 def bounded_process(limits: ReadLimits) -> Iterator[None]:
-    """Bound what this process may allocate while the block runs; for one that only reads.
+    """Limit the memory of this process within the block, for a process that only reads.
 
-    DuckDB counts its buffers and not the values that functions make, such as ``range(1e9)`` as a
-    list. Works on Linux, elsewhere it does nothing.
+    DuckDB counts its buffers, but not the values that functions build, such as ``range(1e9)`` as a
+    list. Does nothing outside Linux.
     """
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[5])
@@ -233,8 +234,8 @@ def bounded_process(limits: ReadLimits) -> Iterator[None]:
 def open_published(path: Path, *, limits: ReadLimits | None = None) -> Iterator[Reader]:
     """Yield a reader of the published file.
 
-    The file may be replaced while it is open; the reader keeps the version it opened, the next one
-    opened in the same process sees the next version.
+    The file may be replaced while it is open: this reader keeps the version it opened, the next
+    one gets the new version.
 
     Parameters
     ----------
@@ -248,22 +249,23 @@ def open_published(path: Path, *, limits: ReadLimits | None = None) -> Iterator[
     NotPublished
         There is no such file.
     PublishedFileDamaged
-        It is no database, or somebody else has written to it.
+        It is not a database, or another program has written to it.
     QueryFailed
-        A statement could not be parsed, bound or computed, or does not only read.
+        A statement could not be parsed, bound or computed, or is not a SELECT.
     QueryOverLimit
-        A statement needs more than the limits.
+        A statement exceeds the limits.
     """
     limits = limits or ReadLimits()
     if not path.exists():
         raise NotPublished(f"{path} is not there; run `liqheat run` (or `liqheat demo`) first")
     version = path.resolve()
     if not version.is_file():
-        # Opening a named pipe would wait for ever.
+        # Opening a named pipe would block forever.
         raise PublishedFileDamaged(f"{path} is not a file; remove it and run `liqheat publish`")
     if version.with_name(f"{version.name}.wal").exists():
         raise PublishedFileDamaged(
-            f"{path}: somebody else has written to it ({version.name}.wal lies beside it); {_ANEW}"
+            f"{path}: another program has written to it ({version.name}.wal is beside it); "
+            f"{_PUBLISH_AGAIN}"
         )
     with translated("opening a reader"):
         connection = duckdb.connect(config={**_LOCKED, "memory_limit": f"{limits.memory_mb}MB"})
@@ -273,7 +275,7 @@ def open_published(path: Path, *, limits: ReadLimits | None = None) -> Iterator[
             connection.execute(f"attach {quoted(version)} as {CATALOG} (read_only)")
         except duckdb.Error as exc:
             raise PublishedFileDamaged(
-                f"{path} cannot be opened ({str(exc).splitlines()[0]}); {_ANEW}"
+                f"{path} cannot be opened ({str(exc).splitlines()[0]}); {_PUBLISH_AGAIN}"
             ) from exc
         connection.execute(
             f"use {CATALOG}; set timezone = 'UTC'; set enable_progress_bar = false; "

@@ -301,7 +301,7 @@ def test_a_damaged_file_says_what_to_run(own, harm):
 def test_what_somebody_else_has_written_is_not_read(own):
     own.with_name("liqheat.duckdb.wal").write_bytes(b"")
     with (
-        pytest.raises(PublishedFileDamaged, match="somebody else has written to it"),
+        pytest.raises(PublishedFileDamaged, match="another program has written to it"),
         open_published(own),
     ):
         pass
