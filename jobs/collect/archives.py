@@ -24,10 +24,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute
 
-from jobs.collect.contracts import followed_contracts
 from jobs.collect.imports import label_notes, stored_closes
 from jobs.collect.known import when_writable
 from jobs.collect.landing import land
+from jobs.collect.listings import followed_contracts
 from jobs.collect.scope import Clock, Effort, Round, configured_universe, file_proxy
 from jobs.errors import NothingToDo
 from jobs.pipeline import Progress, open_writer, silent

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from jobs.collect.contracts import choose_contracts, land_contracts, list_contracts, open_clients
 from jobs.collect.followed import FollowedFeed, followed_feeds
 from jobs.collect.known import Known
+from jobs.collect.listings import choose_contracts, land_contracts, list_contracts, open_clients
 from jobs.collect.new_rows import NewRowLander
 from jobs.collect.plan import bracket_requests, clip_requests, plan_requests
 from jobs.collect.reference_data import fetch_reference_data

@@ -1,7 +1,7 @@
 """Rounds of collection from venues: once for all that is missing, or again until a span is filled.
 
 Belongs here: the steps of a round in their order. Does not belong here: any of the steps. They
-read what the warehouse knows (`known`), choose contracts (`contracts`) and feeds (`followed`), plan
+read what the warehouse knows (`known`), choose contracts (`listings`) and feeds (`followed`), plan
 requests (`plan`), send them (`fetch`), land new rows (`new_rows`), and load (`settle`).
 
 The warehouse is open before and after, never during requests: a round that is killed or finds the
