@@ -173,7 +173,7 @@ def test_a_mapping_with_an_interval_no_venue_uses_is_refused(desk):
     desk.mapping.write_text(FUNDING.replace("{column: hours}", "37"))
     code, said = desk.take_in(desk.csv(f"BTCUSDT,{second(0)},0.0001", header="symbol,t,rate"))
     assert code == 1
-    assert "'interval_hours' is 37, expected 1, 2, 4 or 8" in said
+    assert "interval_hours: expected 1, 2, 4 or 8, got 37" in said
 
 
 def torn_parquet(desk):

@@ -16,7 +16,7 @@ from sources.venues.declared import VENUES
 
 # Codes of rows without a usable instrument, and why they have none.
 UNKNOWN_SYMBOL, UNKNOWN_SIZE, MISSING_SYMBOL, FOREIGN_QUOTE = -1, -2, -3, -4
-# An index is of no instrument, and nothing is wrong with that.
+# An index has no instrument.
 NO_SERIES = -5
 SYMBOL_FAULTS = {
     MISSING_SYMBOL: "missing",
@@ -27,7 +27,7 @@ SYMBOL_FAULTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class ImportedInstrument:
     """One instrument on one venue, with what converts its figures.
 
     Parameters
@@ -52,21 +52,21 @@ class Series:
 
 
 @dataclass(slots=True)
-class SymbolBook:
-    """All series of one input, numbered in order of appearance.
+class InstrumentBook:
+    """All instruments of one input, numbered in order of appearance.
 
     Parameters
     ----------
     mapping : Mapping
-        Says how symbols are spelled and what is known of the instruments.
-    series : list of Series
+        How symbols are spelled, and the terms of instruments.
+    instruments : list of ImportedInstrument
         Position is the code.
     foreign : set of str
-        Instruments met that are not quoted in dollars.
+        Instruments that are not quoted in dollars.
     """
 
     mapping: Mapping
-    series: list[Series] = field(default_factory=list)
+    instruments: list[ImportedInstrument] = field(default_factory=list)
     foreign: set[str] = field(default_factory=set)
     _codes: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -82,19 +82,19 @@ class SymbolBook:
         return "contracts" in units
 
     def code_of(self, venue: str, parts: dict[str, str] | None) -> int:
-        """Return the number of the series that a venue and the parts of a symbol name.
+        """Return the number of the instrument that a venue and the parts of a symbol name.
 
         Parameters
         ----------
         venue : str
             The venue.
         parts : dict of str to str, or None
-            What the placeholders of the symbol's pattern stood for; None where it did not fit.
+            What the placeholders of the symbol's pattern hold; None where it did not fit.
 
         Returns
         -------
         int
-            A position in `series`, or a key of ``SYMBOL_FAULTS``.
+            A position in `instruments`, or a key of ``SYMBOL_FAULTS``.
         """
         rule = self.mapping.instrument
         if parts is None:
@@ -123,8 +123,8 @@ class SymbolBook:
         interval = funding.interval_hours if funding else None
         if terms.has_funding_interval:
             interval = terms.funding_interval_hours
-        self.series.append(
-            Series(
+        self.instruments.append(
+            ImportedInstrument(
                 venue=venue,
                 instrument=instrument,
                 asset=terms.asset or asset,
@@ -135,7 +135,7 @@ class SymbolBook:
                 funding_interval_hours=interval or np.nan,
             )
         )
-        return len(self.series) - 1
+        return len(self.instruments) - 1
 
     def _prefixes(self, venue: str) -> tuple[tuple[str, float], ...]:
         """Return the venue's own prefixes, as live ingestion reads them, and the mapping's."""
@@ -143,5 +143,5 @@ class SymbolBook:
         return (*declared, *self.mapping.instrument.multiplier_prefixes.items())
 
     def column(self, name: str) -> npt.NDArray[np.float64]:
-        """Return one numeric field of all series, shape (n_series,)."""
-        return np.array([getattr(one, name) for one in self.series], dtype=np.float64)
+        """Return one numeric field of all instruments, shape (n_instruments,)."""
+        return np.array([getattr(one, name) for one in self.instruments], dtype=np.float64)

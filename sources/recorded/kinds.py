@@ -1,7 +1,7 @@
-"""What each kind of record takes from a row, when a row is unusable, and the record it becomes.
+"""What each kind of record takes from a row, and when a row is unusable.
 
-Belongs here: everything that differs between kinds. Does not belong here: files, duplicates,
-order, which are the same for all.
+Belongs here: the cells of each kind and their rules. Does not belong here: files, duplicates,
+order, which are the same for all; the records made of the cells (`sources.recorded.conversion`).
 """
 
 from collections.abc import Mapping as MappingOf
@@ -18,9 +18,29 @@ from sources.checks import (
     flag_ratios,
     flag_sentiment,
 )
-from sources.recorded.mapping import Mapping
-from sources.recorded.mapping_sections import BAR_PRICES, RATE_UNITS, SNAPSHOT_PRICES
+from sources.recorded.mapping import BAR_KINDS, KINDS, Mapping
+from sources.recorded.mapping_sections import (
+    BAR_PRICES,
+    RATE_UNITS,
+    SNAPSHOT_PRICES,
+    FundingRule,
+    LiquidationRule,
+    MarkRule,
+    OhlcvRule,
+    OpenInterestRule,
+    RatioRule,
+    SentimentRule,
+)
 
+KindRule = (
+    OhlcvRule
+    | MarkRule
+    | OpenInterestRule
+    | FundingRule
+    | LiquidationRule
+    | RatioRule
+    | SentimentRule
+)
 Values = MappingOf[str, npt.NDArray[np.float64]]
 
 
@@ -34,22 +54,27 @@ class Part:
         Record kind.
     label : str
         Side of a liquidation, measure of a ratio; '' for the other kinds.
+    rule : KindRule
+        The mapping's section of that kind.
     cells : Mapping of str to str
         Column (or field of a wide file) by cell.
     required : frozenset of str
-        Cells without which there is no record; where all are empty the row says nothing of it.
-    is_bar : bool
-        Whether the record stands for a period rather than an instant.
+        Cells without which there is no record; where all are empty the row has none of this kind.
     shift_seconds : int
         Label plus this is the record's instant.
     """
 
     kind: str
     label: str
+    rule: KindRule
     cells: MappingOf[str, str]
     required: frozenset[str]
-    is_bar: bool
     shift_seconds: int = 0
+
+    @property
+    def is_bar(self) -> bool:
+        """Return whether the record covers a period rather than an instant."""
+        return self.kind in BAR_KINDS
 
     @property
     def named(self) -> frozenset[str]:
@@ -57,68 +82,63 @@ class Part:
         return frozenset(self.cells.values())
 
 
-def _named(**cells: str | None) -> dict[str, str]:
-    return {cell: column for cell, column in cells.items() if column is not None}
-
-
 def list_parts(mapping: Mapping) -> tuple[Part, ...]:
     """Return the records a row may give under a mapping."""
     parts: list[Part] = []
-    if mapping.ohlcv is not None:
-        bar = mapping.ohlcv
-        cells = _named(
-            open=bar.open,
-            high=bar.high,
-            low=bar.low,
-            close=bar.close,
-            volume=bar.volume,
-            taker_buy=bar.taker_buy,
-            trade_count=bar.trade_count,
-            price=None if mapping.volume_valued_at in BAR_PRICES else mapping.volume_valued_at,
-        )
-        required = frozenset(cells) - {"taker_buy", "trade_count"}
-        parts.append(Part("ohlcv", "", cells, required, is_bar=True))
-    if mapping.mark_ohlc is not None:
-        mark = mapping.mark_ohlc
-        cells = _named(open=mark.open, high=mark.high, low=mark.low, close=mark.close)
-        parts.append(Part("mark_ohlc", "", cells, frozenset(cells), is_bar=True))
-    if mapping.open_interest is not None:
-        held = mapping.open_interest
-        valued_at = mapping.open_interest_valued_at
-        cells = _named(
-            amount=held.amount,
-            value=held.value,
-            price=None if valued_at in SNAPSHOT_PRICES else valued_at,
-        )
-        required = frozenset({"amount"} if held.amount else {"value"})
-        parts.append(Part("open_interest", "", cells, required, False, held.shift_seconds))
-    if mapping.funding_rate is not None:
-        funding = mapping.funding_rate
-        cells = _named(rate=funding.rate, interval=funding.interval_column)
-        parts.append(
-            Part("funding_rate", "", cells, frozenset({"rate"}), False, funding.shift_seconds)
-        )
-    if mapping.realised_liquidation is not None:
-        sides = (
-            ("long", mapping.realised_liquidation.long),
-            ("short", mapping.realised_liquidation.short),
-        )
-        for side, column in sides:
-            cells = {"amount": column}
-            parts.append(Part("realised_liquidation", side, cells, frozenset(cells), is_bar=True))
-    if mapping.long_short_ratio is not None:
-        for measure, column in mapping.long_short_ratio.columns.items():
-            cells = {"ratio": column}
-            shift = mapping.long_short_ratio.shift_seconds
-            parts.append(Part("long_short_ratio", measure, cells, frozenset(cells), False, shift))
-    if mapping.sentiment is not None:
-        cells = {"value": mapping.sentiment.value}
-        shift = mapping.sentiment.shift_seconds
-        parts.append(Part("sentiment", "", cells, frozenset(cells), False, shift))
+    for kind in KINDS:
+        rule: KindRule | None = getattr(mapping, kind)
+        for label, columns, optional in _list_cells(rule, mapping):
+            cells = {cell: column for cell, column in columns.items() if column is not None}
+            required = frozenset(cells) - frozenset(optional)
+            if rule is not None:
+                shift = getattr(rule, "shift_seconds", 0)
+                parts.append(Part(kind, label, rule, cells, required, shift))
     return tuple(parts)
 
 
-def flag_unusable(part: Part, values: Values, mapping: Mapping, flag: Flag) -> None:
+Columns = MappingOf[str, str | None]
+
+
+def _list_cells(
+    rule: KindRule | None, mapping: Mapping
+) -> list[tuple[str, Columns, tuple[str, ...]]]:
+    """Return (label, column by cell, cells that may be empty) of each part of a section."""
+    match rule:
+        case OhlcvRule():
+            columns: Columns = {
+                **_same(rule, ("open", "high", "low", "close", "volume")),
+                **_same(rule, ("taker_buy", "trade_count")),
+                "price": _column(mapping.volume_valued_at, BAR_PRICES),
+            }
+            return [("", columns, ("taker_buy", "trade_count"))]
+        case MarkRule():
+            return [("", _same(rule, ("open", "high", "low", "close")), ())]
+        case OpenInterestRule():
+            price = _column(mapping.open_interest_valued_at, SNAPSHOT_PRICES)
+            columns = {"amount": rule.amount, "value": rule.value, "price": price}
+            return [("", columns, ("value", "price") if rule.amount else ("price",))]
+        case FundingRule():
+            return [("", {"rate": rule.rate, "interval": rule.interval_column}, ("interval",))]
+        case LiquidationRule():
+            return [(side, {"amount": getattr(rule, side)}, ()) for side in ("long", "short")]
+        case RatioRule():
+            return [(label, {"ratio": column}, ()) for label, column in rule.columns.items()]
+        case SentimentRule():
+            return [("", {"value": rule.value}, ())]
+    return []
+
+
+def _same(rule: KindRule, cells: tuple[str, ...]) -> Columns:
+    """Return the columns of cells that are named as in the section."""
+    return {cell: getattr(rule, cell) for cell in cells}
+
+
+def _column(valued_at: str | None, prices: tuple[str, ...]) -> str | None:
+    """Return the column that holds a price; None for one of the file's own prices."""
+    return None if valued_at in prices else valued_at
+
+
+def flag_unusable(part: Part, values: Values, flag: Flag) -> None:
     """Call `flag` for each rule of a kind that rows break; NaN breaks none.
 
     Parameters
@@ -127,21 +147,19 @@ def flag_unusable(part: Part, values: Values, mapping: Mapping, flag: Flag) -> N
         The record the rows are meant for.
     values : Mapping of str to ndarray of float64, shape (n_rows,)
         Cells as received; NaN where there is nothing.
-    mapping : Mapping
-        Says the units.
     flag : Callable
         Takes the rows, the cell and the reason; the first reason of a row counts.
     """
-    if part.kind in ("ohlcv", "mark_ohlc"):
-        flag_bars(values, flag)
-    elif part.kind == "open_interest":
-        flag_open_interest(values, flag)
-    elif part.kind == "funding_rate" and mapping.funding_rate is not None:
-        rates = values["rate"] * RATE_UNITS[mapping.funding_rate.rate_unit]
-        flag_funding({**values, "rate": rates}, flag)
-    elif part.kind == "realised_liquidation":
-        flag(values["amount"] < 0, "amount", "negative")
-    elif part.kind == "long_short_ratio":
-        flag_ratios(values, flag)
-    elif part.kind == "sentiment":
-        flag_sentiment(values, flag)
+    match part.rule:
+        case OhlcvRule() | MarkRule():
+            flag_bars(values, flag)
+        case OpenInterestRule():
+            flag_open_interest(values, flag)
+        case FundingRule() as rule:
+            flag_funding({**values, "rate": values["rate"] * RATE_UNITS[rule.rate_unit]}, flag)
+        case LiquidationRule():
+            flag(values["amount"] < 0, "amount", "negative")
+        case RatioRule():
+            flag_ratios(values, flag)
+        case SentimentRule():
+            flag_sentiment(values, flag)

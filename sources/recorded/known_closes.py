@@ -1,4 +1,4 @@
-"""Closes of bars by instrument and instant, to hold the figures of an import against.
+"""InstrumentCloses of bars by instrument and instant, to hold the figures of an import against.
 
 Belongs here: collecting closes and looking them up. Does not belong here: reading files, and what
 follows from a price.
@@ -22,8 +22,8 @@ _CLOSE_COLUMNS = {"mark_ohlc": "mark_close", "ohlcv": "close"}
 
 
 @dataclass(frozen=True, slots=True)
-class Closes:
-    """Closes of one instrument.
+class InstrumentCloses:
+    """InstrumentCloses of one instrument.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Closes:
 
 @dataclass(slots=True)
 class KnownCloses:
-    """Closes from the files of an import, and from earlier.
+    """InstrumentCloses from the files of an import, and from earlier.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class KnownCloses:
     stored: Callable[[str, str], Mapping[str, pa.Table]] | None = None
     by_date_only: list[str] = field(default_factory=list)
     _tables: dict[tuple[str, str, str], list[pa.Table]] = field(default_factory=dict)
-    _closes: dict[tuple[str, str], Closes] = field(default_factory=dict)
+    _closes: dict[tuple[str, str], InstrumentCloses] = field(default_factory=dict)
     _stored: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, kind: str, table: pa.Table) -> None:
@@ -78,7 +78,7 @@ class KnownCloses:
                 _close_columns(table, kind, venue, instrument)
             )
 
-    def of(self, venue: str, instrument: str) -> Closes:
+    def of(self, venue: str, instrument: str) -> InstrumentCloses:
         """Return the closes of an instrument: of the mark price where any is known, else trades."""
         key = (venue, instrument)
         if key not in self._closes:
@@ -90,7 +90,7 @@ class KnownCloses:
             self._closes = {key: self._join(venue, instrument)}
         return self._closes[key]
 
-    def _join(self, venue: str, instrument: str) -> Closes:
+    def _join(self, venue: str, instrument: str) -> InstrumentCloses:
         for kind in _CLOSE_COLUMNS:
             tables = self._tables.get((kind, venue, instrument))
             if tables:
@@ -98,8 +98,8 @@ class KnownCloses:
                 at = joined["at"].to_numpy()
                 price = joined["price"].to_numpy()
                 order = np.argsort(at, kind="stable")
-                return Closes(at[order], price[order], kind == "mark_ohlc")
-        return Closes(np.empty(0, np.int64), np.empty(0), False)
+                return InstrumentCloses(at[order], price[order], kind == "mark_ohlc")
+        return InstrumentCloses(np.empty(0, np.int64), np.empty(0), False)
 
 
 def _close_columns(table: pa.Table, kind: str, venue: str, instrument: str) -> pa.Table:

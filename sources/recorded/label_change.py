@@ -14,9 +14,10 @@ from datetime import UTC, datetime, time
 import numpy as np
 import numpy.typing as npt
 
-from sources.recorded.known_closes import Closes, KnownCloses
+from sources.recorded.known_closes import InstrumentCloses, KnownCloses
 from sources.recorded.mapping_sections import LabelChange
-from sources.recorded.usable_rows import Gathering, Rows, microseconds_of
+from sources.recorded.part_rows import PartRows, microseconds_of
+from sources.recorded.usable_rows import UsableRows
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -33,13 +34,13 @@ _BEFORE_ALL, _AFTER_ALL = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class LabelTurn:
     """From where on the labels of a series stand for the later instant.
 
     Parameters
     ----------
     label : int
-        Rows with a later label are late [microseconds since 1970].
+        PartRows with a later label are late [microseconds since 1970].
     at_label : frozenset of (int, int)
         Member and row number of the rows with this very label that are late: the last row of one
         day's file and the first of the next may carry one label and mean two instants.
@@ -48,7 +49,7 @@ class Turn:
     label: int
     at_label: frozenset[tuple[int, int]] = frozenset()
 
-    def is_late(self, rows: Rows) -> BoolArray:
+    def is_late(self, rows: PartRows) -> BoolArray:
         """Return which rows of the series stand for the later instant, shape (n_rows,)."""
         late = rows.at > self.label
         for i in np.flatnonzero(rows.at == self.label) if self.at_label else ():
@@ -56,12 +57,12 @@ class Turn:
         return late
 
 
-def find_turns(gathering: Gathering, closes: KnownCloses) -> dict[int, Turn]:
+def find_turns(read: UsableRows, closes: KnownCloses) -> dict[int, LabelTurn]:
     """Return where the labels of each series change their meaning.
 
     Parameters
     ----------
-    gathering : Gathering
+    read : UsableRows
         The rows of a file, not settled yet, under a mapping with a `label_change`.
     closes : KnownCloses
         Prices; a file whose labels they do not explain is noted there, if its day lies after the
@@ -69,30 +70,30 @@ def find_turns(gathering: Gathering, closes: KnownCloses) -> dict[int, Turn]:
 
     Returns
     -------
-    dict of int to Turn
+    dict of int to LabelTurn
         By series code.
     """
-    change = gathering.mapping.time.label_change
+    change = read.mapping.time.label_change
     if change is None:
         return {}
-    position = next(i for i, part in enumerate(gathering.parts) if part.kind == "open_interest")
-    part = gathering.parts[position]
-    rows = Rows.join(gathering.pieces[position], tuple(part.cells))
-    turns: dict[int, Turn] = {}
+    position = next(i for i, part in enumerate(read.parts) if part.kind == "open_interest")
+    part = read.parts[position]
+    rows = PartRows.join(read.pieces[position], tuple(part.cells))
+    turns: dict[int, LabelTurn] = {}
     for code in np.unique(rows.series):
-        one = gathering.book.series[code]
+        one = read.book.instruments[code]
         own = rows.take(rows.series == code)
         known = closes.of(one.venue, one.instrument)
-        turn = _turn_by_price(own, implied_prices(own, gathering, int(code)), known, change)
+        turn = _turn_by_price(own, implied_prices(own, read, int(code)), known, change)
         if turn is None:
             turn = _turn_by_date(own, change)
             if turn.is_late(own).any():
-                closes.by_date_only.append(f"{gathering.members[0]} ({one.instrument})")
+                closes.by_date_only.append(f"{read.members[0]} ({one.instrument})")
         turns[int(code)] = turn
     return turns
 
 
-def shift_late(rows: Rows, turns: dict[int, Turn], change: LabelChange) -> Rows:
+def shift_late(rows: PartRows, turns: dict[int, LabelTurn], change: LabelChange) -> PartRows:
     """Return the rows with late ones at the instant they stand for."""
     at = rows.at.copy()
     for code, turn in turns.items():
@@ -101,11 +102,11 @@ def shift_late(rows: Rows, turns: dict[int, Turn], change: LabelChange) -> Rows:
     return replace(rows, at=at)
 
 
-def implied_prices(rows: Rows, gathering: Gathering, code: int) -> FloatArray:
+def implied_prices(rows: PartRows, read: UsableRows, code: int) -> FloatArray:
     """Return value over amount of rows of one series [USD per asset unit]; NaN without both."""
-    rule = gathering.mapping.open_interest
-    one = gathering.book.series[code]
-    is_inverse = gathering.mapping.instrument.is_inverse
+    rule = read.mapping.open_interest
+    one = read.book.instruments[code]
+    is_inverse = read.mapping.instrument.is_inverse
     if rule is None or rule.value_unit != ("base" if is_inverse else "usd"):
         return np.full(len(rows), np.nan)
     quantity = rows.values["amount"] * (one.contract_size if rule.amount_unit == "contracts" else 1)
@@ -116,8 +117,8 @@ def implied_prices(rows: Rows, gathering: Gathering, code: int) -> FloatArray:
 
 
 def _turn_by_price(
-    rows: Rows, implied: FloatArray, closes: Closes, change: LabelChange
-) -> Turn | None:
+    rows: PartRows, implied: FloatArray, closes: InstrumentCloses, change: LabelChange
+) -> LabelTurn | None:
     """Return the turn that explains the rows' prices best; None where none does clearly."""
     shift = change.shift_seconds * 1_000_000
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -146,10 +147,10 @@ def _turn_by_price(
     return _turn_at(rows, order, best) if left[best] <= _CLEAR_RATIO * other else None
 
 
-def _turn_by_date(rows: Rows, change: LabelChange) -> Turn:
+def _turn_by_date(rows: PartRows, change: LabelChange) -> LabelTurn:
     """Return the turn at the day on which the change is known to have come."""
     if change.since is None:
-        return Turn(_AFTER_ALL)
+        return LabelTurn(_AFTER_ALL)
     begins = microseconds_of(datetime.combine(change.since, time(), tzinfo=UTC))
     order = np.lexsort((rows.row, rows.member, rows.at))
     labels = rows.at[order]
@@ -161,17 +162,17 @@ def _turn_by_date(rows: Rows, change: LabelChange) -> Turn:
     return _turn_at(rows, order, first + 1 if is_midnight_doubled else after)
 
 
-def _differ(rows: Rows, one: int, other: int) -> bool:
+def _differ(rows: PartRows, one: int, other: int) -> bool:
     return any(values[one] != values[other] for values in rows.values.values())
 
 
-def _turn_at(rows: Rows, order: npt.NDArray[np.intp], n_labelled: int) -> Turn:
+def _turn_at(rows: PartRows, order: npt.NDArray[np.intp], n_labelled: int) -> LabelTurn:
     """Return the turn after the first rows of an order by label."""
     if n_labelled == 0:
-        return Turn(_BEFORE_ALL)
+        return LabelTurn(_BEFORE_ALL)
     if n_labelled == len(order):
-        return Turn(_AFTER_ALL)
+        return LabelTurn(_AFTER_ALL)
     label = int(rows.at[order[n_labelled - 1]])
     late = order[n_labelled:]
     late = late[rows.at[late] == label]
-    return Turn(label, frozenset((int(rows.member[i]), int(rows.row[i])) for i in late))
+    return LabelTurn(label, frozenset((int(rows.member[i]), int(rows.row[i])) for i in late))

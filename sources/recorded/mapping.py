@@ -37,7 +37,15 @@ from sources.venue_names import venue_name
 SHIPPED_FOLDER = Path(__file__).parent.parent / "mappings"
 
 BAR_KINDS = ("ohlcv", "mark_ohlc", "realised_liquidation")
-KINDS = (*BAR_KINDS, "open_interest", "funding_rate", "long_short_ratio", "sentiment")
+KINDS = (
+    "ohlcv",
+    "mark_ohlc",
+    "open_interest",
+    "funding_rate",
+    "realised_liquidation",
+    "long_short_ratio",
+    "sentiment",
+)
 
 # An index is of no venue and no contract.
 _NO_INSTRUMENT = InstrumentRule.model_construct(unified="USD/USD:USD")

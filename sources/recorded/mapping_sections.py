@@ -20,6 +20,7 @@ from pydantic import (
 
 from sources.checks import FUNDING_INTERVALS_HOURS
 from sources.recorded.name_patterns import NamePattern, parse_unified, unify_symbol
+from sources.units import AmountUnit
 from sources.user_models import NameOrNames, PositiveNumber, UserModel
 
 RATE_UNITS = {"ratio": 1.0, "percent": 1e-2, "bps": 1e-4}
@@ -71,7 +72,7 @@ def _parse_pattern(value: object) -> NamePattern:
 def _require_interval(hours: float) -> float:
     if hours not in FUNDING_INTERVALS_HOURS:
         raise ValueError(
-            f"{hours:g} hours, expected 1, 2, 4 or 8; leave it out where it is not known, it then "
+            f"expected 1, 2, 4 or 8, got {hours:g}; leave it out where it is not known, it then "
             "follows from the spacing of payments"
         )
     return hours
@@ -86,7 +87,6 @@ Period = Annotated[int, BeforeValidator(_parse_period)]
 Pattern = Annotated[NamePattern, PlainValidator(_parse_pattern)]
 Folders = Annotated[NameOrNames, AfterValidator(lambda names: tuple(map(str.lower, names)))]
 FundingInterval = Annotated[float, AfterValidator(_require_interval)]
-AmountUnit = Literal["base", "contracts", "usd"]
 OfColumn = Discriminator(lambda value: "<column>" if isinstance(value, dict) else "<value>")
 """Tells ``{column: name}`` from a plain value."""
 
@@ -298,9 +298,9 @@ class OpenInterestRule(UserModel):
     sides_counted: Literal[1, 2] | None = None
 
     @property
-    def decisive_unit(self) -> str:
+    def decisive_unit(self) -> AmountUnit:
         """Return the unit of the amount where there is one, else of the value."""
-        return (self.amount_unit if self.amount else self.value_unit) or ""
+        return (self.amount_unit if self.amount else self.value_unit) or "base"
 
     @model_validator(mode="after")
     def _check_units(self) -> Self:

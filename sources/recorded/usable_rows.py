@@ -1,7 +1,7 @@
-"""Rows of a file, block by block, into usable figures and rows set aside with the reason.
+"""Rows of a file, block by block, into usable figures and quarantined rows with the reason.
 
-Belongs here: what one row alone can tell. Does not belong here: what needs the other rows of the
-file (duplicates, order, prices of other rows) or makes records of the figures.
+Belongs here: what one row alone shows. Does not belong here: what needs the other rows of the file
+(duplicates, order, prices of other rows), the records made of the figures.
 """
 
 import datetime as dt
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sources.checks import LONGEST_RECEIVED
 from sources.errors import InputRejected
 from sources.recorded.input_tables import (
     MISSING,
@@ -20,6 +21,7 @@ from sources.recorded.input_tables import (
     UNREADABLE,
     Block,
     Cells,
+    FaultArray,
     FloatArray,
     IntArray,
     Member,
@@ -31,19 +33,17 @@ from sources.recorded.instrument_book import (
     NO_SERIES,
     SYMBOL_FAULTS,
     UNKNOWN_SYMBOL,
-    SymbolBook,
+    InstrumentBook,
 )
 from sources.recorded.kinds import Part, flag_unusable, list_parts
 from sources.recorded.mapping import Mapping
 from sources.recorded.mapping_sections import TIME_UNITS, parse_bar
 from sources.recorded.name_patterns import QUOTES
-from sources.records import INSTANT, SCHEMAS
+from sources.recorded.part_rows import BoolArray, PartRows, TimeBounds
+from sources.records import INSTANT, make_batch
 from sources.user_models import nearest
 from sources.venue_names import venue_name
 
-BoolArray = npt.NDArray[np.bool_]
-
-RECEIVED_CHARACTERS = 2000
 _NO_INSTANT = "no instant: is the time unit right?"
 _TOO_EARLY = "before 2016: is the time unit right?"
 _OFF_GRID = "not on the grid of bars"
@@ -53,90 +53,7 @@ _MANY_ROWS = 1000
 _EARLIEST = int(dt.datetime(2016, 1, 1, tzinfo=dt.UTC).timestamp()) * 1_000_000
 
 
-def microseconds_of(instant: dt.datetime) -> int:
-    """Return the microseconds since 1970 of an aware datetime."""
-    if instant.tzinfo is None:
-        raise ValueError(f"{instant} has no time zone; pass an aware datetime")
-    return (instant - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1)
-
-
-class TimeBounds:
-    """The time of the import and the span asked for, in microseconds since 1970."""
-
-    def __init__(
-        self, ingested_at: dt.datetime, start: dt.datetime | None, end: dt.datetime | None
-    ) -> None:
-        self.ingested_at = microseconds_of(ingested_at)
-        self._start = None if start is None else microseconds_of(start)
-        self._end = None if end is None else microseconds_of(end)
-
-    def contain(self, instants: IntArray) -> BoolArray:
-        """Return which instants lie in the span asked for."""
-        is_inside = np.ones(len(instants), dtype=np.bool_)
-        if self._start is not None:
-            is_inside &= instants >= self._start
-        if self._end is not None:
-            is_inside &= instants < self._end
-        return is_inside
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Figures of one part; all arrays of shape (n_rows,).
-
-    Parameters
-    ----------
-    series : ndarray of int64
-        Code in the `SymbolBook`.
-    at : ndarray of int64
-        Instant, or open of the bar [microseconds since 1970].
-    member : ndarray of int64
-        Position in `Gathering.members`.
-    row : ndarray of int64
-        Row number in the member.
-    values : dict of str to ndarray of float64
-        Cells as received; NaN where there is nothing.
-    """
-
-    series: IntArray
-    at: IntArray
-    member: IntArray
-    row: IntArray
-    values: dict[str, FloatArray]
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.at)
-
-    def take(self, which: BoolArray | IntArray | slice) -> "Rows":
-        """Return some of the rows, by mask, position or slice; by a mask of all, these same."""
-        # Nearly always all rows of a file are usable, and copies of it are what costs memory.
-        if isinstance(which, np.ndarray) and which.dtype == np.bool_ and which.all():
-            return self
-        return Rows(
-            self.series[which],
-            self.at[which],
-            self.member[which],
-            self.row[which],
-            {cell: values[which] for cell, values in self.values.items()},
-        )
-
-    @staticmethod
-    def join(pieces: Sequence["Rows"], cells: Sequence[str]) -> "Rows":
-        """Return the rows of all pieces in turn; no pieces give no rows."""
-        nothing: IntArray = np.empty(0, dtype=np.int64)
-        none = Rows(nothing, nothing, nothing, nothing, {cell: np.empty(0) for cell in cells})
-        pieces = pieces or [none]
-        return Rows(
-            np.concatenate([piece.series for piece in pieces]),
-            np.concatenate([piece.at for piece in pieces]),
-            np.concatenate([piece.member for piece in pieces]),
-            np.concatenate([piece.row for piece in pieces]),
-            {cell: np.concatenate([piece.values[cell] for piece in pieces]) for cell in cells},
-        )
-
-
-class _Verdicts:
+class _Faults:
     """The first reason why each row of a block is unusable."""
 
     def __init__(self, n_rows: int) -> None:
@@ -157,7 +74,7 @@ class _View:
     Parameters
     ----------
     symbol : dict of str to str, or None
-        What the symbol's placeholders stand for; None where a column holds the symbol.
+        What the symbol's placeholders hold; None where a column holds the symbol.
     column_of : Callable
         From what the mapping calls a column to its name in the file.
     parts : tuple of (int, Part)
@@ -169,7 +86,35 @@ class _View:
     parts: tuple[tuple[int, Part], ...]
 
 
-class Gathering:
+@dataclass(frozen=True, slots=True)
+class _TimedBlock:
+    """A block of a view with what all its parts share; arrays of shape (n_rows,).
+
+    Parameters
+    ----------
+    block : Block
+        The rows.
+    column_of : Callable
+        As in `_View`.
+    series : ndarray of int64
+        Position in the `InstrumentBook`, or a key of ``SYMBOL_FAULTS``.
+    label : ndarray of int64
+        What the time column holds [microseconds since 1970].
+    time_faults : ndarray of uint8
+        As `Block.instants` returns them.
+    is_read : ndarray of bool
+        False where the mapping's `where` leaves the row out.
+    """
+
+    block: Block
+    column_of: Callable[[str], str]
+    series: IntArray
+    label: IntArray
+    time_faults: FaultArray
+    is_read: BoolArray
+
+
+class UsableRows:
     """The figures of one input file.
 
     Parameters
@@ -177,21 +122,21 @@ class Gathering:
     path : Path
         The file, for messages and for what its name says.
     mapping : Mapping
-        Says what its columns are.
+        What its columns are.
     bounds : TimeBounds
-        Rows set aside outside the span asked for are not kept.
+        Outside the span wanted, unusable rows are dropped.
 
     Attributes
     ----------
-    book : SymbolBook
-        The series found.
+    book : InstrumentBook
+        The instruments found.
     parts : tuple of Part
         The records a row may give.
     members : list of str
         Names of the tables read.
-    pieces : list of list of Rows
+    pieces : list of list of PartRows
         Usable rows by part.
-    set_aside : list of pyarrow.Table
+    quarantined : list of pyarrow.Table
         Quarantine records.
     n_left_out : int
         Rows that the mapping's `where` leaves out.
@@ -200,11 +145,11 @@ class Gathering:
     def __init__(self, path: Path, mapping: Mapping, bounds: TimeBounds) -> None:
         self.mapping = mapping
         self.bounds = bounds
-        self.book = SymbolBook(mapping)
+        self.book = InstrumentBook(mapping)
         self.parts = list_parts(mapping)
         self.members: list[str] = []
-        self.pieces: list[list[Rows]] = [[] for _ in self.parts]
-        self.set_aside: list[pa.Table] = []
+        self.pieces: list[list[PartRows]] = [[] for _ in self.parts]
+        self.quarantined: list[pa.Table] = []
         self.n_left_out = 0
         self._file_parts = self._read_file_name(path)
         bar_seconds = mapping.bar_seconds or parse_bar(self._file_parts.get("bar", "0s"))
@@ -219,14 +164,14 @@ class Gathering:
             has_quote = "quote" in pattern.placeholders
             quotes = f", where {{quote}} is one of {', '.join(QUOTES)}" if has_quote else ""
             raise InputRejected(
-                f"{path.name}: the name does not tell the instrument: mapping "
+                f"{path.name}: the name does not name the instrument: mapping "
                 f"'{self.mapping.name}' expects '{pattern.text}' (and the suffix)"
                 f"{quotes}. Rename the file, or name the instrument in a mapping of your own"
             )
         return found
 
-    def read(self, member: Member) -> None:
-        """Take the rows of one table.
+    def add(self, member: Member) -> None:
+        """Read the rows of one table.
 
         Raises
         ------
@@ -241,7 +186,7 @@ class Gathering:
                 wanted |= dict.fromkeys(view.column_of(name) for name in part.cells.values())
         member.require(tuple(wanted))
         for block in member.blocks(tuple(wanted)):
-            self._set_bad_lines_aside(block)
+            self._quarantine_bad_lines(block)
             if len(block.rows):
                 self._take_block(block, views)
 
@@ -292,66 +237,67 @@ class Gathering:
         self.n_left_out += int((~is_read).sum())
         for view in views:
             series = self._series_of(block, view.symbol)
+            timed = _TimedBlock(block, view.column_of, series, label, time_faults, is_read)
             for position, part in view.parts:
-                self._take_part(block, view, position, part, is_read, label, time_faults, series)
+                self._take_part(timed, position, part)
 
-    def _take_part(
-        self,
-        block: Block,
-        view: _View,
-        position: int,
-        part: Part,
-        is_read: BoolArray,
-        label: IntArray,
-        time_faults: npt.NDArray[np.uint8],
-        series: IntArray,
-    ) -> None:
-        columns = {cell: view.column_of(name) for cell, name in part.cells.items()}
-        cells = {cell: block.numbers(column) for cell, column in columns.items()}
+    def _take_part(self, timed: _TimedBlock, position: int, part: Part) -> None:
+        """Keep the usable rows of a part, and quarantine the others."""
+        block = timed.block
+        cells = {cell: block.numbers(timed.column_of(name)) for cell, name in part.cells.items()}
         values = {cell: numbers for cell, (numbers, _) in cells.items()}
-        is_observed = is_read & np.logical_or.reduce(
+        is_observed = timed.is_read & np.logical_or.reduce(
             [cells[cell][1] != MISSING for cell in sorted(part.required)]
         )
-        bar = self.bar_seconds * 1_000_000
-        at = label + part.shift_seconds * 1_000_000
+        at = timed.label + part.shift_seconds * 1_000_000
         if part.is_bar and self.mapping.time.is_bar_end:
-            at = at - bar
+            at = at - self.bar_seconds * 1_000_000
+        faults = self._find_faults(timed, part, at, cells)
+        member = np.full(len(at), len(self.members) - 1, dtype=np.int64)
+        rows = PartRows(timed.series, at, member, block.rows, values)
+        self.pieces[position].append(rows.take(is_observed & (faults.codes == 0)))
+        is_bad = is_observed & (faults.codes > 0)
+        self._refuse_wrong_mapping(is_bad, faults)
+        if is_bad.any():
+            is_bad &= (timed.time_faults != 0) | self.bounds.contain(at)
+            self._quarantine_unusable(timed, part, np.flatnonzero(is_bad), faults)
 
-        verdicts = _Verdicts(len(at))
-        flag = verdicts.flag
-        flag(time_faults == MISSING, "time", "missing")
-        flag(time_faults == UNREADABLE, "time", _NO_INSTANT)
-        flag(label < _EARLIEST, "time", _TOO_EARLY)
+    def _find_faults(
+        self,
+        timed: _TimedBlock,
+        part: Part,
+        at: IntArray,
+        cells: dict[str, tuple[FloatArray, FaultArray]],
+    ) -> _Faults:
+        """Return what is wrong with each row, given its instant and cells."""
+        faults = _Faults(len(at))
+        flag = faults.flag
+        flag(timed.time_faults == MISSING, "time", "missing")
+        flag(timed.time_faults == UNREADABLE, "time", _NO_INSTANT)
+        flag(timed.label < _EARLIEST, "time", _TOO_EARLY)
         for code, reason in SYMBOL_FAULTS.items():
-            flag(series == code, "symbol", reason)
-        for cell, (_, faults) in cells.items():
+            flag(timed.series == code, "symbol", reason)
+        for cell, (_, found) in cells.items():
             for fault, reason in NUMBER_FAULTS.items():
-                flag(faults == fault, cell, reason)
+                flag(found == fault, cell, reason)
             if cell in part.required:
-                flag(faults == MISSING, cell, "missing")
-        flag_unusable(part, values, self.mapping, flag)
+                flag(found == MISSING, cell, "missing")
+        flag_unusable(part, {cell: numbers for cell, (numbers, _) in cells.items()}, flag)
         if part.is_bar:
+            bar = self.bar_seconds * 1_000_000
             flag(at % bar != 0, "time", _OFF_GRID)
             flag(at >= self.bounds.ingested_at, "time", "in the future")
             flag(at + bar > self.bounds.ingested_at, "time", "bar not finished")
         else:
             flag(at > self.bounds.ingested_at, "time", "in the future")
+        return faults
 
-        member = np.full(len(at), len(self.members) - 1, dtype=np.int64)
-        rows = Rows(series, at, member, block.rows, values)
-        self.pieces[position].append(rows.take(is_observed & (verdicts.codes == 0)))
-        is_bad = is_observed & (verdicts.codes > 0)
-        self._refuse_wrong_mapping(is_bad, verdicts)
-        if is_bad.any():
-            is_bad &= (time_faults != 0) | self.bounds.contain(at)
-            self._set_rows_aside(block, part, columns, np.flatnonzero(is_bad), verdicts, series)
-
-    def _refuse_wrong_mapping(self, is_bad: BoolArray, verdicts: _Verdicts) -> None:
+    def _refuse_wrong_mapping(self, is_bad: BoolArray, faults: _Faults) -> None:
         """Refuse a table whose many first rows all have a time that the mapping misreads."""
         if len(is_bad) < _MANY_ROWS or not is_bad.all():
             return
-        codes = np.unique(verdicts.codes)
-        _, reason = verdicts.reasons[codes[0]]
+        codes = np.unique(faults.codes)
+        _, reason = faults.reasons[codes[0]]
         if len(codes) == 1 and reason in (_NO_INSTANT, _TOO_EARLY, _OFF_GRID):
             raise InputRejected(
                 f"{self.members[-1]}: none of {len(is_bad)} rows has a usable time in column "
@@ -380,13 +326,13 @@ class Gathering:
                 codes[pair] = self.book.code_of(venue_name(venue), symbols[position])
         return np.asarray(codes[pairs], dtype=np.int64)
 
-    def _set_bad_lines_aside(self, block: Block) -> None:
+    def _quarantine_bad_lines(self, block: Block) -> None:
         lines = [line for line in block.bad_lines if line.text.strip()]
         if not lines:
             return
         member = np.full(len(lines), len(self.members) - 1, dtype=np.int64)
         for kind in dict.fromkeys(part.kind for part in self.parts):
-            self._set_aside(
+            self._quarantine(
                 kind,
                 series=np.full(len(lines), UNKNOWN_SYMBOL, dtype=np.int64),
                 member=member,
@@ -396,25 +342,21 @@ class Gathering:
                 received=pa.array([line.text for line in lines], pa.string()),
             )
 
-    def _set_rows_aside(
-        self,
-        block: Block,
-        part: Part,
-        columns: dict[str, str],
-        which: npt.NDArray[np.intp],
-        verdicts: _Verdicts,
-        series: IntArray,
+    def _quarantine_unusable(
+        self, timed: _TimedBlock, part: Part, which: npt.NDArray[np.intp], faults: _Faults
     ) -> None:
+        columns = {cell: timed.column_of(name) for cell, name in part.cells.items()}
         shown = dict.fromkeys((*self.mapping.row_columns, *columns.values()))
         named = {
             "time": self.mapping.time.column,
             "symbol": self.mapping.instrument.column or self.mapping.venue_column,
             **columns,
         }
-        found = [verdicts.reasons[code] for code in verdicts.codes[which]]
-        self._set_aside(
+        found = [faults.reasons[code] for code in faults.codes[which]]
+        block = timed.block
+        self._quarantine(
             part.kind,
-            series=series[which],
+            series=timed.series[which],
             member=np.full(len(which), len(self.members) - 1, dtype=np.int64),
             row=block.rows[which],
             columns=[named[cell] for cell, _ in found],
@@ -422,15 +364,15 @@ class Gathering:
             received=_show({name: pc.take(block.texts(name), which) for name in shown}),
         )
 
-    def set_known_rows_aside(self, part: Part, rows: Rows, cell: str, reason: str) -> None:
-        """Set rows aside whose cells were all read, for what the whole file tells of them."""
+    def quarantine_rows(self, part: Part, rows: PartRows, cell: str, reason: str) -> None:
+        """Quarantine rows whose cells were all read, for what the whole file shows."""
         rows = rows.take(self.bounds.contain(rows.at))
         if not len(rows):
             return
         column = {"time": self.mapping.time.column, **part.cells}[cell]
         instants = pa.array(rows.at).view(pa.timestamp("us"))
         cells = {part.cells[name]: pa.array(values) for name, values in rows.values.items()}
-        self._set_aside(
+        self._quarantine(
             part.kind,
             series=rows.series,
             member=rows.member,
@@ -440,7 +382,7 @@ class Gathering:
             received=_show({"at": pc.strftime(instants, "%Y-%m-%dT%H:%M:%SZ"), **cells}),
         )
 
-    def _set_aside(
+    def _quarantine(
         self,
         kind: str,
         *,
@@ -452,29 +394,27 @@ class Gathering:
         received: Cells,
     ) -> None:
         is_known = series >= 0
-        # A position beyond the series stands for an instrument that cannot be told.
-        position = np.where(is_known, series, len(self.book.series))
-        venues = [*(one.venue for one in self.book.series), self.mapping.venue]
-        instruments = [*(one.instrument for one in self.book.series), None]
-        n_rows = len(row)
-        if n_rows == 0:
-            return
-        self.set_aside.append(
-            pa.Table.from_arrays(
-                [
-                    pa.array([kind] * n_rows),
-                    pa.array(venues, pa.string()).take(position),
-                    pa.array(instruments, pa.string()).take(position),
-                    pa.array(self.members).take(member),
-                    pa.array(row),
-                    pa.array(columns, pa.string()),
-                    pa.array(reasons, pa.string()),
-                    pc.utf8_slice_codeunits(received, 0, RECEIVED_CHARACTERS),
-                    pa.array([self.mapping.source] * n_rows),
-                    pa.array([self.bounds.ingested_at] * n_rows).view(INSTANT),
-                ],
-                schema=SCHEMAS["quarantine"],
-            )
+        # The position after the last is for rows whose instrument is not known.
+        position = np.where(is_known, series, len(self.book.instruments))
+        venues = [*(one.venue for one in self.book.instruments), self.mapping.venue]
+        instruments = [*(one.instrument for one in self.book.instruments), None]
+        self.quarantined.append(
+            make_batch(
+                "quarantine",
+                len(row),
+                {
+                    "kind": kind,
+                    "venue": pa.array(venues, pa.string()).take(position),
+                    "instrument": pa.array(instruments, pa.string()).take(position),
+                    "input_name": pa.array(self.members).take(member),
+                    "row_number": row,
+                    "column_name": list(columns),
+                    "reason": list(reasons),
+                    "received": pc.utf8_slice_codeunits(received, 0, LONGEST_RECEIVED),
+                    "source": self.mapping.source,
+                    "ingested_at": pa.scalar(self.bounds.ingested_at).cast(INSTANT),
+                },
+            ).table
         )
 
 
