@@ -7,8 +7,9 @@ redirects, which could carry it elsewhere, are not followed.
 
 import logging
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -41,40 +42,7 @@ def is_transient_status(status: int) -> bool:
     return status in _TRANSIENT_STATUSES or status >= 500
 
 
-def require_keys(provider: str, names: tuple[str, ...], keys: Mapping[str, str]) -> list[str]:
-    """Return the secrets under the names given, refusing to go on without them.
-
-    Raises
-    ------
-    ProviderRejected
-        Naming the variable, never its value.
-    """
-    secrets = []
-    for name in names:
-        secret = keys.get(name, "").strip()
-        if not secret:
-            raise ProviderRejected(
-                f"{provider}: no key, no call; set the environment variable {name}, or import "
-                "saved answers instead"
-            )
-        if not (secret.isascii() and secret.isprintable() and " " not in secret):
-            raise ProviderRejected(
-                f"{provider}: {name} holds characters no key has (space, line break, non-ASCII); "
-                "set it to the key alone"
-            )
-        secrets.append(secret)
-    return secrets
-
-
-def require_model(provider: str, models: tuple[str, ...], model: str) -> None:
-    """Refuse a request for a model the provider does not have."""
-    if model not in models:
-        raise ProviderRejected(
-            f"{provider}: there is no model {model!r}; ask for one of {', '.join(models)}"
-        )
-
-
-def hide(text: str, secrets: list[str]) -> str:
+def hide(text: str, secrets: Sequence[str]) -> str:
     """Return the text without any of the secrets, plain or as a form or address spells them."""
     spelled = {
         form for secret in secrets for form in (secret, quote(secret, ""), quote_plus(secret))
@@ -107,38 +75,46 @@ def _http_date(text: str) -> datetime | None:
         return None
 
 
-async def exchange(
-    session: "aiohttp.ClientSession",
-    provider: str,
-    method: str,
-    url: str,
-    *,
-    secrets: list[str],
-    timeout_seconds: float,
-    headers: Mapping[str, str] | None = None,
-    params: Mapping[str, str] | None = None,
-    json_body: Mapping[str, Any] | None = None,
-    form: Mapping[str, str] | None = None,
-    largest_bytes: int | None = None,
-) -> bytes:
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request to a service.
+
+    Parameters
+    ----------
+    method, url : str
+        What is called; the URL holds no secret.
+    timeout_seconds : float
+        For connecting and reading together.
+    secrets : sequence of str
+        Keys that must not appear in any message.
+    headers, params, json_body, form : mapping, optional
+        Parts of the request.
+    largest_bytes : int, optional
+        A larger answer is refused; by default ``LARGEST_ANSWER_BYTES``.
+    """
+
+    method: str
+    url: str
+    timeout_seconds: float
+    secrets: Sequence[str] = ()
+    headers: Mapping[str, str] | None = None
+    params: Mapping[str, str] | None = None
+    json_body: Mapping[str, Any] | None = None
+    form: Mapping[str, str] | None = None
+    largest_bytes: int | None = None
+
+
+async def exchange(session: "aiohttp.ClientSession", service: str, request: HttpRequest) -> bytes:
     """Return the body of one successful HTTP exchange.
 
     Parameters
     ----------
     session : aiohttp.ClientSession
         The connection pool to use.
-    provider : str
+    service : str
         Named in messages.
-    method, url : str
-        What is called; the URL holds no secret.
-    secrets : list of str
-        Keys that must not appear in any message.
-    timeout_seconds : float
-        For connecting and reading together.
-    headers, params, json_body, form
-        Parts of the request.
-    largest_bytes : int, optional
-        A larger answer is refused.
+    request : HttpRequest
+        What goes out.
 
     Raises
     ------
@@ -146,35 +122,38 @@ async def exchange(
         No answer in time, no connection, status 408, 425, 429 or 5xx; says how long to wait where
         the service does.
     ProviderRejected
-        Any other status than 200, or an answer larger than `largest_bytes`.
+        Any other status than 200, or an answer that is too large.
     """
     import aiohttp
 
-    place = f"{provider}: {method} {url}"
+    place = f"{service}: {request.method} {request.url}"
     try:
         async with session.request(
-            method,
-            url,
-            headers=headers,
-            params=params,
-            json=json_body,
-            data=form,
-            timeout=aiohttp.ClientTimeout(total=timeout_seconds),
+            request.method,
+            request.url,
+            headers=request.headers,
+            params=request.params,
+            json=request.json_body,
+            data=request.form,
+            timeout=aiohttp.ClientTimeout(total=request.timeout_seconds),
             allow_redirects=False,
         ) as response:
-            body = await _read_body(response, place, largest_bytes or LARGEST_ANSWER_BYTES)
+            body = await _read_body(response, place, request.largest_bytes or LARGEST_ANSWER_BYTES)
             status, answer_headers = response.status, response.headers
     except TimeoutError as exc:
         raise ProviderUnavailable(
-            f"{place}: no answer within {timeout_seconds:g} s; try again later or allow more time"
+            f"{place}: no answer within {request.timeout_seconds:g} s; try again later or allow "
+            "more time"
         ) from exc
     except aiohttp.ClientError as exc:
         raise ProviderUnavailable(
-            f"{place}: {hide(type(exc).__name__ + ': ' + str(exc), secrets)}; "
+            f"{place}: {hide(type(exc).__name__ + ': ' + str(exc), request.secrets)}; "
             "check the network and the address, then try again"
         ) from exc
     if status != 200:
-        raise refusal_error(place, status, body.decode("utf-8", "replace"), secrets, answer_headers)
+        raise refusal_error(
+            place, status, body.decode("utf-8", "replace"), request.secrets, answer_headers
+        )
     logger.debug("%s: %d bytes", place, len(body))
     return body
 
@@ -193,7 +172,7 @@ async def _read_body(response: "aiohttp.ClientResponse", place: str, largest_byt
 
 
 def refusal_error(
-    place: str, status: int, said: str, secrets: list[str], headers: Mapping[str, str]
+    place: str, status: int, said: str, secrets: Sequence[str], headers: Mapping[str, str]
 ) -> ProviderUnavailable | ProviderRejected:
     """Return the error for a refusal with an HTTP status, in the answer's head or in its body.
 
@@ -205,7 +184,7 @@ def refusal_error(
         HTTP status, or the code a provider uses like one.
     said : str
         What the service said; quoted without secrets.
-    secrets : list of str
+    secrets : sequence of str
         What must not be quoted.
     headers : mapping
         Of the answer, for ``Retry-After``.

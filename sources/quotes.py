@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from sources.checks import QuarantinedRow, quarantine
 from sources.errors import InputRejected
-from sources.http_exchange import exchange
+from sources.http_exchange import HttpRequest, exchange
 from sources.records import SCHEMAS, Batch
 from sources.venues.declaration import Column
 from sources.venues.payload import Table
@@ -171,11 +171,7 @@ async def ask_quote_rates(
         body = await exchange(
             session,
             market.venue,
-            "GET",
-            url,
-            secrets=[],
-            timeout_seconds=timeout_seconds,
-            params={**market.params, **bounds},
+            HttpRequest("GET", url, timeout_seconds, params={**market.params, **bounds}),
         )
     return parse_quote_rates(body, market, since=since, until=until, now=now)
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from sources.checks import QuarantinedRow, flag_sentiment, quarantine
 from sources.errors import InputRejected
-from sources.http_exchange import exchange
+from sources.http_exchange import HttpRequest, exchange
 from sources.records import SCHEMAS, Batch
 from sources.venues.payload import Table
 from sources.venues.plausibility import flag_ahead
@@ -70,11 +70,12 @@ async def fetch_fear_greed(
     body = await exchange(
         session,
         "alternative.me",
-        "GET",
-        f"{base_url.rstrip('/')}/fng/",
-        secrets=[],
-        timeout_seconds=timeout_seconds,
-        params={"limit": str(days), "format": "json"},
+        HttpRequest(
+            "GET",
+            f"{base_url.rstrip('/')}/fng/",
+            timeout_seconds,
+            params={"limit": str(days), "format": "json"},
+        ),
     )
     return parse_fear_greed(body, now=now)
 

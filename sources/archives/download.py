@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from sources.archives.binance import ArchiveFile
 from sources.errors import ProviderRejected, ProviderUnavailable, VenueRejected, VenueUnavailable
-from sources.http_exchange import exchange, open_session
+from sources.http_exchange import HttpRequest, exchange, open_session
 from sources.venues.pacer import Pacer, Patience, Sleep
 
 if TYPE_CHECKING:
@@ -189,11 +189,12 @@ class ArchiveClient:
                 return await exchange(
                     self._session,
                     "archive",
-                    "GET",
-                    f"{self._base_url}/{path}",
-                    secrets=[],
-                    timeout_seconds=self._timeout_seconds,
-                    largest_bytes=LARGEST_FILE_BYTES,
+                    HttpRequest(
+                        "GET",
+                        f"{self._base_url}/{path}",
+                        self._timeout_seconds,
+                        largest_bytes=LARGEST_FILE_BYTES,
+                    ),
                 )
             except ProviderRejected as exc:
                 if exc.status == _NOT_FOUND:

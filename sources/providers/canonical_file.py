@@ -17,19 +17,16 @@ import pyarrow as pa
 import pyarrow.csv
 
 from sources.bounds import check_cells, check_plain_columns, open_parquet
-from sources.providers.provider import AnswerContext, Provider, raw_sha256
-from sources.providers.provider_answer import (
+from sources.providers.answer_values import (
     LARGEST_LEVERAGE,
-    MapRows,
-    decode_text,
     excerpt,
-    expected_asset,
     read_instant,
     read_numbers,
-    rejected,
     venue_scope_of,
 )
-from sources.records import INSTANT, SCHEMAS, Batch
+from sources.providers.provider import AnswerContext, Provider, raw_sha256
+from sources.providers.provider_answer import ProviderAnswer
+from sources.records import Batch, make_batch
 
 NAME = "canonical_file"
 NEEDED = (
@@ -84,44 +81,40 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
     list of Batch
         ``provider_map`` with unit and semantics as each row states, then ``quarantine``.
     """
-    rows = MapRows(NAME, context, raw, "", "")
-    table = _read_parquet(raw, context) if raw[:4] == _PARQUET_MAGIC else _read_csv(raw, rows)
+    answer = ProviderAnswer(NAME, context, raw)
+    table = _read_parquet(answer) if raw[:4] == _PARQUET_MAGIC else _read_csv(answer)
     twice = {name for name in table.column_names if table.column_names.count(name) > 1}
     if twice:
-        raise rejected(
-            NAME, context, f"column {', '.join(sorted(twice))} is there twice", "name each once"
-        )
+        raise answer.refusal(f"column {', '.join(sorted(twice))} is there twice", "name each once")
     missing = [name for name in NEEDED if name not in table.column_names]
     if missing:
-        raise rejected(
-            NAME,
-            context,
+        raise answer.refusal(
             f"no column {', '.join(missing)} (there is {excerpt(', '.join(table.column_names))})",
             f"name the columns {', '.join(NEEDED)}",
         )
     if table.num_rows > LARGEST_ROWS:
-        raise rejected(NAME, context, f"{table.num_rows:,} rows", _SPLIT)
+        raise answer.refusal(f"{table.num_rows:,} rows", _SPLIT)
     columns = {name: _column(table, name) for name in (*NEEDED, *OPTIONAL)}
     numbers = {name: read_numbers(columns[name]) for name in (*_NUMBERS_NEEDED, *_NUMBERS_OPTIONAL)}
     instants = [read_instant(_as_text(each)) for each in columns["as_of"]]
-    usable = _refuse_bad_rows(rows, columns, numbers, instants)
-    usable = _refuse_repeated_rows(rows, columns, usable)
+    usable = _refuse_bad_rows(answer, columns, numbers, instants)
+    usable = _refuse_repeated_rows(answer, columns, usable)
     if usable.any():
-        rows.check_as_of(
+        answer.check_as_of(
             max(each for each, keep in zip(instants, usable, strict=True) if keep and each)
         )
-        _check_assets(columns["asset"], usable, context)
-        rows.add_table(_records(columns, numbers, instants, usable, raw, context))
-    return rows.batches()
+        _check_assets(answer, columns["asset"], usable)
+        answer.add_table(_records(answer, columns, numbers, instants, usable))
+    return answer.batches()
 
 
-def _read_csv(raw: bytes, rows: MapRows) -> pa.Table:
+def _read_csv(answer: ProviderAnswer) -> pa.Table:
     """Return a CSV as a table of text, its rows of the wrong width put aside."""
     # Without its last line break a header alone is no table to pyarrow.
-    text = decode_text(raw, NAME, rows.context) + "\n"
+    text = answer.text() + "\n"
 
     def set_aside(row: "pyarrow.csv.InvalidRow") -> Literal["skip", "error"]:
-        rows.reject_row(
+        answer.reject_row(
             f"{row.actual_columns} columns instead of {row.expected_columns}",
             row.text,
             None if row.number is None else row.number - 1,
@@ -143,25 +136,22 @@ def _read_csv(raw: bytes, rows: MapRows) -> pa.Table:
             ),
         )
     except pa.ArrowInvalid as exc:
-        raise rejected(
-            NAME, rows.context, f"not CSV ({excerpt(str(exc), 120)})", "save it as UTF-8 CSV"
-        ) from exc
+        raise answer.refusal(f"not CSV ({excerpt(str(exc), 120)})", "save it as UTF-8 CSV") from exc
 
 
-def _read_parquet(raw: bytes, context: AnswerContext) -> pa.Table:
+def _read_parquet(answer: ProviderAnswer) -> pa.Table:
+    raw, name = answer.raw, answer.context.input_name
     try:
-        with open_parquet(io.BytesIO(raw), context.input_name, len(raw)) as file:
+        with open_parquet(io.BytesIO(raw), name, len(raw)) as file:
             if file.metadata.num_rows > LARGEST_ROWS:
-                raise rejected(NAME, context, f"{file.metadata.num_rows:,} rows", _SPLIT)
+                raise answer.refusal(f"{file.metadata.num_rows:,} rows", _SPLIT)
             table = file.read()
             for batch in table.to_batches():
-                check_cells(batch, context.input_name)
-            check_plain_columns(table.schema, (*NEEDED, *OPTIONAL), context.input_name)
+                check_cells(batch, name)
+            check_plain_columns(table.schema, (*NEEDED, *OPTIONAL), name)
             return table
     except (pa.ArrowException, OSError) as exc:
-        raise rejected(
-            NAME,
-            context,
+        raise answer.refusal(
             f"not whole Parquet ({excerpt(str(exc), 120)})",
             "the file was cut or damaged; copy it again",
         ) from exc
@@ -184,7 +174,7 @@ def _as_text(value: object) -> object:
 
 
 def _refuse_bad_rows(
-    rows: MapRows,
+    answer: ProviderAnswer,
     columns: dict[str, list[Any]],
     numbers: dict[str, npt.NDArray[np.float64]],
     instants: list[Any],
@@ -237,12 +227,14 @@ def _refuse_bad_rows(
     for name, is_bad, reason in faults:
         for index in np.flatnonzero(is_bad & usable):
             received = {key: _as_text(items[index]) for key, items in columns.items()}
-            rows.reject_row(f"{name} is {reason}", received, int(index) + 1, name)
+            answer.reject_row(f"{name} is {reason}", received, int(index) + 1, name)
         usable &= ~is_bad
     return usable
 
 
-def _refuse_repeated_rows(rows: MapRows, columns: dict[str, list[Any]], usable: Mask) -> Mask:
+def _refuse_repeated_rows(
+    answer: ProviderAnswer, columns: dict[str, list[Any]], usable: Mask
+) -> Mask:
     """Put repetitions of a whole row aside, which would count twice; return what is usable."""
     kept = usable.copy()
     seen: dict[tuple[Any, ...], int] = {}
@@ -250,21 +242,19 @@ def _refuse_repeated_rows(rows: MapRows, columns: dict[str, list[Any]], usable: 
         first = seen.setdefault(row, index) if usable[index] else index
         if first != index:
             received = dict(zip(columns, map(_as_text, row), strict=True))
-            rows.reject_row(f"the same as row {first + 1}", received, index + 1)
+            answer.reject_row(f"the same as row {first + 1}", received, index + 1)
             kept[index] = False
     return kept
 
 
-def _check_assets(assets: list[Any], usable: Mask, context: AnswerContext) -> None:
+def _check_assets(answer: ProviderAnswer, assets: list[Any], usable: Mask) -> None:
     """Refuse a file about another asset than the one asked for, if one was."""
-    if context.asset is None and context.symbol is None:
+    if answer.context.asset is None and answer.context.symbol is None:
         return
-    expected, _ = expected_asset(NAME, context, None)
+    expected, _ = answer.require_asset()
     others = {asset for asset, keep in zip(assets, usable, strict=True) if keep} - {expected}
     if others:
-        raise rejected(
-            NAME,
-            context,
+        raise answer.refusal(
             f"the file has rows of {excerpt(', '.join(sorted(others)), 80)}, not only of "
             f"{expected!r} as asked for",
             "import it without naming an asset, or split it",
@@ -272,42 +262,42 @@ def _check_assets(assets: list[Any], usable: Mask, context: AnswerContext) -> No
 
 
 def _records(
+    answer: ProviderAnswer,
     columns: dict[str, list[Any]],
     numbers: dict[str, npt.NDArray[np.float64]],
     instants: list[Any],
     usable: Mask,
-    raw: bytes,
-    context: AnswerContext,
 ) -> pa.Table:
     """Return the usable rows in the schema of ``provider_map``."""
+    context = answer.context
     kept = np.flatnonzero(usable).tolist()
-    count = len(kept)
-    scope = context.venue_scope or "all"
     defaults = {"model": context.model or "file", "window": context.window}
-    constants: dict[str, Any] = {
-        "raw_sha256": raw_sha256(raw),
+    texts = {
+        name: [
+            defaults.get(name) if items[index] is None else str(items[index]).strip()
+            for index in kept
+        ]
+        for name, items in columns.items()
+        if name not in numbers
+    }
+    scope = context.venue_scope or "all"
+    scopes = [venue_scope_of(str(columns["venue_scope"][index] or scope)) for index in kept]
+    provenance = {
+        "raw_sha256": raw_sha256(answer.raw),
         "source": NAME,
         "ingested_at": context.ingested_at,
     }
-
-    def column(name: str, kind: pa.DataType) -> "pa.Array[Any]":
-        if name in numbers:
-            return pa.array(numbers[name][usable], type=kind, from_pandas=True)
-        if name == "as_of":
-            return pa.array([instants[index] for index in kept], type=INSTANT)
-        if name == "venue_scope":
-            scopes = [columns[name][index] or scope for index in kept]
-            return pa.array([venue_scope_of(str(each)) for each in scopes], type=kind)
-        if name in columns:
-            values = [columns[name][index] for index in kept]
-            default = defaults.get(name)
-            return pa.array(
-                [default if each is None else str(each).strip() for each in values], type=kind
-            )
-        return pa.array([constants[name]] * count, type=kind)
-
-    schema = SCHEMAS["provider_map"]
-    return pa.Table.from_arrays([column(each.name, each.type) for each in schema], schema=schema)
+    return make_batch(
+        "provider_map",
+        len(kept),
+        {
+            **texts,
+            **{name: values[usable] for name, values in numbers.items()},
+            **provenance,
+            "venue_scope": scopes,
+            "as_of": [instants[index] for index in kept],
+        },
+    ).table
 
 
 PROVIDER = Provider(

@@ -11,35 +11,22 @@ minute (2026-03-03) Binance's BTC total was five times its open interest in the 
 twenty-five times in the other. They do not compare with USD, nor the two products with each other.
 """
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sources.http_exchange import exchange, require_keys, require_model
-from sources.providers.provider import AnswerContext, MapRequest, Provider
-from sources.providers.provider_answer import (
-    LARGEST_LEVERAGE,
+from sources.http_exchange import HttpRequest, exchange
+from sources.providers.answer_values import (
     Floats,
-    MapRows,
-    cells_on_ladder,
-    check_reference_price,
-    decode_json,
-    expect_list,
-    expect_object,
-    expected_asset,
-    expected_capture,
-    expected_venue,
-    read_levels,
+    leverage_of,
     read_number,
-    read_numbers,
-    refuse_bad_values,
-    rejected,
     shown,
-    split_sides,
     venue_scope_of,
 )
+from sources.providers.price_cells import cells_on_ladder, split_sides
+from sources.providers.provider import AnswerContext, MapRequest, Provider
+from sources.providers.provider_answer import MapCells, ProviderAnswer
 from sources.records import Batch
 
 if TYPE_CHECKING:
@@ -51,6 +38,9 @@ BASE_URL = "https://open-api.coinank.com"
 PAIR_MODEL, AGGREGATED_MODEL = "getLiqMap", "getAggLiqMap"
 _SUCCESS = ("1", "200")
 _VENUE_SPELLINGS = {"okx": "Okex"}
+
+
+_LEVERAGE_KEY = r"x(.+)"
 
 
 def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
@@ -70,108 +60,82 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
         ``provider_map`` in CoinAnk's relative unit, one row per filled rung and leverage or venue
         (venues are not summed), then ``quarantine`` if anything was refused.
     """
-    answer = expect_object(decode_json(raw, NAME, context), "the answer", NAME, context)
-    if answer.get("success") is False or str(answer.get("code", "1")) not in _SUCCESS:
-        raise rejected(
-            NAME,
-            context,
-            f"an error instead of data, code {str(answer.get('code'))!r}: "
-            f"{shown(answer.get('msg'), 200)}",
+    answer = ProviderAnswer(NAME, context, raw, PROVIDER.unit, PROVIDER.semantics)
+    document = answer.require_object(answer.json(), "the answer")
+    if document.get("success") is False or str(document.get("code", "1")) not in _SUCCESS:
+        raise answer.refusal(
+            f"an error instead of data, code {str(document.get('code'))!r}: "
+            f"{shown(document.get('msg'), 200)}",
             "mend the request (key, plan, symbol, interval) and fetch again",
         )
-    data = expect_object(answer.get("data"), "data", NAME, context)
-    received = expect_list(data.get("prices"), "data.prices", NAME, context)
-    ladder = read_levels(received, "data.prices", NAME, context)
+    data = answer.require_object(document.get("data"), "data")
+    ladder = answer.require_levels(data.get("prices"), "data.prices")
     symbol = data.get("symbol") if isinstance(data.get("symbol"), str) else None
-    is_pair = bool(symbol) or any(_leverage_of(key) is not None for key in data)
-    asset, multiplier = expected_asset(NAME, context, symbol or None)
-    last_price = _split_price(data, ladder, context)
-    check_reference_price(NAME, context, last_price / multiplier)
-    venue = expected_venue(NAME, context) if is_pair else "all"
-    as_of = expected_capture(NAME, context)
-    rows = MapRows(NAME, context, raw, PROVIDER.unit, PROVIDER.semantics)
+    is_pair = bool(symbol) or any(leverage_of(key, _LEVERAGE_KEY) for key in data)
+    asset, multiplier = answer.require_asset(symbol or None)
+    last_price = _split_price(answer, data, ladder)
+    answer.check_reference_price(last_price / multiplier)
+    venue = answer.require_venue() if is_pair else "all"
+    as_of = answer.require_capture()
     price_low, price_high = cells_on_ladder(ladder)
     sides = split_sides(ladder, last_price)
     for key, listed in data.items():
         if key == "prices" or not isinstance(listed, list):
             continue
-        leverage = _leverage_of(key) if is_pair else None
+        leverage = leverage_of(key, _LEVERAGE_KEY) if is_pair else None
         if is_pair and leverage is None:
-            rows.reject_row("unknown leverage key", {key: listed}, None, key, venue)
+            answer.reject_row("unknown leverage key", {key: listed}, None, key, venue)
             continue
+        if len(listed) != len(ladder):
+            raise answer.refusal(
+                f"data.{key} has {len(listed)} values for {len(ladder)} prices",
+                "the answer was cut; fetch it again",
+            )
         of_venue = venue if is_pair else venue_scope_of(key)
-        rows.add_cells(
-            asset=asset,
-            as_of=as_of,
-            model=PAIR_MODEL if is_pair else AGGREGATED_MODEL,
-            venue_scope=of_venue,
-            price_low=price_low / multiplier,
-            price_high=price_high / multiplier,
-            side=sides,
-            leverage=leverage,
-            value=_read_values(rows, key, listed, len(ladder), of_venue),
-            reference_price=last_price / multiplier,
+        answer.add_cells(
+            MapCells(
+                asset=asset,
+                as_of=as_of,
+                model=PAIR_MODEL if is_pair else AGGREGATED_MODEL,
+                venue_scope=of_venue,
+                price_low=price_low / multiplier,
+                price_high=price_high / multiplier,
+                side=sides,
+                leverage=leverage,
+                value=answer.read_amounts(listed, key, of_venue),
+                reference_price=last_price / multiplier,
+            )
         )
-    return rows.batches()
+    return answer.batches()
 
 
-def _split_price(data: Mapping[str, Any], ladder: Floats, context: AnswerContext) -> float:
-    """Return the price that splits longs from shorts, where both ways to tell it agree."""
+def _split_price(answer: ProviderAnswer, data: Mapping[str, Any], ladder: Floats) -> float:
+    """Return the price that splits longs from shorts, where both ways to find it agree."""
     price, index = read_number(data.get("lastPrice")), read_number(data.get("lastIndex"))
+    no_split = "without it longs and shorts cannot be told apart; fetch the answer again"
     if not (np.isfinite(price) and price > 0):
-        raise rejected(
-            NAME,
-            context,
+        raise answer.refusal(
             f"data.lastPrice is {shown(data.get('lastPrice'), 40)}, expected a positive price",
-            "without it longs and shorts cannot be told apart; fetch the answer again",
+            no_split,
         )
     if not (np.isfinite(index) and index == np.floor(index) and 0 <= index < len(ladder)):
-        raise rejected(
-            NAME,
-            context,
+        raise answer.refusal(
             f"data.lastIndex is {shown(data.get('lastIndex'), 40)}, expected a whole index into "
             f"data.prices (0 to {len(ladder) - 1})",
-            "without it longs and shorts cannot be told apart; fetch the answer again",
+            no_split,
         )
     at_index = float(ladder[int(index)])
     step = float(np.diff(ladder).max()) if len(ladder) > 1 else 0.0
     if abs(at_index - price) > step * (1 + 1e-9):
-        raise rejected(
-            NAME,
-            context,
+        raise answer.refusal(
             f"data.prices[lastIndex={int(index)}] is {at_index:.8g} but lastPrice is {price:.8g}",
             "the two disagree on where longs end and shorts begin; fetch the answer again",
         )
     return price
 
 
-def _leverage_of(key: str) -> float | None:
-    """Return the leverage in a key like ``x25``, None where it is no such key."""
-    found = re.fullmatch(r"x(\d+(?:\.\d+)?)", key)
-    if found is None:
-        return None
-    leverage = float(found[1])
-    return leverage if 0 < leverage <= LARGEST_LEVERAGE else None
-
-
-def _read_values(rows: MapRows, key: str, listed: list[Any], rung_count: int, venue: str) -> Floats:
-    """Return the values of one list, shape (rung_count,), bad ones set to zero and put aside."""
-    if len(listed) != rung_count:
-        raise rejected(
-            NAME,
-            rows.context,
-            f"data.{key} has {len(listed)} values for {rung_count} prices",
-            "the answer was cut; fetch it again",
-        )
-    return refuse_bad_values(rows, read_numbers(listed), listed, key, venue)
-
-
-async def fetch(
-    session: "aiohttp.ClientSession", keys: Mapping[str, str], request: MapRequest
-) -> bytes:
+async def _send(session: "aiohttp.ClientSession", secrets: list[str], request: MapRequest) -> bytes:
     """Return CoinAnk's answer to one request, as received."""
-    require_model(NAME, PROVIDER.models, request.model)
-    (key,) = secrets = require_keys(NAME, PROVIDER.key_variables, keys)
     params = {"interval": request.window or "1d"}
     if request.model == AGGREGATED_MODEL:
         params["baseCoin"] = request.asset
@@ -179,16 +143,10 @@ async def fetch(
         venue = request.venue or "binance"
         params["exchange"] = _VENUE_SPELLINGS.get(venue, venue.capitalize())
         params["symbol"] = request.pair
-    return await exchange(
-        session,
-        NAME,
-        "GET",
-        f"{(request.base_url or BASE_URL).rstrip('/')}/api/liqMap/{request.model}",
-        secrets=secrets,
-        timeout_seconds=request.timeout_seconds,
-        headers={"apikey": key, "accept": "application/json"},
-        params=params,
-    )
+    url = request.url(BASE_URL, f"api/liqMap/{request.model}")
+    headers = {"apikey": secrets[0], "accept": "application/json"}
+    sent = HttpRequest("GET", url, request.timeout_seconds, secrets, headers, params)
+    return await exchange(session, NAME, sent)
 
 
 PROVIDER = Provider(
@@ -202,5 +160,5 @@ PROVIDER = Provider(
     key_variables=(KEY_VARIABLE,),
     answer_suffix=".json",
     parse=parse,
-    fetch=fetch,
+    send=_send,
 )

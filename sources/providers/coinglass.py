@@ -15,30 +15,22 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from sources.http_exchange import exchange, refusal_error, require_keys, require_model
-from sources.providers.provider import AnswerContext, MapRequest, Provider
-from sources.providers.provider_answer import (
+from sources.http_exchange import HttpRequest, exchange, refusal_error
+from sources.providers.answer_values import (
     LARGEST_LEVERAGE,
     Floats,
-    MapRows,
-    cells_between,
-    cells_on_ladder,
-    check_reference_price,
-    decode_json,
-    expect_list,
-    expect_object,
-    expected_asset,
-    expected_capture,
-    expected_venue,
+    amount_of,
+    price_of,
     read_instant,
-    read_levels,
     read_number,
     read_numbers,
-    rejected,
     shown,
-    split_sides,
 )
+from sources.providers.price_cells import cells_between, cells_on_ladder, split_sides
+from sources.providers.provider import AnswerContext, MapRequest, Provider
+from sources.providers.provider_answer import MapCells, ProviderAnswer
 from sources.records import Batch
 
 if TYPE_CHECKING:
@@ -84,118 +76,107 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
     list of Batch
         ``provider_map`` in USD, then ``quarantine`` if anything was refused.
     """
-    answer = expect_object(decode_json(raw, NAME, context), "the answer", NAME, context)
-    code = str(answer.get("code", "0"))
+    answer = ProviderAnswer(NAME, context, raw, PROVIDER.unit, PROVIDER.semantics)
+    document = answer.require_object(answer.json(), "the answer")
+    code = str(document.get("code", "0"))
     if code not in ("0", "00000"):
-        raise rejected(
-            NAME,
-            context,
-            f"an error instead of data, code {code!r}: {shown(answer.get('msg'), 200)}",
+        raise answer.refusal(
+            f"an error instead of data, code {code!r}: {shown(document.get('msg'), 200)}",
             "mend the request (key, plan, symbol, range) and fetch again",
         )
-    data = expect_object(answer.get("data"), "data", NAME, context)
-    rows = MapRows(NAME, context, raw, PROVIDER.unit, PROVIDER.semantics)
+    data = answer.require_object(document.get("data"), "data")
     for names in _SPELLINGS:
         if any(name in data for name in names[:2]):
-            _read_heatmap(rows, data, names)
+            _read_heatmap(answer, data, names)
             break
     else:
-        _read_map(rows, data)
-    return rows.batches()
+        _read_map(answer, data)
+    return answer.batches()
 
 
-def _model_and_venue(context: AnswerContext, shape: str) -> tuple[str, str]:
-    """Return the model, as far as shape and context tell it, and the venue it is about."""
-    model = context.model or shape
+def _model_and_venue(answer: ProviderAnswer, shape: str) -> tuple[str, str]:
+    """Return the model, as far as shape and context show it, and the venue of the map."""
+    model = answer.context.model or shape
     if ("heatmap" in model) != (shape == "heatmap"):
-        raise rejected(
-            NAME,
-            context,
+        raise answer.refusal(
             f"the answer has the shape of a {shape}, not of model {model!r} as asked for",
             f"name a model that is a {shape}, or none",
         )
-    if model.startswith("aggregated"):
-        return model, "all"
-    return model, expected_venue(NAME, context)
+    return model, "all" if model.startswith("aggregated") else answer.require_venue()
 
 
-def _read_heatmap(rows: MapRows, data: Mapping[str, Any], names: tuple[str, str, str]) -> None:
-    context = rows.context
-    model, venue = _model_and_venue(context, "heatmap")
-    asset, multiplier = expected_asset(NAME, context, None)
-    axis = expect_list(data.get(names[_AXIS]), names[_AXIS], NAME, context)
-    levels = read_levels(axis, names[_AXIS], NAME, context) / multiplier
-    starts, closes = _read_candles(data, names[_CANDLES], context)
+def _read_heatmap(
+    answer: ProviderAnswer, data: Mapping[str, Any], names: tuple[str, str, str]
+) -> None:
+    model, venue = _model_and_venue(answer, "heatmap")
+    asset, multiplier = answer.require_asset()
+    levels = answer.require_levels(data.get(names[_AXIS]), names[_AXIS]) / multiplier
+    starts, closes = _read_candles(answer, data.get(names[_CANDLES]), names[_CANDLES])
     closes = closes / multiplier
-    received = expect_list(data.get(names[_CELLS]), names[_CELLS], NAME, context)
-    column, level, value = _read_triples(rows, received, names, len(starts), len(levels))
+    received = answer.require_list(data.get(names[_CELLS]), names[_CELLS])
+    column, level, value = _read_triples(answer, received, names, (len(starts), len(levels)))
     if len(column) == 0:
         return
-    if not context.all_columns:
+    if not answer.context.all_columns:
         newest = column == column.max()
         column, level, value = column[newest], level[newest], value[newest]
-    check_reference_price(NAME, context, float(closes[column.max()]))
+    answer.check_reference_price(float(closes[column.max()]))
     price_low, price_high = cells_between(levels)
     for x in np.unique(column):
         of_column = column == x
         y = level[of_column]
-        rows.add_cells(
-            asset=asset,
-            as_of=_column_instant(starts, int(x), context),
-            model=model,
-            venue_scope=venue,
-            price_low=price_low[y],
-            price_high=price_high[y],
-            side=split_sides(levels[y], float(closes[x])),
-            value=value[of_column],
-            reference_price=float(closes[x]),
+        answer.add_cells(
+            MapCells(
+                asset=asset,
+                as_of=_column_instant(answer, starts, int(x)),
+                model=model,
+                venue_scope=venue,
+                price_low=price_low[y],
+                price_high=price_high[y],
+                side=split_sides(levels[y], float(closes[x])),
+                value=value[of_column],
+                reference_price=float(closes[x]),
+            )
         )
 
 
 def _read_candles(
-    data: Mapping[str, Any], name: str, context: AnswerContext
+    answer: ProviderAnswer, received: object, name: str
 ) -> tuple[list[datetime], Floats]:
     """Return the opens in time of all candles and their closes; one bad candle spoils the axis."""
-    candles = expect_list(data.get(name), name, NAME, context)
     starts: list[datetime] = []
-    closes = np.empty(len(candles))
-    for index, candle in enumerate(candles):
+    closes: list[float] = []
+    for index, candle in enumerate(answer.require_list(received, name)):
         is_whole = isinstance(candle, list) and len(candle) >= 5
         start = read_instant(candle[0]) if is_whole else None
         close = read_number(candle[4]) if is_whole else float("nan")
         if start is None or not (np.isfinite(close) and close > 0):
-            raise rejected(
-                NAME,
-                context,
+            raise answer.refusal(
                 f"{name}[{index}] is {shown(candle)}, expected [seconds, open, high, low, "
                 "close, ...]",
                 "the time axis must be whole; fetch the answer again",
             )
         if starts and start <= starts[-1]:
-            raise rejected(
-                NAME,
-                context,
+            raise answer.refusal(
                 f"{name}[{index}] starts at {start.isoformat()}, not after the one before",
                 "the time axis must ascend; fetch the answer again",
             )
         starts.append(start)
-        closes[index] = close
-    return starts, closes
+        closes.append(close)
+    return starts, np.array(closes)
 
 
-def _column_instant(starts: list[datetime], x: int, context: AnswerContext) -> datetime:
+def _column_instant(answer: ProviderAnswer, starts: list[datetime], x: int) -> datetime:
     """Return when column x was known: at its candle's end, or at the capture if that came first."""
     if x + 1 < len(starts):
         return starts[x + 1]
-    # The first candle has no neighbour to tell its length.
+    # The length of the first candle is unknown: it has no neighbour.
     end = starts[x] + (starts[x] - starts[x - 1]) if x > 0 else None
-    if context.captured_at is None:
+    if answer.context.captured_at is None:
         return end or starts[x]
-    captured_at = context.captured_at.astimezone(UTC)
+    captured_at = answer.context.captured_at.astimezone(UTC)
     if captured_at < starts[x]:
-        raise rejected(
-            NAME,
-            context,
+        raise answer.refusal(
             f"captured_at {captured_at.isoformat()} lies before the newest candle's start "
             f"{starts[x].isoformat()}",
             "give the instant at which this answer was received",
@@ -204,13 +185,9 @@ def _column_instant(starts: list[datetime], x: int, context: AnswerContext) -> d
 
 
 def _read_triples(
-    rows: MapRows,
-    received: list[Any],
-    names: tuple[str, str, str],
-    column_count: int,
-    level_count: int,
-) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]], Floats]:
-    """Return x, y and USD of the usable cells, shape (n,) each; the others go to quarantine."""
+    answer: ProviderAnswer, received: list[Any], names: tuple[str, str, str], size: tuple[int, int]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
+    """Return x, y and USD of the usable cells, shape (n,) each; the others are quarantined."""
     triples = np.full((len(received), 3), np.nan)
     try:
         triples[:] = received
@@ -220,96 +197,78 @@ def _read_triples(
             if isinstance(item, list) and len(item) == 3:
                 triples[index] = read_numbers(item)
     x, y, value = triples.T
+    columns, levels = size
     with np.errstate(invalid="ignore"):
         faults = (
             (np.isnan(x) | np.isnan(y), "not [x_index, y_index, usd]"),
             ((x != np.floor(x)) | (y != np.floor(y)), "an index is not whole"),
-            (
-                (x < 0) | (x >= column_count),
-                f"x_index outside {names[2]} (0 to {column_count - 1})",
-            ),
-            ((y < 0) | (y >= level_count), f"y_index outside {names[0]} (0 to {level_count - 1})"),
+            ((x < 0) | (x >= columns), f"x_index outside {names[_CANDLES]} (0 to {columns - 1})"),
+            ((y < 0) | (y >= levels), f"y_index outside {names[_AXIS]} (0 to {levels - 1})"),
             (~np.isfinite(value), "value is not a finite number"),
             (value < 0, "value is negative"),
         )
     usable = np.ones(len(received), dtype=bool)
     for is_bad, reason in faults:
         for number in np.flatnonzero(is_bad & usable).tolist():
-            rows.reject_row(reason, received[number], number + 1, names[_CELLS])
+            answer.reject_row(reason, received[number], number + 1, names[_CELLS])
         usable &= ~is_bad
     return x[usable].astype(np.int64), y[usable].astype(np.int64), value[usable]
 
 
-def _read_map(rows: MapRows, data: Mapping[str, Any]) -> None:
-    context = rows.context
-    entries = expect_object(data.get("data"), "data.data", NAME, context)
-    model, venue = _model_and_venue(context, "map")
-    asset, multiplier = expected_asset(NAME, context, None)
-    as_of = expected_capture(NAME, context)
-    prices: list[float] = []
-    values: list[float] = []
-    leverages: list[float] = []
-    number = 0
-    for key, listed in entries.items():
-        for entry in listed if isinstance(listed, list) else [listed]:
-            number += 1
-            fault = _map_entry_fault(entry)
-            if fault:
-                rows.reject_row(fault, {key: entry}, number, "data.data")
-                continue
-            prices.append(read_number(entry[0]) / multiplier)
-            values.append(read_number(entry[1]))
-            leverage = entry[2] if len(entry) > 2 else None
-            leverages.append(float("nan") if leverage is None else read_number(leverage))
-    if not prices:
+def _read_map(answer: ProviderAnswer, data: Mapping[str, Any]) -> None:
+    listed = answer.require_object(data.get("data"), "data.data")
+    model, venue = _model_and_venue(answer, "map")
+    asset, multiplier = answer.require_asset()
+    as_of = answer.require_capture()
+    entries = [
+        {key: entry}
+        for key, at_key in listed.items()
+        for entry in (at_key if isinstance(at_key, list) else [at_key])
+    ]
+    read = list(answer.read_rows(entries, _read_entry, "data.data"))
+    if not read:
         return
-    levels, of_level = np.unique(np.array(prices), return_inverse=True)
+    prices, values, leverages = np.array(read).T
+    levels, of_level = np.unique(prices / multiplier, return_inverse=True)
     price_low, price_high = cells_on_ladder(levels)
-    price = levels[of_level]
-    reference = context.reference_price
-    if reference is not None:
-        # The map has no price of its own; its middle is near price, or it is of something else.
-        check_reference_price(NAME, context, float(np.median(levels)))
-    rows.add_cells(
-        asset=asset,
-        as_of=as_of,
-        model=model,
-        venue_scope=venue,
-        price_low=price_low[of_level],
-        price_high=price_high[of_level],
-        side="unknown" if reference is None else split_sides(price, reference),
-        leverage=np.array(leverages),
-        value=np.array(values),
-        reference_price=reference,
+    reference = answer.context.reference_price
+    # The map has no price of its own; its middle is near price, or it is of something else.
+    answer.check_reference_price(float(np.median(levels)))
+    answer.add_cells(
+        MapCells(
+            asset=asset,
+            as_of=as_of,
+            model=model,
+            venue_scope=venue,
+            price_low=price_low[of_level],
+            price_high=price_high[of_level],
+            side="unknown" if reference is None else split_sides(levels[of_level], reference),
+            leverage=leverages,
+            value=values,
+            reference_price=reference,
+        )
     )
 
 
-def _map_entry_fault(entry: object) -> str | None:
-    """Return what is wrong with one entry of a map, None if nothing is."""
+def _read_entry(keyed: dict[str, object]) -> tuple[float, float, float]:
+    """Return (price, value, leverage or NaN) of one entry of a map."""
+    (entry,) = keyed.values()
     if not isinstance(entry, list) or len(entry) < 2:
-        return "not [price, level, leverage, null]"
-    price, value = read_number(entry[0]), read_number(entry[1])
-    if not (np.isfinite(price) and price > 0):
-        return "price is not a positive number"
-    if not np.isfinite(value):
-        return "value is not a finite number"
-    if value < 0:
-        return "value is negative"
+        raise ValueError("not [price, level, leverage, null]")
+    price, value = price_of(entry[0]), amount_of(entry[1])
     leverage = entry[2] if len(entry) > 2 else None
-    if leverage is not None and not 0 < read_number(leverage) <= LARGEST_LEVERAGE:
-        return "unknown leverage"
-    return None
+    if leverage is None:
+        return price, value, float("nan")
+    if not 0 < read_number(leverage) <= LARGEST_LEVERAGE:
+        raise ValueError("unknown leverage")
+    return price, value, read_number(leverage)
 
 
-async def fetch(
-    session: "aiohttp.ClientSession", keys: Mapping[str, str], request: MapRequest
-) -> bytes:
+async def _send(session: "aiohttp.ClientSession", secrets: list[str], request: MapRequest) -> bytes:
     """Return CoinGlass's answer to one request, as received.
 
     CoinGlass also refuses inside an answer of status 200, by a ``code`` it uses like a status.
     """
-    require_model(NAME, PROVIDER.models, request.model)
-    (key,) = secrets = require_keys(NAME, PROVIDER.key_variables, keys)
     params = {"range": request.window or ("1d" if request.model.endswith("map") else "3d")}
     if request.model.startswith("aggregated"):
         params["symbol"] = request.symbol or request.asset
@@ -317,18 +276,10 @@ async def fetch(
         venue = request.venue or "binance"
         params["exchange"] = _VENUE_SPELLINGS.get(venue, venue.capitalize())
         params["symbol"] = request.pair
-    base_url = (request.base_url or BASE_URL).rstrip("/")
-    url = f"{base_url}/api/futures/liquidation/{_PATHS[request.model]}"
-    raw = await exchange(
-        session,
-        NAME,
-        "GET",
-        url,
-        secrets=secrets,
-        timeout_seconds=request.timeout_seconds,
-        headers={"CG-API-KEY": key, "accept": "application/json"},
-        params=params,
-    )
+    url = request.url(BASE_URL, f"api/futures/liquidation/{_PATHS[request.model]}")
+    headers = {"CG-API-KEY": secrets[0], "accept": "application/json"}
+    sent = HttpRequest("GET", url, request.timeout_seconds, secrets, headers, params)
+    raw = await exchange(session, NAME, sent)
     code = _code_in(raw)
     if code is not None and 300 <= code < 600:
         said = raw.decode("utf-8", "replace")
@@ -358,5 +309,5 @@ PROVIDER = Provider(
     key_variables=(KEY_VARIABLE,),
     answer_suffix=".json",
     parse=parse,
-    fetch=fetch,
+    send=_send,
 )

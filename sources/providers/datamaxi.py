@@ -7,30 +7,24 @@
 open interest spread over the entries of the last day by fixed shares per leverage.
 """
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sources.http_exchange import exchange, require_keys, require_model
-from sources.providers.provider import AnswerContext, MapRequest, Provider
-from sources.providers.provider_answer import (
-    LARGEST_LEVERAGE,
-    MapRows,
-    cells_on_ladder,
-    check_reference_price,
-    decode_json,
-    expect_list,
-    expect_object,
-    expected_asset,
+from sources.http_exchange import HttpRequest, exchange
+from sources.providers.answer_values import (
+    amount_of,
+    leverage_of,
+    price_of,
     read_instant,
     read_number,
-    rejected,
     shown,
-    split_sides,
     venue_scope_of,
 )
+from sources.providers.price_cells import cells_on_ladder, split_sides
+from sources.providers.provider import AnswerContext, MapRequest, Provider
+from sources.providers.provider_answer import MapCells, ProviderAnswer
 from sources.records import Batch
 
 if TYPE_CHECKING:
@@ -61,144 +55,127 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
         ``provider_map`` in USD, one row per bucket and leverage, then ``quarantine`` if anything
         was refused.
     """
-    answer = expect_object(decode_json(raw, NAME, context), "the answer", NAME, context)
+    answer = ProviderAnswer(NAME, context, raw, PROVIDER.unit, PROVIDER.semantics)
+    document = answer.require_object(answer.json(), "the answer")
     # The REST answer is the map itself; clients that wrap answers put it under data.
-    if "buckets" not in answer and isinstance(answer.get("data"), dict):
-        answer = answer["data"]
-    if "buckets" not in answer:
-        raise rejected(
-            NAME,
-            context,
-            f"an error instead of data: {shown(answer.get('error', answer), 200)}",
+    if "buckets" not in document and isinstance(document.get("data"), dict):
+        document = document["data"]
+    if "buckets" not in document:
+        raise answer.refusal(
+            f"an error instead of data: {shown(document.get('error', document), 200)}",
             "mend the request (key, base, exchange, quote) and fetch again",
         )
-    buckets = expect_list(answer["buckets"], "buckets", NAME, context)
-    base = answer.get("base") or answer.get("symbol")
-    asset, multiplier = expected_asset(NAME, context, base if isinstance(base, str) else None)
-    venue = _answer_venue(answer, context)
-    as_of = read_instant(answer.get("generatedAt")) or context.captured_at
+    buckets = answer.require_list(document["buckets"], "buckets")
+    base = document.get("base") or document.get("symbol")
+    asset, multiplier = answer.require_asset(base if isinstance(base, str) else None)
+    venue = _answer_venue(answer, document)
+    as_of = read_instant(document.get("generatedAt")) or context.captured_at
     if as_of is None:
-        raise rejected(
-            NAME,
-            context,
-            f"generatedAt is {shown(answer.get('generatedAt'), 40)}, expected milliseconds",
+        raise answer.refusal(
+            f"generatedAt is {shown(document.get('generatedAt'), 40)}, expected milliseconds",
             "say when the answer was captured",
         )
-    current = read_number(answer.get("currentPrice"))
+    current = read_number(document.get("currentPrice"))
     current = current / multiplier if np.isfinite(current) and current > 0 else np.nan
     if np.isfinite(current):
-        check_reference_price(NAME, context, current)
-    rows = MapRows(NAME, context, raw, PROVIDER.unit, PROVIDER.semantics)
-    read: list[tuple[float, str, float, float]] = []
-    for number, bucket in enumerate(buckets, start=1):
-        read.extend(_read_bucket(rows, bucket, number, current * multiplier))
+        answer.check_reference_price(current)
+    read = [
+        tier
+        for number, bucket in enumerate(buckets, start=1)
+        for tier in _read_bucket(answer, bucket, number, current * multiplier)
+    ]
     if not read:
-        return rows.batches()
+        return answer.batches()
     prices, sides, leverages, values = zip(*read, strict=True)
     levels, of_level = np.unique(np.array(prices) / multiplier, return_inverse=True)
     price_low, price_high = cells_on_ladder(levels)
-    rows.add_cells(
-        asset=asset,
-        as_of=as_of,
-        model=MODEL,
-        venue_scope=venue,
-        price_low=price_low[of_level],
-        price_high=price_high[of_level],
-        side=np.array(sides),
-        leverage=np.array(leverages),
-        value=np.array(values),
-        reference_price=float(current) if np.isfinite(current) else context.reference_price,
+    answer.add_cells(
+        MapCells(
+            asset=asset,
+            as_of=as_of,
+            model=MODEL,
+            venue_scope=venue,
+            price_low=price_low[of_level],
+            price_high=price_high[of_level],
+            side=np.array(sides),
+            leverage=np.array(leverages),
+            value=np.array(values),
+            reference_price=float(current) if np.isfinite(current) else context.reference_price,
+        )
     )
-    return rows.batches()
+    return answer.batches()
 
 
-def _answer_venue(answer: Mapping[str, Any], context: AnswerContext) -> str:
+def _answer_venue(answer: ProviderAnswer, document: Mapping[str, Any]) -> str:
     """Return the venue the answer names, refusing one about another venue than asked for."""
-    named = answer.get("exchange")
+    context, named = answer.context, document.get("exchange")
     venue = venue_scope_of(named) if isinstance(named, str) and named else None
-    asked = venue_scope_of(context.venue_scope) if context.venue_scope else None
-    if venue is None and asked is None:
-        raise rejected(NAME, context, "exchange is missing", "say which venue it is of")
-    if venue is not None and asked is not None and venue != asked:
-        raise rejected(
-            NAME,
-            context,
+    expected = venue_scope_of(context.venue_scope) if context.venue_scope else None
+    if venue is None and expected is None:
+        raise answer.refusal("exchange is missing", "say which venue it is of")
+    if venue is not None and expected is not None and venue != expected:
+        raise answer.refusal(
             f"the map is of venue {named!r}, not of {context.venue_scope!r} as asked for",
             "give the answer for that venue",
         )
-    return venue or asked or ""
+    return venue or expected or ""
 
 
 def _read_bucket(
-    rows: MapRows, bucket: object, number: int, current_price: float
+    answer: ProviderAnswer, bucket: object, number: int, current_price: float
 ) -> list[tuple[float, str, float, float]]:
-    """Return (price, side, leverage, USD) of one bucket; what is wrong with it goes aside."""
+    """Return (price, side, leverage, USD) of one bucket; what is wrong with it is quarantined."""
     if not isinstance(bucket, dict):
-        rows.reject_row("not an object", bucket, number, "buckets")
+        answer.reject_row("not an object", bucket, number, "buckets")
         return []
-    price = read_number(bucket.get("price"))
-    if not (np.isfinite(price) and price > 0):
-        rows.reject_row("price is not a positive number", bucket, number, "price")
+    try:
+        price = price_of(bucket.get("price"))
+    except ValueError as exc:
+        answer.reject_row(str(exc), bucket, number, "price")
         return []
     side = str(bucket.get("side") or "").strip().lower()
     if not side and np.isfinite(current_price):
         side = str(split_sides(np.array([price]), current_price)[0])
     if side not in ("long", "short", "unknown"):
-        rows.reject_row("side is neither long nor short", bucket, number, "side")
+        answer.reject_row("side is neither long nor short", bucket, number, "side")
         return []
     tiers: list[tuple[float, str, float, float]] = []
     is_whole = True
     for key, item in bucket.items():
-        if key in ("price", "side", "totalUsd"):
+        if key == "totalUsd" or not key.endswith("Usd"):
             continue
-        found = re.fullmatch(r"l(\d+(?:\.\d+)?)xUsd", key)
-        if found is None or not 0 < float(found[1]) <= LARGEST_LEVERAGE:
-            if key.endswith("Usd"):
-                rows.reject_row("unknown leverage key", {key: item}, number, key)
-                is_whole = False
-            continue
-        value = read_number(item)
-        if not np.isfinite(value) or value < 0:
-            fault = "is negative" if value < 0 else "is not a finite number"
-            rows.reject_row(f"value {fault}", bucket, number, key)
+        leverage = leverage_of(key, r"l(.+)xUsd")
+        if leverage is None:
+            answer.reject_row("unknown leverage key", {key: item}, number, key)
             is_whole = False
             continue
-        tiers.append((price, side, float(found[1]), value))
+        try:
+            tiers.append((price, side, leverage, amount_of(item)))
+        except ValueError as exc:
+            answer.reject_row(str(exc), bucket, number, key)
+            is_whole = False
     total = read_number(bucket.get("totalUsd"))
     summed = sum(tier[3] for tier in tiers)
     if is_whole and np.isfinite(total) and tiers:
         if abs(summed - total) > TOLERATED_TOTAL_RATIO * max(summed, total):
-            rows.reject_row(
+            answer.reject_row(
                 f"leverages add up to {summed:.8g}, not to totalUsd", bucket, number, "totalUsd"
             )
             return []
     elif not tiers and is_whole:
         if np.isfinite(total) and total >= 0:
             return [(price, side, float("nan"), total)]
-        rows.reject_row("neither leverages nor a usable totalUsd", bucket, number, "totalUsd")
+        answer.reject_row("neither leverages nor a usable totalUsd", bucket, number, "totalUsd")
     return tiers
 
 
-async def fetch(
-    session: "aiohttp.ClientSession", keys: Mapping[str, str], request: MapRequest
-) -> bytes:
+async def _send(session: "aiohttp.ClientSession", secrets: list[str], request: MapRequest) -> bytes:
     """Return DataMaxi+'s answer to one request, as received."""
-    require_model(NAME, PROVIDER.models, request.model)
-    (key,) = secrets = require_keys(NAME, PROVIDER.key_variables, keys)
-    return await exchange(
-        session,
-        NAME,
-        "GET",
-        f"{(request.base_url or BASE_URL).rstrip('/')}/api/v1/liquidation/map",
-        secrets=secrets,
-        timeout_seconds=request.timeout_seconds,
-        headers={"X-DTMX-APIKEY": key},
-        params={
-            "base": request.asset,
-            "exchange": request.venue or "binance",
-            "quote": "USDT",
-        },
-    )
+    params = {"base": request.asset, "exchange": request.venue or "binance", "quote": "USDT"}
+    url = request.url(BASE_URL, "api/v1/liquidation/map")
+    headers = {"X-DTMX-APIKEY": secrets[0]}
+    sent = HttpRequest("GET", url, request.timeout_seconds, secrets, headers, params)
+    return await exchange(session, NAME, sent)
 
 
 PROVIDER = Provider(
@@ -214,5 +191,5 @@ PROVIDER = Provider(
     key_variables=(KEY_VARIABLE,),
     answer_suffix=".json",
     parse=parse,
-    fetch=fetch,
+    send=_send,
 )

@@ -1,6 +1,6 @@
 """Measured positions on Hyperliquid: where real accounts would be liquidated.
 
-Three forms, told apart by their content:
+Three forms, distinguished by their content:
 
 wallet states
     What `fetch` returns: one line per wallet, ``{"wallet": ..., "state": ...}``, the state being
@@ -40,24 +40,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sources.errors import InputRejected, ProviderRejected
-from sources.http_exchange import exchange, require_model
-from sources.providers.provider import AnswerContext, MapRequest, Provider
-from sources.providers.provider_answer import (
-    MapRows,
-    check_reference_price,
-    decode_json,
-    decode_text,
+from sources.http_exchange import HttpRequest, exchange
+from sources.providers.answer_values import (
+    amount_of,
     excerpt,
-    expect_object,
-    expected_asset,
-    expected_capture,
+    price_of,
     read_instant,
     read_number,
     read_numbers,
-    rejected,
     shown,
-    split_symbol,
 )
+from sources.providers.provider import AnswerContext, MapRequest, Provider, require_model
+from sources.providers.provider_answer import MapCells, ProviderAnswer
 from sources.records import Batch
 
 if TYPE_CHECKING:
@@ -72,6 +66,10 @@ TOP_WALLETS_REACH = 0.3  # of the current price, to either side
 TOP_WALLETS_CELLS = 50
 TOP_WALLETS_ROUNDING = 0.005  # half a cent
 _SIDE_KEYS = (("long", "longLiquidations"), ("short", "shortLiquidations"))
+
+
+# (line number, object) of each line of an answer.
+Lines = list[tuple[int, dict[str, Any]]]
 
 
 def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
@@ -90,51 +88,49 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
     list of Batch
         ``provider_map`` in USD, then ``quarantine`` if anything was refused.
     """
-    text = decode_text(raw, NAME, context)
+    answer = ProviderAnswer(NAME, context, raw, PROVIDER.unit, PROVIDER.semantics)
+    text = answer.text()
     first_line = text.split("\n", 1)[0]
-    rows = MapRows(NAME, context, raw, PROVIDER.unit, PROVIDER.semantics)
     if '"committed_at"' in first_line or '"currentPrice"' in first_line:
-        _read_top_wallets(rows, _read_lines(rows, text))
+        _read_top_wallets(answer, _read_lines(answer, text))
     elif '"wallet"' in first_line:
-        _read_wallet_states(rows, _read_lines(rows, text))
+        _read_wallet_states(answer, _read_lines(answer, text))
     else:
-        _read_document(rows, decode_json(raw, NAME, context))
-    return rows.batches(may_be_empty=True)
+        _read_document(answer, answer.json())
+    return answer.batches(may_be_empty=True)
 
 
-def _read_document(rows: MapRows, document: object) -> None:
+def _read_document(answer: ProviderAnswer, document: object) -> None:
     """Read one JSON document: all accounts, or bare states of one or more wallets."""
     if isinstance(document, dict) and (
         "long_distribution" in document or "short_distribution" in document
     ):
-        _read_all_accounts(rows, document)
+        _read_all_accounts(answer, document)
         return
     states: list[Any] = document if isinstance(document, list) else [document]
     if not (states and all(isinstance(each, dict) and "assetPositions" in each for each in states)):
-        raise rejected(
-            NAME,
-            rows.context,
+        raise answer.refusal(
             f"neither wallet states nor a known recording: {shown(document)}",
             "give answers to clearinghouseState, one JSON object per line",
         )
-    _read_wallet_states(rows, list(enumerate(states, start=1)))
+    _read_wallet_states(answer, list(enumerate(states, start=1)))
 
 
-def _read_lines(rows: MapRows, text: str) -> list[tuple[int, dict[str, Any]]]:
-    """Return (line number, object) of each line; broken lines go to quarantine."""
-    read: list[tuple[int, dict[str, Any]]] = []
+def _read_lines(answer: ProviderAnswer, text: str) -> Lines:
+    """Return the objects of all lines; broken lines are quarantined."""
+    read: Lines = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
             item = json.loads(line)
         except (json.JSONDecodeError, RecursionError) as exc:
-            rows.reject_row(f"line is not JSON ({excerpt(str(exc), 60)})", line, number)
+            answer.reject_row(f"line is not JSON ({excerpt(str(exc), 60)})", line, number)
             continue
         if isinstance(item, dict):
             read.append((number, item))
         else:
-            rows.reject_row("line is not a JSON object", line, number)
+            answer.reject_row("line is not a JSON object", line, number)
     return read
 
 
@@ -151,16 +147,14 @@ def _observed_ratio(
     return observed_usd / total if total and math.isfinite(total) and total > 0 else None
 
 
-def _read_top_wallets(rows: MapRows, lines: list[tuple[int, dict[str, Any]]]) -> None:
-    wanted = rows.context.asset or (
-        split_symbol(rows.context.symbol)[0] if rows.context.symbol else None
-    )
+def _read_top_wallets(answer: ProviderAnswer, lines: Lines) -> None:
+    wanted = answer.context.asset or answer.wanted_of_symbol()
     seen: set[str] = set()
     for number, line in lines:
         as_of = read_instant(line.get("committed_at") or line.get("lastUpdated"))
         coins = line.get("data")
         if as_of is None or not isinstance(coins, dict):
-            rows.reject_row("committed_at or data is missing", line, number, "committed_at")
+            answer.reject_row("committed_at or data is missing", line, number, "committed_at")
             continue
         labels = _bucket_labels(line)
         for coin, snapshot in coins.items():
@@ -169,13 +163,18 @@ def _read_top_wallets(rows: MapRows, lines: list[tuple[int, dict[str, Any]]]) ->
             if wanted is not None and asset != wanted:
                 continue
             if not isinstance(snapshot, dict):
-                rows.reject_row("not an object", snapshot, number, coin)
+                answer.reject_row("not an object", snapshot, number, coin)
                 continue
-            _read_top_wallets_coin(rows, number, as_of, (asset, multiplier), snapshot, labels)
+            try:
+                current = price_of(snapshot.get("currentPrice"), "currentPrice")
+            except ValueError as exc:
+                answer.reject_row(str(exc), snapshot, number, "currentPrice")
+                continue
+            one_coin = _CoinSnapshot(number, as_of, asset, multiplier, current, labels)
+            for side, key in _SIDE_KEYS:
+                _read_top_wallets_side(answer, one_coin, side, key, snapshot.get(key))
     if wanted is not None and seen and wanted not in seen:
-        raise rejected(
-            NAME,
-            rows.context,
+        raise answer.refusal(
             f"the recording has {', '.join(sorted(seen))}, not {wanted!r} as asked for",
             "give a recording of that asset",
         )
@@ -192,48 +191,51 @@ def _bucket_labels(line: Mapping[str, Any]) -> dict[str, float]:
     return labels
 
 
-def _read_top_wallets_coin(
-    rows: MapRows,
-    number: int,
-    as_of: datetime,
-    asset_and_multiplier: tuple[str, float],
-    snapshot: Mapping[str, Any],
-    labels: Mapping[str, float],
+@dataclass(frozen=True, slots=True)
+class _CoinSnapshot:
+    """One coin of one line of top wallets: where it is, its current price, its buckets."""
+
+    line_number: int
+    as_of: datetime
+    asset: str
+    multiplier: float
+    current: float
+    labels: Mapping[str, float]
+
+
+def _read_top_wallets_side(
+    answer: ProviderAnswer, coin: _CoinSnapshot, side: str, key: str, listed: object
 ) -> None:
-    asset, multiplier = asset_and_multiplier
-    current = read_number(snapshot.get("currentPrice"))
-    if not (math.isfinite(current) and current > 0):
-        rows.reject_row("currentPrice is not a positive number", snapshot, number, "currentPrice")
+    if not isinstance(listed, list):
+        answer.reject_row(f"{key} is not a list", listed, coin.line_number, key)
         return
-    for side, key in _SIDE_KEYS:
-        listed = snapshot.get(key)
-        if not isinstance(listed, list):
-            rows.reject_row(f"{key} is not a list", listed, number, key)
-            continue
-        cells: list[tuple[float, float, float, float]] = []
-        for item in listed:
-            try:
-                cells.extend(_read_top_wallets_cell(item, current, labels))
-            except ValueError as exc:
-                rows.reject_row(f"{asset} {side}: {exc}", item, number, key, VENUE)
-        if not cells:
-            continue
-        low, high, leverage, value = np.array(cells).T
-        rows.add_cells(
-            asset=asset,
-            as_of=as_of,
+    cells: list[tuple[float, float, float, float]] = []
+    for item in listed:
+        try:
+            cells.extend(_read_top_wallets_cell(item, coin.current, coin.labels))
+        except ValueError as exc:
+            answer.reject_row(f"{coin.asset} {side}: {exc}", item, coin.line_number, key, VENUE)
+    if not cells:
+        return
+    low, high, leverage, value = np.array(cells).T
+    observed_usd = float(value.sum())
+    answer.add_cells(
+        MapCells(
+            asset=coin.asset,
+            as_of=coin.as_of,
             model=TOP_WALLETS,
             venue_scope=VENUE,
-            price_low=low / multiplier,
-            price_high=high / multiplier,
+            price_low=low / coin.multiplier,
+            price_high=high / coin.multiplier,
             side=side,
             leverage=leverage,
             value=value,
-            reference_price=current / multiplier,
+            reference_price=coin.current / coin.multiplier,
             observed_open_interest_ratio=_observed_ratio(
-                rows.context, asset, as_of, float(value.sum())
+                answer.context, coin.asset, coin.as_of, observed_usd
             ),
         )
+    )
 
 
 def _read_top_wallets_cell(
@@ -242,11 +244,7 @@ def _read_top_wallets_cell(
     """Return (price_low, price_high, leverage, USD) per bucket of a cell, or ValueError."""
     if not isinstance(item, dict):
         raise ValueError("not an object")  # noqa: TRY004 - one kind of fault for the caller
-    price, value = read_number(item.get("price")), read_number(item.get("value"))
-    if not (math.isfinite(price) and price > 0):
-        raise ValueError("price is not a positive number")
-    if not math.isfinite(value) or value < 0:
-        raise ValueError("value is negative" if value < 0 else "value is not a finite number")
+    price, value = price_of(item.get("price")), amount_of(item.get("value"))
     width = 2 * TOP_WALLETS_REACH / TOP_WALLETS_CELLS * current
     if width / 2 <= TOP_WALLETS_ROUNDING:
         raise ValueError(
@@ -277,29 +275,24 @@ def _read_top_wallets_cell(
     return [(*edges, labels[label], share) for label, share in shares.items() if share > 0]
 
 
-def _read_all_accounts(rows: MapRows, document: Mapping[str, Any]) -> None:
-    context = rows.context
+def _read_all_accounts(answer: ProviderAnswer, document: Mapping[str, Any]) -> None:
     symbol = document.get("symbol")
-    asset, multiplier = expected_asset(NAME, context, symbol if isinstance(symbol, str) else None)
-    as_of = read_instant(document.get("snapshot_ts")) or expected_capture(NAME, context)
-    grid = expect_object(document.get("bucket_grid"), "bucket_grid", NAME, context)
+    asset, multiplier = answer.require_asset(symbol if isinstance(symbol, str) else None)
+    as_of = read_instant(document.get("snapshot_ts")) or answer.require_capture()
+    grid = answer.require_object(document.get("bucket_grid"), "bucket_grid")
     first, step, last = (read_number(grid.get(key)) for key in ("min_price", "step", "max_price"))
     reference = read_number(document.get("reference_price"))
     for name, number in (("bucket_grid.step", step), ("reference_price", reference)):
         if not (math.isfinite(number) and number > 0):
-            raise rejected(
-                NAME,
-                context,
-                f"{name} is {number}, expected a positive number",
-                "fetch the recording again",
+            raise answer.refusal(
+                f"{name} is {number}, expected a positive number", "fetch the recording again"
             )
-    check_reference_price(NAME, context, reference / multiplier)
+    answer.check_reference_price(reference / multiplier)
     for side in ("long", "short"):
-        distribution = document.get(f"{side}_distribution")
+        column = f"{side}_distribution"
+        distribution = document.get(column)
         if not isinstance(distribution, dict):
-            rows.reject_row(
-                f"{side}_distribution is not an object", distribution, None, f"{side}_distribution"
-            )
+            answer.reject_row(f"{column} is not an object", distribution, None, column)
             continue
         prices = read_numbers(list(distribution))
         values = read_numbers(list(distribution.values()))
@@ -309,27 +302,25 @@ def _read_all_accounts(rows: MapRows, document: Mapping[str, Any]) -> None:
         # Written so that a grid without its bounds has no outermost cells.
         is_outermost = is_usable & ((prices < first + step / 2) | (prices > last - step))
         reasons[is_outermost] = "outermost cell: holds all that lies beyond the grid"
-        for index in np.flatnonzero(reasons != ""):
-            key = list(distribution)[index]
-            rows.reject_row(
-                reasons[index],
-                {key: distribution[key]},
-                int(index) + 1,
-                f"{side}_distribution",
-                VENUE,
-            )
+        for index, (key, item) in enumerate(distribution.items()):
+            if reasons[index]:
+                answer.reject_row(reasons[index], {key: item}, index + 1, column, VENUE)
         keep = is_usable & ~is_outermost
-        rows.add_cells(
-            asset=asset,
-            as_of=as_of,
-            model=ALL_ACCOUNTS,
-            venue_scope=VENUE,
-            price_low=prices[keep] / multiplier,
-            price_high=(prices[keep] + step) / multiplier,
-            side=side,
-            value=values[keep],
-            reference_price=reference / multiplier,
-            observed_open_interest_ratio=_observed_ratio(context, asset, as_of, observed_usd),
+        answer.add_cells(
+            MapCells(
+                asset=asset,
+                as_of=as_of,
+                model=ALL_ACCOUNTS,
+                venue_scope=VENUE,
+                price_low=prices[keep] / multiplier,
+                price_high=(prices[keep] + step) / multiplier,
+                side=side,
+                value=values[keep],
+                reference_price=reference / multiplier,
+                observed_open_interest_ratio=_observed_ratio(
+                    answer.context, asset, as_of, observed_usd
+                ),
+            )
         )
 
 
@@ -342,22 +333,22 @@ class _CoinPositions:
     marks: list[float] = field(default_factory=list)
 
 
-def _read_wallet_states(rows: MapRows, lines: list[tuple[int, dict[str, Any]]]) -> None:
-    context = rows.context
-    wanted = context.asset or (split_symbol(context.symbol)[0] if context.symbol else None)
+def _read_wallet_states(answer: ProviderAnswer, lines: Lines) -> None:
+    context = answer.context
+    wanted = context.asset or answer.wanted_of_symbol()
     coins: dict[str, _CoinPositions] = defaultdict(_CoinPositions)
     instants: list[datetime] = []
     wallets: set[str] = set()
     for number, line in lines:
         wallet = str(line.get("wallet", number)).lower()
         if wallet in wallets:
-            rows.reject_row("a wallet twice; only its first state counts", line, number, "wallet")
+            answer.reject_row("a wallet twice; only its first state counts", line, number, "wallet")
             continue
         wallets.add(wallet)
         state = line.get("state") if "wallet" in line else line
         positions = state.get("assetPositions") if isinstance(state, dict) else None
         if not isinstance(state, dict) or not isinstance(positions, list):
-            rows.reject_row("no clearinghouse state", line, number, "state", VENUE)
+            answer.reject_row("no clearinghouse state", line, number, "state", VENUE)
             continue
         instant = read_instant(state.get("time"))
         if instant is not None:
@@ -367,36 +358,39 @@ def _read_wallet_states(rows: MapRows, lines: list[tuple[int, dict[str, Any]]]) 
             try:
                 _read_position(coins, position, wanted)
             except ValueError as exc:
-                rows.reject_row(str(exc), item, number, "assetPositions", VENUE)
+                answer.reject_row(str(exc), item, number, "assetPositions", VENUE)
     if not coins:
         return
-    # A map made of several answers stands when the last of them came.
-    as_of = max(instants) if instants else expected_capture(NAME, context)
+    # The instant of a map made of several answers is that of the last of them.
+    as_of = max(instants) if instants else answer.require_capture()
     for asset, found in sorted(coins.items()):
         reference = float(np.median(found.marks)) if found.marks else context.reference_price
         if reference is not None and wanted is not None:
-            check_reference_price(NAME, context, reference)
+            answer.check_reference_price(reference)
         if not found.liquidations:
             continue
         prices, sides, leverages, sizes = zip(*found.liquidations, strict=True)
-        price, side = np.array(prices), np.array(sides)
+        price = np.array(prices)
         ratios = {
-            name: _observed_ratio(context, asset, as_of, usd)
-            for name, usd in found.observed_usd.items()
+            side: _observed_ratio(context, asset, as_of, usd)
+            for side, usd in found.observed_usd.items()
         }
-        by_side = [ratios[name] for name in sides]
-        rows.add_cells(
-            asset=asset,
-            as_of=as_of,
-            model=WALLET_STATES,
-            venue_scope=VENUE,
-            price_low=price,
-            price_high=price,
-            side=side,
-            leverage=np.array(leverages),
-            value=np.array(sizes) * price,
-            reference_price=reference,
-            observed_open_interest_ratio=np.array(by_side, dtype=np.float64),
+        answer.add_cells(
+            MapCells(
+                asset=asset,
+                as_of=as_of,
+                model=WALLET_STATES,
+                venue_scope=VENUE,
+                price_low=price,
+                price_high=price,
+                side=np.array(sides),
+                leverage=np.array(leverages),
+                value=np.array(sizes) * price,
+                reference_price=reference,
+                observed_open_interest_ratio=np.array(
+                    [ratios[side] for side in sides], dtype=np.float64
+                ),
+            )
         )
 
 
@@ -416,9 +410,9 @@ def _read_position(coins: dict[str, _CoinPositions], position: object, wanted: s
         return
     side = "long" if size > 0 else "short"
     liquidation, leverage = position.get("liquidationPx"), position.get("leverage")
-    price = math.nan if liquidation is None else read_number(liquidation) / multiplier
-    if liquidation is not None and not (math.isfinite(price) and price > 0):
-        raise ValueError("liquidationPx is not a positive number")
+    price = math.nan
+    if liquidation is not None:
+        price = price_of(liquidation, "liquidationPx") / multiplier
     found = coins[asset]
     notional = read_number(position.get("positionValue"))
     if math.isfinite(notional) and notional > 0:
@@ -433,15 +427,13 @@ def _read_position(coins: dict[str, _CoinPositions], position: object, wanted: s
     found.liquidations.append((price, side, times, abs(size)))
 
 
-async def fetch(
-    session: "aiohttp.ClientSession", keys: Mapping[str, str], request: MapRequest
-) -> bytes:
-    """Return the states of the wallets asked for, one line each, as received; no key is needed.
+async def _send(session: "aiohttp.ClientSession", secrets: list[str], request: MapRequest) -> bytes:
+    """Return the states of the wallets requested, one line each, as received; no key is needed.
 
     Either every wallet answers or the call fails: a share of open interest observed must not
     depend on which answers came through.
     """
-    del keys
+    del secrets
     require_model(NAME, (WALLET_STATES,), request.model)
     if not request.wallets:
         raise ProviderRejected(f"{NAME}: no wallets given; list the addresses to observe")
@@ -451,20 +443,14 @@ async def fetch(
             raise InputRejected(
                 f"{NAME}: wallet {shown(wallet, 60)} is no address; give 0x and 40 hex digits"
             )
-    url = f"{(request.base_url or BASE_URL).rstrip('/')}/info"
+    url = request.url(BASE_URL, "info")
     at_once = asyncio.Semaphore(WALLETS_AT_ONCE)
 
     async def state_of(wallet: str) -> bytes:
+        body = {"type": "clearinghouseState", "user": wallet}
+        sent = HttpRequest("POST", url, request.timeout_seconds, json_body=body)
         async with at_once:
-            state = await exchange(
-                session,
-                NAME,
-                "POST",
-                url,
-                secrets=[],
-                timeout_seconds=request.timeout_seconds,
-                json_body={"type": "clearinghouseState", "user": wallet},
-            )
+            state = await exchange(session, NAME, sent)
         # A line break between tokens would end the line that carries this state.
         one_line = state.replace(b"\r", b" ").replace(b"\n", b" ").strip()
         return b'{"wallet":"' + wallet.encode() + b'","state":' + one_line + b"}"
@@ -495,5 +481,5 @@ PROVIDER = Provider(
     key_variables=(),
     answer_suffix=".jsonl",
     parse=parse,
-    fetch=fetch,
+    send=_send,
 )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Discriminator, Tag
 
-from sources.errors import InputRejected, ProviderRejected, ProviderUnavailable
+from sources.errors import InputRejected, ProviderUnavailable
 from sources.providers.provider import MapRequest, Provider
 from sources.providers.registry import PROVIDERS
 from sources.user_models import Names, UserModel, read_model
@@ -58,7 +58,7 @@ async def fetch_map(
     provider : Provider
         Where the request goes.
     keys : mapping
-        Secrets by variable; those of others are not passed on.
+        Secrets by variable.
     request : MapRequest
         The map.
     sleep : callable
@@ -71,24 +71,21 @@ async def fetch_map(
     ProviderRejected
         It refused for good, or has no service.
     """
-    if provider.fetch is None:
-        raise ProviderRejected(f"{provider.name} has no service; import saved answers instead")
-    own = {variable: keys[variable] for variable in provider.key_variables if variable in keys}
     for attempt in range(1, _ATTEMPTS):
         try:
-            return await provider.fetch(session, own, request)
+            return await provider.fetch(session, keys, request)
         except ProviderUnavailable as exc:
             wait = exc.retry_after_seconds or 2.0**attempt
             if wait > _LONGEST_WAIT_SECONDS:
                 raise
             logger.info("%s; next attempt in %g s", exc, wait)
             await sleep(wait)
-    return await provider.fetch(session, own, request)
+    return await provider.fetch(session, keys, request)
 
 
 def fetchable() -> dict[str, Provider]:
     """Return the providers that have a service, by name."""
-    return {name: provider for name, provider in PROVIDERS.items() if provider.fetch is not None}
+    return {name: provider for name, provider in PROVIDERS.items() if provider.send is not None}
 
 
 def default_requests() -> dict[str, list[MapRequest]]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from sources.errors import ProviderRejected
 from sources.records import Batch
 
 if TYPE_CHECKING:
@@ -117,18 +118,55 @@ class MapRequest:
 
     @property
     def pair(self) -> str:
-        """The contract asked for, ``BTCUSDT`` unless ``symbol`` says otherwise."""
+        """The contract, ``BTCUSDT`` unless ``symbol`` differs."""
         return self.symbol or f"{self.asset}USDT"
 
+    def url(self, base_url: str, path: str) -> str:
+        """Return the address of a path of the service at ``base_url``, or of what replaces it."""
+        return f"{(self.base_url or base_url).rstrip('/')}/{path}"
 
-class FetchAnswer(Protocol):
-    """Ask a service for one map and return its answer untouched."""
+
+class SendRequest(Protocol):
+    """Requests one map from a service and returns its answer untouched."""
 
     def __call__(
-        self, session: "aiohttp.ClientSession", keys: Mapping[str, str], request: MapRequest, /
+        self, session: "aiohttp.ClientSession", secrets: list[str], request: MapRequest, /
     ) -> Awaitable[bytes]:
-        """Return the raw answer; ``keys`` maps names in ``key_variables`` to secrets."""
+        """Return the raw answer; ``secrets`` are in the order of ``key_variables``."""
         ...
+
+
+def _require_keys(provider: str, names: tuple[str, ...], keys: Mapping[str, str]) -> list[str]:
+    """Return the secrets under the names given, refusing to go on without them.
+
+    Raises
+    ------
+    ProviderRejected
+        Naming the variable, never its value.
+    """
+    secrets = []
+    for name in names:
+        secret = keys.get(name, "").strip()
+        if not secret:
+            raise ProviderRejected(
+                f"{provider}: no key, no call; set the environment variable {name}, or import "
+                "saved answers instead"
+            )
+        if not (secret.isascii() and secret.isprintable() and " " not in secret):
+            raise ProviderRejected(
+                f"{provider}: {name} holds characters no key has (space, line break, non-ASCII); "
+                "set it to the key alone"
+            )
+        secrets.append(secret)
+    return secrets
+
+
+def require_model(provider: str, models: tuple[str, ...], model: str) -> None:
+    """Refuse a request for a model the provider does not have."""
+    if model not in models:
+        raise ProviderRejected(
+            f"{provider}: there is no model {model!r}; ask for one of {', '.join(models)}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +197,8 @@ class Provider:
     parse : callable
         (raw bytes, context) to batches: one of ``provider_map``, then one of ``quarantine`` if
         anything could not be used. Raises `InputRejected` for an answer unusable as a whole.
-    fetch : callable, optional
-        How to ask the service; None for files only.
+    send : callable, optional
+        How to request a map from the service; None for files only.
     """
 
     name: str
@@ -173,7 +211,34 @@ class Provider:
     key_variables: tuple[str, ...]
     answer_suffix: str
     parse: Callable[[bytes, AnswerContext], list[Batch]]
-    fetch: FetchAnswer | None = None
+    send: SendRequest | None = None
+
+    async def fetch(
+        self, session: "aiohttp.ClientSession", keys: Mapping[str, str], request: MapRequest
+    ) -> bytes:
+        """Return the service's answer to one request, as received.
+
+        Parameters
+        ----------
+        session : aiohttp.ClientSession
+            The connections to use.
+        keys : mapping of str to str
+            Secrets by variable; those of others stay here.
+        request : MapRequest
+            The map.
+
+        Raises
+        ------
+        ProviderRejected
+            There is no service, model or key, or the service refused for good.
+        ProviderUnavailable
+            The service did not answer.
+        """
+        if self.send is None:
+            raise ProviderRejected(f"{self.name} has no service; import saved answers instead")
+        require_model(self.name, self.models, request.model)
+        secrets = _require_keys(self.name, self.key_variables, keys)
+        return await self.send(session, secrets, request)
 
 
 def raw_sha256(raw: bytes) -> str:

@@ -26,7 +26,7 @@ from jobs.errors import LIQHEAT_ERRORS
 from jobs.pipeline import load, open_writer
 from jobs.settings import Settings
 from quality.thresholds import Thresholds, override
-from sources.providers.provider_answer import excerpt
+from sources.providers.answer_values import excerpt
 from sources.records import SCHEMAS, Batch
 from sources.universe import read_universe
 from sources.user_files import read_yaml

@@ -32,7 +32,7 @@ def test_every_provider_says_what_it_is():
         assert provider.unit in ("usd", "relative", "")
         assert provider.semantics in ("standing", "opened", "")
         assert all(variable.startswith("LIQHEAT_") for variable in provider.key_variables)
-        assert (provider.fetch is None) == (name == "canonical_file")
+        assert (provider.send is None) == (name == "canonical_file")
 
 
 @pytest.mark.parametrize("name", sorted(set(PROVIDERS) - {"canonical_file"}))

@@ -11,16 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources.errors import InputRejected
-from sources.providers.provider import AnswerContext
-from sources.providers.provider_answer import (
-    cells_between,
-    cells_on_ladder,
+from sources.providers.answer_values import (
     read_instant,
     read_number,
     read_numbers,
     split_symbol,
     venue_scope_of,
 )
+from sources.providers.price_cells import cells_between, cells_on_ladder
+from sources.providers.provider import AnswerContext
 from sources.providers.registry import PROVIDERS
 
 prices = st.lists(st.floats(1e-6, 1e6, allow_nan=False), min_size=2, max_size=30, unique=True).map(
