@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from jobs.compare.maps import TABLES, compare_maps
+from jobs.compare.compare_maps import COMPARISON_TABLES, compare_maps
 from transforms.grid import published_bins
 from warehouse.connect import open_warehouse, transaction
 
@@ -116,7 +116,7 @@ def measure(n_assets: int, n_hours: int, threads: int | None) -> None:
             f"{n_assets} assets x {n_hours} hours: {n_maps:,} maps to {n_rows:,} rows "
             f"in {wall:.1f} s ({worked:.1f} s of cores)"
         )
-        for name in TABLES:
+        for name in COMPARISON_TABLES:
             count = connection.execute(f"select count(*) from {name}").fetchone()
             print(f"    {name}: {count[0] if count else 0:,} rows")
 

@@ -20,7 +20,7 @@ from types import ModuleType
 import numpy as np
 import pyarrow as pa
 
-import jobs.build.assets
+import jobs.build.window_store
 import jobs.hourly
 import warehouse.models
 from jobs.collect.landing import land
@@ -201,7 +201,7 @@ def series_year(home: Path) -> dict[str, float]:
     )
     with (
         timed(whole, figures),
-        timed_calls(jobs.build.assets, {"compare_maps": comparing}, figures),
+        timed_calls(jobs.build.window_store, {"compare_maps": comparing}, figures),
         timed_calls(
             warehouse.models,
             {"_replace_rows": grading},

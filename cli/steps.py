@@ -161,7 +161,7 @@ def vary_command(
     as_of: AsOf = None,
 ) -> None:
     """Measure how sensitive maps are to each assumption, changed one at a time at midnights."""
-    from jobs.compare.sensitivity import measure_sensitivity
+    from jobs.compare.measure_sensitivity import measure_sensitivity
 
     with exit_on_error(), progress_bar() as progress:
         report = measure_sensitivity(

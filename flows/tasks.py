@@ -98,7 +98,7 @@ def fetch() -> int:
 @task_of_job
 def measure_sensitivity(as_of: datetime, days: int) -> int:
     """Measure the sensitivity to assumptions at new midnights; return how many rows."""
-    from jobs.compare.sensitivity import measure_sensitivity
+    from jobs.compare.measure_sensitivity import measure_sensitivity
 
     return measure_sensitivity(read_settings(), as_of=as_of, days=days).row_count
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from jobs.build.assets import BuildReport
+from jobs.build.build_assets import BuildReport
 from jobs.check.run_suites import CheckReport, check
 from jobs.pipeline import Progress, build_maps, load, publish, silent
 from jobs.settings import Settings

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
-from jobs.build.assets import BuildReport, build
-from jobs.build.estimators import configured_estimators
+from jobs.build.build_assets import BuildReport, build_assets
+from jobs.build.estimator_choice import configured_estimators
 from jobs.check.held_back import Held, held_back, stops_everything
 from jobs.collect.symbol_overrides import store_symbols
 from jobs.errors import NothingToDo, StoppedByQuality
@@ -149,7 +149,7 @@ def build_maps(
     with writer_run(settings, "build", as_of) as (connection, run):
         chosen = configured_estimators(settings) if estimators is None else estimators
         store_symbols(settings, connection)
-        report = build(
+        report = build_assets(
             connection,
             as_of=as_of,
             estimators=chosen,

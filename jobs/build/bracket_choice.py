@@ -1,7 +1,7 @@
-"""Which margin brackets hold for a series and since when: its own, or a default by its size.
+"""Which margin brackets are in force for a series, and since when: its own, or a default by size.
 
-Belongs here: choosing brackets, and saying which were chosen. Does not belong here: reading them
-from a venue or a file (``sources``), what follows from them (``transforms.margin``).
+Belongs here: choosing brackets, and reporting the choice. Does not belong here: reading them from
+a venue or a file (``sources``), the liquidation prices they imply (``transforms.margin``).
 
 Instants are int64 microseconds since 1970, UTC.
 """
@@ -9,7 +9,6 @@ Instants are int64 microseconds since 1970, UTC.
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from jobs.instants import DAY_MICROSECONDS, to_instant
 from transforms.errors import InvalidInput
 from transforms.margin import DEFAULT_LADDERS, Brackets, default_ladder
 
@@ -25,15 +25,13 @@ logger = logging.getLogger(__name__)
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
-_DAY = 24 * 3600 * 1_000_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# What a user has imported stands under this source, what a venue publishes under its endpoint.
+# Imported brackets have this source, those a venue publishes its endpoint.
 _USER_SOURCE = "recorded:"
 
 
 @dataclass(frozen=True, slots=True)
 class HeldBrackets:
-    """Brackets of a contract from an instant on, and who says so.
+    """Brackets of a contract from an instant on, with their origin.
 
     Parameters
     ----------
@@ -42,9 +40,9 @@ class HeldBrackets:
     brackets : Brackets
         The brackets.
     source : {'venue', 'user', 'default'}
-        Who says so.
+        Where they come from.
     ladder : str or None
-        Which of the default ladders, where it is one.
+        Name of the default ladder; None for other brackets.
     """
 
     valid_from: int
@@ -58,8 +56,8 @@ def read_brackets(
 ) -> dict[tuple[str, str], list[HeldBrackets]]:
     """Return the known brackets of each instrument, oldest first.
 
-    A set that cannot be used is passed over with a warning: one instrument's brackets stop neither
-    its maps nor those of the others.
+    A set that cannot be used is skipped with a warning: it stops neither the maps of its instrument
+    nor those of others.
     """
     rows = connection.execute(
         "select venue, instrument, epoch_us(valid_from_at), min(held.source), "
@@ -88,11 +86,11 @@ def read_brackets(
             held = Brackets(floor, cap, ratio, deduction, leverage, liquidation_fee_ratio=fee)
         except InvalidInput as exc:
             logger.warning(
-                "%s %s: the brackets valid from %s are passed over, those before them or the "
+                "%s %s: the brackets valid from %s are skipped, those before them or the "
                 "default ladder hold: %s",
                 venue,
                 instrument,
-                _EPOCH + timedelta(microseconds=valid_from),
+                to_instant(valid_from),
                 exc,
             )
             continue
@@ -109,11 +107,11 @@ def default_by_size(
     bar_starts: IntArray,
     open_interest_usd: FloatArray,
 ) -> list[HeldBrackets]:
-    """Return the default ladders that hold over some bars, by open interest at each midnight.
+    """Return the default ladders in force over some bars, by open interest at each midnight.
 
-    The ladder of a day is that of the open interest after the last bar before it, so it uses what
-    was known by then and is the same wherever a replay is cut. Before a series has any, its
-    first counts.
+    The ladder of a day follows from open interest after the last bar before it: it uses only what
+    was known by then and does not depend on where a replay is cut. Before the first observation,
+    that one counts.
 
     Parameters
     ----------
@@ -130,28 +128,32 @@ def default_by_size(
     open_interest_usd : ndarray of float64, shape (n_bars,)
         Open interest at the end of each bar [USD].
     """
-    days, first = np.unique(bar_starts // _DAY, return_index=True)
+    days, first = np.unique(bar_starts // DAY_MICROSECONDS, return_index=True)
     usd = np.concatenate(([usd_before], open_interest_usd))[first if len(first) else [0]]
     known = open_interest_usd[~np.isnan(open_interest_usd)]
     usd[np.isnan(usd)] = known[0] if len(known) else np.nan
     held: list[HeldBrackets] = []
-    for value, day in zip(usd.tolist(), [start // _DAY, *days[1:].tolist()], strict=True):
+    for value, day in zip(
+        usd.tolist(), [start // DAY_MICROSECONDS, *days[1:].tolist()], strict=True
+    ):
         name = default_ladder(asset, value)
         if not held or held[-1].ladder != name:
             held.append(
-                HeldBrackets(day * _DAY, _ladder_brackets(name, fee_ratio), "default", name)
+                HeldBrackets(
+                    day * DAY_MICROSECONDS, _ladder_brackets(name, fee_ratio), "default", name
+                )
             )
     return held
 
 
 @lru_cache
 def _ladder_brackets(name: str, fee_ratio: float) -> Brackets:
-    """Return a default ladder, the same object each time: what follows from it is kept by it."""
+    """Return a default ladder, always the same object: derived values are cached by identity."""
     return DEFAULT_LADDERS[name].brackets(liquidation_fee_ratio=fee_ratio)
 
 
 def in_force(held: Sequence[HeldBrackets], instant: int) -> Brackets:
-    """Return the brackets that hold just after an instant; the oldest hold for the time before."""
+    """Return the brackets in force just after an instant; before the oldest, these."""
     found = held[0].brackets
     for candidate in held:
         if candidate.valid_from <= instant:
@@ -162,7 +164,7 @@ def in_force(held: Sequence[HeldBrackets], instant: int) -> Brackets:
 def bracket_columns(
     held: Sequence[HeldBrackets], hours: IntArray, reference_position_usd: float
 ) -> dict[str, pa.Array]:
-    """Return which brackets were in force in each hour, and the reference position's among them.
+    """Return the brackets in force in each hour, and the bracket of the reference position.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from pydantic import SecretStr
 
-from jobs.build.map_rows import ALL_VENUES
+from jobs.build.hourly_maps import ALL_VENUES
 from jobs.collect.landing import land_all, write_whole
 from jobs.errors import AllProvidersFailed
 from jobs.pipeline import open_writer

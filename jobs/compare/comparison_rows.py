@@ -1,6 +1,6 @@
-"""From comparisons to Arrow rows of the derived tables.
+"""Rows of the derived tables that hold comparisons, and the assumptions behind them.
 
-Belongs here: shaping. Does not belong here: what is compared with what (``compare``).
+Belongs here: shaping. Does not belong here: which maps are compared (``compare_maps``).
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from jobs.build.hourly_maps import TrimmedBins, nullable, repeat_sides
+from jobs.compare.map_groups import MapGroups
+from jobs.compare.map_set import FloatArray, IntArray, Labels
+from jobs.compare.market_history import MarketHistory
 from transforms.bands import BANDS_PER_ZONE, SAME_PLACE_BPS, ZONE_EDGES, ZONES, Bands
 from transforms.cascade import CascadeParameters, Cascades
 from transforms.consensus import Consensus
@@ -31,20 +35,19 @@ from transforms.touch import (
 )
 from warehouse.contracts import stored_rows
 
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
-
-
 CONSENSUS = "consensus"
-"""The mean of what providers say, as a provider; and the ``params_hash`` of all comparing."""
+"""Provider of the mean of all maps, and ``params_hash`` of all comparisons."""
 
 CONSENSUS_NEEDS = 2
 """Votes that make a consensus."""
 
-# Meanings of a map under which what is forced when price gets there is what stands there.
+CASCADES = CascadeParameters()
+"""Shocks and impact of the cascade scenarios."""
+
+# Semantics of maps whose values are forced when price reaches them.
 _FORCEABLE = ("standing", "expected_realised")
 
-# Why a map has nothing to compare, by the code `fault` gives it; 0 is none.
+# Why a map has nothing to compare, by code; 0 is no fault.
 FAULTS = (
     "",
     "nothing within 20 % of price",
@@ -53,15 +56,14 @@ FAULTS = (
 
 
 def comparison_assumptions() -> list[list[str]]:
-    """Return rows of derived.estimator_parameter: what comparing takes for granted.
+    """Return rows of derived.estimator_parameter: the assumptions of all comparisons.
 
     Examples
     --------
     >>> comparison_assumptions()[0][:4]
     ['consensus', 'consensus', 'model', 'mean of shapes']
     """
-    cascades = CascadeParameters()
-    told: list[tuple[str, object, str, str]] = [
+    assumptions: list[tuple[str, object, str, str]] = [
         ("model", "mean of shapes", "name", "totals differ twentyfold, shapes can be averaged"),
         ("weight", 1, "of each vote", "none has been shown to be better than another"),
         ("same_vote", SAME_VOTE_OVERLAP, "overlap", "maps with the same assumptions are one voice"),
@@ -83,150 +85,89 @@ def comparison_assumptions() -> list[list[str]]:
         ("volatility_day_exponent", DAY_EXPONENT, "1", "measured on recorded hours"),
         (
             "impact_coefficient",
-            cascades.impact_coefficient,
+            CASCADES.impact_coefficient,
             "1",
             "square-root law, Y near 1 in many markets (arXiv 1105.1694)",
         ),
-        ("shocks", _listed(cascades.shocks_ratio), "ratio", "moves of an hour or a day, both ways"),
+        ("shocks", _listed(CASCADES.shocks_ratio), "ratio", "moves of an hour or a day, both ways"),
     ]
-    return [[CONSENSUS, CONSENSUS, name, str(value), *words] for name, value, *words in told]
+    return [[CONSENSUS, CONSENSUS, name, str(value), *words] for name, value, *words in assumptions]
 
 
 def _listed(values: Sequence[float]) -> str:
     return " ".join(f"{value:g}" for value in values)
 
 
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """Who, where, when and in what: one entry a map of two sides.
-
-    Parameters
-    ----------
-    text : dict of str to pyarrow.DictionaryArray
-        asset, venue, provider, unit, semantics, params_hash.
-    hour : ndarray of int64, shape (n_maps,)
-        Instants [microseconds].
-    """
-
-    text: dict[str, pa.DictionaryArray]
-    hour: IntArray
-
-    @classmethod
-    def of(cls, table: pa.Table) -> "Labels":
-        """Return the labels of a table of maps."""
-        names = ("asset", "venue", "provider", "unit", "semantics", "params_hash")
-        return cls(
-            {name: table.column(name).combine_chunks().dictionary_encode() for name in names},
-            table.column("hour").to_numpy(),
-        )
-
-    def codes(self, name: str) -> npt.NDArray[np.int32]:
-        """Return a column as whole numbers, equal where the texts are."""
-        codes: npt.NDArray[np.int32] = self.text[name].indices.to_numpy()
-        return codes
-
-    def values(self, name: str) -> npt.NDArray[np.str_]:
-        """Return a column as texts."""
-        texts: npt.NDArray[np.str_] = np.array(self.text[name].dictionary.to_pylist())[
-            self.codes(name)
-        ]
-        return texts
-
-    def rows(self, at: IntArray, *names: str) -> dict[str, pa.Array]:
-        """Return asset, as_of and the columns named of some maps."""
-        chosen = pa.array(at)
-        return {
-            "as_of": self.hour[at],
-            **{name: self.text[name].take(chosen) for name in ("asset", *names)},
-        }
-
-
-def _known(values: FloatArray) -> pa.Array:
-    """Return values with NaN as NULL."""
-    return pa.array(np.ascontiguousarray(values).ravel(), from_pandas=True)
-
-
-def _chosen(words: Sequence[str | None], codes: npt.NDArray[np.integer]) -> pa.Array:
+def _texts(words: Sequence[str | None], codes: npt.NDArray[np.integer]) -> pa.Array:
     return pa.array(words, pa.string()).take(pa.array(codes))
 
 
-def disagreement_rows(
-    labels: Labels,
-    maps: IntArray,
-    found: Disagreement,
-    fault: npt.NDArray[np.int8],
-    covered_ratio: FloatArray,
-    common_overlap: FloatArray,
-    run_id: str,
-) -> pa.Table:
-    """Return rows of derived.map_disagreement.
+@dataclass(frozen=True, slots=True)
+class PairRows:
+    """The disagreement of pairs of maps, with what limits it.
 
     Parameters
     ----------
     labels : Labels
-        Of all maps.
-    maps : ndarray of int64, shape (n_entries,)
-        The map each entry of the comparison is.
+        Of each entry of the comparison.
     found : Disagreement
         Its pairs.
     fault : ndarray of int8, shape (n_entries, 3)
-        Index into ``FAULTS``.
+        Index into ``FAULTS``, by ``SIDES``.
     covered_ratio : ndarray of float64, shape (n_entries, 3)
-        Share of the compared prices of which the map speaks [0-1].
+        Share of the compared prices that the map covers [0-1].
     common_overlap : ndarray of float64, shape (n_pairs, 3)
-        Overlap within the prices of which both speak [0-1].
-    run_id : str
-        Written beside each row.
+        Overlap within the prices that both cover [0-1].
     """
-    n_sides = len(SIDES)
+
+    labels: Labels
+    found: Disagreement
+    fault: npt.NDArray[np.int8]
+    covered_ratio: FloatArray
+    common_overlap: FloatArray
+
+
+def disagreement_rows(pairs: PairRows, run_id: str) -> pa.Table:
+    """Return rows of derived.map_disagreement, one a pair and side."""
+    found, fault, n_sides = pairs.found, pairs.fault, len(SIDES)
     side = np.tile(np.arange(n_sides), len(found.group))
-    ends = {
-        end: np.repeat(entry, n_sides)
-        for end, entry in (("a", found.entry_a), ("b", found.entry_b))
-    }
-    columns = labels.rows(maps[ends["a"]])
-    for end, entry in ends.items():
-        names = ("provider", "venue", "unit", "semantics", "params_hash")
-        for name in names:
-            columns[f"{name}_{end}"] = labels.text[name].take(pa.array(maps[entry]))
-        columns[f"covered_{end}_ratio"] = pa.array(covered_ratio[entry, side])
+    entry_a, entry_b = (np.repeat(entry, n_sides) for entry in (found.entry_a, found.entry_b))
+    columns = pairs.labels.take(entry_a).columns()
+    for end, entry in (("a", entry_a), ("b", entry_b)):
+        for name in ("provider", "venue", "unit", "semantics", "params_hash"):
+            columns[f"{name}_{end}"] = pairs.labels.text[name].take(pa.array(entry))
+        columns[f"covered_{end}_ratio"] = pa.array(pairs.covered_ratio[entry, side])
     reasons = [
         "; ".join(f"{end}: {FAULTS[code]}" for end, code in zip("ab", codes, strict=True) if code)
         or None
         for codes in np.ndindex(len(FAULTS), len(FAULTS))
     ]
-    code = fault[ends["a"], side].astype(np.int64) * len(FAULTS) + fault[ends["b"], side]
+    code = fault[entry_a, side].astype(np.int64) * len(FAULTS) + fault[entry_b, side]
     return stored_rows(
         "derived.map_disagreement",
         {
             **columns,
-            "side": _chosen(SIDES, side),
+            "side": _texts(SIDES, side),
             "is_comparable": found.is_comparable.ravel(),
-            "reason": _chosen(reasons, code),
-            **{name: _known(getattr(found, name)) for name in METRICS},
-            "common_overlap_ratio": _known(common_overlap),
+            "reason": _texts(reasons, code),
+            **{name: nullable(getattr(found, name)) for name in METRICS},
+            "common_overlap_ratio": nullable(pairs.common_overlap),
             "run_id": run_id,
         },
     )
 
 
 def asset_disagreement_rows(
-    labels: Labels,
-    maps: IntArray,
-    first: IntArray,
-    found: Disagreement,
-    whole: GroupDisagreement,
-    run_id: str,
+    groups: MapGroups, found: Disagreement, overall: GroupDisagreement, run_id: str
 ) -> pa.Table:
-    """Return rows of derived.asset_disagreement; `first` is the first entry of each group."""
-    n_sides = len(SIDES)
-    n_rows = len(first) * n_sides
-    furthest = whole.furthest_pair.ravel()
+    """Return rows of derived.asset_disagreement, one a group and side."""
+    labels, n_groups = groups.labels, len(groups.first)
+    furthest = overall.furthest_pair.ravel()
     is_known = furthest >= 0
     ends = {}
     for end, entry in (("a", found.entry_a), ("b", found.entry_b)):
-        chosen = np.zeros(n_rows, dtype=np.int64)
-        chosen[is_known] = maps[entry[furthest[is_known]]]
+        chosen = np.zeros(len(furthest), dtype=np.int64)
+        chosen[is_known] = entry[furthest[is_known]]
         ends[f"furthest_provider_{end}"] = labels.text["provider"].take(
             pa.array(chosen, mask=~is_known)
         )
@@ -242,47 +183,33 @@ def asset_disagreement_rows(
     return stored_rows(
         "derived.asset_disagreement",
         {
-            **labels.rows(np.repeat(maps[first], n_sides), "venue"),
-            "side": _chosen(SIDES, np.tile(np.arange(n_sides), len(first))),
-            "provider_count": whole.provider_count.ravel(),
-            **{name: _known(getattr(whole, name)) for name in measures},
+            **labels.take(np.repeat(groups.first, len(SIDES))).columns("venue"),
+            "side": repeat_sides(n_groups, SIDES),
+            "provider_count": overall.provider_count.ravel(),
+            **{name: nullable(getattr(overall, name)) for name in measures},
             **ends,
             "run_id": run_id,
         },
     )
 
 
-def consensus_rows(
-    labels: Labels,
-    maps: IntArray,
-    first: IntArray,
-    price: FloatArray,
-    consensus: Consensus,
-    run_id: str,
-) -> pa.Table:
-    """Return rows of derived.consensus, empty bins at both ends left off."""
-    n_kept = 2
-    group, side = np.nonzero(consensus.provider_count[:, :n_kept] >= CONSENSUS_NEEDS)
-    mean = consensus.mean_ratio[group, side]
-    is_filled = mean > 0.0
-    start = is_filled.argmax(axis=1)
-    stop = mean.shape[1] - is_filled[:, ::-1].argmax(axis=1)
-    columns = np.arange(mean.shape[1])
-    inside = (columns >= start[:, None]) & (columns < stop[:, None])
-    offsets = pa.array(np.concatenate(([0], np.cumsum(stop - start))), pa.int32())
+def consensus_rows(groups: MapGroups, consensus: Consensus, run_id: str) -> pa.Table:
+    """Return rows of derived.consensus, without the empty bins at both ends."""
+    group, side = np.nonzero(consensus.provider_count[:, :2] >= CONSENSUS_NEEDS)
+    entry = groups.first[group]
+    trimmed = TrimmedBins.of(consensus.mean_ratio[group, side] > 0.0)
 
     def lists(values: npt.NDArray[np.generic]) -> pa.Array:
-        flat = pa.array(values[group, side][inside], from_pandas=True)
-        return pa.ListArray.from_arrays(offsets, flat)
+        return trimmed.lists(values[group, side])
 
     return stored_rows(
         "derived.consensus",
         {
-            **labels.rows(maps[first[group]], "venue"),
-            "side": _chosen(SIDES, side),
-            "price": price[first[group]],
+            **groups.labels.take(entry).columns("venue"),
+            "side": _texts(SIDES, side),
+            "price": groups.price[entry],
             "provider_count": consensus.provider_count[group, side],
-            "first_bin_index": consensus.first_bin[group] + start,
+            "first_bin_index": consensus.first_bin[group] + trimmed.first,
             "mean_ratio": lists(consensus.mean_ratio),
             "min_ratio": lists(consensus.min_ratio),
             "max_ratio": lists(consensus.max_ratio),
@@ -295,91 +222,72 @@ def consensus_rows(
 
 
 @dataclass(frozen=True, slots=True)
-class BandContext:
-    """What stands around the bands of some maps of one side.
-
-    Parameters
-    ----------
-    maps : ndarray of int64, shape (n_maps,)
-        The map whose labels hold: the one itself, or any of the group of a consensus.
-    side : str
-        ``long`` or ``short``.
-    is_consensus : bool
-        Whether the bands are of the mean map of a group.
-    price : ndarray of float64, shape (n_maps,)
-        Close [USD per unit of the asset].
-    volatility_day, volatility_month : ndarray of float64, shape (n_maps,)
-        Fast and slow volatility [ln per sqrt day], NaN where not known.
-    volatility_hour_count : ndarray of int64, shape (n_maps,)
-        Hours behind the slow one.
-    side_expected_usd : ndarray of float64, shape (n_maps,)
-        What is expected to be forced of the whole side within 24 hours, in the unit of the map.
-    provider_count : ndarray of int64, shape (n_maps,)
-        Votes of providers that could agree.
-    """
-
-    maps: IntArray
-    side: str
-    is_consensus: bool
-    price: FloatArray
-    volatility_day: FloatArray
-    volatility_month: FloatArray
-    volatility_hour_count: IntArray
-    side_expected_usd: FloatArray
-    provider_count: IntArray
-
-
-def band_rows(
-    labels: Labels,
-    context: BandContext,
-    bands: Bands,
-    odds: FloatArray,
-    start_up_ratio: FloatArray,
-    agreeing: IntArray,
-    run_id: str,
-) -> pa.Table:
-    """Return rows of derived.band.
+class BandRows:
+    """The bands of one side of some maps, with the state of those maps.
 
     Parameters
     ----------
     labels : Labels
-        Of all maps.
-    context : BandContext
-        Of the maps the bands are of.
+        Of the maps; for a consensus, of any map of its group.
+    side : str
+        ``long`` or ``short``.
+    is_consensus : bool
+        Whether the bands are those of the mean map of a group.
+    price : ndarray of float64, shape (n_maps,)
+        Close [USD per unit of the asset].
+    market : MarketHistory
+        Volatility before each map.
+    side_expected_usd : ndarray of float64, shape (n_maps,)
+        Expected liquidations of the whole side within 24 hours, in the unit of the map.
+    provider_count : ndarray of int64, shape (n_maps,)
+        Votes of providers that could agree.
     bands : Bands
         The bands.
     odds : ndarray of float64, shape (n_bands,)
-        Odds that the densest bin is touched within a day [0-1].
+        Probability that the densest bin is touched within a day [0-1].
     start_up_ratio : ndarray of float64, shape (n_bands,)
-        Share of what stands in the band that is start-up mass [0-1], NaN where not known.
+        Share of the band that is start-up mass [0-1], NaN where not known.
     agreeing : ndarray of int64, shape (n_bands,)
         Votes of providers that have a band there.
-    run_id : str
-        Written beside each row.
     """
-    own = bands.map_index
-    maps = context.maps[own]
-    n_rows = len(own)
-    columns = labels.rows(maps, "venue", "provider", "params_hash")
-    is_usd = is_forceable = np.zeros(n_rows, dtype=np.bool_)
-    if context.is_consensus:
+
+    labels: Labels
+    side: str
+    is_consensus: bool
+    price: FloatArray
+    market: MarketHistory
+    side_expected_usd: FloatArray
+    provider_count: IntArray
+    bands: Bands
+    odds: FloatArray
+    start_up_ratio: FloatArray
+    agreeing: IntArray
+
+
+def band_rows(found: BandRows, run_id: str) -> pa.Table:
+    """Return rows of derived.band."""
+    bands, own = found.bands, found.bands.map_index
+    labels, market = found.labels.take(own), found.market.take(own)
+    columns = labels.columns("venue", "provider", "params_hash")
+    is_usd = is_forceable = np.zeros(len(own), dtype=np.bool_)
+    if found.is_consensus:
         columns["provider"] = columns["params_hash"] = CONSENSUS
     else:
-        is_usd = np.isin(labels.values("unit")[maps], ("usd",))
-        is_forceable = is_usd & np.isin(labels.values("semantics")[maps], _FORCEABLE)
+        is_usd = labels.values("unit") == "usd"
+        is_forceable = is_usd & np.isin(labels.values("semantics"), _FORCEABLE)
     expected, side_expected = (
         pa.array(values, mask=~is_forceable | np.isnan(values))
-        for values in (bands.expected_forced_usd, context.side_expected_usd[own])
+        for values in (bands.expected_forced_usd, found.side_expected_usd[own])
     )
     return stored_rows(
         "derived.band",
         {
             **columns,
-            "side": context.side,
+            "side": found.side,
             "rank": bands.rank,
             "size_rank": bands.size_rank,
-            "zone": _chosen(ZONES, bands.zone),
-            "price": context.price[own],
+            "zone": _texts(ZONES, bands.zone),
+            "price": found.price[own],
             "first_bin_index": bands.first_bin,
             "last_bin_index": bands.last_bin,
             "peak_bin_index": bands.peak_bin,
@@ -387,43 +295,37 @@ def band_rows(
             "expected_forced_usd_24h": expected,
             "side_expected_forced_usd_24h": side_expected,
             "side_share_ratio": bands.side_share_ratio,
-            "start_up_ratio": _known(start_up_ratio),
-            "volatility_day_ratio": _known(context.volatility_day[own]),
-            "volatility_month_ratio": _known(context.volatility_month[own]),
-            "volatility_hour_count": context.volatility_hour_count[own],
-            "touch_probability_24h_ratio": _known(odds),
-            "agreeing_provider_count": agreeing,
-            "provider_count": context.provider_count[own],
+            "start_up_ratio": nullable(found.start_up_ratio),
+            "volatility_day_ratio": nullable(market.volatility_day),
+            "volatility_month_ratio": nullable(market.volatility_month),
+            "volatility_hour_count": market.hour_count,
+            "touch_probability_24h_ratio": nullable(found.odds),
+            "agreeing_provider_count": found.agreeing,
+            "provider_count": found.provider_count[own],
             "run_id": run_id,
         },
     )
 
 
 def cascade_rows(
-    labels: Labels,
-    maps: IntArray,
-    price: FloatArray,
-    volatility: FloatArray,
-    volume_day_usd: FloatArray,
-    parameters: CascadeParameters,
-    cascades: Cascades,
-    run_id: str,
+    labels: Labels, price: FloatArray, market: MarketHistory, cascades: Cascades, run_id: str
 ) -> pa.Table:
-    """Return rows of derived.cascade_scenario, those of a map in the order of its shocks."""
-    n_shocks = len(parameters.shocks_ratio)
+    """Return rows of derived.cascade_scenario, those of a map in the order of the shocks."""
+    n_shocks = len(CASCADES.shocks_ratio)
+    every = np.repeat(np.arange(len(price)), n_shocks)
     return stored_rows(
         "derived.cascade_scenario",
         {
-            **labels.rows(np.repeat(maps, n_shocks), "venue", "provider", "params_hash"),
-            "shock_ratio": np.tile(parameters.shocks_ratio, len(maps)),
-            "price": np.repeat(price, n_shocks),
-            "volatility_day_ratio": _known(np.repeat(volatility, n_shocks)),
-            "volume_day_usd": _known(np.repeat(volume_day_usd, n_shocks)),
-            "forced_first_usd": _known(cascades.forced_first_usd),
-            "forced_usd": _known(cascades.forced_usd),
-            "end_price": _known(cascades.end_price),
-            "slip_bps": _known(cascades.slip_bps),
-            "amplification_ratio": _known(cascades.amplification),
+            **labels.take(every).columns("venue", "provider", "params_hash"),
+            "shock_ratio": np.tile(CASCADES.shocks_ratio, len(price)),
+            "price": price[every],
+            "volatility_day_ratio": nullable(market.volatility_day[every]),
+            "volume_day_usd": nullable(market.volume_day_usd[every]),
+            "forced_first_usd": nullable(cascades.forced_first_usd),
+            "forced_usd": nullable(cascades.forced_usd),
+            "end_price": nullable(cascades.end_price),
+            "slip_bps": nullable(cascades.slip_bps),
+            "amplification_ratio": nullable(cascades.amplification),
             "is_range_exhausted": cascades.is_range_exhausted.ravel(),
             "run_id": run_id,
         },

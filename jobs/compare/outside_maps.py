@@ -1,7 +1,7 @@
-"""Maps that others made, and measured positions, put on the published grid beside ours.
+"""Maps of outside providers, and measured positions, put on the published grid beside ours.
 
-A capture stands for the hour it lies in: one of 14:37 is compared with the map of 15:00; of
-several in an hour the last counts.
+A capture counts for the hour it lies in: one of 14:37 is compared with the map of 15:00. Of several
+captures in an hour the last counts.
 """
 
 from datetime import datetime
@@ -10,16 +10,23 @@ import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from jobs.build.map_rows import ALL_VENUES, HourlyMaps, heatmap_rows, runs, sum_maps
+from jobs.build.hourly_maps import (
+    ALL_VENUES,
+    HourlyMaps,
+    MapIdentity,
+    heatmap_rows,
+    sum_maps,
+)
+from jobs.grouping import run_slices
 from sources.providers.registry import PROVIDERS
 from transforms.rebin import rebin_cells
 from transforms.series import SIDES
 from warehouse.models import set_window
 
-# Positions that were looked at rather than estimated: one provider, however they were counted.
 SIMULATED_TRUTH = "simulated_truth"
-"""Provider of the true positions of a simulated market: to be judged by, not to vote."""
+"""Provider of the true positions of a simulated market: others are judged by it, it has no vote."""
 
+# Providers of measured positions have one name, whatever their models and windows.
 MEASURED_PROVIDERS = (SIMULATED_TRUTH, "hyperliquid_positions")
 
 # Of the captures of an hour the last counts; where a provider mixes units, those in USD.
@@ -100,8 +107,8 @@ single as (
         min(price_low) as covered_price_low,
         max(price_high) as covered_price_high,
         count(*) as cell_count,
-        max(observed_open_interest_ratio) filter (where side = 'long') as told_long_ratio,
-        max(observed_open_interest_ratio) filter (where side = 'short') as told_short_ratio,
+        max(observed_open_interest_ratio) filter (where side = 'long') as stated_long_ratio,
+        max(observed_open_interest_ratio) filter (where side = 'short') as stated_short_ratio,
         list_sum(
             list_sort(list(value) filter (where side = 'long' and unit = 'usd'))
         ) as long_usd,
@@ -142,16 +149,16 @@ stood as (
     group by grouping sets ((asset, venue, as_of), (asset, as_of))
 )
 select
-    capture.* exclude (told_long_ratio, told_short_ratio, long_usd, short_usd),
-    -- Of positions that were looked at, what is in the map is at least what was looked at.
+    capture.* exclude (stated_long_ratio, stated_short_ratio, long_usd, short_usd),
+    -- A map of measured positions holds at least the positions that were measured.
     if(
         list_contains($measured, provider),
-        coalesce(told_long_ratio, long_usd / open_interest_usd),
+        coalesce(stated_long_ratio, long_usd / open_interest_usd),
         null
     ) as observed_long_ratio,
     if(
         list_contains($measured, provider),
-        coalesce(told_short_ratio, short_usd / open_interest_usd),
+        coalesce(stated_short_ratio, short_usd / open_interest_usd),
         null
     ) as observed_short_ratio,
     coalesce(
@@ -195,8 +202,8 @@ def replace_captures(
 ) -> int:
     """Replace the rows of derived.outside_map for some assets and hours; return how many.
 
-    What is known of a provider met for the first time goes to derived.estimator_parameter.
-    Runs in the caller's transaction, with the parameters of `outside_map_rows`.
+    The assumptions of a new provider go to derived.estimator_parameter. Runs in the caller's
+    transaction, with the parameters of `outside_map_rows`.
     """
     connection.execute(
         "delete from derived.outside_map "
@@ -226,10 +233,10 @@ def replace_captures(
 def stated_assumptions(
     provider: str, source: str, model: str, window: str | None, unit: str, semantics: str
 ) -> list[list[str]]:
-    """Return rows of derived.estimator_parameter: what an outside provider says of its maps."""
-    # The provider a canonical file names is its own; the simulation measures itself.
+    """Return rows of derived.estimator_parameter: what an outside provider states of its maps."""
+    # A canonical file names its own provider; so does the simulation.
     known = PROVIDERS.get(source, PROVIDERS["canonical_file"])
-    told = [
+    stated = [
         ("sends", known.sends, "text"),
         ("model", model, "name"),
         ("window", window or "not stated", "look-back"),
@@ -238,7 +245,7 @@ def stated_assumptions(
         ("valuation", known.valuation or "not stated", "text"),
     ]
     where = known.documentation_url or "rows in canonical form"
-    return [[provider, provider, name, value, kind, where] for name, value, kind in told]
+    return [[provider, provider, name, value, kind, where] for name, value, kind in stated]
 
 
 def outside_map_rows(
@@ -250,52 +257,42 @@ def outside_map_rows(
 ) -> list[pa.Table]:
     """Return rows of derived.heatmap of outside providers for some assets and hours.
 
-    Where a provider gives several venues for an hour, and no sum of its own, they are summed as
-    venue 'all'.
+    Where a provider has several venues in an hour and no sum over them, they are summed as venue
+    'all'.
 
     Parameters
     ----------
     connection : DuckDBPyConnection
         The writer's; the hour's prices must be there already.
     assets : list of str
-        Assets wanted.
+        Which assets.
     start, end : datetime
         Hours with start < as_of <= end.
     run_id : str
         Written beside each row.
     """
     set_window(connection, assets, start, end)
-    cells = connection.execute(_CELLS, _window(assets, start, end)).to_arrow_table()
+    table = connection.execute(_CELLS, _window(assets, start, end)).to_arrow_table()
     set_window(connection, None, None, None)
-    if cells.num_rows == 0:
+    if table.num_rows == 0:
         return []
-    columns = {name: cells.column(name).to_numpy() for name in cells.column_names}
+    columns = {name: table.column(name).to_numpy() for name in table.column_names}
     keys = ("asset", "provider", "unit", "semantics")
     rows: list[pa.Table] = []
-    for part in runs(columns, keys):
-        asset, provider, unit, semantics = (columns[name][part.start] for name in keys)
+    for part in run_slices(*(columns[name] for name in keys)):
+        own = {name: column[part] for name, column in columns.items()}
+        asset, provider, unit, semantics = (own[name][0] for name in keys)
         by_venue = {
-            columns["venue"][part.start + inner.start]: _maps(
-                {
-                    name: column[part.start + inner.start : part.start + inner.stop]
-                    for name, column in columns.items()
-                }
+            own["venue"][cells.start]: _hourly_maps(
+                {name: column[cells] for name, column in own.items()}
             )
-            for inner in runs({"venue": columns["venue"][part]}, ("venue",))
+            for cells in run_slices(own["venue"])
         }
-        made = [*by_venue.items(), *_sums(by_venue)]
         rows += [
             heatmap_rows(
-                asset,
-                provider,
-                venue,
-                maps,
-                params_hash=provider,
-                run_id=run_id,
-                unit=unit,
-                semantics=semantics,
+                MapIdentity(asset, provider, venue, provider, run_id, unit, semantics), maps
             )
-            for venue, maps in made
+            for venue, maps in (*by_venue.items(), *_sums(by_venue))
         ]
     return rows
 
@@ -326,7 +323,7 @@ def _of_hours(maps: HourlyMaps, wanted: np.ndarray) -> HourlyMaps:
     )
 
 
-def _maps(cells: dict[str, np.ndarray]) -> HourlyMaps:
+def _hourly_maps(cells: dict[str, np.ndarray]) -> HourlyMaps:
     """Return the hourly maps of one provider and venue from their cells."""
     hours, first_cell, hour_index = np.unique(cells["hour"], return_index=True, return_inverse=True)
     prices = cells["price"][first_cell].astype(np.float64)

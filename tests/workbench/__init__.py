@@ -14,7 +14,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from jobs.build.assets import BuildReport, build
+from jobs.build.build_assets import BuildReport, build_assets
 from jobs.collect.landing import land
 from jobs.settings import Settings
 from sources.records import SCHEMAS, Batch
@@ -155,7 +155,9 @@ class Workshop:
         self, as_of: datetime, estimators: Sequence[EstimatorParameters] = FEW
     ) -> BuildReport:
         """Build up to an hour."""
-        return build(self.connection, as_of=as_of, estimators=estimators, run_id="build", threads=2)
+        return build_assets(
+            self.connection, as_of=as_of, estimators=estimators, run_id="build", threads=2
+        )
 
     def rows(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""

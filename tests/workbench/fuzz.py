@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from typer.testing import CliRunner
 
 from cli.main import app
-from jobs.build.estimators import read_estimator
+from jobs.build.estimator_choice import read_estimator
 from jobs.collect.landing import land
 from jobs.errors import LIQHEAT_ERRORS
 from jobs.pipeline import load, open_writer

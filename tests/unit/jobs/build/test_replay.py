@@ -8,16 +8,17 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from bench.kernel import simulated_bars
+from jobs.build.bar_columns import EMPTY_BARS, BarColumns
 from jobs.build.bracket_choice import HeldBrackets
-from jobs.build.replay import DAY, HOUR, SECOND, TRAIL, BarColumns, Series, replay
-from jobs.build.replay_inputs import EMPTY_BARS
+from jobs.build.replay import TRAIL_MICROSECONDS, ReplaySpan, Series, replay
+from jobs.instants import DAY_MICROSECONDS, HOUR_MICROSECONDS, SECOND_MICROSECONDS
 from transforms import grid
 from transforms.estimators import ESTIMATORS
 from transforms.margin import Brackets
 
 BRACKETS = Brackets.from_ratios([0.0], [0.005], [125.0])
 ALL = tuple(ESTIMATORS.values())
-BAR = 900 * SECOND
+BAR = 900 * SECOND_MICROSECONDS
 N_DAYS = 34
 # Open interest is known from the middle of a day on, 31.5 days after the first bar.
 FIRST_KNOWN = 31 * 96 + 51
@@ -44,11 +45,7 @@ def replayed(bars, edges, estimators=ALL):
             estimators,
             bars.part(int(first), int(stop)),
             EMPTY_BARS,
-            start=start,
-            end=end,
-            store_after=0,
-            checkpoints=[],
-            longest_hole=31 * DAY,
+            ReplaySpan(start, end, store_after=0, longest_hole=31 * DAY_MICROSECONDS),
         ):
             made.setdefault(stretch.provider, []).append(stretch)
     return series, made
@@ -58,9 +55,26 @@ def test_a_series_starts_the_same_whatever_windows_lie_before_its_open_interest(
     bars = columns()
     end = int(bars.end[-1])
     series, whole = replayed(bars, [0, end])
-    cut_series, cut = replayed(bars, [0, 5 * DAY, 20 * DAY + HOUR, 31 * DAY, 32 * DAY, end])
+    cut_series, cut = replayed(
+        bars,
+        [
+            0,
+            5 * DAY_MICROSECONDS,
+            20 * DAY_MICROSECONDS + HOUR_MICROSECONDS,
+            31 * DAY_MICROSECONDS,
+            32 * DAY_MICROSECONDS,
+            end,
+        ],
+    )
     # A replay that reads no further back than counts, too.
-    late_series, late = replayed(bars, [int(bars.start[FIRST_KNOWN]) // DAY * DAY - TRAIL, end])
+    late_series, late = replayed(
+        bars,
+        [
+            int(bars.start[FIRST_KNOWN]) // DAY_MICROSECONDS * DAY_MICROSECONDS
+            - TRAIL_MICROSECONDS,
+            end,
+        ],
+    )
     assert sorted(whole) == sorted(cut) == sorted(late) == sorted(ESTIMATORS)
     for provider, (stretch,) in whole.items():
         for other in (cut, late):
@@ -72,7 +86,10 @@ def test_a_series_starts_the_same_whatever_windows_lie_before_its_open_interest(
         payload = series.states[provider].to_bytes()
         assert payload == cut_series.states[provider].to_bytes()
         assert payload == late_series.states[provider].to_bytes()
-        assert stretch.hours[0] == -(-int(bars.end[FIRST_KNOWN]) // HOUR) * HOUR
+        assert (
+            stretch.hours[0]
+            == -(-int(bars.end[FIRST_KNOWN]) // HOUR_MICROSECONDS) * HOUR_MICROSECONDS
+        )
         assert stretch.outputs.books_error.max() < 1e-9
 
 
@@ -106,16 +123,16 @@ def test_levels_that_price_has_reached_since_hold_nothing_at_the_start():
     # Trades at 100, then a day at 94, then open interest is known at 100: longs of 25x and above
     # opened at 100 were liquidated on the way, those of 3x were not.
     n_bars = 3 * 24
-    start = np.arange(n_bars, dtype=np.int64) * HOUR
-    price = np.where((start >= DAY) & (start < 2 * DAY), 94.0, 100.0)
+    start = np.arange(n_bars, dtype=np.int64) * HOUR_MICROSECONDS
+    price = np.where((start >= DAY_MICROSECONDS) & (start < 2 * DAY_MICROSECONDS), 94.0, 100.0)
     open_interest = np.where(np.arange(n_bars) < n_bars - 1, np.nan, 500.0)
     one = np.ones(n_bars)
-    volume = np.where(start < DAY, 10.0, 1e-9)
+    volume = np.where(start < DAY_MICROSECONDS, 10.0, 1e-9)
     bars = BarColumns(
-        start, start + HOUR, np.stack([price] * 6), volume, np.nan * one, open_interest
+        start, start + HOUR_MICROSECONDS, np.stack([price] * 6), volume, np.nan * one, open_interest
     )
     (turnover,) = [each for each in ALL if each.provider == "turnover"]
-    series, _ = replayed(bars, [0, 3 * DAY], (turnover,))
+    series, _ = replayed(bars, [0, 3 * DAY_MICROSECONDS], (turnover,))
     held = series.states["turnover"].total.reshape(2, -1)
     is_hit = np.array(turnover.leverages) >= 20.0
     assert held[0][is_hit].max() < 1e-6 * held[0].sum()
@@ -138,7 +155,9 @@ def test_without_volume_before_it_the_first_open_interest_lies_at_its_own_prices
 
 def test_bars_of_another_length_and_older_ones_are_no_part_of_a_trail():
     bars = columns()
-    by_hour = dataclasses.replace(bars, end=np.where(bars.start < 20 * DAY, bars.end + 1, bars.end))
+    by_hour = dataclasses.replace(
+        bars, end=np.where(bars.start < 20 * DAY_MICROSECONDS, bars.end + 1, bars.end)
+    )
     _, mixed = replayed(by_hour, [0, int(bars.end[-1])])
     _, short = replayed(bars.part(20 * 96, len(bars)), [0, int(bars.end[-1])])
     for provider, (stretch,) in mixed.items():

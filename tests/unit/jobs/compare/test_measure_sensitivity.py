@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from workbench import DAY, END, START, workshop
 
-from jobs.compare.sensitivity import HISTORY, look_at_assumptions
+from jobs.compare.measure_sensitivity import HISTORY, measure_midnights, plan_months
 from transforms.estimators import ESTIMATORS
 from transforms.sensitivity import swap_assumptions
 
@@ -20,8 +20,9 @@ def shop(home):
 
 
 def look(shop, as_of=END, estimators=(BASE,), run_id="look", days=31):
-    return look_at_assumptions(
-        shop.connection, as_of=as_of, days=days, estimators=estimators, run_id=run_id, threads=2
+    tasks = plan_months(shop.connection, as_of, days, estimators)
+    return measure_midnights(
+        shop.connection, tasks, estimators=estimators, run_id=run_id, threads=2
     )
 
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from jobs.compare import maps as comparing
+from jobs.compare import compare_maps as comparing
+from jobs.compare.compare_maps import COMPARISON_TABLES, compare_maps
 from jobs.compare.comparison_rows import FAULTS
-from jobs.compare.maps import TABLES, compare_maps
 from jobs.compare.outside_maps import outside_map_rows
 from jobs.errors import JobError
 from transforms.bands import find_bands
@@ -615,9 +615,9 @@ def test_comparing_again_changes_nothing(connection):
         two_plain_maps(connection, at=AT - back * HOUR)
     add_hours(connection)
     first = compare(connection, AT - 3 * HOUR)
-    before = {name: rows_of(connection, name) for name in TABLES}
+    before = {name: rows_of(connection, name) for name in COMPARISON_TABLES}
     assert compare(connection, AT - 3 * HOUR) == first
-    assert {name: rows_of(connection, name) for name in TABLES} == before
+    assert {name: rows_of(connection, name) for name in COMPARISON_TABLES} == before
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 768])
@@ -638,12 +638,12 @@ def test_rows_do_not_depend_on_how_hours_are_cut(connection, monkeypatch, chunk)
     for asset in ("BTC", "ETH"):
         add_hours(connection, asset=asset)
     compare(connection, AT - 4 * HOUR, assets=("BTC", "ETH"))
-    at_once = {name: rows_of(connection, name) for name in TABLES}
+    at_once = {name: rows_of(connection, name) for name in COMPARISON_TABLES}
     monkeypatch.setattr(comparing, "_CHUNK_ASSET_HOURS", chunk)
     for back in (3, 2, 1, 0):
         at = AT - back * HOUR
         compare(connection, at - HOUR, at, assets=("BTC", "ETH"))
-    assert {name: rows_of(connection, name) for name in TABLES} == at_once
+    assert {name: rows_of(connection, name) for name in COMPARISON_TABLES} == at_once
 
 
 def test_other_hours_and_assets_are_left_as_they_are(connection):

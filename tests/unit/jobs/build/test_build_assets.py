@@ -17,7 +17,8 @@ from workbench import (
     workshop,
 )
 
-from jobs.build import assets as building
+from jobs.build import limits
+from jobs.build.build_assets import BuildReport, build_assets
 from jobs.errors import BooksDoNotBalance
 from transforms import margin
 from transforms.estimators import ESTIMATORS
@@ -45,14 +46,14 @@ def bitcoin(market_records):
 @pytest.fixture
 def cut_into_days(monkeypatch):
     """Work through bars in windows of a day."""
-    monkeypatch.setattr(building, "WINDOW_DAYS", 1)
+    monkeypatch.setattr(limits, "WINDOW_DAYS", 1)
 
 
 @pytest.fixture
 def short_memory(monkeypatch):
     """Keep one midnight and fill holes of a day at most."""
-    monkeypatch.setattr(building, "KEPT_MIDNIGHTS", 1)
-    monkeypatch.setattr(building, "HOLE_DAYS", 1)
+    monkeypatch.setattr(limits, "KEPT_MIDNIGHTS", 1)
+    monkeypatch.setattr(limits, "HOLE_DAYS", 1)
 
 
 def of(table, series):
@@ -132,7 +133,7 @@ def test_in_windows(tmp_path, bitcoin, monkeypatch):
     with workshop(tmp_path / "one") as one:
         one.take_in(bitcoin)
         one.build(END, ONE)
-    monkeypatch.setattr(building, "WINDOW_DAYS", 1)
+    monkeypatch.setattr(limits, "WINDOW_DAYS", 1)
     with workshop(tmp_path / "cut") as cut:
         cut.take_in(bitcoin)
         cut.build(END, ONE)
@@ -146,7 +147,7 @@ def test_a_second_build_finds_nothing_to_do(tmp_path, bitcoin):
         shop.take_in(bitcoin)
         shop.build(END, ONE)
         again = shop.build(END, ONE)
-    assert again == building.BuildReport(0, 0, 0, 0)
+    assert again == BuildReport(0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("late_at", [30.0, 48.0, 95.5])
@@ -501,7 +502,7 @@ def test_progress_ends_at_all(tmp_path, bitcoin):
     told = []
     with workshop(tmp_path) as shop:
         shop.take_in(until(bitcoin, 5))
-        building.build(
+        build_assets(
             shop.connection,
             as_of=hour(5),
             estimators=ONE,
@@ -512,7 +513,7 @@ def test_progress_ends_at_all(tmp_path, bitcoin):
 
 
 def test_books_that_do_not_balance_store_nothing(tmp_path, bitcoin, monkeypatch):
-    monkeypatch.setattr(building, "BOOKS_TOLERANCE", -1.0)
+    monkeypatch.setattr(limits, "BOOKS_TOLERANCE", -1.0)
     with workshop(tmp_path) as shop:
         shop.take_in(bitcoin)
         with pytest.raises(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from workbench import END, START, workshop
 
-from jobs.build.estimators import RESERVED_NAMES, configured_estimators, read_estimator
+from jobs.build.estimator_choice import RESERVED_NAMES, configured_estimators, read_estimator
 from jobs.errors import EstimatorRejected
 from jobs.pipeline import build_maps, load, publish
 from jobs.read.query import query

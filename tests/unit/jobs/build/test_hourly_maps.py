@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from jobs.build.map_rows import HourlyMaps, heatmap_rows, sum_maps
+from jobs.build.hourly_maps import HourlyMaps, MapIdentity, heatmap_rows, sum_maps
 
 HOUR = 3_600_000_000
 
@@ -27,7 +27,7 @@ def test_start_up_mass_of_venues_is_summed_bin_by_bin():
 
 def test_a_side_without_start_up_mass_has_no_array_of_it():
     def rows(of):
-        return heatmap_rows("BTC", "turnover", "okx", of, params_hash="p", run_id="r").to_pylist()
+        return heatmap_rows(MapIdentity("BTC", "turnover", "okx", "p", "r"), of).to_pylist()
 
     long, short = rows(maps(10, [[0.0, 4.0, 2.0], [0.0, 1.0, 0.0]], [[0.0, 3.0, 0.0], [0.0] * 3]))
     assert (long["first_bin_index"], long["liquidation_usd"]) == (11, [4.0, 2.0])

@@ -1,0 +1,108 @@
+"""Building: from bars in the warehouse to maps, books and states, asset by asset.
+
+An asset is the unit of work, a window of some assets the unit of the transaction. What loading
+marked as out of date is replayed from the last checkpoint before it, whether that is the hour that
+has just passed, a late bar or the whole history: there is one way to build, and its rows do not
+depend on how the work was cut up.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+from duckdb import DuckDBPyConnection
+
+from jobs.build.batch import open_batch
+from jobs.build.build_plan import batch_tasks, plan_builds
+from jobs.build.estimator_choice import store_parameters
+from jobs.build.window_replay import replay_windows
+from jobs.build.window_store import store_window
+from jobs.instants import HOUR_MICROSECONDS, to_microseconds
+from transforms.estimators import EstimatorParameters
+from warehouse.connect import transaction
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """Counts of one build.
+
+    Parameters
+    ----------
+    asset_count, series_count : int
+        Assets and instruments that were replayed.
+    bar_count : int
+        Bars that went through the model, each counted once however many estimators read it.
+    row_count : int
+        Rows written to derived and intermediate tables.
+    """
+
+    asset_count: int
+    series_count: int
+    bar_count: int
+    row_count: int
+
+
+def build_assets(
+    connection: DuckDBPyConnection,
+    *,
+    as_of: datetime,
+    estimators: Sequence[EstimatorParameters],
+    run_id: str,
+    threads: int | None = None,
+    on_progress: Callable[[str, float], None] = lambda asset, share: None,  # noqa: ARG005
+) -> BuildReport:
+    """Bring the maps of every asset up to date.
+
+    Idempotent: a second call finds nothing out of date. Killed at any point, the next call resumes
+    after the last transaction.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    as_of : datetime
+        The last hour to build; only bars that end by then are used.
+    estimators : sequence of EstimatorParameters
+        Whose maps to make.
+    run_id : str
+        Written beside each row.
+    threads : int, optional
+        Series replayed at once; by default one a core.
+    on_progress : callable
+        Called with the assets under way and the share of all work that is done.
+
+    Raises
+    ------
+    BooksDoNotBalance
+        A series' longs, shorts and open interest differ by more than ``limits.BOOKS_TOLERANCE``.
+    """
+    until = to_microseconds(as_of) // HOUR_MICROSECONDS * HOUR_MICROSECONDS
+    store_parameters(connection, estimators)
+    tasks = plan_builds(connection, estimators, until)
+    asset_count = series_count = bar_count = row_count = 0
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        for batch_of_tasks in batch_tasks(connection, tasks):
+            batch = open_batch(connection, batch_of_tasks, run_id)
+            begin: int | None = None
+            for window, tables in replay_windows(connection, batch, pool):
+                is_first = begin is None
+                begin = window.start if begin is None else begin
+                with transaction(connection):
+                    row_count += store_window(connection, batch, window, tables, is_first=is_first)
+                bar_count += window.bar_count
+                span = batch.until - begin
+                share = (window.end - begin) / span if span else 1.0
+                on_progress(
+                    ", ".join(batch.assets[:3]),
+                    (asset_count + share * len(batch.assets)) / len(tasks),
+                )
+            asset_count += len(batch.assets)
+            series_count += len(batch.series)
+    report = BuildReport(asset_count, series_count, bar_count, row_count)
+    logger.info("built %s", report)
+    return report

@@ -1,0 +1,107 @@
+"""Which estimators are run: those that ship, and those a user has described in YAML.
+
+A file in ``LIQHEAT_HOME/estimators`` names an estimator and where its assumptions differ from those
+of a shipped one; it is built, compared and published like these.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+
+from jobs.compare.comparison_rows import CONSENSUS
+from jobs.compare.outside_maps import MEASURED_PROVIDERS
+from jobs.errors import EstimatorRejected
+from jobs.settings import Settings
+from sources.errors import InputRejected
+from sources.user_files import read_yaml
+from transforms.errors import InvalidParameters
+from transforms.estimators import ESTIMATORS, EstimatorParameters, parameter_rows
+from warehouse.connect import transaction
+
+RESERVED_NAMES = (*ESTIMATORS, *MEASURED_PROVIDERS, CONSENSUS)
+"""Names of providers that exist already."""
+
+
+def configured_estimators(settings: Settings) -> tuple[EstimatorParameters, ...]:
+    """Return the shipped estimators, then the user's by file name.
+
+    Raises
+    ------
+    EstimatorRejected
+        A file does not describe an estimator; the message names the file and the mistake.
+    """
+    known: dict[str, Path] = {}
+    own = []
+    folder = settings.estimators
+    for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+        parameters = read_estimator(path)
+        name = parameters.provider
+        if name in RESERVED_NAMES:
+            raise EstimatorRejected(
+                f"{path}: provider {name} is taken; give it a name of its own, "
+                f"and `base: {name}` to begin from it"
+                if name in ESTIMATORS
+                else f"{path}: provider {name} is taken; give it a name of its own"
+            )
+        if name in known:
+            raise EstimatorRejected(
+                f"{path}: provider {name} is described in {known[name]} already; "
+                "give it another name, or delete one of the two"
+            )
+        known[name] = path
+        own.append(parameters)
+    return (*ESTIMATORS.values(), *own)
+
+
+def read_estimator(path: Path) -> EstimatorParameters:
+    """Return the estimator a file describes.
+
+    Raises
+    ------
+    EstimatorRejected
+        The file cannot be read, is not a mapping, or does not describe an estimator.
+    """
+    try:
+        content = read_yaml(path)
+    except InputRejected as exc:
+        raise EstimatorRejected(str(exc)) from exc
+    if not isinstance(content, dict):
+        raise EstimatorRejected(
+            f"{path}: holds {type(content).__name__}, expected names and values, "
+            "at least `provider: my_name`"
+        )
+    try:
+        return EstimatorParameters.from_mapping(content)
+    except InvalidParameters as exc:
+        raise EstimatorRejected(f"{path}: {exc}") from exc
+
+
+def store_parameters(
+    connection: DuckDBPyConnection, estimators: Iterable[EstimatorParameters]
+) -> None:
+    """Store the assumptions of each estimator under their hash, unless they are there."""
+    for parameters in estimators:
+        known = connection.execute(
+            "select 1 from derived.estimator_parameter where params_hash = ? limit 1",
+            [parameters.params_hash],
+        ).fetchone()
+        if known is not None:
+            continue
+        # In one transaction: a single row of a hash marks all of them as stored.
+        with transaction(connection):
+            connection.executemany(
+                "insert into derived.estimator_parameter values (?, ?, ?, ?, ?, ?)",
+                [
+                    [
+                        row.params_hash,
+                        row.provider,
+                        row.parameter_name
+                        + (f"[{row.leverage:g}x]" if row.leverage is not None else ""),
+                        row.value,
+                        row.unit,
+                        row.reason,
+                    ]
+                    for row in parameter_rows(parameters)
+                ],
+            )

@@ -1,0 +1,201 @@
+"""Replaying a batch window by window: bars of some weeks in, rows of derived tables out.
+
+Belongs here: reading the bars of a window, replaying its series on all cores, making their rows.
+Does not belong here: writing them (``window_store``). Instants are int64 microseconds, UTC.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from jobs.build import limits
+from jobs.build.bar_columns import EMPTY_BARS
+from jobs.build.batch import Batch
+from jobs.build.hourly_maps import ALL_VENUES, MapIdentity, heatmap_rows, sum_maps
+from jobs.build.replay import ReplaySpan, Series, Stretch, replay
+from jobs.build.replay_inputs import InstrumentBars, read_bars
+from jobs.build.series_rows import checkpoint_rows, exposure_rows, series_hour_rows, series_maps
+from jobs.errors import BooksDoNotBalance
+from jobs.instants import BEGINNING, DAY_MICROSECONDS, to_instant
+
+TableRows = dict[str, list[pa.Table]]
+"""Rows by the table they go to."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowBars:
+    """The bars of one window.
+
+    Parameters
+    ----------
+    start, end : int
+        The window (start, end] [microseconds].
+    bars, ahead : dict of (venue, instrument) to BarColumns
+        Bars that end in it, and bars after it where a hole in open interest is open at its end.
+    """
+
+    start: int
+    end: int
+    bars: InstrumentBars
+    ahead: InstrumentBars
+
+    @property
+    def bar_count(self) -> int:
+        """Number of bars that end in the window."""
+        return sum(map(len, self.bars.values()))
+
+
+def replay_windows(
+    connection: DuckDBPyConnection, batch: Batch, pool: ThreadPoolExecutor
+) -> Iterator[tuple[WindowBars, TableRows]]:
+    """Yield each window with its rows, in order; while one is stored the next is replayed.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    batch : Batch
+        What to replay; its series advance.
+    pool : ThreadPoolExecutor
+        Where series are replayed.
+
+    Raises
+    ------
+    BooksDoNotBalance
+        A series' longs, shorts and open interest differ.
+    """
+    step = limits.WINDOW_DAYS * DAY_MICROSECONDS
+    starts = list(range(first_instant(connection, batch), batch.until, step)) or [batch.until]
+    under_way: tuple[WindowBars, Future[TableRows]] | None = None
+    with ThreadPoolExecutor(1) as ahead:
+        for start, end in pairwise([*starts, batch.until]):
+            # Which holes are open is known once the window before has been replayed.
+            done = None if under_way is None else (under_way[0], under_way[1].result())
+            window = _read_window(connection, batch, start, end)
+            under_way = window, ahead.submit(_replay_window, batch, window, pool)
+            if done is not None:
+                yield done
+        if under_way is not None:
+            yield under_way[0], under_way[1].result()
+
+
+def first_instant(connection: DuckDBPyConnection, batch: Batch) -> int:
+    """Return the midnight at which the replay begins."""
+    earliest = min(batch.begins_at.values(), default=BEGINNING)
+    if batch.series and earliest > BEGINNING:
+        return earliest
+    row = connection.execute(
+        "select epoch_us(min(bar_start_at)) from raw.ohlcv "
+        "inner join staging.stg_instrument using (venue, instrument) "
+        "where list_contains(?, asset)",
+        [batch.assets],
+    ).fetchone()
+    first_bar = row[0] if row and row[0] is not None else batch.until
+    midnight = first_bar // DAY_MICROSECONDS * DAY_MICROSECONDS
+    return max(earliest, min(midnight, batch.until))
+
+
+def _read_window(connection: DuckDBPyConnection, batch: Batch, start: int, end: int) -> WindowBars:
+    """Return the bars of a window, and those after it that end a hole."""
+    bars = read_bars(connection, batch.assets, start, end)
+    with_holes = {series.asset for series in batch.series if _has_open_hole(series, bars)}
+    if end == batch.until or not with_holes:
+        return WindowBars(start, end, bars, {})
+    horizon = min(end + limits.HOLE_DAYS * DAY_MICROSECONDS, batch.until)
+    return WindowBars(start, end, bars, read_bars(connection, sorted(with_holes), end, horizon))
+
+
+def _has_open_hole(series: Series, bars: InstrumentBars) -> bool:
+    columns = bars.get(series.key, EMPTY_BARS)
+    if len(columns) == 0:
+        return len(series.unobserved_volume) > 0
+    return bool(np.isnan(columns.open_interest[-1]))
+
+
+def _replay_window(batch: Batch, window: WindowBars, pool: ThreadPoolExecutor) -> TableRows:
+    """Replay the series of a batch over a window; return their rows."""
+    checkpoints = _checkpoints(batch, window)
+
+    def replay_series(series: Series) -> list[Stretch]:
+        start = max(window.start, batch.begins_at[series.key])
+        if start >= window.end:
+            return []
+        bars = window.bars.get(series.key, EMPTY_BARS)
+        first = int(np.searchsorted(bars.end, start, side="right"))
+        return replay(
+            series,
+            batch.estimators[series.asset],
+            bars.part(first, len(bars)),
+            window.ahead.get(series.key, EMPTY_BARS),
+            ReplaySpan(
+                start=start,
+                end=window.end,
+                store_after=batch.from_at[series.asset],
+                longest_hole=limits.HOLE_DAYS * DAY_MICROSECONDS,
+                checkpoints=checkpoints,
+            ),
+        )
+
+    made = [
+        (series, stretch)
+        for series, stretches in zip(
+            batch.series, pool.map(replay_series, batch.series), strict=True
+        )
+        for stretch in stretches
+    ]
+    _check_books(made)
+    return _rows_of(batch, made, pool)
+
+
+def _checkpoints(batch: Batch, window: WindowBars) -> tuple[int, ...]:
+    """Return the midnights of a window whose checkpoints are kept."""
+    first = (window.start // DAY_MICROSECONDS + 1) * DAY_MICROSECONDS
+    newest = batch.until - limits.KEPT_MIDNIGHTS * DAY_MICROSECONDS
+    midnights = range(first, window.end + 1, DAY_MICROSECONDS)
+    return tuple(at for at in midnights if at > newest or to_instant(at).day == 1)
+
+
+def _check_books(made: list[tuple[Series, Stretch]]) -> None:
+    for series, stretch in made:
+        error = stretch.outputs.books_error
+        if error.size and not error.max() <= limits.BOOKS_TOLERANCE:
+            hour = stretch.hours[int(np.argmax(error.max(axis=1)))]
+            raise BooksDoNotBalance(
+                f"{stretch.provider} on {series.venue} {series.instrument} at "
+                f"{to_instant(int(hour))}: a side differs from open interest by "
+                f"{error.max():.3g} of it, allowed {limits.BOOKS_TOLERANCE:g}; nothing was "
+                "stored, please report it with the bars of that hour"
+            )
+
+
+def _rows_of(
+    batch: Batch, made: list[tuple[Series, Stretch]], pool: ThreadPoolExecutor
+) -> TableRows:
+    """Return the rows of all stretches: one set a series, maps also summed over venues."""
+    leverages = {each.provider: each.leverages for own in batch.estimators.values() for each in own}
+    tables: TableRows = defaultdict(list)
+    parts: dict[MapIdentity, list[Stretch]] = defaultdict(list)
+    for series, stretch in made:
+        provider, params_hash = stretch.provider, stretch.params_hash
+        tables["derived.model_checkpoint"].append(checkpoint_rows(series, stretch, batch.run_id))
+        if len(stretch.hours) == 0:
+            continue
+        tables["derived.leverage_exposure"].append(
+            exposure_rows(series, stretch, leverages[provider], batch.run_id)
+        )
+        tables["derived.series_hour"].append(series_hour_rows(series, stretch, batch.run_id))
+        for venue in (series.venue, ALL_VENUES):
+            identity = MapIdentity(series.asset, provider, venue, params_hash, batch.run_id)
+            parts[identity].append(stretch)
+
+    def sum_parts(identity: MapIdentity) -> pa.Table:
+        return heatmap_rows(identity, sum_maps([series_maps(each) for each in parts[identity]]))
+
+    tables["derived.heatmap"] = list(pool.map(sum_parts, parts))
+    return tables

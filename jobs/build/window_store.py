@@ -1,0 +1,222 @@
+"""Writing a window of a batch: its rows, what follows from them, and how far its assets are built.
+
+Each window is one transaction of the caller. Instants are int64 microseconds since 1970, UTC.
+"""
+
+from collections import defaultdict
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from jobs.build import limits
+from jobs.build.batch import Batch
+from jobs.build.hourly_maps import (
+    ALL_VENUES,
+    MapIdentity,
+    heatmap_rows,
+    stored_maps,
+    sum_maps,
+)
+from jobs.build.window_replay import TableRows, WindowBars
+from jobs.compare.compare_maps import compare_maps
+from jobs.compare.outside_maps import outside_map_rows
+from jobs.grouping import run_slices
+from jobs.instants import BEGINNING, DAY_MICROSECONDS, to_instant
+from warehouse.connect import insert_rows
+from warehouse.models import run_incremental_models, set_window
+
+_REPLACED_TABLES = ("derived.heatmap", "derived.leverage_exposure", "derived.series_hour")
+
+# Published hours consist of maps, bars, and grades where there are neither.
+_PUBLISHED_TABLES = (
+    "derived.heatmap",
+    "intermediate.int_instrument_hour",
+    "intermediate.int_quality_measures",
+)
+
+
+def store_window(
+    connection: DuckDBPyConnection,
+    batch: Batch,
+    window: WindowBars,
+    tables: TableRows,
+    *,
+    is_first: bool,
+) -> int:
+    """Replace the rows of a window and mark its assets as built; return how many rows.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's, within a transaction.
+    batch : Batch
+        The batch the window belongs to.
+    window : WindowBars
+        The window.
+    tables : dict of str to list of pyarrow.Table
+        Its rows by table.
+    is_first : bool
+        Whether it is the first window: rows before the first bar belong to it.
+    """
+    end = window.end
+    assets_from: dict[int, list[str]] = defaultdict(list)
+    for asset, at in batch.from_at.items():
+        assets_from[at if is_first else max(at, window.start)].append(asset)
+    if is_first:
+        _delete_checkpoints_after(connection, batch.from_at)
+    for at, assets in assets_from.items():
+        _mark_for_publication(connection, assets, at, end)
+        _delete_hours(connection, assets, at, end)
+    row_count = sum(_insert(connection, name, parts) for name, parts in tables.items())
+    # Models read the maps of estimators, outside maps the prices in models.
+    for at, assets in assets_from.items():
+        hours = to_instant(at), to_instant(end)
+        row_count += run_incremental_models(connection, assets, *hours)
+        _sum_without_set_apart(connection, batch, assets, at, end)
+        outside = outside_map_rows(connection, assets, *hours, batch.run_id)
+        row_count += _insert(connection, "derived.heatmap", outside)
+    for at, assets in assets_from.items():
+        row_count += compare_maps(connection, assets, to_instant(at), to_instant(end), batch.run_id)
+        _mark_for_publication(connection, assets, at, end)
+    _prune_checkpoints(connection, batch)
+    _mark_progress(connection, batch, end)
+    return row_count
+
+
+def _insert(connection: DuckDBPyConnection, name: str, parts: list[pa.Table]) -> int:
+    return insert_rows(connection, name, pa.concat_tables(parts)) if parts else 0
+
+
+def _delete_checkpoints_after(connection: DuckDBPyConnection, from_at: dict[str, int]) -> None:
+    for asset, at in from_at.items():
+        connection.execute(
+            "delete from derived.model_checkpoint where asset = ? and checkpoint_at > ?",
+            [asset, to_instant(at)],
+        )
+
+
+def _delete_hours(connection: DuckDBPyConnection, assets: list[str], start: int, end: int) -> None:
+    for name in _REPLACED_TABLES:
+        connection.execute(
+            f"delete from {name} where as_of > ? and as_of <= ? and list_contains(?, asset)",
+            [to_instant(start), to_instant(end), assets],
+        )
+
+
+def _mark_for_publication(
+    connection: DuckDBPyConnection, assets: list[str], start: int, end: int
+) -> None:
+    """Mark the days on which assets have hours as changed since the last publication."""
+    for name in _PUBLISHED_TABLES:
+        connection.execute(
+            f"insert into meta.pending_publish select distinct as_of::date from {name} "
+            "where list_contains(?, asset) and as_of > ? and as_of <= ?",
+            [assets, to_instant(start), to_instant(end)],
+        )
+
+
+def _sum_without_set_apart(
+    connection: DuckDBPyConnection, batch: Batch, assets: list[str], start: int, end: int
+) -> None:
+    """Sum maps again in hours in which venues are set apart, without those venues.
+
+    Hardly any hour has some, and which ones is known only once their prices are stored.
+    """
+    set_window(connection, assets, to_instant(start), to_instant(end))
+    connection.execute("create or replace temp table set_apart as from intermediate.int_set_apart")
+    set_window(connection, None, None, None)
+    if connection.execute("from set_apart limit 1").fetchone() is None:
+        return
+    providers = [each.provider for asset in assets for each in batch.estimators[asset]]
+    kept = connection.execute(
+        "select asset, provider, venue, epoch_us(as_of) as hour, price, first_bin_index, "
+        "liquidation_usd, start_up_usd, params_hash from derived.heatmap "
+        "semi join set_apart using (asset, as_of) "
+        "anti join set_apart as apart using (asset, venue, as_of) "
+        "where venue <> ? and list_contains(?, provider) "
+        "order by asset, provider, venue, hour, side",
+        [ALL_VENUES, providers],
+    ).to_arrow_table()
+    connection.execute(
+        "delete from derived.heatmap where venue = ? and list_contains(?, provider) "
+        "and (asset, as_of) in (select (asset, as_of) from set_apart)",
+        [ALL_VENUES, providers],
+    )
+    parts: dict[MapIdentity, list[pa.Table]] = defaultdict(list)
+    for rows in run_slices(*(kept[name].to_numpy() for name in ("asset", "provider", "venue"))):
+        part = kept.slice(rows.start, rows.stop - rows.start)
+        asset, provider, params_hash = (
+            part[name][0].as_py() for name in ("asset", "provider", "params_hash")
+        )
+        parts[MapIdentity(asset, provider, ALL_VENUES, params_hash, batch.run_id)].append(part)
+    sums = [
+        heatmap_rows(identity, sum_maps([stored_maps(part) for part in own]))
+        for identity, own in parts.items()
+    ]
+    _insert(connection, "derived.heatmap", sums)
+
+
+def _prune_checkpoints(connection: DuckDBPyConnection, batch: Batch) -> None:
+    """Delete checkpoints that are not kept, but never the last one of a series."""
+    connection.execute(
+        "delete from derived.model_checkpoint where list_contains($assets, asset) "
+        "and checkpoint_at <= $kept_after and day(checkpoint_at) <> 1 "
+        "and (venue, instrument, checkpoint_at) not in ("
+        "select (venue, instrument, max(checkpoint_at)) from derived.model_checkpoint "
+        "where list_contains($assets, asset) group by venue, instrument)",
+        {
+            "assets": batch.assets,
+            "kept_after": to_instant(batch.until - limits.KEPT_MIDNIGHTS * DAY_MICROSECONDS),
+        },
+    )
+
+
+def _mark_progress(connection: DuckDBPyConnection, batch: Batch, end: int) -> None:
+    """Mark the assets as built up to the batch's end, and what is still out of date."""
+    assets = batch.assets
+    connection.execute("delete from meta.pending_build where list_contains(?, asset)", [assets])
+    if end < batch.until:
+        connection.execute(
+            "insert into meta.pending_build select unnest(?::varchar[]), unnest(?)",
+            [assets, [to_instant(max(batch.from_at[asset], end)) for asset in assets]],
+        )
+    _mark_later_data(connection, assets, batch.until)
+    last_bar_end = dict.fromkeys(assets, BEGINNING)
+    for series in batch.series:
+        if series.last_bar_end is not None:
+            last_bar_end[series.asset] = max(last_bar_end[series.asset], series.last_bar_end)
+    connection.execute("delete from meta.built_asset where list_contains(?, asset)", [assets])
+    connection.executemany(
+        "insert into meta.built_asset values (?, ?, ?, ?, ?)",
+        [
+            [
+                asset,
+                parameters.provider,
+                parameters.params_hash,
+                to_instant(batch.until),
+                to_instant(last_bar_end[asset]),
+            ]
+            for asset in assets
+            for parameters in batch.estimators[asset]
+        ],
+    )
+
+
+def _mark_later_data(connection: DuckDBPyConnection, assets: list[str], until: int) -> None:
+    """Mark assets as out of date from the first loaded row of an hour that is not built yet."""
+    connection.execute(
+        "insert into meta.pending_build "
+        "with ahead as ("
+        "select venue, instrument, bar_start_at as from_at from raw.ohlcv "
+        "where bar_start_at >= $until union all "
+        "select venue, instrument, bar_start_at from raw.mark_ohlc "
+        "where bar_start_at >= $until union all "
+        "select venue, instrument, observed_at - interval 1 minute from raw.open_interest "
+        "where observed_at > $until) "
+        "select asset, greatest(min(from_at), $until) from ahead "
+        "inner join staging.stg_instrument using (venue, instrument) "
+        "where list_contains($assets, asset) group by asset union all "
+        "select asset, greatest(min(as_of) - interval 1 minute, $until) from raw.provider_map "
+        "where as_of > $until and list_contains($assets, asset) group by asset",
+        {"until": to_instant(until), "assets": assets},
+    )

@@ -1,0 +1,376 @@
+"""Comparing the maps of an hour: disagreement, consensus, bands and cascades.
+
+Belongs here: what is computed from which maps, and in which order. Does not belong here: the
+metrics (``transforms``) and the shape of the rows (``comparison_rows``).
+
+Maps of one asset and hour are compared within a scope: all venues, or a single venue of which an
+outside provider has a map. Bands, cascades and the consensus are made for the same scopes. Maps of
+one provider are also compared venue by venue.
+
+Bands and the consensus leave out start-up mass, whose place only shows where a series began. Maps
+that are nearly the same share one vote; the true positions of a simulated market have none.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from jobs.compare.comparison_rows import (
+    CASCADES,
+    CONSENSUS,
+    BandRows,
+    PairRows,
+    asset_disagreement_rows,
+    band_rows,
+    cascade_rows,
+    comparison_assumptions,
+    consensus_rows,
+    disagreement_rows,
+)
+from jobs.compare.map_groups import MapGroups, group_by_provider, group_by_scope
+from jobs.compare.map_set import FloatArray, IntArray, MapSet, read_map_set
+from jobs.compare.market_history import MarketHistory, read_market_history
+from jobs.compare.outside_maps import SIMULATED_TRUTH, replace_captures
+from transforms.bands import Bands, count_agreeing_members, count_agreeing_providers, find_bands
+from transforms.cascade import simulate_cascades
+from transforms.consensus import Consensus, build_consensus
+from transforms.disagreement import (
+    Disagreement,
+    coarsen,
+    measure_disagreement,
+    share_votes,
+    summarise_groups,
+)
+from transforms.grid import BIN_LOG_WIDTH, PUBLISHED_RANGE, bin_center
+from transforms.maps import (
+    BINS_PER_COARSE_BIN,
+    N_WINDOW_BINS,
+    SIDES,
+    near_edge_distance,
+    window_first_bin,
+)
+from transforms.touch import SECONDS_PER_DAY, reach_probability
+from warehouse.connect import insert_rows
+
+TableRows = tuple[str, pa.Table]
+"""A table and rows of it."""
+
+COMPARISON_TABLES = (
+    "derived.band",
+    "derived.map_disagreement",
+    "derived.asset_disagreement",
+    "derived.consensus",
+    "derived.cascade_scenario",
+)
+
+# Asset-hours in memory at once: some five thousand maps, a hundred megabytes or two.
+_CHUNK_ASSET_HOURS = 384
+
+# Share of a bin without its start-up mass below which it is a rounding error of 32-bit floats.
+_ROUNDING_RATIO = 1e-6
+
+
+def compare_maps(
+    connection: DuckDBPyConnection,
+    assets: list[str],
+    start: datetime,
+    end: datetime,
+    run_id: str,
+) -> int:
+    """Replace the comparisons of the maps of some assets and hours; return the row count.
+
+    Runs in the caller's transaction. The rows of an hour depend on its maps and on the bars up to
+    it, not on how hours are cut into calls.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's; maps and hourly bars of the hours must be there already.
+    assets : list of str
+        Assets to compare.
+    start, end : datetime
+        Hours with start < as_of <= end.
+    run_id : str
+        Written beside each row.
+
+    Raises
+    ------
+    JobError
+        A stored map lacks a side.
+    """
+    for name in COMPARISON_TABLES:
+        connection.execute(
+            f"delete from {name} where as_of > ? and as_of <= ? and list_contains(?, asset)",
+            [start, end, assets],
+        )
+    connection.execute("delete from derived.estimator_parameter where params_hash = ?", [CONSENSUS])
+    connection.executemany(
+        "insert into derived.estimator_parameter values (?, ?, ?, ?, ?, ?)",
+        comparison_assumptions(),
+    )
+    row_count = replace_captures(connection, assets, start, end, run_id)
+    with ThreadPoolExecutor(1) as pool:
+        for tables in _one_ahead(pool, _read_chunks(connection, assets, start, end, run_id)):
+            for name, rows in tables:
+                row_count += insert_rows(connection, name, rows)
+    return row_count
+
+
+def _read_chunks(
+    connection: DuckDBPyConnection, assets: list[str], start: datetime, end: datetime, run_id: str
+) -> Iterator[Callable[[], list[TableRows]]]:
+    """Yield the comparison of each chunk as a function that needs no connection."""
+    for chunk in _chunks(connection, assets, start, end):
+        maps = read_map_set(connection, *chunk)
+        if maps is not None:
+            scopes = group_by_scope(maps)
+            market = read_market_history(connection, scopes) if len(scopes) else None
+            yield partial(_compare_chunk, maps, scopes, market, run_id)
+
+
+def _one_ahead(
+    pool: ThreadPoolExecutor, works: Iterator[Callable[[], list[TableRows]]]
+) -> Iterator[list[TableRows]]:
+    """Yield the results of functions; while the caller stores one the next is computed."""
+    under_way: Future[list[TableRows]] | None = None
+    for work in works:
+        following = pool.submit(work)
+        if under_way is not None:
+            yield under_way.result()
+        under_way = following
+    if under_way is not None:
+        yield under_way.result()
+
+
+def _chunks(
+    connection: DuckDBPyConnection, assets: list[str], start: datetime, end: datetime
+) -> Iterator[tuple[list[str], datetime, datetime]]:
+    """Yield assets and hours that fit into memory together."""
+    row = connection.execute(
+        "select min(as_of), max(as_of) from derived.heatmap "
+        "where as_of > ? and as_of <= ? and list_contains(?, asset)",
+        [start, end, assets],
+    ).fetchone()
+    if row is None or row[0] is None:
+        return
+    at, last = row[0] - timedelta(hours=1), row[1]
+    hours = min(int((last - at) / timedelta(hours=1)), _CHUNK_ASSET_HOURS)
+    n_assets = max(_CHUNK_ASSET_HOURS // hours, 1)
+    while at < last:
+        stop = min(at + timedelta(hours=hours), last)
+        for place in range(0, len(assets), n_assets):
+            yield assets[place : place + n_assets], at, stop
+        at = stop
+
+
+def _compare_chunk(
+    maps: MapSet, scopes: MapGroups, market: MarketHistory | None, run_id: str
+) -> list[TableRows]:
+    """Return the rows of a chunk table by table; `market` is None where it has no scopes."""
+    rows: list[TableRows] = []
+    venues = group_by_provider(maps)
+    if len(venues):
+        windows = maps.windows(venues.maps, venues.price)
+        found = _measure(venues, windows)
+        rows.append(_pair_rows(maps, venues, windows, found, run_id))
+    if market is not None:
+        rows += _compare_scopes(maps, scopes, market, run_id)
+    return rows
+
+
+def _compare_scopes(
+    maps: MapSet, scopes: MapGroups, market: MarketHistory, run_id: str
+) -> Iterator[TableRows]:
+    windows = maps.windows(scopes.maps, scopes.price)
+    found = _measure(scopes, windows)
+    yield _pair_rows(maps, scopes, windows, found, run_id)
+
+    # The true positions of a simulated market are judged by, not counted.
+    vote = share_votes(found, scopes.labels.values("provider") != SIMULATED_TRUTH)
+    overall = summarise_groups(found, scopes.offsets, vote)
+    yield (
+        "derived.asset_disagreement",
+        asset_disagreement_rows(scopes, found, overall, run_id),
+    )
+    start_up = maps.start_up_windows(scopes.maps, scopes.price)
+    settled = _without_start_up(windows, start_up)
+    consensus = build_consensus(settled[:, 0], settled[:, 1], scopes.price, scopes.offsets, vote)
+    yield "derived.consensus", consensus_rows(scopes, consensus, run_id)
+    start_up[maps.is_outside[scopes.maps]] = np.nan
+    for side in (0, 1):
+        sides = _SideMaps(side, settled[:, side], start_up[:, side], vote[:, side])
+        yield from _find_bands(scopes, sides, consensus, market, run_id)
+    yield from _simulate_cascades(maps, scopes, market, run_id)
+
+
+def _measure(groups: MapGroups, windows: FloatArray) -> Disagreement:
+    """Return how far the maps of each group differ."""
+    return measure_disagreement(
+        windows[:, 0], windows[:, 1], groups.price, groups.offsets, groups.scale_keys
+    )
+
+
+def _without_start_up(windows: FloatArray, start_up: FloatArray) -> FloatArray:
+    """Return the maps without their start-up mass; NaN stays."""
+    left = windows - start_up
+    return np.where(left <= _ROUNDING_RATIO * windows, 0.0, left)
+
+
+def _pair_rows(
+    maps: MapSet, groups: MapGroups, windows: FloatArray, found: Disagreement, run_id: str
+) -> TableRows:
+    """Return the rows of how far the maps of each group differ, pair by pair."""
+    covered = maps.covered_ratio(groups.maps, groups.price)
+    is_fitting = maps.is_fitting[groups.maps][:, None]
+    fault = np.where(found.entry_has_shape, 0, np.where(is_fitting, 1, 2)).astype(np.int8)
+    overlap = _common_overlap(maps.covered[groups.maps], groups, windows, covered, found)
+    pairs = PairRows(groups.labels, found, fault, covered, overlap)
+    return "derived.map_disagreement", disagreement_rows(pairs, run_id)
+
+
+def _common_overlap(
+    covered: FloatArray,
+    groups: MapGroups,
+    windows: FloatArray,
+    covered_ratio: FloatArray,
+    found: Disagreement,
+) -> FloatArray:
+    """Return the overlap within the prices that both maps of a pair cover, by ``SIDES``.
+
+    Parameters
+    ----------
+    covered : ndarray of float64, shape (n_entries, 2)
+        Log prices between which each map has values.
+    groups : MapGroups
+        What is compared.
+    windows : ndarray of float64, shape (n_entries, 2, n_bins)
+        Their values around the price of the group.
+    covered_ratio : ndarray of float64, shape (n_entries, 3)
+        Share of the compared prices that each covers.
+    found : Disagreement
+        The pairs.
+    """
+    overlap = found.overlap_ratio.copy()
+    is_partial = covered_ratio[:, 2] < 1.0
+    pairs = np.flatnonzero(is_partial[found.entry_a] | is_partial[found.entry_b])
+    a, b = found.entry_a[pairs], found.entry_b[pairs]
+    low = np.maximum(covered[a, 0], covered[b, 0])
+    high = np.minimum(covered[a, 1], covered[b, 1])
+    first = window_first_bin(groups.price[a])[:, None]
+    centers = np.log(bin_center(first + np.arange(0, N_WINDOW_BINS, BINS_PER_COARSE_BIN)))
+    centers += BIN_LOG_WIDTH / 2
+    is_common = (centers >= low[:, None]) & (centers <= high[:, None])
+
+    def shape(entry: IntArray, sides: slice) -> FloatArray:
+        inside = coarsen(windows[entry, sides].sum(axis=1)) * is_common
+        total = inside.sum(axis=1, keepdims=True)
+        return np.asarray(inside / np.where(total > 0.0, total, np.nan))
+
+    for number, sides in enumerate((slice(0, 1), slice(1, 2), slice(0, 2))):
+        overlap[pairs, number] = np.minimum(shape(a, sides), shape(b, sides)).sum(axis=1)
+    return overlap
+
+
+@dataclass(frozen=True, slots=True)
+class _SideMaps:
+    """One side of the maps of scopes.
+
+    Parameters
+    ----------
+    number : int
+        Its index in ``SIDES``.
+    windows, start_up : ndarray of float64, shape (n_entries, n_bins)
+        Values without start-up mass, and that mass; NaN where not known.
+    vote : ndarray of int64, shape (n_entries,)
+        The vote of each map.
+    """
+
+    number: int
+    windows: FloatArray
+    start_up: FloatArray
+    vote: npt.NDArray[np.int64]
+
+
+def _find_bands(
+    scopes: MapGroups, side: _SideMaps, consensus: Consensus, market: MarketHistory, run_id: str
+) -> Iterator[TableRows]:
+    """Yield the bands of one side of the maps, and those of their consensus."""
+    first, group = scopes.first, scopes.group
+    # Price and volatility are the same throughout a group.
+    distance = near_edge_distance(scopes.price[first])
+    bin_odds = reach_probability(distance, market.volatility_ahead[first, None], SECONDS_PER_DAY)
+    count = consensus.provider_count[:, side.number]
+    expected = (side.windows * bin_odds[group]).sum(axis=1)
+
+    own = find_bands(side.windows, scopes.price, bin_odds[group])
+    mean = np.where((count > 1)[:, None], consensus.mean_ratio[:, side.number], np.nan)
+    common = find_bands(mean, scopes.price[first], bin_odds)
+    every = np.arange(len(scopes))
+    for bands, entries, is_consensus in ((own, every, False), (common, first, True)):
+        agreeing = (
+            count_agreeing_providers(common, own, scopes.offsets, side.vote)
+            if is_consensus
+            else count_agreeing_members(own, scopes.offsets, side.vote)
+        )
+        history = market.take(entries)
+        odds = reach_probability(
+            bands.distance_bps / 1e4, history.volatility_ahead[bands.map_index], SECONDS_PER_DAY
+        )
+        found = BandRows(
+            labels=scopes.labels.take(entries),
+            side=SIDES[side.number],
+            is_consensus=is_consensus,
+            price=scopes.price[entries],
+            market=history,
+            side_expected_usd=expected[entries],
+            provider_count=count[group[entries]],
+            bands=bands,
+            odds=odds,
+            start_up_ratio=np.full(len(odds), np.nan)
+            if is_consensus
+            else _start_up_ratio(own, scopes.price, side.start_up),
+            agreeing=agreeing,
+        )
+        yield "derived.band", band_rows(found, run_id)
+
+
+def _start_up_ratio(bands: Bands, price: FloatArray, start_up: FloatArray) -> FloatArray:
+    """Return the share of start-up mass in the bins of bands [0-1], NaN where not known."""
+    bins = np.arange(N_WINDOW_BINS) + window_first_bin(price)[bands.map_index, None]
+    inside = (bins >= bands.first_bin[:, None]) & (bins <= bands.last_bin[:, None])
+    mass = (start_up[bands.map_index] * inside).sum(axis=1)
+    ratio: FloatArray = mass / (mass + bands.liquidation_usd)
+    return ratio
+
+
+def _simulate_cascades(
+    maps: MapSet, scopes: MapGroups, market: MarketHistory, run_id: str
+) -> Iterator[TableRows]:
+    """Yield the scenarios of the maps of open positions in USD."""
+    labels = scopes.labels
+    chosen = np.flatnonzero(
+        (labels.values("unit") == "usd")
+        & (labels.values("semantics") == "standing")
+        & maps.is_fitting[scopes.maps]
+    )
+    if len(chosen) == 0:
+        return
+    own, price, history = scopes.maps[chosen], scopes.price[chosen], market.take(chosen)
+    reach = np.abs(maps.covered[own] - np.log(price)[:, None]).min(axis=1)
+    cascades = simulate_cascades(
+        maps.batch(own, 0, price),
+        maps.batch(own, 1, price),
+        history.volatility_day,
+        history.volume_day_usd,
+        np.minimum(reach, PUBLISHED_RANGE),
+        CASCADES,
+    )
+    rows = cascade_rows(labels.take(chosen), price, history, cascades, run_id)
+    yield "derived.cascade_scenario", rows
