@@ -16,13 +16,7 @@ feed as (
         tolerance_seconds,
         -- Slots are counted in whole periods since 1970.
         ceil(
-            epoch(
-                greatest(
-                    expected_from_at,
-                    coalesce(getvariable('window_start')::timestamptz, expected_from_at)
-                )
-            )
-            / nullif(period_seconds, 0)
+            epoch(greatest(expected_from_at, window_start())) / nullif(period_seconds, 0)
         )::bigint as first_slot,
         floor(
             least(
@@ -44,11 +38,7 @@ ohlcv as (
         bar_start_at as observed_at,
         '' as part,
     from raw.ohlcv
-    where
-        bar_start_at
-        >= coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
-        and bar_start_at
-        <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
+    where bar_start_at between window_start() and window_end()
 ),
 
 mark_ohlc as (
@@ -60,11 +50,7 @@ mark_ohlc as (
         bar_start_at as observed_at,
         '' as part,
     from raw.mark_ohlc
-    where
-        bar_start_at
-        >= coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
-        and bar_start_at
-        <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
+    where bar_start_at between window_start() and window_end()
 ),
 
 open_interest as (
@@ -76,14 +62,8 @@ open_interest as (
         observed_at,
         '' as part,
     from raw.open_interest
-    where
-        observed_at
-        >= coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
-        -- A snapshot is answered some seconds after its slot.
-        and observed_at
-        <= coalesce(
-            getvariable('window_end')::timestamptz + interval 1 hour, 'infinity'::timestamptz
-        )
+    -- The answer to a snapshot arrives some seconds after its slot.
+    where observed_at between window_start() and window_end() + interval 1 hour
 ),
 
 long_short_ratio as (
@@ -95,11 +75,7 @@ long_short_ratio as (
         observed_at,
         measure as part,
     from raw.long_short_ratio
-    where
-        observed_at
-        >= coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
-        and observed_at
-        <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
+    where observed_at between window_start() and window_end()
 ),
 
 realised_liquidation as (
@@ -111,68 +87,24 @@ realised_liquidation as (
         period_start_at as observed_at,
         side as part,
     from raw.realised_liquidation
-    where
-        period_seconds > 0
-        and period_start_at
-        >= coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
-        and period_start_at
-        <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
+    where period_seconds > 0 and period_start_at between window_start() and window_end()
 ),
 
 observed as (
-    select
-        venue,
-        instrument,
-        kind,
-        period_seconds,
-        observed_at,
-        part,
-    from ohlcv
+    select * from ohlcv
     union all
-    select
-        venue,
-        instrument,
-        kind,
-        period_seconds,
-        observed_at,
-        part,
-    from mark_ohlc
+    select * from mark_ohlc
     union all
-    select
-        venue,
-        instrument,
-        kind,
-        period_seconds,
-        observed_at,
-        part,
-    from open_interest
+    select * from open_interest
     union all
-    select
-        venue,
-        instrument,
-        kind,
-        period_seconds,
-        observed_at,
-        part,
-    from long_short_ratio
+    select * from long_short_ratio
     union all
-    select
-        venue,
-        instrument,
-        kind,
-        period_seconds,
-        observed_at,
-        part,
-    from realised_liquidation
+    select * from realised_liquidation
 ),
 
 observed_slot as (
     select
-        feed.venue,
-        feed.instrument,
-        feed.kind,
-        feed.period_seconds,
-        feed.rows_per_slot,
+        feed.*,
         floor(epoch(observed.observed_at) / feed.period_seconds)::bigint as slot,
         observed.part,
     from observed
@@ -183,9 +115,7 @@ observed_slot as (
             and observed.kind = feed.kind
             and coalesce(observed.period_seconds, feed.period_seconds) = feed.period_seconds
     where
-        epoch(observed.observed_at)
-        - floor(epoch(observed.observed_at) / feed.period_seconds) * feed.period_seconds
-        <= feed.tolerance_seconds
+        epoch(observed.observed_at) - slot * feed.period_seconds <= feed.tolerance_seconds
         and slot between feed.first_slot and feed.last_slot
 ),
 
@@ -203,13 +133,7 @@ whole_slot as (
 
 -- The slots before the first and after the last close the runs at both ends.
 bounded as (
-    select
-        venue,
-        instrument,
-        kind,
-        period_seconds,
-        slot,
-    from whole_slot
+    select * from whole_slot
     union all
     select
         venue,
@@ -221,26 +145,17 @@ bounded as (
     where first_slot <= last_slot
 ),
 
-with_next as (
-    select
-        venue,
-        instrument,
-        kind,
-        period_seconds,
-        slot,
-        lead(slot) over (partition by venue, instrument, kind order by slot) as next_slot,
-    from bounded
-),
-
 feed_gap as (
     select
         venue,
         instrument,
         kind,
         to_timestamp((slot + 1) * period_seconds) as gap_from,
-        to_timestamp(next_slot * period_seconds) as gap_to,
-    from with_next
-    where next_slot > slot + 1
+        to_timestamp(
+            lead(slot) over (partition by venue, instrument, kind order by slot) * period_seconds
+        ) as gap_to,
+    from bounded
+    qualify gap_to > gap_from
 )
 
 select * from feed_gap

@@ -15,6 +15,7 @@ bar as (
         base_multiplier,
         bar_start_at,
         bar_end_at,
+        hour_end(bar_end_at) as as_of,
         bar_seconds,
         open,
         high,
@@ -31,37 +32,17 @@ bar as (
         received_value,
         received_value_unit,
         sides_counted,
+        -- What one position unit is worth: USD for linear contracts, 1 for inverse ones.
+        if(contract_kind = 'inverse', 1, close) as quantity_usd,
+        if(contract_kind = 'inverse', close, 1) as quantity_per_base,
     from intermediate.int_bar
 ),
 
 with_previous_bar as (
     select
-        venue,
-        instrument,
-        asset,
-        contract_kind,
-        date_trunc('hour', bar_end_at - interval 1 microsecond) + interval 1 hour as as_of,
-        bar_start_at,
-        bar_end_at,
-        bar_seconds,
-        open,
-        high,
-        low,
-        close,
-        mark_high,
-        mark_low,
-        mark_close,
-        volume_quantity,
-        taker_buy_quantity,
-        -- What one position unit is worth: USD for linear contracts, 1 for inverse ones.
-        if(contract_kind = 'inverse', 1, close) as quantity_usd,
-        if(contract_kind = 'inverse', close, 1) as quantity_per_base,
-        open_interest_quantity,
-        received_value,
-        received_value_unit,
-        sides_counted as declared_sides,
-        -- What was received over what was made of it: the sides of a contract in it, where the
-        -- source did not say.
+        *,
+        -- What was received over what was made of it: how many sides of a contract it counts,
+        -- where the source did not say.
         case
             when received_amount_unit = 'contracts' and received_amount > 0
                 then received_amount * contract_size / nullif(open_interest_quantity, 0)
@@ -69,15 +50,11 @@ with_previous_bar as (
                 then
                     received_amount
                     * base_multiplier
-                    * if(contract_kind = 'inverse', close, 1)
+                    * quantity_per_base
                     / nullif(open_interest_quantity, 0)
             when received_value_unit = 'usd' and received_value > 0
-                then
-                    received_value
-                    / if(contract_kind = 'inverse', 1, close)
-                    / nullif(open_interest_quantity, 0)
+                then received_value / quantity_usd / nullif(open_interest_quantity, 0)
         end as received_ratio,
-        received_amount is not null as has_amount,
         if(
             lag(bar_end_at) over instrument_time = bar_start_at,
             lag(close) over instrument_time,
@@ -99,79 +76,33 @@ with_previous_bar as (
             {
                 'bar_end_at': bar_end_at,
                 'open_interest_quantity': open_interest_quantity,
-                'running_volume_quantity': sum(volume_quantity) over instrument_time,
+                'running_volume_quantity': running_volume_quantity,
                 'running_seconds': sum(bar_seconds) over instrument_time
             }
         ) as observation,
     from bar
-    window
-        instrument_time as (partition by venue, instrument order by bar_start_at)
+    window instrument_time as (partition by venue, instrument order by bar_start_at)
 ),
 
 with_previous_observation as (
     select
-        venue,
-        instrument,
-        asset,
-        contract_kind,
-        as_of,
-        bar_start_at,
-        bar_end_at,
-        bar_seconds,
-        open,
-        high,
-        low,
-        close,
-        mark_high,
-        mark_low,
-        mark_close,
-        volume_quantity,
-        taker_buy_quantity,
-        quantity_usd,
-        quantity_per_base,
-        open_interest_quantity,
-        received_value,
-        received_value_unit,
-        -- Between the two nothing is known; price moves between a figure and its bar's close.
-        case
-            when open_interest_quantity is null then null
-            when declared_sides is not null then declared_sides
-            when received_ratio between 0.8 and 1.25 then 1
-            when received_ratio between 1.6 and 2.5 then 2
-        end as sides_counted,
-        has_amount,
-        previous_close,
-        is_repeated,
-        running_volume_quantity,
-        observation,
+        * replace (
+            -- Between the two nothing is known; price moves between a figure and its bar's close.
+            case
+                when open_interest_quantity is null then null
+                when sides_counted is not null then sides_counted
+                when received_ratio between 0.8 and 1.25 then 1
+                when received_ratio between 1.6 and 2.5 then 2
+            end as sides_counted
+        ),
         lag(observation ignore nulls) over instrument_time as previous,
     from with_previous_bar
-    window
-        instrument_time as (partition by venue, instrument order by bar_start_at)
+    window instrument_time as (partition by venue, instrument order by bar_start_at)
 ),
 
 with_change as (
     select
-        venue,
-        instrument,
-        asset,
-        contract_kind,
-        as_of,
-        bar_start_at,
-        bar_end_at,
-        bar_seconds,
-        open,
-        high,
-        low,
-        close,
-        mark_close,
-        volume_quantity,
-        taker_buy_quantity,
-        quantity_usd,
-        quantity_per_base,
-        open_interest_quantity,
-        sides_counted,
-        is_repeated,
+        *,
         ln(close / previous_close) as log_return,
         abs(open / previous_close - 1) as price_gap_ratio,
         greatest(
@@ -179,7 +110,7 @@ with_change as (
         ) as mark_deviation_ratio,
         -- The normalised amount against the value that came with it.
         case
-            when has_amount and received_value > 0
+            when received_amount is not null and received_value > 0
                 then
                     abs(
                         open_interest_quantity
@@ -198,20 +129,16 @@ with_change as (
             abs(open_interest_quantity - previous.open_interest_quantity),
             null
         ) as absolute_change,
-        -- A difference of running sums carries their rounding: not used where one bar tells.
+        -- A difference of running sums carries their rounding: not used where one bar suffices.
         if(
             previous.bar_end_at = bar_start_at,
             volume_quantity,
             running_volume_quantity - previous.running_volume_quantity
         ) as change_volume_quantity,
     from with_previous_observation
-    where
-        as_of > coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
-        and as_of <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
+    where in_window(as_of)
 ),
 
--- Sums are of sorted figures, here and wherever doubles are added up: floating-point sums depend on
--- the order of their terms, and the order of rows on how threads share them out.
 instrument_hour as (
     select
         venue,
@@ -227,14 +154,14 @@ instrument_hour as (
         min(low) as low,
         arg_max(close, bar_start_at) as close,
         arg_max(mark_close, bar_start_at) as mark_close,
-        list_sum(list_sort(list(log_return * log_return))) as squared_log_return,
+        sorted_sum(log_return * log_return) as squared_log_return,
         max(price_gap_ratio) as largest_price_gap_ratio,
         max(mark_deviation_ratio) as largest_mark_deviation_ratio,
         count(*) filter (where is_repeated) as repeated_bar_count,
-        list_sum(list_sort(list(volume_quantity))) as volume_quantity,
-        list_sum(list_sort(list(volume_quantity / quantity_per_base))) as volume_base,
-        list_sum(list_sort(list(volume_quantity * quantity_usd))) as volume_usd,
-        list_sum(list_sort(list(taker_buy_quantity / quantity_per_base))) as taker_buy_base,
+        sorted_sum(volume_quantity) as volume_quantity,
+        sorted_sum(volume_quantity / quantity_per_base) as volume_base,
+        sorted_sum(volume_quantity * quantity_usd) as volume_usd,
+        sorted_sum(taker_buy_quantity / quantity_per_base) as taker_buy_base,
         count(*) filter (where volume_quantity = 0) as zero_volume_bar_count,
         median(volume_quantity) as median_bar_volume_quantity,
         max(volume_quantity) as largest_bar_volume_quantity,
@@ -250,7 +177,7 @@ instrument_hour as (
         count(*) filter (
             where absolute_change > change_volume_quantity * (1 + 1e-6)
         ) as violation_count,
-        list_sum(list_sort(list(absolute_change))) as absolute_change_quantity,
+        sorted_sum(absolute_change) as absolute_change_quantity,
         max(absolute_change, 3) as largest_changes_quantity,
         max(absolute_change / nullif(previous_open_interest_quantity, 0)) as largest_change_ratio,
         count(*) filter (

@@ -11,75 +11,15 @@ instrument as (
         instrument,
         asset,
     from staging.stg_instrument
-    where coalesce(list_contains(getvariable('window_assets')::varchar[], asset), true)
+    where in_window_assets(asset)
 ),
 
 ohlcv as (
     select
-        venue,
-        instrument,
-        bar_start_at,
-        bar_seconds,
-        open,
-        high,
-        low,
-        close,
-        volume_quantity,
-        source,
-        ingested_at,
-    from raw.ohlcv
-    where
-        bar_seconds <= 3600
-        and bar_start_at
-        >= coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
-        - interval 1 hour
-        and bar_start_at < coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
-),
-
-mark_ohlc as (
-    select
-        venue,
-        instrument,
-        bar_start_at,
-        bar_seconds,
-        mark_low,
-        mark_high,
-        mark_close,
-        source,
-        ingested_at,
-    from raw.mark_ohlc
-    where
-        bar_seconds <= 3600
-        and bar_start_at
-        >= coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
-        - interval 1 hour
-        and bar_start_at < coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
-),
-
-open_interest as (
-    select
-        venue,
-        instrument,
-        observed_at,
-        open_interest_quantity,
-        source,
-        ingested_at,
-    from raw.open_interest
-    where
-        observed_at > coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
-        and observed_at
-        <= coalesce(
-            getvariable('window_end')::timestamptz + interval 1 minute, 'infinity'::timestamptz
-        )
-),
-
--- Each row with the instant it belongs to; one that belongs to a bar, to the bar's end.
-landed_row as (
-    select
         'ohlcv' as kind,
         venue,
         instrument,
-        bar_start_at + to_seconds(bar_seconds) as stands_at,
+        bar_start_at + to_seconds(bar_seconds) as known_at,
         bar_seconds,
         source,
         ingested_at,
@@ -92,13 +32,19 @@ landed_row as (
             and isfinite(volume_quantity),
             false
         ) as is_possible,
-    from ohlcv
-    union all
+    from raw.ohlcv
+    where
+        bar_seconds <= 3600
+        and bar_start_at >= window_start() - interval 1 hour
+        and bar_start_at < window_end()
+),
+
+mark_ohlc as (
     select
         'mark_ohlc' as kind,
         venue,
         instrument,
-        bar_start_at + to_seconds(bar_seconds) as stands_at,
+        bar_start_at + to_seconds(bar_seconds) as known_at,
         bar_seconds,
         source,
         ingested_at,
@@ -107,45 +53,47 @@ landed_row as (
         and coalesce(
             mark_low > 0 and mark_low <= mark_high and isfinite(mark_high), true
         ) as is_possible,
-    from mark_ohlc
-    union all
+    from raw.mark_ohlc
+    where
+        bar_seconds <= 3600
+        and bar_start_at >= window_start() - interval 1 hour
+        and bar_start_at < window_end()
+),
+
+open_interest as (
     select
         'open_interest' as kind,
         venue,
         instrument,
-        -- A snapshot asked for at a bar's end is answered some seconds later.
-        observed_at - interval 30 seconds as stands_at,
+        -- The answer to a snapshot requested at a bar's end arrives some seconds later.
+        observed_at - interval 30 seconds as known_at,
         0 as bar_seconds,
         source,
         ingested_at,
         open_interest_quantity >= 0 and isfinite(open_interest_quantity) as is_possible,
-    from open_interest
+    from raw.open_interest
+    where observed_at > window_start() and observed_at <= window_end() + interval 1 minute
+),
+
+-- Each row with the instant at which it is known; a bar at its end.
+landed_row as (
+    select * from ohlcv
+    union all
+    select * from mark_ohlc
+    union all
+    select * from open_interest
 ),
 
 of_asset as (
     select
+        landed_row.*,
         instrument.asset,
-        landed_row.kind,
-        landed_row.venue,
-        landed_row.instrument,
-        date_trunc('hour', landed_row.stands_at - interval 1 microsecond)
-        + interval 1 hour as as_of,
-        landed_row.is_possible,
+        hour_end(landed_row.known_at) as as_of,
         row_number() over (
-            partition by
-                landed_row.kind,
-                landed_row.venue,
-                landed_row.instrument,
-                landed_row.bar_seconds,
-                landed_row.stands_at,
-                landed_row.source,
-                landed_row.ingested_at
+            partition by kind, venue, instrument, bar_seconds, known_at, source, ingested_at
         ) > 1 as is_duplicate,
     from landed_row
-    inner join instrument
-        on
-            landed_row.venue = instrument.venue
-            and landed_row.instrument = instrument.instrument
+    inner join instrument using (venue, instrument)
 ),
 
 row_audit as (
@@ -168,9 +116,7 @@ row_audit as (
         ) as impossible_open_interest_row_count,
         count(*) filter (where is_duplicate) as duplicate_row_count,
     from of_asset
-    where
-        as_of > coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
-        and as_of <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
+    where in_window(as_of)
     group by venue, instrument, as_of
 )
 

@@ -4,54 +4,59 @@
 -- Materialized: view
 
 with
-landed as (
+ohlcv as (
     select
         'ohlcv' as kind,
         venue,
         instrument,
-        bar_start_at as stands_at,
+        bar_start_at as known_at,
     from raw.ohlcv
-    union all
+),
+
+mark_ohlc as (
     select
         'mark_ohlc' as kind,
         venue,
         instrument,
-        bar_start_at as stands_at,
+        bar_start_at as known_at,
     from raw.mark_ohlc
-    union all
+),
+
+open_interest as (
     select
         'open_interest' as kind,
         venue,
         instrument,
-        observed_at as stands_at,
+        observed_at as known_at,
     from raw.open_interest
 ),
 
--- As their venues describe them: one that a person left out is known.
+-- As their venues describe them: one that a user left out is known.
 instrument as (
-    select distinct
+    select
         venue,
         instrument,
     from raw.instrument
 ),
 
+landed as (
+    select * from ohlcv
+    union all
+    select * from mark_ohlc
+    union all
+    select * from open_interest
+),
+
 unknown as (
     select
-        landed.kind,
-        landed.venue,
-        landed.instrument,
+        kind,
+        venue,
+        instrument,
         count(*) as row_count,
     from landed
-    anti join instrument
-        on
-            landed.venue = instrument.venue
-            and landed.instrument = instrument.instrument
-    where
-        landed.stands_at
-        >= coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
-        and landed.stands_at
-        < coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
-    group by landed.kind, landed.venue, landed.instrument
+    anti join instrument using (venue, instrument)
+    where known_at >= window_start() and known_at < window_end()
+    group by kind, venue, instrument
 )
 
 select * from unknown
