@@ -54,6 +54,10 @@ create or replace macro grid_step() as (0.001);
 
 create or replace macro bin_edge(bin_index) as (exp((2 * bin_index - 0.5) * grid_step()));
 
+create or replace macro bin_of(price) as (
+    floor((ln(if(price > 0, price, null)) / grid_step() + 0.5) / 2)::bigint
+);
+
 create or replace macro log_bin_centre(bin_index) as ((2 * bin_index + 0.5) * grid_step());
 
 -- Whether a measure fails a gate's level; a gate without the level never fails at it, and one that

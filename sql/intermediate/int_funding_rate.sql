@@ -13,31 +13,28 @@ funding_rate as (
         funding_rate_ratio,
         funding_interval_hours as received_interval_hours,
     from staging.stg_funding_rate
-    where
-        -- Payments around the window, on which the intervals of those within it rest.
-        funded_at
-        > coalesce(
-            getvariable('window_start')::timestamptz - interval 5 days, '-infinity'::timestamptz
-        )
+    -- Payments around the window, from which the intervals of those within it follow.
+    where funded_at > window_start() - interval 5 days
 ),
 
 -- An interval ends at its payment. Venues settle every 1, 2, 4 or 8 hours; any other distance
--- between payments is a hole or a stamp that is no payment's. Some stamp a payment seconds late.
+-- between payments is a hole, or a timestamp that is no payment's. Some timestamp a payment seconds
+-- late.
 with_spacing as (
     select
         *,
         if(received_interval_hours in (1, 2, 4, 8), received_interval_hours, null)
             as plausible_received_hours,
         date_diff('second', lag(funded_at) over instrument_time, funded_at) as spacing_seconds,
+        round(spacing_seconds / 3600) as rounded_hours,
         case
             when
-                round(spacing_seconds / 3600) in (1, 2, 4, 8)
-                and abs(spacing_seconds - round(spacing_seconds / 3600) * 3600) <= 60
-                then round(spacing_seconds / 3600)
+                rounded_hours in (1, 2, 4, 8)
+                and abs(spacing_seconds - rounded_hours * 3600) <= 60
+                then rounded_hours
         end as spacing_hours,
     from funding_rate
-    window
-        instrument_time as (partition by venue, instrument order by funded_at)
+    window instrument_time as (partition by venue, instrument order by funded_at)
 ),
 
 with_neighbours as (
@@ -47,8 +44,7 @@ with_neighbours as (
         lead(spacing_hours) over instrument_time as spacing_after_hours,
         lead(spacing_hours, 2) over instrument_time as second_spacing_after_hours,
     from with_spacing
-    window
-        instrument_time as (partition by venue, instrument order by funded_at)
+    window instrument_time as (partition by venue, instrument order by funded_at)
 ),
 
 with_evidence as (
@@ -57,7 +53,7 @@ with_evidence as (
         -- Payments can be missing but never too many, so an interval received with the payment
         -- holds unless payments are closer together.
         plausible_received_hours
-        <= coalesce(round(spacing_seconds / 3600), plausible_received_hours) as is_received,
+        <= coalesce(rounded_hours, plausible_received_hours) as is_received,
         coalesce(spacing_hours in (spacing_before_hours, spacing_after_hours), false)
             as is_repeated,
         -- Payments are missing before this one; those on both sides of the hole agree.

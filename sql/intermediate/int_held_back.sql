@@ -1,4 +1,4 @@
--- Assets held back from publication: since which hour a critical check speaks against them.
+-- Assets held back from publication, and from which hour a critical check fails for them.
 --
 -- Grain: asset
 -- Materialized: view

@@ -21,23 +21,12 @@ instrument as (
 newest as (
     select max(observed_at) as observed_at,
     from raw.open_interest
-    where
-        observed_at
-        <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
+    where observed_at <= window_end()
 ),
 
 -- Straight from raw: the newest row of each instant would be sought in all of history.
 open_interest as (
-    select
-        open_interest.venue,
-        open_interest.instrument,
-        open_interest.observed_at,
-        open_interest.received_amount,
-        open_interest.received_amount_unit,
-        open_interest.received_value,
-        open_interest.received_value_unit,
-        open_interest.sides_counted,
-        open_interest.ingested_at,
+    select open_interest.*
     from raw.open_interest as open_interest
     inner join newest
         on
@@ -49,11 +38,7 @@ open_interest as (
 -- price in it and no lot.
 figure as (
     select
-        open_interest.venue,
-        open_interest.instrument,
-        open_interest.observed_at,
-        open_interest.ingested_at,
-        open_interest.sides_counted,
+        open_interest.*,
         case
             when open_interest.received_amount is not null
                 then open_interest.received_amount
@@ -67,13 +52,10 @@ figure as (
             else 1
         end as listed_lot,
     from open_interest
-    inner join instrument
-        on
-            open_interest.venue = instrument.venue
-            and open_interest.instrument = instrument.instrument
+    inner join instrument using (venue, instrument)
 ),
 
--- A figure that stands still says nothing new.
+-- A figure that does not change shows nothing new.
 changed as (
     select
         venue,
@@ -91,9 +73,7 @@ changed as (
 
 in_lots as (
     select
-        venue,
-        instrument,
-        amount,
+        *,
         amount
         / coalesce(
             any_value(listed_lot) over same_instrument,
@@ -102,8 +82,7 @@ in_lots as (
         listed_lot is not null as is_lot_listed,
         count(*) over same_instrument as figure_count,
     from changed
-    window
-        same_instrument as (partition by venue, instrument)
+    window same_instrument as (partition by venue, instrument)
 ),
 
 -- Figures that are all multiples of ten lots show that the lot is ten times as large.
@@ -145,23 +124,19 @@ counted as (
 
 venue as (
     select
-        instrument.venue,
+        venue,
         max(figure.sides_counted) as sides_counted,
         count(figure.observed_at) as row_count,
         count(figure.amount) as amount_count,
     from instrument
-    left join figure
-        on instrument.venue = figure.venue and instrument.instrument = figure.instrument
-    group by instrument.venue
+    left join figure using (venue, instrument)
+    group by venue
 ),
 
 -- Wilson's interval of the share at 99.9 %.
 bounded as (
     select
-        venue.venue,
-        venue.sides_counted,
-        venue.row_count,
-        venue.amount_count,
+        venue.*,
         coalesce(counted.instrument_count, 0) as instrument_count,
         coalesce(counted.figure_count, 0) as figure_count,
         coalesce(counted.broken_count, 0) as broken_count,
@@ -169,31 +144,19 @@ bounded as (
         counted.odd_count / nullif(counted.figure_count, 0) as odd_share_ratio,
         3.29 * 3.29 / nullif(counted.figure_count, 0) as z_squared_per_figure,
     from venue
-    left join counted
-        on venue.venue = counted.venue
+    left join counted using (venue)
 ),
 
 with_interval as (
     select
         *,
-        (
-            odd_share_ratio
-            + z_squared_per_figure / 2
-            - sqrt(
-                z_squared_per_figure * odd_share_ratio * (1 - odd_share_ratio)
-                + z_squared_per_figure * z_squared_per_figure / 4
-            )
-        )
-        / (1 + z_squared_per_figure) as odd_share_low_ratio,
-        (
-            odd_share_ratio
-            + z_squared_per_figure / 2
-            + sqrt(
-                z_squared_per_figure * odd_share_ratio * (1 - odd_share_ratio)
-                + z_squared_per_figure * z_squared_per_figure / 4
-            )
-        )
-        / (1 + z_squared_per_figure) as odd_share_high_ratio,
+        odd_share_ratio + z_squared_per_figure / 2 as centre,
+        sqrt(
+            z_squared_per_figure * odd_share_ratio * (1 - odd_share_ratio)
+            + z_squared_per_figure * z_squared_per_figure / 4
+        ) as half_width,
+        (centre - half_width) / (1 + z_squared_per_figure) as odd_share_low_ratio,
+        (centre + half_width) / (1 + z_squared_per_figure) as odd_share_high_ratio,
     from bounded
 ),
 

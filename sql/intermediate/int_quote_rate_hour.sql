@@ -12,15 +12,9 @@ quote_rate as (
         pair,
         observed_at,
         price,
-        date_trunc('hour', observed_at - interval 1 microsecond) + interval 1 hour as as_of,
+        hour_end(observed_at) as as_of,
     from staging.stg_quote_rate
-    where
-        price > 0
-        and observed_at
-        > coalesce(
-            getvariable('window_start')::timestamptz - interval 2 days, '-infinity'::timestamptz
-        )
-        and observed_at <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
+    where price > 0 and in_window(observed_at, interval 2 days)
 ),
 
 hour_close as (
@@ -45,15 +39,13 @@ tether as (
 
 in_usd as (
     select
-        hour_close.venue,
+        hour_close.*,
         split_part(hour_close.pair, '/', 1) as quote,
-        hour_close.as_of,
-        hour_close.observed_at,
         if(
             hour_close.pair = 'USDC/USDT', hour_close.price * tether.usd_rate, hour_close.price
         ) as usd_rate,
     from hour_close
-    left join tether on hour_close.as_of = tether.as_of
+    left join tether using (as_of)
 ),
 
 observed as (
@@ -63,51 +55,26 @@ observed as (
         median(usd_rate) as usd_rate,
         count(distinct venue) as venue_count,
         max(observed_at) as observed_at,
-        lead(as_of) over (partition by quote order by as_of) as next_as_of,
     from in_usd
     where usd_rate is not null
     group by as_of, quote
 ),
 
--- A rate stands until the next, for a day at most.
+-- A rate holds until the next, for a day at most.
 every_hour as (
     select
-        unnest(
-            generate_series(
-                as_of,
-                least(
-                    coalesce(next_as_of, 'infinity'::timestamptz),
-                    as_of + interval 24 hours,
-                    coalesce(
-                        getvariable('window_end')::timestamptz + interval 1 hour,
-                        'infinity'::timestamptz
-                    )
-                )
-                - interval 1 hour,
-                interval 1 hour
-            )
-        ) as as_of,
-        quote,
-        usd_rate,
-        venue_count,
-        observed_at,
+        * replace (
+            unnest(
+                hours_held(as_of, lead(as_of) over (partition by quote order by as_of), 24)
+            ) as as_of
+        ),
     from observed
 ),
 
+-- A day more for sums over the last 24 hours.
 in_window as (
-    select
-        as_of,
-        quote,
-        usd_rate,
-        venue_count,
-        observed_at,
-    from every_hour
-    where
-        -- A day more for sums over the last 24 hours.
-        as_of
-        > coalesce(
-            getvariable('window_start')::timestamptz - interval 1 day, '-infinity'::timestamptz
-        )
+    select * from every_hour
+    where as_of > window_start() - interval 1 day
 )
 
 select * from in_window

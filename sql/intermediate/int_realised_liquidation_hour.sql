@@ -32,7 +32,8 @@ realised_liquidation as (
     select
         venue,
         instrument,
-        period_start_at,
+        -- An order on the full hour belongs to the hour that begins.
+        date_trunc('hour', period_start_at) + interval 1 hour as as_of,
         period_seconds,
         side,
         liquidated_usd,
@@ -42,45 +43,29 @@ realised_liquidation as (
     where period_seconds <= 3600
 ),
 
+in_usd as (
+    select
+        realised_liquidation.*,
+        instrument.asset,
+        realised_liquidation.liquidated_usd * coalesce(quote_rate.usd_rate, 1) as usd,
+    from realised_liquidation
+    inner join instrument using (venue, instrument)
+    left join quote_rate using (quote, as_of)
+),
+
 feed_hour as (
     select
-        instrument.asset,
-        date_trunc('hour', realised_liquidation.period_start_at) + interval 1 hour as as_of,
-        realised_liquidation.venue,
-        realised_liquidation.source,
-        realised_liquidation.period_seconds,
-        string_split(realised_liquidation.venue, '+') as venues,
-        bool_and(realised_liquidation.is_complete_feed) as is_complete,
-        list_sum(
-            list_sort(
-                list(
-                    realised_liquidation.liquidated_usd * coalesce(quote_rate.usd_rate, 1)
-                ) filter (where realised_liquidation.side = 'long')
-            )
-        ) as long_usd,
-        list_sum(
-            list_sort(
-                list(
-                    realised_liquidation.liquidated_usd * coalesce(quote_rate.usd_rate, 1)
-                ) filter (where realised_liquidation.side = 'short')
-            )
-        ) as short_usd,
-    from realised_liquidation
-    inner join instrument
-        on
-            realised_liquidation.venue = instrument.venue
-            and realised_liquidation.instrument = instrument.instrument
-    left join quote_rate
-        on
-            instrument.quote = quote_rate.quote
-            and date_trunc('hour', realised_liquidation.period_start_at) + interval 1 hour
-            = quote_rate.as_of
-    group by
-        instrument.asset,
-        date_trunc('hour', realised_liquidation.period_start_at),
-        realised_liquidation.venue,
-        realised_liquidation.source,
-        realised_liquidation.period_seconds
+        asset,
+        as_of,
+        venue,
+        source,
+        period_seconds,
+        string_split(venue, '+') as venues,
+        bool_and(is_complete_feed) as is_complete,
+        sorted_sum(if(side = 'long', usd, null)) as long_usd,
+        sorted_sum(if(side = 'short', usd, null)) as short_usd,
+    from in_usd
+    group by asset, as_of, venue, source, period_seconds
 ),
 
 ranked as (

@@ -3,7 +3,7 @@
 --
 -- Grain: asset, venue, as_of
 -- Materialized: view
--- Known limitation: prices less than a factor of 1.5 apart are not told from one another.
+-- Known limitation: prices less than a factor of 1.5 apart do not contradict each other.
 
 -- Two prices contradict each other where a factor of more than 1.5 lies between them: two coins
 -- under one ticker, or a unit error, never two markets of one coin. A venue stays in the sums while
@@ -12,6 +12,7 @@
 -- whose own instruments contradict one another agrees with nobody.
 
 with
+-- A price holds for a day, as long as the map that was made with it.
 instrument_hour as (
     select
         asset,
@@ -20,36 +21,13 @@ instrument_hour as (
         as_of,
         close,
     from intermediate.int_instrument_hour
-    where
-        coalesce(list_contains(getvariable('window_assets')::varchar[], asset), true)
-        -- A price stands for a day, as long as the map that was made with it.
-        and as_of
-        > coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
-        - interval 23 hours
-        and as_of <= coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
+    where in_window_assets(asset) and in_window(as_of, interval 23 hours)
 ),
 
-standing as (
-    select
-        asset,
-        venue,
-        close,
-        unnest(
-            generate_series(
-                as_of,
-                least(
-                    as_of + interval 23 hours,
-                    coalesce(
-                        lead(as_of) over (partition by asset, venue, instrument order by as_of)
-                        - interval 1 hour,
-                        'infinity'::timestamptz
-                    ),
-                    coalesce(getvariable('window_end')::timestamptz, 'infinity'::timestamptz)
-                ),
-                interval 1 hour
-            )
-        ) as as_of,
+held as (
+    select * replace (unnest(hours_held(as_of, lead(as_of) over instrument_time, 24)) as as_of),
     from instrument_hour
+    window instrument_time as (partition by asset, venue, instrument order by as_of)
 ),
 
 venue_price as (
@@ -59,9 +37,8 @@ venue_price as (
         as_of,
         min(close) as lowest,
         max(close) as highest,
-    from standing
-    where
-        as_of > coalesce(getvariable('window_start')::timestamptz, '-infinity'::timestamptz)
+    from held
+    where as_of > window_start()
     group by asset, venue, as_of
 ),
 
@@ -77,15 +54,13 @@ contradictory_hour as (
 
 pair as (
     select
-        one.asset,
-        one.as_of,
+        asset,
+        as_of,
         one.venue,
         greatest(one.highest, other.highest) / least(one.lowest, other.lowest) as price_ratio,
     from venue_price as one
-    inner join contradictory_hour
-        on one.asset = contradictory_hour.asset and one.as_of = contradictory_hour.as_of
-    inner join venue_price as other
-        on one.asset = other.asset and one.as_of = other.as_of
+    inner join contradictory_hour using (asset, as_of)
+    inner join venue_price as other using (asset, as_of)
 ),
 
 set_apart as (
