@@ -1,7 +1,7 @@
--- Where providers agree: mean shape, how widely they are spread around it, how many call it dense.
+-- Where providers agree: their mean shape, the spread around it, how many call a bin dense.
 --
 -- Materialized: view
--- Known limitation: every vote weighs the same; providers with like assumptions share one only
+-- Known limitation: every vote weighs the same; providers with similar assumptions share one only
 -- where their maps overlap by more than .9.
 
 with
@@ -23,7 +23,6 @@ consensus as (
     from derived.consensus
 ),
 
--- A node of the grid stands at exp(0.001 i); bin j holds nodes 2 j and 2 j + 1.
 bin as (
     select
         asset,
@@ -31,8 +30,8 @@ bin as (
         venue,
         side,
         bin_index,
-        exp((2 * bin_index - 0.5) * 0.001) as price_low,
-        exp((2 * bin_index + 1.5) * 0.001) as price_high,
+        bin_edge(bin_index) as price_low,
+        bin_edge(bin_index + 1) as price_high,
         mean_ratio,
         min_ratio,
         max_ratio,

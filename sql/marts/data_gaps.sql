@@ -4,7 +4,7 @@
 -- Known limitation: as of the last time the feeds were looked at (checked_at).
 
 with
--- What stands is told as long as it counts for its slot, also where nothing of the past is.
+-- Where only the present is served, a figure counts for its slot for as long as that tolerates.
 reachable_feed as (
     select
         venue,
@@ -23,18 +23,11 @@ reachable_feed as (
 
 feed as (
     select
-        venue,
-        instrument,
-        kind,
-        asset,
-        period_seconds,
-        reach_seconds,
-        expected_from_at,
-        checked_at,
-        -- What is older can no longer be asked for.
+        *,
+        -- What is older can no longer be requested.
         to_timestamp(
             ceil(epoch(checked_at - to_seconds(reach_seconds)) / period_seconds) * period_seconds
-        ) as told_from,
+        ) as served_from,
     from reachable_feed
 ),
 
@@ -60,28 +53,19 @@ gap_answer as (
 ),
 
 -- The ledger is kept window by window: what adjoins is one gap.
+with_begin as (
+    select
+        *,
+        coalesce(gap_from > lag(gap_to) over feed_time, true)::integer as is_begin,
+    from feed_gap
+    window feed_time as (partition by venue, instrument, kind order by gap_from)
+),
+
 with_run as (
     select
-        venue,
-        instrument,
-        kind,
-        gap_from,
-        gap_to,
+        *,
         sum(is_begin) over (partition by venue, instrument, kind order by gap_from) as run,
-    from (
-        select
-            venue,
-            instrument,
-            kind,
-            gap_from,
-            gap_to,
-            coalesce(
-                gap_from
-                > lag(gap_to) over (partition by venue, instrument, kind order by gap_from),
-                true
-            )::integer as is_begin,
-        from feed_gap
-    ) as marked
+    from with_begin
 ),
 
 whole_gap as (
@@ -97,24 +81,11 @@ whole_gap as (
 
 with_feed as (
     select
-        feed.venue,
-        feed.instrument,
-        feed.kind,
-        feed.asset,
-        feed.period_seconds,
-        feed.reach_seconds,
-        feed.expected_from_at,
-        feed.checked_at,
-        feed.told_from,
+        feed.*,
         whole_gap.gap_from as whole_gap_from,
-        whole_gap.gap_from,
-        whole_gap.gap_to,
+        whole_gap.gap_to as whole_gap_to,
     from whole_gap
-    inner join feed
-        on
-            whole_gap.venue = feed.venue
-            and whole_gap.instrument = feed.instrument
-            and whole_gap.kind = feed.kind
+    inner join feed using (venue, instrument, kind)
 ),
 
 -- Reach and answers may end within a gap: it is looked at in pieces between their ends.
@@ -124,42 +95,41 @@ boundary as (
         instrument,
         kind,
         whole_gap_from,
-        unnest([gap_from, gap_to, greatest(gap_from, least(gap_to, told_from))]) as boundary_at,
-    from with_feed
-    union
-    select
-        with_feed.venue,
-        with_feed.instrument,
-        with_feed.kind,
-        with_feed.whole_gap_from,
         unnest(
             [
-                greatest(with_feed.gap_from, gap_answer.asked_from_at),
-                least(with_feed.gap_to, gap_answer.asked_to_at)
+                whole_gap_from,
+                whole_gap_to,
+                greatest(whole_gap_from, least(whole_gap_to, served_from))
             ]
         ) as boundary_at,
     from with_feed
-    inner join gap_answer
-        on
-            with_feed.venue = gap_answer.venue
-            and with_feed.instrument = gap_answer.instrument
-            and with_feed.kind = gap_answer.kind
-            and with_feed.gap_from < gap_answer.asked_to_at
-            and with_feed.gap_to > gap_answer.asked_from_at
-),
-
-piece as (
+    union
     select
         venue,
         instrument,
         kind,
         whole_gap_from,
+        unnest(
+            [
+                greatest(whole_gap_from, gap_answer.asked_from_at),
+                least(whole_gap_to, gap_answer.asked_to_at)
+            ]
+        ) as boundary_at,
+    from with_feed
+    inner join gap_answer using (venue, instrument, kind)
+    where whole_gap_from < gap_answer.asked_to_at and whole_gap_to > gap_answer.asked_from_at
+),
+
+piece as (
+    select
+        * exclude (boundary_at),
         boundary_at as gap_from,
         lead(boundary_at) over (
             partition by venue, instrument, kind, whole_gap_from order by boundary_at
         ) as gap_to,
     from boundary
     where boundary_at is not null
+    qualify gap_to is not null
 ),
 
 with_answers as (
@@ -182,7 +152,6 @@ with_answers as (
             and piece.kind = gap_answer.kind
             and piece.gap_from >= gap_answer.asked_from_at
             and piece.gap_to <= gap_answer.asked_to_at
-    where piece.gap_to is not null
     group by
         piece.venue,
         piece.instrument,
@@ -194,36 +163,21 @@ with_answers as (
 
 with_reason as (
     select
-        with_answers.venue,
-        with_answers.instrument,
-        with_answers.kind,
-        with_feed.asset,
-        with_feed.period_seconds,
-        with_feed.reach_seconds,
-        with_feed.checked_at,
-        with_answers.whole_gap_from,
-        with_answers.gap_from,
-        with_answers.gap_to,
-        with_answers.answer_count,
-        with_answers.answered_at,
-        with_answers.third_answer_at,
+        with_answers.*,
+        with_feed.* exclude (venue, instrument, kind, whole_gap_from),
         case
-            when with_answers.gap_to <= with_feed.told_from then 'older than what the venue tells'
+            when with_answers.gap_to <= with_feed.served_from
+                then 'older than what the venue tells'
             when with_answers.third_answer_at is not null then 'the venue answers without it'
             else ''
         end as lost_reason,
     from with_answers
-    inner join with_feed
-        on
-            with_answers.venue = with_feed.venue
-            and with_answers.instrument = with_feed.instrument
-            and with_answers.kind = with_feed.kind
-            and with_answers.whole_gap_from = with_feed.whole_gap_from
-    -- What the venue told nothing of before its first row was before the listing; a venue that is
-    -- ill for some hours may say the same.
+    inner join with_feed using (venue, instrument, kind, whole_gap_from)
+    -- Where a venue has answered without rows before its first one, that was before the listing; a
+    -- venue that fails for some hours may answer the same.
     where
         not (
-            with_answers.whole_gap_from <= with_feed.expected_from_at
+            whole_gap_from <= with_feed.expected_from_at
             and with_answers.third_answer_at is not null
             and with_answers.answered_at >= with_answers.first_answer_at + interval 1 day
         )
@@ -231,24 +185,12 @@ with_reason as (
 
 with_stretch as (
     select
-        venue,
-        instrument,
-        kind,
-        asset,
-        period_seconds,
-        reach_seconds,
-        checked_at,
-        gap_from,
-        gap_to,
-        answer_count,
-        answered_at,
-        third_answer_at,
-        lost_reason,
+        *,
         row_number() over (partition by venue, instrument, kind order by gap_from)
         - row_number() over (
             partition by venue, instrument, kind, whole_gap_from, lost_reason order by gap_from
         ) as stretch,
-        whole_gap_from,
+        gap_to - to_seconds(period_seconds) + to_seconds(reach_seconds) as told_until_at,
     from with_reason
 ),
 
@@ -265,17 +207,11 @@ data_gap as (
         )::bigint as missing_count,
         lost_reason != '' as is_lost,
         case
-            when lost_reason = 'older than what the venue tells'
-                then
-                    max(gap_to)
-                    - to_seconds(any_value(period_seconds))
-                    + to_seconds(any_value(reach_seconds))
+            when lost_reason = 'older than what the venue tells' then max(told_until_at)
             when lost_reason != '' then max(third_answer_at)
         end as lost_since,
         nullif(lost_reason, '') as lost_reason,
-        max(gap_to)
-        - to_seconds(any_value(period_seconds))
-        + to_seconds(any_value(reach_seconds)) as told_until_at,
+        max(told_until_at) as told_until_at,
         min(answer_count) as answer_count,
         min(answered_at) as answered_at,
         any_value(checked_at) as checked_at,

@@ -1,8 +1,8 @@
--- The bright bands of every provider and of the consensus, both sides, by zone of distance.
+-- The bright bands of every provider and of the consensus, on both sides, by zone of distance.
 --
 -- Materialized: table
--- Known limitation: the odds of touch know the distance and the volatility only; that bands attract
--- price would have to show in touches above them.
+-- Known limitation: the odds of a touch follow from distance and volatility alone; if bands attract
+-- price, touches are more frequent than these odds.
 
 with
 band as (
@@ -43,7 +43,6 @@ quality as (
     from marts.asset_quality_hourly
 ),
 
--- A node of the grid stands at exp(0.001 i); bin j holds nodes 2 j and 2 j + 1.
 priced as (
     select
         band.asset,
@@ -54,13 +53,13 @@ priced as (
         band.rank,
         band.size_rank,
         band.zone,
-        exp((2 * band.first_bin_index - 0.5) * 0.001) as price_low,
-        exp((2 * band.last_bin_index + 1.5) * 0.001) as price_high,
-        exp((2 * band.peak_bin_index + 0.5) * 0.001) as price_peak,
+        bin_edge(band.first_bin_index) as price_low,
+        bin_edge(band.last_bin_index + 1) as price_high,
+        exp(log_bin_centre(band.peak_bin_index)) as price_peak,
         band.liquidation_usd,
         band.expected_forced_usd_24h,
         band.side_expected_forced_usd_24h,
-        1e4 * ((2 * band.peak_bin_index + 0.5) * 0.001 - ln(band.price)) as distance_bps,
+        1e4 * (log_bin_centre(band.peak_bin_index) - ln(band.price)) as distance_bps,
         band.side_share_ratio,
         band.start_up_ratio,
         band.touch_probability_24h_ratio,
@@ -70,15 +69,11 @@ priced as (
         band.agreeing_provider_count,
         band.provider_count,
         band.price,
-        -- A venue without data of its own is as good as the asset; nothing known is nothing good.
+        -- A venue without data of its own has the asset's grade; without any grade it is hidden.
         coalesce(quality.grade, whole.grade, 'C') = 'C' as is_hidden,
         band.params_hash,
     from band
-    left join quality
-        on
-            band.asset = quality.asset
-            and band.venue = quality.venue
-            and band.as_of = quality.as_of
+    left join quality using (asset, venue, as_of)
     left join quality as whole
         on
             band.asset = whole.asset

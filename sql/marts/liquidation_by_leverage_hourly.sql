@@ -23,38 +23,12 @@ exposure as (
     from derived.leverage_exposure
 ),
 
--- What is set apart is no part of the sum of all venues.
 set_apart as (
     select
         asset,
         venue,
         as_of,
     from intermediate.int_set_apart
-),
-
-in_scope as (
-    select
-        exposure.asset,
-        exposure.as_of,
-        exposure.provider,
-        unnest(if(set_apart.venue is null, [exposure.venue, 'all'], [exposure.venue])) as venue,
-        exposure.side,
-        exposure.tier,
-        exposure.position_base,
-        exposure.position_usd,
-        exposure.near_base,
-        exposure.near_usd,
-        exposure.consumed_base,
-        exposure.consumed_usd,
-        exposure.swept_base,
-        exposure.swept_usd,
-        exposure.params_hash,
-    from exposure
-    left join set_apart
-        on
-            exposure.asset = set_apart.asset
-            and exposure.venue = set_apart.venue
-            and exposure.as_of = set_apart.as_of
 ),
 
 -- Decimals: their sum is the same in any order, for a fraction of what ordering the rows costs.
@@ -66,18 +40,46 @@ by_venue as (
         venue,
         side,
         tier,
-        try_cast(rtrim(tier, 'x') as double) as leverage,
-        sum(try_cast(position_base as decimal(38, 9)))::double as position_base,
-        sum(try_cast(position_usd as decimal(38, 9)))::double as position_usd,
-        sum(try_cast(near_base as decimal(38, 9)))::double as near_base,
-        sum(try_cast(near_usd as decimal(38, 9)))::double as near_usd,
-        sum(try_cast(consumed_base as decimal(38, 9)))::double as consumed_base,
-        sum(try_cast(consumed_usd as decimal(38, 9)))::double as consumed_usd,
-        sum(try_cast(swept_base as decimal(38, 9)))::double as swept_base,
-        sum(try_cast(swept_usd as decimal(38, 9)))::double as swept_usd,
+        sum(try_cast(columns('_(base|usd)$') as decimal(38, 9))),
         any_value(params_hash) as params_hash,
-    from in_scope
+    from exposure
     group by asset, as_of, provider, venue, side, tier
+),
+
+-- Venues that are set apart are left out of the sum of all venues.
+of_all as (
+    select
+        asset,
+        as_of,
+        provider,
+        'all' as venue,
+        side,
+        tier,
+        sum(columns('_(base|usd)$')),
+        any_value(params_hash) as params_hash,
+    from by_venue
+    anti join set_apart using (asset, venue, as_of)
+    group by asset, as_of, provider, side, tier
+),
+
+by_scope as (
+    select * from by_venue
+    union all
+    select * from of_all
+),
+
+by_leverage as (
+    select
+        asset,
+        as_of,
+        provider,
+        venue,
+        side,
+        tier,
+        try_cast(rtrim(tier, 'x') as double) as leverage,
+        columns('_(base|usd)$')::double,
+        params_hash,
+    from by_scope
 )
 
-select * from by_venue
+select * from by_leverage

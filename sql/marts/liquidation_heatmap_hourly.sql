@@ -23,7 +23,6 @@ heatmap as (
     from derived.heatmap
 ),
 
--- A node of the grid stands at exp(0.001 i); bin j holds nodes 2 j and 2 j + 1.
 bin as (
     select
         asset,
@@ -32,8 +31,8 @@ bin as (
         venue,
         side,
         bin_index,
-        exp((2 * bin_index - 0.5) * 0.001) as price_low,
-        exp((2 * bin_index + 1.5) * 0.001) as price_high,
+        bin_edge(bin_index) as price_low,
+        bin_edge(bin_index + 1) as price_high,
         liquidation_usd,
         start_up_usd,
         price,
