@@ -40,7 +40,10 @@ realised_liquidation as (
         is_complete_feed,
         source,
     from staging.stg_realised_liquidation
-    where period_seconds <= 3600
+    where
+        period_seconds <= 3600
+        and period_start_at >= window_start() - interval 1 hour
+        and period_start_at < window_end()
 ),
 
 in_usd as (

@@ -65,7 +65,7 @@ long_short_ratio as (
         hour_end(observed_at) as as_of,
         arg_max(long_short_ratio, observed_at) as long_short_accounts_ratio,
     from staging.stg_long_short_ratio
-    where measure = 'accounts'
+    where measure = 'accounts' and in_window(observed_at, interval 1 day)
     group by venue, instrument, as_of
 ),
 
@@ -102,7 +102,6 @@ in_usd as (
     from instrument_hour
     inner join instrument using (venue, instrument)
     left join quote_rate using (as_of, quote)
-    anti join set_apart using (asset, venue, as_of)
 ),
 
 with_positioning as (
@@ -125,6 +124,12 @@ with_positioning as (
             in_usd.venue = long_short_ratio.venue
             and in_usd.instrument = long_short_ratio.instrument
             and in_usd.as_of = long_short_ratio.as_of
+    -- After the asof join, which scans all rates for each row where it expects few rows.
+    anti join set_apart
+        on
+            in_usd.asset = set_apart.asset
+            and in_usd.venue = set_apart.venue
+            and in_usd.as_of = set_apart.as_of
 ),
 
 asset_hour as (
