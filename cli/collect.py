@@ -11,7 +11,7 @@ from cli.output import log_errors_only, note, progress_bar
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
-    from jobs.collect.archives import ArchiveReport
+    from jobs.collect.archive_intake import ArchiveReport
     from jobs.collect.round_report import IngestReport
     from jobs.collect.stream import FeedReport
 
@@ -127,18 +127,18 @@ def _backfill_from_venues(first: datetime, last: datetime | None, budget: float)
 def _backfill_from_archive(
     first: datetime, last: datetime, assets: list[str] | None, *, is_keeping: bool
 ) -> None:
-    from jobs.collect.archives import backfill_from_archive
+    from jobs.collect.archives import archived_contracts, backfill_from_archive
     from jobs.collect.scope import configured_universe
 
     with exit_on_error():
         settings = read_settings()
+        universe = configured_universe(settings, [one.upper() for one in assets or ()])
         with progress_bar() as progress:
             report = backfill_from_archive(
                 settings,
                 clock=now,
-                start=first,
-                end=last,
-                universe=configured_universe(settings, [one.upper() for one in assets or ()]),
+                span=(first, last),
+                contracts=archived_contracts(settings, clock=now, universe=universe),
                 is_keeping=is_keeping,
                 progress=progress,
             )

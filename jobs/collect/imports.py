@@ -184,7 +184,7 @@ def import_archive(
     """
     report = ImportReport()
     inputs = _find_inputs(paths, None if mapping is None else load_mapping(mapping), report)
-    closes = KnownCloses(lambda venue, instrument: stored_closes(settings, venue, instrument))
+    closes = known_closes(settings)
     is_dated = any(one.time.label_change is not None for _, one in inputs)
     for number, (file, one) in enumerate(inputs):
         progress("import", file.name, number / len(inputs))
@@ -233,10 +233,14 @@ def _find_inputs(
     return sorted(inputs, key=lambda item: item[1].time.label_change is not None)
 
 
-def stored_closes(settings: Settings, venue: str, instrument: str) -> dict[str, pa.Table]:
-    """Return the closes of an instrument that the warehouse knows, by kind of bar."""
-    with open_writer(settings) as connection:
-        return bar_closes(connection, venue, instrument)
+def known_closes(settings: Settings) -> KnownCloses:
+    """Return closes that are read from the warehouse, instrument by instrument, when needed."""
+
+    def read(venue: str, instrument: str) -> dict[str, pa.Table]:
+        with open_writer(settings) as connection:
+            return bar_closes(connection, venue, instrument)
+
+    return KnownCloses(read)
 
 
 def label_notes(closes: KnownCloses) -> list[str]:

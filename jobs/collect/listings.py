@@ -10,7 +10,7 @@ import math
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -132,7 +132,7 @@ def _choose(universe: Universe, listings: Sequence[Listing], known: Known) -> li
     chosen = choose_instruments(universe, listings)
     if universe.assets or not known.feeds:
         return chosen
-    wider = replace(universe, top=math.ceil(universe.top * _TOP_MARGIN))
+    wider = universe.model_copy(update={"top": math.ceil(universe.top * _TOP_MARGIN)})
     followed = {feed.asset for feed in known.feeds.values()}
     taken = {(one.venue, one.instrument) for one in chosen}
     return chosen + [

@@ -5,7 +5,7 @@ universe file (`sources.universe`), opening a connection (`sources.venues.connec
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -103,7 +103,7 @@ def configured_universe(settings: Settings, assets: Sequence[str] = ()) -> Unive
     path = settings.universe_file
     is_default = settings.universe is None and not path.exists()
     universe = Universe() if is_default else read_universe(path)
-    return replace(universe, assets=tuple(assets)) if assets else universe
+    return universe.model_copy(update={"assets": tuple(assets)}) if assets else universe
 
 
 def venue_connections(settings: Settings, venues: Iterable[str]) -> dict[str, Connection]:

@@ -10,12 +10,13 @@ from numpy.testing import assert_allclose
 from standin import DAY, serving, synthetic_market
 from standin.archive import BAR, Archive, milliseconds, zipped
 from typer.testing import CliRunner
-from workbench.live import live_home
+from workbench.live import instant, live_home
 
 import cli.collect
-import jobs.collect.archives
 from cli.main import app
-from jobs.collect.archives import backfill_from_archive
+from jobs.collect import archive_intake
+from jobs.collect.archives import archived_contracts, backfill_from_archive
+from jobs.collect.scope import Effort
 from jobs.errors import NothingToDo
 from jobs.settings import Settings
 from sources.archives import download
@@ -31,6 +32,7 @@ BTC = Contract("binance", "BTC/USDT:USDT", "BTCUSDT")
 COIN_M = Contract("binancecoinm", "BTC/USD:BTC", "BTCUSD_PERP")
 DOWN = "http://127.0.0.1:9"
 QUICK = Patience(first_delay_seconds=0.001, longest_delay_seconds=0.01, concurrency=6)
+EFFORT = Effort(60.0, QUICK, wait_seconds=0.0)
 METRICS = "data/futures/um/daily/metrics/BTCUSDT/BTCUSDT-metrics-2026-06-{:02d}.zip"
 MONTHLY = "data/futures/um/monthly/klines"
 
@@ -53,13 +55,14 @@ class Home:
         self.settings = Settings(home=folder, threads=2, archive_url=archive.base_url)
 
     def fetch(self, contracts=(BTC,), start=START, **options):
-        today = self.archive.today
+        now = dt.datetime.combine(self.archive.today, dt.time(7), tzinfo=dt.UTC)
         return backfill_from_archive(
             self.settings,
-            clock=lambda: dt.datetime.combine(today, dt.time(7), tzinfo=dt.UTC),
-            start=dt.datetime.combine(start, dt.time(), tzinfo=dt.UTC),
+            clock=lambda: now,
+            span=(dt.datetime.combine(start, dt.time(), tzinfo=dt.UTC), now),
             contracts=contracts,
-            **{"patience": QUICK, "wait_seconds": 0.0, **options},
+            effort=EFFORT,
+            **options,
         )
 
     def query(self, sql):
@@ -225,9 +228,9 @@ class Killed(BaseException):
     ("where", "after"),
     [
         ("sources.archives.download._write_whole", 5),
-        ("jobs.collect.archives.land", 1),
-        ("jobs.collect.archives.write_archive_files", 0),
-        ("jobs.collect.archives._Haul._put_away", 2),
+        ("jobs.collect.archive_intake.land", 1),
+        ("jobs.collect.archive_intake.write_archive_files", 0),
+        ("jobs.collect.archive_intake.ArchiveIntake._put_away", 2),
     ],
 )
 def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path, market, monkeypatch, where, after):
@@ -246,8 +249,8 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path, market, monkeypatch
         module, _, name = where.rpartition(".")
         owner = {
             "sources.archives.download": download,
-            "jobs.collect.archives": jobs.collect.archives,
-            "jobs.collect.archives._Haul": jobs.collect.archives._Haul,
+            "jobs.collect.archive_intake": archive_intake,
+            "jobs.collect.archive_intake.ArchiveIntake": archive_intake.ArchiveIntake,
         }[module]
         with monkeypatch.context() as patched:
             patched.setattr(owner, name, count(getattr(owner, name)))
@@ -374,10 +377,11 @@ def test_the_archive_and_live_ingestion_make_one_history(tmp_path, market, monke
         again = backfill_from_archive(
             live.settings,
             clock=live.clock,
-            start=live.clock() - dt.timedelta(days=9),
-            universe=live.universe,
-            patience=QUICK,
-            wait_seconds=0.0,
+            span=(live.clock() - dt.timedelta(days=9), live.clock()),
+            contracts=archived_contracts(
+                live.settings, clock=live.clock, universe=live.universe, effort=EFFORT
+            ),
+            effort=EFFORT,
         )
         assert again.contracts == 1
         assert again.failed == []
@@ -402,5 +406,8 @@ def test_what_a_backfill_cannot_mean_is_refused(options, said):
 def test_without_contracts_the_message_says_what_to_do(tmp_path, market):
     with home_at(tmp_path, market) as home:
         home.settings.venue_url = DOWN
+        universe = Universe(venues=("okx",), assets=("BTC",))
         with pytest.raises(NothingToDo, match="liqheat import"):
-            home.fetch(contracts=None, universe=Universe(venues=("okx",), assets=("BTC",)))
+            archived_contracts(
+                home.settings, clock=lambda: instant(0), universe=universe, effort=EFFORT
+            )
