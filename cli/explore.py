@@ -53,33 +53,25 @@ def plot_command(
 ) -> None:
     """Draw the heatmap of an asset as one HTML page that needs nothing else."""
     from jobs.read.query import published_file, read_limits
+    from plots.source import PublishedMaps
     from plots.style import page_name
     from plots.views import plot_asset, plot_comparison
 
     with exit_on_error():
         settings = read_settings()
         asset = asset.upper()
-        until = published_hour(as_of)
+        maps = PublishedMaps(
+            published_file(settings), asset, venue, published_hour(as_of), read_limits(settings)
+        )
         if side_by_side:
-            page = plot_comparison(
-                published_file(settings),
-                asset,
-                output or settings.home / page_name(f"{asset}-compared"),
-                venue=venue,
-                until=until,
-                limits=read_limits(settings),
-            )
+            page = plot_comparison(maps, output or settings.home / page_name(f"{asset}-compared"))
         else:
             page = plot_asset(
-                published_file(settings),
-                asset,
+                maps,
                 output or settings.home / page_name(asset),
                 provider=provider,
-                venue=venue,
                 days=days,
                 reach_ratio=reach,
-                until=until,
-                limits=read_limits(settings),
             )
         typer.echo(str(page.resolve()))
 

@@ -20,20 +20,19 @@ def demo_command(
     """Simulate a market, run the whole pipeline on it offline, show where the bands are."""
     from jobs.demo import DEMO_ASSET, DEMO_PROVIDER, run_demo
     from jobs.read.query import published_file, read_limits
+    from plots.source import PublishedMaps
     from plots.views import plot_asset
 
     with exit_on_error():
         with progress_bar() as progress:
             demo = run_demo(read_settings(), days=days, progress=progress)
         show_bands(demo.settings, MapChoice(DEMO_ASSET, DEMO_PROVIDER), Format.table)
+        published, limits = published_file(demo.settings), read_limits(demo.settings)
         page = plot_asset(
-            published_file(demo.settings),
-            DEMO_ASSET,
+            PublishedMaps(published, DEMO_ASSET, limits=limits),
             demo.settings.home / f"{DEMO_ASSET}.html",
             provider=DEMO_PROVIDER,
-            venue="all",
             days=7,
-            limits=read_limits(demo.settings),
         )
         typer.echo(f"\nmap: {page.resolve()}")
         typer.echo(f"ask it: LIQHEAT_HOME={demo.settings.home} liqheat tables")

@@ -1,16 +1,16 @@
 """The heatmap of one asset as a self-contained HTML page, drawn from the published file.
 
-Belongs here: what the picture shows and how. Figures are the tables' own; nothing is modelled.
+Belongs here: what the picture shows and how. Figures are those of the tables; nothing is modelled.
 
-The page opens on what price may reach in a day or so, and holds the whole map: the rest is a zoom
-away. Colours, ticks and the profile follow what is in view (``heatmap.js``), so that what little
-stands near price is not dark because much stands far away.
+The page opens on the prices within reach in a day or so, and holds the whole map to zoom out to.
+Colours, ticks and the profile follow what is in view (``heatmap.js``), so that little mass near
+price is not dark because much lies far away.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,38 +18,47 @@ import plotly.graph_objects as go
 import pyarrow as pa
 from plotly.subplots import make_subplots
 
-from plots.style import BACKGROUND, INK, MUTED, RAMPS, length_ticks, price_ticks
+from plots.source import PublishedMaps
+from plots.style import (
+    BACKGROUND,
+    MUTED,
+    RAMPS,
+    length_ticks,
+    mark_price,
+    set_layout,
+    set_price_axis,
+)
 from warehouse.errors import NotPublished
-from warehouse.read import Reader, ReadLimits, open_published
+from warehouse.read import Reader
 
 FOLLOW_VIEW = Path(__file__).with_name("heatmap.js")
 """Script of the page that fits colours, ticks and the profile to what is in view."""
 
 FloatArray = npt.NDArray[np.float64]
 
-# Where a colour bar is labelled, of its length.
+# Places of labels on a colour bar, as shares of its length.
 _COLOR_TICKS = [0.15, 0.433, 0.717, 1.0]
 
 _WARM_UP = "#b9a36a"
 _VEIL = "rgba(84, 88, 99, {})"
 _UP, _DOWN = "#f4f6fb", MUTED
 
-# Half of the colour scale is spent on bins below this quantile of the non-empty ones in view, so
-# that weak bands are seen beside strong ones; the few brightest share one colour.
+# Half of the colour scale is for bins below this quantile of the non-empty ones in view, so that
+# weak bands show beside strong ones; the few brightest share one colour.
 _KNEE_QUANTILE = 0.80
 _TOP_QUANTILE = 0.999
 
-# Shown either way of price: three times the volatility of a day, within bounds [ratio].
+# First shown on either side of price: three times the volatility of a day, within bounds [ratio].
 _DAYS_OF_VOLATILITY = 3.0
 _LEAST_REACH, _UNKNOWN_REACH, _MOST_REACH = 0.03, 0.15, 0.30
 
-# Start-up mass of a side worth a word and a grey veil [ratio].
+# Least start-up mass of a side that is mentioned and veiled in grey [ratio].
 _LEAST_START_UP = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class PlotData:
-    """What one picture is drawn from.
+    """The hours and bins of one picture.
 
     Parameters
     ----------
@@ -60,10 +69,9 @@ class PlotData:
     bin_edges : ndarray of float64, shape (n_bins + 1,)
         Prices between which bins lie [USD per unit of the asset].
     liquidation_usd, start_up_usd : dict of str to ndarray of float64, shape (n_bins, n_hours)
-        Map by side, and how much of it was placed when the series began [USD]; NaN where nothing
-        stands.
+        Map by side, and its part placed when the series began [USD]; NaN where empty.
     is_warm_up : ndarray of bool, shape (n_hours,)
-        Whether most of the open interest is of series that still warm up.
+        Whether most of the open interest belongs to series in warm-up.
     unit : str
         usd, or relative.
     view : tuple of float
@@ -80,6 +88,11 @@ class PlotData:
     view: tuple[float, float]
 
     @property
+    def bin_centers(self) -> FloatArray:
+        """Prices in the middle of the bins, shape (n_bins,)."""
+        return np.asarray(np.sqrt(self.bin_edges[1:] * self.bin_edges[:-1]))
+
+    @property
     def in_view(self) -> slice:
         """Bins shown first."""
         low, high = np.searchsorted(self.bin_edges, self.view)
@@ -90,7 +103,7 @@ class PlotData:
         return self.liquidation_usd[side] - np.nan_to_num(self.start_up_usd[side])
 
     def start_up_ratio(self, side: str) -> float:
-        """Return how much of the newest map's side in view is start-up mass [0-1]."""
+        """Return the share of start-up mass in a side of the newest map, in view [0-1]."""
         held, started = (
             float(np.nansum(grids[side][self.in_view, -1]))
             for grids in (self.liquidation_usd, self.start_up_usd)
@@ -99,73 +112,71 @@ class PlotData:
 
 
 def read_plot_data(
-    published: Path,
-    asset: str,
-    *,
-    provider: str,
-    venue: str,
-    days: float,
-    reach_ratio: float | None = None,
-    until: datetime | None = None,
-    limits: ReadLimits | None = None,
+    maps: PublishedMaps, *, provider: str, days: float, reach_ratio: float | None = None
 ) -> PlotData:
     """Return the hours and bins to draw.
 
     Parameters
     ----------
-    published : Path
-        The published file.
-    asset, provider, venue : str
-        Which map.
+    maps : PublishedMaps
+        Asset, venue and newest hour.
+    provider : str
+        Whose estimate.
     days : float
         Hours drawn, counted back from the newest [days].
     reach_ratio : float, optional
-        Prices shown first, either way from the newest, besides those traded [ratio]; 0.15 is 15 %.
+        Prices shown first beyond those traded, on either side of the newest [ratio]; 0.15 is 15 %.
         By default three times the volatility of a day.
-    until : datetime, optional
-        Newest hour drawn; by default the newest there is.
-    limits : ReadLimits, optional
-        Memory and time of the reading.
 
     Raises
     ------
     NotPublished
         There is no such map; the message names those there are.
     """
-    which = [asset, provider, venue]
-    with open_published(published, limits=limits) as connection:
-        newest = _read_newest(connection, which, until)
+    which = [maps.asset, provider, maps.venue]
+    with maps.open() as reader:
+        newest = _read_newest(reader, which, maps.until)
         window = [*which, newest - timedelta(days=days), newest]
-        candle_table = _read_candles(connection, window)
-        row_table = connection.execute(
-            "select as_of, side, bin_index, liquidation_usd, start_up_usd, unit "
-            "from marts.liquidation_heatmap_hourly "
-            "where asset = ? and provider = ? and venue = ? and as_of > ? and as_of <= ?",
-            window,
-        ).to_arrow_table()
-        warm_up = connection.execute(
-            "select as_of from marts.series_books_hourly "
-            "where asset = ? and provider = ? and ? in (venue, 'all') and as_of > ? and as_of <= ? "
-            "group by as_of having "
-            "coalesce(sum(open_interest_base) filter (where is_warm_up), 0) "
-            "> 0.5 * sum(open_interest_base)",
+        candles = _arrays(_read_candles(reader, window))
+        rows = _arrays(
+            reader.execute(
+                """
+                select
+                    as_of, side, bin_index, price_low, price_high, liquidation_usd, start_up_usd,
+                    unit,
+                from marts.liquidation_heatmap_hourly
+                where asset = ? and provider = ? and venue = ? and as_of > ? and as_of <= ?
+                """,
+                window,
+            ).to_arrow_table()
+        )
+        warm_up = reader.execute(
+            """
+            select as_of
+            from marts.series_books_hourly
+            where
+                asset = ? and provider = ? and ? in (venue, 'all') and as_of > ? and as_of <= ?
+            group by as_of
+            having
+                coalesce(sum(open_interest_base) filter (where is_warm_up), 0)
+                > 0.5 * sum(open_interest_base)
+            """,
             window,
         ).fetchnumpy()["as_of"]
         if reach_ratio is None:
-            reach_ratio = _read_reach(connection, [asset, venue, newest])
-    candles, rows = _arrays(candle_table), _arrays(row_table)
+            reach_ratio = _read_reach(reader, [maps.asset, maps.venue, newest])
     instants = np.unique(np.concatenate((rows["as_of"], candles["as_of"])))
-    first, last = int(rows["bin_index"].min()), int(rows["bin_index"].max())
     at = np.searchsorted(instants, candles["as_of"])
-    drawn = {}
-    for name, source in (("open", "open"), ("high", "high"), ("low", "low"), ("close", "price")):
-        drawn[name] = np.full(len(instants), np.nan)
-        drawn[name][at] = candles[source]
-    price = float(candles["price"][-1])
+    drawn = {name: np.full(len(instants), np.nan) for name in ("open", "high", "low", "close")}
+    for name, values in drawn.items():
+        values[at] = candles[name]
+    first, last = int(rows["bin_index"].min()), int(rows["bin_index"].max())
+    price = float(candles["close"][-1])
     return PlotData(
         hours=[instant.astype("datetime64[us]").item() for instant in instants],
         candles=drawn,
-        bin_edges=np.exp((2 * np.arange(first, last + 2) - 0.5) * 0.001),
+        # Bins are equally wide in log price, with or without a row.
+        bin_edges=np.geomspace(rows["price_low"].min(), rows["price_high"].max(), last - first + 2),
         liquidation_usd=_grids(rows, "liquidation_usd", instants, first, last),
         start_up_usd=_grids(rows, "start_up_usd", instants, first, last),
         is_warm_up=np.isin(instants, warm_up.astype(instants.dtype)),
@@ -177,9 +188,9 @@ def read_plot_data(
     )
 
 
-def _read_newest(connection: Reader, which: list[str], until: datetime | None) -> datetime:
+def _read_newest(reader: Reader, which: list[str], until: datetime | None) -> datetime:
     """Return the newest hour of a map; the error names the maps there are."""
-    newest = connection.execute(
+    newest = reader.execute(
         "select max(as_of) from derived.heatmap "
         "where asset = ? and provider = ? and venue = ? "
         "and as_of <= coalesce(?, 'infinity'::timestamptz)",
@@ -187,7 +198,7 @@ def _read_newest(connection: Reader, which: list[str], until: datetime | None) -
     ).fetchone()
     if newest is None or newest[0] is None:
         asset, provider, venue = which
-        known = connection.execute(
+        known = reader.execute(
             "select distinct asset || ' ' || provider || ' ' || venue from derived.heatmap "
             "where asset = ? or (select count(*) from derived.heatmap where asset = ?) = 0 "
             "order by 1 limit 40",
@@ -201,27 +212,27 @@ def _read_newest(connection: Reader, which: list[str], until: datetime | None) -
     return hour
 
 
-def _read_candles(connection: Reader, window: list[Any]) -> pa.Table:
+def _read_candles(reader: Reader, window: list[Any]) -> pa.Table:
     """Return the bars of the hours; without bars, the price around which each map was drawn."""
     asset, _, _, start, end = window
-    candles = connection.execute(
-        "select as_of, open, high, low, price from marts.market_context_hourly "
+    candles = reader.execute(
+        "select as_of, open, high, low, price as close from marts.market_context_hourly "
         "where asset = ? and as_of > ? and as_of <= ? order by as_of",
         [asset, start, end],
     ).to_arrow_table()
     if candles.num_rows > 0:
         return candles
-    return connection.execute(
-        "select as_of, any_value(price) as open, open as high, open as low, open as price "
+    return reader.execute(
+        "select as_of, any_value(price) as open, open as high, open as low, open as close "
         "from derived.heatmap where asset = ? and provider = ? and venue = ? "
         "and as_of > ? and as_of <= ? group by as_of order by as_of",
         window,
     ).to_arrow_table()
 
 
-def _read_reach(connection: Reader, which: list[Any]) -> float:
+def _read_reach(reader: Reader, which: list[Any]) -> float:
     """Return how far from price the page opens [ratio]."""
-    row = connection.execute(
+    row = reader.execute(
         "select any_value(volatility_day_ratio) from marts.liquidation_bands_hourly "
         "where asset = ? and venue in (?, 'all') and as_of = ?",
         which,
@@ -240,7 +251,7 @@ def _grids(
 ) -> dict[str, FloatArray]:
     """Return a column by side, shape (n_bins, n_hours); NaN where there is no row."""
     grids = {}
-    for side in ("long", "short"):
+    for side in RAMPS:
         own = rows["side"] == side
         grid = np.full((last - first + 1, len(instants)), np.nan)
         hour = np.searchsorted(instants, rows["as_of"][own])
@@ -260,35 +271,43 @@ def _usd(value: float) -> str:
     return f"{value:.3g}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Colours: linear below the knee [USD], logarithmic above, up to a top [asinh(USD / knee)]."""
+
+    knee: float
+    top: float
+
+    @classmethod
+    def of_view(cls, data: PlotData) -> Self:
+        """Return the scale that fits what is shown first."""
+        seen = np.concatenate([data.settled_usd(side)[data.in_view].ravel() for side in RAMPS])
+        held = seen[seen > 0]
+        quantiles = [_KNEE_QUANTILE, _TOP_QUANTILE]
+        knee, top = (np.quantile(held, quantiles) if len(held) else np.ones(2)).tolist()
+        return cls(knee, float(np.arcsinh(top / knee)))
+
+
 def draw_heatmap(data: PlotData, *, title: str, subtitle: str) -> go.Figure:
     """Return the figure: the map under candles, and its newest hour as a profile at the right."""
     figure = make_subplots(
         rows=1, cols=2, shared_yaxes=True, column_widths=[0.84, 0.16], horizontal_spacing=0.012
     )
-    seen = [data.settled_usd(side)[data.in_view] for side in data.liquidation_usd]
-    held = np.concatenate([grid[grid > 0] for grid in seen])
-    knee, top = (
-        np.quantile(held, [_KNEE_QUANTILE, _TOP_QUANTILE]) if len(held) else np.ones(2)
-    ).tolist()
-    scale = _Scale(knee, float(np.arcsinh(top / knee)))
-    for side, grid in data.liquidation_usd.items():
-        figure.add_trace(_draw_map(data, side, grid, scale), row=1, col=1)
-        settled = data.settled_usd(side)[:, -1]
-        figure.add_trace(_draw_profile(data, side, settled), row=1, col=2)
-    ratios = {side: data.start_up_ratio(side) for side in data.liquidation_usd}
+    scale = _Scale.of_view(data)
+    for side in RAMPS:
+        figure.add_trace(_draw_map(data, side, scale), row=1, col=1)
+        figure.add_trace(_draw_profile(data, side), row=1, col=2)
+    ratios = {side: data.start_up_ratio(side) for side in RAMPS}
     if max(ratios.values()) >= _LEAST_START_UP:
         figure.add_trace(_draw_start_up(data), row=1, col=1)
-        for side in ratios:
+        for side in RAMPS:
             figure.add_trace(_draw_start_up_profile(data, side), row=1, col=2)
         parts = " and ".join(f"{100 * ratio:.0f} % of {side}s" for side, ratio in ratios.items())
         subtitle += f"<br>grey: start-up mass, placed when the series began; {parts} in view"
     figure.add_trace(
         go.Candlestick(
             x=data.hours,
-            open=data.candles["open"],
-            high=data.candles["high"],
-            low=data.candles["low"],
-            close=data.candles["close"],
+            **data.candles,
             increasing={"line": {"color": _UP, "width": 1}, "fillcolor": _UP},
             decreasing={"line": {"color": _DOWN, "width": 1}, "fillcolor": _DOWN},
             name="price",
@@ -299,7 +318,7 @@ def draw_heatmap(data: PlotData, *, title: str, subtitle: str) -> go.Figure:
     )
     closes = data.candles["close"][~np.isnan(data.candles["close"])]
     if len(closes):
-        figure.add_hline(y=float(closes[-1]), line={"color": INK, "width": 1, "dash": "dot"})
+        mark_price(figure, float(closes[-1]))
     _mark_warm_up(figure, data)
     _lay_out(figure, data, title, subtitle)
     figure.update_layout(
@@ -312,20 +331,12 @@ def draw_heatmap(data: PlotData, *, title: str, subtitle: str) -> go.Figure:
     return figure
 
 
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """Colours: linear below the knee [USD], logarithmic above, up to a top [asinh(USD / knee)]."""
-
-    knee: float
-    top: float
-
-
-def _draw_map(data: PlotData, side: str, grid: FloatArray, scale: _Scale) -> go.Heatmap:
-    ramp = RAMPS[side]
+def _draw_map(data: PlotData, side: str, scale: _Scale) -> go.Heatmap:
+    ramp, grid = RAMPS[side], data.liquidation_usd[side]
     ticks = np.array(_COLOR_TICKS) * scale.top
     return go.Heatmap(
         x=data.hours,
-        y=_centers(data),
+        y=data.bin_centers,
         z=np.arcsinh(grid / scale.knee).astype(np.float32),
         customdata=np.round(grid / 1e6, 3).astype(np.float32),
         zmin=0.0,
@@ -349,10 +360,11 @@ def _draw_map(data: PlotData, side: str, grid: FloatArray, scale: _Scale) -> go.
     )
 
 
-def _draw_profile(data: PlotData, side: str, settled: FloatArray) -> go.Bar:
+def _draw_profile(data: PlotData, side: str) -> go.Bar:
+    """Return a side of the newest hour without start-up mass as bars."""
     return go.Bar(
-        x=np.nan_to_num(settled) / 1e6,
-        y=_centers(data),
+        x=np.nan_to_num(data.settled_usd(side)[:, -1]) / 1e6,
+        y=data.bin_centers,
         orientation="h",
         width=np.diff(data.bin_edges),
         marker={"color": RAMPS[side][3], "line": {"width": 0}},
@@ -364,7 +376,7 @@ def _draw_profile(data: PlotData, side: str, settled: FloatArray) -> go.Bar:
 
 
 def _draw_start_up(data: PlotData) -> go.Heatmap:
-    """Return a veil over bins, the greyer the more of them is start-up mass."""
+    """Return a veil over bins, greyer where more of a bin is start-up mass."""
     held, started = (
         np.sum([np.nan_to_num(grid) for grid in grids.values()], axis=0)
         for grids in (data.liquidation_usd, data.start_up_usd)
@@ -372,7 +384,7 @@ def _draw_start_up(data: PlotData) -> go.Heatmap:
     ratio = np.where(started > 0.0, started / np.where(held > 0.0, held, 1.0), np.nan)
     return go.Heatmap(
         x=data.hours,
-        y=_centers(data),
+        y=data.bin_centers,
         z=ratio.astype(np.float32),
         zmin=0.0,
         zmax=1.0,
@@ -387,26 +399,24 @@ def _draw_start_up(data: PlotData) -> go.Heatmap:
 
 
 def _draw_start_up_profile(data: PlotData, side: str) -> go.Bar:
-    """Return the start-up mass of the newest hour behind the end of the profile's bars."""
-    started = np.nan_to_num(data.start_up_usd[side][:, -1])
-    return go.Bar(
-        x=started / 1e6,
-        base=np.nan_to_num(data.settled_usd(side)[:, -1]) / 1e6,
-        y=_centers(data),
-        orientation="h",
-        width=np.diff(data.bin_edges),
-        marker={"color": _VEIL.format(1), "line": {"width": 0}},
-        customdata=started / 1e6,
+    """Return the start-up mass of the newest hour as bars at the end of the profile's."""
+    profile = _draw_profile(data, side)
+    started = np.nan_to_num(data.start_up_usd[side][:, -1]) / 1e6
+    return profile.update(
+        x=started,
+        base=profile.x,
+        marker={"color": _VEIL.format(1)},
+        customdata=started,
         hovertemplate=f"{side}, start-up mass %{{y:,.6~g}}<br>"
         f"%{{customdata:,.3f}} M {data.unit.upper()}<extra></extra>",
         name="start-up mass",
+        meta=None,
         legendgroup="start-up",
-        showlegend=False,
     )
 
 
 def _mark_warm_up(figure: go.Figure, data: PlotData) -> None:
-    """Put a strip under the hours in which most of the map still warms up."""
+    """Draw a strip under the hours in which most of the map is in warm-up."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], data.is_warm_up.astype(np.int8), [0]))))
     half = timedelta(minutes=30)
     for begin, end in edges.reshape(-1, 2):
@@ -436,45 +446,24 @@ def _mark_warm_up(figure: go.Figure, data: PlotData) -> None:
         )
 
 
-def _centers(data: PlotData) -> FloatArray:
-    return np.asarray(np.sqrt(data.bin_edges[1:] * data.bin_edges[:-1]))
-
-
 def _lay_out(figure: go.Figure, data: PlotData, title: str, subtitle: str) -> None:
-    figure.update_layout(
-        title={
-            "text": f"{title}<br><span style='font-size:13px;color:{MUTED}'>{subtitle}</span>",
-            "x": 0.01,
-            "xanchor": "left",
-        },
-        template="plotly_dark",
-        paper_bgcolor=BACKGROUND,
-        plot_bgcolor=BACKGROUND,
-        font={"family": "system-ui, sans-serif", "color": INK, "size": 12},
+    set_layout(
+        figure,
+        title,
+        subtitle,
         margin={"l": 70, "r": 30, "t": 80 + 17 * subtitle.count("<br>"), "b": 50},
         legend={"x": 0.84, "xanchor": "right", "y": 1.0, "yanchor": "bottom"},
-        bargap=0,
-        barmode="overlay",
         xaxis_rangeslider_visible=False,
-        hovermode="closest",
     )
     figure.update_xaxes(showgrid=False, zeroline=False)
-    prices = price_ticks(*data.view)
-    figure.update_yaxes(
-        showgrid=False,
-        zeroline=False,
-        type="log",
-        range=list(np.log10(data.view)),
-        tickvals=prices,
-        ticktext=[f"{tick:,.6g}" for tick in prices],
-    )
+    set_price_axis(figure, *data.view, showgrid=False)
     figure.update_xaxes(title_text="UTC (double-click shows the whole map)", row=1, col=1)
     unit = "M USD" if data.unit == "usd" else data.unit
     longest = max(
         float(np.nan_to_num(data.settled_usd(side)[data.in_view, -1]).max(initial=0.0)) / 1e6
-        for side in data.liquidation_usd
+        for side in RAMPS
     )
-    # The 0 would stand in the last label of the hours.
+    # The 0 would overlap the last label of the hours.
     lengths = length_ticks(longest)[1:]
     figure.update_xaxes(
         title_text=f"{unit} a bin,<br>newest hour",

@@ -1,7 +1,8 @@
-"""What all pictures share: colours, round prices on an axis, and the page they are written to."""
+"""What all pictures share: colours, layout, round ticks, and the page they are written to."""
 
 import html
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,8 +11,8 @@ BACKGROUND = "#11131a"
 INK = "#c9ced9"
 MUTED = "#8d94a6"
 
-# Longs are cold and shorts warm, both from the page's own dark to bright, told apart also by
-# people who see no red or green (checked with a deuteranopia simulation of these two ramps).
+# Longs are cold and shorts warm, both from the page's own dark to bright, distinct also without
+# red or green (checked with a deuteranopia simulation of these two ramps).
 RAMPS = {
     "long": ["#11131a", "#12304a", "#17608a", "#2a9bc4", "#7fd3ea", "#e4fbff"],
     "short": ["#11131a", "#45230f", "#8a4410", "#cf7a12", "#f5bb4b", "#fff3cf"],
@@ -34,8 +35,55 @@ def length_ticks(longest: float) -> list[float]:
     return [float(tick) for tick in np.arange(0.0, 0.85 * longest, step)]
 
 
+def set_layout(figure: go.Figure, title: str, subtitle: str, **layout: Any) -> None:  # noqa: ANN401
+    """Set the title and the looks of a figure.
+
+    Parameters
+    ----------
+    figure : Figure
+        The picture; changed.
+    title, subtitle : str
+        Lines above it, as HTML.
+    **layout
+        More of plotly's layout.
+    """
+    figure.update_layout(
+        title={
+            "text": f"{title}<br><span style='font-size:13px;color:{MUTED}'>{subtitle}</span>",
+            "x": 0.01,
+            "xanchor": "left",
+        },
+        template="plotly_dark",
+        paper_bgcolor=BACKGROUND,
+        plot_bgcolor=BACKGROUND,
+        font={"family": "system-ui, sans-serif", "color": INK, "size": 12},
+        bargap=0,
+        barmode="overlay",
+        hovermode="closest",
+    )
+    figure.update_layout(layout)
+
+
+def set_price_axis(figure: go.Figure, low: float, high: float, **axis: Any) -> None:  # noqa: ANN401
+    """Show prices from low to high on the logarithmic axis of all panels."""
+    ticks = price_ticks(low, high)
+    figure.update_yaxes(
+        type="log",
+        range=[np.log10(low), np.log10(high)],
+        tickvals=ticks,
+        ticktext=[f"{tick:,.6g}" for tick in ticks],
+        zeroline=False,
+        **axis,
+    )
+
+
+def mark_price(figure: go.Figure, price: float) -> None:
+    """Draw a dotted line at a price."""
+    figure.add_hline(y=price, line={"color": INK, "width": 1, "dash": "dot"})
+
+
 def page_name(title: str) -> str:
-    """Return the file name of a page; whatever stands in a name, it is one file of its folder.
+    """Return the file name of a page: one file in its folder, whatever the title contains.
 
     Examples
     --------
@@ -46,7 +94,7 @@ def page_name(title: str) -> str:
 
 
 def write_page(figure: go.Figure, path: Path, *, script: str | None = None) -> None:
-    """Write the figure as one HTML file that needs nothing else, not even a network.
+    """Write the figure as one HTML file that needs no other file and no network.
 
     Parameters
     ----------

@@ -1,81 +1,87 @@
 """The warning over the picture of an asset that is not fit to act on.
 
-Belongs here: what is said of it and how it looks. Grades are the tables' own.
+Belongs here: its words and looks. Does not belong here: grades, which the published tables hold.
 """
 
 from datetime import datetime
-from pathlib import Path
 
 import plotly.graph_objects as go
 
-from warehouse.read import ReadLimits, open_published
+from plots.source import PublishedMaps
+from plots.style import BACKGROUND
 
 _SIGNAL = "#f0c419"
-_ON_SIGNAL = "#11131a"
-_LINES = 2
-_LINE_PX = 17
+_HEIGHT_PX = 48
 
-# Reasons named; `liqheat quality` has them all with their figures.
-_REASONS = 5
+# Reasons named; `liqheat quality` shows all of them with their figures.
+_NAMED_REASONS = 5
 
 
-def read_warning(
-    published: Path, asset: str, venue: str, as_of: datetime, limits: ReadLimits | None = None
-) -> str | None:
+def read_warning(maps: PublishedMaps, as_of: datetime) -> str | None:
     """Return why an asset is not fit to act on, None where it is.
 
-    A venue without data of its own is as good as the asset.
+    A venue without a grade of its own has the asset's.
 
     Parameters
     ----------
-    published : Path
-        The published file.
-    asset, venue : str
-        What is drawn.
+    maps : PublishedMaps
+        Asset and venue.
     as_of : datetime
         The newest hour drawn.
-    limits : ReadLimits, optional
-        Memory and time of the reading.
     """
-    with open_published(published, limits=limits) as connection:
-        row = connection.execute(
-            "select grade, list_transform(list_filter(reasons, "
-            "lambda reason: reason.severity <> 'information'), lambda reason: reason.name) "
-            "from marts.asset_quality_hourly where asset = ? and venue in (?, 'all') "
-            "and as_of = ? order by venue = 'all' limit 1",
-            [asset, venue, as_of],
+    with maps.open() as reader:
+        row = reader.execute(
+            """
+            select
+                grade,
+                list_transform(
+                    list_filter(reasons, lambda reason: reason.severity <> 'information'),
+                    lambda reason: reason.name
+                ),
+            from marts.asset_quality_hourly
+            where asset = ? and venue in (?, 'all') and as_of = ?
+            order by venue = 'all'
+            limit 1
+            """,
+            [maps.asset, maps.venue, as_of],
         ).fetchone()
     if row is None:
         return (
             "<b>Not graded: too little is known to act on. Default views hide these bands.</b><br>"
-            f"no bars of {asset} stand beside this map; `liqheat quality {asset}` says more"
+            f"there are no bars of {maps.asset} for this map; "
+            f"`liqheat quality {maps.asset}` says more"
         )
-    if row[0] != "C":
+    grade, reasons = row
+    if grade != "C":
         return None
-    names = [name.replace("_", " ") for name in row[1]]
-    more = f" and {len(names) - _REASONS} more" if len(names) > _REASONS else ""
+    names = [reason.replace("_", " ") for reason in reasons]
+    more = f" and {len(names) - _NAMED_REASONS} more" if len(names) > _NAMED_REASONS else ""
     return (
         f"<b>Grade C: too noisy to act on. Default views hide these bands.</b><br>"
-        f"{', '.join(names[:_REASONS])}{more}; `liqheat quality {asset}` says more"
+        f"{', '.join(names[:_NAMED_REASONS])}{more}; `liqheat quality {maps.asset}` says more"
     )
 
 
-def put_warning(figure: go.Figure, text: str, *, above_px: int) -> None:
-    """Put a warning between the title and what is drawn, and make room for it.
+def add_warning(figure: go.Figure, maps: PublishedMaps, as_of: datetime, *, above_px: int) -> None:
+    """Put the warning of an asset, if it has one, between the title and the plot.
 
     Parameters
     ----------
     figure : Figure
         The picture; changed.
-    text : str
-        Two lines.
+    maps : PublishedMaps
+        Asset and venue.
+    as_of : datetime
+        The newest hour drawn.
     above_px : int
-        Pixels kept free between the plot and the warning.
+        Distance from the plot to the warning [pixels].
     """
-    height = _LINES * _LINE_PX + 14
+    text = read_warning(maps, as_of)
+    if text is None:
+        return
     figure.update_layout(
         title={"y": 0.975, "yref": "container", "yanchor": "top"},
-        margin={"t": figure.layout.margin.t + height + 10},
+        margin={"t": figure.layout.margin.t + _HEIGHT_PX + 10},
     )
     figure.add_annotation(
         text=text,
@@ -88,7 +94,7 @@ def put_warning(figure: go.Figure, text: str, *, above_px: int) -> None:
         yshift=above_px,
         align="left",
         showarrow=False,
-        font={"size": 13, "color": _ON_SIGNAL},
+        font={"size": 13, "color": BACKGROUND},
         bgcolor=_SIGNAL,
         borderpad=6,
     )

@@ -13,9 +13,10 @@ from workbench import END
 from jobs.read.query import published_file
 from jobs.settings import Settings
 from plots.heatmap import FOLLOW_VIEW, PlotData, draw_heatmap, read_plot_data
+from plots.source import PublishedMaps
 from plots.style import write_page
 
-MAP = {"provider": "turnover", "venue": "all", "days": 0.5, "reach_ratio": 0.1}
+MAP = {"provider": "turnover", "days": 0.5, "reach_ratio": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def without_bars(small_home, tmp_path_factory):
 
 
 def test_a_map_without_bars_is_drawn_around_its_own_price(without_bars):
-    data = read_plot_data(without_bars, "BTC", **MAP)
+    data = read_plot_data(PublishedMaps(without_bars, "BTC"), **MAP)
     assert data.hours[-1].replace(tzinfo=END.tzinfo) == END
     assert (data.candles["high"] == data.candles["low"]).all()
     price = data.candles["close"][-1]
@@ -39,7 +40,7 @@ def test_a_map_without_bars_is_drawn_around_its_own_price(without_bars):
 
 def test_the_page_opens_on_three_times_the_volatility_of_a_day(small_home):
     published = published_file(Settings(home=small_home))
-    data = read_plot_data(published, "BTC", provider="turnover", venue="all", days=0.5)
+    data = read_plot_data(PublishedMaps(published, "BTC"), provider="turnover", days=0.5)
     with duckdb.connect(str(published), read_only=True) as reader:
         ((sigma, price),) = reader.execute(
             "select distinct volatility_day_ratio, price from marts.liquidation_bands_hourly "

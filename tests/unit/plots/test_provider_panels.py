@@ -8,20 +8,26 @@ from workbench import END
 
 from jobs.read.query import published_file
 from jobs.settings import Settings
-from plots.provider_panels import Comparison, ProviderShape, draw_comparison, read_comparison
+from plots.provider_panels import (
+    ProviderComparison,
+    ProviderShape,
+    draw_comparison,
+    read_comparison,
+)
+from plots.source import PublishedMaps
 from warehouse.errors import NotPublished
 
 
-def shape(name, longs, overlap=0.5, spoken=(0.0, np.inf)):
+def shape(name, longs, overlap=0.5, covered=(0.0, np.inf)):
     share = {"long": np.zeros(100), "short": np.zeros(100)}
     for place, part in longs.items():
         share["long"][place] = part
-    return ProviderShape(name, share, spoken, "standing, usd", overlap)
+    return ProviderShape(name, share, covered, "standing, usd", overlap)
 
 
 def comparison(*shapes):
     edges = 100.0 * np.exp(0.004 * (np.arange(101) - 50))
-    return Comparison(datetime(2026, 1, 1, tzinfo=UTC), 100.0, edges, list(shapes))
+    return ProviderComparison(datetime(2026, 1, 1, tzinfo=UTC), 100.0, edges, list(shapes))
 
 
 def bars(figure, name, column):
@@ -58,7 +64,7 @@ def test_who_cannot_be_compared_is_shown_and_not_averaged():
 
 def test_prices_a_provider_does_not_speak_of_are_marked():
     figure = draw_comparison(
-        comparison(shape("one", {40: 1.0}), shape("near", {48: 1.0}, spoken=(95.0, 105.0))),
+        comparison(shape("one", {40: 1.0}), shape("near", {48: 1.0}, covered=(95.0, 105.0))),
         title="t",
         subtitle="s",
     )
@@ -71,7 +77,7 @@ def test_prices_a_provider_does_not_speak_of_are_marked():
 
 
 def test_shares_of_a_side_sum_to_one_in_what_is_published(small_home):
-    data = read_comparison(published_file(Settings(home=small_home)), "BTC", venue="all")
+    data = read_comparison(PublishedMaps(published_file(Settings(home=small_home)), "BTC"))
     assert data.as_of == END
     assert len(data.edges) == 101
     assert data.edges[0] < data.price < data.edges[-1]
@@ -83,5 +89,5 @@ def test_shares_of_a_side_sum_to_one_in_what_is_published(small_home):
 
 
 def test_nobody_to_compare_is_said(small_home):
-    with pytest.raises(NotPublished, match="no two providers speak of NOPE"):
-        read_comparison(published_file(Settings(home=small_home)), "NOPE", venue="all")
+    with pytest.raises(NotPublished, match="fewer than two providers have a map of NOPE"):
+        read_comparison(PublishedMaps(published_file(Settings(home=small_home)), "NOPE"))

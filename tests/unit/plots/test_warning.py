@@ -10,6 +10,7 @@ from workbench import END
 from jobs.check.run_suites import check
 from jobs.pipeline import publish
 from jobs.settings import Settings
+from plots.source import PublishedMaps
 from plots.style import length_ticks
 from plots.views import plot_asset, plot_comparison
 from plots.warning import read_warning
@@ -28,11 +29,9 @@ def published(small_home, tmp_path_factory):
 
 def test_an_asset_graded_c_is_drawn_under_a_warning_with_its_reasons(published, tmp_path):
     page = plot_asset(
-        published,
-        "THIN",
+        PublishedMaps(published, "THIN"),
         tmp_path / "thin.html",
         provider="turnover",
-        venue="all",
         days=1,
         reach_ratio=0.2,
     ).read_text()
@@ -42,28 +41,28 @@ def test_an_asset_graded_c_is_drawn_under_a_warning_with_its_reasons(published, 
 
 
 def test_providers_side_by_side_are_drawn_under_it_too(published, tmp_path):
-    page = plot_comparison(published, "THIN", tmp_path / "thin.html", venue="all").read_text()
+    page = plot_comparison(PublishedMaps(published, "THIN"), tmp_path / "thin.html").read_text()
     assert SIGN in page
 
 
 def test_a_sound_asset_is_drawn_without_one(published, tmp_path):
-    page = plot_comparison(published, "BTC", tmp_path / "btc.html", venue="all").read_text()
+    page = plot_comparison(PublishedMaps(published, "BTC"), tmp_path / "btc.html").read_text()
     assert SIGN not in page
-    assert read_warning(published, "BTC", "all", END) is None
+    assert read_warning(PublishedMaps(published, "BTC", "all"), END) is None
 
 
 def test_what_was_never_graded_is_warned_of(published):
     later = END + timedelta(days=9)
-    assert "Not graded" in read_warning(published, "BTC", "all", later)
+    assert "Not graded" in read_warning(PublishedMaps(published, "BTC", "all"), later)
 
 
 def test_a_venue_without_data_is_as_good_as_the_asset(published):
-    assert read_warning(published, "BTC", "elsewhere", END) is None
-    assert SIGN in read_warning(published, "THIN", "elsewhere", END)
+    assert read_warning(PublishedMaps(published, "BTC", "elsewhere"), END) is None
+    assert SIGN in read_warning(PublishedMaps(published, "THIN", "elsewhere"), END)
 
 
 def test_remarks_that_count_for_nothing_are_no_reason(published):
-    assert "warm up" not in read_warning(published, "THIN", "all", END)
+    assert "warm up" not in read_warning(PublishedMaps(published, "THIN", "all"), END)
 
 
 @pytest.mark.parametrize("longest", [0.013, 0.4, 7.0, 16.4, 99.0, 2500.0])
