@@ -20,48 +20,28 @@ from warehouse.errors import LandingFileRejected
 
 logger = logging.getLogger(__name__)
 
-_OF_BARS = """
-select instrument.asset, min(landed.bar_start_at)
-from {landed} as landed
+# Assets whose maps a file puts out of date, and since when: a row for an instant changes every map
+# after it.
+_OF_INSTRUMENT = """
+select instrument.asset, min({since})
+from {{landed}} as landed
 inner join staging.stg_instrument as instrument using (venue, instrument)
 group by all
 """
-
-# Assets whose maps a file puts out of date, and since when: a row for an instant changes every map
-# after it. Open interest belongs to the bar that ends at its stamp, so a minute before it.
 _PENDING_BUILD = {
-    "ohlcv": _OF_BARS,
-    "mark_ohlc": _OF_BARS,
-    "open_interest": """
-select instrument.asset, min(landed.observed_at) - interval 1 minute
-from {landed} as landed
-inner join staging.stg_instrument as instrument using (venue, instrument)
-group by all
-""",
+    "ohlcv": _OF_INSTRUMENT.format(since="bar_start_at"),
+    "mark_ohlc": _OF_INSTRUMENT.format(since="bar_start_at"),
+    # Open interest belongs to the bar that ends at its stamp.
+    "open_interest": _OF_INSTRUMENT.format(since="landed.observed_at - interval 1 minute"),
     # The oldest brackets known also hold for the time before them.
-    "leverage_bracket": """
-select
-    instrument.asset,
-    min(if(
-        known.instrument is null,
-        '-infinity'::timestamptz,
-        landed.valid_from_at - interval 1 minute
-    )),
-from {landed} as landed
-inner join staging.stg_instrument as instrument using (venue, instrument)
-left join (
-    select venue, instrument, min(valid_from_at) as first_valid_from_at
-    from raw.leverage_bracket
-    group by all
-) as known
-    on
-        landed.venue = known.venue
-        and landed.instrument = known.instrument
-        and known.first_valid_from_at <= landed.valid_from_at
-group by all
-""",
+    "leverage_bracket": _OF_INSTRUMENT.format(
+        since="if(exists (from raw.leverage_bracket as known where known.venue = landed.venue "
+        "and known.instrument = landed.instrument "
+        "and known.valid_from_at <= landed.valid_from_at), "
+        "landed.valid_from_at - interval 1 minute, '-infinity'::timestamptz)"
+    ),
     "provider_map": """
-select landed.asset, min(landed.as_of) - interval 1 minute from {landed} as landed group by all
+select asset, min(as_of) - interval 1 minute from {landed} as landed group by asset
 """,
     # Bars may land before the description of their instrument, or while it has another asset's
     # name: then the maps of the asset it leaves change too.
