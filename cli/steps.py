@@ -7,7 +7,6 @@ import typer
 from cli.arguments import AsOf, Rows, exit_on_error, hour_of
 from cli.output import Format, note, progress_bar, write_rows
 from cli.show_bands import MapChoice, show_bands
-from jobs.errors import StoppedByQuality
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def check_command(
     form: Rows = Format.table,
 ) -> None:
     """Run every suite over what was built; exit 3 where nothing may be published."""
-    from jobs.check.run_suites import check
+    from jobs.check.run_suites import ChecksFailed, check
 
     with exit_on_error():
         try:
@@ -117,9 +116,8 @@ def check_command(
                 report = check(
                     read_settings(), as_of=hour_of(as_of), hours=hours, progress=progress
                 )
-        except StoppedByQuality as exc:
-            if exc.report is not None:
-                _write_checks(exc.report, form)
+        except ChecksFailed as exc:
+            _write_checks(exc.report, form)
             raise
         _write_checks(report, form)
 

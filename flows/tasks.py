@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging.handlers import APILogHandler
 from prefect.tasks import exponential_backoff
 
-from jobs.errors import LIQHEAT_ERRORS, TRANSIENT_ERRORS, StoppedByQuality
+from jobs.errors import LIQHEAT_ERRORS, TRANSIENT_ERRORS
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
@@ -125,13 +125,12 @@ def check(as_of: datetime) -> int:
 
     Critical failures that leave nothing to publish raise `StoppedByQuality`.
     """
-    from jobs.check.run_suites import check
+    from jobs.check.run_suites import ChecksFailed, check
 
     try:
         report = check(read_settings(), as_of=as_of)
-    except StoppedByQuality as exc:
-        if exc.report is not None:
-            _show(exc.report)
+    except ChecksFailed as exc:
+        _show(exc.report)
         raise
     _show(report)
     return len(report.warnings)

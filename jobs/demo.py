@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jobs.collect.landing import land
 from jobs.hourly import run_hour
-from jobs.pipeline import Progress, silent
+from jobs.progress import Progress, silent
 from jobs.settings import Settings
 from sources.simulated import MarketParameters, simulate
 

@@ -1,6 +1,4 @@
-"""Errors of the jobs themselves, and the names under which callers meet those of the spokes."""
-
-from typing import TYPE_CHECKING
+"""Errors of the jobs themselves, and those of the spokes as callers meet them."""
 
 from quality.errors import QualityError
 from sources.errors import SourceError, TransientSourceError
@@ -18,20 +16,17 @@ __all__ = [
     "WarehouseBusy",
 ]
 
-if TYPE_CHECKING:
-    from jobs.check.run_suites import CheckReport
-
 
 class JobError(Exception):
-    """A job could not do what it was asked, for a reason none of the spokes knows."""
+    """A job failed for a reason that is not an error of a spoke."""
 
 
 class AllVenuesFailed(JobError):
-    """No venue answered anything; most often the network is down."""
+    """No venue responded; most often the network is down."""
 
 
 class BooksDoNotBalance(JobError):
-    """Longs, shorts and open interest of a series differ: a defect, nothing of it is stored."""
+    """Longs, shorts and open interest of a series differ: a defect; nothing is stored."""
 
 
 class SettingsRejected(JobError):
@@ -43,31 +38,19 @@ class NothingToDo(JobError):
 
 
 class EstimatorRejected(JobError):
-    """A user's estimator file describes none; the message names the file and what is wrong."""
+    """A file does not describe an estimator; the message names the file and the mistake."""
 
 
 class AllProvidersFailed(JobError):
-    """Map providers were asked and none gave an answer that could be read."""
+    """No map provider gave a response that could be read."""
 
 
 class StoppedByQuality(JobError):
-    """Critical checks failed; the last good publication stays.
-
-    Parameters
-    ----------
-    message : str
-        What failed and what to do.
-    report : CheckReport, optional
-        Everything that was checked.
-    """
-
-    def __init__(self, message: str, report: "CheckReport | None" = None) -> None:
-        super().__init__(message)
-        self.report = report
+    """Critical checks failed; the last good publication stays."""
 
 
 LIQHEAT_ERRORS = (JobError, QualityError, SourceError, TransformsError, WarehouseError)
-"""Everything that is told to a person as one line instead of a traceback."""
+"""Errors that people see as one line instead of a traceback."""
 
 TRANSIENT_ERRORS = (TransientSourceError, TransientWarehouseError, AllVenuesFailed)
-"""What may work when tried again; nothing else is ever retried."""
+"""Errors that may pass; nothing else is ever retried."""

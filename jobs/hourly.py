@@ -5,7 +5,8 @@ from datetime import datetime
 
 from jobs.build.build_assets import BuildReport
 from jobs.check.run_suites import CheckReport, check
-from jobs.pipeline import Progress, build_maps, load, publish, silent
+from jobs.pipeline import build_maps, load, publish
+from jobs.progress import Progress, silent
 from jobs.settings import Settings
 from warehouse.load import LoadReport
 from warehouse.publish import PublishReport

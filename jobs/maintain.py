@@ -13,8 +13,8 @@ from jobs.collect.ingest import ingest
 from jobs.collect.round_report import IngestReport
 from jobs.collect.scope import DAY, Effort
 from jobs.errors import AllVenuesFailed
-from jobs.pipeline import writer_run
 from jobs.settings import Settings
+from jobs.writer import writer_run
 from sources.universe import Universe
 from warehouse.compact import delete_superseded, reclaim
 from warehouse.feed_ledger import GRACE, oldest_gap, prune_answers, refresh_gaps

@@ -1,83 +1,34 @@
-"""The steps that change the warehouse: load, build, publish, and one whole run of them."""
+"""The steps that change the warehouse: load, rebuild, build the maps, publish."""
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
 from jobs.build.build_assets import BuildReport, build_assets
 from jobs.build.estimator_choice import configured_estimators
+from jobs.build.hourly_maps import newest_hour
 from jobs.check.held_back import Held, held_back, stops_everything
 from jobs.collect.symbol_overrides import store_symbols
 from jobs.errors import NothingToDo, StoppedByQuality
-from jobs.runs import Run, recorded_run, run_file
+from jobs.progress import Progress, silent
+from jobs.runs import recorded_run, run_file
 from jobs.settings import Settings
+from jobs.writer import open_within_limits, open_writer, writer_run
 from transforms.estimators import EstimatorParameters
-from warehouse.connect import open_warehouse, replaced_warehouse
-from warehouse.errors import WarehouseDamaged
-from warehouse.history import has_history, restore
+from warehouse.connect import replaced_warehouse
+from warehouse.history import restore
 from warehouse.load import LoadReport, load_landing_files
 from warehouse.publish import PublishReport, changed_days, lost_days, publish_days, publish_file
 
 logger = logging.getLogger(__name__)
 
-Progress = Callable[[str, str, float], None]
-"""Told the step, what it is at, and the share of the step that is done."""
-
-
-def silent(step: str, item: str, share: float) -> None:
-    """Show no progress."""
-
-
-@contextmanager
-def open_writer(settings: Settings) -> Iterator[DuckDBPyConnection]:
-    """Yield the writer's connection with the limits of the settings.
-
-    Raises
-    ------
-    WarehouseDamaged
-        The warehouse is gone or cannot be read; the message says what to do.
-    """
-    path = settings.warehouse
-    is_lost = not path.exists() or path.stat().st_size == 0
-    if is_lost and has_history(settings.raw):
-        raise WarehouseDamaged(
-            f"{path} is gone, and {settings.raw} holds what was in it: "
-            "run `liqheat rebuild`, which makes it again"
-        )
-    with _opened(settings, path) as connection:
-        yield connection
-
-
-def _opened(settings: Settings, path: Path) -> AbstractContextManager[DuckDBPyConnection]:
-    megabytes = settings.memory_limit_mb
-    return open_warehouse(
-        path,
-        threads=settings.threads,
-        memory_limit_bytes=None if megabytes is None else megabytes * 1_000_000,
-    )
-
-
-@contextmanager
-def writer_run(
-    settings: Settings, job: str, as_of: datetime | None = None
-) -> Iterator[tuple[DuckDBPyConnection, Run]]:
-    """Yield the writer's connection and the run of a job, recorded as it starts and ends."""
-    with (
-        run_file(settings, job, as_of) as run,
-        open_writer(settings) as connection,
-        recorded_run(connection, run),
-    ):
-        yield connection, run
-
 
 def load(settings: Settings) -> LoadReport:
-    """Load what has landed into raw and return what was done; files loaded before are passed by."""
+    """Load what has landed into raw, except files loaded before; return the counts."""
     with writer_run(settings, "load") as (connection, run):
         report = load_landing_files(
             connection, settings.landing, run_id=run.run_id, loaded_at=run.started_at
@@ -88,10 +39,10 @@ def load(settings: Settings) -> LoadReport:
 
 
 def rebuild(settings: Settings, *, progress: Progress = silent) -> LoadReport:
-    """Make the warehouse again from raw history and landing files; return what was loaded.
+    """Restore the warehouse from raw history and landing files; return the counts.
 
-    Raw is then as it was, row for row. All maps are to be built and published again. The old file
-    is put aside; what it alone knew is lost: older runs, and which gaps venues had answered for.
+    Raw is then as it was, row for row. All maps have to be built and published again. The old file
+    is kept aside; lost is what it alone held: older runs, and which gaps venues have confirmed.
 
     Raises
     ------
@@ -100,12 +51,12 @@ def rebuild(settings: Settings, *, progress: Progress = silent) -> LoadReport:
     WarehouseError
         A file of raw history cannot be read; the message names it and the old warehouse stays.
     NothingToDo
-        There is nothing to make it from; the old warehouse stays.
+        There is nothing to restore from; the old warehouse stays.
     """
     with (
         run_file(settings, "rebuild") as run,
         replaced_warehouse(settings.warehouse) as making,
-        _opened(settings, making) as connection,
+        open_within_limits(settings, making) as connection,
         recorded_run(connection, run),
     ):
         report = restore(
@@ -133,7 +84,7 @@ def build_maps(
     estimators: Sequence[EstimatorParameters] | None = None,
     progress: Progress = silent,
 ) -> BuildReport:
-    """Bring every map that is out of date up to an hour and return what was done.
+    """Bring the maps that are out of date up to an hour; return the counts.
 
     Parameters
     ----------
@@ -142,9 +93,9 @@ def build_maps(
     as_of : datetime
         The last hour to build, UTC.
     estimators : sequence of EstimatorParameters, optional
-        Whose maps to make; by default the shipped ones and those the user has described.
+        Whose maps to make; by default the shipped ones and the user's.
     progress : callable
-        Told how far it is.
+        Called with the step, the item and the share that is done.
     """
     with writer_run(settings, "build", as_of) as (connection, run):
         chosen = configured_estimators(settings) if estimators is None else estimators
@@ -163,13 +114,13 @@ def build_maps(
 
 
 def publish(settings: Settings, *, as_of: datetime, progress: Progress = silent) -> PublishReport:
-    """Publish what the warehouse holds and return what was written.
+    """Publish what the warehouse holds; return what was written.
 
     The file for readers holds ``publish_window_days`` up to the newest hour at or before `as_of`;
     Parquet is written for each day that changed.
 
-    Assets of which an hour failed a critical check, and has not passed since, are left out from
-    that hour on; their hours before it are published.
+    An asset with an hour that failed a critical check, and has not passed since, is left out from
+    that hour on.
 
     Raises
     ------
@@ -213,12 +164,3 @@ def _held_back(connection: DuckDBPyConnection, as_of: datetime) -> tuple[Held, .
     if held:
         logger.warning("held back: %s", ", ".join(map(str, held)))
     return held
-
-
-def newest_hour(connection: DuckDBPyConnection, as_of: datetime) -> datetime:
-    """Return the newest hour that has a map, at or before `as_of`; `as_of` itself without any."""
-    row = connection.execute(
-        "select max(as_of) from derived.heatmap where as_of <= ?", [as_of]
-    ).fetchone()
-    newest: datetime = row[0] if row and row[0] is not None else as_of
-    return newest

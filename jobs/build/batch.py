@@ -12,8 +12,9 @@ from duckdb import DuckDBPyConnection
 
 from jobs.build import limits
 from jobs.build.build_plan import BuildTask
-from jobs.build.replay import TRAIL_MICROSECONDS, Series
+from jobs.build.replay import TRAIL_MICROSECONDS
 from jobs.build.replay_inputs import read_series
+from jobs.build.replay_records import Series
 from jobs.instants import BEGINNING, DAY_MICROSECONDS, HOUR_MICROSECONDS, to_instant
 from transforms.estimators import EstimatorParameters
 from transforms.series import State
@@ -23,7 +24,7 @@ SeriesKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class BuildBatch:
     """Assets that are replayed together.
 
     Parameters
@@ -55,7 +56,7 @@ class Batch:
         return list(self.estimators)
 
 
-def open_batch(connection: DuckDBPyConnection, tasks: list[BuildTask], run_id: str) -> Batch:
+def open_batch(connection: DuckDBPyConnection, tasks: list[BuildTask], run_id: str) -> BuildBatch:
     """Return the batch of some tasks with the same end, its series set to where they begin."""
     estimators = {task.asset: task.estimators for task in tasks}
     from_at = {task.asset: task.from_at for task in tasks}
@@ -66,7 +67,7 @@ def open_batch(connection: DuckDBPyConnection, tasks: list[BuildTask], run_id: s
     _register(connection, estimators, from_at)
     begins_at = _resume(connection, series)
     begins_at |= _first_starts(connection, [key for key in series if key not in begins_at])
-    return Batch(estimators, from_at, tasks[0].until, list(series.values()), begins_at, run_id)
+    return BuildBatch(estimators, from_at, tasks[0].until, list(series.values()), begins_at, run_id)
 
 
 def _register(

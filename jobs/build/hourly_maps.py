@@ -6,10 +6,12 @@ venues is the only arithmetic.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from duckdb import DuckDBPyConnection
 
 from transforms.series import SIDES
 from warehouse.contracts import stored_rows
@@ -213,3 +215,12 @@ def heatmap_rows(identity: MapIdentity, maps: HourlyMaps) -> pa.Table:
             "run_id": identity.run_id,
         },
     )
+
+
+def newest_hour(connection: DuckDBPyConnection, as_of: datetime) -> datetime:
+    """Return the newest hour that has a map, at or before `as_of`; `as_of` itself without any."""
+    row = connection.execute(
+        "select max(as_of) from derived.heatmap where as_of <= ?", [as_of]
+    ).fetchone()
+    newest: datetime = row[0] if row and row[0] is not None else as_of
+    return newest

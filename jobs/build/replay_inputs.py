@@ -11,7 +11,7 @@ from duckdb import DuckDBPyConnection
 
 from jobs.build.bar_columns import BarColumns, FloatArray
 from jobs.build.bracket_choice import read_brackets
-from jobs.build.replay import Series
+from jobs.build.replay_records import Series
 from jobs.grouping import run_slices
 from jobs.instants import to_instant
 from transforms.series import ContractKind

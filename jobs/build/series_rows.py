@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from jobs.build.bracket_choice import bracket_columns
 from jobs.build.hourly_maps import FloatArray, HourlyMaps, nullable, repeat_sides
-from jobs.build.replay import Series, Stretch
+from jobs.build.replay_records import Series, Stretch
 from transforms.series import Outputs
 from warehouse.contracts import stored_rows
 

@@ -16,10 +16,11 @@ from duckdb import DuckDBPyConnection
 
 from jobs.build import limits
 from jobs.build.bar_columns import EMPTY_BARS
-from jobs.build.batch import Batch
+from jobs.build.batch import BuildBatch
 from jobs.build.hourly_maps import ALL_VENUES, MapIdentity, heatmap_rows, sum_maps
-from jobs.build.replay import ReplaySpan, Series, Stretch, replay
+from jobs.build.replay import replay
 from jobs.build.replay_inputs import InstrumentBars, read_bars
+from jobs.build.replay_records import ReplaySpan, Series, Stretch
 from jobs.build.series_rows import checkpoint_rows, exposure_rows, series_hour_rows, series_maps
 from jobs.errors import BooksDoNotBalance
 from jobs.instants import BEGINNING, DAY_MICROSECONDS, to_instant
@@ -52,7 +53,7 @@ class WindowBars:
 
 
 def replay_windows(
-    connection: DuckDBPyConnection, batch: Batch, pool: ThreadPoolExecutor
+    connection: DuckDBPyConnection, batch: BuildBatch, pool: ThreadPoolExecutor
 ) -> Iterator[tuple[WindowBars, TableRows]]:
     """Yield each window with its rows, in order; while one is stored the next is replayed.
 
@@ -60,7 +61,7 @@ def replay_windows(
     ----------
     connection : DuckDBPyConnection
         The writer's.
-    batch : Batch
+    batch : BuildBatch
         What to replay; its series advance.
     pool : ThreadPoolExecutor
         Where series are replayed.
@@ -85,7 +86,7 @@ def replay_windows(
             yield under_way[0], under_way[1].result()
 
 
-def first_instant(connection: DuckDBPyConnection, batch: Batch) -> int:
+def first_instant(connection: DuckDBPyConnection, batch: BuildBatch) -> int:
     """Return the midnight at which the replay begins."""
     earliest = min(batch.begins_at.values(), default=BEGINNING)
     if batch.series and earliest > BEGINNING:
@@ -101,7 +102,9 @@ def first_instant(connection: DuckDBPyConnection, batch: Batch) -> int:
     return max(earliest, min(midnight, batch.until))
 
 
-def _read_window(connection: DuckDBPyConnection, batch: Batch, start: int, end: int) -> WindowBars:
+def _read_window(
+    connection: DuckDBPyConnection, batch: BuildBatch, start: int, end: int
+) -> WindowBars:
     """Return the bars of a window, and those after it that end a hole."""
     bars = read_bars(connection, batch.assets, start, end)
     with_holes = {series.asset for series in batch.series if _has_open_hole(series, bars)}
@@ -118,7 +121,7 @@ def _has_open_hole(series: Series, bars: InstrumentBars) -> bool:
     return bool(np.isnan(columns.open_interest[-1]))
 
 
-def _replay_window(batch: Batch, window: WindowBars, pool: ThreadPoolExecutor) -> TableRows:
+def _replay_window(batch: BuildBatch, window: WindowBars, pool: ThreadPoolExecutor) -> TableRows:
     """Replay the series of a batch over a window; return their rows."""
     checkpoints = _checkpoints(batch, window)
 
@@ -153,7 +156,7 @@ def _replay_window(batch: Batch, window: WindowBars, pool: ThreadPoolExecutor) -
     return _rows_of(batch, made, pool)
 
 
-def _checkpoints(batch: Batch, window: WindowBars) -> tuple[int, ...]:
+def _checkpoints(batch: BuildBatch, window: WindowBars) -> tuple[int, ...]:
     """Return the midnights of a window whose checkpoints are kept."""
     first = (window.start // DAY_MICROSECONDS + 1) * DAY_MICROSECONDS
     newest = batch.until - limits.KEPT_MIDNIGHTS * DAY_MICROSECONDS
@@ -175,7 +178,7 @@ def _check_books(made: list[tuple[Series, Stretch]]) -> None:
 
 
 def _rows_of(
-    batch: Batch, made: list[tuple[Series, Stretch]], pool: ThreadPoolExecutor
+    batch: BuildBatch, made: list[tuple[Series, Stretch]], pool: ThreadPoolExecutor
 ) -> TableRows:
     """Return the rows of all stretches: one set a series, maps also summed over venues."""
     leverages = {each.provider: each.leverages for own in batch.estimators.values() for each in own}

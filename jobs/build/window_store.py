@@ -9,7 +9,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.build import limits
-from jobs.build.batch import Batch
+from jobs.build.batch import BuildBatch
 from jobs.build.hourly_maps import (
     ALL_VENUES,
     MapIdentity,
@@ -37,7 +37,7 @@ _PUBLISHED_TABLES = (
 
 def store_window(
     connection: DuckDBPyConnection,
-    batch: Batch,
+    batch: BuildBatch,
     window: WindowBars,
     tables: TableRows,
     *,
@@ -49,7 +49,7 @@ def store_window(
     ----------
     connection : DuckDBPyConnection
         The writer's, within a transaction.
-    batch : Batch
+    batch : BuildBatch
         The batch the window belongs to.
     window : WindowBars
         The window.
@@ -116,7 +116,7 @@ def _mark_for_publication(
 
 
 def _sum_without_set_apart(
-    connection: DuckDBPyConnection, batch: Batch, assets: list[str], start: int, end: int
+    connection: DuckDBPyConnection, batch: BuildBatch, assets: list[str], start: int, end: int
 ) -> None:
     """Sum maps again in hours in which venues are set apart, without those venues.
 
@@ -156,7 +156,7 @@ def _sum_without_set_apart(
     _insert(connection, "derived.heatmap", sums)
 
 
-def _prune_checkpoints(connection: DuckDBPyConnection, batch: Batch) -> None:
+def _prune_checkpoints(connection: DuckDBPyConnection, batch: BuildBatch) -> None:
     """Delete checkpoints that are not kept, but never the last one of a series."""
     connection.execute(
         "delete from derived.model_checkpoint where list_contains($assets, asset) "
@@ -171,7 +171,7 @@ def _prune_checkpoints(connection: DuckDBPyConnection, batch: Batch) -> None:
     )
 
 
-def _mark_progress(connection: DuckDBPyConnection, batch: Batch, end: int) -> None:
+def _mark_progress(connection: DuckDBPyConnection, batch: BuildBatch, end: int) -> None:
     """Mark the assets as built up to the batch's end, and what is still out of date."""
     assets = batch.assets
     connection.execute("delete from meta.pending_build where list_contains(?, asset)", [assets])

@@ -15,10 +15,12 @@ from typing import Any
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from jobs.build.hourly_maps import newest_hour
 from jobs.check.held_back import Held, held_back, stops_everything
 from jobs.errors import StoppedByQuality
-from jobs.pipeline import Progress, newest_hour, silent, writer_run
+from jobs.progress import Progress, silent
 from jobs.settings import Settings
+from jobs.writer import writer_run
 from quality.results import CheckResult
 from quality.suites import SUITES, suites
 from quality.thresholds import Thresholds, all_gates, override, venue_gates
@@ -151,6 +153,26 @@ def read_thresholds(settings: Settings) -> Thresholds:
     return override(Thresholds(), read_yaml(path), where=str(path))
 
 
+class ChecksFailed(StoppedByQuality):
+    """Critical checks failed.
+
+    Parameters
+    ----------
+    message : str
+        What failed and what to do.
+    report : CheckReport
+        The results of all checks.
+    """
+
+    def __init__(self, message: str, report: CheckReport) -> None:
+        super().__init__(message, report)
+        self.report = report
+
+    def __str__(self) -> str:
+        """Return the message alone."""
+        return str(self.args[0])
+
+
 def check(
     settings: Settings,
     *,
@@ -176,7 +198,7 @@ def check(
 
     Raises
     ------
-    StoppedByQuality
+    ChecksFailed
         A critical check failed for every asset, or for something that is of no asset: nothing can
         be published.
     ThresholdsRejected
@@ -226,7 +248,7 @@ def check(
             ", ".join(map(str, held)) or "nothing",
         )
         if stops_everything(connection, newest, held):
-            raise StoppedByQuality(_stopped(report.critical, newest), report)
+            raise ChecksFailed(_stopped(report.critical, newest), report)
     return report
 
 

@@ -22,9 +22,10 @@ from jobs.collect.known import when_writable
 from jobs.collect.listings import followed_contracts
 from jobs.collect.scope import Clock, Effort, Round, configured_universe, file_proxy
 from jobs.errors import NothingToDo
-from jobs.pipeline import Progress, open_writer, silent
+from jobs.progress import Progress, silent
 from jobs.runs import recorded_run, run_file
 from jobs.settings import Settings
+from jobs.writer import open_writer
 from sources.archives.binance import (
     ADDRESS,
     BAR_DATASETS,

@@ -19,7 +19,7 @@ from jobs.collect.plan import bracket_requests, clip_requests, plan_requests
 from jobs.collect.reference_data import fetch_reference_data
 from jobs.collect.round_report import VenueOutcome
 from jobs.collect.scope import HOUR, Round, venue_connections
-from jobs.pipeline import open_writer
+from jobs.writer import open_writer
 from sources.universe import Change
 from sources.venues.pacer import VenueReport
 from sources.venues.rounds import Outcome, run_round

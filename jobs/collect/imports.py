@@ -13,8 +13,9 @@ from typing import Any
 import pyarrow as pa
 
 from jobs.collect.landing import land_all, write_whole
-from jobs.pipeline import Progress, open_writer, silent, writer_run
+from jobs.progress import Progress, silent
 from jobs.settings import Settings
+from jobs.writer import open_writer, writer_run
 from sources.bracket_files import import_brackets
 from sources.errors import InputRejected
 from sources.providers.provider import AnswerContext, context_from_name

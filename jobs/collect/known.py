@@ -14,9 +14,9 @@ from duckdb import DuckDBPyConnection
 
 from jobs.collect.plan import is_due, overlap_of
 from jobs.collect.scope import DAY, Round
-from jobs.pipeline import open_writer
 from jobs.runs import recorded_run, run_file
 from jobs.settings import Settings
+from jobs.writer import open_writer
 from sources.venues.plausibility import SET_ASIDE, Observation
 from warehouse.errors import WarehouseBusy
 from warehouse.feed_ledger import Feed, Gap, read_feeds, read_gaps, refresh_gaps, widen_feeds

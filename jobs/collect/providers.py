@@ -15,9 +15,9 @@ from pydantic import SecretStr
 from jobs.build.hourly_maps import ALL_VENUES
 from jobs.collect.landing import land_all, write_whole
 from jobs.errors import AllProvidersFailed
-from jobs.pipeline import open_writer
 from jobs.runs import Run, recorded_run, run_file
 from jobs.settings import Settings
+from jobs.writer import open_writer
 from sources.errors import SourceError
 from sources.http_exchange import open_session
 from sources.providers.map_requests import (

@@ -16,8 +16,8 @@ from jobs.collect.known import RECENT, Known, when_writable
 from jobs.collect.round_report import IngestReport, VenueOutcome, summarise_venue
 from jobs.collect.scope import Round
 from jobs.errors import AllVenuesFailed
-from jobs.pipeline import open_writer
 from jobs.runs import Run, recorded_run
+from jobs.writer import open_writer
 from sources.venues.client import Request
 from sources.venues.rounds import Outcome
 from warehouse.errors import WarehouseBusy

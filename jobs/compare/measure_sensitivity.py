@@ -21,13 +21,15 @@ from jobs.build import limits
 from jobs.build.bar_columns import EMPTY_BARS, FloatArray
 from jobs.build.estimator_choice import configured_estimators, store_parameters
 from jobs.build.hourly_maps import ALL_VENUES, HourlyMaps, nullable, repeat_sides, sum_maps
-from jobs.build.replay import ReplaySpan, Stretch, replay
+from jobs.build.replay import replay
 from jobs.build.replay_inputs import read_bars, read_series
+from jobs.build.replay_records import ReplaySpan, Stretch
 from jobs.build.series_rows import series_maps
 from jobs.compare.map_set import list_batch
 from jobs.instants import DAY_MICROSECONDS, to_instant, to_microseconds
-from jobs.pipeline import Progress, silent, writer_run
+from jobs.progress import Progress, silent
 from jobs.settings import Settings
+from jobs.writer import writer_run
 from transforms.disagreement import METRICS, measure_disagreement
 from transforms.estimators import EstimatorParameters
 from transforms.maps import SIDES, MapBatch, align_maps
@@ -98,7 +100,7 @@ class MonthTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ChangedMaps:
     """Maps at the same midnights before and after an assumption is changed.
 
     Parameters
@@ -303,9 +305,9 @@ def _rows(
     since = to_instant(task.start).strftime("%Y-%m-%d")
     stored = _published_windows(connection, task.asset, base.provider, hours.tolist(), price)
     comparisons = [
-        Comparison(HISTORY, "all of it", f"from {since} on", base.params_hash, stored, replayed),
+        ChangedMaps(HISTORY, "all of it", f"from {since} on", base.params_hash, stored, replayed),
         *(
-            Comparison(
+            ChangedMaps(
                 swap.assumption,
                 swap.baseline,
                 swap.variant,

@@ -23,8 +23,9 @@ from cli.main import app
 from jobs.build.estimator_choice import read_estimator
 from jobs.collect.landing import land
 from jobs.errors import LIQHEAT_ERRORS
-from jobs.pipeline import load, open_writer
+from jobs.pipeline import load
 from jobs.settings import Settings
+from jobs.writer import open_writer
 from quality.thresholds import Thresholds, override
 from sources.providers.answer_values import excerpt
 from sources.records import SCHEMAS, Batch

@@ -12,10 +12,11 @@ from workbench import workshop
 
 from cli.main import app
 from jobs.errors import NothingToDo
-from jobs.pipeline import build_maps, load, open_writer, rebuild
+from jobs.pipeline import build_maps, load, rebuild
 from jobs.read.status import read_status
 from jobs.runs import read_runs, recorded_run, run_file, runs_folder
 from jobs.settings import Settings
+from jobs.writer import open_writer
 from warehouse.errors import WarehouseError
 
 NOW = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)

@@ -23,8 +23,9 @@ from workbench import (
 )
 from workbench.readers import reading
 
-from jobs.pipeline import open_writer, publish
+from jobs.pipeline import publish
 from jobs.settings import Settings
+from jobs.writer import open_writer
 from transforms.estimators import ESTIMATORS
 from warehouse import publish as publishing
 from warehouse.contracts import public_relations

@@ -1,0 +1,59 @@
+"""The writer's connection to the warehouse, alone or within a recorded run."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+
+from jobs.runs import Run, recorded_run, run_file
+from jobs.settings import Settings
+from warehouse.connect import open_warehouse
+from warehouse.errors import WarehouseDamaged
+from warehouse.history import has_history
+
+
+@contextmanager
+def open_writer(settings: Settings) -> Iterator[DuckDBPyConnection]:
+    """Yield the writer's connection with the limits of the settings.
+
+    Raises
+    ------
+    WarehouseDamaged
+        The warehouse is gone or cannot be read; the message says what to do.
+    """
+    path = settings.warehouse
+    is_lost = not path.exists() or path.stat().st_size == 0
+    if is_lost and has_history(settings.raw):
+        raise WarehouseDamaged(
+            f"{path} is gone, and {settings.raw} holds what was in it: "
+            "run `liqheat rebuild`, which makes it again"
+        )
+    with open_within_limits(settings, path) as connection:
+        yield connection
+
+
+def open_within_limits(
+    settings: Settings, path: Path
+) -> AbstractContextManager[DuckDBPyConnection]:
+    """Return a writer's connection to a file, with the limits of the settings, as a context."""
+    megabytes = settings.memory_limit_mb
+    return open_warehouse(
+        path,
+        threads=settings.threads,
+        memory_limit_bytes=None if megabytes is None else megabytes * 1_000_000,
+    )
+
+
+@contextmanager
+def writer_run(
+    settings: Settings, job: str, as_of: datetime | None = None
+) -> Iterator[tuple[DuckDBPyConnection, Run]]:
+    """Yield the writer's connection and the run of a job, recorded as it starts and ends."""
+    with (
+        run_file(settings, job, as_of) as run,
+        open_writer(settings) as connection,
+        recorded_run(connection, run),
+    ):
+        yield connection, run
