@@ -20,8 +20,8 @@ from jobs.collect.imports import known_closes, label_notes
 from jobs.collect.known import when_writable
 from jobs.collect.landing import land
 from jobs.collect.scope import Clock
-from jobs.pipeline import open_writer
 from jobs.settings import Settings
+from jobs.writer import open_writer
 from sources.archives.binance import BAR_DATASETS, ArchiveFile, Contract
 from sources.archives.download import Fetched
 from sources.errors import InputRejected
