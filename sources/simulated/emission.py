@@ -14,36 +14,28 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sources.records import INSTANT, SCHEMAS, Batch
-from sources.simulated.book import (
-    BAR_MINUTES,
-    HOUR_MINUTES,
-    LOG_STEP,
-    LONG,
-    PUBLISHED_BINS,
-    SHORT,
-    Contract,
-    Measured,
-)
+from sources.records import INSTANT, Batch, make_batch
 from sources.simulated.parameters import MarketParameters, SimulatedAsset, SimulatedVenue
+from sources.simulated.positions import LOG_STEP, LONG, SHORT, SimulatedContract
+from sources.simulated.trading import BAR_MINUTES, HOUR_MINUTES, PUBLISHED_BINS, Measured
 
 SOURCE = "simulated"
 TRUTH_PROVIDER = "simulated_truth"
 TRUTH_MODEL = "positions"
 
 BARS_PER_HOUR = HOUR_MINUTES // BAR_MINUTES
-BAR_SECONDS = BAR_MINUTES * 60
+_BAR_SECONDS = BAR_MINUTES * 60
 FUNDING_INTERVAL_HOURS = 8
 # Interest of .01 % per 8 h, as most venues fix it, plus what the side in excess pays; both capped.
 INTEREST_RATIO = 0.0001
 PREMIUM_RATIO = 0.0008
 FUNDING_CAP_RATIO = 0.003
 
-SIDES = {LONG: "long", SHORT: "short"}
+_SIDE_NAMES = ["long", "short"]  # by position: LONG, SHORT
 
 
 @dataclass(frozen=True, slots=True)
-class Instrument:
+class SimulatedInstrument:
     """One contract on one venue.
 
     Parameters
@@ -52,13 +44,13 @@ class Instrument:
         Where it trades.
     asset : SimulatedAsset
         What it is on.
-    contract : Contract
+    contract : SimulatedContract
         Its figures.
     """
 
     venue: SimulatedVenue
     asset: SimulatedAsset
-    contract: Contract
+    contract: SimulatedContract
 
     @property
     def symbol(self) -> str:
@@ -79,7 +71,7 @@ class Instrument:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class MeasuredSpan:
     """What was measured of all instruments over the same hours.
 
     Parameters
@@ -88,13 +80,13 @@ class Span:
         Open of the first bar.
     skipped_hours : int
         Hours at the beginning that were simulated but are not wanted.
-    measured : sequence of (Instrument, Measured)
+    measured : sequence of (SimulatedInstrument, Measured)
         A pair for each instrument.
     """
 
     start: datetime
     skipped_hours: int
-    measured: Sequence[tuple[Instrument, Measured]]
+    measured: Sequence[tuple[SimulatedInstrument, Measured]]
 
     @property
     def n_hours(self) -> int:
@@ -124,7 +116,7 @@ class Span:
     def bar_instants(self) -> NDArray[np.int64]:
         """Return the open of each wanted bar [us since 1970], shape (bars,)."""
         n_bars = self.n_hours * BARS_PER_HOUR
-        return _microseconds(self.wanted_start) + np.arange(n_bars) * (BAR_SECONDS * 1_000_000)
+        return _microseconds(self.wanted_start) + np.arange(n_bars) * (_BAR_SECONDS * 1_000_000)
 
 
 def _microseconds(instant: datetime) -> int:
@@ -147,23 +139,22 @@ def _words(codes: NDArray[np.integer], words: Sequence[str | None]) -> "pa.Array
 
 def _batch(kind: str, n_rows: int, ingested_at: datetime, columns: dict[str, object]) -> Batch:
     """Return a batch; single values are repeated, arrays flattened, fields left out are NULL."""
-    arrays = []
-    for column in SCHEMAS[kind]:
-        value = columns.get(column.name)
-        if column.name == "source":
-            value = SOURCE
-        elif column.name == "ingested_at":
-            value = ingested_at
-        if isinstance(value, np.ndarray):
-            arrays.append(pa.array(value.reshape(-1), type=column.type))
-        elif isinstance(value, (pa.Array, pa.ChunkedArray)):
-            arrays.append(value)
-        else:
-            arrays.append(pa.repeat(pa.scalar(value, type=column.type), n_rows))
-    return Batch(kind, pa.Table.from_arrays(arrays, schema=SCHEMAS[kind]))
+    flat = {
+        name: value.reshape(-1) if isinstance(value, np.ndarray) else value
+        for name, value in columns.items()
+    }
+    return make_batch(kind, n_rows, {**flat, "source": SOURCE, "ingested_at": ingested_at})
 
 
-def _key(span: Span, rows_per_instrument: int) -> dict[str, object]:
+def _names(instruments: Sequence[SimulatedInstrument]) -> dict[str, object]:
+    """Return venue and instrument of one row per instrument."""
+    return {
+        "venue": [item.venue.name for item in instruments],
+        "instrument": [item.symbol for item in instruments],
+    }
+
+
+def _key(span: MeasuredSpan, rows_per_instrument: int) -> dict[str, object]:
     """Return venue and instrument of rows that come instrument by instrument."""
     codes = np.repeat(np.arange(len(span.measured)), rows_per_instrument)
     return {
@@ -190,13 +181,13 @@ def parameters_sha256(parameters: MarketParameters) -> str:
 
 
 def reference_batches(
-    instruments: Sequence[Instrument], start: datetime, ingested_at: datetime
+    instruments: Sequence[SimulatedInstrument], start: datetime, ingested_at: datetime
 ) -> list[Batch]:
     """Return instruments and their leverage brackets, both valid from `start`.
 
     Parameters
     ----------
-    instruments : sequence of Instrument
+    instruments : sequence of SimulatedInstrument
         All contracts.
     start : datetime
         Beginning of the span.
@@ -209,20 +200,15 @@ def reference_batches(
         ``instrument`` and ``leverage_bracket``. An instrument has one unbounded bracket.
     """
     n_rows = len(instruments)
-    key: dict[str, object] = {
-        "venue": pa.array([item.venue.name for item in instruments]),
-        "instrument": pa.array([item.symbol for item in instruments]),
-    }
+    key = _names(instruments)
     return [
         _batch("instrument", n_rows, ingested_at, key | {
-            "asset": pa.array([item.asset.name for item in instruments]),
-            "quote": pa.array(
-                ["USD" if item.contract.is_inverse else "USDT" for item in instruments]
-            ),
-            "contract_kind": pa.array([item.venue.contract_kind for item in instruments]),
-            "contract_size": np.array([item.contract_size for item in instruments]),
+            "asset": [item.asset.name for item in instruments],
+            "quote": ["USD" if item.contract.is_inverse else "USDT" for item in instruments],
+            "contract_kind": [item.venue.contract_kind for item in instruments],
+            "contract_size": [item.contract_size for item in instruments],
             "base_multiplier": 1.0,
-            "tick_size": np.array([item.asset.tick_size for item in instruments]),
+            "tick_size": [item.asset.tick_size for item in instruments],
             "is_active": True,
             "observed_at": start,
         }),
@@ -230,25 +216,25 @@ def reference_batches(
             "valid_from_at": start,
             "bracket": 1,
             "notional_floor_usd": 0.0,
-            "maintenance_margin_ratio": np.array(
-                [item.asset.maintenance_margin_ratio for item in instruments]
-            ),
+            "maintenance_margin_ratio": [
+                item.asset.maintenance_margin_ratio for item in instruments
+            ],
             "maintenance_deduction_usd": 0.0,
-            "max_leverage": np.array([item.asset.max_leverage for item in instruments]),
+            "max_leverage": [item.asset.max_leverage for item in instruments],
             "liquidation_fee_ratio": 0.0,
         }),
     ]  # fmt: skip
 
 
 def opening_open_interest_batch(
-    instruments: Sequence[Instrument], book_lots: NDArray[np.int64], mark: NDArray[np.float64],
-    start: datetime, ingested_at: datetime,
+    instruments: Sequence[SimulatedInstrument], book_lots: NDArray[np.int64],
+    mark: NDArray[np.float64], start: datetime, ingested_at: datetime,
 ) -> Batch:  # fmt: skip
     """Return the open interest at which the first bars begin.
 
     Parameters
     ----------
-    instruments : sequence of Instrument
+    instruments : sequence of SimulatedInstrument
         All contracts.
     book_lots : ndarray of int64, shape (n_instruments,)
         Open interest [lots].
@@ -264,18 +250,14 @@ def opening_open_interest_batch(
     Batch
         ``open_interest``.
     """
-    key: dict[str, object] = {
-        "venue": pa.array([item.venue.name for item in instruments]),
-        "instrument": pa.array([item.symbol for item in instruments]),
-    }
     return _open_interest_batch(
         instruments, book_lots[:, None], mark[:, None],
-        key | {"observed_at": start}, ingested_at,
+        _names(instruments) | {"observed_at": start}, ingested_at,
     )  # fmt: skip
 
 
 def _open_interest_batch(
-    instruments: Sequence[Instrument], lots: NDArray[np.int64], mark: NDArray[np.float64],
+    instruments: Sequence[SimulatedInstrument], lots: NDArray[np.int64], mark: NDArray[np.float64],
     columns: dict[str, object], ingested_at: datetime,
 ) -> Batch:  # fmt: skip
     """Return open interest in the units of each venue, and normalised; arrays (instruments, n)."""
@@ -298,12 +280,12 @@ def _open_interest_batch(
     })  # fmt: skip
 
 
-def span_batches(span: Span, digest: str, ingested_at: datetime) -> list[Batch]:
+def span_batches(span: MeasuredSpan, digest: str, ingested_at: datetime) -> list[Batch]:
     """Return everything the venues and the truth say of a span.
 
     Parameters
     ----------
-    span : Span
+    span : MeasuredSpan
         What was measured.
     digest : str
         Hash of what the market is made from.
@@ -322,7 +304,7 @@ def span_batches(span: Span, digest: str, ingested_at: datetime) -> list[Batch]:
     n_rows = n_bars * len(instruments)
     starts = np.tile(bar_starts, len(instruments))
     key = _key(span, n_bars)
-    bar_key = key | {"bar_start_at": _instants(starts), "bar_seconds": BAR_SECONDS}
+    bar_key = key | {"bar_start_at": _instants(starts), "bar_seconds": _BAR_SECONDS}
     last = np.stack(
         [
             np.round(prices, max(0, -floor(log10(item.asset.tick_size))))
@@ -343,7 +325,7 @@ def span_batches(span: Span, digest: str, ingested_at: datetime) -> list[Batch]:
         }),
         _open_interest_batch(
             instruments, span.bars("book_lots")[:, :, LONG], mark[:, :, 3],
-            key | {"observed_at": _instants(starts + BAR_SECONDS * 1_000_000)}, ingested_at,
+            key | {"observed_at": _instants(starts + _BAR_SECONDS * 1_000_000)}, ingested_at,
         ),
     ]  # fmt: skip
     funding = _funding_batch(span, ingested_at)
@@ -354,7 +336,7 @@ def span_batches(span: Span, digest: str, ingested_at: datetime) -> list[Batch]:
     return batches
 
 
-def _funding_batch(span: Span, ingested_at: datetime) -> Batch | None:
+def _funding_batch(span: MeasuredSpan, ingested_at: datetime) -> Batch | None:
     """Return funding at the ends of intervals in the span, if there are any."""
     hours = np.arange(1, span.n_hours + 1)
     hours = hours[(span.wanted_start.hour + hours) % FUNDING_INTERVAL_HOURS == 0]
@@ -372,7 +354,9 @@ def _funding_batch(span: Span, ingested_at: datetime) -> Batch | None:
     })  # fmt: skip
 
 
-def _realised_batch(span: Span, bar_starts: NDArray[np.int64], ingested_at: datetime) -> Batch:
+def _realised_batch(
+    span: MeasuredSpan, bar_starts: NDArray[np.int64], ingested_at: datetime
+) -> Batch:
     """Return liquidations of each bar and side; a bar without any is zero, for all were seen."""
     quantity = span.quantities("liquidated_lots")
     n_per_instrument = bar_starts.size * 2
@@ -381,8 +365,8 @@ def _realised_batch(span: Span, bar_starts: NDArray[np.int64], ingested_at: date
             "period_start_at": _instants(
                 np.tile(np.repeat(bar_starts, 2), len(span.measured))
             ),
-            "period_seconds": BAR_SECONDS,
-            "side": _words(np.tile([LONG, SHORT], quantity.size // 2), list(SIDES.values())),
+            "period_seconds": _BAR_SECONDS,
+            "side": _words(np.tile([LONG, SHORT], quantity.size // 2), _SIDE_NAMES),
             "liquidated_quantity": quantity,
             "liquidated_usd": span.bars("liquidated_usd"),
             "is_complete_feed": True,
@@ -391,7 +375,7 @@ def _realised_batch(span: Span, bar_starts: NDArray[np.int64], ingested_at: date
     )  # fmt: skip
 
 
-def _truth_batch(span: Span, digest: str, ingested_at: datetime) -> Batch:
+def _truth_batch(span: MeasuredSpan, digest: str, ingested_at: datetime) -> Batch:
     """Return the positions that stand at the end of each hour, by bin of liquidation price."""
     skipped = span.skipped_hours
     lots = np.stack([measured.truth_lots[skipped:] for _, measured in span.measured])
@@ -417,7 +401,7 @@ def _truth_batch(span: Span, digest: str, ingested_at: datetime) -> Batch:
         "as_of": _instants(instants),
         "price_low": np.exp((node - 0.5) * LOG_STEP),
         "price_high": np.exp((node + 1.5) * LOG_STEP),
-        "side": _words(side, list(SIDES.values())),
+        "side": _words(side, _SIDE_NAMES),
         "value": usd.reshape(-1)[cell],
         "unit": "usd",
         "semantics": "standing",

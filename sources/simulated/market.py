@@ -13,24 +13,19 @@ import numpy as np
 
 from sources.errors import InputRejected
 from sources.records import Batch
-from sources.simulated.book import (
-    GRID_RANGE,
-    HOUR_MINUTES,
-    MARK_LOG,
-    PUBLISHED_RANGE,
-    ContractBook,
-    make_contract,
-)
+from sources.simulated.book import ContractBook, make_contract
 from sources.simulated.emission import (
-    Instrument,
-    Span,
+    MeasuredSpan,
+    SimulatedInstrument,
     opening_open_interest_batch,
     parameters_sha256,
     reference_batches,
     span_batches,
 )
 from sources.simulated.parameters import MarketParameters
+from sources.simulated.positions import GRID_RANGE, MARK_LOG
 from sources.simulated.price_path import PriceProcess
+from sources.simulated.trading import HOUR_MINUTES, PUBLISHED_RANGE
 
 
 def _generator(seed: int, *words: object) -> np.random.Generator:
@@ -102,7 +97,7 @@ def simulate(
     start = parameters.start.astimezone(UTC)
     prices = PriceProcess(parameters)
     instruments = [
-        Instrument(venue, asset, make_contract(parameters, venue, asset))
+        SimulatedInstrument(venue, asset, make_contract(parameters, venue, asset))
         for venue in parameters.venues
         for asset in parameters.assets
     ]
@@ -150,5 +145,5 @@ def simulate(
             )
         skipped = max(0, first_hour - 24 * day)
         if day >= 0 and skipped < minutes // HOUR_MINUTES:
-            span = Span(start + timedelta(days=day), skipped, measured)
+            span = MeasuredSpan(start + timedelta(days=day), skipped, measured)
             yield from span_batches(span, digest, stamp)

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sources.simulated import book as books
-from sources.simulated.book import LONG, SHORT, ContractBook, liquidation_price, make_contract
+from sources.simulated.book import ContractBook, make_contract
 from sources.simulated.parameters import ASSETS, VENUES, MarketParameters
+from sources.simulated.positions import FREE_COUNT, LONG, MARK_LOG, SHORT, liquidation_price
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MARKET = MarketParameters(start=START, days=1, seed=3)
@@ -142,7 +142,7 @@ def test_both_sides_of_the_books_are_open_interest_and_no_change_exceeds_volume(
 def test_lists_and_sums_agree_with_the_positions_they_hold(venue):
     book = make_book(venue, THIN)
     measured = book.advance(np.random.default_rng(5), make_path(THIN, 72, 5), np.ones(60 * 72))
-    mark = exp(book.ledger.levels[books.MARK_LOG])
+    mark = exp(book.ledger.levels[MARK_LOG])
     maker = measured.maker_lots[-1]
     for side, of_maker in ((LONG, max(maker, 0)), (SHORT, max(-maker, 0))):
         prices, lots = standing(book, side)
@@ -153,7 +153,7 @@ def test_lists_and_sums_agree_with_the_positions_they_hold(venue):
         assert_allclose(book.ledger.bin_usd[side].sum(), value[levered].sum(), rtol=1e-10)
         assert np.all(prices < mark) if side == LONG else np.all(prices > mark)
     n_standing = np.count_nonzero(book.positions.lots)
-    assert book.ledger.counts[books.FREE_COUNT] == book.positions.lots.size - n_standing
+    assert book.ledger.counts[FREE_COUNT] == book.positions.lots.size - n_standing
 
 
 def test_room_that_is_made_on_the_way_changes_nothing():
