@@ -46,11 +46,11 @@ def import_command(
     ] = None,
 ) -> None:
     """Import your own archive: Parquet, CSV or zipped CSV, through a mapping."""
-    from jobs.collect.imports import import_archive
+    from jobs.collect.imports import import_files
 
     log_errors_only("jobs.collect.imports")
     with exit_on_error(), progress_bar() as progress:
-        report = import_archive(
+        report = import_files(
             read_settings(),
             paths,
             ingested_at=now(),

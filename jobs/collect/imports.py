@@ -1,4 +1,8 @@
-"""Importing what a user has on disk: archives, brackets, saved maps. Parsed, landed, loaded."""
+"""Files a user has on disk: recorded market data, margin brackets, saved maps. Landed, loaded.
+
+Belongs here: one import from its files to the report. Does not belong here: reading a format
+(`sources`), files that liqheat fetches itself (`jobs.collect.archives`).
+"""
 
 import hashlib
 import logging
@@ -18,7 +22,7 @@ from jobs.settings import Settings
 from jobs.writer import open_writer, writer_run
 from sources.bracket_files import import_brackets
 from sources.errors import InputRejected
-from sources.providers.provider import AnswerContext, context_from_name
+from sources.providers.provider import context_from_name
 from sources.providers.registry import PROVIDERS
 from sources.recorded.file_import import import_file
 from sources.recorded.input_files import describe_other_market, find_inputs, other_market
@@ -35,24 +39,24 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class ImportReport:
-    """What one import took in and what it could not use.
+    """What one import loaded and what it rejected.
 
     Parameters
     ----------
     rows_by_kind : Counter
-        Rows landed per record kind, those set aside under ``quarantine``.
+        Rows landed by kind of record, those set aside under ``quarantine``.
     reasons : Counter
         Rows set aside by reason.
     first_places : dict of str to str
-        Where each reason was first met: file, row, column.
+        First occurrence of each reason: file, row, column.
     inputs_by_reason : dict of str to set of str
-        Which inputs have such rows.
+        Inputs with such rows.
     rejected : list of str
         One message for each input that could not be used at all.
     input_count : int
         Inputs read.
     notes : list of str
-        What a reader of the rows should know; nothing of it is an error.
+        What a reader of the rows should know; none is an error.
     """
 
     rows_by_kind: Counter[str] = field(default_factory=Counter)
@@ -82,7 +86,7 @@ class ImportReport:
             self.first_places.setdefault(reason, ", ".join(place))
 
     def set_aside(self, most: int) -> list[str]:
-        """Return so many reasons in words, the most frequent first, each with where it was met."""
+        """Return the most frequent reasons in words, each with its first occurrence."""
         lines = []
         for reason, count in self.reasons.most_common(most):
             others = len(self.inputs_by_reason[reason]) - 1
@@ -91,12 +95,12 @@ class ImportReport:
         return lines
 
 
-def _key(path: Path, *told: object) -> str:
-    """Return what names the landing files of an input: the same input, the same names."""
+def _landing_stem(path: Path, *options: object) -> str:
+    """Return a name for the landing files of an input; the same input has the same name."""
     with opened(path) as file:
         digest = hashlib.file_digest(file, "sha256")
-    for item in told:
-        digest.update(repr(item).encode())
+    for option in options:
+        digest.update(repr(option).encode())
     return f"{path.stem}-{digest.hexdigest()[:16]}"
 
 
@@ -116,21 +120,21 @@ def _land_all(
 
 
 @contextmanager
-def _refused(report: ImportReport, path: Path) -> Iterator[None]:
-    """Let one unusable input cost itself only."""
+def _rejecting(report: ImportReport, path: Path) -> Iterator[None]:
+    """Reject an input that cannot be read, without failing the others."""
     try:
         yield
     except InputRejected as exc:
         logger.warning("rejected: %s", exc)
         report.rejected.append(str(exc))
     except WarehouseError:
-        # A full disk, or the like: the input is not at fault.
+        # A full disk, for instance: not the input's fault.
         raise
     except Exception as exc:
-        # Readers name what they know can be wrong; anything else a file holds costs that file.
+        # Readers raise InputRejected for the faults they know; others must not stop the import.
         logger.exception("%s cannot be imported", path)
         report.rejected.append(
-            f"{path}: cannot be imported ({type(exc).__name__}: {exc}); nothing of it was taken. "
+            f"{path}: cannot be imported ({type(exc).__name__}: {exc}); none of it was loaded. "
             "Please report it, with the file if you can"
         )
 
@@ -151,7 +155,7 @@ def _load(settings: Settings, report: ImportReport) -> ImportReport:
     return report
 
 
-def import_archive(
+def import_files(
     settings: Settings,
     paths: Sequence[Path],
     *,
@@ -161,7 +165,7 @@ def import_archive(
     end: datetime | None = None,
     progress: Progress = silent,
 ) -> ImportReport:
-    """Import files and folders through mappings and return what came of it.
+    """Import files and folders through mappings and return the report.
 
     Parameters
     ----------
@@ -170,13 +174,13 @@ def import_archive(
     paths : sequence of Path
         Files, or folders to search.
     ingested_at : datetime
-        Stamp of the rows; what lies after it cannot be right and is set aside.
+        Stamp of the rows; rows from after it cannot be right and are set aside.
     mapping : str, optional
-        Name of a shipped mapping or path of one; by default chosen by each file's name.
+        Name of a shipped mapping, or path of one; by default each file's name decides.
     start, end : datetime, optional
         Only rows with start <= instant < end.
     progress : callable
-        Told how far it is.
+        Takes step, file and share done.
 
     Raises
     ------
@@ -189,17 +193,17 @@ def import_archive(
     is_dated = any(one.time.label_change is not None for _, one in inputs)
     for number, (file, one) in enumerate(inputs):
         progress("import", file.name, number / len(inputs))
-        with _refused(report, file):
+        with _rejecting(report, file):
             batches: Iterable[Batch] = import_file(
                 file, one, ingested_at=ingested_at, start=start, end=end, closes=closes
             )
-            key: list[object] = [one, start, end]
+            options: list[object] = [one, start, end]
             if one.time.label_change is not None:
-                # Read again once bars are known, a file may give other instants.
+                # The same file may give other instants once bars are known.
                 noted = len(closes.by_date_only)
                 batches = list(batches)
-                key += closes.by_date_only[noted:]
-            bars = _land_all(batches, settings, _key(file, *key), report)
+                options += closes.by_date_only[noted:]
+            bars = _land_all(batches, settings, _landing_stem(file, *options), report)
             if is_dated:
                 for batch in bars:
                     closes.add(batch.kind, batch.table)
@@ -211,7 +215,7 @@ def import_archive(
 def _find_inputs(
     paths: Sequence[Path], chosen: Mapping | None, report: ImportReport
 ) -> list[tuple[Path, Mapping]]:
-    """Return the files to import with their mappings, bars first; others are told in the report."""
+    """Return the files to import with their mappings, bars first; report the others."""
     inputs: list[tuple[Path, Mapping]] = []
     unread: dict[str, list[Path]] = {}
     for path in paths:
@@ -230,7 +234,7 @@ def _find_inputs(
     for advice, files in unread.items():
         more = f" and {len(files) - 1} more such files" if len(files) > 1 else ""
         report.rejected.append(f"{files[0]}{more}: {advice}")
-    # What labels stand for is read off the bars' prices.
+    # Prices of bars decide how labels are meant.
     return sorted(inputs, key=lambda item: item[1].time.label_change is not None)
 
 
@@ -245,7 +249,7 @@ def known_closes(settings: Settings) -> KnownCloses:
 
 
 def label_notes(closes: KnownCloses) -> list[str]:
-    """Return what to say of inputs whose labels were read by date alone."""
+    """Return a note on inputs whose labels were read by date alone."""
     if not closes.by_date_only:
         return []
     more = f" and {len(closes.by_date_only) - 1} more" if len(closes.by_date_only) > 1 else ""
@@ -259,11 +263,11 @@ def label_notes(closes: KnownCloses) -> list[str]:
 def import_bracket_file(
     settings: Settings, path: Path, *, venue: str, valid_from: datetime, ingested_at: datetime
 ) -> ImportReport:
-    """Import leverage brackets in ccxt's unified form and return what came of it."""
+    """Import leverage brackets in ccxt's unified form and return the report."""
     report = ImportReport()
-    with _refused(report, path):
+    with _rejecting(report, path):
         batches = import_brackets(path, venue=venue, valid_from=valid_from, ingested_at=ingested_at)
-        _land_all(batches, settings, _key(path, venue, valid_from), report)
+        _land_all(batches, settings, _landing_stem(path, venue, valid_from), report)
     return _load(settings, report)
 
 
@@ -273,11 +277,11 @@ def import_provider_answers(
     paths: Sequence[Path],
     *,
     ingested_at: datetime,
-    **told: Any,  # noqa: ANN401  (fields of AnswerContext)
+    **context: Any,  # noqa: ANN401  (fields of AnswerContext)
 ) -> ImportReport:
-    """Import saved answers of an outside provider and return what came of it.
+    """Import saved responses of an outside provider and return the report.
 
-    The answers themselves are kept under their hash beside the landing files.
+    The responses themselves are kept under their hash beside the landing files.
 
     Parameters
     ----------
@@ -286,31 +290,25 @@ def import_provider_answers(
     provider : str
         A key of ``sources.providers.registry.PROVIDERS``.
     paths : sequence of Path
-        Saved answers.
+        Saved responses.
     ingested_at : datetime
         Stamp of the rows.
-    **told
-        Fields of ``AnswerContext`` that the file's name does not tell: asset, venue_scope,
-        captured_at, model, reference_price.
+    **context
+        Fields of ``AnswerContext`` that the file's name does not hold: asset, venue_scope,
+        captured_at, model, reference_price; None leaves them to the name.
     """
     if provider not in PROVIDERS:
         raise InputRejected(f"unknown provider {provider}; known are {', '.join(PROVIDERS)}")
     report = ImportReport()
+    given = {name: value for name, value in context.items() if value is not None}
     for path in paths:
-        with _refused(report, path):
+        with _rejecting(report, path):
             raw = read_bytes(path, LARGEST_JSON_BYTES)
-            context = _context(provider, path, ingested_at, told)
-            batches = PROVIDERS[provider].parse(raw, context)
-            name = _key(path, provider, sorted(told.items(), key=str))
-            kept = settings.answers / provider / f"{name}{path.suffix}"
+            named = context_from_name(PROVIDERS[provider], path.name, ingested_at)
+            batches = PROVIDERS[provider].parse(raw, replace(named, **given))
+            stem = _landing_stem(path, provider, sorted(context.items(), key=str))
+            kept = settings.answers / provider / f"{stem}{path.suffix}"
             if not kept.exists():
                 write_whole(kept, raw)
-            _land_all(batches, settings, f"{provider}-{name}", report)
+            _land_all(batches, settings, f"{provider}-{stem}", report)
     return _load(settings, report)
-
-
-def _context(
-    provider: str, path: Path, ingested_at: datetime, told: dict[str, Any]
-) -> AnswerContext:
-    named = context_from_name(PROVIDERS[provider], path.name, ingested_at)
-    return replace(named, **{name: value for name, value in told.items() if value is not None})

@@ -18,21 +18,11 @@ from jobs.runs import recorded_run, run_file
 from jobs.settings import Settings
 from jobs.writer import open_writer
 from sources.venues.plausibility import SET_ASIDE, Observation
+from warehouse import lookups
 from warehouse.errors import WarehouseBusy
 from warehouse.feed_ledger import Feed, Gap, read_feeds, read_gaps, refresh_gaps, widen_feeds
 from warehouse.load import load_landing_files, waiting_files
-from warehouse.lookups import (
-    ListedContract,
-    StoredBrackets,
-    first_bar_start,
-    known_brackets,
-    known_instants,
-    known_listings,
-    newest_open_interest,
-    newest_sentiment,
-    open_interest_usd,
-    quote_rate_spans,
-)
+from warehouse.lookups import ListedContract, StoredBrackets
 
 # Each round compares the last hours of raw with the ledger of feeds; more where it requested more.
 RECENT = timedelta(hours=6)
@@ -131,17 +121,19 @@ def _read_known(this: Round, now: datetime) -> Known:
         return Known(
             feeds=feeds,
             gaps=gaps,
-            listings=known_listings(connection),
-            interest_usd=open_interest_usd(connection, now - 7 * DAY),
+            listings=lookups.known_listings(connection),
+            interest_usd=lookups.open_interest_usd(connection, now - 7 * DAY),
             interest=_observations(connection, now - 30 * DAY),
             instants={
-                kind: known_instants(connection, kind, _requested_since(this, kind, feeds, now))
+                kind: lookups.known_instants(
+                    connection, kind, _requested_since(this, kind, feeds, now)
+                )
                 for kind in ("funding_rate", "realised_liquidation")
             },
-            brackets=known_brackets(connection),
-            sentiment_at=newest_sentiment(connection),
-            quotes=quote_rate_spans(connection),
-            first_bar_at=first_bar_start(connection),
+            brackets=lookups.known_brackets(connection),
+            sentiment_at=lookups.newest_sentiment(connection),
+            quotes=lookups.quote_rate_spans(connection),
+            first_bar_at=lookups.first_bar_start(connection),
         )
 
 
@@ -154,7 +146,7 @@ def _load_waiting(connection: DuckDBPyConnection, settings: Settings, now: datet
         run.detail = asdict(loaded)
 
 
-def _requested_since(
+def _first_request(
     this: Round, kind: str, feeds: Mapping[tuple[str, str, str], Feed], now: datetime
 ) -> datetime:
     """Return the earliest instant for which a round may request an irregular kind.
@@ -175,7 +167,7 @@ def _observations(
 ) -> dict[str, dict[str, Observation]]:
     """Return the newest accepted open interest by venue and instrument, and what is held since."""
     found: dict[str, dict[str, Observation]] = {}
-    for one in newest_open_interest(connection, since, set_aside=SET_ASIDE):
+    for one in lookups.newest_open_interest(connection, since, set_aside=SET_ASIDE):
         found.setdefault(one.venue, {})[one.instrument] = Observation(
             one.observed_at,
             one.quantity,

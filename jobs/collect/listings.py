@@ -11,6 +11,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -46,6 +47,16 @@ class VenueListings:
 
     instruments: Mapping[str, Mapping[str, Instrument]]
     failures: Mapping[str, str]
+
+    def listings(
+        self, usd: Mapping[tuple[str, str], float] = MappingProxyType({})
+    ) -> list[Listing]:
+        """Return the contracts in the form to choose from, with open interest [USD]."""
+        return [
+            Listing(venue, name, one.asset, one.is_active, usd.get((venue, name)))
+            for venue, instruments in self.instruments.items()
+            for name, one in instruments.items()
+        ]
 
 
 @asynccontextmanager
@@ -120,11 +131,7 @@ async def _rank_listings(
     usd = dict(known.interest_usd)
     if not this.universe.assets and not usd:
         usd = await _open_interest_usd(clients, listed, this.effort.budget_seconds)
-    return [
-        Listing(venue, name, one.asset, one.is_active, usd.get((venue, name)))
-        for venue, instruments in listed.instruments.items()
-        for name, one in instruments.items()
-    ]
+    return listed.listings(usd)
 
 
 def _choose(universe: Universe, listings: Sequence[Listing], known: Known) -> list[Listing]:
@@ -253,13 +260,8 @@ async def land_contracts(
         ]
         if gone:
             land(Batch("instrument", pa.Table.from_pylist(gone, schema=SCHEMAS["instrument"])))
-    current = [
-        Listing(venue, name, one.asset, one.is_active)
-        for venue, instruments in listed.instruments.items()
-        # The first listing of a venue is no news.
-        if venue in earlier
-        for name, one in instruments.items()
-    ]
+    # The first listing of a venue is no news.
+    current = [one for one in listed.listings() if one.venue in earlier]
     previous = [
         Listing(one.venue, one.instrument, one.asset, one.is_active) for one in known.listings
     ]

@@ -1,7 +1,7 @@
-"""Recording realised liquidations as venues stream them, until told to stop.
+"""Recording realised liquidations as venues stream them, until it is stopped.
 
-Belongs here: which feeds, where their records land, how they fare for `liqheat status`. Does not
-belong here: keeping feeds alive (`sources.recorder`).
+Belongs here: which feeds to record, where their records land, their state for `liqheat status`.
+Does not belong here: keeping feeds alive (`sources.recorder`).
 """
 
 import asyncio
@@ -9,21 +9,20 @@ import json
 import logging
 import random
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
 from jobs.collect.landing import land, landing_name, write_whole
-from jobs.collect.scope import configured_universe, venue_connections
+from jobs.collect.listings import list_contracts, open_clients
+from jobs.collect.scope import Clock, Effort, Round, configured_universe, venue_connections
 from jobs.errors import NothingToDo
 from jobs.settings import Settings
-from sources.errors import SourceError
 from sources.recorder import Feed, FeedReport, Patience, record
 from sources.records import Batch
-from sources.universe import Listing, Universe, choose_instruments
-from sources.venues.client import VenueClient
+from sources.universe import Universe, choose_instruments
 from sources.venues.connection import Connection
 from sources.venues.declared import VENUES
 
@@ -32,35 +31,37 @@ __all__ = ["REPORT_FILE", "FeedReport", "record_liquidations", "write_report"]
 logger = logging.getLogger(__name__)
 
 REPORT_FILE = "recorder.json"
+_LISTING_SECONDS = 60.0
+_OUTAGES_REPORTED = 20
 
 
 def record_liquidations(
     settings: Settings,
     *,
-    clock: Callable[[], datetime],
+    clock: Clock,
     universe: Universe | None = None,
     seconds: float | None = None,
     seed: int = 0,
     patience: Patience | None = None,
 ) -> tuple[FeedReport, ...]:
-    """Record the liquidation feeds of the universe's venues and return how they fared.
+    """Record the liquidation feeds of the universe's venues and return a report of each.
 
-    Ends on SIGINT or SIGTERM, after landing what it has; landing needs no warehouse. The next
-    load takes in what has landed.
+    Ends on SIGINT or SIGTERM, after landing what it has, which needs no warehouse. The next load
+    takes it in.
 
     Parameters
     ----------
     settings : Settings
-        Where things are, and how venues are reached.
+        Folders, addresses, keys.
     clock : callable
-        Tells the time, UTC.
+        Returns the time, UTC.
     universe : Universe, optional
-        What is followed; by default what the universe file says. Without named assets all
-        contracts of its venues are recorded.
+        What to follow; by default the universe file's. Without named assets, all contracts of its
+        venues are recorded.
     seconds : float, optional
-        How long; by default until told to stop.
+        How long; by default until it is stopped.
     seed : int
-        For the jitter before reconnecting.
+        Seed of the random delays before reconnecting.
     patience : Patience, optional
         How feeds are kept alive.
 
@@ -77,17 +78,13 @@ def record_liquidations(
             f"none of {', '.join(universe.venues)} streams liquidations; "
             f"add one of {have} to {settings.universe_file}"
         )
-    return asyncio.run(_record(settings, clock, universe, venues, seconds, seed, patience))
+    followed = universe.model_copy(update={"venues": tuple(venues)})
+    this = Round(settings, clock, followed, Effort(_LISTING_SECONDS, seed=seed))
+    return asyncio.run(_record(this, seconds, patience))
 
 
 async def _record(
-    settings: Settings,
-    clock: Callable[[], datetime],
-    universe: Universe,
-    venues: Sequence[str],
-    seconds: float | None,
-    seed: int,
-    patience: Patience | None,
+    this: Round, seconds: float | None, patience: Patience | None
 ) -> tuple[FeedReport, ...]:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -97,65 +94,42 @@ async def _record(
             loop.add_signal_handler(number, stop.set)
     if seconds is not None:
         loop.call_later(seconds, stop.set)
-    connections = venue_connections(settings, venues)
-    chosen = await _chosen(universe, venues, connections, clock, seed)
-    feeds = [Feed(name, chosen.get(name, ()), connections[name]) for name in venues]
+    settings, clock = this.settings, this.clock
+    connections = venue_connections(settings, this.universe.venues)
+    chosen = await _chosen_contracts(this, connections)
 
     def take(batch: Batch) -> None:
         land(batch, settings.landing, landing_name(batch, clock(), prefix="stream-"))
 
     return await record(
-        feeds,
+        [Feed(name, chosen.get(name, ()), connections[name]) for name in this.universe.venues],
         take,
         stop,
         clock=clock,
-        rng=random.Random(seed),  # noqa: S311  (jitter)
+        rng=random.Random(this.effort.seed),  # noqa: S311  (jitter)
         patience=patience,
         on_report=lambda reports: write_report(settings.home / REPORT_FILE, reports, clock()),
     )
 
 
-async def _chosen(
-    universe: Universe,
-    venues: Sequence[str],
-    connections: dict[str, Connection],
-    clock: Callable[[], datetime],
-    seed: int,
+async def _chosen_contracts(
+    this: Round, connections: Mapping[str, Connection]
 ) -> dict[str, tuple[str, ...]]:
-    """Return the instruments of each venue, where assets are named and the venue lists them."""
-    if not universe.assets:
+    """Return the contracts of each venue, where assets are named and the venue lists them."""
+    if not this.universe.assets:
         return {}
-    listings: list[Listing] = []
-    async with AsyncExitStack() as stack:
-        for name in venues:
-            client = await stack.enter_async_context(
-                VenueClient(
-                    name,
-                    clock=clock,
-                    rng=random.Random(seed),  # noqa: S311  (jitter)
-                    connection=connections[name],
-                )
-            )
-            client.allow(60.0)
-            try:
-                known = await client.known_instruments()
-            except SourceError as exc:
-                logger.warning("recording all contracts of %s: %s", name, exc)
-                continue
-            listings += [
-                Listing(name, instrument, one.asset, one.is_active)
-                for instrument, one in known.items()
-            ]
+    async with open_clients(this, connections) as clients:
+        listed = await list_contracts(clients, this.effort.budget_seconds)
+    for venue, message in listed.failures.items():
+        logger.warning("recording all contracts of %s: %s", venue, message)
     chosen: dict[str, tuple[str, ...]] = {}
-    for one in choose_instruments(universe, listings):
+    for one in choose_instruments(this.universe, listed.listings()):
         chosen[one.venue] = (*chosen.get(one.venue, ()), one.instrument)
     return chosen
 
 
 def write_report(path: Path, reports: Sequence[FeedReport], at: datetime) -> None:
-    """Write how feeds fare, whole or not at all."""
-    feeds = [asdict(report) for report in reports]
-    for feed in feeds:
-        feed["outages"] = feed["outages"][-20:]
-    said = {"at": at.isoformat(), "feeds": feeds}
-    write_whole(path, json.dumps(said, default=str, indent=1).encode())
+    """Write the state of feeds with their last outages, whole or not at all."""
+    feeds = [asdict(replace(one, outages=one.outages[-_OUTAGES_REPORTED:])) for one in reports]
+    content = {"at": at.isoformat(), "feeds": feeds}
+    write_whole(path, json.dumps(content, default=str, indent=1).encode())

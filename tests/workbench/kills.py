@@ -97,11 +97,11 @@ def run_job(job: str, home: str, archive: str, venue_url: str, now: int) -> None
     settings = Settings(home=Path(home), threads=2, venue_url=venue_url, history_days=1)
     # Each job's modules are its own: what one imports is not waited for by the others.
     if job == "import":
-        from jobs.collect.imports import import_archive
+        from jobs.collect.imports import import_files
 
         folder = Path(archive)
         mapping = str(folder.parent / "bars.yaml")
-        import_archive(settings, [folder], ingested_at=at, mapping=mapping)
+        import_files(settings, [folder], ingested_at=at, mapping=mapping)
     elif job == "ingest":
         from jobs.collect.ingest import ingest
 

@@ -7,7 +7,7 @@ import pytest
 from workbench import END, HOUR, START, differences, table_of, workshop
 
 from jobs.check.run_suites import check
-from jobs.collect.imports import import_archive
+from jobs.collect.imports import import_files
 from jobs.collect.symbol_overrides import SYMBOLS_FILE
 from jobs.pipeline import build_maps, publish
 from jobs.read.query import published
@@ -191,7 +191,7 @@ def test_the_recorded_cases_publish_all_but_what_contradicts(tmp_path, case, fil
         pytest.skip(f"{folder} is not there")
     settings = Settings(home=tmp_path, threads=2)
     as_of = datetime(2026, 6, 30, tzinfo=UTC)
-    import_archive(settings, [folder / file], ingested_at=as_of, mapping=str(folder / "map.yaml"))
+    import_files(settings, [folder / file], ingested_at=as_of, mapping=str(folder / "map.yaml"))
     build_maps(settings, as_of=as_of, estimators=ONE)
     assert check(settings, as_of=as_of).held == ()
     publish(settings, as_of=as_of)

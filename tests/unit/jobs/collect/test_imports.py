@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from jobs.collect.imports import import_archive
+from jobs.collect.imports import import_files
 from jobs.settings import Settings
 from warehouse.connect import open_warehouse
 
@@ -78,7 +78,7 @@ def test_labels_read_by_date_are_noted_and_read_again_once_bars_are_known(tmp_pa
     settings = Settings(home=tmp_path / "home", threads=2)
     files = metrics(tmp_path), bars(tmp_path, MARKS), metrics(tmp_path)
     reports = [
-        import_archive(settings, [file], ingested_at=DAY + timedelta(days=9 + number))
+        import_files(settings, [file], ingested_at=DAY + timedelta(days=9 + number))
         for number, file in enumerate(files)
     ]
     assert [len(report.notes) for report in reports] == [1, 0, 0]

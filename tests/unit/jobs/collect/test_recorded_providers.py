@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.collect.imports import import_archive, import_provider_answers
+from jobs.collect.imports import import_files, import_provider_answers
 from jobs.pipeline import build_maps, publish
 from jobs.read.query import query
 from jobs.settings import Settings
@@ -27,7 +27,7 @@ def ask(tmp_path_factory):
     market = RECORDED / "market_1h"
     files = ["binance_BTC_1h.parquet", "hyperliquid_BTC_1h.parquet"]
     files += ["dex_candles.parquet", "dex_open_interest.parquet"]
-    import_archive(
+    import_files(
         settings, [market / name for name in files], ingested_at=INGESTED, start=START, end=END
     )
     providers = RECORDED / "providers"
