@@ -126,7 +126,7 @@ def _read_known(this: Round, now: datetime) -> Known:
             interest=_observations(connection, now - 30 * DAY),
             instants={
                 kind: lookups.known_instants(
-                    connection, kind, _requested_since(this, kind, feeds, now)
+                    connection, kind, _first_request(this, kind, feeds, now)
                 )
                 for kind in ("funding_rate", "realised_liquidation")
             },
