@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -151,8 +151,9 @@ class Reader:
                 outcome.set_exception(exc)
 
         began = time.monotonic()
-        threading.Thread(target=work, daemon=True).start()
         try:
+            # Ctrl-C may arrive while the thread starts, so that is part of the block.
+            threading.Thread(target=work, daemon=True).start()
             return outcome.result(self._seconds_left)
         except TimeoutError as exc:
             self._stop(outcome)
@@ -180,11 +181,14 @@ class Reader:
             self._seconds_left = max(self._seconds_left - (time.monotonic() - began), 0.0)
 
     def _stop(self, outcome: Future[Any]) -> None:
-        self._connection.interrupt()
-        try:
-            outcome.exception(_INTERRUPT_SECONDS)
-        except TimeoutError:
-            self._is_stuck = True
+        deadline = time.monotonic() + _INTERRUPT_SECONDS
+        while time.monotonic() < deadline:
+            # DuckDB forgets an interrupt that precedes the statement, so it is repeated.
+            self._connection.interrupt()
+            with suppress(TimeoutError):
+                outcome.exception(_INTERRUPT_SECONDS / 20)
+                return
+        self._is_stuck = True
 
 
 def _values(parameters: list[Any] | dict[str, Any] | None) -> Collection[Any]:

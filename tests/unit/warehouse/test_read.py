@@ -382,6 +382,20 @@ def test_ctrl_c_ends_a_query(published):
     assert (process.returncode, said) == (130, "")
 
 
+def test_ctrl_c_while_a_statement_starts_ends_it(published, monkeypatch):
+    class Interrupted(threading.Thread):
+        def start(self):
+            super().start()
+            raise KeyboardInterrupt
+
+    with open_published(published) as reader:
+        monkeypatch.setattr(threading, "Thread", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            reader.execute("select sum(sqrt(i)) from range(1000000000000) t(i)")
+        monkeypatch.undo()
+        assert not reader._is_stuck
+
+
 def test_no_thread_is_left_behind(published):
     before = threading.active_count()
     with open_published(published) as reader:
