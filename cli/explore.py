@@ -106,6 +106,6 @@ def tables_command(
             raise typer.Exit(2)
         write_rows(
             ("column", "type", "what it is"),
-            [(column.name, column.type, column.description) for column in chosen[0].columns],
+            [(column.name, column.type, column.comment) for column in chosen[0].columns],
             form,
         )

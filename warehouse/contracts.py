@@ -300,7 +300,7 @@ def tables_page() -> str:
         ]
         lines += [
             f"| {column.name} | {column.type}{', or NULL' if column.is_nullable else ''} "
-            f"| {column.description.replace('|', chr(92) + '|')} |"
+            f"| {column.comment.replace('|', chr(92) + '|')} |"
             for column in relation.columns
         ]
     return "\n".join(lines) + "\n"
