@@ -25,7 +25,8 @@ import jobs.hourly
 import warehouse.models
 from jobs.collect.landing import land
 from jobs.hourly import run_hour
-from jobs.pipeline import build_maps, load, publish
+from jobs.pipeline import build_maps, load
+from jobs.publish.publish import publish
 from jobs.read.query import query
 from jobs.settings import Settings
 from sources.records import INSTANT, SCHEMAS, Batch

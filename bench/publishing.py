@@ -21,7 +21,7 @@ from workbench import END, HOUR, MARKET, START, records_of, workshop
 from workbench.readers import reading
 
 from transforms.estimators import ESTIMATORS
-from warehouse.publish import changed_days, publish_days, publish_file
+from warehouse.publication import changed_days, publication
 
 EVERYTHING = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -37,14 +37,10 @@ def main() -> None:
         published = shop.settings.published
 
         def publish() -> None:
-            publish_days(
-                shop.connection,
-                published,
-                changed_days(shop.connection),
-                threads=2,
-                on_day=str,
-            )
-            publish_file(shop.connection, published, window_start=EVERYTHING)
+            with publication(shop.connection, published, window_start=EVERYTHING) as made:
+                made.fill()
+                made.write_days(changed_days(shop.connection), threads=2)
+                made.swap_in()
 
         shop.take_in(records_of(MARKET))
         shop.build(END, [ESTIMATORS["turnover"]])

@@ -70,7 +70,7 @@ def rebuild_command() -> None:
 
 def publish_command(as_of: AsOf = None) -> None:
     """Write the file that readers open, and the Parquet of days that changed."""
-    from jobs.pipeline import publish
+    from jobs.publish.publish import publish
 
     with exit_on_error(), progress_bar() as progress:
         report = publish(read_settings(), as_of=hour_of(as_of), progress=progress)

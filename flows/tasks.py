@@ -176,6 +176,6 @@ def _show(report: "CheckReport") -> None:
 @task_of_job
 def publish(as_of: datetime) -> str:
     """Publish what readers open; return its path."""
-    from jobs.pipeline import publish
+    from jobs.publish.publish import publish
 
     return str(publish(read_settings(), as_of=as_of).path)

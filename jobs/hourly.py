@@ -5,11 +5,11 @@ from datetime import datetime
 
 from jobs.build.build_assets import BuildReport
 from jobs.check.run_suites import CheckReport, check
-from jobs.pipeline import build_maps, load, publish
+from jobs.pipeline import build_maps, load
 from jobs.progress import Progress, silent
+from jobs.publish.publish import PublishReport, publish
 from jobs.settings import Settings
 from warehouse.load import LoadReport
-from warehouse.publish import PublishReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,8 @@ def small_home(tmp_path_factory, worker_id, request):
 def _build_small_home(folder: Path, request: pytest.FixtureRequest) -> Path:
     from workbench import END, workshop
 
-    from jobs.pipeline import build_maps, load, publish
+    from jobs.pipeline import build_maps, load
+    from jobs.publish.publish import publish
     from jobs.settings import Settings
 
     settings = Settings(home=folder, threads=2)

@@ -22,7 +22,8 @@ from cli.arguments import hour_of
 from cli.main import app
 from flows.hours import hour_of as hour_of_flow
 from jobs.errors import AllVenuesFailed
-from jobs.pipeline import build_maps, load, publish
+from jobs.pipeline import build_maps, load
+from jobs.publish.publish import publish
 from jobs.read.query import published
 from jobs.read.status import read_status
 from jobs.settings import Settings

@@ -1,7 +1,7 @@
 """What failed checks hold back from publication: some assets, or everything.
 
 Belongs here: reading from stored results what may not be published. Does not belong here: what is
-checked (``quality.suites``) and leaving it out (``warehouse.publish``).
+checked (``quality.suites``) and leaving it out (``warehouse.publication``).
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from duckdb import DuckDBPyConnection
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldAsset:
     """An asset that is held back.
 
     Parameters
@@ -34,7 +34,7 @@ class Held:
         return f"{self.asset} since {self.since:%Y-%m-%d %H:%M} ({self.check_name})"
 
 
-def held_back(connection: DuckDBPyConnection, as_of: datetime) -> tuple[Held, ...]:
+def held_back(connection: DuckDBPyConnection, as_of: datetime) -> tuple[HeldAsset, ...]:
     """Return the assets of which hours up to `as_of` failed a critical check and have not passed.
 
     By the hour since which they are held back.
@@ -44,11 +44,11 @@ def held_back(connection: DuckDBPyConnection, as_of: datetime) -> tuple[Held, ..
         "where held_from_at <= ? order by held_from_at, asset",
         [as_of],
     ).fetchall()
-    return tuple(Held(*row) for row in rows)
+    return tuple(HeldAsset(*row) for row in rows)
 
 
 def stops_everything(
-    connection: DuckDBPyConnection, as_of: datetime, held: Sequence[Held]
+    connection: DuckDBPyConnection, as_of: datetime, held: Sequence[HeldAsset]
 ) -> tuple[str, datetime] | None:
     """Return the check that stops all publication and its hour; None where something may go out.
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.build.hourly_maps import newest_hour
-from jobs.check.held_back import Held, held_back, stops_everything
+from jobs.check.held_back import HeldAsset, held_back, stops_everything
 from jobs.errors import StoppedByQuality
 from jobs.progress import Progress, silent
 from jobs.settings import Settings
@@ -114,7 +114,7 @@ class CheckReport:
         Every check, in order of the suites.
     verdicts : tuple of Verdict
         Every asset at `as_of`, worst first.
-    held : tuple of Held
+    held : tuple of HeldAsset
         Assets that are not published from some hour on.
     pages : Path
         Folder of the Data Docs.
@@ -124,7 +124,7 @@ class CheckReport:
     hour_count: int
     outcomes: tuple[Outcome, ...]
     verdicts: tuple[Verdict, ...]
-    held: tuple[Held, ...]
+    held: tuple[HeldAsset, ...]
     pages: Path
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 from jobs.settings import Settings
 from warehouse import read
 from warehouse.contracts import Relation, public_relations, tables_page
-from warehouse.publish import PUBLISHED_FILE
+from warehouse.published_versions import PUBLISHED_FILE
 from warehouse.read import Reader, ReadLimits, open_published
 
 

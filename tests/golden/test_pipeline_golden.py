@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from workbench import table_of, workshop
 
-from jobs.pipeline import build_maps, load, publish
+from jobs.pipeline import build_maps, load
+from jobs.publish.publish import publish
 from jobs.read.query import published_file
 from jobs.settings import Settings
 from transforms.estimators import ESTIMATORS

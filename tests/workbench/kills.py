@@ -39,7 +39,7 @@ from sources.universe import Universe
 from sources.venues.pacer import Patience
 from warehouse.contracts import public_relations
 from warehouse.migrate import migration_files
-from warehouse.publish import PUBLISHED_FILE
+from warehouse.published_versions import PUBLISHED_FILE
 from workbench import differences, table_of
 from workbench.forking import Forks
 
@@ -122,11 +122,12 @@ def run_job(job: str, home: str, archive: str, venue_url: str, now: int) -> None
         run_hour(settings, as_of=hour)
     else:
         from jobs import pipeline
+        from jobs.publish.publish import publish
 
         steps: dict[str, Callable[[], object]] = {
             "load": lambda: pipeline.load(settings),
             "build": lambda: pipeline.build_maps(settings, as_of=hour),
-            "publish": lambda: pipeline.publish(settings, as_of=hour),
+            "publish": lambda: publish(settings, as_of=hour),
             "rebuild": lambda: pipeline.rebuild(settings),
             "migrate": lambda: pipeline.load(Settings(home=older_home(Path(home)), threads=2)),
         }

@@ -14,7 +14,7 @@ from workbench import END, HOUR
 from cli.main import app
 from jobs.check.run_suites import check
 from jobs.errors import NothingToDo
-from jobs.pipeline import publish
+from jobs.publish.publish import publish
 from jobs.read.query import published_file
 from jobs.read.verdicts import read_verdicts, summary
 from jobs.settings import Settings

@@ -11,7 +11,7 @@ from workbench.live import BAR, live_home
 from cli.main import app
 from jobs.collect.stream import record_liquidations
 from jobs.maintain import maintain
-from jobs.pipeline import publish
+from jobs.publish.publish import publish
 from jobs.read.status import read_status
 from sources.recorder import Patience
 from sources.universe import Universe

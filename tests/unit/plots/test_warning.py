@@ -8,7 +8,7 @@ import pytest
 from workbench import END
 
 from jobs.check.run_suites import check
-from jobs.pipeline import publish
+from jobs.publish.publish import publish
 from jobs.settings import Settings
 from plots.source import PublishedMaps
 from plots.style import length_ticks

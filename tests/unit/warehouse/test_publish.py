@@ -23,18 +23,19 @@ from workbench import (
 )
 from workbench.readers import reading
 
-from jobs.pipeline import publish
+from jobs.publish.publish import publish
 from jobs.settings import Settings
 from jobs.writer import open_writer
 from transforms.estimators import ESTIMATORS
-from warehouse import publish as publishing
+from warehouse import publication as publishing
+from warehouse import published_versions
 from warehouse.contracts import public_relations
 from warehouse.errors import PublishedFileDamaged, TerminalWarehouseError
-from warehouse.publish import changed_days, lost_days, publish_days, publish_file
+from warehouse.publication import changed_days, lost_days, publication
 from warehouse.read import open_published
 
 LAST = START + 26 * HOUR
-FILE = publishing.PUBLISHED_FILE
+FILE = published_versions.PUBLISHED_FILE
 EVERYTHING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -56,6 +57,23 @@ def shop(built, tmp_path):
     (home / "warehouse.duckdb").write_bytes((built / "warehouse.duckdb").read_bytes())
     with workshop(home) as opened:
         yield opened
+
+
+def publish_file(connection, folder, *, window_start):
+    """Publish the file alone."""
+    with publication(connection, folder, window_start=window_start) as made:
+        made.fill()
+        return made.swap_in()
+
+
+def publish_days(shop, on_day=lambda day: None):
+    """Write the Parquet that is out of date, and no file; return its days."""
+    days = changed_days(shop.connection)
+    with publication(shop.connection, shop.settings.published, window_start=EVERYTHING) as made:
+        made.fill()
+        made.write_days(days, threads=2, on_day=on_day)
+        made.discard()
+    return days
 
 
 def published_rows(path, sql):
@@ -172,10 +190,7 @@ def test_what_a_killed_publication_left_is_cleared(shop):
     ]
     for left in half:
         left.write_bytes(b"half")
-    publish_days(
-        shop.connection, folder, changed_days(shop.connection), threads=2, on_day=lambda day: None
-    )
-    path, _ = publish_file(shop.connection, folder, window_start=EVERYTHING)
+    path, _ = publish_all(shop)
     assert files_in(folder) - files_in(folder / "parquet") == {path.resolve(), path}
     assert not files_in(folder).intersection(half)
 
@@ -211,14 +226,8 @@ def assert_parquet_equals_marts(shop):
             assert shop.one(f"select count(*) from ({one} except all {other})") == 0, name
 
 
-def publish_changed(shop):
-    days = changed_days(shop.connection)
-    publish_days(shop.connection, shop.settings.published, days, threads=2, on_day=lambda day: None)
-    return days
-
-
 def test_parquet_holds_what_the_marts_hold(shop):
-    days = publish_changed(shop)
+    days = publish_days(shop)
     # Payments of funding settle the intervals before them, on the day before.
     assert [day.isoformat() for day in days][:2] == ["2026-01-28", "2026-01-29"]
     assert_parquet_equals_marts(shop)
@@ -227,9 +236,9 @@ def test_parquet_holds_what_the_marts_hold(shop):
 
 def test_hours_without_a_bar_are_published_too(shop):
     """A map is shown for a day after the last bar."""
-    publish_changed(shop)
+    publish_days(shop)
     shop.build(LAST + 30 * HOUR, [ESTIMATORS["turnover"]])
-    assert [day.isoformat() for day in publish_changed(shop)] == ["2026-01-30", "2026-01-31"]
+    assert [day.isoformat() for day in publish_days(shop)] == ["2026-01-30", "2026-01-31"]
     assert_parquet_equals_marts(shop)
 
 
@@ -240,9 +249,9 @@ def test_a_day_that_was_not_finished_is_written_again(shop):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        publish_days(shop.connection, shop.settings.published, days, threads=1, on_day=killed)
+        publish_days(shop, on_day=killed)
     assert changed_days(shop.connection) == days[1:]
-    publish_changed(shop)
+    publish_days(shop)
     assert_parquet_equals_marts(shop)
 
 
@@ -251,26 +260,26 @@ def test_a_home_with_odd_characters_is_published(built, tmp_path):
     home.mkdir()
     (home / "warehouse.duckdb").write_bytes((built / "warehouse.duckdb").read_bytes())
     with workshop(home) as shop:
-        publish_changed(shop)
+        publish_days(shop)
         path, _ = publish_file(shop.connection, shop.settings.published, window_start=EVERYTHING)
     assert path.exists()
     assert len(list(shop.settings.published.rglob("data.parquet"))) >= 2
 
 
 def test_a_day_in_which_nothing_stands_has_no_file(shop):
-    publish_changed(shop)
+    publish_days(shop)
     shop.connection.execute("insert into meta.pending_publish values ('2026-03-01')")
-    publish_changed(shop)
+    publish_days(shop)
     assert not list(shop.settings.published.rglob("day=2026-03-01/data.parquet"))
 
 
 def test_an_hour_more_costs_a_day_more(shop):
-    publish_changed(shop)
+    publish_days(shop)
     before = {
         path: path.stat().st_mtime_ns for path in shop.settings.published.rglob("data.parquet")
     }
     shop.build(LAST + timedelta(hours=1), [ESTIMATORS["turnover"]])
-    publish_changed(shop)
+    publish_days(shop)
     rewritten = {
         path.parent.name
         for path in shop.settings.published.rglob("data.parquet")
@@ -289,9 +298,11 @@ def take_in(shop, name, records):
 
 
 def publish_all(shop, window_start=EVERYTHING):
-    publish_changed(shop)
-    path, counts = publish_file(shop.connection, shop.settings.published, window_start=window_start)
-    return path, counts
+    """Publish the file and the Parquet that is out of date; return the file and its rows."""
+    with publication(shop.connection, shop.settings.published, window_start=window_start) as made:
+        made.fill()
+        made.write_days(changed_days(shop.connection), threads=2)
+        return made.swap_in()
 
 
 def comments_in(path):
@@ -326,14 +337,13 @@ def assert_equals_one_made_anew(shop, window_start=EVERYTHING):
 def spans(monkeypatch):
     """The days written into each publication, None where all were."""
     seen = []
-    fill = publishing._fill_table
+    fill = publishing.Publication._fill_hourly
 
-    def spied(connection, relation, window_start, days, held):
-        if relation.name == "derived.heatmap":
-            seen.append(days if days is None else [day.isoformat() for day in days])
-        return fill(connection, relation, window_start, days, held)
+    def spied(made):
+        seen.append(made._days and [day.isoformat() for day in made._days])
+        fill(made)
 
-    monkeypatch.setattr(publishing, "_fill_table", spied)
+    monkeypatch.setattr(publishing.Publication, "_fill_hourly", spied)
     return seen
 
 
@@ -418,13 +428,13 @@ def test_a_file_that_is_not_the_last_one_is_made_anew(shop, spans, harm):
 def test_a_publication_that_was_killed_before_it_was_noted_is_made_again(shop, spans, monkeypatch):
     publish_all(shop)
     shop.connection.execute("insert into meta.pending_publish values ('2026-01-30')")
-    publish_changed(shop)
+    publish_days(shop)
 
     def killed(*arguments):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as context:
-        context.setattr(publishing, "_point_to", killed)
+        context.setattr(published_versions, "_point_to", killed)
         with pytest.raises(KeyboardInterrupt):
             publish_file(shop.connection, shop.settings.published, window_start=EVERYTHING)
     assert shop.one("select count(*) from meta.pending_file") == 1
@@ -447,15 +457,13 @@ def test_who_reads_while_it_is_published_sees_each_row_once(shop):
 
 
 def test_a_reader_lists_only_finished_files_whatever_a_kill_left(shop):
-    publish_changed(shop)
+    publish_days(shop)
     folder = shop.settings.published
     glob = f"select count(*) from '{folder}/parquet/series_books_hourly/*/*.parquet'"
     before = duckdb.sql(glob).fetchone()
     with_changes(shop)
     with pytest.raises(KeyboardInterrupt):
-        publish_days(
-            shop.connection, folder, changed_days(shop.connection), threads=1, on_day=interrupted
-        )
+        publish_days(shop, on_day=interrupted)
     (folder / ".writing" / "series_books_hourly-2026-01-30").write_bytes(b"PAR1 half")
     assert duckdb.sql(glob).fetchone() == before
 
@@ -466,11 +474,11 @@ def interrupted(day):
 
 def test_a_day_that_loses_its_rows_keeps_an_empty_file(shop):
     """Who has listed the files finds each."""
-    publish_changed(shop)
+    publish_days(shop)
     (stored,) = shop.settings.published.glob("parquet/series_books_hourly/day=2026-01-30/*")
     shop.connection.execute("delete from derived.series_hour")
     with_changes(shop)
-    publish_changed(shop)
+    publish_days(shop)
     assert pq.read_metadata(stored).num_rows == 0
 
 
@@ -573,7 +581,7 @@ def test_a_home_can_be_copied_and_moved(shop, spans, tmp_path):
             (True,)
         ]
     with_changes(shop)
-    publish_changed(shop)
+    publish_days(shop)
     spans.clear()
     publish_file(shop.connection, folder, window_start=EVERYTHING)
     assert spans == [["2026-01-30"]]

@@ -5,7 +5,7 @@ import pytest
 from workbench import DAYS
 
 from transforms.estimators import ESTIMATORS
-from warehouse.publish import PUBLISHED_FILE
+from warehouse.published_versions import PUBLISHED_FILE
 
 MEASURED = "simulated_truth"
 

@@ -9,7 +9,8 @@ from workbench import END, START, workshop
 
 from jobs.build.estimator_choice import RESERVED_NAMES, configured_estimators, read_estimator
 from jobs.errors import EstimatorRejected
-from jobs.pipeline import build_maps, load, publish
+from jobs.pipeline import build_maps, load
+from jobs.publish.publish import publish
 from jobs.read.query import query
 from jobs.settings import Settings
 from transforms.estimators import ESTIMATORS

@@ -9,7 +9,8 @@ from workbench import END, HOUR, START, table_of, workshop
 from jobs.check.run_suites import THRESHOLDS_FILE, check
 from jobs.errors import StoppedByQuality
 from jobs.hourly import run_hour
-from jobs.pipeline import build_maps, publish
+from jobs.pipeline import build_maps
+from jobs.publish.publish import publish
 from jobs.read.status import read_status
 from jobs.settings import Settings
 from quality.errors import ThresholdsRejected

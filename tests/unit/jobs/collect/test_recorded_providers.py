@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from jobs.collect.imports import import_files, import_provider_answers
-from jobs.pipeline import build_maps, publish
+from jobs.pipeline import build_maps
+from jobs.publish.publish import publish
 from jobs.read.query import query
 from jobs.settings import Settings
 from transforms.estimators import ESTIMATORS

@@ -1,0 +1,40 @@
+"""Files that appear under their name whole and stay there through a power cut."""
+
+import os
+import shutil
+from pathlib import Path
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def move_into_place(finished: Path, final: Path, *, mode: int | None = None) -> None:
+    """Move a finished file to its place: readers see the old one or this one, whole.
+
+    Parameters
+    ----------
+    finished, final : Path
+        Where it was written, on the same file system, and where it belongs.
+    mode : int, optional
+        Permissions to give it.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with finished.open("rb") as file:
+        os.fsync(file.fileno())
+    if mode is not None:
+        finished.chmod(mode)
+    finished.replace(final)
+    sync_folder(final.parent)
+
+
+def emptied_folder(folder: Path) -> Path:
+    """Return a folder without what a killed process left in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder

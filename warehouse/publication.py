@@ -1,0 +1,491 @@
+"""Publishing: a DuckDB file for readers, built beside and swapped in whole, and Parquet by day.
+
+``published/liqheat.duckdb`` holds every public relation, those by hour bounded by a window. It is
+made from the version before it, so that an hour more costs a day's rows, whatever the window.
+``published/parquet/<relation>/day=YYYY-MM-DD/data.parquet`` holds the whole history; only days that
+changed are written again.
+
+Each relation is computed once: into the unfinished file, from which the Parquet is copied. All
+files are written under ``published/.writing``, where no reader looks, and moved into place.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Self
+
+import duckdb
+
+from warehouse.connect import CATALOG, ROW_GROUP_SIZE, quoted, transaction, translated
+from warehouse.contracts import Relation, comment_statements, public_relations, relations
+from warehouse.durable_files import emptied_folder, move_into_place
+from warehouse.models import Model, models, set_window, tables_behind
+from warehouse.published_versions import (
+    PUBLISHED_FILE,
+    READ_ONLY,
+    WRITING,
+    add_version,
+    delete_old_versions,
+    newest_version,
+)
+
+logger = logging.getLogger(__name__)
+
+# The file being built, and views of it that the Parquet is copied from, as catalogs.
+_FILE = "building"
+_VIEWS = "unfolding"
+
+# The step of as_of's type.
+_INSTANT = timedelta(microseconds=1)
+
+
+def _is_hourly(relation: Relation) -> bool:
+    return "as_of" in relation.grain
+
+
+def _public_views() -> list[tuple[Relation, Model]]:
+    """Return the public relations that stay views in the file, with their models."""
+    by_name = {model.name: model for model in models() if model.materialized == "view"}
+    return [
+        (relation, by_name[relation.name])
+        for relation in public_relations()
+        if relation.name in by_name
+    ]
+
+
+def _stored_relations() -> list[Relation]:
+    """Return the tables of the file: what is public, and what public views read."""
+    views = {relation.name: model for relation, model in _public_views()}
+    names = dict.fromkeys(
+        name
+        for relation in public_relations()
+        for name in (
+            tables_behind(views[relation.name]) if relation.name in views else [relation.name]
+        )
+    )
+    return [relations()[name] for name in names]
+
+
+def _form_sha256() -> str:
+    """Return the hash of everything that decides what a published file looks like."""
+    parts = [duckdb.__version__, *(model.select for model in models())]
+    for relation in public_relations():
+        parts += [relation.name, *comment_statements(relation, "table")]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldBack:
+    """The assets that checks hold back, each from an hour on: all relations, and the grades.
+
+    Written into statements as literals. They are few, mostly none, and a join against them by hour
+    takes as long as writing a day of maps.
+    """
+
+    assets: tuple[tuple[str, datetime], ...]
+    grades: tuple[tuple[str, datetime], ...]
+
+    @classmethod
+    def read(cls, connection: duckdb.DuckDBPyConnection) -> Self:
+        """Return what the warehouse holds back."""
+        rows = connection.execute(
+            "select asset, min(held_from_at), min(held_from_at) filter (is_grade_held) "
+            "from intermediate.int_held_back group by asset order by asset"
+        ).fetchall()
+        return cls(
+            tuple((asset, at) for asset, at, _ in rows),
+            tuple((asset, at) for asset, _, at in rows if at is not None),
+        )
+
+    def condition(self, relation: Relation) -> str:
+        """Return the condition on rows of an hourly relation that are not held back."""
+        if relation.schema == "quality" or "asset" not in relation.column_names:
+            return "true"
+        # The reasons why an asset is held back are part of its grade, which is published unless
+        # the grade itself fails.
+        held = self.grades if relation.name == "marts.asset_quality_hourly" else self.assets
+        if not held:
+            return "true"
+        # A row without an asset or an hour is never held back.
+        cases = " or ".join(
+            f"(asset = {_text(asset)} and as_of >= timestamptz '{at.isoformat()}')"
+            for asset, at in held
+        )
+        return f"not coalesce({cases}, false)"
+
+
+def _day_bounds(day: date) -> tuple[datetime, datetime]:
+    """Return the instants (before, last] between which the hours of a day lie."""
+    before = datetime.combine(day, time(), UTC) - _INSTANT
+    return before, before + timedelta(days=1)
+
+
+def changed_days(connection: duckdb.DuckDBPyConnection) -> list[date]:
+    """Return the days whose Parquet is out of date, oldest first."""
+    rows = connection.execute(
+        "select distinct published_day from meta.pending_publish order by published_day"
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def lost_days(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[date]:
+    """Return the days with maps in the warehouse whose Parquet of the map is missing.
+
+    Somebody deleted them, or restored a home without its published folder.
+    """
+    days = connection.execute(
+        "select distinct as_of::date from derived.heatmap order by all"
+    ).fetchall()
+    maps = folder / "parquet" / "liquidation_heatmap_hourly"
+    return [day for (day,) in days if not (maps / f"day={day}" / "data.parquet").exists()]
+
+
+@contextmanager
+def publication(
+    connection: duckdb.DuckDBPyConnection, folder: Path, *, window_start: datetime
+) -> Iterator["Publication"]:
+    """Yield a publication to fill, write Parquet from, and swap in, in this order.
+
+    Killed or failing anywhere before the swap, it leaves what is published as it was, but for the
+    days of Parquet already written; the next one starts over.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    folder : Path
+        The published folder.
+    window_start : datetime
+        The file holds rows with as_of after this instant.
+    """
+    link = folder / PUBLISHED_FILE
+    with translated(f"publishing {link}"):
+        building = emptied_folder(folder / WRITING) / PUBLISHED_FILE
+        made = Publication(connection, link, building, window_start)
+        try:
+            yield made
+        except BaseException:
+            made.discard()
+            raise
+
+
+class Publication:
+    """One publication; made by ``publication``."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        link: Path,
+        building: Path,
+        window_start: datetime,
+    ) -> None:
+        self._connection = connection
+        self._link = link
+        self._building = building
+        self._window_start = window_start
+        self._id = str(uuid.uuid4())
+        self._form_sha256 = _form_sha256()
+        self._held = _HeldBack.read(connection)
+        self._row_counts: dict[str, int] = {}
+        # Days in which the last version is out of date; None: all is written.
+        self._days: list[date] | None = None
+
+    def fill(self) -> None:
+        """Compute the hourly relations: where the last version is a base, in changed days only."""
+        self._days = self._days_out_of_date()
+        if self._days is not None and not self._attach_copy():
+            self._days = None
+        if self._days is None:
+            self._attach()
+        self._or_anew(self._fill_hourly)
+
+    def write_days(
+        self, days: list[date], *, threads: int, on_day: Callable[[date], None] = lambda _: None
+    ) -> None:
+        """Write the Parquet of some days and strike them off the list of changed ones.
+
+        Parameters
+        ----------
+        days : list of date
+            UTC days of as_of.
+        threads : int
+            Days written at once: a day is too small for DuckDB to share out among cores.
+        on_day : callable
+            Called with each day after it is written.
+        """
+
+        def write() -> None:
+            with ThreadPoolExecutor(threads) as pool:
+                for day in pool.map(self._write_day, days):
+                    with transaction(self._connection):
+                        self._connection.execute(
+                            "delete from meta.pending_publish where published_day = ?", [day]
+                        )
+                        self._connection.execute("insert into meta.pending_file values (?)", [day])
+                    on_day(day)
+
+        self._or_anew(write)
+
+    def swap_in(self) -> tuple[Path, dict[str, int]]:
+        """Finish the file and swap it in; return its path and the rows of each relation.
+
+        A reader that holds the old version open keeps its view of it.
+        """
+        self._or_anew(self._finish)
+        add_version(self._building, self._link, self._id)
+        # Killed before this, the next publication finds a version that it does not know, and
+        # writes all anew.
+        with transaction(self._connection):
+            self._connection.execute("delete from meta.publication")
+            self._connection.execute("insert into meta.publication values (?, ?, ?)", self._row)
+            self._connection.execute("delete from meta.pending_file")
+        delete_old_versions(self._link)
+        return self._link, self._row_counts
+
+    def discard(self) -> None:
+        """Drop the unfinished file."""
+        # An error that has taken the connection with it is the one to report.
+        with suppress(duckdb.Error):
+            self._detach()
+        emptied_folder(self._building.parent)
+
+    @property
+    def _row(self) -> list[object]:
+        """The row of ``meta.publication`` in the warehouse and in the file."""
+        return [self._id, self._form_sha256, self._window_start]
+
+    def _days_out_of_date(self) -> list[date] | None:
+        """Return the days in which the last version is out of date; None where it is no base.
+
+        It is none if it has another form or its window began later, or if most of it has changed.
+        """
+        published = self._connection.execute(
+            "select form_sha256, window_start_at from meta.publication"
+        ).fetchone()
+        if published is None or published[0] != self._form_sha256:
+            return None
+        if published[1] > self._window_start:
+            return None
+        rows = self._connection.execute(
+            "select published_day from meta.pending_publish where published_day >= $first "
+            "union select published_day from meta.pending_file where published_day >= $first "
+            "order by published_day",
+            {"first": self._window_start.date()},
+        ).fetchall()
+        held = self._connection.execute(
+            "select count(distinct as_of::date) from derived.heatmap where as_of > ?",
+            [self._window_start],
+        ).fetchone()
+        days = [row[0] for row in rows]
+        return None if held is None or 2 * len(days) > held[0] else days
+
+    def _or_anew(self, step: Callable[[], None]) -> None:
+        """Run a step; where the copy of the last version cannot be read, on a new file."""
+        try:
+            step()
+        except duckdb.Error as exc:
+            if self._days is None:
+                raise
+            logger.warning(
+                "%s cannot be brought up to date (%s); writing all anew", self._link, exc
+            )
+            # Should the error have taken the writer's connection with it, the next publication
+            # will not start from this version either.
+            os.utime(self._link)
+            self.discard()
+            self._days = None
+            self._attach()
+            self._fill_hourly()
+            if step != self._fill_hourly:
+                step()
+
+    def _attach_copy(self) -> bool:
+        """Attach a copy of the last version; say whether it is the one swapped in last."""
+        version = newest_version(self._link)
+        if version is None:
+            return False
+        shutil.copyfile(version, self._building)
+        try:
+            self._attach()
+            row = self._connection.execute(
+                f"select count(*) from {_FILE}.meta.publication "
+                "inner join meta.publication using (publication_id)"
+            ).fetchone()
+            size = self._connection.execute(
+                "select free_blocks <= used_blocks from pragma_database_size() "
+                "where database_name = ?",
+                [_FILE],
+            ).fetchone()
+        except duckdb.Error as exc:
+            logger.warning("%s cannot be read (%s); writing all anew", version, exc)
+            row = size = None
+        # A file of which half is free would only grow.
+        if row and row[0] and size and size[0]:
+            return True
+        self.discard()
+        return False
+
+    def _attach(self) -> None:
+        self._connection.execute(
+            f"attach {quoted(self._building)} as {_FILE} (row_group_size {ROW_GROUP_SIZE}); "
+            f"attach ':memory:' as {_VIEWS}"
+        )
+
+    def _detach(self) -> None:
+        self._connection.execute(f"use {CATALOG}")
+        for name in (_VIEWS, _FILE):
+            self._connection.execute(f"detach database if exists {name}")
+
+    def _fill_hourly(self) -> None:
+        connection = self._connection
+        try:
+            with transaction(connection):
+                for schema in ("marts", "quality", "derived", "meta"):
+                    connection.execute(f"create schema if not exists {_FILE}.{schema}")
+                for relation in _stored_relations():
+                    if _is_hourly(relation):
+                        self._fill_table(relation)
+        finally:
+            set_window(connection, None, None, None)
+        if self._days is None:
+            self._create_views(_FILE)
+            for relation, _ in _public_views():
+                self._comment(relation, "view")
+        with transaction(connection):
+            self._create_unfolding_views()
+
+    def _fill_table(self, relation: Relation) -> None:
+        """Bring an hourly table of the file up to date and drop what has left the window."""
+        target = f"{_FILE}.{relation.name}"
+        rows = (
+            f"select * from {relation.name} as hourly where as_of > ? and as_of <= ? "
+            f"and {self._held.condition(relation)}"
+        )
+        if self._days is None:
+            span = [self._window_start, datetime.max.replace(tzinfo=UTC)]
+            set_window(self._connection, None, self._window_start, None)
+            self._connection.execute(f"create table {target} as {rows}", span)
+            self._comment(relation, "table")
+        else:
+            self._connection.execute(f"delete from {target} where as_of <= ?", [self._window_start])
+            for day in self._days:
+                before, last = _day_bounds(day)
+                span = [max(before, self._window_start), last]
+                self._connection.execute(
+                    f"delete from {target} where as_of > ? and as_of <= ?", span
+                )
+                set_window(self._connection, None, *span)
+                self._connection.execute(f"insert into {target} {rows}", span)
+        self._count(relation)
+
+    def _comment(self, relation: Relation, kind: str) -> None:
+        for statement in comment_statements(relation, kind, f"{_FILE}."):
+            self._connection.execute(statement)
+
+    def _count(self, relation: Relation) -> None:
+        row = self._connection.execute(f"select count(*) from {_FILE}.{relation.name}").fetchone()
+        self._row_counts[relation.name] = int(row[0]) if row else 0
+
+    def _create_views(self, catalog: str) -> None:
+        """Create the public views in a catalog, over the tables of their names there."""
+        self._connection.execute(f"use {catalog}")
+        for _, model in _public_views():
+            self._connection.execute(f"create view {model.name} as {model.select}")
+        self._connection.execute(f"use {CATALOG}")
+
+    def _create_unfolding_views(self) -> None:
+        """Create the public views over tables whose text is an enum.
+
+        A row of such a table unfolds into hundreds. Parquet takes its dictionary from the enum
+        instead of looking up every value: a day of maps is written in half the time.
+        """
+        behind = dict.fromkeys(
+            name for _, model in _public_views() for name in tables_behind(model)
+        )
+        for number, name in enumerate(behind):
+            table = f"{_FILE}.{name}"
+            casts = []
+            for column in relations()[name].columns:
+                if column.type == "VARCHAR":
+                    enum = f'{_VIEWS}.main."{number}_{column.name}"'
+                    self._connection.execute(
+                        f'create type {enum} as enum (select distinct "{column.name}" '
+                        f"from {table} where \"{column.name}\" is not null union select '')"
+                    )
+                    casts.append(f'"{column.name}"::{enum} as "{column.name}"')
+            schema = name.split(".")[0]
+            self._connection.execute(f"create schema if not exists {_VIEWS}.{schema}")
+            self._connection.execute(
+                f"create view {_VIEWS}.{name} as select * replace ({', '.join(casts)}) from {table}"
+            )
+        self._connection.execute(f"create schema if not exists {_VIEWS}.marts")
+        self._create_views(_VIEWS)
+
+    def _write_day(self, day: date) -> date:
+        """Write the Parquet of a day: from the file, or from the models where it lacks the day."""
+        before, last = _day_bounds(day)
+        is_in_file = before >= self._window_start
+        unfolded = {relation.name for relation, _ in _public_views()}
+        with self._connection.cursor() as cursor:
+            cursor.execute(f"use {CATALOG}; set timezone = 'UTC'")
+            # Models that look back over hours look back from here, not from the beginning.
+            set_window(cursor, None, before, last)
+            for relation in filter(_is_hourly, public_relations()):
+                rows, condition = relation.name, self._held.condition(relation)
+                if is_in_file:
+                    rows = f"{_VIEWS if rows in unfolded else _FILE}.{rows}"
+                    condition = "true"
+                self._write_file(
+                    cursor,
+                    f"select * from {rows} as hourly where as_of > timestamptz '{before}' "
+                    f"and as_of <= timestamptz '{last}' and {condition}",
+                    self._link.parent / "parquet" / relation.name.split(".")[1] / f"day={day}",
+                )
+        return day
+
+    def _write_file(self, cursor: duckdb.DuckDBPyConnection, select: str, folder: Path) -> None:
+        target = folder / "data.parquet"
+        # Earlier releases wrote where readers look.
+        for left in folder.glob(".writing-*"):
+            left.unlink()
+        temporary = self._building.parent / f"{folder.parent.name}-{folder.name}"
+        written = cursor.execute(
+            f"copy ({select}) to {quoted(temporary)} "
+            "(format parquet, compression zstd, compression_level 1, parquet_version v2)"
+        ).fetchone()
+        # A reader that has listed the files must find each: one that is there once stays, empty.
+        if (written and written[0]) or target.exists():
+            move_into_place(temporary, target, mode=READ_ONLY)
+        else:
+            temporary.unlink()
+
+    def _finish(self) -> None:
+        """Write the relations without an hour, which include the run that publishes, and detach."""
+        with transaction(self._connection):
+            for relation in _stored_relations():
+                if not _is_hourly(relation):
+                    self._connection.execute(
+                        f"create or replace table {_FILE}.{relation.name} as "
+                        f"select * from {relation.name}"
+                    )
+                    self._comment(relation, "table")
+                    self._count(relation)
+            self._connection.execute(
+                f"create or replace table {_FILE}.meta.publication as "
+                "select ? as publication_id, ? as form_sha256, ? as window_start_at",
+                self._row,
+            )
+        # Writes the log of changes into the file.
+        self._detach()
