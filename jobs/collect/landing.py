@@ -1,4 +1,8 @@
-"""Landing: records written whole to Parquet before any database hears of them."""
+"""Landing: records written whole to Parquet before the warehouse is opened.
+
+Belongs here: files that appear whole or not at all, their names. Does not belong here: loading them
+(`warehouse.load`).
+"""
 
 import hashlib
 import os
@@ -16,16 +20,16 @@ from warehouse.load import LANDING_FORMAT
 
 
 def landing_name(batch: Batch, at: datetime, *, prefix: str = "") -> str:
-    """Return a name for a batch of one venue: who told it, when, and a hash of what.
+    """Return a name for a batch of one venue: venue, time and a hash of the contents.
 
     Parameters
     ----------
     batch : Batch
         At least one row.
     at : datetime
-        When it was taken in, UTC.
+        When it was received, UTC.
     prefix : str
-        Before the venue.
+        Comes before the venue.
     """
     venue = "all"
     if "venue" in batch.table.schema.names:
@@ -41,8 +45,7 @@ def land(batch: Batch, folder: Path, name: str) -> Path:
     """Write a batch to ``<folder>/<kind>/<name>.parquet`` and return the path.
 
     The file appears whole or not at all: it is written under a temporary name, synced and renamed.
-    A file of that name that is already there is left as it is, so that a job that is run again
-    lands only what it had not.
+    An existing file of that name is left alone, so that a repeated job lands only what is missing.
 
     Parameters
     ----------
@@ -82,9 +85,9 @@ def land(batch: Batch, folder: Path, name: str) -> Path:
 
 
 def land_all(batches: Iterable[Batch], folder: Path, name: str) -> Iterator[Batch]:
-    """Land the batches of one input under numbered names and yield each when it has landed.
+    """Land the batches of one input under numbered names and yield each once it has landed.
 
-    Rows with a venue, asset or provider that is no name are landed as quarantine records.
+    Rows whose venue, asset or provider is no valid name land as quarantine records.
     """
     for number, whole in enumerate(batches):
         for batch, suffix in zip(separate_bad_names(whole), ("", "-names"), strict=False):
@@ -93,7 +96,7 @@ def land_all(batches: Iterable[Batch], folder: Path, name: str) -> Iterator[Batc
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that readers see whole or not at all; its folder is made where absent."""
+    """Write a file that readers see whole or not at all; create its folder where missing."""
     with translated(f"writing {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.writing")
@@ -102,7 +105,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def _writing_folder(folder: Path) -> Path:
-    """Return where files are written, cleared of what processes left that were killed."""
+    """Return the folder of temporary files, cleared of those of killed processes."""
     writing = folder / ".writing"
     writing.mkdir(exist_ok=True)
     for left in writing.iterdir():

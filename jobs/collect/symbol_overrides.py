@@ -1,7 +1,6 @@
-"""Putting the user's exceptions for tickers into force.
+"""The user's exceptions for tickers: stored in the warehouse, with what a change makes outdated.
 
-Belongs here: the file in the home, storing it, and what a change of it puts out of date. Does not
-belong here: what the file may say (``sources.symbol_exceptions``) and where it counts
+Does not belong here: the format of the file (``sources.symbol_exceptions``), applying exceptions
 (``sql/staging/stg_instrument.sql``).
 """
 
@@ -21,12 +20,12 @@ SYMBOLS_FILE = "symbols.yaml"
 
 
 def store_symbols(settings: Settings, connection: DuckDBPyConnection) -> None:
-    """Store the exceptions of the home's ``symbols.yaml``; a change puts its assets out of date.
+    """Store the exceptions of the home's ``symbols.yaml``; mark what a change makes outdated.
 
     Raises
     ------
     InputRejected
-        The file lists something that is no exception.
+        The file cannot be used.
     """
     path = settings.home / SYMBOLS_FILE
     exceptions = read_symbol_exceptions(path) if path.exists() else ()
@@ -51,7 +50,7 @@ def store_symbols(settings: Settings, connection: DuckDBPyConnection) -> None:
 
 
 def _mark_assets(connection: DuckDBPyConnection, changed: Collection[SymbolException]) -> None:
-    """Put the assets that instruments count for at the moment out of date since their first bar."""
+    """Mark the assets that instruments count for now as outdated since their first bar."""
     connection.execute(
         "insert into meta.pending_build "
         "select instrument.asset, coalesce(min(bar_start_at), '-infinity'::timestamptz) "
@@ -77,7 +76,7 @@ def _warn_of_unknown(
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             logger.warning(
-                "%s: %s is not known and changes nothing%s",
+                "%s: %s is unknown and has no effect%s",
                 SYMBOLS_FILE,
                 name,
                 f"; did you mean {near[0]}?" if near else "",
