@@ -27,7 +27,7 @@ import duckdb
 from warehouse.connect import CATALOG, ROW_GROUP_SIZE, quoted, transaction, translated
 from warehouse.contracts import Relation, comment_statements, public_relations, relations
 from warehouse.durable_files import emptied_folder, move_into_place
-from warehouse.models import Model, models, set_window, tables_behind
+from warehouse.models import Model, macros, models, set_window, tables_behind
 from warehouse.published_versions import (
     PUBLISHED_FILE,
     READ_ONLY,
@@ -76,7 +76,7 @@ def _stored_relations() -> list[Relation]:
 
 def _form_sha256() -> str:
     """Return the hash of everything that decides what a published file looks like."""
-    parts = [duckdb.__version__, *(model.select for model in models())]
+    parts = [duckdb.__version__, macros(), *(model.select for model in models())]
     for relation in public_relations():
         parts += [relation.name, *comment_statements(relation, "table")]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -401,6 +401,7 @@ class Publication:
     def _create_views(self, catalog: str) -> None:
         """Create the public views in a catalog, over the tables of their names there."""
         self._connection.execute(f"use {catalog}")
+        self._connection.execute(macros())
         for _, model in _public_views():
             self._connection.execute(f"create view {model.name} as {model.select}")
         self._connection.execute(f"use {CATALOG}")
