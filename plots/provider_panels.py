@@ -16,15 +16,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from plots.source import PublishedMaps
-from plots.style import (
-    INK,
-    MUTED,
-    RAMPS,
-    length_ticks,
-    mark_price,
-    set_layout,
-    set_price_axis,
-)
+from plots.style import INK, MUTED, RAMPS, length_ticks, mark_price, set_layout, set_price_axis
 from warehouse.errors import NotPublished
 
 FloatArray = npt.NDArray[np.float64]
@@ -279,8 +271,7 @@ def _mark_uncovered(
 def _lay_out(figure: go.Figure, data: ProviderComparison, title: str, subtitle: str) -> None:
     mark_price(figure, data.price)
     figure.update_annotations(font={"size": 11, "color": INK}, yshift=2)
-    margin = {"l": 70, "r": 20, "t": 122, "b": 40}
-    set_layout(figure, title, subtitle, margin=margin)
+    set_layout(figure, title, subtitle, margin={"l": 70, "r": 20, "t": 122, "b": 40})
     figure.update_layout(title={"y": 0.965, "yanchor": "top"})
     # Bars that tower over all others are cut, so that the rest can be seen.
     shares = np.concatenate([each for shape in data.providers for each in shape.share.values()])

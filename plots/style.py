@@ -60,8 +60,8 @@ def set_layout(figure: go.Figure, title: str, subtitle: str, **layout: Any) -> N
         bargap=0,
         barmode="overlay",
         hovermode="closest",
+        **layout,
     )
-    figure.update_layout(layout)
 
 
 def set_price_axis(figure: go.Figure, low: float, high: float, **axis: Any) -> None:  # noqa: ANN401

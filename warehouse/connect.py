@@ -230,9 +230,7 @@ def registered(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table)
 
 
 def scalar(
-    connection: duckdb.DuckDBPyConnection,
-    sql: str,
-    parameters: list[Any] | None = None,
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | None = None
 ) -> Any:  # noqa: ANN401  (whatever the statement selects)
     """Return the first column of a statement's first row; None where it has no row.
 
