@@ -94,7 +94,7 @@ class Relation:
     name : str
         Schema-qualified, ``marts.liquidation_heatmap_hourly``.
     grain : tuple of str
-        Columns that tell rows apart.
+        Columns that identify a row.
     description : str
         One sentence for readers.
     columns : tuple of Column

@@ -33,7 +33,7 @@ _INTERRUPT_SECONDS = 0.5
 # Memory for Python, threads and fetched rows, on top of the database's.
 _HEADROOM_BYTES = 1_000_000_000
 
-_PUBLISH_AGAIN = "run `liqheat publish`, which makes it anew"
+_PUBLISH_AGAIN = "run `liqheat publish`, which rebuilds it"
 
 _LOCKED = {
     "autoinstall_known_extensions": "false",
