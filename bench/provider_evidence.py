@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from jobs.read.query import published
+from jobs.read.query import open_reader
 from jobs.settings import Settings
 from warehouse.read import Reader
 
@@ -153,7 +153,7 @@ def main() -> None:
     """Print every table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path, required=True, help="A home that was published.")
-    with published(Settings(home=parser.parse_args().home)) as reader:
+    with open_reader(Settings(home=parser.parse_args().home)) as reader:
         for title, sql in TABLES.items():
             print(f"## {title}\n", *table(reader, sql), "", sep="\n")
 

@@ -21,8 +21,8 @@ def query_command(
     try:
         with exit_on_error():
             settings = read_settings()
-            with bounded_process(settings), query(settings, sql) as answer:
-                write_rows(answer.columns, answer.rows, form)
+            with bounded_process(settings), query(settings, sql) as result:
+                write_rows(result.columns, result.rows, form)
     except KeyboardInterrupt:
         # The statement may still be computing; ending the interpreter under it would abort.
         os._exit(130)

@@ -16,8 +16,8 @@ def read_rows(
     """Return the columns and the rows of a query on the published file."""
     from jobs.read.query import query
 
-    with query(settings, sql, dict(parameters or {})) as answer:
-        return answer.columns, [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+    with query(settings, sql, dict(parameters or {})) as result:
+        return result.columns, [dict(zip(result.columns, row, strict=True)) for row in result.rows]
 
 
 def write_all(columns: tuple[str, ...], rows: list[Row], form: Format) -> None:

@@ -24,7 +24,7 @@ from flows.hours import hour_of as hour_of_flow
 from jobs.errors import AllVenuesFailed
 from jobs.pipeline import build_maps, load
 from jobs.publish.publish import publish
-from jobs.read.query import published
+from jobs.read.query import open_reader
 from jobs.read.status import read_status
 from jobs.settings import Settings
 from transforms.estimators import ESTIMATORS
@@ -201,7 +201,7 @@ def test_every_hour_comes_once_where_local_clocks_change(day, tmp_path, zone):
         end = instant(changed + HOUR)
         build_maps(home.settings, as_of=end, estimators=ONE)
         publish(home.settings, as_of=end)
-        with published(home.settings) as reader:
+        with open_reader(home.settings) as reader:
             hours = reader.execute(
                 "select as_of from marts.market_context_hourly where as_of >= ? order by as_of",
                 [end - timedelta(hours=4)],

@@ -1,4 +1,4 @@
-"""Reading what is published: the only way in for people and programs outside the pipeline."""
+"""Reading the published file: the only way in for people and programs outside the pipeline."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,8 +14,8 @@ from warehouse.read import Reader, ReadLimits, open_published
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Rows of a query.
+class QueryResult:
+    """The rows of a query.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ class Answer:
     rows: Iterator[tuple[Any, ...]]
 
 
-def published(settings: Settings) -> AbstractContextManager[Reader]:
-    """Return the reader of the published file, to be used as a context.
+def open_reader(settings: Settings) -> AbstractContextManager[Reader]:
+    """Return a reader of the published file, as a context.
 
     Raises
     ------
@@ -43,30 +43,30 @@ def published(settings: Settings) -> AbstractContextManager[Reader]:
 @contextmanager
 def query(
     settings: Settings, sql: str, parameters: list[Any] | dict[str, Any] | None = None
-) -> Iterator[Answer]:
-    """Yield the answer to a query on the published file.
+) -> Iterator[QueryResult]:
+    """Yield the result of a query on the published file.
 
     Raises
     ------
     NotPublished
         Nothing has been published yet.
     QueryFailed
-        The statement does not only read, or could not be parsed, bound or computed.
+        The statement does more than read, or could not be parsed, bound or computed.
     QueryOverLimit
         The statement needs more memory or time than the settings allow.
     """
-    with published(settings) as reader:
+    with open_reader(settings) as reader:
         reader.execute(sql, parameters)
-        yield Answer(reader.columns, reader.rows())
+        yield QueryResult(reader.columns, reader.rows())
 
 
 def bounded_process(settings: Settings) -> AbstractContextManager[None]:
-    """Return a context in which this process may allocate what one reader may use."""
+    """Return a context that limits the memory of this process to that of one reader."""
     return read.bounded_process(read_limits(settings))
 
 
 def read_limits(settings: Settings) -> ReadLimits:
-    """Return what one reader may use."""
+    """Return the memory and time that one reader may use."""
     return ReadLimits(memory_mb=settings.query_memory_mb, seconds=settings.query_seconds)
 
 
@@ -81,5 +81,5 @@ def describe_tables() -> list[Relation]:
 
 
 def describe_tables_as_markdown() -> str:
-    """Return the same as the page kept in ``docs/tables.md``."""
+    """Return the public relations as the page kept in ``docs/tables.md``."""
     return tables_page()

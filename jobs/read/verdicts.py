@@ -1,37 +1,37 @@
-"""Reading verdicts from what is published, and saying them in words.
+"""Published quality grades of assets, with their reasons in words.
 
-Belongs here: what people are told of an asset's quality. Does not belong here: how it is measured
-and graded (``sql``), nor the checks themselves (``check``).
+Belongs here: reading grades and wording them. Does not belong here: how quality is measured and
+graded (``sql``), nor the checks themselves (``jobs.check``).
 """
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import NamedTuple
 
+from jobs.build.hourly_maps import ALL_VENUES
 from jobs.errors import NothingToDo
-from jobs.read.query import published
+from jobs.read.query import open_reader
 from jobs.settings import Settings
 from warehouse.read import Reader
-
-ALL_VENUES = "all"
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One thing that is beyond its gate.
+    """A measure beyond its gate, or a remark.
 
     Parameters
     ----------
     name : str
         Name of the gate or check.
     measured, gate : float or None
-        The value and the level it is held against, in `unit`.
+        The value and the level of the gate, in `unit`.
     severity : str
         ``hard``, ``soft`` or ``information``.
     unit, direction : str
         Unit, and ``at_least`` or ``at_most``; empty for a check without a gate.
     because : str
-        Why the gate stands where it does.
+        Why the gate has this level.
     """
 
     name: str
@@ -43,15 +43,15 @@ class Reason:
     because: str
 
     def in_words(self) -> str:
-        """Return the reason as a person would say it."""
-        told = self.name.replace("_", " ")
+        """Return the reason as a sentence."""
+        text = self.name.replace("_", " ")
         if self.severity != "information":
-            told += " not measured" if self.measured is None else f" {_readable(self.measured)}"
+            text += " not measured" if self.measured is None else f" {_readable(self.measured)}"
             if self.gate is not None:
                 side = {"at_least": "at least ", "at_most": "at most "}.get(self.direction, "")
-                told += f", wanted {side}{_readable(self.gate)}"
-            told += f" [{self.unit}]" if self.unit else ""
-        return f"{told}: {self.because}" if self.because else told
+                text += f", wanted {side}{_readable(self.gate)}"
+            text += f" [{self.unit}]" if self.unit else ""
+        return f"{text}: {self.because}" if self.because else text
 
 
 def _readable(value: float) -> str:
@@ -73,11 +73,11 @@ class VenueVerdict:
     is_low_cap, is_noisy : bool
         As in ``marts.asset_quality_hourly``.
     open_interest_usd : float or None
-        What stands there [USD].
+        Open interest [USD].
     open_interest_share_ratio, graded_a_open_interest_ratio : float or None
         Share of the asset's open interest, and share of it on venues graded A.
     reasons : tuple of Reason
-        What is beyond its gate.
+        Measures beyond their gates, and remarks.
     """
 
     asset: str
@@ -92,25 +92,31 @@ class VenueVerdict:
     reasons: tuple[Reason, ...]
 
     @property
-    def is_set_apart(self) -> bool:
-        """Whether the asset's sums leave it out."""
-        return self.venue != ALL_VENUES and any(one.name == "set_apart" for one in self.reasons)
-
-    @property
     def doubts(self) -> tuple[Reason, ...]:
-        """What counts against it."""
+        """Reasons that count against the grade."""
         return tuple(reason for reason in self.reasons if reason.severity != "information")
 
     @property
     def remarks(self) -> tuple[Reason, ...]:
-        """What is told and does not count."""
+        """Reasons that do not count."""
         return tuple(reason for reason in self.reasons if reason.severity == "information")
+
+
+_COLUMNS = tuple(column.name for column in fields(VenueVerdict) if column.name != "reasons")
+
+
+class _Gate(NamedTuple):
+    """What is known of a gate; empty for a check without one."""
+
+    unit: str = ""
+    direction: str = ""
+    because: str = ""
 
 
 def read_verdicts(
     settings: Settings, *, asset: str | None = None, as_of: datetime | None = None
 ) -> tuple[VenueVerdict, ...]:
-    """Return the verdicts of the newest published hour, worst asset first.
+    """Return the grades of the newest published hour, worst asset first.
 
     Parameters
     ----------
@@ -125,22 +131,21 @@ def read_verdicts(
     Raises
     ------
     NothingToDo
-        There is no verdict; the message says what there is.
+        Nothing is graded; the message says what is.
     NotPublished
         Nothing has been published yet.
     """
     chosen = "asset = $asset" if asset is not None else f"venue = '{ALL_VENUES}'"
     parameters = {"as_of": as_of} | ({} if asset is None else {"asset": asset.upper()})
-    with published(settings) as connection:
+    with open_reader(settings) as connection:
         gates = {
-            gate: (unit, direction, because)
-            for gate, unit, direction, because in connection.execute(
+            gate: _Gate(*columns)
+            for gate, *columns in connection.execute(
                 "select gate, unit, direction, reason from quality.threshold"
             ).fetchall()
         }
         rows = connection.execute(
-            "select asset, venue, as_of, grade, is_low_cap, is_noisy, open_interest_usd, "
-            "open_interest_share_ratio, graded_a_open_interest_ratio, reasons "
+            f"select {', '.join(_COLUMNS)}, reasons "
             f"from marts.asset_quality_hourly where {chosen} "
             f"and as_of = (select max(as_of) from marts.asset_quality_hourly where {chosen} "
             "and as_of <= coalesce($as_of::timestamptz, 'infinity'::timestamptz)) "
@@ -152,27 +157,13 @@ def read_verdicts(
             raise NothingToDo(_missing(connection, asset))
     return tuple(
         VenueVerdict(
-            asset=row[0],
-            venue=row[1],
-            as_of=row[2],
-            grade=row[3],
-            is_low_cap=row[4],
-            is_noisy=row[5],
-            open_interest_usd=row[6],
-            open_interest_share_ratio=row[7],
-            graded_a_open_interest_ratio=row[8],
+            **dict(zip(_COLUMNS, columns, strict=True)),
             reasons=tuple(
-                Reason(
-                    reason["name"],
-                    reason["measured"],
-                    reason["gate"],
-                    reason["severity"],
-                    *gates.get(reason["name"], ("", "", "")),
-                )
-                for reason in row[9]
+                Reason(**reason, **gates.get(reason["name"], _Gate())._asdict())
+                for reason in reasons
             ),
         )
-        for row in rows
+        for *columns, reasons in rows
     )
 
 
@@ -199,11 +190,11 @@ _MEANING = {
 
 
 def summary(verdict: VenueVerdict) -> str:
-    """Return what a grade means here, in one sentence."""
-    told = f"grade {verdict.grade}, {_MEANING[verdict.grade]}"
+    """Return the grade and its meaning as a sentence."""
+    text = f"grade {verdict.grade}, {_MEANING[verdict.grade]}"
     kinds = [
         word
         for word, holds in (("low-cap", verdict.is_low_cap), ("noisy", verdict.is_noisy))
         if holds
     ]
-    return told + (f" ({' and '.join(kinds)})" if kinds else "")
+    return text + (f" ({' and '.join(kinds)})" if kinds else "")

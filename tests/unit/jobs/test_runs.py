@@ -139,10 +139,10 @@ FEED = {"venue": "okx", "is_complete": True, "is_connected": False, "dropped": 7
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("[]", "is not what the recorder writes"),
-        ('{"at": "2026-11-01T12:30:00"}', "is not what the recorder writes"),
-        ('{"at": "2026-11-01T12:30:00Z", "feeds": [5]}', "is not what the recorder writes"),
-        ("[" * 100_000, "is not what the recorder writes"),
+        ("[]", "is not a report of the recorder"),
+        ('{"at": "2026-11-01T12:30:00"}', "is not a report of the recorder"),
+        ('{"at": "2026-11-01T12:30:00Z", "feeds": [5]}', "is not a report of the recorder"),
+        ("[" * 100_000, "is not a report of the recorder"),
         ('{"at": "2026-11-01T12:00:00Z", "feeds": []}', "last reported 30 min ago"),
         (
             json.dumps({"at": "2026-11-01T12:30:00Z", "feeds": [FEED]}),

@@ -11,7 +11,7 @@ from jobs.collect.imports import import_files
 from jobs.collect.symbol_overrides import SYMBOLS_FILE
 from jobs.pipeline import build_maps
 from jobs.publish.publish import publish
-from jobs.read.query import published
+from jobs.read.query import open_reader
 from jobs.settings import Settings
 from sources.errors import InputRejected
 from transforms.estimators import ESTIMATORS
@@ -196,7 +196,7 @@ def test_the_recorded_cases_publish_all_but_what_contradicts(tmp_path, case, fil
     build_maps(settings, as_of=as_of, estimators=ONE)
     assert check(settings, as_of=as_of).held == ()
     publish(settings, as_of=as_of)
-    with published(settings) as connection:
+    with open_reader(settings) as connection:
         rows = connection.execute(
             "select asset, venue, open_interest_usd, is_set_apart "
             "from marts.venue_open_interest_hourly where as_of = ?",
