@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,7 @@ from cli.output import Format, json_value, note, progress_bar, write_rows
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
-    from jobs.collect.doctor import DoctorReport, Examined
+    from jobs.collect.doctor_report import DoctorReport, Examined
     from jobs.read.status import Status
 
 _VENUE_COLUMNS = {
@@ -89,7 +89,8 @@ def doctor_command(
     stored but the report, which holds requests and the beginning of each response without secrets
     and can be sent. Exits with 1 where a response differs or is missing.
     """
-    from jobs.collect.doctor import run_doctor, venues_to_examine, write_report
+    from jobs.collect.doctor import DOCTOR_EFFORT, run_doctor, venues_to_examine
+    from jobs.collect.doctor_report import write_report
 
     with exit_on_error():
         settings = read_settings()
@@ -99,7 +100,7 @@ def doctor_command(
                 clock=now,
                 venues=venues_to_examine(settings, venues or ()),
                 has_feeds=not venues,
-                budget_seconds=budget,
+                effort=replace(DOCTOR_EFFORT, budget_seconds=budget),
                 progress=progress,
             )
         path = report or settings.home / f"doctor-{made.made_at:%Y%m%dT%H%M%SZ}.json"
