@@ -1,4 +1,4 @@
-"""What a coin's name says: the asset, the multiple it quotes, and whether a price is in dollars.
+"""What a coin's name means: the asset, the multiple it quotes, and whether a price is in dollars.
 
 Belongs here: the rules about names that live ingestion and imports share. Does not belong here: how
 a venue lists contracts (`sources.venues.instruments`), how a file spells them
@@ -14,12 +14,12 @@ USD_QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USDE", "USD1", "USD", "U
 # 1000PEPE, 1000000MOG, 1MBABYDOGE, SHIB1000; not 1INCH, not 1000X.
 _DIGITS_FIRST = re.compile(r"(?P<factor>1(?:0{3,9})|1M)(?P<asset>[A-Z][A-Z0-9]+)")
 _DIGITS_LAST = re.compile(r"(?P<asset>[A-Z]{2,})(?P<factor>1000)")
-# Tickers that stand for the same coin on every derivatives venue.
+# Tickers that mean the same coin on every derivatives venue.
 _SAME_COIN = {"XBT": "BTC"}
 
 
 def split_asset(coin: str, prefixes: Iterable[tuple[str, float]] = ()) -> tuple[str, float]:
-    """Return the asset and the asset units per quoted unit that a coin's name stands for.
+    """Return the asset and the asset units per quoted unit that a coin's name means.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Errors of whatever brings data in: transient ones may be retried, terminal ones may not."""
+"""Errors of everything that brings data in: only transient ones may be retried."""
 
 
 class SourceError(Exception):
@@ -6,7 +6,19 @@ class SourceError(Exception):
 
 
 class TransientSourceError(SourceError):
-    """It may work later: time-outs, rate limits, a venue under maintenance."""
+    """It may work later: time-outs, rate limits, a venue under maintenance.
+
+    Parameters
+    ----------
+    message : str
+        What was requested, what came back, what to do.
+    retry_after_seconds : float, optional
+        The wait that the service requires; None if it names none.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class TerminalSourceError(SourceError):
@@ -14,19 +26,7 @@ class TerminalSourceError(SourceError):
 
 
 class VenueUnavailable(TransientSourceError):
-    """A venue did not answer, or asked to be asked later.
-
-    Parameters
-    ----------
-    message : str
-        What was asked, what came back, what to do.
-    retry_after_seconds : float, optional
-        How long the venue asked to be left alone; None if it did not say.
-    """
-
-    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after_seconds = retry_after_seconds
+    """A venue did not answer, or requires a wait."""
 
 
 class VenueRejected(TerminalSourceError):
@@ -34,23 +34,11 @@ class VenueRejected(TerminalSourceError):
 
 
 class InputRejected(TerminalSourceError):
-    """A file, mapping or saved answer is unusable as a whole; single bad rows go to quarantine."""
+    """A file, mapping or saved answer is unusable as a whole; single bad rows are quarantined."""
 
 
 class ProviderUnavailable(TransientSourceError):
-    """A map provider did not answer, or asked to be asked later.
-
-    Parameters
-    ----------
-    message : str
-        What was asked, what came back, what to do.
-    retry_after_seconds : float, optional
-        How long the provider asked to be left alone; None if it did not say.
-    """
-
-    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after_seconds = retry_after_seconds
+    """A map provider did not answer, or requires a wait."""
 
 
 class ProviderRejected(TerminalSourceError):
@@ -59,7 +47,7 @@ class ProviderRejected(TerminalSourceError):
     Parameters
     ----------
     message : str
-        What was asked, what came back, what to do.
+        What was requested, what came back, what to do.
     status : int, optional
         HTTP status of the refusal, where there was one.
     """

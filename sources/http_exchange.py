@@ -1,7 +1,7 @@
 """One HTTP exchange with a service: bytes, or an error of `sources.errors`.
 
 A key travels in a header or in a posted form and nowhere else: not in the address, not in a
-message, not in a log line. What a service says back is searched for it before it is quoted, and
+message, not in a log line. A service's answer is searched for it before it is quoted, and
 redirects, which could carry it elsewhere, are not followed.
 """
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 LARGEST_ANSWER_BYTES = 128 * 2**20
 QUOTED_CHARACTERS = 200
-# What can pass if asked again: time-out, conflict of load, rate limit, and faults of the service.
+# Worth a retry: time-out, conflict of load, rate limit, and faults of the service.
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
 
 
@@ -38,7 +38,7 @@ async def open_session(proxy: str | None = None) -> AsyncIterator["aiohttp.Clien
 
 
 def is_transient_status(status: int) -> bool:
-    """Return whether a refusal with this HTTP status may pass by itself."""
+    """Return whether a refusal with this HTTP status is transient."""
     return status in _TRANSIENT_STATUSES or status >= 500
 
 
@@ -54,16 +54,16 @@ def hide(text: str, secrets: Sequence[str]) -> str:
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """Return how long an answer asks to wait, by its own clock where it gives a date [seconds].
+    """Return the wait an answer requires, by its own clock where it gives a date [seconds].
 
     A date in ``Retry-After`` (RFC 9110, 10.2.3) is read against the ``Date`` of the same answer,
     so no clock of ours is needed; None where either is missing or unreadable.
     """
-    said = headers.get("Retry-After", "").strip()
+    wanted = headers.get("Retry-After", "").strip()
     try:
-        seconds = float(said)
+        seconds = float(wanted)
     except ValueError:
-        until, now = _http_date(said), _http_date(headers.get("Date", ""))
+        until, now = _http_date(wanted), _http_date(headers.get("Date", ""))
         return max((until - now).total_seconds(), 0.0) if until and now else None
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
@@ -119,8 +119,8 @@ async def exchange(session: "aiohttp.ClientSession", service: str, request: Http
     Raises
     ------
     ProviderUnavailable
-        No answer in time, no connection, status 408, 425, 429 or 5xx; says how long to wait where
-        the service does.
+        No answer in time, no connection, status 408, 425, 429 or 5xx; carries the wait the
+        service requires, if any.
     ProviderRejected
         Any other status than 200, or an answer that is too large.
     """
@@ -164,7 +164,7 @@ async def _read_body(response: "aiohttp.ClientResponse", place: str, largest_byt
         size += len(chunk)
         if size > largest_bytes:
             raise ProviderRejected(
-                f"{place}: the answer exceeds {largest_bytes} bytes; ask for less, "
+                f"{place}: the answer exceeds {largest_bytes} bytes; request less, "
                 "for example a shorter look-back"
             )
         chunks.append(chunk)
@@ -172,7 +172,7 @@ async def _read_body(response: "aiohttp.ClientResponse", place: str, largest_byt
 
 
 def refusal_error(
-    place: str, status: int, said: str, secrets: Sequence[str], headers: Mapping[str, str]
+    place: str, status: int, text: str, secrets: Sequence[str], headers: Mapping[str, str]
 ) -> ProviderUnavailable | ProviderRejected:
     """Return the error for a refusal with an HTTP status, in the answer's head or in its body.
 
@@ -182,15 +182,15 @@ def refusal_error(
         Provider, method and address.
     status : int
         HTTP status, or the code a provider uses like one.
-    said : str
-        What the service said; quoted without secrets.
+    text : str
+        Of the answer; quoted without secrets.
     secrets : sequence of str
         What must not be quoted.
     headers : mapping
         Of the answer, for ``Retry-After``.
     """
     # Hidden before it is cut, so that no half of a key remains at the edge.
-    quoted = " ".join(hide(said, secrets).split())[:QUOTED_CHARACTERS]
+    quoted = " ".join(hide(text, secrets).split())[:QUOTED_CHARACTERS]
     what = f"{place}: refused with {status} ({quoted!r})"
     if is_transient_status(status):
         wait = retry_after_seconds(headers)

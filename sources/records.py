@@ -1,4 +1,4 @@
-"""The typed records that sources hand over: one Arrow schema per kind, units normalised.
+"""The typed records of sources: one Arrow schema per kind, units normalised.
 
 Belongs here: the shape of what lands, read from the contracts of the tables it is loaded into
 (``sql/raw``). Does not belong here: how any venue spells it.

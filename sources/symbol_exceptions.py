@@ -1,4 +1,4 @@
-"""Tickers on a venue that mean another coin than their name says.
+"""Tickers on a venue that mean another coin than their name suggests.
 
 Belongs here: the user's file of exceptions. Does not belong here: applying it, which the
 warehouse does wherever instruments are read.

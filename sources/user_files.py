@@ -1,7 +1,7 @@
-"""The door for files people write or save: YAML and JSON, read whole and checked once.
+"""Files that users write or save: YAML and JSON, read whole and checked once.
 
-Belongs here: what makes a file unreadable, whoever it is for. Does not belong here: what a file may
-hold (each reader checks its own).
+Belongs here: what makes a file unreadable, whatever it is for. Does not belong here: what a file
+may hold (`sources.user_models`).
 """
 
 import json
@@ -24,13 +24,13 @@ LARGEST_JSON_BYTES = 64_000_000
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """YAML without what nobody writes by hand on purpose: dates become text, aliases are refused.
+    """YAML without its traps: dates become text, aliases are refused.
 
     A date that is none (2026-13-45) fails in PyYAML outside its own errors, and a few lines of
     aliases unfold to gigabytes.
     """
 
-    yaml_implicit_resolvers = {  # noqa: RUF012  (PyYAML's own way to say it)
+    yaml_implicit_resolvers = {  # noqa: RUF012  (PyYAML's own name)
         first: [(tag, form) for tag, form in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
@@ -104,7 +104,7 @@ def read_bytes(path: Path, largest: int) -> bytes:
 
 
 def read_yaml(path: Path) -> object:
-    """Return what a YAML file says; None where it is empty.
+    """Return the content of a YAML file; None where it is empty.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def read_yaml(path: Path) -> object:
     except (ValueError, TypeError, AttributeError, OverflowError) as exc:
         # PyYAML builds the values of explicit tags and of huge numbers without a guard.
         raise InputRejected(
-            f"{path}: a value that is not what its tag says (!!timestamp, !!int), or a number of "
+            f"{path}: a value that does not fit its tag (!!timestamp, !!int), or a number of "
             "thousands of digits; write the plain value"
         ) from exc
     _require_text(value, str(path))
@@ -132,7 +132,7 @@ def read_yaml(path: Path) -> object:
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401  (JSON)
-    """Return what a JSON file says.
+    """Return the content of a JSON file.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def parse_json(text: str) -> Any:  # noqa: ANN401  (JSON)
     Raises
     ------
     ValueError
-        It is no JSON, nested too deeply, or holds half a character; the message says where.
+        It is no JSON, nested too deeply, or holds half a character; the message names the place.
     """
     try:
         value = json.loads(text, parse_int=parse_number)

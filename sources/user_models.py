@@ -2,7 +2,7 @@
 
 Belongs here: the base class, the field types and the wording of errors that all such files share.
 Does not belong here: opening files (`sources.user_files`); the keys of one file, which its model
-declares beside the code that uses them.
+declares next to the code that uses them.
 
 To read a file, declare its model and call `read_model`::
 

@@ -109,11 +109,11 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
 
 
 def _read_csv(answer: ProviderAnswer) -> pa.Table:
-    """Return a CSV as a table of text, its rows of the wrong width put aside."""
+    """Return a CSV as a table of text; rows of the wrong width are quarantined."""
     # Without its last line break a header alone is no table to pyarrow.
     text = answer.text() + "\n"
 
-    def set_aside(row: "pyarrow.csv.InvalidRow") -> Literal["skip", "error"]:
+    def quarantine_line(row: "pyarrow.csv.InvalidRow") -> Literal["skip", "error"]:
         answer.reject_row(
             f"{row.actual_columns} columns instead of {row.expected_columns}",
             row.text,
@@ -128,7 +128,7 @@ def _read_csv(answer: ProviderAnswer) -> pa.Table:
             io.BytesIO(text.encode()),
             # Rows are numbered only when read by one thread.
             read_options=pyarrow.csv.ReadOptions(use_threads=False),
-            parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=set_aside),
+            parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=quarantine_line),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()),
                 null_values=[""],
@@ -179,7 +179,7 @@ def _refuse_bad_rows(
     numbers: dict[str, npt.NDArray[np.float64]],
     instants: list[Any],
 ) -> Mask:
-    """Put bad rows aside, each with its first fault, and return which are usable, shape (n,)."""
+    """Quarantine bad rows, each with its first fault; return which are usable, shape (n,)."""
     count = len(instants)
     low, high, value = numbers["price_low"], numbers["price_high"], numbers["value"]
 
@@ -248,7 +248,7 @@ def _refuse_repeated_rows(
 
 
 def _check_assets(answer: ProviderAnswer, assets: list[Any], usable: Mask) -> None:
-    """Refuse a file about another asset than the one asked for, if one was."""
+    """Refuse a file about another asset than the requested one, if any."""
     if answer.context.asset is None and answer.context.symbol is None:
         return
     expected, _ = answer.require_asset()
@@ -256,7 +256,7 @@ def _check_assets(answer: ProviderAnswer, assets: list[Any], usable: Mask) -> No
     if others:
         raise answer.refusal(
             f"the file has rows of {excerpt(', '.join(sorted(others)), 80)}, not only of "
-            f"{expected!r} as asked for",
+            f"the requested {expected!r}",
             "import it without naming an asset, or split it",
         )
 

@@ -1,9 +1,9 @@
 """CoinAnk: liquidation maps of one contract by leverage, or of all venues side by side.
 
 ``getLiqMap``: ``data`` holds ``prices`` (an even ladder), one list of the same length per leverage
-(``x25`` ... ``x100``), ``lastPrice`` and ``lastIndex``, the rung at which price stands: below it
-longs, above it shorts. ``getAggLiqMap``: the same with one list per venue. Neither says when it
-was made, nor for which look-back; ``getLiqMap`` does not name its venue, ``getAggLiqMap`` not its
+(``x25`` ... ``x100``), ``lastPrice`` and ``lastIndex``, the rung at the current price: below it
+longs, above it shorts. ``getAggLiqMap``: the same with one list per venue. Neither contains its
+instant or its look-back; ``getLiqMap`` does not name its venue, ``getAggLiqMap`` not its
 coin.
 
 CoinAnk's page calls the values a relative strength, and they can be nothing else: in answers of one
@@ -112,7 +112,7 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
 def _split_price(answer: ProviderAnswer, data: Mapping[str, Any], ladder: Floats) -> float:
     """Return the price that splits longs from shorts, where both ways to find it agree."""
     price, index = read_number(data.get("lastPrice")), read_number(data.get("lastIndex"))
-    no_split = "without it longs and shorts cannot be told apart; fetch the answer again"
+    no_split = "without it longs and shorts cannot be separated; fetch the answer again"
     if not (np.isfinite(price) and price > 0):
         raise answer.refusal(
             f"data.lastPrice is {shown(data.get('lastPrice'), 40)}, expected a positive price",

@@ -69,7 +69,7 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
     context : AnswerContext
         The asset is never in the answer, so ``asset`` or ``symbol`` is needed; so are
         ``venue_scope`` unless ``model`` is an aggregated one, and for maps ``captured_at`` and,
-        to tell sides apart, ``reference_price``.
+        to separate the sides, ``reference_price``.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def _model_and_venue(answer: ProviderAnswer, shape: str) -> tuple[str, str]:
     model = answer.context.model or shape
     if ("heatmap" in model) != (shape == "heatmap"):
         raise answer.refusal(
-            f"the answer has the shape of a {shape}, not of model {model!r} as asked for",
+            f"the answer has the shape of a {shape}, not of the requested model {model!r}",
             f"name a model that is a {shape}, or none",
         )
     return model, "all" if model.startswith("aggregated") else answer.require_venue()
@@ -282,8 +282,8 @@ async def _send(session: "aiohttp.ClientSession", secrets: list[str], request: M
     raw = await exchange(session, NAME, sent)
     code = _code_in(raw)
     if code is not None and 300 <= code < 600:
-        said = raw.decode("utf-8", "replace")
-        raise refusal_error(f"{NAME}: GET {url}", code, said, secrets, {})
+        text = raw.decode("utf-8", "replace")
+        raise refusal_error(f"{NAME}: GET {url}", code, text, secrets, {})
     return raw
 
 

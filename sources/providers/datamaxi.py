@@ -73,7 +73,7 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
     if as_of is None:
         raise answer.refusal(
             f"generatedAt is {shown(document.get('generatedAt'), 40)}, expected milliseconds",
-            "say when the answer was captured",
+            "give the instant of the capture",
         )
     current = read_number(document.get("currentPrice"))
     current = current / multiplier if np.isfinite(current) and current > 0 else np.nan
@@ -107,15 +107,15 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
 
 
 def _answer_venue(answer: ProviderAnswer, document: Mapping[str, Any]) -> str:
-    """Return the venue the answer names, refusing one about another venue than asked for."""
+    """Return the venue the answer names, refusing another than the requested one."""
     context, named = answer.context, document.get("exchange")
     venue = venue_scope_of(named) if isinstance(named, str) and named else None
     expected = venue_scope_of(context.venue_scope) if context.venue_scope else None
     if venue is None and expected is None:
-        raise answer.refusal("exchange is missing", "say which venue it is of")
+        raise answer.refusal("exchange is missing", "name its venue")
     if venue is not None and expected is not None and venue != expected:
         raise answer.refusal(
-            f"the map is of venue {named!r}, not of {context.venue_scope!r} as asked for",
+            f"the map is of venue {named!r}, not of the requested {context.venue_scope!r}",
             "give the answer for that venue",
         )
     return venue or expected or ""

@@ -4,7 +4,7 @@ Three forms, distinguished by their content:
 
 wallet states
     What `fetch` returns: one line per wallet, ``{"wallet": ..., "state": ...}``, the state being
-    the answer of the public info API to ``clearinghouseState`` as it came (documented at
+    the answer of the public info API to ``clearinghouseState``, unchanged (documented at
     ``PROVIDER.documentation_url``). One point per position, at its ``liquidationPx``, in USD there:
     size x liquidationPx, as our maps value what is forced. A position without one cannot be
     liquidated: it counts as observed, not in the map.
@@ -19,7 +19,7 @@ all accounts
     One object ``{symbol, snapshot_ts, reference_price, bucket_grid, long_distribution,
     short_distribution}``: USD by the lower edge of cells ``step`` wide. Values are whole multiples
     of the smallest size at ``reference_price``: they are valued there. The grid's outermost cells
-    gather all that lies beyond it; they say nothing about a price and go to quarantine, but count
+    gather all that lies beyond it; they have no price of their own and are quarantined, but count
     as observed.
 
 Values stay as received. ``observed_open_interest_ratio`` is what was seen of a side, valued as the
@@ -175,7 +175,7 @@ def _read_top_wallets(answer: ProviderAnswer, lines: Lines) -> None:
                 _read_top_wallets_side(answer, one_coin, side, key, snapshot.get(key))
     if wanted is not None and seen and wanted not in seen:
         raise answer.refusal(
-            f"the recording has {', '.join(sorted(seen))}, not {wanted!r} as asked for",
+            f"the recording has {', '.join(sorted(seen))}, not the requested {wanted!r}",
             "give a recording of that asset",
         )
 
@@ -248,7 +248,7 @@ def _read_top_wallets_cell(
     width = 2 * TOP_WALLETS_REACH / TOP_WALLETS_CELLS * current
     if width / 2 <= TOP_WALLETS_ROUNDING:
         raise ValueError(
-            f"price is rounded to cents, its cell is {width:.4g} wide: which cell cannot be told"
+            f"price is rounded to cents, its cell is {width:.4g} wide: its cell is ambiguous"
         )
     # Cell 0 begins at the current price; cells below it count down.
     index = math.floor((price - current) / width)

@@ -6,7 +6,7 @@ The file, by provider, each entry for several assets and venues::
       - {model: aggregated_heatmap_model2, assets: [BTC, ETH], window: 24h}
       - {model: map, assets: [BTC], venues: [binance, bybit]}
     hyperliquid_positions:
-      - {model: wallet_states, wallets: wallets.txt}   # addresses, one a line, beside this file
+      - {model: wallet_states, wallets: wallets.txt}   # addresses, one per line, in the same folder
 
 Does not belong here: the request of one provider (its ``fetch``), what happens to the answer.
 """
@@ -67,7 +67,7 @@ async def fetch_map(
     Raises
     ------
     ProviderUnavailable
-        It did not answer three times, or asks to wait for more than a minute.
+        It did not answer three times, or requires a wait of more than a minute.
     ProviderRejected
         It refused for good, or has no service.
     """

@@ -41,10 +41,10 @@ def cells_between(levels: Floats) -> tuple[Floats, Floats]:
 
 
 def cells_on_ladder(levels: Floats) -> tuple[Floats, Floats]:
-    """Return the cells of levels some of which may be left out: half a step to either side.
+    """Return the cells of a ladder with gaps: half a step to either side of each level.
 
     The step is the smallest gap, if all gaps are multiples of it; else the levels are points,
-    because the gap to the next one listed says nothing about a level's reach.
+    because the gap to the next one does not show how far a level reaches.
 
     Parameters
     ----------

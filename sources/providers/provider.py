@@ -1,7 +1,7 @@
-"""What a provider of maps is, what it is asked, and what is known about an answer of it.
+"""Providers of maps: their description, requests to them, the context of an answer.
 
 Belongs here: the types every provider module shares, the name under which a raw answer is kept and
-what can be read back from such a name. Does not belong here: any provider's format.
+reading such a name. Does not belong here: any provider's format.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ def _require_zone(name: str, instant: datetime | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class AnswerContext:
-    """What the answer itself does not say, and what is expected of it.
+    """What an answer itself does not contain, and what is expected of it.
 
     Parameters
     ----------
@@ -42,14 +42,14 @@ class AnswerContext:
     asset : str, optional
         The asset expected, ``BTC``. An answer about another one is refused.
     symbol : str, optional
-        The symbol asked for, as the provider spells it (``BTCUSDT``, ``1000PEPEUSDT``). Tells the
+        The requested symbol as the provider spells it (``BTCUSDT``, ``1000PEPEUSDT``). Gives the
         asset and how many units of it one quoted unit holds.
     venue_scope : str, optional
         The venue the map is about, or ``all``; needed where the answer does not name it.
     model : str, optional
-        One of the provider's models; needed only to tell apart models of the same shape.
+        One of the provider's models; needed only where models share a shape.
     window : str, optional
-        The look-back that was asked for, as the provider spells it.
+        The requested look-back as the provider spells it.
     reference_price : float, optional
         Price of the asset at the capture, from elsewhere [USD per unit]. Splits long from short
         where the answer has no price; an answer whose own price is far off it is refused.
@@ -83,14 +83,14 @@ class AnswerContext:
 
 @dataclass(frozen=True, slots=True)
 class MapRequest:
-    """One map to ask a service for, in our words.
+    """A request for one map, in our names.
 
     Parameters
     ----------
     model : str
         One of the provider's ``models``.
     asset : str
-        The asset, ``BTC``; unused where ``symbol`` says more. Empty for all that an answer
+        The asset, ``BTC``; unused where ``symbol`` is given. Empty for all that an answer
         holds, where it holds several (wallet states).
     symbol : str, optional
         The contract as the provider spells it; by default ``<asset>USDT``.
@@ -99,7 +99,7 @@ class MapRequest:
     window : str, optional
         Look-back as the provider spells it; by default the provider's own default.
     wallets : tuple of str
-        Addresses to ask for, where positions are measured.
+        Addresses, where positions are measured.
     base_url, token_url : str, optional
         Instead of the service's own addresses: a proxy, or a stand-in in tests.
     timeout_seconds : float
@@ -165,13 +165,13 @@ def require_model(provider: str, models: tuple[str, ...], model: str) -> None:
     """Refuse a request for a model the provider does not have."""
     if model not in models:
         raise ProviderRejected(
-            f"{provider}: there is no model {model!r}; ask for one of {', '.join(models)}"
+            f"{provider}: there is no model {model!r}; request one of {', '.join(models)}"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One provider of maps: what it says, in which unit, and how to read or ask it.
+    """One provider of maps: what it sends, in which unit, how to read and request it.
 
     Parameters
     ----------
@@ -180,16 +180,16 @@ class Provider:
     sends : str
         What it sends, in one sentence.
     unit : str
-        Unit of its values, as in ``provider_map``; empty where each row says.
+        Unit of its values, as in ``provider_map``; empty where each row has its own.
     semantics : str
         What its values mean: ``standing`` (all that is open), ``opened`` (opened within the stated
-        look-back and not yet reached by price), ``realised``; empty where each row says.
+        look-back and not yet reached by price), ``realised``; empty where each row has its own.
     valuation : str
-        At which price a position is valued, as far as the provider says or the data shows.
+        At which price a position is valued, as far as the provider or the data shows.
     documentation_url : str
         Where the format is documented.
     models : tuple of str
-        What can be asked for or named as ``model``.
+        Valid values of ``model``.
     key_variables : tuple of str
         Environment variables that hold its secrets; empty if none is needed.
     answer_suffix : str
@@ -242,7 +242,7 @@ class Provider:
 
 
 def raw_sha256(raw: bytes) -> str:
-    """Return the SHA-256 of a raw answer in hexadecimal, as it stands in every row made of it."""
+    """Return the SHA-256 of a raw answer in hexadecimal, as in every row made of it."""
     return hashlib.sha256(raw).hexdigest()
 
 
@@ -251,8 +251,8 @@ def raw_answer_path(
 ) -> Path:
     """Return where to keep the raw bytes of an answer, so that they can be found and read again.
 
-    The name carries what the answer does not say; `context_from_name` reads it back. It ends in
-    the hash that stands in ``provider_map.raw_sha256``.
+    The name carries what the answer does not contain; `context_from_name` reads it. It ends in
+    the hash in ``provider_map.raw_sha256``.
 
     Parameters
     ----------
@@ -261,7 +261,7 @@ def raw_answer_path(
     provider : Provider
         Who answered.
     request : MapRequest
-        What was asked.
+        The request.
     captured_at : datetime
         When the answer was received [UTC].
     raw : bytes
@@ -285,7 +285,7 @@ def raw_answer_path(
 
 
 def context_from_name(provider: Provider, file_name: str, ingested_at: datetime) -> AnswerContext:
-    """Return what the name of a saved answer tells about it; override with `dataclasses.replace`.
+    """Return what the name of a saved answer gives; override with `dataclasses.replace`.
 
     Understood: ``<model>[_<venue>]_<symbol>[_<window>]_<YYYYMMDDTHHMMSSZ>...``, which is how
     `raw_answer_path` names answers. Of other names only the instant is taken, if there is one.
@@ -305,10 +305,10 @@ def context_from_name(provider: Provider, file_name: str, ingested_at: datetime)
     captured_at = datetime.strptime(found[1], INSTANT_IN_NAME).replace(tzinfo=UTC)
     words = file_name[: found.start()].split("_")
     model = {name.replace("_", "-"): name for name in provider.models}.get(words[0])
-    told: list[str] = words[1:] if model else []
-    symbol = told[0] if len(told) == 1 else told[1] if len(told) in (2, 3) else None
-    venue = told[0] if len(told) in (2, 3) else None
-    window = told[2] if len(told) == 3 else None
+    named: list[str] = words[1:] if model else []
+    symbol = named[0] if len(named) == 1 else named[1] if len(named) in (2, 3) else None
+    venue = named[0] if len(named) in (2, 3) else None
+    window = named[2] if len(named) == 3 else None
     return AnswerContext(
         input_name=file_name,
         ingested_at=ingested_at,

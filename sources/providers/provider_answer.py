@@ -132,7 +132,7 @@ class ProviderAnswer:
         return text
 
     def json(self) -> Any:  # noqa: ANN401 - JSON
-        """Return the answer's JSON value, saying where and how it is broken if it is."""
+        """Return the answer's JSON value, or refuse it with the place where it is broken."""
         text = self.text()
         try:
             return json.loads(text, parse_int=parse_number)
@@ -189,7 +189,7 @@ class ProviderAnswer:
         if context.symbol is None and context.asset is None and answer_symbol is None:
             raise self.refusal(
                 "the answer does not name its asset",
-                "say which asset was asked for (asset, or symbol as the provider spells it)",
+                "name the requested asset (asset, or symbol as the provider spells it)",
             )
         symbol = answer_symbol or context.symbol
         # An asset is ours and taken as it is; TUSD is no T quoted in USD.
@@ -198,7 +198,7 @@ class ProviderAnswer:
         for word, name in expected:
             if word is not None and name != asset:
                 raise self.refusal(
-                    f"the map is of {symbol!r}, not of {word!r} as asked for",
+                    f"the map is of {symbol!r}, not of the requested {word!r}",
                     "give the answer for that asset, or import this one under its own",
                 )
         return asset, multiplier
@@ -212,7 +212,7 @@ class ProviderAnswer:
         if self.context.venue_scope is None:
             raise self.refusal(
                 "the answer does not name its venue",
-                "say which venue was asked for, 'all' for an aggregated map",
+                "name the requested venue, 'all' for an aggregated map",
             )
         return venue_scope_of(self.context.venue_scope)
 
@@ -221,7 +221,7 @@ class ProviderAnswer:
         if self.context.captured_at is None:
             raise self.refusal(
                 "the answer carries no instant",
-                "say when it was captured, or put YYYYMMDDTHHMMSSZ into the file's name",
+                "give the instant of the capture, or put YYYYMMDDTHHMMSSZ into the file's name",
             )
         return self.context.captured_at.astimezone(UTC)
 
@@ -234,7 +234,7 @@ class ProviderAnswer:
         if not 1 / LARGEST_PRICE_RATIO <= ratio <= LARGEST_PRICE_RATIO:
             raise self.refusal(
                 f"its price {price:.8g} is {ratio:.4g} times the expected {expected:.8g}",
-                "it is the map of another symbol, or quoted per 1000 units (then say symbol)",
+                "it is the map of another symbol, or quoted per 1000 units (then give symbol)",
             )
 
     def check_as_of(self, as_of: datetime) -> None:
@@ -314,7 +314,7 @@ class ProviderAnswer:
         self._tables.append(table)
 
     def batches(self, *, may_be_empty: bool = False) -> list[Batch]:
-        """Return the batches, refusing an answer of which nothing could be used.
+        """Return the batches, refusing an answer without any usable cell.
 
         Parameters
         ----------

@@ -1,10 +1,10 @@
 """Import of a user's own archive, Parquet or CSV (plain, zipped, gzipped), through a mapping file.
 
-A mapping is a YAML file that says which column is what, in which unit. ``example.yaml`` among the
-shipped ones (``sources/mappings``) lists every key with a comment; in short:
+A mapping is a YAML file that declares the columns of a recorded file and their units.
+``sources/mappings/example.yaml`` lists every key with a comment; in short:
 
 =========================  =====================================================================
-key                        says
+key                        content
 =========================  =====================================================================
 ``description``            one line for people
 ``matches``                path patterns of the files it reads, compared from the right
@@ -32,18 +32,18 @@ key                        says
 ``sentiment``              ``index``, ``value``, ``shift``: 0 to 100, of no venue or instrument
 =========================  =====================================================================
 
-At least one of the last seven must be there. Keys nobody knows are refused with the nearest known
+At least one of the last seven must be there. Unknown keys are refused with the nearest known
 one, and so is a figure without its unit. Stamps: bars carry their open or their end, snapshots
-stand at their label plus ``shift``.
+belong to their label plus ``shift``.
 
 What becomes of a row: a cell that is empty was not observed, and where all cells of a kind are
-empty the row says nothing of that kind. A row with a cell that cannot be used (text, NaN, a price
+empty the row has no record of that kind. A row with a cell that cannot be used (text, NaN, a price
 or open interest of 0, high below low, a bar that has not ended, an unknown symbol) goes to
 quarantine with its row number, column and reason, once for each kind it was meant for. Rows may
 come in any order. Of rows of one instant the last in the file counts: those before it are dropped
-where they say the same, and go to quarantine where they do not. A change of open interest above
+where they are identical, and quarantined where they are not. A change of open interest above
 the volume is a measure of quality, not a reason to refuse. A file that is unusable as a whole is
-refused before anything of it is handed over.
+refused before any of it is imported.
 """
 
 from sources.recorded.file_import import import_file

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from sources.recorded.input_tables import FloatArray, IntArray
+from sources.recorded.cells import FloatArray, IntArray
 from sources.recorded.instrument_book import InstrumentBook
 from sources.recorded.part_rows import PartRows
 from sources.records import Batch

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from sources.recorded.bar_prices import BarPrices
-from sources.recorded.input_tables import FloatArray, IntArray
+from sources.recorded.cells import FloatArray, IntArray
 from sources.recorded.instrument_book import InstrumentBook
 from sources.recorded.kinds import Part
 from sources.recorded.mapping import Mapping

@@ -198,7 +198,7 @@ def _quarantine_unvalued(
 def _collect_prices(
     read: UsableRows, path: Path, ordered: Sequence[PartRows], ingested_at: dt.datetime
 ) -> BarPrices | None:
-    """Return the prices that value the open interest, of this file or of files beside it."""
+    """Return the prices that value the open interest, of this file or of files in its folder."""
     rule = read.mapping.open_interest
     valued_at = read.mapping.open_interest_valued_at
     if rule is None or valued_at not in SNAPSHOT_PRICES:

@@ -15,7 +15,7 @@ from sources.recorded.mapping import Mapping, load_mapping, shipped_mapping_name
 
 @dataclass(frozen=True, slots=True)
 class FoundInputs:
-    """Files to import, and files nobody knows how to.
+    """Files to import, and files no mapping reads.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def other_market(file: Path, mapping: Mapping) -> str | None:
 
     Of all folders in the absolute path that the mapping lists under `within` or `not_within`, the
     one nearest to the file decides. A spot archive spells its files as the perpetual's does, so
-    nothing else tells them apart.
+    only the folder distinguishes them.
 
     Examples
     --------

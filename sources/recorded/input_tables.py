@@ -1,7 +1,7 @@
-"""Files in blocks of columns: Parquet, CSV, zipped and gzipped CSV; bad cells marked, not hidden.
+"""Files in blocks of columns: Parquet, CSV, zipped and gzipped CSV.
 
-Belongs here: opening, headers, line numbers, text to numbers and instants. Does not belong here:
-what a column means.
+Belongs here: opening, headers, line numbers. Does not belong here: single cells
+(`sources.recorded.cells`), what a column means.
 
 A row is numbered as a person finds it: the line of a CSV file (a header row is line 1), the row
 of a Parquet file counted from 1.
@@ -9,7 +9,6 @@ of a Parquet file counted from 1.
 
 import codecs
 import csv
-import datetime as dt
 import gzip
 import io
 import re
@@ -19,10 +18,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal, TypeAlias, cast
+from typing import IO, Literal, cast
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv as pa_csv
@@ -37,26 +35,21 @@ from sources.bounds import (
     read_first_line,
 )
 from sources.errors import InputRejected
+from sources.recorded.cells import (
+    NUMBER,
+    Cells,
+    FaultArray,
+    FloatArray,
+    IntArray,
+    as_numbers,
+    as_text,
+)
 from sources.user_models import nearest
-
-# The published type information of pyarrow does not let one call's answer go into the next.
-pc: Any = pyarrow.compute
-Cells: TypeAlias = Any
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz", ".zip")
 # Text of one block; a block's text is dropped once its numbers are taken.
 _BLOCK_BYTES = 8 << 20
 _BLOCK_ROWS = 1 << 17
-_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-_NOT_A_NUMBER = ("nan", "+nan", "-nan", "inf", "+inf", "-inf", "infinity")
-
-# What can be wrong with one cell; 0 is nothing.
-MISSING, UNREADABLE, NOT_FINITE = 1, 2, 3
-NUMBER_FAULTS = {UNREADABLE: "not a number", NOT_FINITE: "NaN or infinite"}
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-FaultArray = npt.NDArray[np.uint8]
 
 
 def table_suffix(path: Path) -> str:
@@ -104,7 +97,7 @@ class Block:
     rows : ndarray of int64, shape (n_rows,)
         Row numbers.
     table : pyarrow.RecordBatch
-        The columns asked for.
+        The wanted columns.
     bad_lines : list of BadLine
         Lines up to the end of the block, and after the one before, that are no rows.
     """
@@ -116,52 +109,13 @@ class Block:
 
     def texts(self, column: str) -> Cells:
         """Return the cells of a column as text; NULL where there is nothing."""
-        return _as_text(self.table[column])
+        return as_text(self.table[column])
 
     def numbers(self, column: str) -> tuple[FloatArray, FaultArray]:
-        """Return a column as numbers.
-
-        Returns
-        -------
-        values : ndarray of float64, shape (n_rows,)
-            NaN where the fault is not 0.
-        faults : ndarray of uint8, shape (n_rows,)
-            0, MISSING, UNREADABLE or NOT_FINITE.
-        """
+        """Return a column as numbers with their faults, as `as_numbers` does."""
         if column not in self._numbers:
-            self._numbers[column] = _as_numbers(self.table[column])
+            self._numbers[column] = as_numbers(self.table[column])
         return self._numbers[column]
-
-    def instants(
-        self, column: str, microseconds_per_unit: float | None
-    ) -> tuple[IntArray, FaultArray]:
-        """Return a column as instants.
-
-        Parameters
-        ----------
-        column : str
-            Its name.
-        microseconds_per_unit : float or None
-            Of numbers since 1970; None for timestamps and ISO text, which is UTC where it
-            names no offset.
-
-        Returns
-        -------
-        values : ndarray of int64, shape (n_rows,)
-            Microseconds since 1970; 0 where the fault is not 0.
-        faults : ndarray of uint8, shape (n_rows,)
-            0, MISSING or UNREADABLE.
-        """
-        if microseconds_per_unit is None:
-            return _as_instants(self.table[column])
-        numbers, faults = self.numbers(column)
-        scaled = np.where(faults == 0, numbers * microseconds_per_unit, 0.0)
-        # Beyond this lies no year a datetime can hold.
-        is_far = np.abs(scaled) > 2.5e17
-        values = np.rint(np.where(is_far, 0.0, scaled)).astype(np.int64)
-        return values, np.where(is_far | (faults == NOT_FINITE), UNREADABLE, faults).astype(
-            np.uint8
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +292,7 @@ def _csv_member(
 
     def blocks(wanted: Sequence[str]) -> Iterator[Block]:
         with open_file() as file:
-            # pyarrow cannot hand over a line that is set aside if its bytes are not UTF-8.
+            # pyarrow cannot report an invalid line whose bytes are not UTF-8.
             readable = cast(IO[bytes], codecs.EncodedFile(file, "utf-8", errors="replace"))
             yield from _csv_blocks(readable, columns, wanted, has_header)
 
@@ -347,7 +301,7 @@ def _csv_member(
 
 def _looks_like_data(cells: Sequence[str]) -> bool:
     """Return whether a first line holds values: no column is named like a number."""
-    return any(re.match(_NUMBER, cell) for cell in cells)
+    return any(re.match(NUMBER, cell) for cell in cells)
 
 
 def _csv_blocks(
@@ -355,7 +309,7 @@ def _csv_blocks(
 ) -> Iterator[Block]:
     bad_lines: list[BadLine] = []
 
-    def set_aside(row: pa_csv.InvalidRow) -> Literal["skip"]:
+    def skip_line(row: pa_csv.InvalidRow) -> Literal["skip"]:
         reason = f"{row.actual_columns} cells where the file has {row.expected_columns} columns"
         bad_lines.append(BadLine(row.number or 0, row.text, reason))
         return "skip"
@@ -371,7 +325,7 @@ def _csv_blocks(
                 skip_rows=int(has_header),
             ),
             parse_options=pa_csv.ParseOptions(
-                invalid_row_handler=set_aside, ignore_empty_lines=False
+                invalid_row_handler=skip_line, ignore_empty_lines=False
             ),
             convert_options=pa_csv.ConvertOptions(
                 include_columns=list(wanted),
@@ -401,107 +355,3 @@ def _csv_blocks(
 def batch_of_nothing(columns: Sequence[str]) -> pa.RecordBatch:
     """Return no rows of the columns."""
     return pa.RecordBatch.from_pydict({column: pa.array([], pa.string()) for column in columns})
-
-
-def _as_text(cells: Cells) -> Cells:
-    if pa.types.is_dictionary(cells.type):
-        cells = cells.dictionary_decode()
-    if pa.types.is_binary(cells.type) or pa.types.is_large_binary(cells.type):
-        # Broken bytes are kept recognisable instead of failing the whole file.
-        try:
-            cells = pc.cast(cells, pa.string())
-        except pa.ArrowInvalid:
-            decoded = [
-                cell if cell is None else cell.decode("utf-8", errors="replace")
-                for cell in cells.to_pylist()
-            ]
-            cells = pa.array(decoded, pa.string())
-    elif not pa.types.is_string(cells.type):
-        cells = pc.cast(cells, pa.string())
-    return pc.if_else(pc.equal(cells, ""), None, cells)
-
-
-def _is_textual(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_dictionary(kind)
-    )
-
-
-def _as_numbers(cells: Cells) -> tuple[FloatArray, FaultArray]:
-    unreadable = None
-    if _is_textual(cells.type):
-        cells = _as_text(cells)
-        try:
-            numbers = pc.cast(cells, pa.float64())
-        except pa.ArrowInvalid:
-            cells = pc.utf8_trim_whitespace(cells)
-            is_empty = pc.equal(cells, "")
-            cells = pc.if_else(is_empty, None, cells)
-            is_number = pc.or_(
-                pc.match_substring_regex(cells, _NUMBER),
-                pc.is_in(pc.utf8_lower(cells), pa.array(_NOT_A_NUMBER)),
-            )
-            unreadable = pc.invert(pc.fill_null(is_number, True))
-            numbers = pc.cast(pc.if_else(unreadable, None, cells), pa.float64())
-    elif pa.types.is_integer(cells.type) or pa.types.is_floating(cells.type):
-        numbers = pc.cast(cells, pa.float64(), safe=False)
-    elif pa.types.is_decimal(cells.type):
-        numbers = pc.cast(cells, pa.float64())
-    else:
-        unreadable = pc.is_valid(cells)
-        numbers = pa.nulls(len(cells), pa.float64())
-    values = numbers.to_numpy(zero_copy_only=False)
-    faults = np.where(np.isfinite(values), 0, NOT_FINITE).astype(np.uint8)
-    faults[_flags(pc.is_null(numbers))] = MISSING
-    if unreadable is not None:
-        faults[_flags(unreadable)] = UNREADABLE
-    if faults.any():
-        values = np.where(faults == 0, values, np.nan)
-    return values, faults
-
-
-def _as_instants(cells: Cells) -> tuple[IntArray, FaultArray]:
-    kind = cells.type
-    unreadable = None
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        # A zone only says how to show an instant; what is stored is UTC.
-        zone = kind.tz if pa.types.is_timestamp(kind) else None
-        instants = pc.cast(pc.cast(cells, pa.timestamp("us", zone), safe=False), pa.int64())
-    elif _is_textual(kind):
-        cells = _as_text(cells)
-        try:
-            instants = pc.cast(pc.cast(cells, pa.timestamp("us")), pa.int64())
-        except pa.ArrowInvalid:
-            read = [None if cell is None else _read_instant(cell) for cell in cells.to_pylist()]
-            instants = pa.array(read, pa.int64())
-            unreadable = pc.and_(pc.is_valid(cells), pc.is_null(instants))
-    else:
-        unreadable = pc.is_valid(cells)
-        instants = pa.nulls(len(cells), pa.int64())
-    faults = np.where(_flags(pc.is_null(instants)), MISSING, 0).astype(np.uint8)
-    if unreadable is not None:
-        faults[_flags(unreadable)] = UNREADABLE
-    values = pc.fill_null(instants, 0).to_numpy(zero_copy_only=False)
-    return values.astype(np.int64), faults
-
-
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-
-
-def _read_instant(text: str) -> int | None:
-    """Return the microseconds since 1970 of ISO text with or without an offset, else None."""
-    try:
-        instant = dt.datetime.fromisoformat(text.strip())
-    except ValueError:
-        return None
-    if instant.tzinfo is None:
-        instant = instant.replace(tzinfo=dt.UTC)
-    return (instant - _EPOCH) // dt.timedelta(microseconds=1)
-
-
-def _flags(condition: Cells) -> npt.NDArray[np.bool_]:
-    return np.asarray(pc.fill_null(condition, False).to_numpy(zero_copy_only=False), dtype=np.bool_)

@@ -6,18 +6,12 @@ follows from a price.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+from sources.recorded.cells import FloatArray, IntArray, pc
 
-# The published type information of pyarrow does not let one call's answer go into the next.
-pc: Any = pyarrow.compute
 _CLOSE_COLUMNS = {"mark_ohlc": "mark_close", "ohlcv": "close"}
 
 

@@ -1,4 +1,4 @@
-"""Which instant a snapshot's label stands for, where the venue changed that in silence.
+"""The instant a snapshot's label means, where the venue changed it without notice.
 
 Belongs here: finding the change in the rows of a file. Does not belong here: reading the rows,
 collecting prices.
@@ -14,14 +14,11 @@ from datetime import UTC, datetime, time
 import numpy as np
 import numpy.typing as npt
 
+from sources.recorded.cells import FloatArray
 from sources.recorded.known_closes import InstrumentCloses, KnownCloses
 from sources.recorded.mapping_sections import LabelChange
-from sources.recorded.part_rows import PartRows, microseconds_of
+from sources.recorded.part_rows import BoolArray, PartRows, microseconds_of
 from sources.recorded.usable_rows import UsableRows
-
-BoolArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 # Fewer rows with both closes could agree by chance.
 _FEWEST_ROWS = 3
@@ -35,7 +32,7 @@ _BEFORE_ALL, _AFTER_ALL = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True)
 class LabelTurn:
-    """From where on the labels of a series stand for the later instant.
+    """The label from which on a series means the later instant.
 
     Parameters
     ----------
@@ -50,7 +47,7 @@ class LabelTurn:
     at_label: frozenset[tuple[int, int]] = frozenset()
 
     def is_late(self, rows: PartRows) -> BoolArray:
-        """Return which rows of the series stand for the later instant, shape (n_rows,)."""
+        """Return which rows of the series mean the later instant, shape (n_rows,)."""
         late = rows.at > self.label
         for i in np.flatnonzero(rows.at == self.label) if self.at_label else ():
             late[i] = (int(rows.member[i]), int(rows.row[i])) in self.at_label
@@ -94,7 +91,7 @@ def find_turns(read: UsableRows, closes: KnownCloses) -> dict[int, LabelTurn]:
 
 
 def shift_late(rows: PartRows, turns: dict[int, LabelTurn], change: LabelChange) -> PartRows:
-    """Return the rows with late ones at the instant they stand for."""
+    """Return the rows with late ones moved to the instant they mean."""
     at = rows.at.copy()
     for code, turn in turns.items():
         own = np.flatnonzero(rows.series == code)

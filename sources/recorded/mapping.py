@@ -166,7 +166,7 @@ sentiment
         if self.venue_source is None:
             raise ValueError("'venue' is missing: name it, or write 'venue: {column: ...}'")
         if "instrument" not in self.model_fields_set:
-            raise ValueError("'instrument' is missing: say where the instrument comes from")
+            raise ValueError("'instrument' is missing: name the column or symbol it comes from")
         self._check_placeholders()
         self._check_prices()
         self._check_bar(has_bars=any(kind in BAR_KINDS for kind in given))
@@ -204,7 +204,7 @@ sentiment
             )
         if self.time.label_change and not (held and held.amount and held.value):
             raise ValueError(
-                "time.label_change: value / amount tells which instant a row stands for: give "
+                "time.label_change: value / amount shows the instant of a row: give "
                 "both under 'open_interest'"
             )
 

@@ -139,7 +139,7 @@ class InstrumentRule(UserModel):
     contract_size : float or None
         Default contract size; None where each instrument must be listed.
     multiplier_prefixes : dict of str to float
-        Prefix of a base name and the asset units it stands for, in addition to 1000 and the like
+        Prefix of a base name and the asset units it means, in addition to 1000 and the like
         and the venue's own.
     terms : dict of str to InstrumentTerms
         By unified symbol, as ccxt spells it.
@@ -182,14 +182,14 @@ class InstrumentRule(UserModel):
 
 
 class LabelChange(UserModel):
-    """A change of what the labels of snapshots stand for.
+    """A change of what the labels of snapshots mean.
 
     Parameters
     ----------
     shift : period
-        After the change a row stands for its label plus this.
+        After the change the instant of a row is its label plus this.
     since : date or None
-        First day after the change, for rows no price tells; None where nobody knows it.
+        First day after the change, for rows no price decides; None where it is not known.
     """
 
     shift_seconds: Annotated[Period, AfterValidator(_require_shift)] = Field(alias="shift")
@@ -210,7 +210,7 @@ class TimeRule(UserModel):
     round_to : period or None
         Instants are rounded to a multiple of this.
     label_change : LabelChange or None
-        The venue changed what the labels of snapshots stand for.
+        The venue changed what the labels of snapshots mean.
     """
 
     column: str
@@ -280,7 +280,7 @@ class OpenInterestRule(UserModel):
         Price the value was made with, at the instant of the snapshot: one of
         ``SNAPSHOT_PRICES`` or the name of a column.
     prices_from : tuple of str
-        Name patterns of files beside the input that hold those prices; empty: the input itself.
+        Name patterns of files in the input's folder with those prices; empty: the input itself.
     shift : period
         Label plus this is the instant of the snapshot.
     sides_counted : int or None

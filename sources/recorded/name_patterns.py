@@ -1,7 +1,7 @@
 """How venues spell instruments and file names, and how that becomes a unified symbol.
 
 Belongs here: patterns with placeholders, unified symbols. Does not belong here: files, columns,
-mapping keys, what a coin's name says (`sources.assets`).
+mapping keys, the rules of coin names (`sources.assets`).
 """
 
 import re
@@ -73,7 +73,7 @@ class NamePattern:
         return frozenset(self._regex.groupindex)
 
     def match(self, name: str) -> dict[str, str] | None:
-        """Return what the placeholders stand for in `name`, or None where it does not fit."""
+        """Return the text of each placeholder in `name`, or None where it does not fit."""
         found = self._regex.fullmatch(name)
         return found.groupdict() if found else None
 

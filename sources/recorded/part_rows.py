@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sources.recorded.input_tables import FloatArray, IntArray
+from sources.recorded.cells import FloatArray, IntArray
 
 BoolArray = npt.NDArray[np.bool_]
 

@@ -15,19 +15,18 @@ import pyarrow as pa
 
 from sources.checks import LONGEST_RECEIVED
 from sources.errors import InputRejected
-from sources.recorded.input_tables import (
+from sources.recorded.cells import (
     MISSING,
     NUMBER_FAULTS,
     UNREADABLE,
-    Block,
     Cells,
     FaultArray,
     FloatArray,
     IntArray,
-    Member,
+    as_instants,
     pc,
-    table_stem,
 )
+from sources.recorded.input_tables import Block, Member, table_stem
 from sources.recorded.instrument_book import (
     MISSING_SYMBOL,
     NO_SERIES,
@@ -101,7 +100,7 @@ class _TimedBlock:
     label : ndarray of int64
         What the time column holds [microseconds since 1970].
     time_faults : ndarray of uint8
-        As `Block.instants` returns them.
+        As `as_instants` returns them.
     is_read : ndarray of bool
         False where the mapping's `where` leaves the row out.
     """
@@ -120,7 +119,7 @@ class UsableRows:
     Parameters
     ----------
     path : Path
-        The file, for messages and for what its name says.
+        The file; its name may hold the instrument and the length of a bar.
     mapping : Mapping
         What its columns are.
     bounds : TimeBounds
@@ -226,7 +225,7 @@ class UsableRows:
 
     def _take_block(self, block: Block, views: Sequence[_View]) -> None:
         time = self.mapping.time
-        label, time_faults = block.instants(time.column, TIME_UNITS.get(time.unit))
+        label, time_faults = as_instants(block.table[time.column], TIME_UNITS.get(time.unit))
         if time.round_to_seconds is not None:
             step = time.round_to_seconds * 1_000_000
             label = (label + step // 2) // step * step
@@ -430,7 +429,7 @@ def _show(cells: dict[str, Cells]) -> Cells:
 def _encode(
     block: Block, column: str | None, constant: str | None
 ) -> tuple[IntArray, list[str | None]]:
-    """Return a position per row and the texts they stand for: of a column, or a constant."""
+    """Return a position per row and the texts at the positions: of a column, or a constant."""
     if column is None:
         return np.zeros(len(block.rows), dtype=np.int64), [constant]
     encoded = pc.dictionary_encode(block.texts(column), null_encoding="encode")

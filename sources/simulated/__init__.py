@@ -4,9 +4,9 @@ Belongs here: agents that open, hold, close and are liquidated on a few invented
 records those venues would send, the true standing positions by liquidation price among them.
 Does not belong here: any model that estimates those positions, or a constant imported from one.
 
-The way through it: `parameters` says what is traded, `prices` moves the index of every asset,
-`book` lets agents trade one contract along that index, `emission` turns what happened into records
-and `market` joins them.
+Reading order: `parameters` (what is traded), `price_path` (the index of every asset), `positions`
+and `trading` (agents of one contract along that index), `book` (its life), `emission` (records),
+`market` (all of it, day by day).
 """
 
 from sources.simulated.market import simulate

@@ -111,7 +111,7 @@ class ContractBook:
     log_index : float
         Index price at the beginning [ln USD].
     generator : numpy.random.Generator
-        Draws the positions that stand at the beginning.
+        Draws the positions that are open at the beginning.
     tranche_count : int
         Tranches of the whale; 0 without one.
     """
@@ -134,7 +134,7 @@ class ContractBook:
         self.ledger.levels[[LAST_LOG, MARK_LOG, REMEMBERED_LOG]] = log_index
         self.ledger.levels[LAST_PRICE] = round_to_tick(exp(log_index), contract.tick_size)
         self.positions = _no_positions(0)
-        # Twice what is expected to stand: orders differ in size, and a minute needs ROOM.
+        # Twice the expected number of positions: orders differ in size, and a minute needs ROOM.
         expected = 2.0 * contract.ordinary_lots / contract.mean_order_lots
         self._grow(ROOM + int(2.0 * expected))
         fill_positions(generator, contract, self.positions, self.ledger)
@@ -185,7 +185,7 @@ class ContractBook:
 
     @property
     def open_interest_lots(self) -> int:
-        """Lots that stand on each side, the market maker's among them."""
+        """Open lots on each side, the market maker's included."""
         counts = self.ledger.counts
         return int(counts[TRADER_LONG_LOTS] + max(counts[MAKER_LOTS], 0))
 

@@ -281,7 +281,7 @@ def _open_interest_batch(
 
 
 def span_batches(span: MeasuredSpan, digest: str, ingested_at: datetime) -> list[Batch]:
-    """Return everything the venues and the truth say of a span.
+    """Return all records of a span: what venues would send, and the truth.
 
     Parameters
     ----------
@@ -376,7 +376,7 @@ def _realised_batch(
 
 
 def _truth_batch(span: MeasuredSpan, digest: str, ingested_at: datetime) -> Batch:
-    """Return the positions that stand at the end of each hour, by bin of liquidation price."""
+    """Return the positions open at the end of each hour, by bin of liquidation price."""
     skipped = span.skipped_hours
     lots = np.stack([measured.truth_lots[skipped:] for _, measured in span.measured])
     usd = np.stack([measured.truth_usd[skipped:] for _, measured in span.measured])

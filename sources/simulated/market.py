@@ -1,6 +1,6 @@
-"""Runs a simulated market and hands over its records day by day.
+"""Runs a simulated market and yields its records day by day.
 
-Belongs here: the order of things and where randomness comes from.
+Belongs here: the order of the steps and where randomness comes from.
 Does not belong here: what traders do, or how it is reported.
 """
 
@@ -24,8 +24,8 @@ from sources.simulated.emission import (
 )
 from sources.simulated.parameters import MarketParameters
 from sources.simulated.positions import GRID_RANGE, MARK_LOG
-from sources.simulated.price_path import PriceProcess
-from sources.simulated.trading import HOUR_MINUTES, PUBLISHED_RANGE
+from sources.simulated.price_path import FloatArray, PriceProcess
+from sources.simulated.trading import HOUR_MINUTES, PUBLISHED_RANGE, Measured
 
 
 def _generator(seed: int, *words: object) -> np.random.Generator:
@@ -52,6 +52,34 @@ def _check_emit_from(parameters: MarketParameters, emit_from: datetime | None) -
     return int(hours)
 
 
+def _check_paths(
+    parameters: MarketParameters, paths: dict[str, tuple[FloatArray, FloatArray]], day: int
+) -> None:
+    """Refuse a market in which a price leaves the grid."""
+    for asset in parameters.assets:
+        away = float(np.abs(paths[asset.name][0] - log(asset.price_usd)).max())
+        if away > GRID_RANGE - PUBLISHED_RANGE:
+            raise InputRejected(
+                f"simulated market: on day {day} {asset.name} is {exp(away):.0f} times away "
+                f"from price_usd={asset.price_usd}, beyond the price grid; lower its "
+                "daily_volatility_ratio or price_pull_half_life_days"
+            )
+
+
+def _trade_day(
+    seed: int,
+    item: SimulatedInstrument,
+    book: ContractBook,
+    path: tuple[FloatArray, FloatArray],
+    day: int,
+    hours: int,
+) -> Measured:
+    """Return what is seen of the first hours of a day on one contract."""
+    log_index, activity = (each[: hours * HOUR_MINUTES] for each in path)
+    generator = _generator(seed, item.venue.name, item.asset.name, day)
+    return book.advance(generator, log_index, activity)
+
+
 def simulate(
     parameters: MarketParameters,
     *,
@@ -61,8 +89,8 @@ def simulate(
     """Yield the records of a simulated market, a day at a time.
 
     The market is a function of the parameters alone. A longer span begins with exactly the rows of
-    a shorter one, so the market moves on by an hour by asking for an hour more and for what comes
-    after the former end.
+    a shorter one, so a market grows by an hour when the span is an hour longer and
+    `emit_from` is the former end.
 
     Parameters
     ----------
@@ -71,7 +99,7 @@ def simulate(
     ingested_at : datetime, optional
         Stamp of the records; the end of the span if left out.
     emit_from : datetime, optional
-        A whole hour within the span. Only what is later is handed over: bars that open at or after
+        A whole hour within the span. Only later records are yielded: bars that open at or after
         it, snapshots, funding and truth after it. Left out, everything is, with the instruments,
         their brackets and the open interest at the very start.
 
@@ -81,10 +109,10 @@ def simulate(
         Of kinds ``instrument``, ``leverage_bracket`` (once), ``ohlcv``, ``mark_ohlc``,
         ``open_interest``, ``funding_rate``, ``realised_liquidation`` and ``provider_map`` (the
         true standing positions at each hour; provider ``simulated_truth``, one map per venue).
-        Prices in USD per unit of the asset; quantities as `sources.records` says. In a map,
+        Prices in USD per unit of the asset; quantities as in `sources.records`. In a map,
         ``value`` is quantity times liquidation price (inverse: USD of contracts), and
         ``observed_open_interest_ratio`` the share of the side's open interest that the rows of
-        that side hold; the rest stands beyond the published range or cannot be liquidated.
+        that side hold; the rest is beyond the published range or cannot be liquidated.
 
     Raises
     ------
@@ -127,23 +155,13 @@ def simulate(
                 for name in ("market", *(asset.name for asset in parameters.assets))
             }
         )
-        for asset in parameters.assets:
-            away = float(np.abs(paths[asset.name][0] - log(asset.price_usd)).max())
-            if away > GRID_RANGE - PUBLISHED_RANGE:
-                raise InputRejected(
-                    f"simulated market: on day {day} {asset.name} is {exp(away):.0f} times away "
-                    f"from price_usd={asset.price_usd}, beyond the price grid; lower its "
-                    "daily_volatility_ratio or price_pull_half_life_days"
-                )
-        minutes = min(24, parameters.hours - 24 * day) * HOUR_MINUTES
-        measured = []
-        for item, book in zip(instruments, books, strict=True):
-            log_index, activity = paths[item.asset.name]
-            generator = _generator(parameters.seed, item.venue.name, item.asset.name, day)
-            measured.append(
-                (item, book.advance(generator, log_index[:minutes], activity[:minutes]))
-            )
+        _check_paths(parameters, paths, day)
+        hours = min(24, parameters.hours - 24 * day)
+        measured = [
+            (item, _trade_day(parameters.seed, item, book, paths[item.asset.name], day, hours))
+            for item, book in zip(instruments, books, strict=True)
+        ]
         skipped = max(0, first_hour - 24 * day)
-        if day >= 0 and skipped < minutes // HOUR_MINUTES:
+        if day >= 0 and skipped < hours:
             span = MeasuredSpan(start + timedelta(days=day), skipped, measured)
             yield from span_batches(span, digest, stamp)

@@ -3,9 +3,9 @@
 Belongs here: frozen dataclasses with a unit and a reason for each figure, checked when made, and
 the market that is shipped. Does not belong here: anything that draws a number.
 
-Levels are set beside public figures: a venue's daily volume is 2 to 4 times its open interest, and
+Levels follow public figures: a venue's daily volume is 2 to 4 times its open interest, and
 an hour moves open interest by about .7 % of itself (Binance and Bybit, February 2026). Most
-notional stands at low leverage (Hyperliquid, December 2025: 36 % at 0-3x, 48 % at 3-7x, 15 %
+notional is at low leverage (Hyperliquid, December 2025: 36 % at 0-3x, 48 % at 3-7x, 15 %
 above).
 """
 
@@ -44,7 +44,7 @@ class LeverageTier:
     Parameters
     ----------
     leverage : float
-        Entry notional over margin. 1 stands for paid in full or hedged elsewhere: such a position
+        Entry notional over margin. 1 means paid in full or hedged elsewhere: such a position
         is never liquidated.
     weight_ratio : float
         Share of freshly opened notional, 0 to 1.
@@ -81,7 +81,7 @@ class SimulatedVenue:
     Parameters
     ----------
     name : str
-        Name of the venue; starts with ``sim_`` so that nobody takes it for a real one.
+        Name of the venue; starts with ``sim_`` so that it is not taken for a real one.
     contract_kind : {'linear', 'inverse'}
         Margin and profit in USD, or in the asset.
     open_interest_unit : {'base', 'contracts', 'usd'}

@@ -50,7 +50,7 @@ class SimulatedContract(NamedTuple):
     tier_cumulative_weight: FloatArray
     tier_holding_minutes: FloatArray  # mean, at average activity
     tier_taker_ratio: FloatArray
-    tier_standing_weight: FloatArray  # cumulative, of notional that stands
+    tier_standing_weight: FloatArray  # cumulative, of open notional
     whale_lots: int  # of one tranche
     whale_leverage: float
     whale_move_probability: float  # each minute
@@ -233,7 +233,7 @@ def liquidate_positions(
     lots, usd = 0, 0.0
     toward = -1 if side == LONG else 1
     if (mark_log - earlier_mark_log) * toward <= 0.0:
-        return lots, usd  # whatever stands was out of reach at the earlier mark
+        return lots, usd  # all open positions were out of reach at the earlier mark
     mark = exp(mark_log)
     last_bin = bin_of(mark_log, contract.first_bin)
     b = bin_of(earlier_mark_log, contract.first_bin)

@@ -4,7 +4,7 @@ Belongs here: why positions open and close, and what a venue would measure. Does
 how positions are kept (`sources.simulated.positions`), how any of it is reported.
 
 Whatever traders want to buy more than others sell, or sell more than others buy, a market maker
-takes over; he is hedged elsewhere and no price liquidates him. So with o opened, c closed (by
+takes; he is hedged elsewhere and no price liquidates him. So with o opened, c closed (by
 owners and by liquidation), L long, S short, the market maker among them: o_L + c_S = o_S + c_L in
 each minute, and no change of open interest exceeds the volume.
 """
@@ -68,7 +68,7 @@ TAKER_TILT = 0.15  # how far the churn's taker-buy share follows the minute's mo
 class Measured(NamedTuple):
     """What is seen of a span of n bars and m hours.
 
-    Prices in USD, amounts in lots unless said otherwise, sides in the order long, short.
+    Prices in USD, amounts in lots unless noted, sides in the order long, short.
     """
 
     last: FloatArray  # (n, 4): open, high, low, close
@@ -118,7 +118,7 @@ def _is_accepted(side: int, price: float, mark: float) -> bool:
 def fill_positions(
     rng: np.random.Generator, contract: SimulatedContract, positions: Positions, ledger: Ledger
 ) -> None:
-    """Open positions on both sides up to the ordinary open interest, in the mix that stands."""
+    """Open positions on both sides up to the ordinary open interest, in its usual mix."""
     mark = exp(ledger.levels[MARK_LOG])
     for side in range(2):
         while ledger.counts[TRADER_LONG_LOTS + side] < contract.ordinary_lots:
@@ -204,7 +204,7 @@ def advance_minutes(
     """Trade from `first_minute` on; return the minute that lacks slots, or the number of minutes.
 
     The order within a minute: prices move, the mark liquidates, owners close, traders open, the
-    whale moves, the market maker takes over what is left, the same hands pass the rest to and fro.
+    whale moves, the market maker takes the remainder, churn adds volume without new positions.
     """
     levels = ledger.levels
     flow = _Flow(np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.int64), np.zeros(2))
@@ -322,7 +322,7 @@ def _trade_rest(
     rng: np.random.Generator, contract: SimulatedContract, ledger: Ledger, activity: float,
     earlier_last_log: float, flow: _Flow, measured: Measured, bar: int,
 ) -> None:  # fmt: skip
-    """Let the market maker take over the excess and the same hands churn; measure trades."""
+    """Give the excess to the market maker, add churn, and measure the trades."""
     levels, last_log = ledger.levels, ledger.levels[LAST_LOG]
     minute_volatility = contract.daily_volatility_ratio / sqrt(1440.0)
     bought = flow.opened[LONG] + flow.closed[SHORT]

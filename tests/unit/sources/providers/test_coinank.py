@@ -124,7 +124,7 @@ def test_a_contract_of_thousand_units_is_read_per_unit(asked, rows_of):
         ({"prices": [98.0, 100.0, "x", 104.0, 106.0]}, r"data.prices\[2\] is 'x'"),
         ({"prices": [98.0, 100.0, 100.0, 104.0, 106.0]}, r"data.prices does not ascend at index 2"),
         ({"prices": [-1.0, 100.0, 102.0, 104.0, 106.0]}, r"data.prices\[0\] is -1.0"),
-        ({"symbol": "ETHUSDT"}, r"the map is of 'ETHUSDT', not of 'BTCUSDT'"),
+        ({"symbol": "ETHUSDT"}, r"the map is of 'ETHUSDT', not of the requested 'BTCUSDT'"),
         ({"x25": [0.0] * 5, "x100": [0.0] * 5}, r"every value is zero"),
     ],
 )

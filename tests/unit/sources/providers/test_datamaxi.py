@@ -110,7 +110,7 @@ def test_bad_buckets_go_to_quarantine(context, rows_of, bucket, column, reason):
         ({"buckets": [{"price": 90, "side": "long", "l10xUsd": 0}]}, "every value is zero"),
         ({"generatedAt": None}, "generatedAt is None"),
         ({"exchange": ""}, "exchange is missing"),
-        ({"base": "ETH", "symbol": "ETHUSDT"}, "the map is of 'ETH', not of 'BTC'"),
+        ({"base": "ETH", "symbol": "ETHUSDT"}, "the map is of 'ETH', not of the requested 'BTC'"),
         ({"currentPrice": 2000.0}, "its price 2000 is 20 times the expected 100"),
     ],
 )
@@ -121,7 +121,7 @@ def test_an_unusable_answer_says_which_field_and_value(context, top, message):
 
 
 def test_an_answer_of_another_venue_is_refused(context):
-    with pytest.raises(InputRejected, match="of venue 'binance', not of 'okx'"):
+    with pytest.raises(InputRejected, match="of venue 'binance', not of the requested 'okx'"):
         parse(changed(), replace(context, venue_scope="okx"))
 
 

@@ -184,7 +184,7 @@ async def test_wallets_must_be_addresses(session, stand_in, wallets, error, mess
 
 @pytest.mark.parametrize("name", list(ASKED))
 async def test_a_model_the_provider_does_not_have_is_refused(session, stand_in, name):
-    with pytest.raises(ProviderRejected, match=r"there is no model '../admin'; ask for one of"):
+    with pytest.raises(ProviderRejected, match=r"there is no model '../admin'; request one of"):
         await fetch(session, stand_in, name, model="../admin")
     assert stand_in.asked == []
 

@@ -238,7 +238,7 @@ def test_bad_top_wallets_cells_go_to_quarantine(context, rows_of, change, reason
 
 
 def test_a_recording_without_the_coin_asked_for_is_refused(context):
-    with pytest.raises(InputRejected, match="the recording has BTC, not 'ETH'"):
+    with pytest.raises(InputRejected, match="the recording has BTC, not the requested 'ETH'"):
         parse(top_wallets(), replace(context, asset="ETH"))
 
 
@@ -282,7 +282,7 @@ def test_all_accounts_leave_out_the_cells_that_hold_all_beyond_the_grid(context,
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"symbol": "ETHUSDT"}, "the map is of 'ETHUSDT', not of 'BTC'"),
+        ({"symbol": "ETHUSDT"}, "the map is of 'ETHUSDT', not of the requested 'BTC'"),
         ({"bucket_grid": {}}, "bucket_grid is {}"),
         ({"bucket_grid": {"step": 0}}, "bucket_grid.step is 0.0"),
         ({"reference_price": "x"}, "reference_price is nan"),
