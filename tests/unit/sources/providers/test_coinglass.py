@@ -303,7 +303,7 @@ def test_bad_map_entries_go_to_quarantine(asked_map, rows_of):
 
 
 def test_a_map_named_as_a_heatmap_is_refused(asked_map):
-    with pytest.raises(InputRejected, match="the shape of a map, not of the requested model 'heatmap_model1'"):
+    with pytest.raises(InputRejected, match="not of the requested model 'heatmap_model1'"):
         parse(json.dumps(MAP).encode(), replace(asked_map, model="heatmap_model1"))
 
 
