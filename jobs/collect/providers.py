@@ -12,7 +12,6 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -29,9 +28,6 @@ from sources.providers.map_requests import default_requests, fetch_map, fetchabl
 from sources.providers.provider import AnswerContext, MapRequest, Provider, raw_answer_path
 from warehouse.errors import WarehouseBusy
 from warehouse.load import load_landing_files
-
-if TYPE_CHECKING:
-    import aiohttp
 
 logger = logging.getLogger(__name__)
 
@@ -151,25 +147,23 @@ class _ProviderRound:
 
     async def fetch(self, requests: Mapping[str, Sequence[MapRequest]]) -> None:
         """Fetch from all providers at once, from each one map after the other."""
+        url = self.settings.provider_url
         async with open_session(file_proxy(self.settings)) as session:
-            await asyncio.gather(
-                *(self._fetch_from(session, name, several) for name, several in requests.items())
-            )
 
-    async def _fetch_from(
-        self, session: "aiohttp.ClientSession", name: str, requests: Sequence[MapRequest]
-    ) -> None:
-        provider, url = fetchable()[name], self.settings.provider_url
-        outcome = self.report.providers.setdefault(name, ProviderOutcome())
-        for request in requests:
-            outcome.asked += 1
-            sent = replace(request, base_url=url, token_url=f"{url}/token" if url else None)
-            try:
-                raw = await fetch_map(session, provider, self.keys, sent, self.sleep)
-                self._take(provider, request, raw, outcome)
-            except SourceError as exc:
-                logger.warning("%s", exc)
-                outcome.messages.append(str(exc))
+            async def fetch_from(name: str) -> None:
+                provider = fetchable()[name]
+                outcome = self.report.providers.setdefault(name, ProviderOutcome())
+                for request in requests[name]:
+                    outcome.asked += 1
+                    sent = replace(request, base_url=url, token_url=f"{url}/token" if url else None)
+                    try:
+                        raw = await fetch_map(session, provider, self.keys, sent, self.sleep)
+                        self._take(provider, request, raw, outcome)
+                    except SourceError as exc:
+                        logger.warning("%s", exc)
+                        outcome.messages.append(str(exc))
+
+            await asyncio.gather(*map(fetch_from, requests))
 
     def _take(
         self, provider: Provider, request: MapRequest, raw: bytes, outcome: ProviderOutcome
