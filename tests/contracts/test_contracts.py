@@ -11,6 +11,7 @@ After a new migration, and never after an edit of a released one:
 """
 
 import hashlib
+from dataclasses import fields
 from pathlib import Path
 
 import duckdb
@@ -19,6 +20,7 @@ import pytest
 from jobs.read.query import published_file
 from jobs.settings import Settings
 from sources.records import SCHEMAS
+from warehouse.archive_ledger import ArchiveEntry
 from warehouse.connect import open_warehouse
 from warehouse.contracts import (
     public_relations,
@@ -27,6 +29,8 @@ from warehouse.contracts import (
     relations,
     tables_page,
 )
+from warehouse.feed_ledger import AnsweredRequest
+from warehouse.load import LandedFile
 from warehouse.migrate import migrate, migration_files
 from warehouse.models import create_views
 
@@ -103,6 +107,18 @@ def test_every_stored_table_and_mart_has_a_contract(live):
 def test_records_land_with_the_columns_of_raw():
     """Sources read the contracts of raw themselves, since a spoke imports no other."""
     assert {kind: raw_relation(kind).arrow_schema for kind in record_kinds()} == SCHEMAS
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        (ArchiveEntry, "meta.archive_file"),
+        (LandedFile, "meta.landing_file"),
+        (AnsweredRequest, "meta.gap_answer"),
+    ],
+)
+def test_rows_of_ledgers_have_the_columns_of_their_tables(row, name):
+    assert tuple(field.name for field in fields(row)) == relations()[name].column_names
 
 
 def test_public_columns_are_commented_for_the_writer(tmp_path):

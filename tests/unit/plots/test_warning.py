@@ -2,13 +2,12 @@
 
 import shutil
 from datetime import timedelta
-from pathlib import Path
 
+import duckdb
 import pytest
 from workbench import END
 
-from jobs.check.run_suites import check
-from jobs.publish.publish import publish
+from jobs.read.query import published_file
 from jobs.settings import Settings
 from plots.source import PublishedMaps
 from plots.style import length_ticks
@@ -18,13 +17,28 @@ from plots.warning import read_warning
 SIGN = "Grade C: too noisy to act on"
 
 
+GRADES = """
+insert into marts.asset_quality_hourly by name
+select
+    asset, 'all' as venue, $at as as_of, grade,
+    if(
+        grade = 'C',
+        [('low_open_interest', 1.0, 2.0, 'hard'), ('warm_up', 1.0, 0.0, 'information')],
+        []
+    ) as reasons,
+from (values ('BTC', 'A'), ('THIN', 'C')) as graded (asset, grade)
+"""
+
+
 @pytest.fixture(scope="module")
 def published(small_home, tmp_path_factory):
-    """Return the published file of the small market, checked."""
-    home = Path(shutil.copytree(small_home, tmp_path_factory.mktemp("warned") / "home"))
-    settings = Settings(home=home, threads=2)
-    check(settings, as_of=END, hours=2)
-    return publish(settings, as_of=END).path
+    """Return the published file of the small market with one sound and one noisy asset."""
+    copy = tmp_path_factory.mktemp("graded") / "liqheat.duckdb"
+    shutil.copyfile(published_file(Settings(home=small_home)), copy)
+    with duckdb.connect(str(copy)) as writer:
+        writer.execute("delete from marts.asset_quality_hourly")
+        writer.execute(GRADES, {"at": END})
+    return copy
 
 
 def test_an_asset_graded_c_is_drawn_under_a_warning_with_its_reasons(published, tmp_path):
