@@ -97,6 +97,10 @@ def read_model(path: Path) -> Model:
         raise ContractViolation(
             f"{path}: Materialized: {header['how']} is none of {', '.join(_MATERIALIZATIONS)}"
         )
+    if contract is None and (path.parent.name == "marts" or header["how"] != "view"):
+        raise ContractViolation(
+            f"{path}: a mart and a stored table have a contract; write {path.stem}.yaml beside it"
+        )
     row = duckdb.execute("select json_serialize_sql(?)", [text]).fetchone()
     parsed: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
     if parsed.get("error"):

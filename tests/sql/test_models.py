@@ -129,22 +129,3 @@ def assert_alike(row, told):
         is_close = is_number(value) or (isinstance(value, list) and all(map(is_number, value)))
         wanted = pytest.approx(value, rel=1e-9) if is_close else value
         assert row[name] == wanted, name
-
-
-def test_a_model_is_one_select_with_a_header(tmp_path):
-    from warehouse.errors import ContractViolation
-    from warehouse.models import read_model
-
-    folder = tmp_path / "marts"
-    folder.mkdir()
-    wrong = {
-        "headless": "select 1 as one\n",
-        "unknown": "-- One.\n--\n-- Grain: one\n-- Materialized: magic\n\nselect 1 as one\n",
-        "two": "-- One.\n--\n-- Grain: one\n-- Materialized: view\n\nselect 1; select 2\n",
-        "ddl": "-- One.\n--\n-- Grain: one\n-- Materialized: view\n\ncreate table t (one int)\n",
-    }
-    for name, text in wrong.items():
-        path = folder / f"{name}.sql"
-        path.write_text(text)
-        with pytest.raises(ContractViolation, match=name):
-            read_model(path)
