@@ -39,7 +39,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.dense import dense_density
-from transforms.estimators import ESTIMATORS, EstimatorParameters, placement, run
+from transforms.engine import placement, run, start_state
+from transforms.estimators import ESTIMATORS, EstimatorParameters
 from transforms.margin import default_brackets
 from transforms.series import Bars, State
 
@@ -170,9 +171,7 @@ def print_seconds(repeats: int) -> None:
         states = {"followed": followed}
         if hasattr(followed, "start_up_nodes"):
             # Older code has none.
-            from transforms.estimators import start
-
-            state = start(parameters, trail, brackets=brackets)
+            state = start_state(parameters, trail, brackets=brackets)
             spread, _ = run(parameters, year.part(0, 1), [], brackets=brackets, state=state)
             states = {"none": _without_start_up(followed), **states, "spread": spread}
         rest = year.part(1, 1 + YEAR)

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from transforms.compiler import compiled
 from transforms.errors import InvalidInput
 from transforms.grid import BIN_LOG_WIDTH, FloatArray, IntArray, bin_center, bin_edges
 from transforms.maps import N_WINDOW_BINS, has_shape, price_position, window_first_bin
@@ -178,13 +178,13 @@ def find_bands(aligned: FloatArray, price: npt.ArrayLike, odds: FloatArray | Non
     )
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _is_better(held_a: float, away_a: float, held_b: float, away_b: float) -> bool:
     """Tell whether a beats b, which stands lower: by what it holds, then by nearness."""
     return held_a > held_b or (held_a == held_b and away_a < away_b)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _zone(away_bins: float) -> int:
     """Return the zone of a bin whose centre is so many bins from the price."""
     zone = 0
@@ -193,7 +193,7 @@ def _zone(away_bins: float) -> int:
     return zone
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _zone_thresholds(row: FloatArray, position: float, thresholds: FloatArray) -> None:
     """Write the 90th percentile of the bins of each zone that are not empty, infinity without any.
 
@@ -216,7 +216,7 @@ def _zone_thresholds(row: FloatArray, position: float, thresholds: FloatArray) -
             thresholds[zone] = low + (high - low) * (tenths % 10 / 10.0)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _collect_runs(row: FloatArray, position: float, run: IntArray) -> int:
     """Write (first, last, peak, zone) of each run of dense bins, lowest first; return how many."""
     thresholds = np.empty(len(ZONE_EDGES) + 1)
@@ -241,7 +241,7 @@ def _collect_runs(row: FloatArray, position: float, run: IntArray) -> int:
     return n_runs
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _find_runs(
     aligned: FloatArray,
     shaped: npt.NDArray[np.bool_],
@@ -303,7 +303,7 @@ def _find_runs(
     return found, amounts, count
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _rank_by_size(found: IntArray, amounts: FloatArray, count: int, position: float) -> None:
     """Write the rank of each band by what it holds; ties as in `_is_better`, then the lower."""
     for own in range(count):
@@ -450,7 +450,7 @@ def count_agreeing_members(
     return counted
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def has_band_near(first: int, last: int, other_first: IntArray, other_last: IntArray) -> bool:
     """Return whether one of the other bands overlaps a band or ends close enough to it.
 
@@ -479,7 +479,7 @@ def has_band_near(first: int, last: int, other_first: IntArray, other_last: IntA
     return False
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _count_agreeing(
     judged_offsets: IntArray,
     judged_first: IntArray,

@@ -27,8 +27,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from transforms.compiler import compiled
 from transforms.errors import InvalidInput, InvalidParameters
 from transforms.grid import BIN_LOG_WIDTH, PUBLISHED_RANGE, FloatArray, IntArray
 from transforms.maps import MapBatch
@@ -214,7 +214,7 @@ def simulate_cascades(
     )
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _end_scenarios(
     values: npt.NDArray[np.floating[Any]],
     offsets: IntArray,
@@ -272,7 +272,7 @@ def _end_scenarios(
     return forced_first, forced, end, is_exhausted
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _standing_before(distance: float, edge: FloatArray, standing: FloatArray) -> float:
     """Return what stands nearer than a distance; between edges it rises linearly."""
     low, high = 0, edge.size - 1
@@ -290,7 +290,7 @@ def _standing_before(distance: float, edge: FloatArray, standing: FloatArray) ->
     return float(standing[low] + share * (standing[high] - standing[low]))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _smallest_fixed_point(
     edge: FloatArray, standing: FloatArray, shock: float, forced_first: float, strength: float
 ) -> float:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from transforms.compiler import compiled
 from transforms.grid import FloatArray, IntArray
 from transforms.maps import (
     has_shape_by_side,
@@ -139,7 +139,7 @@ def build_consensus(
     )
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _split_votes(vote: IntArray, entries: IntArray, weight: FloatArray) -> int:
     """Write the entries that take part and their weights, which sum to 1; return how many votes.
 
@@ -166,7 +166,7 @@ def _split_votes(vote: IntArray, entries: IntArray, weight: FloatArray) -> int:
     return n_votes
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _fill_share(long: FloatArray, short: FloatArray, side: int, held: FloatArray) -> None:
     """Write what an entry holds on a side: 0 longs, 1 shorts, 2 both."""
     for i in range(held.size):
@@ -177,7 +177,7 @@ def _fill_share(long: FloatArray, short: FloatArray, side: int, held: FloatArray
             held[i] += short[i]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _count_dense(
     held: FloatArray,
     threshold: float,
@@ -191,7 +191,7 @@ def _count_dense(
             dense[i] += 1
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _normalise(held: FloatArray) -> None:
     """Turn what is held into shares of its sum."""
     total = 0.0
@@ -201,7 +201,7 @@ def _normalise(held: FloatArray) -> None:
         held[i] /= total
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _combine(
     long: FloatArray,
     short: FloatArray,

@@ -46,9 +46,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from transforms.bands import Bands, find_bands, has_band_near
+from transforms.compiler import compiled
 from transforms.errors import InvalidInput
 from transforms.grid import BIN_LOG_WIDTH, FloatArray, IntArray
 from transforms.maps import (
@@ -302,7 +302,7 @@ def _reach_buckets(position: FloatArray) -> npt.NDArray[np.int8]:
     return (bucket + np.where(away < 0.0, 0, _N_BUCKETS // 2)).astype(np.int8)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _average_ranks(values: FloatArray, order: IntArray, ranks: FloatArray) -> None:
     """Write the ranks of the values from 1, equal values sharing the mean of their ranks."""
     start = 0
@@ -315,7 +315,7 @@ def _average_ranks(values: FloatArray, order: IntArray, ranks: FloatArray) -> No
         start = end
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _center_and_scale(values: FloatArray) -> None:
     """Turn the values into a vector of mean 0 and length 1; NaN where all are equal."""
     mean = 0.0
@@ -339,7 +339,7 @@ def _center_and_scale(values: FloatArray) -> None:
         values[i] /= length
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _bound(value: float, low: float, high: float) -> float:
     """Return the value, held to bounds that only rounding can make it cross; NaN stays."""
     if value < low:
@@ -349,7 +349,7 @@ def _bound(value: float, low: float, high: float) -> float:
     return value
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _peak(values: FloatArray, position: float) -> int:
     """Return the fullest bin; among equals the one nearest to the price, then the lowest."""
     peak = 0
@@ -361,7 +361,7 @@ def _peak(values: FloatArray, position: float) -> int:
     return peak
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _measure_pairs(
     coarse: FloatArray,
     order: IntArray,
@@ -478,7 +478,7 @@ def _arrays(bands: Bands) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
     return bands.offsets, bands.first_bin, bands.last_bin, bands.liquidation_usd
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _match_pairs(
     long_offsets: IntArray,
     long_first: IntArray,

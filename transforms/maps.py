@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from transforms.compiler import compiled
 from transforms.errors import InvalidInput
 from transforms.grid import BIN_LOG_WIDTH, FloatArray, IntArray
 
@@ -291,7 +291,7 @@ def align_maps(batch: MapBatch) -> FloatArray:
     return aligned
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _align(
     values: npt.NDArray[np.floating[Any]],
     offsets: IntArray,

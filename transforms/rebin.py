@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from transforms.compiler import compiled
 from transforms.errors import InvalidInput
 from transforms.grid import (
     BIN_LOG_WIDTH,
@@ -141,14 +141,14 @@ def rebin_cells(
     )
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _snap(position: float) -> float:
     """Return the nearest whole number where the position is one but for rounding."""
     whole = round(position)
     return float(whole) if abs(position - whole) < _SNAP_BINS else position
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _share_out(
     map_index: IntArray,
     low: FloatArray,

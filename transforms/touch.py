@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from transforms.compiler import compiled
 from transforms.errors import InvalidInput, InvalidParameters
 from transforms.grid import FloatArray
 
@@ -104,7 +104,7 @@ def ewma_volatility(
     return days.reshape(close.shape)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _ewma(close: FloatArray, bar_days: float, decay: float) -> FloatArray:
     """Return the volatility per sqrt day after each bar of each series."""
     volatility = np.full(close.shape, np.nan)
@@ -252,7 +252,7 @@ def reach_probability(
     return odds.reshape(distance.shape)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _reach(
     distance: npt.NDArray[np.floating[Any]], sigma: FloatArray, days: FloatArray
 ) -> FloatArray:

@@ -11,112 +11,172 @@ left out, and the rest is scaled so that together with the unlevered share it eq
 
 import dataclasses
 import math
+from typing import Final
 
 import numpy as np
 
-from transforms.density import (
-    compiled,
+from transforms.compiler import compiled, fast_compiled, inlined
+from transforms.density.emit import (
+    Events,
+    Maps,
     empty_events,
     empty_maps,
-    node_prices,
-    outputs_of,
+    write_events,
+    write_map,
+)
+from transforms.density.inputs import (
+    CLOSE_PRICE,
+    IS_IMPUTED,
+    IS_VIOLATION,
+    OPEN_INTEREST,
+    OPENED,
+    DensityParameters,
+    Flows,
+    KernelBars,
+    KernelParameters,
+    columns_of,
+    kernel_parameters_of,
+)
+from transforms.density.outputs import outputs_of
+from transforms.density.tier_rows import (
+    ALL,
+    BARS,
+    HIGH,
+    IMPUTED,
+    LOW,
+    MULTIPLIER,
+    TOTAL,
+    UNLEVERED,
+    VIOLATIONS,
+    TierRows,
     rows_of,
     state_of,
     window_of,
-    write_map,
 )
 from transforms.grid import LOG_STEP
 from transforms.series import LONG, Bars, BoolArray, FloatArray, IntArray, Outputs, State
 
-_FOLD_BELOW = 1e-100
+_FOLD_BELOW: Final = 1e-100
 """A multiplier below this is multiplied into the profile before it can leave float64."""
 
 
-@compiled
+@inlined
 def _add_volume(
-    profile: FloatArray,
-    multiplier: FloatArray,
-    total: FloatArray,
-    low: IntArray,
-    high: IntArray,
-    first_node: int,
-    prices: FloatArray,
-    volume: FloatArray,
-    entry_weights: FloatArray,
-    decay: float,
+    profile: TierRows, columns: KernelBars, parameters: KernelParameters, bar: int, decay: float
 ) -> None:
-    """Let the profile decay and add the volume of each bar, prices of shape (n_bars, 4)."""
-    is_empty = low[0] > high[0]
-    first = len(profile) if is_empty else low[0]
-    last = -1 if is_empty else high[0]
-    for bar in range(len(volume)):
-        multiplier[0] *= decay
-        total[0] = total[0] * decay + volume[bar]
-        if multiplier[0] < _FOLD_BELOW:
-            profile[:] *= multiplier[0]
-            multiplier[0] = 1.0
-        for entry in range(4):
-            position = math.log(prices[bar, entry]) / LOG_STEP
-            node = math.floor(position)
-            fraction = position - node
-            index = node - first_node
-            amount = volume[bar] * entry_weights[entry] / multiplier[0]
-            profile[index] += amount * (1.0 - fraction)
-            profile[index + 1] += amount * fraction
-            first = min(first, index)
-            last = max(last, index + 1)
-    if last >= 0:
-        low[0] = first
-        high[0] = last
+    """Let the profile decay and add the volume of a bar."""
+    nodes, amounts, spans = profile.nodes[ALL, 0], profile.amounts, profile.spans
+    volume = columns.flows[OPENED, bar]
+    is_empty = spans[LOW, 0] > spans[HIGH, 0]
+    first = len(nodes) if is_empty else spans[LOW, 0]
+    last = -1 if is_empty else spans[HIGH, 0]
+    amounts[MULTIPLIER, 0] *= decay
+    amounts[TOTAL, 0] = amounts[TOTAL, 0] * decay + volume
+    if amounts[MULTIPLIER, 0] < _FOLD_BELOW:
+        nodes[:] *= amounts[MULTIPLIER, 0]
+        amounts[MULTIPLIER, 0] = 1.0
+    for entry in range(4):
+        position = math.log(columns.prices[entry, bar]) / LOG_STEP
+        node = math.floor(position)
+        fraction = position - node
+        index = node - parameters.first_node
+        amount = volume * parameters.entry_weights[entry] / amounts[MULTIPLIER, 0]
+        nodes[index] += amount * (1.0 - fraction)
+        nodes[index + 1] += amount * fraction
+        first = min(first, index)
+        last = max(last, index + 1)
+    spans[LOW, 0] = first
+    spans[HIGH, 0] = last
+
+
+@inlined
+def _spread_side(
+    profile: TierRows, rows: TierRows, parameters: KernelParameters, side: int, close: float
+) -> float:
+    """Write where entries of the profile are liquidated; return the sum, weighted by tier.
+
+    Each tier gets the profile moved by its offset, as far as the close has not passed it.
+    """
+    n_tiers = parameters.offset_steps.shape[1]
+    close_position = math.log(close) / LOG_STEP - parameters.first_node
+    low, high = profile.spans[LOW, 0], profile.spans[HIGH, 0]
+    summed = 0.0
+    for tier in range(n_tiers):
+        row = side * n_tiers + tier
+        rows.spans[LOW, row] = 1
+        rows.spans[HIGH, row] = 0
+        weight = parameters.weights[0, tier]
+        if weight <= 0.0 or low > high:
+            continue
+        whole = math.floor(parameters.offset_steps[side, tier])
+        fraction = parameters.offset_steps[side, tier] - whole
+        start = low + whole
+        stop = high + whole + 1
+        if side == LONG:
+            stop = min(stop, math.ceil(close_position) - 1)
+        else:
+            start = max(start, math.floor(close_position) + 1)
+        total = 0.0
+        if start <= stop:
+            # The profile is 0 on the nodes next to its span, which the window has.
+            source = profile.nodes[ALL, 0, start - whole : stop - whole + 1]
+            before = profile.nodes[ALL, 0, start - whole - 1 : stop - whole]
+            moved = rows.nodes[ALL, row, start : stop + 1]
+            for index in range(len(moved)):
+                moved[index] = (1.0 - fraction) * source[index] + fraction * before[index]
+                total += moved[index]
+            rows.spans[LOW, row] = start
+            rows.spans[HIGH, row] = stop
+            summed += weight * total
+    return summed
 
 
 @compiled
-def _spread(
-    profile: FloatArray,
-    low: int,
-    high: int,
-    offset_steps: FloatArray,
-    weights: FloatArray,
-    close_position: float,
-    nodes: FloatArray,
-    row_low: IntArray,
-    row_high: IntArray,
-) -> FloatArray:
-    """Write where entries of the profile are liquidated; return what stands per side, weighted.
+def _scale_to_open_interest(
+    rows: TierRows, weights: FloatArray, side: int, summed: float, open_interest: float
+) -> None:
+    """Write multipliers and the unlevered part with which a side sums to open interest."""
+    n_tiers = len(weights) - 1
+    unlevered = open_interest * (weights[n_tiers] if summed > 0.0 else 1.0)
+    scale = (open_interest - unlevered) / summed if summed > 0.0 else 0.0
+    rows.sides[UNLEVERED, side] = unlevered
+    for tier in range(n_tiers):
+        rows.amounts[MULTIPLIER, side * n_tiers + tier] = scale * weights[tier]
 
-    Row ``side * n_tiers + tier`` of `nodes` gets the profile moved by the tier's offset, as far
-    as the close, at index `close_position`, has not passed it.
-    """
-    n_tiers = offset_steps.shape[1]
-    standing = np.zeros(2)
-    for side in range(2):
-        for tier in range(n_tiers):
-            row = side * n_tiers + tier
-            row_low[row] = 1
-            row_high[row] = 0
-            if weights[tier] <= 0.0 or low > high:
-                continue
-            whole = math.floor(offset_steps[side, tier])
-            fraction = offset_steps[side, tier] - whole
-            start = low + whole
-            stop = high + whole + 1
-            if side == LONG:
-                stop = min(stop, math.ceil(close_position) - 1)
-            else:
-                start = max(start, math.floor(close_position) + 1)
-            total = 0.0
-            if start <= stop:
-                # The profile is 0 on the nodes next to its span, which the window has.
-                source = profile[start - whole : stop - whole + 1]
-                before = profile[start - whole - 1 : stop - whole]
-                moved = nodes[row, start : stop + 1]
-                for index in range(len(moved)):
-                    moved[index] = (1.0 - fraction) * source[index] + fraction * before[index]
-                    total += moved[index]
-                row_low[row] = start
-                row_high[row] = stop
-                standing[side] += weights[tier] * total
-    return standing
+
+@fast_compiled
+def _advance_profile(
+    profile: TierRows,
+    rows: TierRows,
+    columns: KernelBars,
+    parameters: KernelParameters,
+    decay: float,
+    emit_after: IntArray,
+    maps: Maps,
+    events: Events,
+    bar_count: int,
+    open_interest: float,
+    close: float,
+) -> None:
+    """Add all bars to the profile; at each instant spread it over the tiers of `rows`."""
+    scratch = np.zeros(profile.nodes.shape[2])
+    instant = 0
+    for bar in range(-1, columns.flows.shape[1]):
+        if bar >= 0:
+            open_interest = columns.flows[OPEN_INTEREST, bar]
+            close = columns.prices[CLOSE_PRICE, bar]
+            _add_volume(profile, columns, parameters, bar, decay)
+            rows.counts[BARS] += 1
+            rows.counts[VIOLATIONS] += columns.flags[IS_VIOLATION, bar] and bar_count > 0
+            rows.counts[IMPUTED] += columns.flags[IS_IMPUTED, bar]
+            bar_count += 1
+        while instant < len(emit_after) and emit_after[instant] == bar:
+            for side in range(2):
+                summed = _spread_side(profile, rows, parameters, side, close)
+                _scale_to_open_interest(rows, parameters.weights[0], side, summed, open_interest)
+            write_map(rows, parameters, close, open_interest, maps, instant, scratch)
+            write_events(rows, events, instant)
+            instant += 1
 
 
 def _window_of(state: State, bars: Bars, log_offsets: FloatArray) -> tuple[int, int]:
@@ -132,7 +192,7 @@ def _window_of(state: State, bars: Bars, log_offsets: FloatArray) -> tuple[int, 
 
 
 def lay_trail(
-    state: State, bars: Bars, *, entry_weights: FloatArray, half_life_bars: float
+    state: State, bars: Bars, half_life_bars: float, parameters: DensityParameters
 ) -> State:
     """Return a state whose profile also holds bars before the first open interest.
 
@@ -142,10 +202,10 @@ def lay_trail(
         Empty state.
     bars : Bars
         Bars right before the first one with open interest; theirs is not used.
-    entry_weights : ndarray of float64, shape (4,)
-        Shares of a bar's volume at open, high, low and close [ratio].
     half_life_bars : float
         Half-life of the profile [bars].
+    parameters : DensityParameters
+        What the estimator assumes.
 
     Returns
     -------
@@ -160,43 +220,37 @@ def lay_trail(
     ...     taker_buy=one, open_interest=0 * one, is_imputed=one < 0, has_gap_before=one < 0,
     ...     bar_seconds=300,
     ... )
-    >>> weights = np.full(4, 0.25)
-    >>> lay_trail(State.empty(1), bars, entry_weights=weights, half_life_bars=1.0).total.tolist()
+    >>> parameters = DensityParameters(
+    ...     log_offsets=np.array([[-0.1], [0.1]]), weights=np.array([[0.75, 0.25]]),
+    ...     hazards=np.ones(2), entry_weights=np.full(4, 0.25),
+    ... )
+    >>> lay_trail(State.empty(1), bars, 1.0, parameters).total.tolist()
     [7.5]
     """
-    first_node, n_nodes = window_of(state, bars, np.zeros((2, 1)))
-    rows = rows_of(state, first_node, n_nodes)
-    _add_volume(
-        rows.nodes[0],
-        rows.multiplier,
-        rows.total,
-        rows.low,
-        rows.high,
-        first_node,
-        np.stack([bars.open, bars.high, bars.low, bars.close], axis=1),
-        bars.volume,
-        entry_weights,
-        0.5 ** (1.0 / half_life_bars),
+    laid, _ = advance(
+        state,
+        bars,
+        np.zeros(0, dtype=np.int64),
+        np.zeros(len(bars), dtype=np.bool_),
+        half_life_bars,
+        parameters,
     )
-    laid = state_of(state, bars, rows, first_node)
-    return dataclasses.replace(laid, bar_count=0, open_interest=0.0)
+    return dataclasses.replace(
+        laid, bar_count=0, open_interest=0.0, counts=np.zeros_like(laid.counts)
+    )
 
 
 def advance(
     state: State,
     bars: Bars,
     emit_after: IntArray,
-    *,
     is_violation: BoolArray,
-    log_offsets: FloatArray,
-    weights: FloatArray,
-    entry_weights: FloatArray,
     half_life_bars: float,
-    is_inverse: bool,
+    parameters: DensityParameters,
 ) -> tuple[State, Outputs]:
-    """Return the profile after the bars and the maps at the instants asked for.
+    """Return the profile after the bars and the maps at some instants.
 
-    ``estimators.run`` is what callers want.
+    ``engine.run`` is what callers want.
 
     Parameters
     ----------
@@ -208,16 +262,10 @@ def advance(
         Index of the bar after which each instant lies; -1: before the first.
     is_violation : ndarray of bool, shape (n_bars,)
         Bars whose change of open interest cannot be.
-    log_offsets : ndarray of float64, shape (2, n_tiers)
-        ``margin.tier_log_offsets`` [ln].
-    weights : ndarray of float64, shape (n_tiers + 1,)
-        Shares of positions per tier, unlevered last [ratio].
-    entry_weights : ndarray of float64, shape (4,)
-        Shares of a bar's volume at open, high, low and close [ratio].
     half_life_bars : float
         Half-life of the profile [bars]; missing bars do not count.
-    is_inverse : bool
-        Whether quantity is USD.
+    parameters : DensityParameters
+        What the estimator assumes; only plain weights, offsets and entry weights are used.
 
     Returns
     -------
@@ -234,92 +282,37 @@ def advance(
     ...     mark_high=np.nan * one, mark_low=np.nan * one, volume=5 * one, taker_buy=np.nan * one,
     ...     open_interest=8 * one, is_imputed=one < 0, has_gap_before=one < 0, bar_seconds=300,
     ... )
+    >>> parameters = DensityParameters(
+    ...     log_offsets=np.array([[-0.1], [0.1]]), weights=np.array([[0.75, 0.25]]),
+    ...     hazards=np.ones(2), entry_weights=np.full(4, 0.25),
+    ... )
     >>> state, outputs = advance(
-    ...     State.empty(1), bars, np.array([0]), is_violation=one < 0,
-    ...     log_offsets=np.array([[-0.1], [0.1]]), weights=np.array([0.75, 0.25]),
-    ...     entry_weights=np.full(4, 0.25), half_life_bars=2880.0, is_inverse=False,
+    ...     State.empty(1), bars, np.array([0]), one < 0, 2880.0, parameters
     ... )
     >>> outputs.in_range_base[0, :, 0].round(6).tolist(), outputs.unlevered_base.tolist()
     ([6.0, 6.0], [[2.0, 2.0]])
     """
-    n_tiers = log_offsets.shape[1]
-    n_emits = len(emit_after)
-    first_node, n_nodes = _window_of(state, bars, log_offsets)
-    rows = rows_of(state, first_node, n_nodes)
-    prices = np.stack([bars.open, bars.high, bars.low, bars.close], axis=1)
-    decay = 0.5 ** (1.0 / half_life_bars)
-    maps = empty_maps(n_emits, n_tiers)
-    prices_of_nodes = node_prices(first_node, n_nodes)
-    flags = np.zeros((len(bars), len(rows.counts)), dtype=np.int64)
-    flags[:, 0] = 1
-    flags[:, 1] = is_violation
-    flags[:, 2] = bars.is_imputed
-    if state.bar_count == 0:
-        flags[:1, 1] = 0
-    counts = np.zeros((n_emits, flags.shape[1]), dtype=np.int64)
+    n_tiers = parameters.log_offsets.shape[1]
+    maps, events = empty_maps(len(emit_after), n_tiers), empty_events(len(emit_after), n_tiers)
+    first_node, n_nodes = _window_of(state, bars, parameters.log_offsets)
+    profile = rows_of(state, first_node, n_nodes)
     # Each instant overwrites the spans it names, and nothing outside of them is read.
-    nodes = np.empty((2 * n_tiers, n_nodes))
-    scratch = np.zeros(n_nodes)
-    multiplier = np.empty(2 * n_tiers)
-    row_low, row_high = np.ones((2, 2 * n_tiers), dtype=np.int64)
-    done = 0
-
-    def add_bars(stop: int) -> None:
-        part = slice(done, stop)
-        _add_volume(
-            rows.nodes[0],
-            rows.multiplier,
-            rows.total,
-            rows.low,
-            rows.high,
-            first_node,
-            prices[part],
-            bars.volume[part],
-            entry_weights,
-            decay,
-        )
-        rows.counts[:] += flags[part].sum(axis=0)
-
-    for instant, bar in enumerate(emit_after.tolist()):
-        add_bars(bar + 1)
-        done = bar + 1
-        close = float(bars.close[bar]) if bar >= 0 else state.close
-        open_interest = float(bars.open_interest[bar]) if bar >= 0 else state.open_interest
-        standing = _spread(
-            rows.nodes[0],
-            int(rows.low[0]),
-            int(rows.high[0]),
-            log_offsets / LOG_STEP,
-            weights,
-            math.log(close) / LOG_STEP - first_node,
-            nodes,
-            row_low,
-            row_high,
-        )
-        has_any = standing > 0.0
-        unlevered = open_interest * np.where(has_any, weights[-1], 1.0)
-        scale = np.divide(open_interest - unlevered, standing, out=np.zeros(2), where=has_any)
-        multiplier[:] = np.outer(scale, weights[:-1]).reshape(-1)
-        write_map(
-            nodes,
-            multiplier,
-            row_low,
-            row_high,
-            unlevered,
-            close,
-            open_interest,
-            first_node,
-            prices_of_nodes,
-            is_inverse,
-            maps[:],
-            instant,
-            scratch,
-        )
-        counts[instant] = rows.counts
-        rows.counts[:] = 0
-    add_bars(len(bars))
-    events = empty_events(n_emits, n_tiers)
-    for unknown in (*events[:-1], maps.start_up_ratio, maps.start_up_in_range_ratio):
+    rows = rows_of(State.empty(2 * n_tiers), first_node, n_nodes)._replace(counts=profile.counts)
+    _advance_profile(
+        profile,
+        rows,
+        columns_of(bars, Flows(bars.volume, bars.volume, is_violation), parameters),
+        kernel_parameters_of(parameters, first_node, n_nodes),
+        0.5 ** (1.0 / half_life_bars),
+        emit_after,
+        maps,
+        events,
+        state.bar_count,
+        state.open_interest,
+        state.close,
+    )
+    happened = events.by_tier, events.excess_quantity, events.balance
+    for unknown in (*happened, maps.start_up_ratio, maps.start_up_in_range_ratio):
         unknown[:] = np.nan
-    outputs = outputs_of(maps, is_inverse, **{**events._asdict(), "counts": counts})
-    return state_of(state, bars, rows, first_node), outputs
+    after = state_of(state, bars, profile, first_node)
+    return after, outputs_of(maps, events, parameters.is_inverse)

@@ -19,8 +19,8 @@ from jobs.build.replay_records import BoolArray, Checkpoint, ReplaySpan, Series,
 from jobs.instants import DAY_MICROSECONDS, SECOND_MICROSECONDS
 from sources.venues.brackets import liquidation_rule
 from transforms.accounting import impute_open_interest
-from transforms.estimators import EstimatorParameters, is_warm_up, run
-from transforms.estimators import start as start_state
+from transforms.engine import is_warm_up, run, start_state
+from transforms.estimators import EstimatorParameters
 from transforms.margin import Brackets
 from transforms.series import Bars, Outputs, State
 

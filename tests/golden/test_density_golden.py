@@ -9,7 +9,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from transforms import grid
-from transforms.estimators import ESTIMATORS, run
+from transforms.engine import run
+from transforms.estimators import ESTIMATORS
 from transforms.margin import Brackets
 from transforms.series import SIDES, Bars
 

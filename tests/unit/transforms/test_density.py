@@ -11,7 +11,10 @@ from bench.dense import dense_density
 from bench.kernel import simulated_bars
 from transforms import density, grid
 from transforms.accounting import opens_and_closes
-from transforms.estimators import ESTIMATORS, placement, run
+from transforms.density.recursion import REFRESH_BARS, advance_rows
+from transforms.density.tier_rows import node_prices
+from transforms.engine import placement, run
+from transforms.estimators import ESTIMATORS
 from transforms.margin import Brackets, default_brackets
 from transforms.series import Bars, State
 
@@ -255,7 +258,7 @@ def test_a_year_long_run_agrees_with_itself_in_parts_and_keeps_its_books():
 
 
 def test_totals_summed_anew_and_folded_multipliers_agree_with_the_dense_version():
-    bars = simulated_bars(5 * density._REFRESH_BARS + 60, seed=5)
+    bars = simulated_bars(5 * REFRESH_BARS + 60, seed=5)
     fast = dataclasses.replace(
         TURNOVER,
         provider="fast",
@@ -299,16 +302,15 @@ def test_shorts_of_a_price_are_longs_of_its_reciprocal(bars):
             State.empty(4),
             market,
             np.array([len(bars) - 1]),
-            opened=opened,
-            closed=closed,
-            is_violation=np.zeros(len(bars), dtype=np.bool_),
-            log_offsets=np.array([[-0.1, -0.02], [0.1, 0.02]]),
-            weights=weights,
-            hazards=np.array([0.1, 2.0, 0.05]),
-            entry_weights=np.array([0.3, 0.1, 0.1, 0.5]),
-            uses_mark=True,
-            uses_taker=True,
-            is_inverse=False,
+            density.Flows(opened, closed, is_violation=np.zeros(len(bars), dtype=np.bool_)),
+            density.DensityParameters(
+                log_offsets=np.array([[-0.1, -0.02], [0.1, 0.02]]),
+                weights=weights,
+                hazards=np.array([0.1, 2.0, 0.05]),
+                entry_weights=np.array([0.3, 0.1, 0.1, 0.5]),
+                uses_mark=True,
+                uses_taker=True,
+            ),
         )
         return state, outputs
 
@@ -366,13 +368,28 @@ def test_start_up_mass_is_what_the_plain_dense_version_follows(bars, name, kind)
         is_in = (index >= 0) & (index < outputs.n_bins[emit])
         for side in range(2):
             np.add.at(expected[side], index[is_in], usd[emit, side].sum(axis=0)[is_in])
-        assert_allclose(
-            outputs.start_up_usd[emit], expected, rtol=1e-6, atol=1e-12 * max(usd.max(), 1e-300)
-        )
         shown = outputs.liquidation_usd[emit].sum(axis=1, dtype=np.float64)
         share = np.divide(expected.sum(axis=1), shown, out=np.zeros(2), where=shown > 0.0)
+        for side in range(2):
+            if share[side] < 0.999e-6:
+                assert_array_equal(outputs.start_up_usd[emit, side], 0.0)
+            if share[side] > 1.001e-6:
+                smallest = 1e-12 * max(usd.max(), 1e-300)
+                assert_allclose(
+                    outputs.start_up_usd[emit, side], expected[side], rtol=1e-6, atol=smallest
+                )
         assert_allclose(outputs.start_up_in_range_ratio[emit], share, rtol=1e-5, atol=1e-9)
     assert np.all(outputs.start_up_usd <= outputs.liquidation_usd * np.float32(1 + 1e-6))
+
+
+def test_a_side_with_less_than_a_millionth_of_start_up_mass_has_no_map_of_it():
+    bars = simulated_bars(12_000, seed=4)
+    quick = dataclasses.replace(TURNOVER, provider="quick", turnover_ratio=0.5)
+    _, outputs = run(quick, bars, np.arange(11, len(bars), 12), brackets=FLAT)
+    has_map = outputs.start_up_usd.any(axis=2)
+    assert_array_equal(has_map, outputs.start_up_in_range_ratio > 1e-6)
+    assert np.any(outputs.start_up_in_range_ratio[~has_map] > 0.0)
+    assert has_map.any()
 
 
 def test_all_is_start_up_mass_at_the_first_bar_and_little_after_a_week():
@@ -649,9 +666,8 @@ def test_a_hundredfold_rise_and_fall_keeps_the_books():
 
 
 def test_compiled_code_has_the_grid_that_the_rest_has():
-    # It keeps the constants it was compiled with: if this fails, delete transforms/__pycache__.
     nodes = np.arange(-3, 4)
-    assert_allclose(density.node_prices(-3, 7), grid.node_price(nodes), rtol=1e-15)
+    assert_allclose(node_prices(-3, 7), grid.node_price(nodes), rtol=1e-15)
 
 
 def test_no_argument_is_changed():
@@ -679,4 +695,4 @@ def test_the_kernel_is_compiled_once_whatever_arrays_it_is_given():
         run(TURNOVER, one, np.array([1], dtype=np.int32), brackets=FLAT, state=state)
         run(ESTIMATORS["taker_tilt"], one, [], brackets=FLAT, contract_kind="inverse")
         run(ESTIMATORS["volume_profile"], one, [1], brackets=FLAT)
-    assert len(density._advance_rows.signatures) == 1
+    assert len(advance_rows.signatures) == 1

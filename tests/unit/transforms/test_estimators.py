@@ -6,16 +6,13 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from bench.kernel import simulated_bars
+from transforms.engine import is_warm_up, placement, run, start_state
 from transforms.errors import InvalidInput, InvalidParameters
 from transforms.estimators import (
     ESTIMATORS,
     EstimatorParameters,
     get_estimator,
-    is_warm_up,
     parameter_rows,
-    placement,
-    run,
-    start,
     taker_and_maker_weights,
 )
 from transforms.margin import Brackets, default_brackets
@@ -240,7 +237,7 @@ def test_a_trail_that_price_has_emptied_starts_from_the_prices_of_the_first_bar(
         volume=np.array([5.0, 5.0, 0.0, 0.0]),
     )
     brackets = Brackets.from_ratios([0.0], [0.005], [50.0])
-    state = start(only_10x, bars.part(0, 3), brackets=brackets)
+    state = start_state(only_10x, bars.part(0, 3), brackets=brackets)
     assert_array_equal(state.total[0], 0.0)
     assert state.total[1] > 0.0
     state, outputs = run(only_10x, bars.part(3, 4), [0], brackets=brackets, state=state)

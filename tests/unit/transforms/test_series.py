@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from bench.kernel import simulated_bars
+from transforms.engine import run
 from transforms.errors import InvalidInput, UnreadableState
-from transforms.estimators import ESTIMATORS, run
+from transforms.estimators import ESTIMATORS
 from transforms.margin import default_brackets
 from transforms.series import Bars, State
 

@@ -8,7 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from bench.kernel import simulated_bars
 from transforms import grid
-from transforms.estimators import ESTIMATORS, placement, run
+from transforms.engine import placement, run
+from transforms.estimators import ESTIMATORS
 from transforms.margin import Brackets, default_brackets
 from transforms.series import State
 

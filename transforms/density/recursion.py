@@ -1,0 +1,307 @@
+"""The recursion over bars: clear, close, open, balance, and a map wherever one is due.
+
+Belongs here: the order of the steps, and the two entrances to them.
+Does not belong here: the steps themselves, one module each.
+"""
+
+import dataclasses
+import math
+from typing import Final
+
+import numpy as np
+
+from transforms.compiler import fast_compiled, inlined
+from transforms.density.balance import balance_side, fold_extremes, is_vanished, refresh, side_total
+from transforms.density.clear import clear_side, sweep_side
+from transforms.density.close import close_side
+from transforms.density.emit import (
+    Events,
+    Maps,
+    empty_events,
+    empty_maps,
+    has_start_up,
+    write_events,
+    write_map,
+    write_start_up,
+)
+from transforms.density.inputs import (
+    BUY_RATIO,
+    CLEARING_HIGH,
+    CLEARING_LOW,
+    CLOSE_PRICE,
+    CLOSED,
+    HIGH_PRICE,
+    IS_IMPUTED,
+    IS_VIOLATION,
+    LOW_PRICE,
+    OPEN_INTEREST,
+    OPENED,
+    DensityParameters,
+    Flows,
+    KernelBars,
+    KernelParameters,
+    columns_of,
+    kernel_parameters_of,
+)
+from transforms.density.open import open_side, set_shares, start_side
+from transforms.density.outputs import outputs_of
+from transforms.density.tier_rows import (
+    BARS,
+    CONSUMED_QUANTITY,
+    EXCESS,
+    IMPUTED,
+    ON_LAST_PRICE,
+    PLACE,
+    UNLEVERED,
+    VIOLATIONS,
+    WEIGHT,
+    TierRows,
+    rows_of,
+    state_of,
+    window_of,
+)
+from transforms.grid import LOG_STEP
+from transforms.series import LONG, Bars, FloatArray, IntArray, Outputs, State
+
+REFRESH_BARS: Final = 256
+"""Every so many bars running totals are summed anew, so that rounding cannot add up [bars]."""
+
+
+@fast_compiled
+def advance_rows(
+    rows: TierRows,
+    columns: KernelBars,
+    parameters: KernelParameters,
+    emit_after: IntArray,
+    maps: Maps,
+    events: Events,
+    bar_count: int,
+    open_interest: float,
+    close: float,
+) -> None:
+    """Apply all bars to `rows` and write a map and the events at each instant.
+
+    Bars without open interest (NaN) come before the series: what they open is a trail that the
+    first bar of the series scales to its open interest.
+    """
+    bar_prices, flows, flags = columns
+    nodes, amounts, spans, sides, balance, counts = rows
+    steps, weights, hazards, entry_weights, first_node, prices, is_inverse = parameters
+    n_tiers = steps.shape[1]
+    shares, passed = np.empty(n_tiers + 1), np.zeros(n_tiers, dtype=np.int64)
+    masses, factors = np.empty(n_tiers + 1), np.empty(n_tiers + 1)
+    entries, summed = np.empty((2, 4)), np.zeros(nodes.shape[2])
+    instant = 0
+    # Bar -1 is what was before: instants may lie there, nothing else happens.
+    for bar in range(-1, flows.shape[1]):
+        if bar >= 0:
+            close, open_interest = bar_prices[CLOSE_PRICE, bar], flows[OPEN_INTEREST, bar]
+            opened, closed = flows[OPENED, bar], flows[CLOSED, bar]
+            is_trail = math.isnan(open_interest)
+            is_first = bar_count == 0 and not is_trail
+            lowest, highest, is_on_last = _read_prices(bar_prices, bar, entry_weights, entries)
+            for side in range(2):
+                first = math.ceil(lowest) - first_node if side == LONG else 0
+                last = nodes.shape[2] - 1 if side == LONG else math.floor(highest) - first_node
+                set_shares(weights, shares, flows[BUY_RATIO, bar], side)
+                swept = sweep_side(
+                    amounts, steps, entries, shares, passed, side, opened, is_inverse
+                )
+                consumed = clear_side(nodes, amounts, spans, prices, side, first, last, is_inverse)
+                held = side_total(amounts, side, n_tiers, sides[UNLEVERED, side])
+                liquidated = consumed + swept
+                if liquidated > closed:
+                    sides[EXCESS, side] += liquidated - closed
+                elif closed > liquidated and held > 0.0:
+                    left = closed - liquidated
+                    close_side(amounts, sides, hazards, masses, factors, side, left)
+                fold_extremes(nodes, amounts, spans, side, n_tiers)
+                open_side(
+                    nodes, amounts, spans, steps, entries, shares, passed, first_node, side, opened
+                )
+                sides[UNLEVERED, side] += opened * shares[n_tiers]
+                is_lost = is_vanished(amounts, sides, side, open_interest, is_first)
+                if not is_lost:
+                    balance_side(amounts, sides, balance, factors, side, open_interest, is_first)
+                if (is_lost or is_first) and not is_trail:
+                    start_side(
+                        rows, parameters, entries, shares, passed, side, open_interest, is_lost
+                    )
+            if is_first or is_trail:
+                # What left the trail was no position of this series.
+                amounts[CONSUMED_QUANTITY:] = 0.0
+                sides[EXCESS] = 0.0
+            if is_trail:
+                continue
+            bar_count += 1
+            counts[BARS] += 1
+            counts[VIOLATIONS] += flags[IS_VIOLATION, bar] and not is_first
+            counts[IMPUTED] += flags[IS_IMPUTED, bar]
+            counts[ON_LAST_PRICE] += is_on_last
+            if bar_count % REFRESH_BARS == 0:
+                refresh(rows, open_interest)
+        while instant < len(emit_after) and emit_after[instant] == bar:
+            write_map(rows, parameters, close, open_interest, maps, instant, summed)
+            if has_start_up(spans, sides):
+                write_start_up(rows, parameters, maps, instant, summed)
+            write_events(rows, events, instant)
+            instant += 1
+
+
+@inlined
+def _read_prices(
+    prices: FloatArray, bar: int, entry_weights: FloatArray, entries: FloatArray
+) -> tuple[float, float, bool]:
+    """Write the entries of a bar; return the price range that liquidates, and if it is the last's.
+
+    Prices are in nodes.
+    """
+    for entry in range(4):
+        entries[PLACE, entry] = math.log(prices[entry, bar]) / LOG_STEP
+        entries[WEIGHT, entry] = entry_weights[entry]
+    high, low = prices[CLEARING_HIGH, bar], prices[CLEARING_LOW, bar]
+    is_on_last = math.isnan(low) or math.isnan(high)
+    if is_on_last:
+        lowest, highest = entries[PLACE, LOW_PRICE], entries[PLACE, HIGH_PRICE]
+    else:
+        lowest, highest = math.log(low) / LOG_STEP, math.log(high) / LOG_STEP
+    return lowest, highest, is_on_last
+
+
+def advance(
+    state: State,
+    bars: Bars,
+    emit_after: IntArray,
+    flows: Flows,
+    parameters: DensityParameters,
+) -> tuple[State, Outputs]:
+    """Return the state after the bars and the maps at some instants.
+
+    The recursion itself; ``engine.run`` is what callers want.
+
+    Parameters
+    ----------
+    state : State
+        State before the first bar, with ``2 n_tiers`` rows.
+    bars : Bars
+        Bars that follow.
+    emit_after : ndarray of int64, shape (n_emits,)
+        Index of the bar after which each instant lies; -1: before the first.
+    flows : Flows
+        Opens and closes of these bars.
+    parameters : DensityParameters
+        What the estimator assumes.
+
+    Returns
+    -------
+    state : State
+        After the last bar.
+    outputs : Outputs
+        One entry per instant.
+
+    Examples
+    --------
+    >>> one = np.ones(1)
+    >>> bars = Bars(
+    ...     open=100 * one, high=100 * one, low=100 * one, close=100 * one,
+    ...     mark_high=np.nan * one, mark_low=np.nan * one, volume=5 * one, taker_buy=np.nan * one,
+    ...     open_interest=8 * one, is_imputed=one < 0, has_gap_before=one < 0, bar_seconds=300,
+    ... )
+    >>> parameters = DensityParameters(
+    ...     log_offsets=np.array([[-0.1], [0.1]]), weights=np.array([[0.75, 0.25]] * 3),
+    ...     hazards=np.ones(2), entry_weights=np.full(4, 0.25),
+    ... )
+    >>> flows = Flows(opened=0 * one, closed=0 * one, is_violation=one < 0)
+    >>> state, outputs = advance(State.empty(2), bars, np.array([0]), flows, parameters)
+    >>> outputs.in_range_base[0, :, 0].round(6).tolist(), state.unlevered.tolist()
+    ([6.0, 6.0], [2.0, 2.0])
+    """
+    n_tiers = parameters.log_offsets.shape[1]
+    maps, events = empty_maps(len(emit_after), n_tiers), empty_events(len(emit_after), n_tiers)
+    if state.bar_count == 0 and len(bars):
+        # What the first bar opens is the newest part of the trail; without one, open interest.
+        opened, closed = flows.opened.copy(), flows.closed.copy()
+        opened[0] = bars.volume[0] if state.has_trail else 0.0
+        closed[0] = 0.0
+        flows = Flows(opened, closed, flows.is_violation)
+    after = _move_state(state, bars, flows, parameters, emit_after, maps, events)
+    return after, outputs_of(maps, events, parameters.is_inverse)
+
+
+def lay_trail(state: State, bars: Bars, opened: FloatArray, parameters: DensityParameters) -> State:
+    """Return a state that starts from entries spread over bars before the first open interest.
+
+    What each bar opens is placed as positions are, and leaves where a later bar reaches its
+    liquidation price. The first bar of the series scales what is left to its open interest.
+
+    Parameters
+    ----------
+    state : State
+        Empty state.
+    bars : Bars
+        Bars right before the first one with open interest; theirs is not used.
+    opened : ndarray of float64, shape (n_bars,)
+        What to place of each bar, in any unit; the first bar of the series places its volume.
+    parameters : DensityParameters
+        What the estimator assumes.
+
+    Returns
+    -------
+    State
+        Without a bar of the series yet.
+
+    Examples
+    --------
+    >>> one = np.ones(2)
+    >>> bars = Bars(
+    ...     open=one, high=one, low=np.array([1.0, 0.8]), close=one, mark_high=np.nan * one,
+    ...     mark_low=np.nan * one, volume=one, taker_buy=np.nan * one, open_interest=0 * one,
+    ...     is_imputed=one < 0, has_gap_before=one < 0, bar_seconds=300,
+    ... )
+    >>> parameters = DensityParameters(
+    ...     log_offsets=np.array([[-0.1], [0.1]]), weights=np.array([[0.75, 0.25]] * 3),
+    ...     hazards=np.ones(2), entry_weights=np.full(4, 0.25),
+    ... )
+    >>> state = lay_trail(State.empty(2), bars, 4 * one, parameters)
+    >>> state.total.round(6).tolist(), state.unlevered.tolist(), state.bar_count
+    ([3.0, 5.25], [2.0, 2.0], 0)
+    """
+    n_tiers = parameters.log_offsets.shape[1]
+    none = np.zeros(len(bars))
+    laid = _move_state(
+        state,
+        bars,
+        Flows(opened, none, none > 0.0),
+        dataclasses.replace(parameters, is_inverse=False),
+        None,
+        empty_maps(0, n_tiers),
+        empty_events(0, n_tiers),
+    )
+    return dataclasses.replace(laid, bar_count=0, open_interest=0.0)
+
+
+def _move_state(
+    state: State,
+    bars: Bars,
+    flows: Flows,
+    parameters: DensityParameters,
+    emit_after: IntArray | None,
+    maps: Maps,
+    events: Events,
+) -> State:
+    """Return the state after the bars, written into maps and events; without instants a trail."""
+    first_node, n_nodes = window_of(state, bars, parameters.log_offsets)
+    rows = rows_of(state, first_node, n_nodes)
+    is_trail = emit_after is None
+    advance_rows(
+        rows,
+        columns_of(bars, flows, parameters, is_trail=is_trail),
+        kernel_parameters_of(parameters, first_node, n_nodes),
+        np.zeros(0, dtype=np.int64) if emit_after is None else emit_after,
+        maps,
+        events,
+        state.bar_count,
+        state.open_interest,
+        state.close,
+    )
+    return state_of(state, bars, rows, first_node)
