@@ -25,6 +25,17 @@ FEED_KINDS = (
 )
 """Kinds of records that venues add to over time."""
 
+BRACKET_COLUMNS = (
+    "bracket",
+    "notional_floor_usd",
+    "notional_cap_usd",
+    "maintenance_margin_ratio",
+    "maintenance_deduction_usd",
+    "max_leverage",
+    "liquidation_fee_ratio",
+)
+"""What is compared of a margin bracket."""
+
 _CLOSES = {"mark_ohlc": "mark_close", "ohlcv": "close"}
 
 
@@ -135,14 +146,19 @@ def newest_open_interest(
     return [StoredOpenInterest(*row) for row in rows]
 
 
-def known_instants(
+def key_columns(kind: str) -> tuple[str, ...]:
+    """Return the columns that identify a row of an irregular kind, whenever it was ingested."""
+    grain = raw_relation(kind).grain
+    return tuple(name for name in grain if name not in ("ingested_at", "period_seconds"))
+
+
+def known_keys(
     connection: duckdb.DuckDBPyConnection, kind: str, since: datetime
 ) -> set[tuple[Any, ...]]:
-    """Return venue, instrument, instant (and side, key of orders) of an irregular kind's rows."""
-    more = ", side, order_key" if kind == "realised_liquidation" else ""
-    instant = raw_relation(kind).instant
+    """Return the keys of the rows of an irregular kind since an instant."""
     rows = connection.execute(
-        f"select distinct venue, instrument, {instant}{more} from raw.{kind} where {instant} >= ?",
+        f"select distinct {', '.join(key_columns(kind))} from raw.{kind} "
+        f"where {raw_relation(kind).instant} >= ?",
         [since],
     ).fetchall()
     return set(rows)
@@ -180,16 +196,10 @@ def known_brackets(
 ) -> dict[tuple[str, str], StoredBrackets]:
     """Return the newest margin brackets by venue and instrument."""
     rows = connection.execute(
-        """
+        f"""
         select
             venue, instrument, max(ingested_at),
-            list(
-                (
-                    bracket, notional_floor_usd, notional_cap_usd, maintenance_margin_ratio,
-                    maintenance_deduction_usd, max_leverage, liquidation_fee_ratio
-                )
-                order by bracket
-            ),
+            list(({", ".join(BRACKET_COLUMNS)}) order by bracket),
         from (
             from staging.stg_leverage_bracket
             qualify valid_from_at = max(valid_from_at) over (partition by venue, instrument)

@@ -30,21 +30,15 @@ from sources.recorded.known_closes import KnownCloses
 from sources.recorded.mapping import load_mapping
 from sources.records import Batch
 from warehouse.archive_ledger import ArchiveEntry, write_archive_files
+from warehouse.contracts import raw_relation
 from warehouse.load import load_landing_files
+from warehouse.lookups import FEED_KINDS
 
 # The published type information of pyarrow does not let one call's answer go into the next.
 pc: Any = pyarrow.compute
 
 # The last row of a day may carry the next midnight, and stay valid for five minutes after it.
 _OVERHANG = timedelta(minutes=10)
-_INSTANTS = {
-    "ohlcv": "bar_start_at",
-    "mark_ohlc": "bar_start_at",
-    "open_interest": "observed_at",
-    "funding_rate": "funded_at",
-    "long_short_ratio": "observed_at",
-}
-
 _mapping = cache(load_mapping)
 
 
@@ -239,7 +233,7 @@ def _check_content(file: ArchiveFile, batches: Iterable[Batch]) -> None:
     first = datetime.combine(file.first_day, time(), tzinfo=UTC)
     end = datetime.combine(file.end_day, time(), tzinfo=UTC) + _OVERHANG
     for batch in batches:
-        if batch.kind not in _INSTANTS:
+        if batch.kind not in FEED_KINDS:
             continue
         others = set(batch.table["instrument"].unique().to_pylist()) - {file.contract.instrument}
         if others:
@@ -247,7 +241,7 @@ def _check_content(file: ArchiveFile, batches: Iterable[Batch]) -> None:
                 f"holds rows of {', '.join(sorted(others))} instead of {file.contract.instrument}; "
                 "none was taken"
             )
-        extent = pc.min_max(batch.table[_INSTANTS[batch.kind]]).as_py()
+        extent = pc.min_max(batch.table[raw_relation(batch.kind).instant]).as_py()
         if extent["min"] < first or extent["max"] > end:
             raise InputRejected(
                 f"holds rows from {extent['min']:%Y-%m-%d %H:%M} to {extent['max']:%Y-%m-%d %H:%M},"

@@ -5,6 +5,7 @@ Belongs here: reading it, after loading what earlier runs landed. Does not belon
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -46,7 +47,7 @@ class Known:
         Newest open interest [USD].
     interest : mapping of venue to mapping of instrument to Observation
         Newest open interest, and what was set aside since: jumps are judged by it.
-    instants : mapping of kind to set of tuple
+    keys : mapping of kind to set of tuple
         Keys of the rows of irregular feeds that may come again.
     brackets : mapping of (venue, instrument) to StoredBrackets
         Newest margin brackets.
@@ -65,7 +66,7 @@ class Known:
     listings: Sequence[ListedContract] = ()
     interest_usd: Mapping[tuple[str, str], float] = field(default_factory=dict)
     interest: Mapping[str, Mapping[str, Observation]] = field(default_factory=dict)
-    instants: Mapping[str, set[tuple[Any, ...]]] = field(default_factory=dict)
+    keys: Mapping[str, set[tuple[Any, ...]]] = field(default_factory=dict)
     brackets: Mapping[tuple[str, str], StoredBrackets] = field(default_factory=dict)
     sentiment_at: datetime | None = None
     quotes: Mapping[tuple[str, str], tuple[datetime, datetime]] = field(default_factory=dict)
@@ -124,10 +125,8 @@ def _read_known(this: Round, now: datetime) -> Known:
             listings=lookups.known_listings(connection),
             interest_usd=lookups.open_interest_usd(connection, now - 7 * DAY),
             interest=_observations(connection, now - 30 * DAY),
-            instants={
-                kind: lookups.known_instants(
-                    connection, kind, _first_request(this, kind, feeds, now)
-                )
+            keys={
+                kind: lookups.known_keys(connection, kind, _first_request(this, kind, feeds, now))
                 for kind in ("funding_rate", "realised_liquidation")
             },
             brackets=lookups.known_brackets(connection),
@@ -166,14 +165,8 @@ def _observations(
     connection: DuckDBPyConnection, since: datetime
 ) -> dict[str, dict[str, Observation]]:
     """Return the newest accepted open interest by venue and instrument, and what is held since."""
-    found: dict[str, dict[str, Observation]] = {}
+    found: dict[str, dict[str, Observation]] = defaultdict(dict)
     for one in lookups.newest_open_interest(connection, since, set_aside=SET_ASIDE):
-        found.setdefault(one.venue, {})[one.instrument] = Observation(
-            one.observed_at,
-            one.quantity,
-            one.held_quantity,
-            one.held_count,
-            one.held_for,
-            one.is_held_price,
-        )
+        stored = asdict(one)
+        found[stored.pop("venue")][stored.pop("instrument")] = Observation(**stored)
     return found

@@ -14,22 +14,7 @@ from jobs.collect.known import Known
 from jobs.collect.landing import land, landing_name
 from sources.checks import separate_bad_names
 from sources.records import Batch
-
-# What identifies a row of an irregular feed, as in `Known.instants`.
-_KEYS = {
-    "funding_rate": ("venue", "instrument", "funded_at"),
-    "realised_liquidation": ("venue", "instrument", "period_start_at", "side", "order_key"),
-}
-# What is compared of margin brackets, as in `Known.brackets`.
-_BRACKET_COLUMNS = (
-    "bracket",
-    "notional_floor_usd",
-    "notional_cap_usd",
-    "maintenance_margin_ratio",
-    "maintenance_deduction_usd",
-    "max_leverage",
-    "liquidation_fee_ratio",
-)
+from warehouse.lookups import BRACKET_COLUMNS, key_columns
 
 
 class NewRowLander:
@@ -68,14 +53,14 @@ class NewRowLander:
 
     def _is_new(self, batch: Batch) -> list[bool] | None:
         """Return which rows are new; None for kinds that are requested only where missing."""
-        if batch.kind in self._known.instants:
-            seen = self._known.instants[batch.kind]
-            return [key not in seen for key in _tuples(batch.table, *_KEYS[batch.kind])]
+        if batch.kind in self._known.keys:
+            seen = self._known.keys[batch.kind]
+            return [key not in seen for key in _tuples(batch.table, *key_columns(batch.kind))]
         if batch.kind != "leverage_bracket":
             return None
         contracts = _tuples(batch.table, "venue", "instrument")
         received = defaultdict(list)
-        brackets = _tuples(batch.table, *_BRACKET_COLUMNS)
+        brackets = _tuples(batch.table, *BRACKET_COLUMNS)
         for contract, bracket in zip(contracts, brackets, strict=True):
             received[contract].append(bracket)
         stored = {contract: one.brackets for contract, one in self._known.brackets.items()}

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from jobs.settings import Settings
+from jobs.settings import Settings, VenueKey
 from sources.universe import Universe, read_universe
 from sources.venue_names import venue_name
 from sources.venues.connection import Connection
@@ -23,15 +23,7 @@ DAY = timedelta(days=1)
 Clock = Callable[[], datetime]
 """Returns the time, UTC."""
 
-_KEY_FIELDS = ("api_key", "secret", "password")
-_PROXY_FIELDS = (
-    "http_proxy",
-    "https_proxy",
-    "socks_proxy",
-    "ws_proxy",
-    "wss_proxy",
-    "ws_socks_proxy",
-)
+_PROXIES = [name for name in Settings.model_fields if name.endswith("_proxy")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +104,8 @@ def venue_connections(settings: Settings, venues: Iterable[str]) -> dict[str, Co
     return {
         venue: Connection(
             base_url=settings.venue_url,
-            **_reveal(keys.get(venue), _KEY_FIELDS),
-            **_reveal(settings, _PROXY_FIELDS),
+            **_reveal(keys.get(venue), VenueKey.model_fields),
+            **_reveal(settings, _PROXIES),
         )
         for venue in venues
     }
