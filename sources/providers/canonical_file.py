@@ -8,61 +8,90 @@ ISO 8601 with a zone. A bad row goes to quarantine, numbered from 1 without the 
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import islice
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
 
 from sources.bounds import check_cells, check_plain_columns, open_parquet
 from sources.providers.answer_values import (
     LARGEST_LEVERAGE,
+    amount_of,
     excerpt,
+    price_of,
     read_instant,
-    read_numbers,
     venue_scope_of,
 )
-from sources.providers.provider import AnswerContext, Provider, raw_sha256
+from sources.providers.provider import AnswerContext, Provider
 from sources.providers.provider_answer import ProviderAnswer
-from sources.records import Batch, make_batch
+from sources.records import Batch
+
+Reader = Callable[[Any, str], object]
 
 NAME = "canonical_file"
-NEEDED = (
-    "provider",
-    "asset",
-    "as_of",
-    "price_low",
-    "price_high",
-    "side",
-    "value",
-    "unit",
-    "semantics",
-)
-OPTIONAL = (
-    "model",
-    "venue_scope",
-    "window",
-    "leverage",
-    "reference_price",
-    "observed_open_interest_ratio",
-)
-_WORDS = {
-    "side": ("long", "short", "unknown"),
-    "unit": ("usd", "base", "contracts", "relative"),
-    "semantics": ("standing", "opened", "realised"),
-}
-_NUMBERS_NEEDED = ("price_low", "price_high", "value")
-_NUMBERS_OPTIONAL = ("leverage", "reference_price", "observed_open_interest_ratio")
 _PARQUET_MAGIC = b"PAR1"
 
 LARGEST_ROWS = 500_000
 """Rows of one file; a day of a provider's finest maps of one asset is a tenth of it."""
 
 _SPLIT = f"split it into files of at most {LARGEST_ROWS:,} rows"
+_CHUNK_ROWS = 10_000
 
-Mask = npt.NDArray[np.bool_]
+
+def _text_of(value: object, name: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{name} is empty")
+    return value.strip()
+
+
+def _instant_of(value: object, name: str) -> datetime:
+    instant = read_instant(_as_text(value))
+    if instant is None:
+        raise ValueError(f"{name} is not an ISO 8601 instant with a zone")
+    return instant
+
+
+def _leverage_of(value: object, name: str) -> float:
+    leverage = price_of(value, name)
+    if leverage > LARGEST_LEVERAGE:
+        raise ValueError(f"{name} is above {LARGEST_LEVERAGE:g}")
+    return leverage
+
+
+def _word_of(*allowed: str) -> Reader:
+    def read(value: object, name: str) -> str:
+        if value not in allowed:
+            raise ValueError(f"{name} is none of {', '.join(allowed)}")
+        return str(value)
+
+    return read
+
+
+NEEDED: dict[str, Reader] = {
+    "provider": _text_of,
+    "asset": _text_of,
+    "as_of": _instant_of,
+    "price_low": price_of,
+    "price_high": price_of,
+    "side": _word_of("long", "short", "unknown"),
+    "value": amount_of,
+    "unit": _word_of("usd", "base", "contracts", "relative"),
+    "semantics": _word_of("standing", "opened", "realised"),
+}
+"""How each needed column is read; readers raise ValueError with what is wrong."""
+
+OPTIONAL: dict[str, Reader] = {
+    "model": lambda value, _: str(value).strip(),
+    "venue_scope": lambda value, _: venue_scope_of(str(value)),
+    "window": lambda value, _: str(value).strip(),
+    "leverage": _leverage_of,
+    "reference_price": price_of,
+    "observed_open_interest_ratio": price_of,
+}
+"""How each optional column is read where it holds something."""
 
 
 def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
@@ -94,18 +123,52 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
         )
     if table.num_rows > LARGEST_ROWS:
         raise answer.refusal(f"{table.num_rows:,} rows", _SPLIT)
-    columns = {name: _column(table, name) for name in (*NEEDED, *OPTIONAL)}
-    numbers = {name: read_numbers(columns[name]) for name in (*_NUMBERS_NEEDED, *_NUMBERS_OPTIONAL)}
-    instants = [read_instant(_as_text(each)) for each in columns["as_of"]]
-    usable = _refuse_bad_rows(answer, columns, numbers, instants)
-    usable = _refuse_repeated_rows(answer, columns, usable)
-    if usable.any():
-        answer.check_as_of(
-            max(each for each, keep in zip(instants, usable, strict=True) if keep and each)
-        )
-        _check_assets(answer, columns["asset"], usable)
-        answer.add_table(_records(answer, columns, numbers, instants, usable))
+    rows = _read_rows(answer, table)
+    instants: set[datetime] = set()
+    assets: set[str] = set()
+    while chunk := list(islice(rows, _CHUNK_ROWS)):
+        answer.add_rows(chunk)
+        instants.update(row["as_of"] for row in chunk)
+        assets.update(row["asset"] for row in chunk)
+    if instants:
+        answer.check_as_of(max(instants))
+        _check_assets(answer, assets)
     return answer.batches()
+
+
+def _read_rows(answer: ProviderAnswer, table: pa.Table) -> Iterator[dict[str, Any]]:
+    """Yield the usable rows, typed; the others are quarantined, each with its first fault."""
+    context = answer.context
+    defaults = {
+        "model": context.model or "file",
+        "venue_scope": venue_scope_of(context.venue_scope or "all"),
+        "window": context.window,
+    }
+    seen: dict[tuple[object, ...], int] = {}
+    table = table.select([name for name in (*NEEDED, *OPTIONAL) if name in table.column_names])
+    chunks = table.to_batches(max_chunksize=_CHUNK_ROWS)
+    received = (row for chunk in chunks for row in chunk.to_pylist())
+    for number, row in enumerate(received, start=1):
+        name = ""
+        try:
+            read: dict[str, Any] = dict(defaults)
+            for name, reader in NEEDED.items():
+                read[name] = reader(row[name], name)
+            for name, reader in OPTIONAL.items():
+                if row.get(name) is not None:
+                    read[name] = reader(row[name], name)
+            name = "price_high"
+            if read["price_high"] < read["price_low"]:
+                raise ValueError("price_high is below price_low")  # noqa: TRY301 - one kind of fault
+        except ValueError as exc:
+            answer.reject_row(str(exc), _shown(row), number, name)
+            continue
+        # A repetition of a whole row would count twice.
+        first = seen.setdefault(tuple(row.values()), number)
+        if first == number:
+            yield read
+        else:
+            answer.reject_row(f"the same as row {first}", _shown(row), number)
 
 
 def _read_csv(answer: ProviderAnswer) -> pa.Table:
@@ -145,7 +208,7 @@ def _read_parquet(answer: ProviderAnswer) -> pa.Table:
         with open_parquet(io.BytesIO(raw), name, len(raw)) as file:
             if file.metadata.num_rows > LARGEST_ROWS:
                 raise answer.refusal(f"{file.metadata.num_rows:,} rows", _SPLIT)
-            table = file.read()
+            table = _with_plain_numbers(file.read())
             for batch in table.to_batches():
                 check_cells(batch, name)
             check_plain_columns(table.schema, (*NEEDED, *OPTIONAL), name)
@@ -157,15 +220,12 @@ def _read_parquet(answer: ProviderAnswer) -> pa.Table:
         ) from exc
 
 
-def _column(table: pa.Table, name: str) -> list[Any]:
-    """Return a column as Python values, None for each row where the table has no such column."""
-    if name not in table.column_names:
-        return [None] * table.num_rows
-    column = table[name]
-    if pa.types.is_decimal(column.type):
-        column = column.cast(pa.float64())
-    values: list[Any] = column.to_pylist()
-    return values
+def _with_plain_numbers(table: pa.Table) -> pa.Table:
+    """Return a table with decimals as floats."""
+    for index, column in enumerate(table.schema):
+        if pa.types.is_decimal(column.type):
+            table = table.set_column(index, column.name, table[index].cast(pa.float64()))
+    return table
 
 
 def _as_text(value: object) -> object:
@@ -173,131 +233,22 @@ def _as_text(value: object) -> object:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def _refuse_bad_rows(
-    answer: ProviderAnswer,
-    columns: dict[str, list[Any]],
-    numbers: dict[str, npt.NDArray[np.float64]],
-    instants: list[Any],
-) -> Mask:
-    """Quarantine bad rows, each with its first fault; return which are usable, shape (n,)."""
-    count = len(instants)
-    low, high, value = numbers["price_low"], numbers["price_high"], numbers["value"]
-
-    def where(is_bad: Callable[[Any], bool], name: str) -> Mask:
-        return np.fromiter(map(is_bad, columns[name]), dtype=bool, count=count)
-
-    def is_given(name: str) -> Mask:
-        return where(lambda item: item is not None, name)
-
-    with np.errstate(invalid="ignore"):
-        faults: list[tuple[str, Mask, str]] = [
-            (name, where(lambda item: not isinstance(item, str) or not item.strip(), name), "empty")
-            for name in ("provider", "asset")
-        ]
-        faults.append(
-            (
-                "as_of",
-                np.array([instant is None for instant in instants], dtype=bool),
-                "no ISO 8601 instant with a zone",
-            )
-        )
-        faults += [
-            ("price_low", ~(np.isfinite(low) & (low > 0)), "no positive number"),
-            ("price_high", ~np.isfinite(high), "no finite number"),
-            ("price_high", high < low, "below price_low"),
-            ("value", ~np.isfinite(value), "no finite number"),
-            ("value", value < 0, "negative"),
-        ]
-        for name, allowed in _WORDS.items():
-            unknown = where(lambda item, allowed=allowed: item not in allowed, name)  # type: ignore[misc]
-            faults.append((name, unknown, f"none of {', '.join(allowed)}"))
-        leverage = numbers["leverage"]
-        faults.append(
-            (
-                "leverage",
-                is_given("leverage") & ~((leverage > 0) & (leverage <= LARGEST_LEVERAGE)),
-                f"no leverage up to {LARGEST_LEVERAGE:g}",
-            )
-        )
-        faults += [
-            (name, is_given(name) & ~(numbers[name] > 0), "no positive number")
-            for name in ("reference_price", "observed_open_interest_ratio")
-        ]
-    usable = np.ones(count, dtype=bool)
-    for name, is_bad, reason in faults:
-        for index in np.flatnonzero(is_bad & usable):
-            received = {key: _as_text(items[index]) for key, items in columns.items()}
-            answer.reject_row(f"{name} is {reason}", received, int(index) + 1, name)
-        usable &= ~is_bad
-    return usable
+def _shown(row: dict[str, object]) -> dict[str, object]:
+    return {name: _as_text(value) for name, value in row.items()}
 
 
-def _refuse_repeated_rows(
-    answer: ProviderAnswer, columns: dict[str, list[Any]], usable: Mask
-) -> Mask:
-    """Put repetitions of a whole row aside, which would count twice; return what is usable."""
-    kept = usable.copy()
-    seen: dict[tuple[Any, ...], int] = {}
-    for index, row in enumerate(zip(*columns.values(), strict=True)):
-        first = seen.setdefault(row, index) if usable[index] else index
-        if first != index:
-            received = dict(zip(columns, map(_as_text, row), strict=True))
-            answer.reject_row(f"the same as row {first + 1}", received, index + 1)
-            kept[index] = False
-    return kept
-
-
-def _check_assets(answer: ProviderAnswer, assets: list[Any], usable: Mask) -> None:
+def _check_assets(answer: ProviderAnswer, assets: set[str]) -> None:
     """Refuse a file about another asset than the requested one, if any."""
     if answer.context.asset is None and answer.context.symbol is None:
         return
     expected, _ = answer.require_asset()
-    others = {asset for asset, keep in zip(assets, usable, strict=True) if keep} - {expected}
+    others = assets - {expected}
     if others:
         raise answer.refusal(
             f"the file has rows of {excerpt(', '.join(sorted(others)), 80)}, not only of "
             f"the requested {expected!r}",
             "import it without naming an asset, or split it",
         )
-
-
-def _records(
-    answer: ProviderAnswer,
-    columns: dict[str, list[Any]],
-    numbers: dict[str, npt.NDArray[np.float64]],
-    instants: list[Any],
-    usable: Mask,
-) -> pa.Table:
-    """Return the usable rows in the schema of ``provider_map``."""
-    context = answer.context
-    kept = np.flatnonzero(usable).tolist()
-    defaults = {"model": context.model or "file", "window": context.window}
-    texts = {
-        name: [
-            defaults.get(name) if items[index] is None else str(items[index]).strip()
-            for index in kept
-        ]
-        for name, items in columns.items()
-        if name not in numbers
-    }
-    scope = context.venue_scope or "all"
-    scopes = [venue_scope_of(str(columns["venue_scope"][index] or scope)) for index in kept]
-    provenance = {
-        "raw_sha256": raw_sha256(answer.raw),
-        "source": NAME,
-        "ingested_at": context.ingested_at,
-    }
-    return make_batch(
-        "provider_map",
-        len(kept),
-        {
-            **texts,
-            **{name: values[usable] for name, values in numbers.items()},
-            **provenance,
-            "venue_scope": scopes,
-            "as_of": [instants[index] for index in kept],
-        },
-    ).table
 
 
 PROVIDER = Provider(

@@ -309,9 +309,12 @@ class ProviderAnswer:
         batch = make_batch("provider_map", int(keep.sum()), {**self._shared, **columns})
         self._tables.append(batch.table)
 
-    def add_table(self, table: pa.Table) -> None:
-        """Add rows that already are in the schema of ``provider_map``."""
-        self._tables.append(table)
+    def add_rows(self, rows: Sequence[Mapping[str, object]]) -> None:
+        """Add cells of many maps, one row each, checked before; rows override what they share."""
+        names = {name: None for row in rows for name in row}
+        columns = {name: [row.get(name) for row in rows] for name in names}
+        batch = make_batch("provider_map", len(rows), {**self._shared, **columns})
+        self._tables.append(batch.table)
 
     def batches(self, *, may_be_empty: bool = False) -> list[Batch]:
         """Return the batches, refusing an answer without any usable cell.

@@ -50,17 +50,17 @@ def test_parquet_and_csv_of_the_same_rows_read_the_same(context):
     [
         (GOOD.replace("mine", ""), "provider", "provider is empty"),
         (GOOD.replace("BTC", " "), "asset", "asset is empty"),
-        (GOOD.replace("Z,", ","), "as_of", "as_of is no ISO 8601 instant with a zone"),
-        (GOOD.replace("99,", "-1,"), "price_low", "price_low is no positive number"),
-        (GOOD.replace("101", "n/a"), "price_high", "price_high is no finite number"),
+        (GOOD.replace("Z,", ","), "as_of", "as_of is not an ISO 8601 instant with a zone"),
+        (GOOD.replace("99,", "-1,"), "price_low", "price_low is not a positive number"),
+        (GOOD.replace("101", "n/a"), "price_high", "price_high is not a positive number"),
         (GOOD.replace("101", "98"), "price_high", "price_high is below price_low"),
-        (GOOD.replace("5.5", "nan"), "value", "value is no finite number"),
-        (GOOD.replace("5.5", ""), "value", "value is no finite number"),
+        (GOOD.replace("5.5", "nan"), "value", "value is not a finite number"),
+        (GOOD.replace("5.5", ""), "value", "value is not a finite number"),
         (GOOD.replace("5.5", "-2"), "value", "value is negative"),
         (GOOD.replace("long", "buy"), "side", "side is none of long, short, unknown"),
         (GOOD.replace("usd", "eur"), "unit", "unit is none of usd, base, contracts, relative"),
         (GOOD.replace("standing", "?"), "semantics", "semantics is none of standing"),
-        (GOOD.replace(",25,", ",x,"), "leverage", "leverage is no leverage up to 1000"),
+        (GOOD.replace(",25,", ",x,"), "leverage", "leverage is not a positive number"),
     ],
 )
 def test_bad_rows_go_to_quarantine_with_their_number(context, rows_of, row, column, reason):
@@ -116,7 +116,7 @@ def test_decimals_and_naive_instants_of_parquet(context, rows_of):
     assert (read["price_low"], read["value"], read["as_of"]) == (99.5, 2.0, instants[0])
     target = io.BytesIO()
     pa.parquet.write_table(naive, target)
-    with pytest.raises(InputRejected, match="as_of is no ISO 8601 instant with a zone"):
+    with pytest.raises(InputRejected, match="as_of is not an ISO 8601 instant with a zone"):
         parse(target.getvalue(), context)
 
 
