@@ -33,9 +33,9 @@ from warehouse.errors import ContractViolation
 
 _MACROS = SQL_FOLDER / "macros.sql"
 _LAYERS = ("staging", "intermediate", "marts")
-_MATERIALIZATIONS = ("view", "table", "incremental")
 _HEADER = re.compile(
-    r"\A(?:-- \S.*\n)+--\n(?:-- Grain: (?P<grain>.+)\n)?-- Materialized: (?P<how>\w+)\n"
+    r"\A(?:-- \S.*\n)+--\n(?:-- Grain: (?P<grain>.+)\n)?"
+    r"-- Materialized: (?P<how>view|table|incremental)\n"
 )
 
 
@@ -87,19 +87,16 @@ def read_model(path: Path) -> Model:
     name = f"{path.parent.name}.{path.stem}"
     header = _HEADER.match(text)
     contract = relations().get(name)
+    is_stored = header is not None and header["how"] != "view"
+    if contract is None and (is_stored or path.parent.name == "marts"):
+        raise ContractViolation(
+            f"{path}: a mart and a stored table have a contract; write {path.stem}.yaml beside it"
+        )
     if header is None or (header["grain"] is None) != (contract is not None):
         raise ContractViolation(
             f"{path}: a model opens with a sentence, an empty comment line and `-- Materialized: "
             "view|table|incremental`; before that `-- Grain: column, column`, unless a contract "
             f"beside it ({path.stem}.yaml) has the grain"
-        )
-    if header["how"] not in _MATERIALIZATIONS:
-        raise ContractViolation(
-            f"{path}: Materialized: {header['how']} is none of {', '.join(_MATERIALIZATIONS)}"
-        )
-    if contract is None and (path.parent.name == "marts" or header["how"] != "view"):
-        raise ContractViolation(
-            f"{path}: a mart and a stored table have a contract; write {path.stem}.yaml beside it"
         )
     row = duckdb.execute("select json_serialize_sql(?)", [text]).fetchone()
     parsed: dict[str, Any] = json.loads(row[0]) if row else {"error": True}

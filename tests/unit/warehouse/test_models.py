@@ -31,7 +31,7 @@ def test_a_model_is_read_from_its_place_and_header(tmp_path):
     [
         (SELECT, "a model opens with"),
         (HEADER.replace("-- Grain: day, thing\n", "") + SELECT, "a model opens with"),
-        (HEADER.replace("view", "magic") + SELECT, "Materialized: magic is none of"),
+        (HEADER.replace("view", "magic") + SELECT, "a model opens with"),
         (HEADER.replace("view", "table") + SELECT, "write stg_thing.yaml beside it"),
         (HEADER + "create table x (a integer)", "not one SELECT"),
         (HEADER + "selec 1", "not one SELECT"),
