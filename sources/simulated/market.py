@@ -66,6 +66,26 @@ def _check_paths(
             )
 
 
+def _make_books(
+    parameters: MarketParameters,
+) -> tuple[list[SimulatedInstrument], list[ContractBook]]:
+    """Return every asset's contract on every venue, and their books."""
+    instruments = [
+        SimulatedInstrument(venue, asset, make_contract(parameters, venue, asset))
+        for venue in parameters.venues
+        for asset in parameters.assets
+    ]
+    books = [
+        ContractBook(
+            item.contract, log(item.asset.price_usd),
+            _generator(parameters.seed, item.venue.name, item.asset.name, "fill"),
+            0 if item.asset.whale is None else item.asset.whale.tranche_count,
+        )
+        for item in instruments
+    ]  # fmt: skip
+    return instruments, books
+
+
 def _trade_day(
     seed: int,
     item: SimulatedInstrument,
@@ -124,19 +144,7 @@ def simulate(
     digest = parameters_sha256(parameters)
     start = parameters.start.astimezone(UTC)
     prices = PriceProcess(parameters)
-    instruments = [
-        SimulatedInstrument(venue, asset, make_contract(parameters, venue, asset))
-        for venue in parameters.venues
-        for asset in parameters.assets
-    ]
-    books = [
-        ContractBook(
-            item.contract, log(item.asset.price_usd),
-            _generator(parameters.seed, item.venue.name, item.asset.name, "fill"),
-            0 if item.asset.whale is None else item.asset.whale.tranche_count,
-        )
-        for item in instruments
-    ]  # fmt: skip
+    instruments, books = _make_books(parameters)
     if emit_from is None:
         yield from reference_batches(instruments, start, stamp)
 
