@@ -168,5 +168,6 @@ def _observations(
     found: dict[str, dict[str, Observation]] = defaultdict(dict)
     for one in lookups.newest_open_interest(connection, since, set_aside=SET_ASIDE):
         stored = asdict(one)
-        found[stored.pop("venue")][stored.pop("instrument")] = Observation(**stored)
+        venue, instrument = stored.pop("venue"), stored.pop("instrument")
+        found[venue][instrument] = Observation(**stored)
     return found
