@@ -11,12 +11,12 @@ Row = dict[str, Any]
 
 
 def read_rows(
-    settings: Settings, sql: str, parameters: Mapping[str, Any] | None = None
+    settings: Settings, name: str, parameters: Mapping[str, Any] | None = None
 ) -> tuple[tuple[str, ...], list[Row]]:
-    """Return the columns and the rows of a query on the published file."""
-    from jobs.read.query import query
+    """Return the columns and the rows of a named query on the published file."""
+    from jobs.read.query import answer_named
 
-    with query(settings, sql, dict(parameters or {})) as result:
+    with answer_named(settings, name, dict(parameters or {})) as result:
         return result.columns, [dict(zip(result.columns, row, strict=True)) for row in result.rows]
 
 

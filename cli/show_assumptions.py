@@ -12,16 +12,6 @@ from cli.published import Row, read_rows, write_all
 from jobs.errors import NothingToDo
 from jobs.settings import read_settings
 
-_ASSUMPTIONS = """
-select * from marts.assumption_sensitivity_hourly
-where asset = $asset and provider = $provider and side = 'both' and as_of = (
-    select max(as_of) from marts.assumption_sensitivity_hourly
-    where asset = $asset and provider = $provider
-        and as_of <= coalesce($as_of, 'infinity'::timestamptz)
-)
-order by overlap_ratio nulls last, assumption, variant
-"""
-
 _WORDS = ("assumption", "is", "changed to", "")
 _COLUMNS = (*_WORDS[:3], "share", "reach", "placement", "moved by", "bands", "total", "")
 
@@ -37,7 +27,7 @@ def assumptions_command(
     with exit_on_error():
         columns, rows = read_rows(
             read_settings(),
-            _ASSUMPTIONS,
+            "assumptions",
             {"asset": asset, "provider": provider, "as_of": published_hour(as_of)},
         )
         if not rows:

@@ -15,26 +15,6 @@ from cli.published import Row, read_rows, write_all
 from jobs.errors import NothingToDo
 from jobs.settings import Settings, read_settings
 
-_BANDS = """
-select * from marts.liquidation_bands_hourly
-where asset = $asset and provider = $provider and venue = $venue and as_of = (
-    select max(as_of) from marts.liquidation_bands_hourly
-    where asset = $asset and provider = $provider and venue = $venue
-        and as_of <= coalesce($as_of, 'infinity'::timestamptz)
-)
-order by side desc, rank
-"""
-
-_KNOWN_BANDS = """
-select if(asset = $asset, provider || ' on ' || venue, asset) as known
-from (select distinct asset, provider, venue from marts.liquidation_bands_hourly)
-where asset = $asset or not exists (
-    from marts.liquidation_bands_hourly where asset = $asset
-)
-group by known order by known limit 60
-"""
-
-
 WIDEST_REACH_PERCENT = 22.2
 """How far bands reach from price: 20 % in log price."""
 
@@ -95,9 +75,9 @@ def show_bands(
     NothingToDo
         The map has no bands; the message lists the maps that have.
     """
-    columns, bands = read_rows(settings, _BANDS, asdict(choice))
+    columns, bands = read_rows(settings, "bands", asdict(choice))
     if not bands:
-        _, known = read_rows(settings, _KNOWN_BANDS, {"asset": choice.asset})
+        _, known = read_rows(settings, "known_bands", {"asset": choice.asset})
         raise NothingToDo(
             f"no bands of {choice.asset} by {choice.provider} on {choice.venue} are published; "
             "there are: "

@@ -13,26 +13,6 @@ from cli.published import Row, read_rows, write_all
 from jobs.errors import NothingToDo
 from jobs.settings import read_settings
 
-_ASSET_DISAGREEMENT = """
-select * from marts.asset_disagreement_hourly where asset = $asset and as_of = $hour
-"""
-
-_PAIRS = """
-select * from marts.provider_disagreement_hourly
-where asset = $asset and as_of = $hour and side = $side and venue = $venue
-order by overlap_ratio nulls last, provider_a, provider_b
-"""
-
-_VENUES = """
-select list_sort(list(distinct venue)) as venues from marts.provider_disagreement_hourly
-where asset = $asset and as_of = $hour
-"""
-
-_NEWEST = """
-select max(as_of) as hour from marts.provider_disagreement_hourly
-where asset = $asset and as_of <= coalesce($as_of, 'infinity'::timestamptz)
-"""
-
 _COLUMNS = ("a", "b", "share", "reach", "placement", "moved by", "bands", "total a : b", "")
 
 
@@ -50,14 +30,16 @@ def disagreement_command(
     with exit_on_error():
         settings = read_settings()
         until = {"asset": asset, "as_of": published_hour(as_of)}
-        hour = read_rows(settings, _NEWEST, until)[1][0]["hour"]
+        hour = read_rows(settings, "newest_comparison", until)[1][0]["hour"]
         if hour is None:
             raise NothingToDo(
                 f"no two maps of {asset} are published; `liqheat providers` lists the maps"
             )
         at = {"asset": asset, "hour": hour}
-        columns, pairs = read_rows(settings, _PAIRS, {**at, "side": side, "venue": venue})
-        venues = read_rows(settings, _VENUES, at)[1][0]["venues"]
+        columns, pairs = read_rows(
+            settings, "disagreement_pairs", {**at, "side": side, "venue": venue}
+        )
+        venues = read_rows(settings, "compared_venues", at)[1][0]["venues"]
         if not pairs:
             raise NothingToDo(
                 f"no two maps of {asset} on {venue} at {hour:%Y-%m-%d %H:%M} UTC; there are of "
@@ -70,7 +52,7 @@ def disagreement_command(
         _print_pairs(
             pairs,
             notes=[
-                *_overall_notes(read_rows(settings, _ASSET_DISAGREEMENT, at)[1]),
+                *_overall_notes(read_rows(settings, "asset_disagreement", at)[1]),
                 "share + reach + placement = 100 %. moved by: how far mass would have to move "
                 "along price. bands: of the five largest of one, found in the other.",
                 *([f"also compared: --venue {others}."] if others else []),

@@ -68,3 +68,8 @@ create or replace macro is_beyond(measured, level, direction, is_required) as (
         if(direction = 'at_least', measured < level, measured > level), is_required
     )
 );
+
+-- Providers of measured positions have one name, whatever their models and windows.
+create or replace macro is_measured(provider) as (
+    provider in ('simulated_truth', 'hyperliquid_positions')
+);

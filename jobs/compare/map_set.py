@@ -15,26 +15,11 @@ from duckdb import DuckDBPyConnection
 
 from jobs.errors import JobError
 from transforms.maps import COMPARED_RANGE, MapBatch, align_maps
+from warehouse.queries import named_query
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-
-_MAPS = """
-select
-    asset, venue, epoch_us(as_of) as hour, provider, side = 'short' as is_short,
-    price, first_bin_index, liquidation_usd, coalesce(start_up_usd, []::float[]) as start_up_usd,
-    heatmap.unit, heatmap.semantics,
-    heatmap.params_hash,
-    is_fitting is not null as is_outside,
-    coalesce(is_fitting, true) as is_fitting,
-    coalesce(ln(covered_price_low), '-infinity'::double) as covered_low,
-    coalesce(ln(covered_price_high), 'infinity'::double) as covered_high,
-from derived.heatmap
-left join derived.outside_map using (asset, as_of, provider, venue)
-where as_of > ? and as_of <= ? and list_contains(?, asset)
-order by asset, venue, hour, provider, is_short
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +153,13 @@ def read_map_set(
     JobError
         A stored map lacks a side.
     """
-    table = connection.execute(_MAPS, [start, end, assets]).to_arrow_table().combine_chunks()
+    table = (
+        connection.execute(
+            named_query("map_sides"), {"from_at": start, "until_at": end, "assets": assets}
+        )
+        .to_arrow_table()
+        .combine_chunks()
+    )
     if table.num_rows == 0:
         return None
     is_short = table.column("is_short").to_numpy()

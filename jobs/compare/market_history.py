@@ -12,6 +12,7 @@ from jobs.compare.map_set import FloatArray, IntArray
 from jobs.instants import HOUR_MICROSECONDS, to_instant
 from transforms.touch import MONTH_SECONDS, blend_volatility, trailing_volatility
 from warehouse.models import set_window
+from warehouse.queries import named_query
 
 # Hours of squared returns behind the fast volatility: ten half-lives, beyond which a thousandth of
 # the weight lies; and behind the slow one.
@@ -21,28 +22,6 @@ _VOLUME_HOURS = 24
 
 # Hours of returns that odds need.
 _LEAST_HOURS = 24
-
-# Sorted before they are summed, so that the last bit does not depend on the order of the scan.
-_MARKET = """
-with venue_hour as (
-    select asset, venue, as_of, squared_log_return, volume_usd
-    from intermediate.int_instrument_hour
-    where as_of > ? and as_of <= ? and list_contains(?, asset)
-),
-scope_hour as (
-    select asset, 'all' as venue, as_of, squared_log_return, volume_usd from venue_hour
-    anti join intermediate.int_set_apart using (asset, venue, as_of)
-    union all
-    select asset, venue, as_of, squared_log_return, volume_usd from venue_hour
-    where list_contains(?, venue)
-)
-select
-    asset, venue, epoch_us(as_of) as hour,
-    coalesce(median(squared_log_return), 'nan'::double) as squared_log_return,
-    list_sum(list_sort(list(volume_usd))) as volume_usd,
-from scope_hour
-group by asset, venue, as_of
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +94,8 @@ def _read_hours(
     """Return squared log returns and volume [USD], shape (n_scopes, n_hours); NaN: not known."""
     assets = sorted({asset for asset, _ in scopes})
     venues = sorted({venue for _, venue in scopes} - {ALL_VENUES})
-    hours = [to_instant(first), to_instant(last)]
-    set_window(connection, assets, *hours)
-    table = connection.execute(_MARKET, [*hours, assets, venues]).to_arrow_table()
+    set_window(connection, assets, to_instant(first), to_instant(last))
+    table = connection.execute(named_query("market_history"), {"venues": venues}).to_arrow_table()
     set_window(connection, None, None, None)
     row_of = {scope: row for row, scope in enumerate(scopes)}
     asset, venue = (table[name].combine_chunks().dictionary_encode() for name in ("asset", "venue"))

@@ -36,25 +36,12 @@ from transforms.maps import SIDES, MapBatch, align_maps
 from transforms.sensitivity import Swap, swap_assumptions
 from warehouse.connect import insert_rows, transaction
 from warehouse.contracts import stored_rows
+from warehouse.queries import named_query
 
 logger = logging.getLogger(__name__)
 
 HISTORY = "history"
 """The assumption that there were no positions before the replay begins."""
-
-# Midnights whose map of all venues has not been measured since it was made.
-_OUT_OF_DATE = """
-select heatmap.asset, epoch_us(heatmap.as_of), heatmap.provider, heatmap.run_id
-from derived.heatmap
-left join derived.assumption_sensitivity as known
-    on known.asset = heatmap.asset and known.as_of = heatmap.as_of
-    and known.provider = heatmap.provider and known.params_hash = heatmap.params_hash
-    and known.map_run_id = heatmap.run_id
-where heatmap.as_of > ? and heatmap.as_of <= ? and hour(heatmap.as_of) = 0
-    and heatmap.venue = ? and heatmap.side = 'long'
-    and list_contains(?, heatmap.params_hash) and known.asset is null
-group by all order by all
-"""
 
 _PUBLISHED = """
 select epoch_us(as_of) as hour, price, first_bin_index, liquidation_usd
@@ -172,7 +159,13 @@ def plan_months(
     months: dict[tuple[str, int], dict[str, dict[int, str]]] = {}
     hashes = [parameters.params_hash for parameters in estimators]
     for asset, at, provider, map_run in connection.execute(
-        _OUT_OF_DATE, [as_of - timedelta(days=days), as_of, ALL_VENUES, hashes]
+        named_query("unmeasured_midnights"),
+        {
+            "from_at": as_of - timedelta(days=days),
+            "until_at": as_of,
+            "all_venues": ALL_VENUES,
+            "estimators": hashes,
+        },
     ).fetchall():
         month = months.setdefault((asset, _start_of_month_before(at)), {})
         month.setdefault(provider, {})[at] = map_run

@@ -22,175 +22,16 @@ from sources.providers.registry import PROVIDERS
 from transforms.rebin import rebin_cells
 from transforms.series import SIDES
 from warehouse.models import set_window
+from warehouse.queries import named_query
 
 SIMULATED_TRUTH = "simulated_truth"
 """Provider of the true positions of a simulated market: others are judged by it, it has no vote."""
 
-# Providers of measured positions have one name, whatever their models and windows.
+# As in the macro `is_measured`: the providers of measured positions.
 MEASURED_PROVIDERS = (SIMULATED_TRUTH, "hyperliquid_positions")
-
-# Of the captures of an hour the last counts; where a provider mixes units, those in USD.
-_CAPTURED = """
-with captured as (
-    select
-        provider as source_provider,
-        if(
-            list_contains($measured, provider),
-            provider,
-            lower(concat_ws('_', provider, nullif(model, ''), "window"))
-        ) as provider,
-        model, "window", asset, venue_scope as venue, as_of as captured_at,
-        date_trunc('hour', as_of - interval 1 microsecond) + interval 1 hour as as_of,
-        price_low, price_high, side, value, unit, semantics, reference_price,
-        observed_open_interest_ratio, raw_sha256,
-    from staging.stg_provider_map
-    where as_of > $start and as_of <= $end and list_contains($assets, asset)
-),
-counted_in as (
-    select
-        asset, provider, as_of,
-        arg_max(
-            {'unit': unit, 'semantics': semantics},
-            (unit = 'usd', semantics = 'standing', unit, semantics)
-        ) as chosen,
-    from captured group by all
-),
-last_captured as (
-    select asset, provider, venue, as_of, max(captured_at) as captured_at
-    from captured group by all
-),
-cell as (
-    select captured.*
-    from captured
-    inner join last_captured using (asset, provider, venue, as_of, captured_at)
-    inner join counted_in using (asset, provider, as_of)
-    where unit = chosen.unit and semantics = chosen.semantics
-),
-traded as (
-    select asset, as_of, median(close) as price, min(low) as low, max(high) as high
-    from intermediate.int_instrument_hour
-    anti join intermediate.int_set_apart using (asset, venue, as_of)
-    where as_of > $start and as_of <= $end and list_contains($assets, asset)
-    group by all
-)
-"""
-
-_CELLS = f"""
-{_CAPTURED}
-select
-    asset, provider, venue, unit, semantics, epoch_us(as_of) as hour,
-    coalesce(traded.price, cell.reference_price) as price,
-    -- A cell of unknown side belongs to longs below the provider's price, to shorts above it.
-    if(
-        cell.side = 'unknown',
-        price_high > coalesce(cell.reference_price, traded.price),
-        cell.side = 'short'
-    )::bigint as side,
-    price_low, price_high, value,
-from cell
-left join traded using (asset, as_of)
-where coalesce(traded.price, cell.reference_price) is not null
-order by asset, provider, unit, semantics, venue, hour, side, price_low, price_high, value
-"""
 
 # How far outside the prices of its hour a provider's own price may lie: it may be an index's.
 _PRICE_TOLERANCE = 0.01
-
-_CAPTURES = f"""
-{_CAPTURED},
-single as (
-    select
-        asset, as_of, provider, venue, captured_at,
-        any_value("window") as "window",
-        unit, semantics,
-        any_value(reference_price) as reference_price,
-        min(price_low) as covered_price_low,
-        max(price_high) as covered_price_high,
-        count(*) as cell_count,
-        max(observed_open_interest_ratio) filter (where side = 'long') as stated_long_ratio,
-        max(observed_open_interest_ratio) filter (where side = 'short') as stated_short_ratio,
-        list_sum(
-            list_sort(list(value) filter (where side = 'long' and unit = 'usd'))
-        ) as long_usd,
-        list_sum(
-            list_sort(list(value) filter (where side = 'short' and unit = 'usd'))
-        ) as short_usd,
-        list_sort(list(distinct raw_sha256)) as raw_sha256,
-    from cell
-    group by asset, as_of, provider, venue, captured_at, unit, semantics
-),
-summed as (
-    select
-        asset, as_of, provider, $all_venues as venue, max(captured_at) as captured_at,
-        any_value("window") as "window",
-        unit, semantics,
-        median(reference_price) as reference_price,
-        min(covered_price_low) as covered_price_low,
-        max(covered_price_high) as covered_price_high,
-        sum(cell_count)::bigint as cell_count,
-        list_sum(list_sort(list(long_usd))) as long_usd,
-        list_sum(list_sort(list(short_usd))) as short_usd,
-        list_sort(list_distinct(flatten(list(raw_sha256)))) as raw_sha256,
-    from single
-    group by asset, as_of, provider, unit, semantics
-    having count(*) > 1 and not bool_or(venue = $all_venues)
-),
-capture as (
-    select * from single
-    union all by name
-    select * from summed
-),
-stood as (
-    select
-        asset, coalesce(venue, $all_venues) as venue, as_of,
-        list_sum(list_sort(list(open_interest_usd))) as open_interest_usd,
-    from intermediate.int_instrument_hour
-    where as_of > $start and as_of <= $end and list_contains($assets, asset)
-    group by grouping sets ((asset, venue, as_of), (asset, as_of))
-)
-select
-    capture.* exclude (stated_long_ratio, stated_short_ratio, long_usd, short_usd),
-    -- A map of measured positions holds at least the positions that were measured.
-    if(
-        list_contains($measured, provider),
-        coalesce(stated_long_ratio, long_usd / open_interest_usd),
-        null
-    ) as observed_long_ratio,
-    if(
-        list_contains($measured, provider),
-        coalesce(stated_short_ratio, short_usd / open_interest_usd),
-        null
-    ) as observed_short_ratio,
-    coalesce(
-        reference_price >= traded.low * (1 - $tolerance)
-        and reference_price <= traded.high * (1 + $tolerance),
-        true
-    ) as is_fitting,
-    provider as params_hash,
-    $run_id as run_id,
-from capture
-left join traded using (asset, as_of)
-left join stood using (asset, venue, as_of)
-where coalesce(traded.price, reference_price) is not null
-"""
-
-_SOURCES = f"""
-{_CAPTURED}
-select provider, any_value(source_provider), any_value(model), any_value("window"),
-    arg_max(unit, as_of), arg_max(semantics, as_of)
-from cell
-where provider not in (select params_hash from derived.estimator_parameter)
-group by provider order by provider
-"""
-
-
-def _window(assets: list[str], start: datetime, end: datetime) -> dict[str, object]:
-    return {
-        "measured": list(MEASURED_PROVIDERS),
-        "start": start,
-        "end": end,
-        "assets": assets,
-    }
 
 
 def replace_captures(
@@ -210,19 +51,14 @@ def replace_captures(
         "where as_of > ? and as_of <= ? and list_contains(?, asset)",
         [start, end, assets],
     )
-    window = _window(assets, start, end)
     set_window(connection, assets, start, end)
     inserted = connection.execute(
-        f"insert into derived.outside_map by name {_CAPTURES}",
-        {
-            **window,
-            "tolerance": _PRICE_TOLERANCE,
-            "all_venues": ALL_VENUES,
-            "run_id": run_id,
-        },
+        f"insert into derived.outside_map by name {named_query('outside_captures')}",
+        {"tolerance": _PRICE_TOLERANCE, "all_venues": ALL_VENUES, "run_id": run_id},
     ).fetchone()
+    new = connection.execute(named_query("new_outside_providers")).fetchall()
     set_window(connection, None, None, None)
-    for row in connection.execute(_SOURCES, window).fetchall():
+    for row in new:
         connection.executemany(
             "insert into derived.estimator_parameter values (?, ?, ?, ?, ?, ?)",
             stated_assumptions(*row),
@@ -272,7 +108,7 @@ def outside_map_rows(
         Written beside each row.
     """
     set_window(connection, assets, start, end)
-    table = connection.execute(_CELLS, _window(assets, start, end)).to_arrow_table()
+    table = connection.execute(named_query("outside_cells")).to_arrow_table()
     set_window(connection, None, None, None)
     if table.num_rows == 0:
         return []

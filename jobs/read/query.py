@@ -10,6 +10,7 @@ from jobs.settings import Settings
 from warehouse import read
 from warehouse.contracts import Relation, public_relations, tables_page
 from warehouse.published_versions import PUBLISHED_FILE
+from warehouse.queries import named_query
 from warehouse.read import Reader, ReadLimits, open_published
 
 
@@ -58,6 +59,13 @@ def query(
     with open_reader(settings) as reader:
         reader.execute(sql, parameters)
         yield QueryResult(reader.columns, reader.rows())
+
+
+def answer_named(
+    settings: Settings, name: str, parameters: dict[str, Any]
+) -> AbstractContextManager[Answer]:
+    """Return the answer to ``sql/queries/<name>.sql``; as `query`."""
+    return query(settings, named_query(name), parameters)
 
 
 def bounded_process(settings: Settings) -> AbstractContextManager[None]:

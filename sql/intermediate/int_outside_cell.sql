@@ -1,0 +1,105 @@
+-- Cells of outside providers' maps, the last capture of each hour, with the hour's traded prices.
+--
+-- Grain: asset, provider, venue, as_of, side, price_low, price_high, unit, semantics
+-- Materialized: view
+-- Known limitation: of a provider that mixes units in an hour, only the cells in USD are here, or of
+-- one unit where none is in USD.
+
+with
+provider_map as (
+    select
+        provider as source_provider,
+        if(
+            is_measured(provider),
+            provider,
+            lower(concat_ws('_', provider, nullif(model, ''), "window"))
+        ) as provider,
+        model,
+        "window",
+        asset,
+        venue_scope as venue,
+        as_of as captured_at,
+        hour_end(as_of) as as_of,
+        price_low,
+        price_high,
+        side,
+        value,
+        unit,
+        semantics,
+        reference_price,
+        observed_open_interest_ratio,
+        raw_sha256,
+    from staging.stg_provider_map
+    where in_window(captured_at) and in_window_assets(asset)
+),
+
+instrument_hour as (
+    select
+        asset,
+        venue,
+        as_of,
+        high,
+        low,
+        close,
+    from intermediate.int_instrument_hour
+    where in_window(as_of) and in_window_assets(asset)
+),
+
+set_apart as (
+    select
+        asset,
+        venue,
+        as_of,
+    from intermediate.int_set_apart
+),
+
+counted_in as (
+    select
+        asset,
+        provider,
+        as_of,
+        arg_max(
+            { 'unit': unit, 'semantics': semantics },
+            (unit = 'usd', semantics = 'standing', unit, semantics)
+        ) as chosen,
+    from provider_map
+    group by asset, provider, as_of
+),
+
+last_captured as (
+    select
+        asset,
+        provider,
+        venue,
+        as_of,
+        max(captured_at) as captured_at,
+    from provider_map
+    group by asset, provider, venue, as_of
+),
+
+traded as (
+    select
+        asset,
+        as_of,
+        median(close) as traded_price,
+        min(low) as traded_low,
+        max(high) as traded_high,
+    from instrument_hour
+    anti join set_apart using (asset, venue, as_of)
+    group by asset, as_of
+),
+
+cell as (
+    select
+        provider_map.*,
+        traded.* exclude (asset, as_of),
+    from provider_map
+    inner join last_captured using (asset, provider, venue, as_of, captured_at)
+    inner join counted_in using (asset, provider, as_of)
+    left join traded using (asset, as_of)
+    where
+        provider_map.unit = counted_in.chosen.unit
+        and provider_map.semantics = counted_in.chosen.semantics
+)
+
+select * from cell
