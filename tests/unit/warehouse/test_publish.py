@@ -104,6 +104,9 @@ def test_a_published_view_gives_what_the_writer_sees(shop):
     )
     with duckdb.connect(str(shop.settings.published / FILE), read_only=True) as reader:
         assert reader.execute(sums).fetchall() == shop.rows(sums)
+    with duckdb.connect() as reader:
+        reader.execute(f"attach '{shop.settings.published / FILE}' as theirs (read_only)")
+        assert reader.execute(sums.replace("from ", "from theirs.")).fetchall() == shop.rows(sums)
 
 
 def test_hours_before_the_window_are_left_to_parquet(shop):
