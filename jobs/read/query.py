@@ -63,7 +63,7 @@ def query(
 
 def answer_named(
     settings: Settings, name: str, parameters: dict[str, Any]
-) -> AbstractContextManager[Answer]:
+) -> AbstractContextManager[QueryResult]:
     """Return the answer to ``sql/queries/<name>.sql``; as `query`."""
     return query(settings, named_query(name), parameters)
 
