@@ -1,7 +1,7 @@
 -- What has published bands: providers and venues of an asset, other assets where it has none.
 
 with
-known as (
+published as (
     select distinct
         asset,
         provider,
@@ -11,7 +11,7 @@ known as (
 )
 
 select if(is_own, provider || ' on ' || venue, asset) as known,
-from known
+from published
 group by known, is_own
 qualify is_own or not bool_or(is_own) over ()
 order by known
