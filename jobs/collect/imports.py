@@ -22,8 +22,8 @@ from jobs.settings import Settings
 from jobs.writer import open_writer, writer_run
 from sources.bracket_files import import_brackets
 from sources.errors import InputRejected
+from sources.providers.declared import PROVIDERS
 from sources.providers.provider import context_from_name
-from sources.providers.registry import PROVIDERS
 from sources.recorded.file_import import import_file
 from sources.recorded.input_files import describe_other_market, find_inputs, other_market
 from sources.recorded.known_closes import KnownCloses
@@ -288,7 +288,7 @@ def import_provider_answers(
     settings : Settings
         Where things are.
     provider : str
-        A key of ``sources.providers.registry.PROVIDERS``.
+        A key of ``sources.providers.declared.PROVIDERS``.
     paths : sequence of Path
         Saved responses.
     ingested_at : datetime

@@ -18,7 +18,7 @@ from jobs.build.hourly_maps import (
     sum_maps,
 )
 from jobs.grouping import run_slices
-from sources.providers.registry import PROVIDERS
+from sources.providers.declared import PROVIDERS
 from transforms.rebin import rebin_cells
 from transforms.series import SIDES
 from warehouse.models import set_window

@@ -2,5 +2,5 @@
 
 One module per provider translates what it sends into `provider_map` records, in the unit and with
 the meaning the provider states: nothing is rescaled here, nothing is summed over venues.
-`registry.PROVIDERS` lists them.
+`declared.PROVIDERS` lists them.
 """

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Discriminator, Tag
 
 from sources.errors import InputRejected, ProviderUnavailable
+from sources.providers.declared import PROVIDERS
 from sources.providers.provider import MapRequest, Provider
-from sources.providers.registry import PROVIDERS
 from sources.user_models import Names, UserModel, read_model
 
 if TYPE_CHECKING:
@@ -30,13 +30,6 @@ logger = logging.getLogger(__name__)
 
 # Without a file: all venues together, where a provider has that.
 DEFAULT_ASSETS = ("BTC", "ETH")
-DEFAULT_MODELS = {
-    "coinglass": "aggregated_heatmap_model2",
-    "coinank": "getAggLiqMap",
-    "hyblock": "liquidationHeatmap",
-    "datamaxi": "map",
-}
-
 
 _ATTEMPTS = 3
 _LONGEST_WAIT_SECONDS = 60.0
@@ -97,8 +90,9 @@ def default_requests() -> dict[str, list[MapRequest]]:
     ['BTC', 'ETH']
     """
     return {
-        name: [MapRequest(model, asset) for asset in DEFAULT_ASSETS]
-        for name, model in DEFAULT_MODELS.items()
+        name: [MapRequest(provider.default_model, asset) for asset in DEFAULT_ASSETS]
+        for name, provider in fetchable().items()
+        if provider.default_model is not None
     }
 
 

@@ -199,6 +199,8 @@ class Provider:
         anything could not be used. Raises `InputRejected` for an answer unusable as a whole.
     send : callable, optional
         How to request a map from the service; None for files only.
+    default_model : str, optional
+        The model requested where no file lists requests; None: nothing is requested then.
     """
 
     name: str
@@ -212,6 +214,7 @@ class Provider:
     answer_suffix: str
     parse: Callable[[bytes, AnswerContext], list[Batch]]
     send: SendRequest | None = None
+    default_model: str | None = None
 
     async def fetch(
         self, session: "aiohttp.ClientSession", keys: Mapping[str, str], request: MapRequest

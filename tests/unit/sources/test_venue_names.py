@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sources.providers.declared import PROVIDERS
 from sources.providers.provider import AnswerContext
-from sources.providers.registry import PROVIDERS
 from sources.recorded.file_import import import_file
 from sources.recorded.mapping import load_mapping
 from sources.universe import Universe

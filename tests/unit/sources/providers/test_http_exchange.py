@@ -11,13 +11,13 @@ import pytest
 
 from sources import http_exchange
 from sources.errors import InputRejected, ProviderRejected, ProviderUnavailable
+from sources.providers.declared import PROVIDERS
 from sources.providers.provider import (
     AnswerContext,
     MapRequest,
     context_from_name,
     raw_answer_path,
 )
-from sources.providers.registry import PROVIDERS
 
 SECRET = "cg-3f9a-SECRET-77"  # noqa: S105 - a made-up one
 KEYS = {

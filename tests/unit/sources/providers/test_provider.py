@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from sources.providers.declared import PROVIDERS
 from sources.providers.provider import (
     AnswerContext,
     MapRequest,
@@ -10,7 +11,6 @@ from sources.providers.provider import (
     raw_answer_path,
     raw_sha256,
 )
-from sources.providers.registry import PROVIDERS
 
 READ_AT = datetime(2026, 3, 3, 15, tzinfo=UTC)
 CAPTURED_AT = datetime(2026, 3, 3, 14, 37, 6, tzinfo=UTC)

@@ -18,9 +18,9 @@ from sources.providers.answer_values import (
     split_symbol,
     venue_scope_of,
 )
+from sources.providers.declared import PROVIDERS
 from sources.providers.price_cells import cells_between, cells_on_ladder
 from sources.providers.provider import AnswerContext
-from sources.providers.registry import PROVIDERS
 
 prices = st.lists(st.floats(1e-6, 1e6, allow_nan=False), min_size=2, max_size=30, unique=True).map(
     lambda each: np.unique(np.round(np.array(each), 9))

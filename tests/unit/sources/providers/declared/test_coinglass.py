@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sources.errors import InputRejected
-from sources.providers.coinglass import parse
+from sources.providers.declared.coinglass import parse
 
 # 2026-03-03 12:00, 13:00 and 14:00 UTC
 STARTS = [1772539200, 1772542800, 1772546400]

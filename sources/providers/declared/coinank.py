@@ -161,4 +161,5 @@ PROVIDER = Provider(
     answer_suffix=".json",
     parse=parse,
     send=_send,
+    default_model=AGGREGATED_MODEL,
 )

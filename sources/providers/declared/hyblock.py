@@ -158,4 +158,5 @@ PROVIDER = Provider(
     answer_suffix=".json",
     parse=parse,
     send=_send,
+    default_model=MODEL,
 )

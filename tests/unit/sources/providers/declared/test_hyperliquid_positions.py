@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sources.errors import InputRejected
-from sources.providers.hyperliquid_positions import PROVIDER, parse
+from sources.providers.declared.hyperliquid_positions import PROVIDER, parse
 from sources.providers.provider import context_from_name
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources.errors import InputRejected
-from sources.providers.canonical_file import parse
-from sources.providers.coinank import parse as parse_coinank
+from sources.providers.declared.canonical_file import parse
+from sources.providers.declared.coinank import parse as parse_coinank
 from sources.providers.provider import AnswerContext
 
 HEADER = "provider,asset,as_of,price_low,price_high,side,value,unit,semantics,leverage,venue_scope"
@@ -189,6 +189,6 @@ def test_parquet_of_another_shape_is_refused(context, name, values, message):
 
 
 def test_a_file_of_too_many_rows_is_refused(context, monkeypatch):
-    monkeypatch.setattr("sources.providers.canonical_file.LARGEST_ROWS", 2)
+    monkeypatch.setattr("sources.providers.declared.canonical_file.LARGEST_ROWS", 2)
     with pytest.raises(InputRejected, match="3 rows"):
         parse(csv(GOOD, GOOD, GOOD), context)

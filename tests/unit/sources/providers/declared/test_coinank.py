@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sources.errors import InputRejected
-from sources.providers.coinank import PROVIDER, parse
+from sources.providers.declared.coinank import PROVIDER, parse
 from sources.providers.provider import context_from_name
 
 PAIR = {

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sources.errors import InputRejected
-from sources.providers.hyblock import parse
+from sources.providers.declared.hyblock import parse
 
 NOON, ONE = 1772539200, 1772542800
 ROWS = [

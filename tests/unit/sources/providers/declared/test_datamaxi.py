@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sources.errors import InputRejected
-from sources.providers.datamaxi import parse
+from sources.providers.declared.datamaxi import parse
 
 ANSWER = {
     "assumptions": {

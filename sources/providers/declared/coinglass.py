@@ -310,4 +310,5 @@ PROVIDER = Provider(
     answer_suffix=".json",
     parse=parse,
     send=_send,
+    default_model="aggregated_heatmap_model2",
 )
