@@ -229,7 +229,7 @@ def _read(one: Fetched, now: datetime, closes: KnownCloses) -> list[Batch]:
 
 
 def _check_content(file: ArchiveFile, batches: Iterable[Batch]) -> None:
-    """Refuse a file that holds another contract or other days than its name says."""
+    """Reject a file of another contract or of other days than its name gives."""
     first = datetime.combine(file.first_day, time(), tzinfo=UTC)
     end = datetime.combine(file.end_day, time(), tzinfo=UTC) + _OVERHANG
     for batch in batches:

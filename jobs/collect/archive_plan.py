@@ -1,6 +1,6 @@
 """Which files of a public archive a span of days needs, and which days the archive lacks.
 
-Belongs here: files by contract, dataset and day, held against the ledger. Does not belong here: the
+Belongs here: files by contract, dataset and day, compared with the ledger. Does not belong here: the
 layout of the archive (`sources.archives.binance`), fetching (`jobs.collect.archives`).
 """
 
@@ -87,7 +87,7 @@ class ArchivePlan:
     def wanted_days(
         self, contract: Contract, dataset: Dataset, fetched_months: Iterable[ArchiveFile]
     ) -> list[ArchiveFile]:
-        """Return the days of bars to fetch: no month holds them."""
+        """Return the days of bars to fetch: no month contains them."""
         whole = {file.first_day for file in fetched_months} | {
             month.first_day
             for month in self.months_of_bars(contract, dataset)
@@ -100,7 +100,7 @@ class ArchivePlan:
         ]
 
     def wanted_others(self, contract: Contract) -> list[ArchiveFile]:
-        """Return the files to fetch that hold no bars."""
+        """Return the files to fetch that contain no bars."""
         return [
             file
             for dataset in OTHER_DATASETS

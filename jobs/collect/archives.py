@@ -20,7 +20,7 @@ from jobs.collect.archive_intake import ArchiveIntake, ArchiveReport
 from jobs.collect.archive_plan import ArchivePlan
 from jobs.collect.known import when_writable
 from jobs.collect.listings import followed_contracts
-from jobs.collect.scope import Clock, Effort, Round, configured_universe, file_proxy
+from jobs.collect.scope import Clock, Effort, Scope, configured_universe, file_proxy
 from jobs.errors import NothingToDo
 from jobs.progress import Progress, silent
 from jobs.runs import recorded_run, run_file
@@ -64,10 +64,10 @@ def archived_contracts(
     WarehouseBusy
         Another process writes.
     """
-    this = Round(settings, clock, universe or configured_universe(settings), effort)
+    scope = Scope(settings, clock, universe or configured_universe(settings), effort)
     contracts = [
         Contract(venue, instrument, market_id or guess_symbol(venue, instrument))
-        for venue, instrument, market_id in followed_contracts(this)
+        for venue, instrument, market_id in followed_contracts(scope)
         if venue in MARKETS
     ]
     if not contracts:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.collect.doctor_report import Examined
+from jobs.collect.doctor_report import Finding
 from sources.records import SCHEMAS
 from sources.venues.client import Response
 from sources.venues.conformance import (
@@ -33,7 +33,7 @@ def figures_in_lots(
     product: Product,
     listed: Mapping[str, Instrument],
 ) -> list[dict[str, Any]]:
-    """Return open interest of all contracts of a product that one response holds, in lots."""
+    """Return open interest of all contracts of a product in one response, in lots."""
     endpoint = declared.endpoint
     if response is None or endpoint is None or endpoint.per != "product":
         return []
@@ -50,7 +50,7 @@ def figures_in_lots(
 
 def examine_sides(
     venue: Venue, listed: Mapping[str, Instrument], figures: Sequence[dict[str, Any]]
-) -> Examined | None:
+) -> Finding | None:
     """Compare the share of odd lots with the sides declared; None without figures.
 
     Parameters
@@ -71,12 +71,12 @@ def examine_sides(
     place = next(places, None)
     if place is None or not figures:
         return None
-    examined = Examined(
+    examined = Finding(
         venue.name, "sides of open interest", None, f"{place}.sides_counted", "left out",
         rows=len(figures),
     )  # fmt: skip
     if venue.name in venues_with_one_side():
-        reason = "the venue's own figure of one side is held against each row"
+        reason = "each row is compared with the venue's own figure of one side"
         return replace(examined, reason=reason)
     row = _odd_lots(listed, figures)
     if row["sides_seen"] is None:

@@ -17,7 +17,7 @@ Status = Literal["fits", "differs", "not checked", "left out"]
 
 
 @dataclass(frozen=True, slots=True)
-class Exchanged:
+class Exchange:
     """One request and the beginning of its response."""
 
     request: str
@@ -27,7 +27,7 @@ class Exchanged:
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class Finding:
     """The result of examining one response.
 
     Parameters
@@ -49,7 +49,7 @@ class Examined:
         What differs from the declaration.
     notes : tuple of str
         What the response could not show.
-    exchanges : tuple of Exchanged
+    exchanges : tuple of Exchange
         Requests and responses.
     """
 
@@ -62,11 +62,11 @@ class Examined:
     rows: int = 0
     differences: tuple[Difference, ...] = ()
     notes: tuple[str, ...] = ()
-    exchanges: tuple[Exchanged, ...] = ()
+    exchanges: tuple[Exchange, ...] = ()
 
     @property
-    def whose(self) -> str:
-        """Return venue, kind and instrument in words."""
+    def subject(self) -> str:
+        """Venue, kind and instrument in words."""
         return " ".join(filter(None, (self.venue, self.kind, self.instrument)))
 
 
@@ -80,7 +80,7 @@ class DoctorReport:
         When.
     versions : mapping of str to str
         Of liqheat, ccxt, Python and the platform.
-    examined : tuple of Examined
+    examined : tuple of Finding
         One for each response.
     rate_limits : mapping of str to mapping
         By venue: the last value of each header about limits.
@@ -88,22 +88,22 @@ class DoctorReport:
 
     made_at: datetime
     versions: Mapping[str, str]
-    examined: tuple[Examined, ...]
+    examined: tuple[Finding, ...]
     rate_limits: Mapping[str, Mapping[str, str]]
 
-    def of_status(self, status: Status) -> list[Examined]:
+    def of_status(self, status: Status) -> list[Finding]:
         """Return the examinations with a status."""
         return [one for one in self.examined if one.status == status]
 
     def lines(self) -> list[str]:
         """Return in words what differs, and what could not be checked."""
         differing = [
-            f"differs: {one.whose}: {difference.words}"
+            f"differs: {one.subject}: {difference.words}"
             for one in self.of_status("differs")
             for difference in one.differences
         ]
         unchecked = self.of_status("not checked")
-        return differing + [f"not checked: {one.whose}: {one.reason}" for one in unchecked]
+        return differing + [f"not checked: {one.subject}: {one.reason}" for one in unchecked]
 
     @property
     def has_fitted(self) -> bool:

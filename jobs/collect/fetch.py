@@ -18,7 +18,7 @@ from jobs.collect.new_rows import NewRowLander
 from jobs.collect.plan import bracket_requests, clip_requests, plan_requests
 from jobs.collect.reference_data import fetch_reference_data
 from jobs.collect.round_report import VenueOutcome
-from jobs.collect.scope import HOUR, Round, venue_connections
+from jobs.collect.scope import HOUR, Scope, venue_connections
 from jobs.writer import open_writer
 from sources.universe import Change
 from sources.venues.pacer import VenueReport
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RoundResult:
-    """What a round brought, beside the files it landed.
+    """What a round achieved, apart from the files it landed.
 
     Parameters
     ----------
@@ -63,45 +63,45 @@ class RoundResult:
     row_count: int
 
 
-async def fetch_round(this: Round, known: Known) -> RoundResult:
+async def fetch_round(scope: Scope, known: Known) -> RoundResult:
     """Request what is missing of what is followed, land it and return what came of it.
 
     Parameters
     ----------
-    this : Round
+    scope : Scope
         What to collect.
     known : Known
         What the warehouse has.
     """
-    lander = NewRowLander(this.settings.landing, known, this.clock())
-    connections = venue_connections(this.settings, this.universe.venues)
-    budget = this.effort.budget_seconds
-    async with open_clients(this, connections) as clients:
+    lander = NewRowLander(scope.settings.landing, known, scope.clock())
+    connections = venue_connections(scope.settings, scope.universe.venues)
+    budget = scope.effort.budget_seconds
+    async with open_clients(scope, connections) as clients:
         listed = await list_contracts(clients, budget)
         usable = [client for client in clients if client.venue.name in listed.instruments]
-        contracts = await choose_contracts(this, usable, listed, known)
-        change = await land_contracts(usable, listed, known, this.clock, lander)
-        now = this.clock()
-        history = _history(this, known, now)
+        contracts = await choose_contracts(scope, usable, listed, known)
+        change = await land_contracts(usable, listed, known, scope.clock, lander)
+        now = scope.clock()
+        history = _history(scope, known, now)
         followed = [
             feed for one in contracts for feed in followed_feeds(one, now=now, history=history)
         ]
         venues = tuple(listed.instruments)
-        planned = _with_new_feeds(this, known, followed, venues, now)
+        planned = _with_new_feeds(scope, known, followed, venues, now)
         requests = plan_requests(
             followed,
             planned.feeds,
             planned.gaps,
             now=now,
-            is_patient=this.is_patient,
-            is_thorough=this.is_thorough,
+            is_patient=scope.is_patient,
+            is_thorough=scope.is_thorough,
         )
-        if this.span is not None:
-            requests = clip_requests(requests, this.span)
+        if scope.span is not None:
+            requests = clip_requests(requests, scope.span)
         else:
             requests += bracket_requests(contracts, connections, known.brackets, now)
         reference = asyncio.create_task(
-            fetch_reference_data(this.settings, known, now, history, lander)
+            fetch_reference_data(scope.settings, known, now, history, lander)
         )
         try:
             report = await run_round(
@@ -122,14 +122,14 @@ async def fetch_round(this: Round, known: Known) -> RoundResult:
         )
 
 
-def _history(this: Round, known: Known, now: datetime) -> timedelta:
+def _history(scope: Scope, known: Known, now: datetime) -> timedelta:
     """Return how far back to request what is followed for the first time."""
-    history = HOUR if known.is_blind else timedelta(days=this.settings.history_days)
-    return history if this.span is None else max(history, now - this.span[0])
+    history = HOUR if known.is_blind else timedelta(days=scope.settings.history_days)
+    return history if scope.span is None else max(history, now - scope.span[0])
 
 
 def _with_new_feeds(
-    this: Round,
+    scope: Scope,
     known: Known,
     followed: Sequence[FollowedFeed],
     venues: Sequence[str],
@@ -138,14 +138,14 @@ def _with_new_feeds(
     """Return what is known, after comparing feeds that are new with raw.
 
     They are stored before anything is requested: the round after one that was killed continues
-    there, and a rebuilt warehouse requests nothing that it holds. While the warehouse is busy all
+    there, and a rebuilt warehouse requests nothing it already has. While the warehouse is busy all
     of it is requested, and the end of the round stores the feeds.
     """
     if known.is_blind or all(one.feed.key in known.feeds for one in followed):
         return known
     feeds = [one.feed for one in followed]
     try:
-        with open_writer(this.settings) as connection:
+        with open_writer(scope.settings) as connection:
             write_feeds(connection, feeds, venues=venues, at=now)
             start = min(feed.expected_from_at for feed in feeds)
             refresh_gaps(connection, start, now, checked_at=now)

@@ -107,7 +107,7 @@ def _landing_stem(path: Path, *options: object) -> str:
 def _land_all(
     batches: Iterable[Batch], settings: Settings, name: str, report: ImportReport
 ) -> list[Batch]:
-    """Land the records of one input and return those that hold prices."""
+    """Land the records of one input and return its bars."""
     bars = []
     for batch in land_all(batches, settings.landing, name):
         if batch.kind in ("ohlcv", "mark_ohlc"):

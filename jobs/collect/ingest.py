@@ -16,7 +16,7 @@ from datetime import datetime
 from jobs.collect.fetch import fetch_round
 from jobs.collect.known import Known, read_known
 from jobs.collect.round_report import IngestReport
-from jobs.collect.scope import Clock, Effort, Round, configured_universe
+from jobs.collect.scope import Clock, Effort, Scope, configured_universe
 from jobs.collect.settle import settle_round
 from jobs.runs import run_file
 from jobs.settings import Settings
@@ -62,13 +62,13 @@ def ingest(
     """
     with run_file(settings, "ingest") as run:
         universe = universe or configured_universe(settings)
-        this = Round(settings, clock, universe, effort, is_patient=is_patient)
+        scope = Scope(settings, clock, universe, effort, is_patient=is_patient)
         try:
-            known = read_known(this)
+            known = read_known(scope)
         except WarehouseBusy as exc:
             logger.warning("requesting the last hour without the ledger: %s", exc)
             known = Known(is_blind=True)
-        return settle_round(this, known, asyncio.run(fetch_round(this, known)), run)
+        return settle_round(scope, known, asyncio.run(fetch_round(scope, known)), run)
 
 
 def backfill(
@@ -107,9 +107,9 @@ def backfill(
         with run_file(settings, "backfill") as run:
             now = clock()
             span = (start, min(end or now, now))
-            this = Round(settings, clock, universe, effort, span, is_patient=False)
-            known = read_known(this)
-            report = settle_round(this, known, asyncio.run(fetch_round(this, known)), run)
+            scope = Scope(settings, clock, universe, effort, span, is_patient=False)
+            known = read_known(scope)
+            report = settle_round(scope, known, asyncio.run(fetch_round(scope, known)), run)
         on_round(report)
         # A round that brings nothing new ends it: venues do not have what is left.
         has_stalled = not is_first and report.row_count == 0

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from duckdb import DuckDBPyConnection
 
 from jobs.collect.plan import is_due, overlap_of
-from jobs.collect.scope import DAY, Round
+from jobs.collect.scope import DAY, Scope
 from jobs.runs import recorded_run, run_file
 from jobs.settings import Settings
 from jobs.writer import open_writer
@@ -92,7 +92,7 @@ def when_writable(work: Callable[[], _Result], seconds: float) -> _Result:
             time.sleep(min(1.0, max(seconds / 10, 0.01)))
 
 
-def read_known(this: Round) -> Known:
+def read_known(scope: Scope) -> Known:
     """Load what earlier runs landed, bring the gaps up to date and return what is known.
 
     Raises
@@ -100,17 +100,17 @@ def read_known(this: Round) -> Known:
     WarehouseBusy
         Another process writes.
     """
-    return when_writable(lambda: _read_known(this, this.clock()), this.effort.wait_seconds)
+    return when_writable(lambda: _read_known(scope, scope.clock()), scope.effort.wait_seconds)
 
 
-def _read_known(this: Round, now: datetime) -> Known:
-    with open_writer(this.settings) as connection:
-        _load_waiting(connection, this.settings, now)
+def _read_known(scope: Scope, now: datetime) -> Known:
+    with open_writer(scope.settings) as connection:
+        _load_waiting(connection, scope.settings, now)
         start = now - RECENT
-        if this.span is not None:
+        if scope.span is not None:
             venues = {feed.venue for feed in read_feeds(connection).values()}
-            widen_feeds(connection, this.span[0], sorted(venues))
-            start = min(start, this.span[0])
+            widen_feeds(connection, scope.span[0], sorted(venues))
+            start = min(start, scope.span[0])
         refresh_gaps(connection, start, now, checked_at=now)
         gaps = read_gaps(connection)
         oldest = min((gap.gap_from for gap in gaps if is_due(gap, now)), default=start)
@@ -126,7 +126,7 @@ def _read_known(this: Round, now: datetime) -> Known:
             interest_usd=lookups.open_interest_usd(connection, now - 7 * DAY),
             interest=_observations(connection, now - 30 * DAY),
             keys={
-                kind: lookups.known_keys(connection, kind, _first_request(this, kind, feeds, now))
+                kind: lookups.known_keys(connection, kind, _first_request(scope, kind, feeds, now))
                 for kind in ("funding_rate", "realised_liquidation")
             },
             brackets=lookups.known_brackets(connection),
@@ -146,25 +146,25 @@ def _load_waiting(connection: DuckDBPyConnection, settings: Settings, now: datet
 
 
 def _first_request(
-    this: Round, kind: str, feeds: Mapping[tuple[str, str, str], Feed], now: datetime
+    scope: Scope, kind: str, feeds: Mapping[tuple[str, str, str], Feed], now: datetime
 ) -> datetime:
     """Return the earliest instant for which a round may request an irregular kind.
 
     Further back for feeds without an answer yet: a run may have been killed after landing theirs.
     """
-    usual = now - overlap_of(kind, is_thorough=this.is_thorough) - DAY
+    usual = now - overlap_of(kind, is_thorough=scope.is_thorough) - DAY
     unanswered = [
         feed.expected_from_at
         for feed in feeds.values()
         if feed.kind == kind and feed.complete_until_at is None
     ]
-    return min([usual, *unanswered, *([this.span[0]] if this.span else [])])
+    return min([usual, *unanswered, *([scope.span[0]] if scope.span else [])])
 
 
 def _observations(
     connection: DuckDBPyConnection, since: datetime
 ) -> dict[str, dict[str, Observation]]:
-    """Return the newest accepted open interest by venue and instrument, and what is held since."""
+    """Return the newest open interest by venue and instrument, and what was set aside since."""
     found: dict[str, dict[str, Observation]] = defaultdict(dict)
     for one in lookups.newest_open_interest(connection, since, set_aside=SET_ASIDE):
         stored = asdict(one)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from jobs.collect.known import Known, read_known
-from jobs.collect.scope import Clock, Round, venue_connections
+from jobs.collect.scope import Clock, Scope, venue_connections
 from sources.errors import SourceError
 from sources.records import SCHEMAS, Batch
 from sources.universe import Change, Listing, Universe, choose_instruments, compare_listings
@@ -61,22 +61,22 @@ class VenueListings:
 
 @asynccontextmanager
 async def open_clients(
-    this: Round, connections: Mapping[str, Connection]
+    scope: Scope, connections: Mapping[str, Connection]
 ) -> AsyncIterator[list[VenueClient]]:
     """Yield an open client for each venue of the round's universe."""
-    seed, now = this.effort.seed, this.clock().isoformat()
+    seed, now = scope.effort.seed, scope.clock().isoformat()
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(
                 VenueClient(
                     name,
-                    clock=this.clock,
+                    clock=scope.clock,
                     rng=random.Random(f"{seed} {name} {now}"),  # noqa: S311  (jitter)
                     connection=connections[name],
-                    patience=this.effort.retry,
+                    patience=scope.effort.retry,
                 )
             )
-            for name in this.universe.venues
+            for name in scope.universe.venues
         ]
 
 
@@ -104,13 +104,13 @@ async def list_contracts(clients: Sequence[VenueClient], budget_seconds: float) 
 
 
 async def choose_contracts(
-    this: Round, clients: Sequence[VenueClient], listed: VenueListings, known: Known
+    scope: Scope, clients: Sequence[VenueClient], listed: VenueListings, known: Known
 ) -> list[Instrument]:
     """Return the contracts to follow among those that venues list.
 
     Parameters
     ----------
-    this : Round
+    scope : Scope
         Universe and budget.
     clients : sequence of VenueClient
         To request open interest where none is known.
@@ -119,18 +119,18 @@ async def choose_contracts(
     known : Known
         Open interest, and what is followed so far.
     """
-    listings = await _rank_listings(this, clients, listed, known)
-    chosen = _choose(this.universe, listings, known)
+    listings = await _rank_listings(scope, clients, listed, known)
+    chosen = _choose(scope.universe, listings, known)
     return [listed.instruments[one.venue][one.instrument] for one in chosen]
 
 
 async def _rank_listings(
-    this: Round, clients: Sequence[VenueClient], listed: VenueListings, known: Known
+    scope: Scope, clients: Sequence[VenueClient], listed: VenueListings, known: Known
 ) -> list[Listing]:
     """Return what venues list, with open interest where it is known or takes one request."""
     usd = dict(known.interest_usd)
-    if not this.universe.assets and not usd:
-        usd = await _open_interest_usd(clients, listed, this.effort.budget_seconds)
+    if not scope.universe.assets and not usd:
+        usd = await _open_interest_usd(clients, listed, scope.effort.budget_seconds)
     return listed.listings(usd)
 
 
@@ -184,7 +184,7 @@ class FollowedContract(NamedTuple):
     market_id: str | None
 
 
-def followed_contracts(this: Round) -> list[FollowedContract]:
+def followed_contracts(scope: Scope) -> list[FollowedContract]:
     """Return the contracts to follow, without landing anything.
 
     A venue that does not answer is represented by the contracts it listed last.
@@ -194,15 +194,15 @@ def followed_contracts(this: Round) -> list[FollowedContract]:
     WarehouseBusy
         Another process writes.
     """
-    return asyncio.run(_followed_contracts(this, read_known(this)))
+    return asyncio.run(_followed_contracts(scope, read_known(scope)))
 
 
-async def _followed_contracts(this: Round, known: Known) -> list[FollowedContract]:
+async def _followed_contracts(scope: Scope, known: Known) -> list[FollowedContract]:
     async with open_clients(
-        this, venue_connections(this.settings, this.universe.venues)
+        scope, venue_connections(scope.settings, scope.universe.venues)
     ) as clients:
-        listed = await list_contracts(clients, this.effort.budget_seconds)
-        listings = await _rank_listings(this, clients, listed, known)
+        listed = await list_contracts(clients, scope.effort.budget_seconds)
+        listings = await _rank_listings(scope, clients, listed, known)
     for message in listed.failures.values():
         logger.warning("%s", message)
     listings += [
@@ -217,7 +217,7 @@ async def _followed_contracts(this: Round, known: Known) -> list[FollowedContrac
         if one.venue in listed.failures
     ]
     contracts = []
-    for one in _choose(this.universe, listings, known):
+    for one in _choose(scope.universe, listings, known):
         instrument = listed.instruments.get(one.venue, {}).get(one.instrument)
         market_id = None if instrument is None else instrument.market_id
         contracts.append(FollowedContract(one.venue, one.instrument, market_id))

@@ -118,19 +118,19 @@ def fetch_providers(
     with run_file(settings, "fetch") as run:
         path = settings.providers_file
         wanted = read_requests(path) if path.exists() else default_requests()
-        this = _ProviderRound(settings, clock, sleep, provider_keys(settings))
-        report = this.report
+        fetcher = _ProviderFetcher(settings, clock, sleep, provider_keys(settings))
+        report = fetcher.report
         requests = {}
         for name, listed in wanted.items():
-            missing = tuple(v for v in fetchable()[name].key_variables if v not in this.keys)
+            missing = tuple(v for v in fetchable()[name].key_variables if v not in fetcher.keys)
             if missing:
                 report.without_key[name] = missing
             elif listed:
                 requests[name] = listed
         if not requests:
             return report
-        asyncio.run(this.fetch(requests))
-        this.load(run)
+        asyncio.run(fetcher.fetch(requests))
+        fetcher.load(run)
         if not any(outcome.answered for outcome in report.providers.values()):
             first = next(message for one in report.providers.values() for message in one.messages)
             raise AllProvidersFailed(f"no provider answered; the first error: {first}")
@@ -138,7 +138,7 @@ def fetch_providers(
 
 
 @dataclass(frozen=True, slots=True)
-class _ProviderRound:
+class _ProviderFetcher:
     settings: Settings
     clock: Clock
     sleep: Callable[[float], Awaitable[None]]

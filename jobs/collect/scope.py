@@ -49,7 +49,7 @@ class Effort:
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class Scope:
     """What one round collects.
 
     Parameters

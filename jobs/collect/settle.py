@@ -14,7 +14,7 @@ from duckdb import DuckDBPyConnection
 from jobs.collect.fetch import RoundResult
 from jobs.collect.known import RECENT, Known, when_writable
 from jobs.collect.round_report import IngestReport, VenueOutcome, summarise_venue
-from jobs.collect.scope import Round
+from jobs.collect.scope import Scope
 from jobs.errors import AllVenuesFailed
 from jobs.runs import Run, recorded_run
 from jobs.writer import open_writer
@@ -27,7 +27,7 @@ from warehouse.load import LoadReport, load_landing_files
 logger = logging.getLogger(__name__)
 
 
-def settle_round(this: Round, known: Known, result: RoundResult, run: Run) -> IngestReport:
+def settle_round(scope: Scope, known: Known, result: RoundResult, run: Run) -> IngestReport:
     """Load what has landed, update the ledger of feeds, record the run and return the report.
 
     Raises
@@ -47,17 +47,17 @@ def settle_round(this: Round, known: Known, result: RoundResult, run: Run) -> In
     run.detail = report.detail()
 
     def work() -> LoadReport:
-        with open_writer(this.settings) as connection, recorded_run(connection, run):
+        with open_writer(scope.settings) as connection, recorded_run(connection, run):
             loaded = load_landing_files(
-                connection, this.settings.landing, run_id=run.run_id, loaded_at=this.clock()
+                connection, scope.settings.landing, run_id=run.run_id, loaded_at=scope.clock()
             )
             run.detail = replace(report, loaded=loaded).detail()
-            _update_ledger(this, connection, known, result)
+            _update_ledger(scope, connection, known, result)
             _require_an_answer(venues)
             return loaded
 
     try:
-        loaded = when_writable(work, this.effort.wait_seconds)
+        loaded = when_writable(work, scope.effort.wait_seconds)
     except WarehouseBusy as exc:
         logger.warning("the next run loads what has landed: %s", exc)
         return report
@@ -92,9 +92,9 @@ def _require_an_answer(venues: Mapping[str, VenueOutcome]) -> None:
 
 
 def _update_ledger(
-    this: Round, connection: DuckDBPyConnection, known: Known, result: RoundResult
+    scope: Scope, connection: DuckDBPyConnection, known: Known, result: RoundResult
 ) -> None:
-    now = this.clock()
+    now = scope.clock()
     if not known.is_blind:
         feeds = [one.feed for one in result.followed]
         write_feeds(connection, feeds, venues=result.listed_venues, at=now)
@@ -109,7 +109,7 @@ def _update_ledger(
         for one in result.outcomes
         if one.request.start is not None and is_regular(one.request)
     ]
-    start = min([now - RECENT, *starts, *([this.span[0]] if this.span else [])])
+    start = min([now - RECENT, *starts, *([scope.span[0]] if scope.span else [])])
     refresh_gaps(connection, start, now - GRACE, checked_at=now)
     regular: list[AnsweredRequest] = []
     irregular: list[AnsweredRequest] = []

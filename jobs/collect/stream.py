@@ -17,7 +17,7 @@ from pathlib import Path
 
 from jobs.collect.landing import land, landing_name, write_whole
 from jobs.collect.listings import list_contracts, open_clients
-from jobs.collect.scope import Clock, Effort, Round, configured_universe, venue_connections
+from jobs.collect.scope import Clock, Effort, Scope, configured_universe, venue_connections
 from jobs.errors import NothingToDo
 from jobs.settings import Settings
 from sources.recorder import Feed, FeedReport, Patience, record
@@ -79,12 +79,12 @@ def record_liquidations(
             f"add one of {have} to {settings.universe_file}"
         )
     followed = universe.model_copy(update={"venues": tuple(venues)})
-    this = Round(settings, clock, followed, Effort(_LISTING_SECONDS, seed=seed))
-    return asyncio.run(_record(this, seconds, patience))
+    scope = Scope(settings, clock, followed, Effort(_LISTING_SECONDS, seed=seed))
+    return asyncio.run(_record(scope, seconds, patience))
 
 
 async def _record(
-    this: Round, seconds: float | None, patience: Patience | None
+    scope: Scope, seconds: float | None, patience: Patience | None
 ) -> tuple[FeedReport, ...]:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -94,36 +94,36 @@ async def _record(
             loop.add_signal_handler(number, stop.set)
     if seconds is not None:
         loop.call_later(seconds, stop.set)
-    settings, clock = this.settings, this.clock
-    connections = venue_connections(settings, this.universe.venues)
-    chosen = await _chosen_contracts(this, connections)
+    settings, clock = scope.settings, scope.clock
+    connections = venue_connections(settings, scope.universe.venues)
+    chosen = await _chosen_contracts(scope, connections)
 
     def take(batch: Batch) -> None:
         land(batch, settings.landing, landing_name(batch, clock(), prefix="stream-"))
 
     return await record(
-        [Feed(name, chosen.get(name, ()), connections[name]) for name in this.universe.venues],
+        [Feed(name, chosen.get(name, ()), connections[name]) for name in scope.universe.venues],
         take,
         stop,
         clock=clock,
-        rng=random.Random(this.effort.seed),  # noqa: S311  (jitter)
+        rng=random.Random(scope.effort.seed),  # noqa: S311  (jitter)
         patience=patience,
         on_report=lambda reports: write_report(settings.home / REPORT_FILE, reports, clock()),
     )
 
 
 async def _chosen_contracts(
-    this: Round, connections: Mapping[str, Connection]
+    scope: Scope, connections: Mapping[str, Connection]
 ) -> dict[str, tuple[str, ...]]:
     """Return the contracts of each venue, where assets are named and the venue lists them."""
-    if not this.universe.assets:
+    if not scope.universe.assets:
         return {}
-    async with open_clients(this, connections) as clients:
-        listed = await list_contracts(clients, this.effort.budget_seconds)
+    async with open_clients(scope, connections) as clients:
+        listed = await list_contracts(clients, scope.effort.budget_seconds)
     for venue, message in listed.failures.items():
         logger.warning("recording all contracts of %s: %s", venue, message)
     chosen: dict[str, tuple[str, ...]] = {}
-    for one in choose_instruments(this.universe, listed.listings()):
+    for one in choose_instruments(scope.universe, listed.listings()):
         chosen[one.venue] = (*chosen.get(one.venue, ()), one.instrument)
     return chosen
 
