@@ -1,7 +1,7 @@
-"""Great Expectations' pages, made to be read without a network, and an index of all checks.
+"""Great Expectations' pages, made readable without a network, and an index of all checks.
 
-As they come the pages ask seven hosts for styles, scripts and logos, and show an empty index
-without them. Everything remote is taken out, a style is put in, and the index is written anew.
+Unchanged, the pages load styles, scripts and logos from seven hosts, and show an empty index
+without them. Everything remote is removed, a style is added, and the index is written anew.
 """
 
 import re
@@ -17,11 +17,11 @@ _REMOTE = re.compile(
     r"|<img\b[^>]*\bsrc=\"https?://[^>]*>"
     r"|<footer\b.*?</footer>"
     r"|url\(['\"]?https?://[^)]*\)[^;}]*"
-    # What is left of scripts calls what was remote.
+    # Inline scripts call the remote ones.
     r"|<script\b(?![^>]*\bsrc=)[^>]*>.*?</script>",
     re.DOTALL,
 )
-# Buttons and menus that those scripts made work.
+# Buttons and menus that need those scripts.
 _DEAD = re.compile(
     r"<div class=\"card mb-3\">\s*<div class=\"card-header p-2\">\s*<strong>Actions</strong>"
     r".*?</div>\s*</div>\s*</div>\s*</div>\s*</div>",
@@ -49,14 +49,14 @@ i.text-warning::before { content: "!" }
 
 
 def make_self_contained(pages: Path, results: Sequence[CheckResult]) -> None:
-    """Take everything remote out of the pages and write their index.
+    """Remove everything remote from the pages and write their index.
 
     Parameters
     ----------
     pages : Path
         Folder of the Data Docs.
     results : sequence of CheckResult
-        What was found, in the order in which it is listed.
+        Results, in the order in which they are listed.
     """
     for page in pages.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
@@ -69,17 +69,17 @@ def make_self_contained(pages: Path, results: Sequence[CheckResult]) -> None:
 
 def _index(pages: Path, results: Sequence[CheckResult]) -> Iterable[str]:
     failed = [result for result in results if not result.success]
-    critical = sum(result.severity == "critical" for result in failed)
+    critical = sum(result.check.severity == "critical" for result in failed)
     yield (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         f"<title>liqheat: checks</title><style>{_STYLE}</style></head><body>"
         f"<h1>{len(results)} checks: {critical} critical, {len(failed) - critical} warnings</h1>"
-        "<p>A critical check that fails stops publishing; a warning is a flag of the assets it "
-        "speaks against.</p>"
+        "<p>A critical check that fails stops publishing; a warning flags the assets that "
+        "fail it.</p>"
     )
-    names = ("", "check", "says", "worst", "rows against it", "for example")
+    names = ("", "check", "condition", "worst", "failing rows", "for example")
     yield "<table class='index'><tr>" + "".join(f"<th>{name}</th>" for name in names) + "</tr>"
-    for result in sorted(results, key=lambda one: (one.success, one.severity != "critical")):
+    for result in sorted(results, key=lambda one: (one.success, one.check.severity != "critical")):
         check = result.check
         folder = pages / "validations" / f"{check.suite}_{check.frame}"
         page = next(iter(sorted(folder.rglob("*.html"), reverse=True)), None)
@@ -92,6 +92,6 @@ def _index(pages: Path, results: Sequence[CheckResult]) -> Iterable[str]:
             f"<tr><td class='{verdict}'>{verdict}</td><td>{name}</td>"
             f"<td>{escape(check.description)}</td><td class='number'>{observed}</td>"
             f"<td class='number'>{result.unexpected_count:,} of {result.row_count:,}</td>"
-            f"<td>{escape(next(iter(result.sample), ''))}</td></tr>"
+            f"<td>{'<br>'.join(map(escape, result.sample))}</td></tr>"
         )
     yield "</table></body></html>"

@@ -1,17 +1,17 @@
-"""What checks found, in plain records."""
+"""Results of checks, in plain records."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from quality.suites import Check, Severity
+from quality.suites import Check
 
-# Scopes told of one check; beyond it rows count with the last one of their asset.
-SCOPES_TOLD = 5_000
+# Findings of one check; beyond it rows count with the last finding of their asset.
+MOST_FINDINGS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One venue of an asset that a check speaks against.
+    """An asset on a venue at an hour that fails a check.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class Finding:
     observed : float or None
         Worst value there; None where the check has no figure.
     row_count : int
-        Rows of the scope that speak against it.
+        Rows of the scope that fail.
     sample : str
         One of them, as text.
     """
@@ -37,22 +37,22 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What one check found.
+    """The result of one check.
 
     Parameters
     ----------
     check : Check
         The check.
     success : bool
-        Whether all rows hold.
+        Whether all rows pass.
     observed : float or None
         The worst value of all rows; None where the check has no figure or there are no rows.
     row_count, unexpected_count : int
-        Rows looked at, and those that speak against it.
+        Rows checked, and those that fail.
     sample : tuple of str
         Some of them, as text.
     findings : tuple of Finding
-        What it speaks against, by asset, venue and hour, about ``SCOPES_TOLD`` at most.
+        What fails, by asset, venue and hour; about ``MOST_FINDINGS`` at most.
     """
 
     check: Check
@@ -62,8 +62,3 @@ class CheckResult:
     unexpected_count: int
     sample: tuple[str, ...]
     findings: tuple[Finding, ...]
-
-    @property
-    def severity(self) -> Severity:
-        """How bad failing is."""
-        return self.check.severity

@@ -66,6 +66,11 @@ class Check:
     level: float | None = None
     values: tuple[str, ...] = ()
 
+    @property
+    def has_level(self) -> bool:
+        """Whether a figure is held against a level."""
+        return self.rule in ("at_least", "at_most")
+
 
 FRAMES: dict[str, tuple[str, ...]] = {
     "schema": ("relation", "column_name", "stored_type", "declared_type"),

@@ -1,8 +1,8 @@
-"""Running checks with Great Expectations, the only place that imports it.
+"""Running checks with Great Expectations, the only module that imports it.
 
-It takes seconds to import and its results are its own: both stay behind ``Validation``, which
-takes data frames and returns plain records. Nothing is sent anywhere, and nothing is written but
-the pages asked for.
+It takes seconds to import and its results have types of their own: both stay behind ``Validation``,
+which takes data frames and returns plain records. It sends nothing anywhere and writes only the
+pages it is given a folder for.
 """
 
 import heapq
@@ -18,13 +18,16 @@ import pandas as pd
 
 from quality.errors import FrameRejected, PagesNotWritten
 from quality.pages import make_self_contained
-from quality.results import SCOPES_TOLD, CheckResult, Finding
+from quality.results import MOST_FINDINGS, CheckResult, Finding
 from quality.suites import FRAMES, Check
 
 logger = logging.getLogger(__name__)
 
 SAMPLE_SIZE = 5
 _SCOPE = ("asset", "venue", "as_of")
+
+# Leading columns of a frame that identify a row.
+_IDENTIFYING_COLUMNS = 4
 
 
 class Validation:
@@ -44,12 +47,12 @@ class Validation:
     def run(
         self, checks: Iterable[Check], frames: Mapping[str, pd.DataFrame]
     ) -> tuple[CheckResult, ...]:
-        """Return what checks find in frames, in the order of the checks.
+        """Return the results of checks on frames, in the order of the checks.
 
         Parameters
         ----------
         checks : iterable of Check
-            Checks whose frames are there, each asked once.
+            Checks whose frames are given, each once.
         frames : mapping of str to DataFrame
             Frames by name, with at least the columns of ``FRAMES``; one without rows passes.
 
@@ -73,7 +76,7 @@ class Validation:
         return found
 
     def write_pages(self) -> None:
-        """Write what was run as HTML that needs no network.
+        """Write the results of all runs as HTML that needs no network.
 
         Raises
         ------
@@ -102,23 +105,23 @@ class Validation:
         except OSError as exc:
             raise PagesNotWritten(
                 f"{self._pages}: the pages of the checks cannot be written ({exc}); "
-                "make room or let it be written, and run `liqheat check` again"
+                "free some space or correct its permissions, and run `liqheat check` again"
             ) from exc
 
 
 def _context() -> Any:  # noqa: ANN401  (its own type is private)
-    """Return a context that lives in memory and tells nobody."""
-    # Its account of its own set-up is of no use to anybody here.
+    """Return a context that lives in memory and reports to nobody."""
+    # It logs its own set-up at length.
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     with warnings.catch_warnings():
-        # It imports modules of the standard library that are on their way out.
+        # It imports deprecated modules of the standard library.
         warnings.simplefilter("ignore", DeprecationWarning)
         gx: Any = import_module("great_expectations")
         types: Any = import_module("great_expectations.data_context.types.base")
     return gx.get_context(
         mode="ephemeral",
         project_config=types.DataContextConfig(
-            # Without it a site is set up in a temporary folder that nobody clears away.
+            # By default it leaves a site in a temporary folder.
             store_backend_defaults=types.InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
             analytics_enabled=False,
             progress_bars={"globally": False, "metric_calculations": False},
@@ -137,7 +140,7 @@ def _prepared(name: str, frame: pd.DataFrame | None, checks: Sequence[Check]) ->
     figures = {
         column
         for check in checks
-        if check.rule in ("at_least", "at_most", "ordered")
+        if check.has_level or check.rule == "ordered"
         for column in check.columns
     }
     return frame.astype(dict.fromkeys(figures, "float64"))
@@ -145,44 +148,31 @@ def _prepared(name: str, frame: pd.DataFrame | None, checks: Sequence[Check]) ->
 
 def _expectation(check: Check) -> Any:  # noqa: ANN401  (of several classes)
     expectations: Any = import_module("great_expectations.expectations")
-
-    told: dict[str, Any] = {
-        "severity": check.severity,
-        "meta": {"check": check.name},
-        "notes": check.description,
+    first, last = check.columns[0], check.columns[-1]
+    by_rule: dict[str, tuple[str, dict[str, Any]]] = {
+        "at_least": ("ColumnValuesToBeBetween", {"column": first, "min_value": check.level}),
+        "at_most": ("ColumnValuesToBeBetween", {"column": first, "max_value": check.level}),
+        "not_null": ("ColumnValuesToNotBeNull", {"column": first}),
+        "unique": ("CompoundColumnsToBeUnique", {"column_list": list(check.columns)}),
+        "equal": ("ColumnPairValuesToBeEqual", {"column_A": first, "column_B": last}),
+        "ordered": (
+            "ColumnPairValuesAToBeGreaterThanB",
+            {
+                "column_A": first,
+                "column_B": last,
+                "or_equal": True,
+                "ignore_row_if": "either_value_is_missing",
+            },
+        ),
+        "one_of": ("ColumnValuesToBeInSet", {"column": first, "value_set": list(check.values)}),
     }
-    first = check.columns[0]
-    match check.rule:
-        case "at_least":
-            return expectations.ExpectColumnValuesToBeBetween(
-                column=first, min_value=check.level, **told
-            )
-        case "at_most":
-            return expectations.ExpectColumnValuesToBeBetween(
-                column=first, max_value=check.level, **told
-            )
-        case "not_null":
-            return expectations.ExpectColumnValuesToNotBeNull(column=first, **told)
-        case "unique":
-            return expectations.ExpectCompoundColumnsToBeUnique(
-                column_list=list(check.columns), **told
-            )
-        case "equal":
-            return expectations.ExpectColumnPairValuesToBeEqual(
-                column_A=first, column_B=check.columns[1], **told
-            )
-        case "ordered":
-            return expectations.ExpectColumnPairValuesAToBeGreaterThanB(
-                column_A=first,
-                column_B=check.columns[1],
-                or_equal=True,
-                ignore_row_if="either_value_is_missing",
-                **told,
-            )
-        case "one_of":
-            return expectations.ExpectColumnValuesToBeInSet(
-                column=first, value_set=list(check.values), **told
-            )
+    name, arguments = by_rule[check.rule]
+    return getattr(expectations, f"Expect{name}")(
+        **arguments,
+        severity=check.severity,
+        meta={"check": check.name},
+        notes=check.description,
+    )
 
 
 def _run(
@@ -205,15 +195,11 @@ def _run(
     definition = context.validation_definitions.add(
         gx.ValidationDefinition(name=name, data=batch, suite=suite)
     )
-    told = [column for column in FRAMES[checks[0].frame] if column in frame.columns]
     try:
         validated = definition.run(
             batch_parameters={"dataframe": frame},
-            result_format={
-                "result_format": "COMPLETE",
-                "unexpected_index_column_names": told[:4],
-                "return_unexpected_index_query": False,
-            },
+            # All rows that fail would be copied and serialised several times; see `_failing_rows`.
+            result_format={"result_format": "SUMMARY"},
         )
     except gx.exceptions.GreatExpectationsError as exc:
         raise FrameRejected(f"{name}: {exc}") from exc
@@ -226,7 +212,7 @@ def _result(check: Check, frame: pd.DataFrame, validated: Any) -> CheckResult:  
             f"{check.suite}: {check.name} could not be evaluated: "
             f"{validated.exception_info.get('exception_message')}"
         )
-    rows = validated.result.get("unexpected_index_list") or []
+    rows = [] if validated.success else _failing_rows(check, frame)
     return CheckResult(
         check=check,
         success=bool(validated.success),
@@ -234,13 +220,41 @@ def _result(check: Check, frame: pd.DataFrame, validated: Any) -> CheckResult:  
         row_count=len(frame),
         unexpected_count=int(validated.result.get("unexpected_count") or 0),
         # Rows come in no order, and an hour checked again must give the same result.
-        sample=tuple(heapq.nsmallest(SAMPLE_SIZE, map(_told, rows))),
+        sample=tuple(heapq.nsmallest(SAMPLE_SIZE, map(_row_text, rows))),
         findings=_findings(check, rows),
     )
 
 
-def _told(row: Mapping[str, Any]) -> str:
-    """Return a row as text."""
+def _failing_rows(check: Check, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows that fail a check: its columns, then those that identify a row.
+
+    Great Expectations counts them; its own list of them takes longer than all checks together.
+    """
+    columns = list(check.columns)
+    first, other = frame[columns[0]], frame[columns[-1]]
+    match check.rule:
+        case "at_least":
+            fails = first < check.level
+        case "at_most":
+            fails = first > check.level
+        case "not_null":
+            fails = first.isna()
+        case "unique":
+            fails = frame.duplicated(columns, keep=False)
+        case "equal":
+            fails = first.ne(other) & ~(first.isna() & other.isna())
+        case "ordered":
+            fails = first < other
+        case "one_of":
+            fails = first.notna() & ~first.isin(check.values)
+    shown = dict.fromkeys((*columns, *FRAMES[check.frame][:_IDENTIFYING_COLUMNS]))
+    return [
+        dict(zip(shown, row, strict=True))
+        for row in frame.loc[fails, list(shown)].itertuples(index=False, name=None)
+    ]
+
+
+def _row_text(row: Mapping[str, Any]) -> str:
     return " ".join(
         f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in row.items()
@@ -248,44 +262,44 @@ def _told(row: Mapping[str, Any]) -> str:
 
 
 def _worst(check: Check, values: "pd.Series[Any]") -> float | None:
-    if check.rule not in ("at_least", "at_most"):
+    if not check.has_level:
         return None
     worst = values.min() if check.rule == "at_least" else values.max()
     return None if pd.isna(worst) else float(worst)
 
 
 def _findings(check: Check, rows: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
-    """Return the worst of each asset, venue and hour among rows that speak against the check.
+    """Return the worst of each asset, venue and hour among the rows that fail a check.
 
-    Rows of no asset belong to none. Beyond ``SCOPES_TOLD`` rows count with the last scope that is
-    told of their asset, so that every asset is told.
+    Rows of no asset belong to none. Beyond ``MOST_FINDINGS`` rows count with the last finding of
+    their asset, so that every asset has one.
     """
     if not rows or not all(name in rows[0] for name in _SCOPE):
         return ()
-    has_figure = check.rule in ("at_least", "at_most")
+    column = check.columns[0]
     sign = -1 if check.rule == "at_least" else 1
     by_scope: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     last_of_asset: dict[Any, tuple[Any, ...]] = {}
-    # From the first hour on, so that where there are too many each asset's first ones are told.
+    # From the first hour on, so that where there are too many each asset keeps its first ones.
     for row in sorted((row for row in rows if row["asset"]), key=lambda row: row["as_of"]):
         key = tuple(row[name] for name in _SCOPE)
-        if len(by_scope) >= SCOPES_TOLD and key not in by_scope:
+        if len(by_scope) >= MOST_FINDINGS and key not in by_scope:
             key = last_of_asset.get(row["asset"], key)
         last_of_asset[row["asset"]] = key
         by_scope.setdefault(key, []).append(row)
     findings = []
     for (asset, venue, as_of), of_scope in by_scope.items():
         worst = of_scope[0]
-        if has_figure:
-            worst = max(of_scope, key=lambda row: sign * float(row[check.columns[0]]))
+        if check.has_level:
+            worst = max(of_scope, key=lambda row: sign * float(row[column]))
         findings.append(
             Finding(
                 asset=asset,
                 venue=venue,
                 as_of=as_of,
-                observed=float(worst[check.columns[0]]) if has_figure else None,
+                observed=float(worst[column]) if check.has_level else None,
                 row_count=len(of_scope),
-                sample=_told(worst),
+                sample=_row_text(worst),
             )
         )
     return tuple(findings)

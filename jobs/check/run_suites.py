@@ -528,7 +528,7 @@ def _outcome(result: CheckResult) -> Outcome:
     return Outcome(
         suite=result.check.suite,
         name=result.check.name,
-        severity=result.severity,
+        severity=result.check.severity,
         success=result.success,
         observed=result.observed,
         threshold=result.check.level,

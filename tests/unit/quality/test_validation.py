@@ -101,6 +101,8 @@ def test_a_check_fails_a_bad_row_and_names_it(check, outcomes):
         finding = result.findings[-1]
         assert (finding.asset, finding.as_of) == ("BTC", AT)
         assert finding.venue.startswith("venue")
+        # The rows that we find are those that Great Expectations counts.
+        assert sum(each.row_count for each in result.findings) == result.unexpected_count
 
 
 def test_names_are_unique_within_a_suite_and_frames_known():
@@ -219,7 +221,7 @@ def test_pages_over_a_file_are_refused(tmp_path):
         Validation(tmp_path / "pages").write_pages()
 
 
-def test_nobody_is_told_of_a_run(monkeypatch, tmp_path):
+def test_a_run_opens_no_connection(monkeypatch, tmp_path):
     def refused(*_):
         raise AssertionError("a connection was asked for")
 
