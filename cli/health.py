@@ -15,7 +15,7 @@ from cli.output import Format, json_value, note, progress_bar, write_rows
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
-    from jobs.collect.doctor_report import DoctorReport, Finding
+    from jobs.collect.doctor_report import DoctorReport, ExaminedResponse
     from jobs.read.status import Status
 
 _VENUE_COLUMNS = {
@@ -111,13 +111,13 @@ def doctor_command(
         raise typer.Exit(1)
 
 
-def _fields(one: "Finding") -> str:
+def _fields(one: "ExaminedResponse") -> str:
     """Return the fields that differ; the notes below the table explain them."""
     fields = dict.fromkeys(difference.field for difference in one.differences)
     return ", ".join(fields) or one.reason or "; ".join(one.notes)
 
 
-def _explanation(one: "Finding") -> str:
+def _explanation(one: "ExaminedResponse") -> str:
     words = [difference.words for difference in one.differences]
     return "; ".join(words or ([one.reason] if one.reason else one.notes))
 

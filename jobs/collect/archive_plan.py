@@ -1,7 +1,7 @@
 """Which files of a public archive a span of days needs, and which days the archive lacks.
 
-Belongs here: files by contract, dataset and day, compared with the ledger. Does not belong here: the
-layout of the archive (`sources.archives.binance`), fetching (`jobs.collect.archives`).
+Belongs here: files by contract, dataset and day, compared with the ledger. Does not belong here:
+the layout of the archive (`sources.archives.binance`), fetching (`jobs.collect.archives`).
 """
 
 from collections import defaultdict

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.collect.doctor_report import Finding
+from jobs.collect.doctor_report import ExaminedResponse
 from sources.records import SCHEMAS
 from sources.venues.client import Response
 from sources.venues.conformance import (
@@ -50,7 +50,7 @@ def figures_in_lots(
 
 def examine_sides(
     venue: Venue, listed: Mapping[str, Instrument], figures: Sequence[dict[str, Any]]
-) -> Finding | None:
+) -> ExaminedResponse | None:
     """Compare the share of odd lots with the sides declared; None without figures.
 
     Parameters
@@ -71,7 +71,7 @@ def examine_sides(
     place = next(places, None)
     if place is None or not figures:
         return None
-    examined = Finding(
+    examined = ExaminedResponse(
         venue.name, "sides of open interest", None, f"{place}.sides_counted", "left out",
         rows=len(figures),
     )  # fmt: skip

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from jobs.collect.doctor_report import DoctorReport, Exchange, Finding, Status
+from jobs.collect.doctor_report import DoctorReport, ExaminedResponse, Exchange, Status
 from jobs.collect.scope import (
     HOUR,
     Clock,
@@ -86,7 +86,7 @@ def run_doctor(
     ]
     made_at = clock()
 
-    async def examine_all() -> list[list[Finding]]:
+    async def examine_all() -> list[list[ExaminedResponse]]:
         feeds = [_examine_feeds(settings, made_at)] if has_feeds else []
         return await asyncio.gather(*(one.examine() for one in examiners), *feeds)
 
@@ -104,7 +104,7 @@ def run_doctor(
     )
 
 
-async def _examine_feeds(settings: Settings, now: datetime) -> list[Finding]:
+async def _examine_feeds(settings: Settings, now: datetime) -> list[ExaminedResponse]:
     examinations = []
     # A stand-in for venues has neither, and the real ones live in another time.
     if settings.venue_url is None or settings.archive_url is not None:
@@ -114,7 +114,7 @@ async def _examine_feeds(settings: Settings, now: datetime) -> list[Finding]:
     return await asyncio.gather(*examinations)
 
 
-async def _examine_archive(settings: Settings, now: datetime) -> Finding:
+async def _examine_archive(settings: Settings, now: datetime) -> ExaminedResponse:
     day = now.date() - timedelta(days=_ARCHIVE_DAYS)
     contract = Contract("binance", "BTC/USDT:USDT", "BTCUSDT")
     file = ArchiveFile(contract, BAR_DATASETS[0], "daily", day, day + timedelta(days=1))
@@ -139,7 +139,7 @@ async def _examine_archive(settings: Settings, now: datetime) -> Finding:
         "sources/archives/binance.py",
     )
     status: dict[str, Status] = {"here": "fits", "absent": "differs", "failed": "not checked"}
-    return Finding(
+    return ExaminedResponse(
         venue="archive",
         kind="klines of a day",
         instrument=contract.instrument,
@@ -152,7 +152,9 @@ async def _examine_archive(settings: Settings, now: datetime) -> Finding:
     )
 
 
-async def _examine_quotes(settings: Settings, market: QuoteMarket, now: datetime) -> Finding:
+async def _examine_quotes(
+    settings: Settings, market: QuoteMarket, now: datetime
+) -> ExaminedResponse:
     until = now.replace(minute=0, second=0, microsecond=0)
     since, address = until - 6 * HOUR, settings.quotes_url
     reason: str | None = None
@@ -173,7 +175,7 @@ async def _examine_quotes(settings: Settings, market: QuoteMarket, now: datetime
     declared = f"hourly candles of {market.pair}"
     mend = f"QUOTE_MARKETS, {market.venue} {market.pair}"
     status: Status = "fits" if reason is None else "not checked"
-    return Finding(
+    return ExaminedResponse(
         venue=market.venue,
         kind=f"quote rate {market.pair}",
         instrument=None,

@@ -27,7 +27,7 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ExaminedResponse:
     """The result of examining one response.
 
     Parameters
@@ -80,7 +80,7 @@ class DoctorReport:
         When.
     versions : mapping of str to str
         Of liqheat, ccxt, Python and the platform.
-    examined : tuple of Finding
+    examined : tuple of ExaminedResponse
         One for each response.
     rate_limits : mapping of str to mapping
         By venue: the last value of each header about limits.
@@ -88,10 +88,10 @@ class DoctorReport:
 
     made_at: datetime
     versions: Mapping[str, str]
-    examined: tuple[Finding, ...]
+    examined: tuple[ExaminedResponse, ...]
     rate_limits: Mapping[str, Mapping[str, str]]
 
-    def of_status(self, status: Status) -> list[Finding]:
+    def of_status(self, status: Status) -> list[ExaminedResponse]:
         """Return the examinations with a status."""
         return [one for one in self.examined if one.status == status]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jobs.collect.counted_sides import examine_sides, figures_in_lots
-from jobs.collect.doctor_report import Exchange, Finding, Status
+from jobs.collect.doctor_report import ExaminedResponse, Exchange, Status
 from jobs.collect.scope import Clock, Effort
 from jobs.progress import Progress
 from sources.errors import VenueRejected, VenueUnavailable
@@ -76,7 +76,7 @@ class VenueExaminer:
     effort: Effort
     progress: Progress
     rate_limits: dict[str, str] = field(default_factory=dict)
-    _examined: list[Finding] = field(default_factory=list)
+    _examined: list[ExaminedResponse] = field(default_factory=list)
     _listed: dict[str, Instrument] = field(default_factory=dict)
     _received: list[HttpAnswer] = field(default_factory=list)
     _is_over: bool = False
@@ -84,7 +84,7 @@ class VenueExaminer:
     _responses: dict[str, tuple[Response, tuple[HttpAnswer, ...]]] = field(default_factory=dict)
     _latest: dict[str, Response] = field(default_factory=dict)
 
-    async def examine(self) -> list[Finding]:
+    async def examine(self) -> list[ExaminedResponse]:
         """Return the result for each response of the venue."""
         client = VenueClient(
             self.name,
@@ -142,7 +142,7 @@ class VenueExaminer:
             differences = done.differences
         judged: Status = "not checked" if done is None else "fits"
         self._examined.append(
-            Finding(
+            ExaminedResponse(
                 venue=self.name,
                 kind=kind,
                 instrument=instrument,
@@ -237,7 +237,7 @@ class VenueExaminer:
         if endpoint is not None and endpoint.needs_key and not self.connection.has_key:
             variable = f"LIQHEAT_KEYS__{self.name.upper()}__API_KEY"
             self._examined.append(
-                Finding(
+                ExaminedResponse(
                     self.name,
                     declared.name,
                     chosen.instrument,
