@@ -198,24 +198,13 @@ def followed_contracts(scope: Scope) -> list[FollowedContract]:
 
 
 async def _followed_contracts(scope: Scope, known: Known) -> list[FollowedContract]:
-    async with open_clients(
-        scope, venue_connections(scope.settings, scope.universe.venues)
-    ) as clients:
+    connections = venue_connections(scope.settings, scope.universe.venues)
+    async with open_clients(scope, connections) as clients:
         listed = await list_contracts(clients, scope.effort.budget_seconds)
         listings = await _rank_listings(scope, clients, listed, known)
     for message in listed.failures.values():
         logger.warning("%s", message)
-    listings += [
-        Listing(
-            one.venue,
-            one.instrument,
-            one.asset,
-            one.is_active,
-            known.interest_usd.get((one.venue, one.instrument)),
-        )
-        for one in known.listings
-        if one.venue in listed.failures
-    ]
+    listings += [one for one in _earlier_listings(known) if one.venue in listed.failures]
     contracts = []
     for one in _choose(scope.universe, listings, known):
         instrument = listed.instruments.get(one.venue, {}).get(one.instrument)
@@ -249,10 +238,10 @@ async def land_contracts(
                 # Markets that cannot be used are reported once, not in each round.
                 continue
             land(Batch(batch.kind, table))
+        now = clock()
+        stamp = {"is_active": False, "observed_at": now, "source": "listing", "ingested_at": now}
         gone = [
-            one._asdict()
-            | {"is_active": False, "observed_at": clock(), "source": "listing"}
-            | {"ingested_at": clock()}
+            one._asdict() | stamp
             for one in known.listings
             if one.venue == venue
             and one.is_active
@@ -262,7 +251,13 @@ async def land_contracts(
             land(Batch("instrument", pa.Table.from_pylist(gone, schema=SCHEMAS["instrument"])))
     # The first listing of a venue is no news.
     current = [one for one in listed.listings() if one.venue in earlier]
-    previous = [
-        Listing(one.venue, one.instrument, one.asset, one.is_active) for one in known.listings
+    return compare_listings(_earlier_listings(known), current)
+
+
+def _earlier_listings(known: Known) -> list[Listing]:
+    """Return what venues listed before, with open interest [USD]."""
+    usd = known.interest_usd
+    return [
+        Listing(one.venue, one.instrument, one.asset, one.is_active, usd.get(one[:2]))
+        for one in known.listings
     ]
-    return compare_listings(previous, current)
