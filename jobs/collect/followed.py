@@ -110,9 +110,9 @@ def _followed_feed(
     is_carried = bool(endpoints and interest) and interest[0][1][0].is_same_call(endpoints[0])
     is_hourly = kind in _HOURLY_KINDS and not is_carried
     is_bar = kind in ("ohlcv", "mark_ohlc")
-    back = history + (
-        BARS_BEFORE_INTEREST if is_bar and history >= BARS_BEFORE_INTEREST else 0 * DAY
-    )
+    back = history
+    if is_bar and history >= BARS_BEFORE_INTEREST:
+        back += BARS_BEFORE_INTEREST
     if grid.reach_seconds is not None:
         back = min(back, timedelta(seconds=grid.reach_seconds))
     first = align(now - back, grid.period_seconds)

@@ -42,29 +42,27 @@ class NewRowLander:
     def __call__(self, batch: Batch) -> None:
         """Land what is new in a batch."""
         for part in separate_bad_names(batch):
-            is_new = self._is_new(part)
-            table = (
-                part.table if is_new is None else part.table.filter(pa.array(is_new, pa.bool_()))
-            )
-            if table.num_rows:
-                new = Batch(part.kind, table)
+            new = Batch(part.kind, self._new_rows(part))
+            if new.table.num_rows:
                 land(new, self._folder, landing_name(new, self._at))
-                self.row_count += table.num_rows if new.kind != "quarantine" else 0
+                self.row_count += new.table.num_rows if new.kind != "quarantine" else 0
 
-    def _is_new(self, batch: Batch) -> list[bool] | None:
-        """Return which rows are new; None for kinds that are requested only where missing."""
+    def _new_rows(self, batch: Batch) -> pa.Table:
+        table = batch.table
         if batch.kind in self._known.keys:
             seen = self._known.keys[batch.kind]
-            return [key not in seen for key in _tuples(batch.table, *key_columns(batch.kind))]
-        if batch.kind != "leverage_bracket":
-            return None
-        contracts = _tuples(batch.table, "venue", "instrument")
-        received = defaultdict(list)
-        brackets = _tuples(batch.table, *BRACKET_COLUMNS)
-        for contract, bracket in zip(contracts, brackets, strict=True):
-            received[contract].append(bracket)
-        stored = {contract: one.brackets for contract, one in self._known.brackets.items()}
-        return [stored.get(contract) != sorted(received[contract]) for contract in contracts]
+            keep = [key not in seen for key in _tuples(table, *key_columns(batch.kind))]
+        elif batch.kind == "leverage_bracket":
+            contracts = _tuples(table, "venue", "instrument")
+            received = defaultdict(list)
+            for contract, bracket in zip(contracts, _tuples(table, *BRACKET_COLUMNS), strict=True):
+                received[contract].append(bracket)
+            stored = {contract: one.brackets for contract, one in self._known.brackets.items()}
+            keep = [stored.get(contract) != sorted(received[contract]) for contract in contracts]
+        else:
+            # Other kinds are requested only where they are missing.
+            return table
+        return table.filter(pa.array(keep, pa.bool_()))
 
 
 def _tuples(table: pa.Table, *names: str) -> list[tuple[Any, ...]]:
