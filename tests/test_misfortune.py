@@ -91,7 +91,7 @@ def fill(folder, leaving):
     return filler
 
 
-@pytest.mark.parametrize("leaving", [0, 65_536, 400_000])
+@pytest.mark.parametrize("leaving", [0, 400_000])
 def test_a_full_disk_costs_no_rows(small_disk, market, leaving):
     with live_home(small_disk / "home", market, START + DAY + 7_000, venues=("binance",)) as home:
         home.ingest()
@@ -222,8 +222,8 @@ def test_given_hours_are_utc_when_local_clocks_change(local, day, zone):
         assert hour_of(naive) == hour_of_flow(naive) == expected
 
 
-def test_a_backfill_killed_ten_times_asks_only_for_what_is_still_missing(tmp_path):
-    start, end = START + HOUR, START + 11 * DAY
+def test_a_backfill_killed_again_and_again_requests_only_what_is_missing(tmp_path):
+    start, end, kills = START + HOUR, START + 7 * DAY, 4
     market = synthetic_market(
         start=START, end=end + DAY, venues=("binance",), assets={"BTC": 7e4}, inverse_assets=()
     )
@@ -241,7 +241,7 @@ def test_a_backfill_killed_ten_times_asks_only_for_what_is_still_missing(tmp_pat
     ):
         calm.backfill(start)
         told = (killing.__name__, "back_fill", str(home.settings.home), home.standin.base_url)
-        for _ in range(10):
+        for _ in range(kills):
             before = calls(home)
             call = forks.start(*told, start, end)
             while calls(home) < before + 3:
@@ -250,8 +250,8 @@ def test_a_backfill_killed_ten_times_asks_only_for_what_is_still_missing(tmp_pat
         forks.start(*told, start, end).end()
         # A kill costs the answer that had not landed; of ratios a slot is whole with all three.
         # Each run lists the contracts, and asks for the last day of fundings, which have no slots.
-        assert calls(calm, *paged) <= calls(home, *paged) <= calls(calm, *paged) + 10
-        assert calls(home) <= calls(calm) + 10 * (3 + 2)
+        assert calls(calm, *paged) <= calls(home, *paged) <= calls(calm, *paged) + kills
+        assert calls(home) <= calls(calm) + kills * (3 + 2)
         assert_whole(home, market, start, end - BAR)
         assert {kind: home.rows(kind) for kind in KINDS} == {
             kind: calm.rows(kind) for kind in KINDS

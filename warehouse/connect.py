@@ -23,7 +23,7 @@ from warehouse.errors import (
     WarehouseDamaged,
 )
 from warehouse.migrate import migrate, write_comments
-from warehouse.models import create_views, macros, models
+from warehouse.models import create_views, definitions_sha256, macros, models
 
 logger = logging.getLogger(__name__)
 
@@ -131,15 +131,33 @@ def open_warehouse(
             )
         with translated(f"preparing {path}"):
             connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
-            migrate(connection)
-            # One commit for all of them: each waits for the disk.
-            with transaction(connection):
-                write_comments(connection)
-                create_views(connection)
+            _bring_up_to_date(connection)
         with translated(f"working on {path}"):
             yield connection
     finally:
         connection.close()
+
+
+def _bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
+    """Migrate, write missing comments, and replace macros and views of other definitions."""
+    migrated = migrate(connection)
+    definitions = definitions_sha256()
+    are_current = not migrated and _definitions_of(connection) == definitions
+    # One commit for all of them: each waits for the disk.
+    with transaction(connection):
+        write_comments(connection)
+        if not are_current:
+            create_views(connection)
+            connection.execute(f"create or replace macro definitions_sha256() as '{definitions}'")
+
+
+def _definitions_of(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """Return the hash of the definitions that the views were made from."""
+    try:
+        found = connection.execute("select definitions_sha256()").fetchone()
+    except duckdb.CatalogException:
+        return None
+    return str(found[0]) if found else None
 
 
 @contextmanager

@@ -16,6 +16,7 @@ The variables ``window_start``, ``window_end`` and ``window_assets`` restrict mo
 and assets; where one is not set, models are over everything.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -154,6 +155,15 @@ def tables_behind(model: Model) -> tuple[str, ...]:
 def macros() -> str:
     """Return the statements that create the macros models use, in the database in use."""
     return _MACROS.read_text()
+
+
+@cache
+def definitions_sha256() -> str:
+    """Return the hash of all that a database is made of besides rows: models, macros, contracts."""
+    parts = [duckdb.__version__, macros(), *(model.select for model in models())]
+    for relation in relations().values():
+        parts += [relation.name, *comment_statements(relation, "table")]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def create_views(connection: duckdb.DuckDBPyConnection) -> None:

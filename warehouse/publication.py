@@ -9,7 +9,6 @@ Each relation is computed once: into the unfinished file, from which the Parquet
 files are written under ``published/.writing``, where no reader looks, and moved into place.
 """
 
-import hashlib
 import logging
 import os
 import shutil
@@ -27,7 +26,14 @@ import duckdb
 from warehouse.connect import CATALOG, ROW_GROUP_SIZE, quoted, transaction, translated
 from warehouse.contracts import Relation, comment_statements, public_relations, relations
 from warehouse.durable_files import emptied_folder, move_into_place
-from warehouse.models import Model, macros, models, set_window, tables_behind
+from warehouse.models import (
+    Model,
+    definitions_sha256,
+    macros,
+    models,
+    set_window,
+    tables_behind,
+)
 from warehouse.published_versions import (
     PUBLISHED_FILE,
     READ_ONLY,
@@ -72,14 +78,6 @@ def _stored_relations() -> list[Relation]:
         )
     )
     return [relations()[name] for name in names]
-
-
-def _form_sha256() -> str:
-    """Return the hash of everything that decides what a published file looks like."""
-    parts = [duckdb.__version__, macros(), *(model.select for model in models())]
-    for relation in public_relations():
-        parts += [relation.name, *comment_statements(relation, "table")]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _text(value: str) -> str:
@@ -196,7 +194,7 @@ class Publication:
         self._building = building
         self._window_start = window_start
         self._id = str(uuid.uuid4())
-        self._form_sha256 = _form_sha256()
+        self._form_sha256 = definitions_sha256()
         self._held = _HeldBack.read(connection)
         self._row_counts: dict[str, int] = {}
         # Days in which the last version is out of date; None: all is written.

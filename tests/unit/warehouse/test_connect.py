@@ -48,6 +48,21 @@ def test_a_second_writer_is_told_that_there_is_one(tmp_path):
         pass
 
 
+def test_views_of_other_definitions_are_replaced_and_equal_ones_are_kept(tmp_path):
+    path = tmp_path / "warehouse.duckdb"
+
+    def edited():
+        with open_warehouse(path) as connection:
+            return "edited" in connection.execute("describe marts.pipeline_runs").fetchall()[0]
+
+    with open_warehouse(path) as connection:
+        connection.execute("create or replace view marts.pipeline_runs as select 1 as edited")
+    assert edited()
+    with open_warehouse(path) as connection:
+        connection.execute("create or replace macro definitions_sha256() as 'of another release'")
+    assert not edited()
+
+
 def test_a_second_writer_of_the_same_process_is_told_too(tmp_path):
     path = tmp_path / "warehouse.duckdb"
     with (
