@@ -5,6 +5,7 @@ import pytest
 
 from warehouse import migrate as migrating
 from warehouse.connect import open_warehouse
+from warehouse.contracts import relations
 from warehouse.errors import ContractViolation
 from warehouse.migrate import migrate, migration_files
 
@@ -158,5 +159,6 @@ def test_a_comment_that_a_kill_left_out_is_written_at_the_next_opening(tmp_path)
         (table,) = connection.execute(
             "select comment from duckdb_tables() where table_name = 'ohlcv'"
         ).fetchone()
-    assert column == "Last trade's price, USD per unit of the asset."
-    assert table == "Finished bars of trades as they were taken in."
+    declared = relations()["raw.ohlcv"]
+    assert table == declared.description
+    assert column == next(one.comment for one in declared.columns if one.name == "close")
