@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.arguments import INSTANT_FORMATS, Start, exit_on_error, finite, now, utc
+from cli.arguments import INSTANT_FORMATS, Start, finite, now, utc
 from cli.output import log_errors_only, note, progress_bar
 from jobs.settings import read_settings
 
@@ -48,11 +48,10 @@ def ingest_command(budget: Budget = 240.0) -> None:
     from jobs.collect.scope import Effort
 
     log_errors_only("jobs.collect")
-    with exit_on_error():
-        report = ingest(read_settings(), clock=now, effort=Effort(budget))
-        _write_round(report)
-        if report.undone_count or any(one.has_failed for one in report.venues.values()):
-            raise typer.Exit(1)
+    report = ingest(read_settings(), clock=now, effort=Effort(budget))
+    _write_round(report)
+    if report.undone_count or any(one.has_failed for one in report.venues.values()):
+        raise typer.Exit(1)
 
 
 class Source(StrEnum):
@@ -110,18 +109,17 @@ def _backfill_from_venues(first: datetime, last: datetime | None, budget: float)
         note(f"{report.row_count:,} rows, {report.undone_count} requests left")
 
     log_errors_only("jobs.collect")
-    with exit_on_error():
-        report = backfill(
-            read_settings(),
-            clock=now,
-            start=first,
-            end=last,
-            effort=Effort(budget),
-            on_round=on_round,
-        )
-        _write_round(report)
-        if report.undone_count:
-            raise typer.Exit(1)
+    report = backfill(
+        read_settings(),
+        clock=now,
+        start=first,
+        end=last,
+        effort=Effort(budget),
+        on_round=on_round,
+    )
+    _write_round(report)
+    if report.undone_count:
+        raise typer.Exit(1)
 
 
 def _backfill_from_archive(
@@ -130,21 +128,20 @@ def _backfill_from_archive(
     from jobs.collect.archives import archived_contracts, backfill_from_archive
     from jobs.collect.scope import configured_universe
 
-    with exit_on_error():
-        settings = read_settings()
-        universe = configured_universe(settings, [one.upper() for one in assets or ()])
-        with progress_bar() as progress:
-            report = backfill_from_archive(
-                settings,
-                clock=now,
-                span=(first, last),
-                contracts=archived_contracts(settings, clock=now, universe=universe),
-                is_keeping=is_keeping,
-                progress=progress,
-            )
-        _write_archive_report(report)
-        if report.failed:
-            raise typer.Exit(1)
+    settings = read_settings()
+    universe = configured_universe(settings, [one.upper() for one in assets or ()])
+    with progress_bar() as progress:
+        report = backfill_from_archive(
+            settings,
+            clock=now,
+            span=(first, last),
+            contracts=archived_contracts(settings, clock=now, universe=universe),
+            is_keeping=is_keeping,
+            progress=progress,
+        )
+    _write_archive_report(report)
+    if report.failed:
+        raise typer.Exit(1)
 
 
 def _write_archive_report(report: "ArchiveReport") -> None:
@@ -186,12 +183,11 @@ def record_command(
     """Record realised liquidations as venues stream them, until stopped."""
     from jobs.collect.stream import record_liquidations
 
-    with exit_on_error():
-        feeds = record_liquidations(read_settings(), clock=now, seconds=seconds)
-        for feed in feeds:
-            note(_feed_summary(feed))
-        if not any(feed.has_connected for feed in feeds):
-            raise typer.Exit(1)
+    feeds = record_liquidations(read_settings(), clock=now, seconds=seconds)
+    for feed in feeds:
+        note(_feed_summary(feed))
+    if not any(feed.has_connected for feed in feeds):
+        raise typer.Exit(1)
 
 
 def _feed_summary(feed: "FeedReport") -> str:
@@ -216,14 +212,13 @@ def maintain_command(
     """Move loaded landing files to raw history, check all gaps, fetch what venues still serve."""
     from jobs.maintain import maintain
 
-    with exit_on_error():
-        report = maintain(read_settings(), clock=now, is_asking=ask)
-        note(
-            f"moved {report.moved_files:,} landing files to raw history "
-            f"({report.moved_bytes / 1e6:,.1f} MB)"
-        )
-        if report.ingested is not None:
-            _write_round(report.ingested)
+    report = maintain(read_settings(), clock=now, is_asking=ask)
+    note(
+        f"moved {report.moved_files:,} landing files to raw history "
+        f"({report.moved_bytes / 1e6:,.1f} MB)"
+    )
+    if report.ingested is not None:
+        _write_round(report.ingested)
 
 
 def fetch_command() -> None:
@@ -231,18 +226,17 @@ def fetch_command() -> None:
     from jobs.collect.providers import fetch_providers
 
     log_errors_only("jobs.collect.providers")
-    with exit_on_error():
-        report = fetch_providers(read_settings(), clock=now)
-        for name, variables in report.without_key.items():
-            note(f"{name}: skipped, {', '.join(variables)} not set")
-        for name, one in report.providers.items():
-            note(
-                f"{name}: {one.answered} of {one.asked} answered, {one.cells:,} cells, "
-                f"{one.quarantined} set aside"
-            )
-            for message in one.messages:
-                note(f"  {message}")
-        if report.providers and not report.is_loaded:
-            note(_BUSY)
-        if any(one.messages for one in report.providers.values()):
-            raise typer.Exit(1)
+    report = fetch_providers(read_settings(), clock=now)
+    for name, variables in report.without_key.items():
+        note(f"{name}: skipped, {', '.join(variables)} not set")
+    for name, one in report.providers.items():
+        note(
+            f"{name}: {one.answered} of {one.asked} answered, {one.cells:,} cells, "
+            f"{one.quarantined} set aside"
+        )
+        for message in one.messages:
+            note(f"  {message}")
+    if report.providers and not report.is_loaded:
+        note(_BUSY)
+    if any(one.messages for one in report.providers.values()):
+        raise typer.Exit(1)

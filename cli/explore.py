@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.arguments import AsOfPublished, Asset, Rows, exit_on_error, finite, published_hour
+from cli.arguments import AsOfPublished, Asset, Rows, finite, published_hour
 from cli.output import Format, note, write_rows
 from jobs.settings import read_settings
 
@@ -19,10 +19,9 @@ def query_command(
     from jobs.read.query import bounded_process, query
 
     try:
-        with exit_on_error():
-            settings = read_settings()
-            with bounded_process(settings), query(settings, sql) as result:
-                write_rows(result.columns, result.rows, form)
+        settings = read_settings()
+        with bounded_process(settings), query(settings, sql) as result:
+            write_rows(result.columns, result.rows, form)
     except KeyboardInterrupt:
         # The statement may still be computing; ending the interpreter under it would abort.
         os._exit(130)
@@ -57,23 +56,22 @@ def plot_command(
     from plots.style import page_name
     from plots.views import plot_asset, plot_comparison
 
-    with exit_on_error():
-        settings = read_settings()
-        asset = asset.upper()
-        maps = PublishedMaps(
-            published_file(settings), asset, venue, published_hour(as_of), read_limits(settings)
+    settings = read_settings()
+    asset = asset.upper()
+    maps = PublishedMaps(
+        published_file(settings), asset, venue, published_hour(as_of), read_limits(settings)
+    )
+    if side_by_side:
+        page = plot_comparison(maps, output or settings.home / page_name(f"{asset}-compared"))
+    else:
+        page = plot_asset(
+            maps,
+            output or settings.home / page_name(asset),
+            provider=provider,
+            days=days,
+            reach_ratio=reach,
         )
-        if side_by_side:
-            page = plot_comparison(maps, output or settings.home / page_name(f"{asset}-compared"))
-        else:
-            page = plot_asset(
-                maps,
-                output or settings.home / page_name(asset),
-                provider=provider,
-                days=days,
-                reach_ratio=reach,
-            )
-        typer.echo(str(page.resolve()))
+    typer.echo(str(page.resolve()))
 
 
 def tables_command(
@@ -88,24 +86,23 @@ def tables_command(
     """List the public relations with their comments, or the columns of one."""
     from jobs.read.query import describe_tables, describe_tables_as_markdown
 
-    with exit_on_error():
-        if markdown:
-            typer.echo(describe_tables_as_markdown(), nl=False)
-            return
-        relations = describe_tables()
-        if relation is None:
-            write_rows(
-                ("relation", "grain", "what it is"),
-                [(one.name, ", ".join(one.grain), one.description) for one in relations],
-                form,
-            )
-            return
-        chosen = [one for one in relations if relation in (one.name, one.name.split(".")[1])]
-        if not chosen:
-            note(f"no public relation {relation}; `liqheat tables` lists them")
-            raise typer.Exit(2)
+    if markdown:
+        typer.echo(describe_tables_as_markdown(), nl=False)
+        return
+    relations = describe_tables()
+    if relation is None:
         write_rows(
-            ("column", "type", "what it is"),
-            [(column.name, column.type, column.comment) for column in chosen[0].columns],
+            ("relation", "grain", "what it is"),
+            [(one.name, ", ".join(one.grain), one.description) for one in relations],
             form,
         )
+        return
+    chosen = [one for one in relations if relation in (one.name, one.name.split(".")[1])]
+    if not chosen:
+        note(f"no public relation {relation}; `liqheat tables` lists them")
+        raise typer.Exit(2)
+    write_rows(
+        ("column", "type", "what it is"),
+        [(column.name, column.type, column.comment) for column in chosen[0].columns],
+        form,
+    )

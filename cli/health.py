@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.arguments import Rows, exit_on_error, now
+from cli.arguments import Rows, now
 from cli.collect import Budget
 from cli.output import Format, json_value, note, progress_bar, write_rows
 from jobs.settings import read_settings
@@ -37,12 +37,11 @@ def status_command(form: Rows = Format.table) -> None:
     """
     from jobs.read.status import read_status
 
-    with exit_on_error():
-        status = read_status(read_settings(), now=now())
-        if form is Format.json:
-            typer.echo(json.dumps(asdict(status), default=json_value, indent=2))
-        else:
-            _write_status(status, form)
+    status = read_status(read_settings(), now=now())
+    if form is Format.json:
+        typer.echo(json.dumps(asdict(status), default=json_value, indent=2))
+    else:
+        _write_status(status, form)
     if status.problems:
         raise typer.Exit(1)
 
@@ -92,19 +91,18 @@ def doctor_command(
     from jobs.collect.doctor import DOCTOR_EFFORT, run_doctor, venues_to_examine
     from jobs.collect.doctor_report import write_report
 
-    with exit_on_error():
-        settings = read_settings()
-        with progress_bar() as progress:
-            made = run_doctor(
-                settings,
-                clock=now,
-                venues=venues_to_examine(settings, venues or ()),
-                has_feeds=not venues,
-                effort=replace(DOCTOR_EFFORT, budget_seconds=budget),
-                progress=progress,
-            )
-        path = report or settings.home / f"doctor-{made.made_at:%Y%m%dT%H%M%SZ}.json"
-        write_report(made, path)
+    settings = read_settings()
+    with progress_bar() as progress:
+        made = run_doctor(
+            settings,
+            clock=now,
+            venues=venues_to_examine(settings, venues or ()),
+            has_feeds=not venues,
+            effort=replace(DOCTOR_EFFORT, budget_seconds=budget),
+            progress=progress,
+        )
+    path = report or settings.home / f"doctor-{made.made_at:%Y%m%dT%H%M%SZ}.json"
+    write_report(made, path)
     _write_examined(made, form)
     note(f"report: {path}")
     if not made.has_fitted:

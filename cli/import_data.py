@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.arguments import INSTANT_FORMATS, Start, exit_on_error, now, utc
+from cli.arguments import INSTANT_FORMATS, Start, now, utc
 from cli.output import log_errors_only, note, progress_bar
 from jobs.settings import read_settings
 
@@ -49,7 +49,7 @@ def import_command(
     from jobs.collect.imports import import_files
 
     log_errors_only("jobs.collect.imports")
-    with exit_on_error(), progress_bar() as progress:
+    with progress_bar() as progress:
         report = import_files(
             read_settings(),
             paths,
@@ -73,14 +73,13 @@ def import_brackets_command(
     from jobs.collect.imports import import_bracket_file
 
     log_errors_only("jobs.collect.imports")
-    with exit_on_error():
-        report = import_bracket_file(
-            read_settings(),
-            path,
-            venue=venue,
-            valid_from=utc(valid_from) or valid_from,
-            ingested_at=now(),
-        )
+    report = import_bracket_file(
+        read_settings(),
+        path,
+        venue=venue,
+        valid_from=utc(valid_from) or valid_from,
+        ingested_at=now(),
+    )
     _finish(report)
 
 
@@ -102,16 +101,15 @@ def import_provider_command(
     from jobs.collect.imports import import_provider_answers
 
     log_errors_only("jobs.collect.imports")
-    with exit_on_error():
-        report = import_provider_answers(
-            read_settings(),
-            provider,
-            paths,
-            ingested_at=now(),
-            asset=asset,
-            venue_scope=venue,
-            model=model,
-            captured_at=utc(captured_at),
-            reference_price=reference_price,
-        )
+    report = import_provider_answers(
+        read_settings(),
+        provider,
+        paths,
+        ingested_at=now(),
+        asset=asset,
+        venue_scope=venue,
+        model=model,
+        captured_at=utc(captured_at),
+        reference_price=reference_price,
+    )
     _finish(report)

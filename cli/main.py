@@ -1,7 +1,8 @@
 """The `liqheat` program: logging, standard streams, and the list of its commands.
 
 Each command parses its arguments, calls a job and writes what it returned. Data goes to stdout,
-everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 stopped by quality.
+everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 stopped by quality; all
+expected errors are turned into them here.
 """
 
 import logging
@@ -13,6 +14,7 @@ from typing import Annotated
 import typer
 
 from cli import collect, explore, health, import_data, steps
+from cli.arguments import exit_on_error
 from cli.schedule import schedule_command
 from cli.show_assumptions import assumptions_command
 from cli.show_bands import bands_command
@@ -59,7 +61,7 @@ app = typer.Typer(
     add_completion=False,
 )
 for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+    app.command(_name)(exit_on_error()(_command))
 
 
 @app.callback()

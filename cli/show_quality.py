@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.arguments import AsOfPublished, Rows, exit_on_error, published_hour
+from cli.arguments import AsOfPublished, Rows, published_hour
 from cli.figures import percent, usd
 from cli.output import Format, write_rows
 from jobs.settings import read_settings
@@ -37,21 +37,20 @@ def quality_command(
     """Show the quality grade of each asset, and the reasons for it."""
     from jobs.read.verdicts import read_verdicts
 
-    with exit_on_error():
-        verdicts = read_verdicts(read_settings(), asset=asset, as_of=published_hour(as_of))
-        if asset is not None and form is Format.table:
-            _print_verdict(verdicts)
-            return
-        values = attrgetter(*_COLUMNS)
-        reasons = attrgetter("doubts" if form is Format.table else "reasons")
-        write_rows(
-            (*_COLUMNS, "reasons"),
-            [
-                (*values(verdict), ", ".join(reason.name for reason in reasons(verdict)))
-                for verdict in verdicts
-            ],
-            form,
-        )
+    verdicts = read_verdicts(read_settings(), asset=asset, as_of=published_hour(as_of))
+    if asset is not None and form is Format.table:
+        _print_verdict(verdicts)
+        return
+    values = attrgetter(*_COLUMNS)
+    reasons = attrgetter("doubts" if form is Format.table else "reasons")
+    write_rows(
+        (*_COLUMNS, "reasons"),
+        [
+            (*values(verdict), ", ".join(reason.name for reason in reasons(verdict)))
+            for verdict in verdicts
+        ],
+        form,
+    )
 
 
 def _print_verdict(verdicts: "Sequence[VenueVerdict]") -> None:

@@ -1,16 +1,29 @@
 """The commands that run steps of the pipeline: load, build, check, publish, all of them at once."""
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.arguments import AsOf, Rows, exit_on_error, hour_of
+from cli.arguments import AsOf, Rows, hour_of
 from cli.output import Format, note, progress_bar, write_rows
 from cli.show_bands import MapChoice, show_bands
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
     from jobs.check.run_suites import CheckReport
+
+
+_CHECK_COLUMNS = {
+    "suite": "suite",
+    "check": "name",
+    "severity": "severity",
+    "success": "success",
+    "observed": "observed",
+    "threshold": "threshold",
+    "unexpected": "unexpected_count",
+    "rows": "row_count",
+}
 
 
 def demo_command(
@@ -22,19 +35,18 @@ def demo_command(
     from plots.source import PublishedMaps
     from plots.views import plot_asset
 
-    with exit_on_error():
-        with progress_bar() as progress:
-            demo = run_demo(read_settings(), days=days, progress=progress)
-        show_bands(demo.settings, MapChoice(DEMO_ASSET, DEMO_PROVIDER), Format.table)
-        published, limits = published_file(demo.settings), read_limits(demo.settings)
-        page = plot_asset(
-            PublishedMaps(published, DEMO_ASSET, limits=limits),
-            demo.settings.home / f"{DEMO_ASSET}.html",
-            provider=DEMO_PROVIDER,
-            days=7,
-        )
-        typer.echo(f"\nmap: {page.resolve()}")
-        typer.echo(f"ask it: LIQHEAT_HOME={demo.settings.home} liqheat tables")
+    with progress_bar() as progress:
+        demo = run_demo(read_settings(), days=days, progress=progress)
+    show_bands(demo.settings, MapChoice(DEMO_ASSET, DEMO_PROVIDER), Format.table)
+    published, limits = published_file(demo.settings), read_limits(demo.settings)
+    page = plot_asset(
+        PublishedMaps(published, DEMO_ASSET, limits=limits),
+        demo.settings.home / f"{DEMO_ASSET}.html",
+        provider=DEMO_PROVIDER,
+        days=7,
+    )
+    typer.echo(f"\nmap: {page.resolve()}")
+    typer.echo(f"ask it: LIQHEAT_HOME={demo.settings.home} liqheat tables")
 
 
 def build_command(as_of: AsOf = None) -> None:
@@ -42,7 +54,7 @@ def build_command(as_of: AsOf = None) -> None:
     from jobs.pipeline import build_maps, load
 
     hour = hour_of(as_of)
-    with exit_on_error(), progress_bar() as progress:
+    with progress_bar() as progress:
         settings = read_settings()
         loaded = load(settings)
         built = build_maps(settings, as_of=hour, progress=progress)
@@ -58,7 +70,7 @@ def rebuild_command() -> None:
     """Restore a lost or damaged warehouse from raw history; the old file is kept aside."""
     from jobs.pipeline import rebuild
 
-    with exit_on_error(), progress_bar() as progress:
+    with progress_bar() as progress:
         report = rebuild(read_settings(), progress=progress)
         note(
             f"loaded {sum(report.rows_by_kind.values()):,} rows of {report.file_count:,} files; "
@@ -72,7 +84,7 @@ def publish_command(as_of: AsOf = None) -> None:
     """Write the file that readers open, and the Parquet of days that changed."""
     from jobs.publish.publish import publish
 
-    with exit_on_error(), progress_bar() as progress:
+    with progress_bar() as progress:
         report = publish(read_settings(), as_of=hour_of(as_of), progress=progress)
         note(
             f"published {report.path} ({report.size_bytes / 1e6:,.1f} MB) "
@@ -84,7 +96,7 @@ def run_command(as_of: AsOf = None) -> None:
     """Run a whole hour: load what has landed, build, check, publish."""
     from jobs.hourly import run_hour
 
-    with exit_on_error(), progress_bar() as progress:
+    with progress_bar() as progress:
         report = run_hour(read_settings(), as_of=hour_of(as_of), progress=progress)
         note(
             f"loaded {sum(report.loaded.rows_by_kind.values()):,} rows, "
@@ -110,33 +122,22 @@ def check_command(
     """Run every suite over what was built; exit 3 where nothing may be published."""
     from jobs.check.run_suites import ChecksFailed, check
 
-    with exit_on_error():
-        try:
-            with progress_bar() as progress:
-                report = check(
-                    read_settings(), as_of=hour_of(as_of), hours=hours, progress=progress
-                )
-        except ChecksFailed as exc:
-            _write_checks(exc.report, form)
-            raise
-        _write_checks(report, form)
+    try:
+        with progress_bar() as progress:
+            report = check(read_settings(), as_of=hour_of(as_of), hours=hours, progress=progress)
+    except ChecksFailed as exc:
+        _write_checks(exc.report, form)
+        raise
+    _write_checks(report, form)
 
 
 def _write_checks(report: "CheckReport", form: Format) -> None:
     """Write the results of checks; a table shows only those that failed."""
+    values = attrgetter(*_CHECK_COLUMNS.values())
     write_rows(
-        ("suite", "check", "severity", "success", "observed", "threshold", "unexpected", "rows"),
+        tuple(_CHECK_COLUMNS),
         [
-            (
-                outcome.suite,
-                outcome.name,
-                outcome.severity,
-                outcome.success,
-                outcome.observed,
-                outcome.threshold,
-                outcome.unexpected_count,
-                outcome.row_count,
-            )
+            values(outcome)
             for outcome in report.outcomes
             if form is not Format.table or not outcome.success
         ],
@@ -160,7 +161,7 @@ def vary_command(
     """Measure how sensitive maps are to each assumption, changed one at a time at midnights."""
     from jobs.compare.measure_sensitivity import measure_sensitivity
 
-    with exit_on_error(), progress_bar() as progress:
+    with progress_bar() as progress:
         report = measure_sensitivity(
             read_settings(), as_of=hour_of(as_of), days=days, progress=progress
         )

@@ -1,4 +1,4 @@
-"""The demonstration: a simulated market through the whole pipeline, offline, in a folder apart."""
+"""The demonstration: a simulated market through the whole pipeline, offline, in its own folder."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,19 +13,19 @@ from sources.simulated import MarketParameters, simulate
 DEMO_ASSET = "BTC"
 DEMO_PROVIDER = "turnover"
 
-# A fixed span and seed: everybody who runs the demonstration sees the same market.
+# A fixed span and seed: every demonstration shows the same market.
 _START = datetime(2026, 1, 5, tzinfo=UTC)
 _SEED = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """Where the demonstration is and what it stands at.
+    """A demonstration that has run.
 
     Parameters
     ----------
     settings : Settings
-        Of the demonstration's own folder.
+        Of its own folder.
     as_of : datetime
         Its last hour.
     """
@@ -35,12 +35,12 @@ class Demo:
 
 
 def demo_settings(settings: Settings) -> Settings:
-    """Return settings of a folder apart, so that nothing simulated mixes with what is real."""
+    """Return settings of a separate folder, so that simulated and real data never mix."""
     return settings.model_copy(update={"home": Path(settings.home) / "demo"})
 
 
 def run_demo(settings: Settings, *, days: int = 10, progress: Progress = silent) -> Demo:
-    """Simulate a market, land its records, load, build and publish; return where it is.
+    """Simulate a market, land its records, load, build, check and publish them.
 
     Parameters
     ----------
@@ -49,12 +49,12 @@ def run_demo(settings: Settings, *, days: int = 10, progress: Progress = silent)
     days : int
         Days simulated.
     progress : callable
-        Told how far it is.
+        Called with the step, the item and the share that is done.
     """
     own = demo_settings(settings)
     parameters = MarketParameters(start=_START, days=days, seed=_SEED)
     end = _START + timedelta(days=days)
-    # A longer span begins with the rows of a shorter one, but its files are other files.
+    # A longer span begins with the rows of a shorter one, in files of its own.
     name = f"simulated-seed{_SEED}-{days}d"
     for number, batch in enumerate(simulate(parameters, ingested_at=end)):
         land(batch, own.landing, f"{name}-{number:04d}")

@@ -20,4 +20,4 @@ def to_instant(microseconds: int) -> datetime:
 
 
 BEGINNING = to_microseconds(datetime(1990, 1, 1, tzinfo=UTC))
-"""Earlier than any bar; stands for "from the beginning" [microseconds]."""
+"""Earlier than any bar, for "from the beginning" [microseconds]."""

@@ -36,7 +36,7 @@ def rebuild(settings: Settings, *, progress: Progress = silent) -> LoadReport:
     """Restore the warehouse from raw history and landing files; return the counts.
 
     Raw is then as it was, row for row. All maps have to be built and published again. The old file
-    is kept aside; lost is what it alone held: older runs, and which gaps venues have confirmed.
+    is kept aside. Two ledgers only it held are lost: older runs, and gaps that venues confirmed.
 
     Raises
     ------

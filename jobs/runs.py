@@ -1,9 +1,9 @@
-"""The record of runs: one a job, written when it starts and when it ends.
+"""The records of runs of jobs, written when a run starts and when it ends.
 
 Each run is recorded twice. A small file in ``<home>/runs`` needs no database, so a run that finds
-the warehouse busy, damaged or the disk full still leaves its reason; `liqheat status` reads these.
-A row in ``meta.pipeline_run`` keeps the history and is published. What the warehouse missed, it
-takes from the files when the next run opens it.
+the warehouse busy or damaged still leaves its reason; `liqheat status` reads these files. A row in
+``meta.pipeline_run`` keeps the history and is published. The next run that opens the warehouse adds
+the rows of runs that could not.
 """
 
 import json
@@ -36,17 +36,17 @@ class Run:
     Parameters
     ----------
     job : str
-        What ran.
+        Name of the job.
     folder : Path
-        Where its file lies.
+        Folder of its file.
     as_of : datetime, optional
-        The hour it is about, UTC.
+        Its hour, UTC.
     run_id : str
-        Identity; derived rows carry it.
+        Identity, written beside each derived row.
     number : int
-        One more than the runs on record when it started: the order of runs, whatever the clock did.
+        Order of runs, which does not depend on the clock: one more than any earlier run's.
     started_at, finished_at : datetime
-        When it started and ended, UTC; ledgers carry it, results never do.
+        When it started and ended, UTC; written to ledgers, never to results.
     status : str
         running, done, failed, or stopped for a run whose process was killed.
     row_count : int
@@ -54,11 +54,11 @@ class Run:
     detail : dict
         Counts and outcomes for readers; the job fills it.
     error : str, optional
-        What it failed of.
+        Why it failed.
     process_id : int
-        Of the process it runs in.
+        Its process.
     is_in_warehouse : bool
-        Whether ``meta.pipeline_run`` has it as it ended.
+        Whether ``meta.pipeline_run`` has its end.
     """
 
     job: str
@@ -77,7 +77,7 @@ class Run:
 
     @property
     def file(self) -> Path:
-        """The run's file, named by the time for people."""
+        """The file of the run, named by its start."""
         return self.folder / f"{self.started_at:%Y%m%dT%H%M%S%fZ}-{self.job}-{self.run_id[:8]}.json"
 
     @property
@@ -86,7 +86,7 @@ class Run:
         return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
 
     def finish(self, error: BaseException | None) -> None:
-        """Set how it ended; an error may still come after the warehouse has it as done."""
+        """Set its end; an error may still follow after the warehouse has it as done."""
         if self.status == "failed" or (self.status == "done" and error is None):
             return
         self.finished_at = datetime.now(UTC)
@@ -105,9 +105,9 @@ def runs_folder(settings: Settings) -> Path:
 
 @contextmanager
 def run_file(settings: Settings, job: str, as_of: datetime | None = None) -> Iterator[Run]:
-    """Record a job's run in a file around the block; an error is recorded and goes on.
+    """Record a run in a file around the block; an error is recorded and raised again.
 
-    A file that cannot be written (a full disk) is logged: it must not stop the job.
+    A file that cannot be written (full disk) is logged and does not stop the job.
     """
     folder = runs_folder(settings)
     newest = max((earlier.number for earlier in read_runs(folder)), default=0)
@@ -126,10 +126,10 @@ def run_file(settings: Settings, job: str, as_of: datetime | None = None) -> Ite
 
 @contextmanager
 def recorded_run(connection: DuckDBPyConnection, run: Run) -> Iterator[Run]:
-    """Record a run in the warehouse around the block; an error is recorded and goes on.
+    """Record a run in the warehouse around the block; an error is recorded and raised again.
 
-    A row that still says running when the next run starts belongs to a process that was killed
-    (there is one writer at a time), and is marked as stopped.
+    There is one writer at a time, so a row that is running when another run starts belongs to a
+    killed process; it is marked as stopped.
     """
     connection.execute("update meta.pipeline_run set status = 'stopped' where status = 'running'")
     for missed in read_runs(run.folder):
@@ -168,9 +168,9 @@ def _store(connection: DuckDBPyConnection, run: Run) -> None:
 
 
 def read_runs(folder: Path) -> list[Run]:
-    """Return the runs that left a file, oldest first; a file that is no run record is passed over.
+    """Return the runs on file, oldest first; files that are not run records are skipped.
 
-    A run that says it is running while its process is gone was killed: it is returned as stopped.
+    A run on file as running whose process is gone was killed: it is returned as stopped.
     """
     runs = []
     for path in folder.glob("*.json"):
@@ -178,12 +178,12 @@ def read_runs(folder: Path) -> list[Run]:
             run = _RUN.validate_python({**read_json(path), "folder": folder})
         except (SourceError, ValueError, TypeError) as exc:
             reason = " ".join(str(exc).split())
-            logger.warning("%s is no record of a run (%.200s): delete it", path, reason)
+            logger.warning("%s is not a record of a run (%.200s): delete it", path, reason)
             continue
         if run.status == "running" and not is_running(run.process_id):
             run.status = "stopped"
         runs.append(run)
-    # The clock may have been set back between two of them.
+    # The clock may have been set back between two runs.
     return sorted(runs, key=lambda run: (run.number, run.started_at))
 
 
@@ -195,7 +195,7 @@ def _write(run: Run) -> None:
 
 
 def _delete_older(run: Run) -> None:
-    """Delete files of earlier runs of the job that the warehouse has."""
+    """Delete the files of earlier runs of the job that are in the warehouse."""
     for earlier in read_runs(run.folder):
         if earlier.job == run.job and earlier.is_in_warehouse and earlier.number < run.number:
             earlier.file.unlink(missing_ok=True)

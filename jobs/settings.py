@@ -1,7 +1,6 @@
-"""Where things are: read once from the environment, ``LIQHEAT_*``.
+"""Where things are: folders, addresses and limits, read from the environment, ``LIQHEAT_*``.
 
-What to run is a parameter of a job; how the model works is a parameter of an estimator. Neither
-belongs here.
+Does not belong here: what to run (parameters of jobs), how the model works (estimators).
 """
 
 import difflib
@@ -23,7 +22,7 @@ _MOST_DAYS = 3660
 
 
 class VenueKey(BaseModel):
-    """The key of one venue, for what it tells only with one. Never written anywhere."""
+    """The API key of one venue, for data it serves only with one. Never written anywhere."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,7 +37,7 @@ class Settings(BaseSettings):
     Parameters
     ----------
     home : Path
-        Folder that holds landing files, the writer's database and what is published.
+        Folder of landing files, the writer's database and the published files.
     threads : int, optional
         Threads for the model and the database; by default all cores.
     memory_limit_mb : int, optional
@@ -52,27 +51,27 @@ class Settings(BaseSettings):
     universe : Path, optional
         Which venues and assets are followed; by default ``universe.yaml`` in the home folder.
     history_days : int
-        Days back that are requested of what is followed for the first time. From 30 on, bars are
-        requested from 30 days further back.
+        Days of history requested of a feed that is new. From 30 on, bars are requested from 30 days
+        further back.
     landing_days : int
         Days after which loaded landing files move to raw history.
     venue_url : str, optional
-        Where a stand-in for all venues listens; the venues themselves where not set.
+        Address of a stand-in for all venues; by default the venues themselves.
     sentiment_url : str, optional
-        Where the Fear & Greed index is asked for; its own address where not set.
+        Address of the Fear & Greed index; by default its own.
     quotes_url : str, optional
-        Where prices of stablecoins are asked for; the spot markets themselves where not set.
+        Address of prices of stablecoins; by default the spot markets themselves.
     archive_url : str, optional
-        Where Binance's public archive, or a mirror of it, is; its own address where not set.
+        Address of Binance's public archive or a mirror; by default its own.
     http_proxy, https_proxy, socks_proxy, ws_proxy, wss_proxy, ws_socks_proxy : str, optional
-        As ccxt takes them: one of the first three at most, and one of the others.
+        As in ccxt: at most one of the first three, and one of the others.
     keys : dict of str to VenueKey
-        By venue; none is needed for what is public.
+        By venue; public data needs none.
     coinglass_api_key, coinank_api_key, datamaxi_api_key, hyblock_client_id, \
 hyblock_client_secret, hyblock_api_key : str, optional
-        Keys of map providers; one without its keys is not asked.
+        Keys of map providers; one without its keys is skipped.
     provider_url : str, optional
-        Where a stand-in for all map providers listens; the providers themselves where not set.
+        Address of a stand-in for all map providers; by default the providers themselves.
     """
 
     model_config = SettingsConfigDict(
@@ -109,42 +108,42 @@ hyblock_client_secret, hyblock_api_key : str, optional
 
     @property
     def landing(self) -> Path:
-        """Folder of landing files, one folder a kind."""
+        """Folder of landing files, one folder per kind."""
         return self.home / "landing"
 
     @property
     def raw(self) -> Path:
-        """Folder of raw history: what landed, by kind and month, kept for ever."""
+        """Folder of raw history: landing files by kind and month, kept for ever."""
         return self.home / "raw"
 
     @property
     def answers(self) -> Path:
-        """Folder of providers' answers as they came."""
+        """Folder of providers' responses as received."""
         return self.home / "answers"
 
     @property
     def warehouse(self) -> Path:
-        """The writer's database; nobody but the pipeline opens it."""
+        """The writer's database; only the pipeline opens it."""
         return self.home / "warehouse.duckdb"
 
     @property
     def published(self) -> Path:
-        """Folder of what everybody reads."""
+        """Folder of the published files."""
         return self.home / "published"
 
     @property
     def providers_file(self) -> Path:
-        """The file that says what map providers are asked for; it need not be there."""
+        """The file of requests to map providers; optional."""
         return self.home / "providers.yaml"
 
     @property
     def estimators(self) -> Path:
-        """Folder of the user's own estimators, one YAML file each; it need not be there."""
+        """Folder of the user's own estimators, one YAML file each; optional."""
         return self.home / "estimators"
 
     @property
     def universe_file(self) -> Path:
-        """The file that says what is followed; it need not be there."""
+        """The file that lists the followed venues and assets; optional."""
         return self.universe or self.home / "universe.yaml"
 
 
@@ -154,8 +153,8 @@ def read_settings() -> Settings:
     Raises
     ------
     SettingsRejected
-        A variable is unknown or its value cannot be used; values are never repeated, since some
-        are secrets.
+        A variable is unknown or its value cannot be used; the message never holds the value, which
+        may be a secret.
     """
     names = {_variable(name) for name in Settings.model_fields}
     unknown = sorted(
@@ -174,7 +173,7 @@ def read_settings() -> Settings:
         variable = _variable("__".join(map(str, first["loc"])))
         raise SettingsRejected(f"{variable}: {first['msg']}; .env.example shows its form") from None
     except SettingsError:
-        # Its message repeats the value.
+        # Its message holds the value.
         raise SettingsRejected(
             "a LIQHEAT_ variable that takes JSON holds something else; .env.example shows the "
             "form, for example LIQHEAT_KEYS__BINANCE__API_KEY"
@@ -207,5 +206,5 @@ def _variable(name: str) -> str:
 
 
 def _names(known: str, name: str) -> bool:
-    """Return whether a variable is a setting or a part of one: keys are given venue by venue."""
+    """Return whether a variable is a setting or a part of one, as the keys of a venue are."""
     return name.upper() == known or (known == _variable("keys") and name.startswith(f"{known}__"))

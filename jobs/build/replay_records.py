@@ -117,7 +117,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class ReplaySpan:
-    """What a replay covers and what it returns.
+    """The hours that a replay covers and returns.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ import pyarrow as pa
 from jobs.build.bracket_choice import bracket_columns
 from jobs.build.hourly_maps import FloatArray, HourlyMaps, nullable, repeat_sides
 from jobs.build.replay_records import Series, Stretch
-from transforms.series import Outputs
+from transforms.series import SIDES, Outputs
 from warehouse.contracts import stored_rows
 
 UNLEVERED = "unlevered"
@@ -97,9 +97,11 @@ def series_hour_rows(series: Series, stretch: Stretch, run_id: str) -> pa.Table:
     held = (
         outputs.in_range_base.sum(axis=2) + outputs.beyond_base.sum(axis=2) + outputs.unlevered_base
     )
-    consumed = outputs.consumed_quantity.sum(axis=2) / per_base[:, None]
-    swept = outputs.swept_quantity.sum(axis=2) / per_base[:, None]
-    excess = outputs.excess_quantity / per_base[:, None]
+    flows = {
+        "consumed": outputs.consumed_quantity.sum(axis=2),
+        "swept": outputs.swept_quantity.sum(axis=2),
+        "excess": outputs.excess_quantity,
+    }
     # The source of most of the hour's bars.
     is_last = outputs.last_price_count * 2 > outputs.bar_count
     return stored_rows(
@@ -108,14 +110,12 @@ def series_hour_rows(series: Series, stretch: Stretch, run_id: str) -> pa.Table:
             **_identity(series, stretch, 1),
             "price": outputs.close,
             "open_interest_base": outputs.open_interest / per_base,
-            "long_base": held[:, 0],
-            "short_base": held[:, 1],
-            "consumed_long_base": nullable(consumed[:, 0]),
-            "consumed_short_base": nullable(consumed[:, 1]),
-            "swept_long_base": nullable(swept[:, 0]),
-            "swept_short_base": nullable(swept[:, 1]),
-            "excess_long_base": nullable(excess[:, 0]),
-            "excess_short_base": nullable(excess[:, 1]),
+            **{f"{side}_base": held[:, number] for number, side in enumerate(SIDES)},
+            **{
+                f"{name}_{side}_base": nullable(quantity[:, number] / per_base)
+                for name, quantity in flows.items()
+                for number, side in enumerate(SIDES)
+            },
             "balance_factor_min": nullable(outputs.balance_min),
             "balance_factor_max": nullable(outputs.balance_max),
             "books_error_ratio": outputs.books_error.max(axis=1),
@@ -125,8 +125,10 @@ def series_hour_rows(series: Series, stretch: Stretch, run_id: str) -> pa.Table:
             "liquidation_price_source": pa.array(["mark", "last"]).take(
                 pa.array(is_last.astype(np.int64))
             ),
-            "start_up_long_ratio": nullable(outputs.start_up_ratio[:, 0]),
-            "start_up_short_ratio": nullable(outputs.start_up_ratio[:, 1]),
+            **{
+                f"start_up_{side}_ratio": nullable(outputs.start_up_ratio[:, number])
+                for number, side in enumerate(SIDES)
+            },
             "start_up_in_range_ratio": nullable(outputs.start_up_in_range_ratio.max(axis=1)),
             "is_warm_up": stretch.is_warm_up,
             **bracket_columns(stretch.brackets, stretch.hours, stretch.reference_position_usd),

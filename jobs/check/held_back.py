@@ -30,14 +30,14 @@ class HeldAsset:
     check_name: str
 
     def __str__(self) -> str:
-        """Return it in words."""
+        """Return the asset, the hour and the check."""
         return f"{self.asset} since {self.since:%Y-%m-%d %H:%M} ({self.check_name})"
 
 
 def held_back(connection: DuckDBPyConnection, as_of: datetime) -> tuple[HeldAsset, ...]:
-    """Return the assets of which hours up to `as_of` failed a critical check and have not passed.
+    """Return the assets with hours up to `as_of` that failed a critical check and never passed.
 
-    By the hour since which they are held back.
+    In order of the hour since which they are held back.
     """
     rows = connection.execute(
         "select asset, held_from_at, check_name from intermediate.int_held_back "

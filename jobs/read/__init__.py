@@ -1,1 +1,1 @@
-"""Reading what is published: queries, the state of the pipeline, verdicts on quality."""
+"""Reading published data: queries, the state of the pipeline, quality grades."""

@@ -116,7 +116,7 @@ def test_a_file_that_is_no_record_is_passed_over(settings, content, caplog):
     runs_folder(settings).mkdir(parents=True)
     (runs_folder(settings) / "20260101-ingest.json").write_text(content)
     assert read_runs(runs_folder(settings)) == []
-    assert "is no record of a run" in caplog.text
+    assert "is not a record of a run" in caplog.text
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])

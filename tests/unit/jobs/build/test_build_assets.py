@@ -1,123 +1,27 @@
 """However records arrive and builds are cut up, the rows are those of one full rebuild."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import numpy as np
 import pytest
-from workbench import (
-    END,
-    HOUR,
-    START,
-    differences,
-    instants,
-    stamped,
-    where,
-    with_column,
-    workshop,
+from workbench import END, HOUR, differences, instants, stamped, where, with_column, workshop
+from workbench.rebuilds import (
+    BAR_HOURS,
+    INVERSE,
+    LINEAR,
+    ONE,
+    assert_equals_rebuild,
+    hour,
+    of,
+    only,
+    until,
+    without,
 )
 
 from jobs.build import limits
 from jobs.build.build_assets import BuildReport, build_assets
 from jobs.errors import BooksDoNotBalance
-from transforms import margin
 from transforms.estimators import ESTIMATORS
-
-ONE = (ESTIMATORS["turnover"], ESTIMATORS["volume_profile"])
-LINEAR = ("sim_alpha", "BTC/USDT:USDT")
-INVERSE = ("sim_gamma", "BTC/USD:BTC")
-
-MINUTES = timedelta(minutes=1)
-BAR_HOURS = 1 / 12
-
-
-@pytest.fixture(scope="module")
-def bitcoin(market_records):
-    """The records of one asset on its linear and its inverse venue."""
-    chosen = {}
-    for kind, table in market_records.items():
-        if kind == "provider_map":
-            continue
-        names = table["instrument"].to_pylist()
-        chosen[kind] = where(table, [name.startswith("BTC/") for name in names])
-    return chosen
-
-
-@pytest.fixture
-def cut_into_days(monkeypatch):
-    """Work through bars in windows of a day."""
-    monkeypatch.setattr(limits, "WINDOW_DAYS", 1)
-
-
-@pytest.fixture
-def short_memory(monkeypatch):
-    """Keep one midnight and fill holes of a day at most."""
-    monkeypatch.setattr(limits, "KEPT_MIDNIGHTS", 1)
-    monkeypatch.setattr(limits, "HOLE_DAYS", 1)
-
-
-def of(table, series):
-    """Return which rows are of a series."""
-    venue, instrument = series
-    return (np.array(table["venue"].to_pylist()) == venue) & (
-        np.array(table["instrument"].to_pylist()) == instrument
-    )
-
-
-def without(records, kind, series, first, last):
-    """Return the records without those of a series and kind in [first, last) hours."""
-    table = records[kind]
-    at = instants(table, kind)
-    return {**records, kind: where(table, ~(of(table, series) & (at >= first) & (at < last)))}
-
-
-def only(records, kind, series, first, last):
-    """Return what ``without`` leaves out."""
-    table = records[kind]
-    at = instants(table, kind)
-    return {kind: where(table, of(table, series) & (at >= first) & (at < last))}
-
-
-def until(records, hours, after=float("-inf")):
-    """Return what is known at an hour and was not at an earlier one."""
-    known = {}
-    for kind, table in records.items():
-        if kind in ("instrument", "leverage_bracket"):
-            known[kind] = table if after == float("-inf") else table.slice(0, 0)
-            continue
-        at = instants(table, kind)
-        # A bar is known when it has ended.
-        ends = at + (BAR_HOURS if kind in ("ohlcv", "mark_ohlc", "realised_liquidation") else 0)
-        known[kind] = where(table, (ends <= hours + 1e-9) & (ends > after + 1e-9))
-    return known
-
-
-def hour(number):
-    return START + number * HOUR
-
-
-def assert_equals_rebuild(tmp_path, arrivals, estimators=ONE):
-    """Build as records arrive, and once from all of them; both must hold the same rows."""
-    everything = {}
-    with workshop(tmp_path / "grown") as grown, workshop(tmp_path / "rebuilt") as rebuilt:
-        for as_of, records in arrivals:
-            grown.take_in(records)
-            grown.build(as_of, estimators)
-            for kind, table in records.items():
-                if len(table):
-                    rebuilt.land(kind, table)
-        rebuilt.load()
-        rebuilt.build(max(as_of for as_of, _ in arrivals), estimators)
-        everything["hours"] = rebuilt.one("select count(distinct as_of) from derived.heatmap")
-        everything["providers"] = rebuilt.one(
-            "select count(distinct provider) from derived.heatmap"
-        )
-    assert everything["hours"] > 0
-    assert everything["providers"] == len(estimators)
-    found = differences(
-        tmp_path / "grown" / "warehouse.duckdb", tmp_path / "rebuilt" / "warehouse.duckdb"
-    )
-    assert not found
 
 
 def test_hour_by_hour(tmp_path, bitcoin):
@@ -332,96 +236,6 @@ def test_an_instrument_that_arrives_later(tmp_path, bitcoin):
             )
         )
     assert_equals_rebuild(tmp_path, arrivals)
-
-
-def brackets_from(records, valid_from_hours, ratio):
-    """Return brackets of all instruments that hold from an hour on."""
-    table = with_column(
-        records["leverage_bracket"],
-        "maintenance_margin_ratio",
-        np.full(len(records["leverage_bracket"]), ratio),
-    )
-    held_from = np.datetime64(hour(valid_from_hours).replace(tzinfo=None), "us")
-    return with_column(table, "valid_from_at", np.full(len(table), held_from))
-
-
-def test_brackets_that_change_and_are_told_late(tmp_path, bitcoin):
-    changed = brackets_from(bitcoin, 40.5, 0.008)
-    assert_equals_rebuild(tmp_path, [(END, bitcoin), (END, {"leverage_bracket": changed})])
-
-
-def test_brackets_older_than_those_known(tmp_path, bitcoin):
-    older = brackets_from(bitcoin, -100.0, 0.008)
-    assert_equals_rebuild(tmp_path, [(END, bitcoin), (END, {"leverage_bracket": older})])
-
-
-def test_brackets_that_cannot_be_are_passed_over(tmp_path, bitcoin, caplog):
-    impossible = brackets_from(bitcoin, 40.5, 0.3)
-    with workshop(tmp_path / "told") as told:
-        told.take_in(bitcoin)
-        told.take_in({"leverage_bracket": impossible})
-        told.build(END, ONE)
-    assert "BTC/USDT:USDT: the brackets valid from" in caplog.text
-    with workshop(tmp_path / "untold") as untold:
-        untold.take_in(bitcoin)
-        untold.build(END, ONE)
-    found = differences(
-        tmp_path / "told" / "warehouse.duckdb", tmp_path / "untold" / "warehouse.duckdb"
-    )
-    assert all(name.startswith(("raw.leverage_bracket", "staging.")) for name in found)
-
-
-def test_without_brackets_the_ladder_follows_open_interest_however_builds_are_cut(
-    tmp_path, bitcoin, monkeypatch
-):
-    # The day's open interest lies on both sides of these in the course of the four days.
-    usd = bitcoin["open_interest"]["open_interest_quantity"].to_numpy()
-    linear = of(bitcoin["open_interest"], LINEAR)
-    middle = float(np.median(usd[linear])) * float(
-        np.median(bitcoin["ohlcv"]["close"].to_numpy()[of(bitcoin["ohlcv"], LINEAR)])
-    )
-    scaled = {
-        **margin.DEFAULT_LADDERS,
-        "large": replace(margin.DEFAULT_LADDERS["large"], smallest_open_interest_usd=middle),
-    }
-    monkeypatch.setattr(margin, "DEFAULT_LADDERS", scaled)
-    assets = np.full(len(bitcoin["instrument"]), "DOGE")
-    unknown = {
-        kind: where(table, of(table, LINEAR))
-        for kind, table in bitcoin.items()
-        if kind != "leverage_bracket"
-    }
-    assets = np.full(len(unknown["instrument"]), "DOGE")
-    unknown["instrument"] = with_column(unknown["instrument"], "asset", assets)
-    arrivals = [(hour(30), until(unknown, 30)), (hour(77), until(unknown, 77, 30))]
-    assert_equals_rebuild(tmp_path, arrivals, ONE[:1])
-    with workshop(tmp_path / "grown") as grown:
-        found = grown.rows(
-            "select distinct brackets_source, brackets_valid_from_at is null, default_ladder "
-            "from marts.series_books_hourly where venue = 'sim_alpha' order by all"
-        )
-    assert found == [("default", True, "large"), ("default", True, "middle")]
-
-
-def test_books_name_the_brackets_of_each_hour(tmp_path, bitcoin):
-    imported = with_column(
-        brackets_from(bitcoin, 40.0, 0.008),
-        "source",
-        np.full(len(bitcoin["leverage_bracket"]), "recorded:leverage_brackets"),
-    )
-    with workshop(tmp_path) as shop:
-        shop.take_in(bitcoin)
-        shop.take_in({"leverage_bracket": imported})
-        shop.build(END, ONE)
-        found = shop.rows(
-            "select distinct brackets_source, brackets_valid_from_at, default_ladder, "
-            "reference_bracket, reference_cap_usd, reference_maintenance_margin_ratio "
-            "from marts.series_books_hourly where venue = 'sim_alpha' order by all"
-        )
-    assert found == [
-        ("user", hour(40), None, 1, None, 0.008),
-        ("venue", START, None, 1, None, 0.004),
-    ]
 
 
 def test_parameters_that_change_replace_all_maps(tmp_path, bitcoin):

@@ -1,0 +1,79 @@
+"""Records that arrive in pieces, and whether building them gives the rows of one rebuild."""
+
+from datetime import timedelta
+
+import numpy as np
+
+from transforms.estimators import ESTIMATORS
+from workbench import HOUR, START, differences, instants, where, workshop
+
+ONE = (ESTIMATORS["turnover"], ESTIMATORS["volume_profile"])
+LINEAR = ("sim_alpha", "BTC/USDT:USDT")
+INVERSE = ("sim_gamma", "BTC/USD:BTC")
+
+MINUTES = timedelta(minutes=1)
+BAR_HOURS = 1 / 12
+
+
+def of(table, series):
+    """Return which rows are of a series."""
+    venue, instrument = series
+    return (np.array(table["venue"].to_pylist()) == venue) & (
+        np.array(table["instrument"].to_pylist()) == instrument
+    )
+
+
+def without(records, kind, series, first, last):
+    """Return the records without those of a series and kind in [first, last) hours."""
+    table = records[kind]
+    at = instants(table, kind)
+    return {**records, kind: where(table, ~(of(table, series) & (at >= first) & (at < last)))}
+
+
+def only(records, kind, series, first, last):
+    """Return what ``without`` leaves out."""
+    table = records[kind]
+    at = instants(table, kind)
+    return {kind: where(table, of(table, series) & (at >= first) & (at < last))}
+
+
+def until(records, hours, after=float("-inf")):
+    """Return what is known at an hour and was not at an earlier one."""
+    known = {}
+    for kind, table in records.items():
+        if kind in ("instrument", "leverage_bracket"):
+            known[kind] = table if after == float("-inf") else table.slice(0, 0)
+            continue
+        at = instants(table, kind)
+        # A bar is known when it has ended.
+        ends = at + (BAR_HOURS if kind in ("ohlcv", "mark_ohlc", "realised_liquidation") else 0)
+        known[kind] = where(table, (ends <= hours + 1e-9) & (ends > after + 1e-9))
+    return known
+
+
+def hour(number):
+    return START + number * HOUR
+
+
+def assert_equals_rebuild(tmp_path, arrivals, estimators=ONE):
+    """Build as records arrive, and once from all of them; both must hold the same rows."""
+    everything = {}
+    with workshop(tmp_path / "grown") as grown, workshop(tmp_path / "rebuilt") as rebuilt:
+        for as_of, records in arrivals:
+            grown.take_in(records)
+            grown.build(as_of, estimators)
+            for kind, table in records.items():
+                if len(table):
+                    rebuilt.land(kind, table)
+        rebuilt.load()
+        rebuilt.build(max(as_of for as_of, _ in arrivals), estimators)
+        everything["hours"] = rebuilt.one("select count(distinct as_of) from derived.heatmap")
+        everything["providers"] = rebuilt.one(
+            "select count(distinct provider) from derived.heatmap"
+        )
+    assert everything["hours"] > 0
+    assert everything["providers"] == len(estimators)
+    found = differences(
+        tmp_path / "grown" / "warehouse.duckdb", tmp_path / "rebuilt" / "warehouse.duckdb"
+    )
+    assert not found
