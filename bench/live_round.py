@@ -41,11 +41,12 @@ from jobs.collect.scope import Effort
 from jobs.settings import Settings
 from sources.records import Batch
 from sources.universe import Universe
-from sources.venues.client import Request, VenueClient
+from sources.venues.client import VenueClient
 from sources.venues.connection import Connection
 from sources.venues.declaration import Candles
 from sources.venues.declared import VENUES
 from sources.venues.instruments import Instrument
+from sources.venues.request import Request
 from sources.venues.rounds import run_round
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,7 +56,7 @@ BAR = dt.timedelta(minutes=5)
 def _backfill(
     venue: str, known: Mapping[str, Instrument], days: int, now: dt.datetime
 ) -> tuple[list[Request], int]:
-    """Return what a backfill asks of a venue, and the least calls that answer it."""
+    """Return the requests of a backfill, and the fewest calls that serve them."""
     start, least = now - dt.timedelta(days=days), 0
     requests = []
     for kind in ("ohlcv", "open_interest"):
@@ -107,7 +108,7 @@ def _measure_rounds(base_url: str, arguments: argparse.Namespace) -> None:
     with (
         TemporaryDirectory() as folder,
         # Each round in a process of its own, as a schedule runs it: memory is that of one round.
-        ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as processes,
+        ProcessPoolExecutor(1, get_context("spawn"), max_tendpoints_per_child=1) as processes,
     ):
         for number in range(arguments.rounds + 1):
             print(f"round {number}" if number else "the first round, a day of everything")

@@ -31,8 +31,8 @@ from sources.recorded.name_patterns import parse_unified
 from sources.records import SCHEMAS, Batch
 from sources.user_files import read_json
 from sources.venue_names import venue_name
-from sources.venues.brackets import continuous_deductions, liquidation_rule
-from sources.venues.declaration import UNKNOWN_RULE, LiquidationRule
+from sources.venues.brackets import continuous_deductions, margin_rule
+from sources.venues.margin_specs import UNKNOWN_RULE, MarginRule
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ def import_brackets(
     brackets: list[dict[str, object]] = []
     set_aside: list[dict[str, object]] = []
     provenance = {"source": _SOURCE, "ingested_at": ingested_at}
-    rule = liquidation_rule(venue, "linear")
+    rule = margin_rule(venue, "linear")
     for position, (symbol, tiers) in enumerate(_read(path).items(), start=1):
         try:
             records = _make_records(symbol, tiers, rule)
@@ -143,7 +143,7 @@ def _read(path: Path) -> dict[str, object]:
     return content
 
 
-def _make_records(symbol: str, tiers: object, rule: LiquidationRule) -> list[dict[str, object]]:
+def _make_records(symbol: str, tiers: object, rule: MarginRule) -> list[dict[str, object]]:
     """Return the records of one symbol but key and provenance."""
     _check_symbol(symbol)
     if not isinstance(tiers, list) or not tiers:
@@ -169,7 +169,7 @@ def _make_records(symbol: str, tiers: object, rule: LiquidationRule) -> list[dic
     ]
 
 
-def _deductions(brackets: list[_Bracket], rule: LiquidationRule) -> list[float]:
+def _deductions(brackets: list[_Bracket], rule: MarginRule) -> list[float]:
     """Return what the venue takes off the maintenance margin in each bracket [USD]."""
     is_given = any(bracket.given_deduction_usd is not None for bracket in brackets)
     if rule.deduction == "none" and not (rule == UNKNOWN_RULE and is_given):
@@ -231,7 +231,7 @@ def _number(content: dict[str, object], key: str, *, is_required: bool) -> float
 
 
 def _check_order(
-    bracket: _Bracket, previous: _Bracket | None, rule: LiquidationRule, *, is_last: bool
+    bracket: _Bracket, previous: _Bracket | None, rule: MarginRule, *, is_last: bool
 ) -> None:
     if previous is None and bracket.floor_usd != 0:
         raise _Unusable("minNotional", "first bracket does not begin at 0")

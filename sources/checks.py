@@ -1,34 +1,33 @@
-"""Checks at the door that every source shares: what makes a row unusable, and its quarantine.
+"""Checks that every source shares: what makes a row unusable, and its quarantine.
 
-Belongs here: rules about a record that hold whoever sends it, and the quarantine row. Does not
+Belongs here: rules about a record that hold for every sender, and the quarantine row. Does not
 belong here: reading a format, the habits of one source.
 
 Rules work on whole columns. Each calls ``flag(rows, cell, reason)``; the first reason of a row
-counts. A NaN breaks no rule: what is missing is told apart before.
+counts. NaN breaks no rule: missing cells are handled before.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sources.records import SCHEMAS, Batch
+from sources.records import Batch, make_batch
 
 LONGEST_RECEIVED = 2000
-"""Characters of a row or answer kept in quarantine."""
+"""Characters of a row or response kept in quarantine."""
 
-# No interval's funding has come near; beyond it a percentage was taken for a ratio.
+# Funding has never come near; a rate beyond it is a percentage read as a ratio.
 LARGEST_FUNDING_RATIO = 0.5
-# Fear & Greed and its like are scaled 0 to 100.
+# Fear & Greed and similar indices range from 0 to 100.
 LARGEST_INDEX = 100.0
 FUNDING_INTERVALS_HOURS = (1, 2, 4, 8)
-"""Hours between payments that venues use; as in ``sql/intermediate/int_funding_rate.sql``."""
+"""Funding intervals that venues use; as in ``sql/intermediate/int_funding_rate.sql``."""
 
 # The most numerous coins count some 1e17.
 LARGEST_FIGURE = 1e20
@@ -40,7 +39,7 @@ Flag = Callable[[Mask, str, str], None]
 
 
 def flag_bars(values: Values, flag: Flag) -> None:
-    """Flag bars that no trading can make.
+    """Flag bars that trading cannot produce.
 
     Parameters
     ----------
@@ -48,7 +47,7 @@ def flag_bars(values: Values, flag: Flag) -> None:
         Some of ``open, high, low, close, price`` [USD per asset unit], ``volume``, ``taker_buy``
         [any one unit], ``trade_count``.
     flag : Callable
-        Takes rows, cell and reason.
+        Receives rows, cell and reason.
     """
     for cell in ("open", "high", "low", "close", "price"):
         if cell in values:
@@ -71,38 +70,38 @@ def flag_bars(values: Values, flag: Flag) -> None:
 
 
 def flag_open_interest(values: Values, flag: Flag) -> None:
-    """Flag open interest that is none: ``amount``, ``value``, ``price`` where given."""
+    """Flag impossible open interest: ``amount``, ``value``, ``price`` where given."""
     for cell in ("amount", "value", "price"):
         if cell in values:
             flag(values[cell] < 0, cell, "negative")
-            # No contract lives without open interest: venues send 0 for "do not know".
+            # A traded contract has open interest: venues send 0 for "not known".
             flag(values[cell] == 0, cell, "zero, taken as missing")
-            flag(values[cell] > LARGEST_FIGURE, cell, "more than there is of any coin or currency")
+            flag(values[cell] > LARGEST_FIGURE, cell, "more than exists of any coin or currency")
 
 
 def flag_funding(values: Values, flag: Flag) -> None:
-    """Flag funding beyond belief: ``rate`` [ratio per interval].
+    """Flag implausible funding: ``rate`` [ratio per interval].
 
-    An interval no venue uses costs no payment: it is kept as received, and the warehouse derives
-    the interval from the spacing of payments.
+    An interval that no venue uses does not reject a payment: the warehouse derives intervals from
+    the spacing of payments.
     """
     is_large = np.abs(values["rate"]) > LARGEST_FUNDING_RATIO
-    flag(is_large, "rate", "beyond 50 % an interval: a percentage taken for a ratio?")
+    flag(is_large, "rate", "beyond 50 % per interval: a percentage read as a ratio?")
 
 
 def flag_ratios(values: Values, flag: Flag) -> None:
-    """Flag long/short ratios that are none: ``ratio``, longs over shorts."""
+    """Flag impossible long/short ratios: ``ratio``, longs over shorts."""
     flag(values["ratio"] <= 0, "ratio", "not above 0")
 
 
 def flag_sentiment(values: Values, flag: Flag) -> None:
-    """Flag figures of an index off its scale: ``value``, 0 to 100."""
+    """Flag index values off the scale: ``value``, 0 to 100."""
     flag((values["value"] < 0) | (values["value"] > LARGEST_INDEX), "value", "outside 0 to 100")
 
 
 @dataclass(slots=True)
 class Rejects:
-    """Which rows of an input cannot be used, and why.
+    """The rows of an input that cannot be used, each with its reason.
 
     Parameters
     ----------
@@ -114,13 +113,13 @@ class Rejects:
     reasons: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def flag(self, rows: Mask, cell: str, reason: str) -> None:
-        """Remember the reason of rows that have none yet."""
+        """Record the reason of rows that have none yet."""
         for row in np.flatnonzero(rows):
             self.reasons.setdefault(int(row), (cell, reason))
 
     @property
     def is_usable(self) -> Mask:
-        """Return which rows have no reason against them, shape (size,)."""
+        """Return which rows have no fault, shape (size,)."""
         usable = np.ones(self.size, dtype=np.bool_)
         usable[list(self.reasons)] = False
         return usable
@@ -128,7 +127,7 @@ class Rejects:
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedRow:
-    """One row, or one whole answer, that could not be used.
+    """One row, or one whole response, that could not be used.
 
     Parameters
     ----------
@@ -139,9 +138,9 @@ class QuarantinedRow:
     row_number : int or None
         Counted from 1 within the input; None: the whole input.
     column_name : str or None
-        Where the fault is.
+        The column at fault.
     instrument : str or None
-        Whose row it is, where that is known.
+        Instrument of the row, where it is known.
     """
 
     reason: str
@@ -151,8 +150,8 @@ class QuarantinedRow:
     instrument: str | None = None
 
 
-# What people type, what files are called after, what pages show. Letters of any script: there are
-# contracts on coins with Chinese names.
+# Names are typed, name files and appear on pages. Letters of any script: some coins have Chinese
+# names.
 _NAME = re.compile(r"[^\W_][\w.+$-]{0,63}")
 _SYMBOL = re.compile(r"[^\W_][\w.+$/:-]{0,127}")
 _NAMES = {
@@ -166,12 +165,12 @@ _NAMES = {
 
 
 def separate_bad_names(batch: Batch) -> list[Batch]:
-    """Return a batch without rows whose names could be anything but names, and those in quarantine.
+    """Return a batch without the rows whose names are malformed, and those rows in quarantine.
 
     Parameters
     ----------
     batch : Batch
-        Records of any kind, as a source made them.
+        Records of any kind.
 
     Examples
     --------
@@ -197,16 +196,16 @@ def separate_bad_names(batch: Batch) -> list[Batch]:
     ]
     keep = np.ones(batch.table.num_rows, dtype=np.bool_)
     keep[list(bad)] = False
+    origin = Provenance(
+        kind=batch.kind,
+        venue=None,
+        input_name=first["source"],
+        source=first["source"],
+        ingested_at=first["ingested_at"],
+    )
     return [
         Batch(batch.kind, batch.table.filter(pa.array(keep))),
-        quarantine(
-            refused,
-            kind=batch.kind,
-            venue=None,
-            input_name=first["source"],
-            source=first["source"],
-            ingested_at=first["ingested_at"],
-        ),
+        *quarantine(refused, origin),
     ]
 
 
@@ -228,41 +227,56 @@ def bad_name_rows(table: pa.Table) -> dict[int, str]:
     return dict(sorted(found.items()))
 
 
-def quarantine(
-    rows: Sequence[QuarantinedRow],
-    *,
-    kind: str,
-    venue: str | None,
-    input_name: str,
-    source: str,
-    ingested_at: datetime,
-) -> Batch:
-    """Return the quarantine records of rows of one input.
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What the records of one input have in common.
 
     Parameters
     ----------
-    rows : sequence of QuarantinedRow
-        What could not be used.
     kind : str
-        The record kind the rows were meant for.
+        The record kind.
     venue : str or None
         The venue, where there is one.
     input_name : str
         File name or request, free of secrets.
-    source, ingested_at
-        Provenance.
+    source : str
+        The ``source`` of every record.
+    ingested_at : datetime
+        When the input was received.
     """
-    count = len(rows)
-    columns: dict[str, list[Any]] = {
-        "kind": [kind] * count,
-        "venue": [venue] * count,
+
+    kind: str
+    venue: str | None
+    input_name: str
+    source: str
+    ingested_at: datetime
+
+
+def make_batches(
+    origin: Provenance,
+    count: int,
+    columns: Mapping[str, object],
+    refused: Sequence[QuarantinedRow] = (),
+) -> list[Batch]:
+    """Return ``count`` records from columns (`make_batch`), and the quarantine of refused rows."""
+    shared = {"venue": origin.venue, "source": origin.source, "ingested_at": origin.ingested_at}
+    return [make_batch(origin.kind, count, {**shared, **columns}), *quarantine(refused, origin)]
+
+
+def quarantine(rows: Sequence[QuarantinedRow], origin: Provenance) -> list[Batch]:
+    """Return the quarantine records of rows of one input: one batch, none without rows."""
+    if not rows:
+        return []
+    columns = {
+        "kind": origin.kind,
+        "venue": origin.venue,
+        "input_name": origin.input_name,
+        "source": origin.source,
+        "ingested_at": origin.ingested_at,
         "instrument": [row.instrument for row in rows],
-        "input_name": [input_name] * count,
         "row_number": [row.row_number for row in rows],
         "column_name": [row.column_name for row in rows],
         "reason": [row.reason for row in rows],
         "received": [row.received[:LONGEST_RECEIVED] for row in rows],
-        "source": [source] * count,
-        "ingested_at": [ingested_at] * count,
     }
-    return Batch("quarantine", pa.table(columns, schema=SCHEMAS["quarantine"]))
+    return [make_batch("quarantine", len(rows), columns)]

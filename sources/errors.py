@@ -29,6 +29,10 @@ class VenueUnavailable(TransientSourceError):
     """A venue did not answer, or requires a wait."""
 
 
+class RequestSkipped(VenueUnavailable):
+    """A request was not made: the time budget is spent, or the venue is given up for now."""
+
+
 class VenueRejected(TerminalSourceError):
     """A venue refused the request for good: unknown symbol, forbidden, unsupported."""
 

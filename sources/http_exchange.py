@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus
 
 from sources.errors import ProviderRejected, ProviderUnavailable
+from sources.redaction import redact
 
 if TYPE_CHECKING:
     import aiohttp
@@ -40,17 +40,6 @@ async def open_session(proxy: str | None = None) -> AsyncIterator["aiohttp.Clien
 def is_transient_status(status: int) -> bool:
     """Return whether a refusal with this HTTP status is transient."""
     return status in _TRANSIENT_STATUSES or status >= 500
-
-
-def hide(text: str, secrets: Sequence[str]) -> str:
-    """Return the text without any of the secrets, plain or as a form or address spells them."""
-    spelled = {
-        form for secret in secrets for form in (secret, quote(secret, ""), quote_plus(secret))
-    }
-    # One secret may hold another: the longer goes first, so that nothing of it stays.
-    for form in sorted(spelled, key=len, reverse=True):
-        text = text.replace(form, "***")
-    return text
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
@@ -147,7 +136,7 @@ async def exchange(session: "aiohttp.ClientSession", service: str, request: Http
         ) from exc
     except aiohttp.ClientError as exc:
         raise ProviderUnavailable(
-            f"{place}: {hide(type(exc).__name__ + ': ' + str(exc), request.secrets)}; "
+            f"{place}: {redact(type(exc).__name__ + ': ' + str(exc), request.secrets)}; "
             "check the network and the address, then try again"
         ) from exc
     if status != 200:
@@ -190,7 +179,7 @@ def refusal_error(
         Of the answer, for ``Retry-After``.
     """
     # Hidden before it is cut, so that no half of a key remains at the edge.
-    quoted = " ".join(hide(text, secrets).split())[:QUOTED_CHARACTERS]
+    quoted = " ".join(redact(text, secrets).split())[:QUOTED_CHARACTERS]
     what = f"{place}: refused with {status} ({quoted!r})"
     if is_transient_status(status):
         wait = retry_after_seconds(headers)

@@ -1,10 +1,10 @@
-"""What stablecoins trade at: hourly closes of USDT/USD, USDC/USD and USDC/USDT on spot markets.
+"""Prices of stablecoins: hourly closes of USDT/USD, USDC/USD and USDC/USDT on spot markets.
 
-Belongs here: asking for them and reading the answers. Does not belong here: what a contract's
-figures are worth in USD (``sql/intermediate/int_quote_rate_hour.sql``).
+Belongs here: fetching and reading them. Does not belong here: the value of a contract's figures in
+USD (``sql/intermediate/int_quote_rate_hour.sql``).
 
 Endpoints and columns are those of ccxt's ``kraken.fetch_ohlcv``, ``bitstamp.fetch_ohlcv`` and
-``binance.fetch_ohlcv``. All answer at least thirty days of hours in one call, oldest first; ccxt
+``binance.fetch_ohlcv``. All return at least thirty days of hours in one call, oldest first; ccxt
 itself would list every market of a venue first.
 """
 
@@ -16,21 +16,19 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import numpy as np
-import pyarrow as pa
 
-from sources.checks import QuarantinedRow, quarantine
+from sources.checks import Provenance, make_batches
 from sources.errors import InputRejected
-from sources.http_exchange import HttpRequest, exchange
-from sources.records import SCHEMAS, Batch
-from sources.venues.declaration import Column
-from sources.venues.payload import Table
+from sources.http_exchange import HttpRequest, exchange, open_session
+from sources.records import Batch
+from sources.venues.endpoints import Column
+from sources.venues.payload import Table, from_ms, to_ms
 from sources.venues.plausibility import flag_ahead
-from sources.venues.responses import from_ms, to_ms
 
 _HOUR_MS = 3_600_000
 MOST_HOURS = 990
-"""Hours that one answer holds, on markets that can be asked for a span."""
-# A coin that has lost half its value is no quote currency any more, and 1 / rate is not its price.
+"""Hours in one response, on markets that take a span."""
+# A coin that has lost half its value is no quote currency any more; 1 / rate is another pair.
 _LOWEST_PRICE, _HIGHEST_PRICE = 0.5, 2.0
 
 
@@ -47,15 +45,15 @@ class QuoteMarket:
     params : mapping of str to str
         Request parameters.
     since_param : str
-        Parameter that holds the first label wanted.
+        Parameter of the first label.
     until_param : str or None
-        Parameter that holds the last label wanted, where the market can be asked for a span.
+        Parameter of the last label, for markets that take a span.
     time_unit : {'s', 'ms'}
         Unit of these parameters and of labels, which are the starts of hours.
     rows : tuple of str
-        Path from the answer to its rows.
+        Path to the rows in the response.
     time, close : Column
-        Where label and close are in a row.
+        Columns of label and close.
     """
 
     venue: str
@@ -122,10 +120,10 @@ QUOTE_MARKETS = (
         until_param="endTime",
     ),
 )
-"""Two markets in USD, so that one may be down, and the pair most traded against USDT."""
+"""Two markets in USD, so that one may be down, and the most traded pair against USDT."""
 
 
-async def ask_quote_rates(
+async def fetch_quote_rates(
     market: QuoteMarket,
     *,
     since: datetime,
@@ -139,7 +137,7 @@ async def ask_quote_rates(
     Parameters
     ----------
     market : QuoteMarket
-        Which.
+        The market.
     since, until : datetime
         Start of the first hour and end of the last one wanted.
     now : datetime
@@ -152,13 +150,11 @@ async def ask_quote_rates(
     Raises
     ------
     ProviderUnavailable, ProviderRejected
-        Where the market does not answer, or refuses.
+        Where the market does not respond, or refuses.
     InputRejected
-        Where the answer has no candles.
+        Where the response has no candles.
     """
-    import aiohttp
-
-    # Kraken leaves the first label out; an hour more is asked for and dropped.
+    # Kraken excludes the first label; one hour more is requested and dropped.
     unit_ms = 1 if market.time_unit == "ms" else 1000
     first_ms = to_ms(since) - _HOUR_MS
     bounds = {market.since_param: str(first_ms // unit_ms)}
@@ -167,34 +163,31 @@ async def ask_quote_rates(
     url = market.url
     if base_url is not None:
         url = base_url.rstrip("/") + urlsplit(url).path
-    async with aiohttp.ClientSession() as session:
-        body = await exchange(
-            session,
-            market.venue,
-            HttpRequest("GET", url, timeout_seconds, params={**market.params, **bounds}),
-        )
+    request = HttpRequest("GET", url, timeout_seconds, params={**market.params, **bounds})
+    async with open_session() as session:
+        body = await exchange(session, market.venue, request)
     return parse_quote_rates(body, market, since=since, until=until, now=now)
 
 
 def parse_quote_rates(
     body: bytes, market: QuoteMarket, *, since: datetime, until: datetime, now: datetime
 ) -> list[Batch]:
-    """Return the records of an answer, and a quarantine for rows that are none.
+    """Return the records of a response, and the quarantine of faulty rows.
 
     Raises
     ------
     InputRejected
-        Where the answer is no JSON or has no candles where they are declared.
+        Where the response is no JSON or has no candles at the declared path.
     """
     name = f"{market.venue} {market.pair}"
     try:
         found = json.loads(body)
         for key in market.rows:
             found = found[key]
-    except (ValueError, LookupError, TypeError) as exc:
-        raise InputRejected(f"{name}: the answer has no candles ({body[:100]!r})") from exc
+    except (ValueError, LookupError, TypeError):
+        found = None
     if not isinstance(found, list):
-        raise InputRejected(f"{name}: the answer has no candles ({body[:100]!r})")
+        raise InputRejected(f"{name}: the response has no candles ({body[:100]!r})")
     table = Table(found)
     labels = table.labels(market.time, market.time_unit)
     prices = table.numbers(market.close, "close", is_required=True)
@@ -203,36 +196,16 @@ def parse_quote_rates(
     table.rejects.flag(
         (prices < _LOWEST_PRICE) | (prices > _HIGHEST_PRICE),
         "close",
-        "less than half or more than twice par: the price of another pair?",
+        "less than half or more than twice par: is it the price of another pair?",
     )
     is_wanted = (labels + _HOUR_MS <= to_ms(until)) & (labels >= to_ms(since))
     usable = np.flatnonzero(table.rejects.is_usable & is_wanted)
     kept = {int(labels[row]): float(prices[row]) for row in usable}
-    records = [
-        {
-            "venue": market.venue,
-            "pair": market.pair,
-            "observed_at": from_ms(label + _HOUR_MS),
-            "price": price,
-            "source": market.source,
-            "ingested_at": now,
-        }
-        for label, price in sorted(kept.items())
-    ]
-    batches = [Batch("quote_rate", pa.Table.from_pylist(records, schema=SCHEMAS["quote_rate"]))]
-    if table.rejects.reasons:
-        refused = [
-            QuarantinedRow(reason, table.received(row), row + 1, cell)
-            for row, (cell, reason) in sorted(table.rejects.reasons.items())
-        ]
-        batches.append(
-            quarantine(
-                refused,
-                kind="quote_rate",
-                venue=market.venue,
-                input_name=name,
-                source=market.source,
-                ingested_at=now,
-            )
-        )
-    return batches
+    hours = sorted(kept)
+    columns = {
+        "pair": market.pair,
+        "observed_at": [from_ms(label + _HOUR_MS) for label in hours],
+        "price": [kept[label] for label in hours],
+    }
+    origin = Provenance("quote_rate", market.venue, name, market.source, now)
+    return make_batches(origin, len(hours), columns, table.refused())

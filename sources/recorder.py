@@ -1,52 +1,56 @@
-"""Realised liquidations as venues stream them: recorded while it runs, landed minute by minute.
+"""Realised liquidations from the venues' streams: recorded while it runs, landed every minute.
 
-Belongs here: keeping feeds alive, reading their messages, letting go of what was gathered at each
-minute. Does not belong here: what the messages of a venue mean
-(`sources.venues.declared`, ``stream``), where records are landed (`land` is given).
+Belongs here: keeping streams connected, reading their messages, landing records. Does not belong
+here: the layout of a venue's messages (`sources.venues.declared`, ``stream``), where records are
+landed (`land` is an argument).
 
 Messages are taken before ccxt reads them: ccxt keeps only the first of several orders in one
-message of a venue, gives a waiting reader only the last of several messages, and passes the side
-of a position on as if it were the side of an order.
+message of a venue, gives a waiting reader only the last of several messages, and passes on the side
+of a position as if it were the side of an order.
 """
 
 import asyncio
-import importlib
 import json
 import logging
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
-
-from sources.checks import QuarantinedRow, quarantine
+from sources.checks import Provenance, QuarantinedRow, make_batches, quarantine
 from sources.errors import SourceError, VenueRejected
-from sources.records import SCHEMAS, Batch
-from sources.venues.connection import Connection, close_exchange, open_exchange, translate_error
+from sources.records import Batch
+from sources.retry import RetryPolicy
+from sources.venues.connection import (
+    Connection,
+    close_exchange,
+    expected_errors,
+    open_exchange,
+    translate_error,
+)
 from sources.venues.declaration import Stream, Venue
 from sources.venues.declared import find_venue
 from sources.venues.instruments import Instrument, read_market
-from sources.venues.payload import take_cell, to_number
-from sources.venues.plausibility import TOLERATED_AHEAD_MS
-from sources.venues.responses import closes_long, from_ms, to_ms
+from sources.venues.liquidations import KIND, Fault, find_stream_orders, read_stream_record
+from sources.venues.payload import take_cell
 
 logger = logging.getLogger(__name__)
 
 Land = Callable[[Batch], Awaitable[None]] | Callable[[Batch], None]
 
 SOURCE = "ccxt.pro:watchLiquidations"
-# Kept of each feed, so that weeks of trouble need no more memory than a day.
+# Kept for each stream, so that weeks of trouble need no more memory than a day.
 _OUTAGES_KEPT = 1000
 _QUARANTINED_WAITING = 1000
+_RECONNECT = RetryPolicy(first_delay_seconds=1.0, longest_delay_seconds=60.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
-    """A venue's liquidations to be recorded.
+class StreamRequest:
+    """A venue's liquidations to record.
 
     Parameters
     ----------
@@ -64,30 +68,28 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How feeds are kept alive and what is kept of them.
+class RecorderPolicy:
+    """How streams are kept connected, and how much is kept in memory.
 
     Parameters
     ----------
     landing_seconds : float
         Records are landed when the clock passes a multiple of this.
-    first_delay_seconds, longest_delay_seconds : float
-        Full jitter before reconnecting: a time drawn between 0 and the first delay, doubled with
-        each failure in a row and cut at the longest.
+    reconnect : RetryPolicy
+        Delays before reconnecting; it is tried for as long as it takes.
     ping_seconds : float
-        A connection that leaves two pings of this spacing unanswered is given up.
+        A connection that leaves two pings of this spacing unanswered is closed.
     silent_after_seconds : float
-        A feed that brings no liquidation of any contract for this long is subscribed to anew:
-        venues have been seen to accept a subscription and send nothing.
+        A stream without a liquidation of any contract for this long is subscribed again: venues
+        have been seen to accept a subscription and send nothing.
     check_seconds : float
-        How often the above is looked at.
+        How often the above is checked.
     most_rows : int
-        Records a feed holds at most while they cannot be landed; the oldest go first.
+        Most records of a stream in memory while they cannot be landed; the oldest are dropped.
     """
 
     landing_seconds: float = 60.0
-    first_delay_seconds: float = 1.0
-    longest_delay_seconds: float = 60.0
+    reconnect: RetryPolicy = _RECONNECT
     ping_seconds: float = 15.0
     silent_after_seconds: float = 900.0
     check_seconds: float = 0.5
@@ -96,16 +98,16 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A time in which a feed was not listened to: liquidations within it are missing.
+    """A time span without a connection: liquidations within it are missing.
 
     Parameters
     ----------
     began_at : datetime
         When the loss was noticed.
     ended_at : datetime or None
-        When the feed was back; None while it is away.
+        When the stream was back; None while it is down.
     reason : str
-        What happened, without secrets.
+        The error, without secrets.
     """
 
     began_at: datetime
@@ -115,30 +117,30 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class FeedReport:
-    """How a feed fares.
+    """The state of one stream.
 
     Parameters
     ----------
     venue : str
-        Whose it is.
+        Its name.
     is_complete : bool
-        Whether the venue sends every liquidation; False: a throttled feed, a lower bound.
+        Whether the venue sends every liquidation; False: throttled, a lower bound.
     is_connected : bool
-        Whether it is listened to.
+        Whether it is connected.
     has_connected : bool
-        Whether it ever was; nothing is known of a feed that never was.
+        Whether it ever was connected.
     messages : int
-        Messages with liquidations, of any contract.
+        Messages with liquidations of any contract.
     rows : int
-        Records made of them.
+        Records made from them.
     quarantined : int
         Rows and messages that could not be used.
     dropped : int
         Records lost because they could not be landed for too long.
     reconnects : int
-        How often the connection was made anew.
+        Number of reconnections.
     last_message_at : datetime or None
-        When the last message came.
+        When the last message was received.
     outages : tuple of Outage
         The latest thousand.
     """
@@ -157,80 +159,80 @@ class FeedReport:
 
 
 async def record(
-    feeds: Sequence[Feed],
+    streams: Sequence[StreamRequest],
     land: Land,
     stop: asyncio.Event,
     *,
     clock: Callable[[], datetime],
     rng: random.Random,
-    patience: Patience | None = None,
+    policy: RecorderPolicy | None = None,
     on_report: Callable[[tuple[FeedReport, ...]], None] | None = None,
-    monotonic: Callable[[], float] = time.monotonic,
 ) -> tuple[FeedReport, ...]:
-    """Record liquidations until told to stop, and return how the feeds fared.
+    """Record liquidations until stopped, and return the final state of the streams.
 
-    A feed that fails is connected anew, for as long as it takes; the others go on. Nothing is
-    landed where nothing came, so a dead feed fills no disk. What was gathered is landed each
-    minute, on stopping and on being cancelled; where landing raises `OSError` (a full disk) it is
-    kept and tried again.
+    A stream that fails is reconnected for as long as it takes; the others continue. Nothing is
+    landed without records, so a dead stream fills no disk. Records are landed each minute, on
+    stopping and on cancellation; where landing raises `OSError` (a full disk) they are kept and
+    landed later.
 
     Parameters
     ----------
-    feeds : sequence of Feed
-        What to record.
+    streams : sequence of StreamRequest
+        The streams to record.
     land : Callable
-        Takes each batch; may be asynchronous.
+        Receives each batch; may be asynchronous.
     stop : asyncio.Event
         Set it to end the recording.
     clock : Callable
-        Tells the time, UTC.
+        Returns the time, UTC.
     rng : random.Random
         For the jitter before reconnecting.
-    patience : Patience, optional
-        How feeds are kept alive.
+    policy : RecorderPolicy, optional
+        How streams are kept connected.
     on_report : Callable, optional
-        Takes the reports after each landing.
-    monotonic : Callable
-        A clock that only measures durations [seconds].
+        Receives the reports after each landing.
 
     Raises
     ------
     VenueRejected
-        Where a venue has no stream, or lists none of the instruments.
+        Where a venue has no stream.
     """
-    patience = patience or Patience()
-    tapes = [_Tape(feed, clock, rng, patience, monotonic) for feed in feeds]
+    policy = policy or RecorderPolicy()
+    recorders = [_StreamRecorder(stream, clock, rng, policy) for stream in streams]
 
-    async def let_go() -> None:
-        for tape in tapes:
-            await tape.let_go(land)
+    def reports() -> tuple[FeedReport, ...]:
+        return tuple(recorder.report() for recorder in recorders)
+
+    async def land_all() -> None:
+        for recorder in recorders:
+            await recorder.land_waiting(land)
         if on_report is not None:
-            on_report(tuple(tape.report() for tape in tapes))
+            on_report(reports())
 
-    async def keep_landing() -> None:
-        period = _period(clock(), patience)
+    async def land_each_period() -> None:
+        period = _period(clock(), policy)
         while not stop.is_set():
-            await _wait(stop, patience.check_seconds)
-            if (now_period := _period(clock(), patience)) != period:
-                period = now_period
-                await let_go()
+            await _wait(stop, policy.check_seconds)
+            if (current := _period(clock(), policy)) != period:
+                period = current
+                await land_all()
 
     try:
         async with asyncio.TaskGroup() as group:
-            for tape in tapes:
-                group.create_task(tape.run(stop))
-            group.create_task(keep_landing())
+            for recorder in recorders:
+                group.create_task(recorder.run(stop))
+            group.create_task(land_each_period())
     finally:
-        await let_go()
-    return tuple(tape.report() for tape in tapes)
+        await land_all()
+    return reports()
 
 
-def _period(now: datetime, patience: Patience) -> int:
-    return int(now.timestamp() // patience.landing_seconds)
+def _period(now: datetime, policy: RecorderPolicy) -> int:
+    return int(now.timestamp() // policy.landing_seconds)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    """Wait so long, or until told to stop."""
+    """Wait for some seconds, or until stopped."""
     try:
         async with asyncio.timeout(seconds):
             await stop.wait()
@@ -238,52 +240,50 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
         return
 
 
-class _SilentFeed(OSError):
-    """A feed that is connected and brings nothing."""
+class _SilentStream(OSError):
+    """A stream is connected and sends nothing."""
 
 
-class _Capturing:
-    """Put before a ccxt class: messages go to the tape, and nonsense does not end the reading."""
+class _MessageTap:
+    """Put before a ccxt class: messages go to the recorder, and malformed ones end nothing."""
 
-    taken: Callable[[object], None]
-    garbled: Callable[[object, BaseException], None]
+    on_message: Callable[[object], None]
+    on_malformed: Callable[[object, BaseException], None]
 
     def handle_liquidation(self, client: object, message: object) -> None:  # noqa: ARG002 (ccxt's)
-        self.taken(message)
+        self.on_message(message)
 
     def handle_message(self, client: object, message: object) -> None:
         above: Any = super()
         try:
             above.handle_message(client, message)
         except (LookupError, TypeError, ValueError, AttributeError) as exc:
-            self.garbled(message, exc)
+            self.on_malformed(message, exc)
 
 
-class _Tape:
-    """One feed: its connection, and what has been gathered and not yet landed."""
+class _StreamRecorder:
+    """One stream: its connection, and the records that are not landed yet."""
 
     def __init__(
         self,
-        feed: Feed,
+        request: StreamRequest,
         clock: Callable[[], datetime],
         rng: random.Random,
-        patience: Patience,
-        monotonic: Callable[[], float],
+        policy: RecorderPolicy,
     ) -> None:
-        self._venue, self._stream = _find_stream(feed.venue)
-        self._feed = feed
+        self._venue, self._stream = _find_stream(request.venue)
+        self._request = request
         self._clock = clock
         self._rng = rng
-        self._patience = patience
-        self._monotonic = monotonic
+        self._policy = policy
         self._rows: deque[dict[str, object]] = deque()
         self._refused: deque[QuarantinedRow] = deque(maxlen=_QUARANTINED_WAITING)
         self._outages: deque[Outage] = deque(maxlen=_OUTAGES_KEPT)
         self._instruments: dict[str, Instrument] = {}
         self._is_connected = self._has_connected = False
-        self._messages = self._made = self._quarantined = self._dropped = self._reconnects = 0
+        self._counts: Counter[str] = Counter()
         self._last_message_at: datetime | None = None
-        self._heard_at = monotonic()
+        self._received_at = time.monotonic()
         self._is_landing_failing = False
 
     def report(self) -> FeedReport:
@@ -292,79 +292,60 @@ class _Tape:
             is_complete=self._stream.is_complete,
             is_connected=self._is_connected,
             has_connected=self._has_connected,
-            messages=self._messages,
-            rows=self._made,
-            quarantined=self._quarantined,
-            dropped=self._dropped,
-            reconnects=self._reconnects,
             last_message_at=self._last_message_at,
             outages=tuple(self._outages),
+            **self._counts,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Keep the feed alive until told to stop."""
-        library = importlib.import_module("ccxt.async_support")
-        aiohttp = importlib.import_module("aiohttp")
-        expected = (
-            library.BaseError,
-            aiohttp.ClientError,
-            SourceError,
-            OSError,
-            ValueError,
-            LookupError,
-            TypeError,
-            AttributeError,
-        )
+        """Keep the stream connected until stopped."""
+        expected: tuple[type[BaseException], ...] = (*expected_errors(), SourceError)
         failures = 0
         while not stop.is_set():
-            heard_before = self._messages
+            messages_before = self._counts["messages"]
             try:
                 await self._listen(stop)
             except expected as exc:
-                what = f"{self._venue.name} liquidations"
-                error: Exception = exc
+                error = exc
                 if not isinstance(exc, SourceError):
-                    error = translate_error(exc, what, self._feed.connection.secrets)
-                failures = 0 if self._messages > heard_before else failures + 1
-                self._lose(str(error), failures)
-                ceiling = min(
-                    self._patience.first_delay_seconds * 2 ** min(failures, 16),
-                    self._patience.longest_delay_seconds,
-                )
-                await _wait(stop, self._rng.uniform(0.0, ceiling))
-                self._reconnects += 1
+                    what = f"{self._venue.name} liquidations"
+                    error = translate_error(exc, what, self._request.connection.secrets)
+                failures = 0 if self._counts["messages"] > messages_before else failures + 1
+                self._note_outage(str(error), failures)
+                await _wait(stop, self._policy.reconnect.delay(failures + 1, self._rng))
+                self._counts["reconnects"] += 1
         self._is_connected = False
 
-    def _lose(self, reason: str, failures: int) -> None:
+    def _note_outage(self, reason: str, failures: int) -> None:
         self._is_connected = False
         if not self._outages or self._outages[-1].ended_at is not None:
             self._outages.append(Outage(self._clock(), None, reason))
-        # A feed that stays away for days is worth a line now and then, not a line each time.
+        # A stream that is down for days is worth a line now and then, not a line each time.
         if failures < 3 or failures % 100 == 0:
             logger.warning("%s (failure %d in a row)", reason, failures)
 
-    def _find_again(self) -> None:
+    def _note_connected(self) -> None:
         self._is_connected = self._has_connected = True
         if self._outages and self._outages[-1].ended_at is None:
             last = self._outages.pop()
             self._outages.append(Outage(last.began_at, self._clock(), last.reason))
-            logger.info("%s: liquidations are heard again", self._venue.name)
+            logger.info("%s: the liquidation stream is back", self._venue.name)
 
     async def _listen(self, stop: asyncio.Event) -> None:
-        """Listen until told to stop; raise when the feed is lost."""
+        """Listen until stopped; raise when the stream is lost."""
         exchange = open_exchange(
-            self._venue, self._feed.connection, is_streaming=True, extra=_Capturing
+            self._venue, self._request.connection, is_streaming=True, extra=_MessageTap
         )
-        exchange.taken, exchange.garbled = self._take, self._refuse_message
+        exchange.on_message, exchange.on_malformed = self._take, self._refuse_malformed
         exchange.streaming = {
             **exchange.streaming,
-            "keepAlive": round(self._patience.ping_seconds * 1000),
+            "keepAlive": round(self._policy.ping_seconds * 1000),
         }
         try:
             await exchange.load_markets()
             self._instruments = self._choose(exchange.markets.values())
             symbols = [one.instrument for one in self._instruments.values() if one.is_active]
-            self._heard_at = self._monotonic()
+            self._received_at = time.monotonic()
             if self._stream.is_per_instrument:
                 watching = [_forever(exchange.watch_liquidations, symbol) for symbol in symbols]
             else:
@@ -378,7 +359,7 @@ class _Tape:
         """Return the instruments to record, by the venue's own name."""
         read = [read_market(self._venue, market) for market in markets]
         known = {one.instrument: one for one in read if isinstance(one, Instrument)}
-        wanted = self._feed.instruments or tuple(known)
+        wanted = self._request.instruments or tuple(known)
         chosen = {known[name].market_id: known[name] for name in wanted if name in known}
         if not chosen:
             raise VenueRejected(
@@ -388,85 +369,81 @@ class _Tape:
         return chosen
 
     async def _watch_over(self, exchange: Any, stop: asyncio.Event) -> None:  # noqa: ANN401 (ccxt)
-        """Notice that the feed is up, or has gone silent; end when told to stop."""
+        """Notice that the stream is up, or has gone silent; end when stopped."""
         while not stop.is_set():
-            await _wait(stop, self._patience.check_seconds)
+            await _wait(stop, self._policy.check_seconds)
             clients = list(exchange.clients.values())
             if not self._is_connected and clients and all(one.isConnected for one in clients):
-                self._find_again()
-            silence = self._monotonic() - self._heard_at
-            if silence > self._patience.silent_after_seconds:
-                raise _SilentFeed(f"no liquidation for {silence:.0f} s; subscribing anew")
+                self._note_connected()
+            silence = time.monotonic() - self._received_at
+            if silence > self._policy.silent_after_seconds:
+                raise _SilentStream(f"no liquidation for {silence:.0f} s; subscribing again")
 
     def _take(self, message: object) -> None:
         """Read one message of liquidations."""
         now = self._clock()
-        self._messages += 1
+        self._counts["messages"] += 1
         self._last_message_at = now
-        self._heard_at = self._monotonic()
-        orders = _find_orders(message, self._stream)
+        self._received_at = time.monotonic()
+        orders = find_stream_orders(message, self._stream)
         if orders is None:
-            self._refuse(
-                QuarantinedRow("the message has no orders where they are told", _text(message))
-            )
+            self._refuse(QuarantinedRow("no orders at the declared path", _text(message)))
             return
-        seen: dict[tuple[object, object, str], int] = {}
+        alike: Counter[tuple[object, ...]] = Counter()
+        columns = self._stream.columns
         for number, order in enumerate(orders, start=1):
-            name = take_cell(order, self._stream.columns["id"])
-            instrument = self._instruments.get(str(name))
+            instrument = self._instruments.get(str(take_cell(order, columns["id"])))
             if instrument is None:
                 continue
-            read = _read_order(order, self._stream, instrument, now)
-            if isinstance(read, str):
-                self._refuse(
-                    QuarantinedRow(read, _text(order), number, None, instrument.instrument)
-                )
+            record = read_stream_record(order, self._stream, instrument, now)
+            if isinstance(record, Fault):
+                name = instrument.instrument
+                fault = QuarantinedRow(record.reason, _text(order), number, record.cell, name)
+                self._refuse(fault)
                 continue
             # Orders of one message that look alike are several orders.
-            amount = take_cell(order, self._stream.columns["amount"])
-            key = f"{take_cell(order, self._stream.columns['price'])}:{amount}"
-            alike = (read["instrument"], read["period_start_at"], key)
-            seen[alike] = seen.get(alike, 0) + 1
-            read["order_key"] = key if seen[alike] == 1 else f"{key}:{seen[alike]}"
-            self._rows.append(read)
-            self._made += 1
+            key = f"{take_cell(order, columns['price'])}:{take_cell(order, columns['amount'])}"
+            same = (instrument.instrument, record["period_start_at"], key)
+            alike[same] += 1
+            record["order_key"] = key if alike[same] == 1 else f"{key}:{alike[same]}"
+            self._rows.append(record)
+            self._counts["rows"] += 1
         self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        while len(self._rows) > self._patience.most_rows:
+        while len(self._rows) > self._policy.most_rows:
             self._rows.popleft()
-            self._dropped += 1
+            self._counts["dropped"] += 1
 
-    def _refuse_message(self, message: object, exc: BaseException) -> None:
-        self._refuse(
-            QuarantinedRow(f"the message makes no sense ({type(exc).__name__})", _text(message))
-        )
+    def _refuse_malformed(self, message: object, exc: BaseException) -> None:
+        reason = f"the message is malformed ({type(exc).__name__})"
+        self._refuse(QuarantinedRow(reason, _text(message)))
 
     def _refuse(self, row: QuarantinedRow) -> None:
-        self._quarantined += 1
+        self._counts["quarantined"] += 1
         self._refused.append(row)
 
-    async def let_go(self, land: Land) -> None:
-        """Land what has been gathered; keep it where the disk refuses, or where this is ended."""
+    async def land_waiting(self, land: Land) -> None:
+        """Land the records in memory; keep them where the disk refuses, or on cancellation."""
         rows, self._rows = self._rows, deque()
         refused, self._refused = self._refused, deque(maxlen=_QUARANTINED_WAITING)
+        origin = Provenance(
+            kind=KIND,
+            venue=self._venue.name,
+            input_name=f"{self._venue.name} liquidations",
+            source=SOURCE,
+            ingested_at=self._clock(),
+        )
         try:
             if rows:
-                schema = SCHEMAS["realised_liquidation"]
-                table = pa.Table.from_pylist(list(rows), schema=schema)
-                await _land(land, Batch("realised_liquidation", table))
+                columns: dict[str, object] = {"is_complete_feed": self._stream.is_complete}
+                columns |= {name: [row[name] for row in rows] for name in rows[0]}
+                for batch in make_batches(origin, len(rows), columns):
+                    await _land(land, batch)
                 rows.clear()
-            if refused:
-                batch = quarantine(
-                    list(refused),
-                    kind="realised_liquidation",
-                    venue=self._venue.name,
-                    input_name=f"{self._venue.name} liquidations",
-                    source=SOURCE,
-                    ingested_at=self._clock(),
-                )
+            for batch in quarantine(list(refused), origin):
                 await _land(land, batch)
-                refused.clear()
+            refused.clear()
             self._is_landing_failing = False
         except OSError:
             if not self._is_landing_failing:
@@ -489,17 +466,17 @@ async def _land(land: Land, batch: Batch) -> None:
 def _find_stream(name: str) -> tuple[Venue, Stream]:
     venue = find_venue(name)
     if venue.stream is None:
-        raise VenueRejected(f"{name} streams no liquidations; leave it out of the feeds")
+        raise VenueRejected(f"{name} streams no liquidations; leave it out of the streams")
     return venue, venue.stream
 
 
-async def _forever(watch: Callable[[Any], Awaitable[object]], what: object) -> None:
+async def _forever(watch: Callable[[Any], Awaitable[object]], symbol: str | None) -> None:
     while True:
-        await watch(what)
+        await watch(symbol)
 
 
 async def _first_to_end(waiting: Sequence[Any]) -> None:
-    """Wait for the first to end, raise what it raised, and end the others."""
+    """Wait for the first to end, raise its error, and cancel the others."""
     tasks = [asyncio.ensure_future(one) for one in waiting]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -509,61 +486,6 @@ async def _first_to_end(waiting: Sequence[Any]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _find_orders(message: object, stream: Stream) -> list[object] | None:
-    """Return the orders a message tells, each with the fields of its row; None where none are."""
-    here: Any = message
-    for step in stream.rows:
-        here = here.get(step) if isinstance(here, Mapping) else None
-    rows = [here] if isinstance(here, Mapping) else here
-    if not isinstance(rows, list):
-        return None
-    if stream.details_key is None:
-        return rows
-    orders: list[object] = []
-    for row in rows:
-        details = row.get(stream.details_key) if isinstance(row, Mapping) else None
-        if not isinstance(details, list):
-            return None
-        orders.extend({**row, **one} if isinstance(one, Mapping) else one for one in details)
-    return orders
-
-
-def _read_order(
-    order: object, stream: Stream, instrument: Instrument, now: datetime
-) -> dict[str, object] | str:
-    """Return the record of an order, or what is wrong with it."""
-    at = to_number(take_cell(order, stream.columns["time"]))
-    price = to_number(take_cell(order, stream.columns["price"]))
-    amount = to_number(take_cell(order, stream.columns["amount"]))
-    is_long = closes_long(order, stream.sides)
-    if at is None or price is None or amount is None:
-        return "time, price or amount is missing or no number"
-    if price <= 0 or amount <= 0:
-        return "price or amount not above 0"
-    if abs(at - to_ms(now)) > 24 * 3_600_000 or at > to_ms(now) + TOLERATED_AHEAD_MS:
-        return "the time is not of today"
-    if is_long is None:
-        return "no side, or an unknown one"
-    is_linear = instrument.contract_kind == "linear"
-    unit = stream.amount_unit_linear if is_linear else stream.amount_unit_inverse
-    quantity = amount * instrument.quantity_factor(unit)
-    asset_price = price / instrument.base_multiplier
-    return {
-        "venue": instrument.venue,
-        "instrument": instrument.instrument,
-        "period_start_at": from_ms(int(at)),
-        "period_seconds": 0,
-        "side": "long" if is_long else "short",
-        "price": asset_price,
-        "liquidated_quantity": quantity,
-        "liquidated_usd": quantity * asset_price if is_linear else quantity,
-        "is_complete_feed": stream.is_complete,
-        "order_key": "",
-        "source": SOURCE,
-        "ingested_at": now,
-    }
 
 
 def _text(value: object) -> str:

@@ -18,7 +18,7 @@ SPOKES = {"sources", "transforms", "quality", "warehouse"}
 # Besides the standard library and the room itself.
 ALLOWED = {
     "transforms": {"numpy", "numba"},
-    "sources": {"ccxt", "aiohttp", "pyarrow", "numpy", "numba", "pydantic", "yaml"},
+    "sources": {"ccxt", "aiohttp", "pyarrow", "numpy", "numba", "pydantic", "tenacity", "yaml"},
     "quality": {"great_expectations", "pandas", "yaml"},
     "warehouse": {"duckdb", "pyarrow", "numpy", "pandas", "yaml"},
     "jobs": SPOKES | {"pydantic", "pydantic_settings", "numpy", "pyarrow", "duckdb"},
@@ -38,6 +38,7 @@ ALLOWED_NAMES = {
 ALLOWED_MODULES = {
     ("sources", "numba"): ("simulated/",),
     ("sources", "ccxt"): ("venues/",),
+    ("sources", "tenacity"): ("retry.py",),
     ("cli", "plots"): ("explore.py", "steps.py"),
     ("flows", "yaml"): ("serve.py",),
     ("flows", "uvicorn"): ("serve.py",),

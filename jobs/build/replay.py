@@ -17,7 +17,7 @@ from jobs.build.bar_columns import EMPTY_BARS, BarColumns, FloatArray, IntArray
 from jobs.build.bracket_choice import HeldBrackets, default_by_size, in_force
 from jobs.build.replay_records import BoolArray, Checkpoint, ReplaySpan, Series, Stretch
 from jobs.instants import DAY_MICROSECONDS, SECOND_MICROSECONDS
-from sources.venues.brackets import liquidation_rule
+from sources.venues.brackets import margin_rule
 from transforms.accounting import impute_open_interest
 from transforms.engine import is_warm_up, run, start_state
 from transforms.estimators import EstimatorParameters
@@ -267,7 +267,7 @@ def _default_brackets(
     is_inverse = series.contract_kind == "inverse"
     return default_by_size(
         series.asset,
-        fee_ratio=liquidation_rule(series.venue, series.contract_kind).fee_ratio,
+        fee_ratio=margin_rule(series.venue, series.contract_kind).fee_ratio,
         start=start,
         usd_before=before[0] if is_inverse else before[0] * before[1],
         bar_starts=bars.start,

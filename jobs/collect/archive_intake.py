@@ -22,8 +22,8 @@ from jobs.collect.landing import land
 from jobs.collect.scope import Clock
 from jobs.settings import Settings
 from jobs.writer import open_writer
-from sources.archives.binance import BAR_DATASETS, ArchiveFile, Contract
-from sources.archives.download import Fetched
+from sources.archives.binance import BAR_DATASETS, ArchivedContract, ArchiveFile
+from sources.archives.download import FetchedFile
 from sources.errors import InputRejected
 from sources.recorded.file_import import import_file
 from sources.recorded.known_closes import KnownCloses
@@ -119,7 +119,7 @@ class ArchiveIntake:
     is_keeping: bool
     report: ArchiveReport
 
-    def take_in(self, contract: Contract, fetched: Sequence[Fetched]) -> None:
+    def take_in(self, contract: ArchivedContract, fetched: Sequence[FetchedFile]) -> None:
         """Import, land and load the files of a contract, and record the outcome of each."""
         now = self.clock()
         entries = []
@@ -145,7 +145,7 @@ class ArchiveIntake:
             self._put_away(one)
 
     def _import(
-        self, here: Sequence[Fetched], now: datetime
+        self, here: Sequence[FetchedFile], now: datetime
     ) -> tuple[list[ArchiveEntry], dict[str, list[pa.Table]]]:
         closes = known_closes(self.settings)
         entries: list[ArchiveEntry] = []
@@ -166,7 +166,10 @@ class ArchiveIntake:
         return entries, tables
 
     def _land(
-        self, contract: Contract, here: Sequence[Fetched], tables: dict[str, list[pa.Table]]
+        self,
+        contract: ArchivedContract,
+        here: Sequence[FetchedFile],
+        tables: dict[str, list[pa.Table]],
     ) -> None:
         contents = sorted((one.file.path, one.sha256) for one in here)
         digest = hashlib.sha256(repr(contents).encode()).hexdigest()
@@ -186,7 +189,7 @@ class ArchiveIntake:
             load_landing_files(connection, self.settings.landing, run_id=self.run_id, loaded_at=now)
             write_archive_files(connection, entries)
 
-    def _put_away(self, one: Fetched) -> None:
+    def _put_away(self, one: FetchedFile) -> None:
         """Keep a loaded file where that is wanted, else delete it; kept files stay in place."""
         kept = self.settings.home / "archive"
         if one.path is None or one.path == kept / one.file.path:
@@ -200,7 +203,7 @@ class ArchiveIntake:
 
 
 def _entry(
-    one: Fetched, now: datetime, status: str, *, row_count: int = 0, message: str | None = None
+    one: FetchedFile, now: datetime, status: str, *, row_count: int = 0, message: str | None = None
 ) -> ArchiveEntry:
     file = one.file
     return ArchiveEntry(
@@ -219,7 +222,7 @@ def _entry(
     )
 
 
-def _read(one: Fetched, now: datetime, closes: KnownCloses) -> list[Batch]:
+def _read(one: FetchedFile, now: datetime, closes: KnownCloses) -> list[Batch]:
     if one.path is None:
         raise InputRejected("is not on the disk; run the same command again")
     mapping = _mapping(one.file.mapping)

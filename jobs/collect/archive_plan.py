@@ -14,8 +14,8 @@ from jobs.collect.scope import DAY
 from sources.archives.binance import (
     BAR_DATASETS,
     OTHER_DATASETS,
+    ArchivedContract,
     ArchiveFile,
-    Contract,
     Dataset,
     days,
     months,
@@ -63,15 +63,15 @@ class ArchivePlan:
             return True
         return entry.status == "absent" and self.now - entry.checked_at >= _ABSENT_FOR
 
-    def months_of_bars(self, contract: Contract, dataset: Dataset) -> Iterator[ArchiveFile]:
+    def months_of_bars(self, contract: ArchivedContract, dataset: Dataset) -> Iterator[ArchiveFile]:
         """Yield the monthly files of bars."""
         return months(contract, dataset, self.bars_from.date(), self.end, self.now.date())
 
-    def days_of_bars(self, contract: Contract, dataset: Dataset) -> Iterator[ArchiveFile]:
+    def days_of_bars(self, contract: ArchivedContract, dataset: Dataset) -> Iterator[ArchiveFile]:
         """Yield the daily files of bars."""
         return days(contract, dataset, self.bars_from.date(), self.end, self.now.date())
 
-    def wanted_months(self, contract: Contract, dataset: Dataset) -> list[ArchiveFile]:
+    def wanted_months(self, contract: ArchivedContract, dataset: Dataset) -> list[ArchiveFile]:
         """Return the months of bars to fetch: none of their days is loaded yet."""
         loaded = {
             file.first_day.replace(day=1)
@@ -85,7 +85,7 @@ class ArchivePlan:
         ]
 
     def wanted_days(
-        self, contract: Contract, dataset: Dataset, fetched_months: Iterable[ArchiveFile]
+        self, contract: ArchivedContract, dataset: Dataset, fetched_months: Iterable[ArchiveFile]
     ) -> list[ArchiveFile]:
         """Return the days of bars to fetch: no month contains them."""
         whole = {file.first_day for file in fetched_months} | {
@@ -99,7 +99,7 @@ class ArchivePlan:
             if self.is_wanted(day) and day.first_day.replace(day=1) not in whole
         ]
 
-    def wanted_others(self, contract: Contract) -> list[ArchiveFile]:
+    def wanted_others(self, contract: ArchivedContract) -> list[ArchiveFile]:
         """Return the files to fetch that contain no bars."""
         return [
             file
@@ -110,7 +110,7 @@ class ArchivePlan:
             if self.is_wanted(file)
         ]
 
-    def wanted(self, contract: Contract) -> list[ArchiveFile]:
+    def wanted(self, contract: ArchivedContract) -> list[ArchiveFile]:
         """Return all files of a contract that are not loaded, bars by month and by day."""
         bars = [
             file
@@ -121,7 +121,7 @@ class ArchivePlan:
         ]
         return bars + self.wanted_others(contract)
 
-    def find_holes(self, contract: Contract) -> list[str] | None:
+    def find_holes(self, contract: ArchivedContract) -> list[str] | None:
         """Return in words the days that are absent after the first loaded one, by dataset.
 
         None where nothing of the contract is loaded.

@@ -27,18 +27,18 @@ from jobs.runs import recorded_run, run_file
 from jobs.settings import Settings
 from jobs.writer import open_writer
 from sources.archives.binance import (
-    ADDRESS,
+    ARCHIVE_ADDRESS,
     BAR_DATASETS,
-    MARKETS,
-    Contract,
+    MARKET_FOLDERS,
+    ArchivedContract,
     guess_symbol,
 )
-from sources.archives.download import DEFAULT_PATIENCE, ArchiveClient, Fetched
+from sources.archives.download import DEFAULT_POLICY, ArchiveClient, FetchedFile
 from sources.universe import Universe
 from warehouse.archive_ledger import ArchiveEntry, read_archive_files
 from warehouse.feed_ledger import refresh_gaps
 
-_EFFORT = Effort(60.0, DEFAULT_PATIENCE)
+_EFFORT = Effort(60.0, DEFAULT_POLICY)
 
 
 def archived_contracts(
@@ -47,7 +47,7 @@ def archived_contracts(
     clock: Clock,
     universe: Universe | None = None,
     effort: Effort = _EFFORT,
-) -> list[Contract]:
+) -> list[ArchivedContract]:
     """Return the followed contracts of venues that have an archive.
 
     Parameters
@@ -66,15 +66,15 @@ def archived_contracts(
     """
     scope = Scope(settings, clock, universe or configured_universe(settings), effort)
     contracts = [
-        Contract(venue, instrument, market_id or guess_symbol(venue, instrument))
+        ArchivedContract(venue, instrument, market_id or guess_symbol(venue, instrument))
         for venue, instrument, market_id in followed_contracts(scope)
-        if venue in MARKETS
+        if venue in MARKET_FOLDERS
     ]
     if not contracts:
         raise NothingToDo(
-            f"none of the followed contracts has a public archive: {', '.join(MARKETS)} have one. "
-            "Where these venues cannot be reached, import files fetched elsewhere with "
-            "`liqheat import`; else look at the universe file"
+            "none of the followed contracts has a public archive: "
+            f"{', '.join(MARKET_FOLDERS)} have one. Where these venues cannot be reached, import "
+            "files fetched elsewhere with `liqheat import`; else look at the universe file"
         )
     return contracts
 
@@ -84,7 +84,7 @@ def backfill_from_archive(
     *,
     clock: Clock,
     span: tuple[datetime, datetime],
-    contracts: Sequence[Contract],
+    contracts: Sequence[ArchivedContract],
     is_keeping: bool = False,
     effort: Effort = _EFFORT,
     progress: Progress = silent,
@@ -99,7 +99,7 @@ def backfill_from_archive(
         Returns the time, UTC.
     span : (datetime, datetime)
         Days wanted, UTC, the last not included; bars from 30 days before.
-    contracts : sequence of Contract
+    contracts : sequence of ArchivedContract
         Whose files.
     is_keeping : bool
         Whether files stay in ``<home>/archive`` once they are loaded.
@@ -146,17 +146,17 @@ def backfill_from_archive(
 
 
 async def _take_in_all(
-    intake: ArchiveIntake, contracts: Sequence[Contract], effort: Effort, progress: Progress
+    intake: ArchiveIntake, contracts: Sequence[ArchivedContract], effort: Effort, progress: Progress
 ) -> None:
     settings, plan = intake.settings, intake.plan
     kept = settings.home / "archive"
     fetching = kept / ".fetching"
     async with ArchiveClient(
-        settings.archive_url or ADDRESS,
+        settings.archive_url or ARCHIVE_ADDRESS,
         fetching,
         kept,
         rng=random.Random(effort.seed),  # noqa: S311  (jitter)
-        patience=effort.retry,
+        policy=effort.retry,
         proxy=file_proxy(settings),
     ) as client:
         for number, contract in enumerate(contracts):
@@ -164,7 +164,7 @@ async def _take_in_all(
             on_file = _count_files(progress, number / len(contracts), others * len(contracts))
             found = (client.find(file) for file in plan.wanted(contract))
             intake.take_in(contract, [one for one in found if one is not None])
-            fetched: list[Fetched] = []
+            fetched: list[FetchedFile] = []
             for dataset in BAR_DATASETS:
                 # By month where a month is published and none of its days is loaded, else by day.
                 months = await client.fetch_all(plan.wanted_months(contract, dataset), on_file)
@@ -177,11 +177,11 @@ async def _take_in_all(
     shutil.rmtree(fetching, ignore_errors=True)
 
 
-def _count_files(progress: Progress, begun: float, files: int) -> Callable[[Fetched], None]:
+def _count_files(progress: Progress, begun: float, files: int) -> Callable[[FetchedFile], None]:
     """Return what reports progress file by file: each contract is an equal share of the whole."""
     done = 0
 
-    def on_file(one: Fetched) -> None:
+    def on_file(one: FetchedFile) -> None:
         nonlocal done
         done += one.file.dataset not in BAR_DATASETS
         progress("archive", one.file.path.rpartition("/")[2], begun + done / max(files, 1))

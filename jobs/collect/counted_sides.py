@@ -12,23 +12,18 @@ import pyarrow as pa
 
 from jobs.collect.doctor_report import ExaminedResponse
 from sources.records import SCHEMAS
-from sources.venues.client import Response
-from sources.venues.conformance import (
-    ALL_CONTRACTS,
-    Declared,
-    Difference,
-    declared_endpoints,
-    in_lots,
-)
 from sources.venues.declaration import OpenInterest, Product, Venue
 from sources.venues.declared import venues_with_one_side
+from sources.venues.declared_endpoints import DeclaredEndpoint, Difference, declared_endpoints
 from sources.venues.instruments import Instrument, instrument_batch
-from sources.venues.responses import read_page
+from sources.venues.page_reader import read_page
+from sources.venues.session import Response
+from sources.venues.unit_conformance import ALL_CONTRACTS, in_lots
 from warehouse.connect import select_model
 
 
 def figures_in_lots(
-    declared: Declared,
+    declared: DeclaredEndpoint,
     response: Response | None,
     product: Product,
     listed: Mapping[str, Instrument],
@@ -43,7 +38,7 @@ def figures_in_lots(
         if one.product is product
     }
     context = replace(response.context, instruments=members)
-    page = read_page(declared.reading, endpoint, response.answer, context)
+    page = read_page(declared.spec, endpoint, response.payload, context)
     batches = [one for one in page.batches if one.kind == "open_interest"]
     return [row for batch in batches for row in in_lots(batch, listed)]
 
@@ -66,7 +61,7 @@ def examine_sides(
         one.place
         for product in venue.products
         for one in declared_endpoints(venue, product)
-        if isinstance(one.reading, OpenInterest)
+        if isinstance(one.spec, OpenInterest)
     )
     place = next(places, None)
     if place is None or not figures:

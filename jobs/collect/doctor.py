@@ -26,16 +26,16 @@ from jobs.collect.scope import (
 from jobs.collect.venue_examination import VenueExaminer
 from jobs.progress import Progress, silent
 from jobs.settings import Settings
-from sources.archives.binance import ADDRESS, BAR_DATASETS, ArchiveFile, Contract
+from sources.archives.binance import ARCHIVE_ADDRESS, BAR_DATASETS, ArchivedContract, ArchiveFile
 from sources.archives.download import ArchiveClient
 from sources.errors import InputRejected, SourceError
-from sources.quotes import QUOTE_MARKETS, QuoteMarket, ask_quote_rates
+from sources.quotes import QUOTE_MARKETS, QuoteMarket, fetch_quote_rates
 from sources.venue_names import venue_name
-from sources.venues.conformance import Difference
 from sources.venues.declared import find_venue
-from sources.venues.pacer import Patience
+from sources.venues.declared_endpoints import Difference
+from sources.venues.pacer import RequestPolicy
 
-DOCTOR_EFFORT = Effort(budget_seconds=120.0, retry=Patience(attempts=2, concurrency=1))
+DOCTOR_EFFORT = Effort(budget_seconds=120.0, retry=RequestPolicy(attempts=2, concurrency=1))
 # Files of a day are published within two days.
 _ARCHIVE_DAYS = 4
 
@@ -116,16 +116,16 @@ async def _examine_feeds(settings: Settings, now: datetime) -> list[ExaminedResp
 
 async def _examine_archive(settings: Settings, now: datetime) -> ExaminedResponse:
     day = now.date() - timedelta(days=_ARCHIVE_DAYS)
-    contract = Contract("binance", "BTC/USDT:USDT", "BTCUSDT")
+    contract = ArchivedContract("binance", "BTC/USDT:USDT", "BTCUSDT")
     file = ArchiveFile(contract, BAR_DATASETS[0], "daily", day, day + timedelta(days=1))
-    address = settings.archive_url or ADDRESS
+    address = settings.archive_url or ARCHIVE_ADDRESS
     with tempfile.TemporaryDirectory() as folder:
         client = ArchiveClient(
             address,
             Path(folder) / "fetched",
             Path(folder) / "kept",
             rng=random.Random(0),  # noqa: S311  (jitter)
-            patience=DOCTOR_EFFORT.retry,
+            policy=DOCTOR_EFFORT.retry,
             proxy=file_proxy(settings),
             timeout_seconds=20.0,
         )
@@ -135,7 +135,7 @@ async def _examine_archive(settings: Settings, now: datetime) -> ExaminedRespons
         "file",
         f"{file.path} is not published",
         f"a file a day below {address}",
-        "ADDRESS and ArchiveFile.path",
+        "ARCHIVE_ADDRESS and ArchiveFile.path",
         "sources/archives/binance.py",
     )
     status: dict[str, Status] = {"here": "fits", "absent": "differs", "failed": "not checked"}
@@ -161,7 +161,9 @@ async def _examine_quotes(
     found: list[tuple[str, str]] = []
     rows = 0
     try:
-        batches = await ask_quote_rates(market, since=since, until=until, now=now, base_url=address)
+        batches = await fetch_quote_rates(
+            market, since=since, until=until, now=now, base_url=address
+        )
     except InputRejected as exc:
         found.append(("rows", str(exc)))
     except SourceError as exc:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from sources.venues.conformance import Difference
+from sources.venues.declared_endpoints import Difference
 
 Status = Literal["fits", "differs", "not checked", "left out"]
 

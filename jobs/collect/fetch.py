@@ -22,7 +22,7 @@ from jobs.collect.scope import HOUR, Scope, venue_connections
 from jobs.writer import open_writer
 from sources.universe import Change
 from sources.venues.pacer import VenueReport
-from sources.venues.rounds import Outcome, run_round
+from sources.venues.rounds import RequestOutcome, run_round
 from warehouse.errors import WarehouseBusy
 from warehouse.feed_ledger import read_feeds, read_gaps, refresh_gaps, write_feeds
 
@@ -37,7 +37,7 @@ class RoundResult:
     ----------
     reports : mapping of str to VenueReport
         Counts of each venue.
-    outcomes : tuple of Outcome
+    outcomes : tuple of RequestOutcome
         One for each request.
     followed : tuple of FollowedFeed
         Feeds followed from now on.
@@ -48,13 +48,13 @@ class RoundResult:
     change : Change
         Contracts that started or stopped trading.
     reference : mapping of str to VenueOutcome
-        Outcome of each source that is no venue.
+        RequestOutcome of each source that is no venue.
     row_count : int
         Records landed.
     """
 
     reports: Mapping[str, VenueReport]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[RequestOutcome, ...]
     followed: tuple[FollowedFeed, ...]
     listed_venues: tuple[str, ...]
     failures: Mapping[str, str]

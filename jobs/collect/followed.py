@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from jobs.collect.scope import DAY
-from sources.venues.client import SPAN_KINDS, RequestKind, readings_of
-from sources.venues.declaration import Endpoint
+from sources.venues.endpoints import Endpoint
 from sources.venues.instruments import Instrument
+from sources.venues.request import SPAN_KINDS, RequestKind, endpoints_of, specs_of
 from warehouse.feed_ledger import Feed
 
 SNAPSHOT_PERIOD_SECONDS = 300
@@ -96,18 +96,20 @@ def _followed_feed(
     instrument: Instrument, kind: RequestKind, now: datetime, history: timedelta
 ) -> FollowedFeed | None:
     product = instrument.product
-    readings = readings_of(product, kind)
+    specs = specs_of(product, kind)
     has_snapshot = kind == "open_interest" and product.open_interest_now is not None
-    if not readings and not has_snapshot:
+    if not specs and not has_snapshot:
         return None
-    endpoints = [endpoint for _, several in readings for endpoint in several]
+    endpoints = [endpoint for spec in specs for endpoint in endpoints_of(spec)]
     grid = _SNAPSHOTS_ONLY
     if endpoints:
-        shift = min(int(getattr(one, "label_shift_seconds", 0)) for one, _ in readings)
+        shift = min(int(getattr(one, "label_shift_seconds", 0)) for one in specs)
         grid = _history_grid(kind, endpoints, shift, has_snapshot=has_snapshot)
-    interest = readings_of(product, "open_interest")
+    interest = specs_of(product, "open_interest")
     # What comes with the answers of open interest costs no request of its own.
-    is_carried = bool(endpoints and interest) and interest[0][1][0].is_same_call(endpoints[0])
+    is_carried = bool(endpoints and interest) and endpoints_of(interest[0])[0].is_same_call(
+        endpoints[0]
+    )
     is_hourly = kind in _HOURLY_KINDS and not is_carried
     is_bar = kind in ("ohlcv", "mark_ohlc")
     back = history
@@ -125,7 +127,7 @@ def _followed_feed(
         kind=kind,
         asset=instrument.asset,
         period_seconds=grid.period_seconds,
-        rows_per_slot=len(readings) if kind == "long_short_ratio" else _ROWS_PER_SLOT.get(kind, 1),
+        rows_per_slot=len(specs) if kind == "long_short_ratio" else _ROWS_PER_SLOT.get(kind, 1),
         tolerance_seconds=grid.tolerance_seconds,
         lag_seconds=grid.lag_seconds + (HOURLY_LAG.seconds if is_hourly else 0),
         reach_seconds=grid.reach_seconds,

@@ -21,9 +21,10 @@ from jobs.collect.scope import Clock, Scope, venue_connections
 from sources.errors import SourceError
 from sources.records import SCHEMAS, Batch
 from sources.universe import Change, Listing, Universe, choose_instruments, compare_listings
-from sources.venues.client import Request, VenueClient
+from sources.venues.client import VenueClient
 from sources.venues.connection import Connection
 from sources.venues.instruments import Instrument
+from sources.venues.request import Request
 from sources.venues.rounds import run_round
 from warehouse.lookups import ListedContract
 
@@ -73,7 +74,7 @@ async def open_clients(
                     clock=scope.clock,
                     rng=random.Random(f"{seed} {name} {now}"),  # noqa: S311  (jitter)
                     connection=connections[name],
-                    patience=scope.effort.retry,
+                    policy=scope.effort.retry,
                 )
             )
             for name in scope.universe.venues

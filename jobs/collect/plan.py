@@ -13,9 +13,9 @@ from typing import cast
 
 from jobs.collect.followed import HOURLY_LAG, FollowedFeed, align
 from jobs.collect.scope import DAY, HOUR
-from sources.venues.client import SPAN_KINDS, Request, RequestKind
 from sources.venues.connection import Connection
 from sources.venues.instruments import Instrument
+from sources.venues.request import SPAN_KINDS, Request, RequestKind
 from warehouse.feed_ledger import Feed, Gap
 from warehouse.lookups import StoredBrackets
 

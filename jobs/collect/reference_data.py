@@ -16,9 +16,9 @@ from jobs.collect.round_report import VenueOutcome, summarise_calls
 from jobs.collect.scope import HOUR
 from jobs.settings import Settings
 from sources.errors import SourceError
-from sources.quotes import MOST_HOURS, QUOTE_MARKETS, QuoteMarket, ask_quote_rates
+from sources.quotes import MOST_HOURS, QUOTE_MARKETS, QuoteMarket, fetch_quote_rates
 from sources.records import Batch
-from sources.sentiment import ask_fear_greed
+from sources.sentiment import fetch_fear_greed
 
 SENTIMENT = "alternative.me"
 QUOTES = "spot_markets"
@@ -57,7 +57,9 @@ async def fetch_reference_data(
     due = _due_quotes(known, now, history) if is_real or settings.quotes_url else []
     if due:
         calls[QUOTES] = [
-            ask_quote_rates(market, since=since, until=until, now=now, base_url=settings.quotes_url)
+            fetch_quote_rates(
+                market, since=since, until=until, now=now, base_url=settings.quotes_url
+            )
             for market, since, until in due
         ]
     outcomes = await asyncio.gather(*(_land_answers(several, land) for several in calls.values()))
@@ -87,7 +89,7 @@ async def _fetch_sentiment(
 ) -> list[Batch]:
     """Return the days of the index after the newest known; all without one."""
     days = 0 if newest is None else (now - newest).days + 1
-    batches = await ask_fear_greed(days=days, now=now, base_url=base_url)
+    batches = await fetch_fear_greed(days=days, now=now, base_url=base_url)
     if newest is None:
         return batches
     return [

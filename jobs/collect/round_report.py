@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sources.venues.pacer import VenueReport
-from sources.venues.rounds import Outcome
+from sources.venues.rounds import RequestOutcome
 from warehouse.load import LoadReport
 
 _MESSAGES_KEPT = 5
@@ -102,7 +102,7 @@ class IngestReport:
 
 
 def summarise_venue(
-    report: VenueReport, outcomes: Sequence[Outcome], instruments: int, failure: str | None
+    report: VenueReport, outcomes: Sequence[RequestOutcome], instruments: int, failure: str | None
 ) -> VenueOutcome:
     """Return what a round achieved on a venue.
 
@@ -110,7 +110,7 @@ def summarise_venue(
     ----------
     report : VenueReport
         The client's counts.
-    outcomes : sequence of Outcome
+    outcomes : sequence of RequestOutcome
         One for each request.
     instruments : int
         Instruments followed.
@@ -123,10 +123,10 @@ def summarise_venue(
         instruments=instruments,
         requests=len(outcomes),
         done=sum(one.status == "done" for one in outcomes),
-        asked=report.asked,
-        received=report.received,
+        asked=report.calls,
+        received=report.responses,
         retries=report.retries,
-        not_asked=report.not_asked,
+        not_asked=report.skipped,
         rows=sum(one.rows for one in outcomes),
         quarantined=report.quarantined,
         seconds=round(report.seconds, 3),

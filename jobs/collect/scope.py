@@ -15,7 +15,7 @@ from jobs.settings import Settings, VenueKey
 from sources.universe import Universe, read_universe
 from sources.venue_names import venue_name
 from sources.venues.connection import Connection
-from sources.venues.pacer import Patience
+from sources.venues.pacer import RequestPolicy
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -34,7 +34,7 @@ class Effort:
     ----------
     budget_seconds : float
         Time for each venue; what does not fit is left to the next run.
-    retry : Patience
+    retry : RequestPolicy
         How a failed request is repeated, and how many requests run at once.
     seed : int
         Seed of the random delays between retries.
@@ -43,7 +43,7 @@ class Effort:
     """
 
     budget_seconds: float = 240.0
-    retry: Patience = field(default_factory=Patience)
+    retry: RequestPolicy = field(default_factory=RequestPolicy)
     seed: int = 0
     wait_seconds: float = 60.0
 

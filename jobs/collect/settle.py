@@ -18,8 +18,8 @@ from jobs.collect.scope import Scope
 from jobs.errors import AllVenuesFailed
 from jobs.runs import Run, recorded_run
 from jobs.writer import open_writer
-from sources.venues.client import Request
-from sources.venues.rounds import Outcome
+from sources.venues.request import Request
+from sources.venues.rounds import RequestOutcome
 from warehouse.errors import WarehouseBusy
 from warehouse.feed_ledger import GRACE, AnsweredRequest, note_answers, refresh_gaps, write_feeds
 from warehouse.load import LoadReport, load_landing_files
@@ -68,7 +68,7 @@ def settle_round(scope: Scope, known: Known, result: RoundResult, run: Run) -> I
 
 
 def _summarise_venues(result: RoundResult) -> dict[str, VenueOutcome]:
-    outcomes: dict[str, list[Outcome]] = defaultdict(list)
+    outcomes: dict[str, list[RequestOutcome]] = defaultdict(list)
     for outcome in result.outcomes:
         outcomes[outcome.request.venue].append(outcome)
     instruments: dict[str, set[str]] = defaultdict(set)

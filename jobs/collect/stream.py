@@ -20,7 +20,7 @@ from jobs.collect.listings import list_contracts, open_clients
 from jobs.collect.scope import Clock, Effort, Scope, configured_universe, venue_connections
 from jobs.errors import NothingToDo
 from jobs.settings import Settings
-from sources.recorder import Feed, FeedReport, Patience, record
+from sources.recorder import FeedReport, RecorderPolicy, StreamRequest, record
 from sources.records import Batch
 from sources.universe import Universe, choose_instruments
 from sources.venues.connection import Connection
@@ -42,7 +42,7 @@ def record_liquidations(
     universe: Universe | None = None,
     seconds: float | None = None,
     seed: int = 0,
-    patience: Patience | None = None,
+    policy: RecorderPolicy | None = None,
 ) -> tuple[FeedReport, ...]:
     """Record the liquidation feeds of the universe's venues and return a report of each.
 
@@ -62,7 +62,7 @@ def record_liquidations(
         How long; by default until it is stopped.
     seed : int
         Seed of the random delays before reconnecting.
-    patience : Patience, optional
+    policy : RecorderPolicy, optional
         How feeds are kept alive.
 
     Raises
@@ -80,11 +80,11 @@ def record_liquidations(
         )
     followed = universe.model_copy(update={"venues": tuple(venues)})
     scope = Scope(settings, clock, followed, Effort(_LISTING_SECONDS, seed=seed))
-    return asyncio.run(_record(scope, seconds, patience))
+    return asyncio.run(_record(scope, seconds, policy))
 
 
 async def _record(
-    scope: Scope, seconds: float | None, patience: Patience | None
+    scope: Scope, seconds: float | None, policy: RecorderPolicy | None
 ) -> tuple[FeedReport, ...]:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -102,12 +102,15 @@ async def _record(
         land(batch, settings.landing, landing_name(batch, clock(), prefix="stream-"))
 
     return await record(
-        [Feed(name, chosen.get(name, ()), connections[name]) for name in scope.universe.venues],
+        [
+            StreamRequest(name, chosen.get(name, ()), connections[name])
+            for name in scope.universe.venues
+        ],
         take,
         stop,
         clock=clock,
         rng=random.Random(scope.effort.seed),  # noqa: S311  (jitter)
-        patience=patience,
+        policy=policy,
         on_report=lambda reports: write_report(settings.home / REPORT_FILE, reports, clock()),
     )
 

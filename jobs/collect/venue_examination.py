@@ -15,25 +15,22 @@ from jobs.collect.counted_sides import examine_sides, figures_in_lots
 from jobs.collect.doctor_report import ExaminedResponse, Exchange, Status
 from jobs.collect.scope import Clock, Effort
 from jobs.progress import Progress
-from sources.errors import VenueRejected, VenueUnavailable
-from sources.venues.client import Response, VenueClient
-from sources.venues.conformance import (
-    Declared,
-    Difference,
-    Examination,
-    choose_sample,
-    compare_kinds,
-    declared_endpoints,
-    examine,
-    examine_clock,
-    examine_described,
-)
-from sources.venues.connection import Connection, HttpAnswer
+from sources.errors import RequestSkipped, VenueRejected, VenueUnavailable
+from sources.venues.client import VenueClient
+from sources.venues.conformance import Examination, examine, examine_clock, examine_described
+from sources.venues.connection import Connection, HttpResponse
 from sources.venues.declaration import Product
+from sources.venues.declared_endpoints import (
+    DeclaredEndpoint,
+    Difference,
+    choose_sample,
+    declared_endpoints,
+)
 from sources.venues.instruments import Instrument
-from sources.venues.pacer import RequestSkipped
-from sources.venues.payload import MalformedResponse
-from sources.venues.responses import Context, to_ms
+from sources.venues.payload import MalformedResponse, to_ms
+from sources.venues.responses import ResponseContext
+from sources.venues.session import Response
+from sources.venues.unit_conformance import compare_kinds
 
 _EXCERPT = 600
 _MOST_NOTES = 10
@@ -78,10 +75,10 @@ class VenueExaminer:
     rate_limits: dict[str, str] = field(default_factory=dict)
     _examined: list[ExaminedResponse] = field(default_factory=list)
     _listed: dict[str, Instrument] = field(default_factory=dict)
-    _received: list[HttpAnswer] = field(default_factory=list)
+    _received: list[HttpResponse] = field(default_factory=list)
     _is_over: bool = False
     # The same request serves several kinds.
-    _responses: dict[str, tuple[Response, tuple[HttpAnswer, ...]]] = field(default_factory=dict)
+    _responses: dict[str, tuple[Response, tuple[HttpResponse, ...]]] = field(default_factory=dict)
     _latest: dict[str, Response] = field(default_factory=dict)
 
     async def examine(self) -> list[ExaminedResponse]:
@@ -91,7 +88,7 @@ class VenueExaminer:
             clock=self.clock,
             rng=random.Random(self.name),  # noqa: S311  (jitter)
             connection=self.connection,
-            patience=self.effort.retry,
+            policy=self.effort.retry,
             listener=self._receive,
         )
         place = f'VENUES["{self.name}"]'
@@ -114,7 +111,7 @@ class VenueExaminer:
         self.progress(self.name, "done", 1.0)
         return self._examined
 
-    def _receive(self, answer: HttpAnswer) -> None:
+    def _receive(self, answer: HttpResponse) -> None:
         self._received.append(answer)
         for name, value in answer.headers.items():
             if any(word in name for word in _RATE_WORDS):
@@ -196,7 +193,7 @@ class VenueExaminer:
     ) -> list[dict[str, Any]]:
         """Examine all that is declared of a product; return figures that show sides."""
         prices: dict[str, float] = {}
-        first: dict[str, Declared] = {}
+        first: dict[str, DeclaredEndpoint] = {}
         records: dict[str, list[dict[str, Any]]] = defaultdict(list)
         endpoints = list(declared_endpoints(client.venue, chosen.product))
         # Brackets come last: mark prices requested before value some of them.
@@ -227,7 +224,7 @@ class VenueExaminer:
     async def _examine_endpoint(
         self,
         client: VenueClient,
-        declared: Declared,
+        declared: DeclaredEndpoint,
         chosen: Instrument,
         prices: Mapping[str, float],
     ) -> Examination | None:
@@ -253,29 +250,28 @@ class VenueExaminer:
     async def _examine_response(
         self,
         client: VenueClient,
-        declared: Declared,
+        declared: DeclaredEndpoint,
         chosen: Instrument,
         prices: Mapping[str, float],
     ) -> Examination:
         endpoint = declared.endpoint
         if endpoint is None:
             members = {chosen.market_id: chosen}
-            context = Context(self.name, members, self.clock(), declared.place)
+            context = ResponseContext(self.name, members, self.clock(), declared.place)
             return examine_described(declared, chosen, context, prices)
         sample = choose_sample(declared, to_ms(self.clock()))
-        span = () if sample is None else (sample.first_ms, sample.last_ms, sample.limit)
-        key = json.dumps([endpoint.method, dict(endpoint.params), span], default=str)
+        key = json.dumps([endpoint.method, dict(endpoint.params), sample], default=str)
         key += chosen.instrument
         if key not in self._responses:
-            response = await client.answer(endpoint, [chosen], *span)
+            response = await client.request(endpoint, [chosen], sample)
             self._responses[key] = response, tuple(self._received)
         response, self._received[:] = self._responses[key]
         self._latest[declared.place] = response
         instruments = {str(chosen.market.get(endpoint.id_key, chosen.market_id)): chosen}
         context = replace(response.context, instruments=instruments, seen=set())
-        return examine(declared, response.answer, context, sample, prices)
+        return examine(declared, response.payload, context, sample, prices)
 
-    def _add(self, declared: Declared, chosen: Instrument, difference: Difference) -> None:
+    def _add(self, declared: DeclaredEndpoint, chosen: Instrument, difference: Difference) -> None:
         """Add a difference to the result for an endpoint."""
         for number, one in enumerate(self._examined):
             if (one.declaration, one.instrument) == (declared.path, chosen.instrument):

@@ -1,6 +1,6 @@
-"""Binance's public archive: its layout, and which of its files hold a span of time.
+"""Binance's public archive: its layout, and which files cover a time span.
 
-Belongs here: names, days and months. Does not belong here: fetching.
+Belongs here: names, days and months. Does not belong here: downloads.
 
 https://github.com/binance/binance-public-data: ``data/futures/{um,cm}/{daily,monthly}/<dataset>/
 <symbol>/[<interval>/]<symbol>-<interval or dataset>-<date>.zip``, each beside a ``.CHECKSUM`` with
@@ -13,12 +13,12 @@ from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Literal
 
-ADDRESS = "https://data.binance.vision"
-MARKETS = MappingProxyType({"binance": "um", "binancecoinm": "cm"})
+ARCHIVE_ADDRESS = "https://data.binance.vision"
+MARKET_FOLDERS = MappingProxyType({"binance": "um", "binancecoinm": "cm"})
 """Folder of each venue's contracts."""
 
-INTERVAL = "5m"
-# A file that is not there this long after its last day will not come by itself.
+BAR_INTERVAL = "5m"
+# A file that is missing this long after its last day will not be published.
 _LATEST = MappingProxyType({"daily": timedelta(days=3), "monthly": timedelta(days=10)})
 
 Period = Literal["daily", "monthly"]
@@ -55,7 +55,7 @@ BAR_DATASETS = (
     Dataset("klines", _mappings("klines"), True, True, True),
     Dataset("markPriceKlines", _mappings("mark_klines"), True, True, True),
 )
-# These are read by the prices of the bars, or have no bars.
+# These are valued by the prices of the bars, or need none.
 OTHER_DATASETS = (
     Dataset("metrics", _mappings("metrics"), False, True, False),
     Dataset("fundingRate", _mappings("funding"), True, False, False),
@@ -63,15 +63,15 @@ OTHER_DATASETS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Contract:
-    """A perpetual whose files are wanted.
+class ArchivedContract:
+    """A perpetual and its name in the archive.
 
     Parameters
     ----------
     venue, instrument : str
         As in the records.
     symbol : str
-        As the archive spells it.
+        The archive's spelling.
     """
 
     venue: str
@@ -85,17 +85,17 @@ class ArchiveFile:
 
     Parameters
     ----------
-    contract : Contract
-        Whose.
+    contract : ArchivedContract
+        The contract.
     dataset : Dataset
-        What.
+        The kind of file.
     period : {'daily', 'monthly'}
-        How much.
+        The span of one file.
     first_day, end_day : date
-        The days it holds, from the first up to, not including, the end.
+        The days it covers, from the first up to, not including, the end.
     """
 
-    contract: Contract
+    contract: ArchivedContract
     dataset: Dataset
     period: Period
     first_day: date
@@ -104,27 +104,27 @@ class ArchiveFile:
     @property
     def path(self) -> str:
         """Return its path below the archive's address."""
-        symbol, market = self.contract.symbol, MARKETS[self.contract.venue]
+        symbol, market = self.contract.symbol, MARKET_FOLDERS[self.contract.venue]
         stamp = (
             f"{self.first_day:%Y-%m-%d}" if self.period == "daily" else f"{self.first_day:%Y-%m}"
         )
         folder = f"data/futures/{market}/{self.period}/{self.dataset.name}/{symbol}"
         if self.dataset.has_interval:
-            return f"{folder}/{INTERVAL}/{symbol}-{INTERVAL}-{stamp}.zip"
+            return f"{folder}/{BAR_INTERVAL}/{symbol}-{BAR_INTERVAL}-{stamp}.zip"
         return f"{folder}/{symbol}-{self.dataset.name}-{stamp}.zip"
 
     @property
     def mapping(self) -> str:
         """Return the name of the shipped mapping that reads it."""
-        return self.dataset.mappings[MARKETS[self.contract.venue]]
+        return self.dataset.mappings[MARKET_FOLDERS[self.contract.venue]]
 
     def is_overdue(self, today: date) -> bool:
-        """Return whether it would have been published by now if it ever will be."""
+        """Return whether it will no longer be published if it is missing."""
         return today >= self.end_day + _LATEST[self.period]
 
 
 def guess_symbol(venue: str, instrument: str) -> str:
-    """Return how the archive spells a contract.
+    """Return the archive's spelling of a contract.
 
     Examples
     --------
@@ -133,11 +133,11 @@ def guess_symbol(venue: str, instrument: str) -> str:
     """
     base, _, rest = instrument.partition("/")
     quote = rest.partition(":")[0]
-    return f"{base}{quote}" if MARKETS[venue] == "um" else f"{base}{quote}_PERP"
+    return f"{base}{quote}" if MARKET_FOLDERS[venue] == "um" else f"{base}{quote}_PERP"
 
 
 def months(
-    contract: Contract, dataset: Dataset, start: date, end: date, today: date
+    contract: ArchivedContract, dataset: Dataset, start: date, end: date, today: date
 ) -> Iterator[ArchiveFile]:
     """Yield the monthly files of all months that overlap [start, end) and have ended."""
     first = start.replace(day=1)
@@ -149,7 +149,7 @@ def months(
 
 
 def days(
-    contract: Contract, dataset: Dataset, start: date, end: date, today: date
+    contract: ArchivedContract, dataset: Dataset, start: date, end: date, today: date
 ) -> Iterator[ArchiveFile]:
     """Yield the daily files of [start, end) whose day has ended."""
     for number in range((min(end, today) - start).days):

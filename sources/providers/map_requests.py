@@ -12,15 +12,16 @@ Does not belong here: the request of one provider (its ``fetch``), what happens 
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Discriminator, Tag
 
-from sources.errors import InputRejected, ProviderUnavailable
+from sources.errors import InputRejected
 from sources.providers.declared import PROVIDERS
 from sources.providers.provider import MapRequest, Provider
+from sources.retry import RetryPolicy, Sleep
 from sources.user_models import Names, UserModel, read_model
 
 if TYPE_CHECKING:
@@ -31,8 +32,7 @@ logger = logging.getLogger(__name__)
 # Without a file: all venues together, where a provider has that.
 DEFAULT_ASSETS = ("BTC", "ETH")
 
-_ATTEMPTS = 3
-_LONGEST_WAIT_SECONDS = 60.0
+_RETRIES = RetryPolicy(attempts=3, first_delay_seconds=2.0, longest_delay_seconds=60.0)
 
 
 async def fetch_map(
@@ -40,7 +40,7 @@ async def fetch_map(
     provider: Provider,
     keys: Mapping[str, str],
     request: MapRequest,
-    sleep: Callable[[float], Awaitable[None]],
+    sleep: Sleep,
 ) -> bytes:
     """Return the answer to one request; transient errors are retried.
 
@@ -64,16 +64,16 @@ async def fetch_map(
     ProviderRejected
         It refused for good, or has no service.
     """
-    for attempt in range(1, _ATTEMPTS):
-        try:
-            return await provider.fetch(session, keys, request)
-        except ProviderUnavailable as exc:
-            wait = exc.retry_after_seconds or 2.0**attempt
-            if wait > _LONGEST_WAIT_SECONDS:
-                raise
-            logger.info("%s; next attempt in %g s", exc, wait)
-            await sleep(wait)
-    return await provider.fetch(session, keys, request)
+    retrying = _RETRIES.retrying(
+        sleep=sleep,
+        may_wait=lambda seconds: seconds <= _RETRIES.longest_delay_seconds,
+        before_wait=lambda error: logger.info("%s; trying again", error),
+    )
+
+    async def attempt() -> bytes:
+        return await provider.fetch(session, keys, request)
+
+    return await retrying(attempt)
 
 
 def fetchable() -> dict[str, Provider]:

@@ -1,10 +1,11 @@
-"""Margin brackets: from what venues publish to sets in USD, whole or not at all.
+"""Margin brackets of venues: sets in USD, complete or refused.
 
-Belongs here: floors, caps, ratios, deductions, fees and their unit. Does not belong here: asking
-for them, nor rows of other kinds (`sources.venues.responses`).
+Belongs here: floors, caps, ratios, deductions, fees and their unit. Does not belong here: fetching
+them, records of other kinds (`sources.venues.page_reader`), bracket
+files (`sources.bracket_files`).
 
 A set with one bad bracket is refused as a whole: with a bracket missing, positions of its size
-would be given the margins of another.
+would get the margins of another.
 """
 
 import itertools
@@ -14,39 +15,37 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from sources.checks import QuarantinedRow, quarantine
-from sources.records import SCHEMAS, Batch
-from sources.venues.declaration import (
+from sources.checks import QuarantinedRow, make_batches
+from sources.records import Batch
+from sources.units import AmountUnit
+from sources.venues.declared import VENUES
+from sources.venues.endpoints import Column, Endpoint
+from sources.venues.instruments import Instrument
+from sources.venues.margin_specs import (
     UNKNOWN_RULE,
-    AmountUnit,
-    Column,
     DescribedBrackets,
-    Endpoint,
     GrowingMargins,
     LeverageLadders,
-    LiquidationRule,
+    MarginRule,
     MarginTables,
     PublishedBrackets,
     StepBrackets,
 )
-from sources.venues.declared import VENUES
-from sources.venues.instruments import Instrument
 from sources.venues.payload import Table, find_rows, take_cell, to_number
-from sources.venues.responses import Context, instruments_of_rows, source_of
+from sources.venues.responses import ResponseContext, instruments_of_rows, source_of
 
 LARGEST_LEVERAGE = 1000.0
-# A description that asks for more brackets is wrong, not generous.
+# A description with more brackets than this is wrong.
 _MOST_STEPS = 200
-# Brackets that evenly growing margins are cut into, and by how much one's ratio is above another's.
+# Number of brackets that linearly growing margins are cut into, and the step of their ratios.
 _GROWING_BRACKETS = 50
 _GROWING_STEP_RATIO = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class _Bracket:
-    """One bracket; ``deduction_usd`` is None where the venue publishes none."""
+class BracketTerms:
+    """One bracket; ``deduction_usd`` is None where none is published."""
 
     floor_usd: float
     cap_usd: float | None
@@ -55,15 +54,15 @@ class _Bracket:
     deduction_usd: float | None = None
 
 
-class _Unusable(Exception):
-    """Why the brackets of one instrument cannot be used.
+class UnusableBrackets(Exception):
+    """The brackets of one instrument cannot be used.
 
     Parameters
     ----------
     column : str or None
         The field at fault.
     reason : str
-        What is wrong with it.
+        Its fault.
     """
 
     def __init__(self, column: str | None, reason: str) -> None:
@@ -73,31 +72,31 @@ class _Unusable(Exception):
 
 
 def read_brackets(
-    reading: PublishedBrackets,
-    answer: object,
-    context: Context,
+    spec: PublishedBrackets,
+    payload: object,
+    context: ResponseContext,
     price_of: Mapping[str, float],
 ) -> list[Batch]:
-    """Return the brackets of the instruments asked for, valid from now on.
+    """Return the brackets of the requested instruments, valid from now on.
 
     Parameters
     ----------
-    reading : AskedBrackets
-        What the answer holds.
-    answer : object
+    spec : AskedBrackets
+        The layout of the brackets.
+    payload : object
         Decoded JSON.
-    context : Context
-        Who was asked for, and when.
+    context : ResponseContext
+        What was requested, and when.
     price_of : mapping of str to float
         Mark price by instrument [USD per asset unit], for caps that are not USD.
 
     Raises
     ------
-    MalformedAnswer
-        Where the answer has no rows where they are declared.
+    MalformedResponse
+        Where the response has no rows at the declared path.
     """
-    endpoint = reading.endpoint
-    rows = find_rows(answer, endpoint)
+    endpoint = spec.endpoint
+    rows = find_rows(payload, endpoint)
     raw: dict[str, list[object]] = {}
     instruments: dict[str, Instrument] = {}
     for row, one in zip(rows, instruments_of_rows(endpoint, Table(rows), context), strict=True):
@@ -105,33 +104,33 @@ def read_brackets(
             instruments[one.instrument] = one
             raw.setdefault(one.instrument, []).append(row)
 
-    def read(instrument: Instrument) -> list[_Bracket]:
+    def read(instrument: Instrument) -> list[BracketTerms]:
         own = raw[instrument.instrument]
-        if isinstance(reading, MarginTables):
-            return _read_margin_table(reading, own[0], answer)
-        usd = _usd_per_unit(reading.notional_unit, instrument, price_of)
-        if isinstance(reading, LeverageLadders):
-            return _read_leverage_ladders(reading, own, usd)
-        if reading.brackets_key is not None:
-            own = list(_inner_lists(own, reading.brackets_key))
-        return _read_bracket_rows(own, endpoint.columns, usd, reading.floor_step * usd)
+        if isinstance(spec, MarginTables):
+            return _read_margin_table(spec, own[0], payload)
+        usd = _usd_per_unit(spec.notional_unit, instrument, price_of)
+        if isinstance(spec, LeverageLadders):
+            return _read_leverage_ladders(spec, own, usd)
+        if spec.brackets_key is not None:
+            own = list(_inner_lists(own, spec.brackets_key))
+        return _read_bracket_rows(own, endpoint.columns, usd, spec.floor_step * usd)
 
     return _make_batches(instruments.values(), raw, read, source_of(endpoint), context)
 
 
 def read_described_brackets(
-    reading: DescribedBrackets,
+    spec: DescribedBrackets,
     instruments: Sequence[Instrument],
-    context: Context,
+    context: ResponseContext,
     price_of: Mapping[str, float],
 ) -> list[Batch]:
-    """Return the brackets that instruments' own descriptions hold, valid from now on."""
+    """Return the brackets in the instruments' own descriptions, valid from now on."""
     described = {one.instrument: [one.market.get("info") or {}] for one in instruments}
 
-    def read(instrument: Instrument) -> list[_Bracket]:
-        if isinstance(reading, GrowingMargins):
-            return _read_growing_margins(reading, instrument, price_of)
-        return _read_step_brackets(reading, instrument, price_of)
+    def read(instrument: Instrument) -> list[BracketTerms]:
+        if isinstance(spec, GrowingMargins):
+            return _read_growing_margins(spec, instrument, price_of)
+        return _read_step_brackets(spec, instrument, price_of)
 
     return _make_batches(instruments, described, read, "ccxt:markets", context)
 
@@ -142,17 +141,10 @@ def _inner_lists(rows: Sequence[object], key: str) -> list[object]:
 
 
 def _usd_per_unit(unit: AmountUnit, instrument: Instrument, price_of: Mapping[str, float]) -> float:
-    is_linear = instrument.contract_kind == "linear"
-    if unit == "usd":
-        return 1.0
-    if unit == "contracts" and not is_linear:
-        return instrument.contract_size
     price = price_of.get(instrument.instrument)
-    if price is None:
-        raise _Unusable("cap", f"in {unit}, and the venue gave no mark price to value it by")
-    if unit == "contracts":
-        return instrument.contract_size * price
-    return instrument.base_multiplier * price
+    if price is None and instrument.units.needs_price(unit):
+        raise UnusableBrackets("cap", f"in {unit}, and the venue published no mark price for it")
+    return instrument.units.to_usd(1.0, unit, price)
 
 
 def _read_bracket_rows(
@@ -160,7 +152,7 @@ def _read_bracket_rows(
     columns: Mapping[str, Column],
     usd_per_unit: float,
     floor_step_usd: float = 0.0,
-) -> list[_Bracket]:
+) -> list[BracketTerms]:
     """Return brackets of one row each, by size."""
     table = Table(rows)
     values = {
@@ -170,7 +162,7 @@ def _read_bracket_rows(
     if table.rejects.reasons:
         row = min(table.rejects.reasons)
         cell, reason = table.rejects.reasons[row]
-        raise _Unusable(cell, f"bracket {row + 1}: {reason}")
+        raise UnusableBrackets(cell, f"bracket {row + 1}: {reason}")
     order = np.argsort(values["cap"], kind="stable")  # an unbounded one comes last
     caps = values["cap"][order] * usd_per_unit
     floors = np.concatenate([[0.0], caps[:-1]])
@@ -180,7 +172,7 @@ def _read_bracket_rows(
         _check_numbers(values["number"][order])
     deductions = values.get("cum", np.full(len(rows), np.nan))[order] * usd_per_unit
     return [
-        _Bracket(
+        BracketTerms(
             floor_usd=float(floors[n]),
             cap_usd=None if np.isnan(caps[n]) else float(caps[n]),
             maintenance=float(values["maintenance"][order][n]),
@@ -192,12 +184,12 @@ def _read_bracket_rows(
 
 
 def _check_floors(floors: np.ndarray, expected: np.ndarray, step: float) -> None:
-    """Refuse brackets that leave a hole between them or overlap."""
+    """Refuse brackets with a gap between them or an overlap."""
     with np.errstate(invalid="ignore"):
         is_off = (floors < expected * (1 - 1e-9) - 1e-9) | (floors > (expected + step) * (1 + 1e-9))
     if is_off.any():
         n = int(np.argmax(is_off))
-        raise _Unusable(
+        raise UnusableBrackets(
             "floor",
             f"bracket {n + 1} begins at {floors[n]:g} USD and the one before it ends at "
             f"{expected[n]:g}: a bracket is missing or they overlap",
@@ -209,48 +201,50 @@ def _check_numbers(numbers: np.ndarray) -> None:
         return
     if np.any(np.diff(numbers) != 1) or numbers[0] not in (0, 1):
         found = ", ".join(f"{number:g}" for number in numbers)
-        raise _Unusable("number", f"brackets are numbered {found}: one is missing or not in order")
+        raise UnusableBrackets(
+            "number", f"brackets are numbered {found}: one is missing or not in order"
+        )
 
 
 def _read_leverage_ladders(
-    reading: LeverageLadders, rows: Sequence[object], usd_per_unit: float
-) -> list[_Bracket]:
-    """Return the brackets of the highest leverage a trader may choose."""
-    columns = reading.endpoint.columns
-    lists = _inner_lists(rows, reading.lists_key)
+    spec: LeverageLadders, rows: Sequence[object], usd_per_unit: float
+) -> list[BracketTerms]:
+    """Return the brackets of the highest leverage."""
+    columns = spec.endpoint.columns
+    lists = _inner_lists(rows, spec.lists_key)
     leverages = [to_number(take_cell(one, columns["leverage"])) for one in lists]
     if not lists or None in leverages:
-        raise _Unusable("leverage", "missing or no number")
+        raise UnusableBrackets("leverage", "missing or no number")
     highest = max(range(len(lists)), key=lambda at: leverages[at] or 0.0)
     leverage = leverages[highest] or 0.0
     if leverage < 1:
-        raise _Unusable("leverage", f"{leverage:g} is below 1")
+        raise UnusableBrackets("leverage", f"{leverage:g} is below 1")
     brackets = [
         {"cap": take_cell(one, columns["cap"]), "maintenance": share, "leverage": leverage}
-        for one in _inner_lists([lists[highest]], reading.brackets_key)
+        for one in _inner_lists([lists[highest]], spec.brackets_key)
         for share in [take_cell(one, columns["share"])]
     ]
     read = _read_bracket_rows(brackets, {cell: cell for cell in brackets[0]}, usd_per_unit)
     return [replace(one, maintenance=one.maintenance / leverage) for one in read]
 
 
-def _read_margin_table(reading: MarginTables, row: object, answer: object) -> list[_Bracket]:
+def _read_margin_table(spec: MarginTables, row: object, payload: object) -> list[BracketTerms]:
     """Return the brackets of the table that an instrument's row names."""
-    columns = reading.endpoint.columns
+    columns = spec.endpoint.columns
     leverage = to_number(take_cell(row, columns["leverage"]))
     if leverage is None:
-        raise _Unusable("leverage", "missing or no number")
+        raise UnusableBrackets("leverage", "missing or no number")
     number = to_number(take_cell(row, columns["table"]))
     if number is None:
-        raise _Unusable("table", "missing or no number")
-    tables = answer.get(reading.tables) if isinstance(answer, Mapping) else None
+        raise UnusableBrackets("table", "missing or no number")
+    tables = payload.get(spec.tables) if isinstance(payload, Mapping) else None
     tiers = None
     for pair in tables if isinstance(tables, list) else []:
         if isinstance(pair, list) and len(pair) == 2 and to_number(pair[0]) == number:
-            tiers = take_cell(pair[1], reading.tiers_key)
+            tiers = take_cell(pair[1], spec.tiers_key)
     if tiers is None:
-        if number >= reading.first_table:
-            raise _Unusable("table", f"margin table {number:g} is not among those listed")
+        if number >= spec.first_table:
+            raise UnusableBrackets("table", f"margin table {number:g} is not among those listed")
         tiers = [{columns["tier_floor"]: 0, columns["tier_leverage"]: leverage}]
     table = Table(tiers if isinstance(tiers, list) else [])
     floors = table.numbers(columns["tier_floor"], "tier_floor", is_required=True)
@@ -258,43 +252,43 @@ def _read_margin_table(reading: MarginTables, row: object, answer: object) -> li
     if table.rejects.reasons:
         at = min(table.rejects.reasons)
         cell, reason = table.rejects.reasons[at]
-        raise _Unusable(cell, f"tier {at + 1}: {reason}")
+        raise UnusableBrackets(cell, f"tier {at + 1}: {reason}")
     caps = [*floors[1:].tolist(), None]
     return [
-        _Bracket(float(floor), cap, reading.maintenance_share / most, min(most, leverage))
+        BracketTerms(float(floor), cap, spec.maintenance_share / most, min(most, leverage))
         for floor, cap, most in zip(floors, caps, np.maximum(leverages, 1e-9), strict=True)
     ]
 
 
 def _read_step_brackets(
-    reading: StepBrackets, instrument: Instrument, price_of: Mapping[str, float]
-) -> list[_Bracket]:
+    spec: StepBrackets, instrument: Instrument, price_of: Mapping[str, float]
+) -> list[BracketTerms]:
     """Return the brackets of a first one and its increments, or those that are listed."""
     info: Mapping[str, Any] = instrument.market.get("info") or {}
-    key, value = reading.value_mark
+    key, value = spec.value_mark
     usd = _usd_per_unit("usd" if info.get(key) == value else "contracts", instrument, price_of)
-    listed = info.get(reading.listed)
+    listed = info.get(spec.listed)
     if isinstance(listed, list) and listed:
-        return _read_bracket_rows(listed, reading.listed_columns, usd)
+        return _read_bracket_rows(listed, spec.listed_columns, usd)
 
     def figure(name: str, missing: float | None = None) -> float:
-        number = to_number(info.get(getattr(reading, name)))
+        number = to_number(info.get(getattr(spec, name)))
         number = missing if number is None else number
         if number is None or number < 0:
-            raise _Unusable(getattr(reading, name), "missing, negative or no number")
+            raise UnusableBrackets(getattr(spec, name), "missing, negative or no number")
         return number
 
     maintenance, initial, largest = figure("maintenance"), figure("initial"), figure("largest")
     step = figure("step")
     first = figure("first", missing=step) or step
     if largest == 0 or initial == 0:
-        raise _Unusable(reading.largest if largest == 0 else reading.initial, "0")
+        raise UnusableBrackets(spec.largest if largest == 0 else spec.initial, "0")
     count = 1 + (math.ceil(max(largest - first, 0.0) / step) if step else 0)
     growth = (0.0, 0.0) if count == 1 else (figure("maintenance_step"), figure("initial_step"))
     caps = [first + number * step for number in range(min(count, _MOST_STEPS))]
     caps[-1] = largest
     return [
-        _Bracket(
+        BracketTerms(
             floor_usd=floor * usd,
             cap_usd=cap * usd,
             maintenance=maintenance + number * growth[0],
@@ -305,73 +299,77 @@ def _read_step_brackets(
 
 
 def _read_growing_margins(
-    reading: GrowingMargins, instrument: Instrument, price_of: Mapping[str, float]
-) -> list[_Bracket]:
-    """Return brackets of even size whose ratios are those of their smallest position."""
-    growth = reading.growth.get(instrument.asset)
+    spec: GrowingMargins, instrument: Instrument, price_of: Mapping[str, float]
+) -> list[BracketTerms]:
+    """Return brackets of equal size with the ratios of their smallest position."""
+    growth = spec.growth.get(instrument.asset)
     if growth is None:
-        raise _Unusable(None, f"no margins are declared for {instrument.asset}")
-    most = to_number((instrument.market.get("info") or {}).get(reading.leverage_key))
+        raise UnusableBrackets(None, f"no margins are declared for {instrument.asset}")
+    most = to_number((instrument.market.get("info") or {}).get(spec.leverage_key))
     if most is None:
-        raise _Unusable(reading.leverage_key, "missing or no number")
+        raise UnusableBrackets(spec.leverage_key, "missing or no number")
     step_usd = _GROWING_STEP_RATIO / growth * _usd_per_unit("base", instrument, price_of)
     return [
-        _Bracket(
+        BracketTerms(
             floor_usd=number * step_usd,
             cap_usd=None if number == _GROWING_BRACKETS - 1 else (number + 1) * step_usd,
-            maintenance=reading.maintenance + number * _GROWING_STEP_RATIO,
-            leverage=min(most, 1.0 / (reading.initial + number * _GROWING_STEP_RATIO)),
+            maintenance=spec.maintenance + number * _GROWING_STEP_RATIO,
+            leverage=min(most, 1.0 / (spec.initial + number * _GROWING_STEP_RATIO)),
         )
         for number in range(_GROWING_BRACKETS)
     ]
 
 
-def _check(brackets: Sequence[_Bracket], fee_ratio: float) -> None:
-    """Refuse a whole set of brackets for one that cannot be."""
+def _check(brackets: Sequence[BracketTerms], fee_ratio: float) -> None:
+    """Refuse a whole set for one impossible bracket."""
     if not brackets:
-        raise _Unusable(None, "no brackets")
+        raise UnusableBrackets(None, "no brackets")
     if not 0 <= fee_ratio < 1:
-        raise _Unusable("fee", f"liquidation fee {fee_ratio:g} is no ratio")
+        raise UnusableBrackets("fee", f"liquidation fee {fee_ratio:g} is no ratio")
     for number, one in enumerate(brackets, start=1):
         if not 0 < one.maintenance < 1:
-            raise _Unusable(
+            raise UnusableBrackets(
                 "maintenance",
                 f"bracket {number}: maintenance margin {one.maintenance:g} is no ratio",
             )
         if not 1 <= one.leverage <= LARGEST_LEVERAGE:
-            raise _Unusable("leverage", f"bracket {number}: leverage {one.leverage:g} is none")
+            raise UnusableBrackets(
+                "leverage", f"bracket {number}: leverage {one.leverage:g} is none"
+            )
         if (one.maintenance + fee_ratio) * one.leverage >= 1:
-            # Also how a percentage taken for a ratio shows.
+            # A percentage read as a ratio also fails here.
             fee = f" with a fee of {fee_ratio:g}" if fee_ratio else ""
-            raise _Unusable(
+            raise UnusableBrackets(
                 "maintenance",
                 f"bracket {number}: maintenance margin {one.maintenance:g}{fee} is not below the "
                 f"initial margin of {one.leverage:g}x",
             )
         if one.cap_usd is not None and one.cap_usd <= one.floor_usd:
-            raise _Unusable("cap", f"bracket {number}: ends at {one.cap_usd:g} before it begins")
+            raise UnusableBrackets(
+                "cap", f"bracket {number}: ends at {one.cap_usd:g} before it begins"
+            )
         if one.cap_usd is None and number < len(brackets):
-            raise _Unusable("cap", f"bracket {number}: has no end but is not the last")
+            raise UnusableBrackets("cap", f"bracket {number}: has no end but is not the last")
     if brackets[0].floor_usd != 0:
-        raise _Unusable("floor", "the first bracket does not begin at 0")
+        raise UnusableBrackets("floor", "the first bracket does not begin at 0")
     for before, after in itertools.pairwise(brackets):
         if after.maintenance < before.maintenance:
-            raise _Unusable("maintenance", "maintenance margin falls with size")
+            raise UnusableBrackets("maintenance", "maintenance margin falls with size")
         if after.leverage > before.leverage:
-            raise _Unusable("leverage", "maximum leverage rises with size")
+            raise UnusableBrackets("leverage", "maximum leverage rises with size")
 
 
-def _deductions(brackets: Sequence[_Bracket], rule: LiquidationRule) -> list[float]:
-    """Return what is taken off the maintenance margin in each bracket [USD]."""
+def _deductions(brackets: Sequence[BracketTerms], rule: MarginRule) -> list[float]:
+    """Return the deduction from the maintenance margin in each bracket [USD]."""
     if rule.deduction == "continuous":
         return continuous_deductions([(one.floor_usd, one.maintenance) for one in brackets])
     if rule.deduction == "none" or all(one.deduction_usd is None for one in brackets):
         return [0.0] * len(brackets)
     published = [one.deduction_usd for one in brackets]
-    # The first bracket takes nothing off, and may say so by saying nothing.
+    # The first bracket deducts nothing and may leave the field empty.
     if None in published[1:]:
         number = published.index(None, 1) + 1
-        raise _Unusable("cum", f"bracket {number}: has no deduction while others have")
+        raise UnusableBrackets("cum", f"bracket {number}: has no deduction while others have")
     return [0.0 if value is None else value for value in published]
 
 
@@ -392,50 +390,50 @@ def continuous_deductions(floors_and_ratios: Sequence[tuple[float, float]]) -> l
     return list(itertools.accumulate(steps, initial=0.0))
 
 
-def liquidation_rule(venue: str, contract_kind: str) -> LiquidationRule:
-    """Return what a venue's formula has besides margins by size; the unknown rule of unknown ones.
+def margin_rule(venue: str, contract_kind: str) -> MarginRule:
+    """Return what a venue's formula adds to margins by size; the unknown rule where not declared.
 
     Examples
     --------
-    >>> liquidation_rule("okx", "linear").fee_ratio, liquidation_rule("ftx", "linear").fee_ratio
+    >>> margin_rule("okx", "linear").fee_ratio, margin_rule("ftx", "linear").fee_ratio
     (0.0005, 0.0)
     """
     products = VENUES[venue].products if venue in VENUES else ()
     for product in products:
         if product.contract_kind == contract_kind:
-            return product.liquidation_rule
+            return product.margin_rule
     return UNKNOWN_RULE
 
 
-def _fee_ratio(rule: LiquidationRule, instrument: Instrument) -> float:
-    """Return the fee in the formula of one contract, its own where the market states it."""
+def _fee_ratio(rule: MarginRule, instrument: Instrument) -> float:
+    """Return the liquidation fee of one contract: its own where the market publishes it."""
     if rule.fee_key is None:
         return rule.fee_ratio
     cell = take_cell(instrument.market.get("info") or {}, rule.fee_key)
     own = to_number(cell)
     if cell is not None and own is None:
-        raise _Unusable(rule.fee_key, f"the liquidation fee {cell!r} is no number")
+        raise UnusableBrackets(rule.fee_key, f"the liquidation fee {cell!r} is no number")
     return rule.fee_ratio if own is None else own
 
 
 def _make_batches(
     instruments: Iterable[Instrument],
     received: Mapping[str, Sequence[object]],
-    read: Callable[[Instrument], list[_Bracket]],
+    read: Callable[[Instrument], list[BracketTerms]],
     source: str,
-    context: Context,
+    context: ResponseContext,
 ) -> list[Batch]:
-    """Return the records of what can be read, and a quarantine for the other instruments."""
+    """Return the brackets that can be used, and a quarantine for the other instruments."""
     rows: list[dict[str, object]] = []
     refused: list[QuarantinedRow] = []
     for instrument in instruments:
-        rule = instrument.product.liquidation_rule
+        rule = instrument.product.margin_rule
         try:
             brackets = read(instrument)
             fee_ratio = _fee_ratio(rule, instrument)
             _check(brackets, fee_ratio)
             deductions = _deductions(brackets, rule)
-        except _Unusable as problem:
+        except UnusableBrackets as problem:
             refused.append(
                 QuarantinedRow(
                     reason=problem.reason,
@@ -447,7 +445,6 @@ def _make_batches(
             continue
         rows += [
             {
-                "venue": context.venue,
                 "instrument": instrument.instrument,
                 "valid_from_at": context.now,
                 "bracket": number,
@@ -456,39 +453,26 @@ def _make_batches(
                 "maintenance_margin_ratio": one.maintenance,
                 "maintenance_deduction_usd": deduction,
                 "max_leverage": one.leverage,
-                "source": source,
-                "ingested_at": context.now,
                 "liquidation_fee_ratio": fee_ratio,
             }
             for number, (one, deduction) in enumerate(
                 zip(brackets, deductions, strict=True), start=1
             )
         ]
-    table = pa.Table.from_pylist(rows, schema=SCHEMAS["leverage_bracket"])
-    batches = [Batch("leverage_bracket", table)]
-    if refused:
-        batches.append(
-            quarantine(
-                refused,
-                kind="leverage_bracket",
-                venue=context.venue,
-                input_name=context.input_name,
-                source=source,
-                ingested_at=context.now,
-            )
-        )
-    return batches
+    origin = context.provenance("leverage_bracket", source)
+    columns = {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+    return make_batches(origin, len(rows), columns, refused)
 
 
-def read_prices(endpoint: Endpoint, answer: object, context: Context) -> dict[str, float]:
-    """Return mark prices by instrument [USD per asset unit], of those asked for.
+def read_prices(endpoint: Endpoint, payload: object, context: ResponseContext) -> dict[str, float]:
+    """Return mark prices of the requested instruments [USD per asset unit].
 
     Raises
     ------
-    MalformedAnswer
-        Where the answer has no rows where they are declared.
+    MalformedResponse
+        Where the response has no rows at the declared path.
     """
-    table = Table(find_rows(answer, endpoint))
+    table = Table(find_rows(payload, endpoint))
     prices = table.numbers(endpoint.columns["price"], "price", is_required=True)
     of_row = instruments_of_rows(endpoint, table, context)
     return {

@@ -1,7 +1,7 @@
-"""How a venue is reached: address, keys, proxies, time-outs; and what must never be said aloud.
+"""How a venue is reached: addresses, keys, proxies, time-outs, and errors in our own classes.
 
-Belongs here: making a ccxt exchange as declared, turning its errors into ours, hiding secrets.
-Does not belong here: when to ask again (`sources.venues.pacer`).
+Belongs here: opening a ccxt exchange as declared, translating its errors. Does not belong here:
+when to call and to retry (`sources.venues.pacer`, `sources.retry`).
 """
 
 import importlib
@@ -11,26 +11,23 @@ import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from sources.errors import VenueRejected, VenueUnavailable
 from sources.http_exchange import retry_after_seconds
+from sources.redaction import redact, redact_error
 from sources.venues.declaration import Venue
 
-# Where a request carries a key or a signature in its address, and headers that carry one.
-_SECRET_FIELDS = re.compile(
-    r"(?i)((?:signature|sign|api[-_]?key|accesskeyid|passphrase|secret|token|ok-access-\w+|"
-    r"x-mbx-apikey|authorization)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',}]+"
-)
-_HIDDEN = "***"
 _LONGEST_MESSAGE = 300
 _ANY_ADDRESS = re.compile(r"^[a-z]+://[^/]+")
-# What a venue will not take back; everything else may pass. ccxt counts these as passing.
+# Statuses that will not change on a retry. ccxt counts some of them as transient.
 _FINAL_STATUSES = frozenset({400, 401, 404, 405, 410, 422, 451})
 
-# ccxt logs whole requests, keys among them, where anyone turns its debugging on.
+# ccxt logs whole requests, keys included, where anyone turns its debugging on.
 _SILENT = logging.Logger("ccxt", logging.CRITICAL)
+_PROXIES = ("http_proxy", "https_proxy", "socks_proxy", "ws_proxy", "wss_proxy", "ws_socks_proxy")
+_CREDENTIALS = ("api_key", "secret", "password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +38,9 @@ class Connection:
     ----------
     base_url : str or None
         Where a stand-in for all venues listens; None: the venue itself. Every address of the
-        venue becomes ``base_url/<venue>/...``, websockets too.
+        venue becomes ``base_url/<venue>/...``, websockets included.
     api_key, secret, password : str or None
-        Only for what is private; never written anywhere.
+        Only for private endpoints; never written anywhere.
     http_proxy, https_proxy, socks_proxy : str or None
         As ccxt takes them; one at most.
     ws_proxy, wss_proxy, ws_socks_proxy : str or None
@@ -66,27 +63,32 @@ class Connection:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Return what must not appear in anything written; proxies may carry a password."""
-        proxies = (
-            self.http_proxy,
-            self.https_proxy,
-            self.socks_proxy,
-            self.ws_proxy,
-            self.wss_proxy,
-            self.ws_socks_proxy,
-        )
-        said = (self.api_key, self.secret, self.password, *proxies)
-        return tuple(secret for secret in said if secret)
+        """Return what must not appear in any text; proxies may contain a password."""
+        values = (getattr(self, name) for name in (*_CREDENTIALS, *_PROXIES))
+        return tuple(value for value in values if value)
 
     @property
     def has_key(self) -> bool:
-        """Return whether private endpoints can be asked."""
+        """Return whether private endpoints can be called."""
         return bool(self.api_key and self.secret)
+
+    def ccxt_settings(self) -> dict[str, object]:
+        """Return keys, proxies and time-out by ccxt's names."""
+        names = {name: _camel_case(name) for name in (*_CREDENTIALS, *_PROXIES)}
+        given = {ours: getattr(self, ours) for ours in names}
+        return {"timeout": round(self.timeout_seconds * 1000)} | {
+            names[ours]: value for ours, value in given.items() if value
+        }
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(one.title() for one in others)
 
 
 @dataclass(frozen=True, slots=True)
-class HttpAnswer:
-    """One answer as it came over HTTP, free of secrets.
+class HttpResponse:
+    """One HTTP response as received, free of secrets.
 
     Parameters
     ----------
@@ -97,9 +99,9 @@ class HttpAnswer:
     status : int
         HTTP status.
     headers : mapping of str to str
-        Of the answer, names in lower case.
+        Of the response, names in lower case.
     body : str
-        Of the answer.
+        Of the response.
     """
 
     method: str
@@ -110,20 +112,7 @@ class HttpAnswer:
     body: str
 
 
-Listener = Callable[[HttpAnswer], None]
-
-
-def scrub(text: str, secrets: Iterable[str] = ()) -> str:
-    """Return a text without secrets: those given, and whatever stands where keys stand.
-
-    Examples
-    --------
-    >>> scrub("GET /x?symbol=BTC&signature=abc123 key-1", ["key-1"])
-    'GET /x?symbol=BTC&signature=*** ***'
-    """
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, _HIDDEN)
-    return _SECRET_FIELDS.sub(rf"\g<1>{_HIDDEN}", text)
+Listener = Callable[[HttpResponse], None]
 
 
 def redirect_addresses(addresses: Any, prefix: str) -> Any:  # noqa: ANN401 (ccxt nests freely)
@@ -163,7 +152,7 @@ def open_exchange(
     Parameters
     ----------
     venue : Venue
-        What to set up.
+        Its declaration.
     connection : Connection
         How to reach it.
     is_streaming : bool
@@ -171,46 +160,32 @@ def open_exchange(
     extra : type or None
         A class whose methods come before ccxt's.
     listener : Callable or None
-        Takes every HTTP answer as it came, errors included.
+        Receives every HTTP response, errors included.
     """
     aiohttp = importlib.import_module("aiohttp")
     library = importlib.import_module("ccxt.pro" if is_streaming else "ccxt.async_support")
-    parents = (_Answering, getattr(library, venue.ccxt_id))
+    parents = (_ResponseChecks, getattr(library, venue.ccxt_id))
     made = type(venue.ccxt_id, parents if extra is None else (extra, *parents), {})
-    proxies = {
-        "httpProxy": connection.http_proxy,
-        "httpsProxy": connection.https_proxy,
-        "socksProxy": connection.socks_proxy,
-        "wsProxy": connection.ws_proxy,
-        "wssProxy": connection.wss_proxy,
-        "wsSocksProxy": connection.ws_socks_proxy,
-        "apiKey": connection.api_key,
-        "secret": connection.secret,
-        "password": connection.password,
-    }
     exchange = made(
         {
             "options": dict(venue.options),
-            "timeout": round(connection.timeout_seconds * 1000),
             "timeout_on_exit": 0,
             "enableRateLimit": True,
-            # Answers are not kept: with many instruments they are most of the memory.
+            # Responses are not kept: with many instruments they are most of the memory.
             "enableLastHttpResponse": False,
             "enableLastJsonResponse": False,
             "enableLastResponseHeaders": False,
             "logger": _SILENT,
-            **{key: value for key, value in proxies.items() if value},
+            **connection.ccxt_settings(),
         }
     )
     exchange.has["fetchCurrencies"] = False
-    if listener is not None:
-        exchange.on_answer = partial(_pass_on, listener, connection.secrets)
-    # Its own pool: certificates checked, nothing taken from the environment.
+    exchange.listener, exchange.secrets = listener, connection.secrets
+    # Its own pool: certificates are checked, nothing is taken from the environment.
     exchange.own_session = False
     exchange.ssl_context = _trusted(exchange.cafile)
     exchange.session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=_trusted(exchange.cafile), limit=32),
-        trust_env=False,
+        connector=aiohttp.TCPConnector(ssl=exchange.ssl_context, limit=32), trust_env=False
     )
     if connection.base_url is not None:
         prefix = f"{connection.base_url.rstrip('/')}/{venue.name}"
@@ -220,7 +195,7 @@ def open_exchange(
 
 @cache
 def _trusted(certificates: str) -> ssl.SSLContext:
-    """Return what checks certificates; reading them takes longer than many a call."""
+    """Return the TLS context; reading the certificates takes longer than many a call."""
     return ssl.create_default_context(cafile=certificates)
 
 
@@ -232,33 +207,11 @@ async def close_exchange(exchange: Any) -> None:  # noqa: ANN401 (ccxt has no ty
         await session.close()
 
 
-def _pass_on(
-    listener: Listener,
-    secrets: tuple[str, ...],
-    method: str,
-    url: str,
-    sent: object,
-    status: int,
-    headers: Mapping[str, str],
-    body: str,
-) -> None:
-    """Give an answer to a listener without secrets."""
-    listener(
-        HttpAnswer(
-            method=method,
-            url=scrub(url, secrets),
-            sent=scrub(str(sent), secrets) if sent else None,
-            status=status,
-            headers={key.lower(): scrub(value, secrets) for key, value in headers.items()},
-            body=scrub(body, secrets),
-        )
-    )
+class _ResponseChecks:
+    """Put before a ccxt class: errors know their status, responses that are no JSON are errors."""
 
-
-class _Answering:
-    """Put before a ccxt class: errors know their status, answers that are no JSON are errors."""
-
-    on_answer: Callable[..., None] | None = None
+    listener: Listener | None = None
+    secrets: tuple[str, ...] = ()
 
     def handle_errors(
         self,
@@ -268,87 +221,96 @@ class _Answering:
         method: str,
         headers: Mapping[str, str],
         body: str,
-        response: object,
-        request_headers: object,
-        request_body: object,
+        *rest: Any,  # noqa: ANN401 (ccxt's: decoded response, headers and body of the request)
     ) -> object:
         errors = importlib.import_module("ccxt.async_support")
         above: Any = super()
-        me: Any = self
-        if me.on_answer is not None:
-            me.on_answer(method, url, request_body, code, headers, body)
-        try:
-            handled = above.handle_errors(
-                code, reason, url, method, headers, body, response, request_headers, request_body
+        exchange: Any = self
+        response, _, request_body = rest
+        if self.listener is not None:
+            secrets = self.secrets
+            self.listener(
+                HttpResponse(
+                    method=method,
+                    url=redact(url, secrets),
+                    sent=redact(str(request_body), secrets) if request_body else None,
+                    status=code,
+                    headers={key.lower(): redact(value, secrets) for key, value in headers.items()},
+                    body=redact(body, secrets),
+                )
             )
+        try:
+            handled = above.handle_errors(code, reason, url, method, headers, body, *rest)
             if code >= 400:
-                me.handle_http_status_code(code, reason, url, method, body)
-                raise errors.ExchangeError(f"{me.id} {code} {reason} {body}")
+                exchange.handle_http_status_code(code, reason, url, method, body)
+                raise errors.ExchangeError(f"{exchange.id} {code} {reason} {body}")
             if response is None and body != "":
-                broken = errors.BadResponse(f"{me.id} answered no JSON: {body[:100]}")
+                broken = errors.BadResponse(f"{exchange.id} answered no JSON: {body[:100]}")
                 broken.received = body
                 raise broken
         except errors.BaseError as exc:
             exc.http_status = code
-            exc.retry_after = _retry_after(headers)
+            titled = {key.title(): value for key, value in headers.items()}
+            exc.retry_after = retry_after_seconds(titled)
             raise
         return handled
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    titled = {key.title(): value for key, value in headers.items()}
-    return retry_after_seconds(titled)
+def expected_errors() -> tuple[type[BaseException], ...]:
+    """Return what ccxt raises: its own errors, and Python's over an unexpected response."""
+    library = importlib.import_module("ccxt.async_support")
+    aiohttp = importlib.import_module("aiohttp")
+    return (
+        library.BaseError,
+        aiohttp.ClientError,
+        OSError,
+        TimeoutError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    )
 
 
 def translate_error(
     exc: BaseException, what: str, secrets: Iterable[str]
 ) -> VenueUnavailable | VenueRejected:
-    """Return our error for one of ccxt's, without secrets; the original is scrubbed in place.
+    """Return our error for one of ccxt's, without secrets; the original is redacted in place.
 
     Parameters
     ----------
     exc : BaseException
-        What ccxt raised, or Python while ccxt read nonsense.
+        Raised by ccxt, or by Python while ccxt read an unexpected response.
     what : str
         Venue and request.
     secrets : iterable of str
-        What must not be said.
+        What must not appear in the message.
     """
-    secrets = tuple(secrets)
-    scrub_chain(exc, secrets)
-    said = " ".join(str(exc).split())[:_LONGEST_MESSAGE]
+    redact_error(exc, secrets)
+    message = " ".join(str(exc).split())[:_LONGEST_MESSAGE]
     name = type(exc).__name__
     errors = importlib.import_module("ccxt.async_support")
-    status = getattr(exc, "http_status", None)
     wait = getattr(exc, "retry_after", None)
     if not isinstance(exc, errors.BaseError):
-        return VenueUnavailable(f"{what}: the answer makes no sense ({name}: {said}); ask again")
-    if _is_passing(exc, status, errors):
+        return VenueUnavailable(
+            f"{what}: the response is unexpected ({name}: {message}); try again"
+        )
+    if _is_transient(exc, getattr(exc, "http_status", None), errors):
         hint = f" in {math.ceil(wait)} s" if wait else ""
-        return VenueUnavailable(f"{what}: {name}: {said}; ask again{hint}", wait)
+        return VenueUnavailable(f"{what}: {name}: {message}; try again{hint}", wait)
     return VenueRejected(
-        f"{what}: {name}: {said}; see whether the contract is still listed and the request allowed"
+        f"{what}: {name}: {message}; check that the contract is still listed and the request "
+        "permitted"
     )
 
 
-def _is_passing(exc: BaseException, status: int | None, errors: Any) -> bool:  # noqa: ANN401
+def _is_transient(exc: BaseException, status: int | None, errors: Any) -> bool:  # noqa: ANN401
     if status in _FINAL_STATUSES and not isinstance(
         exc, errors.DDoSProtection | errors.RateLimitExceeded | errors.RequestTimeout
     ):
         return isinstance(exc, errors.OnMaintenance)
     if isinstance(exc, errors.OperationFailed | errors.ExchangeClosedByUser):
         return True
-    # A connection that breaks within an answer reaches ccxt as an error of the exchange.
+    # A connection that breaks within a response reaches ccxt as an error of the exchange.
     is_broken = type(exc.__cause__).__module__.startswith("aiohttp")
     return is_broken or (status is not None and (status == 429 or status >= 500))
-
-
-def scrub_chain(exc: BaseException, secrets: Iterable[str]) -> None:
-    """Hide secrets in an error and in what caused it: a traceback prints them all."""
-    secrets = tuple(secrets)
-    here: BaseException | None = exc
-    seen: set[int] = set()
-    while here is not None and id(here) not in seen:
-        seen.add(id(here))
-        here.args = tuple(scrub(one, secrets) if isinstance(one, str) else one for one in here.args)
-        here = here.__cause__ or here.__context__

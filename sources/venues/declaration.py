@@ -1,149 +1,31 @@
-"""The terms in which a venue is declared.
+"""The terms in which a venue is declared: products, what their responses contain, streams.
 
-Belongs here: what can be declared of an endpoint, a stream, a product, and what declarations
-share. Does not belong here: what one venue publishes (`sources.venues.declared`, which shows how to
-read a declaration), nor code that acts on it (`sources.venues.client`).
-
-Placeholders of ``params``: ``{id}``, ``{coin}``, ``{settle}``, ``{pair}`` of the instrument;
-``{start}`` and ``{end}``, the first and last wanted label in ``time_unit``, moved by
-``start_shift`` and ``end_shift`` of that unit; ``{limit}``; ``{page}``. A value that is one
-placeholder and nothing else keeps its type, so a number is sent as a number.
-
-A column is a list position or a key; a tuple names alternatives, of which the first that is
-present and not empty is taken.
+Belongs here: what can be declared. Does not belong here: what one venue publishes
+(`sources.venues.declared`, which shows how to read a declaration), code that acts on it
+(`sources.venues.client`).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-Column: TypeAlias = str | int | tuple[str | int, ...]
-Params: TypeAlias = Mapping[str, object]
-AmountUnit = Literal["base", "contracts", "usd"]
+from sources.units import AmountUnit, ContractKind
+from sources.venues.endpoints import Column, Endpoint, Params, RateLimit
+from sources.venues.margin_specs import (
+    UNKNOWN_RULE,
+    DescribedBrackets,
+    MarginRule,
+    PublishedBrackets,
+)
 
 ContractClass = Literal["linear_usdt", "linear_usdc", "inverse", "dated"]
-"""Kinds of contracts as people name them: perpetuals settled in USDT, in USDC, in the coin itself,
-and futures that expire."""
-
-BAR_SECONDS = 300
-"""Length of the bars requested: the finest period in which venues publish open interest."""
-
-OHLC: Mapping[str, Column] = MappingProxyType(
-    {"time": 0, "open": 1, "high": 2, "low": 3, "close": 4}
-)
-OHLCV: Mapping[str, Column] = MappingProxyType({**OHLC, "volume": 5})
-NAMED_OHLC: Mapping[str, Column] = MappingProxyType(
-    {"open": "open", "high": "high", "low": "low", "close": "close"}
-)
-LETTER_OHLC: Mapping[str, Column] = MappingProxyType(
-    {"time": "t", "open": "o", "high": "h", "low": "l", "close": "c"}
-)
+"""Classes of contracts by their usual names: perpetuals settled in USDT, in USDC, in the coin
+itself, and futures that expire."""
 
 # Why contracts are left out, in the words of marts.venue_coverage.
 EXPIRING = "they expire and trade at a basis to the perpetual"
 NOT_LISTED = "the venue does not list them"
-
-Paging = Literal["windows", "newest", "oldest", "numbered", "latest"]
-"""How more rows than fit in one answer are reached.
-
-windows
-    Labels lie on a regular grid: the span is cut into windows that fit.
-newest
-    A full answer holds the newest rows of the span: the next ends before its oldest row.
-oldest
-    A full answer holds the oldest rows of the span: the next begins at its newest row.
-numbered
-    Pages are numbered from 1, newest first, and know no span.
-latest
-    Only the newest rows exist, in one answer.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One endpoint, read for rows of one kind.
-
-    Parameters
-    ----------
-    method : str
-        ccxt's endpoint method.
-    params : mapping
-        Request parameters with placeholders.
-    columns : mapping of str to Column
-        Where each field is in a row; ``time`` is the row's label.
-    source : str
-        Where the facts of this declaration were read.
-    rows : tuple of str or int
-        Path from the answer to its rows; a single mapping there is one row.
-    joined_rows : tuple of str or int
-        Path to a second list, whose mappings are merged into the rows one by one.
-    is_columnar : bool
-        At ``rows`` is a mapping of equally long lists.
-    limit : int
-        Most rows in one answer.
-    paging : Paging
-        How further rows are reached.
-    time_unit : {'ms', 's'}
-        Unit of ``{start}`` and ``{end}``.
-    label_unit : {'ms', 's'}
-        Unit of the label of a row.
-    start_shift, end_shift : int
-        Added to ``{start}`` and ``{end}`` [time_unit] where the venue leaves its bounds out.
-    period_seconds : int
-        Spacing of the labels [seconds]; 0 where they are irregular.
-    settles_after_seconds : int
-        A row may still change until this long after its label [seconds].
-    closed : tuple of Column and str, or None
-        Where the venue itself says that a row is final, and how; a row that says anything else is
-        not, whatever the clock says.
-    reach : timedelta or None
-        How far back the venue answers; None where no bound is documented.
-    longest_span : timedelta or None
-        Longest span one request may cover, where the venue bounds it.
-    answer_time : str or None
-        Key of the answer that tells when it was made [ms], for rows without a label.
-    per : {'instrument', 'product', 'coin'}
-        One call for each instrument, for all of the product, or for each coin.
-    id_column : Column or None
-        Which column names the instrument, in answers for many.
-    id_key : str
-        Key of a ccxt market that ``id_column`` spells.
-    rate_group : str or None
-        Which of the venue's own rate limits it counts towards, besides ccxt's pace.
-    needs_key : bool
-        The endpoint is private.
-    """
-
-    method: str
-    params: Params
-    columns: Mapping[str, Column]
-    source: str
-    rows: tuple[str | int, ...] = ()
-    joined_rows: tuple[str | int, ...] = ()
-    is_columnar: bool = False
-    limit: int = 1
-    paging: Paging = "latest"
-    time_unit: Literal["ms", "s"] = "ms"
-    label_unit: Literal["ms", "s"] = "ms"
-    start_shift: int = 0
-    end_shift: int = 0
-    period_seconds: int = 0
-    settles_after_seconds: int = 0
-    closed: tuple[Column, str] | None = None
-    reach: timedelta | None = None
-    longest_span: timedelta | None = None
-    answer_time: str | None = None
-    per: Literal["instrument", "product", "coin"] = "instrument"
-    id_column: Column | None = None
-    id_key: str = "id"
-    rate_group: str | None = None
-    needs_key: bool = False
-
-    def is_same_call(self, other: "Endpoint") -> bool:
-        """Return whether one answer serves both, so that it is asked for only once."""
-        return self.method == other.method and self.params == other.params
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +35,7 @@ class Candles:
     Parameters
     ----------
     endpoints : tuple of Endpoint
-        From the most recent to the furthest reaching; the first that reaches far enough is used.
+        From the most recent to the furthest back; the first that reaches far enough is used.
     volume_unit : {'base', 'contracts', 'usd'}
         Unit of ``volume`` and ``taker_buy``.
     sides_counted : {1, 2}
@@ -172,19 +54,18 @@ class OpenInterest:
     Parameters
     ----------
     endpoint : Endpoint
-        Where it is told.
+        Where it is published.
     amount_unit : {'base', 'contracts', None}
-        Unit of ``amount``; None where only a value is told.
+        Unit of ``amount``; None where only a value is published.
     value_unit : {'usd', 'base', None}
         Unit of ``value``.
     quantity_from : {'amount', 'value'}
-        Which of the two becomes the quantity; never one that needs a price to be undone.
+        Which of the two becomes the quantity; never one whose unit needs a price.
     sides_counted : {1, 2}
         2 where the venue adds longs and shorts. A contract has one of each and counts once here.
-        Where it gives the figure of one side too, that is the column ``one_side``: the two must
-        say the same.
+        One-sided open interest beside it is the column ``one_side``: the two must agree.
     label_shift_seconds : int
-        What is labelled t holds at t + this [seconds].
+        A row labelled t holds at t + this [seconds].
     """
 
     endpoint: Endpoint
@@ -197,7 +78,7 @@ class OpenInterest:
 
 @dataclass(frozen=True, slots=True)
 class Funding:
-    """Funding that was paid: columns ``time`` and ``rate`` (per interval).
+    """Funding payments: columns ``time`` and ``rate`` (per interval).
 
     Contracts change their interval, and venues do not send it with past payments: today's interval
     says nothing about an older row. The warehouse derives it from the spacing of payments
@@ -222,11 +103,11 @@ class LongShortRatio:
     Parameters
     ----------
     endpoint : Endpoint
-        Where it is told.
+        Where it is published.
     measure : {'accounts', 'top_accounts', 'top_positions', 'taker_volume'}
         What is counted.
     label_shift_seconds : int
-        What is labelled t holds at t + this [seconds].
+        A row labelled t holds at t + this [seconds].
     """
 
     endpoint: Endpoint
@@ -234,24 +115,8 @@ class LongShortRatio:
     label_shift_seconds: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """A limit of the venue that ccxt's pace does not keep.
-
-    Parameters
-    ----------
-    calls : int
-        Calls allowed within any span.
-    seconds : float
-        Length of the span.
-    """
-
-    calls: int
-    seconds: float
-
-
 SideRule: TypeAlias = tuple[str, str, bool]
-"""A column, a value of it, and whether that value means that a long position was closed."""
+"""A column, one of its values, and whether that value means that a long position was closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,11 +126,11 @@ class PeriodLiquidations:
     Parameters
     ----------
     endpoint : Endpoint
-        Where they are told; the period is its ``period_seconds``, labelled at its start.
+        Where they are published; the period is its ``period_seconds``, labelled at its start.
     amount_unit : {'base', 'contracts', 'usd'}
         Unit of the amounts.
     is_complete : bool
-        False where the venue tells only a sample: a lower bound.
+        False where the venue publishes only a sample: a lower bound.
     """
 
     endpoint: Endpoint
@@ -280,17 +145,17 @@ class OrderLiquidations:
     Parameters
     ----------
     endpoint : Endpoint
-        Where they are told.
+        Where they are published.
     amount_unit : {'base', 'contracts', 'usd'}
         Unit of the amount.
     is_complete : bool
-        False where the venue tells only a sample: a lower bound.
+        False where the venue publishes only a sample: a lower bound.
     sides : tuple of SideRule
-        Tried in this order.
+        The first that applies decides.
     mark_column : str or None
-        In a list of all trades: the column only liquidations fill. ``taker_marks`` are those of
-        trades whose taker was liquidated (the rules of ``sides`` apply), ``maker_marks`` those
-        whose maker was (they apply turned round); a mark in both makes two rows.
+        In a list of all trades: the column that only liquidations fill. ``taker_marks`` mark
+        trades whose taker was liquidated (``sides`` apply), ``maker_marks`` those whose maker was
+        (``sides`` apply inverted); a mark in both makes two rows.
     """
 
     endpoint: Endpoint
@@ -302,199 +167,34 @@ class OrderLiquidations:
     maker_marks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LiquidationRule:
-    """What a venue's formula of the liquidation price has besides margins by size.
-
-    Parameters
-    ----------
-    source : str
-        Where this was read.
-    deduction : {'none', 'published', 'continuous'}
-        What is taken off the ratio of a bracket times the position: nothing, so that the ratio
-        holds for the whole position; the amount each bracket carries (column ``cum``); or, as the
-        venue says in words, what makes the requirement continuous in size.
-    fee_ratio : float
-        Fee of the liquidation order that the formula keeps on top of the maintenance margin [ratio
-        of notional]; 0 where it keeps none.
-    fee_key : str or None
-        Key of the market's own description that holds the fee of the contract, where there is one.
-    """
-
-    source: str
-    deduction: Literal["none", "published", "continuous"] = "none"
-    fee_ratio: float = 0.0
-    fee_key: str | None = None
-
-
-UNKNOWN_RULE = LiquidationRule(source="not known: margins by size alone")
-
-
-@dataclass(frozen=True, slots=True)
-class Brackets:
-    """Margin brackets: columns ``cap``, ``maintenance``, ``leverage``, and more where published.
-
-    Those are ``floor``, by default the cap of the bracket before it, ``number`` (consecutive) and
-    ``cum``, the deduction.
-
-    Parameters
-    ----------
-    endpoint : Endpoint
-        Where the venue publishes them.
-    notional_unit : {'usd', 'base', 'contracts'}
-        Unit of floor and cap; what is not USD is valued at the mark price of the moment.
-    brackets_key : str or None
-        Key of the list of brackets, in answers with one row for each instrument.
-    floor_step : float
-        How far a floor may lie above the cap before it: one lot, or the rounding of a cap
-        [notional_unit].
-    """
-
-    endpoint: Endpoint
-    notional_unit: AmountUnit = "usd"
-    brackets_key: str | None = None
-    floor_step: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class LeverageLadders:
-    """Brackets for each leverage a trader may choose, as shares of the initial margin.
-
-    Columns ``leverage`` of the list, ``cap`` and ``share`` of its brackets. The maintenance margin
-    ratio at leverage L is share / L, so it depends on the choice as well as on the size. The list
-    of the highest leverage is taken, where the ratio matters most.
-
-    Parameters
-    ----------
-    endpoint : Endpoint
-        Where the venue publishes them.
-    lists_key, brackets_key : str
-        Keys of the lists in a row, and of the brackets in a list.
-    notional_unit : {'usd', 'base', 'contracts'}
-        Unit of the cap.
-    """
-
-    endpoint: Endpoint
-    lists_key: str
-    brackets_key: str
-    notional_unit: AmountUnit = "contracts"
-
-
-@dataclass(frozen=True, slots=True)
-class MarginTables:
-    """Brackets as tables that instruments share: each names one, or has a single bracket.
-
-    Columns ``table`` and ``leverage`` of an instrument's row; ``tier_floor`` [USD] and
-    ``tier_leverage`` of a table's.
-
-    Parameters
-    ----------
-    endpoint : Endpoint
-        Where the venue publishes instruments and tables.
-    tables : str
-        Key of the answer that holds pairs of a table's number and the table.
-    tiers_key : str
-        Key of the list of tiers in a table.
-    first_table : int
-        Numbers below this are no tables: a single bracket at the instrument's leverage.
-    maintenance_share : float
-        Maintenance margin as a share of the initial margin at the tier's maximum leverage [ratio].
-    """
-
-    endpoint: Endpoint
-    tables: str
-    tiers_key: str
-    first_table: int
-    maintenance_share: float
-    notional_unit: Literal["usd"] = "usd"
-
-
-@dataclass(frozen=True, slots=True)
-class StepBrackets:
-    """Brackets that a market's own description gives as a first one and its increments.
-
-    The first bracket ends at ``first`` units, bracket n at (n - 1) ``step`` units more, the last
-    at ``largest``; margins are the first ones plus (n - 1) increments. A step of 0 means that one
-    bracket is all there is. A list under ``listed`` replaces all of this.
-
-    Parameters
-    ----------
-    first, step, largest, maintenance, maintenance_step, initial, initial_step : str
-        Keys of the description.
-    listed : str
-        Key of a list of brackets, where the venue gives one.
-    listed_columns : mapping of str to Column
-        Its columns, as in ``Brackets``.
-    value_mark : (str, str)
-        A key and its value that mean that units are USD; else they are contracts.
-    source : str
-        Where this was read.
-    """
-
-    first: str
-    step: str
-    largest: str
-    maintenance: str
-    maintenance_step: str
-    initial: str
-    initial_step: str
-    listed: str
-    listed_columns: Mapping[str, Column]
-    value_mark: tuple[str, str]
-    source: str
-    notional_unit: Literal["contracts"] = "contracts"
-
-
-@dataclass(frozen=True, slots=True)
-class GrowingMargins:
-    """Margins that grow evenly with the position, by coin; cut into brackets of even size.
-
-    Parameters
-    ----------
-    maintenance, initial : float
-        Margin of the smallest position [ratio].
-    growth : mapping of str to float
-        What both grow by for each unit of a coin [ratio per base unit]. Other coins have none.
-    leverage_key : str
-        Key of the market's description that holds the maximum leverage.
-    source : str
-        Where this was read.
-    """
-
-    maintenance: float
-    initial: float
-    growth: Mapping[str, float]
-    leverage_key: str
-    source: str
-    notional_unit: Literal["base"] = "base"
-
-
-PublishedBrackets: TypeAlias = Brackets | LeverageLadders | MarginTables
-DescribedBrackets: TypeAlias = StepBrackets | GrowingMargins
+ResponseSpec: TypeAlias = (
+    Candles | OpenInterest | Funding | LongShortRatio | PeriodLiquidations | OrderLiquidations
+)
+"""What a response contains, for the kinds that become records over time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A websocket feed of liquidations, as the venue spells its messages.
+    """A websocket stream of liquidations and the layout of its messages.
 
     Parameters
     ----------
     rows : tuple of str
         Path from the message to its rows; a single mapping there is one row.
     details_key : str or None
-        Key of the list of orders within a row, which then lends them its own fields.
+        Key of the list of orders within a row, whose own fields apply to each of them.
     columns : mapping of str to Column
         ``time`` [ms], ``id``, ``price``, ``amount``.
     sides : tuple of SideRule
-        Tried in this order.
+        The first that applies decides.
     amount_unit_linear, amount_unit_inverse : {'base', 'contracts', 'usd'}
         Unit of ``amount``.
     is_complete : bool
-        False where the venue throttles the feed: a lower bound.
+        False where the venue throttles the stream: a lower bound.
     is_per_instrument : bool
         Subscribed instrument by instrument; else one subscription carries the whole product.
     source : str
-        Where this was read.
+        Where this is published.
     """
 
     rows: tuple[str, ...]
@@ -510,28 +210,28 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """The linear or the inverse perpetuals of a venue, and what the venue tells of them.
+    """The linear or the inverse perpetuals of a venue, and what the venue publishes of them.
 
     Parameters
     ----------
     contract_kind : {'linear', 'inverse'}
         Which of ccxt's two flags a market must carry.
     quotes : tuple of str
-        Quote currencies taken for USD. Demo and exotic quotes stay out.
+        Quote currencies that count as USD; demo and exotic quotes are left out.
     contract_size : float or None
-        Overrules ccxt's, where that is something else.
+        Overrides ccxt's, where that means something else.
     contract_size_keys : tuple of str
-        Keys of the market's own description whose product is the size, where ccxt leaves one out.
+        Keys of the market's own description whose product is the size, where ccxt omits one.
     mark_price : Endpoint or None
         Mark prices of many instruments at once: column ``price``.
     lot_unit : {'contracts', 'base', 'usd'}
-        Unit of the smallest lot as ccxt gives it. Where a linear contract is one coin, contracts
-        and base are the same.
-    liquidation_rule : LiquidationRule
-        What its liquidation price has besides brackets.
+        Unit of ccxt's order step. Where a linear contract is one coin, contracts and base are the
+        same.
+    margin_rule : MarginRule
+        What its liquidation price adds to brackets.
     """
 
-    contract_kind: Literal["linear", "inverse"]
+    contract_kind: ContractKind
     quotes: tuple[str, ...]
     ohlcv: Candles
     mark_ohlc: Candles | None = None
@@ -541,7 +241,7 @@ class Product:
     ratios: tuple[LongShortRatio, ...] = ()
     liquidations: PeriodLiquidations | OrderLiquidations | None = None
     brackets: PublishedBrackets | DescribedBrackets | None = None
-    liquidation_rule: LiquidationRule = UNKNOWN_RULE
+    margin_rule: MarginRule = UNKNOWN_RULE
     mark_price: Endpoint | None = None
     contract_size: float | None = None
     contract_size_keys: tuple[str, ...] = ()
@@ -550,7 +250,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Venue:
-    """A venue: how ccxt calls it, how its markets are listed, and its products.
+    """A venue: its ccxt class, how its markets are listed, and its products.
 
     Parameters
     ----------
@@ -559,27 +259,27 @@ class Venue:
     ccxt_id : str
         Class of ccxt.
     products : tuple of Product
-        What is traded there.
+        Its perpetuals.
     source : str
-        Which calls listing the markets makes, and where that was read.
+        Calls made to list the markets, and where that is published.
     markets_method : str
         ccxt coroutine that lists the markets with the fewest calls.
     options : mapping
-        ccxt options that keep that list small.
+        ccxt options that keep that list short.
     coin_key : str
-        Key of a ccxt market that spells the coin as the venue does. ccxt's own ``base`` is
-        renamed by rules made for spot markets, where a ticker may be another coin.
+        Key of a ccxt market with the venue's own spelling of the coin. ccxt renames ``base`` by
+        rules for spot markets, where the ticker may mean another coin.
     pair_keys : tuple of str
         Keys of the market's own description that may hold ``{pair}``.
     multiplier_prefixes : tuple of (str, int)
-        How the venue marks contracts quoted in many units of a coin, besides digits: the prefix
-        as spelled and the number of units.
+        Prefixes, other than digits, of contracts quoted in many units of a coin: the prefix and
+        the number of units.
     rate_limits : mapping of str to RateLimit
         Limits by ``rate_group``.
     stream : Stream or None
-        Its liquidation feed.
+        Its liquidation stream.
     not_followed : mapping of ContractClass to str
-        Why the classes that no product covers are left out, in words for readers.
+        Why the classes that no product covers are left out; published.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""When to ask a venue again, and when to stop: back-off, budget, limits, give-up, counters.
+"""When one venue is called: rate limits, time budget, concurrency, and giving up; with counters.
 
-Belongs here: time and patience. Does not belong here: what is asked, nor how an error is told
-apart (`sources.venues.connection`).
+Belongs here: time. Does not belong here: what is called, which error a failure is
+(`sources.venues.connection`), how long to wait before a retry (`sources.retry`).
 """
 
 import asyncio
@@ -11,281 +11,237 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from sources.errors import VenueRejected, VenueUnavailable
-from sources.venues.declaration import Endpoint, RateLimit
+from sources.errors import (
+    RequestSkipped,
+    TerminalSourceError,
+    TransientSourceError,
+)
+from sources.retry import RetryPolicy, Sleep
+from sources.venues.endpoints import RateLimit
 from sources.venues.plausibility import UnitAudit
-
-Sleep = Callable[[float], Awaitable[None]]
-
-
-class RequestSkipped(VenueUnavailable):
-    """A request was not made: the time budget is spent, or the venue was given up for now."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How stubbornly a venue is asked.
+class RequestPolicy(RetryPolicy):
+    """How requests to one venue are made: retried, how many at once, and when to give up.
 
     Parameters
     ----------
-    attempts : int
-        Times one request is tried.
-    first_delay_seconds, longest_delay_seconds : float
-        Full jitter: before try n + 1 a time drawn between 0 and the first delay doubled n - 1
-        times, cut at the longest.
     concurrency : int
-        Requests under way at once; ccxt's pace holds besides.
+        Requests in flight at once; ccxt's rate limit also applies.
     give_up_after : int
-        Requests that failed in a row, each after all its attempts, before the venue is left
-        alone for the rest of its budget.
+        Requests that failed in a row, each after all its attempts, before the venue is not called
+        any more until the next budget.
     """
 
-    attempts: int = 4
-    first_delay_seconds: float = 0.5
-    longest_delay_seconds: float = 20.0
     concurrency: int = 8
     give_up_after: int = 3
-
-    def delay(self, attempt: int, rng: random.Random) -> float:
-        """Return how long to wait after a failed try, counted from 1 [seconds]."""
-        ceiling = min(self.first_delay_seconds * 2 ** (attempt - 1), self.longest_delay_seconds)
-        return rng.uniform(0.0, ceiling)
 
 
 @dataclass(frozen=True, slots=True)
 class VenueReport:
-    """What asking one venue came to.
+    """Counters of the requests to one venue.
 
     Parameters
     ----------
     venue : str
         Its name.
-    asked : int
-        Calls made, repetitions included.
-    received : int
-        Calls answered.
+    calls : int
+        Calls made, retries included.
+    responses : int
+        Calls that were answered.
     rows : int
         Records made.
     quarantined : int
-        Rows and answers refused.
+        Rows and responses refused.
     retries : int
         Calls that repeated another.
-    not_asked : int
-        Calls left out, because the budget was spent or the venue given up.
+    skipped : int
+        Requests not made, because the budget was spent or the venue given up.
     seconds : float
-        From the first call to the last answer.
+        From the first call to the last response.
     errors : tuple of (str, int)
-        How often each kind of error came, retried ones included, by name.
+        Number of errors by class, retried ones included, by name.
     last_error : str or None
-        The last one in words, without secrets.
+        Message of the last one, without secrets.
     unit_audit : UnitAudit
         Open interest: amount times price over value.
     """
 
     venue: str
-    asked: int = 0
-    received: int = 0
+    calls: int = 0
+    responses: int = 0
     rows: int = 0
     quarantined: int = 0
     retries: int = 0
-    not_asked: int = 0
+    skipped: int = 0
     seconds: float = 0.0
     errors: tuple[tuple[str, int], ...] = ()
     last_error: str | None = None
     unit_audit: UnitAudit = field(default_factory=UnitAudit)
 
 
-@dataclass(slots=True)
-class Counts:
-    """Counts for a `VenueReport`, as they grow."""
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How to wait, and a clock that only measures durations [seconds]."""
 
-    asked: int = 0
-    received: int = 0
-    rows: int = 0
-    quarantined: int = 0
-    retries: int = 0
-    not_asked: int = 0
-    began: float | None = None
-    ended: float = 0.0
-    errors: Counter[str] = field(default_factory=Counter)
-    last_error: str | None = None
-
-    def report(self, venue: str, audit: UnitAudit) -> VenueReport:
-        """Return the counts as they stand."""
-        return VenueReport(
-            venue=venue,
-            asked=self.asked,
-            received=self.received,
-            rows=self.rows,
-            quarantined=self.quarantined,
-            retries=self.retries,
-            not_asked=self.not_asked,
-            seconds=0.0 if self.began is None else self.ended - self.began,
-            errors=tuple(sorted(self.errors.items())),
-            last_error=self.last_error,
-            unit_audit=audit,
-        )
+    sleep: Sleep = asyncio.sleep
+    monotonic: Callable[[], float] = time.monotonic
 
 
 class Pacer:
-    """Makes calls to one venue under its limits, within a budget of time, again where it helps.
+    """Makes requests to one venue within its rate limits and a time budget, with retries.
 
     Parameters
     ----------
     venue : str
         Named in messages.
-    patience : Patience
-        How stubbornly.
+    policy : RequestPolicy
+        Retries, concurrency and giving up.
     rate_limits : mapping of str to RateLimit
         The venue's own limits, by group.
     rng : random.Random
         For the jitter.
-    sleep, monotonic : Callable
-        Waiting, and a clock that only measures durations [seconds].
+    timing : Timing, optional
+        How to wait and measure durations.
     """
 
     def __init__(
         self,
         venue: str,
-        patience: Patience,
+        policy: RequestPolicy,
         rate_limits: Mapping[str, RateLimit],
         rng: random.Random,
-        sleep: Sleep = asyncio.sleep,
-        monotonic: Callable[[], float] = time.monotonic,
+        timing: Timing | None = None,
     ) -> None:
-        self.counts = Counts()
+        timing = timing or Timing()
+        self.counts: Counter[str] = Counter()
         self._venue = venue
-        self._patience = patience
+        self._policy = policy
         self._limits = dict(rate_limits)
         self._recent: dict[str, deque[float]] = {group: deque() for group in rate_limits}
         self._rng = rng
-        self._sleep = sleep
-        self._monotonic = monotonic
-        self._slots = asyncio.Semaphore(patience.concurrency)
+        self._sleep = timing.sleep
+        self._monotonic = timing.monotonic
+        self._slots = asyncio.Semaphore(policy.concurrency)
         self._deadline: float | None = None
         self._resume_at = 0.0
         self._failed_in_a_row = 0
+        self._errors: Counter[str] = Counter()
+        self._last_error: str | None = None
+        self._began: float | None = None
+        self._ended = 0.0
 
     def allow(self, seconds: float | None) -> None:
         """Set the budget from now on [seconds], and forget earlier failures."""
         self._deadline = None if seconds is None else self._monotonic() + seconds
         self._failed_in_a_row = 0
 
-    def remaining_seconds(self) -> float | None:
-        """Return what is left of the budget; None where there is none."""
-        return None if self._deadline is None else self._deadline - self._monotonic()
+    def report(self, unit_audit: UnitAudit | None = None) -> VenueReport:
+        """Return the counters; ``counts`` has those that are fields of `VenueReport`."""
+        return VenueReport(
+            venue=self._venue,
+            seconds=0.0 if self._began is None else self._ended - self._began,
+            errors=tuple(sorted(self._errors.items())),
+            last_error=self._last_error,
+            unit_audit=unit_audit or UnitAudit(),
+            **self.counts,
+        )
 
     async def call(
-        self,
-        request: Callable[[], Awaitable[object]],
-        what: str,
-        explain: Callable[[BaseException], VenueUnavailable | VenueRejected],
-        expected: tuple[type[BaseException], ...],
-        endpoint: Endpoint | None = None,
+        self, request: Callable[[], Awaitable[object]], what: str, rate_group: str | None = None
     ) -> object:
-        """Return what a request returns, tried again while that may help.
+        """Return what a request returns, retried while its error is transient.
 
         Parameters
         ----------
         request : Callable
-            Makes the call.
+            Makes the call; raises errors of `sources.errors`.
         what : str
             Names it in messages.
-        explain : Callable
-            Turns what it raised into our error.
-        expected : tuple of exception types
-            What it may raise.
-        endpoint : Endpoint or None
-            The endpoint, for its rate limit.
+        rate_group : str or None
+            The rate limit it counts towards.
 
         Raises
         ------
-        VenueUnavailable
-            When the attempts are spent; `NotAsked` where it did not come to any.
-        VenueRejected
+        TransientSourceError
+            When the attempts are spent; `RequestSkipped` when none was made.
+        TerminalSourceError
             When the venue refuses for good.
         """
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                async with self._slots:
-                    await self._wait_turn(what, endpoint)
-                    answer = await self._count(request)
-            except RequestSkipped:
-                self.counts.not_asked += 1
-                raise
-            except expected as exc:
-                error = explain(exc)
-                self._note(exc, error)
-                await self._wait_or_raise(exc, error, attempt)
-            else:
-                self._failed_in_a_row = 0
-                return answer
+
+        async def attempt() -> object:
+            async with self._slots:
+                await self._wait_turn(what, rate_group)
+                return await self._count(request)
+
+        retrying = self._policy.retrying(
+            sleep=self._sleep,
+            may_wait=self._is_within_budget,
+            rng=self._rng,
+            before_wait=lambda _: self.counts.update(retries=1),
+        )
+        try:
+            response: object = await retrying(attempt)
+        except RequestSkipped:
+            self.counts["skipped"] += 1
+            raise
+        except TransientSourceError:
+            self._failed_in_a_row += 1
+            raise
+        except TerminalSourceError:
+            self._failed_in_a_row = 0
+            raise
+        self._failed_in_a_row = 0
+        return response
+
+    def _is_within_budget(self, seconds: float) -> bool:
+        return self._deadline is None or seconds < self._deadline - self._monotonic()
 
     async def _count(self, request: Callable[[], Awaitable[object]]) -> object:
-        started = self._monotonic()
-        if self.counts.began is None:
-            self.counts.began = started
-        self.counts.asked += 1
+        if self._began is None:
+            self._began = self._monotonic()
+        self.counts["calls"] += 1
         try:
-            answer = await request()
+            response = await request()
+        except (TransientSourceError, TerminalSourceError) as exc:
+            self._errors[type(exc.__cause__ or exc).__name__] += 1
+            self._last_error = str(exc)
+            requested = getattr(exc, "retry_after_seconds", None)
+            if requested is not None:
+                # A pause the venue requests holds for all calls; jitter only adds to it.
+                self._resume_at = max(self._resume_at, self._monotonic() + requested)
+            raise
         finally:
-            self.counts.ended = self._monotonic()
-        self.counts.received += 1
-        return answer
+            self._ended = self._monotonic()
+        self.counts["responses"] += 1
+        return response
 
-    def _note(self, exc: BaseException, error: VenueUnavailable | VenueRejected) -> None:
-        self.counts.errors[type(exc).__name__] += 1
-        self.counts.last_error = str(error)
-
-    async def _wait_or_raise(
-        self,
-        exc: BaseException,
-        error: VenueUnavailable | VenueRejected,
-        attempt: int,
-    ) -> None:
-        if isinstance(error, VenueRejected):
-            self._failed_in_a_row = 0
-            raise error from exc
-        delay = self._patience.delay(attempt, self._rng)
-        if error.retry_after_seconds is not None:
-            # What the venue asked for holds for all calls, and jitter only adds to it.
-            self._resume_at = max(self._resume_at, self._monotonic() + error.retry_after_seconds)
-            delay += error.retry_after_seconds
-        remaining = self.remaining_seconds()
-        is_spent = remaining is not None and delay >= remaining
-        if attempt >= self._patience.attempts or is_spent:
-            self._failed_in_a_row += 1
-            raise error from exc
-        self.counts.retries += 1
-        await self._sleep(delay)
-
-    async def _wait_turn(self, what: str, endpoint: Endpoint | None) -> None:
-        """Wait for the venue's pauses and limits; raise where the budget does not reach."""
+    async def _wait_turn(self, what: str, rate_group: str | None) -> None:
+        """Wait for the venue's pauses and rate limits; raise where the budget does not suffice."""
         while True:
-            if self._failed_in_a_row >= self._patience.give_up_after:
+            if self._failed_in_a_row >= self._policy.give_up_after:
                 raise RequestSkipped(
-                    f"{what}: not asked, {self._failed_in_a_row} requests to {self._venue} failed "
-                    "in a row; the next run asks again"
+                    f"{what}: skipped, {self._failed_in_a_row} requests to {self._venue} failed "
+                    "in a row; the next run tries again"
                 )
             now = self._monotonic()
-            ready_at = max(self._resume_at, self._limit_ready_at(endpoint, now))
+            ready_at = max(self._resume_at, self._limit_ready_at(rate_group, now))
             if self._deadline is not None and max(ready_at, now) >= self._deadline:
                 raise RequestSkipped(
-                    f"{what}: not asked, the time budget of {self._venue} is spent; the next run "
-                    "goes on, or give it a larger budget"
+                    f"{what}: skipped, the time budget of {self._venue} is spent; the next run "
+                    "continues, or allow a larger budget"
                 )
             if ready_at <= now:
                 break
             await self._sleep(ready_at - now)
-        if endpoint is not None and endpoint.rate_group in self._recent:
-            self._recent[endpoint.rate_group].append(now)
+        if rate_group in self._recent:
+            self._recent[rate_group].append(now)
 
-    def _limit_ready_at(self, endpoint: Endpoint | None, now: float) -> float:
-        if endpoint is None or endpoint.rate_group not in self._limits:
+    def _limit_ready_at(self, rate_group: str | None, now: float) -> float:
+        if rate_group not in self._limits:
             return now
-        limit, recent = self._limits[endpoint.rate_group], self._recent[endpoint.rate_group]
+        limit, recent = self._limits[rate_group], self._recent[rate_group]
         while recent and recent[0] <= now - limit.seconds:
             recent.popleft()
         return now if len(recent) < limit.calls else recent[0] + limit.seconds

@@ -1,26 +1,27 @@
-"""Requests in pieces: placeholders filled, spans cut, pages turned.
+"""Spans cut into calls, and pages turned: for each way in which venues page.
 
-Belongs here: how a span becomes calls, for each way venues page. Does not belong here: making the
-calls (`sources.venues.client`).
+Belongs here: placeholders, bounds, pages. Does not belong here: making the calls
+(`sources.venues.session`).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from sources.errors import VenueUnavailable
-from sources.venues.declaration import Endpoint, Venue
+from sources.venues.declaration import Venue
+from sources.venues.endpoints import Endpoint
 from sources.venues.instruments import Instrument
-from sources.venues.responses import Page
+from sources.venues.page_reader import Page
+from sources.venues.payload import milliseconds
 
-# More pages than any span needs: a venue that repeats itself must not hold us for ever.
+# More pages than any span needs: a venue that repeats itself must not keep us in a loop.
 _MOST_PAGES = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Labels to ask an endpoint for.
+    """Labels to request from an endpoint.
 
     Parameters
     ----------
@@ -35,22 +36,40 @@ class Span:
     end_ms: int
 
 
-# First and last label wanted [ms], limit, page number: what the readings make of the answer.
-Turn = Callable[[int, int, int, int], Awaitable[list[Page]]]
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """The rows of one call.
+
+    Parameters
+    ----------
+    first_ms, last_ms : int
+        First and last label [ms].
+    limit, page : int
+        Most rows, and number of the page, for endpoints that take them.
+    """
+
+    first_ms: int
+    last_ms: int
+    limit: int = 1
+    page: int = 1
+
+
+# Makes one call and reads its response, once for each spec: the first page decides how to go on.
+Turn = Callable[[PageRequest], Awaitable[list[Page]]]
 Pages = AsyncIterator[list[Page]]
 
 
 def cut_spans(endpoints: Sequence[Endpoint], start_ms: int, end_ms: int, now_ms: int) -> list[Span]:
-    """Return which endpoint to ask for which labels, oldest first.
+    """Return which labels to request from which endpoint, oldest first.
 
     Parameters
     ----------
     endpoints : sequence of Endpoint
-        From the most recent to the furthest reaching.
+        From the most recent to the furthest back.
     start_ms, end_ms : int
         Labels wanted, from start up to, not including, end [ms].
     now_ms : int
-        The time [ms]: nothing beyond an endpoint's reach, nor not yet final, is asked for.
+        The time [ms]: labels beyond an endpoint's reach or not yet final are not requested.
     """
     spans: list[Span] = []
     for endpoint in endpoints:
@@ -69,13 +88,8 @@ def cut_spans(endpoints: Sequence[Endpoint], start_ms: int, end_ms: int, now_ms:
     return spans
 
 
-def milliseconds(span: timedelta) -> int:
-    """Return a span of time as whole milliseconds."""
-    return span // timedelta(milliseconds=1)
-
-
 def placeholders(venue: Venue, instrument: Instrument) -> dict[str, object]:
-    """Return what the placeholders of an instrument stand for."""
+    """Return the values of an instrument's placeholders."""
     info = instrument.market.get("info") or {}
     pair = next((info[key] for key in venue.pair_keys if info.get(key)), instrument.market_id)
     return {
@@ -86,7 +100,7 @@ def placeholders(venue: Venue, instrument: Instrument) -> dict[str, object]:
     }
 
 
-def fill(params: object, values: Mapping[str, object]) -> Any:  # noqa: ANN401 (as nested as given)
+def fill(params: object, values: Mapping[str, object]) -> Any:  # noqa: ANN401 (nested like the parameters)
     """Return request parameters with their placeholders filled.
 
     Examples
@@ -105,7 +119,7 @@ def fill(params: object, values: Mapping[str, object]) -> Any:  # noqa: ANN401 (
 
 
 def bounds(endpoint: Endpoint, first_ms: int, last_ms: int) -> dict[str, object]:
-    """Return the placeholders of the first and last label wanted, in the endpoint's unit."""
+    """Return the placeholders of the first and last label, in the endpoint's unit."""
     unit = 1000 if endpoint.time_unit == "s" else 1
     return {
         "start": first_ms // unit + endpoint.start_shift,
@@ -113,7 +127,29 @@ def bounds(endpoint: Endpoint, first_ms: int, last_ms: int) -> dict[str, object]
     }
 
 
-async def _windows(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG001
+def turn_pages(span: Span, turn: Turn, now_ms: int) -> Pages:
+    """Return the pages of a span in the way its endpoint pages.
+
+    Parameters
+    ----------
+    span : Span
+        The labels.
+    turn : Callable
+        Makes one call and reads its response.
+    now_ms : int
+        The time [ms].
+    """
+    paging = span.endpoint.paging
+    if paging == "windows":
+        return _turn_windows(span, turn)
+    if paging == "numbered":
+        return _turn_numbered(span, turn)
+    if paging == "latest":
+        return _turn_latest(span, turn, now_ms)
+    return _turn_from_edge(span, turn)
+
+
+async def _turn_windows(span: Span, turn: Turn) -> Pages:
     step = span.endpoint.period_seconds * 1000
     most = span.endpoint.limit
     if span.endpoint.longest_span is not None:
@@ -121,57 +157,43 @@ async def _windows(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG00
     for first in range(span.first_ms, span.end_ms, most * step):
         last = min(first + (most - 1) * step, span.end_ms - step)
         # Two more than there are labels: a venue that adds the running row must not drop another.
-        yield await turn(first, last, min(most, (last - first) // step + 3), 1)
+        yield await turn(PageRequest(first, last, min(most, (last - first) // step + 3)))
 
 
-async def _newest(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG001
-    chunks = _chunks(span)
-    for first, last in chunks:
-        is_told = False
+async def _turn_from_edge(span: Span, turn: Turn) -> Pages:
+    """Turn pages that hold the newest (or oldest) rows of what remains of the span."""
+    endpoint = span.endpoint
+    for chunk_first, chunk_last in _chunks(span):
+        first, last, repeats_row = chunk_first, chunk_last, False
         for _ in range(_MOST_PAGES):
-            pages = await turn(first, last, span.endpoint.limit, 1)
-            _require_rows(pages, span, is_told=is_told)
+            pages = await turn(PageRequest(first, last, endpoint.limit))
+            if repeats_row and not pages[0].received:
+                # Taken for the end, an empty page would hide a hole.
+                raise VenueUnavailable(
+                    f"{endpoint.method}: a page is empty that must repeat the last row before it; "
+                    "try again"
+                )
             yield pages
             labels = pages[0].labels
-            if pages[0].received < span.endpoint.limit or not len(labels):
+            if pages[0].received < endpoint.limit or not len(labels):
                 break
-            # The oldest row is asked for again: others may share its instant.
-            oldest = int(labels.min())
-            is_told = oldest < last
-            last = oldest if is_told else last - 1
-            if last < first:
-                break
-
-
-async def _oldest(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG001
-    for chunk_first, last in _chunks(span):
-        first, is_told = chunk_first, False
-        for _ in range(_MOST_PAGES):
-            pages = await turn(first, last, span.endpoint.limit, 1)
-            _require_rows(pages, span, is_told=is_told)
-            yield pages
-            labels = pages[0].labels
-            if pages[0].received < span.endpoint.limit or not len(labels):
-                break
-            newest = int(labels.max())
-            is_told = newest > first
-            first = newest if is_told else first + 1
+            # The row at the edge is requested again: others may share its instant.
+            if endpoint.paging == "newest":
+                edge = int(labels.min())
+                repeats_row = edge < last
+                last = edge if repeats_row else last - 1
+            else:
+                edge = int(labels.max())
+                repeats_row = edge > first
+                first = edge if repeats_row else first + 1
             if first > last:
                 break
 
 
-def _require_rows(pages: Sequence[Page], span: Span, *, is_told: bool) -> None:
-    """Refuse an empty page bounded by a row already told: taken for the end, it hides a hole."""
-    if is_told and not pages[0].received:
-        raise VenueUnavailable(
-            f"{span.endpoint.method}: a page is empty that must repeat the last row before it; "
-            "ask again"
-        )
-
-
-async def _numbered(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG001
+async def _turn_numbered(span: Span, turn: Turn) -> Pages:
     for page in range(1, _MOST_PAGES):
-        pages = await turn(span.first_ms, span.end_ms - 1, span.endpoint.limit, page)
+        request = PageRequest(span.first_ms, span.end_ms - 1, span.endpoint.limit, page)
+        pages = await turn(request)
         yield pages
         labels = pages[0].labels
         if pages[0].received < span.endpoint.limit or not len(labels):
@@ -180,46 +202,19 @@ async def _numbered(span: Span, turn: Turn, now_ms: int) -> Pages:  # noqa: ARG0
             break
 
 
-async def _latest(span: Span, turn: Turn, now_ms: int) -> Pages:
+async def _turn_latest(span: Span, turn: Turn, now_ms: int) -> Pages:
     limit = span.endpoint.limit
     if span.endpoint.period_seconds:
         step = span.endpoint.period_seconds * 1000
         limit = min(limit, (now_ms - span.first_ms) // step + 2)
-    yield await turn(span.first_ms, span.end_ms - 1, limit, 1)
+    yield await turn(PageRequest(span.first_ms, span.end_ms - 1, limit))
 
 
 def _chunks(span: Span) -> list[tuple[int, int]]:
     """Return first and last instant [ms] of the pieces no longer than a request may cover."""
-    length = (
-        span.end_ms - span.first_ms
-        if span.endpoint.longest_span is None
-        else milliseconds(span.endpoint.longest_span)
-    )
+    longest = span.endpoint.longest_span
+    length = span.end_ms - span.first_ms if longest is None else milliseconds(longest)
     return [
         (first, min(first + length, span.end_ms) - 1)
         for first in range(span.first_ms, span.end_ms, length)
     ]
-
-
-_WAYS: Mapping[str, Callable[[Span, Turn, int], Pages]] = {
-    "windows": _windows,
-    "newest": _newest,
-    "oldest": _oldest,
-    "numbered": _numbered,
-    "latest": _latest,
-}
-
-
-def turn_pages(span: Span, turn: Turn, now_ms: int) -> Pages:
-    """Return the pages of a span in the way its endpoint has them.
-
-    Parameters
-    ----------
-    span : Span
-        What is wanted.
-    turn : Callable
-        Makes one call and reads its answer.
-    now_ms : int
-        The time [ms].
-    """
-    return _WAYS[span.endpoint.paging](span, turn, now_ms)

@@ -1,52 +1,74 @@
-"""A venue's answer in columns: rows found, cells taken, text made numbers, instants read.
+"""The decoded JSON of a response in columns: rows found, cells read, text turned into numbers.
 
-Belongs here: reading what a declaration points at, believing nothing about types. Does not belong
-here: which venue, and what the figures mean (`sources.venues.responses`).
+Belongs here: reading what a declaration points at, trusting no types. Does not belong here: what
+the figures mean (`sources.venues.responses`).
 """
 
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sources.checks import Rejects
-from sources.venues.declaration import Column, Endpoint
+from sources.checks import QuarantinedRow, Rejects
+from sources.venues.endpoints import Column, Endpoint
 
 Milliseconds = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 _MILLISECONDS = {"ms": 1, "s": 1000}
-# Before the first exchange, and beyond any clock: what is outside is no instant.
+# Before the first exchange, and beyond any clock: outside of this, a number is no instant.
 _EARLIEST_MS, _LATEST_MS = 1_230_768_000_000, 4_102_444_800_000
 
 
+def to_ms(instant: datetime) -> int:
+    """Return an instant as whole milliseconds since 1970."""
+    return round(instant.timestamp() * 1000)
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """Return an instant, UTC, from milliseconds since 1970."""
+    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
+
+
+def milliseconds(span: timedelta) -> int:
+    """Return a time span as whole milliseconds."""
+    return span // timedelta(milliseconds=1)
+
+
+def to_instants(labels: Milliseconds) -> npt.NDArray[np.datetime64]:
+    """Return milliseconds since 1970 as instants, for columns of records."""
+    return labels.astype("datetime64[ms]")
+
+
 class MalformedResponse(ValueError):
-    """An answer has no rows where its declaration says they are; ``received`` is the answer."""
+    """A response has no rows at the declared path; ``received`` is the response."""
 
     received: str | None = None
 
 
-def find_rows(answer: object, endpoint: Endpoint) -> list[Any]:
-    """Return the rows of an answer, in the order received.
+def find_rows(payload: object, endpoint: Endpoint) -> list[Any]:
+    """Return the rows of a response, in the order received.
 
     Parameters
     ----------
-    answer : object
+    payload : object
         Decoded JSON.
     endpoint : Endpoint
-        Says where the rows are.
+        Declares the path to the rows.
 
     Raises
     ------
-    MalformedAnswer
-        Where the declared path leads nowhere, or to no list.
+    MalformedResponse
+        Where the declared path does not exist or holds no list.
     """
-    # A contract that has not traded yet may answer with nothing at all.
-    found = [] if answer == "" and not endpoint.is_columnar else _follow(answer, endpoint.rows)
+    # The response for a contract that has not traded yet may be empty.
+    found = [] if payload == "" and not endpoint.is_columnar else _follow(payload, endpoint.rows)
     if endpoint.is_columnar:
         return _rows_of_columns(found, endpoint)
     if isinstance(found, Mapping):
@@ -56,7 +78,7 @@ def find_rows(answer: object, endpoint: Endpoint) -> list[Any]:
             f"{_path(endpoint.rows)} is {type(found).__name__}, expected a list"
         )
     if endpoint.joined_rows:
-        others = _follow(answer, endpoint.joined_rows)
+        others = _follow(payload, endpoint.joined_rows)
         if not isinstance(others, list) or len(others) != len(found):
             raise MalformedResponse(
                 f"{_path(endpoint.joined_rows)} does not match {_path(endpoint.rows)}"
@@ -68,13 +90,13 @@ def find_rows(answer: object, endpoint: Endpoint) -> list[Any]:
     return found
 
 
-def _follow(answer: object, path: tuple[str | int, ...]) -> object:
-    here: Any = answer
+def _follow(payload: object, path: tuple[str | int, ...]) -> object:
+    here: Any = payload
     for step in path:
         try:
             here = here[step]
         except (KeyError, IndexError, TypeError) as exc:
-            raise MalformedResponse(f"the answer has no {_path(path)}") from exc
+            raise MalformedResponse(f"the response has no {_path(path)}") from exc
     return here
 
 
@@ -85,7 +107,7 @@ def _rows_of_columns(found: object, endpoint: Endpoint) -> list[Any]:
     columns = [found.get(key) for key in keys]
     lists = [column for column in columns if isinstance(column, list)]
     if len(lists) != len(keys):
-        # No trades in the span: some venues leave the lists out altogether.
+        # Without trades in the span, some venues leave the lists out.
         if not any(columns):
             return []
         raise MalformedResponse(f"not all of {', '.join(keys)} are lists")
@@ -95,7 +117,7 @@ def _rows_of_columns(found: object, endpoint: Endpoint) -> list[Any]:
 
 
 def _path(path: tuple[str | int, ...]) -> str:
-    return ".".join(str(step) for step in path) or "the answer itself"
+    return ".".join(str(step) for step in path) or "the response itself"
 
 
 def take_cell(row: object, column: Column) -> object:
@@ -118,7 +140,7 @@ def take_cell(row: object, column: Column) -> object:
 
 
 def to_number(cell: object) -> float | None:
-    """Return a cell as a finite number, or None where it is none.
+    """Return a cell as a finite number; None for anything else.
 
     Examples
     --------
@@ -144,7 +166,7 @@ def _is_short(row: object, column: Column) -> bool:
 
 @dataclass(slots=True)
 class Table:
-    """The rows of one answer, column by column, and what is wrong with them.
+    """The rows of one response, column by column, and their faults.
 
     Parameters
     ----------
@@ -158,7 +180,7 @@ class Table:
     rejects: Rejects = field(init=False)
 
     def __post_init__(self) -> None:
-        """Start with nothing against any row."""
+        """Start without faults."""
         self.rejects = Rejects(len(self.rows))
 
     def numbers(self, column: Column, cell: str, *, is_required: bool) -> Floats:
@@ -209,5 +231,18 @@ class Table:
         ]
 
     def received(self, row: int) -> str:
-        """Return one row as it came."""
+        """Return one row as received."""
         return json.dumps(self.rows[row], default=str, ensure_ascii=False)
+
+    def refused(self, instruments: Sequence[str | None] | None = None) -> list[QuarantinedRow]:
+        """Return the rows with a fault, for quarantine; ``instruments`` names that of each row."""
+        return [
+            QuarantinedRow(
+                reason=reason,
+                received=self.received(row),
+                row_number=row + 1,
+                column_name=cell,
+                instrument=None if instruments is None else instruments[row],
+            )
+            for row, (cell, reason) in sorted(self.rejects.reasons.items())
+        ]

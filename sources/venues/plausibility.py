@@ -1,7 +1,7 @@
-"""Checks at the door that need to know a venue's habits: clocks, repeated rows, units.
+"""Plausibility of a venue's rows: clocks, repeated rows, units, jumps of open interest.
 
-Belongs here: what is held against the rows of an answer beyond the rules of their kind
-(`sources.checks`). Does not belong here: reading the answer.
+Belongs here: checks beyond the rules of a record kind (`sources.checks`). Does not belong here:
+reading the response.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,29 +15,29 @@ from sources.checks import Flag, Rejects
 from sources.venues.instruments import Instrument
 from sources.venues.payload import Floats, Milliseconds
 
-# Clocks of two machines differ; what lies further ahead than this is a wrong instant.
+# Clocks of two machines differ; a label further ahead than this is wrong.
 TOLERATED_AHEAD_MS = 120_000
 
-# Amount times price and value are two readings of one thing. Venues value at mark, last or index
-# price, so some spread is honest; beyond this the unit is another one.
+# Amount times price and value measure the same thing. Venues value at mark, last or index price, so
+# some spread is normal; beyond this the unit is wrong.
 LARGEST_AUDIT_RATIO = 1.5
 
-# Open interest may move a little between the two observations whose ratio is compared with a
-# factor: e^0.14 is 15 %. A factor of two must be met closely, a large one need not.
+# Open interest moves between the two observations whose ratio is compared with a factor: e^0.14 is
+# 15 %. A factor of two must match closely, a large one need not.
 _FACTOR_TOLERANCE = 0.14
 _TWO_TOLERANCE = 0.001
-# Trading moves open interest by less between two observations; beyond the power of ten below no
-# unit explains it either.
+# Trading moves open interest by less between two observations; beyond the power of ten below, no
+# unit explains a jump either.
 LARGEST_JUMP = 100.0
 LARGEST_POWER = 6.0
-# All contracts of all venues together have held about as much at most.
+# The most that all contracts of all venues together have held, roughly.
 MOST_USD = 2e11
-# What opens the reason of a row that a later one may confirm; the quantity follows it.
+# Begins the reason of a row that later rows may confirm; the quantity follows it.
 SET_ASIDE = "set aside until confirmed"
 COMPARED_WITHIN = timedelta(days=1)
 CONFIRMING_ANSWERS = 12
 CONFIRMING_SPAN = timedelta(days=1)
-# The figure of one side may be rounded.
+# One-sided figures may be rounded.
 _SIDES_TOLERANCE = 0.01
 _BOTH_SIDES = "both sides counted instead of one, or the reverse"
 _POWERS_OF_TEN = tuple(10.0**n for n in range(1, 10))
@@ -58,14 +58,14 @@ def drop_repeated(
     keys : sequence, length n_rows
         What identifies each record.
     values : sequence of ndarray of float64, each of shape (n_rows,)
-        What the record says.
+        The values of the record.
     usable : ndarray of bool, shape (n_rows,)
         Rows without a fault; others are neither kept nor compared.
 
     Returns
     -------
     kept, contradicting : ndarray of bool, shape (n_rows,)
-        A repetition that says the same is in neither.
+        A repetition with the same values is in neither.
     """
     kept = np.zeros(len(keys), dtype=np.bool_)
     contradicting = np.zeros(len(keys), dtype=np.bool_)
@@ -84,18 +84,18 @@ def drop_repeated(
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The last accepted open interest of an instrument, and what was set aside since.
+    """The last accepted open interest of an instrument, and the figures set aside since.
 
     Parameters
     ----------
     observed_at : datetime
-        When it stood.
+        Its instant.
     quantity : float
         Accepted [position units].
     held_quantity : float or None
         Median of the figures set aside since as jumps [position units].
     held_count : int
-        Answers that held one.
+        Number of them.
     held_for : timedelta
         From the first of them to the last.
     is_held_price : bool
@@ -110,7 +110,7 @@ class Observation:
     is_held_price: bool = False
 
     def repeats(self, quantity: float) -> bool:
-        """Return whether a day of answers has told a quantity, within a factor of two."""
+        """Return whether a day of responses has repeated a quantity, within a factor of two."""
         return bool(
             self.held_quantity is not None
             and self.held_quantity > 0
@@ -122,12 +122,12 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class UnitAudit:
-    """Amount times price over value, of the rows of a venue where all three were known.
+    """Amount times price over value, over the rows of a venue where all three are known.
 
     Parameters
     ----------
     rows : int
-        How many.
+        Number of rows.
     smallest_ratio, median_ratio, largest_ratio : float
         1 where the units are right; NaN without rows.
     """
@@ -146,13 +146,13 @@ class AuditLog:
     most: int = 100_000
 
     def add(self, ratios: Floats) -> None:
-        """Remember the ratios that are known."""
+        """Add the ratios that are known."""
         self.ratios.extend(float(ratio) for ratio in ratios[np.isfinite(ratios)])
         if len(self.ratios) > self.most:
             del self.ratios[: self.most // 2]
 
     def summary(self) -> UnitAudit:
-        """Return what there is to say about them."""
+        """Return their spread."""
         if not self.ratios:
             return UnitAudit()
         ratios = np.asarray(self.ratios)
@@ -165,14 +165,14 @@ class AuditLog:
 
 
 def audit_units(amount_usd: Floats, value_usd: Floats, rejects: Rejects) -> Floats:
-    """Return amount over value, each in USD by its declared unit, and flag what cannot be both.
+    """Return amount over value, each in USD by its declared unit, and flag contradictions.
 
     Parameters
     ----------
     amount_usd, value_usd : ndarray of float64, shape (n_rows,)
-        NaN where one of them, or the price, is not known.
+        NaN where the figure or the price is not known.
     rejects : Rejects
-        Takes the rows whose two readings contradict each other.
+        Receives the rows whose two figures contradict each other.
 
     Returns
     -------
@@ -192,97 +192,107 @@ def audit_units(amount_usd: Floats, value_usd: Floats, rejects: Rejects) -> Floa
 
 
 def flag_sides(counted: Floats, one_side: Floats, sides_counted: int, flag: Flag) -> None:
-    """Flag open interest that is not the declared multiple of the figure of one side beside it.
+    """Flag open interest that is not the declared multiple of the one-sided figure.
 
     Parameters
     ----------
     counted, one_side : ndarray of float64, shape (n_rows,)
         As received, in one unit; NaN where not given.
     sides_counted : int
-        What the first counts, as declared.
+        Sides in ``counted``, as declared.
     flag : Callable
-        Takes rows, cell and reason.
+        Receives rows, cell and reason.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         is_off = np.abs(counted / one_side - sides_counted) > _SIDES_TOLERANCE
     flag(
         is_off,
         "one_side",
-        f"open interest is not {sides_counted} times the figure of one side beside it",
+        f"open interest is not {sides_counted} times the one-sided figure beside it",
     )
 
 
-def flag_jumps(
-    quantities: Floats,
-    order: npt.NDArray[np.intp],
-    rows_of: Sequence[Instrument | None],
-    observed: Sequence[datetime],
-    prices: Floats,
-    audited: Floats,
-    previous: Mapping[str, Observation],
-    rejects: Rejects,
-) -> None:
-    """Flag open interest that jumps as trading does not: by a change of unit, or beyond 100 times.
-
-    Each row is held against the last one accepted of its instrument. Units differ by the size of a
-    contract, the multiplier of the coin, the price, products of these, powers of ten, and two
-    (both sides counted instead of one). A jump is set aside until a day of answers has repeated it
-    (`Observation.repeats`); one by the price needs the venue's value in USD to agree with it too.
-    What no contract can hold is refused for good. A change above the volume alone is no reason: it
-    is counted as a violation.
+@dataclass(frozen=True, slots=True)
+class OpenInterestRows:
+    """Open interest of one response, a row for each element.
 
     Parameters
     ----------
     quantities : ndarray of float64, shape (n_rows,)
         Normalised [position units].
-    order : ndarray of int, shape (n_rows,)
-        Rows by time.
-    rows_of : sequence, length n_rows
-        Instrument of each row.
+    instruments : sequence, length n_rows
+        Instrument of each row; None where it was not requested.
     observed : sequence of datetime, length n_rows
         Instant of each row.
     prices : ndarray of float64, shape (n_rows,)
         USD per asset unit; NaN where not known.
     audited : ndarray of float64, shape (n_rows,)
-        Amount x price over value, NaN where not known; what contradicts is flagged already.
+        Amount times price over value; NaN where not known. Contradictions are flagged already.
+    """
+
+    quantities: Floats
+    instruments: Sequence[Instrument | None]
+    observed: Sequence[datetime]
+    prices: Floats
+    audited: Floats
+
+
+def flag_jumps(
+    rows: OpenInterestRows,
+    order: npt.NDArray[np.intp],
+    previous: Mapping[str, Observation],
+    rejects: Rejects,
+) -> None:
+    """Flag open interest that jumps as trading does not: by a change of unit, or beyond 100 times.
+
+    Each row is compared with the last accepted one of its instrument. Units differ by the contract
+    size, the multiplier of the coin, the price, products of these, powers of ten, and two (both
+    sides counted instead of one). A jump is set aside until a day of responses has repeated it
+    (`Observation.repeats`); a jump by the price also needs the venue's value in USD to agree.
+    Figures that no contract can hold are refused for good. A change above the volume alone is no
+    reason: it is counted as a violation.
+
+    Parameters
+    ----------
+    rows : OpenInterestRows
+        The figures.
+    order : ndarray of int, shape (n_checked,)
+        The rows to check, by time.
     previous : mapping of str to Observation
-        Last accepted observation by instrument, and what was set aside since.
+        Last accepted observation by instrument, and the figures set aside since.
     rejects : Rejects
-        Takes the rows.
+        Receives the rows.
     """
     last = dict(previous)
-    for row in order:
-        instrument = rows_of[row]
-        quantity = float(quantities[row])
-        if instrument is None or int(row) in rejects.reasons or not quantity > 0:
+    for row in map(int, order):
+        instrument, quantity = rows.instruments[row], float(rows.quantities[row])
+        if instrument is None or row in rejects.reasons or not quantity > 0:
             continue
-        before = last.get(instrument.instrument)
-        price = float(prices[row])
-        unit_usd = price if instrument.contract_kind == "linear" else 1.0
-        if quantity * unit_usd > MOST_USD:
-            rejects.reasons[int(row)] = (
+        price = float(rows.prices[row])
+        usd = instrument.units.position_to_usd(quantity, price)
+        if usd > MOST_USD:
+            rejects.reasons[row] = (
                 "amount",
-                f"worth {quantity * unit_usd:.3g} USD, more than any contract has held: is it in "
-                "another unit?",
+                f"worth {usd:.3g} USD, more than any contract has held: is it in another unit?",
             )
             continue
-        at = observed[row]
+        at, before = rows.observed[row], last.get(instrument.instrument)
         jump = None
-        # Most rows are near the one before.
-        if (
-            before is not None
-            and before.quantity > 0
-            and not 0.55 < quantity / before.quantity < 1.8
-        ):
-            is_audited = bool(audited[row] > 0)
+        if before is not None and _is_far(quantity, before):
+            is_audited = bool(rows.audited[row] > 0)
             jump = _name_jump(quantity, at, before, instrument, price, is_audited=is_audited)
         if before is None or jump is None or (before.repeats(quantity) and not jump.is_final):
             last[instrument.instrument] = Observation(at, quantity)
             continue
-        rejects.reasons[int(row)] = ("amount", jump.reason)
+        rejects.reasons[row] = ("amount", jump.reason)
         last[instrument.instrument] = replace(
             before, held_quantity=quantity, is_held_price=jump.is_price
         )
+
+
+def _is_far(quantity: float, before: Observation) -> bool:
+    """Return whether a figure is worth a closer look: most are near the one before."""
+    return before.quantity > 0 and not 0.55 < quantity / before.quantity < 1.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,11 +302,11 @@ class _Jump:
     Parameters
     ----------
     reason : str
-        In words.
+        For quarantine.
     is_price : bool
         It looks like a figure in another currency: USD for coins or contracts, or the reverse.
     is_final : bool
-        No repetition confirms it.
+        Repetition does not confirm it.
     """
 
     reason: str
@@ -313,17 +323,17 @@ def _name_jump(
     *,
     is_audited: bool,
 ) -> _Jump | None:
-    """Return what is wrong with a figure given the last accepted one; None where nothing is."""
+    """Return why a figure is implausible after the last accepted one; None where it is not."""
     ratio = quantity / before.quantity
     named, is_price = _name_factor(ratio, instrument, price)
     if before.held_quantity is None and abs(at - before.observed_at) > COMPARED_WITHIN:
-        # In days, trading multiplies open interest too; history from long before is not compared
-        # at all. That a later figure is off by the price is no chance.
+        # Within days, trading multiplies open interest too, and old history is not compared at all.
+        # A later figure that is off by the price is no coincidence.
         is_later = at > before.observed_at
         if not (is_later and is_price and abs(np.log10(ratio)) > 1):
             return None
     if named is None and before.held_quantity is not None:
-        # A figure set aside drifts on: near it, and far from the accepted one, is the same jump.
+        # Figures set aside drift: near them, and far from the accepted one, is the same jump.
         is_near = abs(np.log(quantity / before.held_quantity)) < np.log(2)
         if is_near and abs(np.log(ratio)) > np.log(3):
             named, is_price = "as the figures set aside before it", before.is_held_price
@@ -335,9 +345,9 @@ def _name_jump(
     if power > LARGEST_POWER:
         reason = f"{ratio:.6g} times the observation before: no open interest"
         return _Jump(reason, is_price, is_final=True)
-    # A figure in USD is repeated for as long as the unit is wrong, so that its declaration must be
-    # corrected. Below ten times the accepted figure, a price may be near by chance; and where the
-    # value beside it agrees, the unit is right.
+    # A figure in USD repeats for as long as the unit is wrong: its declaration must be corrected.
+    # Below ten times the accepted figure, a price may be near by chance; and where the value beside
+    # it agrees, the unit is right.
     return _Jump(
         f"{SET_ASIDE}: {quantity:.6g} is {ratio:.6g} times the observation before: {named}",
         is_price,
@@ -346,7 +356,7 @@ def _name_jump(
 
 
 def _name_factor(ratio: float, instrument: Instrument, price: float) -> tuple[str | None, bool]:
-    """Return which change of unit explains a ratio, if any, and whether a price is in it."""
+    """Return which change of unit explains a ratio, if any, and whether it includes a price."""
     size = instrument.contract_size
     if instrument.contract_kind == "linear":
         size /= instrument.base_multiplier

@@ -36,7 +36,7 @@ from jobs.runs import read_runs, runs_folder
 from jobs.settings import Settings
 from sources.records import SCHEMAS, Batch
 from sources.universe import Universe
-from sources.venues.pacer import Patience
+from sources.venues.pacer import RequestPolicy
 from warehouse.contracts import public_relations
 from warehouse.migrate import migration_files
 from warehouse.published_versions import PUBLISHED_FILE
@@ -82,7 +82,7 @@ _PATIENCE_SECONDS = 300.0
 _COMPARED = {"quality.check_results": "scope <> 'all'"}
 _MIGRATED = "select name from meta.schema_migrations order by name"
 _RUNNING = "select job from meta.pipeline_run where status = 'running'"
-_QUICK = Patience(first_delay_seconds=0.001, longest_delay_seconds=0.01, concurrency=16)
+_QUICK = RequestPolicy(first_delay_seconds=0.001, longest_delay_seconds=0.01, concurrency=16)
 
 
 def instant(milliseconds: int) -> dt.datetime:

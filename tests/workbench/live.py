@@ -17,15 +17,15 @@ from jobs.collect.round_report import IngestReport
 from jobs.collect.scope import Effort
 from jobs.settings import Settings
 from sources.universe import Universe
-from sources.venues.client import readings_of
 from sources.venues.declaration import Product
 from sources.venues.declared import VENUES
-from sources.venues.pacer import Patience
+from sources.venues.pacer import RequestPolicy
+from sources.venues.request import specs_of
 from warehouse.connect import open_warehouse
 
 BAR = 300_000
 KINDS = ("ohlcv", "mark_ohlc", "open_interest", "funding_rate", "long_short_ratio")
-_QUICK = Patience(first_delay_seconds=0.001, longest_delay_seconds=0.01, concurrency=16)
+_QUICK = RequestPolicy(first_delay_seconds=0.001, longest_delay_seconds=0.01, concurrency=16)
 QUICK_EFFORT = Effort(retry=_QUICK, wait_seconds=0.0)
 _SELECT = {
     "ohlcv": "bar_start_at, '', open, high, low, close, volume_quantity",
@@ -148,8 +148,8 @@ def truth_of(
                 continue
             start = first[venue]
             product = product_of(venue, name)
-            readings = readings_of(product, kind)  # type: ignore[arg-type]
-            if kind in ("ohlcv", "mark_ohlc") and readings:
+            specs = specs_of(product, kind)  # type: ignore[arg-type]
+            if kind in ("ohlcv", "mark_ohlc") and specs:
                 is_mark = kind == "mark_ohlc"
                 for bar in series.candles(
                     BAR, now, start, None, None, from_end=False, is_mark=is_mark
@@ -158,13 +158,13 @@ def truth_of(
                         values = (bar.open, bar.high, bar.low, bar.close)
                         more = () if is_mark else (bar.quantity,)
                         found[venue, name, bar.start, ""] = (*values, *more)
-            elif kind == "funding_rate" and readings:
+            elif kind == "funding_rate" and specs:
                 for at, rate in series.fundings(now, start, None, None, from_end=False):
                     found[venue, name, at, ""] = (rate,)
             elif kind == "open_interest":
                 for at, quantity, _ in series.samples(BAR, now, start, None, None, from_end=False):
                     found[venue, name, at, ""] = (quantity,)
-            elif kind == "long_short_ratio" and readings:
+            elif kind == "long_short_ratio" and specs:
                 for at, _, ratio in series.samples(BAR, now, start, None, None, from_end=False):
                     found[venue, name, at, "accounts"] = (ratio,)
     return found

@@ -23,12 +23,12 @@ from jobs.errors import AllVenuesFailed
 from jobs.maintain import maintain
 from jobs.settings import Settings
 from sources.universe import Universe
-from sources.venues.pacer import Patience
+from sources.venues.pacer import RequestPolicy
 from workbench.forking import Call, Forks
 
 BAR = 300_000
 HOUR = 12 * BAR
-_QUICK = Patience(first_delay_seconds=0.001, longest_delay_seconds=0.01, concurrency=16)
+_QUICK = RequestPolicy(first_delay_seconds=0.001, longest_delay_seconds=0.01, concurrency=16)
 
 # What may befall any call, and how often in a hundred.
 EVERYDAY = {

@@ -10,24 +10,17 @@ from types import MappingProxyType
 from typing import Literal
 
 from sources.venues.declaration import (
-    BAR_SECONDS,
     EXPIRING,
-    OHLC,
-    OHLCV,
-    Brackets,
     Candles,
-    Column,
-    Endpoint,
     Funding,
-    LiquidationRule,
     LongShortRatio,
     OpenInterest,
-    Params,
     Product,
-    RateLimit,
     Stream,
     Venue,
 )
+from sources.venues.endpoints import BAR_SECONDS, OHLC, OHLCV, Column, Endpoint, Params, RateLimit
+from sources.venues.margin_specs import BracketRows, MarginRule
 
 # For each address; a tenth is left for other programs and for the last run.
 RATE_LIMITS = MappingProxyType(
@@ -158,7 +151,7 @@ def binance_product(
                 ),
             ),
         ),
-        brackets=Brackets(
+        brackets=BracketRows(
             notional_unit="usd" if is_linear else "base",
             brackets_key="brackets",
             endpoint=Endpoint(
@@ -180,7 +173,7 @@ def binance_product(
                 source="binance.fetch_leverage_tiers: on dapi caps and cum are base coins",
             ),
         ),
-        liquidation_rule=LiquidationRule(
+        margin_rule=MarginRule(
             deduction="published" if is_linear else "none",
             source="Binance, How to Calculate Liquidation Price of USDⓈ-M Futures Contracts: the "
             "bracket's cum is taken off, no fee",

@@ -1,9 +1,6 @@
 """Binance coin-margined futures: dapi, the twin of fapi in `sources.venues.declared.binance`."""
 
-from sources.venues.declaration import (
-    EXPIRING,
-    Venue,
-)
+from sources.venues.declaration import EXPIRING, Venue
 from sources.venues.declared.binance import RATE_LIMITS, STREAM, binance_product
 
 VENUE = Venue(

@@ -7,22 +7,16 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from sources.venues.declaration import (
-    BAR_SECONDS,
     EXPIRING,
-    OHLC,
-    OHLCV,
-    Brackets,
     Candles,
-    Column,
-    Endpoint,
     Funding,
-    LiquidationRule,
     LongShortRatio,
     OpenInterest,
-    Params,
     Product,
     Venue,
 )
+from sources.venues.endpoints import BAR_SECONDS, OHLC, OHLCV, Column, Endpoint, Params
+from sources.venues.margin_specs import BracketRows, MarginRule
 
 
 def _bars(
@@ -121,7 +115,7 @@ _LINEAR = Product(
             ),
         ),
     ),
-    brackets=Brackets(
+    brackets=BracketRows(
         notional_unit="usd",
         endpoint=Endpoint(
             method="publicMixGetV2MixMarketQueryPositionLever",
@@ -137,7 +131,7 @@ _LINEAR = Product(
             source="bitget.fetch_market_leverage_tiers, parse_market_leverage_tiers",
         ),
     ),
-    liquidation_rule=LiquidationRule(
+    margin_rule=MarginRule(
         fee_ratio=0.0006,
         fee_key="takerFeeRate",
         source="Bitget, Estimated liquidation price (isolated margin): [margin - size x entry x "

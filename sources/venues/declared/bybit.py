@@ -7,23 +7,17 @@ from collections.abc import Mapping
 from typing import Literal
 
 from sources.venues.declaration import (
-    BAR_SECONDS,
     EXPIRING,
-    OHLC,
-    OHLCV,
-    Brackets,
     Candles,
-    Column,
-    Endpoint,
     Funding,
-    LiquidationRule,
     LongShortRatio,
     OpenInterest,
-    Params,
     Product,
     Stream,
     Venue,
 )
+from sources.venues.endpoints import BAR_SECONDS, OHLC, OHLCV, Column, Endpoint, Params
+from sources.venues.margin_specs import BracketRows, MarginRule
 
 
 def _product(category: Literal["linear", "inverse"]) -> Product:
@@ -154,7 +148,7 @@ def _product(category: Literal["linear", "inverse"]) -> Product:
                 ),
             ),
         ),
-        brackets=Brackets(
+        brackets=BracketRows(
             notional_unit="usd" if is_linear else "base",
             endpoint=Endpoint(
                 method="publicGetV5MarketRiskLimit",
@@ -170,7 +164,7 @@ def _product(category: Literal["linear", "inverse"]) -> Product:
                 "Bybit Get Risk Limit: mmDeduction, empty where there is none",
             ),
         ),
-        liquidation_rule=LiquidationRule(
+        margin_rule=MarginRule(
             deduction="published" if is_linear else "none",
             source="Bybit, Liquidation Price Calculation under Isolated Mode (Unified Trading "
             "Account): position value x MMR less the maintenance margin deduction",

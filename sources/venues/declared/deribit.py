@@ -7,20 +7,17 @@ options and linear futures it is the underlying base currency coin").
 from dataclasses import replace
 
 from sources.venues.declaration import (
-    BAR_SECONDS,
     EXPIRING,
-    NAMED_OHLC,
     NOT_LISTED,
     Candles,
-    Endpoint,
     Funding,
-    GrowingMargins,
-    LiquidationRule,
     OpenInterest,
     OrderLiquidations,
     Product,
     Venue,
 )
+from sources.venues.endpoints import BAR_SECONDS, NAMED_OHLC, Endpoint
+from sources.venues.margin_specs import GrowingMargins, MarginRule
 
 _TRADES = OrderLiquidations(
     amount_unit="usd",
@@ -121,7 +118,7 @@ _INVERSE = Product(
         source="Deribit, 11 January 2022: BTC maintenance margin 1 % + size in BTC x .005 %, ETH 1 "
         "% + size in ETH x .0004 %, initial margin 1 % more; get_instruments: max_leverage",
     ),
-    liquidation_rule=LiquidationRule(
+    margin_rule=MarginRule(
         source="Deribit, Standard margin: a ratio of the whole position that grows with it, no fee",
     ),
     mark_price=Endpoint(

@@ -12,22 +12,18 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sources.venues.declaration import (
-    BAR_SECONDS,
     EXPIRING,
-    LETTER_OHLC,
     NOT_LISTED,
-    Brackets,
     Candles,
-    Column,
-    Endpoint,
     Funding,
-    LiquidationRule,
     LongShortRatio,
     OpenInterest,
     PeriodLiquidations,
     Product,
     Venue,
 )
+from sources.venues.endpoints import BAR_SECONDS, LETTER_OHLC, Column, Endpoint
+from sources.venues.margin_specs import BracketRows, MarginRule
 
 _BARS_REACH = timedelta(seconds=9_900 * BAR_SECONDS)  # 10,000 points back
 
@@ -142,7 +138,7 @@ _LINEAR = Product(
             source="gate.fetch_funding_rate_history",
         ),
     ),
-    brackets=Brackets(
+    brackets=BracketRows(
         notional_unit="usd",
         endpoint=Endpoint(
             method="publicFuturesGetSettleRiskLimitTiers",
@@ -158,7 +154,7 @@ _LINEAR = Product(
             "tiers: deduction, the maintenance margin quick calculation deduction amount",
         ),
     ),
-    liquidation_rule=LiquidationRule(
+    margin_rule=MarginRule(
         deduction="published",
         fee_ratio=0.00075,
         fee_key="taker_fee_rate",

@@ -7,22 +7,19 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sources.venues.declaration import (
-    BAR_SECONDS,
     EXPIRING,
-    NAMED_OHLC,
     NOT_LISTED,
     Candles,
-    Endpoint,
     Funding,
-    LeverageLadders,
-    LiquidationRule,
     OpenInterest,
     OrderLiquidations,
     Product,
     Venue,
 )
+from sources.venues.endpoints import BAR_SECONDS, NAMED_OHLC, Endpoint
+from sources.venues.margin_specs import LeverageLadders, MarginRule
 
-_RULE = LiquidationRule(
+_RULE = MarginRule(
     source="HTX, Tiered Adjustment Factor: liquidated where equity / used margin falls to the "
     "adjustment factor; no deduction, no fee",
 )
@@ -171,7 +168,7 @@ _LINEAR = Product(
         ),
     ),
     brackets=_ladders("contractPublicGetLinearSwapApiV1SwapAdjustfactor"),
-    liquidation_rule=_RULE,
+    margin_rule=_RULE,
     # The last price: mark prices come one contract at a time, and a cap need not be exact.
     mark_price=Endpoint(
         method="contractPublicGetLinearSwapExMarketDetailBatchMerged",
@@ -191,7 +188,7 @@ _INVERSE = Product(
     contract_kind="inverse",
     quotes=("USD",),
     brackets=_ladders("contractPublicGetSwapApiV1SwapAdjustfactor"),
-    liquidation_rule=_RULE,
+    margin_rule=_RULE,
     ohlcv=Candles(
         volume_unit="contracts",
         sides_counted=2,

@@ -8,21 +8,9 @@ number of lots (docs/decisions/0012).
 from datetime import timedelta
 from types import MappingProxyType
 
-from sources.venues.declaration import (
-    BAR_SECONDS,
-    LETTER_OHLC,
-    NOT_LISTED,
-    Candles,
-    Endpoint,
-    Funding,
-    LiquidationRule,
-    MarginTables,
-    OpenInterest,
-    Params,
-    Product,
-    RateLimit,
-    Venue,
-)
+from sources.venues.declaration import NOT_LISTED, Candles, Funding, OpenInterest, Product, Venue
+from sources.venues.endpoints import BAR_SECONDS, LETTER_OHLC, Endpoint, Params, RateLimit
+from sources.venues.margin_specs import MarginRule, MarginTables
 
 # 1200 weight a minute and address, 20 for each of these calls: 60. ccxt counts on five times that.
 _RATE_LIMITS = MappingProxyType({"info": RateLimit(57, 60.0)})
@@ -125,7 +113,7 @@ _LINEAR = Product(
         first_table=50,
         maintenance_share=0.5,
     ),
-    liquidation_rule=LiquidationRule(
+    margin_rule=MarginRule(
         deduction="continuous",
         source="Hyperliquid, Liquidations and Margin tiers: maintenance margin is half the initial "
         "margin at maximum leverage, less a deduction that makes tiers continuous; no fee",

@@ -5,19 +5,9 @@ ccxt/async_support/kucoin.py.
 
 from dataclasses import replace
 
-from sources.venues.declaration import (
-    BAR_SECONDS,
-    EXPIRING,
-    OHLCV,
-    Brackets,
-    Candles,
-    Endpoint,
-    Funding,
-    LiquidationRule,
-    OpenInterest,
-    Product,
-    Venue,
-)
+from sources.venues.declaration import EXPIRING, Candles, Funding, OpenInterest, Product, Venue
+from sources.venues.endpoints import BAR_SECONDS, OHLCV, Endpoint
+from sources.venues.margin_specs import BracketRows, MarginRule
 
 _LINEAR = Product(
     contract_kind="linear",
@@ -106,7 +96,7 @@ _LINEAR = Product(
             source="kucoin.fetch_funding_rate_history",
         ),
     ),
-    brackets=Brackets(
+    brackets=BracketRows(
         notional_unit="usd",
         endpoint=Endpoint(
             method="futuresPublicGetContractsRiskLimitSymbol",
@@ -122,7 +112,7 @@ _LINEAR = Product(
             source="kucoin.fetch_market_leverage_tiers, parse_market_leverage_tiers",
         ),
     ),
-    liquidation_rule=LiquidationRule(
+    margin_rule=MarginRule(
         fee_ratio=0.0006,
         fee_key="takerFeeRate",
         source="KuCoin, How to Calculate Futures Liquidation Price (isolated, since 2025-05-22): 1 "

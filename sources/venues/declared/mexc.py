@@ -6,20 +6,9 @@ ccxt/async_support/mexc.py.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sources.venues.declaration import (
-    BAR_SECONDS,
-    NAMED_OHLC,
-    NOT_LISTED,
-    Candles,
-    Column,
-    Endpoint,
-    Funding,
-    LiquidationRule,
-    OpenInterest,
-    Product,
-    StepBrackets,
-    Venue,
-)
+from sources.venues.declaration import NOT_LISTED, Candles, Funding, OpenInterest, Product, Venue
+from sources.venues.endpoints import BAR_SECONDS, NAMED_OHLC, Column, Endpoint
+from sources.venues.margin_specs import MarginRule, StepBrackets
 
 
 def _bars(method: str, columns: Mapping[str, Column], source: str) -> Endpoint:
@@ -104,7 +93,7 @@ _LINEAR = Product(
         source="mexc.parse_market_leverage_tiers, which leaves out riskBaseVol; MEXC Get contract "
         "info: riskLimitMode, riskLimitCustom, riskLimitType",
     ),
-    liquidation_rule=LiquidationRule(
+    margin_rule=MarginRule(
         fee_ratio=0.0004,
         fee_key="liquidationFeeRate",
         source="MEXC, About Liquidation: position margin + unrealised PNL <= maintenance margin + "

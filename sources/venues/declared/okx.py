@@ -8,22 +8,17 @@ from datetime import timedelta
 from typing import Literal
 
 from sources.venues.declaration import (
-    BAR_SECONDS,
     EXPIRING,
-    OHLC,
-    OHLCV,
-    Brackets,
     Candles,
-    Column,
-    Endpoint,
     Funding,
-    LiquidationRule,
     LongShortRatio,
     OpenInterest,
     Product,
     Stream,
     Venue,
 )
+from sources.venues.endpoints import BAR_SECONDS, OHLC, OHLCV, Column, Endpoint
+from sources.venues.margin_specs import BracketRows, MarginRule
 
 _MOST_RECENT_BARS = 1430  # the endpoint for recent bars keeps 1440
 
@@ -168,7 +163,7 @@ def _product(contract_kind: Literal["linear", "inverse"]) -> Product:
                 ),
             ),
         ),
-        brackets=Brackets(
+        brackets=BracketRows(
             notional_unit="contracts",
             endpoint=Endpoint(
                 method="publicGetPublicPositionTiers",
@@ -187,7 +182,7 @@ def _product(contract_kind: Literal["linear", "inverse"]) -> Product:
             # minSz is one lot above the cap of the tier before.
             floor_step=1.0,
         ),
-        liquidation_rule=LiquidationRule(
+        margin_rule=MarginRule(
             fee_ratio=0.0005,
             source="OKX, Perpetual futures: liquidation price: (mmr + taker fee rate) of the whole "
             "position; fee schedule, regular users: taker .05 %",

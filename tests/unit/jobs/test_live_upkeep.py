@@ -13,7 +13,7 @@ from jobs.collect.stream import record_liquidations
 from jobs.maintain import maintain
 from jobs.publish.publish import publish
 from jobs.read.status import read_status
-from sources.recorder import Patience
+from sources.recorder import RecorderPolicy
 from sources.universe import Universe
 
 START = 1_772_323_200_000  # 2026-03-01
@@ -118,7 +118,7 @@ def test_recorded_liquidations_land_and_are_loaded_by_the_next_round(home):
         clock=home.clock,
         universe=Universe(venues=("binance", "hyperliquid"), assets=("BTC",)),
         seconds=4.0,
-        patience=Patience(landing_seconds=60.0, check_seconds=0.05),
+        policy=RecorderPolicy(landing_seconds=60.0, check_seconds=0.05),
     )
     home.standin.run(speed=0.0)
     assert [report.venue for report in reports] == ["binance"]

@@ -15,7 +15,8 @@ from standin import DAY, MINUTE, VENUES, Faults, Standin, synthetic_market
 
 from sources.venues.client import VenueClient
 from sources.venues.connection import Connection
-from sources.venues.pacer import Patience
+from sources.venues.pacer import RequestPolicy, Timing
+from sources.venues.request import Request
 
 START = 1_772_323_200_000  # 2026-03-01
 NOW = START + 2 * DAY + 7 * MINUTE + 12_345
@@ -42,6 +43,38 @@ async def standin(market) -> AsyncIterator[Standin]:
         yield one
 
 
+class FetchingClient(VenueClient):
+    """A client with a method for each kind of data, which returns all batches at once."""
+
+    async def collect(self, kind, instruments, start=None, end=None, previous=None):
+        request = Request(self.venue.name, kind, tuple(instruments), start, end)
+        return [batch async for part in self.fetch(request, previous) for batch in part]
+
+    async def ohlcv(self, instrument, start, end):
+        return await self.collect("ohlcv", [instrument], start, end)
+
+    async def mark_ohlc(self, instrument, start, end):
+        return await self.collect("mark_ohlc", [instrument], start, end)
+
+    async def open_interest_now(self, instruments, previous=None):
+        return await self.collect("open_interest_now", instruments, previous=previous)
+
+    async def open_interest_history(self, instrument, start, end, previous=None):
+        return await self.collect("open_interest", [instrument], start, end, previous)
+
+    async def funding(self, instrument, start, end):
+        return await self.collect("funding_rate", [instrument], start, end)
+
+    async def long_short_ratio(self, instrument, start, end):
+        return await self.collect("long_short_ratio", [instrument], start, end)
+
+    async def liquidations(self, instrument, start, end):
+        return await self.collect("realised_liquidation", [instrument], start, end)
+
+    async def brackets(self, instruments):
+        return await self.collect("leverage_bracket", instruments)
+
+
 @pytest.fixture
 def quick_client() -> Callable[..., Any]:
     """Return an opener of clients that neither wait long nor tell the real time."""
@@ -57,13 +90,13 @@ def quick_client() -> Callable[..., Any]:
             await asyncio.sleep(0)
 
         connection = settings.pop("connection", Connection(base_url, timeout_seconds=5.0))
-        client = VenueClient(
+        client = FetchingClient(
             venue,
             clock=clock,
             rng=random.Random(0),  # noqa: S311 (jitter)
             connection=connection,
-            patience=settings.pop("patience", Patience()),
-            sleep=settings.pop("sleep", sleep),
+            policy=settings.pop("policy", RequestPolicy()),
+            timing=Timing(settings.pop("sleep", sleep)),
             **settings,
         )
         async with client:

@@ -6,6 +6,7 @@ import pytest
 
 from sources.checks import (
     LONGEST_RECEIVED,
+    Provenance,
     QuarantinedRow,
     Rejects,
     flag_bars,
@@ -84,13 +85,9 @@ def test_the_first_reason_counts():
 
 
 def test_quarantine_keeps_the_row_as_received_up_to_its_length():
-    batch = quarantine(
+    (batch,) = quarantine(
         [QuarantinedRow("why", "x" * 5000, 7, "open", "BTC"), QuarantinedRow("whole", "answer")],
-        kind="ohlcv",
-        venue="okx",
-        input_name="request",
-        source="s",
-        ingested_at=dt.datetime(2026, 3, 1, tzinfo=dt.UTC),
+        Provenance("ohlcv", "okx", "request", "s", dt.datetime(2026, 3, 1, tzinfo=dt.UTC)),
     )
     first, second = batch.table.to_pylist()
     assert len(first["received"]) == LONGEST_RECEIVED == 2000

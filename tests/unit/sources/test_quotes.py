@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from sources.errors import InputRejected, TransientSourceError
-from sources.quotes import QUOTE_MARKETS, ask_quote_rates, parse_quote_rates
+from sources.quotes import QUOTE_MARKETS, fetch_quote_rates, parse_quote_rates
 
 NOW = dt.datetime(2026, 3, 3, 9, 20, tzinfo=dt.UTC)
 SINCE = dt.datetime(2026, 3, 3, 6, tzinfo=dt.UTC)
@@ -77,22 +77,22 @@ def test_what_is_no_price_of_a_stablecoin_is_set_aside(candle, reason):
     [b"<html>", b"[]", b'{"error": ["EQuery:Unknown asset pair"]}', b'{"result": {"USDTZUSD": 5}}'],
 )
 def test_an_answer_without_candles_is_refused(body):
-    with pytest.raises(InputRejected, match=r"kraken USDT/USD: the answer has no candles"):
+    with pytest.raises(InputRejected, match=r"kraken USDT/USD: the response has no candles"):
         parse_quote_rates(body, KRAKEN, since=SINCE, until=NOW, now=NOW)
 
 
 async def test_an_hour_more_is_asked_for_in_the_markets_own_unit(answers):
     answers.by_path["/api/v3/klines"] = binance((6, 1.0))
-    (batch,) = await ask_quote_rates(
+    (batch,) = await fetch_quote_rates(
         BINANCE, since=SINCE, until=NOW, now=NOW, base_url=answers.base_url
     )
     assert batch.table.num_rows == 1
     assert answers.asked[0].query["startTime"] == str(second(5) * 1000)
     answers.by_path["/0/public/OHLC"] = lambda _: web.Response(status=503)
     with pytest.raises(TransientSourceError, match="503"):
-        await ask_quote_rates(KRAKEN, since=SINCE, until=NOW, now=NOW, base_url=answers.base_url)
+        await fetch_quote_rates(KRAKEN, since=SINCE, until=NOW, now=NOW, base_url=answers.base_url)
     assert answers.asked[1].query["since"] == str(second(5))
     answers.by_path["/api/v2/ohlc/usdcusd/"] = bitstamp((6, 1.0))
-    await ask_quote_rates(BITSTAMP, since=SINCE, until=NOW, now=NOW, base_url=answers.base_url)
+    await fetch_quote_rates(BITSTAMP, since=SINCE, until=NOW, now=NOW, base_url=answers.base_url)
     assert answers.asked[2].query["start"] == str(second(5))
     assert answers.asked[2].query["end"] == str(int(NOW.timestamp()))

@@ -11,11 +11,13 @@ import pytest
 from standin import DAY, MINUTE, Faults, MarketData, Standin, synthetic_market
 
 from sources.errors import VenueRejected
-from sources.recorder import Feed, Patience, _Tape, record
+from sources.recorder import RecorderPolicy, StreamRequest, _StreamRecorder, record
+from sources.retry import RetryPolicy
 from sources.venues.connection import Connection
 
 START = 1_772_323_200_000
-QUICK = Patience(check_seconds=0.01, first_delay_seconds=0.01, longest_delay_seconds=0.05)
+RECONNECT = RetryPolicy(first_delay_seconds=0.01, longest_delay_seconds=0.05)
+QUICK = RecorderPolicy(check_seconds=0.01, reconnect=RECONNECT)
 BTC, PEPE = "BTC/USDT:USDT", "1000PEPE/USDT:USDT"
 
 
@@ -45,20 +47,20 @@ async def standin(market: MarketData) -> AsyncIterator[Standin]:
 def taken(monkeypatch) -> Counter[str]:
     """Count the messages that have reached the recorder, by venue."""
     counts: Counter[str] = Counter()
-    take = _Tape._take
+    take = _StreamRecorder._take
 
     def counting(tape, message):
         take(tape, message)
         counts[tape.report().venue] += 1
 
-    monkeypatch.setattr(_Tape, "_take", counting)
+    monkeypatch.setattr(_StreamRecorder, "_take", counting)
     return counts
 
 
 class Recording:
     """A recording under way, and what it has landed."""
 
-    def __init__(self, standin, venues, patience=QUICK, **settings):
+    def __init__(self, standin, venues, policy=QUICK, **settings):
         self.standin = standin
         self.landed = []
         self.reports = ()
@@ -67,12 +69,12 @@ class Recording:
         instruments = settings.pop("instruments", ())
         self.task = asyncio.create_task(
             record(
-                [Feed(venue, instruments, connection) for venue in venues],
+                [StreamRequest(venue, instruments, connection) for venue in venues],
                 settings.pop("land", self.landed.append),
                 self.stop,
                 clock=lambda: instant(standin.now),
                 rng=random.Random(0),  # noqa: S311 (jitter)
-                patience=patience,
+                policy=policy,
                 on_report=lambda reports: setattr(self, "reports", reports),
                 **settings,
             )
@@ -203,13 +205,12 @@ async def test_a_cut_connection_is_made_anew_and_the_outage_told(standin, market
 
 
 async def test_a_feed_that_falls_silent_is_subscribed_to_anew(standin):
-    patience = Patience(
+    policy = RecorderPolicy(
         check_seconds=0.01,
-        first_delay_seconds=0.01,
-        longest_delay_seconds=0.05,
+        reconnect=RECONNECT,
         silent_after_seconds=0.5,
     )
-    async with Recording(standin, ["okx"], patience) as recording:
+    async with Recording(standin, ["okx"], policy) as recording:
         await recording.subscribed(1)
         await asyncio.sleep(2.0)
         (report,) = await recording.end()
@@ -218,14 +219,13 @@ async def test_a_feed_that_falls_silent_is_subscribed_to_anew(standin):
 
 
 async def test_a_dead_pipe_is_noticed_by_its_missing_pongs(standin, taken):
-    patience = Patience(
+    policy = RecorderPolicy(
         check_seconds=0.01,
-        first_delay_seconds=0.01,
-        longest_delay_seconds=0.05,
+        reconnect=RECONNECT,
         ping_seconds=0.1,
     )
     silence = standin.faults.add("socket_silence", endpoint="socket", venue="binance", times=1)
-    async with Recording(standin, ["binance"], patience) as recording:
+    async with Recording(standin, ["binance"], policy) as recording:
         # The first connection answers nothing, not even the subscription.
         await recording.subscribed(1)
         await standin.advance(2 * MINUTE)
@@ -238,13 +238,12 @@ async def test_a_dead_pipe_is_noticed_by_its_missing_pongs(standin, taken):
 
 async def test_garbage_on_the_line_costs_no_record_that_follows(standin):
     standin.faults.add("socket_garbage", endpoint="socket", venue="okx", times=3)
-    patience = Patience(
+    policy = RecorderPolicy(
         check_seconds=0.01,
-        first_delay_seconds=0.01,
-        longest_delay_seconds=0.05,
+        reconnect=RECONNECT,
         ping_seconds=0.3,
     )
-    async with Recording(standin, ["okx"], patience) as recording:
+    async with Recording(standin, ["okx"], policy) as recording:
         await recording.subscribed(1)
         for _ in range(12):
             await standin.advance(MINUTE)
@@ -289,12 +288,12 @@ async def test_records_that_cannot_be_landed_are_kept_up_to_a_bound(standin):
 
 
 async def test_memory_is_bounded_the_oldest_go_first(standin, taken):
-    patience = Patience(check_seconds=0.01, first_delay_seconds=0.01, most_rows=5)
+    policy = RecorderPolicy(check_seconds=0.01, reconnect=RECONNECT, most_rows=5)
 
     def land(batch):
         raise OSError("read-only file system")
 
-    async with Recording(standin, ["bybit"], patience, land=land) as recording:
+    async with Recording(standin, ["bybit"], policy, land=land) as recording:
         await recording.subscribed(3)
         await standin.advance(10 * MINUTE)
         await recording.heard(taken, "bybit")

@@ -3,7 +3,6 @@ import datetime as dt
 import json
 from pathlib import Path
 
-import aiohttp
 import pytest
 from aiohttp import web
 
@@ -77,13 +76,12 @@ def test_an_answer_that_is_no_index_is_refused(body):
 
 async def test_it_is_asked_for_over_http(answers):
     answers.by_path["/fng/"] = json.loads(TWO_DAYS)
-    async with aiohttp.ClientSession() as session:
-        (batch,) = await fetch_fear_greed(session, days=2, now=NOW, base_url=answers.base_url)
-        assert batch.table.num_rows == 2
-        assert answers.asked[0].query == {"limit": "2", "format": "json"}
-        answers.by_path["/fng/"] = lambda _: web.Response(status=503)
-        with pytest.raises(TransientSourceError, match="503"):
-            await fetch_fear_greed(session, days=2, now=NOW, base_url=answers.base_url)
+    (batch,) = await fetch_fear_greed(days=2, now=NOW, base_url=answers.base_url)
+    assert batch.table.num_rows == 2
+    assert answers.asked[0].query == {"limit": "2", "format": "json"}
+    answers.by_path["/fng/"] = lambda _: web.Response(status=503)
+    with pytest.raises(TransientSourceError, match="503"):
+        await fetch_fear_greed(days=2, now=NOW, base_url=answers.base_url)
 
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="no recorded index beside the project")

@@ -7,12 +7,12 @@ from workbench.live import instant
 from jobs.collect import doctor
 from jobs.collect.scope import Effort
 from jobs.settings import Settings
-from sources.venues import client, connection
-from sources.venues.pacer import Patience
+from sources.venues import connection, session
+from sources.venues.pacer import RequestPolicy
 
 START = 1_772_323_200_000  # 2026-03-01
 NOW = START + 41 * DAY + 3 * HOUR + 67_000
-ONCE = Patience(attempts=1, concurrency=1)
+ONCE = RequestPolicy(attempts=1, concurrency=1)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def without_pacing(monkeypatch):
         exchange.enableRateLimit = False
         return exchange
 
-    monkeypatch.setattr(client, "open_exchange", open_at_once)
+    monkeypatch.setattr(session, "open_exchange", open_at_once)
 
 
 @pytest.fixture

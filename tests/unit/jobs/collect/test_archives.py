@@ -20,18 +20,18 @@ from jobs.collect.scope import Effort
 from jobs.errors import NothingToDo
 from jobs.settings import Settings
 from sources.archives import download
-from sources.archives.binance import Contract
+from sources.archives.binance import ArchivedContract
 from sources.universe import Universe
-from sources.venues.pacer import Patience
+from sources.venues.pacer import RequestPolicy
 from warehouse.connect import open_warehouse
 
 TODAY = dt.date(2026, 6, 12)
 BEGIN = dt.date(2026, 5, 28)
 START = dt.date(2026, 6, 2)
-BTC = Contract("binance", "BTC/USDT:USDT", "BTCUSDT")
-COIN_M = Contract("binancecoinm", "BTC/USD:BTC", "BTCUSD_PERP")
+BTC = ArchivedContract("binance", "BTC/USDT:USDT", "BTCUSDT")
+COIN_M = ArchivedContract("binancecoinm", "BTC/USD:BTC", "BTCUSD_PERP")
 DOWN = "http://127.0.0.1:9"
-QUICK = Patience(first_delay_seconds=0.001, longest_delay_seconds=0.01, concurrency=6)
+QUICK = RequestPolicy(first_delay_seconds=0.001, longest_delay_seconds=0.01, concurrency=6)
 EFFORT = Effort(60.0, QUICK, wait_seconds=0.0)
 METRICS = "data/futures/um/daily/metrics/BTCUSDT/BTCUSDT-metrics-2026-06-{:02d}.zip"
 MONTHLY = "data/futures/um/monthly/klines"
@@ -171,7 +171,7 @@ WRONG = {
     "wrong_checksum": "wrong checksum, twice",
     "truncated": "wrong checksum, twice",
     "no_checksum": "no checksum is published beside it",
-    "no_zip": "no zip, though its checksum fits",
+    "no_zip": "no zip, though its checksum is right",
     "other_symbol": "holds rows of ETH/USDT:USDT instead of BTC/USDT:USDT",
     "other_day": "other days than its name says",
     "server_error": "refused with 503",
@@ -297,7 +297,7 @@ def test_labels_that_changed_are_read_by_the_price(tmp_path):
 
 
 def test_a_zip_that_unfolds_too_far_is_refused(tmp_path, market, monkeypatch):
-    monkeypatch.setattr(download, "LARGEST_UNFOLDED_BYTES", 100_000)
+    monkeypatch.setattr(download, "LARGEST_UNZIPPED_BYTES", 100_000)
     with home_at(tmp_path, market) as home:
         real = home.archive.file
         bomb = zipped("x.csv", b"0" * 100_001)
@@ -311,17 +311,17 @@ def test_a_zip_that_unfolds_too_far_is_refused(tmp_path, market, monkeypatch):
             home.archive, "file", lambda path, fault=None: bodies.get(path) or real(path, fault)
         )
         first, second = sorted(home.fetch().failed)
-        assert "would unfold to 100,001" in first
+        assert "would unzip to 100,001" in first
         assert METRICS.format(8) in second
         assert_whole(home, market, missing=(7, 8))
 
 
 def test_a_contract_the_archive_does_not_have_is_named(tmp_path, market):
     with home_at(tmp_path, market) as home:
-        report = home.fetch((Contract("binance", "XYZ/USDT:USDT", "XYZUSDT"),))
+        report = home.fetch((ArchivedContract("binance", "XYZ/USDT:USDT", "XYZUSDT"),))
         assert report.unpublished == ["binance XYZ/USDT:USDT"]
         home.archive.asked.clear()
-        home.fetch((Contract("binance", "XYZ/USDT:USDT", "XYZUSDT"),))
+        home.fetch((ArchivedContract("binance", "XYZ/USDT:USDT", "XYZUSDT"),))
         # Only what may yet appear is looked for again.
         assert all(
             re.search("2026-06-(09|1)|fundingRate|monthly", one) for one in home.archive.asked

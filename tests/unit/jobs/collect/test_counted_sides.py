@@ -8,10 +8,10 @@ from workbench.live import instant
 from jobs.collect import doctor
 from jobs.collect.scope import Effort
 from jobs.settings import Settings
-from sources.venues.pacer import Patience
+from sources.venues.pacer import RequestPolicy
 
 START = 1_772_323_200_000  # 2026-03-01
-ONCE = Patience(attempts=1, concurrency=1)
+ONCE = RequestPolicy(attempts=1, concurrency=1)
 
 
 @pytest.mark.usefixtures("without_pacing")

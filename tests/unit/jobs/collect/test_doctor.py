@@ -71,7 +71,7 @@ def test_prices_of_stablecoins_are_held_against_their_declaration(
         return parse_quote_rates(body, market, since=since, until=until, now=now)
 
     monkeypatch.setattr(doctor, "QUOTE_MARKETS", (market,))
-    monkeypatch.setattr(doctor, "ask_quote_rates", answer)
+    monkeypatch.setattr(doctor, "fetch_quote_rates", answer)
     (one,) = examine(quotes_url="http://unused").examined
     assert one.status == status
     assert words in "".join(difference.words for difference in one.differences)

@@ -301,7 +301,7 @@ def test_prices_of_stablecoins_are_asked_for_once_an_hour_and_one_market_down_co
         schema = SCHEMAS["quote_rate"]
         return [Batch("quote_rate", pa.Table.from_pylist([row], schema=schema))]
 
-    monkeypatch.setattr(reference_data, "ask_quote_rates", answer)
+    monkeypatch.setattr(reference_data, "fetch_quote_rates", answer)
     with live_home(tmp_path, market, START + 2 * DAY + 7_000, venues=("hyperliquid",)) as home:
         home.settings = home.settings.model_copy(update={"quotes_url": "http://127.0.0.1:9"})
         outcome = home.ingest().venues["spot_markets"]

@@ -9,7 +9,7 @@ from standin import DAY, HOUR
 from workbench.altered import each, put, scaled
 
 from jobs.collect import doctor, venue_examination
-from sources.venues import conformance
+from sources.venues import conformance, declared_endpoints
 from sources.venues.connection import Connection
 from sources.venues.declared import VENUES as DECLARED
 from sources.venues.payload import MalformedResponse, find_rows
@@ -52,7 +52,7 @@ WRONG = {
     ),
     "seconds instead of milliseconds": (
         "binance", "open_interest_history", put("timestamp", lambda at: at // 1000),
-        "open_interest", "time", ("no instant in ms", "stamps in ms"), "endpoint.label_unit",
+        "open_interest", "time", ("no instant in ms", "labels in ms"), "endpoint.label_unit",
     ),
     "stamps off the grid": (
         "binance", "long_short_ratio", put("timestamp", lambda at: at + 1000),
@@ -65,7 +65,7 @@ WRONG = {
     ),
     "an old snapshot": (
         "bitget", "tickers", put("ts", lambda at: str(int(at) - DAY)),
-        "open_interest_now", "time", ("1440 minutes ago",),
+        "open_interest_now", "time", ("1440 minutes old",),
         'products[0].open_interest_now.endpoint.columns["time"]',
     ),
     "rows from the future": (
@@ -120,13 +120,13 @@ WRONG = {
     ),
     "the newest rows where the oldest are declared": (
         "binance", "funding_history", put("fundingTime", lambda at: at + 80 * HOUR),
-        "funding_rate", "order", ("a full answer holds the newest rows", "paging 'oldest'"),
+        "funding_rate", "order", ("a full response holds the newest rows", "paging 'oldest'"),
         "products[0].funding.endpoint.paging",
     ),
     "the oldest rows where the newest are declared": (
         "bybit", "funding_history",
         put("fundingRateTimestamp", lambda at: str(int(at) - 80 * HOUR)),
-        "funding_rate", "order", ("a full answer holds the oldest rows", "paging 'newest'"),
+        "funding_rate", "order", ("a full response holds the oldest rows", "paging 'newest'"),
         "products[0].funding.endpoint.paging",
     ),
     "a first page with old rows": (
@@ -136,7 +136,7 @@ WRONG = {
     ),
     "an end that is left out": (
         "bybit", "candles", lambda rows: rows[1:],
-        "ohlcv", "bounds", ("the last label asked for", "99 of 100"),
+        "ohlcv", "bounds", ("the last label requested", "99 of 100"),
         "ohlcv.endpoints[0].end_shift",
     ),
     "margins above the initial margin": (
@@ -158,7 +158,7 @@ WRONG = {
     ),
     "no rows": (
         "binance", "candles", lambda _: [],
-        "ohlcv", "rows", ("none at the answer itself",), "products[0].ohlcv.endpoints[0].rows",
+        "ohlcv", "rows", ("none at the response itself",), "products[0].ohlcv.endpoints[0].rows",
     ),
 }  # fmt: skip
 
@@ -175,7 +175,7 @@ def test_venues_as_declared_fit(examine):
     for venue in DECLARED.values():
         of_venue = {one.declaration for one in report.examined if one.venue == venue.name}
         for product in venue.products:
-            for declared in conformance.declared_endpoints(venue, product):
+            for declared in declared_endpoints.declared_endpoints(venue, product):
                 assert of_venue & {declared.path, declared.place}, declared.place
     assert report.rate_limits["binance"] == {"x-mbx-used-weight-1m": "1"}
     assert all(one.exchanges for one in report.of_status("fits") if one.kind == "clock")
@@ -289,7 +289,7 @@ def test_a_clock_ten_minutes_off(examine, standin):
         ({"kind": "too_many_requests"}, ("429", "Too many requests")),
         ({"kind": "time_out", "seconds": 1.0}, ("RequestTimeout",)),
         ({"kind": "server_error", "status": 200}, ("answered no JSON", "<html>")),
-        ({"kind": "cut_before_answer"}, ("ask again",)),
+        ({"kind": "cut_before_answer"}, ("try again",)),
     ],
 )
 def test_what_cannot_be_had_is_not_checked_and_says_why(
@@ -324,9 +324,9 @@ def test_a_venue_that_asks_for_a_pause_is_left_alone(examine, standin):
     )
     first, second = examine("binance").of_status("not checked")
     assert first.kind == "funding_rate"
-    assert "ask again in 300 s" in first.reason
+    assert "try again in 300 s" in first.reason
     assert second.kind == "long_short_ratio accounts"
-    assert "not asked" in second.reason
+    assert "skipped" in second.reason
     assert second.reason.endswith("Nothing after it was requested either")
 
 

@@ -2,10 +2,10 @@ import datetime as dt
 
 import pytest
 
-from sources.venues.brackets import liquidation_rule, read_brackets, read_described_brackets
+from sources.venues.brackets import margin_rule, read_brackets, read_described_brackets
 from sources.venues.declared import VENUES
 from sources.venues.instruments import Instrument
-from sources.venues.responses import Context
+from sources.venues.responses import ResponseContext
 
 NOW = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 # Binance's BTCUSDT: cap, maintenance ratio, deduction.
@@ -23,7 +23,7 @@ def contract(venue, size=1.0, multiplier=1.0, index=0, info=None, asset="X"):
 
 
 def context(instrument):
-    return Context(instrument.venue, {"ID": instrument}, NOW, "request")
+    return ResponseContext(instrument.venue, {"ID": instrument}, NOW, "request")
 
 
 def read(venue, rows, price=None, **settings):
@@ -294,7 +294,7 @@ META = {
 
 def hyperliquid(name):
     instrument = contract("hyperliquid")
-    known = Context("hyperliquid", {name: instrument}, NOW, "request")
+    known = ResponseContext("hyperliquid", {name: instrument}, NOW, "request")
     batches = read_brackets(instrument.product.brackets, META, known, {})
     by_kind = {batch.kind: batch.table.to_pylist() for batch in batches}
     return by_kind["leverage_bracket"], by_kind.get("quarantine", [])
@@ -366,8 +366,8 @@ def test_htx_publishes_shares_of_the_initial_margin_and_those_of_the_highest_lev
 @pytest.mark.parametrize("venue", VENUES.values(), ids=lambda venue: venue.name)
 def test_every_product_with_brackets_declares_its_formula_with_a_source(venue):
     for product in venue.products:
-        rule = product.liquidation_rule
-        assert liquidation_rule(venue.name, product.contract_kind) == rule
+        rule = product.margin_rule
+        assert margin_rule(venue.name, product.contract_kind) == rule
         assert 0 <= rule.fee_ratio < 0.01
         if product.brackets is not None:
             assert "not known" not in rule.source

@@ -1,6 +1,5 @@
 """Addresses, certificates, proxies, errors; and keys, which are never said."""
 
-import asyncio
 import datetime as dt
 import json
 import logging
@@ -14,17 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sources.errors import VenueRejected, VenueUnavailable
+from sources.redaction import redact
 from sources.venues.client import VenueClient
 from sources.venues.connection import (
     Connection,
     close_exchange,
     open_exchange,
     redirect_addresses,
-    scrub,
     translate_error,
 )
 from sources.venues.declared import VENUES
-from sources.venues.pacer import Patience
+from sources.venues.pacer import RequestPolicy
 
 KEY, SECRET, PASSWORD = "key-0123456789", "secret-abcdefgh", "pass-phrase!"
 
@@ -107,7 +106,7 @@ def test_repr_of_a_connection_holds_no_secret():
     secret=st.text(alphabet=LETTERS, min_size=4, max_size=40),
 )
 def test_scrubbed_text_holds_no_secret(before, after, secret):
-    assert secret not in scrub(before + secret + after, [secret])
+    assert secret not in redact(before + secret + after, [secret])
 
 
 @pytest.mark.parametrize(
@@ -121,11 +120,11 @@ def test_scrubbed_text_holds_no_secret(before, after, secret):
     ],
 )
 def test_what_stands_where_keys_stand_is_hidden_even_if_unknown(text):
-    assert "deadbeef01" not in scrub(text)
+    assert "deadbeef01" not in redact(text)
 
 
 def test_a_key_within_a_longer_secret_leaves_no_half():
-    assert scrub("abcdef abc", ["abc", "abcdef"]) == "*** ***"
+    assert redact("abcdef abc", ["abc", "abcdef"]) == "*** ***"
 
 
 async def test_keys_reach_no_error_log_or_record_whatever_the_venue_does(
@@ -165,7 +164,7 @@ async def test_keys_reach_no_error_log_or_record_whatever_the_venue_does(
             answers.base_url,
             lambda: dt.datetime(2026, 3, 1, tzinfo=dt.UTC),
             connection=connection,
-            patience=Patience(attempts=2),
+            policy=RequestPolicy(attempts=2),
         ) as client:
             batches = []
             try:
@@ -242,8 +241,7 @@ async def test_a_venue_nobody_listens_at_may_pass():
         clock=lambda: dt.datetime(2026, 3, 1, tzinfo=dt.UTC),
         rng=random.Random(0),  # noqa: S311 (jitter)
         connection=Connection("http://127.0.0.1:9", timeout_seconds=1.0),
-        patience=Patience(attempts=1),
-        sleep=asyncio.sleep,
+        policy=RequestPolicy(attempts=1),
     )
     async with client:
         with pytest.raises(VenueUnavailable, match="deribit fetch_markets"):

@@ -6,24 +6,20 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sources.venues.client import readings_of
-from sources.venues.declaration import (
-    BAR_SECONDS,
-    Candles,
-    Endpoint,
-    OpenInterest,
-    PeriodLiquidations,
-)
+from sources.venues.declaration import Candles, OpenInterest, PeriodLiquidations
 from sources.venues.declared import VENUES
+from sources.venues.endpoints import BAR_SECONDS, Endpoint
 from sources.venues.instruments import Instrument
-from sources.venues.responses import Context, read_page
+from sources.venues.page_reader import read_page
+from sources.venues.request import endpoints_of, specs_of
+from sources.venues.responses import ResponseContext
 
 AT_MS = 1772323200000
 PLACEHOLDERS = {"id", "coin", "settle", "pair", "start", "end", "limit", "page"}
 
 
-def endpoints_of(product):
-    """Yield (what, ask) of all that a product declares."""
+def declared_by(product):
+    """Yield (field, endpoint) of all that a product declares."""
     for item in dataclasses.fields(product):
         value = getattr(product, item.name)
         for one in value if isinstance(value, tuple) else (value,):
@@ -46,7 +42,7 @@ ALL = [
     )
     for venue in VENUES.values()
     for product in venue.products
-    for what, endpoint in endpoints_of(product)
+    for what, endpoint in declared_by(product)
 ]
 
 
@@ -119,16 +115,16 @@ def test_units_make_position_units_without_a_price(venue):
             "A",
             {},
         )
-        assert instrument.quantity_factor(product.ohlcv.volume_unit) > 0
+        assert instrument.units.to_position(1.0, product.ohlcv.volume_unit) > 0
         for reading in (product.open_interest_now, product.open_interest_history):
             if isinstance(reading, OpenInterest):
                 is_amount = reading.quantity_from == "amount"
                 unit = reading.amount_unit if is_amount else reading.value_unit
-                assert instrument.quantity_factor(unit) > 0
+                assert instrument.units.to_position(1.0, unit) > 0
                 assert {"amount", "value"} & set(reading.endpoint.columns)
                 assert reading.quantity_from in reading.endpoint.columns
         if isinstance(product.liquidations, PeriodLiquidations):
-            assert instrument.quantity_factor(product.liquidations.amount_unit) > 0
+            assert instrument.units.to_position(1.0, product.liquidations.amount_unit) > 0
         unit = product.brackets.notional_unit if product.brackets is not None else "usd"
         if unit != "usd" and not (unit == "contracts" and product.contract_kind == "inverse"):
             assert product.mark_price is not None
@@ -145,10 +141,10 @@ def test_inverse_position_units_refuse_what_needs_a_price():
     product = VENUES["deribit"].products[0]
     inverse = a_contract(product)
     with pytest.raises(ValueError, match="no position unit of a inverse contract"):
-        inverse.quantity_factor("base")
+        inverse.units.to_position(1.0, "base")
     linear = dataclasses.replace(inverse, contract_kind="linear")
     with pytest.raises(ValueError, match="usd is no position unit"):
-        linear.quantity_factor("usd")
+        linear.units.to_position(1.0, "usd")
 
 
 def test_one_answer_of_gate_serves_three_kinds():
@@ -156,8 +152,8 @@ def test_one_answer_of_gate_serves_three_kinds():
     endpoints = [
         endpoint
         for kind in ("open_interest", "realised_liquidation", "long_short_ratio")
-        for _, endpoints in readings_of(product, kind)
-        for endpoint in endpoints
+        for spec in specs_of(product, kind)
+        for endpoint in endpoints_of(spec)
     ]
     assert len(endpoints) == 6
     assert all(endpoint.is_same_call(endpoints[0]) for endpoint in endpoints)
@@ -182,7 +178,7 @@ def test_bybit_counts_both_sides_which_its_own_figure_of_one_side_must_confirm(
     reading = product.open_interest_history
     contract = dataclasses.replace(a_contract(product), instrument="BTC", contract_size=1.0)
     row = {"timestamp": "1772323200000", "openInterest": "84.5", **one_side}
-    context = Context(
+    context = ResponseContext(
         venue="bybit",
         instruments={"I": contract},
         now=datetime(2026, 3, 2, tzinfo=UTC),
@@ -194,7 +190,7 @@ def test_bybit_counts_both_sides_which_its_own_figure_of_one_side_must_confirm(
     assert [one["open_interest_quantity"] for one in told] == expected
     if not expected:
         (row,) = page.batches[1].table.to_pylist()
-        assert row["reason"] == "open interest is not 2 times the figure of one side beside it"
+        assert row["reason"] == "open interest is not 2 times the one-sided figure beside it"
 
 
 @pytest.mark.parametrize(
@@ -218,7 +214,7 @@ def test_open_interest_of_a_contract_kind_is_in_its_position_units(
     reading = product.open_interest_now or product.open_interest_history
     contract = dataclasses.replace(a_contract(product), instrument="BTC", contract_size=size)
     row = {"creation_timestamp": AT_MS, **row}
-    context = Context(venue, {"I": contract}, datetime(2026, 3, 2, tzinfo=UTC), "request")
+    context = ResponseContext(venue, {"I": contract}, datetime(2026, 3, 2, tzinfo=UTC), "request")
     answer = [row]
     if reading.endpoint.rows:
         answer = {reading.endpoint.rows[0]: [row], "ts": AT_MS}
@@ -232,7 +228,7 @@ def test_rows_with_fewer_cells_than_declared_are_another_format():
     product = next(one for one in VENUES["okx"].products if one.contract_kind == "linear")
     reading = product.open_interest_history
     contract = dataclasses.replace(a_contract(product), instrument="BTC", contract_size=0.01)
-    context = Context(
+    context = ResponseContext(
         venue="okx",
         instruments={"I": contract},
         now=datetime(2026, 3, 2, tzinfo=UTC),

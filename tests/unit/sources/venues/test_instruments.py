@@ -67,13 +67,7 @@ def test_multiplied_contract_has_one_price_axis_with_its_coin():
     assert isinstance(read, Instrument)
     assert (read.asset, read.base_multiplier, read.contract_size) == ("PEPE", 1000.0, 1000.0)
     assert read.tick_size == pytest.approx(1e-10)
-    assert read.quantity_factor("base") == read.quantity_factor("contracts") == 1000.0
-
-
-def test_both_sides_counted_count_once():
-    read = read_market(VENUES["htx"], market(contractSize=0.001))
-    assert isinstance(read, Instrument)
-    assert read.quantity_factor("contracts", 2) == pytest.approx(0.0005)
+    assert read.units.to_position(1.0, "base") == read.units.to_position(1.0, "contracts") == 1000.0
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.errors import VenueRejected, VenueUnavailable
-from sources.venues.declaration import Endpoint, RateLimit
-from sources.venues.pacer import Pacer, Patience, RequestSkipped
+from sources.errors import RequestSkipped, VenueRejected, VenueUnavailable
+from sources.venues.endpoints import RateLimit
+from sources.venues.pacer import Pacer, RequestPolicy, Timing
 
 
 class Fails(Exception):
@@ -47,9 +47,11 @@ def time():
 
 @pytest.fixture
 def pacer_with(time):
-    def made(patience=None, limits=None):
+    def made(policy=None, limits=None):
         rng = random.Random(3)  # noqa: S311 (jitter)
-        return Pacer("v", patience or Patience(), limits or {}, rng, time.sleep, time.monotonic)
+        return Pacer(
+            "v", policy or RequestPolicy(), limits or {}, rng, Timing(time.sleep, time.monotonic)
+        )
 
     return made
 
@@ -67,38 +69,44 @@ def requests(*results):
     return request
 
 
-async def call(pacer, request, endpoint=None):
-    return await pacer.call(request, "v what", explain, (Fails,), endpoint)
+async def call(pacer, request, rate_group=None):
+    async def translated():
+        try:
+            return await request()
+        except Fails as exc:
+            raise explain(exc) from exc
+
+    return await pacer.call(translated, "v what", rate_group)
 
 
 @given(attempt=st.integers(1, 60), seed=st.integers(0, 1000))
 def test_delay_is_drawn_below_a_doubling_ceiling(attempt, seed):
-    patience = Patience(first_delay_seconds=0.5, longest_delay_seconds=20)
-    delay = patience.delay(attempt, random.Random(seed))  # noqa: S311 (jitter)
+    policy = RequestPolicy(first_delay_seconds=0.5, longest_delay_seconds=20)
+    delay = policy.delay(attempt, random.Random(seed))  # noqa: S311 (jitter)
     assert 0 <= delay <= min(20, 0.5 * 2 ** (attempt - 1))
 
 
 async def test_what_passes_is_asked_again_and_counted(pacer_with, time):
     pacer = pacer_with()
     assert await call(pacer, requests(Fails(), Fails(), "answer")) == "answer"
-    assert (pacer.counts.asked, pacer.counts.received, pacer.counts.retries) == (3, 1, 2)
-    assert pacer.counts.errors == {"Fails": 2}
+    assert pacer.counts == {"calls": 3, "responses": 1, "retries": 2}
+    assert pacer.report().errors == (("Fails", 2),)
     assert len(time.slept) == 2
 
 
 async def test_attempts_end(pacer_with):
-    pacer = pacer_with(Patience(attempts=3))
+    pacer = pacer_with(RequestPolicy(attempts=3))
     with pytest.raises(VenueUnavailable, match="later") as caught:
         await call(pacer, requests(Fails()))
     assert isinstance(caught.value.__cause__, Fails)
-    assert pacer.counts.asked == 3
+    assert pacer.counts["calls"] == 3
 
 
 async def test_a_refusal_is_never_repeated(pacer_with, time):
     pacer = pacer_with()
     with pytest.raises(VenueRejected):
         await call(pacer, requests(Fails(is_final=True)))
-    assert pacer.counts.asked == 1
+    assert pacer.counts["calls"] == 1
     assert time.slept == []
 
 
@@ -112,7 +120,7 @@ async def test_retry_after_is_waited_for_and_holds_for_all_calls(pacer_with, tim
     assert await call(pacer, requests(Fails(retry_after=30.0), "answer")) == "answer"
     assert time.now >= 1030.0
     with pytest.raises(VenueUnavailable):
-        await pacer.call(requests(Fails(retry_after=60.0)), "v", explain, (Fails,))
+        await call(pacer, requests(Fails(retry_after=60.0)))
     before = time.now
     await call(pacer, requests("another"))
     assert time.now >= before
@@ -127,23 +135,23 @@ async def test_budget_ends_the_waiting_before_it_begins(pacer_with, time):
     assert time.now == 1000.0
     with pytest.raises(RequestSkipped, match="time budget of v is spent"):
         await call(pacer, requests("answer"))
-    assert pacer.counts.not_asked == 1
+    assert pacer.counts["skipped"] == 1
     pacer.allow(100.0)
     assert await call(pacer, requests("answer")) == "answer"
 
 
 async def test_a_venue_that_is_down_is_left_alone(pacer_with):
-    pacer = pacer_with(Patience(attempts=2, give_up_after=3))
+    pacer = pacer_with(RequestPolicy(attempts=2, give_up_after=3))
     for _ in range(3):
         with pytest.raises(VenueUnavailable):
             await call(pacer, requests(Fails()))
     with pytest.raises(RequestSkipped, match="3 requests to v failed in a row"):
         await call(pacer, requests("answer"))
-    assert pacer.counts.asked == 6
+    assert pacer.counts["calls"] == 6
 
 
 async def test_one_success_restores_the_trust(pacer_with):
-    pacer = pacer_with(Patience(attempts=1, give_up_after=2))
+    pacer = pacer_with(RequestPolicy(attempts=1, give_up_after=2))
     for _ in range(5):
         with pytest.raises(VenueUnavailable):
             await call(pacer, requests(Fails()))
@@ -152,7 +160,6 @@ async def test_one_success_restores_the_trust(pacer_with):
 
 async def test_rate_limit_of_a_group_is_kept_over_any_span(pacer_with, time):
     pacer = pacer_with(limits={"data": RateLimit(5, 10.0)})
-    limited = Endpoint("m", {}, {}, "s", rate_group="data")
     moments = []
 
     async def request():
@@ -160,18 +167,17 @@ async def test_rate_limit_of_a_group_is_kept_over_any_span(pacer_with, time):
         return "answer"
 
     for _ in range(17):
-        await call(pacer, request, limited)
+        await call(pacer, request, "data")
     for first, sixth in zip(moments, moments[5:], strict=False):
         assert sixth - first >= 10.0 - 1e-9
     assert moments[-1] - moments[0] == pytest.approx(30.0)
-    free = Endpoint("m", {}, {}, "s")
     before = time.now
-    await call(pacer, request, free)
+    await call(pacer, request)
     assert time.now == before
 
 
 async def test_no_more_run_at_once_than_allowed(pacer_with):
-    pacer = pacer_with(Patience(concurrency=3))
+    pacer = pacer_with(RequestPolicy(concurrency=3))
     running = most = 0
 
     async def request():

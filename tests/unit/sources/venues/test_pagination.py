@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sources.errors import VenueUnavailable
-from sources.venues.declaration import Endpoint
+from sources.venues.endpoints import Endpoint
+from sources.venues.page_reader import Page
 from sources.venues.pagination import Span, bounds, cut_spans, fill, turn_pages
-from sources.venues.responses import Page
 
 STEP = 300_000
 NOW = 1_772_323_200_000
@@ -27,7 +27,8 @@ class Venue:
         self.order = order
         self.calls = []
 
-    async def turn(self, first_ms, last_ms, limit, page):
+    async def turn(self, request):
+        first_ms, last_ms, limit, page = dataclasses.astuple(request)
         self.calls.append((first_ms, last_ms, limit, page))
         rows = self.labels[(self.labels >= first_ms) & (self.labels <= last_ms)]
         if self.order == "numbered":
@@ -85,7 +86,7 @@ async def test_venue_that_repeats_itself_does_not_hold_us_for_ever():
     endpoint = dataclasses.replace(GRID, limit=2, paging="newest", period_seconds=0)
     calls = 0
 
-    async def turn(first_ms, last_ms, limit, page):
+    async def turn(request):
         nonlocal calls
         calls += 1
         return [Page([], np.array([50, 50]), 2)]

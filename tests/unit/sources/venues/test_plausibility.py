@@ -11,6 +11,7 @@ from sources.venues.instruments import Instrument
 from sources.venues.plausibility import (
     AuditLog,
     Observation,
+    OpenInterestRows,
     audit_units,
     drop_repeated,
     flag_ahead,
@@ -36,16 +37,14 @@ def judged(quantities, instrument, price=np.nan, before=None, audited=np.nan, mi
     if before is not None:
         known["X"] = before if isinstance(before, Observation) else Observation(AT, before)
     rejects = Rejects(len(quantities))
-    flag_jumps(
+    rows = OpenInterestRows(
         np.asarray(quantities, dtype=float),
-        np.arange(len(quantities)),
         [instrument] * len(quantities),
         [AT + dt.timedelta(minutes=minutes * (1 + n)) for n in range(len(quantities))],
         np.full(len(quantities), price),
         np.full(len(quantities), audited),
-        known,
-        rejects,
     )
+    flag_jumps(rows, np.arange(len(quantities)), known, rejects)
     return rejects.reasons
 
 
@@ -156,16 +155,14 @@ def test_instruments_of_one_answer_are_judged_apart():
     one, other = contract(0.01), contract(1.0)
     rejects = Rejects(4)
     object.__setattr__(other, "instrument", "Y")
-    flag_jumps(
+    rows = OpenInterestRows(
         np.array([100.0, 10_000.0, 101.0, 10_100.0]),
-        np.arange(4),
         [one, other, one, other],
         [AT] * 4,
         np.full(4, np.nan),
         np.full(4, np.nan),
-        {},
-        rejects,
     )
+    flag_jumps(rows, np.arange(4), {}, rejects)
     assert rejects.reasons == {}
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sources.venues.client import readings_of
 from sources.venues.declared import VENUES
 from sources.venues.instruments import Instrument
-from sources.venues.responses import Context, read_page
+from sources.venues.page_reader import read_page
+from sources.venues.request import endpoints_of, specs_of
+from sources.venues.responses import ResponseContext
 
 BODIES = Path(__file__).parents[4] / "../shared/data/exchange_responses"
 LATER = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
@@ -29,9 +30,9 @@ def read(venue, kind, name, size=1.0, contract_kind="linear", correct=lambda ans
     instrument = Instrument(
         venue, "X", "X", "USDT", contract_kind, size, 1.0, None, True, product, "ID", "X", market
     )
-    reading, endpoints = readings_of(product, kind)[0]
-    context = Context(venue, {"ID": instrument}, LATER, "request")
-    page = read_page(reading, endpoints[0], correct(body(name)), context)
+    spec = specs_of(product, kind)[0]
+    context = ResponseContext(venue, {"ID": instrument}, LATER, "request")
+    page = read_page(spec, endpoints_of(spec)[0], correct(body(name)), context)
     return {batch.kind: batch.table.to_pylist() for batch in page.batches}
 
 

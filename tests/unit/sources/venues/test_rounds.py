@@ -8,9 +8,9 @@ import pytest
 from standin import MINUTE
 
 from sources.venues import rounds
-from sources.venues.client import Request
-from sources.venues.pacer import Patience
+from sources.venues.pacer import RequestPolicy
 from sources.venues.plausibility import Observation
+from sources.venues.request import Request
 from sources.venues.rounds import run_round
 
 BAR = 5 * MINUTE
@@ -29,7 +29,7 @@ async def round_of(client_at, standin):
         async def run(venues, requests, land=None, clients=None, **settings):
             opened = clients or [
                 await stack.enter_async_context(
-                    client_at(venue, patience=Patience(attempts=2, give_up_after=3))
+                    client_at(venue, policy=RequestPolicy(attempts=2, give_up_after=3))
                 )
                 for venue in venues
             ]
@@ -71,7 +71,7 @@ async def test_every_request_has_its_outcome_and_every_record_is_landed(round_of
     assert count(landed, "open_interest") == 6
     for venue in venues:
         assert count(landed, "ohlcv", venue) == 2 * 107
-        assert report.venues[venue].asked >= 7
+        assert report.venues[venue].calls >= 7
     # Rows of a kind are landed together, not request by request.
     assert len(landed) == 3 * 4
 
@@ -91,7 +91,7 @@ async def test_a_venue_that_is_down_costs_itself_only(round_of, standin):
 
 async def test_a_venue_that_fails_after_listing_is_given_up_soon(round_of, standin, client_at):
     venue = "okx"
-    async with client_at(venue, patience=Patience(attempts=2, give_up_after=3)) as client:
+    async with client_at(venue, policy=RequestPolicy(attempts=2, give_up_after=3)) as client:
         await client.known_instruments()
         standin.faults.add("server_error", venue=venue)
         many = [one for _ in range(30) for one in requests_of(venue, standin)]
@@ -100,8 +100,8 @@ async def test_a_venue_that_fails_after_listing_is_given_up_soon(round_of, stand
         assert set(statuses) == {"unavailable", "not_reached"}
         assert statuses.count("not_reached") > 150
         # Three requests of two attempts each, and what was under way beside them.
-        assert report.venues[venue].asked < 1 + 2 * (3 + client.concurrency)
-        assert report.venues[venue].not_asked > 150
+        assert report.venues[venue].calls < 1 + 2 * (3 + client.concurrency)
+        assert report.venues[venue].skipped > 150
 
 
 async def test_a_slow_venue_ends_with_its_budget_and_what_came_is_landed(
@@ -127,7 +127,7 @@ async def test_one_answer_that_serves_three_requests_is_asked_for_once(round_of,
     requests = [Request("gate", kind, (SYMBOLS[0],), start, now) for kind in kinds]
     report, landed = await round_of(["gate"], requests)
     assert {one.status for one in report.outcomes} == {"done"}
-    assert report.venues["gate"].asked == 2
+    assert report.venues["gate"].calls == 2
     assert count(landed, "open_interest") == 12
     assert count(landed, "long_short_ratio") == 4 * 12
     periods = {
@@ -148,7 +148,7 @@ async def test_kinds_a_venue_does_not_tell_are_rejected_and_cost_no_call(round_o
     ]
     report, landed = await round_of(["mexc"], requests)
     assert [one.status for one in report.outcomes] == ["rejected", "rejected"]
-    assert report.venues["mexc"].asked == 1
+    assert report.venues["mexc"].calls == 1
     assert landed == []
 
 

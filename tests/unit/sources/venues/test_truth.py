@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 from standin import HOUR, MINUTE
 
-from sources.venues.client import readings_of
 from sources.venues.declared import VENUES
+from sources.venues.request import specs_of
 
 BAR = 5 * MINUTE
 STANDIN_NAME = {"binancecoinm": "binance"}
@@ -195,7 +195,7 @@ async def test_ratios_are_longs_over_shorts(product, client_at, market, standin)
     venue, kind = product
     async with client_at(venue) as client:
         async for one, series in chosen(client, market, kind):
-            if not readings_of(one.product, "long_short_ratio"):
+            if not specs_of(one.product, "long_short_ratio"):
                 pytest.skip(f"{venue} tells no long/short ratio")
             start, end = span(standin, 1)
             rows = rows_of(
@@ -247,7 +247,7 @@ async def test_brackets_are_in_usd_and_grow(product, client_at, market):
             pytest.skip(f"{venue} tells no brackets in public")
         batches = await client.brackets([one.instrument for one, _ in pairs])
         assert not rows_of(batches, "quarantine")
-        rule = pairs[0][0].product.liquidation_rule
+        rule = pairs[0][0].product.margin_rule
         for one, series in pairs:
             rows = [
                 row

@@ -1,0 +1,152 @@
+"""An endpoint of a venue: how it is called and where its rows and columns are.
+
+Belongs here: terms of requests and layouts, and columns that many venues share. Does not belong
+here: what the rows mean (`sources.venues.declaration`, `sources.venues.margin_specs`).
+
+Placeholders of ``params``: ``{id}``, ``{coin}``, ``{settle}``, ``{pair}`` of the instrument;
+``{start}`` and ``{end}``, the first and last requested label in ``time_unit``, moved by
+``start_shift`` and ``end_shift`` of that unit; ``{limit}``; ``{page}``. A value that consists of
+one placeholder keeps its type, so a number is sent as a number.
+
+A column is a list position or a key; a tuple lists alternatives, and the first that is present and
+not empty is read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+Column: TypeAlias = str | int | tuple[str | int, ...]
+Params: TypeAlias = Mapping[str, object]
+
+BAR_SECONDS = 300
+"""Length of the bars requested: the finest period in which venues publish open interest."""
+
+OHLC: Mapping[str, Column] = MappingProxyType(
+    {"time": 0, "open": 1, "high": 2, "low": 3, "close": 4}
+)
+OHLCV: Mapping[str, Column] = MappingProxyType({**OHLC, "volume": 5})
+NAMED_OHLC: Mapping[str, Column] = MappingProxyType(
+    {"open": "open", "high": "high", "low": "low", "close": "close"}
+)
+LETTER_OHLC: Mapping[str, Column] = MappingProxyType(
+    {"time": "t", "open": "o", "high": "h", "low": "l", "close": "c"}
+)
+
+Paging = Literal["windows", "newest", "oldest", "numbered", "latest"]
+"""How to fetch more rows than fit in one response.
+
+windows
+    Labels lie on a regular grid: the span is cut into windows that fit.
+newest
+    A full response holds the newest rows of the span: the next ends before its oldest row.
+oldest
+    A full response holds the oldest rows of the span: the next begins at its newest row.
+numbered
+    Pages are numbered from 1, newest first, without a span.
+latest
+    Only the newest rows are available, in one response.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One endpoint and the layout of its rows, for records of one kind.
+
+    Parameters
+    ----------
+    method : str
+        ccxt's endpoint method.
+    params : mapping
+        Request parameters with placeholders.
+    columns : mapping of str to Column
+        Column of each field in a row; ``time`` is the row's label.
+    source : str
+        Where the facts of this declaration come from.
+    rows : tuple of str or int
+        Path to the rows in the response; a single mapping there is one row.
+    joined_rows : tuple of str or int
+        Path to a second list, whose mappings are merged into the rows one by one.
+    is_columnar : bool
+        ``rows`` leads to a mapping of equally long lists.
+    limit : int
+        Most rows in one response.
+    paging : Paging
+        How to fetch further rows.
+    time_unit : {'ms', 's'}
+        Unit of ``{start}`` and ``{end}``.
+    label_unit : {'ms', 's'}
+        Unit of the label of a row.
+    start_shift, end_shift : int
+        Added to ``{start}`` and ``{end}`` [time_unit] where the venue excludes its bounds.
+    period_seconds : int
+        Spacing of the labels [seconds]; 0 where they are irregular.
+    settles_after_seconds : int
+        A row may still change until this long after its label [seconds].
+    closed : tuple of Column and str, or None
+        Column that marks a row as final, and its final value; a row with another value is not
+        final, whatever the clock says.
+    reach : timedelta or None
+        How far back the endpoint reaches; None where no bound is documented.
+    longest_span : timedelta or None
+        Longest span of one request, where the venue limits it.
+    answer_time : str or None
+        Key of the response's own time [ms], for rows without a label.
+    per : {'instrument', 'product', 'coin'}
+        One call for each instrument, for the whole product, or for each coin.
+    id_column : Column or None
+        Column that names the instrument, in responses for many.
+    id_key : str
+        Key of a ccxt market with the spelling of ``id_column``.
+    rate_group : str or None
+        The venue's own rate limit it counts towards; ccxt's also applies.
+    needs_key : bool
+        The endpoint is private.
+    """
+
+    method: str
+    params: Params
+    columns: Mapping[str, Column]
+    source: str
+    rows: tuple[str | int, ...] = ()
+    joined_rows: tuple[str | int, ...] = ()
+    is_columnar: bool = False
+    limit: int = 1
+    paging: Paging = "latest"
+    time_unit: Literal["ms", "s"] = "ms"
+    label_unit: Literal["ms", "s"] = "ms"
+    start_shift: int = 0
+    end_shift: int = 0
+    period_seconds: int = 0
+    settles_after_seconds: int = 0
+    closed: tuple[Column, str] | None = None
+    reach: timedelta | None = None
+    longest_span: timedelta | None = None
+    answer_time: str | None = None
+    per: Literal["instrument", "product", "coin"] = "instrument"
+    id_column: Column | None = None
+    id_key: str = "id"
+    rate_group: str | None = None
+    needs_key: bool = False
+
+    def is_same_call(self, other: "Endpoint") -> bool:
+        """Return whether one response serves both."""
+        return self.method == other.method and self.params == other.params
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """A rate limit of the venue that ccxt does not keep.
+
+    Parameters
+    ----------
+    calls : int
+        Calls allowed within any span.
+    seconds : float
+        Length of the span.
+    """
+
+    calls: int
+    seconds: float
