@@ -1,7 +1,6 @@
-"""How much an input may unfold to: a few megabytes can be written that unpack to gigabytes.
+"""Limits on the size of input files: a few megabytes can be crafted that unpack to gigabytes.
 
-Belongs here: bounds that hold for every file, whoever wrote it. Does not belong here: what files
-mean.
+Belongs here: limits that hold for every file. Does not belong here: what files mean.
 """
 
 import io
@@ -22,13 +21,13 @@ FREE_BYTES = 64_000_000
 """Unpacked size below which the ratio does not count."""
 
 LARGEST_BYTES = 500_000_000
-"""Text of one table, packed or not: its rows are held until it is read, at almost three times that.
+"""Text of one table, packed or not: an import holds its rows in almost three times that memory.
 
 Five years of one-minute bars of one contract are 200 MB.
 """
 
 LARGEST_ROWS = 3_000_000
-"""Rows of one table: five years of one-minute bars. They are held while it is read, 350 B each."""
+"""Rows of one table: five years of one-minute bars. An import holds them, 350 B each."""
 
 _CELL_BYTES = 8
 LARGEST_CELL_BYTES = 10_000
@@ -47,19 +46,19 @@ def unfolded_limit(packed_bytes: int) -> int:
 
 
 def check_unfolded(name: str, packed_bytes: int, unfolded_bytes: int) -> None:
-    """Refuse an input that unfolds to more than it may.
+    """Refuse an input that unpacks to more than the limit.
 
     Parameters
     ----------
     name : str
         Names the input in the message.
     packed_bytes, unfolded_bytes : int
-        Its size, and what it declares or has shown itself to unfold to.
+        Its size, and the unpacked size it declares or has reached.
 
     Raises
     ------
     InputRejected
-        It is too much.
+        It is above the limit.
     """
     limit = unfolded_limit(packed_bytes)
     if unfolded_bytes > limit:
@@ -70,7 +69,7 @@ def check_unfolded(name: str, packed_bytes: int, unfolded_bytes: int) -> None:
 
 
 def check_rows(name: str, row_count: int) -> None:
-    """Refuse a table of more rows than can be held.
+    """Refuse a table of more rows than memory holds.
 
     Raises
     ------
@@ -85,7 +84,7 @@ def check_rows(name: str, row_count: int) -> None:
 
 
 class Bounded(io.RawIOBase):
-    """An unpacking stream that refuses to go on beyond its limit, whatever was declared.
+    """An unpacking stream that stops at its limit, whatever size was declared.
 
     Parameters
     ----------
@@ -94,7 +93,7 @@ class Bounded(io.RawIOBase):
     name : str
         Names the input in messages.
     packed_bytes : int
-        Its size as it is stored.
+        Its stored size.
     """
 
     def __init__(self, stream: IO[bytes], name: str, packed_bytes: int) -> None:
@@ -123,7 +122,7 @@ class Bounded(io.RawIOBase):
 
 
 def read_first_line(file: IO[bytes], name: str) -> bytes:
-    """Return the first line, refusing one that is longer than any header."""
+    """Return the first line; one longer than any header is refused."""
     line = file.readline(LARGEST_LINE_BYTES)
     if len(line) >= LARGEST_LINE_BYTES:
         raise InputRejected(f"{name}: the first line is longer than a header can be; is it CSV?")
@@ -145,7 +144,7 @@ def open_parquet(source: Path | IO[bytes], name: str, packed_bytes: int) -> pq.P
     Raises
     ------
     InputRejected
-        It unfolds to more than it may.
+        It unpacks to more than the limit.
     """
     file = pq.ParquetFile(source)
     groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]

@@ -1,7 +1,7 @@
 """Tickers on a venue that mean another coin than their name suggests.
 
-Belongs here: the user's file of exceptions. Does not belong here: applying it, which the
-warehouse does wherever instruments are read.
+Belongs here: the user's file of exceptions. Does not belong here: applying it; the warehouse does
+wherever it reads instruments.
 
 The file names instruments as ``universe.yaml`` does, each with the asset it counts for::
 

@@ -1,4 +1,4 @@
-"""Which instruments are followed: a small YAML file, resolved against what venues list.
+"""The instruments to follow: a small YAML file, resolved against what venues list.
 
 Belongs here: the file, its defaults, choosing instruments, comparing listings. Does not belong
 here: requests to venues (`sources.venues`), storing the choice.
@@ -82,7 +82,7 @@ class Listing:
     is_active : bool
         Whether it trades.
     open_interest_usd : float or None
-        The last known; None where it is not.
+        The last known; None where unknown.
     """
 
     venue: str
@@ -99,9 +99,9 @@ class Change:
     Parameters
     ----------
     listed : tuple of Listing
-        Trade now and did not before.
+        Trading now and not before.
     delisted : tuple of Listing
-        Traded before and do not now, as they were.
+        Trading before and not now, with their previous fields.
     """
 
     listed: tuple[Listing, ...]

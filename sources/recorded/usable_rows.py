@@ -336,7 +336,7 @@ class UsableRows:
                 series=np.full(len(lines), UNKNOWN_SYMBOL, dtype=np.int64),
                 member=member,
                 row=np.array([line.number for line in lines], dtype=np.int64),
-                columns=[None] * len(lines),
+                columns=None,
                 reasons=[line.reason for line in lines],
                 received=pa.array([line.text for line in lines], pa.string()),
             )
@@ -376,8 +376,8 @@ class UsableRows:
             series=rows.series,
             member=rows.member,
             row=rows.row,
-            columns=[column] * len(rows),
-            reasons=[reason] * len(rows),
+            columns=column,
+            reasons=reason,
             received=_show({"at": pc.strftime(instants, "%Y-%m-%dT%H:%M:%SZ"), **cells}),
         )
 
@@ -388,10 +388,11 @@ class UsableRows:
         series: IntArray,
         member: IntArray,
         row: IntArray,
-        columns: Sequence[str | None],
-        reasons: Sequence[str],
+        columns: list[str | None] | str | None,
+        reasons: list[str] | str,
         received: Cells,
     ) -> None:
+        """Quarantine rows; a single column or reason is that of all."""
         is_known = series >= 0
         # The position after the last is for rows whose instrument is not known.
         position = np.where(is_known, series, len(self.book.instruments))
@@ -407,8 +408,8 @@ class UsableRows:
                     "instrument": pa.array(instruments, pa.string()).take(position),
                     "input_name": pa.array(self.members).take(member),
                     "row_number": row,
-                    "column_name": list(columns),
-                    "reason": list(reasons),
+                    "column_name": columns,
+                    "reason": reasons,
                     "received": pc.utf8_slice_codeunits(received, 0, LONGEST_RECEIVED),
                     "source": self.mapping.source,
                     "ingested_at": pa.scalar(self.bounds.ingested_at).cast(INSTANT),

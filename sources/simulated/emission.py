@@ -103,15 +103,14 @@ class MeasuredSpan:
         skipped = self.skipped_hours * BARS_PER_HOUR
         return np.stack([getattr(measured, name)[skipped:] for _, measured in self.measured])
 
+    def hours(self, name: str) -> NDArray[Any]:
+        """Return a field of `Measured` by hour, shape (instruments, hours, ...)."""
+        return np.stack([getattr(one, name)[self.skipped_hours :] for _, one in self.measured])
+
     def quantities(self, name: str) -> NDArray[np.float64]:
         """Return a per-bar field of lots as position units."""
-        skipped = self.skipped_hours * BARS_PER_HOUR
-        return np.stack(
-            [
-                instrument.quantity(getattr(measured, name)[skipped:])
-                for instrument, measured in self.measured
-            ]
-        )
+        lots = zip(self.measured, self.bars(name), strict=True)
+        return np.stack([instrument.quantity(one) for (instrument, _), one in lots])
 
     def bar_instants(self) -> NDArray[np.int64]:
         """Return the open of each wanted bar [us since 1970], shape (bars,)."""
@@ -131,10 +130,7 @@ def _instants(microseconds: NDArray[np.int64]) -> "pa.Array[Any]":
 
 def _words(codes: NDArray[np.integer], words: Sequence[str | None]) -> "pa.Array[Any]":
     """Return the word of each code."""
-    dictionary = pa.DictionaryArray.from_arrays(
-        pa.array(codes.reshape(-1), type=pa.int32()), pa.array(words, type=pa.string())
-    )
-    return dictionary.cast(pa.string())
+    return pa.array(words, pa.string()).take(pa.array(codes.reshape(-1)))
 
 
 def _batch(kind: str, n_rows: int, ingested_at: datetime, columns: dict[str, object]) -> Batch:
@@ -146,7 +142,7 @@ def _batch(kind: str, n_rows: int, ingested_at: datetime, columns: dict[str, obj
     return make_batch(kind, n_rows, {**flat, "source": SOURCE, "ingested_at": ingested_at})
 
 
-def _names(instruments: Sequence[SimulatedInstrument]) -> dict[str, object]:
+def _names(instruments: Sequence[SimulatedInstrument]) -> dict[str, list[str]]:
     """Return venue and instrument of one row per instrument."""
     return {
         "venue": [item.venue.name for item in instruments],
@@ -157,10 +153,8 @@ def _names(instruments: Sequence[SimulatedInstrument]) -> dict[str, object]:
 def _key(span: MeasuredSpan, rows_per_instrument: int) -> dict[str, object]:
     """Return venue and instrument of rows that come instrument by instrument."""
     codes = np.repeat(np.arange(len(span.measured)), rows_per_instrument)
-    return {
-        "venue": _words(codes, [instrument.venue.name for instrument, _ in span.measured]),
-        "instrument": _words(codes, [instrument.symbol for instrument, _ in span.measured]),
-    }
+    names = _names([instrument for instrument, _ in span.measured])
+    return {column: _words(codes, words) for column, words in names.items()}
 
 
 def parameters_sha256(parameters: MarketParameters) -> str:
@@ -202,7 +196,8 @@ def reference_batches(
     n_rows = len(instruments)
     key = _names(instruments)
     return [
-        _batch("instrument", n_rows, ingested_at, key | {
+        _batch("instrument", n_rows, ingested_at, {
+            **key,
             "asset": [item.asset.name for item in instruments],
             "quote": ["USD" if item.contract.is_inverse else "USDT" for item in instruments],
             "contract_kind": [item.venue.contract_kind for item in instruments],
@@ -212,7 +207,8 @@ def reference_batches(
             "is_active": True,
             "observed_at": start,
         }),
-        _batch("leverage_bracket", n_rows, ingested_at, key | {
+        _batch("leverage_bracket", n_rows, ingested_at, {
+            **key,
             "valid_from_at": start,
             "bracket": 1,
             "notional_floor_usd": 0.0,
@@ -252,7 +248,7 @@ def opening_open_interest_batch(
     """
     return _open_interest_batch(
         instruments, book_lots[:, None], mark[:, None],
-        _names(instruments) | {"observed_at": start}, ingested_at,
+        {**_names(instruments), "observed_at": start}, ingested_at,
     )  # fmt: skip
 
 
@@ -377,10 +373,8 @@ def _realised_batch(
 
 def _truth_batch(span: MeasuredSpan, digest: str, ingested_at: datetime) -> Batch:
     """Return the positions open at the end of each hour, by bin of liquidation price."""
-    skipped = span.skipped_hours
-    lots = np.stack([measured.truth_lots[skipped:] for _, measured in span.measured])
-    usd = np.stack([measured.truth_usd[skipped:] for _, measured in span.measured])
-    first_bin = np.stack([measured.truth_first_bin[skipped:] for _, measured in span.measured])
+    lots, usd = span.hours("truth_lots"), span.hours("truth_usd")
+    first_bin = span.hours("truth_first_bin")
     hour_ends = slice(BARS_PER_HOUR - 1, None, BARS_PER_HOUR)
     close = span.bars("last")[:, hour_ends, 3]
     book_lots = span.bars("book_lots")[:, hour_ends]
