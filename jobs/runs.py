@@ -20,8 +20,8 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 from pydantic import AwareDatetime, TypeAdapter
 
-from jobs.collect.landing import is_running, write_whole
 from jobs.settings import Settings
+from jobs.whole_files import is_running, write_whole
 from sources.errors import SourceError
 from sources.user_files import read_json
 from warehouse.errors import WarehouseError

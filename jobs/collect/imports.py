@@ -16,9 +16,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.collect.landing import land_all, write_whole
+from jobs.collect.landing import land_all
 from jobs.progress import Progress, silent
 from jobs.settings import Settings
+from jobs.whole_files import write_whole
 from jobs.writer import open_writer, writer_run
 from sources.bracket_files import import_brackets
 from sources.errors import InputRejected

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.whole_files import is_running
 from sources.checks import separate_bad_names
 from sources.records import Batch
 from warehouse.connect import translated
@@ -95,15 +96,6 @@ def land_all(batches: Iterable[Batch], folder: Path, name: str) -> Iterator[Batc
             yield batch
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that readers see whole or not at all; create its folder where missing."""
-    with translated(f"writing {path}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.writing")
-        temporary.write_bytes(content)
-        temporary.replace(path)
-
-
 def _writing_folder(folder: Path) -> Path:
     """Return the folder of temporary files, cleared of those of killed processes."""
     writing = folder / ".writing"
@@ -112,14 +104,3 @@ def _writing_folder(folder: Path) -> Path:
         if not is_running(int(left.name.rpartition("-")[2])):
             left.unlink(missing_ok=True)
     return writing
-
-
-def is_running(process_id: int) -> bool:
-    """Return whether a process of that number exists on this machine."""
-    try:
-        os.kill(process_id, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -16,11 +16,12 @@ from datetime import timedelta
 from pydantic import SecretStr
 
 from jobs.build.hourly_maps import ALL_VENUES
-from jobs.collect.landing import land_all, write_whole
+from jobs.collect.landing import land_all
 from jobs.collect.scope import Clock, file_proxy
 from jobs.errors import AllProvidersFailed
 from jobs.runs import Run, recorded_run, run_file
 from jobs.settings import Settings
+from jobs.whole_files import write_whole
 from jobs.writer import open_writer
 from sources.errors import SourceError
 from sources.http_exchange import open_session

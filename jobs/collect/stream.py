@@ -15,11 +15,12 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
-from jobs.collect.landing import land, landing_name, write_whole
+from jobs.collect.landing import land, landing_name
 from jobs.collect.listings import list_contracts, open_clients
 from jobs.collect.scope import Clock, Effort, Scope, configured_universe, venue_connections
 from jobs.errors import NothingToDo
 from jobs.settings import Settings
+from jobs.whole_files import write_whole
 from sources.recorder import FeedReport, RecorderPolicy, StreamRequest, record
 from sources.records import Batch
 from sources.universe import Universe, choose_instruments
