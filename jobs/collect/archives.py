@@ -156,7 +156,7 @@ async def _take_in_all(
         fetching,
         kept,
         rng=random.Random(effort.seed),  # noqa: S311  (jitter)
-        policy=effort.retry,
+        policy=effort.policy,
         proxy=file_proxy(settings),
     ) as client:
         for number, contract in enumerate(contracts):

@@ -35,7 +35,7 @@ from sources.venues.declared import find_venue
 from sources.venues.declared_endpoints import Difference
 from sources.venues.pacer import RequestPolicy
 
-DOCTOR_EFFORT = Effort(budget_seconds=120.0, retry=RequestPolicy(attempts=2, concurrency=1))
+DOCTOR_EFFORT = Effort(budget_seconds=120.0, policy=RequestPolicy(attempts=2, concurrency=1))
 # Files of a day are published within two days.
 _ARCHIVE_DAYS = 4
 
@@ -125,7 +125,7 @@ async def _examine_archive(settings: Settings, now: datetime) -> ExaminedRespons
             Path(folder) / "fetched",
             Path(folder) / "kept",
             rng=random.Random(0),  # noqa: S311  (jitter)
-            policy=DOCTOR_EFFORT.retry,
+            policy=DOCTOR_EFFORT.policy,
             proxy=file_proxy(settings),
             timeout_seconds=20.0,
         )

@@ -74,7 +74,7 @@ async def open_clients(
                     clock=scope.clock,
                     rng=random.Random(f"{seed} {name} {now}"),  # noqa: S311  (jitter)
                     connection=connections[name],
-                    policy=scope.effort.retry,
+                    policy=scope.effort.policy,
                 )
             )
             for name in scope.universe.venues

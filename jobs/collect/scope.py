@@ -34,7 +34,7 @@ class Effort:
     ----------
     budget_seconds : float
         Time for each venue; what does not fit is left to the next run.
-    retry : RequestPolicy
+    policy : RequestPolicy
         How a failed request is repeated, and how many requests run at once.
     seed : int
         Seed of the random delays between retries.
@@ -43,7 +43,7 @@ class Effort:
     """
 
     budget_seconds: float = 240.0
-    retry: RequestPolicy = field(default_factory=RequestPolicy)
+    policy: RequestPolicy = field(default_factory=RequestPolicy)
     seed: int = 0
     wait_seconds: float = 60.0
 

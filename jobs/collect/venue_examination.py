@@ -88,7 +88,7 @@ class VenueExaminer:
             clock=self.clock,
             rng=random.Random(self.name),  # noqa: S311  (jitter)
             connection=self.connection,
-            policy=self.effort.retry,
+            policy=self.effort.policy,
             listener=self._receive,
         )
         place = f'VENUES["{self.name}"]'

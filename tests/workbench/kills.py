@@ -106,7 +106,7 @@ def run_job(job: str, home: str, archive: str, venue_url: str, now: int) -> None
         from jobs.collect.ingest import ingest
 
         universe = Universe(venues=("binance",), assets=("BTC",))
-        ingest(settings, clock=lambda: at, universe=universe, effort=Effort(retry=_QUICK))
+        ingest(settings, clock=lambda: at, universe=universe, effort=Effort(policy=_QUICK))
     elif job == "check":
         from jobs.check.run_suites import check
 

@@ -26,7 +26,7 @@ from warehouse.connect import open_warehouse
 BAR = 300_000
 KINDS = ("ohlcv", "mark_ohlc", "open_interest", "funding_rate", "long_short_ratio")
 _QUICK = RequestPolicy(first_delay_seconds=0.001, longest_delay_seconds=0.01, concurrency=16)
-QUICK_EFFORT = Effort(retry=_QUICK, wait_seconds=0.0)
+QUICK_EFFORT = Effort(policy=_QUICK, wait_seconds=0.0)
 _SELECT = {
     "ohlcv": "bar_start_at, '', open, high, low, close, volume_quantity",
     "mark_ohlc": "bar_start_at, '', mark_open, mark_high, mark_low, mark_close",

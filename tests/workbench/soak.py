@@ -101,7 +101,7 @@ def run_round(home: str, base_url: str, universe: list[list[str]], now: int, is_
         if is_daily:
             maintain(settings, clock=lambda: at, universe=followed)
         else:
-            ingest(settings, clock=lambda: at, universe=followed, effort=Effort(retry=_QUICK))
+            ingest(settings, clock=lambda: at, universe=followed, effort=Effort(policy=_QUICK))
     except AllVenuesFailed:
         return _FAILED
     return 0

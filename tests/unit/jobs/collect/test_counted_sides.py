@@ -31,7 +31,7 @@ def test_sides_are_seen_in_one_answer_of_many_contracts(tmp_path):
             Settings(home=tmp_path, venue_url=mexc.base_url),
             clock=lambda: instant(mexc.now),
             venues=("mexc",),
-            effort=Effort(retry=ONCE),
+            effort=Effort(policy=ONCE),
         )
         return next(one for one in report.examined if one.kind == "sides of open interest")
 
