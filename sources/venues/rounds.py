@@ -148,11 +148,22 @@ async def run_round(
         )
         for client in clients
     ]
-    async with asyncio.TaskGroup() as group:
-        for run in runs:
-            group.create_task(run.run(budget_seconds))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for run in runs:
+                group.create_task(run.run(budget_seconds))
+    except BaseExceptionGroup as exc:
+        # What `land` raises says what to do; the group around it does not.
+        raise _first_error(exc) from None
     outcomes = tuple(outcome for run in runs for outcome in run.all_outcomes())
     return RoundReport({client.venue.name: client.report() for client in clients}, outcomes)
+
+
+def _first_error(exc: BaseException) -> BaseException:
+    """Return the first error of a group, through groups within groups."""
+    while isinstance(exc, BaseExceptionGroup):
+        exc = exc.exceptions[0]
+    return exc
 
 
 @dataclass(slots=True)

@@ -140,7 +140,7 @@ def test_a_round_that_is_killed_has_landed_what_it_got(tmp_path, market, monkeyp
             return landed[-1]
 
         monkeypatch.setattr("jobs.collect.new_rows.land", land_and_die)
-        with pytest.raises(ExceptionGroup):
+        with pytest.raises(OSError, match="the disk is full"):
             home.ingest()
         assert len(landed) == 6
         monkeypatch.undo()
