@@ -1,7 +1,8 @@
 """The writer's connection to the warehouse, alone or within a recorded run."""
 
+import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -10,16 +11,25 @@ from duckdb import DuckDBPyConnection
 from jobs.runs import Run, recorded_run, run_file
 from jobs.settings import Settings
 from warehouse.connect import open_warehouse
-from warehouse.errors import WarehouseDamaged
+from warehouse.errors import WarehouseBusy, WarehouseDamaged
 from warehouse.history import has_history
 
 
 @contextmanager
-def open_writer(settings: Settings) -> Iterator[DuckDBPyConnection]:
+def open_writer(settings: Settings, *, wait_seconds: float = 0.0) -> Iterator[DuckDBPyConnection]:
     """Yield the writer's connection with the limits of the settings.
+
+    Parameters
+    ----------
+    settings : Settings
+        Folders and limits.
+    wait_seconds : float
+        How long to wait for another writer.
 
     Raises
     ------
+    WarehouseBusy
+        Another writer has the warehouse open, and still has it after the wait.
     WarehouseDamaged
         The warehouse is gone or cannot be read; the message says what to do.
     """
@@ -30,7 +40,16 @@ def open_writer(settings: Settings) -> Iterator[DuckDBPyConnection]:
             f"{path} is gone, and {settings.raw} holds what was in it: "
             "run `liqheat rebuild`, which makes it again"
         )
-    with open_within_limits(settings, path) as connection:
+    deadline = time.monotonic() + wait_seconds
+    with ExitStack() as stack:
+        while True:
+            try:
+                connection = stack.enter_context(open_within_limits(settings, path))
+                break
+            except WarehouseBusy:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(min(1.0, max(wait_seconds / 10, 0.01)))
         yield connection
 
 

@@ -17,7 +17,6 @@ import pyarrow.compute
 
 from jobs.collect.archive_plan import ArchivePlan
 from jobs.collect.imports import known_closes, label_notes
-from jobs.collect.known import when_writable
 from jobs.collect.landing import land
 from jobs.collect.scope import Clock
 from jobs.settings import Settings
@@ -135,7 +134,7 @@ class ArchiveIntake:
         entries += loaded
         self._land(contract, here, tables)
         if entries:
-            when_writable(lambda: self._load(entries, now), self.wait_seconds)
+            self._load(entries, now)
         for entry in entries:
             self.plan.entries[entry.path] = entry
             self.report.files[entry.status] += 1
@@ -185,7 +184,7 @@ class ArchiveIntake:
             land(Batch(kind, table.combine_chunks()), self.settings.landing, name)
 
     def _load(self, entries: Sequence[ArchiveEntry], now: datetime) -> None:
-        with open_writer(self.settings) as connection:
+        with open_writer(self.settings, wait_seconds=self.wait_seconds) as connection:
             load_landing_files(connection, self.settings.landing, run_id=self.run_id, loaded_at=now)
             write_archive_files(connection, entries)
 

@@ -15,10 +15,10 @@ import random
 import shutil
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 from jobs.collect.archive_intake import ArchiveIntake, ArchiveReport
 from jobs.collect.archive_plan import ArchivePlan
-from jobs.collect.known import when_writable
 from jobs.collect.listings import followed_contracts
 from jobs.collect.scope import Clock, Effort, Scope, configured_universe, file_proxy
 from jobs.errors import NothingToDo
@@ -35,7 +35,7 @@ from sources.archives.binance import (
 )
 from sources.archives.download import DEFAULT_POLICY, ArchiveClient, FetchedFile
 from sources.universe import Universe
-from warehouse.archive_ledger import ArchiveEntry, read_archive_files
+from warehouse.archive_ledger import read_archive_files
 from warehouse.feed_ledger import refresh_gaps
 
 _EFFORT = Effort(60.0, DEFAULT_POLICY)
@@ -114,14 +114,11 @@ def backfill_from_archive(
         Another process writes; fetched files stay, and the next run continues.
     """
     start, end = span
-
-    def read_ledger() -> dict[str, ArchiveEntry]:
-        with open_writer(settings) as connection:
-            return read_archive_files(connection)
-
+    writer = partial(open_writer, settings, wait_seconds=effort.wait_seconds)
     with run_file(settings, "backfill") as run:
         now = clock()
-        entries = when_writable(read_ledger, effort.wait_seconds)
+        with writer() as connection:
+            entries = read_archive_files(connection)
         plan = ArchivePlan(start.date(), min(end, now).date(), now, entries)
         report = ArchiveReport(contracts=len(contracts))
         intake = ArchiveIntake(
@@ -136,12 +133,8 @@ def backfill_from_archive(
                 report.holes += holes
         run.row_count = report.rows_by_kind.total()
         run.detail = report.detail()
-
-        def finish() -> None:
-            with open_writer(settings) as connection, recorded_run(connection, run):
-                refresh_gaps(connection, plan.bars_from, clock(), checked_at=clock())
-
-        when_writable(finish, effort.wait_seconds)
+        with writer() as connection, recorded_run(connection, run):
+            refresh_gaps(connection, plan.bars_from, clock(), checked_at=clock())
     return report
 
 

@@ -4,12 +4,11 @@ Belongs here: reading it, after loading what earlier runs landed. Does not belon
 (`warehouse.lookups`), what is requested because of it (`jobs.collect.plan`).
 """
 
-import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from duckdb import DuckDBPyConnection
 
@@ -20,15 +19,12 @@ from jobs.settings import Settings
 from jobs.writer import open_writer
 from sources.venues.plausibility import SET_ASIDE, Observation
 from warehouse import lookups
-from warehouse.errors import WarehouseBusy
 from warehouse.feed_ledger import Feed, Gap, read_feeds, read_gaps, refresh_gaps, widen_feeds
 from warehouse.load import load_landing_files, waiting_files
 from warehouse.lookups import ListedContract, StoredBrackets
 
 # Each round compares the last hours of raw with the ledger of feeds; more where it requested more.
 RECENT = timedelta(hours=6)
-
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +70,6 @@ class Known:
     is_blind: bool = False
 
 
-def when_writable(work: Callable[[], _Result], seconds: float) -> _Result:
-    """Return the result of work on the warehouse, waiting for another writer to finish.
-
-    Raises
-    ------
-    WarehouseBusy
-        The other writer is still there after `seconds`.
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return work()
-        except WarehouseBusy:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(min(1.0, max(seconds / 10, 0.01)))
-
-
 def read_known(scope: Scope) -> Known:
     """Load what earlier runs landed, bring the gaps up to date and return what is known.
 
@@ -100,11 +78,8 @@ def read_known(scope: Scope) -> Known:
     WarehouseBusy
         Another process writes.
     """
-    return when_writable(lambda: _read_known(scope, scope.clock()), scope.effort.wait_seconds)
-
-
-def _read_known(scope: Scope, now: datetime) -> Known:
-    with open_writer(scope.settings) as connection:
+    now, wait_seconds = scope.clock(), scope.effort.wait_seconds
+    with open_writer(scope.settings, wait_seconds=wait_seconds) as connection:
         _load_waiting(connection, scope.settings, now)
         start = now - RECENT
         if scope.span is not None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from duckdb import DuckDBPyConnection
 
 from jobs.collect.fetch import RoundResult
-from jobs.collect.known import RECENT, Known, when_writable
+from jobs.collect.known import RECENT, Known
 from jobs.collect.round_report import IngestReport, VenueOutcome, summarise_venue
 from jobs.collect.scope import Scope
 from jobs.errors import AllVenuesFailed
@@ -22,7 +22,7 @@ from sources.venues.request import Request
 from sources.venues.rounds import RequestOutcome
 from warehouse.errors import WarehouseBusy
 from warehouse.feed_ledger import GRACE, AnsweredRequest, note_answers, refresh_gaps, write_feeds
-from warehouse.load import LoadReport, load_landing_files
+from warehouse.load import load_landing_files
 
 logger = logging.getLogger(__name__)
 
@@ -46,18 +46,18 @@ def settle_round(scope: Scope, known: Known, result: RoundResult, run: Run) -> I
     run.row_count = result.row_count
     run.detail = report.detail()
 
-    def work() -> LoadReport:
-        with open_writer(scope.settings) as connection, recorded_run(connection, run):
+    settings, wait_seconds = scope.settings, scope.effort.wait_seconds
+    try:
+        with (
+            open_writer(settings, wait_seconds=wait_seconds) as connection,
+            recorded_run(connection, run),
+        ):
             loaded = load_landing_files(
-                connection, scope.settings.landing, run_id=run.run_id, loaded_at=scope.clock()
+                connection, settings.landing, run_id=run.run_id, loaded_at=scope.clock()
             )
             run.detail = replace(report, loaded=loaded).detail()
             _update_ledger(scope, connection, known, result)
             _require_an_answer(venues)
-            return loaded
-
-    try:
-        loaded = when_writable(work, scope.effort.wait_seconds)
     except WarehouseBusy as exc:
         logger.warning("the next run loads what has landed: %s", exc)
         return report
