@@ -1,5 +1,8 @@
 """Numbers as people read them in tables; rows for programs carry the full values."""
 
+from collections.abc import Mapping
+from typing import Any
+
 LEAST_PRINTED_ODDS = 0.001
 """The smallest odds that are stored, hence the smallest printed."""
 
@@ -35,6 +38,13 @@ def odds(value: float | None) -> str:
     return percent(value, ".1f" if value < 0.0995 else ".0f")
 
 
-def log_distance(bps: float | None) -> str:
-    """Return a distance in log price, given in basis points, in percent."""
-    return "" if bps is None else f"{bps / 100:.1f} %"
+def difference_cells(row: Mapping[str, Any]) -> dict[str, str]:
+    """Return the cells that say how far two maps differ, from published columns."""
+    moved = row["wasserstein_bps"]
+    return {
+        "share": percent(row["overlap_ratio"]),
+        "reach": percent(row["reach_ratio"]),
+        "placement": percent(row["placement_ratio"]),
+        "moved by": "" if moved is None else f"{moved / 100:.1f} %",
+        "bands": percent(row["band_match_ratio"]),
+    }

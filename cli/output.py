@@ -5,7 +5,7 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
@@ -123,9 +123,9 @@ def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], form: Form
 
 def print_table(
     title: str,
-    columns: Sequence[str],
-    rows: Iterable[Sequence[str]],
+    rows: Sequence[Mapping[str, str]],
     *,
+    columns: Iterable[str] | None = None,
     words: Collection[str],
     notes: Iterable[str],
 ) -> None:
@@ -135,21 +135,22 @@ def print_table(
     ----------
     title : str
         Above the table.
-    columns : sequence of str
-        Headers.
-    rows : iterable of sequence of str
-        Cells as they are printed.
+    rows : sequence of mapping of str to str
+        Cells by header, as they are printed.
+    columns : iterable of str, optional
+        Headers where rows do not have all of them; by default those of the first row.
     words : collection of str
         Headers of columns that hold words: those may wrap, figures may not.
     notes : iterable of str
         Lines below the table.
     """
     table = _empty_table(title)
-    for name in columns:
+    names = list(columns or (rows[0] if rows else ()))
+    for name in names:
         is_figure = name not in words
         table.add_column(name, justify="right" if is_figure else "left", no_wrap=is_figure)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(row.get(name, "") for name in names))
     console = Console(soft_wrap=False)
     if not console.is_terminal:
         console.width = 200

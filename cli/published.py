@@ -14,9 +14,9 @@ def read_rows(
     settings: Settings, name: str, parameters: Mapping[str, Any] | None = None
 ) -> tuple[tuple[str, ...], list[Row]]:
     """Return the columns and the rows of a named query on the published file."""
-    from jobs.read.query import answer_named
+    from jobs.read.query import query_by_name
 
-    with answer_named(settings, name, dict(parameters or {})) as result:
+    with query_by_name(settings, name, dict(parameters or {})) as result:
         return result.columns, [dict(zip(result.columns, row, strict=True)) for row in result.rows]
 
 

@@ -5,15 +5,12 @@ from typing import Annotated
 
 import typer
 
-from cli.arguments import AsOfPublished, Asset, Rows, exit_on_error, published_hour
-from cli.figures import log_distance, percent
+from cli.arguments import AsOfPublished, Asset, Rows, published_hour
+from cli.figures import difference_cells
 from cli.output import Format, print_table
 from cli.published import Row, read_rows, write_all
 from jobs.errors import NothingToDo
 from jobs.settings import read_settings
-
-_WORDS = ("assumption", "is", "changed to", "")
-_COLUMNS = (*_WORDS[:3], "share", "reach", "placement", "moved by", "bands", "total", "")
 
 
 def assumptions_command(
@@ -24,47 +21,41 @@ def assumptions_command(
 ) -> None:
     """Show how sensitive a map is to each assumption: what remains when that one is changed."""
     asset = asset.upper()
-    with exit_on_error():
-        columns, rows = read_rows(
-            read_settings(),
-            "assumptions",
-            {"asset": asset, "provider": provider, "as_of": published_hour(as_of)},
+    columns, rows = read_rows(
+        read_settings(),
+        "assumptions",
+        {"asset": asset, "provider": provider, "as_of": published_hour(as_of)},
+    )
+    if not rows:
+        raise NothingToDo(
+            f"the sensitivity of {provider} on {asset} has not been measured; "
+            "run `liqheat vary`, then `liqheat publish`"
         )
-        if not rows:
-            raise NothingToDo(
-                f"the sensitivity of {provider} on {asset} has not been measured; "
-                "run `liqheat vary`, then `liqheat publish`"
-            )
-        if form is not Format.table:
-            write_all(columns, rows, form)
-            return
-        print_table(
-            f"{asset} {rows[0]['as_of']:%Y-%m-%d %H:%M} UTC, all venues: "
-            f"what remains of the map by {provider} with one assumption changed",
-            _COLUMNS,
-            map(_cells, rows),
-            words=_WORDS,
-            notes=(
-                "share: what the two maps have in common; the less, the more depends on the "
-                "assumption. total: how much larger or smaller the map becomes.",
-                "same map: without taker volume, lows and highs of mark, or earlier bars, an "
-                "assumption about them changes nothing.",
-            ),
-        )
+    if form is not Format.table:
+        write_all(columns, rows, form)
+        return
+    print_table(
+        f"{asset} {rows[0]['as_of']:%Y-%m-%d %H:%M} UTC, all venues: "
+        f"what remains of the map by {provider} with one assumption changed",
+        [_cells(row) for row in rows],
+        words=("assumption", "is", "changed to", ""),
+        notes=(
+            "share: what the two maps have in common; the less, the more depends on the "
+            "assumption. total: how much larger or smaller the map becomes.",
+            "same map: without taker volume, lows and highs of mark, or earlier bars, an "
+            "assumption about them changes nothing.",
+        ),
+    )
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: Row) -> dict[str, str]:
     scale = row["scale_log_ratio"]
     is_same = scale is not None and abs(scale) < 1e-6 and row["overlap_ratio"] > 1 - 1e-6
-    return [
-        row["assumption"].replace("_", " "),
-        row["baseline"],
-        row["variant"],
-        percent(row["overlap_ratio"]),
-        percent(row["reach_ratio"]),
-        percent(row["placement_ratio"]),
-        log_distance(row["wasserstein_bps"]),
-        percent(row["band_match_ratio"]),
-        "" if scale is None else f"x {math.exp(-scale):.2f}",
-        "same map" if is_same else "",
-    ]
+    return {
+        "assumption": row["assumption"].replace("_", " "),
+        "is": row["baseline"],
+        "changed to": row["variant"],
+        **difference_cells(row),
+        "total": "" if scale is None else f"x {math.exp(-scale):.2f}",
+        "": "same map" if is_same else "",
+    }

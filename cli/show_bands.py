@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.arguments import AsOfPublished, Asset, Rows, exit_on_error, published_hour
+from cli.arguments import AsOfPublished, Asset, Rows, published_hour
 from cli.figures import odds, percent, price, usd
 from cli.output import Format, note, print_table
 from cli.published import Row, read_rows, write_all
@@ -116,18 +116,18 @@ def _print_bands(bands: Sequence[Row], within: float) -> None:
         f"{first['asset']} {first['as_of']:%Y-%m-%d %H:%M} UTC, price {price(first['price'])}: "
         f"bands within {within:g} % by {first['provider']}, "
         f"{'all venues' if first['venue'] == 'all' else first['venue']}",
-        _COLUMNS,
         [
             *_side_rows(bands, "short", within),
-            ["price", "", price(first["price"]), *[""] * 5],
+            {"side": "price", "price band": price(first["price"])},
             *reversed(_side_rows(bands, "long", within)),
         ],
+        columns=_COLUMNS,
         words=("side",),
         notes=band_notes(bands, within),
     )
 
 
-def _side_rows(bands: Sequence[Row], side: str, within: float) -> list[list[str]]:
+def _side_rows(bands: Sequence[Row], side: str, within: float) -> list[dict[str, str]]:
     """Return the rows of a side, from the farthest to price inwards, the whole side first."""
     own = sorted(
         (band for band in bands if band["side"] == side),
@@ -137,31 +137,32 @@ def _side_rows(bands: Sequence[Row], side: str, within: float) -> list[list[str]
     rows = [_band_cells(band) for band in own if _distance(band) <= within]
     if not rows:
         beyond = f", the next at {min(map(_distance, own)):.1f} %" if own else ""
-        rows = [[f"{side}s", "", f"none within {within:g} %{beyond}", *[""] * 5]]
+        rows = [{"side": f"{side}s", "price band": f"none within {within:g} %{beyond}"}]
     if own and own[0]["liquidation_usd"] is not None:
-        rows.insert(0, _side_cells(own[0]))
+        whole_side = {
+            "side": f"{side}s",
+            "price band": "all within 20 %",
+            "holds, USD": usd(own[0]["liquidation_usd"] / own[0]["side_share_ratio"]),
+            "forced in 24 h": usd(own[0]["side_expected_forced_usd_24h"]),
+        }
+        rows.insert(0, whole_side)
     return rows
 
 
-def _side_cells(band: Row) -> list[str]:
-    """Return the cells of the whole side of a band."""
-    held = usd(band["liquidation_usd"] / band["side_share_ratio"])
-    expected = usd(band["side_expected_forced_usd_24h"])
-    return [f"{band['side']}s", "", "all within 20 %", "", held, "", expected, ""]
-
-
-def _band_cells(band: Row) -> list[str]:
+def _band_cells(band: Row) -> dict[str, str]:
     held = band["liquidation_usd"]
-    return [
-        f"{band['side']}s",
-        str(band["rank"]),
-        f"{price(band['price_low'])} - {price(band['price_high'])}",
-        f"{100 * (band['price_peak'] / band['price'] - 1):+.1f} %",
-        percent(band["side_share_ratio"], ".1f") + " of side" if held is None else usd(held),
-        odds(band["touch_probability_24h_ratio"]),
-        usd(band["expected_forced_usd_24h"]),
-        f"{band['agreeing_provider_count']} of {band['provider_count']}",
-    ]
+    return {
+        "side": f"{band['side']}s",
+        "#": str(band["rank"]),
+        "price band": f"{price(band['price_low'])} - {price(band['price_high'])}",
+        "from price": f"{100 * (band['price_peak'] / band['price'] - 1):+.1f} %",
+        "holds, USD": percent(band["side_share_ratio"], ".1f") + " of side"
+        if held is None
+        else usd(held),
+        "touched in 24 h": odds(band["touch_probability_24h_ratio"]),
+        "forced in 24 h": usd(band["expected_forced_usd_24h"]),
+        "seen by": f"{band['agreeing_provider_count']} of {band['provider_count']}",
+    }
 
 
 def band_notes(bands: Sequence[Row], within: float) -> list[str]:
@@ -221,6 +222,5 @@ def bands_command(
     as_of: AsOfPublished = None,
 ) -> None:
     """Show what could be liquidated near price today: bands of both sides with their odds."""
-    with exit_on_error():
-        choice = MapChoice(asset.upper(), provider, venue, published_hour(as_of))
-        show_bands(read_settings(), choice, form, within=within, is_showing_noisy=hidden)
+    choice = MapChoice(asset.upper(), provider, venue, published_hour(as_of))
+    show_bands(read_settings(), choice, form, within=within, is_showing_noisy=hidden)

@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
-from cli.arguments import AsOfPublished, Asset, Rows, exit_on_error, published_hour
-from cli.figures import log_distance, percent
+from cli.arguments import AsOfPublished, Asset, Rows, published_hour
+from cli.figures import difference_cells, percent
 from cli.output import Format, print_table
 from cli.published import Row, read_rows, write_all
 from jobs.errors import NothingToDo
 from jobs.settings import read_settings
-
-_COLUMNS = ("a", "b", "share", "reach", "placement", "moved by", "bands", "total a : b", "")
 
 
 def disagreement_command(
@@ -27,37 +25,34 @@ def disagreement_command(
     asset = asset.upper()
     if side not in ("long", "short", "both"):
         raise typer.BadParameter(f"{side} is none of long, short, both", param_hint="--side")
-    with exit_on_error():
-        settings = read_settings()
-        until = {"asset": asset, "as_of": published_hour(as_of)}
-        hour = read_rows(settings, "newest_comparison", until)[1][0]["hour"]
-        if hour is None:
-            raise NothingToDo(
-                f"no two maps of {asset} are published; `liqheat providers` lists the maps"
-            )
-        at = {"asset": asset, "hour": hour}
-        columns, pairs = read_rows(
-            settings, "disagreement_pairs", {**at, "side": side, "venue": venue}
+    settings = read_settings()
+    until = {"asset": asset, "as_of": published_hour(as_of)}
+    hour = read_rows(settings, "newest_comparison", until)[1][0]["hour"]
+    if hour is None:
+        raise NothingToDo(
+            f"no two maps of {asset} are published; `liqheat providers` lists the maps"
         )
-        venues = read_rows(settings, "compared_venues", at)[1][0]["venues"]
-        if not pairs:
-            raise NothingToDo(
-                f"no two maps of {asset} on {venue} at {hour:%Y-%m-%d %H:%M} UTC; there are of "
-                + ", ".join(venues)
-            )
-        if form is not Format.table:
-            write_all(columns, pairs, form)
-            return
-        others = ", ".join(other for other in venues if other != venue)
-        _print_pairs(
-            pairs,
-            notes=[
-                *_overall_notes(read_rows(settings, "asset_disagreement", at)[1]),
-                "share + reach + placement = 100 %. moved by: how far mass would have to move "
-                "along price. bands: of the five largest of one, found in the other.",
-                *([f"also compared: --venue {others}."] if others else []),
-            ],
+    at = {"asset": asset, "hour": hour}
+    columns, pairs = read_rows(settings, "disagreement_pairs", {**at, "side": side, "venue": venue})
+    venues = read_rows(settings, "compared_venues", at)[1][0]["venues"]
+    if not pairs:
+        raise NothingToDo(
+            f"no two maps of {asset} on {venue} at {hour:%Y-%m-%d %H:%M} UTC; there are of "
+            + ", ".join(venues)
         )
+    if form is not Format.table:
+        write_all(columns, pairs, form)
+        return
+    others = ", ".join(other for other in venues if other != venue)
+    _print_pairs(
+        pairs,
+        notes=[
+            *_overall_notes(read_rows(settings, "asset_disagreement", at)[1]),
+            "share + reach + placement = 100 %. moved by: how far mass would have to move "
+            "along price. bands: of the five largest of one, found in the other.",
+            *([f"also compared: --venue {others}."] if others else []),
+        ],
+    )
 
 
 def _print_pairs(pairs: Sequence[Row], notes: Sequence[str]) -> None:
@@ -67,26 +62,21 @@ def _print_pairs(pairs: Sequence[Row], notes: Sequence[str]) -> None:
         f"{'both sides' if first['side'] == 'both' else first['side'] + 's'}, "
         f"{'all venues' if first['venue'] == 'all' else first['venue']}: "
         "how far two providers differ",
-        _COLUMNS,
-        map(_cells, pairs),
+        [_cells(pair) for pair in pairs],
         words=("a", "b", ""),
         notes=notes,
     )
 
 
-def _cells(pair: Row) -> list[str]:
+def _cells(pair: Row) -> dict[str, str]:
     scale = pair["scale_log_ratio"]
-    return [
-        pair["provider_a"],
-        pair["provider_b"],
-        percent(pair["overlap_ratio"]),
-        percent(pair["reach_ratio"]),
-        percent(pair["placement_ratio"]),
-        log_distance(pair["wasserstein_bps"]),
-        percent(pair["band_match_ratio"]),
-        "" if scale is None else f"{math.exp(scale):.2g}",
-        _limits(pair),
-    ]
+    return {
+        "a": pair["provider_a"],
+        "b": pair["provider_b"],
+        **difference_cells(pair),
+        "total a : b": "" if scale is None else f"{math.exp(scale):.2g}",
+        "": _limits(pair),
+    }
 
 
 def _limits(pair: Row) -> str:

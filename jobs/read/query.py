@@ -61,10 +61,10 @@ def query(
         yield QueryResult(reader.columns, reader.rows())
 
 
-def answer_named(
+def query_by_name(
     settings: Settings, name: str, parameters: dict[str, Any]
 ) -> AbstractContextManager[QueryResult]:
-    """Return the answer to ``sql/queries/<name>.sql``; as `query`."""
+    """Yield the result of ``sql/queries/<name>.sql`` on the published file, as `query` does."""
     return query(settings, named_query(name), parameters)
 
 

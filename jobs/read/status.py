@@ -28,32 +28,7 @@ from jobs.read.query import open_reader, published_file
 from jobs.runs import Run, read_runs, runs_folder
 from jobs.settings import Settings
 from warehouse.errors import WarehouseError
-
-_VENUES = """
-with feeds as (
-    select
-        venue,
-        count(*) as feeds,
-        max(newest_at) filter (where kind = 'ohlcv') as newest_bar_at,
-        max(newest_at) filter (where kind = 'open_interest') as newest_open_interest_at,
-    from marts.data_feeds where expected_until_at is null group by venue
-),
-gaps as (
-    select
-        venue,
-        sum(missing_count) filter (where not is_lost)::bigint as missing,
-        sum(missing_count) filter (where is_lost)::bigint as lost,
-    from marts.data_gaps group by venue
-),
-aside as (
-    select venue, count(*) as quarantined from quality.quarantine
-    where ingested_at >= ? and venue is not null group by venue
-)
-select
-    venue, coalesce(feeds, 0), newest_bar_at, newest_open_interest_at,
-    coalesce(missing, 0), coalesce(lost, 0), coalesce(quarantined, 0),
-from feeds full join gaps using (venue) full join aside using (venue)
-"""
+from warehouse.queries import named_query
 
 _QUARANTINE_DAYS = 7
 
@@ -175,7 +150,7 @@ def _read_published(settings: Settings, now: datetime) -> _Published:
         with open_reader(settings) as reader:
             newest = reader.execute("select max(as_of) from marts.market_context_hourly").fetchall()
             since = now - timedelta(days=_QUARANTINE_DAYS)
-            rows = reader.execute(_VENUES, [since]).fetchall()
+            rows = reader.execute(named_query("venue_status"), {"since": since}).fetchall()
     except WarehouseError as exc:
         return _Published(problems=(f"the published file cannot be read: {exc}",))
     return _Published(newest[0][0], {venue: _VenueCounts(*counts) for venue, *counts in rows})

@@ -4,7 +4,6 @@ with
 parameter as (
     select
         params_hash,
-        any_value(provider) as provider,
         max(if(parameter = 'sends', value, null)) as sends,
         max(if(parameter = 'model', value, null)) as model,
         max(if(parameter = 'valuation', value, null)) as valuation,
@@ -21,7 +20,7 @@ held as (
         semantics,
         list_sort(list(distinct asset)) as assets,
         list_sort(list(distinct venue)) as venues,
-        count(distinct asset, as_of) as asset_hours,
+        count(distinct row(asset, as_of)) as asset_hours,
         min(as_of) as oldest,
         max(as_of) as newest,
     from derived.heatmap
