@@ -42,7 +42,8 @@ from bench.dense import dense_density
 from transforms.engine import placement, run, start_state
 from transforms.estimators import ESTIMATORS, EstimatorParameters
 from transforms.margin import default_brackets
-from transforms.series import Bars, State
+from transforms.series import Bars
+from transforms.state import State
 
 BARS_PER_DAY = 288
 YEAR = 365 * BARS_PER_DAY

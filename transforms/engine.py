@@ -9,7 +9,8 @@ How callers use the model, whatever the estimator::
     from transforms.engine import run
     from transforms.estimators import ESTIMATORS
     from transforms.margin import default_brackets
-    from transforms.series import Bars, State
+    from transforms.series import Bars
+from transforms.state import State
 
     state, outputs = run(
         ESTIMATORS["turnover"],      # EstimatorParameters
@@ -41,7 +42,8 @@ from transforms import accounting, density, volume_profile
 from transforms.errors import InvalidInput
 from transforms.estimators import EstimatorParameters, taker_and_maker_weights
 from transforms.margin import Brackets, fold_tiers, tier_log_offsets
-from transforms.series import Bars, ContractKind, FloatArray, IntArray, Outputs, State
+from transforms.series import Bars, ContractKind, FloatArray, IntArray, Outputs
+from transforms.state import State
 
 
 def run(

@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -304,22 +304,20 @@ def parameter_rows(parameters: EstimatorParameters) -> list[ParameterRow]:
         reason = reasons.get(each.name, each.metadata["reason"])
         if not is_shipped and value != getattr(ESTIMATORS["turnover"], each.name):
             reason = "chosen by whoever defined this estimator"
-        cells: list[tuple[float | None, str | float]]
+        cells: list[tuple[float | None, str | float]] = [(None, value)]
         if each.name in ("leverages", "weights", "half_lives_days"):
             cells = list(zip(parameters.leverages, value, strict=True))
         elif isinstance(value, tuple):
             cells = [(None, " ".join(f"{part:g}" for part in value))]
-        else:
-            cells = [(None, value)]
         rows += [
             ParameterRow(
-                provider=parameters.provider,
-                params_hash=parameters.params_hash,
-                parameter_name=each.name,
-                leverage=leverage,
-                unit=each.metadata["unit"],
-                value=cell if isinstance(cell, str) else f"{cell:g}",
-                reason=reason,
+                parameters.provider,
+                parameters.params_hash,
+                each.name,
+                leverage,
+                each.metadata["unit"],
+                cell if isinstance(cell, str) else f"{cell:g}",
+                reason,
             )
             for leverage, cell in cells
         ]
@@ -402,89 +400,72 @@ def _converted(provider: str, name: str, example: Any, given: Any) -> Any:  # no
     return float(given)
 
 
+def _is_share(value: float) -> bool:
+    return 0.0 <= value <= 1.0
+
+
+def _is_positive(value: float) -> bool:
+    return math.isfinite(value) and value > 0.0
+
+
 def _check_parameters(parameters: EstimatorParameters) -> None:
     """Raise an error that names the first field whose value is not allowed."""
-
-    def require(holds: bool, name: str, expected: str) -> None:
-        if not holds:
+    for is_allowed, name, expected in _rules(parameters):
+        if not is_allowed:
             raise InvalidParameters(
                 f"estimator {parameters.provider}: {name} is {getattr(parameters, name)!r}, "
                 f"expected {expected}"
             )
 
-    def is_share(value: float) -> bool:
-        return 0.0 <= value <= 1.0
 
-    def is_positive(value: float) -> bool:
-        return math.isfinite(value) and value > 0.0
+def _rules(given: EstimatorParameters) -> Iterator[tuple[bool, str, str]]:
+    """Yield whether each rule holds, its field and what is expected there, in order.
 
-    name = parameters.provider
-    require(
-        bool(name) and name.isascii() and name.replace("_", "a").isalnum() and name == name.lower(),
-        "provider",
-        "lower case letters, digits and underscores",
-    )
-    require(parameters.model in MODELS, "model", f"one of {', '.join(MODELS)}")
-    leverages = parameters.leverages
-    require(
-        len(leverages) > 0
-        and all(math.isfinite(each) and each > 1.0 for each in leverages)
-        and all(low < high for low, high in itertools.pairwise(leverages)),
+    A rule may rely on those before it.
+    """
+    name, leverages, exponent = given.provider, given.leverages, given.taker_leverage_exponent
+    is_name = name.isascii() and name.replace("_", "a").isalnum() and name == name.lower()
+    yield is_name, "provider", "lower case letters, digits and underscores"
+    yield given.model in MODELS, "model", f"one of {', '.join(MODELS)}"
+    is_ascending = all(low < high for low, high in itertools.pairwise((1.0, *leverages)))
+    yield (
+        bool(leverages) and is_ascending and math.isfinite(leverages[-1]),
         "leverages",
         "ascending multiples above 1 (what has no leverage belongs to unlevered_share)",
     )
     for per_tier in ("weights", "half_lives_days"):
-        require(
-            len(getattr(parameters, per_tier)) == len(leverages),
-            per_tier,
-            f"{len(leverages)} numbers, one per leverage",
-        )
-    require(all(map(is_share, parameters.weights)), "weights", "shares within 0 to 1")
-    require(is_share(parameters.unlevered_share), "unlevered_share", "a share within 0 to 1")
-    total = math.fsum([*parameters.weights, parameters.unlevered_share])
-    require(
+        is_whole = len(getattr(given, per_tier)) == len(leverages)
+        yield is_whole, per_tier, f"{len(leverages)} numbers, one per leverage"
+    yield all(map(_is_share, given.weights)), "weights", "shares within 0 to 1"
+    for share in ("unlevered_share", "turnover_ratio", "warm_up_start_up_ratio"):
+        yield _is_share(getattr(given, share)), share, "a share within 0 to 1"
+    total = math.fsum([*given.weights, given.unlevered_share])
+    yield (
         abs(total - 1.0) <= 1e-9,
         "weights",
         f"shares that sum to 1 together with unlevered_share; they sum to {total:.9g}",
     )
-    require(math.fsum(parameters.weights) > 0.0, "weights", "at least one tier above 0")
-    require(all(map(is_positive, parameters.half_lives_days)), "half_lives_days", "days above 0")
-    require(
-        is_positive(parameters.unlevered_half_life_days), "unlevered_half_life_days", "above 0 days"
-    )
-    require(is_share(parameters.turnover_ratio), "turnover_ratio", "a share within 0 to 1")
-    exponent = parameters.taker_leverage_exponent
-    require(math.isfinite(exponent) and exponent >= 0.0, "taker_leverage_exponent", "0 or above")
-    maker = taker_and_maker_weights(parameters)[1]
-    require(
-        bool(np.all(maker >= -1e-12)),
+    yield math.fsum(given.weights) > 0.0, "weights", "at least one tier above 0"
+    yield all(map(_is_positive, given.half_lives_days)), "half_lives_days", "days above 0"
+    is_slow = _is_positive(given.unlevered_half_life_days)
+    yield is_slow, "unlevered_half_life_days", "above 0 days"
+    yield 0.0 <= exponent < math.inf, "taker_leverage_exponent", "0 or above"
+    yield (
+        bool(np.all(taker_and_maker_weights(given)[1] >= -1e-12)),
         "taker_leverage_exponent",
         "a smaller exponent: makers would be left with less than nothing in a tier",
     )
-    require(
-        parameters.clearing_price in CLEARING_PRICES,
-        "clearing_price",
-        f"one of {', '.join(CLEARING_PRICES)}",
-    )
-    require(
-        len(parameters.entry_weights) == 4
-        and all(map(is_share, parameters.entry_weights))
-        and abs(math.fsum(parameters.entry_weights) - 1.0) <= 1e-9,
+    is_price = given.clearing_price in CLEARING_PRICES
+    yield is_price, "clearing_price", f"one of {', '.join(CLEARING_PRICES)}"
+    entries = given.entry_weights
+    yield (
+        len(entries) == 4 and all(map(_is_share, entries)) and abs(math.fsum(entries) - 1) <= 1e-9,
         "entry_weights",
         "four shares (open, high, low, close) that sum to 1",
     )
-    for name in ("reference_position_usd", "volume_half_life_days"):
-        require(is_positive(getattr(parameters, name)), name, "finite and above 0")
-    require(
-        is_share(parameters.warm_up_start_up_ratio),
-        "warm_up_start_up_ratio",
-        "a share within 0 to 1",
-    )
-    require(
-        math.isfinite(parameters.warm_up_half_lives) and parameters.warm_up_half_lives >= 0.0,
-        "warm_up_half_lives",
-        "0 or above",
-    )
+    for positive in ("reference_position_usd", "volume_half_life_days"):
+        yield _is_positive(getattr(given, positive)), positive, "finite and above 0"
+    yield 0.0 <= given.warm_up_half_lives < math.inf, "warm_up_half_lives", "0 or above"
 
 
 _OPEN_INTEREST: Final = EstimatorParameters(

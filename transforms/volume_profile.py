@@ -54,7 +54,8 @@ from transforms.density.tier_rows import (
     window_of,
 )
 from transforms.grid import LOG_STEP
-from transforms.series import LONG, Bars, BoolArray, FloatArray, IntArray, Outputs, State
+from transforms.series import LONG, Bars, BoolArray, FloatArray, IntArray, Outputs
+from transforms.state import State
 
 _FOLD_BELOW: Final = 1e-100
 """A multiplier below this is multiplied into the profile before it can leave float64."""

@@ -17,7 +17,7 @@ from jobs.build.replay_inputs import read_series
 from jobs.build.replay_records import Series
 from jobs.instants import BEGINNING, DAY_MICROSECONDS, HOUR_MICROSECONDS, to_instant
 from transforms.estimators import EstimatorParameters
-from transforms.series import State
+from transforms.state import State
 
 SeriesKey = tuple[str, str]
 """Venue and instrument."""

@@ -22,7 +22,8 @@ from transforms.accounting import impute_open_interest
 from transforms.engine import is_warm_up, run, start_state
 from transforms.estimators import EstimatorParameters
 from transforms.margin import Brackets
-from transforms.series import Bars, Outputs, State
+from transforms.series import Bars, Outputs
+from transforms.state import State
 
 TRAIL_MICROSECONDS = 30 * DAY_MICROSECONDS
 """The first open interest of a series is spread over the bars of this long before it: three

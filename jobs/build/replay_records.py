@@ -11,7 +11,8 @@ import numpy.typing as npt
 from jobs.build.bar_columns import EMPTY_BARS, BarColumns, FloatArray, IntArray
 from jobs.build.bracket_choice import HeldBrackets
 from jobs.instants import HOUR_MICROSECONDS
-from transforms.series import ContractKind, Outputs, State
+from transforms.series import ContractKind, Outputs
+from transforms.state import State
 
 BoolArray = npt.NDArray[np.bool_]
 

@@ -61,7 +61,8 @@ from transforms.density.tier_rows import (
     window_of,
 )
 from transforms.grid import LOG_STEP
-from transforms.series import LONG, Bars, FloatArray, IntArray, Outputs, State
+from transforms.series import LONG, Bars, FloatArray, IntArray, Outputs
+from transforms.state import State
 
 REFRESH_BARS: Final = 256
 """Every so many bars running totals are summed anew, so that rounding cannot add up [bars]."""

@@ -15,7 +15,8 @@ import numpy as np
 
 from transforms.compiler import fast_compiled, inlined
 from transforms.grid import LOG_STEP
-from transforms.series import Bars, FloatArray, IntArray, State
+from transforms.series import Bars, FloatArray, IntArray
+from transforms.state import State
 
 _SPARE_NODES: Final = 3
 """Nodes of the window beyond those of bars and state, at either end: an entry takes two nodes, a

@@ -16,7 +16,8 @@ from transforms.density.tier_rows import node_prices
 from transforms.engine import placement, run
 from transforms.estimators import ESTIMATORS
 from transforms.margin import Brackets, default_brackets
-from transforms.series import Bars, State
+from transforms.series import Bars
+from transforms.state import State
 
 FLAT = Brackets.from_ratios([0.0], [0.005], [125.0])
 TURNOVER = ESTIMATORS["turnover"]

@@ -16,7 +16,7 @@ from transforms.estimators import (
     taker_and_maker_weights,
 )
 from transforms.margin import Brackets, default_brackets
-from transforms.series import State
+from transforms.state import State
 
 TURNOVER = ESTIMATORS["turnover"]
 BRACKETS = default_brackets("BTC")

@@ -13,7 +13,8 @@ from transforms.engine import run
 from transforms.errors import InvalidInput, UnreadableState
 from transforms.estimators import ESTIMATORS
 from transforms.margin import default_brackets
-from transforms.series import Bars, State
+from transforms.series import Bars
+from transforms.state import State
 
 BARS = simulated_bars(60, seed=2)
 STATE, _ = run(ESTIMATORS["turnover"], BARS, [20], brackets=default_brackets("BTC"))

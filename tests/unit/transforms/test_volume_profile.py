@@ -11,7 +11,7 @@ from transforms import grid
 from transforms.engine import placement, run
 from transforms.estimators import ESTIMATORS
 from transforms.margin import Brackets, default_brackets
-from transforms.series import State
+from transforms.state import State
 
 PROFILE = ESTIMATORS["volume_profile"]
 BRACKETS = default_brackets("BTC")
