@@ -25,11 +25,12 @@ import numpy.typing as npt
 from transforms.bands import find_bands
 from transforms.cascade import simulate_cascades
 from transforms.consensus import build_consensus
-from transforms.disagreement import METRICS, Disagreement, measure_disagreement, summarise_groups
+from transforms.disagreement import METRICS, Disagreement, measure_disagreement
 from transforms.grid import bin_edges, published_bins
+from transforms.group_disagreement import summarise_groups
 from transforms.maps import MapBatch, align_maps, window_first_bin
 from transforms.rebin import rebin_cells
-from transforms.touch import ewma_volatility, reach_probability
+from transforms.touch import reach_probability
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -231,7 +232,6 @@ def report_neighbours(long: MapBatch, short: MapBatch, repeats: int) -> None:
             f"cascades of {n_maps} maps, 10 shocks",
             lambda: simulate_cascades(long, short, 0.03, 1e9),
         ),
-        ("volatility of 100 series of 8640 bars", lambda: ewma_volatility(close, 300.0)),
         ("odds of touch of 864,000 levels", lambda: reach_probability(close, 0.03, 86400.0)),
         (f"rebin {low.size * n_rebinned:,} cells", lambda: rebin_cells(*cells)),
     )

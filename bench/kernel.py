@@ -41,7 +41,7 @@ import numpy.typing as npt
 from bench.dense import dense_density
 from transforms.engine import placement, run, start_state
 from transforms.estimators import ESTIMATORS, EstimatorParameters
-from transforms.margin import default_brackets
+from transforms.ladders import default_brackets
 from transforms.series import Bars
 from transforms.state import State
 

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from transforms.margin import DEFAULT_LADDERS, Brackets, Ladder, default_ladder, tier_log_offsets
+from transforms.ladders import DEFAULT_LADDERS, Ladder, default_ladder
+from transforms.margin import Brackets, tier_log_offsets
 
 FloatArray = npt.NDArray[np.float64]
 

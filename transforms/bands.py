@@ -147,8 +147,7 @@ def find_bands(aligned: FloatArray, price: npt.ArrayLike, odds: FloatArray | Non
             f"(n_maps, {N_WINDOW_BINS}) and (n_maps,); make the former with align_maps"
         )
     if odds is None:
-        odds = np.full((1, N_WINDOW_BINS), np.nan)
-        odds = np.broadcast_to(odds, aligned.shape)
+        odds = np.broadcast_to(np.nan, aligned.shape)
     if odds.shape != aligned.shape:
         raise InvalidInput(
             f"odds have shape {odds.shape} and aligned {aligned.shape}; give the odds of each bin"
@@ -180,7 +179,7 @@ def find_bands(aligned: FloatArray, price: npt.ArrayLike, odds: FloatArray | Non
 
 @compiled
 def _is_better(held_a: float, away_a: float, held_b: float, away_b: float) -> bool:
-    """Tell whether a beats b, which stands lower: by what it holds, then by nearness."""
+    """Return whether a beats b, which lies lower: by what it holds, then by nearness."""
     return held_a > held_b or (held_a == held_b and away_a < away_b)
 
 
@@ -242,16 +241,24 @@ def _collect_runs(row: FloatArray, position: float, run: IntArray) -> int:
 
 
 @compiled
+def _best_run(score: FloatArray, run: IntArray, position: float) -> int:
+    """Return the run with the highest score that is not negative; ties as in `_is_better`."""
+    best = -1
+    for r in range(score.size):
+        away, best_away = abs(run[r, 2] - position), abs(run[best, 2] - position)
+        if score[r] >= 0.0 and (best < 0 or _is_better(score[r], away, score[best], best_away)):
+            best = r
+    return best
+
+
+@compiled
 def _find_runs(
     aligned: FloatArray,
     shaped: npt.NDArray[np.bool_],
     odds: FloatArray,
     position: FloatArray,
 ) -> tuple[IntArray, FloatArray, IntArray]:
-    """Return (first, last, peak, zone, rank by size), (held, expected) and the count of bands.
-
-    Arrays are copied element by element: assigning one to a slice triples the time to compile.
-    """
+    """Return (first, last, peak, zone, rank by size), (held, expected) and the count of bands."""
     n_maps, n_bins = aligned.shape
     found = np.zeros((n_maps, BANDS_PER_SIDE, 5), dtype=np.int64)
     amounts = np.full((n_maps, BANDS_PER_SIDE, 2), np.nan)
@@ -277,18 +284,7 @@ def _find_runs(
             score[r] = expected[r] if has_odds else held[r]
         in_zone = np.zeros(len(ZONE_EDGES) + 1, dtype=np.int64)
         for _ in range(n_runs):
-            best = -1
-            for r in range(n_runs):
-                if score[r] >= 0.0 and (
-                    best < 0
-                    or _is_better(
-                        score[r],
-                        abs(run[r, 2] - position[m]),
-                        score[best],
-                        abs(run[best, 2] - position[m]),
-                    )
-                ):
-                    best = r
+            best = _best_run(score[:n_runs], run, position[m])
             score[best] = -1.0
             if in_zone[run[best, 3]] == BANDS_PER_ZONE:
                 continue
@@ -339,7 +335,7 @@ def count_agreeing_providers(
     group_offsets : ndarray of int64, shape (n_groups + 1,)
         Group ``g`` is the providers' maps ``group_offsets[g]:group_offsets[g + 1]``.
     vote : ndarray of int64, shape (n_maps,), optional
-        Vote of each provider's map on this side, see `transforms.disagreement.share_votes`; by
+        Vote of each provider's map on this side (`transforms.group_disagreement.share_votes`); by
         default each has its own.
 
     Returns
@@ -372,18 +368,18 @@ def count_agreeing_providers(
             f"but there are {consensus.offsets.size - 1} consensus maps and "
             f"{providers.offsets.size - 1} maps of providers; pass bands of the same groups"
         )
-    counted: IntArray = _count_agreeing(
-        consensus.offsets,
-        consensus.first_bin,
-        consensus.last_bin,
+    return _count_agreeing(
+        *_runs(consensus),
         np.arange(group_offsets.size),
-        providers.offsets,
-        providers.first_bin,
-        providers.last_bin,
+        *_runs(providers),
         group_offsets.astype(np.int64),
         _votes(providers, vote),
     )
-    return counted
+
+
+def _runs(bands: Bands) -> tuple[IntArray, IntArray, IntArray]:
+    """Return which runs of bins the bands of each map are."""
+    return bands.offsets, bands.first_bin, bands.last_bin
 
 
 def _votes(bands: Bands, vote: IntArray | None) -> IntArray:
@@ -435,19 +431,10 @@ def count_agreeing_members(
             f"group_offsets describe {group_offsets[-1]} maps, but there are {n_maps}; pass the "
             "groups the maps were made of"
         )
-    # Each map is asked about as a consensus of its own, by the maps of its group.
-    counted: IntArray = _count_agreeing(
-        bands.offsets,
-        bands.first_bin,
-        bands.last_bin,
-        group_offsets.astype(np.int64),
-        bands.offsets,
-        bands.first_bin,
-        bands.last_bin,
-        group_offsets.astype(np.int64),
-        _votes(bands, vote),
-    )
-    return counted
+    # Each map is judged as if it were a consensus, by the maps of its group.
+    groups = group_offsets.astype(np.int64)
+    runs = _runs(bands)
+    return _count_agreeing(*runs, groups, *runs, groups, _votes(bands, vote))
 
 
 @compiled

@@ -137,27 +137,24 @@ def simulate_cascades(
     volume_day_usd : array_like of float, shape (n_maps,) or ()
         Traded in the last day [USD], of the same venues as the map.
     covered_range : array_like of float, shape (n_maps,) or ()
-        Distance from price up to which the map is known [ln]; a bin in that range that the map
-        does not hold is empty.
+        Distance from price up to which the map is known [ln]; bins it does not hold are empty.
     parameters : CascadeParameters
         Shocks and strength of impact.
 
     Returns
     -------
     Cascades
-        All figures of a map are NaN on the side where it has no shape (empty, NaN, an infinity, a
-        negative value) and where its price is not known; all but `forced_first_usd` are where the
-        volume is not known or not above 0, or the volatility is not known.
+        NaN on a side without shape (empty, NaN, infinite, negative) and where the price is not
+        known; all but `forced_first_usd` also where volume or volatility is not known.
 
     Raises
     ------
     InvalidInput
-        If the two batches do not stand for the same maps.
+        If the two batches are not of the same maps.
 
     Examples
     --------
-    10 M USD in the bin from 2.05 % to 2.25 % below price, volatility 4 % a day and 1,000 M USD
-    traded a day: a slip of 40 bps. A shock of 1 % forces nothing, one of 3 % all of it.
+    10 M USD 2 % below price, volatility 4 %, 1,000 M USD traded a day: a slip of 40 bps.
 
     >>> one = dict(offsets=np.array([0, 1]), price=np.array([1.0]))
     >>> cascades = simulate_cascades(
@@ -178,32 +175,21 @@ def simulate_cascades(
             "pass both sides of the same maps in the same order"
         )
     shape = (long.n_maps, len(parameters.shocks_ratio))
-    sigma = np.broadcast_to(np.asarray(volatility, dtype=np.float64), shape[:1])
-    volume = np.broadcast_to(np.asarray(volume_day_usd, dtype=np.float64), shape[:1])
+    slip = parameters.impact_coefficient * _slip_of_one(volatility, volume_day_usd, long.n_maps)
     covered = np.broadcast_to(np.asarray(covered_range, dtype=np.float64), shape[:1])
-    is_traded = np.isfinite(volume) & (volume > 0.0) & np.isfinite(sigma) & (sigma >= 0.0)
-    slip_of_one = np.full(shape[0], np.nan)
-    slip_of_one[is_traded] = (
-        parameters.impact_coefficient * sigma[is_traded] / np.sqrt(volume[is_traded])
-    )
-
     log_shocks = np.log1p(np.array(parameters.shocks_ratio))
-    forced_first, forced, end = (np.full(shape, np.nan) for _ in range(3))
+    figures = np.full((3, *shape), np.nan)
     is_range_exhausted = np.zeros(shape, dtype=np.bool_)
     for batch, sign in ((long, -1), (short, 1)):
         columns = np.flatnonzero(np.sign(log_shocks) == sign)
-        found = _end_scenarios(
-            batch.values,
-            batch.offsets.astype(np.int64),
-            batch.first_bin.astype(np.int64),
-            batch.price,
-            slip_of_one,
-            covered,
-            np.abs(log_shocks[columns]),
-            sign,
+        shocks = np.abs(log_shocks[columns])
+        offsets, first_bin = batch.offsets.astype(np.int64), batch.first_bin.astype(np.int64)
+        *found, is_exhausted = _end_scenarios(
+            batch.values, offsets, first_bin, batch.price, slip, covered, shocks, sign
         )
-        forced_first[:, columns], forced[:, columns], end[:, columns] = found[:3]
-        is_range_exhausted[:, columns] = found[3]
+        figures[:, :, columns] = found
+        is_range_exhausted[:, columns] = is_exhausted
+    forced_first, forced, end = figures
     return Cascades(
         forced_first_usd=forced_first,
         forced_usd=forced,
@@ -212,6 +198,18 @@ def simulate_cascades(
         amplification=end / np.abs(log_shocks),
         is_range_exhausted=is_range_exhausted,
     )
+
+
+def _slip_of_one(
+    volatility: npt.ArrayLike, volume_day_usd: npt.ArrayLike, n_maps: int
+) -> FloatArray:
+    """Return the slip that one USD causes at Y = 1 [ln]; NaN where nothing is known of trading."""
+    sigma = np.broadcast_to(np.asarray(volatility, dtype=np.float64), (n_maps,))
+    volume = np.broadcast_to(np.asarray(volume_day_usd, dtype=np.float64), (n_maps,))
+    is_traded = np.isfinite(volume) & (volume > 0.0) & np.isfinite(sigma) & (sigma >= 0.0)
+    slip = np.full(n_maps, np.nan)
+    slip[is_traded] = sigma[is_traded] / np.sqrt(volume[is_traded])
+    return slip
 
 
 @compiled

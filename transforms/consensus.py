@@ -9,7 +9,7 @@ Bins are the published ones of the window (see ``transforms.maps``), so that a r
 consensus joins with the rows of the maps it was made of. A member's map enters as its shape
 p = map / sum of map over the window and side: a provider whose totals are twenty times those of
 another weighs the same, and a provider of relative units takes part. Maps that share a vote (see
-``transforms.disagreement.share_votes``) split the weight of one. On side 'both', p is the sum
+``transforms.group_disagreement.share_votes``) split the weight of one. On side 'both', p is the sum
 of long and short over the sum of both, so there a provider's lopsidedness counts too.
 """
 
@@ -79,8 +79,8 @@ def build_consensus(
         Group ``g`` (an asset at an instant) is the entries
         ``group_offsets[g]:group_offsets[g + 1]``.
     vote : ndarray of int64, shape (n_entries, 3), optional
-        Vote of each entry by side, as `transforms.disagreement.share_votes` returns it; an entry
-        with -1 takes no part. By default each has its own.
+        Vote of each entry by side (`transforms.group_disagreement.share_votes`); an entry with -1
+        takes no part. By default each has its own.
 
     Returns
     -------

@@ -8,7 +8,7 @@ How callers use the model, whatever the estimator::
 
     from transforms.engine import run
     from transforms.estimators import ESTIMATORS
-    from transforms.margin import default_brackets
+    from transforms.ladders import default_brackets
     from transforms.series import Bars
 from transforms.state import State
 

@@ -310,6 +310,29 @@ def _align(
     return aligned
 
 
+def coarsen(aligned: FloatArray) -> FloatArray:
+    """Return maps summed to coarse bins.
+
+    Parameters
+    ----------
+    aligned : ndarray of float64, shape (..., N_WINDOW_BINS)
+        Windows of maps.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., N_COARSE_BINS)
+        Liquidations by coarse bin, in the unit of the map.
+
+    Examples
+    --------
+    >>> coarsen(np.arange(200.0)[None, :])[0, :3].tolist()
+    [1.0, 5.0, 9.0]
+    """
+    by_bin = aligned.reshape(*aligned.shape[:-1], N_COARSE_BINS, BINS_PER_COARSE_BIN)
+    coarse: FloatArray = by_bin.sum(axis=-1)
+    return coarse
+
+
 def has_shape(aligned: FloatArray) -> npt.NDArray[np.bool_]:
     """Return which maps have a shape: finite, nowhere negative, somewhere above 0.
 

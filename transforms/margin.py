@@ -15,8 +15,7 @@ Venues compare against the mark price, not the last price.
 """
 
 from dataclasses import dataclass, fields
-from types import MappingProxyType
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +25,7 @@ from transforms.errors import InvalidInput
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Side = Literal["long", "short"]
+_SIDES: Final[tuple[Side, ...]] = ("long", "short")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -256,18 +256,13 @@ def linear_liquidation_price(
 
     Examples
     --------
+    >>> from transforms.ladders import default_brackets
     >>> brackets = default_brackets("BTC")
     >>> linear_liquidation_price("long", 60_000.0, [10.0, 100.0], 0.1, brackets).round(2).tolist()
     [54216.87, 59638.55]
     """
-    entry, multiple, size = (
-        array[..., np.newaxis]
-        for array in np.broadcast_arrays(
-            np.asarray(entry_price, dtype=np.float64),
-            np.asarray(leverage, dtype=np.float64),
-            np.asarray(quantity, dtype=np.float64),
-        )
-    )
+    given = (np.asarray(each, dtype=np.float64) for each in (entry_price, leverage, quantity))
+    entry, multiple, size = (each[..., np.newaxis] for each in np.broadcast_arrays(*given))
     _refuse_unless(side in ("long", "short"), "side", side, "'long' or 'short'")
     _refuse_unless(not np.any(entry <= 0.0), "entry_price", entry_price, "above 0")
     _refuse_unless(not np.any(multiple < 1.0), "leverage", leverage, "at least 1")
@@ -279,7 +274,7 @@ def linear_liquidation_price(
     upper[..., -1] = np.inf
     if side == "long":
         crossing = (entry * (1.0 - 1.0 / multiple) - deduction) / (1.0 - required)
-        # A long that stands at its entry meets no bracket of larger notionals on the way down.
+        # A long that is open at its entry meets no bracket of larger notionals on the way down.
         is_own = (lower < entry) & (entry <= upper)
         is_standing = (is_own & (crossing < entry)).any(axis=-1, keepdims=True)
         is_met = (crossing > lower) & ((lower < entry) | ~is_standing)
@@ -290,47 +285,6 @@ def linear_liquidation_price(
     crossing = (entry * (1.0 + 1.0 / multiple) + deduction) / (1.0 + required)
     reached = np.where(crossing <= upper, np.maximum(crossing, lower), np.inf)
     return np.where(np.isnan(crossing).any(axis=-1), np.nan, reached.min(axis=-1))
-
-
-def entry_margin_liquidation_price(
-    side: Side,
-    entry_price: npt.ArrayLike,
-    leverage: npt.ArrayLike,
-    maintenance_margin_ratio: npt.ArrayLike,
-) -> FloatArray:
-    """Return the liquidation price where maintenance margin is kept at the entry value.
-
-    ``E (1 - 1/L + mu)`` for longs, ``E (1 + 1/L - mu)`` for shorts (Bybit, USDT contracts under
-    isolated margin).
-
-    Parameters
-    ----------
-    side : {'long', 'short'}
-        Side of the positions.
-    entry_price : array_like of float, shape (...)
-        Entry price ``E`` [USD per unit of the asset].
-    leverage : array_like of float, shape (...)
-        Leverage ``L`` at entry [multiple], at least 1.
-    maintenance_margin_ratio : array_like of float, shape (...)
-        Maintenance margin per entry value ``mu`` [ratio].
-
-    Returns
-    -------
-    ndarray of float64, shape (...)
-        Liquidation price [USD per unit of the asset].
-
-    Examples
-    --------
-    >>> float(entry_margin_liquidation_price("long", 100.0, 10.0, 0.005).round(6))
-    90.5
-    """
-    entry = np.asarray(entry_price, dtype=np.float64)
-    inverse_leverage = 1.0 / np.asarray(leverage, dtype=np.float64)
-    ratio = np.asarray(maintenance_margin_ratio, dtype=np.float64)
-    _refuse_unless(side in ("long", "short"), "side", side, "'long' or 'short'")
-    _refuse_unless(not np.any(inverse_leverage > 1.0), "leverage", leverage, "at least 1")
-    sign = 1.0 if side == "long" else -1.0
-    return entry * (1.0 - sign * (inverse_leverage - ratio))
 
 
 def inverse_liquidation_price(
@@ -410,8 +364,8 @@ def tier_log_offsets(
 ) -> FloatArray:
     """Return how far liquidation lies from entry, per side and leverage tier, in log price.
 
-    Positions of a tier differ in size, and size decides the bracket. The tier is represented by
-    one size, stated in USD so that the offset does not depend on price.
+    Size decides the bracket, so each tier is represented by one size, stated in USD: then the
+    offset does not depend on price.
 
     Parameters
     ----------
@@ -440,15 +394,13 @@ def tier_log_offsets(
     Examples
     --------
     >>> brackets = Brackets.from_ratios([0.0], [0.005], [125.0])
-    >>> np.exp(tier_log_offsets([25.0], brackets, 10_000.0)).round(6).tolist()
+    >>> np.exp(tier_log_offsets([25.0], brackets, 1e4)).round(6).tolist()
     [[0.964824], [1.034826]]
     """
     multiples = np.asarray(leverages, dtype=np.float64)
+    is_ascending = bool(np.all(np.diff(multiples, prepend=1.0) > 0.0))
     _refuse_unless(
-        multiples.ndim == 1
-        and multiples.size > 0
-        and bool(np.all(multiples > 1.0))
-        and bool(np.all(np.diff(multiples) > 0.0)),
+        multiples.ndim == 1 and multiples.size > 0 and is_ascending,
         "leverages",
         leverages,
         "ascending multiples above 1: a position without leverage belongs to the unlevered share",
@@ -463,162 +415,28 @@ def tier_log_offsets(
     # What may not be leveraged is liquidated, if ever, near zero; a logarithm needs a price.
     max_leverage = max(float(brackets.max_leverage[bracket]), 1.01)
     allowed = np.minimum(multiples[fold_tiers(multiples, max_leverage)], max_leverage)
-    if contract_kind == "linear":
-        prices = [
-            linear_liquidation_price(side, 1.0, allowed, reference_position_usd, brackets)
-            for side in ("long", "short")
-        ]
-    elif contract_kind == "inverse":
-        ratio = brackets.maintenance_margin_ratio[bracket] + brackets.liquidation_fee_ratio
-        prices = [
-            inverse_liquidation_price(side, 1.0, allowed, ratio) for side in ("long", "short")
-        ]
-    else:
+    if contract_kind not in ("linear", "inverse"):
         raise InvalidInput(f"contract_kind is {contract_kind!r}, expected 'linear' or 'inverse'")
+    ratio = brackets.maintenance_margin_ratio[bracket]
+    required = ratio + brackets.liquidation_fee_ratio
+    prices = [
+        linear_liquidation_price(side, 1.0, allowed, reference_position_usd, brackets)
+        if contract_kind == "linear"
+        else inverse_liquidation_price(side, 1.0, allowed, required)
+        for side in _SIDES
+    ]
     relative = np.stack(prices)
     is_wrong = (relative[0] <= 0.0) | (relative[0] >= 1.0) | (relative[1] <= 1.0)
     if is_wrong[0] or not np.isfinite(relative).all():
         raise InvalidInput(
             f"leverage {multiples[0]:g}x with maximum {max_leverage:g}x and maintenance margin "
-            f"{brackets.maintenance_margin_ratio[bracket]:g} gives liquidation at "
-            f"{relative[0, 0]:g} (long) and {relative[1, 0]:g} (short) times entry; expected "
+            f"{ratio:g} gives liquidation at {relative[0, 0]:g} (long) and "
+            f"{relative[1, 0]:g} (short) times entry; expected "
             "below and above 1: check the brackets' max_leverage and ratios"
         )
     # Without deductions the requirement may jump beyond the margin of a tier right at its entry.
     usable = np.maximum.accumulate(np.where(is_wrong, 0, np.arange(len(multiples))))
     return np.log(np.ascontiguousarray(relative[:, usable]))
-
-
-@dataclass(frozen=True, slots=True)
-class Ladder:
-    """Brackets assumed for contracts of about one size.
-
-    Parameters
-    ----------
-    smallest_open_interest_usd : float
-        Open interest from which it is assumed [USD]; inf where the asset alone decides.
-    notional_floor_usd, maintenance_margin_ratio, max_leverage : tuple of float
-        As in ``Brackets``.
-    """
-
-    smallest_open_interest_usd: float
-    notional_floor_usd: tuple[float, ...]
-    maintenance_margin_ratio: tuple[float, ...]
-    max_leverage: tuple[float, ...]
-
-    def brackets(
-        self, *, has_deduction: bool = True, liquidation_fee_ratio: float = 0.0
-    ) -> Brackets:
-        """Return it as brackets, by the formula of the venue they are assumed for."""
-        return Brackets.from_ratios(
-            self.notional_floor_usd,
-            self.maintenance_margin_ratio,
-            self.max_leverage,
-            has_deduction=has_deduction,
-            liquidation_fee_ratio=liquidation_fee_ratio,
-        )
-
-
-DEFAULT_LADDERS: Final = MappingProxyType(
-    {
-        "btc_eth": Ladder(
-            np.inf,
-            (0.0, 50e3, 600e3, 3e6, 12e6, 70e6),
-            (0.004, 0.005, 0.0065, 0.01, 0.02, 0.025),
-            (125.0, 100.0, 75.0, 50.0, 25.0, 20.0),
-        ),
-        "large": Ladder(
-            20e6,
-            (0.0, 10e3, 50e3, 200e3, 1e6, 2e6, 5e6, 10e6, 20e6),
-            (0.006, 0.01, 0.015, 0.02, 0.025, 0.05, 0.1, 0.125, 0.25),
-            (75.0, 50.0, 40.0, 25.0, 10.0, 10.0, 5.0, 4.0, 2.0),
-        ),
-        "middle": Ladder(
-            5e6,
-            (0.0, 5e3, 10e3, 50e3, 200e3, 500e3, 1e6),
-            (0.01, 0.015, 0.02, 0.05, 0.1, 0.1667, 0.25),
-            (75.0, 50.0, 25.0, 10.0, 5.0, 3.0, 2.0),
-        ),
-        "small": Ladder(
-            0.0,
-            (0.0, 5e3, 10e3, 20e3, 100e3, 500e3),
-            (0.02, 0.025, 0.05, 0.1, 0.125, 0.25),
-            (25.0, 20.0, 10.0, 5.0, 4.0, 2.0),
-        ),
-    }
-)
-"""Brackets assumed where a contract's own are not known, the largest contracts first.
-
-``btc_eth`` has what Binance published for BTC and ETH in USDT until 2024 ("Leverage and Margin of
-USDⓈ-M Futures"). The others are medians, at round notionals, of the brackets that Binance published
-in September 2026: ``small`` of all 894 contracts but BTC and ETH, ``middle`` and ``large`` of the
-48 and 22 whose median open interest in the last quarter of 2022 was 5 to 20 and above 20 million
-USD. Open interest of the others is not recorded, nor is that of 2026.
-
-Error of the liquidation price of a long of 10,000 USD [% of entry], median / 90th percentile, the
-contract itself left out; "one" is one ladder from 50x for every coin but BTC and ETH
-(``python -m bench.ladders``):
-
-======================================  ===========  ===========  ===========
-contracts                                       10x          25x          50x
-======================================  ===========  ===========  ===========
-all 906, one                            0.72 / 3.41  0.53 / 4.03  1.14 / 4.03
-all 906                                 0.53 / 2.69  0.52 / 3.76  0.78 / 3.76
-the 114 with open interest, one         0.47 / 3.41  0.48 / 5.14  1.44 / 5.14
-the 114 with open interest              0.26 / 2.69  0.26 / 4.89  0.26 / 5.05
-``large``                               0.14 / 0.57  0.15 / 0.60  0.15 / 0.65
-``middle``                              0.21 / 0.78  0.24 / 1.98  0.25 / 3.70
-``small``                               0.47 / 3.11  0.52 / 8.03  1.29 / 8.03
-======================================  ===========  ===========  ===========
-
-The tail is contracts that allow 5x or 10x where the ladder allows 20x. Open interest does not
-separate them; only a contract's own brackets do.
-"""
-
-_MAJOR_ASSETS: Final = frozenset({"BTC", "ETH"})
-
-
-def default_ladder(asset: str, open_interest_usd: float = np.nan) -> str:
-    """Return which of ``DEFAULT_LADDERS`` stands for a contract whose brackets are not known.
-
-    Parameters
-    ----------
-    asset : str
-        Base asset, such as ``BTC``.
-    open_interest_usd : float
-        Open interest of the contract, each position counted once [USD]; NaN where not known.
-
-    Examples
-    --------
-    >>> default_ladder("BTC"), default_ladder("DOGE", 2e8), default_ladder("PEPE")
-    ('btc_eth', 'large', 'small')
-    """
-    if asset in _MAJOR_ASSETS:
-        return "btc_eth"
-    for name, ladder in DEFAULT_LADDERS.items():
-        if open_interest_usd >= ladder.smallest_open_interest_usd:
-            return name
-    return "small"
-
-
-def default_brackets(asset: str, open_interest_usd: float = np.nan) -> Brackets:
-    """Return the brackets assumed where an instrument's own are not known, without a fee.
-
-    Parameters
-    ----------
-    asset : str
-        Base asset, such as ``BTC``.
-    open_interest_usd : float
-        Open interest of the contract, each position counted once [USD]; NaN where not known.
-
-    Examples
-    --------
-    >>> default_brackets("BTC").max_leverage[:2].tolist()
-    [125.0, 100.0]
-    >>> default_brackets("PEPE").max_leverage[:2].tolist()
-    [25.0, 20.0]
-    """
-    return DEFAULT_LADDERS[default_ladder(asset, open_interest_usd)].brackets()
 
 
 def _refuse_unless(holds: bool, name: str, value: object, expected: str) -> None:

@@ -8,9 +8,6 @@ overlaps. A cell without width (a point) is shared linearly between the two node
 belong to bins, as fresh positions of our own estimators are (cloud in cell; R. W. Hockney and J. W.
 Eastwood, Computer Simulation Using Particles, 1988, ch. 5). What lies beyond the published range
 is not lost: it is summed per map, below and above.
-
-A point is where something stands. Prices that only label a provider's steps are no points: as
-such they would pile up in some bins and skip others. `cells_around_levels` gives them their width.
 """
 
 import math
@@ -105,25 +102,7 @@ def rebin_cells(
     [[2.0, 2.0, 1.0, 0.0], [0.75, 0.25, 0.0, 0.0]]
     """
     prices = np.atleast_1d(np.asarray(price, dtype=np.float64))
-    columns = {"price_low": price_low, "price_high": price_high, "value": value}
-    for name, column in columns.items():
-        if column.shape != map_index.shape or map_index.ndim != 1:
-            raise InvalidInput(
-                f"{name} has shape {column.shape} and map_index {map_index.shape}; give one of "
-                "each per cell, 1-D"
-            )
-    for name, is_wrong, rule in (
-        ("map_index", (map_index < 0) | (map_index >= prices.size), f"0 to {prices.size - 1}"),
-        ("price_low", ~(np.isfinite(price_low) & (price_low > 0.0)), "finite and above 0"),
-        ("price_high", ~(np.isfinite(price_high) & (price_high >= price_low)), "at or above low"),
-        ("value", ~(np.isfinite(value) & (value >= 0.0)), "finite and not negative"),
-    ):
-        if np.any(is_wrong):
-            cell = int(np.argmax(is_wrong))
-            received = {"map_index": map_index, **columns}[name][cell]
-            raise InvalidInput(
-                f"{name}[{cell}] is {received}, expected {rule}; quarantine such cells before"
-            )
+    _check_cells(map_index, price_low, price_high, value, prices.size)
     first_bin, n_bins = published_bins(prices)
     offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(n_bins)))
     values, below, above = _share_out(
@@ -139,6 +118,35 @@ def rebin_cells(
         below_range=below,
         above_range=above,
     )
+
+
+def _check_cells(
+    map_index: npt.NDArray[np.int64],
+    price_low: FloatArray,
+    price_high: FloatArray,
+    value: FloatArray,
+    n_maps: int,
+) -> None:
+    """Refuse cells that make no sense."""
+    columns = {"price_low": price_low, "price_high": price_high, "value": value}
+    for name, column in columns.items():
+        if column.shape != map_index.shape or map_index.ndim != 1:
+            raise InvalidInput(
+                f"{name} has shape {column.shape} and map_index {map_index.shape}; give one of "
+                "each per cell, 1-D"
+            )
+    for name, is_wrong, rule in (
+        ("map_index", (map_index < 0) | (map_index >= n_maps), f"0 to {n_maps - 1}"),
+        ("price_low", ~(np.isfinite(price_low) & (price_low > 0.0)), "finite and above 0"),
+        ("price_high", ~(np.isfinite(price_high) & (price_high >= price_low)), "at or above low"),
+        ("value", ~(np.isfinite(value) & (value >= 0.0)), "finite and not negative"),
+    ):
+        if np.any(is_wrong):
+            cell = int(np.argmax(is_wrong))
+            received = {"map_index": map_index, **columns}[name][cell]
+            raise InvalidInput(
+                f"{name}[{cell}] is {received}, expected {rule}; quarantine such cells before"
+            )
 
 
 @compiled
@@ -190,50 +198,3 @@ def _share_out(
         for i in range(first, last):
             row[i] += density * (min(end, i + 1.0) - max(start, float(i)))
     return values, below, above
-
-
-def cells_around_levels(level: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Return cells that fill the axis a provider labels with prices.
-
-    A cell ends half way to the neighbouring levels; the outermost are as wide outwards as inwards.
-    Half way in price, as providers step in price.
-
-    Parameters
-    ----------
-    level : array_like of float, shape (n_levels,)
-        All prices of the provider's axis, also those that hold nothing, ascending [USD per unit
-        of the asset].
-
-    Returns
-    -------
-    price_low, price_high : ndarray of float64, shape (n_levels,)
-        Ends of the cells [USD per unit of the asset]; a single level stays a point.
-
-    Raises
-    ------
-    InvalidInput
-        If levels are not ascending, or the lowest cell would reach 0.
-
-    Examples
-    --------
-    >>> low, high = cells_around_levels([100.0, 110.0, 120.0])
-    >>> low.tolist(), high.tolist()
-    ([95.0, 105.0, 115.0], [105.0, 115.0, 125.0])
-    """
-    levels = np.asarray(level, dtype=np.float64)
-    if levels.ndim != 1 or not np.all(np.diff(levels) > 0.0):
-        raise InvalidInput(
-            f"levels of shape {levels.shape} are not ascending; sort them, each once, before"
-        )
-    if levels.size < 2:
-        return levels, levels
-    between = 0.5 * (levels[1:] + levels[:-1])
-    lowest = 2.0 * levels[0] - between[0]
-    highest = 2.0 * levels[-1] - between[-1]
-    if not (lowest > 0.0 and math.isfinite(highest)):
-        raise InvalidInput(
-            f"the cell of the lowest level {levels[0]} would begin at {lowest} and that of the "
-            f"highest {levels[-1]} end at {highest}; give levels above 0 as the provider steps them"
-        )
-    edges = np.concatenate(([lowest], between, [highest]))
-    return edges[:-1], edges[1:]

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.compiler import compiled
-from transforms.errors import InvalidInput, InvalidParameters
+from transforms.errors import InvalidParameters
 from transforms.grid import FloatArray
 
 SECONDS_PER_DAY = 86_400.0
@@ -48,87 +48,6 @@ HALF_LIFE_SECONDS = SECONDS_PER_DAY
 """Age at which a squared return counts half [s]; a day, so that every hour of the day has a say."""
 
 
-def ewma_volatility(
-    close: FloatArray, bar_seconds: float, half_life_seconds: float = HALF_LIFE_SECONDS
-) -> FloatArray:
-    """Return the volatility known at the end of each bar.
-
-    The variance per unit of time is the sum of squared log returns over the sum of the times they
-    took, both weighted by ``0.5 ** (age / half_life_seconds)``. Without gaps this is the
-    exponentially weighted mean of squared returns, normalised by its own weights, so that a short
-    history is not biased towards 0. No drift is taken off: over a day it is far below the noise.
-
-    Parameters
-    ----------
-    close : ndarray of float64, shape (n_bars,) or (n_series, n_bars)
-        Close of each bar, in order of time, one entry per bar period [USD per unit of the asset].
-        What is not finite and above 0 was not observed: the next return spans the gap, with its
-        time.
-    bar_seconds : float
-        Length of a bar [s].
-    half_life_seconds : float
-        Age at which a return counts half [s].
-
-    Returns
-    -------
-    ndarray of float64, shape of `close`
-        Standard deviation of the log return over a day [ln per sqrt day]. A bar without close
-        carries the last value. NaN before two closes were observed.
-
-    Raises
-    ------
-    InvalidInput
-        If `close` is neither 1-D nor 2-D.
-    InvalidParameters
-        If a length of time is not above 0.
-
-    Examples
-    --------
-    Hourly returns of 1 % up and down are 4.9 % a day.
-
-    >>> ewma_volatility(np.exp([0.0, 0.01, 0.0]), 3600.0).round(6).tolist()
-    [nan, 0.04899, 0.04899]
-    """
-    if close.ndim not in (1, 2):
-        raise InvalidInput(
-            f"close has shape {close.shape}; give (n_bars,) or (n_series, n_bars), time last"
-        )
-    for name, seconds in (("bar_seconds", bar_seconds), ("half_life_seconds", half_life_seconds)):
-        if not (math.isfinite(seconds) and seconds > 0.0):
-            raise InvalidParameters(f"{name} is {seconds}; it must be a finite time above 0")
-    days: FloatArray = _ewma(
-        np.atleast_2d(close).astype(np.float64),
-        bar_seconds / SECONDS_PER_DAY,
-        0.5 ** (bar_seconds / half_life_seconds),
-    )
-    return days.reshape(close.shape)
-
-
-@compiled
-def _ewma(close: FloatArray, bar_days: float, decay: float) -> FloatArray:
-    """Return the volatility per sqrt day after each bar of each series."""
-    volatility = np.full(close.shape, np.nan)
-    for s in range(close.shape[0]):
-        last_log = np.nan
-        n_waited = 0
-        squares = 0.0
-        days = 0.0
-        known = np.nan
-        for t in range(close.shape[1]):
-            n_waited += 1
-            if math.isfinite(close[s, t]) and close[s, t] > 0.0:
-                log_close = math.log(close[s, t])
-                if not math.isnan(last_log):
-                    fade = decay**n_waited
-                    squares = squares * fade + (log_close - last_log) ** 2
-                    days = days * fade + n_waited * bar_days
-                    known = math.sqrt(squares / days)
-                last_log = log_close
-                n_waited = 0
-            volatility[s, t] = known
-    return volatility
-
-
 def trailing_volatility(
     squared_log_return: FloatArray,
     bar_seconds: float,
@@ -137,9 +56,10 @@ def trailing_volatility(
 ) -> FloatArray:
     """Return the volatility at the end of each bar, from the bars of a bounded time before it.
 
-    The same mean as `ewma_volatility`, of squared returns that are known by bar (a bar may sum
-    many finer ones), and forgetting all that is older than ``n_trailing`` bars. What a bar gets
-    depends on those bars alone, bit by bit, wherever the array begins.
+    The variance per unit of time is the sum of squared log returns over the sum of the times they
+    took, both weighted by ``0.5 ** (age / half_life_seconds)``; no drift is taken off, as over a
+    day it is far below the noise. What a bar gets depends on the last ``n_trailing`` bars alone,
+    to the last bit, wherever the array begins.
 
     Parameters
     ----------
@@ -272,39 +192,3 @@ def _reach(
             beyond = 1.0 - 2.0 / math.pi * (x / (1.0 + x * x) + math.atan(x))
             odds[i] = max(beyond, LEAST_ODDS)
     return odds
-
-
-def touch_probability(
-    level: npt.ArrayLike,
-    price: npt.ArrayLike,
-    volatility: npt.ArrayLike,
-    horizon_seconds: npt.ArrayLike,
-) -> FloatArray:
-    """Return the odds that price touches a level within a horizon.
-
-    Parameters
-    ----------
-    level, price : array_like of float, shape broadcastable
-        Level to be touched and price of the moment [USD per unit of the asset].
-    volatility : array_like of float, shape broadcastable
-        Standard deviation of the log return over a day [ln per sqrt day].
-    horizon_seconds : array_like of float, shape broadcastable
-        Time allowed [s].
-
-    Returns
-    -------
-    ndarray of float64, shape as broadcast
-        Probability [0-1], as `reach_probability` of ``ln(level / price)``. NaN also where a price
-        is not finite or not above 0.
-
-    Examples
-    --------
-    >>> touch_probability([99.0, 98.0, 95.0], 100.0, 0.025, 86400.0).round(3).tolist()
-    [0.638, 0.371, 0.076]
-    """
-    levels, prices = np.asarray(level, dtype=np.float64), np.asarray(price, dtype=np.float64)
-
-    def log_known(values: FloatArray) -> FloatArray:
-        return np.log(np.where(np.isfinite(values) & (values > 0.0), values, np.nan))
-
-    return reach_probability(log_known(levels) - log_known(prices), volatility, horizon_seconds)

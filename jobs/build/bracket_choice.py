@@ -18,7 +18,8 @@ from duckdb import DuckDBPyConnection
 
 from jobs.instants import DAY_MICROSECONDS, to_instant
 from transforms.errors import InvalidInput
-from transforms.margin import DEFAULT_LADDERS, Brackets, default_ladder
+from transforms.ladders import DEFAULT_LADDERS, default_ladder
+from transforms.margin import Brackets
 
 logger = logging.getLogger(__name__)
 

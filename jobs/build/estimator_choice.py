@@ -16,7 +16,8 @@ from jobs.settings import Settings
 from sources.errors import InputRejected
 from sources.user_files import read_yaml
 from transforms.errors import InvalidParameters
-from transforms.estimators import ESTIMATORS, EstimatorParameters, parameter_rows
+from transforms.estimators import ESTIMATORS, EstimatorParameters
+from transforms.parameter_list import parameter_rows
 from warehouse.connect import transaction
 
 RESERVED_NAMES = (*ESTIMATORS, *MEASURED_PROVIDERS, CONSENSUS)

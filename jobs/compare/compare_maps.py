@@ -43,16 +43,15 @@ from transforms.cascade import simulate_cascades
 from transforms.consensus import Consensus, build_consensus
 from transforms.disagreement import (
     Disagreement,
-    coarsen,
     measure_disagreement,
-    share_votes,
-    summarise_groups,
 )
 from transforms.grid import BIN_LOG_WIDTH, PUBLISHED_RANGE, bin_center
+from transforms.group_disagreement import share_votes, summarise_groups
 from transforms.maps import (
     BINS_PER_COARSE_BIN,
     N_WINDOW_BINS,
     SIDES,
+    coarsen,
     near_edge_distance,
     window_first_bin,
 )

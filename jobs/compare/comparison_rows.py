@@ -21,10 +21,9 @@ from transforms.disagreement import (
     MATCHED_BANDS,
     METRICS,
     REACH_EDGES,
-    SAME_VOTE_OVERLAP,
     Disagreement,
-    GroupDisagreement,
 )
+from transforms.group_disagreement import SAME_VOTE_OVERLAP, GroupDisagreement
 from transforms.maps import COARSE_LOG_WIDTH, COMPARED_RANGE, SIDES
 from transforms.touch import (
     DAY_EXPONENT,

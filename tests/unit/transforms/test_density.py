@@ -15,7 +15,8 @@ from transforms.density.recursion import REFRESH_BARS, advance_rows
 from transforms.density.tier_rows import node_prices
 from transforms.engine import placement, run
 from transforms.estimators import ESTIMATORS
-from transforms.margin import Brackets, default_brackets
+from transforms.ladders import default_brackets
+from transforms.margin import Brackets
 from transforms.series import Bars
 from transforms.state import State
 

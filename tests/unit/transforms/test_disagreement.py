@@ -14,14 +14,12 @@ from scipy.spatial import distance
 from transforms.bands import find_bands
 from transforms.disagreement import (
     METRICS,
-    coarsen,
     measure_disagreement,
     pair_entries,
-    share_votes,
-    summarise_groups,
 )
 from transforms.errors import InvalidInput
-from transforms.maps import N_WINDOW_BINS, MapBatch, align_maps, window_first_bin
+from transforms.group_disagreement import share_votes, summarise_groups
+from transforms.maps import N_WINDOW_BINS, MapBatch, align_maps, coarsen, window_first_bin
 
 TOLERANCE = 1e-9
 

@@ -12,10 +12,11 @@ from transforms.estimators import (
     ESTIMATORS,
     EstimatorParameters,
     get_estimator,
-    parameter_rows,
     taker_and_maker_weights,
 )
-from transforms.margin import Brackets, default_brackets
+from transforms.ladders import default_brackets
+from transforms.margin import Brackets
+from transforms.parameter_list import parameter_rows
 from transforms.state import State
 
 TURNOVER = ESTIMATORS["turnover"]

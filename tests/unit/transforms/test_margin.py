@@ -8,7 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from transforms import margin
 from transforms.errors import InvalidInput
-from transforms.margin import Brackets, default_brackets
+from transforms.ladders import DEFAULT_LADDERS, default_brackets, default_ladder
+from transforms.margin import Brackets
 
 FLAT = Brackets.from_ratios([0.0], [0.005], [125.0])
 STEPS = Brackets(
@@ -101,13 +102,9 @@ def test_an_inverse_contract_at_one_per_cent_liquidates_25x_and_50x_where_deribi
     assert_allclose(np.exp(offsets[0]), 1.0105 / 1.04)
 
 
-def test_margin_kept_at_entry_value_and_a_liquidation_fee_follow_their_formulas():
+def test_a_liquidation_fee_is_kept_on_top_of_the_maintenance_margin():
     charged = dataclasses.replace(FLAT, liquidation_fee_ratio=0.0005)
     for side, sign in (("long", 1.0), ("short", -1.0)):
-        assert_allclose(
-            margin.entry_margin_liquidation_price(side, 60_000.0, [10.0, 50.0], 0.005),
-            60_000.0 * (1 - sign * (1 / np.array([10.0, 50.0]) - 0.005)),
-        )
         assert_allclose(
             margin.linear_liquidation_price(side, 60_000.0, 10.0, 0.1, charged),
             (60_000.0 - sign * 6_000.0) / (1 - sign * 0.0055),
@@ -291,7 +288,7 @@ def test_a_fee_that_liquidates_at_entry_is_refused():
     ],
 )
 def test_size_decides_the_default_ladder(asset, open_interest_usd, name, reference):
-    assert margin.default_ladder(asset, open_interest_usd) == name
+    assert default_ladder(asset, open_interest_usd) == name
     brackets = default_brackets(asset, open_interest_usd)
     bracket = brackets.bracket_of(10_000.0)
     assert (
@@ -300,10 +297,10 @@ def test_size_decides_the_default_ladder(asset, open_interest_usd, name, referen
     ) == reference
 
 
-@pytest.mark.parametrize("name", margin.DEFAULT_LADDERS)
+@pytest.mark.parametrize("name", DEFAULT_LADDERS)
 @pytest.mark.parametrize("has_deduction", [True, False])
 def test_default_ladders_allow_every_shipped_tier_that_is_not_folded(name, has_deduction):
-    brackets = margin.DEFAULT_LADDERS[name].brackets(
+    brackets = DEFAULT_LADDERS[name].brackets(
         has_deduction=has_deduction, liquidation_fee_ratio=0.00075
     )
     for notional in (1e3, 1e4, 1e5, 1e6):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from transforms.errors import InvalidInput
 from transforms.grid import bin_edges, published_bins
-from transforms.rebin import cells_around_levels, rebin_cells
+from transforms.rebin import rebin_cells
 
 cells = st.lists(
     st.tuples(
@@ -98,7 +98,8 @@ def test_points_on_nodes_leave_no_crumbs():
 def test_axis_of_any_step_leaves_no_stripes(step_ratio):
     levels = 60000.0 * (1.0 + step_ratio * np.arange(-round(0.2 / step_ratio), 0))
     # A map without structure: the same density in price everywhere.
-    low, high = cells_around_levels(levels)
+    edges = 60000.0 * (1.0 + step_ratio * (np.arange(-levels.size, 1) - 0.5))
+    low, high = edges[:-1], edges[1:]
     done = rebin_cells(
         np.zeros(levels.size, np.int64), low, high, np.full(levels.size, step_ratio), [60000.0]
     )
@@ -155,19 +156,3 @@ def test_cells_that_make_no_sense_are_refused(change, complaint):
     }
     with pytest.raises(InvalidInput, match=complaint):
         rebin_cells(**{name: np.array(given) for name, given in arguments.items()})
-
-
-def test_levels_become_cells_that_leave_no_gap():
-    low, high = cells_around_levels([1.0, 2.0, 2.5])
-    np.testing.assert_array_equal(low[1:], high[:-1])
-    assert (low.tolist(), high.tolist()) == ([0.5, 1.5, 2.25], [1.5, 2.25, 2.75])
-    assert [edge.tolist() for edge in cells_around_levels([7.0])] == [[7.0], [7.0]]
-
-
-@pytest.mark.parametrize(
-    ("levels", "complaint"),
-    [([2.0, 1.0], "not ascending"), ([1.0, 1.0], "not ascending"), ([1.0, 4.0], "begin at -0.5")],
-)
-def test_levels_that_are_no_axis_are_refused(levels, complaint):
-    with pytest.raises(InvalidInput, match=complaint):
-        cells_around_levels(levels)

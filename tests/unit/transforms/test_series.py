@@ -12,7 +12,7 @@ from bench.kernel import simulated_bars
 from transforms.engine import run
 from transforms.errors import InvalidInput, UnreadableState
 from transforms.estimators import ESTIMATORS
-from transforms.margin import default_brackets
+from transforms.ladders import default_brackets
 from transforms.series import Bars
 from transforms.state import State
 

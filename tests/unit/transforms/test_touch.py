@@ -9,13 +9,11 @@ import pytest
 from hypothesis import given, settings
 from scipy import stats
 
-from transforms.errors import InvalidInput, InvalidParameters
+from transforms.errors import InvalidParameters
 from transforms.touch import (
     LEAST_ODDS,
     blend_volatility,
-    ewma_volatility,
     reach_probability,
-    touch_probability,
     trailing_volatility,
 )
 
@@ -24,20 +22,18 @@ DAY = 86_400.0
 
 @pytest.mark.parametrize(("below", "odds"), [(0.01, 0.638), (0.02, 0.371), (0.05, 0.076)])
 def test_odds_at_two_and_a_half_percent_a_day(below, odds):
-    found = touch_probability(100.0 * (1.0 - below), 100.0, 0.025, DAY)
+    found = reach_probability(math.log(1.0 - below), 0.025, DAY)
     np.testing.assert_allclose(found, odds, atol=5e-4)
 
 
-@given(st.floats(-1.0, 1.0), st.floats(1e-4, 0.5), st.floats(60.0, 30 * DAY), st.floats(1e-6, 1e6))
-def test_odds_are_both_student_tails_of_unit_variance(log_distance, sigma, horizon, price):
+@given(st.floats(-1.0, 1.0), st.floats(1e-4, 0.5), st.floats(60.0, 30 * DAY))
+def test_odds_are_both_student_tails_of_unit_variance(log_distance, sigma, horizon):
     away = 0.75 * abs(log_distance) / (sigma * math.sqrt(horizon / DAY))
     tails = 2.0 * stats.t.sf(away, 3, scale=math.sqrt(1.0 / 3.0))
     expected = max(tails, LEAST_ODDS)
     np.testing.assert_allclose(
         reach_probability(log_distance, sigma, horizon), expected, rtol=1e-9, atol=1e-12
     )
-    touched = touch_probability(price * math.exp(log_distance), price, sigma, horizon)
-    np.testing.assert_allclose(touched, expected, rtol=1e-6, atol=1e-9)
 
 
 def test_odds_are_never_below_one_in_a_thousand():
@@ -80,9 +76,6 @@ def test_limits_of_the_odds():
         (0.01, 0.02, -1.0, nothing),
     ):
         np.testing.assert_array_equal(reach_probability(distance, sigma, seconds), expected)
-    np.testing.assert_array_equal(
-        touch_probability([0.0, -1.0, math.inf, math.nan], 1.0, 0.02, DAY), np.nan
-    )
 
 
 def test_odds_broadcast_levels_over_horizons():
@@ -104,80 +97,13 @@ def volatility_by_definition(close, bar_seconds, half_life):
     return result
 
 
-@settings(deadline=None)
-@given(
-    st.lists(
-        st.one_of(st.floats(50.0, 200.0), st.sampled_from([math.nan, 0.0])), min_size=1, max_size=40
-    ),
-    st.sampled_from([300.0, 3600.0, DAY]),
-)
-def test_volatility_follows_its_definition(close, bar_seconds):
-    np.testing.assert_allclose(
-        ewma_volatility(np.array(close), bar_seconds),
-        volatility_by_definition(close, bar_seconds, DAY),
-        rtol=1e-9,
-        atol=1e-12,
-    )
-
-
-def test_even_returns_give_their_own_size_whatever_the_bar():
-    for bar_seconds in (60.0, 3600.0, DAY):
-        close = np.exp(0.01 * (np.arange(30) % 2))
-        found = ewma_volatility(close, bar_seconds)
-        np.testing.assert_allclose(found[1:], 0.01 * math.sqrt(DAY / bar_seconds), rtol=1e-12)
-
-
-def test_return_a_half_life_old_counts_half():
-    close = np.exp([0.0, 0.03, 0.03, 0.03])
-    found = ewma_volatility(close, DAY)
-    weights = np.array([0.25, 0.5, 1.0])
-    np.testing.assert_allclose(found[-1] ** 2, 0.25 * 0.03**2 / weights.sum(), rtol=1e-12)
-
-
-def test_gap_is_neither_a_return_nor_calm():
-    close = np.exp([0.0, 0.01, 0.0, np.nan, np.nan, 0.01])
-    found = ewma_volatility(close, 3600.0)
-    assert found[2] == found[3] == found[4]
-    assert found[5] < found[2]  # the same move took three hours
-    unobserved = ewma_volatility(np.array([np.nan, 0.0, -1.0, 5.0]), 3600.0)
-    assert np.isnan(unobserved).all()
-
-
-def test_volatility_is_carried_unchanged_over_years_without_a_close():
-    close = np.full(5 * 8760, np.nan)
-    close[:3] = 1.0, 1.02, 1.0
-    found = ewma_volatility(close, 3600.0)
-    assert found[-1] == found[2]
-
-
-def test_series_do_not_mix():
-    close = np.random.default_rng(2).random((3, 20)) + 1.0
-    together = ewma_volatility(close, 3600.0)
-    for row, alone in zip(together, close, strict=True):
-        np.testing.assert_array_equal(row, ewma_volatility(alone, 3600.0))
-
-
-def test_volatility_of_a_random_walk_is_found():
-    steps = np.random.default_rng(7).normal(0.0, 0.03 * math.sqrt(1 / 288), size=200_000)
-    found = ewma_volatility(np.exp(np.cumsum(steps)), 300.0)
-    np.testing.assert_allclose(found[5000:].mean(), 0.03, rtol=0.01)
-
-
-def test_senseless_arguments_are_refused():
-    with pytest.raises(InvalidInput, match="time last"):
-        ewma_volatility(np.ones((1, 1, 1)), 3600.0)
-    with pytest.raises(InvalidParameters, match="bar_seconds is 0"):
-        ewma_volatility(np.ones(3), 0.0)
-    with pytest.raises(InvalidParameters, match="half_life_seconds is nan"):
-        ewma_volatility(np.ones(3), 1.0, math.nan)
-
-
 def test_trailing_volatility_is_the_weighted_one_where_it_forgets_little():
     steps = np.random.default_rng(5).normal(0.0, 0.004, size=600)
     close = np.exp(np.cumsum(steps))
     squares = np.append(np.nan, np.diff(np.log(close)) ** 2)[None]
     trailing = trailing_volatility(squares, 3600.0, 240)[0]
-    np.testing.assert_allclose(trailing[1:], ewma_volatility(close, 3600.0)[240:], rtol=2e-3)
+    defined = volatility_by_definition(close, 3600.0, DAY)
+    np.testing.assert_allclose(trailing[1:], defined[240:], rtol=2e-3)
 
 
 def test_without_a_half_life_the_mean_is_plain():

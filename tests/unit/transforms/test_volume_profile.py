@@ -10,7 +10,8 @@ from bench.kernel import simulated_bars
 from transforms import grid
 from transforms.engine import placement, run
 from transforms.estimators import ESTIMATORS
-from transforms.margin import Brackets, default_brackets
+from transforms.ladders import default_brackets
+from transforms.margin import Brackets
 from transforms.state import State
 
 PROFILE = ESTIMATORS["volume_profile"]

@@ -2,7 +2,8 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.build.bracket_choice import HeldBrackets, bracket_columns, default_by_size, in_force
-from transforms.margin import DEFAULT_LADDERS, Brackets
+from transforms.ladders import DEFAULT_LADDERS
+from transforms.margin import Brackets
 
 DAY = 24 * 3600 * 1_000_000
 START = 20_000 * DAY

@@ -6,7 +6,7 @@ import numpy as np
 from workbench import END, START, differences, where, with_column, workshop
 from workbench.rebuilds import LINEAR, ONE, assert_equals_rebuild, hour, of, until
 
-from transforms import margin
+from transforms import ladders
 
 
 def brackets_from(records, valid_from_hours, ratio):
@@ -56,10 +56,10 @@ def test_without_brackets_the_ladder_follows_open_interest_however_builds_are_cu
         np.median(bitcoin["ohlcv"]["close"].to_numpy()[of(bitcoin["ohlcv"], LINEAR)])
     )
     scaled = {
-        **margin.DEFAULT_LADDERS,
-        "large": replace(margin.DEFAULT_LADDERS["large"], smallest_open_interest_usd=middle),
+        **ladders.DEFAULT_LADDERS,
+        "large": replace(ladders.DEFAULT_LADDERS["large"], smallest_open_interest_usd=middle),
     }
-    monkeypatch.setattr(margin, "DEFAULT_LADDERS", scaled)
+    monkeypatch.setattr(ladders, "DEFAULT_LADDERS", scaled)
     assets = np.full(len(bitcoin["instrument"]), "DOGE")
     unknown = {
         kind: where(table, of(table, LINEAR))

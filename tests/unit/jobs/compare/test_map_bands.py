@@ -22,7 +22,7 @@ from workbench.map_bench import (
 
 from transforms.bands import find_bands
 from transforms.maps import N_WINDOW_BINS
-from transforms.touch import blend_volatility, touch_probability
+from transforms.touch import blend_volatility, reach_probability
 
 
 def test_bands_are_those_of_the_map_with_who_agrees(connection):
@@ -60,7 +60,8 @@ def test_odds_of_touch_come_from_the_volatility_of_the_day_and_of_the_month(conn
         assert month == pytest.approx(VOLATILITY_DAY * math.sqrt((29 + 4) / 30))
         assert count == 720
         sigma = blend_volatility(day, month)
-        assert odds == pytest.approx(float(touch_probability(peak, price, sigma, 86_400.0)))
+        expected = float(reach_probability(np.log(peak / price), sigma, 86_400.0))
+        assert odds == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("hours", "has_odds"), [(23, False), (24, True)])
@@ -85,7 +86,7 @@ def test_what_is_expected_to_be_forced_is_what_bins_hold_times_their_odds(connec
 
     def odds(place, near_edge):
         level = math.exp((2 * (FIRST + place) + near_edge) * 0.001)
-        return float(touch_probability(level, PRICE, VOLATILITY_DAY, 86_400.0))
+        return float(reach_probability(np.log(level / PRICE), VOLATILITY_DAY, 86_400.0))
 
     near, far = 5 * odds(90, 1.5) + 5 * odds(91, 1.5), 2 * odds(30, 1.5)
     shorts = 4 * odds(120, -0.5)
