@@ -15,7 +15,7 @@ Venues compare against the mark price, not the last price.
 """
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -376,7 +376,6 @@ def tier_log_offsets(
     reference_position_usd : float
         Notional at entry of the representative position [USD].
     contract_kind : {'linear', 'inverse'}
-        Kind of contract.
 
     Returns
     -------
