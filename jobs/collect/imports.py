@@ -48,10 +48,8 @@ class ImportReport:
         Rows landed by kind of record, those set aside under ``quarantine``.
     reasons : Counter
         Rows set aside by reason.
-    first_places : dict of str to str
-        First occurrence of each reason: file, row, column.
-    inputs_by_reason : dict of str to set of str
-        Inputs with such rows.
+    places : dict of str to dict of str to str
+        By reason and input, its first occurrence there: input, row, column.
     rejected : list of str
         One message for each input that could not be used at all.
     input_count : int
@@ -62,8 +60,7 @@ class ImportReport:
 
     rows_by_kind: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    first_places: dict[str, str] = field(default_factory=dict)
-    inputs_by_reason: dict[str, set[str]] = field(default_factory=dict)
+    places: dict[str, dict[str, str]] = field(default_factory=dict)
     rejected: list[str] = field(default_factory=list)
     input_count: int = 0
     notes: list[str] = field(default_factory=list)
@@ -78,21 +75,20 @@ class ImportReport:
         for row in batch.table.to_pylist():
             reason, name = row["reason"], row["input_name"]
             self.reasons[reason] += 1
-            self.inputs_by_reason.setdefault(reason, set()).add(name)
             place = [name]
             if row["row_number"] is not None:
                 place.append(f"row {row['row_number']:,}")
             if row["column_name"] is not None:
                 place.append(f"column {row['column_name']}")
-            self.first_places.setdefault(reason, ", ".join(place))
+            self.places.setdefault(reason, {}).setdefault(name, ", ".join(place))
 
     def set_aside(self, most: int) -> list[str]:
         """Return the most frequent reasons in words, each with its first occurrence."""
         lines = []
         for reason, count in self.reasons.most_common(most):
-            others = len(self.inputs_by_reason[reason]) - 1
-            more = f", and in {others:,} more files" if others else ""
-            lines.append(f"{count:,}: {reason} ({self.first_places[reason]}{more})")
+            first, *others = self.places[reason].values()
+            more = f", and in {len(others):,} more files" if others else ""
+            lines.append(f"{count:,}: {reason} ({first}{more})")
         return lines
 
 
