@@ -187,34 +187,19 @@ DEEPEST_NESTING = 5
 
 # Modules, SQL models and functions still above a limit. This set only shrinks.
 OVERSIZED = {
-    "dense_density",
-    "test_density.py",
-    "__init__",
-    "_pass_on",
     "_product",
-    "add_map",
     "binance.py",
     "binance_product",
-    "client.py",
-    "conformance.py",
-    "declaration.py",
+    "dense_density",
     "exchange.py",
-    "flag_jumps",
-    "handle_errors",
     "hold",
     "htx.py",
-    "publish.py",
     "quality.py",
-    "read_status",
-    "record",
-    "recorder.py",
-    "responses.py",
     "run_suites.py",
     "soak",
     "suites",
     "synthetic_market",
-    "test_build_assets.py",
-    "test_compare_maps.py",
+    "test_density.py",
     "test_publish.py",
 }
 
@@ -288,18 +273,6 @@ def test_no_module_model_or_function_is_too_large_to_read():
     assert not found, "\n".join(found)
 
 
-# Names that still mean two things. These sets only shrink.
-AMBIGUOUS_CLASSES = {
-    "Brackets",
-    "Feed",
-    "LiquidationRule",
-    "Outcome",
-    "Patience",
-    "_Bracket",
-    "_Unusable",
-}
-AMBIGUOUS_MODULES: set[str] = set()
-
 # Each spoke has its errors; a venue's name means that venue wherever it is dealt with.
 SHARED_MODULE_NAMES = {"__init__", "errors", "binance"}
 
@@ -313,7 +286,7 @@ def test_a_class_name_means_one_thing():
             if isinstance(node, ast.ClassDef):
                 homes[node.name].append(f"{path.relative_to(ROOT)}:{node.lineno}")
     twice = {name: found for name, found in homes.items() if len(found) > 1}
-    assert not {name: twice[name] for name in set(twice) - AMBIGUOUS_CLASSES}
+    assert not twice
 
 
 def test_a_module_name_means_one_thing():
@@ -323,8 +296,7 @@ def test_a_module_name_means_one_thing():
         for path in modules(room):
             homes[path.stem].append(path.relative_to(ROOT).as_posix())
     twice = {name: found for name, found in homes.items() if len(found) > 1}
-    known = AMBIGUOUS_MODULES | SHARED_MODULE_NAMES
-    assert not {name: twice[name] for name in set(twice) - known}
+    assert not {name: twice[name] for name in set(twice) - SHARED_MODULE_NAMES}
 
 
 def test_packages_are_shipped():
