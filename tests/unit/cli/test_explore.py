@@ -12,7 +12,10 @@ import pytest
         (("disagreement", "nope"), "no two maps of NOPE"),
         (("disagreement", "btc", "--venue", "nowhere"), "there are of all"),
         (("assumptions", "btc"), "run `liqheat vary`"),
-        (("plot", "btc", "--compare", "--venue", "nowhere"), "no two providers speak of BTC"),
+        (
+            ("plot", "btc", "--compare", "--venue", "nowhere"),
+            "fewer than two providers have a map of BTC",
+        ),
     ],
 )
 def test_what_is_not_there_is_said_with_what_is(run, words, told):
