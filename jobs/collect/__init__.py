@@ -1,1 +1,19 @@
-"""Data coming in: from venues, archives, providers and a user's files to the landing folder."""
+"""Data coming in: from venues, archives, providers and a user's files to landing and the ledger.
+
+venues
+    ``ingest`` runs rounds: ``known`` (what the warehouse has), ``listings`` and ``followed``
+    (contracts and feeds to follow), ``plan`` (requests), ``fetch`` (sends them), ``new_rows``
+    (lands what is new), ``settle`` (loads, updates the ledger), ``round_report``.
+    ``reference_data`` brings the Fear & Greed index and prices of stablecoins, ``stream`` records
+    liquidations as they happen.
+public archives
+    ``archives`` runs a backfill: ``archive_plan`` (files), ``archive_intake`` (reads and loads).
+providers
+    ``providers`` fetches maps.
+a user's files
+    ``imports``; ``symbol_overrides`` for tickers.
+checks of venues
+    ``doctor``: ``venue_examination``, ``counted_sides``, ``doctor_report``.
+
+All of them write through ``landing``; ``scope`` says what to collect, and how hard to try.
+"""

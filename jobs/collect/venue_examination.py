@@ -7,7 +7,7 @@ look like (`sources.venues.conformance`). Nothing is stored, and no warehouse is
 import json
 import random
 from collections import defaultdict
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -73,17 +73,20 @@ class VenueExaminer:
     effort: Effort
     progress: Progress
     rate_limits: dict[str, str] = field(default_factory=dict)
+    _client: VenueClient = field(init=False)
     _examined: list[ExaminedResponse] = field(default_factory=list)
     _listed: dict[str, Instrument] = field(default_factory=dict)
+    # Mark prices by instrument [USD per asset unit].
+    _prices: dict[str, float] = field(default_factory=dict)
     _received: list[HttpResponse] = field(default_factory=list)
     _is_over: bool = False
     # The same request serves several kinds.
     _responses: dict[str, tuple[Response, tuple[HttpResponse, ...]]] = field(default_factory=dict)
     _latest: dict[str, Response] = field(default_factory=dict)
 
-    async def examine(self) -> list[ExaminedResponse]:
-        """Return the result for each response of the venue."""
-        client = VenueClient(
+    def __post_init__(self) -> None:
+        """Make the client; nothing is requested yet."""
+        self._client = VenueClient(
             self.name,
             clock=self.clock,
             rng=random.Random(self.name),  # noqa: S311  (jitter)
@@ -91,22 +94,23 @@ class VenueExaminer:
             policy=self.effort.policy,
             listener=self._receive,
         )
-        place = f'VENUES["{self.name}"]'
-        products = client.venue.products
-        async with client:
+
+    async def examine(self) -> list[ExaminedResponse]:
+        """Return the result for each response of the venue."""
+        venue, place = self._client.venue, f'VENUES["{self.name}"]'
+        async with self._client as client:
             client.allow(self.effort.budget_seconds)
             self.progress(self.name, "instruments", 0.0)
-            listing = self._examine_instruments(client, place)
+            listing = self._examine_instruments(place)
             done = await self._attempt("instruments", None, f"{place}.markets_method", listing)
             if done is not None:
-                await self._attempt("clock", None, place, self._examine_clock(client))
+                await self._attempt("clock", None, place, self._examine_clock())
                 figures: list[dict[str, Any]] = []
-                for number, product in enumerate(products):
+                for number, product in enumerate(venue.products):
                     chosen = choose_contract(product, self._listed.values())
                     if chosen is not None:
-                        share = number / len(products)
-                        figures += await self._examine_product(client, chosen, share)
-                sides = examine_sides(client.venue, self._listed, figures)
+                        figures += await self._examine_product(chosen, number / len(venue.products))
+                sides = examine_sides(venue, self._listed, figures)
                 self._examined += [sides] if sides is not None else []
         self.progress(self.name, "done", 1.0)
         return self._examined
@@ -158,9 +162,9 @@ class VenueExaminer:
         self._received.clear()
         return done
 
-    async def _examine_instruments(self, client: VenueClient, place: str) -> Examination:
-        batches = await client.instruments()
-        self._listed.update(await client.known_instruments())
+    async def _examine_instruments(self, place: str) -> Examination:
+        batches = await self._client.instruments()
+        self._listed.update(await self._client.known_instruments())
         differences = [
             Difference(
                 "market",
@@ -169,7 +173,7 @@ class VenueExaminer:
                 f"{product.contract_kind} contracts",
                 f"{place}.products[{number}].quotes",
             )
-            for number, product in enumerate(client.venue.products)
+            for number, product in enumerate(self._client.venue.products)
             if choose_contract(product, self._listed.values()) is None
         ]
         notes = [
@@ -180,33 +184,31 @@ class VenueExaminer:
         ]
         return Examination(len(self._listed), tuple(differences), tuple(notes[:_MOST_NOTES]))
 
-    async def _examine_clock(self, client: VenueClient) -> Examination:
+    async def _examine_clock(self) -> Examination:
         sent_ms = to_ms(self.clock())
-        server_ms = await client.server_time()
+        server_ms = await self._client.server_time()
         received_ms = to_ms(self.clock())
         if server_ms is None:
             return Examination(0, notes=("the venue has no endpoint for its time",))
         return Examination(1, tuple(examine_clock(server_ms, sent_ms, received_ms, self.name)))
 
-    async def _examine_product(
-        self, client: VenueClient, chosen: Instrument, share: float
-    ) -> list[dict[str, Any]]:
+    async def _examine_product(self, chosen: Instrument, share: float) -> list[dict[str, Any]]:
         """Examine all that is declared of a product; return figures that show sides."""
-        prices: dict[str, float] = {}
+        venue = self._client.venue
         first: dict[str, DeclaredEndpoint] = {}
         records: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        endpoints = list(declared_endpoints(client.venue, chosen.product))
+        endpoints = list(declared_endpoints(venue, chosen.product))
         # Brackets come last: mark prices requested before value some of them.
         for at, declared in enumerate(endpoints):
-            done_share = share + at / len(endpoints) / len(client.venue.products)
+            done_share = share + at / len(endpoints) / len(venue.products)
             self.progress(self.name, f"{declared.name} {chosen.instrument}", done_share)
-            done = await self._examine_endpoint(client, declared, chosen, prices)
+            done = await self._examine_endpoint(declared, chosen)
             if declared.newer is not None:
                 continue
             first.setdefault(declared.kind, declared)
             if done is None:
                 continue
-            prices |= done.prices or {}
+            self._prices |= done.prices or {}
             if done.differences:
                 # Wrong records are compared with no other kind.
                 continue
@@ -222,11 +224,7 @@ class VenueExaminer:
         return figures_in_lots(now, self._latest.get(now.place), chosen.product, self._listed)
 
     async def _examine_endpoint(
-        self,
-        client: VenueClient,
-        declared: DeclaredEndpoint,
-        chosen: Instrument,
-        prices: Mapping[str, float],
+        self, declared: DeclaredEndpoint, chosen: Instrument
     ) -> Examination | None:
         if self._is_over:
             return None
@@ -244,32 +242,28 @@ class VenueExaminer:
                 )
             )
             return None
-        work = self._examine_response(client, declared, chosen, prices)
+        work = self._examine_response(declared, chosen)
         return await self._attempt(declared.name, chosen.instrument, declared.path, work)
 
     async def _examine_response(
-        self,
-        client: VenueClient,
-        declared: DeclaredEndpoint,
-        chosen: Instrument,
-        prices: Mapping[str, float],
+        self, declared: DeclaredEndpoint, chosen: Instrument
     ) -> Examination:
         endpoint = declared.endpoint
         if endpoint is None:
             members = {chosen.market_id: chosen}
             context = ResponseContext(self.name, members, self.clock(), declared.place)
-            return examine_described(declared, chosen, context, prices)
+            return examine_described(declared, chosen, context, self._prices)
         sample = choose_sample(declared, to_ms(self.clock()))
         key = json.dumps([endpoint.method, dict(endpoint.params), sample], default=str)
         key += chosen.instrument
         if key not in self._responses:
-            response = await client.request(endpoint, [chosen], sample)
+            response = await self._client.request(endpoint, [chosen], sample)
             self._responses[key] = response, tuple(self._received)
         response, self._received[:] = self._responses[key]
         self._latest[declared.place] = response
         instruments = {str(chosen.market.get(endpoint.id_key, chosen.market_id)): chosen}
         context = replace(response.context, instruments=instruments, seen=set())
-        return examine(declared, response.payload, context, sample, prices)
+        return examine(declared, response.payload, context, sample, self._prices)
 
     def _add(self, declared: DeclaredEndpoint, chosen: Instrument, difference: Difference) -> None:
         """Add a difference to the result for an endpoint."""
