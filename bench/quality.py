@@ -26,9 +26,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from jobs.check.run_suites import check, store_thresholds
+from jobs.check.gates_in_force import store_gates
+from jobs.check.run_suites import check
 from jobs.settings import Settings
-from quality.thresholds import Thresholds
+from quality.gates import declared_gates
 from sources.recorded import find_inputs, import_file
 from sources.records import SCHEMAS
 from sources.simulated import MarketParameters, simulate
@@ -114,7 +115,7 @@ def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute("set timezone = 'UTC'")
         migrate(connection)
         create_views(connection)
-        store_thresholds(connection, Thresholds())
+        store_gates(connection, declared_gates())
         yield connection
 
 
@@ -496,7 +497,7 @@ def _time_suites(home: Path, as_of: datetime) -> None:
         f"all suites over that hour: {time.perf_counter() - begun:.1f} s, "
         f"{time.process_time() - cpu:.1f} s of processors, peak memory {peak():.2f} GB of which "
         f"{before:.2f} GB stood after the imports (which took {imported:.1f} s); "
-        f"{len(report.outcomes)} checks on {sum(one.row_count for one in report.outcomes):,} rows, "
+        f"{len(report.results)} checks on {sum(one.row_count for one in report.results):,} rows, "
         f"{len(report.critical)} critical"
     )
 

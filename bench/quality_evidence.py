@@ -24,7 +24,7 @@ from bench.quality import (
     recorded,
     simulated,
 )
-from quality.thresholds import Gate, Thresholds, all_gates, venue_gates
+from quality.gates import Gate, declared_gates, venue_gates
 
 LARGE = ["BTC", "ETH"]
 
@@ -103,7 +103,7 @@ def gate_table() -> Iterator[str]:
     """Yield the gates with their levels and reasons."""
     yield "| gate | measure | unit | soft | hard | counts as | reason |"
     yield "| --- | --- | --- | ---: | ---: | --- | --- |"
-    for name, gate in all_gates(Thresholds()).items():
+    for name, gate in declared_gates().items():
         side = "≥" if gate.direction == "at_least" else "≤"
         levels = [
             "" if level is None else f"{side} {number(level)}" for level in (gate.soft, gate.hard)
@@ -114,7 +114,7 @@ def gate_table() -> Iterator[str]:
 
 def distribution(found: list[tuple[str, pd.DataFrame]]) -> Iterator[str]:
     """Yield one table a measure: its distribution in each group and what its gate flags."""
-    for name, gate in venue_gates(Thresholds()).items():
+    for name, gate in venue_gates(declared_gates()).items():
         # The measure of set_apart is there only for what is set apart: the verdicts count it.
         if gate.role == "information" or name in {"no_data", "set_apart"}:
             continue
@@ -148,7 +148,9 @@ def verdicts(found: list[tuple[str, pd.DataFrame]]) -> Iterator[str]:
     """Yield how the hours of each group are graded, and for which reasons."""
     yield "| group | hours | A | B | C | reasons, share of hours |"
     yield "| --- | ---: | ---: | ---: | ---: | --- |"
-    quiet = [name for name, gate in venue_gates(Thresholds()).items() if gate.role == "information"]
+    quiet = [
+        name for name, gate in venue_gates(declared_gates()).items() if gate.role == "information"
+    ]
     for group, hours in found:
         reasons = hours["reason_names"].explode()
         counts = reasons[~reasons.isin(quiet)].value_counts() / max(len(hours), 1)
@@ -173,9 +175,9 @@ def by_size(folder: Path) -> Iterator[str]:
     )
     held = open_interest * close
     change = open_interest.diff().abs()
-    gates = Thresholds()
-    assert gates.low_open_interest.soft is not None
-    assert gates.low_volume.soft is not None
+    gates = declared_gates()
+    assert gates["low_open_interest"].soft is not None
+    assert gates["low_volume"].soft is not None
 
     def days_of(table: pd.DataFrame, name: str) -> pd.Series:
         return table.melt(ignore_index=False, var_name="asset", value_name=name).set_index(
@@ -195,8 +197,8 @@ def by_size(folder: Path) -> Iterator[str]:
     size = pd.cut(held.median(), edges, labels=["< 5 M", "5-10 M", "10-20 M", "20-50 M",
                                                 "50-200 M", "> 200 M"])  # fmt: skip
     days["size"] = days.index.get_level_values(1).map(size)
-    days["is_low"] = (days["open_interest_usd"] < gates.low_open_interest.soft) | (
-        days["traded_usd"] < gates.low_volume.soft
+    days["is_low"] = (days["open_interest_usd"] < gates["low_open_interest"].soft) | (
+        days["traded_usd"] < gates["low_volume"].soft
     )
     yield (
         "| median open interest [USD] | perpetuals | days | traded a day, median [USD] | "

@@ -11,16 +11,16 @@ from cli.show_bands import MapChoice, show_bands
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
-    from jobs.check.run_suites import CheckReport
+    from jobs.check.check_report import CheckReport
 
 
 _CHECK_COLUMNS = {
-    "suite": "suite",
-    "check": "name",
-    "severity": "severity",
+    "suite": "check.suite",
+    "check": "check.name",
+    "severity": "check.severity",
     "success": "success",
     "observed": "observed",
-    "threshold": "threshold",
+    "threshold": "check.level",
     "unexpected": "unexpected_count",
     "rows": "row_count",
 }
@@ -101,7 +101,7 @@ def run_command(as_of: AsOf = None) -> None:
         note(
             f"loaded {sum(report.loaded.rows_by_kind.values()):,} rows, "
             f"built {report.built.asset_count} assets from {report.built.bar_count:,} bars, "
-            f"{len(report.checked.outcomes)} checks: {len(report.checked.critical)} critical and "
+            f"{len(report.checked.results)} checks: {len(report.checked.critical)} critical and "
             f"{len(report.checked.warnings)} warnings, "
             f"published {report.published.path} ({report.published.size_bytes / 1e6:,.1f} MB)"
         )
@@ -120,7 +120,8 @@ def check_command(
     form: Rows = Format.table,
 ) -> None:
     """Run every suite over what was built; exit 3 where nothing may be published."""
-    from jobs.check.run_suites import ChecksFailed, check
+    from jobs.check.check_report import ChecksFailed
+    from jobs.check.run_suites import check
 
     try:
         with progress_bar() as progress:
@@ -137,14 +138,14 @@ def _write_checks(report: "CheckReport", form: Format) -> None:
     write_rows(
         tuple(_CHECK_COLUMNS),
         [
-            values(outcome)
-            for outcome in report.outcomes
-            if form is not Format.table or not outcome.success
+            values(result)
+            for result in report.results
+            if form is not Format.table or not result.success
         ],
         form,
     )
     note(
-        f"{len(report.outcomes)} checks over {report.hour_count} hours to "
+        f"{len(report.results)} checks over {report.hour_count} hours to "
         f"{report.as_of:%Y-%m-%d %H:%M}: {len(report.critical)} critical and "
         f"{len(report.warnings)} warnings; pages in {report.pages / 'index.html'}"
     )

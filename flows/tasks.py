@@ -20,7 +20,7 @@ from jobs.errors import LIQHEAT_ERRORS, TRANSIENT_ERRORS
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
-    from jobs.check.run_suites import CheckReport
+    from jobs.check.check_report import CheckReport
 
 
 class _OneLine(logging.Filter):
@@ -125,7 +125,8 @@ def check(as_of: datetime) -> int:
 
     Critical failures that leave nothing to publish raise `StoppedByQuality`.
     """
-    from jobs.check.run_suites import ChecksFailed, check
+    from jobs.check.check_report import ChecksFailed
+    from jobs.check.run_suites import check
 
     try:
         report = check(read_settings(), as_of=as_of)
@@ -156,19 +157,19 @@ def _show(report: "CheckReport") -> None:
     )
     create_table_artifact(
         key="failed-checks",
-        description=f"{len(report.outcomes)} checks over {report.hour_count} hours to {hour}: "
+        description=f"{len(report.results)} checks over {report.hour_count} hours to {hour}: "
         f"{len(report.critical)} critical and {len(report.warnings)} warnings. "
         f"Pages: {report.pages / 'index.html'}",
         table=[
             {
-                "check": f"{outcome.suite}: {outcome.name}",
-                "severity": outcome.severity,
-                "rows against it": outcome.unexpected_count,
-                "observed": outcome.observed,
-                "allowed": outcome.threshold,
-                "for example": next(iter(outcome.sample), ""),
+                "check": f"{result.check.suite}: {result.check.name}",
+                "severity": result.check.severity,
+                "rows against it": result.unexpected_count,
+                "observed": result.observed,
+                "allowed": result.check.level,
+                "for example": next(iter(result.sample), ""),
             }
-            for outcome in (*report.critical, *report.warnings)
+            for result in (*report.critical, *report.warnings)
         ],
     )
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from jobs.build.build_assets import BuildReport
-from jobs.check.run_suites import CheckReport, check
+from jobs.check.check_report import CheckReport
+from jobs.check.run_suites import check
 from jobs.pipeline import build_maps, load
 from jobs.progress import Progress, silent
 from jobs.publish.publish import PublishReport, publish

@@ -1,74 +1,79 @@
-"""The four suites, as data: what each check looks at, how bad it is, and what it says in words.
+"""The four suites: what each check looks at, how bad a failure is, and its condition in words.
 
 door
     Rows as they came in: schema, impossible and duplicate rows, freshness.
 bars
     Bars and open interest: order, signs, and every gate that makes an asset noisy.
 maps
-    Books balance, sides on their side of price, no jump that nothing explains.
+    Books balance, sides are on their side of price, no jump without a cause.
 marts
     What is about to be published: keys, required columns, a verdict for every map.
 
-A critical check that fails holds back the assets it speaks against, or everything where it is
-about no asset; a warning becomes a flag of the venue or asset it speaks against. Does not belong
-here: running them (``validation``), and the SQL that makes the frames (``jobs.check.run_suites``).
+A critical check that fails holds back the assets whose rows fail, or everything where its rows have
+no asset; a warning flags the venue or asset. Checks are declared in ``checks.yaml``; those that
+compare a measure with a level follow from the gates (``quality.gates``). Does not belong here:
+running them (``validation``), and the SQL that makes the frames (``jobs.check.frames``).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
-from quality.thresholds import Gate, Thresholds, venue_gates
+import yaml
+from pydantic import ConfigDict, TypeAdapter
+
+from quality.gates import QUALITY_FOLDER, Gate, Gates
 
 Severity = Literal["critical", "warning"]
 Rule = Literal["at_least", "at_most", "not_null", "unique", "equal", "ordered", "one_of"]
 
 SUITES = ("door", "bars", "maps", "marts")
 
-# Gates that are about how rows come in rather than about what they say.
-_DOOR_GATES = ("impossible_rows", "duplicate_rows", "stale", "stale_open_interest")
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """One expectation.
 
     Parameters
     ----------
     name : str
-        Unique within its suite; that of a gate where it holds data against one.
+        Unique within its suite; that of the gate where it compares data with one.
     suite : str
         One of ``SUITES``.
     frame : str
         The frame it looks at; see ``FRAMES``.
-    severity : {'critical', 'warning'}
-        Whether failing holds back what it speaks against.
     rule : str
-        ``at_least`` and `at_most` hold the first column against `level`, ``not_null`` wants it
-        there, ``unique`` wants the columns together to be unique, ``equal`` wants two columns to be
-        the same, ``ordered`` the first not below the second, ``one_of`` a value of `values`.
+        ``at_least`` and ``at_most`` compare the first column with `level`, ``not_null`` requires
+        it, ``unique`` requires the columns together to be unique, ``equal`` two columns to be the
+        same, ``ordered`` the first not to be below the second, ``one_of`` a value of `values`.
     columns : tuple of str
-        What is looked at.
+        The columns it looks at.
     description : str
-        What it says, for people.
+        The condition, for people.
+    severity : {'critical', 'warning'}
+        Whether a failure holds back what fails.
     level : float, optional
         For ``at_least`` and ``at_most``.
     values : tuple of str
         For ``one_of``.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     name: str
     suite: str
     frame: str
-    severity: Severity
     rule: Rule
     columns: tuple[str, ...]
     description: str
+    severity: Severity = "critical"
     level: float | None = None
     values: tuple[str, ...] = ()
 
     @property
     def has_level(self) -> bool:
-        """Whether a figure is held against a level."""
+        """Whether it compares a figure with a level."""
         return self.rule in ("at_least", "at_most")
 
 
@@ -115,205 +120,59 @@ FRAMES: dict[str, tuple[str, ...]] = {
     ),
     "verdicts": ("asset", "venue", "as_of", "grade", "unexplained_count"),
 }
-"""Columns every frame has; ``measures`` has those of all gates of a venue besides."""
+"""Columns of every frame; ``measures`` also has those of all gates of a venue."""
 
 
-def _gate_check(
-    name: str, gate: Gate, suite: str, frame: str, severity: Severity
-) -> tuple[Check, ...]:
-    """Return the check that holds a frame against a gate; none where the level is never reached."""
-    level = gate.hard if severity == "critical" or gate.soft is None else gate.soft
-    if level is None:
-        return ()
-    side = gate.direction.replace("_", " ")
-    check = Check(
-        name=name,
-        suite=suite,
-        frame=frame,
-        severity=severity,
-        rule=gate.direction,
-        columns=(gate.measure,),
-        level=level,
-        description=f"{gate.measure} {side} {level:g} [{gate.unit}]: {gate.reason}",
-    )
-    return (check,)
+@cache
+def _declared_checks() -> tuple[Check, ...]:
+    """Return the checks that compare data with no gate."""
+    declared = yaml.safe_load((QUALITY_FOLDER / "checks.yaml").read_text(encoding="utf-8"))
+    rows = [
+        {"name": name, "suite": suite, **check}
+        for suite, checks in declared.items()
+        for name, check in checks.items()
+    ]
+    return TypeAdapter(tuple[Check, ...]).validate_python(rows)
 
 
-def suites(thresholds: Thresholds) -> tuple[Check, ...]:
+def _gate_checks(name: str, gate: Gate) -> Iterator[Check]:
+    """Yield the checks of a gate: one that warns, and for role ``check`` a critical one."""
+    levels: list[tuple[str, Severity, float | None]]
+    if gate.role == "noise":
+        levels = [(name, "warning", gate.hard if gate.soft is None else gate.soft)]
+    elif gate.role == "check":
+        levels = [
+            (gate.hard_check or name, "critical", gate.hard),
+            (name, "warning", gate.soft),
+        ]
+    else:
+        levels = []
+    for check_name, severity, level in levels:
+        if level is not None:
+            yield Check(
+                name=check_name,
+                suite=gate.suite,
+                frame=gate.frame,
+                severity=severity,
+                rule=gate.direction,
+                columns=(gate.measure,),
+                level=level,
+                description=f"{gate.measure} {gate.direction.replace('_', ' ')} {level:g} "
+                f"[{gate.unit}]: {gate.reason}",
+            )
+
+
+def suites(gates: Gates) -> tuple[Check, ...]:
     """Return every check of the four suites.
 
     Examples
     --------
-    >>> [check.name for check in suites(Thresholds()) if check.suite == "door"][:2]
+    >>> from quality.gates import declared_gates
+    >>> [check.name for check in suites(declared_gates()) if check.suite == "door"][:2]
     ['schema_as_declared', 'known_instruments']
     """
-    gates = {name: gate for name, gate in venue_gates(thresholds).items() if gate.role == "noise"}
-
-    def warnings(suite: str, *, at_door: bool) -> tuple[Check, ...]:
-        return tuple(
-            check
-            for name, gate in gates.items()
-            if (name in _DOOR_GATES) is at_door
-            for check in _gate_check(name, gate, suite, "measures", "warning")
-        )
-
-    def of_hours(
-        name: str,
-        rule: Rule,
-        columns: tuple[str, ...],
-        description: str,
-        level: float | None = None,
-    ) -> Check:
-        return Check(name, "bars", "hours", "critical", rule, columns, description, level)
-
-    door = (
-        Check(
-            "schema_as_declared",
-            "door",
-            "schema",
-            "critical",
-            "equal",
-            ("stored_type", "declared_type"),
-            "every stored column has the type its contract declares",
-        ),
-        Check(
-            "known_instruments",
-            "door",
-            "unknown",
-            "warning",
-            "at_most",
-            ("row_count",),
-            "no rows of instruments that nobody described",
-            0.0,
-        ),
-        Check(
-            "open_interest_sides",
-            "door",
-            "sides",
-            "warning",
-            "at_most",
-            ("contradiction_count",),
-            "the share of odd lots in open interest shows as many sides as are declared; where it "
-            "does not, see marts.open_interest_sides and correct sides_counted",
-            0.0,
-        ),
-        *warnings("door", at_door=True),
-    )
-    bars = (
-        of_hours(
-            "hours_unique",
-            "unique",
-            ("venue", "instrument", "as_of"),
-            "one row an instrument and hour",
-        ),
-        of_hours("high_above_low", "ordered", ("high", "low"), "high is not below low"),
-        of_hours("high_above_close", "ordered", ("high", "close"), "high is not below close"),
-        of_hours("close_above_low", "ordered", ("close", "low"), "close is not below low"),
-        of_hours("price_positive", "at_least", ("low",), "prices are above zero", 1e-15),
-        of_hours(
-            "volume_not_negative", "at_least", ("volume_quantity",), "volume is not negative", 0.0
-        ),
-        of_hours(
-            "open_interest_not_negative",
-            "at_least",
-            ("open_interest_quantity",),
-            "open interest is not negative",
-            0.0,
-        ),
-        of_hours(
-            "hour_not_overfull",
-            "at_most",
-            ("covered_seconds",),
-            "the bars of an hour cover no more than the hour: none overlap",
-            3600.0,
-        ),
-        of_hours(
-            "nothing_from_the_future",
-            "at_most",
-            ("ahead_seconds",),
-            "nothing that was not known by as_of",
-            0.0,
-        ),
-        *warnings("bars", at_door=False),
-        *_gate_check("quote_off_par", thresholds.quote_off_par, "bars", "quotes", "warning"),
-    )
-    maps = (
-        Check(
-            "map_finite",
-            "maps",
-            "maps",
-            "critical",
-            "at_most",
-            ("not_finite_side_count",),
-            "no side of a map holds NaN or infinity",
-            0.0,
-        ),
-        Check(
-            "map_not_negative",
-            "maps",
-            "maps",
-            "critical",
-            "at_least",
-            ("smallest",),
-            "no bin holds less than nothing",
-            0.0,
-        ),
-        *_gate_check("map_books", thresholds.map_books, "maps", "maps", "critical"),
-        *_gate_check("map_range", thresholds.map_range, "maps", "maps", "critical"),
-        *_gate_check("map_sum", thresholds.map_sum, "maps", "maps", "critical"),
-        *_gate_check("map_sides_swapped", thresholds.map_sides, "maps", "maps", "critical"),
-        *_gate_check("map_sides", thresholds.map_sides, "maps", "maps", "warning"),
-        *_gate_check("map_jump", thresholds.map_jump, "maps", "maps", "warning"),
-    )
-    marts = (
-        Check(
-            "keys_unique",
-            "marts",
-            "relations",
-            "critical",
-            "at_most",
-            ("duplicate_count",),
-            "no two rows of a relation share their key",
-            0.0,
-        ),
-        Check(
-            "required_there",
-            "marts",
-            "relations",
-            "critical",
-            "at_most",
-            ("null_count",),
-            "no NULL where the contract allows none",
-            0.0,
-        ),
-        Check(
-            "verdict_for_every_map",
-            "marts",
-            "verdicts",
-            "critical",
-            "not_null",
-            ("grade",),
-            "every asset with a map has a grade for the same hour",
-        ),
-        Check(
-            "grade_known",
-            "marts",
-            "verdicts",
-            "critical",
-            "one_of",
-            ("grade",),
-            "a grade is A, B or C",
-            values=("A", "B", "C"),
-        ),
-        Check(
-            "grade_explained",
-            "marts",
-            "verdicts",
-            "critical",
-            "at_most",
-            ("unexplained_count",),
-            "whatever is not graded A says why",
-            0.0,
-        ),
-    )
-    return (*door, *bars, *maps, *marts)
+    checks = [
+        *_declared_checks(),
+        *(check for name, gate in gates.items() for check in _gate_checks(name, gate)),
+    ]
+    return tuple(sorted(checks, key=lambda check: SUITES.index(check.suite)))

@@ -19,7 +19,7 @@ SPOKES = {"sources", "transforms", "quality", "warehouse"}
 ALLOWED = {
     "transforms": {"numpy", "numba"},
     "sources": {"ccxt", "aiohttp", "pyarrow", "numpy", "numba", "pydantic", "tenacity", "yaml"},
-    "quality": {"great_expectations", "pandas", "yaml"},
+    "quality": {"great_expectations", "pandas", "pydantic", "yaml"},
     "warehouse": {"duckdb", "pyarrow", "numpy", "pandas", "yaml"},
     "jobs": SPOKES | {"pydantic", "pydantic_settings", "numpy", "pyarrow", "duckdb"},
     # uvicorn and starlette are what Prefect's server is made of, yaml is for prefect.yaml.

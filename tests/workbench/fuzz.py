@@ -21,16 +21,15 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from jobs.build.estimator_choice import read_estimator
+from jobs.check.gates_in_force import read_gates
 from jobs.collect.landing import land
 from jobs.errors import LIQHEAT_ERRORS
 from jobs.pipeline import load
 from jobs.settings import Settings
 from jobs.writer import open_writer
-from quality.thresholds import Thresholds, override
 from sources.providers.answer_values import excerpt
 from sources.records import SCHEMAS, Batch
 from sources.universe import read_universe
-from sources.user_files import read_yaml
 
 UNFORESEEN = ("Please report", "Traceback")
 """What a run must not print: nobody thought of the damage."""
@@ -116,9 +115,9 @@ SETTINGS_FILES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "universe.yaml": ("venues: [binance, okx]\nassets: [BTC]\nexclude: [USDC]\n", read_universe),
     "estimator.yaml": (
         "provider: mine\nbase: turnover\nturnover_share_ratio: 0.3\n", read_estimator),
-    "thresholds.yaml": (
+    "quality_thresholds.yaml": (
         "price_gap: {soft: 0.01, hard: 0.5}\n",
-        lambda path: override(Thresholds(), read_yaml(path), where=path.name)),
+        lambda path: read_gates(Settings(home=path.parent))),
 }  # fmt: skip
 
 # What turns up in broken files, and what people have sent to break readers.

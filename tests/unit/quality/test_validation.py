@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from quality.errors import FrameRejected, PagesNotWritten
+from quality.gates import declared_gates
 from quality.suites import FRAMES, SUITES, Check, suites
-from quality.thresholds import Thresholds
 from quality.validation import SAMPLE_SIZE, Validation
 
 AT = pd.Timestamp("2026-01-01T01:00:00Z")
-CHECKS = suites(Thresholds())
+CHECKS = suites(declared_gates())
 GOOD = {
     "relation": "raw.ohlcv",
     "column_name": "close",

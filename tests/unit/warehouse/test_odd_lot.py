@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from workbench import START, table_of, workshop
 
-from jobs.check.run_suites import _frames
+from jobs.check.frames import suite_frames
+from quality.gates import declared_gates
 from quality.suites import suites
-from quality.thresholds import Thresholds
 from warehouse.models import set_window
 
 BAR = timedelta(minutes=5)
@@ -134,11 +134,11 @@ def test_the_check_warns_of_a_contradiction_but_where_the_venue_sends_one_side_i
     hold(shop, "okx", walk(seed=3), 1, declared=1, lot=1.0)
     assert verdict(shop, "bybit")[:2] == (1, True)
     set_window(shop.connection, None, START, START + timedelta(days=1))
-    frame = _frames(shop.connection, "door", Thresholds())["sides"]
+    frame = suite_frames(shop.connection, "door", declared_gates())["sides"]
     counts = dict(zip(frame["venue"], frame["contradiction_count"], strict=True))
     assert (counts["gate"], counts["okx"]) == (1, 0)
     assert counts["bybit"] is None or math.isnan(counts["bybit"])
-    (check,) = [one for one in suites(Thresholds()) if one.name == "open_interest_sides"]
+    (check,) = [one for one in suites(declared_gates()) if one.name == "open_interest_sides"]
     assert (check.frame, check.severity, check.rule, check.level) == (
         "sides", "warning", "at_most", 0.0
     )  # fmt: skip

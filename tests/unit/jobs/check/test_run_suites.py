@@ -6,7 +6,8 @@ import duckdb
 import pytest
 from workbench import END, HOUR, START, table_of, workshop
 
-from jobs.check.run_suites import THRESHOLDS_FILE, check
+from jobs.check.gates_in_force import LEVELS_FILE
+from jobs.check.run_suites import check
 from jobs.errors import StoppedByQuality
 from jobs.hourly import run_hour
 from jobs.pipeline import build_maps
@@ -14,8 +15,8 @@ from jobs.publish.publish import publish
 from jobs.read.status import read_status
 from jobs.settings import Settings
 from quality.errors import ThresholdsRejected
+from quality.gates import declared_gates
 from quality.suites import suites
-from quality.thresholds import Thresholds, all_gates
 from transforms.estimators import ESTIMATORS
 
 ONE = (ESTIMATORS["turnover"],)
@@ -45,7 +46,7 @@ def reasons(settings, asset, venue="all", as_of=END):
 def test_a_sound_market_passes_and_its_assets_are_graded(settings):
     report = check(settings, as_of=END)
     assert report.critical == ()
-    assert len(report.outcomes) == len(suites(Thresholds()))
+    assert len(report.results) == len(suites(declared_gates()))
     grades = {verdict.asset: verdict for verdict in report.verdicts}
     assert grades["BTC"].grade == "A"
     assert grades["BTC"].graded_a_open_interest_ratio == 1.0
@@ -68,7 +69,7 @@ def test_results_say_what_was_checked_against_what(settings):
         "where scope = 'all' and as_of = ?",
         [END],
     )
-    assert len(stored) == len(report.outcomes)
+    assert len(stored) == len(report.results)
     by_name = {(row[0], row[1]): row[2:] for row in stored}
     severity, success, observed, threshold, rows, unexpected, samples, described = by_name[
         "bars", "single_bar_change"
@@ -84,7 +85,7 @@ def test_gates_are_stored_with_their_reasons(settings):
     check(settings, as_of=END)
     stored = ask(settings, "select gate, soft_level, hard_level, reason from quality.threshold")
     assert {row[0]: row[1:] for row in stored} == {
-        name: (gate.soft, gate.hard, gate.reason) for name, gate in all_gates(Thresholds()).items()
+        name: (gate.soft, gate.hard, gate.reason) for name, gate in declared_gates().items()
     }
 
 
@@ -201,7 +202,7 @@ def test_what_cannot_be_holds_back_its_asset(settings):
         hour = f"asset = 'BTC' and as_of = timestamptz '{as_of.isoformat()}'"
         ask(settings, SPOILED[name].format(one=f"{hour} and provider = 'turnover'", hour=hour))
     report = check(settings, as_of=END, hours=len(hours))
-    assert hours.keys() <= {outcome.name for outcome in report.critical}
+    assert hours.keys() <= {result.check.name for result in report.critical}
     assert {held.asset for held in report.held} == {"BTC"}
     found = ask(
         settings,
@@ -216,7 +217,7 @@ def test_a_map_without_a_verdict_holds_back_its_asset(settings):
     # No instrument is active, so none is measured again.
     ask(settings, "update raw.instrument set is_active = false")
     report = check(settings, as_of=END, hours=1)
-    assert "verdict_for_every_map" in {outcome.name for outcome in report.critical}
+    assert "verdict_for_every_map" in {result.check.name for result in report.critical}
     assert {held.asset for held in report.held} == {"BTC"}
     ((success, unexpected),) = ask(
         settings,
@@ -233,13 +234,13 @@ def test_tables_that_are_not_as_declared_stop_everything(settings):
     with pytest.raises(StoppedByQuality, match="the last publication stays") as caught:
         run_hour(settings, as_of=END)
     report = caught.value.report
-    assert "schema_as_declared" in {outcome.name for outcome in report.critical}
+    assert "schema_as_declared" in {result.check.name for result in report.critical}
     assert (settings.published / "liqheat.duckdb").read_bytes() == before
     ((status, error),) = ask(
         settings, "select status, error from meta.pipeline_run where job = 'check'"
     )
     assert status == "failed"
-    assert "StoppedByQuality" in error
+    assert "ChecksFailed" in error
 
 
 def test_a_grade_that_fails_itself_is_held_back_too(settings):
@@ -266,7 +267,7 @@ def test_a_jump_that_nothing_explains_becomes_a_flag(settings):
     )
     report = check(settings, as_of=END, hours=1)
     assert report.critical == ()
-    assert "map_jump" in {outcome.name for outcome in report.warnings}
+    assert "map_jump" in {result.check.name for result in report.warnings}
     grade, names = reasons(settings, "BTC", "sim_alpha")
     assert grade == "B"
     assert "map_jump" in names
@@ -281,12 +282,12 @@ def test_a_stablecoin_more_than_50_bps_off_a_dollar_becomes_a_flag(settings, pri
         [END, price, END],
     )
     report = check(settings, as_of=END, hours=1)
-    assert ("quote_off_par" in {outcome.name for outcome in report.warnings}) is is_flagged
+    assert ("quote_off_par" in {result.check.name for result in report.warnings}) is is_flagged
     assert ("quote_off_par" in reasons(settings, "BTC")[1]) is is_flagged
 
 
 def test_levels_of_the_homes_own_file_count(settings):
-    (settings.home / THRESHOLDS_FILE).write_text("low_open_interest: {soft: 1.0e+12}\n")
+    (settings.home / LEVELS_FILE).write_text("low_open_interest: {soft: 1.0e+12}\n")
     ask(settings, "delete from meta.pending_publish")
     report = check(settings, as_of=END)
     (bitcoin,) = [verdict for verdict in report.verdicts if verdict.asset == "BTC"]
@@ -296,7 +297,7 @@ def test_levels_of_the_homes_own_file_count(settings):
 
 
 def test_a_wrong_file_of_levels_is_refused_before_anything_is_checked(settings):
-    (settings.home / THRESHOLDS_FILE).write_text("low_interest: {soft: 1}\n")
+    (settings.home / LEVELS_FILE).write_text("low_interest: {soft: 1}\n")
     with pytest.raises(ThresholdsRejected, match="did you mean low_open_interest"):
         check(settings, as_of=END)
     assert ask(settings, "select count(*) from quality.check_results") == [(0,)]

@@ -1,15 +1,18 @@
-"""Levels can be told from a file, and what is not understood is refused by name."""
+"""Each gate is declared once, and levels that make no sense are refused by name."""
 
+import re
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 
 import pytest
 
 from quality.errors import ThresholdsRejected
-from quality.thresholds import Thresholds, all_gates, override, venue_gates
+from quality.gates import declared_gates, override_levels, venue_gates
 
-GATES = all_gates(Thresholds())
+GATES = declared_gates()
+SQL = Path(__file__).resolve().parents[3] / "sql"
 
 
 @pytest.mark.parametrize("name", GATES)
@@ -23,7 +26,7 @@ def test_every_gate_says_its_unit_and_reason_and_has_a_level(name):
 
 
 def test_the_reasons_that_readers_rely_on_are_there():
-    assert set(venue_gates(Thresholds())) >= {
+    assert set(venue_gates(GATES)) >= {
         "low_open_interest",
         "low_volume",
         "bar_coverage",
@@ -41,62 +44,63 @@ def test_the_reasons_that_readers_rely_on_are_there():
     }
 
 
-def test_thresholds_are_frozen():
+def test_gates_are_frozen():
     with pytest.raises(FrozenInstanceError):
-        Thresholds().price_gap = GATES["price_gap"]
+        GATES["price_gap"].soft = 1.0
 
 
-def overridden(told):
-    return override(Thresholds(), told, where="here.yaml")
+def test_a_gate_of_a_venue_measures_a_column_that_is_stored():
+    contract = (SQL / "intermediate" / "int_quality_measures.yaml").read_text()
+    overlap = {"provider_overlap_ratio"}
+    for gate in venue_gates(GATES).values():
+        assert gate.measure in contract or gate.measure in overlap, gate
+
+
+def test_the_level_that_sums_follow_is_the_one_in_their_sql():
+    gate = GATES["set_apart"]
+    select = (SQL.parent / gate.fixed_in).read_text()
+    assert {float(level) for level in re.findall(r"(?:<=|>) (\d[.\d]*)", select)} == {gate.hard}
+
+
+def overridden(levels):
+    return override_levels(GATES, levels, where="here.yaml")
 
 
 def test_levels_that_are_named_are_replaced_and_no_others():
     changed = overridden(
         {"price_gap": {"soft": 0.01, "hard": 0.5}, "whale_concentration": {"soft": None}}
     )
-    assert (changed.price_gap.soft, changed.price_gap.hard) == (0.01, 0.5)
-    assert changed.whale_concentration.soft is None
-    assert changed.bar_coverage == Thresholds().bar_coverage
-    assert changed.price_gap.reason == Thresholds().price_gap.reason
-
-
-def test_an_empty_file_changes_nothing():
-    assert overridden(None) == Thresholds()
+    assert (changed["price_gap"].soft, changed["price_gap"].hard) == (0.01, 0.5)
+    assert changed["whale_concentration"].soft is None
+    assert changed["bar_coverage"] == GATES["bar_coverage"]
+    assert changed["price_gap"].reason == GATES["price_gap"].reason
+    assert list(changed) == list(GATES)
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("levels", "message"),
     [
         ({"prize_gap": {"soft": 1}}, "did you mean price_gap"),
         ({"zzz": {"soft": 1}}, "known are no_data"),
-        ({"price_gap": 1}, "give {soft: number"),
-        ({"price_gap": {"sofd": 1}}, "give {soft: number"),
-        ({"price_gap": {"soft": 0.1, "2026-13-45": 6}}, "give {soft: number"),
-        ({"price_gap": {"soft": "high"}}, "price_gap.soft is 'high'"),
-        ({"price_gap": {"soft": float("nan")}}, "finite number"),
-        ({"price_gap": {"soft": 10**400}}, "finite number"),
-        ({"price_gap": {"soft": True}}, "finite number"),
         ({"bar_coverage": {"hard": 0.999}}, "hard at 0.999 before it is soft at 0.99"),
         ({"stale": {"soft": 30000}}, "hard at 21600 before it is soft at 30000"),
-        (["price_gap"], "expected gates by name"),
-        ({7: {"soft": 1}}, "no gate is named 7"),
+        ({"set_apart": {"hard": 3.0}}, "int_set_apart.sql leaves venues out of sums at 1.5"),
+        ({"set_apart": {"hard": None}}, "levels of set_apart cannot be changed"),
     ],
 )
-def test_what_is_not_understood_is_refused_by_name(said, message):
+def test_what_is_not_understood_is_refused_by_name(levels, message):
     with pytest.raises(ThresholdsRejected, match=message) as caught:
-        overridden(said)
+        overridden(levels)
     assert "here.yaml" in str(caught.value)
 
 
+def test_a_fixed_level_may_be_repeated():
+    assert overridden({"set_apart": {"hard": 1.5}}) == GATES
+
+
 def test_gates_are_read_without_great_expectations():
-    heavy = (
-        "import sys, quality.thresholds, quality.suites; print('great_expectations' in sys.modules)"
-    )
+    heavy = "import sys, quality.gates, quality.suites; print('great_expectations' in sys.modules)"
     answer = subprocess.run(
         [sys.executable, "-c", heavy], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "False"
-
-
-def test_levels_may_be_whole_numbers():
-    assert override(Thresholds(), {"stale": {"soft": 60}}, where="here").stale.soft == 60
