@@ -7,7 +7,9 @@ of them. Does not belong here: anything a test asserts.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -169,9 +171,28 @@ class Workshop:
         return value
 
 
+@cache
+def _empty_warehouse() -> bytes:
+    """Return the file of a warehouse without rows; making one takes longer than a small build."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "warehouse.duckdb"
+        with open_warehouse(path, threads=2):
+            pass
+        return path.read_bytes()
+
+
+def prepare_home(home: Path) -> None:
+    """Give a home an empty warehouse, unless it has one."""
+    path = home / "warehouse.duckdb"
+    if not path.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_empty_warehouse())
+
+
 @contextmanager
 def workshop(home: Path) -> Iterator[Workshop]:
     """Yield a workshop in a folder, made where absent."""
+    prepare_home(home)
     with open_warehouse(home / "warehouse.duckdb", threads=2) as connection:
         yield Workshop(home, connection)
 

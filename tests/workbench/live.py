@@ -22,6 +22,7 @@ from sources.venues.declared import VENUES
 from sources.venues.pacer import RequestPolicy
 from sources.venues.request import specs_of
 from warehouse.connect import open_warehouse
+from workbench import prepare_home
 
 BAR = 300_000
 KINDS = ("ohlcv", "mark_ohlc", "open_interest", "funding_rate", "long_short_ratio")
@@ -118,6 +119,7 @@ def live_home(
     seed: int = 0,
 ) -> Iterator[LiveHome]:
     """Yield a home and its stand-in in simulated time."""
+    prepare_home(home)
     standin = Standin(market, now=now, faults=Faults(seed=seed), enforce_limits=False)
     failure: BaseException | None = None
     with serving(standin):
