@@ -24,17 +24,6 @@ LEAST_START_UP_RATIO = 0.05
 MOST_START_UP_BANDS = 3
 """Bands that the note on start-up mass lists."""
 
-_COLUMNS = (
-    "side",
-    "#",
-    "price band",
-    "from price",
-    "holds, USD",
-    "touched in 24 h",
-    "forced in 24 h",
-    "seen by",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class MapChoice:
@@ -121,7 +110,7 @@ def _print_bands(bands: Sequence[Row], within: float) -> None:
             {"side": "price", "price band": price(first["price"])},
             *reversed(_side_rows(bands, "long", within)),
         ],
-        columns=_COLUMNS,
+        columns=_band_cells(first),
         words=("side",),
         notes=band_notes(bands, within),
     )

@@ -67,7 +67,7 @@ class VenueStatus:
     message: str | None
 
 
-def home_problems(home: Path) -> list[str]:
+def of_home(home: Path) -> list[str]:
     """Return what keeps runs from doing their work, and from recording that they could not."""
     if not home.exists():
         return []
@@ -82,7 +82,7 @@ def home_problems(home: Path) -> list[str]:
     return []
 
 
-def publication_problems(published_at: datetime | None, now: datetime) -> list[str]:
+def of_publication(published_at: datetime | None, now: datetime) -> list[str]:
     """Return whether the published file is missing or old."""
     if published_at is None:
         return ["nothing is published yet: run `liqheat run`, or `liqheat demo` to try it"]
@@ -94,7 +94,7 @@ def publication_problems(published_at: datetime | None, now: datetime) -> list[s
     return []
 
 
-def waiting_problems(waiting: Sequence[datetime], now: datetime) -> list[str]:
+def of_waiting_files(waiting: Sequence[datetime], now: datetime) -> list[str]:
     """Return whether files that landed after the publication have waited too long."""
     if not waiting or now - min(waiting) <= _FILES_WAIT_TOO_LONG + _PUBLICATION_IS_LATE:
         return []
@@ -104,7 +104,7 @@ def waiting_problems(waiting: Sequence[datetime], now: datetime) -> list[str]:
     ]
 
 
-def map_problems(newest_map_at: datetime | None, now: datetime) -> list[str]:
+def of_newest_map(newest_map_at: datetime | None, now: datetime) -> list[str]:
     """Return whether the newest map is old."""
     if newest_map_at is None or now - newest_map_at <= _MAP_IS_LATE:
         return []
@@ -115,7 +115,7 @@ def map_problems(newest_map_at: datetime | None, now: datetime) -> list[str]:
     ]
 
 
-def run_problems(last: Mapping[str, Run], now: datetime) -> Iterator[str]:
+def of_runs(last: Mapping[str, Run], now: datetime) -> Iterator[str]:
     """Yield the last runs that failed, then the assets that the last publication held back."""
     for run in last.values():
         if run.status in ("failed", "stopped"):
@@ -127,7 +127,7 @@ def run_problems(last: Mapping[str, Run], now: datetime) -> Iterator[str]:
         )
 
 
-def venue_problems(venue: VenueStatus, now: datetime) -> Iterator[str]:
+def of_venue(venue: VenueStatus, now: datetime) -> Iterator[str]:
     """Yield what is wrong with one venue."""
     if venue.landed_at is None or now - venue.landed_at > _ROUND_IS_LATE:
         since = "" if venue.landed_at is None else f" for {ago(now, venue.landed_at)}"
@@ -141,7 +141,7 @@ def venue_problems(venue: VenueStatus, now: datetime) -> Iterator[str]:
         yield f"{venue.venue}: the last round said: {venue.message}"
 
 
-def unreached_problems(
+def of_unreached_venues(
     settings: Settings, last_round: Run | None, known: Set[str], messages: Mapping[str, str]
 ) -> list[str]:
     """Return the venues that are followed and have never delivered anything."""
@@ -172,7 +172,7 @@ class _RecorderReport:
 _RECORDER_REPORT = TypeAdapter(_RecorderReport)
 
 
-def recorder_problems(path: Path, now: datetime) -> list[str]:
+def of_recorder(path: Path, now: datetime) -> list[str]:
     """Return what is wrong with the recorder of liquidations, by its last report."""
     if not path.exists():
         return []

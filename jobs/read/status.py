@@ -13,17 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jobs.collect.stream import REPORT_FILE
-from jobs.read.problems import (
-    VenueStatus,
-    home_problems,
-    map_problems,
-    publication_problems,
-    recorder_problems,
-    run_problems,
-    unreached_problems,
-    venue_problems,
-    waiting_problems,
-)
+from jobs.read import problems
+from jobs.read.problems import VenueStatus
 from jobs.read.query import open_reader, published_file
 from jobs.runs import Run, read_runs, runs_folder
 from jobs.settings import Settings
@@ -132,15 +123,15 @@ def read_status(settings: Settings, *, now: datetime) -> Status:
             for run in last.values()
         ),
         problems=(
-            *home_problems(settings.home),
-            *publication_problems(published_at, now),
+            *problems.of_home(settings.home),
+            *problems.of_publication(published_at, now),
             *published.problems,
-            *waiting_problems(waiting, now),
-            *map_problems(published.newest_map_at, now),
-            *run_problems(last, now),
-            *(problem for venue in venues for problem in venue_problems(venue, now)),
-            *unreached_problems(settings, last_round, followed | landed.keys(), messages),
-            *recorder_problems(settings.home / REPORT_FILE, now),
+            *problems.of_waiting_files(waiting, now),
+            *problems.of_newest_map(published.newest_map_at, now),
+            *problems.of_runs(last, now),
+            *(problem for venue in venues for problem in problems.of_venue(venue, now)),
+            *problems.of_unreached_venues(settings, last_round, followed | landed.keys(), messages),
+            *problems.of_recorder(settings.home / REPORT_FILE, now),
         ),
     )
 
