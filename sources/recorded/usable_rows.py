@@ -310,9 +310,10 @@ class UsableRows:
         if self.mapping.sentiment is not None:
             return np.full(n_rows, NO_SERIES, dtype=np.int64)
         venue_codes, venues = _encode(block, self.mapping.venue_column, self.mapping.venue)
-        if symbol is None and rule.column is not None and rule.column_pattern is not None:
+        pattern = rule.column_pattern
+        if symbol is None and pattern is not None:
             symbol_codes, texts = _encode(block, rule.column, None)
-            symbols = [None if text is None else rule.column_pattern.match(text) for text in texts]
+            symbols = [None if text is None else pattern.match(text) for text in texts]
         else:
             symbol_codes, texts, symbols = np.zeros(n_rows, dtype=np.int64), [""], [symbol]
         pairs = venue_codes * len(texts) + symbol_codes
