@@ -8,6 +8,7 @@ ISO 8601 with a zone. A bad row goes to quarantine, numbered from 1 without the 
 """
 
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import islice
@@ -112,7 +113,7 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
     """
     answer = ProviderAnswer(NAME, context, raw)
     table = _read_parquet(answer) if raw[:4] == _PARQUET_MAGIC else _read_csv(answer)
-    twice = {name for name in table.column_names if table.column_names.count(name) > 1}
+    twice = [name for name, count in Counter(table.column_names).items() if count > 1]
     if twice:
         raise answer.refusal(f"column {', '.join(sorted(twice))} is there twice", "name each once")
     missing = [name for name in NEEDED if name not in table.column_names]

@@ -192,3 +192,8 @@ def test_a_file_of_too_many_rows_is_refused(context, monkeypatch):
     monkeypatch.setattr("sources.providers.declared.canonical_file.LARGEST_ROWS", 2)
     with pytest.raises(InputRejected, match="3 rows"):
         parse(csv(GOOD, GOOD, GOOD), context)
+
+
+def test_a_line_of_very_many_cells_is_refused_at_once(context):
+    with pytest.raises(InputRejected, match="no column provider"):
+        parse(",".join(map(str, range(20_000))).encode(), context)
