@@ -72,6 +72,24 @@ def cells_on_ladder(levels: Floats) -> tuple[Floats, Floats]:
     return levels - half, levels + half
 
 
+def cells_at(prices: Floats) -> tuple[Floats, Floats]:
+    """Return the cells of prices in any order, repeated or not, on the ladder they make.
+
+    Parameters
+    ----------
+    prices : ndarray of float64, shape (n,)
+        Positive [USD per unit].
+
+    Returns
+    -------
+    price_low, price_high : ndarray of float64, shape (n,)
+        As `cells_on_ladder` returns them.
+    """
+    levels, of_level = np.unique(prices, return_inverse=True)
+    price_low, price_high = cells_on_ladder(levels)
+    return price_low[of_level], price_high[of_level]
+
+
 def split_sides(prices: Floats, reference_price: float) -> npt.NDArray[np.str_]:
     """Return ``long`` below the price, ``short`` above it, ``unknown`` at it, shape (n,).
 

@@ -28,7 +28,7 @@ from sources.providers.answer_values import (
     read_numbers,
     shown,
 )
-from sources.providers.price_cells import cells_between, cells_on_ladder, split_sides
+from sources.providers.price_cells import cells_at, cells_between, split_sides
 from sources.providers.provider import AnswerContext, MapRequest, Provider
 from sources.providers.provider_answer import MapCells, ProviderAnswer
 from sources.records import Batch
@@ -229,20 +229,20 @@ def _read_map(answer: ProviderAnswer, data: Mapping[str, Any]) -> None:
     if not read:
         return
     prices, values, leverages = np.array(read).T
-    levels, of_level = np.unique(prices / multiplier, return_inverse=True)
-    price_low, price_high = cells_on_ladder(levels)
+    prices = prices / multiplier
+    price_low, price_high = cells_at(prices)
     reference = answer.context.reference_price
     # The map has no price of its own; its middle is near price, or it is of something else.
-    answer.check_reference_price(float(np.median(levels)))
+    answer.check_reference_price(float(np.median(np.unique(prices))))
     answer.add_cells(
         MapCells(
             asset=asset,
             as_of=as_of,
             model=model,
             venue_scope=venue,
-            price_low=price_low[of_level],
-            price_high=price_high[of_level],
-            side="unknown" if reference is None else split_sides(levels[of_level], reference),
+            price_low=price_low,
+            price_high=price_high,
+            side="unknown" if reference is None else split_sides(prices, reference),
             leverage=leverages,
             value=values,
             reference_price=reference,

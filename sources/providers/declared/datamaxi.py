@@ -22,7 +22,7 @@ from sources.providers.answer_values import (
     shown,
     venue_scope_of,
 )
-from sources.providers.price_cells import cells_on_ladder, split_sides
+from sources.providers.price_cells import cells_at, split_sides
 from sources.providers.provider import AnswerContext, MapRequest, Provider
 from sources.providers.provider_answer import MapCells, ProviderAnswer
 from sources.records import Batch
@@ -87,16 +87,15 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
     if not read:
         return answer.batches()
     prices, sides, leverages, values = zip(*read, strict=True)
-    levels, of_level = np.unique(np.array(prices) / multiplier, return_inverse=True)
-    price_low, price_high = cells_on_ladder(levels)
+    price_low, price_high = cells_at(np.array(prices) / multiplier)
     answer.add_cells(
         MapCells(
             asset=asset,
             as_of=as_of,
             model=MODEL,
             venue_scope=venue,
-            price_low=price_low[of_level],
-            price_high=price_high[of_level],
+            price_low=price_low,
+            price_high=price_high,
             side=np.array(sides),
             leverage=np.array(leverages),
             value=np.array(values),
