@@ -7,7 +7,7 @@ from datetime import datetime
 
 from jobs.build.build_assets import BuildReport, build_assets
 from jobs.build.estimator_choice import configured_estimators
-from jobs.collect.symbol_overrides import store_symbols
+from jobs.collect.store_symbols import store_symbols
 from jobs.errors import NothingToDo
 from jobs.progress import Progress, silent
 from jobs.runs import recorded_run, run_file

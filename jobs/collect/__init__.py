@@ -11,7 +11,7 @@ public archives
 providers
     ``providers`` fetches maps.
 a user's files
-    ``imports``; ``symbol_overrides`` for tickers.
+    ``imports``; ``store_symbols`` for exceptions to tickers.
 checks of venues
     ``doctor``: ``venue_examination``, ``counted_sides``, ``doctor_report``.
 

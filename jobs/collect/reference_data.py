@@ -20,8 +20,8 @@ from sources.quotes import MOST_HOURS, QUOTE_MARKETS, QuoteMarket, fetch_quote_r
 from sources.records import Batch
 from sources.sentiment import fetch_fear_greed
 
-SENTIMENT = "alternative.me"
-QUOTES = "spot_markets"
+SENTIMENT_SOURCE = "alternative.me"
+QUOTE_SOURCE = "spot_markets"
 
 
 async def fetch_reference_data(
@@ -53,10 +53,10 @@ async def fetch_reference_data(
     is_real = settings.venue_url is None
     newest = known.sentiment_at
     if (is_real or settings.sentiment_url) and not (newest and newest.date() >= now.date()):
-        calls[SENTIMENT] = [_fetch_sentiment(newest, now, settings.sentiment_url)]
+        calls[SENTIMENT_SOURCE] = [_fetch_sentiment(newest, now, settings.sentiment_url)]
     due = _due_quotes(known, now, history) if is_real or settings.quotes_url else []
     if due:
-        calls[QUOTES] = [
+        calls[QUOTE_SOURCE] = [
             fetch_quote_rates(
                 market, since=since, until=until, now=now, base_url=settings.quotes_url
             )

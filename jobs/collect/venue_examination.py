@@ -32,7 +32,7 @@ from sources.venues.responses import ResponseContext
 from sources.venues.session import Response
 from sources.venues.unit_conformance import compare_kinds
 
-_EXCERPT = 600
+_MOST_BODY = 600
 _MOST_NOTES = 10
 _FEWEST_FIGURES = 40
 # The largest assets have every kind of response.
@@ -154,7 +154,12 @@ class VenueExaminer:
                 differences=differences,
                 notes=() if done is None else done.notes,
                 exchanges=tuple(
-                    Exchange(f"{one.method} {one.url}", one.sent, one.status, one.body[:_EXCERPT])
+                    Exchange(
+                        f"{one.method} {one.url}",
+                        one.sent,
+                        one.status,
+                        one.body[:_MOST_BODY],
+                    )
                     for one in self._received
                 ),
             )

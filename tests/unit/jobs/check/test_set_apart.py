@@ -8,7 +8,7 @@ from workbench import END, HOUR, START, differences, table_of, workshop
 
 from jobs.check.run_suites import check
 from jobs.collect.imports import import_files
-from jobs.collect.symbol_overrides import SYMBOLS_FILE
+from jobs.collect.store_symbols import SYMBOLS_FILE
 from jobs.pipeline import build_maps
 from jobs.publish.publish import publish
 from jobs.read.query import open_reader

@@ -38,6 +38,7 @@ def store_symbols(settings: Settings, connection: DuckDBPyConnection) -> None:
         return
     _warn_of_unknown(connection, exceptions)
     with transaction(connection):
+        # Before and after: the assets that instruments counted for, and those they count for now.
         _mark_assets(connection, changed)
         connection.execute("delete from meta.symbol_exception")
         if exceptions:
