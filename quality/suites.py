@@ -18,7 +18,7 @@ running them (``validation``), and the SQL that makes the frames (``jobs.check.f
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter
@@ -42,7 +42,7 @@ class Check:
     suite : str
         One of ``SUITES``.
     frame : str
-        The frame it looks at; see ``FRAMES``.
+        The frame it looks at; see ``frame_columns``.
     rule : str
         ``at_least`` and ``at_most`` compare the first column with `level`, ``not_null`` requires
         it, ``unique`` requires the columns together to be unique, ``equal`` two columns to be the
@@ -77,60 +77,29 @@ class Check:
         return self.rule in ("at_least", "at_most")
 
 
-FRAMES: dict[str, tuple[str, ...]] = {
-    "schema": ("relation", "column_name", "stored_type", "declared_type"),
-    "unknown": ("kind", "venue", "instrument", "row_count"),
-    "sides": ("venue", "sides_counted", "sides_seen", "odd_share_ratio", "figure_count"),
-    "measures": ("asset", "venue", "as_of"),
-    "hours": (
-        "asset",
-        "venue",
-        "instrument",
-        "as_of",
-        "high",
-        "low",
-        "close",
-        "volume_quantity",
-        "open_interest_quantity",
-        "covered_seconds",
-        "ahead_seconds",
-    ),
-    "quotes": ("asset", "venue", "as_of", "quote_deviation_bps"),
-    "maps": (
-        "asset",
-        "venue",
-        "provider",
-        "as_of",
-        "not_finite_side_count",
-        "smallest",
-        "books_error_ratio",
-        "range_ratio",
-        "sum_deviation_ratio",
-        "wrong_side_ratio",
-        "unexplained_change_ratio",
-    ),
-    "relations": (
-        "relation",
-        "asset",
-        "venue",
-        "as_of",
-        "row_count",
-        "duplicate_count",
-        "null_count",
-    ),
-    "verdicts": ("asset", "venue", "as_of", "grade", "unexplained_count"),
-}
-"""Columns of every frame; ``measures`` also has those of all gates of a venue."""
+@cache
+def _declarations() -> dict[str, dict[str, Any]]:
+    content: dict[str, dict[str, Any]] = yaml.safe_load(
+        (QUALITY_FOLDER / "checks.yaml").read_text(encoding="utf-8")
+    )
+    return content
+
+
+def frame_columns(frame: str) -> tuple[str, ...]:
+    """Return the columns that a frame has; ``measures`` also has those of all gates of a venue.
+
+    The first four identify a row.
+    """
+    return tuple(_declarations()["frames"][frame])
 
 
 @cache
 def _declared_checks() -> tuple[Check, ...]:
     """Return the checks that compare data with no gate."""
-    declared = yaml.safe_load((QUALITY_FOLDER / "checks.yaml").read_text(encoding="utf-8"))
     rows = [
         {"name": name, "suite": suite, **check}
-        for suite, checks in declared.items()
-        for name, check in checks.items()
+        for suite in SUITES
+        for name, check in _declarations()[suite].items()
     ]
     return TypeAdapter(tuple[Check, ...]).validate_python(rows)
 

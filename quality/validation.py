@@ -19,7 +19,7 @@ import pandas as pd
 from quality.errors import FrameRejected, PagesNotWritten
 from quality.pages import make_self_contained
 from quality.results import MOST_FINDINGS, CheckResult, Finding
-from quality.suites import FRAMES, Check
+from quality.suites import Check, frame_columns
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Validation:
         checks : iterable of Check
             Checks whose frames are given, each once.
         frames : mapping of str to DataFrame
-            Frames by name, with at least the columns of ``FRAMES``; one without rows passes.
+            Frames by name, with at least the columns of ``frame_columns``; one without rows passes.
 
         Raises
         ------
@@ -133,7 +133,7 @@ def _prepared(name: str, frame: pd.DataFrame | None, checks: Sequence[Check]) ->
     """Return the frame with the columns the checks look at, figures as float."""
     if frame is None:
         raise FrameRejected(f"no frame {name}; {checks[0].suite} checks {checks[0].name} on it")
-    wanted = {*FRAMES[name], *(column for check in checks for column in check.columns)}
+    wanted = {*frame_columns(name), *(column for check in checks for column in check.columns)}
     missing = sorted(wanted - set(frame.columns))
     if missing:
         raise FrameRejected(f"frame {name} lacks {', '.join(missing)}")
@@ -247,7 +247,7 @@ def _failing_rows(check: Check, frame: pd.DataFrame) -> list[dict[str, Any]]:
             fails = first < other
         case "one_of":
             fails = first.notna() & ~first.isin(check.values)
-    shown = dict.fromkeys((*columns, *FRAMES[check.frame][:_IDENTIFYING_COLUMNS]))
+    shown = dict.fromkeys((*columns, *frame_columns(check.frame)[:_IDENTIFYING_COLUMNS]))
     return [
         dict(zip(shown, row, strict=True))
         for row in frame.loc[fails, list(shown)].itertuples(index=False, name=None)

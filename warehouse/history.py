@@ -11,8 +11,6 @@ landing file is deleted when all its months have it.
 """
 
 import logging
-import os
-import shutil
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +19,7 @@ import duckdb
 
 from warehouse.connect import quoted, translated
 from warehouse.contracts import Relation, raw_relation, record_kinds
+from warehouse.durable_files import emptied_folder, move_into_place
 from warehouse.load import (
     LANDING_FORMAT,
     LIVE_NAME,
@@ -64,8 +63,7 @@ def move_to_history(
     """
     files = loaded_files(connection, landing, before)
     with translated(f"moving landing files to {history}"):
-        shutil.rmtree(history / _WRITING, ignore_errors=True)
-        (history / _WRITING).mkdir(parents=True)
+        emptied_folder(history / _WRITING)
         if not (history / _LEDGER).exists():
             _keep_what_landing_lost(connection, landing, history)
         for kind in record_kinds():
@@ -213,15 +211,7 @@ def _copy(
         f"copy ({select}) to {quoted(temporary)} "
         f"(format parquet, compression zstd, parquet_version v2, kv_metadata {{{marks}}})"
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(target)
-    descriptor = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    move_into_place(temporary, target)
 
 
 def _write_ledger(
