@@ -12,6 +12,7 @@ from workbench import DAY, END, HOUR, START, differences, of_one_series, table_o
 
 from jobs import pipeline
 from jobs.settings import Settings
+from jobs.writer import open_writer
 from transforms.estimators import ESTIMATORS
 from warehouse import history as moving
 from warehouse.connect import open_warehouse
@@ -332,13 +333,13 @@ def test_a_lost_warehouse_is_not_begun_anew_in_silence(shop):
         harm()
         with (
             pytest.raises(WarehouseDamaged, match=r"is gone, and .* run `liqheat rebuild`"),
-            pipeline.open_writer(shop.settings),
+            open_writer(shop.settings),
         ):
             pass
 
 
 def read_all(settings):
-    with pipeline.open_writer(settings) as connection:
+    with open_writer(settings) as connection:
         for kind in record_kinds():
             connection.execute(f"from {raw_relation(kind).name}").fetchall()
 
