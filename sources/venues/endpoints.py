@@ -16,13 +16,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypedDict
 
 Column: TypeAlias = str | int | tuple[str | int, ...]
 Params: TypeAlias = Mapping[str, object]
 
 BAR_SECONDS = 300
 """Length of the bars requested: the finest period in which venues publish open interest."""
+
+_PLACEHOLDERS = frozenset({"id", "coin", "settle", "pair", "start", "end", "limit", "page"})
 
 OHLC: Mapping[str, Column] = MappingProxyType(
     {"time": 0, "open": 1, "high": 2, "low": 3, "close": 4}
@@ -49,6 +51,42 @@ numbered
 latest
     Only the newest rows are available, in one response.
 """
+
+
+class _Grid(TypedDict):
+    paging: Paging
+    period_seconds: int
+    settles_after_seconds: int
+
+
+class _Units(TypedDict):
+    time_unit: Literal["ms", "s"]
+    label_unit: Literal["ms", "s"]
+
+
+BAR_WINDOWS: _Grid = {
+    "paging": "windows",
+    "period_seconds": BAR_SECONDS,
+    "settles_after_seconds": BAR_SECONDS,
+}
+"""Fields of an endpoint whose rows are bars, final when they end, requested in windows."""
+
+IN_SECONDS: _Units = {"time_unit": "s", "label_unit": "s"}
+"""Fields of an endpoint whose bounds and labels are in seconds."""
+
+
+def query(**names: object) -> Params:
+    """Return request parameters from the venue's names of placeholders, and fixed values.
+
+    Examples
+    --------
+    >>> query(id="symbol", start="startTime", period="5m")
+    {'symbol': '{id}', 'startTime': '{start}', 'period': '5m'}
+    """
+    return {
+        str(value) if key in _PLACEHOLDERS else key: f"{{{key}}}" if key in _PLACEHOLDERS else value
+        for key, value in names.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +132,9 @@ class Endpoint:
         Longest span of one request, where the venue limits it.
     answer_time : str or None
         Key of the response's own time [ms], for rows without a label.
-    per : {'instrument', 'product', 'coin'}
-        One call for each instrument, for the whole product, or for each coin.
     id_column : Column or None
-        Column that names the instrument, in responses for many.
+        Column that names the instrument, in responses for many: one call serves the whole product,
+        or a coin where ``{coin}`` is a parameter. None: one call for each instrument.
     id_key : str
         Key of a ccxt market with the spelling of ``id_column``.
     rate_group : str or None
@@ -125,11 +162,17 @@ class Endpoint:
     reach: timedelta | None = None
     longest_span: timedelta | None = None
     answer_time: str | None = None
-    per: Literal["instrument", "product", "coin"] = "instrument"
     id_column: Column | None = None
     id_key: str = "id"
     rate_group: str | None = None
     needs_key: bool = False
+
+    @property
+    def per(self) -> Literal["instrument", "product", "coin"]:
+        """Return what one call is made for."""
+        if self.id_column is None:
+            return "instrument"
+        return "coin" if "{coin}" in self.params.values() else "product"
 
     def is_same_call(self, other: "Endpoint") -> bool:
         """Return whether one response serves both."""

@@ -19,7 +19,16 @@ from sources.venues.declaration import (
     Stream,
     Venue,
 )
-from sources.venues.endpoints import BAR_SECONDS, OHLC, OHLCV, Column, Endpoint, Params, RateLimit
+from sources.venues.endpoints import (
+    BAR_SECONDS,
+    BAR_WINDOWS,
+    OHLC,
+    OHLCV,
+    Column,
+    Endpoint,
+    Params,
+    RateLimit,
+)
 from sources.venues.margin_specs import BracketRows, MarginRule
 
 # For each address; a tenth is left for other programs and for the last run.
@@ -68,9 +77,7 @@ def binance_product(
             columns=columns,
             # 499 rows weigh 2 and 1000 weigh 5: a row is cheapest in pages of 499.
             limit=499,
-            paging="windows",
-            period_seconds=BAR_SECONDS,
-            settles_after_seconds=BAR_SECONDS,
+            **BAR_WINDOWS,
             longest_span=longest_span,
             source=source,
         )
@@ -167,7 +174,6 @@ def binance_product(
                     "leverage": "initialLeverage",
                     **({"cum": "cum"} if is_linear else {}),
                 },
-                per="product",
                 id_column="symbol",
                 needs_key=True,
                 source="binance.fetch_leverage_tiers: on dapi caps and cum are base coins",
@@ -182,7 +188,6 @@ def binance_product(
             method=f"{api}PublicGetPremiumIndex",
             params={},
             columns={"price": "markPrice"},
-            per="product",
             id_column="symbol",
             source="binance.fetch_mark_prices",
         ),

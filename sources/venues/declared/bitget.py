@@ -15,7 +15,16 @@ from sources.venues.declaration import (
     Product,
     Venue,
 )
-from sources.venues.endpoints import BAR_SECONDS, OHLC, OHLCV, Column, Endpoint, Params
+from sources.venues.endpoints import (
+    BAR_SECONDS,
+    BAR_WINDOWS,
+    OHLC,
+    OHLCV,
+    Column,
+    Endpoint,
+    Params,
+    query,
+)
 from sources.venues.margin_specs import BracketRows, MarginRule
 
 
@@ -37,11 +46,9 @@ def _bars(
         rows=("data",),
         columns=columns,
         limit=limit,
-        paging="windows",
         # Rows are aligned to endTime, which is left out: the end of the last bar is asked for.
         end_shift=BAR_SECONDS * 1000,
-        period_seconds=BAR_SECONDS,
-        settles_after_seconds=BAR_SECONDS,
+        **BAR_WINDOWS,
         reach=reach,
         source="bitget.fetch_ohlcv: recent candles 1000 rows for 30 days of five minutes, history "
         "candles 200 rows; parse_ohlcv: 5 base",
@@ -78,7 +85,6 @@ _LINEAR = Product(
             params={"productType": "USDT-FUTURES"},
             rows=("data",),
             columns={"time": "ts", "amount": "holdingAmount", "price": "markPrice"},
-            per="product",
             id_column="symbol",
             source="bitget.fetch_tickers, parse_ticker (holdingAmount); parse_open_interest: base",
         ),
@@ -86,12 +92,7 @@ _LINEAR = Product(
     funding=Funding(
         endpoint=Endpoint(
             method="publicMixGetV2MixMarketHistoryFundRate",
-            params={
-                "productType": "USDT-FUTURES",
-                "symbol": "{id}",
-                "pageSize": "{limit}",
-                "pageNo": "{page}",
-            },
+            params=query(id="symbol", limit="pageSize", page="pageNo", productType="USDT-FUTURES"),
             rows=("data",),
             columns={"time": "fundingTime", "rate": "fundingRate"},
             limit=100,

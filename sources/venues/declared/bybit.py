@@ -16,7 +16,7 @@ from sources.venues.declaration import (
     Stream,
     Venue,
 )
-from sources.venues.endpoints import BAR_SECONDS, OHLC, OHLCV, Column, Endpoint, Params
+from sources.venues.endpoints import BAR_SECONDS, BAR_WINDOWS, OHLC, OHLCV, Column, Endpoint, Params
 from sources.venues.margin_specs import BracketRows, MarginRule
 
 
@@ -51,9 +51,7 @@ def _product(category: Literal["linear", "inverse"]) -> Product:
             rows=("result", "list"),
             columns=columns,
             limit=1000,
-            paging="windows",
-            period_seconds=BAR_SECONDS,
-            settles_after_seconds=BAR_SECONDS,
+            **BAR_WINDOWS,
             source=source,
         )
 
@@ -93,7 +91,6 @@ def _product(category: Literal["linear", "inverse"]) -> Product:
                     "price": "markPrice",
                     "one_side": "singleOpenInterest",
                 },
-                per="product",
                 id_column="symbol",
                 answer_time="time",
                 source="bybit.fetch_tickers, parse_ticker: all symbols in one call; "
@@ -174,7 +171,6 @@ def _product(category: Literal["linear", "inverse"]) -> Product:
             params={"category": category},
             rows=("result", "list"),
             columns={"price": "markPrice"},
-            per="product",
             id_column="symbol",
             source="bybit.parse_ticker",
         ),

@@ -16,7 +16,7 @@ from sources.venues.declaration import (
     Product,
     Venue,
 )
-from sources.venues.endpoints import BAR_SECONDS, NAMED_OHLC, Endpoint
+from sources.venues.endpoints import BAR_WINDOWS, NAMED_OHLC, Endpoint, query
 from sources.venues.margin_specs import GrowingMargins, MarginRule
 
 _TRADES = OrderLiquidations(
@@ -28,14 +28,14 @@ _TRADES = OrderLiquidations(
     maker_marks=("M", "MT"),
     endpoint=Endpoint(
         method="publicGetGetLastTradesByInstrumentAndTime",
-        params={
-            "instrument_name": "{id}",
-            "start_timestamp": "{start}",
-            "end_timestamp": "{end}",
-            "count": "{limit}",
-            "include_old": True,
-            "sorting": "asc",
-        },
+        params=query(
+            id="instrument_name",
+            start="start_timestamp",
+            end="end_timestamp",
+            limit="count",
+            include_old=True,
+            sorting="asc",
+        ),
         rows=("result", "trades"),
         columns={
             "time": "timestamp",
@@ -60,19 +60,17 @@ _INVERSE = Product(
         endpoints=(
             Endpoint(
                 method="publicGetGetTradingviewChartData",
-                params={
-                    "instrument_name": "{id}",
-                    "resolution": "5",
-                    "start_timestamp": "{start}",
-                    "end_timestamp": "{end}",
-                },
+                params=query(
+                    id="instrument_name",
+                    start="start_timestamp",
+                    end="end_timestamp",
+                    resolution="5",
+                ),
                 rows=("result",),
                 is_columnar=True,
                 columns={**NAMED_OHLC, "time": "ticks", "volume": "cost"},
                 limit=5000,
-                paging="windows",
-                period_seconds=BAR_SECONDS,
-                settles_after_seconds=BAR_SECONDS,
+                **BAR_WINDOWS,
                 source="deribit.fetch_ohlcv: 5000 rows, lists by column; volume coins, cost USD",
             ),
         ),
@@ -86,7 +84,6 @@ _INVERSE = Product(
             params={"currency": "{coin}", "kind": "future"},
             rows=("result",),
             columns={"time": "creation_timestamp", "value": "open_interest", "price": "mark_price"},
-            per="coin",
             id_column="instrument_name",
             source="deribit.fetch_tickers, parse_open_interest: USD for inverse",
         ),
@@ -95,11 +92,7 @@ _INVERSE = Product(
         interval_hours=1.0,
         endpoint=Endpoint(
             method="publicGetGetFundingRateHistory",
-            params={
-                "instrument_name": "{id}",
-                "start_timestamp": "{start}",
-                "end_timestamp": "{end}",
-            },
+            params=query(id="instrument_name", start="start_timestamp", end="end_timestamp"),
             rows=("result",),
             columns={"time": "timestamp", "rate": "interest_1h"},
             limit=744,
@@ -126,7 +119,6 @@ _INVERSE = Product(
         params={"currency": "{coin}", "kind": "future"},
         rows=("result",),
         columns={"price": "mark_price"},
-        per="coin",
         id_column="instrument_name",
         source="deribit.fetch_tickers",
     ),
@@ -158,7 +150,6 @@ _LINEAR = replace(
                 "amount": "open_interest",
                 "price": "mark_price",
             },
-            per="product",
             id_column="instrument_name",
             source="deribit.fetch_tickers: contracts are listed under the currency they settle in; "
             "Deribit get_book_summary_by_currency: coins for linear",
@@ -170,7 +161,6 @@ _LINEAR = replace(
         params={"currency": "USDC", "kind": "future"},
         rows=("result",),
         columns={"price": "mark_price"},
-        per="product",
         id_column="instrument_name",
         source="deribit.fetch_tickers",
     ),

@@ -22,7 +22,15 @@ from sources.venues.declaration import (
     Product,
     Venue,
 )
-from sources.venues.endpoints import BAR_SECONDS, LETTER_OHLC, Column, Endpoint
+from sources.venues.endpoints import (
+    BAR_SECONDS,
+    BAR_WINDOWS,
+    IN_SECONDS,
+    LETTER_OHLC,
+    Column,
+    Endpoint,
+    query,
+)
 from sources.venues.margin_specs import BracketRows, MarginRule
 
 _BARS_REACH = timedelta(seconds=9_900 * BAR_SECONDS)  # 10,000 points back
@@ -32,20 +40,11 @@ def _statistics(columns: Mapping[str, Column]) -> Endpoint:
     """Return contract_stats, read for some of its columns."""
     return Endpoint(
         method="publicFuturesGetSettleContractStats",
-        params={
-            "settle": "{settle}",
-            "contract": "{id}",
-            "interval": "5m",
-            "from": "{start}",
-            "limit": "{limit}",
-        },
+        params=query(settle="settle", id="contract", start="from", limit="limit", interval="5m"),
         columns={"time": "time", **columns},
         limit=100,
-        paging="windows",
-        time_unit="s",
-        label_unit="s",
-        period_seconds=BAR_SECONDS,
-        settles_after_seconds=BAR_SECONDS,
+        **IN_SECONDS,
+        **BAR_WINDOWS,
         source="gate.fetch_open_interest_history, parse_open_interest: contracts and USD, at most "
         "100 rows from `from` on; Gate ContractStat: liq amounts base, liq_usd quote",
     )
@@ -64,11 +63,8 @@ def _bars(contract: str, columns: Mapping[str, Column], source: str) -> Endpoint
         },
         columns=columns,
         limit=1999,
-        paging="windows",
-        time_unit="s",
-        label_unit="s",
-        period_seconds=BAR_SECONDS,
-        settles_after_seconds=BAR_SECONDS,
+        **IN_SECONDS,
+        **BAR_WINDOWS,
         reach=_BARS_REACH,
         source=source,
     )
@@ -123,18 +119,11 @@ _LINEAR = Product(
     funding=Funding(
         endpoint=Endpoint(
             method="publicFuturesGetSettleFundingRate",
-            params={
-                "settle": "{settle}",
-                "contract": "{id}",
-                "from": "{start}",
-                "to": "{end}",
-                "limit": "{limit}",
-            },
+            params=query(settle="settle", id="contract", start="from", end="to", limit="limit"),
             columns={"time": "t", "rate": "r"},
             limit=1000,
             paging="newest",
-            time_unit="s",
-            label_unit="s",
+            **IN_SECONDS,
             source="gate.fetch_funding_rate_history",
         ),
     ),
@@ -166,7 +155,6 @@ _LINEAR = Product(
         method="publicFuturesGetSettleTickers",
         params={"settle": "usdt"},
         columns={"price": "mark_price"},
-        per="product",
         id_column="contract",
         source="gate.parse_ticker",
     ),

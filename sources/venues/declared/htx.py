@@ -16,7 +16,14 @@ from sources.venues.declaration import (
     Product,
     Venue,
 )
-from sources.venues.endpoints import BAR_SECONDS, NAMED_OHLC, Endpoint
+from sources.venues.endpoints import (
+    BAR_SECONDS,
+    BAR_WINDOWS,
+    IN_SECONDS,
+    NAMED_OHLC,
+    Endpoint,
+    query,
+)
 from sources.venues.margin_specs import LeverageLadders, MarginRule
 
 _RULE = MarginRule(
@@ -33,7 +40,6 @@ def _ladders(method: str) -> LeverageLadders:
             params={},
             rows=("data",),
             columns={"leverage": "lever_rate", "cap": "max_size", "share": "adjust_factor"},
-            per="product",
             id_column="contract_code",
             source="htx.fetch_leverage_tiers, parse_market_leverage_tiers: adjust_factor / "
             "lever_rate; HTX Query information on Tiered Adjustment Factor: sizes are contracts",
@@ -52,20 +58,12 @@ _LINEAR = Product(
         endpoints=(
             Endpoint(
                 method="contractPublicGetLinearSwapExMarketHistoryKline",
-                params={
-                    "contract_code": "{id}",
-                    "period": "5min",
-                    "from": "{start}",
-                    "to": "{end}",
-                },
+                params=query(id="contract_code", start="from", end="to", period="5min"),
                 rows=("data",),
                 columns={**NAMED_OHLC, "time": "id", "volume": "vol"},
                 limit=2000,
-                paging="windows",
-                time_unit="s",
-                label_unit="s",
-                period_seconds=BAR_SECONDS,
-                settles_after_seconds=BAR_SECONDS,
+                **IN_SECONDS,
+                **BAR_WINDOWS,
                 source="htx.fetch_ohlcv: seconds, 2000 rows, from and to inclusive; vol contracts, "
                 "amount coins, both of both sides",
             ),
@@ -107,13 +105,13 @@ _LINEAR = Product(
         sides_counted=2,
         endpoint=Endpoint(
             method="contractPublicGetLinearSwapApiV1SwapHisOpenInterest",
-            params={
-                "contract_code": "{id}",
-                "contract_type": "swap",
-                "period": "60min",
-                "amount_type": 1,
-                "size": "{limit}",
-            },
+            params=query(
+                id="contract_code",
+                limit="size",
+                contract_type="swap",
+                period="60min",
+                amount_type=1,
+            ),
             rows=("data", "tick"),
             columns={"time": "ts", "amount": "volume", "value": "value"},
             limit=200,
@@ -146,12 +144,7 @@ _LINEAR = Product(
         ),
         endpoint=Endpoint(
             method="contractPublicGetV5MarketLiquidationOrders",
-            params={
-                "contract_code": "{id}",
-                "start_time": "{start}",
-                "end_time": "{end}",
-                "limit": "{limit}",
-            },
+            params=query(id="contract_code", start="start_time", end="end_time", limit="limit"),
             rows=("data",),
             columns={
                 "time": "liquidation_time",
@@ -175,7 +168,6 @@ _LINEAR = Product(
         params={},
         rows=("ticks",),
         columns={"price": "close"},
-        per="product",
         id_column="contract_code",
         source="htx.fetch_tickers, parse_ticker",
     ),
@@ -226,7 +218,6 @@ _INVERSE = Product(
             rows=("data",),
             columns={"amount": "volume"},
             answer_time="ts",
-            per="product",
             id_column="contract_code",
             source="htx.fetch_open_interests, parse_open_interest: volume contracts, amount coins",
         ),
@@ -236,12 +227,7 @@ _INVERSE = Product(
         sides_counted=2,
         endpoint=Endpoint(
             method="contractPublicGetSwapApiV1SwapHisOpenInterest",
-            params={
-                "contract_code": "{id}",
-                "period": "60min",
-                "amount_type": 1,
-                "size": "{limit}",
-            },
+            params=query(id="contract_code", limit="size", period="60min", amount_type=1),
             rows=("data", "tick"),
             columns={"time": "ts", "amount": "volume"},
             limit=200,

@@ -9,7 +9,15 @@ from datetime import timedelta
 from types import MappingProxyType
 
 from sources.venues.declaration import NOT_LISTED, Candles, Funding, OpenInterest, Product, Venue
-from sources.venues.endpoints import BAR_SECONDS, LETTER_OHLC, Endpoint, Params, RateLimit
+from sources.venues.endpoints import (
+    BAR_SECONDS,
+    BAR_WINDOWS,
+    LETTER_OHLC,
+    Endpoint,
+    Params,
+    RateLimit,
+    query,
+)
 from sources.venues.margin_specs import MarginRule, MarginTables
 
 # 1200 weight a minute and address, 20 for each of these calls: 60. ccxt counts on five times that.
@@ -35,9 +43,7 @@ _LINEAR = Product(
                 },
                 columns={**LETTER_OHLC, "volume": "v", "trade_count": "n"},
                 limit=5000,
-                paging="windows",
-                period_seconds=BAR_SECONDS,
-                settles_after_seconds=BAR_SECONDS,
+                **BAR_WINDOWS,
                 reach=timedelta(seconds=4_990 * BAR_SECONDS),
                 source="hyperliquid.fetch_ohlcv, parse_ohlcv: v base, n trades; Hyperliquid candle "
                 "snapshot: the most recent 5000",
@@ -54,7 +60,6 @@ _LINEAR = Product(
             rows=(1,),
             joined_rows=(0, "universe"),
             columns={"amount": "openInterest"},
-            per="product",
             id_column="name",
             id_key="baseName",
             source="hyperliquid.fetch_swap_markets, parse_open_interest: base; contexts and "
@@ -66,12 +71,7 @@ _LINEAR = Product(
         endpoint=Endpoint(
             method="publicPostInfo",
             rate_group="info",
-            params={
-                "type": "fundingHistory",
-                "coin": "{coin}",
-                "startTime": "{start}",
-                "endTime": "{end}",
-            },
+            params=query(coin="coin", start="startTime", end="endTime", type="fundingHistory"),
             columns={"time": "time", "rate": "fundingRate"},
             limit=500,
             paging="oldest",
@@ -85,7 +85,6 @@ _LINEAR = Product(
         rows=(1,),
         joined_rows=(0, "universe"),
         columns={"price": "markPx"},
-        per="product",
         id_column="name",
         id_key="baseName",
         source="hyperliquid.fetch_swap_markets",
@@ -102,7 +101,6 @@ _LINEAR = Product(
                 "tier_floor": "lowerBound",
                 "tier_leverage": "maxLeverage",
             },
-            per="product",
             id_column="name",
             id_key="baseName",
             source="Hyperliquid Retrieve perpetuals metadata: universe and marginTables",

@@ -6,7 +6,7 @@ ccxt/async_support/kucoin.py.
 from dataclasses import replace
 
 from sources.venues.declaration import EXPIRING, Candles, Funding, OpenInterest, Product, Venue
-from sources.venues.endpoints import BAR_SECONDS, OHLCV, Endpoint
+from sources.venues.endpoints import BAR_SECONDS, BAR_WINDOWS, IN_SECONDS, OHLCV, Endpoint, query
 from sources.venues.margin_specs import BracketRows, MarginRule
 
 _LINEAR = Product(
@@ -21,9 +21,7 @@ _LINEAR = Product(
                 rows=("data",),
                 columns=OHLCV,
                 limit=200,
-                paging="windows",
-                period_seconds=BAR_SECONDS,
-                settles_after_seconds=BAR_SECONDS,
+                **BAR_WINDOWS,
                 source="kucoin.fetch_contract_ohlcv, parse_ohlcv: ms, 200 rows, 5 contracts (lots)",
             ),
         ),
@@ -32,23 +30,20 @@ _LINEAR = Product(
         endpoints=(
             Endpoint(
                 method="utaGetMarketKline",
-                params={
-                    "tradeType": "FUTURES",
-                    "symbol": "{id}-mark-price",
-                    "interval": "5min",
-                    "startAt": "{start}",
-                    "endAt": "{end}",
-                },
+                params=query(
+                    start="startAt",
+                    end="endAt",
+                    tradeType="FUTURES",
+                    symbol="{id}-mark-price",
+                    interval="5min",
+                ),
                 rows=("data", "list"),
                 columns={"time": 0, "open": 1, "close": 2, "high": 3, "low": 4},
                 limit=1500,
-                paging="windows",
-                time_unit="s",
-                label_unit="s",
+                **IN_SECONDS,
                 # Whether endAt is left out is not documented; one second more takes either.
                 end_shift=1,
-                period_seconds=BAR_SECONDS,
-                settles_after_seconds=BAR_SECONDS,
+                **BAR_WINDOWS,
                 source="kucoin.fetch_utaohlcv, parse_ohlcv: seconds, 1500 rows, order o c h l",
             ),
         ),
@@ -60,7 +55,6 @@ _LINEAR = Product(
             params={},
             rows=("data",),
             columns={"time": "ts", "amount": "openInterest"},
-            per="product",
             id_column="symbol",
             source="kucoin.fetch_open_interests, parse_open_interest: contracts, all in one call",
         ),
@@ -69,13 +63,9 @@ _LINEAR = Product(
         amount_unit="contracts",
         endpoint=Endpoint(
             method="utaGetMarketOpenInterest",
-            params={
-                "symbol": "{id}",
-                "interval": "5min",
-                "startAt": "{start}",
-                "endAt": "{end}",
-                "pageSize": "{limit}",
-            },
+            params=query(
+                id="symbol", start="startAt", end="endAt", limit="pageSize", interval="5min"
+            ),
             rows=("data",),
             columns={"time": "ts", "amount": "openInterest"},
             limit=200,

@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sources.venues.declaration import NOT_LISTED, Candles, Funding, OpenInterest, Product, Venue
-from sources.venues.endpoints import BAR_SECONDS, NAMED_OHLC, Column, Endpoint
+from sources.venues.endpoints import (
+    BAR_WINDOWS,
+    IN_SECONDS,
+    NAMED_OHLC,
+    Column,
+    Endpoint,
+)
 from sources.venues.margin_specs import MarginRule, StepBrackets
 
 
@@ -20,11 +26,8 @@ def _bars(method: str, columns: Mapping[str, Column], source: str) -> Endpoint:
         is_columnar=True,
         columns={"time": "time", **columns},
         limit=2000,
-        paging="windows",
-        time_unit="s",
-        label_unit="s",
-        period_seconds=BAR_SECONDS,
-        settles_after_seconds=BAR_SECONDS,
+        **IN_SECONDS,
+        **BAR_WINDOWS,
         source=source,
     )
 
@@ -58,7 +61,6 @@ _LINEAR = Product(
             params={},
             rows=("data",),
             columns={"time": "timestamp", "amount": "holdVol", "price": "fairPrice"},
-            per="product",
             id_column="symbol",
             source="mexc.fetch_tickers, parse_ticker (fields): holdVol contracts",
         ),
@@ -104,7 +106,6 @@ _LINEAR = Product(
         params={},
         rows=("data",),
         columns={"price": "fairPrice"},
-        per="product",
         id_column="symbol",
         source="mexc.parse_ticker",
     ),

@@ -17,7 +17,7 @@ from sources.venues.declaration import (
     Stream,
     Venue,
 )
-from sources.venues.endpoints import BAR_SECONDS, OHLC, OHLCV, Column, Endpoint
+from sources.venues.endpoints import BAR_SECONDS, BAR_WINDOWS, OHLC, OHLCV, Column, Endpoint, query
 from sources.venues.margin_specs import BracketRows, MarginRule
 
 _MOST_RECENT_BARS = 1430  # the endpoint for recent bars keeps 1440
@@ -30,21 +30,13 @@ def _bars(
     return tuple(
         Endpoint(
             method=method,
-            params={
-                "instId": "{id}",
-                "bar": "5m",
-                "before": "{start}",
-                "after": "{end}",
-                "limit": "{limit}",
-            },
+            params=query(id="instId", start="before", end="after", limit="limit", bar="5m"),
             rows=("data",),
             columns=columns,
             limit=limit,
-            paging="windows",
             start_shift=-1,
             end_shift=1,
-            period_seconds=BAR_SECONDS,
-            settles_after_seconds=BAR_SECONDS,
+            **BAR_WINDOWS,
             closed=(confirm, "1"),
             reach=reach,
             source=source,
@@ -60,22 +52,14 @@ def _statistic(endpoint: str, columns: Mapping[str, Column], source: str) -> End
     """Return one of OKX's trading statistics, which share parameters and bounds."""
     return Endpoint(
         method=f"publicGetRubikStatContracts{endpoint}",
-        params={
-            "instId": "{id}",
-            "period": "5m",
-            "begin": "{start}",
-            "end": "{end}",
-            "limit": "{limit}",
-        },
+        params=query(id="instId", start="begin", end="end", limit="limit", period="5m"),
         rows=("data",),
         columns={"time": 0, **columns},
         limit=100,
-        paging="windows",
         start_shift=-1,
         end_shift=1,
-        period_seconds=BAR_SECONDS,
         # The row of the running period is sent too and still changes.
-        settles_after_seconds=BAR_SECONDS,
+        **BAR_WINDOWS,
         # 1440 rows are documented, about three days of five minutes have been found.
         reach=timedelta(days=3),
         source=source,
@@ -118,7 +102,6 @@ def _product(contract_kind: Literal["linear", "inverse"]) -> Product:
                 params={"instType": "SWAP"},
                 rows=("data",),
                 columns={"time": "ts", "amount": "oi", "value": "oiUsd"},
-                per="product",
                 id_column="instId",
                 source="okx.fetch_open_interests, parse_open_interest: oi contracts, oiCcy base",
             ),
@@ -136,12 +119,7 @@ def _product(contract_kind: Literal["linear", "inverse"]) -> Product:
         funding=Funding(
             endpoint=Endpoint(
                 method="publicGetPublicFundingRateHistory",
-                params={
-                    "instId": "{id}",
-                    "before": "{start}",
-                    "after": "{end}",
-                    "limit": "{limit}",
-                },
+                params=query(id="instId", start="before", end="after", limit="limit"),
                 rows=("data",),
                 columns={"time": "fundingTime", "rate": ("realizedRate", "fundingRate")},
                 limit=100,
@@ -192,7 +170,6 @@ def _product(contract_kind: Literal["linear", "inverse"]) -> Product:
             params={"instType": "SWAP"},
             rows=("data",),
             columns={"price": "markPx"},
-            per="product",
             id_column="instId",
             source="okx.fetch_mark_prices",
         ),
