@@ -1,12 +1,11 @@
-"""The one name of each venue, however a person, a file or a provider spells it.
+"""The one name of each venue, whatever the spelling of a person, a file or a provider.
 
-Belongs here: other spellings of a venue that is known under several. Does not belong here: what a
-venue answers (`sources.venues.declared`), how a provider wants a venue spelled in a request.
+Belongs here: other spellings of a venue. Does not belong here: what a venue publishes
+(`sources.venues.declared`), a provider's own spelling in requests.
 """
 
-# The public name counts: what the venue calls itself. ccxt's ids for one product of a venue and
-# names that a venue has given up stand for it. Binance's coin-margined product has books and
-# outages of its own and stays a venue of its own.
+# The venue's own public name is used, not ccxt's ids for one of its products nor its former names.
+# Binance's coin-margined product has order books and outages of its own and is a venue of its own.
 ALIASES = {
     "binanceusdm": "binance",
     "gate.io": "gate",

@@ -320,8 +320,14 @@ def _read_growing_margins(
     ]
 
 
-def _check(brackets: Sequence[BracketTerms], fee_ratio: float) -> None:
-    """Refuse a whole set for one impossible bracket."""
+def check_brackets(brackets: Sequence[BracketTerms], fee_ratio: float) -> None:
+    """Refuse a whole set for one impossible bracket.
+
+    Raises
+    ------
+    UnusableBrackets
+        Naming the column, by the fields of `BracketTerms`, and the fault.
+    """
     if not brackets:
         raise UnusableBrackets(None, "no brackets")
     if not 0 <= fee_ratio < 1:
@@ -330,11 +336,13 @@ def _check(brackets: Sequence[BracketTerms], fee_ratio: float) -> None:
         if not 0 < one.maintenance < 1:
             raise UnusableBrackets(
                 "maintenance",
-                f"bracket {number}: maintenance margin {one.maintenance:g} is no ratio",
+                f"bracket {number}: maintenance margin {one.maintenance:g} is not between 0 and 1",
             )
         if not 1 <= one.leverage <= LARGEST_LEVERAGE:
             raise UnusableBrackets(
-                "leverage", f"bracket {number}: leverage {one.leverage:g} is none"
+                "leverage",
+                f"bracket {number}: leverage {one.leverage:g} is not between 1 and "
+                f"{LARGEST_LEVERAGE:g}",
             )
         if (one.maintenance + fee_ratio) * one.leverage >= 1:
             # A percentage read as a ratio also fails here.
@@ -353,6 +361,8 @@ def _check(brackets: Sequence[BracketTerms], fee_ratio: float) -> None:
     if brackets[0].floor_usd != 0:
         raise UnusableBrackets("floor", "the first bracket does not begin at 0")
     for before, after in itertools.pairwise(brackets):
+        if after.floor_usd != before.cap_usd:
+            raise UnusableBrackets("floor", "does not begin where the bracket before it ends")
         if after.maintenance < before.maintenance:
             raise UnusableBrackets("maintenance", "maintenance margin falls with size")
         if after.leverage > before.leverage:
@@ -431,7 +441,7 @@ def _make_batches(
         try:
             brackets = read(instrument)
             fee_ratio = _fee_ratio(rule, instrument)
-            _check(brackets, fee_ratio)
+            check_brackets(brackets, fee_ratio)
             deductions = _deductions(brackets, rule)
         except UnusableBrackets as problem:
             refused.append(

@@ -96,6 +96,9 @@ class Funding:
     interval_hours: float | None = None
 
 
+RatioMeasure = Literal["accounts", "top_accounts", "top_positions", "taker_volume"]
+
+
 @dataclass(frozen=True, slots=True)
 class LongShortRatio:
     """A long/short ratio: column ``ratio``, or ``long`` and ``short`` to be divided.
@@ -111,7 +114,7 @@ class LongShortRatio:
     """
 
     endpoint: Endpoint
-    measure: Literal["accounts", "top_accounts", "top_positions", "taker_volume"]
+    measure: RatioMeasure
     label_shift_seconds: int = 0
 
 

@@ -53,25 +53,25 @@ latest
 """
 
 
-class _Grid(TypedDict):
+class _BarFields(TypedDict):
     paging: Paging
     period_seconds: int
     settles_after_seconds: int
 
 
-class _Units(TypedDict):
+class _UnitFields(TypedDict):
     time_unit: Literal["ms", "s"]
     label_unit: Literal["ms", "s"]
 
 
-BAR_WINDOWS: _Grid = {
+BAR_WINDOWS: _BarFields = {
     "paging": "windows",
     "period_seconds": BAR_SECONDS,
     "settles_after_seconds": BAR_SECONDS,
 }
 """Fields of an endpoint whose rows are bars, final when they end, requested in windows."""
 
-IN_SECONDS: _Units = {"time_unit": "s", "label_unit": "s"}
+IN_SECONDS: _UnitFields = {"time_unit": "s", "label_unit": "s"}
 """Fields of an endpoint whose bounds and labels are in seconds."""
 
 

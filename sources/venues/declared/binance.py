@@ -16,6 +16,7 @@ from sources.venues.declaration import (
     LongShortRatio,
     OpenInterest,
     Product,
+    RatioMeasure,
     Stream,
     Venue,
 )
@@ -41,54 +42,125 @@ _STATISTICS_REACH = timedelta(days=30) - timedelta(minutes=10)
 _SPAN: Params = MappingProxyType({"startTime": "{start}", "endTime": "{end}", "limit": "{limit}"})
 
 
-def binance_product(
-    api: Literal["fapi", "dapi"],
-) -> Product:
+Api = Literal["fapi", "dapi"]
+
+
+def _amount_unit(api: Api) -> Literal["base", "contracts"]:
+    return "base" if api == "fapi" else "contracts"
+
+
+def _statistic(
+    api: Api,
+    name: str,
+    columns: Mapping[str, Column],
+    source: str,
+    extra: Params | None = None,
+) -> Endpoint:
+    """Return one of the trading statistics, which share parameters and bounds."""
+    contract = {"symbol": "{id}"} if api == "fapi" else {"pair": "{pair}"}
+    return Endpoint(
+        method=f"{api}DataGet{name}",
+        params={**contract, "period": "5m", **_SPAN, **(extra or {})},
+        columns={"time": "timestamp", **columns},
+        limit=500,
+        paging="windows",
+        period_seconds=BAR_SECONDS,
+        reach=_STATISTICS_REACH,
+        rate_group="statistics",
+        source=source,
+    )
+
+
+def _bars(api: Api, name: str, columns: Mapping[str, Column], source: str) -> Endpoint:
+    """Return the candles of a contract or of its mark price."""
+    return Endpoint(
+        method=f"{api}PublicGet{name}",
+        params={"symbol": "{id}", "interval": "5m", **_SPAN},
+        columns=columns,
+        # 499 rows weigh 2 and 1000 weigh 5: a row is cheapest in pages of 499.
+        limit=499,
+        **BAR_WINDOWS,
+        # Klines over more than 200 days are refused on dapi.
+        longest_span=None if api == "fapi" else timedelta(days=200),
+        source=source,
+    )
+
+
+def _open_interest_history(api: Api) -> OpenInterest:
+    return OpenInterest(
+        amount_unit=_amount_unit(api),
+        value_unit="usd" if api == "fapi" else "base",
+        endpoint=_statistic(
+            api,
+            "OpenInterestHist",
+            {"amount": "sumOpenInterest", "value": "sumOpenInterestValue"},
+            "binance.fetch_open_interest_history, parse_open_interest; Binance "
+            "Open-Interest-Statistics: on dapi the amount is contracts and the value base; "
+            "the label is the instant of the value",
+            None if api == "fapi" else {"contractType": "PERPETUAL"},
+        ),
+    )
+
+
+def _ratios(api: Api) -> tuple[LongShortRatio, ...]:
+    names: tuple[tuple[RatioMeasure, str, str], ...] = (
+        (
+            "accounts",
+            "GlobalLongShortAccountRatio",
+            "binance.fetch_long_short_ratio_history; Binance Long-Short-Ratio",
+        ),
+        (
+            "top_accounts",
+            "TopLongShortAccountRatio",
+            "Binance Top-Long-Short-Account-Ratio, fields as in the one for all accounts",
+        ),
+        (
+            "top_positions",
+            "TopLongShortPositionRatio",
+            "Binance Top-Trader-Long-Short-Ratio, fields as in the one for all accounts",
+        ),
+    )
+    return tuple(
+        LongShortRatio(_statistic(api, name, {"ratio": "longShortRatio"}, source), measure)
+        for measure, name, source in names
+    )
+
+
+def _brackets(api: Api) -> BracketRows:
+    return BracketRows(
+        notional_unit="usd" if api == "fapi" else "base",
+        brackets_key="brackets",
+        endpoint=Endpoint(
+            method="fapiPrivateGetLeverageBracket"
+            if api == "fapi"
+            else "dapiPrivateV2GetLeverageBracket",
+            params={},
+            columns={
+                "floor": ("notionalFloor", "qtyFloor"),
+                "cap": ("notionalCap", "qtyCap"),
+                "number": "bracket",
+                "maintenance": "maintMarginRatio",
+                "leverage": "initialLeverage",
+                **({"cum": "cum"} if api == "fapi" else {}),
+            },
+            id_column="symbol",
+            needs_key=True,
+            source="binance.fetch_leverage_tiers: on dapi caps and cum are base coins",
+        ),
+    )
+
+
+def binance_product(api: Api) -> Product:
     """Return Binance's linear (fapi) or inverse (dapi) product."""
     is_linear = api == "fapi"
-    amount_unit: Literal["base", "contracts"] = "base" if is_linear else "contracts"
-    statistics: Params = {
-        **({"symbol": "{id}"} if is_linear else {"pair": "{pair}"}),
-        "period": "5m",
-        **_SPAN,
-    }
-    # Klines over more than 200 days are refused on dapi.
-    longest_span = None if is_linear else timedelta(days=200)
-
-    def statistic(
-        endpoint: str, columns: Mapping[str, Column], source: str, extra: Params | None = None
-    ) -> Endpoint:
-        return Endpoint(
-            method=f"{api}DataGet{endpoint}",
-            params={**statistics, **(extra or {})},
-            columns={"time": "timestamp", **columns},
-            limit=500,
-            paging="windows",
-            period_seconds=BAR_SECONDS,
-            reach=_STATISTICS_REACH,
-            rate_group="statistics",
-            source=source,
-        )
-
-    def bars(endpoint: str, columns: Mapping[str, Column], source: str) -> Endpoint:
-        return Endpoint(
-            method=f"{api}PublicGet{endpoint}",
-            params={"symbol": "{id}", "interval": "5m", **_SPAN},
-            columns=columns,
-            # 499 rows weigh 2 and 1000 weigh 5: a row is cheapest in pages of 499.
-            limit=499,
-            **BAR_WINDOWS,
-            longest_span=longest_span,
-            source=source,
-        )
-
     return Product(
         contract_kind="linear" if is_linear else "inverse",
         quotes=("USDT", "USDC", "USD") if is_linear else ("USD",),
         ohlcv=Candles(
-            volume_unit=amount_unit,
+            volume_unit=_amount_unit(api),
             endpoints=(
-                bars(
+                _bars(
+                    api,
                     "Klines",
                     {**OHLCV, "trade_count": 8, "taker_buy": 9},
                     "binance.parse_ohlcv, fetch_ohlcv: startTime and endTime inclusive; fields 5 "
@@ -97,10 +169,10 @@ def binance_product(
             ),
         ),
         mark_ohlc=Candles(
-            endpoints=(bars("MarkPriceKlines", OHLC, "binance.fetch_ohlcv, price='mark'"),)
+            endpoints=(_bars(api, "MarkPriceKlines", OHLC, "binance.fetch_ohlcv, price='mark'"),)
         ),
         open_interest_now=OpenInterest(
-            amount_unit=amount_unit,
+            amount_unit=_amount_unit(api),
             endpoint=Endpoint(
                 method=f"{api}PublicGetOpenInterest",
                 params={"symbol": "{id}"},
@@ -108,18 +180,7 @@ def binance_product(
                 source="binance.fetch_open_interest: base on fapi, contracts on dapi; no value",
             ),
         ),
-        open_interest_history=OpenInterest(
-            amount_unit=amount_unit,
-            value_unit="usd" if is_linear else "base",
-            endpoint=statistic(
-                "OpenInterestHist",
-                {"amount": "sumOpenInterest", "value": "sumOpenInterestValue"},
-                "binance.fetch_open_interest_history, parse_open_interest; Binance "
-                "Open-Interest-Statistics: on dapi the amount is contracts and the value base; "
-                "the label is the instant of the value",
-                None if is_linear else {"contractType": "PERPETUAL"},
-            ),
-        ),
+        open_interest_history=_open_interest_history(api),
         funding=Funding(
             endpoint=Endpoint(
                 method=f"{api}PublicGetFundingRate",
@@ -132,53 +193,8 @@ def binance_product(
                 "ascending, at most 1000, 500 requests in 5 minutes",
             ),
         ),
-        ratios=(
-            LongShortRatio(
-                measure="accounts",
-                endpoint=statistic(
-                    "GlobalLongShortAccountRatio",
-                    {"ratio": "longShortRatio"},
-                    "binance.fetch_long_short_ratio_history; Binance Long-Short-Ratio",
-                ),
-            ),
-            LongShortRatio(
-                measure="top_accounts",
-                endpoint=statistic(
-                    "TopLongShortAccountRatio",
-                    {"ratio": "longShortRatio"},
-                    "Binance Top-Long-Short-Account-Ratio, fields as in the one for all accounts",
-                ),
-            ),
-            LongShortRatio(
-                measure="top_positions",
-                endpoint=statistic(
-                    "TopLongShortPositionRatio",
-                    {"ratio": "longShortRatio"},
-                    "Binance Top-Trader-Long-Short-Ratio, fields as in the one for all accounts",
-                ),
-            ),
-        ),
-        brackets=BracketRows(
-            notional_unit="usd" if is_linear else "base",
-            brackets_key="brackets",
-            endpoint=Endpoint(
-                method="fapiPrivateGetLeverageBracket"
-                if is_linear
-                else "dapiPrivateV2GetLeverageBracket",
-                params={},
-                columns={
-                    "floor": ("notionalFloor", "qtyFloor"),
-                    "cap": ("notionalCap", "qtyCap"),
-                    "number": "bracket",
-                    "maintenance": "maintMarginRatio",
-                    "leverage": "initialLeverage",
-                    **({"cum": "cum"} if is_linear else {}),
-                },
-                id_column="symbol",
-                needs_key=True,
-                source="binance.fetch_leverage_tiers: on dapi caps and cum are base coins",
-            ),
-        ),
+        ratios=_ratios(api),
+        brackets=_brackets(api),
         margin_rule=MarginRule(
             deduction="published" if is_linear else "none",
             source="Binance, How to Calculate Liquidation Price of USDⓈ-M Futures Contracts: the "
@@ -196,7 +212,7 @@ def binance_product(
 
 STREAM = Stream(
     rows=("o",),
-    # z is what the order has filled in all, l its last fill, q what it asked for.
+    # z is the filled quantity of the order, l its last fill, q its original quantity.
     columns={"time": "T", "id": "s", "price": ("ap", "p"), "amount": ("z", "l", "q")},
     # S is the side of the order: a sale closes a long.
     sides=(("S", "SELL", True), ("S", "BUY", False)),

@@ -46,7 +46,7 @@ def _bars(
         rows=("data",),
         columns=columns,
         limit=limit,
-        # Rows are aligned to endTime, which is left out: the end of the last bar is asked for.
+        # Rows are aligned to endTime, which is excluded: the end of the last bar is requested.
         end_shift=BAR_SECONDS * 1000,
         **BAR_WINDOWS,
         reach=reach,

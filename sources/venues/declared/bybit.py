@@ -16,45 +16,151 @@ from sources.venues.declaration import (
     Stream,
     Venue,
 )
-from sources.venues.endpoints import BAR_SECONDS, BAR_WINDOWS, OHLC, OHLCV, Column, Endpoint, Params
+from sources.venues.endpoints import (
+    BAR_SECONDS,
+    BAR_WINDOWS,
+    OHLC,
+    OHLCV,
+    Column,
+    Endpoint,
+    Params,
+    query,
+)
 from sources.venues.margin_specs import BracketRows, MarginRule
 
+Category = Literal["linear", "inverse"]
 
-def _product(category: Literal["linear", "inverse"]) -> Product:
+
+def _span(category: Category) -> Params:
+    names = query(id="symbol", start="startTime", end="endTime", limit="limit")
+    return {"category": category, **names}
+
+
+def _quantity_from(category: Category) -> Literal["amount", "value"]:
+    return "amount" if category == "linear" else "value"
+
+
+def _bars(category: Category, method: str, columns: Mapping[str, Column], source: str) -> Endpoint:
+    """Return the candles of a contract or of its mark price."""
+    names = query(id="symbol", start="start", end="end", limit="limit", interval="5")
+    return Endpoint(
+        method=method,
+        params={"category": category, **names},
+        rows=("result", "list"),
+        columns=columns,
+        limit=1000,
+        **BAR_WINDOWS,
+        source=source,
+    )
+
+
+def _open_interest_now(category: Category) -> OpenInterest:
+    # These count both sides. The one-sided figure of newer responses only audits them: a history
+    # made of it would mix the two where it begins.
+    coins, dollars = "openInterest", "openInterestValue"
+    if category == "inverse":
+        coins, dollars = dollars, coins
+    return OpenInterest(
+        amount_unit="base",
+        value_unit="usd",
+        quantity_from=_quantity_from(category),
+        sides_counted=2,
+        endpoint=Endpoint(
+            method="publicGetV5MarketTickers",
+            params={"category": category},
+            rows=("result", "list"),
+            columns={
+                "amount": coins,
+                "value": dollars,
+                "price": "markPrice",
+                "one_side": "singleOpenInterest",
+            },
+            id_column="symbol",
+            answer_time="time",
+            source="bybit.fetch_tickers, parse_ticker: all symbols in one call; "
+            "parse_open_interest: base for linear, USD for inverse; Bybit Get Open Interest: "
+            "the sum of both sides",
+        ),
+    )
+
+
+def _open_interest_history(category: Category) -> OpenInterest:
+    quantity_from = _quantity_from(category)
+    return OpenInterest(
+        amount_unit="base" if category == "linear" else None,
+        value_unit=None if category == "linear" else "usd",
+        quantity_from=quantity_from,
+        sides_counted=2,
+        endpoint=Endpoint(
+            method="publicGetV5MarketOpenInterest",
+            params={**_span(category), "intervalTime": "5min"},
+            rows=("result", "list"),
+            columns={
+                "time": "timestamp",
+                quantity_from: "openInterest",
+                "one_side": "singleOpenInterest",
+            },
+            limit=200,
+            paging="windows",
+            period_seconds=BAR_SECONDS,
+            source="bybit.fetch_derivatives_open_interest_history: walks back from endTime, "
+            "which must be given, at most 200; back to the launch of the contract",
+        ),
+    )
+
+
+def _funding(category: Category) -> Funding:
+    return Funding(
+        endpoint=Endpoint(
+            method="publicGetV5MarketFundingHistory",
+            params=_span(category),
+            rows=("result", "list"),
+            columns={"time": "fundingRateTimestamp", "rate": "fundingRate"},
+            limit=200,
+            paging="newest",
+            source="bybit.fetch_funding_rate_history: needs endTime",
+        ),
+    )
+
+
+def _ratio(category: Category) -> LongShortRatio:
+    return LongShortRatio(
+        measure="accounts",
+        endpoint=Endpoint(
+            method="publicGetV5MarketAccountRatio",
+            params={**_span(category), "period": "5min"},
+            rows=("result", "list"),
+            columns={"time": "timestamp", "long": "buyRatio", "short": "sellRatio"},
+            limit=500,
+            paging="windows",
+            period_seconds=BAR_SECONDS,
+            source="bybit.parse_long_short_ratio: buyRatio / sellRatio",
+        ),
+    )
+
+
+def _brackets(category: Category) -> BracketRows:
+    return BracketRows(
+        notional_unit="usd" if category == "linear" else "base",
+        endpoint=Endpoint(
+            method="publicGetV5MarketRiskLimit",
+            params={"category": category, "symbol": "{id}"},
+            rows=("result", "list"),
+            columns={
+                "cap": "riskLimitValue",
+                "maintenance": "maintenanceMargin",
+                "leverage": "maxLeverage",
+                "cum": "mmDeduction",
+            },
+            source="bybit.parse_market_leverage_tiers: caps alone; base coins for inverse; "
+            "Bybit Get Risk Limit: mmDeduction, empty where there is none",
+        ),
+    )
+
+
+def _product(category: Category) -> Product:
     """Return Bybit's linear or inverse product: the same endpoints in other units."""
     is_linear = category == "linear"
-    # These add both sides. The figure of one side, which newer answers carry beside them, only
-    # audits them: a history made of it would mix the two where it begins.
-    coins, dollars = "openInterest", "openInterestValue"
-    if not is_linear:
-        coins, dollars = dollars, coins
-    quantity_from: Literal["amount", "value"] = "amount" if is_linear else "value"
-    span: Params = {
-        "category": category,
-        "symbol": "{id}",
-        "startTime": "{start}",
-        "endTime": "{end}",
-        "limit": "{limit}",
-    }
-
-    def bars(method: str, columns: Mapping[str, Column], source: str) -> Endpoint:
-        return Endpoint(
-            method=method,
-            params={
-                "category": category,
-                "symbol": "{id}",
-                "interval": "5",
-                "start": "{start}",
-                "end": "{end}",
-                "limit": "{limit}",
-            },
-            rows=("result", "list"),
-            columns=columns,
-            limit=1000,
-            **BAR_WINDOWS,
-            source=source,
-        )
-
     return Product(
         contract_kind=category,
         quotes=("USDT", "USDC") if is_linear else ("USD",),
@@ -63,7 +169,8 @@ def _product(category: Literal["linear", "inverse"]) -> Product:
         ohlcv=Candles(
             volume_unit="base" if is_linear else "usd",
             endpoints=(
-                bars(
+                _bars(
+                    category,
                     "publicGetV5MarketKline",
                     OHLCV,
                     "bybit.parse_ohlcv, fetch_ohlcv: newest first, start and end inclusive; field "
@@ -73,94 +180,19 @@ def _product(category: Literal["linear", "inverse"]) -> Product:
         ),
         mark_ohlc=Candles(
             endpoints=(
-                bars("publicGetV5MarketMarkPriceKline", OHLC, "bybit.fetch_ohlcv, price='mark'"),
+                _bars(
+                    category,
+                    "publicGetV5MarketMarkPriceKline",
+                    OHLC,
+                    "bybit.fetch_ohlcv, price='mark'",
+                ),
             )
         ),
-        open_interest_now=OpenInterest(
-            amount_unit="base",
-            value_unit="usd",
-            quantity_from=quantity_from,
-            sides_counted=2,
-            endpoint=Endpoint(
-                method="publicGetV5MarketTickers",
-                params={"category": category},
-                rows=("result", "list"),
-                columns={
-                    "amount": coins,
-                    "value": dollars,
-                    "price": "markPrice",
-                    "one_side": "singleOpenInterest",
-                },
-                id_column="symbol",
-                answer_time="time",
-                source="bybit.fetch_tickers, parse_ticker: all symbols in one call; "
-                "parse_open_interest: base for linear, USD for inverse; Bybit Get Open Interest: "
-                "the sum of both sides",
-            ),
-        ),
-        open_interest_history=OpenInterest(
-            amount_unit="base" if is_linear else None,
-            value_unit=None if is_linear else "usd",
-            quantity_from=quantity_from,
-            sides_counted=2,
-            endpoint=Endpoint(
-                method="publicGetV5MarketOpenInterest",
-                params={**span, "intervalTime": "5min"},
-                rows=("result", "list"),
-                columns={
-                    "time": "timestamp",
-                    quantity_from: "openInterest",
-                    "one_side": "singleOpenInterest",
-                },
-                limit=200,
-                paging="windows",
-                period_seconds=BAR_SECONDS,
-                source="bybit.fetch_derivatives_open_interest_history: walks back from endTime, "
-                "which must be given, at most 200; back to the launch of the contract",
-            ),
-        ),
-        funding=Funding(
-            endpoint=Endpoint(
-                method="publicGetV5MarketFundingHistory",
-                params=span,
-                rows=("result", "list"),
-                columns={"time": "fundingRateTimestamp", "rate": "fundingRate"},
-                limit=200,
-                paging="newest",
-                source="bybit.fetch_funding_rate_history: needs endTime",
-            ),
-        ),
-        ratios=(
-            LongShortRatio(
-                measure="accounts",
-                endpoint=Endpoint(
-                    method="publicGetV5MarketAccountRatio",
-                    params={**span, "period": "5min"},
-                    rows=("result", "list"),
-                    columns={"time": "timestamp", "long": "buyRatio", "short": "sellRatio"},
-                    limit=500,
-                    paging="windows",
-                    period_seconds=BAR_SECONDS,
-                    source="bybit.parse_long_short_ratio: buyRatio / sellRatio",
-                ),
-            ),
-        ),
-        brackets=BracketRows(
-            notional_unit="usd" if is_linear else "base",
-            endpoint=Endpoint(
-                method="publicGetV5MarketRiskLimit",
-                params={"category": category, "symbol": "{id}"},
-                rows=("result", "list"),
-                columns={
-                    "cap": "riskLimitValue",
-                    "maintenance": "maintenanceMargin",
-                    "leverage": "maxLeverage",
-                    "cum": "mmDeduction",
-                },
-                source="bybit.parse_market_leverage_tiers: caps alone; base coins for inverse; "
-                "Bybit Get Risk Limit: mmDeduction, empty where there is none",
-            ),
-        ),
+        open_interest_now=_open_interest_now(category),
+        open_interest_history=_open_interest_history(category),
+        funding=_funding(category),
+        ratios=(_ratio(category),),
+        brackets=_brackets(category),
         margin_rule=MarginRule(
             deduction="published" if is_linear else "none",
             source="Bybit, Liquidation Price Calculation under Isolated Mode (Unified Trading "

@@ -46,8 +46,8 @@ _TRADES = OrderLiquidations(
         limit=1000,
         paging="oldest",
         source="deribit.fetch_trades; Deribit public trade: direction is the taker's, "
-        "liquidation M, T or MT tells whose position was liquidated, amount USD or, linear, coins. "
-        "deribit.fetch_liquidations tells bankruptcies of settlements, which have no side",
+        "liquidation M, T or MT marks the liquidated party, amount USD or, linear, coins. "
+        "deribit.fetch_liquidations returns bankruptcies of settlements, which have no side",
     ),
 )
 

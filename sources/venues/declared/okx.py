@@ -4,8 +4,8 @@ ccxt/async_support/okx.py. Only the contract size differs: coins for linear, USD
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
-from typing import Literal
 
 from sources.venues.declaration import (
     EXPIRING,
@@ -66,114 +66,113 @@ def _statistic(endpoint: str, columns: Mapping[str, Column], source: str) -> End
     )
 
 
-def _product(contract_kind: Literal["linear", "inverse"]) -> Product:
-    """Return OKX's linear or inverse swaps."""
-    return Product(
-        contract_kind=contract_kind,
-        quotes=("USDT", "USDC") if contract_kind == "linear" else ("USD",),
-        contract_size_keys=("ctVal", "ctMult"),
-        ohlcv=Candles(
-            volume_unit="contracts",
-            endpoints=_bars(
-                "publicGetMarketCandles",
-                "publicGetMarketHistoryCandles",
-                OHLCV,
-                300,
-                8,
-                "okx.fetch_ohlcv: before and after leave their bounds out, newest first, 300 rows; "
-                "parse_ohlcv: 5 contracts, 6 base, 8 state: 0 while the candle may change",
-            ),
+_LINEAR = Product(
+    contract_kind="linear",
+    quotes=("USDT", "USDC"),
+    contract_size_keys=("ctVal", "ctMult"),
+    ohlcv=Candles(
+        volume_unit="contracts",
+        endpoints=_bars(
+            "publicGetMarketCandles",
+            "publicGetMarketHistoryCandles",
+            OHLCV,
+            300,
+            8,
+            "okx.fetch_ohlcv: before and after leave their bounds out, newest first, 300 rows; "
+            "parse_ohlcv: 5 contracts, 6 base, 8 state: 0 while the candle may change",
         ),
-        mark_ohlc=Candles(
-            endpoints=_bars(
-                "publicGetMarketMarkPriceCandles",
-                "publicGetMarketHistoryMarkPriceCandles",
-                OHLC,
-                100,
-                5,
-                "okx.fetch_ohlcv, price='mark': 100 rows; OKX mark price candles: 5 is the state",
-            ),
+    ),
+    mark_ohlc=Candles(
+        endpoints=_bars(
+            "publicGetMarketMarkPriceCandles",
+            "publicGetMarketHistoryMarkPriceCandles",
+            OHLC,
+            100,
+            5,
+            "okx.fetch_ohlcv, price='mark': 100 rows; OKX mark price candles: 5 is the state",
         ),
-        open_interest_now=OpenInterest(
-            amount_unit="contracts",
-            value_unit="usd",
-            endpoint=Endpoint(
-                method="publicGetPublicOpenInterest",
-                params={"instType": "SWAP"},
-                rows=("data",),
-                columns={"time": "ts", "amount": "oi", "value": "oiUsd"},
-                id_column="instId",
-                source="okx.fetch_open_interests, parse_open_interest: oi contracts, oiCcy base",
-            ),
-        ),
-        open_interest_history=OpenInterest(
-            amount_unit="contracts",
-            value_unit="usd",
-            endpoint=_statistic(
-                "OpenInterestHistory",
-                {"amount": 1, "value": 3},
-                "okx.fetch_open_interest_history: time, contracts, base, USD; "
-                "handle_trading_statistics_window: begin and end leave their bounds out, 100 rows",
-            ),
-        ),
-        funding=Funding(
-            endpoint=Endpoint(
-                method="publicGetPublicFundingRateHistory",
-                params=query(id="instId", start="before", end="after", limit="limit"),
-                rows=("data",),
-                columns={"time": "fundingTime", "rate": ("realizedRate", "fundingRate")},
-                limit=100,
-                paging="newest",
-                start_shift=-1,
-                end_shift=1,
-                reach=timedelta(days=90),
-                source="okx.fetch_funding_rate_history: realizedRate is what was paid; OKX: up to "
-                "three months",
-            ),
-        ),
-        ratios=(
-            LongShortRatio(
-                measure="accounts",
-                endpoint=_statistic(
-                    "LongShortAccountRatioContract",
-                    {"ratio": 1},
-                    "okx.fetch_long_short_ratio_history",
-                ),
-            ),
-        ),
-        brackets=BracketRows(
-            notional_unit="contracts",
-            endpoint=Endpoint(
-                method="publicGetPublicPositionTiers",
-                params={"instType": "SWAP", "tdMode": "isolated", "instFamily": "{pair}"},
-                rows=("data",),
-                columns={
-                    "floor": "minSz",
-                    "cap": "maxSz",
-                    "number": "tier",
-                    "maintenance": "mmr",
-                    "leverage": "maxLever",
-                },
-                source="okx.fetch_market_leverage_tiers: ccxt calls minSz and maxSz notional, "
-                "they are contracts",
-            ),
-            # minSz is one lot above the cap of the tier before.
-            floor_step=1.0,
-        ),
-        margin_rule=MarginRule(
-            fee_ratio=0.0005,
-            source="OKX, Perpetual futures: liquidation price: (mmr + taker fee rate) of the whole "
-            "position; fee schedule, regular users: taker .05 %",
-        ),
-        mark_price=Endpoint(
-            method="publicGetPublicMarkPrice",
+    ),
+    open_interest_now=OpenInterest(
+        amount_unit="contracts",
+        value_unit="usd",
+        endpoint=Endpoint(
+            method="publicGetPublicOpenInterest",
             params={"instType": "SWAP"},
             rows=("data",),
-            columns={"price": "markPx"},
+            columns={"time": "ts", "amount": "oi", "value": "oiUsd"},
             id_column="instId",
-            source="okx.fetch_mark_prices",
+            source="okx.fetch_open_interests, parse_open_interest: oi contracts, oiCcy base",
         ),
-    )
+    ),
+    open_interest_history=OpenInterest(
+        amount_unit="contracts",
+        value_unit="usd",
+        endpoint=_statistic(
+            "OpenInterestHistory",
+            {"amount": 1, "value": 3},
+            "okx.fetch_open_interest_history: time, contracts, base, USD; "
+            "handle_trading_statistics_window: begin and end leave their bounds out, 100 rows",
+        ),
+    ),
+    funding=Funding(
+        endpoint=Endpoint(
+            method="publicGetPublicFundingRateHistory",
+            params=query(id="instId", start="before", end="after", limit="limit"),
+            rows=("data",),
+            columns={"time": "fundingTime", "rate": ("realizedRate", "fundingRate")},
+            limit=100,
+            paging="newest",
+            start_shift=-1,
+            end_shift=1,
+            reach=timedelta(days=90),
+            source="okx.fetch_funding_rate_history: realizedRate is what was paid; OKX: up to "
+            "three months",
+        ),
+    ),
+    ratios=(
+        LongShortRatio(
+            measure="accounts",
+            endpoint=_statistic(
+                "LongShortAccountRatioContract",
+                {"ratio": 1},
+                "okx.fetch_long_short_ratio_history",
+            ),
+        ),
+    ),
+    brackets=BracketRows(
+        notional_unit="contracts",
+        endpoint=Endpoint(
+            method="publicGetPublicPositionTiers",
+            params={"instType": "SWAP", "tdMode": "isolated", "instFamily": "{pair}"},
+            rows=("data",),
+            columns={
+                "floor": "minSz",
+                "cap": "maxSz",
+                "number": "tier",
+                "maintenance": "mmr",
+                "leverage": "maxLever",
+            },
+            source="okx.fetch_market_leverage_tiers: ccxt calls minSz and maxSz notional, "
+            "they are contracts",
+        ),
+        # minSz is one lot above the cap of the tier before.
+        floor_step=1.0,
+    ),
+    margin_rule=MarginRule(
+        fee_ratio=0.0005,
+        source="OKX, Perpetual futures: liquidation price: (mmr + taker fee rate) of the whole "
+        "position; fee schedule, regular users: taker .05 %",
+    ),
+    mark_price=Endpoint(
+        method="publicGetPublicMarkPrice",
+        params={"instType": "SWAP"},
+        rows=("data",),
+        columns={"price": "markPx"},
+        id_column="instId",
+        source="okx.fetch_mark_prices",
+    ),
+)
+_INVERSE = replace(_LINEAR, contract_kind="inverse", quotes=("USD",))
 
 
 _STREAM = Stream(
@@ -200,7 +199,7 @@ VENUE = Venue(
     name="okx",
     ccxt_id="okx",
     options={"fetchMarkets": {"types": ["swap"]}, "defaultType": "swap"},
-    products=(_product("linear"), _product("inverse")),
+    products=(_LINEAR, _INVERSE),
     stream=_STREAM,
     source="okx.fetch_markets_by_type: public/instruments, instType SWAP",
     not_followed={

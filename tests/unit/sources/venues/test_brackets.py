@@ -151,9 +151,9 @@ def test_caps_in_coins_are_valued_at_the_mark():
     [
         ({"maintenance_rate": "0.5", "leverage_max": "100"}, "not below the initial margin"),
         ({"maintenance_rate": "0.02", "leverage_max": "50"}, "not below the initial margin"),
-        ({"maintenance_rate": "50"}, "is no ratio"),
-        ({"maintenance_rate": "0"}, "is no ratio"),
-        ({"leverage_max": "0.5"}, "leverage 0.5 is none"),
+        ({"maintenance_rate": "50"}, "is not between 0 and 1"),
+        ({"maintenance_rate": "0"}, "is not between 0 and 1"),
+        ({"leverage_max": "0.5"}, "leverage 0.5 is not between 1 and 1000"),
         ({"leverage_max": "many"}, "not a finite number"),
         ({"maintenance_rate": None}, "missing"),
         ({"risk_limit": "60"}, "numbered 2, 1: one is missing or not in order"),
