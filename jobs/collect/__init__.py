@@ -1,9 +1,9 @@
 """Data coming in: from venues, archives, providers and a user's files to landing and the ledger.
 
 venues
-    ``ingest`` runs rounds: ``known`` (what the warehouse has), ``listings`` and ``followed``
-    (contracts and feeds to follow), ``plan`` (requests), ``fetch`` (sends them), ``new_rows``
-    (lands what is new), ``settle`` (loads, updates the ledger), ``round_report``.
+    ``ingest`` runs rounds: ``warehouse_state`` (what the warehouse has), ``listings`` and
+    ``followed_feeds`` (contracts and feeds to follow), ``plan`` (requests), ``fetch`` (sends them),
+    ``new_rows`` (lands what is new), ``settle`` (loads, updates the ledger), ``round_report``.
     ``reference_data`` brings the Fear & Greed index and prices of stablecoins, ``stream`` records
     liquidations as they happen.
 public archives

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from jobs.collect.followed import BARS_BEFORE_INTEREST
+from jobs.collect.followed_feeds import BARS_BEFORE_INTEREST
 from jobs.collect.scope import DAY
 from sources.archives.binance import (
     BAR_DATASETS,

@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from jobs.collect.followed import FollowedFeed, followed_feeds
-from jobs.collect.known import Known
+from jobs.collect.followed_feeds import FollowedFeed, followed_feeds
 from jobs.collect.listings import choose_contracts, land_contracts, list_contracts, open_clients
 from jobs.collect.new_rows import NewRowLander
 from jobs.collect.plan import bracket_requests, clip_requests, plan_requests
 from jobs.collect.reference_data import fetch_reference_data
 from jobs.collect.round_report import VenueOutcome
 from jobs.collect.scope import HOUR, Scope, venue_connections
+from jobs.collect.warehouse_state import WarehouseState
 from jobs.writer import open_writer
 from sources.universe import Change
 from sources.venues.pacer import VenueReport
@@ -63,14 +63,14 @@ class RoundResult:
     row_count: int
 
 
-async def fetch_round(scope: Scope, known: Known) -> RoundResult:
+async def fetch_round(scope: Scope, known: WarehouseState) -> RoundResult:
     """Request what is missing of what is followed, land it and return what came of it.
 
     Parameters
     ----------
     scope : Scope
         What to collect.
-    known : Known
+    known : WarehouseState
         What the warehouse has.
     """
     lander = NewRowLander(scope.settings.landing, known, scope.clock())
@@ -122,7 +122,7 @@ async def fetch_round(scope: Scope, known: Known) -> RoundResult:
         )
 
 
-def _history(scope: Scope, known: Known, now: datetime) -> timedelta:
+def _history(scope: Scope, known: WarehouseState, now: datetime) -> timedelta:
     """Return how far back to request what is followed for the first time."""
     history = HOUR if known.is_blind else timedelta(days=scope.settings.history_days)
     return history if scope.span is None else max(history, now - scope.span[0])
@@ -130,11 +130,11 @@ def _history(scope: Scope, known: Known, now: datetime) -> timedelta:
 
 def _with_new_feeds(
     scope: Scope,
-    known: Known,
+    known: WarehouseState,
     followed: Sequence[FollowedFeed],
     venues: Sequence[str],
     now: datetime,
-) -> Known:
+) -> WarehouseState:
     """Return what is known, after comparing feeds that are new with raw.
 
     They are stored before anything is requested: the round after one that was killed continues

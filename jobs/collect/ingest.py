@@ -1,8 +1,7 @@
 """Rounds of collection from venues: once for all that is missing, or again until a span is filled.
 
-Belongs here: the steps of a round in their order. Does not belong here: any of the steps. They
-read what the warehouse knows (`known`), choose contracts (`listings`) and feeds (`followed`), plan
-requests (`plan`), send them (`fetch`), land new rows (`new_rows`), and load (`settle`).
+Belongs here: the steps of a round in their order: read the warehouse, fetch, settle. Does not
+belong here: any of the steps (`jobs.collect` lists their modules).
 
 The warehouse is open before and after, never during requests: a round that is killed or finds the
 warehouse busy has landed what it received, and the next one loads it.
@@ -14,10 +13,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from jobs.collect.fetch import fetch_round
-from jobs.collect.known import Known, read_known
 from jobs.collect.round_report import IngestReport
 from jobs.collect.scope import Clock, Effort, Scope, configured_universe
 from jobs.collect.settle import settle_round
+from jobs.collect.warehouse_state import WarehouseState, read_warehouse_state
 from jobs.runs import run_file
 from jobs.settings import Settings
 from sources.universe import Universe
@@ -64,10 +63,10 @@ def ingest(
         universe = universe or configured_universe(settings)
         scope = Scope(settings, clock, universe, effort, is_patient=is_patient)
         try:
-            known = read_known(scope)
+            known = read_warehouse_state(scope)
         except WarehouseBusy as exc:
             logger.warning("requesting the last hour without the ledger: %s", exc)
-            known = Known(is_blind=True)
+            known = WarehouseState(is_blind=True)
         return settle_round(scope, known, asyncio.run(fetch_round(scope, known)), run)
 
 
@@ -108,7 +107,7 @@ def backfill(
             now = clock()
             span = (start, min(end or now, now))
             scope = Scope(settings, clock, universe, effort, span, is_patient=False)
-            known = read_known(scope)
+            known = read_warehouse_state(scope)
             report = settle_round(scope, known, asyncio.run(fetch_round(scope, known)), run)
         on_round(report)
         # A round that brings nothing new ends it: venues do not have what is left.

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from jobs.collect.known import Known, read_known
 from jobs.collect.scope import Clock, Scope, venue_connections
+from jobs.collect.warehouse_state import WarehouseState, read_warehouse_state
 from sources.errors import SourceError
 from sources.records import SCHEMAS, Batch
 from sources.universe import Change, Listing, Universe, choose_instruments, compare_listings
@@ -105,7 +105,7 @@ async def list_contracts(clients: Sequence[VenueClient], budget_seconds: float) 
 
 
 async def choose_contracts(
-    scope: Scope, clients: Sequence[VenueClient], listed: VenueListings, known: Known
+    scope: Scope, clients: Sequence[VenueClient], listed: VenueListings, known: WarehouseState
 ) -> list[Instrument]:
     """Return the contracts to follow among those that venues list.
 
@@ -117,7 +117,7 @@ async def choose_contracts(
         To request open interest where none is known.
     listed : VenueListings
         What venues list.
-    known : Known
+    known : WarehouseState
         Open interest, and what is followed so far.
     """
     listings = await _rank_listings(scope, clients, listed, known)
@@ -126,7 +126,7 @@ async def choose_contracts(
 
 
 async def _rank_listings(
-    scope: Scope, clients: Sequence[VenueClient], listed: VenueListings, known: Known
+    scope: Scope, clients: Sequence[VenueClient], listed: VenueListings, known: WarehouseState
 ) -> list[Listing]:
     """Return what venues list, with open interest where it is known or takes one request."""
     usd = dict(known.interest_usd)
@@ -135,7 +135,9 @@ async def _rank_listings(
     return listed.listings(usd)
 
 
-def _choose(universe: Universe, listings: Sequence[Listing], known: Known) -> list[Listing]:
+def _choose(
+    universe: Universe, listings: Sequence[Listing], known: WarehouseState
+) -> list[Listing]:
     """Return the universe's choice; followed assets that are nearly large enough stay."""
     chosen = choose_instruments(universe, listings)
     if universe.assets or not known.feeds:
@@ -195,10 +197,10 @@ def followed_contracts(scope: Scope) -> list[FollowedContract]:
     WarehouseBusy
         Another process writes.
     """
-    return asyncio.run(_followed_contracts(scope, read_known(scope)))
+    return asyncio.run(_followed_contracts(scope, read_warehouse_state(scope)))
 
 
-async def _followed_contracts(scope: Scope, known: Known) -> list[FollowedContract]:
+async def _followed_contracts(scope: Scope, known: WarehouseState) -> list[FollowedContract]:
     connections = venue_connections(scope.settings, scope.universe.venues)
     async with open_clients(scope, connections) as clients:
         listed = await list_contracts(clients, scope.effort.budget_seconds)
@@ -217,7 +219,7 @@ async def _followed_contracts(scope: Scope, known: Known) -> list[FollowedContra
 async def land_contracts(
     clients: Sequence[VenueClient],
     listed: VenueListings,
-    known: Known,
+    known: WarehouseState,
     clock: Clock,
     land: Callable[[Batch], None],
 ) -> Change:
@@ -255,7 +257,7 @@ async def land_contracts(
     return compare_listings(_earlier_listings(known), current)
 
 
-def _earlier_listings(known: Known) -> list[Listing]:
+def _earlier_listings(known: WarehouseState) -> list[Listing]:
     """Return what venues listed before, with open interest [USD]."""
     usd = known.interest_usd
     return [

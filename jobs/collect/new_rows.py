@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.collect.known import Known
 from jobs.collect.landing import land, landing_name
+from jobs.collect.warehouse_state import WarehouseState
 from sources.checks import separate_bad_names
 from sources.records import Batch
 from warehouse.lookups import BRACKET_COLUMNS, key_columns
@@ -24,7 +24,7 @@ class NewRowLander:
     ----------
     folder : Path
         The landing folder.
-    known : Known
+    known : WarehouseState
         What the warehouse has.
     at : datetime
         When the round started, UTC: part of file names.
@@ -35,7 +35,7 @@ class NewRowLander:
         Records landed so far, without those in quarantine.
     """
 
-    def __init__(self, folder: Path, known: Known, at: datetime) -> None:
+    def __init__(self, folder: Path, known: WarehouseState, at: datetime) -> None:
         self._folder, self._known, self._at = folder, known, at
         self.row_count = 0
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-from jobs.collect.followed import HOURLY_LAG, FollowedFeed, align
+from jobs.collect.followed_feeds import HOURLY_LAG, FollowedFeed, align
 from jobs.collect.scope import DAY, HOUR
 from sources.venues.connection import Connection
 from sources.venues.instruments import Instrument

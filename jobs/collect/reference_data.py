@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 
 import pyarrow.compute as pc
 
-from jobs.collect.known import Known
 from jobs.collect.round_report import VenueOutcome, summarise_calls
 from jobs.collect.scope import HOUR
+from jobs.collect.warehouse_state import WarehouseState
 from jobs.settings import Settings
 from sources.errors import SourceError
 from sources.quotes import MOST_HOURS, QUOTE_MARKETS, QuoteMarket, fetch_quote_rates
@@ -26,7 +26,7 @@ QUOTE_SOURCE = "spot_markets"
 
 async def fetch_reference_data(
     settings: Settings,
-    known: Known,
+    known: WarehouseState,
     now: datetime,
     history: timedelta,
     land: Callable[[Batch], None],
@@ -37,7 +37,7 @@ async def fetch_reference_data(
     ----------
     settings : Settings
         Addresses.
-    known : Known
+    known : WarehouseState
         What the warehouse has; nothing is requested where it is blind.
     now : datetime
         The time, UTC.
@@ -101,7 +101,7 @@ async def _fetch_sentiment(
 
 
 def _due_quotes(
-    known: Known, now: datetime, history: timedelta
+    known: WarehouseState, now: datetime, history: timedelta
 ) -> list[tuple[QuoteMarket, datetime, datetime]]:
     """Return the spans to request of each market: since the last close, at most once an hour.
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 from duckdb import DuckDBPyConnection
 
 from jobs.collect.fetch import RoundResult
-from jobs.collect.known import RECENT, Known
 from jobs.collect.round_report import IngestReport, VenueOutcome, summarise_venue
 from jobs.collect.scope import Scope
+from jobs.collect.warehouse_state import RECENT, WarehouseState
 from jobs.errors import AllVenuesFailed
 from jobs.runs import Run, recorded_run
 from jobs.writer import open_writer
@@ -27,7 +27,9 @@ from warehouse.load import load_landing_files
 logger = logging.getLogger(__name__)
 
 
-def settle_round(scope: Scope, known: Known, result: RoundResult, run: Run) -> IngestReport:
+def settle_round(
+    scope: Scope, known: WarehouseState, result: RoundResult, run: Run
+) -> IngestReport:
     """Load what has landed, update the ledger of feeds, record the run and return the report.
 
     Raises
@@ -92,7 +94,7 @@ def _require_an_answer(venues: Mapping[str, VenueOutcome]) -> None:
 
 
 def _update_ledger(
-    scope: Scope, connection: DuckDBPyConnection, known: Known, result: RoundResult
+    scope: Scope, connection: DuckDBPyConnection, known: WarehouseState, result: RoundResult
 ) -> None:
     now = scope.clock()
     if not known.is_blind:

@@ -13,8 +13,8 @@ from standin import DAY, HOUR, synthetic_market
 from workbench.live import BAR, instant, live_home, truth_of
 
 from jobs.collect import reference_data, settle
-from jobs.collect.known import Known
 from jobs.collect.landing import land
+from jobs.collect.warehouse_state import WarehouseState
 from jobs.errors import AllVenuesFailed
 from sources.errors import ProviderUnavailable
 from sources.quotes import QUOTE_MARKETS
@@ -324,13 +324,13 @@ def test_prices_of_stablecoins_are_asked_for_once_an_hour_and_one_market_down_co
 def test_prices_of_stablecoins_are_asked_for_back_to_the_first_bar_piece_by_piece():
     now, day = instant(START + DAY + 7_000), dt.timedelta(days=1)
     hour = instant(START + DAY)
-    fresh = reference_data._due_quotes(Known(), now, 30 * day)
+    fresh = reference_data._due_quotes(WarehouseState(), now, 30 * day)
     assert {(since, until) for _, since, until in fresh} == {(hour - 30 * day, now)}
     spans = {
         (market.venue, market.pair): (hour - 30 * day, hour - dt.timedelta(hours=1))
         for market in QUOTE_MARKETS
     }
-    known = Known(quotes=spans, first_bar_at=hour - 180 * day)
+    known = WarehouseState(quotes=spans, first_bar_at=hour - 180 * day)
     older = [one for one in reference_data._due_quotes(known, now, 30 * day) if one[2] < hour]
     # Kraken only answers what is recent.
     assert {market.venue for market, _, _ in older} == {"bitstamp", "binance"}
@@ -338,5 +338,5 @@ def test_prices_of_stablecoins_are_asked_for_back_to_the_first_bar_piece_by_piec
         (hour - 30 * day - dt.timedelta(hours=990), hour - 30 * day - dt.timedelta(hours=1))
     }
     settled = dict.fromkeys(spans, (hour - 180 * day, hour))
-    known = Known(quotes=settled, first_bar_at=hour - 180 * day)
+    known = WarehouseState(quotes=settled, first_bar_at=hour - 180 * day)
     assert reference_data._due_quotes(known, now, 30 * day) == []

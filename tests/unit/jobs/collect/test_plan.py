@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.collect.followed import FollowedFeed, followed_feeds
+from jobs.collect.followed_feeds import FollowedFeed, followed_feeds
 from jobs.collect.plan import plan_requests
 from sources.venues.declared import VENUES
 from sources.venues.instruments import Instrument

@@ -28,7 +28,7 @@ RECENT = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class WarehouseState:
     """What the warehouse knows before a round.
 
     Parameters
@@ -70,7 +70,7 @@ class Known:
     is_blind: bool = False
 
 
-def read_known(scope: Scope) -> Known:
+def read_warehouse_state(scope: Scope) -> WarehouseState:
     """Load what earlier runs landed, bring the gaps up to date and return what is known.
 
     Raises
@@ -94,7 +94,7 @@ def read_known(scope: Scope) -> Known:
             refresh_gaps(connection, oldest, now, checked_at=now)
             gaps = read_gaps(connection)
         feeds = read_feeds(connection)
-        return Known(
+        return WarehouseState(
             feeds=feeds,
             gaps=gaps,
             listings=lookups.known_listings(connection),
