@@ -14,8 +14,8 @@ from jobs.build.replay_records import Series, Stretch
 from transforms.series import SIDES, Outputs
 from warehouse.contracts import stored_rows
 
-UNLEVERED = "unlevered"
-BEYOND_RANGE = "beyond_range"
+UNLEVERED_TIER = "unlevered"
+BEYOND_RANGE_TIER = "beyond_range"
 
 
 def series_maps(stretch: Stretch) -> HourlyMaps:
@@ -48,23 +48,23 @@ def exposure_rows(
     Consumed and swept amounts are those of the tiers alone, in range or not.
     """
     outputs = stretch.outputs
-    tiers = [f"{leverage:g}x" for leverage in leverages] + [UNLEVERED, BEYOND_RANGE]
+    tiers = [f"{leverage:g}x" for leverage in leverages] + [UNLEVERED_TIER, BEYOND_RANGE_TIER]
     n_rows = 2 * len(stretch.hours)
     offsets = np.arange(n_rows + 1, dtype=np.int32) * len(tiers)
 
-    def by_tier(in_range: FloatArray, unlevered: FloatArray, beyond: FloatArray) -> pa.Array:
-        total_beyond = beyond.sum(axis=2, keepdims=True)
-        held = np.concatenate((in_range, unlevered[:, :, None], total_beyond), axis=2)
-        return pa.ListArray.from_arrays(offsets, pa.array(held.ravel()))
-
     none = np.zeros_like(outputs.unlevered_base)
-    never = none[:, :, None]
     per_base = _quantity_per_base(series, outputs)[:, None, None]
-    mask = pa.array(np.isnan(outputs.consumed_usd).any(axis=2).ravel())
+    not_observed = pa.array(np.isnan(outputs.consumed_usd).any(axis=2).ravel())
 
-    def flow(happened: FloatArray) -> pa.Array:
-        held = np.concatenate((happened, none[:, :, None], never), axis=2)
-        return pa.ListArray.from_arrays(offsets, pa.array(held.ravel()), mask=mask)
+    def by_tier(
+        tier_values: FloatArray,
+        unlevered: FloatArray = none,
+        beyond: FloatArray = none[:, :, None],
+        is_null: pa.Array | None = None,
+    ) -> pa.Array:
+        total_beyond = beyond.sum(axis=2, keepdims=True)
+        values = np.concatenate((tier_values, unlevered[:, :, None], total_beyond), axis=2)
+        return pa.ListArray.from_arrays(offsets, pa.array(values.ravel()), mask=is_null)
 
     return stored_rows(
         "derived.leverage_exposure",
@@ -78,12 +78,12 @@ def exposure_rows(
             "position_usd": by_tier(
                 outputs.in_range_usd, outputs.unlevered_usd, outputs.beyond_usd
             ),
-            "near_base": by_tier(outputs.near_base, none, never),
-            "near_usd": by_tier(outputs.near_usd, none, never),
-            "consumed_base": flow(outputs.consumed_quantity / per_base),
-            "consumed_usd": flow(outputs.consumed_usd),
-            "swept_base": flow(outputs.swept_quantity / per_base),
-            "swept_usd": flow(outputs.swept_usd),
+            "near_base": by_tier(outputs.near_base),
+            "near_usd": by_tier(outputs.near_usd),
+            "consumed_base": by_tier(outputs.consumed_quantity / per_base, is_null=not_observed),
+            "consumed_usd": by_tier(outputs.consumed_usd, is_null=not_observed),
+            "swept_base": by_tier(outputs.swept_quantity / per_base, is_null=not_observed),
+            "swept_usd": by_tier(outputs.swept_usd, is_null=not_observed),
             "params_hash": stretch.params_hash,
             "run_id": run_id,
         },
