@@ -18,6 +18,7 @@ from jobs.build.replay_records import Series
 from jobs.instants import BEGINNING, DAY_MICROSECONDS, HOUR_MICROSECONDS, to_instant
 from transforms.estimators import EstimatorParameters
 from transforms.state import State
+from warehouse.queries import named_query
 
 SeriesKey = tuple[str, str]
 """Venue and instrument."""
@@ -80,7 +81,7 @@ def _register(
         {
             "asset": list(from_at),
             "from_at": pa.array(list(from_at.values()), pa.int64()),
-            "hashes": [
+            "params_hashes": [
                 [parameters.params_hash for parameters in estimators[asset]] for asset in from_at
             ],
         }
@@ -96,23 +97,13 @@ def _holes_reached(connection: DuckDBPyConnection, from_at: dict[str, int]) -> d
     """
     earliest = min(from_at.values())
     rows = connection.execute(
-        "with observed as ("
-        "select distinct asset, venue, instrument from staging.stg_instrument "
-        "inner join batch_from_at using (asset) "
-        "inner join raw.open_interest as seen using (venue, instrument) "
-        "where seen.observed_at > ? and epoch_us(seen.observed_at) > from_at), "
-        "reached as ("
-        "select asset, venue, instrument, arg_max("
-        "if(imputed_count = 0, as_of, as_of - interval 1 hour), as_of) as reached_at "
-        "from derived.series_hour inner join batch_from_at using (asset) "
-        "inner join observed using (asset, venue, instrument) "
-        "where as_of > ? and epoch_us(as_of) <= from_at and bar_count > imputed_count "
-        "group by all) "
-        "select asset, epoch_us(min(reached_at)) from reached group by all",
-        [
-            to_instant(earliest),
-            to_instant(max(earliest - (limits.HOLE_DAYS + 1) * DAY_MICROSECONDS, BEGINNING)),
-        ],
+        named_query("holes_reached"),
+        {
+            "observed_from": to_instant(earliest),
+            "hole_from": to_instant(
+                max(earliest - (limits.HOLE_DAYS + 1) * DAY_MICROSECONDS, BEGINNING)
+            ),
+        },
     ).fetchall()
     return dict(rows)
 
@@ -124,21 +115,7 @@ def _resume(
 
     Return the instants of these checkpoints.
     """
-    rows = connection.execute(
-        "with usable as ("
-        "select asset, venue, instrument, checkpoint_at "
-        "from derived.model_checkpoint inner join batch_from_at using (asset) "
-        "where epoch_us(checkpoint_at) <= from_at and list_contains(hashes, params_hash) "
-        "group by all having count(*) = any_value(len(hashes))), "
-        "newest as ("
-        "select venue, instrument, max(checkpoint_at) as checkpoint_at "
-        "from usable group by all) "
-        "select venue, instrument, provider, epoch_us(checkpoint_at), epoch_us(first_bar_at), "
-        "epoch_us(last_bar_end_at), epoch_us(observed_bar_end_at), state "
-        "from derived.model_checkpoint inner join newest using (venue, instrument, "
-        "checkpoint_at) inner join batch_from_at using (asset) "
-        "where list_contains(hashes, params_hash)"
-    ).fetchall()
+    rows = connection.execute(named_query("resumable_checkpoints")).fetchall()
     resumed_at = {}
     for venue, instrument, provider, at, first_bar, last_end, observed_end, payload in rows:
         one = series.get((venue, instrument))
@@ -161,18 +138,11 @@ def _first_starts(connection: DuckDBPyConnection, new: list[SeriesKey]) -> dict[
     if not new:
         return {}
     rows = connection.execute(
-        "with wanted as (select unnest(?) as venue, unnest(?) as instrument), "
-        "seen as (select venue, instrument, min(observed_at) as first_at "
-        "from raw.open_interest semi join wanted using (venue, instrument) group by all), "
-        "traded as (select venue, instrument, min(bar_start_at) as first_at "
-        "from raw.ohlcv semi join wanted using (venue, instrument) group by all) "
-        "select venue, instrument, from_at, epoch_us(seen.first_at), "
-        "epoch_us(coalesce(traded.first_at, seen.first_at)) "
-        "from staging.stg_instrument inner join batch_from_at using (asset) "
-        "inner join wanted using (venue, instrument) "
-        "left join seen using (venue, instrument) "
-        "left join traded using (venue, instrument)",
-        [[venue for venue, _ in new], [instrument for _, instrument in new]],
+        named_query("first_observations"),
+        {
+            "venues": [venue for venue, _ in new],
+            "instruments": [instrument for _, instrument in new],
+        },
     ).fetchall()
     starts = {}
     for venue, instrument, from_at, seen, traded in rows:

@@ -20,6 +20,7 @@ from jobs.instants import DAY_MICROSECONDS, to_instant
 from transforms.errors import InvalidInput
 from transforms.ladders import DEFAULT_LADDERS, default_ladder
 from transforms.margin import Brackets
+from warehouse.queries import named_query
 
 logger = logging.getLogger(__name__)
 
@@ -61,18 +62,8 @@ def read_brackets(
     nor those of others.
     """
     rows = connection.execute(
-        "select venue, instrument, epoch_us(valid_from_at), min(held.source), "
-        "max(liquidation_fee_ratio), "
-        "list(notional_floor_usd order by bracket), "
-        "list(coalesce(notional_cap_usd, 'infinity'::double) order by bracket), "
-        "list(maintenance_margin_ratio order by bracket), "
-        "list(maintenance_deduction_usd order by bracket), "
-        "list(max_leverage order by bracket) "
-        "from staging.stg_leverage_bracket as held "
-        "inner join staging.stg_instrument using (venue, instrument) "
-        "where list_contains(?, asset) "
-        "group by venue, instrument, valid_from_at order by venue, instrument, valid_from_at",
-        [assets],
+        named_query("brackets_of_assets"),
+        {"assets": assets},
     ).fetchall()
     brackets: dict[tuple[str, str], list[HeldBrackets]] = {}
     seen: dict[tuple[str, str], list[object]] = {}

@@ -24,6 +24,7 @@ from jobs.grouping import run_slices
 from jobs.instants import BEGINNING, DAY_MICROSECONDS, to_instant
 from warehouse.connect import insert_rows
 from warehouse.models import run_incremental_models, set_window
+from warehouse.queries import named_query
 
 _REPLACED_TABLES = ("derived.heatmap", "derived.leverage_exposure", "derived.series_hour")
 
@@ -129,13 +130,8 @@ def _sum_without_set_apart(
         return
     providers = [each.provider for asset in assets for each in batch.estimators[asset]]
     kept = connection.execute(
-        "select asset, provider, venue, epoch_us(as_of) as hour, price, first_bin_index, "
-        "liquidation_usd, start_up_usd, params_hash from derived.heatmap "
-        "semi join set_apart using (asset, as_of) "
-        "anti join set_apart as apart using (asset, venue, as_of) "
-        "where venue <> ? and list_contains(?, provider) "
-        "order by asset, provider, venue, hour, side",
-        [ALL_VENUES, providers],
+        named_query("maps_without_set_apart"),
+        {"all_venues": ALL_VENUES, "providers": providers},
     ).to_arrow_table()
     connection.execute(
         "delete from derived.heatmap where venue = ? and list_contains(?, provider) "
@@ -205,18 +201,6 @@ def _mark_progress(connection: DuckDBPyConnection, batch: BuildBatch, end: int) 
 def _mark_later_data(connection: DuckDBPyConnection, assets: list[str], until: int) -> None:
     """Mark assets as out of date from the first loaded row of an hour that is not built yet."""
     connection.execute(
-        "insert into meta.pending_build "
-        "with ahead as ("
-        "select venue, instrument, bar_start_at as from_at from raw.ohlcv "
-        "where bar_start_at >= $until union all "
-        "select venue, instrument, bar_start_at from raw.mark_ohlc "
-        "where bar_start_at >= $until union all "
-        "select venue, instrument, observed_at - interval 1 minute from raw.open_interest "
-        "where observed_at > $until) "
-        "select asset, greatest(min(from_at), $until) from ahead "
-        "inner join staging.stg_instrument using (venue, instrument) "
-        "where list_contains($assets, asset) group by asset union all "
-        "select asset, greatest(min(as_of) - interval 1 minute, $until) from raw.provider_map "
-        "where as_of > $until and list_contains($assets, asset) group by asset",
-        {"until": to_instant(until), "assets": assets},
+        f"insert into meta.pending_build {named_query('later_data')}",
+        {"until_at": to_instant(until), "assets": assets},
     )

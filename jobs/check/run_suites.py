@@ -27,6 +27,7 @@ from quality.suites import SUITES, suites
 from warehouse.connect import insert_rows, transaction
 from warehouse.contracts import relations
 from warehouse.models import run_incremental_models, set_window
+from warehouse.queries import named_query
 
 logger = logging.getLogger(__name__)
 
@@ -112,12 +113,8 @@ def _hours_in_doubt(connection: DuckDBPyConnection, newest: datetime) -> int:
     until they pass, however long that takes.
     """
     built_from, asset_count = connection.execute(
-        "select min(heatmap.as_of), count(distinct asset) from derived.heatmap "
-        "inner join meta.pipeline_run using (run_id) "
-        "where heatmap.as_of > ? and heatmap.as_of <= ? and started_at > coalesce("
-        "(select max(started_at) from meta.pipeline_run where job = 'check' and status = 'done'), "
-        "'-infinity'::timestamptz)",
-        [newest - MOST_HOURS * HOUR, newest],
+        named_query("hours_made_since_check"),
+        {"from_at": newest - MOST_HOURS * HOUR, "until_at": newest},
     ).fetchone() or (None, 0)
     checked_until, failed_at = connection.execute(
         "select max(as_of) filter (where scope = ? and as_of < ?), "
@@ -140,15 +137,11 @@ def _measure_silent_instruments(connection: DuckDBPyConnection, as_of: datetime)
     Building leaves out assets whose last bar is more than a day old, and those that never had one.
     A feed of several venues together (``binance+bybit``) has no instruments of its own.
     """
-    missing = (
-        "select distinct asset, venue from staging.stg_instrument "
-        "where is_active and not contains(venue, '+') "
-        "except select asset, venue from intermediate.int_quality_measures where as_of = ?"
-    )
+    missing = named_query("silent_instruments")
     silent_assets = [
         row[0]
         for row in connection.execute(
-            f"select distinct asset from ({missing}) as missing order by asset", [as_of]
+            f"select distinct asset from ({missing}) as missing order by asset", {"as_of": as_of}
         ).fetchall()
     ]
     if not silent_assets:
@@ -157,12 +150,12 @@ def _measure_silent_instruments(connection: DuckDBPyConnection, as_of: datetime)
         run_incremental_models(connection, silent_assets, as_of - HOUR, as_of)
         connection.execute(
             "insert into intermediate.int_quality_measures by name "
-            "select asset, venue, ?::timestamptz as as_of, "
+            "select asset, venue, $as_of::timestamptz as as_of, "
             "0 as venue_count, 0 as instrument_count, "
             "0 as bar_coverage_24h_ratio, 0 as bar_coverage_7d_ratio, "
             "0 as open_interest_coverage_24h_ratio, 0 as open_interest_coverage_7d_ratio "
             f"from ({missing}) as missing",
-            [as_of, as_of],
+            {"as_of": as_of},
         )
 
 
