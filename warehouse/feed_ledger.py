@@ -16,6 +16,7 @@ from warehouse.connect import registered, scalar, transaction
 from warehouse.contracts import raw_relation, relations
 from warehouse.lookups import FEED_KINDS
 from warehouse.models import set_window
+from warehouse.queries import named_query
 
 # Venues often publish a slot a moment after it falls due: no gap yet.
 GRACE = timedelta(minutes=5)
@@ -155,23 +156,9 @@ def write_feeds(
         The time: the end of what is expected of feeds followed no more.
     """
     with transaction(connection), registered(connection, "wanted", _stored("meta.feed", feeds)):
-        connection.execute("""
-            create or replace temp table followed as
-            select wanted.* replace (
-                least(wanted.expected_from_at, known.expected_from_at) as expected_from_at,
-                known.complete_until_at as complete_until_at,
-                known.newest_at as newest_at,
-                if(
-                    known.checked_at is null or wanted.expected_from_at < known.expected_from_at,
-                    wanted.expected_from_at,
-                    known.checked_at
-                ) as checked_at
-            )
-            from wanted
-            left join meta.feed as known
-                on (wanted.venue, wanted.instrument, wanted.kind)
-                = (known.venue, known.instrument, known.kind)
-        """)
+        connection.execute(
+            f"create or replace temp table followed as {named_query('followed_feeds')}"
+        )
         connection.execute(
             "delete from meta.feed where (venue, instrument, kind) "
             "in (select (venue, instrument, kind) from followed)"
@@ -268,20 +255,7 @@ def _first_unchecked(connection: duckdb.DuckDBPyConnection) -> datetime | None:
 
 def read_gaps(connection: duckdb.DuckDBPyConnection) -> list[Gap]:
     """Return the gaps of followed feeds that can still be fetched."""
-    rows = connection.execute(
-        """
-        select
-            gap.venue, gap.instrument, gap.kind, gap.gap_from, gap.gap_to, gap.told_until_at,
-            gap.answer_count, gap.answered_at,
-        from marts.data_gaps as gap
-        inner join meta.feed as feed
-            on (gap.venue, gap.instrument, gap.kind) = (feed.venue, feed.instrument, feed.kind)
-        where
-            feed.expected_until_at is null
-            and gap.lost_reason is distinct from 'older than what the venue tells'
-        order by gap.venue, gap.instrument, gap.kind, gap.gap_from
-        """
-    ).fetchall()
+    rows = connection.execute(named_query("open_gaps")).fetchall()
     return [Gap(*row) for row in rows]
 
 

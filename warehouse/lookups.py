@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from warehouse.connect import scalar
 from warehouse.contracts import raw_relation
+from warehouse.queries import named_query
 
 FEED_KINDS = (
     "ohlcv",
@@ -109,39 +110,7 @@ def newest_open_interest(
         quantity follow.
     """
     rows = connection.execute(
-        """
-        with newest as (
-            select
-                venue, instrument, max(observed_at) as observed_at,
-                arg_max(open_interest_quantity, observed_at) as quantity,
-                arg_max(ingested_at, observed_at) as ingested_at,
-            from raw.open_interest
-            where observed_at >= $since
-            group by all
-        ),
-        held as (
-            select
-                venue, instrument, ingested_at, contains(reason, 'price') as is_price,
-                try_cast(regexp_extract(reason, ': ([0-9.e+-]+) is ', 1) as double) as quantity,
-            from quality.quarantine
-            where
-                kind = 'open_interest'
-                and starts_with(reason, $set_aside)
-                and ingested_at >= $since
-        )
-        select
-            newest.venue, newest.instrument, any_value(newest.observed_at),
-            any_value(newest.quantity), median(held.quantity), count(distinct held.ingested_at),
-            coalesce(max(held.ingested_at) - min(held.ingested_at), interval 0 seconds),
-            coalesce(bool_or(held.is_price), false),
-        from newest
-        left join held
-            on newest.venue = held.venue
-            and newest.instrument = held.instrument
-            and held.ingested_at > newest.ingested_at
-        group by newest.venue, newest.instrument
-        """,
-        {"since": since, "set_aside": set_aside},
+        named_query("newest_open_interest"), {"since": since, "set_aside": set_aside}
     ).fetchall()
     return [StoredOpenInterest(*row) for row in rows]
 
