@@ -2,8 +2,8 @@
 --
 -- Grain: asset, provider, venue, as_of, side, price_low, price_high, unit, semantics
 -- Materialized: view
--- Known limitation: of a provider that mixes units in an hour, only the cells in USD are here, or of
--- one unit where none is in USD.
+-- Known limitation: of a provider that mixes units in an hour, only the cells in USD are here, or
+-- those of one unit where none is in USD.
 
 with
 provider_map as (

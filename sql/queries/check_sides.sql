@@ -2,7 +2,7 @@
 --
 -- one_sided: venues that publish one side themselves, which is better evidence than odd lots
 
-select * replace (
-    if(list_contains($one_sided, venue), null, contradiction_count) as contradiction_count
-),
+select
+    * exclude (contradiction_count),
+    if(list_contains($one_sided, venue), null, contradiction_count) as contradiction_count,
 from intermediate.int_odd_lot
