@@ -28,7 +28,7 @@ def test_multiplier_belongs_to_the_instrument_not_to_the_asset(coin, expected):
     assert split_asset(coin) == expected
 
 
-def test_small_k_is_a_multiplier_only_where_the_venue_says_so():
+def test_small_k_is_a_multiplier_only_where_the_venue_declares_it():
     assert split_asset("kPEPE", (("k", 1000),)) == ("PEPE", 1000)
     assert split_asset("kPEPE") == ("KPEPE", 1)
     assert split_asset("KAS", (("k", 1000),)) == ("KAS", 1)

@@ -46,7 +46,7 @@ def test_the_file_is_read_as_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "named"),
+    ("message", "named"),
     [
         ("venues: [ftx]", "'ftx' is not declared"),
         ("venue: [okx]", "unknown key 'venue'"),
@@ -59,9 +59,9 @@ def test_the_file_is_read_as_written(tmp_path):
         ("venues: [okx", "no valid YAML"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_in_words(said, named, tmp_path):
+def test_what_cannot_be_meant_is_refused_in_words(message, named, tmp_path):
     path = tmp_path / "universe.yaml"
-    path.write_text(said)
+    path.write_text(message)
     with pytest.raises(InputRejected, match=named) as caught:
         read_universe(path)
     assert "universe.yaml" in str(caught.value)
@@ -100,7 +100,7 @@ def test_the_choice_does_not_depend_on_the_order_of_listings(shuffled, top):
     assert choose_instruments(universe, shuffled) == choose_instruments(universe, LISTED)
 
 
-def test_what_came_and_went_is_told():
+def test_what_came_and_went_is_listed():
     current = [
         listing("binance", "BTC"),
         listing("binance", "NEW"),

@@ -45,7 +45,7 @@ def rows_of() -> Callable[[list[Batch], str], list[dict[str, object]]]:
 
 @dataclass
 class StandIn:
-    """A service on loopback that answers as told and remembers what it was asked."""
+    """A service on loopback that answers as scripted and keeps the requests."""
 
     url: str = ""
     answers: list[tuple[int, bytes, dict[str, str]]] = field(default_factory=list)

@@ -108,7 +108,7 @@ async def test_the_aggregated_coinank_map_asks_for_a_coin(session, stand_in):
     assert (path, query) == ("/base/api/liqMap/getAggLiqMap", {"baseCoin": "BTC", "interval": "1d"})
 
 
-async def test_hyblock_is_asked_with_a_token_it_granted(session, stand_in):
+async def test_hyblock_is_called_with_a_token_it_granted(session, stand_in):
     stand_in.will_answer(200, b'{"access_token": "granted-token"}')
     stand_in.will_answer(200, b'{"data": []}')
     assert await fetch(session, stand_in, "hyblock") == b'{"data": []}'
@@ -222,13 +222,13 @@ async def test_no_key_no_call_and_a_plain_message(session, stand_in, name, missi
     assert stand_in.asked == []
 
 
-async def test_a_key_that_cannot_stand_in_a_header_is_refused_unquoted(session, stand_in):
+async def test_a_key_that_is_invalid_in_a_header_is_refused_unquoted(session, stand_in):
     keys = {"LIQHEAT_COINGLASS_API_KEY": f"{SECRET}\nX: y"}
     with pytest.raises(
         ProviderRejected, match="LIQHEAT_COINGLASS_API_KEY holds characters"
-    ) as told:
+    ) as caught:
         await fetch(session, stand_in, "coinglass", keys=keys)
-    assert SECRET not in str(told.value)
+    assert SECRET not in str(caught.value)
     assert stand_in.asked == []
 
 
@@ -249,11 +249,11 @@ async def test_a_key_that_cannot_stand_in_a_header_is_refused_unquoted(session, 
 )
 @pytest.mark.parametrize("name", [*KEYED, "hyperliquid_positions"])
 async def test_a_status_becomes_an_error_of_ours(session, stand_in, name, status, error, message):
-    stand_in.will_answer(status, b"said so", Location="/elsewhere")
-    with pytest.raises(error, match=message) as told:
+    stand_in.will_answer(status, b"message so", Location="/elsewhere")
+    with pytest.raises(error, match=message) as caught:
         await fetch(session, stand_in, name)
-    assert str(told.value).startswith(f"{name}: ")
-    assert "'said so'" in str(told.value)
+    assert str(caught.value).startswith(f"{name}: ")
+    assert "'message so'" in str(caught.value)
     assert all(path != "/elsewhere" for _, path, *_ in stand_in.asked)
 
 
@@ -283,11 +283,11 @@ async def test_a_status_becomes_an_error_of_ours(session, stand_in, name, status
     ],
 )
 @pytest.mark.parametrize("status", [429, 503])
-async def test_the_wait_asked_for_is_kept_in_the_error(session, stand_in, headers, seconds, status):
+async def test_the_required_wait_is_kept_in_the_error(session, stand_in, headers, seconds, status):
     stand_in.will_answer(status, b"", **headers)
-    with pytest.raises(ProviderUnavailable) as told:
+    with pytest.raises(ProviderUnavailable) as caught:
         await fetch(session, stand_in, "coinglass")
-    assert told.value.retry_after_seconds == seconds
+    assert caught.value.retry_after_seconds == seconds
 
 
 @pytest.mark.parametrize(
@@ -349,6 +349,6 @@ async def test_no_key_shows_in_errors_logs_or_answers_names(
 
 async def test_no_key_shows_when_the_connection_fails(session, everything_logged, unused_tcp_port):
     request = MapRequest("map", "BTC", base_url=f"http://127.0.0.1:{unused_tcp_port}")
-    with pytest.raises(ProviderUnavailable) as told:
+    with pytest.raises(ProviderUnavailable) as caught:
         await PROVIDERS["coinglass"].fetch(session, KEYS, request)
-    assert SECRET not in "".join(traceback.format_exception(told.value)) + everything_logged.text
+    assert SECRET not in "".join(traceback.format_exception(caught.value)) + everything_logged.text

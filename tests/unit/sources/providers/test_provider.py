@@ -16,7 +16,7 @@ READ_AT = datetime(2026, 3, 3, 15, tzinfo=UTC)
 CAPTURED_AT = datetime(2026, 3, 3, 14, 37, 6, tzinfo=UTC)
 
 
-def test_every_provider_says_what_it_is():
+def test_every_provider_describes_itself():
     assert set(PROVIDERS) == {
         "coinglass",
         "coinank",
@@ -36,25 +36,25 @@ def test_every_provider_says_what_it_is():
 
 
 @pytest.mark.parametrize("name", sorted(set(PROVIDERS) - {"canonical_file"}))
-def test_the_name_of_a_kept_answer_tells_its_request_again(name):
+def test_the_name_of_a_kept_answer_gives_its_request_back(name):
     provider = PROVIDERS[name]
     for model in provider.models:
         request = MapRequest(model, "BTC", venue="binance", window="3d")
         path = raw_answer_path(Path("kept"), provider, request, CAPTURED_AT, b"{}")
         assert path.parent == Path("kept") / name / "2026-03-03"
         assert raw_sha256(b"{}") in path.name
-        told = context_from_name(provider, path.name, READ_AT)
-        assert (told.model, told.symbol, told.venue_scope) == (model, "BTCUSDT", "binance")
-        assert (told.window, told.captured_at) == ("3d", CAPTURED_AT)
+        context = context_from_name(provider, path.name, READ_AT)
+        assert (context.model, context.symbol, context.venue_scope) == (model, "BTCUSDT", "binance")
+        assert (context.window, context.captured_at) == ("3d", CAPTURED_AT)
 
 
 def test_the_name_of_an_aggregated_answer_holds_the_coin_and_no_window():
     provider = PROVIDERS["coinglass"]
     request = MapRequest("aggregated_map", "PEPE")
     path = raw_answer_path(Path(), provider, request, CAPTURED_AT, b"{}")
-    told = context_from_name(provider, path.name, READ_AT)
-    assert (told.model, told.symbol, told.venue_scope) == ("aggregated_map", "PEPE", "all")
-    assert told.window is None
+    context = context_from_name(provider, path.name, READ_AT)
+    assert (context.model, context.symbol, context.venue_scope) == ("aggregated_map", "PEPE", "all")
+    assert context.window is None
 
 
 def test_an_answer_about_all_assets_is_named_so_and_read_so():
@@ -75,17 +75,23 @@ def test_an_instant_of_another_zone_is_named_in_utc():
 
 def test_names_of_recordings_are_understood():
     provider = PROVIDERS["coinank"]
-    told = context_from_name(provider, "getLiqMap_Binance_BTCUSDT_20260303T143706Z.json", READ_AT)
-    assert (told.symbol, told.venue_scope, told.captured_at) == ("BTCUSDT", "binance", CAPTURED_AT)
-    told = context_from_name(provider, "getAggLiqMap_BTC_20260303T143706Z.json", READ_AT)
-    assert (told.model, told.symbol, told.venue_scope) == ("getAggLiqMap", "BTC", None)
+    context = context_from_name(
+        provider, "getLiqMap_Binance_BTCUSDT_20260303T143706Z.json", READ_AT
+    )
+    assert (context.symbol, context.venue_scope, context.captured_at) == (
+        "BTCUSDT",
+        "binance",
+        CAPTURED_AT,
+    )
+    context = context_from_name(provider, "getAggLiqMap_BTC_20260303T143706Z.json", READ_AT)
+    assert (context.model, context.symbol, context.venue_scope) == ("getAggLiqMap", "BTC", None)
 
 
 def test_of_other_names_only_the_instant_is_taken():
-    told = context_from_name(PROVIDERS["coinank"], "btc-20260303T143706Z.json", READ_AT)
-    assert (told.captured_at, told.model, told.symbol) == (CAPTURED_AT, None, None)
-    told = context_from_name(PROVIDERS["coinank"], "answer.json", READ_AT)
-    assert (told.input_name, told.captured_at) == ("answer.json", None)
+    context = context_from_name(PROVIDERS["coinank"], "btc-20260303T143706Z.json", READ_AT)
+    assert (context.captured_at, context.model, context.symbol) == (CAPTURED_AT, None, None)
+    context = context_from_name(PROVIDERS["coinank"], "answer.json", READ_AT)
+    assert (context.input_name, context.captured_at) == ("answer.json", None)
 
 
 @pytest.mark.parametrize("name", ["ingested_at", "captured_at"])

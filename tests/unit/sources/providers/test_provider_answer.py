@@ -94,7 +94,7 @@ def test_instants_are_read_from_iso_text_with_a_zone_and_epochs(value, expected)
         ("USDT", ("USDT", 1.0)),
     ],
 )
-def test_symbols_tell_asset_and_multiplier(symbol, expected):
+def test_symbols_give_asset_and_multiplier(symbol, expected):
     assert split_symbol(symbol) == expected
 
 
@@ -265,7 +265,7 @@ def test_the_valid_answers_are_usable_to_begin_with(provider, answer):
 @pytest.mark.parametrize(("provider", "answer"), CASES)
 @settings(deadline=None, max_examples=150)
 @given(data=st.data())
-def test_whatever_stands_anywhere_in_an_answer_it_is_usable_or_refused(provider, answer, data):
+def test_any_value_anywhere_in_an_answer_is_usable_or_refused(provider, answer, data):
     path = data.draw(st.sampled_from(list(paths_of(answer))))
     raw = json.dumps(with_changed(answer, path, data.draw(junk))).encode()
     assert_usable_or_refused(provider, raw)

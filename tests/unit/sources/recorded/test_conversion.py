@@ -185,11 +185,11 @@ def test_repeated_rates_of_unknown_interval_are_read_where_they_change(tmp_path)
     assert {row["funding_interval_hours"] for row in records["funding_rate"]} == {None}
 
 
-def test_a_rate_beyond_reason_is_set_aside(tmp_path):
+def test_a_rate_beyond_reason_is_quarantined(tmp_path):
     records = run(csv_of(tmp_path, [line(0, oi=51)]), funding_mapping(tmp_path))
     assert (
         records["quarantine"][0]["reason"]
-        == "beyond 50 % an interval: a percentage taken for a ratio?"
+        == "beyond 50 % per interval: a percentage read as a ratio?"
     )
 
 

@@ -95,7 +95,7 @@ def test_one_file_gives_several_kinds(tmp_path):
         ({"t": hour(24 * 30 + 1)}, "all", "t", "in the future"),
     ],
 )
-def test_a_row_that_cannot_be_used_is_set_aside_and_the_others_land(
+def test_a_row_that_cannot_be_used_is_quarantined_and_the_others_land(
     tmp_path, changes, kinds, column, reason
 ):
     lines = [line(0), line(1, **changes), line(2)]
@@ -111,7 +111,7 @@ def test_a_row_that_cannot_be_used_is_set_aside_and_the_others_land(
         assert f"{column}={changes.get(column, '')}" in row["received"]
 
 
-def test_an_unfinished_bar_is_set_aside_and_its_snapshot_lands(tmp_path):
+def test_an_unfinished_bar_is_quarantined_and_its_snapshot_lands(tmp_path):
     records = run(
         csv_of(tmp_path, [line(0), line(1)]),
         mapping_of(tmp_path),
@@ -128,7 +128,7 @@ def test_a_change_of_open_interest_above_the_volume_is_not_refused(tmp_path):
     assert "quarantine" not in records
 
 
-def test_empty_cells_of_a_kind_say_nothing_of_it(tmp_path):
+def test_empty_cells_of_a_kind_give_no_record_of_it(tmp_path):
     empty = {"o": "", "h": "", "l": "", "c": "", "v": ""}
     records = run(csv_of(tmp_path, [line(0, **empty), "", line(1, oi="")]), mapping_of(tmp_path))
     assert "quarantine" not in records
@@ -153,7 +153,7 @@ def test_rows_come_out_in_order_and_row_numbers_are_lines_of_the_file(tmp_path):
     assert len(bad) == 4
 
 
-def test_of_duplicates_the_last_counts_and_contradicted_ones_are_set_aside(tmp_path):
+def test_of_duplicates_the_last_counts_and_contradicted_ones_are_quarantined(tmp_path):
     lines = [line(0, oi=1), line(1), line(0, oi=2), line(1), line(0, oi=2)]
     records = run(csv_of(tmp_path, lines), mapping_of(tmp_path))
     assert [row["open_interest_quantity"] for row in records["open_interest"]] == [2.0, 51.0]
@@ -170,7 +170,7 @@ def test_an_unusable_duplicate_does_not_displace_a_usable_row(tmp_path):
     assert records["open_interest"][0]["open_interest_quantity"] == 50.0
 
 
-def test_the_span_asked_for_bounds_records_and_quarantine(tmp_path):
+def test_the_wanted_span_bounds_records_and_quarantine(tmp_path):
     lines = [line(0, c="x"), line(1), line(2, c="x"), line(3), line(4, c="x")]
     records = run(
         csv_of(tmp_path, lines),
@@ -284,19 +284,19 @@ def test_a_header_row_may_be_missing_where_the_mapping_lists_columns(tmp_path, h
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"time": {"column": "t", "unit": "milliseconds", "label": "bar_open"}}, "before 2016"),
         ({"time": {"column": "t", "unit": "datetime", "label": "bar_open"}}, "no instant"),
         ({"time": {"column": "symbol", "unit": "datetime", "label": "bar_open"}}, "no instant"),
     ],
 )
-def test_a_file_whose_every_time_the_mapping_misreads_is_refused(tmp_path, changes, said):
+def test_a_file_whose_every_time_the_mapping_misreads_is_refused(tmp_path, changes, message):
     path = csv_of(tmp_path, [line(n) for n in range(700)])
     # A few such rows may be the file's fault, many are not.
     assert "ohlcv" not in run(path, mapping_of(tmp_path, **changes))
     path = csv_of(tmp_path, [line(n) for n in range(1500)])
-    with pytest.raises(InputRejected, match=f"none of 1500 rows has a usable time .* {said}"):
+    with pytest.raises(InputRejected, match=f"none of 1500 rows has a usable time .* {message}"):
         run(path, mapping_of(tmp_path, **changes))
 
 
@@ -329,7 +329,7 @@ def test_a_naive_time_of_import_is_an_error(tmp_path):
         )
 
 
-def test_prices_may_come_from_a_file_beside(tmp_path):
+def test_prices_may_come_from_a_file_in_the_folder(tmp_path):
     bars = pa.table(
         {
             "timestamp": [START],
@@ -374,13 +374,13 @@ def test_every_row_is_a_record_or_in_quarantine_or_a_repeat(tmp_path_factory, ro
     for kind, cells in observed.items():
         n_observed = sum(any(cell.strip() for cell in row[1:][cells]) for row in rows)
         landed = records.get(kind, [])
-        set_aside = [row for row in records.get("quarantine", []) if row["kind"] == kind]
+        quarantined = [row for row in records.get("quarantine", []) if row["kind"] == kind]
         keys = [(row["venue"], row["instrument"], _instant(row)) for row in landed]
         assert len(set(keys)) == len(keys)
         assert keys == sorted(keys)
-        assert len(landed) + len(set_aside) <= n_observed
+        assert len(landed) + len(quarantined) <= n_observed
         # Only repeats of a row that landed are neither.
-        n_repeats = n_observed - len(landed) - len(set_aside)
+        n_repeats = n_observed - len(landed) - len(quarantined)
         assert n_repeats == 0 or landed
 
     # Without two rows of one instant, the order of the file says nothing.

@@ -152,7 +152,7 @@ def test_a_file_that_is_not_there_or_of_another_form_is_refused(tmp_path, klines
     assert "'.xlsx' cannot be imported" in refusal(path, klines)
 
 
-def test_a_file_name_that_does_not_tell_the_instrument_is_refused(tmp_path, klines):
+def test_a_file_name_that_does_not_name_the_instrument_is_refused(tmp_path, klines):
     path = zip_of(tmp_path, "\n".join([HEADER, *lines_of(2)]), name="bitcoin.zip")
     assert "expects '{base}{quote}-{bar}-*'" in refusal(path, klines)
 

@@ -72,7 +72,7 @@ def test_a_negative_shift_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "message"),
     [
         (
             "ohlcv.volume_unit",
@@ -93,12 +93,12 @@ def test_a_negative_shift_is_read(tmp_path):
         ("ohlcv.close", "'close' is missing"),
     ],
 )
-def test_what_is_missing_is_named(tmp_path, key, said):
-    assert said in refusal(tmp_path, {key: None})
+def test_what_is_missing_is_named(tmp_path, key, message):
+    assert message in refusal(tmp_path, {key: None})
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"open_interest": {"ammount": "oi"}}, "nearest known key is 'amount'"),
         ({"vennue": "okx"}, "nearest known key is 'venue'"),
@@ -158,8 +158,8 @@ def test_what_is_missing_is_named(tmp_path, key, said):
         ),
     ],
 )
-def test_what_is_wrong_is_refused_with_what_was_meant(tmp_path, changes, said):
-    assert said in refusal(tmp_path, changes)
+def test_what_is_wrong_is_refused_with_what_was_meant(tmp_path, changes, message):
+    assert message in refusal(tmp_path, changes)
 
 
 def test_usd_figures_of_inverse_contracts_need_no_price(tmp_path):
@@ -175,13 +175,13 @@ def test_usd_figures_of_inverse_contracts_need_no_price(tmp_path):
 
 def test_a_file_that_is_no_mapping_is_refused(tmp_path):
     path = tmp_path / "mine.yaml"
-    for content, said in (
+    for content, message in (
         ("a: [", "no valid YAML"),
         ("- a", "expected keys with values"),
         ("", "'description' is missing"),
     ):
         path.write_text(content)
-        with pytest.raises(InputRejected, match=said):
+        with pytest.raises(InputRejected, match=message):
             load_mapping(path)
     with pytest.raises(InputRejected, match="cannot be read"):
         load_mapping(tmp_path / "none.yaml")

@@ -155,7 +155,7 @@ def test_bars_that_never_move_leave_the_decision_to_the_date(tmp_path):
     assert closes.by_date_only
 
 
-def test_bars_known_from_earlier_tell_labels_too(tmp_path):
+def test_bars_known_from_earlier_decide_labels_too(tmp_path):
     path = bars_until(tmp_path / "markPriceKlines", DAY, DAY + dt.timedelta(days=1))
     mapping = load_mapping("binance_archive_mark_klines")
     batches = import_file(path, mapping, ingested_at=INGESTED_AT)
@@ -185,13 +185,13 @@ def test_the_recorded_change_of_labels_loses_no_instant():
 
 def test_a_contract_in_coins_is_refused_with_what_it_is_quoted_in(tmp_path):
     path = write_zip(tmp_path / "klines" / "ETHBTC-5m-2026-06-20.zip", [bar_line(DAY, 0.05)])
-    rows, (said,) = import_all(path)
+    rows, (message,) = import_all(path)
     assert rows == {}
-    assert "ETH/BTC:BTC" in said
-    assert "not quoted in US dollars" in said
+    assert "ETH/BTC:BTC" in message
+    assert "not quoted in US dollars" in message
 
 
-def test_among_others_a_contract_in_coins_is_set_aside(tmp_path):
+def test_among_others_a_contract_in_coins_is_quarantined(tmp_path):
     lines = [
         "2026-06-20 00:05:00,ETHBTC,20,1.0,1,1,1,1",
         "2026-06-20 00:05:00,ETHUSDT,20,60000,1,1,1,1",
@@ -207,9 +207,9 @@ def test_among_others_a_contract_in_coins_is_set_aside(tmp_path):
 
 def test_a_quote_nobody_knows_is_named(tmp_path):
     path = write_zip(tmp_path / "klines" / "BTCXYZ-5m-2026-06-20.zip", [bar_line(DAY, 0.05)])
-    _, (said,) = import_all(path)
-    assert "BTCXYZ-5m-2026-06-20.zip" in said
-    assert "{quote} is one of FDUSD, USDT" in said
+    _, (message,) = import_all(path)
+    assert "BTCXYZ-5m-2026-06-20.zip" in message
+    assert "{quote} is one of FDUSD, USDT" in message
 
 
 @needs_cases
@@ -235,8 +235,10 @@ def test_multiples_are_read_as_live_ingestion_reads_them(tmp_path):
     }
     pa.parquet.write_table(pa.table(columns), path)
     rows, _ = import_all(path)
-    told = {row["asset"]: (row["instrument"], row["base_multiplier"]) for row in rows["instrument"]}
-    assert told == {
+    caught = {
+        row["asset"]: (row["instrument"], row["base_multiplier"]) for row in rows["instrument"]
+    }
+    assert caught == {
         # As ccxt spells it, so that live and imported records are one series.
         "PEPE": ("KPEPE/USDC:USDC", 1000.0),
         "KAS": ("KAS/USDC:USDC", 1.0),
@@ -268,20 +270,20 @@ def dump(tmp_path):
 
 
 @pytest.mark.parametrize("below", [".", "data", "data/futures", ARCHIVE])
-def test_the_whole_path_tells_spot_from_the_perpetual(dump, below):
+def test_the_whole_path_separates_spot_from_the_perpetual(dump, below):
     rows, refused = import_all(dump / below)
     closes = {(row["venue"], row["instrument"]): row["close"] for row in rows["ohlcv"]}
     assert closes.pop(("binance", "BTC/USDT:USDT")) == 61_000
     assert closes in ({}, {("binancecoinm", "BTC/USD:BTC"): 62_000})
-    assert all("lies under 'spot', another market" in said for said in refused)
+    assert all("lies under 'spot', another market" in message for message in refused)
 
 
 @pytest.mark.parametrize("named", ["data/spot", "data/spot/daily/klines", SPOT])
 def test_a_spot_folder_or_file_named_directly_is_refused(dump, named):
-    rows, (said,) = import_all(dump / named)
+    rows, (message,) = import_all(dump / named)
     assert rows == {}
-    assert "'spot'" in said
-    assert "another market than 'binance_archive_klines' reads" in said
+    assert "'spot'" in message
+    assert "another market than 'binance_archive_klines' reads" in message
 
 
 def test_coin_margined_volume_is_in_dollars(dump):
@@ -307,7 +309,7 @@ def test_coin_margined_open_interest_counts_contracts(tmp_path):
     assert [row["measure"] for row in rows["long_short_ratio"]] == ["taker_volume"]
 
 
-def test_a_value_in_another_unit_is_told_by_the_price(tmp_path):
+def test_a_value_in_another_unit_is_found_by_the_price(tmp_path):
     # Of a coin-M file, rows whose value is in dollars instead of coins.
     labels = [DAY + n * BAR for n in range(12)]
     bars = [bar_line(DAY + n * BAR, price_at(DAY + (n + 1) * BAR)) for n in range(12)]
@@ -321,9 +323,11 @@ def test_a_value_in_another_unit_is_told_by_the_price(tmp_path):
     rows, _ = import_all(tmp_path)
     assert [row["observed_at"] for row in rows["open_interest"]] == [at + BAR for at in labels[2:]]
     assert {row["open_interest_quantity"] for row in rows["open_interest"]} == {60_000.0}
-    told = {row["reason"].partition(" is ")[0]: row["reason"] for row in rows["quarantine"]}
-    assert told.keys() == {"amount x price / value"}
-    assert "BTC/USD:BTC on binancecoinm: one is in another unit" in told["amount x price / value"]
+    reasons = {row["reason"].partition(" is ")[0]: row["reason"] for row in rows["quarantine"]}
+    assert reasons.keys() == {"amount x price / value"}
+    assert (
+        "BTC/USD:BTC on binancecoinm: one is in another unit" in reasons["amount x price / value"]
+    )
     assert len(rows["quarantine"]) == 2
 
 
@@ -356,9 +360,9 @@ def test_a_torn_gzip_is_refused(tmp_path):
     path.parent.mkdir()
     lines = "\n".join(bar_line(DAY + n * BAR, 60_000 + n) for n in range(200))
     path.write_bytes(gzip.compress(f"{KLINES_HEADER}\n{lines}".encode())[:-200])
-    rows, (said,) = import_all(path)
+    rows, (message,) = import_all(path)
     assert rows == {}
-    assert "torn or no csv.gz" in said
+    assert "torn or no csv.gz" in message
 
 
 def test_a_first_bar_without_volume_is_kept(tmp_path):
@@ -425,10 +429,10 @@ def test_a_sentiment_index_of_a_file_of_ones_own(tmp_path):
     text = "day,score\n2026-06-21,40\n2026-06-20,35.5\n2026-06-22,101\n2026-06-23,x\n2026-06-24,\n"
     rows = import_own(tmp_path, OWN_INDEX, text)
     assert set(rows) == {"sentiment", "quarantine"}
-    told = [
+    caught = [
         (row["index_name"], row["observed_at"].day, row["index_value"]) for row in rows["sentiment"]
     ]
-    assert told == [("my_index", 20, 35.5), ("my_index", 21, 40.0)]
+    assert caught == [("my_index", 20, 35.5), ("my_index", 21, 40.0)]
     refused = [(row["row_number"], row["reason"], row["venue"]) for row in rows["quarantine"]]
     assert refused == [(4, "outside 0 to 100", None), (5, "not a number", None)]
 

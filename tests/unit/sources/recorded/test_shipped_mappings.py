@@ -87,7 +87,7 @@ def test_every_hourly_file_has_its_mapping():
 
 
 @needs_recordings
-def test_hourly_rows_land_whole_and_little_is_set_aside(market):
+def test_hourly_rows_land_whole_and_little_is_quarantined(market):
     counts = {key: len(table) for key, table in market.items()}
     assert counts[("hourly_binance", "ohlcv")] == 7 * 10_105
     assert counts[("hourly_bybit", "open_interest")] == 7 * 10_105
@@ -111,7 +111,7 @@ def test_hourly_rows_land_whole_and_little_is_set_aside(market):
 
 
 @needs_recordings
-def test_all_venues_of_a_coin_tell_the_same_price(market):
+def test_all_venues_of_a_coin_have_the_same_price(market):
     at = dt.datetime(2026, 2, 20, 12, tzinfo=dt.UTC)
     closes = {}
     for (name, kind), table in market.items():
@@ -140,7 +140,7 @@ def test_the_shift_of_gates_stamps_makes_most_impossible_bars_vanish(market):
 
 
 @needs_recordings
-def test_hyperliquid_open_interest_counts_one_side_at_prices_of_the_files_beside_it(market):
+def test_hyperliquid_open_interest_counts_one_side_at_prices_of_files_in_its_folder(market):
     # Taken as of one side it would be 2.3 % of the hours for BTC and 4.1 % for ETH.
     for coin, most in (("BTC", 0.005), ("ETH", 0.01)):
         share = share_of_impossible_bars(
@@ -334,7 +334,7 @@ def test_the_archives_metrics_are_read(tmp_path, header):
     assert reasons == {"zero, taken as missing": 1, "unknown symbol": 5}
 
 
-def test_each_shipped_mapping_that_matches_files_is_told_from_the_others(tmp_path):
+def test_each_shipped_mapping_that_matches_files_matches_no_other(tmp_path):
     names = {
         "data/klines/BTCUSDT/1h/BTCUSDT-1h-2026-01.zip": "binance_archive_klines",
         "data/markPriceKlines/BTCUSDT/1h/BTCUSDT-1h-2026-01.zip": "binance_archive_mark_klines",

@@ -101,7 +101,7 @@ def test_the_mark_liquidates_exactly_the_positions_it_reaches(venue, seed, drift
         assert left_lots.sum() == lots[~reached].sum()
 
 
-def test_a_mark_that_stands_still_liquidates_nobody():
+def test_a_mark_that_does_not_move_liquidates_no_one():
     book = make_book()
     measured = book.advance(
         np.random.default_rng(1), np.full(240, log(BTC.price_usd)), np.ones(240)

@@ -153,7 +153,7 @@ def test_asset_trades_alike_whatever_else_is_listed(market):
     assert alone["ohlcv"].equals(same.combine_chunks())
 
 
-def test_stamps_say_when_things_were_so(market):
+def test_stamps_are_the_instants_of_events(market):
     hours = MARKET.hours
     bars = [START + k * BAR for k in range(12 * hours)]
     n_series = len(VENUES) * len(ASSETS)
@@ -171,7 +171,7 @@ def test_stamps_say_when_things_were_so(market):
     assert market["realised_liquidation"].num_rows == 2 * n_series * len(bars)
 
 
-def test_records_are_stamped_with_the_end_of_the_span_unless_told_otherwise():
+def test_records_are_stamped_with_the_end_of_the_span_by_default():
     batch = next(simulate(MARKET))
     assert pc.unique(batch.table["ingested_at"]).to_pylist() == [MARKET.end]
 
@@ -346,7 +346,7 @@ def test_truth_sums_to_its_stated_share_of_open_interest(market):
             assert np.all((share > 0.05) & (share <= 1.0))
 
 
-def test_true_longs_stand_below_the_mark_and_shorts_above_at_each_hour(market):
+def test_true_longs_are_below_the_mark_and_shorts_above_at_each_hour(market):
     for venue, instrument, mark in per_series(market["mark_ohlc"], "mark_close"):
         at_hours = mark[11::12]
         for side in ("long", "short"):
@@ -379,7 +379,7 @@ def test_truth_lies_on_the_published_grid_around_the_close(market):
     assert_allclose(column(rows, "reference_price"), at_hours[hour], rtol=1e-12)
 
 
-def test_truth_says_what_it_is(market):
+def test_truth_describes_itself(market):
     truth = market["provider_map"]
     constants = {
         "provider": "simulated_truth", "model": "positions", "unit": "usd",
@@ -393,7 +393,7 @@ def test_truth_says_what_it_is(market):
     assert parameters_sha256(MARKET) != parameters_sha256(replace(MARKET, seed=9))
 
 
-def test_most_notional_stands_far_from_price_and_venues_differ_in_it(market):
+def test_most_notional_is_far_from_price_and_venues_differ_in_it(market):
     near = {}
     for venue in VENUES:
         rows = [truth_of(market, venue.name, "BTC/x", side) for side in ("long", "short")]

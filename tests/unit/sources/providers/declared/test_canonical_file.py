@@ -65,17 +65,17 @@ def test_parquet_and_csv_of_the_same_rows_read_the_same(context):
 )
 def test_bad_rows_go_to_quarantine_with_their_number(context, rows_of, row, column, reason):
     batches = parse(csv(GOOD, row), context)
-    (aside,) = rows_of(batches, "quarantine")
-    assert (aside["row_number"], aside["column_name"]) == (2, column)
-    assert aside["reason"].startswith(f"canonical_file: {reason}")
+    (quarantined,) = rows_of(batches, "quarantine")
+    assert (quarantined["row_number"], quarantined["column_name"]) == (2, column)
+    assert quarantined["reason"].startswith(f"canonical_file: {reason}")
     assert len(rows_of(batches)) == 1
 
 
 def test_a_row_of_the_wrong_width_goes_to_quarantine(context, rows_of):
     batches = parse(csv(GOOD, "mine,BTC", GOOD.replace("5.5", "6")), context)
-    (aside,) = rows_of(batches, "quarantine")
-    assert (aside["row_number"], aside["received"]) == (2, "mine,BTC")
-    assert aside["reason"] == "canonical_file: 2 columns instead of 11"
+    (quarantined,) = rows_of(batches, "quarantine")
+    assert (quarantined["row_number"], quarantined["received"]) == (2, "mine,BTC")
+    assert quarantined["reason"] == "canonical_file: 2 columns instead of 11"
     assert len(rows_of(batches)) == 2
 
 
@@ -122,7 +122,7 @@ def test_decimals_and_naive_instants_of_parquet(context, rows_of):
 
 @settings(deadline=None)
 @given(data=st.data())
-def test_whatever_stands_in_a_field_the_row_is_usable_or_put_aside(data):
+def test_any_value_in_a_field_the_row_is_usable_or_quarantined(data):
     fields = GOOD.split(",")
     place = data.draw(st.integers(0, len(fields) - 1))
     fields[place] = data.draw(
@@ -154,8 +154,10 @@ def test_what_one_provider_gave_survives_a_trip_through_a_file(context):
         b'{"success":true,"data":{"symbol":"BTCUSDT","x25":[1.0,0.0,2.0],"prices":[98,100,102],'
         b'"lastIndex":1,"lastPrice":100}}'
     )
-    told = replace(context, captured_at=datetime(2026, 3, 3, 14, tzinfo=UTC), venue_scope="binance")
-    (given,) = parse_coinank(raw, told)
+    named = replace(
+        context, captured_at=datetime(2026, 3, 3, 14, tzinfo=UTC), venue_scope="binance"
+    )
+    (given,) = parse_coinank(raw, named)
     target = io.BytesIO()
     pa.csv.write_csv(given.table.set_column(4, "as_of", [["2026-03-03T14:00:00Z"] * 2]), target)
     (back,) = parse(target.getvalue(), context)

@@ -38,7 +38,7 @@ AGGREGATED = {
 
 
 @pytest.fixture
-def asked(context):
+def request_context(context):
     return replace(
         context,
         captured_at=datetime(2026, 3, 3, 14, 37, tzinfo=UTC),
@@ -54,8 +54,8 @@ def changed(answer, **data):
     return json.dumps(copy).encode()
 
 
-def test_rungs_become_cells_with_side_leverage_and_relative_unit(asked, rows_of):
-    rows = rows_of(parse(changed(PAIR), asked))
+def test_rungs_become_cells_with_side_leverage_and_relative_unit(request_context, rows_of):
+    rows = rows_of(parse(changed(PAIR), request_context))
     seen = {
         (row["price_low"], row["price_high"], row["side"], row["leverage"]): row["value"]
         for row in rows
@@ -73,11 +73,11 @@ def test_rungs_become_cells_with_side_leverage_and_relative_unit(asked, rows_of)
             "binance",
         )
         assert (row["asset"], row["window"], row["reference_price"]) == ("BTC", "1d", 102.0)
-        assert row["as_of"] == asked.captured_at
+        assert row["as_of"] == request_context.captured_at
 
 
-def test_venues_of_the_aggregate_are_kept_apart_and_named_as_ours(asked, rows_of):
-    rows = rows_of(parse(changed(AGGREGATED), replace(asked, symbol=None, asset="BTC")))
+def test_venues_of_the_aggregate_are_kept_apart_and_named_as_ours(request_context, rows_of):
+    rows = rows_of(parse(changed(AGGREGATED), replace(request_context, symbol=None, asset="BTC")))
     assert {(row["venue_scope"], row["side"]): row["value"] for row in rows} == {
         ("binance", "long"): 1.0,
         ("binance", "short"): 2.0,
@@ -88,7 +88,7 @@ def test_venues_of_the_aggregate_are_kept_apart_and_named_as_ours(asked, rows_of
     assert {row["leverage"] for row in rows} == {None}
 
 
-def test_numbers_given_as_text_read_the_same(asked):
+def test_numbers_given_as_text_read_the_same(request_context):
     as_text = changed(
         PAIR,
         x25=["0", "5.0", "0", "0", "7"],
@@ -96,15 +96,18 @@ def test_numbers_given_as_text_read_the_same(asked):
         lastIndex="2",
         lastPrice="102.0",
     )
-    (plain,) = parse(changed(PAIR), asked)
-    (text,) = parse(as_text, asked)
+    (plain,) = parse(changed(PAIR), request_context)
+    (text,) = parse(as_text, request_context)
     dropped = ["raw_sha256"]
     assert text.table.drop_columns(dropped).equals(plain.table.drop_columns(dropped))
 
 
-def test_a_contract_of_thousand_units_is_read_per_unit(asked, rows_of):
+def test_a_contract_of_thousand_units_is_read_per_unit(request_context, rows_of):
     rows = rows_of(
-        parse(changed(PAIR, symbol="1000PEPEUSDT"), replace(asked, symbol=None, asset="PEPE"))
+        parse(
+            changed(PAIR, symbol="1000PEPEUSDT"),
+            replace(request_context, symbol=None, asset="PEPE"),
+        )
     )
     assert {row["asset"] for row in rows} == {"PEPE"}
     assert {row["reference_price"] for row in rows} == {0.102}
@@ -128,43 +131,46 @@ def test_a_contract_of_thousand_units_is_read_per_unit(asked, rows_of):
         ({"x25": [0.0] * 5, "x100": [0.0] * 5}, r"every value is zero"),
     ],
 )
-def test_an_unusable_answer_says_which_field_and_value(asked, data, message):
+def test_an_unusable_answer_names_field_and_value(request_context, data, message):
     with pytest.raises(InputRejected, match=message) as caught:
-        parse(changed(PAIR, **data), asked)
+        parse(changed(PAIR, **data), request_context)
     assert "coinank: saved.json: " in str(caught.value)
     assert "; " in str(caught.value)
 
 
-def test_bad_values_go_to_quarantine_and_the_rest_stays(asked, rows_of):
+def test_bad_values_go_to_quarantine_and_the_rest_stays(request_context, rows_of):
     raw = changed(PAIR, x25=[float("nan"), 5.0, -2.0, "junk", None])
-    batches = parse(raw, asked)
-    aside = rows_of(batches, "quarantine")
-    assert [(row["row_number"], row["column_name"], row["received"]) for row in aside] == [
+    batches = parse(raw, request_context)
+    quarantined = rows_of(batches, "quarantine")
+    assert [(row["row_number"], row["column_name"], row["received"]) for row in quarantined] == [
         (1, "x25", "NaN"),
         (3, "x25", "-2.0"),
         (4, "x25", "junk"),
         (5, "x25", "null"),
     ]
-    assert {row["reason"] for row in aside} == {
+    assert {row["reason"] for row in quarantined} == {
         "coinank: value is not a finite number",
         "coinank: value is negative",
     }
-    assert {row["venue"] for row in aside} == {"binance"}
+    assert {row["venue"] for row in quarantined} == {"binance"}
     assert sum(row["value"] for row in rows_of(batches)) == 12.0
 
 
 @pytest.mark.parametrize("key", ["xmax", "x0", "x100000", "leverage25"])
-def test_an_unknown_leverage_key_goes_to_quarantine(asked, rows_of, key):
-    batches = parse(changed(PAIR, **{key: [1.0] * 5}), asked)
-    (aside,) = rows_of(batches, "quarantine")
-    assert (aside["reason"], aside["column_name"]) == ("coinank: unknown leverage key", key)
+def test_an_unknown_leverage_key_goes_to_quarantine(request_context, rows_of, key):
+    batches = parse(changed(PAIR, **{key: [1.0] * 5}), request_context)
+    (quarantined,) = rows_of(batches, "quarantine")
+    assert (quarantined["reason"], quarantined["column_name"]) == (
+        "coinank: unknown leverage key",
+        key,
+    )
     assert {row["leverage"] for row in rows_of(batches)} == {25.0, 100.0}
 
 
-def test_an_error_object_is_reported_with_its_code(asked):
+def test_an_error_object_is_reported_with_its_code(request_context):
     raw = b'{"success":false,"code":"-3","msg":"members only","data":null}'
     with pytest.raises(InputRejected, match="code '-3': 'members only'"):
-        parse(raw, asked)
+        parse(raw, request_context)
 
 
 @pytest.mark.parametrize(
@@ -174,31 +180,31 @@ def test_an_error_object_is_reported_with_its_code(asked):
         ({"venue_scope": None}, "does not name its venue"),
     ],
 )
-def test_what_only_the_request_knew_must_be_said(asked, missing, message):
+def test_what_only_the_request_knew_must_be_said(request_context, missing, message):
     with pytest.raises(InputRejected, match=message):
-        parse(changed(PAIR), replace(asked, **missing))
+        parse(changed(PAIR), replace(request_context, **missing))
 
 
-def test_the_aggregate_needs_its_asset_said(asked):
+def test_the_aggregate_needs_its_asset_said(request_context):
     with pytest.raises(InputRejected, match="does not name its asset"):
-        parse(changed(AGGREGATED), replace(asked, symbol=None))
+        parse(changed(AGGREGATED), replace(request_context, symbol=None))
 
 
-def test_a_stale_capture_is_refused(asked):
+def test_a_stale_capture_is_refused(request_context):
     with pytest.raises(InputRejected, match=r"stale capture.*0:23:00 old, allowed is 0:10:00"):
-        parse(changed(PAIR), replace(asked, max_age=timedelta(minutes=10)))
-    assert parse(changed(PAIR), replace(asked, max_age=timedelta(minutes=30)))
+        parse(changed(PAIR), replace(request_context, max_age=timedelta(minutes=10)))
+    assert parse(changed(PAIR), replace(request_context, max_age=timedelta(minutes=30)))
 
 
-def test_a_capture_from_the_future_is_refused(asked):
-    later = asked.ingested_at + timedelta(hours=1)
+def test_a_capture_from_the_future_is_refused(request_context):
+    later = request_context.ingested_at + timedelta(hours=1)
     with pytest.raises(InputRejected, match="after the reading"):
-        parse(changed(PAIR), replace(asked, captured_at=later))
+        parse(changed(PAIR), replace(request_context, captured_at=later))
 
 
-def test_a_price_far_from_the_expected_one_is_another_symbol(asked):
+def test_a_price_far_from_the_expected_one_is_another_symbol(request_context):
     with pytest.raises(InputRejected, match=r"0\.01 times the expected 10200"):
-        parse(changed(PAIR), replace(asked, reference_price=10200.0))
+        parse(changed(PAIR), replace(request_context, reference_price=10200.0))
 
 
 @pytest.mark.parametrize(
@@ -212,8 +218,8 @@ def test_recorded_answers_keep_their_whole_mass_and_split_at_the_last_index(
     recorded, context, rows_of, name, count, total
 ):
     raw = recorded(name)
-    told = context_from_name(PROVIDER, name.split("/")[1], context.ingested_at)
-    (batch,) = parse(raw, told)
+    named = context_from_name(PROVIDER, name.split("/")[1], context.ingested_at)
+    (batch,) = parse(raw, named)
     rows = rows_of([batch])
     assert len(rows) == count
     data = json.loads(raw)["data"]

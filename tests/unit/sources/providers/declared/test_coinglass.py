@@ -42,16 +42,16 @@ MAP = {
 
 
 @pytest.fixture
-def asked(context):
+def request_context(context):
     return replace(
         context, symbol="BTCUSDT", venue_scope="Binance", model="heatmap_model1", window="3d"
     )
 
 
 @pytest.fixture
-def asked_map(asked):
+def map_context(request_context):
     return replace(
-        asked,
+        request_context,
         model="map",
         captured_at=datetime(2026, 3, 3, 14, 37, tzinfo=UTC),
         reference_price=103.0,
@@ -68,8 +68,8 @@ def instant(hour, minute=0):
     return datetime(2026, 3, 3, hour, minute, tzinfo=UTC)
 
 
-def test_the_newest_column_is_the_map_with_sides_from_its_candle(asked, rows_of):
-    rows = rows_of(parse(changed(), asked))
+def test_the_newest_column_is_the_map_with_sides_from_its_candle(request_context, rows_of):
+    rows = rows_of(parse(changed(), request_context))
     assert [(r["price_low"], r["price_high"], r["side"], r["value"]) for r in rows] == [
         (85.0, 95.0, "long", 4.0),
         (95.0, 110.0, "unknown", 8.0),
@@ -86,15 +86,15 @@ def test_the_newest_column_is_the_map_with_sides_from_its_candle(asked, rows_of)
         assert (row["reference_price"], row["leverage"]) == (100.0, None)
 
 
-def test_a_column_stands_when_its_candle_ends_or_at_the_capture_before(asked, rows_of):
-    ended = rows_of(parse(changed(), replace(asked, ingested_at=instant(16))))
-    captured = rows_of(parse(changed(), replace(asked, captured_at=instant(14, 37))))
+def test_a_column_stands_when_its_candle_ends_or_at_the_capture_before(request_context, rows_of):
+    ended = rows_of(parse(changed(), replace(request_context, ingested_at=instant(16))))
+    captured = rows_of(parse(changed(), replace(request_context, captured_at=instant(14, 37))))
     assert {row["as_of"] for row in ended} == {instant(15)}
     assert {row["as_of"] for row in captured} == {instant(14, 37)}
 
 
-def test_all_columns_are_a_history_with_an_instant_and_price_each(asked, rows_of):
-    history = rows_of(parse(changed(), replace(asked, all_columns=True)))
+def test_all_columns_are_a_history_with_an_instant_and_price_each(request_context, rows_of):
+    history = rows_of(parse(changed(), replace(request_context, all_columns=True)))
     assert {
         (row["as_of"], row["reference_price"], row["side"], row["value"]) for row in history
     } == {
@@ -106,40 +106,42 @@ def test_all_columns_are_a_history_with_an_instant_and_price_each(asked, rows_of
     }
 
 
-def test_version_3_spelling_reads_the_same(asked):
+def test_version_3_spelling_reads_the_same(request_context):
     data = HEATMAP["data"]
     old = {
         "y": data["y_axis"],
         "liq": data["liquidation_leverage_data"],
         "prices": data["price_candlesticks"],
     }
-    (then,) = parse(json.dumps({"code": "0", "data": old}).encode(), asked)
-    (later,) = parse(changed(), asked)
+    (then,) = parse(json.dumps({"code": "0", "data": old}).encode(), request_context)
+    (later,) = parse(changed(), request_context)
     assert then.table.drop_columns(["raw_sha256"]).equals(later.table.drop_columns(["raw_sha256"]))
 
 
-def test_prices_and_values_given_as_text_read_the_same(asked):
+def test_prices_and_values_given_as_text_read_the_same(request_context):
     raw = changed(
         y_axis=["90", "100", "120"],
         liquidation_leverage_data=[["2", "0", "4"], [2, 1, "8.0"], ["2", 2, 16]],
     )
-    (text,) = parse(raw, asked)
-    (plain,) = parse(changed(), asked)
+    (text,) = parse(raw, request_context)
+    (plain,) = parse(changed(), request_context)
     assert text.table.drop_columns(["raw_sha256"]).equals(plain.table.drop_columns(["raw_sha256"]))
 
 
-def test_an_aggregated_heatmap_is_of_all_venues(asked, rows_of):
-    asked = replace(asked, model="aggregated_heatmap_model2", symbol="BTC", venue_scope=None)
-    assert {row["venue_scope"] for row in rows_of(parse(changed(), asked))} == {"all"}
+def test_an_aggregated_heatmap_is_of_all_venues(request_context, rows_of):
+    request_context = replace(
+        request_context, model="aggregated_heatmap_model2", symbol="BTC", venue_scope=None
+    )
+    assert {row["venue_scope"] for row in rows_of(parse(changed(), request_context))} == {"all"}
 
 
-def test_a_contract_of_thousand_units_is_read_per_unit(asked, rows_of):
-    rows = rows_of(parse(changed(), replace(asked, symbol="1000PEPEUSDT")))
+def test_a_contract_of_thousand_units_is_read_per_unit(request_context, rows_of):
+    rows = rows_of(parse(changed(), replace(request_context, symbol="1000PEPEUSDT")))
     assert {(row["asset"], row["reference_price"]) for row in rows} == {("PEPE", 0.1)}
     assert [row["side"] for row in rows] == ["long", "unknown", "short"]
 
 
-def test_bad_triples_go_to_quarantine_one_by_one(asked, rows_of):
+def test_bad_triples_go_to_quarantine_one_by_one(request_context, rows_of):
     triples = [
         [2, 0, 4.0],
         [3, 0, 1.0],
@@ -152,10 +154,10 @@ def test_bad_triples_go_to_quarantine_one_by_one(asked, rows_of):
         "junk",
         [2, None, 1.0],
     ]
-    batches = parse(changed(liquidation_leverage_data=triples), asked)
+    batches = parse(changed(liquidation_leverage_data=triples), request_context)
     assert [row["value"] for row in rows_of(batches)] == [4.0]
-    aside = {row["row_number"]: row["reason"] for row in rows_of(batches, "quarantine")}
-    assert aside == {
+    quarantined = {row["row_number"]: row["reason"] for row in rows_of(batches, "quarantine")}
+    assert quarantined == {
         2: "coinglass: x_index outside price_candlesticks (0 to 2)",
         3: "coinglass: y_index outside y_axis (0 to 2)",
         4: "coinglass: x_index outside price_candlesticks (0 to 2)",
@@ -168,12 +170,12 @@ def test_bad_triples_go_to_quarantine_one_by_one(asked, rows_of):
     }
 
 
-def test_the_documentation_sample_whose_indices_exceed_its_axes_is_refused(asked):
+def test_the_documentation_sample_whose_indices_exceed_its_axes_is_refused(request_context):
     raw = changed(
         liquidation_leverage_data=[[5, 124, 2288867.26], [6, 123, 318624.82], [7, 122, 1527940.12]]
     )
     with pytest.raises(InputRejected, match=r"no usable cell, 3 refused.*\[5, 124, 2288867.26\]"):
-        parse(raw, asked)
+        parse(raw, request_context)
 
 
 @pytest.mark.parametrize(
@@ -196,9 +198,9 @@ def test_the_documentation_sample_whose_indices_exceed_its_axes_is_refused(asked
         ({"liquidation_leverage_data": [[2, 0, 0.0]]}, r"every value is zero"),
     ],
 )
-def test_an_unusable_heatmap_says_which_field_and_value(asked, data, message):
+def test_an_unusable_heatmap_names_field_and_value(request_context, data, message):
     with pytest.raises(InputRejected, match=message):
-        parse(changed(**data), asked)
+        parse(changed(**data), request_context)
 
 
 @pytest.mark.parametrize(
@@ -220,39 +222,39 @@ def test_an_unusable_heatmap_says_which_field_and_value(asked, data, message):
         (b"[" * 100_000, "JSON is nested too deeply"),
     ],
 )
-def test_what_is_no_answer_is_refused_with_a_reason(asked, raw, message):
+def test_what_is_no_answer_is_refused_with_a_reason(request_context, raw, message):
     with pytest.raises(InputRejected, match=message) as caught:
-        parse(raw, asked)
+        parse(raw, request_context)
     assert str(caught.value).startswith("coinglass: saved.json: ")
 
 
-def test_the_asset_and_the_venue_must_be_said(asked):
+def test_the_asset_and_the_venue_must_be_said(request_context):
     with pytest.raises(InputRejected, match="does not name its asset"):
-        parse(changed(), replace(asked, symbol=None))
+        parse(changed(), replace(request_context, symbol=None))
     with pytest.raises(InputRejected, match="does not name its venue"):
-        parse(changed(), replace(asked, venue_scope=None))
+        parse(changed(), replace(request_context, venue_scope=None))
 
 
-def test_a_price_far_from_the_expected_one_is_another_symbol(asked):
+def test_a_price_far_from_the_expected_one_is_another_symbol(request_context):
     with pytest.raises(InputRejected, match=r"its price 100 is 0\.001 times the expected 100000"):
-        parse(changed(), replace(asked, reference_price=1e5))
+        parse(changed(), replace(request_context, reference_price=1e5))
 
 
-def test_a_stale_heatmap_is_refused(asked):
+def test_a_stale_heatmap_is_refused(request_context):
     with pytest.raises(InputRejected, match="stale capture"):
         parse(
             changed(),
-            replace(asked, ingested_at=instant(23), max_age=timedelta(hours=2)),
+            replace(request_context, ingested_at=instant(23), max_age=timedelta(hours=2)),
         )
 
 
-def test_a_capture_before_the_newest_candle_is_refused(asked):
+def test_a_capture_before_the_newest_candle_is_refused(request_context):
     with pytest.raises(InputRejected, match="before the newest candle's start"):
-        parse(changed(), replace(asked, captured_at=instant(13, 59)))
+        parse(changed(), replace(request_context, captured_at=instant(13, 59)))
 
 
-def test_map_entries_become_cells_of_their_ladder(asked_map, rows_of):
-    rows = rows_of(parse(json.dumps(MAP).encode(), asked_map))
+def test_map_entries_become_cells_of_their_ladder(map_context, rows_of):
+    rows = rows_of(parse(json.dumps(MAP).encode(), map_context))
     assert [
         (r["price_low"], r["price_high"], r["side"], r["leverage"], r["value"]) for r in rows
     ] == [
@@ -264,14 +266,14 @@ def test_map_entries_become_cells_of_their_ladder(asked_map, rows_of):
     assert {row["as_of"] for row in rows} == {instant(14, 37)}
 
 
-def test_without_a_price_the_sides_of_a_map_are_unknown(asked_map, rows_of):
-    rows = rows_of(parse(json.dumps(MAP).encode(), replace(asked_map, reference_price=None)))
+def test_without_a_price_the_sides_of_a_map_are_unknown(map_context, rows_of):
+    rows = rows_of(parse(json.dumps(MAP).encode(), replace(map_context, reference_price=None)))
     assert {(row["side"], row["reference_price"]) for row in rows} == {("unknown", None)}
 
 
-def test_prices_on_no_ladder_stay_points(asked_map, rows_of):
+def test_prices_on_no_ladder_stay_points(map_context, rows_of):
     entries = {key: [[float(key), 1.0, None, None]] for key in ("100", "102", "105.3")}
-    rows = rows_of(parse(json.dumps({"data": {"data": entries}}).encode(), asked_map))
+    rows = rows_of(parse(json.dumps({"data": {"data": entries}}).encode(), map_context))
     assert [(row["price_low"], row["price_high"]) for row in rows] == [
         (100.0, 100.0),
         (102.0, 102.0),
@@ -279,14 +281,14 @@ def test_prices_on_no_ladder_stay_points(asked_map, rows_of):
     ]
 
 
-def test_bad_map_entries_go_to_quarantine(asked_map, rows_of):
+def test_bad_map_entries_go_to_quarantine(map_context, rows_of):
     entries = {
         "100": [[100, 5.0, 25, None], [100, -1.0, 25, None], [100, "x", 25, None]],
         "bad": [["bad", 1.0, None, None], [0, 1.0, None, None], [101]],
         "102": [[102, 1.0, "many", None], [102, 1.0, 0, None]],
         "103": "junk",
     }
-    batches = parse(json.dumps({"data": {"data": entries}}).encode(), asked_map)
+    batches = parse(json.dumps({"data": {"data": entries}}).encode(), map_context)
     assert [row["value"] for row in rows_of(batches)] == [5.0]
     assert [
         row["reason"].removeprefix("coinglass: ") for row in rows_of(batches, "quarantine")
@@ -302,11 +304,11 @@ def test_bad_map_entries_go_to_quarantine(asked_map, rows_of):
     ]
 
 
-def test_a_map_named_as_a_heatmap_is_refused(asked_map):
+def test_a_map_named_as_a_heatmap_is_refused(map_context):
     with pytest.raises(InputRejected, match="not of the requested model 'heatmap_model1'"):
-        parse(json.dumps(MAP).encode(), replace(asked_map, model="heatmap_model1"))
+        parse(json.dumps(MAP).encode(), replace(map_context, model="heatmap_model1"))
 
 
-def test_a_map_of_unknown_instant_is_refused(asked_map):
+def test_a_map_of_unknown_instant_is_refused(map_context):
     with pytest.raises(InputRejected, match="carries no instant"):
-        parse(json.dumps(MAP).encode(), replace(asked_map, captured_at=None))
+        parse(json.dumps(MAP).encode(), replace(map_context, captured_at=None))

@@ -94,8 +94,8 @@ def test_a_bucket_without_leverages_keeps_its_total(context, rows_of):
 )
 def test_bad_buckets_go_to_quarantine(context, rows_of, bucket, column, reason):
     batches = parse(changed(bucket), context)
-    (aside,) = rows_of(batches, "quarantine")
-    assert (aside["row_number"], aside["column_name"], aside["reason"]) == (
+    (quarantined,) = rows_of(batches, "quarantine")
+    assert (quarantined["row_number"], quarantined["column_name"], quarantined["reason"]) == (
         4,
         column,
         f"datamaxi: {reason}",
@@ -114,7 +114,7 @@ def test_bad_buckets_go_to_quarantine(context, rows_of, bucket, column, reason):
         ({"currentPrice": 2000.0}, "its price 2000 is 20 times the expected 100"),
     ],
 )
-def test_an_unusable_answer_says_which_field_and_value(context, top, message):
+def test_an_unusable_answer_names_field_and_value(context, top, message):
     expected = replace(context, asset="BTC", reference_price=100.0)
     with pytest.raises(InputRejected, match=message):
         parse(changed(**top), expected)

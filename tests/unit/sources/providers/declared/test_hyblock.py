@@ -24,7 +24,7 @@ ROWS = [
 
 
 @pytest.fixture
-def asked(context):
+def request_context(context):
     return replace(context, asset="BTC", venue_scope="binance_perp_stable", window="7d")
 
 
@@ -32,8 +32,8 @@ def answer(rows):
     return json.dumps({"data": rows}).encode()
 
 
-def test_the_newest_instant_is_the_map_with_the_edges_and_sides_given(asked, rows_of):
-    rows = rows_of(parse(answer(ROWS), asked))
+def test_the_newest_instant_is_the_map_with_the_edges_and_sides_given(request_context, rows_of):
+    rows = rows_of(parse(answer(ROWS), request_context))
     assert [(r["price_low"], r["price_high"], r["side"], r["value"]) for r in rows] == [
         (90.0, 91.0, "long", 1.0),
         (110.0, 111.0, "short", 2.5),
@@ -45,15 +45,15 @@ def test_the_newest_instant_is_the_map_with_the_edges_and_sides_given(asked, row
         assert row["as_of"] == datetime(2026, 3, 3, 13, tzinfo=UTC)
 
 
-def test_all_instants_are_a_history(asked, rows_of):
-    rows = rows_of(parse(answer(ROWS), replace(asked, all_columns=True)))
+def test_all_instants_are_a_history(request_context, rows_of):
+    rows = rows_of(parse(answer(ROWS), replace(request_context, all_columns=True)))
     assert [row["value"] for row in rows] == [9.0, 1.0, 2.5, 4.0]
 
 
-def test_milliseconds_and_a_bare_list_read_the_same(asked):
-    (plain,) = parse(answer(ROWS), asked)
+def test_milliseconds_and_a_bare_list_read_the_same(request_context):
+    (plain,) = parse(answer(ROWS), request_context)
     thousandfold = [{**row, "timestamp": row["timestamp"] * 1000} for row in ROWS]
-    (bare,) = parse(json.dumps(thousandfold).encode(), asked)
+    (bare,) = parse(json.dumps(thousandfold).encode(), request_context)
     assert bare.table.drop_columns(["raw_sha256"]).equals(plain.table.drop_columns(["raw_sha256"]))
 
 
@@ -71,10 +71,10 @@ def test_milliseconds_and_a_bare_list_read_the_same(asked):
         ({"side": "up"}, "side is neither long nor short"),
     ],
 )
-def test_bad_rows_go_to_quarantine(asked, rows_of, change, reason):
-    batches = parse(answer([*ROWS, {**ROWS[1], **change}, "junk"]), asked)
-    aside = [(row["row_number"], row["reason"]) for row in rows_of(batches, "quarantine")]
-    assert aside == [(6, f"hyblock: {reason}"), (7, "hyblock: not an object")]
+def test_bad_rows_go_to_quarantine(request_context, rows_of, change, reason):
+    batches = parse(answer([*ROWS, {**ROWS[1], **change}, "junk"]), request_context)
+    quarantined = [(row["row_number"], row["reason"]) for row in rows_of(batches, "quarantine")]
+    assert quarantined == [(6, f"hyblock: {reason}"), (7, "hyblock: not an object")]
     assert len(rows_of(batches)) == 3
 
 
@@ -90,11 +90,11 @@ def test_bad_rows_go_to_quarantine(asked, rows_of, change, reason):
         (b'{"data":[{"timestamp":17', "breaks off"),
     ],
 )
-def test_what_is_no_answer_is_refused_with_a_reason(asked, raw, message):
+def test_what_is_no_answer_is_refused_with_a_reason(request_context, raw, message):
     with pytest.raises(InputRejected, match=message):
-        parse(raw, asked)
+        parse(raw, request_context)
 
 
-def test_a_price_far_from_the_expected_one_is_another_symbol(asked):
+def test_a_price_far_from_the_expected_one_is_another_symbol(request_context):
     with pytest.raises(InputRejected, match="times the expected"):
-        parse(answer(ROWS), replace(asked, reference_price=3.0))
+        parse(answer(ROWS), replace(request_context, reference_price=3.0))

@@ -78,11 +78,11 @@ def test_a_position_that_cannot_be_liquidated_counts_as_observed_but_not_in_the_
     assert sum(row["value"] for row in rows) == 160.0 + 130.0
 
 
-def test_open_interest_is_asked_for_the_asset_and_the_instant(context):
-    asked = []
-    known = replace(context, open_interest_usd=lambda *args: asked.append(args))
+def test_open_interest_is_requested_for_the_asset_and_the_instant(context):
+    requested = []
+    known = replace(context, open_interest_usd=lambda *args: requested.append(args))
     parse(lines(line("0xa", position(), position(coin="ETH"))), known)
-    assert set(asked) == {("BTC", NOON), ("ETH", NOON)}
+    assert set(requested) == {("BTC", NOON), ("ETH", NOON)}
 
 
 def test_wallets_without_anything_to_liquidate_are_an_empty_map(context):
@@ -123,9 +123,9 @@ def test_bare_states_read_like_lines(context):
 )
 def test_bad_positions_go_to_quarantine(context, rows_of, bad, reason):
     batches = parse(lines(line("0xa", position()), line("0xb", bad)), context)
-    (aside,) = rows_of(batches, "quarantine")
-    assert aside["reason"].startswith(f"hyperliquid_positions: {reason}")
-    assert aside["row_number"] == 2
+    (quarantined,) = rows_of(batches, "quarantine")
+    assert quarantined["reason"].startswith(f"hyperliquid_positions: {reason}")
+    assert quarantined["row_number"] == 2
     assert [row["value"] for row in rows_of(batches)] == [160.0]
 
 
@@ -232,12 +232,12 @@ def test_top_wallets_cells_get_their_true_edges_and_bucket_tops(context, rows_of
 def test_bad_top_wallets_cells_go_to_quarantine(context, rows_of, change, reason):
     good = json.loads(top_wallets())["data"]["BTC"]["longLiquidations"][0]
     batches = parse(top_wallets(longLiquidations=[{**good, **change}]), context)
-    (aside,) = rows_of(batches, "quarantine")
-    assert f"BTC long: {reason}" in aside["reason"]
+    (quarantined,) = rows_of(batches, "quarantine")
+    assert f"BTC long: {reason}" in quarantined["reason"]
     assert [row["side"] for row in rows_of(batches)] == ["short"]
 
 
-def test_a_recording_without_the_coin_asked_for_is_refused(context):
+def test_a_recording_without_the_requested_coin_is_refused(context):
     with pytest.raises(InputRejected, match="the recording has BTC, not the requested 'ETH'"):
         parse(top_wallets(), replace(context, asset="ETH"))
 
@@ -290,7 +290,7 @@ def test_all_accounts_leave_out_the_cells_that_hold_all_beyond_the_grid(context,
         ({"long_distribution": None, "short_distribution": []}, "is not an object"),
     ],
 )
-def test_an_unusable_recording_says_which_field_and_value(context, change, message):
+def test_an_unusable_recording_names_field_and_value(context, change, message):
     with pytest.raises(InputRejected, match=message):
         parse(all_accounts(**change), replace(context, asset="BTC"))
 
@@ -305,7 +305,7 @@ def test_recorded_top_wallets_keep_the_mass_of_all_coins_but_the_unplaceable(
 ):
     raw = recorded("hyperliquid_positions/top_wallets_20260214_20260222.jsonl")
     batches = parse(raw, context)
-    rows, aside = rows_of(batches), rows_of(batches, "quarantine")
+    rows, quarantined = rows_of(batches), rows_of(batches, "quarantine")
     snapshots = [json.loads(each) for each in raw.decode().splitlines()]
     assert len(snapshots) == len({row["as_of"] for row in rows}) == 48
     total: dict[tuple[str, str], float] = {}
@@ -317,14 +317,14 @@ def test_recorded_top_wallets_keep_the_mass_of_all_coins_but_the_unplaceable(
     for row in rows:
         key = (row["asset"], row["side"])
         imported[key] = imported.get(key, 0.0) + row["value"]
-    unplaceable = sum(json.loads(row["received"])["value"] for row in aside)
+    unplaceable = sum(json.loads(row["received"])["value"] for row in quarantined)
     # DOGE's prices are rounded to cents, coarser than its cells; nothing else is refused.
-    assert all("DOGE" in row["reason"] for row in aside)
+    assert all("DOGE" in row["reason"] for row in quarantined)
     assert unplaceable == pytest.approx(total.pop(("DOGE", "long")), rel=1e-9)
     for key, usd in total.items():
         assert imported.pop(key, 0.0) == pytest.approx(usd, rel=1e-9)
     assert not imported
-    assert (len(rows), len(aside)) == (1676, 2)
+    assert (len(rows), len(quarantined)) == (1676, 2)
     assert {row["leverage"] for row in rows} <= {10.0, 25.0, 50.0, 100.0}
     for row in rows:
         assert (row["price_high"] <= row["reference_price"]) == (row["side"] == "long")
@@ -335,9 +335,9 @@ def test_recorded_top_wallets_keep_the_mass_of_all_coins_but_the_unplaceable(
 def test_recorded_accounts_keep_the_mass_within_the_grid(recorded, rows_of):
     name = "all_accounts_BTC_20260405T143000Z.json"
     raw = recorded(f"hyperliquid_positions/{name}")
-    told = context_from_name(PROVIDER, name, datetime(2026, 4, 5, 15, tzinfo=UTC))
-    batches = parse(raw, told)
-    rows, aside = rows_of(batches), rows_of(batches, "quarantine")
+    named = context_from_name(PROVIDER, name, datetime(2026, 4, 5, 15, tzinfo=UTC))
+    batches = parse(raw, named)
+    rows, quarantined = rows_of(batches), rows_of(batches, "quarantine")
     document = json.loads(raw)
     beyond = {"long": 109166349.76976983, "short": 105935261.22140011}
     for side, usd in beyond.items():
@@ -347,12 +347,12 @@ def test_recorded_accounts_keep_the_mass_within_the_grid(recorded, rows_of):
         assert math.fsum(of_side) == pytest.approx(
             math.fsum(distribution.values()) - usd, rel=1e-12
         )
-    assert len(aside) == 2
+    assert len(quarantined) == 2
     assert {row["reference_price"] for row in rows} == {66907.0}
     assert {row["as_of"].isoformat() for row in rows} == {"2026-04-05T14:30:00+00:00"}
 
 
-def test_recorded_accounts_stand_as_far_from_price_as_published(recorded, context, rows_of):
+def test_recorded_accounts_are_as_far_from_price_as_published(recorded, context, rows_of):
     raw = recorded("hyperliquid_positions/all_accounts_BTC_20260405T143000Z.json")
     later = replace(context, ingested_at=datetime(2026, 4, 6, tzinfo=UTC))
     batches = parse(raw, later)
