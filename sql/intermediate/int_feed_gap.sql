@@ -3,7 +3,7 @@
 -- Grain: venue, instrument, kind, gap_from
 -- Materialized: view
 -- Known limitation: feeds without a regular period (funding, single liquidations) have no gaps
--- here; what they miss is asked for again from where they were last answered.
+-- here; they are fetched again from the last answered request on.
 
 with
 feed as (

@@ -1,7 +1,7 @@
 -- How much the providers differ on an asset overall: all venues, both sides together.
 --
 -- Materialized: table
--- Known limitation: providers that speak of one venue only are compared in
+-- Known limitation: providers that cover one venue only are compared in
 -- provider_disagreement_hourly, not here.
 
 with

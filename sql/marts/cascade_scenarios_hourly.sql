@@ -2,7 +2,7 @@
 --
 -- Materialized: table
 -- Known limitation: the square-root law of impact with a coefficient of 1 and the depth of an
--- average day; in a crash depth is thinner. Maps that do not say USD that stand are left out.
+-- average day; in a crash depth is thinner. Maps in other units than standing USD are left out.
 
 with
 cascade_scenario as (

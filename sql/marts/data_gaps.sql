@@ -1,7 +1,7 @@
 -- What is missing of what is followed, and whether it can still be fetched.
 --
 -- Materialized: table
--- Known limitation: as of the last time the feeds were looked at (checked_at).
+-- Known limitation: as of the last check of the feeds (checked_at).
 
 with
 -- Where only the present is served, a figure counts for its slot for as long as that tolerates.
@@ -88,7 +88,7 @@ with_feed as (
     inner join feed using (venue, instrument, kind)
 ),
 
--- Reach and answers may end within a gap: it is looked at in pieces between their ends.
+-- Reach and answers may end within a gap, which is split into pieces at their ends.
 boundary as (
     select
         venue,

@@ -1,4 +1,4 @@
--- How much stands at each leverage, near and far; a side's rows sum to open interest.
+-- Positions at each leverage, near price and far from it; a side's rows sum to open interest.
 --
 -- Materialized: table
 

@@ -1,4 +1,4 @@
--- Which capture of which outside provider stands for an hour, and what it can be compared in.
+-- Which capture of each outside provider represents an hour, and what can be compared in it.
 --
 -- Materialized: table
 

@@ -1,7 +1,7 @@
 -- How far two providers' maps of one asset and hour differ, and in what.
 --
 -- Materialized: table
--- Known limitation: what a provider does not speak of counts as empty; the covered ratios tell.
+-- Known limitation: prices that a provider does not cover count as empty; see the covered ratios.
 
 with
 map_disagreement as (

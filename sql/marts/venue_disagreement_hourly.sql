@@ -1,4 +1,4 @@
--- How far one provider's maps of two venues differ: does one exchange tell the same as another?
+-- How far one provider's maps of two venues differ.
 --
 -- Materialized: table
 
