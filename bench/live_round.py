@@ -43,10 +43,9 @@ from sources.records import Batch
 from sources.universe import Universe
 from sources.venues.client import VenueClient
 from sources.venues.connection import Connection
-from sources.venues.declaration import Candles
 from sources.venues.declared import VENUES
 from sources.venues.instruments import Instrument
-from sources.venues.request import Request
+from sources.venues.request import Request, endpoints_of
 from sources.venues.rounds import run_round
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,9 +61,8 @@ def _backfill(
     for kind in ("ohlcv", "open_interest"):
         for name, one in known.items():
             requests.append(Request(venue, kind, (name,), start, now))
-            reading = one.product.ohlcv if kind == "ohlcv" else one.product.open_interest_history
-            endpoints = reading.endpoints if isinstance(reading, Candles) else (reading.endpoint,)  # type: ignore[union-attr]
-            least += -(-days * 288 // endpoints[-1].limit)
+            spec = one.product.ohlcv if kind == "ohlcv" else one.product.open_interest_history
+            least += -(-days * 288 // endpoints_of(spec)[-1].limit)  # type: ignore[arg-type]
     return requests, least
 
 
@@ -108,7 +106,7 @@ def _measure_rounds(base_url: str, arguments: argparse.Namespace) -> None:
     with (
         TemporaryDirectory() as folder,
         # Each round in a process of its own, as a schedule runs it: memory is that of one round.
-        ProcessPoolExecutor(1, get_context("spawn"), max_tendpoints_per_child=1) as processes,
+        ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as processes,
     ):
         for number in range(arguments.rounds + 1):
             print(f"round {number}" if number else "the first round, a day of everything")

@@ -34,15 +34,18 @@ class Candles:
 
     Parameters
     ----------
-    endpoints : tuple of Endpoint
-        From the most recent to the furthest back; the first that reaches far enough is used.
+    endpoint : Endpoint
+        The most recent bars.
+    older : Endpoint or None
+        Bars beyond the reach of the first.
     volume_unit : {'base', 'contracts', 'usd'}
         Unit of ``volume`` and ``taker_buy``.
     sides_counted : {1, 2}
         2 where the venue counts a trade once for its buyer and once for its seller.
     """
 
-    endpoints: tuple[Endpoint, ...]
+    endpoint: Endpoint
+    older: Endpoint | None = None
     volume_unit: AmountUnit = "base"
     sides_counted: Literal[1, 2] = 1
 

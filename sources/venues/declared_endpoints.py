@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sources.venues.declaration import Candles, Funding, LongShortRatio, Product, Venue
+from sources.venues.declaration import Funding, LongShortRatio, Product, Venue
 from sources.venues.endpoints import Endpoint
 from sources.venues.margin_specs import GrowingMargins, StepBrackets
 from sources.venues.pagination import PageRequest
@@ -112,7 +112,7 @@ def declared_endpoints(venue: Venue, product: Product) -> Iterator[DeclaredEndpo
             place = f"{root}.{PRODUCT_FIELDS.get(kind, kind)}{index}"
             endpoints = endpoints_of(spec)
             for at, endpoint in reversed(list(enumerate(endpoints))):
-                name = f"endpoints[{at}]" if isinstance(spec, Candles) else "endpoint"
+                name = "older" if at else "endpoint"
                 newer = endpoints[at - 1] if at else None
                 yield DeclaredEndpoint(kind, place, f"{place}.{name}", endpoint, spec, newer)
     if (now := product.open_interest_now) is not None:

@@ -68,7 +68,8 @@ class Request:
 
 def endpoints_of(spec: ResponseSpec) -> tuple[Endpoint, ...]:
     """Return the endpoints of a spec, from the most recent to the furthest back."""
-    return spec.endpoints if isinstance(spec, Candles) else (spec.endpoint,)
+    older = spec.older if isinstance(spec, Candles) else None
+    return (spec.endpoint,) if older is None else (spec.endpoint, older)
 
 
 def specs_of(product: Product, kind: RequestKind) -> list[ResponseSpec]:

@@ -158,18 +158,16 @@ def binance_product(api: Api) -> Product:
         quotes=("USDT", "USDC", "USD") if is_linear else ("USD",),
         ohlcv=Candles(
             volume_unit=_amount_unit(api),
-            endpoints=(
-                _bars(
-                    api,
-                    "Klines",
-                    {**OHLCV, "trade_count": 8, "taker_buy": 9},
-                    "binance.parse_ohlcv, fetch_ohlcv: startTime and endTime inclusive; fields 5 "
-                    "and 9 are base coins on fapi and contracts on dapi (where 7 and 10 are base)",
-                ),
+            endpoint=_bars(
+                api,
+                "Klines",
+                {**OHLCV, "trade_count": 8, "taker_buy": 9},
+                "binance.parse_ohlcv, fetch_ohlcv: startTime and endTime inclusive; fields 5 "
+                "and 9 are base coins on fapi and contracts on dapi (where 7 and 10 are base)",
             ),
         ),
         mark_ohlc=Candles(
-            endpoints=(_bars(api, "MarkPriceKlines", OHLC, "binance.fetch_ohlcv, price='mark'"),)
+            endpoint=_bars(api, "MarkPriceKlines", OHLC, "binance.fetch_ohlcv, price='mark'")
         ),
         open_interest_now=OpenInterest(
             amount_unit=_amount_unit(api),

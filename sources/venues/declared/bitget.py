@@ -61,22 +61,18 @@ _LINEAR = Product(
     quotes=("USDT",),
     ohlcv=Candles(
         volume_unit="base",
-        endpoints=(
-            _bars("publicMixGetV2MixMarketCandles", {}, OHLCV, 1000, _RECENT),
-            _bars("publicMixGetV2MixMarketHistoryCandles", {}, OHLCV, 200, None),
-        ),
+        endpoint=_bars("publicMixGetV2MixMarketCandles", {}, OHLCV, 1000, _RECENT),
+        older=_bars("publicMixGetV2MixMarketHistoryCandles", {}, OHLCV, 200, None),
     ),
     mark_ohlc=Candles(
-        endpoints=(
-            _bars(
-                "publicMixGetV2MixMarketCandles",
-                {"kLineType": "MARK"},
-                OHLC,
-                1000,
-                _RECENT,
-            ),
-            _bars("publicMixGetV2MixMarketHistoryMarkCandles", {}, OHLC, 200, None),
+        endpoint=_bars(
+            "publicMixGetV2MixMarketCandles",
+            {"kLineType": "MARK"},
+            OHLC,
+            1000,
+            _RECENT,
         ),
+        older=_bars("publicMixGetV2MixMarketHistoryMarkCandles", {}, OHLC, 200, None),
     ),
     open_interest_now=OpenInterest(
         amount_unit="base",

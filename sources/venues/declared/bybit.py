@@ -4,6 +4,7 @@ ccxt/async_support/bybit.py.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from sources.venues.declaration import (
@@ -54,6 +55,17 @@ def _bars(category: Category, method: str, columns: Mapping[str, Column], source
     )
 
 
+def _tickers(category: Category) -> Endpoint:
+    return Endpoint(
+        method="publicGetV5MarketTickers",
+        params={"category": category},
+        rows=("result", "list"),
+        columns={"price": "markPrice"},
+        id_column="symbol",
+        source="bybit.parse_ticker",
+    )
+
+
 def _open_interest_now(category: Category) -> OpenInterest:
     # These count both sides. The one-sided figure of newer responses only audits them: a history
     # made of it would mix the two where it begins.
@@ -65,17 +77,14 @@ def _open_interest_now(category: Category) -> OpenInterest:
         value_unit="usd",
         quantity_from=_quantity_from(category),
         sides_counted=2,
-        endpoint=Endpoint(
-            method="publicGetV5MarketTickers",
-            params={"category": category},
-            rows=("result", "list"),
+        endpoint=replace(
+            _tickers(category),
             columns={
                 "amount": coins,
                 "value": dollars,
                 "price": "markPrice",
                 "one_side": "singleOpenInterest",
             },
-            id_column="symbol",
             answer_time="time",
             source="bybit.fetch_tickers, parse_ticker: all symbols in one call; "
             "parse_open_interest: base for linear, USD for inverse; Bybit Get Open Interest: "
@@ -168,24 +177,20 @@ def _product(category: Category) -> Product:
         contract_size=1.0,
         ohlcv=Candles(
             volume_unit="base" if is_linear else "usd",
-            endpoints=(
-                _bars(
-                    category,
-                    "publicGetV5MarketKline",
-                    OHLCV,
-                    "bybit.parse_ohlcv, fetch_ohlcv: newest first, start and end inclusive; field "
-                    "5 is base for linear and USD for inverse (6 is the other); no taker volume",
-                ),
+            endpoint=_bars(
+                category,
+                "publicGetV5MarketKline",
+                OHLCV,
+                "bybit.parse_ohlcv, fetch_ohlcv: newest first, start and end inclusive; field "
+                "5 is base for linear and USD for inverse (6 is the other); no taker volume",
             ),
         ),
         mark_ohlc=Candles(
-            endpoints=(
-                _bars(
-                    category,
-                    "publicGetV5MarketMarkPriceKline",
-                    OHLC,
-                    "bybit.fetch_ohlcv, price='mark'",
-                ),
+            endpoint=_bars(
+                category,
+                "publicGetV5MarketMarkPriceKline",
+                OHLC,
+                "bybit.fetch_ohlcv, price='mark'",
             )
         ),
         open_interest_now=_open_interest_now(category),
@@ -198,14 +203,7 @@ def _product(category: Category) -> Product:
             source="Bybit, Liquidation Price Calculation under Isolated Mode (Unified Trading "
             "Account): position value x MMR less the maintenance margin deduction",
         ),
-        mark_price=Endpoint(
-            method="publicGetV5MarketTickers",
-            params={"category": category},
-            rows=("result", "list"),
-            columns={"price": "markPrice"},
-            id_column="symbol",
-            source="bybit.parse_ticker",
-        ),
+        mark_price=_tickers(category),
     )
 
 

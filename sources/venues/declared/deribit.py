@@ -51,40 +51,45 @@ _TRADES = OrderLiquidations(
     ),
 )
 
+_SUMMARY = Endpoint(
+    method="publicGetGetBookSummaryByCurrency",
+    params={"currency": "{coin}", "kind": "future"},
+    rows=("result",),
+    columns={"price": "mark_price"},
+    id_column="instrument_name",
+    source="deribit.fetch_tickers",
+)
+_USDC_SUMMARY = replace(_SUMMARY, params={"currency": "USDC", "kind": "future"})
+
 _INVERSE = Product(
     contract_kind="inverse",
     quotes=("USD",),
     lot_unit="usd",  # deribit.fetch_markets: min_trade_amount
     ohlcv=Candles(
         volume_unit="usd",
-        endpoints=(
-            Endpoint(
-                method="publicGetGetTradingviewChartData",
-                params=query(
-                    id="instrument_name",
-                    start="start_timestamp",
-                    end="end_timestamp",
-                    resolution="5",
-                ),
-                rows=("result",),
-                is_columnar=True,
-                columns={**NAMED_OHLC, "time": "ticks", "volume": "cost"},
-                limit=5000,
-                **BAR_WINDOWS,
-                source="deribit.fetch_ohlcv: 5000 rows, lists by column; volume coins, cost USD",
+        endpoint=Endpoint(
+            method="publicGetGetTradingviewChartData",
+            params=query(
+                id="instrument_name",
+                start="start_timestamp",
+                end="end_timestamp",
+                resolution="5",
             ),
+            rows=("result",),
+            is_columnar=True,
+            columns={**NAMED_OHLC, "time": "ticks", "volume": "cost"},
+            limit=5000,
+            **BAR_WINDOWS,
+            source="deribit.fetch_ohlcv: 5000 rows, lists by column; volume coins, cost USD",
         ),
     ),
     open_interest_now=OpenInterest(
         amount_unit=None,
         value_unit="usd",
         quantity_from="value",
-        endpoint=Endpoint(
-            method="publicGetGetBookSummaryByCurrency",
-            params={"currency": "{coin}", "kind": "future"},
-            rows=("result",),
+        endpoint=replace(
+            _SUMMARY,
             columns={"time": "creation_timestamp", "value": "open_interest", "price": "mark_price"},
-            id_column="instrument_name",
             source="deribit.fetch_tickers, parse_open_interest: USD for inverse",
         ),
     ),
@@ -114,14 +119,7 @@ _INVERSE = Product(
     margin_rule=MarginRule(
         source="Deribit, Standard margin: a ratio of the whole position that grows with it, no fee",
     ),
-    mark_price=Endpoint(
-        method="publicGetGetBookSummaryByCurrency",
-        params={"currency": "{coin}", "kind": "future"},
-        rows=("result",),
-        columns={"price": "mark_price"},
-        id_column="instrument_name",
-        source="deribit.fetch_tickers",
-    ),
+    mark_price=_SUMMARY,
 )
 
 
@@ -132,38 +130,26 @@ _LINEAR = replace(
     lot_unit="base",  # deribit.fetch_markets: min_trade_amount
     ohlcv=Candles(
         volume_unit="base",
-        endpoints=(
-            replace(
-                _INVERSE.ohlcv.endpoints[0],
-                columns={**NAMED_OHLC, "time": "ticks", "volume": "volume"},
-            ),
+        endpoint=replace(
+            _INVERSE.ohlcv.endpoint,
+            columns={**NAMED_OHLC, "time": "ticks", "volume": "volume"},
         ),
     ),
     open_interest_now=OpenInterest(
         amount_unit="base",
-        endpoint=Endpoint(
-            method="publicGetGetBookSummaryByCurrency",
-            params={"currency": "USDC", "kind": "future"},
-            rows=("result",),
+        endpoint=replace(
+            _USDC_SUMMARY,
             columns={
                 "time": "creation_timestamp",
                 "amount": "open_interest",
                 "price": "mark_price",
             },
-            id_column="instrument_name",
             source="deribit.fetch_tickers: contracts are listed under the currency they settle in; "
             "Deribit get_book_summary_by_currency: coins for linear",
         ),
     ),
     liquidations=replace(_TRADES, amount_unit="base"),
-    mark_price=Endpoint(
-        method="publicGetGetBookSummaryByCurrency",
-        params={"currency": "USDC", "kind": "future"},
-        rows=("result",),
-        columns={"price": "mark_price"},
-        id_column="instrument_name",
-        source="deribit.fetch_tickers",
-    ),
+    mark_price=_USDC_SUMMARY,
 )
 
 VENUE = Venue(

@@ -75,19 +75,14 @@ _LINEAR = Product(
     quotes=("USDT",),
     ohlcv=Candles(
         volume_unit="contracts",
-        endpoints=(
-            _bars(
-                "{id}",
-                {**LETTER_OHLC, "volume": "v"},
-                "gate.fetch_ohlcv, parse_ohlcv: seconds, v contracts, 1999 rows, from and to "
-                "inclusive",
-            ),
+        endpoint=_bars(
+            "{id}",
+            {**LETTER_OHLC, "volume": "v"},
+            "gate.fetch_ohlcv, parse_ohlcv: seconds, v contracts, 1999 rows, from and to inclusive",
         ),
     ),
     mark_ohlc=Candles(
-        endpoints=(
-            _bars("mark_{id}", LETTER_OHLC, "gate.fetch_ohlcv: the contract mark_ and the id"),
-        )
+        endpoint=_bars("mark_{id}", LETTER_OHLC, "gate.fetch_ohlcv: the contract mark_ and the id")
     ),
     open_interest_history=OpenInterest(
         amount_unit="contracts",

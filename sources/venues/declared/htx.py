@@ -49,43 +49,39 @@ def _ladders(method: str) -> LeverageLadders:
     )
 
 
+_MARK_BARS = Endpoint(
+    method="contractPublicGetIndexMarketHistoryLinearSwapMarkPriceKline",
+    params={"contract_code": "{id}", "period": "5min", "size": "{limit}"},
+    rows=("data",),
+    columns={**NAMED_OHLC, "time": "id"},
+    limit=2000,
+    paging="latest",
+    label_unit="s",
+    period_seconds=BAR_SECONDS,
+    settles_after_seconds=BAR_SECONDS,
+    reach=timedelta(seconds=1_990 * BAR_SECONDS),
+    source="htx.fetch_ohlcv, price='mark': size alone, at most 2000",
+)
+
 _LINEAR = Product(
     contract_kind="linear",
     quotes=("USDT",),
     ohlcv=Candles(
         volume_unit="contracts",
         sides_counted=2,
-        endpoints=(
-            Endpoint(
-                method="contractPublicGetLinearSwapExMarketHistoryKline",
-                params=query(id="contract_code", start="from", end="to", period="5min"),
-                rows=("data",),
-                columns={**NAMED_OHLC, "time": "id", "volume": "vol"},
-                limit=2000,
-                **IN_SECONDS,
-                **BAR_WINDOWS,
-                source="htx.fetch_ohlcv: seconds, 2000 rows, from and to inclusive; vol contracts, "
-                "amount coins, both of both sides",
-            ),
+        endpoint=Endpoint(
+            method="contractPublicGetLinearSwapExMarketHistoryKline",
+            params=query(id="contract_code", start="from", end="to", period="5min"),
+            rows=("data",),
+            columns={**NAMED_OHLC, "time": "id", "volume": "vol"},
+            limit=2000,
+            **IN_SECONDS,
+            **BAR_WINDOWS,
+            source="htx.fetch_ohlcv: seconds, 2000 rows, from and to inclusive; vol contracts, "
+            "amount coins, both of both sides",
         ),
     ),
-    mark_ohlc=Candles(
-        endpoints=(
-            Endpoint(
-                method="contractPublicGetIndexMarketHistoryLinearSwapMarkPriceKline",
-                params={"contract_code": "{id}", "period": "5min", "size": "{limit}"},
-                rows=("data",),
-                columns={**NAMED_OHLC, "time": "id"},
-                limit=2000,
-                paging="latest",
-                label_unit="s",
-                period_seconds=BAR_SECONDS,
-                settles_after_seconds=BAR_SECONDS,
-                reach=timedelta(seconds=1_990 * BAR_SECONDS),
-                source="htx.fetch_ohlcv, price='mark': size alone, at most 2000",
-            ),
-        ),
-    ),
+    mark_ohlc=Candles(_MARK_BARS),
     open_interest_now=OpenInterest(
         amount_unit="contracts",
         value_unit="usd",
@@ -184,30 +180,18 @@ _INVERSE = Product(
     ohlcv=Candles(
         volume_unit="contracts",
         sides_counted=2,
-        endpoints=(
-            replace(
-                _LINEAR.ohlcv.endpoints[0],
-                method="contractPublicGetSwapExMarketHistoryKline",
-                source="htx.fetch_ohlcv, inverse: as for linear swaps",
-            ),
+        endpoint=replace(
+            _LINEAR.ohlcv.endpoint,
+            method="contractPublicGetSwapExMarketHistoryKline",
+            source="htx.fetch_ohlcv, inverse: as for linear swaps",
         ),
     ),
     mark_ohlc=Candles(
-        endpoints=(
-            Endpoint(
-                method="contractPublicGetIndexMarketHistorySwapMarkPriceKline",
-                params={"contract_code": "{id}", "period": "5min", "size": "{limit}"},
-                rows=("data",),
-                columns={**NAMED_OHLC, "time": "id"},
-                limit=2000,
-                paging="latest",
-                label_unit="s",
-                period_seconds=BAR_SECONDS,
-                settles_after_seconds=BAR_SECONDS,
-                reach=timedelta(seconds=1_990 * BAR_SECONDS),
-                source="htx.fetch_ohlcv, price='mark', inverse: size alone, at most 2000",
-            ),
-        ),
+        replace(
+            _MARK_BARS,
+            method="contractPublicGetIndexMarketHistorySwapMarkPriceKline",
+            source="htx.fetch_ohlcv, price='mark', inverse: size alone, at most 2000",
+        )
     ),
     open_interest_now=OpenInterest(
         amount_unit="contracts",

@@ -5,6 +5,7 @@ No open interest history, no mark candles. Open interest counts both sides: it i
 number of lots (docs/decisions/0012).
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 
@@ -14,7 +15,6 @@ from sources.venues.endpoints import (
     BAR_WINDOWS,
     LETTER_OHLC,
     Endpoint,
-    Params,
     RateLimit,
     query,
 )
@@ -22,46 +22,48 @@ from sources.venues.margin_specs import MarginRule, MarginTables
 
 # 1200 weight a minute and address, 20 for each of these calls: 60. ccxt counts on five times that.
 _RATE_LIMITS = MappingProxyType({"info": RateLimit(57, 60.0)})
-_CONTEXTS: Params = MappingProxyType({"type": "metaAndAssetCtxs"})
+_CONTEXTS = Endpoint(
+    method="publicPostInfo",
+    rate_group="info",
+    params={"type": "metaAndAssetCtxs"},
+    rows=(1,),
+    joined_rows=(0, "universe"),
+    columns={"price": "markPx"},
+    id_column="name",
+    id_key="baseName",
+    source="hyperliquid.fetch_swap_markets",
+)
 _LINEAR = Product(
     contract_kind="linear",
     quotes=("USDC",),
     ohlcv=Candles(
         volume_unit="base",
-        endpoints=(
-            Endpoint(
-                method="publicPostInfo",
-                rate_group="info",
-                params={
-                    "type": "candleSnapshot",
-                    "req": {
-                        "coin": "{coin}",
-                        "interval": "5m",
-                        "startTime": "{start}",
-                        "endTime": "{end}",
-                    },
+        endpoint=Endpoint(
+            method="publicPostInfo",
+            rate_group="info",
+            params={
+                "type": "candleSnapshot",
+                "req": {
+                    "coin": "{coin}",
+                    "interval": "5m",
+                    "startTime": "{start}",
+                    "endTime": "{end}",
                 },
-                columns={**LETTER_OHLC, "volume": "v", "trade_count": "n"},
-                limit=5000,
-                **BAR_WINDOWS,
-                reach=timedelta(seconds=4_990 * BAR_SECONDS),
-                source="hyperliquid.fetch_ohlcv, parse_ohlcv: v base, n trades; Hyperliquid candle "
-                "snapshot: the most recent 5000",
-            ),
+            },
+            columns={**LETTER_OHLC, "volume": "v", "trade_count": "n"},
+            limit=5000,
+            **BAR_WINDOWS,
+            reach=timedelta(seconds=4_990 * BAR_SECONDS),
+            source="hyperliquid.fetch_ohlcv, parse_ohlcv: v base, n trades; Hyperliquid candle "
+            "snapshot: the most recent 5000",
         ),
     ),
     open_interest_now=OpenInterest(
         amount_unit="base",
         sides_counted=2,
-        endpoint=Endpoint(
-            method="publicPostInfo",
-            rate_group="info",
-            params=_CONTEXTS,
-            rows=(1,),
-            joined_rows=(0, "universe"),
+        endpoint=replace(
+            _CONTEXTS,
             columns={"amount": "openInterest"},
-            id_column="name",
-            id_key="baseName",
             source="hyperliquid.fetch_swap_markets, parse_open_interest: base; contexts and "
             "universe go together by position",
         ),
@@ -78,17 +80,7 @@ _LINEAR = Product(
             source="hyperliquid.fetch_funding_rate_history: 500 rows of one hour",
         ),
     ),
-    mark_price=Endpoint(
-        method="publicPostInfo",
-        rate_group="info",
-        params=_CONTEXTS,
-        rows=(1,),
-        joined_rows=(0, "universe"),
-        columns={"price": "markPx"},
-        id_column="name",
-        id_key="baseName",
-        source="hyperliquid.fetch_swap_markets",
-    ),
+    mark_price=_CONTEXTS,
     brackets=MarginTables(
         endpoint=Endpoint(
             method="publicPostInfo",

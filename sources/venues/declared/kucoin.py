@@ -14,38 +14,34 @@ _LINEAR = Product(
     quotes=("USDT", "USDC"),
     ohlcv=Candles(
         volume_unit="contracts",
-        endpoints=(
-            Endpoint(
-                method="futuresPublicGetKlineQuery",
-                params={"symbol": "{id}", "granularity": 5, "from": "{start}", "to": "{end}"},
-                rows=("data",),
-                columns=OHLCV,
-                limit=200,
-                **BAR_WINDOWS,
-                source="kucoin.fetch_contract_ohlcv, parse_ohlcv: ms, 200 rows, 5 contracts (lots)",
-            ),
+        endpoint=Endpoint(
+            method="futuresPublicGetKlineQuery",
+            params={"symbol": "{id}", "granularity": 5, "from": "{start}", "to": "{end}"},
+            rows=("data",),
+            columns=OHLCV,
+            limit=200,
+            **BAR_WINDOWS,
+            source="kucoin.fetch_contract_ohlcv, parse_ohlcv: ms, 200 rows, 5 contracts (lots)",
         ),
     ),
     mark_ohlc=Candles(
-        endpoints=(
-            Endpoint(
-                method="utaGetMarketKline",
-                params=query(
-                    start="startAt",
-                    end="endAt",
-                    tradeType="FUTURES",
-                    symbol="{id}-mark-price",
-                    interval="5min",
-                ),
-                rows=("data", "list"),
-                columns={"time": 0, "open": 1, "close": 2, "high": 3, "low": 4},
-                limit=1500,
-                **IN_SECONDS,
-                # Whether endAt is left out is not documented; one second more takes either.
-                end_shift=1,
-                **BAR_WINDOWS,
-                source="kucoin.fetch_utaohlcv, parse_ohlcv: seconds, 1500 rows, order o c h l",
+        endpoint=Endpoint(
+            method="utaGetMarketKline",
+            params=query(
+                start="startAt",
+                end="endAt",
+                tradeType="FUTURES",
+                symbol="{id}-mark-price",
+                interval="5min",
             ),
+            rows=("data", "list"),
+            columns={"time": 0, "open": 1, "close": 2, "high": 3, "low": 4},
+            limit=1500,
+            **IN_SECONDS,
+            # Whether endAt is left out is not documented; one second more takes either.
+            end_shift=1,
+            **BAR_WINDOWS,
+            source="kucoin.fetch_utaohlcv, parse_ohlcv: seconds, 1500 rows, order o c h l",
         ),
     ),
     open_interest_now=OpenInterest(

@@ -32,36 +32,38 @@ def _bars(method: str, columns: Mapping[str, Column], source: str) -> Endpoint:
     )
 
 
+_TICKER = Endpoint(
+    method="contractPublicGetTicker",
+    params={},
+    rows=("data",),
+    columns={"price": "fairPrice"},
+    id_column="symbol",
+    source="mexc.parse_ticker",
+)
+
 _LINEAR = Product(
     contract_kind="linear",
     quotes=("USDT", "USDC"),
     ohlcv=Candles(
         volume_unit="contracts",
-        endpoints=(
-            _bars(
-                "contractPublicGetKlineSymbol",
-                {**NAMED_OHLC, "volume": "vol"},
-                "mexc.fetch_ohlcv: seconds, 2000 rows, lists by column; vol contracts",
-            ),
+        endpoint=_bars(
+            "contractPublicGetKlineSymbol",
+            {**NAMED_OHLC, "volume": "vol"},
+            "mexc.fetch_ohlcv: seconds, 2000 rows, lists by column; vol contracts",
         ),
     ),
     mark_ohlc=Candles(
-        endpoints=(
-            _bars(
-                "contractPublicGetKlineFairPriceSymbol",
-                NAMED_OHLC,
-                "mexc.fetch_ohlcv, price='mark': the fair price is what liquidates",
-            ),
+        endpoint=_bars(
+            "contractPublicGetKlineFairPriceSymbol",
+            NAMED_OHLC,
+            "mexc.fetch_ohlcv, price='mark': the fair price is what liquidates",
         )
     ),
     open_interest_now=OpenInterest(
         amount_unit="contracts",
-        endpoint=Endpoint(
-            method="contractPublicGetTicker",
-            params={},
-            rows=("data",),
+        endpoint=replace(
+            _TICKER,
             columns={"time": "timestamp", "amount": "holdVol", "price": "fairPrice"},
-            id_column="symbol",
             source="mexc.fetch_tickers, parse_ticker (fields): holdVol contracts",
         ),
     ),
@@ -101,14 +103,7 @@ _LINEAR = Product(
         source="MEXC, About Liquidation: position margin + unrealised PNL <= maintenance margin + "
         "liquidation fee; Get contract info: liquidationFeeRate",
     ),
-    mark_price=Endpoint(
-        method="contractPublicGetTicker",
-        params={},
-        rows=("data",),
-        columns={"price": "fairPrice"},
-        id_column="symbol",
-        source="mexc.parse_ticker",
-    ),
+    mark_price=_TICKER,
 )
 
 

@@ -23,29 +23,24 @@ from sources.venues.margin_specs import BracketRows, MarginRule
 _MOST_RECENT_BARS = 1430  # the endpoint for recent bars keeps 1440
 
 
-def _bars(
+def _candles(
     recent: str, older: str, columns: Mapping[str, Column], limit: int, confirm: int, source: str
-) -> tuple[Endpoint, ...]:
+) -> Candles:
     """Return the endpoint for recent bars and the one for all others."""
-    return tuple(
-        Endpoint(
-            method=method,
-            params=query(id="instId", start="before", end="after", limit="limit", bar="5m"),
-            rows=("data",),
-            columns=columns,
-            limit=limit,
-            start_shift=-1,
-            end_shift=1,
-            **BAR_WINDOWS,
-            closed=(confirm, "1"),
-            reach=reach,
-            source=source,
-        )
-        for method, reach in (
-            (recent, timedelta(seconds=_MOST_RECENT_BARS * BAR_SECONDS)),
-            (older, None),
-        )
+    endpoint = Endpoint(
+        method=recent,
+        params=query(id="instId", start="before", end="after", limit="limit", bar="5m"),
+        rows=("data",),
+        columns=columns,
+        limit=limit,
+        start_shift=-1,
+        end_shift=1,
+        **BAR_WINDOWS,
+        closed=(confirm, "1"),
+        reach=timedelta(seconds=_MOST_RECENT_BARS * BAR_SECONDS),
+        source=source,
     )
+    return Candles(endpoint, replace(endpoint, method=older, reach=None), "contracts")
 
 
 def _statistic(endpoint: str, columns: Mapping[str, Column], source: str) -> Endpoint:
@@ -70,27 +65,22 @@ _LINEAR = Product(
     contract_kind="linear",
     quotes=("USDT", "USDC"),
     contract_size_keys=("ctVal", "ctMult"),
-    ohlcv=Candles(
-        volume_unit="contracts",
-        endpoints=_bars(
-            "publicGetMarketCandles",
-            "publicGetMarketHistoryCandles",
-            OHLCV,
-            300,
-            8,
-            "okx.fetch_ohlcv: before and after leave their bounds out, newest first, 300 rows; "
-            "parse_ohlcv: 5 contracts, 6 base, 8 state: 0 while the candle may change",
-        ),
+    ohlcv=_candles(
+        "publicGetMarketCandles",
+        "publicGetMarketHistoryCandles",
+        OHLCV,
+        300,
+        8,
+        "okx.fetch_ohlcv: before and after leave their bounds out, newest first, 300 rows; "
+        "parse_ohlcv: 5 contracts, 6 base, 8 state: 0 while the candle may change",
     ),
-    mark_ohlc=Candles(
-        endpoints=_bars(
-            "publicGetMarketMarkPriceCandles",
-            "publicGetMarketHistoryMarkPriceCandles",
-            OHLC,
-            100,
-            5,
-            "okx.fetch_ohlcv, price='mark': 100 rows; OKX mark price candles: 5 is the state",
-        ),
+    mark_ohlc=_candles(
+        "publicGetMarketMarkPriceCandles",
+        "publicGetMarketHistoryMarkPriceCandles",
+        OHLC,
+        100,
+        5,
+        "okx.fetch_ohlcv, price='mark': 100 rows; OKX mark price candles: 5 is the state",
     ),
     open_interest_now=OpenInterest(
         amount_unit="contracts",

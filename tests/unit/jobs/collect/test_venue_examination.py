@@ -39,7 +39,7 @@ WRONG = {
     "text that is no number": (
         "binance", "candles", put(5, lambda _: "much"),
         "ohlcv", "volume", ("not a finite number",),
-        'products[0].ohlcv.endpoints[0].columns["volume"]',
+        'products[0].ohlcv.endpoint.columns["volume"]',
     ),
     "rows in another format": (
         "okx", "open_interest_history", lambda rows: [row[:3] for row in rows],
@@ -48,7 +48,7 @@ WRONG = {
     ),
     "rows that do not say whether they are final": (
         "okx", "candles", lambda rows: [row[:8] for row in rows],
-        "ohlcv", "closed", ("no row says whether it is final",), "ohlcv.endpoints[0].closed",
+        "ohlcv", "closed", ("no row says whether it is final",), "ohlcv.endpoint.closed",
     ),
     "seconds instead of milliseconds": (
         "binance", "open_interest_history", put("timestamp", lambda at: at // 1000),
@@ -61,7 +61,7 @@ WRONG = {
     ),
     "bars off the grid": (
         "binance", "candles", put(0, lambda at: at + 1000),
-        "ohlcv", "time", ("no multiple of 300 s",), "ohlcv.endpoints[0].period_seconds",
+        "ohlcv", "time", ("no multiple of 300 s",), "ohlcv.endpoint.period_seconds",
     ),
     "an old snapshot": (
         "bitget", "tickers", put("ts", lambda at: str(int(at) - DAY)),
@@ -106,7 +106,7 @@ WRONG = {
         "binance", "mark_candles",
         lambda rows: [[at, *(str(float(one) * 1000) for one in ohlc[:4])] for at, *ohlc in rows],
         "mark_ohlc", "close", ("1000 times the price of trades",),
-        'mark_ohlc.endpoints[0].columns["close"]',
+        'mark_ohlc.endpoint.columns["close"]',
     ),
     "both sides where one is declared": (
         "binance", "open_interest_history", doubled,
@@ -137,7 +137,7 @@ WRONG = {
     "an end that is left out": (
         "bybit", "candles", lambda rows: rows[1:],
         "ohlcv", "bounds", ("the last label requested", "99 of 100"),
-        "ohlcv.endpoints[0].end_shift",
+        "ohlcv.endpoint.end_shift",
     ),
     "margins above the initial margin": (
         "bybit", "leverage_tiers", put("maintenanceMargin", lambda _: "0.9"),
@@ -158,7 +158,7 @@ WRONG = {
     ),
     "no rows": (
         "binance", "candles", lambda _: [],
-        "ohlcv", "rows", ("none at the response itself",), "products[0].ohlcv.endpoints[0].rows",
+        "ohlcv", "rows", ("none at the response itself",), "products[0].ohlcv.endpoint.rows",
     ),
 }  # fmt: skip
 
@@ -373,4 +373,4 @@ def test_a_refused_request_differs(examine, standin):
     (one,) = examine("binance").of_status("differs")
     assert one.differences[0].field == "request"
     assert "404" in one.differences[0].words
-    assert "ohlcv.endpoints[0].params" in one.differences[0].words
+    assert "ohlcv.endpoint.params" in one.differences[0].words

@@ -26,7 +26,7 @@ def declared_by(product):
             if isinstance(one, Endpoint):
                 yield item.name, one
             elif isinstance(one, Candles):
-                yield from ((item.name, endpoint) for endpoint in one.endpoints)
+                yield from ((item.name, endpoint) for endpoint in endpoints_of(one))
             elif hasattr(one, "endpoint"):
                 yield item.name, one.endpoint
 
