@@ -1,8 +1,10 @@
-"""Files that appear under their name whole and stay there through a power cut."""
+"""Files that appear under their name whole, most of them to stay there through a power cut."""
 
 import os
 import shutil
 from pathlib import Path
+
+from warehouse.connect import translated
 
 
 def sync_folder(folder: Path) -> None:
@@ -38,3 +40,12 @@ def emptied_folder(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a small file that readers see whole or not at all; a power cut may still lose it."""
+    with translated(f"writing {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.writing")
+        temporary.write_bytes(content)
+        temporary.replace(path)

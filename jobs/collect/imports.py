@@ -19,7 +19,6 @@ import pyarrow as pa
 from jobs.collect.landing import land_all
 from jobs.progress import Progress, silent
 from jobs.settings import Settings
-from jobs.whole_files import write_whole
 from jobs.writer import open_writer, writer_run
 from sources.bracket_files import import_brackets
 from sources.errors import InputRejected
@@ -31,6 +30,7 @@ from sources.recorded.known_closes import KnownCloses
 from sources.recorded.mapping import Mapping, load_mapping
 from sources.records import Batch
 from sources.user_files import LARGEST_JSON_BYTES, opened, read_bytes
+from warehouse.durable_files import write_whole
 from warehouse.errors import WarehouseError
 from warehouse.load import load_landing_files
 from warehouse.lookups import bar_closes

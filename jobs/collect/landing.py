@@ -13,10 +13,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.whole_files import is_running
+from jobs.runs import is_running
 from sources.checks import separate_bad_names
 from sources.records import Batch
 from warehouse.connect import translated
+from warehouse.durable_files import move_into_place
 from warehouse.load import LANDING_FORMAT
 
 
@@ -66,22 +67,14 @@ def land(batch: Batch, folder: Path, name: str) -> Path:
     if target.exists():
         return target
     with translated(f"writing {target}"):
-        target.parent.mkdir(parents=True, exist_ok=True)
         temporary = _writing_folder(folder) / f"{batch.kind}-{name}-{os.getpid()}"
         try:
             with temporary.open("wb") as file:
                 marked = batch.table.replace_schema_metadata(LANDING_FORMAT)
                 pq.write_table(marked, file, compression="zstd", compression_level=1)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
+            move_into_place(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
-        descriptor = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
     return target
 
 
@@ -99,7 +92,7 @@ def land_all(batches: Iterable[Batch], folder: Path, name: str) -> Iterator[Batc
 def _writing_folder(folder: Path) -> Path:
     """Return the folder of temporary files, cleared of those of killed processes."""
     writing = folder / ".writing"
-    writing.mkdir(exist_ok=True)
+    writing.mkdir(parents=True, exist_ok=True)
     for left in writing.iterdir():
         if not is_running(int(left.name.rpartition("-")[2])):
             left.unlink(missing_ok=True)

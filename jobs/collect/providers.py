@@ -21,12 +21,12 @@ from jobs.collect.scope import Clock, file_proxy
 from jobs.errors import AllProvidersFailed
 from jobs.runs import Run, recorded_run, run_file
 from jobs.settings import Settings
-from jobs.whole_files import write_whole
 from jobs.writer import open_writer
 from sources.errors import SourceError
 from sources.http_exchange import open_session
 from sources.providers.map_requests import default_requests, fetch_map, fetchable, read_requests
 from sources.providers.provider import AnswerContext, MapRequest, Provider, raw_answer_path
+from warehouse.durable_files import write_whole
 from warehouse.errors import WarehouseBusy
 from warehouse.load import load_landing_files
 

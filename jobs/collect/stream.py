@@ -20,12 +20,12 @@ from jobs.collect.listings import list_contracts, open_clients
 from jobs.collect.scope import Clock, Effort, Scope, configured_universe, venue_connections
 from jobs.errors import NothingToDo
 from jobs.settings import Settings
-from jobs.whole_files import write_whole
 from sources.recorder import FeedReport, RecorderPolicy, StreamRequest, record
 from sources.records import Batch
 from sources.universe import Universe, choose_instruments
 from sources.venues.connection import Connection
 from sources.venues.declared import VENUES
+from warehouse.durable_files import write_whole
 
 __all__ = ["REPORT_FILE", "FeedReport", "record_liquidations", "write_report"]
 
