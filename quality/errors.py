@@ -1,4 +1,4 @@
-"""Errors of quality: what cannot be written may be writable later, the rest stays as it is."""
+"""Errors of quality: transient where a file cannot be written, terminal otherwise."""
 
 
 class QualityError(Exception):
@@ -6,19 +6,19 @@ class QualityError(Exception):
 
 
 class TransientQualityError(QualityError):
-    """It may work later, unchanged."""
+    """The same call may succeed later."""
 
 
 class TerminalQualityError(QualityError):
-    """It fails the same way each time until somebody changes something."""
+    """The same call fails again until somebody changes its input."""
 
 
 class ThresholdsRejected(TerminalQualityError):
-    """A file of thresholds cannot be read, or names or values in it are not understood."""
+    """Levels name an unknown gate, cannot be changed, or contradict each other."""
 
 
 class FrameRejected(TerminalQualityError):
-    """A suite was handed a frame without the columns it checks: a defect, not bad data."""
+    """A suite was given a frame without the columns it checks: a defect, not bad data."""
 
 
 class PagesNotWritten(TransientQualityError):

@@ -1,7 +1,7 @@
 """Raw history outside the database: Parquet by kind and month, kept for ever.
 
-``raw/<kind>/month=YYYY-MM/data.parquet`` holds the rows of landing files as they were taken in, by
-the month they are about, each with the file it came in (``landing_file``).
+``raw/<kind>/month=YYYY-MM/data.parquet`` holds the rows of landing files as they were loaded, by
+month, each with the file it came in (``landing_file``).
 ``raw/landing_file.parquet`` is the ledger of files that may come again. Together with the landing
 files that have not moved there yet they are all that a warehouse is made of: `restore` makes raw
 again from them, row for row.
@@ -41,7 +41,7 @@ LANDING_FILE = "landing_file"
 _LEDGER = f"{LANDING_FILE}.parquet"
 _WRITING = ".writing"
 
-# Where rows came from that earlier releases kept in the database alone.
+# The landing file of rows that earlier releases kept in the database alone.
 _BEFORE_HISTORY = "warehouse"
 
 
@@ -98,7 +98,7 @@ def restore(
     run_id, loaded_at
         As in ``load_landing_files``.
     on_month : callable
-        Told what was read and the share of raw history that is.
+        Called with the month that was read and the share of raw history done.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def restore(
 
 
 def has_history(history: Path) -> bool:
-    """Return whether anything ever moved there."""
+    """Return whether raw history holds any file."""
     return (history / _LEDGER).exists() or any(history.glob("*/month=*/data.parquet"))
 
 
@@ -185,7 +185,7 @@ def _merge_arriving(connection: duckdb.DuckDBPyConnection, kind: str, history: P
 def _keep_what_landing_lost(
     connection: duckdb.DuckDBPyConnection, landing: Path, history: Path
 ) -> None:
-    """Keep the rows of raw whose landing files are gone: earlier releases deleted them."""
+    """Copy the rows of raw whose landing files earlier releases deleted."""
     for kind in record_kinds():
         relation = raw_relation(kind)
         _read_into_arriving(connection, kind, sorted((landing / kind).glob("*.parquet")))
@@ -217,7 +217,7 @@ def _copy(
 def _write_ledger(
     connection: duckdb.DuckDBPyConnection, landing: Path, history: Path, moved: list[str]
 ) -> None:
-    """Write down which files are not to be loaded should they land again."""
+    """Write the list of files that are not loaded again if they land again."""
     staying = {f"{path.parent.name}/{path.name}" for path in landing.glob("*/*.parquet")}
     connection.execute("set variable staying = ?", [sorted(staying - set(moved))])
     _copy(
@@ -237,9 +237,9 @@ def _finish_moving(
     run_id: str,
     loaded_at: datetime,
 ) -> None:
-    """Complete what was killed: files of which some months have moved and that are still there.
+    """Finish moving landing files whose move was killed after some of their months.
 
-    They are recorded as loaded, since raw history has them, and deleted when their time comes.
+    They are recorded as loaded, since raw history has them, and deleted by a later move.
     """
     for kind in record_kinds():
         months = _months(history, kind)

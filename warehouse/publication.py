@@ -329,7 +329,7 @@ class Publication:
         except duckdb.Error as exc:
             logger.warning("%s cannot be read (%s); writing all anew", version, exc)
             row = size = None
-        # A file of which half is free would only grow.
+        # A file that is half free space would only grow.
         if row and row[0] and size and size[0]:
             return True
         self.discard()

@@ -1,7 +1,7 @@
 """What failed checks hold back from publication: some assets, or everything.
 
-Belongs here: reading from stored results what may not be published. Does not belong here: what is
-checked (``quality.suites``) and leaving it out (``warehouse.publication``).
+Belongs here: reading it from stored results. Does not belong here: what is checked
+(``quality.suites``) and leaving it out (``warehouse.publication``).
 """
 
 from collections.abc import Sequence
@@ -50,10 +50,10 @@ def held_back(connection: DuckDBPyConnection, as_of: datetime) -> tuple[HeldAsse
 def stops_everything(
     connection: DuckDBPyConnection, as_of: datetime, held: Sequence[HeldAsset]
 ) -> tuple[str, datetime] | None:
-    """Return the check that stops all publication and its hour; None where something may go out.
+    """Return the check that stops all publication and its hour; None if something can be published.
 
-    That is one that fails for rows of no asset, or all that fail together where they hold back
-    every asset that has a map at `as_of`.
+    That is one that fails for rows without an asset; else the first of those that together hold
+    back every asset with a map at `as_of`.
     """
     row = connection.execute(
         "select check_name, max(as_of) from quality.check_results "

@@ -52,8 +52,8 @@ def publish(settings: Settings, *, as_of: datetime, progress: Progress = silent)
     The file for readers holds ``publish_window_days`` up to the newest hour at or before `as_of`;
     Parquet is written for each day that changed.
 
-    Assets of which an hour failed a critical check, and has not passed since, are left out from
-    that hour on; their hours before it are published.
+    An asset with an hour that failed a critical check, and has not passed since, is left out from
+    that hour on; its hours before it are published.
 
     Raises
     ------
