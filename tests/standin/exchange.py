@@ -23,22 +23,9 @@ from aiohttp import WSMsgType, web
 
 from standin.answers import Answer, Call, Dialect, Refusal, Socket
 from standin.budgets import Ledger
-from standin.dialects.binance import Binance
-from standin.dialects.bitget import Bitget
-from standin.dialects.bybit import Bybit
-from standin.dialects.deribit import Deribit
-from standin.dialects.gate import Gate
-from standin.dialects.htx import Htx
-from standin.dialects.hyperliquid import Hyperliquid
-from standin.dialects.kucoin import Kucoin
-from standin.dialects.mexc import Mexc
-from standin.dialects.okx import Okx
+from standin.dialects import DIALECTS
 from standin.faults import TRANSPORT, Fault, Faults, mangle
 from standin.market_data import MarketData, Series
-
-DIALECTS: tuple[type[Dialect], ...] = (
-    Binance, Bybit, Okx, Gate, Hyperliquid, Bitget, Kucoin, Htx, Mexc, Deribit,
-)  # fmt: skip
 
 # A time-out must outlast the client's patience, but not a test's.
 MOST_SECONDS_WITHOUT_ANSWER = 60.0
