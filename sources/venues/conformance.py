@@ -362,11 +362,11 @@ class _ExaminedResponse:
             own = np.array([one is not None for one in self._instruments()])
             labels = labels[own & (labels > 0)]
             place = f'{self.declared.path}.columns["time"]'
-        elif endpoint.answer_time is not None:
-            made = to_number(take_cell(self.payload, endpoint.answer_time))
-            place = f"{self.declared.path}.answer_time"
+        elif endpoint.time_key is not None:
+            made = to_number(take_cell(self.payload, endpoint.time_key))
+            place = f"{self.declared.path}.time_key"
             if made is None:
-                where = f"the response's {endpoint.answer_time!r}"
+                where = f"the response's {endpoint.time_key!r}"
                 return [Difference("time", "no instant there", where, place)]
             labels = np.array([int(made)])
         else:

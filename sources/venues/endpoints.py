@@ -130,7 +130,7 @@ class Endpoint:
         How far back the endpoint reaches; None where no bound is documented.
     longest_span : timedelta or None
         Longest span of one request, where the venue limits it.
-    answer_time : str or None
+    time_key : str or None
         Key of the response's own time [ms], for rows without a label.
     id_column : Column or None
         Column that names the instrument, in responses for many: one call serves the whole product,
@@ -161,7 +161,7 @@ class Endpoint:
     closed: tuple[Column, str] | None = None
     reach: timedelta | None = None
     longest_span: timedelta | None = None
-    answer_time: str | None = None
+    time_key: str | None = None
     id_column: Column | None = None
     id_key: str = "id"
     rate_group: str | None = None

@@ -30,7 +30,7 @@ def snapshot_labels(
     endpoint: Endpoint, payload: object, context: ResponseContext, count: int
 ) -> Milliseconds:
     """Return when a response without labels was made, once for each row [ms]."""
-    made = to_number(take_cell(payload, endpoint.answer_time)) if endpoint.answer_time else None
+    made = to_number(take_cell(payload, endpoint.time_key)) if endpoint.time_key else None
     return np.full(count, context.now_ms if made is None else int(made), dtype=np.int64)
 
 

@@ -85,7 +85,7 @@ def _open_interest_now(category: Category) -> OpenInterest:
                 "price": "markPrice",
                 "one_side": "singleOpenInterest",
             },
-            answer_time="time",
+            time_key="time",
             source="bybit.fetch_tickers, parse_ticker: all symbols in one call; "
             "parse_open_interest: base for linear, USD for inverse; Bybit Get Open Interest: "
             "the sum of both sides",
