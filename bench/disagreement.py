@@ -1,20 +1,12 @@
-"""How fast the maps of providers are compared, against a plain numpy version, and what else costs.
+"""How fast the maps of providers are compared, and what the steps around that cost.
 
-Run from the project root::
-
-    python bench/disagreement.py
-
-It compares 8 providers (28 pairs, 3 sides) over 8 assets x 480 hours and over 500 assets x 1 hour,
-from the dense float32 maps as they are stored to the metrics. The plain version works a group at a
-time with numpy, bands included, over the first groups of the same maps; before anything is
-reported both must agree. Then consensus, bands, cascades, odds of touch and rebinning are timed on
-the same maps. Seconds are of one core's time, so that other work on the machine does not count; the
-best of some runs counts.
+``python -m bench.disagreement`` compares 8 providers (28 pairs, 3 sides) over 500 assets x 1 hour
+and over 8 assets x 480 hours, from dense float32 maps as they are stored to the metrics. Then
+consensus, bands, cascades, odds of touch and rebinning are timed on the same maps. Seconds are
+processor time of the best of some runs.
 """
 
 import argparse
-import os
-import platform
 import time
 from collections.abc import Callable
 from functools import partial
@@ -22,13 +14,14 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from bench.stopwatch import best_seconds, print_machine
 from transforms.bands import find_bands
 from transforms.cascade import simulate_cascades
 from transforms.consensus import build_consensus
-from transforms.disagreement import METRICS, Disagreement, measure_disagreement
+from transforms.disagreement import Disagreement, measure_disagreement
 from transforms.grid import bin_edges, published_bins
 from transforms.group_disagreement import summarise_groups
-from transforms.maps import MapBatch, align_maps, window_first_bin
+from transforms.maps import MapBatch, align_maps
 from transforms.rebin import rebin_cells
 from transforms.touch import reach_probability
 
@@ -79,131 +72,6 @@ def compare(long: MapBatch, short: MapBatch) -> Disagreement:
     )
 
 
-def plain_bands(row: FloatArray, position: float) -> list[tuple[float, int, int]]:
-    """Return (amount, first, last) of the ten first bands of one map."""
-    filled = row[row > 0.0]
-    if filled.size == 0:
-        return []
-    dense = np.flatnonzero((row > 0.0) & (row >= np.percentile(filled, 90)))
-    runs = np.split(dense, np.flatnonzero(np.diff(dense) > 2) + 1)
-    bands = []
-    for run in runs:
-        inside = row[run[0] : run[-1] + 1]
-        peak = run[np.argmax(row[run])]
-        bands.append((-float(inside.sum()), abs(peak - position), int(run[0]), int(run[-1])))
-    return [(-held, first, last) for held, _, first, last in sorted(bands)[:10]]
-
-
-def plain_matches(bands: list[list[tuple[float, int, int]]], a: int, b: int) -> float:
-    """Return the band match of two maps of one side."""
-    if not bands[a] or not bands[b]:
-        return np.nan
-    ways = []
-    for sought, others in ((bands[a][:5], bands[b]), (bands[b][:5], bands[a])):
-        first = np.array([band[1] for band in others])
-        last = np.array([band[2] for band in others])
-        near = [(np.maximum(first - one[2], one[1] - last) <= 2).any() for one in sought]
-        ways.append(np.mean(near))
-    return float(np.mean(ways))
-
-
-def plain_ranks(values: FloatArray) -> FloatArray:
-    """Return the ranks of one map's bins, ties averaged."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - 0.5 * (counts - 1))[inverse]
-
-
-def plain_group(maps: FloatArray, price: float) -> dict[str, FloatArray]:
-    """Return the metrics of all pairs of one group and side, but scale and bands.
-
-    maps has shape (8, 200): windows of the side's maps.
-    """
-    a, b = np.triu_indices(N_PROVIDERS, 1)
-    coarse = maps.reshape(N_PROVIDERS, 100, 2).sum(axis=2)
-    k = window_first_bin(price) // 2 + np.arange(100)
-    away = (4 * k + 1.5) * 0.001 - np.log(price)
-    share = coarse / coarse.sum(axis=1, keepdims=True)
-    p, q = share[a], share[b]
-    middle = 0.5 * (p + q)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(p > 0, p * np.log2(p / middle), 0.0) + np.where(
-            q > 0, q * np.log2(q / middle), 0.0
-        )
-
-    def correlate(values: FloatArray, center: bool) -> FloatArray:
-        if center:
-            values = values - values.mean(axis=1, keepdims=True)
-        values = values / np.sqrt((values**2).sum(axis=1, keepdims=True))
-        return np.asarray((values[a] * values[b]).sum(axis=1))
-
-    bucket = np.digitize(np.abs(away), (0.01, 0.02, 0.05, 0.1)) + 5 * (away >= 0)
-    summed = share @ (bucket[:, None] == np.arange(10))
-    overlap = np.minimum(p, q).sum(axis=1)
-    reach = 0.5 * np.abs(summed[a] - summed[b]).sum(axis=1)
-    nearest_first = np.argsort(np.abs(away), kind="stable")
-    peak = away[nearest_first[np.argmax(coarse[:, nearest_first], axis=1)]]
-    return {
-        "overlap_ratio": overlap,
-        "jensen_shannon_bits": 0.5 * terms.sum(axis=1),
-        "wasserstein_bps": 40.0 * np.abs(np.cumsum(p - q, axis=1)).sum(axis=1),
-        "cosine": correlate(coarse, False),
-        "pearson": correlate(coarse, True),
-        "spearman": correlate(np.stack([plain_ranks(row) for row in coarse]), True),
-        "peak_distance_bps": 1e4 * np.abs(peak[a] - peak[b]),
-        "reach_ratio": reach,
-        "placement_ratio": 1.0 - overlap - reach,
-    }
-
-
-def compare_plainly(long: MapBatch, short: MapBatch, n_groups: int) -> dict[str, FloatArray]:
-    """Return the metrics of the first groups, shape (n_pairs, 3) each."""
-    n_entries = n_groups * N_PROVIDERS
-    rows = {}
-    for name, batch in (("long", long), ("short", short)):
-        dense = batch.values.reshape(-1, N_BINS)[:n_entries].astype(np.float64)
-        start = window_first_bin(batch.price[:n_entries]) - batch.first_bin[:n_entries]
-        rows[name] = np.take_along_axis(dense, start[:, None] + np.arange(200), axis=1)
-    sides = (rows["long"], rows["short"], rows["long"] + rows["short"])
-    a, b = np.triu_indices(N_PROVIDERS, 1)
-    found: dict[str, list[FloatArray]] = {name: [] for name in METRICS}
-    for g in range(n_groups):
-        own = slice(g * N_PROVIDERS, (g + 1) * N_PROVIDERS)
-        price = float(long.price[own][0])
-        position = np.log(price) / 0.002 - 0.25 - float(window_first_bin(price))
-        group = [plain_group(side[own], price) for side in sides]
-        for name in group[0]:
-            found[name].append(np.stack([side[name] for side in group], axis=1))
-        totals = np.stack([side[own].sum(axis=1) for side in sides], axis=1)
-        scale = np.log(totals[a] / totals[b])
-        scale[(a + b) % 2 == 1] = np.nan
-        found["scale_log_ratio"].append(scale)
-        bands = [[plain_bands(row, position) for row in side[own]] for side in sides[:2]]
-        # Rows of a band are its side's own: far enough apart never to match across sides.
-        shifted = [[(h, f + 1000, t + 1000) for h, f, t in one] for one in bands[1]]
-        bands.append(
-            [
-                sorted(x + y, key=lambda band: -band[0])
-                for x, y in zip(bands[0], shifted, strict=True)
-            ]
-        )
-        found["band_match_ratio"].append(
-            np.array(
-                [[plain_matches(side, i, j) for side in bands] for i, j in zip(a, b, strict=True)]
-            )
-        )
-    return {name: np.concatenate(parts) for name, parts in found.items()}
-
-
-def best_seconds(function: Callable[[], object], repeats: int) -> float:
-    """Return the shortest of some runs [s]."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.process_time()
-        function()
-        seconds.append(time.process_time() - start)
-    return min(seconds)
-
-
 def report_neighbours(long: MapBatch, short: MapBatch, repeats: int) -> None:
     """Print what the other steps cost on the same maps."""
     n_maps = long.n_maps
@@ -243,35 +111,18 @@ def report_neighbours(long: MapBatch, short: MapBatch, repeats: int) -> None:
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--plain-groups", type=int, default=384, help="groups of the plain version")
     parser.add_argument("--repeats", type=int, default=3, help="runs of which the best counts")
-    options = parser.parse_args()
-    print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, numpy "
-        f"{np.__version__}, python {platform.python_version()}; seconds of one core"
-    )
+    repeats = parser.parse_args().repeats
+    print_machine()
     start = time.process_time()
     compare(*simulated_maps(1, seed=0))
     print(f"first call (compiles unless cached): {time.process_time() - start:.1f} s")
-    rate = 0.0
     for name, n_groups in (("500 assets x 1 hour", 500), ("8 assets x 480 hours", 3840)):
         maps = simulated_maps(n_groups, seed=1)
-        seconds = best_seconds(partial(compare, *maps), options.repeats)
-        rate = n_groups * 84 / seconds
-        print(f"{name}: {n_groups * 84:,} comparisons in {seconds:.2f} s, {rate:,.0f} a second")
-    start = time.process_time()
-    plain = compare_plainly(*maps, options.plain_groups)
-    seconds = time.process_time() - start
-    found = compare(*maps)
-    for name in METRICS:
-        fast = getattr(found, name)[: options.plain_groups * 28]
-        np.testing.assert_allclose(fast, plain[name], atol=1e-9, rtol=0, err_msg=name)
-    plain_rate = options.plain_groups * 84 / seconds
-    print(
-        f"plain numpy, {options.plain_groups} of these groups: {seconds:.2f} s, "
-        f"{plain_rate:,.0f} a second; agrees to 1e-9; {rate / plain_rate:.0f} times slower"
-    )
-    report_neighbours(*maps, options.repeats)
+        seconds = best_seconds(partial(compare, *maps), repeats)
+        count = n_groups * 84
+        print(f"{name}: {count:,} comparisons in {seconds:.2f} s, {count / seconds:,.0f} a second")
+    report_neighbours(*maps, repeats)
 
 
 if __name__ == "__main__":

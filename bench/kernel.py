@@ -1,45 +1,29 @@
-"""How fast the compiled density kernel is, against the plain dense version, and what it holds.
+"""How fast the compiled density kernel is, against the plain dense version or other code.
 
 Run from the project root::
 
     python -m bench.kernel
     python -m bench.kernel --against FOLDER    # a checkout of other code, in turns in one run
 
-It times a year of 5-minute bars with nine tiers and hourly maps on one core, the dense numpy
-version (``bench/dense.py``) on the first bars of the same year, every estimator, and the peak
-memory of one day, one year and three years when they are run day by day. Both versions are
-checked against one another before the dense one's figures are reported.
-
-Last figures, on one of two cores of an AMD EPYC that other work kept busy (Python 3.11, numpy
-2.4.6, numba 0.68.1)::
-
-    first call, compiling                    5.3 s of processor time
-    open_interest      105120 bars, hourly maps: 0.089 s, 1,184,995 bars/s
-    turnover           105120 bars, hourly maps: 0.112 s, 939,254 bars/s
-    taker_tilt         105120 bars, hourly maps: 0.115 s, 913,394 bars/s
-    public_convention  105120 bars, hourly maps: 0.064 s, 1,654,218 bars/s
-    volume_profile     105120 bars, hourly maps: 0.206 s, 509,127 bars/s
-    turnover, no maps: 0.069 s, 1,526,214 bars/s
-    dense numpy, 2880 bars: 0.700 s, 4,113 bars/s; the kernel is 228 times as fast
-    1 days, a day a call: peak memory 162 MB in all, state 6 kB over 1129 nodes
-    365 days, a day a call: peak memory 163 MB in all, state 73 kB over 1951 nodes
-    1095 days, a day a call: peak memory 165 MB in all, state 116 kB over 2601 nodes
+It times a year of 5-minute bars with hourly maps on one core for every estimator, and the plain
+version (``bench/dense.py``) on the first bars of the same year, after checking that both agree.
 """
 
 import argparse
 import dataclasses
 import os
-import platform
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.dense import dense_density
-from transforms.engine import placement, run, start_state
+from bench.stopwatch import best_seconds, print_machine
+from transforms.engine import density_parameters, run, start_state
 from transforms.estimators import ESTIMATORS, EstimatorParameters
 from transforms.ladders import default_brackets
 from transforms.series import Bars
@@ -85,62 +69,16 @@ def hourly(n_bars: int) -> npt.NDArray[np.int64]:
     return np.arange(11, n_bars, 12)
 
 
-def best_seconds(
-    parameters: EstimatorParameters, bars: Bars, emits: npt.NDArray[np.int64], repeats: int
-) -> float:
-    """Return the least processor time of one call [s]."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.process_time()
-        run(parameters, bars, emits, brackets=default_brackets("BTC"))
-        seconds.append(time.process_time() - start)
-    return min(seconds)
-
-
-def run_day_by_day(n_days: int) -> None:
-    """Run `n_days` one day at a time, and print the peak memory of this process."""
-    state: State | None = None
-    price, open_interest = 60_000.0, 90_000.0
-    for day in range(n_days):
-        bars = simulated_bars(BARS_PER_DAY, day, price, open_interest)
-        price, open_interest = float(bars.close[-1]), float(bars.open_interest[-1])
-        state, _ = run(
-            ESTIMATORS["turnover"],
-            bars,
-            hourly(BARS_PER_DAY),
-            brackets=default_brackets("BTC"),
-            state=state,
-        )
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    peak = int(status.split("VmHWM:")[1].split()[0]) / 1024.0
-    if state is not None:
-        print(
-            f"{n_days} days, a day a call: peak memory {peak:.0f} MB in all, "
-            f"state {len(state.to_bytes()) / 1024.0:.0f} kB over {state.nodes.shape[1]} nodes"
-        )
-
-
 def dense_seconds(parameters: EstimatorParameters, bars: Bars) -> float:
     """Return processor time of the dense version [s], after checking that both versions agree."""
     emits = hourly(len(bars))
-    log_offsets, weights = placement(parameters, default_brackets("BTC"), "linear")
-    hazards = np.log(2.0) / np.array(
-        [*parameters.half_lives_days, parameters.unlevered_half_life_days]
-    )
+    assumed = density_parameters(parameters, default_brackets("BTC"), "linear")
     start = time.process_time()
-    dense = dense_density(
-        bars,
-        emits,
-        log_offsets=log_offsets,
-        weights=np.stack([weights[0]] * 3),
-        hazards=hazards,
-        entry_weights=np.array(parameters.entry_weights),
-        turnover_ratio=parameters.turnover_ratio,
-    )
+    dense = dense_density(bars, emits, assumed, parameters.turnover_ratio)
     seconds = time.process_time() - start
     _, outputs = run(parameters, bars, emits, brackets=default_brackets("BTC"))
-    standing = outputs.in_range_base + outputs.beyond_base
-    np.testing.assert_allclose(standing, dense.standing.sum(axis=-1), rtol=1e-9)
+    positions = outputs.in_range_base + outputs.beyond_base
+    np.testing.assert_allclose(positions, dense.standing.sum(axis=-1), rtol=1e-9)
     return seconds
 
 
@@ -160,7 +98,7 @@ def print_seconds(repeats: int) -> None:
     """Print the least processor time of each estimator over a year, a line each, for `against`.
 
     The first bar apart, three times: with start-up mass no longer followed, followed from one
-    bar, and followed where it is spread over 30 days. Code that follows none has one figure.
+    bar, and followed where it is spread over 30 days.
     """
     bars = simulated_bars(31 * BARS_PER_DAY + YEAR, seed=1)
     trail, year = bars.part(0, 30 * BARS_PER_DAY), bars.part(30 * BARS_PER_DAY, len(bars))
@@ -169,20 +107,13 @@ def print_seconds(repeats: int) -> None:
         if parameters.model != "density":
             continue
         followed, _ = run(parameters, year.part(0, 1), [], brackets=brackets)
-        states = {"followed": followed}
-        if hasattr(followed, "start_up_nodes"):
-            # Older code has none.
-            state = start_state(parameters, trail, brackets=brackets)
-            spread, _ = run(parameters, year.part(0, 1), [], brackets=brackets, state=state)
-            states = {"none": _without_start_up(followed), **states, "spread": spread}
+        state = start_state(parameters, trail, brackets=brackets)
+        spread, _ = run(parameters, year.part(0, 1), [], brackets=brackets, state=state)
+        states = {"none": _without_start_up(followed), "followed": followed, "spread": spread}
         rest = year.part(1, 1 + YEAR)
         for kind, state in states.items():
-            seconds = []
-            for _ in range(repeats):
-                begun = time.process_time()
-                run(parameters, rest, hourly(YEAR), brackets=brackets, state=state)
-                seconds.append(time.process_time() - begun)
-            print(name, kind, min(seconds))
+            one_year = partial(run, parameters, rest, hourly(YEAR), brackets=brackets, state=state)
+            print(name, kind, best_seconds(one_year, repeats))
 
 
 def compare(folder: Path, turns: int, repeats: int) -> None:
@@ -202,14 +133,11 @@ def compare(folder: Path, turns: int, repeats: int) -> None:
                 key = (code, name, kind)
                 best[key] = min(float(seconds), best.get(key, np.inf))
         print(f"turn {turn + 1} of {turns}", file=sys.stderr)
-    for name in dict.fromkeys(name for _, name, _ in best):
-        before = min(one for (code, own, _), one in best.items() if (code, own) == ("before", name))
-        figures = ", ".join(
-            f"{kind} {seconds:.4f} s ({seconds / before - 1.0:+.1%})"
-            for (code, own, kind), seconds in best.items()
-            if (code, own) == ("after", name)
-        )
-        print(f"{name:18s} before {before:.4f} s; start-up mass {figures}")
+    for (code, name, kind), seconds in best.items():
+        if code == "after":
+            before = best["before", name, kind]
+            change = seconds / before - 1.0
+            print(f"{name:18s} {kind:9s} {before:.4f} s, then {seconds:.4f} s ({change:+.1%})")
 
 
 def main() -> None:
@@ -220,7 +148,6 @@ def main() -> None:
     parser.add_argument("--against", type=Path, help="checkout of the code to compare with")
     parser.add_argument("--turns", type=int, default=4, help="turns of a comparison")
     parser.add_argument("--only-seconds", type=int, help="run each estimator so often and stop")
-    parser.add_argument("--only-memory-of-days", type=int, help="run so many days and stop")
     options = parser.parse_args()
     if options.only_seconds:
         print_seconds(options.only_seconds)
@@ -228,13 +155,7 @@ def main() -> None:
     if options.against:
         compare(options.against.resolve(), options.turns, options.repeats)
         return
-    if options.only_memory_of_days:
-        run_day_by_day(options.only_memory_of_days)
-        return
-    print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, numpy "
-        f"{np.__version__}, python {platform.python_version()}; one core used"
-    )
+    print_machine()
     bars = simulated_bars(YEAR, seed=1)
     turnover = ESTIMATORS["turnover"]
     start = time.perf_counter()
@@ -242,12 +163,11 @@ def main() -> None:
     print(f"first call (compiles unless cached): {time.perf_counter() - start:.1f} s")
     kernel_rate = 0.0
     for name, parameters in ESTIMATORS.items():
-        seconds = best_seconds(parameters, bars, hourly(YEAR), options.repeats)
+        one_year = partial(run, parameters, bars, hourly(YEAR), brackets=default_brackets("BTC"))
+        seconds = best_seconds(one_year, options.repeats)
         rate = YEAR / seconds
         kernel_rate = rate if parameters is turnover else kernel_rate
         print(f"{name:18s} {YEAR} bars, hourly maps: {seconds:.3f} s, {rate:,.0f} bars/s")
-    seconds = best_seconds(turnover, bars, np.zeros(0, dtype=np.int64), options.repeats)
-    print(f"turnover, no maps: {seconds:.3f} s, {YEAR / seconds:,.0f} bars/s")
     dense_bars = bars.part(0, options.dense_bars)
     seconds = dense_seconds(turnover, dense_bars)
     dense_rate = len(dense_bars) / seconds
@@ -255,10 +175,6 @@ def main() -> None:
         f"dense numpy, {len(dense_bars)} bars: {seconds:.3f} s, {dense_rate:,.0f} bars/s; "
         f"the kernel is {kernel_rate / dense_rate:,.0f} times as fast"
     )
-    for n_days in (1, 365, 3 * 365):
-        # A process of its own each: peak memory never falls within one.
-        command = [sys.executable, "-m", "bench.kernel", "--only-memory-of-days", str(n_days)]
-        subprocess.run(command, check=True)  # noqa: S603 - this very file
 
 
 if __name__ == "__main__":

@@ -6,20 +6,14 @@ bars and mark bars of every asset on every venue, and a twelfth of what is asked
 (funding, ratios), at 50 ms a call and with the venues' own rate limits. They start a minute of real
 time apart at least, so that each has the limits of a minute for itself, as in a schedule.
 
-With ``--backfill-days`` it asks one venue instead for that many days of open interest and bars, and
-sets the calls made against the least the venue's pages allow. The stand-in runs in a process of its
-own. Run it from the project root with
+The stand-in runs in a process of its own. Run it from the project root with
 
     .venv/bin/python bench/live_round.py [--assets 50] [--rounds 3] [--venues a,b] [--no-limits]
-    .venv/bin/python bench/live_round.py --venues binance --backfill-days 29 --budget 900
 """
 
 import argparse
-import asyncio
 import datetime as dt
 import json
-import random
-import resource
 import subprocess
 import sys
 import time
@@ -36,69 +30,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from standin.__main__ import assets_of
 
+from bench.stopwatch import peak_mb
 from jobs.collect.ingest import ingest
 from jobs.collect.scope import Effort
 from jobs.settings import Settings
-from sources.records import Batch
 from sources.universe import Universe
-from sources.venues.client import VenueClient
-from sources.venues.connection import Connection
 from sources.venues.declared import VENUES
-from sources.venues.instruments import Instrument
-from sources.venues.request import Request, endpoints_of
-from sources.venues.rounds import run_round
 
 ROOT = Path(__file__).resolve().parents[1]
 BAR = dt.timedelta(minutes=5)
-
-
-def _backfill(
-    venue: str, known: Mapping[str, Instrument], days: int, now: dt.datetime
-) -> tuple[list[Request], int]:
-    """Return the requests of a backfill, and the fewest calls that serve them."""
-    start, least = now - dt.timedelta(days=days), 0
-    requests = []
-    for kind in ("ohlcv", "open_interest"):
-        for name, one in known.items():
-            requests.append(Request(venue, kind, (name,), start, now))
-            spec = one.product.ohlcv if kind == "ohlcv" else one.product.open_interest_history
-            least += -(-days * 288 // endpoints_of(spec)[-1].limit)  # type: ignore[arg-type]
-    return requests, least
-
-
-async def _measure_backfill(
-    base_url: str, venues: list[str], budget_seconds: float, days: int
-) -> None:
-    clients = [
-        VenueClient(
-            name,
-            clock=_wall_clock,
-            rng=random.Random(0),  # noqa: S311 (jitter)
-            connection=Connection(base_url),
-        )
-        for name in venues
-    ]
-    landed: dict[str, int] = {}
-
-    def land(batch: Batch) -> None:
-        landed[batch.kind] = landed.get(batch.kind, 0) + batch.table.num_rows
-
-    started = time.monotonic()
-    requests: list[Request] = []
-    for client in clients:
-        await client.__aenter__()
-    for client in clients:
-        known = await client.known_instruments()
-        more, least = _backfill(client.venue.name, known, days, _wall_clock())
-        print(f"{client.venue.name}: {len(more)} requests, at least {least} calls")
-        requests += more
-    report = await run_round(clients, requests, land, budget_seconds=budget_seconds)
-    for client in clients:
-        await client.__aexit__(None, None, None)
-    print(_table(report.venues))
-    undone = [outcome for outcome in report.outcomes if outcome.status != "done"]
-    print(f"not done {len(undone)}, records {json.dumps(landed)}")
-    print(f"all {time.monotonic() - started:.1f} s, {_memory()}")
 
 
 def _measure_rounds(base_url: str, arguments: argparse.Namespace) -> None:
@@ -140,7 +80,7 @@ def _run_round(
     seconds = time.monotonic() - started
     return seconds, (
         f"{_table(report.venues)}\n{report.row_count} records, {report.undone_count} requests not "
-        f"done, {seconds:.1f} s, {time.process_time():.1f} s of processor, {_memory()}"
+        f"done, {seconds:.1f} s, {time.process_time():.1f} s of processor, {peak_mb():.0f} MB"
     )
 
 
@@ -152,10 +92,6 @@ def _table(venues: Mapping[str, Any]) -> str:
         for name, venue in venues.items()
     ]
     return "\n".join(lines)
-
-
-def _memory() -> str:
-    return f"at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
 
 
 def _wall_clock() -> dt.datetime:
@@ -170,28 +106,19 @@ def main() -> None:
     parser.add_argument("--latency-ms", type=float, default=50.0)
     parser.add_argument("--budget", type=float, default=240.0, help="seconds for each venue")
     parser.add_argument("--rounds", type=int, default=3, help="after the first")
-    parser.add_argument("--backfill-days", type=int, default=0)
     parser.add_argument("--no-limits", action="store_true")
     arguments = parser.parse_args()
-    # The stand-in tells both of Binance's products under one name.
-    named = arguments.venues.split(",")
-    arguments.standin_venues = ",".join(
-        dict.fromkeys("binance" if name == "binancecoinm" else name for name in named)
-    )
+    # The stand-in serves both of Binance's products under one name.
+    served = dict.fromkeys(arguments.venues.replace("binancecoinm", "binance").split(","))
     command = [sys.executable, str(ROOT / "tests" / "standin"), "--assets", str(arguments.assets)]
     command += ["--latency-ms", str(arguments.latency_ms)]
-    command += ["--days", str(arguments.backfill_days + 2), "--venues", arguments.standin_venues]
+    command += ["--days", "2", "--venues", ",".join(served)]
     command += ["--no-limits"] if arguments.no_limits else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as standin:  # noqa: S603
         try:
             assert standin.stdout is not None
             base_url = standin.stdout.readline().strip()
-            if arguments.backfill_days:
-                asyncio.run(
-                    _measure_backfill(base_url, named, arguments.budget, arguments.backfill_days)
-                )
-            else:
-                _measure_rounds(base_url, arguments)
+            _measure_rounds(base_url, arguments)
         finally:
             standin.terminate()
 

@@ -5,8 +5,6 @@ is the cost of moving rows, which does not depend on what they say.
 """
 
 import argparse
-import platform
-import resource
 import shutil
 import sys
 import tempfile
@@ -23,6 +21,7 @@ import pyarrow as pa
 import jobs.build.window_store
 import jobs.hourly
 import warehouse.models
+from bench.stopwatch import START, peak_mb, print_machine, timed
 from jobs.collect.landing import land
 from jobs.hourly import run_hour
 from jobs.pipeline import build_maps, load
@@ -31,18 +30,9 @@ from jobs.read.query import query
 from jobs.settings import Settings
 from sources.records import INSTANT, SCHEMAS, Batch
 
-START = datetime(2025, 1, 1, tzinfo=UTC)
 BAR = timedelta(minutes=5)
 
 _QUALITY_MODELS = ("intermediate.int_quality_measures", "intermediate.int_row_audit")
-
-
-@contextmanager
-def timed(label: str, figures: dict[str, float]) -> Iterator[None]:
-    """Note the seconds of the block under a label."""
-    begun = time.perf_counter()
-    yield
-    figures[label] = time.perf_counter() - begun
 
 
 @contextmanager
@@ -178,10 +168,6 @@ def _land(batches: list[Batch], settings: Settings, name: str) -> None:
         land(batch, settings.landing, f"{name}-{number}")
 
 
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def _size_mb(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
@@ -214,11 +200,11 @@ def series_year(home: Path) -> dict[str, float]:
     figures["series-year: so bars to maps, leverage, books, context [s]"] = (
         figures[whole] - figures[comparing] - figures[grading]
     )
-    figures["series-year: peak memory so far [MB]"] = _peak_mb()
+    figures["series-year: peak memory so far [MB]"] = peak_mb()
     with timed("series-year: publish 366 days, file and Parquet [s]", figures):
         publish(settings, as_of=end)
     assert report.bar_count == n_bars
-    figures["series-year: peak memory with publishing [MB]"] = _peak_mb()
+    figures["series-year: peak memory with publishing [MB]"] = peak_mb()
     figures["series-year: warehouse on disk [MB]"] = settings.warehouse.stat().st_size / 1e6
     published = settings.published / "liqheat.duckdb"
     figures["series-year: published file [MB]"] = published.stat().st_size / 1e6
@@ -310,7 +296,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=3)
     parser.add_argument("--only", choices=("year", "many"))
     arguments = parser.parse_args()
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}")
+    print_machine()
     with tempfile.TemporaryDirectory() as folder:
         # Compilation is paid once a machine, not once a run.
         warm = Settings(home=Path(folder) / "warm")

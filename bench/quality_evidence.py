@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench.quality import (
+from bench.corruption import (
     DAY,
     SEED,
     DataSet,

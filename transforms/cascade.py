@@ -33,6 +33,8 @@ from transforms.errors import InvalidInput, InvalidParameters
 from transforms.grid import BIN_LOG_WIDTH, PUBLISHED_RANGE, FloatArray, IntArray
 from transforms.maps import MapBatch
 
+_SHOCKS = (-0.1, -0.05, -0.03, -0.02, -0.01, 0.01, 0.02, 0.03, 0.05, 0.1)
+
 
 @dataclass(frozen=True, slots=True)
 class CascadeParameters:
@@ -57,18 +59,7 @@ class CascadeParameters:
     (-0.1, -0.05, -0.03, -0.02, -0.01, 0.01, 0.02, 0.03, 0.05, 0.1)
     """
 
-    shocks_ratio: tuple[float, ...] = (
-        -0.10,
-        -0.05,
-        -0.03,
-        -0.02,
-        -0.01,
-        0.01,
-        0.02,
-        0.03,
-        0.05,
-        0.10,
-    )
+    shocks_ratio: tuple[float, ...] = _SHOCKS
     impact_coefficient: float = 1.0
 
     def __post_init__(self) -> None:

@@ -108,7 +108,7 @@ def run(
             f"state belongs to parameters {state.params_hash[:12]}, {parameters.provider} is "
             f"{parameters.params_hash[:12]}: replay the series from its first bar"
         )
-    assumed = _density_parameters(parameters, brackets, contract_kind)
+    assumed = density_parameters(parameters, brackets, contract_kind)
     change = np.diff(bars.open_interest, prepend=state.open_interest)
     is_violation = accounting.is_violation(bars.volume, change, bars.has_gap_before)
     if parameters.model == "volume_profile":
@@ -168,7 +168,7 @@ def start_state(
     """
     state = State.empty(parameters.n_state_rows, parameters.params_hash)
     half_life_bars = _half_life_bars(parameters, bars)
-    assumed = _density_parameters(parameters, brackets, contract_kind)
+    assumed = density_parameters(parameters, brackets, contract_kind)
     if parameters.model == "volume_profile":
         return volume_profile.lay_trail(state, bars, half_life_bars, assumed)
     # As much as is left at the first bar of the series, which places its whole volume.
@@ -224,10 +224,11 @@ def is_warm_up(
     return np.asarray(largest > parameters.warm_up_start_up_ratio)
 
 
-def placement(
+@functools.lru_cache(maxsize=1024)
+def density_parameters(
     parameters: EstimatorParameters, brackets: Brackets, contract_kind: ContractKind
-) -> tuple[FloatArray, FloatArray]:
-    """Return where an estimator places fresh positions, and how much in each tier.
+) -> density.DensityParameters:
+    """Return an estimator's parameters as arrays; a replay needs the same ones call after call.
 
     Parameters
     ----------
@@ -240,29 +241,17 @@ def placement(
 
     Returns
     -------
-    log_offsets : ndarray of float64, shape (2, n_tiers)
-        ``margin.tier_log_offsets`` [ln].
-    weights : ndarray of float64, shape (3, n_tiers + 1)
-        Plain, takers' and makers' shares, unlevered last, with the tiers above the maximum
-        leverage folded into the highest allowed one [ratio].
+    DensityParameters
+        Weights of tiers above the maximum leverage are folded into the highest allowed one.
 
     Examples
     --------
     >>> from transforms.estimators import ESTIMATORS
     >>> brackets = Brackets.from_ratios([0.0], [0.01], [50.0])
-    >>> _, weights = placement(ESTIMATORS["turnover"], brackets, "linear")
-    >>> weights[0].round(6).tolist()
+    >>> assumed = density_parameters(ESTIMATORS["turnover"], brackets, "linear")
+    >>> assumed.weights[0].round(6).tolist()
     [0.2, 0.2, 0.3, 0.11, 0.04, 0.025, 0.025, 0.0, 0.0, 0.1]
     """
-    assumed = _density_parameters(parameters, brackets, contract_kind)
-    return assumed.log_offsets.copy(), assumed.weights.copy()
-
-
-@functools.lru_cache(maxsize=1024)
-def _density_parameters(
-    parameters: EstimatorParameters, brackets: Brackets, contract_kind: ContractKind
-) -> density.DensityParameters:
-    """Return an estimator's parameters as arrays; a replay needs the same ones call after call."""
     if contract_kind not in ("linear", "inverse"):
         raise InvalidInput(f"contract_kind is {contract_kind!r}, expected 'linear' or 'inverse'")
     bracket = int(brackets.bracket_of(parameters.reference_position_usd))

@@ -81,10 +81,9 @@ def swap_assumptions(base: EstimatorParameters) -> tuple[Swap, ...]:
     >>> swaps[0].parameters.provider
     'turnover__swap_1'
     """
-    candidates = [*_shared(base)]
-    candidates += _of_density(base) if base.model == "density" else _of_profile(base)
+    candidates = [*_shared(base), *(_of_density if base.model == "density" else _of_profile)(base)]
     swaps: list[Swap] = []
-    for assumption, baseline, variant, changes in candidates:
+    for assumption, variant, changes in candidates:
         if all(getattr(base, name) == value for name, value in changes.items()):
             continue
         name = f"{base.provider}__swap_{len(swaps) + 1}"
@@ -92,55 +91,43 @@ def swap_assumptions(base: EstimatorParameters) -> tuple[Swap, ...]:
             swapped = dataclasses.replace(base, provider=name, **changes)
         except InvalidParameters:
             continue
-        swaps.append(Swap(assumption, baseline, variant, swapped))
+        swaps.append(Swap(assumption, _baseline(base, assumption), variant, swapped))
     return tuple(swaps)
 
 
-_Candidate = tuple[str, str, str, dict[str, Any]]
+_Candidate = tuple[str, str, dict[str, Any]]
+
+
+def _baseline(base: EstimatorParameters, assumption: str) -> str:
+    """Return what the estimator assumes, in words."""
+    value = getattr(base, assumption)
+    if assumption in ("weights", "half_lives_days"):
+        return "as given"
+    if isinstance(value, tuple):
+        return " ".join(f"{part:g}" for part in value)
+    if isinstance(value, str):
+        return value
+    return f"{value:.0f}" if assumption == "reference_position_usd" else f"{value:g}"
 
 
 def _shared(base: EstimatorParameters) -> Iterator[_Candidate]:
     """Yield what every model assumes."""
     for exponent, name in ((TILT, "higher"), (-TILT, "lower")):
-        yield (
-            "weights",
-            "as given",
-            f"tilted to {name} leverage (times leverage to the power {exponent:g})",
-            _tilted(base, exponent),
-        )
+        tilt = f"tilted to {name} leverage (times leverage to the power {exponent:g})"
+        yield "weights", tilt, _tilted(base, exponent)
     for share in UNLEVERED_SHARES:
-        if share == base.unlevered_share:
-            continue
-        yield (
-            "unlevered_share",
-            f"{base.unlevered_share:g}",
-            f"{share:g}",
-            _with_unlevered(base, share),
-        )
-    yield (
-        "reference_position_usd",
-        f"{base.reference_position_usd:.0f}",
-        f"{LARGE_POSITION_USD:.0f}",
-        {"reference_position_usd": LARGE_POSITION_USD},
-    )
+        if share != base.unlevered_share:
+            yield "unlevered_share", f"{share:g}", _with_unlevered(base, share)
+    large = {"reference_position_usd": LARGE_POSITION_USD}
+    yield "reference_position_usd", f"{LARGE_POSITION_USD:.0f}", large
 
 
 def _of_density(base: EstimatorParameters) -> Iterator[_Candidate]:
-    """Yield what following positions from bar to bar assumes besides."""
-    for weights in ENTRY_WEIGHTS.items():
-        yield (
-            "entry_weights",
-            _spelled(base.entry_weights),
-            weights[0],
-            {"entry_weights": weights[1]},
-        )
+    """Yield what following positions from bar to bar assumes in addition."""
+    for name, weights in ENTRY_WEIGHTS.items():
+        yield "entry_weights", name, {"entry_weights": weights}
     for ratio in TURNOVER_RATIOS:
-        yield (
-            "turnover_ratio",
-            f"{base.turnover_ratio:g}",
-            f"{ratio:g}",
-            {"turnover_ratio": ratio},
-        )
+        yield "turnover_ratio", f"{ratio:g}", {"turnover_ratio": ratio}
     half_lives = np.array([*base.half_lives_days, base.unlevered_half_life_days])
     middle = float(np.exp(np.log(half_lives).mean()))
     # Only ratios between half-lives matter: how much closes in all follows from volume.
@@ -148,42 +135,21 @@ def _of_density(base: EstimatorParameters) -> Iterator[_Candidate]:
         ("the same for all", np.full_like(half_lives, middle)),
         ("ratios squared", half_lives**2 / middle),
     ):
-        if base.unlevered_share == 0.0 and len(set(base.half_lives_days)) == 1:
-            continue
-        yield (
-            "half_lives_days",
-            "as given",
-            name,
-            {
-                "half_lives_days": tuple(changed[:-1].tolist()),
-                "unlevered_half_life_days": float(changed[-1]),
-            },
-        )
+        if base.unlevered_share > 0.0 or len(set(base.half_lives_days)) > 1:
+            *by_tier, unlevered = changed.tolist()
+            changes = {"half_lives_days": tuple(by_tier), "unlevered_half_life_days": unlevered}
+            yield "half_lives_days", name, changes
     other = "last" if base.clearing_price == "mark" else "mark"
-    yield "clearing_price", base.clearing_price, other, {"clearing_price": other}
+    yield "clearing_price", other, {"clearing_price": other}
     exponent = 0.0 if base.taker_leverage_exponent else TAKER_EXPONENT
-    yield (
-        "taker_leverage_exponent",
-        f"{base.taker_leverage_exponent:g}",
-        f"{exponent:g}",
-        {"taker_leverage_exponent": exponent},
-    )
+    yield "taker_leverage_exponent", f"{exponent:g}", {"taker_leverage_exponent": exponent}
 
 
 def _of_profile(base: EstimatorParameters) -> Iterator[_Candidate]:
-    """Yield what a trailing volume profile assumes besides."""
+    """Yield what a trailing volume profile assumes in addition."""
     for factor in (0.5, 2.0):
         days = base.volume_half_life_days * factor
-        yield (
-            "volume_half_life_days",
-            f"{base.volume_half_life_days:g}",
-            f"{days:g}",
-            {"volume_half_life_days": days},
-        )
-
-
-def _spelled(values: tuple[float, ...]) -> str:
-    return " ".join(f"{value:g}" for value in values)
+        yield "volume_half_life_days", f"{days:g}", {"volume_half_life_days": days}
 
 
 def _with_unlevered(base: EstimatorParameters, share: float) -> dict[str, Any]:
@@ -198,6 +164,3 @@ def _tilted(base: EstimatorParameters, exponent: float) -> dict[str, Any]:
     weights = np.array(base.weights) * np.array(base.leverages) ** exponent
     scaled = weights / weights.sum() * (1.0 - base.unlevered_share)
     return {"weights": tuple(scaled.tolist())}
-
-
-__all__ = ["Swap", "swap_assumptions"]

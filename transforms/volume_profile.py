@@ -16,20 +16,9 @@ from typing import Final
 import numpy as np
 
 from transforms.compiler import compiled, fast_compiled, inlined
-from transforms.density.emit import (
-    Events,
-    Maps,
-    empty_events,
-    empty_maps,
-    write_events,
-    write_map,
-)
+from transforms.density import layout as at
+from transforms.density.emit import Events, Maps, empty_events, empty_maps, write_events, write_map
 from transforms.density.inputs import (
-    CLOSE_PRICE,
-    IS_IMPUTED,
-    IS_VIOLATION,
-    OPEN_INTEREST,
-    OPENED,
     DensityParameters,
     Flows,
     KernelBars,
@@ -38,21 +27,7 @@ from transforms.density.inputs import (
     kernel_parameters_of,
 )
 from transforms.density.outputs import outputs_of
-from transforms.density.tier_rows import (
-    ALL,
-    BARS,
-    HIGH,
-    IMPUTED,
-    LOW,
-    MULTIPLIER,
-    TOTAL,
-    UNLEVERED,
-    VIOLATIONS,
-    TierRows,
-    rows_of,
-    state_of,
-    window_of,
-)
+from transforms.density.tier_rows import TierRows, rows_of, state_of, window_of
 from transforms.grid import LOG_STEP
 from transforms.series import LONG, Bars, BoolArray, FloatArray, IntArray, Outputs
 from transforms.state import State
@@ -66,28 +41,28 @@ def _add_volume(
     profile: TierRows, columns: KernelBars, parameters: KernelParameters, bar: int, decay: float
 ) -> None:
     """Let the profile decay and add the volume of a bar."""
-    nodes, amounts, spans = profile.nodes[ALL, 0], profile.amounts, profile.spans
-    volume = columns.flows[OPENED, bar]
-    is_empty = spans[LOW, 0] > spans[HIGH, 0]
-    first = len(nodes) if is_empty else spans[LOW, 0]
-    last = -1 if is_empty else spans[HIGH, 0]
-    amounts[MULTIPLIER, 0] *= decay
-    amounts[TOTAL, 0] = amounts[TOTAL, 0] * decay + volume
-    if amounts[MULTIPLIER, 0] < _FOLD_BELOW:
-        nodes[:] *= amounts[MULTIPLIER, 0]
-        amounts[MULTIPLIER, 0] = 1.0
+    nodes, amounts, spans = profile.nodes[at.ALL, 0], profile.amounts, profile.spans
+    volume = columns.flows[at.OPENED, bar]
+    is_empty = spans[at.LOW, 0] > spans[at.HIGH, 0]
+    first = len(nodes) if is_empty else spans[at.LOW, 0]
+    last = -1 if is_empty else spans[at.HIGH, 0]
+    amounts[at.MULTIPLIER, 0] *= decay
+    amounts[at.TOTAL, 0] = amounts[at.TOTAL, 0] * decay + volume
+    if amounts[at.MULTIPLIER, 0] < _FOLD_BELOW:
+        nodes[:] *= amounts[at.MULTIPLIER, 0]
+        amounts[at.MULTIPLIER, 0] = 1.0
     for entry in range(4):
         position = math.log(columns.prices[entry, bar]) / LOG_STEP
         node = math.floor(position)
         fraction = position - node
         index = node - parameters.first_node
-        amount = volume * parameters.entry_weights[entry] / amounts[MULTIPLIER, 0]
+        amount = volume * parameters.entry_weights[entry] / amounts[at.MULTIPLIER, 0]
         nodes[index] += amount * (1.0 - fraction)
         nodes[index + 1] += amount * fraction
         first = min(first, index)
         last = max(last, index + 1)
-    spans[LOW, 0] = first
-    spans[HIGH, 0] = last
+    spans[at.LOW, 0] = first
+    spans[at.HIGH, 0] = last
 
 
 @inlined
@@ -100,12 +75,12 @@ def _spread_side(
     """
     n_tiers = parameters.offset_steps.shape[1]
     close_position = math.log(close) / LOG_STEP - parameters.first_node
-    low, high = profile.spans[LOW, 0], profile.spans[HIGH, 0]
+    low, high = profile.spans[at.LOW, 0], profile.spans[at.HIGH, 0]
     summed = 0.0
     for tier in range(n_tiers):
         row = side * n_tiers + tier
-        rows.spans[LOW, row] = 1
-        rows.spans[HIGH, row] = 0
+        rows.spans[at.LOW, row] = 1
+        rows.spans[at.HIGH, row] = 0
         weight = parameters.weights[0, tier]
         if weight <= 0.0 or low > high:
             continue
@@ -120,14 +95,14 @@ def _spread_side(
         total = 0.0
         if start <= stop:
             # The profile is 0 on the nodes next to its span, which the window has.
-            source = profile.nodes[ALL, 0, start - whole : stop - whole + 1]
-            before = profile.nodes[ALL, 0, start - whole - 1 : stop - whole]
-            moved = rows.nodes[ALL, row, start : stop + 1]
+            source = profile.nodes[at.ALL, 0, start - whole : stop - whole + 1]
+            before = profile.nodes[at.ALL, 0, start - whole - 1 : stop - whole]
+            moved = rows.nodes[at.ALL, row, start : stop + 1]
             for index in range(len(moved)):
                 moved[index] = (1.0 - fraction) * source[index] + fraction * before[index]
                 total += moved[index]
-            rows.spans[LOW, row] = start
-            rows.spans[HIGH, row] = stop
+            rows.spans[at.LOW, row] = start
+            rows.spans[at.HIGH, row] = stop
             summed += weight * total
     return summed
 
@@ -140,9 +115,9 @@ def _scale_to_open_interest(
     n_tiers = len(weights) - 1
     unlevered = open_interest * (weights[n_tiers] if summed > 0.0 else 1.0)
     scale = (open_interest - unlevered) / summed if summed > 0.0 else 0.0
-    rows.sides[UNLEVERED, side] = unlevered
+    rows.sides[at.UNLEVERED, side] = unlevered
     for tier in range(n_tiers):
-        rows.amounts[MULTIPLIER, side * n_tiers + tier] = scale * weights[tier]
+        rows.amounts[at.MULTIPLIER, side * n_tiers + tier] = scale * weights[tier]
 
 
 @fast_compiled
@@ -164,12 +139,12 @@ def _advance_profile(
     instant = 0
     for bar in range(-1, columns.flows.shape[1]):
         if bar >= 0:
-            open_interest = columns.flows[OPEN_INTEREST, bar]
-            close = columns.prices[CLOSE_PRICE, bar]
+            open_interest = columns.flows[at.OPEN_INTEREST, bar]
+            close = columns.prices[at.CLOSE_PRICE, bar]
             _add_volume(profile, columns, parameters, bar, decay)
-            rows.counts[BARS] += 1
-            rows.counts[VIOLATIONS] += columns.flags[IS_VIOLATION, bar] and bar_count > 0
-            rows.counts[IMPUTED] += columns.flags[IS_IMPUTED, bar]
+            rows.counts[at.BARS] += 1
+            rows.counts[at.VIOLATIONS] += columns.flags[at.IS_VIOLATION, bar] and bar_count > 0
+            rows.counts[at.IMPUTED] += columns.flags[at.IS_IMPUTED, bar]
             bar_count += 1
         while instant < len(emit_after) and emit_after[instant] == bar:
             for side in range(2):

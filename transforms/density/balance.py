@@ -7,18 +7,8 @@ Does not belong here: what opens, closes or is liquidated.
 from typing import Final
 
 from transforms.compiler import fast_compiled, inlined
-from transforms.density.tier_rows import (
-    MULTIPLIER,
-    START_UP,
-    START_UP_HIGH,
-    START_UP_LOW,
-    START_UP_UNLEVERED,
-    TOTAL,
-    UNLEVERED,
-    TierRows,
-    fold_row,
-    forget_start_up,
-)
+from transforms.density import layout as at
+from transforms.density.tier_rows import TierRows, fold_row, forget_start_up
 from transforms.series import FloatArray, IntArray
 
 _FOLD_BELOW: Final = 1e-100
@@ -41,7 +31,7 @@ def side_total(amounts: FloatArray, side: int, n_tiers: int, unlevered: float) -
     """
     held = unlevered
     for row in range(side * n_tiers, (side + 1) * n_tiers):
-        held += amounts[TOTAL, row]
+        held += amounts[at.TOTAL, row]
     return held
 
 
@@ -50,10 +40,10 @@ def scale_side(amounts: FloatArray, sides: FloatArray, side: int, factors: Float
     """Multiply the tiers of one side and its unlevered part, the last, by a factor each."""
     n_tiers = len(factors) - 1
     for tier in range(n_tiers):
-        amounts[TOTAL, side * n_tiers + tier] *= factors[tier]
-        amounts[MULTIPLIER, side * n_tiers + tier] *= factors[tier]
-    sides[UNLEVERED, side] *= factors[n_tiers]
-    sides[START_UP_UNLEVERED, side] *= factors[n_tiers]
+        amounts[at.TOTAL, side * n_tiers + tier] *= factors[tier]
+        amounts[at.MULTIPLIER, side * n_tiers + tier] *= factors[tier]
+    sides[at.UNLEVERED, side] *= factors[n_tiers]
+    sides[at.START_UP_UNLEVERED, side] *= factors[n_tiers]
 
 
 @inlined
@@ -62,7 +52,7 @@ def is_vanished(
 ) -> bool:
     """Return whether too little of a side is left to scale it to open interest."""
     n_tiers = amounts.shape[1] // 2
-    held = side_total(amounts, side, n_tiers, sides[UNLEVERED, side])
+    held = side_total(amounts, side, n_tiers, sides[at.UNLEVERED, side])
     # A trail of which price has left the unlevered share alone is no start.
     levered = side_total(amounts, side, n_tiers, 0.0) if is_first else held
     return not held > _VANISHED * open_interest or open_interest == 0.0 or levered <= 0.0
@@ -83,7 +73,7 @@ def balance_side(
     The factor counts towards the extremes in `balance`, except in the first bar of a series.
     """
     n_tiers = len(factors) - 1
-    ratio = open_interest / side_total(amounts, side, n_tiers, sides[UNLEVERED, side])
+    ratio = open_interest / side_total(amounts, side, n_tiers, sides[at.UNLEVERED, side])
     for tier in range(n_tiers + 1):
         factors[tier] = ratio
     scale_side(amounts, sides, side, factors)
@@ -98,7 +88,7 @@ def fold_extremes(
 ) -> None:
     """Fold the rows of one side whose multiplier could leave float64."""
     for row in range(side * n_tiers, (side + 1) * n_tiers):
-        if not _FOLD_BELOW < amounts[MULTIPLIER, row] < _FOLD_ABOVE:
+        if not _FOLD_BELOW < amounts[at.MULTIPLIER, row] < _FOLD_ABOVE:
             fold_row(nodes, amounts, spans, row)
 
 
@@ -108,12 +98,12 @@ def refresh(rows: TierRows, open_interest: float) -> None:
     nodes, amounts, spans, sides, _, _ = rows
     n_tiers = amounts.shape[1] // 2
     for side in range(2):
-        held = sides[START_UP_UNLEVERED, side]
+        held = sides[at.START_UP_UNLEVERED, side]
         for row in range(side * n_tiers, (side + 1) * n_tiers):
             fold_row(nodes, amounts, spans, row)
-            for index in range(spans[START_UP_LOW, row], spans[START_UP_HIGH, row] + 1):
-                held += nodes[START_UP, row, index]
+            for index in range(spans[at.START_UP_LOW, row], spans[at.START_UP_HIGH, row] + 1):
+                held += nodes[at.START_UP, row, index]
         if held <= _FORGOTTEN * open_interest:
-            sides[START_UP_UNLEVERED, side] = 0.0
+            sides[at.START_UP_UNLEVERED, side] = 0.0
             for row in range(side * n_tiers, (side + 1) * n_tiers):
                 forget_start_up(nodes, spans, row)

@@ -8,26 +8,8 @@ import math
 from typing import Final
 
 from transforms.compiler import inlined
-from transforms.density.tier_rows import (
-    ALL,
-    CONSUMED_QUANTITY,
-    CONSUMED_USD,
-    HIGH,
-    LOW,
-    MULTIPLIER,
-    PLACE,
-    START_UP,
-    START_UP_HIGH,
-    START_UP_LOW,
-    SWEPT_QUANTITY,
-    SWEPT_USD,
-    TOTAL,
-    WEIGHT,
-    clear_span,
-    empty_row,
-    entry_range,
-    sum_span,
-)
+from transforms.density import layout as at
+from transforms.density.tier_rows import clear_span, empty_row, entry_range, sum_span
 from transforms.grid import LOG_STEP
 from transforms.series import LONG, FloatArray, IntArray
 
@@ -53,41 +35,41 @@ def clear_side(
     n_tiers = amounts.shape[1] // 2
     consumed = 0.0
     for row in range(side * n_tiers, (side + 1) * n_tiers):
-        start = max(first, spans[LOW, row])
-        stop = min(last, spans[HIGH, row])
+        start = max(first, spans[at.LOW, row])
+        stop = min(last, spans[at.HIGH, row])
         if start > stop:
             continue
-        scale = amounts[MULTIPLIER, row]
-        stored, stored_priced = sum_span(nodes, ALL, row, prices, start, stop)
+        scale = amounts[at.MULTIPLIER, row]
+        stored, stored_priced = sum_span(nodes, at.ALL, row, prices, start, stop)
         quantity = stored * scale
         consumed += quantity
-        amounts[CONSUMED_QUANTITY, row] += quantity
-        amounts[CONSUMED_USD, row] += quantity if is_inverse else stored_priced * scale
-        if start == spans[LOW, row] and stop == spans[HIGH, row]:
+        amounts[at.CONSUMED_QUANTITY, row] += quantity
+        amounts[at.CONSUMED_USD, row] += quantity if is_inverse else stored_priced * scale
+        if start == spans[at.LOW, row] and stop == spans[at.HIGH, row]:
             empty_row(nodes, amounts, spans, row)
             continue
         _cut_row(nodes, spans, row, start, stop)
-        before = amounts[TOTAL, row]
-        amounts[TOTAL, row] = before - quantity
-        if amounts[TOTAL, row] < _CANCELLATION * before:
-            rest, _ = sum_span(nodes, ALL, row, prices, spans[LOW, row], spans[HIGH, row])
-            amounts[TOTAL, row] = rest * scale
+        before = amounts[at.TOTAL, row]
+        amounts[at.TOTAL, row] = before - quantity
+        if amounts[at.TOTAL, row] < _CANCELLATION * before:
+            rest, _ = sum_span(nodes, at.ALL, row, prices, spans[at.LOW, row], spans[at.HIGH, row])
+            amounts[at.TOTAL, row] = rest * scale
     return consumed
 
 
 @inlined
 def _cut_row(nodes: FloatArray, spans: IntArray, row: int, start: int, stop: int) -> None:
     """Set one end of a row, from `start` to `stop`, to 0 and shorten its spans."""
-    clear_span(nodes, ALL, row, start, stop)
-    if stop == spans[HIGH, row]:
-        spans[HIGH, row] = start - 1
+    clear_span(nodes, at.ALL, row, start, stop)
+    if stop == spans[at.HIGH, row]:
+        spans[at.HIGH, row] = start - 1
     else:
-        spans[LOW, row] = stop + 1
-    if spans[START_UP_LOW, row] <= spans[START_UP_HIGH, row]:
-        low = max(start, spans[START_UP_LOW, row])
-        clear_span(nodes, START_UP, row, low, min(stop, spans[START_UP_HIGH, row]))
-        spans[START_UP_LOW, row] = max(spans[START_UP_LOW, row], spans[LOW, row])
-        spans[START_UP_HIGH, row] = min(spans[START_UP_HIGH, row], spans[HIGH, row])
+        spans[at.LOW, row] = stop + 1
+    if spans[at.START_UP_LOW, row] <= spans[at.START_UP_HIGH, row]:
+        low = max(start, spans[at.START_UP_LOW, row])
+        clear_span(nodes, at.START_UP, row, low, min(stop, spans[at.START_UP_HIGH, row]))
+        spans[at.START_UP_LOW, row] = max(spans[at.START_UP_LOW, row], spans[at.LOW, row])
+        spans[at.START_UP_HIGH, row] = min(spans[at.START_UP_HIGH, row], spans[at.HIGH, row])
 
 
 @inlined
@@ -108,7 +90,7 @@ def sweep_side(
     """
     n_tiers = offset_steps.shape[1]
     is_long = side == LONG
-    close = entries[PLACE, 3]
+    close = entries[at.PLACE, 3]
     lowest, highest = entry_range(entries)
     swept = 0.0
     for tier in range(n_tiers):
@@ -122,12 +104,14 @@ def sweep_side(
             continue
         row = side * n_tiers + tier
         for entry in range(4):
-            position = entries[PLACE, entry] + offset
+            position = entries[at.PLACE, entry] + offset
             if position < close if is_long else position > close:
                 continue
-            part = amount * entries[WEIGHT, entry]
+            part = amount * entries[at.WEIGHT, entry]
             passed[tier] |= 1 << entry
             swept += part
-            amounts[SWEPT_QUANTITY, row] += part
-            amounts[SWEPT_USD, row] += part if is_inverse else part * math.exp(position * LOG_STEP)
+            amounts[at.SWEPT_QUANTITY, row] += part
+            amounts[at.SWEPT_USD, row] += (
+                part if is_inverse else part * math.exp(position * LOG_STEP)
+            )
     return swept

@@ -8,8 +8,8 @@ import math
 from typing import Final
 
 from transforms.compiler import fast_compiled, inlined
+from transforms.density import layout as at
 from transforms.density.balance import scale_side
-from transforms.density.tier_rows import TOTAL, UNLEVERED
 from transforms.series import FloatArray
 
 _SMALLEST_REMAINDER: Final = 1e-9
@@ -38,8 +38,8 @@ def close_side(
     """
     n_tiers = len(masses) - 1
     for tier in range(n_tiers):
-        masses[tier] = amounts[TOTAL, side * n_tiers + tier]
-    masses[n_tiers] = sides[UNLEVERED, side]
+        masses[tier] = amounts[at.TOTAL, side * n_tiers + tier]
+    masses[n_tiers] = sides[at.UNLEVERED, side]
     closing_factors(masses, hazards, closed, factors)
     scale_side(amounts, sides, side, factors)
 

@@ -10,19 +10,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from transforms.compiler import fast_compiled, inlined
+from transforms.density import layout as at
 from transforms.density.inputs import KernelParameters
-from transforms.density.tier_rows import (
-    ALL,
-    CONSUMED_QUANTITY,
-    EXCESS,
-    MULTIPLIER,
-    START_UP,
-    START_UP_UNLEVERED,
-    SWEPT_USD,
-    UNLEVERED,
-    TierRows,
-    sum_span,
-)
+from transforms.density.tier_rows import TierRows, sum_span
 from transforms.grid import (
     BIN_LOG_WIDTH,
     LOG_STEP,
@@ -35,10 +25,6 @@ from transforms.series import Float32Array, FloatArray, IntArray
 
 _NEGLIGIBLE_START_UP: Final = 1e-6
 """Start-up mass below this share of a side within the published bins has no map of its own."""
-
-IN_RANGE, IN_RANGE_PRICED, NEAR, NEAR_PRICED, BEYOND, BEYOND_PRICED = range(6)
-"""Sums per tier: within the published bins, the part near the close, and the rest; the quantity,
-and quantity times price, which is USD for linear contracts and means nothing for inverse ones."""
 
 _N_SUMS: Final = 6
 
@@ -215,7 +201,7 @@ def _sum_tiers(
     quantity = unlevered
     for tier in range(n_tiers):
         row = side * n_tiers + tier
-        scale = amounts[MULTIPLIER, row]
+        scale = amounts[at.MULTIPLIER, row]
         start, stop = spans[2 * kind, row], spans[2 * kind + 1, row]
         low, high = around.range_low, around.range_high
         below, below_priced = sum_span(nodes, kind, row, prices, start, min(stop, low - 1))
@@ -233,12 +219,12 @@ def _sum_tiers(
             nodes, kind, row, prices, max(start, high + 1), stop, scale, summed
         )
         inside = left + near + right
-        sums[IN_RANGE, tier] = scale * inside
-        sums[IN_RANGE_PRICED, tier] = scale * (left_priced + near_priced + right_priced)
-        sums[NEAR, tier] = scale * near
-        sums[NEAR_PRICED, tier] = scale * near_priced
-        sums[BEYOND, tier] = scale * (below + above)
-        sums[BEYOND_PRICED, tier] = scale * (below_priced + above_priced)
+        sums[at.IN_RANGE, tier] = scale * inside
+        sums[at.IN_RANGE_PRICED, tier] = scale * (left_priced + near_priced + right_priced)
+        sums[at.NEAR, tier] = scale * near
+        sums[at.NEAR_PRICED, tier] = scale * near_priced
+        sums[at.BEYOND, tier] = scale * (below + above)
+        sums[at.BEYOND_PRICED, tier] = scale * (below_priced + above_priced)
         quantity += scale * (inside + below + above)
         if start <= stop:
             touched_low = min(touched_low, start)
@@ -297,9 +283,9 @@ def write_map(
     maps.n_bins[instant] = around.n_bins
     for side in range(2):
         sums, usd = maps.sums[:, instant, side], maps.liquidation_usd[instant, side]
-        unlevered = sides[UNLEVERED, side]
+        unlevered = sides[at.UNLEVERED, side]
         booked, low, high = _sum_tiers(
-            nodes, amounts, spans, ALL, side, around, prices, unlevered, sums, summed
+            nodes, amounts, spans, at.ALL, side, around, prices, unlevered, sums, summed
         )
         _write_bins(summed, prices, low, high, around.range_low, is_inverse, usd)
         maps.unlevered[instant, side] = unlevered
@@ -321,11 +307,11 @@ def write_start_up(
     around = Surroundings(around.first_bin, around.n_bins, low, high, low, high)
     n_tiers = amounts.shape[1] // 2
     sums = np.empty((_N_SUMS, n_tiers))
-    kind = IN_RANGE if is_inverse else IN_RANGE_PRICED
+    kind = at.IN_RANGE if is_inverse else at.IN_RANGE_PRICED
     for side in range(2):
-        unlevered = sides[START_UP_UNLEVERED, side]
+        unlevered = sides[at.START_UP_UNLEVERED, side]
         held, low, high = _sum_tiers(
-            nodes, amounts, spans, START_UP, side, around, prices, unlevered, sums, summed
+            nodes, amounts, spans, at.START_UP, side, around, prices, unlevered, sums, summed
         )
         started = 0.0
         shown = 0.0
@@ -346,16 +332,16 @@ def write_events(rows: TierRows, events: Events, instant: int) -> None:
     """Write what happened since the last instant into `events`, and begin to count anew."""
     _, amounts, _, sides, balance, counts = rows
     n_tiers = amounts.shape[1] // 2
-    for kind in range(CONSUMED_QUANTITY, SWEPT_USD + 1):
+    for kind in range(at.CONSUMED_QUANTITY, at.SWEPT_USD + 1):
         for row in range(2 * n_tiers):
             side, tier = row // n_tiers, row % n_tiers
-            events.by_tier[kind - CONSUMED_QUANTITY, instant, side, tier] = amounts[kind, row]
+            events.by_tier[kind - at.CONSUMED_QUANTITY, instant, side, tier] = amounts[kind, row]
             amounts[kind, row] = 0.0
     has_balance = balance[0] <= balance[1]
     for each in range(2):
-        events.excess_quantity[instant, each] = sides[EXCESS, each]
+        events.excess_quantity[instant, each] = sides[at.EXCESS, each]
         events.balance[instant, each] = balance[each] if has_balance else math.nan
-        sides[EXCESS, each] = 0.0
+        sides[at.EXCESS, each] = 0.0
     balance[0] = math.inf
     balance[1] = -math.inf
     for kind in range(len(counts)):
@@ -366,7 +352,7 @@ def write_events(rows: TierRows, events: Events, instant: int) -> None:
 @inlined
 def has_start_up(spans: IntArray, sides: FloatArray) -> bool:
     """Return whether start-up mass of either side is still followed."""
-    is_followed: bool = sides[START_UP_UNLEVERED, 0] + sides[START_UP_UNLEVERED, 1] > 0.0
+    is_followed: bool = sides[at.START_UP_UNLEVERED, 0] + sides[at.START_UP_UNLEVERED, 1] > 0.0
     for row in range(spans.shape[1]):
-        is_followed = is_followed or spans[2 * START_UP, row] <= spans[2 * START_UP + 1, row]
+        is_followed = is_followed or spans[2 * at.START_UP, row] <= spans[2 * at.START_UP + 1, row]
     return is_followed

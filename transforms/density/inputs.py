@@ -89,16 +89,6 @@ class KernelParameters(NamedTuple):
     is_inverse: bool
 
 
-OPEN_PRICE, HIGH_PRICE, LOW_PRICE, CLOSE_PRICE, CLEARING_HIGH, CLEARING_LOW = range(6)
-"""First axis of ``KernelBars.prices``; the last two are the extremes of the mark price."""
-
-BUY_RATIO, OPENED, CLOSED, OPEN_INTEREST = range(4)
-"""First axis of ``KernelBars.flows``; the first is the share of volume whose taker bought."""
-
-IS_VIOLATION, IS_IMPUTED = range(2)
-"""First axis of ``KernelBars.flags``."""
-
-
 class KernelBars(NamedTuple):
     """Columns of bars; NaN for what is not observed or not used.
 
@@ -179,7 +169,7 @@ def columns_of(
     >>> bars = Bars(*[one] * 9, one < 0, one < 0, bar_seconds=300)
     >>> flows = Flows(one, one, one < 0)
     >>> parameters = DensityParameters(np.zeros((2, 1)), one, one, one, uses_mark=False)
-    >>> columns_of(bars, flows, parameters).prices[CLEARING_HIGH].tolist()
+    >>> columns_of(bars, flows, parameters).prices[4].tolist()
     [nan]
     """
     unknown = np.full(len(bars), np.nan)

@@ -10,24 +10,9 @@ from typing import Final
 import numpy as np
 
 from transforms.compiler import fast_compiled, inlined
+from transforms.density import layout as at
 from transforms.density.inputs import KernelParameters
-from transforms.density.tier_rows import (
-    ALL,
-    HIGH,
-    LOW,
-    MULTIPLIER,
-    PLACE,
-    START_UP,
-    START_UP_HIGH,
-    START_UP_LOW,
-    START_UP_UNLEVERED,
-    TOTAL,
-    UNLEVERED,
-    WEIGHT,
-    TierRows,
-    empty_row,
-    entry_range,
-)
+from transforms.density.tier_rows import TierRows, empty_row, entry_range
 from transforms.series import LONG, FloatArray, IntArray
 
 _PASSED_ALL: Final = 0b1111
@@ -70,7 +55,7 @@ def open_side(
             continue
         # Unsigned indices spare the check for negative ones, a fifth of this function's time.
         row = np.uint64(side * n_tiers + tier)
-        stored = amount / amounts[MULTIPLIER, row]
+        stored = amount / amounts[at.MULTIPLIER, row]
         first = lowest
         last = highest
         kept = 1.0
@@ -80,25 +65,25 @@ def open_side(
             kept = 0.0
         for entry in range(4):
             # The fraction is taken on the grid, not in the window, to be the same in any window.
-            position = entries[PLACE, entry] + offset_steps[side, tier]
-            share = stored * entries[WEIGHT, entry]
+            position = entries[at.PLACE, entry] + offset_steps[side, tier]
+            share = stored * entries[at.WEIGHT, entry]
             if passed[tier] != 0:
                 if passed[tier] >> entry & 1:
                     continue
-                first = min(first, entries[PLACE, entry])
-                last = max(last, entries[PLACE, entry])
-                kept += entries[WEIGHT, entry]
+                first = min(first, entries[at.PLACE, entry])
+                last = max(last, entries[at.PLACE, entry])
+                kept += entries[at.WEIGHT, entry]
             node = math.floor(position)
             index = np.uint64(node - first_node)
             right = share * (position - node)
-            nodes[ALL, row, index] += share - right
-            nodes[ALL, row, index + np.uint64(1)] += right
+            nodes[at.ALL, row, index] += share - right
+            nodes[at.ALL, row, index + np.uint64(1)] += right
         start = math.floor(first + offset_steps[side, tier]) - first_node
         stop = math.floor(last + offset_steps[side, tier]) - first_node + 1
-        is_empty = spans[LOW, row] > spans[HIGH, row]
-        spans[LOW, row] = start if is_empty else min(spans[LOW, row], start)
-        spans[HIGH, row] = stop if is_empty else max(spans[HIGH, row], stop)
-        amounts[TOTAL, row] += amount * kept
+        is_empty = spans[at.LOW, row] > spans[at.HIGH, row]
+        spans[at.LOW, row] = start if is_empty else min(spans[at.LOW, row], start)
+        spans[at.HIGH, row] = stop if is_empty else max(spans[at.HIGH, row], stop)
+        amounts[at.TOTAL, row] += amount * kept
 
 
 @fast_compiled
@@ -123,14 +108,14 @@ def start_side(
         for row in own:
             empty_row(nodes, amounts, spans, row)
         passed[:] = 0
-        sides[UNLEVERED, side] = open_interest * shares[n_tiers]
+        sides[at.UNLEVERED, side] = open_interest * shares[n_tiers]
         offsets, node = parameters.offset_steps, parameters.first_node
         open_side(
             nodes, amounts, spans, offsets, entries, shares, passed, node, side, open_interest
         )
-    sides[START_UP_UNLEVERED, side] = sides[UNLEVERED, side]
+    sides[at.START_UP_UNLEVERED, side] = sides[at.UNLEVERED, side]
     for row in own:
-        spans[START_UP_LOW, row] = spans[LOW, row]
-        spans[START_UP_HIGH, row] = spans[HIGH, row]
-        for index in range(spans[LOW, row], spans[HIGH, row] + 1):
-            nodes[START_UP, row, index] = nodes[ALL, row, index]
+        spans[at.START_UP_LOW, row] = spans[at.LOW, row]
+        spans[at.START_UP_HIGH, row] = spans[at.HIGH, row]
+        for index in range(spans[at.LOW, row], spans[at.HIGH, row] + 1):
+            nodes[at.START_UP, row, index] = nodes[at.ALL, row, index]

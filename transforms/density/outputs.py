@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
+from transforms.density import layout as at
 from transforms.density.emit import Events, Maps
-from transforms.density.tier_rows import BARS, IMPUTED, ON_LAST_PRICE, VIOLATIONS
 from transforms.series import Outputs
 
 _SAME: Final = (
@@ -67,8 +67,8 @@ def outputs_of(maps: Maps, events: Events, is_inverse: bool) -> Outputs:
         excess_quantity=events.excess_quantity,
         balance_min=events.balance[:, 0],
         balance_max=events.balance[:, 1],
-        bar_count=events.counts[:, BARS],
-        violation_count=events.counts[:, VIOLATIONS],
-        imputed_count=events.counts[:, IMPUTED],
-        last_price_count=events.counts[:, ON_LAST_PRICE],
+        bar_count=events.counts[:, at.BARS],
+        violation_count=events.counts[:, at.VIOLATIONS],
+        imputed_count=events.counts[:, at.IMPUTED],
+        last_price_count=events.counts[:, at.ON_LAST_PRICE],
     )

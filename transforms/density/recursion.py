@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from transforms.compiler import fast_compiled, inlined
+from transforms.density import layout as at
 from transforms.density.balance import balance_side, fold_extremes, is_vanished, refresh, side_total
 from transforms.density.clear import clear_side, sweep_side
 from transforms.density.close import close_side
@@ -25,17 +26,6 @@ from transforms.density.emit import (
     write_start_up,
 )
 from transforms.density.inputs import (
-    BUY_RATIO,
-    CLEARING_HIGH,
-    CLEARING_LOW,
-    CLOSE_PRICE,
-    CLOSED,
-    HIGH_PRICE,
-    IS_IMPUTED,
-    IS_VIOLATION,
-    LOW_PRICE,
-    OPEN_INTEREST,
-    OPENED,
     DensityParameters,
     Flows,
     KernelBars,
@@ -45,21 +35,7 @@ from transforms.density.inputs import (
 )
 from transforms.density.open import open_side, set_shares, start_side
 from transforms.density.outputs import outputs_of
-from transforms.density.tier_rows import (
-    BARS,
-    CONSUMED_QUANTITY,
-    EXCESS,
-    IMPUTED,
-    ON_LAST_PRICE,
-    PLACE,
-    UNLEVERED,
-    VIOLATIONS,
-    WEIGHT,
-    TierRows,
-    rows_of,
-    state_of,
-    window_of,
-)
+from transforms.density.tier_rows import TierRows, rows_of, state_of, window_of
 from transforms.grid import LOG_STEP
 from transforms.series import LONG, Bars, FloatArray, IntArray, Outputs
 from transforms.state import State
@@ -96,23 +72,23 @@ def advance_rows(
     # Bar -1 is what was before: instants may lie there, nothing else happens.
     for bar in range(-1, flows.shape[1]):
         if bar >= 0:
-            close, open_interest = bar_prices[CLOSE_PRICE, bar], flows[OPEN_INTEREST, bar]
-            opened, closed = flows[OPENED, bar], flows[CLOSED, bar]
+            close, open_interest = bar_prices[at.CLOSE_PRICE, bar], flows[at.OPEN_INTEREST, bar]
+            opened, closed = flows[at.OPENED, bar], flows[at.CLOSED, bar]
             is_trail = math.isnan(open_interest)
             is_first = bar_count == 0 and not is_trail
             lowest, highest, is_on_last = _read_prices(bar_prices, bar, entry_weights, entries)
             for side in range(2):
                 first = math.ceil(lowest) - first_node if side == LONG else 0
                 last = nodes.shape[2] - 1 if side == LONG else math.floor(highest) - first_node
-                set_shares(weights, shares, flows[BUY_RATIO, bar], side)
+                set_shares(weights, shares, flows[at.BUY_RATIO, bar], side)
                 swept = sweep_side(
                     amounts, steps, entries, shares, passed, side, opened, is_inverse
                 )
                 consumed = clear_side(nodes, amounts, spans, prices, side, first, last, is_inverse)
-                held = side_total(amounts, side, n_tiers, sides[UNLEVERED, side])
+                held = side_total(amounts, side, n_tiers, sides[at.UNLEVERED, side])
                 liquidated = consumed + swept
                 if liquidated > closed:
-                    sides[EXCESS, side] += liquidated - closed
+                    sides[at.EXCESS, side] += liquidated - closed
                 elif closed > liquidated and held > 0.0:
                     left = closed - liquidated
                     close_side(amounts, sides, hazards, masses, factors, side, left)
@@ -120,7 +96,7 @@ def advance_rows(
                 open_side(
                     nodes, amounts, spans, steps, entries, shares, passed, first_node, side, opened
                 )
-                sides[UNLEVERED, side] += opened * shares[n_tiers]
+                sides[at.UNLEVERED, side] += opened * shares[n_tiers]
                 is_lost = is_vanished(amounts, sides, side, open_interest, is_first)
                 if not is_lost:
                     balance_side(amounts, sides, balance, factors, side, open_interest, is_first)
@@ -130,15 +106,15 @@ def advance_rows(
                     )
             if is_first or is_trail:
                 # What left the trail was no position of this series.
-                amounts[CONSUMED_QUANTITY:] = 0.0
-                sides[EXCESS] = 0.0
+                amounts[at.CONSUMED_QUANTITY :] = 0.0
+                sides[at.EXCESS] = 0.0
             if is_trail:
                 continue
             bar_count += 1
-            counts[BARS] += 1
-            counts[VIOLATIONS] += flags[IS_VIOLATION, bar] and not is_first
-            counts[IMPUTED] += flags[IS_IMPUTED, bar]
-            counts[ON_LAST_PRICE] += is_on_last
+            counts[at.BARS] += 1
+            counts[at.VIOLATIONS] += flags[at.IS_VIOLATION, bar] and not is_first
+            counts[at.IMPUTED] += flags[at.IS_IMPUTED, bar]
+            counts[at.ON_LAST_PRICE] += is_on_last
             if bar_count % REFRESH_BARS == 0:
                 refresh(rows, open_interest)
         while instant < len(emit_after) and emit_after[instant] == bar:
@@ -158,12 +134,12 @@ def _read_prices(
     Prices are in nodes.
     """
     for entry in range(4):
-        entries[PLACE, entry] = math.log(prices[entry, bar]) / LOG_STEP
-        entries[WEIGHT, entry] = entry_weights[entry]
-    high, low = prices[CLEARING_HIGH, bar], prices[CLEARING_LOW, bar]
+        entries[at.PLACE, entry] = math.log(prices[entry, bar]) / LOG_STEP
+        entries[at.WEIGHT, entry] = entry_weights[entry]
+    high, low = prices[at.CLEARING_HIGH, bar], prices[at.CLEARING_LOW, bar]
     is_on_last = math.isnan(low) or math.isnan(high)
     if is_on_last:
-        lowest, highest = entries[PLACE, LOW_PRICE], entries[PLACE, HIGH_PRICE]
+        lowest, highest = entries[at.PLACE, at.LOW_PRICE], entries[at.PLACE, at.HIGH_PRICE]
     else:
         lowest, highest = math.log(low) / LOG_STEP, math.log(high) / LOG_STEP
     return lowest, highest, is_on_last

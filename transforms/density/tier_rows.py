@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from transforms.compiler import fast_compiled, inlined
+from transforms.density import layout as at
 from transforms.grid import LOG_STEP
 from transforms.series import Bars, FloatArray, IntArray
 from transforms.state import State
@@ -21,9 +22,6 @@ from transforms.state import State
 _SPARE_NODES: Final = 3
 """Nodes of the window beyond those of bars and state, at either end: an entry takes two nodes, a
 shifted profile three, and both nodes of every published bin that is touched must be inside."""
-
-ALL, START_UP = range(2)
-"""First axis of ``TierRows.nodes``."""
 
 _AMOUNTS: Final = (
     "multiplier",
@@ -33,22 +31,7 @@ _AMOUNTS: Final = (
     "swept_quantity",
     "swept_usd",
 )
-MULTIPLIER, TOTAL, CONSUMED_QUANTITY, CONSUMED_USD, SWEPT_QUANTITY, SWEPT_USD = range(6)
-"""First axis of ``TierRows.amounts``."""
-
-LOW, HIGH, START_UP_LOW, START_UP_HIGH = range(4)
-"""First axis of ``TierRows.spans``: ends of the filled nodes, both included; 1 and 0 when empty."""
-
 _SIDES: Final = ("unlevered", "start_up_unlevered", "excess_quantity")
-UNLEVERED, START_UP_UNLEVERED, EXCESS = range(3)
-"""First axis of ``TierRows.sides``."""
-
-BARS, VIOLATIONS, IMPUTED, ON_LAST_PRICE = range(4)
-"""Entries of ``TierRows.counts``."""
-
-PLACE, WEIGHT = range(2)
-"""First axis of the entries of a bar, shape (2, 4): where its open, high, low and close lie [nodes]
-and the shares of its opens entered there [ratio]."""
 
 
 class TierRows(NamedTuple):
@@ -126,8 +109,8 @@ def sum_span(
 @inlined
 def entry_range(entries: FloatArray) -> tuple[float, float]:
     """Return the lowest and highest entry of a bar [nodes]."""
-    open_, high = entries[PLACE, 0], entries[PLACE, 1]
-    low, close = entries[PLACE, 2], entries[PLACE, 3]
+    open_, high = entries[at.PLACE, 0], entries[at.PLACE, 1]
+    low, close = entries[at.PLACE, 2], entries[at.PLACE, 3]
     lowest = min(min(open_, high), min(low, close))
     return lowest, max(max(open_, high), max(low, close))
 
@@ -148,19 +131,19 @@ def clear_span(nodes: FloatArray, kind: int, row: int, low: int, high: int) -> N
 @fast_compiled
 def forget_start_up(nodes: FloatArray, spans: IntArray, row: int) -> None:
     """Stop following the start-up mass of a row."""
-    clear_span(nodes, START_UP, row, spans[START_UP_LOW, row], spans[START_UP_HIGH, row])
-    spans[START_UP_LOW, row] = 1
-    spans[START_UP_HIGH, row] = 0
+    clear_span(nodes, at.START_UP, row, spans[at.START_UP_LOW, row], spans[at.START_UP_HIGH, row])
+    spans[at.START_UP_LOW, row] = 1
+    spans[at.START_UP_HIGH, row] = 0
 
 
 @fast_compiled
 def empty_row(nodes: FloatArray, amounts: FloatArray, spans: IntArray, row: int) -> None:
     """Remove all positions of a row."""
-    clear_span(nodes, ALL, row, spans[LOW, row], spans[HIGH, row])
-    amounts[MULTIPLIER, row] = 1.0
-    amounts[TOTAL, row] = 0.0
-    spans[LOW, row] = 1
-    spans[HIGH, row] = 0
+    clear_span(nodes, at.ALL, row, spans[at.LOW, row], spans[at.HIGH, row])
+    amounts[at.MULTIPLIER, row] = 1.0
+    amounts[at.TOTAL, row] = 0.0
+    spans[at.LOW, row] = 1
+    spans[at.HIGH, row] = 0
     forget_start_up(nodes, spans, row)
 
 
@@ -168,15 +151,15 @@ def empty_row(nodes: FloatArray, amounts: FloatArray, spans: IntArray, row: int)
 def fold_row(nodes: FloatArray, amounts: FloatArray, spans: IntArray, row: int) -> None:
     """Multiply a row's multiplier into its nodes and sum the row anew."""
     summed = 0.0
-    scale = amounts[MULTIPLIER, row]
-    for index in range(spans[LOW, row], spans[HIGH, row] + 1):
-        value = nodes[ALL, row, index] * scale
-        nodes[ALL, row, index] = value
+    scale = amounts[at.MULTIPLIER, row]
+    for index in range(spans[at.LOW, row], spans[at.HIGH, row] + 1):
+        value = nodes[at.ALL, row, index] * scale
+        nodes[at.ALL, row, index] = value
         summed += value
-    for index in range(spans[START_UP_LOW, row], spans[START_UP_HIGH, row] + 1):
-        nodes[START_UP, row, index] *= scale
-    amounts[MULTIPLIER, row] = 1.0
-    amounts[TOTAL, row] = summed
+    for index in range(spans[at.START_UP_LOW, row], spans[at.START_UP_HIGH, row] + 1):
+        nodes[at.START_UP, row, index] *= scale
+    amounts[at.MULTIPLIER, row] = 1.0
+    amounts[at.TOTAL, row] = summed
     if summed == 0.0:
         empty_row(nodes, amounts, spans, row)
 

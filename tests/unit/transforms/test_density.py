@@ -13,7 +13,7 @@ from transforms import density, grid
 from transforms.accounting import opens_and_closes
 from transforms.density.recursion import REFRESH_BARS, advance_rows
 from transforms.density.tier_rows import node_prices
-from transforms.engine import placement, run
+from transforms.engine import density_parameters, run
 from transforms.estimators import ESTIMATORS
 from transforms.ladders import default_brackets
 from transforms.margin import Brackets
@@ -94,20 +94,8 @@ def market_bars(draw, max_bars=60):
 
 
 def dense_of(parameters, bars, emits, brackets, kind="linear"):
-    log_offsets, weights = placement(parameters, brackets, kind)
-    if parameters.taker_leverage_exponent == 0.0:
-        weights = np.stack([weights[0]] * 3)
-    half_lives = [*parameters.half_lives_days, parameters.unlevered_half_life_days]
-    return dense_density(
-        bars,
-        emits,
-        log_offsets=log_offsets,
-        weights=weights,
-        hazards=np.log(2.0) / np.array(half_lives),
-        entry_weights=np.array(parameters.entry_weights),
-        turnover_ratio=parameters.turnover_ratio,
-        uses_mark=parameters.clearing_price == "mark",
-    )
+    assumed = density_parameters(parameters, brackets, kind)
+    return dense_density(bars, emits, assumed, parameters.turnover_ratio)
 
 
 def extreme(function, balance):

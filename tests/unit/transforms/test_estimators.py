@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from bench.kernel import simulated_bars
-from transforms.engine import is_warm_up, placement, run, start_state
+from transforms.engine import density_parameters, is_warm_up, run, start_state
 from transforms.errors import InvalidInput, InvalidParameters
 from transforms.estimators import (
     ESTIMATORS,
@@ -121,7 +121,7 @@ def test_takers_and_makers_together_have_the_plain_weights():
 
 def test_weights_above_the_maximum_leverage_fold_into_the_highest_allowed_tier():
     brackets = Brackets.from_ratios([0.0], [0.01], [20.0])
-    _, weights = placement(ESTIMATORS["taker_tilt"], brackets, "linear")
+    weights = density_parameters(ESTIMATORS["taker_tilt"], brackets, "linear").weights
     assert_array_equal(weights[:, 5:9], 0.0)
     assert_allclose(weights[0, 4], 0.04 + 0.025 + 0.015 + 0.005 + 0.005)
     assert_allclose(weights.sum(axis=1), 1.0)

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from bench.kernel import simulated_bars
 from transforms import grid
-from transforms.engine import placement, run
+from transforms.engine import density_parameters, run
 from transforms.estimators import ESTIMATORS
 from transforms.ladders import default_brackets
 from transforms.margin import Brackets
@@ -21,7 +21,8 @@ BARS = simulated_bars(900, seed=6)
 
 def plain_map(bars, last, parameters, brackets):
     """Return nodes and what stands there, (2, n_tiers, n_nodes), written plainly."""
-    offsets, weights = placement(parameters, brackets, "linear")
+    assumed = density_parameters(parameters, brackets, "linear")
+    offsets, weights = assumed.log_offsets, assumed.weights
     part = bars.part(0, last + 1)
     age_days = (last - np.arange(last + 1)) * bars.bar_seconds / 86_400.0
     volume = part.volume * 0.5 ** (age_days / parameters.volume_half_life_days)

@@ -1,24 +1,14 @@
-"""Measure the checks: what gates flag of corrupted data, of clean data, and how long it all takes.
+"""How many corrupted asset-days the quality gates flag, and how many clean ones.
 
-``python -m bench.quality corruption``
-    Rows of a simulated market, and of recorded files where given, are corrupted at random in eight
-    ways; told is how many of the corrupted asset-days are flagged, and how many of the clean ones.
-``python -m bench.quality speed``
-    Times the measures and the suites for one hour of 500 assets on 5 venues.
-
-``--recorded FOLDER`` names a folder of files that ``liqheat import`` would take.
+``python -m bench.corruption [--recorded FOLDER]`` corrupts rows of a simulated market, and of
+recorded files that ``liqheat import`` would take, at random in eight ways.
 """
 
 import argparse
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
-from multiprocessing import get_context
 from pathlib import Path
 
 import duckdb
@@ -27,16 +17,13 @@ import pandas as pd
 import pyarrow as pa
 
 from jobs.check.gates_in_force import store_gates
-from jobs.check.run_suites import check
-from jobs.settings import Settings
 from quality.gates import declared_gates
 from sources.recorded import find_inputs, import_file
 from sources.records import SCHEMAS
 from sources.simulated import MarketParameters, simulate
 from sources.simulated.parameters import ASSETS
-from warehouse.connect import open_warehouse
 from warehouse.migrate import migrate
-from warehouse.models import create_views, models, run_incremental_models, set_window
+from warehouse.models import create_views, run_incremental_models
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -369,70 +356,15 @@ def corruption_sets(days: int, folder: Path | None) -> Iterator[DataSet]:
         yield only(recorded(folder, *span), is_clean)
 
 
-_FILL = Path(__file__).with_name("quality_warehouse.sql")
-
-
-def speed(assets: int, venues: int) -> None:
-    """Print seconds and memory of the measures and of the suites for one hour."""
-    end = datetime(2026, 1, 20, tzinfo=UTC)
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(home=Path(folder))
-        with open_warehouse(settings.warehouse) as connection:
-            for name, value in (("assets", assets), ("venues", venues), ("last_hour", end)):
-                connection.execute(f"set variable {name} = ?", [value])
-            connection.execute(_FILL.read_text())
-            names = [f"A{number:03d}" for number in range(assets)]
-            set_window(connection, names, end - HOUR, end)
-            model = next(one for one in models() if one.name.endswith("int_quality_measures"))
-            begun, cpu = time.perf_counter(), time.process_time()
-            rows = connection.execute(f"select count(*) from ({model.select}\n)").fetchone()
-            print(f"measures of {assets} assets on {venues} venues, one hour: "
-                  f"{time.perf_counter() - begun:.1f} s, {time.process_time() - cpu:.1f} s of "
-                  f"processors, {rows[0] if rows else 0} rows")  # fmt: skip
-            set_window(connection, None, None, None)
-            connection.execute(
-                f"insert into {model.name} by name select * from ({model.select}\n) "
-                "where as_of > ?",
-                [end - HOUR],
-            )
-        # In a process of its own, so that its memory is nobody else's.
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            pool.submit(_time_suites, settings.home, end).result()
-
-
-def _time_suites(home: Path, as_of: datetime) -> None:
-    def peak() -> float:
-        # What getrusage tells is the parent's where that was larger.
-        status = Path("/proc/self/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) / 1e6
-
-    begun = time.perf_counter()
-    import_module("great_expectations.expectations")
-    imported, before = time.perf_counter() - begun, peak()
-    begun, cpu = time.perf_counter(), time.process_time()
-    report = check(Settings(home=home), as_of=as_of, hours=1)
-    print(
-        f"all suites over that hour: {time.perf_counter() - begun:.1f} s, "
-        f"{time.process_time() - cpu:.1f} s of processors, peak memory {peak():.2f} GB of which "
-        f"{before:.2f} GB stood after the imports (which took {imported:.1f} s); "
-        f"{len(report.results)} checks on {sum(one.row_count for one in report.results):,} rows, "
-        f"{len(report.critical)} critical"
-    )
-
-
 def main() -> None:
-    """Run the part that is asked for."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=("corruption", "speed"), nargs="?", default="speed")
-    parser.add_argument("--recorded", type=Path, help="Folder of recorded files.")
-    parser.add_argument("--days", type=int, default=12, help="Days to simulate.")
+    parser.add_argument("--recorded", type=Path, help="folder of recorded files")
+    parser.add_argument("--days", type=int, default=12, help="days to simulate")
     parser.add_argument("--seed", type=int, default=SEED)
-    told = parser.parse_args()
-    if told.part == "speed":
-        speed(500, 5)
-        return
-    for data in corruption_sets(told.days, told.recorded):
-        for line in corruption(data, told.seed):
+    options = parser.parse_args()
+    for data in corruption_sets(options.days, options.recorded):
+        for line in corruption(data, options.seed):
             print(line, flush=True)
         print()
 

@@ -1,0 +1,41 @@
+"""What benchmarks share: the machine, time and memory."""
+
+import os
+import platform
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+"""Where simulated spans begin."""
+
+
+def print_machine() -> None:
+    """Print processor, cores and Python."""
+    processor = platform.processor() or platform.machine()
+    print(f"{processor}, {os.cpu_count()} cores, Python {platform.python_version()}")
+
+
+def best_seconds(function: Callable[[], object], repeats: int) -> float:
+    """Return the least processor time of some calls [s]."""
+    seconds = []
+    for _ in range(repeats):
+        begun = time.process_time()
+        function()
+        seconds.append(time.process_time() - begun)
+    return min(seconds)
+
+
+@contextmanager
+def timed(label: str, figures: dict[str, float]) -> Iterator[None]:
+    """Note the wall clock seconds of the block under a label."""
+    begun = time.perf_counter()
+    yield
+    figures[label] = time.perf_counter() - begun
+
+
+def peak_mb() -> float:
+    """Return the peak memory of this process [MB]."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
