@@ -12,7 +12,7 @@ from jobs.read.query import query
 from jobs.settings import Settings
 from transforms.estimators import ESTIMATORS
 
-RECORDED = Path(__file__).parents[4] / "../shared/data"
+RECORDED = Path(__file__).parents[3] / "../shared/data"
 START = datetime(2026, 2, 14, tzinfo=UTC)
 END = datetime(2026, 3, 3, 15, tzinfo=UTC)
 INGESTED = datetime(2026, 4, 1, tzinfo=UTC)

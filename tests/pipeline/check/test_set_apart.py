@@ -17,7 +17,7 @@ from sources.errors import InputRejected
 from transforms.estimators import ESTIMATORS
 
 ONE = (ESTIMATORS["turnover"],)
-CASES = Path(__file__).parents[5] / "shared" / "cases"
+CASES = Path(__file__).parents[4] / "shared" / "cases"
 HOURS = 30
 AS_OF = START + HOURS * HOUR
 
