@@ -8,6 +8,7 @@ import typer
 from cli.arguments import AsOf, Rows, hour_of
 from cli.output import Format, note, progress_bar, write_rows
 from cli.show_bands import MapChoice, show_bands
+from jobs.errors import StoppedByQuality
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
@@ -120,14 +121,15 @@ def check_command(
     form: Rows = Format.table,
 ) -> None:
     """Run every suite over what was built; exit 3 where nothing may be published."""
-    from jobs.check.check_report import ChecksFailed
+    from jobs.check.check_report import CheckReport
     from jobs.check.run_suites import check
 
     try:
         with progress_bar() as progress:
             report = check(read_settings(), as_of=hour_of(as_of), hours=hours, progress=progress)
-    except ChecksFailed as exc:
-        _write_checks(exc.report, form)
+    except StoppedByQuality as exc:
+        if isinstance(exc.report, CheckReport):
+            _write_checks(exc.report, form)
         raise
     _write_checks(report, form)
 

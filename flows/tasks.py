@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging.handlers import APILogHandler
 from prefect.tasks import exponential_backoff
 
-from jobs.errors import LIQHEAT_ERRORS, TRANSIENT_ERRORS
+from jobs.errors import LIQHEAT_ERRORS, TRANSIENT_ERRORS, StoppedByQuality
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
@@ -125,13 +125,14 @@ def check(as_of: datetime) -> int:
 
     Critical failures that leave nothing to publish raise `StoppedByQuality`.
     """
-    from jobs.check.check_report import ChecksFailed
+    from jobs.check.check_report import CheckReport
     from jobs.check.run_suites import check
 
     try:
         report = check(read_settings(), as_of=as_of)
-    except ChecksFailed as exc:
-        _show(exc.report)
+    except StoppedByQuality as exc:
+        if isinstance(exc.report, CheckReport):
+            _show(exc.report)
         raise
     _show(report)
     return len(report.warnings)

@@ -46,7 +46,20 @@ class AllProvidersFailed(JobError):
 
 
 class StoppedByQuality(JobError):
-    """Critical checks failed; the last good publication stays."""
+    """Critical checks failed; the last good publication stays.
+
+    Parameters
+    ----------
+    message : str
+        What failed and what to do.
+    report : jobs.check.check_report.CheckReport, optional
+        The results of all checks, where they have just been run. Its type is not imported: checks
+        raise this error.
+    """
+
+    def __init__(self, message: str, report: object = None) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 LIQHEAT_ERRORS = (JobError, QualityError, SourceError, TransformsError, WarehouseError)

@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 
 from jobs.check.held_back import HeldAsset
-from jobs.errors import StoppedByQuality
 from quality.results import CheckResult
 
 
@@ -77,26 +76,6 @@ class CheckReport:
             for result in self.results
             if not result.success and result.check.severity == severity
         )
-
-
-class ChecksFailed(StoppedByQuality):
-    """Critical checks failed.
-
-    Parameters
-    ----------
-    message : str
-        What failed and what to do.
-    report : CheckReport
-        The results of all checks.
-    """
-
-    def __init__(self, message: str, report: CheckReport) -> None:
-        super().__init__(message, report)
-        self.report = report
-
-    def __str__(self) -> str:
-        """Return the message."""
-        return str(self.args[0])
 
 
 def describe_failure(critical: Sequence[CheckResult], as_of: datetime) -> str:

@@ -14,10 +14,11 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.build.hourly_maps import newest_hour
-from jobs.check.check_report import CheckReport, ChecksFailed, Verdict, describe_failure
+from jobs.check.check_report import CheckReport, Verdict, describe_failure
 from jobs.check.frames import suite_frames
 from jobs.check.gates_in_force import read_gates, store_gates
 from jobs.check.held_back import held_back, stops_everything
+from jobs.errors import StoppedByQuality
 from jobs.progress import Progress, silent
 from jobs.settings import Settings
 from jobs.writer import writer_run
@@ -68,7 +69,7 @@ def check(
 
     Raises
     ------
-    ChecksFailed
+    StoppedByQuality
         A critical check failed for every asset, or for rows without an asset: nothing can be
         published.
     InputRejected, ThresholdsRejected
@@ -102,7 +103,7 @@ def check(
         }
         logger.info("checked: %s", run.detail)
         if stops_everything(connection, newest, held):
-            raise ChecksFailed(describe_failure(report.critical, newest), report)
+            raise StoppedByQuality(describe_failure(report.critical, newest), report)
     return report
 
 

@@ -240,7 +240,7 @@ def test_tables_that_are_not_as_declared_stop_everything(settings):
         settings, "select status, error from meta.pipeline_run where job = 'check'"
     )
     assert status == "failed"
-    assert "ChecksFailed" in error
+    assert "StoppedByQuality" in error
 
 
 def test_a_grade_that_fails_itself_is_held_back_too(settings):
