@@ -130,9 +130,9 @@ class Corrupted:
     Parameters
     ----------
     rows : DataFrame
-        What stands in place of the clean rows.
+        Rows that replace the clean ones.
     touched : ndarray of bool
-        Which of the clean rows were changed, left out or told twice.
+        Which of the clean rows were changed, left out or repeated.
     """
 
     rows: pd.DataFrame
@@ -171,7 +171,7 @@ def scaled_unit(
 def frozen(
     rows: pd.DataFrame, kind: str, chosen: np.ndarray, _rng: np.random.Generator
 ) -> Corrupted:
-    """Return open interest that repeats what was told before."""
+    """Return open interest that repeats the row before."""
     if kind == "ohlcv":
         return Corrupted(rows, np.zeros(len(rows), dtype=np.bool_))
     rows = rows.copy()
@@ -206,14 +206,14 @@ def sign(rows: pd.DataFrame, kind: str, chosen: np.ndarray, rng: np.random.Gener
 def duplicate(
     rows: pd.DataFrame, _kind: str, chosen: np.ndarray, _rng: np.random.Generator
 ) -> Corrupted:
-    """Return rows some of which are told twice."""
+    """Return rows with some of them repeated."""
     return Corrupted(pd.concat([rows, rows[chosen]], ignore_index=True), chosen)
 
 
 def shift(
     rows: pd.DataFrame, kind: str, chosen: np.ndarray, _rng: np.random.Generator
 ) -> Corrupted:
-    """Return rows some of which are stamped a bar late."""
+    """Return rows with some of them stamped a bar late."""
     stamps = rows[STAMP[kind]]
     moved = rows.assign(**{STAMP[kind]: stamps.where(~chosen, stamps + _steps(rows, kind))})
     return Corrupted(moved, chosen)
@@ -241,7 +241,7 @@ def spike(rows: pd.DataFrame, kind: str, chosen: np.ndarray, rng: np.random.Gene
 def drop(
     rows: pd.DataFrame, _kind: str, chosen: np.ndarray, _rng: np.random.Generator
 ) -> Corrupted:
-    """Return rows some of which are missing."""
+    """Return rows without some of them."""
     return Corrupted(rows[~chosen], chosen)
 
 
@@ -317,7 +317,7 @@ def corrupt(
 
 
 def _only_touched(clean: pd.DataFrame, done: Corrupted) -> pd.DataFrame:
-    """Return what stands in place of the rows that were touched."""
+    """Return the rows that replace those touched."""
     if len(done.rows) == len(clean):
         return done.rows[done.touched]
     if len(done.rows) < len(clean):

@@ -129,7 +129,7 @@ def main() -> None:
     of_symbol = {symbol: default_ladder(coin(symbol), size(symbol)) for symbol in tables}
     with_size = [symbol for symbol in tables if np.isfinite(size(symbol))]
     majors = [symbol for symbol, name in of_symbol.items() if name == "btc_eth"]
-    # The smallest class also stands for contracts of unknown size, so it rests on all of them.
+    # The smallest class also covers contracts of unknown size, so it rests on all of them.
     pools = {
         name: [symbol for symbol in with_size if of_symbol[symbol] == name]
         for name in ("large", "middle")

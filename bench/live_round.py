@@ -1,8 +1,8 @@
 """Rounds of live ingestion against the stand-in exchange: calls, seconds, memory.
 
-Runs `liqheat ingest` as it is, from the ledger over the venues to raw: a first round that asks for
+Runs `liqheat ingest` as it is, from the ledger over the venues to raw: a first round that fetches
 a day of everything, then rounds five minutes of the stand-in's clock apart. Each has open interest,
-bars and mark bars of every asset on every venue, and a twelfth of what is asked for once an hour
+bars and mark bars of every asset on every venue, and a twelfth of what is fetched once an hour
 (funding, ratios), at 50 ms a call and with the venues' own rate limits. They start a minute of real
 time apart at least, so that each has the limits of a minute for itself, as in a schedule.
 
@@ -50,11 +50,13 @@ def _measure_rounds(base_url: str, arguments: argparse.Namespace) -> None:
     ):
         for number in range(arguments.rounds + 1):
             print(f"round {number}" if number else "the first round, a day of everything")
-            told = processes.submit(_run_round, base_url, arguments, folder, moved).result()
-            print(told[1], flush=True)
+            seconds, report = processes.submit(
+                _run_round, base_url, arguments, folder, moved
+            ).result()
+            print(report, flush=True)
             if number < arguments.rounds:
                 # The first round leaves limits spent; the next is due five minutes after it began.
-                time.sleep(60.0 if number == 0 else max(0.0, 60.0 - told[0]))
+                time.sleep(60.0 if number == 0 else max(0.0, 60.0 - seconds))
                 began += BAR * -(-(_wall_clock() + moved - began) // BAR)
                 step = began - (_wall_clock() + moved)
                 moved += step

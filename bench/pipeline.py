@@ -183,8 +183,8 @@ def series_year(home: Path) -> dict[str, float]:
     end = START + n_bars * BAR
     whole, comparing, grading = (
         "series-year: bars to rows in marts, all of it [s]",
-        "series-year: of which comparisons, consensus, bands, cascades [s]",
-        "series-year: of which measures of quality [s]",
+        "series-year: part for comparisons, consensus, bands, cascades [s]",
+        "series-year: part for measures of quality [s]",
     )
     with (
         timed(whole, figures),
@@ -217,7 +217,7 @@ QUERIES = {
     "from marts.liquidation_heatmap_hourly where asset = 'A000' and provider = 'turnover' "
     "and venue = 'all' and as_of = (select max(as_of) from marts.market_context_hourly "
     "where asset = 'A000') order by price_low",
-    "a week of what stands within 5 % of price": "select as_of, side, sum(liquidation_usd) as usd "
+    "a week of positions within 5 % of price": "select as_of, side, sum(liquidation_usd) as usd "
     "from marts.liquidation_heatmap_hourly where asset = 'A000' and provider = 'turnover' "
     "and venue = 'all' and abs(ln(price_low / price)) < 0.05 "
     "and as_of > (select max(as_of) from marts.market_context_hourly) - interval 7 day "

@@ -46,8 +46,8 @@ def groups(folder: Path) -> Iterator[tuple[str, pd.DataFrame]]:
         # A series counts from its first full day of open interest; coverage measures the holes
         # after that.
         graded = grade(data, data.records, by_hour=True)
-        told = graded["open_interest_median_24h_usd"].notna()
-        first = graded[told].groupby(["asset", "venue"])["as_of"].min().rename("first")
+        has_open_interest = graded["open_interest_median_24h_usd"].notna()
+        first = graded[has_open_interest].groupby(["asset", "venue"])["as_of"].min().rename("first")
         joined = graded.merge(first, on=["asset", "venue"], how="left")
         return joined[joined["first"].isna() | (joined["as_of"] >= joined["first"] + DAY)]
 
@@ -154,9 +154,9 @@ def verdicts(found: list[tuple[str, pd.DataFrame]]) -> Iterator[str]:
     for group, hours in found:
         reasons = hours["reason_names"].explode()
         counts = reasons[~reasons.isin(quiet)].value_counts() / max(len(hours), 1)
-        told = ", ".join(f"{name} {value:.0%}" for name, value in counts.items() if value >= 0.005)
+        named = ", ".join(f"{name} {value:.0%}" for name, value in counts.items() if value >= 0.005)
         grades = [f"{(hours['grade'] == grade).mean():.1%}" for grade in "ABC"]
-        yield f"| {group} | {len(hours):,} | " + " | ".join(grades) + f" | {told} |"
+        yield f"| {group} | {len(hours):,} | " + " | ".join(grades) + f" | {named} |"
 
 
 def by_size(folder: Path) -> Iterator[str]:

@@ -56,7 +56,7 @@ def main() -> None:
             share=arguments.share,
             kill_every=arguments.kill_every,
             episode_chance=arguments.episodes,
-            tell=lambda told: print(told, flush=True),
+            tell=lambda line: print(line, flush=True),
         )
     found = result.found
     print(

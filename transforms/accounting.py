@@ -1,7 +1,7 @@
 """The books of a bar: what opened, what closed, and what cannot be.
 
 Belongs here: the relation between volume, change of open interest, opens and closes, and the
-filling of open interest that was not observed. Does not belong here: where positions stand.
+filling of open interest that was not observed. Does not belong here: liquidation prices.
 
 Over one bar with volume ``V`` (each trade counted once) and change of open interest ``D``, buys
 open longs or close shorts and sells open shorts or close longs. With ``o`` opened, ``c`` closed::

@@ -13,7 +13,7 @@ between, the bridged bin too. It counts to the zone of its densest bin, where `d
 
 Bands are ranked by what is expected to be forced of them, the sum over their bins of what the bin
 holds times the odds that price reaches the bin; without odds by what they hold. Five a zone are
-kept. Zones, because most of a side stands far away: one percentile over all of it finds only what
+kept. Zones, because most of a side is far away: one percentile over all of it finds only what
 price hardly ever reaches.
 
 Ties, in the peak of a band and in the rank, go to what is nearer to the price, then to the lower

@@ -3,14 +3,14 @@
 Belongs here: scenarios of a shock to price met by the liquidations of one map.
 Does not belong here: how likely the shock is (``transforms.touch``).
 
-A shock takes price from P to P (1 + shock). Positions of the side it hits that stand between the
-two are forced; what is forced moves price by the square-root law of market impact,
+A shock takes price from P to P (1 + shock). Positions of the side it hits that are liquidated
+between the two are forced; what is forced moves price by the square-root law of market impact,
 
     slip = Y sigma_day sqrt(forced / volume_day)
 
 (B. Toth et al., Anomalous price impact and the critical nature of liquidity in financial markets,
 Phys. Rev. X 1, 021006, 2011), which forces more, and so on. With x the distance from P in log
-price, s that of the shocked price and F(x) what stands between P and x, the scenario ends at the
+price, s that of the shocked price and F(x) the sum between P and x, the scenario ends at the
 smallest x with x = s + Y sigma_day sqrt(F(x) / volume_day).
 
 What a bin holds is spread evenly over its log width (the bin that holds P counts from P on), so F
@@ -231,7 +231,7 @@ def _end_scenarios(
             is_valid = is_valid and row[i] >= 0.0
         if not is_valid:
             continue
-        # Edges of the bins by distance, and what stands before each; behind the price: nothing.
+        # Edges of the bins by distance, and the sum nearer than each; behind the price: nothing.
         position = math.log(price[m]) / BIN_LOG_WIDTH + 0.25
         nearest = first_bin[m] - position if sign > 0 else position - (first_bin[m] + row.size)
         edge = np.empty(row.size + 1)
@@ -248,7 +248,7 @@ def _end_scenarios(
             continue
         for k in range(shocks.size):
             shock = shocks[k]
-            forced_first[m, k] = _standing_before(shock, edge, standing)
+            forced_first[m, k] = _sum_before(shock, edge, standing)
             stop = _smallest_fixed_point(
                 edge, standing, shock, forced_first[m, k], slip_of_one[m] ** 2
             )
@@ -257,13 +257,13 @@ def _end_scenarios(
                 continue
             is_exhausted[m, k] = stop > covered[m]
             end[m, k] = max(shock, covered[m]) if is_exhausted[m, k] else stop
-            forced[m, k] = _standing_before(end[m, k], edge, standing)
+            forced[m, k] = _sum_before(end[m, k], edge, standing)
     return forced_first, forced, end, is_exhausted
 
 
 @compiled
-def _standing_before(distance: float, edge: FloatArray, standing: FloatArray) -> float:
-    """Return what stands nearer than a distance; between edges it rises linearly."""
+def _sum_before(distance: float, edge: FloatArray, standing: FloatArray) -> float:
+    """Return the sum of what is nearer than a distance; between edges it rises linearly."""
     low, high = 0, edge.size - 1
     if distance <= edge[low]:
         return float(standing[low])
@@ -283,7 +283,7 @@ def _standing_before(distance: float, edge: FloatArray, standing: FloatArray) ->
 def _smallest_fixed_point(
     edge: FloatArray, standing: FloatArray, shock: float, forced_first: float, strength: float
 ) -> float:
-    """Return the smallest x >= shock with (x - shock)^2 = strength x (what stands before x)."""
+    """Return the smallest x >= shock with (x - shock)^2 = strength x (the sum before x)."""
     if math.isnan(strength):
         return np.nan
     if forced_first == 0.0:

@@ -91,7 +91,7 @@ def build_consensus(
     Raises
     ------
     InvalidInput
-        If shapes do not fit, or two entries of a group stand in different windows.
+        If shapes do not fit, or two entries of a group have different windows.
 
     Examples
     --------

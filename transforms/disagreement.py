@@ -7,8 +7,7 @@ what the maps have in common (``transforms.consensus``).
 Each metric compares two maps on coarse bins (see ``transforms.maps``), over all coarse bins of the
 window, zeros included, whatever the side: a row of side 'long' takes the 100 coarse bins below and
 above price as much as a row of side 'both', whose map is the sum of long and short by price (longs
-stand below price and shorts above, so in effect the one laid after the other). The empty half
-of a one-sided map enters `cosine` not at all and lifts `pearson` and `spearman`: compare those
+lie below price and shorts above, so in effect the one laid after the other). The empty half of a one-sided map enters `cosine` not at all and lifts `pearson` and `spearman`: compare those
 with rows of the same side only. With a, b the maps, p = a / sum a and q = b / sum b:
 
 scale_log_ratio
@@ -34,7 +33,7 @@ band_match_ratio
 reach_ratio, placement_ratio
     1 - overlap = reach + placement. Reach is the total variation, sum |p - q| / 2, after summing p
     and q into buckets of |ln(centre / price)| of 0-1, 1-2, 2-5, 5-10, 10-20 % below price and the
-    same above (lower ends belong to a bucket): how far from price the mass stands, hence the
+    same above (lower ends belong to a bucket): how far from price the mass is, hence the
     leverage assumed. Placement is the rest: where exactly, hence the entries assumed.
 
 Every metric but `scale_log_ratio` depends on shapes alone. A map without shape (empty in the

@@ -55,7 +55,7 @@ def run(
     contract_kind: ContractKind = "linear",
     state: State | None = None,
 ) -> tuple[State, Outputs]:
-    """Return the state after the bars, and what stood at each instant asked for.
+    """Return the state after the bars, and the maps at some instants.
 
     Parameters
     ----------
@@ -293,7 +293,7 @@ def _check_instants(emit_after: npt.ArrayLike, bars: Bars, state: State | None) 
         )
     if instants[0] == -1 and (state is None or state.bar_count == 0):
         raise InvalidInput(
-            "emit_after asks for an instant before the first bar of the series, where nothing is "
-            "known: ask from the first bar on"
+            "emit_after names an instant before the first bar of the series, where nothing is "
+            "known: begin with the first bar"
         )
     return instants.astype(np.int64)

@@ -1,9 +1,9 @@
 """The one price axis: a logarithmic grid shared by all assets, venues and instants.
 
 Belongs here: the relation between prices, nodes, published bins and coarse bins.
-Does not belong here: anything that stands on the grid (density, bands, disagreement).
+Does not belong here: anything on the grid (density, bands, disagreement).
 
-Node ``i`` stands at price ``exp(i * LOG_STEP)``. A published bin ``j`` holds the two nodes
+Node ``i`` is at price ``exp(i * LOG_STEP)``. A published bin ``j`` holds the two nodes
 ``2 j`` and ``2 j + 1`` and therefore spans the prices from ``exp((2 j - 0.5) * LOG_STEP)`` to
 ``exp((2 j + 1.5) * LOG_STEP)``. The axis has no origin that moves: the same price has the same bin
 on every asset and at every time, so maps can be compared and summed without resampling.
@@ -53,7 +53,7 @@ def _require_positive(price: npt.ArrayLike) -> FloatArray:
 
 
 def node_price(node: npt.ArrayLike) -> FloatArray:
-    """Return the price at which a node stands.
+    """Return the price of a node.
 
     Parameters
     ----------

@@ -103,7 +103,7 @@ _MAJOR_ASSETS: Final = frozenset({"BTC", "ETH"})
 
 
 def default_ladder(asset: str, open_interest_usd: float = np.nan) -> str:
-    """Return which of ``DEFAULT_LADDERS`` stands for a contract whose brackets are not known.
+    """Return which of ``DEFAULT_LADDERS`` is assumed for a contract whose brackets are not known.
 
     Parameters
     ----------

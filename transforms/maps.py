@@ -6,7 +6,7 @@ range for all of them or for none.
 Does not belong here: the grid itself, and what is made of the maps.
 
 The window of a map is a whole number of coarse bins. Coarse bin ``k`` holds the published bins
-``2 k`` and ``2 k + 1``, its centre stands at ``ln p = (4 k + 1.5) LOG_STEP``. It is in range if
+``2 k`` and ``2 k + 1``, its centre is at ``ln p = (4 k + 1.5) LOG_STEP``. It is in range if
 ``-0.2 <= ln(centre / price) < 0.2``. Centres are 0.004 apart and the interval is half open, so
 every window holds exactly 100 coarse bins, that is 200 published ones, 50 coarse centres lying
 below price and 50 at it or above.
@@ -200,13 +200,13 @@ def window_first_bin(price: npt.ArrayLike) -> IntArray:
     array = np.asarray(price, dtype=np.float64)
     is_known = np.isfinite(array) & (array > 0.0)
     position = np.log(np.where(is_known, array, 1.0)) / COARSE_LOG_WIDTH
-    # A coarse centre stands 1.5 nodes, 3/8 of a coarse bin, above the coarse bin's first node.
+    # A coarse centre is 1.5 nodes, 3/8 of a coarse bin, above the coarse bin's first node.
     first = np.ceil(position - N_COARSE_BINS / 2 - 0.375).astype(np.int64)
     return np.where(is_known, first * BINS_PER_COARSE_BIN, 0)
 
 
 def price_position(price: npt.ArrayLike) -> FloatArray:
-    """Return where a price stands among the centres of its window's published bins.
+    """Return where a price is among the centres of its window's published bins.
 
     Parameters
     ----------
@@ -245,7 +245,7 @@ def near_edge_distance(price: npt.ArrayLike) -> FloatArray:
 
     Examples
     --------
-    The price 1 stands in bin 0, half a node above its lower edge.
+    The price 1 is in bin 0, half a node above its lower edge.
 
     >>> near_edge_distance([1.0])[0, 98:102].round(6).tolist()
     [0.0025, 0.0005, 0.0, 0.0015]
@@ -269,7 +269,7 @@ def align_maps(batch: MapBatch) -> FloatArray:
     ndarray of float64, shape (n_maps, N_WINDOW_BINS)
         Liquidations in the window's bins, in the unit of the map. Bins that the map does not hold
         are 0; a map whose price is not known has a row of NaN. Values are passed on as they are,
-        NaN and negatives included: `has_shape` tells which rows can be used.
+        NaN and negatives included: `has_shape` returns which rows can be used.
 
     Examples
     --------
@@ -404,7 +404,7 @@ def top_decile_thresholds(values: FloatArray) -> FloatArray:
     ordered = np.sort(values, axis=-1)
     n_filled = (values > 0.0).sum(axis=-1)
     tenths = 9 * np.maximum(n_filled - 1, 0)
-    # The bins that are not empty stand last.
+    # The bins that are not empty are last.
     below = np.minimum(values.shape[-1] - n_filled + tenths // 10, values.shape[-1] - 1)
     above = np.minimum(below + 1, values.shape[-1] - 1)
     low = np.take_along_axis(ordered, below[..., None], axis=-1)[..., 0]

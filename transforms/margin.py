@@ -248,7 +248,7 @@ def linear_liquidation_price(
 
     Notes
     -----
-    A position can stand in one bracket at entry and in another at liquidation. Within bracket
+    A position can be in one bracket at entry and in another at liquidation. Within bracket
     ``n`` a long is liquidated at and below the formula's price for ``n``, as far as that lies
     below the bracket's upper edge ``cap_n / Q`` and above its lower; the first such price met on
     the way down from entry counts. Shorts mirror it. This holds also for tables without

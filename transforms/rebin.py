@@ -43,7 +43,7 @@ class RebinnedMaps:
     maps : MapBatch
         One map per price given, over all published bins, in the unit of the cells.
     below_range, above_range : ndarray of float64, shape (n_maps,)
-        What stands below the first and above the last published bin, in the same unit.
+        Amount below the first and above the last published bin, in the same unit.
     """
 
     maps: MapBatch
@@ -187,7 +187,7 @@ def _share_out(
                 else:
                     row[i] += share * value[cell]
             continue
-        # The lower edge of bin j stands at j - 1/4 bins of log price: half a node below its first.
+        # The lower edge of bin j is at j - 1/4 bins of log price: half a node below its first.
         start = _snap(low[cell] + 0.25) - first_bin[m]
         end = _snap(high[cell] + 0.25) - first_bin[m]
         density = value[cell] / (end - start)

@@ -32,7 +32,7 @@ ENTRY_WEIGHTS = {
 """The two ends of what a bar leaves open about its entries [ratio]."""
 
 LARGE_POSITION_USD = 1_000_000.0
-"""A position that stands in the middle brackets of large coins [USD]."""
+"""A position in the middle brackets of large coins [USD]."""
 
 TAKER_EXPONENT = 0.2
 """As in the estimator that treats takers apart [exponent]."""

@@ -175,10 +175,10 @@ def _refuse(name: str, array: FloatArray, is_wrong: BoolArray, expected: str) ->
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What stands at each instant asked for, and what happened since the instant before it.
+    """Positions at each instant, and what happened since the instant before it.
 
-    A map covers the published bins around the close (``grid.published_bins``). What stands further
-    away is in ``beyond_*``; what no price can liquidate is in ``unlevered_*``. Per side,
+    A map covers the published bins around the close (``grid.published_bins``). Positions
+    further away are in ``beyond_*``, those no price can liquidate in ``unlevered_*``. Per side,
     in range + beyond + unlevered = open interest, also in units of the asset: those of an inverse
     contract are its USD at the last close.
 
@@ -195,18 +195,18 @@ class Outputs:
     liquidation_usd : ndarray of float32, shape (n_emits, 2, 501)
         Map: what would be liquidated in each bin [USD].
     in_range_base, in_range_usd : ndarray of float64, shape (n_emits, 2, n_tiers)
-        What stands within the published bins [units of the asset; USD at the node's price].
+        Positions within the published bins [units of the asset; USD at the node's price].
     near_base, near_usd : ndarray of float64, shape (n_emits, 2, n_tiers)
         The part of it on nodes within ``grid.NEAR_RANGE`` of the close [as above].
     beyond_base, beyond_usd : ndarray of float64, shape (n_emits, 2, n_tiers)
-        What stands outside the published bins [as above].
+        Positions outside the published bins [as above].
     unlevered_base, unlevered_usd : ndarray of float64, shape (n_emits, 2)
         What no price can liquidate [units of the asset; USD at the close].
     consumed_quantity, consumed_usd : ndarray of float64, shape (n_emits, 2, n_tiers)
         Predicted liquidations since the instant before [quantity; USD at the node's price].
         NaN where the model has none (``volume_profile``).
     swept_quantity, swept_usd : ndarray of float64, shape (n_emits, 2, n_tiers)
-        What opened since then and was liquidated within the same bar, so that it never stood: its
+        What opened since then and was liquidated within the same bar, so that it never showed: its
         liquidation price was on the wrong side of the bar's close [quantity; USD at its
         liquidation price]; NaN as above.
     excess_quantity : ndarray of float64, shape (n_emits, 2)
@@ -225,8 +225,8 @@ class Outputs:
         The part of ``liquidation_usd`` that is start-up mass: what is left of the open interest
         that the first bar of the series found, whose entries nobody saw [USD].
     start_up_ratio : ndarray of float64, shape (n_emits, 2)
-        Share of start-up mass in all that stands on a side, beyond the published bins and
-        unlevered too [ratio]; 0 where nothing stands. NaN where the model follows no positions
+        Share of start-up mass in all positions of a side, beyond the published bins and
+        unlevered too [ratio]; 0 where there are none. NaN where the model follows no positions
         (``volume_profile``).
     start_up_in_range_ratio : ndarray of float64, shape (n_emits, 2)
         The same of the published bins alone [ratio].

@@ -45,7 +45,7 @@ class State:
     """What a series carries from one call to the next.
 
     A row of ``nodes`` is one (side, tier) of the density model, all longs before all shorts, or
-    the one trailing volume profile. What stands on a node is ``nodes * multiplier``: scaling a
+    the one trailing volume profile. The quantity on a node is ``nodes * multiplier``: scaling a
     whole row costs one multiplication. Only the nodes of a row's span can be other than 0.
 
     Parameters
@@ -126,7 +126,7 @@ class State:
         Returns
         -------
         State
-            No bars, nothing standing.
+            No bars, no positions.
 
         Examples
         --------
@@ -175,7 +175,7 @@ class State:
         return self.bar_count == 0 and bool(np.any(self.low_node <= self.high_node))
 
     def standing(self) -> FloatArray:
-        """Return what stands on each node, multipliers applied.
+        """Return the quantity on each node, multipliers applied.
 
         Returns
         -------

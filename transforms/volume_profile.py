@@ -5,7 +5,7 @@ following positions from bar to bar (``density``).
 
 Nothing is remembered about positions. Volume of each bar is added at its prices, and the whole
 profile decays with a half-life. At an instant every price of the profile is taken as an entry:
-entries map to liquidation prices per tier, what the close has passed cannot be standing and is
+entries map to liquidation prices per tier, what the close has passed cannot be open and is
 left out, and the rest is scaled so that together with the unlevered share it equals open interest.
 """
 

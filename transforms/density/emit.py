@@ -303,7 +303,7 @@ def write_start_up(
     open_interest = maps.open_interest[instant]
     around = _surroundings(maps.close[instant], first_node)
     low, high = around.range_low, around.range_high
-    # Within the published bins nothing is told apart: all of them are near.
+    # Published bins are not split into near and far: all of them are near.
     around = Surroundings(around.first_bin, around.n_bins, low, high, low, high)
     n_tiers = amounts.shape[1] // 2
     sums = np.empty((_N_SUMS, n_tiers))
