@@ -7,8 +7,9 @@ what the maps have in common (``transforms.consensus``).
 Each metric compares two maps on coarse bins (see ``transforms.maps``), over all coarse bins of the
 window, zeros included, whatever the side: a row of side 'long' takes the 100 coarse bins below and
 above price as much as a row of side 'both', whose map is the sum of long and short by price (longs
-lie below price and shorts above, so in effect the one laid after the other). The empty half of a one-sided map enters `cosine` not at all and lifts `pearson` and `spearman`: compare those
-with rows of the same side only. With a, b the maps, p = a / sum a and q = b / sum b:
+lie below price and shorts above, so in effect one follows the other). The empty half of a
+one-sided map enters `cosine` not at all and lifts `pearson` and `spearman`: compare those with rows
+of the same side only. With a, b the maps, p = a / sum a and q = b / sum b:
 
 scale_log_ratio
     ln(sum a / sum b). NaN unless both maps count the same thing in the same unit.
