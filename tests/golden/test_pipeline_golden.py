@@ -1,13 +1,14 @@
 """The golden bars as records through load, build and publish, read back as readers do."""
 
-import csv
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pytest
 from workbench import table_of, workshop
+from workbench.golden import BAR, FOLDERS, TURNOVER_RATIOS, map_of, rows_of
 
 from jobs.pipeline import build_maps, load
 from jobs.publish.publish import publish
@@ -15,21 +16,9 @@ from jobs.read.query import published_file
 from jobs.settings import Settings
 from transforms.estimators import ESTIMATORS
 
-GOLDEN = Path(__file__).parents[2] / "../shared/golden/v2"
-pytestmark = pytest.mark.skipif(
-    not (GOLDEN / "bars_5m.csv").exists(), reason=f"golden figures are not at {GOLDEN}"
-)
-
-BAR = timedelta(minutes=5)
 IDENTITY = {"venue": "golden", "instrument": "BTC/USDT:USDT"}
-PROVIDERS = ("open_interest", "turnover")
 # Published bins reach this far from price, in log price.
 RANGE = 0.5
-
-
-def rows_of(name):
-    with (GOLDEN / name).open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def records_of_bars(bars):
@@ -87,93 +76,96 @@ def records_of_bars(bars):
     }
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    """Yield a reader's connection to what came of the golden bars."""
-    bars = rows_of("bars_5m.csv")
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A reader's connection to what came of the golden bars of a folder."""
+
+    folder: Path
+    connection: duckdb.DuckDBPyConnection
+
+    def totals(self, provider, side):
+        """Return the golden totals of one side by instant."""
+        rows = rows_of(self.folder, f"{provider}_model_totals.csv")
+        chosen = {row["as_of"]: row for row in rows if row["side"] == side}
+        assert chosen
+        return chosen
+
+
+@pytest.fixture(scope="module", params=FOLDERS)
+def published(request, tmp_path_factory):
+    """Yield what is published of the golden bars of each folder."""
+    bars = rows_of(request.param, "bars_5m.csv")
     end = datetime.fromisoformat(bars[-1]["bar_start"]) + BAR
     settings = Settings(home=tmp_path_factory.mktemp("golden") / "home", threads=2)
     with workshop(settings.home) as shop:
         for kind, rows in records_of_bars(bars).items():
             shop.land(kind, table_of(kind, rows, ingested_at=end))
     load(settings)
-    build_maps(settings, as_of=end, estimators=[ESTIMATORS[name] for name in PROVIDERS])
+    build_maps(settings, as_of=end, estimators=[ESTIMATORS[name] for name in TURNOVER_RATIOS])
     publish(settings, as_of=end)
     with duckdb.connect(str(published_file(settings)), read_only=True) as connection:
         connection.execute("set timezone = 'UTC'")
-        yield connection
+        yield Publication(request.param, connection)
 
 
-def cases():
-    if not GOLDEN.exists():
-        return []
-    return [
-        (provider, row["as_of"], row["side"])
-        for provider in PROVIDERS
-        for row in rows_of(f"{provider}_model_totals.csv")
-    ]
-
-
-@pytest.mark.parametrize(("provider", "as_of", "side"), cases())
+@pytest.mark.parametrize("side", ["long", "short"])
+@pytest.mark.parametrize("provider", TURNOVER_RATIOS)
 @pytest.mark.parametrize("venue", ["golden", "all"])
-def test_published_map_is_the_golden_map(published, provider, as_of, side, venue):
-    rows = published.execute(
-        "select bin_index, liquidation_usd, price from marts.liquidation_heatmap_hourly "
-        "where (asset, as_of, provider, venue, side) = ('BTC', ?, ?, ?, ?)",
-        [datetime.fromisoformat(as_of), provider, venue, side],
-    ).fetchall()
-    map_of_bins = {bin_index: usd for bin_index, usd, _ in rows}
-    (price,) = {price for _, _, price in rows}
-    golden = {
-        int(row["bin_index"]): float(row["liquidation_usd"])
-        for row in rows_of(f"{provider}_model_map.csv")
-        if (row["as_of"], row["side"]) == (as_of, side)
-    }
-    # The golden map has no bounds; what is not published of it stands beyond the range.
-    beyond = {bin_index: usd for bin_index, usd in golden.items() if bin_index not in map_of_bins}
-    for bin_index in beyond:
-        # Two nodes a bin, 0.001 apart, the outer of which is beyond.
-        centre = (2 * bin_index + 0.5) * 0.001 - np.log(price)
-        assert abs(centre) > RANGE - 0.001, bin_index
-    within = {bin_index: usd for bin_index, usd in golden.items() if bin_index not in beyond}
-    assert map_of_bins == pytest.approx(within, rel=1e-6)
-    ((beyond_usd,),) = published.execute(
-        "select position_usd from marts.liquidation_by_leverage_hourly where "
-        "(asset, as_of, provider, venue, side, tier) = ('BTC', ?, ?, ?, ?, 'beyond_range')",
-        [datetime.fromisoformat(as_of), provider, venue, side],
-    ).fetchall()
-    assert beyond_usd == pytest.approx(sum(beyond.values()), rel=1e-6)
+def test_published_map_is_the_golden_map(published, provider, side, venue):
+    for as_of in published.totals(provider, side):
+        instant = datetime.fromisoformat(as_of)
+        rows = published.connection.execute(
+            "select bin_index, liquidation_usd, price from marts.liquidation_heatmap_hourly "
+            "where (asset, as_of, provider, venue, side) = ('BTC', ?, ?, ?, ?)",
+            [instant, provider, venue, side],
+        ).fetchall()
+        map_of_bins = {bin_index: usd for bin_index, usd, _ in rows}
+        (price,) = {price for _, _, price in rows}
+        golden = map_of(published.folder, provider, as_of, side)
+        # The golden map has no bounds; what is not published of it stands beyond the range.
+        beyond = {each: usd for each, usd in golden.items() if each not in map_of_bins}
+        for bin_index in beyond:
+            # Two nodes a bin, 0.001 apart, the outer of which is beyond.
+            centre = (2 * bin_index + 0.5) * 0.001 - np.log(price)
+            assert abs(centre) > RANGE - 0.001, bin_index
+        within = {each: usd for each, usd in golden.items() if each not in beyond}
+        assert map_of_bins == pytest.approx(within, rel=1e-6)
+        ((beyond_usd,),) = published.connection.execute(
+            "select position_usd from marts.liquidation_by_leverage_hourly where "
+            "(asset, as_of, provider, venue, side, tier) = ('BTC', ?, ?, ?, ?, 'beyond_range')",
+            [instant, provider, venue, side],
+        ).fetchall()
+        assert beyond_usd == pytest.approx(sum(beyond.values()), rel=1e-6)
 
 
-@pytest.mark.parametrize(("provider", "as_of", "side"), cases())
-def test_published_totals_are_the_golden_totals(published, provider, as_of, side):
-    (golden,) = [
-        row
-        for row in rows_of(f"{provider}_model_totals.csv")
-        if (row["as_of"], row["side"]) == (as_of, side)
-    ]
-    instant = datetime.fromisoformat(as_of)
-    assert instant.tzinfo == UTC
-    ((unlevered, in_tiers),) = published.execute(
-        "select sum(position_base) filter (tier = 'unlevered'), "
-        "sum(position_base) filter (tier <> 'unlevered') "
-        "from marts.liquidation_by_leverage_hourly "
-        "where (asset, as_of, provider, venue, side) = ('BTC', ?, ?, 'all', ?)",
-        [instant, provider, side],
-    ).fetchall()
-    (books,) = published.execute(
-        f"select consumed_{side}_base, swept_{side}_base, excess_{side}_base "
-        "from marts.series_books_hourly where (asset, as_of, provider) = ('BTC', ?, ?)",
-        [instant, provider],
-    ).fetchall()
-    (by_tier,) = published.execute(
-        "select sum(consumed_base), sum(swept_base) from marts.liquidation_by_leverage_hourly "
-        "where (asset, as_of, provider, venue, side) = ('BTC', ?, ?, 'all', ?)",
-        [instant, provider, side],
-    ).fetchall()
-    # What the golden totals call beyond is what no price can liquidate.
-    assert unlevered == pytest.approx(float(golden["beyond_base"]), rel=1e-6)
-    assert in_tiers == pytest.approx(float(golden["in_tiers_base"]), rel=1e-6)
-    events = [float(golden[f"{name}_base_last_hour"]) for name in ("consumed", "swept", "excess")]
-    assert books == pytest.approx(events, rel=1e-6, abs=1e-8)
-    assert by_tier == pytest.approx(events[:2], rel=1e-6, abs=1e-8)
+@pytest.mark.parametrize("side", ["long", "short"])
+@pytest.mark.parametrize("provider", TURNOVER_RATIOS)
+def test_published_totals_are_the_golden_totals(published, provider, side):
+    for as_of, golden in published.totals(provider, side).items():
+        instant = datetime.fromisoformat(as_of)
+        assert instant.tzinfo == UTC
+        ((unlevered, in_tiers),) = published.connection.execute(
+            "select sum(position_base) filter (tier = 'unlevered'), "
+            "sum(position_base) filter (tier <> 'unlevered') "
+            "from marts.liquidation_by_leverage_hourly "
+            "where (asset, as_of, provider, venue, side) = ('BTC', ?, ?, 'all', ?)",
+            [instant, provider, side],
+        ).fetchall()
+        (books,) = published.connection.execute(
+            f"select consumed_{side}_base, swept_{side}_base, excess_{side}_base "
+            "from marts.series_books_hourly where (asset, as_of, provider) = ('BTC', ?, ?)",
+            [instant, provider],
+        ).fetchall()
+        (by_tier,) = published.connection.execute(
+            "select sum(consumed_base), sum(swept_base) from marts.liquidation_by_leverage_hourly "
+            "where (asset, as_of, provider, venue, side) = ('BTC', ?, ?, 'all', ?)",
+            [instant, provider, side],
+        ).fetchall()
+        # What the golden totals call beyond is what no price can liquidate.
+        assert unlevered == pytest.approx(float(golden["beyond_base"]), rel=1e-6)
+        assert in_tiers == pytest.approx(float(golden["in_tiers_base"]), rel=1e-6)
+        events = [
+            float(golden[f"{name}_base_last_hour"]) for name in ("consumed", "swept", "excess")
+        ]
+        assert books == pytest.approx(events, rel=1e-6, abs=1e-8)
+        assert by_tier == pytest.approx(events[:2], rel=1e-6, abs=1e-8)
