@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from bench.dense import dense_density
+from transforms.density import DensityParameters
 from transforms.series import SIDES, Bars
 
 OWN = Path(__file__).parents[1] / "golden/figures"
@@ -95,20 +96,17 @@ def dense_figures(bar_rows, model):
     hours = np.arange(BARS_PER_HOUR - 1, len(bars), BARS_PER_HOUR)
     leverages, shares, half_lives = zip(*TIERS, strict=True)
     weights = np.array([*shares, UNLEVERED_SHARE])
-    dense = dense_density(
-        bars,
-        hours,
-        log_offsets=np.array(
-            [
-                [math.log((1 - 1 / each) / (1 - MAINTENANCE_RATIO)) for each in leverages],
-                [math.log((1 + 1 / each) / (1 + MAINTENANCE_RATIO)) for each in leverages],
-            ]
-        ),
-        weights=np.stack([weights] * 3),
-        hazards=math.log(2.0) / np.array([*half_lives, UNLEVERED_HALF_LIFE]),
-        entry_weights=np.array(ENTRY_WEIGHTS),
-        turnover_ratio=TURNOVER_RATIOS[model],
+    log_offsets = np.array(
+        [
+            [math.log((1 - 1 / each) / (1 - MAINTENANCE_RATIO)) for each in leverages],
+            [math.log((1 + 1 / each) / (1 + MAINTENANCE_RATIO)) for each in leverages],
+        ]
     )
+    hazards = math.log(2.0) / np.array([*half_lives, UNLEVERED_HALF_LIFE])
+    assumed = DensityParameters(
+        log_offsets, np.stack([weights] * 3), hazards, np.array(ENTRY_WEIGHTS)
+    )
+    dense = dense_density(bars, hours, assumed, TURNOVER_RATIOS[model])
     map_rows, total_rows = [], []
     for number, last in enumerate(hours):
         as_of = (datetime.fromisoformat(bar_rows[last]["bar_start"]) + BAR).isoformat()
