@@ -1,24 +1,22 @@
-"""The stand-in's answers have the fields and types of recorded real ones."""
+"""The stand-in's answers have the fields and types that venues document, and really sent."""
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from standin import HOUR, Standin
+from workbench.venue_bodies import documented_body, needs_recordings, recorded_body
 
 START = 1_772_323_200_000
-RECORDED = Path(__file__).parents[3] / "../shared/data/exchange_responses"
-Connect = Callable[..., Any]
+BodyOf = Callable[[str], Any]
 
-pytestmark = pytest.mark.skipif(
-    not RECORDED.exists(), reason="recorded answers of exchanges are not here"
+pytestmark = pytest.mark.parametrize(
+    "body_of",
+    [
+        pytest.param(documented_body, id="documented"),
+        pytest.param(recorded_body, id="recorded", marks=needs_recordings),
+    ],
 )
-
-
-def recorded(name: str) -> Any:
-    return json.loads((RECORDED / name).read_text())
 
 
 def kinds(row: Any) -> Any:
@@ -54,9 +52,9 @@ def check(told: Any, real: Any, *, without: set[str] = frozenset()) -> None:
             assert kinds(told[name]) == kinds(real[name]), name
 
 
-async def test_binance_rows(standin: Standin) -> None:
+async def test_binance_rows(standin: Standin, body_of: BodyOf) -> None:
     info = await raw(standin, "/binance/fapi/v1/exchangeInfo")
-    real = recorded("binance_fapi_exchangeInfo.json")
+    real = body_of("binance_fapi_exchangeInfo")
     assert set(real) <= set(info)
     contract = next(row for row in real["symbols"] if row["symbol"] == "BTCUSDT")
     filters = {row["filterType"]: row for row in info["symbols"][0]["filters"]}
@@ -66,58 +64,56 @@ async def test_binance_rows(standin: Standin) -> None:
             check(filters[one["filterType"]], one)
     bars = "symbol=BTCUSDT&interval=5m&limit=2"
     for path, name in (
-        (f"klines?{bars}", "binance_klines.json"),
-        (f"markPriceKlines?{bars}", "binance_markPriceKlines.json"),
-        ("fundingRate?symbol=BTCUSDT&limit=2", "binance_fundingRate.json"),
+        (f"klines?{bars}", "binance_klines"),
+        (f"markPriceKlines?{bars}", "binance_markPriceKlines"),
+        ("fundingRate?symbol=BTCUSDT&limit=2", "binance_fundingRate"),
     ):
-        check((await raw(standin, f"/binance/fapi/v1/{path}"))[0], recorded(name)[0])
+        check((await raw(standin, f"/binance/fapi/v1/{path}"))[0], body_of(name)[0])
     told = await raw(standin, "/binance/fapi/v1/openInterest?symbol=BTCUSDT")
-    check(told, recorded("binance_openInterest.json"))
+    check(told, body_of("binance_openInterest"))
     told = await raw(standin, "/binance/futures/data/openInterestHist?symbol=BTCUSDT&period=5m")
-    # The recorded sample is from the documentation, where the time is text; it is a number.
-    real_row = recorded("binance_openInterestHist.json")[0]
+    # The documentation writes the time as text; it is a number.
+    real_row = body_of("binance_openInterestHist")[0]
     check(told[0], {**real_row, "timestamp": int(real_row["timestamp"])})
 
 
-async def test_bybit_rows(standin: Standin) -> None:
+async def test_bybit_rows(standin: Standin, body_of: BodyOf) -> None:
     for category, name in (
-        ("linear", "bybit_instruments_linear.json"), ("inverse", "bybit_instruments_inverse.json"),
+        ("linear", "bybit_instruments_linear"), ("inverse", "bybit_instruments_inverse"),
     ):  # fmt: skip
         told = await raw(standin, f"/bybit/v5/market/instruments-info?category={category}")
-        real = recorded(name)
+        real = body_of(name)
         assert set(real) <= set(told)
         check(told["result"]["list"][0], real["result"]["list"][0])
     path = "/bybit/v5/market/kline?category=linear&symbol=BTCUSDT&interval=5&limit=2"
     told = await raw(standin, path)
-    check(told["result"]["list"][0], recorded("bybit_kline_linear.json")["result"]["list"][0])
+    check(told["result"]["list"][0], body_of("bybit_kline_linear")["result"]["list"][0])
     path = "/bybit/v5/market/funding/history?category=linear&symbol=BTCUSDT"
     told = await raw(standin, path)
-    check(told["result"]["list"][0], recorded("bybit_funding_history.json")["result"]["list"][0])
+    check(told["result"]["list"][0], body_of("bybit_funding_history")["result"]["list"][0])
 
 
-async def test_okx_rows(standin: Standin) -> None:
+async def test_okx_rows(standin: Standin, body_of: BodyOf) -> None:
     told = await raw(standin, "/okx/api/v5/public/instruments?instType=SWAP")
-    check(told["data"][0], recorded("okx_instruments_SWAP.json")["data"][0])
+    check(told["data"][0], body_of("okx_instruments_SWAP")["data"][0])
     told = await raw(standin, "/okx/api/v5/market/candles?instId=BTC-USDT-SWAP&bar=5m")
-    check(told["data"][0], recorded("okx_candles.json")["data"][0])
+    check(told["data"][0], body_of("okx_candles")["data"][0])
     told = await raw(standin, "/okx/api/v5/public/funding-rate-history?instId=BTC-USDT-SWAP")
-    check(told["data"][0], recorded("okx_funding_rate_history.json")["data"][0])
+    check(told["data"][0], body_of("okx_funding_rate_history")["data"][0])
     path = "/okx/api/v5/public/position-tiers?instType=SWAP&tdMode=cross&instFamily=BTC-USDT"
     told = await raw(standin, path)
-    check(told["data"][0], recorded("okx_position_tiers.json")["data"][0])
+    check(told["data"][0], body_of("okx_position_tiers")["data"][0])
 
 
-async def test_gate_rows(standin: Standin) -> None:
+async def test_gate_rows(standin: Standin, body_of: BodyOf) -> None:
     told = await raw(standin, "/gate/api/v4/futures/usdt/contracts")
-    real = next(
-        row for row in recorded("gate_futures_usdt_contracts.json") if row["name"] == "BTC_USDT"
-    )
+    real = next(row for row in body_of("gate_futures_usdt_contracts") if row["name"] == "BTC_USDT")
     check(next(row for row in told if row["name"] == "BTC_USDT"), real)
 
 
-async def test_hyperliquid_rows(standin: Standin) -> None:
+async def test_hyperliquid_rows(standin: Standin, body_of: BodyOf) -> None:
     told = await raw(standin, "/hyperliquid/info", {"type": "meta"})
-    real = recorded("hyperliquid_meta.json")
+    real = body_of("hyperliquid_meta")
     # The recorded sample writes absent flags as null.
     check(told["universe"][0], real["universe"][0], without={"isDelisted", "onlyIsolated"})
     ask = {"coin": "BTC", "interval": "5m", "startTime": START - HOUR, "endTime": START}
