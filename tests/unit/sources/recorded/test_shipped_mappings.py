@@ -1,9 +1,10 @@
-"""The shipped mappings on recorded files, and on files made in Binance's documented forms."""
+"""The shipped mappings on files of an invented market in their forms, and on recorded ones."""
 
 import datetime as dt
 import re
 import zipfile
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,15 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
+from workbench.hourly_files import (
+    GATE_SIZES,
+    OKX_SIZES,
+    invent_market,
+    write_archive,
+    write_daily_files,
+    write_hourly_files,
+    write_liquidations,
+)
 
 from sources.errors import InputRejected
 from sources.recorded import find_inputs, import_file, load_mapping
@@ -22,9 +32,48 @@ INGESTED_AT = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
 WINDOW = dt.datetime(2026, 2, 14, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
 
+HOURS = 96
+
 needs_recordings = pytest.mark.skipif(
     not RECORDED.exists(), reason="no recorded market data beside the project"
 )
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A folder of files, and how much there is in them."""
+
+    folder: Path
+    hours: int
+    deribit_linear_bars: int
+    hours_without_middle: int
+    archive_bars: int
+    common_bars: int
+    daily_contracts: int
+    daily_liquidated: int
+    days: int
+    liquidation_hours: int
+
+
+def invent_recording(folder):
+    market = invent_market(WINDOW, HOURS)
+    write_hourly_files(folder / "market_1h", market)
+    write_archive(folder / "binance_dumps", "BTC", market["BTC"])
+    symbols = ["BTCUSDT", "1000SHIBUSDT", "1INCHUSDT"]
+    write_daily_files(folder / "daily_120perps_2022", symbols, 5, dt.date(2022, 1, 2))
+    write_liquidations(folder / "liquidations", WINDOW, 24)
+    return Recording(folder, HOURS, 5 * HOURS, HOURS, HOURS, HOURS, 3, 3, 5, 24)
+
+
+@pytest.fixture(
+    scope="module", params=["invented", pytest.param("recorded", marks=needs_recordings)]
+)
+def recording(request, tmp_path_factory):
+    if request.param == "invented":
+        return invent_recording(tmp_path_factory.mktemp("invented"))
+    # 314 hours of Deribit's BNB have a row but no bar.
+    deribit = 4 * 10_105 + 7480 - 314
+    return Recording(RECORDED, 10_105, deribit, 3512, 2832, 1104, 119, 66, 364, 1505)
 
 
 def run(path, mapping, **options):
@@ -35,10 +84,10 @@ def run(path, mapping, **options):
 
 
 @pytest.fixture(scope="module")
-def market():
+def market(recording):
     """Records of all hourly files by (mapping, kind)."""
     tables = {}
-    for path, mapping in find_inputs(RECORDED / "market_1h").matched:
+    for path, mapping in find_inputs(recording.folder / "market_1h").matched:
         for kind, table in run(path, mapping).items():
             tables.setdefault((mapping.name, kind), []).append(table)
     return {key: pa.concat_tables(some) for key, some in tables.items()}
@@ -64,13 +113,12 @@ def share_of_impossible_bars(market, name, instrument, start=None, bars=None, ve
         for at in volume
         if at in held and at + HOUR in held and (start is None or at >= start)
     ]
-    assert len(changes) > 400
+    assert len(changes) > 90
     return sum(changes) / len(changes)
 
 
-@needs_recordings
-def test_every_hourly_file_has_its_mapping():
-    found = find_inputs(RECORDED / "market_1h")
+def test_every_hourly_file_has_its_mapping(recording):
+    found = find_inputs(recording.folder / "market_1h")
     assert found.unmatched == ()
     assert Counter(mapping.name for _, mapping in found.matched) == {
         "dex_candles": 1,
@@ -86,15 +134,13 @@ def test_every_hourly_file_has_its_mapping():
     }
 
 
-@needs_recordings
-def test_hourly_rows_land_whole_and_little_is_quarantined(market):
+def test_hourly_rows_land_whole_and_little_is_set_aside(recording, market):
     counts = {key: len(table) for key, table in market.items()}
-    assert counts[("hourly_binance", "ohlcv")] == 7 * 10_105
-    assert counts[("hourly_bybit", "open_interest")] == 7 * 10_105
+    assert counts[("hourly_binance", "ohlcv")] == 7 * recording.hours
+    assert counts[("hourly_bybit", "open_interest")] == 7 * recording.hours
     # The last hour has no bar yet.
-    assert counts[("hourly_okx", "ohlcv")] == 7 * 10_104
-    # 314 hours of BNB have a row but no bar.
-    assert counts[("hourly_deribit_linear", "ohlcv")] == 4 * 10_105 + 7480 - 314
+    assert counts[("hourly_okx", "ohlcv")] == 7 * (recording.hours - 1)
+    assert counts[("hourly_deribit_linear", "ohlcv")] == recording.deribit_linear_bars
     reasons = Counter()
     for (name, kind), table in market.items():
         if kind == "quarantine":
@@ -106,16 +152,15 @@ def test_hourly_rows_land_whole_and_little_is_quarantined(market):
     assert reasons == {
         ("hourly_binance", "mark_close"): 7,
         ("hourly_okx", "mark_close"): 7,
-        ("dex_open_interest", "middle"): 3512,
+        ("dex_open_interest", "middle"): recording.hours_without_middle,
     }
 
 
-@needs_recordings
 def test_all_venues_of_a_coin_have_the_same_price(market):
-    at = dt.datetime(2026, 2, 20, 12, tzinfo=dt.UTC)
+    at = dt.datetime(2026, 2, 16, 12, tzinfo=dt.UTC)
     closes = {}
     for (name, kind), table in market.items():
-        if kind == "ohlcv":
+        if kind == "ohlcv" and name.startswith("hourly_"):
             for instrument in ("BTC/USDT:USDT", "BTC/USDC:USDC", "BTC/USD:BTC"):
                 bars = series_of(table, instrument, "bar_start_at", "close")
                 if at in bars:
@@ -124,7 +169,6 @@ def test_all_venues_of_a_coin_have_the_same_price(market):
     assert max(closes.values()) / min(closes.values()) < 1.002
 
 
-@needs_recordings
 @pytest.mark.parametrize("name", ["hourly_binance", "hourly_okx", "hourly_bybit"])
 def test_no_recorded_change_of_open_interest_exceeds_the_volume(market, name):
     for coin in ("BTC", "ETH", "SOL", "XRP", "DOGE", "BNB", "AVAX"):
@@ -132,14 +176,65 @@ def test_no_recorded_change_of_open_interest_exceeds_the_volume(market, name):
         assert share == 0, coin
 
 
-@needs_recordings
+@pytest.fixture(scope="module")
+def invented(tmp_path_factory):
+    """Return an invented market and what the import makes of its files, by file name."""
+    folder = tmp_path_factory.mktemp("truth")
+    market = invent_market(WINDOW, HOURS, seed=11)
+    write_hourly_files(folder, market)
+    tables = {path.name: run(path, mapping) for path, mapping in find_inputs(folder).matched}
+    return market, tables
+
+
+@pytest.mark.parametrize("coin", sorted(OKX_SIZES))
+@pytest.mark.parametrize("venue", ["binance", "okx", "gate", "bybit"])
+def test_every_unit_and_stamp_leads_back_to_what_was_held_and_traded(invented, venue, coin):
+    market, tables = invented
+    truth, found = market[coin], tables[f"{venue}_{coin}_1h.parquet"]
+    instrument = f"{coin}/USDT:USDT"
+    held = series_of(
+        found["open_interest"], instrument, "observed_at", "open_interest_quantity", venue
+    )
+    true = {WINDOW + n * HOUR: amount for n, amount in enumerate(truth.held)}
+    first = {"binance": 1, "okx": 1, "gate": 1, "bybit": 0}[venue]
+    last = HOURS if venue == "gate" else HOURS - 1
+    assert list(held) == [WINDOW + n * HOUR for n in range(first, last + 1)]
+    assert held == pytest.approx({at: true[at] for at in held}, rel=1e-9)
+    volume = series_of(found["ohlcv"], instrument, "bar_start_at", "volume_quantity", venue)
+    assert list(volume.values()) == pytest.approx(list(truth.volume)[: len(volume)], rel=1e-9)
+    sizes = {"okx": OKX_SIZES, "gate": GATE_SIZES}.get(venue)
+    (described,) = found["instrument"].to_pylist()
+    assert described["contract_size"] == (sizes[coin] if sizes else 1.0)
+
+
+@pytest.mark.parametrize("coin", ["BTC", "ETH"])
+def test_a_dex_is_valued_by_the_bars_beside_its_open_interest(invented, coin):
+    market, tables = invented
+    held = series_of(
+        tables["dex_open_interest.parquet"]["open_interest"],
+        f"{coin}/USDC:USDC",
+        "observed_at",
+        "open_interest_quantity",
+        "hyperliquid",
+    )
+    assert list(held.values()) == pytest.approx(list(market[coin].held[1:]), rel=1e-9)
+
+
+@pytest.mark.parametrize("coin", ["BTC", "ETH"])
+def test_deribits_coins_become_the_dollars_its_inverse_contracts_count(invented, coin):
+    market, tables = invented
+    truth = market[coin]
+    bars = tables[f"deribit_{coin}_1h.parquet"]["ohlcv"]
+    usd = truth.volume * (truth.high + truth.low) / 2
+    assert bars["volume_quantity"].to_pylist() == pytest.approx(list(usd), rel=1e-9)
+
+
 def test_the_shift_of_gates_stamps_makes_most_impossible_bars_vanish(market):
     for coin in ("BTC", "ETH"):
         assert share_of_impossible_bars(market, "hourly_gate", f"{coin}/USDT:USDT", WINDOW) == 0
     assert share_of_impossible_bars(market, "hourly_gate", "SOL/USDT:USDT", WINDOW) < 0.01
 
 
-@needs_recordings
 def test_hyperliquid_open_interest_counts_one_side_at_prices_of_files_in_its_folder(market):
     # Taken as of one side it would be 2.3 % of the hours for BTC and 4.1 % for ETH.
     for coin, most in (("BTC", 0.005), ("ETH", 0.01)):
@@ -153,7 +248,6 @@ def test_hyperliquid_open_interest_counts_one_side_at_prices_of_files_in_its_fol
         assert share < most
 
 
-@needs_recordings
 def test_binance_open_interest_comes_out_in_whole_lots(market):
     held = series_of(
         market[("hourly_binance", "open_interest")],
@@ -165,7 +259,6 @@ def test_binance_open_interest_comes_out_in_whole_lots(market):
     assert np.abs(lots - np.rint(lots)).mean() < 0.01
 
 
-@needs_recordings
 def test_funding_settles_three_times_a_day_but_where_the_venue_changed_it(market):
     for name in ("hourly_binance", "hourly_okx", "hourly_gate", "hourly_bybit"):
         table = market[(name, "funding_rate")]
@@ -178,21 +271,20 @@ def test_funding_settles_three_times_a_day_but_where_the_venue_changed_it(market
     assert len({at.hour for at in intervals}) == 24
 
 
-@needs_recordings
-def test_the_hourly_recording_and_the_archive_agree_to_the_digit(market):
+def test_the_hourly_recording_and_the_archive_agree_to_the_digit(recording, market):
     archive = {}
-    for path, mapping in find_inputs(RECORDED / "binance_dumps").matched:
+    for path, mapping in find_inputs(recording.folder / "binance_dumps").matched:
         for kind, table in run(path, mapping).items():
             archive.setdefault(kind, []).append(table)
     archive = {kind: pa.concat_tables(some) for kind, some in archive.items()}
     assert "quarantine" not in archive
-    assert len(archive["ohlcv"]) == len(archive["mark_ohlc"]) == 2832
-    assert len(archive["funding_rate"]) == 354
+    assert len(archive["ohlcv"]) == len(archive["mark_ohlc"]) == recording.archive_bars
+    assert len(archive["funding_rate"]) == recording.archive_bars // 8
     for kind, instant, value, n_common in (
-        ("ohlcv", "bar_start_at", "volume_quantity", 1104),
-        ("ohlcv", "bar_start_at", "low", 1104),
-        ("mark_ohlc", "bar_start_at", "mark_close", 1104),
-        ("funding_rate", "funded_at", "funding_rate_ratio", 138),
+        ("ohlcv", "bar_start_at", "volume_quantity", recording.common_bars),
+        ("ohlcv", "bar_start_at", "low", recording.common_bars),
+        ("mark_ohlc", "bar_start_at", "mark_close", recording.common_bars),
+        ("funding_rate", "funded_at", "funding_rate_ratio", recording.common_bars // 8),
     ):
         recorded = series_of(market[("hourly_binance", kind)], "BTC/USDT:USDT", instant, value)
         original = series_of(archive[kind], "BTC/USDT:USDT", instant, value)
@@ -215,19 +307,18 @@ def klines_zip(folder, source, change):
     return path
 
 
-@needs_recordings
 @pytest.mark.parametrize(
     "change",
     [
         lambda lines: lines[1:],
         lambda lines: [lines[0], *reversed(lines[1:])],
         lambda lines: [*lines, *lines[1:50]],
-        lambda lines: [lines[0], *lines[400:], *lines[1:500], ""],
+        lambda lines: [lines[0], *lines[len(lines) // 2 :], *lines[1 : len(lines) // 2 + 9], ""],
     ],
     ids=["no header", "out of order", "duplicates", "overlapping halves"],
 )
-def test_archive_files_give_the_same_rows_however_they_are_written(tmp_path, change):
-    source = RECORDED / "binance_dumps/futures_klines/BTCUSDT-1h-2026-02.zip"
+def test_archive_files_give_the_same_rows_however_they_are_written(recording, tmp_path, change):
+    source = recording.folder / "binance_dumps/futures_klines/BTCUSDT-1h-2026-02.zip"
     mapping = load_mapping("binance_archive_klines")
     plain = run(source, mapping)
     changed = run(klines_zip(tmp_path, source, change), mapping)
@@ -235,38 +326,38 @@ def test_archive_files_give_the_same_rows_however_they_are_written(tmp_path, cha
     assert list(plain) == ["instrument", "ohlcv"]
 
 
-@needs_recordings
-def test_the_daily_wide_files_land(tmp_path):
-    found = find_inputs(RECORDED / "daily_120perps_2022")
+def test_the_daily_wide_files_land(recording):
+    found = find_inputs(recording.folder / "daily_120perps_2022")
     # Bars of close and volume alone have no open, high and low: they cannot land.
     ((path, advice),) = found.unmatched
     assert path.name == "close_volume.csv"
     assert "write a mapping for it" in advice
     tables = {mapping.name: run(path, mapping) for path, mapping in found.matched}
     held = tables["daily_open_interest"]["open_interest"]
-    assert len(held) == 119 * 364
+    assert len(held) == recording.daily_contracts * recording.days
     assert pc.min(held["observed_at"]).as_py() == dt.datetime(2022, 1, 3, tzinfo=dt.UTC)
     described = tables["daily_open_interest"]["instrument"].to_pylist()
     shib = next(row for row in described if row["asset"] == "SHIB")
     assert (shib["instrument"], shib["base_multiplier"]) == ("1000SHIB/USDT:USDT", 1000.0)
     assert "1INCH" in {row["asset"] for row in described}
-    assert len(tables["daily_liquidations"]["realised_liquidation"]) == 66 * 2 * 364
-    assert len(tables["daily_long_short"]["long_short_ratio"]) == 119 * 364
+    liquidated = tables["daily_liquidations"]["realised_liquidation"]
+    assert len(liquidated) == recording.daily_liquidated * 2 * recording.days
+    ratios = tables["daily_long_short"]["long_short_ratio"]
+    assert len(ratios) == recording.daily_contracts * recording.days
     funding = tables["daily_funding"]["funding_rate"]
     assert pc.quantile(funding["funding_rate_ratio"], 0.9)[0].as_py() == pytest.approx(1e-4)
     assert all("quarantine" not in one for one in tables.values())
 
 
-@needs_recordings
-def test_liquidations_of_three_venues_land_under_their_joint_name():
-    ((path, mapping),) = find_inputs(RECORDED / "liquidations").matched
+def test_liquidations_of_three_venues_land_under_their_joint_name(recording):
+    ((path, mapping),) = find_inputs(recording.folder / "liquidations").matched
     table = run(path, mapping)["realised_liquidation"]
     assert table["venue"].unique().to_pylist() == ["binance+bybit+okx"]
     assert table["is_complete_feed"].unique().to_pylist() == [False]
     original = pa_csv.read_csv(path)
     for side, column in (("long", "longUsd"), ("short", "shortUsd")):
         chosen = table.filter(pc.equal(table["side"], side))["liquidated_usd"]
-        assert len(chosen) == 1505
+        assert len(chosen) == recording.liquidation_hours
         assert pc.sum(chosen).as_py() == pytest.approx(pc.sum(original[column]).as_py())
 
 
