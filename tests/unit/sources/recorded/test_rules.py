@@ -212,6 +212,21 @@ def test_a_quote_nobody_knows_is_named(tmp_path):
     assert "{quote} is one of FDUSD, USDT" in message
 
 
+def test_a_pair_in_bitcoin_leaves_the_price_of_ether_alone(tmp_path):
+    for symbol, price, value in (("ETHUSDT", 3000, 60_000), ("ETHBTC", 0.05, 1.0)):
+        for kind, line, header in (
+            ("klines", bar_line(DAY, price), KLINES_HEADER),
+            ("metrics", f"{DAY:%Y-%m-%d %H:%M:%S},{symbol},20,{value},1,1,1,1", METRICS_HEADER),
+        ):
+            name = f"{symbol}-{'5m' if kind == 'klines' else 'metrics'}-2026-06-25.zip"
+            write_zip(tmp_path / kind / name, [line], header)
+    rows, refused = import_all(tmp_path)
+    assert len(refused) == 2
+    assert {row["instrument"] for row in rows["ohlcv"]} == {"ETH/USDT:USDT"}
+    assert {row["instrument"] for row in rows["open_interest"]} == {"ETH/USDT:USDT"}
+    assert [row["close"] for row in rows["ohlcv"]] == [3000]
+
+
 @needs_cases
 def test_the_recorded_pair_in_bitcoin_leaves_the_price_of_ether_alone():
     rows, refused = import_all(CASES / "A12_quote_in_btc")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from workbench.provider_answers import coinank_aggregate, coinank_pair
 
 from sources.errors import InputRejected
 from sources.providers.declared.coinank import PROVIDER, parse
@@ -207,26 +208,53 @@ def test_a_price_far_from_the_expected_one_is_another_symbol(request_context):
         parse(changed(PAIR), replace(request_context, reference_price=10200.0))
 
 
+@pytest.fixture
+def saved(recorded):
+    """Return a reader of saved answers: invented ones by their form, recorded ones by name."""
+
+    def read(source):
+        return source() if callable(source) else recorded(f"coinank/{source}")
+
+    return read
+
+
+PAIR_NAME = "getLiqMap_Binance_BTCUSDT_20260303T143706Z.json"
+AGGREGATE_NAME = "getAggLiqMap_BTC_20260303T143706Z.json"
+
+
+def invented_pair():
+    return coinank_pair(66_950.0)
+
+
+def invented_aggregate():
+    return coinank_aggregate(66_926.0)
+
+
 @pytest.mark.parametrize(
-    ("name", "count", "total"),
+    ("source", "name", "count", "total"),
     [
-        ("coinank/getLiqMap_Binance_BTCUSDT_20260303T143706Z.json", 3706, 28173578887.0),
-        ("coinank/getAggLiqMap_BTC_20260303T143706Z.json", 4948, 287236895066.0),
+        (invented_pair, PAIR_NAME, None, None),
+        (invented_aggregate, AGGREGATE_NAME, None, None),
+        (PAIR_NAME, PAIR_NAME, 3706, 28173578887.0),
+        (AGGREGATE_NAME, AGGREGATE_NAME, 4948, 287236895066.0),
     ],
 )
-def test_recorded_answers_keep_their_whole_mass_and_split_at_the_last_index(
-    recorded, context, rows_of, name, count, total
+def test_saved_answers_keep_their_whole_mass_and_split_at_the_last_index(
+    saved, context, rows_of, source, name, count, total
 ):
-    raw = recorded(name)
-    named = context_from_name(PROVIDER, name.split("/")[1], context.ingested_at)
+    raw = saved(source)
+    named = context_from_name(PROVIDER, name, context.ingested_at)
     (batch,) = parse(raw, named)
     rows = rows_of([batch])
-    assert len(rows) == count
     data = json.loads(raw)["data"]
     index = int(data["lastIndex"])
     assert data["prices"][index] == data["lastPrice"]
     lists = [v for k, v in data.items() if isinstance(v, list) and k != "prices"]
+    if count is None:
+        count, total = np.count_nonzero(lists), np.sum(lists)
+    assert len(rows) == count
     assert sum(map(sum, lists)) == total
+    assert sum(row["value"] for row in rows) == total
     for side, part in (("long", slice(None, index)), ("short", slice(index + 1, None))):
         of_side = [row for row in rows if row["side"] == side]
         assert sum(row["value"] for row in of_side) == sum(sum(each[part]) for each in lists)
@@ -237,20 +265,22 @@ def test_recorded_answers_keep_their_whole_mass_and_split_at_the_last_index(
     assert {row["side"] for row in rows} == {"long", "short"}
 
 
-def test_recorded_pair_has_nine_leverages_and_the_aggregate_six_venues(recorded, context, rows_of):
+@pytest.mark.parametrize(
+    ("pair", "aggregate"), [(invented_pair, invented_aggregate), (PAIR_NAME, AGGREGATE_NAME)]
+)
+def test_a_saved_pair_has_nine_leverages_and_the_aggregate_six_venues(
+    saved, context, rows_of, pair, aggregate
+):
     tiers, venues = (
         {
             row[column]
             for row in rows_of(
-                parse(
-                    recorded(f"coinank/{name}"),
-                    context_from_name(PROVIDER, name, context.ingested_at),
-                )
+                parse(saved(source), context_from_name(PROVIDER, name, context.ingested_at))
             )
         }
-        for name, column in (
-            ("getLiqMap_Binance_BTCUSDT_20260303T143706Z.json", "leverage"),
-            ("getAggLiqMap_BTC_20260303T143706Z.json", "venue_scope"),
+        for source, name, column in (
+            (pair, PAIR_NAME, "leverage"),
+            (aggregate, AGGREGATE_NAME, "venue_scope"),
         )
     )
     assert tiers == {25.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0}

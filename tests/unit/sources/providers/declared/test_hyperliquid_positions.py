@@ -1,9 +1,10 @@
 import json
 import math
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from workbench import provider_answers
 
 from sources.errors import InputRejected
 from sources.providers.declared.hyperliquid_positions import PROVIDER, parse
@@ -300,14 +301,39 @@ def test_accounts_without_anything_to_liquidate_are_an_empty_map(context):
     assert batch.table.num_rows == 0
 
 
-def test_recorded_top_wallets_keep_the_mass_of_all_coins_but_the_unplaceable(
-    recorded, context, rows_of
+TOP_WALLETS_NAME = "hyperliquid_positions/top_wallets_20260214_20260222.jsonl"
+ALL_ACCOUNTS_NAME = "hyperliquid_positions/all_accounts_BTC_20260405T143000Z.json"
+ACCOUNTS_AT = datetime(2026, 4, 5, 14, 30, tzinfo=UTC)
+RECORDED_BEYOND_USD = {"long": 109166349.76976983, "short": 105935261.22140011}
+
+
+def invented_wallets(_):
+    hours = [NOON - timedelta(hours=n) for n in (3, 2, 1)]
+    prices = {"BTC": 68_761.0, "SOL": 88.5, "DOGE": 0.0967}
+    return provider_answers.top_wallets([(at, prices) for at in hours])
+
+
+def invented_accounts(_):
+    return provider_answers.all_accounts(ACCOUNTS_AT)
+
+
+@pytest.mark.parametrize(
+    ("read", "n_snapshots", "n_rows", "n_quarantined"),
+    [
+        # BTC and SOL have nine cells a side; DOGE has nine longs.
+        (invented_wallets, 3, 3 * 2 * 18, 3 * 9),
+        (lambda recorded: recorded(TOP_WALLETS_NAME), 48, 1676, 2),
+    ],
+    ids=["invented", "recorded"],
+)
+def test_top_wallets_keep_the_mass_of_all_coins_but_the_unplaceable(
+    recorded, context, rows_of, read, n_snapshots, n_rows, n_quarantined
 ):
-    raw = recorded("hyperliquid_positions/top_wallets_20260214_20260222.jsonl")
+    raw = read(recorded)
     batches = parse(raw, context)
     rows, quarantined = rows_of(batches), rows_of(batches, "quarantine")
     snapshots = [json.loads(each) for each in raw.decode().splitlines()]
-    assert len(snapshots) == len({row["as_of"] for row in rows}) == 48
+    assert len(snapshots) == len({row["as_of"] for row in rows}) == n_snapshots
     total: dict[tuple[str, str], float] = {}
     for snapshot in snapshots:
         for coin, data in snapshot["data"].items():
@@ -324,7 +350,7 @@ def test_recorded_top_wallets_keep_the_mass_of_all_coins_but_the_unplaceable(
     for key, usd in total.items():
         assert imported.pop(key, 0.0) == pytest.approx(usd, rel=1e-9)
     assert not imported
-    assert (len(rows), len(quarantined)) == (1676, 2)
+    assert (len(rows), len(quarantined)) == (n_rows, n_quarantined)
     assert {row["leverage"] for row in rows} <= {10.0, 25.0, 50.0, 100.0}
     for row in rows:
         assert (row["price_high"] <= row["reference_price"]) == (row["side"] == "long")
@@ -332,14 +358,29 @@ def test_recorded_top_wallets_keep_the_mass_of_all_coins_but_the_unplaceable(
         assert width == pytest.approx(0.012, rel=1e-9)
 
 
-def test_recorded_accounts_keep_the_mass_within_the_grid(recorded, rows_of):
-    name = "all_accounts_BTC_20260405T143000Z.json"
-    raw = recorded(f"hyperliquid_positions/{name}")
+every_account_map = pytest.mark.parametrize(
+    ("read", "beyond", "price", "near"),
+    [
+        (invented_accounts, provider_answers.BEYOND_USD, 50_000.0, provider_answers.NEAR_RATIOS),
+        (
+            lambda recorded: recorded(ALL_ACCOUNTS_NAME),
+            RECORDED_BEYOND_USD,
+            66907.0,
+            {"long": [0.00127, 0.0304, 0.0945], "short": [0.0079, 0.0327, 0.1716]},
+        ),
+    ],
+    ids=["invented", "recorded"],
+)
+
+
+@every_account_map
+def test_accounts_keep_the_mass_within_the_grid(recorded, rows_of, read, beyond, price, near):
+    raw = read(recorded)
+    name = ALL_ACCOUNTS_NAME.split("/")[1]
     named = context_from_name(PROVIDER, name, datetime(2026, 4, 5, 15, tzinfo=UTC))
     batches = parse(raw, named)
     rows, quarantined = rows_of(batches), rows_of(batches, "quarantine")
     document = json.loads(raw)
-    beyond = {"long": 109166349.76976983, "short": 105935261.22140011}
     for side, usd in beyond.items():
         distribution = document[f"{side}_distribution"]
         of_side = [row["value"] for row in rows if row["side"] == side]
@@ -348,27 +389,22 @@ def test_recorded_accounts_keep_the_mass_within_the_grid(recorded, rows_of):
             math.fsum(distribution.values()) - usd, rel=1e-12
         )
     assert len(quarantined) == 2
-    assert {row["reference_price"] for row in rows} == {66907.0}
-    assert {row["as_of"].isoformat() for row in rows} == {"2026-04-05T14:30:00+00:00"}
+    assert {row["reference_price"] for row in rows} == {price}
+    assert {row["as_of"] for row in rows} == {ACCOUNTS_AT}
 
 
-def test_recorded_accounts_are_as_far_from_price_as_published(recorded, context, rows_of):
-    raw = recorded("hyperliquid_positions/all_accounts_BTC_20260405T143000Z.json")
+@every_account_map
+def test_accounts_are_as_far_from_price_as_published(
+    recorded, context, rows_of, read, beyond, price, near
+):
     later = replace(context, ingested_at=datetime(2026, 4, 6, tzinfo=UTC))
-    batches = parse(raw, later)
-    beyond = {"long": 109166349.76976983, "short": 105935261.22140011}
-    near = {}
+    batches = parse(read(recorded), later)
     for side, usd in beyond.items():
         of_side = [row for row in rows_of(batches) if row["side"] == side]
         whole = sum(row["value"] for row in of_side) + usd
-        near[side] = [
-            sum(
-                row["value"]
-                for row in of_side
-                if abs(math.log(row["price_low"] / row["reference_price"])) <= reach
-            )
+        shares = [
+            sum(row["value"] for row in of_side if abs(math.log(row["price_low"] / price)) <= reach)
             / whole
             for reach in (0.01, 0.02, 0.05)
         ]
-    assert near["long"] == pytest.approx([0.00127, 0.0304, 0.0945], rel=0.01)
-    assert near["short"] == pytest.approx([0.0079, 0.0327, 0.1716], rel=0.01)
+        assert shares == pytest.approx(near[side], rel=0.01)
