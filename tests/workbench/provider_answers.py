@@ -28,10 +28,14 @@ def _rungs(price, step, reach):
 
 
 def _intensities(count, index, seed):
-    """Return whole numbers that grow away from price; about a third are 0, as is the price's."""
+    """Return whole numbers that grow away from price; about a third are 0, as is the price's.
+
+    The outermost are not, so that the map reaches as far as its rungs.
+    """
     random = np.random.default_rng(seed)
     distance = np.abs(np.arange(count) - index)
     values = np.round(1000 * distance * random.random(count)) * (random.random(count) < 0.65)
+    values[[0, -1]] = 1000.0
     return values.tolist()
 
 

@@ -84,13 +84,25 @@ async def test_it_is_asked_for_over_http(answers):
         await fetch_fear_greed(days=2, now=NOW, base_url=answers.base_url)
 
 
-@pytest.mark.skipif(not RECORDED.exists(), reason="no recorded index beside the project")
-def test_the_recorded_index_is_read_whole():
+def invented_days():
+    first = dt.date(2024, 2, 1)
+    days = [first + dt.timedelta(days=n) for n in range(800)]
+    # A day given twice counts once.
+    return [(f"{day}", str(day.toordinal() * 7 % 101)) for day in [*days, days[-1]]]
+
+
+def recorded_days():
+    if not RECORDED.exists():
+        pytest.skip("no recorded index beside the project")
     with RECORDED.open(newline="") as file:
-        recorded = [row for row in csv.DictReader(file) if row["fng"]]
+        return [(row["date"], row["fng"]) for row in csv.DictReader(file) if row["fng"]]
+
+
+@pytest.mark.parametrize("days", [invented_days, recorded_days])
+def test_an_index_of_years_is_read_whole(days):
     rows = []
-    for row in recorded:
-        at = dt.datetime.fromisoformat(row["date"]).replace(tzinfo=dt.UTC)
-        rows.append({"value": row["fng"], "timestamp": str(int(at.timestamp()))})
+    for date, value in days():
+        at = dt.datetime.fromisoformat(date).replace(tzinfo=dt.UTC)
+        rows.append({"value": value, "timestamp": str(int(at.timestamp()))})
     (batch,) = parse_fear_greed(answer(*rows[::-1]), now=dt.datetime(2027, 1, 1, tzinfo=dt.UTC))
     assert batch.table.num_rows == len({row["timestamp"] for row in rows})

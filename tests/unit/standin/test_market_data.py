@@ -1,5 +1,6 @@
 """What the stand-in knows: whole books, no future, and the same numbers from wherever they come."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from standin import (
 )
 from standin.answers import text
 from standin.market_data import window
+from workbench.hourly_files import invent_market, write_hourly_files
 
 from sources.records import SCHEMAS, Batch
 
@@ -225,15 +227,25 @@ def test_records_without_bars_are_refused() -> None:
         market_from_batches([])
 
 
-@pytest.mark.skipif(not RECORDED.exists(), reason="recorded market data is not here")
-def test_recorded_hours_come_back_as_they_were_recorded() -> None:
+@pytest.fixture(params=["invented", "recorded"])
+def hourly_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    if request.param == "recorded":
+        if not RECORDED.exists():
+            pytest.skip("recorded market data is not here")
+        return RECORDED
+    start = datetime.fromtimestamp(RECORDING_START / 1000, UTC)
+    write_hourly_files(tmp_path, invent_market(start, 72))
+    return tmp_path
+
+
+def test_recorded_hours_come_back_as_they_were_recorded(hourly_folder: Path) -> None:
     import pyarrow.parquet as pq
 
     market = market_from_recording(
-        RECORDED, start=RECORDING_START, end=RECORDING_START + 3 * DAY, assets=("BTC",)
+        hourly_folder, start=RECORDING_START, end=RECORDING_START + 3 * DAY, assets=("BTC",)
     )
     assert {one.instrument.venue for one in market} == {"binance", "bybit", "okx", "gate"}
-    rows = pq.read_table(RECORDED / "okx_BTC_1h.parquet").to_pandas().set_index("timestamp")
+    rows = pq.read_table(hourly_folder / "okx_BTC_1h.parquet").to_pandas().set_index("timestamp")
     row = rows.loc["2026-02-18 05:00"]
     at = RECORDING_START + DAY + 5 * HOUR
     series = market.get("okx", "BTC/USDT:USDT")

@@ -361,6 +361,18 @@ def test_liquidations_of_three_venues_land_under_their_joint_name(recording):
         assert pc.sum(chosen).as_py() == pytest.approx(pc.sum(original[column]).as_py())
 
 
+def test_the_index_of_each_day_lands(tmp_path):
+    path = tmp_path / "fear_greed_daily.csv"
+    path.write_text("date,fng\n2026-02-14,8\n2026-02-15,\n2026-02-16,71\n")
+    ((_, mapping),) = find_inputs(path).matched
+    rows = run(path, mapping)["sentiment"].to_pylist()
+    assert {row["index_name"] for row in rows} == {"fear_greed"}
+    assert [(row["observed_at"], row["index_value"]) for row in rows] == [
+        (WINDOW, 8.0),
+        (WINDOW + 48 * HOUR, 71.0),
+    ]
+
+
 def test_the_example_reads_the_file_it_describes(tmp_path):
     text = (SHIPPED_FOLDER / "example.yaml").read_text()
     lines = [line.removeprefix("#   ") for line in text.splitlines()]
