@@ -10,7 +10,7 @@ How callers use the model, whatever the estimator::
     from transforms.estimators import ESTIMATORS
     from transforms.ladders import default_brackets
     from transforms.series import Bars
-from transforms.state import State
+    from transforms.state import State
 
     state, outputs = run(
         ESTIMATORS["turnover"],      # EstimatorParameters

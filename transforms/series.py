@@ -8,7 +8,7 @@ follows the order of ``EstimatorParameters.leverages``. *Quantity* means positio
 the asset for linear contracts, USD of contract value for inverse ones.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final, Literal
 
 import numpy as np
@@ -147,19 +147,7 @@ class Bars:
         return part
 
 
-_BAR_COLUMNS: Final = (
-    "open",
-    "high",
-    "low",
-    "close",
-    "mark_high",
-    "mark_low",
-    "volume",
-    "taker_buy",
-    "open_interest",
-    "is_imputed",
-    "has_gap_before",
-)
+_BAR_COLUMNS: Final = tuple(field.name for field in fields(Bars) if field.name != "bar_seconds")
 
 
 def _refuse(name: str, array: FloatArray, is_wrong: BoolArray, expected: str) -> None:

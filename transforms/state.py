@@ -23,19 +23,21 @@ _INDICES: Final = (
     "start_up_high_node",
     "counts",
 )
-_NUMBERS: Final = (
+ROW_FIGURES: Final = (
     "multiplier",
     "total",
     "consumed_quantity",
     "consumed_usd",
     "swept_quantity",
     "swept_usd",
-    "unlevered",
-    "start_up_unlevered",
-    "excess_quantity",
-    "balance",
 )
-"""Columns in the order of the bytes: six with a figure per row, four with one per side or two."""
+"""Columns with a figure per row."""
+
+SIDE_FIGURES: Final = ("unlevered", "start_up_unlevered", "excess_quantity")
+"""Columns with a figure per side."""
+
+_NUMBERS: Final = (*ROW_FIGURES, *SIDE_FIGURES, "balance")
+"""Columns of numbers in the order of the bytes; ``balance`` has two, as those by side have."""
 
 _N_COUNTS: Final = 4
 
@@ -133,6 +135,8 @@ class State:
         >>> State.empty(18).bar_count
         0
         """
+        rows = {name: np.zeros(n_rows) for name in ROW_FIGURES}
+        sides = {name: np.zeros(2) for name in SIDE_FIGURES}
         return cls(
             params_hash=params_hash,
             bar_count=0,
@@ -140,22 +144,14 @@ class State:
             close=float("nan"),
             first_node=0,
             nodes=np.zeros((n_rows, 0)),
-            multiplier=np.ones(n_rows),
-            total=np.zeros(n_rows),
             low_node=np.ones(n_rows, dtype=np.int64),
             high_node=np.zeros(n_rows, dtype=np.int64),
-            unlevered=np.zeros(2),
             start_up_nodes=np.zeros((n_rows, 0)),
             start_up_low_node=np.ones(n_rows, dtype=np.int64),
             start_up_high_node=np.zeros(n_rows, dtype=np.int64),
-            start_up_unlevered=np.zeros(2),
-            consumed_quantity=np.zeros(n_rows),
-            consumed_usd=np.zeros(n_rows),
-            swept_quantity=np.zeros(n_rows),
-            swept_usd=np.zeros(n_rows),
-            excess_quantity=np.zeros(2),
             balance=np.array([np.inf, -np.inf]),
             counts=np.zeros(_N_COUNTS, dtype=np.int64),
+            **{**rows, **sides, "multiplier": np.ones(n_rows)},
         )
 
     @property

@@ -3,6 +3,7 @@
 Belongs here: conversion to units of the asset and USD. Does not belong here: writing (``emit``).
 """
 
+from dataclasses import fields
 from typing import Final
 
 import numpy as np
@@ -11,17 +12,9 @@ from transforms.density import layout as at
 from transforms.density.emit import Events, Maps
 from transforms.series import Outputs
 
-_SAME: Final = (
-    "close",
-    "open_interest",
-    "first_bin",
-    "n_bins",
-    "liquidation_usd",
-    "books_error",
-    "start_up_usd",
-    "start_up_ratio",
-    "start_up_in_range_ratio",
-)
+_SAME: Final = {each.name for each in fields(Outputs)}.intersection(Maps._fields)
+"""What is returned as it was written."""
+
 _BY_TIER: Final = ("consumed_quantity", "consumed_usd", "swept_quantity", "swept_usd")
 
 

@@ -17,21 +17,11 @@ from transforms.compiler import fast_compiled, inlined
 from transforms.density import layout as at
 from transforms.grid import LOG_STEP
 from transforms.series import Bars, FloatArray, IntArray
-from transforms.state import State
+from transforms.state import ROW_FIGURES, SIDE_FIGURES, State
 
 _SPARE_NODES: Final = 3
 """Nodes of the window beyond those of bars and state, at either end: an entry takes two nodes, a
 shifted profile three, and both nodes of every published bin that is touched must be inside."""
-
-_AMOUNTS: Final = (
-    "multiplier",
-    "total",
-    "consumed_quantity",
-    "consumed_usd",
-    "swept_quantity",
-    "swept_usd",
-)
-_SIDES: Final = ("unlevered", "start_up_unlevered", "excess_quantity")
 
 
 class TierRows(NamedTuple):
@@ -235,9 +225,9 @@ def rows_of(state: State, first_node: int, n_nodes: int) -> TierRows:
     )
     return TierRows(
         nodes=nodes,
-        amounts=np.stack([getattr(state, name) for name in _AMOUNTS]),
+        amounts=np.stack([getattr(state, name) for name in ROW_FIGURES]),
         spans=_shift(spans, -first_node),
-        sides=np.stack([getattr(state, name) for name in _SIDES]),
+        sides=np.stack([getattr(state, name) for name in SIDE_FIGURES]),
         balance=state.balance.copy(),
         counts=state.counts.copy(),
     )
@@ -293,8 +283,8 @@ def state_of(before: State, bars: Bars, rows: TierRows, first_node: int) -> Stat
         start_up_high_node=start_up_high_node,
         balance=rows.balance,
         counts=rows.counts,
-        **dict(zip(_AMOUNTS, rows.amounts, strict=True)),
-        **dict(zip(_SIDES, rows.sides, strict=True)),
+        **dict(zip(ROW_FIGURES, rows.amounts, strict=True)),
+        **dict(zip(SIDE_FIGURES, rows.sides, strict=True)),
     )
 
 
