@@ -5,10 +5,11 @@ recorded files that ``liqheat import`` would take, at random in eight ways.
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 import duckdb
@@ -19,13 +20,12 @@ import pyarrow as pa
 from jobs.check.gates_in_force import store_gates
 from quality.gates import declared_gates
 from sources.recorded import find_inputs, import_file
-from sources.records import SCHEMAS
+from sources.records import SCHEMAS, Batch
 from sources.simulated import MarketParameters, simulate
 from sources.simulated.parameters import ASSETS
 from warehouse.migrate import migrate
 from warehouse.models import create_views, run_incremental_models
 
-HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 SEED = 20260105
 RATES = (0.01, 0.05, 0.20)
@@ -54,30 +54,29 @@ class DataSet:
     end: datetime
 
 
+def _by_kind(batches: Iterable[Batch]) -> Records:
+    """Return the rows of batches by kind."""
+    parts: dict[str, list[pa.Table]] = {kind: [] for kind in KINDS}
+    for batch in batches:
+        if batch.kind in parts:
+            parts[batch.kind].append(batch.table)
+    return {kind: pa.concat_tables(tables).to_pandas() for kind, tables in parts.items()}
+
+
 def simulated(days: int, *, with_whale: bool = False) -> DataSet:
     """Return the liquid assets of a simulated market, or the thin one alone with its whale."""
     start = datetime(2026, 1, 5, tzinfo=UTC)
     assets = tuple(asset for asset in ASSETS if (asset.whale is not None) is with_whale)
     parameters = MarketParameters(start=start, days=days, seed=SEED, assets=assets)
-    parts: dict[str, list[pa.Table]] = {kind: [] for kind in KINDS}
-    for batch in simulate(parameters):
-        if batch.kind in parts:
-            parts[batch.kind].append(batch.table)
-    records = {kind: pa.concat_tables(tables).to_pandas() for kind, tables in parts.items()}
+    records = _by_kind(simulate(parameters))
     return DataSet("simulated, 5 min", records, start + DAY, start + days * DAY)
 
 
 def recorded(folder: Path, start: datetime, end: datetime) -> DataSet:
     """Return what recorded files hold of a span, a week before it included."""
-    parts: dict[str, list[pa.Table]] = {kind: [] for kind in KINDS}
-    for path, mapping in find_inputs(folder).matched:
-        for batch in import_file(
-            path, mapping, ingested_at=end + 30 * DAY, start=start - 7 * DAY, end=end + DAY
-        ):
-            if batch.kind in parts:
-                parts[batch.kind].append(batch.table)
-    records = {kind: pa.concat_tables(tables).to_pandas() for kind, tables in parts.items()}
-    return DataSet("recorded, 1 h", records, start, end)
+    span = {"ingested_at": end + 30 * DAY, "start": start - 7 * DAY, "end": end + DAY}
+    batches = (import_file(*found, **span) for found in find_inputs(folder).matched)
+    return DataSet("recorded, 1 h", _by_kind(chain.from_iterable(batches)), start, end)
 
 
 def is_clean(known: pd.DataFrame) -> pd.Series:

@@ -5,7 +5,6 @@ is the cost of moving rows, which does not depend on what they say.
 """
 
 import argparse
-import shutil
 import sys
 import tempfile
 import time
@@ -17,6 +16,7 @@ from types import ModuleType
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 import jobs.build.window_store
 import jobs.hourly
@@ -28,7 +28,7 @@ from jobs.pipeline import build_maps, load
 from jobs.publish.publish import publish
 from jobs.read.query import query
 from jobs.settings import Settings
-from sources.records import INSTANT, SCHEMAS, Batch
+from sources.records import INSTANT, Batch, make_batch
 
 BAR = timedelta(minutes=5)
 
@@ -66,99 +66,52 @@ def timed_calls(
             setattr(module, name, function)
 
 
-def _table(kind: str, columns: dict[str, object], n_rows: int) -> Batch:
-    stamped = {
-        **columns,
-        "source": pa.repeat("bench", n_rows),
-        "ingested_at": pa.array(np.full(n_rows, 0), pa.int64()).cast(INSTANT),
-    }
-    schema = SCHEMAS[kind]
-    arrays = []
-    for field in schema:
-        value = stamped.get(field.name)
-        if value is None:
-            arrays.append(pa.nulls(n_rows, field.type))
-        else:
-            arrays.append(
-                pa.array(value).cast(field.type) if isinstance(value, np.ndarray) else value
-            )
-    return Batch(kind, pa.Table.from_arrays(arrays, schema=schema))
-
-
-def _instants(start: datetime, n_bars: int) -> np.ndarray:
-    first = (start - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    return first + np.arange(n_bars, dtype=np.int64) * (BAR // timedelta(microseconds=1))
-
-
 def market(n_series: int, n_assets: int, start: datetime, n_bars: int, seed: int) -> list[Batch]:
     """Return bars, marks and open interest of invented instruments over one span."""
     rng = np.random.default_rng(seed)
-    names = [(f"venue_{i // n_assets}", f"A{i % n_assets:03d}") for i in range(n_series)]
-    venue = pa.array([venue for venue, _ in names])
-    asset = pa.array([asset for _, asset in names])
-    symbol = pa.array([f"{asset}/USDT:USDT" for _, asset in names])
-    one = np.ones(n_series)
-    described = _table(
-        "instrument",
-        {
-            "venue": venue,
-            "instrument": symbol,
-            "asset": asset,
-            "quote": pa.repeat("USDT", n_series),
-            "contract_kind": pa.repeat("linear", n_series),
-            "contract_size": one,
-            "base_multiplier": one,
-            "is_active": pa.repeat(True, n_series),
-            "observed_at": pa.array([START] * n_series, INSTANT),
-        },
-        n_series,
-    )
+    assets = [f"A{i % n_assets:03d}" for i in range(n_series)]
+    venue = pa.array([f"venue_{i // n_assets}" for i in range(n_series)])
+    symbol = pa.array([f"{asset}/USDT:USDT" for asset in assets])
+    stamp = {"source": "bench", "ingested_at": datetime(1970, 1, 1, tzinfo=UTC)}
+    described = {
+        "venue": venue,
+        "instrument": symbol,
+        "asset": assets,
+        "quote": "USDT",
+        "contract_kind": "linear",
+        "contract_size": 1.0,
+        "base_multiplier": 1.0,
+        "is_active": True,
+        "observed_at": START,
+        **stamp,
+    }
     returns = rng.standard_normal((n_series, n_bars)) * 0.0015
     level = np.log(rng.lognormal(3, 2, (n_series, 1)) + 0.01)
     close = np.exp(level + np.cumsum(returns, axis=1) * 0.3)
     opened = np.concatenate((np.exp(level), close[:, :-1]), axis=1)
     spread = np.exp(np.abs(rng.standard_normal((n_series, n_bars))) * 0.001)
     high, low = np.maximum(opened, close) * spread, np.minimum(opened, close) / spread
-    volume = rng.lognormal(8, 1, (n_series, n_bars))
+    volume = rng.lognormal(8, 1, (n_series, n_bars)).ravel()
     held = 3e5 * np.exp(np.cumsum(rng.standard_normal((n_series, n_bars)) * 1e-4, axis=1))
     n_rows = n_series * n_bars
     row = pa.array(np.repeat(np.arange(n_series), n_bars))
-    instants = np.tile(_instants(start, n_bars), n_series)
-    key = {
-        "venue": venue.take(row),
-        "instrument": symbol.take(row),
-        "bar_start_at": pa.array(instants).cast(INSTANT),
-        "bar_seconds": np.full(n_rows, 300),
-    }
+    first = np.datetime64(start.replace(tzinfo=None), "us")
+    starts = np.tile(first + np.arange(n_bars) * np.timedelta64(BAR), n_series)
+    series = {"venue": venue.take(row), "instrument": symbol.take(row), **stamp}
+    key = {**series, "bar_start_at": starts, "bar_seconds": 300}
     flat = {"open": opened, "high": high, "low": low, "close": close}
     prices = {name: value.ravel() for name, value in flat.items()}
-    ends = instants + BAR // timedelta(microseconds=1)
+    marks = {f"mark_{name}": value for name, value in prices.items()}
+    traded = {"volume_quantity": volume, "taker_buy_quantity": volume * 0.5}
+    ends = starts + np.timedelta64(BAR)
     return [
-        described,
-        _table(
-            "ohlcv",
-            {
-                **key,
-                **prices,
-                "volume_quantity": volume.ravel(),
-                "taker_buy_quantity": volume.ravel() * 0.5,
-            },
-            n_rows,
-        ),
-        _table(
-            "mark_ohlc",
-            {**key, **{f"mark_{name}": value for name, value in prices.items()}},
-            n_rows,
-        ),
-        _table(
+        make_batch("instrument", n_series, described),
+        make_batch("ohlcv", n_rows, {**key, **prices, **traded}),
+        make_batch("mark_ohlc", n_rows, {**key, **marks}),
+        make_batch(
             "open_interest",
-            {
-                "venue": key["venue"],
-                "instrument": key["instrument"],
-                "observed_at": pa.array(ends).cast(INSTANT),
-                "open_interest_quantity": held.ravel(),
-            },
             n_rows,
+            {**series, "observed_at": ends, "open_interest_quantity": held.ravel()},
         ),
     ]
 
@@ -234,30 +187,20 @@ def many_series(home: Path, n_series: int, n_assets: int, days: int) -> dict[str
     settings = Settings(home=home)
     figures: dict[str, float] = {}
     n_bars = days * 288
-    batches = market(n_series, n_assets, START, n_bars + 12, seed=2)
-    cut = (START + n_bars * BAR - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    for batch in batches:
-        stamp = {"ohlcv": "bar_start_at", "mark_ohlc": "bar_start_at"}.get(batch.kind)
-        if batch.kind == "instrument":
-            _land([batch], settings, "described")
-            continue
-        at = batch.table.column(stamp or "observed_at").cast(pa.int64()).to_numpy()
-        is_late = at >= cut if stamp else at > cut
-        for name, held in (("first", ~is_late), ("hour", is_late)):
-            part = Batch(batch.kind, batch.table.filter(pa.array(held)))
-            _land([part], Settings(home=home / name), name)
-    shutil.move(home / "first" / "landing", home / "landing-first")
-    for kind in (home / "landing-first").iterdir():
-        shutil.move(kind, settings.landing / kind.name)
+    described, *records = market(n_series, n_assets, START, n_bars + 12, seed=2)
+    _land([described], settings, "described")
+    cut = pa.scalar(START + n_bars * BAR, INSTANT)
+    late = []
+    for batch in records:
+        is_level = batch.kind == "open_interest"
+        at = batch.table.column("observed_at" if is_level else "bar_start_at")
+        is_early = pc.less_equal(at, cut) if is_level else pc.less(at, cut)
+        _land([Batch(batch.kind, batch.table.filter(is_early))], settings, "first")
+        late.append(Batch(batch.kind, batch.table.filter(pc.invert(is_early))))
     label = f"{n_series} series ({n_assets} assets)"
 
     def job(span: str, end: datetime) -> None:
-        steps = {
-            "load": "load",
-            "build_maps": "build",
-            "check": "check",
-            "publish": "publish",
-        }
+        steps = {"load": "load", "build_maps": "build", "check": "check", "publish": "publish"}
         labelled = {name: f"{label}: {span}, {step} [s]" for name, step in steps.items()}
         with (
             timed_calls(jobs.hourly, labelled, figures),
@@ -267,9 +210,7 @@ def many_series(home: Path, n_series: int, n_assets: int, days: int) -> dict[str
         assert report.built.series_count == n_series
 
     job(f"{days} days", START + n_bars * BAR)
-    for kind in (home / "hour" / "landing").iterdir():
-        for path in kind.iterdir():
-            shutil.move(path, settings.landing / kind.name / path.name)
+    _land(late, settings, "hour")
     job("one hour more", START + (n_bars + 12) * BAR)
     figures[f"{label}: warehouse on disk [MB]"] = settings.warehouse.stat().st_size / 1e6
     figures[f"{label}: published file [MB]"] = (
