@@ -5,14 +5,13 @@ for an absent file again (jobs).
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 
 import duckdb
-import pyarrow as pa
 
 from warehouse.connect import insert_rows, transaction
-from warehouse.contracts import relations
+from warehouse.contracts import table_of
 
 _TABLE = "meta.archive_file"
 
@@ -45,11 +44,9 @@ def write_archive_files(
     connection: duckdb.DuckDBPyConnection, entries: Sequence[ArchiveEntry]
 ) -> None:
     """Replace the entries of some files."""
-    schema = relations()[_TABLE].arrow_schema
     with transaction(connection):
         connection.execute(
             f"delete from {_TABLE} where list_contains(?::varchar[], path)",
             [[entry.path for entry in entries]],
         )
-        rows = pa.Table.from_pylist([asdict(entry) for entry in entries], schema=schema)
-        insert_rows(connection, _TABLE, rows)
+        insert_rows(connection, _TABLE, table_of(_TABLE, entries))

@@ -154,10 +154,10 @@ def _bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
 def _definitions_of(connection: duckdb.DuckDBPyConnection) -> str | None:
     """Return the hash of the definitions that the views were made from."""
     try:
-        found = connection.execute("select definitions_sha256()").fetchone()
+        found: str = scalar(connection, "select definitions_sha256()")
     except duckdb.CatalogException:
         return None
-    return str(found[0]) if found else None
+    return found
 
 
 @contextmanager

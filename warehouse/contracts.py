@@ -10,8 +10,8 @@ listed by name alone are those of the contract that this one is ``like``, else o
 ``sql/columns.yaml``, which holds what means the same everywhere.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -243,6 +243,11 @@ def stored_rows(name: str, columns: Mapping[str, Any]) -> pa.Table:
         },
         schema=schema,
     )
+
+
+def table_of(name: str, rows: Iterable[Any]) -> pa.Table:
+    """Return dataclasses with the columns of a stored table as its rows."""
+    return pa.Table.from_pylist([asdict(row) for row in rows], relations()[name].arrow_schema)
 
 
 def public_relations() -> list[Relation]:

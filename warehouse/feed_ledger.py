@@ -6,14 +6,13 @@ belong here: what a gap is (``sql/intermediate/int_feed_gap.sql``), when it is l
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
 import duckdb
-import pyarrow as pa
 
 from warehouse.connect import registered, scalar, transaction
-from warehouse.contracts import raw_relation, relations
+from warehouse.contracts import raw_relation, table_of
 from warehouse.lookups import FEED_KINDS
 from warehouse.models import set_window
 from warehouse.queries import named_query
@@ -119,11 +118,6 @@ class AnsweredRequest:
     answered_at: datetime
 
 
-def _stored(name: str, rows: Sequence[Feed] | Sequence[AnsweredRequest]) -> pa.Table:
-    schema = relations()[name].arrow_schema
-    return pa.Table.from_pylist([asdict(row) for row in rows], schema=schema)
-
-
 def read_feeds(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, str], Feed]:
     """Return the feeds that are followed, by venue, instrument and kind."""
     columns = ", ".join(field.name for field in fields(Feed))
@@ -155,7 +149,7 @@ def write_feeds(
     at : datetime
         The time: the end of what is expected of feeds followed no more.
     """
-    with transaction(connection), registered(connection, "wanted", _stored("meta.feed", feeds)):
+    with transaction(connection), registered(connection, "wanted", table_of("meta.feed", feeds)):
         connection.execute(
             f"create or replace temp table followed as {named_query('followed_feeds')}"
         )
@@ -276,12 +270,12 @@ def note_answers(
         Of irregular feeds.
     """
     with transaction(connection):
-        with registered(connection, "request", _stored("meta.gap_answer", answers)):
+        with registered(connection, "request", table_of("meta.gap_answer", answers)):
             connection.execute(
                 "insert into meta.gap_answer by name from request "
                 f"semi join meta.feed_gap as gap on {_GAP_WITHIN_REQUEST}"
             )
-        with registered(connection, "request", _stored("meta.gap_answer", complete)):
+        with registered(connection, "request", table_of("meta.gap_answer", complete)):
             connection.execute(
                 "update meta.feed set complete_until_at = request.asked_to_at from request "
                 "where (feed.venue, feed.instrument, feed.kind) "

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.connect import quoted, translated
+from warehouse.connect import quoted, scalar, translated
 from warehouse.contracts import Relation, raw_relation, record_kinds
 from warehouse.durable_files import emptied_folder, move_into_place
 from warehouse.load import (
@@ -171,8 +171,7 @@ def _merge_arriving(connection: duckdb.DuckDBPyConnection, kind: str, history: P
             f"select * from arriving where {month_of} = '{month}' "
             f"and {LANDING_FILE} not in (select {LANDING_FILE} from {held})"
         )
-        row = connection.execute(f"select count(*) from ({coming})").fetchone()
-        if row and row[0]:
+        if scalar(connection, f"select count(*) from ({coming})"):
             _copy(
                 connection,
                 f"select * from {held} union all by name {coming}",

@@ -23,7 +23,7 @@ from typing import Self
 
 import duckdb
 
-from warehouse.connect import CATALOG, ROW_GROUP_SIZE, quoted, transaction, translated
+from warehouse.connect import CATALOG, ROW_GROUP_SIZE, quoted, scalar, transaction, translated
 from warehouse.contracts import Relation, comment_statements, public_relations, relations
 from warehouse.durable_files import emptied_folder, move_into_place
 from warehouse.models import (
@@ -282,12 +282,13 @@ class Publication:
             "order by published_day",
             {"first": self._window_start.date()},
         ).fetchall()
-        held = self._connection.execute(
+        held = scalar(
+            self._connection,
             "select count(distinct as_of::date) from derived.heatmap where as_of > ?",
             [self._window_start],
-        ).fetchone()
+        )
         days = [row[0] for row in rows]
-        return None if held is None or 2 * len(days) > held[0] else days
+        return None if 2 * len(days) > held else days
 
     def _or_anew(self, step: Callable[[], None]) -> None:
         """Run a step; where the copy of the last version cannot be read, on a new file."""
@@ -317,20 +318,19 @@ class Publication:
         shutil.copyfile(version, self._building)
         try:
             self._attach()
-            row = self._connection.execute(
-                f"select count(*) from {_FILE}.meta.publication "
-                "inner join meta.publication using (publication_id)"
-            ).fetchone()
-            size = self._connection.execute(
-                "select free_blocks <= used_blocks from pragma_database_size() "
-                "where database_name = ?",
+            # A file that is half free space would only grow.
+            is_base = scalar(
+                self._connection,
+                "select free_blocks <= used_blocks and exists ("
+                f"from {_FILE}.meta.publication "
+                "inner join meta.publication using (publication_id)) "
+                "from pragma_database_size() where database_name = ?",
                 [_FILE],
-            ).fetchone()
+            )
         except duckdb.Error as exc:
             logger.warning("%s cannot be read (%s); writing all anew", version, exc)
-            row = size = None
-        # A file that is half free space would only grow.
-        if row and row[0] and size and size[0]:
+            is_base = False
+        if is_base:
             return True
         self.discard()
         return False
@@ -393,8 +393,8 @@ class Publication:
             self._connection.execute(statement)
 
     def _count(self, relation: Relation) -> None:
-        row = self._connection.execute(f"select count(*) from {_FILE}.{relation.name}").fetchone()
-        self._row_counts[relation.name] = int(row[0]) if row else 0
+        count = f"select count(*) from {_FILE}.{relation.name}"
+        self._row_counts[relation.name] = scalar(self._connection, count)
 
     def _create_views(self, catalog: str) -> None:
         """Create the public views in a catalog, over the tables of their names there."""
