@@ -46,10 +46,9 @@ class VenueStatus:
         Of the newest published rows.
     landed_at : datetime or None
         When one of its files last landed.
-    missing : int
-        Instants missing that can still be fetched.
-    lost : int
-        Instants missing for good.
+    missing, lost : int or None
+        Instants missing that can still be fetched, and for good; 0 of a venue without gaps, None
+        where all its gaps are of the other sort.
     quarantined : int
         Rows and responses set aside in the last seven days.
     message : str or None
@@ -57,14 +56,14 @@ class VenueStatus:
     """
 
     venue: str
-    feeds: int
-    newest_bar_at: datetime | None
-    newest_open_interest_at: datetime | None
-    landed_at: datetime | None
-    missing: int
-    lost: int
-    quarantined: int
-    message: str | None
+    feeds: int = 0
+    newest_bar_at: datetime | None = None
+    newest_open_interest_at: datetime | None = None
+    landed_at: datetime | None = None
+    missing: int | None = 0
+    lost: int | None = 0
+    quarantined: int = 0
+    message: str | None = None
 
 
 def of_home(home: Path) -> list[str]:

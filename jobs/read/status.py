@@ -7,10 +7,9 @@ with that state is in ``problems``.
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 from jobs.collect.stream import REPORT_FILE
 from jobs.read import problems
@@ -64,23 +63,12 @@ class Status:
     problems: tuple[str, ...]
 
 
-class _VenueCounts(NamedTuple):
-    """What is published of a venue."""
-
-    feeds: int = 0
-    newest_bar_at: datetime | None = None
-    newest_open_interest_at: datetime | None = None
-    missing: int = 0
-    lost: int = 0
-    quarantined: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class _Published:
     """What the published file says; empty where there is none or it cannot be read."""
 
     newest_map_at: datetime | None = None
-    venues: Mapping[str, _VenueCounts] = field(default_factory=dict)
+    venues: Mapping[str, VenueStatus] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
@@ -105,11 +93,10 @@ def read_status(settings: Settings, *, now: datetime) -> Status:
     messages = _messages(last_round)
     followed = {name for name, counts in published.venues.items() if counts.feeds}
     venues = tuple(
-        VenueStatus(
-            venue=name,
+        replace(
+            published.venues.get(name, VenueStatus(name)),
             landed_at=max(landed.get(name, []), default=None),
             message=messages.get(name),
-            **published.venues.get(name, _VenueCounts())._asdict(),
         )
         for name in sorted(followed | {name for name in landed if messages.get(name)})
     )
@@ -141,10 +128,12 @@ def _read_published(settings: Settings, now: datetime) -> _Published:
         with open_reader(settings) as reader:
             newest = reader.execute("select max(as_of) from marts.market_context_hourly").fetchall()
             since = now - timedelta(days=_QUARANTINE_DAYS)
-            rows = reader.execute(named_query("venue_status"), {"since": since}).fetchall()
+            reader.execute(named_query("venue_status"), {"since": since})
+            columns, rows = reader.columns, list(reader.rows())
     except WarehouseError as exc:
         return _Published(problems=(f"the published file cannot be read: {exc}",))
-    return _Published(newest[0][0], {venue: _VenueCounts(*counts) for venue, *counts in rows})
+    venues = (VenueStatus(**dict(zip(columns, row, strict=True))) for row in rows)
+    return _Published(newest[0][0], {one.venue: one for one in venues})
 
 
 def _last_runs(settings: Settings) -> dict[str, Run]:

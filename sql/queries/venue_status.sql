@@ -1,5 +1,7 @@
 -- Feeds, newest rows, gaps and rows set aside of each venue.
 --
+-- missing and lost are null where a venue's gaps are all of the other sort.
+--
 -- since: rows set aside before it do not count
 
 with
@@ -37,8 +39,8 @@ select
     coalesce(feeds, 0) as feeds,
     newest_bar_at,
     newest_open_interest_at,
-    coalesce(missing, 0) as missing,
-    coalesce(lost, 0) as lost,
+    if(gaps.venue is null, 0, missing) as missing,
+    if(gaps.venue is null, 0, lost) as lost,
     coalesce(quarantined, 0) as quarantined,
 from feeds
 full join gaps using (venue)
