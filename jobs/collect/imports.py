@@ -194,7 +194,7 @@ def import_files(
             batches: Iterable[Batch] = import_file(
                 file, one, ingested_at=ingested_at, start=start, end=end, closes=closes
             )
-            options: list[object] = [one, start, end]
+            options: list[object] = [one.source, one, start, end]
             if one.time.label_change is not None:
                 # The same file may give other instants once bars are known.
                 noted = len(closes.by_date_only)
