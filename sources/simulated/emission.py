@@ -78,44 +78,31 @@ class MeasuredSpan:
     ----------
     start : datetime
         Open of the first bar.
-    skipped_hours : int
-        Hours at the beginning that were simulated but are not wanted.
     measured : sequence of (SimulatedInstrument, Measured)
         A pair for each instrument.
     """
 
     start: datetime
-    skipped_hours: int
     measured: Sequence[tuple[SimulatedInstrument, Measured]]
 
     @property
     def n_hours(self) -> int:
-        """Hours wanted."""
-        return self.measured[0][1].truth_first_bin.size - self.skipped_hours
+        """Length of the span [h]."""
+        return self.measured[0][1].truth_first_bin.size
 
-    @property
-    def wanted_start(self) -> datetime:
-        """Open of the first wanted bar."""
-        return self.start + timedelta(hours=self.skipped_hours)
-
-    def bars(self, name: str) -> NDArray[Any]:
-        """Return a field of `Measured` for the wanted hours, shape (instruments, bars, ...)."""
-        skipped = self.skipped_hours * BARS_PER_HOUR
-        return np.stack([getattr(measured, name)[skipped:] for _, measured in self.measured])
-
-    def hours(self, name: str) -> NDArray[Any]:
-        """Return a field of `Measured` by hour, shape (instruments, hours, ...)."""
-        return np.stack([getattr(one, name)[self.skipped_hours :] for _, one in self.measured])
+    def values(self, name: str) -> NDArray[Any]:
+        """Return a field of `Measured`, shape (instruments, bars or hours, ...)."""
+        return np.stack([getattr(measured, name) for _, measured in self.measured])
 
     def quantities(self, name: str) -> NDArray[np.float64]:
         """Return a per-bar field of lots as position units."""
-        lots = zip(self.measured, self.bars(name), strict=True)
+        lots = zip(self.measured, self.values(name), strict=True)
         return np.stack([instrument.quantity(one) for (instrument, _), one in lots])
 
     def bar_instants(self) -> NDArray[np.int64]:
-        """Return the open of each wanted bar [us since 1970], shape (bars,)."""
+        """Return the open of each bar [us since 1970], shape (bars,)."""
         n_bars = self.n_hours * BARS_PER_HOUR
-        return _microseconds(self.wanted_start) + np.arange(n_bars) * (_BAR_SECONDS * 1_000_000)
+        return _microseconds(self.start) + np.arange(n_bars) * (_BAR_SECONDS * 1_000_000)
 
 
 def _microseconds(instant: datetime) -> int:
@@ -304,10 +291,10 @@ def span_batches(span: MeasuredSpan, digest: str, ingested_at: datetime) -> list
     last = np.stack(
         [
             np.round(prices, max(0, -floor(log10(item.asset.tick_size))))
-            for item, prices in zip(instruments, span.bars("last"), strict=True)
+            for item, prices in zip(instruments, span.values("last"), strict=True)
         ]
     )
-    mark = span.bars("mark")
+    mark = span.values("mark")
     batches = [
         _batch("ohlcv", n_rows, ingested_at, bar_key | {
             "open": last[:, :, 0], "high": last[:, :, 1],
@@ -320,7 +307,7 @@ def span_batches(span: MeasuredSpan, digest: str, ingested_at: datetime) -> list
             "mark_low": mark[:, :, 2], "mark_close": mark[:, :, 3],
         }),
         _open_interest_batch(
-            instruments, span.bars("book_lots")[:, :, LONG], mark[:, :, 3],
+            instruments, span.values("book_lots")[:, :, LONG], mark[:, :, 3],
             key | {"observed_at": _instants(starts + _BAR_SECONDS * 1_000_000)}, ingested_at,
         ),
     ]  # fmt: skip
@@ -335,14 +322,16 @@ def span_batches(span: MeasuredSpan, digest: str, ingested_at: datetime) -> list
 def _funding_batch(span: MeasuredSpan, ingested_at: datetime) -> Batch | None:
     """Return funding at the ends of intervals in the span, if there are any."""
     hours = np.arange(1, span.n_hours + 1)
-    hours = hours[(span.wanted_start.hour + hours) % FUNDING_INTERVAL_HOURS == 0]
+    hours = hours[(span.start.hour + hours) % FUNDING_INTERVAL_HOURS == 0]
     if hours.size == 0:
         return None
     at = hours * BARS_PER_HOUR - 1
     # Traders are net long by what the market maker is short.
-    excess = -span.bars("maker_lots")[:, at] / np.maximum(span.bars("book_lots")[:, at, LONG], 1)
+    excess = -span.values("maker_lots")[:, at] / np.maximum(
+        span.values("book_lots")[:, at, LONG], 1
+    )
     rate = np.clip(INTEREST_RATIO + PREMIUM_RATIO * excess, -FUNDING_CAP_RATIO, FUNDING_CAP_RATIO)
-    instants = _microseconds(span.wanted_start) + hours * (3600 * 1_000_000)
+    instants = _microseconds(span.start) + hours * (3600 * 1_000_000)
     return _batch("funding_rate", rate.size, ingested_at, _key(span, hours.size) | {
         "funded_at": _instants(np.tile(instants, len(span.measured))),
         "funding_rate_ratio": rate,
@@ -364,7 +353,7 @@ def _realised_batch(
             "period_seconds": _BAR_SECONDS,
             "side": _words(np.tile([LONG, SHORT], quantity.size // 2), _SIDE_NAMES),
             "liquidated_quantity": quantity,
-            "liquidated_usd": span.bars("liquidated_usd"),
+            "liquidated_usd": span.values("liquidated_usd"),
             "is_complete_feed": True,
             "order_key": "",
         },
@@ -373,11 +362,11 @@ def _realised_batch(
 
 def _truth_batch(span: MeasuredSpan, digest: str, ingested_at: datetime) -> Batch:
     """Return the positions open at the end of each hour, by bin of liquidation price."""
-    lots, usd = span.hours("truth_lots"), span.hours("truth_usd")
-    first_bin = span.hours("truth_first_bin")
+    lots, usd = span.values("truth_lots"), span.values("truth_usd")
+    first_bin = span.values("truth_first_bin")
     hour_ends = slice(BARS_PER_HOUR - 1, None, BARS_PER_HOUR)
-    close = span.bars("last")[:, hour_ends, 3]
-    book_lots = span.bars("book_lots")[:, hour_ends]
+    close = span.values("last")[:, hour_ends, 3]
+    book_lots = span.values("book_lots")[:, hour_ends]
     # Shape (instruments, hours, sides): the part of a side that these rows hold.
     share = lots.sum(axis=3) / np.maximum(book_lots, 1)
 
@@ -386,7 +375,7 @@ def _truth_batch(span: MeasuredSpan, digest: str, ingested_at: datetime) -> Batc
     series_hour, side = np.divmod(row, 2)
     series, hour = np.divmod(series_hour, span.n_hours)
     node = 2.0 * (first_bin.reshape(-1)[series_hour] + k)
-    instants = _microseconds(span.wanted_start) + (hour + 1) * (3600 * 1_000_000)
+    instants = _microseconds(span.start) + (hour + 1) * (3600 * 1_000_000)
     return _batch("provider_map", cell.size, ingested_at, {
         "provider": TRUTH_PROVIDER,
         "model": TRUTH_MODEL,

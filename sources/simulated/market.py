@@ -37,21 +37,6 @@ def _generator(seed: int, *words: object) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int(sha256(key.encode()).hexdigest(), 16)))
 
 
-def _check_emit_from(parameters: MarketParameters, emit_from: datetime | None) -> int:
-    """Return the first wanted hour of the span, refusing one that is outside of it."""
-    if emit_from is None:
-        return 0
-    hours = -1.0
-    if emit_from.utcoffset() is not None:
-        hours = (emit_from - parameters.start) / timedelta(hours=1)
-    if not hours.is_integer() or not 0 <= hours <= parameters.hours:
-        raise InputRejected(
-            f"simulated market: emit_from is {emit_from}; give a whole hour "
-            f"from {parameters.start} to {parameters.end}"
-        )
-    return int(hours)
-
-
 def _check_paths(
     parameters: MarketParameters, paths: dict[str, tuple[FloatArray, FloatArray]], day: int
 ) -> None:
@@ -104,13 +89,11 @@ def simulate(
     parameters: MarketParameters,
     *,
     ingested_at: datetime | None = None,
-    emit_from: datetime | None = None,
 ) -> Iterator[Batch]:
     """Yield the records of a simulated market, a day at a time.
 
     The market is a function of the parameters alone. A longer span begins with exactly the rows of
-    a shorter one, so a market grows by an hour when the span is an hour longer and
-    `emit_from` is the former end.
+    a shorter one.
 
     Parameters
     ----------
@@ -118,10 +101,6 @@ def simulate(
         The market and the span.
     ingested_at : datetime, optional
         Stamp of the records; the end of the span if left out.
-    emit_from : datetime, optional
-        A whole hour within the span. Only later records are yielded: bars that open at or after
-        it, snapshots, funding and truth after it. Left out, everything is, with the instruments,
-        their brackets and the open interest at the very start.
 
     Yields
     ------
@@ -137,20 +116,18 @@ def simulate(
     Raises
     ------
     InputRejected
-        If `emit_from` is not a whole hour of the span, or a price left the range of the grid.
+        If a price left the range of the grid.
     """
-    first_hour = _check_emit_from(parameters, emit_from)
     stamp = parameters.end if ingested_at is None else ingested_at
     digest = parameters_sha256(parameters)
     start = parameters.start.astimezone(UTC)
     prices = PriceProcess(parameters)
     instruments, books = _make_books(parameters)
-    if emit_from is None:
-        yield from reference_batches(instruments, start, stamp)
+    yield from reference_batches(instruments, start, stamp)
 
     last_day = -(-parameters.hours // 24)
     for day in range(-parameters.warm_up_days, last_day):
-        if day == 0 and emit_from is None:
+        if day == 0:
             yield opening_open_interest_batch(
                 instruments,
                 np.array([book.open_interest_lots for book in books]),
@@ -169,7 +146,6 @@ def simulate(
             (item, _trade_day(parameters.seed, item, book, paths[item.asset.name], day, hours))
             for item, book in zip(instruments, books, strict=True)
         ]
-        skipped = max(0, first_hour - 24 * day)
-        if day >= 0 and skipped < hours:
-            span = MeasuredSpan(start + timedelta(days=day), skipped, measured)
+        if day >= 0:
+            span = MeasuredSpan(start + timedelta(days=day), measured)
             yield from span_batches(span, digest, stamp)

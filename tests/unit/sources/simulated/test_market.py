@@ -125,16 +125,6 @@ def test_longer_span_begins_with_exactly_the_rows_of_a_shorter_one(small_market,
     assert shorter["leverage_bracket"].equals(small_market["leverage_bracket"])
 
 
-@pytest.mark.parametrize("hours", [1, 24, 47])
-def test_market_moves_on_by_asking_for_what_comes_after_the_former_end(small_market, hours):
-    first = collect(replace(SMALL, days=hours / 24))
-    rest = collect(SMALL, emit_from=START + timedelta(hours=hours))
-    assert set(rest) == KINDS - {"instrument", "leverage_bracket"}
-    for kind in rest:
-        parts = [tables[kind] for tables in (first, rest) if kind in tables]
-        assert sort(pa.concat_tables(parts)).equals(small_market[kind]), kind
-
-
 def test_asset_trades_alike_whatever_else_is_listed(market):
     alone = collect(replace(MARKET, assets=ASSETS[:1], venues=VENUES[1:2], days=1.0))
     whole = market["ohlcv"]
@@ -459,20 +449,6 @@ def test_brackets_carry_the_margin_of_the_asset_from_the_start(market):
 def test_impossible_market_is_refused_by_field_and_value(make, message):
     with pytest.raises(InputRejected, match=message):
         make()
-
-
-@pytest.mark.parametrize(
-    "emit_from",
-    [
-        START - timedelta(hours=1),
-        START + timedelta(minutes=5),
-        START + timedelta(days=4),
-        START.replace(tzinfo=None),
-    ],
-)
-def test_emit_from_that_is_no_hour_of_the_span_is_refused(emit_from):
-    with pytest.raises(InputRejected, match=r"emit_from is .* give a whole hour from"):
-        next(simulate(MARKET, emit_from=emit_from))
 
 
 def test_price_that_runs_off_the_grid_is_refused():
