@@ -84,7 +84,7 @@ class HttpRequest:
 
     method: str
     url: str
-    timeout_seconds: float
+    timeout_seconds: float = 10.0
     secrets: Sequence[str] = ()
     headers: Mapping[str, str] | None = None
     params: Mapping[str, str] | None = None

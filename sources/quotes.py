@@ -130,7 +130,6 @@ async def fetch_quote_rates(
     until: datetime,
     now: datetime,
     base_url: str | None = None,
-    timeout_seconds: float = 10.0,
 ) -> list[Batch]:
     """Return finished hourly closes of one market.
 
@@ -144,8 +143,6 @@ async def fetch_quote_rates(
         The time, UTC.
     base_url : str, optional
         Where a stand-in listens; the market itself where not given.
-    timeout_seconds : float
-        For the whole call.
 
     Raises
     ------
@@ -163,7 +160,7 @@ async def fetch_quote_rates(
     url = market.url
     if base_url is not None:
         url = base_url.rstrip("/") + urlsplit(url).path
-    request = HttpRequest("GET", url, timeout_seconds, params={**market.params, **bounds})
+    request = HttpRequest("GET", url, params={**market.params, **bounds})
     async with open_session() as session:
         body = await exchange(session, market.venue, request)
     return parse_quote_rates(body, market, since=since, until=until, now=now)

@@ -23,9 +23,7 @@ INDEX_NAME = "fear_greed"
 SOURCE = "alternative.me:fng"
 
 
-async def fetch_fear_greed(
-    *, days: int, now: datetime, base_url: str | None = None, timeout_seconds: float = 10.0
-) -> list[Batch]:
+async def fetch_fear_greed(*, days: int, now: datetime, base_url: str | None = None) -> list[Batch]:
     """Return the index of the latest days.
 
     Parameters
@@ -36,8 +34,6 @@ async def fetch_fear_greed(
         The time, UTC.
     base_url : str, optional
         Where a stand-in listens.
-    timeout_seconds : float
-        For the whole call.
 
     Raises
     ------
@@ -53,7 +49,6 @@ async def fetch_fear_greed(
             HttpRequest(
                 "GET",
                 f"{(base_url or FEAR_GREED_ADDRESS).rstrip('/')}/fng/",
-                timeout_seconds,
                 params={"limit": str(days), "format": "json"},
             ),
         )

@@ -6,7 +6,7 @@ Belongs here: arithmetic on levels of price. Does not belong here: how an answer
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from sources.providers.answer_values import Floats
 
 
 def cells_between(levels: Floats) -> tuple[Floats, Floats]:

@@ -192,8 +192,6 @@ class Provider:
         Valid values of ``model``.
     key_variables : tuple of str
         Environment variables that hold its secrets; empty if none is needed.
-    answer_suffix : str
-        File suffix of a saved answer.
     parse : callable
         (raw bytes, context) to batches: one of ``provider_map``, then one of ``quarantine`` if
         anything could not be used. Raises `InputRejected` for an answer unusable as a whole.
@@ -201,6 +199,8 @@ class Provider:
         How to request a map from the service; None for files only.
     default_model : str, optional
         The model requested where no file lists requests; None: nothing is requested then.
+    answer_suffix : str
+        File suffix of a saved answer.
     """
 
     name: str
@@ -211,10 +211,10 @@ class Provider:
     documentation_url: str
     models: tuple[str, ...]
     key_variables: tuple[str, ...]
-    answer_suffix: str
     parse: Callable[[bytes, AnswerContext], list[Batch]]
     send: SendRequest | None = None
     default_model: str | None = None
+    answer_suffix: str = ".json"
 
     async def fetch(
         self, session: "aiohttp.ClientSession", keys: Mapping[str, str], request: MapRequest

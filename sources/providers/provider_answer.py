@@ -25,7 +25,7 @@ from sources.providers.answer_values import (
     split_symbol,
     venue_scope_of,
 )
-from sources.providers.provider import AnswerContext, raw_sha256
+from sources.providers.provider import AnswerContext, Provider, raw_sha256
 from sources.records import SCHEMAS, Batch, make_batch
 from sources.user_files import parse_number
 
@@ -82,31 +82,27 @@ class ProviderAnswer:
 
     Parameters
     ----------
-    provider : str
-        Who answered.
+    provider : Provider
+        Who answered; its unit and semantics hold for every cell added.
     context : AnswerContext
         What is known about the answer.
     raw : bytes
         The answer.
-    unit, semantics : str
-        Of every cell added.
     """
 
-    def __init__(
-        self, provider: str, context: AnswerContext, raw: bytes, unit: str = "", semantics: str = ""
-    ) -> None:
-        self.provider = provider
+    def __init__(self, provider: Provider, context: AnswerContext, raw: bytes) -> None:
+        self.provider = provider.name
         self.context = context
         self.raw = raw
         self._tables: list[pa.Table] = []
         self._quarantined: list[dict[str, object]] = []
         self._shared: dict[str, object] = {
-            "provider": provider,
+            "provider": provider.name,
             "window": context.window,
-            "unit": unit,
-            "semantics": semantics,
+            "unit": provider.unit,
+            "semantics": provider.semantics,
             "raw_sha256": raw_sha256(raw),
-            "source": provider,
+            "source": provider.name,
             "ingested_at": context.ingested_at,
         }
 

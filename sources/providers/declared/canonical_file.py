@@ -111,7 +111,7 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
     list of Batch
         ``provider_map`` with unit and semantics as each row states, then ``quarantine``.
     """
-    answer = ProviderAnswer(NAME, context, raw)
+    answer = ProviderAnswer(PROVIDER, context, raw)
     table = _read_parquet(answer) if raw[:4] == _PARQUET_MAGIC else _read_csv(answer)
     twice = [name for name, count in Counter(table.column_names).items() if count > 1]
     if twice:

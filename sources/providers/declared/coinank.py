@@ -60,7 +60,7 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
         ``provider_map`` in CoinAnk's relative unit, one row per filled rung and leverage or venue
         (venues are not summed), then ``quarantine`` if anything was refused.
     """
-    answer = ProviderAnswer(NAME, context, raw, PROVIDER.unit, PROVIDER.semantics)
+    answer = ProviderAnswer(PROVIDER, context, raw)
     document = answer.require_object(answer.json(), "the answer")
     if document.get("success") is False or str(document.get("code", "1")) not in _SUCCESS:
         raise answer.refusal(
@@ -158,7 +158,6 @@ PROVIDER = Provider(
     documentation_url="https://coinank.com/openapi",
     models=(PAIR_MODEL, AGGREGATED_MODEL),
     key_variables=(KEY_VARIABLE,),
-    answer_suffix=".json",
     parse=parse,
     send=_send,
     default_model=AGGREGATED_MODEL,

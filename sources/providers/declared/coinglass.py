@@ -76,7 +76,7 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
     list of Batch
         ``provider_map`` in USD, then ``quarantine`` if anything was refused.
     """
-    answer = ProviderAnswer(NAME, context, raw, PROVIDER.unit, PROVIDER.semantics)
+    answer = ProviderAnswer(PROVIDER, context, raw)
     document = answer.require_object(answer.json(), "the answer")
     code = str(document.get("code", "0"))
     if code not in ("0", "00000"):
@@ -307,7 +307,6 @@ PROVIDER = Provider(
     documentation_url="https://docs.coinglass.com/reference/liquidation-heatmap",
     models=tuple(_PATHS),
     key_variables=(KEY_VARIABLE,),
-    answer_suffix=".json",
     parse=parse,
     send=_send,
     default_model="aggregated_heatmap_model2",

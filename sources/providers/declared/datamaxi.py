@@ -55,7 +55,7 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
         ``provider_map`` in USD, one row per bucket and leverage, then ``quarantine`` if anything
         was refused.
     """
-    answer = ProviderAnswer(NAME, context, raw, PROVIDER.unit, PROVIDER.semantics)
+    answer = ProviderAnswer(PROVIDER, context, raw)
     document = answer.require_object(answer.json(), "the answer")
     # The REST answer is the map itself; clients that wrap answers put it under data.
     if "buckets" not in document and isinstance(document.get("data"), dict):
@@ -188,7 +188,6 @@ PROVIDER = Provider(
     ),
     models=(MODEL,),
     key_variables=(KEY_VARIABLE,),
-    answer_suffix=".json",
     parse=parse,
     send=_send,
     default_model=MODEL,

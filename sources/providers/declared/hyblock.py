@@ -50,7 +50,7 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
     list of Batch
         ``provider_map`` in relative units, then ``quarantine`` if anything was refused.
     """
-    answer = ProviderAnswer(NAME, context, raw, PROVIDER.unit, PROVIDER.semantics)
+    answer = ProviderAnswer(PROVIDER, context, raw)
     document = answer.json()
     if isinstance(document, dict):
         if "data" not in document:
@@ -155,7 +155,6 @@ PROVIDER = Provider(
     documentation_url="https://docs.hyblockcapital.com",
     models=(MODEL,),
     key_variables=KEY_VARIABLES,
-    answer_suffix=".json",
     parse=parse,
     send=_send,
     default_model=MODEL,

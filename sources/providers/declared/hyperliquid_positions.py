@@ -88,7 +88,7 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
     list of Batch
         ``provider_map`` in USD, then ``quarantine`` if anything was refused.
     """
-    answer = ProviderAnswer(NAME, context, raw, PROVIDER.unit, PROVIDER.semantics)
+    answer = ProviderAnswer(PROVIDER, context, raw)
     text = answer.text()
     first_line = text.split("\n", 1)[0]
     if '"committed_at"' in first_line or '"currentPrice"' in first_line:
