@@ -5,10 +5,8 @@ from datetime import datetime
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.end_states import stopped_state
+from flows.hourly import update_maps
 from flows.hours import hour_of, hour_of_run, run_name
-from flows.tasks import build_maps, check, load, publish
-from jobs.errors import StoppedByQuality
 
 
 @flow(flow_run_name=run_name)
@@ -25,11 +23,4 @@ def backfill(start_at: datetime, as_of: datetime | None = None) -> State[None] |
     hour = hour_of_run(as_of)
     if hour_of(start_at) >= hour:
         raise ValueError(f"start_at {start_at} is not before {hour}; give an earlier start_at")
-    load()
-    build_maps(hour)
-    try:
-        check(hour)
-    except StoppedByQuality as exc:
-        return stopped_state(exc)
-    publish(hour)
-    return None
+    return update_maps(hour)

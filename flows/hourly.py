@@ -5,10 +5,9 @@ from datetime import datetime
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.end_states import stopped_state
+from flows.end_states import run_unless_stopped
 from flows.hours import run_name, take_hour
 from flows.tasks import build_maps, check, load, publish
-from jobs.errors import StoppedByQuality
 
 
 @flow(flow_run_name=run_name)
@@ -22,12 +21,14 @@ def hourly(as_of: datetime | None = None) -> State[None] | None:
     as_of : datetime, optional
         The last hour to build, UTC; by default the one in which the run was scheduled.
     """
-    hour = take_hour(as_of)
+    return update_maps(take_hour(as_of))
+
+
+def update_maps(hour: datetime) -> State[None] | None:
+    """Run the steps up to an hour; return the final state of the run where a check stops it."""
     load()
     build_maps(hour)
-    try:
-        check(hour)
-    except StoppedByQuality as exc:
-        return stopped_state(exc)
-    publish(hour)
-    return None
+    stopped = run_unless_stopped(check, hour)
+    if stopped is None:
+        publish(hour)
+    return stopped

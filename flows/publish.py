@@ -5,10 +5,9 @@ from datetime import datetime
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.end_states import stopped_state
+from flows.end_states import run_unless_stopped
 from flows.hours import run_name, take_hour
 from flows.tasks import publish as publish_task
-from jobs.errors import StoppedByQuality
 
 
 @flow(flow_run_name=run_name)
@@ -20,8 +19,4 @@ def publish(as_of: datetime | None = None) -> State[None] | None:
     as_of : datetime, optional
         The last hour to publish, UTC; by default the one in which the run was scheduled.
     """
-    try:
-        publish_task(take_hour(as_of))
-    except StoppedByQuality as exc:
-        return stopped_state(exc)
-    return None
+    return run_unless_stopped(publish_task, take_hour(as_of))
