@@ -37,17 +37,17 @@ def demo_command(
     from plots.views import plot_asset
 
     with progress_bar() as progress:
-        demo = run_demo(read_settings(), days=days, progress=progress)
-    show_bands(demo.settings, MapChoice(DEMO_ASSET, DEMO_PROVIDER), Format.table)
-    published, limits = published_file(demo.settings), read_limits(demo.settings)
+        settings = run_demo(read_settings(), days=days, progress=progress)
+    show_bands(settings, MapChoice(DEMO_ASSET, DEMO_PROVIDER), Format.table)
+    published, limits = published_file(settings), read_limits(settings)
     page = plot_asset(
         PublishedMaps(published, DEMO_ASSET, limits=limits),
-        demo.settings.home / f"{DEMO_ASSET}.html",
+        settings.home / f"{DEMO_ASSET}.html",
         provider=DEMO_PROVIDER,
         days=7,
     )
     typer.echo(f"\nmap: {page.resolve()}")
-    typer.echo(f"ask it: LIQHEAT_HOME={demo.settings.home} liqheat tables")
+    typer.echo(f"ask it: LIQHEAT_HOME={settings.home} liqheat tables")
 
 
 def build_command(as_of: AsOf = None) -> None:

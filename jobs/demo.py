@@ -1,6 +1,5 @@
 """The demonstration: a simulated market through the whole pipeline, offline, in its own folder."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,40 +17,22 @@ _START = datetime(2026, 1, 5, tzinfo=UTC)
 _SEED = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Demo:
-    """A demonstration that has run.
-
-    Parameters
-    ----------
-    settings : Settings
-        Of its own folder.
-    as_of : datetime
-        Its last hour.
-    """
-
-    settings: Settings
-    as_of: datetime
-
-
-def demo_settings(settings: Settings) -> Settings:
-    """Return settings of a separate folder, so that simulated and real data never mix."""
-    return settings.model_copy(update={"home": Path(settings.home) / "demo"})
-
-
-def run_demo(settings: Settings, *, days: int = 10, progress: Progress = silent) -> Demo:
+def run_demo(settings: Settings, *, days: int = 10, progress: Progress = silent) -> Settings:
     """Simulate a market, land its records, load, build, check and publish them.
 
+    Return the settings of its folder.
+
     Parameters
     ----------
     settings : Settings
-        Where things are; the demonstration goes to a folder below.
+        Where things are. The demonstration goes to a folder below, so that simulated and real data
+        never mix.
     days : int
         Days simulated.
     progress : callable
         Called with the step, the item and the share that is done.
     """
-    own = demo_settings(settings)
+    own = settings.model_copy(update={"home": Path(settings.home) / "demo"})
     parameters = MarketParameters(start=_START, days=days, seed=_SEED)
     end = _START + timedelta(days=days)
     # A longer span begins with the rows of a shorter one, in files of its own.
@@ -60,4 +41,4 @@ def run_demo(settings: Settings, *, days: int = 10, progress: Progress = silent)
         land(batch, own.landing, f"{name}-{number:04d}")
         progress("simulate", batch.kind, min(number / (6.0 * days), 1.0))
     run_hour(own, as_of=end, progress=progress)
-    return Demo(own, end)
+    return own

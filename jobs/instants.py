@@ -1,6 +1,9 @@
-"""Instants for computing: int64 microseconds since 1970, UTC, as numpy and Arrow hold them."""
+"""Hours, days, and instants as numpy and Arrow hold them: int64 microseconds since 1970, UTC."""
 
 from datetime import UTC, datetime, timedelta
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 SECOND_MICROSECONDS = 1_000_000
 HOUR_MICROSECONDS = 3600 * SECOND_MICROSECONDS

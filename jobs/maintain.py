@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 
 from jobs.collect.ingest import ingest
 from jobs.collect.round_report import IngestReport
-from jobs.collect.scope import DAY, Effort
+from jobs.collect.scope import Effort
 from jobs.errors import AllVenuesFailed
+from jobs.instants import DAY
 from jobs.settings import Settings
 from jobs.writer import writer_run
 from sources.universe import Universe

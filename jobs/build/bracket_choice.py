@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
@@ -20,12 +19,10 @@ from jobs.instants import DAY_MICROSECONDS, to_instant
 from transforms.errors import InvalidInput
 from transforms.ladders import DEFAULT_LADDERS, default_ladder
 from transforms.margin import Brackets
+from transforms.series import FloatArray, IntArray
 from warehouse.queries import named_query
 
 logger = logging.getLogger(__name__)
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 # Imported brackets have this source, those a venue publishes its endpoint.
 _USER_SOURCE = "recorded:"

@@ -15,8 +15,7 @@ from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
-from jobs.build.batch import open_batch
-from jobs.build.build_plan import batch_tasks, plan_builds
+from jobs.build.build_plan import batch_tasks, open_batch, plan_builds
 from jobs.build.estimator_choice import store_parameters
 from jobs.build.window_replay import replay_windows
 from jobs.build.window_store import store_window

@@ -13,12 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from transforms.series import SIDES
+from transforms.series import SIDES, BoolArray, FloatArray, IntArray
 from warehouse.contracts import stored_rows
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 ALL_VENUES = "all"
 """Venue of the sum over venues."""

@@ -13,16 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from jobs.build.bar_columns import EMPTY_BARS, BarColumns, FloatArray, IntArray
 from jobs.build.bracket_choice import HeldBrackets, default_by_size, in_force
-from jobs.build.replay_records import BoolArray, Checkpoint, ReplaySpan, Series, Stretch
+from jobs.build.replay_records import (
+    EMPTY_BARS,
+    BarColumns,
+    Checkpoint,
+    ReplaySpan,
+    Series,
+    Stretch,
+)
 from jobs.instants import DAY_MICROSECONDS, SECOND_MICROSECONDS
 from sources.venues.brackets import margin_rule
 from transforms.accounting import impute_open_interest
 from transforms.engine import is_warm_up, run, start_state
 from transforms.estimators import EstimatorParameters
 from transforms.margin import Brackets
-from transforms.series import Bars, Outputs
+from transforms.series import Bars, BoolArray, FloatArray, IntArray, Outputs
 from transforms.state import State
 
 TRAIL_MICROSECONDS = 30 * DAY_MICROSECONDS

@@ -9,12 +9,11 @@ import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from jobs.build.bar_columns import BarColumns, FloatArray
 from jobs.build.bracket_choice import read_brackets
-from jobs.build.replay_records import Series
+from jobs.build.replay_records import BarColumns, Series
 from jobs.grouping import run_slices
 from jobs.instants import to_instant
-from transforms.series import ContractKind
+from transforms.series import ContractKind, FloatArray
 from warehouse.models import set_window
 
 InstrumentBars = dict[tuple[str, str], BarColumns]

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.build.bracket_choice import bracket_columns
-from jobs.build.hourly_maps import FloatArray, HourlyMaps, nullable, repeat_sides
+from jobs.build.hourly_maps import HourlyMaps, nullable, repeat_sides
 from jobs.build.replay_records import Series, Stretch
-from transforms.series import SIDES, Outputs
+from transforms.series import SIDES, FloatArray, Outputs
 from warehouse.contracts import stored_rows
 
 UNLEVERED_TIER = "unlevered"

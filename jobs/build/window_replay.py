@@ -15,12 +15,11 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.build import limits
-from jobs.build.bar_columns import EMPTY_BARS
-from jobs.build.batch import BuildBatch
+from jobs.build.build_plan import BuildBatch
 from jobs.build.hourly_maps import ALL_VENUES, MapIdentity, heatmap_rows, sum_maps
 from jobs.build.replay import replay
 from jobs.build.replay_inputs import InstrumentBars, read_bars
-from jobs.build.replay_records import ReplaySpan, Series, Stretch
+from jobs.build.replay_records import EMPTY_BARS, ReplaySpan, Series, Stretch
 from jobs.build.series_rows import checkpoint_rows, exposure_rows, series_hour_rows, series_maps
 from jobs.errors import BooksDoNotBalance
 from jobs.instants import BEGINNING, DAY_MICROSECONDS, to_instant

@@ -9,7 +9,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.build import limits
-from jobs.build.batch import BuildBatch
+from jobs.build.build_plan import BuildBatch
 from jobs.build.hourly_maps import (
     ALL_VENUES,
     MapIdentity,

@@ -7,7 +7,7 @@ Belongs here: which hours are checked and where results go. Does not belong here
 
 import logging
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ from jobs.check.frames import suite_frames
 from jobs.check.gates_in_force import read_gates, store_gates
 from jobs.check.held_back import held_back, stops_everything
 from jobs.errors import StoppedByQuality
+from jobs.instants import HOUR
 from jobs.progress import Progress, silent
 from jobs.settings import Settings
 from jobs.writer import writer_run
@@ -31,8 +32,6 @@ from warehouse.models import run_incremental_models, set_window
 from warehouse.queries import named_query
 
 logger = logging.getLogger(__name__)
-
-HOUR = timedelta(hours=1)
 
 # Hours checked after a long build, newest first: a day of 500 assets, a month of a few.
 MOST_ASSET_HOURS = 12_000

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from jobs.collect.followed_feeds import BARS_BEFORE_INTEREST
-from jobs.collect.scope import DAY
+from jobs.instants import DAY
 from sources.archives.binance import (
     BAR_DATASETS,
     OTHER_DATASETS,

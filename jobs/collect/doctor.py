@@ -15,15 +15,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from jobs.collect.doctor_report import DoctorReport, ExaminedResponse, Exchange, Status
-from jobs.collect.scope import (
-    HOUR,
-    Clock,
-    Effort,
-    configured_universe,
-    file_proxy,
-    venue_connections,
-)
+from jobs.collect.scope import Clock, Effort, configured_universe, file_proxy, venue_connections
 from jobs.collect.venue_examination import VenueExaminer
+from jobs.instants import HOUR
 from jobs.progress import Progress, silent
 from jobs.settings import Settings
 from sources.archives.binance import ARCHIVE_ADDRESS, BAR_DATASETS, ArchivedContract, ArchiveFile

@@ -17,8 +17,9 @@ from jobs.collect.new_rows import NewRowLander
 from jobs.collect.plan import bracket_requests, clip_requests, plan_requests
 from jobs.collect.reference_data import fetch_reference_data
 from jobs.collect.round_report import VenueOutcome
-from jobs.collect.scope import HOUR, Scope, venue_connections
+from jobs.collect.scope import Scope, venue_connections
 from jobs.collect.warehouse_state import WarehouseState
+from jobs.instants import HOUR
 from jobs.writer import open_writer
 from sources.universe import Change
 from sources.venues.pacer import VenueReport

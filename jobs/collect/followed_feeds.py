@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from jobs.collect.scope import DAY
+from jobs.instants import DAY
 from sources.venues.endpoints import Endpoint
 from sources.venues.instruments import Instrument
 from sources.venues.request import SPAN_KINDS, RequestKind, endpoints_of, specs_of

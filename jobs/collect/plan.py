@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from jobs.collect.followed_feeds import HOURLY_LAG, FollowedFeed, align
-from jobs.collect.scope import DAY, HOUR
+from jobs.instants import DAY, HOUR
 from sources.venues.connection import Connection
 from sources.venues.instruments import Instrument
 from sources.venues.request import SPAN_KINDS, Request, RequestKind

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 import pyarrow.compute as pc
 
 from jobs.collect.round_report import VenueOutcome, summarise_calls
-from jobs.collect.scope import HOUR
 from jobs.collect.warehouse_state import WarehouseState
+from jobs.instants import HOUR
 from jobs.settings import Settings
 from sources.errors import SourceError
 from sources.quotes import MOST_HOURS, QUOTE_MARKETS, QuoteMarket, fetch_quote_rates

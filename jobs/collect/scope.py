@@ -6,7 +6,7 @@ universe file (`sources.universe`), opening a connection (`sources.venues.connec
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,9 +16,6 @@ from sources.universe import Universe, read_universe
 from sources.venue_names import venue_name
 from sources.venues.connection import Connection
 from sources.venues.pacer import RequestPolicy
-
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
 
 Clock = Callable[[], datetime]
 """Returns the time, UTC."""

@@ -13,7 +13,8 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from jobs.collect.plan import is_due, overlap_of
-from jobs.collect.scope import DAY, Scope
+from jobs.collect.scope import Scope
+from jobs.instants import DAY
 from jobs.runs import recorded_run, run_file
 from jobs.settings import Settings
 from jobs.writer import open_writer

@@ -14,7 +14,7 @@ that are nearly the same share one vote; the true positions of a simulated marke
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 import numpy as np
@@ -34,10 +34,10 @@ from jobs.compare.comparison_rows import (
     consensus_rows,
     disagreement_rows,
 )
-from jobs.compare.map_groups import MapGroups, group_by_provider, group_by_scope
-from jobs.compare.map_set import FloatArray, IntArray, MapSet, read_map_set
+from jobs.compare.map_set import MapGroups, MapSet, group_by_provider, group_by_scope, read_map_set
 from jobs.compare.market_history import MarketHistory, read_market_history
 from jobs.compare.outside_maps import SIMULATED_TRUTH, replace_captures
+from jobs.instants import HOUR
 from transforms.bands import Bands, count_agreeing_members, count_agreeing_providers, find_bands
 from transforms.cascade import simulate_cascades
 from transforms.consensus import Consensus, build_consensus
@@ -55,6 +55,7 @@ from transforms.maps import (
     near_edge_distance,
     window_first_bin,
 )
+from transforms.series import FloatArray, IntArray
 from transforms.touch import SECONDS_PER_DAY, reach_probability
 from warehouse.connect import insert_rows
 
@@ -159,11 +160,11 @@ def _chunks(
     ).fetchone()
     if row is None or row[0] is None:
         return
-    at, last = row[0] - timedelta(hours=1), row[1]
-    hours = min(int((last - at) / timedelta(hours=1)), _CHUNK_ASSET_HOURS)
+    at, last = row[0] - HOUR, row[1]
+    hours = min(int((last - at) / HOUR), _CHUNK_ASSET_HOURS)
     n_assets = max(_CHUNK_ASSET_HOURS // hours, 1)
     while at < last:
-        stop = min(at + timedelta(hours=hours), last)
+        stop = min(at + hours * HOUR, last)
         for place in range(0, len(assets), n_assets):
             yield assets[place : place + n_assets], at, stop
         at = stop

@@ -11,8 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from jobs.build.hourly_maps import TrimmedBins, nullable, repeat_sides
-from jobs.compare.map_groups import MapGroups
-from jobs.compare.map_set import FloatArray, IntArray, Labels
+from jobs.compare.map_set import Labels, MapGroups
 from jobs.compare.market_history import MarketHistory
 from transforms.bands import BANDS_PER_ZONE, SAME_PLACE_BPS, ZONE_EDGES, ZONES, Bands
 from transforms.cascade import CascadeParameters, Cascades
@@ -25,6 +24,7 @@ from transforms.disagreement import (
 )
 from transforms.group_disagreement import SAME_VOTE_OVERLAP, GroupDisagreement
 from transforms.maps import COARSE_LOG_WIDTH, COMPARED_RANGE, SIDES
+from transforms.series import FloatArray, IntArray
 from transforms.touch import (
     DAY_EXPONENT,
     HALF_LIFE_SECONDS,

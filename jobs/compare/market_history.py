@@ -7,9 +7,9 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 
 from jobs.build.hourly_maps import ALL_VENUES
-from jobs.compare.map_groups import MapGroups
-from jobs.compare.map_set import FloatArray, IntArray
+from jobs.compare.map_set import MapGroups
 from jobs.instants import HOUR_MICROSECONDS, to_instant
+from transforms.series import FloatArray, IntArray
 from transforms.touch import MONTH_SECONDS, blend_volatility, trailing_volatility
 from warehouse.models import set_window
 from warehouse.queries import named_query

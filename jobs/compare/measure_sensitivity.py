@@ -18,12 +18,11 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.build import limits
-from jobs.build.bar_columns import EMPTY_BARS, FloatArray
 from jobs.build.estimator_choice import configured_estimators, store_parameters
 from jobs.build.hourly_maps import ALL_VENUES, HourlyMaps, nullable, repeat_sides, sum_maps
 from jobs.build.replay import replay
 from jobs.build.replay_inputs import read_bars, read_series
-from jobs.build.replay_records import ReplaySpan, Stretch
+from jobs.build.replay_records import EMPTY_BARS, ReplaySpan, Stretch
 from jobs.build.series_rows import series_maps
 from jobs.compare.map_set import list_batch
 from jobs.instants import DAY_MICROSECONDS, to_instant, to_microseconds
@@ -34,6 +33,7 @@ from transforms.disagreement import METRICS, measure_disagreement
 from transforms.estimators import EstimatorParameters
 from transforms.maps import SIDES, MapBatch, align_maps
 from transforms.sensitivity import Swap, swap_assumptions
+from transforms.series import FloatArray
 from warehouse.connect import insert_rows, transaction
 from warehouse.contracts import stored_rows
 from warehouse.queries import named_query

@@ -8,10 +8,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from bench.kernel import simulated_bars
-from jobs.build.bar_columns import EMPTY_BARS, BarColumns
 from jobs.build.bracket_choice import HeldBrackets
 from jobs.build.replay import TRAIL_MICROSECONDS, replay
-from jobs.build.replay_records import ReplaySpan, Series
+from jobs.build.replay_records import EMPTY_BARS, BarColumns, ReplaySpan, Series
 from jobs.instants import DAY_MICROSECONDS, HOUR_MICROSECONDS, SECOND_MICROSECONDS
 from transforms import grid
 from transforms.estimators import ESTIMATORS
