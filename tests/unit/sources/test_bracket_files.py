@@ -142,6 +142,20 @@ def test_a_file_of_another_form_is_refused(tmp_path, content, said):
         )
 
 
+def test_a_file_of_many_contracts_agrees_with_its_own_deductions(tmp_path):
+    # With whole steps, the deduction is the sum of floor x step of the rate.
+    small = [
+        tier(0, 5_000, 0.01, 50, 0),
+        tier(5_000, 25_000, 0.025, 20, 75),
+        tier(25_000, None, 0.1, 5, 1_950),
+    ]
+    coins = {"BTC/USDT:USDT": GOOD, "PEPE/USDT:USDT": small, "ETH/BTC:BTC": small}
+    records = run(tmp_path, coins)
+    assert len(records["leverage_bracket"]) == len(GOOD) + len(small)
+    assert {row["instrument"] for row in records["leverage_bracket"]} == set(list(coins)[:2])
+    assert [row["instrument"] for row in records["quarantine"]] == ["ETH/BTC:BTC"]
+
+
 @pytest.mark.skipif(not RECORDED.exists(), reason="no recorded brackets beside the project")
 @pytest.mark.parametrize(
     ("name", "n_symbols", "n_brackets"),
