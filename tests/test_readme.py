@@ -73,3 +73,13 @@ def test_the_universe_shown_is_read(tmp_path):
     path.write_text(block)
     universe = read_universe(path)
     assert list(universe.venues) == yaml.safe_load(block)["venues"]
+
+
+ROOMS = "bench|cli|docs|flows|jobs|plots|quality|sources|sql|tests|transforms|warehouse"
+PAGES = [ROOT / "CONTRIBUTING.md", ROOT / "bench/README.md", *ROOT.glob("docs/**/*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_are_there(page):
+    named = re.findall(rf"`((?:{ROOMS})/[\w./-]+)`", page.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
