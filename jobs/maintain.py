@@ -33,6 +33,8 @@ _ANSWER_DAYS = 60
 # quality looks back, looked for as long as late rows come.
 _SUPERSEDED_FROM_DAYS = 30
 _SUPERSEDED_UNTIL_DAYS = 75
+# Nobody waits for the daily round: it may fetch for half an hour from each venue.
+_EFFORT = Effort(budget_seconds=1800.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,6 @@ def maintain(
     clock: Callable[[], datetime],
     universe: Universe | None = None,
     landing_days: int | None = None,
-    budget_seconds: float = 1800.0,
     is_asking: bool = True,
 ) -> MaintainReport:
     """Move what was loaded to raw history, prune, look at all gaps, fetch what is missing.
@@ -76,8 +77,6 @@ def maintain(
         What is followed; by default what the universe file says.
     landing_days : int, optional
         Days after which loaded landing files move to raw history; by default as the settings say.
-    budget_seconds : float
-        Time for each venue.
     is_asking : bool
         Whether venues are asked for what is missing.
     """
@@ -109,7 +108,7 @@ def maintain(
                 settings,
                 clock=clock,
                 universe=universe,
-                effort=Effort(budget_seconds=budget_seconds),
+                effort=_EFFORT,
                 is_patient=False,
             )
         except AllVenuesFailed as exc:

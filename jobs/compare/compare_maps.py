@@ -26,7 +26,6 @@ from jobs.compare.comparison_rows import (
     CASCADES,
     CONSENSUS,
     BandRows,
-    PairRows,
     asset_disagreement_rows,
     band_rows,
     cascade_rows,
@@ -231,8 +230,8 @@ def _pair_rows(
     is_fitting = maps.is_fitting[groups.maps][:, None]
     fault = np.where(found.entry_has_shape, 0, np.where(is_fitting, 1, 2)).astype(np.int8)
     overlap = _common_overlap(maps.covered[groups.maps], groups, windows, covered, found)
-    pairs = PairRows(groups.labels, found, fault, covered, overlap)
-    return "derived.map_disagreement", disagreement_rows(pairs, run_id)
+    rows = disagreement_rows(groups.labels, found, fault, covered, overlap, run_id)
+    return "derived.map_disagreement", rows
 
 
 def _common_overlap(

@@ -101,9 +101,15 @@ def _texts(words: Sequence[str | None], codes: npt.NDArray[np.integer]) -> pa.Ar
     return pa.array(words, pa.string()).take(pa.array(codes))
 
 
-@dataclass(frozen=True, slots=True)
-class PairRows:
-    """The disagreement of pairs of maps, with what limits it.
+def disagreement_rows(
+    labels: Labels,
+    found: Disagreement,
+    fault: npt.NDArray[np.int8],
+    covered_ratio: FloatArray,
+    common_overlap: FloatArray,
+    run_id: str,
+) -> pa.Table:
+    """Return rows of derived.map_disagreement, one a pair and side.
 
     Parameters
     ----------
@@ -117,25 +123,17 @@ class PairRows:
         Share of the compared prices that the map covers [0-1].
     common_overlap : ndarray of float64, shape (n_pairs, 3)
         Overlap within the prices that both cover [0-1].
+    run_id : str
+        Written beside each row.
     """
-
-    labels: Labels
-    found: Disagreement
-    fault: npt.NDArray[np.int8]
-    covered_ratio: FloatArray
-    common_overlap: FloatArray
-
-
-def disagreement_rows(pairs: PairRows, run_id: str) -> pa.Table:
-    """Return rows of derived.map_disagreement, one a pair and side."""
-    found, fault, n_sides = pairs.found, pairs.fault, len(SIDES)
+    n_sides = len(SIDES)
     side = np.tile(np.arange(n_sides), len(found.group))
     entry_a, entry_b = (np.repeat(entry, n_sides) for entry in (found.entry_a, found.entry_b))
-    columns = pairs.labels.take(entry_a).columns()
+    columns = labels.take(entry_a).columns()
     for end, entry in (("a", entry_a), ("b", entry_b)):
         for name in ("provider", "venue", "unit", "semantics", "params_hash"):
-            columns[f"{name}_{end}"] = pairs.labels.text[name].take(pa.array(entry))
-        columns[f"covered_{end}_ratio"] = pa.array(pairs.covered_ratio[entry, side])
+            columns[f"{name}_{end}"] = labels.text[name].take(pa.array(entry))
+        columns[f"covered_{end}_ratio"] = pa.array(covered_ratio[entry, side])
     reasons = [
         "; ".join(f"{end}: {FAULTS[code]}" for end, code in zip("ab", codes, strict=True) if code)
         or None
@@ -150,7 +148,7 @@ def disagreement_rows(pairs: PairRows, run_id: str) -> pa.Table:
             "is_comparable": found.is_comparable.ravel(),
             "reason": _texts(reasons, code),
             **{name: nullable(getattr(found, name)) for name in METRICS},
-            "common_overlap_ratio": nullable(pairs.common_overlap),
+            "common_overlap_ratio": nullable(common_overlap),
             "run_id": run_id,
         },
     )

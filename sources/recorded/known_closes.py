@@ -1,4 +1,4 @@
-"""InstrumentCloses of bars by instrument and instant, to hold the figures of an import against.
+"""Closes of bars by instrument and instant, to hold the figures of an import against.
 
 Belongs here: collecting closes and looking them up. Does not belong here: reading files, and what
 follows from a price.
@@ -17,7 +17,7 @@ _CLOSE_COLUMNS = {"mark_ohlc": "mark_close", "ohlcv": "close"}
 
 @dataclass(frozen=True, slots=True)
 class InstrumentCloses:
-    """InstrumentCloses of one instrument.
+    """Closes of one instrument.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class InstrumentCloses:
 
 @dataclass(slots=True)
 class KnownCloses:
-    """InstrumentCloses from the files of an import, and from earlier.
+    """Closes from the files of an import, and from earlier.
 
     Parameters
     ----------

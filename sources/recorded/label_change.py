@@ -37,7 +37,7 @@ class LabelTurn:
     Parameters
     ----------
     label : int
-        PartRows with a later label are late [microseconds since 1970].
+        Rows with a later label are late [microseconds since 1970].
     at_label : frozenset of (int, int)
         Member and row number of the rows with this very label that are late: the last row of one
         day's file and the first of the next may carry one label and mean two instants.
