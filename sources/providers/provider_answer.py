@@ -50,8 +50,8 @@ class MapCells:
         What the map is of, as in ``provider_map``.
     as_of : datetime
         Its instant.
-    price_low, price_high : ndarray of float64
-        Edges of the cells [USD per asset unit].
+    edges : (ndarray of float64, ndarray of float64)
+        Lower and upper prices of the cells [USD per quoted unit].
     side : str or ndarray of str
         'long', 'short' or 'unknown'.
     value : ndarray of float64
@@ -59,7 +59,9 @@ class MapCells:
     leverage : float or ndarray of float64, optional
         Leverage of the positions.
     reference_price : float, optional
-        Price at the instant [USD per asset unit].
+        Price at the instant [USD per quoted unit].
+    multiplier : float
+        Asset units per quoted unit: prices are divided by it.
     observed_open_interest_ratio : float or ndarray of float64, optional
         Share of open interest covered, where positions are measured.
     """
@@ -68,12 +70,12 @@ class MapCells:
     as_of: datetime
     model: str
     venue_scope: str
-    price_low: Floats
-    price_high: Floats
+    edges: tuple[Floats, Floats]
     side: str | npt.NDArray[np.str_]
     value: Floats
     leverage: float | Floats | None = None
     reference_price: float | None = None
+    multiplier: float = 1.0
     observed_open_interest_ratio: float | Floats | None = None
 
 
@@ -299,6 +301,12 @@ class ProviderAnswer:
             return
         self.check_as_of(cells.as_of)
         columns = {one.name: getattr(cells, one.name) for one in fields(cells)}
+        multiplier = columns.pop("multiplier")
+        columns["price_low"], columns["price_high"] = (
+            edge / multiplier for edge in columns.pop("edges")
+        )
+        if cells.reference_price is not None:
+            columns["reference_price"] = cells.reference_price / multiplier
         for name, values in columns.items():
             if isinstance(values, np.ndarray):
                 columns[name] = values[keep]

@@ -77,7 +77,7 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
     answer.check_reference_price(last_price / multiplier)
     venue = answer.require_venue() if is_pair else "all"
     as_of = answer.require_capture()
-    price_low, price_high = cells_on_ladder(ladder)
+    edges = cells_on_ladder(ladder)
     sides = split_sides(ladder, last_price)
     for key, listed in data.items():
         if key == "prices" or not isinstance(listed, list):
@@ -98,12 +98,12 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
                 as_of=as_of,
                 model=PAIR_MODEL if is_pair else AGGREGATED_MODEL,
                 venue_scope=of_venue,
-                price_low=price_low / multiplier,
-                price_high=price_high / multiplier,
+                edges=edges,
                 side=sides,
                 leverage=leverage,
                 value=answer.read_amounts(listed, key, of_venue),
-                reference_price=last_price / multiplier,
+                reference_price=last_price,
+                multiplier=multiplier,
             )
         )
     return answer.batches()

@@ -131,8 +131,7 @@ def _read_heatmap(
                 as_of=_column_instant(answer, starts, int(x)),
                 model=model,
                 venue_scope=venue,
-                price_low=price_low[y],
-                price_high=price_high[y],
+                edges=(price_low[y], price_high[y]),
                 side=split_sides(levels[y], float(closes[x])),
                 value=value[of_column],
                 reference_price=float(closes[x]),
@@ -230,7 +229,6 @@ def _read_map(answer: ProviderAnswer, data: Mapping[str, Any]) -> None:
         return
     prices, values, leverages = np.array(read).T
     prices = prices / multiplier
-    price_low, price_high = cells_at(prices)
     reference = answer.context.reference_price
     # The map has no price of its own; its middle is near price, or it is of something else.
     answer.check_reference_price(float(np.median(np.unique(prices))))
@@ -240,8 +238,7 @@ def _read_map(answer: ProviderAnswer, data: Mapping[str, Any]) -> None:
             as_of=as_of,
             model=model,
             venue_scope=venue,
-            price_low=price_low,
-            price_high=price_high,
+            edges=cells_at(prices),
             side="unknown" if reference is None else split_sides(prices, reference),
             leverage=leverages,
             value=values,

@@ -87,15 +87,13 @@ def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
     if not read:
         return answer.batches()
     prices, sides, leverages, values = zip(*read, strict=True)
-    price_low, price_high = cells_at(np.array(prices) / multiplier)
     answer.add_cells(
         MapCells(
             asset=asset,
             as_of=as_of,
             model=MODEL,
             venue_scope=venue,
-            price_low=price_low,
-            price_high=price_high,
+            edges=cells_at(np.array(prices) / multiplier),
             side=np.array(sides),
             leverage=np.array(leverages),
             value=np.array(values),
