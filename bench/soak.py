@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from standin import DAY, MINUTE, synthetic_market
-from workbench.soak import BAR, soak
+from workbench.soak import BAR, Plan, soak
 
 START = 1_772_323_200_000  # 2026-03-01
 
@@ -44,9 +44,7 @@ def main() -> None:
         inverse_assets=("BTC",),
     )
     with TemporaryDirectory(prefix="soak-") as folder:
-        result = soak(
-            Path(folder),
-            market,
+        plan = Plan(
             begun=START + DAY,
             rounds=arguments.days * DAY // (arguments.every_minutes * MINUTE),
             bars_between=arguments.every_minutes * MINUTE // BAR,
@@ -56,8 +54,8 @@ def main() -> None:
             share=arguments.share,
             kill_every=arguments.kill_every,
             episode_chance=arguments.episodes,
-            tell=lambda line: print(line, flush=True),
         )
+        result = soak(Path(folder), market, plan, lambda line: print(line, flush=True))
     found = result.found
     print(
         f"{result.rounds} rounds, {result.kills} killed, {result.failed} without any answer, "

@@ -189,15 +189,7 @@ DEEPEST_NESTING = 5
 OVERSIZED = {
     "binance.py",
     "exchange.py",
-    "hold",
     "htx.py",
-    "quality.py",
-    "run_suites.py",
-    "soak",
-    "suites",
-    "synthetic_market",
-    "test_density.py",
-    "test_publish.py",
 }
 
 NESTING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)

@@ -13,6 +13,7 @@ them. From another process: ``python tests/standin --help``.
 from standin.exchange import LogEntry, Standin, serving
 from standin.faults import Fault, Faults
 from standin.feeding import (
+    Pace,
     market_from_batches,
     market_from_recording,
     refined,
@@ -42,6 +43,7 @@ __all__ = [
     "Instrument",
     "LogEntry",
     "MarketData",
+    "Pace",
     "Series",
     "Standin",
     "follow_clock",

@@ -17,6 +17,7 @@ from standin import (
     MINUTE,
     VENUES,
     MarketData,
+    Pace,
     Standin,
     market_from_recording,
     synthetic_market,
@@ -42,7 +43,6 @@ def _market(arguments: argparse.Namespace, now: int) -> MarketData:
         )
         # The last recorded day but one ends now.
         return recorded.shifted((now - RECORDING_START - 18 * DAY) // HOUR * HOUR)
-    step = arguments.bar_minutes * MINUTE
     start = (now // DAY - arguments.days) * DAY
     return synthetic_market(
         start=start,
@@ -50,7 +50,7 @@ def _market(arguments: argparse.Namespace, now: int) -> MarketData:
         venues=arguments.venues.split(","),
         assets=assets_of(arguments.assets),
         inverse_assets=("BTC", "ETH"),
-        bar_milliseconds=step,
+        pace=Pace(bar_milliseconds=arguments.bar_minutes * MINUTE),
         seed=arguments.seed,
     )
 

@@ -4,7 +4,7 @@ Belongs here: building `MarketData`. Does not belong here: serving it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,17 @@ Columns = tuple[Values, Values, Values, Values]  # open, high, low, close
 INVERSE_VENUES = ("binance", "bybit", "okx", "gate", "htx", "kucoin", "mexc", "deribit")
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often things happen in a synthetic market."""
+
+    bar_milliseconds: int = 5 * MINUTE
+    liquidations_per_day: float = 48.0
+
+
+EVERY_FIVE_MINUTES = Pace()
+
+
 def synthetic_market(
     *,
     start: int,
@@ -35,8 +46,7 @@ def synthetic_market(
     venues: Sequence[str] = ("binance",),
     assets: Mapping[str, float] | None = None,
     inverse_assets: Sequence[str] = (),
-    bar_milliseconds: int = 5 * MINUTE,
-    liquidations_per_day: float = 48.0,
+    pace: Pace = EVERY_FIVE_MINUTES,
     seed: int = 0,
 ) -> MarketData:
     """Return a market of random walks whose books agree: no bar changes open interest above volume.
@@ -53,7 +63,7 @@ def synthetic_market(
     first_prices = assets if assets is not None else {k: ASSETS[k] for k in ("BTC", "ETH", "SOL")}
     market = MarketData()
     for asset, first_price in first_prices.items():
-        path = _random_walk(first_price, start, end, bar_milliseconds, _generator(seed, asset))
+        path = _random_walk(first_price, start, end, pace.bar_milliseconds, _generator(seed, asset))
         # Venues with the same tick share their prices, and so their arrays.
         prices: dict[float, tuple[Columns, Columns]] = {}
         for venue in venues:
@@ -66,10 +76,7 @@ def synthetic_market(
                 if tick not in prices:
                     prices[tick] = _quoted(path, tick)
                 rng = _generator(seed, asset, venue, is_inverse)
-                one = _trade(
-                    instrument, prices[tick], start, bar_milliseconds, liquidations_per_day, rng
-                )
-                market.add(one)
+                market.add(_trade(instrument, prices[tick], start, pace, rng))
     return market
 
 
@@ -112,14 +119,13 @@ def _trade(
     instrument: Instrument,
     prices: tuple[Columns, Columns],
     start: int,
-    step: int,
-    liquidations_per_day: float,
+    pace: Pace,
     rng: np.random.Generator,
 ) -> Series:
     """Return one instrument's series along last and mark prices, amounts in whole contracts."""
     last, mark = prices
     opens, highs, lows, closes = last
-    count = len(opens)
+    count, step = len(opens), pace.bar_milliseconds
     bar_start = start + step * np.arange(count, dtype=np.int64)
     price = float(opens[0])
     # Position units of one contract.
@@ -133,7 +139,7 @@ def _trade(
     interval = instrument.funding_interval_hours * HOUR
     end = start + step * count
     funding_at = np.arange(-(-start // interval) * interval, end + 1, interval, dtype=np.int64)
-    hits = rng.poisson(liquidations_per_day * (end - start) / (24 * HOUR))
+    hits = rng.poisson(pace.liquidations_per_day * (end - start) / (24 * HOUR))
     liquidation_at = np.sort(rng.integers(start + 1, max(end, start + 2), hits))
     bar_of = np.minimum((liquidation_at - start) // step, count - 1)
     is_long = rng.random(hits) < 0.5

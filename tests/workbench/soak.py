@@ -8,7 +8,7 @@ import datetime as dt
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,9 +64,9 @@ EPISODES = (
 )
 _PER_SYMBOL = ("vanished_symbol", "open_interest_factor")
 
-# What a row says, beside who took it in and when. Open interest is compared by the five minutes it
-# stands for: it may be told as it stands, or later from history.
-_SAID = {
+# The columns of a row that do not depend on who collected it and when. Open interest is compared by
+# its five-minute bucket: it may come from a snapshot, or later from the venue's history.
+_COLUMNS = {
     "ohlcv": "bar_start_at, bar_seconds::varchar, open, high, low, close, volume_quantity, "
     "taker_buy_quantity, trade_count",
     "mark_ohlc": "bar_start_at, bar_seconds::varchar, mark_open, mark_high, mark_low, mark_close",
@@ -85,7 +85,7 @@ _FAILED = 3
 
 
 def run_round(home: str, base_url: str, universe: list[list[str]], now: int, is_daily: bool) -> int:
-    """Run a round at an instant [ms], the daily maintenance where asked; return an exit code.
+    """Run a round, or the daily maintenance, at an instant [ms]; return an exit code.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ class Rounds:
     home : Path
         Its folder.
     standin : Standin
-        What it asks.
+        The venues it requests.
     venues, assets : sequence of str
         What it follows.
     """
@@ -191,7 +191,7 @@ class Weather:
             kind = self._rng.choice(EPISODES)
             venue = self._rng.choice(sorted(self._symbols))
             symbol = self._rng.choice(self._symbols[venue]) if kind in _PER_SYMBOL else "*"
-            # A factor close to what a market may do in a minute is not to be told from one.
+            # A smaller factor could not be distinguished from what a market does in a minute.
             fault = self._faults.add(kind, venue=venue, symbol=symbol, seconds=0.05, factor=1000.0)
             self._staying[id(fault)] = (fault, self._rng.randint(0, longest))
 
@@ -212,7 +212,7 @@ class Comparison:
     lost : Counter
         Rows missing that the ledger says are lost, by venue, kind and reason.
     missing, different, surplus : list
-        Rows that are missing without a word, say something else, or are too many.
+        Rows that are missing and not in the ledger, that differ, or that are too many.
     """
 
     rows: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -238,21 +238,21 @@ def compare_homes(faulty: Path, faultless: Path, *, first: int, until: int) -> C
             "where is_lost"
         ).fetchall():
             gaps.setdefault((venue, name, kind), []).append((gap[0], gap[1], gap[2]))
-        for kind in _SAID:
-            told, wanted = _rows(one, kind, span), _rows(other, kind, span)
+        for kind in _COLUMNS:
+            stored, wanted = _rows(one, kind, span), _rows(other, kind, span)
             found.rows.update((key[0], kind) for key in wanted)
-            found.surplus += [(kind, *key) for key in sorted(told.keys() - wanted.keys())]
+            found.surplus += [(kind, *key) for key in sorted(stored.keys() - wanted.keys())]
             for key, row in sorted(wanted.items()):
                 lost = [
                     reason
                     for start, end, reason in gaps.get((key[0], key[1], kind), [])
                     if start <= key[2] < end
                 ]
-                if key in told and told[key] != row:
-                    found.different.append((kind, *key, told[key], row))
-                elif key not in told and lost:
+                if key in stored and stored[key] != row:
+                    found.different.append((kind, *key, stored[key], row))
+                elif key not in stored and lost:
                     found.lost[key[0], kind, lost[0]] += 1
-                elif key not in told:
+                elif key not in stored:
                     found.missing.append((kind, *key))
     return found
 
@@ -267,11 +267,11 @@ def _opened(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def _rows(
     connection: duckdb.DuckDBPyConnection, kind: str, span: Sequence[dt.datetime]
 ) -> dict[Key, tuple[Any, ...]]:
-    """Return what raw says of a kind, the newest row of each key."""
-    at = _SAID[kind].rpartition("(")[2] if kind == "open_interest" else _SAID[kind]
+    """Return the raw rows of a kind, the newest of each key."""
+    at = _COLUMNS[kind].rpartition("(")[2] if kind == "open_interest" else _COLUMNS[kind]
     instant = "observed_at" if kind == "open_interest" else at.split(",")[0]
     rows = connection.execute(
-        f"select venue, instrument, {_SAID[kind]} from raw.{kind} "
+        f"select venue, instrument, {_COLUMNS[kind]} from raw.{kind} "
         f"where {instant} >= ? and {instant} < ? order by ingested_at",
         list(span),
     ).fetchall()
@@ -302,33 +302,16 @@ class Soak:
     found: Comparison
 
 
-def soak(
-    folder: Path,
-    market: MarketData,
-    *,
-    begun: int,
-    rounds: int,
-    bars_between: int,
-    venues: Sequence[str],
-    assets: Sequence[str],
-    seed: int,
-    share: float = 1.0,
-    kill_every: int = 8,
-    episode_chance: float = 0.1,
-    tell: Any = None,
-) -> Soak:
-    """Return what rounds with faults and kills came to, against the same rounds without.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long a soak is and how hard.
 
     Parameters
     ----------
-    folder : Path
-        Where the two homes are made.
-    market : MarketData
-        What venues tell.
     begun : int
         The first round [ms].
     rounds, bars_between : int
-        How many rounds, so many bars of five minutes apart.
+        How many rounds, and how many bars of five minutes lie between two of them.
     venues, assets : sequence of str
         What is followed.
     seed : int
@@ -337,42 +320,56 @@ def soak(
         How frequent everyday faults are, and how probably an episode begins with a round.
     kill_every : int
         One round in so many is killed, on average.
-    tell : callable, optional
-        Told how far it is.
+    """
+
+    begun: int
+    rounds: int
+    bars_between: int
+    venues: Sequence[str]
+    assets: Sequence[str]
+    seed: int
+    share: float = 1.0
+    kill_every: int = 8
+    episode_chance: float = 0.1
+
+    @property
+    def instants(self) -> list[int]:
+        """When the rounds begin [ms]."""
+        step = self.bars_between * BAR
+        return [self.begun + number * step + 7_000 for number in range(self.rounds)]
+
+
+def soak(
+    folder: Path,
+    market: MarketData,
+    plan: Plan,
+    report: Callable[[str], None] = lambda line: None,
+) -> Soak:
+    """Return how a home that went through faults and kills compares with one that did not.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the two homes are made.
+    market : MarketData
+        What venues publish.
+    plan : Plan
+        How long and how hard.
+    report : callable
+        Takes a line on the progress, once in 24 rounds.
     """
     started = time.monotonic()
-    rng = random.Random(f"{seed} kills")  # noqa: S311  (which rounds are killed)
-    instants = [begun + number * bars_between * BAR + 7_000 for number in range(rounds)]
-    healing = [instants[-1] + step * HOUR for step in (1, 2)]
-    longest = 0.5
+    healing = [plan.instants[-1] + step * HOUR for step in (1, 2)]
     with ExitStack() as stack:
         homes = []
         for name in ("faulty", "faultless"):
-            standin = Standin(market, now=begun, faults=Faults(seed=seed), enforce_limits=False)
+            faults = Faults(seed=plan.seed)
+            standin = Standin(market, now=plan.begun, faults=faults, enforce_limits=False)
             stack.enter_context(serving(standin))
-            homes.append(stack.enter_context(Rounds(folder / name, standin, venues, assets)))
+            rounds = Rounds(folder / name, standin, plan.venues, plan.assets)
+            homes.append(stack.enter_context(rounds))
         faulty, faultless = homes
-        weather: Weather | None = None
-        for number, now in enumerate(instants):
-            if number == 1:
-                # The first round is without faults: what is never told right is never known wrong.
-                weather = Weather(faulty.standin, seed, share)
-            if weather is not None:
-                weather.turn(chance=episode_chance)
-            began = time.monotonic()
-            for home in homes:
-                home.start(now)
-            if number and rng.randrange(kill_every) == 0:
-                time.sleep(rng.uniform(0.0, longest))
-                faulty.kill()
-            else:
-                faulty.finish()
-            faultless.finish()
-            if number:
-                longest = max(longest * 0.95, time.monotonic() - began)
-            if tell is not None and number % 24 == 23:
-                struck = sum(faulty.standin.faults.drawn.values())
-                tell(f"{number + 1} rounds, {struck} faults, {faulty.kills} kills")
+        weather = _run_rounds(plan, faulty, faultless, report)
         drawn: Counter[str] = Counter()
         for (_, kind), times in faulty.standin.faults.drawn.items():
             drawn[kind] += times
@@ -385,6 +382,39 @@ def soak(
                 home.finish()
         kills, failed = faulty.kills, faulty.failed
     found = compare_homes(
-        folder / "faulty", folder / "faultless", first=begun - 22 * HOUR, until=healing[-1] - HOUR
+        folder / "faulty",
+        folder / "faultless",
+        first=plan.begun - 22 * HOUR,
+        until=healing[-1] - HOUR,
     )
-    return Soak(rounds, kills, failed, drawn, time.monotonic() - started, found)
+    return Soak(plan.rounds, kills, failed, drawn, time.monotonic() - started, found)
+
+
+def _run_rounds(
+    plan: Plan, faulty: Rounds, faultless: Rounds, report: Callable[[str], None]
+) -> Weather | None:
+    """Run all rounds in both homes; return the weather of the faulty one."""
+    rng = random.Random(f"{plan.seed} kills")  # noqa: S311  (which rounds are killed)
+    longest = 0.5
+    weather: Weather | None = None
+    for number, now in enumerate(plan.instants):
+        if number == 1:
+            # The first round has no faults: a value that was never right is never known wrong.
+            weather = Weather(faulty.standin, plan.seed, plan.share)
+        if weather is not None:
+            weather.turn(chance=plan.episode_chance)
+        began = time.monotonic()
+        for home in (faulty, faultless):
+            home.start(now)
+        if number and rng.randrange(plan.kill_every) == 0:
+            time.sleep(rng.uniform(0.0, longest))
+            faulty.kill()
+        else:
+            faulty.finish()
+        faultless.finish()
+        if number:
+            longest = max(longest * 0.95, time.monotonic() - began)
+        if number % 24 == 23:
+            struck = sum(faulty.standin.faults.drawn.values())
+            report(f"{number + 1} rounds, {struck} faults, {faulty.kills} kills")
+    return weather

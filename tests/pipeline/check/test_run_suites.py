@@ -1,5 +1,6 @@
 """Critical findings stop publishing, warnings become flags, bad data gets a grade, never an A."""
 
+import shutil
 from datetime import timedelta
 
 import duckdb
@@ -27,6 +28,14 @@ def settings(home):
     return Settings(home=home, threads=2)
 
 
+@pytest.fixture(scope="module")
+def checked(small_home, tmp_path_factory):
+    """Return the settings of a sound home whose hours were all checked once, and the report."""
+    folder = tmp_path_factory.mktemp("checked") / "home"
+    settings = Settings(home=shutil.copytree(small_home, folder, symlinks=True), threads=2)
+    return settings, check(settings, as_of=END)
+
+
 def ask(settings, sql, parameters=None):
     with duckdb.connect(str(settings.warehouse)) as connection:
         connection.execute("set timezone = 'UTC'")
@@ -43,8 +52,8 @@ def reasons(settings, asset, venue="all", as_of=END):
     return grade, names
 
 
-def test_a_sound_market_passes_and_its_assets_are_graded(settings):
-    report = check(settings, as_of=END)
+def test_a_sound_market_passes_and_its_assets_are_graded(checked):
+    _, report = checked
     assert report.critical == ()
     assert len(report.results) == len(suites(declared_gates()))
     grades = {verdict.asset: verdict for verdict in report.verdicts}
@@ -60,8 +69,8 @@ def test_a_sound_market_passes_and_its_assets_are_graded(settings):
     assert (report.pages / "index.html").exists()
 
 
-def test_results_say_what_was_checked_against_what(settings):
-    report = check(settings, as_of=END)
+def test_results_say_what_was_checked_against_what(checked):
+    settings, report = checked
     stored = ask(
         settings,
         "select suite, check_name, severity, success, observed, threshold, row_count, "
@@ -81,8 +90,8 @@ def test_results_say_what_was_checked_against_what(settings):
     assert by_name["maps", "map_books"][1] is True
 
 
-def test_gates_are_stored_with_their_reasons(settings):
-    check(settings, as_of=END)
+def test_gates_are_stored_with_their_reasons(checked):
+    settings, _ = checked
     stored = ask(settings, "select gate, soft_level, hard_level, reason from quality.threshold")
     assert {row[0]: row[1:] for row in stored} == {
         name: (gate.soft, gate.hard, gate.reason) for name, gate in declared_gates().items()
@@ -90,11 +99,11 @@ def test_gates_are_stored_with_their_reasons(settings):
 
 
 def test_an_hour_checked_twice_has_the_same_rows(settings):
-    told = "select * exclude (run_id) from quality.check_results order by all"
+    results = "select * exclude (run_id) from quality.check_results order by all"
     check(settings, as_of=END, hours=3)
-    first = ask(settings, told)
+    first = ask(settings, results)
     check(settings, as_of=END, hours=3)
-    assert ask(settings, told) == first
+    assert ask(settings, results) == first
 
 
 def test_a_check_looks_at_all_that_was_built_and_later_ones_at_what_came_since(settings):
@@ -106,8 +115,9 @@ def test_a_check_looks_at_all_that_was_built_and_later_ones_at_what_came_since(s
     assert check(settings, as_of=END, hours=1).hour_count == 1
 
 
-def test_hours_built_again_are_looked_at_again(settings):
-    check(settings, as_of=END)
+def test_hours_built_again_are_looked_at_again(checked, tmp_path):
+    home = shutil.copytree(checked[0].home, tmp_path / "home", symlinks=True)
+    settings = Settings(home=home, threads=2)
     ask(
         settings,
         "insert into meta.pending_build values ('BTC', ?)",
@@ -155,13 +165,13 @@ def test_an_hour_that_failed_holds_back_its_asset_alone_until_it_passes(settings
             "select max(as_of) from read_parquet(?) where asset = 'BTC'", [list(map(str, days))]
         ).fetchone()
     assert newest == (bad - HOUR,)
-    told = ask(
+    noted = ask(
         settings,
         "select detail::json->>'$.held_back[0]' from meta.pipeline_run where job = ? "
         "order by started_at desc limit 1",
         ["publish"],
     )
-    assert told == [(f"BTC since {bad:%Y-%m-%d %H:%M} (map_books)",)]
+    assert noted == [(f"BTC since {bad:%Y-%m-%d %H:%M} (map_books)",)]
     assert any("BTC since" in problem for problem in read_status(settings, now=END).problems)
 
     ask(settings, spoil, [0.0, bad])
@@ -309,7 +319,7 @@ def test_an_empty_warehouse_has_nothing_against_it(tmp_path):
     assert report.verdicts == ()
 
 
-def instrument(asset, venue="gate", **told):
+def instrument(asset, venue="gate", **more):
     return {
         "venue": venue,
         "instrument": f"{asset}/USDT:USDT",
@@ -320,11 +330,11 @@ def instrument(asset, venue="gate", **told):
         "base_multiplier": 1.0,
         "is_active": True,
         "observed_at": START,
-        **told,
+        **more,
     }
 
 
-def bar(asset, number, venue="gate", **told):
+def bar(asset, number, venue="gate", **more):
     row = {
         "venue": venue,
         "instrument": f"{asset}/USDT:USDT",
@@ -336,7 +346,7 @@ def bar(asset, number, venue="gate", **told):
         "close": 10.0,
         "volume_quantity": 1e7,
     }
-    return {**row, **told}
+    return {**row, **more}
 
 
 def held(asset, number, amount=1e7, venue="gate"):
@@ -350,88 +360,75 @@ def held(asset, number, amount=1e7, venue="gate"):
 
 NAN = float("nan")
 HOURS = range(48)
+AS_OF = START + timedelta(hours=48)
+# By asset: its bars, its open interest and the reason of its grade.
 POOR = {
-    "no data at all": ([], []),
-    "one row": ([bar("POOR", 47)], [held("POOR", 48)]),
-    "all NaN": (
+    "NOTHING": ([], [], "no_data"),
+    "ONEROW": ([bar("ONEROW", 47)], [held("ONEROW", 48)], "bar_coverage"),
+    "ALLNAN": (
         [
-            bar("POOR", n, open=NAN, high=NAN, low=NAN, close=NAN, volume_quantity=NAN)
+            bar("ALLNAN", n, open=NAN, high=NAN, low=NAN, close=NAN, volume_quantity=NAN)
             for n in HOURS
         ],
-        [held("POOR", n + 1, NAN) for n in HOURS],
+        [held("ALLNAN", n + 1, NAN) for n in HOURS],
+        "impossible_rows",
     ),
-    "open interest but no volume": (
-        [bar("POOR", n, volume_quantity=0.0) for n in HOURS],
-        [held("POOR", n + 1) for n in HOURS],
+    "NOVOLUME": (
+        [bar("NOVOLUME", n, volume_quantity=0.0) for n in HOURS],
+        [held("NOVOLUME", n + 1) for n in HOURS],
+        "zero_volume",
     ),
-    "open interest but no bars": ([], [held("POOR", n + 1) for n in HOURS]),
-    "bars but no open interest": ([bar("POOR", n) for n in HOURS], []),
-    "negative prices": (
-        [bar("POOR", n, low=-1.0) for n in HOURS],
-        [held("POOR", n + 1, 1e7 + n) for n in HOURS],
+    "NOBARS": ([], [held("NOBARS", n + 1) for n in HOURS], "bar_coverage"),
+    "NOINTEREST": ([bar("NOINTEREST", n) for n in HOURS], [], "open_interest_coverage"),
+    "NEGATIVE": (
+        [bar("NEGATIVE", n, low=-1.0) for n in HOURS],
+        [held("NEGATIVE", n + 1, 1e7 + n) for n in HOURS],
+        "impossible_rows",
     ),
 }
 
 
-@pytest.mark.parametrize("case", POOR)
-def test_poor_data_gets_a_grade_with_a_reason_and_never_an_a(tmp_path, case):
-    bars, observations = POOR[case]
-    as_of = START + timedelta(hours=48)
-    # A good asset beside it, so that there is an hour to be graded at.
-    others = [bar("GOOD", n, close=10.0 + n % 3) for n in HOURS]
-    others_held = [held("GOOD", n + 1, 1e7 + 1e4 * n) for n in HOURS]
-    with workshop(tmp_path / "home") as shop:
+@pytest.fixture(scope="module")
+def of_one_venue(tmp_path_factory):
+    """Return a checked home of one venue: one good asset and one of each kind of poor data."""
+    home = tmp_path_factory.mktemp("poor") / "home"
+    good = [bar("GOOD", n, volume_quantity=1e7 + n) for n in HOURS]
+    good_held = [held("GOOD", n, 1e7 + 1e4 * (n * 3 % 7)) for n in range(49)]
+    with workshop(home) as shop:
         shop.take_in(
             {
-                "instrument": table_of("instrument", [instrument("POOR"), instrument("GOOD")]),
-                "ohlcv": table_of("ohlcv", bars + others),
-                "open_interest": table_of("open_interest", observations + others_held),
+                "instrument": table_of("instrument", map(instrument, ["GOOD", *POOR])),
+                "ohlcv": table_of("ohlcv", sum((bars for bars, *_ in POOR.values()), good)),
+                "open_interest": table_of(
+                    "open_interest", sum((stocks for _, stocks, _ in POOR.values()), good_held)
+                ),
             }
         )
-    settings = Settings(home=tmp_path / "home", threads=1)
-    build_maps(settings, as_of=as_of, estimators=ONE)
-    check(settings, as_of=as_of)
+    settings = Settings(home=home, threads=1)
+    build_maps(settings, as_of=AS_OF, estimators=ONE)
+    check(settings, as_of=AS_OF)
+    return settings
+
+
+@pytest.mark.parametrize("asset", POOR)
+def test_poor_data_gets_a_grade_with_a_reason_and_never_an_a(of_one_venue, asset):
     for venue in ("gate", "all"):
-        grade, names = reasons(settings, "POOR", venue, as_of)
+        grade, names = reasons(of_one_venue, asset, venue, AS_OF)
         assert grade in {"B", "C"}
         assert set(names) - {"warm_up", "single_venue"}
-    expected = {
-        "no data at all": "no_data",
-        "one row": "bar_coverage",
-        "all NaN": "impossible_rows",
-        "open interest but no volume": "zero_volume",
-        "open interest but no bars": "bar_coverage",
-        "bars but no open interest": "open_interest_coverage",
-        "negative prices": "impossible_rows",
-    }
-    assert expected[case] in reasons(settings, "POOR", "gate", as_of)[1]
+    assert POOR[asset][2] in reasons(of_one_venue, asset, "gate", AS_OF)[1]
 
 
-def test_a_single_venue_is_never_an_a_and_no_noise(tmp_path):
-    as_of = START + timedelta(hours=48)
-    with workshop(tmp_path / "home") as shop:
-        shop.take_in(
-            {
-                "instrument": table_of("instrument", [instrument("GOOD")]),
-                "ohlcv": table_of(
-                    "ohlcv", [bar("GOOD", n, volume_quantity=1e7 + n) for n in HOURS]
-                ),
-                "open_interest": table_of(
-                    "open_interest", [held("GOOD", n, 1e7 + 1e4 * (n * 3 % 7)) for n in range(49)]
-                ),
-            }
-        )
-    settings = Settings(home=tmp_path / "home", threads=1)
-    build_maps(settings, as_of=as_of, estimators=ONE)
-    check(settings, as_of=as_of)
+def test_a_single_venue_is_never_an_a_and_no_noise(of_one_venue):
     for venue in ("gate", "all"):
-        grade, names = reasons(settings, "GOOD", venue, as_of)
+        grade, names = reasons(of_one_venue, "GOOD", venue, AS_OF)
         assert "single_venue" in names
         assert grade == "B", names
     ((is_noisy,),) = ask(
-        settings,
-        "select bool_or(is_noisy) from marts.asset_quality_hourly where as_of = ?",
-        [as_of],
+        of_one_venue,
+        "select bool_or(is_noisy) from marts.asset_quality_hourly "
+        "where asset = 'GOOD' and as_of = ?",
+        [AS_OF],
     )
     assert not is_noisy
 

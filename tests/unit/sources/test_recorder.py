@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pyarrow as pa
 import pytest
-from standin import DAY, MINUTE, Faults, MarketData, Standin, synthetic_market
+from standin import DAY, MINUTE, Faults, MarketData, Pace, Standin, synthetic_market
 
 from sources.errors import VenueRejected
 from sources.recorder import RecorderPolicy, StreamRequest, _StreamRecorder, record
@@ -33,7 +33,7 @@ def market() -> MarketData:
         venues=("binance", "bybit", "okx"),
         assets={"BTC": 70_000.0, "PEPE": 4e-6},
         inverse_assets=("BTC",),
-        liquidations_per_day=5_000,
+        pace=Pace(liquidations_per_day=5_000),
     )
 
 

@@ -9,6 +9,7 @@ from standin import (
     MINUTE,
     VENUES,
     MarketData,
+    Pace,
     Standin,
     follow_clock,
     point_at,
@@ -27,7 +28,7 @@ def market() -> MarketData:
         venues=VENUES,
         assets={"BTC": 70_000.0, "SOL": 90.0, "PEPE": 4e-6},
         inverse_assets=("BTC",),
-        liquidations_per_day=480.0,
+        pace=Pace(liquidations_per_day=480.0),
         seed=7,
     )
 

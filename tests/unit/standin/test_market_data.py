@@ -14,6 +14,7 @@ from standin import (
     MINUTE,
     VENUES,
     MarketData,
+    Pace,
     Series,
     market_from_batches,
     market_from_recording,
@@ -135,9 +136,9 @@ def test_units_of_an_inverse_contract() -> None:
 
 
 def test_refined_bars_add_up_to_the_coarse_ones() -> None:
-    hourly = synthetic_market(start=START, end=START + 5 * DAY, bar_milliseconds=HOUR, seed=2).get(
-        "binance", "ETH/USDT:USDT"
-    )
+    hourly = synthetic_market(
+        start=START, end=START + 5 * DAY, pace=Pace(bar_milliseconds=HOUR), seed=2
+    ).get("binance", "ETH/USDT:USDT")
     fine = refined(hourly, STEP)
     now = START + 5 * DAY
     for one, other in zip(

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import ccxt
 import pytest
-from standin import DAY, MINUTE, MarketData, Standin, synthetic_market
+from standin import DAY, MINUTE, MarketData, Pace, Standin, synthetic_market
 
 START = 1_772_323_200_000
 Connect = Callable[..., Any]
@@ -21,7 +21,7 @@ def market() -> MarketData:
         venues=("binance", "bybit", "okx"),
         assets={"BTC": 70_000.0, "SOL": 90.0},
         inverse_assets=("BTC",),
-        liquidations_per_day=5_000,
+        pace=Pace(liquidations_per_day=5_000),
     )
 
 

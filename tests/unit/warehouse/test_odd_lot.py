@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -22,33 +23,38 @@ def shop(tmp_path):
         yield opened
 
 
-def hold(
-    shop,
-    venue,
-    lots,
-    step,
-    *,
-    declared,
-    unit="base",
-    lot=None,
-    size=1.0,
-    multiplier=1.0,
-    kind="linear",
-    digits=6,
-):
-    """Land a venue's figures: lots times a step, in a unit."""
-    instrument = "BTC/USD:BTC" if kind == "inverse" else "BTC/USDT:USDT"
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a venue publishes open interest: each figure is a number of lots times `step`."""
+
+    step: float = 1
+    unit: str = "base"
+    lot: float | None = None
+    size: float = 1.0
+    multiplier: float = 1.0
+    kind: str = "linear"
+    digits: int = 6
+
+
+WHOLE_LOTS = Terms(lot=1.0)
+
+
+def land_open_interest(shop, venue, lots, *, declared, terms=WHOLE_LOTS):
+    """Land a venue's contract and its open interest, which declares so many sides."""
+    instrument = "BTC/USD:BTC" if terms.kind == "inverse" else "BTC/USDT:USDT"
     described = {
         "venue": venue, "instrument": instrument, "asset": "BTC", "quote": "USDT",
-        "contract_kind": kind, "contract_size": size, "base_multiplier": multiplier,
-        "lot_quantity": lot, "is_active": True, "observed_at": START,
+        "contract_kind": terms.kind, "contract_size": terms.size,
+        "base_multiplier": terms.multiplier, "lot_quantity": terms.lot, "is_active": True,
+        "observed_at": START,
     }  # fmt: skip
-    name = "value" if unit == "usd" else "amount"
+    name = "value" if terms.unit == "usd" else "amount"
     rows = [
         {
             "venue": venue, "instrument": instrument, "observed_at": START + number * BAR,
             "open_interest_quantity": 1.0, "sides_counted": declared,
-            f"received_{name}": round(count * step, digits), f"received_{name}_unit": unit,
+            f"received_{name}": round(count * terms.step, terms.digits),
+            f"received_{name}_unit": terms.unit,
         }
         for number, count in enumerate(lots)
     ]  # fmt: skip
@@ -96,7 +102,9 @@ def walk(*, both_sides=False, seed=1, count=COUNT):
     ],
 )
 def test_the_sides_are_seen_whatever_the_unit(shop, terms, both_sides, declared):
-    hold(shop, "venue", walk(both_sides=both_sides), declared=declared, **terms)
+    land_open_interest(
+        shop, "venue", walk(both_sides=both_sides), declared=declared, terms=Terms(**terms)
+    )
     sides, is_contradicted, reason, figures, share = verdict(shop, "venue")
     assert (sides, reason, figures) == (2 if both_sides else 1, None, COUNT)
     assert is_contradicted == (sides != declared)
@@ -107,31 +115,31 @@ def test_a_few_odd_figures_among_hundreds_do_not_make_one_side(shop):
     lots = walk(both_sides=True, count=400)
     lots[7] += 1
     lots[200] += 1
-    hold(shop, "gate", lots, 1, declared=2, lot=1.0)
+    land_open_interest(shop, "gate", lots, declared=2)
     assert verdict(shop, "gate") == (2, False, None, 400, 2 / 400)
 
 
 def test_forty_figures_are_enough_and_fewer_are_not(shop):
-    hold(shop, "few", walk(both_sides=True, count=39), 1, declared=1, lot=1.0)
-    hold(shop, "enough", walk(both_sides=True, count=40), 1, declared=1, lot=1.0)
+    land_open_interest(shop, "few", walk(both_sides=True, count=39), declared=1)
+    land_open_interest(shop, "enough", walk(both_sides=True, count=40), declared=1)
     assert verdict(shop, "few")[:3] == (None, None, "fewer than 40 figures")
     assert verdict(shop, "enough")[:3] == (2, True, None)
 
 
 def test_a_figure_that_stands_still_counts_once(shop):
-    hold(shop, "frozen", [30_000_001] * COUNT, 1, declared=2, lot=1.0)
+    land_open_interest(shop, "frozen", [30_000_001] * COUNT, declared=2)
     assert verdict(shop, "frozen")[:3] == (None, None, "fewer than 40 figures")
 
 
 def test_figures_off_the_lot_show_nothing(shop):
-    hold(shop, "odd", walk(), 0.0015, declared=1, lot=0.001, digits=4)
+    land_open_interest(shop, "odd", walk(), declared=1, terms=Terms(0.0015, lot=0.001, digits=4))
     assert verdict(shop, "odd")[:3] == (None, None, "figures are no multiples of the lot")
 
 
 def test_the_check_warns_of_a_contradiction_but_where_the_venue_sends_one_side_itself(shop):
-    hold(shop, "gate", walk(), 1, declared=2, lot=1.0)
-    hold(shop, "bybit", walk(seed=2), 1, declared=2, lot=1.0)
-    hold(shop, "okx", walk(seed=3), 1, declared=1, lot=1.0)
+    land_open_interest(shop, "gate", walk(), declared=2)
+    land_open_interest(shop, "bybit", walk(seed=2), declared=2)
+    land_open_interest(shop, "okx", walk(seed=3), declared=1)
     assert verdict(shop, "bybit")[:2] == (1, True)
     set_window(shop.connection, None, START, START + timedelta(days=1))
     frame = suite_frames(shop.connection, "door", declared_gates())["sides"]

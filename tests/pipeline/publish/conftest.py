@@ -1,0 +1,39 @@
+"""One series built once, a copy of it to publish, and what each publication wrote."""
+
+import pytest
+from workbench import of_one_series, workshop
+from workbench.publishing import LAST, copied
+
+from transforms.estimators import ESTIMATORS
+from warehouse import publication as publishing
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory, market_records):
+    """Return the folder of one series built over 26 hours, read only."""
+    home = tmp_path_factory.mktemp("built")
+    with workshop(home) as shop:
+        shop.take_in(of_one_series(market_records, last=26))
+        shop.build(LAST, [ESTIMATORS["turnover"]])
+    return home
+
+
+@pytest.fixture
+def shop(built, tmp_path):
+    """A writer's copy of it."""
+    with workshop(copied(built, tmp_path / "home")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def spans(monkeypatch):
+    """The days written into each publication, None where all were."""
+    seen = []
+    fill = publishing.Publication._fill_hourly
+
+    def spied(made):
+        seen.append(made._days and [day.isoformat() for day in made._days])
+        fill(made)
+
+    monkeypatch.setattr(publishing.Publication, "_fill_hourly", spied)
+    return seen
