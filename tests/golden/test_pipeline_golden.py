@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
-from workbench import table_of, workshop
+from workbench import instrument_row, table_of, workshop
 from workbench.golden import BAR, FOLDERS, TURNOVER_RATIOS, map_of, rows_of
 
 from jobs.pipeline import build_maps, load
@@ -27,18 +27,7 @@ def records_of_bars(bars):
     key = [{**IDENTITY, "bar_start_at": start, "bar_seconds": 300} for start in starts]
     prices = [{name: float(row[name]) for name in ("open", "high", "low", "close")} for row in bars]
     return {
-        "instrument": [
-            {
-                **IDENTITY,
-                "asset": "BTC",
-                "quote": "USDT",
-                "contract_kind": "linear",
-                "contract_size": 1.0,
-                "base_multiplier": 1.0,
-                "is_active": True,
-                "observed_at": starts[0],
-            }
-        ],
+        "instrument": [instrument_row(venue="golden", observed_at=starts[0])],
         "ohlcv": [
             {**of, **price, "volume_quantity": float(row["volume_base"])}
             for of, price, row in zip(key, prices, bars, strict=True)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from workbench import HOUR, table_of, workshop
+from workbench import HOUR, instrument_row, table_of, workshop
 
 from transforms.estimators import EstimatorParameters
 
@@ -49,19 +49,8 @@ def records():
         for middle in middles.tolist()
     ]
     keys = [{**IDENTITY, "bar_start_at": start, "bar_seconds": 300} for start in starts]
-    told = {
-        "instrument": [
-            {
-                **IDENTITY,
-                "asset": "BTC",
-                "quote": "USDT",
-                "contract_kind": "linear",
-                "contract_size": 1.0,
-                "base_multiplier": 1.0,
-                "is_active": True,
-                "observed_at": START,
-            }
-        ],
+    tables = {
+        "instrument": [instrument_row(venue="somewhere", observed_at=START)],
         "ohlcv": [
             {**key, **bar, "volume_quantity": OPEN_INTEREST / N_BARS}
             for key, bar in zip(keys, bars, strict=True)
@@ -91,7 +80,7 @@ def records():
             }
         ],
     }
-    return {kind: table_of(kind, rows) for kind, rows in told.items()}
+    return {kind: table_of(kind, rows) for kind, rows in tables.items()}
 
 
 @pytest.fixture(scope="module")

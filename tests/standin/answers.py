@@ -61,7 +61,7 @@ class Call:
     Parameters
     ----------
     now : int
-        The stand-in's time [ms]: nothing later is told.
+        The stand-in's time [ms]: an answer holds nothing later.
     server_time : int
         What the venue believes the time to be; now plus a skew.
     """
@@ -101,22 +101,30 @@ class Call:
             raise self.dialect.bad_parameter(name, str(value))
         return min(value, most)
 
-    def step(self, name: str, steps: dict[str, int]) -> int:
+    def milliseconds(self, name: str) -> int | None:
+        """Return an instant that is sent in seconds."""
+        seconds = self.integer(name)
+        return None if seconds is None else seconds * 1000
+
+    def step(self, name: str, steps: dict[str, int], default: str = "") -> int:
         """Return the milliseconds of an interval as the venue spells it."""
-        value = self.params.get(name, "")
+        value = self.params.get(name) or default
         if value not in steps:
             raise self.dialect.bad_parameter(name, value)
         return steps[value]
 
-    def series(self, market_id: str | None) -> Series:
-        """Return a listed contract, or raise the venue's refusal of an unknown one."""
+    def series(self, market_id: str | None, *, is_inverse: bool | None = None) -> Series:
+        """Return a listed contract of one kind, or raise the venue's refusal of an unknown one."""
         series = self.dialect.by_id.get(market_id or "")
-        if series is None or not self.is_told(series):
+        if series is None or not self.is_listed(series):
+            raise self.dialect.unknown_symbol(market_id or "")
+        if is_inverse not in (None, series.instrument.is_inverse):
             raise self.dialect.unknown_symbol(market_id or "")
         self.symbol = series.instrument.symbol
         return series
 
-    def is_told(self, series: Series) -> bool:
+    def is_listed(self, series: Series) -> bool:
+        """Return whether the venue lists a contract and no fault hides it."""
         instrument = series.instrument
         return instrument.is_listed(self.now) and not self.faults.has_vanished(
             self.venue, instrument.symbol
@@ -128,8 +136,15 @@ class Call:
             (market_id, series)
             for market_id, series in self.dialect.by_id.items()
             if (is_inverse is None or series.instrument.is_inverse == is_inverse)
-            and self.is_told(series)
+            and self.is_listed(series)
         ]
+
+    def chosen(self, name: str, *, is_inverse: bool | None = None) -> list[tuple[str, Series]]:
+        """Return (market id, series) of the contract a parameter names, else of all listed."""
+        if not self.has(name):
+            return self.listed(is_inverse=is_inverse)
+        market_id = self.params[name]
+        return [(market_id, self.series(market_id, is_inverse=is_inverse))]
 
     def widened(
         self, step: int, low: int | None, high: int | None, limit: int | None
@@ -254,7 +269,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What tickers tell of the last 24 hours, in asset units and USD."""
+    """The last 24 hours as tickers publish them, in asset units and USD."""
 
     open: float
     high: float
@@ -286,6 +301,27 @@ class Day:
         )
 
 
+def single(row: Any, wrap: Callable[[Any], Any] = lambda row: row) -> Answer:
+    """Return the answer of an endpoint that sends one object instead of a list."""
+    return Answer([row], lambda rows: wrap(rows[0] if rows else {}))
+
+
+def retry_after(seconds: float) -> dict[str, str]:
+    """Return the header that says when to try again."""
+    return {"Retry-After": str(max(1, round(seconds)))}
+
+
+def quoted_prices(
+    instrument: Instrument,
+    candle: Candle,
+    spell: Callable[[float], Any] = text,
+    order: str = "ohlc",
+) -> list[Any]:
+    """Return a candle's prices as the venue quotes them, in an order of its columns."""
+    prices = {"o": candle.open, "h": candle.high, "l": candle.low, "c": candle.close}
+    return [spell(instrument.quoted_price(prices[column])) for column in order]
+
+
 def typical_price(candle: Candle) -> float:
     """Return the price at which a candle's turnover is valued."""
     return (candle.open + candle.high + candle.low + candle.close) / 4
@@ -312,7 +348,7 @@ class Route:
 
 
 def candles_or_marks(is_mark: Callable[[dict[str, str]], bool]) -> EndpointName:
-    """Return the name of an endpoint that tells candles of trades or of the mark price."""
+    """Return the name of an endpoint that serves candles of trades or of the mark price."""
     return lambda params: "mark_candles" if is_mark(params) else "candles"
 
 
@@ -336,7 +372,7 @@ def route(
 
 @dataclass(slots=True)
 class Socket:
-    """A websocket client as a dialect sees it: where it connected, what it asked for."""
+    """A websocket client as a dialect sees it: where it connected and what it subscribed to."""
 
     path: str
     topics: dict[str, Any] = field(default_factory=dict)
@@ -425,15 +461,15 @@ class Dialect:
         return ()
 
     def liquidation_frames(
-        self, socket: Socket, after: int, until: int, told: Callable[[Series], bool]
+        self, socket: Socket, after: int, until: int, is_listed: Callable[[Series], bool]
     ) -> Iterable[Any]:
-        """Return the frames that tell a client of liquidations within (after, until]."""
+        """Return the frames for a client about liquidations within (after, until]."""
         return ()
 
 
 def latest_per_second(
     rows: Iterable[tuple[int, bool, float, float]],
 ) -> list[tuple[int, bool, float, float]]:
-    """Return the last liquidation of each second: what a throttled feed tells."""
+    """Return the last liquidation of each second, as a throttled feed sends them."""
     by_second: dict[int, tuple[int, bool, float, float]] = {row[0] // 1000: row for row in rows}
     return list(by_second.values())

@@ -74,6 +74,22 @@ def table_of(kind: str, rows: Iterable[dict[str, Any]], ingested_at: datetime = 
     return pa.Table.from_pylist(stamped, schema=SCHEMAS[kind])
 
 
+def instrument_row(asset: str = "BTC", venue: str = "binance", **more: Any) -> dict[str, Any]:
+    """Return a linear perpetual contract as a venue lists it."""
+    return {
+        "venue": venue,
+        "instrument": f"{asset}/USDT:USDT",
+        "asset": asset,
+        "quote": "USDT",
+        "contract_kind": "linear",
+        "contract_size": 1.0,
+        "base_multiplier": 1.0,
+        "is_active": True,
+        "observed_at": START,
+        **more,
+    }
+
+
 def stamped(table: pa.Table, ingested_at: datetime) -> pa.Table:
     """Return the table as if it had been taken in at an instant."""
     position = table.schema.get_field_index("ingested_at")
@@ -104,7 +120,7 @@ def with_column(table: pa.Table, name: str, values: np.ndarray) -> pa.Table:
 def of_one_series(
     records: Records, first: float = float("-inf"), last: float = float("inf")
 ) -> Records:
-    """Return what is told of BTC's linear contract between two hours since START."""
+    """Return the records of BTC's linear contract between two hours since START."""
     chosen = {}
     for kind in ("instrument", "leverage_bracket", *INSTANTS):
         if kind == "provider_map":

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import duckdb
 import pytest
-from workbench import END, HOUR, START, table_of, workshop
+from workbench import END, HOUR, START, instrument_row, table_of, workshop
 
 from jobs.check.gates_in_force import LEVELS_FILE
 from jobs.check.run_suites import check
@@ -319,21 +319,6 @@ def test_an_empty_warehouse_has_nothing_against_it(tmp_path):
     assert report.verdicts == ()
 
 
-def instrument(asset, venue="gate", **more):
-    return {
-        "venue": venue,
-        "instrument": f"{asset}/USDT:USDT",
-        "asset": asset,
-        "quote": "USDT",
-        "contract_kind": "linear",
-        "contract_size": 1.0,
-        "base_multiplier": 1.0,
-        "is_active": True,
-        "observed_at": START,
-        **more,
-    }
-
-
 def bar(asset, number, venue="gate", **more):
     row = {
         "venue": venue,
@@ -397,7 +382,9 @@ def of_one_venue(tmp_path_factory):
     with workshop(home) as shop:
         shop.take_in(
             {
-                "instrument": table_of("instrument", map(instrument, ["GOOD", *POOR])),
+                "instrument": table_of(
+                    "instrument", [instrument_row(asset, "gate") for asset in ("GOOD", *POOR)]
+                ),
                 "ohlcv": table_of("ohlcv", sum((bars for bars, *_ in POOR.values()), good)),
                 "open_interest": table_of(
                     "open_interest", sum((stocks for _, stocks, _ in POOR.values()), good_held)
@@ -440,7 +427,8 @@ def test_an_asset_that_falls_silent_goes_stale_and_then_has_no_data(tmp_path):
             {
                 "instrument": table_of(
                     "instrument",
-                    [instrument(name) for name in both] + [instrument("HERE", "bybit+gate")],
+                    [instrument_row(name, "gate") for name in both]
+                    + [instrument_row("HERE", "bybit+gate")],
                 ),
                 "ohlcv": table_of(
                     "ohlcv",

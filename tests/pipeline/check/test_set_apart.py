@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from workbench import END, HOUR, START, differences, table_of, workshop
+from workbench import END, HOUR, START, differences, instrument_row, table_of, workshop
 
 from jobs.check.run_suites import check
 from jobs.collect.imports import import_files
@@ -38,18 +38,7 @@ def market(missing=()):
     instruments, bars, held = [], [], []
     for (asset, venue), price in PRICES.items():
         key = {"venue": venue, "instrument": f"{asset}/USDT:USDT"}
-        instruments.append(
-            {
-                **key,
-                "asset": asset,
-                "quote": "USDT",
-                "contract_kind": "linear",
-                "contract_size": 1.0,
-                "base_multiplier": 1.0,
-                "is_active": True,
-                "observed_at": START,
-            }
-        )
+        instruments.append(instrument_row(asset, venue))
         for hour in range(HOURS):
             if (asset, venue, hour) in missing:
                 continue

@@ -1,6 +1,6 @@
 """Binance futures, USDT-M (fapi) and coin-M (dapi), as developers.binance.com documents them.
 
-Both hosts share ``/futures/data``: USDT-M asks by ``symbol``, coin-M by ``pair``.
+Both hosts share ``/futures/data``: USDT-M names a ``symbol``, coin-M a ``pair``.
 """
 
 import json
@@ -15,10 +15,14 @@ from standin.answers import (
     Refusal,
     Socket,
     latest_per_second,
+    quoted_prices,
+    retry_after,
     route,
+    single,
     text,
     typical_price,
 )
+from standin.binance_contracts import contract_row, leverage_brackets, spot_row
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Candle, Instrument, Series
 
@@ -83,7 +87,7 @@ class Binance(Dialect):
                 "msg": "Too many requests; current limit of IP(127.0.0.1) is 2400 requests per "
                 "minute. Please use the websocket for live updates to avoid polling the API.",
             },
-            {"Retry-After": str(max(1, round(seconds)))},
+            retry_after(seconds),
         )
 
     def ban(self) -> Any:
@@ -106,58 +110,11 @@ class Binance(Dialect):
     def ping(self, call: Call) -> Answer:
         return Answer([], lambda _: {})
 
-    def _contract(self, market_id: str, series: Series) -> dict[str, Any]:
-        instrument = series.instrument
-        tick = text(instrument.tick_size)
-        step = "1" if instrument.is_inverse else "0.001"
-        decimals = len(tick.partition(".")[2])
-        quantity_decimals = len(step.partition(".")[2])
-        row: dict[str, Any] = {
-            "symbol": market_id,
-            "pair": f"{instrument.base}{instrument.quote}",
-            "contractType": "PERPETUAL",
-            "deliveryDate": 4133404800000,
-            "onboardDate": instrument.listed_at,
-            "maintMarginPercent": "2.5000",
-            "requiredMarginPercent": "5.0000",
-            "baseAsset": instrument.base,
-            "quoteAsset": instrument.quote,
-            "marginAsset": instrument.settle,
-            "pricePrecision": decimals,
-            "quantityPrecision": quantity_decimals,
-            "baseAssetPrecision": 8,
-            "quotePrecision": 8,
-            "underlyingType": "COIN",
-            "underlyingSubType": [],
-            "triggerProtect": "0.0500",
-            "liquidationFee": "0.012000",
-            "marketTakeBound": "0.30",
-            "filters": [
-                {"minPrice": tick, "maxPrice": "1000000", "filterType": "PRICE_FILTER",
-                 "tickSize": tick},
-                {"stepSize": step, "filterType": "LOT_SIZE", "maxQty": "1000000", "minQty": step},
-                {"stepSize": step, "filterType": "MARKET_LOT_SIZE", "maxQty": "100000",
-                 "minQty": step},
-                {"limit": 200, "filterType": "MAX_NUM_ORDERS"},
-                {"multiplierDown": "0.8500", "multiplierUp": "1.1500", "multiplierDecimal": "4",
-                 "filterType": "PERCENT_PRICE"},
-            ],
-            "orderTypes": ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT",
-                           "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"],
-            "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
-        }  # fmt: skip
-        if instrument.is_inverse:
-            row["contractStatus"] = "TRADING"
-            row["contractSize"] = int(instrument.contract_size)
-            row["equalQtyPrecision"] = 4
-        else:
-            row["status"] = "TRADING"
-            row["settlePlan"] = 0
-            row["filters"].append({"notional": "5", "filterType": "MIN_NOTIONAL"})
-        return row
-
     def _exchange_info(self, call: Call, *, is_inverse: bool) -> Answer:
-        rows = [self._contract(*pair) for pair in call.listed(is_inverse=is_inverse)]
+        rows = [
+            contract_row(market_id, series.instrument)
+            for market_id, series in call.listed(is_inverse=is_inverse)
+        ]
         return Answer(
             rows,
             lambda rows: {
@@ -184,22 +141,7 @@ class Binance(Dialect):
 
     @route("GET /api/v3/exchangeInfo", "spot_instruments", api=20)
     def spot_info(self, call: Call) -> Answer:
-        rows = [
-            {
-                "symbol": f"{series.instrument.base}USDT",
-                "status": "TRADING",
-                "baseAsset": series.instrument.base,
-                "baseAssetPrecision": 8,
-                "quoteAsset": "USDT",
-                "quotePrecision": 8,
-                "orderTypes": ["LIMIT", "MARKET"],
-                "isSpotTradingAllowed": True,
-                "isMarginTradingAllowed": True,
-                "filters": [],
-                "permissions": ["SPOT"],
-            }
-            for _, series in call.listed(is_inverse=False)
-        ]
+        rows = [spot_row(series.instrument) for _, series in call.listed(is_inverse=False)]
         return Answer(
             rows,
             lambda rows: {
@@ -223,7 +165,7 @@ class Binance(Dialect):
             second = [instrument.usd(amount, price) for amount in amounts]
         return [
             candle.start,
-            *self._prices(instrument, candle),
+            *quoted_prices(instrument, candle),
             text(first[0]),
             candle.start + step - 1,
             text(second[0]),
@@ -236,7 +178,7 @@ class Binance(Dialect):
     def _mark_kline(self, series: Series, step: int, candle: Candle) -> list[Any]:
         return [
             candle.start,
-            *self._prices(series.instrument, candle),
+            *quoted_prices(series.instrument, candle),
             "0",
             candle.start + step - 1,
             "0",
@@ -244,12 +186,6 @@ class Binance(Dialect):
             "0",
             "0",
             "0",
-        ]
-
-    def _prices(self, instrument: Instrument, candle: Candle) -> list[str]:
-        return [
-            text(instrument.quoted_price(price))
-            for price in (candle.open, candle.high, candle.low, candle.close)
         ]
 
     def _klines(self, call: Call, *, is_mark: bool) -> Answer:
@@ -294,7 +230,7 @@ class Binance(Dialect):
         if instrument.is_inverse:
             row["pair"] = f"{instrument.base}USD"
             row["contractType"] = "PERPETUAL"
-        return Answer([row], lambda rows: rows[0] if rows else {})
+        return single(row)
 
     def _statistics(self, call: Call) -> tuple[Series, int, int | None, int | None, int]:
         """Return series, period, bounds and limit of a /futures/data request."""
@@ -362,13 +298,9 @@ class Binance(Dialect):
     def funding_history(self, call: Call) -> Answer:
         low, high = call.integer("startTime"), call.integer("endTime")
         limit = call.limit("limit", 100, 1000)
-        named = (
-            [(call.params["symbol"], call.series(call.params["symbol"]))]
-            if call.has("symbol")
-            else call.listed(is_inverse=False)
-        )
+        linear = None if call.has("symbol") else False
         rows: list[dict[str, Any]] = []
-        for market_id, series in named:
+        for market_id, series in call.chosen("symbol", is_inverse=linear):
             fundings = call.stamped_fundings(
                 series, low, high, limit, funding_jitter, from_end=low is None
             )
@@ -388,7 +320,7 @@ class Binance(Dialect):
     @route("GET /fapi/v1/fundingInfo", "funding_info", funding=1)
     @route("GET /dapi/v1/fundingInfo", "funding_info", dapi=1)
     def funding_info(self, call: Call) -> Answer:
-        # Only contracts whose interval or cap was adjusted are told; 8 hours is the default.
+        # Only contracts whose interval or cap was adjusted are listed; 8 hours is the default.
         return Answer(
             [
                 {
@@ -402,6 +334,13 @@ class Binance(Dialect):
                 if series.instrument.funding_interval_hours != 8
             ]
         )
+
+    def _one_or_all(
+        self, call: Call, spell: Callable[[str, Series], dict[str, Any]], *, is_inverse: bool
+    ) -> Answer:
+        """Return the rows of contracts; USDT-M answers a named one without a list around it."""
+        rows = [spell(*pair) for pair in call.chosen("symbol", is_inverse=is_inverse)]
+        return single(rows[0]) if call.has("symbol") and not is_inverse else Answer(rows)
 
     def _premium(self, call: Call, *, is_inverse: bool) -> Answer:
         def spell(market_id: str, series: Series) -> dict[str, Any]:
@@ -422,12 +361,7 @@ class Binance(Dialect):
                 row["pair"] = f"{instrument.base}USD"
             return row
 
-        if call.has("symbol"):
-            row = spell(call.params["symbol"], call.series(call.params["symbol"]))
-            if is_inverse:
-                return Answer([row])
-            return Answer([row], lambda rows: rows[0] if rows else {})
-        return Answer([spell(*pair) for pair in call.listed(is_inverse=is_inverse)])
+        return self._one_or_all(call, spell, is_inverse=is_inverse)
 
     @route("GET /fapi/v1/premiumIndex", "funding_now", fapi=_unless_symbol(10))
     def linear_premium(self, call: Call) -> Answer:
@@ -467,12 +401,7 @@ class Binance(Dialect):
                 row["quoteVolume"] = text(instrument.usd(day.quantity, average))
             return row
 
-        if call.has("symbol"):
-            row = spell(call.params["symbol"], call.series(call.params["symbol"]))
-            if is_inverse:
-                return Answer([row])
-            return Answer([row], lambda rows: rows[0] if rows else {})
-        return Answer([spell(*pair) for pair in call.listed(is_inverse=is_inverse)])
+        return self._one_or_all(call, spell, is_inverse=is_inverse)
 
     @route("GET /fapi/v1/ticker/24hr", "tickers", fapi=_unless_symbol(40))
     def linear_tickers(self, call: Call) -> Answer:
@@ -487,7 +416,7 @@ class Binance(Dialect):
             raise Refusal(401, {"code": -2014, "msg": "API-key format invalid."})
         return Answer(
             [
-                {"symbol": market_id, "brackets": _brackets(series.instrument)}
+                {"symbol": market_id, "brackets": leverage_brackets(series.instrument)}
                 for market_id, series in call.listed(is_inverse=is_inverse)
             ]
         )
@@ -510,14 +439,14 @@ class Binance(Dialect):
         yield {"result": None, "id": request.get("id")}
 
     def liquidation_frames(
-        self, socket: Socket, after: int, until: int, told: Callable[[Series], bool]
+        self, socket: Socket, after: int, until: int, is_listed: Callable[[Series], bool]
     ) -> Iterable[Any]:
         # fstream serves USDT-M under /market/ws; dstream serves coin-M under /ws.
         is_inverse = "/market/" not in socket.path
         for market_id, series in self.by_id.items():
             instrument = series.instrument
             wanted = f"{market_id.lower()}@forceOrder" in socket.topics
-            if instrument.is_inverse != is_inverse or not told(series):
+            if instrument.is_inverse != is_inverse or not is_listed(series):
                 continue
             if not wanted and "!forceOrder@arr" not in socket.topics:
                 continue
@@ -543,28 +472,3 @@ class Binance(Dialect):
                 if is_inverse:
                     order["ps"] = f"{instrument.base}USD"
                 yield {"e": "forceOrder", "E": at + 2, "o": order}
-
-
-def _brackets(instrument: Instrument) -> list[dict[str, Any]]:
-    """Return brackets as binance spells them, each ten times the one before.
-
-    Floors and caps are USD of notional for linear contracts and base units for inverse ones.
-    """
-    rows = []
-    unit = "qty" if instrument.is_inverse else "notional"
-    cap = 5.0 if instrument.is_inverse else 50_000.0
-    floor, ratio, cum = 0.0, instrument.maintenance_margin_ratio, 0.0
-    for level in range(1, 5):
-        rows.append(
-            {
-                "bracket": level,
-                "initialLeverage": max(1, instrument.max_leverage // level),
-                f"{unit}Cap": int(cap),
-                f"{unit}Floor": int(floor),
-                "maintMarginRatio": ratio,
-                "cum": cum,
-            }
-        )
-        cum += cap * ratio * 0.5
-        floor, cap, ratio = cap, cap * 10, ratio * 1.5
-    return rows

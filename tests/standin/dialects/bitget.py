@@ -3,6 +3,7 @@
 Candles come oldest first and are counted back from ``endTime``, which is exclusive.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from standin.answers import (
@@ -12,6 +13,8 @@ from standin.answers import (
     Dialect,
     Refusal,
     candles_or_marks,
+    quoted_prices,
+    retry_after,
     route,
     text,
     typical_price,
@@ -56,19 +59,20 @@ class Bitget(Dialect):
     def too_many_requests(self, seconds: float) -> Refusal:
         return Refusal(
             429, self._error("429", "Too Many Requests"),
-            {"Retry-After": str(max(1, round(seconds)))},
+            retry_after(seconds),
         )  # fmt: skip
 
     def _answer(self, call: Call, rows: list[Any]) -> Answer:
-        return Answer(
-            rows,
-            lambda rows: {
-                "code": "00000",
-                "msg": "success",
-                "requestTime": call.server_time,
-                "data": rows,
-            },
-        )
+        return Answer(rows, self._succeeded(call))
+
+    def _succeeded(self, call: Call) -> Callable[[Any], dict[str, Any]]:
+        """Return what the venue wraps around its data."""
+        return lambda data: {
+            "code": "00000",
+            "msg": "success",
+            "requestTime": call.server_time,
+            "data": data,
+        }
 
     def _listed(self, call: Call) -> list[tuple[str, Series]]:
         product = call.params.get("productType", "").upper()
@@ -83,14 +87,8 @@ class Bitget(Dialect):
 
     @route("GET /api/v2/public/time", "time", each=1)
     def time(self, call: Call) -> Answer:
-        answer = self._answer(call, [])
-        answer.wrap = lambda _: {
-            "code": "00000",
-            "msg": "success",
-            "requestTime": call.server_time,
-            "data": {"serverTime": str(call.server_time)},
-        }
-        return answer
+        data = {"serverTime": str(call.server_time)}
+        return Answer([], lambda _: self._succeeded(call)(data))
 
     @route("GET /api/v2/spot/public/coins", "currencies", each=1)
     @route("GET /api/v2/spot/public/symbols", "spot_instruments", each=1)
@@ -153,11 +151,7 @@ class Bitget(Dialect):
                 text(instrument.usd(candle.quantity, price)),
             ]
         )
-        prices = [
-            text(instrument.quoted_price(value))
-            for value in (candle.open, candle.high, candle.low, candle.close)
-        ]
-        return [str(candle.start), *prices, *amounts]
+        return [str(candle.start), *quoted_prices(instrument, candle), *amounts]
 
     def _candles(self, call: Call, *, most: int, is_recent: bool, is_mark: bool) -> Answer:
         series = self._series(call)
@@ -193,14 +187,9 @@ class Bitget(Dialect):
     @route("GET /api/v2/mix/market/open-interest", "open_interest", each=1)
     def open_interest(self, call: Call) -> Answer:
         rows = [{"symbol": call.params.get("symbol"), "size": self._size(call, self._series(call))}]
+        succeeded = self._succeeded(call)
         return Answer(
-            rows,
-            lambda rows: {
-                "code": "00000",
-                "msg": "success",
-                "requestTime": call.server_time,
-                "data": {"openInterestList": rows, "ts": str(call.server_time)},
-            },
+            rows, lambda rows: succeeded({"openInterestList": rows, "ts": str(call.server_time)})
         )
 
     @route("GET /api/v2/mix/market/tickers", "tickers", each=1)
@@ -283,9 +272,9 @@ class Bitget(Dialect):
     @route("GET /api/v2/mix/market/account-long-short", "long_short_ratio", each=1)
     def long_short(self, call: Call) -> Answer:
         series = call.series(call.params.get("symbol"))
-        if not call.has("period"):
-            call.params["period"] = "5m"
-        samples = call.ratios(series, call.step("period", PERIODS), None, None, 500, from_end=True)
+        samples = call.ratios(
+            series, call.step("period", PERIODS, "5m"), None, None, 500, from_end=True
+        )
         return self._answer(
             call,
             [

@@ -1,7 +1,7 @@
 """Bybit v5, linear and inverse perpetuals, as bybit-exchange.github.io/docs/v5 documents them.
 
 Lists are newest first. ``openInterest`` counts both sides of each contract and
-``singleOpenInterest`` one (docs/v5/market/open-interest); both are told.
+``singleOpenInterest`` one (docs/v5/market/open-interest); both are sent.
 """
 
 import json
@@ -15,6 +15,8 @@ from standin.answers import (
     Dialect,
     Refusal,
     Socket,
+    quoted_prices,
+    retry_after,
     route,
     text,
     typical_price,
@@ -62,7 +64,7 @@ class Bybit(Dialect):
         return Refusal(
             403,
             self._error(10006, "access too frequent"),
-            {"Retry-After": str(max(1, round(seconds)))},
+            retry_after(seconds),
         )
 
     def _answer(
@@ -88,10 +90,7 @@ class Bybit(Dialect):
         return category
 
     def _series(self, call: Call) -> Series:
-        series = call.series(call.params.get("symbol"))
-        if series.instrument.is_inverse != (self._category(call) == "inverse"):
-            raise self.unknown_symbol(call.params.get("symbol", ""))
-        return series
+        return call.series(call.params.get("symbol"), is_inverse=self._category(call) == "inverse")
 
     def _listed(self, call: Call) -> list[tuple[str, Series]]:
         category = self._category(call)
@@ -163,11 +162,7 @@ class Bybit(Dialect):
         return self._answer(call, rows, cursor=cursor, category=self._category(call))
 
     def _kline(self, instrument: Instrument, candle: Candle, *, is_mark: bool) -> list[str]:
-        row = [str(candle.start)]
-        row += [
-            text(instrument.quoted_price(price))
-            for price in (candle.open, candle.high, candle.low, candle.close)
-        ]
+        row = [str(candle.start), *quoted_prices(instrument, candle)]
         if not is_mark:
             price = typical_price(candle)
             row.append(text(instrument.quoted_quantity(candle.quantity)))
@@ -186,7 +181,7 @@ class Bybit(Dialect):
         step = call.step("interval", STEPS)
         low, high = call.integer("start"), call.integer("end")
         if low is not None:
-            # The candle that contains the start is told.
+            # The answer includes the candle that contains the start.
             low = low // step * step
         limit = call.limit("limit", 200, 1000)
         candles = call.candles(
@@ -368,11 +363,11 @@ class Bybit(Dialect):
         yield {**reply, "ret_msg": "", "op": op}
 
     def liquidation_frames(
-        self, socket: Socket, after: int, until: int, told: Callable[[Series], bool]
+        self, socket: Socket, after: int, until: int, is_listed: Callable[[Series], bool]
     ) -> Iterable[Any]:
         for market_id, series in self.by_id.items():
             topic = f"allLiquidation.{market_id}"
-            if topic not in socket.topics or not told(series):
+            if topic not in socket.topics or not is_listed(series):
                 continue
             instrument = series.instrument
             # All of them, gathered by half seconds.

@@ -1,12 +1,23 @@
 """Deribit perpetuals over JSON-RPC's HTTP form, as docs.deribit.com documents them.
 
-Open interest of inverse contracts is USD, of linear ones base units. Funding is told by the hour:
-``interest_1h`` of that hour and ``interest_8h`` of the eight hours that end with it.
+Open interest of inverse contracts is USD, of linear ones base units. Funding is published by the
+hour: ``interest_1h`` of that hour and ``interest_8h`` of the eight hours that end with it.
 """
 
 from typing import Any, ClassVar
 
-from standin.answers import Answer, Call, Day, Dialect, Refusal, number, route, typical_price
+from standin.answers import (
+    Answer,
+    Call,
+    Day,
+    Dialect,
+    Refusal,
+    number,
+    quoted_prices,
+    retry_after,
+    route,
+    typical_price,
+)
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Instrument, Series
 
@@ -53,7 +64,7 @@ class Deribit(Dialect):
     def too_many_requests(self, seconds: float) -> Refusal:
         return Refusal(
             429, self._error(10028, "too_many_requests"),
-            {"Retry-After": str(max(1, round(seconds)))},
+            retry_after(seconds),
         )  # fmt: skip
 
     def _wrapped(self, call: Call, result: Any) -> dict[str, Any]:
@@ -141,10 +152,7 @@ class Deribit(Dialect):
         rows = [
             [
                 candle.start,
-                *(
-                    number(instrument.quoted_price(price))
-                    for price in (candle.open, candle.high, candle.low, candle.close)
-                ),
+                *quoted_prices(instrument, candle, number),
                 number(instrument.base_quantity(candle.quantity, typical_price(candle))),
                 number(instrument.usd(candle.quantity, typical_price(candle))),
             ]
@@ -276,7 +284,7 @@ class Deribit(Dialect):
 
     @route("GET /api/v2/public/get_last_settlements_by_instrument", "liquidations", credits=1)
     def settlements(self, call: Call) -> Answer:
-        # Bankruptcies are rare and not told here.
+        # Bankruptcies are rare and left out here.
         call.series(call.params.get("instrument_name"))
         return Answer(
             [],

@@ -14,7 +14,9 @@ from standin.answers import (
     Refusal,
     candles_or_marks,
     number,
+    retry_after,
     route,
+    single,
     text,
     typical_price,
 )
@@ -60,7 +62,7 @@ class Gate(Dialect):
             429,
             self._error("TOO_MANY_REQUESTS", "Request Rate Limit Exceeded"),
             {
-                "Retry-After": str(max(1, round(seconds))),
+                **retry_after(seconds),
                 "X-Gate-RateLimit-Requests-Remain": "0",
                 "X-Gate-RateLimit-Limit": "200",
             },
@@ -74,14 +76,7 @@ class Gate(Dialect):
         return settle == "btc"
 
     def _series(self, call: Call, name: str | None = None) -> Series:
-        series = call.series(name or call.params.get("contract"))
-        if series.instrument.is_inverse != self._settled(call):
-            raise self.unknown_symbol(call.params.get("contract", ""))
-        return series
-
-    def _seconds(self, call: Call, name: str) -> int | None:
-        value = call.integer(name)
-        return None if value is None else value * 1000
+        return call.series(name or call.params.get("contract"), is_inverse=self._settled(call))
 
     @route("GET /api/v4/spot/time", "time", each=1)
     def time(self, call: Call) -> Answer:
@@ -154,17 +149,12 @@ class Gate(Dialect):
     @route("GET /api/v4/futures/{settle}/contracts/{contract}", "instruments", each=1)
     def contract(self, call: Call) -> Answer:
         row = self._contract(call, call.params["contract"], self._series(call))
-        return Answer([row], lambda rows: rows[0] if rows else {})
+        return single(row)
 
     @route("GET /api/v4/futures/{settle}/tickers", "tickers", each=1)
     def tickers(self, call: Call) -> Answer:
-        named = (
-            [(call.params["contract"], self._series(call))]
-            if call.has("contract")
-            else call.listed(is_inverse=self._settled(call))
-        )
         rows = []
-        for market_id, series in named:
+        for market_id, series in call.chosen("contract", is_inverse=self._settled(call)):
             instrument = series.instrument
             day = Day.of(series, call.now)
             _, rate = series.funding_now(call.now)
@@ -216,10 +206,8 @@ class Gate(Dialect):
         prefix, _, name = call.params.get("contract", "").partition("_")
         is_mark = prefix == "mark"
         series = self._series(call, name if is_mark else None)
-        if not call.has("interval"):
-            call.params["interval"] = "5m"
-        step = call.step("interval", STEPS)
-        low, high = self._seconds(call, "from"), self._seconds(call, "to")
+        step = call.step("interval", STEPS, "5m")
+        low, high = call.milliseconds("from"), call.milliseconds("to")
         if call.has("limit") and (low is not None or high is not None):
             raise Refusal(
                 400,
@@ -248,12 +236,11 @@ class Gate(Dialect):
     def contract_stats(self, call: Call) -> Answer:
         series = self._series(call)
         instrument = series.instrument
-        if not call.has("interval"):
-            call.params["interval"] = "5m"
-        period = call.step("interval", PERIODS)
-        low = self._seconds(call, "from")
+        period = call.step("interval", PERIODS, "5m")
+        low = call.milliseconds("from")
         limit = call.limit("limit", 30, 100)
-        # A row labelled t is about (t, t + period]; the newest one runs and is told as it stands.
+        # A row labelled t covers (t, t + period]; the newest row is unfinished and holds the state
+        # so far.
         first = None if low is None else low + period
         samples = call.open_interests(series, period, first, None, limit, from_end=low is None)
         ratios = dict(call.ratios(series, period, first, None, limit, from_end=low is None))
@@ -300,7 +287,7 @@ class Gate(Dialect):
     @route("GET /api/v4/futures/{settle}/funding_rate", "funding_history", each=1)
     def funding_rate(self, call: Call) -> Answer:
         series = self._series(call)
-        low, high = self._seconds(call, "from"), self._seconds(call, "to")
+        low, high = call.milliseconds("from"), call.milliseconds("to")
         limit = call.limit("limit", 100, 1000)
         return Answer(
             [
@@ -313,11 +300,9 @@ class Gate(Dialect):
     def risk_limit_tiers(self, call: Call) -> Answer:
         limit = call.limit("limit", 100, 100)
         offset = call.integer("offset", 0) or 0
-        named = (
-            [(call.params["contract"], self._series(call))]
-            if call.has("contract")
-            else call.listed(is_inverse=self._settled(call))[offset : offset + limit]
-        )
+        named = call.chosen("contract", is_inverse=self._settled(call))
+        if not call.has("contract"):
+            named = named[offset : offset + limit]
         return Answer(
             [
                 {
@@ -339,14 +324,10 @@ class Gate(Dialect):
 
     @route("GET /api/v4/futures/{settle}/liq_orders", "liquidations", each=1)
     def liq_orders(self, call: Call) -> Answer:
-        named = (
-            [(call.params["contract"], self._series(call))]
-            if call.has("contract")
-            else call.listed(is_inverse=self._settled(call))
-        )
-        high = self._seconds(call, "to") or call.now
+        named = call.chosen("contract", is_inverse=self._settled(call))
+        high = call.milliseconds("to") or call.now
         # Without a start, the last hour; both together span an hour at most.
-        low = max(self._seconds(call, "from") or 0, min(high, call.now) - HOUR)
+        low = max(call.milliseconds("from") or 0, min(high, call.now) - HOUR)
         rows: list[dict[str, Any]] = []
         for market_id, series in named:
             for at, is_long, price, quantity in call.liquidations(series, low - 1, high):

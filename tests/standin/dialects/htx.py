@@ -3,6 +3,7 @@
 Volumes and open interest are "the sum of both buy and sell sides": everything counts twice.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from standin.answers import (
@@ -12,7 +13,9 @@ from standin.answers import (
     Dialect,
     Refusal,
     number,
+    retry_after,
     route,
+    single,
     text,
     typical_price,
 )
@@ -26,6 +29,16 @@ STEPS = {
 PERIODS = {"60min": HOUR, "4hour": 4 * HOUR, "12hour": 12 * HOUR, "1day": DAY}
 SIDES = 2
 MOST_CANDLES = 2000
+
+
+def _swap(market_id: str, instrument: Instrument) -> dict[str, str]:
+    """Return the fields that only USDT-M answers carry."""
+    return {
+        "business_type": "swap",
+        "pair": market_id,
+        "contract_type": "swap",
+        "trade_partition": instrument.quote,
+    }
 
 
 class Htx(Dialect):
@@ -55,7 +68,7 @@ class Htx(Dialect):
         return Refusal(
             429,
             self._error(1032, "The number of access exceeded limit."),
-            {"Retry-After": str(max(1, round(seconds))), "ratelimit-remaining": "0"},
+            retry_after(seconds) | {"ratelimit-remaining": "0"},
         )
 
     def _ok(self, call: Call, rows: list[Any], name: str = "data", **more: Any) -> Answer:
@@ -64,21 +77,19 @@ class Htx(Dialect):
         )
 
     def _success(self, call: Call, rows: list[Any]) -> Answer:
-        return Answer(
-            rows,
-            lambda rows: {
-                "code": 200,
-                "message": "Success",
-                "data": rows,
-                "ts": call.server_time,
-            },
-        )
+        return Answer(rows, self._succeeded(call))
+
+    def _succeeded(self, call: Call) -> Callable[[Any], dict[str, Any]]:
+        """Return what the v5 endpoints wrap around their data."""
+        return lambda data: {
+            "code": 200,
+            "message": "Success",
+            "data": data,
+            "ts": call.server_time,
+        }
 
     def _series(self, call: Call, *, is_inverse: bool) -> Series:
-        series = call.series(call.params.get("contract_code"))
-        if series.instrument.is_inverse != is_inverse:
-            raise self.unknown_symbol(call.params.get("contract_code", ""))
-        return series
+        return call.series(call.params.get("contract_code"), is_inverse=is_inverse)
 
     @route("GET /v1/common/timestamp", "time", public=1)
     def spot_time(self, call: Call) -> Answer:
@@ -142,13 +153,7 @@ class Htx(Dialect):
                 "settlement_date": str((call.now // (8 * HOUR) + 1) * 8 * HOUR),
             }
             if not is_inverse:
-                row |= {
-                    "support_margin_mode": "all",
-                    "business_type": "swap",
-                    "pair": market_id,
-                    "contract_type": "swap",
-                    "trade_partition": instrument.quote,
-                }
+                row |= {"support_margin_mode": "all", **_swap(market_id, instrument)}
             rows.append(row)
         return self._ok(call, rows)
 
@@ -180,21 +185,14 @@ class Htx(Dialect):
     def _klines(self, call: Call, *, is_inverse: bool) -> Answer:
         series = self._series(call, is_inverse=is_inverse)
         step = call.step("period", STEPS)
-        low, high = call.integer("from"), call.integer("to")
+        low, high = call.milliseconds("from"), call.milliseconds("to")
         limit = call.limit("size", MOST_CANDLES, MOST_CANDLES)
         if call.has("size"):
-            # With a size, bounds are ignored and the newest candles are told.
+            # With a size, bounds are ignored and the newest candles are sent.
             low = high = None
         elif low is None:
             raise self.bad_parameter("from", "")
-        candles = call.candles(
-            series,
-            step,
-            None if low is None else low * 1000,
-            None if high is None else high * 1000,
-            limit,
-            from_end=low is None,
-        )
+        candles = call.candles(series, step, low, high, limit, from_end=low is None)
         return self._ok(
             call,
             [self._candle(series.instrument, candle) for candle in candles],
@@ -260,18 +258,11 @@ class Htx(Dialect):
     def linear_open_interest(self, call: Call) -> Answer:
         series = self._series(call, is_inverse=False)
         row = self._interest(call, call.params["contract_code"], series, text)
-        answer = self._success(call, [row])
-        return Answer(
-            answer.rows, lambda rows: {**answer.wrap(rows), "data": rows[0] if rows else {}}
-        )
+        return single(row, self._succeeded(call))
 
     @route("GET /swap-api/v1/swap_open_interest", "open_interest", public=1)
     def inverse_open_interest(self, call: Call) -> Answer:
-        named = (
-            [(call.params["contract_code"], self._series(call, is_inverse=True))]
-            if call.has("contract_code")
-            else call.listed(is_inverse=True)
-        )
+        named = call.chosen("contract_code", is_inverse=True)
         return self._ok(call, [self._interest(call, *pair, number) for pair in named])
 
     def _history(self, call: Call, *, is_inverse: bool) -> Answer:
@@ -300,12 +291,7 @@ class Htx(Dialect):
             "contract_code": call.params["contract_code"],
         }
         if not is_inverse:
-            data |= {
-                "business_type": "swap",
-                "pair": call.params["contract_code"],
-                "contract_type": "swap",
-                "trade_partition": instrument.quote,
-            }
+            data |= _swap(call.params["contract_code"], instrument)
         return Answer(
             rows,
             lambda rows: {"status": "ok", "data": {**data, "tick": rows}, "ts": call.server_time},
@@ -394,14 +380,7 @@ class Htx(Dialect):
     def inverse_funding_rate(self, call: Call) -> Answer:
         series = self._series(call, is_inverse=True)
         row = self._rate(call, call.params["contract_code"], series)
-        return Answer(
-            [row],
-            lambda rows: {
-                "status": "ok",
-                "data": rows[0] if rows else {},
-                "ts": call.server_time,
-            },
-        )
+        return single(row, lambda row: {"status": "ok", "data": row, "ts": call.server_time})
 
     @route("GET /swap-api/v1/swap_batch_funding_rate", "funding_now", public=1)
     def inverse_funding_now(self, call: Call) -> Answer:

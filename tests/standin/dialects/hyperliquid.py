@@ -5,7 +5,17 @@
 
 from typing import Any, ClassVar
 
-from standin.answers import Answer, Call, Day, Dialect, Refusal, route, text, typical_price
+from standin.answers import (
+    Answer,
+    Call,
+    Day,
+    Dialect,
+    Refusal,
+    retry_after,
+    route,
+    text,
+    typical_price,
+)
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Candle, Instrument
 
@@ -41,7 +51,7 @@ class Hyperliquid(Dialect):
         return Refusal(422, "Failed to deserialize the JSON body into the target type")
 
     def too_many_requests(self, seconds: float) -> Refusal:
-        return Refusal(429, None, {"Retry-After": str(max(1, round(seconds)))})
+        return Refusal(429, None, retry_after(seconds))
 
     def _universe(self, call: Call) -> list[dict[str, Any]]:
         return [

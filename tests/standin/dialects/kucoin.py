@@ -14,7 +14,10 @@ from standin.answers import (
     Refusal,
     candles_or_marks,
     number,
+    quoted_prices,
+    retry_after,
     route,
+    single,
     text,
     typical_price,
 )
@@ -63,7 +66,7 @@ class Kucoin(Dialect):
                 "429000", "Too many requests in a short period of time, please retry later"
             ),
             {
-                "Retry-After": str(max(1, round(seconds))),
+                **retry_after(seconds),
                 "gw-ratelimit-limit": "2000",
                 "gw-ratelimit-remaining": "0",
                 "gw-ratelimit-reset": str(round(seconds * 1000)),
@@ -158,10 +161,7 @@ class Kucoin(Dialect):
             [
                 [
                     candle.start,
-                    *(
-                        number(instrument.quoted_price(price))
-                        for price in (candle.open, candle.high, candle.low, candle.close)
-                    ),
+                    *quoted_prices(instrument, candle, number),
                     number(instrument.contracts(candle.quantity)),
                     number(instrument.usd(candle.quantity, typical_price(candle))),
                 ]
@@ -180,23 +180,11 @@ class Kucoin(Dialect):
         series = call.series(named.removesuffix("-mark-price"))
         instrument = series.instrument
         step = call.step("interval", STEPS)
-        low, high = call.integer("startAt"), call.integer("endAt")
-        candles = call.candles(
-            series,
-            step,
-            None if low is None else low * 1000,
-            None if high is None else high * 1000,
-            1500,
-            from_end=True,
-            is_mark=is_mark,
-        )
+        low, high = call.milliseconds("startAt"), call.milliseconds("endAt")
+        candles = call.candles(series, step, low, high, 1500, from_end=True, is_mark=is_mark)
         rows = []
         for candle in reversed(candles):
-            row = [str(candle.start // 1000)]
-            row += [
-                text(instrument.quoted_price(price))
-                for price in (candle.open, candle.close, candle.high, candle.low)
-            ]
+            row = [str(candle.start // 1000), *quoted_prices(instrument, candle, text, "ochl")]
             if is_mark:
                 row += ["0", "0"]
             else:
@@ -307,7 +295,7 @@ class Kucoin(Dialect):
             "period": 1,
             "fundingTime": at,
         }
-        return Answer([row], lambda rows: {"code": "200000", "data": rows[0] if rows else {}})
+        return single(row, lambda row: {"code": "200000", "data": row})
 
     @route("GET /api/ua/v1/market/position-tiers", "leverage_tiers", pool=5)
     def position_tiers(self, call: Call) -> Answer:

@@ -2,7 +2,19 @@
 
 from typing import Any, ClassVar
 
-from standin.answers import Answer, Call, Day, Dialect, Refusal, number, route, typical_price
+from standin.answers import (
+    Answer,
+    Call,
+    Day,
+    Dialect,
+    Refusal,
+    number,
+    quoted_prices,
+    retry_after,
+    route,
+    single,
+    typical_price,
+)
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Instrument
 
@@ -12,6 +24,11 @@ STEPS = {
 }  # fmt: skip
 MOST_CANDLES = 2000
 _COLUMNS = ("time", "open", "close", "high", "low", "vol", "amount")
+
+
+def _succeeded(data: Any) -> dict[str, Any]:
+    """Return what the venue wraps around its data."""
+    return {"success": True, "code": 0, "data": data}
 
 
 class Mexc(Dialect):
@@ -42,15 +59,15 @@ class Mexc(Dialect):
     def too_many_requests(self, seconds: float) -> Refusal:
         return Refusal(
             429, self._error(510, "Requests are too frequent, please try again later!"),
-            {"Retry-After": str(max(1, round(seconds)))},
+            retry_after(seconds),
         )  # fmt: skip
 
     def _answer(self, rows: list[Any]) -> Answer:
-        return Answer(rows, lambda rows: {"success": True, "code": 0, "data": rows})
+        return Answer(rows, _succeeded)
 
     @route("GET /api/v1/contract/ping", "time", each=1)
     def time(self, call: Call) -> Answer:
-        return Answer([], lambda _: {"success": True, "code": 0, "data": call.server_time})
+        return Answer([], lambda _: _succeeded(call.server_time))
 
     @route("GET /api/v3/time", "time", spot=1)
     def spot_time(self, call: Call) -> Answer:
@@ -119,12 +136,12 @@ class Mexc(Dialect):
         series = call.series(call.params["symbol"])
         instrument = series.instrument
         step = call.step("interval", STEPS)
-        low, high = call.integer("start"), call.integer("end")
+        low, high = call.milliseconds("start"), call.milliseconds("end")
         candles = call.candles(
             series,
             step,
-            None if low is None else low * 1000,
-            None if high is None else high * 1000,
+            low,
+            high,
             MOST_CANDLES,
             from_end=low is None,
             is_mark=is_mark,
@@ -132,10 +149,7 @@ class Mexc(Dialect):
         rows = [
             [
                 candle.start // 1000,
-                *(
-                    number(instrument.quoted_price(price))
-                    for price in (candle.open, candle.close, candle.high, candle.low)
-                ),
+                *quoted_prices(instrument, candle, number, "ochl"),
                 0 if is_mark else number(instrument.contracts(candle.quantity)),
                 0 if is_mark else number(instrument.usd(candle.quantity, typical_price(candle))),
             ]
@@ -161,13 +175,8 @@ class Mexc(Dialect):
 
     @route("GET /api/v1/contract/ticker", "tickers", each=1)
     def tickers(self, call: Call) -> Answer:
-        named = (
-            [(call.params["symbol"], call.series(call.params["symbol"]))]
-            if call.has("symbol")
-            else call.listed()
-        )
         rows = []
-        for market_id, series in named:
+        for market_id, series in call.chosen("symbol"):
             instrument = series.instrument
             day = Day.of(series, call.now)
             _, rate = series.funding_now(call.now)
@@ -196,9 +205,7 @@ class Mexc(Dialect):
                 }
             )
         if call.has("symbol"):
-            return Answer(
-                rows, lambda rows: {"success": True, "code": 0, "data": rows[0] if rows else {}}
-            )
+            return single(rows[0], _succeeded)
         return self._answer(rows)
 
     @route("GET /api/v1/contract/funding_rate/{symbol}", "funding_now", each=1)
@@ -214,9 +221,7 @@ class Mexc(Dialect):
             "nextSettleTime": at,
             "timestamp": call.server_time,
         }
-        return Answer(
-            [row], lambda rows: {"success": True, "code": 0, "data": rows[0] if rows else {}}
-        )
+        return single(row, _succeeded)
 
     @route("GET /api/v1/contract/funding_rate/history", "funding_history", each=1)
     def funding_history(self, call: Call) -> Answer:

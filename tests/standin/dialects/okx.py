@@ -1,7 +1,7 @@
 """OKX v5 swaps, linear and inverse, as www.okx.com/docs-v5 documents them.
 
-Lists are newest first and bounds are exclusive: ``after`` and ``end`` ask for what is older,
-``before`` and ``begin`` for what is newer.
+Lists are newest first and bounds are exclusive: ``after`` and ``end`` select what is older,
+``before`` and ``begin`` what is newer.
 """
 
 import json
@@ -16,6 +16,8 @@ from standin.answers import (
     Refusal,
     Socket,
     latest_per_second,
+    quoted_prices,
+    retry_after,
     route,
     text,
     typical_price,
@@ -69,7 +71,7 @@ class Okx(Dialect):
     def too_many_requests(self, seconds: float) -> Refusal:
         return Refusal(
             429, self._error("50011", "Too Many Requests"),
-            {"Retry-After": str(max(1, round(seconds)))},
+            retry_after(seconds),
         )  # fmt: skip
 
     def _answer(self, rows: list[Any]) -> Answer:
@@ -78,7 +80,7 @@ class Okx(Dialect):
     def _bounds(
         self, call: Call, older: str = "after", newer: str = "before"
     ) -> tuple[int | None, int | None, bool]:
-        """Return inclusive bounds, and whether the newest rows are told when there are too many.
+        """Return inclusive bounds, and whether the newest rows come when there are too many.
 
         That is so always: a lower bound alone gives the latest rows, not the next ones.
         """
@@ -138,11 +140,7 @@ class Okx(Dialect):
         return self._answer(rows)
 
     def _candle(self, instrument: Instrument, candle: Candle, *, is_mark: bool) -> list[str]:
-        row = [str(candle.start)]
-        row += [
-            text(instrument.quoted_price(price))
-            for price in (candle.open, candle.high, candle.low, candle.close)
-        ]
+        row = [str(candle.start), *quoted_prices(instrument, candle)]
         if not is_mark:
             price = typical_price(candle)
             row.append(text(instrument.contracts(candle.quantity)))
@@ -153,9 +151,7 @@ class Okx(Dialect):
 
     def _candles(self, call: Call, *, most: int, is_recent: bool, is_mark: bool) -> Answer:
         series = call.series(call.params.get("instId"))
-        if not call.has("bar"):
-            call.params["bar"] = "1m"
-        step = call.step("bar", STEPS)
+        step = call.step("bar", STEPS, "1m")
         low, high, from_end = self._bounds(call)
         limit = call.limit("limit", 100, most)
         if is_recent:
@@ -187,13 +183,8 @@ class Okx(Dialect):
     def open_interest(self, call: Call) -> Answer:
         if call.params.get("instType") != "SWAP":
             return self._answer([])
-        named = (
-            [(call.params["instId"], call.series(call.params["instId"]))]
-            if call.has("instId")
-            else call.listed()
-        )
         rows = []
-        for market_id, series in named:
+        for market_id, series in call.chosen("instId"):
             instrument = series.instrument
             quantity, price = call.open_interest(series), series.price(call.now)
             rows.append(
@@ -208,17 +199,19 @@ class Okx(Dialect):
             )
         return self._answer(rows)
 
+    def _statistics(self, call: Call) -> tuple[Series, int, int, int | None, int, bool]:
+        """Return series, period, bounds, limit and `from_end` of a statistics request."""
+        series = call.series(call.params.get("instId"))
+        period = call.step("period", PERIODS, "5m")
+        low, high, from_end = self._bounds(call, "end", "begin")
+        low = max(low or 0, call.now - STATISTICS_KEPT[period])
+        return series, period, low, high, call.limit("limit", 100, 100), from_end
+
     @route("GET /api/v5/rubik/stat/contracts/open-interest-history", "open_interest_history",
            ten_each=1)  # fmt: skip
     def open_interest_history(self, call: Call) -> Answer:
-        series = call.series(call.params.get("instId"))
+        series, period, low, high, limit, from_end = self._statistics(call)
         instrument = series.instrument
-        if not call.has("period"):
-            call.params["period"] = "5m"
-        period = call.step("period", PERIODS)
-        low, high, from_end = self._bounds(call, "end", "begin")
-        low = max(low or 0, call.now - STATISTICS_KEPT[period])
-        limit = call.limit("limit", 100, 100)
         samples = call.open_interests(series, period, low, high, limit, from_end=from_end)
         prices = series.prices_at([at for at, _ in samples])
         rows = [
@@ -235,13 +228,7 @@ class Okx(Dialect):
     @route("GET /api/v5/rubik/stat/contracts/long-short-account-ratio-contract",
            "long_short_ratio", ten_each=1)  # fmt: skip
     def long_short_ratio(self, call: Call) -> Answer:
-        series = call.series(call.params.get("instId"))
-        if not call.has("period"):
-            call.params["period"] = "5m"
-        period = call.step("period", PERIODS)
-        low, high, from_end = self._bounds(call, "end", "begin")
-        low = max(low or 0, call.now - STATISTICS_KEPT[period])
-        limit = call.limit("limit", 100, 100)
+        series, period, low, high, limit, from_end = self._statistics(call)
         samples = call.ratios(series, period, low, high, limit, from_end=from_end)
         return self._answer([[str(at), text(ratio)] for at, ratio in reversed(samples)])
 
@@ -387,14 +374,14 @@ class Okx(Dialect):
         market_id = f"{family}-SWAP"
         series = call.series(market_id)
         low, high, _ = self._bounds(call)
-        told = latest_per_second(
+        latest = latest_per_second(
             call.liquidations(
                 series,
                 max((low or 1) - 1, call.now - DAY),
                 call.now if high is None else high,
             )
         )
-        details = [self._liquidation_row(market_id, series.instrument, row) for row in told]
+        details = [self._liquidation_row(market_id, series.instrument, row) for row in latest]
         details = details[::-1][: call.limit("limit", 100, 100)]
         return Answer(
             details,
@@ -436,12 +423,12 @@ class Okx(Dialect):
             yield {"event": request.get("op"), "arg": argument, "connId": "standin"}
 
     def liquidation_frames(
-        self, socket: Socket, after: int, until: int, told: Callable[[Series], bool]
+        self, socket: Socket, after: int, until: int, is_listed: Callable[[Series], bool]
     ) -> Iterable[Any]:
         if "liquidation-orders:SWAP" not in socket.topics:
             return
         for market_id, series in self.by_id.items():
-            if not told(series):
+            if not is_listed(series):
                 continue
             instrument = series.instrument
             family = f"{instrument.base}-{instrument.quote}"

@@ -1,8 +1,8 @@
 import datetime as dt
 
 import numpy as np
-import pyarrow as pa
 import pytest
+from workbench import instrument_row, table_of
 
 from sources.checks import (
     LONGEST_RECEIVED,
@@ -16,7 +16,7 @@ from sources.checks import (
     quarantine,
     separate_bad_names,
 )
-from sources.records import SCHEMAS, Batch
+from sources.records import Batch
 
 
 def bar(**changes):
@@ -97,22 +97,7 @@ def test_quarantine_keeps_the_row_as_received_up_to_its_length():
 
 
 def named(**names):
-    row = {
-        "venue": "binance",
-        "instrument": "BTC/USDT:USDT",
-        "asset": "BTC",
-        "quote": "USDT",
-        "contract_kind": "linear",
-        "contract_size": 1.0,
-        "base_multiplier": 1.0,
-        "is_active": True,
-        "observed_at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
-        "source": "test",
-        "ingested_at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
-    }
-    return Batch(
-        "instrument", pa.Table.from_pylist([row, {**row, **names}], schema=SCHEMAS["instrument"])
-    )
+    return Batch("instrument", table_of("instrument", [instrument_row(), instrument_row(**names)]))
 
 
 @pytest.mark.parametrize(

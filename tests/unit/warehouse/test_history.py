@@ -8,7 +8,17 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from workbench import DAY, END, HOUR, START, differences, of_one_series, table_of, workshop
+from workbench import (
+    DAY,
+    END,
+    HOUR,
+    START,
+    differences,
+    instrument_row,
+    of_one_series,
+    table_of,
+    workshop,
+)
 
 from jobs import pipeline
 from jobs.settings import Settings
@@ -24,16 +34,7 @@ from warehouse.migrate import migration_files
 
 LATER = END + DAY
 KEY = {"venue": "binance", "instrument": "BTC/USDT:USDT"}
-INSTRUMENT = {
-    **KEY,
-    "asset": "BTC",
-    "quote": "USDT",
-    "contract_kind": "linear",
-    "contract_size": 1.0,
-    "base_multiplier": 1.0,
-    "is_active": True,
-    "observed_at": START,
-}
+INSTRUMENT = instrument_row()
 LIVE = "binance-20260129T000000Z-0123456789ab"
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from workbench import DAY, END, START, table_of, workshop
+from workbench import DAY, END, START, instrument_row, table_of, workshop
 
 from warehouse.contracts import raw_relation, record_kinds
 
@@ -138,17 +138,7 @@ def test_a_moved_home_knows_its_files(shop, tmp_path):
     assert again.file_count == 0
 
 
-INSTRUMENT = {
-    "venue": "binance",
-    "instrument": "BTC/USDT:USDT",
-    "asset": "BTC",
-    "quote": "USDT",
-    "contract_kind": "linear",
-    "contract_size": 1.0,
-    "base_multiplier": 1.0,
-    "is_active": True,
-    "observed_at": START,
-}
+INSTRUMENT = instrument_row()
 KEY = {"venue": "binance", "instrument": "BTC/USDT:USDT"}
 PRICES = {"open": 100.0, "high": 101.0, "low": 99.0, "close": 100.0}
 BAR = {**KEY, **PRICES, "bar_seconds": 300, "volume_quantity": 5.0}

@@ -4,7 +4,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from workbench import END, HOUR, START, workshop
+from workbench import END, HOUR, START, instrument_row, workshop
 
 from sources.records import SCHEMAS
 from sources.venue_names import ALIASES
@@ -157,19 +157,7 @@ def test_files_of_an_earlier_release_that_wait_are_loaded_as_this_one_writes_the
         old_file(
             landing,
             "instrument",
-            [
-                {
-                    "venue": "kucoinfutures",
-                    "instrument": "BTC/USDT:USDT",
-                    "asset": "BTC",
-                    "quote": "USDT",
-                    "contract_kind": "linear",
-                    "contract_size": 0.001,
-                    "base_multiplier": 1.0,
-                    "is_active": True,
-                    "observed_at": START,
-                }
-            ],
+            [instrument_row(venue="kucoinfutures", contract_size=0.001)],
             without=("lot_quantity",),
         )
         report = shop.load()
