@@ -31,7 +31,7 @@ def main() -> None:
             count=arguments.count,
             seed=arguments.seed,
             kills_each=arguments.each,
-            tell=lambda line: print(line, flush=True),
+            report=lambda line: print(line, flush=True),
         )
     print(
         f"{killed.kills.total()} kills in {killed.rounds} rounds, {killed.seconds:.0f} s; "

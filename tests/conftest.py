@@ -73,6 +73,21 @@ def _build_small_home(folder: Path, request: pytest.FixtureRequest) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def empty_warehouse():
+    """Yield a warehouse in memory with its tables and views and no rows."""
+    import duckdb
+
+    from warehouse.migrate import migrate
+    from warehouse.models import create_views
+
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        migrate(connection)
+        create_views(connection)
+        yield connection
+
+
 @pytest.fixture
 def home(small_home, tmp_path):
     """Return a copy of the small market's folder to change."""

@@ -31,21 +31,10 @@ from warehouse.contracts import (
 )
 from warehouse.feed_ledger import AnsweredRequest
 from warehouse.load import LandedFile
-from warehouse.migrate import migrate, migration_files
-from warehouse.models import create_views
+from warehouse.migrate import migration_files
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
-
-
-@pytest.fixture(scope="module")
-def live():
-    """Yield a fresh warehouse with its views."""
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        migrate(connection)
-        create_views(connection)
-        yield connection
 
 
 def columns_of(connection, name):
@@ -87,9 +76,9 @@ def assert_commented(connection):
 
 
 @pytest.mark.parametrize("name", sorted(relations()))
-def test_live_columns_are_those_of_the_contract(live, name):
+def test_live_columns_are_those_of_the_contract(empty_warehouse, name):
     relation = relations()[name]
-    columns = columns_of(live, name)
+    columns = columns_of(empty_warehouse, name)
     if relation.schema == "marts":
         # A view cannot say NOT NULL.
         columns = [column[:2] for column in columns]
@@ -99,9 +88,11 @@ def test_live_columns_are_those_of_the_contract(live, name):
     assert columns == told, f"the database and sql/{name.replace('.', '/')}.yaml differ"
 
 
-def test_every_stored_table_and_mart_has_a_contract(live):
-    marts = {name for name in names_in(live, "duckdb_views") if name.startswith("marts.")}
-    assert names_in(live, "duckdb_tables") | marts == set(relations())
+def test_every_stored_table_and_mart_has_a_contract(empty_warehouse):
+    marts = {
+        name for name in names_in(empty_warehouse, "duckdb_views") if name.startswith("marts.")
+    }
+    assert names_in(empty_warehouse, "duckdb_tables") | marts == set(relations())
 
 
 def test_records_land_with_the_columns_of_raw():

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
-from workbench import stamped
+from workbench import fuzz, stamped
 
 from cli.main import app
 from jobs.settings import Settings
@@ -22,20 +22,7 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 HEADER = "symbol,t,o,h,l,c,v,mark,oi"
 EVERY = {"ohlcv", "mark_ohlc", "open_interest"}
-MAPPING = """
-description: Hourly bars with open interest at their end
-venue: binance
-instrument:
-  unified: "{base}/{quote}:{quote}"
-  column: symbol
-  column_pattern: "{base}{quote}"
-  contract_size: 1
-time: {column: t, unit: seconds, label: bar_open}
-bar: 1h
-ohlcv: {open: o, high: h, low: l, close: c, volume: v, volume_unit: base}
-mark_ohlc: {close: mark}
-open_interest: {amount: oi, amount_unit: base, shift: 1h}
-"""
+MAPPING = f"{fuzz.MAPPING}mark_ohlc: {{close: mark}}\n"
 
 
 def second(hour):

@@ -2,14 +2,12 @@
 
 from datetime import UTC, datetime
 
-import duckdb
 import pytest
 from workbench import END, START
 
 from warehouse.connect import open_warehouse, transaction
 from warehouse.contracts import relations
-from warehouse.migrate import migrate
-from warehouse.models import create_views, models, run_incremental_models
+from warehouse.models import models, run_incremental_models
 
 INCREMENTAL = [model.name for model in models() if model.materialized == "incremental"]
 # The map itself adds nothing up, and has a hundred times the rows of all others.
@@ -75,17 +73,8 @@ VALUES = {
 }
 
 
-@pytest.fixture(scope="module")
-def empty():
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        migrate(connection)
-        create_views(connection)
-        yield connection
-
-
 @pytest.mark.parametrize("kind", [kind for kind in STAGED if kind != "provider_map"])
-def test_of_rows_that_differ_in_one_value_the_same_counts_in_either_order(empty, kind):
+def test_of_rows_that_differ_in_one_value_the_same_counts_in_either_order(empty_warehouse, kind):
     relation = relations()[f"raw.{kind}"]
     key = {*relation.grain, "ingested_at"}
     for column in relation.columns:
@@ -97,10 +86,10 @@ def test_of_rows_that_differ_in_one_value_the_same_counts_in_either_order(empty,
         ]
         kept = []
         for order in (rows, rows[::-1]):
-            empty.execute(f"delete from {relation.name}")
+            empty_warehouse.execute(f"delete from {relation.name}")
             marks = ", ".join("?" * len(relation.columns))
-            empty.executemany(f"insert into {relation.name} values ({marks})", order)
-            kept.append(empty.execute(f"from staging.stg_{kind}").fetchall())
+            empty_warehouse.executemany(f"insert into {relation.name} values ({marks})", order)
+            kept.append(empty_warehouse.execute(f"from staging.stg_{kind}").fetchall())
         assert len(kept[0]) == 1
         assert kept[0] == kept[1], column.name
-    empty.execute(f"delete from {relation.name}")
+    empty_warehouse.execute(f"delete from {relation.name}")

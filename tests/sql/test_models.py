@@ -9,13 +9,11 @@ where that is allowed. ``expect`` lists rows in order of the grain, with the col
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import duckdb
 import pytest
 import yaml
 
 from warehouse.contracts import relations
-from warehouse.migrate import migrate
-from warehouse.models import create_views, models, set_window
+from warehouse.models import models, set_window
 
 CASES = Path(__file__).parent
 MODELS = {model.name: model for model in models()}
@@ -62,15 +60,6 @@ def stand_in_for_view(connection, name):
     connection.execute(f"drop view {name}")
     connection.execute(f"create table {name} as select * from shape")
     connection.execute("drop table shape")
-
-
-@pytest.fixture(scope="module")
-def empty_warehouse():
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        migrate(connection)
-        create_views(connection)
-        yield connection
 
 
 @pytest.fixture

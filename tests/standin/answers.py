@@ -1,4 +1,4 @@
-"""The common ground of all dialects: a call, its answer, a refusal, and how numbers are spelled.
+"""The common ground of all dialects: a call, its answer, a refusal, and where it is routed.
 
 Belongs here: what every venue's dialect needs. Does not belong here: any one venue's words.
 """
@@ -6,32 +6,11 @@ Belongs here: what every venue's dialect needs. Does not belong here: any one ve
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from standin.budgets import Budget
 from standin.faults import Fault, Faults
 from standin.market_data import Candle, Instrument, MarketData, Series
-
-
-def text(value: float) -> str:
-    """Return a number as venues write it: plain decimals, no noise of binary floats.
-
-    >>> text(0.00001234), text(70000.0), text(0.1 + 0.2)
-    ('0.00001234', '70000', '0.3')
-    """
-    short = f"{value:.13g}"
-    return format(Decimal(short), "f") if "e" in short else short
-
-
-def number(value: float) -> int | float:
-    """Return a JSON number without the noise of binary floats.
-
-    >>> number(5.0), number(0.1 + 0.2)
-    (5, 0.3)
-    """
-    short = float(f"{value:.13g}")
-    return int(short) if short.is_integer() else short
 
 
 class Refusal(Exception):
@@ -311,22 +290,6 @@ def retry_after(seconds: float) -> dict[str, str]:
     return {"Retry-After": str(max(1, round(seconds)))}
 
 
-def quoted_prices(
-    instrument: Instrument,
-    candle: Candle,
-    spell: Callable[[float], Any] = text,
-    order: str = "ohlc",
-) -> list[Any]:
-    """Return a candle's prices as the venue quotes them, in an order of its columns."""
-    prices = {"o": candle.open, "h": candle.high, "l": candle.low, "c": candle.close}
-    return [spell(instrument.quoted_price(prices[column])) for column in order]
-
-
-def typical_price(candle: Candle) -> float:
-    """Return the price at which a candle's turnover is valued."""
-    return (candle.open + candle.high + candle.low + candle.close) / 4
-
-
 Handler = Callable[[Any, Call], Answer]
 Weight = float | Callable[[dict[str, str]], float]
 EndpointName = str | Callable[[dict[str, str]], str]
@@ -465,11 +428,3 @@ class Dialect:
     ) -> Iterable[Any]:
         """Return the frames for a client about liquidations within (after, until]."""
         return ()
-
-
-def latest_per_second(
-    rows: Iterable[tuple[int, bool, float, float]],
-) -> list[tuple[int, bool, float, float]]:
-    """Return the last liquidation of each second, as a throttled feed sends them."""
-    by_second: dict[int, tuple[int, bool, float, float]] = {row[0] // 1000: row for row in rows}
-    return list(by_second.values())

@@ -72,7 +72,7 @@ class Archive:
     today: dt.date
     relabelled_from: dt.date | None = None
     faults: dict[str, tuple[str, int]] = field(default_factory=dict)
-    asked: Counter[str] = field(default_factory=Counter)
+    requested: Counter[str] = field(default_factory=Counter)
     most_at_once: int = 0
     base_url: str = ""
     _at_once: int = 0
@@ -94,7 +94,7 @@ class Archive:
         await self._runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        self.asked[request.match_info["path"]] += 1
+        self.requested[request.match_info["path"]] += 1
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
         try:
@@ -103,9 +103,9 @@ class Archive:
             self._at_once -= 1
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        asked = request.match_info["path"]
-        path = asked.removesuffix(".CHECKSUM")
-        is_checksum = path != asked
+        requested = request.match_info["path"]
+        path = requested.removesuffix(".CHECKSUM")
+        is_checksum = path != requested
         fault = self._fault(path, is_checksum)
         if fault == "too_many_requests":
             return web.Response(status=429, headers={"Retry-After": "0.01"}, text="slow down")
@@ -136,7 +136,7 @@ class Archive:
         kind, times = self.faults.get(path, (None, 0))
         if times == 0:
             return None
-        # Most faults are of the file; a checksum is only asked for once it came.
+        # Most faults are of the file; a checksum is only requested once it came.
         if not is_checksum and times > 0 and kind not in ("wrong_checksum", "truncated"):
             self.faults[path] = (str(kind), times - 1)
         return kind

@@ -5,8 +5,8 @@ Belongs here: rows of one contract. Does not belong here: paths and parameters (
 
 from typing import Any
 
-from standin.answers import text
 from standin.market_data import Instrument
+from standin.spelling import text
 
 
 def contract_row(market_id: str, instrument: Instrument) -> dict[str, Any]:

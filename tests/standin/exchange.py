@@ -1,7 +1,8 @@
 """The stand-in exchange: a local HTTP and websocket server that speaks for ten venues.
 
-Belongs here: the server, its clock, its log, and how transport breaks. Does not belong here: what
-venues say (`dialects`), when faults strike (`faults`), what there is to tell (`market_data`).
+Belongs here: the server, its clock and its log. Does not belong here: what venues answer
+(`dialects`), when faults strike (`faults`), how answers break (`transport`), the market itself
+(`market_data`).
 
 Every venue answers under its own first path segment, ``http://127.0.0.1:<port>/<venue>/...``, with
 the real venue's path behind it. ``/_control`` steers a stand-in that runs in another process.
@@ -26,15 +27,12 @@ from standin.budgets import Ledger
 from standin.dialects import DIALECTS
 from standin.faults import TRANSPORT, Fault, Faults, mangle
 from standin.market_data import MarketData, Series
-
-# A time-out must outlast the client's patience, but not a test's.
-MOST_SECONDS_WITHOUT_ANSWER = 60.0
-_HTML = b"<html><head><title>Error</title></head><body><h1>Error</h1></body></html>"
+from standin.transport import cut, raise_refusal, send
 
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One request: who was asked for what, as of when, and what came of it."""
+    """One request: the venue, endpoint and parameters, the instant, and the outcome."""
 
     seconds: float  # of a monotonic clock
     now: int
@@ -65,7 +63,7 @@ class _Connection:
 
     def cut(self) -> None:
         """Close the connection without a word."""
-        _cut(self.request)
+        cut(self.request)
 
 
 class Standin:
@@ -74,9 +72,9 @@ class Standin:
     Parameters
     ----------
     market : MarketData
-        What there is to tell.
+        What the venues publish.
     now : int
-        Time as of which it is told [ms]. Set `now` to move it, `run` to let it go by itself.
+        Time as of which the venues answer [ms]. Set `now` to move it, `run` to let it go by itself.
     latency_seconds : float
         Before every answer.
     enforce_limits : bool
@@ -100,12 +98,12 @@ class Standin:
         self.counts: Counter[tuple[str, str]] = Counter()
         self.refused: Counter[str] = Counter()
         self.unknown: Counter[str] = Counter()
-        self.told: Counter[str] = Counter()
+        self.frames_sent: Counter[str] = Counter()
         self.port = 0
         self._now = now
         self._speed = 0.0
         self._set_at = time.monotonic()
-        self._told_until = now
+        self._sent_until = now
         self._moved: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: web.ServerRunner | None = None
@@ -132,7 +130,7 @@ class Standin:
     def now(self, milliseconds: int) -> None:
         self._now = milliseconds
         self._set_at = time.monotonic()
-        self._told_until = min(self._told_until, milliseconds)
+        self._sent_until = min(self._sent_until, milliseconds)
         if self._loop is not None and self._moved is not None and self._loop.is_running():
             self._loop.call_soon_threadsafe(self._moved.set)
 
@@ -144,7 +142,7 @@ class Standin:
         self.now = now
 
     async def advance(self, milliseconds: int) -> None:
-        """Move time on and wait until websocket clients have been told."""
+        """Move time on and wait until websocket clients have all frames."""
         self.now = self.now + milliseconds
         await self.settled()
 
@@ -168,7 +166,7 @@ class Standin:
 
     async def settled(self) -> None:
         """Wait until everything up to now has been sent to websocket clients."""
-        while self._told_until < self._now:
+        while self._sent_until < self._now:
             await asyncio.sleep(0.001)
 
     # -- life
@@ -246,7 +244,7 @@ class Standin:
 
         status, body, headers, rows = self._answer(call, route.charges, route.handler, broken)
         self._note(call, status, rows)
-        return await self._send(request, broken, status, body, headers)
+        return await send(request, broken, status, body, headers)
 
     def _answer(
         self, call: Call, charges: tuple[Any, ...], handler: Any, broken: Fault | None
@@ -256,7 +254,7 @@ class Standin:
         try:
             self._charge(call, charges)
             if broken is not None:
-                _refuse(dialect, broken)
+                raise_refusal(dialect, broken)
             answer: Answer = handler(dialect, call)
             if answer.weight:
                 ledger = self._ledgers[dialect.venue]
@@ -299,34 +297,6 @@ class Standin:
             )
         )
 
-    async def _send(
-        self,
-        request: web.BaseRequest,
-        broken: Fault | None,
-        status: int,
-        body: bytes,
-        headers: dict[str, str],
-    ) -> web.StreamResponse:
-        kind = broken.kind if broken is not None else ""
-        if broken is not None and kind == "time_out":
-            await asyncio.sleep(min(broken.seconds, MOST_SECONDS_WITHOUT_ANSWER))
-        if kind in ("time_out", "cut_before_answer"):
-            _cut(request)
-            return web.Response()
-        if kind == "truncated":
-            body = body[: max(2, len(body) // 2)]
-        content_type = "text/html" if body.startswith(b"<html") else "application/json"
-        if kind == "cut_in_answer":
-            response = web.StreamResponse(status=status, headers={"Content-Type": content_type})
-            response.content_length = len(body) + 1
-            await response.prepare(request)
-            await response.write(body[: max(1, len(body) // 2)])
-            _cut(request)
-            return response
-        return web.Response(
-            body=body, status=status, headers={"Content-Type": content_type, **headers}
-        )
-
     # -- websockets
 
     async def _serve_socket(
@@ -364,7 +334,7 @@ class Standin:
             and self.faults.hits(fault, venue, "socket", "")
         ]
 
-    def _is_told(self, series: Series) -> bool:
+    def _is_listed(self, series: Series) -> bool:
         instrument = series.instrument
         return instrument.is_listed(self.now) and not self.faults.has_vanished(
             instrument.venue, instrument.symbol
@@ -382,14 +352,14 @@ class Standin:
             now = self.now
             for connection in list(self._connections):
                 try:
-                    await self._tell(connection, self._told_until, now)
+                    await self._send_liquidations(connection, self._sent_until, now)
                 except ConnectionError:
                     self._connections.discard(connection)
-            self._told_until = now
+            self._sent_until = now
 
-    async def _tell(self, connection: _Connection, after: int, until: int) -> None:
+    async def _send_liquidations(self, connection: _Connection, after: int, until: int) -> None:
         frames = connection.dialect.liquidation_frames(
-            connection.state, after, until, self._is_told
+            connection.state, after, until, self._is_listed
         )
         for frame in frames:
             struck = self._socket_faults(
@@ -408,7 +378,7 @@ class Standin:
             if connection.is_silent:
                 return
             await _send_frame(connection.response, frame)
-            self.told[connection.dialect.venue] += 1
+            self.frames_sent[connection.dialect.venue] += 1
 
     # -- control from another process
 
@@ -441,7 +411,8 @@ class Standin:
     def forget(self) -> None:
         """Empty the log and the counters."""
         self.log.clear()
-        for counter in (self.counts, self.refused, self.unknown, self.told, self.faults.drawn):
+        counters = (self.counts, self.refused, self.unknown, self.frames_sent, self.faults.drawn)
+        for counter in counters:
             counter.clear()
 
     def state(self) -> dict[str, Any]:
@@ -451,21 +422,9 @@ class Standin:
             "counts": {f"{venue} {endpoint}": n for (venue, endpoint), n in self.counts.items()},
             "refused": dict(self.refused),
             "unknown": dict(self.unknown),
-            "told": dict(self.told),
+            "frames_sent": dict(self.frames_sent),
             "faults": {f"{venue} {kind}": n for (venue, kind), n in self.faults.drawn.items()},
         }
-
-
-def _refuse(dialect: Dialect, fault: Fault) -> None:
-    """Raise the refusal a transport fault stands for, if it stands for one."""
-    retry_after = {"Retry-After": str(max(1, round(fault.seconds)))}
-    if fault.kind == "too_many_requests":
-        refusal = dialect.too_many_requests(fault.seconds)
-        raise Refusal(429, refusal.body, retry_after)
-    if fault.kind == "banned":
-        raise Refusal(418, dialect.ban(), retry_after)
-    if fault.kind == "server_error":
-        raise Refusal(fault.status, _HTML)
 
 
 def _symbol_of(dialect: Dialect, params: Mapping[str, str]) -> str:
@@ -497,11 +456,6 @@ def _flat(body: bytes) -> dict[str, str]:
         return {}
     fields |= fields.pop("req", {})
     return {name: str(value) for name, value in fields.items()}
-
-
-def _cut(request: web.BaseRequest) -> None:
-    if request.transport is not None:
-        request.transport.abort()
 
 
 async def _send_frame(response: web.WebSocketResponse, frame: Any) -> None:

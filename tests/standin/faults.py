@@ -4,8 +4,8 @@ Belongs here: which calls are hit, by venue, endpoint and symbol, with which pro
 order, and what a fault does to the rows of an answer. Does not belong here: how HTTP is broken
 (`exchange`), nor in which words a venue refuses (`dialects`).
 
-A draw depends on the seed, the fault, the venue, endpoint, symbol and how often that was asked, and
-on nothing else: concurrent clients see the same faults whatever the interleaving.
+A draw depends on the seed, the fault, the venue, endpoint, symbol and how often that was requested,
+and on nothing else: concurrent clients see the same faults whatever the interleaving.
 """
 
 from collections import Counter
@@ -35,13 +35,13 @@ ROWS = (
     "duplicated",  # rows twice
     "unordered",  # rows shuffled
     "altered",  # whatever `alter` makes of them
-    "overlapping",  # `rows` more than asked, on both ends
+    "overlapping",  # `rows` more than requested, on both ends
 )
 # What changes what the venue says.
 CONTENT = (
     "clock_skew",  # times of the server are off by `milliseconds`
     "vanished_symbol",  # the symbol is listed nowhere and unknown everywhere
-    "open_interest_factor",  # open interest times `factor`: contracts told as base, or the reverse
+    "open_interest_factor",  # open interest times `factor`: contracts sent as base, or the reverse
     "latency",  # `seconds` before the answer
 )
 # Decided per symbol, so that an answer about all symbols can be wrong about one.
@@ -123,7 +123,7 @@ class Faults:
         self.seed = seed
         self.active: list[Fault] = []
         self.drawn: Counter[tuple[str, str]] = Counter()
-        self._asked: Counter[tuple[int, str, str, str]] = Counter()
+        self._requested: Counter[tuple[int, str, str, str]] = Counter()
         self._numbers: dict[int, int] = {}
 
     def add(self, kind: str, **settings: Any) -> Fault:
@@ -178,8 +178,8 @@ class Faults:
             return False
         if fault.probability < 1.0:
             key = (self._numbers[id(fault)], venue, endpoint, symbol)
-            self._asked[key] += 1
-            drawn = _generator(f"{self.seed}/{key}/{self._asked[key]}").random()
+            self._requested[key] += 1
+            drawn = _generator(f"{self.seed}/{key}/{self._requested[key]}").random()
             if drawn >= fault.probability:
                 return False
         fault.hits += 1
@@ -187,7 +187,7 @@ class Faults:
         return True
 
     def has_vanished(self, venue: str, symbol: str) -> bool:
-        """Return whether a symbol has vanished, whatever is asked about it."""
+        """Return whether a symbol has vanished from every endpoint."""
         return any(
             fault.kind == "vanished_symbol" and fault.matches(venue, fault.endpoint, symbol)
             for fault in self.active

@@ -395,7 +395,7 @@ def market_from_recording(
 ) -> MarketData:
     """Return recorded hours of `market_1h` Parquet files, split into finer bars.
 
-    Recorded open interest of bybit and gate counts both sides, as those venues tell it; gate's
+    Recorded open interest of bybit and gate counts both sides, as those venues publish it; gate's
     label is the start of the hour whose end it describes. Funding is what stood at the hours of
     settlement. Hours without a bar are gaps.
     """

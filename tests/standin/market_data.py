@@ -1,4 +1,4 @@
-"""What the stand-in exchange tells: bars, marks, open interest, funding, liquidations per contract.
+"""What the stand-in serves: bars, marks, open interest, funding, liquidations per contract.
 
 Belongs here: the arrays, what of them is visible at an instant, and where they come from (a
 generator, records of the project, recorded hours). Does not belong here: how a venue spells them.
@@ -22,7 +22,7 @@ DAY = 24 * HOUR
 Times = NDArray[np.int64]
 Values = NDArray[np.float64]
 
-# Contract sizes as the venues list them, base units per contract; others are asked of the price.
+# Contract sizes as the venues list them, base units per contract; others follow from the price.
 _CONTRACT_SIZES: dict[str, dict[str, float]] = {
     "okx": {"BTC": 0.01, "ETH": 0.1, "SOL": 1, "XRP": 100, "DOGE": 1000, "BNB": 0.01, "AVAX": 1},
     "gate": {"BTC": 1e-4, "ETH": 0.01, "SOL": 1, "XRP": 10, "DOGE": 10, "BNB": 1e-3, "AVAX": 1},

@@ -35,7 +35,7 @@ class Call:
     process_id : int
         Of the process.
     forks : subprocess.Popen
-        Who tells how it ends.
+        The process that reports how the call ends.
     """
 
     def __init__(self, process_id: int, forks: subprocess.Popen[str]) -> None:

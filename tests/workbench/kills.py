@@ -264,7 +264,7 @@ def kill_jobs(
     seed: int,
     rounds: Sequence[Sequence[str]] = (BY_HAND, BY_SCHEDULE),
     kills_each: int = 2,
-    tell: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> Killed:
     """Return what killing jobs came to; it ends with the round in which there were enough kills.
 
@@ -280,8 +280,8 @@ def kill_jobs(
         The jobs of each round, taken in turn.
     kills_each : int
         Kills of a job before it may end; the schedule, which takes long to start, is killed once.
-    tell : callable
-        Told of each round.
+    report : callable
+        Takes a line on each round.
     """
     began = time.monotonic()
     killed = Killed()
@@ -308,7 +308,7 @@ def kill_jobs(
                 killed.kills[job] += pair.run(job, kills_each)
             killed.rounds += 1
             killed.differences = pair.differences()
-            tell(f"round {killed.rounds}: {killed.kills.total()} kills")
+            report(f"round {killed.rounds}: {killed.kills.total()} kills")
             if killed.differences:
                 break
         killed.rows = pair.row_count()

@@ -54,11 +54,11 @@ class LiveHome:
     home : Path
         Its folder.
     standin : Standin
-        What it asks.
+        The venues it requests.
     universe : Universe
         What it follows.
     history_days : int
-        How far back it asks at first.
+        How far back the first request reaches.
     """
 
     def __init__(
@@ -74,21 +74,21 @@ class LiveHome:
         """Return the stand-in's time."""
         return instant(self.standin.now)
 
-    def ingest(self, **told: Any) -> IngestReport:
+    def ingest(self, **more: Any) -> IngestReport:
         """Run one round."""
         return ingest(
             self.settings,
             clock=self.clock,
-            **{"universe": self.universe, "effort": QUICK_EFFORT, **told},
+            **{"universe": self.universe, "effort": QUICK_EFFORT, **more},
         )
 
-    def backfill(self, start: int, **told: Any) -> IngestReport:
+    def backfill(self, start: int, **more: Any) -> IngestReport:
         """Make good what is missing since an instant [ms]."""
         return backfill(
             self.settings,
             clock=self.clock,
             start=instant(start),
-            **{"universe": self.universe, "effort": QUICK_EFFORT, **told},
+            **{"universe": self.universe, "effort": QUICK_EFFORT, **more},
         )
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:

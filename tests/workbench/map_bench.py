@@ -98,7 +98,7 @@ def add_map(connection, provider, *, longs=None, shorts=None, started=None, at=A
     insert(connection, "derived.heatmap", rows)
 
 
-def add_cells(connection, provider, cells, *, at=AT - timedelta(minutes=23), **told):
+def add_cells(connection, provider, cells, *, at=AT - timedelta(minutes=23), **more):
     """Land an outside map: cells are (low, high, side, value)."""
     insert(
         connection,
@@ -116,7 +116,7 @@ def add_cells(connection, provider, cells, *, at=AT - timedelta(minutes=23), **t
                 "raw_sha256": "h",
                 "source": provider,
                 "ingested_at": at,
-                **told,
+                **more,
                 "price_low": low,
                 "price_high": high,
                 "side": side,

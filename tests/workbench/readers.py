@@ -69,7 +69,7 @@ def _ask(kind: str, path: Path, number: int) -> list[object]:
     return list(row or ())
 
 
-def read_until_told(kind: str, path: Path) -> Seen:
+def read_until_stopped(kind: str, path: Path) -> Seen:
     """Read until the input ends; say so on the output after the first answer."""
     seen = Seen()
     ended = threading.Event()
@@ -126,8 +126,8 @@ def reading(published: Path, *, files: int, parquets: int) -> Iterator[list[Seen
                 raise RuntimeError("a reader could not read; see its error above")
         yield seen
         for process in processes:
-            told, _ = process.communicate()
-            seen.append(Seen(**json.loads(told)))
+            printed, _ = process.communicate()
+            seen.append(Seen(**json.loads(printed)))
     finally:
         for process in processes:
             process.kill()
@@ -135,4 +135,4 @@ def reading(published: Path, *, files: int, parquets: int) -> Iterator[list[Seen
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asdict(read_until_told(sys.argv[1], Path(sys.argv[2])))))
+    sys.stdout.write(json.dumps(asdict(read_until_stopped(sys.argv[1], Path(sys.argv[2])))))

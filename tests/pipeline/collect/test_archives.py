@@ -133,16 +133,18 @@ def test_days_and_months_of_both_markets_land_as_the_market_was(tmp_path, market
         assert "quarantine" not in report.rows_by_kind
         assert_whole(home, market, is_both=True)
         # Bars of May came by the month, those of the running month by the day.
-        assert home.archive.asked[f"{MONTHLY}/BTCUSDT/5m/BTCUSDT-5m-2026-05.zip"] == 1
-        assert not any("daily/klines" in path and "2026-05" in path for path in home.archive.asked)
+        assert home.archive.requested[f"{MONTHLY}/BTCUSDT/5m/BTCUSDT-5m-2026-05.zip"] == 1
+        assert not any(
+            "daily/klines" in path and "2026-05" in path for path in home.archive.requested
+        )
         assert home.archive.most_at_once <= QUICK.concurrency
         assert home.left == []
         described = home.query("select venue, asset, contract_size from raw.instrument order by 1")
         assert described == [("binance", "BTC", 1.0), ("binancecoinm", "BTC", 100.0)]
         # Nothing is left to fetch.
-        home.archive.asked.clear()
+        home.archive.requested.clear()
         home.fetch((BTC, COIN_M))
-        assert not home.archive.asked
+        assert not home.archive.requested
 
 
 def test_absent_days_are_known_and_late_ones_come_later(tmp_path, market):
@@ -156,10 +158,13 @@ def test_absent_days_are_known_and_late_ones_come_later(tmp_path, market):
         assert report.failed == []
         assert (report.files["absent"], report.files["early"]) == (1, 1)
         assert_whole(home, market, missing=(7, 11))
-        home.archive.asked.clear()
+        home.archive.requested.clear()
         report = home.fetch()
         # Yesterday's file is out by now; the hole is known and not looked for again.
-        assert home.archive.asked.keys() == {METRICS.format(11), METRICS.format(11) + ".CHECKSUM"}
+        assert home.archive.requested.keys() == {
+            METRICS.format(11),
+            METRICS.format(11) + ".CHECKSUM",
+        }
         assert report.holes == ["binance BTC/USDT:USDT metrics: 2026-06-07"]
         assert_whole(home, market, missing=(7,))
         assert home.query(
@@ -190,9 +195,9 @@ def test_files_that_are_wrong_are_named_and_cost_only_themselves(tmp_path, marke
         assert_whole(home, market, missing=range(2, 9))
         # Once they are right, they are the only ones that are fetched.
         home.archive.faults.clear()
-        home.archive.asked.clear()
+        home.archive.requested.clear()
         assert home.fetch().failed == []
-        assert {path.removesuffix(".CHECKSUM") for path in home.archive.asked} == faulty.keys()
+        assert {path.removesuffix(".CHECKSUM") for path in home.archive.requested} == faulty.keys()
         assert_whole(home, market)
         assert home.left == []
 
@@ -203,7 +208,7 @@ def test_what_passes_is_tried_again(tmp_path, market):
         hit = {METRICS.format(day): kind for day, kind in enumerate(kinds, start=2)}
         home.archive.faults = {path: (kind, 2) for path, kind in hit.items()}
         assert home.fetch().failed == []
-        tries = {kind: home.archive.asked[path] for path, kind in hit.items()}
+        tries = {kind: home.archive.requested[path] for path, kind in hit.items()}
         assert tries == {"cut": 3, "too_many_requests": 3, "server_error": 3, "slow": 1}
         assert_whole(home, market)
 
@@ -256,13 +261,13 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path, market, monkeypatch
             patched.setattr(owner, name, count(getattr(owner, name)))
             with pytest.raises(Killed):
                 home.fetch()
-        fetched_before = {path for path in home.archive.asked if path.endswith(".CHECKSUM")}
+        fetched_before = {path for path in home.archive.requested if path.endswith(".CHECKSUM")}
         on_disk = len([path for path in home.left if path.suffix == ".zip"])
-        home.archive.asked.clear()
+        home.archive.requested.clear()
         assert home.fetch().failed == []
         assert_whole(home, market)
         assert home.left == []
-        again = {path for path in home.archive.asked if path.endswith(".CHECKSUM")}
+        again = {path for path in home.archive.requested if path.endswith(".CHECKSUM")}
         assert len(again & fetched_before) <= len(fetched_before) - on_disk
 
 
@@ -320,11 +325,11 @@ def test_a_contract_the_archive_does_not_have_is_named(tmp_path, market):
     with home_at(tmp_path, market) as home:
         report = home.fetch((ArchivedContract("binance", "XYZ/USDT:USDT", "XYZUSDT"),))
         assert report.unpublished == ["binance XYZ/USDT:USDT"]
-        home.archive.asked.clear()
+        home.archive.requested.clear()
         home.fetch((ArchivedContract("binance", "XYZ/USDT:USDT", "XYZUSDT"),))
         # Only what may yet appear is looked for again.
         assert all(
-            re.search("2026-06-(09|1)|fundingRate|monthly", one) for one in home.archive.asked
+            re.search("2026-06-(09|1)|fundingRate|monthly", one) for one in home.archive.requested
         )
 
 

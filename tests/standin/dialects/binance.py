@@ -7,24 +7,11 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from standin.answers import (
-    Answer,
-    Call,
-    Day,
-    Dialect,
-    Refusal,
-    Socket,
-    latest_per_second,
-    quoted_prices,
-    retry_after,
-    route,
-    single,
-    text,
-    typical_price,
-)
+from standin.answers import Answer, Call, Day, Dialect, Refusal, Socket, retry_after, route, single
 from standin.binance_contracts import contract_row, leverage_brackets, spot_row
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Candle, Instrument, Series
+from standin.spelling import latest_per_second, quoted_prices, text, typical_price
 
 STEPS = {
     "1m": MINUTE, "3m": 3 * MINUTE, "5m": 5 * MINUTE, "15m": 15 * MINUTE, "30m": 30 * MINUTE,

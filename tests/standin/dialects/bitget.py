@@ -13,14 +13,12 @@ from standin.answers import (
     Dialect,
     Refusal,
     candles_or_marks,
-    quoted_prices,
     retry_after,
     route,
-    text,
-    typical_price,
 )
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Candle, Instrument, Series
+from standin.spelling import quoted_prices, text, typical_price
 
 STEPS = {
     "1m": MINUTE, "3m": 3 * MINUTE, "5m": 5 * MINUTE, "15m": 15 * MINUTE, "30m": 30 * MINUTE,

@@ -8,21 +8,10 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from standin.answers import (
-    Answer,
-    Call,
-    Day,
-    Dialect,
-    Refusal,
-    Socket,
-    quoted_prices,
-    retry_after,
-    route,
-    text,
-    typical_price,
-)
+from standin.answers import Answer, Call, Day, Dialect, Refusal, Socket, retry_after, route
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Candle, Instrument, Series
+from standin.spelling import quoted_prices, text, typical_price
 
 STEPS = {
     "1": MINUTE, "3": 3 * MINUTE, "5": 5 * MINUTE, "15": 15 * MINUTE, "30": 30 * MINUTE,

@@ -6,20 +6,10 @@ hour: ``interest_1h`` of that hour and ``interest_8h`` of the eight hours that e
 
 from typing import Any, ClassVar
 
-from standin.answers import (
-    Answer,
-    Call,
-    Day,
-    Dialect,
-    Refusal,
-    number,
-    quoted_prices,
-    retry_after,
-    route,
-    typical_price,
-)
+from standin.answers import Answer, Call, Day, Dialect, Refusal, retry_after, route
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Instrument, Series
+from standin.spelling import number, quoted_prices, typical_price
 
 STEPS = {
     "1": MINUTE, "3": 3 * MINUTE, "5": 5 * MINUTE, "10": 10 * MINUTE, "15": 15 * MINUTE,

@@ -13,15 +13,13 @@ from standin.answers import (
     Dialect,
     Refusal,
     candles_or_marks,
-    number,
     retry_after,
     route,
     single,
-    text,
-    typical_price,
 )
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Candle, Instrument, Series
+from standin.spelling import number, text, typical_price
 
 STEPS = {
     "1m": MINUTE, "5m": 5 * MINUTE, "15m": 15 * MINUTE, "30m": 30 * MINUTE, "1h": HOUR,

@@ -6,21 +6,10 @@ Volumes and open interest are "the sum of both buy and sell sides": everything c
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from standin.answers import (
-    Answer,
-    Call,
-    Day,
-    Dialect,
-    Refusal,
-    number,
-    retry_after,
-    route,
-    single,
-    text,
-    typical_price,
-)
+from standin.answers import Answer, Call, Day, Dialect, Refusal, retry_after, route, single
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Candle, Instrument, Series
+from standin.spelling import number, text, typical_price
 
 STEPS = {
     "1min": MINUTE, "5min": 5 * MINUTE, "15min": 15 * MINUTE, "30min": 30 * MINUTE, "60min": HOUR,

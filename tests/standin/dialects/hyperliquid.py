@@ -5,19 +5,10 @@
 
 from typing import Any, ClassVar
 
-from standin.answers import (
-    Answer,
-    Call,
-    Day,
-    Dialect,
-    Refusal,
-    retry_after,
-    route,
-    text,
-    typical_price,
-)
+from standin.answers import Answer, Call, Day, Dialect, Refusal, retry_after, route
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Candle, Instrument
+from standin.spelling import text, typical_price
 
 STEPS = {
     "1m": MINUTE, "3m": 3 * MINUTE, "5m": 5 * MINUTE, "15m": 15 * MINUTE, "30m": 30 * MINUTE,

@@ -13,16 +13,13 @@ from standin.answers import (
     Dialect,
     Refusal,
     candles_or_marks,
-    number,
-    quoted_prices,
     retry_after,
     route,
     single,
-    text,
-    typical_price,
 )
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Instrument
+from standin.spelling import number, quoted_prices, text, typical_price
 
 MINUTES = {str(minutes): minutes * MINUTE for minutes in (1, 5, 15, 30, 60, 120, 240, 480, 720)} | {
     "1440": DAY

@@ -2,21 +2,10 @@
 
 from typing import Any, ClassVar
 
-from standin.answers import (
-    Answer,
-    Call,
-    Day,
-    Dialect,
-    Refusal,
-    number,
-    quoted_prices,
-    retry_after,
-    route,
-    single,
-    typical_price,
-)
+from standin.answers import Answer, Call, Day, Dialect, Refusal, retry_after, route, single
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Instrument
+from standin.spelling import number, quoted_prices, typical_price
 
 STEPS = {
     "Min1": MINUTE, "Min5": 5 * MINUTE, "Min15": 15 * MINUTE, "Min30": 30 * MINUTE, "Min60": HOUR,

@@ -9,8 +9,14 @@ RUNNER = CliRunner()
 
 
 @pytest.fixture
-def run(small_home, monkeypatch):
-    monkeypatch.setenv("LIQHEAT_HOME", str(small_home))
+def home_of_commands(small_home):
+    """Return the home that `run` works on; a module may have its own."""
+    return small_home
+
+
+@pytest.fixture
+def run(home_of_commands, monkeypatch):
+    monkeypatch.setenv("LIQHEAT_HOME", str(home_of_commands))
 
     def run(*words, code=0):
         result = RUNNER.invoke(app, [*words])

@@ -11,7 +11,6 @@ import pytest
 from typer.testing import CliRunner
 from workbench import END, HOUR
 
-from cli.main import app
 from jobs.check.run_suites import check
 from jobs.errors import NothingToDo
 from jobs.publish.publish import publish
@@ -33,15 +32,8 @@ def checked_home(small_home, tmp_path_factory):
 
 
 @pytest.fixture
-def run(checked_home, monkeypatch):
-    monkeypatch.setenv("LIQHEAT_HOME", str(checked_home))
-
-    def run(*words, code=0):
-        result = RUNNER.invoke(app, [*words])
-        assert result.exit_code == code, result.output
-        return result
-
-    return run
+def home_of_commands(checked_home):
+    return checked_home
 
 
 def test_a_thin_asset_is_told_why_in_words(run):

@@ -1,6 +1,7 @@
 """Liquidations are recorded as they come, with their true side, through whatever breaks."""
 
 import asyncio
+import dataclasses
 import datetime as dt
 import random
 from collections import Counter
@@ -96,7 +97,7 @@ class Recording:
 
     async def heard(self, taken, venue):
         """Wait until all that the venue has told has arrived."""
-        await self.until(lambda: taken[venue] >= self.standin.told[venue] > 0)
+        await self.until(lambda: taken[venue] >= self.standin.frames_sent[venue] > 0)
 
     async def subscribed(self, count):
         await self.until(lambda: self.standin.subscriptions >= count)
@@ -205,11 +206,7 @@ async def test_a_cut_connection_is_made_anew_and_the_outage_told(standin, market
 
 
 async def test_a_feed_that_falls_silent_is_subscribed_to_anew(standin):
-    policy = RecorderPolicy(
-        check_seconds=0.01,
-        reconnect=RECONNECT,
-        silent_after_seconds=0.5,
-    )
+    policy = dataclasses.replace(QUICK, silent_after_seconds=0.5)
     async with Recording(standin, ["okx"], policy) as recording:
         await recording.subscribed(1)
         await asyncio.sleep(2.0)
@@ -219,11 +216,7 @@ async def test_a_feed_that_falls_silent_is_subscribed_to_anew(standin):
 
 
 async def test_a_dead_pipe_is_noticed_by_its_missing_pongs(standin, taken):
-    policy = RecorderPolicy(
-        check_seconds=0.01,
-        reconnect=RECONNECT,
-        ping_seconds=0.1,
-    )
+    policy = dataclasses.replace(QUICK, ping_seconds=0.1)
     silence = standin.faults.add("socket_silence", endpoint="socket", venue="binance", times=1)
     async with Recording(standin, ["binance"], policy) as recording:
         # The first connection answers nothing, not even the subscription.
@@ -238,11 +231,7 @@ async def test_a_dead_pipe_is_noticed_by_its_missing_pongs(standin, taken):
 
 async def test_garbage_on_the_line_costs_no_record_that_follows(standin):
     standin.faults.add("socket_garbage", endpoint="socket", venue="okx", times=3)
-    policy = RecorderPolicy(
-        check_seconds=0.01,
-        reconnect=RECONNECT,
-        ping_seconds=0.3,
-    )
+    policy = dataclasses.replace(QUICK, ping_seconds=0.3)
     async with Recording(standin, ["okx"], policy) as recording:
         await recording.subscribed(1)
         for _ in range(12):

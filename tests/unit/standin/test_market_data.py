@@ -22,8 +22,8 @@ from standin import (
     specify,
     synthetic_market,
 )
-from standin.answers import text
 from standin.market_data import window
+from standin.spelling import text
 from workbench.hourly_files import invent_market, write_hourly_files
 
 from sources.records import SCHEMAS, Batch

@@ -38,7 +38,7 @@ async def watched(client: Any, standin: Standin, symbol: str, minutes: int) -> l
     await standin.advance(minutes * MINUTE)
     await asyncio.wait_for(waiting, 5)
     async with asyncio.timeout(5):
-        while len(client.liquidations) < standin.told[client.id.removesuffix("usdm")]:
+        while len(client.liquidations) < standin.frames_sent[client.id.removesuffix("usdm")]:
             await asyncio.sleep(0.005)
     return list(client.liquidations)
 
