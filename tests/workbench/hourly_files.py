@@ -126,29 +126,33 @@ def _naive(truth):
     return [at.replace(tzinfo=None) for at in truth.starts]
 
 
+def _state(truth, venue):
+    """Return mark, funding, and open interest in USD at the mark of the hour before."""
+    marks = np.concatenate((truth.mark[:1], truth.mark[:-1]))
+    return {
+        f"mark_price_{venue}": truth.mark,
+        f"funding_rate_raw_{venue}": truth.paid,
+        f"open_interest_usd_{venue}": truth.held[:-1] * marks,
+    }
+
+
 def write_binance(folder, coin, truth):
     """Write open interest in USD at the mark at which the hour before the label closed."""
-    marks = np.concatenate((truth.mark[:1], truth.mark[:-1]))
     columns = {
         "timestamp": _naive(truth),
         **_bars(truth, "_perp_binance", truth.volume),
-        "mark_price_binance": truth.mark,
-        "funding_rate_raw_binance": truth.paid,
-        "open_interest_usd_binance": truth.held[:-1] * marks,
+        **_state(truth, "binance"),
     }
     return write_table(folder / f"binance_{coin}_1h.parquet", columns)
 
 
 def write_okx(folder, coin, truth):
     """Write volume in contracts, open interest as on Binance, and a last hour without a bar."""
-    marks = np.concatenate((truth.mark[:1], truth.mark[:-1]))
     bars = _bars(truth, "_perp_okx", truth.volume / OKX_SIZES[coin])
     columns = {
         "timestamp": _naive(truth),
         **{name: [*values[:-1].tolist(), None] for name, values in bars.items()},
-        "mark_price_okx": truth.mark,
-        "funding_rate_raw_okx": truth.paid,
-        "open_interest_usd_okx": truth.held[:-1] * marks,
+        **_state(truth, "okx"),
     }
     return write_table(folder / f"okx_{coin}_1h.parquet", columns)
 

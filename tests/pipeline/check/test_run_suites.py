@@ -260,7 +260,7 @@ def test_a_grade_that_fails_itself_is_held_back_too(settings):
         "select * from intermediate.int_quality_measures where asset = 'BTC' and as_of = ?",
         [END],
     )
-    check(settings, as_of=END)
+    check(settings, as_of=END, hours=1)
     publish(settings, as_of=END)
     assert published(settings, "BTC") == (END - HOUR, END - HOUR)
     assert published(settings, "THIN") == (END, END)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import shutil
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -20,13 +19,9 @@ MAP = {"provider": "turnover", "days": 0.5, "reach_ratio": 0.1}
 
 
 @pytest.fixture(scope="module")
-def without_bars(small_home, tmp_path_factory):
+def without_bars(changed_file):
     """Return the published file of the small market, robbed of its hours."""
-    copy = tmp_path_factory.mktemp("robbed") / "liqheat.duckdb"
-    shutil.copyfile(published_file(Settings(home=small_home)), copy)
-    with duckdb.connect(str(copy)) as writer:
-        writer.execute("delete from marts.market_context_hourly")
-    return copy
+    return changed_file("delete from marts.market_context_hourly")
 
 
 def test_a_map_without_bars_is_drawn_around_its_own_price(without_bars):

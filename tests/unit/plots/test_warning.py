@@ -1,14 +1,10 @@
 """The warning over what is drawn of an asset graded C."""
 
-import shutil
 from datetime import timedelta
 
-import duckdb
 import pytest
 from workbench import END
 
-from jobs.read.query import published_file
-from jobs.settings import Settings
 from plots.source import PublishedMaps
 from plots.style import length_ticks
 from plots.views import plot_asset, plot_comparison
@@ -31,14 +27,9 @@ from (values ('BTC', 'A'), ('THIN', 'C')) as graded (asset, grade)
 
 
 @pytest.fixture(scope="module")
-def published(small_home, tmp_path_factory):
+def published(changed_file):
     """Return the published file of the small market with one sound and one noisy asset."""
-    copy = tmp_path_factory.mktemp("graded") / "liqheat.duckdb"
-    shutil.copyfile(published_file(Settings(home=small_home)), copy)
-    with duckdb.connect(str(copy)) as writer:
-        writer.execute("delete from marts.asset_quality_hourly")
-        writer.execute(GRADES, {"at": END})
-    return copy
+    return changed_file("delete from marts.asset_quality_hourly", GRADES, parameters={"at": END})
 
 
 def test_an_asset_graded_c_is_drawn_under_a_warning_with_its_reasons(published, tmp_path):
