@@ -152,7 +152,7 @@ def _insert(content: bytes, rng: random.Random) -> bytes:
 
 
 def _replace_token(content: bytes, rng: random.Random) -> bytes:
-    """Replace what stands between two separators."""
+    """Replace the value between two separators."""
     stops = [at for at, byte in enumerate(content) if byte in b",:[]{} \n"]
     if len(stops) < 2:
         return content

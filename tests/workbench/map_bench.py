@@ -69,7 +69,7 @@ def add_hours(connection, *, hours=30, venues=("alpha",), asset="BTC", until=AT,
 def add_map(connection, provider, *, longs=None, shorts=None, started=None, at=AT, **others):
     """Store a map of USD by position in the window around the price: 0 is 20 % below.
 
-    Of what stands at a position, `started` is start-up mass. Other columns are those of a map of
+    `started` is the start-up mass at each position. Other columns are those of a map of
     BTC on all venues in USD unless given.
     """
     labels = {"venue": "all", "asset": "BTC", "unit": "usd", "semantics": "standing"} | others
