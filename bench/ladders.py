@@ -10,7 +10,6 @@ its error is part of what is measured.
 """
 
 import argparse
-import itertools
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from transforms.ladders import DEFAULT_LADDERS, Ladder, default_ladder
-from transforms.margin import Brackets, tier_log_offsets
+from transforms.margin import Brackets, maintenance_deductions, tier_log_offsets
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -94,8 +93,7 @@ def distances(brackets: Brackets) -> FloatArray:
 def own_brackets(table: FloatArray) -> Brackets:
     """Return a contract's own brackets."""
     floor, cap, ratio, leverage = table.T
-    steps = [0.0, *(floor[1:] * np.diff(ratio))]
-    return Brackets(floor, cap, ratio, np.array(list(itertools.accumulate(steps))), leverage)
+    return Brackets(floor, cap, ratio, maintenance_deductions(floor, ratio), leverage)
 
 
 def measure(

@@ -23,6 +23,7 @@ from plots.style import (
     BACKGROUND,
     MUTED,
     RAMPS,
+    add_note,
     length_ticks,
     mark_price,
     set_layout,
@@ -432,18 +433,9 @@ def _mark_warm_up(figure: go.Figure, data: PlotData) -> None:
             line_width=0,
         )
     if len(edges):
-        figure.add_annotation(
-            text="warm-up: over 5 % is still the starting open interest",
-            xref="paper",
-            yref="paper",
-            x=0.004,
-            y=0.01,
-            xanchor="left",
-            yanchor="bottom",
-            showarrow=False,
-            font={"size": 11, "color": _WARM_UP},
-            bgcolor=BACKGROUND,
-        )
+        text = "warm-up: over 5 % is still the starting open interest"
+        font = {"size": 11, "color": _WARM_UP}
+        add_note(figure, text, x=0.004, y=0.01, font=font, bgcolor=BACKGROUND)
 
 
 def _lay_out(figure: go.Figure, data: PlotData, title: str, subtitle: str) -> None:

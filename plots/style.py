@@ -82,6 +82,12 @@ def mark_price(figure: go.Figure, price: float) -> None:
     figure.add_hline(y=price, line={"color": INK, "width": 1, "dash": "dot"})
 
 
+def add_note(figure: go.Figure, text: str, **look: Any) -> None:  # noqa: ANN401
+    """Write text over the figure, its lower left corner at x and y [share of the figure]."""
+    corner = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
+    figure.add_annotation(text=text, showarrow=False, **corner, **look)
+
+
 def page_name(title: str) -> str:
     """Return the file name of a page: one file in its folder, whatever the title contains.
 

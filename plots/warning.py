@@ -8,7 +8,7 @@ from datetime import datetime
 import plotly.graph_objects as go
 
 from plots.source import PublishedMaps
-from plots.style import BACKGROUND
+from plots.style import BACKGROUND, add_note
 
 _SIGNAL = "#f0c419"
 _HEIGHT_PX = 48
@@ -83,18 +83,6 @@ def add_warning(figure: go.Figure, maps: PublishedMaps, as_of: datetime, *, abov
         title={"y": 0.975, "yref": "container", "yanchor": "top"},
         margin={"t": figure.layout.margin.t + _HEIGHT_PX + 10},
     )
-    figure.add_annotation(
-        text=text,
-        xref="paper",
-        yref="paper",
-        x=0,
-        y=1,
-        xanchor="left",
-        yanchor="bottom",
-        yshift=above_px,
-        align="left",
-        showarrow=False,
-        font={"size": 13, "color": BACKGROUND},
-        bgcolor=_SIGNAL,
-        borderpad=6,
-    )
+    font = {"size": 13, "color": BACKGROUND}
+    box = {"bgcolor": _SIGNAL, "borderpad": 6, "align": "left"}
+    add_note(figure, text, x=0, y=1, yshift=above_px, font=font, **box)

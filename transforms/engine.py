@@ -89,12 +89,8 @@ def run(
     Examples
     --------
     >>> from transforms.estimators import ESTIMATORS
-    >>> one = np.ones(2)
-    >>> bars = Bars(
-    ...     open=100 * one, high=100 * one, low=100 * one, close=100 * one,
-    ...     mark_high=np.nan * one, mark_low=np.nan * one, volume=5 * one, taker_buy=np.nan * one,
-    ...     open_interest=7 * one, is_imputed=one < 0, has_gap_before=one < 0, bar_seconds=300,
-    ... )
+    >>> seven = np.full(2, 7.0)
+    >>> bars = Bars(*[seven] * 9, seven < 0, seven < 0, bar_seconds=300)
     >>> brackets = Brackets.from_ratios([0.0], [0.005], [125.0])
     >>> state, outputs = run(ESTIMATORS["open_interest"], bars, [1], brackets=brackets)
     >>> outputs.unlevered_base.round(6).tolist()
@@ -152,12 +148,8 @@ def start_state(
     Examples
     --------
     >>> from transforms.estimators import ESTIMATORS
-    >>> one = np.ones(2)
-    >>> bars = Bars(
-    ...     open=100 * one, high=100 * one, low=100 * one, close=np.array([100.0, 90.0]),
-    ...     mark_high=np.nan * one, mark_low=np.nan * one, volume=5 * one, taker_buy=np.nan * one,
-    ...     open_interest=7 * one, is_imputed=one < 0, has_gap_before=one < 0, bar_seconds=300,
-    ... )
+    >>> seven = np.full(2, 7.0)
+    >>> bars = Bars(*[seven] * 9, seven < 0, seven < 0, bar_seconds=300)
     >>> brackets = Brackets.from_ratios([0.0], [0.005], [125.0])
     >>> state = start_state(ESTIMATORS["turnover"], bars.part(0, 1), brackets=brackets)
     >>> state, outputs = run(
@@ -207,12 +199,8 @@ def is_warm_up(
     Examples
     --------
     >>> from transforms.estimators import ESTIMATORS
-    >>> one = np.ones(2)
-    >>> bars = Bars(
-    ...     open=100 * one, high=100 * one, low=100 * one, close=100 * one,
-    ...     mark_high=np.nan * one, mark_low=np.nan * one, volume=5 * one, taker_buy=np.nan * one,
-    ...     open_interest=7 * one, is_imputed=one < 0, has_gap_before=one < 0, bar_seconds=300,
-    ... )
+    >>> seven = np.full(2, 7.0)
+    >>> bars = Bars(*[seven] * 9, seven < 0, seven < 0, bar_seconds=300)
     >>> brackets = Brackets.from_ratios([0.0], [0.005], [125.0])
     >>> _, outputs = run(ESTIMATORS["turnover"], bars, [1], brackets=brackets)
     >>> is_warm_up(ESTIMATORS["turnover"], outputs, np.array([400.0])).tolist()

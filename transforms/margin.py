@@ -86,20 +86,17 @@ class Brackets:
                 "sort them by floor and complete them"
             )
         ratio = self.maintenance_margin_ratio
-        if np.any(ratio <= 0.0) or np.any(ratio >= 1.0) or np.any(np.diff(ratio) < 0.0):
-            raise InvalidInput(
-                f"brackets.maintenance_margin_ratio is {ratio.tolist()}, expected ratios within "
-                "0 to 1 that never decrease: divide per cent by 100"
-            )
-        if np.any(self.max_leverage < 1.0):
-            raise InvalidInput(
-                f"brackets.max_leverage is {self.max_leverage.tolist()}, expected at least 1"
-            )
-        if not 0.0 <= self.liquidation_fee_ratio < 1.0:
-            raise InvalidInput(
-                f"brackets.liquidation_fee_ratio is {self.liquidation_fee_ratio}, expected a ratio "
-                "within 0 to 1: divide per cent by 100"
-            )
+        _refuse_unless(
+            not (np.any(ratio <= 0.0) or np.any(ratio >= 1.0) or np.any(np.diff(ratio) < 0.0)),
+            "brackets.maintenance_margin_ratio",
+            ratio.tolist(),
+            "ratios within 0 to 1 that never decrease: divide per cent by 100",
+        )
+        leverage, fee = self.max_leverage, self.liquidation_fee_ratio
+        is_leverage, is_fee = not np.any(leverage < 1.0), 0.0 <= fee < 1.0
+        _refuse_unless(is_leverage, "brackets.max_leverage", leverage.tolist(), "at least 1")
+        expected = "a ratio within 0 to 1: divide per cent by 100"
+        _refuse_unless(is_fee, "brackets.liquidation_fee_ratio", fee, expected)
         # The requirement per notional grows within a bracket where there is a deduction.
         required = ratio + self.liquidation_fee_ratio - self.maintenance_deduction_usd / cap
         if np.any(required * self.max_leverage >= 1.0):

@@ -190,12 +190,8 @@ def lay_trail(
 
     Examples
     --------
-    >>> one = np.ones(2)
-    >>> bars = Bars(
-    ...     open=one, high=one, low=one, close=one, mark_high=one, mark_low=one, volume=5 * one,
-    ...     taker_buy=one, open_interest=0 * one, is_imputed=one < 0, has_gap_before=one < 0,
-    ...     bar_seconds=300,
-    ... )
+    >>> five = np.full(2, 5.0)
+    >>> bars = Bars(*[five] * 9, five < 0, five < 0, bar_seconds=300)
     >>> parameters = DensityParameters(
     ...     log_offsets=np.array([[-0.1], [0.1]]), weights=np.array([[0.75, 0.25]]),
     ...     hazards=np.ones(2), entry_weights=np.full(4, 0.25),
@@ -252,18 +248,14 @@ def advance(
 
     Examples
     --------
-    >>> one = np.ones(1)
-    >>> bars = Bars(
-    ...     open=100 * one, high=100 * one, low=100 * one, close=100 * one,
-    ...     mark_high=np.nan * one, mark_low=np.nan * one, volume=5 * one, taker_buy=np.nan * one,
-    ...     open_interest=8 * one, is_imputed=one < 0, has_gap_before=one < 0, bar_seconds=300,
-    ... )
+    >>> eight = np.full(1, 8.0)
+    >>> bars = Bars(*[eight] * 9, eight < 0, eight < 0, bar_seconds=300)
     >>> parameters = DensityParameters(
     ...     log_offsets=np.array([[-0.1], [0.1]]), weights=np.array([[0.75, 0.25]]),
     ...     hazards=np.ones(2), entry_weights=np.full(4, 0.25),
     ... )
     >>> state, outputs = advance(
-    ...     State.empty(1), bars, np.array([0]), one < 0, 2880.0, parameters
+    ...     State.empty(1), bars, np.array([0]), eight < 0, 2880.0, parameters
     ... )
     >>> outputs.in_range_base[0, :, 0].round(6).tolist(), outputs.unlevered_base.tolist()
     ([6.0, 6.0], [[2.0, 2.0]])

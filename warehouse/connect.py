@@ -84,9 +84,9 @@ def translated(doing: str) -> Iterator[None]:
         raise TerminalWarehouseError(f"{doing}: {text}") from exc
 
 
-def quoted(path: Path) -> str:
-    """Return a path as an SQL literal, for statements that take no parameter for a file."""
-    return "'" + str(path).replace("'", "''") + "'"
+def quoted(value: Path | str) -> str:
+    """Return a path or text as an SQL literal, for statements that take no parameters."""
+    return "'" + str(value).replace("'", "''") + "'"
 
 
 @contextmanager

@@ -80,10 +80,6 @@ def _stored_relations() -> list[Relation]:
     return [relations()[name] for name in names]
 
 
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
 @dataclass(frozen=True, slots=True)
 class _HeldBack:
     """The assets that checks hold back, each from an hour on: all relations, and the grades.
@@ -118,7 +114,7 @@ class _HeldBack:
             return "true"
         # A row without an asset or an hour is never held back.
         cases = " or ".join(
-            f"(asset = {_text(asset)} and as_of >= timestamptz '{at.isoformat()}')"
+            f"(asset = {quoted(asset)} and as_of >= timestamptz '{at.isoformat()}')"
             for asset, at in held
         )
         return f"not coalesce({cases}, false)"

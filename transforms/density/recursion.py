@@ -178,17 +178,13 @@ def advance(
 
     Examples
     --------
-    >>> one = np.ones(1)
-    >>> bars = Bars(
-    ...     open=100 * one, high=100 * one, low=100 * one, close=100 * one,
-    ...     mark_high=np.nan * one, mark_low=np.nan * one, volume=5 * one, taker_buy=np.nan * one,
-    ...     open_interest=8 * one, is_imputed=one < 0, has_gap_before=one < 0, bar_seconds=300,
-    ... )
+    >>> eight = np.full(1, 8.0)
+    >>> bars = Bars(*[eight] * 9, eight < 0, eight < 0, bar_seconds=300)
     >>> parameters = DensityParameters(
     ...     log_offsets=np.array([[-0.1], [0.1]]), weights=np.array([[0.75, 0.25]] * 3),
     ...     hazards=np.ones(2), entry_weights=np.full(4, 0.25),
     ... )
-    >>> flows = Flows(opened=0 * one, closed=0 * one, is_violation=one < 0)
+    >>> flows = Flows(opened=0 * eight, closed=0 * eight, is_violation=eight < 0)
     >>> state, outputs = advance(State.empty(2), bars, np.array([0]), flows, parameters)
     >>> outputs.in_range_base[0, :, 0].round(6).tolist(), state.unlevered.tolist()
     ([6.0, 6.0], [2.0, 2.0])
@@ -230,11 +226,9 @@ def lay_trail(state: State, bars: Bars, opened: FloatArray, parameters: DensityP
     Examples
     --------
     >>> one = np.ones(2)
-    >>> bars = Bars(
-    ...     open=one, high=one, low=np.array([1.0, 0.8]), close=one, mark_high=np.nan * one,
-    ...     mark_low=np.nan * one, volume=one, taker_buy=np.nan * one, open_interest=0 * one,
-    ...     is_imputed=one < 0, has_gap_before=one < 0, bar_seconds=300,
-    ... )
+    >>> bars = Bars(*[one] * 9, one < 0, one < 0, bar_seconds=300)
+    >>> low = np.array([1.0, 0.8])
+    >>> bars = dataclasses.replace(bars, low=low, mark_low=low)
     >>> parameters = DensityParameters(
     ...     log_offsets=np.array([[-0.1], [0.1]]), weights=np.array([[0.75, 0.25]] * 3),
     ...     hazards=np.ones(2), entry_weights=np.full(4, 0.25),

@@ -174,11 +174,7 @@ def window_of(state: State, bars: Bars, log_offsets: FloatArray) -> tuple[int, i
     Examples
     --------
     >>> one = np.ones(1)
-    >>> bars = Bars(
-    ...     open=one, high=one, low=one, close=one, mark_high=one, mark_low=one, volume=one,
-    ...     taker_buy=one, open_interest=one, is_imputed=one < 0, has_gap_before=one < 0,
-    ...     bar_seconds=300,
-    ... )
+    >>> bars = Bars(*[one] * 9, one < 0, one < 0, bar_seconds=300)
     >>> window_of(State.empty(2), bars, np.array([[-0.0105], [0.0105]]))
     (-14, 28)
     """
@@ -255,11 +251,7 @@ def state_of(before: State, bars: Bars, rows: TierRows, first_node: int) -> Stat
     Examples
     --------
     >>> one = np.ones(1)
-    >>> bars = Bars(
-    ...     open=one, high=one, low=one, close=one, mark_high=one, mark_low=one, volume=one,
-    ...     taker_buy=one, open_interest=one, is_imputed=one < 0, has_gap_before=one < 0,
-    ...     bar_seconds=300,
-    ... )
+    >>> bars = Bars(*[one] * 9, one < 0, one < 0, bar_seconds=300)
     >>> state_of(State.empty(2), bars, rows_of(State.empty(2), 0, 5), 0).bar_count
     1
     """
