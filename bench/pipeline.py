@@ -79,10 +79,9 @@ def market(n_series: int, n_assets: int, start: datetime, n_bars: int, seed: int
         "asset": assets,
         "quote": "USDT",
         "contract_kind": "linear",
-        "contract_size": 1.0,
-        "base_multiplier": 1.0,
         "is_active": True,
         "observed_at": START,
+        **dict.fromkeys(("contract_size", "base_multiplier"), 1.0),
         **stamp,
     }
     returns = rng.standard_normal((n_series, n_bars)) * 0.0015

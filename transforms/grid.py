@@ -152,12 +152,12 @@ def bin_center(bin_index: npt.ArrayLike) -> FloatArray:
     Parameters
     ----------
     bin_index : array_like of int, shape (...)
-        Bin index.
+        As in `bin_edges`.
 
     Returns
     -------
     ndarray of float64, shape (...)
-        Price [USD per unit of the asset].
+        Centres [USD per unit of the asset].
 
     Examples
     --------

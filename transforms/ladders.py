@@ -130,10 +130,8 @@ def default_brackets(asset: str, open_interest_usd: float = np.nan) -> Brackets:
 
     Parameters
     ----------
-    asset : str
-        Base asset, such as ``BTC``.
-    open_interest_usd : float
-        Open interest of the contract, each position counted once [USD]; NaN where not known.
+    asset, open_interest_usd
+        As in ``default_ladder``.
 
     Examples
     --------

@@ -211,7 +211,7 @@ def price_position(price: npt.ArrayLike) -> FloatArray:
     Parameters
     ----------
     price : array_like of float, shape (...)
-        Close at the instant of the map [USD per unit of the asset].
+        As in `window_first_bin`.
 
     Returns
     -------

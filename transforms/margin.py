@@ -298,12 +298,8 @@ def inverse_liquidation_price(
 
     Parameters
     ----------
-    side : {'long', 'short'}
-        Side of the positions.
-    entry_price : array_like of float, shape (...)
-        Entry price ``E`` [USD per unit of the asset].
-    leverage : array_like of float, shape (...)
-        Leverage ``L`` at entry [multiple], at least 1.
+    side, entry_price, leverage
+        As in ``linear_liquidation_price``.
     maintenance_margin_ratio : array_like of float, shape (...)
         Maintenance margin per notional ``mu`` [ratio]. The notional of an inverse contract is
         its USD quantity, the same at every price.

@@ -174,14 +174,10 @@ def lay_trail(
 
     Parameters
     ----------
-    state : State
-        Empty state.
-    bars : Bars
-        Bars right before the first one with open interest; theirs is not used.
+    state, bars, parameters
+        As in ``density.lay_trail``.
     half_life_bars : float
         Half-life of the profile [bars].
-    parameters : DensityParameters
-        What the estimator assumes.
 
     Returns
     -------

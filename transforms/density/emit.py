@@ -100,8 +100,8 @@ def empty_events(n_instants: int, n_tiers: int) -> Events:
 
     Parameters
     ----------
-    n_instants, n_tiers : int
-        Lengths of the axes.
+    n_instants, n_tiers
+        As in ``empty_maps``.
 
     Returns
     -------
