@@ -143,6 +143,16 @@ def published(settings, asset):
         ).fetchone()
 
 
+def newest_in_parquet(settings, asset):
+    """Return the newest hour of an asset's map in the Parquet files."""
+    days = (settings.published / "parquet/liquidation_heatmap_hourly").glob("*/*.parquet")
+    with duckdb.connect() as connection:
+        ((newest,),) = connection.execute(
+            "select max(as_of) from read_parquet(?) where asset = ?", [list(map(str, days)), asset]
+        ).fetchall()
+    return newest
+
+
 def test_an_hour_that_failed_holds_back_its_asset_alone_until_it_passes(settings):
     bad = END - 3 * HOUR
     check(settings, as_of=bad - HOUR)
@@ -159,12 +169,7 @@ def test_an_hour_that_failed_holds_back_its_asset_alone_until_it_passes(settings
     assert published(settings, "BTC") == (bad - HOUR, END)
     assert published(settings, "THIN") == (END, END)
     assert "map_books" in reasons(settings, "BTC", "sim_alpha", bad)[1]
-    days = list((settings.published / "parquet/liquidation_heatmap_hourly").glob("*/*.parquet"))
-    with duckdb.connect() as connection:
-        newest = connection.execute(
-            "select max(as_of) from read_parquet(?) where asset = 'BTC'", [list(map(str, days))]
-        ).fetchone()
-    assert newest == (bad - HOUR,)
+    assert newest_in_parquet(settings, "BTC") == bad - HOUR
     noted = ask(
         settings,
         "select detail::json->>'$.held_back[0]' from meta.pipeline_run where job = ? "
@@ -178,6 +183,20 @@ def test_an_hour_that_failed_holds_back_its_asset_alone_until_it_passes(settings
     assert check(settings, as_of=END).held == ()
     publish(settings, as_of=END)
     assert published(settings, "BTC") == (END, END)
+
+
+def test_days_before_the_window_of_the_file_are_held_back_too(home):
+    settings = Settings(home=home, threads=2, publish_window_days=1)
+    bad = END - 30 * HOUR
+    ask(
+        settings,
+        "update derived.series_hour set books_error_ratio = 0.1 where asset = 'BTC' and as_of = ?",
+        [bad],
+    )
+    check(settings, as_of=END)
+    publish(settings, as_of=END)
+    assert newest_in_parquet(settings, "BTC") == bad - HOUR
+    assert newest_in_parquet(settings, "THIN") == END
 
 
 def test_nothing_is_published_where_every_asset_is_held_back(settings):

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from bench.quality_evidence import gate_table
 from quality.errors import ThresholdsRejected
 from quality.gates import declared_gates, override_levels, venue_gates
 
 GATES = declared_gates()
-SQL = Path(__file__).resolve().parents[3] / "sql"
+ROOT = Path(__file__).resolve().parents[3]
+SQL = ROOT / "sql"
 
 
 @pytest.mark.parametrize("name", GATES)
@@ -60,6 +62,11 @@ def test_the_level_that_sums_follow_is_the_one_in_their_sql():
     gate = GATES["set_apart"]
     select = (SQL.parent / gate.fixed_in).read_text()
     assert {float(level) for level in re.findall(r"(?:<=|>) (\d[.\d]*)", select)} == {gate.hard}
+
+
+def test_levels_change_with_the_page_that_gives_the_evidence_for_them():
+    page = (ROOT / "docs" / "quality_thresholds.md").read_text().splitlines()
+    assert set(gate_table()) <= set(page)
 
 
 def overridden(levels):

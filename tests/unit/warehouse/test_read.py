@@ -360,6 +360,12 @@ app()
 """
 
 
+def test_settings_are_locked(published):
+    with open_published(published) as reader:
+        locked = reader.execute("select current_setting('lock_configuration')").fetchone()
+    assert locked == (True,)
+
+
 def test_ctrl_c_ends_a_query(published):
     """As a terminal sends it; 130 is what shells call the death by SIGINT."""
     process = subprocess.Popen(
