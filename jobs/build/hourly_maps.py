@@ -163,9 +163,12 @@ class TrimmedBins:
 
     def lists(self, values: npt.NDArray[np.generic], is_null: BoolArray | None = None) -> pa.Array:
         """Return the kept values of rows, shape (n_rows, n_bins); NaN as NULL, as null rows."""
+        kept = values[self.is_kept]
+        # Values without NaN are wrapped, not copied.
+        has_nan = bool(np.isnan(kept).any())
         return pa.ListArray.from_arrays(
             self.offsets,
-            pa.array(values[self.is_kept], from_pandas=True),
+            pa.array(kept, from_pandas=has_nan),
             mask=None if is_null is None else pa.array(is_null),
         )
 
