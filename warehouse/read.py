@@ -10,8 +10,8 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -29,6 +29,7 @@ CATALOG = "liqheat"
 
 # How long an interrupted statement may take to end. Some functions of DuckDB never check.
 _INTERRUPT_SECONDS = 0.5
+_WAKE_SECONDS = 0.05
 
 # Memory for Python, threads and fetched rows, on top of the database's.
 _HEADROOM_BYTES = 1_000_000_000
@@ -75,7 +76,9 @@ class Reader:
         self._connection = connection
         self._limits = limits
         self._seconds_left = limits.seconds
-        self._is_stuck = False
+        # The call under way, or the last one.
+        self._call: Future[Any] = Future()
+        self._call.set_result(None)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -128,7 +131,8 @@ class Reader:
 
     def close(self) -> None:
         """Close the connection, unless a statement on it cannot be interrupted."""
-        if not self._is_stuck:
+        # Closing waits for a statement under way, without end perhaps.
+        if self._stop():
             self._connection.close()
 
     def _one_select(self, sql: str) -> duckdb.Statement:
@@ -143,6 +147,7 @@ class Reader:
 
     def _run(self, call: Callable[[], T]) -> T:
         outcome: Future[T] = Future()
+        self._call = outcome
 
         def work() -> None:
             try:
@@ -154,9 +159,13 @@ class Reader:
         try:
             # Ctrl-C may arrive while the thread starts, so that is part of the block.
             threading.Thread(target=work, daemon=True).start()
-            return outcome.result(self._seconds_left)
+            deadline = began + self._seconds_left
+            # Ctrl-C that comes just before a wait does not end it, so waits are short.
+            while not outcome.done() and time.monotonic() < deadline:
+                wait([outcome], timeout=_WAKE_SECONDS)
+            return outcome.result(timeout=0)
         except TimeoutError as exc:
-            self._stop(outcome)
+            self._stop()
             raise QueryOverLimit(
                 f"query: took longer than the {self._limits.seconds:g} s of "
                 "LIQHEAT_QUERY_SECONDS; select less, or raise it"
@@ -175,20 +184,19 @@ class Reader:
         except duckdb.Error as exc:
             raise QueryFailed(f"query: {exc}") from exc
         except KeyboardInterrupt:
-            self._stop(outcome)
+            self._stop()
             raise
         finally:
             self._seconds_left = max(self._seconds_left - (time.monotonic() - began), 0.0)
 
-    def _stop(self, outcome: Future[Any]) -> None:
+    def _stop(self) -> bool:
+        """Interrupt the call under way; return whether it has ended."""
         deadline = time.monotonic() + _INTERRUPT_SECONDS
-        while time.monotonic() < deadline:
+        while not self._call.done() and time.monotonic() < deadline:
             # DuckDB forgets an interrupt that precedes the statement, so it is repeated.
             self._connection.interrupt()
-            with suppress(TimeoutError):
-                outcome.exception(_INTERRUPT_SECONDS / 20)
-                return
-        self._is_stuck = True
+            wait([self._call], timeout=_WAKE_SECONDS)
+        return self._call.done()
 
 
 def _values(parameters: list[Any] | dict[str, Any] | None) -> Collection[Any]:
