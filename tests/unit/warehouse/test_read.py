@@ -347,8 +347,10 @@ def test_running_out_of_memory_elsewhere_names_the_setting_too():
         raise MemoryError
 
 
+# A shell lets what it starts in the background ignore Ctrl-C, this test's process perhaps.
 QUERY = """
-import sys, threading
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from cli.main import app
 from warehouse import read
 run = read.Reader._run
