@@ -1,6 +1,8 @@
 """What commands share: their common options, how they read instants and how they fail."""
 
 import math
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -35,7 +37,11 @@ FIRST_HOUR = datetime(2010, 1, 1, tzinfo=UTC)
 def exit_on_error() -> Iterator[None]:
     """Turn an expected error into one line on stderr and an exit code."""
     try:
-        yield
+        try:
+            yield
+        finally:
+            # What is still buffered fails here rather than when Python ends.
+            sys.stdout.flush()
     except StoppedByQuality as exc:
         note(f"stopped by quality: {exc}")
         raise typer.Exit(3) from exc
@@ -49,7 +55,16 @@ def exit_on_error() -> Iterator[None]:
         # A file argument or output that is missing, a folder, read-only, or on a full disk.
         where = f"{exc.filename}: " if exc.filename else ""
         note(f"error: {where}{exc.strerror or exc}")
+        _drop_unwritten()
         raise typer.Exit(1) from exc
+
+
+def _drop_unwritten() -> None:
+    """Drop output that cannot be written: Python would try once more on exit and fail with 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def now() -> datetime:

@@ -364,8 +364,9 @@ def test_what_is_no_file_is_refused_in_words_and_not_waited_for(desk, command, m
 LIQHEAT = [sys.executable, "-c", "from cli.main import app; app()"]
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("command", ["tables", "tables --markdown", "status --format json"])
-def test_an_output_that_cannot_be_written_is_named_in_one_line(tmp_path, command):
+def test_an_output_that_cannot_be_written_is_named_in_one_line(tmp_path, command, unbuffered):
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(
             [*LIQHEAT, *command.split()],
@@ -373,7 +374,11 @@ def test_an_output_that_cannot_be_written_is_named_in_one_line(tmp_path, command
             stderr=subprocess.PIPE,
             text=True,
             check=False,
-            env={**os.environ, "LIQHEAT_HOME": str(tmp_path)},
+            env={
+                **os.environ,
+                "LIQHEAT_HOME": str(tmp_path),
+                "PYTHONUNBUFFERED": unbuffered,
+            },
         )
     assert (ended.returncode, ended.stderr) == (1, "error: No space left on device\n")
 
