@@ -84,8 +84,10 @@ def market(n_series: int, n_assets: int, start: datetime, n_bars: int, seed: int
         **dict.fromkeys(("contract_size", "base_multiplier"), 1.0),
         **stamp,
     }
-    returns = rng.standard_normal((n_series, n_bars)) * 0.0015
-    level = np.log(rng.lognormal(3, 2, (n_series, 1)) + 0.01)
+    # Venues agree on an asset's price, or they would be set apart from its sums.
+    asset = np.arange(n_series) % n_assets
+    returns = rng.standard_normal((n_assets, n_bars))[asset] * 0.0015
+    level = np.log(rng.lognormal(3, 2, (n_assets, 1)) + 0.01)[asset]
     close = np.exp(level + np.cumsum(returns, axis=1) * 0.3)
     opened = np.concatenate((np.exp(level), close[:, :-1]), axis=1)
     spread = np.exp(np.abs(rng.standard_normal((n_series, n_bars))) * 0.001)
@@ -124,11 +126,10 @@ def _size_mb(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
-def series_year(home: Path) -> dict[str, float]:
-    """Measure one series over 105,120 bars from landing to published marts."""
+def series_year(home: Path, n_bars: int = 105_120) -> dict[str, float]:
+    """Measure one series over a year of bars from landing to published marts."""
     settings = Settings(home=home, publish_window_days=366)
     figures: dict[str, float] = {}
-    n_bars = 105_120
     _land(market(1, 1, START, n_bars, seed=1), settings, "year")
     with timed("series-year: landing to raw [s]", figures):
         load(settings)

@@ -198,18 +198,22 @@ def run_incremental_models(
     row_count = 0
     set_window(connection, assets, start, end)
     for model in models():
-        if model.materialized != "incremental":
-            continue
-        connection.execute(
-            f"delete from {model.name} where as_of > ? and as_of <= ? and list_contains(?, asset)",
-            [start, end, assets],
-        )
-        inserted = connection.execute(
-            f"insert into {model.name} by name select * from ({model.select}\n)"
-        ).fetchone()
-        row_count += inserted[0] if inserted else 0
+        if model.materialized == "incremental":
+            row_count += _replace_rows(connection, model, [start, end, assets])
     set_window(connection, None, None, None)
     return row_count
+
+
+def _replace_rows(connection: duckdb.DuckDBPyConnection, model: Model, window: list[Any]) -> int:
+    """Replace the rows of a model in a window (start, end, assets); return how many are new."""
+    connection.execute(
+        f"delete from {model.name} where as_of > ? and as_of <= ? and list_contains(?, asset)",
+        window,
+    )
+    inserted = connection.execute(
+        f"insert into {model.name} by name select * from ({model.select}\n)"
+    ).fetchone()
+    return inserted[0] if inserted else 0
 
 
 def set_window(
