@@ -1,0 +1,113 @@
+"""The share of what a model predicts that its feeds show, over the time just before.
+
+Belongs here: the trailing ratio of realised to predicted USD. Does not belong here: what to do
+where it is not known; callers decide.
+
+Venues throttle their feeds and change what they publish, and traders change their leverage. A
+factor over the last week follows both and leaves the shape of a model alone.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from transforms.errors import InvalidInput, InvalidParameters
+from transforms.series import BoolArray, FloatArray, IntArray
+
+HOUR_MICROSECONDS: Final = 3_600_000_000
+
+
+def trailing_capture(
+    realised: FloatArray,
+    predicted: FloatArray,
+    hours: int = 168,
+    least_hours: int = 24,
+    *,
+    is_usable: BoolArray | None = None,
+    span_end: IntArray | None = None,
+) -> FloatArray:
+    """Return realised / predicted over the hours strictly before each span, both sides together.
+
+    A span counts where both of its sides have a realised and a predicted figure and it is usable.
+    What a span gets depends on the spans in its own window alone, wherever the arrays begin.
+
+    Parameters
+    ----------
+    realised, predicted : ndarray of float64, shape (n_spans, 2)
+        Liquidations of each span [USD], finite and at least 0. NaN: not known; the span is left
+        out.
+    hours : int
+        Length of the window [h].
+    least_hours : int
+        Spans that have to count.
+    is_usable : ndarray of bool, shape (n_spans,), optional
+        Whether the span may count: its feeds are of the scope that is predicted, and it carries no
+        flag. Default: all.
+    span_end : ndarray of int64, shape (n_spans,), optional
+        End of each span [microseconds, UTC], increasing. Default: spans are consecutive hours.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_spans,)
+        Capture [ratio]. NaN where fewer spans count than are needed, where nothing was predicted
+        in the window, or where nothing was realised in it: that looks like a feed that is down.
+
+    Raises
+    ------
+    InvalidInput
+        If shapes differ, an amount is negative or infinite, or ends do not increase.
+    InvalidParameters
+        If a number of hours is below 1.
+
+    Examples
+    --------
+    >>> realised = np.array([[1.0, 1.0], [2.0, 0.0], [np.nan, 1.0], [9.0, 9.0]])
+    >>> trailing_capture(realised, np.full((4, 2), 4.0), hours=2, least_hours=1).tolist()
+    [nan, 0.25, 0.25, 0.25]
+    """
+    _check(realised, predicted, hours, least_hours)
+    n_spans = len(realised)
+    is_counted = np.isfinite(realised).all(axis=1) & np.isfinite(predicted).all(axis=1)
+    if is_usable is not None:
+        is_counted &= is_usable
+    stop = np.arange(n_spans)
+    if span_end is None:
+        start = np.maximum(stop - hours, 0)
+    else:
+        if np.any(np.diff(span_end) <= 0):
+            raise InvalidInput("span_end does not increase; sort the spans and drop repeated ones")
+        start = np.searchsorted(span_end, span_end - hours * HOUR_MICROSECONDS)
+    counted, above, below = (
+        _window_sums(np.where(is_counted, amount, 0.0), start, stop)
+        for amount in (np.ones(n_spans), realised @ np.ones(2), predicted @ np.ones(2))
+    )
+    is_known = (counted >= least_hours) & (above > 0.0) & (below > 0.0)
+    capture: FloatArray = np.divide(above, below, where=is_known, out=np.full(n_spans, np.nan))
+    return capture
+
+
+def _check(realised: FloatArray, predicted: FloatArray, hours: int, least_hours: int) -> None:
+    """Refuse arrays and numbers that have no ratio."""
+    if realised.ndim != 2 or realised.shape[1] != 2 or predicted.shape != realised.shape:
+        raise InvalidInput(
+            f"realised and predicted have shapes {realised.shape} and {predicted.shape}, "
+            "expected (n_spans, 2) for both"
+        )
+    for name, amount in (("realised", realised), ("predicted", predicted)):
+        if np.any((amount < 0.0) | np.isinf(amount)):
+            raise InvalidInput(f"{name} is negative or infinite in a span; give NaN for unknown")
+    if hours < 1 or least_hours < 1:
+        raise InvalidParameters(f"hours is {hours}, least_hours {least_hours}; give 1 or more")
+
+
+def _window_sums(values: FloatArray, start: IntArray, stop: IntArray) -> FloatArray:
+    """Return the sum of the values from `start` up to but not including `stop`, for each window.
+
+    Each window is summed by itself: differences of a running total would depend, in the last bits,
+    on where the array begins.
+    """
+    if values.size == 0:
+        return values.copy()
+    edges = np.column_stack([start, stop]).ravel()
+    sums: FloatArray = np.add.reduceat(np.append(values, 0.0), edges)[::2]
+    return np.where(stop > start, sums, 0.0)

@@ -1,0 +1,245 @@
+"""The maximum of a penalised Poisson likelihood with non-negative parameters, once and in draws.
+
+Belongs here: the problem in scaled units and the iterations. Does not belong here: what columns
+and parameters mean (``poisson``).
+
+The maximum is the fixed point of the EM step of Shepp and Vardi (1982) with a gamma prior::
+
+    theta_r <- (theta_r sum_i w_i y_i x_ir / mu_i + rate mean_r) / (sum_i w_i x_ir + rate)
+
+EM takes thousands of steps where columns resemble one another. The negative logarithm of the
+posterior is convex, though, and the prior is a barrier that keeps every parameter above 0, so
+Newton steps cut short of the boundary take a dozen. They stop where a whole step would change no
+parameter by more than the tolerance. All draws are solved at once: gradients are matrix products
+over all of them, and the curvature of the data, block by block, is taken at the maximum of the
+unweighted problem, where every draw starts.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from transforms.series import FloatArray, IntArray
+
+TOLERANCE: Final = 1e-6
+"""Largest relative change of a parameter in a whole step at convergence [1]."""
+
+DRAW_TOLERANCE: Final = 1e-2
+"""The same for draws [1]: far below their spread."""
+
+MOST_STEPS: Final = 200
+"""Steps after which a fit counts as not converged."""
+
+_SHORT_OF_BOUNDARY: Final = 0.95
+"""Part of the way to the boundary that a step may go."""
+
+_CUT: Final = 0.3
+"""Factor on a step that does not lower the loss."""
+
+_ROUNDING: Final = 1e-12
+"""Relative increase of the loss that counts as none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One penalised likelihood, in units in which columns and amounts average 1.
+
+    Parameters
+    ----------
+    x : ndarray of float64, shape (n, p)
+        Columns of all rows.
+    y : ndarray of float64, shape (n,)
+        Amounts, mean 1.
+    exposure : ndarray of float64, shape (p,)
+        Sum of each column.
+    rate : float
+        Rate of the prior, one for all parameters.
+    prior_mean : float
+        Mean of the prior, one for all parameters.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    exposure: FloatArray
+    rate: float
+    prior_mean: float
+
+    @classmethod
+    def of(cls, x: FloatArray, y: FloatArray, rate_ratio: float, n_columns: int) -> "Problem":
+        """Return the problem of scaled rows whose first `n_columns` columns share the amounts."""
+        return cls(x, y, x.sum(axis=0), rate_ratio * len(y), 1.0 / n_columns)
+
+    def prior_share(self, theta: FloatArray) -> FloatArray:
+        """Return the part of each parameter's evidence that is the prior's, shape (p,) [ratio]."""
+        is_some = self.y > 0.0
+        mu = self.x[is_some] @ theta
+        own = theta * (self.x[is_some].T @ (self.y[is_some] / mu))
+        prior = self.rate * self.prior_mean
+        share: FloatArray = prior / (own + prior)
+        return share
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Where the iterations ended.
+
+    Parameters
+    ----------
+    theta : ndarray of float64, shape (p,)
+        Parameters, above 0.
+    is_converged : bool
+        Whether the criterion held.
+    steps : int
+        Steps taken.
+    """
+
+    theta: FloatArray
+    is_converged: bool
+    steps: int
+
+
+def maximise(problem: Problem) -> Solution:
+    """Return the maximum of a problem by Newton steps.
+
+    Parameters
+    ----------
+    problem : Problem
+        At least one amount is above 0 and at least one column exposed.
+
+    Returns
+    -------
+    Solution
+        The parameters of the last step where `MOST_STEPS` did not suffice.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0], [1.0]])
+    >>> solution = maximise(Problem.of(x, np.array([0.5, 1.5]), 0.05, 1))
+    >>> solution.theta.round(6).tolist(), solution.is_converged
+    ([1.0], True)
+    """
+    # Rows where nothing was realised count through the sums of the columns alone.
+    is_some = problem.y > 0.0
+    x, y = problem.x[is_some], problem.y[is_some]
+    prior = np.full(x.shape[1], problem.rate * problem.prior_mean)
+    above = problem.exposure + problem.rate
+    theta = np.full(x.shape[1], problem.prior_mean)
+    value, length, direction = np.inf, np.zeros(()), np.zeros_like(theta)
+    for step in range(1, MOST_STEPS + 1):
+        trial = theta * (1.0 + length * direction)
+        mu = x @ trial
+        loss = float(above @ trial - y @ np.log(mu) - prior @ np.log(trial))
+        if loss > value + _ROUNDING * abs(value):
+            length = length * _CUT
+            continue
+        theta, value = trial, loss
+        gradient = theta * (above - x.T @ (y / mu)) - prior
+        # In units of each parameter: the barrier alone spans many orders of magnitude.
+        scaled = x * (np.sqrt(y) / mu)[:, None] * theta
+        curvature = scaled.T @ scaled + np.diag(prior)
+        direction = -np.linalg.solve(curvature, gradient)
+        if np.max(np.abs(direction)) < TOLERANCE:
+            return Solution(theta, is_converged=True, steps=step)
+        length = _longest_step(direction)
+    return Solution(theta, is_converged=False, steps=MOST_STEPS)
+
+
+def maximise_draws(
+    problem: Problem,
+    theta: FloatArray,
+    block: IntArray,
+    n_draws: int,
+    generator: np.random.Generator,
+) -> tuple[FloatArray, bool]:
+    """Return the maxima of randomly weighted problems, and whether all converged.
+
+    Parameters
+    ----------
+    problem : Problem
+        The unweighted problem.
+    theta : ndarray of float64, shape (p,)
+        Its maximum.
+    block : ndarray of int64, shape (n,)
+        Block of each row, counted from 0 without gaps.
+    n_draws : int
+        Problems to solve.
+    generator : numpy.random.Generator
+        Where the weights of blocks and the prior means come from, both exponential.
+
+    Returns
+    -------
+    thetas : ndarray of float64, shape (n_draws, p)
+        Parameters of each draw.
+    are_converged : bool
+        Whether the criterion held in every draw.
+
+    Examples
+    --------
+    >>> x = np.ones((4, 1))
+    >>> problem = Problem.of(x, np.array([0.5, 1.5, 0.5, 1.5]), 0.05, 1)
+    >>> generator = np.random.default_rng(0)
+    >>> thetas, _ = maximise_draws(problem, np.ones(1), np.array([0, 1, 2, 3]), 200, generator)
+    >>> thetas.shape, bool(0.15 < thetas.std() < 0.25)
+    ((200, 1), True)
+    """
+    n_blocks, n_parameters = int(block.max()) + 1, theta.size
+    weight = generator.exponential(size=(n_draws, n_blocks))
+    weight /= weight.mean(axis=1, keepdims=True)
+    prior = generator.exponential(size=(n_draws, n_parameters)) * problem.rate * problem.prior_mean
+    exposure = np.zeros((n_blocks, n_parameters))
+    np.add.at(exposure, block, problem.x)
+    above = weight @ exposure + problem.rate
+
+    is_some = problem.y > 0.0
+    x, y, block = problem.x[is_some], problem.y[is_some], block[is_some]
+    curvature = _curvature_of_blocks(x, y, block, theta, n_blocks)
+    curvatures = (weight @ curvature.reshape(n_blocks, -1)).reshape(n_draws, *2 * (n_parameters,))
+    y_weighted = weight[:, block] * y
+
+    thetas = np.tile(theta, (n_draws, 1))
+    values = np.full(n_draws, np.inf)
+    lengths, directions = np.zeros(n_draws), np.zeros_like(thetas)
+    open_draws = np.arange(n_draws)
+    for _ in range(MOST_STEPS):
+        trial = thetas[open_draws] * (1.0 + lengths[open_draws, None] * directions[open_draws])
+        mu = trial @ x.T
+        loss = (above[open_draws] * trial).sum(axis=1) - (prior[open_draws] * np.log(trial)).sum(
+            axis=1
+        )
+        loss -= np.einsum("ij,ij->i", y_weighted[open_draws], np.log(mu))
+        is_lower = loss <= values[open_draws] + _ROUNDING * np.abs(values[open_draws])
+        lengths[open_draws[~is_lower]] *= _CUT
+        own = open_draws[is_lower]
+        thetas[own], values[own] = trial[is_lower], loss[is_lower]
+        back = (y_weighted[own] / mu[is_lower]) @ x
+        gradient = thetas[own] * (above[own] - back) - prior[own]
+        matrix = curvatures[own] * thetas[own, :, None] * thetas[own, None, :]
+        matrix[:, np.arange(n_parameters), np.arange(n_parameters)] += prior[own]
+        directions[own] = -np.linalg.solve(matrix, gradient[..., None])[..., 0]
+        lengths[own] = _longest_step(directions[own])
+        is_done = np.max(np.abs(directions[own]), axis=1) < DRAW_TOLERANCE
+        open_draws = np.setdiff1d(open_draws, own[is_done])
+        if open_draws.size == 0:
+            return thetas, True
+    return thetas, False
+
+
+def _longest_step(direction: FloatArray) -> FloatArray:
+    """Return how far to go along relative directions, a whole step at most, and stay above 0."""
+    length: FloatArray = np.minimum(
+        1.0, _SHORT_OF_BOUNDARY / np.maximum(-direction.min(axis=-1), 1e-300)
+    )
+    return length
+
+
+def _curvature_of_blocks(
+    x: FloatArray, y: FloatArray, block: IntArray, theta: FloatArray, n_blocks: int
+) -> FloatArray:
+    """Return the second derivative of the loss over the rows of each block, (n_blocks, p, p)."""
+    scaled = x * (np.sqrt(y) / (x @ theta))[:, None]
+    curvature = np.zeros((n_blocks, x.shape[1], x.shape[1]))
+    for one in range(n_blocks):
+        rows = scaled[block == one]
+        curvature[one] = rows.T @ rows
+    return curvature
