@@ -18,13 +18,13 @@ and mean hold for them. Amounts are USD and no counts, so the likelihood is a qu
 places the parameters, and their spread comes from a bootstrap over blocks of days.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
+from transforms.calibration.fit_status import FitStatus, ParameterStatus
 from transforms.calibration.poisson_solver import Problem, maximise, maximise_draws
-from transforms.calibration.status import FitStatus, ParameterStatus
 from transforms.errors import InvalidInput, InvalidParameters
 from transforms.series import BoolArray, Float32Array, FloatArray, IntArray
 
@@ -211,8 +211,7 @@ def fit_poisson(
     ('fitted', [0.5], 200)
     """
     _check(columns, realised, move, prior_rate_ratio)
-    n_columns = columns.shape[2]
-    in_model = np.concatenate([np.full(n_columns, True), [has_move, has_constant]])
+    in_model = np.concatenate([np.full(columns.shape[2], True), [has_move, has_constant]])
     features = np.concatenate(
         [columns, (move**2)[..., None], np.ones((*realised.shape, 1))], axis=2
     )[..., in_model]
@@ -221,52 +220,24 @@ def fit_poisson(
     y, x = realised[is_known], features[is_known]
     status = _reason_not_to_fit(y, x, spans)
     if status is not FitStatus.FITTED:
-        return _without_figures(n_columns, spans, status)
-
-    unit = _units(x, n_columns)
-    problem = Problem.of(x / unit, y / y.mean(), prior_rate_ratio, max(n_columns, 1))
+        return _without_figures(columns.shape[2], spans, status)
+    unit = _units(x, columns.shape[2])
+    problem = Problem.of(x / unit, y / y.mean(), prior_rate_ratio, max(columns.shape[2], 1))
     solution = maximise(problem)
-    scale = y.mean() / unit
-    draws, are_converged = np.empty((0, in_model.size), dtype=np.float32), True
+    draws, are_converged = np.empty((0, unit.size)), True
     if block_draws is not None:
-        _, block = np.unique(
-            np.broadcast_to(block_draws.block[:, None], realised.shape)[is_known],
-            return_inverse=True,
-        )
-        drawn, are_converged = maximise_draws(
-            problem, solution.theta, block, block_draws.n_draws, block_draws.generator
-        )
-        draws = np.zeros((block_draws.n_draws, in_model.size), dtype=np.float32)
-        draws[:, in_model] = drawn * scale
-    parameters, prior_share = np.zeros(in_model.size), np.ones(in_model.size)
-    parameters[in_model] = solution.theta * scale
-    prior_share[in_model] = problem.prior_share(solution.theta)
-    is_exposed = np.zeros(in_model.size, dtype=np.bool_)
-    is_exposed[in_model] = problem.exposure > problem.rate
+        draws, are_converged = _draw(problem, solution.theta, is_known, block_draws)
+    scale = y.mean() / unit
+    floor = FLOOR_RATIO * y.mean()
+    fit = _describe(problem, solution.theta, draws, in_model, scale)
     is_converged = solution.is_converged and are_converged
-    mu = np.maximum(x @ parameters[in_model], FLOOR_RATIO * y.mean())
-    log_sd, low, high = _spread(draws, in_model)
-    parameter_status = tuple(
-        _parameter_status(bool(known), bool(exposed), float(share), float(sd))
-        for known, exposed, share, sd in zip(in_model, is_exposed, prior_share, log_sd, strict=True)
-    )
-    is_identified = np.array([one is ParameterStatus.IDENTIFIED for one in parameter_status])
-    return PoissonFit(
-        weights=parameters[:n_columns],
-        move_weight=float(parameters[-2]),
-        constant=float(parameters[-1]),
-        floor=float(FLOOR_RATIO * y.mean()),
-        log_sd=np.where(is_identified | np.isnan(log_sd), log_sd, np.inf),
-        is_identified=is_identified,
+    return replace(
+        fit,
+        floor=float(floor),
         is_converged=is_converged,
         hours=spans,
-        deviance=poisson_deviance(y, mu),
+        deviance=poisson_deviance(y, np.maximum(x @ (solution.theta * scale), floor)),
         status=FitStatus.FITTED if is_converged else FitStatus.NOT_CONVERGED,
-        parameter_status=parameter_status,
-        low=low,
-        high=high,
-        prior_share=prior_share,
-        draws=draws,
     )
 
 
@@ -368,23 +339,68 @@ def _units(x: FloatArray, n_columns: int) -> FloatArray:
     return np.where(unit > 0.0, unit, 1.0)
 
 
-def _spread(draws: Float32Array, in_model: BoolArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the standard deviation of ln and the bounds of the interval of each parameter."""
-    if len(draws) == 0:
-        unknown = np.full(in_model.size, np.nan)
-        return unknown, unknown, unknown
-    log_sd = np.full(in_model.size, np.nan)
-    log_sd[in_model] = np.log(draws[:, in_model].astype(np.float64)).std(axis=0)
-    low, high = np.quantile(draws.astype(np.float64), INTERVAL, axis=0)
-    return log_sd, low, high
+def _draw(
+    problem: Problem, theta: FloatArray, is_known: BoolArray, block_draws: BlockDraws
+) -> tuple[FloatArray, bool]:
+    """Return parameters of each draw, scaled, and whether all converged."""
+    span_of_row = np.nonzero(is_known)[0]
+    _, block = np.unique(block_draws.block[span_of_row], return_inverse=True)
+    return maximise_draws(problem, theta, block, block_draws.n_draws, block_draws.generator)
 
 
-def _parameter_status(
-    in_model: bool, is_exposed: bool, prior_share: float, log_sd: float
-) -> ParameterStatus:
-    """Return what the data say about one parameter."""
-    if not in_model:
-        return ParameterStatus.LEFT_OUT
+def _describe(
+    problem: Problem,
+    theta: FloatArray,
+    draws: FloatArray,
+    in_model: BoolArray,
+    scale: FloatArray,
+) -> PoissonFit:
+    """Return a fit with its parameters and their spread, without what concerns the whole."""
+    prior_share = problem.prior_share(theta)
+    is_exposed = problem.exposure > problem.rate
+    log_sd = np.log(draws).std(axis=0) if len(draws) else np.full(theta.size, np.nan)
+    found = [
+        _parameter_status(bool(exposed), float(share), float(sd))
+        for exposed, share, sd in zip(is_exposed, prior_share, log_sd, strict=True)
+    ]
+    statuses = iter(found)
+    parameter_status = tuple(
+        next(statuses) if one else ParameterStatus.LEFT_OUT for one in in_model
+    )
+    is_identified = np.array([one is ParameterStatus.IDENTIFIED for one in parameter_status])
+    parameters = _spread_over(in_model, theta * scale, 0.0)
+    drawn = np.zeros((len(draws), in_model.size), dtype=np.float32)
+    drawn[:, in_model] = draws * scale
+    low, high = (
+        np.quantile(drawn.astype(np.float64), INTERVAL, axis=0)
+        if len(draws)
+        else np.full((2, in_model.size), np.nan)
+    )
+    log_sd = _spread_over(in_model, log_sd, np.inf)
+    return replace(
+        _without_figures(in_model.size - 2, 0, FitStatus.FITTED),
+        weights=parameters[:-2],
+        move_weight=float(parameters[-2]),
+        constant=float(parameters[-1]),
+        log_sd=np.where(is_identified | np.isnan(log_sd), log_sd, np.inf),
+        is_identified=is_identified,
+        parameter_status=parameter_status,
+        low=low,
+        high=high,
+        prior_share=_spread_over(in_model, prior_share, 1.0),
+        draws=drawn,
+    )
+
+
+def _spread_over(in_model: BoolArray, values: FloatArray, otherwise: float) -> FloatArray:
+    """Return values of the parameters in the model on the axis of all parameters."""
+    spread = np.full(in_model.size, otherwise)
+    spread[in_model] = values
+    return spread
+
+
+def _parameter_status(is_exposed: bool, prior_share: float, log_sd: float) -> ParameterStatus:
+    """Return what the data say about one parameter in the model."""
     if not is_exposed:
         return ParameterStatus.NOT_EXPOSED
     if prior_share > MOST_PRIOR_SHARE:

@@ -22,7 +22,7 @@ from typing import Final
 
 import numpy as np
 
-from transforms.calibration.status import FitStatus
+from transforms.calibration.fit_status import FitStatus
 from transforms.errors import InvalidInput, InvalidParameters
 from transforms.series import FloatArray
 
