@@ -1,0 +1,1 @@
+"""Fits to realised liquidations, and scores of maps against them."""
