@@ -26,6 +26,9 @@ LONG: Final = 0
 SHORT: Final = 1
 SIDES: Final = ("long", "short")
 
+MICROSECONDS: Final = 1_000_000
+"""Microseconds in a second; instants are counted in them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bars:
@@ -54,6 +57,9 @@ class Bars:
         what happened in them, so it is not counted as a violation.
     bar_seconds : int
         Length of every bar [s].
+    bar_end : ndarray of int64, shape (n_bars,), or None
+        Instant at which each bar ends [microseconds since 1970, UTC], at least ``bar_seconds``
+        apart; what decays by the clock reads it. None: not given.
 
     Raises
     ------
@@ -84,6 +90,7 @@ class Bars:
     is_imputed: BoolArray
     has_gap_before: BoolArray
     bar_seconds: int
+    bar_end: IntArray | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and values."""
@@ -99,6 +106,10 @@ class Bars:
             object.__setattr__(self, name, array)
         if self.bar_seconds <= 0:
             raise InvalidInput(f"bars.bar_seconds is {self.bar_seconds}, expected above 0 seconds")
+        if self.bar_end is not None:
+            object.__setattr__(
+                self, "bar_end", _checked_ends(self.bar_end, n_bars, self.bar_seconds)
+            )
         for name in ("open", "high", "low", "close"):
             array = getattr(self, name)
             _refuse(name, array, ~(np.isfinite(array) & (array > 0.0)), "a finite price above 0")
@@ -144,10 +155,31 @@ class Bars:
         for name in _BAR_COLUMNS:
             object.__setattr__(part, name, getattr(self, name)[start:stop])
         object.__setattr__(part, "bar_seconds", self.bar_seconds)
+        bar_end = None if self.bar_end is None else self.bar_end[start:stop]
+        object.__setattr__(part, "bar_end", bar_end)
         return part
 
 
-_BAR_COLUMNS: Final = tuple(field.name for field in fields(Bars) if field.name != "bar_seconds")
+_BAR_COLUMNS: Final = tuple(
+    field.name for field in fields(Bars) if field.name not in ("bar_seconds", "bar_end")
+)
+
+
+def _checked_ends(bar_end: IntArray, n_bars: int, bar_seconds: int) -> IntArray:
+    """Return the ends of bars as int64 after checking that no two bars overlap."""
+    ends = np.require(bar_end, dtype=np.int64, requirements=["C", "W"])
+    if ends.shape != (n_bars,):
+        raise InvalidInput(
+            f"bars.bar_end has shape {ends.shape}, expected ({n_bars},) like bars.open"
+        )
+    is_early = np.diff(ends) < bar_seconds * MICROSECONDS
+    if np.any(is_early):
+        bar = int(np.argmax(is_early)) + 1
+        raise InvalidInput(
+            f"bars.bar_end[{bar}] is {ends[bar] - ends[bar - 1]} microseconds after the end of "
+            f"the bar before, bars last {bar_seconds} s: sort them and drop duplicates"
+        )
+    return ends
 
 
 def _refuse(name: str, array: FloatArray, is_wrong: BoolArray, expected: str) -> None:

@@ -66,11 +66,22 @@ def test_columns_of_another_length_and_bars_without_length_are_refused():
 
 
 def test_a_part_holds_the_bars_from_start_up_to_stop():
-    part = BARS.part(3, 10)
+    bars = dataclasses.replace(BARS, bar_end=BARS.bar_seconds * 10**6 * np.arange(len(BARS)))
+    part = bars.part(3, 10)
     assert len(part) == 7
     for field in dataclasses.fields(Bars):
         if field.name != "bar_seconds":
-            assert_array_equal(getattr(part, field.name), getattr(BARS, field.name)[3:10])
+            assert_array_equal(getattr(part, field.name), getattr(bars, field.name)[3:10])
+    assert BARS.part(3, 10).bar_end is None
+
+
+def test_bars_that_overlap_or_have_ends_of_another_length_are_refused():
+    ends = BARS.bar_seconds * 10**6 * np.arange(len(BARS))
+    with pytest.raises(InvalidInput, match=r"bar_end has shape \(59,\), expected \(60,\)"):
+        dataclasses.replace(BARS, bar_end=ends[1:])
+    ends[7] -= 1
+    with pytest.raises(InvalidInput, match=r"bar_end\[7\] is 299999999 microseconds after"):
+        dataclasses.replace(BARS, bar_end=ends)
 
 
 @pytest.mark.parametrize("name", list(ESTIMATORS))

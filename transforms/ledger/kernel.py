@@ -1,0 +1,446 @@
+"""The compiled recursion of a ledger: consume, decay, deposit, and outputs at the end of a span.
+
+Belongs here: the steps of a bar and of a span over plain arrays. Does not belong here: what callers
+hand in and get back (``spans``), units (``ledger_outputs``).
+
+``nodes`` has the rows of one node side by side: consuming it and weighting it are one pass over
+neighbouring memory. Positions are in nodes of the grid; ``first_node`` is that of the window.
+Decay goes by the clock, so one multiplier per half-life serves all nodes.
+"""
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from transforms.compiler import fast_compiled, inlined
+from transforms.grid import BIN_LOG_WIDTH, LOG_STEP, NODES_PER_BIN, PUBLISHED_RANGE
+from transforms.ledger.parameter_sets import N_ENTRIES, N_HALF_LIVES
+from transforms.series import LONG, Float32Array, FloatArray, IntArray
+
+_FOLD_BELOW: Final = 1e-100
+"""A multiplier below this is multiplied into its rows before it can leave float64."""
+
+_FORGOTTEN: Final = 1e-150
+"""Folding takes what is held below this as 0, before it becomes subnormal [deposit units]."""
+
+_SLOWEST: Final = N_HALF_LIVES - 1
+
+OPEN_PRICE: Final = 0
+HIGH_PRICE: Final = 1
+LOW_PRICE: Final = 2
+CLOSE_PRICE: Final = 3
+CLEARING_HIGH: Final = 4
+CLEARING_LOW: Final = 5
+
+PREVIOUS_CLOSE: Final = 0
+LOWEST: Final = 1
+HIGHEST: Final = 2
+
+
+class Held(NamedTuple):
+    """Arrays of a ``LedgerState`` in a window, changed in place; names as there.
+
+    ``spans`` are indices into the window. ``held_*`` have room for all bars of a call.
+    """
+
+    nodes: FloatArray
+    timed: FloatArray
+    multiplier: FloatArray
+    spans: IntArray
+    open_exposure: FloatArray
+    open_age: FloatArray
+    open_path: FloatArray
+    held_places: FloatArray
+    held_amounts: FloatArray
+    held_hours: FloatArray
+
+
+class LedgerBars(NamedTuple):
+    """Columns of bars.
+
+    Parameters
+    ----------
+    prices : ndarray of float64, shape (6, n_bars)
+        From ``OPEN_PRICE`` to ``CLEARING_LOW`` [USD per unit of the asset].
+    deposits : ndarray of float64, shape (n_bars,)
+        What each bar deposits [deposit units].
+    hours : ndarray of float64, shape (n_bars,)
+        Ends [hours since the end of the first bar].
+    gap_days : ndarray of float64, shape (n_bars,)
+        Time between the end of the bar before and the beginning of each [days].
+    bar_days : float
+        Length of every bar [days].
+    """
+
+    prices: FloatArray
+    deposits: FloatArray
+    hours: FloatArray
+    gap_days: FloatArray
+    bar_days: float
+
+
+class Structure(NamedTuple):
+    """A ledger's parameters in a window.
+
+    Parameters
+    ----------
+    distances : ndarray of float64, shape (n_distances,)
+        [nodes]
+    rates : ndarray of float64, shape (4,)
+        Reciprocal half-lives [1/day].
+    entry_weights : ndarray of float64, shape (4,)
+        [ratio]
+    first_node : int
+        Grid node of the window's first column.
+    """
+
+    distances: FloatArray
+    rates: FloatArray
+    entry_weights: FloatArray
+    first_node: int
+
+
+class Written(NamedTuple):
+    """Arrays of ``LedgerOutputs``, names as there; ``standing`` has no spans where not wanted."""
+
+    close: FloatArray
+    first_bin: IntArray
+    n_bins: IntArray
+    exposure: FloatArray
+    move: FloatArray
+    log_age: FloatArray
+    map: Float32Array
+    standing: Float32Array
+    beyond: FloatArray
+    bar_count: IntArray
+
+
+@fast_compiled
+def _fold(
+    nodes: FloatArray,
+    timed: FloatArray,
+    multiplier: FloatArray,
+    spans: IntArray,
+    held_amounts: FloatArray,
+    n_open: int,
+) -> None:
+    """Multiply the multipliers into what is held."""
+    n_distances = timed.shape[2]
+    for side in range(2):
+        for node in range(spans[side, 0], spans[side, 1] + 1):
+            for distance in range(n_distances):
+                for half_life in range(N_HALF_LIVES):
+                    row = distance * N_HALF_LIVES + half_life
+                    value = nodes[side, node, row] * multiplier[half_life]
+                    nodes[side, node, row] = value if value > _FORGOTTEN else 0.0
+                is_left = nodes[side, node, distance * N_HALF_LIVES + _SLOWEST] > 0.0
+                value = timed[side, node, distance] * multiplier[_SLOWEST]
+                timed[side, node, distance] = value if is_left else 0.0
+    for bar in range(n_open):
+        for half_life in range(N_HALF_LIVES):
+            held_amounts[bar, half_life] *= multiplier[half_life]
+    for half_life in range(N_HALF_LIVES):
+        multiplier[half_life] = 1.0
+
+
+@inlined
+def _decay(
+    nodes: FloatArray,
+    timed: FloatArray,
+    multiplier: FloatArray,
+    spans: IntArray,
+    held_amounts: FloatArray,
+    n_open: int,
+    factors: FloatArray,
+) -> None:
+    """Let what is held decay by a factor for each half-life."""
+    smallest = 1.0
+    for half_life in range(N_HALF_LIVES):
+        multiplier[half_life] *= factors[half_life]
+        smallest = min(smallest, multiplier[half_life])
+    if smallest < _FOLD_BELOW:
+        _fold(nodes, timed, multiplier, spans, held_amounts, n_open)
+
+
+@inlined
+def _consume(
+    nodes: FloatArray,
+    timed: FloatArray,
+    multiplier: FloatArray,
+    spans: IntArray,
+    open_exposure: FloatArray,
+    open_age: FloatArray,
+    consumed: FloatArray,
+    side: int,
+    first: int,
+    last: int,
+    hours: float,
+) -> None:
+    """Empty the nodes of one side from `first` to `last`, one of which lies beyond the side."""
+    low = max(first, spans[side, 0])
+    high = min(last, spans[side, 1])
+    if low > high:
+        return
+    n_distances = timed.shape[2]
+    for row in range(len(consumed)):
+        consumed[row] = 0.0
+    weight = 0.0
+    weighted = 0.0
+    for node in range(low, high + 1):
+        for distance in range(n_distances):
+            row = distance * N_HALF_LIVES
+            amount = nodes[side, node, row + _SLOWEST]
+            if amount <= 0.0:
+                continue
+            weight += amount
+            weighted += amount * math.log(hours - timed[side, node, distance] / amount)
+            timed[side, node, distance] = 0.0
+            for half_life in range(N_HALF_LIVES):
+                consumed[row + half_life] += nodes[side, node, row + half_life]
+                nodes[side, node, row + half_life] = 0.0
+    for distance in range(n_distances):
+        for half_life in range(N_HALF_LIVES):
+            row = distance * N_HALF_LIVES + half_life
+            open_exposure[side, row] += consumed[row] * multiplier[half_life]
+    open_age[side, 0] += weight * multiplier[_SLOWEST]
+    open_age[side, 1] += weighted * multiplier[_SLOWEST]
+    if high == spans[side, 1]:
+        spans[side, 1] = low - 1
+    else:
+        spans[side, 0] = high + 1
+    if spans[side, 0] > spans[side, 1]:
+        spans[side, 0] = 1
+        spans[side, 1] = 0
+
+
+@inlined
+def _deposit(
+    nodes: FloatArray,
+    timed: FloatArray,
+    spans: IntArray,
+    distances: FloatArray,
+    places: FloatArray,
+    amounts: FloatArray,
+    first_node: int,
+    side: int,
+    bound: float,
+    hours: float,
+) -> None:
+    """Add what one bar deposits on one side, where its point lies beyond `bound`.
+
+    `amounts` has shape (4, 4): by price of entry and half-life.
+    """
+    n_distances = len(distances)
+    sign = -1.0 if side == LONG else 1.0
+    touched_low = nodes.shape[1]
+    touched_high = -1
+    for distance in range(n_distances):
+        row = distance * N_HALF_LIVES
+        for entry in range(N_ENTRIES):
+            place = places[entry] + sign * distances[distance]
+            if place >= bound if side == LONG else place <= bound:
+                continue
+            base = math.floor(place)
+            upper = place - base
+            node = int(base) - first_node
+            touched_low = min(touched_low, node)
+            touched_high = max(touched_high, node + 1)
+            for half_life in range(N_HALF_LIVES):
+                amount = amounts[entry, half_life]
+                nodes[side, node, row + half_life] += (1.0 - upper) * amount
+                nodes[side, node + 1, row + half_life] += upper * amount
+            timed_amount = amounts[entry, _SLOWEST] * hours
+            timed[side, node, distance] += (1.0 - upper) * timed_amount
+            timed[side, node + 1, distance] += upper * timed_amount
+    if touched_low > touched_high:
+        return
+    if spans[side, 0] > spans[side, 1]:
+        spans[side, 0] = touched_low
+        spans[side, 1] = touched_high
+    else:
+        spans[side, 0] = min(spans[side, 0], touched_low)
+        spans[side, 1] = max(spans[side, 1], touched_high)
+
+
+@fast_compiled
+def _release(held: Held, structure: Structure, n_open: int, amounts: FloatArray) -> None:
+    """Deposit what the bars of a span held back, less what a later close of the span has passed."""
+    nodes, timed, _, spans, _, _, _, held_places, held_amounts, held_hours = held
+    distances, _, entry_weights, first_node = structure
+    lowest = math.inf
+    highest = -math.inf
+    for bar in range(n_open - 1, -1, -1):
+        lowest = min(lowest, held_places[bar, CLOSE_PRICE])
+        highest = max(highest, held_places[bar, CLOSE_PRICE])
+        if held_amounts[bar, _SLOWEST] <= 0.0:
+            continue
+        for entry in range(N_ENTRIES):
+            for half_life in range(N_HALF_LIVES):
+                amounts[entry, half_life] = entry_weights[entry] * held_amounts[bar, half_life]
+        places = held_places[bar]
+        hours = held_hours[bar]
+        _deposit(nodes, timed, spans, distances, places, amounts, first_node, 0, lowest, hours)
+        _deposit(nodes, timed, spans, distances, places, amounts, first_node, 1, highest, hours)
+
+
+@fast_compiled
+def _write_events(held: Held, written: Written, span: int, n_open: int, close: float) -> None:
+    """Write what happened in a span, and begin the next one."""
+    _, _, _, _, open_exposure, open_age, open_path, _, _, _ = held
+    before = open_path[PREVIOUS_CLOSE]
+    reached = (before - open_path[LOWEST], open_path[HIGHEST] - before)
+    for side in range(2):
+        for row in range(open_exposure.shape[1]):
+            written.exposure[span, side, row] = open_exposure[side, row]
+            open_exposure[side, row] = 0.0
+        has_moved = n_open > 0 and not math.isnan(before)
+        written.move[span, side] = max(0.0, reached[side] * LOG_STEP) if has_moved else 0.0
+        weight = open_age[side, 0]
+        written.log_age[span, side] = open_age[side, 1] / weight if weight > 0.0 else math.nan
+        open_age[side, 0] = 0.0
+        open_age[side, 1] = 0.0
+    open_path[PREVIOUS_CLOSE] = math.log(close) / LOG_STEP
+    open_path[LOWEST] = math.inf
+    open_path[HIGHEST] = -math.inf
+    written.close[span] = close
+    written.bar_count[span] = n_open
+
+
+@fast_compiled
+def _write_map(
+    nodes: FloatArray,
+    spans: IntArray,
+    multiplier: FloatArray,
+    weights: FloatArray,
+    first_node: int,
+    written: Written,
+    span: int,
+    scaled: FloatArray,
+) -> None:
+    """Write the weighted map at the end of a span."""
+    range_low = NODES_PER_BIN * written.first_bin[span] - first_node
+    range_high = range_low + NODES_PER_BIN * written.n_bins[span] - 1
+    for row in range(len(scaled)):
+        scaled[row] = weights[row] * multiplier[row % N_HALF_LIVES]
+    for side in range(2):
+        beyond = 0.0
+        bins = written.map[span, side]
+        pending = 0.0
+        for node in range(spans[side, 0], spans[side, 1] + 1):
+            total = 0.0
+            for row in range(np.uint64(len(scaled))):
+                total += nodes[side, node, row] * scaled[row]
+            if node < range_low or node > range_high:
+                beyond += total
+                continue
+            place = node - range_low
+            # Bins have two nodes: the first waits for the second, to be rounded once.
+            if place % NODES_PER_BIN == 0:
+                pending = total
+            else:
+                total += pending
+                pending = 0.0
+            bins[place // NODES_PER_BIN] = total
+        written.beyond[span, side] = beyond
+
+
+@fast_compiled
+def _write_standing(
+    nodes: FloatArray,
+    spans: IntArray,
+    multiplier: FloatArray,
+    first_node: int,
+    written: Written,
+    span: int,
+) -> None:
+    """Write what is held at the end of a span by bin and row."""
+    range_low = NODES_PER_BIN * written.first_bin[span] - first_node
+    n_bins = written.n_bins[span]
+    for side in range(2):
+        for place in range(n_bins):
+            low = max(range_low + NODES_PER_BIN * place, spans[side, 0])
+            high = min(range_low + NODES_PER_BIN * (place + 1) - 1, spans[side, 1])
+            for row in range(nodes.shape[2]):
+                total = 0.0
+                for node in range(low, high + 1):
+                    total += nodes[side, node, row]
+                standing = total * multiplier[row % N_HALF_LIVES]
+                written.standing[span, side, place, row] = standing
+
+
+@fast_compiled
+def advance_spans(
+    held: Held,
+    columns: LedgerBars,
+    structure: Structure,
+    span_after: IntArray,
+    weights: FloatArray,
+    has_weights: bool,
+    written: Written,
+    n_open: int,
+    close: float,
+) -> int:
+    """Apply all bars to `held` and write each span; return how many bars are left open."""
+    nodes, timed, multiplier, spans, open_exposure, open_age, open_path = held[:7]
+    held_places, held_amounts, held_hours = held[7:]
+    prices, deposits, all_hours, gap_days, bar_days = columns
+    rates, first_node = structure.rates, structure.first_node
+    usual, after_gap = np.empty(N_HALF_LIVES), np.empty(N_HALF_LIVES)
+    consumed, scaled = np.empty(nodes.shape[2]), np.empty(nodes.shape[2])
+    amounts = np.empty((N_ENTRIES, N_HALF_LIVES))
+    for half_life in range(N_HALF_LIVES):
+        usual[half_life] = 2.0 ** (-bar_days * rates[half_life])
+    span = 0
+    # Bar -1 is what was before: spans may end there, nothing else happens.
+    for bar in range(-1, len(deposits)):
+        if bar >= 0:
+            if gap_days[bar] > 0.0:
+                for half_life in range(N_HALF_LIVES):
+                    after_gap[half_life] = 2.0 ** (-gap_days[bar] * rates[half_life])
+                _decay(nodes, timed, multiplier, spans, held_amounts, n_open, after_gap)
+            close = prices[CLOSE_PRICE, bar]
+            hours = all_hours[bar]
+            low = math.log(prices[CLEARING_LOW, bar]) / LOG_STEP
+            high = math.log(prices[CLEARING_HIGH, bar]) / LOG_STEP
+            for side in range(2):
+                first = math.ceil(low) - first_node if side == LONG else 0
+                last = nodes.shape[1] - 1 if side == LONG else math.floor(high) - first_node
+                _consume(
+                    nodes,
+                    timed,
+                    multiplier,
+                    spans,
+                    open_exposure,
+                    open_age,
+                    consumed,
+                    side,
+                    first,
+                    last,
+                    hours,
+                )
+            _decay(nodes, timed, multiplier, spans, held_amounts, n_open, usual)
+            for entry in range(N_ENTRIES):
+                held_places[n_open, entry] = math.log(prices[entry, bar]) / LOG_STEP
+            for half_life in range(N_HALF_LIVES):
+                held_amounts[n_open, half_life] = deposits[bar] / multiplier[half_life]
+            held_hours[n_open] = hours
+            open_path[LOWEST] = min(open_path[LOWEST], held_places[n_open, LOW_PRICE])
+            open_path[HIGHEST] = max(open_path[HIGHEST], held_places[n_open, HIGH_PRICE])
+            n_open += 1
+        while span < len(span_after) and span_after[span] == bar:
+            _release(held, structure, n_open, amounts)
+            _write_events(held, written, span, n_open, close)
+            n_open = 0
+            center = math.log(close) / BIN_LOG_WIDTH - 0.25
+            reach = PUBLISHED_RANGE / BIN_LOG_WIDTH
+            written.first_bin[span] = math.ceil(center - reach)
+            written.n_bins[span] = math.floor(center + reach) - written.first_bin[span] + 1
+            if has_weights:
+                _write_map(
+                    nodes, spans, multiplier, weights[span], first_node, written, span, scaled
+                )
+            if len(written.standing):
+                _write_standing(nodes, spans, multiplier, first_node, written, span)
+            span += 1
+    return n_open

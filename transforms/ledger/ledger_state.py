@@ -1,0 +1,282 @@
+"""What a ledger carries from one call to the next, and its bytes in a checkpoint.
+
+Belongs here: ``LedgerState``, written and read bit for bit. Does not belong here: how it moves over
+bars (``kernel``).
+"""
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from transforms.errors import InvalidInput, UnreadableState
+from transforms.ledger.parameter_sets import N_ENTRIES, N_HALF_LIVES, LedgerParameters
+from transforms.series import FloatArray, IntArray
+
+_KIND: Final = b"LIQLEDG"
+_MAGIC: Final = _KIND + b"\x01"
+_HEADER: Final = struct.Struct("<8s64sqqqqqdqq")
+_N_SIDES: Final = 2
+_N_AGE_SUMS: Final = 2
+_N_PATH: Final = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LedgerState:
+    """What a ledger carries from one call to the next: what is held, and the span left open.
+
+    The amount of a row on a node is ``nodes * multiplier`` of the row's half-life: one decay
+    costs four multiplications. ``n_open`` is the number of bars since the end of the last span.
+
+    Parameters
+    ----------
+    structure_hash : str
+        ``LedgerParameters.structure_hash`` of the ledger it belongs to.
+    bar_count : int
+        Bars seen since the series started [bars].
+    first_end, last_end : int
+        Ends of the first and of the last bar [microseconds since 1970, UTC]; 0 before them.
+    close : float
+        Close of the last bar [USD per unit of the asset]; NaN before the first.
+    first_node : int
+        Grid node of ``nodes[:, 0]``.
+    nodes : ndarray of float64, shape (2, n_nodes, n_rows)
+        Stored amount by side, node and row, to be multiplied by ``multiplier`` [deposit units].
+    timed : ndarray of float64, shape (2, n_nodes, n_distances)
+        Stored amount of the slowest half-life times its time of deposit, as above
+        [deposit units x hours since ``first_end``].
+    multiplier : ndarray of float64, shape (4,)
+        Factor of each half-life [ratio].
+    spans : ndarray of int64, shape (2, 2)
+        First and last node of each side that can hold anything, as grid nodes; 1 and 0: none.
+    open_exposure : ndarray of float64, shape (2, n_rows)
+        Consumed in the open span [deposit units].
+    open_age : ndarray of float64, shape (2, 2)
+        By side, what was consumed of the slowest half-life, and that times ln(age in hours).
+    open_path : ndarray of float64, shape (3,)
+        Close before the open span, its lowest and its highest price [nodes]; NaN, inf and -inf
+        before any.
+    held_places : ndarray of float64, shape (n_open, 4)
+        Open, high, low and close of the bars of the open span [nodes].
+    held_amounts : ndarray of float64, shape (n_open, 4)
+        What they deposit by half-life, to be multiplied by ``multiplier`` [deposit units].
+    held_hours : ndarray of float64, shape (n_open,)
+        Their ends [hours since ``first_end``].
+    """
+
+    structure_hash: str
+    bar_count: int
+    first_end: int
+    last_end: int
+    close: float
+    first_node: int
+    nodes: FloatArray
+    timed: FloatArray
+    multiplier: FloatArray
+    spans: IntArray
+    open_exposure: FloatArray
+    open_age: FloatArray
+    open_path: FloatArray
+    held_places: FloatArray
+    held_amounts: FloatArray
+    held_hours: FloatArray
+
+    @classmethod
+    def empty(cls, parameters: LedgerParameters) -> "LedgerState":
+        """Return the state of a series before its first bar.
+
+        Parameters
+        ----------
+        parameters : LedgerParameters
+            Ledger it belongs to.
+
+        Returns
+        -------
+        LedgerState
+            No bars, nothing held.
+
+        Examples
+        --------
+        >>> from transforms.ledger import LEDGERS
+        >>> LedgerState.empty(LEDGERS["path_ledger"]).bar_count
+        0
+        """
+        return cls(
+            structure_hash=parameters.structure_hash,
+            bar_count=0,
+            first_end=0,
+            last_end=0,
+            close=float("nan"),
+            first_node=0,
+            nodes=np.zeros((_N_SIDES, 0, parameters.n_rows)),
+            timed=np.zeros((_N_SIDES, 0, len(parameters.distances))),
+            multiplier=np.ones(N_HALF_LIVES),
+            spans=np.array([[1, 0]] * _N_SIDES),
+            open_exposure=np.zeros((_N_SIDES, parameters.n_rows)),
+            open_age=np.zeros((_N_SIDES, _N_AGE_SUMS)),
+            open_path=np.array([np.nan, np.inf, -np.inf]),
+            held_places=np.zeros((0, N_ENTRIES)),
+            held_amounts=np.zeros((0, N_HALF_LIVES)),
+            held_hours=np.zeros(0),
+        )
+
+    def standing(self) -> FloatArray:
+        """Return what is held by side, node and row, deposits of the open span aside.
+
+        Returns
+        -------
+        ndarray of float64, shape (2, n_nodes, n_rows)
+            Amount on node ``first_node + i`` [deposit units].
+
+        Examples
+        --------
+        >>> from transforms.ledger import LEDGERS
+        >>> LedgerState.empty(LEDGERS["path_ledger"]).standing().shape
+        (2, 0, 64)
+        """
+        return self.nodes * np.tile(self.multiplier, self.nodes.shape[2] // N_HALF_LIVES)
+
+    def to_bytes(self) -> bytes:
+        """Return the state as bytes, with version and checksum.
+
+        Returns
+        -------
+        bytes
+            Little-endian, read by ``from_bytes``; equal states give equal bytes.
+
+        Raises
+        ------
+        InvalidInput
+            If ``structure_hash`` is longer than 64 ASCII characters.
+
+        Examples
+        --------
+        >>> from transforms.ledger import LEDGERS
+        >>> payload = LedgerState.empty(LEDGERS["path_ledger"]).to_bytes()
+        >>> LedgerState.from_bytes(payload).to_bytes() == payload
+        True
+        """
+        name = self.structure_hash.encode("ascii")
+        if len(name) > 64:
+            raise InvalidInput(
+                f"structure_hash has {len(name)} characters, a state holds at most 64; "
+                "use LedgerParameters.structure_hash"
+            )
+        header = _HEADER.pack(
+            _MAGIC,
+            name,
+            self.nodes.shape[1],
+            self.timed.shape[2],
+            self.bar_count,
+            self.first_end,
+            self.last_end,
+            self.close,
+            self.first_node,
+            len(self.held_hours),
+        )
+        body = b"".join(
+            [
+                header,
+                self.spans.astype("<i8").tobytes(),
+                *(getattr(self, column).astype("<f8").tobytes() for column in _NUMBERS),
+            ]
+        )
+        return body + struct.pack("<I", zlib.crc32(body))
+
+    @classmethod
+    def from_bytes(cls, payload: bytes) -> "LedgerState":
+        """Return the state that ``to_bytes`` wrote.
+
+        Parameters
+        ----------
+        payload : bytes
+            As written by ``to_bytes``.
+
+        Returns
+        -------
+        LedgerState
+            Bit for bit the state that was written.
+
+        Raises
+        ------
+        UnreadableState
+            If the bytes are cut short, changed, or of a version this code does not read.
+
+        Examples
+        --------
+        >>> from transforms.ledger import LEDGERS
+        >>> empty = LedgerState.empty(LEDGERS["path_ledger"])
+        >>> LedgerState.from_bytes(empty.to_bytes()).multiplier.tolist()
+        [1.0, 1.0, 1.0, 1.0]
+        """
+        _check_payload(payload)
+        _, name, n_nodes, n_distances, bar_count, first_end, last_end, close, first_node, n_open = (
+            _HEADER.unpack_from(payload)
+        )
+        n_rows = n_distances * N_HALF_LIVES
+        shapes = {
+            "multiplier": (N_HALF_LIVES,),
+            "open_exposure": (_N_SIDES, n_rows),
+            "open_age": (_N_SIDES, _N_AGE_SUMS),
+            "open_path": (_N_PATH,),
+            "held_places": (n_open, N_ENTRIES),
+            "held_amounts": (n_open, N_HALF_LIVES),
+            "held_hours": (n_open,),
+            "nodes": (_N_SIDES, n_nodes, n_rows),
+            "timed": (_N_SIDES, n_nodes, n_distances),
+        }
+        n_spans = _N_SIDES * 2
+        spans = np.frombuffer(payload, "<i8", n_spans, _HEADER.size).astype(np.int64)
+        columns = {}
+        start = _HEADER.size + 8 * n_spans
+        for column in _NUMBERS:
+            size = int(np.prod(shapes[column]))
+            numbers = np.frombuffer(payload, "<f8", size, start).astype(np.float64)
+            columns[column] = numbers.reshape(shapes[column])
+            start += 8 * size
+        return cls(
+            structure_hash=name.rstrip(b"\0").decode("ascii"),
+            bar_count=bar_count,
+            first_end=first_end,
+            last_end=last_end,
+            close=close,
+            first_node=first_node,
+            spans=spans.reshape(_N_SIDES, 2),
+            **columns,
+        )
+
+
+_NUMBERS: Final = (
+    "multiplier",
+    "open_exposure",
+    "open_age",
+    "open_path",
+    "held_places",
+    "held_amounts",
+    "held_hours",
+    "nodes",
+    "timed",
+)
+"""Columns of numbers in the order of the bytes."""
+
+
+def _check_payload(payload: bytes) -> None:
+    """Refuse bytes that are no whole state of this version."""
+    advice = "drop it and replay from an older checkpoint or from the first bar"
+    if not payload.startswith(_KIND) or len(payload) < _HEADER.size + 4:
+        raise UnreadableState(
+            f"{len(payload)} bytes that open with {payload[: len(_MAGIC)]!r} are no state of a "
+            f"ledger; {advice}"
+        )
+    if not payload.startswith(_MAGIC):
+        raise UnreadableState(
+            f"the state of a ledger has layout {payload[len(_KIND)]}, this version reads "
+            f"{_MAGIC[-1]}; {advice}"
+        )
+    if zlib.crc32(payload[:-4]) != struct.unpack("<I", payload[-4:])[0]:
+        raise UnreadableState(
+            f"the state of a ledger of {len(payload)} bytes is torn or changed (its checksum does "
+            f"not match); {advice}"
+        )
