@@ -37,16 +37,15 @@ def advance(
 ) -> tuple[LedgerState, LedgerOutputs]:
     """Return the state after the bars, and what each span consumed and left.
 
-    A span is what is predicted as one: an hour of 5-minute bars, say. Results do not depend on how
-    bars are split into calls.
+    A span is what is predicted as one. Results do not depend on how bars are split into calls.
 
     Parameters
     ----------
     parameters : LedgerParameters
         Ledger to run.
     bars : Bars
-        Bars of one series that follow those the state has seen; may be empty. Open interest is
-        not used. Where bars are missing ``bar_end`` is needed; without it they follow one another.
+        Bars of one series that follow those the state has seen; may be empty. ``bar_end`` is needed
+        where bars are missing; open interest is not used.
     span_after : array_like of int, shape (n_spans,)
         Last bar of each span, never decreasing; -1: it ended before the first bar of this call.
         One named twice has no bars the second time. Bars after the last one stay in an open span.
