@@ -4,9 +4,9 @@ Belongs here: agents that open, hold, close and are liquidated on a few invented
 records those venues would send, the true standing positions by liquidation price among them.
 Does not belong here: any model that estimates those positions, or a constant imported from one.
 
-Reading order: `parameters` (what is traded), `price_path` (the index of every asset), `positions`
-and `trading` (agents of one contract along that index), `book` (its life), `emission` (records),
-`market` (all of it, day by day).
+Reading order: `parameters` (what is traded), `price_path` (the index of every asset), `positions`,
+`accounts`, `forced` and `trading` (agents of one contract along that index), `book` (its life),
+`emission` (records), `market` (all of it, day by day).
 """
 
 from sources.simulated.market import simulate
@@ -15,7 +15,9 @@ from sources.simulated.parameters import (
     MarketParameters,
     SimulatedAsset,
     SimulatedVenue,
+    TraderConduct,
     Whale,
+    realistic_market,
 )
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "MarketParameters",
     "SimulatedAsset",
     "SimulatedVenue",
+    "TraderConduct",
     "Whale",
+    "realistic_market",
     "simulate",
 ]

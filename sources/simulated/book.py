@@ -10,6 +10,7 @@ import numpy as np
 
 from sources.simulated.parameters import MarketParameters, SimulatedAsset, SimulatedVenue
 from sources.simulated.positions import (
+    ALL_ORDERS,
     FREE_COUNT,
     FREE_HEAD,
     LAST_LOG,
@@ -23,6 +24,7 @@ from sources.simulated.positions import (
     REMEMBERED_LOG,
     TRADER_LONG_LOTS,
     FloatArray,
+    IndexArray,
     Ledger,
     Positions,
     SimulatedContract,
@@ -69,7 +71,8 @@ def make_contract(
     standing = weights * holding_minutes
     opened_per_minute = ordinary_lots / standing.sum()
     volume_per_minute = ordinary_lots * asset.daily_volume_ratio * venue.volume_factor / 1440.0
-    whale = asset.whale
+    whale, conduct = asset.whale, parameters.conduct
+    mean_order_lots = opened_per_minute / asset.orders_per_minute
     return SimulatedContract(
         is_inverse=is_inverse,
         lot_quantity=asset.contract_size_usd if is_inverse else asset.contract_size_base,
@@ -78,7 +81,7 @@ def make_contract(
         daily_volatility_ratio=asset.daily_volatility_ratio,
         ordinary_lots=ordinary_lots,
         orders_per_minute=asset.orders_per_minute,
-        mean_order_lots=opened_per_minute / asset.orders_per_minute,
+        mean_order_lots=mean_order_lots,
         # What opens or closes is volume too: a buy that opens a long meets a sell that closes one.
         churn_lots_per_minute=max(volume_per_minute - 2.0 * opened_per_minute, 0.0),
         price_noise_ratio=asset.price_noise_bps * 1e-4,
@@ -98,7 +101,42 @@ def make_contract(
         if whale is None
         else 1.0 / (whale.hours_between_moves * HOUR_MINUTES),
         first_bin=floor(log(asset.price_usd) / (2.0 * LOG_STEP)) - N_BINS // 2,
+        hedged_ratio=conduct.hedged_ratio,
+        cross_ratio=conduct.cross_ratio,
+        cross_free_ratio=conduct.cross_free_ratio,
+        cross_change_minutes=conduct.cross_change_hours * HOUR_MINUTES,
+        cross_change_ratio=conduct.cross_change_ratio,
+        margin_call_ratio=conduct.margin_call_ratio,
+        margin_call_distance=conduct.margin_call_distance_ratio,
+        margin_added_ratio=conduct.margin_added_ratio,
+        partial_cut_ratio=conduct.partial_cut_ratio,
+        partial_above_lots=conduct.partial_above_orders * mean_order_lots,
+        feed_orders_per_minute=ALL_ORDERS
+        if venue.feed_orders_per_minute is None
+        else venue.feed_orders_per_minute,
     )
+
+
+def tilt_leverage(contract: SimulatedContract, tilt: float) -> SimulatedContract:
+    """Return a contract whose fresh positions carry more or less leverage than usual.
+
+    Parameters
+    ----------
+    contract : SimulatedContract
+        The contract in its usual mix.
+    tilt : float
+        Exponent t: the weight of leverage L is multiplied by L^t, and the mix made whole again. 0
+        changes nothing.
+
+    Returns
+    -------
+    SimulatedContract
+        With other ``tier_cumulative_weight``; the mean order stays.
+    """
+    if tilt == 0.0:
+        return contract
+    weights = np.diff(contract.tier_cumulative_weight, prepend=0.0) * contract.tier_leverage**tilt
+    return contract._replace(tier_cumulative_weight=np.cumsum(weights / weights.sum()))
 
 
 class ContractBook:
@@ -169,6 +207,8 @@ class ContractBook:
             maker_lots=np.zeros(n_bars, dtype=np.int64),
             liquidated_lots=np.zeros((n_bars, 2), dtype=np.int64),
             liquidated_usd=np.zeros((n_bars, 2)),
+            published_lots=np.zeros((n_bars, 2), dtype=np.int64),
+            published_usd=np.zeros((n_bars, 2)),
             truth_first_bin=np.zeros(n_hours, dtype=np.int64),
             truth_lots=np.zeros((n_hours, 2, PUBLISHED_BINS), dtype=np.int64),
             truth_usd=np.zeros((n_hours, 2, PUBLISHED_BINS)),
@@ -208,12 +248,21 @@ class ContractBook:
 
 def _no_positions(n_slots: int) -> Positions:
     """Return empty slots, chained to nothing."""
+
+    def chain() -> IndexArray:
+        return np.full(n_slots, NOBODY, dtype=np.int32)
+
     return Positions(
         liquidation_price=np.zeros(n_slots),
+        entry_price=np.zeros(n_slots),
+        margin=np.zeros(n_slots),
         lots=np.zeros(n_slots, dtype=np.int64),
-        **{
-            name: np.full(n_slots, NOBODY, dtype=np.int32)
-            for name in Positions._fields
-            if name not in ("liquidation_price", "lots")
-        },
+        side=chain(),
+        bin=chain(),
+        bin_next=chain(),
+        bin_previous=chain(),
+        moment=chain(),
+        moment_next=chain(),
+        moment_previous=chain(),
+        cross_tier=chain(),
     )

@@ -342,8 +342,12 @@ def _funding_batch(span: MeasuredSpan, ingested_at: datetime) -> Batch | None:
 def _realised_batch(
     span: MeasuredSpan, bar_starts: NDArray[np.int64], ingested_at: datetime
 ) -> Batch:
-    """Return liquidations of each bar and side; a bar without any is zero, for all were seen."""
-    quantity = span.quantities("liquidated_lots")
+    """Return what feeds publish of the liquidations of each bar and side.
+
+    A bar without any is zero: a throttled feed drops orders of busy minutes, never the first.
+    """
+    quantity = span.quantities("published_lots")
+    is_complete = [item.venue.feed_orders_per_minute is None for item, _ in span.measured]
     n_per_instrument = bar_starts.size * 2
     return _batch(
         "realised_liquidation", quantity.size, ingested_at, _key(span, n_per_instrument) | {
@@ -353,8 +357,8 @@ def _realised_batch(
             "period_seconds": _BAR_SECONDS,
             "side": _words(np.tile([LONG, SHORT], quantity.size // 2), _SIDE_NAMES),
             "liquidated_quantity": quantity,
-            "liquidated_usd": span.values("liquidated_usd"),
-            "is_complete_feed": True,
+            "liquidated_usd": span.values("published_usd"),
+            "is_complete_feed": pa.array(np.repeat(is_complete, n_per_instrument)),
             "order_key": "",
         },
     )  # fmt: skip

@@ -7,13 +7,13 @@ Does not belong here: what traders do, or how it is reported.
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from math import exp, log
+from math import exp, log, sqrt
 
 import numpy as np
 
 from sources.errors import InputRejected
 from sources.records import Batch
-from sources.simulated.book import ContractBook, make_contract
+from sources.simulated.book import ContractBook, make_contract, tilt_leverage
 from sources.simulated.emission import (
     MeasuredSpan,
     SimulatedInstrument,
@@ -71,6 +71,26 @@ def _make_books(
     return instruments, books
 
 
+class _LeverageDrift:
+    """How far the mix of fresh positions is tilted, day by day: it reverts to no tilt."""
+
+    def __init__(self, parameters: MarketParameters) -> None:
+        self._seed = parameters.seed
+        self._deviation = parameters.conduct.leverage_drift_deviation
+        self._kept = 0.5 ** (1.0 / parameters.conduct.leverage_drift_half_life_days)
+        self._tilt = self._deviation * self._normal("before")
+
+    def _normal(self, day: object) -> float:
+        """Return the draw of a day, which no other randomness depends on."""
+        return float(_generator(self._seed, "leverage", day).standard_normal())
+
+    def advance_day(self, day: int) -> float:
+        """Return the tilt of a day; to be called day by day."""
+        step = self._deviation * sqrt(1.0 - self._kept**2)
+        self._tilt = self._kept * self._tilt + step * self._normal(day)
+        return self._tilt
+
+
 def _trade_day(
     seed: int,
     item: SimulatedInstrument,
@@ -123,6 +143,7 @@ def simulate(
     start = parameters.start.astimezone(UTC)
     prices = PriceProcess(parameters)
     instruments, books = _make_books(parameters)
+    drift = _LeverageDrift(parameters)
     yield from reference_batches(instruments, start, stamp)
 
     last_day = -(-parameters.hours // 24)
@@ -141,6 +162,9 @@ def simulate(
             }
         )
         _check_paths(parameters, paths, day)
+        tilt = drift.advance_day(day)
+        for item, book in zip(instruments, books, strict=True):
+            book.contract = tilt_leverage(item.contract, tilt)
         hours = min(24, parameters.hours - 24 * day)
         measured = [
             (item, _trade_day(parameters.seed, item, book, paths[item.asset.name], day, hours))

@@ -9,7 +9,7 @@ notional is at low leverage (Hyperliquid, December 2025: 36 % at 0-3x, 48 % at 3
 above).
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from textwrap import shorten
@@ -96,6 +96,9 @@ class SimulatedVenue:
     volume_factor : float
         Volume relative to ``SimulatedAsset.daily_volume_ratio``: fee holidays and market makers
         differ between venues, positions less so.
+    feed_orders_per_minute : int or None
+        Liquidation orders its feed publishes in a minute, the first ones; the rest happens unseen,
+        as on venues that publish one order a second. None publishes all.
     """
 
     name: str
@@ -104,6 +107,7 @@ class SimulatedVenue:
     leverage_mix: tuple[LeverageTier, ...]
     open_interest_factor: float = 1.0
     volume_factor: float = 1.0
+    feed_orders_per_minute: int | None = None
 
     def __post_init__(self) -> None:
         """Check names, ranges and that the mix is a whole."""
@@ -123,6 +127,10 @@ class SimulatedVenue:
             self, "open_interest_unit", "inverse contracts count USD, not base: use 'usd'",
         )  # fmt: skip
         _require_positive(self)
+        limit = self.feed_orders_per_minute
+        _require(
+            limit is None or limit >= 1, self, "feed_orders_per_minute", "give 1 or more, or None"
+        )
         leverages = [tier.leverage for tier in self.leverage_mix]
         _require(
             leverages == sorted(set(leverages))
@@ -231,6 +239,83 @@ class SimulatedAsset:
         _require(self.orders_per_minute <= 100, self, "orders_per_minute", "100 at most")
 
 
+@dataclass(frozen=True, slots=True)
+class TraderConduct:
+    """What accounts and venues do besides isolated positions that are liquidated whole.
+
+    A share of 0 leaves it out; by default all are, so that an estimator that assumes isolated
+    positions is tested on a market that has no others.
+
+    Parameters
+    ----------
+    hedged_ratio : float
+        Share of freshly opened orders that are half long, half short in one account, 0 to 1. They
+        are open interest that no price liquidates.
+    cross_ratio : float
+        Share of levered orders whose account margins crosswise, 0 to 1: collateral beyond the
+        initial margin backs them, so that they are liquidated farther away than isolated ones.
+    cross_free_ratio : float
+        Mean of that free collateral over the initial margin, exponentially distributed.
+    cross_change_hours : float
+        Mean time between changes of the collateral by what else the account holds, at average
+        activity [h].
+    cross_change_ratio : float
+        Standard deviation of such a change over entry notional. With 2 % every 12 h and half of
+        the accounts crosswise, a third of the levered positions that last four days have moved
+        their liquidation price by 2 % or more; on Hyperliquid 48 % did. Losses elsewhere liquidate
+        accounts away from their price.
+    margin_call_ratio : float
+        Share of positions, 0 to 1, whose owner adds margin each time the mark comes within the
+        distance of a margin call.
+    margin_call_distance_ratio : float
+        That distance, ln(mark / liquidation price): where venues warn, a fraction of the margin of
+        10x.
+    margin_added_ratio : float
+        Margin added at a call over the margin the position has.
+    partial_cut_ratio : float
+        Part of a large position that one step of liquidation closes, 0 to below 1; what is left
+        keeps the margin and gets a new liquidation price. 0 closes all at once. Hyperliquid
+        closes a fifth of positions above 100,000 USD; others step down a risk tier.
+    partial_above_orders : float
+        Size above which a position is large, in mean orders.
+    leverage_drift_deviation : float
+        Standard deviation of the exponent t by which the mix drifts: fresh positions of leverage L
+        get L^t times their weight. .3 is 1.6 times as much 50x against 10x.
+    leverage_drift_half_life_days : float
+        How long a drift lasts [d]: fashions of leverage turn over weeks.
+    """
+
+    hedged_ratio: float = 0.0
+    cross_ratio: float = 0.0
+    cross_free_ratio: float = 1.0
+    cross_change_hours: float = 12.0
+    cross_change_ratio: float = 0.02
+    margin_call_ratio: float = 0.0
+    margin_call_distance_ratio: float = 0.02
+    margin_added_ratio: float = 0.5
+    partial_cut_ratio: float = 0.0
+    partial_above_orders: float = 2.0
+    leverage_drift_deviation: float = 0.0
+    leverage_drift_half_life_days: float = 20.0
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        for item in fields(self):
+            value = getattr(self, item.name)
+            _require(isfinite(value) and value >= 0, self, item.name, "give a number of 0 or more")
+        for name in ("hedged_ratio", "cross_ratio", "margin_call_ratio"):
+            _require(getattr(self, name) <= 1, self, name, "give 0 to 1")
+        _require(self.partial_cut_ratio < 1, self, "partial_cut_ratio", "give 0 to below 1")
+        for name in ("cross_change_hours", "leverage_drift_half_life_days", "margin_added_ratio"):
+            _require(getattr(self, name) > 0, self, name, "give a number above 0")
+
+
+# Nobody publishes these shares: they are set so that everything happens often enough to matter.
+REALISTIC_CONDUCT = TraderConduct(
+    hedged_ratio=0.1, cross_ratio=0.5, margin_call_ratio=0.3, partial_cut_ratio=0.2,
+    leverage_drift_deviation=0.3,
+)  # fmt: skip
+
 VENUES = (
     # Alpha's mix is what estimators commonly take for granted, so there an estimator is tested on
     # its books alone. Beta draws gamblers, gamma is a coin-margined venue of holders: there it is
@@ -253,6 +338,12 @@ VENUES = (
         open_interest_factor=0.35, volume_factor=0.6,
     ),
 )  # fmt: skip
+
+# Beta's feed as on venues that publish one order a second, scaled to its few large orders.
+REALISTIC_VENUES = tuple(
+    replace(venue, feed_orders_per_minute=2) if venue.name == "sim_beta" else venue
+    for venue in VENUES
+)
 
 ASSETS = (
     SimulatedAsset(
@@ -334,6 +425,8 @@ class MarketParameters:
     appetite_log_deviation : float
         Standard deviation of the logarithm of opening activity around the average, which moves
         open interest from hour to hour.
+    conduct : TraderConduct
+        Cross margin, hedges, added margin, partial liquidation, drifting leverage.
     """
 
     start: datetime
@@ -352,6 +445,7 @@ class MarketParameters:
     price_pull_half_life_days: float = 60.0
     mark_half_life_minutes: float = 1.5
     appetite_log_deviation: float = 0.6
+    conduct: TraderConduct = field(default=TraderConduct())
 
     def __post_init__(self) -> None:
         """Check the span, ranges and that names are unique."""
@@ -384,3 +478,21 @@ class MarketParameters:
     def end(self) -> datetime:
         """Instant at which the last bar ends."""
         return self.start.astimezone(UTC) + timedelta(hours=self.hours)
+
+
+def realistic_market(start: datetime, days: float, seed: int) -> MarketParameters:
+    """Return the market with everything in it that real ones have: conduct, a throttled feed.
+
+    Parameters
+    ----------
+    start, days, seed
+        As in `MarketParameters`.
+
+    Returns
+    -------
+    MarketParameters
+        All else as shipped.
+    """
+    return MarketParameters(
+        start=start, days=days, seed=seed, venues=REALISTIC_VENUES, conduct=REALISTIC_CONDUCT
+    )

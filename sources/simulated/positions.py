@@ -1,14 +1,14 @@
-"""Positions of the traders of one contract: liquidation prices, books, liquidation by the mark.
+"""Positions of the traders of one contract: liquidation prices, linked lists, sums per price bin.
 
-Belongs here: what a position is, the linked lists that hold it, sums per price bin. Does not belong
-here: why positions open and close (`sources.simulated.trading`).
+Belongs here: what a position is and the lists that hold it. Does not belong here: why positions
+open and close (`sources.simulated.trading`), what the mark forces (`sources.simulated.forced`).
 
 Amounts are whole lots, so that both sides of the books sum to open interest without rounding.
 Positions are in linked lists, one per price bin of the liquidation price and one per moment at
 which their owner will close them, so a minute costs what happens in it, not what is open.
 """
 
-from math import exp, floor, inf, log
+from math import floor, inf, log
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +27,8 @@ NOBODY = -1  # end of a linked list; a position in no list
 LOG_STEP = 0.001  # distance of two nodes of the price grid [ln]
 GRID_RANGE = 4.0  # positions are binned exactly within this |ln(price / price_usd)| [ln]
 N_BINS = int(GRID_RANGE / LOG_STEP)
+
+ALL_ORDERS = 1 << 62  # more orders than any minute has
 
 N_MOMENTS = 1 << 16  # ring of closing moments; no holding exceeds this many average minutes
 
@@ -55,12 +57,25 @@ class SimulatedContract(NamedTuple):
     whale_leverage: float
     whale_move_probability: float  # each minute
     first_bin: int  # published bin index of the first bin kept
+    hedged_ratio: float
+    cross_ratio: float
+    cross_free_ratio: float
+    cross_change_minutes: float  # mean, at average activity
+    cross_change_ratio: float
+    margin_call_ratio: float
+    margin_call_distance: float  # ln
+    margin_added_ratio: float
+    partial_cut_ratio: float
+    partial_above_lots: float
+    feed_orders_per_minute: int  # a complete feed publishes ALL_ORDERS
 
 
 class Positions(NamedTuple):
     """All positions, a slot each; free slots are chained through `bin_next`."""
 
     liquidation_price: FloatArray  # USD; 0 for a long, inf for a short that cannot be liquidated
+    entry_price: FloatArray  # USD
+    margin: FloatArray  # USD per asset unit if linear, asset units per USD if inverse
     lots: IntArray
     side: IndexArray
     bin: IndexArray
@@ -69,6 +84,7 @@ class Positions(NamedTuple):
     moment: IndexArray  # NOBODY for a whale, who decides otherwise
     moment_next: IndexArray
     moment_previous: IndexArray
+    cross_tier: IndexArray  # tier of a position margined crosswise; NOBODY if isolated
 
 
 class Ledger(NamedTuple):
@@ -132,6 +148,55 @@ def liquidation_price(
 
 
 @njit(cache=True)
+def margin_of(is_inverse: bool, entry_price: float, leverage: float) -> float:
+    """Return the margin of one unit: USD for an asset unit, or asset units for a USD if inverse."""
+    return 1.0 / (entry_price * leverage) if is_inverse else entry_price / leverage
+
+
+@njit(cache=True)
+def price_of_margin(
+    is_inverse: bool, side: int, entry_price: float, margin: float, margin_ratio: float
+) -> float:
+    """Return the mark price at which a position of any margin is liquidated.
+
+    Parameters
+    ----------
+    is_inverse : bool
+        Whether margin and profit are in the asset.
+    side : int
+        LONG or SHORT.
+    entry_price : float
+        E [USD].
+    margin : float
+        Margin of one unit, as `margin_of`; with margin E / L the price is that of
+        `liquidation_price`.
+    margin_ratio : float
+        mu, maintenance margin over notional.
+
+    Returns
+    -------
+    float
+        P [USD]; 0 for a long and infinity for a short that no price liquidates.
+    """
+    sign = -1.0 if side == LONG else 1.0
+    if is_inverse:
+        inverse = (1.0 / entry_price - sign * margin) / (1.0 - sign * margin_ratio)
+        return 1.0 / inverse if inverse > 0.0 else inf
+    return max((entry_price + sign * margin) / (1.0 + sign * margin_ratio), 0.0)
+
+
+@njit(cache=True)
+def margin_at(
+    is_inverse: bool, side: int, entry_price: float, margin: float, price: float
+) -> float:
+    """Return what is left of the margin of one unit at a price, profit and loss included."""
+    sign = 1.0 if side == LONG else -1.0
+    if is_inverse:
+        return margin + sign * (1.0 / entry_price - 1.0 / price)
+    return margin + sign * (price - entry_price)
+
+
+@njit(cache=True)
 def bin_of(log_price: float, first_bin: int) -> int:
     """Return the kept bin that holds a price, the outermost for what lies beyond."""
     return min(max(floor((log_price / LOG_STEP + 0.5) / 2.0) - first_bin, 0), N_BINS - 1)
@@ -145,9 +210,89 @@ def usd_of(contract: SimulatedContract, lots: int, price: float) -> float:
 
 
 @njit(cache=True)
+def _enter_bin(
+    contract: SimulatedContract, positions: Positions, ledger: Ledger, slot: int
+) -> None:
+    """Put a position into the list and the sums of its liquidation price."""
+    price = positions.liquidation_price[slot]
+    positions.bin[slot] = NOBODY
+    if not 0.0 < price < inf:
+        return
+    side, lots = positions.side[slot], positions.lots[slot]
+    b = bin_of(log(price), contract.first_bin)
+    positions.bin[slot] = b
+    head = ledger.bin_head[side, b]
+    positions.bin_next[slot] = head
+    positions.bin_previous[slot] = NOBODY
+    if head != NOBODY:
+        positions.bin_previous[head] = slot
+    ledger.bin_head[side, b] = slot
+    ledger.bin_lots[side, b] += lots
+    ledger.bin_usd[side, b] += usd_of(contract, lots, price)
+
+
+@njit(cache=True)
+def _leave_bin(
+    contract: SimulatedContract, positions: Positions, ledger: Ledger, slot: int
+) -> None:
+    """Take a position out of the list and the sums of its liquidation price."""
+    b = positions.bin[slot]
+    if b == NOBODY:
+        return
+    side, lots = positions.side[slot], positions.lots[slot]
+    after, before = positions.bin_next[slot], positions.bin_previous[slot]
+    if before == NOBODY:
+        ledger.bin_head[side, b] = after
+    else:
+        positions.bin_next[before] = after
+    if after != NOBODY:
+        positions.bin_previous[after] = before
+    ledger.bin_lots[side, b] -= lots
+    if ledger.bin_lots[side, b] == 0:
+        ledger.bin_usd[side, b] = 0.0  # no residue of rounding in an empty bin
+    else:
+        ledger.bin_usd[side, b] -= usd_of(contract, lots, positions.liquidation_price[slot])
+
+
+@njit(cache=True)
+def enter_moment(positions: Positions, ledger: Ledger, slot: int, moment: int) -> None:
+    """Put a position into the list of a moment, or into none."""
+    positions.moment[slot] = moment
+    if moment == NOBODY:
+        return
+    head = ledger.moment_head[moment]
+    positions.moment_next[slot] = head
+    positions.moment_previous[slot] = NOBODY
+    if head != NOBODY:
+        positions.moment_previous[head] = slot
+    ledger.moment_head[moment] = slot
+
+
+@njit(cache=True)
+def leave_moment(positions: Positions, ledger: Ledger, slot: int) -> None:
+    """Take a position out of the list of its moment, or a tranche from the whale."""
+    moment = positions.moment[slot]
+    if moment == NOBODY:
+        kept = 0
+        for tranche in range(ledger.counts[WHALE_TRANCHES]):
+            if ledger.whale_slots[tranche] != slot:
+                ledger.whale_slots[kept] = ledger.whale_slots[tranche]
+                kept += 1
+        ledger.counts[WHALE_TRANCHES] = kept
+        return
+    after, before = positions.moment_next[slot], positions.moment_previous[slot]
+    if before == NOBODY:
+        ledger.moment_head[moment] = after
+    else:
+        positions.moment_next[before] = after
+    if after != NOBODY:
+        positions.moment_previous[after] = before
+
+
+@njit(cache=True)
 def add_position(
-    contract: SimulatedContract, positions: Positions, ledger: Ledger,
-    side: int, lots: int, price: float, moment: int,
+    contract: SimulatedContract, positions: Positions, ledger: Ledger, side: int, lots: int,
+    entry: float, margin: float, price: float, moment: int, cross_tier: int,
 ) -> int:  # fmt: skip
     """Put a position into a free slot and into its lists; return the slot."""
     slot = ledger.counts[FREE_HEAD]
@@ -155,28 +300,13 @@ def add_position(
     ledger.counts[FREE_COUNT] -= 1
     ledger.counts[TRADER_LONG_LOTS + side] += lots
     positions.liquidation_price[slot] = price
+    positions.entry_price[slot] = entry
+    positions.margin[slot] = margin
     positions.lots[slot] = lots
     positions.side[slot] = side
-    positions.bin[slot] = NOBODY
-    if 0.0 < price < inf:
-        b = bin_of(log(price), contract.first_bin)
-        positions.bin[slot] = b
-        head = ledger.bin_head[side, b]
-        positions.bin_next[slot] = head
-        positions.bin_previous[slot] = NOBODY
-        if head != NOBODY:
-            positions.bin_previous[head] = slot
-        ledger.bin_head[side, b] = slot
-        ledger.bin_lots[side, b] += lots
-        ledger.bin_usd[side, b] += usd_of(contract, lots, price)
-    positions.moment[slot] = moment
-    if moment != NOBODY:
-        head = ledger.moment_head[moment]
-        positions.moment_next[slot] = head
-        positions.moment_previous[slot] = NOBODY
-        if head != NOBODY:
-            positions.moment_previous[head] = slot
-        ledger.moment_head[moment] = slot
+    positions.cross_tier[slot] = cross_tier
+    _enter_bin(contract, positions, ledger, slot)
+    enter_moment(positions, ledger, slot, moment)
     return int(slot)
 
 
@@ -185,39 +315,9 @@ def remove_position(
     contract: SimulatedContract, positions: Positions, ledger: Ledger, slot: int
 ) -> None:
     """Take a position out of its lists and free its slot."""
-    side = positions.side[slot]
-    lots = positions.lots[slot]
-    ledger.counts[TRADER_LONG_LOTS + side] -= lots
-    b = positions.bin[slot]
-    if b != NOBODY:
-        after, before = positions.bin_next[slot], positions.bin_previous[slot]
-        if before == NOBODY:
-            ledger.bin_head[side, b] = after
-        else:
-            positions.bin_next[before] = after
-        if after != NOBODY:
-            positions.bin_previous[after] = before
-        ledger.bin_lots[side, b] -= lots
-        if ledger.bin_lots[side, b] == 0:
-            ledger.bin_usd[side, b] = 0.0  # no residue of rounding in an empty bin
-        else:
-            ledger.bin_usd[side, b] -= usd_of(contract, lots, positions.liquidation_price[slot])
-    moment = positions.moment[slot]
-    if moment != NOBODY:
-        after, before = positions.moment_next[slot], positions.moment_previous[slot]
-        if before == NOBODY:
-            ledger.moment_head[moment] = after
-        else:
-            positions.moment_next[before] = after
-        if after != NOBODY:
-            positions.moment_previous[after] = before
-    else:
-        kept = 0
-        for tranche in range(ledger.counts[WHALE_TRANCHES]):
-            if ledger.whale_slots[tranche] != slot:
-                ledger.whale_slots[kept] = ledger.whale_slots[tranche]
-                kept += 1
-        ledger.counts[WHALE_TRANCHES] = kept
+    ledger.counts[TRADER_LONG_LOTS + positions.side[slot]] -= positions.lots[slot]
+    _leave_bin(contract, positions, ledger, slot)
+    leave_moment(positions, ledger, slot)
     positions.lots[slot] = 0
     positions.bin_next[slot] = ledger.counts[FREE_HEAD]
     ledger.counts[FREE_HEAD] = slot
@@ -225,26 +325,15 @@ def remove_position(
 
 
 @njit(cache=True)
-def liquidate_positions(
-    contract: SimulatedContract, positions: Positions, ledger: Ledger, side: int,
-    earlier_mark_log: float, mark_log: float,
-) -> tuple[int, float]:  # fmt: skip
-    """Remove positions of a side whose liquidation price the mark reached; return lots and USD."""
-    lots, usd = 0, 0.0
-    toward = -1 if side == LONG else 1
-    if (mark_log - earlier_mark_log) * toward <= 0.0:
-        return lots, usd  # all open positions were out of reach at the earlier mark
-    mark = exp(mark_log)
-    last_bin = bin_of(mark_log, contract.first_bin)
-    b = bin_of(earlier_mark_log, contract.first_bin)
-    while (last_bin - b) * toward >= 0:
-        slot = ledger.bin_head[side, b]
-        while slot != NOBODY:
-            after = positions.bin_next[slot]
-            if (mark - positions.liquidation_price[slot]) * toward >= 0.0:
-                lots += positions.lots[slot]
-                usd += usd_of(contract, positions.lots[slot], mark)
-                remove_position(contract, positions, ledger, slot)
-            slot = after
-        b += toward
-    return lots, usd
+def change_position(
+    contract: SimulatedContract, positions: Positions, ledger: Ledger, slot: int,
+    lots: int, entry: float, margin: float, price: float,
+) -> None:  # fmt: skip
+    """Give a position another size, entry, margin and liquidation price; its moment stays."""
+    _leave_bin(contract, positions, ledger, slot)
+    ledger.counts[TRADER_LONG_LOTS + positions.side[slot]] += lots - positions.lots[slot]
+    positions.lots[slot] = lots
+    positions.entry_price[slot] = entry
+    positions.margin[slot] = margin
+    positions.liquidation_price[slot] = price
+    _enter_bin(contract, positions, ledger, slot)

@@ -1,7 +1,8 @@
 """What happens to one contract minute by minute: prices, orders, the whale, the market maker.
 
 Belongs here: why positions open and close, and what a venue would measure. Does not belong here:
-how positions are kept (`sources.simulated.positions`), how any of it is reported.
+how positions are kept (`sources.simulated.positions`), what the mark forces
+(`sources.simulated.forced`), how any of it is reported.
 
 Whatever traders want to buy more than others sell, or sell more than others buy, a market maker
 takes; he is hedged elsewhere and no price liquidates him. So with o opened, c closed (by
@@ -15,6 +16,15 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from sources.simulated.accounts import (
+    add_hedged,
+    draw_account,
+    draw_moment,
+    happens,
+    is_other_holding,
+    move_collateral,
+)
+from sources.simulated.forced import Forced, call_margin, forget_forced, liquidate_positions
 from sources.simulated.positions import (
     APPETITE,
     CLOCK,
@@ -41,8 +51,8 @@ from sources.simulated.positions import (
     Positions,
     SimulatedContract,
     add_position,
-    liquidate_positions,
     liquidation_price,
+    margin_of,
     remove_position,
 )
 
@@ -52,8 +62,8 @@ HOUR_MINUTES = 60
 PUBLISHED_RANGE = 0.5  # largest |ln(bin centre / price)| of a published bin [ln]
 PUBLISHED_BINS = 501  # room for the bins in range: 500 or 501
 
-ROOM = 1024  # free slots required before a minute begins
-LARGEST_ORDER_COUNT = 400  # orders a minute and side; two sides must fit into ROOM
+ROOM = 2048  # free slots required before a minute begins
+LARGEST_ORDER_COUNT = 400  # orders a minute and side; two sides, hedged, must fit into ROOM
 
 ORDER_LOG_DEVIATION = 1.0  # spread of order sizes: one order in forty is above five times the mean
 VENUE_GAP_HALF_LIFE_MINUTES = 30.0  # how long a venue's price stays off the index [min]
@@ -79,6 +89,8 @@ class Measured(NamedTuple):
     maker_lots: IntArray  # (n,): at the bar's end, long above zero
     liquidated_lots: IntArray  # (n, 2)
     liquidated_usd: FloatArray  # (n, 2): at the mark price that liquidated
+    published_lots: IntArray  # (n, 2): the part of the liquidations that the feed publishes
+    published_usd: FloatArray  # (n, 2)
     truth_first_bin: IntArray  # (m,): published bin index
     truth_lots: IntArray  # (m, 2, PUBLISHED_BINS)
     truth_usd: FloatArray  # (m, 2, PUBLISHED_BINS)
@@ -99,16 +111,6 @@ def _draw_order(
 
 
 @njit(cache=True)
-def _draw_moment(
-    rng: np.random.Generator, contract: SimulatedContract, ledger: Ledger, tier: int
-) -> int:
-    """Return the moment, on the ring, at which an owner will close."""
-    clock = ledger.levels[CLOCK]
-    holding = min(rng.standard_exponential() * contract.tier_holding_minutes[tier], N_MOMENTS - 2.0)
-    return int(max(floor(clock) + 1.0, floor(clock + holding))) % N_MOMENTS
-
-
-@njit(cache=True)
 def _is_accepted(side: int, price: float, mark: float) -> bool:
     """Return whether a venue lets a position open: not if it were liquidated at once."""
     return price < mark if side == LONG else price > mark
@@ -125,13 +127,16 @@ def fill_positions(
             tier, lots = _draw_order(rng, contract, contract.tier_standing_weight)
             # As if entered within the last days; the true past of the price does not exist.
             entry = mark * exp(2.0 * contract.daily_volatility_ratio * rng.standard_normal())
-            price = liquidation_price(
-                contract.is_inverse, side, entry, contract.tier_leverage[tier],
-                contract.maintenance_margin_ratio,
-            )  # fmt: skip
+            if happens(rng, contract.hedged_ratio):
+                add_hedged(rng, contract, positions, ledger, entry, tier, lots)
+                continue
+            margin, price, is_cross = draw_account(rng, contract, side, entry, tier)
             if _is_accepted(side, price, mark):
-                moment = _draw_moment(rng, contract, ledger, tier)
-                add_position(contract, positions, ledger, side, lots, price, moment)
+                moment = draw_moment(rng, contract, ledger, tier, is_cross)
+                add_position(
+                    contract, positions, ledger, side, lots, entry, margin, price, moment,
+                    tier if is_cross else NOBODY,
+                )  # fmt: skip
     ledger.counts[MAKER_LOTS] = ledger.counts[TRADER_SHORT_LOTS] - ledger.counts[TRADER_LONG_LOTS]
 
 
@@ -154,8 +159,12 @@ def _move_whale(
     price = liquidation_price(
         contract.is_inverse, side, entry, contract.whale_leverage, contract.maintenance_margin_ratio
     )
+    margin = margin_of(contract.is_inverse, entry, contract.whale_leverage)
     while ledger.counts[WHALE_TRANCHES] < wanted and _is_accepted(side, price, mark):
-        slot = add_position(contract, positions, ledger, side, contract.whale_lots, price, NOBODY)
+        slot = add_position(
+            contract, positions, ledger, side, contract.whale_lots, entry, margin, price,
+            NOBODY, NOBODY,
+        )  # fmt: skip
         ledger.whale_slots[ledger.counts[WHALE_TRANCHES]] = slot
         ledger.counts[WHALE_TRANCHES] += 1
         opened[side] += contract.whale_lots
@@ -203,10 +212,15 @@ def advance_minutes(
 ) -> int:  # fmt: skip
     """Trade from `first_minute` on; return the minute that lacks slots, or the number of minutes.
 
-    The order within a minute: prices move, the mark liquidates, owners close, traders open, the
-    whale moves, the market maker takes the remainder, churn adds volume without new positions.
+    The order within a minute: prices move, margin is called, the mark liquidates, owners close,
+    other holdings of cross accounts move, traders open, the whale moves, the market maker takes the
+    remainder, churn adds volume without new positions.
     """
     levels = ledger.levels
+    forced = Forced(
+        np.zeros(2, dtype=np.int64), np.zeros(2), np.zeros(2, dtype=np.int64), np.zeros(2),
+        np.zeros(1, dtype=np.int64),
+    )  # fmt: skip
     flow = _Flow(np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.int64), np.zeros(2))
     for t in range(first_minute, log_index.size):
         if ledger.counts[FREE_COUNT] < ROOM:
@@ -218,19 +232,18 @@ def advance_minutes(
         flow.opened[:] = 0
         flow.closed[:] = 0
         flow.taker[:] = 0.0
+        forget_forced(forced)
         earlier_last_log, earlier_mark_log = levels[LAST_LOG], levels[MARK_LOG]
         _move_prices(rng, contract, ledger, log_index[t])
         mark = exp(levels[MARK_LOG])
         _extend_bar(measured.mark[bar], mark, mark, mark)
         for side in range(2):
-            lots, usd = liquidate_positions(
-                contract, positions, ledger, side, earlier_mark_log, levels[MARK_LOG]
+            call_margin(rng, contract, positions, ledger, side, earlier_mark_log, levels[MARK_LOG])
+            liquidate_positions(
+                contract, positions, ledger, side, earlier_mark_log, levels[MARK_LOG], forced
             )
-            measured.liquidated_lots[bar, side] += lots
-            measured.liquidated_usd[bar, side] += usd
-            flow.closed[side] += lots
-            flow.taker[1 - side] += lots
-        _close_due(contract, positions, ledger, activity[t], flow)
+        _act_on_moments(rng, contract, positions, ledger, activity[t], mark, flow, forced)
+        _take_forced(forced, flow, measured, bar)
         _open_orders(rng, contract, positions, ledger, activity[t], earlier_last_log, flow)
         if contract.whale_lots > 0 and rng.random() < contract.whale_move_probability:
             _move_whale(
@@ -266,10 +279,23 @@ def _move_prices(
 
 
 @njit(cache=True)
-def _close_due(
-    contract: SimulatedContract, positions: Positions, ledger: Ledger, activity: float, flow: _Flow
-) -> None:
-    """Close the positions whose owners' moment has come."""
+def _take_forced(forced: Forced, flow: _Flow, measured: Measured, bar: int) -> None:
+    """Add a minute's liquidations to what closed and to what is measured."""
+    for side in range(2):
+        measured.liquidated_lots[bar, side] += forced.lots[side]
+        measured.liquidated_usd[bar, side] += forced.usd[side]
+        measured.published_lots[bar, side] += forced.published_lots[side]
+        measured.published_usd[bar, side] += forced.published_usd[side]
+        flow.closed[side] += forced.lots[side]
+        flow.taker[1 - side] += forced.lots[side]
+
+
+@njit(cache=True)
+def _act_on_moments(
+    rng: np.random.Generator, contract: SimulatedContract, positions: Positions, ledger: Ledger,
+    activity: float, mark: float, flow: _Flow, forced: Forced,
+) -> None:  # fmt: skip
+    """Close the positions whose moment has come, or move the margin of cross accounts."""
     moment = floor(ledger.levels[CLOCK])
     ledger.levels[CLOCK] += activity
     while moment < floor(ledger.levels[CLOCK]):
@@ -278,9 +304,12 @@ def _close_due(
         while slot != NOBODY:
             after = positions.moment_next[slot]
             side = positions.side[slot]
-            flow.closed[side] += positions.lots[slot]
-            flow.taker[1 - side] += 0.5 * positions.lots[slot]
-            remove_position(contract, positions, ledger, slot)
+            if is_other_holding(rng, contract, positions.cross_tier[slot]):
+                move_collateral(rng, contract, positions, ledger, slot, mark, forced)
+            else:
+                flow.closed[side] += positions.lots[slot]
+                flow.taker[1 - side] += 0.5 * positions.lots[slot]
+                remove_position(contract, positions, ledger, slot)
             slot = after
 
 
@@ -306,13 +335,19 @@ def _open_orders(
         rate = 2.0 * share * contract.orders_per_minute * activity * eagerness
         for _ in range(min(rng.poisson(rate), LARGEST_ORDER_COUNT)):
             tier, lots = _draw_order(rng, contract, contract.tier_cumulative_weight)
-            price = liquidation_price(
-                contract.is_inverse, side, exp(earlier_last_log + rng.random() * move),
-                contract.tier_leverage[tier], contract.maintenance_margin_ratio,
-            )  # fmt: skip
-            moment_of_close = _draw_moment(rng, contract, ledger, tier)
+            entry = exp(earlier_last_log + rng.random() * move)
+            if happens(rng, contract.hedged_ratio):
+                each = add_hedged(rng, contract, positions, ledger, entry, tier, lots)
+                flow.opened[:] += each
+                flow.taker[:] += each * contract.tier_taker_ratio[tier]
+                continue
+            margin, price, is_cross = draw_account(rng, contract, side, entry, tier)
+            moment = draw_moment(rng, contract, ledger, tier, is_cross)
             if _is_accepted(side, price, mark):
-                add_position(contract, positions, ledger, side, lots, price, moment_of_close)
+                add_position(
+                    contract, positions, ledger, side, lots, entry, margin, price, moment,
+                    tier if is_cross else NOBODY,
+                )  # fmt: skip
                 flow.opened[side] += lots
                 flow.taker[side] += lots * contract.tier_taker_ratio[tier]
 
