@@ -1,5 +1,6 @@
 """The traders of one contract: liquidation prices, books and what the mark price forces."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import exp, log
 
@@ -10,17 +11,25 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sources.simulated.book import ContractBook, make_contract
-from sources.simulated.parameters import ASSETS, VENUES, MarketParameters
+from sources.simulated.parameters import (
+    ASSETS,
+    REALISTIC_CONDUCT,
+    VENUES,
+    MarketParameters,
+    TraderConduct,
+)
 from sources.simulated.positions import FREE_COUNT, LONG, MARK_LOG, SHORT, liquidation_price
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MARKET = MarketParameters(start=START, days=1, seed=3)
+PLAIN = TraderConduct()
+CONDUCTS = [pytest.param(PLAIN, id="plain"), pytest.param(REALISTIC_CONDUCT, id="realistic")]
 LINEAR, INVERSE = VENUES[0], VENUES[2]
 BTC, THIN = ASSETS[0], ASSETS[-1]
 
 
-def make_book(venue=LINEAR, asset=BTC, seed=1):
-    contract = make_contract(MARKET, venue, asset)
+def make_book(venue=LINEAR, asset=BTC, seed=1, conduct=PLAIN):
+    contract = make_contract(replace(MARKET, conduct=conduct), venue, asset)
     tranches = asset.whale.tranche_count if asset.whale else 0
     return ContractBook(
         contract, log(asset.price_usd), np.random.Generator(np.random.PCG64(seed)), tranches
@@ -124,10 +133,13 @@ def test_liquidations_are_valued_at_a_mark_of_their_bar():
 
 @pytest.mark.parametrize("venue", VENUES, ids=lambda venue: venue.name)
 @pytest.mark.parametrize("asset", [BTC, THIN], ids=lambda asset: asset.name)
+@pytest.mark.parametrize("conduct", CONDUCTS)
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_both_sides_of_the_books_are_open_interest_and_no_change_exceeds_volume(venue, asset, seed):
-    book = make_book(venue, asset, seed)
+def test_both_sides_of_the_books_are_open_interest_and_no_change_exceeds_volume(
+    venue, asset, conduct, seed
+):
+    book = make_book(venue, asset, seed, conduct)
     opening = book.open_interest_lots
     measured = book.advance(np.random.default_rng(seed), make_path(asset, 6, seed), np.ones(360))
 
@@ -136,11 +148,13 @@ def test_both_sides_of_the_books_are_open_interest_and_no_change_exceeds_volume(
     assert np.all(np.abs(changes) <= measured.volume_lots)
     assert np.all(measured.taker_buy_lots >= 0)
     assert np.all(measured.taker_buy_lots <= measured.volume_lots)
+    assert np.all(measured.volume_lots >= measured.liquidated_lots.max(axis=1))
 
 
 @pytest.mark.parametrize("venue", [LINEAR, INVERSE])
-def test_lists_and_sums_agree_with_the_positions_they_hold(venue):
-    book = make_book(venue, THIN)
+@pytest.mark.parametrize("conduct", CONDUCTS)
+def test_lists_and_sums_agree_with_the_positions_they_hold(venue, conduct):
+    book = make_book(venue, THIN, conduct=conduct)
     measured = book.advance(np.random.default_rng(5), make_path(THIN, 72, 5), np.ones(60 * 72))
     mark = exp(book.ledger.levels[MARK_LOG])
     maker = measured.maker_lots[-1]
@@ -152,12 +166,14 @@ def test_lists_and_sums_agree_with_the_positions_they_hold(venue):
         value = lots * book.contract.lot_quantity * (1.0 if venue is INVERSE else prices)
         assert_allclose(book.ledger.bin_usd[side].sum(), value[levered].sum(), rtol=1e-10)
         assert np.all(prices < mark) if side == LONG else np.all(prices > mark)
+    assert book.positions.lots.min() >= 0
     n_standing = np.count_nonzero(book.positions.lots)
     assert book.ledger.counts[FREE_COUNT] == book.positions.lots.size - n_standing
 
 
-def test_room_that_is_made_on_the_way_changes_nothing():
-    crowded, roomy = make_book(), make_book()
+@pytest.mark.parametrize("conduct", CONDUCTS)
+def test_room_that_is_made_on_the_way_changes_nothing(conduct):
+    crowded, roomy = make_book(conduct=conduct), make_book(conduct=conduct)
     n_slots = crowded.positions.lots.size
     roomy._grow(20 * n_slots)
     path = make_path(BTC, 24, 4)
