@@ -1,0 +1,1 @@
+"""How right the models are, out of sample, on recorded hours: ``python -m bench.accuracy``."""
