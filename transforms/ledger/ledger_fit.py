@@ -6,13 +6,13 @@ fitting (``transforms.calibration``), the recursion that makes rows (``transform
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
 from transforms.errors import InvalidInput
-from transforms.series import FloatArray
+from transforms.series import Float32Array, FloatArray
 
 SHORT_FIT_DAYS: Final = 90
 """A fit on fewer days is short: sd of the logarithm of its weights is about three times that of
@@ -67,6 +67,9 @@ class LedgerFit:
         Whether ``source`` is a pool.
     is_shipped : bool
         Whether it comes with the release, fitted on recorded data.
+    draws : ndarray of float32, shape (n_draws, n_rows + 2)
+        Parameters in each draw of the bootstrap, in the order of ``log_sd`` [as the parameter]; no
+        rows where they are not kept.
     params_hash : str
         SHA-256 of structure, parameters and span, made where none is given: equal hashes, equal
         fits. A scaled fit keeps that of the fit it was scaled from.
@@ -74,7 +77,7 @@ class LedgerFit:
     Raises
     ------
     InvalidInput
-        A weight is negative or not finite, or ``log_sd`` has another length.
+        A weight is negative or not finite, or ``log_sd`` or ``draws`` have another length.
 
     Examples
     --------
@@ -103,6 +106,7 @@ class LedgerFit:
     hour_count: int
     is_pooled: bool
     is_shipped: bool
+    draws: Float32Array = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
     params_hash: str = ""
 
     def __post_init__(self) -> None:
@@ -116,6 +120,11 @@ class LedgerFit:
             raise InvalidInput(
                 f"fit of {self.provider} on {self.source}: log_sd has shape {self.log_sd.shape}, "
                 f"expected ({len(self.weights) + 2},)"
+            )
+        if len(self.draws) and self.draws.shape[1:] != self.log_sd.shape:
+            raise InvalidInput(
+                f"fit of {self.provider} on {self.source}: draws have shape {self.draws.shape}, "
+                f"expected (n_draws, {len(self.log_sd)})"
             )
         if not self.params_hash:
             object.__setattr__(self, "params_hash", _hash_of(self))
@@ -173,12 +182,16 @@ def scale_fit(fit: LedgerFit, volume_usd: float, deposit: str) -> LedgerFit:
     [2.0]
     """
     ratio = volume_usd / fit.volume_usd
+    factors = np.full(len(fit.log_sd), ratio)
+    if deposit != "path":
+        factors[: len(fit.weights)] = 1.0
     return replace(
         fit,
-        weights=fit.weights * (ratio if deposit == "path" else 1.0),
+        weights=fit.weights * factors[: len(fit.weights)],
         move_weight=fit.move_weight * ratio,
         constant=fit.constant * ratio,
         floor=fit.floor * ratio,
+        draws=(fit.draws * factors).astype(np.float32) if len(fit.draws) else fit.draws,
         volume_usd=volume_usd,
     )
 
