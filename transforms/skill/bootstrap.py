@@ -72,12 +72,7 @@ class Blocks:
         >>> blocks.sums(np.array([[1.0, 2.0, 5.0]])).tolist()
         [[3.0, 5.0]]
         """
-        flat = values.reshape(-1, values.shape[-1])
-        offset = np.arange(len(flat))[:, None] * self.n_blocks
-        counted = np.bincount(
-            (self.block + offset).ravel(), flat.ravel(), minlength=len(flat) * self.n_blocks
-        )
-        return counted.reshape((*values.shape[:-1], self.n_blocks))
+        return group_sums(values, self.block, self.n_blocks)
 
     def drawn(self, block_sums: FloatArray) -> FloatArray:
         """Return the total of each draw.
@@ -94,6 +89,35 @@ class Blocks:
         """
         totals: FloatArray = block_sums @ self.times_drawn.T
         return totals
+
+
+def group_sums(values: FloatArray, group: IntArray, n_groups: int) -> FloatArray:
+    """Return the sum of some values in each group.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (..., n)
+        What is summed; NaN spreads to its group.
+    group : ndarray of int64, shape (n,)
+        Group of each, from 0.
+    n_groups : int
+        Number of groups.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., n_groups)
+        Sums, in the unit of the values; 0 of a group without values.
+
+    Examples
+    --------
+    >>> group_sums(np.array([1.0, 2.0, 5.0]), np.array([0, 0, 1]), 3).tolist()
+    [3.0, 5.0, 0.0]
+    """
+    flat = values.reshape(-1, values.shape[-1])
+    offset = np.arange(len(flat))[:, None] * n_groups
+    summed = np.bincount((group + offset).ravel(), flat.ravel(), minlength=len(flat) * n_groups)
+    # Nothing to sum gives integers.
+    return summed.astype(np.float64).reshape((*values.shape[:-1], n_groups))
 
 
 def draw_blocks(

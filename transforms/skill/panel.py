@@ -21,10 +21,10 @@ DAY_MICROSECONDS: Final = 86_400 * MICROSECONDS
 NO_ARRAYS: Final[Mapping[str, FloatArray]] = MappingProxyType({})
 
 
-class FeedStatus(StrEnum):
-    """Whether realised liquidations can be scored."""
+class ScoreStatus(StrEnum):
+    """Whether there is a score, and why not; only the first comes with figures."""
 
-    USABLE = "usable"
+    SCORED = "scored"
     NO_FEED = "no_feed"
     """No span has a realised figure."""
     ALL_ZERO = "all_zero"
@@ -32,7 +32,13 @@ class FeedStatus(StrEnum):
     THROTTLED = "throttled"
     """Every realised figure is a lower bound, and lower bounds were not accepted."""
     TOO_FEW_SPANS = "too_few_spans"
-    """Fewer spans have a realised figure than are needed."""
+    """Fewer spans have a realised figure, or a prediction beside it, than are needed."""
+    NO_PREDICTION = "no_prediction"
+    """The model has no prediction, or predicts nothing."""
+    NOT_CONVERGED = "not_converged"
+    """The fit did not converge, so its predictions mean nothing."""
+    NO_NULL = "no_null"
+    """The null that the model is held against has no prediction."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,7 +168,7 @@ class Panel:
         Returns
         -------
         Panel
-            Those spans; exposures and features are views where `rows` is a slice.
+            Those spans.
 
         Raises
         ------
@@ -191,7 +197,7 @@ class Panel:
 
     def feed_status(
         self, rows: BoolArray, least_spans: int = 1, *, accepts_lower_bound: bool = False
-    ) -> FeedStatus:
+    ) -> ScoreStatus:
         """Return whether some spans have realised figures that can be scored, or why not.
 
         Parameters
@@ -205,22 +211,20 @@ class Panel:
 
         Returns
         -------
-        FeedStatus
+        ScoreStatus
 
-        Examples
-        --------
-        See `Panel`; a feed that shows nothing but zeros is as good as none.
+            ``SCORED`` where they can.
         """
         used = rows & self.has_figure
         if not np.any(np.isfinite(self.realised_usd[rows])):
-            return FeedStatus.NO_FEED
+            return ScoreStatus.NO_FEED
         if np.count_nonzero(used) < least_spans:
-            return FeedStatus.TOO_FEW_SPANS
+            return ScoreStatus.TOO_FEW_SPANS
         if not np.any(self.realised_usd[used] > 0.0):
-            return FeedStatus.ALL_ZERO
+            return ScoreStatus.ALL_ZERO
         if not accepts_lower_bound and not np.any(self.is_complete[used]):
-            return FeedStatus.THROTTLED
-        return FeedStatus.USABLE
+            return ScoreStatus.THROTTLED
+        return ScoreStatus.SCORED
 
 
 _PRICES: Final = ("open", "high", "low", "close", "previous_close")

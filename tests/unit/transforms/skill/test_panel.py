@@ -5,7 +5,7 @@ import pytest
 
 from tests.workbench.panels import HOUR, panel_of
 from transforms.errors import InvalidInput
-from transforms.skill.panel import FeedStatus
+from transforms.skill.panel import ScoreStatus
 
 
 def test_a_flagged_span_and_one_with_a_side_unknown_have_no_figure():
@@ -40,10 +40,10 @@ def test_what_no_market_shows_is_refused_by_name(name, value, message):
 @pytest.mark.parametrize(
     ("realised", "is_complete", "status"),
     [
-        (np.nan, True, FeedStatus.NO_FEED),
-        (0.0, True, FeedStatus.ALL_ZERO),
-        (3.0, False, FeedStatus.THROTTLED),
-        (3.0, True, FeedStatus.USABLE),
+        (np.nan, True, ScoreStatus.NO_FEED),
+        (0.0, True, ScoreStatus.ALL_ZERO),
+        (3.0, False, ScoreStatus.THROTTLED),
+        (3.0, True, ScoreStatus.SCORED),
     ],
 )
 def test_a_feed_that_cannot_be_scored_says_why(realised, is_complete, status):
@@ -54,8 +54,8 @@ def test_a_feed_that_cannot_be_scored_says_why(realised, is_complete, status):
 def test_lower_bounds_are_scored_where_the_caller_accepts_them():
     panel = panel_of(np.ones((5, 2)), is_complete=np.zeros(5, dtype=bool))
     rows = np.ones(5, dtype=bool)
-    assert panel.feed_status(rows, accepts_lower_bound=True) is FeedStatus.USABLE
-    assert panel.feed_status(rows, 6, accepts_lower_bound=True) is FeedStatus.TOO_FEW_SPANS
+    assert panel.feed_status(rows, accepts_lower_bound=True) is ScoreStatus.SCORED
+    assert panel.feed_status(rows, 6, accepts_lower_bound=True) is ScoreStatus.TOO_FEW_SPANS
 
 
 def test_a_part_holds_the_same_spans_of_every_column():

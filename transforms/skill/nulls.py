@@ -1,0 +1,183 @@
+"""What is predicted without a map: the nulls that every model is held against.
+
+Belongs here: the columns and features of the nulls that a panel's prices, volume and open interest
+give. Does not belong here: ``path_only`` and ``path_ledger``, nulls too, whose exposures the panel
+holds like those of any model; fits and captures (``predictions``).
+
+Every null is conditioned on the prices traded in the span, as every model is: near levels are hit
+more often than far ones, and a model that knows nothing but that looks skilled against a random
+zone.
+
+- ``activity_glm``: move, range, volume, open interest.
+- ``extension_glm``: the same, and how far price went beyond the extremes of the last 1, 3, 7 and
+  30 days. It knows which levels are stale without a level.
+- ``distance_profile``: a fixed profile of liquidations over the distance from the last close,
+  fitted, crossed as far as price moved.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from transforms.calibration.features import move_of
+from transforms.series import FloatArray
+from transforms.skill.panel import DAY_MICROSECONDS, MICROSECONDS, Panel
+
+EXTENSION_DAYS: Final = (1, 3, 7, 30)
+"""Windows whose extremes count [days]."""
+
+LEAST_LOG_MOVE: Final = 1e-4
+"""Moves, ranges and extensions below it are raised to it before the logarithm [ln]."""
+
+LEAST_KNOWN_SHARE: Final = 0.25
+"""Share of a window that has to be known for its extremes to count [ratio]."""
+
+PROFILE_EDGES: Final = (
+    0.0, 0.001, 0.002, 0.003, 0.0045, 0.007, 0.01, 0.015, 0.022, 0.033, 0.05, 0.075, 0.11, 0.5,
+)  # fmt: skip
+"""Edges of the pieces of the profile, in distance from the last close [ln]."""
+
+
+def own_move(panel: Panel) -> FloatArray:
+    """Return how far price went against each side in each span, from the close before it.
+
+    Parameters
+    ----------
+    panel : Panel
+        Prices.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_spans, 2)
+        See ``features.move_of`` [ln]. NaN where a price is not known.
+
+    Examples
+    --------
+    >>> from transforms.skill.nulls import own_move  # Panel: see transforms.skill.panel
+    """
+    return move_of(panel.previous_close, panel.high, panel.low)
+
+
+def activity_features(panel: Panel) -> FloatArray:
+    """Return the features of ``activity_glm``.
+
+    Parameters
+    ----------
+    panel : Panel
+        Prices, volume and open interest.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_spans, 2, 5)
+        Logs of own move, opposite move, range [ln ln], volume and open interest [ln USD]. NaN where
+        not known; a whole row where the move is not.
+    """
+    move = own_move(panel)
+    with np.errstate(divide="ignore"):
+        amounts = np.log(np.stack((panel.volume_usd, panel.open_interest_usd), axis=-1))
+    amounts[~np.isfinite(amounts)] = np.nan
+    span_range = np.repeat(np.log(panel.high / panel.low)[:, None], 2, axis=1)
+    moves = np.log(np.maximum(np.stack((move, move[:, ::-1], span_range), -1), LEAST_LOG_MOVE))
+    features = np.concatenate((moves, np.repeat(amounts[:, None, :], 2, axis=1)), axis=-1)
+    features[~np.isfinite(move)] = np.nan
+    return features
+
+
+def extension_features(panel: Panel) -> FloatArray:
+    """Return the features of ``extension_glm``.
+
+    Parameters
+    ----------
+    panel : Panel
+        As for `activity_features`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_spans, 2, 9)
+        Those of `activity_features`, then the log of how far price went beyond the extremes of
+        each of ``EXTENSION_DAYS`` [ln ln].
+    """
+    beyond = [extension(panel, days) for days in EXTENSION_DAYS]
+    logs = np.log(np.maximum(np.stack(beyond, axis=-1), LEAST_LOG_MOVE))
+    features: FloatArray = np.concatenate((activity_features(panel), logs), axis=-1)
+    return features
+
+
+def extension(panel: Panel, days: float) -> FloatArray:
+    """Return how far price went in each span beyond the extremes of a window before it.
+
+    Parameters
+    ----------
+    panel : Panel
+        Prices; spans may be missing.
+    days : float
+        Length of the window [days].
+
+    Returns
+    -------
+    ndarray of float64, shape (n_spans, 2)
+        ``max(0, ln(lowest low before / low))`` for longs, mirrored for shorts [ln]. NaN where a
+        price is not known or less than a quarter of the window is.
+
+    Examples
+    --------
+    A low of 90 after one of 95, and a high no higher than before:
+
+    >>> one, day = np.ones(2), 86_400_000_000
+    >>> panel = Panel(
+    ...     np.array([day, 2 * day]), 86_400, np.ones((2, 2)), one > 0, one < 0, 100 * one,
+    ...     105 * one, np.array([95.0, 90.0]), 100 * one, 100 * one, one, one, {}, np.ones((2, 2)),
+    ... )
+    >>> extension(panel, 1.0)[1].round(4).tolist()
+    [0.0541, 0.0]
+    """
+    length = panel.span_seconds * MICROSECONDS
+    n_window = max(round(days * DAY_MICROSECONDS / length), 1)
+    if len(panel) == 0:
+        return np.zeros((0, 2))
+    row = (panel.span_end - panel.span_end[0]) // length
+    beyond = np.full((len(panel), 2), np.nan)
+    for side, log_price in enumerate((-np.log(panel.low), np.log(panel.high))):
+        grid = np.full(n_window + int(row[-1]) + 1, -np.inf)
+        grid[n_window + row] = np.where(np.isfinite(log_price), log_price, -np.inf)
+        windows = np.lib.stride_tricks.sliding_window_view(grid, n_window)[row]
+        known = np.concatenate(([0], np.cumsum(np.isfinite(grid))))
+        is_enough = known[row + n_window] - known[row] >= LEAST_KNOWN_SHARE * n_window
+        extreme = np.where(is_enough, windows.max(axis=1), np.nan)
+        beyond[:, side] = np.maximum(log_price - extreme, 0.0)
+    return beyond
+
+
+def profile_columns(panel: Panel) -> FloatArray:
+    """Return the columns of ``distance_profile``: how much of each piece price crossed.
+
+    Parameters
+    ----------
+    panel : Panel
+        Prices.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_spans, 2, 13)
+        Length of each piece of ``PROFILE_EDGES`` within the own move [ln]. NaN where the move is
+        not known.
+    """
+    low, high = np.array(PROFILE_EDGES[:-1]), np.array(PROFILE_EDGES[1:])
+    crossed: FloatArray = np.clip(own_move(panel)[..., None] - low, 0.0, high - low)
+    return crossed
+
+
+COLUMN_NULLS: Final[Mapping[str, Callable[[Panel], FloatArray]]] = MappingProxyType(
+    {"distance_profile": profile_columns}
+)
+"""Nulls that are linear in non-negative columns, fitted like the models' exposures."""
+
+FEATURE_NULLS: Final[Mapping[str, Callable[[Panel], FloatArray]]] = MappingProxyType(
+    {"activity_glm": activity_features, "extension_glm": extension_features}
+)
+"""Nulls that are fitted by a log link."""
+
+NULLS: Final = (*FEATURE_NULLS, *COLUMN_NULLS, "path_only", "path_ledger")
+"""Every null, in the order in which tables list them."""
