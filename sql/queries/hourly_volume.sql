@@ -24,15 +24,15 @@ first_bar as (
 ),
 
 instant as (
-    select unnest($instants) as at,
+    select unnest($instants) as month_at,
 ),
 
 span as (
     select
         asset,
-        at,
-        if(first_at < at, greatest(at - interval 7 days, first_at), first_at) as from_at,
-        if(first_at < at, at, first_at + interval 1 day) as until_at,
+        month_at,
+        if(first_at < month_at, month_at - interval 7 days, first_at) as from_at,
+        if(first_at < month_at, month_at, first_at + interval 1 day) as until_at,
     from first_bar
     cross join instant
 ),
@@ -41,7 +41,7 @@ span as (
 traded as (
     select
         span.asset,
-        span.at,
+        span.month_at,
         instrument.venue,
         instrument.instrument,
         sorted_sum(ohlcv.volume_quantity * ohlcv.close)
@@ -54,13 +54,13 @@ traded as (
             and instrument.instrument = ohlcv.instrument
             and span.from_at <= ohlcv.bar_start_at
             and span.until_at > ohlcv.bar_start_at
-    group by span.asset, span.at, instrument.venue, instrument.instrument
+    group by span.asset, span.month_at, instrument.venue, instrument.instrument
 )
 
 select
     asset,
-    epoch_us(at) as at,
+    epoch_us(month_at) as month_at,
     max(volume_usd) as volume_usd,
 from traded
-group by asset, at
-order by asset, at
+group by asset, month_at
+order by asset, month_at
