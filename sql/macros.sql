@@ -60,6 +60,11 @@ create or replace macro bin_of(price) as (
 
 create or replace macro log_bin_centre(bin_index) as ((2 * bin_index + 0.5) * grid_step());
 
+-- The sum over some bins of an array by bin, both ends included; places count from its first bin.
+create or replace macro sum_of_bins(by_bin, first_place, last_place) as (
+    list_sum(by_bin[first_place + 1:last_place + 1])::double
+);
+
 -- Whether a measure fails a gate's level; a gate without the level never fails at it, and one that
 -- needs a measure fails where there is none.
 create or replace macro is_beyond(measured, level, direction, is_required) as (

@@ -16,6 +16,9 @@ from duckdb import DuckDBPyConnection
 from transforms.series import SIDES, BoolArray, FloatArray, IntArray
 from warehouse.contracts import stored_rows
 
+QUANTILE_COLUMNS = ("liquidation_q10_usd", "liquidation_q50_usd", "liquidation_q90_usd")
+"""Columns of ``uncertainty.QUANTILES`` in derived.heatmap."""
+
 ALL_VENUES = "all"
 """Venue of the sum over venues."""
 
@@ -59,6 +62,8 @@ class HourlyMaps:
         Positions that would be liquidated [USD], longs and shorts.
     start_up_usd : ndarray of float, shape (n_hours, 2, n_bins), optional
         The part of it that is start-up mass [USD]; None where none is.
+    quantiles_usd : ndarray of float, shape (n_hours, 3, 2, n_bins), optional
+        ``uncertainty.QUANTILES`` of it [USD], NaN in bins without; None where nothing was fitted.
     """
 
     hours: IntArray
@@ -66,6 +71,7 @@ class HourlyMaps:
     first_bin: IntArray
     liquidation_usd: npt.NDArray[np.floating]
     start_up_usd: npt.NDArray[np.floating] | None = None
+    quantiles_usd: npt.NDArray[np.floating] | None = None
 
 
 def sum_maps(parts: Sequence[HourlyMaps]) -> HourlyMaps:
@@ -196,6 +202,11 @@ def heatmap_rows(identity: MapIdentity, maps: HourlyMaps) -> pa.Table:
         start_up_values = np.asarray(maps.start_up_usd, dtype=np.float32).reshape(-1, n_bins)
         has_none = np.asarray(~start_up_values.any(axis=1))
         start_up = trimmed.lists(start_up_values, is_null=has_none)
+    quantiles: dict[str, pa.Array | None] = dict.fromkeys(QUANTILE_COLUMNS)
+    if maps.quantiles_usd is not None:
+        by_quantile = np.asarray(maps.quantiles_usd, dtype=np.float32).swapaxes(0, 1)
+        for name, own in zip(QUANTILE_COLUMNS, by_quantile, strict=True):
+            quantiles[name] = trimmed.lists(own.reshape(-1, n_bins))
     return stored_rows(
         "derived.heatmap",
         {
@@ -208,6 +219,7 @@ def heatmap_rows(identity: MapIdentity, maps: HourlyMaps) -> pa.Table:
             "first_bin_index": (trimmed.first + np.repeat(maps.first_bin, 2)).astype(np.int32),
             "liquidation_usd": trimmed.lists(values),
             "start_up_usd": start_up,
+            **quantiles,
             "unit": identity.unit,
             "semantics": identity.semantics,
             "params_hash": identity.params_hash,

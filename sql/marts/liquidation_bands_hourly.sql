@@ -34,6 +34,21 @@ band as (
     from derived.band
 ),
 
+fitted as (
+    select
+        asset,
+        as_of,
+        provider,
+        venue,
+        side,
+        first_bin_index,
+        liquidation_q10_usd,
+        liquidation_q50_usd,
+        liquidation_q90_usd,
+    from derived.heatmap
+    where liquidation_q10_usd is not null
+),
+
 quality as (
     select
         asset,
@@ -57,6 +72,21 @@ priced as (
         bin_edge(band.last_bin_index + 1) as price_high,
         exp(log_bin_centre(band.peak_bin_index)) as price_peak,
         band.liquidation_usd,
+        sum_of_bins(
+            fitted.liquidation_q10_usd,
+            band.first_bin_index - fitted.first_bin_index,
+            band.last_bin_index - fitted.first_bin_index
+        ) as liquidation_q10_usd,
+        sum_of_bins(
+            fitted.liquidation_q50_usd,
+            band.first_bin_index - fitted.first_bin_index,
+            band.last_bin_index - fitted.first_bin_index
+        ) as liquidation_q50_usd,
+        sum_of_bins(
+            fitted.liquidation_q90_usd,
+            band.first_bin_index - fitted.first_bin_index,
+            band.last_bin_index - fitted.first_bin_index
+        ) as liquidation_q90_usd,
         band.expected_forced_usd_24h,
         band.side_expected_forced_usd_24h,
         1e4 * (log_bin_centre(band.peak_bin_index) - ln(band.price)) as distance_bps,
@@ -73,6 +103,7 @@ priced as (
         coalesce(quality.grade, whole.grade, 'C') = 'C' as is_hidden,
         band.params_hash,
     from band
+    left join fitted using (asset, as_of, provider, venue, side)
     left join quality using (asset, venue, as_of)
     left join quality as whole
         on

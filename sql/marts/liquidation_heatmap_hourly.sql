@@ -20,6 +20,9 @@ heatmap as (
         generate_subscripts(liquidation_usd, 1)::integer - 1 + first_bin_index as bin_index,
         unnest(liquidation_usd) as liquidation_usd,
         unnest(start_up_usd) as start_up_usd,
+        unnest(liquidation_q10_usd) as liquidation_q10_usd,
+        unnest(liquidation_q50_usd) as liquidation_q50_usd,
+        unnest(liquidation_q90_usd) as liquidation_q90_usd,
     from derived.heatmap
 ),
 
@@ -35,6 +38,9 @@ bin as (
         bin_edge(bin_index + 1) as price_high,
         liquidation_usd,
         start_up_usd,
+        liquidation_q10_usd,
+        liquidation_q50_usd,
+        liquidation_q90_usd,
         price,
         unit,
         semantics,

@@ -1,5 +1,7 @@
 """Start-up mass on its way into derived.heatmap."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.testing import assert_array_equal
 
@@ -34,3 +36,14 @@ def test_a_side_without_start_up_mass_has_no_array_of_it():
     assert long["start_up_usd"] == [3.0, 0.0]
     assert (short["liquidation_usd"], short["start_up_usd"]) == ([1.0], None)
     assert [row["start_up_usd"] for row in rows(maps(10, [[1.0], [1.0]]))] == [None, None]
+
+
+def test_quantiles_have_the_bins_of_the_map_and_none_where_they_are_not_known():
+    quantiles = np.arange(12, dtype=np.float32).reshape(1, 3, 2, 2)
+    quantiles[:, :, 1, 0] = np.nan
+    fitted = replace(maps(10, [[5.0, 0.0], [1.0, 1.0]]), quantiles_usd=quantiles)
+    long, short = rows(fitted)
+    assert long["liquidation_q10_usd"] == [0.0]
+    assert long["liquidation_q90_usd"] == [8.0]
+    assert short["liquidation_q50_usd"] == [None, 7.0]
+    assert rows(maps(10, [[5.0, 0.0], [1.0, 1.0]]))[0]["liquidation_q10_usd"] is None
