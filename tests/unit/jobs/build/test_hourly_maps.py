@@ -17,6 +17,10 @@ def maps(first_bin, usd, start_up=None):
     return HourlyMaps(np.array([HOUR]), np.array([1.0]), np.array([first_bin]), usd, start_up)
 
 
+def rows(of):
+    return heatmap_rows(MapIdentity("BTC", "turnover", "okx", "p", "r"), of).to_pylist()
+
+
 def test_start_up_mass_of_venues_is_summed_bin_by_bin():
     old = maps(10, [[4.0, 2.0, 0.0], [0.0, 1.0, 3.0]], [[3.0, 0.0, 0.0], [0.0, 0.5, 1.0]])
     settled = maps(11, [[1.0, 1.0, 1.0], [5.0, 5.0, 5.0]])
@@ -28,9 +32,6 @@ def test_start_up_mass_of_venues_is_summed_bin_by_bin():
 
 
 def test_a_side_without_start_up_mass_has_no_array_of_it():
-    def rows(of):
-        return heatmap_rows(MapIdentity("BTC", "turnover", "okx", "p", "r"), of).to_pylist()
-
     long, short = rows(maps(10, [[0.0, 4.0, 2.0], [0.0, 1.0, 0.0]], [[0.0, 3.0, 0.0], [0.0] * 3]))
     assert (long["first_bin_index"], long["liquidation_usd"]) == (11, [4.0, 2.0])
     assert long["start_up_usd"] == [3.0, 0.0]
