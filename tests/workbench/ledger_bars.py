@@ -1,4 +1,4 @@
-"""Bars for a ledger: drawn at random with missing ones, and cut into spans and calls."""
+"""Bars for a ledger, written out and drawn at random with missing ones; calls that cut them."""
 
 import dataclasses
 import itertools
@@ -9,16 +9,20 @@ from hypothesis import strategies as st
 from transforms.ledger import LEDGERS, LedgerState, advance
 from workbench.density_bars import bars_of, market_bars
 
+PATH, VOLUME = LEDGERS["path_ledger"], LEDGERS["volume_ledger"]
+EITHER = st.sampled_from([PATH, VOLUME])
+
 HOUR = 3_600 * 10**6
 START = 1_764_547_200 * 10**6
 """2025-12-01 [microseconds UTC]."""
 
 
-def ledger_bars_of(prices, **columns):
+def hourly_bars(prices, **columns):
     """Return hourly bars without a gap that stand still at each price; columns replace theirs."""
-    n_bars = len(prices)
-    bars = bars_of(prices, np.zeros(n_bars), **columns)
-    return dataclasses.replace(bars, bar_seconds=3_600, bar_end=START + HOUR * np.arange(n_bars))
+    prices = np.asarray(prices, dtype=np.float64)
+    given = {"bar_end": START + HOUR * np.arange(len(prices)), **columns}
+    bars = bars_of(prices, np.zeros(len(prices)))
+    return dataclasses.replace(bars, bar_seconds=3_600, **given)
 
 
 @st.composite
@@ -34,7 +38,7 @@ def gappy_bars(draw, max_bars=40):
 
 @st.composite
 def ends_of_spans(draw, bars):
-    """Draw the last bars of spans; some have no bars, and bars may be left over."""
+    """Draw the last bars of spans; some spans have no bars, and bars may be left over."""
     last = st.integers(0, len(bars) - 1)
     return np.array(sorted(draw(st.lists(last, max_size=len(bars) + 3))), dtype=np.int64)
 
@@ -42,19 +46,23 @@ def ends_of_spans(draw, bars):
 def advance_in_parts(parameters, bars, ends, cuts, **options):
     """Return the last state and the outputs of each call, cut before the bars at `cuts`.
 
-    A span that ends with a call is asked for in that call or, drawn by its parity, in the next one.
+    A state passes from call to call as bytes. A span that ends where an even call ends is written
+    by the next one, as a span before its first bar.
     """
-    state, parts, asked = None, [], 0
+    state, parts, n_written = None, [], 0
     edges = [0, *sorted(set(cuts) - {0, len(bars)}), len(bars)]
     for start, stop in itertools.pairwise(edges):
-        is_due = ends < (stop if stop == len(bars) or stop % 2 else stop - 1)
-        n_due = int(is_due.sum())
-        local = ends[asked:n_due] - start
+        is_left = stop % 2 == 0 and stop < len(bars)
+        n_due = int(np.count_nonzero(ends < (stop - 1 if is_left else stop)))
+        local = ends[n_written:n_due] - start
         state, outputs = advance(parameters, bars.part(start, stop), local, state=state, **options)
         state = LedgerState.from_bytes(state.to_bytes())
         parts.append(outputs)
-        asked = n_due
+        n_written = n_due
     return state, parts
 
 
-__all__ = ["LEDGERS", "advance_in_parts", "ends_of_spans", "gappy_bars", "ledger_bars_of"]
+def grid_of(state):
+    """Return what a state holds by side, distance, half-life and node, and its first node."""
+    standing = state.standing()
+    return np.moveaxis(standing.reshape(2, standing.shape[1], -1, 4), 1, -1), state.first_node

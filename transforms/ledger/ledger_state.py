@@ -4,6 +4,7 @@ Belongs here: ``LedgerState``, written and read bit for bit. Does not belong her
 bars (``kernel``).
 """
 
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -139,7 +140,7 @@ class LedgerState:
         return self.nodes * np.tile(self.multiplier, self.nodes.shape[2] // N_HALF_LIVES)
 
     def to_bytes(self) -> bytes:
-        """Return the state as bytes, with version and checksum.
+        """Return the state as bytes: what is on nodes only where it is, with version and checksum.
 
         Returns
         -------
@@ -164,23 +165,25 @@ class LedgerState:
                 f"structure_hash has {len(name)} characters, a state holds at most 64; "
                 "use LedgerParameters.structure_hash"
             )
-        header = _HEADER.pack(
-            _MAGIC,
-            name,
-            self.nodes.shape[1],
-            self.timed.shape[2],
-            self.bar_count,
-            self.first_end,
-            self.last_end,
-            self.close,
-            self.first_node,
-            len(self.held_hours),
-        )
+        filled = self._filled_spans()
         body = b"".join(
             [
-                header,
+                _HEADER.pack(
+                    _MAGIC,
+                    name,
+                    self.nodes.shape[1],
+                    self.timed.shape[2],
+                    self.bar_count,
+                    self.first_end,
+                    self.last_end,
+                    self.close,
+                    self.first_node,
+                    len(self.held_hours),
+                ),
                 self.spans.astype("<i8").tobytes(),
+                filled.astype("<i8").tobytes(),
                 *(getattr(self, column).astype("<f8").tobytes() for column in _NUMBERS),
+                *(part.astype("<f8").tobytes() for part in self._filled_parts(filled)),
             ]
         )
         return body + struct.pack("<I", zlib.crc32(body))
@@ -224,28 +227,51 @@ class LedgerState:
             "held_places": (n_open, N_ENTRIES),
             "held_amounts": (n_open, N_HALF_LIVES),
             "held_hours": (n_open,),
-            "nodes": (_N_SIDES, n_nodes, n_rows),
-            "timed": (_N_SIDES, n_nodes, n_distances),
         }
-        n_spans = _N_SIDES * 2
-        spans = np.frombuffer(payload, "<i8", n_spans, _HEADER.size).astype(np.int64)
-        columns = {}
-        start = _HEADER.size + 8 * n_spans
-        for column in _NUMBERS:
-            size = int(np.prod(shapes[column]))
-            numbers = np.frombuffer(payload, "<f8", size, start).astype(np.float64)
-            columns[column] = numbers.reshape(shapes[column])
-            start += 8 * size
-        return cls(
+        n_indices = _N_SIDES * 2 * (1 + n_distances)
+        indices = np.frombuffer(payload, "<i8", n_indices, _HEADER.size).astype(np.int64)
+        stored = np.frombuffer(payload[:-4], "<f8", -1, _HEADER.size + 8 * n_indices)
+        stored = stored.astype(np.float64)
+        sizes = [math.prod(shapes[column]) for column in _NUMBERS]
+        *parts, stored = np.split(stored, np.cumsum(sizes))
+        numbers = zip(_NUMBERS, parts, strict=True)
+        state = cls(
             structure_hash=name.rstrip(b"\0").decode("ascii"),
             bar_count=bar_count,
             first_end=first_end,
             last_end=last_end,
             close=close,
             first_node=first_node,
-            spans=spans.reshape(_N_SIDES, 2),
-            **columns,
+            nodes=np.zeros((_N_SIDES, n_nodes, n_rows)),
+            timed=np.zeros((_N_SIDES, n_nodes, n_distances)),
+            spans=indices[: _N_SIDES * 2].reshape(_N_SIDES, 2),
+            **{column: part.reshape(shapes[column]) for column, part in numbers},
         )
+        taken = 0
+        for part in state._filled_parts(indices[_N_SIDES * 2 :].reshape(_N_SIDES, n_distances, 2)):
+            part[...] = stored[taken : taken + part.size].reshape(part.shape)
+            taken += part.size
+        return state
+
+    def _filled_spans(self) -> IntArray:
+        """Return from and up to which node each side and distance holds anything; 0, 0: nowhere."""
+        n_nodes, n_distances = self.timed.shape[1:]
+        if n_nodes == 0:
+            return np.zeros((_N_SIDES, n_distances, 2), dtype=np.int64)
+        amounts = self.nodes.reshape(_N_SIDES, n_nodes, n_distances, N_HALF_LIVES)
+        is_filled = np.count_nonzero(amounts, axis=-1) > 0
+        stop = n_nodes - is_filled[:, ::-1].argmax(axis=1)
+        filled = np.stack([is_filled.argmax(axis=1), stop], axis=-1)
+        return np.where(is_filled.any(axis=1)[..., np.newaxis], filled, 0)
+
+    def _filled_parts(self, filled: IntArray) -> list[FloatArray]:
+        """Return the filled part of each side and distance, amounts and then times, as views."""
+        parts = []
+        for side, distance in np.ndindex(filled.shape[:2]):
+            start, stop = filled[side, distance]
+            rows = slice(distance * N_HALF_LIVES, (distance + 1) * N_HALF_LIVES)
+            parts += [self.nodes[side, start:stop, rows], self.timed[side, start:stop, distance]]
+        return parts
 
 
 _NUMBERS: Final = (
@@ -256,10 +282,8 @@ _NUMBERS: Final = (
     "held_places",
     "held_amounts",
     "held_hours",
-    "nodes",
-    "timed",
 )
-"""Columns of numbers in the order of the bytes."""
+"""Columns of numbers in the order of the bytes; what is on the nodes follows them."""
 
 
 def _check_payload(payload: bytes) -> None:

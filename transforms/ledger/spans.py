@@ -165,7 +165,8 @@ def _checked_weights(
         )
     if not np.all(np.isfinite(given) & (given >= 0.0)):
         raise InvalidInput("weights have a value that is not finite and at least 0: fit them anew")
-    return np.ascontiguousarray(np.broadcast_to(given, (n_spans, n_rows)))
+    # A copy: a read-only view would be another type to the compiler, compiled all over again.
+    return np.array(np.broadcast_to(given, (n_spans, n_rows)), order="C")
 
 
 def _columns_of(
