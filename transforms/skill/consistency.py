@@ -12,11 +12,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from transforms.series import FloatArray
 from transforms.skill.bootstrap import LEAST_BLOCKS
 
-_normal = np.vectorize(lambda z: 0.5 * math.erfc(-z / math.sqrt(2.0)), otypes=[np.float64])
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +37,28 @@ class GainTest:
     t_statistic: FloatArray
     t_p_value: FloatArray
     w_p_value: FloatArray
+
+
+def normal_probability(z: npt.ArrayLike) -> FloatArray:
+    """Return the probability that a standard normal variable is no larger.
+
+    Parameters
+    ----------
+    z : array_like of float
+        Value [1].
+
+    Returns
+    -------
+    ndarray of float64, shape as `z`
+        Probability [0-1]; NaN where `z` is.
+
+    Examples
+    --------
+    >>> normal_probability([0.0, 1.96]).round(3).tolist()
+    [0.5, 0.975]
+    """
+    probability: FloatArray = 0.5 * _erfc(-np.asarray(z, dtype=np.float64) / math.sqrt(2.0))
+    return probability
 
 
 def number_test(realised: FloatArray, predicted: FloatArray) -> FloatArray:
@@ -74,8 +97,7 @@ def number_test(realised: FloatArray, predicted: FloatArray) -> FloatArray:
     spread = ((realised - scaled) ** 2 / scaled).sum(axis=-1) / (n_blocks - 1)
     shape = mean / np.where(spread > 0.0, spread, np.nan)
     z = (np.cbrt(total / mean) - 1.0 + 1.0 / (9.0 * shape)) * 3.0 * np.sqrt(shape)
-    probability: FloatArray = _normal(z)
-    return probability
+    return normal_probability(z)
 
 
 def gain_test(gain: FloatArray) -> GainTest:
@@ -143,5 +165,5 @@ def _signed_rank(gain: FloatArray) -> FloatArray:
     sd = np.sqrt((rank**2).sum(axis=-1))
     # Half a step of the rank sum towards 0, whose steps are 2 without ties.
     z = np.maximum(difference - 1.0, 0.0) / np.where(sd > 0.0, sd, np.nan)
-    tails: FloatArray = 2.0 * _normal(-z)
+    tails: FloatArray = 2.0 * normal_probability(-z)
     return tails.reshape(gain.shape[:-1])

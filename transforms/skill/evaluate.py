@@ -16,7 +16,7 @@ import numpy as np
 
 from transforms.errors import InvalidParameters
 from transforms.series import BoolArray
-from transforms.skill.panel import DAY_MICROSECONDS, Panel, ScoreStatus
+from transforms.skill.panel import DAY_MICROSECONDS, MICROSECONDS, Panel, ScoreStatus
 from transforms.skill.predictions import Prediction, Terms, predict_model
 from transforms.skill.score_table import TRAINING_MEAN, Score, ScoringRules, score_predictions
 
@@ -90,8 +90,7 @@ def evaluate(
 
     Examples
     --------
-    Half of what a model consumes is realised, in a market of 40 days; a constant it does not need
-    costs it a little:
+    Half of what a model consumes is realised, in a market of 40 days:
 
     >>> rng = np.random.default_rng(1)
     >>> n, end = 960, np.arange(1, 961) * 3_600_000_000
@@ -102,7 +101,7 @@ def evaluate(
     ... )
     >>> row, = evaluate(panel, int(end[479]), int(end[479]), int(end[-1]), ["known"], [])
     >>> row.status.value, round(row.d2, 2), round(row.ratio, 2), row.hours, row.is_short_fit
-    ('scored', 0.96, 1.0, 480.0, True)
+    ('scored', 1.0, 1.0, 480.0, True)
     """
     pool = (panels,) if isinstance(panels, Panel) else tuple(panels)
     protocol = protocol or Protocol()
@@ -196,7 +195,7 @@ class _Window:
         fit_hours = len(times) * panels[0].span_hours if panels else 0.0
         begins = self.fit_from
         if begins is None:
-            begins = int(times[0]) - panels[0].span_seconds * 1_000_000 if len(times) else 0
+            begins = int(times[0]) - panels[0].span_seconds * MICROSECONDS if len(times) else 0
         return replace(
             score,
             fit_from=begins,
@@ -317,7 +316,8 @@ def _rolling_windows(
     known = [end for end in ends if len(end)]
     if not known:
         return []
-    first = min(int(end[0]) for end in known) if fit_from is None else fit_from
+    length = pool[0].span_seconds * MICROSECONDS
+    first = min(int(end[0]) for end in known) - length if fit_from is None else fit_from
     last = max(int(end[-1]) for end in known)
     step = round(test_days * DAY_MICROSECONDS)
     origins = range(first + round(fit_days * DAY_MICROSECONDS), last, step)

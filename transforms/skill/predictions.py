@@ -9,8 +9,8 @@ capture of the week before. What is then left between two of them is what their 
 
 A pool of assets is fitted at once. Each asset's amounts, columns and squared moves are divided by
 their mean over its own training spans, and each asset's predictions are scaled to its own training
-total; models with a log link get a dummy for each asset instead. So an asset's size is its own,
-and only the shape is shared.
+total. Models with a log link read features less their mean over the asset's training spans, and get
+a dummy for each asset instead. So an asset's size is its own, and only the shape is shared.
 """
 
 from collections.abc import Sequence
@@ -33,6 +33,10 @@ FLOOR_RATIO: Final = 0.001
 
 LEAST_CAPTURE_HOURS: Final = 24
 """Time with figures that a capture needs [h]; where there is less it is 1."""
+
+PRIOR_RATE_RATIO: Final = 0.05 / 64
+"""Rate of the prior for each column a model has [ratio]. The ledgers have 64 and get the 5 % they are
+fitted with; 5 % for a model of one column would make its constant a twentieth of all there is."""
 
 LEAST_KNOWN_SHARE: Final = 0.5
 """Share of the training spans in which a feature has to be known, else it is left out [ratio]."""
@@ -221,6 +225,7 @@ def _fit_columns(
         _stack(moves, rows),
         has_move=terms.has_move,
         has_constant=terms.has_constant,
+        prior_rate_ratio=PRIOR_RATE_RATIO * columns[0].shape[-1],
     )
     expected = [predict(fit, x, move) for x, move in zip(columns, moves, strict=True)]
     if len(panels) > 1:
@@ -235,25 +240,22 @@ def _fit_features(
     means: Sequence[float],
 ) -> tuple[ScoreStatus, list[FloatArray]]:
     """Return expected USD before capture, with a log link; dummies for sides and assets."""
-    trained = _stack(features, rows)
-    is_known = np.isfinite(trained)
-    is_used = (
-        is_known.mean(axis=(0, 1)) >= LEAST_KNOWN_SHARE if len(trained) else is_known.any((0, 1))
-    )
+    known_share = np.isfinite(_stack(features, rows)).mean(axis=(0, 1))
+    is_used = known_share >= LEAST_KNOWN_SHARE
     if not is_used.any():
         return ScoreStatus.NO_PREDICTION, []
-    center = np.where(is_known, trained, 0.0).sum(axis=(0, 1)) / np.maximum(
-        is_known.sum(axis=(0, 1)), 1
-    )
     designs = []
-    for asset, x in enumerate(features):
-        is_nothing = ~np.isfinite(x[..., is_used]).any(axis=-1)
-        filled = np.where(np.isfinite(x), x, center)[..., is_used]
-        filled[is_nothing] = np.nan
+    for asset, (every, own) in enumerate(zip(features, rows, strict=True)):
+        x = every[..., is_used]
+        is_known = np.isfinite(x)
+        count = np.maximum(is_known[own].sum(axis=(0, 1)), 1)
+        center = np.where(is_known, x, 0.0)[own].sum(axis=(0, 1)) / count
+        relative = np.where(is_known, x - center, 0.0)
+        relative[~is_known.any(axis=-1)] = np.nan
         dummies = np.zeros((len(x), 2, len(panels)))
         dummies[:, 1, 0] = 1.0
         dummies[..., 1:] = np.arange(1, len(panels)) == asset
-        designs.append(np.concatenate((filled, dummies), axis=-1))
+        designs.append(np.concatenate((relative, dummies), axis=-1))
     realised = [panel.realised_usd / mean for panel, mean in zip(panels, means, strict=True)]
     x = _stack(designs, rows)
     fit = fit_tweedie(x.reshape(-1, x.shape[-1]), _stack(realised, rows).ravel())

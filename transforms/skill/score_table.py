@@ -330,7 +330,9 @@ def _scores(
     drawn, total = blocks.drawn(by_block), by_block.sum(axis=-1)
     hours = len(times) * sheet.span_seconds / 3600.0
     drawn_hours = blocks.drawn(blocks.sums(np.ones(len(times)))) * sheet.span_seconds / 3600.0
-    unit = float(dispersion(sheet.realised, sheet.predicted).min())
+    least = float(dispersion(sheet.realised, sheet.predicted).min())
+    # What is predicted to the last cent leaves no dispersion to count a gain in.
+    unit = least if least > 0.0 else np.nan
     model, null = np.array(pairs).T
     d2 = deviance_removed(total[model], total[null])
     d2_low, d2_high = interval(deviance_removed(drawn[model], drawn[null]), blocks.n_blocks)
