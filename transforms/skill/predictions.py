@@ -35,8 +35,8 @@ LEAST_CAPTURE_HOURS: Final = 24
 """Time with figures that a capture needs [h]; where there is less it is 1."""
 
 PRIOR_RATE_RATIO: Final = 0.05 / 64
-"""Rate of the prior for each column a model has [ratio]. The ledgers have 64 and get the 5 % they are
-fitted with; 5 % for a model of one column would make its constant a twentieth of all there is."""
+"""Rate of the prior for each column a model has [ratio]. The ledgers have 64 and get the 5 % that
+they are fitted with; a model of one column would get a constant of a twentieth of all there is."""
 
 LEAST_KNOWN_SHARE: Final = 0.5
 """Share of the training spans in which a feature has to be known, else it is left out [ratio]."""

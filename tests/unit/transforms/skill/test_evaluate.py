@@ -59,7 +59,7 @@ def test_what_is_right_has_a_ratio_and_a_slope_of_about_one():
     row = scored(market(3, is_placed_by_open_interest=True))["open_interest", ""]
     assert row.ratio == pytest.approx(1.0, abs=0.1)
     assert row.calibration_slope == pytest.approx(1.0, abs=0.2)
-    assert row.short_window_share > 0.8
+    assert row.short_window_share > 0.5
     assert 0.025 < row.number_quantile < 0.975
 
 
