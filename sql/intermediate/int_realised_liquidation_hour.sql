@@ -3,7 +3,9 @@
 --
 -- Grain: asset, as_of
 -- Materialized: view
--- Known limitation: an hour in which the chosen feed has no row at all takes the next one.
+-- Known limitation: an hour in which the chosen feed has no row at all takes the next one. A feed
+-- of single orders that has none of an asset in an hour may have been silent or not listening: the
+-- hour has no figure.
 --
 -- A feed is what one source publishes of one venue, or of several that a file sums
 -- (binance+bybit+okx). Of feeds that overlap, the one of most venues counts, then one that is
@@ -34,6 +36,7 @@ realised_liquidation as (
         instrument,
         -- An order on the full hour belongs to the hour that begins.
         date_trunc('hour', period_start_at) + interval 1 hour as as_of,
+        period_start_at,
         period_seconds,
         side,
         liquidated_usd,
@@ -42,7 +45,8 @@ realised_liquidation as (
     from staging.stg_realised_liquidation
     where
         period_seconds <= 3600
-        and period_start_at >= window_start() - interval 1 hour
+        -- A week more, for models that compare with it.
+        and period_start_at >= window_start() - interval 169 hours
         and period_start_at < window_end()
 ),
 
@@ -65,8 +69,15 @@ feed_hour as (
         period_seconds,
         string_split(venue, '+') as venues,
         bool_and(is_complete_feed) as is_complete,
-        sorted_sum(if(side = 'long', usd, null)) as long_usd,
-        sorted_sum(if(side = 'short', usd, null)) as short_usd,
+        period_seconds > 0
+        and count(distinct period_start_at) * period_seconds < 3600 as is_partial,
+        -- Single orders of one side show that the feed was listening: the other side had none.
+        coalesce(
+            sorted_sum(if(side = 'long', usd, null)), if(period_seconds = 0, 0, null)
+        ) as long_usd,
+        coalesce(
+            sorted_sum(if(side = 'short', usd, null)), if(period_seconds = 0, 0, null)
+        ) as short_usd,
     from in_usd
     group by asset, as_of, venue, source, period_seconds
 ),
@@ -80,6 +91,7 @@ ranked as (
                 'venues': venues,
                 'feeds': [venue || ' by ' || source],
                 'is_complete': is_complete,
+                'is_partial': is_partial,
                 'long_usd': [long_usd],
                 'short_usd': [short_usd]
             }
@@ -108,6 +120,7 @@ chosen as (
                     'venues': list_concat(taken.venues, feed.venues),
                     'feeds': list_concat(taken.feeds, feed.feeds),
                     'is_complete': taken.is_complete and feed.is_complete,
+                    'is_partial': taken.is_partial or feed.is_partial,
                     'long_usd': list_concat(taken.long_usd, feed.long_usd),
                     'short_usd': list_concat(taken.short_usd, feed.short_usd)
                 }
@@ -125,6 +138,7 @@ hour as (
         list_sort(taken.venues) as realised_liquidation_venues,
         list_sort(taken.feeds) as realised_liquidation_feeds,
         taken.is_complete as is_realised_liquidation_complete,
+        taken.is_partial as is_realised_liquidation_partial,
     from chosen
 )
 

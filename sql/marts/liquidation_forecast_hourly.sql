@@ -1,0 +1,343 @@
+-- What each model predicted for an hour given the path of price in it, beside what was liquidated.
+--
+-- Materialized: table
+-- Known limitation: a prediction is of the venues whose liquidations are published in the hour, as
+-- far as the model has them; covered_venues has those. The interval knows the last week alone.
+
+-- The look-back of a week is for capture and interval. Sums over it are of decimals, so that they
+-- do not depend on where a window begins.
+
+with
+prediction as (
+    select
+        asset,
+        as_of,
+        provider,
+        venue,
+        side,
+        method,
+        consumed_usd,
+        swept_usd,
+        move_usd,
+        constant_usd,
+        exposure,
+        capture_ratio,
+        capture_hour_count,
+        reference_venue,
+        params_hash,
+    from intermediate.int_prediction_hour
+    where in_window_assets(asset) and in_window(as_of, interval 168 hours)
+),
+
+realised_liquidation as (
+    select
+        asset,
+        as_of,
+        realised_long_liquidation_usd,
+        realised_short_liquidation_usd,
+        realised_liquidation_venues,
+        realised_liquidation_feeds,
+        is_realised_liquidation_complete,
+        is_realised_liquidation_partial,
+    from intermediate.int_realised_liquidation_hour
+),
+
+instrument_hour as (
+    select
+        asset,
+        venue,
+        as_of,
+        bar_count,
+        bar_seconds,
+        violation_count,
+    from intermediate.int_instrument_hour
+    where in_window_assets(asset) and in_window(as_of, interval 168 hours)
+),
+
+leverage_exposure as (
+    select
+        asset,
+        as_of,
+        provider,
+        venue,
+        side,
+        unnest(tier) as tier,
+        unnest(consumed_usd) as consumed_usd,
+        unnest(swept_usd) as swept_usd,
+    from derived.leverage_exposure
+    where in_window_assets(asset) and in_window(as_of) and consumed_usd is not null
+),
+
+flagged as (
+    select
+        asset,
+        as_of,
+        list_sort(list(distinct venue)) as venues,
+    from instrument_hour
+    where violation_count > 0 or bar_count * bar_seconds < 3600
+    group by asset, as_of
+),
+
+-- Without a feed of liquidations in the hour, a prediction is of all venues.
+in_scope as (
+    select
+        prediction.*,
+        coalesce(
+            array_to_string(realised_liquidation.realised_liquidation_venues, '+'), 'all'
+        ) as venue_scope,
+        realised_liquidation.realised_liquidation_venues as realised_venues,
+        realised_liquidation.realised_liquidation_feeds as realised_feeds,
+        realised_liquidation.is_realised_liquidation_complete as is_complete,
+        realised_liquidation.is_realised_liquidation_partial as is_partial,
+        if(
+            prediction.side = 'long',
+            realised_liquidation.realised_long_liquidation_usd,
+            realised_liquidation.realised_short_liquidation_usd
+        ) as realised_usd,
+        prediction.venue = 'all'
+        or coalesce(
+            list_contains(realised_liquidation.realised_liquidation_venues, prediction.venue), true
+        ) as is_covered,
+    from prediction
+    left join realised_liquidation using (asset, as_of)
+),
+
+of_side as (
+    select
+        asset,
+        as_of,
+        venue_scope,
+        provider,
+        side,
+        any_value(method) as method,
+        any_value(realised_venues) as realised_venues,
+        any_value(realised_feeds) as realised_feeds,
+        any_value(is_complete) as is_complete,
+        any_value(is_partial) as is_partial,
+        any_value(realised_usd) as realised_usd,
+        list_sort(
+            list(distinct coalesce(reference_venue, venue)) filter (where is_covered)
+        ) as covered_venues,
+        sorted_sum(if(is_covered, consumed_usd, null)) as consumed_usd,
+        sorted_sum(if(is_covered, swept_usd, null)) as swept_usd,
+        any_value(move_usd) as move_usd,
+        any_value(constant_usd) as constant_usd,
+        any_value(exposure) as exposure,
+        any_value(capture_ratio) as ledger_capture_ratio,
+        any_value(capture_hour_count) as ledger_capture_hour_count,
+        any_value(params_hash) as params_hash,
+    from in_scope
+    group by asset, as_of, venue_scope, provider, side
+),
+
+with_reason as (
+    select
+        of_side.*,
+        consumed_usd
+        + coalesce(swept_usd, 0)
+        + coalesce(move_usd, 0)
+        + coalesce(constant_usd, 0) as predicted_usd,
+        coalesce(predicted_usd, exposure) as predicted,
+        case
+            when list_has_any(flagged.venues, of_side.covered_venues)
+                then 'bars are missing or contradict open interest'
+            when of_side.is_partial then 'the feed lacks part of the hour'
+        end as left_out_reason,
+        realised_usd is not null
+        and predicted is not null
+        and left_out_reason is null as is_usable,
+    from of_side
+    left join flagged using (asset, as_of)
+),
+
+of_hour as (
+    select
+        asset,
+        as_of,
+        venue_scope,
+        provider,
+        count(*) = 2 and bool_and(is_usable) as is_usable,
+        sum(exact(realised_usd)) as realised,
+        sum(exact(predicted)) as predicted,
+    from with_reason
+    group by asset, as_of, venue_scope, provider
+),
+
+of_week as (
+    select
+        asset,
+        as_of,
+        venue_scope,
+        provider,
+        sum(realised) filter (where is_usable) over week_before as realised,
+        sum(predicted) filter (where is_usable) over week_before as predicted,
+        count(*) filter (where is_usable) over week_before as hour_count,
+    from of_hour
+    window
+        week_before as (
+            partition by asset, provider, venue_scope
+            order by as_of
+            range between interval 168 hours preceding and interval 1 hour preceding
+        )
+    qualify as_of > window_start()
+),
+
+spread as (
+    select
+        *,
+        quantile_cont(realised_usd / predicted, [0.1, 0.9]) filter (
+            where is_usable and predicted > 0
+        ) over week_before as ratios,
+        count(*) filter (where is_usable and predicted > 0) over week_before as ratio_count,
+    from with_reason
+    window
+        week_before as (
+            partition by asset, provider, venue_scope
+            order by as_of
+            range between interval 168 hours preceding and interval 1 hour preceding
+        )
+    qualify as_of > window_start()
+),
+
+-- A day of hours is the least that capture and interval are taken from. A ledger's capture is the
+-- one that its maps were multiplied by.
+with_capture as (
+    select
+        spread.*,
+        spread.method = 'fitted ledger' as is_ledger,
+        if(
+            is_ledger,
+            spread.ledger_capture_ratio,
+            if(
+                of_week.hour_count >= 24 and of_week.realised > 0 and of_week.predicted > 0,
+                of_week.realised::double / of_week.predicted::double,
+                null
+            )
+        ) as capture_ratio,
+        if(
+            is_ledger, spread.ledger_capture_hour_count, of_week.hour_count
+        )::bigint as capture_hour_count,
+    from spread
+    inner join of_week using (asset, as_of, venue_scope, provider)
+),
+
+side_row as (
+    select
+        asset,
+        as_of,
+        venue_scope,
+        provider,
+        side,
+        'all' as tier,
+        method,
+        consumed_usd,
+        swept_usd,
+        predicted_usd,
+        capture_ratio,
+        capture_hour_count,
+        predicted * if(is_ledger, coalesce(capture_ratio, 1), capture_ratio) as expected_usd,
+        case
+            when predicted is null then 'the model has no prediction'
+            when realised_feeds is null then 'no feed of liquidations in the hour'
+            when ratio_count < 48 then 'less than a day of realised hours in the week before'
+            when predicted <= 0 then 'the model predicts nothing'
+        end as interval_reason,
+        if(interval_reason is null, predicted * ratios[1], null) as expected_low_usd,
+        if(interval_reason is null, predicted * ratios[2], null) as expected_high_usd,
+        realised_usd,
+        realised_feeds,
+        realised_venues,
+        covered_venues,
+        case
+            when realised_usd is null then 'unknown'
+            when is_complete then 'complete'
+            else 'lower_bound'
+        end as completeness,
+        left_out_reason is not null as is_left_out,
+        left_out_reason,
+        params_hash,
+        is_ledger,
+        move_usd,
+        constant_usd,
+    from with_capture
+),
+
+tier_of_positions as (
+    select
+        asset,
+        as_of,
+        provider,
+        side,
+        leverage_exposure.tier,
+        side_row.venue_scope,
+        sorted_sum(leverage_exposure.consumed_usd) as consumed_usd,
+        sorted_sum(leverage_exposure.swept_usd) as swept_usd,
+    from leverage_exposure
+    inner join side_row using (asset, as_of, provider, side)
+    where list_contains(side_row.covered_venues, leverage_exposure.venue)
+    group by asset, as_of, provider, side, leverage_exposure.tier, side_row.venue_scope
+),
+
+tier_of_path as (
+    select
+        asset,
+        as_of,
+        provider,
+        side,
+        unnest(['map', 'move', 'constant']) as tier,
+        venue_scope,
+        unnest([consumed_usd, move_usd, constant_usd]) as consumed_usd,
+        null::double as swept_usd,
+    from side_row
+    where is_ledger and predicted_usd is not null
+),
+
+tier_of_map as (
+    select
+        asset,
+        as_of,
+        provider,
+        side,
+        'map' as tier,
+        venue_scope,
+        consumed_usd,
+        null::double as swept_usd,
+    from side_row
+    where method = 'map of the hour before' and consumed_usd is not null
+),
+
+tier as (
+    select * from tier_of_positions
+    union all by name
+    select * from tier_of_path
+    union all by name
+    select * from tier_of_map
+),
+
+tier_row as (
+    select
+        side_row.* replace (
+            tier.tier as tier,
+            tier.consumed_usd as consumed_usd,
+            tier.swept_usd as swept_usd,
+            tier.consumed_usd + coalesce(tier.swept_usd, 0) as predicted_usd,
+            (tier.consumed_usd + coalesce(tier.swept_usd, 0))
+            * if(
+                side_row.is_ledger, coalesce(side_row.capture_ratio, 1), side_row.capture_ratio
+            ) as expected_usd,
+            null as interval_reason,
+            null as expected_low_usd,
+            null as expected_high_usd,
+            null as realised_usd
+        ),
+    from tier
+    inner join side_row using (asset, as_of, provider, side)
+),
+
+forecast as (
+    select * exclude (is_ledger, move_usd, constant_usd) from side_row
+    union all by name
+    select * exclude (is_ledger, move_usd, constant_usd) from tier_row
+)
+
+select * from forecast
