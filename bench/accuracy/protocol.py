@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from transforms.skill.nulls import own_move
-from transforms.skill.predictions import FLOOR_RATIO, Prediction, Terms, captured, predict_model
-from transforms.skill.score_table import Score, ScoringRules, score_predictions
 
 from bench.accuracy.panels import LEVERAGE_MODELS
 from transforms.calibration.poisson import fit_poisson
 from transforms.path_only import PATH_ONLY
 from transforms.series import BoolArray, FloatArray
 from transforms.skill.forecast_features import forecast_features, lagged_features
+from transforms.skill.nulls import own_move
 from transforms.skill.panel import Panel, ScoreStatus
+from transforms.skill.predictions import FLOOR_RATIO, Prediction, Terms, captured, predict_model
+from transforms.skill.score_table import Score, ScoringRules, score_predictions
 
 DAY: Final = 86_400_000_000
 
