@@ -5,15 +5,17 @@ Belongs here: reading fits. Does not belong here: making them (``jobs.calibrate.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 from duckdb import DuckDBPyConnection
 
-from jobs.instants import BEGINNING, to_instant, to_microseconds
+from jobs.instants import DAY, to_microseconds
 from transforms.ledger.ledger_fit import SIZES, LedgerFit, scale_fit, size_of
 from transforms.ledger.parameter_sets import LEDGERS, LedgerParameters
 from transforms.ledger.shipped import SHIPPED
+from transforms.series import Float32Array
+from warehouse.connect import scalar
 from warehouse.queries import named_query
 
 
@@ -47,7 +49,7 @@ def fits_in_force(
     """Return the fits that hold for maps of ``start < as_of <= end``, by (asset, provider).
 
     A fit of the asset is used for maps later than its ``valid_from``. Before the first of them, a
-    shipped one is used, in proportion to the volume that the asset traded before each month.
+    shipped one is used, in proportion to the volume of the week before each day.
 
     Parameters
     ----------
@@ -73,7 +75,7 @@ def fits_in_force(
             for own in (stored.get((asset, name), []) for name in LEDGERS)
         )
     ]
-    volumes = _hourly_volumes(connection, lacking, _months(start, end)) if SHIPPED else {}
+    volumes = _hourly_volumes(connection, lacking, start, end) if SHIPPED else {}
     found = {}
     for asset in assets:
         for name, parameters in LEDGERS.items():
@@ -132,28 +134,26 @@ def _nearest_size(
     return None
 
 
-def _months(start: datetime, end: datetime) -> list[datetime]:
-    """Return the starts of the UTC months in which hours with start < as_of <= end lie."""
-    beginning = max(start, to_instant(BEGINNING))
-    month = datetime(beginning.year, beginning.month, 1, tzinfo=UTC)
-    months = [month]
-    while True:
-        month = datetime(month.year + month.month // 12, month.month % 12 + 1, 1, tzinfo=UTC)
-        if month >= end:
-            return months
-        months.append(month)
+def _midnights(start: datetime, end: datetime, first_bar: datetime | None) -> list[datetime]:
+    """Return the midnights from which fits hold for maps of start < as_of <= end."""
+    since = start if first_bar is None else max(start, first_bar)
+    midnight = since.replace(hour=0, minute=0, second=0, microsecond=0)
+    count = max(-(-(end - midnight) // DAY), 1)
+    return [midnight + number * DAY for number in range(count)]
 
 
 def _hourly_volumes(
-    connection: DuckDBPyConnection, assets: list[str], months: list[datetime]
+    connection: DuckDBPyConnection, assets: list[str], start: datetime, end: datetime
 ) -> dict[str, dict[int, float]]:
-    """Return USD traded in a mean hour before each month, by asset and start of the month."""
+    """Return USD traded in a mean hour before each midnight, by asset and midnight."""
     volumes: dict[str, dict[int, float]] = {}
+    first_bar = scalar(connection, "select min(bar_start_at) from raw.ohlcv")
     rows = connection.execute(
-        named_query("hourly_volume"), {"assets": assets, "instants": months}
+        named_query("hourly_volume"),
+        {"assets": assets, "midnights": _midnights(start, end, first_bar)},
     ).fetchall()
-    for asset, at, volume_usd in rows:
-        volumes.setdefault(asset, {})[at] = volume_usd
+    for asset, midnight, volume_usd in rows:
+        volumes.setdefault(asset, {})[midnight] = volume_usd
     return volumes
 
 
@@ -178,8 +178,16 @@ def _stored_fits(
                 source=cells.pop("fitted_on"),
                 weights=np.array(cells.pop("weights")),
                 log_sd=np.array(cells.pop("log_sd")),
+                draws=_draws(cells.pop("draws")),
                 is_shipped=False,
                 **cells,
             )
         )
     return fits
+
+
+def _draws(by_parameter: list[list[float]] | None) -> Float32Array:
+    """Return joint draws, shape (n_draws, n_rows + 2), from one list for each parameter."""
+    if not by_parameter:
+        return np.empty((0, 0), dtype=np.float32)
+    return np.ascontiguousarray(np.array(by_parameter, dtype=np.float32).T)

@@ -22,6 +22,7 @@ calibration as (
         parameter_index,
         value,
         log_sd,
+        draws,
     from derived.calibration
     where
         list_contains($assets, asset)
@@ -47,6 +48,9 @@ fit as (
         list(coalesce(log_sd, 'infinity'::double) order by parameter_index) filter (
             where parameter <> 'floor'
         ) as log_sd,
+        list(draws order by parameter_index) filter (
+            where parameter <> 'floor' and draws is not null
+        ) as draws,
         max(value) filter (where parameter = 'move') as move_weight,
         max(value) filter (where parameter = 'constant') as constant,
         max(value) filter (where parameter = 'floor') as floor,

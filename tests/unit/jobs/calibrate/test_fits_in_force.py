@@ -93,6 +93,7 @@ def store(connection, fit, valid_from):
         "is_pooled": False,
         "status": "fitted",
         "reason": None,
+        "draws": [*fit.draws.T.tolist(), None] if len(fit.draws) else None,
         "run_id": "r",
     }
     insert_rows(connection, "derived.calibration", stored_rows("derived.calibration", rows))
@@ -110,7 +111,8 @@ def test_without_any_fit_the_reason_is_given(connection, monkeypatch):
 
 def test_a_stored_fit_holds_after_its_instant_and_comes_back_as_it_was(connection, monkeypatch):
     monkeypatch.setattr(module, "SHIPPED", {})
-    fit = a_fit(source="BTC")
+    draws = np.random.default_rng(1).random((3, 66)).astype(np.float32)
+    fit = replace(a_fit(source="BTC"), draws=draws)
     later = datetime(2026, 2, 1, tzinfo=UTC)
     store(connection, fit, later)
     own = fits_in_force(connection, ["BTC"], START, END)["BTC", "path_ledger"]
@@ -119,6 +121,7 @@ def test_a_stored_fit_holds_after_its_instant_and_comes_back_as_it_was(connectio
     assert found.params_hash == fit.params_hash
     np.testing.assert_array_equal(found.weights, fit.weights)
     np.testing.assert_array_equal(found.log_sd, fit.log_sd)
+    np.testing.assert_array_equal(found.draws, draws)
 
 
 def test_of_stored_fits_only_those_in_force_come_back(connection, monkeypatch):
@@ -130,19 +133,17 @@ def test_of_stored_fits_only_those_in_force_come_back(connection, monkeypatch):
     assert [fit.volume_usd for fit in own.fits] == [19]
 
 
-def test_before_the_first_own_fit_a_shipped_one_holds_scaled_month_by_month(
-    connection, monkeypatch
-):
+def test_before_the_first_own_fit_a_shipped_one_holds_scaled_day_by_day(connection, monkeypatch):
     monkeypatch.setattr(module, "SHIPPED", {"path_ledger:large": a_fit()})
     first = datetime(2026, 1, 10, tzinfo=UTC)
-    bars(connection, 2e4, first, 40)
+    bars(connection, 2e4, first, 60)
     march = datetime(2026, 3, 1, tzinfo=UTC)
     store(connection, a_fit(source="BTC"), march)
     own = fits_in_force(connection, ["BTC"], START, END)["BTC", "path_ledger"]
-    assert [fit.source for fit in own.fits] == ["large", "large", "BTC"]
-    assert [fit.is_shipped for fit in own.fits] == [True, True, False]
+    assert [fit.source for fit in own.fits] == ["large"] * 40 + ["BTC"]
+    assert [fit.is_shipped for fit in own.fits] == [True] * 40 + [False]
     # 2e4 units at 1e4 an hour are 2e8 USD, twice the volume it was fitted on.
-    for fit in own.fits[:2]:
+    for fit in own.fits[:-1]:
         np.testing.assert_allclose(fit.weights, a_fit().weights * 2.0)
         assert fit.params_hash == a_fit().params_hash
     assert own.at(to_microseconds(march)).source == "large"
