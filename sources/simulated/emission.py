@@ -80,10 +80,16 @@ class MeasuredSpan:
         Open of the first bar.
     measured : sequence of (SimulatedInstrument, Measured)
         A pair for each instrument.
+    opening_lots : ndarray of int64, shape (n_instruments,)
+        Open interest at the start [lots].
+    opening_mark : ndarray of float64, shape (n_instruments,)
+        Mark price at the start [USD].
     """
 
     start: datetime
     measured: Sequence[tuple[SimulatedInstrument, Measured]]
+    opening_lots: NDArray[np.int64]
+    opening_mark: NDArray[np.float64]
 
     @property
     def n_hours(self) -> int:

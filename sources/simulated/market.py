@@ -140,21 +140,42 @@ def simulate(
     """
     stamp = parameters.end if ingested_at is None else ingested_at
     digest = parameters_sha256(parameters)
+    for day, span in enumerate(measure_days(parameters)):
+        if day == 0:
+            instruments = [instrument for instrument, _ in span.measured]
+            yield from reference_batches(instruments, span.start, stamp)
+            yield opening_open_interest_batch(
+                instruments, span.opening_lots, span.opening_mark, span.start, stamp
+            )
+        yield from span_batches(span, digest, stamp)
+
+
+def measure_days(parameters: MarketParameters) -> Iterator[MeasuredSpan]:
+    """Yield what is seen of a simulated market day by day, before it becomes records.
+
+    Parameters
+    ----------
+    parameters : MarketParameters
+        The market and the span.
+
+    Yields
+    ------
+    MeasuredSpan
+        A day, or what is left of the span; the days of warm-up are not seen.
+
+    Raises
+    ------
+    InputRejected
+        If a price left the range of the grid.
+    """
     start = parameters.start.astimezone(UTC)
     prices = PriceProcess(parameters)
     instruments, books = _make_books(parameters)
     drift = _LeverageDrift(parameters)
-    yield from reference_batches(instruments, start, stamp)
-
     last_day = -(-parameters.hours // 24)
     for day in range(-parameters.warm_up_days, last_day):
-        if day == 0:
-            yield opening_open_interest_batch(
-                instruments,
-                np.array([book.open_interest_lots for book in books]),
-                np.array([exp(book.ledger.levels[MARK_LOG]) for book in books]),
-                start, stamp,
-            )  # fmt: skip
+        opening_lots = np.array([book.open_interest_lots for book in books])
+        opening_mark = np.array([exp(book.ledger.levels[MARK_LOG]) for book in books])
         paths = prices.advance_day(
             {
                 name: _generator(parameters.seed, "index", name, day)
@@ -171,5 +192,4 @@ def simulate(
             for item, book in zip(instruments, books, strict=True)
         ]
         if day >= 0:
-            span = MeasuredSpan(start + timedelta(days=day), measured)
-            yield from span_batches(span, digest, stamp)
+            yield MeasuredSpan(start + timedelta(days=day), measured, opening_lots, opening_mark)
