@@ -1,0 +1,149 @@
+"""How many blocks of time a parameter hangs on, and intervals that allow for there being few.
+
+Belongs here: the correction for few blocks. Does not belong here: the fit and its draws
+(``poisson``).
+
+A bootstrap over blocks takes their spread from the blocks there are. Where a few of them hold most
+of what a parameter is known from, as a few falls hold most of what 10x positions lose, its draws
+spread too little: the spread of one block is 0. As with regressions on few clusters (Cameron and
+Miller 2015, Journal of Human Resources 50, 317), the spread is raised by sqrt(n / (n - 1)) and the
+normal quantile replaced by that of Student's t with n - 1 degrees of freedom, where n counts blocks
+by their weight (Kish 1965)::
+
+    n = (sum_b c_b)^2 / sum_b c_b^2
+
+and c_b is what a parameter explains of what was realised in block b.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.calibration.poisson import PoissonFit
+from transforms.errors import InvalidInput
+from transforms.series import FloatArray, IntArray
+
+LEAST_BLOCKS: Final = 3.0
+"""Effective blocks below which nothing is known of a spread: t with fewer than two degrees of
+freedom has no variance."""
+
+_Z: Final = 1.6448536269514722
+"""Quantile .95 of the normal distribution."""
+
+
+def effective_blocks(
+    fit: PoissonFit, columns: FloatArray, realised: FloatArray, move: FloatArray, block: IntArray
+) -> FloatArray:
+    """Return how many blocks each parameter of a fit hangs on.
+
+    Parameters
+    ----------
+    fit : PoissonFit
+        A fit with figures.
+    columns : ndarray of float64, shape (n_spans, 2, m)
+        Exposures it was fitted to [unit of each column].
+    realised : ndarray of float64, shape (n_spans, 2)
+        Liquidations [USD]; NaN: not known.
+    move : ndarray of float64, shape (n_spans, 2)
+        Move of price against the side [ln].
+    block : ndarray of int64, shape (n_spans,)
+        Block of each span, see ``poisson.time_blocks``.
+
+    Returns
+    -------
+    ndarray of float64, shape (m + 2,)
+        Between 1 and the number of blocks; 0 where a parameter explains nothing. Sides of spans
+        where anything is not finite are left out.
+
+    Raises
+    ------
+    InvalidInput
+        If the number of columns is not that of the fit.
+
+    Examples
+    --------
+    Two blocks that say the same count as two, a third that says a tenth adds little:
+
+    >>> from transforms.calibration.poisson import fit_poisson
+    >>> columns = np.repeat([1.0, 1.0, 0.1], 100)[:, None, None] * np.ones((1, 2, 1))
+    >>> move = np.zeros((300, 2))
+    >>> fit = fit_poisson(columns, columns[..., 0], move, has_move=False, has_constant=False)
+    >>> block = np.repeat([0, 1, 2], 100)
+    >>> effective_blocks(fit, columns, columns[..., 0], move, block).round(2).tolist()
+    [2.19, 0.0, 0.0]
+    """
+    if columns.shape[-1] != fit.weights.size:
+        raise InvalidInput(
+            f"there are {columns.shape[-1]} columns, the fit has {fit.weights.size} weights"
+        )
+    features = np.concatenate(
+        [columns, (move**2)[..., None], np.ones((*realised.shape, 1))], axis=2
+    )
+    parameters = np.concatenate([fit.weights, [fit.move_weight, fit.constant]])
+    parts = np.where(parameters > 0.0, features * parameters, 0.0)
+    expected = parts.sum(axis=2)
+    is_known = np.isfinite(expected) & np.isfinite(realised) & (expected > 0.0)
+    ratio = np.where(is_known, realised, 0.0) / np.where(is_known, expected, 1.0)
+    explained = np.where(is_known[..., None], parts, 0.0) * ratio[..., None]
+    _, own_block = np.unique(block, return_inverse=True)
+    sums = np.zeros((int(own_block.max()) + 1, parameters.size))
+    np.add.at(sums, own_block, explained.sum(axis=1))
+    squares = (sums**2).sum(axis=0)
+    counts: FloatArray = sums.sum(axis=0) ** 2 / np.where(squares > 0.0, squares, 1.0)
+    return counts
+
+
+def widened_interval(
+    value: npt.ArrayLike, log_sd: npt.ArrayLike, blocks: npt.ArrayLike
+) -> tuple[FloatArray, FloatArray]:
+    """Return the bounds of a 90 % interval that allows for few blocks.
+
+    Parameters
+    ----------
+    value : array_like of float, shape (n,)
+        Estimates, above 0 [any unit].
+    log_sd : array_like of float, shape (n,)
+        Standard deviation of ln of each over the draws [1].
+    blocks : array_like of float, shape (n,)
+        Effective blocks, see `effective_blocks`.
+
+    Returns
+    -------
+    low, high : ndarray of float64, shape (n,)
+        Bounds [as the value]; 0 and infinity with fewer than `LEAST_BLOCKS` blocks.
+
+    Examples
+    --------
+    A normal interval of one standard deviation of .1, and what it is with four blocks:
+
+    >>> low, high = widened_interval([1.0, 1.0], [0.1, 0.1], [1e9, 4.0])
+    >>> low.round(3).tolist(), high.round(3).tolist()
+    ([0.848, 0.762], [1.179, 1.312])
+    """
+    value, log_sd, blocks = (np.asarray(each, dtype=np.float64) for each in (value, log_sd, blocks))
+    is_enough = blocks >= LEAST_BLOCKS
+    count = np.where(is_enough, blocks, LEAST_BLOCKS)
+    with np.errstate(over="ignore"):
+        reach = np.exp(_student_quantile(count - 1.0) * np.sqrt(count / (count - 1.0)) * log_sd)
+    low: FloatArray = np.where(is_enough, value / reach, 0.0)
+    high: FloatArray = np.where(is_enough, value * reach, np.inf)
+    return low, high
+
+
+def _student_quantile(degrees: FloatArray) -> FloatArray:
+    """Return quantile .95 of Student's t, within .5 % from 2 degrees of freedom on.
+
+    Abramowitz and Stegun 1964, 26.7.5.
+    """
+    z = _Z
+    terms = (
+        (z**3 + z) / 4.0,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96.0,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384.0,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92_160.0,
+    )
+    quantile = np.full_like(degrees, z)
+    for power, term in enumerate(terms, start=1):
+        quantile += term / degrees**power
+    return quantile
