@@ -354,19 +354,28 @@ def _write_standing(
     written: Written,
     span: int,
 ) -> None:
-    """Write what is held at the end of a span by bin and row."""
+    """Write what is held at the end of a span by bin and row; bins that hold nothing stay 0."""
     range_low = NODES_PER_BIN * written.first_bin[span] - first_node
-    n_bins = written.n_bins[span]
+    range_high = range_low + NODES_PER_BIN * written.n_bins[span] - 1
+    n_rows = np.uint64(nodes.shape[2])
+    scale, sums = np.empty(n_rows), np.empty(n_rows)
+    for row in range(n_rows):
+        scale[row] = multiplier[row % N_HALF_LIVES]
+        sums[row] = 0.0
     for side in range(2):
-        for place in range(n_bins):
-            low = max(range_low + NODES_PER_BIN * place, spans[side, 0])
-            high = min(range_low + NODES_PER_BIN * (place + 1) - 1, spans[side, 1])
-            for row in range(nodes.shape[2]):
-                total = 0.0
-                for node in range(low, high + 1):
-                    total += nodes[side, node, row]
-                standing = total * multiplier[row % N_HALF_LIVES]
-                written.standing[span, side, place, row] = standing
+        bins = written.standing[span, side]
+        high = min(spans[side, 1], range_high)
+        for node in range(max(spans[side, 0], range_low), high + 1):
+            unsigned_node = np.uint64(node)
+            for row in range(n_rows):
+                sums[row] += nodes[side, unsigned_node, row]
+            place = node - range_low
+            # A bin is rounded once, when its last node is in.
+            if place % NODES_PER_BIN == NODES_PER_BIN - 1 or node == high:
+                unsigned_place = np.uint64(place // NODES_PER_BIN)
+                for row in range(n_rows):
+                    bins[unsigned_place, row] = sums[row] * scale[row]
+                    sums[row] = 0.0
 
 
 @fast_compiled
