@@ -7,6 +7,7 @@ from datetime import datetime
 
 from jobs.build.build_assets import BuildReport, build_assets
 from jobs.build.estimator_choice import configured_estimators
+from jobs.build.path_records import PATH_MODELS
 from jobs.collect.store_symbols import store_symbols
 from jobs.errors import NothingToDo
 from jobs.progress import Progress, silent
@@ -87,7 +88,8 @@ def build_maps(
     as_of : datetime
         The last hour to build, UTC.
     estimators : sequence of EstimatorParameters, optional
-        Whose maps to make; by default the shipped ones and the user's.
+        Whose maps to make; by default the shipped ones and the user's, and the models of the
+        reference path.
     progress : callable
         Called with the step, the item and the share that is done.
     """
@@ -98,6 +100,7 @@ def build_maps(
             connection,
             as_of=as_of,
             estimators=chosen,
+            path_models=PATH_MODELS if estimators is None else (),
             run_id=run.run_id,
             threads=settings.threads,
             on_progress=lambda item, share: progress("build", item, share),

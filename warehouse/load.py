@@ -28,6 +28,17 @@ from {{landed}} as landed
 inner join staging.stg_instrument as instrument using (venue, instrument)
 group by all
 """
+_PUBLISHED_HOURS = """
+select
+    instrument.asset,
+    date_trunc('hour', landed.period_start_at) + interval 1 hour as hour_end,
+    max(built_asset.built_until_at) as built_until_at
+from {landed} as landed
+inner join staging.stg_instrument as instrument using (venue, instrument)
+inner join meta.built_asset as built_asset using (asset)
+group by all
+"""
+_CAPTURE_REACH = "interval 168 hours"
 _PENDING_BUILD = {
     "ohlcv": _OF_INSTRUMENT.format(since="bar_start_at"),
     "mark_ohlc": _OF_INSTRUMENT.format(since="bar_start_at"),
@@ -42,6 +53,12 @@ _PENDING_BUILD = {
     ),
     "provider_map": """
 select asset, min(as_of) - interval 1 minute from {landed} as landed group by asset
+""",
+    # Liquidations change the captures of the week after their hour; earlier hours and hours that
+    # are not built yet do not need them.
+    "realised_liquidation": f"""
+select asset, min(hour_end) from ({_PUBLISHED_HOURS})
+where hour_end < built_until_at and hour_end + {_CAPTURE_REACH} > built_until_at group by asset
 """,
     # Bars may land before the description of their instrument, or while it has another asset's
     # name: then the maps of the asset it leaves change too.
@@ -59,6 +76,12 @@ from (
 )
 """,
 }
+
+# Captures that a file puts out of date while the maps after them stay.
+_PENDING_CAPTURE = f"""
+select asset, min(hour_end), max(hour_end) + {_CAPTURE_REACH} from ({_PUBLISHED_HOURS})
+where hour_end + {_CAPTURE_REACH} <= built_until_at group by asset
+"""
 
 LANDING_FORMAT = {b"liqheat.landing": b"2"}
 """Parquet metadata of landing files as this release writes them.
@@ -386,6 +409,10 @@ def load_rows(
             if kind in _PENDING_BUILD:
                 connection.execute(
                     f"insert into meta.pending_build {_PENDING_BUILD[kind].format(landed=landed)}"
+                )
+            if kind == "realised_liquidation":
+                connection.execute(
+                    f"insert into meta.pending_capture {_PENDING_CAPTURE.format(landed=landed)}"
                 )
             if kind in _PENDING_PUBLISH:
                 first, last = _PENDING_PUBLISH[kind]

@@ -16,7 +16,10 @@ from datetime import datetime
 from duckdb import DuckDBPyConnection
 
 from jobs.build.build_plan import batch_tasks, open_batch, plan_builds
-from jobs.build.estimator_choice import store_parameters
+from jobs.build.capture_refresh import refresh_captures
+from jobs.build.estimator_choice import store_assumptions, store_parameters
+from jobs.build.path_records import PathModel
+from jobs.build.path_rows import path_assumptions
 from jobs.build.window_replay import replay_windows
 from jobs.build.window_store import store_window
 from jobs.instants import HOUR_MICROSECONDS, to_microseconds
@@ -52,6 +55,7 @@ def build_assets(
     as_of: datetime,
     estimators: Sequence[EstimatorParameters],
     run_id: str,
+    path_models: Sequence[PathModel] = (),
     threads: int | None = None,
     on_progress: Callable[[str, float], None] = lambda asset, share: None,  # noqa: ARG005
 ) -> BuildReport:
@@ -70,6 +74,8 @@ def build_assets(
         Whose maps to make.
     run_id : str
         Written beside each row.
+    path_models : sequence of PathModel
+        Models of reference paths to run; by default none.
     threads : int, optional
         Series replayed at once; by default one a core.
     on_progress : callable
@@ -82,7 +88,8 @@ def build_assets(
     """
     until = to_microseconds(as_of) // HOUR_MICROSECONDS * HOUR_MICROSECONDS
     store_parameters(connection, estimators)
-    tasks = plan_builds(connection, estimators, until)
+    store_assumptions(connection, path_assumptions(path_models, ()))
+    tasks = plan_builds(connection, estimators, path_models, until)
     asset_count = series_count = bar_count = row_count = 0
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         for batch_of_tasks in batch_tasks(connection, tasks):
@@ -91,6 +98,7 @@ def build_assets(
             for window, tables in replay_windows(connection, batch, pool):
                 is_first = begin is None
                 begin = window.start if begin is None else begin
+                store_assumptions(connection, path_assumptions((), window.fits))
                 with transaction(connection):
                     row_count += store_window(connection, batch, window, tables, is_first=is_first)
                 bar_count += window.bar_count
@@ -102,6 +110,7 @@ def build_assets(
                 )
             asset_count += len(batch.assets)
             series_count += len(batch.series)
+        row_count += refresh_captures(connection, path_models, pool, run_id)
     report = BuildReport(asset_count, series_count, bar_count, row_count)
     logger.info("built %s", report)
     return report

@@ -7,7 +7,7 @@ bars count. Instants are int64 microseconds since 1970, UTC.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,6 +15,9 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.build import limits
+from jobs.build.hourly_maps import ALL_VENUES
+from jobs.build.path_inputs import new_paths, path_starts, read_expected, resume_path
+from jobs.build.path_records import AssetPath, PathModel
 from jobs.build.replay import TRAIL_MICROSECONDS
 from jobs.build.replay_inputs import read_series
 from jobs.build.replay_records import Series
@@ -44,12 +47,22 @@ class BuildTask:
         Hours to replace: from < hour <= until [microseconds].
     estimators : tuple of EstimatorParameters
         Whose maps to make.
+    path_models : tuple of PathModel
+        Models of its reference path to run.
     """
 
     asset: str
     from_at: int
     until: int
     estimators: tuple[EstimatorParameters, ...]
+    path_models: tuple[PathModel, ...] = ()
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Hash of the parameters or the structure of each model, by provider."""
+        return {each.provider: each.params_hash for each in self.estimators} | {
+            each.provider: each.structure_hash for each in self.path_models
+        }
 
 
 class _Built(NamedTuple):
@@ -61,7 +74,10 @@ class _Built(NamedTuple):
 
 
 def plan_builds(
-    connection: DuckDBPyConnection, estimators: Sequence[EstimatorParameters], until: int
+    connection: DuckDBPyConnection,
+    estimators: Sequence[EstimatorParameters],
+    path_models: Sequence[PathModel],
+    until: int,
 ) -> list[BuildTask]:
     """Return the assets with changed bars, changed parameters, or new hours up to an instant.
 
@@ -86,34 +102,33 @@ def plan_builds(
         own = tuple(
             each for each in estimators if asset in with_takers or not each.taker_leverage_exponent
         )
-        task = _plan_asset(asset, own, built.get(asset, {}), pending.get(asset), until)
+        wanted = BuildTask(asset, BEGINNING, until, own, tuple(path_models))
+        task = _plan_asset(wanted, built.get(asset, {}), pending.get(asset))
         if task is not None:
             tasks.append(task)
     return tasks
 
 
 def _plan_asset(
-    asset: str,
-    estimators: tuple[EstimatorParameters, ...],
-    built: dict[str, _Built],
-    pending_from: int | None,
-    until: int,
+    wanted: BuildTask, built: dict[str, _Built], pending_from: int | None
 ) -> BuildTask | None:
     """Return what is out of date of an asset; None where nothing is."""
     built_until = max((each.until for each in built.values()), default=BEGINNING)
     last_bar_end = max((each.last_bar_end for each in built.values()), default=BEGINNING)
     since = [] if pending_from is None else [pending_from]
     if any(
-        each.provider not in built or built[each.provider].params_hash != each.params_hash
-        for each in estimators
+        provider not in built or built[provider].params_hash != params_hash
+        for provider, params_hash in wanted.hashes.items()
     ):
         since.append(BEGINNING)
-    if built and built_until < min(until, last_bar_end + limits.QUIET_DAYS * DAY_MICROSECONDS):
+    if built and built_until < min(
+        wanted.until, last_bar_end + limits.QUIET_DAYS * DAY_MICROSECONDS
+    ):
         since.append(built_until)
-    until = max(until, built_until)
+    until = max(wanted.until, built_until)
     if not since or min(since) >= until:
         return None
-    return BuildTask(asset, min(since), until, estimators)
+    return replace(wanted, from_at=min(since), until=until)
 
 
 def _assets_with_takers(
@@ -191,8 +206,8 @@ class BuildBatch:
 
     Parameters
     ----------
-    estimators : dict of str to tuple of EstimatorParameters
-        Estimators by asset.
+    tasks : dict of str to BuildTask
+        What is out of date, by asset.
     from_at : dict of str to int
         Instant after which the hours of each asset are replaced [microseconds].
     until : int
@@ -201,50 +216,79 @@ class BuildBatch:
         Their series, each as it is where its replay begins.
     begins_at : dict of (venue, instrument) to int
         Where the replay of each series begins [microseconds].
+    paths : dict of str to AssetPath
+        Their reference paths by asset, as they are where their replay begins.
+    paths_begin_at : dict of str to int
+        Where the replay of each path begins [microseconds].
     run_id : str
         Written beside each row.
     """
 
-    estimators: dict[str, tuple[EstimatorParameters, ...]]
+    tasks: dict[str, BuildTask]
     from_at: dict[str, int]
     until: int
     series: list[Series]
     begins_at: dict[SeriesKey, int]
+    paths: dict[str, AssetPath]
+    paths_begin_at: dict[str, int]
     run_id: str
 
     @property
     def assets(self) -> list[str]:
         """The assets."""
-        return list(self.estimators)
+        return list(self.tasks)
+
+    @property
+    def estimators(self) -> dict[str, tuple[EstimatorParameters, ...]]:
+        """Estimators by asset."""
+        return {asset: task.estimators for asset, task in self.tasks.items()}
 
 
 def open_batch(connection: DuckDBPyConnection, tasks: list[BuildTask], run_id: str) -> BuildBatch:
     """Return the batch of some tasks with the same end, its series set to where they begin."""
-    estimators = {task.asset: task.estimators for task in tasks}
+    by_asset = {task.asset: task for task in tasks}
     from_at = {task.asset: task.from_at for task in tasks}
-    series = read_series(connection, list(estimators))
-    _register(connection, estimators, from_at)
+    series = read_series(connection, list(by_asset))
+    paths = new_paths(each for each in series.values() if by_asset[each.asset].path_models)
+    series = {key: each for key, each in series.items() if by_asset[each.asset].estimators}
+    _register(connection, tasks, from_at)
     for asset, reached in _holes_reached(connection, from_at).items():
         from_at[asset] = min(from_at[asset], reached)
-    _register(connection, estimators, from_at)
-    begins_at = _resume(connection, series)
+    _register(connection, tasks, from_at)
+    begins_at, paths_begin_at = _resume(connection, series, paths)
     begins_at |= _first_starts(connection, [key for key in series if key not in begins_at])
-    return BuildBatch(estimators, from_at, tasks[0].until, list(series.values()), begins_at, run_id)
+    paths_begin_at |= path_starts(
+        connection, [asset for asset in paths if asset not in paths_begin_at]
+    )
+    read_expected(connection, paths, paths_begin_at)
+    return BuildBatch(
+        tasks=by_asset,
+        from_at=from_at,
+        until=tasks[0].until,
+        series=list(series.values()),
+        begins_at=begins_at,
+        paths=paths,
+        paths_begin_at=paths_begin_at,
+        run_id=run_id,
+    )
 
 
 def _register(
-    connection: DuckDBPyConnection,
-    estimators: dict[str, tuple[EstimatorParameters, ...]],
-    from_at: dict[str, int],
+    connection: DuckDBPyConnection, tasks: list[BuildTask], from_at: dict[str, int]
 ) -> None:
-    """Register since when each asset is out of date, and for which parameters, for SQL."""
+    """Register since when each asset is out of date, and for which models, for SQL."""
     table = pa.table(
         {
-            "asset": list(from_at),
-            "from_at": pa.array(list(from_at.values()), pa.int64()),
-            "params_hashes": [
-                [parameters.params_hash for parameters in estimators[asset]] for asset in from_at
-            ],
+            "asset": [task.asset for task in tasks],
+            "from_at": pa.array([from_at[task.asset] for task in tasks], pa.int64()),
+            "params_hashes": pa.array(
+                [[each.params_hash for each in task.estimators] for task in tasks],
+                pa.list_(pa.string()),
+            ),
+            "path_hashes": pa.array(
+                [[each.structure_hash for each in task.path_models] for task in tasks],
+                pa.list_(pa.string()),
+            ),
         }
     )
     connection.register("batch_from_at", table)
@@ -270,15 +314,20 @@ def _holes_reached(connection: DuckDBPyConnection, from_at: dict[str, int]) -> d
 
 
 def _resume(
-    connection: DuckDBPyConnection, series: dict[SeriesKey, Series]
-) -> dict[SeriesKey, int]:
-    """Set each series to its last checkpoint at which every estimator has a state.
+    connection: DuckDBPyConnection, series: dict[SeriesKey, Series], paths: dict[str, AssetPath]
+) -> tuple[dict[SeriesKey, int], dict[str, int]]:
+    """Set each series and path to its last checkpoint at which every model has a state.
 
-    Return the instants of these checkpoints.
+    Return the instants of these checkpoints, of series and of paths.
     """
     rows = connection.execute(named_query("resumable_checkpoints")).fetchall()
-    resumed_at = {}
-    for venue, instrument, provider, at, first_bar, last_end, observed_end, payload in rows:
+    resumed_at, paths_resumed_at = {}, {}
+    for asset, venue, instrument, provider, at, first_bar, last_end, observed_end, payload in rows:
+        if venue == ALL_VENUES:
+            if asset in paths:
+                resume_path(paths[asset], provider, payload, first_bar, last_end)
+                paths_resumed_at[asset] = at
+            continue
         one = series.get((venue, instrument))
         if one is None:
             continue
@@ -287,7 +336,7 @@ def _resume(
         one.observed, one.observed_end = state.open_interest, observed_end
         one.first_bar_start, one.last_bar_end = first_bar, last_end
         resumed_at[one.key] = at
-    return resumed_at
+    return resumed_at, paths_resumed_at
 
 
 def _first_starts(connection: DuckDBPyConnection, new: list[SeriesKey]) -> dict[SeriesKey, int]:

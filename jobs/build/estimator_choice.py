@@ -4,7 +4,7 @@ A file in ``LIQHEAT_HOME/estimators`` names an estimator and where its assumptio
 of a shipped one; it is built, compared and published like these.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from duckdb import DuckDBPyConnection
@@ -17,10 +17,12 @@ from sources.errors import InputRejected
 from sources.user_files import read_yaml
 from transforms.errors import InvalidParameters
 from transforms.estimators import ESTIMATORS, EstimatorParameters
+from transforms.ledger import LEDGERS
 from transforms.parameter_list import parameter_rows
+from transforms.path_only import PATH_ONLY
 from warehouse.connect import transaction
 
-RESERVED_NAMES = (*ESTIMATORS, *MEASURED_PROVIDERS, CONSENSUS)
+RESERVED_NAMES = (*ESTIMATORS, *LEDGERS, PATH_ONLY.provider, *MEASURED_PROVIDERS, CONSENSUS)
 """Names of providers that exist already."""
 
 
@@ -82,27 +84,39 @@ def store_parameters(
     connection: DuckDBPyConnection, estimators: Iterable[EstimatorParameters]
 ) -> None:
     """Store the assumptions of each estimator under their hash, unless they are there."""
-    for parameters in estimators:
+    store_assumptions(
+        connection,
+        {
+            parameters.params_hash: [
+                [
+                    row.params_hash,
+                    row.provider,
+                    row.parameter_name
+                    + (f"[{row.leverage:g}x]" if row.leverage is not None else ""),
+                    row.value,
+                    row.unit,
+                    row.reason,
+                ]
+                for row in parameter_rows(parameters)
+            ]
+            for parameters in estimators
+        },
+    )
+
+
+def store_assumptions(
+    connection: DuckDBPyConnection, rows_by_hash: Mapping[str, list[list[str]]]
+) -> None:
+    """Store rows of derived.estimator_parameter of some hashes, unless they are there."""
+    for params_hash, rows in rows_by_hash.items():
         known = connection.execute(
             "select 1 from derived.estimator_parameter where params_hash = ? limit 1",
-            [parameters.params_hash],
+            [params_hash],
         ).fetchone()
         if known is not None:
             continue
         # In one transaction: a single row of a hash marks all of them as stored.
         with transaction(connection):
             connection.executemany(
-                "insert into derived.estimator_parameter values (?, ?, ?, ?, ?, ?)",
-                [
-                    [
-                        row.params_hash,
-                        row.provider,
-                        row.parameter_name
-                        + (f"[{row.leverage:g}x]" if row.leverage is not None else ""),
-                        row.value,
-                        row.unit,
-                        row.reason,
-                    ]
-                    for row in parameter_rows(parameters)
-                ],
+                "insert into derived.estimator_parameter values (?, ?, ?, ?, ?, ?)", rows
             )

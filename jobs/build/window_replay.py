@@ -17,12 +17,17 @@ from duckdb import DuckDBPyConnection
 from jobs.build import limits
 from jobs.build.build_plan import BuildBatch
 from jobs.build.hourly_maps import ALL_VENUES, MapIdentity, heatmap_rows, sum_maps
+from jobs.build.path_inputs import read_path_inputs
+from jobs.build.path_records import AssetPath, PathInputs, PathStretch
+from jobs.build.path_replay import replay_path
+from jobs.build.path_rows import path_checkpoint_rows, path_exposure_rows, path_map_rows
 from jobs.build.replay import replay
 from jobs.build.replay_inputs import InstrumentBars, read_bars
 from jobs.build.replay_records import EMPTY_BARS, ReplaySpan, Series, Stretch
 from jobs.build.series_rows import checkpoint_rows, exposure_rows, series_hour_rows, series_maps
 from jobs.errors import BooksDoNotBalance
 from jobs.instants import BEGINNING, DAY_MICROSECONDS, to_instant
+from transforms.ledger.ledger_fit import LedgerFit
 
 TableRows = dict[str, list[pa.Table]]
 """Rows by the table they go to."""
@@ -38,17 +43,25 @@ class WindowBars:
         The window (start, end] [microseconds].
     bars, ahead : dict of (venue, instrument) to BarColumns
         Bars that end in it, and bars after it where a hole in open interest is open at its end.
+    paths : dict of str to PathInputs
+        What the models of reference paths read besides, by asset.
     """
 
     start: int
     end: int
     bars: InstrumentBars
     ahead: InstrumentBars
+    paths: dict[str, PathInputs]
 
     @property
     def bar_count(self) -> int:
         """Number of bars that end in the window."""
         return sum(map(len, self.bars.values()))
+
+    @property
+    def fits(self) -> list[LedgerFit]:
+        """The fits of ledgers that hold in it."""
+        return [fit for path in self.paths.values() for fits in path.fits.values() for fit in fits]
 
 
 def replay_windows(
@@ -87,8 +100,9 @@ def replay_windows(
 
 def first_instant(connection: DuckDBPyConnection, batch: BuildBatch) -> int:
     """Return the midnight at which the replay begins."""
-    earliest = min(batch.begins_at.values(), default=BEGINNING)
-    if batch.series and earliest > BEGINNING:
+    begins = [*batch.begins_at.values(), *batch.paths_begin_at.values()]
+    earliest = min(begins, default=BEGINNING) // DAY_MICROSECONDS * DAY_MICROSECONDS
+    if earliest > BEGINNING:
         return earliest
     row = connection.execute(
         "select epoch_us(min(bar_start_at)) from raw.ohlcv "
@@ -106,11 +120,13 @@ def _read_window(
 ) -> WindowBars:
     """Return the bars of a window, and those after it that end a hole."""
     bars = read_bars(connection, batch.assets, start, end)
+    paths = read_path_inputs(connection, list(batch.paths), start, end) if batch.paths else {}
     with_holes = {series.asset for series in batch.series if _has_open_hole(series, bars)}
     if end == batch.until or not with_holes:
-        return WindowBars(start, end, bars, {})
+        return WindowBars(start, end, bars, {}, paths)
     horizon = min(end + limits.HOLE_DAYS * DAY_MICROSECONDS, batch.until)
-    return WindowBars(start, end, bars, read_bars(connection, sorted(with_holes), end, horizon))
+    ahead = read_bars(connection, sorted(with_holes), end, horizon)
+    return WindowBars(start, end, bars, ahead, paths)
 
 
 def _has_open_hole(series: Series, bars: InstrumentBars) -> bool:
@@ -144,6 +160,26 @@ def _replay_window(batch: BuildBatch, window: WindowBars, pool: ThreadPoolExecut
             ),
         )
 
+    def follow_path(path: AssetPath) -> list[PathStretch]:
+        start = max(window.start, batch.paths_begin_at.get(path.asset, window.end))
+        if start >= window.end:
+            return []
+        return replay_path(
+            path,
+            batch.tasks[path.asset].path_models,
+            window.bars,
+            window.paths[path.asset],
+            ReplaySpan(
+                start=start,
+                end=window.end,
+                store_after=batch.from_at[path.asset],
+                longest_hole=0,
+                checkpoints=checkpoints,
+            ),
+        )
+
+    paths = list(batch.paths.values())
+    followed = pool.map(follow_path, paths)
     made = [
         (series, stretch)
         for series, stretches in zip(
@@ -152,7 +188,18 @@ def _replay_window(batch: BuildBatch, window: WindowBars, pool: ThreadPoolExecut
         for stretch in stretches
     ]
     _check_books(made)
-    return _rows_of(batch, made, pool)
+    tables = _rows_of(batch, made, pool)
+    for path, path_stretches in zip(paths, followed, strict=True):
+        for stretch in path_stretches:
+            _add_path_rows(tables, path, stretch, batch.run_id)
+    return tables
+
+
+def _add_path_rows(tables: TableRows, path: AssetPath, stretch: PathStretch, run_id: str) -> None:
+    """Add the rows of one model of a reference path."""
+    tables["derived.model_checkpoint"].append(path_checkpoint_rows(path, stretch, run_id))
+    tables["derived.path_exposure"].append(path_exposure_rows(path, stretch, run_id))
+    tables["derived.heatmap"] += path_map_rows(path, stretch, run_id)
 
 
 def _checkpoints(batch: BuildBatch, window: WindowBars) -> tuple[int, ...]:

@@ -17,6 +17,8 @@ from jobs.build.hourly_maps import (
     stored_maps,
     sum_maps,
 )
+from jobs.build.path_records import AssetPath
+from jobs.build.replay_records import Series
 from jobs.build.window_replay import TableRows, WindowBars
 from jobs.compare.compare_maps import compare_maps
 from jobs.compare.outside_maps import outside_map_rows
@@ -26,7 +28,12 @@ from warehouse.connect import insert_rows
 from warehouse.models import run_incremental_models, set_window
 from warehouse.queries import named_query
 
-_REPLACED_TABLES = ("derived.heatmap", "derived.leverage_exposure", "derived.series_hour")
+_REPLACED_TABLES = (
+    "derived.heatmap",
+    "derived.leverage_exposure",
+    "derived.series_hour",
+    "derived.path_exposure",
+)
 
 # Published hours consist of maps, bars, and grades where there are neither.
 _PUBLISHED_TABLES = (
@@ -66,7 +73,7 @@ def store_window(
     if is_first:
         _delete_checkpoints_after(connection, batch.from_at)
     for at, assets in assets_from.items():
-        _mark_for_publication(connection, assets, at, end)
+        mark_for_publication(connection, assets, at, end)
         _delete_hours(connection, assets, at, end)
     row_count = sum(_insert(connection, name, parts) for name, parts in tables.items())
     # Models read the maps of estimators, outside maps the prices in models.
@@ -78,7 +85,7 @@ def store_window(
         row_count += _insert(connection, "derived.heatmap", outside)
     for at, assets in assets_from.items():
         row_count += compare_maps(connection, assets, to_instant(at), to_instant(end), batch.run_id)
-        _mark_for_publication(connection, assets, at, end)
+        mark_for_publication(connection, assets, at, end)
     _prune_checkpoints(connection, batch)
     _mark_progress(connection, batch, end)
     return row_count
@@ -104,7 +111,7 @@ def _delete_hours(connection: DuckDBPyConnection, assets: list[str], start: int,
         )
 
 
-def _mark_for_publication(
+def mark_for_publication(
     connection: DuckDBPyConnection, assets: list[str], start: int, end: int
 ) -> None:
     """Mark the days on which assets have hours as changed since the last publication."""
@@ -157,9 +164,9 @@ def _prune_checkpoints(connection: DuckDBPyConnection, batch: BuildBatch) -> Non
     connection.execute(
         "delete from derived.model_checkpoint where list_contains($assets, asset) "
         "and checkpoint_at <= $kept_after and day(checkpoint_at) <> 1 "
-        "and (venue, instrument, checkpoint_at) not in ("
-        "select (venue, instrument, max(checkpoint_at)) from derived.model_checkpoint "
-        "where list_contains($assets, asset) group by venue, instrument)",
+        "and (asset, venue, instrument, checkpoint_at) not in ("
+        "select (asset, venue, instrument, max(checkpoint_at)) from derived.model_checkpoint "
+        "where list_contains($assets, asset) group by asset, venue, instrument)",
         {
             "assets": batch.assets,
             "kept_after": to_instant(batch.until - limits.KEPT_MIDNIGHTS * DAY_MICROSECONDS),
@@ -171,6 +178,11 @@ def _mark_progress(connection: DuckDBPyConnection, batch: BuildBatch, end: int) 
     """Mark the assets as built up to the batch's end, and what is still out of date."""
     assets = batch.assets
     connection.execute("delete from meta.pending_build where list_contains(?, asset)", [assets])
+    # Captures of what was built again are up to date.
+    connection.executemany(
+        "delete from meta.pending_capture where asset = ? and from_at >= ? and until_at <= ?",
+        [[asset, to_instant(at), to_instant(end)] for asset, at in batch.from_at.items()],
+    )
     if end < batch.until:
         connection.execute(
             "insert into meta.pending_build select unnest(?::varchar[]), unnest(?)",
@@ -178,22 +190,23 @@ def _mark_progress(connection: DuckDBPyConnection, batch: BuildBatch, end: int) 
         )
     _mark_later_data(connection, assets, batch.until)
     last_bar_end = dict.fromkeys(assets, BEGINNING)
-    for series in batch.series:
-        if series.last_bar_end is not None:
-            last_bar_end[series.asset] = max(last_bar_end[series.asset], series.last_bar_end)
+    replayed: list[Series | AssetPath] = [*batch.series, *batch.paths.values()]
+    for each in replayed:
+        if each.last_bar_end is not None:
+            last_bar_end[each.asset] = max(last_bar_end[each.asset], each.last_bar_end)
     connection.execute("delete from meta.built_asset where list_contains(?, asset)", [assets])
     connection.executemany(
         "insert into meta.built_asset values (?, ?, ?, ?, ?)",
         [
             [
                 asset,
-                parameters.provider,
-                parameters.params_hash,
+                provider,
+                params_hash,
                 to_instant(batch.until),
                 to_instant(last_bar_end[asset]),
             ]
-            for asset in assets
-            for parameters in batch.estimators[asset]
+            for asset, task in batch.tasks.items()
+            for provider, params_hash in task.hashes.items()
         ],
     )
 

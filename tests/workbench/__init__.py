@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.build.build_assets import BuildReport, build_assets
+from jobs.build.path_records import PathModel
 from jobs.collect.landing import land
 from jobs.settings import Settings
 from sources.records import SCHEMAS, Batch
@@ -170,11 +171,19 @@ class Workshop:
         return self.load()
 
     def build(
-        self, as_of: datetime, estimators: Sequence[EstimatorParameters] = FEW
+        self,
+        as_of: datetime,
+        estimators: Sequence[EstimatorParameters] = FEW,
+        path_models: Sequence[PathModel] = (),
     ) -> BuildReport:
         """Build up to an hour."""
         return build_assets(
-            self.connection, as_of=as_of, estimators=estimators, run_id="build", threads=2
+            self.connection,
+            as_of=as_of,
+            estimators=estimators,
+            run_id="build",
+            path_models=path_models,
+            threads=2,
         )
 
     def rows(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:

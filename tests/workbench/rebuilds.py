@@ -55,24 +55,25 @@ def hour(number):
     return START + number * HOUR
 
 
-def assert_equals_rebuild(tmp_path, arrivals, estimators=ONE):
+def assert_equals_rebuild(tmp_path, arrivals, estimators=ONE, path_models=()):
     """Build as records arrive, and once from all of them; both must hold the same rows."""
+    ledgers = [model for model in path_models if model.ledger is not None]
     everything = {}
     with workshop(tmp_path / "grown") as grown, workshop(tmp_path / "rebuilt") as rebuilt:
         for as_of, records in arrivals:
             grown.take_in(records)
-            grown.build(as_of, estimators)
+            grown.build(as_of, estimators, path_models)
             for kind, table in records.items():
                 if len(table):
                     rebuilt.land(kind, table)
         rebuilt.load()
-        rebuilt.build(max(as_of for as_of, _ in arrivals), estimators)
+        rebuilt.build(max(as_of for as_of, _ in arrivals), estimators, path_models)
         everything["hours"] = rebuilt.one("select count(distinct as_of) from derived.heatmap")
         everything["providers"] = rebuilt.one(
             "select count(distinct provider) from derived.heatmap"
         )
     assert everything["hours"] > 0
-    assert everything["providers"] == len(estimators)
+    assert everything["providers"] == len(estimators) + len(ledgers)
     found = differences(
         tmp_path / "grown" / "warehouse.duckdb", tmp_path / "rebuilt" / "warehouse.duckdb"
     )

@@ -1,0 +1,280 @@
+"""The ledgers and the null in a build: the same rows however it is cut, and what they rest on."""
+
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from workbench import (
+    DAY,
+    END,
+    HOUR,
+    START,
+    differences,
+    instants,
+    instrument_row,
+    table_of,
+    where,
+    workshop,
+)
+from workbench.ledger_fits import round_fit, use_fits
+from workbench.rebuilds import (
+    BAR_HOURS,
+    LINEAR,
+    assert_equals_rebuild,
+    hour,
+    only,
+    until,
+    without,
+)
+
+from jobs.build import limits
+from jobs.build.build_assets import BuildReport
+from jobs.build.path_records import PATH_MODELS
+from jobs.instants import HOUR_MICROSECONDS, to_microseconds
+from transforms.estimators import ESTIMATORS
+from transforms.grid import LOG_STEP
+from transforms.ledger import LEDGERS, advance
+from transforms.series import Bars
+
+TURNOVER = (ESTIMATORS["turnover"],)
+# The second fit holds from the 41st hour on.
+CHANGE = to_microseconds(START) + 40 * HOUR_MICROSECONDS
+
+
+@pytest.fixture(autouse=True)
+def fits(monkeypatch):
+    """Two fits of each ledger, one after the other."""
+    use_fits(
+        monkeypatch,
+        *(
+            round_fit(provider, at, scale)
+            for provider in LEDGERS
+            for at, scale in ((0, 1), (CHANGE, 3))
+        ),
+    )
+
+
+def test_hour_by_hour(tmp_path, bitcoin):
+    steps = [1, 2, 3, 23, 24, 25, 26, 40, 41, 47, 48, 49, 95, 96]
+    arrivals = [
+        (hour(now), until(bitcoin, now, before))
+        for before, now in zip([float("-inf"), *steps], steps, strict=False)
+    ]
+    assert_equals_rebuild(tmp_path, arrivals, TURNOVER, PATH_MODELS)
+
+
+def test_in_windows(tmp_path, bitcoin, monkeypatch):
+    with workshop(tmp_path / "one") as one:
+        one.take_in(bitcoin)
+        one.build(END, TURNOVER, PATH_MODELS)
+        again = one.build(END, TURNOVER, PATH_MODELS)
+    assert again == BuildReport(0, 0, 0, 0)
+    monkeypatch.setattr(limits, "WINDOW_DAYS", 1)
+    with workshop(tmp_path / "cut") as cut:
+        cut.take_in(bitcoin)
+        cut.build(END, TURNOVER, PATH_MODELS)
+    assert not differences(
+        tmp_path / "one" / "warehouse.duckdb", tmp_path / "cut" / "warehouse.duckdb"
+    )
+
+
+@pytest.mark.parametrize("late_at", [30.0, 48.0, 95.5])
+def test_a_late_bar(tmp_path, bitcoin, late_at):
+    late = only(bitcoin, "ohlcv", LINEAR, late_at, late_at + BAR_HOURS)
+    early = without(bitcoin, "ohlcv", LINEAR, late_at, late_at + BAR_HOURS)
+    assert_equals_rebuild(tmp_path, [(END, early), (END, late)], TURNOVER, PATH_MODELS)
+
+
+def test_late_liquidations_of_the_last_week(tmp_path, bitcoin):
+    late = only(bitcoin, "realised_liquidation", LINEAR, 30.0, 50.0)
+    early = without(bitcoin, "realised_liquidation", LINEAR, 30.0, 50.0)
+    assert_equals_rebuild(tmp_path, [(END, early), (END, late)], TURNOVER, PATH_MODELS)
+
+
+DAYS = 12
+
+
+def plain_market(seed=3):
+    """Return hourly bars of one contract without open interest, and what was liquidated on it."""
+    generator = np.random.default_rng(seed)
+    n_hours = DAYS * 24
+    close = 100.0 * np.exp(np.cumsum(generator.normal(0.0, 0.01, n_hours)))
+    opens = np.concatenate(([100.0], close[:-1]))
+    edge = 1.0 + 0.005 * generator.random((2, n_hours))
+    contract = {"venue": "binance", "instrument": "BTC/USDT:USDT"}
+    bars = [
+        {
+            **contract,
+            "bar_start_at": START + number * HOUR,
+            "bar_seconds": 3600,
+            "open": opens[number],
+            "high": max(opens[number], close[number]) * edge[0, number],
+            "low": min(opens[number], close[number]) / edge[1, number],
+            "close": close[number],
+            "volume_quantity": 1e4,
+        }
+        for number in range(n_hours)
+    ]
+    liquidated = [
+        {
+            **contract,
+            "period_start_at": START + number * HOUR,
+            "period_seconds": 3600,
+            "side": side,
+            "liquidated_usd": usd,
+            "is_complete_feed": True,
+            "order_key": "",
+        }
+        for number in range(n_hours)
+        for side, usd in zip(("long", "short"), generator.exponential(1e4, 2).tolist(), strict=True)
+    ]
+    return {
+        "instrument": table_of("instrument", [instrument_row()]),
+        "ohlcv": table_of("ohlcv", bars),
+        "realised_liquidation": table_of("realised_liquidation", liquidated),
+    }
+
+
+def test_liquidations_published_late_change_the_captures_of_a_week_and_nothing_else(tmp_path):
+    records = plain_market()
+    table = records["realised_liquidation"]
+    is_late = (instants(table, "realised_liquidation") >= 30) & (
+        instants(table, "realised_liquidation") < 33
+    )
+    end = START + DAYS * DAY
+    arrivals = [
+        (end, {**records, "realised_liquidation": where(table, ~is_late)}),
+        (end, {"realised_liquidation": where(table, is_late)}),
+    ]
+    with workshop(tmp_path / "marks") as shop:
+        for as_of, arrived in arrivals:
+            before = shop.rows("select as_of, capture_ratio from derived.path_exposure")
+            shop.take_in(arrived)
+            shop.build(as_of, TURNOVER, PATH_MODELS)
+        after = shop.rows("select as_of, capture_ratio from derived.path_exposure")
+        changed = {hour for hour, _ in set(after) ^ set(before)}
+        assert (min(changed), max(changed)) == (START + 32 * HOUR, START + (33 + 168) * HOUR)
+        assert shop.one("select count(*) from meta.pending_capture") == 0
+        assert shop.build(end, TURNOVER, PATH_MODELS) == BuildReport(0, 0, 0, 0)
+    assert_equals_rebuild(tmp_path, arrivals, (), PATH_MODELS)
+
+
+def test_maps_are_rows_of_the_ledger_weighted_by_the_fit_and_multiplied_by_the_capture(tmp_path):
+    records = plain_market()
+    end = START + DAYS * DAY
+    with workshop(tmp_path) as shop:
+        shop.take_in(records)
+        shop.build(end, TURNOVER, PATH_MODELS)
+        exposures = shop.rows(
+            "select provider, epoch_us(as_of), side, exposure, move_log, map_usd, move_usd, "
+            "constant_usd, capture_ratio, capture_hour_count from derived.path_exposure "
+            "where provider <> 'path_only' order by all"
+        )
+        maps = dict(
+            shop.rows(
+                "select (provider, epoch_us(as_of), side), list_sum(liquidation_usd::double[]) "
+                "from derived.heatmap where semantics = 'expected_realised' and venue = 'all'"
+            )
+        )
+        realised = dict(
+            shop.rows(
+                "select epoch_us(period_start_at + interval 1 hour), sum(liquidated_usd) "
+                "from raw.realised_liquidation group by all"
+            )
+        )
+    assert len(maps) == len(exposures) == 2 * 2 * DAYS * 24
+    expected = defaultdict(float)
+    for provider, at, _, exposure, move, map_usd, move_usd, constant_usd, *_ in exposures:
+        fit = round_fit(provider, scale=1 if at <= CHANGE else 3)
+        assert map_usd == pytest.approx(np.dot(exposure, fit.weights))
+        assert move_usd == pytest.approx(fit.move_weight * move**2)
+        total = map_usd + move_usd + constant_usd
+        assert total == pytest.approx(max(map_usd + move_usd + fit.constant, fit.floor))
+        expected[provider, at] += total
+    known = 0
+    for provider, at, *_, capture, hour_count in exposures:
+        week = [at - back * HOUR_MICROSECONDS for back in range(1, 169)]
+        counted = [hour for hour in week if (provider, hour) in expected]
+        assert hour_count == len(counted)
+        if len(counted) < 24:
+            assert capture is None
+            continue
+        known += 1
+        published = sum(realised[hour] for hour in counted)
+        assert capture == pytest.approx(
+            published / sum(expected[provider, hour] for hour in counted)
+        )
+    assert known > 0
+    # What is left of a ledger at an hour's end by a second, shorter way: the map of the last hour.
+    for provider, ledger in LEDGERS.items():
+        standing, price = last_standing(records["ohlcv"], ledger)
+        near = np.abs(np.log(price)) <= 0.45
+        for number, side in enumerate(("long", "short")):
+            fit = round_fit(provider, scale=3)
+            last = to_microseconds(end)
+            (capture,) = {row[8] for row in exposures if row[:3] == (provider, last, side)}
+            own = capture * (standing[number][near] @ fit.weights).sum()
+            assert maps[provider, last, side] == pytest.approx(own, rel=0.05)
+
+
+def last_standing(table, ledger):
+    """Return what stands at the last close, shape (2, n_nodes, n_rows), and nodes over close."""
+    n_bars = len(table)
+    column = {name: table[name].to_numpy() for name in table.column_names if name in PRICES}
+    none, flag = np.full(n_bars, np.nan), np.zeros(n_bars, dtype=np.bool_)
+    bars = Bars(
+        **column,
+        mark_high=none,
+        mark_low=none,
+        volume=table["volume_quantity"].to_numpy(),
+        taker_buy=none,
+        open_interest=np.zeros(n_bars),
+        is_imputed=flag,
+        has_gap_before=flag,
+        bar_seconds=3600,
+    )
+    state, _ = advance(ledger, bars, np.arange(n_bars))
+    standing = state.standing()
+    nodes = state.first_node + np.arange(standing.shape[1])
+    return standing, np.exp(nodes * LOG_STEP) / bars.close[-1]
+
+
+PRICES = ("open", "high", "low", "close")
+
+
+def test_without_liquidations_capture_is_unknown_and_maps_are_as_fitted(tmp_path):
+    records = plain_market()
+    del records["realised_liquidation"]
+    with workshop(tmp_path) as shop:
+        shop.take_in(records)
+        shop.build(START + DAYS * DAY, TURNOVER, PATH_MODELS)
+        assert shop.rows(
+            "select distinct capture_ratio, capture_hour_count from derived.path_exposure"
+        ) == [(None, 0)]
+        assert shop.one("select count(*) from derived.heatmap") == 2 * 2 * DAYS * 24
+
+
+def test_without_a_fit_there_is_a_path_and_no_map(tmp_path, monkeypatch):
+    use_fits(monkeypatch)
+    with workshop(tmp_path) as shop:
+        shop.take_in(plain_market())
+        shop.build(START + DAYS * DAY, TURNOVER, PATH_MODELS)
+        rows = shop.rows(
+            "select provider, count(*), count(map_usd), count(capture_ratio), "
+            "any_value(params_hash) from derived.path_exposure group by provider order by provider"
+        )
+        assert shop.one("select count(*) from derived.heatmap") == 0
+    hashes = {model.provider: model.structure_hash for model in PATH_MODELS}
+    assert rows == [(name, 2 * DAYS * 24, 0, 0, hashes[name]) for name in sorted(hashes)]
+
+
+def test_path_only_has_a_path_and_neither_map_nor_vote(tmp_path, bitcoin):
+    with workshop(tmp_path) as shop:
+        shop.take_in(bitcoin)
+        shop.build(START + DAY, TURNOVER, PATH_MODELS)
+        assert shop.one(
+            "select count(*) from derived.path_exposure "
+            "where provider = 'path_only' and list_sum(exposure) > 0"
+        )
+        for name in ("derived.heatmap", "derived.band", "derived.cascade_scenario"):
+            assert not shop.one(f"select count(*) from {name} where provider = 'path_only'")
