@@ -31,6 +31,11 @@ from transforms.series import BoolArray, Float32Array, FloatArray, IntArray
 LEAST_SPANS: Final = 168
 """Spans with a figure on some side that a fit needs; fewer hold less than a week of hours."""
 
+PRIOR_RATE_RATIO: Final = 0.01
+"""Rate of the prior, in units of the average sum of a column [ratio]. On recorded BTC hours .2 to
+.05 leaves more deviance than .01, and less than .01 predicts larger amounts where a column was
+hardly exposed; `docs/decisions/0024` has the figures."""
+
 FLOOR_RATIO: Final = 0.001
 """Least prediction, in units of the mean realised amount [ratio]: the deviance of 0 is infinite."""
 
@@ -97,8 +102,8 @@ class PoissonFit:
     floor : float
         Least prediction [USD].
     log_sd : ndarray of float64, shape (m + 2,)
-        Standard deviation of ln of each parameter over the draws [1]; infinite where the parameter
-        is not identified, for whichever reason; NaN without draws.
+        Standard deviation of ln of each parameter over the draws [1], also of those that are not
+        identified; infinite for parameters that are not in the model, NaN without draws.
     is_identified : ndarray of bool, shape (m + 2,)
         Whether ``parameter_status`` is ``identified``.
     is_converged : bool
@@ -168,7 +173,7 @@ def fit_poisson(
     *,
     has_move: bool = True,
     has_constant: bool = True,
-    prior_rate_ratio: float = 0.05,
+    prior_rate_ratio: float = PRIOR_RATE_RATIO,
     block_draws: BlockDraws | None = None,
 ) -> PoissonFit:
     """Return the parameters that maximise likelihood times prior, and their spread.
@@ -376,13 +381,12 @@ def _describe(
         if len(draws)
         else np.full((2, in_model.size), np.nan)
     )
-    log_sd = _spread_over(in_model, log_sd, np.inf)
     return replace(
         _without_figures(in_model.size - 2, 0, FitStatus.FITTED),
         weights=parameters[:-2],
         move_weight=float(parameters[-2]),
         constant=float(parameters[-1]),
-        log_sd=np.where(is_identified | np.isnan(log_sd), log_sd, np.inf),
+        log_sd=_spread_over(in_model, log_sd, np.inf),
         is_identified=is_identified,
         parameter_status=parameter_status,
         low=low,

@@ -20,7 +20,7 @@ from typing import Final
 
 import numpy as np
 
-from transforms.series import FloatArray, IntArray
+from transforms.series import BoolArray, FloatArray, IntArray
 
 TOLERANCE: Final = 1e-6
 """Largest relative change of a parameter in a whole step at convergence [1]."""
@@ -30,6 +30,9 @@ DRAW_TOLERANCE: Final = 1e-2
 
 MOST_STEPS: Final = 200
 """Steps after which a fit counts as not converged."""
+
+_STEPS_OF_ONE_CURVATURE: Final = 12
+"""Steps of all draws with the curvature where they start; the few left get their own."""
 
 _SHORT_OF_BOUNDARY: Final = 0.95
 """Part of the way to the boundary that a step may go."""
@@ -70,9 +73,18 @@ class Problem:
         """Return the problem of scaled rows whose first `n_columns` columns share the amounts."""
         return cls(x, y, x.sum(axis=0), rate_ratio * len(y), 1.0 / n_columns)
 
+    def has_logarithm(self) -> BoolArray:
+        """Return the rows that count by more than the sums of the columns, shape (n,).
+
+        Not those where nothing was realised; nor those where every column is 0, whose amount no
+        parameter explains.
+        """
+        rows: BoolArray = (self.y > 0.0) & (self.x > 0.0).any(axis=1)
+        return rows
+
     def prior_share(self, theta: FloatArray) -> FloatArray:
         """Return the part of each parameter's evidence that is the prior's, shape (p,) [ratio]."""
-        is_some = self.y > 0.0
+        is_some = self.has_logarithm()
         mu = self.x[is_some] @ theta
         own = theta * (self.x[is_some].T @ (self.y[is_some] / mu))
         prior = self.rate * self.prior_mean
@@ -119,8 +131,7 @@ def maximise(problem: Problem) -> Solution:
     >>> solution.theta.round(6).tolist(), solution.is_converged
     ([1.0], True)
     """
-    # Rows where nothing was realised count through the sums of the columns alone.
-    is_some = problem.y > 0.0
+    is_some = problem.has_logarithm()
     x, y = problem.x[is_some], problem.y[is_some]
     prior = np.full(x.shape[1], problem.rate * problem.prior_mean)
     above = problem.exposure + problem.rate
@@ -136,8 +147,7 @@ def maximise(problem: Problem) -> Solution:
         theta, value = trial, loss
         gradient = theta * (above - x.T @ (y / mu)) - prior
         # In units of each parameter: the barrier alone spans many orders of magnitude.
-        scaled = x * (np.sqrt(y) / mu)[:, None] * theta
-        curvature = scaled.T @ scaled + np.diag(prior)
+        curvature = _curvature(x * theta, y, mu) + np.diag(prior)
         direction = -np.linalg.solve(curvature, gradient)
         if np.max(np.abs(direction)) < TOLERANCE:
             return Solution(theta, is_converged=True, steps=step)
@@ -191,29 +201,30 @@ def maximise_draws(
     np.add.at(exposure, block, problem.x)
     above = weight @ exposure + problem.rate
 
-    is_some = problem.y > 0.0
+    is_some = problem.has_logarithm()
     x, y, block = problem.x[is_some], problem.y[is_some], block[is_some]
-    curvature = _curvature_of_blocks(x, y, block, theta, n_blocks)
-    curvatures = (weight @ curvature.reshape(n_blocks, -1)).reshape(n_draws, *2 * (n_parameters,))
+    rows = [block == one for one in range(n_blocks)]
+    of_blocks = np.stack([_curvature(x[own], y[own], x[own] @ theta).ravel() for own in rows])
+    curvatures = (weight @ of_blocks).reshape(n_draws, n_parameters, n_parameters)
     y_weighted = weight[:, block] * y
 
     thetas = np.tile(theta, (n_draws, 1))
     values = np.full(n_draws, np.inf)
     lengths, directions = np.zeros(n_draws), np.zeros_like(thetas)
     open_draws = np.arange(n_draws)
-    for _ in range(MOST_STEPS):
+    for step in range(MOST_STEPS):
         trial = thetas[open_draws] * (1.0 + lengths[open_draws, None] * directions[open_draws])
         mu = trial @ x.T
-        loss = (above[open_draws] * trial).sum(axis=1) - (prior[open_draws] * np.log(trial)).sum(
-            axis=1
-        )
+        loss = (above[open_draws] * trial - prior[open_draws] * np.log(trial)).sum(axis=1)
         loss -= np.einsum("ij,ij->i", y_weighted[open_draws], np.log(mu))
         is_lower = loss <= values[open_draws] + _ROUNDING * np.abs(values[open_draws])
         lengths[open_draws[~is_lower]] *= _CUT
-        own = open_draws[is_lower]
+        own, mu = open_draws[is_lower], mu[is_lower]
         thetas[own], values[own] = trial[is_lower], loss[is_lower]
-        back = (y_weighted[own] / mu[is_lower]) @ x
-        gradient = thetas[own] * (above[own] - back) - prior[own]
+        gradient = thetas[own] * (above[own] - (y_weighted[own] / mu) @ x) - prior[own]
+        if step >= _STEPS_OF_ONE_CURVATURE:
+            for draw, weighted, expected in zip(own, y_weighted[own], mu, strict=True):
+                curvatures[draw] = _curvature(x, weighted, expected)
         matrix = curvatures[own] * thetas[own, :, None] * thetas[own, None, :]
         matrix[:, np.arange(n_parameters), np.arange(n_parameters)] += prior[own]
         directions[own] = -np.linalg.solve(matrix, gradient[..., None])[..., 0]
@@ -233,13 +244,8 @@ def _longest_step(direction: FloatArray) -> FloatArray:
     return length
 
 
-def _curvature_of_blocks(
-    x: FloatArray, y: FloatArray, block: IntArray, theta: FloatArray, n_blocks: int
-) -> FloatArray:
-    """Return the second derivative of the loss over the rows of each block, (n_blocks, p, p)."""
-    scaled = x * (np.sqrt(y) / (x @ theta))[:, None]
-    curvature = np.zeros((n_blocks, x.shape[1], x.shape[1]))
-    for one in range(n_blocks):
-        rows = scaled[block == one]
-        curvature[one] = rows.T @ rows
+def _curvature(x: FloatArray, y: FloatArray, mu: FloatArray) -> FloatArray:
+    """Return the second derivative of the loss over rows, without the prior's, shape (p, p)."""
+    scaled = x * (np.sqrt(y) / mu)[:, None]
+    curvature: FloatArray = scaled.T @ scaled
     return curvature

@@ -1,0 +1,100 @@
+"""Features are causal, leave what is unknown out, and are the same on any span."""
+
+import numpy as np
+import pytest
+
+from transforms.calibration.features import (
+    extension,
+    move_of,
+    opposite,
+    past_sum,
+    past_volatility,
+    range_of,
+)
+from transforms.errors import InvalidInput, InvalidParameters
+
+
+def path(n=200, seed=0):
+    generator = np.random.default_rng(seed)
+    close = 100 * np.exp(np.cumsum(generator.normal(0, 0.01, n)))
+    reach = np.abs(generator.normal(0, 0.01, (2, n)))
+    return close, close * np.exp(reach[0]), close * np.exp(-reach[1])
+
+
+def all_features(close, high, low, amount):
+    previous = np.concatenate([[np.nan], close[:-1]])
+    return np.column_stack(
+        [
+            move_of(previous, high, low),
+            extension(high, low, 24),
+            extension(high, low, 6),
+            range_of(high, low),
+            past_volatility(close),
+            past_sum(amount, 24),
+        ]
+    )
+
+
+def test_nothing_later_changes_a_feature():
+    close, high, low = path()
+    amount = np.random.default_rng(1).gamma(1.0, 1.0, (200, 2))
+    whole = all_features(close, high, low, amount)
+    for n in (30, 150):
+        cut = all_features(close[:n], high[:n], low[:n], amount[:n])
+        np.testing.assert_array_equal(cut, whole[:n])
+
+
+def test_what_was_realised_in_the_span_itself_is_not_used():
+    amount = np.ones(60)
+    amount[50] = 1e9
+    assert past_sum(amount, 24)[50] == 24.0
+    assert past_sum(amount, 24)[51] == 1e9 + 23.0
+
+
+def test_sides_mirror():
+    close, high, low = path()
+    previous = np.concatenate([[np.nan], close[:-1]])
+    mirrored = move_of(1 / previous, 1 / low, 1 / high)
+    np.testing.assert_allclose(mirrored, opposite(move_of(previous, high, low)), rtol=1e-9)
+    np.testing.assert_allclose(
+        extension(1 / low, 1 / high, 24), opposite(extension(high, low, 24)), atol=1e-12
+    )
+
+
+def test_an_unknown_span_is_left_out_of_windows_and_unknown_itself():
+    _, high, low = path()
+    high[100] = np.nan
+    beyond = extension(high, low, 24)
+    assert np.isnan(beyond[100, 1])
+    assert np.isfinite(beyond[101:]).all()
+    others = np.delete(np.arange(77, 101), 23)
+    expected = max(0.0, np.log(high[101] / high[others].max()))
+    assert beyond[101, 1] == pytest.approx(expected)
+
+
+def test_a_window_that_is_hardly_known_gives_nothing():
+    amount = np.full(60, np.nan)
+    amount[30:] = 2.0
+    sums = past_sum(amount, 24)
+    assert np.isnan(sums[35])
+    assert sums[36] == 48.0
+    _, high, low = path(60)
+    low[:30] = np.nan
+    assert np.isnan(extension(high, low, 24)[35, 0])
+    assert np.isfinite(extension(high, low, 24)[36, 0])
+
+
+def test_four_hour_spans_count_clock_hours():
+    close, high, low = path()
+    by_hours = extension(high, low, 24, span_hours=4.0)
+    np.testing.assert_array_equal(by_hours, extension(high, low, 6))
+    np.testing.assert_allclose(
+        past_volatility(close, 24, span_hours=4.0) * 2.0, past_volatility(close, 6)
+    )
+
+
+def test_windows_that_are_no_whole_number_of_spans_are_refused():
+    with pytest.raises(InvalidParameters, match="no whole number"):
+        past_sum(np.ones(9), 6, span_hours=4.0)
+    with pytest.raises(InvalidInput, match="shapes"):
+        extension(np.ones(3), np.ones(4), 2)
