@@ -150,7 +150,7 @@ def maximise(problem: Problem) -> Solution:
         curvature = _curvature(x * theta, y, mu) + np.diag(prior)
         direction = -np.linalg.solve(curvature, gradient)
         if np.max(np.abs(direction)) < TOLERANCE:
-            return Solution(theta, is_converged=True, steps=step)
+            return Solution(theta * (1.0 + direction), is_converged=True, steps=step)
         length = _longest_step(direction)
     return Solution(theta, is_converged=False, steps=MOST_STEPS)
 
@@ -230,6 +230,7 @@ def maximise_draws(
         directions[own] = -np.linalg.solve(matrix, gradient[..., None])[..., 0]
         lengths[own] = _longest_step(directions[own])
         is_done = np.max(np.abs(directions[own]), axis=1) < DRAW_TOLERANCE
+        thetas[own[is_done]] *= 1.0 + directions[own[is_done]]
         open_draws = np.setdiff1d(open_draws, own[is_done])
         if open_draws.size == 0:
             return thetas, True
