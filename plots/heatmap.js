@@ -2,7 +2,7 @@
 const plot = document.getElementById('{plot_id}');
 const {knee, quantiles, ticks} = plot.layout.meta;
 const traces = kind => plot._fullData.filter(trace => trace.meta === kind);
-const maps = traces('map'), profiles = traces('profile');
+const maps = traces('map'), profiles = traces('profile'), intervals = traces('interval');
 const usd = maps.map(map => map.z.map(row => Float32Array.from(row, z => knee * Math.sinh(z))));
 const [veil] = traces('start-up');
 // Start-up mass sets no colour: what is left of a bin beside it does.
@@ -58,7 +58,11 @@ async function fit() {
   const rows = placesOf(prices, [low, high]);
   const columns = placesOf(hours, xaxis.range.map(end => +new Date(end)));
   const priceTicks = roundTicks(low, high, roundStep((high - low) / 10));
-  const longest = Math.max(0, ...profiles.flatMap(bars => rows.map(row => bars.x[row])));
+  const longest = Math.max(
+    0,
+    ...profiles.flatMap(bars => rows.map(row => bars.x[row])),
+    ...intervals.flatMap(bars => rows.map(row => bars.base[row] + bars.x[row])),
+  );
   const lengths = longest > 0 ? roundTicks(0, 0.85 * longest, roundStep(0.3 * longest)).slice(1) : [];
   await Plotly.update(plot, restyled(rows, columns), {
     'yaxis.tickvals': priceTicks,

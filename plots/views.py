@@ -3,7 +3,8 @@
 from datetime import UTC
 from pathlib import Path
 
-from plots.heatmap import FOLLOW_VIEW, draw_heatmap, read_plot_data
+from plots.heatmap import FOLLOW_VIEW, draw_heatmap
+from plots.heatmap_data import read_plot_data
 from plots.provider_panels import draw_comparison, read_comparison
 from plots.source import PublishedMaps
 from plots.style import write_page

@@ -11,7 +11,8 @@ from workbench import END
 
 from jobs.read.query import published_file
 from jobs.settings import Settings
-from plots.heatmap import FOLLOW_VIEW, PlotData, draw_heatmap, read_plot_data
+from plots.heatmap import FOLLOW_VIEW, draw_heatmap
+from plots.heatmap_data import PlotData, read_plot_data
 from plots.source import PublishedMaps
 from plots.style import write_page
 
@@ -66,6 +67,7 @@ def made_up(**told):
             "short": np.where(is_long, np.nan, held),
         },
         start_up_usd={side: np.full((100, 4), np.nan) for side in ("long", "short")},
+        interval_usd={side: np.full((2, 100), np.nan) for side in ("long", "short")},
         is_warm_up=np.zeros(4, np.bool_),
         unit="usd",
         view=(97.0, 103.0),
@@ -99,6 +101,20 @@ def test_start_up_mass_is_veiled_and_told_in_the_title():
     assert np.nanmax(veil.z) == pytest.approx(0.25)
     assert np.isnan(veil.z[50:]).all()
     assert "25 % of longs and 0 % of shorts in view" in veiled.layout.title.text
+
+
+def test_the_interval_of_a_fitted_map_lies_over_its_profile():
+    assert "interval" not in draw_heatmap(made_up(), title="t", subtitle="s").layout.title.text
+    held = made_up().liquidation_usd
+    interval = {side: np.stack((held[side][:, -1] / 2, held[side][:, -1] * 3)) for side in held}
+    figure = draw_heatmap(made_up(interval_usd=interval), title="t", subtitle="s")
+    longs, shorts = (trace for trace in figure.data if trace.meta == "interval")
+    assert longs.base[49] == pytest.approx(0.5e-6)
+    assert longs.base[49] + longs.x[49] == pytest.approx(3e-6)
+    assert shorts.x[49] == 0.0
+    assert "80 % interval" in figure.layout.title.text
+    # The axis has room for the upper ends in view.
+    assert figure.layout.xaxis2.range[1] == pytest.approx(1.05 * 3e-6)
 
 
 def test_hours_of_warm_up_are_marked():
