@@ -26,34 +26,35 @@ _FORGOTTEN: Final = 1e-150
 
 _SLOWEST: Final = N_HALF_LIVES - 1
 
-OPEN_PRICE: Final = 0
-HIGH_PRICE: Final = 1
-LOW_PRICE: Final = 2
-CLOSE_PRICE: Final = 3
-CLEARING_HIGH: Final = 4
-CLEARING_LOW: Final = 5
+OPEN_PRICE, HIGH_PRICE, LOW_PRICE, CLOSE_PRICE, CLEARING_HIGH, CLEARING_LOW = range(6)
+"""First axis of ``LedgerBars.prices``; the last two are the extremes of the price that consumes."""
 
-PREVIOUS_CLOSE: Final = 0
-LOWEST: Final = 1
-HIGHEST: Final = 2
+FIRST, LAST = range(2)
+"""Second axis of ``StateArrays.extents``: ends of what a side can hold, 1 and 0 when empty."""
+
+AMOUNT, AMOUNT_LOG_AGE = range(2)
+"""Second axis of ``StateArrays.open_age``."""
+
+PREVIOUS_CLOSE, LOWEST, HIGHEST = range(3)
+"""Entries of ``StateArrays.open_path``."""
 
 
-class Held(NamedTuple):
+class StateArrays(NamedTuple):
     """Arrays of a ``LedgerState`` in a window, changed in place; names as there.
 
-    ``spans`` are indices into the window. ``held_*`` have room for all bars of a call.
+    ``extents`` are indices into the window. ``pending_*`` have room for all bars of a call.
     """
 
     nodes: FloatArray
-    timed: FloatArray
+    amount_hours: FloatArray
     multiplier: FloatArray
-    spans: IntArray
+    extents: IntArray
     open_exposure: FloatArray
     open_age: FloatArray
     open_path: FloatArray
-    held_places: FloatArray
-    held_amounts: FloatArray
-    held_hours: FloatArray
+    pending_places: FloatArray
+    pending_amounts: FloatArray
+    pending_hours: FloatArray
 
 
 class LedgerBars(NamedTuple):
@@ -101,7 +102,7 @@ class Structure(NamedTuple):
     first_node: int
 
 
-class Written(NamedTuple):
+class OutputArrays(NamedTuple):
     """Arrays of ``LedgerOutputs``, names as there; ``standing`` has no spans where not wanted."""
 
     close: FloatArray
@@ -119,27 +120,27 @@ class Written(NamedTuple):
 @fast_compiled
 def _fold(
     nodes: FloatArray,
-    timed: FloatArray,
+    amount_hours: FloatArray,
     multiplier: FloatArray,
-    spans: IntArray,
-    held_amounts: FloatArray,
+    extents: IntArray,
+    pending_amounts: FloatArray,
     n_open: int,
 ) -> None:
     """Multiply the multipliers into what is held."""
-    n_distances = timed.shape[2]
+    n_distances = amount_hours.shape[2]
     for side in range(2):
-        for node in range(spans[side, 0], spans[side, 1] + 1):
+        for node in range(extents[side, FIRST], extents[side, LAST] + 1):
             for distance in range(n_distances):
                 for half_life in range(N_HALF_LIVES):
                     row = distance * N_HALF_LIVES + half_life
                     value = nodes[side, node, row] * multiplier[half_life]
                     nodes[side, node, row] = value if value > _FORGOTTEN else 0.0
                 is_left = nodes[side, node, distance * N_HALF_LIVES + _SLOWEST] > 0.0
-                value = timed[side, node, distance] * multiplier[_SLOWEST]
-                timed[side, node, distance] = value if is_left else 0.0
+                value = amount_hours[side, node, distance] * multiplier[_SLOWEST]
+                amount_hours[side, node, distance] = value if is_left else 0.0
     for bar in range(n_open):
         for half_life in range(N_HALF_LIVES):
-            held_amounts[bar, half_life] *= multiplier[half_life]
+            pending_amounts[bar, half_life] *= multiplier[half_life]
     for half_life in range(N_HALF_LIVES):
         multiplier[half_life] = 1.0
 
@@ -147,10 +148,10 @@ def _fold(
 @inlined
 def _decay(
     nodes: FloatArray,
-    timed: FloatArray,
+    amount_hours: FloatArray,
     multiplier: FloatArray,
-    spans: IntArray,
-    held_amounts: FloatArray,
+    extents: IntArray,
+    pending_amounts: FloatArray,
     n_open: int,
     factors: FloatArray,
 ) -> None:
@@ -160,15 +161,15 @@ def _decay(
         multiplier[half_life] *= factors[half_life]
         smallest = min(smallest, multiplier[half_life])
     if smallest < _FOLD_BELOW:
-        _fold(nodes, timed, multiplier, spans, held_amounts, n_open)
+        _fold(nodes, amount_hours, multiplier, extents, pending_amounts, n_open)
 
 
 @inlined
 def _consume(
     nodes: FloatArray,
-    timed: FloatArray,
+    amount_hours: FloatArray,
     multiplier: FloatArray,
-    spans: IntArray,
+    extents: IntArray,
     open_exposure: FloatArray,
     open_age: FloatArray,
     consumed: FloatArray,
@@ -178,24 +179,24 @@ def _consume(
     hours: float,
 ) -> None:
     """Empty the nodes of one side from `first` to `last`, one of which lies beyond the side."""
-    low = max(first, spans[side, 0])
-    high = min(last, spans[side, 1])
+    low = max(first, extents[side, FIRST])
+    high = min(last, extents[side, LAST])
     if low > high:
         return
-    n_distances = timed.shape[2]
+    n_distances = amount_hours.shape[2]
     for row in range(len(consumed)):
         consumed[row] = 0.0
-    weight = 0.0
-    weighted = 0.0
+    consumed_slowest = 0.0
+    log_age = 0.0
     for node in range(low, high + 1):
         for distance in range(n_distances):
             row = distance * N_HALF_LIVES
             amount = nodes[side, node, row + _SLOWEST]
             if amount <= 0.0:
                 continue
-            weight += amount
-            weighted += amount * math.log(hours - timed[side, node, distance] / amount)
-            timed[side, node, distance] = 0.0
+            consumed_slowest += amount
+            log_age += amount * math.log(hours - amount_hours[side, node, distance] / amount)
+            amount_hours[side, node, distance] = 0.0
             for half_life in range(N_HALF_LIVES):
                 consumed[row + half_life] += nodes[side, node, row + half_life]
                 nodes[side, node, row + half_life] = 0.0
@@ -203,22 +204,22 @@ def _consume(
         for half_life in range(N_HALF_LIVES):
             row = distance * N_HALF_LIVES + half_life
             open_exposure[side, row] += consumed[row] * multiplier[half_life]
-    open_age[side, 0] += weight * multiplier[_SLOWEST]
-    open_age[side, 1] += weighted * multiplier[_SLOWEST]
-    if high == spans[side, 1]:
-        spans[side, 1] = low - 1
+    open_age[side, AMOUNT] += consumed_slowest * multiplier[_SLOWEST]
+    open_age[side, AMOUNT_LOG_AGE] += log_age * multiplier[_SLOWEST]
+    if high == extents[side, LAST]:
+        extents[side, LAST] = low - 1
     else:
-        spans[side, 0] = high + 1
-    if spans[side, 0] > spans[side, 1]:
-        spans[side, 0] = 1
-        spans[side, 1] = 0
+        extents[side, FIRST] = high + 1
+    if extents[side, FIRST] > extents[side, LAST]:
+        extents[side, FIRST] = 1
+        extents[side, LAST] = 0
 
 
 @inlined
 def _deposit(
     nodes: FloatArray,
-    timed: FloatArray,
-    spans: IntArray,
+    amount_hours: FloatArray,
+    extents: IntArray,
     distances: FloatArray,
     places: FloatArray,
     amounts: FloatArray,
@@ -250,44 +251,59 @@ def _deposit(
                 amount = amounts[entry, half_life]
                 nodes[side, node, row + half_life] += (1.0 - upper) * amount
                 nodes[side, node + 1, row + half_life] += upper * amount
-            timed_amount = amounts[entry, _SLOWEST] * hours
-            timed[side, node, distance] += (1.0 - upper) * timed_amount
-            timed[side, node + 1, distance] += upper * timed_amount
+            hours_part = amounts[entry, _SLOWEST] * hours
+            amount_hours[side, node, distance] += (1.0 - upper) * hours_part
+            amount_hours[side, node + 1, distance] += upper * hours_part
     if touched_low > touched_high:
         return
-    if spans[side, 0] > spans[side, 1]:
-        spans[side, 0] = touched_low
-        spans[side, 1] = touched_high
+    if extents[side, FIRST] > extents[side, LAST]:
+        extents[side, FIRST] = touched_low
+        extents[side, LAST] = touched_high
     else:
-        spans[side, 0] = min(spans[side, 0], touched_low)
-        spans[side, 1] = max(spans[side, 1], touched_high)
+        extents[side, FIRST] = min(extents[side, FIRST], touched_low)
+        extents[side, LAST] = max(extents[side, LAST], touched_high)
 
 
 @fast_compiled
-def _release(held: Held, structure: Structure, n_open: int, amounts: FloatArray) -> None:
+def _release(arrays: StateArrays, structure: Structure, n_open: int, amounts: FloatArray) -> None:
     """Deposit what the bars of a span held back, less what a later close of the span has passed."""
-    nodes, timed, _, spans, _, _, _, held_places, held_amounts, held_hours = held
+    nodes, amount_hours, _, extents, _, _, _, pending_places, pending_amounts, pending_hours = (
+        arrays
+    )
     distances, _, entry_weights, first_node = structure
     lowest = math.inf
     highest = -math.inf
     for bar in range(n_open - 1, -1, -1):
-        lowest = min(lowest, held_places[bar, CLOSE_PRICE])
-        highest = max(highest, held_places[bar, CLOSE_PRICE])
-        if held_amounts[bar, _SLOWEST] <= 0.0:
+        lowest = min(lowest, pending_places[bar, CLOSE_PRICE])
+        highest = max(highest, pending_places[bar, CLOSE_PRICE])
+        if pending_amounts[bar, _SLOWEST] <= 0.0:
             continue
         for entry in range(N_ENTRIES):
             for half_life in range(N_HALF_LIVES):
-                amounts[entry, half_life] = entry_weights[entry] * held_amounts[bar, half_life]
-        places = held_places[bar]
-        hours = held_hours[bar]
-        _deposit(nodes, timed, spans, distances, places, amounts, first_node, 0, lowest, hours)
-        _deposit(nodes, timed, spans, distances, places, amounts, first_node, 1, highest, hours)
+                amounts[entry, half_life] = entry_weights[entry] * pending_amounts[bar, half_life]
+        places = pending_places[bar]
+        hours = pending_hours[bar]
+        for side in range(2):
+            _deposit(
+                nodes,
+                amount_hours,
+                extents,
+                distances,
+                places,
+                amounts,
+                first_node,
+                side,
+                lowest if side == LONG else highest,
+                hours,
+            )
 
 
 @fast_compiled
-def _write_events(held: Held, written: Written, span: int, n_open: int, close: float) -> None:
+def _write_events(
+    arrays: StateArrays, written: OutputArrays, span: int, n_open: int, close: float
+) -> None:
     """Write what happened in a span, and begin the next one."""
-    _, _, _, _, open_exposure, open_age, open_path, _, _, _ = held
+    _, _, _, _, open_exposure, open_age, open_path, _, _, _ = arrays
     before = open_path[PREVIOUS_CLOSE]
     reached = (before - open_path[LOWEST], open_path[HIGHEST] - before)
     for side in range(2):
@@ -296,10 +312,12 @@ def _write_events(held: Held, written: Written, span: int, n_open: int, close: f
             open_exposure[side, row] = 0.0
         has_moved = n_open > 0 and not math.isnan(before)
         written.move[span, side] = max(0.0, reached[side] * LOG_STEP) if has_moved else 0.0
-        weight = open_age[side, 0]
-        written.log_age[span, side] = open_age[side, 1] / weight if weight > 0.0 else math.nan
-        open_age[side, 0] = 0.0
-        open_age[side, 1] = 0.0
+        weight = open_age[side, AMOUNT]
+        written.log_age[span, side] = (
+            open_age[side, AMOUNT_LOG_AGE] / weight if weight > 0.0 else math.nan
+        )
+        open_age[side, AMOUNT] = 0.0
+        open_age[side, AMOUNT_LOG_AGE] = 0.0
     open_path[PREVIOUS_CLOSE] = math.log(close) / LOG_STEP
     open_path[LOWEST] = math.inf
     open_path[HIGHEST] = -math.inf
@@ -310,11 +328,11 @@ def _write_events(held: Held, written: Written, span: int, n_open: int, close: f
 @fast_compiled
 def _write_map(
     nodes: FloatArray,
-    spans: IntArray,
+    extents: IntArray,
     multiplier: FloatArray,
     weights: FloatArray,
     first_node: int,
-    written: Written,
+    written: OutputArrays,
     span: int,
     scaled: FloatArray,
 ) -> None:
@@ -326,8 +344,8 @@ def _write_map(
     for side in range(2):
         beyond = 0.0
         bins = written.map[span, side]
-        pending = 0.0
-        for node in range(spans[side, 0], spans[side, 1] + 1):
+        first_half = 0.0
+        for node in range(extents[side, FIRST], extents[side, LAST] + 1):
             total = 0.0
             for row in range(np.uint64(len(scaled))):
                 total += nodes[side, node, row] * scaled[row]
@@ -337,10 +355,10 @@ def _write_map(
             place = node - range_low
             # Bins have two nodes: the first waits for the second, to be rounded once.
             if place % NODES_PER_BIN == 0:
-                pending = total
+                first_half = total
             else:
-                total += pending
-                pending = 0.0
+                total += first_half
+                first_half = 0.0
             bins[place // NODES_PER_BIN] = total
         written.beyond[span, side] = beyond
 
@@ -348,10 +366,10 @@ def _write_map(
 @fast_compiled
 def _write_standing(
     nodes: FloatArray,
-    spans: IntArray,
+    extents: IntArray,
     multiplier: FloatArray,
     first_node: int,
-    written: Written,
+    written: OutputArrays,
     span: int,
 ) -> None:
     """Write what is held at the end of a span by bin and row; bins that hold nothing stay 0."""
@@ -364,8 +382,8 @@ def _write_standing(
         sums[row] = 0.0
     for side in range(2):
         bins = written.standing[span, side]
-        high = min(spans[side, 1], range_high)
-        for node in range(max(spans[side, 0], range_low), high + 1):
+        high = min(extents[side, LAST], range_high)
+        for node in range(max(extents[side, FIRST], range_low), high + 1):
             unsigned_node = np.uint64(node)
             for row in range(n_rows):
                 sums[row] += nodes[side, unsigned_node, row]
@@ -380,19 +398,19 @@ def _write_standing(
 
 @fast_compiled
 def advance_spans(
-    held: Held,
+    arrays: StateArrays,
     columns: LedgerBars,
     structure: Structure,
     span_after: IntArray,
     weights: FloatArray,
     has_weights: bool,
-    written: Written,
+    written: OutputArrays,
     n_open: int,
     close: float,
 ) -> int:
-    """Apply all bars to `held` and write each span; return how many bars are left open."""
-    nodes, timed, multiplier, spans, open_exposure, open_age, open_path = held[:7]
-    held_places, held_amounts, held_hours = held[7:]
+    """Apply all bars to `arrays` and write each span; return how many bars are left open."""
+    nodes, amount_hours, multiplier, extents, open_exposure, open_age, open_path = arrays[:7]
+    pending_places, pending_amounts, pending_hours = arrays[7:]
     prices, deposits, all_hours, gap_days, bar_days = columns
     rates, first_node = structure.rates, structure.first_node
     usual, after_gap = np.empty(N_HALF_LIVES), np.empty(N_HALF_LIVES)
@@ -407,7 +425,7 @@ def advance_spans(
             if gap_days[bar] > 0.0:
                 for half_life in range(N_HALF_LIVES):
                     after_gap[half_life] = 2.0 ** (-gap_days[bar] * rates[half_life])
-                _decay(nodes, timed, multiplier, spans, held_amounts, n_open, after_gap)
+                _decay(nodes, amount_hours, multiplier, extents, pending_amounts, n_open, after_gap)
             close = prices[CLOSE_PRICE, bar]
             hours = all_hours[bar]
             low = math.log(prices[CLEARING_LOW, bar]) / LOG_STEP
@@ -417,9 +435,9 @@ def advance_spans(
                 last = nodes.shape[1] - 1 if side == LONG else math.floor(high) - first_node
                 _consume(
                     nodes,
-                    timed,
+                    amount_hours,
                     multiplier,
-                    spans,
+                    extents,
                     open_exposure,
                     open_age,
                     consumed,
@@ -428,18 +446,18 @@ def advance_spans(
                     last,
                     hours,
                 )
-            _decay(nodes, timed, multiplier, spans, held_amounts, n_open, usual)
+            _decay(nodes, amount_hours, multiplier, extents, pending_amounts, n_open, usual)
             for entry in range(N_ENTRIES):
-                held_places[n_open, entry] = math.log(prices[entry, bar]) / LOG_STEP
+                pending_places[n_open, entry] = math.log(prices[entry, bar]) / LOG_STEP
             for half_life in range(N_HALF_LIVES):
-                held_amounts[n_open, half_life] = deposits[bar] / multiplier[half_life]
-            held_hours[n_open] = hours
-            open_path[LOWEST] = min(open_path[LOWEST], held_places[n_open, LOW_PRICE])
-            open_path[HIGHEST] = max(open_path[HIGHEST], held_places[n_open, HIGH_PRICE])
+                pending_amounts[n_open, half_life] = deposits[bar] / multiplier[half_life]
+            pending_hours[n_open] = hours
+            open_path[LOWEST] = min(open_path[LOWEST], pending_places[n_open, LOW_PRICE])
+            open_path[HIGHEST] = max(open_path[HIGHEST], pending_places[n_open, HIGH_PRICE])
             n_open += 1
         while span < len(span_after) and span_after[span] == bar:
-            _release(held, structure, n_open, amounts)
-            _write_events(held, written, span, n_open, close)
+            _release(arrays, structure, n_open, amounts)
+            _write_events(arrays, written, span, n_open, close)
             n_open = 0
             center = math.log(close) / BIN_LOG_WIDTH - 0.25
             reach = PUBLISHED_RANGE / BIN_LOG_WIDTH
@@ -447,9 +465,9 @@ def advance_spans(
             written.n_bins[span] = math.floor(center + reach) - written.first_bin[span] + 1
             if has_weights:
                 _write_map(
-                    nodes, spans, multiplier, weights[span], first_node, written, span, scaled
+                    nodes, extents, multiplier, weights[span], first_node, written, span, scaled
                 )
             if len(written.standing):
-                _write_standing(nodes, spans, multiplier, first_node, written, span)
+                _write_standing(nodes, extents, multiplier, first_node, written, span)
             span += 1
     return n_open

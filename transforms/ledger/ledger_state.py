@@ -45,12 +45,12 @@ class LedgerState:
         Grid node of ``nodes[:, 0]``.
     nodes : ndarray of float64, shape (2, n_nodes, n_rows)
         Stored amount by side, node and row, to be multiplied by ``multiplier`` [deposit units].
-    timed : ndarray of float64, shape (2, n_nodes, n_distances)
+    amount_hours : ndarray of float64, shape (2, n_nodes, n_distances)
         Stored amount of the slowest half-life times its time of deposit, as above
         [deposit units x hours since ``first_end``].
     multiplier : ndarray of float64, shape (4,)
         Factor of each half-life [ratio].
-    spans : ndarray of int64, shape (2, 2)
+    extents : ndarray of int64, shape (2, 2)
         First and last node of each side that can hold anything, as grid nodes; 1 and 0: none.
     open_exposure : ndarray of float64, shape (2, n_rows)
         Consumed in the open span [deposit units].
@@ -59,11 +59,11 @@ class LedgerState:
     open_path : ndarray of float64, shape (3,)
         Close before the open span, its lowest and its highest price [nodes]; NaN, inf and -inf
         before any.
-    held_places : ndarray of float64, shape (n_open, 4)
+    pending_places : ndarray of float64, shape (n_open, 4)
         Open, high, low and close of the bars of the open span [nodes].
-    held_amounts : ndarray of float64, shape (n_open, 4)
+    pending_amounts : ndarray of float64, shape (n_open, 4)
         What they deposit by half-life, to be multiplied by ``multiplier`` [deposit units].
-    held_hours : ndarray of float64, shape (n_open,)
+    pending_hours : ndarray of float64, shape (n_open,)
         Their ends [hours since ``first_end``].
     """
 
@@ -74,15 +74,15 @@ class LedgerState:
     close: float
     first_node: int
     nodes: FloatArray
-    timed: FloatArray
+    amount_hours: FloatArray
     multiplier: FloatArray
-    spans: IntArray
+    extents: IntArray
     open_exposure: FloatArray
     open_age: FloatArray
     open_path: FloatArray
-    held_places: FloatArray
-    held_amounts: FloatArray
-    held_hours: FloatArray
+    pending_places: FloatArray
+    pending_amounts: FloatArray
+    pending_hours: FloatArray
 
     @classmethod
     def empty(cls, parameters: LedgerParameters) -> "LedgerState":
@@ -112,15 +112,15 @@ class LedgerState:
             close=float("nan"),
             first_node=0,
             nodes=np.zeros((_N_SIDES, 0, parameters.n_rows)),
-            timed=np.zeros((_N_SIDES, 0, len(parameters.distances))),
+            amount_hours=np.zeros((_N_SIDES, 0, len(parameters.distances))),
             multiplier=np.ones(N_HALF_LIVES),
-            spans=np.array([[1, 0]] * _N_SIDES),
+            extents=np.array([[1, 0]] * _N_SIDES),
             open_exposure=np.zeros((_N_SIDES, parameters.n_rows)),
             open_age=np.zeros((_N_SIDES, _N_AGE_SUMS)),
             open_path=np.array([np.nan, np.inf, -np.inf]),
-            held_places=np.zeros((0, N_ENTRIES)),
-            held_amounts=np.zeros((0, N_HALF_LIVES)),
-            held_hours=np.zeros(0),
+            pending_places=np.zeros((0, N_ENTRIES)),
+            pending_amounts=np.zeros((0, N_HALF_LIVES)),
+            pending_hours=np.zeros(0),
         )
 
     def standing(self) -> FloatArray:
@@ -165,22 +165,22 @@ class LedgerState:
                 f"structure_hash has {len(name)} characters, a state holds at most 64; "
                 "use LedgerParameters.structure_hash"
             )
-        filled = self._filled_spans()
+        filled = self._filled_extents()
         body = b"".join(
             [
                 _HEADER.pack(
                     _MAGIC,
                     name,
                     self.nodes.shape[1],
-                    self.timed.shape[2],
+                    self.amount_hours.shape[2],
                     self.bar_count,
                     self.first_end,
                     self.last_end,
                     self.close,
                     self.first_node,
-                    len(self.held_hours),
+                    len(self.pending_hours),
                 ),
-                self.spans.astype("<i8").tobytes(),
+                self.extents.astype("<i8").tobytes(),
                 filled.astype("<i8").tobytes(),
                 *(getattr(self, column).astype("<f8").tobytes() for column in _NUMBERS),
                 *(part.astype("<f8").tobytes() for part in self._filled_parts(filled)),
@@ -224,9 +224,9 @@ class LedgerState:
             "open_exposure": (_N_SIDES, n_rows),
             "open_age": (_N_SIDES, _N_AGE_SUMS),
             "open_path": (_N_PATH,),
-            "held_places": (n_open, N_ENTRIES),
-            "held_amounts": (n_open, N_HALF_LIVES),
-            "held_hours": (n_open,),
+            "pending_places": (n_open, N_ENTRIES),
+            "pending_amounts": (n_open, N_HALF_LIVES),
+            "pending_hours": (n_open,),
         }
         n_indices = _N_SIDES * 2 * (1 + n_distances)
         indices = np.frombuffer(payload, "<i8", n_indices, _HEADER.size).astype(np.int64)
@@ -243,8 +243,8 @@ class LedgerState:
             close=close,
             first_node=first_node,
             nodes=np.zeros((_N_SIDES, n_nodes, n_rows)),
-            timed=np.zeros((_N_SIDES, n_nodes, n_distances)),
-            spans=indices[: _N_SIDES * 2].reshape(_N_SIDES, 2),
+            amount_hours=np.zeros((_N_SIDES, n_nodes, n_distances)),
+            extents=indices[: _N_SIDES * 2].reshape(_N_SIDES, 2),
             **{column: part.reshape(shapes[column]) for column, part in numbers},
         )
         taken = 0
@@ -253,9 +253,9 @@ class LedgerState:
             taken += part.size
         return state
 
-    def _filled_spans(self) -> IntArray:
+    def _filled_extents(self) -> IntArray:
         """Return from and up to which node each side and distance holds anything; 0, 0: nowhere."""
-        n_nodes, n_distances = self.timed.shape[1:]
+        n_nodes, n_distances = self.amount_hours.shape[1:]
         if n_nodes == 0:
             return np.zeros((_N_SIDES, n_distances, 2), dtype=np.int64)
         amounts = self.nodes.reshape(_N_SIDES, n_nodes, n_distances, N_HALF_LIVES)
@@ -270,7 +270,10 @@ class LedgerState:
         for side, distance in np.ndindex(filled.shape[:2]):
             start, stop = filled[side, distance]
             rows = slice(distance * N_HALF_LIVES, (distance + 1) * N_HALF_LIVES)
-            parts += [self.nodes[side, start:stop, rows], self.timed[side, start:stop, distance]]
+            parts += [
+                self.nodes[side, start:stop, rows],
+                self.amount_hours[side, start:stop, distance],
+            ]
         return parts
 
 
@@ -279,9 +282,9 @@ _NUMBERS: Final = (
     "open_exposure",
     "open_age",
     "open_path",
-    "held_places",
-    "held_amounts",
-    "held_hours",
+    "pending_places",
+    "pending_amounts",
+    "pending_hours",
 )
 """Columns of numbers in the order of the bytes; what is on the nodes follows them."""
 

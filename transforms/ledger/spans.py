@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from transforms.errors import InvalidInput
 from transforms.grid import LOG_STEP
-from transforms.ledger.kernel import Held, LedgerBars, Structure, Written, advance_spans
+from transforms.ledger.kernel import LedgerBars, OutputArrays, StateArrays, Structure, advance_spans
 from transforms.ledger.ledger_outputs import LedgerOutputs, empty_outputs
 from transforms.ledger.ledger_state import LedgerState
 from transforms.ledger.parameter_sets import N_ENTRIES, N_HALF_LIVES, LedgerParameters
@@ -91,20 +91,20 @@ def advance(
     row_weights = _checked_weights(weights, len(ends), parameters)
     columns, bar_end = _columns_of(parameters, bars, state, contract_kind)
     window = _window_of(state, bars, parameters)
-    held = _held_of(state, window, len(bars))
+    arrays = _arrays_of(state, window, len(bars))
     outputs = empty_outputs(len(ends), parameters.n_rows, wants_standing=wants_standing)
     n_open = advance_spans(
-        held,
+        arrays,
         columns,
         _structure_of(parameters, window.start),
         ends,
         row_weights,
         weights is not None,
         _written_to(outputs),
-        len(state.held_hours),
+        len(state.pending_hours),
         state.close,
     )
-    return _state_of(state, bars, bar_end, _open_part(held, n_open), window.start), outputs
+    return _state_of(state, bars, bar_end, _open_part(arrays, n_open), window.start), outputs
 
 
 def _structure_of(parameters: LedgerParameters, first_node: int) -> Structure:
@@ -117,14 +117,14 @@ def _structure_of(parameters: LedgerParameters, first_node: int) -> Structure:
     )
 
 
-def _written_to(outputs: LedgerOutputs) -> Written:
+def _written_to(outputs: LedgerOutputs) -> OutputArrays:
     """Return the arrays of outputs as the kernel takes them."""
     standing = outputs.standing
     if standing is None:
         n_rows = outputs.exposure.shape[2]
         standing = np.zeros((0, *outputs.map.shape[1:], n_rows), dtype=np.float32)
-    names = [name for name in Written._fields if name != "standing"]
-    return Written(standing=standing, **{name: getattr(outputs, name) for name in names})
+    names = [name for name in OutputArrays._fields if name != "standing"]
+    return OutputArrays(standing=standing, **{name: getattr(outputs, name) for name in names})
 
 
 def _checked_span_ends(span_after: npt.ArrayLike, bars: Bars, state: LedgerState) -> IntArray:
@@ -228,7 +228,7 @@ def _deposits_of(
 def _window_of(state: LedgerState, bars: Bars, parameters: LedgerParameters) -> range:
     """Return the grid nodes that hold the state, its open span and what the bars can deposit."""
     places = [np.log([bars.low.min(), bars.high.max()]) / LOG_STEP] if len(bars) else []
-    places += [state.held_places.ravel()] if len(state.held_places) else []
+    places += [state.pending_places.ravel()] if len(state.pending_places) else []
     first, stop = state.first_node, state.first_node + state.nodes.shape[1]
     if places:
         reach = parameters.distances[-1] / LOG_STEP
@@ -238,54 +238,54 @@ def _window_of(state: LedgerState, bars: Bars, parameters: LedgerParameters) -> 
     return range(first, stop)
 
 
-def _held_of(state: LedgerState, window: range, n_bars: int) -> Held:
+def _arrays_of(state: LedgerState, window: range, n_bars: int) -> StateArrays:
     """Return the arrays of a state copied into a window, with room for bars of an open span."""
     n_held, start = state.nodes.shape[1], state.first_node - window.start
     nodes = np.zeros((2, len(window), state.nodes.shape[2]))
-    timed = np.zeros((2, len(window), state.timed.shape[2]))
+    amount_hours = np.zeros((2, len(window), state.amount_hours.shape[2]))
     nodes[:, start : start + n_held] = state.nodes
-    timed[:, start : start + n_held] = state.timed
-    n_open = len(state.held_hours)
+    amount_hours[:, start : start + n_held] = state.amount_hours
+    n_open = len(state.pending_hours)
     places, amounts = (
         np.zeros((n_open + n_bars, N_ENTRIES)),
         np.zeros((n_open + n_bars, N_HALF_LIVES)),
     )
     hours = np.zeros(n_open + n_bars)
-    places[:n_open], amounts[:n_open] = state.held_places, state.held_amounts
-    hours[:n_open] = state.held_hours
-    is_filled = state.spans[:, :1] <= state.spans[:, 1:]
-    return Held(
+    places[:n_open], amounts[:n_open] = state.pending_places, state.pending_amounts
+    hours[:n_open] = state.pending_hours
+    is_filled = state.extents[:, :1] <= state.extents[:, 1:]
+    return StateArrays(
         nodes=nodes,
-        timed=timed,
+        amount_hours=amount_hours,
         multiplier=state.multiplier.copy(),
-        spans=np.where(is_filled, state.spans - window.start, [1, 0]),
+        extents=np.where(is_filled, state.extents - window.start, [1, 0]),
         open_exposure=state.open_exposure.copy(),
         open_age=state.open_age.copy(),
         open_path=state.open_path.copy(),
-        held_places=places,
-        held_amounts=amounts,
-        held_hours=hours,
+        pending_places=places,
+        pending_amounts=amounts,
+        pending_hours=hours,
     )
 
 
-def _open_part(held: Held, n_open: int) -> Held:
+def _open_part(arrays: StateArrays, n_open: int) -> StateArrays:
     """Return the arrays with those of the open span cut to its bars."""
-    names = ("held_places", "held_amounts", "held_hours")
-    return held._replace(**{name: getattr(held, name)[:n_open].copy() for name in names})
+    names = ("pending_places", "pending_amounts", "pending_hours")
+    return arrays._replace(**{name: getattr(arrays, name)[:n_open].copy() for name in names})
 
 
 def _state_of(
-    before: LedgerState, bars: Bars, bar_end: IntArray, held: Held, first_node: int
+    before: LedgerState, bars: Bars, bar_end: IntArray, arrays: StateArrays, first_node: int
 ) -> LedgerState:
     """Return the state that changed arrays amount to, cut to the nodes that can hold anything."""
-    is_filled = held.spans[:, 0] <= held.spans[:, 1]
-    start = int(held.spans[is_filled, 0].min()) if is_filled.any() else 0
-    stop = int(held.spans[is_filled, 1].max()) + 1 if is_filled.any() else 0
+    is_filled = arrays.extents[:, 0] <= arrays.extents[:, 1]
+    start = int(arrays.extents[is_filled, 0].min()) if is_filled.any() else 0
+    stop = int(arrays.extents[is_filled, 1].max()) + 1 if is_filled.any() else 0
     is_first = before.bar_count == 0 and len(bars) > 0
-    cut = held._replace(
-        nodes=held.nodes[:, start:stop].copy(),
-        timed=held.timed[:, start:stop].copy(),
-        spans=np.where(is_filled[:, np.newaxis], held.spans + first_node, [1, 0]),
+    cut = arrays._replace(
+        nodes=arrays.nodes[:, start:stop].copy(),
+        amount_hours=arrays.amount_hours[:, start:stop].copy(),
+        extents=np.where(is_filled[:, np.newaxis], arrays.extents + first_node, [1, 0]),
     )
     return LedgerState(
         structure_hash=before.structure_hash,

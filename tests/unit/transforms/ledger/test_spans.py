@@ -30,7 +30,7 @@ from transforms.series import LONG, SHORT
 
 WEIGHTS = np.random.default_rng(7).exponential(size=64)
 HALF_LIVES = np.array(PATH.half_lives_days)
-RECORDED = Path(__file__).parents[4] / "../shared/data/market_1h/binance_BTC_1h.parquet"
+RECORDED = Path(__file__).parents[5] / "../shared/data/market_1h/binance_BTC_1h.parquet"
 
 
 def by_distance(rows):

@@ -26,7 +26,7 @@ def test_a_state_survives_bytes_bit_for_bit(state):
 
 
 def test_bytes_hold_what_is_on_nodes_and_no_empty_ones():
-    n_filled = np.count_nonzero(STATE.nodes) + np.count_nonzero(STATE.timed)
+    n_filled = np.count_nonzero(STATE.nodes) + np.count_nonzero(STATE.amount_hours)
     assert len(STATE.to_bytes()) < 8 * n_filled + 10_000
     assert len(STATE.to_bytes()) < STATE.nodes.nbytes / 2
 
