@@ -12,10 +12,11 @@ from typing import Final
 
 import numpy as np
 
+from transforms.calibration.features import LEAST_KNOWN_RATIO
 from transforms.path_only import OPEN_INTEREST as PATH_ONLY_OPEN_INTEREST
 from transforms.path_only import PATH_ONLY
 from transforms.series import FloatArray, IntArray
-from transforms.skill.nulls import LEAST_KNOWN_SHARE, LEAST_LOG_MOVE, extension, own_move
+from transforms.skill.nulls import LEAST_LOG_MOVE, extension, own_move
 from transforms.skill.panel import MICROSECONDS, Panel
 
 EXTENSION_HOURS: Final = (6, 24, 72, 168)
@@ -163,7 +164,7 @@ def _mean_before(panel: Panel, values: FloatArray, hours: float) -> FloatArray:
     total, count = np.cumsum(total, axis=0), np.cumsum(count, axis=0)
     start = np.maximum(row - n_window, 0)
     known = count[row] - count[start]
-    is_enough = known >= max(LEAST_KNOWN_SHARE * n_window, 1)
+    is_enough = known >= max(LEAST_KNOWN_RATIO * n_window, 1)
     return np.where(is_enough, (total[row] - total[start]) / np.maximum(known, 1.0), np.nan)
 
 

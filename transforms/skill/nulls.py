@@ -21,18 +21,15 @@ from typing import Final
 
 import numpy as np
 
-from transforms.calibration.features import move_of
+from transforms.calibration import features
 from transforms.series import FloatArray
-from transforms.skill.panel import DAY_MICROSECONDS, MICROSECONDS, Panel
+from transforms.skill.panel import MICROSECONDS, Panel
 
 EXTENSION_DAYS: Final = (1, 3, 7, 30)
 """Windows whose extremes count [days]."""
 
 LEAST_LOG_MOVE: Final = 1e-4
 """Moves, ranges and extensions below it are raised to it before the logarithm [ln]."""
-
-LEAST_KNOWN_SHARE: Final = 0.25
-"""Share of a window that has to be known for its extremes to count [ratio]."""
 
 PROFILE_EDGES: Final = (
     0.0, 0.001, 0.002, 0.003, 0.0045, 0.007, 0.01, 0.015, 0.022, 0.033, 0.05, 0.075, 0.11, 0.5,
@@ -55,9 +52,9 @@ def own_move(panel: Panel) -> FloatArray:
 
     Examples
     --------
-    >>> from transforms.skill.nulls import own_move  # Panel: see transforms.skill.panel
+    See `extension` for how a panel is made; a low 1 % below the last close is a move of .01005.
     """
-    return move_of(panel.previous_close, panel.high, panel.low)
+    return features.move_of(panel.previous_close, panel.high, panel.low)
 
 
 def activity_features(panel: Panel) -> FloatArray:
@@ -80,9 +77,9 @@ def activity_features(panel: Panel) -> FloatArray:
     amounts[~np.isfinite(amounts)] = np.nan
     span_range = np.repeat(np.log(panel.high / panel.low)[:, None], 2, axis=1)
     moves = np.log(np.maximum(np.stack((move, move[:, ::-1], span_range), -1), LEAST_LOG_MOVE))
-    features = np.concatenate((moves, np.repeat(amounts[:, None, :], 2, axis=1)), axis=-1)
-    features[~np.isfinite(move)] = np.nan
-    return features
+    known = np.concatenate((moves, np.repeat(amounts[:, None, :], 2, axis=1)), axis=-1)
+    known[~np.isfinite(move)] = np.nan
+    return known
 
 
 def extension_features(panel: Panel) -> FloatArray:
@@ -101,8 +98,8 @@ def extension_features(panel: Panel) -> FloatArray:
     """
     beyond = [extension(panel, days) for days in EXTENSION_DAYS]
     logs = np.log(np.maximum(np.stack(beyond, axis=-1), LEAST_LOG_MOVE))
-    features: FloatArray = np.concatenate((activity_features(panel), logs), axis=-1)
-    return features
+    both: FloatArray = np.concatenate((activity_features(panel), logs), axis=-1)
+    return both
 
 
 def extension(panel: Panel, days: float) -> FloatArray:
@@ -133,20 +130,15 @@ def extension(panel: Panel, days: float) -> FloatArray:
     >>> extension(panel, 1.0)[1].round(4).tolist()
     [0.0541, 0.0]
     """
-    length = panel.span_seconds * MICROSECONDS
-    n_window = max(round(days * DAY_MICROSECONDS / length), 1)
     if len(panel) == 0:
         return np.zeros((0, 2))
-    row = (panel.span_end - panel.span_end[0]) // length
-    beyond = np.full((len(panel), 2), np.nan)
-    for side, log_price in enumerate((-np.log(panel.low), np.log(panel.high))):
-        grid = np.full(n_window + int(row[-1]) + 1, -np.inf)
-        grid[n_window + row] = np.where(np.isfinite(log_price), log_price, -np.inf)
-        windows = np.lib.stride_tricks.sliding_window_view(grid, n_window)[row]
-        known = np.concatenate(([0], np.cumsum(np.isfinite(grid))))
-        is_enough = known[row + n_window] - known[row] >= LEAST_KNOWN_SHARE * n_window
-        extreme = np.where(is_enough, windows.max(axis=1), np.nan)
-        beyond[:, side] = np.maximum(log_price - extreme, 0.0)
+    row = (panel.span_end - panel.span_end[0]) // (panel.span_seconds * MICROSECONDS)
+    # Missing spans become rows of NaN: a window is a time, not a number of spans.
+    high, low = np.full((2, int(row[-1]) + 1), np.nan)
+    high[row], low[row] = panel.high, panel.low
+    beyond: FloatArray = features.extension(high, low, 24.0 * days, span_hours=panel.span_hours)[
+        row
+    ]
     return beyond
 
 

@@ -59,7 +59,7 @@ class Reliability:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class BoundedFigure:
     """A figure with its 95 % interval; NaN where there is none.
 
     Parameters
@@ -205,7 +205,9 @@ def even_edges(odds: FloatArray, n_groups: int = 10) -> tuple[float, ...]:
     return (0.0, *(float(edge) for edge in inside), 1.0)
 
 
-def loss_gain(touches: Touches, of_null: FloatArray, generator: np.random.Generator) -> Estimate:
+def loss_gain(
+    touches: Touches, of_null: FloatArray, generator: np.random.Generator
+) -> BoundedFigure:
     """Return how much log loss odds save over others on the same levels, two-week blocks drawn.
 
     Parameters
@@ -219,7 +221,7 @@ def loss_gain(touches: Touches, of_null: FloatArray, generator: np.random.Genera
 
     Returns
     -------
-    Estimate
+    BoundedFigure
         Mean gain of a level [nat]; positive: the first odds are better.
 
     Examples
@@ -241,7 +243,7 @@ def loss_gain(touches: Touches, of_null: FloatArray, generator: np.random.Genera
     return _estimate(value, _ratio(*blocks.drawn(sums)), blocks, len(gain))
 
 
-def touch_excess(bands: Touches, levels: Touches, generator: np.random.Generator) -> Estimate:
+def touch_excess(bands: Touches, levels: Touches, generator: np.random.Generator) -> BoundedFigure:
     """Return how much more often bands are touched than levels that are equally likely to be.
 
     Bands and levels are grouped by their odds. Each band counts less the share of the levels of
@@ -257,7 +259,7 @@ def touch_excess(bands: Touches, levels: Touches, generator: np.random.Generator
 
     Returns
     -------
-    Estimate
+    BoundedFigure
         Mean excess of a band [percentage points].
 
     Examples
@@ -313,7 +315,7 @@ def _ratio(above: FloatArray, below: FloatArray) -> FloatArray:
     return ratio
 
 
-def _estimate(value: FloatArray, draws: FloatArray, blocks: Blocks, count: int) -> Estimate:
+def _estimate(value: FloatArray, draws: FloatArray, blocks: Blocks, count: int) -> BoundedFigure:
     """Return a figure, of shape (1,), with its interval."""
     low, high = interval(draws, blocks.n_blocks)
-    return Estimate(float(value[0]), float(low), float(high), count)
+    return BoundedFigure(float(value[0]), float(low), float(high), count)
