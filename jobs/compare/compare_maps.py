@@ -25,6 +25,7 @@ from duckdb import DuckDBPyConnection
 from jobs.compare.comparison_rows import (
     CASCADES,
     CONSENSUS,
+    FORCEABLE,
     BandRows,
     asset_disagreement_rows,
     band_rows,
@@ -352,11 +353,14 @@ def _start_up_ratio(bands: Bands, price: FloatArray, start_up: FloatArray) -> Fl
 def _simulate_cascades(
     maps: MapSet, scopes: MapGroups, market: MarketHistory, run_id: str
 ) -> Iterator[TableRows]:
-    """Yield the scenarios of the maps of open positions in USD."""
+    """Yield the scenarios of the maps in USD of what is forced when price comes.
+
+    What a ledger forces are liquidations that would be published, those on levels alone.
+    """
     labels = scopes.labels
     chosen = np.flatnonzero(
         (labels.values("unit") == "usd")
-        & (labels.values("semantics") == "standing")
+        & np.isin(labels.values("semantics"), FORCEABLE)
         & maps.is_fitting[scopes.maps]
     )
     if len(chosen) == 0:

@@ -43,8 +43,9 @@ CONSENSUS_NEEDS = 2
 CASCADES = CascadeParameters()
 """Shocks and impact of the cascade scenarios."""
 
-# Semantics of maps whose values are forced when price reaches them.
-_FORCEABLE = ("standing", "expected_realised")
+FORCEABLE = ("standing", "expected_realised")
+"""Semantics of maps whose values are forced when price reaches them: open positions, or what of
+them would be liquidated and published."""
 
 # Why a map has nothing to compare, by code; 0 is no fault.
 FAULTS = (
@@ -271,7 +272,7 @@ def band_rows(found: BandRows, run_id: str) -> pa.Table:
         columns["provider"] = columns["params_hash"] = CONSENSUS
     else:
         is_usd = labels.values("unit") == "usd"
-        is_forceable = is_usd & np.isin(labels.values("semantics"), _FORCEABLE)
+        is_forceable = is_usd & np.isin(labels.values("semantics"), FORCEABLE)
     expected, side_expected = (
         pa.array(values, mask=~is_forceable | np.isnan(values))
         for values in (bands.expected_forced_usd, found.side_expected_usd[own])

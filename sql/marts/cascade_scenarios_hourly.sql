@@ -2,7 +2,8 @@
 --
 -- Materialized: table
 -- Known limitation: the square-root law of impact with a coefficient of 1 and the depth of an
--- average day; in a crash depth is thinner. Maps in other units than standing USD are left out.
+-- average day; in a crash depth is thinner. Maps that do not count USD forced at a price are left
+-- out; ledgers count what would be published, which is less where venues publish only some orders.
 
 with
 cascade_scenario as (
