@@ -52,7 +52,13 @@ def own_move(panel: Panel) -> FloatArray:
 
     Examples
     --------
-    See `extension` for how a panel is made; a low 1 % below the last close is a move of .01005.
+    >>> one = np.ones(1)
+    >>> panel = Panel(
+    ...     np.array([3_600_000_000]), 3600, np.ones((1, 2)), one > 0, one < 0, 100 * one,
+    ...     102 * one, 99 * one, 101 * one, 100 * one, 1e6 * one, 1e8 * one, {}, np.ones((1, 2)),
+    ... )
+    >>> own_move(panel).round(4).tolist()
+    [[0.0101, 0.0198]]
     """
     return features.move_of(panel.previous_close, panel.high, panel.low)
 
@@ -70,6 +76,16 @@ def activity_features(panel: Panel) -> FloatArray:
     ndarray of float64, shape (n_spans, 2, 5)
         Logs of own move, opposite move, range [ln ln], volume and open interest [ln USD]. NaN where
         not known; a whole row where the move is not.
+
+    Examples
+    --------
+    >>> one = np.ones(1)
+    >>> panel = Panel(
+    ...     np.array([3_600_000_000]), 3600, np.ones((1, 2)), one > 0, one < 0, 100 * one,
+    ...     102 * one, 99 * one, 101 * one, 100 * one, 1e6 * one, 1e8 * one, {}, np.ones((1, 2)),
+    ... )
+    >>> activity_features(panel)[0, 0].round(2).tolist()
+    [-4.6, -3.92, -3.51, 13.82, 18.42]
     """
     move = own_move(panel)
     with np.errstate(divide="ignore"):
@@ -95,6 +111,18 @@ def extension_features(panel: Panel) -> FloatArray:
     ndarray of float64, shape (n_spans, 2, 9)
         Those of `activity_features`, then the log of how far price went beyond the extremes of
         each of ``EXTENSION_DAYS`` [ln ln].
+
+    Examples
+    --------
+    A first span has no extremes before it:
+
+    >>> one = np.ones(1)
+    >>> panel = Panel(
+    ...     np.array([3_600_000_000]), 3600, np.ones((1, 2)), one > 0, one < 0, 100 * one,
+    ...     102 * one, 99 * one, 101 * one, 100 * one, 1e6 * one, 1e8 * one, {}, np.ones((1, 2)),
+    ... )
+    >>> extension_features(panel)[0, 0, 4:].round(2).tolist()
+    [18.42, nan, nan, nan, nan]
     """
     beyond = [extension(panel, days) for days in EXTENSION_DAYS]
     logs = np.log(np.maximum(np.stack(beyond, axis=-1), LEAST_LOG_MOVE))
@@ -155,6 +183,16 @@ def profile_columns(panel: Panel) -> FloatArray:
     ndarray of float64, shape (n_spans, 2, 13)
         Length of each piece of ``PROFILE_EDGES`` within the own move [ln]. NaN where the move is
         not known.
+
+    Examples
+    --------
+    >>> one = np.ones(1)
+    >>> panel = Panel(
+    ...     np.array([3_600_000_000]), 3600, np.ones((1, 2)), one > 0, one < 0, 100 * one,
+    ...     102 * one, 99 * one, 101 * one, 100 * one, 1e6 * one, 1e8 * one, {}, np.ones((1, 2)),
+    ... )
+    >>> profile_columns(panel)[0, 0, 4:7].round(5).tolist()
+    [0.0025, 0.003, 5e-05]
     """
     low, high = np.array(PROFILE_EDGES[:-1]), np.array(PROFILE_EDGES[1:])
     crossed: FloatArray = np.clip(own_move(panel)[..., None] - low, 0.0, high - low)

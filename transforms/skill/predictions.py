@@ -121,6 +121,21 @@ def predict_model(
     Prediction
         No prediction where an asset lacks the model, or where the fit has no figures or did not
         converge.
+
+    Examples
+    --------
+    A third of what a model consumes is realised:
+
+    >>> one, consumed = np.ones(200), np.tile([[3.0, 6.0], [9.0, 0.0]], (100, 1))
+    >>> panel = Panel(
+    ...     np.arange(1, 201) * 3_600_000_000, 3600, consumed / 3.0, one > 0, one < 0, one, one,
+    ...     one, one, one, one, one, {"map": consumed[..., None]}, consumed,
+    ... )
+    >>> terms = Terms(has_move=False, has_constant=False, capture_hours=None)
+    >>> predict_model("map", [panel], [one > 0], terms).usd[0][0].round(3).tolist()
+    [1.0, 2.0]
+    >>> predict_model("unknown", [panel], [one > 0], terms).status.value
+    'no_prediction'
     """
     rows = [train & panel.has_figure for train, panel in zip(is_training, panels, strict=True)]
     means = [_mean(panel.realised_usd[own]) for panel, own in zip(panels, rows, strict=True)]
@@ -161,6 +176,18 @@ def captured(
     -------
     ndarray of float64, shape (n_spans, 2)
         Predictions [USD]; the capture is 1 where it is not known.
+
+    Examples
+    --------
+    Half of what is expected comes, hour after hour; known after a day:
+
+    >>> one, realised = np.ones(30), np.ones((30, 2))
+    >>> panel = Panel(
+    ...     np.arange(1, 31) * 3_600_000_000, 3600, realised, one > 0, one < 0, one, one, one, one,
+    ...     one, one, one, {}, realised,
+    ... )
+    >>> captured(panel, 2.0 * realised, 168, 0.001)[[0, 29], 0].tolist()
+    [2.0, 1.0]
     """
     if capture_hours is not None:
         capture = trailing_capture(
