@@ -54,9 +54,9 @@ INTERVAL: Final = (0.05, 0.95)
 class BlockDraws:
     """How the spread of the parameters is drawn: a weighted likelihood bootstrap over blocks.
 
-    Each draw gives every block a weight from an exponential distribution (Newton and Raftery 1994)
-    and is fitted to the weighted spans. The prior mean of each parameter is drawn from an
-    exponential distribution too: where a column was never exposed only its mean is known.
+    Each draw gives every block a random weight (`poisson_solver.BLOCK_SHAPE`) and is fitted to the
+    weighted spans. The prior mean of each parameter is drawn from an exponential distribution:
+    where a column was never exposed only its mean is known.
 
     Parameters
     ----------

@@ -28,6 +28,12 @@ TOLERANCE: Final = 1e-6
 DRAW_TOLERANCE: Final = 1e-2
 """The same for draws [1]: far below their spread."""
 
+BLOCK_SHAPE: Final = 0.5
+"""Shape of the gamma distribution of a block's weight [1]. At shape 1 (Newton and Raftery 1994)
+spreads are right where blocks are many and alike. Here a few of 30 to 60 blocks carry a parameter:
+on synthetic amounts over recorded hours 90 % intervals of what is identified held the truth in 64
+to 73 % of cases, at .6 in 77 to 87 %, at .45 in 82 to 90 %."""
+
 MOST_STEPS: Final = 200
 """Steps after which a fit counts as not converged."""
 
@@ -175,7 +181,7 @@ def maximise_draws(
     n_draws : int
         Problems to solve.
     generator : numpy.random.Generator
-        Where the weights of blocks and the prior means come from, both exponential.
+        Where the weights of blocks (gamma) and the prior means (exponential) come from.
 
     Returns
     -------
@@ -190,11 +196,11 @@ def maximise_draws(
     >>> problem = Problem.of(x, np.array([0.5, 1.5, 0.5, 1.5]), 0.05, 1)
     >>> generator = np.random.default_rng(0)
     >>> thetas, _ = maximise_draws(problem, np.ones(1), np.array([0, 1, 2, 3]), 200, generator)
-    >>> thetas.shape, bool(0.15 < thetas.std() < 0.25)
+    >>> thetas.shape, bool(0.25 < thetas.std() < 0.35)
     ((200, 1), True)
     """
     n_blocks, n_parameters = int(block.max()) + 1, theta.size
-    weight = generator.exponential(size=(n_draws, n_blocks))
+    weight = generator.gamma(BLOCK_SHAPE, size=(n_draws, n_blocks))
     weight /= weight.mean(axis=1, keepdims=True)
     prior = generator.exponential(size=(n_draws, n_parameters)) * problem.rate * problem.prior_mean
     exposure = np.zeros((n_blocks, n_parameters))

@@ -12,7 +12,12 @@ from transforms.calibration.poisson import (
     predict,
     time_blocks,
 )
-from transforms.calibration.poisson_solver import Problem, maximise, maximise_draws
+from transforms.calibration.poisson_solver import (
+    BLOCK_SHAPE,
+    Problem,
+    maximise,
+    maximise_draws,
+)
 from transforms.errors import InvalidInput, InvalidParameters
 
 N_SPANS = 1500
@@ -66,7 +71,7 @@ def test_each_draw_is_the_maximum_of_its_weighted_problem(market):
     start = maximise(problem).theta
     thetas, are_converged = maximise_draws(problem, start, block, 5, np.random.default_rng(7))
     assert are_converged
-    weight = np.random.default_rng(7).exponential(size=(5, 20))
+    weight = np.random.default_rng(7).gamma(BLOCK_SHAPE, size=(5, 20))
     weight /= weight.mean(axis=1, keepdims=True)
     for theta, own in zip(thetas, weight, strict=True):
         back = problem.x.T @ (own[block] * problem.y / (problem.x @ theta))

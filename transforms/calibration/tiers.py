@@ -1,0 +1,319 @@
+"""Weights of the leverage tiers that an estimator assumes, fitted to what was realised.
+
+Belongs here: the fit of weights, with the estimator run again as they change. Does not belong
+here: the estimator, which is a function that the caller gives; the weights it ships with.
+
+Expected realised USD of a side in a span::
+
+    mu = kappa sum_m theta_m consumed_m / w_m + beta OI move^2
+
+with consumed_m what the estimator liquidated in tier m when it ran with weights w. The likelihood
+and the prior are those of ``poisson``: theta / theta_prior has one mean for all tiers. Tiers up to
+5x share one factor, as their prices of liquidation are seldom reached.
+
+Flows know the product of kappa and theta only. Without an anchor, a share of positions that was
+measured, theta keeps the sum of the prior and kappa is whatever is left; it is not identified.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from transforms.calibration.fit_status import FitStatus, ParameterStatus
+from transforms.calibration.poisson import BlockDraws, PoissonFit, fit_poisson
+from transforms.errors import InvalidInput, InvalidParameters
+from transforms.series import BoolArray, Float32Array, FloatArray, IntArray
+
+Estimator = Callable[[FloatArray], FloatArray]
+"""From weights, shape (n_tiers,), to what each tier consumed, shape (n_spans, 2, n_tiers) [USD]."""
+
+MERGED_LEVERAGE: Final = 5.0
+"""Tiers up to this leverage share one factor."""
+
+MOST_RUNS: Final = 5
+"""Runs of the estimator, each with the weights of the fit before."""
+
+SMALLEST_CHANGE: Final = 0.02
+"""Largest change of ln theta between runs at convergence [1]: below any spread."""
+
+
+@dataclass(frozen=True, slots=True)
+class TierObservations:
+    """What the weights are fitted to.
+
+    Parameters
+    ----------
+    realised : ndarray of float64, shape (n_spans, 2)
+        Liquidations [USD]. NaN: not known.
+    move : ndarray of float64, shape (n_spans, 2)
+        Move of price against the side, see `features.move_of` [ln].
+    open_interest_usd : ndarray of float64, shape (n_spans,)
+        Open interest before the span [USD].
+    capture : ndarray of float64, shape (n_spans,)
+        Capture of each span, by which all that is expected is multiplied [ratio]: ones, or the
+        trailing one of the model with its prior weights. NaN: the span is left out.
+    """
+
+    realised: FloatArray
+    move: FloatArray
+    open_interest_usd: FloatArray
+    capture: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class TierFit:
+    """Fitted weights; NaN without figures.
+
+    Parameters
+    ----------
+    weights : ndarray of float64, shape (n_tiers,)
+        Share of fresh positions in each tier [ratio].
+    kappa : float
+        Realised / consumed with these weights [ratio].
+    is_kappa_identified : bool
+        Whether an anchor was given and leaves the weights a sum of 1 at most.
+    move_weight : float
+        Beta [USD per USD of open interest and ln^2].
+    group : ndarray of int64, shape (n_tiers,)
+        Factor that each tier shares.
+    log_sd : ndarray of float64, shape (n_tiers,)
+        Standard deviation of ln of each weight over the draws [1]; NaN without draws.
+    is_identified : ndarray of bool, shape (n_tiers,)
+        Whether the data place the factor of the tier by themselves.
+    parameter_status : tuple of ParameterStatus, length n_tiers
+        What the data say about each factor.
+    draws : ndarray of float32, shape (n_draws, n_tiers)
+        Weights of each draw, joint [ratio].
+    runs : int
+        Runs of the estimator.
+    is_converged : bool
+        Whether the weights stopped changing, and the last fit converged.
+    status : FitStatus
+        Whether there are figures, and why not.
+    """
+
+    weights: FloatArray
+    kappa: float
+    is_kappa_identified: bool
+    move_weight: float
+    group: IntArray
+    log_sd: FloatArray
+    is_identified: BoolArray
+    parameter_status: tuple[ParameterStatus, ...]
+    draws: Float32Array
+    runs: int
+    is_converged: bool
+    status: FitStatus
+
+
+def fit_tiers(
+    estimator: Estimator,
+    leverages: FloatArray,
+    prior_weights: FloatArray,
+    observed: TierObservations,
+    *,
+    anchor: float | None = None,
+    block_draws: BlockDraws | None = None,
+) -> TierFit:
+    """Return the weights under which an estimator's consumption is nearest to what was realised.
+
+    Parameters
+    ----------
+    estimator : callable
+        Runs the estimator with given weights and returns what each tier consumed and swept [USD].
+    leverages : ndarray of float64, shape (n_tiers,)
+        Leverage of each tier, increasing.
+    prior_weights : ndarray of float64, shape (n_tiers,)
+        Weights that the prior is around, above 0 [ratio]; the first run uses them.
+    observed : TierObservations
+        What happened.
+    anchor : float, optional
+        Kappa, from measured positions [ratio]. Default: not known.
+    block_draws : BlockDraws, optional
+        How to draw the spread around the last fit, the estimator held as it is.
+
+    Returns
+    -------
+    TierFit
+        Where nothing can be fitted ``status`` says why.
+
+    Raises
+    ------
+    InvalidInput
+        If shapes differ or an amount is negative.
+    InvalidParameters
+        If a prior weight or the anchor is not above 0, or leverages do not increase.
+
+    Examples
+    --------
+    Twice as much of 100x is realised as the prior has of it, and half as much of 10x:
+
+    >>> made = np.random.default_rng(0).gamma(1.0, 1.0, (400, 2, 2))
+    >>> observed = TierObservations(
+    ...     made @ np.array([0.05, 0.2]), np.zeros((400, 2)), np.ones(400), np.ones(400)
+    ... )
+    >>> prior = np.array([0.1, 0.1])
+    >>> fit = fit_tiers(lambda w: made * w, np.array([10.0, 100.0]), prior, observed)
+    >>> fit.weights.round(2).tolist(), round(fit.kappa, 1), fit.is_kappa_identified
+    ([0.04, 0.16], 1.2, False)
+    """
+    _check(leverages, prior_weights, anchor)
+    group = np.maximum(np.arange(len(leverages)) - max(int(_is_merged(leverages).sum()) - 1, 0), 0)
+    weights, run, is_settled = prior_weights, 0, False
+    while True:
+        run += 1
+        consumed = estimator(weights)
+        if consumed.shape != (*observed.realised.shape, len(leverages)):
+            raise InvalidInput(
+                f"the estimator consumed {consumed.shape}, expected "
+                f"{(*observed.realised.shape, len(leverages))}"
+            )
+        columns = _merge(consumed * (prior_weights / weights), group)
+        fit = _fit(columns, observed, block_draws=None)
+        if not fit.status.has_figures:
+            return _without_figures(group, run, fit.status)
+        found = prior_weights * fit.weights[group]
+        found *= prior_weights.sum() / found.sum()
+        is_settled = bool(np.max(np.abs(np.log(found / weights))) < SMALLEST_CHANGE)
+        weights = found
+        if is_settled or run == MOST_RUNS:
+            break
+    if block_draws is not None:
+        fit = _fit(columns, observed, block_draws)
+    return _describe(fit, group, prior_weights, anchor, run, is_settled)
+
+
+def log_sd_between(fit: TierFit, leverages: FloatArray, least: float, most: float) -> float:
+    """Return how well the weight of a range of leverage is known.
+
+    Parameters
+    ----------
+    fit : TierFit
+        Fit with draws.
+    leverages : ndarray of float64, shape (n_tiers,)
+        Leverage of each tier.
+    least, most : float
+        Range, bounds included.
+
+    Returns
+    -------
+    float
+        Standard deviation of ln of the sum of the weights in the range [1]; NaN without draws or
+        without a tier in the range.
+
+    Examples
+    --------
+    >>> made = np.random.default_rng(0).gamma(1.0, 1.0, (400, 2, 2))
+    >>> observed = TierObservations(
+    ...     made.sum(axis=2), np.zeros((400, 2)), np.ones(400), np.ones(400)
+    ... )
+    >>> draws = BlockDraws(np.arange(400) // 20, np.random.default_rng(0))
+    >>> leverages, prior = np.array([10.0, 100.0]), np.array([0.5, 0.5])
+    >>> fit = fit_tiers(lambda w: made * w, leverages, prior, observed, block_draws=draws)
+    >>> log_sd_between(fit, leverages, 50.0, 100.0) < 0.1
+    True
+    """
+    is_in = (leverages >= least) & (leverages <= most)
+    if not is_in.any() or len(fit.draws) == 0:
+        return float("nan")
+    return float(np.log(fit.draws[:, is_in].sum(axis=1, dtype=np.float64)).std())
+
+
+def _fit(
+    columns: FloatArray, observed: TierObservations, block_draws: BlockDraws | None
+) -> PoissonFit:
+    """Return the factors of the groups, with the capture of each span applied."""
+    capture = observed.capture[:, None]
+    move = observed.move * np.sqrt(observed.open_interest_usd[:, None] * capture)
+    return fit_poisson(
+        columns * capture[..., None],
+        observed.realised,
+        move,
+        has_constant=False,
+        block_draws=block_draws,
+    )
+
+
+def _describe(
+    fit: PoissonFit,
+    group: IntArray,
+    prior_weights: FloatArray,
+    anchor: float | None,
+    runs: int,
+    is_settled: bool,
+) -> TierFit:
+    """Return the weights of the tiers from the factors of their groups."""
+    products = fit.weights[group] * prior_weights
+    drawn = fit.draws[:, :-2].astype(np.float64)[:, group] * prior_weights
+    if anchor is None:
+        kappa = float(products.sum() / prior_weights.sum())
+        weights = products / kappa
+        draws = drawn * (prior_weights.sum() / drawn.sum(axis=1, keepdims=True))
+    else:
+        kappa, weights, draws = anchor, products / anchor, drawn / anchor
+    log_sd = np.log(draws).std(axis=0) if len(draws) else np.full(group.size, np.nan)
+    is_converged = is_settled and fit.is_converged
+    return TierFit(
+        weights=weights,
+        kappa=kappa,
+        is_kappa_identified=anchor is not None and float(weights.sum()) <= 1.0,
+        move_weight=fit.move_weight,
+        group=group,
+        log_sd=log_sd,
+        is_identified=fit.is_identified[group],
+        parameter_status=tuple(fit.parameter_status[one] for one in group),
+        draws=draws.astype(np.float32),
+        runs=runs,
+        is_converged=is_converged,
+        status=FitStatus.FITTED if is_converged else FitStatus.NOT_CONVERGED,
+    )
+
+
+def _is_merged(leverages: FloatArray) -> BoolArray:
+    """Return which tiers share one factor."""
+    is_merged: BoolArray = leverages <= MERGED_LEVERAGE
+    return is_merged
+
+
+def _merge(consumed: FloatArray, group: IntArray) -> FloatArray:
+    """Return what each group consumed, groups last."""
+    columns = np.zeros((*consumed.shape[:2], int(group[-1]) + 1))
+    for tier, one in enumerate(group):
+        columns[..., one] += consumed[..., tier]
+    return columns
+
+
+def _check(leverages: FloatArray, prior_weights: FloatArray, anchor: float | None) -> None:
+    """Refuse a ladder or an anchor that means nothing."""
+    if leverages.ndim != 1 or len(leverages) == 0 or prior_weights.shape != leverages.shape:
+        raise InvalidInput(
+            f"leverages and prior_weights have shapes {leverages.shape} and "
+            f"{prior_weights.shape}, expected (n_tiers,) for both"
+        )
+    if np.any(np.diff(leverages) <= 0.0):
+        raise InvalidParameters("leverages do not increase")
+    if not (prior_weights > 0.0).all():
+        raise InvalidParameters("a prior weight is not above 0; leave the tier out instead")
+    if anchor is not None and not anchor > 0.0:
+        raise InvalidParameters(f"anchor is {anchor}; expected above 0")
+
+
+def _without_figures(group: IntArray, runs: int, status: FitStatus) -> TierFit:
+    """Return a fit that says why it has no figures."""
+    unknown = np.full(group.size, np.nan)
+    return TierFit(
+        weights=unknown,
+        kappa=np.nan,
+        is_kappa_identified=False,
+        move_weight=np.nan,
+        group=group,
+        log_sd=unknown,
+        is_identified=np.zeros(group.size, dtype=np.bool_),
+        parameter_status=(ParameterStatus.LEFT_OUT,) * group.size,
+        draws=np.empty((0, group.size), dtype=np.float32),
+        runs=runs,
+        is_converged=False,
+        status=status,
+    )
