@@ -64,77 +64,92 @@ def held_back_points(parameters, bars, side, bar, closes):
             yield k, node + 1, upper, weight
 
 
+class Nodes:
+    """What is held by side, distance, half-life and node; of the slowest also times its hour."""
+
+    def __init__(self, parameters, bars):
+        self.half_lives = np.array(parameters.half_lives_days)
+        reach, n_distances = parameters.distances[-1], len(parameters.distances)
+        self.first = math.floor((math.log(bars.low.min()) - reach) / STEP) - 4
+        n_nodes = math.ceil((math.log(bars.high.max()) + reach) / STEP) + 4 - self.first
+        self.logs = (self.first + np.arange(n_nodes)) * STEP
+        self.held = np.zeros((2, n_distances, len(self.half_lives), n_nodes))
+        self.timed = np.zeros((2, n_distances, n_nodes))
+
+    def decay(self, seconds):
+        factors = 0.5 ** (seconds / 86_400 / self.half_lives)
+        self.held *= factors[:, np.newaxis]
+        self.timed *= factors[-1]
+
+    def take(self, low, high):
+        """Empty longs from a low and shorts up to a high; return what was there by side."""
+        taken = []
+        for side, is_reached in enumerate([self.logs >= np.log(low), self.logs <= np.log(high)]):
+            held, timed = self.held[side], self.timed[side]
+            taken.append((np.where(is_reached, held, 0.0), np.where(is_reached, timed, 0.0)))
+            held[..., is_reached] = 0.0
+            timed[..., is_reached] = 0.0
+        return taken
+
+    def add(self, side, points, amount, hour):
+        for k, node, share, weight in points:
+            part = amount * weight * share
+            self.held[side, k, :, node - self.first] += part
+            self.timed[side, k, node - self.first] += part[-1] * hour
+
+
+def mean_log_age(taken, hours):
+    """Return the mean ln(age in hours) of what each bar took of one side, weighted by amount."""
+    weights, log_ages = [], []
+    for (crossed, timed), hour in zip(taken, hours, strict=True):
+        slowest = crossed[:, -1]
+        is_any = slowest > 0.0
+        weights.extend(slowest[is_any])
+        log_ages.extend(np.log(hour - timed[is_any] / slowest[is_any]))
+    return np.average(log_ages, weights=weights) if weights else np.nan
+
+
 def dense_ledger(parameters, bars, span_after, kind="linear"):
     """Return the ledger of bars that start a series, span by span."""
-    n_distances, half_lives = len(parameters.distances), np.array(parameters.half_lives_days)
-    reach = parameters.distances[-1]
-    first_node = math.floor((math.log(bars.low.min()) - reach) / STEP) - 4
-    n_nodes = math.ceil((math.log(bars.high.max()) + reach) / STEP) + 4 - first_node
-    node_logs = (first_node + np.arange(n_nodes)) * STEP
-    held = np.zeros((2, n_distances, 4, n_nodes))
-    # Amount of the slowest row times when it was deposited [hours].
-    timed = np.zeros((2, n_distances, n_nodes))
-    ends = (
-        bars.bar_end
-        if bars.bar_end is not None
-        else bars.bar_seconds * 10**6 * np.arange(len(bars))
-    )
+    nodes = Nodes(parameters, bars)
+    ends = bars.bar_end
+    if ends is None:
+        ends = bars.bar_seconds * 10**6 * np.arange(len(bars))
     seconds = (ends - ends[0]) / 1e6
-    deposits = deposits_of(parameters, bars, kind)
-    clearing = clearing_prices(bars)
+    deposits, clearing = deposits_of(parameters, bars, kind), clearing_prices(bars)
     n_spans = len(span_after)
     result = DenseLedger(
-        first_node,
-        np.zeros((n_spans, *held.shape)),
-        np.zeros((n_spans, 2, n_distances, 4)),
+        nodes.first,
+        np.zeros((n_spans, *nodes.held.shape)),
+        np.zeros((n_spans, *nodes.held.shape[:-1])),
         np.zeros((n_spans, 2)),
         np.full((n_spans, 2), np.nan),
     )
-
-    def let_decay(elapsed_seconds):
-        factors = 0.5 ** (elapsed_seconds / 86_400 / half_lives)
-        held[:] *= factors[:, np.newaxis]
-        timed[:] *= factors[-1]
-
+    gaps = np.diff(seconds, prepend=seconds[0] - bars.bar_seconds) - bars.bar_seconds
     start = 0
     for span, last in enumerate(span_after):
-        log_ages, weights = [[], []], [[], []]
-        for bar in range(start, last + 1):
-            if bar > 0:
-                # The time before the bar began, where bars are missing.
-                let_decay(seconds[bar] - seconds[bar - 1] - bars.bar_seconds)
-            for side in range(2):
-                low, high = np.log(clearing[0][bar]), np.log(clearing[1][bar])
-                is_crossed = node_logs >= low if side == LONG else node_logs <= high
-                crossed = np.where(is_crossed, held[side], 0.0)
-                result.exposure[span, side] += crossed.sum(axis=-1)
-                slowest = crossed[:, -1]
-                is_any = slowest > 0.0
-                age = seconds[bar] / 3600 - timed[side][is_any] / slowest[is_any]
-                log_ages[side].extend(np.log(age))
-                weights[side].extend(slowest[is_any])
-                held[side][..., is_crossed] = 0.0
-                timed[side][..., is_crossed] = 0.0
-            let_decay(bars.bar_seconds)
-        if last >= start:
-            if start > 0:
-                before = bars.close[start - 1]
-                lowest, highest = (
-                    bars.low[start : last + 1].min(),
-                    bars.high[start : last + 1].max(),
-                )
-                result.move[span] = np.maximum(np.log([before / lowest, highest / before]), 0.0)
-            for side in range(2):
-                if weights[side]:
-                    result.log_age[span, side] = np.average(log_ages[side], weights=weights[side])
-        for bar in range(start, last + 1):
-            factors = 0.5 ** ((seconds[last] - seconds[bar]) / 86_400 / half_lives)
+        inside = range(start, last + 1)
+        taken = ([], [])
+        for bar in inside:
+            nodes.decay(gaps[bar])
+            if bar == start and gaps[bar] > 0:
+                # What price passed unseen, before the span, is gone.
+                nodes.take(bars.open[bar], bars.open[bar])
+            for side, part in enumerate(nodes.take(clearing[0][bar], clearing[1][bar])):
+                taken[side].append(part)
+                result.exposure[span, side] += part[0].sum(axis=-1)
+            nodes.decay(bars.bar_seconds)
+        for side in range(2):
+            result.log_age[span, side] = mean_log_age(taken[side], seconds[inside] / 3600)
+        if inside and start > 0:
+            before = bars.open[start] if gaps[start] > 0 else bars.close[start - 1]
+            lowest, highest = bars.low[inside].min(), bars.high[inside].max()
+            result.move[span] = np.maximum(np.log([before / lowest, highest / before]), 0.0)
+        for bar in inside:
+            kept = 0.5 ** ((seconds[last] - seconds[bar]) / 86_400 / nodes.half_lives)
             for side in range(2):
                 points = held_back_points(parameters, bars, side, bar, bars.close[bar : last + 1])
-                for k, node, share, weight in points:
-                    amount = deposits[bar] * weight * share * factors
-                    held[side, k, :, node - first_node] += amount
-                    timed[side, k, node - first_node] += amount[-1] * seconds[bar] / 3600
-        result.standing[span] = held
+                nodes.add(side, points, deposits[bar] * kept, seconds[bar] / 3600)
+        result.standing[span] = nodes.held
         start = last + 1
     return result

@@ -16,7 +16,7 @@ import numpy as np
 from transforms.compiler import fast_compiled, inlined
 from transforms.grid import BIN_LOG_WIDTH, LOG_STEP, NODES_PER_BIN, PUBLISHED_RANGE
 from transforms.ledger.parameter_sets import N_ENTRIES, N_HALF_LIVES
-from transforms.series import LONG, Float32Array, FloatArray, IntArray
+from transforms.series import LONG, SHORT, Float32Array, FloatArray, IntArray
 
 _FOLD_BELOW: Final = 1e-100
 """A multiplier below this is multiplied into its rows before it can leave float64."""
@@ -164,25 +164,20 @@ def _decay(
         _fold(nodes, amount_hours, multiplier, extents, pending_amounts, n_open)
 
 
-@inlined
-def _consume(
+@fast_compiled
+def _consume_side(
     nodes: FloatArray,
     amount_hours: FloatArray,
     multiplier: FloatArray,
-    extents: IntArray,
-    open_exposure: FloatArray,
-    open_age: FloatArray,
+    exposure: FloatArray,
+    age: FloatArray,
     consumed: FloatArray,
     side: int,
-    first: int,
-    last: int,
+    low: int,
+    high: int,
     hours: float,
 ) -> None:
-    """Empty the nodes of one side from `first` to `last`, one of which lies beyond the side."""
-    low = max(first, extents[side, FIRST])
-    high = min(last, extents[side, LAST])
-    if low > high:
-        return
+    """Empty the nodes of one side from `low` to `high`, and add what was there."""
     n_distances = amount_hours.shape[2]
     for row in range(len(consumed)):
         consumed[row] = 0.0
@@ -203,16 +198,41 @@ def _consume(
     for distance in range(n_distances):
         for half_life in range(N_HALF_LIVES):
             row = distance * N_HALF_LIVES + half_life
-            open_exposure[side, row] += consumed[row] * multiplier[half_life]
-    open_age[side, AMOUNT] += consumed_slowest * multiplier[_SLOWEST]
-    open_age[side, AMOUNT_LOG_AGE] += log_age * multiplier[_SLOWEST]
-    if high == extents[side, LAST]:
-        extents[side, LAST] = low - 1
-    else:
-        extents[side, FIRST] = high + 1
-    if extents[side, FIRST] > extents[side, LAST]:
-        extents[side, FIRST] = 1
-        extents[side, LAST] = 0
+            exposure[side, row] += consumed[row] * multiplier[half_life]
+    age[side, AMOUNT] += consumed_slowest * multiplier[_SLOWEST]
+    age[side, AMOUNT_LOG_AGE] += log_age * multiplier[_SLOWEST]
+
+
+@inlined
+def _consume(
+    nodes: FloatArray,
+    amount_hours: FloatArray,
+    multiplier: FloatArray,
+    extents: IntArray,
+    exposure: FloatArray,
+    age: FloatArray,
+    consumed: FloatArray,
+    lowest: int,
+    highest: int,
+    hours: float,
+) -> None:
+    """Consume long nodes from `lowest` on and short nodes up to `highest`."""
+    low, high = max(lowest, extents[LONG, FIRST]), extents[LONG, LAST]
+    if low <= high:
+        _consume_side(
+            nodes, amount_hours, multiplier, exposure, age, consumed, LONG, low, high, hours
+        )
+        extents[LONG, LAST] = low - 1
+    low, high = extents[SHORT, FIRST], min(highest, extents[SHORT, LAST])
+    if low <= high:
+        _consume_side(
+            nodes, amount_hours, multiplier, exposure, age, consumed, SHORT, low, high, hours
+        )
+        extents[SHORT, FIRST] = high + 1
+    for side in range(2):
+        if extents[side, FIRST] > extents[side, LAST]:
+            extents[side, FIRST] = 1
+            extents[side, LAST] = 0
 
 
 @inlined
@@ -416,36 +436,49 @@ def advance_spans(
     usual, after_gap = np.empty(N_HALF_LIVES), np.empty(N_HALF_LIVES)
     consumed, scaled = np.empty(nodes.shape[2]), np.empty(nodes.shape[2])
     amounts = np.empty((N_ENTRIES, N_HALF_LIVES))
+    unseen_exposure, unseen_age = np.empty_like(open_exposure), np.empty_like(open_age)
     for half_life in range(N_HALF_LIVES):
         usual[half_life] = 2.0 ** (-bar_days * rates[half_life])
     span = 0
     # Bar -1 is what was before: spans may end there, nothing else happens.
     for bar in range(-1, len(deposits)):
         if bar >= 0:
+            hours = all_hours[bar]
             if gap_days[bar] > 0.0:
                 for half_life in range(N_HALF_LIVES):
                     after_gap[half_life] = 2.0 ** (-gap_days[bar] * rates[half_life])
                 _decay(nodes, amount_hours, multiplier, extents, pending_amounts, n_open, after_gap)
-            close = prices[CLOSE_PRICE, bar]
-            hours = all_hours[bar]
             low = math.log(prices[CLEARING_LOW, bar]) / LOG_STEP
             high = math.log(prices[CLEARING_HIGH, bar]) / LOG_STEP
-            for side in range(2):
-                first = math.ceil(low) - first_node if side == LONG else 0
-                last = nodes.shape[1] - 1 if side == LONG else math.floor(high) - first_node
+            if gap_days[bar] > 0.0 and n_open == 0:
+                # What price passed before the span began is gone, and no part of the span.
+                opened = math.log(prices[OPEN_PRICE, bar]) / LOG_STEP
+                open_path[PREVIOUS_CLOSE] = opened
                 _consume(
                     nodes,
                     amount_hours,
                     multiplier,
                     extents,
-                    open_exposure,
-                    open_age,
+                    unseen_exposure,
+                    unseen_age,
                     consumed,
-                    side,
-                    first,
-                    last,
+                    math.ceil(opened) - first_node,
+                    math.floor(opened) - first_node,
                     hours,
                 )
+            _consume(
+                nodes,
+                amount_hours,
+                multiplier,
+                extents,
+                open_exposure,
+                open_age,
+                consumed,
+                math.ceil(low) - first_node,
+                math.floor(high) - first_node,
+                hours,
+            )
+            close = prices[CLOSE_PRICE, bar]
             _decay(nodes, amount_hours, multiplier, extents, pending_amounts, n_open, usual)
             for entry in range(N_ENTRIES):
                 pending_places[n_open, entry] = math.log(prices[entry, bar]) / LOG_STEP

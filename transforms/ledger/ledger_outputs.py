@@ -27,11 +27,13 @@ class LedgerOutputs:
     n_bins : ndarray of int64, shape (n_spans,)
         Published bins, 500 or 501; entries of ``map`` behind them are 0 and no bins.
     exposure : ndarray of float64, shape (n_spans, 2, n_rows)
-        Consumed in the span, by side and row [deposit units].
+        Consumed in the span, by side and row [deposit units]. What price passed while bars were
+        missing just before the span is gone and counted nowhere.
     move : ndarray of float64, shape (n_spans, 2)
         How far the last price went in the span beyond the close before it: max(0,
         ln(previous close / low)) for longs, max(0, ln(high / previous close)) for shorts [ln].
-        0 in the first span of a series and in a span without bars.
+        Where bars are missing just before the span it counts from the open. 0 in the first span
+        of a series and in a span without bars.
     log_age : ndarray of float64, shape (n_spans, 2)
         Mean ln(hours since deposit) of what was consumed, weighted by its amount in the slowest
         half-life; deposits on one node at one distance count with their mean age. NaN where

@@ -214,12 +214,43 @@ def test_what_a_later_close_of_its_span_has_passed_is_not_deposited():
 
 
 def test_what_is_held_decays_by_the_clock_also_where_bars_are_missing():
-    ends = START + HOUR * np.array([0, 49])
-    bars = hourly_bars([100.0, 97.0], bar_end=ends, has_gap_before=np.array([False, True]))
+    bars = hourly_bars(
+        [100.0, 100.0],
+        low=np.array([100.0, 97.0]),
+        bar_end=START + HOUR * np.array([0, 49]),
+        has_gap_before=np.array([False, True]),
+    )
     _, outputs = advance(PATH, bars, [0, 1])
     taken = by_distance(outputs.exposure)[1, LONG, 0]
     assert_allclose(taken, 0.5 ** (2.0 / HALF_LIVES), rtol=1e-12)
     assert_allclose(outputs.log_age[1, LONG], np.log(49.0), rtol=1e-9)
+
+
+def test_what_price_passed_while_bars_were_missing_before_a_span_is_gone_and_not_counted():
+    bars = hourly_bars(
+        [100.0, 97.0],
+        low=np.array([100.0, 96.0]),
+        bar_end=START + HOUR * np.array([0, 5]),
+        has_gap_before=np.array([False, True]),
+    )
+    state, outputs = advance(PATH, bars, [0, 1])
+    # 97 to 96 is 3.05 to 4.08 % below 100, where the eighth distance lies; nearer ones are gone.
+    taken = by_distance(outputs.exposure)[1, LONG, :, 3]
+    assert_array_equal(np.flatnonzero(taken), [7])
+    assert_allclose(outputs.move[1], [np.log(97 / 96), 0.0], rtol=1e-12)
+    assert state.standing()[LONG, :, 3].sum() == pytest.approx(1.0)
+
+
+def test_what_price_passed_while_bars_were_missing_within_a_span_counts():
+    bars = hourly_bars(
+        [100.0, 100.0, 97.0],
+        bar_end=START + HOUR * np.array([0, 1, 5]),
+        has_gap_before=np.array([False, False, True]),
+    )
+    _, outputs = advance(PATH, bars, [0, 2])
+    taken = by_distance(outputs.exposure)[1, LONG, :, 3]
+    assert_array_equal(np.flatnonzero(taken), np.arange(7))
+    assert_allclose(outputs.move[1], [np.log(100 / 97), 0.0], rtol=1e-12)
 
 
 def test_the_mark_price_consumes_where_it_is_known_and_the_last_price_elsewhere():
