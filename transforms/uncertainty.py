@@ -45,7 +45,7 @@ def draw_weights(fit: LedgerFit, n_draws: int = N_DRAWS) -> Float32Array:
     fit : LedgerFit
         Fit of one ledger.
     n_draws : int
-        Draws, where the fit keeps none.
+        Draws; those that a fit keeps are repeated, or cut, to so many.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def draw_weights(fit: LedgerFit, n_draws: int = N_DRAWS) -> Float32Array:
     """
     n_rows = len(fit.weights)
     if len(fit.draws):
-        return np.ascontiguousarray(fit.draws[:, :n_rows])
+        return np.ascontiguousarray(fit.draws[np.arange(n_draws) % len(fit.draws), :n_rows])
     generator = np.random.default_rng(_SEED)
     spread = np.minimum(fit.log_sd[:n_rows], WIDEST_LOG_SD)
     # The variance of ln of a gamma variable is about 1 / (shape - 1/2).

@@ -201,6 +201,9 @@ class ExpectedLiquidations:
         Published bin of each map's first element.
     map : ndarray of float32, shape (n_hours, 2, n_bins)
         Maps before capture [USD].
+    quantiles_usd : ndarray of float32, shape (n_hours, 3, 2, n_bins), optional
+        ``uncertainty.QUANTILES`` of the maps with capture [USD]; NaN in bins beyond the compared
+        prices. None where no hour has a fit.
     """
 
     fits: tuple[LedgerFit, ...]
@@ -213,6 +216,7 @@ class ExpectedLiquidations:
     close: FloatArray
     first_bin: IntArray
     map: Float32Array
+    quantiles_usd: Float32Array | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jobs.build.path_quantiles import FittedHours, ledger_quantiles
 from jobs.build.path_records import (
     CAPTURE_HOURS,
     NO_AMOUNTS,
@@ -37,6 +38,7 @@ from transforms.ledger.ledger_fit import LedgerFit
 from transforms.path_only import PATH_ONLY, PATH_ONLY_BRACKETS, hold_constant
 from transforms.series import Bars, BoolArray, Float32Array, FloatArray, IntArray
 from transforms.state import State
+from transforms.uncertainty import draw_capture
 
 
 def replay_path(
@@ -225,7 +227,7 @@ def _run_ledger(
 ) -> PathStretch:
     """Run a ledger piece by piece and return its results."""
     force = _FitsByHour.of(inputs.fits.get(model.provider, ()), timeline.hours, ledger.n_rows)
-    state: LedgerState | None = path.ledger_states.get(model.provider)
+    state = before = path.ledger_states.get(model.provider)
     made: list[LedgerOutputs] = []
     checkpoints: list[PathCheckpoint] = []
     for piece in timeline.pieces:
@@ -240,6 +242,12 @@ def _run_ledger(
         made.append(outputs)
         checkpoints += _checkpoint(piece, state)
     ran, kept = _LedgerRun.of(made), timeline.is_kept
+    amounts = _expected_amounts(path, model.provider, timeline, force, inputs.realised, ran)
+    quantiles: Float32Array | None = None
+    if (force.number[kept] >= 0).any():
+        fitted = FittedHours(force.fits, force.number, kept, amounts.capture_draws)
+        pieces = ((piece.hours, piece.bars, piece.span_after) for piece in timeline.pieces)
+        quantiles = ledger_quantiles(ledger, before, pieces, fitted)
     return PathStretch(
         model=model,
         hours=timeline.hours[kept],
@@ -249,7 +257,19 @@ def _run_ledger(
         exposure=ran.exposure[kept],
         move=ran.move[kept],
         log_age=ran.log_age[kept],
-        expected=_expected(path, model.provider, timeline, force, inputs.realised, ran),
+        expected=ExpectedLiquidations(
+            fits=force.fits,
+            fit=force.number[kept],
+            map_usd=amounts.map_usd[kept],
+            move_usd=amounts.move_usd[kept],
+            constant_usd=amounts.constant_usd[kept],
+            capture=amounts.capture[kept],
+            capture_hours=amounts.capture_hours[kept],
+            close=ran.close[kept],
+            first_bin=ran.first_bin[kept],
+            map=ran.map[kept],
+            quantiles_usd=quantiles,
+        ),
         checkpoints=tuple(checkpoints),
     )
 
@@ -334,14 +354,29 @@ class _FitsByHour:
         return cls(fits, number, weights[number], np.array([*terms, (np.nan,) * 3])[number].T)
 
 
-def _expected(
+@dataclass(frozen=True, slots=True)
+class _ExpectedAmounts:
+    """What a fitted ledger expects over a timeline, hour by hour, before capture, and the capture.
+
+    Columns as in ``ExpectedLiquidations``; ``capture_draws`` has shape (n_hours, n_draws).
+    """
+
+    map_usd: FloatArray
+    move_usd: FloatArray
+    constant_usd: FloatArray
+    capture: FloatArray
+    capture_hours: IntArray
+    capture_draws: Float32Array
+
+
+def _expected_amounts(
     path: AssetPath,
     provider: str,
     timeline: _PathTimeline,
     force: _FitsByHour,
     published: HourlyAmounts,
     ran: _LedgerRun,
-) -> ExpectedLiquidations:
+) -> _ExpectedAmounts:
     """Return what a fitted ledger expects hour by hour, and the capture of the week before."""
     move_weight, constant, floor = force.terms[:, :, np.newaxis]
     has_fit = ~np.isnan(constant)
@@ -365,16 +400,12 @@ def _expected(
     path.expected[provider] = HourlyAmounts(
         end - (CAPTURE_HOURS - 1) * HOUR_MICROSECONDS, predicted[-CAPTURE_HOURS:]
     )
-    kept = timeline.is_kept
-    return ExpectedLiquidations(
-        fits=force.fits,
-        fit=force.number[kept],
-        map_usd=map_usd[kept],
-        move_usd=move_usd[kept],
-        constant_usd=constant_usd[kept],
-        capture=capture[kept],
-        capture_hours=(counted[hours] - counted[hours - CAPTURE_HOURS])[kept],
-        close=ran.close[kept],
-        first_bin=ran.first_bin[kept],
-        map=ran.map[kept],
+    ends = end + HOUR_MICROSECONDS * np.arange(1 - len(predicted), 1)
+    return _ExpectedAmounts(
+        map_usd=map_usd,
+        move_usd=move_usd,
+        constant_usd=constant_usd,
+        capture=capture,
+        capture_hours=counted[hours] - counted[hours - CAPTURE_HOURS],
+        capture_draws=draw_capture(realised, predicted, ends)[CAPTURE_HOURS:],
     )

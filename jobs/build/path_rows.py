@@ -119,7 +119,13 @@ def path_map_rows(path: AssetPath, stretch: PathStretch, run_id: str) -> Iterato
         yield heatmap_rows(
             identity,
             HourlyMaps(
-                stretch.hours[hours], expected.close[hours], expected.first_bin[hours], maps
+                stretch.hours[hours],
+                expected.close[hours],
+                expected.first_bin[hours],
+                maps,
+                quantiles_usd=None
+                if expected.quantiles_usd is None
+                else expected.quantiles_usd[hours],
             ),
         )
 

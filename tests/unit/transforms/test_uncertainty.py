@@ -58,7 +58,8 @@ def test_a_weight_that_is_not_identified_is_as_wide_as_its_prior():
 
 def test_draws_of_the_bootstrap_are_used_where_they_are_kept():
     draws = np.arange(12.0).reshape(3, 4)
-    assert_array_equal(draw_weights(fit_of([1.0, 2.0], draws=draws)), draws[:, :2])
+    assert_array_equal(draw_weights(fit_of([1.0, 2.0], draws=draws), 3), draws[:, :2])
+    assert len(draw_weights(fit_of([1.0, 2.0], draws=draws))) == N_DRAWS
 
 
 def test_draws_are_the_same_in_every_run():
