@@ -55,8 +55,8 @@ class BlockDraws:
     """How the spread of the parameters is drawn: a weighted likelihood bootstrap over blocks.
 
     Each draw gives every block a random weight (`poisson_solver.BLOCK_SHAPE`) and is fitted to the
-    weighted spans. The prior mean of each parameter is drawn from an exponential distribution:
-    where a column was never exposed only its mean is known.
+    weighted spans. The prior mean is drawn from an exponential distribution, one factor for all
+    parameters: of columns that were never exposed only a mean is known, and that by analogy.
 
     Parameters
     ----------

@@ -202,7 +202,9 @@ def maximise_draws(
     n_blocks, n_parameters = int(block.max()) + 1, theta.size
     weight = generator.gamma(BLOCK_SHAPE, size=(n_draws, n_blocks))
     weight /= weight.mean(axis=1, keepdims=True)
-    prior = generator.exponential(size=(n_draws, n_parameters)) * problem.rate * problem.prior_mean
+    # One factor for all parameters: what is wrong about their mean does not average away in sums.
+    mean = generator.exponential(size=(n_draws, 1)) * problem.prior_mean
+    prior = np.tile(problem.rate * mean, n_parameters)
     exposure = np.zeros((n_blocks, n_parameters))
     np.add.at(exposure, block, problem.x)
     above = weight @ exposure + problem.rate
