@@ -125,18 +125,35 @@ def widened_interval(
     is_enough = blocks >= LEAST_BLOCKS
     count = np.where(is_enough, blocks, LEAST_BLOCKS)
     with np.errstate(over="ignore"):
-        reach = np.exp(_student_quantile(count - 1.0) * np.sqrt(count / (count - 1.0)) * log_sd)
+        reach = np.exp(student_quantile(_Z, count - 1.0) * np.sqrt(count / (count - 1.0)) * log_sd)
     low: FloatArray = np.where(is_enough, value / reach, 0.0)
     high: FloatArray = np.where(is_enough, value * reach, np.inf)
     return low, high
 
 
-def _student_quantile(degrees: FloatArray) -> FloatArray:
-    """Return quantile .95 of Student's t, within .5 % from 2 degrees of freedom on.
+def student_quantile(z: float, degrees: npt.ArrayLike) -> FloatArray:
+    """Return the quantile of Student's t that is as probable as a normal one.
 
-    Abramowitz and Stegun 1964, 26.7.5.
+    Abramowitz and Stegun 1964, 26.7.5: within .5 % from 2 degrees of freedom on for z up to 2.
+
+    Parameters
+    ----------
+    z : float
+        Quantile of the normal distribution [1].
+    degrees : array_like of float, shape (n,)
+        Degrees of freedom, at least 2.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Quantile [1].
+
+    Examples
+    --------
+    >>> student_quantile(1.96, [5.0, 1e9]).round(2).tolist()
+    [2.57, 1.96]
     """
-    z = _Z
+    degrees = np.asarray(degrees, dtype=np.float64)
     terms = (
         (z**3 + z) / 4.0,
         (5 * z**5 + 16 * z**3 + 3 * z) / 96.0,

@@ -11,10 +11,12 @@ together, since they are hit by the same moves.
 """
 
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 
+from transforms.calibration.effective_blocks import student_quantile
 from transforms.errors import InvalidParameters
 from transforms.series import FloatArray, IntArray
 from transforms.skill.panel import DAY_MICROSECONDS
@@ -174,9 +176,10 @@ def interval(
 ) -> tuple[FloatArray, FloatArray]:
     """Return the interval that holds the middle of the draws.
 
-    With few blocks draws vary too little, by the factor ``sqrt(1 - 1 / n_blocks)`` of a variance
-    that is divided by the number rather than by the degrees of freedom: draws are spread about
-    their median by its inverse.
+    With few blocks draws vary too little: the spread of one block is 0. They are spread about their
+    median by ``sqrt(n / (n - 1))`` and by Student's t with n - 1 degrees of freedom over the normal
+    quantile, as for regressions on few clusters (Cameron and Miller 2015, Journal of Human
+    Resources 50, 317).
 
     Parameters
     ----------
@@ -197,7 +200,7 @@ def interval(
     --------
     >>> low, high = interval(np.linspace(-1.0, 1.0, 1001), 10)
     >>> float(low.round(4)), float(high.round(4))
-    (-1.0014, 1.0014)
+    (-1.1558, 1.1558)
     >>> bool(np.isnan(interval(np.linspace(-1.0, 1.0, 1001), 3)[0]))
     True
     """
@@ -206,5 +209,6 @@ def interval(
         return nothing, nothing.copy()
     tail = 0.5 * (1.0 - level)
     low, middle, high = np.quantile(draws, [tail, 0.5, 1.0 - tail], axis=-1)
-    spread = np.sqrt(n_blocks / (n_blocks - 1.0))
+    z = NormalDist().inv_cdf(1.0 - tail)
+    spread = np.sqrt(n_blocks / (n_blocks - 1.0)) * student_quantile(z, n_blocks - 1.0) / z
     return middle + spread * (low - middle), middle + spread * (high - middle)

@@ -39,26 +39,41 @@ class GainTest:
     w_p_value: FloatArray
 
 
-def normal_probability(z: npt.ArrayLike) -> FloatArray:
-    """Return the probability that a standard normal variable is no larger.
+def student_probability(t: npt.ArrayLike, degrees: int) -> FloatArray:
+    """Return the probability that a variable with Student's t distribution is no larger.
+
+    Abramowitz and Stegun 1964, 26.7.3 and 26.7.4.
 
     Parameters
     ----------
-    z : array_like of float
+    t : array_like of float
         Value [1].
+    degrees : int
+        Degrees of freedom, 1 or more.
 
     Returns
     -------
-    ndarray of float64, shape as `z`
-        Probability [0-1]; NaN where `z` is.
+    ndarray of float64, shape as `t`
+        Probability [0-1]; NaN where `t` is.
 
     Examples
     --------
-    >>> normal_probability([0.0, 1.96]).round(3).tolist()
+    >>> student_probability([0.0, 2.2622], 9).round(3).tolist()
     [0.5, 0.975]
     """
-    probability: FloatArray = 0.5 * _erfc(-np.asarray(z, dtype=np.float64) / math.sqrt(2.0))
-    return probability
+    value = np.asarray(t, dtype=np.float64)
+    angle = np.arctan(np.abs(value) / math.sqrt(degrees))
+    cosine = np.cos(angle)
+    term = np.ones_like(angle) if degrees % 2 == 0 else cosine
+    total = np.zeros_like(angle) if degrees == 1 else term.copy()
+    for k in range(2 + degrees % 2, degrees - 1, 2):
+        term = term * cosine**2 * (k - 1) / k
+        total = total + term
+    inside = np.sin(angle) * total
+    if degrees % 2 == 1:
+        inside = 2.0 / math.pi * (angle + inside)
+    tail = 0.5 * np.clip(1.0 - inside, 0.0, 1.0)
+    return np.where(value > 0.0, 1.0 - tail, tail)
 
 
 def number_test(realised: FloatArray, predicted: FloatArray) -> FloatArray:
@@ -68,7 +83,8 @@ def number_test(realised: FloatArray, predicted: FloatArray) -> FloatArray:
     a gamma law with the predicted total M as mean and ``phi M`` as variance; phi is the Pearson
     dispersion of block totals about the predicted ones once these are scaled to the realised
     total, so that a wrong total does not excuse itself by the spread it causes. The gamma law is
-    read by the cube root of Wilson and Hilferty (1931).
+    read by the cube root of Wilson and Hilferty (1931), and Student's t stands in for the normal
+    law, since phi comes from the same few blocks.
 
     Parameters
     ----------
@@ -97,7 +113,7 @@ def number_test(realised: FloatArray, predicted: FloatArray) -> FloatArray:
     spread = ((realised - scaled) ** 2 / scaled).sum(axis=-1) / (n_blocks - 1)
     shape = mean / np.where(spread > 0.0, spread, np.nan)
     z = (np.cbrt(total / mean) - 1.0 + 1.0 / (9.0 * shape)) * 3.0 * np.sqrt(shape)
-    return normal_probability(z)
+    return student_probability(z, n_blocks - 1)
 
 
 def gain_test(gain: FloatArray) -> GainTest:
@@ -124,26 +140,9 @@ def gain_test(gain: FloatArray) -> GainTest:
         return GainTest(nothing, nothing, nothing)
     mean, sd = gain.mean(axis=-1), gain.std(axis=-1, ddof=1)
     statistic = mean / np.where(sd > 0.0, sd / math.sqrt(n_blocks), np.nan)
-    return GainTest(statistic, _student_tails(statistic, n_blocks - 1), _signed_rank(gain))
-
-
-def _student_tails(statistic: FloatArray, degrees: int) -> FloatArray:
-    """Return both tails of Student's t beyond a statistic, for whole degrees of freedom.
-
-    Abramowitz and Stegun, 26.7.3 and 26.7.4.
-    """
-    angle = np.arctan(np.abs(statistic) / math.sqrt(degrees))
-    cosine = np.cos(angle)
-    term = np.ones_like(angle) if degrees % 2 == 0 else cosine
-    total = np.zeros_like(angle) if degrees == 1 else term.copy()
-    for k in range(2 + degrees % 2, degrees - 1, 2):
-        term = term * cosine**2 * (k - 1) / k
-        total = total + term
-    inside = np.sin(angle) * total
-    if degrees % 2 == 1:
-        inside = 2.0 / math.pi * (angle + inside)
-    tails: FloatArray = np.clip(1.0 - inside, 0.0, 1.0)
-    return tails
+    return GainTest(
+        statistic, 2.0 * student_probability(-np.abs(statistic), n_blocks - 1), _signed_rank(gain)
+    )
 
 
 def _signed_rank(gain: FloatArray) -> FloatArray:
@@ -165,5 +164,5 @@ def _signed_rank(gain: FloatArray) -> FloatArray:
     sd = np.sqrt((rank**2).sum(axis=-1))
     # Half a step of the rank sum towards 0, whose steps are 2 without ties.
     z = np.maximum(difference - 1.0, 0.0) / np.where(sd > 0.0, sd, np.nan)
-    tails: FloatArray = 2.0 * normal_probability(-z)
+    tails: FloatArray = _erfc(z / math.sqrt(2.0))
     return tails.reshape(gain.shape[:-1])

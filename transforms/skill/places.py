@@ -24,7 +24,7 @@ import numpy as np
 from transforms.errors import InvalidInput
 from transforms.series import BoolArray, FloatArray, IntArray
 from transforms.skill.bootstrap import LEAST_BLOCKS, Blocks, draw_blocks, interval
-from transforms.skill.consistency import normal_probability
+from transforms.skill.consistency import student_probability
 from transforms.skill.panel import MICROSECONDS, Panel, ScoreStatus
 from transforms.skill.score_table import ScoringRules
 from transforms.skill.scores import deviance_removed
@@ -356,4 +356,4 @@ def _place_quantile(surprise: FloatArray) -> float:
     sd = surprise.std(ddof=1) if n_blocks >= LEAST_BLOCKS else 0.0
     if not sd > 0.0:
         return math.nan
-    return float(normal_probability(surprise.mean() / (sd / math.sqrt(n_blocks))))
+    return float(student_probability(surprise.mean() / (sd / math.sqrt(n_blocks)), n_blocks - 1))
