@@ -92,13 +92,16 @@ class EstimatorParameters:
     )
     weights: tuple[float, ...] = _described(
         "ratio",
-        "prior: measured Hyperliquid positions (2026-04-05, BTC) have 0.1-0.8 % of notional "
-        "within 1 % of price and 16-32 % within 10 %, far less than public maps assume",
+        "prior: fall with the square root of leverage from 3x on, so that near price the standing "
+        "map holds the share measured on Hyperliquid (all accounts, BTC, 2026-04-05: 3 % of "
+        "positions within 2 %, 9 to 16 % within 5 %, 15 to 32 % within 10 %). 2x cannot be told "
+        "from no leverage",
     )
     half_lives_days: tuple[float, ...] = _described(
         "days",
-        "prior: the higher the leverage, the sooner funding and noise make a holder close; only "
-        "the ratios between tiers matter, how much closes in all follows from volume",
+        "prior: fall with the square root of leverage, 60 days at 2x: the higher the leverage, "
+        "the sooner funding and noise make a holder close; only the ratios between tiers matter, "
+        "how much closes in all follows from volume",
     )
     unlevered_share: float = _described(
         "ratio",
@@ -113,8 +116,8 @@ class EstimatorParameters:
     )
     taker_leverage_exponent: float = _described(
         "exponent",
-        "0.2 doubles the highest tiers among takers, about the most the makers' share of them "
-        "allows, while both together keep the weights",
+        "0.2 gives takers 1.6 times the usual share of the highest tier; somewhat above 0.3 makers "
+        "would be left with less than nothing there",
     )
     clearing_price: str = _described("name", "venues liquidate on the mark price")
     entry_weights: tuple[float, ...] = _described(
@@ -295,7 +298,7 @@ def taker_and_maker_weights(parameters: EstimatorParameters) -> tuple[FloatArray
     --------
     >>> taker, maker = taker_and_maker_weights(ESTIMATORS["taker_tilt"])
     >>> bool(taker[8] > maker[8]), round(float((taker + maker)[8] / 2), 6)
-    (True, 0.005)
+    (True, 0.04)
     """
     plain = np.array([*parameters.weights, parameters.unlevered_share])
     multiples = np.array([*parameters.leverages, 1.0])
@@ -388,15 +391,15 @@ def _rules(given: EstimatorParameters) -> Iterator[tuple[bool, str, str]]:
     yield 0.0 <= given.warm_up_half_lives < math.inf, "warm_up_half_lives", "0 or above"
 
 
-_OPEN_INTEREST: Final = EstimatorParameters(
-    provider="open_interest",
+_TURNOVER: Final = EstimatorParameters(
+    provider="turnover",
     model="density",
     leverages=(2.0, 3.0, 5.0, 10.0, 20.0, 25.0, 50.0, 75.0, 100.0),
-    weights=(0.20, 0.20, 0.30, 0.11, 0.04, 0.025, 0.015, 0.005, 0.005),
-    half_lives_days=(60.0, 60.0, 30.0, 14.0, 6.0, 5.0, 1.0, 0.75, 0.5),
+    weights=(0.0, 0.245, 0.19, 0.135, 0.095, 0.085, 0.06, 0.05, 0.04),
+    half_lives_days=(60.0, 50.0, 40.0, 27.0, 19.0, 17.0, 12.0, 10.0, 8.5),
     unlevered_share=0.10,
     unlevered_half_life_days=60.0,
-    turnover_ratio=0.0,
+    turnover_ratio=0.25,
     taker_leverage_exponent=0.0,
     clearing_price="mark",
     entry_weights=(0.25, 0.20, 0.20, 0.35),
@@ -409,21 +412,27 @@ _OPEN_INTEREST: Final = EstimatorParameters(
 ESTIMATORS: Final[Mapping[str, EstimatorParameters]] = {
     each.provider: each
     for each in (
-        _OPEN_INTEREST,
-        dataclasses.replace(_OPEN_INTEREST, provider="turnover", turnover_ratio=0.25),
         dataclasses.replace(
-            _OPEN_INTEREST, provider="taker_tilt", turnover_ratio=0.25, taker_leverage_exponent=0.2
+            _TURNOVER,
+            provider="open_interest",
+            weights=(0.0, *(0.1125,) * 8),
+            turnover_ratio=0.0,
         ),
+        _TURNOVER,
+        dataclasses.replace(_TURNOVER, provider="taker_tilt", taker_leverage_exponent=0.2),
         dataclasses.replace(
-            _OPEN_INTEREST,
+            _TURNOVER,
             provider="public_convention",
+            turnover_ratio=0.0,
             leverages=(5.0, 10.0, 25.0, 50.0, 100.0),
             weights=(0.15, 0.30, 0.25, 0.20, 0.10),
             half_lives_days=(7.0,) * 5,
             unlevered_share=0.0,
             clearing_price="last",
         ),
-        dataclasses.replace(_OPEN_INTEREST, provider="volume_profile", model="volume_profile"),
+        dataclasses.replace(
+            _TURNOVER, provider="volume_profile", model="volume_profile", turnover_ratio=0.0
+        ),
     )
 }
 """Estimators that ship, by name. The first is the plainest reading of open interest."""

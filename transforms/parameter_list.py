@@ -12,10 +12,15 @@ from typing import Final
 from transforms.estimators import ESTIMATORS, EstimatorParameters
 
 _REASONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "open_interest": {
+        "weights": "prior: equal from 3x on: without turnover positions are never renewed at the "
+        "price of the day, so more leverage is needed to hold near price the share measured on "
+        "Hyperliquid (all accounts, BTC, 2026-04-05). 2x cannot be told from no leverage",
+    },
     "public_convention": {
         "leverages": "the tiers that open-source and web heatmaps commonly draw",
         "weights": "the shares that open-source and web heatmaps commonly use; shipped to compare "
-        "with them, not because they are right: measured leverage is far lower",
+        "with them, not because they are right",
         "half_lives_days": "one for all tiers: public maps keep every level until price crosses "
         "it, so what closes is taken from all alike; with one half-life for all its length moves "
         "nothing, 7 days being a window such maps offer",
@@ -79,7 +84,7 @@ def parameter_rows(parameters: EstimatorParameters) -> list[ParameterRow]:
     --------
     >>> rows = parameter_rows(ESTIMATORS["open_interest"])
     >>> [(row.leverage, row.value) for row in rows if row.parameter_name == "weights"][:2]
-    [(2.0, '0.2'), (3.0, '0.2')]
+    [(2.0, '0'), (3.0, '0.1125')]
     """
     reasons = _REASONS.get(parameters.provider, {})
     is_shipped = parameters.provider in ESTIMATORS

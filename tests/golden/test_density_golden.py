@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from workbench.golden import (
     FOLDERS,
+    GOLDEN_ESTIMATORS,
     OWN,
     SHARED,
     TURNOVER_RATIOS,
@@ -153,11 +154,11 @@ def test_maps_and_totals_agree_with_the_golden_model(folder, prefix, name, bars_
     }
     per_hour = 3600 // seconds
     hours = np.arange(per_hour - 1, len(bars), per_hour)
-    _, hourly = run(ESTIMATORS[name], bars, hours, brackets=brackets)
+    _, hourly = run(GOLDEN_ESTIMATORS[name], bars, hours, brackets=brackets)
     for as_of in sorted({as_of for as_of, _ in totals}):
         elapsed = datetime.fromisoformat(as_of) - start
         n_bars = int(elapsed.total_seconds()) // bars.bar_seconds
-        state, _ = run(ESTIMATORS[name], bars.part(0, n_bars), [], brackets=brackets)
+        state, _ = run(GOLDEN_ESTIMATORS[name], bars.part(0, n_bars), [], brackets=brackets)
         hour = n_bars // per_hour - 1
         nodes = state.first_node + np.arange(state.nodes.shape[1])
         # The golden map reaches beyond the published bins, so it is set against the state.

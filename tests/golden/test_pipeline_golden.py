@@ -8,13 +8,12 @@ import duckdb
 import numpy as np
 import pytest
 from workbench import instrument_row, table_of, workshop
-from workbench.golden import BAR, FOLDERS, TURNOVER_RATIOS, map_of, rows_of
+from workbench.golden import BAR, FOLDERS, GOLDEN_ESTIMATORS, TURNOVER_RATIOS, map_of, rows_of
 
 from jobs.pipeline import build_maps, load
 from jobs.publish.publish import publish
 from jobs.read.query import published_file
 from jobs.settings import Settings
-from transforms.estimators import ESTIMATORS
 
 IDENTITY = {"venue": "golden", "instrument": "BTC/USDT:USDT"}
 # Published bins reach this far from price, in log price.
@@ -90,7 +89,7 @@ def published(request, tmp_path_factory):
         for kind, rows in records_of_bars(bars).items():
             shop.land(kind, table_of(kind, rows, ingested_at=end))
     load(settings)
-    build_maps(settings, as_of=end, estimators=[ESTIMATORS[name] for name in TURNOVER_RATIOS])
+    build_maps(settings, as_of=end, estimators=[*GOLDEN_ESTIMATORS.values()])
     publish(settings, as_of=end)
     with duckdb.connect(str(published_file(settings)), read_only=True) as connection:
         connection.execute("set timezone = 'UTC'")

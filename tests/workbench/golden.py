@@ -1,8 +1,9 @@
 """Golden figures of the density model: where they lie, how they are read, how ours are written.
 
-Belongs here: what both golden tests read, and the plain calculation behind the figures in
-`tests/golden/figures`. It uses the dense version of the model with tiers and offsets written out,
-so it shares neither kernel nor parameters nor margin formulas with what it checks.
+Belongs here: what both golden tests read, the estimators that the figures were made with, whatever
+ships, and the plain calculation behind the figures in `tests/golden/figures`. It uses the dense
+version of the model with tiers and offsets written out, so it shares neither kernel nor margin
+formulas with what it checks.
 
 Write the figures anew after a change of the model, from the project root::
 
@@ -10,6 +11,7 @@ Write the figures anew after a change of the model, from the project root::
 """
 
 import csv
+import dataclasses
 import math
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +21,7 @@ import pytest
 
 from bench.dense import dense_density
 from transforms.density import DensityParameters
+from transforms.estimators import ESTIMATORS
 from transforms.series import SIDES, Bars
 
 OWN = Path(__file__).parents[1] / "golden/figures"
@@ -48,6 +51,19 @@ TIERS = [
 ]
 UNLEVERED_SHARE, UNLEVERED_HALF_LIFE = 0.10, 60.0
 ENTRY_WEIGHTS = [0.25, 0.20, 0.20, 0.35]
+GOLDEN_ESTIMATORS = {
+    name: dataclasses.replace(
+        ESTIMATORS[name],
+        leverages=tuple(float(leverage) for leverage, _, _ in TIERS),
+        weights=tuple(share for _, share, _ in TIERS),
+        half_lives_days=tuple(half_life for _, _, half_life in TIERS),
+        unlevered_share=UNLEVERED_SHARE,
+        unlevered_half_life_days=UNLEVERED_HALF_LIFE,
+        turnover_ratio=turnover_ratio,
+        entry_weights=tuple(ENTRY_WEIGHTS),
+    )
+    for name, turnover_ratio in TURNOVER_RATIOS.items()
+}
 LOG_STEP = 0.001
 BAR = timedelta(minutes=5)
 BARS_PER_HOUR = 12

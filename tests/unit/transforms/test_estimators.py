@@ -46,21 +46,19 @@ def test_the_shipped_estimators_are_these():
     assert public.clearing_price == "last"
 
 
-def test_the_prior_is_the_published_ladder():
-    ladder = zip(TURNOVER.leverages, TURNOVER.weights, TURNOVER.half_lives_days, strict=True)
-    assert list(ladder) == [
-        (2.0, 0.20, 60.0),
-        (3.0, 0.20, 60.0),
-        (5.0, 0.30, 30.0),
-        (10.0, 0.11, 14.0),
-        (20.0, 0.04, 6.0),
-        (25.0, 0.025, 5.0),
-        (50.0, 0.015, 1.0),
-        (75.0, 0.005, 0.75),
-        (100.0, 0.005, 0.5),
-    ]
+def test_shares_and_half_lives_fall_with_the_square_root_of_leverage():
+    root = np.sqrt(TURNOVER.leverages)
+    assert TURNOVER.weights[0] == 0.0
+    assert_allclose(TURNOVER.weights[1:] * root[1:], 0.9 / (1 / root[1:]).sum(), rtol=0.06)
+    assert_allclose(TURNOVER.half_lives_days * root, 60.0 * root[0], rtol=0.06)
     assert (TURNOVER.unlevered_share, TURNOVER.unlevered_half_life_days) == (0.10, 60.0)
     assert TURNOVER.entry_weights == (0.25, 0.20, 0.20, 0.35)
+
+
+def test_without_turnover_all_tiers_but_the_lowest_have_equal_shares():
+    open_interest = ESTIMATORS["open_interest"]
+    assert open_interest.weights == (0.0, *(0.1125,) * 8)
+    assert open_interest.half_lives_days == TURNOVER.half_lives_days
 
 
 def test_the_hash_tells_every_value_apart_and_is_stable():
@@ -79,13 +77,14 @@ def test_the_hash_tells_every_value_apart_and_is_stable():
 
 
 def test_hashes_change_only_on_purpose():
-    # Stored rows carry these. Figures that change need another MODEL_VERSION, and then this list.
+    # Stored rows carry these. The same parameters with other figures need another MODEL_VERSION,
+    # and then this list.
     assert {name: each.params_hash[:12] for name, each in ESTIMATORS.items()} == {
-        "open_interest": "ff6133b6f273",
-        "turnover": "90c83e30d5be",
-        "taker_tilt": "928c646050ee",
+        "open_interest": "ac99039386ee",
+        "turnover": "12bb16f721a2",
+        "taker_tilt": "0d71260f312e",
         "public_convention": "47d0498f773e",
-        "volume_profile": "172da737be7f",
+        "volume_profile": "ffea054cdf2e",
     }
 
 
@@ -111,11 +110,12 @@ def test_every_parameter_is_listed_with_unit_and_reason():
 
 def test_takers_and_makers_together_have_the_plain_weights():
     taker, maker = taker_and_maker_weights(ESTIMATORS["taker_tilt"])
-    plain = [*TURNOVER.weights, TURNOVER.unlevered_share]
+    plain = np.array([*TURNOVER.weights, TURNOVER.unlevered_share])
     assert_allclose((taker + maker) / 2.0, plain)
     assert_allclose([taker.sum(), maker.sum()], 1.0)
-    assert np.all(maker > 0.0)
-    assert np.all(np.diff(taker[:-1] / plain[:-1]) > 0.0)
+    assert np.all(maker[1:] > 0.0)
+    assert taker[0] == maker[0] == plain[0] == 0.0
+    assert np.all(np.diff(taker[1:-1] / plain[1:-1]) > 0.0)
     assert_allclose(taker_and_maker_weights(TURNOVER)[0], plain)
 
 
@@ -123,7 +123,7 @@ def test_weights_above_the_maximum_leverage_fold_into_the_highest_allowed_tier()
     brackets = Brackets.from_ratios([0.0], [0.01], [20.0])
     weights = density_parameters(ESTIMATORS["taker_tilt"], brackets, "linear").weights
     assert_array_equal(weights[:, 5:9], 0.0)
-    assert_allclose(weights[0, 4], 0.04 + 0.025 + 0.015 + 0.005 + 0.005)
+    assert_allclose(weights[0, 4], 0.095 + 0.085 + 0.06 + 0.05 + 0.04)
     assert_allclose(weights.sum(axis=1), 1.0)
 
 
