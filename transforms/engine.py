@@ -238,7 +238,7 @@ def density_parameters(
     >>> brackets = Brackets.from_ratios([0.0], [0.01], [50.0])
     >>> assumed = density_parameters(ESTIMATORS["turnover"], brackets, "linear")
     >>> assumed.weights[0].round(6).tolist()
-    [0.0, 0.245, 0.19, 0.135, 0.095, 0.085, 0.15, 0.0, 0.0, 0.1]
+    [0.02, 0.24, 0.185, 0.13, 0.093, 0.083, 0.149, 0.0, 0.0, 0.1]
     """
     if contract_kind not in ("linear", "inverse"):
         raise InvalidInput(f"contract_kind is {contract_kind!r}, expected 'linear' or 'inverse'")

@@ -94,8 +94,8 @@ class EstimatorParameters:
         "ratio",
         "prior: fall with the square root of leverage from 3x on, so that near price the standing "
         "map holds the share measured on Hyperliquid (all accounts, BTC, 2026-04-05: 3 % of "
-        "positions within 2 %, 9 to 16 % within 5 %, 15 to 32 % within 10 %). 2x cannot be told "
-        "from no leverage",
+        "positions within 2 %, 9 to 16 % within 5 %, 15 to 32 % within 10 %). 2x, hardly told from "
+        "no leverage, has little",
     )
     half_lives_days: tuple[float, ...] = _described(
         "days",
@@ -106,7 +106,7 @@ class EstimatorParameters:
     unlevered_share: float = _described(
         "ratio",
         "prior: hedged, fully collateralised and cross-margined positions that no price in "
-        "reach liquidates",
+        "reach liquidates; they grow to twice the share of what stands, because they close last",
     )
     unlevered_half_life_days: float = _described("days", "prior: as slow as the lowest tiers")
     turnover_ratio: float = _described(
@@ -298,7 +298,7 @@ def taker_and_maker_weights(parameters: EstimatorParameters) -> tuple[FloatArray
     --------
     >>> taker, maker = taker_and_maker_weights(ESTIMATORS["taker_tilt"])
     >>> bool(taker[8] > maker[8]), round(float((taker + maker)[8] / 2), 6)
-    (True, 0.04)
+    (True, 0.042)
     """
     plain = np.array([*parameters.weights, parameters.unlevered_share])
     multiples = np.array([*parameters.leverages, 1.0])
@@ -395,7 +395,7 @@ _TURNOVER: Final = EstimatorParameters(
     provider="turnover",
     model="density",
     leverages=(2.0, 3.0, 5.0, 10.0, 20.0, 25.0, 50.0, 75.0, 100.0),
-    weights=(0.0, 0.245, 0.19, 0.135, 0.095, 0.085, 0.06, 0.05, 0.04),
+    weights=(0.02, 0.24, 0.185, 0.13, 0.093, 0.083, 0.059, 0.048, 0.042),
     half_lives_days=(60.0, 50.0, 40.0, 27.0, 19.0, 17.0, 12.0, 10.0, 8.5),
     unlevered_share=0.10,
     unlevered_half_life_days=60.0,
@@ -415,7 +415,7 @@ ESTIMATORS: Final[Mapping[str, EstimatorParameters]] = {
         dataclasses.replace(
             _TURNOVER,
             provider="open_interest",
-            weights=(0.0, *(0.1125,) * 8),
+            weights=(0.02, *(0.11,) * 8),
             turnover_ratio=0.0,
         ),
         _TURNOVER,

@@ -15,7 +15,8 @@ _REASONS: Final[Mapping[str, Mapping[str, str]]] = {
     "open_interest": {
         "weights": "prior: equal from 3x on: without turnover positions are never renewed at the "
         "price of the day, so more leverage is needed to hold near price the share measured on "
-        "Hyperliquid (all accounts, BTC, 2026-04-05). 2x cannot be told from no leverage",
+        "Hyperliquid (all accounts, BTC, 2026-04-05). 2x, hardly told from no leverage, has "
+        "little",
     },
     "public_convention": {
         "leverages": "the tiers that open-source and web heatmaps commonly draw",
@@ -84,7 +85,7 @@ def parameter_rows(parameters: EstimatorParameters) -> list[ParameterRow]:
     --------
     >>> rows = parameter_rows(ESTIMATORS["open_interest"])
     >>> [(row.leverage, row.value) for row in rows if row.parameter_name == "weights"][:2]
-    [(2.0, '0'), (3.0, '0.1125')]
+    [(2.0, '0.02'), (3.0, '0.11')]
     """
     reasons = _REASONS.get(parameters.provider, {})
     is_shipped = parameters.provider in ESTIMATORS

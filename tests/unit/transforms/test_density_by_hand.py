@@ -150,8 +150,8 @@ def test_closes_take_high_leverage_first():
     bars = bars_of([100.0] * 3, [100.0, 100.0, 50.0], volume=[0.0, 0.0, 50.0])
     _, outputs = run(ESTIMATORS["open_interest"], bars, [1, 2], brackets=FLAT)
     left = outputs.in_range_base[1] + outputs.beyond_base[1]
-    held = left[0, 1:], (outputs.in_range_base[0] + outputs.beyond_base[0])[0, 1:]
-    assert np.all(np.diff(held[0] / held[1]) < 0.0)
+    share = left[0] / (outputs.in_range_base[0] + outputs.beyond_base[0])[0]
+    assert np.all(np.diff(share) < 0.0)
     assert outputs.violation_count[1] == 0
 
 
@@ -164,7 +164,7 @@ def test_everything_closes_and_opens_again():
     assert_array_equal(outputs.books_error < 1e-12, True)
     assert np.isnan(outputs.balance_min[1])
     # Only positions opened at 102 stand.
-    assert state.low_node[1] == state.high_node[1] - 1
+    assert state.low_node[0] == state.high_node[0] - 1
 
 
 def test_a_series_may_begin_without_open_interest():
