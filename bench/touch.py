@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from transforms.skill.reliability import Touches, log_loss, loss_gain, reliability
 from transforms.touch import (
     DAY_EXPONENT,
     LEAST_ODDS,
@@ -126,29 +127,12 @@ def random_walk(levels: Levels) -> FloatArray:
     return np.maximum(tails, LEAST_ODDS)
 
 
-def log_losses(levels: Levels, predicted: FloatArray) -> FloatArray:
-    """Return the log loss of each level [nat]."""
-    held = np.clip(predicted, LEAST_ODDS, 1.0 - LEAST_ODDS)
-    losses: FloatArray = np.where(levels.is_touched, -np.log(held), -np.log1p(-held))
-    return losses
-
-
 def fit(levels: Levels) -> tuple[float, float]:
     """Return the exponent and the factor with the least log loss."""
     return min(
         ((float(a), float(s)) for a in EXPONENTS for s in SCALES),
-        key=lambda pair: float(log_losses(levels, odds(levels, *pair)).mean()),
+        key=lambda pair: float(log_loss(odds(levels, *pair), levels.is_touched).mean()),
     )
-
-
-def interval(gain: FloatArray, hour: npt.NDArray[np.int64]) -> tuple[float, float]:
-    """Return the 95 % interval of a mean gain, two-week blocks resampled."""
-    blocks, block = np.unique(hour // (14 * 24 * HOUR), return_inverse=True)
-    total, count = np.bincount(block, gain.mean(axis=1)), np.bincount(block)
-    drawn = np.random.default_rng(1).integers(0, len(blocks), (2000, len(blocks)))
-    means = total[drawn].sum(axis=1) / count[drawn].sum(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def join(parts: Sequence[Levels]) -> Levels:
@@ -177,7 +161,7 @@ def score_windows(levels: Levels) -> tuple[Levels, FloatArray, FloatArray, Float
         shipped, fitted = odds(own, DAY_EXPONENT, TAIL_SCALE), odds(own, exponent, scale)
         parts.append((own, random_walk(own), shipped, fitted))
         walk_loss, shipped_loss, fitted_loss = (
-            log_losses(own, predicted).mean() for predicted in parts[-1][1:]
+            log_loss(predicted, own.is_touched).mean() for predicted in parts[-1][1:]
         )
         print(
             f"{np.datetime64(begin, 'us').astype('datetime64[D]')}  {own.is_touched.size:>8,}  "
@@ -191,13 +175,12 @@ def score_windows(levels: Levels) -> tuple[Levels, FloatArray, FloatArray, Float
 def print_reliability(is_touched: BoolArray, walk: FloatArray, shipped: FloatArray) -> None:
     """Print what the odds said and how often levels were touched, by odds."""
     print("odds            random walk: levels  said  touched   shipped: levels  said  touched")
-    for low, high in pairwise(GROUPS):
-        cells = []
-        for predicted in (walk, shipped):
-            inside = (predicted >= low) & ((predicted < high) | (high == GROUPS[-1]))
-            count = int(inside.sum())
-            said, touched = predicted[inside].mean(), is_touched[inside].mean()
-            cells.append(f"{count:>8,} {said:>7.4f} {touched:>7.4f}")
+    tables = [reliability(one.ravel(), is_touched.ravel(), GROUPS) for one in (walk, shipped)]
+    for group, (low, high) in enumerate(pairwise(GROUPS)):
+        cells = [
+            f"{one.count[group]:>8,} {one.said[group]:>7.4f} {one.came[group]:>7.4f}"
+            for one in tables
+        ]
         print(f"{low:.3f} - {high:.3f}  " + "   ".join(cells))
 
 
@@ -208,13 +191,14 @@ def main() -> None:
     folder = parser.parse_args().recorded
     levels = join([read_levels(folder / f"binance_{coin}_1h.parquet") for coin in COINS])
     tested, *predictions = score_windows(levels)
-    losses = [log_losses(tested, predicted) for predicted in predictions]
-    means = ", ".join(f"{loss.mean():.4f}" for loss in losses)
+    losses = [log_loss(predicted, tested.is_touched).mean() for predicted in predictions]
+    means = ", ".join(f"{loss:.4f}" for loss in losses)
     print(f"all {tested.is_touched.size:,} levels: {means}")
-    for name, loss in zip(("shipped", "fitted before"), losses[1:], strict=True):
-        gain = losses[0] - loss
-        low, high = interval(gain, tested.hour)
-        print(f"{name} over random walk: {gain.mean():.4f} [{low:.4f}, {high:.4f}]")
+    set_at = np.repeat(tested.hour, len(LEVELS))
+    for name, predicted in zip(("shipped", "fitted before"), predictions[1:], strict=True):
+        touches = Touches(predicted.ravel(), tested.is_touched.ravel(), set_at)
+        gain = loss_gain(touches, predictions[0].ravel(), np.random.default_rng(1))
+        print(f"{name} over random walk: {gain.value:.4f} [{gain.low:.4f}, {gain.high:.4f}]")
     print_reliability(tested.is_touched, predictions[0], predictions[1])
 
 
