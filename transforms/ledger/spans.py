@@ -12,10 +12,12 @@ import numpy.typing as npt
 
 from transforms.errors import InvalidInput
 from transforms.grid import LOG_STEP
-from transforms.ledger.kernel import LedgerBars, OutputArrays, StateArrays, Structure, advance_spans
+from transforms.ledger.kernel import LedgerBars, Structure, advance_spans
 from transforms.ledger.ledger_outputs import LedgerOutputs, empty_outputs
 from transforms.ledger.ledger_state import LedgerState
+from transforms.ledger.ledger_steps import StateArrays
 from transforms.ledger.parameter_sets import N_ENTRIES, N_HALF_LIVES, LedgerParameters
+from transforms.ledger.span_outputs import OutputArrays
 from transforms.series import MICROSECONDS, Bars, ContractKind, FloatArray, IntArray
 
 _SPARE_NODES: Final = 3
