@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LIQHEAT := $(BIN)/liqheat
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types sql lock bench soak docs schedule clean
+.PHONY: help demo test check lint types sql lock bench accuracy soak docs schedule clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ sql: $(VENV)/.dev ## Style of SQL
 
 bench: $(VENV)/.dev ## Measure speed, memory and size; figures go to bench/README.md by hand
 	$(BIN)/python -m bench
+
+accuracy: $(VENV)/.dev ## Hold all models against recorded liquidations: make accuracy DATA=<folder>; writes docs/accuracy.md
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.accuracy --data $(DATA) --ship
 
 soak: $(VENV)/.dev ## Long proofs: publishing under readers, a week of faults and kills, damaged inputs
 	$(BIN)/python -m bench.publishing

@@ -19,85 +19,98 @@ liquidations of its own, read shares of a map rather than its USD.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
+from transforms.calibration.draws import unpack_draws
+from transforms.ledger import (
+    shipped_draws_path_ledger_large,
+    shipped_draws_volume_ledger_large,
+)
 from transforms.ledger.ledger_fit import LedgerFit
+
+
+def _fit(draws: str, **parameters: Any) -> LedgerFit:  # noqa: ANN401
+    """Return a fit with what all of them share."""
+    values = (*parameters["weights"], parameters["move_weight"], parameters["constant"])
+    return LedgerFit(
+        **parameters,
+        volume_usd=1.0,
+        valid_from=0,
+        is_pooled=True,
+        is_shipped=True,
+        draws=unpack_draws(draws, np.array(values)),
+    )
+
 
 # fmt: off
 SHIPPED: Final[Mapping[str, LedgerFit]] = {
-    'path_ledger:large': LedgerFit(
+    'path_ledger:large': _fit(
+        shipped_draws_path_ledger_large.DRAWS,
         provider='path_ledger',
         structure_hash='4e6a509d3478684c669b48d56ef723c8be0fcd34c361b7aba4d34d9f328b67d5',
         source='large',
         weights=np.array([
-            4.3616e-05, 3.1121e-05, 2.7343e-05, 2.4674e-05, 3.4381e-05, 2.381e-05, 2.0646e-05,
-            1.8546e-05, 3.0708e-05, 2.0317e-05, 1.733e-05, 1.5351e-05, 3.4793e-05, 2.2201e-05,
-            1.7618e-05, 1.4711e-05, 2.7912e-05, 1.7787e-05, 1.3573e-05, 1.1159e-05, 3.2959e-05,
-            2.2936e-05, 1.6459e-05, 1.2733e-05, 3.8977e-05, 3.5494e-05, 2.2949e-05, 1.7205e-05,
-            4.3137e-05, 3.2977e-05, 2.0245e-05, 1.5183e-05, 3.2933e-05, 2.0204e-05, 1.1718e-05,
-            8.243e-06, 2.4141e-05, 1.5069e-05, 9.0844e-06, 5.7245e-06, 2.5304e-05, 1.5539e-05,
-            8.3135e-06, 4.8242e-06, 3.0519e-05, 2.8469e-05, 1.7752e-05, 8.389e-06, 3.0164e-05,
-            2.4594e-05, 1.5361e-05, 8.879e-06, 3.0317e-05, 2.5891e-05, 1.478e-05, 9.1892e-06,
-            3.0442e-05, 3.0114e-05, 2.0618e-05, 1.3444e-05, 3.0422e-05, 3.0997e-05, 3.2322e-05,
-            2.6733e-05,
+            6.407e-05, 2.3135e-05, 1.9617e-05, 1.6495e-05, 4.493e-05, 1.6346e-05, 1.3592e-05,
+            1.1467e-05, 3.6306e-05, 1.2943e-05, 1.0755e-05, 8.9063e-06, 7.8297e-05, 1.8603e-05,
+            1.2816e-05, 9.0255e-06, 2.8213e-05, 1.1384e-05, 7.7181e-06, 5.6264e-06, 4.4468e-05,
+            2.1954e-05, 1.2371e-05, 7.7022e-06, 3.7801e-05, 5.3908e-05, 2.1364e-05, 1.4722e-05,
+            0.00010147, 3.6063e-05, 1.6324e-05, 1.3748e-05, 7.2415e-05, 1.5899e-05, 6.5477e-06,
+            4.1931e-06, 1.8352e-05, 8.7938e-06, 4.458e-06, 2.2561e-06, 1.834e-05, 7.6285e-06,
+            3.1512e-06, 1.5578e-06, 3.4082e-05, 5.9697e-05, 1.7956e-05, 3.7856e-06, 2.9741e-05,
+            1.7526e-05, 8.0695e-06, 3.8901e-06, 3.0193e-05, 1.8539e-05, 6.4373e-06, 3.9753e-06,
+            3.0538e-05, 3.0975e-05, 1.1315e-05, 7.0824e-06, 3.0429e-05, 3.3127e-05, 4.3247e-05,
+            2.6646e-05,
         ]),
-        move_weight=4.41548,
-        constant=8.72455e-05,
-        floor=8.71222e-07,
+        move_weight=5.1516,
+        constant=9.0611e-05,
+        floor=8.7122e-07,
         log_sd=np.array([
-            np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf,
-            np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf,
-            np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf,
-            np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf,
-            np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf,
-            np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf,
-            np.inf, np.inf, np.inf, np.inf, 0.15112, 0.10954,
+            0.78488, 1.0749, 1.1886, 1.2433, 1.0624, 1.2108, 1.2322, 1.2152, 1.0881, 1.3668,
+            1.4516, 1.2506, 0.91142, 1.2281, 1.2704, 1.2957, 1.0646, 1.2838, 1.1644, 1.2811,
+            0.97223, 1.2621, 1.2006, 1.2513, 1.385, 1.4438, 1.2976, 1.2497, 1.0446, 1.4555,
+            1.3256, 1.3088, 1.1316, 1.1674, 1.2248, 1.2384, 1.3596, 1.3924, 1.2807, 1.4344,
+            1.2675, 1.21, 1.304, 1.3215, 1.2666, 1.5233, 1.8855, 1.2342, 1.4046, 1.4427, 1.3317,
+            1.3548, 1.2279, 1.2191, 1.4059, 1.1804, 1.2946, 1.2905, 1.2593, 1.1887, 1.15,
+            1.1029, 1.1798, 1.3389, 0.14318, 0.10931,
         ]),
-        volume_usd=1.0,
         fitted_from=1747598400000000,
         fitted_until=1775433600000000,
-        valid_from=0,
         hour_count=12337,
-        is_pooled=True,
-        is_shipped=True,
     ),
-    'volume_ledger:large': LedgerFit(
+    'volume_ledger:large': _fit(
+        shipped_draws_volume_ledger_large.DRAWS,
         provider='volume_ledger',
         structure_hash='32fbb196480678d57767f5141c28dbd20148e56dc3660fdc26b90d79abb4a0a9',
         source='large',
         weights=np.array([
-            7.5063e-07, 2.7599e-07, 1.9963e-07, 1.6953e-07, 4.6117e-07, 1.9964e-07, 1.4776e-07,
-            1.2597e-07, 4.2558e-07, 1.7253e-07, 1.2461e-07, 1.0475e-07, 5.6e-07, 1.8879e-07,
-            1.2278e-07, 9.7406e-08, 3.7998e-07, 1.5274e-07, 9.6863e-08, 7.5947e-08, 5.2944e-07,
-            2.1086e-07, 1.1323e-07, 8.151e-08, 6.3841e-07, 3.1869e-07, 1.3397e-07, 8.9466e-08,
-            7.3549e-07, 3.9011e-07, 1.342e-07, 8.2641e-08, 4.9779e-07, 2.7069e-07, 1.0222e-07,
-            6.0698e-08, 2.8179e-07, 2.0358e-07, 9.846e-08, 5.4397e-08, 2.7623e-07, 2.1785e-07,
-            1.0336e-07, 5.2935e-08, 2.9435e-07, 3.4725e-07, 2.4617e-07, 9.8157e-08, 2.8414e-07,
-            2.6583e-07, 2.0752e-07, 1.1132e-07, 2.8219e-07, 2.5717e-07, 1.6689e-07, 9.6919e-08,
-            2.826e-07, 2.8359e-07, 2.1815e-07, 1.3465e-07, 2.8244e-07, 2.8601e-07, 2.8884e-07,
-            2.6017e-07,
+            1.3414e-06, 9.1034e-08, 6.1655e-08, 5.155e-08, 6.2104e-07, 7.321e-08, 5.0199e-08,
+            4.1767e-08, 5.4956e-07, 6.3279e-08, 4.2907e-08, 3.5211e-08, 1.3552e-06, 7.1513e-08,
+            4.2999e-08, 3.2797e-08, 3.5877e-07, 6.1002e-08, 3.5344e-08, 2.6388e-08, 1.0795e-06,
+            1.1048e-07, 4.8053e-08, 3.113e-08, 1.1158e-06, 2.7347e-07, 6.4905e-08, 3.7288e-08,
+            2.2009e-06, 2.574e-07, 5.5245e-08, 3.0224e-08, 1.799e-06, 1.3886e-07, 3.5263e-08,
+            1.8786e-08, 3.0179e-07, 1.6807e-07, 4.3207e-08, 1.7874e-08, 2.6452e-07, 1.4687e-07,
+            3.7548e-08, 1.5239e-08, 3.2183e-07, 1.0813e-06, 2.1495e-07, 3.2885e-08, 2.9463e-07,
+            2.2413e-07, 1.1557e-07, 3.8637e-08, 2.8376e-07, 2.0217e-07, 7.0314e-08, 3.1183e-08,
+            2.8324e-07, 2.8756e-07, 1.1547e-07, 4.5953e-08, 2.8251e-07, 3.0294e-07, 3.1798e-07,
+            2.0068e-07,
         ]),
-        move_weight=3.63951,
-        constant=7.89577e-05,
-        floor=8.71222e-07,
+        move_weight=3.7085,
+        constant=8.2477e-05,
+        floor=8.7122e-07,
         log_sd=np.array([
-            np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf,
-            np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf,
-            np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf,
-            np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf,
-            np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf,
-            np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf,
-            np.inf, np.inf, np.inf, np.inf, 0.14789, 0.11505,
+            0.17011, 1.121, 1.2154, 1.2302, 0.70377, 1.2455, 1.2466, 1.2324, 0.84737, 1.3795,
+            1.482, 1.2447, 0.36999, 1.2495, 1.282, 1.3067, 1.0038, 1.3386, 1.1755, 1.2896,
+            0.49719, 1.36, 1.1982, 1.2661, 1.0922, 1.54, 1.3247, 1.3561, 0.62002, 1.5214,
+            1.2802, 1.2067, 0.75719, 1.2493, 1.2597, 1.2569, 1.3376, 1.4278, 1.3792, 1.437,
+            1.2517, 1.2717, 1.3098, 1.3101, 1.2704, 1.4193, 1.8029, 1.1975, 1.4011, 1.4286,
+            1.355, 1.3592, 1.2268, 1.2093, 1.3823, 1.1793, 1.2946, 1.2884, 1.2492, 1.2359, 1.15,
+            1.1042, 1.1648, 1.3193, 0.14303, 0.11576,
         ]),
-        volume_usd=1.0,
         fitted_from=1747598400000000,
         fitted_until=1775433600000000,
-        valid_from=0,
         hour_count=12337,
-        is_pooled=True,
-        is_shipped=True,
     ),
 }
 """Fits that ship, by ``provider:size``."""

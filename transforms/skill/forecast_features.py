@@ -8,6 +8,7 @@ The first is no forecast of what comes next: it says how much is liquidated if p
 went. The second says how much of that is known before, which is little.
 """
 
+import math
 from typing import Final
 
 import numpy as np
@@ -20,7 +21,7 @@ from transforms.skill.nulls import LEAST_LOG_MOVE, extension, own_move
 from transforms.skill.panel import MICROSECONDS, Panel
 
 EXTENSION_HOURS: Final = (6, 24, 72, 168)
-"""Windows whose extremes count [h]."""
+"""Windows whose extremes count, at least; whole spans are taken [h]."""
 
 PAST_HOURS: Final = (24, 168)
 """Windows over which realised liquidations count [h]."""
@@ -76,7 +77,7 @@ def forecast_features(panel: Panel, path_usd: FloatArray, volume_usd: FloatArray
     """
     move = own_move(panel)
     log_range = np.repeat(np.log(panel.high / panel.low)[:, None], 2, axis=1)
-    beyond = [extension(panel, hours / 24.0) for hours in EXTENSION_HOURS]
+    beyond = [extension(panel, _whole(panel, hours) / 24.0) for hours in EXTENSION_HOURS]
     reached = np.stack((move, log_range, move[:, ::-1], _volatility(panel), *beyond), axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         more = np.clip(np.log(volume_usd / path_usd), -MOST_LOG_RATIO, MOST_LOG_RATIO)
@@ -123,6 +124,11 @@ def lagged_features(panel: Panel) -> FloatArray:
     )
     both = np.repeat(shared[:, None, :], 2, axis=1)
     return np.concatenate((own, own[:, ::-1], both), axis=-1)
+
+
+def _whole(panel: Panel, hours: float) -> float:
+    """Return the length of the fewest spans that last as long [h]."""
+    return math.ceil(hours / panel.span_hours) * panel.span_hours
 
 
 def _log_path_only(panel: Panel) -> FloatArray:
