@@ -141,7 +141,7 @@ def advance_spans(
     usual, after_gap = np.empty(N_HALF_LIVES), np.empty(N_HALF_LIVES)
     consumed, scaled = np.empty(nodes.shape[2]), np.empty(nodes.shape[2])
     amounts = np.empty((N_ENTRIES, N_HALF_LIVES))
-    unseen_exposure, unseen_age = np.empty_like(open_exposure), np.empty_like(open_age)
+    unseen_exposure, unseen_age = np.zeros_like(open_exposure), np.zeros_like(open_age)
     for half_life in range(N_HALF_LIVES):
         usual[half_life] = 2.0 ** (-bar_days * rates[half_life])
     span = 0
