@@ -27,10 +27,7 @@ def assumptions_command(
         {"asset": asset, "provider": provider, "as_of": published_hour(as_of)},
     )
     if not rows:
-        raise NothingToDo(
-            f"the sensitivity of {provider} on {asset} has not been measured; "
-            "run `liqheat vary`, then `liqheat publish`"
-        )
+        raise NothingToDo(_why_none(provider, asset))
     if form is not Format.table:
         write_all(columns, rows, form)
         return
@@ -45,6 +42,22 @@ def assumptions_command(
             "same map: without taker volume, lows and highs of mark, or earlier bars, an "
             "assumption about them changes nothing.",
         ),
+    )
+
+
+def _why_none(provider: str, asset: str) -> str:
+    """Return why nothing is known of a provider's sensitivity."""
+    # The models take time to import.
+    from jobs.build.path_records import PATH_MODELS
+
+    if provider in {model.provider for model in PATH_MODELS}:
+        return (
+            f"{provider} assumes no leverage that could be changed; what it is made of and how it "
+            "was fitted is in marts.estimator_parameters"
+        )
+    return (
+        f"the sensitivity of {provider} on {asset} has not been measured; "
+        "run `liqheat vary`, then `liqheat publish`"
     )
 
 

@@ -19,7 +19,8 @@ def providers_command(form: Rows = Format.table) -> None:
         words=("provider", "from", "counts"),
         notes=(
             "counts: standing is all open positions, opened only those opened within a "
-            "look-back; relative has no scale, only its shape compares.",
+            "look-back, expected_realised what would be liquidated and published if price went "
+            "there; relative has no scale, only its shape compares.",
             "covers: share of the 20 % either side of price with any figure. "
             "observed: share of open interest, where positions are measured.",
         ),

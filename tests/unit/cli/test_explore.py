@@ -12,6 +12,7 @@ import pytest
         (("disagreement", "nope"), "no two maps of NOPE"),
         (("disagreement", "btc", "--venue", "nowhere"), "there are of all"),
         (("assumptions", "btc"), "run `liqheat vary`"),
+        (("assumptions", "btc", "--provider", "path_ledger"), "marts.estimator_parameters"),
         (
             ("plot", "btc", "--compare", "--venue", "nowhere"),
             "fewer than two providers have a map of BTC",
