@@ -218,7 +218,7 @@ def _with_volume(recording: Recording, volume: FloatArray) -> Recording:
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
+class IntervalCoverage:
     """How often realised figures lie in the 80 % interval of a model's prediction.
 
     Parameters
@@ -238,7 +238,9 @@ class Coverage:
     by_size: tuple[float, ...]
 
 
-def coverages(split: Split, prediction: Prediction, way_of: Sequence[Way]) -> list[Coverage]:
+def coverages(
+    split: Split, prediction: Prediction, way_of: Sequence[Way]
+) -> list[IntervalCoverage]:
     """Return the coverage of two intervals on one asset, out of sample.
 
     Both multiply the prediction by quantiles of realised / predicted: of the 168 h before, whatever
@@ -285,13 +287,13 @@ def _quantiles_by_size(
 
 def _coverage(
     title: str, ratio: FloatArray, low: FloatArray, high: FloatArray, usd: FloatArray
-) -> Coverage:
+) -> IntervalCoverage:
     """Return how often ratios lie inside, all together and by thirds of the prediction."""
     is_known = np.isfinite(ratio) & np.isfinite(low)
     inside = (ratio >= low) & (ratio <= high)
     edges = np.quantile(usd[is_known], [1 / 3, 2 / 3])
     third = np.searchsorted(edges, usd)
-    return Coverage(
+    return IntervalCoverage(
         title,
         float(inside[is_known].mean()),
         tuple(float(inside[is_known & (third == one)].mean()) for one in range(3)),
@@ -353,7 +355,7 @@ def which_half(split: Split, predictions: Mapping[str, Prediction]) -> list[Plac
 
 
 @dataclass(frozen=True, slots=True)
-class Reliability:
+class AmountsBySize:
     """Mean realised against mean predicted USD, by size of the prediction."""
 
     predicted: FloatArray
@@ -361,12 +363,12 @@ class Reliability:
     count: int
 
 
-def reliability(split: Split, prediction: Prediction, n_groups: int = 12) -> Reliability:
+def reliability(split: Split, prediction: Prediction, n_groups: int = 12) -> AmountsBySize:
     """Return mean predicted and realised USD of groups of as many sides of spans."""
     rows = split.is_scored[0]
     usd, realised = prediction.usd[0][rows].ravel(), split.panels[0].realised_usd[rows].ravel()
     groups = np.array_split(np.argsort(usd), n_groups)
-    return Reliability(
+    return AmountsBySize(
         np.array([usd[group].mean() for group in groups]),
         np.array([realised[group].mean() for group in groups]),
         len(groups[0]),

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from bench.accuracy.figures import Month, Reliability
+from bench.accuracy.figures import AmountsBySize, Month
 from transforms.skill.score_table import Score
 
 INK: Final = "#24292f"
@@ -95,7 +95,7 @@ class Canvas:
         return "\n".join([head, back, *titles, *self.parts, "</svg>", ""])
 
 
-def draw_reliability(groups: Mapping[str, Reliability]) -> str:
+def draw_reliability(groups: Mapping[str, AmountsBySize]) -> str:
     """Return mean realised against mean predicted USD, logarithmic, by model."""
     canvas = Canvas(
         "Realised against predicted, hour by hour and side",

@@ -13,9 +13,9 @@ import numpy as np
 from bench.accuracy.figures import (
     MODELS,
     WEEK,
-    Coverage,
+    AmountsBySize,
+    IntervalCoverage,
     Month,
-    Reliability,
     Scores,
     VolumeGain,
     Way,
@@ -92,12 +92,12 @@ class HourlyStudy:
     months : list of Month
         Predicted over realised: maps in their own USD, models with the capture of a week.
     volume : list of VolumeGain
-    coverage : dict of list of Coverage
+    coverage : dict of list of IntervalCoverage
         By model.
     largest : list of dict
         Largest prediction over the largest realised figure, by way and model.
     halves : list of PlaceScore
-    reliabilities : dict of Reliability
+    reliabilities : dict of AmountsBySize
     hours_carrying : float
         Part of the gain of ``volume_ledger`` over ``path_ledger`` that ten hours carry.
     """
@@ -108,10 +108,10 @@ class HourlyStudy:
     rolling: tuple[Score, ...]
     months: list[Month]
     volume: list[VolumeGain]
-    coverage: dict[str, list[Coverage]]
+    coverage: dict[str, list[IntervalCoverage]]
     largest: list[dict[str, float]]
     halves: list[PlaceScore]
-    reliabilities: dict[str, Reliability]
+    reliabilities: dict[str, AmountsBySize]
     hours_carrying: float
 
 
