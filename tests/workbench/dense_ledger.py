@@ -70,8 +70,9 @@ class Nodes:
     def __init__(self, parameters, bars):
         self.half_lives = np.array(parameters.half_lives_days)
         reach, n_distances = parameters.distances[-1], len(parameters.distances)
-        self.first = math.floor((math.log(bars.low.min()) - reach) / STEP) - 4
-        n_nodes = math.ceil((math.log(bars.high.max()) + reach) / STEP) + 4 - self.first
+        logs = np.log([bars.open, bars.high, bars.low, bars.close])
+        self.first = math.floor((logs.min() - reach) / STEP) - 4
+        n_nodes = math.ceil((logs.max() + reach) / STEP) + 4 - self.first
         self.logs = (self.first + np.arange(n_nodes)) * STEP
         self.held = np.zeros((2, n_distances, len(self.half_lives), n_nodes))
         self.timed = np.zeros((2, n_distances, n_nodes))

@@ -229,8 +229,10 @@ def _deposits_of(
 
 def _window_of(state: LedgerState, bars: Bars, parameters: LedgerParameters) -> range:
     """Return the grid nodes that hold the state, its open span and what the bars can deposit."""
-    places = [np.log([bars.low.min(), bars.high.max()]) / LOG_STEP] if len(bars) else []
-    places += [state.pending_places.ravel()] if len(state.pending_places) else []
+    # All four: nothing promises that a bar opens and closes between its low and its high.
+    prices = (bars.open, bars.high, bars.low, bars.close)
+    places = [np.log(price) / LOG_STEP for price in prices if len(price)]
+    places += [state.pending_places] if len(state.pending_places) else []
     first, stop = state.first_node, state.first_node + state.nodes.shape[1]
     if places:
         reach = parameters.distances[-1] / LOG_STEP

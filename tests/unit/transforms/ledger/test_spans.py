@@ -273,6 +273,17 @@ def test_a_jump_takes_one_side_whole_and_leaves_the_other_out_of_sight():
     assert outputs.beyond[1, LONG] > 0.4 * total[1, LONG]
 
 
+def test_a_bar_that_opens_beyond_its_high_and_closes_below_its_low_is_taken_as_it_is():
+    bars = hourly_bars(
+        [100.0, 100.0, 100.0],
+        open=np.array([100.0, 700.0, 100.0]),
+        close=np.array([100.0, 20.0, 100.0]),
+    )
+    _, outputs = advance(PATH, bars, np.arange(3))
+    dense = dense_ledger(PATH, bars, np.arange(3))
+    assert_allclose(by_distance(outputs.exposure), dense.exposure, rtol=1e-9, atol=1e-12)
+
+
 def test_a_span_without_bars_consumes_nothing_and_repeats_the_map():
     bars = simulated_bars(30, seed=6)
     state, outputs = advance(PATH, bars, [20, 20, 29], weights=WEIGHTS)
