@@ -3,9 +3,10 @@
 Belongs here: packing and unpacking. Does not belong here: how draws are made (``poisson``) and
 what is made of them.
 
-Draws have to stay joint. Rows of a ledger resemble one another, so only their sums are known well:
-drawn row by row, the 80 % interval of what a map holds within 2 % of price is up to three times as
-wide in logs.
+Draws have to stay joint. Rows of a ledger resemble one another, so only their sums are known well,
+and what is wrong about rows that were never crossed is wrong about all of them: drawn row by row,
+the 80 % interval of what a map holds within 2 % of price is up to twice as wide in logs, and within
+20 % half as wide (``docs/decisions/0024-joint-draws-of-a-fit.md``).
 """
 
 import base64

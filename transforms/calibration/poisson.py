@@ -34,7 +34,7 @@ LEAST_SPANS: Final = 168
 PRIOR_RATE_RATIO: Final = 0.01
 """Rate of the prior, in units of the average sum of a column [ratio]. On recorded BTC hours .2 to
 .05 leaves more deviance than .01, and less than .01 predicts larger amounts where a column was
-hardly exposed; `docs/decisions/0024` has the figures."""
+hardly exposed (`docs/decisions/0024-joint-draws-of-a-fit.md`)."""
 
 FLOOR_RATIO: Final = 0.001
 """Least prediction, in units of the mean realised amount [ratio]: the deviance of 0 is infinite."""

@@ -35,8 +35,8 @@ LEAST_ROWS_PER_FEATURE: Final = 10
 FLOOR_RATIO: Final = 0.001
 """Least prediction, in units of the mean realised amount [ratio]."""
 
-TOLERANCE: Final = 1e-8
-"""Largest change of a coefficient in a whole step at convergence [1]."""
+TOLERANCE: Final = 1e-12
+"""Decrease of the loss that a whole step promises at convergence [1]; the loss is of order 1."""
 
 MOST_STEPS: Final = 100
 """Steps after which a fit counts as not converged."""
@@ -243,7 +243,7 @@ def _minimise(
         observed = b * up - a * down
         curvature = (design * observed[:, None]).T @ design / n + np.diag(penalty) + sliver
         step = -np.linalg.solve(curvature, gradient)
-        if np.max(np.abs(step)) < TOLERANCE:
+        if -gradient @ step / 2.0 < TOLERANCE:
             return theta + step, True
         length = 1.0
         while length > 1e-8:
