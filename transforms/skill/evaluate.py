@@ -68,7 +68,8 @@ def evaluate(
     ----------
     panels : Panel or sequence of Panel
         One asset, or several that are fitted and scored as a pool. An asset whose feed cannot be
-        fitted and scored is left out of the pool; ``Score.assets`` has the others.
+        fitted and scored is left out of the pool; ``Score.assets`` has the others. Days of zeros
+        in a feed that is not usually silent are left out (`Panel.without_silence`).
     fit_until : int
         Spans that end after it are not fitted [microseconds, UTC].
     test_from, test_until : int
@@ -104,7 +105,7 @@ def evaluate(
     >>> row.status.value, round(row.d2, 2), round(row.ratio, 2), row.hours, row.is_short_fit
     ('scored', 1.0, 1.0, 480.0, True)
     """
-    pool = (panels,) if isinstance(panels, Panel) else tuple(panels)
+    pool = _pool(panels)
     protocol = protocol or Protocol()
     window = _Window(protocol.fit_from, fit_until, test_from, test_until)
     return _evaluate_window(pool, window, models, nulls, protocol).scores
@@ -146,7 +147,7 @@ def evaluate_rolling(
     See `evaluate`; a market of 150 days has windows of days 90-120 and 120-150.
     """
     protocol = protocol or Protocol()
-    pool = (panels,) if isinstance(panels, Panel) else tuple(panels)
+    pool = _pool(panels)
     if not (fit_days > 0.0 and test_days > 0.0):
         raise InvalidParameters(f"fit_days is {fit_days}, test_days {test_days}; give more than 0")
     windows = _rolling_windows(pool, protocol.fit_from, fit_days, test_days)
@@ -194,7 +195,7 @@ def evaluate_halves(
     """
     protocol = protocol or Protocol()
     window = _Window(protocol.fit_from, fit_until, test_from, test_until)
-    result = _evaluate_window((panel,), window, models, nulls, protocol)
+    result = _evaluate_window(_pool(panel), window, models, nulls, protocol)
     names = tuple(dict.fromkeys((*models, *nulls)))
     tested = window.tested(panel)
     status = {score.model: score.status for score in result.scores if score.null == TRAINING_MEAN}
@@ -345,6 +346,12 @@ def _without_scores(
         for null in (TRAINING_MEAN, *nulls)
         if model != null
     ]
+
+
+def _pool(panels: Panel | Sequence[Panel]) -> tuple[Panel, ...]:
+    """Return the assets, spans in which a feed looks down left out."""
+    pool = (panels,) if isinstance(panels, Panel) else panels
+    return tuple(panel.without_silence() for panel in pool)
 
 
 def _usable(

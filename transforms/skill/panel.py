@@ -18,6 +18,12 @@ from transforms.series import BoolArray, FloatArray, IntArray
 MICROSECONDS: Final = 1_000_000
 DAY_MICROSECONDS: Final = 86_400 * MICROSECONDS
 
+LEAST_SILENT_HOURS: Final = 24.0
+"""Time without a liquidation on either side that may be a feed that is down [h]."""
+
+SILENCE_PROBABILITY: Final = 1e-6
+"""Probability below which a run of silent spans is no chance [0-1]."""
+
 NO_ARRAYS: Final[Mapping[str, FloatArray]] = MappingProxyType({})
 
 
@@ -194,6 +200,48 @@ class Panel:
         """
         inside: BoolArray = (self.span_end > start) & (self.span_end <= stop)
         return inside
+
+    def without_silence(self) -> "Panel":
+        """Return the panel with runs of zeros left out that look like a feed that is down.
+
+        A run counts if it lasts a day or longer, and would come by chance less than once in a
+        million: ``p^n`` for n silent spans in a row, where p is the share of spans that are silent.
+        A thin market in which most spans are silent keeps them.
+
+        Returns
+        -------
+        Panel
+            The same spans; more of them are left out. A feed of nothing but zeros stays as it is:
+            `feed_status` says so.
+
+        Examples
+        --------
+        A feed that shows 5 USD every hour, and zeros for 30 hours:
+
+        >>> one, realised = np.ones(200), np.full((200, 2), 5.0)
+        >>> realised[100:130] = 0.0
+        >>> panel = Panel(
+        ...     np.arange(1, 201) * 3_600_000_000, 3600, realised, one > 0, one < 0, one, one, one,
+        ...     one, one, one, one, {}, realised,
+        ... )
+        >>> int(panel.without_silence().has_figure.sum())
+        170
+        """
+        rows = np.flatnonzero(self.has_figure)
+        is_silent = self.realised_usd[rows].sum(axis=1) == 0.0
+        if len(rows) == 0 or is_silent.all() or not is_silent.any():
+            return self
+        edges = np.flatnonzero(np.diff(is_silent, prepend=False, append=False))
+        begin, end = edges[::2], edges[1::2]
+        hours = (
+            self.span_end[rows[end - 1]] - self.span_end[rows[begin]]
+        ) / 3.6e9 + self.span_hours
+        log_probability = (end - begin) * np.log(is_silent.mean())
+        is_down = (hours >= LEAST_SILENT_HOURS) & (log_probability < np.log(SILENCE_PROBABILITY))
+        is_left_out = self.is_left_out.copy()
+        for start, stop in zip(begin[is_down], end[is_down], strict=True):
+            is_left_out[rows[start:stop]] = True
+        return replace(self, is_left_out=is_left_out)
 
     def feed_status(
         self, rows: BoolArray, least_spans: int = 1, *, accepts_lower_bound: bool = False

@@ -195,7 +195,8 @@ def score_predictions(
     predictions : mapping of str to Prediction
         What each model and null predicts of every span of the panels.
     is_scored : sequence of ndarray of bool, each of shape (n_spans,)
-        Spans to score, by asset; those without a figure are left out.
+        Spans to score, by asset; those without a figure are left out, and so are days of zeros in
+        a feed that is not usually silent (`Panel.without_silence`).
     mean_usd : sequence of float or ndarray of float64, shape (n_spans,)
         Mean realised figure of each asset's training spans, sides pooled [USD], above 0; an array
         where the training spans differ from span to span.
@@ -220,6 +221,7 @@ def score_predictions(
     """
     if len({panel.span_seconds for panel in panels}) != 1:
         raise InvalidInput(f"{len(panels)} panels; give one or more, all with spans of one length")
+    panels = [panel.without_silence() for panel in panels]
     rows = [own & panel.has_figure for own, panel in zip(is_scored, panels, strict=True)]
     assets = tuple(panel.asset for panel in panels)
     least = max(round(rules.least_hours / panels[0].span_hours), 1)

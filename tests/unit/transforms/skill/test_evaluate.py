@@ -98,6 +98,14 @@ def test_what_a_flagged_hour_holds_changes_nothing():
     assert rows["open_interest", ""].hours == 30 * 24 - 2
 
 
+def test_days_on_which_the_feed_was_down_are_not_scored_as_zeros():
+    panel = market(6, is_placed_by_open_interest=True)
+    is_down = (np.arange(len(panel)) >= 1000) & (np.arange(len(panel)) < 1072)
+    dead = replace(panel, realised_usd=np.where(is_down[:, None], 0.0, panel.realised_usd))
+    flagged = replace(panel, is_left_out=is_down)
+    assert_allclose(figures(scored(dead)), figures(scored(flagged)))
+
+
 def test_nothing_after_the_test_reaches_a_prediction():
     panel = market(7, is_placed_by_open_interest=True)
     late = panel.span_end > 50 * DAY

@@ -66,3 +66,31 @@ def test_a_part_holds_the_same_spans_of_every_column():
     assert part.span_end.tolist() == [2 * HOUR, 3 * HOUR]
     assert part.realised_usd.tolist() == [[2.0, 3.0], [4.0, 5.0]]
     assert part.exposures["path"][..., 0].tolist() == part.realised_usd.tolist()
+
+
+def test_days_of_zeros_in_a_busy_feed_are_left_out_and_single_zeros_are_not():
+    realised = np.ones((500, 2))
+    realised[[10, 30, 31]] = 0.0
+    realised[200:248] = 0.0
+    realised[300:320] = 0.0
+    left_out = np.flatnonzero(panel_of(realised).without_silence().is_left_out)
+    assert left_out.tolist() == list(range(200, 248))
+
+
+def test_a_thin_market_keeps_its_silent_days():
+    realised = np.zeros((2000, 2))
+    realised[::40] = 1.0
+    assert not panel_of(realised).without_silence().is_left_out.any()
+
+
+def test_leaving_silence_out_twice_is_leaving_it_out_once():
+    realised = np.ones((500, 2))
+    realised[200:260] = 0.0
+    once = panel_of(realised).without_silence()
+    assert np.array_equal(once.without_silence().is_left_out, once.is_left_out)
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_feed_without_any_amount_is_left_to_its_status(value):
+    panel = panel_of(np.full((100, 2), value))
+    assert panel.without_silence() is panel
