@@ -226,10 +226,10 @@ def score_predictions(
     assets = tuple(panel.asset for panel in panels)
     least = max(round(rules.least_hours / panels[0].span_hours), 1)
     status, rows = _common_rows(predictions, rows, least)
-    for panel, own, asked in zip(panels, rows, is_scored, strict=True):
-        feed = panel.feed_status(
-            own if own.any() else asked, least, accepts_lower_bound=rules.accepts_lower_bound
-        )
+    for panel, own, every in zip(panels, rows, is_scored, strict=True):
+        feed = panel.feed_status(every, least, accepts_lower_bound=rules.accepts_lower_bound)
+        if feed is ScoreStatus.SCORED and np.count_nonzero(own) < least:
+            feed = ScoreStatus.TOO_FEW_SPANS
         if feed is not ScoreStatus.SCORED:
             status = {
                 name: feed if one is ScoreStatus.SCORED else one for name, one in status.items()

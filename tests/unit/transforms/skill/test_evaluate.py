@@ -7,7 +7,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 from tests.workbench.panels import HOUR, market, panel_of
+from transforms.calibration.fit_status import FitStatus
+from transforms.calibration.poisson import fit_poisson
 from transforms.errors import InvalidParameters
+from transforms.skill import predictions
 from transforms.skill.evaluate import Protocol, evaluate, evaluate_halves, evaluate_rolling
 from transforms.skill.panel import ScoreStatus
 from transforms.skill.predictions import Terms
@@ -134,6 +137,27 @@ def test_a_model_that_predicts_few_hours_does_not_take_them_from_the_others():
     assert rows["open_interest", ""].status is ScoreStatus.TOO_FEW_SPANS
     assert np.isnan(rows["open_interest", ""].d2)
     assert rows["path_only", ""].hours == 30 * 24
+
+
+def test_models_that_never_predict_the_same_hour_are_not_compared():
+    panel = market(8, is_placed_by_open_interest=True)
+    halves = {name: one.copy() for name, one in panel.exposures.items()}
+    halves["open_interest"][::2] = np.nan
+    halves["path_only"][1::2] = np.nan
+    rows = scored(replace(panel, exposures=halves))
+    assert {row.status for row in rows.values()} == {ScoreStatus.TOO_FEW_SPANS}
+
+
+def test_a_fit_that_does_not_converge_gives_a_reason_and_no_figure(monkeypatch):
+    def unfinished(*arguments, **options):
+        return replace(fit_poisson(*arguments, **options), status=FitStatus.NOT_CONVERGED)
+
+    monkeypatch.setattr(predictions, "fit_poisson", unfinished)
+    rows = scored(market(9, is_placed_by_open_interest=True), ("open_interest", "activity_glm"))
+    assert rows["open_interest", ""].status is ScoreStatus.NOT_CONVERGED
+    assert np.isnan(rows["open_interest", ""].ratio)
+    assert rows["activity_glm", ""].status is ScoreStatus.SCORED
+    assert rows["activity_glm", "path_only"].status is ScoreStatus.NO_NULL
 
 
 @pytest.mark.parametrize(
