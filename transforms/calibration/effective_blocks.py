@@ -20,13 +20,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from transforms.calibration.poisson import PoissonFit
+from transforms.calibration.poisson import LEAST_BLOCKS, PoissonFit
+from transforms.calibration.poisson_solver import count_blocks
 from transforms.errors import InvalidInput
 from transforms.series import FloatArray, IntArray
-
-LEAST_BLOCKS: Final = 3.0
-"""Effective blocks below which nothing is known of a spread: t with fewer than two degrees of
-freedom has no variance."""
 
 _Z: Final = 1.6448536269514722
 """Quantile .95 of the normal distribution."""
@@ -86,12 +83,8 @@ def effective_blocks(
     is_known = np.isfinite(expected) & np.isfinite(realised) & (expected > 0.0)
     ratio = np.where(is_known, realised, 0.0) / np.where(is_known, expected, 1.0)
     explained = np.where(is_known[..., None], parts, 0.0) * ratio[..., None]
-    _, own_block = np.unique(block, return_inverse=True)
-    sums = np.zeros((int(own_block.max()) + 1, parameters.size))
-    np.add.at(sums, own_block, explained.sum(axis=1))
-    squares = (sums**2).sum(axis=0)
-    counts: FloatArray = sums.sum(axis=0) ** 2 / np.where(squares > 0.0, squares, 1.0)
-    return counts
+    of_span: FloatArray = explained.sum(axis=1)
+    return count_blocks(of_span, block)
 
 
 def widened_interval(
@@ -111,7 +104,7 @@ def widened_interval(
     Returns
     -------
     low, high : ndarray of float64, shape (n,)
-        Bounds [as the value]; 0 and infinity with fewer than `LEAST_BLOCKS` blocks.
+        Bounds [as the value]; 0 and infinity with fewer than ``poisson.LEAST_BLOCKS``.
 
     Examples
     --------

@@ -42,6 +42,8 @@ class ParameterStatus(StrEnum):
     """The data would have it at 0; most of the value is the prior's."""
     NOT_EXPOSED = "not_exposed"
     """Its column holds less than the prior does: the value is the prior's."""
+    FEW_BLOCKS = "few_blocks"
+    """A few days hold what it is known from, so that nothing is known of its spread."""
     NOT_DRAWN = "not_drawn"
     """Fitted without draws, so that nothing is known of its spread."""
     LEFT_OUT = "left_out"

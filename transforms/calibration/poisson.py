@@ -19,12 +19,12 @@ places the parameters, and their spread comes from a bootstrap over blocks of da
 """
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from transforms.calibration.fit_status import FitStatus, ParameterStatus
-from transforms.calibration.poisson_solver import Problem, maximise, maximise_draws
+from transforms.calibration.poisson_solver import Problem, count_blocks, maximise, maximise_draws
 from transforms.errors import InvalidInput, InvalidParameters
 from transforms.series import BoolArray, Float32Array, FloatArray, IntArray
 
@@ -42,6 +42,10 @@ FLOOR_RATIO: Final = 0.001
 WIDEST_LOG_SD: Final = 0.5
 """Standard deviation of ln up to which a parameter is identified [1]: a 90 % interval of a factor
 2.3 either way. 90 days give .11 to .15 for the groups of leverage that can be told apart."""
+
+LEAST_BLOCKS: Final = 3.0
+"""Blocks, counted by what they hold of a parameter's evidence, below which nothing is known of its
+spread: Student's t with fewer than two degrees of freedom has no variance."""
 
 MOST_PRIOR_SHARE: Final = 0.5
 """Part of a parameter's evidence that may be the prior's [ratio]."""
@@ -120,6 +124,8 @@ class PoissonFit:
         Bounds of the 90 % interval [as the parameter]; NaN without draws.
     prior_share : ndarray of float64, shape (m + 2,)
         Part of each parameter's evidence that is the prior's [ratio]; 1 where never exposed.
+    block_count : ndarray of float64, shape (m + 2,)
+        Blocks that hold each parameter's evidence, counted by their weight; NaN without draws.
     draws : ndarray of float32, shape (n_draws, m + 2)
         Parameters of each draw [as the parameter]; no rows without draws.
     """
@@ -138,6 +144,7 @@ class PoissonFit:
     low: FloatArray
     high: FloatArray
     prior_share: FloatArray
+    block_count: FloatArray
     draws: Float32Array
 
 
@@ -229,13 +236,11 @@ def fit_poisson(
     unit = _units(x, columns.shape[2])
     problem = Problem.of(x / unit, y / y.mean(), prior_rate_ratio, max(columns.shape[2], 1))
     solution = maximise(problem)
-    draws, are_converged = np.empty((0, unit.size)), True
-    if block_draws is not None:
-        draws, are_converged = _draw(problem, solution.theta, is_known, block_draws)
+    spread = _draw(problem, solution.theta, is_known, block_draws)
     scale = y.mean() / unit
     floor = FLOOR_RATIO * y.mean()
-    fit = _describe(problem, solution.theta, draws, in_model, scale)
-    is_converged = solution.is_converged and are_converged
+    fit = _describe(problem, solution.theta, spread, in_model, scale)
+    is_converged = solution.is_converged and spread.are_converged
     return replace(
         fit,
         floor=float(floor),
@@ -344,41 +349,56 @@ def _units(x: FloatArray, n_columns: int) -> FloatArray:
     return np.where(unit > 0.0, unit, 1.0)
 
 
+class _Spread(NamedTuple):
+    """Draws in scaled units, shape (n_draws, p), and the blocks behind each, shape (p,)."""
+
+    draws: FloatArray
+    are_converged: bool
+    block_count: FloatArray
+
+
 def _draw(
-    problem: Problem, theta: FloatArray, is_known: BoolArray, block_draws: BlockDraws
-) -> tuple[FloatArray, bool]:
-    """Return parameters of each draw, scaled, and whether all converged."""
+    problem: Problem, theta: FloatArray, is_known: BoolArray, block_draws: BlockDraws | None
+) -> _Spread:
+    """Return what is known of the spread around a maximum; no draws where none are wanted."""
+    if block_draws is None:
+        return _Spread(np.empty((0, theta.size)), True, np.full(theta.size, np.nan))
     span_of_row = np.nonzero(is_known)[0]
     _, block = np.unique(block_draws.block[span_of_row], return_inverse=True)
-    return maximise_draws(problem, theta, block, block_draws.n_draws, block_draws.generator)
+    draws, are_converged = maximise_draws(
+        problem, theta, block, block_draws.n_draws, block_draws.generator
+    )
+    return _Spread(draws, are_converged, count_blocks(problem.explained(theta), block))
 
 
 def _describe(
     problem: Problem,
     theta: FloatArray,
-    draws: FloatArray,
+    spread: _Spread,
     in_model: BoolArray,
     scale: FloatArray,
 ) -> PoissonFit:
     """Return a fit with its parameters and their spread, without what concerns the whole."""
     prior_share = problem.prior_share(theta)
     is_exposed = problem.exposure > problem.rate
-    log_sd = np.log(draws).std(axis=0) if len(draws) else np.full(theta.size, np.nan)
+    n_draws = len(spread.draws)
+    log_sd = np.log(spread.draws).std(axis=0) if n_draws else np.full(theta.size, np.nan)
     found = [
-        _parameter_status(bool(exposed), float(share), float(sd))
-        for exposed, share, sd in zip(is_exposed, prior_share, log_sd, strict=True)
+        _parameter_status(bool(exposed), float(share), float(sd), float(count))
+        for exposed, share, sd, count in zip(
+            is_exposed, prior_share, log_sd, spread.block_count, strict=True
+        )
     ]
     statuses = iter(found)
     parameter_status = tuple(
         next(statuses) if one else ParameterStatus.LEFT_OUT for one in in_model
     )
-    is_identified = np.array([one is ParameterStatus.IDENTIFIED for one in parameter_status])
     parameters = _spread_over(in_model, theta * scale, 0.0)
-    drawn = np.zeros((len(draws), in_model.size), dtype=np.float32)
-    drawn[:, in_model] = draws * scale
+    drawn = np.zeros((n_draws, in_model.size), dtype=np.float32)
+    drawn[:, in_model] = spread.draws * scale
     low, high = (
         np.quantile(drawn.astype(np.float64), INTERVAL, axis=0)
-        if len(draws)
+        if n_draws
         else np.full((2, in_model.size), np.nan)
     )
     return replace(
@@ -387,11 +407,12 @@ def _describe(
         move_weight=float(parameters[-2]),
         constant=float(parameters[-1]),
         log_sd=_spread_over(in_model, log_sd, np.inf),
-        is_identified=is_identified,
+        is_identified=np.array([one is ParameterStatus.IDENTIFIED for one in parameter_status]),
         parameter_status=parameter_status,
         low=low,
         high=high,
         prior_share=_spread_over(in_model, prior_share, 1.0),
+        block_count=_spread_over(in_model, spread.block_count, 0.0),
         draws=drawn,
     )
 
@@ -403,7 +424,9 @@ def _spread_over(in_model: BoolArray, values: FloatArray, otherwise: float) -> F
     return spread
 
 
-def _parameter_status(is_exposed: bool, prior_share: float, log_sd: float) -> ParameterStatus:
+def _parameter_status(
+    is_exposed: bool, prior_share: float, log_sd: float, block_count: float
+) -> ParameterStatus:
     """Return what the data say about one parameter in the model."""
     if not is_exposed:
         return ParameterStatus.NOT_EXPOSED
@@ -411,6 +434,8 @@ def _parameter_status(is_exposed: bool, prior_share: float, log_sd: float) -> Pa
         return ParameterStatus.AT_BOUND
     if np.isnan(log_sd):
         return ParameterStatus.NOT_DRAWN
+    if block_count < LEAST_BLOCKS:
+        return ParameterStatus.FEW_BLOCKS
     return ParameterStatus.IDENTIFIED if log_sd <= WIDEST_LOG_SD else ParameterStatus.WIDE
 
 
@@ -432,5 +457,6 @@ def _without_figures(n_columns: int, spans: int, status: FitStatus) -> PoissonFi
         low=unknown,
         high=unknown,
         prior_share=unknown,
+        block_count=unknown,
         draws=np.empty((0, n_columns + 2), dtype=np.float32),
     )

@@ -88,13 +88,18 @@ class Problem:
         rows: BoolArray = (self.y > 0.0) & (self.x > 0.0).any(axis=1)
         return rows
 
+    def explained(self, theta: FloatArray) -> FloatArray:
+        """Return the part of each amount that each parameter explains, shape (n, p)."""
+        parts = self.x * theta
+        mu = parts.sum(axis=1)
+        ratio = np.where(mu > 0.0, self.y / np.where(mu > 0.0, mu, 1.0), 0.0)
+        explained: FloatArray = parts * ratio[:, None]
+        return explained
+
     def prior_share(self, theta: FloatArray) -> FloatArray:
         """Return the part of each parameter's evidence that is the prior's, shape (p,) [ratio]."""
-        is_some = self.has_logarithm()
-        mu = self.x[is_some] @ theta
-        own = theta * (self.x[is_some].T @ (self.y[is_some] / mu))
         prior = self.rate * self.prior_mean
-        share: FloatArray = prior / (own + prior)
+        share: FloatArray = prior / (self.explained(theta).sum(axis=0) + prior)
         return share
 
 
@@ -243,6 +248,38 @@ def maximise_draws(
         if open_draws.size == 0:
             return thetas, True
     return thetas, False
+
+
+def count_blocks(explained: FloatArray, block: IntArray) -> FloatArray:
+    """Return how many blocks hold what each parameter explains, counted by their weight.
+
+    ``(sum_b c_b)^2 / sum_b c_b^2`` with c_b the amount explained in block b (Kish 1965).
+
+    Parameters
+    ----------
+    explained : ndarray of float64, shape (n, p)
+        Part of each amount that each parameter explains, at least 0 [unit of the amounts].
+    block : ndarray of int64, shape (n,)
+        Block of each row.
+
+    Returns
+    -------
+    ndarray of float64, shape (p,)
+        Between 1 and the number of blocks; 0 where a parameter explains nothing.
+
+    Examples
+    --------
+    Two blocks that say the same count as two, a third that says a tenth adds little:
+
+    >>> count_blocks(np.array([[1.0], [1.0], [0.1]]), np.array([4, 7, 9])).round(2).tolist()
+    [2.19]
+    """
+    names, own_block = np.unique(block, return_inverse=True)
+    sums = np.zeros((len(names), explained.shape[1]))
+    np.add.at(sums, own_block, explained)
+    squares = (sums**2).sum(axis=0)
+    counts: FloatArray = sums.sum(axis=0) ** 2 / np.where(squares > 0.0, squares, 1.0)
+    return counts
 
 
 def _longest_step(direction: FloatArray) -> FloatArray:

@@ -5,11 +5,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 from transforms.calibration.effective_blocks import (
-    LEAST_BLOCKS,
     effective_blocks,
     widened_interval,
 )
-from transforms.calibration.poisson import BlockDraws, fit_poisson
+from transforms.calibration.poisson import LEAST_BLOCKS, BlockDraws, fit_poisson
 from transforms.errors import InvalidInput
 
 N_BLOCKS, HOURS = 12, 24

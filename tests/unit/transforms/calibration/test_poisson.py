@@ -122,6 +122,17 @@ def test_a_column_that_nothing_follows_is_at_its_bound(market):
     assert not fit.is_identified[3]
 
 
+def test_a_parameter_that_hangs_on_a_few_days_has_no_known_spread(market):
+    columns, move, expected = market
+    columns = columns.copy()
+    columns[24:72, :, 3] = columns[..., :3].max()
+    y = realise(expected, 0) + 30.0 * columns[..., 3]
+    fit = fit_poisson(columns, y, move, block_draws=blocks())
+    assert fit.block_count[3] == pytest.approx(1.0)
+    assert fit.parameter_status[3] is ParameterStatus.FEW_BLOCKS
+    assert fit.is_identified[:3].all()
+
+
 def test_what_is_not_in_the_model_is_zero_and_left_out(market):
     columns, move, expected = market
     fit = fit_poisson(
