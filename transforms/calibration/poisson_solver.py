@@ -16,7 +16,7 @@ unweighted problem, where every draw starts.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -204,23 +204,10 @@ def maximise_draws(
     >>> thetas.shape, bool(0.25 < thetas.std() < 0.35)
     ((200, 1), True)
     """
-    n_blocks, n_parameters = int(block.max()) + 1, theta.size
-    weight = generator.gamma(BLOCK_SHAPE, size=(n_draws, n_blocks))
-    weight /= weight.mean(axis=1, keepdims=True)
-    # One factor for all parameters: what is wrong about their mean does not average away in sums.
-    mean = generator.exponential(size=(n_draws, 1)) * problem.prior_mean
-    prior = np.tile(problem.rate * mean, n_parameters)
-    exposure = np.zeros((n_blocks, n_parameters))
-    np.add.at(exposure, block, problem.x)
-    above = weight @ exposure + problem.rate
-
-    is_some = problem.has_logarithm()
-    x, y, block = problem.x[is_some], problem.y[is_some], block[is_some]
-    rows = [block == one for one in range(n_blocks)]
-    of_blocks = np.stack([_curvature(x[own], y[own], x[own] @ theta).ravel() for own in rows])
-    curvatures = (weight @ of_blocks).reshape(n_draws, n_parameters, n_parameters)
-    y_weighted = weight[:, block] * y
-
+    x, above, prior, y_weighted, curvatures = _draw_problems(
+        problem, theta, block, n_draws, generator
+    )
+    diagonal = np.arange(theta.size)
     thetas = np.tile(theta, (n_draws, 1))
     values = np.full(n_draws, np.inf)
     lengths, directions = np.zeros(n_draws), np.zeros_like(thetas)
@@ -239,7 +226,7 @@ def maximise_draws(
             for draw, weighted, expected in zip(own, y_weighted[own], mu, strict=True):
                 curvatures[draw] = _curvature(x, weighted, expected)
         matrix = curvatures[own] * thetas[own, :, None] * thetas[own, None, :]
-        matrix[:, np.arange(n_parameters), np.arange(n_parameters)] += prior[own]
+        matrix[:, diagonal, diagonal] += prior[own]
         directions[own] = -np.linalg.solve(matrix, gradient[..., None])[..., 0]
         lengths[own] = _longest_step(directions[own])
         is_done = np.max(np.abs(directions[own]), axis=1) < DRAW_TOLERANCE
@@ -248,6 +235,43 @@ def maximise_draws(
         if open_draws.size == 0:
             return thetas, True
     return thetas, False
+
+
+class _DrawnProblems(NamedTuple):
+    """Weighted problems: rows (n, p) shared, the rest one for each draw."""
+
+    x: FloatArray
+    above: FloatArray
+    prior: FloatArray
+    y_weighted: FloatArray
+    curvatures: FloatArray
+
+
+def _draw_problems(
+    problem: Problem,
+    theta: FloatArray,
+    block: IntArray,
+    n_draws: int,
+    generator: np.random.Generator,
+) -> _DrawnProblems:
+    """Return problems with random weights of blocks and prior means, and their curvature."""
+    n_blocks, n_parameters = int(block.max()) + 1, theta.size
+    weight = generator.gamma(BLOCK_SHAPE, size=(n_draws, n_blocks))
+    weight /= weight.mean(axis=1, keepdims=True)
+    # One factor for all parameters: what is wrong about their mean does not average away in sums.
+    mean = generator.exponential(size=(n_draws, 1)) * problem.prior_mean
+    prior = np.tile(problem.rate * mean, n_parameters)
+    exposure = np.zeros((n_blocks, n_parameters))
+    np.add.at(exposure, block, problem.x)
+    above = weight @ exposure + problem.rate
+
+    is_some = problem.has_logarithm()
+    x, y, block = problem.x[is_some], problem.y[is_some], block[is_some]
+    rows = [block == one for one in range(n_blocks)]
+    of_blocks = np.stack([_curvature(x[own], y[own], x[own] @ theta).ravel() for own in rows])
+    curvatures = (weight @ of_blocks).reshape(n_draws, n_parameters, n_parameters)
+    y_weighted = weight[:, block] * y
+    return _DrawnProblems(x, above, prior, y_weighted, curvatures)
 
 
 def count_blocks(explained: FloatArray, block: IntArray) -> FloatArray:
