@@ -8,19 +8,27 @@ Expected realised USD of a side in a span::
     mu = kappa sum_m theta_m consumed_m / w_m + beta OI move^2
 
 with consumed_m what the estimator liquidated in tier m when it ran with weights w. The likelihood
-and the prior are those of ``poisson``: theta / theta_prior has one mean for all tiers. Tiers up to
-5x share one factor, as their prices of liquidation are seldom reached.
+and the prior are those of ``poisson``: theta / theta_prior has one mean for all tiers. Tiers that
+flows cannot tell apart share one factor.
 
-Flows know the product of kappa and theta only. Without an anchor, a share of positions that was
-measured, theta keeps the sum of the prior and kappa is whatever is left; it is not identified.
+Three things decide what is identified:
+
+- Flows know the product of kappa and theta only. Without an anchor, a share of positions that was
+  measured, theta keeps the sum of the prior above 5x and kappa is whatever is left.
+- Prices that liquidate 5x and less are so seldom reached that their weights are never identified.
+  Without an anchor they are the prior's.
+- A weight hangs on the blocks of time in which price reached its tier, at times on very few.
+  Intervals allow for that (``effective_blocks``); a sum of uncertain factors has the degrees of
+  freedom of Welch and Satterthwaite (1946, Biometrics Bulletin 2, 110).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
+from transforms.calibration.effective_blocks import effective_blocks, widened_interval
 from transforms.calibration.fit_status import FitStatus, ParameterStatus
 from transforms.calibration.poisson import BlockDraws, PoissonFit, fit_poisson
 from transforms.errors import InvalidInput, InvalidParameters
@@ -29,8 +37,16 @@ from transforms.series import BoolArray, Float32Array, FloatArray, IntArray
 Estimator = Callable[[FloatArray], FloatArray]
 """From weights, shape (n_tiers,), to what each tier consumed, shape (n_spans, 2, n_tiers) [USD]."""
 
-MERGED_LEVERAGE: Final = 5.0
-"""Tiers up to this leverage share one factor."""
+GROUP_BOUNDS: Final = (5.0, 10.0, 25.0)
+"""Largest leverage of each group of tiers that share one factor but the last [multiple]. The first
+is never identified; in the others liquidation prices are too near one another to be told apart."""
+
+WIDEST_FACTOR: Final = 2.3
+"""Bound over estimate up to which a weight is identified [ratio], as ``poisson.WIDEST_LOG_SD``."""
+
+PRIOR_RATE_RATIO: Final = 0.05
+"""Rate of the prior, see ``poisson.fit_poisson`` [ratio]: with a handful of factors the prior is
+what keeps them apart, and where it starts from is known better than that of a ledger's rows."""
 
 MOST_RUNS: Final = 5
 """Runs of the estimator, each with the weights of the fit before."""
@@ -80,8 +96,12 @@ class TierFit:
         Factor that each tier shares.
     log_sd : ndarray of float64, shape (n_tiers,)
         Standard deviation of ln of each weight over the draws [1]; NaN without draws.
+    low, high : ndarray of float64, shape (n_tiers,)
+        Bounds of the 90 % interval of each weight [ratio]; NaN without draws.
+    blocks : ndarray of float64, shape (n_tiers,)
+        Effective blocks of time that each weight hangs on; NaN without draws.
     is_identified : ndarray of bool, shape (n_tiers,)
-        Whether the data place the factor of the tier by themselves.
+        Whether the data place the factor of the tier by themselves, to a factor of 2.3 either way.
     parameter_status : tuple of ParameterStatus, length n_tiers
         What the data say about each factor.
     draws : ndarray of float32, shape (n_draws, n_tiers)
@@ -100,6 +120,9 @@ class TierFit:
     move_weight: float
     group: IntArray
     log_sd: FloatArray
+    low: FloatArray
+    high: FloatArray
+    blocks: FloatArray
     is_identified: BoolArray
     parameter_status: tuple[ParameterStatus, ...]
     draws: Float32Array
@@ -157,10 +180,11 @@ def fit_tiers(
     >>> prior = np.array([0.1, 0.1])
     >>> fit = fit_tiers(lambda w: made * w, np.array([10.0, 100.0]), prior, observed)
     >>> fit.weights.round(2).tolist(), round(fit.kappa, 1), fit.is_kappa_identified
-    ([0.04, 0.16], 1.2, False)
+    ([0.05, 0.15], 1.2, False)
     """
     _check(leverages, prior_weights, anchor)
-    group = np.maximum(np.arange(len(leverages)) - max(int(_is_merged(leverages).sum()) - 1, 0), 0)
+    group = group_of_tiers(leverages)
+    is_low = leverages <= GROUP_BOUNDS[0]
     weights, run, is_settled = prior_weights, 0, False
     while True:
         run += 1
@@ -174,15 +198,48 @@ def fit_tiers(
         fit = _fit(columns, observed, block_draws=None)
         if not fit.status.has_figures:
             return _without_figures(group, run, fit.status)
-        found = prior_weights * fit.weights[group]
-        found *= prior_weights.sum() / found.sum()
+        found, _ = _weights_and_kappa(fit.weights[group], is_low, prior_weights, None)
+        found[is_low] = prior_weights[is_low]
         is_settled = bool(np.max(np.abs(np.log(found / weights))) < SMALLEST_CHANGE)
         weights = found
         if is_settled or run == MOST_RUNS:
             break
+    blocks = np.full(columns.shape[2], np.nan)
     if block_draws is not None:
         fit = _fit(columns, observed, block_draws)
-    return _describe(fit, group, prior_weights, anchor, run, is_settled)
+        scaled, move = _scaled(columns, observed)
+        blocks = effective_blocks(fit, scaled, observed.realised, move, block_draws.block)[:-2]
+    described = _describe(fit, blocks, group, is_low, prior_weights, anchor)
+    is_converged = is_settled and fit.is_converged
+    return replace(
+        described,
+        runs=run,
+        is_converged=is_converged,
+        status=FitStatus.FITTED if is_converged else FitStatus.NOT_CONVERGED,
+    )
+
+
+def group_of_tiers(leverages: FloatArray) -> IntArray:
+    """Return the group of tiers that each tier shares its factor with.
+
+    Parameters
+    ----------
+    leverages : ndarray of float64, shape (n_tiers,)
+        Leverage of each tier, increasing.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_tiers,)
+        Groups counted from 0 without gaps, by leverage.
+
+    Examples
+    --------
+    >>> group_of_tiers(np.array([2.0, 3, 5, 10, 20, 25, 50, 75, 100])).tolist()
+    [0, 0, 0, 1, 2, 2, 3, 3, 3]
+    """
+    bounded = np.searchsorted(np.array(GROUP_BOUNDS), leverages)
+    group: IntArray = np.unique(bounded, return_inverse=True)[1].astype(np.int64)
+    return group
 
 
 def log_sd_between(fit: TierFit, leverages: FloatArray, least: float, most: float) -> float:
@@ -221,60 +278,99 @@ def log_sd_between(fit: TierFit, leverages: FloatArray, least: float, most: floa
     return float(np.log(fit.draws[:, is_in].sum(axis=1, dtype=np.float64)).std())
 
 
+def _scaled(columns: FloatArray, observed: TierObservations) -> tuple[FloatArray, FloatArray]:
+    """Return columns and moves with capture and open interest applied."""
+    capture = observed.capture[:, None]
+    move: FloatArray = observed.move * np.sqrt(observed.open_interest_usd[:, None] * capture)
+    return columns * capture[..., None], move
+
+
 def _fit(
     columns: FloatArray, observed: TierObservations, block_draws: BlockDraws | None
 ) -> PoissonFit:
     """Return the factors of the groups, with the capture of each span applied."""
-    capture = observed.capture[:, None]
-    move = observed.move * np.sqrt(observed.open_interest_usd[:, None] * capture)
+    scaled, move = _scaled(columns, observed)
     return fit_poisson(
-        columns * capture[..., None],
+        scaled,
         observed.realised,
         move,
         has_constant=False,
+        prior_rate_ratio=PRIOR_RATE_RATIO,
         block_draws=block_draws,
     )
 
 
+def _weights_and_kappa(
+    factors: FloatArray, is_low: BoolArray, prior_weights: FloatArray, anchor: float | None
+) -> tuple[FloatArray, FloatArray]:
+    """Return weights and kappa from factors, shape (..., n_tiers): without an anchor the weights
+    above 5x keep their sum.
+    """  # noqa: D205
+    products = factors * prior_weights
+    if anchor is not None:
+        return products / anchor, np.full(products.shape[:-1], anchor)
+    fitted = np.ones_like(is_low) if is_low.all() else ~is_low
+    kappa: FloatArray = products[..., fitted].sum(axis=-1) / prior_weights[fitted].sum()
+    return products / kappa[..., None], kappa
+
+
 def _describe(
     fit: PoissonFit,
+    blocks: FloatArray,
     group: IntArray,
+    is_low: BoolArray,
     prior_weights: FloatArray,
     anchor: float | None,
-    runs: int,
-    is_settled: bool,
 ) -> TierFit:
     """Return the weights of the tiers from the factors of their groups."""
-    products = fit.weights[group] * prior_weights
-    drawn = fit.draws[:, :-2].astype(np.float64)[:, group] * prior_weights
+    weights, kappa = _weights_and_kappa(fit.weights[group], is_low, prior_weights, anchor)
+    of_groups = fit.draws[:, :-2].astype(np.float64)
+    draws, _ = _weights_and_kappa(of_groups[:, group], is_low, prior_weights, anchor)
+    unknown = np.full(group.size, np.nan)
+    log_sd = low = high = unknown
+    if len(draws):
+        log_sd = np.log(draws).std(axis=0)
+        part = np.where(is_low | (anchor is not None), 0.0, weights)
+        share = np.bincount(group, part, blocks.size) / max(part.sum(), 1e-300)
+        blocks = _blocks_of_ratios(share, np.log(of_groups).std(axis=0), blocks)
+        low, high = widened_interval(weights, log_sd, blocks[group])
     if anchor is None:
-        kappa = float(products.sum() / prior_weights.sum())
-        weights = products / kappa
-        draws = drawn * (prior_weights.sum() / drawn.sum(axis=1, keepdims=True))
-    else:
-        kappa, weights, draws = anchor, products / anchor, drawn / anchor
-    log_sd = np.log(draws).std(axis=0) if len(draws) else np.full(group.size, np.nan)
-    is_converged = is_settled and fit.is_converged
+        weights = np.where(is_low, prior_weights, weights)
+    is_identified = fit.is_identified[group] & ~is_low & (high <= WIDEST_FACTOR * weights)
     return TierFit(
         weights=weights,
-        kappa=kappa,
+        kappa=float(kappa),
         is_kappa_identified=anchor is not None and float(weights.sum()) <= 1.0,
         move_weight=fit.move_weight,
         group=group,
         log_sd=log_sd,
-        is_identified=fit.is_identified[group],
-        parameter_status=tuple(fit.parameter_status[one] for one in group),
+        low=low,
+        high=high,
+        blocks=blocks[group],
+        is_identified=is_identified,
+        parameter_status=tuple(
+            ParameterStatus.WIDE
+            if fit.parameter_status[one] is ParameterStatus.IDENTIFIED and not identified
+            else fit.parameter_status[one]
+            for one, identified in zip(group, is_identified, strict=True)
+        ),
         draws=draws.astype(np.float32),
-        runs=runs,
-        is_converged=is_converged,
-        status=FitStatus.FITTED if is_converged else FitStatus.NOT_CONVERGED,
+        runs=0,
+        is_converged=False,
+        status=fit.status,
     )
 
 
-def _is_merged(leverages: FloatArray) -> BoolArray:
-    """Return which tiers share one factor."""
-    is_merged: BoolArray = leverages <= MERGED_LEVERAGE
-    return is_merged
+def _blocks_of_ratios(share: FloatArray, log_sd: FloatArray, blocks: FloatArray) -> FloatArray:
+    """Return effective blocks of factors over their weighted mean, shape (n_groups,).
+
+    To first order ln ratio_g = sum_h (1[g = h] - share_h) ln factor_h; its degrees of freedom are
+    those of Welch and Satterthwaite.
+    """
+    variance = ((np.eye(share.size) - share) * log_sd) ** 2
+    below = (variance**2 / np.maximum(blocks - 1.0, 1e-9)).sum(axis=1)
+    ratios: FloatArray = 1.0 + variance.sum(axis=1) ** 2 / np.where(below > 0.0, below, np.inf)
+    return ratios
 
 
 def _merge(consumed: FloatArray, group: IntArray) -> FloatArray:
@@ -310,6 +406,9 @@ def _without_figures(group: IntArray, runs: int, status: FitStatus) -> TierFit:
         move_weight=np.nan,
         group=group,
         log_sd=unknown,
+        low=unknown,
+        high=unknown,
+        blocks=unknown,
         is_identified=np.zeros(group.size, dtype=np.bool_),
         parameter_status=(ParameterStatus.LEFT_OUT,) * group.size,
         draws=np.empty((0, group.size), dtype=np.float32),

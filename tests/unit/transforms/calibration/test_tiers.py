@@ -1,5 +1,7 @@
 """Fitted weights of leverage: found where flows show them, flagged where they do not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,9 @@ from transforms.errors import InvalidInput, InvalidParameters
 
 LEVERAGES = np.array([2.0, 3.0, 5.0, 10.0, 25.0, 50.0, 100.0])
 PRIOR = np.array([0.2, 0.2, 0.3, 0.1, 0.05, 0.03, 0.02])
-TRUTH = PRIOR * [0.8, 0.8, 0.8, 1.5, 2.0, 3.0, 1.5]
-TRUTH *= PRIOR.sum() / TRUTH.sum()
+# Tiers of one group differ from the prior alike, and what lies above 5x has the sum of the prior.
+TRUTH = PRIOR * [1.0, 1.0, 1.0, 1.5, 2.0, 3.0, 3.0]
+TRUTH[3:] *= PRIOR[3:].sum() / TRUTH[3:].sum()
 N = 1200
 KAPPA = 0.4
 
@@ -55,16 +58,50 @@ def test_truth_lies_within_the_intervals_of_what_is_identified(path):
         )
         assert fit.status is FitStatus.FITTED
         assert fit.is_identified[-3:].all()
-        low, high = np.quantile(fit.draws, (0.05, 0.95), axis=0)
-        inside.append(((low <= TRUTH) & (high >= TRUTH))[fit.is_identified])
+        assert not fit.is_identified[:3].any()
+        inside.append(((fit.low <= TRUTH) & (fit.high >= TRUTH))[fit.is_identified])
     assert np.concatenate(inside).mean() >= 0.85
 
 
-def test_low_leverage_shares_one_factor(path):
-    fit = fit_tiers(estimator(path), LEVERAGES, PRIOR, observe(path, 0))
-    assert fit.group.tolist() == [0, 0, 0, 1, 2, 3, 4]
-    np.testing.assert_allclose((fit.weights / PRIOR)[:3], (fit.weights / PRIOR)[0])
+def test_low_leverage_keeps_its_prior_and_is_never_identified(path):
+    # Here it is met as often as any other.
+    often = np.random.default_rng(1).gamma(1.0, 1e8, path.shape)
+    fit = fit_tiers(estimator(often), LEVERAGES, PRIOR, observe(often, 0), block_draws=draws())
+    assert fit.group.tolist() == [0, 0, 0, 1, 2, 3, 3]
+    np.testing.assert_array_equal(fit.weights[:3], PRIOR[:3])
+    assert not fit.is_identified[:3].any()
+    assert ParameterStatus.IDENTIFIED not in fit.parameter_status[:3]
     assert fit.weights.sum() == pytest.approx(PRIOR.sum())
+    only_low = fit_tiers(
+        lambda weights: often[..., :3] * weights, LEVERAGES[:3], PRIOR[:3], observe(often, 0),
+        block_draws=draws(),
+    )  # fmt: skip
+    assert not only_low.is_identified.any()
+
+
+def test_tiers_of_one_group_keep_their_ratio(path):
+    fit = fit_tiers(estimator(path), LEVERAGES, PRIOR, observe(path, 0))
+    assert fit.weights[5] / fit.weights[6] == pytest.approx(PRIOR[5] / PRIOR[6])
+
+
+def test_a_factor_on_all_that_is_realised_is_kappa(path):
+    observed = observe(path, 0)
+    thrice = replace(observed, realised=3.0 * observed.realised)
+    one, three = (fit_tiers(estimator(path), LEVERAGES, PRIOR, each) for each in (observed, thrice))
+    np.testing.assert_allclose(three.weights, one.weights, rtol=1e-6)
+    assert three.kappa == pytest.approx(3.0 * one.kappa)
+    assert not three.is_kappa_identified
+
+
+def test_a_tier_met_on_one_day_is_not_identified(path):
+    once = path.copy()
+    once[24:, :, 3] = 0.0
+    once[:24, :, 3] += 1e9
+    observed = observe(once, 0)
+    fit = fit_tiers(estimator(once), LEVERAGES, PRIOR, observed, block_draws=draws())
+    assert fit.status is FitStatus.FITTED
+    assert not fit.is_identified[3]
+    assert (fit.low[3], fit.high[3]) == (0.0, np.inf)
 
 
 def test_kappa_is_identified_by_an_anchor_only(path):
@@ -73,7 +110,7 @@ def test_kappa_is_identified_by_an_anchor_only(path):
     assert not free.is_kappa_identified
     anchored = fit_tiers(estimator(path), LEVERAGES, PRIOR, observed, anchor=free.kappa * 1.1)
     assert anchored.is_kappa_identified
-    np.testing.assert_allclose(anchored.weights * 1.1, free.weights, rtol=1e-6)
+    np.testing.assert_allclose(anchored.weights[3:] * 1.1, free.weights[3:], rtol=1e-6)
     # So small an anchor would need more positions than there are.
     small = fit_tiers(estimator(path), LEVERAGES, PRIOR, observed, anchor=free.kappa * 0.5)
     assert not small.is_kappa_identified
@@ -89,7 +126,7 @@ def test_tiers_that_are_never_met_are_said_to_be_the_priors(path):
 
 def test_ranges_of_leverage_are_known_better_than_tiers(path):
     fit = fit_tiers(estimator(path), LEVERAGES, PRIOR, observe(path, 0), block_draws=draws())
-    assert log_sd_between(fit, LEVERAGES, 50.0, 100.0) < fit.log_sd[-2:].max()
+    assert log_sd_between(fit, LEVERAGES, 10.0, 25.0) < fit.log_sd[3:5].max()
     assert np.isnan(log_sd_between(fit, LEVERAGES, 101.0, 200.0))
 
 
@@ -111,8 +148,8 @@ def test_where_there_is_nothing_to_fit_it_says_why(path):
     )
     fit = fit_tiers(estimator(path), LEVERAGES, PRIOR, silent)
     assert fit.status is FitStatus.NOTHING_REALISED
-    assert np.isnan(fit.weights).all()
-    assert np.isnan(fit.kappa)
+    assert np.isnan([fit.kappa, *fit.weights, *fit.low, *fit.high, *fit.blocks]).all()
+    assert not fit.is_identified.any()
 
 
 def test_what_cannot_be_is_refused(path):
