@@ -20,6 +20,7 @@ instrument as (
         asset,
         quote,
     from staging.stg_instrument
+    where in_window_assets(asset)
 ),
 
 quote_rate as (

@@ -1,0 +1,141 @@
+"""Skill of every model on one asset: fitted before a window of days, scored in it.
+
+Belongs here: which windows, models and nulls, and rows of ``derived.estimator_skill``. Does not
+belong here: the scores (``transforms.skill``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from jobs.calibrate.panels import AssetPanel
+from jobs.instants import DAY_MICROSECONDS
+from transforms.ledger import LEDGERS
+from transforms.skill.evaluate import Protocol, evaluate
+from transforms.skill.forecast_features import forecast_features, lagged_features
+from transforms.skill.panel import Panel, ScoreStatus
+from transforms.skill.score_table import Score, ScoringRules
+from warehouse.contracts import stored_rows
+
+WINDOW_DAYS: Final = (7, 30, 90)
+"""Days that are scored, back from a midnight."""
+
+NULLS: Final = ("activity_glm", "extension_glm", "distance_profile", "path_only", "path_ledger")
+"""What every model is held against, beside the mean of the hours before the window."""
+
+TRAINING_MEAN: Final = "training_mean"
+"""Name of that mean as a null."""
+
+RULES: Final = ScoringRules(least_hours=72.0, accepts_lower_bound=True, n_draws=300)
+"""Three days of hours are the least; lower bounds are scored and say so."""
+
+REASONS: Final[Mapping[ScoreStatus, str | None]] = {
+    ScoreStatus.SCORED: None,
+    ScoreStatus.NO_FEED: "no feed publishes its liquidations",
+    ScoreStatus.ALL_ZERO: "every published figure is zero, as from a feed that is down",
+    ScoreStatus.THROTTLED: "every published figure is a lower bound",
+    ScoreStatus.TOO_FEW_SPANS: "too few hours with published liquidations, in the window or before",
+    ScoreStatus.NO_PREDICTION: "the model predicts nothing",
+    ScoreStatus.NOT_CONVERGED: "the fit did not converge",
+    ScoreStatus.NO_NULL: "the null has no prediction",
+}
+
+_FIGURES: Final = {
+    "realised_usd": "realised_usd",
+    "predicted_usd": "predicted_usd",
+    "predicted_ratio": "ratio",
+    "deviance_removed_ratio": "d2",
+    "deviance_removed_low_ratio": "d2_low",
+    "deviance_removed_high_ratio": "d2_high",
+    "gamma_deviance_removed_ratio": "gamma_deviance_removed",
+    "gain_nats_per_hour": "gain_per_hour",
+    "gain_low_nats_per_hour": "gain_low",
+    "gain_high_nats_per_hour": "gain_high",
+    "calibration_slope": "calibration_slope",
+    "number_test_quantile": "number_quantile",
+    "t_test_p_value": "t_p_value",
+    "w_test_p_value": "w_p_value",
+    "within_factor_7d_ratio": "short_window_share",
+}
+"""Columns by field of `Score`."""
+
+
+def score_asset(own: AssetPanel, as_of: int, run_id: str) -> pa.Table:
+    """Return the rows of an asset's skill over the windows that end at an instant.
+
+    Parameters
+    ----------
+    own : AssetPanel
+        Its hours.
+    as_of : int
+        Midnight at which the windows end [microseconds].
+    run_id : str
+        Written beside each row.
+    """
+    panel = with_forecasts(own)
+    nulls = [name for name in NULLS if name not in LEDGERS or name in panel.exposures]
+    models = sorted({*panel.exposures, *panel.features} - {"path_only"})
+    tables = []
+    for days in WINDOW_DAYS:
+        origin = as_of - days * DAY_MICROSECONDS
+        scores = evaluate(panel, origin, origin, as_of, models, nulls, Protocol(rules=RULES))
+        kept = [score for score in scores if score.model in models]
+        if kept:
+            tables.append(_rows(kept, own, as_of, days, run_id))
+    return pa.concat_tables(tables)
+
+
+def with_forecasts(own: AssetPanel) -> Panel:
+    """Return the panel with the features of the forecasts: given the path, and before the hour."""
+    panel = own.panel
+    features = {"lagged_forecast": lagged_features(panel)}
+    path_usd, volume_usd = (own.map_usd.get(name) for name in ("path_ledger", "volume_ledger"))
+    if path_usd is not None and volume_usd is not None and np.isfinite(path_usd).any():
+        # Floored: what price has not reached has no logarithm.
+        floors = [max(float(np.nanmean(one)) * 1e-3, 1e-9) for one in (path_usd, volume_usd)]
+        features["liquidation_forecast"] = forecast_features(
+            panel, np.maximum(path_usd, floors[0]), np.maximum(volume_usd, floors[1])
+        )
+    return replace(panel, features=features)
+
+
+def _rows(scores: list[Score], own: AssetPanel, as_of: int, days: int, run_id: str) -> pa.Table:
+    count = len(scores)
+    is_scored = [score.status is ScoreStatus.SCORED for score in scores]
+    figures: dict[str, Any] = {
+        column: pa.array([getattr(score, name) for score in scores], pa.float64(), from_pandas=True)
+        for column, name in _FIGURES.items()
+    }
+    has_fit = [score.fit_hours > 0.0 for score in scores]
+    return stored_rows(
+        "derived.estimator_skill",
+        {
+            "asset": own.panel.asset,
+            "as_of": as_of,
+            "provider": [score.model for score in scores],
+            "null_model": [score.null or TRAINING_MEAN for score in scores],
+            "window_days": days,
+            "status": [score.status.value for score in scores],
+            "reason": [REASONS[score.status] for score in scores],
+            "realised_venues": [list(own.venues)] * count,
+            "realised_feeds": [list(own.feeds)] * count,
+            "is_lower_bound": own.is_complete is False,
+            "hour_count": [
+                round(score.hours) if scored else 0
+                for score, scored in zip(scores, is_scored, strict=True)
+            ],
+            **figures,
+            "fitted_from_at": [
+                score.fit_from if has else None for score, has in zip(scores, has_fit, strict=True)
+            ],
+            "fitted_until_at": [
+                score.fit_until if has else None for score, has in zip(scores, has_fit, strict=True)
+            ],
+            "fitted_hour_count": [round(score.fit_hours) for score in scores],
+            "is_short_fit": [score.is_short_fit for score in scores],
+            "run_id": run_id,
+        },
+    )

@@ -1,0 +1,94 @@
+-- What each model was exposed to, in the window of hours and assets that is set: rows in order of
+-- asset, model, hour and side.
+--
+-- venues: venues whose positions count
+
+with
+leverage_exposure as (
+    select
+        asset,
+        provider,
+        as_of,
+        side,
+        consumed_usd,
+        swept_usd,
+    from derived.leverage_exposure
+    where
+        in_window_assets(asset)
+        and in_window(as_of)
+        and list_contains($venues, venue)
+        and consumed_usd is not null
+),
+
+path_exposure as (
+    select
+        asset,
+        provider,
+        as_of,
+        side,
+        exposure,
+        log_age,
+        map_usd,
+    from derived.path_exposure
+    where in_window_assets(asset) and in_window(as_of)
+),
+
+prediction as (
+    select
+        asset,
+        provider,
+        as_of,
+        side,
+        consumed_usd,
+    from intermediate.int_prediction_hour
+    where
+        in_window_assets(asset)
+        and in_window(as_of)
+        and list_contains($venues, venue)
+        and method = 'map of the hour before'
+),
+
+of_positions as (
+    select
+        asset,
+        provider,
+        as_of,
+        side,
+        [sorted_sum(list_sum(consumed_usd) + list_sum(swept_usd))] as exposure,
+        null::double as log_age,
+        null::double as map_usd,
+    from leverage_exposure
+    group by asset, provider, as_of, side
+),
+
+of_map as (
+    select
+        asset,
+        provider,
+        as_of,
+        side,
+        [sorted_sum(consumed_usd)] as exposure,
+        null::double as log_age,
+        null::double as map_usd,
+    from prediction
+    group by asset, provider, as_of, side
+),
+
+exposure as (
+    select * from of_positions
+    union all by name
+    select * from of_map
+    union all by name
+    select * from path_exposure
+)
+
+select
+    asset,
+    provider,
+    epoch_us(as_of) as span_end,
+    if(side = 'long', 0, 1) as side,
+    exposure,
+    log_age,
+    map_usd,
+from exposure
+order by asset, provider, as_of, side
