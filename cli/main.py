@@ -42,6 +42,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "assumptions": assumptions_command,
     "fetch": collect.fetch_command,
     "vary": steps.vary_command,
+    "calibrate": steps.calibrate_command,
     "ingest": collect.ingest_command,
     "backfill": collect.backfill_command,
     "record": collect.record_command,

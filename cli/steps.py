@@ -172,3 +172,23 @@ def vary_command(
             f"measured {report.map_count:,} maps, {report.row_count:,} rows; "
             "`liqheat publish` shows them to readers"
         )
+
+
+def calibrate_command(
+    refit: Annotated[
+        bool,
+        typer.Option("--refit", help="Fit every model again; otherwise each every 30 days."),
+    ] = False,
+    as_of: AsOf = None,
+) -> None:
+    """Fit models to published liquidations, score them out of sample, measure crowding."""
+    from jobs.calibrate.calibrate import calibrate
+
+    with progress_bar() as progress:
+        report = calibrate(
+            read_settings(), as_of=hour_of(as_of), is_refitting=refit, progress=progress
+        )
+        note(
+            f"{report.asset_count} assets: {report.fit_count} fits, {report.no_fit_count} without "
+            f"figures, {report.score_count:,} scores; `liqheat publish` shows them to readers"
+        )
