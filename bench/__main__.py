@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-_BENCHMARKS = ("kernel", "ledger", "simulated", "disagreement", "pipeline")
+_BENCHMARKS = ("kernel", "ledger", "fits", "simulated", "disagreement", "pipeline")
 
 
 def main() -> int:
