@@ -111,31 +111,8 @@ def read_plot_data(
         newest = _read_newest(reader, which, maps.until)
         window = [*which, newest - timedelta(days=days), newest]
         candles = _arrays(_read_candles(reader, window))
-        rows = _arrays(
-            reader.execute(
-                """
-                select
-                    as_of, side, bin_index, price_low, price_high, liquidation_usd, start_up_usd,
-                    liquidation_q10_usd, liquidation_q90_usd, unit,
-                from marts.liquidation_heatmap_hourly
-                where asset = ? and provider = ? and venue = ? and as_of > ? and as_of <= ?
-                """,
-                window,
-            ).to_arrow_table()
-        )
-        warm_up = reader.execute(
-            """
-            select as_of
-            from marts.series_books_hourly
-            where
-                asset = ? and provider = ? and ? in (venue, 'all') and as_of > ? and as_of <= ?
-            group by as_of
-            having
-                coalesce(sum(open_interest_base) filter (where is_warm_up), 0)
-                > 0.5 * sum(open_interest_base)
-            """,
-            window,
-        ).fetchnumpy()["as_of"]
+        rows = _arrays(_read_bins(reader, window))
+        warm_up = _read_warm_up(reader, window)
         if reach_ratio is None:
             reach_ratio = _read_reach(reader, [maps.asset, maps.venue, newest])
     instants = np.unique(np.concatenate((rows["as_of"], candles["as_of"])))
@@ -208,6 +185,38 @@ def _read_candles(reader: Reader, window: list[Any]) -> pa.Table:
         "and as_of > ? and as_of <= ? group by as_of order by as_of",
         window,
     ).to_arrow_table()
+
+
+def _read_bins(reader: Reader, window: list[Any]) -> pa.Table:
+    """Return the bins of a map in some hours."""
+    return reader.execute(
+        """
+        select
+            as_of, side, bin_index, price_low, price_high, liquidation_usd, start_up_usd,
+            liquidation_q10_usd, liquidation_q90_usd, unit,
+        from marts.liquidation_heatmap_hourly
+        where asset = ? and provider = ? and venue = ? and as_of > ? and as_of <= ?
+        """,
+        window,
+    ).to_arrow_table()
+
+
+def _read_warm_up(reader: Reader, window: list[Any]) -> npt.NDArray[Any]:
+    """Return the hours in which most of the open interest belongs to series in warm-up."""
+    warm_up: npt.NDArray[Any] = reader.execute(
+        """
+        select as_of
+        from marts.series_books_hourly
+        where
+            asset = ? and provider = ? and ? in (venue, 'all') and as_of > ? and as_of <= ?
+        group by as_of
+        having
+            coalesce(sum(open_interest_base) filter (where is_warm_up), 0)
+            > 0.5 * sum(open_interest_base)
+        """,
+        window,
+    ).fetchnumpy()["as_of"]
+    return warm_up
 
 
 def _read_reach(reader: Reader, which: list[Any]) -> float:
