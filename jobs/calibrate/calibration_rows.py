@@ -20,6 +20,7 @@ _PARAMETER_REASONS: Final[Mapping[ParameterStatus, str | None]] = {
     ParameterStatus.WIDE: "its interval is wider than a factor of 2.3 either way",
     ParameterStatus.AT_BOUND: "the hours would have it at 0: most of it is the prior's",
     ParameterStatus.NOT_EXPOSED: "price hardly ever reached it: it is the prior's",
+    ParameterStatus.FEW_BLOCKS: "a few days hold most of what it is known from",
     ParameterStatus.NOT_DRAWN: "its spread was not drawn",
     ParameterStatus.LEFT_OUT: "not in the model",
 }
