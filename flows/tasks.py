@@ -104,6 +104,14 @@ def measure_sensitivity(as_of: datetime, days: int) -> int:
 
 
 @task_of_job
+def calibrate_models(as_of: datetime, is_refitting: bool) -> int:
+    """Fit what is due and score every model; return how many rows."""
+    from jobs.calibrate.calibrate import calibrate
+
+    return calibrate(read_settings(), as_of=as_of, is_refitting=is_refitting).row_count
+
+
+@task_of_job
 def load() -> int:
     """Load what has landed; return how many rows."""
     from jobs.pipeline import load

@@ -72,6 +72,7 @@ def test_what_is_due_by_itself_and_nothing_else_is_scheduled():
         "hourly",
         "fetch",
         "vary",
+        "calibrate",
         "maintain",
     }
 
