@@ -8,6 +8,7 @@ import typer
 
 from cli.arguments import AsOfPublished, Asset, Rows, finite, published_hour
 from cli.output import Format, note, write_rows
+from cli.published import default_provider
 from jobs.settings import read_settings
 
 
@@ -29,7 +30,13 @@ def query_command(
 
 def plot_command(
     asset: Asset,
-    provider: Annotated[str, typer.Option(help="Whose map.")] = "turnover",
+    provider: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose map. By default that of a ledger once it has been shown to be better "
+            "here, else turnover."
+        ),
+    ] = None,
     venue: Annotated[str, typer.Option(help="A venue, or 'all'.")] = "all",
     days: Annotated[
         float,
@@ -67,7 +74,7 @@ def plot_command(
         page = plot_asset(
             maps,
             output or settings.home / page_name(asset),
-            provider=provider,
+            provider=provider or default_provider(settings, asset, published_hour(as_of)),
             days=days,
             reach_ratio=reach,
         )

@@ -16,6 +16,7 @@ import typer
 from cli import collect, explore, health, import_data, steps
 from cli.arguments import exit_on_error
 from cli.schedule import schedule_command
+from cli.show_accuracy import accuracy_command
 from cli.show_assumptions import assumptions_command
 from cli.show_bands import bands_command
 from cli.show_disagreement import disagreement_command
@@ -40,6 +41,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "bands": bands_command,
     "disagreement": disagreement_command,
     "assumptions": assumptions_command,
+    "accuracy": accuracy_command,
     "fetch": collect.fetch_command,
     "vary": steps.vary_command,
     "calibrate": steps.calibrate_command,

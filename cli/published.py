@@ -1,9 +1,10 @@
 """Published rows for a command: read by column, written for a program or for the eye."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from cli.output import Format, write_rows
+from cli.output import Format, note, write_rows
 from jobs.settings import Settings
 
 Row = dict[str, Any]
@@ -18,6 +19,15 @@ def read_rows(
 
     with query_by_name(settings, name, dict(parameters or {})) as result:
         return result.columns, [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+
+
+def default_provider(settings: Settings, asset: str, as_of: datetime | None) -> str:
+    """Return whose map of an asset is shown unless the reader chooses; say why on stderr."""
+    from jobs.read.accuracy import choose_provider
+
+    chosen = choose_provider(settings, asset, as_of)
+    note(f"map by {chosen.reason}")
+    return chosen.name
 
 
 def write_all(columns: tuple[str, ...], rows: list[Row], form: Format) -> None:

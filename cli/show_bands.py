@@ -11,7 +11,7 @@ import typer
 from cli.arguments import AsOfPublished, Asset, Rows, published_hour
 from cli.figures import odds, percent, price, usd
 from cli.output import Format, note, print_table
-from cli.published import Row, read_rows, write_all
+from cli.published import Row, default_provider, read_rows, write_all
 from jobs.errors import NothingToDo
 from jobs.settings import Settings, read_settings
 
@@ -192,8 +192,12 @@ def band_notes(bands: Sequence[Row], within: float) -> list[str]:
 def bands_command(
     asset: Asset,
     provider: Annotated[
-        str, typer.Option(help="Whose map; 'consensus' for the mean of all.")
-    ] = "turnover",
+        str | None,
+        typer.Option(
+            help="Whose map; 'consensus' for the mean of all. By default that of a ledger once it "
+            "has been shown to be better here, else turnover."
+        ),
+    ] = None,
     venue: Annotated[str, typer.Option(help="A venue, or 'all'.")] = "all",
     within: Annotated[
         float | None,
@@ -211,5 +215,7 @@ def bands_command(
     as_of: AsOfPublished = None,
 ) -> None:
     """Show what could be liquidated near price today: bands of both sides with their odds."""
-    choice = MapChoice(asset.upper(), provider, venue, published_hour(as_of))
-    show_bands(read_settings(), choice, form, within=within, is_showing_noisy=hidden)
+    settings, asset, until = read_settings(), asset.upper(), published_hour(as_of)
+    shown = provider or default_provider(settings, asset, until)
+    choice = MapChoice(asset, shown, venue, until)
+    show_bands(settings, choice, form, within=within, is_showing_noisy=hidden)

@@ -1,0 +1,80 @@
+"""`liqheat accuracy`: how right the models of an asset have been, against the path of price."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cli.arguments import AsOfPublished, Asset, Rows, published_hour
+from cli.figures import percent, usd
+from cli.output import Format, print_table
+from cli.published import write_all
+from jobs.settings import read_settings
+
+if TYPE_CHECKING:
+    from jobs.read.accuracy import Accuracy
+
+_NULLS = {
+    "training_mean": "over the mean",
+    "extension_glm": "over extension",
+    "path_only": "over path_only",
+    "path_ledger": "over path_ledger",
+}
+"""Headers by null."""
+
+
+def accuracy_command(asset: Asset, form: Rows = Format.table, as_of: AsOfPublished = None) -> None:
+    """Show how right each model has been on an asset, out of sample, and against what."""
+    from jobs.read.accuracy import choose_provider, read_accuracy, verdict
+
+    settings, asset, until = read_settings(), asset.upper(), published_hour(as_of)
+    accuracy = read_accuracy(settings, asset, until)
+    if form is not Format.table:
+        write_all(tuple(accuracy.rows[0]), [dict(row) for row in accuracy.rows], form)
+        return
+    days = accuracy.window_days
+    print_table(
+        f"{asset}, {days or 0} days to {accuracy.as_of:%Y-%m-%d %H:%M} UTC: share of what a null "
+        "leaves unexplained of published liquidations that each model explains",
+        [_cells(accuracy, provider) for provider in accuracy.providers],
+        columns=("model", *_NULLS.values(), "longs", "shorts", "in interval"),
+        words=("model",),
+        notes=(
+            *verdict(accuracy),
+            f"map shown by default: {choose_provider(settings, asset, until).reason}.",
+            "in brackets: 95 % interval. longs, shorts: expected over published USD, as published. "
+            "in interval: hours within the 80 % interval. Every model is given the same constant, "
+            "move and capture, and the path of price in the hour.",
+        ),
+    )
+
+
+def _cells(accuracy: "Accuracy", provider: str) -> dict[str, str]:
+    sides = {row["side"]: row for row in accuracy.sides if row["provider"] == provider}
+    covered = [
+        row["interval_coverage_ratio"]
+        for row in sides.values()
+        if row["interval_coverage_ratio"] is not None
+    ]
+    return {
+        "model": provider,
+        **{
+            header: _figure(accuracy.score(provider, null))
+            for null, header in _NULLS.items()
+            if null != provider
+        },
+        **{f"{side}s": _amounts(sides.get(side)) for side in ("long", "short")},
+        "in interval": percent(sum(covered) / len(covered)) if covered else "",
+    }
+
+
+def _figure(score: Mapping[str, Any] | None) -> str:
+    if score is None:
+        return ""
+    low, high = score["deviance_removed_low_ratio"], score["deviance_removed_high_ratio"]
+    text = percent(score["deviance_removed_ratio"])
+    return text if low is None else f"{text} [{100 * low:.0f}, {100 * high:.0f}]"
+
+
+def _amounts(side: Mapping[str, Any] | None) -> str:
+    if side is None or side["realised_usd"] is None or side["expected_usd"] is None:
+        return ""
+    return f"{usd(side['expected_usd'])} / {usd(side['realised_usd'])}"

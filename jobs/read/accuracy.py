@@ -1,0 +1,267 @@
+"""What the published skill table says of an asset's models, in words, and whose map is shown.
+
+Belongs here: reading skill and wording it. Does not belong here: scores (``transforms.skill``) and
+where they are made (``jobs.calibrate``).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobs.errors import NothingToDo
+from jobs.read.query import query_by_name
+from jobs.settings import Settings
+from warehouse.errors import QueryFailed
+
+DEFAULT_PROVIDER = "turnover"
+"""Whose map is shown where skill does not speak for another."""
+
+LEDGERS = ("path_ledger", "volume_ledger")
+FORECASTS = ("liquidation_forecast", "lagged_forecast")
+TRAINING_MEAN = "training_mean"
+
+LEAST_WINDOW_DAYS = 30
+"""Shortest window by which another provider becomes the default."""
+
+SkillRow = Mapping[str, Any]
+"""One row of ``marts.estimator_skill_daily``."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapProvider:
+    """Whose map is shown, and why.
+
+    Parameters
+    ----------
+    name : str
+        The provider.
+    reason : str
+        A sentence for the reader.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """The skill of an asset's models at one midnight.
+
+    Parameters
+    ----------
+    asset : str
+        The asset.
+    as_of : datetime
+        The midnight, UTC.
+    rows : tuple of mapping
+        Every row of it, all windows.
+    window_days : int or None
+        The longest window with figures; None without any.
+    sides : tuple of mapping
+        By provider and side over that window: expected and published USD, share of hours in the
+        80 % interval, share of what is expected that is on no level of the map.
+    """
+
+    asset: str
+    as_of: datetime
+    rows: tuple[SkillRow, ...]
+    window_days: int | None
+    sides: tuple[Mapping[str, Any], ...]
+
+    def score(self, provider: str, null_model: str) -> SkillRow | None:
+        """Return the row of a model against a null over the window; None without figures."""
+        return _score(self.rows, self.window_days, provider, null_model)
+
+    @property
+    def providers(self) -> list[str]:
+        """Models with figures over the window, best first."""
+        found = [
+            row
+            for row in self.rows
+            if row["window_days"] == self.window_days
+            and row["null_model"] == TRAINING_MEAN
+            and row["status"] == "scored"
+        ]
+        return [
+            str(row["provider"])
+            for row in sorted(found, key=lambda row: -row["deviance_removed_ratio"])
+        ]
+
+
+def read_accuracy(settings: Settings, asset: str, as_of: datetime | None = None) -> Accuracy:
+    """Return the published skill of an asset's models.
+
+    Raises
+    ------
+    NothingToDo
+        None is published.
+    """
+    rows = _read(settings, "accuracy", {"asset": asset, "as_of": as_of})
+    if not rows:
+        raise NothingToDo(
+            f"no skill of {asset} is published; run `liqheat calibrate`, then `liqheat publish`"
+        )
+    window = longest_window(rows)
+    at = rows[0]["as_of"]
+    sides: list[dict[str, Any]] = []
+    if window is not None:
+        between = {"asset": asset, "from_at": at - timedelta(days=window), "until_at": at}
+        sides = _read(settings, "accuracy_sides", between)
+    return Accuracy(asset, at, tuple(rows), window, tuple(sides))
+
+
+def longest_window(rows: Sequence[SkillRow]) -> int | None:
+    """Return the longest window in which some model has figures; None without any."""
+    return max((row["window_days"] for row in rows if row["status"] == "scored"), default=None)
+
+
+def choose_provider(settings: Settings, asset: str, as_of: datetime | None = None) -> MapProvider:
+    """Return whose map of an asset is shown unless the reader chooses, and why.
+
+    It is that of a ledger once the published skill table of the home says so: over at least
+    ``LEAST_WINDOW_DAYS`` it leaves less deviance than every estimator, its whole interval included.
+    """
+    try:
+        rows = _read(settings, "accuracy", {"asset": asset, "as_of": as_of})
+    except QueryFailed:
+        # Published by a release without the table.
+        return MapProvider(DEFAULT_PROVIDER, f"{DEFAULT_PROVIDER}: no skill is published")
+    maps = _read(settings, "published_map_providers", {"asset": asset, "as_of": as_of})
+    return provider_by_skill(rows, {row["provider"] for row in maps})
+
+
+def provider_by_skill(rows: Sequence[SkillRow], published: set[str]) -> MapProvider:
+    """Return whose map is shown by some rows of skill.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Rows of one asset and midnight.
+    published : set of str
+        Providers that have a map.
+    """
+    default = DEFAULT_PROVIDER
+    window = longest_window(rows)
+    if window is None:
+        return MapProvider(default, f"{default}: no model of it has been scored here")
+    if window < LEAST_WINDOW_DAYS:
+        return MapProvider(
+            default,
+            f"{default}: models have been scored over {window} days here, less than "
+            f"{LEAST_WINDOW_DAYS}",
+        )
+    estimators = {
+        row["provider"]
+        for row in rows
+        if row["window_days"] == window and row["status"] == "scored"
+    } - {*LEDGERS, *FORECASTS}
+    ledger = "path_ledger"
+    found = [_score(rows, window, name, ledger) for name in sorted(estimators)]
+    highs = [row["deviance_removed_high_ratio"] for row in found if row is not None]
+    is_better = (
+        bool(highs)
+        and len(highs) == len(found)
+        and all(high is not None and high < 0.0 for high in highs)
+    )
+    if not is_better or ledger not in published:
+        return MapProvider(
+            default,
+            f"{default}: over {window} days the ledger is not shown to be better than every "
+            "estimator here",
+        )
+    volume = _score(rows, window, "volume_ledger", ledger)
+    low = None if volume is None else volume["deviance_removed_low_ratio"]
+    if low is not None and low > 0.0 and "volume_ledger" in published:
+        ledger = "volume_ledger"
+    return MapProvider(
+        ledger,
+        f"{ledger}: over the last {window} days it left less of published liquidations unexplained "
+        "than every estimator here (`liqheat accuracy`)",
+    )
+
+
+def verdict(accuracy: Accuracy) -> list[str]:
+    """Return what skill says of an asset's models, a sentence each."""
+    if accuracy.window_days is None:
+        reasons = sorted({str(row["reason"]) for row in accuracy.rows if row["reason"]})
+        return [f"no figures: {'; '.join(reasons)}."]
+    first = next(row for row in accuracy.rows if row["status"] == "scored")
+    said = [
+        f"published liquidations: {', '.join(first['realised_feeds'])}; "
+        + (
+            "a lower bound, since some venue publishes only part of them."
+            if first["is_lower_bound"]
+            else "complete for these venues."
+        )
+    ]
+    said += [_against_path(accuracy, provider) for provider in accuracy.providers]
+    off_map = {
+        row["provider"]: row["off_map_ratio"]
+        for row in accuracy.sides
+        if row["off_map_ratio"] is not None and row["side"] == "long"
+    }
+    said += [
+        f"{provider}: {100 * ratio:.0f} % of what it expects of longs is on no level of its map "
+        "(the move itself, and a constant)."
+        for provider, ratio in sorted(off_map.items())
+    ]
+    lagged = accuracy.score("lagged_forecast", TRAINING_MEAN)
+    if lagged is not None:
+        said.append(
+            "all of this is given the path of price in the hour. From what is known before the "
+            f"hour {100 * max(lagged['deviance_removed_ratio'], 0.0):.0f} % is explained."
+        )
+    if first["is_short_fit"]:
+        said.append("fitted on less than 90 days: these figures can still change much.")
+    return said
+
+
+_PATH_NULLS = {
+    "path_ledger": "the ledger of the path of price",
+    "path_only": "the path of price",
+    "extension_glm": "a regression on how far price went",
+}
+"""Nulls without open interest, in words."""
+
+
+def _against_path(accuracy: Accuracy, provider: str) -> str:
+    """Return how a model does against the path of price alone: the null that it beats least."""
+    found = {
+        null: score
+        for null in _PATH_NULLS
+        if null != provider and (score := accuracy.score(provider, null)) is not None
+    }
+    if not found:
+        return f"{provider}: nothing to hold it against."
+    null = min(found, key=lambda one: found[one]["deviance_removed_ratio"])
+    score, name = found[null], _PATH_NULLS[null]
+    low, high = (score[f"deviance_removed_{end}_ratio"] for end in ("low", "high"))
+    change = f"{100 * score['deviance_removed_ratio']:+.0f} %"
+    if low is None or high is None:
+        return f"{provider}: {change} over {name}; the window is too short for an interval."
+    interval = f"{change} of its deviance [{100 * low:+.0f}, {100 * high:+.0f}]"
+    if low > 0.0:
+        return f"{provider}: better than {name}, {interval}."
+    if high < 0.0:
+        return f"{provider}: worse than {name}, {interval}."
+    return f"{provider}: no better than {name} that can be shown, {interval}."
+
+
+def _score(
+    rows: Sequence[SkillRow], window: int | None, provider: str, null_model: str
+) -> SkillRow | None:
+    for row in rows:
+        if (
+            row["window_days"] == window
+            and row["provider"] == provider
+            and row["null_model"] == null_model
+            and row["status"] == "scored"
+        ):
+            return row
+    return None
+
+
+def _read(settings: Settings, name: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    with query_by_name(settings, name, parameters) as result:
+        return [dict(zip(result.columns, row, strict=True)) for row in result.rows]

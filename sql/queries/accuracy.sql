@@ -1,0 +1,13 @@
+-- Skill of every model on an asset at the newest midnight,
+-- not later than $as_of where that is given.
+
+with
+chosen as (
+    select *
+    from marts.estimator_skill_daily
+    where asset = $asset and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+    qualify as_of = max(as_of) over ()
+)
+
+select * from chosen
+order by window_days, provider, null_model
