@@ -4,14 +4,19 @@ Belongs here: which comparison gives which figure. Does not belong here: how it 
 (``page``) and drawn (``pictures``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
 
-from bench.accuracy.panels import LEVERAGE_MODELS, Recording, make_panel
+from bench.accuracy.panels import HELD, LEVERAGE_MODELS, SWEPT, Recording, make_panel, path_exposure
 from bench.accuracy.protocol import (
+    CALIBRATED,
+    CALIBRATED_PATH,
+    CALIBRATED_VOLUME,
+    CALIBRATIONS,
     DAY,
     EQUAL_TERMS,
     FITTED,
@@ -25,9 +30,14 @@ from bench.accuracy.protocol import (
     with_models,
 )
 from bench.accuracy.recorded import HOUR, fill_volume
+from transforms.calibration.capture import trailing_capture
+from transforms.calibration.interval import trailing_interval
+from transforms.calibration.tiers import TierObservations, fit_tiers
+from transforms.estimators import ESTIMATORS
 from transforms.ledger import LEDGERS
 from transforms.path_only import PATH_ONLY
 from transforms.series import BoolArray, FloatArray
+from transforms.skill.nulls import own_move
 from transforms.skill.panel import Panel, ScoreStatus
 from transforms.skill.places import PlaceScore, halves_within, score_places
 from transforms.skill.predictions import Prediction
@@ -43,6 +53,9 @@ MODELS: Final = (
     "distance_profile",
     PATH_ONLY.provider,
     PATH_ONLY.provider + FITTED,
+    *(name + SWEPT for name in LEDGER_MODELS),
+    HELD,
+    *CALIBRATIONS,
     *(
         name + ending
         for name in LEVERAGE_MODELS
@@ -56,6 +69,7 @@ MODELS: Final = (
 N_SHUFFLES: Final = 5
 INTERVAL: Final = (0.1, 0.9)
 TRAILING_HOURS: Final = 168
+CAPTURE_HOURS: Final = 720
 
 Scores = dict[tuple[str, str], Score]
 
@@ -80,6 +94,54 @@ class Way:
     as_used: Scores
     predictions: Mapping[str, dict[str, Prediction]]
     scores: Mapping[str, Scores]
+
+
+def calibrate(recording: Recording, split: Split) -> Split:
+    """Return the split with ``turnover`` run with weights fitted to its training spans.
+
+    As ``transforms.calibration.tiers`` has it: no constant in the fit, a capture of 30 days, taken
+    from the model with the weights that ship. So too with open interest held constant, and with
+    open interest and volume held constant: what is left between them is what open interest adds.
+    """
+    shipped, panel = ESTIMATORS["turnover"], split.panels[0]
+
+    def run_market(weights: FloatArray) -> FloatArray:
+        own = replace(shipped, provider=CALIBRATED, weights=tuple(weights.tolist()))
+        return make_panel(recording, (own,)).exposures[CALIBRATED]
+
+    def run_still(weights: FloatArray, *, has_volume: bool) -> FloatArray:
+        own = replace(PATH_ONLY, weights=tuple(weights.tolist()))
+        return path_exposure(recording, panel, own, has_volume=has_volume)
+
+    runs: dict[str, Callable[[FloatArray], FloatArray]] = {
+        CALIBRATED: run_market,
+        CALIBRATED_VOLUME: partial(run_still, has_volume=True),
+        CALIBRATED_PATH: partial(run_still, has_volume=False),
+    }
+    exposures = dict(panel.exposures)
+    for name, run in runs.items():
+        weights = _calibrated_weights(run, split)
+        if weights is not None:
+            exposures[name] = run(weights)
+    return replace(split, panels=(replace(panel, exposures=exposures),))
+
+
+def _calibrated_weights(run: Callable[[FloatArray], FloatArray], split: Split) -> FloatArray | None:
+    """Return fitted weights by leverage, None without figures."""
+    shipped, panel, train = ESTIMATORS["turnover"], split.panels[0], split.is_training[0]
+    prior = np.array(shipped.weights)
+    realised = np.where((train & panel.has_figure)[:, None], panel.realised_usd, np.nan)
+    capture = trailing_capture(
+        realised, run(prior).sum(axis=2), CAPTURE_HOURS, span_end=panel.span_end
+    )
+    observed = TierObservations(
+        realised,
+        own_move(panel),
+        np.append(np.nan, panel.open_interest_usd[:-1]),
+        np.where(np.isfinite(capture), capture, 1.0),
+    )
+    fit = fit_tiers(run, np.array(shipped.leverages), prior, observed)
+    return fit.weights if fit.status.has_figures else None
 
 
 def run_way(split: Split, nulls: Sequence[str] = ("extension_glm",)) -> Way:
@@ -238,27 +300,20 @@ class IntervalCoverage:
     by_size: tuple[float, ...]
 
 
-def coverages(
-    split: Split, prediction: Prediction, way_of: Sequence[Way]
-) -> list[IntervalCoverage]:
+def coverages(split: Split, prediction: Prediction) -> list[IntervalCoverage]:
     """Return the coverage of two intervals on one asset, out of sample.
 
     Both multiply the prediction by quantiles of realised / predicted: of the 168 h before, whatever
-    the size of the prediction, or of the training spans of the fit with predictions of that size.
+    the size of the prediction, or of the 30 days before with predictions of that size.
     """
     panel, usd, rows = split.panels[0], prediction.usd[0], split.is_scored[0]
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.where(rows[:, None], panel.realised_usd / usd, np.nan)
     low, high = _trailing_quantiles(panel, ratio)
     found = [_coverage("ratios of the week before", ratio, low, high, usd)]
-    low, high = np.full_like(usd, np.nan), np.full_like(usd, np.nan)
-    for way in way_of:
-        train, own = way.split.is_training[0], way.split.is_scored[0]
-        fitted = way.predictions[WEEK]["volume_ledger"].usd[0]
-        size = np.log(fitted[train]).ravel()
-        shown = (panel.realised_usd / fitted)[train].ravel()
-        low[own], high[own] = _quantiles_by_size(size, shown, np.log(usd[own]))
-    found.append(_coverage("ratios of training hours of that size", ratio, low, high, usd))
+    bounds = trailing_interval(panel.realised_usd, usd, panel.span_end, is_usable=rows)
+    low, high = (bounds / usd[..., None]).transpose(2, 0, 1)
+    found.append(_coverage("ratios of 30 days before, by size", ratio, low, high, usd))
     return found
 
 
@@ -272,17 +327,6 @@ def _trailing_quantiles(panel: Panel, ratio: FloatArray) -> tuple[FloatArray, Fl
         if len(seen) >= 48:
             low[row], high[row] = np.quantile(seen, INTERVAL)
     return low, high
-
-
-def _quantiles_by_size(
-    size: FloatArray, ratio: FloatArray, wanted: FloatArray, n_groups: int = 8
-) -> tuple[FloatArray, FloatArray]:
-    """Return quantiles of ratios at some sizes, linear between groups of equal number."""
-    order = np.argsort(size)
-    groups = np.array_split(order, n_groups)
-    center = np.array([size[group].mean() for group in groups])
-    ends = np.array([np.quantile(ratio[group], INTERVAL) for group in groups])
-    return np.interp(wanted, center, ends[:, 0]), np.interp(wanted, center, ends[:, 1])
 
 
 def _coverage(

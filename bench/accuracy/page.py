@@ -4,27 +4,36 @@ Belongs here: words and tables. A sentence that depends on a figure is chosen by
 page holds for other recordings. Does not belong here: the figures (``figures``, ``study``).
 """
 
-import math
-from collections.abc import Iterable, Sequence
 from typing import Final
 
-from bench.accuracy.figures import WEEK, Scores, Way, window_ratios_of
-from bench.accuracy.panels import LEVERAGE_MODELS
+from bench.accuracy.figures import WEEK, Way, window_ratios_of
+from bench.accuracy.panels import HELD, SWEPT
 from bench.accuracy.prose import CLAIMS, EARLIER, INTRODUCTION, METHOD, PICTURES
-from bench.accuracy.protocol import EQUAL_TERMS, FITTED, FORECAST, LAGGED, LEDGER_MODELS
+from bench.accuracy.protocol import (
+    CALIBRATIONS,
+    EQUAL_TERMS,
+    FITTED,
+    FORECAST,
+    LAGGED,
+    LEDGER_MODELS,
+)
 from bench.accuracy.study import PAIRS, HourlyStudy, PoolStudy, Study, date_of
+from bench.accuracy.verdict import both_ways_of, shown_interval, write_verdict
 from transforms.path_only import PATH_ONLY
 from transforms.skill.evaluate import LEAST_FIT_DAYS
-from transforms.skill.score_table import Score
+from transforms.skill.panel import ScoreStatus
 from transforms.skill.scores import share_within
 
 ROWS: Final = (
     *LEDGER_MODELS,
+    *(name + SWEPT for name in LEDGER_MODELS),
     FORECAST,
     "public_convention",
     "public_convention" + FITTED,
     "turnover",
     "turnover" + FITTED,
+    HELD,
+    *CALIBRATIONS,
     "taker_tilt",
     "open_interest",
     "open_interest" + FITTED,
@@ -57,7 +66,7 @@ def write_page(study: Study) -> str:
         parts.append("The folder has no realised liquidations by hour: no figures by hour.\n")
     else:
         parts += [
-            _verdict(study.hourly),
+            write_verdict(study.hourly),
             _hourly_table(study.hourly),
             PICTURES,
             _against_all(study.hourly),
@@ -79,42 +88,6 @@ def write_page(study: Study) -> str:
     if study.hourly is not None:
         parts.append(_earlier(study.hourly))
     return "\n".join([*parts, CLAIMS, METHOD])
-
-
-def _verdict(hourly: HourlyStudy) -> str:
-    """Return what the figures say, in words."""
-    together = hourly.together
-    lines = ["## Verdict", ""]
-    best = max(LEDGER_MODELS, key=lambda name: together[name, ""].d2)
-    others = [name for name in LEVERAGE_MODELS if (best, name) in together]
-    lines.append(
-        f"- **The fitted ledgers predict realised liquidations better than every map that assumes "
-        f"leverage**: {_listed(together, best, others)}."
-        if all(together[best, name].d2_low > 0.0 for name in others)
-        else f"- `{best}` beyond the maps that assume leverage: {_listed(together, best, others)}. "
-        "Where an interval holds 0 the ledger is not shown to be better."
-    )
-    plain, fitted = (
-        _interval(together[best, PATH_ONLY.provider + ending]) for ending in ("", FITTED)
-    )
-    lines.append(
-        f"- **Most of it is the path of price.** Beyond `path_only`, the recursion of `turnover` "
-        f"with open interest and volume held constant, `{best}` removes {plain}; beyond the same "
-        f"with fitted weights {fitted}. That open interest says *where* is not shown."
-    )
-    over = together[FORECAST, "extension_glm"]
-    lines.append(
-        f"- `{FORECAST}`, given the path of the hour, removes {_interval(over)} beyond a GLM of "
-        "move, volume, range, open interest and extension. **It is no forecast of the next hour**: "
-        "from values known before the hour, "
-        f"D2 is {_both(hourly.ways, LAGGED)}."
-    )
-    used = []
-    for name in ("turnover", "public_convention", "open_interest"):
-        found = [way.as_used[name, ""].d2 for way in hourly.ways]
-        used.append(f"`{name}` {' / '.join(f'{d2:.2f}' for d2 in found)}")
-    lines.append(f"- As people use maps, scaled by one factor: {', '.join(used)}.")
-    return "\n".join([*lines, ""])
 
 
 def _hourly_table(hourly: HourlyStudy) -> str:
@@ -141,14 +114,14 @@ def _hourly_table(hourly: HourlyStudy) -> str:
     ]
     for name in ROWS:
         scores = [way.scores[WEEK].get((name, "")) for way in hourly.ways]
-        if any(score is None for score in scores):
+        if not all(score and score.status is ScoreStatus.SCORED for score in scores):
             continue
         used = [way.as_used.get((name, "")) for way in hourly.ways]
         table.append(
             _row(
                 f"`{name}`" if FITTED not in name else f"`{name.removesuffix(FITTED)}`, fitted",
                 " / ".join(f"{score.d2:.3f}" for score in used if score) or "",
-                *(_both(hourly.ways, name, label) for label in EQUAL_TERMS),
+                *(both_ways_of(hourly.ways, name, label) for label in EQUAL_TERMS),
                 " / ".join(
                     f"[{score.d2_low:.2f}, {score.d2_high:.2f}]" for score in scores if score
                 ),
@@ -158,7 +131,12 @@ def _hourly_table(hourly: HourlyStudy) -> str:
     table += [
         "",
         "*Fitted*: weights by leverage are fitted too, rather than one factor on the map as it "
-        "ships. `path_only`: `turnover` with open interest and volume constant. `extension_glm`: "
+        "ships; `calibrated` is `turnover` run again with fitted weights, up to five times, "
+        "`calibrated_volume` with open interest constant, `calibrated_path` with volume constant "
+        "too; `turnover_held` what `turnover` held before the hour, nothing that opened in it. "
+        "`..._and_swept`: a ledger with 16 columns more, for what opens and is passed within the "
+        "hour. "
+        "`path_only`: `turnover` with open interest and volume constant. `extension_glm`: "
         "GLM of move, range, volume, open interest, and how far price went beyond the extremes of "
         "1, 3, 7, 30 days; `activity_glm` the same without those; `distance_profile` a fitted "
         f"profile by distance. `{LAGGED}` knows nothing of the hour.",
@@ -179,18 +157,12 @@ def _against_all(hourly: HourlyStudy) -> str:
     ]
     for null in ROWS:
         cells = [
-            _interval(together[name, null]) if (name, null) in together else "" for name in PAIRS
+            shown_interval(together[name, null]) if (name, null) in together else ""
+            for name in PAIRS
         ]
         title = f"`{null.removesuffix(FITTED)}`, fitted" if FITTED in null else f"`{null}`"
         table.append(_row(title, *cells))
-    best = max(LEDGER_MODELS, key=lambda name: together[name, ""].d2)
-    least = min(together[best, name].d2_low for name in LEVERAGE_MODELS)
-    table += [
-        "",
-        f"The lower bound of `{best}` over the leverage estimators as they ship is {least:+.2f} at "
-        "least. No hour of a crash is among the scored hours unless the recordings hold one.",
-        "",
-    ]
+    table += ["", "The page of a folder without a crash says nothing of crashes.", ""]
     return "\n".join(table)
 
 
@@ -229,18 +201,21 @@ def _pool_tables(pool: PoolStudy) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for name in ROWS:
-        if any((name, "") not in way.scores[WEEK] for way in pool.ways):
+        found = [way.scores[WEEK].get((name, "")) for way in pool.ways]
+        if not all(score and score.status is ScoreStatus.SCORED for score in found):
             continue
         over = [
             " / ".join(
-                _interval(scores[name, "extension_glm"])
+                shown_interval(scores[name, "extension_glm"])
                 for scores in group
                 if (name, "extension_glm") in scores
             )
             for group in ([way.scores[WEEK] for way in pool.ways], pool.without_largest)
         ]
         title = f"`{name.removesuffix(FITTED)}`, fitted" if FITTED in name else f"`{name}`"
-        table.append(_row(title, _both(pool.ways, name, "none"), _both(pool.ways, name), *over))
+        table.append(
+            _row(title, both_ways_of(pool.ways, name, "none"), both_ways_of(pool.ways, name), *over)
+        )
     table += [
         "",
         "At 4 h a ledger holds its deposits back to the end of the span, so what opens and dies "
@@ -451,7 +426,7 @@ def _earlier(hourly: HourlyStudy) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for name, bare, captured in EARLIER:
-        here = (_both(hourly.ways, name, "none"), _both(hourly.ways, name))
+        here = (both_ways_of(hourly.ways, name, "none"), both_ways_of(hourly.ways, name))
         table.append(_row(f"`{name}`", bare, here[0], captured, here[1]))
     table += [
         "",
@@ -477,24 +452,3 @@ def _capital(text: str) -> str:
 
 def _row(*cells: str) -> str:
     return "| " + " | ".join(cells) + " |"
-
-
-def _both(ways: Sequence[Way], name: str, capture: str = WEEK) -> str:
-    found = [way.scores[capture].get((name, "")) for way in ways]
-    return " / ".join(f"{score.d2:.3f}" for score in found if score is not None)
-
-
-def _interval(score: Score) -> str:
-    if math.isnan(score.d2):
-        return score.status.value
-    if math.isnan(score.d2_low):
-        return f"{score.d2:+.2f}"
-    return f"{score.d2:+.2f} [{score.d2_low:.2f}, {score.d2_high:.2f}]"
-
-
-def _listed(scores: Scores, model: str, nulls: Iterable[str]) -> str:
-    return ", ".join(
-        f"{_interval(scores[model, null])} beyond `{null.removesuffix(FITTED)}`"
-        + (" fitted" if FITTED in null else "")
-        for null in nulls
-    )

@@ -9,7 +9,7 @@ hour is left out of every fit and score.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +40,12 @@ LEVERAGE_MODELS: Final = (
     "public_convention",
     "volume_profile",
 )
+
+HELD: Final = "turnover_held"
+"""What ``turnover`` held before the span only: nothing that opened in it, so none of its volume."""
+
+SWEPT: Final = "_and_swept"
+"""Ending of a ledger with columns for what opens and is passed within one hour; not shipped."""
 
 LONGEST_HOLE_HOURS: Final = 24
 """Open interest that is missing for longer leaves what is built on it without a figure [h]."""
@@ -86,15 +92,17 @@ def read_recording(data: Path, asset: str, span_hours: int) -> Recording:
     return Recording(asset, span_hours, read_bars(data, asset), end, realised, scope)
 
 
-def make_panel(recording: Recording, models: Sequence[str] | None = None) -> Panel:
+def make_panel(
+    recording: Recording, models: Sequence[str | EstimatorParameters] | None = None
+) -> Panel:
     """Return the spans of a recording with the exposures of all models, or of some.
 
     Parameters
     ----------
     recording : Recording
         Hours and realised figures.
-    models : sequence of str, optional
-        Names of ledgers and estimators, ``path_only`` among them.
+    models : sequence of str or EstimatorParameters, optional
+        Names of ledgers and estimators, ``path_only`` among them, and estimators of one's own.
 
     Returns
     -------
@@ -104,20 +112,23 @@ def make_panel(recording: Recording, models: Sequence[str] | None = None) -> Pan
         hour of BTC has 180 USD, and those of zeros lie twelve hours apart.
     """
     bars = recording.bars
-    wanted = (*LEDGERS, *LEVERAGE_MODELS, PATH_ONLY.provider) if models is None else tuple(models)
+    shipped = (*LEDGERS, *LEVERAGE_MODELS, PATH_ONLY.provider)
+    wanted = shipped if models is None else tuple(models)
     spans = _Spans.of(bars, recording.span_hours)
     volume, _ = fill_volume(bars)
     exposures: dict[str, FloatArray] = {}
     log_age = np.full((len(spans.last), 2), np.nan)
     model_bars = _model_bars(bars, volume, np.zeros(len(bars)))
     for name in wanted:
-        if name in LEDGERS:
+        if isinstance(name, EstimatorParameters):
+            exposures[name.provider], _ = _estimator_exposure(name, recording, volume, spans)
+        elif name in LEDGERS:
             exposures[name], age = _ledger_exposure(LEDGERS[name], model_bars, spans)
             log_age = age if name == "path_ledger" else log_age
-        elif name == PATH_ONLY.provider:
-            exposures[name] = _path_only_exposure(model_bars, spans)
-        else:
-            exposures[name] = _estimator_exposure(ESTIMATORS[name], recording, volume, spans)
+        elif name != PATH_ONLY.provider:
+            exposures[name], held = _estimator_exposure(ESTIMATORS[name], recording, volume, spans)
+            if name == "turnover":
+                exposures[HELD] = held
     realised = np.full((len(spans.last), 2), np.nan)
     here, there = np.intersect1d(spans.end, recording.span_end, return_indices=True)[1:]
     realised[here] = recording.realised_usd[there]
@@ -142,6 +153,13 @@ def make_panel(recording: Recording, models: Sequence[str] | None = None) -> Pan
     )
     if len(here) == 0:
         raise FileNotFoundError(f"{recording.asset}: no realised figure lies within its bars")
+    if PATH_ONLY.provider in wanted:
+        exposures[PATH_ONLY.provider] = path_exposure(recording, panel)
+        swept = swept_exposure(recording, panel)
+        for name in LEDGERS:
+            columns = (exposures[name], swept)
+            exposures[name + SWEPT] = np.concatenate([one / one.mean() for one in columns], axis=2)
+        panel = replace(panel, exposures=exposures)
     kept = spans.end > spans.end[here[0]] - HISTORY_DAYS * 24 * HOUR
     return panel.part(kept & (spans.end <= spans.end[here[-1]]))
 
@@ -193,22 +211,94 @@ def _ledger_exposure(
     return outputs.exposure, outputs.log_age
 
 
-def _path_only_exposure(bars: Bars, spans: _Spans) -> FloatArray:
-    """Return what ``turnover`` consumes where open interest and volume never change."""
-    _, outputs = run(PATH_ONLY, hold_constant(bars), spans.last, brackets=PATH_ONLY_BRACKETS)
-    return np.asarray(outputs.consumed_usd + outputs.swept_usd)
+def path_exposure(
+    recording: Recording,
+    panel: Panel,
+    parameters: EstimatorParameters = PATH_ONLY,
+    *,
+    has_volume: bool = False,
+) -> FloatArray:
+    """Return what an estimator consumes where open interest never changes, by span of a panel.
+
+    Parameters
+    ----------
+    recording : Recording
+        Hours.
+    panel : Panel
+        Spans of that recording.
+    parameters : EstimatorParameters
+        The estimator.
+    has_volume : bool
+        Whether volume is that of the market, over its mean of the 30 days before; else it is held
+        constant too, which is ``path_only``.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_spans, 2, n_tiers)
+        Consumed and swept [USD of one unit of the asset].
+    """
+    bars, spans = recording.bars, _Spans.of(recording.bars, recording.span_hours)
+    volume, _ = fill_volume(bars)
+    still = hold_constant(_model_bars(bars, volume, np.zeros(len(bars))))
+    if has_volume:
+        still = replace(still, volume=still.volume * volume / _trailing_mean(bars, volume))
+    _, outputs = run(parameters, still, spans.last, brackets=PATH_ONLY_BRACKETS)
+    rows = np.searchsorted(spans.end, panel.span_end)
+    return np.asarray((outputs.consumed_usd + outputs.swept_usd)[rows])
+
+
+def swept_exposure(recording: Recording, panel: Panel) -> FloatArray:
+    """Return what opened in each hour and was passed by its close, had it been traded evenly.
+
+    Of an hour's open, high, low and close, with the weights of the ledgers, the part that lies
+    beyond the close by a distance or more. Path alone: a ledger drops these deposits.
+
+    Parameters
+    ----------
+    recording : Recording
+        Hours.
+    panel : Panel
+        Spans of that recording.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_spans, 2, n_distances)
+        Hours' worth of deposits by distance.
+    """
+    bars, spans = recording.bars, _Spans.of(recording.bars, recording.span_hours)
+    ledger = LEDGERS["path_ledger"]
+    beyond = np.log(np.stack((bars.open, bars.high, bars.low, bars.close)) / bars.close)
+    weights, distances = np.array(ledger.entry_weights), np.array(ledger.distances)
+    sides = [
+        np.einsum("e,ebk->bk", weights, (sign * beyond)[..., None] >= distances)
+        for sign in (1.0, -1.0)
+    ]
+    swept = np.add.reduceat(np.stack(sides, axis=1), spans.first)
+    return np.asarray(swept[np.searchsorted(spans.end, panel.span_end)])
+
+
+def _trailing_mean(bars: HourlyBars, volume: FloatArray) -> FloatArray:
+    """Return the mean volume of the 30 days that end with each bar."""
+    start = np.searchsorted(bars.bar_end, bars.bar_end - 30 * 24 * HOUR, side="right")
+    total, here = np.append(0.0, np.cumsum(volume)), np.arange(1, len(volume) + 1)
+    mean: FloatArray = (total[here] - total[start]) / (here - start)
+    return mean
 
 
 def _estimator_exposure(
     parameters: EstimatorParameters, recording: Recording, volume: FloatArray, spans: _Spans
-) -> FloatArray:
-    """Return what an estimator consumed in each span, NaN where open interest is not known."""
+) -> tuple[FloatArray, FloatArray]:
+    """Return what an estimator consumed in each span, with and without what opened in it.
+
+    NaN where open interest is not known.
+    """
     bars = recording.bars
     is_known = np.isfinite(bars.open_interest)
     n_columns = 1 if parameters.model == "volume_profile" else len(parameters.leverages)
     exposure = np.full((len(spans.last), 2, n_columns), np.nan)
+    held = exposure.copy()
     if not is_known.any():
-        return exposure
+        return exposure, held
     first = int(np.argmax(is_known))
     filled, _ = impute_open_interest(bars.open_interest[first:], volume[first:])
     own = _model_bars(bars, volume, np.concatenate((np.zeros(first), filled)))
@@ -224,14 +314,18 @@ def _estimator_exposure(
         state=state,
     )
     if parameters.model == "volume_profile":
-        held = _held_between(outputs.liquidation_usd, outputs.first_bin, own, spans, written)
-        exposure[written[1:], :, 0] = held
+        held[written[1:], :, 0] = _held_between(
+            outputs.liquidation_usd, outputs.first_bin, own, spans, written
+        )
+        exposure = held.copy()
     else:
+        held[written] = outputs.consumed_usd
         exposure[written] = outputs.consumed_usd + outputs.swept_usd
-    exposure[_lies_in_hole(bars, is_known)[spans.last]] = np.nan
-    # The first span of a series has no state before it.
-    exposure[written[0]] = np.nan
-    return exposure
+    for one in (exposure, held):
+        one[_lies_in_hole(bars, is_known)[spans.last]] = np.nan
+        # The first span of a series has no state before it.
+        one[written[0]] = np.nan
+    return exposure, held
 
 
 def _trail_start(bars: HourlyBars, first: int) -> int:

@@ -32,9 +32,8 @@ PICTURES: Final = """\
 CLAIMS: Final = """\
 ## What may be said, and what may not
 
-- May: given where price went, the fitted ledgers say how much was liquidated better than maps that
-  assume leverage, on hours that they never saw.
-- May: nearness to unvisited prices explains most of what any map gets right.
+- May: what the verdict says of hours that no fit saw, with its intervals, given where price went.
+- May: nearness to prices not visited lately explains most of what any map gets right.
 - May not: that a map says where open interest sits. Nothing here shows it.
 - May not: that price is drawn to a level, or goes anywhere. Every figure is conditional on the
   path.
@@ -58,10 +57,10 @@ The first command also writes `transforms/ledger/shipped.py`.
 - **Bars**: Binance's archive first, then hourly tables of it, then Bybit's bars with volume scaled
   to Binance's, then prices without volume (filled from the range). Four coins use Bybit's bars.
 - **Holes**: models run from the first bar on (June 2024), through months that are missing. Levels
-  that price passed in a hole go in the first hour after it, which is in no fit and no score. What
-  decays, decays by the clock. Leverage estimators start where Binance's open interest does
-  (December 2025), spread over the volume before; hours without it for more than a day have no
-  figure.
+  that price passed in a hole leave the map and count in no hour; the hour after a hole is in no fit
+  and no score. What decays, decays by the clock. Leverage estimators start where Binance's open
+  interest does (December 2025), spread over the volume before; hours without it for more than a
+  day have no figure.
 - **Left out**: hours next to holes, and hours in which the feeds showed exactly nothing on either
   side (nine of BTC, mostly at 01:00 and 13:00).
 - **Scope**: a fit on fewer than 90 days with figures is short. Bybit's open interest counts both

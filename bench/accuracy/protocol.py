@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.accuracy.panels import LEVERAGE_MODELS
+from bench.accuracy.panels import HELD, LEVERAGE_MODELS, SWEPT
 from transforms.calibration.poisson import fit_poisson
 from transforms.path_only import PATH_ONLY
 from transforms.series import BoolArray, FloatArray
@@ -27,6 +27,17 @@ LEDGER_MODELS: Final = ("path_ledger", "volume_ledger")
 FORECAST: Final = "liquidation_forecast"
 LAGGED: Final = "lagged_forecast"
 NULLS: Final = ("activity_glm", "extension_glm", "distance_profile", PATH_ONLY.provider)
+
+CALIBRATED: Final = "calibrated"
+"""``turnover`` with the weights that fit what was realised, run again as they change."""
+
+CALIBRATED_VOLUME: Final = "calibrated_volume"
+"""The same with open interest held constant."""
+
+CALIBRATED_PATH: Final = "calibrated_path"
+"""The same with open interest and volume held constant."""
+
+CALIBRATIONS: Final = (CALIBRATED, CALIBRATED_VOLUME, CALIBRATED_PATH)
 
 FITTED: Final = " fitted"
 """Ending of a model whose weights by leverage are fitted, not those that ship."""
@@ -116,12 +127,14 @@ def with_models(split: Split) -> Split:
     panels = []
     for panel, train in zip(split.panels, split.is_training, strict=True):
         exposures: dict[str, FloatArray] = {name: panel.exposures[name] for name in LEDGER_MODELS}
-        for name in (*LEVERAGE_MODELS, PATH_ONLY.provider):
+        whole = (*CALIBRATIONS, *(name + SWEPT for name in LEDGER_MODELS))
+        exposures |= {name: panel.exposures[name] for name in whole if name in panel.exposures}
+        for name in (*LEVERAGE_MODELS, HELD, PATH_ONLY.provider):
             columns = panel.exposures.get(name)
             if columns is None:
                 continue
             exposures[name] = columns.sum(axis=2, keepdims=True)
-            if columns.shape[2] > 1:
+            if columns.shape[2] > 1 and name != HELD:
                 exposures[name + FITTED] = columns
         expected = [expected_from_levels(panel, name, train) for name in LEDGER_MODELS]
         features = {

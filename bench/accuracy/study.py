@@ -20,6 +20,7 @@ from bench.accuracy.figures import (
     VolumeGain,
     Way,
     both_ways,
+    calibrate,
     coverages,
     deviance_of_largest_hours,
     largest_ratios,
@@ -162,7 +163,7 @@ def study_hours(recording: Recording, dates: Dates) -> HourlyStudy:
     last_day = int(panel.span_end[-1]) // DAY * DAY
     cut = dates.fit_until if dates.fit_until is not None else last_day - TEST_DAYS * DAY
     splits = split_at([panel], cut, stop=dates.test_until, resume=dates.test_from)
-    ways = tuple(run_way(split) for split in splits)
+    ways = tuple(run_way(calibrate(recording, split)) for split in splits)
     split, predictions = both_ways(ways, WEEK)
     together = score_all(split, predictions, MODELS)
     usd = {name: panel.exposures[name].sum(axis=2) for name in SHOWN_RATIOS}
@@ -181,7 +182,7 @@ def study_hours(recording: Recording, dates: Dates) -> HourlyStudy:
         rolling=tuple(rolling),
         months=monthly_ratios(panel, split.is_scored[0], usd),
         volume=volume_gains(recording, ways),
-        coverage={name: coverages(split, predictions[name], ways) for name in PAIRS},
+        coverage={name: coverages(split, predictions[name]) for name in PAIRS},
         largest=[largest_ratios(way, shown) for way in ways],
         halves=which_half(split, {name: predictions[name] for name in shown}),
         reliabilities={name: reliability(split, predictions[name]) for name in shown},
