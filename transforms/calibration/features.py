@@ -47,6 +47,72 @@ def move_of(previous_close: FloatArray, high: FloatArray, low: FloatArray) -> Fl
     return _beyond(previous_close, previous_close, high, low)
 
 
+def drawdown_of(
+    open_price: FloatArray, high: FloatArray, low: FloatArray, close: FloatArray
+) -> FloatArray:
+    """Return how far price went against each side within a span, wherever it began.
+
+    A bar does not say which extreme came first. As usual for candles, one that closes above its
+    open is taken to have gone open, low, high, close; the other open, high, low, close.
+
+    Parameters
+    ----------
+    open_price, high, low, close : ndarray of float64, shape (n_spans,)
+        Prices [USD per unit of the asset]. NaN: not known.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_spans, 2)
+        Largest fall along that path for longs, largest rise for shorts [ln].
+
+    Examples
+    --------
+    It falls by 1 %, rises to 3 % above its low, and falls by a little:
+
+    >>> prices = [np.array([one]) for one in (100.0, 101.97, 99.0, 101.5)]
+    >>> drawdown_of(*prices).round(4).tolist()
+    [[0.0101, 0.0296]]
+    """
+    begin, top, bottom, end = (np.log(price) for price in (open_price, high, low, close))
+    is_up = end >= begin
+    whole = top - bottom
+    falls = np.where(is_up, np.maximum(begin - bottom, top - end), whole)
+    rises = np.where(is_up, whole, np.maximum(top - begin, end - bottom))
+    return np.column_stack([falls, rises])
+
+
+def adverse_move(
+    previous_close: FloatArray,
+    open_price: FloatArray,
+    high: FloatArray,
+    low: FloatArray,
+    close: FloatArray,
+) -> FloatArray:
+    """Return what positions opened before and within a span met of price going against them.
+
+    Parameters
+    ----------
+    previous_close, open_price, high, low, close : ndarray of float64, shape (n_spans,)
+        Prices [USD per unit of the asset]. NaN: not known.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_spans, 2)
+        Square root of move^2 + drawdown^2, see `move_of` and `drawdown_of` [ln]: the move alone
+        misses what opened within the span and was liquidated in it.
+
+    Examples
+    --------
+    >>> prices = [np.array([one]) for one in (100.0, 100.0, 100.0, 99.0, 99.0)]
+    >>> adverse_move(*prices).round(4).tolist()
+    [[0.0142, 0.0]]
+    """
+    move = move_of(previous_close, high, low)
+    drawdown = drawdown_of(open_price, high, low, close)
+    adverse: FloatArray = np.hypot(move, drawdown)
+    return adverse
+
+
 def extension(
     high: FloatArray, low: FloatArray, window_hours: float, *, span_hours: float = 1.0
 ) -> FloatArray:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from transforms.calibration.features import (
+    adverse_move,
+    drawdown_of,
     extension,
     move_of,
     opposite,
@@ -59,6 +61,20 @@ def test_sides_mirror():
     np.testing.assert_allclose(
         extension(1 / low, 1 / high, 24), opposite(extension(high, low, 24)), atol=1e-12
     )
+
+
+def test_a_drawdown_is_within_the_range_and_at_least_what_the_order_of_prices_shows():
+    close, high, low = path()
+    begin = np.concatenate([[100.0], close[:-1]]).clip(low, high)
+    drawdown = drawdown_of(begin, high, low, close)
+    assert (drawdown <= range_of(high, low)[:, None] + 1e-12).all()
+    assert (drawdown[:, 0] >= np.log(begin / low) - 1e-12).all()
+    assert (drawdown[:, 1] >= np.log(high / begin) - 1e-12).all()
+    np.testing.assert_allclose(
+        drawdown_of(1 / begin, 1 / low, 1 / high, 1 / close), opposite(drawdown), atol=1e-12
+    )
+    adverse = adverse_move(begin, begin, high, low, close)
+    assert (adverse >= np.maximum(drawdown, move_of(begin, high, low))).all()
 
 
 def test_an_unknown_span_is_left_out_of_windows_and_unknown_itself():
