@@ -31,9 +31,22 @@ BRACKETS: Final = Brackets.from_ratios(
     [0.0], [ASSET.maintenance_margin_ratio], [ASSET.max_leverage]
 )
 
-KNOWN: Final = replace(ESTIMATORS["turnover"], turnover_ratio=0.1)
-"""The estimator that assumes what is true of the first venue: its mix, its ratios of half-lives,
-and that a tenth of volume turns positions over (daily 4.2 of open interest, of which .41 opens)."""
+VENUE: Final = VENUES[0]
+_LEVERED: Final = [tier for tier in VENUE.leverage_mix if tier.leverage > 1.0]
+_UNLEVERED: Final = next(tier for tier in VENUE.leverage_mix if tier.leverage == 1.0)
+
+KNOWN: Final = replace(
+    ESTIMATORS["turnover"],
+    provider="known",
+    leverages=tuple(tier.leverage for tier in _LEVERED),
+    weights=tuple(tier.weight_ratio for tier in _LEVERED),
+    half_lives_days=tuple(tier.half_life_hours / 24.0 for tier in _LEVERED),
+    unlevered_share=_UNLEVERED.weight_ratio,
+    unlevered_half_life_days=_UNLEVERED.half_life_hours / 24.0,
+    turnover_ratio=0.1,
+)
+"""The estimator that assumes what is true of the venue: its mix, its half-lives, and that a tenth
+of volume turns positions over (daily volume is 4.2 of open interest, of which .41 opens)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +83,7 @@ def market(
         start=START,
         days=days,
         seed=seed,
-        venues=VENUES[:1],
+        venues=(VENUE,),
         assets=(ASSET,),
         conduct=conduct or TraderConduct(),
         **given,  # type: ignore[arg-type]

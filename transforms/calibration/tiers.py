@@ -22,13 +22,14 @@ Three things decide what is identified:
   freedom of Welch and Satterthwaite (1946, Biometrics Bulletin 2, 110).
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from transforms.calibration.effective_blocks import effective_blocks, widened_interval
+from transforms.calibration.effective_blocks import widened_interval
 from transforms.calibration.fit_status import FitStatus, ParameterStatus
 from transforms.calibration.poisson import BlockDraws, PoissonFit, fit_poisson
 from transforms.errors import InvalidInput, InvalidParameters
@@ -43,6 +44,10 @@ is never identified; in the others liquidation prices are too near one another t
 
 WIDEST_FACTOR: Final = 2.3
 """Bound over estimate up to which a weight is identified [ratio], as ``poisson.WIDEST_LOG_SD``."""
+
+PRIOR_LOG_SD: Final = 1.28
+"""How far the prior's ratio of two factors may be off [ln]: that of an exponential distribution,
+as for the rows of a ledger. The draws of a fit move all factors of the prior together."""
 
 PRIOR_RATE_RATIO: Final = 0.05
 """Rate of the prior, see ``poisson.fit_poisson`` [ratio]: with a handful of factors the prior is
@@ -138,6 +143,7 @@ def fit_tiers(
     observed: TierObservations,
     *,
     anchor: float | None = None,
+    has_move: bool = True,
     block_draws: BlockDraws | None = None,
 ) -> TierFit:
     """Return the weights under which an estimator's consumption is nearest to what was realised.
@@ -154,6 +160,9 @@ def fit_tiers(
         What happened.
     anchor : float, optional
         Kappa, from measured positions [ratio]. Default: not known.
+    has_move : bool
+        Whether beta is in the model. It stands for what opens and is liquidated within a bar, which
+        an estimator sees on bars of minutes; there it takes from the highest leverage.
     block_draws : BlockDraws, optional
         How to draw the spread around the last fit, the estimator held as it is.
 
@@ -185,31 +194,17 @@ def fit_tiers(
     _check(leverages, prior_weights, anchor)
     group = group_of_tiers(leverages)
     is_low = leverages <= GROUP_BOUNDS[0]
-    weights, run, is_settled = prior_weights, 0, False
-    while True:
-        run += 1
-        consumed = estimator(weights)
-        if consumed.shape != (*observed.realised.shape, len(leverages)):
-            raise InvalidInput(
-                f"the estimator consumed {consumed.shape}, expected "
-                f"{(*observed.realised.shape, len(leverages))}"
-            )
-        columns = _merge(consumed * (prior_weights / weights), group)
-        fit = _fit(columns, observed, block_draws=None)
-        if not fit.status.has_figures:
-            return _without_figures(group, run, fit.status)
-        found, _ = _weights_and_kappa(fit.weights[group], is_low, prior_weights, None)
-        found[is_low] = prior_weights[is_low]
-        is_settled = bool(np.max(np.abs(np.log(found / weights))) < SMALLEST_CHANGE)
-        weights = found
-        if is_settled or run == MOST_RUNS:
-            break
-    blocks = np.full(columns.shape[2], np.nan)
+    fit_columns = functools.partial(_fit, observed=observed, has_move=has_move)
+    columns, fit, run, is_settled = _settle(
+        estimator, fit_columns, observed.realised.shape, group, prior_weights, is_low
+    )
+    if not fit.status.has_figures:
+        return _without_figures(group, run, fit.status)
+    normals = np.zeros((0, columns.shape[2]))
     if block_draws is not None:
-        fit = _fit(columns, observed, block_draws)
-        scaled, move = _scaled(columns, observed)
-        blocks = effective_blocks(fit, scaled, observed.realised, move, block_draws.block)[:-2]
-    described = _describe(fit, blocks, group, is_low, prior_weights, anchor)
+        fit = fit_columns(columns, block_draws=block_draws)
+        normals = block_draws.generator.standard_normal((len(fit.draws), columns.shape[2]))
+    described = _describe(fit, normals, group, is_low, prior_weights, anchor)
     is_converged = is_settled and fit.is_converged
     return replace(
         described,
@@ -217,6 +212,35 @@ def fit_tiers(
         is_converged=is_converged,
         status=FitStatus.FITTED if is_converged else FitStatus.NOT_CONVERGED,
     )
+
+
+def _settle(
+    estimator: Estimator,
+    fit_columns: Callable[[FloatArray], PoissonFit],
+    shape: tuple[int, ...],
+    group: IntArray,
+    prior_weights: FloatArray,
+    is_low: BoolArray,
+) -> tuple[FloatArray, PoissonFit, int, bool]:
+    """Return columns and fit of the last run, how many there were, and whether weights settled."""
+    weights, run, is_settled = prior_weights, 0, False
+    while True:
+        run += 1
+        consumed = estimator(weights)
+        if consumed.shape != (*shape, group.size):
+            raise InvalidInput(
+                f"the estimator consumed {consumed.shape}, expected {(*shape, group.size)}"
+            )
+        columns = _merge(consumed * (prior_weights / weights), group)
+        fit = fit_columns(columns)
+        if not fit.status.has_figures:
+            return columns, fit, run, False
+        found, _ = _weights_and_kappa(fit.weights[group], is_low, prior_weights, None)
+        found[is_low] = prior_weights[is_low]
+        is_settled = bool(np.max(np.abs(np.log(found / weights))) < SMALLEST_CHANGE)
+        weights = found
+        if is_settled or run == MOST_RUNS:
+            return columns, fit, run, is_settled
 
 
 def group_of_tiers(leverages: FloatArray) -> IntArray:
@@ -278,22 +302,20 @@ def log_sd_between(fit: TierFit, leverages: FloatArray, least: float, most: floa
     return float(np.log(fit.draws[:, is_in].sum(axis=1, dtype=np.float64)).std())
 
 
-def _scaled(columns: FloatArray, observed: TierObservations) -> tuple[FloatArray, FloatArray]:
-    """Return columns and moves with capture and open interest applied."""
-    capture = observed.capture[:, None]
-    move: FloatArray = observed.move * np.sqrt(observed.open_interest_usd[:, None] * capture)
-    return columns * capture[..., None], move
-
-
 def _fit(
-    columns: FloatArray, observed: TierObservations, block_draws: BlockDraws | None
+    columns: FloatArray,
+    observed: TierObservations,
+    has_move: bool,
+    block_draws: BlockDraws | None = None,
 ) -> PoissonFit:
     """Return the factors of the groups, with the capture of each span applied."""
-    scaled, move = _scaled(columns, observed)
+    capture = observed.capture[:, None]
+    move = observed.move * np.sqrt(observed.open_interest_usd[:, None] * capture)
     return fit_poisson(
-        scaled,
+        columns * capture[..., None],
         observed.realised,
         move,
+        has_move=has_move,
         has_constant=False,
         prior_rate_ratio=PRIOR_RATE_RATIO,
         block_draws=block_draws,
@@ -316,7 +338,7 @@ def _weights_and_kappa(
 
 def _describe(
     fit: PoissonFit,
-    blocks: FloatArray,
+    normals: FloatArray,
     group: IntArray,
     is_low: BoolArray,
     prior_weights: FloatArray,
@@ -324,7 +346,11 @@ def _describe(
 ) -> TierFit:
     """Return the weights of the tiers from the factors of their groups."""
     weights, kappa = _weights_and_kappa(fit.weights[group], is_low, prior_weights, anchor)
-    of_groups = fit.draws[:, :-2].astype(np.float64)
+    # A factor moves by its prior's share of the evidence where its prior alone moves.
+    of_groups = fit.draws[:, :-2].astype(np.float64) * np.exp(
+        PRIOR_LOG_SD * fit.prior_share[:-2] * normals
+    )
+    blocks = fit.block_count[:-2]
     draws, _ = _weights_and_kappa(of_groups[:, group], is_low, prior_weights, anchor)
     unknown = np.full(group.size, np.nan)
     log_sd = low = high = unknown
