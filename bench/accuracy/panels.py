@@ -92,6 +92,15 @@ def read_recording(data: Path, asset: str, span_hours: int) -> Recording:
     return Recording(asset, span_hours, read_bars(data, asset), end, realised, scope)
 
 
+def find_recording(data: Path, asset: str, span_hours: int) -> Recording | None:
+    """Return what is recorded of an asset, None where the folder lacks bars or realised spans."""
+    try:
+        found = read_recording(data, asset, span_hours)
+    except FileNotFoundError:
+        return None
+    return found if len(found.span_end) else None
+
+
 def make_panel(
     recording: Recording, models: Sequence[str | EstimatorParameters] | None = None
 ) -> Panel:

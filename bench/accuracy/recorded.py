@@ -292,18 +292,17 @@ def read_realised(data: Path, asset: str, span: str) -> tuple[IntArray, FloatArr
     """
     name = f"{asset}_{span}_liquidations_*_usd.csv"
     paths = sorted(data.glob(f"calibration/{name}")) or sorted(data.glob(f"liquidations/{name}"))
-    ends: list[IntArray] = []
-    amounts: list[FloatArray] = []
-    for path in paths:
-        table = pa_csv.read_csv(path)
-        sides = [_side_column(table.column_names, side) for side in ("long", "short")]
-        ends.append(_microseconds(table["datetime_utc"]) + _hours_of(span) * HOUR)
-        amounts.append(np.column_stack([_floats(table, side) for side in sides]))
     if not paths:
         return np.zeros(0, np.int64), np.zeros((0, 2)), ""
-    end, first = np.unique(np.concatenate(ends), return_index=True)
-    scope = paths[0].stem.split("_liquidations_")[1].removesuffix("_usd").replace("_", " + ")
-    return end, np.concatenate(amounts)[first], "all venues" if "all" in scope else scope
+    tables = {path: pa_csv.read_csv(path) for path in paths}
+    # Scopes are never mixed: of several the longest counts.
+    path = max(paths, key=lambda one: tables[one].num_rows)
+    table = tables[path]
+    sides = [_side_column(table.column_names, side) for side in ("long", "short")]
+    label, first = np.unique(_microseconds(table["datetime_utc"]), return_index=True)
+    realised = np.column_stack([_floats(table, side) for side in sides])[first]
+    scope = path.stem.split("_liquidations_")[1].removesuffix("_usd").replace("_", " + ")
+    return label + _hours_of(span) * HOUR, realised, "all venues" if "all" in scope else scope
 
 
 def _hours_of(span: str) -> int:

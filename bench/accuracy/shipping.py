@@ -23,7 +23,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.accuracy.panels import Recording, make_panel, read_recording
+from bench.accuracy.panels import Recording, find_recording, make_panel
 from bench.accuracy.recorded import HOUR, read_binance_bars, read_bybit_bars
 from transforms.calibration.capture import trailing_capture
 from transforms.calibration.draws import pack_draws
@@ -86,8 +86,8 @@ class PoolRows:
 def read_pool(data: Path) -> list[PoolRows]:
     """Return the rows of every recording in a folder."""
     wanted = [(asset, 1) for asset in HOURLY_ASSETS] + [(asset, 4) for asset in FOUR_HOUR_ASSETS]
-    recordings = [read_recording(data, asset, hours) for asset, hours in wanted]
-    return [_rows_of(data, one) for one in recordings if len(one.span_end)]
+    recordings = [find_recording(data, asset, hours) for asset, hours in wanted]
+    return [_rows_of(data, one) for one in recordings if one is not None]
 
 
 def _rows_of(data: Path, recording: Recording) -> PoolRows:
@@ -124,7 +124,10 @@ def _rows_of(data: Path, recording: Recording) -> PoolRows:
 
 def _binance_over_bybit(data: Path, asset: str) -> float:
     """Return the ratio of USD traded on both venues over the hours that both have."""
-    here, there = read_binance_bars(data, asset), read_bybit_bars(data, asset)
+    try:
+        here, there = read_binance_bars(data, asset), read_bybit_bars(data, asset)
+    except FileNotFoundError:
+        return 1.0
     here = here.part(here.source < 3)
     own, other = np.intersect1d(here.bar_end, there.bar_end, return_indices=True)[1:]
     if len(own) < LEAST_OVERLAP_HOURS:

@@ -31,7 +31,7 @@ from bench.accuracy.figures import (
     which_half,
     without_largest_days,
 )
-from bench.accuracy.panels import LEVERAGE_MODELS, Recording, make_panel, read_recording
+from bench.accuracy.panels import LEVERAGE_MODELS, Recording, find_recording, make_panel
 from bench.accuracy.protocol import (
     DAY,
     EQUAL_TERMS,
@@ -137,8 +137,8 @@ class Study:
 
 def run_study(data: Path, dates: Dates) -> Study:
     """Return every figure that a folder of recordings gives."""
-    hourly = [one for one in (_find(data, asset, 1) for asset in HOURLY_ASSETS) if one]
-    pool = [one for one in (_find(data, asset, 4) for asset in FOUR_HOUR_ASSETS) if one]
+    hourly = [one for one in (find_recording(data, asset, 1) for asset in HOURLY_ASSETS) if one]
+    pool = [one for one in (find_recording(data, asset, 4) for asset in FOUR_HOUR_ASSETS) if one]
     rows = read_pool(data)
     return Study(
         hourly=study_hours(hourly[0], dates) if hourly else None,
@@ -146,15 +146,6 @@ def run_study(data: Path, dates: Dates) -> Study:
         pool_rows=rows,
         transfers=transfers(rows),
     )
-
-
-def _find(data: Path, asset: str, span_hours: int) -> Recording | None:
-    """Return a recording, None where the folder has none."""
-    try:
-        found = read_recording(data, asset, span_hours)
-    except FileNotFoundError:
-        return None
-    return found if len(found.span_end) else None
 
 
 def study_hours(recording: Recording, dates: Dates) -> HourlyStudy:

@@ -66,8 +66,8 @@ def write_verdict(hourly: HourlyStudy) -> str:
             f"{over(swept, 'turnover')} beyond `turnover`.",
             f"- `{FORECAST}`, given the path of the hour, removes "
             f"{over(FORECAST, 'extension_glm')} beyond a GLM of move, volume, range, "
-            "open interest and extension. **It is no forecast of the next hour**: from values known "
-            "before the hour, D2 is "
+            "open interest and extension. **It is no forecast of the next hour**: from values "
+            "known before the hour, D2 is "
             f"{both_ways_of(hourly.ways, LAGGED)}.",
             f"- As people use maps, scaled by one factor, D2 is: {', '.join(used)}.",
             "",
