@@ -66,7 +66,7 @@ def test_no_feature_reads_a_later_span(panel):
 def test_what_is_not_known_stays_not_known(panel):
     usd = np.full((LAST + 1, 2), np.nan)
     features = forecast_features(replace(panel, exposures={}), usd, usd)
-    assert np.isnan(features[..., 8:11]).all()
+    assert np.isnan(features[..., 9:12]).all()
     assert np.isnan(forecast_features(panel, usd, usd)[0, :, 0]).all()
 
 
