@@ -55,9 +55,9 @@ def forecast_features(panel: Panel, path_usd: FloatArray, volume_usd: FloatArray
     ndarray of float64, shape (n_spans, 2, 16)
         Logs of own move, range, opposite move, volatility and own drawdown within the span [ln ln];
         of how far price went beyond the extremes of ``EXTENSION_HOURS`` [ln ln]; of ``path_usd``
-        [ln USD]; of ``volume_usd / path_usd``, clipped [1]; of the share that ``path_only`` consumed [1]; of
-        volume [ln USD]; of own-side realised USD of ``PAST_HOURS`` [ln USD]; the age of the levels
-        crossed [ln h]. NaN where not known.
+        [ln USD]; of ``volume_usd / path_usd``, clipped [1]; of the share that ``path_only``
+        consumed [1]; of volume [ln USD]; of own-side realised USD of ``PAST_HOURS`` [ln USD]; the
+        age of the levels crossed [ln h]. NaN where not known.
 
     Notes
     -----
