@@ -25,6 +25,7 @@ from jobs.calibrate.fit_models import (
 from jobs.calibrate.measure_crowding import measure_crowding
 from jobs.calibrate.panels import AssetPanel, read_panel
 from jobs.calibrate.score_models import score_asset
+from jobs.calibrate.score_touches import score_touches
 from jobs.instants import DAY_MICROSECONDS, to_instant, to_microseconds
 from jobs.progress import Progress, silent
 from jobs.settings import Settings
@@ -85,7 +86,7 @@ def calibrate(
     is_refitting: bool = False,
     progress: Progress = silent,
 ) -> CalibrationReport:
-    """Fit what is due up to an hour, score every model up to the last midnight, measure crowding.
+    """Fit what is due up to an hour, score models and odds of touch up to the last midnight.
 
     Idempotent: a second call for the same hour replaces its rows. Maps made before the hour keep
     the fits they were made with.
@@ -118,6 +119,7 @@ def calibrate(
                 _fit_asset(connection, own, work)
                 _score(connection, own, work)
         _fit_waiting(connection, work)
+        work.row_count += score_touches(connection, as_of, run.run_id)
         work.row_count += measure_crowding(connection, as_of, run.run_id)
         report = CalibrationReport(
             count, work.fit_count, work.no_fit_count, work.score_count, work.row_count
