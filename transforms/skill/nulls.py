@@ -8,7 +8,7 @@ Every null is conditioned on the prices traded in the span, as every model is: n
 more often than far ones, and a model that knows nothing but that looks skilled against a random
 zone.
 
-- ``activity_glm``: move, range, volume, open interest.
+- ``activity_glm``: move, drawdown within the span, range, volume, open interest.
 - ``extension_glm``: the same, and how far price went beyond the extremes of the last 1, 3, 7 and
   30 days. It knows which levels are stale without a level.
 - ``distance_profile``: a fixed profile of liquidations over the distance from the last close,
@@ -63,6 +63,34 @@ def own_move(panel: Panel) -> FloatArray:
     return features.move_of(panel.previous_close, panel.high, panel.low)
 
 
+def move_term(panel: Panel) -> FloatArray:
+    """Return the move whose square every model and null is given beside its own columns.
+
+    Parameters
+    ----------
+    panel : Panel
+        Prices.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_spans, 2)
+        See ``features.adverse_move`` [ln]. NaN where a price is not known.
+
+    Examples
+    --------
+    >>> one = np.ones(1)
+    >>> panel = Panel(
+    ...     np.array([3_600_000_000]), 3600, np.ones((1, 2)), one > 0, one < 0, 100 * one,
+    ...     100 * one, 99 * one, 99 * one, 100 * one, 1e6 * one, 1e8 * one, {}, np.ones((1, 2)),
+    ... )
+    >>> move_term(panel).round(4).tolist()
+    [[0.0142, 0.0]]
+    """
+    return features.adverse_move(
+        panel.previous_close, panel.open, panel.high, panel.low, panel.close
+    )
+
+
 def activity_features(panel: Panel) -> FloatArray:
     """Return the features of ``activity_glm``.
 
@@ -73,9 +101,10 @@ def activity_features(panel: Panel) -> FloatArray:
 
     Returns
     -------
-    ndarray of float64, shape (n_spans, 2, 5)
-        Logs of own move, opposite move, range [ln ln], volume and open interest [ln USD]. NaN where
-        not known; a whole row where the move is not.
+    ndarray of float64, shape (n_spans, 2, 7)
+        Logs of own and opposite move, of own and opposite drawdown within the span, of the range
+        [ln ln], of volume and open interest [ln USD]. NaN where not known; a whole row where the
+        move is not.
 
     Examples
     --------
@@ -85,14 +114,16 @@ def activity_features(panel: Panel) -> FloatArray:
     ...     102 * one, 99 * one, 101 * one, 100 * one, 1e6 * one, 1e8 * one, {}, np.ones((1, 2)),
     ... )
     >>> activity_features(panel)[0, 0].round(2).tolist()
-    [-4.6, -3.92, -3.51, 13.82, 18.42]
+    [-4.6, -3.92, -4.6, -3.51, -3.51, 13.82, 18.42]
     """
     move = own_move(panel)
     with np.errstate(divide="ignore"):
         amounts = np.log(np.stack((panel.volume_usd, panel.open_interest_usd), axis=-1))
     amounts[~np.isfinite(amounts)] = np.nan
     span_range = np.repeat(np.log(panel.high / panel.low)[:, None], 2, axis=1)
-    moves = np.log(np.maximum(np.stack((move, move[:, ::-1], span_range), -1), LEAST_LOG_MOVE))
+    within = features.drawdown_of(panel.open, panel.high, panel.low, panel.close)
+    paths = np.stack((move, move[:, ::-1], within, within[:, ::-1], span_range), axis=-1)
+    moves = np.log(np.maximum(paths, LEAST_LOG_MOVE))
     known = np.concatenate((moves, np.repeat(amounts[:, None, :], 2, axis=1)), axis=-1)
     known[~np.isfinite(move)] = np.nan
     return known
@@ -108,7 +139,7 @@ def extension_features(panel: Panel) -> FloatArray:
 
     Returns
     -------
-    ndarray of float64, shape (n_spans, 2, 9)
+    ndarray of float64, shape (n_spans, 2, 11)
         Those of `activity_features`, then the log of how far price went beyond the extremes of
         each of ``EXTENSION_DAYS`` [ln ln].
 
@@ -121,7 +152,7 @@ def extension_features(panel: Panel) -> FloatArray:
     ...     np.array([3_600_000_000]), 3600, np.ones((1, 2)), one > 0, one < 0, 100 * one,
     ...     102 * one, 99 * one, 101 * one, 100 * one, 1e6 * one, 1e8 * one, {}, np.ones((1, 2)),
     ... )
-    >>> extension_features(panel)[0, 0, 4:].round(2).tolist()
+    >>> extension_features(panel)[0, 0, 6:].round(2).tolist()
     [18.42, nan, nan, nan, nan]
     """
     beyond = [extension(panel, days) for days in EXTENSION_DAYS]

@@ -25,7 +25,7 @@ from transforms.calibration.poisson import fit_poisson, predict
 from transforms.calibration.tweedie import fit_tweedie, predict_tweedie
 from transforms.errors import InvalidParameters
 from transforms.series import BoolArray, FloatArray
-from transforms.skill.nulls import COLUMN_NULLS, FEATURE_NULLS, own_move
+from transforms.skill.nulls import COLUMN_NULLS, FEATURE_NULLS, move_term
 from transforms.skill.panel import Panel, ScoreStatus
 
 FLOOR_RATIO: Final = 0.001
@@ -40,8 +40,8 @@ they are fitted with; a model of one column would get a constant of a twentieth 
 
 NULL_POWER: Final = 1.05
 """Tweedie power of the nulls with a log link. Scores are Poisson deviances, and nulls fitted to
-nearly those are the hardest to beat: on recorded hours ``extension_glm`` removes .804 and .825 of
-the deviance of BTC, both ways, and .721 on four coins at 4 h, rather than .801, .812 and .687 with
+nearly those are the hardest to beat: on recorded hours ``extension_glm`` removes .815 and .836 of
+the deviance of BTC, both ways, and .737 on four coins at 4 h, rather than .814, .829 and .707 with
 the power of the forecast."""
 
 MODEL_POWER: Final = 1.5
@@ -66,9 +66,9 @@ class Terms:
     Parameters
     ----------
     has_move, has_constant : bool
-        Whether the fit of columns has a term in the squared move and a constant. Models with a log
-        link always have both. Without them, and with one column, a model is scaled by one factor:
-        as people use maps.
+        Whether the fit of columns has a term in the squared move (``nulls.move_term``) and a
+        constant. Models with a log link always have both. Without them, and with one column, a
+        model is scaled by one factor: as people use maps.
     capture_hours : int or None
         Window of the capture [h]; None for no capture.
 
@@ -250,7 +250,7 @@ def _fit_columns(
     terms: Terms,
 ) -> tuple[ScoreStatus, list[FloatArray]]:
     """Return expected USD before capture, linear in the columns."""
-    moves = [own_move(panel) for panel in panels]
+    moves = [move_term(panel) for panel in panels]
     realised = [panel.realised_usd for panel in panels]
     if len(panels) > 1:
         columns = [x / _unit(x[own]) for x, own in zip(columns, rows, strict=True)]

@@ -49,7 +49,13 @@ def test_features_of_a_span_do_not_change_with_what_comes_after_it():
 
 def test_sides_mirror_each_other():
     panel = market(2, 40, is_placed_by_open_interest=True)
-    mirrored = replace(panel, low=1e4 / panel.high, high=1e4 / panel.low)
+    panel = replace(panel, close=np.full(len(panel), 100.001))
+    inverse = {
+        "high": 1e4 / panel.low,
+        "low": 1e4 / panel.high,
+        "close": 1e4 / panel.close,
+    }
+    mirrored = replace(panel, **inverse)
     for features in (extension_features, profile_columns):
         assert_allclose(features(mirrored)[:, ::-1], features(panel), atol=1e-9)
 
@@ -74,8 +80,8 @@ def test_an_unknown_amount_is_no_feature_and_an_unknown_price_no_row():
         volume_usd=np.array([0.0, np.nan, 1.0]),
     )
     features = activity_features(panel)
-    assert np.isnan(features[:2, :, 3]).all()
-    assert np.isfinite(features[:2, :, [0, 1, 2, 4]]).all()
+    assert np.isnan(features[:2, :, 5]).all()
+    assert np.isfinite(features[:2, :, [0, 1, 2, 3, 4, 6]]).all()
     assert np.isnan(features[2, 0]).all()
 
 

@@ -125,6 +125,13 @@ def test_too_few_groups_nothing_realised_and_a_missing_null_say_why():
     assert [row.status for row in rows if row.null == "gone"] == [ScoreStatus.NO_NULL] * 2
 
 
+def test_few_days_give_figures_without_intervals_and_no_quantile():
+    row = against(levels(6, is_placed=True, n_hours=200), "")
+    assert row.status is ScoreStatus.SCORED
+    assert row.misplaced_removed > 0.2
+    assert np.isnan([row.misplaced_low, row.top_high, row.place_quantile]).all()
+
+
 def test_amounts_that_cannot_be_are_refused():
     with pytest.raises(InvalidInput, match="map"):
         Places(
