@@ -7,10 +7,11 @@ Run from the project root::
 FOLDER holds ``binance_{COIN}_1h.parquet`` with hourly open, high, low and close. At every fourth
 hour levels of 1, 2, 3, 5, 7.5, 10, 15 and 20 % are set on both sides of the close; a level is
 touched if the highs or lows of the next 24 hours reach it. Volatilities are those of the pipeline,
-from closes up to that hour. The two figures of the odds (exponent of the fast volatility, factor
-on the distance) are fitted on all levels that were decided before a window of 30 days, then scored
-in it, window after window; the shipped figures and the random walk (normal tails, fast volatility)
-are scored in the same windows. All odds are held between .001 and .999.
+from closes up to that hour. The three figures of the odds (exponent of the fast volatility,
+volatility of weekends, factor on the distance) are fitted on all levels that were decided before a
+window of 30 days, then scored in it, window after window. The shipped figures, the same without the
+calendar, and the random walk (normal tails, fast volatility) are scored in the same windows. All
+odds are held between .001 and .999.
 
 ``bench/README.md`` has the last figures.
 """
@@ -18,7 +19,7 @@ are scored in the same windows. All odds are held between .001 and .999.
 import argparse
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 
@@ -33,8 +34,10 @@ from transforms.touch import (
     MONTH_SECONDS,
     SECONDS_PER_DAY,
     TAIL_SCALE,
+    WEEKEND_RATIO,
     reach_probability,
     trailing_volatility,
+    weekend_change,
 )
 
 FloatArray = npt.NDArray[np.float64]
@@ -49,9 +52,15 @@ FAST_HOURS = 240
 SLOW_HOURS = round(MONTH_SECONDS / 3600.0)
 FIRST_TEST_DAYS = 180
 WINDOW_DAYS = 30
-EXPONENTS = np.arange(0.0, 1.01, 0.1)
-SCALES = np.arange(0.6, 1.01, 0.05)
+EXPONENTS = np.arange(0.4, 0.91, 0.1)
+WEEKENDS = (0.55, 0.6, WEEKEND_RATIO, 0.7, 0.75, 1.0)
+SCALES = np.arange(0.65, 0.86, 0.05)
 GROUPS = (0.0, 0.002, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
+
+Figures = tuple[float, float, float]
+SHIPPED: Figures = (DAY_EXPONENT, WEEKEND_RATIO, TAIL_SCALE)
+NO_CALENDAR: Figures = (DAY_EXPONENT, 1.0, TAIL_SCALE)
+PREDICTIONS = ("random walk", "no calendar", "shipped", "fitted before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,8 @@ class Levels:
         Instant [microseconds].
     fast, slow : ndarray of float64, shape (n,)
         Volatility of the last day and of the last 30 days [ln per sqrt day].
+    weekend : ndarray of float64, shape (n,)
+        ``weekend_change`` [ratio].
     is_touched : ndarray of bool, shape (n, n_levels)
         Whether price reached each of ``LEVELS`` within a day.
     """
@@ -71,11 +82,12 @@ class Levels:
     hour: npt.NDArray[np.int64]
     fast: FloatArray
     slow: FloatArray
+    weekend: FloatArray
     is_touched: BoolArray
 
     def chosen(self, which: BoolArray) -> "Levels":
         """Return some of them."""
-        return Levels(self.hour[which], self.fast[which], self.slow[which], self.is_touched[which])
+        return Levels(*(getattr(self, each.name)[which] for each in fields(self)))
 
 
 def read_levels(path: Path) -> Levels:
@@ -110,13 +122,16 @@ def read_levels(path: Path) -> Levels:
         hour=np.tile(hour[own], 2),
         fast=np.tile(fast[own], 2),
         slow=np.tile(slow[own], 2),
+        weekend=np.tile(weekend_change(hour[own]), 2),
         is_touched=np.concatenate((up, down))[:, None] >= LEVELS,
     )
 
 
-def odds(levels: Levels, exponent: float, scale: float) -> FloatArray:
-    """Return the odds with other figures than those shipped."""
-    sigma = levels.fast**exponent * levels.slow ** (1.0 - exponent)
+def odds(levels: Levels, figures: Figures = SHIPPED) -> FloatArray:
+    """Return the odds with some exponent of the fast volatility, weekend and tail scale."""
+    exponent, weekend_ratio, scale = figures
+    sigma: FloatArray = levels.fast**exponent * levels.slow ** (1.0 - exponent)
+    sigma *= weekend_ratio**levels.weekend
     return reach_probability(LEVELS * (scale / TAIL_SCALE), sigma[:, None], SECONDS_PER_DAY)
 
 
@@ -124,14 +139,15 @@ def random_walk(levels: Levels) -> FloatArray:
     """Return the odds of a random walk with normal steps of the fast volatility."""
     z = LEVELS / levels.fast[:, None]
     tails = np.vectorize(math.erfc, otypes=[np.float64])(z / math.sqrt(2.0))
-    return np.maximum(tails, LEAST_ODDS)
+    walk: FloatArray = np.maximum(tails, LEAST_ODDS)
+    return walk
 
 
-def fit(levels: Levels) -> tuple[float, float]:
-    """Return the exponent and the factor with the least log loss."""
+def fit(levels: Levels) -> Figures:
+    """Return the figures with the least log loss."""
     return min(
-        ((float(a), float(s)) for a in EXPONENTS for s in SCALES),
-        key=lambda pair: float(log_loss(odds(levels, *pair), levels.is_touched).mean()),
+        ((float(a), w, float(s)) for a in EXPONENTS for w in WEEKENDS for s in SCALES),
+        key=lambda figures: float(log_loss(odds(levels, figures), levels.is_touched).mean()),
     )
 
 
@@ -141,35 +157,56 @@ def join(parts: Sequence[Levels]) -> Levels:
     return Levels(
         *(
             np.concatenate([getattr(part, name) for part in parts])[order]
-            for name in ("hour", "fast", "slow", "is_touched")
+            for name in (each.name for each in fields(Levels))
         )
     )
 
 
-def score_windows(levels: Levels) -> tuple[Levels, FloatArray, FloatArray, FloatArray]:
-    """Print the loss in each window; return all test levels, random walk, shipped and fitted."""
+def score_windows(levels: Levels) -> tuple[Levels, list[FloatArray]]:
+    """Print the loss in each window; return all test levels and the odds by `PREDICTIONS`."""
     day = 24 * HOUR
     start = int(levels.hour[0]) + FIRST_TEST_DAYS * day
-    parts: list[tuple[Levels, FloatArray, FloatArray, FloatArray]] = []
-    print("window from   levels  random walk  shipped  fitted before  exponent, factor")
+    parts: list[tuple[Levels, list[FloatArray]]] = []
+    print("window from   levels  " + "  ".join(f"{name:>13}" for name in PREDICTIONS))
     for begin in range(start, int(levels.hour[-1]), WINDOW_DAYS * day):
         own = levels.chosen((levels.hour >= begin) & (levels.hour < begin + WINDOW_DAYS * day))
         if len(own.hour) == 0:
             continue
         # What was not decided before the window begins was not known.
-        exponent, scale = fit(levels.chosen(levels.hour < begin - day))
-        shipped, fitted = odds(own, DAY_EXPONENT, TAIL_SCALE), odds(own, exponent, scale)
-        parts.append((own, random_walk(own), shipped, fitted))
-        walk_loss, shipped_loss, fitted_loss = (
-            log_loss(predicted, own.is_touched).mean() for predicted in parts[-1][1:]
-        )
-        print(
-            f"{np.datetime64(begin, 'us').astype('datetime64[D]')}  {own.is_touched.size:>8,}  "
-            f"{walk_loss:>11.4f}  {shipped_loss:>7.4f}  {fitted_loss:>13.4f}  "
-            f"{exponent:.1f}, {scale:.2f}"
-        )
-    walk, shipped, fitted = (np.concatenate([part[k] for part in parts]) for k in (1, 2, 3))
-    return join([part[0] for part in parts]), walk, shipped, fitted
+        fitted = fit(levels.chosen(levels.hour < begin - day))
+        said = [random_walk(own), *(odds(own, each) for each in (NO_CALENDAR, SHIPPED, fitted))]
+        parts.append((own, said))
+        losses = "  ".join(f"{log_loss(each, own.is_touched).mean():>13.4f}" for each in said)
+        from_day = np.datetime64(begin, "us").astype("datetime64[D]")
+        figures = ", ".join(f"{each:.2f}" for each in fitted)
+        print(f"{from_day}  {own.is_touched.size:>8,}  {losses}   {figures}")
+    joined = [np.concatenate([said[k] for _, said in parts]) for k in range(len(PREDICTIONS))]
+    return join([own for own, _ in parts]), joined
+
+
+def print_levels(levels: Levels, said: Sequence[FloatArray]) -> None:
+    """Print the loss of each distance, which the mean over all hangs on."""
+    print("distance  touched  " + "  ".join(f"{name:>13}" for name in PREDICTIONS))
+    losses = [log_loss(each, levels.is_touched).mean(axis=0) for each in said]
+    for number, distance in enumerate(-np.expm1(-LEVELS)):
+        cells = "  ".join(f"{loss[number]:>13.4f}" for loss in losses)
+        print(f"{distance:>8.1%}  {levels.is_touched[:, number].mean():>7.4f}  {cells}")
+
+
+def print_deciles(levels: Levels, said: FloatArray, name: str) -> None:
+    """Print by how much odds exceed touches by tenths of the odds, weekends apart."""
+    print(f"{name}: said less touched, all, within a weekend, within the week")
+    # Hours since a Monday: 1970-01-01 was a Thursday.
+    ahead = (levels.hour // HOUR + 3 * 24)[:, None] + np.arange(AHEAD)
+    on_weekend = (ahead // 24 % 7 >= 5).mean(axis=1)
+    for low in np.arange(10) / 10.0:
+        inside = (said >= low) & (said < low + 0.1)
+        cells = []
+        for which in (on_weekend >= 0.0, on_weekend == 1.0, on_weekend == 0.0):
+            own = inside & which[:, None]
+            excess = (said[own] - levels.is_touched[own]).mean() if own.any() else math.nan
+            cells.append(f"{own.sum():>9,} {excess:>+7.3f}")
+        print(f"{low:.1f} - {low + 0.1:.1f}  " + "   ".join(cells))
 
 
 def print_reliability(is_touched: BoolArray, walk: FloatArray, shipped: FloatArray) -> None:
@@ -190,16 +227,18 @@ def main() -> None:
     parser.add_argument("--recorded", type=Path, required=True, help="folder of the Parquet files")
     folder = parser.parse_args().recorded
     levels = join([read_levels(folder / f"binance_{coin}_1h.parquet") for coin in COINS])
-    tested, *predictions = score_windows(levels)
-    losses = [log_loss(predicted, tested.is_touched).mean() for predicted in predictions]
-    means = ", ".join(f"{loss:.4f}" for loss in losses)
+    tested, said = score_windows(levels)
+    means = ", ".join(f"{log_loss(each, tested.is_touched).mean():.4f}" for each in said)
     print(f"all {tested.is_touched.size:,} levels: {means}")
     set_at = np.repeat(tested.hour, len(LEVELS))
-    for name, predicted in zip(("shipped", "fitted before"), predictions[1:], strict=True):
+    for name, predicted in zip(PREDICTIONS[1:], said[1:], strict=True):
         touches = Touches(predicted.ravel(), tested.is_touched.ravel(), set_at)
-        gain = loss_gain(touches, predictions[0].ravel(), np.random.default_rng(1))
+        gain = loss_gain(touches, said[0].ravel(), np.random.default_rng(1))
         print(f"{name} over random walk: {gain.value:.4f} [{gain.low:.4f}, {gain.high:.4f}]")
-    print_reliability(tested.is_touched, predictions[0], predictions[1])
+    print_levels(tested, said)
+    print_reliability(tested.is_touched, said[0], said[2])
+    for number in (1, 2):
+        print_deciles(tested, said[number], PREDICTIONS[number])
 
 
 if __name__ == "__main__":

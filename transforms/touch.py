@@ -9,15 +9,17 @@ variance, whose two tails beyond x have the closed form::
 
     odds(x) = 1 - 2 / pi (x / (1 + x^2) + arctan x)
     x = 0.75 |ln(level / price)| / (sigma sqrt T)
-    sigma = sigma_24h^0.6 sigma_30d^0.4
+    sigma = sigma_24h^0.6 sigma_30d^0.4 0.65^(w - w')
 
 Tails are fat because returns have them. The volatility is a blend because a calm day is seldom
-followed by one as calm, nor a wild one by one as wild. The factor 0.75 widens the middle, which
-unit variance leaves too narrow under fat tails. The figures hold for a day ahead;
-``bench/touch.py`` measures them out of sample on recorded hours.
+followed by one as calm, nor a wild one by one as wild. Saturdays and Sundays (UTC) move 0.65 times
+as much as other days: w is their share of the next 24 hours, w' their share of the time from which
+the blend was taken. The factor 0.75 widens the middle, which unit variance leaves too narrow under
+fat tails. The figures hold for a day ahead; ``bench/touch.py`` measures them out of sample on
+recorded hours.
 
-The odds are a baseline. They use the distance and the volatility only; who says that bands attract
-price has to show touches above these odds.
+The odds are a baseline. They use distance, volatility and the calendar only; who says that bands
+attract price has to show touches above these odds.
 """
 
 import math
@@ -31,12 +33,19 @@ from transforms.errors import InvalidParameters
 from transforms.grid import FloatArray
 
 SECONDS_PER_DAY = 86_400.0
+DAY_MICROSECONDS = 86_400_000_000
 
 MONTH_SECONDS = 30 * SECONDS_PER_DAY
 """Time over which the slow volatility is a plain mean [s]."""
 
 DAY_EXPONENT = 0.6
 """Weight of the fast volatility in the blend, in logs [1]; the slow one has the rest."""
+
+WEEKEND_RATIO = 0.65
+"""Volatility of Saturdays and Sundays as a multiple of that of other days [ratio]."""
+
+WEEKEND_SHARE = 2.0 / 7.0
+"""Share of Saturdays and Sundays in a month [ratio]."""
 
 TAIL_SCALE = 0.75
 """Factor on the distance in units of volatility [1]."""
@@ -109,7 +118,44 @@ def trailing_volatility(
     return volatility
 
 
-def blend_volatility(day: npt.ArrayLike, month: npt.ArrayLike) -> FloatArray:
+def weekend_change(instant: npt.ArrayLike) -> FloatArray:
+    """Return how much more of the next 24 hours is weekend than of what volatility was taken from.
+
+    That is the last 24 hours and the last month, as `blend_volatility` weighs them.
+
+    Parameters
+    ----------
+    instant : array_like of int, any shape
+        Microseconds since 1970, UTC.
+
+    Returns
+    -------
+    ndarray of float64, shape as given
+        Share of Saturdays and Sundays (UTC) ahead, less that behind [ratio].
+
+    Examples
+    --------
+    >>> friday, sunday = np.array(["2026-03-06T18", "2026-03-09T00"], "datetime64[us]").astype(int)
+    >>> weekend_change([friday, sunday]).round(3).tolist()
+    [0.636, -0.714]
+    """
+    day, elapsed = np.divmod(np.asarray(instant, dtype=np.int64), DAY_MICROSECONDS)
+    passed = elapsed / DAY_MICROSECONDS
+    before, own, after = (_is_weekend(day + step) for step in (-1, 0, 1))
+    ahead = (1.0 - passed) * own + passed * after
+    behind = passed * own + (1.0 - passed) * before
+    change: FloatArray = ahead - DAY_EXPONENT * behind - (1.0 - DAY_EXPONENT) * WEEKEND_SHARE
+    return change
+
+
+def _is_weekend(day: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return which days since 1970-01-01, a Thursday, are Saturdays and Sundays."""
+    return (day + 3) % 7 >= 5
+
+
+def blend_volatility(
+    day: npt.ArrayLike, month: npt.ArrayLike, weekend: npt.ArrayLike = 0.0
+) -> FloatArray:
     """Return the volatility of the next day, from that of the last one and of the last month.
 
     Parameters
@@ -117,19 +163,22 @@ def blend_volatility(day: npt.ArrayLike, month: npt.ArrayLike) -> FloatArray:
     day, month : array_like of float, shape broadcastable
         Standard deviation of the log return over a day, from the last day and from the last
         30 days [ln per sqrt day]. NaN: not known.
+    weekend : array_like of float, shape broadcastable
+        `weekend_change` [ratio].
 
     Returns
     -------
     ndarray of float64, shape as broadcast
-        ``day^0.6 month^0.4`` [ln per sqrt day]; NaN where one is not known.
+        ``day^0.6 month^0.4 0.65^weekend`` [ln per sqrt day]; NaN where one is not known.
 
     Examples
     --------
-    >>> blend_volatility([0.02, 0.01], [0.02, 0.04]).round(5).tolist()
-    [0.02, 0.01741]
+    >>> blend_volatility([0.02, 0.01], [0.02, 0.04], [1.0, 0.0]).round(5).tolist()
+    [0.013, 0.01741]
     """
     fast, slow = np.asarray(day, dtype=np.float64), np.asarray(month, dtype=np.float64)
-    blended: FloatArray = fast**DAY_EXPONENT * slow ** (1.0 - DAY_EXPONENT)
+    usual = WEEKEND_RATIO ** np.asarray(weekend, dtype=np.float64)
+    blended: FloatArray = fast**DAY_EXPONENT * slow ** (1.0 - DAY_EXPONENT) * usual
     return blended
 
 

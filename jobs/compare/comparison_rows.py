@@ -31,6 +31,7 @@ from transforms.touch import (
     LEAST_ODDS,
     MONTH_SECONDS,
     TAIL_SCALE,
+    WEEKEND_RATIO,
 )
 from warehouse.contracts import stored_rows
 
@@ -83,6 +84,7 @@ def comparison_assumptions() -> list[list[str]]:
         ("volatility_half_life", HALF_LIFE_SECONDS, "s", "every hour of the day has a say"),
         ("volatility_month", MONTH_SECONDS, "s", "a calm day is followed by a less calm one"),
         ("volatility_day_exponent", DAY_EXPONENT, "1", "measured on recorded hours"),
+        ("volatility_weekend", WEEKEND_RATIO, "of other days", "measured on recorded hours"),
         (
             "impact_coefficient",
             CASCADES.impact_coefficient,

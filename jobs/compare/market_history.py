@@ -10,7 +10,7 @@ from jobs.build.hourly_maps import ALL_VENUES
 from jobs.compare.map_set import MapGroups
 from jobs.instants import HOUR_MICROSECONDS, to_instant
 from transforms.series import FloatArray, IntArray
-from transforms.touch import MONTH_SECONDS, blend_volatility, trailing_volatility
+from transforms.touch import MONTH_SECONDS, blend_volatility, trailing_volatility, weekend_change
 from warehouse.models import set_window
 from warehouse.queries import named_query
 
@@ -37,17 +37,20 @@ class MarketHistory:
         Hours of the last 30 days whose returns are known.
     volume_day_usd : ndarray of float64, shape (n_entries,)
         Traded in a day [USD]. NaN: not known.
+    weekend_change : ndarray of float64, shape (n_entries,)
+        How much more of the next day is weekend than of the time behind the volatilities [ratio].
     """
 
     volatility_day: FloatArray
     volatility_month: FloatArray
     hour_count: IntArray
     volume_day_usd: FloatArray
+    weekend_change: FloatArray
 
     @property
     def volatility_ahead(self) -> FloatArray:
         """Volatility behind the odds [ln per sqrt day]; NaN where too few hours are known."""
-        blended = blend_volatility(self.volatility_day, self.volatility_month)
+        blended = blend_volatility(self.volatility_day, self.volatility_month, self.weekend_change)
         return np.where(self.hour_count >= _LEAST_HOURS, blended, np.nan)
 
     def take(self, entries: IntArray) -> "MarketHistory":
@@ -57,6 +60,7 @@ class MarketHistory:
             self.volatility_month[entries],
             self.hour_count[entries],
             self.volume_day_usd[entries],
+            self.weekend_change[entries],
         )
 
 
@@ -85,6 +89,7 @@ def read_market_history(connection: DuckDBPyConnection, scopes: MapGroups) -> Ma
         volatility_month=slow[at],
         hour_count=known[:, _SLOW_HOURS - 1 :][at],
         volume_day_usd=_daily_volume(volume)[:, _SLOW_HOURS - 1 :][at],
+        weekend_change=weekend_change(labels.hour),
     )
 
 

@@ -15,6 +15,7 @@ from transforms.touch import (
     blend_volatility,
     reach_probability,
     trailing_volatility,
+    weekend_change,
 )
 
 DAY = 86_400.0
@@ -45,6 +46,37 @@ def test_blend_lies_between_the_volatilities_nearer_to_the_day(day, month):
     blended = float(blend_volatility(day, month))
     assert min(day, month) * (1 - 1e-12) <= blended <= max(day, month) * (1 + 1e-12)
     np.testing.assert_allclose(blended, math.exp(0.6 * math.log(day) + 0.4 * math.log(month)))
+
+
+def test_a_weekend_ahead_is_calmer_and_one_behind_is_followed_by_more():
+    assert float(blend_volatility(0.02, 0.02, 1.0)) == pytest.approx(0.02 * 0.65)
+    assert float(blend_volatility(0.02, 0.02, -0.5)) == pytest.approx(0.02 / 0.65**0.5)
+
+
+@pytest.mark.parametrize(
+    ("instant", "ahead", "behind"),
+    [
+        ("2026-03-04T13", 0.0, 0.0),  # a Wednesday
+        ("2026-03-06T00", 0.0, 0.0),
+        ("2026-03-06T18", 0.75, 0.0),
+        ("2026-03-07T00", 1.0, 0.0),
+        ("2026-03-07T06", 1.0, 0.25),
+        ("2026-03-08T00", 1.0, 1.0),
+        ("2026-03-08T12", 0.5, 1.0),
+        ("2026-03-09T00", 0.0, 1.0),
+        ("2026-03-10T00", 0.0, 0.0),
+        ("1970-01-04T00", 1.0, 1.0),  # a Sunday
+    ],
+)
+def test_weekend_change_is_the_share_ahead_less_those_behind(instant, ahead, behind):
+    at = np.datetime64(instant, "us").astype(np.int64)
+    expected = ahead - 0.6 * behind - 0.4 * 2 / 7
+    assert float(weekend_change(at)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_weekend_change_is_nothing_on_average():
+    hours = np.arange(7 * 24) * 3_600_000_000
+    assert weekend_change(hours).sum() == pytest.approx(0.0, abs=1e-12)
 
 
 def test_blend_of_what_is_not_known_is_not_known():

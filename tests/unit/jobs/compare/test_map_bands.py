@@ -22,7 +22,9 @@ from workbench.map_bench import (
 
 from transforms.bands import find_bands
 from transforms.maps import N_WINDOW_BINS
-from transforms.touch import blend_volatility, reach_probability
+from transforms.touch import blend_volatility, reach_probability, weekend_change
+
+WEEKEND_CHANGE = weekend_change(np.datetime64(AT.replace(tzinfo=None), "us").astype(np.int64))
 
 
 def test_bands_are_those_of_the_map_with_who_agrees(connection):
@@ -59,7 +61,7 @@ def test_odds_of_touch_come_from_the_volatility_of_the_day_and_of_the_month(conn
         assert day > 1.5 * VOLATILITY_DAY
         assert month == pytest.approx(VOLATILITY_DAY * math.sqrt((29 + 4) / 30))
         assert count == 720
-        sigma = blend_volatility(day, month)
+        sigma = blend_volatility(day, month, WEEKEND_CHANGE)
         expected = float(reach_probability(np.log(peak / price), sigma, 86_400.0))
         assert odds == pytest.approx(expected)
 
@@ -86,7 +88,8 @@ def test_what_is_expected_to_be_forced_is_what_bins_hold_times_their_odds(connec
 
     def odds(place, near_edge):
         level = math.exp((2 * (FIRST + place) + near_edge) * 0.001)
-        return float(reach_probability(np.log(level / PRICE), VOLATILITY_DAY, 86_400.0))
+        sigma = blend_volatility(VOLATILITY_DAY, VOLATILITY_DAY, WEEKEND_CHANGE)
+        return float(reach_probability(np.log(level / PRICE), sigma, 86_400.0))
 
     near, far = 5 * odds(90, 1.5) + 5 * odds(91, 1.5), 2 * odds(30, 1.5)
     shorts = 4 * odds(120, -0.5)
