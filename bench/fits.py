@@ -13,7 +13,7 @@ from bench.kernel import simulated_bars
 from bench.ledger import hourly_bars
 from bench.stopwatch import best_seconds, print_machine
 from transforms.calibration.capture import trailing_capture
-from transforms.calibration.features import move_of
+from transforms.calibration.features import adverse_move
 from transforms.calibration.interval import trailing_interval
 from transforms.calibration.poisson import BlockDraws, fit_poisson, predict, time_blocks
 from transforms.calibration.tweedie import fit_tweedie
@@ -36,7 +36,7 @@ def main() -> None:
     bars = hourly_bars(simulated_bars(given.hours * 12, seed=1))
     _, outputs = advance(LEDGERS["path_ledger"], bars, np.arange(given.hours))
     previous = np.concatenate([bars.open[:1], bars.close[:-1]])
-    move = move_of(previous, bars.high, bars.low)
+    move = adverse_move(previous, bars.open, bars.high, bars.low, bars.close)
     generator = np.random.default_rng(0)
     expected = outputs.exposure @ np.linspace(2.0, 1.0, 64) + 1e4 * move**2 + 0.1
     realised = expected * generator.gamma(0.5, 2.0, expected.shape) * 1e4

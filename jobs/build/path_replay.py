@@ -31,7 +31,7 @@ from jobs.build.replay_inputs import InstrumentBars
 from jobs.build.replay_records import ReplaySpan
 from jobs.instants import HOUR_MICROSECONDS
 from transforms.calibration.capture import trailing_capture
-from transforms.calibration.features import move_of
+from transforms.calibration.features import adverse_move
 from transforms.engine import run
 from transforms.ledger import LedgerOutputs, LedgerParameters, LedgerState, advance
 from transforms.ledger.ledger_fit import LedgerFit
@@ -312,7 +312,9 @@ def _moves(timeline: _PathTimeline, close_before: float) -> FloatArray:
     bars = timeline.bars
     previous_close = np.append(close_before, bars.close)[:-1]
     moves = np.zeros((len(timeline.hours), 2))
-    moves[timeline.has_bar] = np.nan_to_num(move_of(previous_close, bars.high, bars.low))
+    moves[timeline.has_bar] = np.nan_to_num(
+        adverse_move(previous_close, bars.open, bars.high, bars.low, bars.close)
+    )
     return moves
 
 

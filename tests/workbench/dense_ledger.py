@@ -110,6 +110,21 @@ def mean_log_age(taken, hours):
     return np.average(log_ages, weights=weights) if weights else np.nan
 
 
+def drawdowns(bars, inside):
+    """Return the largest fall and rise along the candles of a span [ln]."""
+    largest = []
+    for sign in (-1.0, 1.0):
+        places = []
+        for bar in inside:
+            begin, end = sign * np.log([bars.open[bar], bars.close[bar]])
+            extremes = sorted(
+                sign * np.log([bars.low[bar], bars.high[bar]]), reverse=bool(end <= begin)
+            )
+            places.extend([begin, *extremes, end])
+        largest.append(max(place - min(places[: i + 1]) for i, place in enumerate(places)))
+    return largest
+
+
 def dense_ledger(parameters, bars, span_after, kind="linear"):
     """Return the ledger of bars that start a series, span by span."""
     nodes = Nodes(parameters, bars)
@@ -145,7 +160,8 @@ def dense_ledger(parameters, bars, span_after, kind="linear"):
         if inside and start > 0:
             before = bars.open[start] if gaps[start] > 0 else bars.close[start - 1]
             lowest, highest = bars.low[inside].min(), bars.high[inside].max()
-            result.move[span] = np.maximum(np.log([before / lowest, highest / before]), 0.0)
+            moves = np.maximum(np.log([before / lowest, highest / before]), 0.0)
+            result.move[span] = np.hypot(moves, drawdowns(bars, inside))
         for bar in inside:
             kept = 0.5 ** ((seconds[last] - seconds[bar]) / 86_400 / nodes.half_lives)
             for side in range(2):

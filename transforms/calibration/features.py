@@ -53,7 +53,8 @@ def drawdown_of(
     """Return how far price went against each side within a span, wherever it began.
 
     A bar does not say which extreme came first. As usual for candles, one that closes above its
-    open is taken to have gone open, low, high, close; the other open, high, low, close.
+    open is taken to have gone open, low, high, close; one that closes below open, high, low, close.
+    One that closes where it opened is given the shorter of both ways for each side.
 
     Parameters
     ----------
@@ -74,10 +75,8 @@ def drawdown_of(
     [[0.0101, 0.0296]]
     """
     begin, top, bottom, end = (np.log(price) for price in (open_price, high, low, close))
-    is_up = end >= begin
-    whole = top - bottom
-    falls = np.where(is_up, np.maximum(begin - bottom, top - end), whole)
-    rises = np.where(is_up, whole, np.maximum(top - begin, end - bottom))
+    falls = np.where(end < begin, top - bottom, np.maximum(begin - bottom, top - end))
+    rises = np.where(end > begin, top - bottom, np.maximum(top - begin, end - bottom))
     return np.column_stack([falls, rises])
 
 

@@ -192,7 +192,7 @@ def fit_poisson(
     realised : ndarray of float64, shape (n_spans, 2)
         Liquidations [USD], at least 0. NaN: not known.
     move : ndarray of float64, shape (n_spans, 2)
-        Move of price against the side, see `features.move_of` [ln].
+        Move of price against the side, see `features.adverse_move` [ln].
     has_move, has_constant : bool
         Whether beta and alpha are in the model.
     prior_rate_ratio : float

@@ -69,7 +69,7 @@ class TierObservations:
     realised : ndarray of float64, shape (n_spans, 2)
         Liquidations [USD]. NaN: not known.
     move : ndarray of float64, shape (n_spans, 2)
-        Move of price against the side, see `features.move_of` [ln].
+        Move of price against the side, see `features.adverse_move` [ln].
     open_interest_usd : ndarray of float64, shape (n_spans,)
         Open interest before the span [USD].
     capture : ndarray of float64, shape (n_spans,)

@@ -12,8 +12,12 @@ import numpy as np
 from transforms.compiler import fast_compiled, inlined
 from transforms.grid import LOG_STEP
 from transforms.ledger.ledger_steps import (
+    CLOSE_PRICE,
+    HIGH_PRICE,
     HIGHEST,
+    LOW_PRICE,
     LOWEST,
+    OPEN_PRICE,
     PREVIOUS_CLOSE,
     SLOWEST,
     StateArrays,
@@ -25,8 +29,8 @@ from transforms.ledger.parameter_sets import N_ENTRIES, N_HALF_LIVES
 from transforms.ledger.span_outputs import OutputArrays, write_events, write_map, write_standing
 from transforms.series import LONG, FloatArray, IntArray
 
-OPEN_PRICE, HIGH_PRICE, LOW_PRICE, CLOSE_PRICE, CLEARING_HIGH, CLEARING_LOW = range(6)
-"""First axis of ``LedgerBars.prices``; the last two are the extremes of the price that consumes."""
+CLEARING_HIGH, CLEARING_LOW = range(4, 6)
+"""First axis of ``LedgerBars.prices`` after the four of a bar: extremes of what consumes."""
 
 
 class LedgerBars(NamedTuple):
@@ -35,7 +39,7 @@ class LedgerBars(NamedTuple):
     Parameters
     ----------
     prices : ndarray of float64, shape (6, n_bars)
-        From ``OPEN_PRICE`` to ``CLEARING_LOW`` [USD per unit of the asset].
+        From ``ledger_steps.OPEN_PRICE`` to ``CLEARING_LOW`` [USD per unit of the asset].
     deposits : ndarray of float64, shape (n_bars,)
         What each bar deposits [deposit units].
     hours : ndarray of float64, shape (n_bars,)

@@ -30,10 +30,10 @@ class LedgerOutputs:
         Consumed in the span, by side and row [deposit units]. What price passed while bars were
         missing just before the span is gone and counted nowhere.
     move : ndarray of float64, shape (n_spans, 2)
-        How far the last price went in the span beyond the close before it: max(0,
-        ln(previous close / low)) for longs, max(0, ln(high / previous close)) for shorts [ln].
-        Where bars are missing just before the span it counts from the open. 0 in the first span
-        of a series and in a span without bars.
+        How far the last price went against the side, see ``calibration.features.adverse_move``:
+        the root of move^2 + drawdown^2, of the move beyond the close before the span and of the
+        drawdown along the candles of its bars [ln]. Where bars are missing just before the span
+        the move counts from the open. 0 in the first span of a series and without bars.
     log_age : ndarray of float64, shape (n_spans, 2)
         Mean ln(hours since deposit) of what was consumed, weighted by its amount in the slowest
         half-life; deposits on one node at one distance count with their mean age. NaN where

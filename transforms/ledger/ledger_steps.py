@@ -35,6 +35,9 @@ AMOUNT, AMOUNT_LOG_AGE = range(2)
 PREVIOUS_CLOSE, LOWEST, HIGHEST = range(3)
 """Entries of ``StateArrays.open_path``."""
 
+OPEN_PRICE, HIGH_PRICE, LOW_PRICE, CLOSE_PRICE = range(4)
+"""Second axis of ``StateArrays.pending_places``."""
+
 
 class StateArrays(NamedTuple):
     """Arrays of a ``LedgerState`` in a window, changed in place; names as there.

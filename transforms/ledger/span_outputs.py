@@ -9,20 +9,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from transforms.compiler import fast_compiled
+from transforms.compiler import fast_compiled, inlined
 from transforms.grid import BIN_LOG_WIDTH, LOG_STEP, NODES_PER_BIN, PUBLISHED_RANGE
 from transforms.ledger.ledger_steps import (
     AMOUNT,
     AMOUNT_LOG_AGE,
+    CLOSE_PRICE,
     FIRST,
+    HIGH_PRICE,
     HIGHEST,
     LAST,
+    LOW_PRICE,
     LOWEST,
+    OPEN_PRICE,
     PREVIOUS_CLOSE,
     StateArrays,
 )
 from transforms.ledger.parameter_sets import N_HALF_LIVES
-from transforms.series import Float32Array, FloatArray, IntArray
+from transforms.series import LONG, Float32Array, FloatArray, IntArray
 
 
 class OutputArrays(NamedTuple):
@@ -40,12 +44,35 @@ class OutputArrays(NamedTuple):
     bar_count: IntArray
 
 
+@inlined
+def _drawdown(places: FloatArray, n_open: int, sign: float) -> float:
+    """Return the largest rise of sign x place along the candles of a span [nodes].
+
+    See ``calibration.features.drawdown_of`` for the order of the extremes.
+    """
+    lowest, furthest = math.inf, 0.0
+    for bar in range(n_open):
+        begin, end = sign * places[bar, OPEN_PRICE], sign * places[bar, CLOSE_PRICE]
+        top = max(sign * places[bar, HIGH_PRICE], sign * places[bar, LOW_PRICE])
+        bottom = min(sign * places[bar, HIGH_PRICE], sign * places[bar, LOW_PRICE])
+        lowest = min(lowest, begin)
+        furthest = max(furthest, begin - lowest)
+        if end > begin:
+            lowest = min(lowest, bottom)
+            furthest = max(furthest, top - lowest)
+        else:
+            furthest = max(furthest, top - lowest)
+            lowest = min(lowest, bottom)
+        furthest = max(furthest, end - lowest)
+    return furthest
+
+
 @fast_compiled
 def write_events(
     arrays: StateArrays, written: OutputArrays, span: int, n_open: int, close: float
 ) -> None:
     """Write what happened in a span, and begin the next one."""
-    _, _, _, _, open_exposure, open_age, open_path, _, _, _ = arrays
+    _, _, _, _, open_exposure, open_age, open_path, pending_places, _, _ = arrays
     before = open_path[PREVIOUS_CLOSE]
     reached = (before - open_path[LOWEST], open_path[HIGHEST] - before)
     for side in range(2):
@@ -53,7 +80,9 @@ def write_events(
             written.exposure[span, side, row] = open_exposure[side, row]
             open_exposure[side, row] = 0.0
         has_moved = n_open > 0 and not math.isnan(before)
-        written.move[span, side] = max(0.0, reached[side] * LOG_STEP) if has_moved else 0.0
+        drawdown = _drawdown(pending_places, n_open, -1.0 if side == LONG else 1.0)
+        adverse = math.sqrt(max(0.0, reached[side]) ** 2 + drawdown**2)
+        written.move[span, side] = adverse * LOG_STEP if has_moved else 0.0
         weight = open_age[side, AMOUNT]
         written.log_age[span, side] = (
             open_age[side, AMOUNT_LOG_AGE] / weight if weight > 0.0 else math.nan

@@ -81,7 +81,7 @@ def advance(
     >>> bars = Bars(one, one, low, one, one, low, *[one] * 3, none, none, bar_seconds=3600)
     >>> state, outputs = advance(LEDGERS["path_ledger"], bars, [0, 1])
     >>> outputs.exposure.sum(axis=-1).round(6).tolist(), outputs.move.round(6).tolist()
-    ([[0.0, 0.0], [12.0, 0.0]], [[0.0, 0.0], [0.01005, 0.0]])
+    ([[0.0, 0.0], [12.0, 0.0]], [[0.0, 0.0], [0.014213, 0.01005]])
     """
     state = LedgerState.empty(parameters) if state is None else state
     if state.structure_hash != parameters.structure_hash:

@@ -23,6 +23,7 @@ from workbench.ledger_bars import (
 )
 
 from bench.kernel import simulated_bars
+from transforms.calibration.features import adverse_move
 from transforms.grid import LOG_STEP, NODES_PER_BIN, published_bins
 from transforms.ledger import LEDGERS, LedgerState, advance
 from transforms.ledger.kernel import advance_spans
@@ -181,7 +182,8 @@ def test_two_bars_by_hand():
     assert_allclose(taken[LONG, :3], np.ones((3, 4)), rtol=1e-12)
     assert not taken[LONG, 3:].any()
     assert not taken[SHORT].any()
-    assert_allclose(outputs.move[1], [np.log(100 / 99), 0.0], rtol=1e-12)
+    # It fell from the close before and within the bar, and rose back by as much.
+    assert_allclose(outputs.move[1], np.log(100 / 99) * np.sqrt([2.0, 1.0]), rtol=1e-12)
     assert_allclose(outputs.log_age[1], [0.0, np.nan], atol=1e-12)
     # What is left decayed for the hour of the second bar, which deposited too: at 100, and a fifth
     # of it at its low of 99, from where the close has passed the three nearest shorts.
@@ -237,7 +239,7 @@ def test_what_price_passed_while_bars_were_missing_before_a_span_is_gone_and_not
     # 97 to 96 is 3.05 to 4.08 % below 100, where the eighth distance lies; nearer ones are gone.
     taken = by_distance(outputs.exposure)[1, LONG, :, 3]
     assert_array_equal(np.flatnonzero(taken), [7])
-    assert_allclose(outputs.move[1], [np.log(97 / 96), 0.0], rtol=1e-12)
+    assert_allclose(outputs.move[1], np.log(97 / 96) * np.sqrt([2.0, 1.0]), rtol=1e-12)
     assert state.standing()[LONG, :, 3].sum() == pytest.approx(1.0)
 
 
@@ -250,7 +252,7 @@ def test_what_price_passed_while_bars_were_missing_within_a_span_counts():
     _, outputs = advance(PATH, bars, [0, 2])
     taken = by_distance(outputs.exposure)[1, LONG, :, 3]
     assert_array_equal(np.flatnonzero(taken), np.arange(7))
-    assert_allclose(outputs.move[1], [np.log(100 / 97), 0.0], rtol=1e-12)
+    assert_allclose(outputs.move[1], [np.sqrt(2.0) * np.log(100 / 97), 0.0], rtol=1e-12)
 
 
 def test_the_mark_price_consumes_where_it_is_known_and_the_last_price_elsewhere():
@@ -282,6 +284,15 @@ def test_a_bar_that_opens_beyond_its_high_and_closes_below_its_low_is_taken_as_i
     _, outputs = advance(PATH, bars, np.arange(3))
     dense = dense_ledger(PATH, bars, np.arange(3))
     assert_allclose(by_distance(outputs.exposure), dense.exposure, rtol=1e-9, atol=1e-12)
+
+
+def test_moves_of_spans_of_one_bar_are_those_of_the_features():
+    bars = simulated_bars(40, seed=8)
+    _, outputs = advance(PATH, bars, np.arange(40))
+    previous = np.append(np.nan, bars.close[:-1])
+    expected = adverse_move(previous, bars.open, bars.high, bars.low, bars.close)
+    assert_allclose(outputs.move[1:], expected[1:], rtol=1e-9, atol=1e-12)
+    assert not outputs.move[0].any()
 
 
 def test_a_span_without_bars_consumes_nothing_and_repeats_the_map():
