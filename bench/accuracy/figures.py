@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.accuracy.panels import HELD, LEVERAGE_MODELS, SWEPT, Recording, make_panel, path_exposure
+from bench.accuracy.panels import LEVERAGE_MODELS, Recording, make_panel, path_exposure
 from bench.accuracy.protocol import (
     CALIBRATED,
     CALIBRATED_PATH,
@@ -37,7 +37,7 @@ from transforms.estimators import ESTIMATORS
 from transforms.ledger import LEDGERS
 from transforms.path_only import PATH_ONLY
 from transforms.series import BoolArray, FloatArray
-from transforms.skill.nulls import own_move
+from transforms.skill.nulls import move_term
 from transforms.skill.panel import Panel, ScoreStatus
 from transforms.skill.places import PlaceScore, halves_within, score_places
 from transforms.skill.predictions import Prediction
@@ -53,8 +53,6 @@ MODELS: Final = (
     "distance_profile",
     PATH_ONLY.provider,
     PATH_ONLY.provider + FITTED,
-    *(name + SWEPT for name in LEDGER_MODELS),
-    HELD,
     *CALIBRATIONS,
     *(
         name + ending
@@ -136,7 +134,7 @@ def _calibrated_weights(run: Callable[[FloatArray], FloatArray], split: Split) -
     )
     observed = TierObservations(
         realised,
-        own_move(panel),
+        move_term(panel),
         np.append(np.nan, panel.open_interest_usd[:-1]),
         np.where(np.isfinite(capture), capture, 1.0),
     )

@@ -7,7 +7,6 @@ page holds for other recordings. Does not belong here: the figures (``figures``,
 from typing import Final
 
 from bench.accuracy.figures import WEEK, Way, window_ratios_of
-from bench.accuracy.panels import HELD, SWEPT
 from bench.accuracy.prose import CLAIMS, EARLIER, INTRODUCTION, METHOD, PICTURES
 from bench.accuracy.protocol import (
     CALIBRATIONS,
@@ -26,13 +25,11 @@ from transforms.skill.scores import share_within
 
 ROWS: Final = (
     *LEDGER_MODELS,
-    *(name + SWEPT for name in LEDGER_MODELS),
     FORECAST,
     "public_convention",
     "public_convention" + FITTED,
     "turnover",
     "turnover" + FITTED,
-    HELD,
     *CALIBRATIONS,
     "taker_tilt",
     "open_interest",
@@ -133,9 +130,7 @@ def _hourly_table(hourly: HourlyStudy) -> str:
         "*Fitted*: weights by leverage are fitted too, rather than one factor on the map as it "
         "ships; `calibrated` is `turnover` run again with fitted weights, up to five times, "
         "`calibrated_volume` with open interest constant, `calibrated_path` with volume constant "
-        "too; `turnover_held` what `turnover` held before the hour, nothing that opened in it. "
-        "`..._and_swept`: a ledger with 16 columns more, for what opens and is passed within the "
-        "hour. "
+        "too. "
         "`path_only`: `turnover` with open interest and volume constant. `extension_glm`: "
         "GLM of move, range, volume, open interest, and how far price went beyond the extremes of "
         "1, 3, 7, 30 days; `activity_glm` the same without those; `distance_profile` a fitted "
@@ -273,7 +268,9 @@ def _amounts(hourly: HourlyStudy) -> str:
         "## Amounts",
         "",
         "Predicted / realised by month. Maps in their own USD, unscaled; the others with constant, "
-        "move and the capture of a week:",
+        "move and the capture of a week. Priors of the maps are anchored to positions that stand, "
+        "not to what is liquidated and published of them, so a map predicts several times too "
+        "much:",
         "",
         "| month | hours | " + " | ".join(f"`{name}`" for name in names) + " |",
         "| --- | --- |" + " --- |" * len(names),
@@ -432,7 +429,9 @@ def _earlier(hourly: HourlyStudy) -> str:
         "",
         "Where the order is the same and the distances are smaller, we take the crash to be the "
         "reason: it is one day that carries much of the deviance, and price then passes levels "
-        "that are weeks old. That cannot be shown without its realised figures.",
+        "that are weeks old. That cannot be shown without its realised figures. The leverage "
+        "estimators ship with other priors since, and the move term counts what price did within "
+        "the hour too.",
         "",
     ]
     return "\n".join(table)

@@ -41,12 +41,6 @@ LEVERAGE_MODELS: Final = (
     "volume_profile",
 )
 
-HELD: Final = "turnover_held"
-"""What ``turnover`` held before the span only: nothing that opened in it, so none of its volume."""
-
-SWEPT: Final = "_and_swept"
-"""Ending of a ledger with columns for what opens and is passed within one hour; not shipped."""
-
 LONGEST_HOLE_HOURS: Final = 24
 """Open interest that is missing for longer leaves what is built on it without a figure [h]."""
 
@@ -130,14 +124,12 @@ def make_panel(
     model_bars = _model_bars(bars, volume, np.zeros(len(bars)))
     for name in wanted:
         if isinstance(name, EstimatorParameters):
-            exposures[name.provider], _ = _estimator_exposure(name, recording, volume, spans)
+            exposures[name.provider] = _estimator_exposure(name, recording, volume, spans)
         elif name in LEDGERS:
             exposures[name], age = _ledger_exposure(LEDGERS[name], model_bars, spans)
             log_age = age if name == "path_ledger" else log_age
         elif name != PATH_ONLY.provider:
-            exposures[name], held = _estimator_exposure(ESTIMATORS[name], recording, volume, spans)
-            if name == "turnover":
-                exposures[HELD] = held
+            exposures[name] = _estimator_exposure(ESTIMATORS[name], recording, volume, spans)
     realised = np.full((len(spans.last), 2), np.nan)
     here, there = np.intersect1d(spans.end, recording.span_end, return_indices=True)[1:]
     realised[here] = recording.realised_usd[there]
@@ -164,10 +156,6 @@ def make_panel(
         raise FileNotFoundError(f"{recording.asset}: no realised figure lies within its bars")
     if PATH_ONLY.provider in wanted:
         exposures[PATH_ONLY.provider] = path_exposure(recording, panel)
-        swept = swept_exposure(recording, panel)
-        for name in LEDGERS:
-            columns = (exposures[name], swept)
-            exposures[name + SWEPT] = np.concatenate([one / one.mean() for one in columns], axis=2)
         panel = replace(panel, exposures=exposures)
     kept = spans.end > spans.end[here[0]] - HISTORY_DAYS * 24 * HOUR
     return panel.part(kept & (spans.end <= spans.end[here[-1]]))
@@ -256,36 +244,6 @@ def path_exposure(
     return np.asarray((outputs.consumed_usd + outputs.swept_usd)[rows])
 
 
-def swept_exposure(recording: Recording, panel: Panel) -> FloatArray:
-    """Return what opened in each hour and was passed by its close, had it been traded evenly.
-
-    Of an hour's open, high, low and close, with the weights of the ledgers, the part that lies
-    beyond the close by a distance or more. Path alone: a ledger drops these deposits.
-
-    Parameters
-    ----------
-    recording : Recording
-        Hours.
-    panel : Panel
-        Spans of that recording.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_spans, 2, n_distances)
-        Hours' worth of deposits by distance.
-    """
-    bars, spans = recording.bars, _Spans.of(recording.bars, recording.span_hours)
-    ledger = LEDGERS["path_ledger"]
-    beyond = np.log(np.stack((bars.open, bars.high, bars.low, bars.close)) / bars.close)
-    weights, distances = np.array(ledger.entry_weights), np.array(ledger.distances)
-    sides = [
-        np.einsum("e,ebk->bk", weights, (sign * beyond)[..., None] >= distances)
-        for sign in (1.0, -1.0)
-    ]
-    swept = np.add.reduceat(np.stack(sides, axis=1), spans.first)
-    return np.asarray(swept[np.searchsorted(spans.end, panel.span_end)])
-
-
 def _trailing_mean(bars: HourlyBars, volume: FloatArray) -> FloatArray:
     """Return the mean volume of the 30 days that end with each bar."""
     start = np.searchsorted(bars.bar_end, bars.bar_end - 30 * 24 * HOUR, side="right")
@@ -296,18 +254,14 @@ def _trailing_mean(bars: HourlyBars, volume: FloatArray) -> FloatArray:
 
 def _estimator_exposure(
     parameters: EstimatorParameters, recording: Recording, volume: FloatArray, spans: _Spans
-) -> tuple[FloatArray, FloatArray]:
-    """Return what an estimator consumed in each span, with and without what opened in it.
-
-    NaN where open interest is not known.
-    """
+) -> FloatArray:
+    """Return what an estimator consumed in each span, NaN where open interest is not known."""
     bars = recording.bars
     is_known = np.isfinite(bars.open_interest)
     n_columns = 1 if parameters.model == "volume_profile" else len(parameters.leverages)
     exposure = np.full((len(spans.last), 2, n_columns), np.nan)
-    held = exposure.copy()
     if not is_known.any():
-        return exposure, held
+        return exposure
     first = int(np.argmax(is_known))
     filled, _ = impute_open_interest(bars.open_interest[first:], volume[first:])
     own = _model_bars(bars, volume, np.concatenate((np.zeros(first), filled)))
@@ -323,18 +277,14 @@ def _estimator_exposure(
         state=state,
     )
     if parameters.model == "volume_profile":
-        held[written[1:], :, 0] = _held_between(
-            outputs.liquidation_usd, outputs.first_bin, own, spans, written
-        )
-        exposure = held.copy()
+        held = _held_between(outputs.liquidation_usd, outputs.first_bin, own, spans, written)
+        exposure[written[1:], :, 0] = held
     else:
-        held[written] = outputs.consumed_usd
         exposure[written] = outputs.consumed_usd + outputs.swept_usd
-    for one in (exposure, held):
-        one[_lies_in_hole(bars, is_known)[spans.last]] = np.nan
-        # The first span of a series has no state before it.
-        one[written[0]] = np.nan
-    return exposure, held
+    exposure[_lies_in_hole(bars, is_known)[spans.last]] = np.nan
+    # The first span of a series has no state before it.
+    exposure[written[0]] = np.nan
+    return exposure
 
 
 def _trail_start(bars: HourlyBars, first: int) -> int:

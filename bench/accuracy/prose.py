@@ -5,7 +5,7 @@ from typing import Final
 INTRODUCTION: Final = """\
 # How right the maps are
 
-Written by `make accuracy DATA=<recordings>`; edit nothing here.
+Written by `make accuracy DATA=FOLDER`; edit nothing here.
 
 **What is predicted.** USD liquidated in one hour, longs and shorts apart, given the path of price
 in that hour: what a map held between the hour's extremes. A map says where levels are, not where
@@ -14,11 +14,11 @@ venues published. Binance and OKX publish one order a second at most, so the fig
 bounds of what happened, and a model is fitted to what is published, not to what happened.
 
 **Equal terms.** Every model gets the same three helps before it is compared: a constant, a term in
-the squared move from the close before, and the *capture*, realised over predicted USD of the hours
-before (720 or 168). What is then left between two models is what their levels know. A model fits on
-hours that its test never sees. Figures are D2, the share of Poisson deviance removed from that of
-the training mean: 0 is as good as a constant, 1 is perfect. Brackets are 95 % intervals, blocks of
-three days resampled.
+the squared move against its side (from the close before, and within the hour), and the *capture*,
+realised over predicted USD of the hours before (720 or 168). What is then left between two models
+is what their levels know. A model fits on hours that its test never sees. Figures are D2, the share
+of Poisson deviance removed from that of the training mean: 0 is as good as a constant, 1 is
+perfect. Brackets are 95 % intervals, blocks of three days resampled.
 """
 
 PICTURES: Final = """\
@@ -46,7 +46,7 @@ CLAIMS: Final = """\
 METHOD: Final = """\
 ## How to make this page again
 
-    make accuracy DATA=../shared/data
+    make accuracy DATA=FOLDER
     python -m bench.accuracy --data FOLDER --out FOLDER \\
         [--fit-until DATE] [--test-from DATE] [--test-until DATE]
 

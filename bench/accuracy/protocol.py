@@ -11,12 +11,12 @@ from typing import Final
 
 import numpy as np
 
-from bench.accuracy.panels import HELD, LEVERAGE_MODELS, SWEPT
+from bench.accuracy.panels import LEVERAGE_MODELS
 from transforms.calibration.poisson import fit_poisson
 from transforms.path_only import PATH_ONLY
 from transforms.series import BoolArray, FloatArray
 from transforms.skill.forecast_features import forecast_features, lagged_features
-from transforms.skill.nulls import own_move
+from transforms.skill.nulls import move_term
 from transforms.skill.panel import Panel, ScoreStatus
 from transforms.skill.predictions import FLOOR_RATIO, Prediction, Terms, captured, predict_model
 from transforms.skill.score_table import Score, ScoringRules, score_predictions
@@ -127,14 +127,15 @@ def with_models(split: Split) -> Split:
     panels = []
     for panel, train in zip(split.panels, split.is_training, strict=True):
         exposures: dict[str, FloatArray] = {name: panel.exposures[name] for name in LEDGER_MODELS}
-        whole = (*CALIBRATIONS, *(name + SWEPT for name in LEDGER_MODELS))
-        exposures |= {name: panel.exposures[name] for name in whole if name in panel.exposures}
-        for name in (*LEVERAGE_MODELS, HELD, PATH_ONLY.provider):
+        exposures |= {
+            name: panel.exposures[name] for name in CALIBRATIONS if name in panel.exposures
+        }
+        for name in (*LEVERAGE_MODELS, PATH_ONLY.provider):
             columns = panel.exposures.get(name)
             if columns is None:
                 continue
             exposures[name] = columns.sum(axis=2, keepdims=True)
-            if columns.shape[2] > 1 and name != HELD:
+            if columns.shape[2] > 1:
                 exposures[name + FITTED] = columns
         expected = [expected_from_levels(panel, name, train) for name in LEDGER_MODELS]
         features = {
@@ -148,7 +149,7 @@ def with_models(split: Split) -> Split:
 def expected_from_levels(panel: Panel, ledger: str, train: BoolArray) -> FloatArray:
     """Return what a ledger expects from the levels crossed: no move, constant, capture (n, 2)."""
     columns, rows = panel.exposures[ledger], train & panel.has_figure
-    fit = fit_poisson(columns[rows], panel.realised_usd[rows], own_move(panel)[rows])
+    fit = fit_poisson(columns[rows], panel.realised_usd[rows], move_term(panel)[rows])
     levels: FloatArray = np.maximum(columns @ fit.weights, fit.floor)
     return levels
 

@@ -38,7 +38,7 @@ from transforms.calibration.poisson import (
 from transforms.ledger import LEDGERS
 from transforms.ledger.ledger_fit import LedgerFit, size_of
 from transforms.series import FloatArray, IntArray
-from transforms.skill.nulls import own_move
+from transforms.skill.nulls import move_term
 
 HOURLY_ASSETS: Final = ("BTC",)
 FOUR_HOUR_ASSETS: Final = ("BTC", "ETH", "SOL", "XRP")
@@ -66,7 +66,7 @@ class PoolRows:
     realised : ndarray of float64, shape (n, 2)
         Realised USD of an hour over ``volume_usd`` [ratio].
     move : ndarray of float64, shape (n, 2)
-        Root of the mean squared move of its hours [ln].
+        Root of the mean squared adverse move of its hours [ln].
     exposures : mapping of str to ndarray of float64, shape (n, 2, n_rows)
         Mean exposure of an hour, by ledger.
     scope : str
@@ -116,7 +116,7 @@ def _rows_of(data: Path, recording: Recording) -> PoolRows:
         volume_usd=volume_usd,
         span_end=spans.span_end,
         realised=spans.realised_usd / hours / volume_usd,
-        move=np.sqrt((own_move(hourly)[own] ** 2).mean(axis=1)),
+        move=np.sqrt((move_term(hourly)[own] ** 2).mean(axis=1)),
         exposures=exposures,
         scope=recording.scope,
     )

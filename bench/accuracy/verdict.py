@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from bench.accuracy.figures import WEEK, Scores, Way
-from bench.accuracy.panels import HELD, LEVERAGE_MODELS, SWEPT
+from bench.accuracy.panels import LEVERAGE_MODELS
 from bench.accuracy.protocol import (
     CALIBRATED,
     CALIBRATED_PATH,
@@ -33,7 +33,6 @@ def write_verdict(hourly: HourlyStudy) -> str:
     """Return the section that a reader in a hurry reads."""
     scores = hourly.together
     best = max(LEDGER_MODELS, key=lambda name: scores[name, ""].d2)
-    swept = best + SWEPT
 
     def over(model: str, null: str) -> str:
         return shown_interval(scores[model, null])
@@ -54,16 +53,10 @@ def write_verdict(hourly: HourlyStudy) -> str:
             f"{over(CALIBRATED, CALIBRATED_VOLUME)} beyond the same with open interest constant.",
             f"- Volume: the recursion with open interest constant removes "
             f"{over(CALIBRATED_VOLUME, CALIBRATED_PATH)} beyond the same with volume constant too, "
-            f"`volume_ledger` {over('volume_ledger', 'path_ledger')} beyond `path_ledger`. The "
-            "recursion also reads the volume of the hour that it predicts, which the ledgers do "
-            f"not: beyond what `turnover` held before the hour (`{HELD}`), `{best}` removes "
-            f"{over(best, HELD)}.",
+            f"`volume_ledger` {over('volume_ledger', 'path_ledger')} beyond `path_ledger`.",
             f"- **Most of any map is the path of price**: `{best}` removes "
             f"{over(best, PATH_ONLY.provider)} beyond `{PATH_ONLY.provider}`, that recursion with "
             "open interest and volume constant.",
-            f"- A ledger that also counts what opens and is passed within the hour, by path alone "
-            f"(`{swept}`, not shipped), removes {over(swept, best)} beyond `{best}` and "
-            f"{over(swept, 'turnover')} beyond `turnover`.",
             f"- `{FORECAST}`, given the path of the hour, removes "
             f"{over(FORECAST, 'extension_glm')} beyond a GLM of move, volume, range, "
             "open interest and extension. **It is no forecast of the next hour**: from values "

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.accuracy.__main__ import write_all
-from bench.accuracy.panels import make_panel, read_recording, swept_exposure
+from bench.accuracy.panels import make_panel, read_recording
 from bench.accuracy.protocol import DAY, split_at
 from bench.accuracy.shipping import fit_pool, make_fits, read_pool, write_shipped
 from bench.accuracy.study import Dates, run_study
@@ -107,16 +107,6 @@ def test_shipped_modules_hold_what_was_fitted(folder, tmp_path):
     assert written == {"shipped", *(f"shipped_draws_{name}_{size}" for name in LEDGERS)}
     source = (tmp_path / "shipped.py").read_text()
     assert all(f"{one:.5g}" in source for one in fits[f"path_ledger:{size}"].weights)
-
-
-def test_what_opens_and_is_passed_within_an_hour_is_on_one_side_of_its_close(folder):
-    recording = read_recording(folder, "BTC", 1)
-    panel = make_panel(recording, [])
-    swept = swept_exposure(recording, panel)
-    falls = panel.close < panel.open
-    assert np.all(swept >= 0.0)
-    assert swept[falls, 0].sum() > swept[falls, 1].sum()
-    assert np.all(np.diff(swept, axis=2) <= 1e-12)
 
 
 def test_a_folder_without_recordings_gives_a_page_that_says_so(tmp_path):
