@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from jobs.calibrate.panels import AssetPanel
-from transforms.calibration.features import move_of
+from transforms.calibration.features import adverse_move
 from transforms.calibration.fit_status import FitStatus
 from transforms.calibration.poisson import BlockDraws, PoissonFit, fit_poisson, time_blocks
 from transforms.ledger import LEDGERS
@@ -104,7 +104,7 @@ def fit_hours(own: AssetPanel, provider: str) -> FitHours | None:
         asset=panel.asset,
         columns=columns,
         realised=np.where(is_used[:, None], realised, np.nan),
-        move=move_of(panel.previous_close, panel.high, panel.low),
+        move=adverse_move(panel.previous_close, panel.open, panel.high, panel.low, panel.close),
         span_end=panel.span_end,
         volume_usd=float(volume.mean()) if volume.size else 0.0,
     )

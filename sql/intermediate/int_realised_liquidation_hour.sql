@@ -46,8 +46,8 @@ realised_liquidation as (
     from staging.stg_realised_liquidation
     where
         period_seconds <= 3600
-        -- A week more, for models that compare with it.
-        and period_start_at >= window_start() - interval 169 hours
+        -- Two weeks more, for models that compare with it.
+        and period_start_at >= window_start() - interval 337 hours
         and period_start_at < window_end()
 ),
 

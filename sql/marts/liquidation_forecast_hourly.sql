@@ -4,8 +4,10 @@
 -- Known limitation: a prediction is of the venues whose liquidations are published in the hour, as
 -- far as the model has them; covered_venues has those. The interval knows the last week alone.
 
--- The look-back of a week is for capture and interval. Sums over it are of decimals, so that they
--- do not depend on where a window begins.
+-- The interval takes ratios of published to predicted amounts in the week before, of predictions of
+-- like size, since small ones miss by larger factors; how large is large is taken from the week
+-- before each of them, so two weeks are read. Sums are of decimals, so that they do not depend on
+-- where a window begins.
 
 with
 prediction as (
@@ -26,7 +28,7 @@ prediction as (
         reference_venue,
         params_hash,
     from intermediate.int_prediction_hour
-    where in_window_assets(asset) and in_window(as_of, interval 168 hours)
+    where in_window_assets(asset) and in_window(as_of, interval 336 hours)
 ),
 
 realised_liquidation as (
@@ -51,7 +53,7 @@ instrument_hour as (
         bar_seconds,
         violation_count,
     from intermediate.int_instrument_hour
-    where in_window_assets(asset) and in_window(as_of, interval 168 hours)
+    where in_window_assets(asset) and in_window(as_of, interval 336 hours)
 ),
 
 leverage_exposure as (
@@ -182,17 +184,35 @@ of_week as (
     qualify as_of > window_start()
 ),
 
+sized as (
+    select
+        *,
+        quantile_cont(predicted, [0.25, 0.5, 0.75, 0.9]) filter (
+            where is_usable and predicted > 0
+        ) over week_before as sizes,
+        count(*) filter (where is_usable and predicted > 0) over week_before as ratio_count,
+        len(list_filter(sizes, size -> predicted >= size)) as size_class,
+    from with_reason
+    window
+        week_before as (
+            partition by asset, provider, venue_scope
+            order by as_of
+            range between interval 168 hours preceding and interval 1 hour preceding
+        )
+    qualify as_of > window_start() - interval 168 hours
+),
+
 spread as (
     select
         *,
         quantile_cont(realised_usd / predicted, [0.1, 0.9]) filter (
             where is_usable and predicted > 0
         ) over week_before as ratios,
-        count(*) filter (where is_usable and predicted > 0) over week_before as ratio_count,
-    from with_reason
+        count(*) filter (where is_usable and predicted > 0) over week_before as class_count,
+    from sized
     window
         week_before as (
-            partition by asset, provider, venue_scope
+            partition by asset, provider, venue_scope, size_class
             order by as_of
             range between interval 168 hours preceding and interval 1 hour preceding
         )
@@ -241,6 +261,7 @@ side_row as (
             when realised_feeds is null then 'no feed of liquidations in the hour'
             when ratio_count < 48 then 'less than a day of realised hours in the week before'
             when predicted <= 0 then 'the model predicts nothing'
+            when class_count < 20 then 'fewer than 20 predictions of its size in the week before'
         end as interval_reason,
         if(interval_reason is null, predicted * ratios[1], null) as expected_low_usd,
         if(interval_reason is null, predicted * ratios[2], null) as expected_high_usd,
