@@ -92,7 +92,7 @@ def test_an_interval_holds_the_middle_of_the_ratios_of_predictions_of_like_size(
     for side in (0, 1):
         alike = size_class[week] == size_class[-1, side]
         ratios = (realised / predicted)[week][alike]
-        expected = np.quantile(ratios, [0.1, 0.9]) * predicted[-1, side]
+        expected = np.quantile(ratios, [0.09, 0.91]) * predicted[-1, side]
         np.testing.assert_allclose([low[-1, side], high[-1, side]], expected, rtol=1e-9)
     known = np.isfinite(low) & np.isfinite(realised)
     inside = ((realised >= low) & (realised <= high))[known].mean()
