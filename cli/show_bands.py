@@ -81,7 +81,18 @@ def show_bands(
     if form is not Format.table:
         write_all(columns, [b for b in bands if within is None or _distance(b) <= within], form)
     elif bands:
-        _print_bands(bands, within or _day_reach(bands[0]))
+        _print_bands(bands, within or _day_reach(bands[0]), _evidence(settings, choice, bands[0]))
+
+
+def _evidence(settings: Settings, choice: MapChoice, band: Row) -> list[str]:
+    """Return the sentences that accompany a map."""
+    from jobs.read.query import published_file, read_limits
+    from plots.evidence import evidence_sentences, read_evidence
+    from plots.source import PublishedMaps
+
+    maps = PublishedMaps(published_file(settings), choice.asset, limits=read_limits(settings))
+    evidence = read_evidence(maps, choice.provider, band["as_of"])
+    return [] if evidence is None else [f"{each}." for each in evidence_sentences(evidence)]
 
 
 def _distance(band: Row) -> float:
@@ -99,7 +110,8 @@ def _day_reach(band: Row) -> float:
     return math.ceil(min(max(300.0 * sigma, 3.0), WIDEST_REACH_PERCENT))
 
 
-def _print_bands(bands: Sequence[Row], within: float) -> None:
+def _print_bands(bands: Sequence[Row], within: float, sentences: Sequence[str]) -> None:
+    """Print bands with what is known of how far their map can be trusted."""
     first = bands[0]
     print_table(
         f"{first['asset']} {first['as_of']:%Y-%m-%d %H:%M} UTC, price {price(first['price'])}: "
@@ -112,7 +124,7 @@ def _print_bands(bands: Sequence[Row], within: float) -> None:
         ],
         columns=_band_cells(first),
         words=("side",),
-        notes=band_notes(bands, within),
+        notes=[*band_notes(bands, within), *sentences],
     )
 
 
@@ -139,7 +151,8 @@ def _side_rows(bands: Sequence[Row], side: str, within: float) -> list[dict[str,
 
 
 def _band_cells(band: Row) -> dict[str, str]:
-    held = band["liquidation_usd"]
+    held, low = band["liquidation_usd"], band["liquidation_q10_usd"]
+    interval = {} if low is None else {"80 %": f"{usd(low)} - {usd(band['liquidation_q90_usd'])}"}
     return {
         "side": f"{band['side']}s",
         "#": str(band["rank"]),
@@ -148,6 +161,7 @@ def _band_cells(band: Row) -> dict[str, str]:
         "holds, USD": percent(band["side_share_ratio"], ".1f") + " of side"
         if held is None
         else usd(held),
+        **interval,
         "touched in 24 h": odds(band["touch_probability_24h_ratio"]),
         "forced in 24 h": usd(band["expected_forced_usd_24h"]),
         "seen by": f"{band['agreeing_provider_count']} of {band['provider_count']}",
@@ -179,6 +193,10 @@ def band_notes(bands: Sequence[Row], within: float) -> list[str]:
         notes.append(
             "left out as start-up mass, placed when the series began and not by trading since: "
             f"{', '.join(parts)}."
+        )
+    if any(band["liquidation_q10_usd"] is not None for band in shown):
+        notes.append(
+            "80 %: interval from draws of the fit; it holds near price, where levels were crossed."
         )
     return [
         *notes,

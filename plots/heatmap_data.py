@@ -46,6 +46,8 @@ class PlotData:
         Whether most of the open interest belongs to series in warm-up.
     unit : str
         usd, or relative.
+    semantics : str
+        What the map counts: standing, opened or expected_realised.
     view : tuple of float
         Lowest and highest price shown first [USD per unit of the asset].
     """
@@ -58,6 +60,7 @@ class PlotData:
     interval_usd: dict[str, FloatArray]
     is_warm_up: npt.NDArray[np.bool_]
     unit: str
+    semantics: str
     view: tuple[float, float]
 
     @property
@@ -138,6 +141,7 @@ def read_plot_data(
         },
         is_warm_up=np.isin(instants, warm_up.astype(instants.dtype)),
         unit=str(rows["unit"][0]),
+        semantics=str(rows["semantics"][0]),
         view=(
             min(price * (1.0 - reach_ratio), float(candles["low"].min())),
             max(price * (1.0 + reach_ratio), float(candles["high"].max())),
@@ -193,7 +197,7 @@ def _read_bins(reader: Reader, window: list[Any]) -> pa.Table:
         """
         select
             as_of, side, bin_index, price_low, price_high, liquidation_usd, start_up_usd,
-            liquidation_q10_usd, liquidation_q90_usd, unit,
+            liquidation_q10_usd, liquidation_q90_usd, unit, semantics,
         from marts.liquidation_heatmap_hourly
         where asset = ? and provider = ? and venue = ? and as_of > ? and as_of <= ?
         """,

@@ -1,6 +1,7 @@
 """What all pictures share: colours, layout, round ticks, and the page they are written to."""
 
 import html
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import plotly.graph_objects as go
 BACKGROUND = "#11131a"
 INK = "#c9ced9"
 MUTED = "#8d94a6"
+
+# Height of the labels under an axis, and of a line of a footnote [pixels].
+_LABELS_PX, _LINE_PX = 24, 17
 
 # Longs are cold and shorts warm, both from the page's own dark to bright, distinct also without
 # red or green (checked with a deuteranopia simulation of these two ramps).
@@ -85,7 +89,23 @@ def mark_price(figure: go.Figure, price: float) -> None:
 def add_note(figure: go.Figure, text: str, **look: Any) -> None:  # noqa: ANN401
     """Write text over the figure, its lower left corner at x and y [share of the figure]."""
     corner = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
-    figure.add_annotation(text=text, showarrow=False, **corner, **look)
+    figure.add_annotation(text=text, showarrow=False, **{**corner, **look})
+
+
+def add_footnote(figure: go.Figure, lines: Sequence[str]) -> None:
+    """Write lines under the figure, below the labels of its axes, and make room for them."""
+    bottom = figure.layout.margin.b
+    figure.update_layout(margin={"b": bottom + _LABELS_PX + _LINE_PX * len(lines)})
+    add_note(
+        figure,
+        "<br>".join(lines),
+        x=0,
+        y=0,
+        yanchor="top",
+        yshift=-bottom - _LABELS_PX // 2,
+        align="left",
+        font={"size": 12, "color": MUTED},
+    )
 
 
 def page_name(title: str) -> str:

@@ -3,12 +3,20 @@
 from datetime import UTC
 from pathlib import Path
 
+from plots.evidence import evidence_sentences, read_evidence
 from plots.heatmap import FOLLOW_VIEW, draw_heatmap
 from plots.heatmap_data import read_plot_data
 from plots.provider_panels import draw_comparison, read_comparison
 from plots.source import PublishedMaps
-from plots.style import write_page
+from plots.style import add_footnote, write_page
 from plots.warning import add_warning
+
+_ASSUMED = "estimate from an assumption about leverage"
+
+_WHAT_IT_IS = {
+    "expected_realised": "USD that venues would publish as liquidated if price went there, fitted",
+}
+"""What a map shows, by its semantics."""
 
 
 def plot_asset(
@@ -32,12 +40,15 @@ def plot_asset(
     """
     data = read_plot_data(maps, provider=provider, days=days, reach_ratio=reach_ratio)
     newest = data.hours[-1].replace(tzinfo=UTC)
+    evidence = read_evidence(maps, provider, newest)
     figure = draw_heatmap(
         data,
         title=f"{maps.asset}: where positions would be force-closed",
-        subtitle=f"estimate by {provider}, {maps.venue_label}, up to {newest:%Y-%m-%d %H:%M UTC}; "
-        "an assumption about leverage, one input among many",
+        subtitle=f"{_WHAT_IT_IS.get(data.semantics, _ASSUMED)} by {provider}, {maps.venue_label}, "
+        f"up to {newest:%Y-%m-%d %H:%M UTC}; one input among many",
     )
+    if evidence is not None:
+        add_footnote(figure, evidence_sentences(evidence))
     add_warning(figure, maps, newest, above_px=8)
     write_page(figure, target, script=FOLLOW_VIEW.read_text(encoding="utf-8"))
     return target

@@ -70,6 +70,7 @@ def made_up(**told):
         interval_usd={side: np.full((2, 100), np.nan) for side in ("long", "short")},
         is_warm_up=np.zeros(4, np.bool_),
         unit="usd",
+        semantics="standing",
         view=(97.0, 103.0),
     )
     return dataclasses.replace(data, **told)

@@ -1,0 +1,116 @@
+-- What is known of how far a map can be trusted, in one row: grade, skill, what is on no level,
+-- and how crowded levels behaved.
+--
+-- asset, provider, as_of: the map
+
+with
+map as (
+    select $asset as asset
+),
+
+grade as (
+    select
+        asset,
+        grade,
+    from marts.asset_quality_hourly
+    where asset = $asset and venue = 'all' and as_of = $as_of
+),
+
+-- Skill over the longest window with figures, at the newest midnight.
+scored as (
+    select
+        asset,
+        window_days,
+        null_model,
+        deviance_removed_ratio,
+        deviance_removed_low_ratio,
+        deviance_removed_high_ratio,
+        is_lower_bound,
+        is_short_fit,
+    from marts.estimator_skill_daily
+    where
+        asset = $asset
+        and provider = $provider
+        and as_of <= $as_of
+        and as_of > $as_of - interval 3 days
+        and status = 'scored'
+    qualify
+        as_of = max(as_of) over ()
+        and window_days = max(window_days) over (partition by as_of)
+),
+
+explained as (
+    select
+        asset,
+        window_days,
+        deviance_removed_ratio as explained_ratio,
+        is_lower_bound,
+        is_short_fit,
+    from scored
+    where null_model = 'training_mean'
+),
+
+-- Of the nulls that know the path of price alone, the one that is beaten least.
+over_path as (
+    select
+        asset,
+        deviance_removed_ratio as over_path_ratio,
+        deviance_removed_low_ratio as over_path_low_ratio,
+        deviance_removed_high_ratio as over_path_high_ratio,
+    from scored
+    where null_model in ('path_ledger', 'path_only', 'extension_glm')
+    order by deviance_removed_ratio
+    limit 1
+),
+
+off_map as (
+    select
+        asset,
+        sum(expected_usd) filter (where tier in ('move', 'constant'))
+        / nullif(
+            sum(expected_usd) filter (where tier in ('map', 'move', 'constant')), 0
+        ) as off_map_ratio,
+    from marts.liquidation_forecast_hourly
+    where
+        asset = $asset
+        and provider = $provider
+        and as_of <= $as_of
+        and as_of > $as_of - interval 7 days
+    group by asset
+),
+
+crowded as (
+    select
+        $asset as asset,
+        touch_excess_ratio as crowded_excess_ratio,
+        touch_excess_low_ratio as crowded_excess_low_ratio,
+        touch_excess_high_ratio as crowded_excess_high_ratio,
+    from marts.crowding_daily
+    where
+        asset = 'all'
+        and zone = 'all'
+        and agreement = 'most_less_lone'
+        and as_of <= $as_of
+    qualify as_of = max(as_of) over ()
+)
+
+select
+    map.asset,
+    grade.grade,
+    explained.window_days,
+    explained.explained_ratio,
+    explained.is_lower_bound,
+    explained.is_short_fit,
+    over_path.over_path_ratio,
+    over_path.over_path_low_ratio,
+    over_path.over_path_high_ratio,
+    off_map.off_map_ratio,
+    crowded.crowded_excess_ratio,
+    crowded.crowded_excess_low_ratio,
+    crowded.crowded_excess_high_ratio,
+from map
+left join grade using (asset)
+left join explained using (asset)
+left join over_path using (asset)
+left join off_map using (asset)
+left join crowded using (asset)

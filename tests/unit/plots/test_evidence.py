@@ -1,0 +1,91 @@
+"""The sentences that accompany a map: grade, skill, what is on no level, crowding."""
+
+import duckdb
+import pytest
+from workbench import END
+
+from jobs.read.query import published_file
+from jobs.settings import Settings
+from plots.evidence import evidence_sentences, read_evidence
+from plots.source import PublishedMaps
+
+COLUMNS = (
+    "grade",
+    "window_days",
+    "explained_ratio",
+    "is_lower_bound",
+    "is_short_fit",
+    "over_path_ratio",
+    "over_path_low_ratio",
+    "over_path_high_ratio",
+    "off_map_ratio",
+    "crowded_excess_ratio",
+    "crowded_excess_low_ratio",
+    "crowded_excess_high_ratio",
+)
+
+
+def sentences(**known):
+    return evidence_sentences({**dict.fromkeys(COLUMNS), **known})
+
+
+SCORED = {
+    "grade": "A",
+    "window_days": 30,
+    "explained_ratio": 0.82,
+    "over_path_ratio": 0.04,
+    "over_path_low_ratio": -0.02,
+    "over_path_high_ratio": 0.09,
+}
+
+
+def test_skill_is_said_against_the_path_of_price_with_its_interval():
+    assert sentences(**SCORED)[0] == (
+        "grade: A; skill: given the path of price it explains 82 % of published liquidations over "
+        "30 days, +4 % beyond the path alone [-2, +9]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({}, "grade: none; skill: not measured"),
+        ({**SCORED, "over_path_low_ratio": None}, "beyond the path alone"),
+        ({**SCORED, "is_short_fit": True}, "fitted on less than 90 days"),
+    ],
+)
+def test_what_is_missing_is_said(known, said):
+    assert said in sentences(**known)[0]
+
+
+def test_what_is_on_no_level_is_said_where_there_is_something():
+    assert "31 % of what it expects in an hour is on no level" in sentences(off_map_ratio=0.31)[1]
+    assert len(sentences()) == 2
+
+
+def test_crowding_is_always_said_and_measured_where_it_can_be():
+    assert sentences()[-1] == "a level that most providers show is also the one most watched"
+    point = sentences(crowded_excess_ratio=0.006)[-1]
+    assert point.endswith("+0.6 points more often than lone ones, too few weeks for an interval")
+    bounds = {"crowded_excess_low_ratio": -0.01, "crowded_excess_high_ratio": 0.02}
+    assert sentences(crowded_excess_ratio=0.006, **bounds)[-1].endswith("[-1.0, +2.0]")
+
+
+def test_evidence_of_a_map_is_one_row(small_home):
+    maps = PublishedMaps(published_file(Settings(home=small_home)), "BTC")
+    evidence = read_evidence(maps, "path_ledger", END)
+    assert set(COLUMNS) <= set(evidence)
+    with duckdb.connect(str(maps.published), read_only=True) as reader:
+        (grade,) = reader.execute(
+            "select grade from marts.asset_quality_hourly "
+            "where asset = 'BTC' and venue = 'all' and as_of = ?",
+            [END],
+        ).fetchone() or (None,)
+    assert evidence["grade"] == grade
+    unknown = read_evidence(PublishedMaps(maps.published, "NONE"), "path_ledger", END)
+    assert evidence_sentences(unknown)[0].startswith("grade: none; skill: not measured")
+
+
+def test_a_file_of_a_release_without_these_tables_has_none(changed_file):
+    old = changed_file("drop table marts.estimator_skill_daily")
+    assert read_evidence(PublishedMaps(old, "BTC"), "turnover", END) is None
