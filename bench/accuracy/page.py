@@ -360,8 +360,8 @@ def _intervals(hourly: HourlyStudy) -> str:
         "## Intervals",
         "",
         "How often realised USD of an hour and side lies in the 80 % interval, out of sample; "
-        "thirds by size of the prediction. *Ratios of the week before* is what "
-        "`marts.liquidation_forecast_hourly` publishes.",
+        "thirds by size of the prediction. An interval is the prediction times the middle 80 % "
+        "of realised / predicted in the time before.",
         "",
         "| model | interval from | all | smallest third | middle | largest |",
         "| --- | --- | --- | --- | --- | --- |",
