@@ -7,7 +7,7 @@ from datetime import timedelta
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from workbench import DAY, END, START, instrument_row, table_of, workshop
+from workbench import DAY, END, HOUR, START, instrument_row, table_of, workshop
 
 from warehouse.contracts import raw_relation, record_kinds
 
@@ -297,4 +297,38 @@ def test_what_is_no_file_is_named_and_costs_nothing_else(shop):
         "ohlcv/a.parquet",
         "ohlcv/b.parquet",
         "ohlcv/c.parquet",
+    ]
+
+
+def test_late_liquidations_put_the_captures_of_a_week_out_of_date(shop):
+    shop.land("instrument", table_of("instrument", [instrument_row()]))
+    shop.load()
+    shop.connection.execute(
+        "insert into meta.built_asset values ('BTC', 'path_ledger', 'hash', ?, ?)",
+        [START + 30 * DAY, START + 30 * DAY],
+    )
+    shop.land(
+        "realised_liquidation",
+        table_of(
+            "realised_liquidation",
+            [
+                {
+                    "venue": "binance",
+                    "instrument": "BTC/USDT:USDT",
+                    "period_start_at": START + at,
+                    "period_seconds": 0,
+                    "side": "long",
+                    "liquidated_usd": 1.0,
+                    "is_complete_feed": True,
+                    "order_key": "",
+                }
+                # Long ago, within a week of what is built, and in an hour that is not built yet.
+                for at in (DAY + HOUR / 2, 28 * DAY, 31 * DAY)
+            ],
+        ),
+    )
+    shop.load()
+    assert shop.rows("from meta.pending_build") == [("BTC", START + 28 * DAY + HOUR)]
+    assert shop.rows("from meta.pending_capture") == [
+        ("BTC", START + DAY + HOUR, START + 8 * DAY + HOUR)
     ]
