@@ -201,7 +201,8 @@ def band_notes(bands: Sequence[Row], within: float) -> list[str]:
     return [
         *notes,
         "#: by what is expected to be forced. holds: an estimate, not a register of positions.",
-        "touched: odds from distance and recent volatility alone, they know nothing of the band. "
+        "touched: odds from distance, recent volatility and weekends, without knowledge of the "
+        "band. "
         "forced: expected, holds x odds bin by bin.",
         "seen by: votes of providers with a band in the same place; near copies share one.",
     ]

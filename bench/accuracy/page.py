@@ -157,7 +157,8 @@ def _against_all(hourly: HourlyStudy) -> str:
         ]
         title = f"`{null.removesuffix(FITTED)}`, fitted" if FITTED in null else f"`{null}`"
         table.append(_row(title, *cells))
-    table += ["", "The page of a folder without a crash says nothing of crashes.", ""]
+    without = "A folder without realised figures of a crash cannot show how models do in one."
+    table += ["", without, ""]
     return "\n".join(table)
 
 

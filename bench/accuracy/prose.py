@@ -13,7 +13,7 @@ price goes, so it is scored on the prices that traded. **What is realised.** Liq
 venues published. Binance and OKX publish one order a second at most, so the figures are lower
 bounds of what happened, and a model is fitted to what is published, not to what happened.
 
-**Equal terms.** Every model gets the same three helps before it is compared: a constant, a term in
+**Equal terms.** Every model gets the same three terms before it is compared: a constant, a term in
 the squared move against its side (from the close before, and within the hour), and the *capture*,
 realised over predicted USD of the hours before (720 or 168). What is then left between two models
 is what their levels know. A model fits on hours that its test never sees. Figures are D2, the share

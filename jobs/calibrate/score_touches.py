@@ -1,4 +1,4 @@
-"""Whether odds of touch were right, and whether bands drew price, from the bands of midnights.
+"""Whether odds of touch were right, and bands touched more often than levels as likely.
 
 Belongs here: rows of ``derived.touch_reliability``. Does not belong here: the measures
 (``transforms.skill.reliability``), the odds (``transforms.touch``).

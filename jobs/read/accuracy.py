@@ -1,4 +1,4 @@
-"""What the published skill table says of an asset's models, in words, and whose map is shown.
+"""The published skill of an asset's models, in words, and whose map is shown.
 
 Belongs here: reading skill and wording it. Does not belong here: scores (``transforms.skill``) and
 where they are made (``jobs.calibrate``).
@@ -182,7 +182,7 @@ def provider_by_skill(rows: Sequence[SkillRow], published: set[str]) -> MapProvi
 
 
 def verdict(accuracy: Accuracy) -> list[str]:
-    """Return what skill says of an asset's models, a sentence each."""
+    """Return how right an asset's models have been, a sentence each."""
     if accuracy.window_days is None:
         reasons = sorted({str(row["reason"]) for row in accuracy.rows if row["reason"]})
         return [f"no figures: {'; '.join(reasons)}."]
@@ -233,7 +233,7 @@ def _against_path(accuracy: Accuracy, provider: str) -> str:
         if null != provider and (score := accuracy.score(provider, null)) is not None
     }
     if not found:
-        return f"{provider}: nothing to hold it against."
+        return f"{provider}: no null to compare it with."
     null = min(found, key=lambda one: found[one]["deviance_removed_ratio"])
     score, name = found[null], _PATH_NULLS[null]
     low, high = (score[f"deviance_removed_{end}_ratio"] for end in ("low", "high"))
@@ -245,7 +245,7 @@ def _against_path(accuracy: Accuracy, provider: str) -> str:
         return f"{provider}: better than {name}, {interval}."
     if high < 0.0:
         return f"{provider}: worse than {name}, {interval}."
-    return f"{provider}: no better than {name} that can be shown, {interval}."
+    return f"{provider}: not shown to be better than {name}, {interval}."
 
 
 def _score(

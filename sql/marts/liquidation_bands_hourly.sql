@@ -1,8 +1,8 @@
 -- The bright bands of every provider and of the consensus, on both sides, by zone of distance.
 --
 -- Materialized: table
--- Known limitation: the odds of a touch follow from distance and volatility alone; if bands attract
--- price, touches are more frequent than these odds.
+-- Known limitation: the odds of a touch follow from distance, volatility and weekends alone;
+-- marts.touch_reliability_daily has how often bands were touched.
 
 with
 band as (

@@ -25,8 +25,8 @@ def test_bands_show_both_sides_around_the_price(run):
 
 def test_odds_are_said_to_know_nothing_of_the_band(run):
     told = " ".join(run("bands", "btc", "--hidden").stdout.split())
-    assert "odds from distance and recent volatility alone" in told
-    assert "they know nothing of the band" in told
+    assert "odds from distance, recent volatility and weekends" in told
+    assert "without knowledge of the band" in told
 
 
 def test_what_is_expected_of_each_side_is_shown_with_its_bands(run):

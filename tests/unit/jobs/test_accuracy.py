@@ -86,7 +86,7 @@ def test_no_better_than_the_path_of_price_is_said():
             ]
         )
     )
-    assert "turnover: no better than the path of price that can be shown, +1 % of its deviance" in (
+    assert "turnover: not shown to be better than the path of price, +1 % of its deviance" in (
         " ".join(said)
     )
     assert "a lower bound" in said[0]
