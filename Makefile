@@ -49,11 +49,12 @@ bench: $(VENV)/.dev ## Measure speed, memory and size; figures go to bench/READM
 accuracy: $(VENV)/.dev ## Hold all models against recorded liquidations: make accuracy DATA=<folder>; writes docs/accuracy.md
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.accuracy --data $(DATA) --ship
 
-soak: $(VENV)/.dev ## Long proofs: publishing under readers, a week of faults and kills, damaged inputs
+soak: $(VENV)/.dev ## Long proofs: publishing under readers, faults and kills, damaged inputs, recovery of known truths
 	$(BIN)/python -m bench.publishing
 	$(BIN)/python -m bench.kills
 	$(BIN)/python -m bench.soak
 	$(BIN)/python -m bench.fuzz
+	$(BIN)/python -m bench.recovery
 
 docs: $(VENV)/.run ## Write the generated pages again
 	$(LIQHEAT) tables --markdown > docs/tables.md

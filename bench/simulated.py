@@ -8,7 +8,7 @@ import argparse
 import time
 
 from bench.stopwatch import START, peak_mb
-from sources.simulated import MarketParameters, simulate
+from sources.simulated import MarketParameters, realistic_market, simulate
 
 
 def time_first_call() -> float:
@@ -24,10 +24,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=30, help="length of the span [d]")
     parser.add_argument("--seed", type=int, default=1, help="which market")
+    parser.add_argument("--realistic", action="store_true", help="with all conduct of accounts")
     options = parser.parse_args()
 
     print(f"first call, compiling or loading the compiled: {time_first_call():.1f} s")
-    parameters = MarketParameters(start=START, days=options.days, seed=options.seed)
+    make = realistic_market if options.realistic else MarketParameters
+    parameters = make(START, options.days, options.seed)
     began, began_cpu = time.perf_counter(), time.process_time()
     rows: dict[str, int] = {}
     for batch in simulate(parameters):
