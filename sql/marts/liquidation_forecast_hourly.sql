@@ -7,8 +7,8 @@
 -- The interval takes ratios of published to predicted amounts in the week before, of predictions of
 -- like size, since small ones miss by larger factors; how large is large is taken from the week
 -- before each of them, so two weeks are read. Of n ratios the next one lies below the k-th with
--- odds k / (n + 1): for the tens of a class 80 % lie between the quantiles of 9 and 91 %. Sums are of decimals, so that they do not depend on
--- where a window begins.
+-- odds k / (n + 1): for the tens of a class 80 % lie between the quantiles of 9 and 91 %. Sums are
+-- of decimals, so that they do not depend on where a window begins.
 
 with
 prediction as (
@@ -72,31 +72,20 @@ leverage_exposure as (
 ),
 
 flagged as (
-    select
+    select distinct
         asset,
         as_of,
-        list_sort(list(distinct venue)) as venues,
+        venue,
+        true as is_flagged,
     from instrument_hour
     where violation_count > 0 or bar_count * bar_seconds < 3600
-    group by asset, as_of
 ),
 
 -- Without a feed of liquidations in the hour, a prediction is of all venues.
 in_scope as (
     select
         prediction.*,
-        coalesce(
-            array_to_string(realised_liquidation.realised_liquidation_venues, '+'), 'all'
-        ) as venue_scope,
-        realised_liquidation.realised_liquidation_venues as realised_venues,
-        realised_liquidation.realised_liquidation_feeds as realised_feeds,
-        realised_liquidation.is_realised_liquidation_complete as is_complete,
-        realised_liquidation.is_realised_liquidation_partial as is_partial,
-        if(
-            prediction.side = 'long',
-            realised_liquidation.realised_long_liquidation_usd,
-            realised_liquidation.realised_short_liquidation_usd
-        ) as realised_usd,
+        coalesce(prediction.reference_venue, prediction.venue) as covered_venue,
         prediction.venue = 'all'
         or coalesce(
             list_contains(realised_liquidation.realised_liquidation_venues, prediction.venue), true
@@ -107,50 +96,70 @@ in_scope as (
 
 of_side as (
     select
+        in_scope.asset,
+        in_scope.as_of,
+        in_scope.provider,
+        in_scope.side,
+        any_value(in_scope.method) as method,
+        list(distinct in_scope.covered_venue) filter (
+            where in_scope.is_covered and in_scope.as_of > window_start()
+        ) as covered_venues,
+        coalesce(
+            bool_or(flagged.is_flagged) filter (where in_scope.is_covered), false
+        ) as is_flagged,
+        sum(exact(in_scope.consumed_usd)) filter (
+            where in_scope.is_covered
+        )::double as consumed_usd,
+        sum(exact(in_scope.swept_usd)) filter (where in_scope.is_covered)::double as swept_usd,
+        any_value(in_scope.move_usd) as move_usd,
+        any_value(in_scope.constant_usd) as constant_usd,
+        any_value(in_scope.exposure) as exposure,
+        any_value(in_scope.capture_ratio) as ledger_capture_ratio,
+        any_value(in_scope.capture_hour_count) as ledger_capture_hour_count,
+        any_value(in_scope.params_hash) as params_hash,
+    from in_scope
+    left join flagged
+        on
+            in_scope.asset = flagged.asset
+            and in_scope.as_of = flagged.as_of
+            and in_scope.covered_venue = flagged.venue
+    group by in_scope.asset, in_scope.as_of, in_scope.provider, in_scope.side
+),
+
+scope as (
+    select
         asset,
         as_of,
-        venue_scope,
-        provider,
-        side,
-        any_value(method) as method,
-        any_value(realised_venues) as realised_venues,
-        any_value(realised_feeds) as realised_feeds,
-        any_value(is_complete) as is_complete,
-        any_value(is_partial) as is_partial,
-        any_value(realised_usd) as realised_usd,
-        list_sort(
-            list(distinct coalesce(reference_venue, venue)) filter (where is_covered)
-        ) as covered_venues,
-        sorted_sum(if(is_covered, consumed_usd, null)) as consumed_usd,
-        sorted_sum(if(is_covered, swept_usd, null)) as swept_usd,
-        any_value(move_usd) as move_usd,
-        any_value(constant_usd) as constant_usd,
-        any_value(exposure) as exposure,
-        any_value(capture_ratio) as ledger_capture_ratio,
-        any_value(capture_hour_count) as ledger_capture_hour_count,
-        any_value(params_hash) as params_hash,
-    from in_scope
-    group by asset, as_of, venue_scope, provider, side
+        array_to_string(realised_liquidation_venues, '+') as venue_scope,
+        is_realised_liquidation_partial as is_partial,
+        realised_long_liquidation_usd,
+        realised_short_liquidation_usd,
+    from realised_liquidation
 ),
 
 with_reason as (
     select
         of_side.*,
-        consumed_usd
-        + coalesce(swept_usd, 0)
-        + coalesce(move_usd, 0)
-        + coalesce(constant_usd, 0) as predicted_usd,
-        coalesce(predicted_usd, exposure) as predicted,
+        coalesce(scope.venue_scope, 'all') as venue_scope,
+        if(
+            of_side.side = 'long',
+            scope.realised_long_liquidation_usd,
+            scope.realised_short_liquidation_usd
+        ) as realised_usd,
+        of_side.consumed_usd
+        + coalesce(of_side.swept_usd, 0)
+        + coalesce(of_side.move_usd, 0)
+        + coalesce(of_side.constant_usd, 0) as predicted_usd,
+        coalesce(predicted_usd, of_side.exposure) as predicted,
         case
-            when list_has_any(flagged.venues, of_side.covered_venues)
-                then 'bars are missing or contradict open interest'
-            when of_side.is_partial then 'the feed lacks part of the hour'
+            when of_side.is_flagged then 'bars are missing or contradict open interest'
+            when scope.is_partial then 'the feed lacks part of the hour'
         end as left_out_reason,
         realised_usd is not null
         and predicted is not null
         and left_out_reason is null as is_usable,
     from of_side
-    left join flagged using (asset, as_of)
+    left join scope using (asset, as_of)
 ),
 
 of_hour as (
@@ -224,7 +233,10 @@ spread as (
 -- one that its maps were multiplied by.
 with_capture as (
     select
-        spread.*,
+        spread.* replace (list_sort(spread.covered_venues) as covered_venues),
+        realised_liquidation.realised_liquidation_venues as realised_venues,
+        realised_liquidation.realised_liquidation_feeds as realised_feeds,
+        realised_liquidation.is_realised_liquidation_complete as is_complete,
         spread.method = 'fitted ledger' as is_ledger,
         if(
             is_ledger,
@@ -240,6 +252,7 @@ with_capture as (
         )::bigint as capture_hour_count,
     from spread
     inner join of_week using (asset, as_of, venue_scope, provider)
+    left join realised_liquidation using (asset, as_of)
 ),
 
 side_row as (
