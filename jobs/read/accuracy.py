@@ -18,7 +18,8 @@ DEFAULT_PROVIDER = "turnover"
 """Whose map is shown where skill does not speak for another."""
 
 LEDGERS = ("path_ledger", "volume_ledger")
-FORECASTS = ("liquidation_forecast", "lagged_forecast")
+LAGGED_FORECAST = "lagged_forecast"
+FORECASTS = ("liquidation_forecast", LAGGED_FORECAST)
 TRAINING_MEAN = "training_mean"
 
 LEAST_WINDOW_DAYS = 30
@@ -195,7 +196,10 @@ def verdict(accuracy: Accuracy) -> list[str]:
             else "complete for these venues."
         )
     ]
-    said += [_against_path(accuracy, provider) for provider in accuracy.providers]
+    # What is known before the hour is not given the path, so it is not held against it.
+    given_path = [provider for provider in accuracy.providers if provider != LAGGED_FORECAST]
+    said += [_against_path(accuracy, provider) for provider in given_path]
+    said += _without_figures(accuracy)
     off_map = {
         row["provider"]: row["off_map_ratio"]
         for row in accuracy.sides
@@ -206,7 +210,7 @@ def verdict(accuracy: Accuracy) -> list[str]:
         "(the move itself, and a constant)."
         for provider, ratio in sorted(off_map.items())
     ]
-    lagged = accuracy.score("lagged_forecast", TRAINING_MEAN)
+    lagged = accuracy.score(LAGGED_FORECAST, TRAINING_MEAN)
     if lagged is not None:
         said.append(
             "all of this is given the path of price in the hour. From what is known before the "
@@ -215,6 +219,19 @@ def verdict(accuracy: Accuracy) -> list[str]:
     if first["is_short_fit"]:
         said.append("fitted on less than 90 days: these figures can still change much.")
     return said
+
+
+def _without_figures(accuracy: Accuracy) -> list[str]:
+    """Return which models have no figures over the window, a sentence for each reason."""
+    models: dict[str, list[str]] = {}
+    for row in accuracy.rows:
+        if (
+            row["window_days"] == accuracy.window_days
+            and row["null_model"] == TRAINING_MEAN
+            and row["status"] != "scored"
+        ):
+            models.setdefault(str(row["reason"]), []).append(str(row["provider"]))
+    return [f"no figures: {', '.join(sorted(own))}: {reason}." for reason, own in models.items()]
 
 
 _PATH_NULLS = {

@@ -260,11 +260,10 @@ class Panel:
         Returns
         -------
         ScoreStatus
-
-            ``SCORED`` where they can.
+            ``SCORED`` where they can; ``NO_FEED`` where no span of the panel has a figure.
         """
         used = rows & self.has_figure
-        if not np.any(np.isfinite(self.realised_usd[rows])):
+        if not np.any(np.isfinite(self.realised_usd)):
             return ScoreStatus.NO_FEED
         if np.count_nonzero(used) < least_spans:
             return ScoreStatus.TOO_FEW_SPANS

@@ -111,6 +111,17 @@ def test_what_is_on_no_level_and_what_is_known_before_are_said():
     assert "less than 90 days" in said
 
 
+def test_models_without_figures_are_named_with_the_reason():
+    rows = [skill("lagged_forecast", "training_mean", 0.1, (0.0, 0.2))]
+    rows.append(skill("lagged_forecast", "extension_glm", -1.0, (-2.0, -0.5)))
+    for name in ("turnover", "path_ledger"):
+        rows.append(skill(name, "training_mean", None, status="too_few_spans", reason="too few"))
+    said = verdict(accuracy(rows))
+    assert "no figures: path_ledger, turnover: too few." in said
+    # It is not given the path of price, so it is not held against it.
+    assert not any("regression" in each for each in said)
+
+
 def test_without_figures_the_reason_is_said_and_nothing_else():
     row = skill("turnover", "training_mean", None, status="no_feed", reason="no feed publishes")
     assert verdict(accuracy([row])) == ["no figures: no feed publishes."]

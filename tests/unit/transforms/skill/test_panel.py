@@ -51,6 +51,12 @@ def test_a_feed_that_cannot_be_scored_says_why(realised, is_complete, status):
     assert panel.feed_status(np.ones(5, dtype=bool)) is status
 
 
+def test_spans_without_figures_are_too_few_where_other_spans_have_some():
+    realised = np.full((5, 2), 3.0)
+    realised[:2] = np.nan
+    assert panel_of(realised).feed_status(np.arange(5) < 2) is ScoreStatus.TOO_FEW_SPANS
+
+
 def test_lower_bounds_are_scored_where_the_caller_accepts_them():
     panel = panel_of(np.ones((5, 2)), is_complete=np.zeros(5, dtype=bool))
     rows = np.ones(5, dtype=bool)
