@@ -165,7 +165,9 @@ def provider_by_skill(rows: Sequence[SkillRow], published: set[str]) -> MapProvi
         and len(highs) == len(found)
         and all(high is not None and high < 0.0 for high in highs)
     )
-    if not is_better or ledger not in published:
+    if is_better and ledger not in published:
+        return MapProvider(default, f"{default}: the ledger has no published map of it")
+    if not is_better:
         return MapProvider(
             default,
             f"{default}: over {window} days the ledger is not shown to be better than every "
@@ -254,15 +256,16 @@ def _against_path(accuracy: Accuracy, provider: str) -> str:
     null = min(found, key=lambda one: found[one]["deviance_removed_ratio"])
     score, name = found[null], _PATH_NULLS[null]
     low, high = (score[f"deviance_removed_{end}_ratio"] for end in ("low", "high"))
-    change = f"{100 * score['deviance_removed_ratio']:+.0f} %"
+    ratio = score["deviance_removed_ratio"]
+    change = f"leaves {100 * abs(ratio):.0f} % {'less' if ratio >= 0.0 else 'more'} unexplained"
     if low is None or high is None:
-        return f"{provider}: {change} over {name}; the window is too short for an interval."
-    interval = f"{change} of its deviance [{100 * low:+.0f}, {100 * high:+.0f}]"
+        return f"{provider}: {change} than {name}; the window is too short for an interval."
+    interval = f"{change} [less by {100 * low:.0f} to {100 * high:.0f} %]"
     if low > 0.0:
-        return f"{provider}: better than {name}, {interval}."
+        return f"{provider}: better than {name}: {interval}."
     if high < 0.0:
-        return f"{provider}: worse than {name}, {interval}."
-    return f"{provider}: not shown to be better than {name}, {interval}."
+        return f"{provider}: worse than {name}: {interval}."
+    return f"{provider}: not shown to be better than {name}: {interval}."
 
 
 def _score(

@@ -80,7 +80,8 @@ def _add_exposures(connection, asset, ends, exposure, usd):
     for provider, columns in (
         ("path_ledger", exposure),
         ("volume_ledger", exposure * 1e4),
-        ("path_only", exposure[..., :9]),
+        # Knows nothing of the row that counts.
+        ("path_only", exposure[..., 1:10]),
     ):
         ledger = LEDGERS.get(provider)
         rows = {

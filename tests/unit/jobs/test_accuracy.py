@@ -86,8 +86,9 @@ def test_no_better_than_the_path_of_price_is_said():
             ]
         )
     )
-    assert "turnover: not shown to be better than the path of price, +1 % of its deviance" in (
-        " ".join(said)
+    assert (
+        "turnover: not shown to be better than the path of price: leaves 1 % less unexplained"
+        in (" ".join(said))
     )
     assert "a lower bound" in said[0]
 

@@ -1,0 +1,58 @@
+"""`liqheat accuracy` on hours whose liquidations follow the path's ledger."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from workbench.realised_hours import add_asset
+
+from jobs.calibrate.calibrate import calibrate
+from jobs.publish.publish import publish
+from jobs.settings import Settings
+from warehouse.connect import open_warehouse
+
+AS_OF = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=70)
+
+
+@pytest.fixture(scope="module")
+def home_of_commands(tmp_path_factory):
+    settings = Settings(home=tmp_path_factory.mktemp("accuracy"), threads=1)
+    with open_warehouse(settings.warehouse) as connection:
+        add_asset(connection, "BTC", 70, is_complete=False)
+        add_asset(connection, "NONE", 70, 2, realise=lambda usd, hour: usd + float("nan"))
+    calibrate(settings, as_of=AS_OF)
+    publish(settings, as_of=AS_OF)
+    return settings.home
+
+
+def test_the_verdict_is_in_words(run):
+    shown = " ".join(run("accuracy", "btc").stdout.split())
+    assert f"BTC, 30 days to {AS_OF:%Y-%m-%d %H:%M} UTC" in shown
+    assert "published liquidations: okx by s; a lower bound" in shown
+    assert "path_ledger: better than the path of price" in shown
+    assert "turnover: worse than" in shown
+    assert "known before the hour" in shown
+    assert "less than 90 days" in shown
+    assert "map shown by default: turnover: the ledger has no published map" in shown
+
+
+def test_rows_have_every_model_null_and_window(run):
+    rows = json.loads(run("accuracy", "BTC", "--format", "json").stdout)
+    assert {row["window_days"] for row in rows} == {7, 30, 90}
+    assert {"training_mean", "extension_glm", "path_only"} <= {row["null_model"] for row in rows}
+    assert {row["asset"] for row in rows} == {"BTC"}
+    table = list(csv.DictReader(io.StringIO(run("accuracy", "BTC", "--format", "csv").stdout)))
+    assert len(table) == len(rows)
+    longest = [row for row in rows if row["window_days"] == 90]
+    assert all(row["reason"] and row["deviance_removed_ratio"] is None for row in longest)
+
+
+def test_without_a_feed_there_is_a_reason_and_no_figure(run):
+    shown = " ".join(run("accuracy", "NONE").stdout.split())
+    assert "no figures: no feed publishes its liquidations" in shown
+
+
+def test_an_asset_without_skill_is_refused_with_what_to_run(run):
+    assert "liqheat calibrate" in run("accuracy", "ETH", code=1).stderr
