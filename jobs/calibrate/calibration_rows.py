@@ -18,9 +18,9 @@ NO_FIT: Final = "no_fit"
 _PARAMETER_REASONS: Final[Mapping[ParameterStatus, str | None]] = {
     ParameterStatus.IDENTIFIED: None,
     ParameterStatus.WIDE: "its interval is wider than a factor of 2.3 either way",
-    ParameterStatus.AT_BOUND: "the hours would have it at 0: most of it is the prior's",
+    ParameterStatus.AT_BOUND: "the hours fit best with 0: its value is mostly that of the prior",
     ParameterStatus.NOT_EXPOSED: "price hardly ever reached it: it is the prior's",
-    ParameterStatus.FEW_BLOCKS: "a few days hold most of what it is known from",
+    ParameterStatus.FEW_BLOCKS: "most of the evidence is from a few days",
     ParameterStatus.NOT_DRAWN: "its spread was not drawn",
     ParameterStatus.LEFT_OUT: "not in the model",
 }

@@ -216,7 +216,8 @@ def _reason(outcome: ClassOutcome) -> str | None:
         return f"fewer than {LEAST_TOUCHED} bands were touched"
     if outcome.block_count < LEAST_BLOCKS:
         return (
-            f"{outcome.block_count} blocks of two weeks; an interval needs {LEAST_BLOCKS} of bands "
-            f"followed for {TOUCH_HOURS + AFTER_HOURS - 1} hours"
+            f"bands of {LEAST_BLOCKS} two-week blocks, followed for "
+            f"{TOUCH_HOURS + AFTER_HOURS - 1} hours, make an interval; here are "
+            f"{outcome.block_count}"
         )
     return None
