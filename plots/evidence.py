@@ -45,7 +45,7 @@ def evidence_sentences(evidence: Evidence) -> list[str]:
     Examples
     --------
     >>> unknown = dict.fromkeys(
-    ...     ("grade", "explained_ratio", "off_map_ratio", "crowded_excess_ratio")
+    ...     ("grade", "explained_ratio", "published_ratio", "off_map_ratio", "crowded_excess_ratio")
     ... )
     >>> evidence_sentences(unknown)  # doctest: +NORMALIZE_WHITESPACE
     ['grade: none; skill: not measured; `liqheat accuracy` has those that are',
@@ -53,6 +53,12 @@ def evidence_sentences(evidence: Evidence) -> list[str]:
     """
     grade = f"grade: {evidence['grade'] or 'none'}"
     sentences = [f"{grade}; skill: {_skill(evidence)}"]
+    published = evidence["published_ratio"]
+    if published is not None:
+        sentences.append(
+            f"in the week before, venues published {_share(published)} of the USD that the map "
+            "would have had liquidated; no figure here is scaled by that"
+        )
     off_map = evidence["off_map_ratio"]
     if off_map is not None:
         sentences.append(
@@ -63,6 +69,10 @@ def evidence_sentences(evidence: Evidence) -> list[str]:
         *sentences,
         f"a level that most providers show is also the one most watched{_crowd(evidence)}",
     ]
+
+
+def _share(ratio: float) -> str:
+    return f"{100 * ratio:.1f} %" if ratio < 0.1 else f"{100 * ratio:.0f} %"
 
 
 def _skill(evidence: Evidence) -> str:

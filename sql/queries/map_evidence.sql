@@ -1,5 +1,5 @@
--- What is known of how far a map can be trusted, in one row: grade, skill, what is on no level,
--- and how crowded levels behaved.
+-- What is known of how far a map can be trusted, in one row: grade, skill, what is published of it,
+-- what is on no level, and how crowded levels behaved.
 --
 -- asset, provider, as_of: the map
 
@@ -63,9 +63,13 @@ over_path as (
     limit 1
 ),
 
-off_map as (
+-- A ledger's map is multiplied by what is published of it, other maps are not.
+amounts as (
     select
         asset,
+        arg_max(capture_ratio, as_of) filter (
+            where method in ('positions', 'map of the hour before') and capture_ratio is not null
+        ) as published_ratio,
         sum(expected_usd) filter (where tier in ('move', 'constant'))
         / nullif(
             sum(expected_usd) filter (where tier in ('map', 'move', 'constant')), 0
@@ -104,7 +108,8 @@ select
     over_path.over_path_ratio,
     over_path.over_path_low_ratio,
     over_path.over_path_high_ratio,
-    off_map.off_map_ratio,
+    amounts.published_ratio,
+    amounts.off_map_ratio,
     crowded.crowded_excess_ratio,
     crowded.crowded_excess_low_ratio,
     crowded.crowded_excess_high_ratio,
@@ -112,5 +117,5 @@ from map
 left join grade using (asset)
 left join explained using (asset)
 left join over_path using (asset)
-left join off_map using (asset)
+left join amounts using (asset)
 left join crowded using (asset)

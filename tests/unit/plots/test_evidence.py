@@ -18,6 +18,7 @@ COLUMNS = (
     "over_path_ratio",
     "over_path_low_ratio",
     "over_path_high_ratio",
+    "published_ratio",
     "off_map_ratio",
     "crowded_excess_ratio",
     "crowded_excess_low_ratio",
@@ -56,6 +57,21 @@ def test_skill_is_said_against_the_path_of_price_with_its_interval():
 )
 def test_what_is_missing_is_said(known, said):
     assert said in sentences(**known)[0]
+
+
+@pytest.mark.parametrize(("ratio", "share"), [(0.036, "3.6 %"), (0.42, "42 %"), (1.5, "150 %")])
+def test_what_venues_published_of_a_map_is_said(ratio, share):
+    assert f"venues published {share} of the USD" in sentences(published_ratio=ratio)[1]
+
+
+def test_a_ledger_is_scaled_by_what_is_published_so_that_goes_without_saying(small_home):
+    maps = PublishedMaps(published_file(Settings(home=small_home)), "BTC")
+    published = {
+        provider: read_evidence(maps, provider, END)["published_ratio"]
+        for provider in ("turnover", "path_ledger")
+    }
+    assert published["path_ledger"] is None
+    assert published["turnover"] > 0.0
 
 
 def test_what_is_on_no_level_is_said_where_there_is_something():

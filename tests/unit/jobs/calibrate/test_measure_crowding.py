@@ -46,7 +46,7 @@ def test_levels_are_those_of_bands_whose_day_is_over(copied_home):
         ).fetchone()
         assert 0 < counted <= known
         reasons = connection.execute("select distinct reason from derived.crowding").fetchall()
-        assert any("blocks of two weeks" in (reason or "") for (reason,) in reasons)
+        assert any("two-week blocks" in (reason or "") for (reason,) in reasons)
 
 
 def test_without_bands_there_are_no_rows(tmp_path):
