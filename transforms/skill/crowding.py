@@ -6,8 +6,9 @@ of touch (``transforms.touch``).
 
 A level is touched if price reaches it within 24 hours. After the touch price is followed for four
 hours, the hour of the touch included: how far it went beyond the level (overshoot), and whether it
-closed back on the side it came from (reversal). The odds of touch know only distance and
-volatility, so touches above the odds are what an attraction of the level would show as.
+closed back on the side it came from (reversal). The odds of touch know distance,
+volatility and weekends only, so touches above the odds are what an attraction of the level would
+show as.
 
 Hours are close to one another and bands live for days, so intervals come from resampling whole
 blocks of two weeks.
