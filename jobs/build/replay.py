@@ -2,7 +2,7 @@
 
 Belongs here: what surrounds the recursion whatever the estimator: filling holes in open interest,
 cutting at checkpoints and at changes of brackets, finding the last bar of each hour. Does not
-belong here: the recursion (``transforms``), and how results are stored (``window_rows``).
+belong here: the recursion (``transforms``), and how results are stored (``window_store``).
 
 Instants are int64 microseconds since 1970, UTC.
 """

@@ -1,6 +1,6 @@
 """Which fit of a ledger holds in which hours: the home's own, else one shipped with the release.
 
-Belongs here: reading fits. Does not belong here: making them (``jobs.calibrate.fit_ledgers``).
+Belongs here: reading fits. Does not belong here: making them (``jobs.calibrate.fit_models``).
 """
 
 from collections.abc import Mapping, Sequence
