@@ -27,7 +27,7 @@ from bench.recovery_market import (
     with_positions_of,
 )
 from transforms.calibration.features import move_of
-from transforms.calibration.poisson import BlockDraws, fit_poisson, time_blocks
+from transforms.calibration.poisson import LEAST_BLOCKS, BlockDraws, fit_poisson, time_blocks
 from transforms.calibration.tiers import TierFit, TierObservations, fit_tiers, group_of_tiers
 from transforms.grid import bin_center
 from transforms.ledger import LEDGERS, advance
@@ -45,6 +45,9 @@ TILTS: Final = {
     "1:2:3 too low": (3.0, 2.0, 1.0),
 }
 """Priors from which the fit starts: factors on the groups above 5x."""
+
+MOST_UNSEEN: Final = 0.2
+"""Part of a map that may be in rows that hang on a few days [ratio]."""
 
 NEAR: Final = (0.02, 0.05, 0.10)
 """Distances from price within which a ledger's map is held against its truth [ln]."""
@@ -129,7 +132,7 @@ def recover_ledger(series: SimulatedSeries, seed: int) -> list[Recovered]:
     """Return what a fit finds of liquidations that a known ledger made on the path of a market.
 
     Amounts vary about what is expected: by 30 % from day to day, and by gamma variates of shape .7
-    from hour to hour. A map is identified here where the fit says nothing against it.
+    from hour to hour. Of a map is identified what rows hold that price crossed on several days.
     """
     ledger = LEDGERS["path_ledger"]
     hours = hourly_bars(series.bars)
@@ -161,10 +164,12 @@ def recover_ledger(series: SimulatedSeries, seed: int) -> list[Recovered]:
         drawn = fit.draws[:, : weights.size] @ standing
         low, high = np.quantile(drawn, (0.05, 0.95))
         value = float(fit.weights @ standing)
+        is_seen = fit.block_count[: weights.size] >= LEAST_BLOCKS
+        unseen = float((fit.weights * standing)[~is_seen].sum() / value)
         found.append(
             Recovered(
                 f"map within {reach:.0%}", float(weights @ standing), value, float(low),
-                float(high), is_identified=fit.is_converged,
+                float(high), is_identified=unseen < MOST_UNSEEN,
             )
         )  # fmt: skip
     for index, (name, truth) in enumerate((("move", move_weight), ("constant", constant))):
