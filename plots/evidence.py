@@ -48,7 +48,7 @@ def evidence_sentences(evidence: Evidence) -> list[str]:
     ...     ("grade", "explained_ratio", "published_ratio", "off_map_ratio", "crowded_excess_ratio")
     ... )
     >>> evidence_sentences(unknown)  # doctest: +NORMALIZE_WHITESPACE
-    ['grade: none; skill: not measured; `liqheat accuracy` has those that are',
+    ['grade: none; skill: not measured; see `liqheat accuracy`',
      'a level that most providers show is also the one most watched']
     """
     grade = f"grade: {evidence['grade'] or 'none'}"
@@ -77,7 +77,7 @@ def _share(ratio: float) -> str:
 
 def _skill(evidence: Evidence) -> str:
     if evidence["explained_ratio"] is None:
-        return "not measured; `liqheat accuracy` has those that are"
+        return "not measured; see `liqheat accuracy`"
     said = (
         f"given the path of price it explains {100 * evidence['explained_ratio']:.0f} % of "
         f"published liquidations over {evidence['window_days']} days"
