@@ -151,7 +151,8 @@ def print_table(
         table.add_column(name, justify="right" if is_figure else "left", no_wrap=is_figure)
     for row in rows:
         table.add_row(*(row.get(name, "") for name in names))
-    console = Console(soft_wrap=False)
+    # Brackets are intervals, not markup.
+    console = Console(soft_wrap=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = 200
     console.print(table)

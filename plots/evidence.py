@@ -82,15 +82,21 @@ def _skill(evidence: Evidence) -> str:
         f"given the path of price it explains {100 * evidence['explained_ratio']:.0f} % of "
         f"published liquidations over {evidence['window_days']} days"
     )
-    over = evidence["over_path_ratio"]
-    if over is not None:
-        said += f", {100 * over:+.0f} % beyond the path alone"
-        low, high = evidence["over_path_low_ratio"], evidence["over_path_high_ratio"]
-        if low is not None and high is not None:
-            said += f" [{100 * low:+.0f}, {100 * high:+.0f}]"
+    if evidence["over_path_ratio"] is not None:
+        said += f", {_over_path(evidence)}"
     if evidence["is_short_fit"]:
         said += ", fitted on less than 90 days"
     return said
+
+
+def _over_path(evidence: Evidence) -> str:
+    """Return how a map does against the path of price alone, by the null that it beats least."""
+    change = f"{100 * evidence['over_path_ratio']:+.0f} %"
+    low, high = evidence["over_path_low_ratio"], evidence["over_path_high_ratio"]
+    if low is None or high is None:
+        return f"{change} beyond the path alone, too few weeks for an interval"
+    found = "better" if low > 0.0 else "worse" if high < 0.0 else "not shown to be better"
+    return f"{found} than the path alone ({change} [{100 * low:+.0f}, {100 * high:+.0f}])"
 
 
 def _crowd(evidence: Evidence) -> str:
@@ -98,7 +104,10 @@ def _crowd(evidence: Evidence) -> str:
     if excess is None:
         return ""
     low, high = evidence["crowded_excess_low_ratio"], evidence["crowded_excess_high_ratio"]
-    said = f"; here price touched such levels {100 * excess:+.1f} points more often than lone ones"
+    said = (
+        f"; here price touched such levels {100 * abs(excess):.1f} points "
+        f"{'more' if excess >= 0.0 else 'less'} often than lone ones"
+    )
     if low is None or high is None:
         return f"{said}, too few weeks for an interval"
-    return f"{said} [{100 * low:+.1f}, {100 * high:+.1f}]"
+    return f"{said} (difference [{100 * low:+.1f}, {100 * high:+.1f}])"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli.output import TABLE_ROWS, Format, write_rows
+from cli.output import TABLE_ROWS, Format, print_table, write_rows
 
 COLUMNS = ("a", "a", "nested", "text")
 ROWS = [
@@ -67,3 +67,16 @@ def test_a_table_ends_where_nobody_reads_on_and_says_so(capsys):
 def test_a_whole_table_says_nothing_more(capsys):
     write_rows(("n",), [(1,)], Format.table)
     assert capsys.readouterr().err == ""
+
+
+def test_brackets_in_figures_and_notes_are_shown(capsys):
+    print_table(
+        "BTC [all]",
+        [{"model": "turnover", "gain": "4 % [red]"}],
+        words=("model",),
+        notes=["leaves 4 % less [less by -3 to 10 %]."],
+    )
+    shown = capsys.readouterr().out
+    assert "[all]" in shown
+    assert "4 % [red]" in shown
+    assert "leaves 4 % less [less by -3 to 10 %]." in shown

@@ -43,7 +43,7 @@ SCORED = {
 def test_skill_is_said_against_the_path_of_price_with_its_interval():
     assert sentences(**SCORED)[0] == (
         "grade: A; skill: given the path of price it explains 82 % of published liquidations over "
-        "30 days, +4 % beyond the path alone [-2, +9]"
+        "30 days, not shown to be better than the path alone (+4 % [-2, +9])"
     )
 
 
@@ -51,7 +51,9 @@ def test_skill_is_said_against_the_path_of_price_with_its_interval():
     ("known", "said"),
     [
         ({}, "grade: none; skill: not measured"),
-        ({**SCORED, "over_path_low_ratio": None}, "beyond the path alone"),
+        ({**SCORED, "over_path_low_ratio": None}, "+4 % beyond the path alone, too few weeks"),
+        ({**SCORED, "over_path_low_ratio": 0.01}, "better than the path alone (+4 % [+1, +9])"),
+        ({**SCORED, "over_path_high_ratio": -0.01}, "worse than the path alone"),
         ({**SCORED, "is_short_fit": True}, "fitted on less than 90 days"),
     ],
 )
@@ -82,9 +84,9 @@ def test_what_is_on_no_level_is_said_where_there_is_something():
 def test_crowding_is_always_said_and_measured_where_it_can_be():
     assert sentences()[-1] == "a level that most providers show is also the one most watched"
     point = sentences(crowded_excess_ratio=0.006)[-1]
-    assert point.endswith("+0.6 points more often than lone ones, too few weeks for an interval")
+    assert point.endswith("0.6 points more often than lone ones, too few weeks for an interval")
     bounds = {"crowded_excess_low_ratio": -0.01, "crowded_excess_high_ratio": 0.02}
-    assert sentences(crowded_excess_ratio=0.006, **bounds)[-1].endswith("[-1.0, +2.0]")
+    assert sentences(crowded_excess_ratio=0.006, **bounds)[-1].endswith("(difference [-1.0, +2.0])")
 
 
 def test_evidence_of_a_map_is_one_row(small_home):
