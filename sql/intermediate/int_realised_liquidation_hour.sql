@@ -72,12 +72,17 @@ feed_hour as (
         bool_and(is_complete_feed) as is_complete,
         period_seconds > 0
         and count(distinct period_start_at) * period_seconds < 3600 as is_partial,
-        -- Single orders of one side show that the feed was listening: the other side had none.
-        coalesce(
-            sorted_sum(if(side = 'long', usd, null)), if(period_seconds = 0, 0, null)
+        -- Single orders of one side show that the feed was listening: the other side had none. A
+        -- side with an amount that is not known has no sum.
+        if(
+            count(*) filter (where side = 'long' and usd is null) = 0,
+            coalesce(sorted_sum(if(side = 'long', usd, null)), if(period_seconds = 0, 0, null)),
+            null
         ) as long_usd,
-        coalesce(
-            sorted_sum(if(side = 'short', usd, null)), if(period_seconds = 0, 0, null)
+        if(
+            count(*) filter (where side = 'short' and usd is null) = 0,
+            coalesce(sorted_sum(if(side = 'short', usd, null)), if(period_seconds = 0, 0, null)),
+            null
         ) as short_usd,
     from in_usd
     group by asset, as_of, venue, source, period_seconds
@@ -130,12 +135,21 @@ chosen as (
     from ranked
 ),
 
+-- Without the figure of a venue the sum is of fewer venues than it says.
 hour as (
     select
         asset,
         as_of,
-        list_sum(list_sort(taken.long_usd)) as realised_long_liquidation_usd,
-        list_sum(list_sort(taken.short_usd)) as realised_short_liquidation_usd,
+        if(
+            list_count(taken.long_usd) = len(taken.long_usd),
+            list_sum(list_sort(taken.long_usd)),
+            null
+        ) as realised_long_liquidation_usd,
+        if(
+            list_count(taken.short_usd) = len(taken.short_usd),
+            list_sum(list_sort(taken.short_usd)),
+            null
+        ) as realised_short_liquidation_usd,
         list_sort(taken.venues) as realised_liquidation_venues,
         list_sort(taken.feeds) as realised_liquidation_feeds,
         taken.is_complete as is_realised_liquidation_complete,

@@ -3,7 +3,8 @@
 -- Grain: venue, instrument, period_start_at, period_seconds, side, order_key
 -- Materialized: view
 
--- Larger values break ties, so that the result depends on the rows alone.
+-- Larger values break ties, so that the result depends on the rows alone. An amount that is
+-- negative or no number is not known.
 
 with
 newest as (
@@ -18,4 +19,8 @@ newest as (
         ) = 1
 )
 
-select * from newest
+select
+    * replace (
+        if(isfinite(liquidated_usd) and liquidated_usd >= 0, liquidated_usd, null) as liquidated_usd
+    ),
+from newest
