@@ -20,7 +20,7 @@ from jobs.build.path_records import CAPTURE_HOURS, AssetPath, PathModel, PathStr
 from jobs.grouping import run_slices
 from jobs.instants import to_instant
 from transforms.ledger import LEDGERS, LedgerParameters
-from transforms.ledger.ledger_fit import LedgerFit
+from transforms.ledger.ledger_fit import LedgerFit, scale_fit
 from transforms.parameter_list import parameter_rows
 from transforms.path_only import HOURLY_VOLUME, OPEN_INTEREST, PATH_ONLY
 from transforms.series import BoolArray, IntArray
@@ -203,7 +203,14 @@ def _structure_rows(ledger: LedgerParameters) -> list[tuple[str, str, str, str]]
 
 
 def _fit_rows(fit: LedgerFit) -> list[tuple[str, str, str, str]]:
-    """Return name, value, unit and reason of a fit."""
+    """Return name, value, unit and reason of a fit.
+
+    A fit that is scaled to the volume of each asset is given for a volume of 1 USD, so that equal
+    hashes have equal rows.
+    """
+    is_scaled = fit.is_pooled or fit.is_shipped
+    if is_scaled:
+        fit = scale_fit(fit, 1.0, LEDGERS[fit.provider].deposit)
     span = f"{to_instant(fit.fitted_from):%Y-%m-%d} to {to_instant(fit.fitted_until):%Y-%m-%d}"
     origin = "shipped with the release" if fit.is_shipped else "fitted on this home's hours"
     pooled = "several assets of this size" if fit.is_pooled else "the asset's own hours"
@@ -211,7 +218,12 @@ def _fit_rows(fit: LedgerFit) -> list[tuple[str, str, str, str]]:
         ("fitted_on", fit.source, "name", f"{origin}: {pooled}"),
         ("fitted_span", span, "days UTC", "shorter than 90 days" if fit.is_short_fit else "long"),
         ("fitted_hours", f"{fit.hour_count}", "hours", "hours with published liquidations"),
-        ("scaled_to_volume", f"{fit.is_pooled or fit.is_shipped}".lower(), "flag", "USD traded"),
+        (
+            "scaled_to_volume",
+            f"{is_scaled}".lower(),
+            "flag",
+            "where true, what follows is for 1 USD an hour on the most traded contract",
+        ),
         ("row_weights", _listed(fit.weights.tolist()), "USD by deposit", "fitted, distance outer"),
         ("move_weight", f"{fit.move_weight:g}", "USD by squared log", "fitted; on no level"),
         ("constant", f"{fit.constant:g}", "USD an hour", "fitted; on no level"),
