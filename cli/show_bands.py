@@ -151,7 +151,8 @@ def _side_rows(bands: Sequence[Row], side: str, within: float) -> list[dict[str,
 
 
 def _band_cells(band: Row) -> dict[str, str]:
-    held, low = band["liquidation_usd"], band["liquidation_q10_usd"]
+    # A release without intervals published no columns of them.
+    held, low = band["liquidation_usd"], band.get("liquidation_q10_usd")
     interval = {} if low is None else {"80 %": f"{usd(low)} - {usd(band['liquidation_q90_usd'])}"}
     return {
         "side": f"{band['side']}s",
@@ -194,7 +195,7 @@ def band_notes(bands: Sequence[Row], within: float) -> list[str]:
             "left out as start-up mass, placed when the series began and not by trading since: "
             f"{', '.join(parts)}."
         )
-    if any(band["liquidation_q10_usd"] is not None for band in shown):
+    if any(band.get("liquidation_q10_usd") is not None for band in shown):
         notes.append(
             "80 %: interval from draws of the fit; it holds near price, where levels were crossed."
         )

@@ -114,7 +114,7 @@ def read_plot_data(
         newest = _read_newest(reader, which, maps.until)
         window = [*which, newest - timedelta(days=days), newest]
         candles = _arrays(_read_candles(reader, window))
-        rows = _arrays(_read_bins(reader, window))
+        rows = _read_bins(reader, window)
         warm_up = _read_warm_up(reader, window)
         if reach_ratio is None:
             reach_ratio = _read_reach(reader, [maps.asset, maps.venue, newest])
@@ -191,18 +191,22 @@ def _read_candles(reader: Reader, window: list[Any]) -> pa.Table:
     ).to_arrow_table()
 
 
-def _read_bins(reader: Reader, window: list[Any]) -> pa.Table:
-    """Return the bins of a map in some hours."""
-    return reader.execute(
+def _read_bins(reader: Reader, window: list[Any]) -> dict[str, npt.NDArray[Any]]:
+    """Return the bins of a map in some hours; no interval where an older release published them."""
+    bins = reader.execute(
         """
         select
-            as_of, side, bin_index, price_low, price_high, liquidation_usd, start_up_usd,
-            liquidation_q10_usd, liquidation_q90_usd, unit, semantics,
+            columns(name -> name in (
+                'as_of', 'side', 'bin_index', 'price_low', 'price_high', 'liquidation_usd',
+                'start_up_usd', 'liquidation_q10_usd', 'liquidation_q90_usd', 'unit', 'semantics'
+            )),
         from marts.liquidation_heatmap_hourly
         where asset = ? and provider = ? and venue = ? and as_of > ? and as_of <= ?
         """,
         window,
     ).to_arrow_table()
+    unknown = np.full(len(bins), np.nan)
+    return {**dict.fromkeys(_INTERVAL, unknown), **_arrays(bins)}
 
 
 def _read_warm_up(reader: Reader, window: list[Any]) -> npt.NDArray[Any]:

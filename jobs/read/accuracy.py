@@ -12,7 +12,7 @@ from typing import Any
 from jobs.errors import NothingToDo
 from jobs.read.query import query_by_name
 from jobs.settings import Settings
-from warehouse.errors import QueryFailed
+from warehouse.errors import QueryFailed, QueryOverLimit
 
 DEFAULT_PROVIDER = "turnover"
 """Whose map is shown where skill does not speak for another."""
@@ -98,7 +98,7 @@ def read_accuracy(settings: Settings, asset: str, as_of: datetime | None = None)
     NothingToDo
         None is published.
     """
-    rows = _read(settings, "accuracy", {"asset": asset, "as_of": as_of})
+    rows = _read_skill(settings, asset, as_of)
     if not rows:
         raise NothingToDo(
             f"no skill of {asset} is published; run `liqheat calibrate`, then `liqheat publish`"
@@ -123,10 +123,8 @@ def choose_provider(settings: Settings, asset: str, as_of: datetime | None = Non
     It is that of a ledger once the published skill table of the home says so: over at least
     ``LEAST_WINDOW_DAYS`` it leaves less deviance than every estimator, its whole interval included.
     """
-    try:
-        rows = _read(settings, "accuracy", {"asset": asset, "as_of": as_of})
-    except QueryFailed:
-        # Published by a release without the table.
+    rows = _read_skill(settings, asset, as_of)
+    if rows is None:
         return MapProvider(DEFAULT_PROVIDER, f"{DEFAULT_PROVIDER}: no skill is published")
     maps = _read(settings, "published_map_providers", {"asset": asset, "as_of": as_of})
     return provider_by_skill(rows, {row["provider"] for row in maps})
@@ -280,6 +278,18 @@ def _score(
         ):
             return row
     return None
+
+
+def _read_skill(
+    settings: Settings, asset: str, as_of: datetime | None
+) -> list[dict[str, Any]] | None:
+    """Return the rows of an asset; None where a release without the table published the file."""
+    try:
+        return _read(settings, "accuracy", {"asset": asset, "as_of": as_of})
+    except QueryOverLimit:
+        raise
+    except QueryFailed:
+        return None
 
 
 def _read(settings: Settings, name: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
