@@ -5,6 +5,7 @@ import pytest
 from workbench import DAYS
 
 from transforms.estimators import ESTIMATORS
+from transforms.ledger import LEDGERS
 from warehouse.published_versions import PUBLISHED_FILE
 
 MEASURED = "simulated_truth"
@@ -22,7 +23,10 @@ def test_every_estimator_has_a_map_for_every_hour_side_and_venue(ask):
         "select provider, count(distinct as_of), count(distinct side), count(distinct venue), "
         "count(distinct asset) from marts.liquidation_heatmap_hourly group by all order by all"
     )
-    assert rows == [(provider, DAYS * 24, 2, 3, 2) for provider in sorted([*ESTIMATORS, MEASURED])]
+    of_positions = [(provider, DAYS * 24, 2, 3, 2) for provider in (*ESTIMATORS, MEASURED)]
+    # A ledger follows an asset's path and has one map for all venues.
+    of_paths = [(provider, DAYS * 24, 2, 1, 2) for provider in LEDGERS]
+    assert rows == sorted(of_positions + of_paths)
 
 
 WRONG_SIDE = "(side = 'long' and price_low > price) or (side = 'short' and price_high < price)"
@@ -54,7 +58,7 @@ def test_all_is_the_sum_of_the_venues(ask):
         "with by_venue as (select asset, as_of, provider, side, bin_index, "
         "sum(liquidation_usd) filter (where venue = 'all') as whole, "
         "sum(liquidation_usd) filter (where venue <> 'all') as parts "
-        "from marts.liquidation_heatmap_hourly group by all) "
+        "from marts.liquidation_heatmap_hourly where semantics = 'standing' group by all) "
         "select * from by_venue where coalesce(abs(whole / parts - 1), 1) > 1e-6"
     )
     assert differing == []
@@ -99,7 +103,7 @@ def test_what_a_map_shows_is_what_stands_at_its_leverages(ask):
     differing = ask(
         "with shown as (select asset, as_of, provider, venue, side, "
         "sum(liquidation_usd::double) as shown_usd from marts.liquidation_heatmap_hourly "
-        f"where provider <> '{MEASURED}' group by all), "
+        f"where provider <> '{MEASURED}' and semantics = 'standing' group by all), "
         "standing as (select asset, as_of, provider, venue, side, sum(position_usd) as usd "
         "from marts.liquidation_by_leverage_hourly "
         "where tier not in ('unlevered', 'beyond_range') group by all) "
