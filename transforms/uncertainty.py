@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from transforms.calibration.capture import trailing_capture
+from transforms.calibration.capture import silence_in_windows, trailing_capture
 from transforms.errors import InvalidInput
 from transforms.ledger.ledger_fit import LedgerFit
 from transforms.series import Float32Array, FloatArray, IntArray
@@ -110,7 +110,7 @@ def draw_capture(
     ((200, 200), np.float32(1.0), np.float32(0.5), np.float32(0.5))
     """
     capture = trailing_capture(realised, predicted, span_end=span_end)
-    is_counted = np.isfinite(realised).all(axis=1) & np.isfinite(predicted).all(axis=1)
+    is_counted = np.asarray(np.isfinite(realised + predicted).all(axis=1), dtype=np.bool_)
     edges = np.stack(
         [
             np.searchsorted(span_end, span_end - days * 86_400_000_000)
@@ -125,6 +125,10 @@ def draw_capture(
             for amount in (realised, predicted)
         ]
     )
+    for span, silent in silence_in_windows(realised, edges[:, 0], edges[:, -1]).items():
+        own = slice(edges[span, 0], edges[span, -1])
+        amount = np.where(is_counted[own] & ~silent, predicted[own].sum(axis=1), 0.0)
+        by_day[1, span] = _daily_sums(amount, edges[span : span + 1] - edges[span, 0])
     generator = np.random.default_rng(_SEED)
     repeats = generator.multinomial(CAPTURE_DAYS, np.full(CAPTURE_DAYS, 1 / CAPTURE_DAYS), n_draws)
     above, below = np.einsum("ksd,nd->ksn", by_day, repeats)

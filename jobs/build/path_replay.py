@@ -30,7 +30,7 @@ from jobs.build.replay import STALE_MICROSECONDS
 from jobs.build.replay_inputs import InstrumentBars
 from jobs.build.replay_records import ReplaySpan
 from jobs.instants import HOUR_MICROSECONDS
-from transforms.calibration.capture import trailing_capture
+from transforms.calibration.capture import silence_in_windows, trailing_capture
 from transforms.calibration.features import adverse_move
 from transforms.engine import run
 from transforms.ledger import LedgerOutputs, LedgerParameters, LedgerState, advance
@@ -399,6 +399,9 @@ def _expected_amounts(
     is_known = ~np.isnan(realised + predicted).any(axis=1)
     counted = np.concatenate(([0], np.cumsum(is_known)))
     hours = np.arange(CAPTURE_HOURS, len(predicted))
+    capture_hours = counted[hours] - counted[hours - CAPTURE_HOURS]
+    for hour, silent in silence_in_windows(realised, hours - CAPTURE_HOURS, hours).items():
+        capture_hours[hour] -= np.count_nonzero(is_known[hour : hour + CAPTURE_HOURS] & silent)
     path.expected[provider] = HourlyAmounts(
         end - (CAPTURE_HOURS - 1) * HOUR_MICROSECONDS, predicted[-CAPTURE_HOURS:]
     )
@@ -408,6 +411,6 @@ def _expected_amounts(
         move_usd=move_usd,
         constant_usd=constant_usd,
         capture=capture,
-        capture_hours=counted[hours] - counted[hours - CAPTURE_HOURS],
+        capture_hours=capture_hours,
         capture_draws=draw_capture(realised, predicted, ends)[CAPTURE_HOURS:],
     )

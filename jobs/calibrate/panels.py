@@ -14,7 +14,8 @@ from duckdb import DuckDBPyConnection
 
 from jobs.grouping import run_slices
 from jobs.instants import HOUR_MICROSECONDS, to_microseconds
-from transforms.series import BoolArray, FloatArray, IntArray
+from transforms.calibration.capture import silent_spans
+from transforms.series import FloatArray, IntArray
 from transforms.skill.panel import Panel
 from warehouse.models import set_window
 from warehouse.queries import named_query
@@ -22,10 +23,6 @@ from warehouse.queries import named_query
 SCOPE_DAYS = 30
 """Days before the end whose most frequent set of venues is the scope; hours of another are left
 out, since amounts of two scopes cannot be compared."""
-
-ZERO_HOURS = 72
-"""Hours in a row without a single liquidation from which they are left out: a feed that is down
-looks the same."""
 
 FITTED_DAYS = 365
 """Days of hours that a panel has: longer spans change little and cost memory."""
@@ -135,7 +132,7 @@ def _asset_panel(asset: str, hours: pa.Table, exposures: pa.Table, scope: str) -
         span_seconds=3600,
         realised_usd=realised,
         is_complete=is_complete & is_scope,
-        is_left_out=is_flagged | has_other | _is_silent(realised),
+        is_left_out=is_flagged | has_other | silent_spans(realised),
         open=_floats(hours, "open"),
         high=_floats(hours, "high"),
         low=_floats(hours, "low"),
@@ -159,16 +156,6 @@ def _asset_panel(asset: str, hours: pa.Table, exposures: pa.Table, scope: str) -
 
 
 _SIDES = ("long", "short")
-
-
-def _is_silent(realised: FloatArray) -> BoolArray:
-    """Return the hours in runs of ``ZERO_HOURS`` or more in which nothing is published, (n,)."""
-    is_zero = ~np.any(realised > 0.0, axis=1)
-    edges = np.flatnonzero(np.diff(is_zero, prepend=False, append=False))
-    silent = np.zeros(len(is_zero), dtype=np.bool_)
-    for start, stop in edges.reshape(-1, 2):
-        silent[start:stop] = stop - start >= ZERO_HOURS
-    return silent
 
 
 def _floats(table: pa.Table, name: str) -> FloatArray:

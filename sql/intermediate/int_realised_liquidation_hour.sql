@@ -46,8 +46,8 @@ realised_liquidation as (
     from staging.stg_realised_liquidation
     where
         period_seconds <= 3600
-        -- Two weeks more, for models that compare with it.
-        and period_start_at >= window_start() - interval 337 hours
+        -- Two weeks and three days more, for models that compare with it.
+        and period_start_at >= window_start() - interval 409 hours
         and period_start_at < window_end()
 ),
 

@@ -126,6 +126,8 @@ of_side as (
     group by in_scope.asset, in_scope.as_of, in_scope.provider, in_scope.side
 ),
 
+-- Three days without a liquidation look like a feed that is down; hours before the third is over
+-- count, since nothing later may decide about them.
 scope as (
     select
         asset,
@@ -134,7 +136,18 @@ scope as (
         is_realised_liquidation_partial as is_partial,
         realised_long_liquidation_usd,
         realised_short_liquidation_usd,
+        count(*) over three_days = 72
+        and max(
+            coalesce(realised_long_liquidation_usd, 0)
+            + coalesce(realised_short_liquidation_usd, 0)
+        ) over three_days = 0 as is_silent,
     from realised_liquidation
+    window
+        three_days as (
+            partition by asset
+            order by as_of
+            range between interval 71 hours preceding and current row
+        )
 ),
 
 with_reason as (
@@ -154,6 +167,7 @@ with_reason as (
         case
             when of_side.is_flagged then 'bars are missing or contradict open interest'
             when scope.is_partial then 'the feed lacks part of the hour'
+            when scope.is_silent then 'nothing was published for three days'
         end as left_out_reason,
         realised_usd is not null
         and predicted is not null

@@ -4,7 +4,8 @@ Belongs here: the trailing ratio of realised to predicted USD. Does not belong h
 where it is not known; callers decide.
 
 Venues throttle their feeds and change what they publish, and traders change their leverage. A
-factor over the last week follows both and leaves the shape of a model alone.
+factor over the last week follows both and leaves the shape of a model alone. Three days without a
+liquidation look like a feed that is down: they count nowhere once they are over.
 """
 
 from typing import Final
@@ -15,6 +16,9 @@ from transforms.errors import InvalidInput, InvalidParameters
 from transforms.series import BoolArray, FloatArray, IntArray
 
 HOUR_MICROSECONDS: Final = 3_600_000_000
+
+SILENT_SPANS: Final = 72
+"""Spans in a row without a liquidation from which they are left out [hours]."""
 
 
 def trailing_capture(
@@ -28,7 +32,8 @@ def trailing_capture(
 ) -> FloatArray:
     """Return realised / predicted over the hours strictly before each span, both sides together.
 
-    A span counts where both of its sides have a realised and a predicted figure and it is usable.
+    A span counts where both of its sides have a realised and a predicted figure and it is usable,
+    unless it is one of ``SILENT_SPANS`` or more in a row in the window without a liquidation.
     What a span gets depends on the spans in its own window alone, wherever the arrays begin.
 
     Parameters
@@ -67,7 +72,7 @@ def trailing_capture(
     """
     _check(realised, predicted, hours, least_hours)
     n_spans = len(realised)
-    is_counted = np.isfinite(realised).all(axis=1) & np.isfinite(predicted).all(axis=1)
+    is_counted = np.asarray(np.isfinite(realised + predicted).all(axis=1), dtype=np.bool_)
     if is_usable is not None:
         is_counted &= is_usable
     stop = np.arange(n_spans)
@@ -81,9 +86,73 @@ def trailing_capture(
         _window_sums(np.where(is_counted, amount, 0.0), start, stop)
         for amount in (np.ones(n_spans), realised @ np.ones(2), predicted @ np.ones(2))
     )
+    for window, silent in silence_in_windows(realised, start, stop).items():
+        own = slice(start[window], stop[window])
+        is_left = is_counted[own] & ~silent
+        counted[window] = np.count_nonzero(is_left)
+        below[window] = np.where(is_left, predicted[own] @ np.ones(2), 0.0).sum()
     is_known = (counted >= least_hours) & (above > 0.0) & (below > 0.0)
     capture: FloatArray = np.divide(above, below, where=is_known, out=np.full(n_spans, np.nan))
     return capture
+
+
+def silent_spans(realised: FloatArray) -> BoolArray:
+    """Return the spans in runs of ``SILENT_SPANS`` or more in which nothing is published.
+
+    Parameters
+    ----------
+    realised : ndarray of float64, shape (n_spans, 2)
+        Liquidations of consecutive spans [USD]; NaN counts as nothing.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_spans,)
+
+    Examples
+    --------
+    >>> silent_spans(np.zeros((72, 2))).all(), silent_spans(np.zeros((71, 2))).any()
+    (np.True_, np.False_)
+    """
+    silent = np.zeros(len(realised), dtype=np.bool_)
+    for start, stop in _silent_runs(realised):
+        silent[start:stop] = True
+    return silent
+
+
+def silence_in_windows(
+    realised: FloatArray, start: IntArray, stop: IntArray
+) -> dict[int, BoolArray]:
+    """Return which spans of a window are silent, by number of the windows that have such spans.
+
+    Only what is in a window decides about it, so that no capture rests on what came later.
+
+    Parameters
+    ----------
+    realised : ndarray of float64, shape (n_spans, 2)
+        Liquidations of consecutive spans [USD]; NaN counts as nothing.
+    start, stop : ndarray of int64, shape (n_windows,)
+        Each window has the spans from `start` up to but not including `stop`.
+
+    Examples
+    --------
+    >>> found = silence_in_windows(np.zeros((72, 2)), np.zeros(2, int), np.array([71, 72]))
+    >>> [(window, len(silent)) for window, silent in found.items()]
+    [(1, 72)]
+    """
+    has_silence = np.zeros(len(start), dtype=np.bool_)
+    for first, last in _silent_runs(realised):
+        has_silence |= np.minimum(stop, last) - np.maximum(start, first) >= SILENT_SPANS
+    return {
+        int(window): silent_spans(realised[start[window] : stop[window]])
+        for window in np.flatnonzero(has_silence)
+    }
+
+
+def _silent_runs(realised: FloatArray) -> list[tuple[int, int]]:
+    """Return the runs of silent spans, each from its first up to but not including its end."""
+    is_silent = ~np.any(realised > 0.0, axis=1)
+    edges = np.flatnonzero(np.diff(is_silent, prepend=False, append=False)).reshape(-1, 2)
+    return [(start, stop) for start, stop in edges.tolist() if stop - start >= SILENT_SPANS]
 
 
 def _check(realised: FloatArray, predicted: FloatArray, hours: int, least_hours: int) -> None:

@@ -95,6 +95,13 @@ def test_where_the_capture_is_not_known_it_is_one():
     assert_array_equal(draw_capture(realised, np.ones((n, 2)), hours(n)), 1.0)
 
 
+def test_draws_leave_out_days_without_a_liquidation():
+    n = 24 * CAPTURE_DAYS + 1
+    realised, predicted = np.full((n, 2), 5.0), np.full((n, 2), 10.0)
+    realised[20:92] = 0.0
+    assert_allclose(draw_capture(realised, predicted, hours(n))[-1], 0.5, rtol=1e-6)
+
+
 def test_draws_of_a_span_depend_on_its_own_week_alone():
     generator = np.random.default_rng(3)
     n = 24 * CAPTURE_DAYS * 2

@@ -105,3 +105,18 @@ def test_rows_do_not_depend_on_where_the_window_begins(forecast):
     part = rows_of(connection, 360, N_HOURS - 1)
     for name, values in part.items():
         np.testing.assert_array_equal(values, whole[name][360:])
+
+
+def test_hours_are_left_out_after_three_days_without_a_liquidation(forecast):
+    connection, _, _ = forecast
+    silent = [to_instant(FIRST + hour * HOUR_MICROSECONDS) for hour in (200, 299)]
+    connection.execute(
+        "update intermediate.int_realised_liquidation_hour set realised_long_liquidation_usd = 0, "
+        "realised_short_liquidation_usd = 0 where as_of between ? and ?",
+        silent,
+    )
+    rows = rows_of(connection, 0, N_HOURS - 1)
+    assert np.nonzero(rows["is_left_out"][:, 0])[0].tolist() == [70, *range(271, 300)]
+    part = rows_of(connection, 310, N_HOURS - 1)
+    for name, values in part.items():
+        np.testing.assert_array_equal(values, rows[name][310:])

@@ -69,6 +69,21 @@ def test_a_silent_feed_and_an_empty_model_have_no_capture(amounts):
     assert trailing_capture(np.empty((0, 2)), np.empty((0, 2))).shape == (0,)
 
 
+@pytest.mark.parametrize(("n_silent", "is_left_out"), [(71, False), (72, True), (120, True)])
+def test_days_without_a_liquidation_are_left_out_once_they_are_over(amounts, n_silent, is_left_out):
+    realised, predicted = amounts
+    realised[200 : 200 + n_silent] = 0.0
+    silent = np.arange(200, 200 + n_silent) if is_left_out else []
+    kept = np.setdiff1d(np.arange(180, 348), silent)
+    capture = trailing_capture(realised, predicted)
+    assert capture[348] == pytest.approx(realised[kept].sum() / predicted[kept].sum())
+    # Nothing later is known while they last: the 71st still counts.
+    counted = realised[103:271].sum() / predicted[103:271].sum()
+    assert capture[271] == pytest.approx(counted)
+    part = trailing_capture(realised[60:], predicted[60:])
+    np.testing.assert_array_equal(part[168:], capture[228:])
+
+
 def test_what_cannot_be_is_refused(amounts):
     realised, predicted = amounts
     with pytest.raises(InvalidInput, match="negative"):
