@@ -1,6 +1,6 @@
 """`liqheat accuracy`: how right the models of an asset have been, against the path of price."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli.arguments import AsOfPublished, Asset, Rows, published_hour
@@ -39,12 +39,33 @@ def accuracy_command(asset: Asset, form: Rows = Format.table, as_of: AsOfPublish
         words=("model",),
         notes=(
             *verdict(accuracy),
+            *outlook_note(accuracy.outlook),
             f"map shown by default: {choose_provider(settings, asset, until).reason}.",
             "in brackets: 95 % interval. longs, shorts: expected over published USD, as published. "
             "in interval: hours within the 80 % interval. Every model is given the same constant, "
             "move and capture, and the path of price in the hour.",
         ),
     )
+
+
+def outlook_note(sides: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what is expected of the next day in a sentence; none where nothing is published."""
+    if not sides:
+        return []
+    begin = f"24 h from {sides[0]['as_of']:%Y-%m-%d %H:%M}"
+    reasons = sorted({str(side["reason"]) for side in sides if side["reason"]})
+    if reasons:
+        return [f"{begin}: no figure: {'; '.join(reasons)}."]
+    amounts = ", ".join(
+        f"{side['side']}s {usd(side['expected_usd'])} (80 %: {usd(side['expected_q10_usd'])} - "
+        f"{usd(side['expected_q90_usd'])})"
+        for side in sides
+    )
+    capture = " capture is not known and counts as 1;" if sides[0]["capture_ratio"] is None else ""
+    return [
+        f"{begin}, over paths of recent volatility: {amounts};{capture} what is opened in these "
+        "hours is on no level of the map; no statement about direction."
+    ]
 
 
 def _cells(accuracy: "Accuracy", provider: str) -> dict[str, str]:

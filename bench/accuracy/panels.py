@@ -121,7 +121,7 @@ def make_panel(
     volume, _ = fill_volume(bars)
     exposures: dict[str, FloatArray] = {}
     log_age = np.full((len(spans.last), 2), np.nan)
-    model_bars = _model_bars(bars, volume, np.zeros(len(bars)))
+    model_bars = to_model_bars(bars, volume, np.zeros(len(bars)))
     for name in wanted:
         if isinstance(name, EstimatorParameters):
             exposures[name.provider] = _estimator_exposure(name, recording, volume, spans)
@@ -181,7 +181,7 @@ class _Spans:
         return cls(number[first] * hours * HOUR, first, last, is_broken)
 
 
-def _model_bars(bars: HourlyBars, volume: FloatArray, open_interest: FloatArray) -> Bars:
+def to_model_bars(bars: HourlyBars, volume: FloatArray, open_interest: FloatArray) -> Bars:
     """Return bars as the models take them."""
     return Bars(
         open=bars.open,
@@ -236,7 +236,7 @@ def path_exposure(
     """
     bars, spans = recording.bars, _Spans.of(recording.bars, recording.span_hours)
     volume, _ = fill_volume(bars)
-    still = hold_constant(_model_bars(bars, volume, np.zeros(len(bars))))
+    still = hold_constant(to_model_bars(bars, volume, np.zeros(len(bars))))
     if has_volume:
         still = replace(still, volume=still.volume * volume / _trailing_mean(bars, volume))
     _, outputs = run(parameters, still, spans.last, brackets=PATH_ONLY_BRACKETS)
@@ -264,7 +264,7 @@ def _estimator_exposure(
         return exposure
     first = int(np.argmax(is_known))
     filled, _ = impute_open_interest(bars.open_interest[first:], volume[first:])
-    own = _model_bars(bars, volume, np.concatenate((np.zeros(first), filled)))
+    own = to_model_bars(bars, volume, np.concatenate((np.zeros(first), filled)))
     brackets = default_brackets(recording.asset)
     trail = own.part(int(np.searchsorted(bars.bar_end, _trail_start(bars, first))), first)
     state = start_state(parameters, trail, brackets=brackets) if len(trail) else None

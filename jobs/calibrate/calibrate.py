@@ -13,6 +13,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.calibrate.calibration_rows import NO_FIT, calibration_rows
+from jobs.calibrate.daily_outlook import store_outlook
 from jobs.calibrate.fit_models import (
     MOST_POOLED_ASSETS,
     MOST_POOLED_HOURS,
@@ -22,6 +23,7 @@ from jobs.calibrate.fit_models import (
     fit_own,
     fit_pool,
 )
+from jobs.calibrate.forecast_hours import store_forecasts
 from jobs.calibrate.measure_crowding import measure_crowding
 from jobs.calibrate.panels import AssetPanel, read_panel
 from jobs.calibrate.score_models import score_asset
@@ -88,6 +90,8 @@ def calibrate(
 ) -> CalibrationReport:
     """Fit what is due up to an hour, score models and odds of touch up to the last midnight.
 
+    It also predicts the hours since the one before, and what is expected of the next day.
+
     Idempotent: a second call for the same hour replaces its rows. Maps made before the hour keep
     the fits they were made with.
 
@@ -118,6 +122,8 @@ def calibrate(
                 count += 1
                 _fit_asset(connection, own, work)
                 _score(connection, own, work)
+                work.row_count += store_forecasts(connection, own, work.as_of, work.run_id)
+                work.row_count += store_outlook(connection, own, work.as_of, work.run_id)
         _fit_waiting(connection, work)
         work.row_count += score_touches(connection, as_of, run.run_id)
         work.row_count += measure_crowding(connection, as_of, run.run_id)

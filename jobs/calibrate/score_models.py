@@ -88,14 +88,30 @@ def score_asset(own: AssetPanel, as_of: int, run_id: str) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def with_forecasts(own: AssetPanel) -> Panel:
-    """Return the panel with the features of the forecasts: given the path, and before the hour."""
+def with_forecasts(own: AssetPanel, until: int | None = None) -> Panel:
+    """Return the panel with the features of the forecasts: given the path, and before the hour.
+
+    Parameters
+    ----------
+    own : AssetPanel
+        Hours of an asset.
+    until : int, optional
+        Last hour from which the least amounts of ledgers are taken [microseconds].
+    """
     panel = own.panel
+    before = slice(None) if until is None else panel.span_end <= until
     features = {"lagged_forecast": lagged_features(panel)}
     path_usd, volume_usd = (own.map_usd.get(name) for name in ("path_ledger", "volume_ledger"))
-    if path_usd is not None and volume_usd is not None and np.isfinite(path_usd).any():
+    if (
+        path_usd is not None
+        and volume_usd is not None
+        and np.isfinite(path_usd[before]).any()
+        and np.isfinite(volume_usd[before]).any()
+    ):
         # Floored: what price has not reached has no logarithm.
-        floors = [max(float(np.nanmean(one)) * 1e-3, 1e-9) for one in (path_usd, volume_usd)]
+        floors = [
+            max(float(np.nanmean(one[before])) * 1e-3, 1e-9) for one in (path_usd, volume_usd)
+        ]
         features["liquidation_forecast"] = forecast_features(
             panel, np.maximum(path_usd, floors[0]), np.maximum(volume_usd, floors[1])
         )

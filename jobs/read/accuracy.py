@@ -62,6 +62,9 @@ class Accuracy:
     sides : tuple of mapping
         By provider and side over that window: expected and published USD, share of hours in the
         80 % interval, share of what is expected that is on no level of the map.
+    outlook : tuple of mapping
+        By side, longs first, what is expected of the 24 hours after the newest midnight; empty
+        where none is published.
     """
 
     asset: str
@@ -69,6 +72,7 @@ class Accuracy:
     rows: tuple[SkillRow, ...]
     window_days: int | None
     sides: tuple[Mapping[str, Any], ...]
+    outlook: tuple[Mapping[str, Any], ...] = ()
 
     def score(self, provider: str, null_model: str) -> SkillRow | None:
         """Return the row of a model against a null over the window; None without figures."""
@@ -109,7 +113,17 @@ def read_accuracy(settings: Settings, asset: str, as_of: datetime | None = None)
     if window is not None:
         between = {"asset": asset, "from_at": at - timedelta(days=window), "until_at": at}
         sides = _read(settings, "accuracy_sides", between)
-    return Accuracy(asset, at, tuple(rows), window, tuple(sides))
+    return Accuracy(
+        asset, at, tuple(rows), window, tuple(sides), _read_outlook(settings, asset, at)
+    )
+
+
+def _read_outlook(settings: Settings, asset: str, as_of: datetime) -> tuple[Mapping[str, Any], ...]:
+    try:
+        return tuple(_read(settings, "outlook", {"asset": asset, "as_of": as_of}))
+    except QueryFailed:
+        # Published by a release without the table.
+        return ()
 
 
 def longest_window(rows: Sequence[SkillRow]) -> int | None:

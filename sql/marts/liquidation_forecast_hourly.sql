@@ -3,6 +3,7 @@
 -- Materialized: table
 -- Known limitation: a prediction is of the venues whose liquidations are published in the hour, as
 -- far as the model has them; covered_venues has those. The interval knows the last week alone.
+-- Regressions are predicted once a day, so the newest hours have none yet.
 
 -- The interval takes ratios of published to predicted amounts in the week before, of predictions of
 -- like size, since small ones miss by larger factors; how large is large is taken from the week
@@ -29,6 +30,19 @@ prediction as (
         reference_venue,
         params_hash,
     from intermediate.int_prediction_hour
+    where in_window_assets(asset) and in_window(as_of, interval 336 hours)
+),
+
+forecast_prediction as (
+    select
+        asset,
+        as_of,
+        provider,
+        side,
+        predicted_usd,
+        reason,
+        params_hash,
+    from derived.forecast_prediction
     where in_window_assets(asset) and in_window(as_of, interval 336 hours)
 ),
 
@@ -81,16 +95,55 @@ flagged as (
     where violation_count > 0 or bar_count * bar_seconds < 3600
 ),
 
+path as (
+    select
+        asset,
+        as_of,
+        any_value(reference_venue) as reference_venue,
+    from prediction
+    where provider = 'path_ledger'
+    group by asset, as_of
+),
+
+-- Fitted to the liquidations of the scope, from the path that the ledger follows.
+regression as (
+    select
+        forecast_prediction.asset,
+        forecast_prediction.as_of,
+        forecast_prediction.provider,
+        'all' as venue,
+        forecast_prediction.side,
+        case forecast_prediction.provider
+            when 'lagged_forecast' then 'regression on what is known before the hour'
+            else 'regression given the path of the hour'
+        end as method,
+        forecast_prediction.predicted_usd as regressed_usd,
+        forecast_prediction.reason as no_prediction_reason,
+        path.reference_venue,
+        forecast_prediction.params_hash,
+    from forecast_prediction
+    left join path using (asset, as_of)
+),
+
+every_prediction as (
+    select * from prediction
+    union all by name
+    select * from regression
+),
+
 -- Without a feed of liquidations in the hour, a prediction is of all venues.
 in_scope as (
     select
-        prediction.*,
-        coalesce(prediction.reference_venue, prediction.venue) as covered_venue,
-        prediction.venue = 'all'
+        every_prediction.*,
+        coalesce(every_prediction.reference_venue, every_prediction.venue) as covered_venue,
+        every_prediction.venue = 'all'
         or coalesce(
-            list_contains(realised_liquidation.realised_liquidation_venues, prediction.venue), true
+            list_contains(
+                realised_liquidation.realised_liquidation_venues, every_prediction.venue
+            ),
+            true
         ) as is_covered,
-    from prediction
+    from every_prediction
     left join realised_liquidation using (asset, as_of)
 ),
 
@@ -114,6 +167,8 @@ of_side as (
         any_value(in_scope.move_usd) as move_usd,
         any_value(in_scope.constant_usd) as constant_usd,
         any_value(in_scope.exposure) as exposure,
+        any_value(in_scope.regressed_usd) as regressed_usd,
+        any_value(in_scope.no_prediction_reason) as no_prediction_reason,
         any_value(in_scope.capture_ratio) as ledger_capture_ratio,
         any_value(in_scope.capture_hour_count) as ledger_capture_hour_count,
         any_value(in_scope.params_hash) as params_hash,
@@ -159,10 +214,13 @@ with_reason as (
             scope.realised_long_liquidation_usd,
             scope.realised_short_liquidation_usd
         ) as realised_usd,
-        of_side.consumed_usd
-        + coalesce(of_side.swept_usd, 0)
-        + coalesce(of_side.move_usd, 0)
-        + coalesce(of_side.constant_usd, 0) as predicted_usd,
+        coalesce(
+            of_side.regressed_usd,
+            of_side.consumed_usd
+            + coalesce(of_side.swept_usd, 0)
+            + coalesce(of_side.move_usd, 0)
+            + coalesce(of_side.constant_usd, 0)
+        ) as predicted_usd,
         coalesce(predicted_usd, of_side.exposure) as predicted,
         case
             when of_side.is_flagged then 'bars are missing or contradict open interest'
@@ -285,7 +343,8 @@ side_row as (
         capture_hour_count,
         predicted * if(is_ledger, coalesce(capture_ratio, 1), capture_ratio) as expected_usd,
         case
-            when predicted is null then 'the model has no prediction'
+            when predicted is null
+                then coalesce(no_prediction_reason, 'the model has no prediction')
             when realised_feeds is null then 'no feed of liquidations in the hour'
             when ratio_count < 48 then 'less than a day of realised hours in the week before'
             when predicted <= 0 then 'the model predicts nothing'

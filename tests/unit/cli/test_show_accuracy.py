@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from workbench.realised_hours import add_asset
 
+from cli.show_accuracy import outlook_note
 from jobs.calibrate.calibrate import calibrate
 from jobs.publish.publish import publish
 from jobs.settings import Settings
@@ -36,6 +37,23 @@ def test_the_verdict_is_in_words(run):
     assert "known before the hour" in shown
     assert "less than 90 days" in shown
     assert "map shown by default: turnover: the ledger has no published map" in shown
+    assert f"24 h from {AS_OF:%Y-%m-%d %H:%M}: no figure: no map of the ledger at midnight" in shown
+
+
+def test_the_outlook_is_a_sentence_about_both_sides():
+    side = {"as_of": AS_OF, "reason": None, "capture_ratio": 0.5, "expected_q10_usd": 1e6}
+    sides = [
+        side | {"side": "long", "expected_usd": 3e6, "expected_q90_usd": 9e6},
+        side | {"side": "short", "expected_usd": 4e6, "expected_q90_usd": 8e6},
+    ]
+    (said,) = outlook_note(sides)
+    assert f"24 h from {AS_OF:%Y-%m-%d %H:%M}, over paths of recent volatility: longs" in said
+    assert said.count("80 %:") == 2
+    assert "no statement about direction" in said
+    assert "capture is not known" not in said
+    (said,) = outlook_note([one | {"capture_ratio": None} for one in sides])
+    assert "capture is not known and counts as 1" in said
+    assert outlook_note([]) == []
 
 
 def test_rows_have_every_model_null_and_window(run):

@@ -1,0 +1,159 @@
+"""What a ledger expects to be published in the 24 hours after the last midnight.
+
+Belongs here: reading map, fit and volatility of a midnight, and rows of
+``derived.liquidation_outlook``. Does not belong here: paths and what they reach
+(``transforms.calibration.outlook``). Instants are int64 microseconds, UTC.
+"""
+
+import math
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+from duckdb import DuckDBPyConnection
+
+from jobs.calibrate.fits_in_force import fits_in_force
+from jobs.calibrate.panels import AssetPanel
+from jobs.instants import DAY_MICROSECONDS, HOUR, HOUR_MICROSECONDS, to_instant, to_microseconds
+from transforms.calibration.outlook import (
+    PATHS,
+    Outlook,
+    StandingMap,
+    outlook,
+    simulate_paths,
+)
+from transforms.skill.panel import Panel
+from transforms.touch import MONTH_SECONDS, blend_volatility, trailing_volatility, weekend_change
+from warehouse.connect import insert_rows, transaction
+from warehouse.contracts import stored_rows
+from warehouse.queries import named_query
+
+PROVIDER: Final = "path_ledger"
+"""Ledger whose map is held; that of volume expects as much, to 3 %, on recorded days."""
+
+_FAST_HOURS: Final = 240
+"""Hours behind the fast volatility: ten half-lives, as for the odds of touch."""
+
+_SLOW_HOURS: Final = round(MONTH_SECONDS / 3600.0)
+
+_LEAST_HOURS: Final = 24
+"""Hours of returns that paths need, as odds of touch do."""
+
+
+def store_outlook(connection: DuckDBPyConnection, own: AssetPanel, as_of: int, run_id: str) -> int:
+    """Store the outlook of the last midnight of an asset in place of an earlier one.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    own : AssetPanel
+        The asset's hours.
+    as_of : int
+        The last hour to use [microseconds]; nothing after its midnight is read.
+    run_id : str
+        Written beside each row.
+    """
+    asset = own.panel.asset
+    midnight = as_of // DAY_MICROSECONDS * DAY_MICROSECONDS
+    at = to_instant(midnight)
+    known: dict[str, Any] = {"volatility_ahead_ratio": volatility_ahead(own.panel, midnight)}
+    found = None
+    standing, capture, read = _standing(connection, asset, at)
+    known |= read
+    known |= {"price": standing and standing.price, "capture_ratio": capture}
+    if known["volatility_ahead_ratio"] is None:
+        known["reason"] = f"fewer than {_LEAST_HOURS} hours of returns in the last 30 days"
+    elif standing is not None:
+        # One day has the same draws for every asset and in every run.
+        generator = np.random.default_rng(midnight // DAY_MICROSECONDS)
+        found = outlook(standing, simulate_paths(known["volatility_ahead_ratio"], generator))
+    rows = stored_rows(
+        "derived.liquidation_outlook",
+        {
+            "asset": asset,
+            "as_of": at,
+            "side": ["long", "short"],
+            "provider": PROVIDER,
+            "path_count": PATHS,
+            **_figures(found),
+            **{name: [value] * 2 for name, value in known.items()},
+            "run_id": run_id,
+        },
+    )
+    with transaction(connection):
+        connection.execute(
+            "delete from derived.liquidation_outlook where asset = ? and as_of = ?", [asset, at]
+        )
+        count = insert_rows(connection, "derived.liquidation_outlook", rows)
+        connection.execute("insert into meta.pending_publish values (?)", [at.date()])
+    return count
+
+
+def volatility_ahead(panel: Panel, midnight: int) -> float | None:
+    """Return the volatility of the day after a midnight [ln per sqrt day]; None where not known.
+
+    Parameters
+    ----------
+    panel : Panel
+        Hours of the asset; those after the midnight are not read.
+    midnight : int
+        The instant [microseconds].
+    """
+    age = (midnight - panel.span_end) // HOUR_MICROSECONDS
+    own = (age >= 0) & (age < _SLOW_HOURS)
+    squared = np.full((1, _SLOW_HOURS), np.nan)
+    squared[0, _SLOW_HOURS - 1 - age[own]] = np.log(panel.close / panel.previous_close)[own] ** 2
+    if np.count_nonzero(np.isfinite(squared)) < _LEAST_HOURS:
+        return None
+    fast = trailing_volatility(squared[:, -_FAST_HOURS:], 3600.0, _FAST_HOURS)
+    slow = trailing_volatility(squared, 3600.0, _SLOW_HOURS, math.inf)
+    ahead = float(blend_volatility(fast[0, 0], slow[0, 0], weekend_change(midnight)))
+    return ahead if math.isfinite(ahead) else None
+
+
+def _standing(
+    connection: DuckDBPyConnection, asset: str, at: datetime
+) -> tuple[StandingMap | None, float | None, dict[str, str | None]]:
+    """Return the ledger's map of a midnight, its capture, and hash or why there is none."""
+    rows = connection.execute(
+        named_query("outlook_map"), {"asset": asset, "as_of": at, "provider": PROVIDER}
+    ).fetchall()
+    if len(rows) < 2:
+        return None, None, {"params_hash": None, "reason": "no map of the ledger at midnight"}
+    (price, first_bin, longs, params_hash, capture), (_, other_bin, shorts, _, _) = rows
+    force = fits_in_force(connection, [asset], at - HOUR, at)[asset, PROVIDER]
+    fit = force.at(to_microseconds(at))
+    if fit is None or fit.params_hash != params_hash:
+        reason = "the fit behind the map of midnight is no longer stored"
+        return None, None, {"params_hash": params_hash, "reason": reason}
+    first = min(first_bin, other_bin)
+    usd = np.zeros((2, max(first_bin + len(longs), other_bin + len(shorts)) - first))
+    usd[0, first_bin - first :][: len(longs)] = longs
+    usd[1, other_bin - first :][: len(shorts)] = shorts
+    factor = 1.0 if capture is None else capture
+    standing = StandingMap(price, first, usd, factor * fit.move_weight, factor * fit.constant)
+    return standing, capture, {"params_hash": params_hash, "reason": None}
+
+
+def _figures(found: Outlook | None) -> dict[str, Any]:
+    """Return the columns of both sides; NULL without an outlook."""
+    names = (
+        "expected_usd",
+        "expected_map_usd",
+        "expected_move_usd",
+        "expected_constant_usd",
+        "expected_q10_usd",
+        "expected_q50_usd",
+        "expected_q90_usd",
+    )
+    if found is None:
+        return {name: [None, None] for name in names}
+    columns = (
+        found.usd,
+        found.map_usd,
+        found.move_usd,
+        found.constant_usd,
+        *found.quantiles_usd.T,
+    )
+    return {name: column.tolist() for name, column in zip(names, columns, strict=True)}
