@@ -4,9 +4,10 @@ Belongs here: which contract that is, and its bars joined to hours. Does not bel
 that read the path (``path_replay``).
 
 The path of a day is that of the linear contract with most USD volume on the day before, which is
-known when the day begins; of an inverse one where no linear one traded. On the first day it is the
-contract with most volume in the first hour that has bars. A day on which nothing traded changes
-nothing. Instants are int64 microseconds since 1970, UTC.
+known when the day begins; of an inverse one where no linear one traded. A contract without a bar
+in the last hour of that day has stopped, as far as is known, and counts only where all have. On
+the first day it is the contract with most volume in the first hour that has bars. A day on which
+nothing traded changes nothing. Instants are int64 microseconds since 1970, UTC.
 """
 
 from collections.abc import Mapping
@@ -133,10 +134,13 @@ class ReferencePath:
         The contract followed; None before the first bar.
     traded_usd : dict of ContractKey to float
         Volume of each contract since the last midnight [USD].
+    last_end : dict of ContractKey to int
+        End of the last bar of each contract since then [microseconds].
     """
 
     contract: ContractKey | None = None
     traded_usd: dict[ContractKey, float] = field(default_factory=dict)
+    last_end: dict[ContractKey, int] = field(default_factory=dict)
 
     def follow(self, hours: Mapping[ContractKey, ContractBars], start: int, end: int) -> PathBars:
         """Return the path over a span (start, end], and move on to its end.
@@ -167,7 +171,7 @@ class ReferencePath:
                 followed.append((self.contract, of_day[self.contract]))
             self._count(of_day)
             if day_end % DAY_MICROSECONDS == 0:
-                self._choose()
+                self._choose(day_end)
                 if self.contract is not None:
                     chosen[day_end] = self.contract
         return _joined(followed, chosen)
@@ -177,13 +181,15 @@ class ReferencePath:
         for key, bars in of_day.items():
             before = self.traded_usd.get(key, 0.0)
             self.traded_usd[key] = float(np.cumsum(np.append(before, bars.volume_usd))[-1])
+            self.last_end[key] = int(bars.end[-1])
 
-    def _choose(self) -> None:
-        """Choose the contract of the next day."""
+    def _choose(self, midnight: int) -> None:
+        """Choose the contract of the day that begins."""
         traded = {key: usd for key, usd in self.traded_usd.items() if usd > 0.0}
-        self.traded_usd = {}
+        going = {key: usd for key, usd in traded.items() if self.last_end[key] == midnight}
+        self.traded_usd, self.last_end = {}, {}
         if traded:
-            self.contract = _largest(traded)
+            self.contract = _largest(going or traded)
 
 
 def _first_choice(hours: Mapping[ContractKey, ContractBars]) -> ContractKey:

@@ -72,6 +72,19 @@ def test_equal_volumes_are_decided_by_name():
     assert set(names.values()) == {BINANCE}
 
 
+def test_a_contract_that_stopped_is_not_followed_into_the_next_day():
+    hours = {BINANCE: traded([9.0] * 30), OKX: traded(days(1.0, 1.0, 1.0))}
+    names, chosen = followed(hours, 3, cuts=(29, 31, 40))
+    assert chosen == {1: BINANCE, 2: OKX, 3: OKX}
+    assert [hour for hour in range(1, 73) if hour not in names] == list(range(31, 49))
+
+
+def test_where_every_contract_stopped_the_largest_is_followed():
+    hours = {BINANCE: traded([9.0] * 20), OKX: traded([1.0] * 23)}
+    _, chosen = followed(hours, 1)
+    assert chosen == {1: BINANCE}
+
+
 def test_a_day_without_trade_changes_nothing():
     hours = {BINANCE: traded(days(1.0)), OKX: traded(days(9.0), first=48)}
     names, chosen = followed(hours, 3)
