@@ -136,12 +136,17 @@ def choose_provider(settings: Settings, asset: str, as_of: datetime | None = Non
 
     It is that of a ledger once the published skill table of the home says so: over at least
     ``LEAST_WINDOW_DAYS`` it leaves less deviance than every estimator, its whole interval included.
+    Without open interest no estimator has a map; then it is the ledger of the path.
     """
     rows = _read_skill(settings, asset, as_of)
     if rows is None:
         return MapProvider(DEFAULT_PROVIDER, f"{DEFAULT_PROVIDER}: no skill is published")
     maps = _read(settings, "published_map_providers", {"asset": asset, "as_of": as_of})
-    return provider_by_skill(rows, {row["provider"] for row in maps})
+    published = {row["provider"] for row in maps}
+    chosen = provider_by_skill(rows, published)
+    if chosen.name not in published and LEDGERS[0] in published:
+        return MapProvider(LEDGERS[0], f"{LEDGERS[0]}: no map of {chosen.name} is published")
+    return chosen
 
 
 def provider_by_skill(rows: Sequence[SkillRow], published: set[str]) -> MapProvider:

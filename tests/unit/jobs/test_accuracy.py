@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jobs.read.accuracy import Accuracy, provider_by_skill, verdict
+from jobs.read.accuracy import Accuracy, choose_provider, provider_by_skill, verdict
 
 AS_OF = datetime(2026, 3, 6, tzinfo=UTC)
 PUBLISHED = {"turnover", "public_convention", "path_ledger", "volume_ledger"}
@@ -69,6 +69,18 @@ def test_the_ledger_of_volume_is_shown_where_it_is_better_still():
     rows = against_ledger(volume=(0.01, 0.1))
     assert provider_by_skill(rows, PUBLISHED).name == "volume_ledger"
     assert provider_by_skill(rows, PUBLISHED - {"volume_ledger"}).name == "path_ledger"
+
+
+def test_the_ledger_is_shown_where_estimators_have_no_map(monkeypatch):
+    published = ["consensus", "path_ledger", "volume_ledger"]
+    answers = {
+        "accuracy": [],
+        "published_map_providers": [{"provider": provider} for provider in published],
+    }
+    monkeypatch.setattr("jobs.read.accuracy._read", lambda settings, name, _: answers[name])
+    chosen = choose_provider(None, "BTC")
+    assert chosen.name == "path_ledger"
+    assert chosen.reason == "path_ledger: no map of turnover is published"
 
 
 def accuracy(rows, sides=()):
