@@ -113,7 +113,13 @@ _UPGRADES = {
 # settles the intervals of the two before it, at most 8 hours each.
 _PENDING_PUBLISH = {
     "funding_rate": ("funded_at - interval 16 hours", "funded_at + interval 1 day"),
-    "realised_liquidation": ("period_start_at", "period_start_at + interval 1 hour"),
+    # Intervals of forecasts read two weeks, and three days tell a silent feed; days that are not
+    # built yet are marked once they are.
+    "realised_liquidation": (
+        "period_start_at",
+        "greatest(period_start_at + interval 1 hour, least(period_start_at + interval 409 hours, "
+        "(select coalesce(max(built_until_at), '-infinity') from meta.built_asset)))",
+    ),
     "long_short_ratio": ("observed_at", "observed_at + interval 1 hour"),
     "sentiment": ("observed_at", "observed_at + interval 2 days"),
     "quote_rate": ("observed_at", "observed_at + interval 1 day"),
@@ -417,9 +423,10 @@ def load_rows(
             if kind in _PENDING_PUBLISH:
                 first, last = _PENDING_PUBLISH[kind]
                 connection.execute(
-                    "insert into meta.pending_publish select distinct unnest("
-                    f"generate_series(({first})::date, ({last})::date, interval 1 day))::date "
-                    f"from {landed}"
+                    "insert into meta.pending_publish select distinct "
+                    "unnest(generate_series(first, last, interval 1 day))::date from ("
+                    f"select distinct ({first})::date as first, ({last})::date as last "
+                    f"from {landed})"
                 )
             connection.execute(f"insert into {raw_relation(kind).name} select * from {landed}")
             if file is not None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from workbench import END, HOUR, workshop
+from workbench import END, HOUR, START, table_of, workshop
 from workbench.publishing import LAST, copied, mark_day_changed, publish_days, publish_file
 
 from jobs.publish.publish import publish
@@ -146,3 +146,23 @@ def test_a_day_of_parquet_that_was_deleted_is_written_again(home):
         assert [f"day={day}" for day in lost_days(connection, settings.published)] == [maps[1].name]
     publish(settings, as_of=END)
     assert duckdb.execute(rows, [stored]).fetchall() == before
+
+
+def test_late_liquidations_change_the_forecasts_of_two_weeks(home):
+    with workshop(home) as shop:
+        publish_days(shop)
+        late = {
+            "venue": "sim_alpha",
+            "instrument": "BTC/USDT:USDT",
+            "period_start_at": START + HOUR,
+            "period_seconds": 3600,
+            "side": "long",
+            "liquidated_usd": 1.0,
+            "is_complete_feed": True,
+            "order_key": "",
+        }
+        shop.take_in({"realised_liquidation": table_of("realised_liquidation", [late])})
+        days = (END.date() - START.date()).days
+        assert changed_days(shop.connection) == [
+            START.date() + timedelta(days=day) for day in range(days + 1)
+        ]
