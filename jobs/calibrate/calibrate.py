@@ -28,6 +28,7 @@ from jobs.calibrate.measure_crowding import measure_crowding
 from jobs.calibrate.panels import AssetPanel, read_panel
 from jobs.calibrate.score_models import score_asset
 from jobs.calibrate.score_touches import score_touches
+from jobs.calibrate.tier_shares import TierShares, read_tier_shares
 from jobs.instants import DAY_MICROSECONDS, to_instant, to_microseconds
 from jobs.progress import Progress, silent
 from jobs.settings import Settings
@@ -155,7 +156,11 @@ def _fit_asset(connection: DuckDBPyConnection, own: AssetPanel, work: _Work) -> 
         if provider in LEDGERS and hours.days < SHORT_FIT_DAYS:
             work.waiting[asset, provider] = own, hours
         else:
-            _store_fit(connection, _own_fit(own, hours, provider, structure, work), own, work)
+            made = _own_fit(own, hours, provider, structure, work)
+            shares = None
+            if made.fit is not None and provider not in LEDGERS:
+                shares = read_tier_shares(connection, hours, provider, structure, own.venues)
+            _store_fit(connection, made, own, work, shares)
 
 
 def _own_fit(
@@ -203,10 +208,14 @@ def _fit_waiting(connection: DuckDBPyConnection, work: _Work) -> None:
 
 
 def _store_fit(
-    connection: DuckDBPyConnection, made: FittedModel, own: AssetPanel, work: _Work
+    connection: DuckDBPyConnection,
+    made: FittedModel,
+    own: AssetPanel,
+    work: _Work,
+    shares: TierShares | None = None,
 ) -> None:
     """Store a fit, or why there is none, in place of an earlier reason or of the same hour's."""
-    rows = calibration_rows(made, own, work.as_of, work.run_id)
+    rows = calibration_rows(made, own, work.as_of, work.run_id, shares)
     with transaction(connection):
         connection.execute(
             "delete from derived.calibration where asset = ? and provider = ? "

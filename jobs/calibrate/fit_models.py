@@ -27,7 +27,7 @@ MOST_POOLED_HOURS: Final = 120 * 24
 _SEED: Final = 1
 """Of the bootstrap: a fit repeats to the last digit."""
 
-_REASONS: Final = {
+FIT_REASONS: Final = {
     FitStatus.NOT_CONVERGED: "the fit did not converge",
     FitStatus.TOO_FEW_SPANS: "fewer than 168 hours with liquidations and a prediction",
     FitStatus.NOTHING_REALISED: "every published figure is zero, as from a feed that is down",
@@ -124,7 +124,7 @@ def fit_own(hours: FitHours, provider: str, structure_hash: str, as_of: int) -> 
     """
     found = _poisson(hours.columns, hours.realised, hours.move, hours.span_end)
     if found.status is not FitStatus.FITTED:
-        return FittedModel(hours.asset, provider, None, found, _REASONS[found.status])
+        return FittedModel(hours.asset, provider, None, found, FIT_REASONS[found.status])
     fit = _record(found, [hours], hours.asset, provider, as_of)
     fit = replace(fit, structure_hash=structure_hash, params_hash="")
     return FittedModel(hours.asset, provider, fit, found, "")
@@ -174,7 +174,7 @@ def fit_pool(
         np.concatenate([one.span_end[recent] for one in members]),
     )
     if found.status is not FitStatus.FITTED:
-        return FittedModel(asset.asset, provider, None, found, _REASONS[found.status])
+        return FittedModel(asset.asset, provider, None, found, FIT_REASONS[found.status])
     pooled = replace(_record(found, members, size, provider, as_of), volume_usd=1.0, params_hash="")
     names = ", ".join(sorted(one.asset for one in members))
     return FittedModel(

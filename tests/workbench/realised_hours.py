@@ -17,6 +17,9 @@ FIRST = to_microseconds(datetime(2026, 1, 1, tzinfo=UTC))
 CAPTURED = 1000.0
 """USD realised for a unit that the nearest row of the path's ledger consumed."""
 
+SHIPPED = {5: 0.4, 10: 0.3, 25: 0.2, 50: 0.1}
+"""Weights by leverage of the estimator."""
+
 
 def add_asset(connection, asset, n_days, seed=1, *, volume_usd=1e8, realise=None, is_complete=True):
     """Add hours of an asset on one venue, whose liquidations follow the path's ledger.
@@ -40,6 +43,12 @@ def add_asset(connection, asset, n_days, seed=1, *, volume_usd=1e8, realise=None
     _add_bars(connection, asset, ends, (opens, high, low, close), volume_usd)
     _add_exposures(connection, asset, ends, exposure, usd)
     _add_liquidations(connection, asset, ends, usd, is_complete)
+    connection.execute("delete from derived.estimator_parameter where params_hash = 't'")
+    for leverage, weight in SHIPPED.items():
+        connection.execute(
+            "insert into derived.estimator_parameter values ('t', 'turnover', ?, ?, 'ratio', '')",
+            [f"weights[{leverage}x]", str(weight)],
+        )
     connection.execute(
         "insert into meta.built_asset values (?, 'turnover', 't', ?, ?)",
         [asset, to_instant(int(ends[-1])), to_instant(int(ends[-1]))],
@@ -106,6 +115,8 @@ def _add_exposures(connection, asset, ends, exposure, usd):
         insert_rows(connection, "derived.path_exposure", stored_rows("derived.path_exposure", rows))
     generator = np.random.default_rng(3)
     blind = generator.gamma(0.5, 100.0, 2 * n_hours)
+    split = np.random.default_rng(4).dirichlet((1.0, 1.0, 1.0), 2 * n_hours)
+    by_tier = list(np.column_stack((np.zeros(2 * n_hours), blind[:, None] * split)))
     rows = {
         "asset": asset,
         "as_of": hours,
@@ -113,9 +124,9 @@ def _add_exposures(connection, asset, ends, exposure, usd):
         "venue": "okx",
         "instrument": f"{asset}/USD",
         "side": sides,
-        "tier": [["5x", "10x"]] * (2 * n_hours),
+        "tier": [["5x", "10x", "25x", "50x"]] * (2 * n_hours),
         **{
-            f"{name}_{unit}": [[0.0, one] for one in blind]
+            f"{name}_{unit}": by_tier
             for name in ("position", "near", "consumed", "swept")
             for unit in ("base", "usd")
         },

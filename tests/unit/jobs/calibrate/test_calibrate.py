@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from workbench.realised_hours import CAPTURED, add_asset
+from workbench.realised_hours import CAPTURED, SHIPPED, add_asset
 
 from jobs.calibrate.calibrate import calibrate
 from jobs.calibrate.fits_in_force import fits_in_force
@@ -97,6 +97,26 @@ def test_without_figures_there_is_a_row_that_says_why(connection, asset, reason)
         assert row["status"] != "scored"
         assert row["reason"]
         assert row["deviance_removed_ratio"] is None
+
+
+def test_weights_of_leverage_are_fitted_beside_the_shipped_ones(connection):
+    found = {row["parameter"]: row for row in fit_rows(connection, "LONG", "turnover")}
+    names = ["share up to 5x", "share 10x", "share 25x", "share 50x and above"]
+    assert list(found) == ["weight", "move", "constant", "floor", *names, "kappa"]
+    low, *fitted = (found[name] for name in names)
+    assert (low["value"], low["is_identified"], low["low"]) == (SHIPPED[5], False, None)
+    assert "never fitted" in low["reason"]
+    assert sum(row["value"] for row in fitted) == pytest.approx(1.0 - SHIPPED[5])
+    for row in fitted:
+        assert "maps keep the shipped" in row["reason"]
+        assert (row["low"] is not None) == row["is_identified"]
+        assert row["hour_count"] == 100 * 24
+    assert found["kappa"]["value"] > 0.0
+    assert not found["kappa"]["is_identified"]
+    assert not any(
+        name.startswith("share")
+        for name in (row["parameter"] for row in fit_rows(connection, "LONG"))
+    )
 
 
 def test_days_of_zeros_are_left_out(connection):
