@@ -47,7 +47,7 @@ _SEED = 1
 
 @dataclass(frozen=True, slots=True)
 class FollowedLevels:
-    """PublishedLevels of all assets with their outcomes.
+    """Published levels of all assets with their outcomes.
 
     Parameters
     ----------
