@@ -5,14 +5,13 @@ Belongs here: ``State``, written and read bit for bit. Does not belong here: how
 """
 
 import struct
-import zlib
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from transforms.errors import InvalidInput, UnreadableState
 from transforms.series import FloatArray, IntArray
+from transforms.state_bytes import check_sealed, hash_from_bytes, hash_to_bytes, seal
 
 _MAGIC: Final = b"LIQHEAT\x02"
 _HEADER: Final = struct.Struct("<8s64sqqqdd")
@@ -204,19 +203,13 @@ class State:
         >>> State.from_bytes(payload).to_bytes() == payload
         True
         """
-        name = self.params_hash.encode("ascii")
-        if len(name) > 64:
-            raise InvalidInput(
-                f"params_hash has {len(name)} characters, a state holds at most 64; "
-                "use EstimatorParameters.params_hash"
-            )
         spans = self._filled_spans()
         n_rows, n_stored = len(self.total), sum(map(len, spans))
         body = b"".join(
             [
                 _HEADER.pack(
                     _MAGIC,
-                    name,
+                    hash_to_bytes(self.params_hash, "EstimatorParameters.params_hash"),
                     n_rows,
                     n_stored,
                     self.bar_count,
@@ -228,7 +221,7 @@ class State:
                 *(span.astype("<f8").tobytes() for span in spans),
             ]
         )
-        return body + struct.pack("<I", zlib.crc32(body))
+        return seal(body)
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> "State":
@@ -254,7 +247,7 @@ class State:
         >>> State.from_bytes(State.empty(18).to_bytes()).unlevered.tolist()
         [0.0, 0.0]
         """
-        _check_payload(payload)
+        check_sealed(payload, _MAGIC, _HEADER, "model state")
         _, name, n_rows, n_stored, bar_count, open_interest, close = _HEADER.unpack_from(payload)
         n_indices = 4 * n_rows + _N_COUNTS
         stop = _HEADER.size + 8 * n_indices
@@ -269,7 +262,7 @@ class State:
         last_node = int(high[is_filled].max()) if is_filled.any() else -1
         nodes, start_up_nodes = np.zeros((2, n_rows, last_node - first_node + 1))
         state = cls(
-            params_hash=name.rstrip(b"\0").decode("ascii"),
+            params_hash=hash_from_bytes(name),
             bar_count=bar_count,
             open_interest=open_interest,
             close=close,
@@ -294,22 +287,3 @@ class State:
             )
             for row in np.flatnonzero(low <= high)
         ]
-
-
-def _check_payload(payload: bytes) -> None:
-    """Refuse bytes that are no whole state of this version."""
-    advice = "drop it and replay from an older checkpoint or from the first bar"
-    if len(payload) < _HEADER.size + 4:
-        raise UnreadableState(
-            f"model state has {len(payload)} bytes, a header alone has {_HEADER.size + 4}; {advice}"
-        )
-    if not payload.startswith(_MAGIC):
-        raise UnreadableState(
-            f"model state opens with {payload[: len(_MAGIC)]!r}, this version reads {_MAGIC!r}; "
-            f"{advice}"
-        )
-    if zlib.crc32(payload[:-4]) != struct.unpack("<I", payload[-4:])[0]:
-        raise UnreadableState(
-            f"model state of {len(payload)} bytes is torn or changed (its checksum does not "
-            f"match); {advice}"
-        )

@@ -6,18 +6,16 @@ bars (``kernel``).
 
 import math
 import struct
-import zlib
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from transforms.errors import InvalidInput, UnreadableState
 from transforms.ledger.parameter_sets import N_ENTRIES, N_HALF_LIVES, LedgerParameters
 from transforms.series import FloatArray, IntArray
+from transforms.state_bytes import check_sealed, hash_from_bytes, hash_to_bytes, seal
 
-_KIND: Final = b"LIQLEDG"
-_MAGIC: Final = _KIND + b"\x01"
+_MAGIC: Final = b"LIQLEDG\x01"
 _HEADER: Final = struct.Struct("<8s64sqqqqqdqq")
 _N_SIDES: Final = 2
 _N_AGE_SUMS: Final = 2
@@ -159,18 +157,12 @@ class LedgerState:
         >>> LedgerState.from_bytes(payload).to_bytes() == payload
         True
         """
-        name = self.structure_hash.encode("ascii")
-        if len(name) > 64:
-            raise InvalidInput(
-                f"structure_hash has {len(name)} characters, a state holds at most 64; "
-                "use LedgerParameters.structure_hash"
-            )
         filled = self._filled_extents()
         body = b"".join(
             [
                 _HEADER.pack(
                     _MAGIC,
-                    name,
+                    hash_to_bytes(self.structure_hash, "LedgerParameters.structure_hash"),
                     self.nodes.shape[1],
                     self.amount_hours.shape[2],
                     self.bar_count,
@@ -186,7 +178,7 @@ class LedgerState:
                 *(part.astype("<f8").tobytes() for part in self._filled_parts(filled)),
             ]
         )
-        return body + struct.pack("<I", zlib.crc32(body))
+        return seal(body)
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> "LedgerState":
@@ -214,7 +206,7 @@ class LedgerState:
         >>> LedgerState.from_bytes(empty.to_bytes()).multiplier.tolist()
         [1.0, 1.0, 1.0, 1.0]
         """
-        _check_payload(payload)
+        check_sealed(payload, _MAGIC, _HEADER, "state of a ledger")
         _, name, n_nodes, n_distances, bar_count, first_end, last_end, close, first_node, n_open = (
             _HEADER.unpack_from(payload)
         )
@@ -236,7 +228,7 @@ class LedgerState:
         *parts, stored = np.split(stored, np.cumsum(sizes))
         numbers = zip(_NUMBERS, parts, strict=True)
         state = cls(
-            structure_hash=name.rstrip(b"\0").decode("ascii"),
+            structure_hash=hash_from_bytes(name),
             bar_count=bar_count,
             first_end=first_end,
             last_end=last_end,
@@ -287,23 +279,3 @@ _NUMBERS: Final = (
     "pending_hours",
 )
 """Columns of numbers in the order of the bytes; what is on the nodes follows them."""
-
-
-def _check_payload(payload: bytes) -> None:
-    """Refuse bytes that are no whole state of this version."""
-    advice = "drop it and replay from an older checkpoint or from the first bar"
-    if not payload.startswith(_KIND) or len(payload) < _HEADER.size + 4:
-        raise UnreadableState(
-            f"{len(payload)} bytes that open with {payload[: len(_MAGIC)]!r} are no state of a "
-            f"ledger; {advice}"
-        )
-    if not payload.startswith(_MAGIC):
-        raise UnreadableState(
-            f"the state of a ledger has layout {payload[len(_KIND)]}, this version reads "
-            f"{_MAGIC[-1]}; {advice}"
-        )
-    if zlib.crc32(payload[:-4]) != struct.unpack("<I", payload[-4:])[0]:
-        raise UnreadableState(
-            f"the state of a ledger of {len(payload)} bytes is torn or changed (its checksum does "
-            f"not match); {advice}"
-        )
