@@ -42,7 +42,7 @@ from transforms import accounting, density, volume_profile
 from transforms.errors import InvalidInput
 from transforms.estimators import EstimatorParameters, taker_and_maker_weights
 from transforms.margin import Brackets, fold_tiers, tier_log_offsets
-from transforms.series import Bars, ContractKind, FloatArray, IntArray, Outputs
+from transforms.series import Bars, ContractKind, FloatArray, Outputs, checked_bar_indices
 from transforms.state import State
 
 
@@ -96,7 +96,8 @@ def run(
     >>> outputs.unlevered_base.round(6).tolist()
     [[0.7, 0.7]]
     """
-    instants = _check_instants(emit_after, bars, state)
+    n_before = 0 if state is None else state.bar_count
+    instants = checked_bar_indices(emit_after, bars, "emit_after", "an instant", n_before)
     if state is None:
         state = State.empty(parameters.n_state_rows, parameters.params_hash)
     elif state.params_hash != parameters.params_hash:
@@ -262,26 +263,3 @@ def density_parameters(
         uses_taker=parameters.taker_leverage_exponent > 0.0,
         is_inverse=contract_kind == "inverse",
     )
-
-
-def _check_instants(emit_after: npt.ArrayLike, bars: Bars, state: State | None) -> IntArray:
-    """Return the instants as int64 after checking that each lies at or after a known bar."""
-    instants = np.atleast_1d(np.asarray(emit_after))
-    if instants.size == 0:
-        return np.zeros(0, dtype=np.int64)
-    if instants.ndim != 1 or not np.issubdtype(instants.dtype, np.integer):
-        raise InvalidInput(
-            f"emit_after has shape {instants.shape} and type {instants.dtype}, expected "
-            "one-dimensional bar indices"
-        )
-    if np.any(np.diff(instants) < 0) or instants[0] < -1 or instants[-1] >= len(bars):
-        raise InvalidInput(
-            f"emit_after runs from {instants.min()} to {instants.max()}, expected bar indices "
-            f"from -1 to {len(bars) - 1} that never decrease"
-        )
-    if instants[0] == -1 and (state is None or state.bar_count == 0):
-        raise InvalidInput(
-            "emit_after names an instant before the first bar of the series, where nothing is "
-            "known: begin with the first bar"
-        )
-    return instants.astype(np.int64)

@@ -182,6 +182,62 @@ def _checked_ends(bar_end: IntArray, n_bars: int, bar_seconds: int) -> IntArray:
     return ends
 
 
+def checked_bar_indices(
+    after: npt.ArrayLike, bars: Bars, name: str, what: str, n_before: int
+) -> IntArray:
+    """Return bar indices as int64 after checking that each is -1 or a bar.
+
+    Parameters
+    ----------
+    after : array_like of int, shape (n,)
+        Bar indices, never decreasing; -1: before the first bar of this call.
+    bars : Bars
+        Bars of this call.
+    name : str
+        Argument, for messages.
+    what : str
+        What lies after each bar, with its article.
+    n_before : int
+        Bars of the series before this call [bars].
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        The same, as an array of its own.
+
+    Raises
+    ------
+    InvalidInput
+        If they are no bar indices, or one lies before the first bar of the series.
+
+    Examples
+    --------
+    >>> seven = np.full(2, 7.0)
+    >>> bars = Bars(*[seven] * 9, seven < 0, seven < 0, bar_seconds=300)
+    >>> checked_bar_indices([0, 1, 1], bars, "emit_after", "an instant", 0).tolist()
+    [0, 1, 1]
+    """
+    ends = np.atleast_1d(np.asarray(after))
+    if ends.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if ends.ndim != 1 or not np.issubdtype(ends.dtype, np.integer):
+        raise InvalidInput(
+            f"{name} has shape {ends.shape} and type {ends.dtype}, expected one-dimensional bar "
+            "indices"
+        )
+    if np.any(np.diff(ends) < 0) or ends[0] < -1 or ends[-1] >= len(bars):
+        raise InvalidInput(
+            f"{name} runs from {ends.min()} to {ends.max()}, expected bar indices from -1 to "
+            f"{len(bars) - 1} that never decrease"
+        )
+    if ends[0] == -1 and n_before == 0:
+        raise InvalidInput(
+            f"{name} names {what} before the first bar of the series, where nothing is known: "
+            "begin with the first bar"
+        )
+    return ends.astype(np.int64)
+
+
 def _refuse(name: str, array: FloatArray, is_wrong: BoolArray, expected: str) -> None:
     """Raise an error that names the first bar where `is_wrong`."""
     if np.any(is_wrong):

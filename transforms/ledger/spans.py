@@ -18,7 +18,14 @@ from transforms.ledger.ledger_state import LedgerState
 from transforms.ledger.ledger_steps import StateArrays
 from transforms.ledger.parameter_sets import N_ENTRIES, N_HALF_LIVES, LedgerParameters
 from transforms.ledger.span_outputs import OutputArrays
-from transforms.series import MICROSECONDS, Bars, ContractKind, FloatArray, IntArray
+from transforms.series import (
+    MICROSECONDS,
+    Bars,
+    ContractKind,
+    FloatArray,
+    IntArray,
+    checked_bar_indices,
+)
 
 _SPARE_NODES: Final = 3
 """Nodes of the window beyond those that can hold anything, at either end."""
@@ -89,7 +96,7 @@ def advance(
             f"state belongs to ledger {state.structure_hash[:12]}, {parameters.provider} is "
             f"{parameters.structure_hash[:12]}: replay the series from its first bar"
         )
-    ends = _checked_span_ends(span_after, bars, state)
+    ends = checked_bar_indices(span_after, bars, "span_after", "a span", state.bar_count)
     row_weights = _checked_weights(weights, len(ends), parameters)
     columns, bar_end = _columns_of(parameters, bars, state, contract_kind)
     window = _window_of(state, bars, parameters)
@@ -127,29 +134,6 @@ def _written_to(outputs: LedgerOutputs) -> OutputArrays:
         standing = np.zeros((0, *outputs.map.shape[1:], n_rows), dtype=np.float32)
     names = [name for name in OutputArrays._fields if name != "standing"]
     return OutputArrays(standing=standing, **{name: getattr(outputs, name) for name in names})
-
-
-def _checked_span_ends(span_after: npt.ArrayLike, bars: Bars, state: LedgerState) -> IntArray:
-    """Return the ends of spans as int64 after checking that each lies at or after a known bar."""
-    ends = np.atleast_1d(np.asarray(span_after))
-    if ends.size == 0:
-        return np.zeros(0, dtype=np.int64)
-    if ends.ndim != 1 or not np.issubdtype(ends.dtype, np.integer):
-        raise InvalidInput(
-            f"span_after has shape {ends.shape} and type {ends.dtype}, expected one-dimensional "
-            "bar indices"
-        )
-    if np.any(np.diff(ends) < 0) or ends[0] < -1 or ends[-1] >= len(bars):
-        raise InvalidInput(
-            f"span_after runs from {ends.min()} to {ends.max()}, expected bar indices from -1 to "
-            f"{len(bars) - 1} that never decrease"
-        )
-    if ends[0] == -1 and state.bar_count == 0:
-        raise InvalidInput(
-            "span_after names a span before the first bar of the series, where nothing is known: "
-            "begin with the first bar"
-        )
-    return np.require(ends, dtype=np.int64, requirements=["C", "W"])
 
 
 def _checked_weights(
