@@ -18,12 +18,10 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from transforms.errors import InvalidInput
-from transforms.grid import FloatArray, IntArray
-
-BoolArray = npt.NDArray[np.bool_]
+from transforms.series import BoolArray, FloatArray, IntArray
+from transforms.skill.bootstrap import BAND_BLOCK_DAYS, group_sums
 
 TOUCH_HOURS: Final = 24
 """Hours within which price has to reach a level."""
@@ -31,7 +29,7 @@ TOUCH_HOURS: Final = 24
 AFTER_HOURS: Final = 4
 """Hours for which price is followed from a touch on, the hour of the touch included."""
 
-BLOCK_HOURS: Final = 14 * 24
+BLOCK_HOURS: Final = round(24 * BAND_BLOCK_DAYS)
 """Length of the blocks that are resampled [h]."""
 
 LEAST_BLOCKS: Final = 5
@@ -131,7 +129,7 @@ class ClassOutcome:
     agreement : str
         One of ``AGREEMENTS``, or ``most_less_lone`` for the difference of the two.
     level_count, touched_count : int
-        PublishedLevels whose outcome and odds are known, and those of them that were touched.
+        Levels whose outcome and odds are known, and those of them that were touched.
     touch_ratio, expected_touch_ratio : float
         Share touched, and the mean of the odds [ratio]; NaN without levels.
     touch_excess : Estimate
@@ -185,7 +183,7 @@ def follow_levels(
     Parameters
     ----------
     levels : PublishedLevels
-        PublishedLevels of one asset.
+        Levels of one asset.
     high, low, close : ndarray of float64, shape (n_hours,)
         Prices of consecutive hours [USD per unit of the asset]. NaN: not known.
 
@@ -257,7 +255,7 @@ def compare_agreements(
     Parameters
     ----------
     levels : PublishedLevels
-        PublishedLevels, of one asset or of several.
+        Levels of one asset or of several.
     outcomes : Outcomes
         Their outcomes.
     block : ndarray of int64, shape (n_levels,)
@@ -328,18 +326,18 @@ def _sums(levels: PublishedLevels, outcomes: Outcomes, block: IntArray) -> Float
     blocks, own_block = np.unique(block[is_counted], return_inverse=True)
     which = agreement_of(levels.agreeing, levels.votes)[is_counted]
     is_touched = outcomes.is_touched[is_counted]
-    columns = (
-        np.ones(len(which)),
-        is_touched.astype(np.float64),
-        levels.probability[is_counted],
-        np.where(is_touched, outcomes.overshoot_bps[is_counted], 0.0),
-        np.where(is_touched, outcomes.is_reversed[is_counted], 0.0),
+    columns = np.stack(
+        (
+            np.ones(len(which)),
+            is_touched.astype(np.float64),
+            levels.probability[is_counted],
+            np.where(is_touched, outcomes.overshoot_bps[is_counted], 0.0),
+            np.where(is_touched, outcomes.is_reversed[is_counted], 0.0),
+        )
     )
-    shape = (len(AGREEMENTS), len(blocks))
-    cell = which * len(blocks) + own_block
-    return np.stack(
-        [np.bincount(cell, column, shape[0] * shape[1]).reshape(shape) for column in columns]
-    )
+    n_classes, n_blocks = len(AGREEMENTS), len(blocks)
+    sums = group_sums(columns, which * n_blocks + own_block, n_classes * n_blocks)
+    return sums.reshape((len(columns), n_classes, n_blocks))
 
 
 def _estimates(whole: FloatArray, draws: FloatArray, n_blocks: int) -> dict[str, Estimate]:
