@@ -11,7 +11,13 @@ from typing import Final
 
 import numpy as np
 
-from bench.accuracy.panels import LEVERAGE_MODELS, Recording, make_panel, path_exposure
+from bench.accuracy.panels import (
+    LEVERAGE_MODELS,
+    Recording,
+    make_panel,
+    path_exposure,
+    trailing_mean,
+)
 from bench.accuracy.protocol import (
     CALIBRATED,
     CALIBRATED_PATH,
@@ -263,10 +269,7 @@ def _volumes(recording: Recording) -> dict[str, FloatArray]:
         shuffled = np.empty_like(deposit)
         shuffled[np.lexsort((hour, day))] = deposit[np.lexsort((key, day))]
         deposits[f"shuffled {seed}"] = shuffled
-    start = np.searchsorted(bars.bar_end, bars.bar_end - TRAILING_HOURS * HOUR, side="right")
-    total = np.append(0.0, np.cumsum(deposit))
-    here = np.arange(1, len(deposit) + 1)
-    deposits["level"] = (total[here] - total[start]) / (here - start)
+    deposits["level"] = trailing_mean(bars, deposit, TRAILING_HOURS)
     week = hour % 168
     deposits["clock"] = (np.bincount(week, deposit) / np.bincount(week))[week]
     return {name: one * log_range / bars.close for name, one in deposits.items()}

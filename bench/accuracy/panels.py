@@ -238,16 +238,16 @@ def path_exposure(
     volume, _ = fill_volume(bars)
     still = hold_constant(to_model_bars(bars, volume, np.zeros(len(bars))))
     if has_volume:
-        still = replace(still, volume=still.volume * volume / _trailing_mean(bars, volume))
+        still = replace(still, volume=still.volume * volume / trailing_mean(bars, volume, 720))
     _, outputs = run(parameters, still, spans.last, brackets=PATH_ONLY_BRACKETS)
     rows = np.searchsorted(spans.end, panel.span_end)
     return np.asarray((outputs.consumed_usd + outputs.swept_usd)[rows])
 
 
-def _trailing_mean(bars: HourlyBars, volume: FloatArray) -> FloatArray:
-    """Return the mean volume of the 30 days that end with each bar."""
-    start = np.searchsorted(bars.bar_end, bars.bar_end - 30 * 24 * HOUR, side="right")
-    total, here = np.append(0.0, np.cumsum(volume)), np.arange(1, len(volume) + 1)
+def trailing_mean(bars: HourlyBars, values: FloatArray, hours: int) -> FloatArray:
+    """Return the mean of the hours that end with each bar, in the unit of the values."""
+    start = np.searchsorted(bars.bar_end, bars.bar_end - hours * HOUR, side="right")
+    total, here = np.append(0.0, np.cumsum(values)), np.arange(1, len(values) + 1)
     mean: FloatArray = (total[here] - total[start]) / (here - start)
     return mean
 
