@@ -26,7 +26,6 @@ DAY: Final = 86_400_000_000
 LEDGER_MODELS: Final = ("path_ledger", "volume_ledger")
 FORECAST: Final = "liquidation_forecast"
 LAGGED: Final = "lagged_forecast"
-NULLS: Final = ("activity_glm", "extension_glm", "distance_profile", PATH_ONLY.provider)
 
 CALIBRATED: Final = "calibrated"
 """``turnover`` with the weights that fit what was realised, run again as they change."""

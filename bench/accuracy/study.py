@@ -31,16 +31,16 @@ from bench.accuracy.figures import (
     which_half,
     without_largest_days,
 )
-from bench.accuracy.panels import LEVERAGE_MODELS, Recording, find_recording, make_panel
+from bench.accuracy.panels import Recording, find_recording, make_panel
 from bench.accuracy.protocol import (
     DAY,
     EQUAL_TERMS,
     FORECAST,
     LEDGER_MODELS,
+    Split,
     predict_all,
     score_all,
     split_at,
-    with_models,
 )
 from bench.accuracy.recorded import HOUR
 from bench.accuracy.shipping import (
@@ -160,9 +160,8 @@ def study_hours(recording: Recording, dates: Dates) -> HourlyStudy:
     usd = {name: panel.exposures[name].sum(axis=2) for name in SHOWN_RATIOS}
     usd |= {name: predictions[name].usd[0] for name in PAIRS}
     rules = ScoringRules(accepts_lower_bound=True)
-    own = with_models(split).panels
     rolling = evaluate_rolling(
-        own, [*LEDGER_MODELS, "turnover", "public_convention"],
+        split.panels, [*LEDGER_MODELS, "turnover", "public_convention"],
         ["extension_glm", PATH_ONLY.provider], Protocol(rules=rules),
     )  # fmt: skip
     shown = (*PAIRS, "extension_glm", PATH_ONLY.provider, "turnover", "public_convention")
@@ -192,12 +191,11 @@ def study_pool(recordings: Sequence[Recording], dates: Dates) -> PoolStudy:
     ways = tuple(run_way(split) for split in splits)
     kept = [without_largest_days(way.split) for way in ways]
     by_asset = {}
-    split = splits[0]
-    for asset, panel in enumerate(panels):
-        alone = type(split)(
-            panel.asset, (panel,), (split.is_training[asset],), (split.is_scored[asset],)
-        )
-        own = with_models(alone)
+    first_way = ways[0].split
+    for panel, is_training, is_scored in zip(
+        first_way.panels, first_way.is_training, first_way.is_scored, strict=True
+    ):
+        own = Split(panel.asset, (panel,), (is_training,), (is_scored,))
         chosen = [*PAIRS, "extension_glm", "activity_glm", "turnover", "public_convention"]
         by_asset[panel.asset] = score_all(
             own, predict_all(own, chosen, EQUAL_TERMS[WEEK]), ["extension_glm"]
@@ -215,6 +213,3 @@ def study_pool(recordings: Sequence[Recording], dates: Dates) -> PoolStudy:
 def date_of(instant: int) -> str:
     """Return the day that ends or begins at an instant, as text."""
     return str(np.datetime64(instant, "us").astype("datetime64[D]"))
-
-
-__all__ = ["LEVERAGE_MODELS", "Dates", "HourlyStudy", "PoolStudy", "Study", "date_of", "run_study"]
