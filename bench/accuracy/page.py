@@ -4,6 +4,7 @@ Belongs here: words and tables. A sentence that depends on a figure is chosen by
 page holds for other recordings. Does not belong here: the figures (``figures``, ``study``).
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from bench.accuracy.figures import WEEK, Way, window_ratios_of
@@ -21,6 +22,7 @@ from bench.accuracy.verdict import both_ways_of, shown_interval, write_verdict
 from transforms.path_only import PATH_ONLY
 from transforms.skill.evaluate import LEAST_FIT_DAYS
 from transforms.skill.panel import ScoreStatus
+from transforms.skill.score_table import Score
 from transforms.skill.scores import share_within
 
 ROWS: Final = (
@@ -110,19 +112,17 @@ def _hourly_table(hourly: HourlyStudy) -> str:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name in ROWS:
-        scores = [way.scores[WEEK].get((name, "")) for way in hourly.ways]
-        if not all(score and score.status is ScoreStatus.SCORED for score in scores):
+        scores = _scores_of(hourly.ways, name)
+        if not scores:
             continue
         used = [way.as_used.get((name, "")) for way in hourly.ways]
         table.append(
             _row(
-                f"`{name}`" if FITTED not in name else f"`{name.removesuffix(FITTED)}`, fitted",
+                _title(name),
                 " / ".join(f"{score.d2:.3f}" for score in used if score) or "",
                 *(both_ways_of(hourly.ways, name, label) for label in EQUAL_TERMS),
-                " / ".join(
-                    f"[{score.d2_low:.2f}, {score.d2_high:.2f}]" for score in scores if score
-                ),
-                " / ".join(f"{score.ratio:.2f}" for score in scores if score),
+                " / ".join(f"[{score.d2_low:.2f}, {score.d2_high:.2f}]" for score in scores),
+                " / ".join(f"{score.ratio:.2f}" for score in scores),
             )
         )
     table += [
@@ -155,8 +155,7 @@ def _against_all(hourly: HourlyStudy) -> str:
             shown_interval(together[name, null]) if (name, null) in together else ""
             for name in PAIRS
         ]
-        title = f"`{null.removesuffix(FITTED)}`, fitted" if FITTED in null else f"`{null}`"
-        table.append(_row(title, *cells))
+        table.append(_row(_title(null), *cells))
     without = "A folder without realised figures of a crash cannot show how models do in one."
     table += ["", without, ""]
     return "\n".join(table)
@@ -197,8 +196,7 @@ def _pool_tables(pool: PoolStudy) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     for name in ROWS:
-        found = [way.scores[WEEK].get((name, "")) for way in pool.ways]
-        if not all(score and score.status is ScoreStatus.SCORED for score in found):
+        if not _scores_of(pool.ways, name):
             continue
         over = [
             " / ".join(
@@ -208,10 +206,8 @@ def _pool_tables(pool: PoolStudy) -> str:
             )
             for group in ([way.scores[WEEK] for way in pool.ways], pool.without_largest)
         ]
-        title = f"`{name.removesuffix(FITTED)}`, fitted" if FITTED in name else f"`{name}`"
-        table.append(
-            _row(title, both_ways_of(pool.ways, name, "none"), both_ways_of(pool.ways, name), *over)
-        )
+        found = (both_ways_of(pool.ways, name, "none"), both_ways_of(pool.ways, name))
+        table.append(_row(_title(name), *found, *over))
     table += [
         "",
         "At 4 h a ledger holds its deposits back to the end of the span, so what opens and dies "
@@ -436,6 +432,18 @@ def _earlier(hourly: HourlyStudy) -> str:
         "",
     ]
     return "\n".join(table)
+
+
+def _scores_of(ways: Sequence[Way], name: str) -> list[Score]:
+    """Return a model's scores with the capture of a week, none unless it is scored every way."""
+    found = [way.scores[WEEK].get((name, "")) for way in ways]
+    scored = [one for one in found if one is not None and one.status is ScoreStatus.SCORED]
+    return scored if len(scored) == len(found) else []
+
+
+def _title(name: str) -> str:
+    """Return what a table calls a model."""
+    return f"`{name.removesuffix(FITTED)}`" + ", fitted" * (FITTED in name)
 
 
 def _fit_days(way: Way) -> float:
