@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.accuracy.panels import to_model_bars
 from bench.accuracy.recorded import (
     HOUR,
     HourlyBars,
@@ -34,6 +35,7 @@ from bench.accuracy.recorded import (
     read_realised,
 )
 from transforms.accounting import impute_open_interest
+from transforms.calibration.poisson import poisson_deviance
 from transforms.engine import run
 from transforms.estimators import ESTIMATORS, EstimatorParameters
 from transforms.grid import bin_edges
@@ -68,21 +70,8 @@ def estimators() -> Iterator[tuple[str, EstimatorParameters]]:
 
 def bars_of(hours: HourlyBars) -> Bars:
     """Return hours as bars, holes in open interest filled."""
-    filled, is_imputed = impute_open_interest(hours.open_interest, hours.volume)
-    return Bars(
-        open=hours.open,
-        high=hours.high,
-        low=hours.low,
-        close=hours.close,
-        mark_high=hours.mark_high,
-        mark_low=hours.mark_low,
-        volume=hours.volume,
-        taker_buy=hours.taker_buy,
-        open_interest=filled,
-        is_imputed=is_imputed,
-        has_gap_before=hours.has_gap_before,
-        bar_seconds=3600,
-    )
+    filled, _ = impute_open_interest(hours.open_interest, hours.volume)
+    return to_model_bars(hours, hours.volume, filled)
 
 
 def read_binance(recorded: Path, coin: str) -> HourlyBars:
@@ -144,12 +133,6 @@ def mean_log_error(shares: FloatArray, measured: FloatArray) -> float:
     return float(np.abs(np.log(shares[is_known] / measured[is_known])).mean())
 
 
-def deviance(realised: FloatArray, predicted: FloatArray) -> float:
-    """Return the Poisson deviance."""
-    logs = np.where(realised > 0.0, np.log(np.maximum(realised, 1e-300) / predicted), 0.0)
-    return float(2.0 * (realised * logs - realised + predicted).sum())
-
-
 def score_flows(outputs: Outputs, realised: FloatArray) -> tuple[float, float, float]:
     """Return predicted / realised, deviance removed once scaled by it, and the share in excess.
 
@@ -165,7 +148,8 @@ def score_flows(outputs: Outputs, realised: FloatArray) -> tuple[float, float, f
     realised = realised[1:]
     ratio = float(predicted.sum() / realised.sum())
     scaled = np.maximum(predicted / ratio, 1e-3 * realised.mean())
-    left = deviance(realised, scaled) / deviance(realised, np.full_like(realised, realised.mean()))
+    mean = np.full_like(realised, realised.mean())
+    left = poisson_deviance(realised, scaled) / poisson_deviance(realised, mean)
     return ratio, 1.0 - left, float(outputs.excess_quantity[1:].sum() / quantity)
 
 
