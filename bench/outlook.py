@@ -14,18 +14,17 @@ import numpy as np
 
 from bench.accuracy.panels import Recording, make_panel, read_recording, to_model_bars
 from bench.accuracy.recorded import fill_volume
+from bench.touch import hourly_volatility
 from transforms.calibration.capture import trailing_capture
 from transforms.calibration.outlook import HOURS, StandingMap, outlook, simulate_paths
 from transforms.calibration.poisson import fit_poisson, predict
 from transforms.ledger import LEDGERS, advance
-from transforms.series import BoolArray, FloatArray, IntArray
+from transforms.series import BoolArray, FloatArray
 from transforms.skill.nulls import move_term
 from transforms.skill.panel import Panel
-from transforms.touch import MONTH_SECONDS, blend_volatility, trailing_volatility, weekend_change
+from transforms.touch import blend_volatility, weekend_change
 
 DAY = 86_400_000_000
-FAST_HOURS = 240
-SLOW_HOURS = round(MONTH_SECONDS / 3600.0)
 
 
 def main() -> None:
@@ -69,7 +68,8 @@ def _days(
     volume, _ = fill_volume(bars)
     moments = to_model_bars(bars, volume, np.zeros(len(bars)))
     _, outputs = advance(LEDGERS[ledger], moments, np.arange(len(bars)), weights=fit.weights)
-    volatility = _volatility(bars.close, bars.bar_end)
+    fast, slow, _ = hourly_volatility(bars.close)
+    volatility = blend_volatility(fast, slow, weekend_change(bars.bar_end))
     for row in np.flatnonzero((panel.span_end % DAY == 0) & ~is_training):
         day = slice(row + 1, row + 1 + HOURS)
         is_whole = (
@@ -93,15 +93,6 @@ def _days(
         found = outlook(standing, paths)
         published = panel.realised_usd[day].sum(axis=0)
         yield np.column_stack((published, found.usd, found.quantiles_usd[:, [0, 2]]))
-
-
-def _volatility(close: FloatArray, bar_end: IntArray) -> FloatArray:
-    """Return the volatility ahead of each bar [ln per sqrt day]."""
-    squared = np.append(np.nan, np.diff(np.log(close)) ** 2)
-    padded = np.concatenate((np.full(SLOW_HOURS - 1, np.nan), squared))[None]
-    fast = trailing_volatility(padded, 3600.0, FAST_HOURS)[0, SLOW_HOURS - FAST_HOURS :]
-    slow = trailing_volatility(padded, 3600.0, SLOW_HOURS, math.inf)[0]
-    return blend_volatility(fast, slow, weekend_change(bar_end))
 
 
 if __name__ == "__main__":

@@ -90,6 +90,31 @@ class Levels:
         return Levels(*(getattr(self, each.name)[which] for each in fields(self)))
 
 
+def hourly_volatility(
+    close: FloatArray,
+) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:
+    """Return the volatility of the last day and of the last 30 days, from consecutive hours.
+
+    Parameters
+    ----------
+    close : ndarray of float64, shape (n,)
+        Closes [USD per unit of the asset]. NaN: not known.
+
+    Returns
+    -------
+    fast, slow : ndarray of float64, shape (n,)
+        At the end of each hour [ln per sqrt day]. NaN where no return is known.
+    observed : ndarray of int64, shape (n,)
+        Returns known in the 30 days.
+    """
+    squared = np.append(np.nan, np.diff(np.log(close)) ** 2)
+    padded = np.concatenate((np.full(SLOW_HOURS - 1, np.nan), squared))[None]
+    fast = trailing_volatility(padded, 3600.0, FAST_HOURS)[0, SLOW_HOURS - FAST_HOURS :]
+    slow = trailing_volatility(padded, 3600.0, SLOW_HOURS, math.inf)[0]
+    is_known = np.lib.stride_tricks.sliding_window_view(np.isfinite(padded[0]), SLOW_HOURS)
+    return fast, slow, is_known.sum(axis=1)
+
+
 def read_levels(path: Path) -> Levels:
     """Return the levels of one coin, both sides, hours with a full day ahead only."""
     table = pq.read_table(path)
@@ -100,11 +125,7 @@ def read_levels(path: Path) -> Levels:
         values[at - start] = table[f"{name}_perp_binance"].to_numpy()
     # A bar is labelled by its open; what it shows is known an hour later.
     hour = (start + 1 + np.arange(len(grid["close"]))) * HOUR
-    squared = np.append(np.nan, np.diff(np.log(grid["close"])) ** 2)
-    padded = np.concatenate((np.full(SLOW_HOURS - 1, np.nan), squared))[None]
-    fast = trailing_volatility(padded, 3600.0, FAST_HOURS)[0, SLOW_HOURS - FAST_HOURS :]
-    slow = trailing_volatility(padded, 3600.0, SLOW_HOURS, math.inf)[0]
-    observed = np.lib.stride_tricks.sliding_window_view(np.isfinite(padded[0]), SLOW_HOURS)
+    fast, slow, observed = hourly_volatility(grid["close"])
     ahead = {
         name: np.lib.stride_tricks.sliding_window_view(grid[name][1:], AHEAD)
         for name in ("high", "low")
@@ -113,7 +134,7 @@ def read_levels(path: Path) -> Levels:
         (hour[:-AHEAD] // HOUR % EVERY_HOURS == 0)
         & np.isfinite(grid["close"][:-AHEAD])
         & np.isfinite(ahead["high"]).all(axis=1)
-        & (observed.sum(axis=1)[:-AHEAD] >= AHEAD)
+        & (observed[:-AHEAD] >= AHEAD)
     )
     close = grid["close"][own]
     up = np.log(ahead["high"][own].max(axis=1) / close)
