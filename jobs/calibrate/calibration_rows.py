@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from jobs.build.hourly_maps import nullable
 from jobs.calibrate.fit_models import FittedModel
 from jobs.calibrate.panels import AssetPanel
 from jobs.calibrate.tier_shares import TierShares
@@ -147,9 +148,9 @@ def _parameters(made: FittedModel) -> dict[str, Any]:
         "parameter": [*parameter_names(made.provider, n_rows), "move", "constant", "floor"],
         "parameter_index": list(range(n_rows + 3)),
         "value": value,
-        "low": _nullable(np.append(low, np.nan)),
-        "high": _nullable(np.append(high, np.nan)),
-        "log_sd": _nullable(np.append(np.where(is_known, found.log_sd, np.nan), np.nan)),
+        "low": nullable(np.append(low, np.nan)),
+        "high": nullable(np.append(high, np.nan)),
+        "log_sd": nullable(np.append(np.where(is_known, found.log_sd, np.nan), np.nan)),
         "is_identified": [*found.is_identified.tolist(), None],
         "unit": [*["usd per exposure"] * n_rows, "usd per squared ln", "usd per hour", "usd"],
         "params_hash": fit.params_hash,
@@ -198,7 +199,7 @@ def _shares(made: FittedModel, shares: TierShares, first_index: int) -> dict[str
         "parameter_index": list(range(first_index, first_index + len(names) + 1)),
         "value": [*value.tolist(), fit.kappa],
         **{
-            name: _nullable(np.append(np.where(is_identified, one, np.nan), np.nan))
+            name: nullable(np.append(np.where(is_identified, one, np.nan), np.nan))
             for name, one in (("low", low), ("high", high), ("log_sd", log_sd))
         },
         "is_identified": [*is_identified.tolist(), fit.is_kappa_identified],
@@ -254,8 +255,3 @@ def _hours_of_shares(made: FittedModel, shares: TierShares) -> dict[str, Any]:
         "is_pooled": False,
         "draws": None,
     }
-
-
-def _nullable(values: Any) -> pa.Array:  # noqa: ANN401  (array of any float type)
-    """Return values with NULL for NaN."""
-    return pa.array(values, from_pandas=True)

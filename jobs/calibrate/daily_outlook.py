@@ -22,6 +22,7 @@ from transforms.calibration.outlook import (
     outlook,
     simulate_paths,
 )
+from transforms.series import SIDES
 from transforms.skill.panel import Panel
 from transforms.touch import MONTH_SECONDS, blend_volatility, trailing_volatility, weekend_change
 from warehouse.connect import insert_rows, transaction
@@ -73,7 +74,7 @@ def store_outlook(connection: DuckDBPyConnection, own: AssetPanel, as_of: int, r
         {
             "asset": asset,
             "as_of": at,
-            "side": ["long", "short"],
+            "side": list(SIDES),
             "provider": PROVIDER,
             "path_count": PATHS,
             **_figures(found),

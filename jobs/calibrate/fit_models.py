@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from jobs.calibrate.panels import AssetPanel
+from jobs.instants import DAY_MICROSECONDS, HOUR_MICROSECONDS
 from transforms.calibration.features import adverse_move
 from transforms.calibration.fit_status import FitStatus
 from transforms.calibration.poisson import BlockDraws, PoissonFit, fit_poisson, time_blocks
@@ -64,7 +65,7 @@ class FitHours:
     def days(self) -> float:
         """Days from the first usable hour to the last."""
         used = self.span_end[np.isfinite(self.realised).all(axis=1)]
-        return float(used[-1] - used[0]) / 86_400e6 if used.size else 0.0
+        return float(used[-1] - used[0]) / DAY_MICROSECONDS if used.size else 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -208,7 +209,7 @@ def _record(
         floor=found.floor,
         log_sd=np.where(found.is_identified, found.log_sd, np.inf),
         volume_usd=members[0].volume_usd,
-        fitted_from=int(used.min()) - 3_600_000_000,
+        fitted_from=int(used.min()) - HOUR_MICROSECONDS,
         fitted_until=int(used.max()),
         valid_from=as_of,
         hour_count=found.hours,

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from jobs.build.hourly_maps import nullable, repeat_sides
 from jobs.calibrate.panels import AssetPanel
 from jobs.calibrate.score_models import REASONS, with_forecasts
 from jobs.instants import DAY_MICROSECONDS, to_instant
@@ -108,8 +109,8 @@ def _rows(own: AssetPanel, panel: Panel, model: str, midnight: int, run_id: str)
             "asset": panel.asset,
             "as_of": np.repeat(panel.span_end[hours], 2),
             "provider": [model] * len(usd),
-            "side": np.tile(np.array(["long", "short"], dtype=object), len(hours)),
-            "predicted_usd": pa.array(usd, pa.float64(), from_pandas=True),
+            "side": repeat_sides(len(hours)),
+            "predicted_usd": nullable(usd),
             "reason": [None if np.isfinite(one) else unknown for one in usd],
             **fitted,
             "params_hash": digest.hexdigest(),

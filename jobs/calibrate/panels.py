@@ -15,7 +15,7 @@ from duckdb import DuckDBPyConnection
 from jobs.grouping import run_slices
 from jobs.instants import HOUR_MICROSECONDS, to_microseconds
 from transforms.calibration.capture import silent_spans
-from transforms.series import FloatArray, IntArray
+from transforms.series import SIDES, FloatArray, IntArray
 from transforms.skill.panel import Panel
 from warehouse.models import set_window
 from warehouse.queries import named_query
@@ -119,7 +119,7 @@ def _asset_panel(asset: str, hours: pa.Table, exposures: pa.Table, scope: str) -
     scopes = np.array(hours["venue_scope"].to_pylist(), dtype=object)
     is_scope = scopes == scope if scope else np.zeros(len(span_end), dtype=np.bool_)
     has_other = np.array([one is not None for one in scopes]) & ~is_scope
-    realised = np.column_stack([_floats(hours, f"realised_{side}_usd") for side in _SIDES])
+    realised = np.column_stack([_floats(hours, f"realised_{side}_usd") for side in SIDES])
     realised[~is_scope] = np.nan
     is_complete = hours["is_complete"].to_numpy(zero_copy_only=False).astype(np.bool_)
     is_flagged = hours["is_flagged"].to_numpy(zero_copy_only=False).astype(np.bool_)
@@ -153,9 +153,6 @@ def _asset_panel(asset: str, hours: pa.Table, exposures: pa.Table, scope: str) -
         largest_volume_usd=_floats(hours, "largest_volume_usd"),
         map_usd=found.map_usd,
     )
-
-
-_SIDES = ("long", "short")
 
 
 def _floats(table: pa.Table, name: str) -> FloatArray:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from jobs.build.hourly_maps import nullable
 from jobs.grouping import run_slices
 from jobs.instants import DAY
 from transforms.skill.reliability import TENTHS, Touches, log_loss, reliability, touch_excess
@@ -83,7 +84,7 @@ def _rows(levels: pa.Table, last: datetime, run_id: str) -> pa.Table:
         reason = "" if np.isfinite(low) else "too few blocks of two weeks for an interval"
     n_groups = len(tenths.count)
     names = [f"{begin:.1f}-{end:.1f}" for begin, end in pairwise(TENTHS)]
-    nothing = [np.nan] * n_groups
+    nothing = np.full(n_groups, np.nan)
     return stored_rows(
         "derived.touch_reliability",
         {
@@ -92,19 +93,14 @@ def _rows(levels: pa.Table, last: datetime, run_id: str) -> pa.Table:
             "provider": levels["provider"][0].as_py(),
             "odds_group": [*names, "all"],
             "level_count": [*tenths.count.tolist(), len(odds)],
-            "odds_ratio": _nullable([*tenths.said, odds.mean()]),
-            "touched_ratio": _nullable([*tenths.came, touched.mean()]),
-            "log_loss_nats": _nullable([*nothing, log_loss(odds, touched).mean()]),
-            "excess_points": _nullable([*nothing, value]),
-            "excess_low_points": _nullable([*nothing, low]),
-            "excess_high_points": _nullable([*nothing, high]),
+            "odds_ratio": nullable(np.append(tenths.said, odds.mean())),
+            "touched_ratio": nullable(np.append(tenths.came, touched.mean())),
+            "log_loss_nats": nullable(np.append(nothing, log_loss(odds, touched).mean())),
+            "excess_points": nullable(np.append(nothing, value)),
+            "excess_low_points": nullable(np.append(nothing, low)),
+            "excess_high_points": nullable(np.append(nothing, high)),
             "mirror_count": [*[None] * n_groups, n_free],
             "reason": [*[None] * n_groups, reason or None],
             "run_id": run_id,
         },
     )
-
-
-def _nullable(values: list[float]) -> pa.Array:
-    """Return values with NULL for NaN."""
-    return pa.array(values, pa.float64(), from_pandas=True)
