@@ -9,7 +9,7 @@ is predicted is used. Instants are int64 microseconds since 1970, UTC.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -212,8 +212,8 @@ class _LedgerRun:
         """Return the outputs of pieces one after the other."""
         return cls(
             *(
-                np.concatenate([getattr(each, name) for each in pieces])
-                for name in ("exposure", "move", "log_age", "close", "first_bin", "map")
+                np.concatenate([getattr(each, column.name) for each in pieces])
+                for column in fields(cls)
             )
         )
 

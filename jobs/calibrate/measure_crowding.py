@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
-import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.compare.comparison_rows import CONSENSUS
@@ -92,11 +91,10 @@ def measure_crowding(connection: DuckDBPyConnection, as_of: datetime, run_id: st
         for asset, zone, chosen in _groups(followed)
         for outcome in _compare(followed, chosen)
     ]
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
     table = stored_rows(
         "derived.crowding",
         {
-            **{name: pa.array(values, from_pandas=True) for name, values in columns.items()},
+            **{name: [row[name] for row in rows] for name in rows[0]},
             "as_of": to_microseconds(midnight),
             "from_at": to_microseconds(from_at),
             "run_id": run_id,
@@ -105,9 +103,7 @@ def measure_crowding(connection: DuckDBPyConnection, as_of: datetime, run_id: st
     with transaction(connection):
         connection.execute("delete from derived.crowding where as_of = ?", [midnight])
         insert_rows(connection, "derived.crowding", table)
-        connection.execute(
-            "insert into meta.pending_publish values (?::timestamptz::date)", [midnight]
-        )
+        connection.execute("insert into meta.pending_publish values (?)", [midnight.date()])
     return len(rows)
 
 
