@@ -1,4 +1,4 @@
--- How right each model was, out of sample, against models that are hard to beat.
+-- Skill of each model, out of sample, against null models that are hard to beat.
 --
 -- Materialized: table
 -- Known limitation: the models are fitted once before each window; hours whose figure is a lower
