@@ -6,7 +6,7 @@ fits (``fit_models``), the scores (``score_models``). Instants are int64 microse
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -141,14 +141,12 @@ def _fit_asset(connection: DuckDBPyConnection, own: AssetPanel, work: _Work) -> 
     """Fit what is due for one asset; ledgers of short histories wait for the pool."""
     asset = own.panel.asset
     newest = _newest_fits(connection, asset)
-    structures = _structures(connection, asset)
-    for provider, structure in structures.items():
+    for provider, structure in _structures(connection, asset).items():
         hours = fit_hours(own, provider)
         if hours is None:
             continue
         if provider in LEDGERS and hours.days > 0.0:
             _offer(work, provider, hours)
-        structure = LEDGERS[provider].structure_hash if provider in LEDGERS else structure
         fitted_at = newest.get((provider, structure))
         is_due = fitted_at is None or work.as_of - fitted_at >= REFIT_DAYS * DAY_MICROSECONDS
         if not (is_due or work.is_refitting):
@@ -176,7 +174,7 @@ def _own_fit(
         remarks.append("fitted to a lower bound: a venue publishes only some liquidations")
     if own.other_scope_hours:
         remarks.append(f"{own.other_scope_hours} hours of other venues are left out")
-    return FittedModel(made.asset, provider, made.fit, made.poisson, "; ".join(remarks))
+    return replace(made, reason="; ".join(remarks))
 
 
 def _offer(work: _Work, provider: str, hours: FitHours) -> None:
@@ -240,13 +238,16 @@ def _newest_fits(connection: DuckDBPyConnection, asset: str) -> Mapping[tuple[st
 
 
 def _structures(connection: DuckDBPyConnection, asset: str) -> dict[str, str]:
-    """Return the newest parameters of each model of an asset, which are not fitted here."""
+    """Return the hash of what is not fitted of each model of an asset: of its newest parameters."""
     rows = connection.execute(
         "select provider, arg_max(params_hash, as_of) from intermediate.int_prediction_hour "
         "where asset = ? group by provider order by provider",
         [asset],
     ).fetchall()
-    return dict(rows)
+    return {
+        provider: LEDGERS[provider].structure_hash if provider in LEDGERS else newest
+        for provider, newest in rows
+    }
 
 
 def _score(connection: DuckDBPyConnection, own: AssetPanel, work: _Work) -> None:
