@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from transforms.calibration.capture import silence_in_windows, trailing_capture
+from transforms.calibration.capture import silence_in_windows, trailing_capture, window_sums
 from transforms.errors import InvalidInput
 from transforms.ledger.ledger_fit import LedgerFit
 from transforms.series import Float32Array, FloatArray, IntArray
@@ -31,7 +31,6 @@ WIDEST_LOG_SD: Final = 1.0
 
 _SEED: Final = 11
 """Draws of a fit and of a week are the same in every run, however the work is cut up."""
-
 
 _BLOCK_BINS: Final = 24
 """Bins multiplied at once at most: larger products are spread over threads, which wait for one
@@ -141,13 +140,9 @@ def draw_capture(
 
 
 def _daily_sums(values: FloatArray, edges: IntArray) -> FloatArray:
-    """Return sums of values between the edges of each span's days, shape (n_spans, n_days).
-
-    Each day is summed by itself, so that a sum does not depend on where the array begins.
-    """
-    bounds = np.stack((edges[:, :-1], edges[:, 1:]), axis=-1)
-    sums = np.add.reduceat(np.append(values, 0.0), bounds.ravel())[::2].reshape(bounds.shape[:-1])
-    return np.where(bounds[..., 1] > bounds[..., 0], sums, 0.0)
+    """Return sums of values between the edges of each span's days, shape (n_spans, n_days)."""
+    start, stop = edges[:, :-1], edges[:, 1:]
+    return window_sums(values, start.ravel(), stop.ravel()).reshape(start.shape)
 
 
 def quantile_maps(

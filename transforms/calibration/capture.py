@@ -83,7 +83,7 @@ def trailing_capture(
             raise InvalidInput("span_end does not increase; sort the spans and drop repeated ones")
         start = np.searchsorted(span_end, span_end - hours * HOUR_MICROSECONDS)
     counted, above, below = (
-        _window_sums(np.where(is_counted, amount, 0.0), start, stop)
+        window_sums(np.where(is_counted, amount, 0.0), start, stop)
         for amount in (np.ones(n_spans), realised @ np.ones(2), predicted @ np.ones(2))
     )
     for window, silent in silence_in_windows(realised, start, stop).items():
@@ -148,6 +148,36 @@ def silence_in_windows(
     }
 
 
+def window_sums(values: FloatArray, start: IntArray, stop: IntArray) -> FloatArray:
+    """Return the sum of the values in each window.
+
+    Each window is summed by itself: differences of a running total would depend, in the last bits,
+    on where the array begins.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n,)
+        Summands, finite [any unit].
+    start, stop : ndarray of int64, shape (n_windows,)
+        Each window has the values from `start` up to but not including `stop`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_windows,)
+        Sums [as the values]; 0 for a window without values.
+
+    Examples
+    --------
+    >>> window_sums(np.array([1.0, 2.0, 4.0]), np.array([0, 1, 3]), np.array([2, 3, 3])).tolist()
+    [3.0, 6.0, 0.0]
+    """
+    if values.size == 0:
+        return values.copy()
+    edges = np.column_stack([start, stop]).ravel()
+    sums: FloatArray = np.add.reduceat(np.append(values, 0.0), edges)[::2]
+    return np.where(stop > start, sums, 0.0)
+
+
 def _silent_runs(realised: FloatArray) -> list[tuple[int, int]]:
     """Return the runs of silent spans, each from its first up to but not including its end."""
     is_silent = ~np.any(realised > 0.0, axis=1)
@@ -167,16 +197,3 @@ def _check(realised: FloatArray, predicted: FloatArray, hours: int, least_hours:
             raise InvalidInput(f"{name} is negative or infinite in a span; give NaN for unknown")
     if hours < 1 or least_hours < 1:
         raise InvalidParameters(f"hours is {hours}, least_hours {least_hours}; give 1 or more")
-
-
-def _window_sums(values: FloatArray, start: IntArray, stop: IntArray) -> FloatArray:
-    """Return the sum of the values from `start` up to but not including `stop`, for each window.
-
-    Each window is summed by itself: differences of a running total would depend, in the last bits,
-    on where the array begins.
-    """
-    if values.size == 0:
-        return values.copy()
-    edges = np.column_stack([start, stop]).ravel()
-    sums: FloatArray = np.add.reduceat(np.append(values, 0.0), edges)[::2]
-    return np.where(stop > start, sums, 0.0)
