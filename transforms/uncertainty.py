@@ -26,8 +26,9 @@ QUANTILES: Final = (0.1, 0.5, 0.9)
 CAPTURE_DAYS: Final = 7
 """Days whose ratios are resampled for the spread of the capture: those it is taken over."""
 
-WIDEST_LOG_SD: Final = 1.0
-"""Spread given to a weight that is not identified [1]: about that of an exponential prior."""
+UNIDENTIFIED_LOG_SD: Final = 1.0
+"""Largest spread a weight is drawn with [1], that of one that is not identified: about that of an
+exponential prior."""
 
 _SEED: Final = 11
 """Draws of a fit and of a week are the same in every run, however the work is cut up."""
@@ -72,7 +73,7 @@ def draw_weights(fit: LedgerFit, n_draws: int = N_DRAWS) -> Float32Array:
     if len(fit.draws):
         return np.ascontiguousarray(fit.draws[np.arange(n_draws) % len(fit.draws), :n_rows])
     generator = np.random.default_rng(_SEED)
-    spread = np.minimum(fit.log_sd[:n_rows], WIDEST_LOG_SD)
+    spread = np.minimum(fit.log_sd[:n_rows], UNIDENTIFIED_LOG_SD)
     # The variance of ln of a gamma variable is about 1 / (shape - 1/2).
     shape = 0.5 + 1.0 / np.maximum(spread, 1e-3) ** 2
     drawn = generator.gamma(shape, size=(n_draws, n_rows)) / shape
