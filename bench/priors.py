@@ -149,7 +149,7 @@ def score_flows(outputs: Outputs, realised: FloatArray) -> tuple[float, float, f
     ratio = float(predicted.sum() / realised.sum())
     scaled = np.maximum(predicted / ratio, 1e-3 * realised.mean())
     mean = np.full_like(realised, realised.mean())
-    left = poisson_deviance(realised, scaled) / poisson_deviance(realised, mean)
+    left = poisson_deviance(realised, scaled).sum() / poisson_deviance(realised, mean).sum()
     return ratio, 1.0 - left, float(outputs.excess_quantity[1:].sum() / quantity)
 
 

@@ -38,6 +38,7 @@ from bench.accuracy.protocol import (
 from bench.accuracy.recorded import HOUR, fill_volume
 from transforms.calibration.capture import trailing_capture
 from transforms.calibration.interval import trailing_interval
+from transforms.calibration.poisson import poisson_deviance
 from transforms.calibration.tiers import TierObservations, fit_tiers
 from transforms.estimators import ESTIMATORS
 from transforms.ledger import LEDGERS
@@ -48,7 +49,7 @@ from transforms.skill.panel import Panel, ScoreStatus
 from transforms.skill.places import PlaceScore, halves_within, score_places
 from transforms.skill.predictions import Prediction
 from transforms.skill.score_table import Score, ScoringRules
-from transforms.skill.scores import poisson_deviance, window_ratios
+from transforms.skill.scores import window_ratios
 
 WEEK: Final = "168 h"
 MODELS: Final = (

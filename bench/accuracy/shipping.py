@@ -207,8 +207,8 @@ def transfers(rows: Sequence[PoolRows]) -> list[Transfer]:
 def _d2(rows: PoolRows, predicted: FloatArray) -> float:
     """Return the deviance removed from that of the asset's mean."""
     mean = np.full_like(predicted, rows.realised.mean())
-    left, whole = (poisson_deviance(rows.realised, one) for one in (predicted, mean))
-    return 1.0 - left / whole
+    left, whole = (poisson_deviance(rows.realised, one).sum() for one in (predicted, mean))
+    return float(1.0 - left / whole)
 
 
 def _captured(rows: PoolRows, predicted: FloatArray) -> FloatArray:

@@ -57,7 +57,7 @@ def test_what_a_ledger_consumed_predicts_what_is_realised(unseen):
     is_test = ~is_fitted[:, None] & np.isfinite(realised) & np.isfinite(predicted)
     y = realised[is_test]
     null = np.full(y.size, np.nanmean(realised[is_fitted]))
-    left = poisson_deviance(y, predicted[is_test]) / poisson_deviance(y, null)
+    left = poisson_deviance(y, predicted[is_test]).sum() / poisson_deviance(y, null).sum()
     assert 1.0 - left > 0.83
     assert 0.8 < predicted[is_test].sum() / y.sum() < 1.25
     assert np.nanmax(predicted) < 10.0 * np.nanmax(realised)

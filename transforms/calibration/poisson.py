@@ -239,6 +239,7 @@ def fit_poisson(
     spread = _draw(problem, solution.theta, is_known, block_draws)
     scale = y.mean() / unit
     floor = FLOOR_RATIO * y.mean()
+    deviance = poisson_deviance(y, np.maximum(x @ (solution.theta * scale), floor)).sum()
     fit = _describe(problem, solution.theta, spread, in_model, scale)
     is_converged = solution.is_converged and spread.are_converged
     return replace(
@@ -246,7 +247,7 @@ def fit_poisson(
         floor=float(floor),
         is_converged=is_converged,
         hours=spans,
-        deviance=poisson_deviance(y, np.maximum(x @ (solution.theta * scale), floor)),
+        deviance=float(deviance),
         status=FitStatus.FITTED if is_converged else FitStatus.NOT_CONVERGED,
     )
 
@@ -291,27 +292,32 @@ def predict(fit: PoissonFit, columns: FloatArray, move: FloatArray) -> FloatArra
     return predicted
 
 
-def poisson_deviance(realised: FloatArray, expected: FloatArray) -> float:
-    """Return the Poisson deviance of expected amounts: 2 sum(y ln(y / mu) - y + mu).
+def poisson_deviance(realised: FloatArray, predicted: FloatArray) -> FloatArray:
+    """Return the Poisson deviance of each figure, ``2 (y ln(y / mu) - (y - mu))``.
+
+    McCullagh and Nelder, Generalized Linear Models (1989), 2.3.
 
     Parameters
     ----------
-    realised, expected : ndarray of float64, shape (n,)
-        Amounts [USD]; expected ones above 0.
+    realised : ndarray of float64, shape (n_spans, 2)
+        Realised liquidations [USD].
+    predicted : ndarray of float64, shape (..., n_spans, 2)
+        Predicted liquidations [USD], above 0.
 
     Returns
     -------
-    float
-        Deviance [USD].
+    ndarray of float64, shape (..., n_spans, 2)
+        Deviance [USD]. NaN where either is; infinite where 0 was predicted of something.
 
     Examples
     --------
-    >>> round(poisson_deviance(np.array([0.0, 2.0]), np.array([1.0, 1.0])), 4)
-    2.7726
+    >>> poisson_deviance(np.array([[1.0, 0.0]]), np.array([[1.0, 2.0]])).tolist()
+    [[0.0, 4.0]]
     """
-    logs = np.log(np.where(realised > 0.0, realised, 1.0) / expected)
-    terms = np.where(realised > 0.0, realised * logs, 0.0) - realised + expected
-    return float(2.0 * terms.sum())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        surprise = realised * np.log(np.where(realised == 0.0, 1.0, realised / predicted))
+    deviance: FloatArray = 2.0 * (surprise - (realised - predicted))
+    return deviance
 
 
 def _check(columns: FloatArray, realised: FloatArray, move: FloatArray, ratio: float) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from transforms.calibration.poisson import poisson_deviance
 from transforms.errors import InvalidInput, InvalidParameters
 from transforms.series import BoolArray, FloatArray, IntArray
 from transforms.skill.bootstrap import HOURLY_BLOCK_DAYS, draw_blocks, group_sums, interval
@@ -26,7 +27,6 @@ from transforms.skill.scores import (
     deviance_removed,
     dispersion,
     gamma_deviance,
-    poisson_deviance,
     share_within,
     window_ratios,
 )

@@ -1,8 +1,9 @@
 """Scores of predicted USD against realised USD.
 
 Belongs here: deviances and what is made of their sums, gains of information, calibration, and
-ratios of totals by window. Does not belong here: tests of consistency (``consistency``), intervals
-(``bootstrap``), and which spans are scored (``evaluate``).
+ratios of totals by window. Does not belong here: the Poisson deviance, which fits need too
+(``calibration.poisson``), tests of consistency (``consistency``), intervals (``bootstrap``), and
+which spans are scored (``evaluate``).
 
 Axes: any leading axes (models), then spans, then sides. Predictions are above 0; a model that says
 0 where something was realised is infinitely wrong, so predictions are floored before they come
@@ -17,6 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from transforms.calibration.poisson import poisson_deviance
 from transforms.series import BoolArray, FloatArray, IntArray
 from transforms.skill.panel import DAY_MICROSECONDS
 
@@ -30,34 +32,6 @@ _SLOPE_STEPS: Final = 40
 _SLOPE_TOLERANCE: Final = 1e-8
 
 
-def poisson_deviance(realised: FloatArray, predicted: FloatArray) -> FloatArray:
-    """Return the Poisson deviance of each figure, ``2 (y ln(y / mu) - (y - mu))``.
-
-    McCullagh and Nelder, Generalized Linear Models (1989), 2.3.
-
-    Parameters
-    ----------
-    realised : ndarray of float64, shape (n_spans, 2)
-        Realised liquidations [USD].
-    predicted : ndarray of float64, shape (..., n_spans, 2)
-        Predicted liquidations [USD], above 0.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., n_spans, 2)
-        Deviance [USD]. NaN where either is; infinite where 0 was predicted of something.
-
-    Examples
-    --------
-    >>> poisson_deviance(np.array([[1.0, 0.0]]), np.array([[1.0, 2.0]])).tolist()
-    [[0.0, 4.0]]
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        surprise = realised * np.log(np.where(realised == 0.0, 1.0, realised / predicted))
-    deviance: FloatArray = 2.0 * (surprise - (realised - predicted))
-    return deviance
-
-
 def gamma_deviance(realised: FloatArray, predicted: FloatArray) -> FloatArray:
     """Return the gamma deviance of each figure above 0, ``2 ((y - mu) / mu - ln(y / mu))``.
 
@@ -67,7 +41,7 @@ def gamma_deviance(realised: FloatArray, predicted: FloatArray) -> FloatArray:
     Parameters
     ----------
     realised, predicted : ndarray of float64
-        As in `poisson_deviance`.
+        As in `poisson.poisson_deviance`.
 
     Returns
     -------
@@ -157,7 +131,7 @@ def dispersion(realised: FloatArray, predicted: FloatArray) -> FloatArray:
     Parameters
     ----------
     realised, predicted : ndarray of float64
-        As in `poisson_deviance`; the spans on which the models were fitted.
+        As in `poisson.poisson_deviance`; the spans on which the models were fitted.
 
     Returns
     -------

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from transforms.calibration.poisson import poisson_deviance
 from transforms.skill.scores import (
     calibration_slope,
     deviance_removed,
     dispersion,
     gamma_deviance,
     information_gain,
-    poisson_deviance,
     share_within,
     window_ratios,
 )
