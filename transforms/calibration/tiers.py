@@ -18,7 +18,7 @@ Three things decide what is identified:
 - Prices that liquidate 5x and less are so seldom reached that their weights are never identified.
   Without an anchor they are the prior's.
 - A weight hangs on the blocks of time in which price reached its tier, at times on very few.
-  Intervals allow for that (``effective_blocks``); a sum of uncertain factors has the degrees of
+  Intervals allow for that (``few_blocks``); a sum of uncertain factors has the degrees of
   freedom of Welch and Satterthwaite (1946, Biometrics Bulletin 2, 110).
 """
 
@@ -29,7 +29,7 @@ from typing import Final
 
 import numpy as np
 
-from transforms.calibration.effective_blocks import widened_interval
+from transforms.calibration.few_blocks import widened_interval
 from transforms.calibration.fit_status import FitStatus, ParameterStatus
 from transforms.calibration.poisson import BlockDraws, PoissonFit, fit_poisson
 from transforms.errors import InvalidInput, InvalidParameters

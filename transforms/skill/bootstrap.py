@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from transforms.calibration.effective_blocks import student_quantile
+from transforms.calibration.few_blocks import student_quantile
 from transforms.errors import InvalidParameters
 from transforms.series import FloatArray, IntArray
 from transforms.skill.panel import DAY_MICROSECONDS

@@ -1,18 +1,14 @@
-"""How many blocks of time a parameter hangs on, and intervals that allow for there being few.
+"""Intervals that allow for a parameter hanging on few blocks of time.
 
 Belongs here: the correction for few blocks. Does not belong here: the fit and its draws
-(``poisson``).
+(``poisson``), and counting blocks (``poisson_solver.count_blocks``).
 
-A bootstrap over blocks takes their spread from the blocks there are. Where a few of them hold most
+A bootstrap over blocks takes a spread from the blocks there are. Where a few of them hold most
 of what a parameter is known from, as a few falls hold most of what 10x positions lose, its draws
 spread too little: the spread of one block is 0. As with regressions on few clusters (Cameron and
 Miller 2015, Journal of Human Resources 50, 317), the spread is raised by sqrt(n / (n - 1)) and the
 normal quantile replaced by that of Student's t with n - 1 degrees of freedom, where n counts blocks
-by their weight (Kish 1965)::
-
-    n = (sum_b c_b)^2 / sum_b c_b^2
-
-and c_b is what a parameter explains of what was realised in block b.
+by their weight (``poisson.PoissonFit.block_count``).
 """
 
 from typing import Final
@@ -20,71 +16,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from transforms.calibration.poisson import LEAST_BLOCKS, PoissonFit
-from transforms.calibration.poisson_solver import count_blocks
-from transforms.errors import InvalidInput
-from transforms.series import FloatArray, IntArray
+from transforms.calibration.poisson import LEAST_BLOCKS
+from transforms.series import FloatArray
 
 _Z: Final = 1.6448536269514722
 """Quantile .95 of the normal distribution."""
-
-
-def effective_blocks(
-    fit: PoissonFit, columns: FloatArray, realised: FloatArray, move: FloatArray, block: IntArray
-) -> FloatArray:
-    """Return how many blocks each parameter of a fit hangs on.
-
-    Parameters
-    ----------
-    fit : PoissonFit
-        A fit with figures.
-    columns : ndarray of float64, shape (n_spans, 2, m)
-        Exposures it was fitted to [unit of each column].
-    realised : ndarray of float64, shape (n_spans, 2)
-        Liquidations [USD]; NaN: not known.
-    move : ndarray of float64, shape (n_spans, 2)
-        Move of price against the side [ln].
-    block : ndarray of int64, shape (n_spans,)
-        Block of each span, see ``poisson.time_blocks``.
-
-    Returns
-    -------
-    ndarray of float64, shape (m + 2,)
-        Between 1 and the number of blocks; 0 where a parameter explains nothing. Sides of spans
-        where anything is not finite are left out.
-
-    Raises
-    ------
-    InvalidInput
-        If the number of columns is not that of the fit.
-
-    Examples
-    --------
-    Two blocks that say the same count as two, a third that says a tenth adds little:
-
-    >>> from transforms.calibration.poisson import fit_poisson
-    >>> columns = np.repeat([1.0, 1.0, 0.1], 100)[:, None, None] * np.ones((1, 2, 1))
-    >>> move = np.zeros((300, 2))
-    >>> fit = fit_poisson(columns, columns[..., 0], move, has_move=False, has_constant=False)
-    >>> block = np.repeat([0, 1, 2], 100)
-    >>> effective_blocks(fit, columns, columns[..., 0], move, block).round(2).tolist()
-    [2.19, 0.0, 0.0]
-    """
-    if columns.shape[-1] != fit.weights.size:
-        raise InvalidInput(
-            f"there are {columns.shape[-1]} columns, the fit has {fit.weights.size} weights"
-        )
-    features = np.concatenate(
-        [columns, (move**2)[..., None], np.ones((*realised.shape, 1))], axis=2
-    )
-    parameters = np.concatenate([fit.weights, [fit.move_weight, fit.constant]])
-    parts = np.where(parameters > 0.0, features * parameters, 0.0)
-    expected = parts.sum(axis=2)
-    is_known = np.isfinite(expected) & np.isfinite(realised) & (expected > 0.0)
-    ratio = np.where(is_known, realised, 0.0) / np.where(is_known, expected, 1.0)
-    explained = np.where(is_known[..., None], parts, 0.0) * ratio[..., None]
-    of_span: FloatArray = explained.sum(axis=1)
-    return count_blocks(of_span, block)
 
 
 def widened_interval(
@@ -99,7 +35,7 @@ def widened_interval(
     log_sd : array_like of float, shape (n,)
         Standard deviation of ln of each over the draws [1].
     blocks : array_like of float, shape (n,)
-        Effective blocks, see `effective_blocks`.
+        Blocks counted by their weight, see `poisson.PoissonFit`.
 
     Returns
     -------
