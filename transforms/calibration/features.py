@@ -1,7 +1,7 @@
-"""What the path of price and the past give a forecast, one array a feature.
+"""What the path of price gives a forecast, one array a feature.
 
-Belongs here: features that any caller can compute from bars and realised amounts. Does not belong
-here: the ledger's exposures, the fits that use the features, and logs or clipping.
+Belongs here: features that any caller can compute from bars. Does not belong here: the ledger's
+exposures, the fits that use the features, and logs or clipping.
 
 Everything is causal: the path of the span itself is allowed, nothing after it is. Rows are spans
 of one asset in order of time without gaps: a missing span is a row of NaN. NaN in a feature's own
@@ -16,9 +16,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from transforms.errors import InvalidInput, InvalidParameters
 from transforms.series import FloatArray
-
-EXTENSION_HOURS: Final = (6, 24, 72, 168)
-"""Windows of the extension that the forecast uses [h]; the null uses 1, 3, 7 and 30 days."""
 
 LEAST_KNOWN_RATIO: Final = 0.25
 """Part of a window that has to be known [ratio]: less would be another window."""
@@ -153,119 +150,6 @@ def extension(
     return _beyond(lowest, _highest_before(high, n_window), high, low)
 
 
-def range_of(high: FloatArray, low: FloatArray) -> FloatArray:
-    """Return the range of price in each span.
-
-    Parameters
-    ----------
-    high, low : ndarray of float64, shape (n_spans,)
-        Extremes of each span [USD per unit of the asset]. NaN: not known.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_spans,)
-        ``ln(high / low)`` [ln].
-
-    Examples
-    --------
-    >>> range_of(np.array([102.0]), np.array([99.0])).round(4).tolist()
-    [0.0299]
-    """
-    ranges: FloatArray = np.log(high / low)
-    return ranges
-
-
-def opposite(by_side: FloatArray) -> FloatArray:
-    """Return a feature of each side's other side: the opposite move from the move.
-
-    Parameters
-    ----------
-    by_side : ndarray of float64, shape (n_spans, 2)
-        Feature, longs first.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_spans, 2)
-        The same with sides exchanged.
-
-    Examples
-    --------
-    >>> opposite(np.array([[0.01, 0.02]])).tolist()
-    [[0.02, 0.01]]
-    """
-    return by_side[:, ::-1]
-
-
-def past_volatility(
-    close: FloatArray, window_hours: float = 24.0, *, span_hours: float = 1.0
-) -> FloatArray:
-    """Return the volatility of the closes before each span.
-
-    Parameters
-    ----------
-    close : ndarray of float64, shape (n_spans,)
-        Closes [USD per unit of the asset]. NaN: not known.
-    window_hours : float
-        Length of the window, which ends where the span begins [h].
-    span_hours : float
-        Length of a span [h].
-
-    Returns
-    -------
-    ndarray of float64, shape (n_spans,)
-        Root mean square of log returns, per hour [ln per sqrt hour]. NaN where less than
-        `LEAST_KNOWN_RATIO` of the window is known.
-
-    Raises
-    ------
-    InvalidParameters
-        If the window is not a whole number of spans.
-
-    Examples
-    --------
-    >>> past_volatility(np.exp(np.array([0.0, 0.01, 0.0, 0.5])), 2).round(4).tolist()
-    [nan, nan, 0.01, 0.01]
-    """
-    squares = np.full(close.shape, np.nan)
-    squares[1:] = np.diff(np.log(close)) ** 2
-    total, share = _sum_before(squares, _spans(window_hours, span_hours))
-    mean = total / np.where(share > 0.0, share * window_hours, np.nan)
-    return np.where(share >= LEAST_KNOWN_RATIO, np.sqrt(mean), np.nan)
-
-
-def past_sum(amount: FloatArray, window_hours: float, *, span_hours: float = 1.0) -> FloatArray:
-    """Return what was realised, or traded, in the time before each span.
-
-    Parameters
-    ----------
-    amount : ndarray of float64, shape (n_spans,) or (n_spans, 2)
-        Amount of each span [USD]. NaN: not known.
-    window_hours : float
-        Length of the window, which ends where the span begins [h].
-    span_hours : float
-        Length of a span [h].
-
-    Returns
-    -------
-    ndarray of float64, shape as `amount`
-        Sum over the window [USD]; where spans are unknown, the known ones scaled up to the whole
-        window. NaN where less than `LEAST_KNOWN_RATIO` of it is known.
-
-    Raises
-    ------
-    InvalidParameters
-        If the window is not a whole number of spans.
-
-    Examples
-    --------
-    >>> past_sum(np.array([1.0, np.nan, 3.0, 5.0]), 2).tolist()
-    [nan, 2.0, 2.0, 6.0]
-    """
-    total, share = _sum_before(amount, _spans(window_hours, span_hours))
-    is_known = share >= LEAST_KNOWN_RATIO
-    return np.where(is_known, total / np.where(is_known, share, 1.0), np.nan)
-
-
 def _spans(window_hours: float, span_hours: float) -> int:
     """Return how many spans a window holds."""
     n_spans = round(window_hours / span_hours)
@@ -276,27 +160,13 @@ def _spans(window_hours: float, span_hours: float) -> int:
     return n_spans
 
 
-def _windows_before(values: FloatArray, n_window: int) -> FloatArray:
-    """Return a view of the `n_window` values before each one, last axis; NaN before the first."""
-    unknown = np.full((n_window, *values.shape[1:]), np.nan)
-    padded = np.concatenate([unknown, values])
-    windows: FloatArray = sliding_window_view(padded, n_window, axis=0)[:-1]
-    return windows
-
-
 def _highest_before(values: FloatArray, n_window: int) -> FloatArray:
     """Return the highest known value of the window before each; NaN where too few are known."""
-    windows = _windows_before(values, n_window)
+    padded = np.concatenate([np.full(n_window, np.nan), values])
+    windows = sliding_window_view(padded, n_window)[:-1]
     highest = np.fmax.reduce(windows, axis=-1)
     known = np.isfinite(windows).sum(axis=-1)
     return np.where(known >= LEAST_KNOWN_RATIO * n_window, highest, np.nan)
-
-
-def _sum_before(values: FloatArray, n_window: int) -> tuple[FloatArray, FloatArray]:
-    """Return the sum of what is known in the window before each, and the share that is known."""
-    windows = _windows_before(values, n_window)
-    is_known = np.isfinite(windows)
-    return np.where(is_known, windows, 0.0).sum(axis=-1), is_known.mean(axis=-1)
 
 
 def _beyond(

@@ -266,42 +266,6 @@ def group_of_tiers(leverages: FloatArray) -> IntArray:
     return group
 
 
-def log_sd_between(fit: TierFit, leverages: FloatArray, least: float, most: float) -> float:
-    """Return how well the weight of a range of leverage is known.
-
-    Parameters
-    ----------
-    fit : TierFit
-        Fit with draws.
-    leverages : ndarray of float64, shape (n_tiers,)
-        Leverage of each tier.
-    least, most : float
-        Range, bounds included.
-
-    Returns
-    -------
-    float
-        Standard deviation of ln of the sum of the weights in the range [1]; NaN without draws or
-        without a tier in the range.
-
-    Examples
-    --------
-    >>> made = np.random.default_rng(0).gamma(1.0, 1.0, (400, 2, 2))
-    >>> observed = TierObservations(
-    ...     made.sum(axis=2), np.zeros((400, 2)), np.ones(400), np.ones(400)
-    ... )
-    >>> draws = BlockDraws(np.arange(400) // 20, np.random.default_rng(0))
-    >>> leverages, prior = np.array([10.0, 100.0]), np.array([0.5, 0.5])
-    >>> fit = fit_tiers(lambda w: made * w, leverages, prior, observed, block_draws=draws)
-    >>> log_sd_between(fit, leverages, 50.0, 100.0) < 0.1
-    True
-    """
-    is_in = (leverages >= least) & (leverages <= most)
-    if not is_in.any() or len(fit.draws) == 0:
-        return float("nan")
-    return float(np.log(fit.draws[:, is_in].sum(axis=1, dtype=np.float64)).std())
-
-
 def _fit(
     columns: FloatArray,
     observed: TierObservations,
