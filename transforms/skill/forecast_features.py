@@ -16,9 +16,9 @@ import numpy as np
 from transforms.calibration.features import LEAST_KNOWN_RATIO, drawdown_of
 from transforms.path_only import OPEN_INTEREST as PATH_ONLY_OPEN_INTEREST
 from transforms.path_only import PATH_ONLY
-from transforms.series import FloatArray, IntArray
+from transforms.series import FloatArray
 from transforms.skill.nulls import LEAST_LOG_MOVE, extension, own_move
-from transforms.skill.panel import MICROSECONDS, Panel
+from transforms.skill.panel import Panel
 
 EXTENSION_HOURS: Final = (6, 24, 72, 168)
 """Windows whose extremes count, at least; whole spans are taken [h]."""
@@ -147,15 +147,9 @@ def _log_path_only(panel: Panel) -> FloatArray:
     return logs
 
 
-def _row_of_span(panel: Panel) -> IntArray:
-    """Return the row of each span on a grid without gaps, whose rows are spans."""
-    row: IntArray = (panel.span_end - panel.span_end[:1]) // (panel.span_seconds * MICROSECONDS)
-    return row
-
-
 def _before(panel: Panel, values: FloatArray) -> FloatArray:
     """Return the value of the span right before each, NaN where there is none, (n_spans,)."""
-    row = _row_of_span(panel)
+    row = panel.grid_row
     follows = np.diff(row, prepend=row[:1] - 2) == 1
     return np.where(follows, np.roll(values, 1), np.nan)
 
@@ -165,7 +159,7 @@ def _mean_before(panel: Panel, values: FloatArray, hours: float) -> FloatArray:
     if len(panel) == 0:
         return values
     n_window = max(round(hours / panel.span_hours), 1)
-    row = _row_of_span(panel)
+    row = panel.grid_row
     total = np.zeros((int(row[-1]) + 2, *values.shape[1:]))
     count = np.zeros_like(total)
     total[row + 1] = np.nan_to_num(values)

@@ -23,7 +23,7 @@ import numpy as np
 
 from transforms.calibration import features
 from transforms.series import FloatArray
-from transforms.skill.panel import MICROSECONDS, Panel
+from transforms.skill.panel import Panel
 
 EXTENSION_DAYS: Final = (1, 3, 7, 30)
 """Windows whose extremes count [days]."""
@@ -191,7 +191,7 @@ def extension(panel: Panel, days: float) -> FloatArray:
     """
     if len(panel) == 0:
         return np.zeros((0, 2))
-    row = (panel.span_end - panel.span_end[0]) // (panel.span_seconds * MICROSECONDS)
+    row = panel.grid_row
     # Missing spans become rows of NaN: a window is a time, not a number of spans.
     high, low = np.full((2, int(row[-1]) + 1), np.nan)
     high[row], low[row] = panel.high, panel.low

@@ -163,6 +163,12 @@ class Panel:
         """Return the length of a span [h]."""
         return self.span_seconds / 3600.0
 
+    @property
+    def grid_row(self) -> IntArray:
+        """Return the row of each span on a grid from the first span on without gaps, (n_spans,)."""
+        row: IntArray = (self.span_end - self.span_end[:1]) // (self.span_seconds * MICROSECONDS)
+        return row
+
     def part(self, rows: BoolArray | IntArray | slice) -> "Panel":
         """Return some of the spans.
 
