@@ -249,23 +249,26 @@ class _Window:
         """Return which spans are scored."""
         return panel.within(self.test_from, self.test_until)
 
-    def described(self, score: Score, panels: Sequence[Panel]) -> Score:
-        """Return a score with what was fitted."""
+    def described(self, scores: Sequence[Score], panels: Sequence[Panel]) -> list[Score]:
+        """Return scores with what was fitted."""
         ends = [panel.span_end[self.fitted(panel)] for panel in panels]
         times = np.unique(np.concatenate(ends)) if ends else np.zeros(0, dtype=np.int64)
         fit_hours = len(times) * panels[0].span_hours if panels else 0.0
         begins = self.fit_from
         if begins is None:
             begins = int(times[0]) - panels[0].span_seconds * MICROSECONDS if len(times) else 0
-        return replace(
-            score,
-            fit_from=begins,
-            fit_until=self.fit_until,
-            test_from=self.test_from,
-            test_until=self.test_until,
-            fit_hours=fit_hours,
-            is_short_fit=fit_hours < LEAST_FIT_DAYS * 24.0,
-        )
+        return [
+            replace(
+                score,
+                fit_from=begins,
+                fit_until=self.fit_until,
+                test_from=self.test_from,
+                test_until=self.test_until,
+                fit_hours=fit_hours,
+                is_short_fit=fit_hours < LEAST_FIT_DAYS * 24.0,
+            )
+            for score in scores
+        ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -290,7 +293,7 @@ def _evaluate_window(
     kept, reason = _usable(pool, window, protocol.rules)
     if not kept:
         nothing = _without_scores(pool, reason, models, nulls)
-        return _Result(window, [window.described(one, pool) for one in nothing], (), {}, ())
+        return _Result(window, window.described(nothing, pool), (), {}, ())
     training = [window.fitted(panel) for panel in kept]
     predictions = {
         name: predict_model(name, kept, training, protocol.terms)
@@ -301,8 +304,7 @@ def _evaluate_window(
         float(panel.realised_usd[own].mean()) for panel, own in zip(kept, training, strict=True)
     )
     scores = score_predictions(kept, predictions, tested, means, nulls, protocol.rules)
-    described = [window.described(score, kept) for score in scores]
-    return _Result(window, described, kept, predictions, means)
+    return _Result(window, window.described(scores, kept), kept, predictions, means)
 
 
 def _together(results: Sequence[_Result], nulls: Sequence[str], rules: ScoringRules) -> list[Score]:
@@ -329,10 +331,8 @@ def _together(results: Sequence[_Result], nulls: Sequence[str], rules: ScoringRu
             of_asset[own] = mean
     scored = [np.isfinite(mean) for mean in means]
     whole_window = replace(same[0].window, test_until=same[-1].window.test_until)
-    return [
-        whole_window.described(score, panels)
-        for score in score_predictions(panels, predictions, scored, means, nulls, rules)
-    ]
+    scores = score_predictions(panels, predictions, scored, means, nulls, rules)
+    return whole_window.described(scores, panels)
 
 
 def _without_scores(
