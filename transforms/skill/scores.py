@@ -156,10 +156,8 @@ def calibration_slope(realised: FloatArray, predicted: FloatArray) -> FloatArray
 
     Parameters
     ----------
-    realised : ndarray of float64, shape (n_spans, 2)
-        Realised liquidations [USD].
-    predicted : ndarray of float64, shape (..., n_spans, 2)
-        Predicted liquidations [USD], above 0.
+    realised, predicted : ndarray of float64
+        As in `poisson_deviance`.
 
     Returns
     -------
