@@ -410,7 +410,7 @@ class AmountsBySize:
 
 
 def reliability(split: Split, prediction: Prediction, n_groups: int = 12) -> AmountsBySize:
-    """Return mean predicted and realised USD of groups of as many sides of spans."""
+    """Return mean predicted and realised USD of equally large groups of spans and sides."""
     rows = split.is_scored[0]
     usd, realised = prediction.usd[0][rows].ravel(), split.panels[0].realised_usd[rows].ravel()
     groups = np.array_split(np.argsort(usd), n_groups)

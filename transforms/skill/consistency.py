@@ -82,9 +82,9 @@ def number_test(realised: FloatArray, predicted: FloatArray) -> FloatArray:
     A Poisson law is far too narrow for amounts that come in clusters. The total is taken to follow
     a gamma law with the predicted total M as mean and ``phi M`` as variance; phi is the Pearson
     dispersion of block totals about the predicted ones once these are scaled to the realised
-    total, so that a wrong total does not excuse itself by the spread it causes. The gamma law is
-    read by the cube root of Wilson and Hilferty (1931), and Student's t stands in for the normal
-    law, since phi comes from the same few blocks.
+    total, so that a wrong total does not widen its own law. The gamma law is approximated by the
+    cube root of Wilson and Hilferty (1931), with Student's t in place of the normal law, since phi
+    is estimated from the same few blocks.
 
     Parameters
     ----------

@@ -6,9 +6,8 @@ of touch (``transforms.touch``).
 
 A level is touched if price reaches it within 24 hours. After the touch price is followed for four
 hours, the hour of the touch included: how far it went beyond the level (overshoot), and whether it
-closed back on the side it came from (reversal). The odds of touch know distance,
-volatility and weekends only, so touches above the odds are what an attraction of the level would
-show as.
+closed back on the side it came from (reversal). The odds of touch use distance, volatility and
+weekends only, so an attraction of the level would show as more touches than the odds give.
 
 Hours are close to one another and bands live for days, so intervals come from resampling whole
 blocks of two weeks.
@@ -33,7 +32,7 @@ BLOCK_HOURS: Final = round(24 * BAND_BLOCK_DAYS)
 """Length of the blocks that are resampled [h]."""
 
 LEAST_BLOCKS: Final = 5
-"""Blocks below which there is no interval: resampling fewer says little."""
+"""Fewer blocks give no interval."""
 
 LEAST_TOUCHED: Final = 20
 """Touched levels below which there is no figure on what followed."""

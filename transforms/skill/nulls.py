@@ -1,4 +1,4 @@
-"""What is predicted without a map: the nulls that every model is held against.
+"""Predictions that use no map: the nulls that every model is compared with.
 
 Belongs here: the columns and features of the nulls that a panel's prices, volume and open interest
 give. Does not belong here: ``path_only`` and ``path_ledger``, nulls too, whose exposures the panel

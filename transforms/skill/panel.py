@@ -22,7 +22,7 @@ LEAST_SILENT_HOURS: Final = 24.0
 """Time without a liquidation on either side that may be a feed that is down [h]."""
 
 SILENCE_PROBABILITY: Final = 1e-6
-"""Probability below which a run of silent spans is no chance [0-1]."""
+"""A run of silent spans less likely than this is taken for a feed that is down [0-1]."""
 
 NO_ARRAYS: Final[Mapping[str, FloatArray]] = MappingProxyType({})
 

@@ -5,8 +5,8 @@ equally likely. Does not belong here: the odds themselves (``transforms.touch``)
 levels there were and what price did.
 
 Levels set in the same days are touched by the same moves, so intervals come from blocks of two
-weeks (``bootstrap``). A band that attracted price would be touched more often than levels of the
-same odds at which nothing is said to be: the excess is that difference, odds for odds.
+weeks (``bootstrap``). A band that attracted price would be touched more often than unmarked levels
+of the same odds: the excess is that difference, compared within groups of equal odds.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from transforms.series import BoolArray, FloatArray, IntArray
 from transforms.skill.bootstrap import BAND_BLOCK_DAYS, Blocks, draw_blocks, group_sums, interval
 
 LEAST_PROBABILITY: Final = 1e-3
-"""Odds are held between it and 1 less it [1]: one touch at odds of 0 would be an infinite loss."""
+"""Odds are clipped to it and 1 minus it [1]: a touch at odds of 0 would be an infinite loss."""
 
 TENTHS: Final = tuple(round(0.1 * tenth, 1) for tenth in range(11))
 """Edges of ten groups of odds."""
@@ -33,7 +33,7 @@ EXCESS_EDGES: Final = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reliability:
-    """What odds said and how often it came, group by group.
+    """Mean odds and share of levels touched, group by group.
 
     Parameters
     ----------
@@ -116,12 +116,12 @@ class Touches:
 
 
 def log_loss(odds: FloatArray, is_touched: BoolArray) -> FloatArray:
-    """Return the log loss of each level: minus the log of the odds of what came.
+    """Return the log loss of each level: minus the log of the odds of the outcome.
 
     Parameters
     ----------
     odds : ndarray of float64, shape (...)
-        Odds of touch [0-1], held between .001 and .999. NaN: no odds.
+        Odds of touch [0-1], clipped to .001 and .999. NaN: no odds.
     is_touched : ndarray of bool, shape (...)
         Whether price reached the level.
 
@@ -143,7 +143,7 @@ def log_loss(odds: FloatArray, is_touched: BoolArray) -> FloatArray:
 def reliability(
     odds: FloatArray, is_touched: BoolArray, edges: tuple[float, ...] = TENTHS
 ) -> Reliability:
-    """Return what odds said and how often it came.
+    """Return the mean odds and the share of levels touched, by group of odds.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def touch_excess(bands: Touches, levels: Touches, generator: np.random.Generator
     Parameters
     ----------
     bands, levels : Touches
-        Bands, and levels at which there is nothing in particular; odds made by the same rule.
+        Bands, and unmarked levels; odds made by the same rule.
     generator : numpy.random.Generator
         Source of the draws.
 

@@ -5,9 +5,9 @@ ratios of totals by window. Does not belong here: the Poisson deviance, which fi
 (``calibration.poisson``), tests of consistency (``consistency``), intervals (``bootstrap``), and
 which spans are scored (``evaluate``).
 
-Axes: any leading axes (models), then spans, then sides. Predictions are above 0; a model that says
-0 where something was realised is infinitely wrong, so predictions are floored before they come
-here. NaN in either array has no score; leave such spans out before summing.
+Axes: any leading axes (models), then spans, then sides. Predictions are above 0: one of 0 where
+something was realised has an infinite deviance, so callers floor them. NaN in either array has no
+score; leave such spans out before summing.
 
 Amounts are not counts: what is read off a Poisson likelihood is a *quasi*-likelihood
 (Wedderburn 1974, Biometrika 61, 439), divided by a dispersion in USD.
