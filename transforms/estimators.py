@@ -1,7 +1,8 @@
-"""The estimators: named parameter sets, and the one function that runs any of them.
+"""The estimators: named parameter sets.
 
-Belongs here: what an estimator assumes, each figure with its unit and the reason for it, and
-``run``. Does not belong here: how a state moves over bars (``density``, ``volume_profile``).
+Belongs here: what an estimator assumes, each figure with its unit and the reason for it. Does not
+belong here: running one (``engine``), how a state moves over bars (``density``,
+``volume_profile``).
 """
 
 import dataclasses

@@ -18,8 +18,8 @@ the blend was taken. The factor 0.75 widens the middle, which unit variance leav
 fat tails. The figures hold for a day ahead; ``bench/touch.py`` measures them out of sample on
 recorded hours.
 
-The odds are a baseline. They use distance, volatility and the calendar only; who says that bands
-attract price has to show touches above these odds.
+The odds are a baseline. They use distance, volatility and the calendar only: a claim that bands
+attract price needs more touches than these odds.
 """
 
 import math

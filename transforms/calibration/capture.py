@@ -4,8 +4,8 @@ Belongs here: the trailing ratio of realised to predicted USD. Does not belong h
 where it is not known; callers decide.
 
 Venues throttle their feeds and change what they publish, and traders change their leverage. A
-factor over the last week follows both and leaves the shape of a model alone. Three days without a
-liquidation look like a feed that is down: they count nowhere once they are over.
+factor over the last week follows both and leaves the shape of a model alone. Three days or more
+without a liquidation look like a feed that is down and are left out.
 """
 
 from typing import Final

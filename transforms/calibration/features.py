@@ -84,7 +84,7 @@ def adverse_move(
     low: FloatArray,
     close: FloatArray,
 ) -> FloatArray:
-    """Return what positions opened before and within a span met of price going against them.
+    """Return how far price went against positions opened before or within a span.
 
     Parameters
     ----------

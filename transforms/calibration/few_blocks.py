@@ -6,9 +6,9 @@ Belongs here: the correction for few blocks. Does not belong here: the fit and i
 A bootstrap over blocks takes a spread from the blocks there are. Where a few of them hold most
 of what a parameter is known from, as a few falls hold most of what 10x positions lose, its draws
 spread too little: the spread of one block is 0. As with regressions on few clusters (Cameron and
-Miller 2015, Journal of Human Resources 50, 317), the spread is raised by sqrt(n / (n - 1)) and the
-normal quantile replaced by that of Student's t with n - 1 degrees of freedom, where n counts blocks
-by their weight (``poisson.PoissonFit.block_count``).
+Miller 2015, Journal of Human Resources 50, 317), the spread is multiplied by sqrt(n / (n - 1)) and
+the normal quantile replaced by that of Student's t with n - 1 degrees of freedom, where n counts
+blocks by their weight (``poisson.PoissonFit.block_count``).
 """
 
 from typing import Final

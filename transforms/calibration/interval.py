@@ -104,7 +104,7 @@ def fit_interval(
 
 
 def interval_around(interval: RatioInterval, predicted: FloatArray) -> FloatArray:
-    """Return the interval of what is realised where so much is predicted.
+    """Return the interval of realised USD around each prediction.
 
     Parameters
     ----------

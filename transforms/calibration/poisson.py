@@ -29,7 +29,7 @@ from transforms.errors import InvalidInput, InvalidParameters
 from transforms.series import BoolArray, Float32Array, FloatArray, IntArray
 
 LEAST_SPANS: Final = 168
-"""Spans with a figure on some side that a fit needs; fewer hold less than a week of hours."""
+"""Spans with a figure on either side that a fit needs: a week of hours."""
 
 PRIOR_RATE_RATIO: Final = 0.01
 """Rate of the prior, in units of the average sum of a column [ratio]. On recorded BTC hours .2 to
@@ -113,7 +113,7 @@ class PoissonFit:
     is_converged : bool
         Whether the criterion held for the fit and for every draw.
     hours : int
-        Spans with a figure on some side.
+        Spans with a figure on either side.
     deviance : float
         Poisson deviance of the floored prediction on the spans fitted [USD].
     status : FitStatus

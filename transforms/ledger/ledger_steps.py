@@ -7,7 +7,7 @@ here: their order (``kernel``), and what is written of a span (``span_outputs``)
 neighbouring memory. Positions are in nodes of the grid; ``first_node`` is that of the window.
 Decay goes by the clock, so one multiplier per half-life serves all nodes.
 
-The steps take arrays one by one: out of a tuple numba counts a reference at every use.
+The steps take arrays one by one: numba counts a reference each time one is read from a tuple.
 """
 
 import math
