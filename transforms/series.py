@@ -29,6 +29,8 @@ SIDES: Final = ("long", "short")
 MICROSECONDS: Final = 1_000_000
 """Microseconds in a second; instants are counted in them."""
 
+DAY_MICROSECONDS: Final = 86_400 * MICROSECONDS
+
 
 @dataclass(frozen=True, slots=True)
 class Bars:

@@ -30,10 +30,9 @@ import numpy.typing as npt
 
 from transforms.compiler import compiled
 from transforms.errors import InvalidParameters
-from transforms.grid import FloatArray
+from transforms.series import DAY_MICROSECONDS, FloatArray
 
 SECONDS_PER_DAY = 86_400.0
-DAY_MICROSECONDS = 86_400_000_000
 
 MONTH_SECONDS = 30 * SECONDS_PER_DAY
 """Time over which the slow volatility is a plain mean [s]."""

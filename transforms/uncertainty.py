@@ -15,7 +15,7 @@ import numpy as np
 from transforms.calibration.capture import silence_in_windows, trailing_capture, window_sums
 from transforms.errors import InvalidInput
 from transforms.ledger.ledger_fit import LedgerFit
-from transforms.series import Float32Array, FloatArray, IntArray
+from transforms.series import DAY_MICROSECONDS, Float32Array, FloatArray, IntArray
 
 N_DRAWS: Final = 200
 """Draws behind a quantile; the 10th percentile of 200 is known to about two percentiles."""
@@ -113,7 +113,7 @@ def draw_capture(
     is_counted = np.asarray(np.isfinite(realised + predicted).all(axis=1), dtype=np.bool_)
     edges = np.stack(
         [
-            np.searchsorted(span_end, span_end - days * 86_400_000_000)
+            np.searchsorted(span_end, span_end - days * DAY_MICROSECONDS)
             for days in range(CAPTURE_DAYS, 0, -1)
         ]
         + [np.arange(len(span_end))],

@@ -17,15 +17,13 @@ import numpy as np
 
 from transforms.calibration.fit_status import FitStatus
 from transforms.errors import InvalidInput, InvalidParameters
-from transforms.series import BoolArray, FloatArray, IntArray
+from transforms.series import DAY_MICROSECONDS, BoolArray, FloatArray, IntArray
 
 CLASS_QUANTILES: Final = (0.25, 0.5, 0.75, 0.9)
 """Quantiles of the prediction between classes; the last class holds the largest tenth."""
 
 LEAST_RATIOS: Final = 50
 """Ratios that a class needs: the 10th percentile of fewer rests on four."""
-
-DAY_MICROSECONDS: Final = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ import numpy as np
 from transforms.calibration.fit_status import FitStatus, ParameterStatus
 from transforms.calibration.poisson_solver import Problem, count_blocks, maximise, maximise_draws
 from transforms.errors import InvalidInput, InvalidParameters
-from transforms.series import BoolArray, Float32Array, FloatArray, IntArray
+from transforms.series import DAY_MICROSECONDS, BoolArray, Float32Array, FloatArray, IntArray
 
 LEAST_SPANS: Final = 168
 """Spans with a figure on either side that a fit needs: a week of hours."""
@@ -169,7 +169,7 @@ def time_blocks(span_end: IntArray, days: float = 3.0) -> IntArray:
     >>> time_blocks(np.array([1, 3 * day, 3 * day + 1, 7 * day])).tolist()
     [0, 0, 1, 2]
     """
-    blocks: IntArray = ((span_end - 1) // int(days * 86_400_000_000)).astype(np.int64)
+    blocks: IntArray = ((span_end - 1) // int(days * DAY_MICROSECONDS)).astype(np.int64)
     return blocks
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from transforms.errors import InvalidInput
-from transforms.series import Float32Array, FloatArray
+from transforms.series import DAY_MICROSECONDS, Float32Array, FloatArray
 
 SHORT_FIT_DAYS: Final = 90
 """A fit on fewer days is short: sd of the logarithm of its weights is about three times that of
@@ -132,7 +132,7 @@ class LedgerFit:
     @property
     def is_short_fit(self) -> bool:
         """Whether its span is shorter than ``SHORT_FIT_DAYS``."""
-        return self.fitted_until - self.fitted_from < SHORT_FIT_DAYS * 86_400_000_000
+        return self.fitted_until - self.fitted_from < SHORT_FIT_DAYS * DAY_MICROSECONDS
 
 
 def _hash_of(fit: LedgerFit) -> str:

@@ -19,6 +19,7 @@ from transforms.ledger.ledger_steps import StateArrays
 from transforms.ledger.parameter_sets import N_ENTRIES, N_HALF_LIVES, LedgerParameters
 from transforms.ledger.span_outputs import OutputArrays
 from transforms.series import (
+    DAY_MICROSECONDS,
     MICROSECONDS,
     Bars,
     ContractKind,
@@ -31,7 +32,6 @@ _SPARE_NODES: Final = 3
 """Nodes of the window beyond those that can hold anything, at either end."""
 
 _HOUR: Final = 3_600 * MICROSECONDS
-_DAY: Final = 86_400 * MICROSECONDS
 
 
 def advance(
@@ -177,8 +177,8 @@ def _columns_of(
         prices=np.stack([bars.open, bars.high, bars.low, bars.close, clearing_high, clearing_low]),
         deposits=_deposits_of(parameters, bars, contract_kind),
         hours=(bar_end - first_end) / _HOUR,
-        gap_days=gap / _DAY,
-        bar_days=bars.bar_seconds * MICROSECONDS / _DAY,
+        gap_days=gap / DAY_MICROSECONDS,
+        bar_days=bars.bar_seconds * MICROSECONDS / DAY_MICROSECONDS,
     )
     return columns, bar_end
 

@@ -18,8 +18,7 @@ import numpy as np
 
 from transforms.calibration.few_blocks import student_quantile
 from transforms.errors import InvalidParameters
-from transforms.series import FloatArray, IntArray
-from transforms.skill.panel import DAY_MICROSECONDS
+from transforms.series import DAY_MICROSECONDS, FloatArray, IntArray
 
 HOURLY_BLOCK_DAYS: Final = 3.0
 """Length of a block for figures of hours [days]."""

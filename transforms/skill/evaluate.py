@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 
 from transforms.errors import InvalidParameters
-from transforms.series import BoolArray
-from transforms.skill.panel import DAY_MICROSECONDS, MICROSECONDS, Panel, ScoreStatus
+from transforms.series import DAY_MICROSECONDS, MICROSECONDS, BoolArray
+from transforms.skill.panel import Panel, ScoreStatus
 from transforms.skill.places import CHANCE, PlaceScore, halves_within, score_places
 from transforms.skill.predictions import Prediction, Terms, predict_model
 from transforms.skill.score_table import TRAINING_MEAN, Score, ScoringRules, score_predictions

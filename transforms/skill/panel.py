@@ -13,10 +13,7 @@ from typing import Final
 import numpy as np
 
 from transforms.errors import InvalidInput
-from transforms.series import BoolArray, FloatArray, IntArray
-
-MICROSECONDS: Final = 1_000_000
-DAY_MICROSECONDS: Final = 86_400 * MICROSECONDS
+from transforms.series import MICROSECONDS, BoolArray, FloatArray, IntArray
 
 LEAST_SILENT_HOURS: Final = 24.0
 """Time without a liquidation on either side that may be a feed that is down [h]."""

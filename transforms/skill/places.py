@@ -22,10 +22,10 @@ from typing import Final
 import numpy as np
 
 from transforms.errors import InvalidInput
-from transforms.series import BoolArray, FloatArray, IntArray
+from transforms.series import MICROSECONDS, BoolArray, FloatArray, IntArray
 from transforms.skill.bootstrap import LEAST_BLOCKS, Blocks, draw_blocks, interval
 from transforms.skill.consistency import student_probability
-from transforms.skill.panel import MICROSECONDS, Panel, ScoreStatus
+from transforms.skill.panel import Panel, ScoreStatus
 from transforms.skill.score_table import ScoringRules
 from transforms.skill.scores import deviance_removed
 

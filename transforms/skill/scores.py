@@ -19,8 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.calibration.poisson import poisson_deviance
-from transforms.series import BoolArray, FloatArray, IntArray
-from transforms.skill.panel import DAY_MICROSECONDS
+from transforms.series import DAY_MICROSECONDS, BoolArray, FloatArray, IntArray
 
 RATIO_BOUNDS: Final = (0.8, 1.25)
 """Predicted / realised within which a window counts as right [ratio]."""
