@@ -7,7 +7,7 @@ fits (``fit_models``), the scores (``score_models``). Instants are int64 microse
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
@@ -261,9 +261,6 @@ def _score(connection: DuckDBPyConnection, own: AssetPanel, work: _Work) -> None
             [own.panel.asset, at],
         )
         work.row_count += insert_rows(connection, "derived.estimator_skill", rows)
-        connection.execute(
-            "insert into meta.pending_publish values (?)", [(at - timedelta(hours=1)).date()]
-        )
         connection.execute("insert into meta.pending_publish values (?)", [at.date()])
     scored = [status == ScoreStatus.SCORED.value for status in rows["status"].to_pylist()]
     work.score_count += sum(scored)
