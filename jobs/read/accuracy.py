@@ -162,7 +162,7 @@ def provider_by_skill(rows: Sequence[SkillRow], published: set[str]) -> MapProvi
     default = DEFAULT_PROVIDER
     window = longest_window(rows)
     if window is None:
-        return MapProvider(default, f"{default}: no model of it has been scored here")
+        return MapProvider(default, f"{default}: no model has been scored on this asset here")
     if window < LEAST_WINDOW_DAYS:
         return MapProvider(
             default,
@@ -183,7 +183,7 @@ def provider_by_skill(rows: Sequence[SkillRow], published: set[str]) -> MapProvi
         and all(high is not None and high < 0.0 for high in highs)
     )
     if is_better and ledger not in published:
-        return MapProvider(default, f"{default}: the ledger has no published map of it")
+        return MapProvider(default, f"{default}: no map of the ledger is published")
     if not is_better:
         return MapProvider(
             default,
