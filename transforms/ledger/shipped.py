@@ -14,7 +14,7 @@ Fitted on realised liquidations of::
 Realised USD, move and constant are in units of the USD traded in a mean hour on the asset's most
 traded linear contract, and so are deposits of volume; ``ledger_fit.scale_fit`` gives them the
 volume of the asset they are used for. The shape carries over to assets that were left out of the
-fit, the total does so within a factor of about four (docs/accuracy.md): until an asset has realised
+fit, the total does so within a factor of about five (docs/accuracy.md): until an asset has realised
 liquidations of its own, read shares of a map rather than its USD.
 """
 
