@@ -43,6 +43,19 @@ class _PlainLoader(yaml.SafeLoader):
             )
         return super().compose_node(parent, index)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401
+        """Build a value; PyYAML does so without a guard for explicit tags and huge numbers."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, AttributeError, OverflowError) as exc:
+            raise yaml.constructor.ConstructorError(
+                None,
+                None,
+                "a value that does not fit its tag (!!timestamp, !!int), or a number of thousands "
+                "of digits; write the plain value",
+                node.start_mark,
+            ) from exc
+
 
 def _whole_number(loader: _PlainLoader, node: yaml.ScalarNode) -> int:
     value = int(loader.construct_yaml_int(node))
@@ -122,10 +135,10 @@ def read_yaml(path: Path) -> object:
     except RecursionError as exc:
         raise InputRejected(f"{path}: nested too deeply for a file written by hand") from exc
     except (ValueError, TypeError, AttributeError, OverflowError) as exc:
-        # PyYAML builds the values of explicit tags and of huge numbers without a guard.
+        # PyYAML reads escapes and directives without a guard.
         raise InputRejected(
-            f"{path}: a value that does not fit its tag (!!timestamp, !!int), or a number of "
-            "thousands of digits; write the plain value"
+            f"{path}: no valid YAML: an escape (\\U0001F600) or a directive (%YAML 1.2) that "
+            "cannot be read; correct it"
         ) from exc
     _require_text(value, str(path))
     return value

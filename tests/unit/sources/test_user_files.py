@@ -38,6 +38,8 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for 
         ("x: !!int foo", "a value that does not fit its tag"),
         ("x: !!python/object/apply:os.system ['true']", "no valid YAML"),
         (f"x: {'9' * 5000}", "a value that does not fit its tag"),
+        ('x: "\\UFFFFFFFF"', "an escape"),
+        (f"%YAML 1.{'9' * 5000}\n---\nx: 1", "a directive"),
         (f"x: {'9' * 30}", "a whole number beyond 64 bits"),
         ('x: "\\ud800"', "half a character"),
         (b"x: \xff", "byte 3 is not UTF-8"),
@@ -51,6 +53,12 @@ def test_yaml_that_cannot_be_used_is_refused(file, content, message):
         read_yaml(path)
     assert "mine.yaml" in str(caught.value)
     str(caught.value).encode()
+
+
+@pytest.mark.parametrize("value", ["!!timestamp foo", "!!float foo", "9" * 5000, "9" * 30])
+def test_a_value_that_cannot_be_built_is_placed_in_its_file(file, value):
+    with pytest.raises(InputRejected, match="line 3, column 6"):
+        read_yaml(file(f"a: 1\nb:\n  c: {value}\n"))
 
 
 @pytest.mark.parametrize(
