@@ -94,6 +94,18 @@ def test_a_file_that_is_no_zip_is_refused(tmp_path, klines):
     assert "torn or no zip" in refusal(path, klines)
 
 
+@pytest.mark.parametrize("form", [pa.list_(pa.float64()), pa.struct({"x": pa.float64()})], ids=str)
+def test_a_column_of_nested_values_is_refused_by_its_name(tmp_path, form):
+    path = parquet_of(tmp_path)
+    table = pq.read_table(path)
+    place = table.column_names.index("close_perp_binance")
+    nested = pa.nulls(table.num_rows, form)
+    pq.write_table(table.set_column(place, "close_perp_binance", nested), path)
+    message = refusal(path, load_mapping("hourly_binance"))
+    assert "column 'close_perp_binance' holds" in message
+    assert "give the flat column" in message
+
+
 def test_a_parquet_file_cut_short_is_refused(tmp_path):
     path = parquet_of(tmp_path)
     path.write_bytes(path.read_bytes()[:-100])
