@@ -8,7 +8,6 @@ not belong here: when traders open and close (`sources.simulated.trading`), what
 from math import floor, inf
 
 import numpy as np
-from numba import njit
 
 from sources.simulated.forced import Forced, force_position, is_reached
 from sources.simulated.parameters import UNLEVERED
@@ -23,6 +22,7 @@ from sources.simulated.positions import (
     SimulatedContract,
     add_position,
     change_position,
+    compiled_uncounted,
     enter_moment,
     leave_moment,
     liquidation_price,
@@ -31,7 +31,7 @@ from sources.simulated.positions import (
 )
 
 
-@njit(cache=True)
+@compiled_uncounted
 def draw_moment(
     rng: np.random.Generator, contract: SimulatedContract, ledger: Ledger, tier: int, is_cross: bool
 ) -> int:
@@ -44,13 +44,13 @@ def draw_moment(
     return int(max(floor(clock) + 1.0, floor(clock + holding))) % N_MOMENTS
 
 
-@njit(cache=True)
+@compiled_uncounted
 def happens(rng: np.random.Generator, ratio: float) -> bool:
     """Return whether something of a given share happens; a share of 0 draws nothing."""
     return ratio > 0.0 and rng.random() < ratio
 
 
-@njit(cache=True)
+@compiled_uncounted
 def draw_account(
     rng: np.random.Generator, contract: SimulatedContract, side: int, entry: float, tier: int
 ) -> tuple[float, float, bool]:
@@ -69,7 +69,7 @@ def draw_account(
     return margin, price, False
 
 
-@njit(cache=True)
+@compiled_uncounted
 def add_hedged(
     rng: np.random.Generator, contract: SimulatedContract, positions: Positions, ledger: Ledger,
     entry: float, tier: int, lots: int,
@@ -85,7 +85,7 @@ def add_hedged(
     return each
 
 
-@njit(cache=True)
+@compiled_uncounted
 def is_other_holding(rng: np.random.Generator, contract: SimulatedContract, tier: int) -> bool:
     """Return whether a moment is one of a cross account's other holdings, not of its closing."""
     if tier == NOBODY:
@@ -94,7 +94,7 @@ def is_other_holding(rng: np.random.Generator, contract: SimulatedContract, tier
     return bool(rng.random() < holding / (holding + change))
 
 
-@njit(cache=True)
+@compiled_uncounted
 def move_collateral(
     rng: np.random.Generator, contract: SimulatedContract, positions: Positions, ledger: Ledger,
     slot: int, mark: float, forced: Forced,

@@ -20,6 +20,7 @@ from sources.simulated.positions import (
     SimulatedContract,
     bin_of,
     change_position,
+    compiled_uncounted,
     margin_at,
     price_of_margin,
     remove_position,
@@ -37,7 +38,7 @@ class Forced(NamedTuple):
     order_count: IntArray  # (1,): of both sides
 
 
-@njit(cache=True)
+@compiled_uncounted
 def forget_forced(forced: Forced) -> None:
     """Begin another minute."""
     forced.lots[:] = 0
@@ -47,7 +48,7 @@ def forget_forced(forced: Forced) -> None:
     forced.order_count[:] = 0
 
 
-@njit(cache=True)
+@compiled_uncounted
 def _record(contract: SimulatedContract, forced: Forced, side: int, lots: int, mark: float) -> None:
     """Count a liquidation order; a throttled feed publishes the first ones of a minute only."""
     usd = usd_of(contract, lots, mark)
@@ -65,7 +66,7 @@ def is_reached(side: int, price: float, mark: float) -> bool:
     return mark <= price if side == LONG else mark >= price
 
 
-@njit(cache=True)
+@compiled_uncounted
 def force_position(
     contract: SimulatedContract, positions: Positions, ledger: Ledger, slot: int, mark: float,
     forced: Forced,
@@ -97,7 +98,7 @@ def force_position(
         change_position(contract, positions, ledger, slot, left, mark, margin, price)
 
 
-@njit(cache=True)
+@compiled_uncounted
 def liquidate_positions(
     contract: SimulatedContract, positions: Positions, ledger: Ledger, side: int,
     earlier_mark_log: float, mark_log: float, forced: Forced,
@@ -119,7 +120,7 @@ def liquidate_positions(
         b += toward
 
 
-@njit(cache=True)
+@compiled_uncounted
 def call_margin(
     rng: np.random.Generator, contract: SimulatedContract, positions: Positions, ledger: Ledger,
     side: int, earlier_mark_log: float, mark_log: float,

@@ -51,6 +51,8 @@ from sources.simulated.positions import (
     Positions,
     SimulatedContract,
     add_position,
+    compiled_counted,
+    compiled_uncounted,
     liquidation_price,
     margin_of,
     remove_position,
@@ -96,7 +98,7 @@ class Measured(NamedTuple):
     truth_usd: FloatArray  # (m, 2, PUBLISHED_BINS)
 
 
-@njit(cache=True)
+@compiled_uncounted
 def _draw_order(
     rng: np.random.Generator, contract: SimulatedContract, cumulative_weight: FloatArray
 ) -> tuple[int, int]:
@@ -116,7 +118,7 @@ def _is_accepted(side: int, price: float, mark: float) -> bool:
     return price < mark if side == LONG else price > mark
 
 
-@njit(cache=True)
+@compiled_counted
 def fill_positions(
     rng: np.random.Generator, contract: SimulatedContract, positions: Positions, ledger: Ledger
 ) -> None:
@@ -140,7 +142,7 @@ def fill_positions(
     ledger.counts[MAKER_LOTS] = ledger.counts[TRADER_SHORT_LOTS] - ledger.counts[TRADER_LONG_LOTS]
 
 
-@njit(cache=True)
+@compiled_uncounted
 def _move_whale(
     rng: np.random.Generator, contract: SimulatedContract, positions: Positions, ledger: Ledger,
     entry: float, mark: float, opened: IntArray, closed: IntArray, taker: FloatArray,
@@ -183,13 +185,13 @@ def round_to_tick(price: float, tick_size: float) -> float:
     return max(round(price / tick_size), 1) * tick_size
 
 
-@njit(cache=True)
+@compiled_uncounted
 def _start_bar(bar: FloatArray, price: float) -> None:
     """Set open, high, low and close to the price at which a bar begins."""
     bar[:] = price
 
 
-@njit(cache=True)
+@compiled_uncounted
 def _extend_bar(bar: FloatArray, high: float, low: float, close: float) -> None:
     """Take further prices into a bar."""
     bar[1] = max(bar[1], high)
@@ -205,7 +207,7 @@ class _Flow(NamedTuple):
     taker: FloatArray  # lots that want to buy, to sell, at once
 
 
-@njit(cache=True)
+@compiled_counted
 def advance_minutes(
     rng: np.random.Generator, contract: SimulatedContract, positions: Positions, ledger: Ledger,
     log_index: FloatArray, activity: FloatArray, measured: Measured, first_minute: int,
@@ -261,7 +263,7 @@ def advance_minutes(
     return log_index.size
 
 
-@njit(cache=True)
+@compiled_uncounted
 def _move_prices(
     rng: np.random.Generator, contract: SimulatedContract, ledger: Ledger, log_index: float
 ) -> None:
@@ -278,7 +280,7 @@ def _move_prices(
     levels[REMEMBERED_LOG] += memory_weight * (log_index - levels[REMEMBERED_LOG])
 
 
-@njit(cache=True)
+@compiled_uncounted
 def _take_forced(forced: Forced, flow: _Flow, measured: Measured, bar: int) -> None:
     """Add a minute's liquidations to what closed and to what is measured."""
     for side in range(2):
@@ -290,7 +292,7 @@ def _take_forced(forced: Forced, flow: _Flow, measured: Measured, bar: int) -> N
         flow.taker[1 - side] += forced.lots[side]
 
 
-@njit(cache=True)
+@compiled_uncounted
 def _act_on_moments(
     rng: np.random.Generator, contract: SimulatedContract, positions: Positions, ledger: Ledger,
     activity: float, mark: float, flow: _Flow, forced: Forced,
@@ -313,7 +315,13 @@ def _act_on_moments(
             slot = after
 
 
-@njit(cache=True)
+@compiled_counted
+def _draw_count(rng: np.random.Generator, mean: float) -> int:
+    """Return a Poisson variate, for which numba makes a list."""
+    return int(rng.poisson(mean))
+
+
+@compiled_uncounted
 def _open_orders(
     rng: np.random.Generator, contract: SimulatedContract, positions: Positions, ledger: Ledger,
     activity: float, earlier_last_log: float, flow: _Flow,
@@ -333,13 +341,14 @@ def _open_orders(
     for side in range(2):
         share = odds / (1.0 + odds) if side == LONG else 1.0 / (1.0 + odds)
         rate = 2.0 * share * contract.orders_per_minute * activity * eagerness
-        for _ in range(min(rng.poisson(rate), LARGEST_ORDER_COUNT)):
+        for _ in range(min(_draw_count(rng, rate), LARGEST_ORDER_COUNT)):
             tier, lots = _draw_order(rng, contract, contract.tier_cumulative_weight)
             entry = exp(earlier_last_log + rng.random() * move)
             if happens(rng, contract.hedged_ratio):
                 each = add_hedged(rng, contract, positions, ledger, entry, tier, lots)
-                flow.opened[:] += each
-                flow.taker[:] += each * contract.tier_taker_ratio[tier]
+                for leg in range(2):
+                    flow.opened[leg] += each
+                    flow.taker[leg] += each * contract.tier_taker_ratio[tier]
                 continue
             margin, price, is_cross = draw_account(rng, contract, side, entry, tier)
             moment = draw_moment(rng, contract, ledger, tier, is_cross)
@@ -352,7 +361,7 @@ def _open_orders(
                 flow.taker[side] += lots * contract.tier_taker_ratio[tier]
 
 
-@njit(cache=True)
+@compiled_uncounted
 def _trade_rest(
     rng: np.random.Generator, contract: SimulatedContract, ledger: Ledger, activity: float,
     earlier_last_log: float, flow: _Flow, measured: Measured, bar: int,
@@ -384,7 +393,7 @@ def _trade_rest(
         )  # fmt: skip
 
 
-@njit(cache=True)
+@compiled_uncounted
 def _measure_truth(
     contract: SimulatedContract, ledger: Ledger, measured: Measured, hour: int
 ) -> None:
