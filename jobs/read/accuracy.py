@@ -183,7 +183,7 @@ def provider_by_skill(rows: Sequence[SkillRow], published: set[str]) -> MapProvi
         and all(high is not None and high < 0.0 for high in highs)
     )
     if is_better and ledger not in published:
-        return MapProvider(default, f"{default}: no map of the ledger is published")
+        return MapProvider(default, f"{default}: the ledger has no published map")
     if not is_better:
         return MapProvider(
             default,
