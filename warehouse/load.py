@@ -123,6 +123,7 @@ _PENDING_PUBLISH = {
     "long_short_ratio": ("observed_at", "observed_at + interval 1 hour"),
     "sentiment": ("observed_at", "observed_at + interval 2 days"),
     "quote_rate": ("observed_at", "observed_at + interval 1 day"),
+    "position_coverage": ("as_of", "as_of"),
 }
 
 
