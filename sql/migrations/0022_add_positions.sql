@@ -6,6 +6,8 @@ create table raw.account_position (
     asset varchar not null,
     observed_at timestamptz not null,
     previous_at timestamptz,
+    traded_from_at timestamptz,
+    traded_until_at timestamptz,
     change varchar not null,
     side varchar not null,
     quantity double not null,

@@ -16,7 +16,7 @@ newest as (
                 ingested_at desc, source, change desc, side desc, quantity desc,
                 previous_quantity desc, entry_price desc, liquidation_price desc, leverage desc,
                 is_cross desc, margin_usd desc, mark_price desc, account_value_usd desc,
-                previous_at desc
+                previous_at desc, traded_from_at desc, traded_until_at desc
         ) = 1
 )
 
