@@ -42,7 +42,23 @@ class InputRejected(TerminalSourceError):
 
 
 class ProviderUnavailable(TransientSourceError):
-    """A map provider did not answer, or requires a wait."""
+    """A map provider did not answer, or requires a wait.
+
+    Parameters
+    ----------
+    message : str
+        What was requested, what came back, what to do.
+    retry_after_seconds : float, optional
+        The wait that the service requires; None if it names none.
+    status : int, optional
+        HTTP status of the refusal, where there was one.
+    """
+
+    def __init__(
+        self, message: str, retry_after_seconds: float | None = None, status: int | None = None
+    ) -> None:
+        super().__init__(message, retry_after_seconds)
+        self.status = status
 
 
 class ProviderRejected(TerminalSourceError):

@@ -184,7 +184,7 @@ def refusal_error(
     if is_transient_status(status):
         wait = retry_after_seconds(headers)
         when = "try again later" if wait is None else f"try again in {wait:g} s"
-        return ProviderUnavailable(f"{what}; {when}", retry_after_seconds=wait)
+        return ProviderUnavailable(f"{what}; {when}", wait, status)
     if status in (401, 403):
         return ProviderRejected(
             f"{what}; check the key and whether its plan covers this endpoint", status
