@@ -27,7 +27,12 @@ from bench.recovery_market import (
     with_positions_of,
 )
 from transforms.calibration.features import move_of
-from transforms.calibration.poisson import LEAST_BLOCKS, BlockDraws, fit_poisson, time_blocks
+from transforms.calibration.poisson import (
+    LEAST_EFFECTIVE_BLOCKS,
+    BlockDraws,
+    fit_poisson,
+    time_blocks,
+)
 from transforms.calibration.tiers import TierFit, TierObservations, fit_tiers, group_of_tiers
 from transforms.grid import bin_center
 from transforms.ledger import LEDGERS, advance
@@ -164,7 +169,7 @@ def recover_ledger(series: SimulatedSeries, seed: int) -> list[Recovered]:
         drawn = fit.draws[:, : weights.size] @ standing
         low, high = np.quantile(drawn, (0.05, 0.95))
         value = float(fit.weights @ standing)
-        is_seen = fit.block_count[: weights.size] >= LEAST_BLOCKS
+        is_seen = fit.block_count[: weights.size] >= LEAST_EFFECTIVE_BLOCKS
         unseen = float((fit.weights * standing)[~is_seen].sum() / value)
         found.append(
             Recovered(

@@ -26,6 +26,7 @@ from jobs.calibrate.fit_models import (
 from jobs.calibrate.forecast_hours import store_forecasts
 from jobs.calibrate.measure_crowding import measure_crowding
 from jobs.calibrate.panels import AssetPanel, read_panel
+from jobs.calibrate.row_store import replace_rows
 from jobs.calibrate.score_models import score_asset
 from jobs.calibrate.score_touches import score_touches
 from jobs.calibrate.tier_shares import TierShares, read_tier_shares
@@ -36,7 +37,6 @@ from jobs.writer import writer_run
 from transforms.ledger import LEDGERS
 from transforms.ledger.ledger_fit import SHORT_FIT_DAYS, size_of
 from transforms.skill.panel import ScoreStatus
-from warehouse.connect import insert_rows, transaction
 
 logger = logging.getLogger(__name__)
 
@@ -214,13 +214,13 @@ def _store_fit(
 ) -> None:
     """Store a fit, or why there is none, in place of an earlier reason or of the same hour's."""
     rows = calibration_rows(made, own, work.as_of, work.run_id, shares)
-    with transaction(connection):
-        connection.execute(
-            "delete from derived.calibration where asset = ? and provider = ? "
-            "and (status = ? or valid_from_at = ?)",
-            [made.asset, made.provider, NO_FIT, to_instant(work.as_of)],
-        )
-        work.row_count += insert_rows(connection, "derived.calibration", rows)
+    work.row_count += replace_rows(
+        connection,
+        "derived.calibration",
+        rows,
+        "asset = ? and provider = ? and (status = ? or valid_from_at = ?)",
+        [made.asset, made.provider, NO_FIT, to_instant(work.as_of)],
+    )
     if made.fit is None:
         work.no_fit_count += 1
     else:
@@ -254,13 +254,12 @@ def _score(connection: DuckDBPyConnection, own: AssetPanel, work: _Work) -> None
     """Score an asset's models up to the last midnight, in place of an earlier score of it."""
     midnight = work.as_of // DAY_MICROSECONDS * DAY_MICROSECONDS
     rows: pa.Table = score_asset(own, midnight, work.run_id)
-    at = to_instant(midnight)
-    with transaction(connection):
-        connection.execute(
-            "delete from derived.estimator_skill where asset = ? and as_of = ?",
-            [own.panel.asset, at],
-        )
-        work.row_count += insert_rows(connection, "derived.estimator_skill", rows)
-        connection.execute("insert into meta.pending_publish values (?)", [at.date()])
+    work.row_count += replace_rows(
+        connection,
+        "derived.estimator_skill",
+        rows,
+        "asset = ? and as_of = ?",
+        [own.panel.asset, to_instant(midnight)],
+    )
     scored = [status == ScoreStatus.SCORED.value for status in rows["status"].to_pylist()]
     work.score_count += sum(scored)

@@ -14,6 +14,7 @@ from duckdb import DuckDBPyConnection
 
 from jobs.calibrate.fits_in_force import fits_in_force
 from jobs.calibrate.panels import AssetPanel
+from jobs.calibrate.row_store import replace_rows
 from jobs.instants import DAY_MICROSECONDS, HOUR, HOUR_MICROSECONDS, to_instant, to_microseconds
 from transforms.calibration.outlook import (
     PATHS,
@@ -25,7 +26,6 @@ from transforms.calibration.outlook import (
 from transforms.series import SIDES
 from transforms.skill.panel import Panel
 from transforms.touch import MONTH_SECONDS, blend_volatility, trailing_volatility, weekend_change
-from warehouse.connect import insert_rows, transaction
 from warehouse.contracts import stored_rows
 from warehouse.queries import named_query
 
@@ -82,13 +82,9 @@ def store_outlook(connection: DuckDBPyConnection, own: AssetPanel, as_of: int, r
             "run_id": run_id,
         },
     )
-    with transaction(connection):
-        connection.execute(
-            "delete from derived.liquidation_outlook where asset = ? and as_of = ?", [asset, at]
-        )
-        count = insert_rows(connection, "derived.liquidation_outlook", rows)
-        connection.execute("insert into meta.pending_publish values (?)", [at.date()])
-    return count
+    return replace_rows(
+        connection, "derived.liquidation_outlook", rows, "asset = ? and as_of = ?", [asset, at]
+    )
 
 
 def volatility_ahead(panel: Panel, midnight: int) -> float | None:

@@ -15,12 +15,12 @@ from duckdb import DuckDBPyConnection
 
 from jobs.build.hourly_maps import nullable, repeat_sides
 from jobs.calibrate.panels import AssetPanel
+from jobs.calibrate.row_store import replace_rows
 from jobs.calibrate.score_models import REASONS, with_forecasts
 from jobs.instants import DAY_MICROSECONDS, to_instant
 from transforms.series import BoolArray, FloatArray
 from transforms.skill.panel import Panel, ScoreStatus
 from transforms.skill.predictions import Terms, predict_model
-from warehouse.connect import insert_rows, transaction
 from warehouse.contracts import stored_rows
 
 FORECASTS: Final = ("liquidation_forecast", "lagged_forecast")
@@ -59,18 +59,13 @@ def store_forecasts(
         for panel in [with_forecasts(own, midnight)]
         for model in FORECASTS
     ]
-    with transaction(connection):
-        connection.execute(
-            "delete from derived.forecast_prediction where asset = ? and as_of > ? and as_of <= ?",
-            [asset, to_instant(start), to_instant(as_of)],
-        )
-        count = insert_rows(connection, "derived.forecast_prediction", pa.concat_tables(tables))
-        connection.execute(
-            "insert into meta.pending_publish select distinct as_of::date "
-            "from derived.forecast_prediction where asset = ? and as_of > ? and as_of <= ?",
-            [asset, to_instant(start), to_instant(as_of)],
-        )
-    return count
+    return replace_rows(
+        connection,
+        "derived.forecast_prediction",
+        pa.concat_tables(tables),
+        "asset = ? and as_of > ? and as_of <= ?",
+        [asset, to_instant(start), to_instant(as_of)],
+    )
 
 
 def _first_midnight(connection: DuckDBPyConnection, asset: str, as_of: int) -> int:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from duckdb import DuckDBPyConnection
 
+from jobs.calibrate.row_store import replace_rows
 from jobs.compare.comparison_rows import CONSENSUS
 from jobs.compare.outside_maps import SIMULATED_TRUTH
 from jobs.grouping import run_slices
@@ -21,7 +22,7 @@ from transforms.series import BoolArray, FloatArray, IntArray
 from transforms.skill.crowding import (
     AFTER_HOURS,
     BLOCK_HOURS,
-    LEAST_BLOCKS,
+    LEAST_FORTNIGHTS,
     LEAST_TOUCHED,
     TOUCH_HOURS,
     ClassOutcome,
@@ -30,7 +31,6 @@ from transforms.skill.crowding import (
     compare_agreements,
     follow_levels,
 )
-from warehouse.connect import insert_rows, transaction
 from warehouse.contracts import stored_rows
 from warehouse.queries import named_query
 
@@ -100,11 +100,7 @@ def measure_crowding(connection: DuckDBPyConnection, as_of: datetime, run_id: st
             "run_id": run_id,
         },
     )
-    with transaction(connection):
-        connection.execute("delete from derived.crowding where as_of = ?", [midnight])
-        insert_rows(connection, "derived.crowding", table)
-        connection.execute("insert into meta.pending_publish values (?)", [midnight.date()])
-    return len(rows)
+    return replace_rows(connection, "derived.crowding", table, "as_of = ?", [midnight])
 
 
 def _follow(
@@ -210,9 +206,9 @@ def _reason(outcome: ClassOutcome) -> str | None:
         return "no band whose outcome is known"
     if math.isnan(outcome.reversal_ratio.value):
         return f"fewer than {LEAST_TOUCHED} bands were touched"
-    if outcome.block_count < LEAST_BLOCKS:
+    if outcome.block_count < LEAST_FORTNIGHTS:
         return (
-            f"bands of {LEAST_BLOCKS} two-week blocks, followed for "
+            f"bands of {LEAST_FORTNIGHTS} two-week blocks, followed for "
             f"{TOUCH_HOURS + AFTER_HOURS - 1} hours, make an interval; here are "
             f"{outcome.block_count}"
         )

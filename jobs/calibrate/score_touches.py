@@ -13,10 +13,10 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.build.hourly_maps import nullable
+from jobs.calibrate.row_store import replace_rows
 from jobs.grouping import run_slices
 from jobs.instants import DAY
 from transforms.skill.reliability import TENTHS, Touches, log_loss, reliability, touch_excess
-from warehouse.connect import insert_rows, transaction
 from warehouse.contracts import stored_rows
 from warehouse.queries import named_query
 
@@ -56,11 +56,9 @@ def score_touches(connection: DuckDBPyConnection, as_of: datetime, run_id: str) 
         _rows(levels.slice(rows.start, rows.stop - rows.start), last, run_id)
         for rows in run_slices(*keys)
     ]
-    with transaction(connection):
-        connection.execute("delete from derived.touch_reliability where as_of = ?", [last])
-        count = insert_rows(connection, "derived.touch_reliability", pa.concat_tables(tables))
-        connection.execute("insert into meta.pending_publish values (?)", [last.date()])
-    return count
+    return replace_rows(
+        connection, "derived.touch_reliability", pa.concat_tables(tables), "as_of = ?", [last]
+    )
 
 
 def _rows(levels: pa.Table, last: datetime, run_id: str) -> pa.Table:

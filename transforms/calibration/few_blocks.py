@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from transforms.calibration.poisson import LEAST_BLOCKS
+from transforms.calibration.poisson import LEAST_EFFECTIVE_BLOCKS
 from transforms.series import FloatArray
 
 _Z: Final = 1.6448536269514722
@@ -40,7 +40,7 @@ def widened_interval(
     Returns
     -------
     low, high : ndarray of float64, shape (n,)
-        Bounds [as the value]; 0 and infinity with fewer than ``poisson.LEAST_BLOCKS``.
+        Bounds [as the value]; 0 and infinity with fewer than ``poisson.LEAST_EFFECTIVE_BLOCKS``.
 
     Examples
     --------
@@ -51,8 +51,8 @@ def widened_interval(
     ([0.848, 0.762], [1.179, 1.312])
     """
     value, log_sd, blocks = (np.asarray(each, dtype=np.float64) for each in (value, log_sd, blocks))
-    is_enough = blocks >= LEAST_BLOCKS
-    count = np.where(is_enough, blocks, LEAST_BLOCKS)
+    is_enough = blocks >= LEAST_EFFECTIVE_BLOCKS
+    count = np.where(is_enough, blocks, LEAST_EFFECTIVE_BLOCKS)
     with np.errstate(over="ignore"):
         reach = np.exp(student_quantile(_Z, count - 1.0) * np.sqrt(count / (count - 1.0)) * log_sd)
     low: FloatArray = np.where(is_enough, value / reach, 0.0)

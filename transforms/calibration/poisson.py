@@ -43,7 +43,7 @@ WIDEST_LOG_SD: Final = 0.5
 """Standard deviation of ln up to which a parameter is identified [1]: a 90 % interval of a factor
 2.3 either way. 90 days give .11 to .15 for the groups of leverage that can be told apart."""
 
-LEAST_BLOCKS: Final = 3.0
+LEAST_EFFECTIVE_BLOCKS: Final = 3.0
 """Blocks, counted by what they hold of a parameter's evidence, below which nothing is known of its
 spread: Student's t with fewer than two degrees of freedom has no variance."""
 
@@ -440,7 +440,7 @@ def _parameter_status(
         return ParameterStatus.AT_BOUND
     if np.isnan(log_sd):
         return ParameterStatus.NOT_DRAWN
-    if block_count < LEAST_BLOCKS:
+    if block_count < LEAST_EFFECTIVE_BLOCKS:
         return ParameterStatus.FEW_BLOCKS
     return ParameterStatus.IDENTIFIED if log_sd <= WIDEST_LOG_SD else ParameterStatus.WIDE
 

@@ -26,7 +26,7 @@ HOURLY_BLOCK_DAYS: Final = 3.0
 BAND_BLOCK_DAYS: Final = 14.0
 """Length of a block for figures of bands and levels, which last for days [days]."""
 
-LEAST_BLOCKS: Final = 8
+LEAST_RESAMPLED_BLOCKS: Final = 8
 """Blocks below which no interval is given: too few to say how they vary."""
 
 INTERVAL_LEVEL: Final = 0.95
@@ -192,8 +192,8 @@ def interval(
     Returns
     -------
     low, high : ndarray of float64, shape (...)
-        Ends, in the unit of the figure. NaN where there are fewer than ``LEAST_BLOCKS`` blocks or
-        a draw has no figure.
+        Ends, in the unit of the figure. NaN with fewer than ``LEAST_RESAMPLED_BLOCKS`` blocks, or
+        where a draw has no figure.
 
     Examples
     --------
@@ -203,7 +203,7 @@ def interval(
     >>> bool(np.isnan(interval(np.linspace(-1.0, 1.0, 1001), 3)[0]))
     True
     """
-    if n_blocks < LEAST_BLOCKS:
+    if n_blocks < LEAST_RESAMPLED_BLOCKS:
         nothing = np.full(draws.shape[:-1], np.nan)
         return nothing, nothing.copy()
     tail = 0.5 * (1.0 - level)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.series import FloatArray
-from transforms.skill.bootstrap import LEAST_BLOCKS
+from transforms.skill.bootstrap import LEAST_RESAMPLED_BLOCKS
 
 _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
@@ -30,8 +30,8 @@ class GainTest:
         Mean gain of a block over its standard error [1]; positive: the model is better.
     t_p_value, w_p_value : ndarray of float64, shape (...)
         Probability of a gain as far from 0 if there were none, by Student's t-test and by
-        Wilcoxon's signed-rank test [0-1]. NaN with fewer than ``LEAST_BLOCKS`` blocks, or where
-        no block differs.
+        Wilcoxon's signed-rank test [0-1]. NaN with fewer than ``LEAST_RESAMPLED_BLOCKS`` blocks,
+        or where no block differs.
     """
 
     t_statistic: FloatArray
@@ -97,7 +97,7 @@ def number_test(realised: FloatArray, predicted: FloatArray) -> FloatArray:
     -------
     ndarray of float64, shape (...)
         Probability [0-1]; below .025 too much was predicted, above .975 too little. NaN with fewer
-        than ``LEAST_BLOCKS`` blocks, nothing realised, or no spread.
+        than ``LEAST_RESAMPLED_BLOCKS`` blocks, nothing realised, or no spread.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def number_test(realised: FloatArray, predicted: FloatArray) -> FloatArray:
     """
     total, mean = realised.sum(), predicted.sum(axis=-1)
     n_blocks = realised.shape[-1]
-    if n_blocks < LEAST_BLOCKS or not total > 0.0:
+    if n_blocks < LEAST_RESAMPLED_BLOCKS or not total > 0.0:
         return np.full(mean.shape, np.nan)
     scaled = predicted * (total / mean)[..., None]
     spread = ((realised - scaled) ** 2 / scaled).sum(axis=-1) / (n_blocks - 1)
@@ -135,7 +135,7 @@ def gain_test(gain: FloatArray) -> GainTest:
     ([0.00014, 1.0], [0.013, 1.0])
     """
     n_blocks = gain.shape[-1]
-    if n_blocks < LEAST_BLOCKS:
+    if n_blocks < LEAST_RESAMPLED_BLOCKS:
         nothing = np.full(gain.shape[:-1], np.nan)
         return GainTest(nothing, nothing, nothing)
     mean, sd = gain.mean(axis=-1), gain.std(axis=-1, ddof=1)

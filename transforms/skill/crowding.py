@@ -31,8 +31,8 @@ AFTER_HOURS: Final = 4
 BLOCK_HOURS: Final = round(24 * BAND_BLOCK_DAYS)
 """Length of the blocks that are resampled [h]."""
 
-LEAST_BLOCKS: Final = 5
-"""Fewer blocks give no interval."""
+LEAST_FORTNIGHTS: Final = 5
+"""Fewer blocks of two weeks give no interval."""
 
 LEAST_TOUCHED: Final = 20
 """Touched levels below which there is no figure on what followed."""
@@ -365,7 +365,7 @@ def _means(sums: FloatArray) -> FloatArray:
 def _estimate(value: float, draws: FloatArray, n_blocks: int) -> Estimate:
     """Return a mean with its interval, which needs enough blocks and a figure in most draws."""
     known = draws[np.isfinite(draws)]
-    if n_blocks < LEAST_BLOCKS or len(known) < 0.9 * len(draws) or not np.isfinite(value):
+    if n_blocks < LEAST_FORTNIGHTS or len(known) < 0.9 * len(draws) or not np.isfinite(value):
         return Estimate(float(value), float("nan"), float("nan"))
     low, high = np.quantile(known, (0.05, 0.95))
     return Estimate(float(value), float(low), float(high))

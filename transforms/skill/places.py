@@ -23,7 +23,7 @@ import numpy as np
 
 from transforms.errors import InvalidInput
 from transforms.series import MICROSECONDS, BoolArray, FloatArray, IntArray
-from transforms.skill.bootstrap import LEAST_BLOCKS, Blocks, draw_blocks, interval
+from transforms.skill.bootstrap import LEAST_RESAMPLED_BLOCKS, Blocks, draw_blocks, interval
 from transforms.skill.consistency import student_probability
 from transforms.skill.panel import Panel, ScoreStatus
 from transforms.skill.score_table import ScoringRules
@@ -353,7 +353,7 @@ def _place_quantile(surprise: FloatArray) -> float:
     known, so the spread is taken from blocks of days.
     """
     n_blocks = len(surprise)
-    sd = surprise.std(ddof=1) if n_blocks >= LEAST_BLOCKS else 0.0
+    sd = surprise.std(ddof=1) if n_blocks >= LEAST_RESAMPLED_BLOCKS else 0.0
     if not sd > 0.0:
         return math.nan
     return float(student_probability(surprise.mean() / (sd / math.sqrt(n_blocks)), n_blocks - 1))

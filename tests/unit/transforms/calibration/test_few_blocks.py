@@ -4,7 +4,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from transforms.calibration.few_blocks import widened_interval
-from transforms.calibration.poisson import LEAST_BLOCKS, BlockDraws, fit_poisson
+from transforms.calibration.poisson import LEAST_EFFECTIVE_BLOCKS, BlockDraws, fit_poisson
 
 N_BLOCKS, HOURS = 12, 24
 BLOCK = np.repeat(np.arange(N_BLOCKS), HOURS)
@@ -72,7 +72,7 @@ def test_intervals_hold_the_truth_where_few_blocks_hold_the_evidence():
         realised = columns[..., 0] * factor[BLOCK][:, None]
         fit = fitted(columns, realised, block_draws=BlockDraws(BLOCK, generator))
         counts = fit.block_count
-        assert LEAST_BLOCKS - 1.5 < counts[0] < LEAST_BLOCKS + 3
+        assert LEAST_EFFECTIVE_BLOCKS - 1.5 < counts[0] < LEAST_EFFECTIVE_BLOCKS + 3
         log_sd = np.log(fit.draws[:, 0]).std()
         low, high = widened_interval(fit.weights, [log_sd], counts[:1])
         covered["draws"].append(fit.low[0] <= 1.0 <= fit.high[0])

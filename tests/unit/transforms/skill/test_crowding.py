@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from transforms.errors import InvalidInput
 from transforms.skill.crowding import (
     AFTER_HOURS,
-    LEAST_BLOCKS,
+    LEAST_FORTNIGHTS,
     TOUCH_HOURS,
     Outcomes,
     PublishedLevels,
@@ -119,7 +119,7 @@ def test_an_attraction_of_crowded_levels_is_seen_where_there_is_one(touch_odds, 
 
 def test_too_few_blocks_give_a_figure_without_an_interval():
     generator = np.random.default_rng(5)
-    lone, *_ = compare_agreements(*drawn_levels(generator, LEAST_BLOCKS - 1, 0.3), generator)
+    lone, *_ = compare_agreements(*drawn_levels(generator, LEAST_FORTNIGHTS - 1, 0.3), generator)
     assert np.isfinite(lone.touch_excess.value)
     assert np.isnan([lone.touch_excess.low, lone.touch_excess.high]).all()
 
