@@ -45,6 +45,22 @@ class AllProvidersFailed(JobError):
     """No map provider gave a response that could be read."""
 
 
+class BookDamaged(JobError):
+    """The account book, or the key beside it, cannot be used; the message says what to do."""
+
+
+class BookUnavailable(JobError):
+    """The account book cannot be written at present; nothing committed is lost."""
+
+
+class CollectorRunning(JobError):
+    """Another collector of positions works on the same home."""
+
+
+class CollectorStopped(JobError):
+    """The collector of positions ran before and does not run, or is stuck."""
+
+
 class StoppedByQuality(JobError):
     """Critical checks failed; the last good publication stays.
 

@@ -1,0 +1,1 @@
+"""Positions of Hyperliquid's accounts, collected by a long-running job."""

@@ -1,0 +1,226 @@
+"""Which account's state is requested next: how late each is, and the latest of them.
+
+Belongs here: intervals and lateness over arrays of all accounts. Does not belong here: the arrays
+(`jobs.positions.sweep_table`), the limit on requests (`sources.accounts.weight_budget`).
+
+A sweep is one request of the state of one account on one dex. Each sweep has an interval by what
+is known of the account; its lateness is the age of its state over that interval. The latest goes
+first, so nothing starves, and where the limit does not suffice all intervals stretch alike.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
+Indices = NDArray[np.intp]
+
+HOUR_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPolicy:
+    """How often states are requested.
+
+    Parameters
+    ----------
+    large_usd : float
+        Position value from which an account is large, and traded value from which its state is
+        as good as unknown [USD].
+    near_ratio : float
+        Distance from the mark price to the liquidation price up to which a position is near
+        [share of the mark price].
+    large_seconds : float
+        Interval of large and near accounts: half the age that a map allows them [s].
+    other_seconds : float
+        Interval of all other accounts with a position: half a day, half the age that a map
+        allows them [s].
+    empty_seconds : float
+        Interval of accounts without a position; they come back by trading [s].
+    traded_seconds : float
+        Interval of an account that traded `large_usd` more than usual since its state; an account
+        that traded a tenth of it has ten times this interval [s].
+    new_seconds, listed_seconds : float
+        Interval of accounts never requested: found by a trade, and on a public list [s].
+    most_optional : float
+        Lateness that trades and lists can give at most: beyond it, the intervals of large and other
+        accounts come first. 1.6 leaves a fifth of the age that a map allows.
+    usual_seconds : float
+        Half-life of what an account usually trades [s].
+    """
+
+    large_usd: float = 100_000.0
+    near_ratio: float = 0.03
+    large_seconds: float = 1800.0
+    other_seconds: float = 12 * HOUR_SECONDS
+    empty_seconds: float = 5 * 24 * HOUR_SECONDS
+    traded_seconds: float = 600.0
+    new_seconds: float = 60.0
+    listed_seconds: float = 2 * HOUR_SECONDS
+    most_optional: float = 1.6
+    usual_seconds: float = 2 * HOUR_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class SweepFacts:
+    """What is known of each sweep; arrays of shape (n_sweeps,).
+
+    Parameters
+    ----------
+    age_seconds : ndarray of float64
+        Age of the state [s]; of one never requested, the time since it was found.
+    is_new, is_listed : ndarray of bool
+        Whether it was never requested; whether a public list named it.
+    position_count : ndarray of int32
+        Positions in the state.
+    largest_usd : ndarray of float64
+        Value of the largest position at the newest marks [USD].
+    nearest_ratio : ndarray of float64
+        Smallest distance to a liquidation price at the newest marks; infinite where none is known.
+    traded_usd : ndarray of float64
+        Traded since the state [USD].
+    usual_usd_per_hour : ndarray of float64
+        What the account usually trades [USD/h].
+    """
+
+    age_seconds: Floats
+    is_new: Booleans
+    is_listed: Booleans
+    position_count: NDArray[np.int32]
+    largest_usd: Floats
+    nearest_ratio: Floats
+    traded_usd: Floats
+    usual_usd_per_hour: Floats
+
+
+def important(
+    largest_usd: Floats, nearest_ratio: Floats, policy: SweepPolicy | None = None
+) -> Booleans:
+    """Return which accounts are large or near, shape (n_sweeps,).
+
+    Parameters
+    ----------
+    largest_usd : ndarray of float64, shape (n_sweeps,)
+        Value of the largest position [USD].
+    nearest_ratio : ndarray of float64, shape (n_sweeps,)
+        Smallest distance to a liquidation price; infinite where none is known.
+    policy : SweepPolicy, optional
+        How often states are requested.
+
+    Examples
+    --------
+    >>> important(np.array([2e5, 10.0, 10.0]), np.array([np.inf, 0.02, 0.2])).tolist()
+    [True, True, False]
+    """
+    policy = policy or SweepPolicy()
+    return (largest_usd >= policy.large_usd) | (nearest_ratio <= policy.near_ratio)
+
+
+def class_intervals(facts: SweepFacts, policy: SweepPolicy) -> Floats:
+    """Return the interval by positions alone [s], shape (n_sweeps,)."""
+    return np.where(
+        facts.position_count == 0,
+        policy.empty_seconds,
+        np.where(
+            important(facts.largest_usd, facts.nearest_ratio, policy),
+            policy.large_seconds,
+            policy.other_seconds,
+        ),
+    )
+
+
+def lateness(facts: SweepFacts, policy: SweepPolicy | None = None) -> Floats:
+    """Return how late each sweep is: the age of its state over its interval, shape (n_sweeps,).
+
+    An account that trades all the time is no later for what it usually trades: only what exceeds it
+    counts. A market maker is thus requested as often as its positions require, and no oftener.
+
+    Parameters
+    ----------
+    facts : SweepFacts
+        What is known of each sweep.
+    policy : SweepPolicy, optional
+        How often states are requested.
+
+    Examples
+    --------
+    Half an hour old: large; small; small, but traded 100,000 USD; the same, as it always does.
+
+    >>> facts = SweepFacts(
+    ...     age_seconds=np.full(4, 1800.0),
+    ...     is_new=np.zeros(4, bool),
+    ...     is_listed=np.zeros(4, bool),
+    ...     position_count=np.ones(4, np.int32),
+    ...     largest_usd=np.array([2e5, 1e3, 1e3, 1e3]),
+    ...     nearest_ratio=np.full(4, np.inf),
+    ...     traded_usd=np.array([0.0, 0.0, 1e5, 1e5]),
+    ...     usual_usd_per_hour=np.array([0.0, 0.0, 0.0, 2e5]),
+    ... )
+    >>> lateness(facts).round(3).tolist()
+    [1.0, 0.042, 1.4, 0.042]
+    """
+    policy = policy or SweepPolicy()
+    hours = facts.age_seconds / HOUR_SECONDS
+    unusual_usd = np.maximum(facts.traded_usd - facts.usual_usd_per_hour * hours, 0.0)
+    by_trades = (
+        facts.age_seconds / policy.traded_seconds * np.minimum(unusual_usd / policy.large_usd, 1.0)
+    )
+    known = np.maximum(
+        facts.age_seconds / class_intervals(facts, policy),
+        _bounded(by_trades, policy.most_optional),
+    )
+    found = np.where(
+        facts.is_listed & (facts.traded_usd == 0.0),
+        _bounded(facts.age_seconds / policy.listed_seconds, policy.most_optional),
+        facts.age_seconds / policy.new_seconds,
+    )
+    return np.where(facts.is_new, found, known)
+
+
+def _bounded(late: Floats, most: float) -> Floats:
+    """Return a lateness as it is up to 1, and then rising ever more slowly to a bound."""
+    return np.where(late <= 1.0, late, 1.0 + (most - 1.0) * (1.0 - 1.0 / np.maximum(late, 1.0)))
+
+
+def latest(late: Floats, is_free: Booleans, count: int) -> Indices:
+    """Return the sweeps to make next, the latest first, shape (<= count,).
+
+    Parameters
+    ----------
+    late : ndarray of float64, shape (n_sweeps,)
+        Lateness.
+    is_free : ndarray of bool, shape (n_sweeps,)
+        Which may be requested: not under way, not to be left alone after a failure.
+    count : int
+        How many at most.
+
+    Examples
+    --------
+    >>> latest(np.array([0.5, 3.0, 2.0, 9.0]), np.array([True, True, True, False]), 2).tolist()
+    [1, 2]
+    """
+    free = np.flatnonzero(is_free)
+    if free.size > count:
+        free = free[np.argpartition(late[free], free.size - count)[free.size - count :]]
+    return free[np.argsort(-late[free], kind="stable")]
+
+
+def usual_trading(
+    usual_usd_per_hour: float, traded_usd: float, seconds: float, policy: SweepPolicy | None = None
+) -> float:
+    """Return what an account usually trades, given what it traded since its last state [USD/h].
+
+    Examples
+    --------
+    >>> usual_trading(0.0, 1000.0, 7200.0)
+    250.0
+    """
+    policy = policy or SweepPolicy()
+    if seconds <= 0.0:
+        return usual_usd_per_hour
+    weight = 1.0 - math.exp2(-seconds / policy.usual_seconds)
+    rate = traded_usd / seconds * HOUR_SECONDS
+    return usual_usd_per_hour + weight * (rate - usual_usd_per_hour)

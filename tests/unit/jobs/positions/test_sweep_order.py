@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+
+from jobs.positions.sweep_order import (
+    HOUR_SECONDS,
+    SweepFacts,
+    SweepPolicy,
+    lateness,
+    latest,
+    usual_trading,
+)
+
+POLICY = SweepPolicy()
+ORDINARY = {
+    "age_seconds": HOUR_SECONDS,
+    "is_new": False,
+    "is_listed": False,
+    "position_count": 1,
+    "largest_usd": 1_000.0,
+    "nearest_ratio": np.inf,
+    "traded_usd": 0.0,
+    "usual_usd_per_hour": 0.0,
+}
+
+
+def late(*accounts):
+    """Return the lateness of accounts, each given by what sets it apart."""
+    columns = {name: np.array([{**ORDINARY, **one}[name] for one in accounts]) for name in ORDINARY}
+    return lateness(SweepFacts(**columns))
+
+
+def test_large_and_near_accounts_come_long_before_others():
+    large, near, other, empty = late(
+        {"largest_usd": 1e5}, {"nearest_ratio": 0.03}, {}, {"position_count": 0}
+    )
+    assert large == near == 2.0
+    assert other == pytest.approx(1 / 12)
+    assert empty == pytest.approx(1 / 120)
+
+
+def test_an_account_that_traded_comes_sooner_in_proportion_to_what_it_traded():
+    much, some, little = late({"traded_usd": 1e6}, {"traded_usd": 1e4}, {"traded_usd": 10.0})
+    assert 1.0 < much < POLICY.most_optional
+    assert some == pytest.approx(0.6)
+    assert little == late({})[0]
+
+
+def test_a_market_maker_comes_as_often_as_its_positions_require():
+    maker = {"largest_usd": 1e6, "traded_usd": 5e6, "usual_usd_per_hour": 5e6}
+    assert late(maker)[0] == late({"largest_usd": 1e6})[0]
+
+
+def test_trades_never_come_before_an_account_that_a_map_is_about_to_lose():
+    traded, overdue = late(
+        {"traded_usd": 1e9, "age_seconds": 11 * HOUR_SECONDS}, {"age_seconds": 20 * HOUR_SECONDS}
+    )
+    assert traded < POLICY.most_optional < overdue
+
+
+def test_an_account_found_by_a_trade_comes_within_minutes_and_one_of_a_list_when_there_is_time():
+    traded, listed, both, large = late(
+        {"is_new": True, "age_seconds": 120.0},
+        {"is_new": True, "age_seconds": 120.0, "is_listed": True},
+        {"is_new": True, "age_seconds": 120.0, "is_listed": True, "traded_usd": 5.0},
+        {"largest_usd": 1e6, "age_seconds": 1800.0},
+    )
+    assert traded == both == 2.0 > large > listed
+
+
+def test_nothing_starves_under_overload():
+    """Ten accounts, one sweep a step, far more than it can hold: all are seen."""
+    ages = np.zeros(10)
+    large = np.array([1e6] * 5 + [10.0] * 5)
+    seen = np.zeros(10, dtype=int)
+    for _ in range(2_000):
+        ages += 1800.0
+        accounts = [
+            {"largest_usd": usd, "age_seconds": age} for usd, age in zip(large, ages, strict=True)
+        ]
+        (one,) = latest(late(*accounts), np.ones(10, bool), 1)
+        ages[one] = 0.0
+        seen[one] += 1
+    assert seen.min() >= 10
+    assert seen[:5].sum() > 20 * seen[5:].sum()
+
+
+def test_the_latest_come_first_and_only_those_that_are_free():
+    order = latest(np.array([1.0, 5.0, 3.0, 9.0, 4.0]), np.array([1, 1, 1, 0, 1], bool), 3)
+    assert order.tolist() == [1, 4, 2]
+    assert latest(np.zeros(0), np.zeros(0, bool), 5).size == 0
+
+
+def test_what_an_account_usually_trades_is_learned_in_hours():
+    usual = 0.0
+    for _ in range(8):
+        usual = usual_trading(usual, 500.0, 1800.0)
+    assert usual == pytest.approx(750.0, rel=0.01)
+    assert usual_trading(usual, 1.0, 0.0) == usual
