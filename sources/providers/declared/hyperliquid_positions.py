@@ -22,6 +22,9 @@ all accounts
     gather all that lies beyond it; they have no price of their own and are quarantined, but count
     as observed.
 
+A fourth form, ``collected``, is not read here: the hourly map that ``jobs.positions.hourly_map``
+makes of all accounts that are swept.
+
 Values stay as received. ``observed_open_interest_ratio`` is what was seen of a side, valued as the
 form values it, over the open interest the context gives for that instant; it is per side, as each
 contract has one long and one short.
@@ -62,6 +65,7 @@ VENUE = "hyperliquid"
 BASE_URL = "https://api.hyperliquid.xyz"
 WALLETS_AT_ONCE = 4  # 1200 units of weight a minute and address, 2 a state: 600 states a minute
 WALLET_STATES, TOP_WALLETS, ALL_ACCOUNTS = "wallet_states", "top_wallets", "all_accounts"
+COLLECTED = "collected"
 TOP_WALLETS_REACH = 0.3  # of the current price, to either side
 TOP_WALLETS_CELLS = 50
 TOP_WALLETS_ROUNDING = 0.005  # half a cent
@@ -469,14 +473,14 @@ PROVIDER = Provider(
     unit="usd",
     semantics="standing",
     valuation=(
-        "wallet states at the liquidation price, top wallets most likely at entry, all accounts at "
-        "reference price"
+        "collected and wallet states at the liquidation price, top wallets most likely at entry, "
+        "all accounts at reference price"
     ),
     documentation_url=(
         "https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/info-endpoint/"
         "perpetuals"
     ),
-    models=(WALLET_STATES, TOP_WALLETS, ALL_ACCOUNTS),
+    models=(COLLECTED, WALLET_STATES, TOP_WALLETS, ALL_ACCOUNTS),
     key_variables=(),
     answer_suffix=".jsonl",
     parse=parse,

@@ -1,0 +1,1 @@
+"""Measured positions of accounts: arrays of them in, maps and figures about them out."""
