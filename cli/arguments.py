@@ -6,9 +6,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from cli.output import Format, note
 from jobs.errors import LIQHEAT_ERRORS, StoppedByQuality
@@ -53,10 +54,26 @@ def exit_on_error() -> Iterator[None]:
         raise
     except OSError as exc:
         # A file argument or output that is missing, a folder, read-only, or on a full disk.
-        where = f"{exc.filename}: " if exc.filename else ""
-        note(f"error: {where}{exc.strerror or exc}")
-        _drop_unwritten()
+        _report_system_error(exc)
         raise typer.Exit(1) from exc
+
+
+class Program(TyperGroup):
+    """The commands of the program; help that cannot be written fails in one line, like rows."""
+
+    def main(self, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401  (typer's signature)
+        """Run the command line."""
+        try:
+            return super().main(*arguments, **named)
+        except OSError as exc:
+            _report_system_error(exc)
+            sys.exit(1)
+
+
+def _report_system_error(exc: OSError) -> None:
+    where = f"{exc.filename}: " if exc.filename else ""
+    note(f"error: {where}{exc.strerror or exc}")
+    _drop_unwritten()
 
 
 def _drop_unwritten() -> None:

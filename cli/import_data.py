@@ -18,7 +18,8 @@ def _finish(report: "ImportReport") -> None:
     """Summarise an import; exit with 1 unless every row was loaded."""
     counts = sorted((kind, n) for kind, n in report.rows_by_kind.items() if kind != "quarantine")
     rows = ", ".join(f"{n:,} {kind}" for kind, n in counts) or "no rows"
-    note(f"{report.input_count} inputs: {rows}")
+    count = report.input_count
+    note(f"{count} {'input' if count == 1 else 'inputs'}: {rows}")
     for prefix, lines in (
         ("set aside ", report.set_aside(12)),
         ("rejected: ", report.rejected),

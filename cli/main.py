@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from cli import collect, explore, health, import_data, steps
-from cli.arguments import exit_on_error
+from cli.arguments import Program, exit_on_error
 from cli.schedule import schedule_command
 from cli.show_accuracy import accuracy_command
 from cli.show_assumptions import assumptions_command
@@ -56,6 +56,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 app = typer.Typer(
     name="liqheat",
+    cls=Program,
     help="Liquidation heatmaps that say how they are made, how far they disagree "
     "and which assets are too noisy to trust.",
     no_args_is_help=True,

@@ -365,7 +365,9 @@ LIQHEAT = [sys.executable, "-c", "from cli.main import app; app()"]
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("command", ["tables", "tables --markdown", "status --format json"])
+@pytest.mark.parametrize(
+    "command", ["--help", "tables", "tables --markdown", "status --format json"]
+)
 def test_an_output_that_cannot_be_written_is_named_in_one_line(tmp_path, command, unbuffered):
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(
