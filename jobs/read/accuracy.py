@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.errors import NothingToDo
-from jobs.read.query import query_by_name
+from jobs.read.query import open_reader
 from jobs.settings import Settings
 from warehouse.errors import QueryFailed, QueryOverLimit
+from warehouse.queries import named_query
+from warehouse.read import Reader
 
 DEFAULT_PROVIDER = "turnover"
 """Whose map is shown where skill does not speak for another."""
@@ -102,25 +104,25 @@ def read_accuracy(settings: Settings, asset: str, as_of: datetime | None = None)
     NothingToDo
         None is published.
     """
-    rows = _read_skill(settings, asset, as_of)
-    if not rows:
-        raise NothingToDo(
-            f"no skill of {asset} is published; run `liqheat calibrate`, then `liqheat publish`"
-        )
-    window = longest_window(rows)
-    at = rows[0]["as_of"]
-    sides: list[dict[str, Any]] = []
-    if window is not None:
-        between = {"asset": asset, "from_at": at - timedelta(days=window), "until_at": at}
-        sides = _read(settings, "accuracy_sides", between)
-    return Accuracy(
-        asset, at, tuple(rows), window, tuple(sides), _read_outlook(settings, asset, at)
-    )
+    with open_reader(settings) as reader:
+        rows = _read_skill(reader, asset, as_of)
+        if not rows:
+            raise NothingToDo(
+                f"no skill of {asset} is published; run `liqheat calibrate`, then `liqheat publish`"
+            )
+        window = longest_window(rows)
+        at = rows[0]["as_of"]
+        sides: list[dict[str, Any]] = []
+        if window is not None:
+            between = {"asset": asset, "from_at": at - timedelta(days=window), "until_at": at}
+            sides = _read(reader, "accuracy_sides", between)
+        outlook = _read_outlook(reader, asset, at)
+    return Accuracy(asset, at, tuple(rows), window, tuple(sides), outlook)
 
 
-def _read_outlook(settings: Settings, asset: str, as_of: datetime) -> tuple[Mapping[str, Any], ...]:
+def _read_outlook(reader: Reader, asset: str, as_of: datetime) -> tuple[Mapping[str, Any], ...]:
     try:
-        return tuple(_read(settings, "outlook", {"asset": asset, "as_of": as_of}))
+        return tuple(_read(reader, "outlook", {"asset": asset, "as_of": as_of}))
     except QueryFailed:
         # Published by a release without the table.
         return ()
@@ -138,10 +140,11 @@ def choose_provider(settings: Settings, asset: str, as_of: datetime | None = Non
     ``LEAST_WINDOW_DAYS`` it leaves less deviance than every estimator, its whole interval included.
     Without open interest no estimator has a map; then it is the ledger of the path.
     """
-    rows = _read_skill(settings, asset, as_of)
-    if rows is None:
-        return MapProvider(DEFAULT_PROVIDER, f"{DEFAULT_PROVIDER}: no skill is published")
-    maps = _read(settings, "published_map_providers", {"asset": asset, "as_of": as_of})
+    with open_reader(settings) as reader:
+        rows = _read_skill(reader, asset, as_of)
+        if rows is None:
+            return MapProvider(DEFAULT_PROVIDER, f"{DEFAULT_PROVIDER}: no skill is published")
+        maps = _read(reader, "published_map_providers", {"asset": asset, "as_of": as_of})
     published = {row["provider"] for row in maps}
     chosen = provider_by_skill(rows, published)
     if chosen.name not in published and LEDGERS[0] in published:
@@ -299,18 +302,16 @@ def _score(
     return None
 
 
-def _read_skill(
-    settings: Settings, asset: str, as_of: datetime | None
-) -> list[dict[str, Any]] | None:
+def _read_skill(reader: Reader, asset: str, as_of: datetime | None) -> list[dict[str, Any]] | None:
     """Return the rows of an asset; None where a release without the table published the file."""
     try:
-        return _read(settings, "accuracy", {"asset": asset, "as_of": as_of})
+        return _read(reader, "accuracy", {"asset": asset, "as_of": as_of})
     except QueryOverLimit:
         raise
     except QueryFailed:
         return None
 
 
-def _read(settings: Settings, name: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    with query_by_name(settings, name, parameters) as result:
-        return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+def _read(reader: Reader, name: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = reader.execute(named_query(name), parameters).fetchall()
+    return [dict(zip(reader.columns, row, strict=True)) for row in rows]

@@ -1,5 +1,6 @@
 """Skill in words, and whose map is shown, from rows of the skill table."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import pytest
@@ -77,7 +78,8 @@ def test_the_ledger_is_shown_where_estimators_have_no_map(monkeypatch):
         "accuracy": [],
         "published_map_providers": [{"provider": provider} for provider in published],
     }
-    monkeypatch.setattr("jobs.read.accuracy._read", lambda settings, name, _: answers[name])
+    monkeypatch.setattr("jobs.read.accuracy.open_reader", nullcontext)
+    monkeypatch.setattr("jobs.read.accuracy._read", lambda reader, name, _: answers[name])
     chosen = choose_provider(None, "BTC")
     assert chosen.name == "path_ledger"
     assert chosen.reason == "path_ledger: no map of turnover is published"
