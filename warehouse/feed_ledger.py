@@ -85,7 +85,7 @@ class Gap:
         The feed.
     gap_from, gap_to : datetime
         First missing instant, and the one after the last.
-    told_until_at : datetime or None
+    available_until_at : datetime or None
         When the last of it leaves the venue's history.
     answer_count : int
         Requests for it that were answered without it.
@@ -98,7 +98,7 @@ class Gap:
     kind: str
     gap_from: datetime
     gap_to: datetime
-    told_until_at: datetime | None
+    available_until_at: datetime | None
     answer_count: int
     answered_at: datetime | None
 

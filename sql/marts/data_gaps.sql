@@ -167,7 +167,7 @@ with_reason as (
         with_feed.* exclude (venue, instrument, kind, whole_gap_from),
         case
             when with_answers.gap_to <= with_feed.served_from
-                then 'older than what the venue tells'
+                then 'older than the history the venue serves'
             when with_answers.third_answer_at is not null then 'the venue answers without it'
             else ''
         end as lost_reason,
@@ -190,7 +190,7 @@ with_stretch as (
         - row_number() over (
             partition by venue, instrument, kind, whole_gap_from, lost_reason order by gap_from
         ) as stretch,
-        gap_to - to_seconds(period_seconds) + to_seconds(reach_seconds) as told_until_at,
+        gap_to - to_seconds(period_seconds) + to_seconds(reach_seconds) as available_until_at,
     from with_reason
 ),
 
@@ -207,11 +207,11 @@ data_gap as (
         )::bigint as missing_count,
         lost_reason != '' as is_lost,
         case
-            when lost_reason = 'older than what the venue tells' then max(told_until_at)
+            when lost_reason = 'older than the history the venue serves' then max(available_until_at)
             when lost_reason != '' then max(third_answer_at)
         end as lost_since,
         nullif(lost_reason, '') as lost_reason,
-        max(told_until_at) as told_until_at,
+        max(available_until_at) as available_until_at,
         min(answer_count) as answer_count,
         min(answered_at) as answered_at,
         any_value(checked_at) as checked_at,

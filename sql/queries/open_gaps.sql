@@ -8,11 +8,11 @@ gap as (
         kind,
         gap_from,
         gap_to,
-        told_until_at,
+        available_until_at,
         answer_count,
         answered_at,
     from marts.data_gaps
-    where lost_reason is distinct from 'older than what the venue tells'
+    where lost_reason is distinct from 'older than the history the venue serves'
 ),
 
 followed as (
