@@ -36,12 +36,14 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sources.accounts.coins import asset_of_coin
+from sources.accounts.states import AccountPosition, read_state
 from sources.errors import InputRejected, ProviderRejected
 from sources.http_exchange import HttpRequest, exchange
 from sources.providers.answer_values import (
@@ -64,6 +66,7 @@ NAME = "hyperliquid_positions"
 VENUE = "hyperliquid"
 BASE_URL = "https://api.hyperliquid.xyz"
 WALLETS_AT_ONCE = 4  # 1200 units of weight a minute and address, 2 a state: 600 states a minute
+BUILDERS = "a contract of a builder's own exchange, which lists what it likes"
 WALLET_STATES, TOP_WALLETS, ALL_ACCOUNTS = "wallet_states", "top_wallets", "all_accounts"
 COLLECTED = "collected"
 TOP_WALLETS_REACH = 0.3  # of the current price, to either side
@@ -138,11 +141,6 @@ def _read_lines(answer: ProviderAnswer, text: str) -> Lines:
     return read
 
 
-def _asset_of_coin(coin: str) -> tuple[str, float]:
-    """Return (asset, units of it in one quoted unit): a coin has no quote, but may be kPEPE."""
-    return (coin[1:], 1000.0) if re.match(r"k[A-Z]", coin) else (coin, 1.0)
-
-
 def _observed_ratio(
     context: AnswerContext, asset: str, as_of: datetime, observed_usd: float
 ) -> float | None:
@@ -162,7 +160,7 @@ def _read_top_wallets(answer: ProviderAnswer, lines: Lines) -> None:
             continue
         labels = _bucket_labels(line)
         for coin, snapshot in coins.items():
-            asset, multiplier = _asset_of_coin(coin)
+            asset, multiplier = asset_of_coin(coin)
             seen.add(asset)
             if wanted is not None and asset != wanted:
                 continue
@@ -336,6 +334,18 @@ class _CoinPositions:
     observed_usd: dict[str, float] = field(default_factory=lambda: {"long": 0.0, "short": 0.0})
     marks: list[float] = field(default_factory=list)
 
+    def add(self, position: AccountPosition) -> None:
+        price = position.mark_price
+        if math.isfinite(price):
+            self.marks.append(price)
+        else:
+            price = position.entry_price
+        usd = position.quantity * price
+        self.observed_usd[position.side] += usd if math.isfinite(usd) else 0.0
+        at = position.liquidation_price
+        if at is not None:
+            self.liquidations.append((at, position.side, position.leverage, position.quantity))
+
 
 def _read_wallet_states(answer: ProviderAnswer, lines: Lines) -> None:
     context = answer.context
@@ -349,20 +359,20 @@ def _read_wallet_states(answer: ProviderAnswer, lines: Lines) -> None:
             answer.reject_row("a wallet twice; only its first state counts", line, number, "wallet")
             continue
         wallets.add(wallet)
-        state = line.get("state") if "wallet" in line else line
-        positions = state.get("assetPositions") if isinstance(state, dict) else None
-        if not isinstance(state, dict) or not isinstance(positions, list):
+        try:
+            state = read_state(line.get("state") if "wallet" in line else line, wallet)
+        except ProviderRejected:
             answer.reject_row("no clearinghouse state", line, number, "state", VENUE)
             continue
-        instant = read_instant(state.get("time"))
-        if instant is not None:
-            instants.append(instant)
-        for item in positions:
-            position = item.get("position") if isinstance(item, dict) else None
-            try:
-                _read_position(coins, position, wanted)
-            except ValueError as exc:
-                answer.reject_row(str(exc), item, number, "assetPositions", VENUE)
+        if state.at is not None:
+            instants.append(state.at)
+        for fault in state.faults:
+            answer.reject_row(fault.reason, fault.received, number, "assetPositions", VENUE)
+        for position in state.positions:
+            if position.dex:
+                answer.reject_row(BUILDERS, asdict(position), number, "assetPositions", VENUE)
+            elif wanted is None or position.asset == wanted:
+                coins[position.asset].add(position)
     if not coins:
         return
     # The instant of a map made of several answers is that of the last of them.
@@ -395,39 +405,6 @@ def _read_wallet_states(answer: ProviderAnswer, lines: Lines) -> None:
                 ),
             )
         )
-
-
-def _read_position(coins: dict[str, _CoinPositions], position: object, wanted: str | None) -> None:
-    """Add one position to its coin, or raise ValueError with what is wrong with it."""
-    if not isinstance(position, dict) or not isinstance(position.get("coin"), str):
-        raise ValueError("position or its coin is missing")  # noqa: TRY004 - one kind of fault
-    asset, multiplier = _asset_of_coin(position["coin"])
-    if ":" in asset:
-        raise ValueError("a contract of a builder's own exchange, which lists what it likes")
-    if wanted is not None and asset != wanted:
-        return
-    size = read_number(position.get("szi")) * multiplier
-    if not math.isfinite(size):
-        raise ValueError("szi is not a finite number")
-    if size == 0:
-        return
-    side = "long" if size > 0 else "short"
-    liquidation, leverage = position.get("liquidationPx"), position.get("leverage")
-    price = math.nan
-    if liquidation is not None:
-        price = price_of(liquidation, "liquidationPx") / multiplier
-    found = coins[asset]
-    notional = read_number(position.get("positionValue"))
-    if math.isfinite(notional) and notional > 0:
-        found.marks.append(notional / abs(size))
-    else:
-        notional = abs(size) * read_number(position.get("entryPx")) / multiplier
-    found.observed_usd[side] += notional if math.isfinite(notional) else 0.0
-    if liquidation is None:
-        return
-    times = read_number(leverage.get("value")) if isinstance(leverage, dict) else math.nan
-    times = times if math.isfinite(times) and times > 0 else math.nan
-    found.liquidations.append((price, side, times, abs(size)))
 
 
 async def _send(session: "aiohttp.ClientSession", secrets: list[str], request: MapRequest) -> bytes:

@@ -40,8 +40,9 @@ def lines(*each):
 
 def test_each_position_is_a_point_worth_its_size_at_its_liquidation_price(context, rows_of):
     raw = lines(
-        line("0xa", position(), position(szi="-3", liquidation="130", leverage=5)),
-        line("0xb", position(szi="1", liquidation="70.5"), time=NOON_MS + 1000),
+        line("0xa", position()),
+        line("0xb", position(szi="-3", liquidation="130", leverage=5)),
+        line("0xc", position(szi="1", liquidation="70.5"), time=NOON_MS + 1000),
     )
     rows = rows_of(parse(raw, context))
     assert [
@@ -67,8 +68,9 @@ def test_a_position_that_cannot_be_liquidated_counts_as_observed_but_not_in_the_
     context, rows_of
 ):
     raw = lines(
-        line("0xa", position(szi="2"), position(szi="-1", liquidation="130")),
-        line("0xb", position(szi="6", liquidation=None)),
+        line("0xa", position(szi="2")),
+        line("0xb", position(szi="-1", liquidation="130")),
+        line("0xc", position(szi="6", liquidation=None)),
     )
     known = replace(context, open_interest_usd=lambda asset, as_of: 2000.0)
     rows = rows_of(parse(raw, known))
@@ -130,8 +132,16 @@ def test_bad_positions_go_to_quarantine(context, rows_of, bad, reason):
     assert [row["value"] for row in rows_of(batches)] == [160.0]
 
 
+def test_a_coin_twice_in_a_wallet_counts_once(context, rows_of):
+    batches = parse(lines(line("0xa", position(), position(szi="5"))), context)
+    assert [row["value"] for row in rows_of(batches)] == [160.0]
+    (quarantined,) = rows_of(batches, "quarantine")
+    assert "a coin twice" in quarantined["reason"]
+
+
 def test_an_unknown_leverage_is_left_open(context, rows_of):
-    raw = lines(line("0xa", position(leverage="?"), position(leverage=None), position(leverage=0)))
+    unknown = ("?", None, 0)
+    raw = lines(*(line(f"0x{n}", position(leverage=one)) for n, one in enumerate(unknown)))
     assert [row["leverage"] for row in rows_of(parse(raw, context))] == [None, None, None]
 
 
