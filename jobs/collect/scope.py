@@ -12,13 +12,17 @@ from typing import Any
 from pydantic import BaseModel
 
 from jobs.settings import Settings, VenueKey
+from sources.accounts.weight_budget import WeightBudget
 from sources.universe import Universe, read_universe
 from sources.venue_names import venue_name
 from sources.venues.connection import Connection
+from sources.venues.declared import find_venue
 from sources.venues.pacer import RequestPolicy
 
 Clock = Callable[[], datetime]
 """Returns the time, UTC."""
+
+WEIGHTS_FILE = "positions/weights.sqlite"
 
 _PROXIES = [name for name in Settings.model_fields if name.endswith("_proxy")]
 
@@ -98,14 +102,22 @@ def configured_universe(settings: Settings, assets: Sequence[str] = ()) -> Unive
 def venue_connections(settings: Settings, venues: Iterable[str]) -> dict[str, Connection]:
     """Return how to reach each venue."""
     keys = {venue_name(spelled): key for spelled, key in settings.keys.items()}
+    # Nothing shares a home that is not there, and a look at venues makes none.
+    budget = shared_budget(settings) if settings.home.exists() else None
     return {
         venue: Connection(
             base_url=settings.venue_url,
+            shared_budget=budget if find_venue(venue).is_limit_shared else None,
             **_reveal(keys.get(venue), VenueKey.model_fields),
             **_reveal(settings, _PROXIES),
         )
         for venue in venues
     }
+
+
+def shared_budget(settings: Settings) -> WeightBudget:
+    """Return the rate limit that ingestion and the collector of positions share; close it."""
+    return WeightBudget(settings.home / WEIGHTS_FILE)
 
 
 def file_proxy(settings: Settings) -> str | None:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sources.errors import TransientSourceError
+from sources.errors import RequestSkipped, TransientSourceError
 from sources.retry import Sleep
 
 logger = logging.getLogger(__name__)
@@ -127,7 +127,8 @@ class WeightBudget:
     seconds : float
         Length of the window.
     in_flight_seconds : float
-        Longest time from a claim until its request has arrived: the time-out of requests.
+        Longest time from a claim until its request has arrived, at most a window: waiting in a
+        client's queue and time-outs included.
     """
 
     def __init__(
@@ -137,7 +138,7 @@ class WeightBudget:
         sleep: Sleep = asyncio.sleep,
         limit: float = HYPERLIQUID_WEIGHT,
         seconds: float = 60.0,
-        in_flight_seconds: float = 10.0,
+        in_flight_seconds: float = 60.0,
     ) -> None:
         self._path = path
         self._clock = clock
@@ -150,7 +151,7 @@ class WeightBudget:
         self._turns: dict[User, asyncio.Lock] = {"sweep": asyncio.Lock(), "ingest": asyncio.Lock()}
         self._was_lowered = False
 
-    async def claim(self, weight: float, user: User) -> int:
+    async def claim(self, weight: float, user: User, within_seconds: float = math.inf) -> int:
         """Wait until a request may be sent, and return the number to settle it with.
 
         Requests of one user are served in the order they come.
@@ -161,12 +162,17 @@ class WeightBudget:
             Most the request may weigh.
         user : {'sweep', 'ingest'}
             Who sends it.
+        within_seconds : float
+            How long to wait at most [seconds].
 
         Raises
         ------
+        RequestSkipped
+            Where that does not suffice.
         ValueError
             Where the weight exceeds the limit.
         """
+        until = self._clock() + within_seconds
         if weight > self._limit:
             raise ValueError(f"a request of weight {weight:g} exceeds the limit of {self._limit:g}")
         async with self._turns[user]:
@@ -174,7 +180,13 @@ class WeightBudget:
                 granted, wait = self._try_claim(weight, user)
                 if granted is not None:
                     return granted
-                await self._sleep(min(max(wait, _SHORTEST_SLEEP_SECONDS), _LONGEST_SLEEP_SECONDS))
+                wait = min(max(wait, _SHORTEST_SLEEP_SECONDS), _LONGEST_SLEEP_SECONDS)
+                if self._clock() + wait >= until:
+                    raise RequestSkipped(
+                        f"skipped, the shared rate limit has no room for a weight of {weight:g} in "
+                        "time; the next run continues, or allow a larger budget"
+                    )
+                await self._sleep(wait)
 
     async def settle(self, claim: int, weight: float | None = None) -> None:
         """Note that a request has ended: answered, refused or given up.

@@ -12,12 +12,15 @@ import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sources.errors import VenueRejected, VenueUnavailable
 from sources.http_exchange import retry_after_seconds
 from sources.redaction import redact, redact_error
 from sources.venues.declaration import Venue
+
+if TYPE_CHECKING:
+    from sources.venues.pacer import SharedBudget
 
 _LONGEST_MESSAGE = 300
 _ANY_ADDRESS = re.compile(r"^[a-z]+://[^/]+")
@@ -47,6 +50,8 @@ class Connection:
         The same for websockets.
     timeout_seconds : float
         For one call.
+    shared_budget : SharedBudget or None
+        The venue's rate limit, where other processes use it too.
     """
 
     base_url: str | None = None
@@ -60,6 +65,7 @@ class Connection:
     wss_proxy: str | None = field(default=None, repr=False)
     ws_socks_proxy: str | None = field(default=None, repr=False)
     timeout_seconds: float = 10.0
+    shared_budget: "SharedBudget | None" = field(default=None, repr=False, compare=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from sources.units import AmountUnit, ContractKind
-from sources.venues.endpoints import Column, Endpoint, Params, RateLimit
+from sources.venues.endpoints import CallWeight, Column, Endpoint, Params, RateLimit
 from sources.venues.margin_specs import (
     UNKNOWN_RULE,
     DescribedBrackets,
@@ -282,6 +282,10 @@ class Venue:
         the number of units.
     rate_limits : mapping of str to RateLimit
         Limits by ``rate_group``.
+    is_limit_shared : bool
+        Whether other processes of a home call the venue too: all claim from one rate limit.
+    call_weight : CallWeight
+        What a call counts towards a shared rate limit where its endpoint does not declare it.
     stream : Stream or None
         Its liquidation stream.
     not_followed : mapping of ContractClass to str
@@ -298,5 +302,7 @@ class Venue:
     pair_keys: tuple[str, ...] = ("pair", "instFamily", "uly")
     multiplier_prefixes: tuple[tuple[str, int], ...] = ()
     rate_limits: Mapping[str, RateLimit] = field(default_factory=lambda: MappingProxyType({}))
+    is_limit_shared: bool = False
+    call_weight: CallWeight = field(default_factory=CallWeight)
     stream: Stream | None = None
     not_followed: Mapping[ContractClass, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -90,6 +90,32 @@ def query(**names: object) -> Params:
 
 
 @dataclass(frozen=True, slots=True)
+class CallWeight:
+    """What a call counts towards a rate limit that is shared with other processes.
+
+    Parameters
+    ----------
+    each : float
+        Weight of any call.
+    rows_per_unit : int or None
+        One more for so many rows in the response; None where rows weigh nothing.
+    """
+
+    each: float = 1.0
+    rows_per_unit: int | None = None
+
+    def of(self, rows: int) -> float:
+        """Return the weight of a call with so many rows in its response.
+
+        Examples
+        --------
+        >>> CallWeight(20).of(5000), CallWeight(20, 60).of(59), CallWeight(20, 60).of(5000)
+        (20, 20, 103)
+        """
+        return self.each + (rows // self.rows_per_unit if self.rows_per_unit else 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """One endpoint and the layout of its rows, for records of one kind.
 
@@ -139,6 +165,8 @@ class Endpoint:
         Key of a ccxt market with the spelling of ``id_column``.
     rate_group : str or None
         The venue's own rate limit it counts towards; ccxt's also applies.
+    weight : CallWeight or None
+        What a call counts towards a shared rate limit; None: as any call of the venue.
     needs_key : bool
         The endpoint is private.
     """
@@ -165,6 +193,7 @@ class Endpoint:
     id_column: Column | None = None
     id_key: str = "id"
     rate_group: str | None = None
+    weight: CallWeight | None = None
     needs_key: bool = False
 
     @property

@@ -5,20 +5,25 @@ Belongs here: time. Does not belong here: what is called, which error a failure 
 """
 
 import asyncio
+import math
 import random
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 from sources.errors import (
     RequestSkipped,
     TerminalSourceError,
     TransientSourceError,
+    VenueUnavailable,
 )
 from sources.retry import RetryPolicy, Sleep
 from sources.venues.endpoints import RateLimit
 from sources.venues.plausibility import UnitAudit
+
+_TOO_MANY_REQUESTS = 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,40 @@ class Timing:
     monotonic: Callable[[], float] = time.monotonic
 
 
+class SharedBudget(Protocol):
+    """A rate limit of the venue that other processes use too (`sources.accounts.weight_budget`)."""
+
+    async def claim(
+        self, weight: float, user: Literal["ingest"], within_seconds: float = ...
+    ) -> int:
+        """Wait until a request may be sent; `RequestSkipped` where the time does not suffice."""
+
+    async def settle(self, claim: int, weight: float | None = None) -> None:
+        """Note that a request has ended, and what it weighed."""
+
+    async def pause(self, seconds: float | None = None) -> None:
+        """Note a refusal for too many requests."""
+
+    def close(self) -> None:
+        """Close what it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedWeight:
+    """What one request counts towards a shared budget.
+
+    Parameters
+    ----------
+    most : float
+        Most it may weigh; claimed before it is sent.
+    of : Callable
+        Returns what it weighed from the response.
+    """
+
+    most: float
+    of: Callable[[object], float]
+
+
 class Pacer:
     """Makes requests to one venue within its rate limits and a time budget, with retries.
 
@@ -104,6 +143,8 @@ class Pacer:
         For the jitter.
     timing : Timing, optional
         How to wait and measure durations.
+    budget : SharedBudget, optional
+        A rate limit that other processes use too; it takes the place of `rate_limits`.
     """
 
     def __init__(
@@ -113,13 +154,15 @@ class Pacer:
         rate_limits: Mapping[str, RateLimit],
         rng: random.Random,
         timing: Timing | None = None,
+        budget: SharedBudget | None = None,
     ) -> None:
         timing = timing or Timing()
+        self._budget = budget
         self.counts: Counter[str] = Counter()
         self._venue = venue
         self._policy = policy
-        self._limits = dict(rate_limits)
-        self._recent: dict[str, deque[float]] = {group: deque() for group in rate_limits}
+        self._limits = dict(rate_limits) if budget is None else {}
+        self._recent: dict[str, deque[float]] = {group: deque() for group in self._limits}
         self._rng = rng
         self._sleep = timing.sleep
         self._monotonic = timing.monotonic
@@ -149,7 +192,11 @@ class Pacer:
         )
 
     async def call(
-        self, request: Callable[[], Awaitable[object]], what: str, rate_group: str | None = None
+        self,
+        request: Callable[[], Awaitable[object]],
+        what: str,
+        rate_group: str | None = None,
+        weight: SharedWeight | None = None,
     ) -> object:
         """Return what a request returns, retried while its error is transient.
 
@@ -161,6 +208,8 @@ class Pacer:
             Names it in messages.
         rate_group : str or None
             The rate limit it counts towards.
+        weight : SharedWeight or None
+            What it counts towards the shared budget, where there is one.
 
         Raises
         ------
@@ -173,7 +222,9 @@ class Pacer:
         async def attempt() -> object:
             async with self._slots:
                 await self._wait_turn(what, rate_group)
-                return await self._count(request)
+                if self._budget is None or weight is None:
+                    return await self._count(request)
+                return await self._count_shared(self._budget, request, what, weight)
 
         retrying = self._policy.retrying(
             sleep=self._sleep,
@@ -216,6 +267,32 @@ class Pacer:
             self._ended = self._monotonic()
         self.counts["responses"] += 1
         return response
+
+    async def _count_shared(
+        self,
+        budget: SharedBudget,
+        request: Callable[[], Awaitable[object]],
+        what: str,
+        weight: SharedWeight,
+    ) -> object:
+        """Make a request that counts towards a budget of several processes."""
+        left = math.inf if self._deadline is None else self._deadline - self._monotonic()
+        try:
+            claim = await budget.claim(weight.most, "ingest", left)
+        except RequestSkipped as exc:
+            raise RequestSkipped(f"{what}: {exc}") from exc
+        weighed = None
+        try:
+            response = await self._count(request)
+            weighed = weight.of(response)
+        except VenueUnavailable as exc:
+            if getattr(exc.__cause__, "http_status", None) == _TOO_MANY_REQUESTS:
+                await budget.pause(exc.retry_after_seconds)
+            raise
+        else:
+            return response
+        finally:
+            await budget.settle(claim, weighed)
 
     async def _wait_turn(self, what: str, rate_group: str | None) -> None:
         """Wait for the venue's pauses and rate limits; raise where the budget does not suffice."""

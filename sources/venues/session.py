@@ -26,7 +26,7 @@ from sources.venues.declaration import Venue
 from sources.venues.declared import find_venue
 from sources.venues.endpoints import Endpoint
 from sources.venues.instruments import Instrument
-from sources.venues.pacer import Pacer, RequestPolicy, Timing, VenueReport
+from sources.venues.pacer import Pacer, RequestPolicy, SharedWeight, Timing, VenueReport
 from sources.venues.pagination import PageRequest, bounds, fill, placeholders
 from sources.venues.payload import MalformedResponse, find_rows, from_ms
 from sources.venues.plausibility import AuditLog
@@ -92,7 +92,14 @@ class VenueSession:
         self._connection = connection or Connection()
         self._listener = listener
         self._policy = policy or RequestPolicy()
-        self._pacer = Pacer(self.venue.name, self._policy, self.venue.rate_limits, rng, timing)
+        self._pacer = Pacer(
+            self.venue.name,
+            self._policy,
+            self.venue.rate_limits,
+            rng,
+            timing,
+            self._connection.shared_budget,
+        )
         self._exchange: Any = None
         self._expected: tuple[type[BaseException], ...] = ()
         self._closes = LatestCloses()
@@ -113,6 +120,8 @@ class VenueSession:
     ) -> None:
         """Close the connection pool."""
         await close_exchange(self._exchange)
+        if self._connection.shared_budget is not None:
+            self._connection.shared_budget.close()
         self._exchange = None
 
     def allow(self, seconds: float | None) -> None:
@@ -185,13 +194,28 @@ class VenueSession:
                 raise
             return payload
 
-        payload = await self.call(call, what, endpoint.rate_group)
+        weight = endpoint.weight or self.venue.call_weight
+        most = endpoint.limit if page is None else page.limit
+        payload = await self.call(
+            call,
+            what,
+            endpoint.rate_group,
+            SharedWeight(
+                weight.of(most), lambda payload: weight.of(len(find_rows(payload, endpoint)))
+            ),
+        )
         return Response(what, params, payload, self.context(members, endpoint.id_key, what))
 
     async def call(
-        self, call: Callable[[], Awaitable[object]], what: str, rate_group: str | None = None
+        self,
+        call: Callable[[], Awaitable[object]],
+        what: str,
+        rate_group: str | None = None,
+        weight: SharedWeight | None = None,
     ) -> object:
         """Return what a call returns, with ccxt's errors translated, paced and retried."""
+        each = self.venue.call_weight.each
+        weight = weight or SharedWeight(each, lambda _: each)
 
         async def translated() -> object:
             try:
@@ -199,7 +223,7 @@ class VenueSession:
             except self._expected as exc:
                 raise translate_error(exc, what, self._connection.secrets) from exc
 
-        return await self._pacer.call(translated, what, rate_group)
+        return await self._pacer.call(translated, what, rate_group, weight)
 
     def context(self, members: Sequence[Instrument], id_key: str, what: str) -> ResponseContext:
         """Return what responses of some instruments are read with."""

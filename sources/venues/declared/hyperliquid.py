@@ -14,6 +14,7 @@ from sources.venues.endpoints import (
     BAR_SECONDS,
     BAR_WINDOWS,
     LETTER_OHLC,
+    CallWeight,
     Endpoint,
     RateLimit,
     query,
@@ -21,6 +22,9 @@ from sources.venues.endpoints import (
 from sources.venues.margin_specs import MarginRule, MarginTables
 
 # 1200 weight a minute and address, 20 for each of these calls: 60. ccxt counts on five times that.
+# Rows weigh too: "Rate limits and user limits",
+# https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/rate-limits-and-user-limits
+_INFO_WEIGHT = 20
 _RATE_LIMITS = MappingProxyType({"info": RateLimit(57, 60.0)})
 _CONTEXTS = Endpoint(
     method="publicPostInfo",
@@ -52,6 +56,7 @@ _LINEAR = Product(
             },
             columns={**LETTER_OHLC, "volume": "v", "trade_count": "n"},
             limit=5000,
+            weight=CallWeight(_INFO_WEIGHT, 60),
             **BAR_WINDOWS,
             reach=timedelta(seconds=4_990 * BAR_SECONDS),
             source="hyperliquid.fetch_ohlcv, parse_ohlcv: v base, n trades; Hyperliquid candle "
@@ -76,6 +81,7 @@ _LINEAR = Product(
             params=query(coin="coin", start="startTime", end="endTime", type="fundingHistory"),
             columns={"time": "time", "rate": "fundingRate"},
             limit=500,
+            weight=CallWeight(_INFO_WEIGHT, 20),
             paging="oldest",
             source="hyperliquid.fetch_funding_rate_history: 500 rows of one hour",
         ),
@@ -119,6 +125,8 @@ VENUE = Venue(
     # kPEPE: a small k before a ticker that has none itself.
     multiplier_prefixes=(("k", 1000),),
     rate_limits=_RATE_LIMITS,
+    is_limit_shared=True,
+    call_weight=CallWeight(_INFO_WEIGHT),
     source="hyperliquid.fetch_swap_markets: metaAndAssetCtxs",
     not_followed={
         "linear_usdt": NOT_LISTED,
