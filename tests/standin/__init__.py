@@ -6,6 +6,9 @@
         point_at(exchange, standin.base_url)
         follow_clock(exchange, standin)
 
+With ``accounts=PopulationParameters()`` Hyperliquid has accounts too, whose true book is
+`Standin.population`: states, fills, the lists of accounts and the websocket's trades.
+
 Venues answer in their own shapes, units, orders and limits, as of `Standin.now`; `Faults` breaks
 them. From another process: ``python tests/standin --help``.
 """
@@ -31,6 +34,7 @@ from standin.market_data import (
     specify,
 )
 from standin.pointing import follow_clock, point_at
+from standin.population import Population, PopulationParameters, TrueBook, large_population
 
 __all__ = [
     "ASSETS",
@@ -44,9 +48,13 @@ __all__ = [
     "LogEntry",
     "MarketData",
     "Pace",
+    "Population",
+    "PopulationParameters",
     "Series",
     "Standin",
+    "TrueBook",
     "follow_clock",
+    "large_population",
     "market_from_batches",
     "market_from_recording",
     "point_at",

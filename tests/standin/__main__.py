@@ -18,11 +18,14 @@ from standin import (
     VENUES,
     MarketData,
     Pace,
+    PopulationParameters,
     Standin,
+    large_population,
     market_from_recording,
     synthetic_market,
 )
 
+FEW = 5_000  # accounts, from which there are bots and makers as on the venue
 RECORDING_START = 1_771_027_200_000  # 2026-02-14
 
 
@@ -32,7 +35,9 @@ def assets_of(count: int) -> dict[str, float]:
         "BTC": 70_000.0, "ETH": 2_100.0, "SOL": 90.0, "XRP": 1.4, "DOGE": 0.095, "BNB": 630.0,
         "AVAX": 9.4, "PEPE": 4e-6,
     }  # fmt: skip
-    extra = {f"COIN{number}": 0.01 * 1.4**number for number in range(max(0, count - len(named)))}
+    extra = {
+        f"COIN{number}": 0.01 * 1.4 ** (number % 30) for number in range(max(0, count - len(named)))
+    }
     return dict(list((named | extra).items())[:count])
 
 
@@ -55,6 +60,14 @@ def _market(arguments: argparse.Namespace, now: int) -> MarketData:
     )
 
 
+def _accounts(arguments: argparse.Namespace) -> PopulationParameters | None:
+    if not arguments.accounts:
+        return None
+    if arguments.accounts >= FEW:
+        return large_population(arguments.accounts, arguments.seed)
+    return PopulationParameters(accounts=arguments.accounts, seed=arguments.seed)
+
+
 async def _serve(arguments: argparse.Namespace) -> None:
     now = arguments.now if arguments.now is not None else time.time_ns() // 1_000_000
     standin = Standin(
@@ -62,6 +75,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         now=now,
         latency_seconds=arguments.latency_ms / 1000,
         enforce_limits=not arguments.no_limits,
+        accounts=_accounts(arguments),
     )
     await standin.start(arguments.port)
     standin.run(arguments.speed)
@@ -81,6 +95,7 @@ def main() -> None:
     parser.add_argument("--assets", type=int, default=8, help="how many, 8 by default")
     parser.add_argument("--days", type=int, default=3, help="days of history, 3 by default")
     parser.add_argument("--bar-minutes", type=int, default=5, help="stored bars, 5 by default")
+    parser.add_argument("--accounts", type=int, default=0, help="of hyperliquid, 0 by default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--recording", type=Path, help="folder of market_1h Parquet files")
     parser.add_argument("--now", type=int, help="first instant in ms; the wall clock by default")

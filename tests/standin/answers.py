@@ -339,6 +339,7 @@ class Socket:
 
     path: str
     topics: dict[str, Any] = field(default_factory=dict)
+    next_trade: int = -1  # of a population's tape: the first not sent; -1 before a subscription
 
 
 class Dialect:
@@ -399,6 +400,10 @@ class Dialect:
                 return one
         return None
 
+    def populate(self, market: MarketData, now: int, parameters: Any) -> Any:
+        """Let accounts trade on this venue from now on and return them."""
+        raise ValueError(f"{self.venue} publishes no accounts; use hyperliquid")
+
     def market_id(self, instrument: Instrument) -> str:
         """Return the venue's own name of a contract."""
         raise NotImplementedError
@@ -423,8 +428,8 @@ class Dialect:
         """Return what is sent back for a text frame; str is sent as it is, the rest as JSON."""
         return ()
 
-    def liquidation_frames(
+    def frames(
         self, socket: Socket, after: int, until: int, is_listed: Callable[[Series], bool]
     ) -> Iterable[Any]:
-        """Return the frames for a client about liquidations within (after, until]."""
+        """Return the frames for a client about what happened within (after, until]."""
         return ()

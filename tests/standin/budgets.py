@@ -49,30 +49,59 @@ class Ledger:
     def __init__(self, budgets: dict[str, Budget]) -> None:
         self.budgets = budgets
         self._windows: dict[tuple[str, ...], _Window] = {}
+        self._offered: dict[tuple[str, ...], _Window] = {}
         self.refused = 0
+        # Most that clients sent within any window of each budget, what was refused included.
+        self.peaks: dict[str, float] = dict.fromkeys(budgets, 0.0)
 
-    def _window(self, name: str, endpoint: str, symbol: str) -> _Window:
+    def _key(self, name: str, endpoint: str, symbol: str) -> tuple[str, ...]:
         scope = self.budgets[name].scope
         key: tuple[str, ...] = (name,)
         if scope in ("endpoint", "instrument"):
             key += (endpoint,)
         if scope == "instrument":
             key += (symbol,)
-        return self._windows.setdefault(key, _Window())
+        return key
 
-    def spend(self, at: float, name: str, endpoint: str, symbol: str, weight: float) -> float:
-        """Charge a call and return 0, or the seconds until it would fit, if it does not."""
+    def _window(self, name: str, endpoint: str, symbol: str) -> _Window:
+        return self._windows.setdefault(self._key(name, endpoint, symbol), _Window())
+
+    def _note(self, at: float, name: str, endpoint: str, symbol: str, weight: float) -> None:
+        """Count what a client sent, whether or not it is granted."""
+        window = self._offered.setdefault(self._key(name, endpoint, symbol), _Window())
+        window.expire(at - self.budgets[name].seconds)
+        window.spent.append((at, weight))
+        window.total += weight
+        self.peaks[name] = max(self.peaks[name], window.total)
+
+    def spend(
+        self,
+        at: float,
+        name: str,
+        endpoint: str,
+        symbol: str,
+        weight: float,
+        *,
+        factor: float = 1.0,
+    ) -> float:
+        """Charge a call and return 0, or the seconds until it would fit, if it does not.
+
+        `factor` scales the documented limit, for a venue that changed it unannounced.
+        """
         budget = self.budgets[name]
+        self._note(at, name, endpoint, symbol, weight)
         window = self._window(name, endpoint, symbol)
         window.expire(at - budget.seconds)
-        if window.total + weight > budget.weight:
+        if window.total + weight > budget.weight * factor:
             self.refused += 1
             return window.spent[0][0] + budget.seconds - at if window.spent else budget.seconds
-        self.charge(at, name, endpoint, symbol, weight)
+        window.spent.append((at, weight))
+        window.total += weight
         return 0.0
 
     def charge(self, at: float, name: str, endpoint: str, symbol: str, weight: float) -> None:
         """Charge without asking: weight that is known only with the answer."""
+        self._note(at, name, endpoint, symbol, weight)
         window = self._window(name, endpoint, symbol)
         window.spent.append((at, weight))
         window.total += weight

@@ -27,6 +27,7 @@ from standin.budgets import Ledger
 from standin.dialects import DIALECTS
 from standin.faults import TRANSPORT, Fault, Faults, mangle
 from standin.market_data import MarketData, Series
+from standin.population import Population, PopulationParameters
 from standin.transport import cut, raise_refusal, send
 
 
@@ -79,6 +80,9 @@ class Standin:
         Before every answer.
     enforce_limits : bool
         Whether requests beyond a venue's documented rate limit are refused.
+    accounts : PopulationParameters, optional
+        Accounts of Hyperliquid, who begin to trade at `now`. Rate limits are then counted by the
+        stand-in's clock, so that a client may live at its speed.
     """
 
     def __init__(
@@ -89,6 +93,7 @@ class Standin:
         faults: Faults | None = None,
         latency_seconds: float = 0.0,
         enforce_limits: bool = True,
+        accounts: PopulationParameters | None = None,
     ) -> None:
         self.market = market
         self.faults = faults if faults is not None else Faults()
@@ -116,6 +121,9 @@ class Standin:
             for name in (kind.venue, *kind.aliases):
                 self._dialects[name] = dialect
             self._ledgers[kind.venue] = Ledger(kind.budgets)
+        self.population: Population | None = None
+        if accounts is not None:
+            self.population = self._dialects["hyperliquid"].populate(market, now, accounts)
 
     # -- time
 
@@ -159,10 +167,9 @@ class Standin:
         """Return how many requests so many rows of one symbol cost at least."""
         return -(-rows // self._dialects[venue].most_rows[endpoint])
 
-    @staticmethod
-    def elapsed() -> float:
+    def elapsed(self) -> float:
         """Return the seconds of the clock that rate limits are counted by."""
-        return time.monotonic()
+        return time.monotonic() if self.population is None else self.now / 1000
 
     async def settled(self) -> None:
         """Wait until everything up to now has been sent to websocket clients."""
@@ -259,7 +266,7 @@ class Standin:
             if answer.weight:
                 ledger = self._ledgers[dialect.venue]
                 ledger.charge(
-                    time.monotonic(), charges[0][0], call.endpoint, call.symbol, answer.weight
+                    self.elapsed(), charges[0][0], call.endpoint, call.symbol, answer.weight
                 )
             rows = mangle(answer.rows, call.drawn, f"{self.faults.seed}/{len(self.log)}")
             body = orjson.dumps(answer.wrap(rows))
@@ -271,12 +278,13 @@ class Standin:
 
     def _charge(self, call: Call, charges: tuple[Any, ...]) -> None:
         ledger = self._ledgers[call.venue]
-        at = time.monotonic()
+        at = self.elapsed()
+        factor = self.faults.limit_factor(call.venue)
         for name, weight in charges:
             cost = weight(call.params) if callable(weight) else weight
             if not self.enforce_limits:
                 continue
-            wait = ledger.spend(at, name, call.endpoint, call.symbol, cost)
+            wait = ledger.spend(at, name, call.endpoint, call.symbol, cost, factor=factor)
             if wait:
                 self.refused[call.venue] += 1
                 raise call.dialect.too_many_requests(wait)
@@ -352,15 +360,13 @@ class Standin:
             now = self.now
             for connection in list(self._connections):
                 try:
-                    await self._send_liquidations(connection, self._sent_until, now)
+                    await self._send_frames(connection, self._sent_until, now)
                 except ConnectionError:
                     self._connections.discard(connection)
             self._sent_until = now
 
-    async def _send_liquidations(self, connection: _Connection, after: int, until: int) -> None:
-        frames = connection.dialect.liquidation_frames(
-            connection.state, after, until, self._is_listed
-        )
+    async def _send_frames(self, connection: _Connection, after: int, until: int) -> None:
+        frames = connection.dialect.frames(connection.state, after, until, self._is_listed)
         for frame in frames:
             struck = self._socket_faults(
                 connection, "socket_cut", "socket_silence", "socket_garbage"
@@ -404,6 +410,8 @@ class Standin:
             return web.json_response([asdict(entry) for entry in self.log])
         elif what == "forget":
             self.forget()
+        elif what == "population" and self.population is not None:
+            self.population.steer(**sent)
         elif what != "state":
             return web.json_response({"standin": f"no control is called {what!r}"}, status=404)
         return web.json_response(self.state())
@@ -424,11 +432,20 @@ class Standin:
             "unknown": dict(self.unknown),
             "frames_sent": dict(self.frames_sent),
             "faults": {f"{venue} {kind}": n for (venue, kind), n in self.faults.drawn.items()},
+            "peaks": {
+                f"{venue} {name}": weight
+                for venue, ledger in self._ledgers.items()
+                for name, weight in ledger.peaks.items()
+                if weight
+            },
+            "population": self.population.summary() if self.population is not None else None,
         }
 
 
 def _symbol_of(dialect: Dialect, params: Mapping[str, str]) -> str:
-    """Return the symbol a request names, as ccxt spells it, or nothing."""
+    """Return the symbol a request names, as ccxt spells it, the account, or nothing."""
+    if "user" in params:
+        return params["user"].lower()
     for name in (
         "symbol",
         "instId",

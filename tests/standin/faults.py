@@ -36,6 +36,8 @@ ROWS = (
     "unordered",  # rows shuffled
     "altered",  # whatever `alter` makes of them
     "overlapping",  # `rows` more than requested, on both ends
+    "missing_field",  # one field of one row is not there
+    "zero_size",  # one position of an account's state has size 0
 )
 # What changes what the venue says.
 CONTENT = (
@@ -43,9 +45,12 @@ CONTENT = (
     "vanished_symbol",  # the symbol is listed nowhere and unknown everywhere
     "open_interest_factor",  # open interest times `factor`: contracts sent as base, or the reverse
     "latency",  # `seconds` before the answer
+    "limit_factor",  # the rate limit is `factor` times what the venue documents
+    "stale_state",  # an account's state is the one of its last answer, with its old time
+    "reorganised_list",  # the list of accounts has other keys, one level deeper
 )
 # Decided per symbol, so that an answer about all symbols can be wrong about one.
-PER_SYMBOL = ("vanished_symbol", "open_interest_factor")
+PER_SYMBOL = ("vanished_symbol", "open_interest_factor", "limit_factor")
 SOCKET = (
     "socket_cut",  # the websocket closes without a word
     "socket_silence",  # nothing more is sent, not even a pong; it stays open
@@ -186,6 +191,14 @@ class Faults:
         self.drawn[venue, fault.kind] += 1
         return True
 
+    def limit_factor(self, venue: str) -> float:
+        """Return by what the rate limits of a venue are multiplied."""
+        factor = 1.0
+        for fault in self.active:
+            if fault.kind == "limit_factor" and fault.matches(venue, fault.endpoint, fault.symbol):
+                factor *= fault.factor
+        return factor
+
     def has_vanished(self, venue: str, symbol: str) -> bool:
         """Return whether a symbol has vanished from every endpoint."""
         return any(
@@ -220,6 +233,16 @@ def _spoil(row: Any, value: Any, rng: np.random.Generator) -> Any:
     return row
 
 
+def _without_field(row: Any, kind: str, rng: np.random.Generator) -> Any:
+    """Return a copy of a row that lacks a field, or is a position of size 0."""
+    if not isinstance(row, dict):
+        return row
+    if kind == "zero_size":
+        return {**row, "szi": "0.0"} if "szi" in row else row
+    dropped = sorted(row)[int(rng.integers(len(row)))]
+    return {name: item for name, item in row.items() if name != dropped}
+
+
 def mangle(rows: list[Any], faults: Sequence[Fault], seed: str) -> list[Any]:
     """Return the rows of an answer as the row faults among faults leave them."""
     for fault in faults:
@@ -235,6 +258,9 @@ def mangle(rows: list[Any], faults: Sequence[Fault], seed: str) -> list[Any]:
             rows = [row for row in rows for _ in (0, 1)]
         elif fault.kind == "unordered":
             rows = [rows[place] for place in rng.permutation(len(rows))]
+        elif fault.kind in ("missing_field", "zero_size") and rows:
+            place = int(rng.integers(len(rows)))
+            rows[place] = _without_field(rows[place], fault.kind, rng)
         elif fault.kind in ("wrong_type", "null_value") and rows:
             place = int(rng.integers(len(rows)))
             rows[place] = _spoil(rows[place], "abc" if fault.kind == "wrong_type" else None, rng)

@@ -425,7 +425,7 @@ class Binance(Dialect):
                 socket.topics.pop(topic, None)
         yield {"result": None, "id": request.get("id")}
 
-    def liquidation_frames(
+    def frames(
         self, socket: Socket, after: int, until: int, is_listed: Callable[[Series], bool]
     ) -> Iterable[Any]:
         # fstream serves USDT-M under /market/ws; dstream serves coin-M under /ws.

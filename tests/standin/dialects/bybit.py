@@ -351,7 +351,7 @@ class Bybit(Dialect):
                 socket.topics.pop(topic, None)
         yield {**reply, "ret_msg": "", "op": op}
 
-    def liquidation_frames(
+    def frames(
         self, socket: Socket, after: int, until: int, is_listed: Callable[[Series], bool]
     ) -> Iterable[Any]:
         for market_id, series in self.by_id.items():

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from standin.answers import Answer, Call, Day, Dialect, Refusal, retry_after, route
 from standin.budgets import Budget
+from standin.dialects.hyperliquid_accounts import INFO, AccountRoutes
 from standin.market_data import DAY, HOUR, MINUTE, Candle, Instrument
 from standin.spelling import text, typical_price
 
@@ -15,7 +16,6 @@ STEPS = {
     "1h": HOUR, "2h": 2 * HOUR, "4h": 4 * HOUR, "8h": 8 * HOUR, "12h": 12 * HOUR, "1d": DAY,
 }  # fmt: skip
 MOST_CANDLES = 5000
-INFO = "POST /info"
 SIDES = 2
 
 
@@ -24,7 +24,7 @@ def funding_jitter(at: int) -> int:
     return (at // HOUR * 37) % 89
 
 
-class Hyperliquid(Dialect):
+class Hyperliquid(AccountRoutes, Dialect):
     venue = "hyperliquid"
     most_rows: ClassVar[dict[str, int]] = {"candles": 5000, "funding_history": 500}
     budgets: ClassVar[dict[str, Budget]] = {"weight": Budget(60, 1200)}
@@ -57,6 +57,9 @@ class Hyperliquid(Dialect):
 
     def _margin_tables(self, call: Call) -> list[list[Any]]:
         """Return the tables the universe names: half the leverage from a million USD on."""
+        leverages = {each.instrument.max_leverage for _, each in call.listed()}
+        if self.population is not None:
+            leverages = set(self.population.book.max_leverage.tolist())
         return [
             [
                 _margin_table(leverage),
@@ -68,7 +71,7 @@ class Hyperliquid(Dialect):
                     ],
                 },
             ]
-            for leverage in sorted({each.instrument.max_leverage for _, each in call.listed()})
+            for leverage in sorted(leverages)
         ]
 
     def _is_other_dex(self, call: Call) -> bool:
@@ -86,13 +89,12 @@ class Hyperliquid(Dialect):
     def spot_contexts(self, call: Call) -> Answer:
         return Answer([], lambda _: [{"tokens": _USDC, "universe": []}, []])
 
-    @route(INFO, "dexes", ("type", "perpDexs"), weight=20)
-    def dexes(self, call: Call) -> Answer:
-        return Answer([None])
-
     @route(INFO, "instruments", ("type", "meta"), weight=20)
     def meta(self, call: Call) -> Answer:
-        rows = [] if self._is_other_dex(call) else self._universe(call)
+        if self.population is not None:
+            rows = self.contexts_now(call)[0]
+        else:
+            rows = [] if self._is_other_dex(call) else self._universe(call)
         tables = self._margin_tables(call)
         return Answer(
             rows, lambda rows: {"universe": rows, "marginTables": tables, "collateralToken": 0}
@@ -100,6 +102,12 @@ class Hyperliquid(Dialect):
 
     @route(INFO, "open_interest", ("type", "metaAndAssetCtxs"), weight=20)
     def contexts(self, call: Call) -> Answer:
+        if self.population is not None:
+            universe, contexts = self.contexts_now(call)
+            return self._wrapped_contexts(
+                call,
+                [{"described": a, **b} for a, b in zip(universe, contexts, strict=True)],
+            )
         contexts = []
         listed = (
             []
@@ -131,6 +139,9 @@ class Hyperliquid(Dialect):
                 }
             )
 
+        return self._wrapped_contexts(call, contexts)
+
+    def _wrapped_contexts(self, call: Call, contexts: list[dict[str, Any]]) -> Answer:
         tables = self._margin_tables(call)
 
         def wrap(rows: list[Any]) -> list[Any]:

@@ -410,7 +410,7 @@ class Okx(Dialect):
                 socket.topics.pop(topic, None)
             yield {"event": request.get("op"), "arg": argument, "connId": "standin"}
 
-    def liquidation_frames(
+    def frames(
         self, socket: Socket, after: int, until: int, is_listed: Callable[[Series], bool]
     ) -> Iterable[Any]:
         if "liquidation-orders:SWAP" not in socket.topics:
