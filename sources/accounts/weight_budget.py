@@ -42,9 +42,13 @@ _LEFT_AT_REST, _LEFT_AT_MOST = 0.2, 0.75
 # And for each unit that others used in the last window.
 _LEFT_PER_USED = 2.0
 
-# A refusal although the window was not full lowers the own limit to this share of it, not below a
-# share of the documented one; it returns by a share of the documented one with each window.
-_DECREASE, _LOWEST, _INCREASE = 0.7, 0.05, 0.02
+# Refusals in two windows running lower the own limit to this share of what was used, though to no
+# more than the first share of the limit and no less than the second.
+_DECREASE_OF_USED, _LEAST_DECREASE, _MOST_DECREASE = 0.9, 0.7, 0.5
+# Never below the first share of the documented limit; the second is added back with each window.
+_LOWEST, _INCREASE = 0.05, 0.02
+# Requests that were under way together are refused together.
+_SAME_REFUSAL_SECONDS = 5.0
 _PAUSE_SECONDS = 10.0
 _LONGEST_PAUSE_SECONDS = 600.0
 
@@ -214,8 +218,9 @@ class WeightBudget:
     async def pause(self, seconds: float | None = None) -> None:
         """Note a refusal for too many requests: nobody sends for a while.
 
-        As the window is never full, a refusal means that the limit is lower than thought or that
-        others use it too: the own limit is lowered, and returns over the next minutes.
+        As the window is never overfull, refusals mean that the limit is lower than thought or that
+        others use it too. One may be a slip of the service; with a second soon after it, the own
+        limit is lowered, and returns over the next minutes.
 
         Parameters
         ----------
@@ -304,7 +309,7 @@ class WeightBudget:
         used: dict[str, float] = dict(
             connection.execute("select claimed_by, sum(weight) from claim group by claimed_by")
         )
-        figures: dict[str, float] = dict(connection.execute("select name, value from figure"))
+        figures = self._figures(connection)
         paused_until = figures.get("paused_until", -math.inf)
         if paused_until > now + _LONGEST_PAUSE_SECONDS:
             paused_until = now
@@ -338,17 +343,22 @@ class WeightBudget:
         """Record a pause, and return the lowered limit where it was lowered."""
         with self._transaction() as connection:
             now = self._clock()
-            _, limit, paused_until = self._read(connection, now)
-            row = connection.execute(
-                "select value from figure where name = 'lowered_at'"
-            ).fetchone()
+            used, limit, paused_until = self._read(connection, now)
+            figures = self._figures(connection)
+            last = figures.get("refused_at", -math.inf)
             lowered = None
-            # Requests that were under way together are refused together: that is one refusal.
-            if row is None or not now - self._in_flight_seconds < row[0] <= now:
-                lowered = max(_DECREASE * limit, _LOWEST * self._limit)
-                self._write(connection, lowered_limit=lowered, lowered_at=now)
+            if paused_until <= now and not now - _SAME_REFUSAL_SECONDS < last <= now:
+                is_second = now - self._seconds - _PAUSE_SECONDS < last <= now
+                if is_second or limit < self._limit:
+                    wanted = max(_DECREASE_OF_USED * sum(used.values()), _MOST_DECREASE * limit)
+                    lowered = max(min(wanted, _LEAST_DECREASE * limit), _LOWEST * self._limit)
+                    self._write(connection, lowered_limit=lowered, lowered_at=now)
+                self._write(connection, refused_at=now)
             self._write(connection, paused_until=max(paused_until, now + wait))
             return lowered
+
+    def _figures(self, connection: sqlite3.Connection) -> dict[str, float]:
+        return dict(connection.execute("select name, value from figure"))
 
     def _write(self, connection: sqlite3.Connection, **figures: float) -> None:
         connection.executemany("insert or replace into figure values (?, ?)", figures.items())
