@@ -28,7 +28,7 @@ class PopulationParameters:
     trades_per_second : float
         Over all coins; what ordinary accounts do not trade, bots do.
     median_usd, log_deviation : float
-        Of an ordinary position's notional [USD], log-normal. 1,000 and 2.0 put one position in a
+        Of an ordinary position's notional [USD], log-normal. 2,000 and 2.2 put four positions in a
         hundred above 100,000 USD and a few above ten million.
     cross_ratio : float
         Accounts that margin all their positions together, 0 to 1.
@@ -47,8 +47,8 @@ class PopulationParameters:
     makers: int = 6
     bots: int = 12
     trades_per_second: float = 3.0
-    median_usd: float = 1_000.0
-    log_deviation: float = 2.0
+    median_usd: float = 2_000.0
+    log_deviation: float = 2.2
     cross_ratio: float = 0.6
     additions_per_hour: float = 0.01
     builder_coins: int = 2

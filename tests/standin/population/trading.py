@@ -160,9 +160,9 @@ def _choose_order(
     """Return coin and signed lots of an account's next order."""
     held = book.n_positions[account]
     wanted = habits.wanted[account]
-    if held > 0 and rng.random() > wanted / (wanted + held):
+    if held > 0 and rng.random() > wanted / (wanted + 1.3 * held):
         slot = nth_position(book, account, int(rng.random() * held))
-        part = 1.0 if rng.random() < 0.6 else 0.2 + 0.6 * rng.random()
+        part = 1.0 if rng.random() < 0.75 else 0.2 + 0.6 * rng.random()
         lots = max(1, int(abs(book.lots[slot]) * part))
         return book.coin[slot], -lots if book.lots[slot] > 0 else lots
     coin = _pick(rng, habits.coins)
@@ -296,7 +296,7 @@ def open_first_positions(
     """Give accounts their first positions, entered at prices of the days before."""
     marks = book.mark.copy()
     for account in accounts:
-        for _ in range(1 + rng.poisson(max(habits.wanted[account] - 1.0, 0.0))):
+        for _ in range(1 + rng.poisson(habits.wanted[account] - 0.7)):
             drift = 1.2 / habits.leverage[account]
             for coin in range(marks.size):
                 away = drift * 0.3 * rng.standard_normal()

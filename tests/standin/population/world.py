@@ -42,6 +42,8 @@ SECOND = 1000
 BUILDER = "xyz"
 BUILDER_COINS = ("GOLD", "SILVER", "OIL", "NDX", "SPX", "TSLA", "NVDA", "AAPL", "EURUSD", "COIN")
 TAPE_LENGTH = 1 << 20
+IDLE_RATIO = 0.05  # orders of accounts that hold nothing, over those of accounts that do
+BOT_RATIO = 0.1  # size of a program's orders over those of ordinary accounts
 CAUGHT_UP_MOST = 6 * HOUR  # a clock set farther ahead is a mistake, not a wish to trade for days
 
 
@@ -108,7 +110,8 @@ class Population:
         self.account_of = {address: n for n, address in enumerate(self.addresses)}
         weights = 1.0 / np.arange(1, n_coins + 1) ** 0.9
         self.tape = empty_tape(TAPE_LENGTH if parameters.accounts > 5_000 else TAPE_LENGTH >> 4)
-        self.habits, orders_per_hour = _habits(self.rng, parameters, kind, weights)
+        holds = self.rng.random(parameters.accounts) < parameters.holding_ratio
+        self.habits, orders_per_hour = _habits(self.rng, parameters, kind, holds, weights)
         per_order = FILLS_MEAN
         ordinary = orders_per_hour / 3600.0
         self._rates = np.array([
@@ -120,12 +123,11 @@ class Population:
         self._scale_usd = self.habits.order_usd.sum() * weights / weights.sum() * 0.1 + 1.0
         self.hours: dict[int, TrueBook] = {}
         self.vanished: set[str] = set()
-        self._open(kind)
+        self._open(kind, holds)
 
-    def _open(self, kind: Ints) -> None:
+    def _open(self, kind: Ints, holds: Flags) -> None:
         """Open the positions that stand at the start."""
         self.book.mark[:] = np.exp(self._marks[0])
-        holds = self.rng.random(len(kind)) < self.parameters.holding_ratio
         holders = np.flatnonzero((kind == BOT) | ((kind == ORDINARY) & holds))
         self.book.balance[0, np.flatnonzero(kind == MAKER)] = 2e6
         self.book.balance[0, np.flatnonzero((kind == ORDINARY) & ~holds)] = 50.0
@@ -266,7 +268,11 @@ def _kinds(parameters: PopulationParameters) -> Ints:
 
 
 def _habits(
-    rng: np.random.Generator, p: PopulationParameters, kind: Ints, coin_weights: Floats
+    rng: np.random.Generator,
+    p: PopulationParameters,
+    kind: Ints,
+    holds: Flags,
+    coin_weights: Floats,
 ) -> tuple[Habits, float]:
     """Return the conduct of all accounts, and the orders an hour of ordinary ones."""
     n = p.accounts
@@ -276,11 +282,13 @@ def _habits(
     # A position is closed once in its half-life over ln 2, and opened as often.
     activity = 2.0 * log(2.0) / np.array(HALF_LIFE_HOURS)[tier] * wanted
     activity *= np.exp(0.7 * rng.standard_normal(n) - 0.245)
-    ordinary = np.where(kind == ORDINARY, activity * p.holding_ratio, 0.0)
+    ordinary = np.where(kind == ORDINARY, activity * np.where(holds, 1.0, IDLE_RATIO), 0.0)
     order = np.cumsum(kind == BOT)
     bots = np.where(kind == BOT, 1.0 / np.maximum(order, 1) ** 0.7, 0.0)
     size = p.median_usd * np.exp(p.log_deviation * rng.standard_normal(n))
-    size = np.where(kind == BOT, np.minimum(size, p.median_usd * exp(p.log_deviation)), size)
+    size = np.where(
+        kind == BOT, BOT_RATIO * np.minimum(size, p.median_usd * exp(p.log_deviation)), size
+    )
     is_maker = (kind == MAKER) | (kind == BACKSTOP)
     habits = Habits(
         ordinary=np.cumsum(ordinary),
