@@ -24,6 +24,7 @@ from standin import (
     market_from_recording,
     synthetic_market,
 )
+from standin.population.market import simulated_market
 
 FEW = 5_000  # accounts, from which there are bots and makers as on the venue
 RECORDING_START = 1_771_027_200_000  # 2026-02-14
@@ -48,6 +49,11 @@ def _market(arguments: argparse.Namespace, now: int) -> MarketData:
         )
         # The last recorded day but one ends now.
         return recorded.shifted((now - RECORDING_START - 18 * DAY) // HOUR * HOUR)
+    if arguments.simulated:
+        start = now // HOUR * HOUR
+        return simulated_market(
+            start=start, days=arguments.days, coins=arguments.assets, seed=arguments.seed
+        )
     start = (now // DAY - arguments.days) * DAY
     return synthetic_market(
         start=start,
@@ -97,6 +103,9 @@ def main() -> None:
     parser.add_argument("--bar-minutes", type=int, default=5, help="stored bars, 5 by default")
     parser.add_argument("--accounts", type=int, default=0, help="of hyperliquid, 0 by default")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--simulated", action="store_true", help="hyperliquid alone, by the simulated market"
+    )
     parser.add_argument("--recording", type=Path, help="folder of market_1h Parquet files")
     parser.add_argument("--now", type=int, help="first instant in ms; the wall clock by default")
     parser.add_argument("--speed", type=float, default=1.0, help="of time, 0 stands still")

@@ -427,6 +427,8 @@ class Standin:
         """Return time and counters as JSON can carry them."""
         return {
             "now": self.now,
+            # Of the system's monotonic clock: another process can live in the same time.
+            "now_at_seconds": time.monotonic(),
             "counts": {f"{venue} {endpoint}": n for (venue, endpoint), n in self.counts.items()},
             "refused": dict(self.refused),
             "unknown": dict(self.unknown),

@@ -64,6 +64,7 @@ class AccountRoutes:
         people = self._people(call)
         address, dex = self._address(call), self._dex(call, people)
         rows, wrap = wording.state_of(people, address, dex)
+        people.note_answer(address, dex)
         at = call.server_time
         if any(fault.kind == "stale_state" for fault in call.drawn):
             rows, wrap, at = self._last_states.get(

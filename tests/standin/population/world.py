@@ -66,6 +66,7 @@ class TrueBook:
     is_cross: Flags
     sequence: Ints
     mark: Floats  # shape (n_coins,)
+    answered_at: Ints  # ms: when the state it is in was last sent to a client; 0 is never
 
 
 class Population:
@@ -123,6 +124,7 @@ class Population:
         self._scale_usd = self.habits.order_usd.sum() * weights / weights.sum() * 0.1 + 1.0
         self.hours: dict[int, TrueBook] = {}
         self.vanished: set[str] = set()
+        self.answered_at = np.zeros((len(self.dexes), parameters.accounts), np.int64)
         self._open(kind, holds)
 
     def _open(self, kind: Ints, holds: Flags) -> None:
@@ -195,7 +197,13 @@ class Population:
             is_cross=np.isnan(book.margin[used]),
             sequence=book.sequence[used],
             mark=book.mark.copy(),
+            answered_at=self.answered_at[book.dex[coin], book.account[used]],
         )
+
+    def note_answer(self, address: str, dex: str) -> None:
+        """Note that a client is sent an account's state."""
+        if address in self.account_of:
+            self.answered_at[self.dexes.index(dex), self.account_of[address]] = self.now
 
     def open_interest(self) -> Floats:
         """Return the open interest of each coin, one side [quoted units]."""
