@@ -78,3 +78,9 @@ create or replace macro is_beyond(measured, level, direction, is_required) as (
 create or replace macro is_measured(provider) as (
     provider in ('simulated_truth', 'hyperliquid_positions')
 );
+
+-- A map of measured positions is fresh where at least half of what was observed was seen within the
+-- hour; positions that are large or near their liquidation are due every half hour.
+create or replace macro is_fresh(within_hour_ratio) as (
+    coalesce(within_hour_ratio >= 0.5, false)
+);

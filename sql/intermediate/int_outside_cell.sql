@@ -66,13 +66,14 @@ counted_in as (
     group by asset, provider, as_of
 ),
 
+-- Measured positions may have been captured in two forms at one instant: all accounts come first.
 last_captured as (
     select
         asset,
         provider,
         venue,
         as_of,
-        max(captured_at) as captured_at,
+        max((captured_at, model = 'collected', model)) as captured,
     from provider_map
     group by asset, provider, venue, as_of
 ),
@@ -94,11 +95,12 @@ cell as (
         provider_map.*,
         traded.* exclude (asset, as_of),
     from provider_map
-    inner join last_captured using (asset, provider, venue, as_of, captured_at)
+    inner join last_captured using (asset, provider, venue, as_of)
     inner join counted_in using (asset, provider, as_of)
     left join traded using (asset, as_of)
     where
-        provider_map.unit = counted_in.chosen.unit
+        (captured_at, model = 'collected', model) = last_captured.captured
+        and provider_map.unit = counted_in.chosen.unit
         and provider_map.semantics = counted_in.chosen.semantics
 )
 

@@ -33,7 +33,7 @@ single as (
         any_value(columns('^traded_')),
         min(price_low) as covered_price_low,
         max(price_high) as covered_price_high,
-        count(*) as cell_count,
+        count(*) filter (where value > 0) as cell_count,
         max(observed_open_interest_ratio) filter (where side = 'long') as stated_long_ratio,
         max(observed_open_interest_ratio) filter (where side = 'short') as stated_short_ratio,
         sorted_sum(if(side = 'long' and unit = 'usd', value, null)) as long_usd,

@@ -233,11 +233,7 @@ def map_positions(positions: MeasuredPositions, mark_price: FloatArray) -> Measu
     >>> maps.coverage.within_hour_ratio[0, 0].round(2).item()
     0.4
     """
-    if len(positions) and not 0 <= positions.asset.min() <= positions.asset.max() < len(mark_price):
-        raise InvalidInput(
-            f"assets are numbered {positions.asset.min()} to {positions.asset.max()}, but there "
-            f"are {len(mark_price)} mark prices; leave out positions without a mark price"
-        )
+    _require_marks(positions, mark_price)
     first_bin, bin_count = published_bins(mark_price)
     shape = (len(mark_price), len(SIDES))
     is_old = positions.age_seconds > MAX_STATE_AGE_SECONDS
@@ -268,6 +264,15 @@ def map_positions(positions: MeasuredPositions, mark_price: FloatArray) -> Measu
         bin_count=bin_count,
         coverage=_cover(held, is_mapped, has_price, is_passed, stale),
     )
+
+
+def _require_marks(positions: MeasuredPositions, mark_price: FloatArray) -> None:
+    """Refuse positions of an asset without a mark price."""
+    if len(positions) and not 0 <= positions.asset.min() <= positions.asset.max() < len(mark_price):
+        raise InvalidInput(
+            f"assets are numbered {positions.asset.min()} to {positions.asset.max()}, but there "
+            f"are {len(mark_price)} mark prices; leave out positions without a mark price"
+        )
 
 
 def _cover(
