@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.calibrate.calibration_rows import NO_FIT, calibration_rows
@@ -26,8 +25,9 @@ from jobs.calibrate.fit_models import (
 from jobs.calibrate.forecast_hours import store_forecasts
 from jobs.calibrate.measure_crowding import measure_crowding
 from jobs.calibrate.panels import AssetPanel, read_panel
+from jobs.calibrate.place_panel import read_places
 from jobs.calibrate.row_store import replace_rows
-from jobs.calibrate.score_models import score_asset
+from jobs.calibrate.score_models import WINDOW_DAYS, score_asset
 from jobs.calibrate.score_touches import score_touches
 from jobs.calibrate.tier_shares import TierShares, read_tier_shares
 from jobs.instants import DAY_MICROSECONDS, to_instant, to_microseconds
@@ -253,7 +253,8 @@ def _structures(connection: DuckDBPyConnection, asset: str) -> dict[str, str]:
 def _score(connection: DuckDBPyConnection, own: AssetPanel, work: _Work) -> None:
     """Score an asset's models up to the last midnight, in place of an earlier score of it."""
     midnight = work.as_of // DAY_MICROSECONDS * DAY_MICROSECONDS
-    rows: pa.Table = score_asset(own, midnight, work.run_id)
+    places = read_places(connection, own, midnight - WINDOW_DAYS[-1] * DAY_MICROSECONDS, midnight)
+    rows = score_asset(own, places, midnight, work.run_id)
     work.row_count += replace_rows(
         connection,
         "derived.estimator_skill",

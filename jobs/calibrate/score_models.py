@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from jobs.calibrate.panels import AssetPanel
+from jobs.calibrate.place_panel import PlacePanel
+from jobs.calibrate.score_places import PLACE_NULLS, place_skill
 from jobs.instants import DAY_MICROSECONDS
 from transforms.ledger import LEDGERS
 from transforms.skill.evaluate import Protocol, evaluate
@@ -21,13 +23,23 @@ from transforms.skill.score_table import Score, ScoringRules
 from warehouse.contracts import stored_rows
 
 WINDOW_DAYS: Final = (7, 30, 90)
-"""Days that are scored, back from a midnight."""
+"""Days that are scored, back from a midnight; the last is the longest."""
 
 NULLS: Final = ("activity_glm", "extension_glm", "distance_profile", "path_only", "path_ledger")
 """What every model is held against, beside the mean of the hours before the window."""
 
 TRAINING_MEAN: Final = "training_mean"
 """Name of that mean as a null."""
+
+_MAPLESS: Final = {
+    TRAINING_MEAN,
+    "activity_glm",
+    "extension_glm",
+    "distance_profile",
+    "liquidation_forecast",
+    "lagged_forecast",
+}
+"""Models and nulls that predict amounts and have no map."""
 
 RULES: Final = ScoringRules(least_hours=72.0, accepts_lower_bound=True, n_draws=300)
 """Three days of hours are the least; lower bounds are scored and say so."""
@@ -63,13 +75,15 @@ _FIGURES: Final = {
 """Columns by field of `Score`."""
 
 
-def score_asset(own: AssetPanel, as_of: int, run_id: str) -> pa.Table:
+def score_asset(own: AssetPanel, places: PlacePanel, as_of: int, run_id: str) -> pa.Table:
     """Return the rows of an asset's skill over the windows that end at an instant.
 
     Parameters
     ----------
     own : AssetPanel
         Its hours.
+    places : PlacePanel
+        Where its liquidations came in the longest window.
     as_of : int
         Midnight at which the windows end [microseconds].
     run_id : str
@@ -83,8 +97,12 @@ def score_asset(own: AssetPanel, as_of: int, run_id: str) -> pa.Table:
         origin = as_of - days * DAY_MICROSECONDS
         scores = evaluate(panel, origin, origin, as_of, models, nulls, Protocol(rules=RULES))
         kept = [score for score in scores if score.model in models]
+        kept += _place_only(kept)
+        placed = place_skill(places, origin, has_feed=bool(own.venues))
+        pairs = [(score.model, score.null or TRAINING_MEAN) for score in kept]
         if kept:
-            tables.append(_rows(kept, own, as_of, days, run_id))
+            rows = _rows(kept, own, as_of, days, run_id) | placed.columns(pairs, _MAPLESS)
+            tables.append(stored_rows("derived.estimator_skill", rows))
     return pa.concat_tables(tables)
 
 
@@ -118,7 +136,20 @@ def with_forecasts(own: AssetPanel, until: int | None = None) -> Panel:
     return replace(panel, features=features)
 
 
-def _rows(scores: list[Score], own: AssetPanel, as_of: int, days: int, run_id: str) -> pa.Table:
+def _place_only(scores: list[Score]) -> list[Score]:
+    """Return a row for each model and null of place, without figures of amounts."""
+    assets = {score.model: score.assets for score in scores}
+    return [
+        Score(model, null, own, ScoreStatus.NO_NULL)
+        for model, own in assets.items()
+        for null in PLACE_NULLS
+    ]
+
+
+def _rows(
+    scores: list[Score], own: AssetPanel, as_of: int, days: int, run_id: str
+) -> dict[str, Any]:
+    """Return the columns of amounts."""
     count = len(scores)
     is_scored = [score.status is ScoreStatus.SCORED for score in scores]
     figures: dict[str, Any] = {
@@ -126,32 +157,34 @@ def _rows(scores: list[Score], own: AssetPanel, as_of: int, days: int, run_id: s
         for column, name in _FIGURES.items()
     }
     has_fit = [score.fit_hours > 0.0 for score in scores]
-    return stored_rows(
-        "derived.estimator_skill",
-        {
-            "asset": own.panel.asset,
-            "as_of": as_of,
-            "provider": [score.model for score in scores],
-            "null_model": [score.null or TRAINING_MEAN for score in scores],
-            "window_days": days,
-            "status": [score.status.value for score in scores],
-            "reason": [REASONS[score.status] for score in scores],
-            "realised_venues": [list(own.venues)] * count,
-            "realised_feeds": [list(own.feeds)] * count,
-            "is_lower_bound": own.is_complete is False,
-            "hour_count": [
-                round(score.hours) if scored else 0
-                for score, scored in zip(scores, is_scored, strict=True)
-            ],
-            **figures,
-            "fitted_from_at": [
-                score.fit_from if has else None for score, has in zip(scores, has_fit, strict=True)
-            ],
-            "fitted_until_at": [
-                score.fit_until if has else None for score, has in zip(scores, has_fit, strict=True)
-            ],
-            "fitted_hour_count": [round(score.fit_hours) for score in scores],
-            "is_short_fit": [score.is_short_fit for score in scores],
-            "run_id": run_id,
-        },
-    )
+    return {
+        "asset": own.panel.asset,
+        "as_of": as_of,
+        "provider": [score.model for score in scores],
+        "null_model": [score.null or TRAINING_MEAN for score in scores],
+        "window_days": days,
+        "status": [score.status.value for score in scores],
+        "reason": [
+            "a null of place predicts no amounts"
+            if score.null in PLACE_NULLS
+            else REASONS[score.status]
+            for score in scores
+        ],
+        "realised_venues": [list(own.venues)] * count,
+        "realised_feeds": [list(own.feeds)] * count,
+        "is_lower_bound": own.is_complete is False,
+        "hour_count": [
+            round(score.hours) if scored else 0
+            for score, scored in zip(scores, is_scored, strict=True)
+        ],
+        **figures,
+        "fitted_from_at": [
+            score.fit_from if has else None for score, has in zip(scores, has_fit, strict=True)
+        ],
+        "fitted_until_at": [
+            score.fit_until if has else None for score, has in zip(scores, has_fit, strict=True)
+        ],
+        "fitted_hour_count": [round(score.fit_hours) for score in scores],
+        "is_short_fit": [score.is_short_fit for score in scores],
+        "run_id": run_id,
+    }

@@ -2,7 +2,9 @@
 --
 -- Materialized: table
 -- Known limitation: the models are fitted once before each window; hours whose figure is a lower
--- bound say how well a model follows what is published, not what happened.
+-- bound say how well a model follows what is published, not what happened. An order carries its own
+-- price, which is moved into the range of the bar in which it came: with bars of an hour much of it
+-- ends at the extremes of the hour.
 
 with
 estimator_skill as (
@@ -37,6 +39,25 @@ estimator_skill as (
         fitted_until_at,
         fitted_hour_count,
         is_short_fit,
+        place_cells,
+        place_status,
+        place_reason,
+        place_span_count,
+        place_usd,
+        misplaced_removed_ratio,
+        misplaced_removed_low_ratio,
+        misplaced_removed_high_ratio,
+        place_test_quantile,
+        top_quarter_status,
+        top_quarter_reason,
+        top_quarter_span_count,
+        top_quarter_usd,
+        top_quarter_ratio,
+        top_quarter_low_ratio,
+        top_quarter_high_ratio,
+        top_quarter_gain_ratio,
+        top_quarter_gain_low_ratio,
+        top_quarter_gain_high_ratio,
         run_id,
     from derived.estimator_skill
 )

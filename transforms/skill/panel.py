@@ -42,6 +42,10 @@ class ScoreStatus(StrEnum):
     """The fit did not converge, so its predictions mean nothing."""
     NO_NULL = "no_null"
     """The null that the model is held against has no prediction."""
+    NO_PRICE = "no_price"
+    """No feed gives prices of liquidations, nor halves of hours whose path is known."""
+    NO_MAP = "no_map"
+    """The model or the null predicts amounts and has no map."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,184 @@
+"""Where an asset's liquidations came, by model and null: the columns of place of its skill.
+
+Belongs here: windows, rules, words and columns. Does not belong here: reading (``place_panel``),
+the scores (``transforms.skill.places``).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from jobs.calibrate.place_panel import PlacePanel
+from transforms.path_only import PATH_ONLY
+from transforms.skill.levels import FARTHEST, OLDEST
+from transforms.skill.panel import ScoreStatus
+from transforms.skill.places import CHANCE, Places, PlaceScore, score_places
+from transforms.skill.score_table import ScoringRules
+
+CHANCE_NULL: Final = "chance"
+"""Name of chance, which gives every level that price reached the same, in rows."""
+
+PLACE_NULLS: Final = (CHANCE_NULL, FARTHEST, OLDEST)
+"""Nulls of place that predict no amounts."""
+
+_MAP_NULLS: Final = (PATH_ONLY.provider, "path_ledger")
+"""Nulls of amounts that have a map too."""
+
+HOUR_RULES: Final = ScoringRules(least_hours=72, n_draws=300)
+"""At least 72 hours and sides with liquidations on more than one level."""
+
+DAY_RULES: Final = ScoringRules(least_hours=40, n_draws=300)
+"""At least 40 days and sides of them, so three weeks."""
+
+REASONS: Final[Mapping[ScoreStatus, str | None]] = {
+    ScoreStatus.SCORED: None,
+    ScoreStatus.NO_FEED: "no feed publishes its liquidations",
+    ScoreStatus.NO_PRICE: "no feed gives prices of liquidations, or halves of hours with a path",
+    ScoreStatus.ALL_ZERO: "nothing was liquidated on a level that price reached",
+    ScoreStatus.TOO_FEW_SPANS: "too few spans with liquidations on more than one level",
+    ScoreStatus.NO_PREDICTION: "the model has a map in fewer than half of the spans",
+    ScoreStatus.NO_MAP: "it predicts amounts and has no map",
+    ScoreStatus.NO_NULL: "the null has no map in these spans",
+}
+"""Why a row has no figure of place."""
+
+_HOUR_FIGURES: Final = {
+    "misplaced_removed_ratio": "misplaced_removed",
+    "misplaced_removed_low_ratio": "misplaced_low",
+    "misplaced_removed_high_ratio": "misplaced_high",
+    "place_test_quantile": "place_quantile",
+}
+_DAY_FIGURES: Final = {
+    "top_quarter_ratio": "top_share",
+    "top_quarter_low_ratio": "top_low",
+    "top_quarter_high_ratio": "top_high",
+    "top_quarter_gain_ratio": "top_gain",
+    "top_quarter_gain_low_ratio": "top_gain_low",
+    "top_quarter_gain_high_ratio": "top_gain_high",
+}
+"""Columns by field of `PlaceScore`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceSkill:
+    """Scores of place of a window, by model and null.
+
+    Parameters
+    ----------
+    cells : str or None
+        What hours are split into: levels, or halves; None where neither is known.
+    hours, days : dict of (str, str) to PlaceScore
+        Scores within hours and within days.
+    without : ScoreStatus
+        Why a model and null that are not there have no score.
+    """
+
+    cells: str | None
+    hours: Mapping[tuple[str, str], PlaceScore]
+    days: Mapping[tuple[str, str], PlaceScore]
+    without: ScoreStatus
+
+    def columns(self, pairs: Sequence[tuple[str, str]], mapless: set[str]) -> dict[str, Any]:
+        """Return the columns of place for models and nulls.
+
+        Parameters
+        ----------
+        pairs : sequence of (str, str)
+            Model and null of each row, by their names in rows.
+        mapless : set of str
+            Models and nulls that predict amounts alone.
+        """
+        hours = [self._score(self.hours, pair, mapless) for pair in pairs]
+        days = [self._score(self.days, pair, mapless) for pair in pairs]
+        return {
+            "place_cells": [
+                self.cells if score.status is ScoreStatus.SCORED else None for score in hours
+            ],
+            **_described("place", hours, _HOUR_FIGURES),
+            **_described("top_quarter", days, _DAY_FIGURES),
+        }
+
+    def _score(
+        self,
+        scores: Mapping[tuple[str, str], PlaceScore],
+        pair: tuple[str, str],
+        mapless: set[str],
+    ) -> PlaceScore:
+        model, null = pair
+        if model in mapless or null in mapless:
+            return PlaceScore(model, null, ScoreStatus.NO_MAP)
+        if not scores:
+            return PlaceScore(model, null, self.without)
+        if pair in scores:
+            return scores[pair]
+        has_model = any(model == known for known, _ in scores)
+        return PlaceScore(
+            model, null, ScoreStatus.NO_NULL if has_model else ScoreStatus.NO_PREDICTION
+        )
+
+
+def place_skill(panel: PlacePanel, origin: int, *, has_feed: bool) -> PlaceSkill:
+    """Return the scores of place of the spans that end after an instant.
+
+    Parameters
+    ----------
+    panel : PlacePanel
+        Where liquidations came.
+    origin : int
+        Where the window begins [microseconds].
+    has_feed : bool
+        Whether any feed publishes liquidations of the asset.
+    """
+    cells = "levels" if panel.has_levels else "halves"
+    return PlaceSkill(
+        cells if panel.hours is not None else None,
+        _scores(panel.hours, origin, HOUR_RULES),
+        _scores(panel.days, origin, DAY_RULES),
+        ScoreStatus.NO_PRICE if has_feed else ScoreStatus.NO_FEED,
+    )
+
+
+def _scores(
+    places: Places | None, origin: int, rules: ScoringRules
+) -> dict[tuple[str, str], PlaceScore]:
+    """Return scores by the names of models and nulls in rows."""
+    if places is None:
+        return {}
+    rows = places.group_end > origin
+    own = Places(
+        places.group_end[rows],
+        places.realised_usd[rows],
+        places.is_reached[rows],
+        {model: usd[rows] for model, usd in places.predicted.items()},
+    )
+    nulls = [*_MAP_NULLS, FARTHEST, OLDEST]
+    return {
+        (score.model, CHANCE_NULL if score.null == CHANCE else score.null): score
+        for score in score_places(own, nulls, rules)
+    }
+
+
+def _described(
+    name: str, scores: Sequence[PlaceScore], figures: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return status, reason, count, USD and figures under a name."""
+    is_scored = [score.status is ScoreStatus.SCORED for score in scores]
+    return {
+        f"{name}_status": [score.status.value for score in scores],
+        f"{name}_reason": [REASONS[score.status] for score in scores],
+        f"{name}_span_count": [score.groups for score in scores],
+        f"{name}_usd": [
+            score.realised_usd if has else None
+            for score, has in zip(scores, is_scored, strict=True)
+        ],
+        **{
+            column: pa.array(
+                np.array([getattr(score, field) for score in scores], np.float64),
+                from_pandas=True,
+            )
+            for column, field in figures.items()
+        },
+    }
