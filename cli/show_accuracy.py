@@ -40,6 +40,7 @@ def accuracy_command(asset: Asset, form: Rows = Format.table, as_of: AsOfPublish
         notes=(
             *verdict(accuracy),
             *outlook_note(accuracy.outlook),
+            *held_note(accuracy.outlook_held),
             f"map shown by default: {choose_provider(settings, asset, until).reason}.",
             "in brackets: 95 % interval. longs, shorts: expected over published USD, as published. "
             "in interval: hours within the 80 % interval. Every model is given the same constant, "
@@ -65,6 +66,21 @@ def outlook_note(sides: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
         f"{begin}, over paths of recent volatility: {amounts};{capture} what is opened in these "
         "hours is on no level of the map; no statement about direction."
+    ]
+
+
+def held_note(held: Mapping[str, Any] | None) -> list[str]:
+    """Return how often the interval of a day held what was published; none without such a day."""
+    if held is None:
+        return []
+    amounts = "lower bounds" if held["is_lower_bound"] else "complete"
+    ratio = held["expected_ratio"]
+    over = "" if ratio is None else f"; expected / published {ratio:.2f}"
+    return [
+        f"such outlooks so far: of {held['amount_count']} published amounts of "
+        f"{held['day_count']} days ({amounts}) {percent(held['in_interval_ratio'])} lay in the "
+        f"80 % interval, {percent(held['below_ratio'])} below, {percent(held['above_ratio'])} above"
+        f"{over}."
     ]
 
 

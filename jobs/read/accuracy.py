@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobs.errors import NothingToDo
+from jobs.read.place_verdict import place_verdict
 from jobs.read.query import open_reader
 from jobs.settings import Settings
 from warehouse.errors import QueryFailed, QueryOverLimit
@@ -67,6 +68,9 @@ class Accuracy:
     outlook : tuple of mapping
         By side, longs first, what is expected of the 24 hours after the newest midnight; empty
         where none is published.
+    outlook_held : mapping or None
+        How often the interval of such an outlook held what was published; None without a day that
+        has both.
     """
 
     asset: str
@@ -75,6 +79,7 @@ class Accuracy:
     window_days: int | None
     sides: tuple[Mapping[str, Any], ...]
     outlook: tuple[Mapping[str, Any], ...] = ()
+    outlook_held: Mapping[str, Any] | None = None
 
     def score(self, provider: str, null_model: str) -> SkillRow | None:
         """Return the row of a model against a null over the window; None without figures."""
@@ -116,16 +121,25 @@ def read_accuracy(settings: Settings, asset: str, as_of: datetime | None = None)
         if window is not None:
             between = {"asset": asset, "from_at": at - timedelta(days=window), "until_at": at}
             sides = _read(reader, "accuracy_sides", between)
-        outlook = _read_outlook(reader, asset, at)
-    return Accuracy(asset, at, tuple(rows), window, tuple(sides), outlook)
+        outlook, held = (
+            _read_if_published(reader, name, {"asset": asset, "as_of": at})
+            for name in ("outlook", "outlook_held")
+        )
+    return Accuracy(
+        asset, at, tuple(rows), window, tuple(sides), tuple(outlook), held[0] if held else None
+    )
 
 
-def _read_outlook(reader: Reader, asset: str, as_of: datetime) -> tuple[Mapping[str, Any], ...]:
+def _read_if_published(
+    reader: Reader, name: str, parameters: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Return rows; none where a release without the table or its columns published the file."""
     try:
-        return tuple(_read(reader, "outlook", {"asset": asset, "as_of": as_of}))
+        return _read(reader, name, parameters)
+    except QueryOverLimit:
+        raise
     except QueryFailed:
-        # Published by a release without the table.
-        return ()
+        return []
 
 
 def longest_window(rows: Sequence[SkillRow]) -> int | None:
@@ -207,7 +221,8 @@ def provider_by_skill(rows: Sequence[SkillRow], published: set[str]) -> MapProvi
 def verdict(accuracy: Accuracy) -> list[str]:
     """Return how right an asset's models have been, a sentence each."""
     if accuracy.window_days is None:
-        reasons = sorted({str(row["reason"]) for row in accuracy.rows if row["reason"]})
+        own = [row for row in accuracy.rows if row["null_model"] == TRAINING_MEAN]
+        reasons = sorted({str(row["reason"]) for row in own if row["reason"]})
         return [f"no figures: {'; '.join(reasons)}."]
     first = next(row for row in accuracy.rows if row["status"] == "scored")
     said = [
@@ -232,6 +247,7 @@ def verdict(accuracy: Accuracy) -> list[str]:
         "(the move itself, and a constant)."
         for provider, ratio in sorted(off_map.items())
     ]
+    said += place_verdict(accuracy.rows)
     lagged = accuracy.score(LAGGED_FORECAST, TRAINING_MEAN)
     if lagged is not None:
         said.append(

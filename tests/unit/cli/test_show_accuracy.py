@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from workbench.realised_hours import add_asset
 
-from cli.show_accuracy import outlook_note
+from cli.show_accuracy import held_note, outlook_note
 from jobs.calibrate.calibrate import calibrate
 from jobs.publish.publish import publish
 from jobs.settings import Settings
@@ -35,6 +35,7 @@ def test_the_verdict_is_in_words(run):
     assert "path_ledger: better than the path of price" in shown
     assert "turnover: worse than" in shown
     assert "known before the hour" in shown
+    assert "places within hours: no figures: no feed gives prices of liquidations" in shown
     assert "less than 90 days" in shown
     assert "map shown by default: turnover: the ledger has no published map" in shown
     assert f"24 h from {AS_OF:%Y-%m-%d %H:%M}: no figure: no map of the ledger at midnight" in shown
@@ -54,6 +55,23 @@ def test_the_outlook_is_a_sentence_about_both_sides():
     (said,) = outlook_note([one | {"capture_ratio": None} for one in sides])
     assert "capture is not known and counts as 1" in said
     assert outlook_note([]) == []
+
+
+def test_how_often_the_interval_of_a_day_held_is_a_sentence():
+    held = {
+        "day_count": 25,
+        "amount_count": 50,
+        "in_interval_ratio": 0.84,
+        "below_ratio": 0.02,
+        "above_ratio": 0.14,
+        "expected_ratio": 0.96,
+        "is_lower_bound": True,
+    }
+    assert held_note(held) == [
+        "such outlooks so far: of 50 published amounts of 25 days (lower bounds) 84 % lay in the "
+        "80 % interval, 2 % below, 14 % above; expected / published 0.96."
+    ]
+    assert held_note(None) == []
 
 
 def test_rows_have_every_model_null_and_window(run):

@@ -1,0 +1,35 @@
+-- How often the interval of the outlook held what was published, over the days of an asset that
+-- have both, not later than $as_of where that is given: of the venues of the newest such day alone.
+
+with
+known as (
+    select
+        as_of,
+        expected_usd,
+        expected_q10_usd,
+        expected_q90_usd,
+        realised_usd,
+        completeness,
+        is_in_interval,
+    from marts.liquidation_outlook_daily
+    where
+        asset = $asset
+        and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+        and is_in_interval is not null
+    qualify realised_venues = arg_max(realised_venues, as_of) over ()
+),
+
+held as (
+    select
+        count(distinct as_of) as day_count,
+        count(*) as amount_count,
+        avg(is_in_interval::integer) as in_interval_ratio,
+        avg((realised_usd < expected_q10_usd)::integer) as below_ratio,
+        avg((realised_usd > expected_q90_usd)::integer) as above_ratio,
+        sum(expected_usd) / nullif(sum(realised_usd), 0) as expected_ratio,
+        bool_or(completeness = 'lower_bound') as is_lower_bound,
+    from known
+)
+
+select * from held
+where day_count > 0
