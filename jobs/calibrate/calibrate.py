@@ -24,6 +24,7 @@ from jobs.calibrate.fit_models import (
 )
 from jobs.calibrate.forecast_hours import store_forecasts
 from jobs.calibrate.measure_crowding import measure_crowding
+from jobs.calibrate.measure_positions import measure_positions
 from jobs.calibrate.panels import AssetPanel, read_panel
 from jobs.calibrate.place_panel import read_places
 from jobs.calibrate.row_store import replace_rows
@@ -128,6 +129,7 @@ def calibrate(
         _fit_waiting(connection, work)
         work.row_count += score_touches(connection, as_of, run.run_id)
         work.row_count += measure_crowding(connection, as_of, run.run_id)
+        work.row_count += measure_positions(connection, as_of, run.run_id)
         report = CalibrationReport(
             count, work.fit_count, work.no_fit_count, work.score_count, work.row_count
         )

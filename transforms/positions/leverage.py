@@ -80,6 +80,36 @@ def effective_leverage(changes: Changes, maintenance_margin_ratio: FloatArray) -
     return np.where(is_known, bounded, np.nan)
 
 
+def maintenance_margin_ratios(changes: Changes) -> FloatArray:
+    """Return the maintenance margin of each row's asset by Hyperliquid's rule.
+
+    It is half the initial margin at the largest leverage of the asset
+    (https://hyperliquid.gitbook.io/hyperliquid-docs/trading/liquidations). The largest leverage
+    that any account has set stands for the one allowed.
+
+    Parameters
+    ----------
+    changes : Changes
+        The log.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_rows,)
+        [ratio]; 0 where no leverage is known.
+
+    Examples
+    --------
+    >>> from transforms.positions.changes import example_changes
+    >>> maintenance_margin_ratios(example_changes([0.0], [1.0])).tolist()
+    [0.05]
+    """
+    largest = np.zeros(int(changes.asset.max(initial=-1)) + 1)
+    np.maximum.at(largest, changes.asset, np.nan_to_num(changes.leverage))
+    own = largest[changes.asset]
+    ratios: FloatArray = np.where(own > 0.0, 0.5 / np.where(own > 0.0, own, 1.0), 0.0)
+    return ratios
+
+
 def tier_of(leverage: FloatArray) -> IntArray:
     """Return the tier nearest to each leverage, by ratio.
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from transforms.compiler import compiled
 from transforms.positions.changes import HOUR, MOVED_RATIO, Changes
+from transforms.positions.survival import Timed
 from transforms.series import BoolArray, FloatArray, IntArray
 
 MARGIN_RATIO: Final = 0.005
@@ -27,6 +28,8 @@ LONGEST_HOURS: Final = 96.0
 GONE: Final = 0
 MOVED: Final = 1
 MARGIN_ADDED: Final = 2
+REACHED: Final = 3
+"""Gone while price reached it: the parts of ``GONE`` that are marked so."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +101,70 @@ def follow_maps(changes: Changes, map_at: IntArray) -> PositionOutcomes:
     items, parts = _room(n_items, n_parts)
     _follow(log, first, last, map_at, items, parts)
     return PositionOutcomes(items[0], items[1], *parts)
+
+
+def timed_outcomes(
+    changes: Changes,
+    outcomes: PositionOutcomes,
+    kind: int,
+    followed: FloatArray,
+    *,
+    is_counting: bool = False,
+) -> tuple[Timed, IntArray]:
+    """Return when one outcome came, of each position or part of it.
+
+    Parameters
+    ----------
+    changes : Changes
+        The log.
+    outcomes : PositionOutcomes
+        What became of the positions of some maps.
+    kind : int
+        ``GONE``, ``MOVED``, ``MARGIN_ADDED`` or ``REACHED``.
+    followed : ndarray of float64, shape (n_maps,)
+        How long each map was followed [h].
+    is_counting : bool
+        Whether a position counts as 1, and is gone when nothing is left, rather than by its size in
+        USD.
+
+    Returns
+    -------
+    timed : Timed
+        The outcomes.
+    item : ndarray of int64, shape (n,)
+        The position that each is of.
+
+    Examples
+    --------
+    >>> from transforms.positions.changes import example_changes
+    >>> log = example_changes([0.0, 3.0, 5.0], [2.0, 1.0, 0.0])
+    >>> found = follow_maps(log, np.array([0]))
+    >>> timed_outcomes(log, found, GONE, np.array([96.0]))[0].latest.tolist()
+    [3.0, 5.0]
+    >>> timed_outcomes(log, found, GONE, np.array([96.0]), is_counting=True)[0].latest.tolist()
+    [5.0]
+    """
+    is_part = outcomes.kind == (GONE if kind == REACHED else kind)
+    if is_counting:
+        # Parts follow one another; the last one of a position is its end, or that it has none.
+        rows = np.flatnonzero(is_part)
+        is_last = np.diff(outcomes.item[rows], append=-1) != 0
+        is_part = np.zeros_like(is_part)
+        is_part[rows[is_last]] = True
+    item = outcomes.item[is_part]
+    row = outcomes.row[item]
+    weight = np.ones(len(item))
+    if not is_counting:
+        weight = outcomes.share[is_part] * np.nan_to_num(changes.notional_usd[row])
+    is_other = (kind == REACHED) & ~outcomes.is_reached[is_part]
+    timed = Timed(
+        account=changes.account[row],
+        weight=weight,
+        earliest=np.where(is_other, np.inf, outcomes.earliest[is_part]),
+        latest=np.where(is_other, np.inf, outcomes.latest[is_part]),
+        followed=followed[outcomes.map_index[item]],
+    )
+    return timed, item
 
 
 class _Log(NamedTuple):

@@ -11,14 +11,14 @@ determined within intervals: on simulated lives known to 11 hours it gave .36 fo
 within an hour, the even spread .25; from a day on all agree.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
 
 from transforms.errors import InvalidInput
 from transforms.positions.account_draws import AccountDraws, Evidence, MeasuredFigure, measured
-from transforms.series import FloatArray, IntArray
+from transforms.series import BoolArray, FloatArray, IntArray
 
 HORIZONS: Final = (1.0, 4.0, 24.0, 96.0)
 """Times after a map for which shares are given [h]."""
@@ -63,53 +63,58 @@ class Timed:
         if np.any(self.latest < self.earliest):
             raise InvalidInput("an interval ends before it begins; exchange earliest and latest")
 
+    def part(self, rows: BoolArray) -> "Timed":
+        """Return some of the outcomes."""
+        return Timed(*(getattr(self, each.name)[rows] for each in fields(self)))
 
-def share_within(timed: Timed, horizon: float, draws: AccountDraws) -> MeasuredFigure:
-    """Return the share to which it happened within a time after the map.
+
+def shares_within(timed: Timed, draws: AccountDraws) -> tuple[MeasuredFigure, ...]:
+    """Return the share to which it happened within each of ``HORIZONS``.
 
     Parameters
     ----------
     timed : Timed
         The outcomes.
-    horizon : float
-        The time [h].
     draws : AccountDraws
         Draws of accounts.
 
     Returns
     -------
-    MeasuredFigure
-        Share [ratio]. Without an outcome, or with no map followed for so long, there is none.
+    tuple of MeasuredFigure, length 4
+        Shares [ratio]. Without an outcome, or with no map followed for so long, there is none.
 
     Examples
     --------
-    Of forty, ten go within the first hour, ten between then and the fifth.
+    Of forty, ten go within the first hour, ten between then and the seventh.
 
-    >>> latest = np.repeat([1.0, 5.0, np.inf, np.inf], 10)
+    >>> latest = np.repeat([1.0, 7.0, np.inf, np.inf], 10)
     >>> earliest = np.repeat([0.0, 1.0, np.inf, np.inf], 10)
     >>> timed = Timed(np.arange(40), np.ones(40), earliest, latest, np.full(40, 50.0))
     >>> draws = AccountDraws.of(40, np.random.default_rng(1))
-    >>> [round(share_within(timed, h, draws).value, 6) for h in (1.0, 3.0, 24.0)]
-    [0.25, 0.375, 0.5]
-    >>> share_within(timed, 96.0, draws).evidence.value
-    'no map was followed for that long'
+    >>> found = shares_within(timed, draws)
+    >>> [round(each.value, 6) for each in found[:3]], found[3].evidence.value
+    ([0.25, 0.375, 0.5], 'no map was followed for that long')
     """
-    is_followed = timed.followed >= horizon
-    count = int(is_followed.sum())
     if len(timed.account) == 0:
-        return MeasuredFigure.missing(Evidence.NOTHING)
-    if count == 0:
-        return MeasuredFigure.missing(Evidence.FOLLOWED_TOO_SHORT)
-    account, weight = timed.account[is_followed], timed.weight[is_followed]
-    low, high = timed.earliest[is_followed], timed.latest[is_followed]
-    happened = np.zeros(count)
-    comes = np.isfinite(high)
-    width = np.maximum(high[comes] - low[comes], 1e-9)
+        return (MeasuredFigure.missing(Evidence.NOTHING),) * len(HORIZONS)
+    horizon = np.array(HORIZONS)[:, None]
+    weight = np.where(timed.followed >= horizon, timed.weight, 0.0)
+    comes = np.isfinite(timed.latest)
+    low, high = np.where(comes, (timed.earliest, timed.latest), 0.0)
+    width = np.maximum(high - low, 1e-9)
     # An instant counts where it is not after the horizon.
-    inside = (horizon + 1e-9 - low[comes]) / width
-    happened[comes] = np.clip(inside, 0.0, 1.0)
-    total = float(weight.sum())
-    value = float((weight * happened).sum()) / total if total > 0.0 else float("nan")
-    drawn = draws.totals(account, np.stack((weight * happened, weight)))
+    happened = comes * weight * np.clip((horizon + 1e-9 - low) / width, 0.0, 1.0)
+    drawn = draws.totals(timed.account, np.stack((happened, weight)))
+    total = weight.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return measured(value, drawn[0] / drawn[1], account, weight, count)
+        values, draw_values = happened.sum(axis=1) / total, drawn[0] / drawn[1]
+    found = []
+    for number, value in enumerate(values):
+        is_followed = timed.followed >= HORIZONS[number]
+        count = int(is_followed.sum())
+        found.append(
+            measured(float(value), draw_values[number], timed.account, weight[number], count)
+            if count
+            else MeasuredFigure.missing(Evidence.FOLLOWED_TOO_SHORT)
+        )
+    return tuple(found)

@@ -10,8 +10,8 @@ from transforms.positions.account_draws import AccountDraws
 from transforms.positions.changes import HOUR, follow
 from transforms.positions.half_lives import fresh_shares, leaving_rates
 from transforms.positions.leverage import shares_of, standing_at
-from transforms.positions.outcomes import GONE, MOVED, follow_maps
-from transforms.positions.survival import Timed, share_within
+from transforms.positions.outcomes import GONE, MOVED, follow_maps, timed_outcomes
+from transforms.positions.survival import HORIZONS, shares_within
 
 POPULATION = Population(accounts=900)
 END = int((POPULATION.days - 1.0) * 24) * HOUR
@@ -100,9 +100,10 @@ def test_shares_gone_are_those_of_the_true_lives(known, horizon):
     maps = np.arange(25, int(POPULATION.days * 24) - 120, 25) * HOUR
     found = follow_maps(log, maps)
     for number in range(4):
-        own = (found.kind == GONE) & (tier[found.row[found.item]] == number)
-        share = share_within(timed_of(log, found, own, maps), horizon, draws)
-        items = np.unique(found.item[own])
+        timed, item = timed_outcomes(log, found, GONE, (END - maps) / HOUR, is_counting=True)
+        own = tier[found.row[item]] == number
+        share = shares_within(timed.part(own), draws)[HORIZONS.index(horizon)]
+        items = item[own]
         ended = lives.ended[log.asset[found.row[items]]]
         true = np.mean(ended <= maps[found.map_index[items]] / HOUR + horizon)
         assert share.value == pytest.approx(true, abs=0.03)
@@ -113,17 +114,10 @@ def test_moves_of_two_percent_are_counted_once_and_before_the_end(known):
     log, _, tier, draws = known
     maps = np.arange(25, int(POPULATION.days * 24) - 120, 25) * HOUR
     found = follow_maps(log, maps)
-    own = (found.kind == MOVED) & (tier[found.row[found.item]] == 0)
-    share = share_within(timed_of(log, found, own, maps), 96.0, draws)
+    timed, item = timed_outcomes(log, found, MOVED, (END - maps) / HOUR, is_counting=True)
+    share = shares_within(timed.part(tier[found.row[item]] == 0), draws)[HORIZONS.index(96.0)]
     hazard = np.log(2.0) / POPULATION.half_lives_days[0], POPULATION.moves_a_day
     # The map shows states of eight hours before on average, moves since then included.
     days = 4.0 + 8.0 / 24.0
     expected = hazard[1] / sum(hazard) * (1.0 - np.exp(-sum(hazard) * days))
     assert share.value == pytest.approx(expected, abs=0.02)
-
-
-def timed_of(log, found, own, maps):
-    item = found.item[own]
-    followed = (END - maps[found.map_index[item]]) / HOUR
-    account = log.account[found.row[item]]
-    return Timed(account, found.share[own], found.earliest[own], found.latest[own], followed)

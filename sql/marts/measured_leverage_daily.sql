@@ -1,0 +1,13 @@
+-- What leverage followed accounts use: of what stands at midnight, and of what was opened before.
+--
+-- Materialized: table
+-- Known limitation: a position that adds to an older one counts at its opening only; the effective
+-- leverage takes the maintenance margin of the smallest positions.
+
+with
+measured_leverage as (
+    select * exclude (run_id)
+    from derived.measured_leverage
+)
+
+select * from measured_leverage
