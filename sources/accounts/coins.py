@@ -9,6 +9,7 @@ from functools import lru_cache
 
 _MULTIPLIED = re.compile(r"k[A-Z]")
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
+_ANY_ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}")
 # A pair or token of the spot exchange: @107, PURR/USDC.
 _SPOT = re.compile(r"@.*|.*/.*")
 
@@ -89,3 +90,14 @@ def short_address(address: str) -> str:
     '0xabab...'
     """
     return f"{address[:6]}..."
+
+
+def hide_addresses(text: str) -> str:
+    """Return a text with its addresses shortened.
+
+    Examples
+    --------
+    >>> hide_addresses("no user 0x" + "Ab" * 20 + "!")
+    'no user 0xAbAb...!'
+    """
+    return _ANY_ADDRESS.sub(lambda found: short_address(found[0]), text)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from sources.accounts.coins import asset_of_coin, dex_of_coin, short_address
+from sources.accounts.coins import asset_of_coin, dex_of_coin, hide_addresses, short_address
 from sources.accounts.fills import AccountLiquidation, read_liquidations
 from sources.accounts.lists import AccountList, read_leaderboard, read_vaults
 from sources.accounts.states import AccountState, read_state
@@ -210,8 +210,10 @@ class InfoClient:
                 body = _decode(raw, what)
                 weighed = weight if weigh is None else weigh(body)
                 return _read(read, body)
-            except ProviderUnavailable as exc:
-                if exc.status == _TOO_MANY_REQUESTS:
+            except (ProviderUnavailable, ProviderRejected) as exc:
+                # The venue quotes requests.
+                exc.args = tuple(hide_addresses(str(one)) for one in exc.args)
+                if exc.status == _TOO_MANY_REQUESTS and isinstance(exc, ProviderUnavailable):
                     await self._budget.pause(exc.retry_after_seconds)
                 raise
             finally:

@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sources.accounts.coins import asset_of_coin
+from sources.accounts.coins import asset_of_coin, hide_addresses
 from sources.accounts.states import AccountPosition, read_state
 from sources.errors import InputRejected, ProviderRejected
 from sources.http_exchange import HttpRequest, exchange
@@ -132,12 +132,13 @@ def _read_lines(answer: ProviderAnswer, text: str) -> Lines:
         try:
             item = json.loads(line)
         except (json.JSONDecodeError, RecursionError) as exc:
-            answer.reject_row(f"line is not JSON ({excerpt(str(exc), 60)})", line, number)
+            reason = f"line is not JSON ({excerpt(str(exc), 60)})"
+            answer.reject_row(reason, hide_addresses(line), number)
             continue
         if isinstance(item, dict):
             read.append((number, item))
         else:
-            answer.reject_row("line is not a JSON object", line, number)
+            answer.reject_row("line is not a JSON object", hide_addresses(line), number)
     return read
 
 
@@ -356,13 +357,14 @@ def _read_wallet_states(answer: ProviderAnswer, lines: Lines) -> None:
     for number, line in lines:
         wallet = str(line.get("wallet", number)).lower()
         if wallet in wallets:
-            answer.reject_row("a wallet twice; only its first state counts", line, number, "wallet")
+            reason = "a wallet twice; only its first state counts"
+            answer.reject_row(reason, line.get("state"), number, "wallet")
             continue
         wallets.add(wallet)
         try:
             state = read_state(line.get("state") if "wallet" in line else line, wallet)
         except ProviderRejected:
-            answer.reject_row("no clearinghouse state", line, number, "state", VENUE)
+            answer.reject_row("no clearinghouse state", line.get("state"), number, "state", VENUE)
             continue
         if state.at is not None:
             instants.append(state.at)
