@@ -55,6 +55,7 @@ class Population:
         mark = self.mark[self.coin[chosen]]
         away = np.exp(self.random.uniform(np.log(0.02), np.log(0.6), len(chosen)))
         self.quantity[chosen] = self.random.pareto(1.2, len(chosen)) * 1000.0 / mark
+        self.quantity[chosen] = _digits(self.quantity[chosen], 4)
         self.price[chosen] = mark * np.exp(np.where(self.side[chosen] == 0, -away, away))
         without = self.random.random(len(chosen)) < WITHOUT_PRICE_RATIO
         self.price[chosen[without]] = np.nan
@@ -119,20 +120,27 @@ def _land_changes(settings: Settings, people: Population, changed: np.ndarray, a
             "change": "increased",
             "side": columns.side[changed],
             "quantity": columns.quantity[changed],
-            "previous_quantity": columns.quantity[changed] * 0.9,
-            "entry_price": columns.entry_price[changed] * 1.01,
+            "previous_quantity": _digits(columns.quantity[changed] * 0.9, 4),
+            "entry_price": _digits(columns.entry_price[changed] * 1.01, 6),
             "liquidation_price": columns.liquidation_price[changed],
             "leverage": columns.leverage[changed],
             "is_cross": columns.is_cross[changed],
-            "margin_usd": columns.margin_usd[changed],
+            "margin_usd": np.round(columns.margin_usd[changed], 6),
             "mark_price": columns.mark_price[changed],
-            "account_value_usd": columns.margin_usd[changed] * 3.3,
+            "account_value_usd": np.round(columns.margin_usd[changed] * 3.3, 6),
             "source": "hyperliquid:clearinghouseState",
             "ingested_at": at,
         },
     )
     land(batch, settings.landing, landing_name(batch, at, prefix="hyperliquid_positions-"))
     return len(changed)
+
+
+def _digits(values: np.ndarray, count: int) -> np.ndarray:
+    """Return figures rounded to some digits, as a venue sends them."""
+    scale = 10.0 ** (count - 1 - np.floor(np.log10(values)))
+    rounded: np.ndarray = np.round(values * scale) / scale
+    return rounded
 
 
 def _size_mb(path: Path) -> float:

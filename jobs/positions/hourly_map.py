@@ -176,6 +176,16 @@ def _reason_for_none(positions: HeldPositions, held: MeasuredPositions, at: date
     return None
 
 
+def _decimal(price: FloatArray) -> FloatArray:
+    """Return prices rounded to 10 digits, which a database stores in half the room.
+
+    Re-binned (`transforms.rebin`) they still end on the edges of their bins.
+    """
+    scale = 10.0 ** (9 - np.floor(np.log10(price)))
+    rounded: FloatArray = np.round(price * scale) / scale
+    return rounded
+
+
 def _warm_up_seconds(at: datetime, since: datetime | None) -> float | None:
     """Return the time since the first account was found, None after the first day."""
     return None if since is None or at - since >= WARM_UP else (at - since).total_seconds()
@@ -224,9 +234,9 @@ class _Hour:
             self._shared(asset, side)
             | {
                 "model": COLLECTED,
-                "price_low": low,
-                "price_high": high,
-                "value": value,
+                "price_low": _decimal(low),
+                "price_high": _decimal(high),
+                "value": np.round(value, 2),
                 "unit": PROVIDER.unit,
                 "semantics": PROVIDER.semantics,
                 "reference_price": self.mark_price[asset],

@@ -5,14 +5,18 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from jobs.errors import JobError
 from jobs.positions.book_records import HeldPositions
-from jobs.positions.hourly_map import land_hourly_map
+from jobs.positions.hourly_map import _decimal, land_hourly_map
 from jobs.settings import Settings
 from sources.accounts.info_client import CoinContext
-from transforms.grid import published_bins
+from transforms.grid import bin_edges, bin_of_price, published_bins
+from transforms.rebin import rebin_cells
 
 AT = datetime(2026, 1, 1, 10, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -93,6 +97,17 @@ def test_empty_cells_say_how_far_a_map_reaches(settings):
     first, count = published_bins(100.0)
     assert_allclose([low, high], np.exp(0.002 * np.array([first, first + count]) - 0.0005))
     assert {row["side"] for row in rows if row["value"] == 0.0} == {"long", "short"}
+
+
+@hypothesis_settings(deadline=None)
+@given(st.floats(1e-7, 1e6))
+def test_rounded_edges_are_still_those_of_the_bin(price):
+    bins = bin_of_price([price, 1.1 * price])
+    low, high = (_decimal(edge) for edge in bin_edges(bins))
+    ones = np.ones(2)
+    rebinned = rebin_cells(np.zeros(2, np.int64), low, high, ones, np.array([price]))
+    filled = rebinned.maps.first_bin[0] + np.flatnonzero(rebinned.maps.values)
+    assert filled.tolist() == bins.tolist()
 
 
 def test_a_map_repeated_for_an_hour_leaves_what_has_landed(settings):
