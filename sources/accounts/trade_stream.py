@@ -51,6 +51,8 @@ class StreamPolicy:
         How often silence and new coins are looked for.
     subscribe_seconds : float
         Spacing of subscriptions: 1,200 of the 2,000 messages a minute.
+    connect_seconds : float
+        Least spacing of connections: 20 of the 30 a minute.
     """
 
     reconnect: RetryPolicy = _RECONNECT
@@ -58,6 +60,7 @@ class StreamPolicy:
     silent_after_seconds: float = 60.0
     check_seconds: float = 2.0
     subscribe_seconds: float = 0.05
+    connect_seconds: float = 3.0
 
 
 class _Lost(Exception):
@@ -107,6 +110,7 @@ class TradeStream:
         self._last_message_at: datetime | None = None
         self._received_at = clock()
         self._subscribed: set[str] = set()
+        self._is_excess_noted = False
         self._seen: dict[tuple[str, datetime, int], None] = {}
 
     def report(self) -> FeedReport:
@@ -125,15 +129,16 @@ class TradeStream:
         """Keep the stream connected until stopped, for as long as it takes."""
         failures = 0
         while not stop.is_set():
-            messages_before = self._counts["messages"]
+            messages_before, began_at = self._counts["messages"], self._clock()
             try:
                 await self._listen(stop)
             except _Lost as exc:
                 failures = 0 if self._counts["messages"] > messages_before else failures + 1
                 self._note_outage(str(exc), failures)
-                await _wait(
-                    stop, self._sleep, self._policy.reconnect.delay(failures + 1, self._rng)
-                )
+                delay = self._policy.reconnect.delay(failures + 1, self._rng)
+                lasted = max((self._clock() - began_at).total_seconds(), 0.0)
+                delay = max(delay, self._policy.connect_seconds - lasted)
+                await _first_to_end(_wait_for_stop(stop), _wait(self._sleep, delay))
                 self._counts["reconnects"] += 1
         self._is_connected = False
 
@@ -149,7 +154,7 @@ class TradeStream:
                     self._url,
                     max_msg_size=2**24,
                     # A silent venue does not answer the farewell either.
-                    timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+                    timeout=aiohttp.ClientWSTimeout(ws_close=0.5),
                 ) as socket,
             ):
                 self._subscribed = set()
@@ -186,14 +191,24 @@ class TradeStream:
             await self._sleep(self._policy.check_seconds)
 
     async def _subscribe(self, socket: "aiohttp.ClientWebSocketResponse") -> None:
-        wanted = dict.fromkeys(self._coins())
-        missing = [coin for coin in wanted if coin not in self._subscribed]
-        room = MOST_SUBSCRIPTIONS - len(self._subscribed)
-        for coin in missing[:room]:
+        """Subscribe to coins that are new, and drop those that are gone."""
+        wanted = list(dict.fromkeys(self._coins()))
+        if len(wanted) > MOST_SUBSCRIPTIONS and not self._is_excess_noted:
+            self._is_excess_noted = True
+            logger.warning(
+                "hyperliquid trades: %d coins, but %d subscriptions are allowed; accounts that "
+                "trade only the last of them are not found by their trades",
+                len(wanted),
+                MOST_SUBSCRIPTIONS,
+            )
+        wanted = wanted[:MOST_SUBSCRIPTIONS]
+        changes = [("unsubscribe", coin) for coin in self._subscribed.difference(wanted)]
+        changes += [("subscribe", coin) for coin in wanted if coin not in self._subscribed]
+        for method, coin in changes:
             subscription = {"type": "trades", "coin": coin}
-            await socket.send_str(json.dumps({"method": "subscribe", "subscription": subscription}))
-            self._subscribed.add(coin)
+            await socket.send_str(json.dumps({"method": method, "subscription": subscription}))
             await self._sleep(self._policy.subscribe_seconds)
+        self._subscribed = set(wanted)
 
     def _take(self, text: str) -> None:
         try:
@@ -248,12 +263,7 @@ async def _wait_for_stop(stop: asyncio.Event) -> None:
     await stop.wait()
 
 
-async def _wait(stop: asyncio.Event, sleep: Sleep, seconds: float) -> None:
-    """Wait for some seconds, or until stopped."""
-    await _first_to_end(_wait_for_stop(stop), _sleep(sleep, seconds))
-
-
-async def _sleep(sleep: Sleep, seconds: float) -> None:
+async def _wait(sleep: Sleep, seconds: float) -> None:
     await sleep(seconds)
 
 
