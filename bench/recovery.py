@@ -95,9 +95,22 @@ def tilted_prior(factors: Sequence[float]) -> FloatArray:
 
 
 def fit_series(
-    series: SimulatedSeries, prior: FloatArray, seed: int = 1, *, has_move: bool = False
+    series: SimulatedSeries,
+    prior: FloatArray,
+    seed: int = 1,
+    *,
+    has_move: bool = False,
+    is_run_again: bool = True,
 ) -> TierFit:
-    """Return the fit of leverage weights to a series, from a prior."""
+    """Return the fit of leverage weights to a series, from a prior.
+
+    The estimator is run again as weights change, or once with the prior's, in proportion to them.
+    """
+
+    def reached(weights: FloatArray) -> FloatArray:
+        return consumed(replace(KNOWN, weights=tuple(weights.tolist())), series.bars)
+
+    with_prior = reached(prior)
     realised = series.realised_usd.copy()
     realised[:WARM_UP_HOURS] = np.nan
     hours = hourly_bars(series.bars)
@@ -109,7 +122,7 @@ def fit_series(
         np.ones(len(realised)),
     )
     return fit_tiers(
-        lambda weights: consumed(replace(KNOWN, weights=tuple(weights.tolist())), series.bars),
+        reached if is_run_again else lambda weights: with_prior * (weights / prior),
         np.array(KNOWN.leverages),
         prior,
         observed,

@@ -1,8 +1,9 @@
 """Weights of leverage of an estimator, held against realised hours.
 
-Belongs here: which hours and tiers are read, and that the estimator is not run again: what price
-reached is taken as the shipped weights had it, in proportion to the weight of each tier. Does not
-belong here: the fit (``transforms.calibration.tiers``), its rows (``calibration_rows``).
+Belongs here: which hours and tiers are read. What price reached is taken as the shipped weights had
+it, in proportion to the weight of each tier: running the estimator again as weights change moves
+shares by far less than their intervals (``bench.tier_shares``). Does not belong here: the fit
+(``transforms.calibration.tiers``), its rows (``calibration_rows``).
 """
 
 from dataclasses import dataclass

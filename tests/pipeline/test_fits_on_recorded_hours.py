@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bench.accuracy.panels import make_panel, read_recording
+from bench.tier_shares import compare
 from transforms.calibration.capture import trailing_capture
 from transforms.calibration.features import adverse_move
 from transforms.calibration.fit_status import FitStatus
@@ -81,3 +82,19 @@ def test_the_interval_holds_four_fifths_of_the_hours_that_were_not_seen(unseen, 
     share, count = coverage(realised[~is_fitted], bounds[~is_fitted])
     assert count > 1000
     assert 0.75 < share < 0.85
+
+
+@pytest.mark.parametrize("provider", ["turnover", "open_interest"])
+def test_running_an_estimator_again_moves_no_share_out_of_its_interval(provider):
+    if not (RECORDED / "calibration").is_dir():
+        pytest.skip("recorded hours are not at hand: ../shared/data/calibration")
+    recording = read_recording(RECORDED, "BTC", 1)
+    panel = make_panel(recording, [provider])
+    found = compare(recording, panel, provider, "all", np.ones(len(panel), np.bool_))
+    one, again = found.proportional, found.again
+    assert one.status is again.status is FitStatus.FITTED
+    assert again.runs >= 2
+    is_known = one.is_identified
+    assert is_known.any()
+    half_width = np.log(one.high / one.weights)[is_known]
+    assert np.all(np.abs(np.log(again.weights / one.weights)[is_known]) < 0.2 * half_width)
