@@ -22,7 +22,8 @@ def providers_command(form: Rows = Format.table) -> None:
             "look-back, expected_realised what would be liquidated and published if price went "
             "there; relative has no scale, only its shape compares.",
             "covers: share of the 20 % either side of price with any figure. "
-            "observed: share of open interest, where positions are measured.",
+            "observed: share of open interest, where positions are measured; within 1 h: share "
+            "of them, by size, seen in the hour before the newest map.",
         ),
     )
 
@@ -38,4 +39,5 @@ def _cells(row: Row) -> dict[str, str]:
         "newest": f"{row['newest_capture'] or row['newest']:%Y-%m-%d %H:%M}",
         "covers": percent(1.0 if row["covered_ratio"] is None else row["covered_ratio"]),
         "observed": percent(row["observed_ratio"], ".1f"),
+        "within 1 h": percent(row["within_hour_ratio"]),
     }

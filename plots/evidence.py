@@ -45,14 +45,15 @@ def evidence_sentences(evidence: Evidence) -> list[str]:
     Examples
     --------
     >>> unknown = dict.fromkeys(
-    ...     ("grade", "explained_ratio", "published_ratio", "off_map_ratio", "crowded_excess_ratio")
+    ...     ("grade", "explained_ratio", "published_ratio", "off_map_ratio", "crowded_excess_ratio",
+    ...      "measured_long_ratio", "measured_short_ratio", "measured_position_count")
     ... )
     >>> evidence_sentences(unknown)  # doctest: +NORMALIZE_WHITESPACE
     ['grade: none; skill: not measured; see `liqheat accuracy`',
      'a level that most providers show is also the one most watched']
     """
     grade = f"grade: {evidence['grade'] or 'none'}"
-    sentences = [f"{grade}; skill: {_skill(evidence)}"]
+    sentences = [f"{grade}; skill: {_skill(evidence)}", *measured_sentences(evidence)]
     published = evidence["published_ratio"]
     if published is not None:
         sentences.append(
@@ -69,6 +70,68 @@ def evidence_sentences(evidence: Evidence) -> list[str]:
         *sentences,
         f"a level that most providers show is also the one most watched{_crowd(evidence)}",
     ]
+
+
+def is_measured(evidence: Evidence) -> bool:
+    """Return whether a map is of measured positions."""
+    return any(
+        evidence[name] is not None
+        for name in ("measured_long_ratio", "measured_short_ratio", "measured_position_count")
+    )
+
+
+def measured_sentences(evidence: Evidence) -> list[str]:
+    """Return what a map of measured positions rests on; nothing for other maps.
+
+    Examples
+    --------
+    >>> evidence = {
+    ...     "measured_long_ratio": 0.71, "measured_short_ratio": None,
+    ...     "measured_position_count": 2340, "measured_account_count": 1900,
+    ...     "measured_within_hour_ratio": 0.4, "measured_without_price_ratio": 0.12,
+    ...     "measured_oldest_seconds": 72000.0, "is_measured_fresh": False,
+    ...     "collecting_seconds": 18000.0,
+    ... }
+    >>> for sentence in measured_sentences(evidence):
+    ...     print(sentence)
+    measured: 71 % of long open interest, 2,340 positions of 1,900 accounts; 40 % seen within the hour, the oldest 20 h before; 12 % has no liquidation price and is on no level
+    stale: most of it was last seen more than an hour before, its levels may have moved since
+    still filling: accounts had been collected for 5 h
+    """  # noqa: E501
+    if not is_measured(evidence):
+        return []
+    shares = [
+        f"{_share(evidence[f'measured_{side}_ratio'])} of {side}"
+        for side in ("long", "short")
+        if evidence[f"measured_{side}_ratio"] is not None
+    ]
+    parts = [f"{' and '.join(shares)} open interest" if shares else "open interest is not known"]
+    if evidence["measured_position_count"] is None:
+        return [f"measured: {parts[0]}"]
+    parts.append(
+        f"{evidence['measured_position_count']:,} positions of "
+        f"{evidence['measured_account_count']:,} accounts"
+    )
+    said = f"measured: {', '.join(parts)}"
+    if evidence["measured_within_hour_ratio"] is not None:
+        said += (
+            f"; {_share(evidence['measured_within_hour_ratio'])} seen within the hour, the oldest "
+            f"{evidence['measured_oldest_seconds'] / 3600:.0f} h before; "
+            f"{_share(evidence['measured_without_price_ratio'])} has no liquidation price and is "
+            "on no level"
+        )
+    sentences = [said]
+    if not evidence["is_measured_fresh"]:
+        sentences.append(
+            "stale: most of it was last seen more than an hour before, its levels may have moved "
+            "since"
+        )
+    if evidence["collecting_seconds"] is not None:
+        sentences.append(
+            "still filling: accounts had been collected for "
+            f"{evidence['collecting_seconds'] / 3600:.0f} h"
+        )
+    return sentences
 
 
 def _share(ratio: float) -> str:

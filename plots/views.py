@@ -3,7 +3,7 @@
 from datetime import UTC
 from pathlib import Path
 
-from plots.evidence import evidence_sentences, read_evidence
+from plots.evidence import evidence_sentences, is_measured, read_evidence
 from plots.heatmap import FOLLOW_VIEW, draw_heatmap
 from plots.heatmap_data import read_plot_data
 from plots.provider_panels import draw_comparison, read_comparison
@@ -12,6 +12,7 @@ from plots.style import add_footnote, write_page
 from plots.warning import add_warning
 
 _ASSUMED = "estimate from an assumption about leverage"
+_MEASURED = "positions of accounts as last seen, at the liquidation prices their venue states,"
 
 _WHAT_IT_IS = {
     "expected_realised": "USD that venues would publish as liquidated if price went there, fitted",
@@ -41,10 +42,13 @@ def plot_asset(
     data = read_plot_data(maps, provider=provider, days=days, reach_ratio=reach_ratio)
     newest = data.hours[-1].replace(tzinfo=UTC)
     evidence = read_evidence(maps, provider, newest)
+    what = _WHAT_IT_IS.get(data.semantics, _ASSUMED)
+    if evidence is not None and is_measured(evidence):
+        what = _MEASURED
     figure = draw_heatmap(
         data,
         title=f"{maps.asset}: where positions would be force-closed",
-        subtitle=f"{_WHAT_IT_IS.get(data.semantics, _ASSUMED)} by {provider}, {maps.venue_label}, "
+        subtitle=f"{what} by {provider}, {maps.venue_label}, "
         f"up to {newest:%Y-%m-%d %H:%M UTC}; one input among many",
     )
     if evidence is not None:

@@ -1,5 +1,5 @@
 -- What is known of how far a map can be trusted, in one row: grade, skill, what is published of it,
--- what is on no level, and how crowded levels behaved.
+-- what is on no level, what measured positions it rests on, and how crowded levels behaved.
 --
 -- asset, provider, as_of: the map
 
@@ -83,6 +83,39 @@ amounts as (
     group by asset
 ),
 
+-- Only measured positions have an observed share.
+measured as (
+    select
+        asset,
+        observed_long_ratio as measured_long_ratio,
+        observed_short_ratio as measured_short_ratio,
+    from marts.outside_maps_hourly
+    where
+        asset = $asset
+        and provider = $provider
+        and as_of = $as_of
+        and coalesce(observed_long_ratio, observed_short_ratio) is not null
+    order by venue <> 'all', venue
+    limit 1
+),
+
+rests_on as (
+    select
+        asset,
+        sum(account_count)::bigint as measured_account_count,
+        sum(position_count)::bigint as measured_position_count,
+        sum(observed_base * within_hour_ratio)
+        / nullif(sum(observed_base), 0) as measured_within_hour_ratio,
+        sum(observed_base * without_price_ratio)
+        / nullif(sum(observed_base), 0) as measured_without_price_ratio,
+        max(age_max_seconds) as measured_oldest_seconds,
+        bool_and(is_fresh) filter (where observed_base > 0) as is_measured_fresh,
+        max(collecting_seconds) as collecting_seconds,
+    from marts.measured_coverage_hourly
+    where asset = $asset and provider = $provider and as_of = $as_of
+    group by asset
+),
+
 crowded as (
     select
         $asset as asset,
@@ -110,6 +143,15 @@ select
     over_path.over_path_high_ratio,
     amounts.published_ratio,
     amounts.off_map_ratio,
+    measured.measured_long_ratio,
+    measured.measured_short_ratio,
+    rests_on.measured_account_count,
+    rests_on.measured_position_count,
+    rests_on.measured_within_hour_ratio,
+    rests_on.measured_without_price_ratio,
+    rests_on.measured_oldest_seconds,
+    rests_on.is_measured_fresh,
+    rests_on.collecting_seconds,
     crowded.crowded_excess_ratio,
     crowded.crowded_excess_low_ratio,
     crowded.crowded_excess_high_ratio,
@@ -118,4 +160,6 @@ left join grade using (asset)
 left join explained using (asset)
 left join over_path using (asset)
 left join amounts using (asset)
+left join measured using (asset)
+left join rests_on using (asset)
 left join crowded using (asset)

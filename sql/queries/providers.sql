@@ -1,4 +1,4 @@
--- Providers of published maps: where each comes from, what it counts, what it covers, its age.
+-- Providers of published maps: where each comes from, what it counts, what it covers, how old it is.
 
 with
 parameter as (
@@ -43,6 +43,26 @@ captured as (
         avg((observed_long_ratio + observed_short_ratio) / 2) as observed_ratio,
     from marts.outside_maps_hourly
     group by provider
+),
+
+newest_coverage as (
+    select
+        provider,
+        observed_base * mark_price as observed_usd,
+        within_hour_ratio,
+        position_count,
+    from marts.measured_coverage_hourly
+    qualify as_of = max(as_of) over (partition by provider)
+),
+
+rests_on as (
+    select
+        provider,
+        sum(observed_usd * within_hour_ratio)
+        / nullif(sum(observed_usd), 0) as within_hour_ratio,
+        sum(position_count)::bigint as position_count,
+    from newest_coverage
+    group by provider
 )
 
 select
@@ -59,10 +79,13 @@ select
     unfit_captures,
     covered_ratio,
     observed_ratio,
+    within_hour_ratio,
+    position_count,
     valuation,
     documentation,
     held.params_hash,
 from held
 left join parameter using (params_hash)
 left join captured using (provider)
+left join rests_on using (provider)
 order by sends is not null, provider, unit

@@ -23,6 +23,15 @@ COLUMNS = (
     "crowded_excess_ratio",
     "crowded_excess_low_ratio",
     "crowded_excess_high_ratio",
+    "measured_long_ratio",
+    "measured_short_ratio",
+    "measured_account_count",
+    "measured_position_count",
+    "measured_within_hour_ratio",
+    "measured_without_price_ratio",
+    "measured_oldest_seconds",
+    "is_measured_fresh",
+    "collecting_seconds",
 )
 
 
@@ -79,6 +88,43 @@ def test_a_ledger_is_scaled_by_what_is_published_so_that_goes_without_saying(sma
 def test_what_is_on_no_level_is_said_where_there_is_something():
     assert "31 % of what it expects in an hour is on no level" in sentences(off_map_ratio=0.31)[1]
     assert len(sentences()) == 2
+
+
+COLLECTED = {
+    "measured_long_ratio": 0.71,
+    "measured_short_ratio": 0.66,
+    "measured_account_count": 1900,
+    "measured_position_count": 2340,
+    "measured_within_hour_ratio": 0.84,
+    "measured_without_price_ratio": 0.12,
+    "measured_oldest_seconds": 72_000.0,
+    "is_measured_fresh": True,
+}
+
+
+def test_what_a_measured_map_rests_on_is_said():
+    assert sentences(**COLLECTED)[1] == (
+        "measured: 71 % of long and 66 % of short open interest, 2,340 positions of 1,900 "
+        "accounts; 84 % seen within the hour, the oldest 20 h before; 12 % has no liquidation "
+        "price and is on no level"
+    )
+    assert len(sentences(**COLLECTED)) == len(sentences()) + 1
+
+
+def test_a_map_of_stale_states_is_called_stale():
+    said = sentences(**COLLECTED | {"is_measured_fresh": False, "measured_within_hour_ratio": 0.4})
+    assert said[2].startswith("stale: most of it was last seen more than an hour before")
+
+
+def test_a_map_of_the_first_day_is_called_filling():
+    said = sentences(**COLLECTED | {"collecting_seconds": 5 * 3600.0})
+    assert said[2] == "still filling: accounts had been collected for 5 h"
+
+
+def test_a_share_that_is_not_known_is_left_out():
+    unknown = {"measured_long_ratio": None, "measured_short_ratio": None}
+    assert sentences(**COLLECTED | unknown)[1].startswith("measured: open interest is not known, ")
+    assert sentences(measured_long_ratio=0.15)[1] == "measured: 15 % of long open interest"
 
 
 def test_crowding_is_always_said_and_measured_where_it_can_be():
