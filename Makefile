@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 LIQHEAT := $(BIN)/liqheat
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types sql lock bench accuracy soak docs schedule clean
+.PHONY: help demo test check lint types sql lock bench accuracy measured soak docs schedule clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ bench: $(VENV)/.dev ## Measure speed, memory and size; figures go to bench/READM
 
 accuracy: $(VENV)/.dev ## Hold all models against recorded liquidations: make accuracy DATA=<folder>; writes docs/accuracy.md
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.accuracy --data $(DATA) --ship
+
+measured: $(VENV)/.dev ## Hold all models against recorded measured positions: make measured DATA=<folder>; writes docs/measured.md
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.measured --data $(DATA)
 
 soak: $(VENV)/.dev ## Long proofs: publishing under readers, faults and kills, damaged inputs, recovery of known truths
 	$(BIN)/python -m bench.publishing

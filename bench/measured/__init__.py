@@ -1,0 +1,1 @@
+"""Measured positions on record, held against every estimator: reach, placement and total."""
