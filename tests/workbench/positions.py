@@ -4,7 +4,7 @@ Belongs here: both processes, their common clock, the measured map held against 
 not belong here: how long it runs and what is good enough (``bench/positions.py`` says).
 
 What is measured is measured on the other side: weights and the age of states by the stand-in,
-which counts what it sends; the true map from its book. The collector is read where it lands, nowhere else.
+which counts what it sends; the true map from its book. Of the collector only what landed is read.
 """
 
 import asyncio

@@ -1,0 +1,257 @@
+"""Measured positions of Hyperliquid at speed, held against a population whose true book is known.
+
+A stand-in of the venue with 50,000 accounts and 150 trades a second lives in a process of its own,
+so many times as fast as the clock on the wall; the collector runs beside it in another, by the same
+clock, from an empty home. After a warm-up each full hour is a map hour: the map that landed is held
+against the true book of that instant, and the age of every position against the last time the
+stand-in sent its account's state. Run it from the project root with
+
+    .venv/bin/python -m bench.positions [--hours 6] [--warm-up 2] [--speed 20]
+    .venv/bin/python -m bench.positions --map   # what one hourly map of 200 coins costs
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from standin import Population, large_population
+from standin.population import wording
+from standin.population.market import simulated_market
+from workbench.positions import (
+    EPOCH,
+    HOUR_MS,
+    LARGE_USD,
+    NEAR,
+    Agreement,
+    Hour,
+    StandinProcess,
+    collecting,
+    compare,
+    cpu_seconds,
+    read_hours,
+    resident_mb,
+)
+
+from bench.stopwatch import print_machine
+from jobs.positions.account_book import AccountBook
+from jobs.positions.book_records import FoundAccount, SweptState
+from jobs.positions.hourly_map import land_hourly_map
+from jobs.settings import Settings
+from sources.accounts.info_client import read_contexts
+from sources.accounts.states import read_state
+
+START = 1_772_323_200_000  # 2026-03-01
+BATCH = 500
+
+
+def run_at_speed(arguments: argparse.Namespace, folder: Path) -> bool:
+    """Run stand-in and collector, print the figures, and return whether all of them hold."""
+    home, books, log = folder / "home", folder / "books", folder / "collector.log"
+    home.mkdir()
+    books.mkdir()
+    hours = arguments.warm_up + arguments.hours
+    options = [
+        "--simulated", "--accounts", str(arguments.accounts), "--assets", str(arguments.coins),
+        "--days", str(hours // 24 + 2), "--now", str(START), "--seed", str(arguments.seed),
+    ]  # fmt: skip
+    most_mb = 0.0
+    with StandinProcess(*options) as standin:
+        clock = standin.run(arguments.speed)
+        with collecting(home, f"{standin.base_url}/hyperliquid", clock, log) as collector:
+            told = 0
+            while collector.poll() is None:
+                time.sleep(2)
+                most_mb = max(most_mb, resident_mb(collector.pid))
+                passed = (clock.now() - EPOCH) / timedelta(milliseconds=1) - START
+                if passed // HOUR_MS > told:
+                    told = int(passed // HOUR_MS)
+                    print(_progress(told, standin, collector.pid, most_mb), flush=True)
+                if passed > hours * HOUR_MS + 5 * 60_000:
+                    break
+            if collector.poll() is not None:
+                print(f"the collector ended by itself; see {log}\n{log.read_text()[-3000:]}")
+                return False
+        state = standin.control("population", save=str(books))
+    return report(home, read_hours(books)[arguments.warm_up - 1 :], state, most_mb)
+
+
+def _progress(hour: int, standin: StandinProcess, pid: int, most_mb: float) -> str:
+    state = standin.control("state")
+    counts = state["counts"]
+    lag = (state["now"] - state["population"]["now"]) / 1000
+    return (
+        f"hour {hour}: {counts.get('hyperliquid account_state', 0):,} states sent, "
+        f"{state['refused'].get('hyperliquid', 0)} refused, most weight in a minute "
+        f"{state['peaks'].get('hyperliquid weight', 0):.0f}, collector {most_mb:.0f} MB, "
+        f"{cpu_seconds(pid):.0f} s of processor; the population lags {lag:.0f} s"
+    )
+
+
+def report(
+    home: Path,
+    hours: list[Hour],
+    state: dict[str, Any],
+    most_mb: float,
+) -> bool:
+    """Print every figure with the bound it is held to; return whether all hold."""
+    peak = state["peaks"]["hyperliquid weight"]
+    landing = Settings(home=home).landing
+    agreements = [compare(hour, landing) for hour in hours]
+    missing = [hour.at for hour, found in zip(hours, agreements, strict=True) if found is None]
+    found = [one for one in agreements if one is not None]
+    ages, others, urgent = [], [], []
+    for hour in hours:
+        is_urgent = (hour.usd >= LARGE_USD) | (hour.distance <= NEAR)
+        ages.append(float((hour.age_seconds[is_urgent] <= 3600).mean()))
+        urgent.append(hour.age_seconds[is_urgent])
+        others.append(hour.age_seconds[~is_urgent])
+    urgent_share = float((np.concatenate(urgent) <= 3600).mean())
+    other_share = float((np.concatenate(others) <= 86_400).mean())
+    print(f"{len(hours)} map hours, {state['population']['trades']:,} trades, "
+          f"{state['population']['positions']:,} positions at the end")  # fmt: skip
+    print(f"age of states: large or near <= 1 h in {ages} of each hour's positions")
+    print(_ages("large or near", np.concatenate(urgent)))
+    print(_ages("all others", np.concatenate(others)))
+    for one in found:
+        print(_describe(one))
+    overlaps = [one.weighted_overlap for one in found]
+    totals = [one.total_ratio for one in found]
+    checks = {
+        f"weight in any minute {peak:.0f} <= 1200": peak <= 1200,
+        f"large or near at most an hour old {urgent_share:.4f} >= .99": urgent_share >= 0.99,
+        f"others at most a day old {other_share:.4f} = 1": other_share >= 0.9999,
+        f"hours without a map {len(missing)} = 0": not missing,
+        f"overlap, least of hours {min(overlaps, default=0):.4f} > .95": bool(overlaps)
+        and min(overlaps) > 0.95,
+        f"total, farthest of hours {max(totals, key=lambda r: abs(r - 1), default=0):.4f} "
+        "within 2 %": bool(totals) and max(abs(ratio - 1) for ratio in totals) <= 0.02,
+        f"memory {most_mb:.0f} MB < 500": most_mb < 500,
+    }
+    for text, holds in checks.items():
+        print(f"{'holds' if holds else 'FAILS'}  {text}")
+    return all(checks.values())
+
+
+def _ages(name: str, seconds: np.ndarray) -> str:
+    known = np.isfinite(seconds)
+    quantiles = np.quantile(seconds[known], (0.5, 0.9, 0.99, 1.0)) / 60 if known.any() else [0] * 4
+    return (
+        f"  {name}: {len(seconds):,} positions and hours, minutes p50 {quantiles[0]:.1f} p90 "
+        f"{quantiles[1]:.1f} p99 {quantiles[2]:.1f} max {quantiles[3]:.1f}; never seen "
+        f"{(~known).sum():,}"
+    )
+
+
+def _describe(one: Agreement) -> str:
+    known = np.isfinite(one.overlap)
+    large = one.true_usd >= 0.01 * one.true_usd.sum()
+    return (
+        f"  {EPOCH + timedelta(milliseconds=one.at):%H:%M} overlap {one.weighted_overlap:.4f} "
+        f"(coins from 1 % of all: least {one.overlap[large].min():.4f}; median of "
+        f"{known.sum()} coins {np.nanmedian(one.overlap):.4f}), total {one.total_ratio:.4f} of "
+        f"{one.true_usd.sum() / 1e6:.1f} M USD"
+    )
+
+
+# -- the cost of one map
+
+
+def time_map(accounts: int, coins: int, folder: Path) -> bool:
+    """Fill an account book with a population's states and time one hourly map from it."""
+    market = simulated_market(start=START, days=1, coins=coins - 10)
+    people = Population(
+        market,
+        start=START,
+        names=[one.instrument.base for one in market.of_venue("hyperliquid")],
+        parameters=large_population(accounts),
+    )
+    settings = Settings(home=folder)
+    path = folder / "positions" / "accounts.sqlite"
+    path.parent.mkdir(parents=True)
+    book = AccountBook(path)
+    begun = time.perf_counter()
+    for batch in _batches(list(_states(people)), BATCH):
+        book.store(
+            [FoundAccount(one.account_id, bytes.fromhex(one.state.address[2:]), "list", _us(START))
+             for one in batch if one.state.dex == ""],
+            batch,
+        )  # fmt: skip
+    print(f"{accounts:,} accounts stored in {time.perf_counter() - begun:.1f} s")
+    contexts = {dex: read_contexts(_context_body(people, dex), dex) for dex in people.dexes}
+    begun, begun_cpu = time.perf_counter(), time.process_time()
+    at = EPOCH + timedelta(milliseconds=START + HOUR_MS)
+    held = book.positions_of(at)
+    read = time.perf_counter() - begun
+    made = land_hourly_map(settings, held, contexts, at)
+    seconds, cpu = time.perf_counter() - begun, time.process_time() - begun_cpu
+    landed = list(settings.landing.rglob("*.parquet"))
+    size = sum(one.stat().st_size for one in landed) / 1e6
+    print(
+        f"map of {made.assets} coins from {len(held):,} positions of {accounts:,} accounts: "
+        f"{seconds:.2f} s ({cpu:.2f} s of processor, {read:.2f} s reading the book), "
+        f"{made.cells:,} cells, {size:.2f} MB landed; "
+        f"reason for none: {made.reason}"
+    )
+    return seconds < 10 and made.assets >= 0.9 * coins
+
+
+def _us(milliseconds: int) -> int:
+    return milliseconds * 1000
+
+
+def _states(people: Population) -> Iterator[SweptState]:
+    """Yield the state of every account as the venue would send it, read as we read it."""
+    # Late in the hour before the map.
+    at = START + HOUR_MS - 60_000
+    for account, address in enumerate(people.addresses):
+        for dex in people.dexes:
+            rows, wrap = wording.state_of(people, address, dex)
+            if dex and not rows:
+                continue
+            yield SweptState(account, read_state(wrap(rows, at), address, dex), _us(at), _us(at))
+
+
+def _batches(rows: list[SweptState], size: int) -> Iterator[list[SweptState]]:
+    for first in range(0, len(rows), size):
+        yield rows[first : first + size]
+
+
+def _context_body(people: Population, dex: str) -> list[Any]:
+    universe, contexts = wording.contexts_of(people, dex)
+    return [{"universe": universe, "marginTables": [], "collateralToken": 0}, contexts]
+
+
+def main() -> None:
+    """Run one of the two and exit with 1 where a figure does not hold."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hours", type=int, default=6, help="map hours, after the warm-up")
+    parser.add_argument("--warm-up", type=int, default=2, help="hours from an empty home")
+    parser.add_argument("--speed", type=float, default=20.0, help="of time")
+    parser.add_argument("--accounts", type=int, default=50_000)
+    parser.add_argument("--coins", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--map", action="store_true", help="time one map of 200 coins instead")
+    parser.add_argument("--keep", type=Path, help="folder to leave home and books in")
+    arguments = parser.parse_args()
+    print_machine()
+    with TemporaryDirectory(prefix="positions-") as temporary:
+        folder = arguments.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        if arguments.map:
+            holds = time_map(arguments.accounts, 200, folder)
+        else:
+            holds = run_at_speed(arguments, folder)
+    sys.exit(not holds)
+
+
+if __name__ == "__main__":
+    main()
