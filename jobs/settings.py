@@ -61,6 +61,9 @@ class Settings(BaseSettings):
         Address of the Fear & Greed index; by default its own.
     quotes_url : str, optional
         Address of prices of stablecoins; by default the spot markets themselves.
+    positions_url : str, optional
+        Address of a stand-in for Hyperliquid's public positions: requests, trades, lists; by
+        default its own.
     archive_url : str, optional
         Address of Binance's public archive or a mirror; by default its own.
     http_proxy, https_proxy, socks_proxy, ws_proxy, wss_proxy, ws_socks_proxy : str, optional
@@ -89,6 +92,7 @@ hyblock_client_secret, hyblock_api_key : str, optional
     landing_days: int = Field(default=7, ge=0, le=_MOST_DAYS)
     venue_url: str | None = None
     sentiment_url: str | None = None
+    positions_url: str | None = None
     archive_url: str | None = None
     quotes_url: str | None = None
     http_proxy: SecretStr | None = None

@@ -132,7 +132,7 @@ class AccountBook:
         Parameters
         ----------
         found : sequence of FoundAccount
-            Accounts the book does not have.
+            Accounts found since the batch before.
         swept : sequence of SweptState
             States received, in order.
         record_of : callable, optional
@@ -147,7 +147,8 @@ class AccountBook:
         """
         with self._transaction() as connection:
             connection.executemany(
-                "insert into account values (?, ?, ?, ?)",
+                # A batch whose end nobody waited for may be given again.
+                "insert or ignore into account values (?, ?, ?, ?)",
                 ((one.account_id, one.address, one.found_by, one.first_seen_at) for one in found),
             )
             stored = [self._store_state(connection, one) for one in swept]
@@ -241,12 +242,13 @@ class AccountBook:
 
     # Suspected liquidations.
 
-    def suspects(self, most: int) -> list[Suspect]:
-        """Return suspected liquidations, the largest first."""
+    def next_suspects(self) -> list[Suspect]:
+        """Return all suspected liquidations of the account with the largest; none: empty."""
         rows = self._rows(
             "select account_id, coin, since_at, until_at, value_usd, attempts from suspect "
-            "order by attempts, value_usd desc limit ?",
-            (most,),
+            "where account_id = "
+            "(select account_id from suspect order by attempts, value_usd desc limit 1) "
+            "order by value_usd desc"
         )
         return [Suspect(*row) for row in rows]
 
@@ -259,14 +261,13 @@ class AccountBook:
             )
             _post(connection, "realised_liquidation", records)
 
-    def postpone(self, suspect: Suspect, most_attempts: int) -> None:
+    def postpone(self, suspects: Iterable[Suspect], most_attempts: int) -> None:
         """Count a look-up that failed; after too many the suspicion is dropped."""
         with self._transaction() as connection:
-            key = (suspect.account_id, suspect.coin, suspect.since_at)
-            connection.execute(
+            connection.executemany(
                 "update suspect set attempts = attempts + 1 "
                 "where account_id = ? and coin = ? and since_at = ?",
-                key,
+                ((one.account_id, one.coin, one.since_at) for one in suspects),
             )
             connection.execute("delete from suspect where attempts >= ?", (most_attempts,))
 

@@ -69,7 +69,9 @@ class SweptState:
     usual_usd_per_hour : float
         What the account usually trades, this span included [USD/h].
     trading : Trading or None
-        What it traded since its last state and up to this one; None where nothing is known.
+        What it traded since its last state and until this one was received; None: nothing.
+    is_trading_whole : bool
+        Whether the stream of trades was connected all the time since its last state.
     """
 
     account_id: int
@@ -79,6 +81,7 @@ class SweptState:
     was_blank: bool = False
     usual_usd_per_hour: float = 0.0
     trading: Trading | None = None
+    is_trading_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

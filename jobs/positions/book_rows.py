@@ -30,6 +30,7 @@ select
             and last_at > observed_at and last_at <= ?
     )
 from position
+order by account_id, dex, coin
 """
 """All positions, with the last trade of their account after the state and up to an instant."""
 # Not a time, as numpy stores it.

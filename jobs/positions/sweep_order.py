@@ -48,6 +48,9 @@ class SweepPolicy:
     most_optional : float
         Lateness that trades and lists can give at most: beyond it, the intervals of large and other
         accounts come first. 1.6 leaves a fifth of the age that a map allows.
+    least_lateness : float
+        Lateness from which a state is requested: a limit that leaves room halves intervals and no
+        more.
     usual_seconds : float
         Half-life of what an account usually trades [s].
     """
@@ -61,6 +64,7 @@ class SweepPolicy:
     new_seconds: float = 60.0
     listed_seconds: float = 2 * HOUR_SECONDS
     most_optional: float = 1.6
+    least_lateness: float = 0.5
     usual_seconds: float = 2 * HOUR_SECONDS
 
 

@@ -149,19 +149,19 @@ def test_a_number_is_never_used_twice(book):
 def test_a_suspicion_is_kept_until_it_is_settled(book):
     suspect = Suspect(0, "BTC", minutes(1), minutes(9), 5e4)
     book.store([found(0)], [swept(0, 1, state())], suspects_of=lambda stored: [suspect])
-    assert book.suspects(5) == [suspect]
-    book.postpone(suspect, most_attempts=2)
-    assert book.suspects(5)[0].attempts == 1
+    assert book.next_suspects() == [suspect]
+    book.postpone([suspect], most_attempts=2)
+    assert book.next_suspects()[0].attempts == 1
     book.settle([suspect], ["liquidated"])
-    assert book.suspects(5) == []
+    assert book.next_suspects() == []
     assert book.seal("realised_liquidation", START)[3] == ["liquidated"]
 
 
 def test_a_look_up_that_keeps_failing_is_dropped(book):
     suspect = Suspect(0, "BTC", minutes(1), minutes(9), 5e4)
     book.store([found(0)], [swept(0, 1, state())], suspects_of=lambda stored: [suspect])
-    book.postpone(suspect, most_attempts=1)
-    assert book.suspects(5) == []
+    book.postpone([suspect], most_attempts=1)
+    assert book.next_suspects() == []
 
 
 def test_a_name_of_an_account_is_the_same_in_this_home_and_another_elsewhere(book, path, tmp_path):

@@ -1,0 +1,150 @@
+"""The state of the collector, in a small file that others read: no address is in it.
+
+Belongs here: the file, and whether the collector that wrote it still runs. Does not belong here:
+what `liqheat status` says of it.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from jobs.errors import CollectorStopped
+from jobs.settings import Settings
+from sources.errors import SourceError
+from sources.recorder import Outage
+from sources.user_files import read_json
+from warehouse.durable_files import write_whole
+
+REPORT_FILE = "positions.json"
+STALE_AFTER = timedelta(minutes=5)
+"""Age from which a report means that the collector has stopped: it is written each half minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorReport:
+    """The state of the collector at an instant.
+
+    Parameters
+    ----------
+    at, started_at : datetime
+        When it was written, and when the collector started, UTC.
+    accounts : int
+        Accounts known.
+    accounts_with_positions : int
+        Those with a position; one with positions on two dexes counts twice.
+    positions : int
+        Positions held.
+    sweeps_per_minute : int
+        States received in the last minute.
+    weight_last_minute : float
+        Weight used by all processes of the home.
+    weight_limit : float
+        Weight a minute that may be used; below 1,200 after refusals.
+    oldest_large_seconds : float
+        Age of the oldest state of an account that is large or near its liquidation price [s].
+    oldest_seconds : float
+        Age of the oldest state of an account with a position [s].
+    new_waiting : int
+        Accounts found by trades that wait for their first state.
+    records_waiting : int
+        Records that have not landed.
+    btc_observed_ratio : float or None
+        Share of the open interest of BTC in positions held; None where either is not known.
+    is_stream_connected : bool
+        Whether trades are received.
+    outages : tuple of Outage
+        The latest interruptions of the stream.
+    last_map_at : datetime or None
+        Hour of the last map.
+    last_map_reason : str or None
+        Why the last hour has no map; None where it has one.
+    last_error : str or None
+        The last error.
+    last_error_at : datetime or None
+        When it occurred.
+    """
+
+    at: datetime
+    started_at: datetime
+    accounts: int
+    accounts_with_positions: int
+    positions: int
+    sweeps_per_minute: int
+    weight_last_minute: float
+    weight_limit: float
+    oldest_large_seconds: float
+    oldest_seconds: float
+    new_waiting: int
+    records_waiting: int
+    btc_observed_ratio: float | None
+    is_stream_connected: bool
+    outages: tuple[Outage, ...]
+    last_map_at: datetime | None
+    last_map_reason: str | None
+    last_error: str | None
+    last_error_at: datetime | None
+
+
+def report_path(settings: Settings) -> Path:
+    """Return the file of the collector's state."""
+    return settings.home / REPORT_FILE
+
+
+def write_report_file(settings: Settings, report: CollectorReport) -> None:
+    """Write the state of the collector, whole or not at all.
+
+    Raises
+    ------
+    WarehouseError
+        It cannot be written; `StorageFull` where there is no room.
+    """
+    content = json.dumps(asdict(report), default=datetime.isoformat, indent=1)
+    write_whole(report_path(settings), content.encode())
+
+
+def read_report_time(settings: Settings) -> datetime | None:
+    """Return when the collector last wrote its state; None where it never ran here.
+
+    Raises
+    ------
+    CollectorStopped
+        The file cannot be read.
+    """
+    path = report_path(settings)
+    if not path.exists():
+        return None
+    try:
+        content: dict[str, Any] = read_json(path)
+        return datetime.fromisoformat(content["at"])
+    except (SourceError, KeyError, TypeError, ValueError) as exc:
+        raise CollectorStopped(
+            f"{path} is no report of the collector: delete it and start `liqheat collect-positions`"
+        ) from exc
+
+
+def watch_collector(settings: Settings, *, now: datetime) -> datetime | None:
+    """Return when the collector last wrote its state; None where it never ran on this home.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where things are.
+    now : datetime
+        The present, UTC.
+
+    Raises
+    ------
+    CollectorStopped
+        It ran before and does not run, or is stuck.
+    """
+    at = read_report_time(settings)
+    if at is not None and now - at > STALE_AFTER:
+        raise CollectorStopped(
+            f"the collector of positions has written nothing since {at:%Y-%m-%d %H:%M} UTC: start "
+            "`liqheat collect-positions` again, it goes on where it stopped. Hours without it "
+            "cannot be collected later. To collect no more, delete "
+            f"{report_path(settings)}"
+        )
+    return at
