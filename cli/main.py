@@ -15,6 +15,7 @@ import typer
 
 from cli import collect, explore, health, import_data, steps
 from cli.arguments import Program, exit_on_error
+from cli.collect_positions import collect_positions_command
 from cli.schedule import schedule_command
 from cli.show_accuracy import accuracy_command
 from cli.show_assumptions import assumptions_command
@@ -48,6 +49,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "ingest": collect.ingest_command,
     "backfill": collect.backfill_command,
     "record": collect.record_command,
+    "collect-positions": collect_positions_command,
     "maintain": collect.maintain_command,
     "status": health.status_command,
     "doctor": health.doctor_command,

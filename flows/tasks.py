@@ -112,6 +112,15 @@ def calibrate_models(as_of: datetime, is_refitting: bool) -> int:
 
 
 @task_of_job
+def watch_positions() -> str:
+    """Return when the collector of positions last wrote its state; fail where it has stopped."""
+    from jobs.positions.collector_report import watch_collector
+
+    at = watch_collector(read_settings(), now=datetime.now(UTC))
+    return "never ran here" if at is None else at.isoformat()
+
+
+@task_of_job
 def load() -> int:
     """Load what has landed; return how many rows."""
     from jobs.pipeline import load

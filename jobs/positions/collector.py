@@ -151,6 +151,7 @@ class _Collector:
         self._market = MarketContexts(home.accounts.marks, home.clock)
         self._planned: deque[int] = deque()
         self._received: deque[int] = deque()
+        self._states_received = 0
         self._last_map_at: datetime | None = None
         self._last_map_reason: str | None = None
         self._last_error: tuple[datetime, str] | None = None
@@ -258,6 +259,7 @@ class _Collector:
             failures = 0
             now = self._home.now()
             self._received.append(now)
+            self._states_received += 1
             self._accounts.note_state(row, state, now)
 
     def _next_row(self) -> int | None:
@@ -436,6 +438,8 @@ class _Collector:
             weight_limit=usage.limit,
             oldest_large_seconds=oldest_large,
             oldest_seconds=oldest,
+            states_received=self._states_received,
+            trades_received=stream.rows,
             new_waiting=new_waiting,
             records_waiting=await self._accounts.call(home.book.waiting),
             btc_observed_ratio=self._observed_ratio("BTC"),

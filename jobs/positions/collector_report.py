@@ -46,6 +46,8 @@ class CollectorReport:
         Age of the oldest state of an account that is large or near its liquidation price [s].
     oldest_seconds : float
         Age of the oldest state of an account with a position [s].
+    states_received, trades_received : int
+        Since it started.
     new_waiting : int
         Accounts found by trades that wait for their first state.
     records_waiting : int
@@ -76,6 +78,8 @@ class CollectorReport:
     weight_limit: float
     oldest_large_seconds: float
     oldest_seconds: float
+    states_received: int
+    trades_received: int
     new_waiting: int
     records_waiting: int
     btc_observed_ratio: float | None

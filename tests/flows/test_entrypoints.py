@@ -71,6 +71,7 @@ def test_what_is_due_by_itself_and_nothing_else_is_scheduled():
         "ingest",
         "hourly",
         "fetch",
+        "watch",
         "vary",
         "calibrate",
         "maintain",
