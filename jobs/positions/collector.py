@@ -357,7 +357,8 @@ class _Collector:
             _Duty(policy.report_seconds, self._write_report),
         ]
         if self._on_progress is not None:
-            duties.append(_Duty(policy.progress_seconds, self._show_progress))
+            first_at = self._home.now() + round(policy.progress_seconds * SECOND_MICROSECONDS)
+            duties.append(_Duty(policy.progress_seconds, self._show_progress, first_at))
         while not self._stop.is_set():
             for duty in duties:
                 if duty.due_at <= self._home.now():

@@ -53,6 +53,6 @@ class CollectorPolicy:
     landing_seconds: float = 300.0
     report_seconds: float = 30.0
     revalue_seconds: float = 20.0
-    checkpoint_seconds: float = 60.0
+    checkpoint_seconds: float = 300.0
     progress_seconds: float = 5.0
     map_delay_seconds: float = 1.0

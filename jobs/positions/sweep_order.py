@@ -49,8 +49,8 @@ class SweepPolicy:
         Lateness that trades and lists can give at most: beyond it, the intervals of large and other
         accounts come first. 1.6 leaves a fifth of the age that a map allows.
     least_lateness : float
-        Lateness from which a state is requested: a limit that leaves room halves intervals and no
-        more.
+        Lateness from which a known state is requested again: a limit that leaves room halves
+        intervals and no more.
     usual_seconds : float
         Half-life of what an account usually trades [s].
     """

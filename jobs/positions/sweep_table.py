@@ -258,9 +258,11 @@ class SweepTable:
     def take_next(self, now: int, count: int) -> list[int]:
         """Return the rows whose state is requested next, the latest first, and mark them busy."""
         columns = self._view()
-        late = lateness(self._facts(columns, now), self._policy)
+        facts = self._facts(columns, now)
+        late = lateness(facts, self._policy)
+        is_due = facts.is_new | (late >= self._policy.least_lateness)
         is_free = ~columns["is_busy"] & (columns["not_before"] <= now)
-        rows = latest(late, is_free & (late >= self._policy.least_lateness), count)
+        rows = latest(late, is_free & is_due, count)
         columns["is_busy"][rows] = True
         return [int(row) for row in rows]
 
