@@ -223,7 +223,7 @@ def _wallets(one: Comparison) -> list[str]:
     rows = [
         f"## Leading wallets: {one.asset}, {len(at)} snapshots, {first} to {last}\n",
         f"They hold {longs or 'an unknown part'} of the longs and {shorts or 'an unknown part'} of "
-        "the shorts on Hyperliquid. Means over snapshots, with 95 % intervals over days; *total* is "
+        "the shorts on Hyperliquid. Means over snapshots, with 95 % intervals over days; *total*: "
         "USD within 20 % as a multiple of the wallets', median. Models run on the hours of "
         f"{one.venue.title()}.\n",
         "| map | shared | least to most | longs | shorts | reach | placement | placed | rank "
