@@ -1,4 +1,4 @@
--- Providers of published maps: where each comes from, what it counts, what it covers, how old it is.
+-- Providers of published maps: their source, what each counts, what it covers, how old it is.
 
 with
 parameter as (
