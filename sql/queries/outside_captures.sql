@@ -5,8 +5,15 @@
 -- run_id: the run that writes them
 
 with
+-- Single positions lie at their liquidation price and are valued there; open interest is valued at
+-- the market's.
 cell as (
-    select * from intermediate.int_outside_cell
+    select
+        *,
+        value * if(
+            price_low = price_high, coalesce(reference_price, traded_price) / price_low, 1
+        ) as open_value,
+    from intermediate.int_outside_cell
 ),
 
 instrument_hour as (
@@ -36,8 +43,8 @@ single as (
         count(*) filter (where value > 0) as cell_count,
         max(observed_open_interest_ratio) filter (where side = 'long') as stated_long_ratio,
         max(observed_open_interest_ratio) filter (where side = 'short') as stated_short_ratio,
-        sorted_sum(if(side = 'long' and unit = 'usd', value, null)) as long_usd,
-        sorted_sum(if(side = 'short' and unit = 'usd', value, null)) as short_usd,
+        sorted_sum(if(side = 'long' and unit = 'usd', open_value, null)) as long_usd,
+        sorted_sum(if(side = 'short' and unit = 'usd', open_value, null)) as short_usd,
         list_sort(list(distinct raw_sha256)) as raw_sha256,
     from cell
     group by asset, as_of, provider, venue, captured_at, unit, semantics

@@ -202,3 +202,19 @@ def test_measured_positions_say_how_much_of_open_interest_they_are(connection):
     assert rows_of(connection, "derived.outside_map", columns) == [
         ("hyperliquid_positions", 0.25, 0.5)
     ]
+
+
+def test_positions_are_shares_of_open_interest_at_the_same_price(connection):
+    """A position counts as what it is worth, not as what it is worth where it is liquidated."""
+    add_hours(connection, venues=("hyperliquid",))
+    add_cells(
+        connection,
+        "hyperliquid_positions",
+        # 1 % of the longs far from price, 1 % of the shorts.
+        [(50, 50, "long", 20_000.0), (200, 200, "short", 80_000.0)],
+        venue_scope="hyperliquid",
+    )
+    place_outside_maps(connection)
+    compare(connection)
+    columns = "observed_long_ratio, observed_short_ratio"
+    assert rows_of(connection, "derived.outside_map", columns) == [(0.01, 0.01)]
