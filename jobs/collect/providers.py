@@ -10,6 +10,7 @@ the end only: where it is busy, the next load takes what has landed.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 
@@ -17,7 +18,7 @@ from pydantic import SecretStr
 
 from jobs.build.hourly_maps import ALL_VENUES
 from jobs.collect.landing import land_all
-from jobs.collect.scope import Clock, file_proxy
+from jobs.collect.scope import Clock, file_proxy, shared_budget
 from jobs.errors import AllProvidersFailed
 from jobs.runs import Run, recorded_run, run_file
 from jobs.settings import Settings
@@ -149,6 +150,7 @@ class _ProviderFetcher:
     async def fetch(self, requests: Mapping[str, Sequence[MapRequest]]) -> None:
         """Fetch from all providers at once, from each one map after the other."""
         url = self.settings.provider_url
+        budget = shared_budget(self.settings)
         async with open_session(file_proxy(self.settings)) as session:
 
             async def fetch_from(name: str) -> None:
@@ -156,7 +158,8 @@ class _ProviderFetcher:
                 outcome = self.report.providers.setdefault(name, ProviderOutcome())
                 for request in requests[name]:
                     outcome.asked += 1
-                    sent = replace(request, base_url=url, token_url=f"{url}/token" if url else None)
+                    token_url = f"{url}/token" if url else None
+                    sent = replace(request, base_url=url, token_url=token_url, budget=budget)
                     try:
                         raw = await fetch_map(session, provider, self.keys, sent, self.sleep)
                         self._take(provider, request, raw, outcome)
@@ -164,7 +167,8 @@ class _ProviderFetcher:
                         logger.warning("%s", exc)
                         outcome.messages.append(str(exc))
 
-            await asyncio.gather(*map(fetch_from, requests))
+            with closing(budget):
+                await asyncio.gather(*map(fetch_from, requests))
 
     def _take(
         self, provider: Provider, request: MapRequest, raw: bytes, outcome: ProviderOutcome

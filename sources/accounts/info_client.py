@@ -11,7 +11,8 @@ https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/rate-limits-a
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -37,9 +38,9 @@ LISTS_URL = "https://stats-data.hyperliquid.xyz"
 SIDES_COUNTED = 2
 """Sides of each contract in ``openInterest`` (docs/decisions/0012)."""
 
-_STATE_WEIGHT, _LIST_WEIGHT = 2.0, 20.0
-_FILLS_PER_WEIGHT, _MOST_FILLS = 20, 2000
+STATE_WEIGHT, OTHER_WEIGHT = 2.0, 20.0
 _TOO_MANY_REQUESTS = 429
+_FILLS_PER_WEIGHT, _MOST_FILLS = 20, 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +136,16 @@ class InfoClient:
             When it refuses.
         """
         query = {"type": "clearinghouseState", "user": address} | ({"dex": dex} if dex else {})
-        return await self._info(query, lambda body: read_state(body, address, dex), _STATE_WEIGHT)
+        return await self._info(query, lambda body: read_state(body, address, dex), STATE_WEIGHT)
 
     async def contexts(self, dex: str = "") -> dict[str, CoinContext]:
         """Return mark price, open interest and most leverage by coin; errors as for `state`."""
         query = {"type": "metaAndAssetCtxs"} | ({"dex": dex} if dex else {})
-        return await self._info(query, lambda body: read_contexts(body, dex), _LIST_WEIGHT)
+        return await self._info(query, lambda body: read_contexts(body, dex), OTHER_WEIGHT)
 
     async def dexes(self) -> list[str]:
         """Return the names of builders' dexes, without the venue's own; errors as for `state`."""
-        return await self._info({"type": "perpDexs"}, read_dexes, _LIST_WEIGHT)
+        return await self._info({"type": "perpDexs"}, read_dexes, OTHER_WEIGHT)
 
     async def fills(
         self, address: str, since: datetime, until: datetime | None = None
@@ -171,9 +172,9 @@ class InfoClient:
         return await self._info(
             query,
             lambda body: read_liquidations(body, address),
-            _LIST_WEIGHT + _MOST_FILLS / _FILLS_PER_WEIGHT,
+            OTHER_WEIGHT + _MOST_FILLS / _FILLS_PER_WEIGHT,
             lambda body: (
-                _LIST_WEIGHT + (len(body) if isinstance(body, list) else 0) // _FILLS_PER_WEIGHT
+                OTHER_WEIGHT + (len(body) if isinstance(body, list) else 0) // _FILLS_PER_WEIGHT
             ),
         )
 
@@ -203,21 +204,16 @@ class InfoClient:
         )
 
         async def attempt() -> T:
-            claim = await self._budget.claim(weight, self._user)
-            weighed = weight
-            try:
-                raw = await exchange(self._session, f"{SERVICE} {what}", request)
+            async with claimed(self._budget, weight, self._user) as spent:
+                try:
+                    raw = await exchange(self._session, f"{SERVICE} {what}", request)
+                except (ProviderUnavailable, ProviderRejected) as exc:
+                    # The venue quotes requests.
+                    exc.args = tuple(hide_addresses(str(one)) for one in exc.args)
+                    raise
                 body = _decode(raw, what)
-                weighed = weight if weigh is None else weigh(body)
+                spent.weight = weight if weigh is None else weigh(body)
                 return _read(read, body)
-            except (ProviderUnavailable, ProviderRejected) as exc:
-                # The venue quotes requests.
-                exc.args = tuple(hide_addresses(str(one)) for one in exc.args)
-                if exc.status == _TOO_MANY_REQUESTS and isinstance(exc, ProviderUnavailable):
-                    await self._budget.pause(exc.retry_after_seconds)
-                raise
-            finally:
-                await self._budget.settle(claim, weighed)
 
         return await self._retried(attempt)
 
@@ -237,6 +233,47 @@ class InfoClient:
         retrying = self._policy.retry.retrying(sleep=self._sleep, may_wait=lambda _: True)
         answer: T = await retrying(attempt)
         return answer
+
+
+@dataclass(slots=True)
+class Spent:
+    """What a request weighed.
+
+    Parameters
+    ----------
+    weight : float
+        At first what was claimed; set it where the answer shows another weight.
+    """
+
+    weight: float
+
+
+@asynccontextmanager
+async def claimed(budget: WeightBudget | None, weight: float, user: User) -> AsyncIterator[Spent]:
+    """Wait until a request may be sent; afterwards settle it, and note a refusal for its rate.
+
+    Parameters
+    ----------
+    budget : WeightBudget or None
+        The shared rate limit; None: nothing is waited for.
+    weight : float
+        Most the request may weigh.
+    user : {'sweep', 'ingest'}
+        Who sends it.
+    """
+    spent = Spent(weight)
+    if budget is None:
+        yield spent
+        return
+    claim = await budget.claim(weight, user)
+    try:
+        yield spent
+    except ProviderUnavailable as exc:
+        if exc.status == _TOO_MANY_REQUESTS:
+            await budget.pause(exc.retry_after_seconds)
+        raise
+    finally:
+        await budget.settle(claim, spent.weight)
 
 
 def _decode(raw: bytes, what: str) -> object:

@@ -7,7 +7,7 @@ reading such a name. Does not belong here: any provider's format.
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +17,8 @@ from sources.records import Batch
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from sources.accounts.weight_budget import WeightBudget
 
 INSTANT_IN_NAME = "%Y%m%dT%H%M%SZ"
 
@@ -104,6 +106,8 @@ class MapRequest:
         Instead of the service's own addresses: a proxy, or a stand-in in tests.
     timeout_seconds : float
         For one HTTP exchange, connecting and reading.
+    budget : WeightBudget, optional
+        The rate limit that wallets are requested within, where several processes share it.
     """
 
     model: str
@@ -115,6 +119,7 @@ class MapRequest:
     base_url: str | None = None
     token_url: str | None = None
     timeout_seconds: float = 30.0
+    budget: "WeightBudget | None" = field(default=None, repr=False, compare=False)
 
     @property
     def pair(self) -> str:

@@ -43,6 +43,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sources.accounts.coins import asset_of_coin, hide_addresses
+from sources.accounts.info_client import STATE_WEIGHT, claimed
 from sources.accounts.states import AccountPosition, read_state
 from sources.errors import InputRejected, ProviderRejected
 from sources.http_exchange import HttpRequest, exchange
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
 NAME = "hyperliquid_positions"
 VENUE = "hyperliquid"
 BASE_URL = "https://api.hyperliquid.xyz"
-WALLETS_AT_ONCE = 4  # 1200 units of weight a minute and address, 2 a state: 600 states a minute
+WALLETS_AT_ONCE = 4
 BUILDERS = "a contract of a builder's own exchange, which lists what it likes"
 WALLET_STATES, TOP_WALLETS, ALL_ACCOUNTS = "wallet_states", "top_wallets", "all_accounts"
 COLLECTED = "collected"
@@ -431,7 +432,7 @@ async def _send(session: "aiohttp.ClientSession", secrets: list[str], request: M
     async def state_of(wallet: str) -> bytes:
         body = {"type": "clearinghouseState", "user": wallet}
         sent = HttpRequest("POST", url, request.timeout_seconds, json_body=body)
-        async with at_once:
+        async with at_once, claimed(request.budget, STATE_WEIGHT, "ingest"):
             state = await exchange(session, NAME, sent)
         # A line break between tokens would end the line that carries this state.
         one_line = state.replace(b"\r", b" ").replace(b"\n", b" ").strip()

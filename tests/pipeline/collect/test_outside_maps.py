@@ -37,12 +37,16 @@ class Inputs:
         Hours with positions on Hyperliquid.
     covered_ratio : float
         Share of the axis of comparison that CoinAnk's map covers.
+    observed_ratios : tuple of float
+        Mean share of the longs and of the shorts in Hyperliquid's open interest that the wallets
+        hold, each contract counted once.
     """
 
     folder: Path
     start: datetime
     captures: int
     covered_ratio: float
+    observed_ratios: tuple[float, float]
 
 
 def invent_inputs(folder):
@@ -75,7 +79,7 @@ def invent_inputs(folder):
     hours = [END - n * HOUR for n in range(8, 2, -1)]
     captures = top_wallets([(at - HOUR / 3, {"BTC": price_at(at)}) for at in hours])
     (positions / "top_wallets.jsonl").write_bytes(captures)
-    return Inputs(folder, start, len(hours), covered_ratio)
+    return Inputs(folder, start, len(hours), covered_ratio, (0.03464, 0.01732))
 
 
 @pytest.fixture(scope="module", params=["invented", "recorded"])
@@ -84,7 +88,7 @@ def inputs(request, tmp_path_factory):
         return invent_inputs(tmp_path_factory.mktemp("inputs"))
     if not RECORDED.exists():
         pytest.skip(f"recorded market data is not at {RECORDED}")
-    return Inputs(RECORDED, datetime(2026, 2, 14, tzinfo=UTC), 48, 0.447)
+    return Inputs(RECORDED, datetime(2026, 2, 14, tzinfo=UTC), 48, 0.447, (0.1515, 0.0644))
 
 
 @pytest.fixture(scope="module")
@@ -182,4 +186,5 @@ def test_hyperliquid_is_compared_hour_by_hour_on_its_own_open_interest(inputs, a
         "select avg(observed_long_ratio), avg(observed_short_ratio) "
         "from marts.outside_maps_hourly where asset = 'BTC' and provider = 'hyperliquid_positions'"
     )
-    assert 0.01 < short < long < 0.2
+    # Of one side: half of what the venue reports.
+    assert (long, short) == pytest.approx(inputs.observed_ratios, rel=0.005)

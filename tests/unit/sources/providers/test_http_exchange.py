@@ -10,6 +10,7 @@ from urllib.parse import quote_plus as quote
 import pytest
 
 from sources import http_exchange
+from sources.accounts.weight_budget import WeightBudget
 from sources.errors import InputRejected, ProviderRejected, ProviderUnavailable
 from sources.providers.declared import PROVIDERS
 from sources.providers.provider import (
@@ -160,6 +161,20 @@ async def test_wallet_states_come_back_as_lines_that_can_be_read(session, stand_
     context = AnswerContext(input_name="a", ingested_at=datetime(2026, 3, 3, 13, tzinfo=UTC))
     (batch,) = PROVIDERS["hyperliquid_positions"].parse(raw, context)
     assert batch.table["value"].to_pylist() == [80.0, 80.0]
+
+
+async def test_wallets_claim_from_the_shared_rate_limit_and_a_refusal_pauses_it(
+    session, stand_in, tmp_path
+):
+    budget = WeightBudget(tmp_path / "weights.sqlite")
+    stand_in.will_answer(200, b"{}")
+    await fetch(session, stand_in, "hyperliquid_positions", budget=budget)
+    assert budget.usage().by_ingest == 2 * len(WALLETS)
+    stand_in.will_answer(429)
+    with pytest.raises(ProviderUnavailable, match="429"):
+        await fetch(session, stand_in, "hyperliquid_positions", budget=budget)
+    assert budget.usage().paused_seconds > 0
+    budget.close()
 
 
 async def test_one_wallet_without_an_answer_fails_the_whole(session, stand_in):

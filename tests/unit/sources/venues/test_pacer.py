@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sources.errors import RequestSkipped, VenueRejected, VenueUnavailable
 from sources.venues.endpoints import RateLimit
-from sources.venues.pacer import Pacer, RequestPolicy, Timing
+from sources.venues.pacer import Pacer, RequestPolicy, SharedWeight, Timing
 
 
 class Fails(Exception):
@@ -190,3 +190,68 @@ async def test_no_more_run_at_once_than_allowed(pacer_with):
 
     await asyncio.gather(*(call(pacer, request) for _ in range(20)))
     assert most == 3
+
+
+class Budget:
+    """A shared budget that notes what it is told."""
+
+    def __init__(self, refuses=False):
+        self.noted, self.refuses = [], refuses
+
+    async def claim(self, weight, user, within_seconds):
+        if self.refuses:
+            raise RequestSkipped("skipped, no room")
+        self.noted.append(("claim", weight, user, within_seconds))
+        return 7
+
+    async def settle(self, claim, weight=None):
+        self.noted.append(("settle", claim, weight))
+
+    async def pause(self, seconds=None):
+        self.noted.append(("pause", seconds))
+
+    def close(self):
+        self.noted.append(("close",))
+
+
+def sharing(time, budget):
+    rng = random.Random(3)  # noqa: S311 (jitter)
+    limits = {"info": RateLimit(1, 1000.0)}
+    timing = Timing(time.sleep, time.monotonic)
+    return Pacer("v", RequestPolicy(attempts=2), limits, rng, timing, budget)
+
+
+WEIGHT = SharedWeight(104, lambda response: 20 + len(response) // 60)
+
+
+async def test_a_call_claims_the_most_it_may_weigh_and_settles_what_it_weighed(time):
+    budget = Budget()
+    pacer = sharing(time, budget)
+    pacer.allow(240.0)
+    for _ in range(2):
+        await pacer.call(requests("x" * 130), "v what", "info", WEIGHT)
+    assert budget.noted == [("claim", 104, "ingest", 240.0), ("settle", 7, 22)] * 2
+    # The venue's limit on calls is the shared one.
+    assert time.slept == []
+
+
+async def test_a_refusal_for_too_many_requests_pauses_all_who_share(time):
+    budget, refusal = Budget(), VenueUnavailable("later", 3.0)
+    refusal.__cause__ = OSError()
+    refusal.__cause__.http_status = 429
+    await sharing(time, budget).call(requests(refusal, "answer"), "v what", "info", WEIGHT)
+    assert [one[0] for one in budget.noted] == ["claim", "pause", "settle", "claim", "settle"]
+    assert budget.noted[1] == ("pause", 3.0)
+    assert budget.noted[2] == ("settle", 7, None)
+
+
+async def test_no_room_in_the_shared_budget_is_a_skipped_request(time):
+    pacer = sharing(time, Budget(refuses=True))
+    with pytest.raises(RequestSkipped, match="v what: skipped, no room"):
+        await pacer.call(requests("answer"), "v what", "info", WEIGHT)
+    assert pacer.report().skipped == 1
+    assert pacer.report().calls == 0
+
+
+async def test_without_a_shared_budget_weight_costs_nothing(pacer_with):
+    assert await pacer_with().call(requests("answer"), "v what", None, WEIGHT) == "answer"
