@@ -76,11 +76,11 @@ def held_note(held: Mapping[str, Any] | None) -> list[str]:
     amounts = "lower bounds" if held["is_lower_bound"] else "complete"
     ratio = held["expected_ratio"]
     over = "" if ratio is None else f"; expected / published {ratio:.2f}"
+    days = f"{held['day_count']} day{'' if held['day_count'] == 1 else 's'}"
     return [
-        f"such outlooks so far: of {held['amount_count']} published amounts of "
-        f"{held['day_count']} days ({amounts}) {percent(held['in_interval_ratio'])} lay in the "
-        f"80 % interval, {percent(held['below_ratio'])} below, {percent(held['above_ratio'])} above"
-        f"{over}."
+        f"outlooks of {days} with published amounts ({amounts}): {held['in_interval_count']} of "
+        f"{held['amount_count']} in the 80 % interval, {held['below_count']} below, "
+        f"{held['above_count']} above{over}."
     ]
 
 

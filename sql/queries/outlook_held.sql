@@ -23,9 +23,9 @@ held as (
     select
         count(distinct as_of) as day_count,
         count(*) as amount_count,
-        avg(is_in_interval::integer) as in_interval_ratio,
-        avg((realised_usd < expected_q10_usd)::integer) as below_ratio,
-        avg((realised_usd > expected_q90_usd)::integer) as above_ratio,
+        count(*) filter (where is_in_interval) as in_interval_count,
+        count(*) filter (where realised_usd < expected_q10_usd) as below_count,
+        count(*) filter (where realised_usd > expected_q90_usd) as above_count,
         sum(expected_usd) / nullif(sum(realised_usd), 0) as expected_ratio,
         bool_or(completeness = 'lower_bound') as is_lower_bound,
     from known

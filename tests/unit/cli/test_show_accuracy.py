@@ -35,7 +35,7 @@ def test_the_verdict_is_in_words(run):
     assert "path_ledger: better than the path of price" in shown
     assert "turnover: worse than" in shown
     assert "known before the hour" in shown
-    assert "places within hours: no figures: no feed gives prices of liquidations" in shown
+    assert "places: no figures: no feed gives prices of liquidations" in shown
     assert "less than 90 days" in shown
     assert "map shown by default: turnover: the ledger has no published map" in shown
     assert f"24 h from {AS_OF:%Y-%m-%d %H:%M}: no figure: no map of the ledger at midnight" in shown
@@ -61,16 +61,17 @@ def test_how_often_the_interval_of_a_day_held_is_a_sentence():
     held = {
         "day_count": 25,
         "amount_count": 50,
-        "in_interval_ratio": 0.84,
-        "below_ratio": 0.02,
-        "above_ratio": 0.14,
+        "in_interval_count": 42,
+        "below_count": 1,
+        "above_count": 7,
         "expected_ratio": 0.96,
         "is_lower_bound": True,
     }
     assert held_note(held) == [
-        "such outlooks so far: of 50 published amounts of 25 days (lower bounds) 84 % lay in the "
-        "80 % interval, 2 % below, 14 % above; expected / published 0.96."
+        "outlooks of 25 days with published amounts (lower bounds): 42 of 50 in the 80 % "
+        "interval, 1 below, 7 above; expected / published 0.96."
     ]
+    assert "outlooks of 1 day with" in held_note(held | {"day_count": 1})[0]
     assert held_note(None) == []
 
 

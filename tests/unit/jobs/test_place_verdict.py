@@ -38,7 +38,9 @@ def test_a_map_is_held_against_the_null_that_it_beats_least():
         "price has not traded for longest: 2 % more misplaced over levels [less by -10 to 5 %]; "
         "passes the S-test (0.400)."
     )
-    assert "the quarter with most on the map held 32 % [28, 36] of liquidated USD" in days
+    assert (
+        "the quarter with most on the map held, of liquidated USD: turnover 32 % [28, 36]" in days
+    )
     assert "chance 25 %, the path of price 31 %" in days
     assert "has not traded for longest 36 %" in days
 
@@ -49,7 +51,7 @@ def test_a_map_is_held_against_the_null_that_it_beats_least():
 )
 def test_an_interval_beyond_nothing_decides(interval, quantile, said):
     rows = [
-        row("chance"),
+        row("chance", 0.6, (0.5, 0.7)),
         row("path_only", sum(interval) / 2, interval, place_test_quantile=quantile),
     ]
     hours, _ = place_verdict(rows)
@@ -59,7 +61,7 @@ def test_an_interval_beyond_nothing_decides(interval, quantile, said):
 
 def test_a_short_window_has_no_interval_and_claims_nothing():
     (hours, _) = place_verdict(
-        [row("chance", interval=(None, None)), row("path_only", 0.1, (None,) * 2)]
+        [row("chance", 0.6, interval=(None, None)), row("path_only", 0.1, (None,) * 2)]
     )
     assert "10 % less misplaced over levels than the path of price" in hours
     assert "too short for an interval" in hours
@@ -75,9 +77,11 @@ def test_the_reason_is_said_once_where_there_is_no_figure():
     rows = [row("chance", **without), row("path_only", **without)]
     rows.append(row("extension_glm", place_status="no_map", place_reason="no map"))
     rows[-1]["top_quarter_status"] = "no_map"
-    assert place_verdict(rows) == [
+    assert place_verdict(rows) == ["places: no figures: no feed gives prices."]
+    rows[0] |= {"top_quarter_reason": "too few days"}
+    assert place_verdict(rows[:1]) == [
         "places within hours: no figures: no feed gives prices.",
-        "places within days: no figures: no feed gives prices.",
+        "places within days: no figures: too few days.",
     ]
 
 
