@@ -68,8 +68,12 @@ def read_places(
     from_at, until_at : int
         Hours that end after the first instant and not after the second [microseconds].
     """
+    instruments = connection.execute(
+        "select distinct instrument from staging.stg_instrument where asset = ?", [own.panel.asset]
+    ).fetchall()
     window = {
         "asset": own.panel.asset,
+        "instruments": [instrument for (instrument,) in instruments],
         "from_at": to_instant(from_at),
         "until_at": to_instant(until_at),
     }

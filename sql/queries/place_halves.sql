@@ -1,7 +1,7 @@
 -- Halves of hours: what was liquidated in each, and how far price went in the first, in order of
 -- hour and side. Hours are those whose reference path has bars of half an hour or less.
 --
--- asset: whose hours
+-- asset, instruments: whose hours, and the names of its contracts, by which rows are found faster
 -- from_at, until_at: hours that end after the first instant and not after the second
 --
 -- Of an hour one feed counts, that of most venues, so that nothing is added twice: only the split
@@ -36,7 +36,8 @@ bar as (
         high,
     from staging.stg_ohlcv
     where
-        bar_seconds <= 1800
+        list_contains($instruments, instrument)
+        and bar_seconds <= 1800
         and low > 0
         and low <= high
         and isfinite(high)
@@ -58,7 +59,8 @@ liquidation as (
         source,
     from staging.stg_realised_liquidation
     where
-        period_seconds <= 1800
+        list_contains($instruments, instrument)
+        and period_seconds <= 1800
         and liquidated_usd >= 0
         and period_start_at >= $from_at
         and period_start_at < $until_at

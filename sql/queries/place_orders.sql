@@ -1,6 +1,6 @@
 -- Liquidation orders with a price, by the end of their hour, side and level: in order of all three.
 --
--- asset: whose orders
+-- asset, instruments: whose orders, and the names of its contracts, by which rows are found faster
 -- from_at, until_at: hours that end after the first instant and not after the second
 --
 -- Of each contract and hour one feed counts. An order carries the price of the order, which venues
@@ -39,7 +39,8 @@ liquidation as (
         source,
     from staging.stg_realised_liquidation
     where
-        period_seconds = 0
+        list_contains($instruments, instrument)
+        and period_seconds = 0
         and price > 0
         and isfinite(price)
         and liquidated_usd > 0
@@ -72,7 +73,8 @@ bar as (
         high,
     from staging.stg_ohlcv
     where
-        bar_seconds <= 3600
+        list_contains($instruments, instrument)
+        and bar_seconds <= 3600
         and low > 0
         and low <= high
         and isfinite(high)
