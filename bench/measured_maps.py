@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from bench.stopwatch import START, peak_mb, print_machine, timed
+from jobs.check.run_suites import check
 from jobs.collect.landing import land, landing_name
 from jobs.instants import HOUR
 from jobs.pipeline import build_maps, load
@@ -185,6 +186,8 @@ def main() -> None:
         with timed("build", figures):
             build_maps(settings, as_of=hours[-1])
         after_build = _size_mb(settings.warehouse)
+        with timed("check", figures):
+            check(settings, as_of=hours[-1])
         with timed("publish", figures):
             publish(settings, as_of=hours[-1])
         print(f"warehouse: raw {after_load / count:.2f} MB an hour")
@@ -193,7 +196,11 @@ def main() -> None:
             f"published: file {_size_mb(settings.published / 'versions') / count:.2f}, "
             f"parquet {_size_mb(settings.published / 'parquet') / count:.2f} MB an hour"
         )
-        print(", ".join(f"{name} {figures[name]:.1f} s" for name in ("load", "build", "publish")))
+        print(
+            ", ".join(
+                f"{name} {figures[name]:.1f} s" for name in ("load", "build", "check", "publish")
+            )
+        )
         print(f"{peak_mb():.0f} MB of memory")
 
 

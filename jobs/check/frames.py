@@ -90,9 +90,11 @@ def _count_query(relation: Relation) -> str:
         for column in relation.columns
         if not column.is_nullable
     )
+    # What is measured of all assets together has no column of them.
+    asset = "asset" if "asset" in relation.column_names else "null::varchar as asset"
     return (
-        f"select '{relation.name}' as relation, asset, as_of, count(*) as row_count, "
+        f"select '{relation.name}' as relation, {asset}, as_of, count(*) as row_count, "
         f"count(*) - count(distinct ({key})) as duplicate_count, "
         f"coalesce(sum({nulls}), 0)::bigint as null_count from {relation.name} "
-        "where in_window(as_of) group by asset, as_of"
+        "where in_window(as_of) group by all"
     )
