@@ -40,7 +40,8 @@ SIDES_COUNTED = 2
 
 STATE_WEIGHT, OTHER_WEIGHT = 2.0, 20.0
 _TOO_MANY_REQUESTS = 429
-_FILLS_PER_WEIGHT, _MOST_FILLS = 20, 2000
+_FILLS_PER_WEIGHT = 20
+MOST_FILLS, _MOST_PAGES = 2000, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +153,7 @@ class InfoClient:
     ) -> list[AccountLiquidation]:
         """Return the liquidations of an account among its fills; errors as for `state`.
 
-        One request: of an account with more than two thousand fills in the span, those of the
-        oldest two thousand.
+        Of an account with more than six thousand fills in the span, those among the oldest.
 
         Parameters
         ----------
@@ -162,21 +162,24 @@ class InfoClient:
         since, until : datetime
             First and last instant; without an end, up to now.
         """
-        query: dict[str, object] = {
-            "type": "userFillsByTime",
-            "user": address,
-            "startTime": round(since.timestamp() * 1000),
-        }
+        query: dict[str, object] = {"type": "userFillsByTime", "user": address}
         if until is not None:
             query["endTime"] = round(until.timestamp() * 1000)
-        return await self._info(
-            query,
-            lambda body: read_liquidations(body, address),
-            OTHER_WEIGHT + _MOST_FILLS / _FILLS_PER_WEIGHT,
-            lambda body: (
-                OTHER_WEIGHT + (len(body) if isinstance(body, list) else 0) // _FILLS_PER_WEIGHT
-            ),
-        )
+        first_ms: int | None = round(since.timestamp() * 1000)
+        found: dict[tuple[str, datetime, str], AccountLiquidation] = {}
+        for _ in range(_MOST_PAGES):
+            page, first_ms = await self._info(
+                {**query, "startTime": first_ms},
+                lambda body: (read_liquidations(body, address), _next_page(body)),
+                OTHER_WEIGHT + MOST_FILLS / _FILLS_PER_WEIGHT,
+                lambda body: (
+                    OTHER_WEIGHT + (len(body) if isinstance(body, list) else 0) // _FILLS_PER_WEIGHT
+                ),
+            )
+            found |= {(one.coin, one.at, one.order_key): one for one in page}
+            if first_ms is None:
+                break
+        return list(found.values())
 
     async def leaderboard(self) -> AccountList:
         """Return the accounts of the leaderboard, largest first; errors as for `state`."""
@@ -284,6 +287,14 @@ def _decode(raw: bytes, what: str) -> object:
             f"{SERVICE} {what}: the answer is no JSON ({len(raw)} bytes); try again later"
         ) from exc
     return body
+
+
+def _next_page(body: object) -> int | None:
+    """Return the instant from which the next page of fills goes on [ms], None after the last."""
+    if not isinstance(body, list) or len(body) < MOST_FILLS:
+        return None
+    times = [one.get("time") for one in body if isinstance(one, Mapping)]
+    return max((at for at in times if isinstance(at, int)), default=None)
 
 
 def _read(read: Callable[[object], T], body: object) -> T:

@@ -85,6 +85,8 @@ class TradeStream:
         Waits [seconds of the clock].
     policy : StreamPolicy, optional
         How the stream is kept connected.
+    proxy : str, optional
+        Address of an HTTP proxy to go through.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class TradeStream:
         clock: Callable[[], datetime],
         sleep: Sleep = asyncio.sleep,
         policy: StreamPolicy | None = None,
+        proxy: str | None = None,
     ) -> None:
         self._url = url
         self._coins = coins
@@ -103,6 +106,7 @@ class TradeStream:
         self._clock = clock
         self._sleep = sleep
         self._policy = policy or StreamPolicy()
+        self._proxy = proxy
         self._rng = random.Random()  # noqa: S311 (jitter)
         self._counts: Counter[str] = Counter()
         self._outages: deque[Outage] = deque(maxlen=_OUTAGES_KEPT)
@@ -149,7 +153,7 @@ class TradeStream:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
         try:
             async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
+                aiohttp.ClientSession(timeout=timeout, proxy=self._proxy) as session,
                 session.ws_connect(
                     self._url,
                     max_msg_size=2**24,

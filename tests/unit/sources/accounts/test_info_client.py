@@ -126,6 +126,32 @@ async def test_requests_weigh_what_the_venue_counts_and_never_exceed_it(standin,
     assert ledger.refused == 0
 
 
+async def test_fills_are_read_page_by_page(standin, client, budget):
+    """Fills of one instant may be on two pages: the next begins where the last ends."""
+    address = "0x" + "ab" * 20
+
+    def fill(number):
+        block = {"liquidatedUser": address, "markPx": "1", "method": "market"}
+        return {
+            "coin": "BTC", "px": "1", "sz": "1", "side": "A", "time": START + number // 2,
+            "tid": number, "liquidation": block if number % 500 == 0 else None,
+        }  # fmt: skip
+
+    asked = []
+
+    def page(_):
+        first = asked[-1] if asked else START
+        rows = [fill(number) for number in range(4500) if START + number // 2 >= first][:2000]
+        asked.append(rows[-1]["time"])
+        return rows
+
+    standin.faults.add("altered", endpoint="account_fills", alter=page)
+    found = await client().fills(address, datetime.fromtimestamp(START / 1000, tz=UTC))
+    assert [int(one.order_key) for one in found] == list(range(0, 4500, 500))
+    assert len(asked) == 3
+    assert budget.usage().used == 20 + 100 + 20 + 100 + 20 + 25
+
+
 async def test_a_refusal_pauses_everybody_and_is_sent_again(standin, client, budget, slept):
     info, address = client(), holder(standin)
     standin.faults.add("too_many_requests", endpoint="account_state", times=1)
