@@ -171,7 +171,7 @@ class AccountBook:
         held = held_state(connection, swept.account_id, state.dex)
         previous_at = None if held is None else held.observed_at
         verdict = judge_state(
-            held, state, swept.observed_at, swept.received_at, was_empty=swept.was_blank
+            held, state, swept.observed_at, swept.received_at, was_empty=swept.was_empty
         )
         if verdict is not StateVerdict.believed:
             kept = () if held is None else tuple(one.position for one in held.positions.values())

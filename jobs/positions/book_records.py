@@ -64,8 +64,8 @@ class SweptState:
         The answer.
     observed_at, received_at : int
         Instant of the state and of the answer, by our clock [microseconds since 1970].
-    was_blank : bool
-        Whether the answer before it had neither positions nor value, and was not believed.
+    was_empty : bool
+        Whether the answer before it was without positions too, and not believed yet.
     usual_usd_per_hour : float
         What the account usually trades, this span included [USD/h].
     trading : Trading or None
@@ -78,7 +78,7 @@ class SweptState:
     state: AccountState
     observed_at: int
     received_at: int
-    was_blank: bool = False
+    was_empty: bool = False
     usual_usd_per_hour: float = 0.0
     trading: Trading | None = None
     is_trading_whole: bool = False

@@ -43,7 +43,7 @@ MOST_WAITING = 2_000
 """States that wait for the book before no more are requested."""
 # A state that lies further back was kept somewhere on its way: it is requested again soon.
 _STALE = 120 * SECOND_MICROSECONDS
-# An account that seems to have lost everything is requested again after so long.
+# An account that seems to have closed everything is requested again after so long.
 _CONFIRM = 30 * SECOND_MICROSECONDS
 # Clocks that differ by less are the same.
 _SKEW = 5 * SECOND_MICROSECONDS
@@ -71,7 +71,7 @@ class KnownAccounts:
         self._storing = asyncio.Lock()
         self._found: list[FoundAccount] = []
         self._swept: list[tuple[int, SweptState]] = []
-        self._blank: set[int] = set()
+        self._empty: set[int] = set()
         self._lags: deque[int] = deque(maxlen=_MESSAGES_COMPARED)
 
     @property
@@ -160,7 +160,7 @@ class KnownAccounts:
             state=state,
             observed_at=observed_at,
             received_at=now,
-            was_blank=row in self._blank,
+            was_empty=row in self._empty,
             usual_usd_per_hour=usual,
             trading=trading,
             is_trading_whole=self.stream_whole_since is not None
@@ -226,7 +226,7 @@ class KnownAccounts:
         """Bring a row up to date with what the book holds."""
         swept, table = stored.swept, self.table
         if stored.verdict is StateVerdict.believed:
-            self._blank.discard(row)
+            self._empty.discard(row)
             positions = [
                 TablePosition(
                     one.coin,
@@ -244,7 +244,7 @@ class KnownAccounts:
         if swept.trading is not None:
             table.put_trading(row, swept.trading)
         if stored.verdict is StateVerdict.unconfirmed:
-            self._blank.add(row)
+            self._empty.add(row)
             table.release(row, not_before=swept.received_at + _CONFIRM)
         else:
             table.postpone(row, swept.received_at)

@@ -56,7 +56,8 @@ class MarkBoard:
         number, step = self.coin_id(coin), at // _STEP
         if step > self._last_step:
             self._forget(step)
-        self._newest[number] = price
+        if step >= self._last_step or math.isnan(self._newest[number]):
+            self._newest[number] = price
         slot = step % _STEPS
         if step > self._last_step - _STEPS:
             self._lows[number, slot] = min(self._lows[number, slot], price)

@@ -87,10 +87,10 @@ def judge_state(
 ) -> StateVerdict:
     """Return whether a state replaces the held one.
 
-    A state older than the held one never does; a held one that lies after the present, which a
-    clock set back leaves behind, holds nothing up. An account that had positions and comes back
-    with nothing at all is believed when a second answer agrees: the venue has been seen to answer
-    so while it was restarted.
+    A state older than the held one never does, nor one of the same instant; a held one that lies
+    after the present, which a clock set back leaves behind, holds nothing up. An account that had
+    positions and comes back without any is believed when a second answer agrees: all closed and an
+    answer that was left empty look the same, and the second would take a map's positions with it.
 
     Parameters
     ----------
@@ -105,16 +105,16 @@ def judge_state(
     """
     if held is None:
         return StateVerdict.believed
-    if observed_at < held.observed_at <= now:
+    if observed_at <= held.observed_at <= now:
         return StateVerdict.older
-    if held.positions and is_blank(state) and not was_empty:
+    if held.positions and is_empty(state) and not was_empty:
         return StateVerdict.unconfirmed
     return StateVerdict.believed
 
 
-def is_blank(state: AccountState) -> bool:
-    """Return whether a state has neither positions nor any value."""
-    return not state.positions and not state.faults and not state.account_value_usd > 0
+def is_empty(state: AccountState) -> bool:
+    """Return whether a state has no positions, not even unreadable ones."""
+    return not state.positions and not state.faults
 
 
 def standing_positions(held: HeldState | None, state: AccountState) -> tuple[AccountPosition, ...]:

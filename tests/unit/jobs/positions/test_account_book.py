@@ -122,14 +122,14 @@ def test_the_states_of_a_builders_dex_are_apart(book):
     gold = state(position("xyz:GOLD"), dex="xyz")
     book.store(swept=[swept(0, 2, gold)])
     assert sorted(book.positions_of(START).dex.tolist()) == ["", "xyz"]
-    book.store(swept=[swept(0, 3, state())])
+    book.store(swept=[swept(0, 3, state(), was_empty=True)])
     assert book.positions_of(START).dex.tolist() == ["xyz"]
 
 
 def test_the_same_records_are_sealed_until_they_are_discarded(book, path):
     book.store([found(0)], [swept(0, 1, state(position("BTC")))], record_of=record)
     first = book.seal("account_position", START)
-    book.store(swept=[swept(0, 2, state())], record_of=record)
+    book.store(swept=[swept(0, 2, state(), was_empty=True)], record_of=record)
     again = AccountBook(path)
     assert again.seal("account_position", START + timedelta(hours=1)) == first
     again.close()
@@ -142,7 +142,7 @@ def test_a_number_is_never_used_twice(book):
     book.store([found(0)], [swept(0, 1, state(position("BTC")))], record_of=record)
     _, last, _, _ = book.seal("account_position", START)
     book.discard("account_position", last)
-    book.store(swept=[swept(0, 2, state())], record_of=record)
+    book.store(swept=[swept(0, 2, state(), was_empty=True)], record_of=record)
     assert book.seal("account_position", START)[0] > last
 
 

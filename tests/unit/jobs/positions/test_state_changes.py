@@ -89,7 +89,8 @@ def judge(before, answer, observed_at, now=10_000, was_empty=False):
 
 def test_an_older_state_never_replaces_the_held_one():
     assert judge(held(position()), state(position()), HELD_AT - 1) is StateVerdict.older
-    assert judge(held(position()), state(position()), HELD_AT) is StateVerdict.believed
+    assert judge(held(position()), state(position()), HELD_AT) is StateVerdict.older
+    assert judge(held(position()), state(position()), HELD_AT + 1) is StateVerdict.believed
 
 
 def test_a_held_state_of_the_future_holds_nothing_up():
@@ -97,11 +98,12 @@ def test_a_held_state_of_the_future_holds_nothing_up():
     assert judge(held(position()), state(position()), 500, now=500) is StateVerdict.believed
 
 
-def test_an_account_that_comes_back_with_nothing_is_believed_the_second_time():
-    before, nothing = held(position()), state(value=0.0)
+def test_an_account_that_comes_back_without_positions_is_believed_the_second_time():
+    before, nothing = held(position()), state()
     assert judge(before, nothing, 2_000) is StateVerdict.unconfirmed
     assert judge(before, nothing, 3_000, was_empty=True) is StateVerdict.believed
-    assert judge(before, state(value=5.0), 2_000) is StateVerdict.believed
+    assert judge(before, state(faults=("BTC",)), 2_000) is StateVerdict.believed
+    assert judge(held(), nothing, 2_000) is StateVerdict.believed
     assert judge(None, nothing, 2_000) is StateVerdict.believed
 
 

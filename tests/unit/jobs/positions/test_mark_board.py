@@ -1,0 +1,44 @@
+import math
+
+from jobs.positions.mark_board import MarkBoard
+from tests.workbench.account_states import minutes
+
+
+def test_a_price_that_is_none_is_left_out():
+    board = MarkBoard()
+    for price in (math.nan, math.inf, 0.0, -1.0):
+        board.put("BTC", price, minutes(0))
+    assert board.extent("BTC", minutes(-10), minutes(10)) == (math.inf, -math.inf)
+
+
+def test_prices_of_yesterday_are_forgotten():
+    board = MarkBoard()
+    board.put("BTC", 50.0, minutes(0))
+    board.put("BTC", 100.0, minutes(60 * 25))
+    assert board.extent("BTC", minutes(0), minutes(60 * 25)) == (50.0, 100.0)
+    board.put("BTC", 100.0, minutes(60 * 27))
+    assert board.extent("BTC", minutes(0), minutes(60 * 27)) == (100.0, 100.0)
+
+
+def test_a_long_break_leaves_nothing_behind():
+    board = MarkBoard()
+    board.put("BTC", 50.0, minutes(0))
+    board.put("BTC", 100.0, minutes(60 * 24 * 30))
+    assert board.extent("BTC", minutes(0), minutes(60 * 24 * 30)) == (100.0, 100.0)
+
+
+def test_a_late_price_does_not_move_the_clock_back():
+    board = MarkBoard()
+    board.put("BTC", 100.0, minutes(60))
+    board.put("BTC", 90.0, minutes(30))
+    assert board.extent("BTC", minutes(20), minutes(70)) == (90.0, 100.0)
+    board.put("BTC", 1.0, minutes(-60 * 48))
+    assert board.extent("BTC", minutes(20), minutes(70)) == (90.0, 100.0)
+
+
+def test_there_is_room_for_many_coins():
+    board = MarkBoard()
+    for number in range(300):
+        board.put(f"C{number}", 1.0 + number, minutes(0))
+    assert board.newest[board.coin_id("C299")] == 300.0
+    assert board.extent("C299", minutes(0), minutes(1)) == (300.0, 300.0)

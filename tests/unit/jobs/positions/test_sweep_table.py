@@ -1,0 +1,136 @@
+import math
+
+import numpy as np
+import pytest
+
+from jobs.positions.book_records import Trading
+from jobs.positions.mark_board import MarkBoard
+from jobs.positions.sweep_order import SweepPolicy
+from jobs.positions.sweep_table import SweepTable, TablePosition
+from tests.workbench.account_states import address, minutes
+
+
+@pytest.fixture
+def marks():
+    board = MarkBoard()
+    for coin, price in (("BTC", 100.0), ("ETH", 10.0)):
+        board.put(coin, price, minutes(0))
+    return board
+
+
+@pytest.fixture
+def table(marks):
+    return SweepTable(marks, SweepPolicy())
+
+
+def add(table, number, *positions, at=0, is_listed=False):
+    table.add_account(address(number), minutes(at), is_listed=is_listed)
+    row = table.row_of(number, "", minutes(at))
+    table.put_state(row, minutes(at), 0.0, positions)
+    return row
+
+
+def held(coin, quantity, price=math.nan):
+    return TablePosition(coin, quantity, price)
+
+
+def test_large_and_near_accounts_are_next_after_half_their_interval(table):
+    add(table, 0, held("BTC", 1.0))
+    large = add(table, 1, held("BTC", 1000.0))
+    near = add(table, 2, held("ETH", 1.0, 9.8))
+    assert sorted(table.take_next(minutes(16), 10)) == [large, near]
+    assert table.take_next(minutes(14), 10) == []
+
+
+def test_a_row_under_way_is_not_taken_twice(table):
+    row = add(table, 0, held("BTC", 1000.0))
+    assert table.take_next(minutes(60), 10) == [row]
+    assert table.take_next(minutes(61), 10) == []
+    table.release(row)
+    assert table.take_next(minutes(62), 10) == [row]
+
+
+def test_a_row_that_fails_is_left_alone_ever_longer(table):
+    row = add(table, 0, held("BTC", 1000.0))
+    for pause in (1, 2, 4):
+        table.postpone(row, minutes(100))
+        assert table.take_next(minutes(99.9 + pause), 1) == []
+        assert table.take_next(minutes(100 + pause), 1) == [row]
+    for _ in range(40):
+        table.postpone(row, minutes(100))
+    assert table.take_next(minutes(160), 1) == [row]
+
+
+def test_an_account_comes_near_as_its_mark_moves(table, marks):
+    row = add(table, 0, held("ETH", 1.0, 8.0))
+    assert table.take_next(minutes(30), 1) == []
+    marks.put("ETH", 8.1, minutes(30))
+    table.revalue()
+    assert table.take_next(minutes(30), 1) == [row]
+
+
+def test_an_account_never_requested_is_next_at_once(table):
+    table.add_account(address(0), minutes(0), is_listed=True)
+    table.add_account(address(1), minutes(0), is_listed=False)
+    assert table.take_next(minutes(0.1), 1) == [1]
+    assert table.take_next(minutes(0.1), 5) == [0]
+
+
+def test_trades_after_the_state_are_kept_and_those_before_it_are_settled(table):
+    row = add(table, 0, held("BTC", 1.0), at=10)
+    table.note_trade(row, minutes(9), 5.0)
+    assert table.take_trading(row, minutes(20)) is None
+    for at in (11, 15):
+        table.note_trade(row, minutes(at), 5.0)
+    assert table.take_trading(row, minutes(12)) == Trading(minutes(11), minutes(15), 10.0)
+    # The one at 15 is not in a state of 12.
+    assert table.take_trading(row, minutes(20)) == Trading(minutes(15), minutes(15), 0.0)
+    assert table.take_trading(row, minutes(20)) is None
+
+
+def test_trading_is_written_once(table):
+    row = add(table, 0)
+    table.note_trade(row, minutes(1), 5.0)
+    assert list(table.unwritten_trading()) == [(0, "", Trading(minutes(1), minutes(1), 5.0))]
+    assert list(table.unwritten_trading()) == []
+
+
+def test_a_builders_dex_is_a_row_of_its_own(table):
+    add(table, 0, held("BTC", 1.0))
+    row = table.row_of(0, "xyz", minutes(1))
+    assert row == table.row_of(0, "xyz", minutes(2)) != table.row_of(0, "", minutes(2))
+    assert (table.dex(row), table.address(row)) == ("xyz", "0x" + address(0).hex())
+
+
+def test_positions_of_many_rows_stay_apart_however_often_they_change(table, marks):
+    """Against a plain dictionary."""
+    rng = np.random.default_rng(0)
+    rows = [add(table, number) for number in range(300)]
+    expected = {}
+    for _ in range(3000):
+        row = int(rng.choice(rows))
+        positions = [
+            held(("BTC", "ETH")[int(rng.integers(2))], float(rng.integers(1, 9)), 50.0)
+            for _ in range(int(rng.integers(0, 5)))
+        ]
+        table.put_positions(row, positions)
+        expected[row] = positions
+    everything = [one for positions in expected.values() for one in positions]
+    assert table.position_count == len(everything)
+    for coin in ("BTC", "ETH"):
+        in_coin = sum(one.quantity for one in everything if one.coin == coin)
+        assert table.held_quantity(coin) == in_coin
+    before = table.take_next(minutes(10_000), 400)
+    table.revalue()
+    for row in before:
+        table.release(row)
+    assert table.take_next(minutes(10_000), 400) == before
+
+
+def test_ages_are_those_of_accounts_with_positions(table):
+    add(table, 0, held("BTC", 1000.0), at=0)
+    add(table, 1, held("BTC", 1.0), at=-60)
+    add(table, 2, at=-600)
+    table.add_account(address(3), minutes(0), is_listed=False)
+    oldest_large, oldest, new_waiting, with_positions = table.ages(minutes(10))
+    assert (oldest_large, oldest, new_waiting, with_positions) == (600.0, 4200.0, 1, 2)
