@@ -47,6 +47,8 @@ def status_command(form: Rows = Format.table) -> None:
 
 
 def _write_status(status: "Status", form: Format) -> None:
+    from jobs.read.collector_status import collector_line
+
     # A home with imports only follows no venue.
     if status.venues or form is not Format.table:
         values = attrgetter(*_VENUE_COLUMNS.values())
@@ -64,6 +66,8 @@ def _write_status(status: "Status", form: Format) -> None:
                 + (f", maps up to {newest:%Y-%m-%d %H:%M}" if newest else "")
                 + f", {status.waiting_files} landing files since"
             )
+        if status.collector is not None:
+            note(collector_line(status.collector, now()))
     for problem in status.problems:
         note(f"wrong: {problem}")
     if not status.problems:

@@ -12,7 +12,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from jobs.collect.stream import REPORT_FILE
+from jobs.positions.collector_report import CollectorReport
 from jobs.read import problems
+from jobs.read.collector_status import read_collector
 from jobs.read.problems import VenueStatus
 from jobs.read.query import open_reader, published_file
 from jobs.runs import Run, read_runs, runs_folder
@@ -53,6 +55,8 @@ class Status:
         The last of each job, newest first.
     problems : tuple of str
         What is wrong and what to do; empty where all is well.
+    collector : CollectorReport or None
+        The last report of the collector of positions; None where it never ran.
     """
 
     published_at: datetime | None
@@ -61,6 +65,7 @@ class Status:
     venues: tuple[VenueStatus, ...]
     runs: tuple[RunStatus, ...]
     problems: tuple[str, ...]
+    collector: CollectorReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,7 @@ def read_status(settings: Settings, *, now: datetime) -> Status:
         (run for job, run in last.items() if job in ("ingest", "backfill") and run.detail), None
     )
     messages = _messages(last_round)
+    collector, collector_problems = read_collector(settings, now)
     followed = {name for name, counts in published.venues.items() if counts.feeds}
     venues = tuple(
         replace(
@@ -119,7 +125,9 @@ def read_status(settings: Settings, *, now: datetime) -> Status:
             *(problem for venue in venues for problem in problems.of_venue(venue, now)),
             *problems.of_unreached_venues(settings, last_round, followed | landed.keys(), messages),
             *problems.of_recorder(settings.home / REPORT_FILE, now),
+            *collector_problems,
         ),
+        collector=collector,
     )
 
 

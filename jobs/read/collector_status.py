@@ -1,0 +1,136 @@
+"""The collector of positions as `liqheat status` shows it: its state, and what is wrong with it.
+
+Belongs here: judging the report that the collector writes each half minute. Does not belong here:
+writing it (`jobs.positions.collector_report`), which states a map rests on
+(`transforms.positions.measured_map`).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter
+
+from jobs.positions.collector_report import STALE_AFTER, CollectorReport, report_path
+from jobs.read.problems import ago
+from jobs.settings import Settings
+from sources.accounts.weight_budget import HYPERLIQUID_WEIGHT
+from sources.errors import SourceError
+from sources.user_files import read_json
+
+# Accounts are found by trades, which come every second.
+_FIRST_ACCOUNTS_ARE_LATE = timedelta(minutes=10)
+# States of what is large or near its liquidation price are due every half hour, others every 20 h.
+_LARGE_IS_STALE = timedelta(hours=1)
+_ANY_IS_STALE = timedelta(hours=26)
+# A map lands seconds after its hour.
+_MAP_IS_LATE = timedelta(hours=1, minutes=15)
+
+_REPORT = TypeAdapter(CollectorReport)
+
+
+def read_collector(
+    settings: Settings, now: datetime
+) -> tuple[CollectorReport | None, tuple[str, ...]]:
+    """Return the last report of the collector and what is wrong; nothing where it never ran.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where things are.
+    now : datetime
+        The present, UTC.
+    """
+    path = report_path(settings)
+    if not path.exists():
+        return None, ()
+    try:
+        report = _REPORT.validate_python(read_json(path))
+    except (SourceError, ValueError):
+        return None, (
+            f"{path} is no report of the collector of positions: delete it, "
+            "`liqheat collect-positions` writes it again",
+        )
+    return report, tuple(collector_problems(report, now))
+
+
+def collector_problems(report: CollectorReport, now: datetime) -> Iterator[str]:
+    """Yield what is wrong with the collection of positions.
+
+    Parameters
+    ----------
+    report : CollectorReport
+        Its last report.
+    now : datetime
+        The present, UTC.
+    """
+    if now - report.at > STALE_AFTER:
+        yield (
+            f"the collector of positions last reported {ago(now, report.at)} ago: positions since "
+            "then cannot be had later; run `liqheat collect-positions`"
+        )
+        return
+    if not report.is_stream_connected:
+        why = f": {report.outages[-1].reason}" if report.outages else ""
+        yield f"positions: the stream of trades is not connected, no account is found by it{why}"
+    yield from _of_states(report, now)
+    yield from _of_maps(report, now)
+    if report.weight_limit < HYPERLIQUID_WEIGHT:
+        yield (
+            f"positions: the venue refused requests, so that {report.weight_limit:.0f} of "
+            f"{HYPERLIQUID_WEIGHT:.0f} weight a minute is used: states are renewed less often"
+        )
+    if report.last_error is not None:
+        yield f"positions: {report.last_error}"
+
+
+def _of_states(report: CollectorReport, now: datetime) -> Iterator[str]:
+    running = now - report.started_at
+    if report.accounts == 0:
+        if running > _FIRST_ACCOUNTS_ARE_LATE:
+            yield (
+                f"positions: no account after {ago(now, report.started_at)}: neither trades nor "
+                "public lists came; look at the log of `liqheat collect-positions`"
+            )
+        return
+    for oldest, limit, whose in (
+        (report.oldest_large_seconds, _LARGE_IS_STALE, "a position large or near liquidation"),
+        (report.oldest_seconds, _ANY_IS_STALE, "a position"),
+    ):
+        if timedelta(seconds=oldest) > limit:
+            why = (
+                "the collector has just started and is catching up"
+                if running < limit
+                else "more accounts are followed than the rate limit allows for"
+            )
+            yield (
+                f"positions: the oldest state of {whose} is {ago(now, now - _span(oldest))} old, "
+                f"due after at most {ago(now, now - limit)}: maps rest on stale states; {why}"
+            )
+
+
+def _of_maps(report: CollectorReport, now: datetime) -> Iterator[str]:
+    if report.last_map_reason is not None:
+        yield f"positions: the last hour has no map: {report.last_map_reason}"
+        return
+    since = report.last_map_at or report.started_at
+    if now - since > _MAP_IS_LATE:
+        last = "" if report.last_map_at is None else f" since {report.last_map_at:%Y-%m-%d %H:%M}"
+        yield f"positions: no hourly map{last}; look at the log of `liqheat collect-positions`"
+
+
+def _span(seconds: float) -> timedelta:
+    return timedelta(seconds=seconds)
+
+
+def collector_line(report: CollectorReport, now: datetime) -> str:
+    """Return the state of the collection in one line."""
+    share = report.btc_observed_ratio
+    parts = (
+        f"{report.accounts:,} accounts, {report.positions:,} positions",
+        "" if share is None else f"{100 * share:.0f} % of BTC open interest",
+        f"oldest state {ago(now, now - _span(report.oldest_seconds))}, "
+        f"of large or near ones {ago(now, now - _span(report.oldest_large_seconds))}",
+        f"{report.sweeps_per_minute:,} states a minute",
+        "no map yet" if report.last_map_at is None else f"map {report.last_map_at:%Y-%m-%d %H:%M}",
+    )
+    return f"positions: {', '.join(part for part in parts if part)}"

@@ -1,0 +1,126 @@
+"""What `liqheat status` says of the collector of positions, by its last report."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from jobs.positions.collector_report import CollectorReport, report_path, write_report_file
+from jobs.read.collector_status import collector_line, collector_problems, read_collector
+from jobs.read.status import read_status
+from jobs.settings import Settings
+from sources.recorder import Outage
+
+NOW = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+WELL = CollectorReport(
+    at=NOW - timedelta(seconds=20),
+    started_at=NOW - 50 * HOUR,
+    accounts=50_012,
+    accounts_with_positions=31_400,
+    positions=150_233,
+    sweeps_per_minute=587,
+    weight_last_minute=1176.0,
+    weight_limit=1200.0,
+    oldest_large_seconds=1700.0,
+    oldest_seconds=70_000.0,
+    states_received=1_000_000,
+    trades_received=20_000_000,
+    new_waiting=3,
+    records_waiting=12,
+    btc_observed_ratio=0.92,
+    is_stream_connected=True,
+    outages=(),
+    last_map_at=NOW.replace(minute=0),
+    last_map_reason=None,
+    last_error=None,
+    last_error_at=None,
+)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(home=tmp_path)
+
+
+def problems(**changes):
+    return list(collector_problems(replace(WELL, **changes), NOW))
+
+
+def test_a_collector_that_is_well_has_no_problem():
+    assert problems() == []
+
+
+def test_a_home_without_a_collector_has_none(settings):
+    assert read_collector(settings, NOW) == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"at": NOW - 3 * HOUR}, "last reported 3 h ago: positions since then cannot be had later"),
+        (
+            {
+                "is_stream_connected": False,
+                "outages": (Outage(NOW - HOUR, None, "connection refused"),),
+            },
+            "the stream of trades is not connected, no account is found by it: connection refused",
+        ),
+        ({"accounts": 0, "started_at": NOW - HOUR / 2}, "no account after 30 min"),
+        ({"oldest_large_seconds": 7500.0}, "a position large or near liquidation is 2 h old"),
+        ({"oldest_seconds": 30 * 3600.0}, "the oldest state of a position is 30 h old"),
+        ({"last_map_reason": "no mark price"}, "the last hour has no map: no mark price"),
+        ({"last_map_at": NOW - 5 * HOUR}, "no hourly map since 2026-11-01 07:30"),
+        ({"last_map_at": None}, "no hourly map; look at the log"),
+        ({"weight_limit": 600.0}, "600 of 1200 weight a minute is used"),
+        ({"last_error": "no room on the disk"}, "positions: no room on the disk"),
+    ],
+)
+def test_each_fault_is_one_problem(changes, said):
+    (problem,) = problems(**changes)
+    assert said in problem
+
+
+def test_stale_states_are_put_down_to_a_start_or_to_the_rate_limit():
+    stale = {"oldest_large_seconds": 7500.0}
+    assert "just started" in problems(**stale, started_at=NOW - HOUR / 2)[0]
+    assert "than the rate limit allows for" in problems(**stale)[0]
+
+
+def test_the_first_minutes_without_accounts_are_no_fault():
+    assert problems(accounts=0, started_at=NOW - HOUR / 12, last_map_at=None) == []
+
+
+def test_a_report_is_read_as_it_was_written(settings):
+    report = replace(WELL, outages=(Outage(NOW - HOUR, NOW, "silence"),))
+    write_report_file(settings, report)
+    assert read_collector(settings, NOW) == (report, ())
+    status = read_status(settings, now=NOW)
+    assert status.collector == report
+
+
+def test_a_file_that_is_no_report_is_named(settings):
+    report_path(settings).write_text('{"at": 5}')
+    report, (problem,) = read_collector(settings, NOW)
+    assert report is None
+    assert "is no report of the collector of positions: delete it" in problem
+
+
+def test_the_line_says_how_many_how_old_and_what_share():
+    assert collector_line(WELL, NOW) == (
+        "positions: 50,012 accounts, 150,233 positions, 92 % of BTC open interest, oldest state "
+        "19 h, of large or near ones 28 min, 587 states a minute, map 2026-11-01 12:00"
+    )
+    unknown = replace(WELL, btc_observed_ratio=None, last_map_at=None)
+    assert "no map yet" in collector_line(unknown, NOW)
+
+
+def test_status_shows_the_line_and_the_problems(settings, monkeypatch):
+    write_report_file(settings, WELL)
+    monkeypatch.setenv("LIQHEAT_HOME", str(settings.home))
+    shown = CliRunner().invoke(app, ["status"])
+    assert shown.exit_code == 1
+    assert "positions: 50,012 accounts" in shown.output
+    assert "the collector of positions last reported" in shown.output
