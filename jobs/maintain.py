@@ -17,7 +17,7 @@ from jobs.instants import DAY
 from jobs.settings import Settings
 from jobs.writer import writer_run
 from sources.universe import Universe
-from warehouse.compact import delete_superseded, reclaim
+from warehouse.compact import delete_old_changes, delete_superseded, reclaim
 from warehouse.feed_ledger import GRACE, oldest_gap, prune_answers, refresh_gaps
 from warehouse.history import move_to_history
 from warehouse.load import prune_ledgers
@@ -33,6 +33,8 @@ _ANSWER_DAYS = 60
 # quality looks back, looked for as long as late rows come.
 _SUPERSEDED_FROM_DAYS = 30
 _SUPERSEDED_UNTIL_DAYS = 75
+# Twice what is measured on them; raw history keeps them all.
+_CHANGE_DAYS = 60
 # Nobody waits for the daily round: it may fetch for half an hour from each venue.
 _EFFORT = Effort(budget_seconds=1800.0)
 
@@ -94,6 +96,7 @@ def maintain(
         pruned |= delete_superseded(
             connection, now - _SUPERSEDED_UNTIL_DAYS * DAY, now - _SUPERSEDED_FROM_DAYS * DAY
         )
+        pruned |= delete_old_changes(connection, now - timedelta(days=_CHANGE_DAYS))
         pruned["meta.gap_answer"] = prune_answers(connection, now - timedelta(days=_ANSWER_DAYS))
         run.detail = {
             "moved_files": moved,

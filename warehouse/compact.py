@@ -1,4 +1,4 @@
-"""Deleting rows of raw that staging passes over for a newer row of the same key.
+"""Deleting rows of raw that nothing reads: replaced by a newer row of their key, or old changes.
 
 Belongs here: freeing room. Does not belong here: which row counts. That is the rule of
 ``sql/staging``: the newest ingested, then the first source, then the larger values.
@@ -46,6 +46,22 @@ def delete_superseded(
                 [start, end],
             )
     return deleted
+
+
+def delete_old_changes(connection: duckdb.DuckDBPyConnection, before: datetime) -> dict[str, int]:
+    """Delete changes of positions observed before an instant; return rows by table.
+
+    Raw history keeps them. No other log grows as fast.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    before : datetime
+        Changes observed before are deleted.
+    """
+    name = raw_relation("account_position").name
+    return {name: scalar(connection, f"delete from {name} where observed_at < ?", [before])}
 
 
 def reclaim(connection: duckdb.DuckDBPyConnection) -> None:

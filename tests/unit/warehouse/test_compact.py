@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from workbench import DAY, END, HOUR, START, stamped, workshop
 
-from warehouse.compact import delete_superseded, reclaim
+from warehouse.compact import delete_old_changes, delete_superseded, reclaim
 from warehouse.contracts import relations
 
 KINDS = ("ohlcv", "mark_ohlc", "open_interest", "funding_rate", "realised_liquidation")
@@ -50,3 +50,16 @@ def test_rows_of_other_instants_stay(shop, market_records):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_key_is_that_of_the_contract(kind):
     assert relations()[f"raw.{kind}"].grain[-1] == "ingested_at"
+
+
+def test_old_changes_of_positions_go(tmp_path):
+    with workshop(tmp_path) as shop:
+        for days in (59, 61):
+            shop.connection.execute(
+                "insert into raw.account_position (account_key, venue_scope, asset, observed_at, "
+                "change, side, quantity, source, ingested_at) "
+                "select 'a', 'hyperliquid', 'BTC', $at, 'first', 'long', 1, 'x', $at",
+                {"at": END - days * DAY},
+            )
+        assert delete_old_changes(shop.connection, END - 60 * DAY) == {"raw.account_position": 1}
+        assert shop.one("select min(observed_at) from raw.account_position") == END - 59 * DAY
