@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from jobs.collect.scope import Clock, file_proxy
+from jobs.collect.scope import WEIGHTS_FILE, Clock, file_proxy
 from jobs.errors import LIQHEAT_ERRORS, BookDamaged
 from jobs.instants import HOUR, SECOND_MICROSECONDS, to_instant, to_microseconds
 from jobs.positions.account_book import AccountBook
@@ -103,7 +103,7 @@ def collect_positions(
     with sole_collector(folder):
         book = AccountBook(book_path(settings))
         accounts = KnownAccounts(book, policy.sweeps)
-        budget = WeightBudget(folder / "weights.sqlite", clock=monotonic, sleep=sleep)
+        budget = WeightBudget(settings.home / WEIGHTS_FILE, clock=monotonic, sleep=sleep)
         home = _Home(settings, clock, sleep, policy, book, accounts, budget)
         try:
             return asyncio.run(_Collector(home, on_progress).run(seconds))
@@ -173,7 +173,8 @@ class _Collector:
         with suppress(ValueError, NotImplementedError, RuntimeError):
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, self._stop.set)
-        async with open_session(file_proxy(home.settings)) as session:
+        proxy = file_proxy(home.settings)
+        async with open_session(proxy) as session:
             base = (home.settings.positions_url or INFO_URL).rstrip("/")
             client = InfoClient(session, base, home.budget, sleep=home.sleep, policy=_REQUESTS)
             self._stream = TradeStream(
@@ -182,6 +183,7 @@ class _Collector:
                 self._take_trades,
                 clock=home.clock,
                 sleep=home.sleep,
+                proxy=proxy,
             )
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(one) for one in self._loops(client, seconds)]

@@ -33,7 +33,7 @@ class CollectorReport:
     accounts : int
         Accounts known.
     accounts_with_positions : int
-        Those with a position; one with positions on two dexes counts twice.
+        Those with a position.
     positions : int
         Positions held.
     sweeps_per_minute : int

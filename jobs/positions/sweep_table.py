@@ -289,8 +289,8 @@ class SweepTable:
     def ages(self, now: int) -> tuple[float, float, int, int]:
         """Return the oldest state of a large or near account and of any with a position [s].
 
-        And how many accounts found by trades wait for their first state, and how many rows have a
-        position.
+        And how many accounts found by trades wait for their first state, and how many accounts have
+        a position.
         """
         columns = self._view()
         facts = self._facts(columns, now)
@@ -300,7 +300,7 @@ class SweepTable:
             float(facts.age_seconds[is_important].max(initial=0.0)),
             float(facts.age_seconds[holds].max(initial=0.0)),
             int((facts.is_new & ~facts.is_listed).sum()),
-            int(holds.sum()),
+            len(np.unique(columns["account_id"][holds])),
         )
 
     def trading_of(self, row: int) -> tuple[int, float]:

@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from workbench.account_states import START, address, found, minutes, position, state, swept
 
 from jobs.errors import BookDamaged, BookUnavailable, CollectorRunning
 from jobs.positions.account_book import AccountBook
 from jobs.positions.book_file import sole_collector
 from jobs.positions.book_records import Suspect, Trading
 from jobs.positions.state_changes import StateVerdict
-from tests.workbench.account_states import START, address, found, minutes, position, state, swept
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from workbench.account_states import START, address, minutes, position, state
 
 from jobs.errors import BookUnavailable
 from jobs.positions.account_book import AccountBook
 from jobs.positions.known_accounts import KnownAccounts
 from jobs.positions.sweep_order import SweepPolicy
 from sources.accounts.trades import AccountTrade
-from tests.workbench.account_states import START, address, minutes, position, state
 
 
 @pytest.fixture

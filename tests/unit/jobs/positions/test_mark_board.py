@@ -1,7 +1,8 @@
 import math
 
+from workbench.account_states import minutes
+
 from jobs.positions.mark_board import MarkBoard
-from tests.workbench.account_states import minutes
 
 
 def test_a_price_that_is_none_is_left_out():

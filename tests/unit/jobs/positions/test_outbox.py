@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pyarrow.parquet as pq
 import pytest
+from workbench.account_states import START, found, position, state, swept
 
 from jobs.instants import to_microseconds
 from jobs.positions import outbox
@@ -10,7 +11,6 @@ from jobs.positions.account_book import AccountBook
 from jobs.positions.outbox import change_record, land_outbox, liquidation_record
 from jobs.settings import Settings
 from sources.accounts.fills import AccountLiquidation
-from tests.workbench.account_states import START, found, position, state, swept
 from warehouse.errors import StorageFull
 
 LATER = START + timedelta(hours=1)

@@ -2,6 +2,7 @@ import math
 from dataclasses import replace
 
 import pytest
+from workbench.account_states import position, state
 
 from jobs.positions.state_changes import (
     HeldPosition,
@@ -11,7 +12,6 @@ from jobs.positions.state_changes import (
     judge_state,
     standing_positions,
 )
-from tests.workbench.account_states import position, state
 
 HELD_AT = 1_000
 

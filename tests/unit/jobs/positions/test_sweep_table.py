@@ -2,12 +2,12 @@ import math
 
 import numpy as np
 import pytest
+from workbench.account_states import address, minutes
 
 from jobs.positions.book_records import Trading
 from jobs.positions.mark_board import MarkBoard
 from jobs.positions.sweep_order import SweepPolicy
 from jobs.positions.sweep_table import SweepTable, TablePosition
-from tests.workbench.account_states import address, minutes
 
 
 @pytest.fixture
