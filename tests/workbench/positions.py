@@ -125,7 +125,13 @@ def collect(home: Path, url: str, clock: ScaledClock, seconds: float | None) -> 
     from jobs.settings import Settings
 
     settings = Settings(home=home, positions_url=url)
-    asyncio.run(collect_positions(settings, clock=clock.now, sleep=clock.sleep, seconds=seconds))
+    collect_positions(
+        settings,
+        clock=clock.now,
+        sleep=clock.sleep,
+        monotonic=lambda: clock.now().timestamp(),
+        seconds=seconds,
+    )
 
 
 @contextmanager
