@@ -106,39 +106,70 @@ def report(
     peak = state["peaks"]["hyperliquid weight"]
     landing = Settings(home=home).landing
     agreements = [compare(hour, landing) for hour in hours]
-    missing = [hour.at for hour, found in zip(hours, agreements, strict=True) if found is None]
-    found = [one for one in agreements if one is not None]
-    ages, others, urgent = [], [], []
-    for hour in hours:
-        is_urgent = (hour.usd >= LARGE_USD) | (hour.distance <= NEAR)
-        ages.append(float((hour.age_seconds[is_urgent] <= 3600).mean()))
-        urgent.append(hour.age_seconds[is_urgent])
-        others.append(hour.age_seconds[~is_urgent])
-    urgent_share = float((np.concatenate(urgent) <= 3600).mean())
-    other_share = float((np.concatenate(others) <= 86_400).mean())
-    print(f"{len(hours)} map hours, {state['population']['trades']:,} trades, "
-          f"{state['population']['positions']:,} positions at the end")  # fmt: skip
-    print(f"age of states: large or near <= 1 h in {ages} of each hour's positions")
-    print(_ages("large or near", np.concatenate(urgent)))
-    print(_ages("all others", np.concatenate(others)))
-    for one in found:
-        print(_describe(one))
-    overlaps = [one.weighted_overlap for one in found]
-    totals = [one.total_ratio for one in found]
+    missing = [hour.at for hour, one in zip(hours, agreements, strict=True) if one is None]
+    print(
+        f"{len(hours)} map hours, {state['population']['trades']:,} trades, "
+        f"{state['population']['positions']:,} positions at the end"
+    )
     checks = {
         f"weight in any minute {peak:.0f} <= 1200": peak <= 1200,
-        f"large or near at most an hour old {urgent_share:.4f} >= .99": urgent_share >= 0.99,
-        f"others at most a day old {other_share:.4f} = 1": other_share >= 0.9999,
         f"hours without a map {len(missing)} = 0": not missing,
-        f"overlap, least of hours {min(overlaps, default=0):.4f} > .95": bool(overlaps)
-        and min(overlaps) > 0.95,
-        f"total, farthest of hours {max(totals, key=lambda r: abs(r - 1), default=0):.4f} "
-        "within 2 %": bool(totals) and max(abs(ratio - 1) for ratio in totals) <= 0.02,
         f"memory {most_mb:.0f} MB < 500": most_mb < 500,
     }
+    for name, is_builder in (("the venue's own coins", False), ("builders' coins", True)):
+        print(name)
+        urgent, others = _ages_of(hours, is_builder)
+        print(_ages("large or near", urgent))
+        print(_ages("all others", others))
+        pairs = [
+            one.take(hour.is_builder_coin == is_builder)
+            for hour, one in zip(hours, agreements, strict=True)
+            if one is not None
+        ]
+        for one in pairs:
+            print(_describe(one))
+        if not is_builder:
+            checks |= _held(urgent, others, pairs)
     for text, holds in checks.items():
         print(f"{'holds' if holds else 'FAILS'}  {text}")
     return all(checks.values())
+
+
+def _held(urgent: np.ndarray, others: np.ndarray, pairs: list[Agreement]) -> dict[str, bool]:
+    """Return what is held to a bound, and whether it holds."""
+    fresh = float((urgent <= 3600).mean())
+    recent = float((others <= 86_400).mean())
+    overlaps = [one.weighted_overlap for one in pairs] or [0.0]
+    totals = [one.total_ratio for one in pairs] or [0.0]
+    farthest = max(totals, key=lambda ratio: abs(ratio - 1))
+    return {
+        f"large or near at most an hour old {fresh:.4f} >= .99": fresh >= 0.99,
+        f"all others at most a day old {recent:.4f} = 1": recent == 1.0,
+        f"overlap, least of hours {min(overlaps):.4f} > .95": min(overlaps) > 0.95,
+        f"total, farthest of hours {farthest:.4f} within 2 %": abs(farthest - 1) <= 0.02,
+    }
+
+
+def _ages_of(hours: list[Hour], is_builder: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return ages of states [s] of large or near positions and of all others.
+
+    Of accounts that a list or a trade has named: nobody can know of others. One that was named and
+    never requested is infinitely old.
+    """
+    urgent, others = [], []
+    for hour in hours:
+        chosen = (hour.is_of_builder == is_builder) & hour.is_named
+        is_urgent = (hour.usd >= LARGE_USD) | (hour.distance <= NEAR)
+        urgent.append(hour.age_seconds[chosen & is_urgent])
+        others.append(hour.age_seconds[chosen & ~is_urgent])
+        unnamed = hour.usd[(hour.is_of_builder == is_builder) & ~hour.is_named].sum()
+        whole = hour.usd[hour.is_of_builder == is_builder].sum()
+        print(
+            f"  {EPOCH + timedelta(milliseconds=hour.at):%H:%M} large or near, an hour old at "
+            f"most: {(urgent[-1] <= 3600).mean():.4f} of {len(urgent[-1]):,}; held by accounts "
+            f"that nothing has named {unnamed / whole:.5f} of USD"
+        )
+    return np.concatenate(urgent), np.concatenate(others)
 
 
 def _ages(name: str, seconds: np.ndarray) -> str:
@@ -146,18 +177,17 @@ def _ages(name: str, seconds: np.ndarray) -> str:
     quantiles = np.quantile(seconds[known], (0.5, 0.9, 0.99, 1.0)) / 60 if known.any() else [0] * 4
     return (
         f"  {name}: {len(seconds):,} positions and hours, minutes p50 {quantiles[0]:.1f} p90 "
-        f"{quantiles[1]:.1f} p99 {quantiles[2]:.1f} max {quantiles[3]:.1f}; never seen "
+        f"{quantiles[1]:.1f} p99 {quantiles[2]:.1f} max {quantiles[3]:.1f}; never requested "
         f"{(~known).sum():,}"
     )
 
 
 def _describe(one: Agreement) -> str:
-    known = np.isfinite(one.overlap)
     large = one.true_usd >= 0.01 * one.true_usd.sum()
     return (
         f"  {EPOCH + timedelta(milliseconds=one.at):%H:%M} overlap {one.weighted_overlap:.4f} "
-        f"(coins from 1 % of all: least {one.overlap[large].min():.4f}; median of "
-        f"{known.sum()} coins {np.nanmedian(one.overlap):.4f}), total {one.total_ratio:.4f} of "
+        f"(coins from 1 % of all: least {np.nanmin(one.overlap[large]):.4f}; median coin "
+        f"{np.nanmedian(one.overlap):.4f}), total {one.total_ratio:.4f} of "
         f"{one.true_usd.sum() / 1e6:.1f} M USD"
     )
 

@@ -121,7 +121,6 @@ def cpu_seconds(pid: int) -> float:
 def collect(home: Path, url: str, clock: ScaledClock, seconds: float | None) -> None:
     """Collect positions into a home; to be called in a process of its own."""
     from jobs.positions.collector import collect_positions
-
     from jobs.settings import Settings
 
     settings = Settings(home=home, positions_url=url)
@@ -195,6 +194,24 @@ class Hour:
         """Return how long ago each position's state was last sent; infinite if never."""
         answered = self.columns["answered_at"]
         return np.where(answered > 0, (self.at - answered) / 1000, np.inf)
+
+    @property
+    def is_named(self) -> np.ndarray:
+        """Return whether a list or a trade had named each position's account by then.
+
+        On a builder's dex only a trade there does: no list says who holds what where.
+        """
+        return np.asarray(self.columns["named_at"] > 0)
+
+    @property
+    def is_of_builder(self) -> np.ndarray:
+        """Return whether each position is on a builder's dex."""
+        return self.is_builder_coin[self.columns["coin"]]
+
+    @property
+    def is_builder_coin(self) -> np.ndarray:
+        """Return whether each coin is one of a builder's dex."""
+        return np.array([":" in str(name) for name in self.columns["names"]])
 
 
 def read_hours(folder: Path) -> list[Hour]:
@@ -274,9 +291,17 @@ class Agreement:
     log_total: FloatArray
     measured_usd: FloatArray
 
+    def take(self, chosen: np.ndarray) -> "Agreement":
+        """Return the agreement of some coins."""
+        arrays = (self.true_usd, self.overlap, self.log_total, self.measured_usd)
+        return Agreement(self.at, *(array[chosen] for array in arrays))
+
     @property
     def weighted_overlap(self) -> float:
-        """Return the mean overlap, coins weighted by what truly stands there."""
+        """Return the mean overlap, coins weighted by what truly stands there.
+
+        A coin whose measured map is empty counts as 0.
+        """
         known = np.isfinite(self.overlap)
         return float(np.average(np.where(known, self.overlap, 0.0), weights=self.true_usd))
 

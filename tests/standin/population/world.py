@@ -31,6 +31,7 @@ from standin.population.parameters import (
 )
 from standin.population.trading import (
     FILLS_MEAN,
+    MARKET,
     Habits,
     advance_second,
     empty_tape,
@@ -67,6 +68,7 @@ class TrueBook:
     sequence: Ints
     mark: Floats  # shape (n_coins,)
     answered_at: Ints  # ms: when the state it is in was last sent to a client; 0 is never
+    named_at: Ints  # ms: when the account was first named, in a list or by a trade on the dex
 
 
 class Population:
@@ -125,6 +127,7 @@ class Population:
         self.hours: dict[int, TrueBook] = {}
         self.vanished: set[str] = set()
         self.answered_at = np.zeros((len(self.dexes), parameters.accounts), np.int64)
+        self.named_at = np.zeros((len(self.dexes), parameters.accounts), np.int64)
         self._open(kind, holds)
 
     def _open(self, kind: Ints, holds: Flags) -> None:
@@ -138,7 +141,7 @@ class Population:
             self._maker_usd, self._scale_usd,
         )  # fmt: skip
         # What was traded before the start is nobody's news.
-        self.first_trade = int(self.tape.counts[0])
+        self.first_trade = self._noted = int(self.tape.counts[0])
 
     def advance(self, until: int) -> None:
         """Trade up to an instant [ms]; one that is past changes nothing."""
@@ -182,6 +185,7 @@ class Population:
 
     def true_book(self) -> TrueBook:
         """Return every open position as it is."""
+        self._note_traders()
         prices = all_prices(self.book)
         used = np.flatnonzero(self.book.lots)
         book, coin = self.book, self.book.coin[used]
@@ -198,7 +202,22 @@ class Population:
             sequence=book.sequence[used],
             mark=book.mark.copy(),
             answered_at=self.answered_at[book.dex[coin], book.account[used]],
+            named_at=self.named_at[book.dex[coin], book.account[used]],
         )
+
+    def _note_traders(self) -> None:
+        """Note the accounts that public trades have named since the last time."""
+        total = int(self.tape.counts[0])
+        rows = np.arange(max(self._noted, total - self.tape.at.size), total) % self.tape.at.size
+        rows = rows[self.tape.method[rows] <= MARKET][::-1]
+        dex = self.book.dex[self.tape.coin[rows]]
+        for accounts in (self.tape.buyer, self.tape.seller):
+            first = np.zeros_like(self.named_at)
+            # Newest first, so that the oldest trade of each is what remains.
+            first[dex, accounts[rows]] = self.tape.at[rows]
+            is_new = (self.named_at == 0) & (first > 0)
+            self.named_at[is_new] = first[is_new]
+        self._noted = total
 
     def note_answer(self, address: str, dex: str) -> None:
         """Note that a client is sent an account's state."""
@@ -219,6 +238,8 @@ class Population:
         holds = self.book.n_positions[order] > 0
         holders, others = order[holds], order[~holds]
         listed = [*holders[: round(len(holders) * p.listed_ratio)], *others[: len(others) // 2]]
+        is_new = self.named_at[0, listed] == 0
+        self.named_at[0, np.array(listed)[is_new]] = self.now
         return [(int(n), float(value[n])) for n in listed]
 
     def account_values(self) -> Floats:
