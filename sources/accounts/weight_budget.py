@@ -173,6 +173,8 @@ class WeightBudget:
         ------
         RequestSkipped
             Where that does not suffice.
+        TransientSourceError
+            Where the file cannot be written.
         ValueError
             Where the weight exceeds the limit.
         """
@@ -195,6 +197,8 @@ class WeightBudget:
     async def settle(self, claim: int, weight: float | None = None) -> None:
         """Note that a request has ended: answered, refused or given up.
 
+        Where that cannot be kept, the claim counts a minute longer.
+
         Parameters
         ----------
         claim : int
@@ -212,6 +216,9 @@ class WeightBudget:
                     )
             except _Busy:
                 await self._sleep(_BUSY_SECONDS)
+            except TransientSourceError as exc:
+                logger.warning("%s", exc)
+                return
             else:
                 return
 
@@ -378,6 +385,7 @@ class WeightBudget:
         except sqlite3.OperationalError as exc:
             if exc.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise _Busy from exc
+            self.close()
             raise TransientSourceError(
                 f"{self._path}: the shared rate limit cannot be kept ({exc}); free space or check "
                 "the permissions of the folder"

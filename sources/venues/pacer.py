@@ -281,6 +281,8 @@ class Pacer:
             claim = await budget.claim(weight.most, "ingest", left)
         except RequestSkipped as exc:
             raise RequestSkipped(f"{what}: {exc}") from exc
+        except TransientSourceError as exc:
+            raise VenueUnavailable(f"{what}: not sent, {exc}") from exc
         weighed = None
         try:
             response = await self._count(request)

@@ -9,6 +9,7 @@ import math
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -383,6 +384,30 @@ async def test_a_torn_file_is_replaced_and_counts_as_full(budget_on, path, clock
     assert "is unreadable" in caplog.text
     await clock.run(1062.0)
     assert waiting.done()
+
+
+async def test_a_full_disk_is_an_error_for_claims_and_costs_a_settlement_nothing(
+    budget_on, clock, caplog, monkeypatch
+):
+    budget = budget_on()
+    claim = await budget.claim(2, "sweep")
+
+    def full(*_):
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    monkeypatch.setattr(budget, "_open", full)
+    with pytest.raises(TransientSourceError, match=r"disk is full.*free space"):
+        await budget.claim(2, "sweep")
+    await budget.settle(claim)
+    assert "free space" in caplog.text
+    monkeypatch.undo()
+    # Not settled, it counts as if it arrived a minute after it was claimed.
+    clock.now += 119
+    assert budget.usage().used == 2
+    clock.now += 1
+    assert budget.usage().used == 0
 
 
 async def test_a_file_that_another_process_replaced_is_opened_again(budget_on, path):

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.errors import RequestSkipped, VenueRejected, VenueUnavailable
+from sources.errors import (
+    RequestSkipped,
+    TransientSourceError,
+    VenueRejected,
+    VenueUnavailable,
+)
 from sources.venues.endpoints import RateLimit
 from sources.venues.pacer import Pacer, RequestPolicy, SharedWeight, Timing
 
@@ -195,12 +200,12 @@ async def test_no_more_run_at_once_than_allowed(pacer_with):
 class Budget:
     """A shared budget that notes what it is told."""
 
-    def __init__(self, refuses=False):
-        self.noted, self.refuses = [], refuses
+    def __init__(self, error=None):
+        self.noted, self.error = [], error
 
     async def claim(self, weight, user, within_seconds):
-        if self.refuses:
-            raise RequestSkipped("skipped, no room")
+        if self.error is not None:
+            raise self.error
         self.noted.append(("claim", weight, user, within_seconds))
         return 7
 
@@ -246,10 +251,17 @@ async def test_a_refusal_for_too_many_requests_pauses_all_who_share(time):
 
 
 async def test_no_room_in_the_shared_budget_is_a_skipped_request(time):
-    pacer = sharing(time, Budget(refuses=True))
+    pacer = sharing(time, Budget(RequestSkipped("skipped, no room")))
     with pytest.raises(RequestSkipped, match="v what: skipped, no room"):
         await pacer.call(requests("answer"), "v what", "info", WEIGHT)
     assert pacer.report().skipped == 1
+    assert pacer.report().calls == 0
+
+
+async def test_a_shared_budget_that_cannot_be_kept_costs_the_call(time):
+    pacer = sharing(time, Budget(TransientSourceError("weights: free space")))
+    with pytest.raises(VenueUnavailable, match="v what: not sent, weights: free space"):
+        await pacer.call(requests("answer"), "v what", "info", WEIGHT)
     assert pacer.report().calls == 0
 
 
