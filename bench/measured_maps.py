@@ -152,8 +152,41 @@ def _size_mb(path: Path) -> float:
     )
 
 
+def _land_hours(settings: Settings, people: Population, hours: list[datetime]) -> None:
+    """Land the maps and changes of some hours and print what they came to."""
+    figures: dict[str, float] = {}
+    seconds: list[float] = []
+    cells = changes = 0
+    for at in hours:
+        changed = people.move()
+        held, contexts = people.held(at), people.contexts()
+        with timed("map", figures):
+            cells += land_hourly_map(settings, held, contexts, at).cells
+        seconds.append(figures["map"])
+        changes += _land_changes(settings, people, changed, at)
+    print(f"{len(people.coin):,} positions; hourly map {np.median(seconds):.2f} s", end="")
+    print(f", at most {max(seconds):.2f} s")
+    print(f"{cells / len(hours):,.0f} cells and {changes / len(hours):,.0f} changes an hour")
+
+
+def _process(settings: Settings, as_of: datetime) -> float:
+    """Load, build, check and publish; print the seconds and return the size after the load."""
+    figures: dict[str, float] = {}
+    with timed("load", figures):
+        load(settings)
+    size = _size_mb(settings.warehouse)
+    with timed("build", figures):
+        build_maps(settings, as_of=as_of)
+    with timed("check", figures):
+        check(settings, as_of=as_of)
+    with timed("publish", figures):
+        publish(settings, as_of=as_of)
+    print(", ".join(f"{name} {seconds:.1f} s" for name, seconds in figures.items()))
+    return size
+
+
 def main() -> None:
-    """Land, load, build and publish a day of measured maps; print the figures."""
+    """Land, load, build and publish a day of measured maps, then an hour more; print figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--accounts", type=int, default=50_000)
     parser.add_argument("--coins", type=int, default=200)
@@ -161,46 +194,25 @@ def main() -> None:
     arguments = parser.parse_args()
     print_machine()
     people = Population(arguments.accounts, arguments.coins)
-    figures: dict[str, float] = {}
     with TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder))
         hours = [START + number * HOUR for number in range(1, arguments.hours + 1)]
-        cells = changes = 0
-        slowest = 0.0
-        for at in hours:
-            changed = people.move()
-            held, contexts = people.held(at), people.contexts()
-            with timed("map", figures):
-                report = land_hourly_map(settings, held, contexts, at)
-            slowest = max(slowest, figures["map"])
-            cells += report.cells
-            changes += _land_changes(settings, people, changed, at)
-        count = len(hours)
-        print(f"{len(people.coin):,} positions; slowest hourly map {slowest:.2f} s")
-        print(f"{cells / count:,.0f} cells and {changes / count:,.0f} changes an hour")
+        _land_hours(settings, people, hours)
         for kind in ("provider_map", "position_coverage", "account_position"):
-            print(f"landed {kind}: {_size_mb(settings.landing / kind) / count:.2f} MB an hour")
-        with timed("load", figures):
-            load(settings)
-        after_load = _size_mb(settings.warehouse)
-        with timed("build", figures):
-            build_maps(settings, as_of=hours[-1])
-        after_build = _size_mb(settings.warehouse)
-        with timed("check", figures):
-            check(settings, as_of=hours[-1])
-        with timed("publish", figures):
-            publish(settings, as_of=hours[-1])
-        print(f"warehouse: raw {after_load / count:.2f} MB an hour")
-        print(f"warehouse: built {(after_build - after_load) / count:.2f} MB an hour")
-        print(
-            f"published: file {_size_mb(settings.published / 'versions') / count:.2f}, "
-            f"parquet {_size_mb(settings.published / 'parquet') / count:.2f} MB an hour"
-        )
-        print(
-            ", ".join(
-                f"{name} {figures[name]:.1f} s" for name in ("load", "build", "check", "publish")
-            )
-        )
+            print(f"landed {kind}: {_size_mb(settings.landing / kind) / len(hours):.2f} MB an hour")
+        after_load = _process(settings, hours[-1])
+        built = _size_mb(settings.warehouse) - after_load
+        sizes = {
+            "raw": after_load,
+            "built": built,
+            "published file": _size_mb(settings.published / "versions"),
+            "published Parquet": _size_mb(settings.published / "parquet"),
+        }
+        for name, size in sizes.items():
+            print(f"{name}: {size / len(hours):.2f} MB an hour")
+        print("an hour more")
+        _land_hours(settings, people, [hours[-1] + HOUR])
+        _process(settings, hours[-1] + HOUR)
         print(f"{peak_mb():.0f} MB of memory")
 
 
