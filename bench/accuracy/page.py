@@ -319,8 +319,11 @@ def _tests(hourly: HourlyStudy) -> str:
         "of a week. N: probability of a total no larger than the realised one (wrong below .025 "
         "and above .975). Slope: 1 is calibrated, below 1 too extreme. Gain: nat per hour over "
         "`extension_glm`, with T- and W-test. S: halves of two hours and side, share of misplaced "
-        "deviance removed over an even split and over `path_only` (half hours of price are not "
-        "recorded, so halves within the hour cannot be tested here).",
+        "deviance removed over an even split and over `path_only`. Neither half hours of price nor "
+        "prices of liquidations are recorded: the split of an hour over the levels that price "
+        "reached in it, and the share of the top quarter of the levels of a day, cannot be tested "
+        "here. A home that records liquidations with prices publishes both, beside chance, the "
+        "farthest levels and those untraded for longest (`marts.estimator_skill_daily`).",
         "",
         "| model | N | slope | gain an hour | T, W: p | S over even | S over `path_only` |",
         "| --- | --- | --- | --- | --- | --- | --- |",

@@ -5,8 +5,9 @@ belong here: cells (``transforms.skill.levels``), scores (``score_places``). Ins
 microseconds, UTC.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -31,8 +32,56 @@ from transforms.skill.panel import Panel
 from transforms.skill.places import Places
 from warehouse.queries import named_query
 
-LEAST_COVERED: Final = 0.5
-"""Part of the spans of which a model needs maps; one with fewer would thin all others [ratio]."""
+LEAST_COVERED: Final = 0.9
+"""Part of a window's spans of which a model needs maps: all are scored on the spans that all have,
+so one with fewer would thin the others [ratio]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlaceSpans:
+    """What was liquidated in the cells of spans, and what each model and null had there.
+
+    Parameters
+    ----------
+    end : ndarray of int64, shape (n_spans,)
+        Ends [microseconds].
+    realised_usd : ndarray of float64, shape (n_spans, 2, n_cells)
+        Liquidations [USD].
+    is_reached : ndarray of bool, shape (n_spans, 2, n_cells)
+        Cells that count.
+    held : mapping of str to ndarray of float64, shape (n_spans, 2, n_cells)
+        By model and null [any unit]; NaN where it has no map.
+    """
+
+    end: IntArray
+    realised_usd: FloatArray
+    is_reached: BoolArray
+    held: Mapping[str, FloatArray]
+
+    def since(self, origin: int) -> Places | None:
+        """Return a group for each side of the spans that end after an instant.
+
+        Models with maps of too few of them are left out, then spans of which one of the others has
+        none; None where nothing is left.
+        """
+        own = self.end > origin
+        known = {
+            model: np.atleast_1d(np.isfinite(usd).all(axis=(1, 2)))
+            for model, usd in self.held.items()
+        }
+        if not own.any():
+            return None
+        kept = [model for model in known if known[model][own].mean() >= LEAST_COVERED]
+        own &= np.logical_and.reduce([known[model] for model in kept])
+        if not own.any():
+            return None
+        cells = self.realised_usd.shape[2]
+        return Places(
+            np.repeat(self.end[own], 2),
+            self.realised_usd[own].reshape(-1, cells),
+            self.is_reached[own].reshape(-1, cells),
+            {model: self.held[model][own].reshape(-1, cells) for model in kept},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +90,17 @@ class PlacePanel:
 
     Parameters
     ----------
-    hours : Places or None
-        A group for each hour and side; None where nothing is known of places within hours.
+    hours : PlaceSpans or None
+        Hours; None where nothing is known of places within them.
     has_levels : bool
         Whether cells of hours are levels; else they are the halves of the hour.
-    days : Places or None
-        A group for each day and side, cells are levels; None without prices of liquidations.
+    days : PlaceSpans or None
+        Days, cells are levels; None without prices of liquidations.
     """
 
-    hours: Places | None
+    hours: PlaceSpans | None
     has_levels: bool
-    days: Places | None
+    days: PlaceSpans | None
 
 
 def read_places(
@@ -117,7 +166,7 @@ def _days(panel: Panel, from_at: int, until_at: int) -> ReachedLevels:
 
 def _places_by_level(
     connection: DuckDBPyConnection, panel: Panel, levels: ReachedLevels, orders: pa.Table
-) -> Places | None:
+) -> PlaceSpans | None:
     """Return what was liquidated on the levels of spans; None where it was on none."""
     hour_end = orders["hour_end"].to_numpy()
     span = np.searchsorted(levels.end, hour_end)
@@ -131,12 +180,12 @@ def _places_by_level(
     levels, realised = levels.part(rows), realised[rows]
     # Fewer spans may have fewer cells.
     realised = realised[:, :, : levels.n_cells]
-    return _flat(levels.end, realised, levels.is_reached, _held(connection, panel, levels))
+    return PlaceSpans(levels.end, realised, levels.is_reached, _held(connection, panel, levels))
 
 
 def _places_by_half(
     connection: DuckDBPyConnection, panel: Panel, levels: ReachedLevels, halves: pa.Table
-) -> Places | None:
+) -> PlaceSpans | None:
     """Return what was liquidated in halves of hours; None where both halves of none are known."""
     row = np.searchsorted(levels.end, halves["hour_end"].to_numpy())
     is_inside = row < len(levels)
@@ -157,28 +206,7 @@ def _places_by_half(
         model: halves_of(levels, usd, cells)
         for model, usd in _held(connection, panel, levels).items()
     }
-    return _flat(levels.end, realised[rows], np.ones((len(rows), 2, 2), np.bool_), held)
-
-
-def _flat(
-    end: IntArray, realised: FloatArray, is_reached: BoolArray, held: dict[str, FloatArray]
-) -> Places | None:
-    """Return a group for each span and side, of spans of which every model kept has a map."""
-    known = {model: np.isfinite(usd).all(axis=(1, 2)) for model, usd in held.items()}
-    kept = [model for model, own in known.items() if own.mean() >= LEAST_COVERED]
-    is_known = np.logical_and.reduce([known[model] for model in kept])
-
-    def groups(array: Any) -> Any:  # noqa: ANN401  (arrays of amounts and of flags)
-        return array[is_known].reshape(-1, array.shape[2])
-
-    if not is_known.any():
-        return None
-    return Places(
-        np.repeat(end[is_known], 2),
-        groups(realised),
-        groups(is_reached),
-        {model: groups(held[model]) for model in kept},
-    )
+    return PlaceSpans(levels.end, realised[rows], np.ones((len(rows), 2, 2), np.bool_), held)
 
 
 def _held(

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from jobs.calibrate.panels import AssetPanel
 from jobs.calibrate.place_panel import PlacePanel
-from jobs.calibrate.score_places import PLACE_NULLS, place_skill
+from jobs.calibrate.score_places import MAP_NULLS, PLACE_NULLS, PlaceSkill, place_skill
 from jobs.instants import DAY_MICROSECONDS
 from transforms.ledger import LEDGERS
 from transforms.skill.evaluate import Protocol, evaluate
@@ -97,8 +97,8 @@ def score_asset(own: AssetPanel, places: PlacePanel, as_of: int, run_id: str) ->
         origin = as_of - days * DAY_MICROSECONDS
         scores = evaluate(panel, origin, origin, as_of, models, nulls, Protocol(rules=RULES))
         kept = [score for score in scores if score.model in models]
-        kept += _place_only(kept)
         placed = place_skill(places, origin, has_feed=bool(own.venues))
+        kept += _place_only(models, placed, own.panel.asset)
         pairs = [(score.model, score.null or TRAINING_MEAN) for score in kept]
         if kept:
             rows = _rows(kept, own, as_of, days, run_id) | placed.columns(pairs, _MAPLESS)
@@ -136,14 +136,16 @@ def with_forecasts(own: AssetPanel, until: int | None = None) -> Panel:
     return replace(panel, features=features)
 
 
-def _place_only(scores: list[Score]) -> list[Score]:
-    """Return a row for each model and null of place, without figures of amounts."""
-    assets = {score.model: score.assets for score in scores}
-    return [
-        Score(model, null, own, ScoreStatus.NO_NULL)
-        for model, own in assets.items()
-        for null in PLACE_NULLS
+def _place_only(models: list[str], placed: PlaceSkill, asset: str) -> list[Score]:
+    """Return rows without figures of amounts: nulls of place, and maps from outside."""
+    outside = [model for model in placed.maps if model not in models]
+    nulls = [(model, null, ScoreStatus.NO_NULL) for model in models for null in PLACE_NULLS]
+    maps = [
+        (model, null, ScoreStatus.NO_PREDICTION)
+        for model in outside
+        for null in (*PLACE_NULLS, *MAP_NULLS)
     ]
+    return [Score(model, null, (asset,), status) for model, null, status in (*nulls, *maps)]
 
 
 def _rows(

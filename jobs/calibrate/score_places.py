@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from jobs.calibrate.place_panel import PlacePanel
+from jobs.calibrate.place_panel import PlacePanel, PlaceSpans
 from transforms.path_only import PATH_ONLY
 from transforms.skill.levels import FARTHEST, OLDEST
 from transforms.skill.panel import ScoreStatus
-from transforms.skill.places import CHANCE, Places, PlaceScore, score_places
+from transforms.skill.places import CHANCE, PlaceScore, score_places
 from transforms.skill.score_table import ScoringRules
 
 CHANCE_NULL: Final = "chance"
@@ -24,7 +24,7 @@ CHANCE_NULL: Final = "chance"
 PLACE_NULLS: Final = (CHANCE_NULL, FARTHEST, OLDEST)
 """Nulls of place that predict no amounts."""
 
-_MAP_NULLS: Final = (PATH_ONLY.provider, "path_ledger")
+MAP_NULLS: Final = (PATH_ONLY.provider, "path_ledger")
 """Nulls of amounts that have a map too."""
 
 HOUR_RULES: Final = ScoringRules(least_hours=72, n_draws=300)
@@ -39,7 +39,7 @@ REASONS: Final[Mapping[ScoreStatus, str | None]] = {
     ScoreStatus.NO_PRICE: "no feed gives prices of liquidations, or halves of hours with a path",
     ScoreStatus.ALL_ZERO: "nothing was liquidated on a level that price reached",
     ScoreStatus.TOO_FEW_SPANS: "too few spans with liquidations on more than one level",
-    ScoreStatus.NO_PREDICTION: "the model has a map in fewer than half of the spans",
+    ScoreStatus.NO_PREDICTION: "the model has a map in fewer than nine tenths of the spans",
     ScoreStatus.NO_MAP: "it predicts amounts and has no map",
     ScoreStatus.NO_NULL: "the null has no map in these spans",
 }
@@ -80,6 +80,12 @@ class PlaceSkill:
     hours: Mapping[tuple[str, str], PlaceScore]
     days: Mapping[tuple[str, str], PlaceScore]
     without: ScoreStatus
+
+    @property
+    def maps(self) -> list[str]:
+        """Models that were scored by place, nulls left out."""
+        nulls = {*PLACE_NULLS, *MAP_NULLS}
+        return sorted({model for model, _ in (*self.hours, *self.days)} - nulls)
 
     def columns(self, pairs: Sequence[tuple[str, str]], mapless: set[str]) -> dict[str, Any]:
         """Return the columns of place for models and nulls.
@@ -142,22 +148,16 @@ def place_skill(panel: PlacePanel, origin: int, *, has_feed: bool) -> PlaceSkill
 
 
 def _scores(
-    places: Places | None, origin: int, rules: ScoringRules
+    spans: PlaceSpans | None, origin: int, rules: ScoringRules
 ) -> dict[tuple[str, str], PlaceScore]:
     """Return scores by the names of models and nulls in rows."""
+    places = None if spans is None else spans.since(origin)
     if places is None:
         return {}
-    rows = places.group_end > origin
-    own = Places(
-        places.group_end[rows],
-        places.realised_usd[rows],
-        places.is_reached[rows],
-        {model: usd[rows] for model, usd in places.predicted.items()},
-    )
-    nulls = [*_MAP_NULLS, FARTHEST, OLDEST]
+    nulls = [*MAP_NULLS, FARTHEST, OLDEST]
     return {
         (score.model, CHANCE_NULL if score.null == CHANCE else score.null): score
-        for score in score_places(own, nulls, rules)
+        for score in score_places(places, nulls, rules)
     }
 
 

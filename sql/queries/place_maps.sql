@@ -14,15 +14,34 @@ span as (
         unnest($high_bins::bigint[]) as high_bin,
 ),
 
-heatmap as (
+outside as (
     select
         as_of,
         provider,
-        side,
-        first_bin_index,
-        liquidation_usd,
-    from derived.heatmap
-    where asset = $asset and venue = 'all'
+        venue,
+    from derived.outside_map
+    where asset = $asset and is_fitting
+),
+
+-- Of an outside provider that maps no sum of venues, the first venue by name counts.
+heatmap as (
+    select
+        heatmap.as_of,
+        heatmap.provider,
+        heatmap.side,
+        heatmap.first_bin_index,
+        heatmap.liquidation_usd,
+    from derived.heatmap as heatmap
+    left join outside using (as_of, provider, venue)
+    where
+        heatmap.asset = $asset
+        and list_contains($starts::timestamptz[], heatmap.as_of)
+        and (heatmap.venue = 'all' or outside.venue is not null)
+    qualify
+        row_number() over (
+            partition by heatmap.as_of, heatmap.provider, heatmap.side
+            order by heatmap.venue <> 'all', heatmap.venue
+        ) = 1
 )
 
 select

@@ -60,6 +60,23 @@ def maps_of(connection, asset, seed):
     return first, held, ends, (opens, high, low, close)
 
 
+def add_outside_maps(connection, asset):
+    """Let a provider of one venue publish the maps of the last days too."""
+    since = AS_OF - timedelta(days=30)
+    connection.execute(
+        "insert into derived.heatmap by name select * replace ('measured' as provider, 'bybit' as "
+        "venue) from derived.heatmap where asset = ? and as_of > ?",
+        [asset, since],
+    )
+    connection.execute(
+        "insert into derived.outside_map by name select distinct asset, as_of, provider, venue, "
+        "as_of as captured_at, 'w' as window, unit, semantics, 1.0 as covered_price_low, "
+        "9.0 as covered_price_high, 1 as cell_count, true as is_fitting, [] as raw_sha256, "
+        "params_hash, run_id from derived.heatmap where asset = ? and provider = 'measured'",
+        [asset],
+    )
+
+
 def add_bars(connection, asset, starts, seconds, prices):
     names = ("open", "high", "low", "close")
     table = pa.table(
@@ -150,6 +167,7 @@ def skill(tmp_path_factory):
                 add_bars(connection, asset, ends - HOUR_MICROSECONDS, 3600, prices)
                 rows = orders_by_map(first, held, ends, prices, is_placed=asset == "PLACED")
                 add_liquidations(connection, asset, rows, 0)
+                add_outside_maps(connection, asset)
             elif kind == "halves":
                 add_halves(connection, asset, first, held, ends, prices)
         return {asset: rows_of(connection, asset) for asset in ("PLACED", "EVEN", "HALVES", "SUMS")}
@@ -232,6 +250,15 @@ def test_models_and_nulls_without_a_map_say_so(skill):
     # The ledger has hours of what it consumed here, and no map.
     assert skill["PLACED"][30, "path_ledger", "chance"]["place_status"] == "no_prediction"
     assert skill["PLACED"][30, "turnover", "path_ledger"]["place_status"] == "no_null"
+
+
+def test_maps_from_outside_are_scored_by_place_once_they_cover_a_window(skill):
+    row = skill["PLACED"][30, "measured", "path_only"]
+    assert (row["status"], row["place_status"]) == ("no_prediction", "scored")
+    assert row["misplaced_removed_ratio"] == pytest.approx(
+        skill["PLACED"][30, "turnover", "path_only"]["misplaced_removed_ratio"]
+    )
+    assert (90, "measured", "path_only") not in skill["PLACED"]
 
 
 def test_nulls_of_place_have_no_figures_of_amounts(skill):
