@@ -114,12 +114,9 @@ def run_file(settings: Settings, job: str, as_of: datetime | None = None) -> Ite
     run = Run(job, folder, as_of, number=newest + 1)
     _write(run)
     try:
-        yield run
-    except BaseException as exc:
-        run.finish(exc)
-        raise
+        with _finishing(run):
+            yield run
     finally:
-        run.finish(None)
         _write(run)
         _delete_older(run)
 
@@ -139,14 +136,22 @@ def recorded_run(connection: DuckDBPyConnection, run: Run) -> Iterator[Run]:
             _write(missed)
     _store(connection, run)
     try:
-        yield run
+        with _finishing(run):
+            yield run
+    finally:
+        _store(connection, run)
+        run.is_in_warehouse = True
+
+
+@contextmanager
+def _finishing(run: Run) -> Iterator[None]:
+    try:
+        yield
     except BaseException as exc:
         run.finish(exc)
         raise
     finally:
         run.finish(None)
-        _store(connection, run)
-        run.is_in_warehouse = True
 
 
 def _store(connection: DuckDBPyConnection, run: Run) -> None:

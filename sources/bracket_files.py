@@ -33,6 +33,7 @@ from sources.venue_names import venue_name
 from sources.venues.brackets import (
     BracketTerms,
     UnusableBrackets,
+    bracket_records,
     check_brackets,
     continuous_deductions,
     margin_rule,
@@ -128,19 +129,7 @@ def _make_records(symbol: str, tiers: object, rule: MarginRule) -> list[dict[str
     except UnusableBrackets as problem:
         name = _COLUMNS.get(problem.column or "", problem.column)
         raise UnusableBrackets(name, problem.reason) from problem
-    deductions = _deductions(brackets, rule)
-    return [
-        {
-            "bracket": number,
-            "notional_floor_usd": one.floor_usd,
-            "notional_cap_usd": one.cap_usd,
-            "maintenance_margin_ratio": one.maintenance,
-            "maintenance_deduction_usd": deduction,
-            "max_leverage": one.leverage,
-            "liquidation_fee_ratio": rule.fee_ratio,
-        }
-        for number, (one, deduction) in enumerate(zip(brackets, deductions, strict=True), start=1)
-    ]
+    return bracket_records(brackets, _deductions(brackets, rule), rule.fee_ratio)
 
 
 def _check_symbol(symbol: str) -> None:

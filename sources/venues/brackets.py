@@ -400,6 +400,24 @@ def continuous_deductions(floors_and_ratios: Sequence[tuple[float, float]]) -> l
     return list(itertools.accumulate(steps, initial=0.0))
 
 
+def bracket_records(
+    brackets: Sequence[BracketTerms], deductions: Sequence[float], fee_ratio: float
+) -> list[dict[str, object]]:
+    """Return one record a bracket, with the columns of ``leverage_bracket`` about its terms."""
+    return [
+        {
+            "bracket": number,
+            "notional_floor_usd": one.floor_usd,
+            "notional_cap_usd": one.cap_usd,
+            "maintenance_margin_ratio": one.maintenance,
+            "maintenance_deduction_usd": deduction,
+            "max_leverage": one.leverage,
+            "liquidation_fee_ratio": fee_ratio,
+        }
+        for number, (one, deduction) in enumerate(zip(brackets, deductions, strict=True), start=1)
+    ]
+
+
 def margin_rule(venue: str, contract_kind: str) -> MarginRule:
     """Return what a venue's formula adds to margins by size; the unknown rule where not declared.
 
@@ -454,20 +472,8 @@ def _make_batches(
             )
             continue
         rows += [
-            {
-                "instrument": instrument.instrument,
-                "valid_from_at": context.now,
-                "bracket": number,
-                "notional_floor_usd": one.floor_usd,
-                "notional_cap_usd": one.cap_usd,
-                "maintenance_margin_ratio": one.maintenance,
-                "maintenance_deduction_usd": deduction,
-                "max_leverage": one.leverage,
-                "liquidation_fee_ratio": fee_ratio,
-            }
-            for number, (one, deduction) in enumerate(
-                zip(brackets, deductions, strict=True), start=1
-            )
+            {"instrument": instrument.instrument, "valid_from_at": context.now, **record}
+            for record in bracket_records(brackets, deductions, fee_ratio)
         ]
     origin = context.provenance("leverage_bracket", source)
     columns = {name: [row[name] for row in rows] for name in rows[0]} if rows else {}

@@ -37,6 +37,25 @@ PROFILE_EDGES: Final = (
 """Edges of the pieces of the profile, in distance from the last close [ln]."""
 
 
+EXAMPLE_HOUR: Final = Panel(
+    span_end=np.array([3_600_000_000]),
+    span_seconds=3600,
+    realised_usd=np.ones((1, 2)),
+    is_complete=np.array([True]),
+    is_left_out=np.array([False]),
+    open=np.array([100.0]),
+    high=np.array([102.0]),
+    low=np.array([99.0]),
+    close=np.array([101.0]),
+    previous_close=np.array([100.0]),
+    volume_usd=np.array([1e6]),
+    open_interest_usd=np.array([1e8]),
+    exposures={},
+    log_age=np.ones((1, 2)),
+)
+"""The hour of the examples below."""
+
+
 def own_move(panel: Panel) -> FloatArray:
     """Return how far price went against each side in each span, from the close before it.
 
@@ -52,12 +71,7 @@ def own_move(panel: Panel) -> FloatArray:
 
     Examples
     --------
-    >>> one = np.ones(1)
-    >>> panel = Panel(
-    ...     np.array([3_600_000_000]), 3600, np.ones((1, 2)), one > 0, one < 0, 100 * one,
-    ...     102 * one, 99 * one, 101 * one, 100 * one, 1e6 * one, 1e8 * one, {}, np.ones((1, 2)),
-    ... )
-    >>> own_move(panel).round(4).tolist()
+    >>> own_move(EXAMPLE_HOUR).round(4).tolist()
     [[0.0101, 0.0198]]
     """
     return features.move_of(panel.previous_close, panel.high, panel.low)
@@ -78,13 +92,11 @@ def move_term(panel: Panel) -> FloatArray:
 
     Examples
     --------
-    >>> one = np.ones(1)
-    >>> panel = Panel(
-    ...     np.array([3_600_000_000]), 3600, np.ones((1, 2)), one > 0, one < 0, 100 * one,
-    ...     100 * one, 99 * one, 99 * one, 100 * one, 1e6 * one, 1e8 * one, {}, np.ones((1, 2)),
-    ... )
-    >>> move_term(panel).round(4).tolist()
-    [[0.0142, 0.0]]
+    From the close before price rose to 102, and within the hour from 99 to 102:
+    ``hypot(ln(102 / 100), ln(102 / 99))`` for shorts.
+
+    >>> move_term(EXAMPLE_HOUR).round(4).tolist()
+    [[0.0142, 0.0358]]
     """
     return features.adverse_move(
         panel.previous_close, panel.open, panel.high, panel.low, panel.close
@@ -108,12 +120,7 @@ def activity_features(panel: Panel) -> FloatArray:
 
     Examples
     --------
-    >>> one = np.ones(1)
-    >>> panel = Panel(
-    ...     np.array([3_600_000_000]), 3600, np.ones((1, 2)), one > 0, one < 0, 100 * one,
-    ...     102 * one, 99 * one, 101 * one, 100 * one, 1e6 * one, 1e8 * one, {}, np.ones((1, 2)),
-    ... )
-    >>> activity_features(panel)[0, 0].round(2).tolist()
+    >>> activity_features(EXAMPLE_HOUR)[0, 0].round(2).tolist()
     [-4.6, -3.92, -4.6, -3.51, -3.51, 13.82, 18.42]
     """
     move = own_move(panel)
@@ -147,12 +154,7 @@ def extension_features(panel: Panel) -> FloatArray:
     --------
     A first span has no extremes before it:
 
-    >>> one = np.ones(1)
-    >>> panel = Panel(
-    ...     np.array([3_600_000_000]), 3600, np.ones((1, 2)), one > 0, one < 0, 100 * one,
-    ...     102 * one, 99 * one, 101 * one, 100 * one, 1e6 * one, 1e8 * one, {}, np.ones((1, 2)),
-    ... )
-    >>> extension_features(panel)[0, 0, 6:].round(2).tolist()
+    >>> extension_features(EXAMPLE_HOUR)[0, 0, 6:].round(2).tolist()
     [18.42, nan, nan, nan, nan]
     """
     beyond = [extension(panel, days) for days in EXTENSION_DAYS]
@@ -217,12 +219,7 @@ def profile_columns(panel: Panel) -> FloatArray:
 
     Examples
     --------
-    >>> one = np.ones(1)
-    >>> panel = Panel(
-    ...     np.array([3_600_000_000]), 3600, np.ones((1, 2)), one > 0, one < 0, 100 * one,
-    ...     102 * one, 99 * one, 101 * one, 100 * one, 1e6 * one, 1e8 * one, {}, np.ones((1, 2)),
-    ... )
-    >>> profile_columns(panel)[0, 0, 4:7].round(5).tolist()
+    >>> profile_columns(EXAMPLE_HOUR)[0, 0, 4:7].round(5).tolist()
     [0.0025, 0.003, 5e-05]
     """
     low, high = np.array(PROFILE_EDGES[:-1]), np.array(PROFILE_EDGES[1:])
