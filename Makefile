@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LIQHEAT := $(BIN)/liqheat
+# Tests start the program dozens of times: it is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint types sql lock bench accuracy measured soak docs schedule clean
@@ -29,7 +31,7 @@ demo: $(VENV)/.run ## Install, simulate a market, build its maps, show where the
 	$(LIQHEAT) demo
 
 test: $(VENV)/.dev ## Install and run the tests
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist worksteal
 
 check: lint types sql test ## What CI runs: lint, types, SQL style, tests
 

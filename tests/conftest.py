@@ -6,6 +6,7 @@ packages among them are loaded by their path, once, under their own names.
 
 import fcntl
 import importlib.util
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -27,6 +28,11 @@ def _load_package(name: str) -> None:
 for _name in ("standin", "workbench"):
     if _name not in sys.modules:
         _load_package(_name)
+
+
+# Two workers share two cores. That rows do not depend on threads is `pipeline/test_same_bits.py`;
+# the small market and the golden one are built on two.
+os.environ.setdefault("LIQHEAT_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -124,7 +124,7 @@ def read_only(folder):
 
 
 def test_a_read_only_home_is_read_and_says_that_it_cannot_be_written(home, monkeypatch):
-    settings = Settings(home=home, threads=2)
+    settings = Settings(home=home, threads=1)
     monkeypatch.setenv("LIQHEAT_HOME", str(home))
     before = {path: path.stat().st_mtime_ns for path in home.rglob("*")}
     run = CliRunner().invoke

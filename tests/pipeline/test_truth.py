@@ -54,7 +54,7 @@ def read_maps(connection, venue):
 def maps(small_home, tmp_path_factory):
     """Return estimated and true maps by venue."""
     folder = tmp_path_factory.mktemp("truth") / "home"
-    settings = Settings(home=shutil.copytree(small_home, folder, symlinks=True), threads=2)
+    settings = Settings(home=shutil.copytree(small_home, folder, symlinks=True), threads=1)
     build_maps(settings, as_of=END, estimators=[ESTIMATOR])
     publish(settings, as_of=END)
     path = published_file(settings)

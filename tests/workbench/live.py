@@ -67,7 +67,7 @@ class LiveHome:
         self.standin = standin
         self.universe = universe
         self.settings = Settings(
-            home=home, threads=2, venue_url=standin.base_url, history_days=history_days
+            home=home, threads=1, venue_url=standin.base_url, history_days=history_days
         )
 
     def clock(self) -> dt.datetime:
@@ -93,7 +93,7 @@ class LiveHome:
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Return the rows of a query on the writer's database."""
-        with open_warehouse(self.settings.warehouse, threads=2) as connection:
+        with open_warehouse(self.settings.warehouse, threads=1) as connection:
             return connection.execute(sql, list(values)).fetchall()
 
     def rows(self, kind: str) -> Rows:

@@ -1,12 +1,15 @@
 """One asset of the small market, and builds that are cut finely."""
 
+import shutil
+
 import pytest
-from workbench import where
+from workbench import END, where, workshop
+from workbench.rebuilds import ONE
 
 from jobs.build import limits
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bitcoin(market_records):
     """The records of one asset on its linear and its inverse venue."""
     chosen = {}
@@ -16,6 +19,23 @@ def bitcoin(market_records):
         names = table["instrument"].to_pylist()
         chosen[kind] = where(table, [name.startswith("BTC/") for name in names])
     return chosen
+
+
+@pytest.fixture(scope="session")
+def built_at_once(bitcoin, tmp_path_factory):
+    """The home of all records of the asset, built once; read only."""
+    home = tmp_path_factory.mktemp("built") / "home"
+    with workshop(home) as shop:
+        shop.take_in(bitcoin)
+        shop.build(END, ONE)
+    return home
+
+
+@pytest.fixture
+def shop(built_at_once, tmp_path):
+    """A workshop in a copy of it."""
+    with workshop(shutil.copytree(built_at_once, tmp_path / "home")) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from workbench import END, START, differences, where, with_column, workshop
 from workbench.rebuilds import LINEAR, ONE, assert_equals_rebuild, hour, of, until
 
@@ -20,29 +21,21 @@ def brackets_from(records, valid_from_hours, ratio):
     return with_column(table, "valid_from_at", np.full(len(table), held_from))
 
 
-def test_brackets_that_change_and_are_told_late(tmp_path, bitcoin):
-    changed = brackets_from(bitcoin, 40.5, 0.008)
-    assert_equals_rebuild(tmp_path, [(END, bitcoin), (END, {"leverage_bracket": changed})])
+@pytest.mark.parametrize("valid_from_hours", [40.5, -100.0], ids=["changed", "older than known"])
+def test_brackets_that_arrive_late(tmp_path, bitcoin, built_at_once, valid_from_hours):
+    late = brackets_from(bitcoin, valid_from_hours, 0.008)
+    arrivals = [(END, bitcoin), (END, {"leverage_bracket": late})]
+    assert_equals_rebuild(tmp_path, arrivals, begun=built_at_once)
 
 
-def test_brackets_older_than_those_known(tmp_path, bitcoin):
-    older = brackets_from(bitcoin, -100.0, 0.008)
-    assert_equals_rebuild(tmp_path, [(END, bitcoin), (END, {"leverage_bracket": older})])
-
-
-def test_brackets_that_cannot_be_are_passed_over(tmp_path, bitcoin, caplog):
+def test_brackets_that_cannot_be_are_passed_over(tmp_path, bitcoin, built_at_once, caplog):
     impossible = brackets_from(bitcoin, 40.5, 0.3)
     with workshop(tmp_path / "told") as told:
         told.take_in(bitcoin)
         told.take_in({"leverage_bracket": impossible})
         told.build(END, ONE)
     assert "BTC/USDT:USDT: the brackets valid from" in caplog.text
-    with workshop(tmp_path / "untold") as untold:
-        untold.take_in(bitcoin)
-        untold.build(END, ONE)
-    found = differences(
-        tmp_path / "told" / "warehouse.duckdb", tmp_path / "untold" / "warehouse.duckdb"
-    )
+    found = differences(tmp_path / "told" / "warehouse.duckdb", built_at_once / "warehouse.duckdb")
     assert all(name.startswith(("raw.leverage_bracket", "staging.")) for name in found)
 
 

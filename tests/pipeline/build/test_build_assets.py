@@ -1,5 +1,6 @@
 """However records arrive and builds are cut up, the rows are those of one full rebuild."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -24,62 +25,57 @@ from jobs.errors import BooksDoNotBalance
 from transforms.estimators import ESTIMATORS
 
 
-def test_hour_by_hour(tmp_path, bitcoin):
+def test_hour_by_hour(tmp_path, bitcoin, built_at_once):
     steps = [1, 2, 3, 23, 24, 25, 26, 47, 48, 49, 71, 72, 73, 80, 95, 96]
     arrivals = [
         (hour(now), until(bitcoin, now, before))
         for before, now in zip([float("-inf"), *steps], steps, strict=False)
     ]
-    assert_equals_rebuild(tmp_path, arrivals)
+    assert_equals_rebuild(tmp_path, arrivals, rebuilt=built_at_once)
 
 
-def test_in_windows(tmp_path, bitcoin, monkeypatch):
-    with workshop(tmp_path / "one") as one:
-        one.take_in(bitcoin)
-        one.build(END, ONE)
+def test_in_windows(tmp_path, bitcoin, built_at_once, monkeypatch):
     monkeypatch.setattr(limits, "WINDOW_DAYS", 1)
     with workshop(tmp_path / "cut") as cut:
         cut.take_in(bitcoin)
         cut.build(END, ONE)
     assert not differences(
-        tmp_path / "one" / "warehouse.duckdb", tmp_path / "cut" / "warehouse.duckdb"
+        built_at_once / "warehouse.duckdb", tmp_path / "cut" / "warehouse.duckdb"
     )
 
 
-def test_a_second_build_finds_nothing_to_do(tmp_path, bitcoin):
-    with workshop(tmp_path) as shop:
-        shop.take_in(bitcoin)
-        shop.build(END, ONE)
-        again = shop.build(END, ONE)
-    assert again == BuildReport(0, 0, 0, 0)
+def test_a_second_build_finds_nothing_to_do(shop):
+    assert shop.build(END, ONE) == BuildReport(0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("late_at", [30.0, 48.0, 95.5])
-def test_a_late_bar(tmp_path, bitcoin, late_at):
+def test_a_late_bar(tmp_path, bitcoin, built_at_once, late_at):
     late = only(bitcoin, "ohlcv", LINEAR, late_at, late_at + BAR_HOURS)
     early = without(bitcoin, "ohlcv", LINEAR, late_at, late_at + BAR_HOURS)
-    assert_equals_rebuild(tmp_path, [(END, early), (END, late)])
+    assert_equals_rebuild(tmp_path, [(END, early), (END, late)], rebuilt=built_at_once)
 
 
 @pytest.mark.parametrize("series", [LINEAR, INVERSE])
-def test_a_corrected_bar(tmp_path, bitcoin, series):
+def test_a_corrected_bar(tmp_path, bitcoin, built_at_once, series):
     (table,) = only(bitcoin, "ohlcv", series, 50.0, 51.0).values()
     volumes = table["volume_quantity"].to_numpy() * 1.5
     corrected = stamped(with_column(table, "volume_quantity", volumes), END + HOUR)
-    assert_equals_rebuild(tmp_path, [(END, bitcoin), (END, {"ohlcv": corrected})])
+    arrivals = [(END, bitcoin), (END, {"ohlcv": corrected})]
+    assert_equals_rebuild(tmp_path, arrivals, begun=built_at_once)
 
 
-def test_corrected_open_interest(tmp_path, bitcoin):
+def test_corrected_open_interest(tmp_path, bitcoin, built_at_once):
     (table,) = only(bitcoin, "open_interest", LINEAR, 48.0, 48.01).values()
     values = table["open_interest_quantity"].to_numpy() * 1.01
     corrected = stamped(with_column(table, "open_interest_quantity", values), END + HOUR)
-    assert_equals_rebuild(tmp_path, [(END, bitcoin), (END, {"open_interest": corrected})])
+    arrivals = [(END, bitcoin), (END, {"open_interest": corrected})]
+    assert_equals_rebuild(tmp_path, arrivals, begun=built_at_once)
 
 
-def test_late_mark_prices(tmp_path, bitcoin):
+def test_late_mark_prices(tmp_path, bitcoin, built_at_once):
     late = only(bitcoin, "mark_ohlc", INVERSE, 40.0, 60.0)
     early = without(bitcoin, "mark_ohlc", INVERSE, 40.0, 60.0)
-    assert_equals_rebuild(tmp_path, [(END, early), (END, late)])
+    assert_equals_rebuild(tmp_path, [(END, early), (END, late)], rebuilt=built_at_once)
 
 
 @pytest.mark.parametrize(
@@ -87,10 +83,10 @@ def test_late_mark_prices(tmp_path, bitcoin):
     [(30.0, 30.5), (47.0, 49.0), (20.0, 60.0), (-1.0, 10.0)],
     ids=["short", "over a midnight", "over two midnights", "at the beginning"],
 )
-def test_a_hole_in_open_interest_that_is_filled_late(tmp_path, bitcoin, first, last):
+def test_a_hole_in_open_interest_that_is_filled_late(tmp_path, bitcoin, built_at_once, first, last):
     late = only(bitcoin, "open_interest", LINEAR, first, last)
     early = without(bitcoin, "open_interest", LINEAR, first, last)
-    assert_equals_rebuild(tmp_path, [(END, early), (END, late)])
+    assert_equals_rebuild(tmp_path, [(END, early), (END, late)], rebuilt=built_at_once)
 
 
 @pytest.mark.parametrize(("first", "last"), [(30.0, 30.5), (47.0, 49.0), (20.0, 60.0)])
@@ -202,9 +198,9 @@ def test_an_asset_that_comes_back_after_days(tmp_path, bitcoin):
     assert_equals_rebuild(tmp_path, arrivals)
 
 
-def test_what_has_landed_ahead_is_built_when_its_time_comes(tmp_path, bitcoin):
+def test_what_has_landed_ahead_is_built_when_its_time_comes(tmp_path, bitcoin, built_at_once):
     arrivals = [(hour(5), bitcoin), *((hour(now), {}) for now in (6, 30, 96))]
-    assert_equals_rebuild(tmp_path, arrivals)
+    assert_equals_rebuild(tmp_path, arrivals, rebuilt=built_at_once)
 
 
 def test_an_instrument_that_arrives_later(tmp_path, bitcoin):
@@ -257,42 +253,37 @@ def test_parameters_that_change_replace_all_maps(tmp_path, bitcoin):
     assert all(name.startswith("derived.estimator_parameter") for name in found)
 
 
-def test_states_of_another_version_are_replaced_and_not_read(tmp_path, bitcoin):
-    with workshop(tmp_path / "grown") as grown, workshop(tmp_path / "rebuilt") as rebuilt:
-        for shop in (grown, rebuilt):
-            shop.take_in(bitcoin)
-            shop.build(END, ONE)
+def test_states_of_another_version_are_replaced_and_not_read(tmp_path, built_at_once):
+    grown = shutil.copytree(built_at_once, tmp_path / "grown")
+    with workshop(grown) as shop:
         for table in ("derived.model_checkpoint", "meta.built_asset"):
-            grown.connection.execute(f"update {table} set params_hash = 'of version 1'")
-        grown.connection.execute(
+            shop.connection.execute(f"update {table} set params_hash = 'of version 1'")
+        shop.connection.execute(
             "update derived.model_checkpoint set state = 'LIQHEAT\\x01 and other bytes'::blob"
         )
-        grown.build(END, ONE)
-    found = differences(
-        tmp_path / "grown" / "warehouse.duckdb", tmp_path / "rebuilt" / "warehouse.duckdb"
-    )
-    assert not found
-
-
-def test_an_earlier_hour_loses_no_rows(tmp_path, bitcoin):
-    with workshop(tmp_path) as shop:
-        shop.take_in(bitcoin)
         shop.build(END, ONE)
-        before = shop.one("select count(*) from derived.heatmap")
-        shop.build(hour(50), ONE)
-        assert shop.one("select count(*) from derived.heatmap") == before
-        # A late bar is worked in up to where the maps reach.
-        (table,) = only(bitcoin, "ohlcv", LINEAR, 30.0, 31.0).values()
-        volumes = table["volume_quantity"].to_numpy() * 1.5
-        corrected = stamped(with_column(table, "volume_quantity", volumes), END + HOUR)
-        shop.take_in({"ohlcv": corrected})
-        shop.build(hour(50), ONE)
-        assert shop.one("select count(*) from derived.heatmap") == before
-        assert shop.one("select max(as_of) from derived.heatmap") == END
+    assert not differences(grown / "warehouse.duckdb", built_at_once / "warehouse.duckdb")
 
 
-def test_an_hour_before_the_first_bar_builds_nothing_and_loses_nothing(tmp_path, bitcoin):
-    assert_equals_rebuild(tmp_path, [(hour(-5), bitcoin), (hour(10), {}), (END, {})])
+def test_an_earlier_hour_loses_no_rows(shop, bitcoin):
+    before = shop.one("select count(*) from derived.heatmap")
+    shop.build(hour(50), ONE)
+    assert shop.one("select count(*) from derived.heatmap") == before
+    # A late bar is worked in up to where the maps reach.
+    (table,) = only(bitcoin, "ohlcv", LINEAR, 30.0, 31.0).values()
+    volumes = table["volume_quantity"].to_numpy() * 1.5
+    corrected = stamped(with_column(table, "volume_quantity", volumes), END + HOUR)
+    shop.take_in({"ohlcv": corrected})
+    shop.build(hour(50), ONE)
+    assert shop.one("select count(*) from derived.heatmap") == before
+    assert shop.one("select max(as_of) from derived.heatmap") == END
+
+
+def test_an_hour_before_the_first_bar_builds_nothing_and_loses_nothing(
+    tmp_path, bitcoin, built_at_once
+):
+    arrivals = [(hour(-5), bitcoin), (hour(10), {}), (END, {})]
+    assert_equals_rebuild(tmp_path, arrivals, rebuilt=built_at_once)
 
 
 def test_an_hour_more_reads_a_day_at_most(tmp_path, bitcoin):

@@ -1,5 +1,6 @@
 """The ledgers and the null in a build: the same rows however it is cut, and what they rest on."""
 
+import shutil
 from collections import defaultdict
 
 import numpy as np
@@ -41,54 +42,66 @@ TURNOVER = (ESTIMATORS["turnover"],)
 CHANGE = to_microseconds(START) + 40 * HOUR_MICROSECONDS
 
 
-@pytest.fixture(autouse=True)
-def fits(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def fits():
     """Two fits of each ledger, one after the other."""
-    use_fits(
-        monkeypatch,
-        *(
-            round_fit(provider, at, scale)
-            for provider in LEDGERS
-            for at, scale in ((0, 1), (CHANGE, 3))
-        ),
-    )
+    two = [
+        round_fit(provider, at, scale)
+        for provider in LEDGERS
+        for at, scale in ((0, 1), (CHANGE, 3))
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        use_fits(patch, *two)
+        yield
 
 
-def test_hour_by_hour(tmp_path, bitcoin):
+@pytest.fixture(scope="module")
+def built_at_once(bitcoin, fits, tmp_path_factory):
+    """The home of all records of the asset, built once; read only."""
+    home = tmp_path_factory.mktemp("built") / "home"
+    with workshop(home) as shop:
+        shop.take_in(bitcoin)
+        shop.build(END, TURNOVER, PATH_MODELS)
+    return home
+
+
+def test_hour_by_hour(tmp_path, bitcoin, built_at_once):
     steps = [1, 2, 3, 23, 24, 25, 26, 40, 41, 47, 48, 49, 95, 96]
     arrivals = [
         (hour(now), until(bitcoin, now, before))
         for before, now in zip([float("-inf"), *steps], steps, strict=False)
     ]
-    assert_equals_rebuild(tmp_path, arrivals, TURNOVER, PATH_MODELS)
+    assert_equals_rebuild(tmp_path, arrivals, TURNOVER, PATH_MODELS, rebuilt=built_at_once)
 
 
-def test_in_windows(tmp_path, bitcoin, monkeypatch):
-    with workshop(tmp_path / "one") as one:
-        one.take_in(bitcoin)
-        one.build(END, TURNOVER, PATH_MODELS)
-        again = one.build(END, TURNOVER, PATH_MODELS)
-    assert again == BuildReport(0, 0, 0, 0)
+def test_a_second_build_finds_nothing_to_do(tmp_path, built_at_once):
+    with workshop(shutil.copytree(built_at_once, tmp_path / "home")) as shop:
+        assert shop.build(END, TURNOVER, PATH_MODELS) == BuildReport(0, 0, 0, 0)
+
+
+def test_in_windows(tmp_path, bitcoin, built_at_once, monkeypatch):
     monkeypatch.setattr(limits, "WINDOW_DAYS", 1)
     with workshop(tmp_path / "cut") as cut:
         cut.take_in(bitcoin)
         cut.build(END, TURNOVER, PATH_MODELS)
     assert not differences(
-        tmp_path / "one" / "warehouse.duckdb", tmp_path / "cut" / "warehouse.duckdb"
+        built_at_once / "warehouse.duckdb", tmp_path / "cut" / "warehouse.duckdb"
     )
 
 
 @pytest.mark.parametrize("late_at", [30.0, 48.0, 95.5])
-def test_a_late_bar(tmp_path, bitcoin, late_at):
+def test_a_late_bar(tmp_path, bitcoin, built_at_once, late_at):
     late = only(bitcoin, "ohlcv", LINEAR, late_at, late_at + BAR_HOURS)
     early = without(bitcoin, "ohlcv", LINEAR, late_at, late_at + BAR_HOURS)
-    assert_equals_rebuild(tmp_path, [(END, early), (END, late)], TURNOVER, PATH_MODELS)
+    arrivals = [(END, early), (END, late)]
+    assert_equals_rebuild(tmp_path, arrivals, TURNOVER, PATH_MODELS, rebuilt=built_at_once)
 
 
-def test_late_liquidations_of_the_last_week(tmp_path, bitcoin):
+def test_late_liquidations_of_the_last_week(tmp_path, bitcoin, built_at_once):
     late = only(bitcoin, "realised_liquidation", LINEAR, 30.0, 50.0)
     early = without(bitcoin, "realised_liquidation", LINEAR, 30.0, 50.0)
-    assert_equals_rebuild(tmp_path, [(END, early), (END, late)], TURNOVER, PATH_MODELS)
+    arrivals = [(END, early), (END, late)]
+    assert_equals_rebuild(tmp_path, arrivals, TURNOVER, PATH_MODELS, rebuilt=built_at_once)
 
 
 DAYS = 12

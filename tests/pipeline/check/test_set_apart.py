@@ -225,7 +225,7 @@ needs_cases = pytest.mark.skipif(not CASES.exists(), reason=f"{CASES} is not the
 def test_imported_venues_publish_all_but_what_contradicts(tmp_path, case, summed):
     home = tmp_path / "home"
     file = CASES / case if isinstance(case, str) else write_case(tmp_path, case)
-    settings = Settings(home=home, threads=2)
+    settings = Settings(home=home, threads=1)
     as_of = WHOLE_MONTH
     import_files(settings, [file], ingested_at=as_of, mapping=str(file.parent / "map.yaml"))
     build_maps(settings, as_of=as_of, estimators=ONE)

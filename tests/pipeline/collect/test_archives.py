@@ -52,7 +52,7 @@ class Home:
 
     def __init__(self, folder, archive):
         self.archive = archive
-        self.settings = Settings(home=folder, threads=2, archive_url=archive.base_url)
+        self.settings = Settings(home=folder, threads=1, archive_url=archive.base_url)
 
     def fetch(self, contracts=(BTC,), start=START, **options):
         now = dt.datetime.combine(self.archive.today, dt.time(7), tzinfo=dt.UTC)
@@ -66,13 +66,13 @@ class Home:
         )
 
     def query(self, sql):
-        with open_warehouse(self.settings.warehouse, threads=2) as connection:
+        with open_warehouse(self.settings.warehouse, threads=1) as connection:
             return connection.execute(sql).fetchall()
 
     def read(self):
         """Return open interest and bars of raw by kind, venue and instant [ms], each once."""
         found = {}
-        with open_warehouse(self.settings.warehouse, threads=2) as connection:
+        with open_warehouse(self.settings.warehouse, threads=1) as connection:
             for kind, query in (
                 ("open_interest", "epoch_ms(observed_at), open_interest_quantity"),
                 ("ohlcv", "epoch_ms(bar_start_at), close, volume_quantity"),

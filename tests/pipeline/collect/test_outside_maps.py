@@ -94,7 +94,7 @@ def inputs(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def ask(inputs, tmp_path_factory):
     """Return a way to query the published file of the BTC market."""
-    settings = Settings(home=tmp_path_factory.mktemp("home"), threads=2)
+    settings = Settings(home=tmp_path_factory.mktemp("home"), threads=1)
     files = ["binance_BTC_1h.parquet", "hyperliquid_BTC_1h.parquet"]
     files += ["dex_candles.parquet", "dex_open_interest.parquet"]
     import_files(

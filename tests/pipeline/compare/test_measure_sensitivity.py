@@ -22,7 +22,7 @@ def shop(home):
 def look(shop, as_of=END, estimators=(BASE,), run_id="look", days=31):
     tasks = plan_months(shop.connection, as_of, days, estimators)
     return measure_midnights(
-        shop.connection, tasks, estimators=estimators, run_id=run_id, threads=2
+        shop.connection, tasks, estimators=estimators, run_id=run_id, threads=1
     )
 
 

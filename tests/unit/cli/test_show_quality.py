@@ -25,7 +25,7 @@ RUNNER = CliRunner()
 def checked_home(small_home, tmp_path_factory):
     """Return the small market checked and published; read only."""
     home = Path(shutil.copytree(small_home, tmp_path_factory.mktemp("checked") / "home"))
-    settings = Settings(home=home, threads=2)
+    settings = Settings(home=home, threads=1)
     check(settings, as_of=END)
     publish(settings, as_of=END)
     return home

@@ -20,7 +20,7 @@ DOCUMENTED = Path(__file__).parents[4] / "docs" / "estimators.md"
 
 @pytest.fixture
 def settings(tmp_path):
-    settings = Settings(home=tmp_path, threads=2)
+    settings = Settings(home=tmp_path, threads=1)
     settings.estimators.mkdir()
     return settings
 

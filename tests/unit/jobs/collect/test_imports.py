@@ -75,7 +75,7 @@ def test_a_named_mapping_does_not_make_spot_the_perpetual(run, tmp_path):
 
 
 def test_labels_read_by_date_are_noted_and_read_again_once_bars_are_known(tmp_path):
-    settings = Settings(home=tmp_path / "home", threads=2)
+    settings = Settings(home=tmp_path / "home", threads=1)
     files = metrics(tmp_path), bars(tmp_path, MARKS), metrics(tmp_path)
     reports = [
         import_files(settings, [file], ingested_at=DAY + timedelta(days=9 + number))
@@ -83,7 +83,7 @@ def test_labels_read_by_date_are_noted_and_read_again_once_bars_are_known(tmp_pa
     ]
     assert [len(report.notes) for report in reports] == [1, 0, 0]
     assert "import the mark price bars first" in reports[0].notes[0]
-    with open_warehouse(settings.warehouse, threads=2) as connection:
+    with open_warehouse(settings.warehouse, threads=1) as connection:
         ((first, last, rows),) = connection.execute(
             "select min(observed_at), max(observed_at), count(*) from raw.open_interest "
             "where ingested_at = (select max(ingested_at) from raw.open_interest)"

@@ -92,7 +92,7 @@ def fetch(tmp_path, stand_in, waits):
         waits.append(seconds)
 
     def fetch(asked=None, **settings):
-        settings = Settings(home=tmp_path, threads=2, provider_url=stand_in.url, **settings)
+        settings = Settings(home=tmp_path, threads=1, provider_url=stand_in.url, **settings)
         if asked is not None:
             settings.home.mkdir(exist_ok=True)
             settings.providers_file.write_text(asked)
@@ -105,7 +105,7 @@ COINANK = "coinank: [{model: getAggLiqMap, assets: [BTC]}]\n"
 
 
 def rows(home, sql):
-    with open_warehouse(home / "warehouse.duckdb", threads=2) as connection:
+    with open_warehouse(home / "warehouse.duckdb", threads=1) as connection:
         return connection.execute(sql).fetchall()
 
 

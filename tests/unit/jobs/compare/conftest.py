@@ -7,5 +7,5 @@ from warehouse.connect import open_warehouse
 
 @pytest.fixture
 def connection(tmp_path):
-    with open_warehouse(tmp_path / "warehouse.duckdb", threads=2) as connection:
+    with open_warehouse(tmp_path / "warehouse.duckdb", threads=1) as connection:
         yield connection
