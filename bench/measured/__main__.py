@@ -4,7 +4,7 @@ import argparse
 import warnings
 from pathlib import Path
 
-from bench.measured.comparison import EVEN, Comparisons, compare_recorded
+from bench.measured.comparison import EVEN, MapComparisons, compare_recorded
 from bench.measured.page import write_page
 from bench.measured.pictures import draw_overlaps, draw_reach
 
@@ -24,7 +24,7 @@ def main() -> None:
     print(f"wrote {arguments.out / 'measured.md'}")
 
 
-def write_all(found: Comparisons, folder: Path) -> None:
+def write_all(found: MapComparisons, folder: Path) -> None:
     """Write the page and its pictures into a folder."""
     pictures = folder / "measured"
     pictures.mkdir(parents=True, exist_ok=True)

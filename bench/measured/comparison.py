@@ -79,7 +79,7 @@ class MapMetrics:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
+class MapComparison:
     """One asset's measured maps against every model.
 
     Parameters
@@ -106,27 +106,27 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Comparisons:
+class MapComparisons:
     """All that the page shows.
 
     Parameters
     ----------
-    wallets : tuple of Comparison
+    wallets : tuple of MapComparison
         Leading wallets, by coin.
     left_out : dict of str
         Coins that are not compared, and why.
-    population : Comparison or None
+    population : MapComparison or None
         All accounts; None where they are not recorded.
     """
 
-    wallets: tuple[Comparison, ...]
+    wallets: tuple[MapComparison, ...]
     left_out: dict[str, str]
-    population: Comparison | None
+    population: MapComparison | None
 
 
-def compare_recorded(data: Path) -> Comparisons:
+def compare_recorded(data: Path) -> MapComparisons:
     """Return every comparison that a folder of recordings allows."""
-    wallets: list[Comparison] = []
+    wallets: list[MapComparison] = []
     left_out: dict[str, str] = {}
     for asset in WALLET_COINS if any((data / FOLDER).glob("top_wallets_*.jsonl")) else ():
         hours = read_hours(data, asset)
@@ -145,10 +145,10 @@ def compare_recorded(data: Path) -> Comparisons:
         venue, bars = hours
         models = model_windows(bars, asset, cells.at, cells.price)
         wallets.append(_compare(venue, cells, bars, models | _references(cells)))
-    return Comparisons(tuple(wallets), left_out, _compare_population(data))
+    return MapComparisons(tuple(wallets), left_out, _compare_population(data))
 
 
-def _compare_population(data: Path) -> Comparison | None:
+def _compare_population(data: Path) -> MapComparison | None:
     """Return all accounts against every model on Binance's hours; None where not recorded."""
     if not any((data / FOLDER).glob("all_accounts_BTC_*.json")):
         return None
@@ -160,7 +160,7 @@ def _compare_population(data: Path) -> Comparison | None:
 
 def _compare(
     venue: str, cells: MeasuredCells, bars: HourlyBars, models: dict[str, FloatArray]
-) -> Comparison:
+) -> MapComparison:
     """Return the metrics of each model."""
     count = len(cells.at)
     measured = cells.windows(np.arange(count), cells.price)
@@ -168,7 +168,7 @@ def _compare(
     assumed = (bars.open_interest * bars.close)[last]
     # Every contract has a long and a short, so the larger side is open interest.
     own = cells.side_usd.max(axis=1)
-    return Comparison(
+    return MapComparison(
         asset=cells.asset,
         venue=venue,
         cells=cells,

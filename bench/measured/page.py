@@ -15,8 +15,8 @@ from bench.measured.comparison import (
     DISTANCES,
     EVEN,
     WITH_TOTAL,
-    Comparison,
-    Comparisons,
+    MapComparison,
+    MapComparisons,
     mean_with_interval,
 )
 from bench.measured.model_maps import MODELS
@@ -69,7 +69,7 @@ were found: `marts.provider_disagreement_hourly` with `hyperliquid_positions` as
 """
 
 
-def write_page(found: Comparisons) -> str:
+def write_page(found: MapComparisons) -> str:
     """Return the page."""
     parts = [INTRODUCTION.format(even=EVEN), "## What it shows\n", *_verdict(found), ""]
     if found.population is not None:
@@ -85,7 +85,7 @@ def write_page(found: Comparisons) -> str:
     return "\n".join(parts)
 
 
-def _verdict(found: Comparisons) -> Iterator[str]:
+def _verdict(found: MapComparisons) -> Iterator[str]:
     """Yield what the figures show, as points."""
     if found.population is not None:
         yield from _verdict_of_population(found.population)
@@ -95,7 +95,7 @@ def _verdict(found: Comparisons) -> Iterator[str]:
         yield "- Nothing: the folder holds no measured positions with hours to run estimators on."
 
 
-def _verdict_of_population(one: Comparison) -> Iterator[str]:
+def _verdict_of_population(one: MapComparison) -> Iterator[str]:
     shared = {name: float(one.metrics[name].overlap[0, 2]) for name in MODELS}
     best, worst = max(shared, key=shared.__getitem__), min(shared, key=shared.__getitem__)
     yield (
@@ -140,12 +140,12 @@ def _furthest(shares: dict[str, FloatArray], measured: FloatArray) -> str:
     return f"`{name}` with {_percent(shares[name][0])} and {_percent(shares[name][1])}."
 
 
-def _ranked_bins(one: Comparison) -> int:
+def _ranked_bins(one: MapComparison) -> int:
     """Return how many bins the ranks of a map are taken of, both sides."""
     return 2 * (7 + 12 + 25) * len(one.cells.at)
 
 
-def _verdict_of_wallets(one: Comparison) -> Iterator[str]:
+def _verdict_of_wallets(one: MapComparison) -> Iterator[str]:
     at = one.cells.at
     reference = one.metrics[BY_DISTANCE].overlap[:, 2]
     better: list[str] = []
@@ -184,7 +184,7 @@ def _are(names: list[str]) -> str:
     return "is" if len(names) == 1 else "are"
 
 
-def _population(one: Comparison) -> list[str]:
+def _population(one: MapComparison) -> list[str]:
     """Return the section on all accounts."""
     at = np.datetime64(int(one.cells.at[0]), "us").astype("datetime64[m]")
     rows = [
@@ -215,7 +215,7 @@ def _population(one: Comparison) -> list[str]:
     return [*rows, "", "![Reach, all accounts](measured/reach_all_accounts.svg)\n"]
 
 
-def _wallets(one: Comparison) -> list[str]:
+def _wallets(one: MapComparison) -> list[str]:
     """Return the section on leading wallets in one coin."""
     at = one.cells.at
     first, last = (str(np.datetime64(int(each), "us"))[:10] for each in (at[0], at[-1]))
@@ -270,7 +270,7 @@ def _rank(value: float, low: float = float("nan"), high: float = float("nan")) -
     return f"{value:.2f}" + (f" [{low:.2f}, {high:.2f}]" if np.isfinite(low) else "")
 
 
-def _near(one: Comparison, name: str) -> FloatArray:
+def _near(one: MapComparison, name: str) -> FloatArray:
     """Return shares of open interest within each distance at the first instant, by side."""
     shares: FloatArray = one.near[name][0] / one.open_interest_usd[name][0]
     return shares

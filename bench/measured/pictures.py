@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from bench.accuracy.pictures import COLOURS, GRID, MUTED, Canvas
-from bench.measured.comparison import DISTANCES, Comparison
+from bench.measured.comparison import DISTANCES, MapComparison
 from transforms.series import FloatArray
 
 _HOUR: Final = 3_600_000_000
@@ -17,7 +17,7 @@ _LEFT: Final = 60.0
 _RIGHT: Final = 540.0
 
 
-def draw_overlaps(comparisons: tuple[Comparison, ...], models: tuple[str, ...]) -> str:
+def draw_overlaps(comparisons: tuple[MapComparison, ...], models: tuple[str, ...]) -> str:
     """Return the shared part of the shape by time, a panel a coin."""
     height = 190.0
     canvas = Canvas(
@@ -62,7 +62,7 @@ def draw_overlaps(comparisons: tuple[Comparison, ...], models: tuple[str, ...]) 
     return canvas.svg()
 
 
-def draw_reach(comparison: Comparison, models: tuple[str, ...]) -> str:
+def draw_reach(comparison: MapComparison, models: tuple[str, ...]) -> str:
     """Return the share of open interest within each distance, longs and shorts, by model."""
     canvas = Canvas(
         "How far from price positions would be liquidated",
@@ -106,7 +106,7 @@ def draw_reach(comparison: Comparison, models: tuple[str, ...]) -> str:
     return canvas.svg()
 
 
-def _shares(comparison: Comparison, name: str) -> FloatArray:
+def _shares(comparison: MapComparison, name: str) -> FloatArray:
     """Return shares of open interest within each distance, shape (2, n_distances)."""
     whole = comparison.open_interest_usd[name][0]
     shares: FloatArray = comparison.near[name][0] / whole
