@@ -6,9 +6,10 @@ Belongs here: who may send how much and when. Does not belong here: what a reque
 
 The window is a log of claims in one small SQLite file. A claim is committed before its request is
 sent, so a process that is killed leaves its weight counted. The service counts a request when it
-arrives, at some instant between claim and answer: an open claim counts as if it arrived
-``in_flight_seconds`` later, a settled one as if it arrived with its answer. So no window of the
-service, whatever the delays, holds more than the limit.
+arrives, at some instant between claim and answer: an open claim counts as if it had still to
+arrive, a settled one as if it arrived with its answer, and one whose process was killed as if it
+arrived ``in_flight_seconds`` after the last sign of life. So no window of the service, whatever the
+delays, holds more than the limit.
 
 The clock is one that all processes of the machine share and nobody sets: `time.monotonic`, which on
 Linux and macOS counts from the start of the machine. Instants ahead of it were written before a
@@ -131,8 +132,8 @@ class WeightBudget:
     seconds : float
         Length of the window.
     in_flight_seconds : float
-        Longest time from a claim until its request has arrived, at most a window: waiting in a
-        client's queue and time-outs included.
+        How long after the last sign of life of its process the request of an open claim may still
+        arrive, at most a window.
     """
 
     def __init__(
@@ -152,13 +153,16 @@ class WeightBudget:
         self._in_flight_seconds = in_flight_seconds
         self._connection: sqlite3.Connection | None = None
         self._file_id: int | None = None
+        # Claims that are not settled, by the instant at which the file was last told of them.
+        self._under_way: dict[int, float] = {}
         self._turns: dict[User, asyncio.Lock] = {"sweep": asyncio.Lock(), "ingest": asyncio.Lock()}
         self._was_lowered = False
 
     async def claim(self, weight: float, user: User, within_seconds: float = math.inf) -> int:
         """Wait until a request may be sent, and return the number to settle it with.
 
-        Requests of one user are served in the order they come.
+        Requests of one user are served in the order they come. A claim that is not settled counts
+        for as long as this process lives.
 
         Parameters
         ----------
@@ -206,6 +210,7 @@ class WeightBudget:
         weight : float, optional
             What it weighed, where only the answer shows it.
         """
+        self._under_way.pop(claim, None)
         while True:
             try:
                 with self._transaction() as connection:
@@ -254,7 +259,7 @@ class WeightBudget:
             )
 
     def usage(self) -> WeightUse:
-        """Return what is used; raises nothing where the file is busy for long, but waits."""
+        """Return what is used; waits where another process holds the file."""
         while True:
             try:
                 with self._transaction() as connection:
@@ -296,18 +301,21 @@ class WeightBudget:
                 # A request heavier than a lowered limit is sent alone.
                 if over > 0 and total > 0:
                     return None, self._wait_for(connection, over, room_for) - now
-                row = connection.execute(
+                claim = connection.execute(
                     "insert into claim (counts_from, weight, claimed_by) values (?, ?, ?)",
                     (now + self._in_flight_seconds, weight, user),
-                )
-                return row.lastrowid, 0.0
+                ).lastrowid
         except _Busy:
             return None, _BUSY_SECONDS
+        if claim is not None:
+            self._under_way[claim] = now
+        return claim, 0.0
 
     def _read(
         self, connection: sqlite3.Connection, now: float
     ) -> tuple[dict[str, float], float, float]:
         """Return the weight used by user, the limit and the end of a pause; forget what is past."""
+        self._show_life(connection, now)
         latest = now + self._seconds
         connection.execute("delete from claim where counts_from <= ?", (now - self._seconds,))
         connection.execute(
@@ -322,12 +330,28 @@ class WeightBudget:
             paused_until = now
         return used, self._limit_at(figures, now), paused_until
 
+    def _show_life(self, connection: sqlite3.Connection, now: float) -> None:
+        """Let open claims of this process count for longer: their requests may yet arrive."""
+        half = self._in_flight_seconds / 2
+        due = [claim for claim, at in self._under_way.items() if now - at >= half]
+        for claim in due:
+            connection.execute(
+                "update claim set counts_from = ? where id = ?",
+                (now + self._in_flight_seconds, claim),
+            )
+            self._under_way[claim] = now
+
     def _limit_at(self, figures: dict[str, float], now: float) -> float:
-        lowered, lowered_at = figures.get("lowered_limit"), figures.get("lowered_at", now)
-        if lowered is None:
+        """Return the limit that holds: after refusals it returns by and by."""
+        lowered_at = figures.get("lowered_at", math.inf)
+        # Ahead of the clock: of before a restart of the machine.
+        if lowered_at > now:
             return self._limit
-        windows = max(now - lowered_at, 0.0) / self._seconds
-        limit = min(lowered + _INCREASE * self._limit * windows, self._limit)
+        windows = (now - lowered_at) / self._seconds
+        limit = min(
+            figures["lowered_limit"] + _INCREASE * self._limit * windows,
+            self._limit,
+        )
         if self._was_lowered and limit == self._limit:
             self._was_lowered = False
             logger.info("Hyperliquid: the whole rate limit of %.0f is in use again", limit)
