@@ -34,7 +34,7 @@ PROVIDERS: Final = ("turnover", "taker_tilt", "open_interest", "public_conventio
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ShareComparison:
     """One estimator's shares by group of tiers, fitted in proportion and by running it again.
 
     Parameters
@@ -59,7 +59,7 @@ class Comparison:
 
 def compare(
     recording: Recording, panel: Panel, provider: str, hours: str, is_fitted: BoolArray
-) -> Comparison:
+) -> ShareComparison:
     """Return the shares of an estimator fitted in both ways to some hours."""
     shipped = ESTIMATORS[provider]
     prior = np.array(shipped.weights)
@@ -98,10 +98,10 @@ def compare(
         f"{max(lev for lev, one in zip(shipped.leverages, group, strict=True) if one == each):g}x"
         for each in range(int(group[-1]) + 1)
     )
-    return Comparison(provider, hours, names, proportional, again, (first, second))
+    return ShareComparison(provider, hours, names, proportional, again, (first, second))
 
 
-def print_comparison(found: Comparison) -> None:
+def print_comparison(found: ShareComparison) -> None:
     """Print shares with their 90 % intervals, and by how much running again moves them."""
     one, other = found.proportional, found.again
     print(
