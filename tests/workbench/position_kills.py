@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from standin import DAY, PopulationParameters, Standin, serving, synthetic_market
 
+from jobs.positions.account_book import AccountBook
+from jobs.positions.book_file import book_path
 from jobs.settings import Settings
 from workbench.forking import Forks
 from workbench.positions import EPOCH, ScaledClock, collect
@@ -35,6 +38,9 @@ POPULATION = PopulationParameters(accounts=150, trades_per_second=1.0, builder_c
 COINS = {"BTC": 70_000.0, "ETH": 2_100.0, "PEPE": 4e-6}
 # What a kill comes just before; the rest come by the clock.
 WRITES = ("commit", "delete from outbox", "rename", "sealed")
+MOST_SECONDS = 8.0
+# Venue seconds: many landings and store batches in a life of a few seconds.
+OFTEN = {"landing_seconds": 30.0, "checkpoint_seconds": 60.0}
 TOLERANCE = 1e-6  # of a quantity as it landed
 
 
@@ -44,12 +50,12 @@ def collect_until_write(
     """Collect, and die just before the n-th write of a kind; with a number of 0, never."""
     if number:
         _die_before(write, number)
-    collect(Path(home), url, ScaledClock(start, anchor, SPEED), None)
+    collect(Path(home), url, ScaledClock(start, anchor, SPEED), None, **OFTEN)
 
 
 def collect_to_the_end(home: str, url: str, start: int, anchor: float, seconds: float) -> None:
     """Collect for a while and stop as asked."""
-    collect(Path(home), url, ScaledClock(start, anchor, SPEED), seconds)
+    collect(Path(home), url, ScaledClock(start, anchor, SPEED), seconds, **OFTEN)
 
 
 def _die_before(write: str, number: int) -> None:
@@ -119,9 +125,11 @@ def kill_collector(
             write = chance.choice(WRITES + ("clock",) * len(WRITES))
             number = 0 if write == "clock" else chance.randint(1, 3 if write == "rename" else 8)
             call = forks.start(__name__, "collect_until_write", *where, write, number)
-            time.sleep(chance.uniform(0.1, 3.0) if write == "clock" else 4.0)
-            # Where the write never came, the clock ends it.
+            # Where the write does not come, the clock ends it.
+            most = chance.uniform(0.1, 3.0) if write == "clock" else MOST_SECONDS
+            has_ended = _wait_for_end(call.process_id, most)
             call.kill()
+            write = write if has_ended else "clock"
             killed.kills[write] += 1
             found = _addresses(settings)
             if known - found:
@@ -130,11 +138,23 @@ def kill_collector(
                 )
             known |= found
             report(f"kill {killed.kills.total()}: {write}, {len(found)} accounts")
-        forks.start(__name__, "collect_to_the_end", *where, 900.0).end()
+        forks.start(__name__, "collect_to_the_end", *where, 600.0).end()
         killed.most_weight = standin.ledger("hyperliquid").peaks["weight"]
         _check(settings, standin, known, killed)
     killed.seconds = time.monotonic() - begun
     return killed
+
+
+def _wait_for_end(process_id: int, most_seconds: float) -> bool:
+    """Wait until a process has ended, so long at most; return whether it has."""
+    until = time.monotonic() + most_seconds
+    while time.monotonic() < until:
+        try:
+            os.kill(process_id, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def _addresses(settings: Settings) -> set[bytes]:
@@ -160,6 +180,8 @@ def _check(settings: Settings, standin: Standin, known: set[bytes], killed: Coll
     rows = landed_rows(settings.landing / "account_position")
     killed.changes = len(rows)
     differences += broken_chains(rows)
+    differences += _unlike_book(settings, rows)
+    differences += _leaks(settings.home, found)
     if killed.most_weight > 1200:
         differences.append(f"a minute with a weight of {killed.most_weight:.0f}")
     maps = [path.name for path in (settings.landing / "provider_map").glob("*.parquet")]
@@ -170,6 +192,45 @@ def _check(settings: Settings, standin: Standin, known: set[bytes], killed: Coll
     liquidations = landed_rows(settings.landing / "realised_liquidation")
     keys = Counter(row["order_key"] for row in liquidations)
     differences += [f"a liquidation {n} times" for n in keys.values() if n > 1]
+
+
+def _unlike_book(settings: Settings, rows: list[dict[str, Any]]) -> list[str]:
+    """Return which positions of the account book the log of changes does not end with."""
+    logged: dict[tuple[str, str], float] = {}
+    for row in sorted(rows, key=lambda row: row["observed_at"]):
+        logged[row["account_key"], row["asset"]] = row["quantity"]
+    with closing(AccountBook(book_path(settings))) as book:
+        names = {one.account_id: book.account_name(one.address) for one in book.addresses()}
+        held = book.positions_of(datetime.now(UTC) + timedelta(days=3650))
+    booked = {
+        (names[account], asset): quantity
+        for account, asset, quantity in zip(
+            held.account_id.tolist(), held.asset.tolist(), held.quantity.tolist(), strict=True
+        )
+    }
+    standing = {key for key, quantity in logged.items() if quantity > 0}
+    found = [f"{asset}: in the log and not in the book" for _, asset in standing - set(booked)]
+    for key, quantity in booked.items():
+        last = logged.get(key, 0.0)
+        if abs(last - quantity) > TOLERANCE * quantity:
+            found.append(f"{key[1]}: {quantity} in the book, {last} in the log")
+    return found
+
+
+def _leaks(home: Path, addresses: set[bytes]) -> list[str]:
+    """Return which files outside the collector's own folder hold an address, or part of one."""
+    raw = list(addresses)
+    # In logs addresses may be shortened: half of one is too much already.
+    spelled = [one.hex().encode()[:16] for one in addresses]
+    found = []
+    for path in home.rglob("*"):
+        if not path.is_file() or path.relative_to(home).parts[0] == "positions":
+            continue
+        content = path.read_bytes()
+        lower = content.lower()
+        if any(one in content for one in raw) or any(one in lower for one in spelled):
+            found.append(f"{path.relative_to(home)} holds an address")
+    return found
 
 
 def landed_rows(folder: Path) -> list[dict[str, Any]]:

@@ -118,9 +118,12 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def collect(home: Path, url: str, clock: ScaledClock, seconds: float | None) -> None:
+def collect(
+    home: Path, url: str, clock: ScaledClock, seconds: float | None, **policy: float
+) -> None:
     """Collect positions into a home; to be called in a process of its own."""
     from jobs.positions.collector import collect_positions
+    from jobs.positions.collector_policy import CollectorPolicy
     from jobs.settings import Settings
 
     settings = Settings(home=home, positions_url=url)
@@ -130,6 +133,7 @@ def collect(home: Path, url: str, clock: ScaledClock, seconds: float | None) -> 
         sleep=clock.sleep,
         monotonic=lambda: clock.now().timestamp(),
         seconds=seconds,
+        policy=CollectorPolicy(**policy),  # type: ignore[arg-type]
     )
 
 
