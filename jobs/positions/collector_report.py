@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pydantic import AwareDatetime, TypeAdapter
+
 from jobs.errors import CollectorStopped
 from jobs.settings import Settings
 from sources.errors import SourceError
@@ -17,6 +19,7 @@ from sources.recorder import Outage
 from sources.user_files import read_json
 from warehouse.durable_files import write_whole
 
+_INSTANT = TypeAdapter(AwareDatetime)
 REPORT_FILE = "positions.json"
 STALE_AFTER = timedelta(minutes=5)
 """Age from which a report means that the collector has stopped: it is written each half minute."""
@@ -121,11 +124,12 @@ def read_report_time(settings: Settings) -> datetime | None:
         return None
     try:
         content: dict[str, Any] = read_json(path)
-        return datetime.fromisoformat(content["at"])
+        at: datetime = _INSTANT.validate_python(content["at"])
     except (SourceError, KeyError, TypeError, ValueError) as exc:
         raise CollectorStopped(
             f"{path} is no report of the collector: delete it and start `liqheat collect-positions`"
         ) from exc
+    return at
 
 
 def watch_collector(settings: Settings, *, now: datetime) -> datetime | None:

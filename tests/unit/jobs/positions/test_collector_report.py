@@ -1,0 +1,79 @@
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from jobs.errors import CollectorStopped
+from jobs.positions.collector_report import (
+    CollectorReport,
+    report_path,
+    watch_collector,
+    write_report_file,
+)
+from jobs.settings import Settings
+from sources.recorder import Outage
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(home=tmp_path)
+
+
+@pytest.fixture
+def report():
+    return CollectorReport(
+        at=AT,
+        started_at=AT,
+        accounts=3,
+        accounts_with_positions=2,
+        positions=5,
+        sweeps_per_minute=7,
+        weight_last_minute=14.0,
+        weight_limit=1200.0,
+        oldest_large_seconds=60.0,
+        oldest_seconds=3600.0,
+        states_received=9,
+        trades_received=11,
+        new_waiting=0,
+        records_waiting=0,
+        btc_observed_ratio=None,
+        is_stream_connected=True,
+        outages=(Outage(AT, None, "closed"),),
+        last_map_at=AT,
+        last_map_reason=None,
+        last_error=None,
+        last_error_at=None,
+    )
+
+
+def test_a_home_where_it_never_ran_is_well(settings):
+    assert watch_collector(settings, now=AT) is None
+
+
+def test_a_collector_that_reports_is_well(settings, report):
+    write_report_file(settings, report)
+    assert watch_collector(settings, now=AT + timedelta(minutes=4)) == AT
+
+
+def test_a_collector_that_has_stopped_is_missed(settings, report):
+    write_report_file(settings, report)
+    with pytest.raises(CollectorStopped, match="since 2026-03-01 12:00 UTC: start `liqheat coll"):
+        watch_collector(settings, now=AT + timedelta(minutes=6))
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"at": "soon"}', '{"at": "2026-03-01T12:00"}'])
+def test_a_file_that_is_no_report_is_named(settings, content):
+    report_path(settings).write_text(content)
+    with pytest.raises(CollectorStopped, match=r"positions\.json is no report"):
+        watch_collector(settings, now=AT)
+
+
+def test_the_report_is_plain_json(settings, report):
+    write_report_file(settings, report)
+    written = json.loads(report_path(settings).read_text())
+    assert written["at"] == AT.isoformat()
+    assert written["outages"] == [
+        {"began_at": AT.isoformat(), "ended_at": None, "reason": "closed"}
+    ]
