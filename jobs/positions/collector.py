@@ -267,9 +267,10 @@ class _Collector:
     def _next_row(self) -> int | None:
         """Return the row whose turn it is, and make the order anew where it is used up."""
         if not self._planned:
-            self._planned.extend(
-                self._accounts.table.take_next(self._home.now(), self._policy.planned)
+            rows = self._accounts.table.take_next(
+                self._home.now(), self._policy.planned, self._market.builders()
             )
+            self._planned.extend(rows)
         return self._planned.popleft() if self._planned else None
 
     # What is public.

@@ -39,6 +39,18 @@ class MarketContexts:
         """Return all coins, those of the venue's own contracts first."""
         return [coin for dex in sorted(self._contexts) for coin in self._contexts[dex]]
 
+    def builders(self) -> list[str]:
+        """Return the builders' dexes, those with most open interest first."""
+
+        def open_interest_usd(dex: str) -> float:
+            values = (
+                one.mark_price * one.open_interest_quantity
+                for one in self._contexts.get(dex, {}).values()
+            )
+            return sum(value for value in values if value > 0)
+
+        return sorted(self._dexes, key=open_interest_usd, reverse=True)
+
     def context(self, coin: str) -> CoinContext | None:
         """Return the context of a coin of the venue's own contracts; None for an unknown one."""
         return self._contexts.get("", {}).get(coin)

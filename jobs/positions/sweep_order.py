@@ -43,14 +43,17 @@ class SweepPolicy:
     traded_seconds : float
         Interval of an account that traded `large_usd` more than usual since its state; an account
         that traded a tenth of it has ten times this interval [s].
+    any_trade_seconds : float
+        Interval of an account that traded anything, but is not known to trade all the time: what it
+        opened may be near its liquidation price [s].
     new_seconds, listed_seconds : float
         Interval of accounts never requested: found by a trade, and on a public list [s].
-    most_optional : float
+    most_by_size, most_by_any_trade : float
         Lateness that trades and lists can give at most: beyond it, the intervals of large and other
         accounts come first. 1.6 leaves a fifth of the age that a map allows.
     least_lateness : float
-        Lateness from which a known state is requested again: a limit that leaves room halves
-        intervals and no more.
+        Lateness from which a known state is requested again: where the limit leaves room, states
+        are up to ten times as fresh as their interval requires.
     usual_seconds : float
         Half-life of what an account usually trades [s].
     """
@@ -61,10 +64,12 @@ class SweepPolicy:
     other_seconds: float = 12 * HOUR_SECONDS
     empty_seconds: float = 5 * 24 * HOUR_SECONDS
     traded_seconds: float = 600.0
+    any_trade_seconds: float = 1800.0
     new_seconds: float = 60.0
     listed_seconds: float = 2 * HOUR_SECONDS
-    most_optional: float = 1.6
-    least_lateness: float = 0.5
+    most_by_size: float = 1.6
+    most_by_any_trade: float = 1.3
+    least_lateness: float = 0.1
     usual_seconds: float = 2 * HOUR_SECONDS
 
 
@@ -167,21 +172,27 @@ def lateness(facts: SweepFacts, policy: SweepPolicy | None = None) -> Floats:
     [1.0, 0.042, 1.4, 0.042]
     """
     policy = policy or SweepPolicy()
-    hours = facts.age_seconds / HOUR_SECONDS
-    unusual_usd = np.maximum(facts.traded_usd - facts.usual_usd_per_hour * hours, 0.0)
-    by_trades = (
-        facts.age_seconds / policy.traded_seconds * np.minimum(unusual_usd / policy.large_usd, 1.0)
-    )
     known = np.maximum(
-        facts.age_seconds / class_intervals(facts, policy),
-        _bounded(by_trades, policy.most_optional),
+        facts.age_seconds / class_intervals(facts, policy), _lateness_by_trades(facts, policy)
     )
     found = np.where(
         facts.is_listed & (facts.traded_usd == 0.0),
-        _bounded(facts.age_seconds / policy.listed_seconds, policy.most_optional),
+        _bounded(facts.age_seconds / policy.listed_seconds, policy.most_by_size),
         facts.age_seconds / policy.new_seconds,
     )
     return np.where(facts.is_new, found, known)
+
+
+def _lateness_by_trades(facts: SweepFacts, policy: SweepPolicy) -> Floats:
+    """Return how late trades since the state make each sweep, shape (n_sweeps,)."""
+    usual_usd = facts.usual_usd_per_hour * facts.age_seconds / HOUR_SECONDS
+    unusual_usd = np.maximum(facts.traded_usd - usual_usd, 0.0)
+    share = np.minimum(unusual_usd / policy.large_usd, 1.0)
+    by_size = _bounded(facts.age_seconds / policy.traded_seconds * share, policy.most_by_size)
+    # Twice the usual is no chance of an account that trades all the time.
+    is_unusual = unusual_usd > usual_usd
+    by_any_trade = _bounded(facts.age_seconds / policy.any_trade_seconds, policy.most_by_any_trade)
+    return np.maximum(by_size, np.where(is_unusual, by_any_trade, 0.0))
 
 
 def _bounded(late: Floats, most: float) -> Floats:

@@ -8,7 +8,7 @@ Half a million accounts take some 150 MB, most of it the index of addresses.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,10 @@ _COLUMNS = {
     "is_busy": np.bool_,
     "is_unwritten": np.bool_,
 }
+_MOST_BUILDERS = 4096
+# While nothing is late, one request in so many looks for positions on builders' dexes.
+_EXPLORED_PART = 4
+_EXPLORED_AT_ONCE = 10_000
 _FIRST_PAUSE_SECONDS = 60
 _LONGEST_PAUSE_SECONDS = 3600
 
@@ -77,7 +81,10 @@ class SweepTable:
         self._policy = policy
         self._ids: dict[bytes, int] = {}
         self._addresses: list[bytes] = []
-        self._rows: dict[tuple[int, str], int] = {}
+        # By account and dex in one number: tuples would take as much memory again.
+        self._builder_rows: dict[int, int] = {}
+        self._builders: dict[str, int] = {}
+        self._explored: dict[str, int] = {}
         self._plain_rows: list[int] = []
         self._dexes: list[str] = []
         self._count = 0
@@ -129,10 +136,15 @@ class SweepTable:
         """Return the row of an account on a dex, added where there is none."""
         if not dex:
             return self._plain_rows[account_id]
-        row = self._rows.get((account_id, dex))
+        key = self._builder_key(account_id, dex)
+        row = self._builder_rows.get(key)
         if row is None:
-            row = self._rows[account_id, dex] = self._add_row(account_id, dex, at, is_listed=False)
+            row = self._builder_rows[key] = self._add_row(account_id, dex, at, is_listed=False)
         return row
+
+    def _builder_key(self, account_id: int, dex: str) -> int:
+        builder = self._builders.setdefault(dex, len(self._builders))
+        return account_id * _MOST_BUILDERS + builder
 
     def _add_row(self, account_id: int, dex: str, at: int, *, is_listed: bool) -> int:
         row = self._count
@@ -255,16 +267,55 @@ class SweepTable:
         np.minimum.at(nearest, rows, distances)
         columns["largest_usd"][:count], columns["nearest_ratio"][:count] = largest, nearest
 
-    def take_next(self, now: int, count: int) -> list[int]:
-        """Return the rows whose state is requested next, the latest first, and mark them busy."""
+    def take_next(self, now: int, count: int, dexes: Sequence[str] = ()) -> list[int]:
+        """Return the rows whose state is requested next, the latest first, and mark them busy.
+
+        Parameters
+        ----------
+        now : int
+            The present [microseconds since 1970].
+        count : int
+            How many at most.
+        dexes : sequence of str
+            Builders' dexes, those with most open interest first. While nothing is late, some of the
+            requests go to accounts on dexes on which they have not been seen.
+        """
         columns = self._view()
         facts = self._facts(columns, now)
         late = lateness(facts, self._policy)
         is_due = facts.is_new | (late >= self._policy.least_lateness)
         is_free = ~columns["is_busy"] & (columns["not_before"] <= now)
-        rows = latest(late, is_free & is_due, count)
-        columns["is_busy"][rows] = True
-        return [int(row) for row in rows]
+        due = latest(late, is_free & is_due, count)
+        rows = [int(row) for row in due]
+        if not facts.is_new[rows].any() and not (late[rows] >= 1.0).any():
+            found = self._explore(dexes, now, max(count // _EXPLORED_PART, 1))
+            rows = rows[: count - len(found)] + found
+        self._columns["is_busy"][rows] = True
+        return rows
+
+    def _explore(self, dexes: Sequence[str], now: int, count: int) -> list[int]:
+        """Return new rows of accounts on dexes where they have not been seen.
+
+        Only of those with a position or on a public list: the others are unlikely to have any.
+        """
+        found: list[int] = []
+        for dex in dexes:
+            account_id = self._explored.get(dex, 0)
+            end = min(account_id + _EXPLORED_AT_ONCE, self.account_count)
+            while account_id < end and len(found) < count:
+                if self._is_worth_exploring(account_id, dex):
+                    row = self.row_of(account_id, dex, now)
+                    self._columns["is_listed"][row] = True
+                    found.append(row)
+                account_id += 1
+            self._explored[dex] = account_id
+        return found
+
+    def _is_worth_exploring(self, account_id: int, dex: str) -> bool:
+        if self._builder_key(account_id, dex) in self._builder_rows:
+            return False
+        row = self._plain_rows[account_id]
+        return bool(self._columns["is_listed"][row] or self._columns["position_count"][row])
 
     def _view(self) -> dict[str, NDArray[Any]]:
         return {name: column[: self._count] for name, column in self._columns.items()}

@@ -38,11 +38,12 @@ def test_large_and_near_accounts_come_long_before_others():
     assert empty == pytest.approx(1 / 120)
 
 
-def test_an_account_that_traded_comes_sooner_in_proportion_to_what_it_traded():
-    much, some, little = late({"traded_usd": 1e6}, {"traded_usd": 1e4}, {"traded_usd": 10.0})
-    assert 1.0 < much < POLICY.most_optional
-    assert some == pytest.approx(0.6)
-    assert little == late({})[0]
+def test_an_account_that_traded_comes_sooner_the_more_it_traded():
+    much, some, little = late(
+        *({"traded_usd": usd, "age_seconds": 1200.0} for usd in (1e6, 6e4, 10.0))
+    )
+    assert 1.0 < some < much < POLICY.most_by_size
+    assert little == pytest.approx(2 / 3)
 
 
 def test_a_market_maker_comes_as_often_as_its_positions_require():
@@ -54,7 +55,7 @@ def test_trades_never_come_before_an_account_that_a_map_is_about_to_lose():
     traded, overdue = late(
         {"traded_usd": 1e9, "age_seconds": 11 * HOUR_SECONDS}, {"age_seconds": 20 * HOUR_SECONDS}
     )
-    assert traded < POLICY.most_optional < overdue
+    assert traded < POLICY.most_by_size < overdue
 
 
 def test_an_account_found_by_a_trade_comes_within_minutes_and_one_of_a_list_when_there_is_time():

@@ -34,12 +34,14 @@ def held(coin, quantity, price=math.nan):
     return TablePosition(coin, quantity, price)
 
 
-def test_large_and_near_accounts_are_next_after_half_their_interval(table):
+def test_where_there_is_room_large_and_near_accounts_are_next_after_a_tenth_of_their_interval(
+    table,
+):
     add(table, 0, held("BTC", 1.0))
     large = add(table, 1, held("BTC", 1000.0))
     near = add(table, 2, held("ETH", 1.0, 9.8))
-    assert sorted(table.take_next(minutes(16), 10)) == [large, near]
-    assert table.take_next(minutes(14), 10) == []
+    assert table.take_next(minutes(2.9), 10) == []
+    assert sorted(table.take_next(minutes(3.1), 10)) == [large, near]
 
 
 def test_a_row_under_way_is_not_taken_twice(table):
@@ -134,3 +136,21 @@ def test_ages_are_those_of_accounts_with_positions(table):
     table.add_account(address(3), minutes(0), is_listed=False)
     oldest_large, oldest, new_waiting, with_positions = table.ages(minutes(10))
     assert (oldest_large, oldest, new_waiting, with_positions) == (600.0, 4200.0, 1, 2)
+
+
+def test_builders_dexes_are_explored_while_nothing_is_late_each_account_once(table):
+    for number in range(6):
+        add(table, number, held("BTC", 1.0))
+    table.add_account(address(6), minutes(0), is_listed=False)
+    table.put_state(table.row_of(6, "", 0), minutes(0), 0.0)
+    explored = []
+    for _ in range(10):
+        rows = table.take_next(minutes(1), 8, ["xyz", "flx"])
+        assert len(rows) <= 2
+        explored += [(table.number(row), table.dex(row)) for row in rows]
+    assert explored == [(number, dex) for dex in ("xyz", "flx") for number in range(6)]
+
+
+def test_builders_dexes_wait_while_anything_is_late(table):
+    add(table, 0, held("BTC", 1000.0))
+    assert [table.dex(row) for row in table.take_next(minutes(60), 8, ["xyz"])] == [""]
