@@ -13,7 +13,7 @@ stand-in sent its account's state. Run it from the project root with
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +24,6 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from standin import Population, large_population
-from standin.population import wording
 from standin.population.market import simulated_market
 from workbench.positions import (
     EPOCH,
@@ -36,21 +35,36 @@ from workbench.positions import (
     StandinProcess,
     collecting,
     compare,
+    contexts_of,
     cpu_seconds,
+    instant,
     read_hours,
     resident_mb,
+    store_states,
 )
 
 from bench.stopwatch import print_machine
 from jobs.positions.account_book import AccountBook
-from jobs.positions.book_records import FoundAccount, SweptState
+from jobs.positions.book_file import book_path
 from jobs.positions.hourly_map import land_hourly_map
 from jobs.settings import Settings
-from sources.accounts.info_client import read_contexts
-from sources.accounts.states import read_state
 
 START = 1_772_323_200_000  # 2026-03-01
-BATCH = 500
+STATES = {"venue": "hyperliquid", "endpoint": "account_state"}
+SOCKET = {"venue": "hyperliquid", "endpoint": "socket"}
+FAULTS = [
+    *(
+        STATES | {"kind": kind, "probability": 0.002}
+        for kind in (
+            "too_many_requests", "server_error", "truncated", "empty", "missing_field", "zero_size",
+            "null_value", "wrong_type", "stale_state", "cut_in_answer", "clock_skew",
+        )
+    ),
+    SOCKET | {"kind": "socket_cut", "probability": 0.00005},
+    SOCKET | {"kind": "socket_garbage", "probability": 0.0001},
+    {"venue": "hyperliquid", "endpoint": "leaderboard", "kind": "reorganised_list", "after": 1},
+]  # fmt: skip
+"""What ``--faults`` switches on after the warm-up."""
 
 
 def run_at_speed(arguments: argparse.Namespace, folder: Path) -> bool:
@@ -74,6 +88,8 @@ def run_at_speed(arguments: argparse.Namespace, folder: Path) -> bool:
                 passed = (clock.now() - EPOCH) / timedelta(milliseconds=1) - START
                 if passed // HOUR_MS > told:
                     told = int(passed // HOUR_MS)
+                    if arguments.faults and told == arguments.warm_up:
+                        standin.control("faults", add=FAULTS)
                     print(_progress(told, standin, collector.pid, most_mb), flush=True)
                 if passed > hours * HOUR_MS + 5 * 60_000:
                     break
@@ -205,23 +221,15 @@ def time_map(accounts: int, coins: int, folder: Path) -> bool:
         parameters=large_population(accounts),
     )
     settings = Settings(home=folder)
-    path = folder / "positions" / "accounts.sqlite"
-    path.parent.mkdir(parents=True)
-    book = AccountBook(path)
-    begun = time.perf_counter()
-    for batch in _batches(list(_states(people)), BATCH):
-        book.store(
-            [FoundAccount(one.account_id, bytes.fromhex(one.state.address[2:]), "list", _us(START))
-             for one in batch if one.state.dex == ""],
-            batch,
-        )  # fmt: skip
-    print(f"{accounts:,} accounts stored in {time.perf_counter() - begun:.1f} s")
-    contexts = {dex: read_contexts(_context_body(people, dex), dex) for dex in people.dexes}
-    begun, begun_cpu = time.perf_counter(), time.process_time()
-    at = EPOCH + timedelta(milliseconds=START + HOUR_MS)
-    held = book.positions_of(at)
-    read = time.perf_counter() - begun
-    made = land_hourly_map(settings, held, contexts, at)
+    at = START + HOUR_MS
+    with closing(AccountBook(book_path(settings))) as book:
+        begun = time.perf_counter()
+        store_states(book, people, at - 60_000)
+        print(f"{accounts:,} accounts stored in {time.perf_counter() - begun:.1f} s")
+        begun, begun_cpu = time.perf_counter(), time.process_time()
+        held = book.positions_of(instant(at))
+        read = time.perf_counter() - begun
+        made = land_hourly_map(settings, held, contexts_of(people), instant(at))
     seconds, cpu = time.perf_counter() - begun, time.process_time() - begun_cpu
     landed = list(settings.landing.rglob("*.parquet"))
     size = sum(one.stat().st_size for one in landed) / 1e6
@@ -234,32 +242,6 @@ def time_map(accounts: int, coins: int, folder: Path) -> bool:
     return seconds < 10 and made.assets >= 0.9 * coins
 
 
-def _us(milliseconds: int) -> int:
-    return milliseconds * 1000
-
-
-def _states(people: Population) -> Iterator[SweptState]:
-    """Yield the state of every account as the venue would send it, read as we read it."""
-    # Late in the hour before the map.
-    at = START + HOUR_MS - 60_000
-    for account, address in enumerate(people.addresses):
-        for dex in people.dexes:
-            rows, wrap = wording.state_of(people, address, dex)
-            if dex and not rows:
-                continue
-            yield SweptState(account, read_state(wrap(rows, at), address, dex), _us(at), _us(at))
-
-
-def _batches(rows: list[SweptState], size: int) -> Iterator[list[SweptState]]:
-    for first in range(0, len(rows), size):
-        yield rows[first : first + size]
-
-
-def _context_body(people: Population, dex: str) -> list[Any]:
-    universe, contexts = wording.contexts_of(people, dex)
-    return [{"universe": universe, "marginTables": [], "collateralToken": 0}, contexts]
-
-
 def main() -> None:
     """Run one of the two and exit with 1 where a figure does not hold."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -269,6 +251,7 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=50_000)
     parser.add_argument("--coins", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--faults", action="store_true", help="break one answer in fifty")
     parser.add_argument("--map", action="store_true", help="time one map of 200 coins instead")
     parser.add_argument("--keep", type=Path, help="folder to leave home and books in")
     arguments = parser.parse_args()

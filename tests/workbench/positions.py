@@ -24,7 +24,13 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow.parquet as pq
+from standin import Population
+from standin.population import wording
 
+from jobs.positions.account_book import AccountBook
+from jobs.positions.book_records import FoundAccount, SweptState
+from sources.accounts.info_client import CoinContext, read_contexts
+from sources.accounts.states import read_state
 from transforms.disagreement import measure_disagreement
 from transforms.grid import FloatArray, bin_of_price
 from transforms.maps import N_WINDOW_BINS, window_first_bin
@@ -33,6 +39,7 @@ TESTS = Path(__file__).resolve().parents[1]
 LARGE_USD = 100_000.0
 NEAR = 0.03  # of the mark price
 HOUR_MS = 3_600_000
+BATCH = 500  # states a transaction
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -335,3 +342,43 @@ def compare(hour: Hour, landing: Path) -> Agreement | None:
         -found.scale_log_ratio[:, 2],
         landed[0].sum(1) + landed[1].sum(1),
     )
+
+
+# -- the states of a population, without a collector
+
+
+def store_states(book: AccountBook, people: Population, at: int) -> None:
+    """Store the state of every account as the venue sends it and as we read it, stamped `at`."""
+    swept = list(_states(people, at))
+    for first in range(0, len(swept), BATCH):
+        batch = swept[first : first + BATCH]
+        found = [
+            FoundAccount(one.account_id, bytes.fromhex(one.state.address[2:]), "list", at * 1000)
+            for one in batch
+            if one.state.dex == ""
+        ]
+        book.store(found, batch)
+
+
+def _states(people: Population, at: int) -> Iterator[SweptState]:
+    for account, address in enumerate(people.addresses):
+        for dex in people.dexes:
+            rows, wrap = wording.state_of(people, address, dex)
+            if rows or not dex:
+                state = read_state(wrap(rows, at), address, dex)
+                yield SweptState(account, state, at * 1000, at * 1000)
+
+
+def contexts_of(people: Population) -> dict[str, dict[str, CoinContext]]:
+    """Return the contexts of all dexes as we read them."""
+    found = {}
+    for dex in people.dexes:
+        universe, contexts = wording.contexts_of(people, dex)
+        described = {"universe": universe, "marginTables": [], "collateralToken": 0}
+        found[dex] = read_contexts([described, contexts], dex)
+    return found
+
+
+def instant(milliseconds: int) -> datetime:
+    """Return milliseconds since 1970 as an instant."""
+    return EPOCH + timedelta(milliseconds=milliseconds)
