@@ -301,9 +301,10 @@ class _Collector:
         if not suspects:
             return
         address = self._accounts.table.address_of(suspects[0].account_id)
-        since = min(one.since_at for one in suspects)
+        since = to_instant(min(one.since_at for one in suspects))
+        until = to_instant(max(one.until_at for one in suspects))
         try:
-            found = await client.fills(address, to_instant(since))
+            found = await client.fills(address, since, until)
         except SourceError as exc:
             self._note_error(exc)
             await call(book.postpone, suspects, _MOST_LOOK_UPS)
@@ -317,8 +318,7 @@ class _Collector:
         while True:
             now = self._home.clock()
             hour = now.replace(minute=0, second=0, microsecond=0)
-            is_made = self._last_map_at is not None and self._last_map_at >= hour
-            if is_made or now - hour > _LATEST_MAP:
+            if self._last_map_at == hour or now - hour > _LATEST_MAP:
                 hour += HOUR
             delay = (hour - now).total_seconds() + self._policy.map_delay_seconds
             if delay > _LONGEST_WAIT_SECONDS:
@@ -360,13 +360,12 @@ class _Collector:
             _Duty(policy.report_seconds, self._write_report),
         ]
         if self._on_progress is not None:
-            first_at = self._home.now() + round(policy.progress_seconds * SECOND_MICROSECONDS)
-            duties.append(_Duty(policy.progress_seconds, self._show_progress, first_at))
+            duties.append(_Duty(policy.progress_seconds, self._show_progress, self._home.now()))
         while not self._stop.is_set():
             for duty in duties:
-                if duty.due_at <= self._home.now():
+                if duty.is_due(self._home.now()):
                     await self._attempt(duty.work)
-                    duty.due_at = self._home.now() + round(duty.seconds * SECOND_MICROSECONDS)
+                    duty.done_at = self._home.now()
             await self._rest(policy.store_seconds)
 
     async def _attempt(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -424,7 +423,7 @@ class _Collector:
         """Return the state of the collector."""
         home, table, stream = self._home, self._accounts.table, self._stream.report()
         now = home.now()
-        while self._received and self._received[0] <= now - MINUTE:
+        while self._received and not now - MINUTE < self._received[0] <= now:
             self._received.popleft()
         oldest_large, oldest, new_waiting, with_positions = table.ages(now)
         usage = home.budget.usage()
@@ -482,4 +481,8 @@ class _Duty:
 
     seconds: float
     work: Callable[[], Awaitable[None]]
-    due_at: int = 0
+    done_at: int = 0
+
+    def is_due(self, now: int) -> bool:
+        """Return whether its time has come; a clock that was set back makes it due."""
+        return not 0 <= now - self.done_at < self.seconds * SECOND_MICROSECONDS

@@ -30,8 +30,8 @@ class CollectorPolicy:
     lists_seconds : float
         Spacing of public lists.
     look_up_seconds : float
-        Spacing of look-ups of suspected liquidations, 20 to 25 of weight each: a tenth of the
-        limit at most.
+        Spacing of look-ups of suspected liquidations: with 20 of weight each, and 1 for each 20
+        fills, a tenth of the limit unless the account trades all the time.
     landing_seconds, report_seconds, revalue_seconds, checkpoint_seconds : float
         Spacing of landing, of the state file, of valuing positions at the newest marks and of
         folding the book's log into its file.

@@ -48,6 +48,8 @@ _CONFIRM = 30 * SECOND_MICROSECONDS
 # Clocks that differ by less are the same.
 _SKEW = 5 * SECOND_MICROSECONDS
 _MESSAGES_COMPARED = 200
+# A trade's price is of the present for so long.
+_RECENT = 60 * SECOND_MICROSECONDS
 
 
 class KnownAccounts:
@@ -128,7 +130,7 @@ class KnownAccounts:
                 if account_id is None:
                     account_id = self._add(key, "trade", now)
                 table.note_trade(table.row_of(account_id, dex, now), at, usd)
-            self.marks.put(trade.coin, trade.price, at)
+            self.marks.put(trade.coin, trade.price, at, is_newest=now - at < _RECENT)
         self._lags.append(now - latest)
 
     def _add(self, key: bytes, found_by: str, now: int) -> int:

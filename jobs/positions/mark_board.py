@@ -39,7 +39,7 @@ class MarkBoard:
         """Newest price by number of the coin [USD per asset unit]; NaN where none is known."""
         return self._newest
 
-    def put(self, coin: str, price: float, at: int) -> None:
+    def put(self, coin: str, price: float, at: int, *, is_newest: bool = True) -> None:
         """Note a price.
 
         Parameters
@@ -50,13 +50,15 @@ class MarkBoard:
             [USD per asset unit]; one that is no positive number is left out.
         at : int
             When [microseconds since 1970].
+        is_newest : bool
+            Whether it is of the present; a trade sent again on subscribing is not.
         """
         if not 0.0 < price < math.inf:
             return
         number, step = self.coin_id(coin), at // _STEP
         if step > self._last_step:
             self._forget(step)
-        if step >= self._last_step or math.isnan(self._newest[number]):
+        if is_newest or math.isnan(self._newest[number]):
             self._newest[number] = price
         slot = step % _STEPS
         if step > self._last_step - _STEPS:

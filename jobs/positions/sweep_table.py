@@ -44,6 +44,7 @@ _EXPLORED_PART = 4
 _EXPLORED_AT_ONCE = 10_000
 _FIRST_PAUSE_SECONDS = 60
 _LONGEST_PAUSE_SECONDS = 3600
+_LONGEST_PAUSE = _LONGEST_PAUSE_SECONDS * SECOND_MICROSECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +285,8 @@ class SweepTable:
         facts = self._facts(columns, now)
         late = lateness(facts, self._policy)
         is_due = facts.is_new | (late >= self._policy.least_lateness)
-        is_free = ~columns["is_busy"] & (columns["not_before"] <= now)
+        pause = columns["not_before"] - now
+        is_free = ~columns["is_busy"] & ((pause <= 0) | (pause > _LONGEST_PAUSE))
         due = latest(late, is_free & is_due, count)
         rows = [int(row) for row in due]
         if not facts.is_new[rows].any() and not (late[rows] >= 1.0).any():
@@ -325,7 +327,9 @@ class SweepTable:
         is_new = observed_at == 0
         since = np.where(is_new, columns["found_at"], observed_at)
         return SweepFacts(
-            age_seconds=np.maximum(now - since, 0) / SECOND_MICROSECONDS,
+            # An instant ahead of the clock was noted before the clock was set back: how old it is
+            # is not known, and the distance makes it come up as if it were so old.
+            age_seconds=np.abs(now - since) / SECOND_MICROSECONDS,
             is_new=is_new,
             is_listed=columns["is_listed"],
             position_count=columns["position_count"],

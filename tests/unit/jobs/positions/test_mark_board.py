@@ -37,6 +37,16 @@ def test_a_late_price_does_not_move_the_clock_back():
     assert board.extent("BTC", minutes(20), minutes(70)) == (90.0, 100.0)
 
 
+def test_only_a_price_of_the_present_is_the_newest():
+    board = MarkBoard()
+    board.put("BTC", 100.0, minutes(60))
+    board.put("BTC", 90.0, minutes(55), is_newest=False)
+    assert board.newest[board.coin_id("BTC")] == 100.0
+    # The clock was set back.
+    board.put("BTC", 95.0, minutes(0))
+    assert board.newest[board.coin_id("BTC")] == 95.0
+
+
 def test_there_is_room_for_many_coins():
     board = MarkBoard()
     for number in range(300):

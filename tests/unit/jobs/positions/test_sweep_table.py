@@ -63,6 +63,13 @@ def test_a_row_that_fails_is_left_alone_ever_longer(table):
     assert table.take_next(minutes(160), 1) == [row]
 
 
+def test_a_clock_set_back_starves_nobody(table):
+    row = add(table, 0, held("BTC", 1000.0), at=600)
+    other = add(table, 1, held("BTC", 1000.0), at=600)
+    table.postpone(other, minutes(600))
+    assert sorted(table.take_next(minutes(0), 10)) == [row, other]
+
+
 def test_an_account_comes_near_as_its_mark_moves(table, marks):
     row = add(table, 0, held("ETH", 1.0, 8.0))
     assert table.take_next(minutes(30), 1) == []
