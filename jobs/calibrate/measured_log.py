@@ -4,6 +4,7 @@ Belongs here: which rows are read, and until when changes have been found. Does 
 what is measured on them (``measure_positions``). Instants are int64 microseconds, UTC.
 """
 
+import logging
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,6 +20,8 @@ from transforms.positions.leverage import effective_leverage, maintenance_margin
 from transforms.series import IntArray
 from warehouse.queries import named_query
 
+logger = logging.getLogger(__name__)
+
 VENUE: Final = "hyperliquid"
 """The venue whose accounts are followed."""
 
@@ -30,6 +33,9 @@ MOST_ROWS: Final = 1_000_000
 
 SETTLED: Final = DAY
 """After so long a change has been found: no account with positions waits longer for a state."""
+
+LONGEST_SILENCE: Final = 2 * DAY
+"""Without a change for so long before a midnight the collector was down: nothing is measured."""
 
 _SEED: Final = 1
 """Of the resampling: a measurement repeats to the last digit."""
@@ -69,7 +75,7 @@ class MeasuredLog:
 
 
 def read_measured_log(connection: DuckDBPyConnection, as_of: datetime) -> MeasuredLog | None:
-    """Return the log up to an hour, for its last midnight; None where nothing is followed.
+    """Return the log up to an hour, for its last midnight; None where nobody is followed by then.
 
     Parameters
     ----------
@@ -86,6 +92,14 @@ def read_measured_log(connection: DuckDBPyConnection, as_of: datetime) -> Measur
         [VENUE, from_at, as_of],
     ).fetchall()[0]
     if not count:
+        return None
+    if newest < midnight - LONGEST_SILENCE:
+        logger.warning(
+            "nothing is measured for %s: the last change of a position was seen at %s; "
+            "run `liqheat collect-positions`",
+            midnight.date(),
+            newest.isoformat(timespec="minutes"),
+        )
         return None
     sample = -(-count // MOST_ROWS)
     table = connection.execute(

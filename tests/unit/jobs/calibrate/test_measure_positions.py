@@ -161,7 +161,7 @@ def test_a_size_changed_between_the_trades_of_its_account(followed, tmp_path):
             "'long' as side, unnest([1.0, 0.0]) as quantity, 'x' as source, $1 as ingested_at",
             [START, *at.values()],
         )
-        found = measured_log.read_measured_log(connection, END).changes
+        found = measured_log.read_measured_log(connection, START + timedelta(days=1)).changes
     assert found.changed_from.tolist() == [
         to_microseconds(at["previous"]),
         to_microseconds(at["from"]),
@@ -191,6 +191,11 @@ def test_without_followed_accounts_there_are_no_rows(tmp_path):
     prepare_home(tmp_path)
     with open_warehouse(tmp_path / "warehouse.duckdb") as connection:
         assert measure_positions(connection, END, "one") == 0
+
+
+def test_a_collector_that_was_down_for_days_gives_no_figure_and_a_warning(followed, caplog):
+    assert measure_positions(followed, END + timedelta(days=4), "late") == 0
+    assert "liqheat collect-positions" in caplog.text
 
 
 def test_an_hour_of_following_makes_no_figure(followed):
