@@ -22,6 +22,7 @@ realised_liquidation as (
         is_realised_liquidation_complete as is_complete,
         is_realised_liquidation_partial as is_partial,
     from intermediate.int_realised_liquidation_hour
+    where as_of > window_start() - interval 72 hours
 ),
 
 -- Three days without a liquidation look like a feed that is down.
