@@ -11,7 +11,7 @@ from cli.figures import difference_cells, percent
 from cli.output import Format, print_table
 from cli.published import Row, read_rows, write_all
 from jobs.errors import NothingToDo
-from jobs.settings import read_settings
+from jobs.settings import Settings, read_settings
 
 
 def disagreement_command(
@@ -51,6 +51,7 @@ def disagreement_command(
             "share + reach + placement = 100 %. moved by: how far mass would have to move "
             "along price. bands: of the five largest of one, found in the other.",
             *([f"also compared: --venue {others}."] if others else []),
+            *_measured_notes(settings, pairs),
         ],
     )
 
@@ -88,6 +89,27 @@ def _limits(pair: Row) -> str:
         return ""
     notes = [f"{end} covers {percent(part)}" for end, part in covered.items() if part < 1]
     return "; ".join([*notes, f"there they share {percent(pair['common_overlap_ratio'])}"])
+
+
+def _measured_notes(settings: Settings, pairs: Sequence[Row]) -> list[str]:
+    """Return what compared maps of measured positions rest on."""
+    from jobs.compare.outside_maps import MEASURED_PROVIDERS
+    from jobs.read.query import published_file, read_limits
+    from plots.evidence import measured_sentences, read_evidence
+    from plots.source import PublishedMaps
+
+    compared = {pair[name] for pair in pairs for name in ("provider_a", "provider_b")}
+    asset, hour = pairs[0]["asset"], pairs[0]["as_of"]
+    maps = PublishedMaps(published_file(settings), asset, limits=read_limits(settings))
+    found = {
+        name: read_evidence(maps, name, hour) for name in MEASURED_PROVIDERS if name in compared
+    }
+    return [
+        f"{name}: {sentence}."
+        for name, evidence in found.items()
+        if evidence is not None
+        for sentence in measured_sentences(evidence)
+    ]
 
 
 def _overall_notes(overall: Sequence[Row]) -> list[str]:

@@ -44,6 +44,8 @@ class ProviderShape:
         What it counts: standing USD, relative strength.
     overlap : float, optional
         Mean overlap with the others [ratio].
+    observed : float, optional
+        Share of open interest in measured positions, mean of the sides [ratio]; None for others.
     """
 
     name: str
@@ -51,6 +53,15 @@ class ProviderShape:
     covered: tuple[float, float]
     counts: str
     overlap: float | None
+    observed: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _OutsideMap:
+    """Prices that a map covers, and its share of open interest; all and none for ours."""
+
+    covered: tuple[float, float] = (0.0, np.inf)
+    observed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +113,12 @@ def read_comparison(maps: PublishedMaps) -> ProviderComparison:
             "where asset = ? and venue = ? and as_of = ?",
             hour,
         ).fetchnumpy()
-        covered = {
-            provider: (low, high)
-            for provider, low, high in reader.execute(
-                "select provider, covered_price_low, covered_price_high "
+        outside = {
+            provider: _OutsideMap((low, high), observed)
+            for provider, low, high, observed in reader.execute(
+                "select provider, covered_price_low, covered_price_high, coalesce("
+                "(observed_long_ratio + observed_short_ratio) / 2, observed_long_ratio, "
+                "observed_short_ratio) "
                 "from marts.outside_maps_hourly where asset = ? and venue = ? and as_of = ?",
                 hour,
             ).fetchall()
@@ -130,14 +143,14 @@ def read_comparison(maps: PublishedMaps) -> ProviderComparison:
         as_of=newest[0],
         price=price,
         edges=np.exp(bin_zero + bin_width * (first + _BINS_PER_BAR * np.arange(_BARS + 1))),
-        providers=_shapes(rows, first, covered, overlap),
+        providers=_shapes(rows, first, outside, overlap),
     )
 
 
 def _shapes(
     rows: dict[str, Any],
     first: int,
-    covered: dict[str, tuple[float, float]],
+    outside: dict[str, _OutsideMap],
     overlap: dict[str, float | None],
 ) -> list[ProviderShape]:
     bar = (rows["bin_index"] - first) // _BINS_PER_BAR
@@ -153,13 +166,15 @@ def _shapes(
             total = np.bincount(bar[held], rows["liquidation_usd"][held], _BARS).astype(np.float64)
             share[side] = total / total.sum() if total.sum() > 0 else total
         at = int(np.argmax(own))
+        known = outside.get(name, _OutsideMap())
         found.append(
             ProviderShape(
                 name=str(name),
                 share=share,
-                covered=covered.get(name, (0.0, np.inf)),
+                covered=known.covered,
                 counts=f"{rows['semantics'][at]}, {rows['unit'][at]}",
                 overlap=overlap[name],
+                observed=known.observed,
             )
         )
     return sorted(found, key=lambda shape: (-(shape.overlap or 0.0), shape.name))
@@ -248,7 +263,10 @@ def _heading(shape: ProviderShape) -> str:
         if shape.overlap is None
         else f"shares {100 * shape.overlap:.0f} % with others"
     )
-    return f"<b>{shape.name.replace('_', ' ')}</b><br>{shape.counts}<br>{overlap}"
+    counts = shape.counts
+    if shape.observed is not None:
+        counts += f", {100 * shape.observed:.0f} % of open interest"
+    return f"<b>{shape.name.replace('_', ' ')}</b><br>{counts}<br>{overlap}"
 
 
 def _mark_uncovered(

@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 from workbench.hourly_files import invent_market, write_binance, write_dexes, write_hyperliquid
 
+from cli.main import app
 from jobs.collect.imports import import_files
 from jobs.pipeline import build_maps, load
 from jobs.positions.book_records import HeldPositions
@@ -16,6 +18,7 @@ from jobs.read.query import published_file, query
 from jobs.settings import Settings
 from plots.evidence import evidence_sentences, read_evidence
 from plots.source import PublishedMaps
+from plots.views import plot_asset, plot_comparison
 from sources.accounts.info_client import CoinContext
 from transforms.estimators import ESTIMATORS
 
@@ -165,6 +168,32 @@ def test_a_picture_of_a_measured_map_says_what_it_rests_on(home):
         "100 % seen within the hour, the oldest 0 h before; 19 % has no liquidation price and is "
         "on no level"
     )
+
+
+def test_commands_and_pictures_say_what_a_measured_map_rests_on(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("LIQHEAT_HOME", str(home.home))
+
+    def run(*arguments):
+        ended = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
+        assert ended.exit_code == 0, ended.output
+        return " ".join(ended.output.split())
+
+    said = run("disagreement", "BTC", "--venue", "hyperliquid", "--as-of", f"{END:%Y-%m-%dT%H:%M}")
+    assert "hyperliquid_positions: measured: 80 % of long and 80 % of short" in said
+    assert "80.0 %" in run("providers")
+    maps = PublishedMaps(published_file(home), "BTC", "hyperliquid")
+    plot_asset(maps, tmp_path / "map.html", provider="hyperliquid_positions", days=1)
+    page = (tmp_path / "map.html").read_text()
+    assert "positions of accounts as last seen" in page
+    assert "6 positions of 6 accounts" in page
+    plot_comparison(maps, tmp_path / "panels.html")
+    assert "80 % of open interest" in (tmp_path / "panels.html").read_text()
+
+
+def test_an_asset_without_bars_has_a_picture(home, tmp_path):
+    maps = PublishedMaps(published_file(home), "XYZ-GOLD", "hyperliquid")
+    plot_asset(maps, tmp_path / "map.html", provider="hyperliquid_positions", days=1)
+    assert "there are no bars of XYZ-GOLD" in (tmp_path / "map.html").read_text()
 
 
 def test_no_address_is_in_what_landed_or_is_published(home):
