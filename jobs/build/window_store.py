@@ -81,8 +81,8 @@ def store_window(
         hours = to_instant(at), to_instant(end)
         row_count += run_incremental_models(connection, assets, *hours)
         _sum_without_set_apart(connection, batch, assets, at, end)
-        outside = outside_map_rows(connection, assets, *hours, batch.run_id)
-        row_count += _insert(connection, "derived.heatmap", outside)
+        for outside in outside_map_rows(connection, assets, *hours, batch.run_id):
+            row_count += _insert(connection, "derived.heatmap", outside)
     for at, assets in assets_from.items():
         row_count += compare_maps(connection, assets, to_instant(at), to_instant(end), batch.run_id)
         mark_for_publication(connection, assets, at, end)

@@ -4,6 +4,7 @@ A capture counts for the hour it lies in: one of 14:37 is compared with the map 
 captures in an hour the last counts.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import numpy as np
@@ -18,6 +19,7 @@ from jobs.build.hourly_maps import (
     sum_maps,
 )
 from jobs.grouping import run_slices
+from jobs.instants import HOUR
 from sources.providers.declared import PROVIDERS
 from transforms.rebin import rebin_cells
 from transforms.series import SIDES
@@ -29,6 +31,10 @@ SIMULATED_TRUTH = "simulated_truth"
 
 # As in the macro `is_measured`: the providers of measured positions.
 MEASURED_PROVIDERS = (SIMULATED_TRUTH, "hyperliquid_positions")
+
+# Hours of assets whose cells are in memory at once: of measured positions of 200 coins, a day, some
+# 900,000 cells.
+_CHUNK_ASSET_HOURS = 4800
 
 # How far outside the prices of its hour a provider's own price may lie: it may be an index's.
 _PRICE_TOLERANCE = 0.01
@@ -90,8 +96,8 @@ def outside_map_rows(
     start: datetime,
     end: datetime,
     run_id: str,
-) -> list[pa.Table]:
-    """Return rows of derived.heatmap of outside providers for some assets and hours.
+) -> Iterator[list[pa.Table]]:
+    """Yield rows of derived.heatmap of outside providers for some assets and hours, in parts.
 
     Where a provider has several venues in an hour and no sum over them, they are summed as venue
     'all'.
@@ -107,11 +113,39 @@ def outside_map_rows(
     run_id : str
         Written beside each row.
     """
-    set_window(connection, assets, start, end)
-    table = connection.execute(named_query("outside_cells")).to_arrow_table()
-    set_window(connection, None, None, None)
-    if table.num_rows == 0:
-        return []
+    for part_start, part_end in _parts(connection, assets, start, end):
+        set_window(connection, assets, part_start, part_end)
+        table = connection.execute(named_query("outside_cells")).to_arrow_table()
+        set_window(connection, None, None, None)
+        if table.num_rows:
+            yield _heatmap_rows(table, run_id)
+
+
+def _parts(
+    connection: DuckDBPyConnection, assets: list[str], start: datetime, end: datetime
+) -> Iterator[tuple[datetime, datetime]]:
+    """Yield spans of whole hours whose cells fit into memory, from the first capture to the last.
+
+    Measured positions have a map of each coin in every hour.
+    """
+    found = connection.execute(
+        "select min(hour_end(as_of)), max(hour_end(as_of)) from raw.provider_map "
+        "where as_of > ? and as_of <= ? and list_contains(?, asset)",
+        [start, end, assets],
+    ).fetchone()
+    if found is None or found[0] is None:
+        return
+    at, last = max(found[0] - HOUR, start), min(found[1], end)
+    step = max(_CHUNK_ASSET_HOURS // len(assets), 1) * HOUR
+    while at < last:
+        # Whole hours, so that an hour's captures are never apart.
+        stop = min(at.replace(minute=0, second=0, microsecond=0) + step, last)
+        yield at, stop
+        at = stop
+
+
+def _heatmap_rows(table: pa.Table, run_id: str) -> list[pa.Table]:
+    """Return the rows of derived.heatmap that cells in the order of maps come to."""
     columns = {name: table.column(name).to_numpy() for name in table.column_names}
     keys = ("asset", "provider", "unit", "semantics")
     rows: list[pa.Table] = []

@@ -129,8 +129,9 @@ def add_cells(connection, provider, cells, *, at=AT - timedelta(minutes=23), **m
 
 def place_outside_maps(connection, start=AT - HOUR, end=AT, assets=("BTC",)):
     """Put outside maps beside ours, as the build does."""
-    for rows in outside_map_rows(connection, list(assets), start, end, "build"):  # noqa: B007
-        connection.execute("insert into derived.heatmap by name select * from rows")
+    for tables in outside_map_rows(connection, list(assets), start, end, "build"):
+        for rows in tables:  # noqa: B007
+            connection.execute("insert into derived.heatmap by name select * from rows")
 
 
 def compare(connection, start=AT - HOUR, end=AT, assets=("BTC",)):

@@ -218,3 +218,20 @@ def test_positions_are_shares_of_open_interest_at_the_same_price(connection):
     compare(connection)
     columns = "observed_long_ratio, observed_short_ratio"
     assert rows_of(connection, "derived.outside_map", columns) == [(0.01, 0.01)]
+
+
+def test_maps_do_not_depend_on_how_hours_are_cut(connection, monkeypatch):
+    hours = [AT - number * HOUR for number in range(5)]
+    for number, at in enumerate(hours):
+        add_hours(connection, hours=1, until=at)
+        for asset in ("BTC", "ETH"):
+            cells = [(88 + number, 89 + number, "long", 5.0 + number)]
+            add_cells(connection, "often", cells, at=at, asset=asset)
+    start, found = AT - 5 * HOUR, []
+    for chunk in (1000, 4, 1):
+        monkeypatch.setattr("jobs.compare.outside_maps._CHUNK_ASSET_HOURS", chunk)
+        connection.execute("delete from derived.heatmap")
+        place_outside_maps(connection, start, AT, ("BTC", "ETH"))
+        found.append(rows_of(connection, "derived.heatmap"))
+    assert len(found[0]) == 2 * 2 * len(hours)
+    assert found[0] == found[1] == found[2]
