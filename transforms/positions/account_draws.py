@@ -9,7 +9,7 @@ are few: ``effective_accounts`` counts them by what they hold (Kish 1965, Survey
 the interval and the decision whether there is one go by it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -246,3 +246,44 @@ def measured(
         return MeasuredFigure(value, nothing, nothing, accounts, count, Evidence.CONCENTRATED)
     low, high = interval(known, effective)
     return MeasuredFigure(value, float(low), float(high), accounts, count, Evidence.MEASURED)
+
+
+def measured_share(
+    value: float,
+    draws: FloatArray,
+    account: npt.NDArray[np.int64],
+    weight: FloatArray,
+    positions: int | None = None,
+) -> MeasuredFigure:
+    """Return a share with its interval within 0 and 1, or why there is none.
+
+    What no account shows can still be up to 3 / n of n accounts (the rule of three, Hanley and
+    Lippman-Hand 1983, JAMA 249, 1743); draws of accounts cannot know that.
+
+    Parameters
+    ----------
+    value : float
+        The share [ratio].
+    draws : ndarray of float64, shape (n_draws,)
+        The share in each draw; NaN where a draw has none.
+    account, weight, positions
+        As in `measured`.
+
+    Returns
+    -------
+    MeasuredFigure
+
+    Examples
+    --------
+    >>> found = measured_share(0.0, np.zeros(200), np.arange(60), np.ones(60))
+    >>> found.low, found.high
+    (0.0, 0.05)
+    """
+    found = measured(value, draws, account, weight, positions)
+    if found.evidence is not Evidence.MEASURED:
+        return found
+    unseen = min(3.0 / effective_accounts(account, weight), 1.0)
+    low, high = max(found.low, 0.0), min(found.high, 1.0)
+    low = min(low, 1.0 - unseen) if value >= 1.0 else low
+    high = max(high, unseen) if value <= 0.0 else high
+    return replace(found, low=low, high=high)

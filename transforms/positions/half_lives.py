@@ -10,7 +10,7 @@ right censoring; Kalbfleisch and Prentice 2002, The Statistical Analysis of Fail
 chapter 3). Where it varies with age the figure is the mean over what stood.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -21,6 +21,7 @@ from transforms.positions.account_draws import (
     Evidence,
     MeasuredFigure,
     measured,
+    measured_share,
 )
 from transforms.positions.changes import HOUR, Changes, Stretches
 from transforms.series import BoolArray, FloatArray, IntArray
@@ -115,14 +116,18 @@ def leaving_rates(
         with np.errstate(divide="ignore", invalid="ignore"):
             step = np.clip(sums[0] / sums[1], -2.0, 2.0)
         drawn[number] = hazards[number] + step
-        half_life = np.log(2.0) / rate / _HOURS_A_DAY
-        each = measured(
-            half_life,
-            np.log(2.0) / np.exp(drawn[number]) / _HOURS_A_DAY,
+        log_found = measured(
+            float(np.log(np.log(2.0) / rate / _HOURS_A_DAY)),
+            np.log(np.log(2.0) / _HOURS_A_DAY) - drawn[number],
             account[own],
             np.where(has_left, weight, 0.0),
             left,
         )
+        # Draws are those of a logarithm, so that no end of an interval falls below 0.
+        value, low, high = (
+            float(np.exp(one)) for one in (log_found.value, log_found.low, log_found.high)
+        )
+        each = replace(log_found, value=value, low=low, high=high)
         found.append(each)
         if each.evidence.has_figure:
             full = exposure + np.where(has_left, width, 0.0)
@@ -233,7 +238,7 @@ def fresh_shares(
         shares = drawn / drawn.sum(axis=0)
     # A share rests on all positions, its own tier's or not.
     return tuple(
-        measured(float(total[number] / total.sum()), shares[number], account, size * times,
+        measured_share(float(total[number] / total.sum()), shares[number], account, size * times,
                  int(is_tier[number].sum()))
         for number in range(n_tiers)
     )  # fmt: skip

@@ -14,7 +14,12 @@ from typing import Final
 import numpy as np
 
 from transforms.estimators import ESTIMATORS
-from transforms.positions.account_draws import AccountDraws, Evidence, MeasuredFigure, measured
+from transforms.positions.account_draws import (
+    AccountDraws,
+    Evidence,
+    MeasuredFigure,
+    measured_share,
+)
 from transforms.positions.changes import Changes
 from transforms.series import BoolArray, FloatArray, IntArray
 
@@ -269,6 +274,6 @@ def shares_of(
         drawn = drawn / drawn.sum(axis=0)
     shares = of_group.sum(axis=1) / weight.sum()
     return tuple(
-        measured(float(share), own, account, weight, int(n))
+        measured_share(float(share), own, account, weight, int(n))
         for share, own, n in zip(shares, drawn, count, strict=True)
     )

@@ -17,7 +17,12 @@ from typing import Final
 import numpy as np
 
 from transforms.errors import InvalidInput
-from transforms.positions.account_draws import AccountDraws, Evidence, MeasuredFigure, measured
+from transforms.positions.account_draws import (
+    AccountDraws,
+    Evidence,
+    MeasuredFigure,
+    measured_share,
+)
 from transforms.series import BoolArray, FloatArray, IntArray
 
 HORIZONS: Final = (1.0, 4.0, 24.0, 96.0)
@@ -113,7 +118,7 @@ def shares_within(timed: Timed, draws: AccountDraws) -> tuple[MeasuredFigure, ..
         is_followed = timed.followed >= HORIZONS[number]
         count = int(is_followed.sum())
         found.append(
-            measured(float(value), draw_values[number], timed.account, weight[number], count)
+            measured_share(float(value), draw_values[number], timed.account, weight[number], count)
             if count
             else MeasuredFigure.missing(Evidence.FOLLOWED_TOO_SHORT)
         )
