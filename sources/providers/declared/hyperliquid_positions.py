@@ -43,7 +43,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sources.accounts.coins import asset_of_coin, hide_addresses
-from sources.accounts.info_client import STATE_WEIGHT, claimed
+from sources.accounts.info_client import INFO_URL, STATE_WEIGHT, claimed
 from sources.accounts.states import AccountPosition, read_state
 from sources.errors import InputRejected, ProviderRejected
 from sources.http_exchange import HttpRequest, exchange
@@ -65,7 +65,6 @@ if TYPE_CHECKING:
 
 NAME = "hyperliquid_positions"
 VENUE = "hyperliquid"
-BASE_URL = "https://api.hyperliquid.xyz"
 WALLETS_AT_ONCE = 4
 BUILDERS = "a contract of a builder's own exchange, which lists what it likes"
 WALLET_STATES, TOP_WALLETS, ALL_ACCOUNTS = "wallet_states", "top_wallets", "all_accounts"
@@ -426,7 +425,7 @@ async def _send(session: "aiohttp.ClientSession", secrets: list[str], request: M
             raise InputRejected(
                 f"{NAME}: wallet {shown(wallet, 60)} is no address; give 0x and 40 hex digits"
             )
-    url = request.url(BASE_URL, "info")
+    url = request.url(INFO_URL, "info")
     at_once = asyncio.Semaphore(WALLETS_AT_ONCE)
 
     async def state_of(wallet: str) -> bytes:
