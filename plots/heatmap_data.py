@@ -15,6 +15,7 @@ import pyarrow as pa
 from plots.source import PublishedMaps
 from plots.style import RAMPS
 from warehouse.errors import NotPublished
+from warehouse.queries import named_query
 from warehouse.read import Reader
 
 FloatArray = npt.NDArray[np.float64]
@@ -112,7 +113,11 @@ def read_plot_data(
     which = [maps.asset, provider, maps.venue]
     with maps.open() as reader:
         newest = _read_newest(reader, which, maps.until)
-        window = [*which, newest - timedelta(days=days), newest]
+        window = {
+            **dict(zip(("asset", "provider", "venue"), which, strict=True)),
+            "from_at": newest - timedelta(days=days),
+            "until_at": newest,
+        }
         candles = _arrays(_read_candles(reader, window))
         rows = _read_bins(reader, window)
         warm_up = _read_warm_up(reader, window)
@@ -173,57 +178,29 @@ def _read_newest(reader: Reader, which: list[str], until: datetime | None) -> da
     return hour
 
 
-def _read_candles(reader: Reader, window: list[Any]) -> pa.Table:
+def _read_candles(reader: Reader, window: dict[str, Any]) -> pa.Table:
     """Return the bars of the hours; without bars, the price around which each map was drawn."""
-    asset, _, _, start, end = window
     candles = reader.execute(
         "select as_of, open, high, low, price as close from marts.market_context_hourly "
         "where asset = ? and as_of > ? and as_of <= ? order by as_of",
-        [asset, start, end],
+        [window["asset"], window["from_at"], window["until_at"]],
     ).to_arrow_table()
     if candles.num_rows > 0:
         return candles
-    return reader.execute(
-        "select as_of, any_value(price) as open, open as high, open as low, open as close "
-        "from derived.heatmap where asset = ? and provider = ? and venue = ? "
-        "and as_of > ? and as_of <= ? group by as_of order by as_of",
-        window,
-    ).to_arrow_table()
+    return reader.execute(named_query("map_prices"), window).to_arrow_table()
 
 
-def _read_bins(reader: Reader, window: list[Any]) -> dict[str, npt.NDArray[Any]]:
+def _read_bins(reader: Reader, window: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
     """Return the bins of a map in some hours; no interval where an older release published them."""
-    bins = reader.execute(
-        """
-        select
-            columns(name -> name in (
-                'as_of', 'side', 'bin_index', 'price_low', 'price_high', 'liquidation_usd',
-                'start_up_usd', 'liquidation_q10_usd', 'liquidation_q90_usd', 'unit', 'semantics'
-            )),
-        from marts.liquidation_heatmap_hourly
-        where asset = ? and provider = ? and venue = ? and as_of > ? and as_of <= ?
-        """,
-        window,
-    ).to_arrow_table()
+    bins = reader.execute(named_query("map_bins"), window).to_arrow_table()
     unknown = np.full(len(bins), np.nan)
     return {**dict.fromkeys(_INTERVAL, unknown), **_arrays(bins)}
 
 
-def _read_warm_up(reader: Reader, window: list[Any]) -> npt.NDArray[Any]:
+def _read_warm_up(reader: Reader, window: dict[str, Any]) -> npt.NDArray[Any]:
     """Return the hours in which most of the open interest belongs to series in warm-up."""
-    warm_up: npt.NDArray[Any] = reader.execute(
-        """
-        select as_of
-        from marts.series_books_hourly
-        where
-            asset = ? and provider = ? and ? in (venue, 'all') and as_of > ? and as_of <= ?
-        group by as_of
-        having
-            coalesce(sum(open_interest_base) filter (where is_warm_up), 0)
-            > 0.5 * sum(open_interest_base)
-        """,
-        window,
-    ).fetchnumpy()["as_of"]
+    hours = reader.execute(named_query("warm_up_hours"), window).fetchnumpy()
+    warm_up: npt.NDArray[Any] = hours["as_of"]
     return warm_up
 
 

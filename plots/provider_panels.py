@@ -18,6 +18,7 @@ from plotly.subplots import make_subplots
 from plots.source import PublishedMaps
 from plots.style import INK, MUTED, RAMPS, length_ticks, mark_price, set_layout, set_price_axis
 from warehouse.errors import NotPublished
+from warehouse.queries import named_query
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -125,11 +126,8 @@ def read_comparison(maps: PublishedMaps) -> ProviderComparison:
         }
         overlap = dict(
             reader.execute(
-                "select provider, avg(overlap_ratio) from ("
-                "select unnest([provider_a, provider_b]) as provider, overlap_ratio "
-                "from marts.provider_disagreement_hourly "
-                "where asset = ? and venue = ? and as_of = ? and side = 'both') group by provider",
-                hour,
+                named_query("mean_overlaps"),
+                {"asset": maps.asset, "venue": maps.venue, "as_of": newest[0]},
             ).fetchall()
         )
     price = float(np.median(rows["price"]))

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from plots.source import PublishedMaps
 from plots.style import BACKGROUND, add_note
+from warehouse.queries import named_query
 
 _SIGNAL = "#f0c419"
 _HEIGHT_PX = 48
@@ -31,19 +32,8 @@ def read_warning(maps: PublishedMaps, as_of: datetime) -> str | None:
     """
     with maps.open() as reader:
         row = reader.execute(
-            """
-            select
-                grade,
-                list_transform(
-                    list_filter(reasons, lambda reason: reason.severity <> 'information'),
-                    lambda reason: reason.name
-                ),
-            from marts.asset_quality_hourly
-            where asset = ? and venue in (?, 'all') and as_of = ?
-            order by venue = 'all'
-            limit 1
-            """,
-            [maps.asset, maps.venue, as_of],
+            named_query("grade_of_map"),
+            {"asset": maps.asset, "venue": maps.venue, "as_of": as_of},
         ).fetchone()
     if row is None:
         return (

@@ -15,6 +15,7 @@ from jobs.grouping import run_slices
 from jobs.instants import to_instant
 from transforms.series import ContractKind, FloatArray
 from warehouse.models import set_window
+from warehouse.queries import named_query
 
 InstrumentBars = dict[tuple[str, str], BarColumns]
 """Bars by venue and instrument."""
@@ -46,12 +47,7 @@ def read_bars(
     """Return the bars that end in (start, end] by venue and instrument."""
     set_window(connection, assets, to_instant(start), to_instant(end))
     table = connection.execute(
-        "select venue, instrument, epoch_us(bar_start_at) as bar_start, "
-        "epoch_us(bar_end_at) as bar_end, open, high, low, close, mark_high, mark_low, "
-        "volume_quantity, taker_buy_quantity, open_interest_quantity "
-        "from intermediate.int_bar where bar_end_at > ? "
-        "order by venue, instrument, bar_start_at",
-        [to_instant(start)],
+        named_query("replay_bars"), {"from_at": to_instant(start)}
     ).to_arrow_table()
     set_window(connection, None, None, None)
     return _split_bars(table.combine_chunks()) if table.num_rows else {}

@@ -10,6 +10,8 @@ from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
+from warehouse.queries import named_query
+
 
 @dataclass(frozen=True, slots=True)
 class HeldAsset:
@@ -55,14 +57,7 @@ def stops_everything(
     That is one that fails for rows without an asset; else the first of those that together hold
     back every asset with a map at `as_of`.
     """
-    row = connection.execute(
-        "select check_name, max(as_of) from quality.check_results "
-        "where severity = 'critical' and not success and as_of <= ? "
-        "group by suite, check_name, run_id "
-        "having coalesce(sum(unexpected_count) filter (where asset is not null), 0) "
-        "< max(unexpected_count) filter (where asset is null) order by 2, 1",
-        [as_of],
-    ).fetchone()
+    row = connection.execute(named_query("failures_without_asset"), {"as_of": as_of}).fetchone()
     if row is not None:
         return row[0], row[1]
     if not held:

@@ -43,13 +43,6 @@ logger = logging.getLogger(__name__)
 HISTORY = "history"
 """The assumption that there were no positions before the replay begins."""
 
-_PUBLISHED = """
-select epoch_us(as_of) as hour, price, first_bin_index, liquidation_usd
-from derived.heatmap
-where asset = ? and provider = ? and venue = ? and list_contains(?, as_of)
-order by as_of, side
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class SensitivityReport:
@@ -273,7 +266,13 @@ def _published_windows(
 ) -> FloatArray:
     """Return the windows of the stored maps around prices, shape (n_midnights, 2, n_bins)."""
     table = connection.execute(
-        _PUBLISHED, [asset, provider, ALL_VENUES, [to_instant(hour) for hour in hours]]
+        named_query("maps_of_hours"),
+        {
+            "asset": asset,
+            "provider": provider,
+            "venue": ALL_VENUES,
+            "hours": [to_instant(hour) for hour in hours],
+        },
     ).to_arrow_table()
     lists = table.combine_chunks().column("liquidation_usd").chunk(0)
     first_bin = table.column("first_bin_index").to_numpy()
