@@ -28,6 +28,12 @@ def test_brackets_that_arrive_late(tmp_path, bitcoin, built_at_once, valid_from_
     assert_equals_rebuild(tmp_path, arrivals, begun=built_at_once)
 
 
+def test_the_oldest_brackets_also_hold_before_them_when_they_arrive_late(tmp_path, bitcoin):
+    early = {kind: table for kind, table in bitcoin.items() if kind != "leverage_bracket"}
+    late = {"leverage_bracket": brackets_from(bitcoin, 40.5, 0.008)}
+    assert_equals_rebuild(tmp_path, [(END, early), (END, late)])
+
+
 def test_brackets_that_cannot_be_are_passed_over(tmp_path, bitcoin, built_at_once, caplog):
     impossible = brackets_from(bitcoin, 40.5, 0.3)
     with workshop(tmp_path / "told") as told:
