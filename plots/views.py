@@ -13,6 +13,7 @@ from plots.warning import add_warning
 
 _ASSUMED = "estimate from an assumption about leverage"
 _MEASURED = "positions of accounts as last seen, at the liquidation prices their venue states,"
+_STALE = "positions of accounts, most of them not seen within the hour: stale,"
 
 _WHAT_IT_IS = {
     "expected_realised": "USD that venues would publish as liquidated if price went there, fitted",
@@ -44,7 +45,7 @@ def plot_asset(
     evidence = read_evidence(maps, provider, newest)
     what = _WHAT_IT_IS.get(data.semantics, _ASSUMED)
     if evidence is not None and is_measured(evidence):
-        what = _MEASURED
+        what = _STALE if evidence["is_measured_fresh"] is False else _MEASURED
     figure = draw_heatmap(
         data,
         title=f"{maps.asset}: where positions would be force-closed",

@@ -30,8 +30,11 @@ GOLD, XYZ_GOLD = 50.0, 4000.0
 ADDRESS = re.compile(rb"0x[0-9a-fA-F]{40}")
 
 
-def held_around(at, marks):
-    """Return three positions of each asset a side, one of them without a liquidation price."""
+def held_around(at, marks, age):
+    """Return three positions of each asset a side, one of them without a liquidation price.
+
+    The last one was seen within the hour, whatever the age of the others.
+    """
     rows = [
         (asset, side, quantity, mark * factor)
         for asset, mark in marks.items()
@@ -46,6 +49,8 @@ def held_around(at, marks):
     ]
     assets, sides, quantities, prices = zip(*rows, strict=True)
     count = len(rows)
+    observed_at = np.full(count, np.datetime64((at - age).replace(tzinfo=None), "us"))
+    observed_at[-1] = (at - HOUR / 2).replace(tzinfo=None)
     return HeldPositions(
         account_id=np.arange(count),
         coin=np.array(assets),
@@ -59,7 +64,7 @@ def held_around(at, marks):
         is_cross=np.full(count, False),
         margin_usd=np.ones(count),
         mark_price=np.ones(count),
-        observed_at=np.full(count, np.datetime64((at - HOUR / 2).replace(tzinfo=None), "us")),
+        observed_at=observed_at,
         traded_at=np.full(count, np.datetime64("NaT", "us")),
         first_seen_at=END - timedelta(days=9),
         account_count=count,
@@ -67,11 +72,12 @@ def held_around(at, marks):
 
 
 def land_hour(settings, at, btc):
+    age = HOUR / 2 if at == END else 3 * HOUR
     marks = {"BTC": btc, "GOLD": GOLD, "XYZ-GOLD": XYZ_GOLD}
     contexts = {
         asset: CoinContext(asset, asset, "", mark, 5.0, 40) for asset, mark in marks.items()
     }
-    return land_hourly_map(settings, held_around(at, marks), {"": contexts}, at)
+    return land_hourly_map(settings, held_around(at, marks, age), {"": contexts}, at)
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +174,14 @@ def test_a_picture_of_a_measured_map_says_what_it_rests_on(home):
         "100 % seen within the hour, the oldest 0 h before; 19 % has no liquidation price and is "
         "on no level"
     )
+
+
+def test_a_map_of_stale_states_is_called_stale_in_its_picture(home, tmp_path):
+    maps = PublishedMaps(published_file(home), "BTC", "hyperliquid", until=HOURS[0])
+    plot_asset(maps, tmp_path / "map.html", provider="hyperliquid_positions", days=1)
+    page = (tmp_path / "map.html").read_text()
+    assert "most of them not seen within the hour: stale," in page
+    assert "stale: most of it was last seen more than an hour before" in page
 
 
 def test_commands_and_pictures_say_what_a_measured_map_rests_on(home, tmp_path, monkeypatch):
