@@ -424,7 +424,7 @@ class WeightBudget:
             self.close()
         if self._connection is None:
             try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as exc:
                 raise TransientSourceError(
                     f"{self._path.parent}: the folder of the shared rate limit cannot be made "

@@ -430,7 +430,7 @@ async def _send(session: "aiohttp.ClientSession", secrets: list[str], request: M
 
     async def state_of(wallet: str) -> bytes:
         body = {"type": "clearinghouseState", "user": wallet}
-        sent = HttpRequest("POST", url, request.timeout_seconds, json_body=body)
+        sent = HttpRequest("POST", url, request.timeout_seconds, (wallet,), json_body=body)
         async with at_once, claimed(request.budget, STATE_WEIGHT, "ingest"):
             state = await exchange(session, NAME, sent)
         # A line break between tokens would end the line that carries this state.
