@@ -32,6 +32,9 @@ from transforms.skill.panel import Panel
 from transforms.skill.places import Places
 from warehouse.queries import named_query
 
+LEAST_HOURS: Final = 72
+"""Hours with prices of liquidations below which halves of hours are preferred."""
+
 LEAST_COVERED: Final = 0.9
 """Part of a window's spans of which a model needs maps: all are scored on the spans that all have,
 so one with fewer would thin the others [ratio]."""
@@ -90,16 +93,19 @@ class PlacePanel:
 
     Parameters
     ----------
+    has_prices : bool
+        Whether a feed gives prices of liquidations.
+    cells : str
+        What hours are split into: levels or halves.
     hours : PlaceSpans or None
         Hours; None where nothing is known of places within them.
-    has_levels : bool
-        Whether cells of hours are levels; else they are the halves of the hour.
     days : PlaceSpans or None
         Days, cells are levels; None without prices of liquidations.
     """
 
+    has_prices: bool
+    cells: str
     hours: PlaceSpans | None
-    has_levels: bool
     days: PlaceSpans | None
 
 
@@ -107,6 +113,8 @@ def read_places(
     connection: DuckDBPyConnection, own: AssetPanel, from_at: int, until_at: int
 ) -> PlacePanel:
     """Return where liquidations of an asset came in the hours of a time.
+
+    Where hours with prices of liquidations are too few, halves of hours stand in.
 
     Parameters
     ----------
@@ -128,13 +136,16 @@ def read_places(
     }
     hours, days = _hours(own.panel, from_at, until_at), _days(own.panel, from_at, until_at)
     orders = connection.execute(named_query("place_orders"), window).to_arrow_table()
-    if orders.num_rows == 0:
-        halves = connection.execute(named_query("place_halves"), window).to_arrow_table()
-        return PlacePanel(_places_by_half(connection, own.panel, hours, halves), False, None)
     by_hour, by_day = (
         _places_by_level(connection, own.panel, levels, orders) for levels in (hours, days)
     )
-    return PlacePanel(by_hour, True, by_day)
+    has_prices = orders.num_rows > 0
+    if by_hour is None or len(by_hour.end) < LEAST_HOURS:
+        halves = connection.execute(named_query("place_halves"), window).to_arrow_table()
+        by_half = _places_by_half(connection, own.panel, hours, halves)
+        if by_half is not None:
+            return PlacePanel(has_prices, "halves", by_half, by_day)
+    return PlacePanel(has_prices, "levels", by_hour, by_day)
 
 
 def _hours(panel: Panel, from_at: int, until_at: int) -> ReachedLevels:

@@ -63,29 +63,54 @@ _DAY_FIGURES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceSkill:
-    """Scores of place of a window, by model and null.
+class PlaceScores:
+    """Scores of place of some spans.
 
     Parameters
     ----------
-    cells : str or None
-        What hours are split into: levels, or halves; None where neither is known.
-    hours, days : dict of (str, str) to PlaceScore
-        Scores within hours and within days.
+    scores : mapping of (str, str) to PlaceScore
+        By model and null; empty without any.
     without : ScoreStatus
-        Why a model and null that are not there have no score.
+        Why there is none.
     """
 
-    cells: str | None
-    hours: Mapping[tuple[str, str], PlaceScore]
-    days: Mapping[tuple[str, str], PlaceScore]
+    scores: Mapping[tuple[str, str], PlaceScore]
     without: ScoreStatus
+
+    def find(self, model: str, null: str, mapless: set[str]) -> PlaceScore:
+        """Return the score of a model against a null, or one that says why there is none."""
+        if model in mapless or null in mapless:
+            return PlaceScore(model, null, ScoreStatus.NO_MAP)
+        if not self.scores:
+            return PlaceScore(model, null, self.without)
+        if (model, null) in self.scores:
+            return self.scores[model, null]
+        has_model = any(model == known for known, _ in self.scores)
+        status = ScoreStatus.NO_NULL if has_model else ScoreStatus.NO_PREDICTION
+        return PlaceScore(model, null, status)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceSkill:
+    """Scores of place of a window.
+
+    Parameters
+    ----------
+    cells : str
+        What hours are split into: levels or halves.
+    hours, days : PlaceScores
+        Scores within hours and within days.
+    """
+
+    cells: str
+    hours: PlaceScores
+    days: PlaceScores
 
     @property
     def maps(self) -> list[str]:
         """Models that were scored by place, nulls left out."""
-        nulls = {*PLACE_NULLS, *MAP_NULLS}
-        return sorted({model for model, _ in (*self.hours, *self.days)} - nulls)
+        scored = {model for model, _ in (*self.hours.scores, *self.days.scores)}
+        return sorted(scored - {*PLACE_NULLS, *MAP_NULLS})
 
     def columns(self, pairs: Sequence[tuple[str, str]], mapless: set[str]) -> dict[str, Any]:
         """Return the columns of place for models and nulls.
@@ -97,8 +122,10 @@ class PlaceSkill:
         mapless : set of str
             Models and nulls that predict amounts alone.
         """
-        hours = [self._score(self.hours, pair, mapless) for pair in pairs]
-        days = [self._score(self.days, pair, mapless) for pair in pairs]
+        hours, days = (
+            [spans.find(model, null, mapless) for model, null in pairs]
+            for spans in (self.hours, self.days)
+        )
         return {
             "place_cells": [
                 self.cells if score.status is ScoreStatus.SCORED else None for score in hours
@@ -106,24 +133,6 @@ class PlaceSkill:
             **_described("place", hours, _HOUR_FIGURES),
             **_described("top_quarter", days, _DAY_FIGURES),
         }
-
-    def _score(
-        self,
-        scores: Mapping[tuple[str, str], PlaceScore],
-        pair: tuple[str, str],
-        mapless: set[str],
-    ) -> PlaceScore:
-        model, null = pair
-        if model in mapless or null in mapless:
-            return PlaceScore(model, null, ScoreStatus.NO_MAP)
-        if not scores:
-            return PlaceScore(model, null, self.without)
-        if pair in scores:
-            return scores[pair]
-        has_model = any(model == known for known, _ in scores)
-        return PlaceScore(
-            model, null, ScoreStatus.NO_NULL if has_model else ScoreStatus.NO_PREDICTION
-        )
 
 
 def place_skill(panel: PlacePanel, origin: int, *, has_feed: bool) -> PlaceSkill:
@@ -138,12 +147,13 @@ def place_skill(panel: PlacePanel, origin: int, *, has_feed: bool) -> PlaceSkill
     has_feed : bool
         Whether any feed publishes liquidations of the asset.
     """
-    cells = "levels" if panel.has_levels else "halves"
+    nothing = ScoreStatus.NO_PRICE if has_feed else ScoreStatus.NO_FEED
+    few = ScoreStatus.TOO_FEW_SPANS
+    is_known = panel.has_prices or panel.hours is not None
     return PlaceSkill(
-        cells if panel.hours is not None else None,
-        _scores(panel.hours, origin, HOUR_RULES),
-        _scores(panel.days, origin, DAY_RULES),
-        ScoreStatus.NO_PRICE if has_feed else ScoreStatus.NO_FEED,
+        panel.cells,
+        PlaceScores(_scores(panel.hours, origin, HOUR_RULES), few if is_known else nothing),
+        PlaceScores(_scores(panel.days, origin, DAY_RULES), few if panel.has_prices else nothing),
     )
 
 
