@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 
 SOURCE = PROVIDER.name
 
+Contexts = Mapping[str, Mapping[str, CoinContext]]
+"""By dex and coin; the venue's own dex is the empty text."""
+
 WARM_UP = timedelta(days=1)
 """Until accounts have been collected for so long, a map is still filling."""
 
@@ -80,14 +83,14 @@ class MapReport:
 def land_hourly_map(
     settings: Settings,
     positions: HeldPositions,
-    contexts: Mapping[str, Mapping[str, CoinContext]],
+    contexts: Contexts,
     at: datetime,
 ) -> MapReport:
     """Land the map of all positions as last seen at an hour, and its coverage.
 
     There is no map where no position is known, where no account was seen in the hour before, or
-    where no mark price is known: the report then has the reason and nothing lands. Repeated for an
-    hour that has landed, it leaves the files as they are.
+    where the venue's own mark prices are not known: the report then has the reason and nothing
+    lands. Repeated for an hour that has landed, it leaves the files as they are.
 
     Parameters
     ----------
@@ -110,7 +113,7 @@ def land_hourly_map(
     known = {one.asset: one for coins in contexts.values() for one in coins.values()}
     priced = sorted(name for name, one in known.items() if one.mark_price > 0)
     held, names, without_mark = _number_assets(positions, priced, at)
-    reason = _reason_for_none(positions, held, at)
+    reason = _reason_for_none(positions, held, contexts, at)
     if reason is not None:
         logger.warning("%s: no map of measured positions: %s", at.isoformat(), reason)
         return MapReport(at, without_mark=without_mark, reason=reason)
@@ -163,12 +166,16 @@ def _number_assets(
     )
 
 
-def _reason_for_none(positions: HeldPositions, held: MeasuredPositions, at: datetime) -> str | None:
+def _reason_for_none(
+    positions: HeldPositions, held: MeasuredPositions, contexts: Contexts, at: datetime
+) -> str | None:
     """Return why an hour has no map; None where it has one."""
+    if not contexts.get(""):
+        return "no mark prices of the venue's own contracts: the venue did not answer"
     if len(positions) == 0:
         return "no position is known yet; accounts are found by their trades and in public lists"
     if len(held) == 0:
-        return "no mark price of any asset with positions; the venue did not answer, or not fully"
+        return "no mark price of any asset with positions: the venue's answer held none"
     silence = seconds_of_silence(held.age_seconds)
     if silence > MAX_SILENCE_SECONDS:
         since = "ever" if silence == np.inf else f"for {silence / 60:.0f} min before {at:%H:%M}"

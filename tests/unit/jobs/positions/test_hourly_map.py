@@ -126,7 +126,7 @@ def test_a_map_repeated_for_an_hour_leaves_what_has_landed(settings):
             {"BTC": 100.0},
             "no account was seen for 61 min before 10:00: the states are stale",
         ),
-        (held(("BTC", "long", 2.0, 80.0, MINUTE)), {}, "no mark price of any asset"),
+        (held(("BTC", "long", 2.0, 80.0, MINUTE)), {}, "no mark prices of the venue's own"),
         (held(("BTC", "long", 2.0, 80.0, MINUTE)), {"BTC": np.nan}, "no mark price of any asset"),
     ],
     ids=["no accounts", "stale states", "no contexts", "no mark price"],
@@ -134,6 +134,14 @@ def test_a_map_repeated_for_an_hour_leaves_what_has_landed(settings):
 def test_there_is_no_map_without_fresh_states_and_prices(settings, positions, marks, reason):
     report = land_hourly_map(settings, positions, contexts(**marks), AT)
     assert reason in report.reason
+    assert not settings.landing.exists()
+
+
+def test_an_hour_waits_for_the_prices_of_the_venue_though_a_builder_answers(settings):
+    gold = CoinContext("xyz:GOLD", "XYZ-GOLD", "xyz", 4000.0, 5.0, 20.0)
+    positions = held(("XYZ-GOLD", "long", 1.0, 3900.0, MINUTE))
+    report = land_hourly_map(settings, positions, {"xyz": {"xyz:GOLD": gold}}, AT)
+    assert "no mark prices of the venue's own contracts" in report.reason
     assert not settings.landing.exists()
 
 
