@@ -25,6 +25,7 @@ from standin import (
     synthetic_market,
 )
 from standin.population.market import simulated_market
+from standin.shared_clock import SharedClock
 
 FEW = 5_000  # accounts, from which there are bots and makers as on the venue
 RECORDING_START = 1_771_027_200_000  # 2026-02-14
@@ -84,12 +85,19 @@ async def _serve(arguments: argparse.Namespace) -> None:
         accounts=_accounts(arguments),
     )
     await standin.start(arguments.port)
-    standin.run(arguments.speed)
+    driver = None
+    if arguments.clock is None:
+        standin.run(arguments.speed)
+    else:
+        shared = SharedClock(arguments.clock, arguments.speed)
+        driver = asyncio.create_task(shared.drive(now, lambda at: setattr(standin, "now", at)))
     sys.stdout.write(f"{standin.base_url}\n")
     sys.stdout.flush()
     try:
         await asyncio.Event().wait()
     finally:
+        if driver is not None:
+            driver.cancel()
         await standin.stop()
 
 
@@ -109,6 +117,9 @@ def main() -> None:
     parser.add_argument("--recording", type=Path, help="folder of market_1h Parquet files")
     parser.add_argument("--now", type=int, help="first instant in ms; the wall clock by default")
     parser.add_argument("--speed", type=float, default=1.0, help="of time, 0 stands still")
+    parser.add_argument(
+        "--clock", type=Path, help="file of a clock shared with one client, which waits for it"
+    )
     parser.add_argument("--latency-ms", type=float, default=0.0, help="before each answer")
     parser.add_argument("--no-limits", action="store_true", help="refuse nothing")
     with contextlib.suppress(KeyboardInterrupt):

@@ -327,6 +327,8 @@ class Standin:
                 elif message.type == WSMsgType.TEXT:
                     for reply in dialect.on_text(connection.state, message.data):
                         await _send_frame(response, reply)
+        except ConnectionError:
+            pass  # the client hung up before its answer
         finally:
             self._connections.discard(connection)
         return response
@@ -427,8 +429,6 @@ class Standin:
         """Return time and counters as JSON can carry them."""
         return {
             "now": self.now,
-            # Of the system's monotonic clock: another process can live in the same time.
-            "now_at_seconds": time.monotonic(),
             "counts": {f"{venue} {endpoint}": n for (venue, endpoint), n in self.counts.items()},
             "refused": dict(self.refused),
             "unknown": dict(self.unknown),

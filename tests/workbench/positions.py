@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from standin import Population
 from standin.population import wording
+from standin.shared_clock import SharedClock
 
 from jobs.positions.account_book import AccountBook
 from jobs.positions.book_records import FoundAccount, SweptState
@@ -74,8 +75,7 @@ class StandinProcess:
 
     def __init__(self, *options: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(TESTS / "standin"), "--venues", "hyperliquid", "--speed", "0",
-             *options],
+            [sys.executable, str(TESTS / "standin"), "--venues", "hyperliquid", *options],
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self._process.stdout is not None
@@ -89,11 +89,6 @@ class StandinProcess:
         with urllib.request.urlopen(f"{self.base_url}/_control/{what}", sent, timeout=60) as answer:  # noqa: S310  # loopback
             found: dict[str, Any] = json.loads(answer.read())
         return found
-
-    def run(self, speed: float) -> ScaledClock:
-        """Let its time go by and return the clock it lives by."""
-        state = self.control("clock", speed=speed)
-        return ScaledClock(state["now"], state["now_at_seconds"], speed)
 
     def resident_mb(self) -> float:
         return resident_mb(self._process.pid)
@@ -125,9 +120,15 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def collect(
-    home: Path, url: str, clock: ScaledClock, seconds: float | None, **policy: float
-) -> None:
+Clock = ScaledClock | SharedClock
+
+
+def time_of(clock: Clock) -> datetime:
+    """Return what a clock shows."""
+    return clock.now() if isinstance(clock, ScaledClock) else instant(clock.milliseconds)
+
+
+def collect(home: Path, url: str, clock: Clock, seconds: float | None, **policy: float) -> None:
     """Collect positions into a home; to be called in a process of its own."""
     from jobs.positions.collector import collect_positions
     from jobs.positions.collector_policy import CollectorPolicy
@@ -136,9 +137,9 @@ def collect(
     settings = Settings(home=home, positions_url=url)
     collect_positions(
         settings,
-        clock=clock.now,
+        clock=lambda: time_of(clock),
         sleep=clock.sleep,
-        monotonic=lambda: clock.now().timestamp(),
+        monotonic=lambda: time_of(clock).timestamp(),
         seconds=seconds,
         policy=CollectorPolicy(**policy),  # type: ignore[arg-type]
     )
@@ -146,16 +147,17 @@ def collect(
 
 @contextmanager
 def collecting(
-    home: Path, url: str, clock: ScaledClock, log: Path, seconds: float | None = None
+    home: Path, url: str, clock: Path, speed: float, log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `collect` in a process of its own, which is asked to stop at the end of the block."""
+    """Collect in a process of its own by a shared clock, until the end of the block."""
     script = (
         "import sys; from pathlib import Path\n"
         f"sys.path.insert(0, {str(TESTS)!r}); sys.path.insert(0, {str(TESTS.parent)!r})\n"
         "import logging; logging.basicConfig(level=logging.INFO)\n"
-        "from workbench.positions import ScaledClock, collect\n"
-        f"collect(Path({str(home)!r}), {url!r}, ScaledClock({clock.start}, {clock.anchor!r}, "
-        f"{clock.speed!r}), {seconds!r})\n"
+        "from standin.shared_clock import SharedClock\n"
+        "from workbench.positions import collect\n"
+        f"clock = SharedClock(Path({str(clock)!r}), {speed!r})\n"
+        f"collect(Path({str(home)!r}), {url!r}, clock, None)\n"
     )
     with log.open("ab") as output:
         process = subprocess.Popen(
