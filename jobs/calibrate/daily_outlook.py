@@ -10,9 +10,11 @@ from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.calibrate.fits_in_force import fits_in_force
+from jobs.calibrate.forecast_hours import CAUGHT_UP_DAYS
 from jobs.calibrate.panels import AssetPanel
 from jobs.calibrate.row_store import replace_rows
 from jobs.instants import DAY_MICROSECONDS, HOUR, HOUR_MICROSECONDS, to_instant, to_microseconds
@@ -44,6 +46,9 @@ _LEAST_HOURS: Final = 24
 def store_outlook(connection: DuckDBPyConnection, own: AssetPanel, as_of: int, run_id: str) -> int:
     """Store the outlook of the last midnight of an asset in place of an earlier one.
 
+    Earlier midnights that no calibration looked ahead from are caught up with where they have a
+    map, from what was known then: a home that is filled from archives has some to judge at once.
+
     Parameters
     ----------
     connection : DuckDBPyConnection
@@ -55,9 +60,38 @@ def store_outlook(connection: DuckDBPyConnection, own: AssetPanel, as_of: int, r
     run_id : str
         Written beside each row.
     """
-    asset = own.panel.asset
-    midnight = as_of // DAY_MICROSECONDS * DAY_MICROSECONDS
-    at = to_instant(midnight)
+    midnights = _midnights(connection, own.panel.asset, as_of)
+    return replace_rows(
+        connection,
+        "derived.liquidation_outlook",
+        pa.concat_tables([_rows(connection, own, midnight, run_id) for midnight in midnights]),
+        "asset = ? and as_of >= ? and as_of <= ?",
+        [own.panel.asset, to_instant(midnights[0]), to_instant(midnights[-1])],
+    )
+
+
+def _midnights(connection: DuckDBPyConnection, asset: str, as_of: int) -> list[int]:
+    """Return the midnights to look ahead from, the last one always."""
+    last = as_of // DAY_MICROSECONDS * DAY_MICROSECONDS
+    rows = connection.execute(
+        "select distinct epoch_us(as_of) from derived.heatmap where asset = $asset "
+        "and provider = $provider and venue = 'all' and as_of = date_trunc('day', as_of) "
+        "and as_of > greatest($earliest, coalesce((select max(as_of) "
+        "from derived.liquidation_outlook where asset = $asset), $earliest)) "
+        "and as_of < $last order by all",
+        {
+            "asset": asset,
+            "provider": PROVIDER,
+            "earliest": to_instant(last - CAUGHT_UP_DAYS * DAY_MICROSECONDS),
+            "last": to_instant(last),
+        },
+    ).fetchall()
+    return [*(midnight for (midnight,) in rows), last]
+
+
+def _rows(connection: DuckDBPyConnection, own: AssetPanel, midnight: int, run_id: str) -> pa.Table:
+    """Return the rows of both sides for the 24 hours after a midnight."""
+    asset, at = own.panel.asset, to_instant(midnight)
     known: dict[str, Any] = {"volatility_ahead_ratio": volatility_ahead(own.panel, midnight)}
     found = None
     standing, capture, read = _standing(connection, asset, at)
@@ -69,7 +103,7 @@ def store_outlook(connection: DuckDBPyConnection, own: AssetPanel, as_of: int, r
         # One day has the same draws for every asset and in every run.
         generator = np.random.default_rng(midnight // DAY_MICROSECONDS)
         found = outlook(standing, simulate_paths(known["volatility_ahead_ratio"], generator))
-    rows = stored_rows(
+    return stored_rows(
         "derived.liquidation_outlook",
         {
             "asset": asset,
@@ -81,9 +115,6 @@ def store_outlook(connection: DuckDBPyConnection, own: AssetPanel, as_of: int, r
             **{name: [value] * 2 for name, value in known.items()},
             "run_id": run_id,
         },
-    )
-    return replace_rows(
-        connection, "derived.liquidation_outlook", rows, "asset = ? and as_of = ?", [asset, at]
     )
 
 

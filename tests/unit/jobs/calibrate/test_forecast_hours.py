@@ -108,7 +108,7 @@ def look_ahead(connection, asset):
     return rows(connection, "derived.liquidation_outlook", asset, "side")
 
 
-def add_map(connection, asset, price, fit):
+def add_map(connection, asset, price, fit, at=MIDNIGHT):
     first_bin = int(bin_of_price(price)) - 250
     longs, shorts = np.zeros(501), np.zeros(501)
     longs[:250], shorts[251:] = 10.0, 20.0
@@ -116,7 +116,7 @@ def add_map(connection, asset, price, fit):
         "derived.heatmap",
         {
             "asset": asset,
-            "as_of": MIDNIGHT,
+            "as_of": at,
             "provider": "path_ledger",
             "venue": "all",
             "side": ["long", "short"],
@@ -166,6 +166,20 @@ def test_the_outlook_of_midnight_has_map_moves_and_constant(connection, monkeypa
     for row in look_ahead(connection, "BTC"):
         assert row["expected_usd"] is None
         assert "fit behind the map" in row["reason"]
+
+
+def test_midnights_that_have_a_map_are_caught_up_with_once(connection, monkeypatch):
+    fit = round_fit("path_ledger")
+    use(monkeypatch, fit)
+    early = MIDNIGHT - timedelta(days=3)
+    for at in (MIDNIGHT - timedelta(days=CAUGHT_UP_DAYS + 1), early):
+        add_map(connection, "NONE", 2e4, fit, at)
+    found = look_ahead(connection, "NONE")
+    assert {row["as_of"] for row in found} == {early, MIDNIGHT}
+    for row in found:
+        assert (row["expected_usd"] is None) == (row["as_of"] == MIDNIGHT)
+    add_map(connection, "NONE", 2e4, fit, MIDNIGHT - timedelta(days=2))
+    assert look_ahead(connection, "NONE") == found
 
 
 def test_without_a_map_the_row_says_so(connection):
