@@ -129,7 +129,9 @@ def collector_line(report: CollectorReport, now: datetime) -> str:
         f"{report.accounts:,} accounts, {report.positions:,} positions",
         "" if share is None else f"{100 * share:.0f} % of BTC open interest",
         f"oldest state {ago(now, now - _span(report.oldest_seconds))}, "
-        f"of large or near ones {ago(now, now - _span(report.oldest_large_seconds))}",
+        f"of large or near ones {ago(now, now - _span(report.oldest_large_seconds))}"
+        if report.positions
+        else "",
         f"{report.sweeps_per_minute:,} states a minute",
         "no map yet" if report.last_map_at is None else f"map {report.last_map_at:%Y-%m-%d %H:%M}",
     )

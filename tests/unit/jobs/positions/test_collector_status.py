@@ -113,8 +113,10 @@ def test_the_line_says_how_many_how_old_and_what_share():
         "positions: 50,012 accounts, 150,233 positions, 92 % of BTC open interest, oldest state "
         "19 h, of large or near ones 28 min, 587 states a minute, map 2026-11-01 12:00"
     )
-    unknown = replace(WELL, btc_observed_ratio=None, last_map_at=None)
-    assert "no map yet" in collector_line(unknown, NOW)
+    empty = replace(WELL, accounts=0, positions=0, btc_observed_ratio=None, last_map_at=None)
+    assert collector_line(empty, NOW) == (
+        "positions: 0 accounts, 0 positions, 587 states a minute, no map yet"
+    )
 
 
 def test_status_shows_the_line_and_the_problems(settings, monkeypatch):
