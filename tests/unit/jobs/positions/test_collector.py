@@ -21,7 +21,7 @@ from jobs.positions.collector_report import CollectorReport
 from jobs.settings import Settings
 
 MIDNIGHT = 1_772_323_200_000
-BEFORE_THE_HOUR = MIDNIGHT + 54 * MINUTE
+BEFORE_THE_HOUR = MIDNIGHT + 57 * MINUTE
 SPEED = 150.0
 FEW = PopulationParameters(accounts=80, trades_per_second=1.0, makers=4, bots=6)
 
@@ -96,7 +96,10 @@ class _Lines(logging.Handler):
 
 @pytest.fixture(scope="module")
 def run(coins, tmp_path_factory):
-    """Return what came of nine minutes around an hour, some requests failing."""
+    """Return what came of a quarter of an hour, some requests failing.
+
+    The map is made three minutes in, which leaves a busy machine the others to make it.
+    """
     home = tmp_path_factory.mktemp("home")
     lines = _Lines()
     root = logging.getLogger()
@@ -107,7 +110,7 @@ def run(coins, tmp_path_factory):
     async def collected():
         async with Standin(coins, now=BEFORE_THE_HOUR, accounts=FEW) as standin:
             standin.faults.add("server_error", endpoint="account_state", probability=0.1)
-            report = await collect(standin, home, 9)
+            report = await collect(standin, home, 15)
             holders = int((standin.population.book.n_positions > 0).sum())
             refused = sum(one.status == 429 for one in standin.log)
         return Run(report, home, "\n".join(lines.lines), holders, refused)
@@ -121,7 +124,7 @@ def run(coins, tmp_path_factory):
 
 def test_accounts_are_found_swept_mapped_and_landed(run):
     report = run.report
-    assert report.is_stream_connected
+    assert report.trades_received > 100
     assert report.accounts_with_positions > 0.8 * run.holders
     assert report.btc_observed_ratio > 0.8
     assert report.records_waiting == 0
