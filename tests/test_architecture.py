@@ -39,7 +39,7 @@ ALLOWED_MODULES = {
     ("sources", "numba"): ("simulated/",),
     ("sources", "ccxt"): ("venues/",),
     ("sources", "tenacity"): ("retry.py",),
-    ("cli", "plots"): ("explore.py", "show_bands.py", "steps.py"),
+    ("cli", "plots"): ("explore.py", "show_bands.py", "show_disagreement.py", "steps.py"),
     ("flows", "yaml"): ("serve.py",),
     ("flows", "uvicorn"): ("serve.py",),
     ("flows", "starlette"): ("serve.py",),
