@@ -27,6 +27,7 @@ from bench.recovery_market import (
     with_positions_of,
 )
 from transforms.calibration.features import move_of
+from transforms.calibration.few_blocks import spread_rows
 from transforms.calibration.poisson import (
     LEAST_EFFECTIVE_BLOCKS,
     BlockDraws,
@@ -175,11 +176,12 @@ def recover_ledger(series: SimulatedSeries, seed: int) -> list[Recovered]:
         block_draws=BlockDraws(time_blocks(series.hour_ends[kept]), rng),
     )  # fmt: skip
     assert ending.standing is not None
+    draws = spread_rows(fit, rng)[:, : weights.size]
     away = np.abs(np.log(bin_center(ending.first_bin[0] + np.arange(501)) / ending.close[0]))
     found = []
     for reach in NEAR:
         standing = ending.standing[0][:, away < reach].sum(axis=(0, 1), dtype=np.float64)
-        drawn = fit.draws[:, : weights.size] @ standing
+        drawn = draws @ standing
         low, high = np.quantile(drawn, (0.05, 0.95))
         value = float(fit.weights @ standing)
         is_seen = fit.block_count[: weights.size] >= LEAST_EFFECTIVE_BLOCKS

@@ -27,6 +27,7 @@ from bench.accuracy.panels import Recording, find_recording, make_panel
 from bench.accuracy.recorded import HOUR, read_binance_bars, read_bybit_bars
 from transforms.calibration.capture import trailing_capture
 from transforms.calibration.draws import pack_draws
+from transforms.calibration.few_blocks import spread_rows
 from transforms.calibration.poisson import (
     BlockDraws,
     PoissonFit,
@@ -247,7 +248,7 @@ def make_fits(rows: Sequence[PoolRows]) -> dict[str, LedgerFit]:
                 hour_count=sum(len(one.span_end) * one.span_hours for one in own),
                 is_pooled=True,
                 is_shipped=True,
-                draws=fit.draws,
+                draws=spread_rows(fit, np.random.default_rng(2)),
             )
     return fits
 

@@ -13,6 +13,7 @@ import numpy as np
 from jobs.calibrate.panels import AssetPanel
 from jobs.instants import DAY_MICROSECONDS, HOUR_MICROSECONDS
 from transforms.calibration.features import adverse_move
+from transforms.calibration.few_blocks import spread_rows
 from transforms.calibration.fit_status import FitStatus
 from transforms.calibration.poisson import BlockDraws, PoissonFit, fit_poisson, time_blocks
 from transforms.ledger import LEDGERS
@@ -215,5 +216,5 @@ def _record(
         hour_count=found.hours,
         is_pooled=len(members) > 1 or source != members[0].asset,
         is_shipped=False,
-        draws=found.draws,
+        draws=spread_rows(found, np.random.default_rng(_SEED + 1)) if ledger else found.draws,
     )

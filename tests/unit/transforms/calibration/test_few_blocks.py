@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.testing import assert_allclose
 
-from transforms.calibration.few_blocks import widened_interval
+from transforms.calibration.few_blocks import spread_rows, widened_interval
 from transforms.calibration.poisson import LEAST_EFFECTIVE_BLOCKS, BlockDraws, fit_poisson
 
 N_BLOCKS, HOURS = 12, 24
@@ -79,3 +79,29 @@ def test_intervals_hold_the_truth_where_few_blocks_hold_the_evidence():
         covered["widened"].append(low[0] <= 1.0 <= high[0])
     assert np.mean(covered["draws"]) < 0.8
     assert np.mean(covered["widened"]) >= 0.85
+
+
+def test_rows_of_a_map_keep_the_spread_that_few_blocks_leave_open():
+    # Seen in all blocks, in two, in none.
+    columns = np.stack(
+        [exposed_in(np.ones(N_BLOCKS)), exposed_in([1.0, 1.0] + [0.0] * (N_BLOCKS - 2))], axis=-1
+    )[:, :, 0]
+    columns = np.concatenate([columns, np.zeros_like(columns[..., :1])], axis=-1)
+    fit = fitted(
+        columns, columns.sum(axis=-1),
+        block_draws=BlockDraws(BLOCK, np.random.default_rng(0), n_draws=4000),
+    )  # fmt: skip
+    spread = spread_rows(fit, np.random.default_rng(1))
+    factor = spread[:, :3] / fit.draws[:, :3]
+    assert_allclose(fit.block_count[1:3], [2.0, 0.0], atol=0.1)
+    # A gamma variable of shape k and mean 1 has the variance 1 / k.
+    expected = 1.0 / (0.5 * (1.0 + fit.block_count[:3]))
+    assert_allclose(factor.mean(axis=0), 1.0, atol=0.08)
+    assert_allclose(factor.var(axis=0), expected, rtol=0.15)
+    assert np.abs(np.corrcoef(factor.T) - np.eye(3)).max() < 0.06
+    assert_allclose(spread[:, 3:], fit.draws[:, 3:])
+
+
+def test_a_fit_without_draws_has_none_to_spread():
+    columns = exposed_in(np.ones(N_BLOCKS))
+    assert spread_rows(fitted(columns, columns[..., 0]), np.random.default_rng(0)).shape == (0, 3)
