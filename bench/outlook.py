@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.accuracy.panels import Recording, make_panel, read_recording, to_model_bars
 from bench.accuracy.recorded import fill_volume
-from bench.touch import hourly_volatility
+from bench.touch_levels import hourly_volatility
 from transforms.calibration.capture import trailing_capture
 from transforms.calibration.outlook import HOURS, StandingMap, outlook, simulate_paths
 from transforms.calibration.poisson import fit_poisson, predict

@@ -9,9 +9,14 @@ hour levels of 1, 2, 3, 5, 7.5, 10, 15 and 20 % are set on both sides of the clo
 touched if the highs or lows of the next 24 hours reach it. Volatilities are those of the pipeline,
 from closes up to that hour. The three figures of the odds (exponent of the fast volatility,
 volatility of weekends, factor on the distance) are fitted on all levels that were decided before a
-window of 30 days, then scored in it, window after window. The shipped figures, the same without the
-calendar, and the random walk (normal tails, fast volatility) are scored in the same windows. All
-odds are held between .001 and .999.
+window of 30 days, then scored in it, window after window; the first window follows 90 days. The
+shipped figures, the same without the calendar, and the random walk (normal tails, fast volatility)
+are scored in the same windows. All odds are held between .001 and .999.
+
+Which levels are set decides how large a loss is, so there are two more sets: every two hours levels
+at 1, 1.5, 2 and 2.5 times the volatility of the last 30 days, so that no coin is nearer than
+another, and the near edges of bands (``touch_bands``), for which the odds are made. The latter need
+``bybit_{COIN}_1h.parquet`` with open interest in the same folder.
 
 ``bench/README.md`` has the last figures.
 """
@@ -19,38 +24,26 @@ odds are held between .001 and .999.
 import argparse
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow.parquet as pq
 
-from transforms.skill.reliability import Touches, log_loss, loss_gain, reliability
+from bench.touch_bands import BAND_MODELS, read_band_levels
+from bench.touch_levels import AHEAD, HOUR, LEVELS, Levels, read_levels, read_scaled_levels
+from transforms.series import BoolArray, FloatArray
+from transforms.skill.reliability import Touches, even_edges, log_loss, loss_gain, reliability
 from transforms.touch import (
     DAY_EXPONENT,
     LEAST_ODDS,
-    MONTH_SECONDS,
     SECONDS_PER_DAY,
     TAIL_SCALE,
     WEEKEND_RATIO,
     reach_probability,
-    trailing_volatility,
-    weekend_change,
 )
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
-
 COINS = ("BTC", "ETH", "SOL", "XRP", "DOGE", "BNB", "AVAX")
-LEVELS = -np.log1p(-np.array([0.01, 0.02, 0.03, 0.05, 0.075, 0.10, 0.15, 0.20]))
-HOUR = 3_600_000_000
-AHEAD = 24
-EVERY_HOURS = 4
-FAST_HOURS = 240
-SLOW_HOURS = round(MONTH_SECONDS / 3600.0)
-FIRST_TEST_DAYS = 180
+FIRST_TEST_DAYS = 90
 WINDOW_DAYS = 30
 EXPONENTS = np.arange(0.4, 0.91, 0.1)
 WEEKENDS = (0.55, 0.6, WEEKEND_RATIO, 0.7, 0.75, 1.0)
@@ -63,102 +56,19 @@ NO_CALENDAR: Figures = (DAY_EXPONENT, 1.0, TAIL_SCALE)
 PREDICTIONS = ("random walk", "no calendar", "shipped", "fitted before")
 
 
-@dataclass(frozen=True, slots=True)
-class Levels:
-    """Levels set at many hours.
-
-    Parameters
-    ----------
-    hour : ndarray of int64, shape (n,)
-        Instant [microseconds].
-    fast, slow : ndarray of float64, shape (n,)
-        Volatility of the last day and of the last 30 days [ln per sqrt day].
-    weekend : ndarray of float64, shape (n,)
-        ``weekend_change`` [ratio].
-    is_touched : ndarray of bool, shape (n, n_levels)
-        Whether price reached each of ``LEVELS`` within a day.
-    """
-
-    hour: npt.NDArray[np.int64]
-    fast: FloatArray
-    slow: FloatArray
-    weekend: FloatArray
-    is_touched: BoolArray
-
-    def chosen(self, which: BoolArray) -> "Levels":
-        """Return some of them."""
-        return Levels(*(getattr(self, each.name)[which] for each in fields(self)))
-
-
-def hourly_volatility(
-    close: FloatArray,
-) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:
-    """Return the volatility of the last day and of the last 30 days, from consecutive hours.
-
-    Parameters
-    ----------
-    close : ndarray of float64, shape (n,)
-        Closes [USD per unit of the asset]. NaN: not known.
-
-    Returns
-    -------
-    fast, slow : ndarray of float64, shape (n,)
-        At the end of each hour [ln per sqrt day]. NaN where no return is known.
-    observed : ndarray of int64, shape (n,)
-        Returns known in the 30 days.
-    """
-    squared = np.append(np.nan, np.diff(np.log(close)) ** 2)
-    padded = np.concatenate((np.full(SLOW_HOURS - 1, np.nan), squared))[None]
-    fast = trailing_volatility(padded, 3600.0, FAST_HOURS)[0, SLOW_HOURS - FAST_HOURS :]
-    slow = trailing_volatility(padded, 3600.0, SLOW_HOURS, math.inf)[0]
-    is_known = np.lib.stride_tricks.sliding_window_view(np.isfinite(padded[0]), SLOW_HOURS)
-    return fast, slow, is_known.sum(axis=1)
-
-
-def read_levels(path: Path) -> Levels:
-    """Return the levels of one coin, both sides, hours with a full day ahead only."""
-    table = pq.read_table(path)
-    at = table["timestamp"].to_numpy().astype("datetime64[us]").astype(np.int64) // HOUR
-    start = int(at.min())
-    grid = {name: np.full(int(at.max()) - start + 1, np.nan) for name in ("close", "high", "low")}
-    for name, values in grid.items():
-        values[at - start] = table[f"{name}_perp_binance"].to_numpy()
-    # A bar is labelled by its open; what it shows is known an hour later.
-    hour = (start + 1 + np.arange(len(grid["close"]))) * HOUR
-    fast, slow, observed = hourly_volatility(grid["close"])
-    ahead = {
-        name: np.lib.stride_tricks.sliding_window_view(grid[name][1:], AHEAD)
-        for name in ("high", "low")
-    }
-    own = np.flatnonzero(
-        (hour[:-AHEAD] // HOUR % EVERY_HOURS == 0)
-        & np.isfinite(grid["close"][:-AHEAD])
-        & np.isfinite(ahead["high"]).all(axis=1)
-        & (observed[:-AHEAD] >= AHEAD)
-    )
-    close = grid["close"][own]
-    up = np.log(ahead["high"][own].max(axis=1) / close)
-    down = np.log(close / ahead["low"][own].min(axis=1))
-    return Levels(
-        hour=np.tile(hour[own], 2),
-        fast=np.tile(fast[own], 2),
-        slow=np.tile(slow[own], 2),
-        weekend=np.tile(weekend_change(hour[own]), 2),
-        is_touched=np.concatenate((up, down))[:, None] >= LEVELS,
-    )
-
-
 def odds(levels: Levels, figures: Figures = SHIPPED) -> FloatArray:
     """Return the odds with some exponent of the fast volatility, weekend and tail scale."""
     exponent, weekend_ratio, scale = figures
     sigma: FloatArray = levels.fast**exponent * levels.slow ** (1.0 - exponent)
     sigma *= weekend_ratio**levels.weekend
-    return reach_probability(LEVELS * (scale / TAIL_SCALE), sigma[:, None], SECONDS_PER_DAY)
+    return reach_probability(
+        levels.distance * (scale / TAIL_SCALE), sigma[:, None], SECONDS_PER_DAY
+    )
 
 
 def random_walk(levels: Levels) -> FloatArray:
     """Return the odds of a random walk with normal steps of the fast volatility."""
-    z = LEVELS / levels.fast[:, None]
+    z = levels.distance / levels.fast[:, None]
     tails = np.vectorize(math.erfc, otypes=[np.float64])(z / math.sqrt(2.0))
     walk: FloatArray = np.maximum(tails, LEAST_ODDS)
     return walk
@@ -172,21 +82,11 @@ def fit(levels: Levels) -> Figures:
     )
 
 
-def join(parts: Sequence[Levels]) -> Levels:
-    """Return all levels in order of time."""
-    order = np.argsort(np.concatenate([part.hour for part in parts]), kind="stable")
-    return Levels(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])[order]
-            for name in (each.name for each in fields(Levels))
-        )
-    )
-
-
 def score_windows(levels: Levels) -> tuple[Levels, list[FloatArray]]:
     """Print the loss in each window; return all test levels and the odds by `PREDICTIONS`."""
     day = 24 * HOUR
-    start = int(levels.hour[0]) + FIRST_TEST_DAYS * day
+    # The first level follows a day of returns.
+    start = int(levels.hour[0]) + (FIRST_TEST_DAYS - 1) * day
     parts: list[tuple[Levels, list[FloatArray]]] = []
     print("window from   levels  " + "  ".join(f"{name:>13}" for name in PREDICTIONS))
     for begin in range(start, int(levels.hour[-1]), WINDOW_DAYS * day):
@@ -202,7 +102,7 @@ def score_windows(levels: Levels) -> tuple[Levels, list[FloatArray]]:
         figures = ", ".join(f"{each:.2f}" for each in fitted)
         print(f"{from_day}  {own.is_touched.size:>8,}  {losses}   {figures}")
     joined = [np.concatenate([said[k] for _, said in parts]) for k in range(len(PREDICTIONS))]
-    return join([own for own, _ in parts]), joined
+    return Levels.joined([own for own, _ in parts]), joined
 
 
 def print_levels(levels: Levels, said: Sequence[FloatArray]) -> None:
@@ -230,6 +130,13 @@ def print_deciles(levels: Levels, said: FloatArray, name: str) -> None:
         print(f"{low:.1f} - {low + 0.1:.1f}  " + "   ".join(cells))
 
 
+def print_tenths(is_touched: BoolArray, said: FloatArray) -> None:
+    """Print by how much shipped odds exceed touches, by tenths of the levels."""
+    table = reliability(said.ravel(), is_touched.ravel(), even_edges(said))
+    excess = " ".join(f"{one:+.3f}" for one in table.said - table.came)
+    print(f"shipped: said less touched, by tenths of the levels: {excess}")
+
+
 def print_reliability(is_touched: BoolArray, walk: FloatArray, shipped: FloatArray) -> None:
     """Print what the odds said and how often levels were touched, by odds."""
     print("odds            random walk: levels  said  touched   shipped: levels  said  touched")
@@ -242,24 +149,43 @@ def print_reliability(is_touched: BoolArray, walk: FloatArray, shipped: FloatArr
         print(f"{low:.3f} - {high:.3f}  " + "   ".join(cells))
 
 
-def main() -> None:
-    """Print what each window gives, the whole, and how often levels were touched by odds."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--recorded", type=Path, required=True, help="folder of the Parquet files")
-    folder = parser.parse_args().recorded
-    levels = join([read_levels(folder / f"binance_{coin}_1h.parquet") for coin in COINS])
+def print_scores(name: str, levels: Levels) -> tuple[Levels, list[FloatArray]]:
+    """Print what each window of a set of levels gives, the whole, and touches by odds."""
+    print(f"\n{name}")
     tested, said = score_windows(levels)
     means = ", ".join(f"{log_loss(each, tested.is_touched).mean():.4f}" for each in said)
     print(f"all {tested.is_touched.size:,} levels: {means}")
-    set_at = np.repeat(tested.hour, len(LEVELS))
-    for name, predicted in zip(PREDICTIONS[1:], said[1:], strict=True):
+    set_at = np.repeat(tested.hour, tested.distance.shape[1])
+    for rival, predicted in zip(PREDICTIONS[1:], said[1:], strict=True):
         touches = Touches(predicted.ravel(), tested.is_touched.ravel(), set_at)
         gain = loss_gain(touches, said[0].ravel(), np.random.default_rng(1))
-        print(f"{name} over random walk: {gain.value:.4f} [{gain.low:.4f}, {gain.high:.4f}]")
-    print_levels(tested, said)
+        print(f"{rival} over random walk: {gain.value:.4f} [{gain.low:.4f}, {gain.high:.4f}]")
     print_reliability(tested.is_touched, said[0], said[2])
+    print_tenths(tested.is_touched, said[2])
     for number in (1, 2):
         print_deciles(tested, said[number], PREDICTIONS[number])
+    return tested, said
+
+
+def main() -> None:
+    """Print the scores of levels at fixed distances and of near edges of bands."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recorded", type=Path, required=True, help="folder of the Parquet files")
+    folder = parser.parse_args().recorded
+    paths = [folder / f"binance_{coin}_1h.parquet" for coin in COINS]
+    fixed = Levels.joined([read_levels(path) for path in paths])
+    print_levels(*print_scores("fixed distances", fixed))
+    scaled = Levels.joined([read_scaled_levels(path) for path in paths])
+    print_scores("multiples of the volatility of 30 days", scaled)
+    bands = []
+    for model in BAND_MODELS:
+        own = Levels.joined([read_band_levels(folder, coin, model) for coin in COINS])
+        walk, shipped = (
+            log_loss(each, own.is_touched).mean() for each in (random_walk(own), odds(own))
+        )
+        print(f"{model}: {own.hour.size:,} bands, random walk {walk:.4f}, shipped {shipped:.4f}")
+        bands.append(own)
+    print_scores("near edges of bands", Levels.joined(bands))
 
 
 if __name__ == "__main__":

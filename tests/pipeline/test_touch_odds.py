@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from workbench.hourly_files import invent_market, write_binance
 
-from bench.touch import COINS, NO_CALENDAR, SHIPPED, join, odds, random_walk, read_levels
+from bench.touch import COINS, NO_CALENDAR, SHIPPED, odds, random_walk
+from bench.touch_bands import read_band_levels
+from bench.touch_levels import Levels, read_levels
 from transforms.skill.reliability import log_loss
 
 RECORDED = Path(__file__).parents[2] / ".." / "shared" / "data" / "market_1h"
@@ -21,14 +23,14 @@ def invented_levels(tmp_path_factory):
     """Return levels of coins with fat tails and waves of volatility, 300 days of each."""
     folder = tmp_path_factory.mktemp("hours")
     market = invent_market(datetime(2025, 1, 1, tzinfo=UTC), 7200, COINS_INVENTED)
-    return join([read_levels(write_binance(folder, *one)) for one in market.items()])
+    return Levels.joined([read_levels(write_binance(folder, *one)) for one in market.items()])
 
 
 @pytest.fixture(scope="module")
 def recorded_levels():
     if not RECORDED.is_dir():
         pytest.skip("recorded hours are not at hand: ../shared/data/market_1h")
-    return join([read_levels(RECORDED / f"binance_{coin}_1h.parquet") for coin in COINS])
+    return Levels.joined([read_levels(RECORDED / f"binance_{coin}_1h.parquet") for coin in COINS])
 
 
 FIGURES = {"invented": NO_CALENDAR, "recorded": SHIPPED}
@@ -90,3 +92,19 @@ def test_levels_are_touched_about_as_often_as_the_odds_say(
     assert np.count_nonzero(inside) > 4_000
     touched, expected = levels.is_touched[inside].mean(), said[inside].mean()
     assert least < touched / expected < 1.05
+
+
+def test_near_edges_of_bands_lose_less_than_a_random_walk():
+    if not RECORDED.is_dir():
+        pytest.skip("recorded hours are not at hand: ../shared/data/market_1h")
+    bands = read_band_levels(RECORDED, "XRP", "turnover")
+    assert bands.hour.size > 5_000
+    assert (bands.distance >= 0.0).all()
+    assert (bands.distance < 0.21).all()
+    walk, said = (
+        log_loss(each, bands.is_touched).mean() for each in (random_walk(bands), odds(bands))
+    )
+    assert said < walk - 0.01
+    # Nearer levels are touched more often: the edge that price reaches first was taken.
+    near = bands.distance[:, 0] < 0.02
+    assert bands.is_touched[near].mean() > 3.0 * bands.is_touched[~near].mean()
