@@ -103,14 +103,15 @@ class AccountBook:
     def sweeps(self) -> Iterator[KnownSweep]:
         """Yield each account's last state on each dex, without its positions."""
         for rows in self._chunks(
-            "select account_id, dex, observed_at, usual_usd_per_hour from sweep order by account_id"
+            "select account_id, dex, observed_at, usual_trades_per_hour from sweep "
+            "order by account_id"
         ):
             yield from (KnownSweep(*row) for row in rows)
 
     def trading(self) -> Iterator[tuple[int, str, Trading]]:
         """Yield (account, dex, what it traded there since its last state), as last written down."""
         for account_id, dex, *values in self._rows(
-            "select account_id, dex, first_at, last_at, usd from traded"
+            "select account_id, dex, first_at, last_at, usd, trades from traded"
         ):
             yield account_id, dex, Trading(*values)
 
@@ -185,9 +186,9 @@ class AccountBook:
         """Write down (account, dex, what it traded there since its last state)."""
         with self._transaction() as connection:
             connection.executemany(
-                "insert or replace into traded values (?, ?, ?, ?, ?)",
+                "insert or replace into traded values (?, ?, ?, ?, ?, ?)",
                 (
-                    (account_id, dex, one.first_at, one.last_at, one.usd)
+                    (account_id, dex, one.first_at, one.last_at, one.usd, one.trades)
                     for account_id, dex, one in trading
                 ),
             )

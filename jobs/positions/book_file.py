@@ -40,6 +40,7 @@ create table traded (
     first_at integer not null,
     last_at integer not null,
     usd real not null,
+    trades integer not null,
     primary key (account_id, dex)
 ) strict, without rowid;
 create table sweep (
@@ -48,7 +49,7 @@ create table sweep (
     swept_at integer not null,
     observed_at integer not null,
     account_value_usd real,
-    usual_usd_per_hour real not null,
+    usual_trades_per_hour real not null,
     primary key (account_id, dex)
 ) strict, without rowid;
 create table position (

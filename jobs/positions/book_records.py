@@ -45,11 +45,14 @@ class Trading:
         First and last trade [microseconds since 1970].
     usd : float
         Traded value [USD].
+    trades : int
+        How many.
     """
 
     first_at: int
     last_at: int
     usd: float
+    trades: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ class SweptState:
         Instant of the state and of the answer, by our clock [microseconds since 1970].
     was_empty : bool
         Whether the answer before it was without positions too, and not believed yet.
-    usual_usd_per_hour : float
-        What the account usually trades, this span included [USD/h].
+    usual_trades_per_hour : float
+        How often the account usually trades, this span included [1/h].
     trading : Trading or None
         What it traded since its last state and until this one was received; None: nothing.
     is_trading_whole : bool
@@ -79,7 +82,7 @@ class SweptState:
     observed_at: int
     received_at: int
     was_empty: bool = False
-    usual_usd_per_hour: float = 0.0
+    usual_trades_per_hour: float = 0.0
     trading: Trading | None = None
     is_trading_whole: bool = False
 
@@ -198,11 +201,11 @@ class KnownSweep:
         The builder's dex; empty for the venue's own.
     observed_at : int
         Instant of the state [microseconds since 1970].
-    usual_usd_per_hour : float
-        What the account usually trades there [USD/h].
+    usual_trades_per_hour : float
+        How often the account usually trades there [1/h].
     """
 
     account_id: int
     dex: str
     observed_at: int
-    usual_usd_per_hour: float
+    usual_trades_per_hour: float

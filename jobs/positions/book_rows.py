@@ -119,7 +119,7 @@ def write_state(
             swept.received_at,
             swept.observed_at,
             swept.state.account_value_usd,
-            swept.usual_usd_per_hour,
+            swept.usual_trades_per_hour,
         ),
     )
     connection.execute(

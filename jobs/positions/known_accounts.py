@@ -90,7 +90,7 @@ class KnownAccounts:
             table.add_account(one.address, one.first_seen_at, is_listed=one.found_by == "list")
         for sweep in self._book.sweeps():
             row = table.row_of(sweep.account_id, sweep.dex, sweep.observed_at)
-            table.put_state(row, sweep.observed_at, sweep.usual_usd_per_hour)
+            table.put_state(row, sweep.observed_at, sweep.usual_trades_per_hour)
         held = self._book.positions_of(to_instant(now))
         columns = (held.account_id, held.dex, held.coin, held.quantity, held.liquidation_price)
         rows = zip(*(column.tolist() for column in columns), strict=True)
@@ -155,7 +155,7 @@ class KnownAccounts:
         if previous_at:
             seconds = (observed_at - previous_at) / SECOND_MICROSECONDS
             usual = usual_trading(
-                usual, 0.0 if trading is None else trading.usd, seconds, self._policy
+                usual, 0 if trading is None else trading.trades, seconds, self._policy
             )
         swept = SweptState(
             account_id=self.table.number(row),
@@ -163,7 +163,7 @@ class KnownAccounts:
             observed_at=observed_at,
             received_at=now,
             was_empty=row in self._empty,
-            usual_usd_per_hour=usual,
+            usual_trades_per_hour=usual,
             trading=trading,
             is_trading_whole=self.stream_whole_since is not None
             and self.stream_whole_since <= previous_at,
@@ -237,7 +237,7 @@ class KnownAccounts:
                 )
                 for one in stored.positions
             ]
-            table.put_state(row, swept.observed_at, swept.usual_usd_per_hour, positions)
+            table.put_state(row, swept.observed_at, swept.usual_trades_per_hour, positions)
             if swept.received_at - swept.observed_at > _STALE:
                 table.postpone(row, swept.received_at)
             else:

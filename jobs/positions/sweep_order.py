@@ -41,11 +41,15 @@ class SweepPolicy:
     empty_seconds : float
         Interval of accounts without a position; they come back by trading [s].
     traded_seconds : float
-        Interval of an account that traded `large_usd` more than usual since its state; an account
-        that traded a tenth of it has ten times this interval [s].
+        Interval of an account that traded `large_usd` since its state; an account that traded a
+        tenth of it has ten times this interval [s].
     any_trade_seconds : float
-        Interval of an account that traded anything, but is not known to trade all the time: what it
-        opened may be near its liquidation price [s].
+        Interval of an account that traded anything since: what it opened may be near its
+        liquidation price [s].
+    trades_per_hour : float
+        How often an account may usually trade for these two intervals to hold; of one that trades
+        ten times as often they are ten times as long: its state is out of date so much sooner
+        [1/h].
     new_seconds, listed_seconds : float
         Interval of accounts never requested: found by a trade, and on a public list [s].
     most_by_size, most_by_any_trade : float
@@ -55,7 +59,7 @@ class SweepPolicy:
         Lateness from which a known state is requested again: where the limit leaves room, states
         are up to ten times as fresh as their interval requires.
     usual_seconds : float
-        Half-life of what an account usually trades [s].
+        Half-life of how often an account usually trades [s].
     """
 
     large_usd: float = 100_000.0
@@ -65,6 +69,7 @@ class SweepPolicy:
     empty_seconds: float = 5 * 24 * HOUR_SECONDS
     traded_seconds: float = 600.0
     any_trade_seconds: float = 1800.0
+    trades_per_hour: float = 20.0
     new_seconds: float = 60.0
     listed_seconds: float = 2 * HOUR_SECONDS
     most_by_size: float = 1.6
@@ -91,8 +96,10 @@ class SweepFacts:
         Smallest distance to a liquidation price at the newest marks; infinite where none is known.
     traded_usd : ndarray of float64
         Traded since the state [USD].
-    usual_usd_per_hour : ndarray of float64
-        What the account usually trades [USD/h].
+    trades : ndarray of int32
+        Trades since the state.
+    usual_trades_per_hour : ndarray of float64
+        How often the account usually trades [1/h].
     """
 
     age_seconds: Floats
@@ -102,7 +109,8 @@ class SweepFacts:
     largest_usd: Floats
     nearest_ratio: Floats
     traded_usd: Floats
-    usual_usd_per_hour: Floats
+    trades: NDArray[np.int32]
+    usual_trades_per_hour: Floats
 
 
 def important(
@@ -144,8 +152,8 @@ def class_intervals(facts: SweepFacts, policy: SweepPolicy) -> Floats:
 def lateness(facts: SweepFacts, policy: SweepPolicy | None = None) -> Floats:
     """Return how late each sweep is: the age of its state over its interval, shape (n_sweeps,).
 
-    An account that trades all the time is no later for what it usually trades: only what exceeds it
-    counts. A market maker is thus requested as often as its positions require, and no oftener.
+    The state of an account that trades all the time is out of date at once: the oftener it trades,
+    the less its trades count. A market maker is requested as often as its positions require.
 
     Parameters
     ----------
@@ -156,7 +164,7 @@ def lateness(facts: SweepFacts, policy: SweepPolicy | None = None) -> Floats:
 
     Examples
     --------
-    Half an hour old: large; small; small, but traded 100,000 USD; the same, as it always does.
+    Half an hour old: large; small; small, but traded 100,000 USD; the same 2,000 times an hour.
 
     >>> facts = SweepFacts(
     ...     age_seconds=np.full(4, 1800.0),
@@ -166,7 +174,8 @@ def lateness(facts: SweepFacts, policy: SweepPolicy | None = None) -> Floats:
     ...     largest_usd=np.array([2e5, 1e3, 1e3, 1e3]),
     ...     nearest_ratio=np.full(4, np.inf),
     ...     traded_usd=np.array([0.0, 0.0, 1e5, 1e5]),
-    ...     usual_usd_per_hour=np.array([0.0, 0.0, 0.0, 2e5]),
+    ...     trades=np.array([0, 0, 1, 1000], np.int32),
+    ...     usual_trades_per_hour=np.array([0.0, 0.0, 0.0, 2e3]),
     ... )
     >>> lateness(facts).round(3).tolist()
     [1.0, 0.042, 1.4, 0.042]
@@ -185,14 +194,13 @@ def lateness(facts: SweepFacts, policy: SweepPolicy | None = None) -> Floats:
 
 def _lateness_by_trades(facts: SweepFacts, policy: SweepPolicy) -> Floats:
     """Return how late trades since the state make each sweep, shape (n_sweeps,)."""
-    usual_usd = facts.usual_usd_per_hour * facts.age_seconds / HOUR_SECONDS
-    unusual_usd = np.maximum(facts.traded_usd - usual_usd, 0.0)
-    share = np.minimum(unusual_usd / policy.large_usd, 1.0)
-    by_size = _bounded(facts.age_seconds / policy.traded_seconds * share, policy.most_by_size)
-    # Twice the usual is no chance of an account that trades all the time.
-    is_unusual = unusual_usd > usual_usd
-    by_any_trade = _bounded(facts.age_seconds / policy.any_trade_seconds, policy.most_by_any_trade)
-    return np.maximum(by_size, np.where(is_unusual, by_any_trade, 0.0))
+    stretch = np.maximum(facts.usual_trades_per_hour / policy.trades_per_hour, 1.0)
+    share = np.minimum(facts.traded_usd / policy.large_usd, 1.0)
+    by_size = facts.age_seconds / policy.traded_seconds * share / stretch
+    by_any_trade = facts.age_seconds / policy.any_trade_seconds * (facts.trades > 0) / stretch
+    return np.maximum(
+        _bounded(by_size, policy.most_by_size), _bounded(by_any_trade, policy.most_by_any_trade)
+    )
 
 
 def _bounded(late: Floats, most: float) -> Floats:
@@ -224,18 +232,18 @@ def latest(late: Floats, is_free: Booleans, count: int) -> Indices:
 
 
 def usual_trading(
-    usual_usd_per_hour: float, traded_usd: float, seconds: float, policy: SweepPolicy | None = None
+    usual_trades_per_hour: float, trades: int, seconds: float, policy: SweepPolicy | None = None
 ) -> float:
-    """Return what an account usually trades, given what it traded since its last state [USD/h].
+    """Return how often an account usually trades, given its trades since its last state [1/h].
 
     Examples
     --------
-    >>> usual_trading(0.0, 1000.0, 7200.0)
-    250.0
+    >>> usual_trading(0.0, 10, 7200.0)
+    2.5
     """
     policy = policy or SweepPolicy()
     if seconds <= 0.0:
-        return usual_usd_per_hour
+        return usual_trades_per_hour
     weight = 1.0 - math.exp2(-seconds / policy.usual_seconds)
-    rate = traded_usd / seconds * HOUR_SECONDS
-    return usual_usd_per_hour + weight * (rate - usual_usd_per_hour)
+    rate = trades / seconds * HOUR_SECONDS
+    return usual_trades_per_hour + weight * (rate - usual_trades_per_hour)

@@ -31,9 +31,10 @@ _COLUMNS = {
     "largest_usd": np.float64,
     "nearest_ratio": np.float64,
     "traded_usd": np.float64,
+    "trades": np.int32,
     "first_traded_at": np.int64,
     "last_traded_at": np.int64,
-    "usual_usd_per_hour": np.float64,
+    "usual_trades_per_hour": np.float64,
     "is_listed": np.bool_,
     "is_busy": np.bool_,
     "is_unwritten": np.bool_,
@@ -171,6 +172,7 @@ class SweepTable:
         if at <= columns["observed_at"][row]:
             return
         columns["traded_usd"][row] += usd
+        columns["trades"][row] += 1
         if columns["first_traded_at"][row] == 0:
             columns["first_traded_at"][row] = at
         if at > columns["last_traded_at"][row]:
@@ -186,6 +188,7 @@ class SweepTable:
         )
         columns["last_traded_at"][row] = max(columns["last_traded_at"][row], trading.last_at)
         columns["traded_usd"][row] += trading.usd
+        columns["trades"][row] += trading.trades
 
     def take_trading(self, row: int, observed_at: int) -> Trading | None:
         """Return what an account traded before a state, and forget it; None: nothing.
@@ -196,10 +199,11 @@ class SweepTable:
         first, last = int(columns["first_traded_at"][row]), int(columns["last_traded_at"][row])
         if first == 0:
             return None
-        taken = Trading(first, last, float(columns["traded_usd"][row]))
+        taken = Trading(first, last, float(columns["traded_usd"][row]), int(columns["trades"][row]))
         remains = last if last > observed_at else 0
         columns["first_traded_at"][row] = columns["last_traded_at"][row] = remains
         columns["traded_usd"][row] = 0.0
+        columns["trades"][row] = remains > 0
         columns["is_unwritten"][row] = remains > 0
         return taken
 
@@ -213,6 +217,7 @@ class SweepTable:
                 int(columns["first_traded_at"][row]),
                 int(columns["last_traded_at"][row]),
                 float(columns["traded_usd"][row]),
+                int(columns["trades"][row]),
             )
             yield self.number(row), self._dexes[row], trading
 
@@ -220,13 +225,13 @@ class SweepTable:
         self,
         row: int,
         observed_at: int,
-        usual_usd_per_hour: float,
+        usual_trades_per_hour: float,
         positions: Iterable[TablePosition] = (),
     ) -> None:
         """Take over a believed state."""
         columns = self._columns
         columns["observed_at"][row] = observed_at
-        columns["usual_usd_per_hour"][row] = usual_usd_per_hour
+        columns["usual_trades_per_hour"][row] = usual_trades_per_hour
         self.put_positions(row, positions)
 
     def put_positions(self, row: int, positions: Iterable[TablePosition]) -> None:
@@ -336,7 +341,8 @@ class SweepTable:
             largest_usd=columns["largest_usd"],
             nearest_ratio=columns["nearest_ratio"],
             traded_usd=columns["traded_usd"],
-            usual_usd_per_hour=columns["usual_usd_per_hour"],
+            trades=columns["trades"],
+            usual_trades_per_hour=columns["usual_trades_per_hour"],
         )
 
     # What is shown.
@@ -359,9 +365,9 @@ class SweepTable:
         )
 
     def trading_of(self, row: int) -> tuple[int, float]:
-        """Return when a row's state was observed and what it usually trades [USD/h]."""
+        """Return when a row's state was observed and how often it usually trades [1/h]."""
         columns = self._columns
-        return int(columns["observed_at"][row]), float(columns["usual_usd_per_hour"][row])
+        return int(columns["observed_at"][row]), float(columns["usual_trades_per_hour"][row])
 
     def held_quantity(self, coin: str) -> float:
         """Return the quantity held in a coin, both sides together [asset units]."""

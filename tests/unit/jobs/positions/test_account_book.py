@@ -102,7 +102,7 @@ def test_trades_after_the_state_are_reported_up_to_the_map(book):
     states = [swept(number, 10, state(position("BTC"), number=number)) for number in range(3)]
     book.store([found(0), found(1), found(2)], states)
     spans = [(minutes(1), minutes(9)), (minutes(1), minutes(20)), (minutes(50), minutes(70))]
-    book.write_trading((number, "", Trading(*span, 5.0)) for number, span in enumerate(spans))
+    book.write_trading((number, "", Trading(*span, 5.0, 1)) for number, span in enumerate(spans))
     held = book.positions_of(START + timedelta(minutes=60))
     traded = dict(zip(held.account_id.tolist(), held.traded_at.tolist(), strict=True))
     assert traded[1].replace(tzinfo=START.tzinfo) == START + timedelta(minutes=20)
@@ -112,7 +112,7 @@ def test_trades_after_the_state_are_reported_up_to_the_map(book):
 
 def test_a_state_settles_the_trades_before_it(book):
     book.store([found(0)])
-    book.write_trading([(0, "", Trading(minutes(1), minutes(2), 5.0))])
+    book.write_trading([(0, "", Trading(minutes(1), minutes(2), 5.0, 1))])
     book.store(swept=[swept(0, 3, state())])
     assert list(book.trading()) == []
 

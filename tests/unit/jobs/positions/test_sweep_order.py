@@ -19,7 +19,8 @@ ORDINARY = {
     "largest_usd": 1_000.0,
     "nearest_ratio": np.inf,
     "traded_usd": 0.0,
-    "usual_usd_per_hour": 0.0,
+    "trades": 0,
+    "usual_trades_per_hour": 0.0,
 }
 
 
@@ -40,14 +41,14 @@ def test_large_and_near_accounts_come_long_before_others():
 
 def test_an_account_that_traded_comes_sooner_the_more_it_traded():
     much, some, little = late(
-        *({"traded_usd": usd, "age_seconds": 1200.0} for usd in (1e6, 6e4, 10.0))
+        *({"traded_usd": usd, "trades": 1, "age_seconds": 1200.0} for usd in (1e6, 6e4, 10.0))
     )
     assert 1.0 < some < much < POLICY.most_by_size
     assert little == pytest.approx(2 / 3)
 
 
 def test_a_market_maker_comes_as_often_as_its_positions_require():
-    maker = {"largest_usd": 1e6, "traded_usd": 5e6, "usual_usd_per_hour": 5e6}
+    maker = {"largest_usd": 1e6, "traded_usd": 5e6, "trades": 900, "usual_trades_per_hour": 900.0}
     assert late(maker)[0] == late({"largest_usd": 1e6})[0]
 
 
@@ -91,9 +92,20 @@ def test_the_latest_come_first_and_only_those_that_are_free():
     assert latest(np.zeros(0), np.zeros(0, bool), 5).size == 0
 
 
-def test_what_an_account_usually_trades_is_learned_in_hours():
+def test_the_oftener_an_account_trades_the_less_its_trades_count():
+    seldom, often, all_the_time = late(
+        *(
+            {"traded_usd": 10.0, "trades": 1, "usual_trades_per_hour": rate, "age_seconds": 1200.0}
+            for rate in (20.0, 40.0, 4000.0)
+        )
+    )
+    assert seldom == pytest.approx(2 / 3) == 2 * often
+    assert all_the_time == late({"age_seconds": 1200.0})[0]
+
+
+def test_how_often_an_account_usually_trades_is_learned_in_hours():
     usual = 0.0
     for _ in range(8):
-        usual = usual_trading(usual, 500.0, 1800.0)
-    assert usual == pytest.approx(750.0, rel=0.01)
-    assert usual_trading(usual, 1.0, 0.0) == usual
+        usual = usual_trading(usual, 50, 1800.0)
+    assert usual == pytest.approx(75.0, rel=0.01)
+    assert usual_trading(usual, 1, 0.0) == usual

@@ -91,16 +91,16 @@ def test_trades_after_the_state_are_kept_and_those_before_it_are_settled(table):
     assert table.take_trading(row, minutes(20)) is None
     for at in (11, 15):
         table.note_trade(row, minutes(at), 5.0)
-    assert table.take_trading(row, minutes(12)) == Trading(minutes(11), minutes(15), 10.0)
+    assert table.take_trading(row, minutes(12)) == Trading(minutes(11), minutes(15), 10.0, 2)
     # The one at 15 is not in a state of 12.
-    assert table.take_trading(row, minutes(20)) == Trading(minutes(15), minutes(15), 0.0)
+    assert table.take_trading(row, minutes(20)) == Trading(minutes(15), minutes(15), 0.0, 1)
     assert table.take_trading(row, minutes(20)) is None
 
 
 def test_trading_is_written_once(table):
     row = add(table, 0)
     table.note_trade(row, minutes(1), 5.0)
-    assert list(table.unwritten_trading()) == [(0, "", Trading(minutes(1), minutes(1), 5.0))]
+    assert list(table.unwritten_trading()) == [(0, "", Trading(minutes(1), minutes(1), 5.0, 1))]
     assert list(table.unwritten_trading()) == []
 
 
