@@ -220,8 +220,11 @@ def _cells(
 
 def _shares(by_size: MeasuredFigure, by_count: MeasuredFigure) -> dict[str, Any]:
     """Return the columns of a share by size and by count."""
-    reasons = [f"by {name}: {reason}" for name, one in (("size", by_size), ("count", by_count))
-               if (reason := reason_of(one))]  # fmt: skip
+    why = reason_of(by_size), reason_of(by_count)
+    reason = why[0]
+    if why[0] != why[1]:
+        named = zip(("by size", "by count"), why, strict=True)
+        reason = "; ".join(f"{name}: {one}" for name, one in named if one)
     return {
         "quantity_ratio": _or_none(by_size.value),
         "quantity_low_ratio": _or_none(by_size.low),
@@ -231,7 +234,7 @@ def _shares(by_size: MeasuredFigure, by_count: MeasuredFigure) -> dict[str, Any]
         "count_high_ratio": _or_none(by_count.high),
         "position_count": by_count.positions,
         "account_count": by_count.accounts,
-        "reason": "; ".join(reasons) or None,
+        "reason": reason,
     }
 
 
