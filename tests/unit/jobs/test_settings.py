@@ -18,6 +18,8 @@ SECRET = "hunter2-secret"  # noqa: S105  (what must not be shown)
 def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIQHEAT_HOME", str(tmp_path / "home"))
+    # Tests run with one thread (tests/conftest.py), which would come before the file's.
+    monkeypatch.delenv("LIQHEAT_THREADS", raising=False)
 
 
 @pytest.mark.parametrize(
