@@ -98,13 +98,13 @@ def leverage_rows(log: MeasuredLog, rates: dict[str, Rates], run_id: str) -> pa.
 
 
 def _standing_shares(log: MeasuredLog, tier: IntArray) -> list[tuple[MeasuredFigure, ...]]:
-    """Return shares of tiers in what stands at midnight, as last seen: by size and by count."""
+    """Return shares of tiers in positions held at midnight, as last seen: by size and by count."""
     changes = log.changes
-    stands = standing_at(changes, to_microseconds(log.midnight))
-    account, own = changes.account[stands], tier[stands]
+    is_held = standing_at(changes, to_microseconds(log.midnight))
+    account, own = changes.account[is_held], tier[is_held]
     return [
         shares_of(account, own, weight, len(TIERS), log.draws)
-        for weight in (changes.notional_usd[stands], np.ones(len(own)))
+        for weight in (changes.notional_usd[is_held], np.ones(len(own)))
     ]
 
 

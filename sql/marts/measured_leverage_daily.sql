@@ -1,4 +1,4 @@
--- What leverage followed accounts use: of what stands at midnight, and of what was opened before.
+-- What leverage followed accounts use: of positions held at midnight, and of those opened before.
 --
 -- Materialized: table
 -- Known limitation: a position that adds to an older one counts at its opening only; the effective

@@ -222,8 +222,8 @@ def follow(
     Time before the first state in the window does not count: a position found in mid-life is
     followed from there (left truncation). At the end of the window everything is censored; of a
     change whose bracket crosses the end the part that lies before counts, as if it were equally
-    likely anywhere in the bracket. What went while price reached the liquidation price did not
-    leave of its own will: it is censored in the middle of its bracket (a competing risk).
+    likely anywhere in the bracket. What went while price reached the liquidation price was not
+    closed by choice: it is censored in the middle of its bracket (a competing risk).
 
     Parameters
     ----------

@@ -184,7 +184,7 @@ def fresh_shares(
     its account is older, and old ones are those of tiers that last (length bias). A position that
     was opened and closed between two states was never seen. So each that was seen counts 1 / P
     times, P = (1 - exp(-h D)) / (h D) being the probability that one of its tier, opened anywhere
-    in a bracket of D hours, still stands at its end (Horvitz and Thompson 1952, JASA 47, 663).
+    in a bracket of D hours, is still open at its end (Horvitz and Thompson 1952, JASA 47, 663).
 
     Parameters
     ----------

@@ -5,8 +5,8 @@ belong here: which positions are fresh (``half_lives``).
 
 *Set* is the leverage an account chose for an asset. *Effective* is the leverage of an isolated
 position with the same entry and liquidation price: what an estimator has to assume to put the
-level where it is. On cross margin the two differ widely, since all of the account stands behind
-the position.
+level where it is. On cross margin the two differ widely, since the whole account backs the
+position.
 """
 
 from typing import Final
@@ -24,7 +24,7 @@ from transforms.positions.changes import Changes
 from transforms.series import BoolArray, FloatArray, IntArray
 
 TIERS: Final = (1.0, *ESTIMATORS["turnover"].leverages)
-"""Leverage of each tier [multiple]; 1 stands for what no price can liquidate."""
+"""Leverage of each tier [multiple]; 1: no price can liquidate it."""
 
 CLASSES: Final = (3.0, 5.0, 10.0, 20.0)
 """Upper ends of the classes of set leverage [multiple], as in ``raw.position_coverage``."""
@@ -90,7 +90,7 @@ def maintenance_margin_ratios(changes: Changes) -> FloatArray:
 
     It is half the initial margin at the largest leverage of the asset
     (https://hyperliquid.gitbook.io/hyperliquid-docs/trading/liquidations). The largest leverage
-    that any account has set stands for the one allowed.
+    that any account has set is taken as the one allowed.
 
     Parameters
     ----------
