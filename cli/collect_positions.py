@@ -1,6 +1,5 @@
 """The command that collects positions of accounts until it is stopped."""
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -56,7 +55,6 @@ def _progress() -> Iterator[tuple[float, Callable[["CollectorReport"], None]]]:
     """Yield how often to report and how: figures that stay in place, or a line now and then."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        logging.getLogger("aiohttp").setLevel(logging.ERROR)
         yield _LINE_SECONDS, lambda report: note(line_of(report))
         return
     # What goes wrong is among the figures.
@@ -81,7 +79,8 @@ def _table_of(figures: dict[str, str]) -> Table:
 def figures_of(report: "CollectorReport") -> dict[str, str]:
     """Return the state of the collector as it is shown, by name."""
     connected = "connected" if report.is_stream_connected else "not connected"
-    outages = f", {len(report.outages)} interruptions" if report.outages else ""
+    count = len(report.outages)
+    outages = f", {count} interruption{'s' if count > 1 else ''}" if count else ""
     ratio = report.btc_observed_ratio
     figures = {
         "accounts": f"{report.accounts:,} known, {report.accounts_with_positions:,} with "
@@ -89,7 +88,9 @@ def figures_of(report: "CollectorReport") -> dict[str, str]:
         "requests": f"{report.sweeps_per_minute:,} states in the last minute, weight "
         f"{report.weight_last_minute:,.0f} of {report.weight_limit:,.0f}",
         "oldest state": f"{_age(report.oldest_large_seconds)} of large accounts and those near "
-        f"liquidation, {_age(report.oldest_seconds)} of all with positions",
+        f"liquidation, {_age(report.oldest_seconds)} of all with positions"
+        if report.positions
+        else "no positions yet",
         "open interest of BTC": "not known" if ratio is None else f"{ratio:.0%} observed",
         "trades": f"{connected}{outages}",
         "last map": "none yet"

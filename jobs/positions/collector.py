@@ -21,6 +21,7 @@ from jobs.errors import LIQHEAT_ERRORS, BookDamaged
 from jobs.instants import HOUR, SECOND_MICROSECONDS, to_instant, to_microseconds
 from jobs.positions.account_book import AccountBook
 from jobs.positions.book_file import book_path, positions_folder, sole_collector
+from jobs.positions.book_records import HeldPositions
 from jobs.positions.collector_policy import CollectorPolicy
 from jobs.positions.collector_report import CollectorReport, write_report_file
 from jobs.positions.hourly_map import land_hourly_map
@@ -152,6 +153,7 @@ class _Collector:
         self._planned: deque[int] = deque()
         self._received: deque[int] = deque()
         self._states_received = 0
+        self._snapshot: tuple[datetime, HeldPositions] | None = None
         self._last_map_at: datetime | None = None
         self._last_map_reason: str | None = None
         self._last_error: tuple[datetime, str] | None = None
@@ -337,12 +339,16 @@ class _Collector:
 
     async def _make_map(self, client: InfoClient, hour: datetime) -> str | None:
         """Make the map of an hour; return why there is none."""
-        positions = await self._accounts.snapshot(to_microseconds(hour))
+        # States received meanwhile are of after the hour: another attempt takes those of the first.
+        if self._snapshot is None or self._snapshot[0] != hour:
+            self._snapshot = (hour, await self._accounts.snapshot(to_microseconds(hour)))
+        positions = self._snapshot[1]
         contexts = await self._market.read_all(client, self._note_error)
         report = await asyncio.to_thread(
             land_hourly_map, self._home.settings, positions, contexts, hour
         )
         if report.reason is None:
+            self._snapshot = None
             self._last_map_at = hour
             await self._accounts.call(self._home.book.put_meta, _LAST_MAP, hour.isoformat())
         return report.reason
