@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from jobs.collect.scope import WEIGHTS_FILE, Clock, file_proxy
 from jobs.errors import LIQHEAT_ERRORS, BookDamaged
@@ -221,18 +222,24 @@ class _Collector:
         self._stop.set()
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        """Do something again and again; an error is noted, and it is tried again sooner."""
+        """Do something again and again, sooner after an error."""
         while True:
-            wait = seconds
-            try:
-                await work()
-            except BookDamaged:
-                raise
-            except LIQHEAT_ERRORS as exc:
-                self._note_error(exc)
-                is_passing = isinstance(exc, TransientSourceError)
-                wait = min(seconds, _RETRY_SECONDS if is_passing else _RETRY_REFUSED_SECONDS)
-            await self._home.sleep(wait)
+            error = await self._attempt(work)
+            retry = _RETRY_SECONDS
+            if error is not None and not isinstance(error, TransientSourceError):
+                retry = _RETRY_REFUSED_SECONDS
+            await self._home.sleep(seconds if error is None else min(seconds, retry))
+
+    async def _attempt(self, work: Callable[[], Awaitable[None]]) -> BaseException | None:
+        """Do something; an error is noted and returned, for its next turn to try again."""
+        try:
+            await work()
+        except BookDamaged:
+            raise
+        except LIQHEAT_ERRORS as exc:
+            self._note_error(exc)
+            return exc
+        return None
 
     def _note_error(self, error: BaseException) -> None:
         message = f"{error}"
@@ -327,18 +334,14 @@ class _Collector:
                 await self._home.sleep(_LONGEST_WAIT_SECONDS)
                 continue
             await self._home.sleep(max(delay, 0.0))
-            try:
-                self._last_map_reason = await self._make_map(client, hour)
-            except BookDamaged:
-                raise
-            except LIQHEAT_ERRORS as exc:
-                self._note_error(exc)
-                self._last_map_reason = str(exc)
+            error = await self._attempt(partial(self._make_map, client, hour))
+            if error is not None and self._last_map_at != hour:
+                self._last_map_reason = str(error)
             if self._last_map_reason is not None:
                 await self._home.sleep(_MAP_RETRY_SECONDS)
 
-    async def _make_map(self, client: InfoClient, hour: datetime) -> str | None:
-        """Make the map of an hour; return why there is none."""
+    async def _make_map(self, client: InfoClient, hour: datetime) -> None:
+        """Make the map of an hour, or note why there is none."""
         # States received meanwhile are of after the hour: another attempt takes those of the first.
         if self._snapshot is None or self._snapshot[0] != hour:
             self._snapshot = (hour, await self._accounts.snapshot(to_microseconds(hour)))
@@ -347,11 +350,11 @@ class _Collector:
         report = await asyncio.to_thread(
             land_hourly_map, self._home.settings, positions, contexts, hour
         )
+        self._last_map_reason = report.reason
         if report.reason is None:
             self._snapshot = None
             self._last_map_at = hour
             await self._accounts.call(self._home.book.put_meta, _LAST_MAP, hour.isoformat())
-        return report.reason
 
     # The book and what leaves it.
 
@@ -373,15 +376,6 @@ class _Collector:
                     await self._attempt(duty.work)
                     duty.done_at = self._home.now()
             await self._rest(policy.store_seconds)
-
-    async def _attempt(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do something; an error is noted, and its next turn tries again."""
-        try:
-            await work()
-        except BookDamaged:
-            raise
-        except LIQHEAT_ERRORS as exc:
-            self._note_error(exc)
 
     async def _rest(self, seconds: float) -> None:
         """Wait for some seconds, or until stopped."""

@@ -161,3 +161,41 @@ def test_builders_dexes_are_explored_while_nothing_is_late_each_account_once(tab
 def test_builders_dexes_wait_while_anything_is_late(table):
     add(table, 0, held("BTC", 1000.0))
     assert [table.dex(row) for row in table.take_next(minutes(60), 8, ["xyz"])] == [""]
+
+
+@pytest.mark.parametrize(("per_minute", "patience"), [(19, 30), (12, 100)])
+def test_large_accounts_are_fresh_others_within_a_day_and_traders_soon(table, per_minute, patience):
+    """A twenty-fifth of 50,000 accounts for 30 hours, with as much of the limit, or less."""
+    rng = np.random.default_rng(0)
+    holders, everybody = 1200, 2000
+    values = np.exp(np.log(1000) + 2 * rng.standard_normal(holders))
+    is_near = rng.random(holders) < 0.2
+    prices = np.where(is_near, 98.0, 50.0)
+    is_important = (values >= 1e5) | is_near
+    trades_per_minute = np.exp(2 * rng.standard_normal(holders))
+    trades_per_minute *= 1600 / 60 / trades_per_minute.sum()
+
+    def positions(number):
+        return [held("BTC", values[number] / 100, prices[number])] if number < holders else []
+
+    for number in range(everybody):
+        add(table, number, *positions(number), at=-float(rng.integers(60)))
+    observed_at, traded_at = np.zeros(everybody), np.full(everybody, np.nan)
+    oldest, oldest_important, waited = 0.0, 0.0, []
+    for minute in range(30 * 60):
+        for number in np.flatnonzero(rng.poisson(trades_per_minute)).tolist():
+            table.note_trade(number, minutes(minute), 0.3 * values[number])
+            traded_at[number] = np.fmin(traded_at[number], minute)
+        for row in table.take_next(minutes(minute), per_minute):
+            table.take_trading(row, minutes(minute))
+            table.put_state(row, minutes(minute), 0.0, positions(row))
+            table.release(row)
+            waited.append(minute - traded_at[row])
+            observed_at[row], traded_at[row] = minute, np.nan
+        age = minute - observed_at[:holders]
+        if minute >= 120:
+            oldest = max(oldest, age.max())
+            oldest_important = max(oldest_important, age[is_important].max())
+    assert oldest_important <= 60
+    assert oldest <= 24 * 60
+    assert np.nanpercentile(waited, 90) <= patience
