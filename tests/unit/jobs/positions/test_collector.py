@@ -196,10 +196,10 @@ async def test_a_list_of_another_form_costs_only_itself(coins, tmp_path):
 
 async def test_unreadable_positions_and_empty_states_close_nothing(coins, tmp_path):
     async with Standin(coins, now=BEFORE_THE_HOUR - 40 * MINUTE, accounts=FEW) as standin:
-        first = await collect(standin, tmp_path, 5)
+        first = await collect(standin, tmp_path, 4)
         standin.faults.add("empty", endpoint="account_state", probability=0.1)
         standin.faults.add("missing_field", endpoint="account_state", probability=0.2)
-        second = await collect(standin, tmp_path, 25, speed=300.0)
+        second = await collect(standin, tmp_path, 18, speed=300.0)
         true = int((standin.population.book.n_positions > 0).sum())
     assert second.states_received > 10
     assert second.accounts_with_positions >= 0.9 * min(first.accounts_with_positions, true)
