@@ -146,7 +146,8 @@ def land_outbox(book: AccountBook, settings: Settings, at: datetime) -> int:
 def _land_sealed(whole: Batch, settings: Settings, name: str) -> None:
     """Land a batch; rows whose asset has a malformed name land apart."""
     for batch, suffix in zip(separate_bad_names(whole), ("", "-names"), strict=False):
-        land(batch, settings.landing, f"{VENUE}-positions-{name}{suffix}")
+        # Not by the venue's name alone: `liqheat status` takes such files for its ingestion.
+        land(batch, settings.landing, f"{VENUE}_positions-{name}{suffix}")
 
 
 def _change_batch(payloads: Sequence[str], sealed_at: datetime) -> Batch:

@@ -8,10 +8,12 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from jobs.positions.collector_report import CollectorReport, report_path, write_report_file
+from jobs.positions.outbox import _land_sealed
 from jobs.read.collector_status import collector_line, collector_problems, read_collector
-from jobs.read.status import read_status
+from jobs.read.status import _landed, read_status
 from jobs.settings import Settings
 from sources.recorder import Outage
+from sources.records import make_batch
 
 NOW = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -126,3 +128,11 @@ def test_status_shows_the_line_and_the_problems(settings, monkeypatch):
     assert shown.exit_code == 1
     assert "positions: 50,012 accounts" in shown.output
     assert "the collector of positions last reported" in shown.output
+
+
+def test_what_the_collector_lands_does_not_pass_for_ingestion(settings):
+    at = {"observed_at": NOW, "ingested_at": NOW}
+    names = dict.fromkeys(("account_key", "venue_scope", "asset", "change", "side", "source"), "x")
+    batch = make_batch("account_position", 1, {**names, **at, "quantity": 1.0})
+    _land_sealed(batch, settings, "20261101T123000000000Z-1")
+    assert set(_landed(settings.landing)) == {"hyperliquid_positions"}
