@@ -7,6 +7,7 @@ Records wait in the book. They are sealed: numbered and dated once and for all, 
 file named by both, then forgotten. A process killed in between writes the same file again.
 """
 
+import hashlib
 import json
 import logging
 import math
@@ -135,19 +136,20 @@ def land_outbox(book: AccountBook, settings: Settings, at: datetime) -> int:
     for kind, make in ((CHANGES, _change_batch), (LIQUIDATIONS, _liquidation_batch)):
         while (sealed := book.seal(kind, at)) is not None:
             first, last, sealed_at, payloads = sealed
-            _land_sealed(
-                make(payloads, sealed_at), settings, f"{sealed_at:%Y%m%dT%H%M%S%fZ}-{first}"
-            )
+            digest = hashlib.sha256(f"{sealed_at.isoformat()} {first} {last}".encode()).hexdigest()
+            # As live batches end (`warehouse.load.LIVE_NAME`): it never recurs.
+            ending = f"{sealed_at:%Y%m%dT%H%M%SZ}-{digest[:12]}"
+            _land_sealed(make(payloads, sealed_at), settings, ending)
             book.discard(kind, last)
             count += len(payloads)
     return count
 
 
-def _land_sealed(whole: Batch, settings: Settings, name: str) -> None:
+def _land_sealed(whole: Batch, settings: Settings, ending: str) -> None:
     """Land a batch; rows whose asset has a malformed name land apart."""
     for batch, suffix in zip(separate_bad_names(whole), ("", "-names"), strict=False):
         # Not by the venue's name alone: `liqheat status` takes such files for its ingestion.
-        land(batch, settings.landing, f"{VENUE}_positions-{name}{suffix}")
+        land(batch, settings.landing, f"{VENUE}_positions{suffix}-{ending}")
 
 
 def _change_batch(payloads: Sequence[str], sealed_at: datetime) -> Batch:

@@ -1,4 +1,5 @@
 import math
+import re
 from datetime import timedelta
 
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ from jobs.positions.outbox import change_record, land_outbox, liquidation_record
 from jobs.settings import Settings
 from sources.accounts.fills import AccountLiquidation
 from warehouse.errors import StorageFull
+from warehouse.load import LIVE_NAME
 
 LATER = START + timedelta(hours=1)
 
@@ -51,6 +53,15 @@ def test_changes_land_with_what_was_known_before_and_after(book, settings):
     assert closed["previous_at"] == first["observed_at"]
     assert (closed["mark_price"], closed["margin_usd"]) == (95.0, None)
     assert {row["venue_scope"] for row in (first, closed)} == {"hyperliquid"}
+
+
+def test_names_end_as_those_of_live_batches_do(book, settings):
+    unnamed = position("x", asset="<b>")
+    book.store(swept=[swept(0, 1, state(position("BTC"), unnamed))], record_of=record)
+    land_outbox(book, settings, START)
+    names = [path.name for path in settings.landing.rglob("*.parquet")]
+    assert len(names) == 2
+    assert all(re.search(LIVE_NAME, name) for name in names)
 
 
 def test_what_is_not_known_is_null(book, settings):
