@@ -43,8 +43,11 @@ _LEFT_AT_REST, _LEFT_AT_MOST = 0.2, 0.75
 # And for each unit that others used in the last window.
 _LEFT_PER_USED = 2.0
 
-# Refusals in two windows running lower the own limit to this share of what was used, though to no
-# more than the first share of the limit and no less than the second.
+# So many refusals, with less than this share of the documented limit used from each to the next,
+# lower the own limit. A service that refuses one request in 500 whatever is used seldom does that.
+_REFUSALS_IN_ROW, _LEAST_USED_BETWEEN = 3, 0.25
+# To this share of what was used, though to no more than the first share of the limit and no less
+# than the second.
 _DECREASE_OF_USED, _LEAST_DECREASE, _MOST_DECREASE = 0.9, 0.7, 0.5
 # Never below the first share of the documented limit; the second is added back with each window.
 _LOWEST, _INCREASE = 0.05, 0.02
@@ -231,8 +234,8 @@ class WeightBudget:
         """Note a refusal for too many requests: nobody sends for a while.
 
         As the window is never overfull, refusals mean that the limit is lower than thought or that
-        others use it too. One may be a slip of the service; with a second soon after it, the own
-        limit is lowered, and returns over the next minutes.
+        others use it too. One may be a slip of the service; with a third in a row and little sent
+        in between, the own limit is lowered, and returns over the next minutes.
 
         Parameters
         ----------
@@ -379,14 +382,26 @@ class WeightBudget:
             last = figures.get("refused_at", -math.inf)
             lowered = None
             if paused_until <= now and not now - _SAME_REFUSAL_SECONDS < last <= now:
-                is_second = now - self._seconds - _PAUSE_SECONDS < last <= now
-                if is_second or limit < self._limit:
+                in_row = 1
+                if last <= now <= max(last, paused_until) + self._seconds:
+                    used_since = self._used_since(connection, last)
+                    if used_since < _LEAST_USED_BETWEEN * self._limit:
+                        in_row += int(figures.get("refused_in_row", 0))
+                if in_row == _REFUSALS_IN_ROW:
+                    in_row = 0
                     wanted = max(_DECREASE_OF_USED * sum(used.values()), _MOST_DECREASE * limit)
                     lowered = max(min(wanted, _LEAST_DECREASE * limit), _LOWEST * self._limit)
                     self._write(connection, lowered_limit=lowered, lowered_at=now)
-                self._write(connection, refused_at=now)
+                self._write(connection, refused_at=now, refused_in_row=in_row)
             self._write(connection, paused_until=max(paused_until, now + wait))
             return lowered
+
+    def _used_since(self, connection: sqlite3.Connection, at: float) -> float:
+        """Return the weight of requests that were answered after an instant or still may be."""
+        ((used,),) = connection.execute(
+            "select total(weight) from claim where counts_from > ?", (at,)
+        )
+        return float(used)
 
     def _figures(self, connection: sqlite3.Connection) -> dict[str, float]:
         return dict(connection.execute("select name, value from figure"))
