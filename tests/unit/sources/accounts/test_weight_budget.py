@@ -404,7 +404,7 @@ async def test_a_limit_that_is_halved_is_found_and_kept(budget_on, clock):
 async def test_claims_of_before_a_restart_of_the_machine_neither_vanish_nor_stay(budget_on, clock):
     before = budget_on(limit=100)
     await before.settle(await before.claim(100, "ingest"))
-    for _ in range(2):
+    for _ in range(3):
         clock.now += 10
         await before.pause(0.0)
     assert before.usage().is_lowered
