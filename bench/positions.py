@@ -7,7 +7,7 @@ full hour is a map hour: the map that landed is held against the true book of th
 age of every position against the last time the stand-in sent its account's state. Run it from the
 project root with
 
-    .venv/bin/python -m bench.positions [--hours 6] [--warm-up 2] [--speed 30]
+    .venv/bin/python -m bench.positions [--hours 6] [--warm-up 4] [--speed 30]
     .venv/bin/python -m bench.positions --map   # what one hourly map of 200 coins costs
 """
 
@@ -253,7 +253,7 @@ def main() -> None:
     """Run one of the two and exit with 1 where a figure does not hold."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hours", type=int, default=6, help="map hours, after the warm-up")
-    parser.add_argument("--warm-up", type=int, default=2, help="hours from an empty home")
+    parser.add_argument("--warm-up", type=int, default=4, help="hours from an empty home")
     parser.add_argument("--speed", type=float, default=30.0, help="of time, at most")
     parser.add_argument("--most-minutes", type=float, default=120.0, help="of the machine")
     parser.add_argument("--accounts", type=int, default=50_000)
