@@ -45,7 +45,7 @@ _LEFT_PER_USED = 2.0
 
 # So many refusals, with less than this share of the documented limit used from each to the next,
 # lower the own limit. A service that refuses one request in 500 whatever is used seldom does that.
-_REFUSALS_IN_ROW, _LEAST_USED_BETWEEN = 3, 0.25
+_REFUSALS_IN_ROW, _LEAST_USED_BETWEEN = 3, 1 / 3
 # To this share of what was used, though to no more than the first share of the limit and no less
 # than the second.
 _DECREASE_OF_USED, _LEAST_DECREASE, _MOST_DECREASE = 0.9, 0.7, 0.5

@@ -318,7 +318,7 @@ async def test_refusals_far_apart_or_with_much_sent_in_between_lower_nothing(bud
     for _ in range(4):
         await budget.pause(0.0)
         clock.now += 10
-        await budget.settle(await budget.claim(300, "ingest"))
+        await budget.settle(await budget.claim(400, "ingest"))
         clock.now += 20
     assert budget.usage().limit == 1200
 
