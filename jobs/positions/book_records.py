@@ -161,7 +161,7 @@ class HeldPositions:
     observed_at : ndarray of datetime64[us]
         Instant of the state.
     traded_at : ndarray of datetime64[us]
-        Last trade of the account after its state; NaT: none.
+        A trade of the account after its state; NaT: none.
     first_seen_at : datetime or None
         When the first account was found; None in an empty book.
     account_count : int

@@ -24,15 +24,19 @@ POSITIONS_AT = f"""
 select
     account_id, {_POSITION_COLUMNS},
     (
-        select last_at from traded
+        select case when last_at <= ?1 then last_at else first_at end from traded
         where
             traded.account_id = position.account_id and traded.dex = position.dex
-            and last_at > observed_at and last_at <= ?
+            and last_at > observed_at
+            and (last_at <= ?1 or (first_at > observed_at and first_at <= ?1))
     )
 from position
 order by account_id, dex, coin
 """
-"""All positions, with the last trade of their account after the state and up to an instant."""
+"""All positions, with a trade of their account after the state and up to an instant.
+
+The last one, and the first where the last came after the instant.
+"""
 # Not a time, as numpy stores it.
 _NEVER = -(2**63)
 

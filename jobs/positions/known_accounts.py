@@ -221,8 +221,8 @@ class KnownAccounts:
 
     def _record_of(self, stored: StoredState, change: PositionChange) -> str:
         key = self._book.account_name(bytes.fromhex(stored.swept.state.address[2:]))
-        mark = self.marks.newest[self.marks.coin_id(change.position.coin)]
-        return change_record(stored, change, key, float(mark))
+        mark = self.marks.newest_of(change.position.coin)
+        return change_record(stored, change, key, mark)
 
     def _take_over(self, row: int, stored: StoredState) -> None:
         """Bring a row up to date with what the book holds."""

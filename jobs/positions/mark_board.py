@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 _STEP = 5 * 60 * 1_000_000
 _STEPS = 26 * 12 + 1
+# Lows and highs are kept in single precision.
+_LARGEST_PRICE = 1e30
 
 
 class MarkBoard:
@@ -39,6 +41,14 @@ class MarkBoard:
         """Newest price by number of the coin [USD per asset unit]; NaN where none is known."""
         return self._newest
 
+    def newest_of(self, coin: str) -> float:
+        """Return the newest price of a coin [USD per asset unit]; NaN where none is known.
+
+        It numbers no coin, so that any thread may call it.
+        """
+        number = self._ids.get(coin)
+        return math.nan if number is None else float(self._newest[number])
+
     def put(self, coin: str, price: float, at: int, *, is_newest: bool = True) -> None:
         """Note a price.
 
@@ -47,13 +57,13 @@ class MarkBoard:
         coin : str
             As the venue spells it.
         price : float
-            [USD per asset unit]; one that is no positive number is left out.
+            [USD per asset unit]; one that is no positive number, or nonsense, is left out.
         at : int
             When [microseconds since 1970].
         is_newest : bool
             Whether it is of the present; a trade sent again on subscribing is not.
         """
-        if not 0.0 < price < math.inf:
+        if not 0.0 < price < _LARGEST_PRICE:
             return
         number, step = self.coin_id(coin), at // _STEP
         if step > self._last_step:

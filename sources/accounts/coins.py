@@ -67,6 +67,19 @@ def is_spot(coin: str) -> bool:
     return _SPOT.fullmatch(coin) is not None
 
 
+def read_coin(value: object) -> str | None:
+    """Return the name of a coin; None where a value is none, or cannot be printed.
+
+    JSON may hold halves of characters, which no file and no database takes.
+
+    Examples
+    --------
+    >>> read_coin("xyz:GOLD"), read_coin(""), read_coin(chr(0xD800)), read_coin(7)
+    ('xyz:GOLD', None, None, None)
+    """
+    return value if isinstance(value, str) and value and value.isprintable() else None
+
+
 def read_address(value: object) -> str | None:
     """Return an address in lower case; None where a value is none.
 

@@ -17,7 +17,13 @@ from typing import Literal
 
 import numpy as np
 
-from sources.accounts.coins import asset_of_coin, instrument_of_coin, is_spot, read_address
+from sources.accounts.coins import (
+    asset_of_coin,
+    instrument_of_coin,
+    is_spot,
+    read_address,
+    read_coin,
+)
 from sources.errors import ProviderRejected
 from sources.providers.answer_values import price_of, read_instant, shown
 from sources.records import Batch, make_batch
@@ -88,10 +94,11 @@ def read_liquidations(body: object, address: str) -> list[AccountLiquidation]:
 def _read_fill(fill: object, address: str) -> AccountLiquidation | None:
     if not isinstance(fill, Mapping):
         return None
-    block, coin, trade_id = fill.get("liquidation"), fill.get("coin"), fill.get("tid")
+    block, trade_id = fill.get("liquidation"), fill.get("tid")
+    coin = read_coin(fill.get("coin"))
     if not isinstance(block, Mapping) or read_address(block.get("liquidatedUser")) != address:
         return None
-    if not isinstance(coin, str) or is_spot(coin) or not isinstance(trade_id, int):
+    if coin is None or is_spot(coin) or not isinstance(trade_id, int):
         return None
     side, at = _SIDE_CLOSED.get(fill.get("side")), read_instant(fill.get("time"))
     if side is None or at is None:

@@ -17,7 +17,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from sources.accounts.coins import asset_of_coin, dex_of_coin, hide_addresses, short_address
+from sources.accounts.coins import (
+    asset_of_coin,
+    dex_of_coin,
+    hide_addresses,
+    read_coin,
+    short_address,
+)
 from sources.accounts.fills import AccountLiquidation, read_liquidations
 from sources.accounts.lists import AccountList, read_leaderboard, read_vaults
 from sources.accounts.states import AccountState, read_state
@@ -334,8 +340,8 @@ def read_contexts(body: object, dex: str = "") -> dict[str, CoinContext]:
         )
     found: dict[str, CoinContext] = {}
     for described, context in zip(universe, contexts, strict=True):
-        coin = described.get("name") if isinstance(described, Mapping) else None
-        if not isinstance(coin, str) or not coin or not isinstance(context, Mapping):
+        coin = read_coin(described.get("name")) if isinstance(described, Mapping) else None
+        if coin is None or not isinstance(context, Mapping):
             continue
         if described.get("isDelisted") is True:
             continue
@@ -367,7 +373,7 @@ def read_dexes(body: object) -> list[str]:
             f"{SERVICE}: no list of dexes in the answer ({shown(type(body).__name__)}); try again"
         )
     names = (one.get("name") for one in body if isinstance(one, Mapping))
-    return [name for name in names if isinstance(name, str) and name]
+    return [name for name in map(read_coin, names) if name is not None]
 
 
 def _positive(value: object) -> float:

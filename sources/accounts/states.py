@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sources.accounts.coins import asset_of_coin, dex_of_coin
+from sources.accounts.coins import asset_of_coin, dex_of_coin, read_coin
 from sources.errors import ProviderRejected
 from sources.providers.answer_values import price_of, read_instant, read_number, shown
 
@@ -142,8 +142,7 @@ def read_state(body: object, address: str, dex: str = "") -> AccountState:
     faults: list[PositionFault] = []
     for item in listed:
         raw = item.get("position") if isinstance(item, Mapping) else None
-        coin = raw.get("coin") if isinstance(raw, Mapping) else None
-        coin = coin if isinstance(coin, str) and coin else None
+        coin = read_coin(raw.get("coin")) if isinstance(raw, Mapping) else None
         try:
             position = _read_position(raw, coin, dex)
         except ValueError as exc:
@@ -182,6 +181,9 @@ def _read_position(raw: object, coin: str | None, dex: str) -> AccountPosition |
     if size == 0:
         return None
     liquidation = raw.get("liquidationPx")
+    # No price at which it would be liquidated is null, and has been seen as 0.
+    if read_number(liquidation) == 0.0:
+        liquidation = None
     leverage = raw.get("leverage")
     leverage = leverage if isinstance(leverage, Mapping) else {}
     value = _finite(raw.get("positionValue"))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sources.accounts.coins import asset_of_coin, is_spot, read_address
+from sources.accounts.coins import asset_of_coin, is_spot, read_address, read_coin
 from sources.providers.answer_values import read_instant, read_number
 
 
@@ -63,8 +63,8 @@ def read_trades(message: object) -> list[AccountTrade]:
 def _read_trade(row: object) -> AccountTrade | None:
     if not isinstance(row, Mapping):
         return None
-    coin, users = row.get("coin"), row.get("users")
-    if not isinstance(coin, str) or is_spot(coin):
+    coin, users = read_coin(row.get("coin")), row.get("users")
+    if coin is None or is_spot(coin):
         return None
     if not isinstance(users, list) or len(users) != 2:
         return None

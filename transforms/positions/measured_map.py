@@ -251,15 +251,14 @@ def map_positions(positions: MeasuredPositions, mark_price: FloatArray) -> Measu
     cells, cell_of = np.unique(
         (_groups(held) * N_PUBLISHED_BINS + place)[is_mapped], return_inverse=True
     )
+    usd = held.quantity[is_mapped] * price[is_mapped]
     group, cell_place = np.divmod(cells, N_PUBLISHED_BINS)
     asset, side = np.divmod(group, len(SIDES))
     return MeasuredMaps(
         asset=asset,
         side=side,
         bin_index=first_bin[asset] + cell_place,
-        value_usd=np.bincount(cell_of, (held.quantity * price)[is_mapped], len(cells)).astype(
-            np.float64
-        ),
+        value_usd=np.bincount(cell_of, usd, len(cells)).astype(np.float64),
         first_bin=first_bin,
         bin_count=bin_count,
         coverage=_cover(held, is_mapped, has_price, is_passed, stale),

@@ -99,15 +99,22 @@ def test_an_empty_book_has_no_positions(book):
 
 
 def test_trades_after_the_state_are_reported_up_to_the_map(book):
-    states = [swept(number, 10, state(position("BTC"), number=number)) for number in range(3)]
-    book.store([found(0), found(1), found(2)], states)
-    spans = [(minutes(1), minutes(9)), (minutes(1), minutes(20)), (minutes(50), minutes(70))]
+    states = [swept(number, 10, state(position("BTC"), number=number)) for number in range(4)]
+    book.store([found(number) for number in range(4)], states)
+    spans = [
+        (minutes(1), minutes(9)),
+        (minutes(1), minutes(20)),
+        (minutes(65), minutes(70)),
+        # Of an account that trades all the time the last trade comes after the map's instant.
+        (minutes(50), minutes(70)),
+    ]
     book.write_trading((number, "", Trading(*span, 5.0, 1)) for number, span in enumerate(spans))
     held = book.positions_of(START + timedelta(minutes=60))
     traded = dict(zip(held.account_id.tolist(), held.traded_at.tolist(), strict=True))
     assert traded[1].replace(tzinfo=START.tzinfo) == START + timedelta(minutes=20)
     assert traded[0] is None
     assert traded[2] is None
+    assert traded[3].replace(tzinfo=START.tzinfo) == START + timedelta(minutes=50)
 
 
 def test_a_state_settles_the_trades_before_it(book):

@@ -54,6 +54,13 @@ async def test_both_sides_of_a_trade_are_accounts_from_then_on(known, path):
     again.close()
 
 
+async def test_an_account_may_hold_more_coins_than_have_a_price(known):
+    known.note_listed([name(0)], minutes(0))
+    answer(known, 0, 1, *(position(f"COIN{number}") for number in range(500)))
+    await known.store()
+    assert len(await positions(known)) == 500
+
+
 async def test_what_is_known_comes_back_after_a_restart(known, path):
     known.note_listed([name(5)], minutes(0))
     known.note_trades([trade(0), trade(0, coin="xyz:GOLD")], minutes(1))

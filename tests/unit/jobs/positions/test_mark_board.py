@@ -7,9 +7,16 @@ from jobs.positions.mark_board import MarkBoard
 
 def test_a_price_that_is_none_is_left_out():
     board = MarkBoard()
-    for price in (math.nan, math.inf, 0.0, -1.0):
+    for price in (math.nan, math.inf, 0.0, -1.0, 1e300):
         board.put("BTC", price, minutes(0))
     assert board.extent("BTC", minutes(-10), minutes(10)) == (math.inf, -math.inf)
+
+
+def test_the_newest_price_of_an_unknown_coin_is_none():
+    board = MarkBoard()
+    board.put("BTC", 50.0, minutes(0))
+    assert board.newest_of("BTC") == 50.0
+    assert math.isnan(board.newest_of("NEW"))
 
 
 def test_prices_of_yesterday_are_forgotten():

@@ -45,6 +45,13 @@ def test_a_contract_of_a_builder_is_an_asset_of_its_own(state, position, coin):
     assert (gold.asset, gold.coin, gold.dex) == ("XYZ-GOLD", "xyz:GOLD", "xyz")
 
 
+def test_a_liquidation_price_of_0_is_none(state, position):
+    read = read_state(
+        state(position(liquidationPx="0.0"), position("ETH", liquidationPx=0)), ADDRESS
+    )
+    assert [one.liquidation_price for one in read.positions] == [None, None]
+
+
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
@@ -60,6 +67,7 @@ def test_a_contract_of_a_builder_is_an_asset_of_its_own(state, position, coin):
         ({"coin": "gone"}, "position or its coin is missing"),
         ({"coin": ""}, "position or its coin is missing"),
         ({"coin": 7}, "position or its coin is missing"),
+        ({"coin": "\ud800"}, "position or its coin is missing"),
     ],
 )
 def test_a_bad_position_is_a_fault_and_the_others_remain(state, position, changed, reason):

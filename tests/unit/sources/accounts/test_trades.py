@@ -43,7 +43,7 @@ def test_units_are_those_of_the_asset():
     [
         {"users": None}, {"users": [BUYER]}, {"users": [BUYER, "0x12"]}, {"users": BUYER},
         {"px": "0"}, {"px": "-1"}, {"px": "NaN"}, {"sz": None}, {"sz": "inf"}, {"time": "soon"},
-        {"coin": None}, {"coin": "@107"}, {"coin": "PURR/USDC"},
+        {"coin": None}, {"coin": "@107"}, {"coin": "PURR/USDC"}, {"coin": "\ud800"},
     ],
 )  # fmt: skip
 def test_a_malformed_trade_or_one_of_spot_is_left_out(changed):
