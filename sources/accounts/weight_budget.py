@@ -39,7 +39,7 @@ HYPERLIQUID_WEIGHT = 1200
 https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/rate-limits-and-user-limits."""
 
 # What sweeps leave to others, as shares of the limit: at rest, and at most.
-_LEFT_AT_REST, _LEFT_AT_MOST = 0.2, 0.75
+_LEFT_AT_REST, _LEFT_AT_MOST = 0.1, 0.75
 # And for each unit that others used in the last window.
 _LEFT_PER_USED = 2.0
 
@@ -99,7 +99,7 @@ class WeightUse:
 def sweep_share(limit: float, used_by_others: float) -> float:
     """Return the weight that sweeps may use in a window.
 
-    They leave a fifth of the limit and twice what others used in the last window, but never more
+    They leave a tenth of the limit and twice what others used in the last window, but never more
     than three quarters: a round of ingestion finds room at once and gets more as it goes on, and
     sweeps never stop.
 
@@ -113,7 +113,7 @@ def sweep_share(limit: float, used_by_others: float) -> float:
     Examples
     --------
     >>> [sweep_share(1200, used) for used in (0, 100, 330, 1000)]
-    [960.0, 760.0, 300.0, 300.0]
+    [1080.0, 880.0, 420.0, 300.0]
     """
     left = min(_LEFT_AT_MOST * limit, _LEFT_AT_REST * limit + _LEFT_PER_USED * used_by_others)
     return limit - left

@@ -210,8 +210,8 @@ def test_processes_that_are_killed_share_one_window(tmp_path):
     assert heaviest_window(arrivals, 0.5) <= 60
 
 
-def test_sweeps_leave_a_fifth_and_more_while_others_are_busy():
-    assert [sweep_share(1200, used) for used in (0, 330, 1200)] == [960, 300, 300]
+def test_sweeps_leave_a_tenth_and_more_while_others_are_busy():
+    assert [sweep_share(1200, used) for used in (0, 330, 1200)] == [1080, 420, 300]
 
 
 async def test_ingestion_finds_room_beside_sweeps_that_take_all_they_may(budget_on, clock):
@@ -232,10 +232,10 @@ async def test_ingestion_finds_room_beside_sweeps_that_take_all_they_may(budget_
 
     sweeping = asyncio.create_task(sweep())
     await clock.run(1100.0)
-    assert sweeps.usage().by_sweep == 960
+    assert sweeps.usage().by_sweep == 1080
     ingesting = asyncio.create_task(ingest())
     await clock.run(1105.0)
-    assert len(sent) == 12  # 240: what sweeps left free
+    assert len(sent) == 6  # 120: what sweeps left free
     await clock.run(1105.0 + 180.0)
     # 1,800 of weight in three minutes: most of the limit, while sweeps go on with their quarter.
     assert len(sent) == 90
