@@ -158,6 +158,7 @@ class _Collector:
         self._last_map_at: datetime | None = None
         self._last_map_reason: str | None = None
         self._last_error: tuple[datetime, str] | None = None
+        self._standing_errors: dict[object, str] = {}
         self._connected_at: int | None = None
 
     async def run(self, seconds: float | None) -> CollectorReport:
@@ -230,19 +231,24 @@ class _Collector:
                 retry = _RETRY_REFUSED_SECONDS
             await self._home.sleep(seconds if error is None else min(seconds, retry))
 
-    async def _attempt(self, work: Callable[[], Awaitable[None]]) -> BaseException | None:
+    async def _attempt(
+        self, work: Callable[[], Awaitable[None]], what: object = None
+    ) -> BaseException | None:
         """Do something; an error is noted and returned, for its next turn to try again."""
+        what = work if what is None else what
         try:
             await work()
         except BookDamaged:
             raise
         except LIQHEAT_ERRORS as exc:
-            self._note_error(exc)
+            self._note_error(exc, what)
             return exc
+        self._standing_errors.pop(what, None)
         return None
 
-    def _note_error(self, error: BaseException) -> None:
-        message = f"{error}"
+    def _note_error(self, error: BaseException, what: object) -> None:
+        """Note an error, which stands until the next success of what it befell."""
+        message = self._standing_errors[what] = f"{error}"
         if self._last_error is None or self._last_error[1] != message:
             logger.warning("%s", message)
         self._last_error = (self._home.clock(), message)
@@ -261,13 +267,14 @@ class _Collector:
             try:
                 state = await client.state(table.address(row), table.dex(row))
             except SourceError as exc:
-                self._note_error(exc)
+                self._note_error(exc, "state")
                 table.postpone(row, self._home.now())
                 if isinstance(exc, TransientSourceError):
                     failures += 1
                     await self._home.sleep(_OUTAGE.delay(failures, None))
                 continue
             failures = 0
+            self._standing_errors.pop("state", None)
             now = self._home.now()
             self._received.append(now)
             self._states_received += 1
@@ -315,9 +322,10 @@ class _Collector:
         try:
             found = await client.fills(address, since, until)
         except SourceError as exc:
-            self._note_error(exc)
+            self._note_error(exc, "fills")
             await call(book.postpone, suspects, _MOST_LOOK_UPS)
             return
+        self._standing_errors.pop("fills", None)
         await call(book.settle, suspects, [liquidation_record(one) for one in found])
 
     # Maps.
@@ -334,7 +342,7 @@ class _Collector:
                 await self._home.sleep(_LONGEST_WAIT_SECONDS)
                 continue
             await self._home.sleep(max(delay, 0.0))
-            error = await self._attempt(partial(self._make_map, client, hour))
+            error = await self._attempt(partial(self._make_map, client, hour), "map")
             if error is not None and self._last_map_at != hour:
                 self._last_map_reason = str(error)
             if self._last_map_reason is not None:
@@ -346,7 +354,8 @@ class _Collector:
         if self._snapshot is None or self._snapshot[0] != hour:
             self._snapshot = (hour, await self._accounts.snapshot(to_microseconds(hour)))
         positions = self._snapshot[1]
-        contexts = await self._market.read_all(client, self._note_error)
+        self._standing_errors.pop("marks", None)
+        contexts = await self._market.read_all(client, lambda exc: self._note_error(exc, "marks"))
         report = await asyncio.to_thread(
             land_hourly_map, self._home.settings, positions, contexts, hour
         )
@@ -452,6 +461,7 @@ class _Collector:
             last_map_reason=self._last_map_reason,
             last_error=error,
             last_error_at=error_at,
+            standing_error=next(iter(self._standing_errors.values()), None),
         )
 
     def _observed_ratio(self, coin: str) -> float | None:

@@ -69,6 +69,8 @@ class CollectorReport:
         The last error.
     last_error_at : datetime or None
         When it occurred.
+    standing_error : str or None
+        An error that the last attempt at something met; None where all last attempts succeeded.
     """
 
     at: datetime
@@ -92,6 +94,7 @@ class CollectorReport:
     last_map_reason: str | None
     last_error: str | None
     last_error_at: datetime | None
+    standing_error: str | None = None
 
 
 def report_path(settings: Settings) -> Path:

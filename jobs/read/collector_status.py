@@ -79,8 +79,8 @@ def collector_problems(report: CollectorReport, now: datetime) -> Iterator[str]:
             f"positions: the venue refused requests, so that {report.weight_limit:.0f} of "
             f"{HYPERLIQUID_WEIGHT:.0f} weight a minute is used: states are renewed less often"
         )
-    if report.last_error is not None:
-        yield f"positions: {report.last_error}"
+    if report.standing_error is not None:
+        yield f"positions: {report.standing_error}"
 
 
 def _of_states(report: CollectorReport, now: datetime) -> Iterator[str]:

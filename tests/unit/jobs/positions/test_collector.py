@@ -178,6 +178,15 @@ async def test_refusals_slow_it_down_and_end_with_no_limit_exceeded(coins, tmp_p
     assert "429" in report.last_error
 
 
+async def test_an_error_that_has_passed_is_none_of_the_present(coins, tmp_path):
+    async with Standin(coins, now=BEFORE_THE_HOUR - 20 * MINUTE, accounts=FEW) as standin:
+        standin.faults.add("server_error", endpoint="account_state", times=3)
+        standin.faults.add("server_error", endpoint="vaults")
+        report = await collect(standin, tmp_path, 3)
+    assert "502" in report.last_error or "500" in report.last_error
+    assert "vaults" in report.standing_error
+
+
 async def test_accounts_are_found_by_trades_alone_where_lists_are_empty(coins, tmp_path):
     async with Standin(coins, now=BEFORE_THE_HOUR - 20 * MINUTE, accounts=FEW) as standin:
         for endpoint in ("leaderboard", "vaults"):

@@ -77,7 +77,7 @@ def test_a_home_without_a_collector_has_none(settings):
         ({"last_map_at": NOW - 5 * HOUR}, "no hourly map since 2026-11-01 07:30"),
         ({"last_map_at": None}, "no hourly map; look at the log"),
         ({"weight_limit": 600.0}, "600 of 1200 weight a minute is used"),
-        ({"last_error": "no room on the disk"}, "positions: no room on the disk"),
+        ({"standing_error": "no room on the disk"}, "positions: no room on the disk"),
     ],
 )
 def test_each_fault_is_one_problem(changes, said):
