@@ -33,8 +33,9 @@ class SweepPolicy:
     near_ratio : float
         Distance from the mark price to the liquidation price up to which a position is near
         [share of the mark price].
-    large_seconds : float
-        Interval of large and near accounts: half the age that a map allows them [s].
+    large_seconds, least_seconds : float
+        Interval of accounts that are just large or near: half the age that a map allows them; it
+        shrinks to the second as positions grow and come nearer [s].
     other_seconds : float
         Interval of all other accounts with a position: half a day, half the age that a map
         allows them [s].
@@ -51,7 +52,8 @@ class SweepPolicy:
         ten times as often they are ten times as long: its state is out of date so much sooner
         [1/h].
     new_seconds, listed_seconds : float
-        Interval of accounts never requested: found by a trade, and on a public list [s].
+        Interval of accounts never requested: found by a trade, and on a public list [s]. Both are
+        short: until all have been requested once, a map misses what they hold.
     most_by_size, most_by_any_trade : float
         Lateness that trades and lists can give at most: beyond it, the intervals of large and other
         accounts come first. 1.6 leaves a fifth of the age that a map allows.
@@ -65,13 +67,14 @@ class SweepPolicy:
     large_usd: float = 100_000.0
     near_ratio: float = 0.03
     large_seconds: float = 1800.0
+    least_seconds: float = 180.0
     other_seconds: float = 12 * HOUR_SECONDS
     empty_seconds: float = 5 * 24 * HOUR_SECONDS
     traded_seconds: float = 600.0
     any_trade_seconds: float = 1800.0
     trades_per_hour: float = 20.0
     new_seconds: float = 60.0
-    listed_seconds: float = 2 * HOUR_SECONDS
+    listed_seconds: float = 120.0
     most_by_size: float = 1.6
     most_by_any_trade: float = 1.3
     least_lateness: float = 0.1
@@ -136,6 +139,37 @@ def important(
     return (largest_usd >= policy.large_usd) | (nearest_ratio <= policy.near_ratio)
 
 
+def important_intervals(largest_usd: Floats, nearest_ratio: Floats, policy: SweepPolicy) -> Floats:
+    """Return the interval of accounts that are large or near [s], shape (n_sweeps,).
+
+    It falls with the square root of the largest value and of the smallest distance. A state that
+    is out of date costs a map as much as the position is worth; with the square root, 100 times
+    the value gets ten times the requests.
+
+    Parameters
+    ----------
+    largest_usd : ndarray of float64, shape (n_sweeps,)
+        Value of the largest position [USD].
+    nearest_ratio : ndarray of float64, shape (n_sweeps,)
+        Smallest distance to a liquidation price; infinite where none is known.
+    policy : SweepPolicy
+        How often states are requested.
+
+    Examples
+    --------
+    Just large; 1.6 M USD; a hundred times as much; small and just near; small and .75 % away:
+
+    >>> usd, distance = np.array([1e5, 1.6e6, 1.6e8, 10, 10]), np.array([9, 9, 9, 0.03, 0.0075])
+    >>> important_intervals(usd, distance, SweepPolicy()).tolist()
+    [1800.0, 450.0, 180.0, 1800.0, 900.0]
+    """
+    by_value = policy.large_usd / np.maximum(largest_usd, policy.large_usd)
+    by_distance = np.minimum(nearest_ratio / policy.near_ratio, 1.0)
+    return np.maximum(
+        policy.large_seconds * np.sqrt(np.minimum(by_value, by_distance)), policy.least_seconds
+    )
+
+
 def class_intervals(facts: SweepFacts, policy: SweepPolicy) -> Floats:
     """Return the interval by positions alone [s], shape (n_sweeps,)."""
     return np.where(
@@ -143,7 +177,7 @@ def class_intervals(facts: SweepFacts, policy: SweepPolicy) -> Floats:
         policy.empty_seconds,
         np.where(
             important(facts.largest_usd, facts.nearest_ratio, policy),
-            policy.large_seconds,
+            important_intervals(facts.largest_usd, facts.nearest_ratio, policy),
             policy.other_seconds,
         ),
     )
@@ -171,7 +205,7 @@ def lateness(facts: SweepFacts, policy: SweepPolicy | None = None) -> Floats:
     ...     is_new=np.zeros(4, bool),
     ...     is_listed=np.zeros(4, bool),
     ...     position_count=np.ones(4, np.int32),
-    ...     largest_usd=np.array([2e5, 1e3, 1e3, 1e3]),
+    ...     largest_usd=np.array([1e5, 1e3, 1e3, 1e3]),
     ...     nearest_ratio=np.full(4, np.inf),
     ...     traded_usd=np.array([0.0, 0.0, 1e5, 1e5]),
     ...     trades=np.array([0, 0, 1, 1000], np.int32),
@@ -184,10 +218,12 @@ def lateness(facts: SweepFacts, policy: SweepPolicy | None = None) -> Floats:
     known = np.maximum(
         facts.age_seconds / class_intervals(facts, policy), _lateness_by_trades(facts, policy)
     )
-    found = np.where(
-        facts.is_listed & (facts.traded_usd == 0.0),
+    listed = np.maximum(
         _bounded(facts.age_seconds / policy.listed_seconds, policy.most_by_size),
-        facts.age_seconds / policy.new_seconds,
+        facts.age_seconds / policy.other_seconds,
+    )
+    found = np.where(
+        facts.is_listed & (facts.traded_usd == 0.0), listed, facts.age_seconds / policy.new_seconds
     )
     return np.where(facts.is_new, found, known)
 
@@ -211,6 +247,8 @@ def _bounded(late: Floats, most: float) -> Floats:
 def latest(late: Floats, is_free: Booleans, count: int) -> Indices:
     """Return the sweeps to make next, the latest first, shape (<= count,).
 
+    Of equally late ones the first go first: accounts of a list that starts with the largest.
+
     Parameters
     ----------
     late : ndarray of float64, shape (n_sweeps,)
@@ -227,7 +265,9 @@ def latest(late: Floats, is_free: Booleans, count: int) -> Indices:
     """
     free = np.flatnonzero(is_free)
     if free.size > count:
-        free = free[np.argpartition(late[free], free.size - count)[free.size - count :]]
+        least = np.partition(late[free], free.size - count)[free.size - count]
+        ahead, level = free[late[free] > least], free[late[free] == least]
+        free = np.concatenate((ahead, level[: count - ahead.size]))
     return free[np.argsort(-late[free], kind="stable")]
 
 

@@ -40,7 +40,7 @@ _COLUMNS = {
     "is_unwritten": np.bool_,
 }
 _MOST_BUILDERS = 4096
-# While nothing is late, one request in so many looks for positions on builders' dexes.
+# While nothing is late or new, one request in so many looks for positions on builders' dexes.
 _EXPLORED_PART = 4
 _EXPLORED_AT_ONCE = 10_000
 _FIRST_PAUSE_SECONDS = 60
@@ -283,8 +283,9 @@ class SweepTable:
         count : int
             How many at most.
         dexes : sequence of str
-            Builders' dexes, those with most open interest first. While nothing is late, some of the
-            requests go to accounts on dexes on which they have not been seen.
+            Builders' dexes, those with most open interest first. While nothing is late and no
+            account waits for its first request, some of the requests go to accounts on dexes on
+            which they have not been seen.
         """
         columns = self._view()
         facts = self._facts(columns, now)
@@ -294,7 +295,7 @@ class SweepTable:
         is_free = ~columns["is_busy"] & ((pause <= 0) | (pause > _LONGEST_PAUSE))
         due = latest(late, is_free & is_due, count)
         rows = [int(row) for row in due]
-        if not facts.is_new[rows].any() and not (late[rows] >= 1.0).any():
+        if not (facts.is_new & is_free).any() and not (late[rows] >= 1.0).any():
             found = self._explore(dexes, now, max(count // _EXPLORED_PART, 1))
             rows = rows[: count - len(found)] + found
         self._columns["is_busy"][rows] = True

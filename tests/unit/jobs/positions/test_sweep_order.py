@@ -59,20 +59,48 @@ def test_trades_never_come_before_an_account_that_a_map_is_about_to_lose():
     assert traded < POLICY.most_by_size < overdue
 
 
-def test_an_account_found_by_a_trade_comes_within_minutes_and_one_of_a_list_when_there_is_time():
-    traded, listed, both, large = late(
-        {"is_new": True, "age_seconds": 120.0},
-        {"is_new": True, "age_seconds": 120.0, "is_listed": True},
-        {"is_new": True, "age_seconds": 120.0, "is_listed": True, "traded_usd": 5.0},
-        {"largest_usd": 1e6, "age_seconds": 1800.0},
+def test_the_larger_or_nearer_a_position_the_oftener_its_account_comes():
+    larger, nearer, both, huge, at_the_edge = late(
+        {"largest_usd": 1.6e6},
+        {"nearest_ratio": 0.03 / 16},
+        {"largest_usd": 4e5, "nearest_ratio": 0.03 / 16},
+        {"largest_usd": 1e9},
+        {"nearest_ratio": 0.0},
     )
-    assert traded == both == 2.0 > large > listed
+    assert larger == nearer == both == 8.0
+    assert huge == at_the_edge == 20.0
+
+
+def test_an_account_found_by_a_trade_comes_within_minutes_on_a_list_or_not():
+    traded, both = late(
+        {"is_new": True, "age_seconds": 120.0},
+        {"is_new": True, "age_seconds": 120.0, "is_listed": True, "traded_usd": 5.0},
+    )
+    assert traded == both == 2.0
+
+
+def test_an_account_of_a_list_comes_before_those_seen_once_but_for_large_ones():
+    listed, small, trader, large = late(
+        {"is_new": True, "is_listed": True},
+        {"age_seconds": 18 * HOUR_SECONDS},
+        {"traded_usd": 1e6, "trades": 1},
+        {"largest_usd": 1e5},
+    )
+    assert large > listed > max(small, trader)
+
+
+def test_an_account_of_a_list_is_not_forgotten_where_the_limit_never_suffices():
+    first, second = late(
+        {"is_new": True, "is_listed": True, "age_seconds": 24 * HOUR_SECONDS},
+        {"largest_usd": 1e5, "age_seconds": 3500.0},
+    )
+    assert first == 2.0 > second
 
 
 def test_nothing_starves_under_overload():
     """Ten accounts, one sweep a step, far more than it can hold: all are seen."""
     ages = np.zeros(10)
-    large = np.array([1e6] * 5 + [10.0] * 5)
+    large = np.array([1e5] * 5 + [10.0] * 5)
     seen = np.zeros(10, dtype=int)
     for _ in range(2_000):
         ages += 1800.0
@@ -90,6 +118,14 @@ def test_the_latest_come_first_and_only_those_that_are_free():
     order = latest(np.array([1.0, 5.0, 3.0, 9.0, 4.0]), np.array([1, 1, 1, 0, 1], bool), 3)
     assert order.tolist() == [1, 4, 2]
     assert latest(np.zeros(0), np.zeros(0, bool), 5).size == 0
+
+
+def test_of_equally_late_ones_the_first_go_first():
+    late_ones = np.tile([1.0, 2.0], 500)
+    assert latest(late_ones, np.ones(1000, bool), 3).tolist() == [1, 3, 5]
+    order = latest(late_ones, np.ones(1000, bool), 503)
+    assert order[:500].tolist() == list(range(1, 1000, 2))
+    assert order[500:].tolist() == [0, 2, 4]
 
 
 def test_the_oftener_an_account_trades_the_less_its_trades_count():

@@ -39,7 +39,7 @@ def test_where_there_is_room_large_and_near_accounts_are_next_after_a_tenth_of_t
 ):
     add(table, 0, held("BTC", 1.0))
     large = add(table, 1, held("BTC", 1000.0))
-    near = add(table, 2, held("ETH", 1.0, 9.8))
+    near = add(table, 2, held("ETH", 1.0, 9.701))
     assert table.take_next(minutes(2.9), 10) == []
     assert sorted(table.take_next(minutes(3.1), 10)) == [large, near]
 
@@ -163,7 +163,49 @@ def test_builders_dexes_wait_while_anything_is_late(table):
     assert [table.dex(row) for row in table.take_next(minutes(60), 8, ["xyz"])] == [""]
 
 
-@pytest.mark.parametrize(("per_minute", "patience"), [(19, 30), (12, 100)])
+def test_builders_dexes_wait_until_every_account_has_been_requested_once(table):
+    for number in range(4):
+        table.add_account(address(number), minutes(0), is_listed=True)
+    for _ in range(2):
+        rows = table.take_next(minutes(0.1), 2, ["xyz"])
+        assert [table.dex(row) for row in rows] == ["", ""]
+    assert [table.dex(row) for row in table.take_next(minutes(0.2), 1, ["xyz"])] == ["xyz"]
+
+
+def test_a_list_is_requested_once_in_an_hour_and_a_half_with_large_accounts_fresh_meanwhile(table):
+    """A twenty-fifth of 36,000 listed accounts and of 500 requests a minute, from nothing."""
+    rng = np.random.default_rng(0)
+    listed, per_minute = 1440, 20
+    values = np.sort(np.exp(np.log(2000) + 2.2 * rng.standard_normal(listed)))[::-1]
+    is_near = rng.random(listed) < 0.07
+    prices = np.where(is_near, 100 - 3 * rng.random(listed), 50.0)
+    is_important = (values >= 1e5) | is_near
+    for number in range(listed):
+        table.add_account(address(number), minutes(0), is_listed=True)
+    seen_at, first_pass, oldest = np.full(listed, np.nan), None, np.zeros(listed)
+    for minute in range(1, 151):
+        for number in rng.integers(listed, size=20).tolist():
+            table.note_trade(number, minutes(minute), float(values[number]))
+        for row in table.take_next(minutes(minute), per_minute, ["xyz"]):
+            if table.dex(row):
+                assert first_pass is not None
+                continue
+            table.take_trading(row, minutes(minute))
+            table.put_state(
+                row, minutes(minute), 0.0, [held("BTC", values[row] / 100, prices[row])]
+            )
+            table.release(row)
+            seen_at[row] = minute
+        oldest = np.fmax(oldest, minute - seen_at)
+        if first_pass is None and not np.isnan(seen_at).any():
+            first_pass = minute
+    assert first_pass is not None
+    assert first_pass <= 100
+    assert oldest[is_important].max() <= 60
+    assert oldest[values >= 5e5].max() <= 25
+
+
+@pytest.mark.parametrize(("per_minute", "patience"), [(19, 30), (12, 200)])
 def test_large_accounts_are_fresh_others_within_a_day_and_traders_soon(table, per_minute, patience):
     """A twenty-fifth of 50,000 accounts for 30 hours, with as much of the limit, or less."""
     rng = np.random.default_rng(0)
