@@ -55,8 +55,9 @@ class SweepPolicy:
         Interval of accounts never requested: found by a trade, and on a public list [s]. Both are
         short: until all have been requested once, a map misses what they hold.
     most_by_size, most_by_any_trade : float
-        Lateness that trades and lists can give at most: beyond it, the intervals of large and other
-        accounts come first. 1.6 leaves a fifth of the age that a map allows.
+        Lateness that trades can give at most, and a list as much as any trade: beyond it, the
+        intervals of large and other accounts come first. 1.6 leaves a fifth of the age that a map
+        allows.
     least_lateness : float
         Lateness from which a known state is requested again: where the limit leaves room, states
         are up to ten times as fresh as their interval requires.
@@ -219,7 +220,7 @@ def lateness(facts: SweepFacts, policy: SweepPolicy | None = None) -> Floats:
         facts.age_seconds / class_intervals(facts, policy), _lateness_by_trades(facts, policy)
     )
     listed = np.maximum(
-        _bounded(facts.age_seconds / policy.listed_seconds, policy.most_by_size),
+        _bounded(facts.age_seconds / policy.listed_seconds, policy.most_by_any_trade),
         facts.age_seconds / policy.other_seconds,
     )
     found = np.where(

@@ -79,14 +79,15 @@ def test_an_account_found_by_a_trade_comes_within_minutes_on_a_list_or_not():
     assert traded == both == 2.0
 
 
-def test_an_account_of_a_list_comes_before_those_seen_once_but_for_large_ones():
-    listed, small, trader, large = late(
-        {"is_new": True, "is_listed": True},
-        {"age_seconds": 18 * HOUR_SECONDS},
-        {"traded_usd": 1e6, "trades": 1},
+def test_an_account_of_a_list_comes_before_known_ones_but_for_large_ones_and_large_traders():
+    large, large_trader, listed, small, small_trader = late(
         {"largest_usd": 1e5},
+        {"traded_usd": 1e5, "trades": 1},
+        {"is_new": True, "is_listed": True},
+        {"age_seconds": 15 * HOUR_SECONDS},
+        {"traded_usd": 1e4, "trades": 1},
     )
-    assert large > listed > max(small, trader)
+    assert min(large, large_trader) > listed > max(small, small_trader)
 
 
 def test_an_account_of_a_list_is_not_forgotten_where_the_limit_never_suffices():
