@@ -46,7 +46,7 @@ from jobs.positions.state_changes import (
 )
 
 _MOST_SEALED = 100_000
-_CHUNK_ROWS = 20_000
+_CHUNK_ROWS = 2_000
 
 
 class AccountBook:
@@ -101,9 +101,14 @@ class AccountBook:
             yield from (FoundAccount(*row) for row in rows)
 
     def sweeps(self) -> Iterator[KnownSweep]:
-        """Yield each account's last state on each dex, without its positions."""
+        """Yield each account's last state on each dex, without its positions.
+
+        Not of builders' dexes on which it neither traded nor holds anything.
+        """
         for rows in self._chunks(
             "select account_id, dex, observed_at, usual_trades_per_hour from sweep "
+            "where dex = '' or usual_trades_per_hour > 0 or exists (select 1 from position "
+            "where position.account_id = sweep.account_id and position.dex = sweep.dex) "
             "order by account_id"
         ):
             yield from (KnownSweep(*row) for row in rows)

@@ -356,7 +356,8 @@ class _Collector:
         positions = self._snapshot[1]
         self._standing_errors.pop("marks", None)
         contexts = await self._market.read_all(client, lambda exc: self._note_error(exc, "marks"))
-        report = await asyncio.to_thread(
+        # In the thread of the book: what a thread frees, the C library keeps for that thread.
+        report = await self._accounts.call(
             land_hourly_map, self._home.settings, positions, contexts, hour
         )
         self._last_map_reason = report.reason

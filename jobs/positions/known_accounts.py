@@ -240,7 +240,7 @@ class KnownAccounts:
             table.put_state(row, swept.observed_at, swept.usual_trades_per_hour, positions)
             if swept.received_at - swept.observed_at > _STALE:
                 table.postpone(row, swept.received_at)
-            else:
+            elif not table.drop_explored(row):
                 table.release(row)
             return
         if swept.trading is not None:

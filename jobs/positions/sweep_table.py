@@ -68,7 +68,7 @@ class TablePosition:
 
 
 class SweepTable:
-    """The rows of all accounts; row numbers never change.
+    """The rows of all accounts; the number of a row does not change until it is dropped.
 
     Parameters
     ----------
@@ -86,7 +86,9 @@ class SweepTable:
         # By account and dex in one number: tuples would take as much memory again.
         self._builder_rows: dict[int, int] = {}
         self._builders: dict[str, int] = {}
-        self._explored: dict[str, int] = {}
+        # By dex: the account to look at next, and when the first of them was.
+        self._explored: dict[str, tuple[int, int]] = {}
+        self._free_rows: list[int] = []
         self._plain_rows: list[int] = []
         self._dexes: list[str] = []
         self._count = 0
@@ -149,20 +151,44 @@ class SweepTable:
         return account_id * _MOST_BUILDERS + builder
 
     def _add_row(self, account_id: int, dex: str, at: int, *, is_listed: bool) -> int:
-        row = self._count
-        if row == len(self._columns["account_id"]):
-            self._columns = {
-                name: np.concatenate((column, np.zeros(row, column.dtype)))
-                for name, column in self._columns.items()
-            }
-        self._count += 1
-        self._dexes.append(dex)
+        if self._free_rows:
+            row = self._free_rows.pop()
+            self._dexes[row] = dex
+            for column in self._columns.values():
+                column[row] = 0
+        else:
+            row = self._count
+            if row == len(self._columns["account_id"]):
+                self._columns = {
+                    name: np.concatenate((column, np.zeros(row, column.dtype)))
+                    for name, column in self._columns.items()
+                }
+            self._count += 1
+            self._dexes.append(dex)
         columns = self._columns
         columns["account_id"][row] = account_id
         columns["found_at"][row] = at
         columns["is_listed"][row] = is_listed
         columns["nearest_ratio"][row] = math.inf
         return row
+
+    def drop_explored(self, row: int) -> bool:
+        """Drop the row of an account that was looked for on a builder's dex and not found there.
+
+        Kept, such rows would outnumber all others. A trade, or the next look, makes it again.
+
+        Returns
+        -------
+        bool
+            Whether it was dropped; it stays busy until it is used again.
+        """
+        columns, dex = self._columns, self._dexes[row]
+        was_explored = bool(dex) and columns["is_listed"][row]
+        if not was_explored or columns["position_count"][row] or columns["trades"][row]:
+            return False
+        del self._builder_rows[self._builder_key(self.number(row), dex)]
+        self._free_rows.append(row)
+        return True
 
     # What happens to a row.
 
@@ -308,7 +334,9 @@ class SweepTable:
         """
         found: list[int] = []
         for dex in dexes:
-            account_id = self._explored.get(dex, 0)
+            account_id, began_at = self._explored.get(dex, (0, now))
+            if now - began_at >= self._policy.empty_seconds * SECOND_MICROSECONDS:
+                account_id, began_at = 0, now
             end = min(account_id + _EXPLORED_AT_ONCE, self.account_count)
             while account_id < end and len(found) < count:
                 if self._is_worth_exploring(account_id, dex):
@@ -316,7 +344,7 @@ class SweepTable:
                     self._columns["is_listed"][row] = True
                     found.append(row)
                 account_id += 1
-            self._explored[dex] = account_id
+            self._explored[dex] = account_id, began_at
         return found
 
     def _is_worth_exploring(self, account_id: int, dex: str) -> bool:

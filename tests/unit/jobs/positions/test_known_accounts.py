@@ -206,6 +206,25 @@ async def test_trades_bracket_a_change_where_the_stream_saw_all_of_them(known, i
     assert (f"{minutes(5)},{minutes(7)}" in second) is is_whole
 
 
+async def test_looking_for_accounts_on_a_dex_leaves_rows_of_those_found_only(known, path):
+    known.note_listed([name(number) for number in range(30)], minutes(0))
+    for number in range(30):
+        answer(known, number, 0)
+    await known.store()
+    used = set()
+    while rows := known.table.take_next(minutes(1), 8, ["xyz"]):
+        for row in rows:
+            used.add(row)
+            number = known.table.number(row)
+            held = [position("BTC")] if number == 7 else []
+            answer(known, number, 1, *held, dex="xyz")
+        await known.store()
+    assert len(used) <= 4
+    book = AccountBook(path)
+    assert [one.account_id for one in book.sweeps() if one.dex] == [7]
+    book.close()
+
+
 async def test_no_address_leaves_the_book(known):
     known.note_trades([trade(0)], minutes(0))
     answer(known, 0, 1, position("BTC"))

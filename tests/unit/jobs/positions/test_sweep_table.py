@@ -158,6 +158,58 @@ def test_builders_dexes_are_explored_while_nothing_is_late_each_account_once(tab
     assert explored == [(number, dex) for dex in ("xyz", "flx") for number in range(6)]
 
 
+def explore(table, at):
+    """Look once at each account on a dex where it holds nothing, and return the rows used."""
+    used = []
+    while rows := table.take_next(at, 8, ["xyz"]):
+        for row in rows:
+            table.put_state(row, at, 0.0)
+            assert table.drop_explored(row)
+        used += rows
+    return used
+
+
+def test_accounts_that_are_not_on_a_dex_leave_no_rows_and_are_looked_for_again(table):
+    for number in range(20):
+        table.add_account(address(number), minutes(0), is_listed=True)
+        table.put_state(number, minutes(0), 0.0)
+    used = explore(table, minutes(1))
+    assert len(used) == 20
+    # At most as many rows as are under way at once.
+    assert len(set(used)) == 2
+    looked_again = {}
+    for day in (4, 6):
+        for number in range(20):
+            table.put_state(number, minutes(day * 1440 - 1), 0.0)
+        looked_again[day] = len(explore(table, minutes(day * 1440)))
+    assert looked_again == {4: 0, 6: 20}
+
+
+def test_a_row_that_is_used_again_is_new(table):
+    table.add_account(address(0), minutes(0), is_listed=True)
+    table.put_state(0, minutes(0), 0.0)
+    (dropped,) = explore(table, minutes(1))
+    row = table.row_of(0, "flx", minutes(2))
+    assert row == dropped
+    assert table.trading_of(row) == (0, 0.0)
+    assert table.take_next(minutes(2), 8) == [row]
+    table.put_state(row, minutes(3), 0.0)
+    # It was not looked for: a trade found it.
+    assert not table.drop_explored(row)
+
+
+def test_rows_of_accounts_that_hold_or_trade_on_a_dex_are_kept(table):
+    for number in range(2):
+        table.add_account(address(number), minutes(0), is_listed=True)
+        table.put_state(number, minutes(0), 0.0)
+    holding, trading = table.take_next(minutes(1), 8, ["xyz"])
+    table.put_state(holding, minutes(1), 0.0, [held("BTC", 1.0)])
+    table.put_state(trading, minutes(1), 0.0)
+    table.note_trade(trading, minutes(2), 5.0)
+    assert not table.drop_explored(holding)
+    assert not table.drop_explored(trading)
+
+
 def test_builders_dexes_wait_while_anything_is_late(table):
     add(table, 0, held("BTC", 1000.0))
     assert [table.dex(row) for row in table.take_next(minutes(60), 8, ["xyz"])] == [""]
