@@ -463,6 +463,7 @@ class _Collector:
             last_error=error,
             last_error_at=error_at,
             standing_error=next(iter(self._standing_errors.values()), None),
+            clock_ahead_seconds=self._accounts.clock_ahead_seconds,
         )
 
     def _observed_ratio(self, coin: str) -> float | None:

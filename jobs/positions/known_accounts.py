@@ -81,6 +81,11 @@ class KnownAccounts:
         """States and accounts that wait for the book."""
         return len(self._swept) + len(self._found)
 
+    @property
+    def clock_ahead_seconds(self) -> float:
+        """How far our clock is ahead of the venue's [s]; 0 where the difference is small."""
+        return self._skew() / SECOND_MICROSECONDS
+
     def load(self, now: int) -> None:
         """Take over what the book has."""
         table = self.table

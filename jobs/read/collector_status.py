@@ -22,6 +22,8 @@ _FIRST_ACCOUNTS_ARE_LATE = timedelta(minutes=10)
 # States of what is large or near its liquidation price are due every half hour, others every 20 h.
 _LARGE_IS_STALE = timedelta(hours=1)
 _ANY_IS_STALE = timedelta(hours=26)
+# A map of an hour then shows states of another minute.
+_CLOCKS_DIFFER = timedelta(minutes=1)
 # A map lands seconds after its hour.
 _MAP_IS_LATE = timedelta(hours=1, minutes=15)
 
@@ -63,9 +65,9 @@ def collector_problems(report: CollectorReport, now: datetime) -> Iterator[str]:
     now : datetime
         The present, UTC.
     """
-    if now - report.at > STALE_AFTER:
+    if abs(now - report.at) > STALE_AFTER:
         yield (
-            f"the collector of positions last reported {ago(now, report.at)} ago: positions since "
+            f"the collector of positions last reported {_when(now, report.at)}: positions since "
             "then cannot be had later; run `liqheat collect-positions`"
         )
         return
@@ -74,6 +76,13 @@ def collector_problems(report: CollectorReport, now: datetime) -> Iterator[str]:
         yield f"positions: the stream of trades is not connected, no account is found by it{why}"
     yield from _of_states(report, now)
     yield from _of_maps(report, now)
+    ahead = _span(report.clock_ahead_seconds)
+    if abs(ahead) > _CLOCKS_DIFFER:
+        where = "ahead of" if ahead > timedelta(0) else "behind"
+        yield (
+            f"positions: this machine's clock is {ago(now, now - abs(ahead))} {where} the venue's, "
+            "by its trades: maps carry the hours of this machine; set its clock"
+        )
     if report.weight_limit < HYPERLIQUID_WEIGHT:
         yield (
             f"positions: the venue refused requests, so that {report.weight_limit:.0f} of "
@@ -116,6 +125,12 @@ def _of_maps(report: CollectorReport, now: datetime) -> Iterator[str]:
     if now - since > _MAP_IS_LATE:
         last = "" if report.last_map_at is None else f" since {report.last_map_at:%Y-%m-%d %H:%M}"
         yield f"positions: no hourly map{last}; look at the log of `liqheat collect-positions`"
+
+
+def _when(now: datetime, at: datetime) -> str:
+    if at > now:
+        return f"at {at:%Y-%m-%d %H:%M}, before the clock of this machine was set back"
+    return f"{ago(now, at)} ago"
 
 
 def _span(seconds: float) -> timedelta:

@@ -57,10 +57,11 @@ def test_a_collector_that_reports_is_well(settings, report):
     assert watch_collector(settings, now=AT + timedelta(minutes=4)) == AT
 
 
-def test_a_collector_that_has_stopped_is_missed(settings, report):
+@pytest.mark.parametrize("passed", [6, -60])
+def test_a_collector_that_has_stopped_is_missed_also_by_a_clock_set_back(settings, report, passed):
     write_report_file(settings, report)
     with pytest.raises(CollectorStopped, match="since 2026-03-01 12:00 UTC: start `liqheat coll"):
-        watch_collector(settings, now=AT + timedelta(minutes=6))
+        watch_collector(settings, now=AT + timedelta(minutes=passed))
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"at": "soon"}', '{"at": "2026-03-01T12:00"}'])

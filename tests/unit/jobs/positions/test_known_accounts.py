@@ -163,6 +163,7 @@ async def test_a_venue_whose_clock_is_ahead_or_behind_sends_fresh_states(known, 
     row = answer(known, 0, 4, position("BTC"), clock=4 + skew)
     await known.store()
     assert known.table.trading_of(row)[0] == minutes(4)
+    assert known.clock_ahead_seconds == -60 * skew
 
 
 async def test_a_state_from_the_future_is_of_now(known):
