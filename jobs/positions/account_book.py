@@ -16,8 +16,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jobs.instants import to_instant, to_microseconds
 from jobs.positions.book_file import (
     account_key,
@@ -36,7 +34,14 @@ from jobs.positions.book_records import (
     SweptState,
     Trading,
 )
-from jobs.positions.book_rows import POSITIONS_AT, columns_of, held_state, write_state
+from jobs.positions.book_rows import (
+    POSITION_EXTENT,
+    POSITIONS_AT,
+    columns_of,
+    empty_columns,
+    held_state,
+    write_state,
+)
 from jobs.positions.state_changes import (
     PositionChange,
     StateVerdict,
@@ -288,12 +293,13 @@ class AccountBook:
             The instant of the map: later trades are not reported, UTC.
         """
         until = to_microseconds(at)
-        parts = [columns_of(rows) for rows in self._chunks(POSITIONS_AT, (until,))]
-        columns = (
-            {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-            if parts
-            else columns_of([])
-        )
+        ((count, *widths),) = self._rows(POSITION_EXTENT)
+        columns = empty_columns(count, *widths)
+        end = 0
+        for rows in self._chunks(POSITIONS_AT, (until,)):
+            start, end = end, end + len(rows)
+            for name, values in columns_of(rows).items():
+                columns[name][start:end] = values
         ((accounts, first_seen_at),) = self._rows(
             "select count(*), (select first_seen_at from account order by account_id limit 1) "
             "from account"

@@ -37,13 +37,39 @@ order by account_id, dex, coin
 
 The last one, and the first where the last came after the instant.
 """
+POSITION_EXTENT = (
+    "select count(*), max(length(coin)), max(length(dex)), max(length(asset)) from position"
+)
+"""How many positions there are, and the longest names among them."""
 # Not a time, as numpy stores it.
 _NEVER = -(2**63)
 
 
+def empty_columns(
+    count: int, coin_length: int | None, dex_length: int | None, asset_length: int | None
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of `HeldPositions` to be filled, given `POSITION_EXTENT`.
+
+    Filled some rows at a time, they are in memory once, and no Python object stays for a row.
+    """
+    lengths = {"coin": coin_length, "dex": dex_length, "asset": asset_length, "side": len("short")}
+    kinds = {name: f"<U{length or 1}" for name, length in lengths.items()} | {
+        "account_id": "int64",
+        "is_cross": "bool",
+        "observed_at": "datetime64[us]",
+        "traded_at": "datetime64[us]",
+    }
+    names = (
+        *("account_id", "coin", "dex", "asset", "side", "quantity", "entry_price"),
+        *("liquidation_price", "leverage", "is_cross", "margin_usd", "mark_price"),
+        *("observed_at", "traded_at"),
+    )
+    return {name: np.empty(count, kinds.get(name, "float64")) for name in names}
+
+
 def columns_of(rows: Sequence[tuple[Any, ...]]) -> dict[str, NDArray[Any]]:
     """Return the arrays of `HeldPositions` from rows of positions."""
-    columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * 14
+    columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True))
     ids, coin, dex, asset, side, *figures = columns[:12]
     quantity, entry, liquidation, leverage, is_cross, margin, mark = (
         np.array(figure, dtype=np.float64) for figure in figures

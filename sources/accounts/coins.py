@@ -5,6 +5,7 @@ Belongs here: names and addresses on the wire. Does not belong here: names of ot
 """
 
 import re
+import sys
 from functools import lru_cache
 
 _MULTIPLIED = re.compile(r"k[A-Z]")
@@ -42,7 +43,8 @@ def dex_of_coin(coin: str) -> str:
     >>> dex_of_coin("xyz:GOLD"), dex_of_coin("BTC")
     ('xyz', '')
     """
-    return coin.rpartition(":")[0]
+    # Kept for each account on a dex: one object for all of them.
+    return sys.intern(coin.rpartition(":")[0])
 
 
 def instrument_of_coin(coin: str) -> str:
