@@ -18,6 +18,14 @@ AsOf = Annotated[
     datetime | None,
     typer.Option(help="Last hour, UTC; by default the one that has just ended."),
 ]
+AsOfKnown = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of",
+        help="Last hour, UTC; by default the newest published, or where nothing is the one that "
+        "has just ended.",
+    ),
+]
 AsOfPublished = Annotated[
     datetime | None,
     typer.Option("--as-of", help="Hour shown, UTC; by default the newest published."),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from cli.arguments import hour_of
 from cli.output import Format, note, write_rows
 from jobs.settings import Settings
 
@@ -28,6 +29,19 @@ def default_provider(settings: Settings, asset: str, as_of: datetime | None) -> 
     chosen = choose_provider(settings, asset, as_of)
     note(f"map by {chosen.reason}")
     return chosen.name
+
+
+def known_hour(settings: Settings, as_of: datetime | None) -> datetime:
+    """Return the start of the given hour, UTC; without one the newest published, else the present.
+
+    A home of recorded data ends long before the present: figures up to now would be of no hours.
+    """
+    from jobs.read.query import newest_hour
+
+    present = hour_of(as_of)
+    if as_of is not None:
+        return present
+    return min(newest_hour(settings) or present, present)
 
 
 def write_all(columns: tuple[str, ...], rows: list[Row], form: Format) -> None:

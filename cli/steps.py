@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.arguments import AsOf, Rows, hour_of
+from cli.arguments import AsOf, AsOfKnown, Rows, hour_of
 from cli.output import Format, note, progress_bar, write_rows
+from cli.published import known_hour
 from cli.show_bands import MapChoice, show_bands
 from jobs.errors import StoppedByQuality
 from jobs.settings import read_settings
@@ -159,15 +160,15 @@ def vary_command(
     days: Annotated[
         int, typer.Option(min=1, max=3660, help="Midnights measured, back from the last.")
     ] = 31,
-    as_of: AsOf = None,
+    as_of: AsOfKnown = None,
 ) -> None:
     """Measure how sensitive maps are to each assumption, changed one at a time at midnights."""
     from jobs.compare.measure_sensitivity import measure_sensitivity
 
+    settings = read_settings()
+    hour = known_hour(settings, as_of)
     with progress_bar() as progress:
-        report = measure_sensitivity(
-            read_settings(), as_of=hour_of(as_of), days=days, progress=progress
-        )
+        report = measure_sensitivity(settings, as_of=hour, days=days, progress=progress)
         note(
             f"measured {report.map_count:,} maps, {report.row_count:,} rows; "
             "`liqheat publish` shows them to readers"
@@ -179,16 +180,17 @@ def calibrate_command(
         bool,
         typer.Option("--refit", help="Fit every model again; otherwise each every 30 days."),
     ] = False,
-    as_of: AsOf = None,
+    as_of: AsOfKnown = None,
 ) -> None:
     """Fit models to published liquidations, score them out of sample, measure crowding."""
     from jobs.calibrate.calibrate import calibrate
 
+    settings = read_settings()
+    hour = known_hour(settings, as_of)
     with progress_bar() as progress:
-        report = calibrate(
-            read_settings(), as_of=hour_of(as_of), is_refitting=refit, progress=progress
-        )
+        report = calibrate(settings, as_of=hour, is_refitting=refit, progress=progress)
         note(
-            f"{report.asset_count} assets: {report.fit_count} fits, {report.no_fit_count} without "
-            f"figures, {report.score_count:,} scores; `liqheat publish` shows them to readers"
+            f"{report.asset_count} assets up to {hour:%Y-%m-%d %H:%M} UTC: {report.fit_count} "
+            f"fits, {report.no_fit_count} without figures, {report.score_count:,} scores; "
+            "`liqheat publish` shows them to readers"
         )

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from jobs.settings import Settings
 from warehouse import read
 from warehouse.contracts import Relation, public_relations, tables_page
+from warehouse.errors import WarehouseError
 from warehouse.published_versions import PUBLISHED_FILE
 from warehouse.queries import named_query
 from warehouse.read import Reader, ReadLimits, open_published
@@ -66,6 +68,16 @@ def query_by_name(
 ) -> AbstractContextManager[QueryResult]:
     """Yield the result of ``sql/queries/<name>.sql`` on the published file, as `query` does."""
     return query(settings, named_query(name), parameters)
+
+
+def newest_hour(settings: Settings) -> datetime | None:
+    """Return the newest hour in the published file, UTC; None where none can be read."""
+    try:
+        with query(settings, "select max(as_of) from marts.market_context_hourly") as result:
+            newest = next(result.rows)[0]
+    except WarehouseError:
+        return None
+    return None if newest is None else newest.astimezone(UTC)
 
 
 def bounded_process(settings: Settings) -> AbstractContextManager[None]:

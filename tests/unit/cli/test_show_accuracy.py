@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from workbench.realised_hours import add_asset
 
+from cli.published import known_hour
 from cli.show_accuracy import held_note, outlook_note
 from jobs.calibrate.calibrate import calibrate
 from jobs.publish.publish import publish
@@ -93,3 +94,12 @@ def test_without_a_feed_there_is_a_reason_and_no_figure(run):
 
 def test_an_asset_without_skill_is_refused_with_what_to_run(run):
     assert "liqheat calibrate" in run("accuracy", "ETH", code=1).stderr
+
+
+def test_a_home_of_recorded_data_is_scored_up_to_its_own_end(small_home, tmp_path):
+    newest = known_hour(Settings(home=small_home), None)
+    assert newest < datetime.now(UTC) - timedelta(days=1)
+    earlier = newest - timedelta(hours=5)
+    assert known_hour(Settings(home=small_home), earlier) == earlier
+    now = datetime.now(UTC)
+    assert now - timedelta(hours=2) < known_hour(Settings(home=tmp_path), None) <= now
