@@ -31,9 +31,10 @@ def accuracy_command(asset: Asset, form: Rows = Format.table, as_of: AsOfPublish
         write_all(tuple(accuracy.rows[0]), [dict(row) for row in accuracy.rows], form)
         return
     days = accuracy.window_days
+    window = "up" if days is None else f"{days} days"
     print_table(
-        f"{asset}, {days or 0} days to {accuracy.as_of:%Y-%m-%d %H:%M} UTC: share of what a null "
-        "leaves unexplained of published liquidations that each model explains",
+        f"{asset}, {window} to {accuracy.as_of:%Y-%m-%d %H:%M} UTC: of the deviance that a null "
+        "leaves in published liquidations, the share that each model removes",
         [_cells(accuracy, provider) for provider in accuracy.providers],
         columns=("model", *_NULLS.values(), "longs", "shorts", "in interval"),
         words=("model",),
@@ -42,7 +43,7 @@ def accuracy_command(asset: Asset, form: Rows = Format.table, as_of: AsOfPublish
             *outlook_note(accuracy.outlook),
             *held_note(accuracy.outlook_held),
             f"map shown by default: {choose_provider(settings, asset, until).reason}.",
-            "in brackets: 95 % interval. longs, shorts: expected over published USD, as published. "
+            "in brackets: 95 % interval. longs, shorts: expected / published USD. "
             "in interval: hours within the 80 % interval. Every model is given the same constant, "
             "move and capture, and the path of price in the hour.",
         ),

@@ -49,7 +49,7 @@ def evidence_sentences(evidence: Evidence) -> list[str]:
     ...      "measured_long_ratio", "measured_short_ratio", "measured_position_count")
     ... )
     >>> evidence_sentences(unknown)  # doctest: +NORMALIZE_WHITESPACE
-    ['grade: none; skill: not measured; see `liqheat accuracy`',
+    ['grade: none; skill: not measured; `liqheat calibrate`, then `liqheat publish`, measure it',
      'a level that most providers show is also the one most watched']
     """
     grade = f"grade: {evidence['grade'] or 'none'}"
@@ -140,7 +140,7 @@ def _share(ratio: float) -> str:
 
 def _skill(evidence: Evidence) -> str:
     if evidence["explained_ratio"] is None:
-        return "not measured; see `liqheat accuracy`"
+        return "not measured; `liqheat calibrate`, then `liqheat publish`, measure it"
     said = (
         f"given the path of price it explains {100 * evidence['explained_ratio']:.0f} % of "
         f"published liquidations over {evidence['window_days']} days"

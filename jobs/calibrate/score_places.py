@@ -40,7 +40,7 @@ REASONS: Final[Mapping[ScoreStatus, str | None]] = {
     ScoreStatus.ALL_ZERO: "nothing was liquidated on a level that price reached",
     ScoreStatus.TOO_FEW_SPANS: "too few spans with liquidations on more than one level",
     ScoreStatus.NO_PREDICTION: "the model has a map in fewer than nine tenths of the spans",
-    ScoreStatus.NO_MAP: "it predicts amounts and has no map",
+    ScoreStatus.NO_MAP: "model or null predicts amounts and has no map",
     ScoreStatus.NO_NULL: "the null has no map in these spans",
 }
 """Why a row has no figure of place."""
