@@ -1,4 +1,7 @@
-"""Run a stand-in exchange by itself: ``python tests/standin --port 8765``."""
+"""Run a stand-in of the venues on loopback until Ctrl-C: python tests/standin --port 8765.
+
+The first line of output is its address, the next ones the settings that point liqheat at it.
+"""
 
 import argparse
 import asyncio
@@ -85,13 +88,20 @@ async def _serve(arguments: argparse.Namespace) -> None:
         accounts=_accounts(arguments),
     )
     await standin.start(arguments.port)
+    if arguments.now is None:
+        # Making the market takes seconds, which its clock would otherwise lag behind.
+        standin.now = time.time_ns() // 1_000_000
     driver = None
     if arguments.clock is None:
         standin.run(arguments.speed)
     else:
         shared = SharedClock(arguments.clock, arguments.speed)
         driver = asyncio.create_task(shared.drive(now, lambda at: setattr(standin, "now", at)))
-    sys.stdout.write(f"{standin.base_url}\n")
+    sys.stdout.write(
+        f"{standin.base_url}\n"
+        f"LIQHEAT_VENUE_URL={standin.base_url}\n"
+        f"LIQHEAT_POSITIONS_URL={standin.base_url}/hyperliquid\n"
+    )
     sys.stdout.flush()
     try:
         await asyncio.Event().wait()
@@ -105,23 +115,31 @@ def main() -> None:
     """Serve until interrupted; the first line of output is the base address."""
     parser = argparse.ArgumentParser(prog="standin", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0: any free one (default)")
-    parser.add_argument("--venues", default=",".join(VENUES), help="by comma; all by default")
-    parser.add_argument("--assets", type=int, default=8, help="how many, 8 by default")
+    parser.add_argument(
+        "--venues", default=",".join(VENUES), help="separated by commas; all by default"
+    )
+    parser.add_argument("--assets", type=int, default=8, help="number of assets, 8 by default")
     parser.add_argument("--days", type=int, default=3, help="days of history, 3 by default")
     parser.add_argument("--bar-minutes", type=int, default=5, help="stored bars, 5 by default")
-    parser.add_argument("--accounts", type=int, default=0, help="of hyperliquid, 0 by default")
+    parser.add_argument(
+        "--accounts", type=int, default=0, help="accounts of Hyperliquid; none by default"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--simulated", action="store_true", help="hyperliquid alone, by the simulated market"
+        "--simulated",
+        action="store_true",
+        help="Hyperliquid alone, with the market of `liqheat demo`",
     )
     parser.add_argument("--recording", type=Path, help="folder of market_1h Parquet files")
     parser.add_argument("--now", type=int, help="first instant in ms; the wall clock by default")
-    parser.add_argument("--speed", type=float, default=1.0, help="of time, 0 stands still")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, help="of its clock, 1 by default; 0 stops it"
+    )
     parser.add_argument(
         "--clock", type=Path, help="file of a clock shared with one client, which waits for it"
     )
-    parser.add_argument("--latency-ms", type=float, default=0.0, help="before each answer")
-    parser.add_argument("--no-limits", action="store_true", help="refuse nothing")
+    parser.add_argument("--latency-ms", type=float, default=0.0, help="delay of each answer")
+    parser.add_argument("--no-limits", action="store_true", help="enforce no rate limit")
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(parser.parse_args()))
 
