@@ -188,7 +188,7 @@ def draw_comparison(data: ProviderComparison, *, title: str, subtitle: str) -> g
         horizontal_spacing=0.008,
         subplot_titles=[
             *(_heading(shape) for shape in data.providers),
-            "<b>all of them</b><br>mean, and from<br>least to most",
+            "<b>all maps</b><br>mean; range from<br>least to most",
         ],
     )
     bars = _Bars(figure, np.sqrt(data.edges[1:] * data.edges[:-1]), np.diff(data.edges) * 0.92)

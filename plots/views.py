@@ -72,9 +72,9 @@ def plot_comparison(maps: PublishedMaps, target: Path) -> Path:
     data = read_comparison(maps)
     figure = draw_comparison(
         data,
-        title=f"{maps.asset}, {maps.venue_label}, {data.as_of:%Y-%m-%d %H:%M} UTC: who says what",
-        subtitle="share of each side within 20 % of price. Bright: more than the mean of all; "
-        "dim: as all; outline: less; grey: prices that the provider does not cover",
+        title=f"{maps.asset}, {maps.venue_label}, {data.as_of:%Y-%m-%d %H:%M} UTC: map by map",
+        subtitle="share of each side within 20 % of price. Dim: up to the mean of all maps; "
+        "bright: above it; outline: below it; grey: prices that the provider does not cover",
     )
     add_warning(figure, maps, data.as_of, above_px=60)
     write_page(figure, target)

@@ -27,6 +27,6 @@ def test_plot_compares_in_one_page(run, tmp_path):
     page = tmp_path / "compared.html"
     run("plot", "btc", "--compare", "--output", str(page))
     text = page.read_text()
-    assert "who says what" in text
+    assert "map by map" in text
     assert "public convention" in text
     assert "<script src=" not in text
