@@ -263,7 +263,8 @@ def _heading(shape: ProviderShape) -> str:
     )
     counts = shape.counts
     if shape.observed is not None:
-        counts += f", {100 * shape.observed:.0f} % of open interest"
+        # A line of its own: a column is narrower than both together.
+        counts += f"<br>{100 * shape.observed:.0f} % of open interest"
     return f"<b>{shape.name.replace('_', ' ')}</b><br>{counts}<br>{overlap}"
 
 
@@ -287,7 +288,9 @@ def _mark_uncovered(
 def _lay_out(figure: go.Figure, data: ProviderComparison, title: str, subtitle: str) -> None:
     mark_price(figure, data.price)
     figure.update_annotations(font={"size": 11, "color": INK}, yshift=2)
-    set_layout(figure, title, subtitle, margin={"l": 70, "r": 20, "t": 122, "b": 40})
+    is_taller = any(shape.observed is not None for shape in data.providers)
+    top = 138 if is_taller else 122
+    set_layout(figure, title, subtitle, margin={"l": 70, "r": 20, "t": top, "b": 40})
     figure.update_layout(title={"y": 0.965, "yanchor": "top"})
     # Bars that tower over all others are cut, so that the rest can be seen.
     shares = np.concatenate([each for shape in data.providers for each in shape.share.values()])
