@@ -165,10 +165,11 @@ def _read_newest(reader: Reader, which: list[str], until: datetime | None) -> da
     if newest is None or newest[0] is None:
         asset, provider, venue = which
         known = reader.execute(
-            "select distinct asset || ' ' || provider || ' ' || venue from derived.heatmap "
-            "where asset = ? or (select count(*) from derived.heatmap where asset = ?) = 0 "
-            "order by 1 limit 40",
-            [asset, asset],
+            "select distinct if(is_known, provider || ' on ' || venue, asset) "
+            "from derived.heatmap, (select count(*) > 0 as is_known "
+            "from derived.heatmap where asset = $1) "
+            "where asset = $1 or not is_known order by 1 limit 40",
+            [asset],
         ).fetchall()
         raise NotPublished(
             f"no map of {asset} by {provider} on {venue} is published; there are: "

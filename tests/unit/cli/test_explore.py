@@ -9,6 +9,8 @@ import pytest
         (("bands", "nope"), "no bands of NOPE by turnover on all are published; there are: BTC"),
         (("bands", "btc", "--provider", "nobody"), "turnover on all"),
         (("bands", "btc", "--as-of", "2020-01-01"), "no bands of BTC"),
+        (("plot", "nope"), "no map of NOPE by turnover on all is published; there are: BTC"),
+        (("plot", "btc", "--provider", "nobody"), "turnover on all"),
         (("disagreement", "nope"), "no two maps of NOPE"),
         (("disagreement", "btc", "--venue", "nowhere"), "there are of all"),
         (("assumptions", "btc"), "run `liqheat vary`"),
