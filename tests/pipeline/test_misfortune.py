@@ -91,7 +91,8 @@ def fill(folder, leaving):
     return filler
 
 
-@pytest.mark.parametrize("leaving", [0, 24_576])
+# With more room the warehouse, which shrinks when it is opened, may find enough.
+@pytest.mark.parametrize("leaving", [0, 4096])
 def test_a_full_disk_costs_no_rows(small_disk, market, leaving, caplog):
     with live_home(small_disk / "home", market, START + DAY + 7_000, venues=("binance",)) as home:
         home.ingest()

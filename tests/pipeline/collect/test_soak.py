@@ -20,7 +20,7 @@ def test_faults_and_kills_leave_no_trace_but_what_the_ledger_says_is_lost(tmp_pa
     )  # fmt: skip
     result = soak(tmp_path, market, plan)
     assert result.kills > 0
-    assert len(result.faults) > 5
+    assert len(result.faults) > 3  # how many fall on a request depends on its time
     found = result.found
     assert found.is_equal, (found.missing[:3], found.different[:3], found.surplus[:3])
     # Only snapshots, which have no history, can be lost for good.
