@@ -75,6 +75,13 @@ hyblock_client_secret, hyblock_api_key : str, optional
         Keys of map providers; one without its keys is skipped.
     provider_url : str, optional
         Address of a stand-in for all map providers; by default the providers themselves.
+    page_url : str, optional
+        Address where the published pages are served; alerts link to it.
+    alert_seconds : float
+        Time one target of alerts may take for one message [s].
+    targets : dict of str to str
+        Addresses and signing secrets of targets of alerts, by a name of the user's choice:
+        ``alerts.yaml`` refers to them as ``${LIQHEAT_TARGETS__PHONE}``, or to any other variable.
     """
 
     model_config = SettingsConfigDict(
@@ -109,6 +116,9 @@ hyblock_client_secret, hyblock_api_key : str, optional
     hyblock_client_secret: SecretStr | None = None
     hyblock_api_key: SecretStr | None = None
     provider_url: str | None = None
+    page_url: str | None = None
+    alert_seconds: float = Field(default=10.0, gt=0, le=600, allow_inf_nan=False)
+    targets: dict[str, SecretStr] = Field(default_factory=dict)
 
     @property
     def landing(self) -> Path:
@@ -149,6 +159,26 @@ hyblock_client_secret, hyblock_api_key : str, optional
     def universe_file(self) -> Path:
         """The file that lists the followed venues and assets; optional."""
         return self.universe or self.home / "universe.yaml"
+
+    @property
+    def alerts_file(self) -> Path:
+        """The file of alert rules and their targets; optional."""
+        return self.home / "alerts.yaml"
+
+    @property
+    def alert_ledger(self) -> Path:
+        """The ledger of alerts: what is on, and what is still to be delivered."""
+        return self.home / "alerts" / "alerts.sqlite"
+
+    def read_secret(self, variable: str) -> SecretStr | None:
+        """Return what a variable of the environment holds; None where it is not set or empty.
+
+        Variables of ``targets`` may also come from ``.env``, like every setting.
+        """
+        part = variable.upper().removeprefix(f"{_variable('targets')}__")
+        found = self.targets.get(part.lower())
+        value = os.environ.get(variable, "") if found is None else found.get_secret_value()
+        return SecretStr(value) if value else None
 
 
 def read_settings() -> Settings:
@@ -211,4 +241,5 @@ def _variable(name: str) -> str:
 
 def _names(known: str, name: str) -> bool:
     """Return whether a variable is a setting or a part of one, as the keys of a venue are."""
-    return name.upper() == known or (known == _variable("keys") and name.startswith(f"{known}__"))
+    has_parts = known in (_variable("keys"), _variable("targets"))
+    return name.upper() == known or (has_parts and name.startswith(f"{known}__"))

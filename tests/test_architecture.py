@@ -21,7 +21,7 @@ ALLOWED = {
     "sources": {"ccxt", "aiohttp", "pyarrow", "numpy", "numba", "pydantic", "tenacity", "yaml"},
     "quality": {"great_expectations", "pandas", "pydantic", "yaml"},
     "warehouse": {"duckdb", "pyarrow", "numpy", "pandas", "yaml"},
-    "jobs": SPOKES | {"pydantic", "pydantic_settings", "numpy", "pyarrow", "duckdb"},
+    "jobs": SPOKES | {"apprise", "pydantic", "pydantic_settings", "numpy", "pyarrow", "duckdb"},
     # uvicorn and starlette are what Prefect's server is made of, yaml is for prefect.yaml.
     "flows": {"prefect", "jobs", "yaml", "uvicorn", "starlette"},
     "cli": {"typer", "rich", "jobs", "plots"},
@@ -39,6 +39,7 @@ ALLOWED_MODULES = {
     ("sources", "numba"): ("simulated/",),
     ("sources", "ccxt"): ("venues/",),
     ("sources", "tenacity"): ("retry.py",),
+    ("jobs", "apprise"): ("alerts/",),
     ("cli", "plots"): ("explore.py", "show_bands.py", "show_disagreement.py", "steps.py"),
     ("flows", "yaml"): ("serve.py",),
     ("flows", "uvicorn"): ("serve.py",),
@@ -302,6 +303,15 @@ def test_help_imports_nothing_that_takes_seconds():
         cwd=ROOT,
     )
     exit_code, loaded = json.loads(told.stdout)
-    slow = {"prefect", "ccxt", "great_expectations", "duckdb", "numba", "pandas", "plotly"}
+    slow = {
+        "apprise",
+        "ccxt",
+        "duckdb",
+        "great_expectations",
+        "numba",
+        "pandas",
+        "plotly",
+        "prefect",
+    }
     assert exit_code == 0
     assert slow.isdisjoint(loaded)

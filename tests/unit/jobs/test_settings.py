@@ -53,6 +53,16 @@ def test_keys_are_given_venue_by_venue(monkeypatch):
     assert read_settings().keys["binance"].api_key.get_secret_value() == SECRET
 
 
+def test_a_secret_of_a_target_comes_from_the_environment_or_the_file(monkeypatch, tmp_path):
+    (tmp_path / ".env").write_text("LIQHEAT_TARGETS__DESK_URL=https://desk.example\n")
+    monkeypatch.setenv("PHONE", SECRET)
+    settings = read_settings()
+    assert settings.read_secret("LIQHEAT_TARGETS__DESK_URL").get_secret_value().endswith("example")
+    assert settings.read_secret("PHONE").get_secret_value() == SECRET
+    assert settings.read_secret("NOT_SET_AT_ALL") is None
+    assert SECRET not in repr(settings)
+
+
 def test_every_setting_is_in_the_example():
     example = (Path(__file__).parents[3] / ".env.example").read_text()
     for name in Settings.model_fields:
