@@ -61,6 +61,14 @@ class CollectorStopped(JobError):
     """The collector of positions ran before and does not run, or is stuck."""
 
 
+class LedgerDamaged(JobError):
+    """The alert ledger cannot be used; the message says what to do."""
+
+
+class LedgerUnavailable(JobError):
+    """The alert ledger cannot be written at present; nothing committed is lost."""
+
+
 class StoppedByQuality(JobError):
     """Critical checks failed; the last good publication stays.
 

@@ -1,0 +1,1 @@
+"""Alerts: rules that users write, what fired by hour, what was delivered."""

@@ -1,0 +1,292 @@
+"""The alert ledger: which alerts fired, and the messages that wait, in one SQLite file of the home.
+
+Belongs here: recording findings with their messages, taking messages, marking them as delivered.
+Does not belong here: whether a condition held (`jobs.alerts.conditions`), what a finding changes
+(`jobs.alerts.spells`), sending (`jobs.alerts.deliver`).
+
+A finding's effects and its messages are one transaction: a process killed at any instant has
+neither lost an alert nor recorded one without its message. A message is sealed before it is sent:
+whoever sends it again sends the same words under the same key.
+"""
+
+import hashlib
+import json
+import math
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from jobs.alerts.ledger_file import LEDGER_FORM
+from jobs.alerts.ledger_records import Alert, Message, QuietHours, Wording
+from jobs.instants import to_instant, to_microseconds
+from jobs.sqlite_file import file_errors, open_file
+
+MOST_IN_DIGEST = 500
+
+_ALERT_COLUMNS = (
+    "alert_key, rule, asset, key, fired_hour, cleared_hour, delivered_at, measure, figures, "
+    "title, body, is_withdrawn, correction_count"
+)
+
+Digest = Callable[[Sequence[Alert]], Wording]
+"""Words several alerts as one message."""
+
+
+class AlertLedger:
+    """The ledger of one home; several processes may open it.
+
+    Parameters
+    ----------
+    path : Path
+        Its file; made where absent.
+
+    Raises
+    ------
+    LedgerDamaged
+        The file is torn or none of ours; nothing is changed.
+    LedgerUnavailable
+        It cannot be opened at present.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection = open_file(path, LEDGER_FORM)
+
+    def close(self) -> None:
+        """Close the file; what was committed stays."""
+        with file_errors(self.path, LEDGER_FORM):
+            self._connection.close()
+
+    def __enter__(self) -> "AlertLedger":
+        """Return the ledger."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    # Messages.
+
+    def waiting_targets(self) -> tuple[str, ...]:
+        """Return the targets for which messages wait, quiet hours and backoff aside."""
+        rows = self._rows(
+            "select target from outbox union select target from message order by target"
+        )
+        return tuple(target for (target,) in rows)
+
+    def next_message(
+        self, target: str, at: datetime, digest_of: Digest, *, digest_above: int = 5
+    ) -> Message | None:
+        """Return the message to send to a target next, None where nothing is due.
+
+        The same message until `mark_delivered`, also after the process was killed. Messages of a
+        target are in the order they were recorded; those in their quiet hours let others pass.
+
+        Parameters
+        ----------
+        target : str
+            Name of the target.
+        at : datetime
+            The present, UTC.
+        digest_of : callable
+            Words more than `digest_above` due messages as one.
+        digest_above : int
+            Most messages that are sent one by one.
+        """
+        with self._transaction() as connection:
+            sealed = _sealed_message(connection, target)
+            if sealed is None:
+                self._seal(connection, target, at, digest_of, digest_above)
+                sealed = _sealed_message(connection, target)
+            if sealed is None:
+                return None
+            message, next_at = sealed
+        return message if next_at <= at else None
+
+    def _seal(
+        self,
+        connection: sqlite3.Connection,
+        target: str,
+        at: datetime,
+        digest_of: Digest,
+        digest_above: int,
+    ) -> None:
+        due = [
+            row
+            for row in connection.execute(
+                "select outbox_id, alert_id, message_key, kind, quiet_hours, title, body "
+                "from outbox where target = ? and message_id is null order by outbox_id",
+                (target,),
+            )
+            if row[4] is None or not QuietHours.parse(row[4]).holds(at)
+        ][:MOST_IN_DIGEST]
+        if not due:
+            return
+        if len(due) > digest_above:
+            alerts = _alerts(connection, dict.fromkeys(row[1] for row in due))
+            words = digest_of(alerts)
+            joined = "".join(row[2] for row in due)
+            key, kind = hashlib.sha256(joined.encode()).hexdigest(), "digest"
+        else:
+            due = due[:1]
+            _, _, key, kind, _, title, body = due[0]
+            words = Wording(title, body)
+        now = to_microseconds(at)
+        message_id = connection.execute(
+            "insert into message (message_key, target, kind, title, body, sealed_at, next_at) "
+            "values (?, ?, ?, ?, ?, ?, ?)",
+            (key, target, kind, words.title, words.body, now, now),
+        ).lastrowid
+        connection.executemany(
+            "update outbox set message_id = ? where outbox_id = ?",
+            ((message_id, row[0]) for row in due),
+        )
+
+    def mark_delivered(self, message: Message, at: datetime) -> None:
+        """Forget a message that its target has; its alerts are delivered once all targets have it.
+
+        Marking a message twice changes nothing.
+        """
+        with self._transaction() as connection:
+            alert_ids = connection.execute(
+                "select distinct alert_id from outbox where message_id = ? and kind = 'alert'",
+                (message.message_id,),
+            ).fetchall()
+            connection.execute("delete from outbox where message_id = ?", (message.message_id,))
+            connection.execute("delete from message where message_id = ?", (message.message_id,))
+            connection.executemany(
+                "update alert set delivered_at = ?1, revision = revision + 1 where alert_id = ?2 "
+                "and not exists (select 1 from outbox where alert_id = ?2 and kind = 'alert')",
+                ((to_microseconds(at), alert_id) for (alert_id,) in alert_ids),
+            )
+
+    def postpone(self, message: Message, until: datetime, error: str) -> None:
+        """Keep a message that could not be sent until an instant, with the reason.
+
+        Later messages of the target wait behind it.
+        """
+        with self._transaction() as connection:
+            connection.execute(
+                "update message set attempts = attempts + 1, next_at = ?, error = ? "
+                "where message_id = ?",
+                (to_microseconds(until), error, message.message_id),
+            )
+
+    def drop_target(self, target: str) -> int:
+        """Forget what waits for a target that no rule names any more; return how many messages."""
+        with self._transaction() as connection:
+            connection.execute("delete from message where target = ?", (target,))
+            return connection.execute("delete from outbox where target = ?", (target,)).rowcount
+
+    # Alerts.
+
+    def alerts(
+        self, since: datetime, rule: str | None = None, asset: str | None = None
+    ) -> tuple[Alert, ...]:
+        """Return the alerts that fired for an hour or a later one, oldest first.
+
+        Parameters
+        ----------
+        since : datetime
+            The first hour, UTC.
+        rule, asset : str, optional
+            Only those of a rule, of an asset.
+        """
+        rows = self._rows(
+            f"select {_ALERT_COLUMNS} from alert where fired_hour >= ?1 "
+            "and (?2 is null or rule = ?2) and (?3 is null or asset = ?3) "
+            "order by fired_hour, alert_id",
+            (to_hour(since), rule, asset),
+        )
+        return tuple(map(_alert, rows))
+
+    # The file.
+
+    def _rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with file_errors(self.path, LEDGER_FORM):
+            return self._connection.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection in a transaction: all of it is committed, or nothing."""
+        connection = self._connection
+        with file_errors(self.path, LEDGER_FORM):
+            connection.execute("begin immediate")
+            try:
+                yield connection
+                connection.execute("commit")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("rollback")
+                raise
+
+
+def to_hour(instant: datetime) -> int:
+    """Return an hour as the ledger keeps it: hours since 1970, UTC."""
+    return to_microseconds(instant) // 3_600_000_000
+
+
+def from_hour(hour: int) -> datetime:
+    """Return the instant of an hour as the ledger keeps it, UTC."""
+    return to_instant(0) + timedelta(hours=hour)
+
+
+def figures_text(figures: Mapping[str, object]) -> str:
+    """Return figures as JSON; numbers that are not finite become null."""
+    plain = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in figures.items()
+    }
+    return json.dumps(plain, separators=(",", ":"), default=str)
+
+
+def _sealed_message(connection: sqlite3.Connection, target: str) -> tuple[Message, datetime] | None:
+    row = connection.execute(
+        "select message_id, message_key, kind, title, body, attempts, next_at from message "
+        "where target = ?",
+        (target,),
+    ).fetchone()
+    if row is None:
+        return None
+    message_id, key, kind, title, body, attempts, next_at = row
+    alert_ids = dict.fromkeys(
+        alert_id
+        for (alert_id,) in connection.execute(
+            "select alert_id from outbox where message_id = ? order by outbox_id", (message_id,)
+        )
+    )
+    alerts = _alerts(connection, alert_ids)
+    message = Message(message_id, key, target, kind, Wording(title, body), alerts, attempts)
+    return message, to_instant(next_at)
+
+
+def _alerts(connection: sqlite3.Connection, alert_ids: Mapping[int, object]) -> tuple[Alert, ...]:
+    return tuple(
+        _alert(
+            connection.execute(
+                f"select {_ALERT_COLUMNS} from alert where alert_id = ?", (alert_id,)
+            ).fetchone()
+        )
+        for alert_id in alert_ids
+    )
+
+
+def _alert(row: Sequence[Any]) -> Alert:
+    alert_key, rule, asset, key, fired, cleared, delivered, measure, figures, title, body = row[:11]
+    return Alert(
+        alert_key,
+        rule,
+        asset,
+        key,
+        fired_at=from_hour(fired),
+        cleared_at=None if cleared is None else from_hour(cleared),
+        delivered_at=None if delivered is None else to_instant(delivered),
+        measure=math.nan if measure is None else measure,
+        figures=json.loads(figures),
+        wording=Wording(title, body),
+        is_withdrawn=bool(row[11]),
+        correction_count=row[12],
+    )
