@@ -1,0 +1,46 @@
+"""The conditions of rules: a class each, with its threshold, its query and what makes it hold."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, get_args
+
+from pydantic import BeforeValidator, Discriminator, Tag
+
+from jobs.alerts.conditions.bands import BandNear
+from jobs.alerts.conditions.market import OpenInterestMoved
+from jobs.alerts.rule import Rule
+from sources.user_models import nearest
+
+_OneOf = (
+    Annotated[BandNear, Tag("<band_near>")]
+    | Annotated[OpenInterestMoved, Tag("<open_interest_moved>")]
+)
+
+CONDITIONS: dict[str, type[Rule]] = {
+    get_args(each)[1].tag.strip("<>"): get_args(each)[0] for each in get_args(_OneOf)
+}
+"""Conditions by the word that follows ``when``."""
+
+
+def _check_condition(content: object) -> object:
+    """Refuse a rule without a known condition."""
+    if isinstance(content, Mapping):
+        word = content.get("when")
+        known = ", ".join(CONDITIONS)
+        if word is None:
+            raise ValueError(f"'when' is missing: name a condition ({known})")
+        if word not in CONDITIONS:
+            raise ValueError(
+                f"'when' is {word!r:.200}, no condition; nearest is "
+                f"'{nearest(str(word), CONDITIONS)}' (known: {known})"
+            )
+    return content
+
+
+def _tag(content: Any) -> str:  # noqa: ANN401  (what a file holds)
+    """Return the tag of a rule's class; of what is no rule any, which then refuses it."""
+    word = content.get("when") if isinstance(content, Mapping) else getattr(content, "when", None)
+    return f"<{word if word in CONDITIONS else next(iter(CONDITIONS))}>"
+
+
+AnyRule = Annotated[_OneOf, Discriminator(_tag), BeforeValidator(_check_condition)]
+"""A rule of whichever condition its ``when`` names."""

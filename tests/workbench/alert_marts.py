@@ -1,0 +1,44 @@
+"""The marts that alerts read, as tables in memory to fill row by row.
+
+Belongs here: making and filling them. Does not belong here: what rules find in them.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+
+from warehouse.contracts import relations
+
+MARTS = (
+    "marts.asset_quality_hourly",
+    "marts.asset_disagreement_hourly",
+    "marts.estimator_skill_daily",
+    "marts.liquidation_bands_hourly",
+    "marts.liquidation_outlook_daily",
+    "marts.market_context_hourly",
+    "marts.venue_open_interest_hourly",
+    "quality.check_results",
+)
+
+
+@contextmanager
+def alert_marts() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection with the marts by their contracts, empty; any column may be NULL."""
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute("create schema marts; create schema quality")
+        for name in MARTS:
+            columns = ", ".join(
+                f'"{column.name}" {column.type}' for column in relations()[name].columns
+            )
+            connection.execute(f"create table {name} ({columns})")
+        yield connection
+
+
+def add_row(connection: duckdb.DuckDBPyConnection, name: str, row: Mapping[str, Any]) -> None:
+    """Add one row to a mart; columns that are left out are NULL."""
+    named = ", ".join(f'"{column}"' for column in row)
+    marks = ", ".join("?" for _ in row)
+    connection.execute(f"insert into {name} ({named}) values ({marks})", list(row.values()))
