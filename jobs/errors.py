@@ -11,8 +11,11 @@ __all__ = [
     "AllVenuesFailed",
     "BooksDoNotBalance",
     "JobError",
+    "MessageTooLong",
     "NothingToDo",
     "StoppedByQuality",
+    "TargetRejected",
+    "TargetUnavailable",
     "WarehouseBusy",
 ]
 
@@ -67,6 +70,38 @@ class LedgerDamaged(JobError):
 
 class LedgerUnavailable(JobError):
     """The alert ledger cannot be written at present; nothing committed is lost."""
+
+
+class TargetRejected(JobError):
+    """A target of alerts cannot be used as it is declared; the message says what to correct."""
+
+
+class TargetUnavailable(TransientSourceError):
+    """A target of alerts did not take a message; the retry policy of sources repeats it.
+
+    Parameters
+    ----------
+    message : str
+        What happened and what to do, without the address.
+    retry_after_seconds : float, optional
+        The wait that the target requires.
+    is_refused : bool
+        It refused this very message: another one may pass.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        retry_after_seconds: float | None = None,
+        *,
+        is_refused: bool = False,
+    ) -> None:
+        super().__init__(message, retry_after_seconds)
+        self.is_refused = is_refused
+
+
+class MessageTooLong(JobError):
+    """A message is longer than its target takes; a shorter one may pass."""
 
 
 class StoppedByQuality(JobError):

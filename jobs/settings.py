@@ -75,8 +75,6 @@ hyblock_client_secret, hyblock_api_key : str, optional
         Keys of map providers; one without its keys is skipped.
     provider_url : str, optional
         Address of a stand-in for all map providers; by default the providers themselves.
-    page_url : str, optional
-        Address where the published pages are served; alerts link to it.
     alert_seconds : float
         Time one target of alerts may take for one message [s].
     targets : dict of str to str
@@ -116,7 +114,6 @@ hyblock_client_secret, hyblock_api_key : str, optional
     hyblock_client_secret: SecretStr | None = None
     hyblock_api_key: SecretStr | None = None
     provider_url: str | None = None
-    page_url: str | None = None
     alert_seconds: float = Field(default=10.0, gt=0, le=600, allow_inf_nan=False)
     targets: dict[str, SecretStr] = Field(default_factory=dict)
 
