@@ -10,26 +10,24 @@ whoever sends it again sends the same words under the same key.
 """
 
 import hashlib
-import json
-import math
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from jobs.alerts.finding import Finding
 from jobs.alerts.ledger_file import LEDGER_FORM
-from jobs.alerts.ledger_records import Alert, Message, QuietHours, Wording
+from jobs.alerts.ledger_records import Alert, Message, Policy, QuietHours, Recorded, Wording
+from jobs.alerts.ledger_rows import ALERT_COLUMNS, from_hour, read_alert, read_alerts, to_hour
+from jobs.alerts.recording import Recording, Words
 from jobs.instants import to_instant, to_microseconds
 from jobs.sqlite_file import file_errors, open_file
 
 MOST_IN_DIGEST = 500
 
-_ALERT_COLUMNS = (
-    "alert_key, rule, asset, key, fired_hour, cleared_hour, delivered_at, measure, figures, "
-    "title, body, is_withdrawn, correction_count"
-)
+_UNSEEN_HOURS = 24
 
 Digest = Callable[[Sequence[Alert]], Wording]
 """Words several alerts as one message."""
@@ -67,6 +65,84 @@ class AlertLedger:
     def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
+
+    # Findings.
+
+    def evaluated_until(self, rules: Iterable[str]) -> datetime | None:
+        """Return the newest hour up to which every one of some rules was evaluated.
+
+        Rules that never were are left out: they begin with the newest hour. None where no rule was.
+        """
+        known = dict(self._rows("select rule, until_hour from evaluated_rule"))
+        hours = [known[rule] for rule in rules if rule in known]
+        return from_hour(min(hours)) if hours else None
+
+    def record(
+        self,
+        findings: Sequence[Finding],
+        policies: Mapping[str, Policy],
+        words: Words,
+        settled_until: datetime,
+    ) -> Recorded:
+        """Record what was found, with the messages that follow, and return what it changed.
+
+        The same findings again change nothing, also after the process was killed.
+
+        Parameters
+        ----------
+        findings : sequence of Finding
+            For each rule and asset with data in an hour at least one; a key without a finding there
+            is off. An hour in which a rule has none, or unknown ones only, leaves all as it is.
+        policies : mapping of str to Policy
+            By rule; findings of other rules are left out.
+        words : Words
+            How alerts are worded.
+        settled_until : datetime
+            The newest hour whose data are whole, UTC. What fires for a later one is not corrected
+            by the rest of its hour.
+        """
+        with self._transaction() as connection:
+            recorded = Recording(connection, policies, words, settled_until).record(findings)
+            settled_hour = to_hour(settled_until)
+            connection.executemany(
+                "insert into evaluated_rule values (?1, ?2) on conflict (rule) "
+                "do update set until_hour = max(until_hour, ?2)",
+                ((rule, settled_hour) for rule in policies),
+            )
+        return recorded
+
+    def retire(self, kept: Collection[str], hour: datetime) -> int:
+        """Clear what can no longer clear itself and return how many alerts that were.
+
+        That is alerts of rules that were removed, and of things unseen for a day: an asset that
+        vanished, a venue without data. No message says so.
+
+        Parameters
+        ----------
+        kept : collection of str
+            The rules there are.
+        hour : datetime
+            The newest hour, UTC.
+        """
+        with self._transaction() as connection:
+            connection.execute("create temp table if not exists kept_rule (rule text primary key)")
+            connection.execute("delete from kept_rule")
+            connection.executemany("insert into kept_rule values (?)", ((one,) for one in kept))
+            gone = "rule not in (select rule from kept_rule)"
+            connection.execute(f"delete from evaluated_rule where {gone}")
+            unseen = connection.execute(
+                f"delete from spell where {gone} or (is_on and last_hour < ?) "
+                "returning rule, asset, key, last_hour",
+                (to_hour(hour) - _UNSEEN_HOURS,),
+            ).fetchall()
+            return sum(
+                connection.execute(
+                    "update alert set cleared_hour = ?, revision = revision + 1 "
+                    "where rule = ? and asset = ? and key = ? and cleared_hour is null",
+                    (last_hour + 1, rule, asset, key),
+                ).rowcount
+                for rule, asset, key, last_hour in unseen
+            )
 
     # Messages.
 
@@ -126,7 +202,7 @@ class AlertLedger:
         if not due:
             return
         if len(due) > digest_above:
-            alerts = _alerts(connection, dict.fromkeys(row[1] for row in due))
+            alerts = read_alerts(connection, dict.fromkeys(row[1] for row in due))
             words = digest_of(alerts)
             joined = "".join(row[2] for row in due)
             key, kind = hashlib.sha256(joined.encode()).hexdigest(), "digest"
@@ -175,6 +251,12 @@ class AlertLedger:
                 (to_microseconds(until), error, message.message_id),
             )
 
+    def drop_message(self, message: Message) -> None:
+        """Give up a message: its alerts stay, and are not delivered to its target."""
+        with self._transaction() as connection:
+            connection.execute("delete from outbox where message_id = ?", (message.message_id,))
+            connection.execute("delete from message where message_id = ?", (message.message_id,))
+
     def drop_target(self, target: str) -> int:
         """Forget what waits for a target that no rule names any more; return how many messages."""
         with self._transaction() as connection:
@@ -196,12 +278,31 @@ class AlertLedger:
             Only those of a rule, of an asset.
         """
         rows = self._rows(
-            f"select {_ALERT_COLUMNS} from alert where fired_hour >= ?1 "
+            f"select {ALERT_COLUMNS} from alert where fired_hour >= ?1 "
             "and (?2 is null or rule = ?2) and (?3 is null or asset = ?3) "
             "order by fired_hour, alert_id",
             (to_hour(since), rule, asset),
         )
-        return tuple(map(_alert, rows))
+        return tuple(map(read_alert, rows))
+
+    # Rows of `marts.alerts`.
+
+    def unlanded(self, limit: int) -> list[tuple[int, int, Alert]]:
+        """Return alerts that changed since they last landed: number, revision, alert."""
+        rows = self._rows(
+            f"select alert_id, revision, {ALERT_COLUMNS} from alert "
+            "where revision > landed_revision order by alert_id limit ?",
+            (limit,),
+        )
+        return [(alert_id, revision, read_alert(row)) for alert_id, revision, *row in rows]
+
+    def mark_landed(self, revisions: Iterable[tuple[int, int]]) -> None:
+        """Note the revision of each alert, by its number, that has landed."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "update alert set landed_revision = max(landed_revision, ?2) where alert_id = ?1",
+                revisions,
+            )
 
     # The file.
 
@@ -224,25 +325,6 @@ class AlertLedger:
                 raise
 
 
-def to_hour(instant: datetime) -> int:
-    """Return an hour as the ledger keeps it: hours since 1970, UTC."""
-    return to_microseconds(instant) // 3_600_000_000
-
-
-def from_hour(hour: int) -> datetime:
-    """Return the instant of an hour as the ledger keeps it, UTC."""
-    return to_instant(0) + timedelta(hours=hour)
-
-
-def figures_text(figures: Mapping[str, object]) -> str:
-    """Return figures as JSON; numbers that are not finite become null."""
-    plain = {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in figures.items()
-    }
-    return json.dumps(plain, separators=(",", ":"), default=str)
-
-
 def _sealed_message(connection: sqlite3.Connection, target: str) -> tuple[Message, datetime] | None:
     row = connection.execute(
         "select message_id, message_key, kind, title, body, attempts, next_at from message "
@@ -258,35 +340,6 @@ def _sealed_message(connection: sqlite3.Connection, target: str) -> tuple[Messag
             "select alert_id from outbox where message_id = ? order by outbox_id", (message_id,)
         )
     )
-    alerts = _alerts(connection, alert_ids)
+    alerts = read_alerts(connection, alert_ids)
     message = Message(message_id, key, target, kind, Wording(title, body), alerts, attempts)
     return message, to_instant(next_at)
-
-
-def _alerts(connection: sqlite3.Connection, alert_ids: Mapping[int, object]) -> tuple[Alert, ...]:
-    return tuple(
-        _alert(
-            connection.execute(
-                f"select {_ALERT_COLUMNS} from alert where alert_id = ?", (alert_id,)
-            ).fetchone()
-        )
-        for alert_id in alert_ids
-    )
-
-
-def _alert(row: Sequence[Any]) -> Alert:
-    alert_key, rule, asset, key, fired, cleared, delivered, measure, figures, title, body = row[:11]
-    return Alert(
-        alert_key,
-        rule,
-        asset,
-        key,
-        fired_at=from_hour(fired),
-        cleared_at=None if cleared is None else from_hour(cleared),
-        delivered_at=None if delivered is None else to_instant(delivered),
-        measure=math.nan if measure is None else measure,
-        figures=json.loads(figures),
-        wording=Wording(title, body),
-        is_withdrawn=bool(row[11]),
-        correction_count=row[12],
-    )

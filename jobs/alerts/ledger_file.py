@@ -24,7 +24,7 @@ create table spell (
     is_on integer not null,
     is_announced integer not null,
     since_hour integer not null,
-    last_on_hour integer not null,
+    last_hour integer not null,
     announced_hour integer,
     primary key (rule, asset, key)
 ) strict, without rowid;

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
@@ -74,11 +72,14 @@ class Policy:
         Hours of data after an alert in which another one about the same thing waits.
     quiet_hours : QuietHours, optional
         When its messages wait.
+    is_event : bool
+        Whether each hour in which its condition holds is an event of its own.
     """
 
     targets: tuple[str, ...]
     cooldown_hours: int = 0
     quiet_hours: QuietHours | None = None
+    is_event: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,8 @@ class Alert:
         The first hour after it in which the condition no longer held, UTC.
     delivered_at : datetime, optional
         When the last of its targets had it, UTC.
-    measure : float
-        The figure held against the threshold, as last sent; NaN where there is none.
+    measure : float, optional
+        The figure held against the threshold, as last sent; None where there is none.
     figures : mapping of str to object
         All figures, as last sent.
     wording : Wording
@@ -132,7 +133,7 @@ class Alert:
     fired_at: datetime
     cleared_at: datetime | None
     delivered_at: datetime | None
-    measure: float
+    measure: float | None
     figures: Mapping[str, object]
     wording: Wording
     is_withdrawn: bool
@@ -207,7 +208,5 @@ def has_moved(before: float, after: float, ratio: float) -> bool:
     --------
     >>> has_moved(100.0, 130.0, 0.25), has_moved(100.0, 140.0, 0.25)
     (False, True)
-    >>> has_moved(100.0, float("nan"), 0.25)
-    False
     """
-    return bool(abs(after - before) > ratio * np.fmax(abs(before), abs(after)))
+    return abs(after - before) > ratio * max(abs(before), abs(after))

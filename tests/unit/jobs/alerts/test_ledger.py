@@ -1,0 +1,151 @@
+"""Messages of the alert ledger: their order, their keys, who has them."""
+
+import datetime as dt
+
+import pytest
+from workbench.alert_findings import WORDS, at, digest_words, finding, hand_ledger
+
+from jobs.alerts.ledger import AlertLedger
+from jobs.alerts.ledger_file import sole_delivery
+from jobs.alerts.ledger_records import Policy, QuietHours
+from jobs.errors import LedgerDamaged, LedgerUnavailable
+
+NIGHT = QuietHours(dt.time(22), dt.time(7))
+
+
+def fire(hand, hour, count=1):
+    hand.record([finding(hour, True, thing=f"near BTC {n}") for n in range(count)], hour)
+
+
+def next_message(hand, now=0.0, target="desk"):
+    return hand.ledger.next_message(target, at(now), digest_words)
+
+
+def test_a_message_is_the_same_until_it_is_delivered(tmp_path):
+    with hand_ledger(tmp_path, is_event=True) as hand:
+        fire(hand, 0)
+        first = next_message(hand)
+        fire(hand, 1)
+    with hand_ledger(tmp_path) as hand:
+        again = next_message(hand, 1)
+        assert (again.message_key, again.wording) == (first.message_key, first.wording)
+        hand.ledger.mark_delivered(again, at(1))
+        hand.ledger.mark_delivered(again, at(2))
+        assert next_message(hand, 1).message_key != first.message_key
+        assert hand.ledger.alerts(at(0))[0].delivered_at == at(1)
+
+
+def test_the_key_of_a_message_depends_on_its_alert_alone(tmp_path):
+    keys = []
+    for name in ("one", "other"):
+        with hand_ledger(tmp_path / name) as hand:
+            fire(hand, 3)
+            keys.append(next_message(hand, 5).message_key)
+    assert keys[0] == keys[1]
+
+
+def test_more_than_a_few_at_once_are_one_message(tmp_path):
+    with hand_ledger(tmp_path) as hand:
+        fire(hand, 0, count=6)
+        (digest,) = hand.deliver()
+        assert digest.kind == "digest"
+        assert len(digest.alerts) == 6
+        assert all(one.delivered_at == at(0) for one in hand.ledger.alerts(at(0)))
+        fire(hand, 2, count=5)
+        assert [one.kind for one in hand.deliver()] == []
+
+
+def test_a_few_at_once_are_sent_in_order(tmp_path):
+    with hand_ledger(tmp_path) as hand:
+        fire(hand, 0, count=3)
+        assert [one.alerts[0].key for one in hand.deliver()] == ["0", "1", "2"]
+
+
+def test_a_target_that_fails_keeps_its_order_and_delays_no_other(tmp_path):
+    with hand_ledger(tmp_path, targets=("desk", "phone")) as hand:
+        fire(hand, 0, count=2)
+        failing = next_message(hand)
+        hand.ledger.postpone(failing, at(0.5), "answered 500")
+        assert next_message(hand, 0.4) is None
+        assert next_message(hand, 0.5).message_key == failing.message_key
+        assert next_message(hand, 0.5).attempts == 1
+        assert [one.alerts[0].key for one in hand.deliver("phone")] == ["0", "1"]
+        assert hand.ledger.waiting_targets() == ("desk",)
+        assert all(one.delivered_at is None for one in hand.ledger.alerts(at(0)))
+
+
+def test_messages_wait_for_the_end_of_quiet_hours(tmp_path):
+    with hand_ledger(tmp_path, quiet_hours=NIGHT) as hand:
+        fire(hand, 0)
+        assert next_message(hand, 6.9) is None
+        assert next_message(hand, 7) is not None
+
+
+def test_quiet_hours_follow_their_own_clock():
+    berlin = QuietHours(dt.time(22), dt.time(7), "Europe/Berlin")
+    assert QuietHours.parse(str(berlin)) == berlin
+    assert not berlin.holds(at(6))
+    assert NIGHT.holds(at(6))
+    assert not QuietHours(dt.time(9), dt.time(17)).holds(at(17))
+
+
+def test_a_target_that_no_rule_names_is_forgotten(tmp_path):
+    with hand_ledger(tmp_path, targets=("desk", "gone")) as hand:
+        fire(hand, 0, count=2)
+        next_message(hand, target="gone")
+        assert hand.ledger.drop_target("gone") == 2
+        assert hand.ledger.waiting_targets() == ("desk",)
+
+
+def test_a_message_given_up_lets_the_next_one_pass(tmp_path):
+    with hand_ledger(tmp_path) as hand:
+        fire(hand, 0, count=2)
+        hand.ledger.drop_message(next_message(hand))
+        assert [one.alerts[0].key for one in hand.deliver()] == ["1"]
+        assert [one.delivered_at for one in hand.ledger.alerts(at(0))] == [None, at(0)]
+
+
+def test_what_changed_lands_again(tmp_path):
+    with hand_ledger(tmp_path) as hand:
+        fire(hand, 0, count=2)
+        first = hand.ledger.unlanded(10)
+        assert len(first) == 2
+        hand.deliver()
+        hand.ledger.mark_landed((number, revision) for number, revision, _ in first)
+        changed = hand.ledger.unlanded(10)
+        assert [alert.delivered_at for _, _, alert in changed] == [at(0)] * 2
+        hand.ledger.mark_landed((number, revision) for number, revision, _ in changed)
+        assert hand.ledger.unlanded(10) == []
+
+
+def test_two_processes_record_and_deliver_at_once(tmp_path):
+    path = tmp_path / "alerts.sqlite"
+    with AlertLedger(path) as one, AlertLedger(path) as other:
+        for ledger in (one, other):
+            ledger.record([finding(0, True)], {"near": Policy(("desk",))}, WORDS, at(0))
+        message = other.next_message("desk", at(0), digest_words)
+        one.mark_delivered(message, at(0))
+        assert other.next_message("desk", at(0), digest_words) is None
+
+
+def test_one_process_delivers_at_a_time(tmp_path):
+    with sole_delivery(tmp_path) as first:
+        assert first
+        with sole_delivery(tmp_path) as second:
+            assert not second
+    with sole_delivery(tmp_path) as third:
+        assert third
+
+
+def test_a_file_that_is_no_ledger_is_refused(tmp_path):
+    path = tmp_path / "alerts.sqlite"
+    path.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(LedgerDamaged, match="cannot be read as an alert ledger"):
+        AlertLedger(path)
+    assert path.read_bytes().startswith(b"not a database")
+
+
+def test_a_folder_in_its_place_is_unavailable(tmp_path):
+    (tmp_path / "alerts.sqlite").mkdir()
+    with pytest.raises(LedgerUnavailable, match="folder can be written"):
+        AlertLedger(tmp_path / "alerts.sqlite")
