@@ -19,9 +19,10 @@ from typing import Any
 
 from jobs.alerts.finding import Finding
 from jobs.alerts.ledger_file import LEDGER_FORM
-from jobs.alerts.ledger_records import Alert, Message, Policy, QuietHours, Recorded, Wording
+from jobs.alerts.ledger_records import Alert, Message, Policy, Recorded, Wording
 from jobs.alerts.ledger_rows import ALERT_COLUMNS, from_hour, read_alert, read_alerts, to_hour
-from jobs.alerts.recording import Recording, Words
+from jobs.alerts.recording import AlertRecording, Words
+from jobs.alerts.rule import read_quiet_hours
 from jobs.instants import to_instant, to_microseconds
 from jobs.sqlite_file import file_errors, open_file
 
@@ -102,7 +103,7 @@ class AlertLedger:
             by the rest of its hour.
         """
         with self._transaction() as connection:
-            recorded = Recording(connection, policies, words, settled_until).record(findings)
+            recorded = AlertRecording(connection, policies, words, settled_until).record(findings)
             settled_hour = to_hour(settled_until)
             connection.executemany(
                 "insert into evaluated_rule values (?1, ?2) on conflict (rule) "
@@ -197,7 +198,7 @@ class AlertLedger:
                 "from outbox where target = ? and message_id is null order by outbox_id",
                 (target,),
             )
-            if row[4] is None or not QuietHours.parse(row[4]).holds(at)
+            if row[4] is None or not read_quiet_hours(row[4]).include(at)
         ][:MOST_IN_DIGEST]
         if not due:
             return

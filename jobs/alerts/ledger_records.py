@@ -6,58 +6,9 @@ Does not belong here: how it is kept (`jobs.alerts.ledger`), how a rule is writt
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, time
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
-
-@dataclass(frozen=True, slots=True)
-class QuietHours:
-    """Hours of the day in which messages wait.
-
-    Parameters
-    ----------
-    start, end : datetime.time
-        From the first up to the second, which may be on the next day.
-    zone : str
-        Time zone of both, as the IANA database names it.
-    """
-
-    start: time
-    end: time
-    zone: str = "UTC"
-
-    def holds(self, at: datetime) -> bool:
-        """Return whether messages wait at an instant.
-
-        Examples
-        --------
-        >>> night = QuietHours(time(22), time(7))
-        >>> night.holds(datetime.fromisoformat("2026-03-02T23:30+00:00"))
-        True
-        >>> night.holds(datetime.fromisoformat("2026-03-02T07:00+00:00"))
-        False
-        """
-        local = at.astimezone(ZoneInfo(self.zone)).time()
-        if self.start <= self.end:
-            return self.start <= local < self.end
-        return local >= self.start or local < self.end
-
-    def __str__(self) -> str:
-        """Return the form kept in the ledger; `parse` reads it."""
-        return f"{self.start:%H:%M}-{self.end:%H:%M} {self.zone}"
-
-    @classmethod
-    def parse(cls, text: str) -> "QuietHours":
-        """Return the quiet hours of their form in the ledger.
-
-        Examples
-        --------
-        >>> str(QuietHours.parse("22:00-07:00 Europe/Berlin"))
-        '22:00-07:00 Europe/Berlin'
-        """
-        span, zone = text.split(" ", 1)
-        start, end = (time.fromisoformat(part) for part in span.split("-"))
-        return cls(start, end, zone)
+from jobs.alerts.rule import QuietHours
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class _Fired:
     is_withdrawn: bool
 
 
-class Recording:
+class AlertRecording:
     """One recording of findings, on a connection in a transaction.
 
     Parameters

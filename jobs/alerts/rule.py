@@ -52,6 +52,10 @@ class QuietHours:
             return self.start <= clock < self.end
         return clock >= self.start or clock < self.end
 
+    def __str__(self) -> str:
+        """Return the form that `read_quiet_hours` reads."""
+        return f"{self.start:%H:%M}-{self.end:%H:%M} {self.zone.key}"
+
 
 _QUIET_HOURS = re.compile(r"\s*(\d\d?:\d\d)\s*-\s*(\d\d?:\d\d)(?:\s+(\S+))?\s*")
 

@@ -1,16 +1,15 @@
 """Messages of the alert ledger: their order, their keys, who has them."""
 
-import datetime as dt
-
 import pytest
 from workbench.alert_findings import WORDS, at, digest_words, finding, hand_ledger
 
 from jobs.alerts.ledger import AlertLedger
 from jobs.alerts.ledger_file import sole_delivery
-from jobs.alerts.ledger_records import Policy, QuietHours
+from jobs.alerts.ledger_records import Policy
+from jobs.alerts.rule import read_quiet_hours
 from jobs.errors import LedgerDamaged, LedgerUnavailable
 
-NIGHT = QuietHours(dt.time(22), dt.time(7))
+NIGHT = read_quiet_hours("22:00-07:00")
 
 
 def fire(hand, hour, count=1):
@@ -82,11 +81,10 @@ def test_messages_wait_for_the_end_of_quiet_hours(tmp_path):
 
 
 def test_quiet_hours_follow_their_own_clock():
-    berlin = QuietHours(dt.time(22), dt.time(7), "Europe/Berlin")
-    assert QuietHours.parse(str(berlin)) == berlin
-    assert not berlin.holds(at(6))
-    assert NIGHT.holds(at(6))
-    assert not QuietHours(dt.time(9), dt.time(17)).holds(at(17))
+    berlin = read_quiet_hours("22:00-07:00 Europe/Berlin")
+    assert read_quiet_hours(str(berlin)) == berlin
+    assert not berlin.include(at(6))
+    assert NIGHT.include(at(6))
 
 
 def test_a_target_that_no_rule_names_is_forgotten(tmp_path):
