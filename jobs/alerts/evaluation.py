@@ -192,9 +192,8 @@ class _Judge:
         """Yield the findings of one rule."""
         measure = rule.measured(self._rows)
         judged = rule.judged(self._rows, measure)
-        if not rule.is_for_every_asset:
-            judged = judged[np.isin(self._rows["asset"][judged], rule.assets)]
-        worst = _GRADES.index(rule.least_grade) if rule.concerns_assets else _UNGRADED
+        judged = judged[rule.covers(self._rows["asset"][judged])]
+        worst = _UNGRADED if rule.least_grade is None else _GRADES.index(rule.least_grade)
         rows_by_place = {self._places[row]: row for row in judged.tolist()}
         holds = rule.holds(measure[judged])
         for row, is_holding, value in zip(
@@ -203,7 +202,7 @@ class _Judge:
             asset, hour, key = self._places[row]
             is_unknown = value != value
             is_on: bool | None = None if is_unknown else is_holding
-            reason = "the figure is not known" if is_unknown else None
+            reason = self._unknown_reason(rule, row) if is_unknown else None
             if self._ranks[row] > worst:
                 is_on, reason = False, self._grade_reason(rule, asset, hour)
             other = None
@@ -230,23 +229,30 @@ class _Judge:
         informative = np.flatnonzero(rule.informative(self._rows)).tolist()
         with_data = {self._places[row][:2] for row in informative}
         if rule.is_for_every_asset:
-            wanted: Iterable[tuple[str, int]] = self._covered.facts
+            wanted: Iterable[tuple[str, int]] = self._covered.facts if rule.keys else ()
         else:
             wanted = [(asset, hour) for asset in rule.assets for hour in self._covered.hours]
+        with_finding = {place[:2] for place in found}
         for asset, hour in wanted:
-            for key in rule.judged_keys:
+            # Where the data decide the keys, those that were found are all.
+            keys = rule.judged_keys or (() if (asset, hour) in with_finding else ("",))
+            for key in keys:
                 if (asset, hour, key) in found:
                     continue
-                is_on: bool | None = False
+                is_on: bool | None = None
                 if (asset, hour) not in self._covered.facts:
-                    is_on, reason = None, "nothing of the asset is published for the hour"
+                    reason = "nothing of the asset is published for the hour"
                 elif self._covered.grade_rank(asset, hour) > worst:
-                    reason = self._grade_reason(rule, asset, hour)
+                    is_on, reason = False, self._grade_reason(rule, asset, hour)
                 elif (asset, hour) in with_data:
-                    reason = rule.nothing_found
+                    is_on, reason = False, rule.nothing_found
                 else:
-                    is_on, reason = None, rule.no_data
+                    reason = rule.no_data
                 yield Finding(rule.name, asset, key, to_instant(hour), is_on, reason=reason)
+
+    def _unknown_reason(self, rule: Rule, row: int) -> str:
+        reasons = self._rows.columns.get("unknown_reason")
+        return rule.unknown if reasons is None or not reasons[row] else str(reasons[row])
 
     def _figures_of(self, row: int) -> Figures:
         figures = self._figures.get(row)

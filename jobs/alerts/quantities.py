@@ -50,8 +50,16 @@ def _read(value: object, units: dict[str, float], what: str, example: str) -> fl
     if unit not in units:
         raise ValueError(f"{value!r:.200} has the unit '{found[2]}'; write {form}")
     number = float(re.sub("[,_]", "", found[1])) * units[unit]
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError(f"{value!r:.200} is not above 0; write {form}")
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(f"{value!r:.200} is below 0; write {form}")
+    return number
+
+
+def _read_positive(value: object, units: dict[str, float], what: str, example: str) -> float:
+    """Return a quantity above 0 in the base unit of `units`; errors as in `_read`."""
+    number = _read(value, units, what, example)
+    if number == 0:
+        raise ValueError(f"{value!r:.200} is not above 0; write {what}, such as '{example}'")
     return number
 
 
@@ -63,7 +71,18 @@ def read_ratio(value: object) -> float:
     >>> read_ratio("2 %"), read_ratio("25bps")
     (0.02, 0.0025)
     """
-    return _read(value, _RATIOS, "a share or distance in % or bps", "2 %")
+    return _read_positive(value, _RATIOS, "a share or distance in % or bps", "2 %")
+
+
+def read_level(value: object) -> float:
+    """Return a ratio in %, which may be 0.
+
+    Examples
+    --------
+    >>> read_level("0 %"), read_level("12.5 %")
+    (0.0, 0.125)
+    """
+    return _read(value, _RATIOS, "a share in %", "0 %")
 
 
 def read_amount(value: object) -> float:
@@ -74,7 +93,7 @@ def read_amount(value: object) -> float:
     >>> read_amount("5 M USD"), read_amount("250,000 USD")
     (5000000.0, 250000.0)
     """
-    return _read(value, _AMOUNTS, "an amount in USD", "5 M USD")
+    return _read_positive(value, _AMOUNTS, "an amount in USD", "5 M USD")
 
 
 def read_duration(value: object) -> timedelta:
@@ -85,7 +104,7 @@ def read_duration(value: object) -> timedelta:
     >>> read_duration("6 h"), read_duration("90 min")
     (datetime.timedelta(seconds=21600), datetime.timedelta(seconds=5400))
     """
-    seconds = _read(value, _DURATIONS, "a duration in min, h or days", "6 h")
+    seconds = _read_positive(value, _DURATIONS, "a duration in min, h or days", "6 h")
     if seconds > timedelta(days=3660).total_seconds():
         raise ValueError(f"{value!r:.200} is longer than ten years")
     return timedelta(seconds=seconds)

@@ -167,21 +167,21 @@ class Rule(UserModel):
     depends_on_newest_bar: ClassVar[bool] = False
     """Whether it is evaluated after each ingestion, and not after each publication alone."""
 
-    concerns_assets: ClassVar[bool] = True
-    """Whether it judges assets: named ones must be there and graded `least_grade` or better."""
-
-    usual_grade: ClassVar[Grade] = "B"
-    """Least grade where the rule names none."""
+    usual_grade: ClassVar[Grade | None] = "B"
+    """Least grade where the rule names none; None lets an asset without a grade pass."""
 
     nothing_found: ClassVar[str] = "nothing of the kind"
     """Why a key is off where the asset has data and the key none."""
+
+    unknown: ClassVar[str] = "the figure is not known"
+    """Why a row without a measure is unknown, where its own ``unknown_reason`` does not say."""
 
     no_data: ClassVar[str] = "no data"
     """Why a key is unknown where the asset has no data for the condition."""
 
     @property
-    def least_grade(self) -> Grade:
-        """The lowest grade of an asset at which the rule applies."""
+    def least_grade(self) -> Grade | None:
+        """The lowest grade of an asset at which the rule applies; None for any, or no grade."""
         return self.min_grade or self.usual_grade
 
     @property
@@ -193,6 +193,16 @@ class Rule(UserModel):
     def judged_keys(self) -> tuple[str, ...]:
         """The keys that this rule judges of an asset with data; by default all."""
         return self.keys
+
+    def covers(self, assets: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which assets the rule covers, apart from their grade.
+
+        Parameters
+        ----------
+        assets : ndarray of object, shape (n_rows,)
+            Names; ``all`` in rows that concern no single asset.
+        """
+        return assets != NO_ASSET if self.is_for_every_asset else np.isin(assets, self.assets)
 
     @classmethod
     def parameters(cls, rules: "Sequence[Rule]") -> dict[str, Any]:  # noqa: ARG003

@@ -5,14 +5,38 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, Discriminator, Tag
 
-from jobs.alerts.conditions.bands import BandNear
-from jobs.alerts.conditions.market import OpenInterestMoved
+from jobs.alerts.conditions.bands import BandNear, BandSwept, CouldForce
+from jobs.alerts.conditions.market import (
+    FundingMoved,
+    LiquidationsPredicted,
+    LiquidationsRealised,
+    OpenInterestMoved,
+)
+from jobs.alerts.conditions.trust import (
+    DataStale,
+    GradeChanged,
+    ProvidersDisagree,
+    PublishingStopped,
+    SkillFaded,
+    VenueGone,
+)
 from jobs.alerts.rule import Rule
 from sources.user_models import nearest
 
 _OneOf = (
     Annotated[BandNear, Tag("<band_near>")]
+    | Annotated[CouldForce, Tag("<could_force>")]
+    | Annotated[BandSwept, Tag("<band_swept>")]
+    | Annotated[LiquidationsRealised, Tag("<liquidations_realised>")]
+    | Annotated[LiquidationsPredicted, Tag("<liquidations_predicted>")]
     | Annotated[OpenInterestMoved, Tag("<open_interest_moved>")]
+    | Annotated[FundingMoved, Tag("<funding_moved>")]
+    | Annotated[GradeChanged, Tag("<grade_changed>")]
+    | Annotated[ProvidersDisagree, Tag("<providers_disagree>")]
+    | Annotated[DataStale, Tag("<data_stale>")]
+    | Annotated[VenueGone, Tag("<venue_gone>")]
+    | Annotated[PublishingStopped, Tag("<publishing_stopped>")]
+    | Annotated[SkillFaded, Tag("<skill_faded>")]
 )
 
 CONDITIONS: dict[str, type[Rule]] = {

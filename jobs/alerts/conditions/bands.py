@@ -47,7 +47,7 @@ class BandRule(Rule):
         return mine
 
     def _first(self, rows: Rows, order: NDArray[np.float64]) -> NDArray[np.intp]:
-        """Return the first row of each asset, hour and side of the provider; NaN is left out."""
+        """Return the first row of each asset, hour and side in scope; NaN is left out."""
         mine = np.flatnonzero(self.informative(rows) & ~np.isnan(order))
         if self.side is not None:
             mine = mine[rows["key"][mine] == self.side]
@@ -96,3 +96,62 @@ class BandNear(BandRule):
     def holds(self, measure: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return whether the band is near enough."""
         return measure <= self.within
+
+
+class CouldForce(BandRule):
+    """A band holds positions of which more than an amount is expected to be forced in 24 hours.
+
+    That is its USD times the odds that price reaches it (``expected_forced_usd_24h``).
+    """
+
+    when: Literal["could_force"]
+    above: Amount
+
+    query: ClassVar[str] = "alert_bands"
+    nothing_found: ClassVar[str] = "no band within 20 % of price"
+    no_data: ClassVar[str] = "no band of the provider with odds and a scale in USD in the hour"
+
+    def informative(self, rows: Rows) -> NDArray[np.bool_]:
+        """Return the bands of the provider with an expected amount."""
+        is_known: NDArray[np.bool_] = ~np.isnan(rows["expected_forced_usd_24h"])
+        return super().informative(rows) & is_known
+
+    def measured(self, rows: Rows) -> NDArray[np.float64]:
+        """Return what is expected to be forced in 24 hours [USD]."""
+        expected: NDArray[np.float64] = rows["expected_forced_usd_24h"]
+        return expected
+
+    def judged(self, rows: Rows, measure: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Return the band of each side with most."""
+        return self._first(rows, -measure)
+
+    def holds(self, measure: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return whether it is more than the amount."""
+        return measure > self.above
+
+
+class BandSwept(BandRule):
+    """Price traded through a band of the map before the hour, to its far edge."""
+
+    when: Literal["band_swept"]
+    at_least: Amount | None = None
+
+    query: ClassVar[str] = "alert_swept_bands"
+    is_event: ClassVar[bool] = True
+    depends_on_newest_bar: ClassVar[bool] = True
+    nothing_found: ClassVar[str] = "no band within 20 % of price in the hour before"
+    no_data: ClassVar[str] = "no bands of the provider in the three hours before"
+
+    def measured(self, rows: Rows) -> NDArray[np.float64]:
+        """Return what the bands swept held [USD]; without `at_least` how many there were."""
+        swept: NDArray[np.float64] = rows["swept_count" if self.at_least is None else "swept_usd"]
+        return swept
+
+    def judged(self, rows: Rows, measure: NDArray[np.float64]) -> NDArray[np.intp]:  # noqa: ARG002
+        """Return the row of each side."""
+        mine = self.informative(rows)
+        return np.flatnonzero(mine if self.side is None else mine & (rows["key"] == self.side))
+
+    def holds(self, measure: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return whether a band was swept, or bands of so much together."""
+        return measure >= (1.0 if self.at_least is None else self.at_least)

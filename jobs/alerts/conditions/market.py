@@ -1,4 +1,4 @@
-"""Conditions on the market around a map: open interest and funding."""
+"""Conditions on the market around a map: liquidations, open interest, funding."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,12 +8,55 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import field_validator
 
-from jobs.alerts.quantities import Duration, Ratio
+from jobs.alerts.quantities import Amount, Duration, Ratio
 from jobs.alerts.rule import Rows, Rule
 
 HOUR = timedelta(hours=1)
 
 LONGEST_WINDOW = timedelta(days=30)
+
+
+class LiquidationRule(Rule):
+    """A rule on an amount liquidated, of one side or of both together."""
+
+    above: Amount
+    side: Literal["long", "short"] | None = None
+
+    def measured(self, rows: Rows) -> NDArray[np.float64]:
+        """Return the amount [USD].
+
+        An unknown side counts as nothing where the other alone exceeds the threshold; else the sum
+        is NaN.
+        """
+        if self.side is not None:
+            own: NDArray[np.float64] = rows[f"{self.side}_usd"]
+            return own
+        sides = np.stack([rows["long_usd"], rows["short_usd"]])
+        known = np.nansum(sides, axis=0)
+        return np.where(np.isnan(sides).any(axis=0) & ~self.holds(known), np.nan, known)
+
+    def holds(self, measure: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return whether it is more than the threshold."""
+        return measure > self.above
+
+
+class LiquidationsRealised(LiquidationRule):
+    """Venues published liquidations of more than an amount in an hour."""
+
+    when: Literal["liquidations_realised"]
+
+    query: ClassVar[str] = "alert_liquidations"
+    unknown: ClassVar[str] = "no venue's liquidations are known for the hour"
+
+
+class LiquidationsPredicted(LiquidationRule):
+    """More than an amount is expected to be liquidated in the 24 hours after the last midnight."""
+
+    when: Literal["liquidations_predicted"]
+
+    query: ClassVar[str] = "alert_outlook"
+    unknown: ClassVar[str] = "the outlook of the day has no figure"
+    no_data: ClassVar[str] = "no outlook of the day is published"
 
 
 class MoveRule(Rule):
@@ -52,10 +95,31 @@ class OpenInterestMoved(MoveRule):
     by: Ratio
 
     query: ClassVar[str] = "alert_open_interest"
-    no_data: ClassVar[str] = "no open interest in the hour or before"
+    unknown: ClassVar[str] = "no venue's open interest is known both in the hour and before"
+    no_data: ClassVar[str] = "no open interest in the hour"
 
     def measured(self, rows: Rows) -> NDArray[np.float64]:
         """Return the change over the span [ratio]; NaN where no venue was observed in both."""
+        change: NDArray[np.float64] = rows["change_ratio"]
+        return change
+
+    def holds(self, measure: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return whether it changed enough, in the rule's direction."""
+        return self._moved(measure, self.by)
+
+
+class FundingMoved(MoveRule):
+    """Funding, scaled to 8 hours, rose or fell by so many points."""
+
+    when: Literal["funding_moved"]
+    by: Ratio
+    over: Duration = timedelta(hours=8)
+
+    query: ClassVar[str] = "alert_funding"
+    unknown: ClassVar[str] = "funding is not known in the hour or before"
+
+    def measured(self, rows: Rows) -> NDArray[np.float64]:
+        """Return the change over the span [ratio per 8 hours]."""
         change: NDArray[np.float64] = rows["change_ratio"]
         return change
 
