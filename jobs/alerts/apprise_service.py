@@ -89,12 +89,17 @@ class AppriseService:
 
         import apprise
 
-        title = message.wording.title[: self.plugin.title_maxlen or None]
+        title, body = message.wording.title, message.wording.body
+        if not body:
+            # apprise sends nothing without a body.
+            title, body = "", title
         sender = apprise.Apprise(self.plugin, asset=self.plugin.asset)
         seen.status = None
         try:
             is_taken = sender.notify(
-                message.wording.body, title, body_format=apprise.NotifyFormat.TEXT
+                body,
+                title[: self.plugin.title_maxlen or None],
+                body_format=apprise.NotifyFormat.TEXT,
             )
         except Exception as exc:  # noqa: BLE001  (a plugin may raise anything; its text may hold the address)
             raise TargetUnavailable(

@@ -9,7 +9,6 @@ always with the same key.
 import hmac
 import http.client
 import json
-import math
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -73,7 +72,7 @@ def _facts(alert: Alert) -> dict[str, Any]:
         "what": alert.key,
         "fired_at": alert.fired_at.isoformat(),
         "cleared_at": alert.cleared_at and alert.cleared_at.isoformat(),
-        "measure": alert.measure if math.isfinite(alert.measure) else None,
+        "measure": alert.measure,
         "figures": dict(alert.figures),
         "is_withdrawn": alert.is_withdrawn,
     }
