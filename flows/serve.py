@@ -30,6 +30,7 @@ from uuid import UUID
 
 import yaml
 
+from flows.fault_watch import watching
 from jobs.errors import LIQHEAT_ERRORS
 from jobs.settings import read_settings
 
@@ -242,7 +243,8 @@ async def _serve(deployments: "list[RunnerDeployment]", *, is_own_server: bool) 
                 )
             _log(f"  {deployment.name:<10} {_schedule_in_words(deployment)}")
     _log("Ctrl-C stops it")
-    await runner.start()
+    with watching([one.name for one in deployments if one.schedules]):
+        await runner.start()
 
 
 async def _end_abandoned_runs(client: "PrefectClient", deployment_id: UUID) -> None:

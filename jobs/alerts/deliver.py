@@ -14,7 +14,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,9 +22,12 @@ from datetime import datetime, timedelta
 
 from jobs.alerts.ledger import AlertLedger, Digest
 from jobs.alerts.ledger_file import sole_delivery
-from jobs.alerts.ledger_records import Message
+from jobs.alerts.ledger_records import Alert, Message, Wording
+from jobs.alerts.rule_file import AlertRules
+from jobs.alerts.senders import open_senders
 from jobs.alerts.sending import SHORTEST_CHARACTERS, Sender, cut
 from jobs.errors import JobError, MessageTooLong, TargetUnavailable
+from jobs.settings import Settings
 from sources.retry import RetryPolicy, Sleep
 
 logger = logging.getLogger(__name__)
@@ -121,6 +124,32 @@ def deliver_messages(
     return deliveries
 
 
+def deliver_waiting(
+    settings: Settings, ledger: AlertLedger, rules: AlertRules, *, clock: Clock
+) -> tuple[Delivery, ...]:
+    """Send all that waits to the targets of a file of rules; return what became of it.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where secrets are, and the time an attempt may take.
+    ledger : AlertLedger
+        Holds the messages.
+    rules : AlertRules
+        Declares the targets.
+    clock : Callable
+        The present, UTC.
+    """
+    return deliver_messages(
+        ledger,
+        open_senders(settings, rules.targets),
+        clock=clock,
+        digest_of=_list_titles,
+        digest_above=rules.digest_above,
+        limits=Limits(settings.alert_seconds),
+    )
+
+
 def send_now(
     sender: Sender, message: Message, *, clock: Clock, limits: Limits | None = None
 ) -> None:
@@ -132,6 +161,10 @@ def send_now(
         The target did not take it; the message says why, without secrets.
     """
     asyncio.run(_send(sender, message, clock, limits or Limits()))
+
+
+def _list_titles(alerts: Sequence[Alert]) -> Wording:
+    return Wording(f"{len(alerts)} alerts", "\n".join(alert.wording.title for alert in alerts))
 
 
 @dataclass(frozen=True, slots=True)
