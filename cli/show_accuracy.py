@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli.arguments import AsOfPublished, Asset, Rows, published_hour
-from cli.figures import percent, usd
 from cli.output import Format, print_table
 from cli.published import write_all
+from jobs.read.figures import percent, usd
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:

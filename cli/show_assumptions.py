@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from cli.arguments import AsOfPublished, Asset, Rows, published_hour
-from cli.figures import difference_cells
 from cli.output import Format, print_table
 from cli.published import Row, read_rows, write_all
 from jobs.errors import NothingToDo
+from jobs.read.figures import difference_cells
 from jobs.settings import read_settings
 
 

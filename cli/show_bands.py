@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from cli.arguments import AsOfPublished, Asset, Rows, published_hour
-from cli.figures import odds, percent, price, usd
 from cli.output import Format, note, print_table
 from cli.published import Row, default_provider, read_rows, write_all
 from jobs.errors import NothingToDo
+from jobs.read.figures import odds, percent, price, usd
 from jobs.settings import Settings, read_settings
 
 WIDEST_REACH_PERCENT = 22.2

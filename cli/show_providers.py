@@ -1,9 +1,9 @@
 """`liqheat providers`: whose maps are published, their source, unit, coverage and age."""
 
 from cli.arguments import Rows
-from cli.figures import percent
 from cli.output import Format, print_table
 from cli.published import Row, read_rows, write_all
+from jobs.read.figures import percent
 from jobs.settings import read_settings
 
 

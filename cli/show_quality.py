@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.arguments import AsOfPublished, Rows, published_hour
-from cli.figures import percent, usd
 from cli.output import Format, write_rows
+from jobs.read.figures import percent, usd
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:

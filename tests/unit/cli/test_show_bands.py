@@ -7,8 +7,8 @@ import json
 import pytest
 from workbench import END
 
-from cli.figures import price, usd
 from cli.show_bands import band_notes
+from jobs.read.figures import price, usd
 
 
 def test_bands_show_both_sides_around_the_price(run):

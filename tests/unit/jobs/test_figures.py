@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.figures import odds, percent, price, usd
+from jobs.read.figures import odds, percent, price, usd
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Numbers as people read them in tables; rows for programs carry the full values."""
+"""Numbers as people read them in tables and messages; rows for programs carry the full values."""
 
 from collections.abc import Mapping
 from typing import Any
