@@ -3,6 +3,8 @@
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated
 
+from datetime import UTC, datetime
+
 import typer
 
 from cli.arguments import AsOf, AsOfKnown, Rows, hour_of
@@ -95,11 +97,16 @@ def publish_command(as_of: AsOf = None) -> None:
 
 
 def run_command(as_of: AsOf = None) -> None:
-    """Run a whole hour: load what has landed, build, check, publish."""
+    """Run a whole hour: load what has landed, build, check, publish, send alerts."""
     from jobs.hourly import run_hour
 
     with progress_bar() as progress:
-        report = run_hour(read_settings(), as_of=hour_of(as_of), progress=progress)
+        report = run_hour(
+            read_settings(),
+            as_of=hour_of(as_of),
+            progress=progress,
+            clock=lambda: datetime.now(UTC),
+        )
         note(
             f"loaded {sum(report.loaded.rows_by_kind.values()):,} rows, "
             f"built {report.built.asset_count} assets from {report.built.bar_count:,} bars, "

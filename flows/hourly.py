@@ -7,12 +7,19 @@ from prefect.client.schemas.objects import State
 
 from flows.end_states import run_unless_stopped
 from flows.hours import run_name, take_hour
-from flows.tasks import build_maps, check, load, publish
+from flows.tasks import (
+    alert_after_publication,
+    alert_after_stop,
+    build_maps,
+    check,
+    load,
+    publish,
+)
 
 
 @flow(flow_run_name=run_name)
 def hourly(as_of: datetime | None = None) -> State[None] | None:
-    """Load what has landed, build the maps, check them, publish them.
+    """Load what has landed, build the maps, check them, publish them, send alerts.
 
     A failed critical check ends the run as `StoppedByQuality`; nothing is published.
 
@@ -30,5 +37,9 @@ def update_maps(hour: datetime) -> State[None] | None:
     build_maps(hour)
     stopped = run_unless_stopped(check, hour)
     if stopped is None:
-        publish(hour)
+        stopped = run_unless_stopped(publish, hour)
+    if stopped is None:
+        alert_after_publication()
+    else:
+        alert_after_stop(hour)
     return stopped

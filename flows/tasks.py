@@ -198,3 +198,28 @@ def publish(as_of: datetime) -> str:
     from jobs.publish.publish import publish
 
     return str(publish(read_settings(), as_of=as_of).path)
+
+
+@task_of_job
+def alert_after_publication() -> int:
+    """Evaluate alert rules on what was published; return how many alerts fired."""
+    from jobs.alerts.evaluate_alerts import alert_after_publication
+
+    return alert_after_publication(read_settings(), clock=lambda: datetime.now(UTC)).recorded.fired
+
+
+@task_of_job
+def alert_after_ingestion() -> int:
+    """Evaluate alert rules on the newest bars; return how many alerts fired."""
+    from jobs.alerts.evaluate_alerts import alert_after_ingestion
+
+    return alert_after_ingestion(read_settings(), clock=lambda: datetime.now(UTC)).recorded.fired
+
+
+@task_of_job
+def alert_after_stop(as_of: datetime) -> int:
+    """Evaluate alert rules for an hour that checks held back; return how many alerts fired."""
+    from jobs.alerts.evaluate_alerts import alert_after_stop
+
+    settings = read_settings()
+    return alert_after_stop(settings, as_of=as_of, clock=lambda: datetime.now(UTC)).recorded.fired

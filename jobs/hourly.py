@@ -1,11 +1,14 @@
 """One whole hourly job: from what has landed to what people read."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from jobs.alerts.evaluate_alerts import AlertReport, alert_after_publication, alert_after_stop
 from jobs.build.build_assets import BuildReport
 from jobs.check.check_report import CheckReport
 from jobs.check.run_suites import check
+from jobs.errors import StoppedByQuality
 from jobs.pipeline import build_maps, load
 from jobs.progress import Progress, silent
 from jobs.publish.publish import PublishReport, publish
@@ -21,10 +24,28 @@ class HourReport:
     built: BuildReport
     checked: CheckReport
     published: PublishReport
+    alerts: AlertReport | None = None
 
 
-def run_hour(settings: Settings, *, as_of: datetime, progress: Progress = silent) -> HourReport:
-    """Load what has landed, build, check, publish; return what each step did.
+def run_hour(
+    settings: Settings,
+    *,
+    as_of: datetime,
+    progress: Progress = silent,
+    clock: Callable[[], datetime] | None = None,
+) -> HourReport:
+    """Load what has landed, build, check, publish, send alerts; return what each step did.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where things are.
+    as_of : datetime
+        The last hour to build, UTC.
+    progress : callable
+        Called with the step, the item and the share that is done.
+    clock : callable, optional
+        Returns the time, UTC; without one no alerts are sent.
 
     Raises
     ------
@@ -33,6 +54,12 @@ def run_hour(settings: Settings, *, as_of: datetime, progress: Progress = silent
     """
     loaded = load(settings)
     built = build_maps(settings, as_of=as_of, progress=progress)
-    checked = check(settings, as_of=as_of, progress=progress)
-    published = publish(settings, as_of=as_of, progress=progress)
-    return HourReport(loaded, built, checked, published)
+    try:
+        checked = check(settings, as_of=as_of, progress=progress)
+        published = publish(settings, as_of=as_of, progress=progress)
+    except StoppedByQuality:
+        if clock is not None:
+            alert_after_stop(settings, as_of=as_of, clock=clock)
+        raise
+    alerts = None if clock is None else alert_after_publication(settings, clock=clock)
+    return HourReport(loaded, built, checked, published, alerts)

@@ -84,6 +84,8 @@ class AlertLedger:
         policies: Mapping[str, Policy],
         words: Words,
         settled_until: datetime,
+        *,
+        is_whole: bool = True,
     ) -> Recorded:
         """Record what was found, with the messages that follow, and return what it changed.
 
@@ -101,9 +103,13 @@ class AlertLedger:
         settled_until : datetime
             The newest hour whose data are whole, UTC. What fires for a later one is not corrected
             by the rest of its hour.
+        is_whole : bool
+            Whether every hour up to then was evaluated; if not, the next run does.
         """
         with self._transaction() as connection:
             recorded = AlertRecording(connection, policies, words, settled_until).record(findings)
+            if not is_whole:
+                return recorded
             settled_hour = to_hour(settled_until)
             connection.executemany(
                 "insert into evaluated_rule values (?1, ?2) on conflict (rule) "
@@ -236,7 +242,8 @@ class AlertLedger:
             connection.execute("delete from message where message_id = ?", (message.message_id,))
             connection.executemany(
                 "update alert set delivered_at = ?1, revision = revision + 1 where alert_id = ?2 "
-                "and not exists (select 1 from outbox where alert_id = ?2 and kind = 'alert')",
+                "and not is_given_up and not exists "
+                "(select 1 from outbox where alert_id = ?2 and kind = 'alert')",
                 ((to_microseconds(at), alert_id) for (alert_id,) in alert_ids),
             )
 
@@ -255,6 +262,11 @@ class AlertLedger:
     def drop_message(self, message: Message) -> None:
         """Give up a message: its alerts stay, and are not delivered to its target."""
         with self._transaction() as connection:
+            connection.execute(
+                "update alert set is_given_up = 1 where alert_id in "
+                "(select alert_id from outbox where message_id = ? and kind = 'alert')",
+                (message.message_id,),
+            )
             connection.execute("delete from outbox where message_id = ?", (message.message_id,))
             connection.execute("delete from message where message_id = ?", (message.message_id,))
 

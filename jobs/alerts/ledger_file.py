@@ -43,6 +43,7 @@ create table alert (
     body text not null,
     is_provisional integer not null,
     is_withdrawn integer not null default 0,
+    is_given_up integer not null default 0,
     correction_count integer not null default 0,
     revision integer not null default 1,
     landed_revision integer not null default 0

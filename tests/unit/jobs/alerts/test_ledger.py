@@ -103,6 +103,14 @@ def test_a_message_given_up_lets_the_next_one_pass(tmp_path):
         assert [one.delivered_at for one in hand.ledger.alerts(at(0))] == [None, at(0)]
 
 
+def test_an_alert_given_up_for_one_target_never_counts_as_delivered(tmp_path):
+    with hand_ledger(tmp_path, targets=("desk", "phone")) as hand:
+        fire(hand, 0)
+        hand.ledger.drop_message(next_message(hand))
+        assert len(hand.deliver("phone")) == 1
+        assert hand.ledger.alerts(at(0))[0].delivered_at is None
+
+
 def test_what_changed_lands_again(tmp_path):
     with hand_ledger(tmp_path) as hand:
         fire(hand, 0, count=2)

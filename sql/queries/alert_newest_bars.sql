@@ -1,0 +1,54 @@
+-- What each asset traded at after the last published hour: the median of its contracts.
+--
+-- since: the last published hour
+--
+-- Grain: asset
+
+with
+bar as (
+    select
+        instrument.asset,
+        ohlcv.venue,
+        ohlcv.instrument,
+        ohlcv.bar_start_at + to_seconds(ohlcv.bar_seconds) as bar_end_at,
+        ohlcv.high,
+        ohlcv.low,
+        ohlcv.close,
+    from staging.stg_ohlcv as ohlcv
+    inner join staging.stg_instrument as instrument using (venue, instrument)
+    where
+        ohlcv.bar_start_at >= $since
+        and ohlcv.bar_seconds <= 3600
+        and ohlcv.low > 0
+        and ohlcv.low <= least(ohlcv.open, ohlcv.close)
+        and ohlcv.high >= greatest(ohlcv.open, ohlcv.close)
+        and isfinite(ohlcv.high)
+),
+
+contract as (
+    select
+        asset,
+        max(bar_end_at) as newest_at,
+        max(high) as high,
+        min(low) as low,
+        arg_max(close, bar_end_at) as price,
+    from bar
+    group by asset, venue, instrument
+),
+
+-- A contract without a bar in the newest hour says nothing of it.
+current_contract as (
+    select *
+    from contract
+    qualify newest_at > max(newest_at) over (partition by asset) - interval 10 minutes
+)
+
+select
+    asset,
+    date_trunc('hour', max(newest_at) - interval 1 microsecond) + interval 1 hour as hour,
+    median(high) as high,
+    median(low) as low,
+    median(price) as price,
+from current_contract
+group by asset
+order by asset
