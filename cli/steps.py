@@ -1,9 +1,8 @@
 """The commands that run steps of the pipeline: load, build, check, publish, all of them at once."""
 
+from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated
-
-from datetime import UTC, datetime
 
 import typer
 

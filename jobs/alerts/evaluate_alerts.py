@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from jobs.alerts.deliver import Delivery, deliver_messages
+from jobs.alerts.deliver import Delivery, deliver_waiting
 from jobs.alerts.evaluation import evaluate
+from jobs.alerts.faults import PIPELINE_RULE
 from jobs.alerts.finding import Finding
 from jobs.alerts.land_alerts import land_alerts
 from jobs.alerts.ledger import AlertLedger
@@ -21,9 +22,8 @@ from jobs.alerts.ledger_records import Policy, Recorded
 from jobs.alerts.recording import Words
 from jobs.alerts.rule import NewestBar, Rule
 from jobs.alerts.rule_file import AlertRules, read_rules
-from jobs.alerts.senders import open_senders
 from jobs.alerts.spells import LATE_HOURS
-from jobs.alerts.wording import alert_words, correction_words, digest_words
+from jobs.alerts.wording import alert_words, correction_words
 from jobs.errors import LIQHEAT_ERRORS
 from jobs.instants import BEGINNING, HOUR, to_instant
 from jobs.read.query import open_reader
@@ -135,13 +135,7 @@ def _run(settings: Settings, clock: Clock, record: _Record) -> AlertReport:
             with _beside_the_pipeline("landing alerts"):
                 report = replace(report, landed=land_alerts(ledger, settings, clock()))
             with _beside_the_pipeline("delivering alerts"):
-                deliveries = deliver_messages(
-                    ledger,
-                    open_senders(settings, rules.targets),
-                    clock=clock,
-                    digest_of=digest_words,
-                    digest_above=rules.digest_above,
-                )
+                deliveries = deliver_waiting(settings, ledger, rules, clock=clock)
                 report = replace(report, deliveries=deliveries)
     logger.info("alerts: %s", report)
     return report
@@ -170,7 +164,7 @@ def _record_published(ledger: AlertLedger, settings: Settings, rules: AlertRules
         findings = evaluate(reader, rules.rules, hours)
         findings += _earlier_findings(reader, ledger, rules.rules, hours)
     recorded = ledger.record(findings, _policies(rules.rules), WORDS, newest)
-    retired = ledger.retire(names, newest)
+    retired = ledger.retire({*names, PIPELINE_RULE}, newest)
     return replace(recorded, cleared=recorded.cleared + retired)
 
 

@@ -1,9 +1,7 @@
-"""Plain words of several alerts, and of corrections.
+"""Plain words of alerts and of corrections.
 
-Does not belong here: the words of one alert (`jobs.alerts.words`).
+Does not belong here: the words of conditions.
 """
-
-from collections.abc import Sequence
 
 from jobs.alerts.finding import Finding
 from jobs.alerts.ledger_records import Alert, Wording
@@ -25,9 +23,3 @@ def correction_words(alert: Alert, finding: Finding) -> Wording:
     else:
         what = "its figures changed with later data of that hour"
     return Wording(f"Correction: {alert.wording.title}", f"{what}\n{alert_words(finding).body}")
-
-
-def digest_words(alerts: Sequence[Alert]) -> Wording:
-    """Return the words of several alerts as one message."""
-    lines = "\n".join(alert.wording.title for alert in alerts)
-    return Wording(f"{len(alerts)} alerts", lines)
