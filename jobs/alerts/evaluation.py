@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from jobs.alerts.finding import Figures, Finding
+from jobs.alerts.finding import Figures, RuleFinding
 from jobs.alerts.rule import SIDES, NewestBar, Rows, Rule
 from jobs.instants import HOUR, HOUR_MICROSECONDS, to_instant, to_microseconds
 from warehouse.queries import named_query
@@ -43,7 +43,7 @@ def evaluate(
     rules: Sequence[Rule],
     hours: Sequence[datetime],
     newest_bars: Sequence[NewestBar] = (),
-) -> list[Finding]:
+) -> list[RuleFinding]:
     """Return what every rule finds of the assets it covers in some hours.
 
     A rule has at least one finding for each hour and asset it covers, one a key where keys are
@@ -76,7 +76,7 @@ def evaluate(
     by_query: dict[str, list[Rule]] = {}
     for rule in rules:
         by_query.setdefault(rule.query, []).append(rule)
-    found: dict[str, list[Finding]] = {}
+    found: dict[str, list[RuleFinding]] = {}
     for query, group in by_query.items():
         rows = _read_rows(reader, query, group, hours, newest_bars)
         judge = _Judge(rows, covered)
@@ -188,7 +188,7 @@ class _Judge:
         )
         self._figures: dict[int, Figures] = {}
 
-    def findings(self, rule: Rule) -> Iterator[Finding]:
+    def findings(self, rule: Rule) -> Iterator[RuleFinding]:
         """Yield the findings of one rule."""
         measure = rule.measured(self._rows)
         judged = rule.judged(self._rows, measure)
@@ -209,7 +209,7 @@ class _Judge:
             if rule.keys == SIDES:
                 other_row = rows_by_place.get((asset, hour, SIDES[key == SIDES[0]]))
                 other = None if other_row is None else self._figures_of(other_row)
-            yield Finding(
+            yield RuleFinding(
                 rule.name,
                 asset,
                 key,
@@ -224,7 +224,7 @@ class _Judge:
 
     def _missing(
         self, rule: Rule, found: Set[tuple[str, int, str]], worst: int
-    ) -> Iterator[Finding]:
+    ) -> Iterator[RuleFinding]:
         """Yield a finding for each key that the rule covers and no row was judged of."""
         informative = np.flatnonzero(rule.informative(self._rows)).tolist()
         with_data = {self._places[row][:2] for row in informative}
@@ -248,7 +248,7 @@ class _Judge:
                     is_on, reason = False, rule.nothing_found
                 else:
                     reason = rule.no_data
-                yield Finding(rule.name, asset, key, to_instant(hour), is_on, reason=reason)
+                yield RuleFinding(rule.name, asset, key, to_instant(hour), is_on, reason=reason)
 
     def _unknown_reason(self, rule: Rule, row: int) -> str:
         reasons = self._rows.columns.get("unknown_reason")

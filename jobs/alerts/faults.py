@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jobs.alerts.deliver import Clock, Delivery, deliver_waiting
-from jobs.alerts.finding import Finding
+from jobs.alerts.finding import RuleFinding
 from jobs.alerts.ledger import AlertLedger
 from jobs.alerts.ledger_records import Alert, Policy, Wording
 from jobs.alerts.recording import Words
@@ -75,7 +75,7 @@ class DeploymentHistory:
     watched_since: datetime | None = None
 
 
-def find_faults(histories: Sequence[DeploymentHistory], now: datetime) -> list[Finding]:
+def find_faults(histories: Sequence[DeploymentHistory], now: datetime) -> list[RuleFinding]:
     """Return a finding for each fault there may be, on or off, for the present hour.
 
     Parameters
@@ -94,19 +94,21 @@ def find_faults(histories: Sequence[DeploymentHistory], now: datetime) -> list[F
     return findings
 
 
-def _failed(history: DeploymentHistory, hour: datetime) -> Finding:
+def _failed(history: DeploymentHistory, hour: datetime) -> RuleFinding:
     last = history.runs[: history.failures_allowed + 1]
     is_on = len(last) > history.failures_allowed and not any(run.is_done for run in last)
     figures: dict[str, str | int | None] = {"last_done_at": _last_done(history)}
     if is_on:
         message = " ".join(redact(last[0].message).split())[:QUOTED_CHARACTERS]
         figures |= {"failed_at": _minute(last[0].at), "error": message, "failures_count": len(last)}
-    return Finding(PIPELINE_RULE, NO_ASSET, f"{history.name} failed", hour, is_on, figures=figures)
+    return RuleFinding(
+        PIPELINE_RULE, NO_ASSET, f"{history.name} failed", hour, is_on, figures=figures
+    )
 
 
 def _late(
     history: DeploymentHistory, longest_gap: timedelta, now: datetime, hour: datetime
-) -> Finding:
+) -> RuleFinding:
     instants = [run.at for run in history.runs[:1]]
     if history.watched_since is not None:
         instants.append(history.watched_since)
@@ -116,7 +118,7 @@ def _late(
         "last_ended_at": _minute(history.runs[0].at) if history.runs else None,
         "waited_minutes": int(waited / timedelta(minutes=1)),
     }
-    return Finding(
+    return RuleFinding(
         PIPELINE_RULE,
         NO_ASSET,
         f"{history.name} did not run",
@@ -134,7 +136,7 @@ def _minute(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M} UTC"
 
 
-def word_fault(finding: Finding) -> Wording:
+def word_fault(finding: RuleFinding) -> Wording:
     """Return the words of a fault: what happened, since when, where to look."""
     figures = finding.figures
     if "waited_minutes" in figures:
@@ -154,7 +156,7 @@ def word_fault(finding: Finding) -> Wording:
     )
 
 
-def _word_correction(alert: Alert, finding: Finding) -> Wording:
+def _word_correction(alert: Alert, finding: RuleFinding) -> Wording:
     """Return the words of a fault that later proves none; findings of past hours are never sent."""
     return Wording(f"{alert.wording.title}: over", f"As of {finding.hour:%Y-%m-%d %H:%M} UTC.")
 
@@ -181,7 +183,7 @@ def report_faults(
         return deliver_waiting(settings, ledger, rules, clock=clock)
 
 
-def record_faults(ledger: AlertLedger, rules: AlertRules, findings: Sequence[Finding]) -> None:
+def record_faults(ledger: AlertLedger, rules: AlertRules, findings: Sequence[RuleFinding]) -> None:
     """Record findings about the pipeline, with a message to every declared target."""
     if not findings:
         return

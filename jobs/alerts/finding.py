@@ -16,7 +16,7 @@ Figures = Mapping[str, Figure]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RuleFinding:
     """Whether one rule holds for one asset in one hour, and the figures behind it.
 
     Parameters

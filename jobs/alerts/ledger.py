@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jobs.alerts.finding import Finding
+from jobs.alerts.finding import RuleFinding
 from jobs.alerts.ledger_file import LEDGER_FORM
 from jobs.alerts.ledger_records import Alert, Message, Policy, Recorded, Wording
 from jobs.alerts.ledger_rows import ALERT_COLUMNS, from_hour, read_alert, read_alerts, to_hour
@@ -80,7 +80,7 @@ class AlertLedger:
 
     def record(
         self,
-        findings: Sequence[Finding],
+        findings: Sequence[RuleFinding],
         policies: Mapping[str, Policy],
         words: Words,
         settled_until: datetime,
@@ -93,7 +93,7 @@ class AlertLedger:
 
         Parameters
         ----------
-        findings : sequence of Finding
+        findings : sequence of RuleFinding
             For each rule and asset with data in an hour at least one; a key without a finding there
             is off. An hour in which a rule has none, or unknown ones only, leaves all as it is.
         policies : mapping of str to Policy

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
-from jobs.alerts.finding import Finding
+from jobs.alerts.finding import RuleFinding
 from jobs.alerts.ledger_records import Alert, Policy, Recorded, Wording, alert_key, has_moved
 from jobs.alerts.ledger_rows import figures_text, from_hour, read_alerts, to_hour
 from jobs.alerts.spells import (
@@ -39,8 +39,8 @@ class Words:
         Words what later data show of an alert.
     """
 
-    alert: Callable[[Finding], Wording]
-    correction: Callable[[Alert, Finding], Wording]
+    alert: Callable[[RuleFinding], Wording]
+    correction: Callable[[Alert, RuleFinding], Wording]
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class AlertRecording:
         self._first_hours: dict[str, int] = {}
         self._counts = {"fired": 0, "corrected": 0, "cleared": 0}
 
-    def record(self, findings: Sequence[Finding]) -> Recorded:
+    def record(self, findings: Sequence[RuleFinding]) -> Recorded:
         """Record findings, whatever their order, and return what they changed."""
         ordered = sorted(
             (one for one in findings if one.rule in self._policies),
@@ -126,13 +126,15 @@ class AlertRecording:
             # A new rule is silent about the past.
             self._first_hours[rule] = known[rule] - LATE_HOURS + 1 if rule in known else newest_hour
 
-    def _with_absent_keys(self, group: list[Finding], watched: list[str]) -> Iterator[Finding]:
+    def _with_absent_keys(
+        self, group: list[RuleFinding], watched: list[str]
+    ) -> Iterator[RuleFinding]:
         """Yield the findings of an asset in an hour; what it was watched for and is gone is off."""
         yield from group
         if not watched or all(one.is_on is None for one in group):
             return
         for key in sorted(set(watched).difference(one.key for one in group)):
-            yield Finding(
+            yield RuleFinding(
                 group[0].rule,
                 group[0].asset,
                 key,
@@ -141,7 +143,7 @@ class AlertRecording:
                 reason="there is no such thing any more",
             )
 
-    def _record_one(self, finding: Finding, hour: int, policy: Policy) -> None:
+    def _record_one(self, finding: RuleFinding, hour: int, policy: Policy) -> None:
         thing = (finding.rule, finding.asset, finding.key)
         spell = self._spells.get(thing)
         if spell is None and not finding.is_on:
@@ -156,7 +158,7 @@ class AlertRecording:
         elif finding.is_on:
             self._fire_late(thing, finding, hour, policy)
 
-    def _advance(self, thing: Thing, finding: Finding, hour: int, policy: Policy) -> None:
+    def _advance(self, thing: Thing, finding: RuleFinding, hour: int, policy: Policy) -> None:
         step = next_step(
             self._spells.get(thing),
             hour,
@@ -172,7 +174,7 @@ class AlertRecording:
         if step.has_fired:
             self._fire(thing, finding, hour, policy)
 
-    def _fire_late(self, thing: Thing, finding: Finding, hour: int, policy: Policy) -> None:
+    def _fire_late(self, thing: Thing, finding: RuleFinding, hour: int, policy: Policy) -> None:
         """Fire for an hour of which later data show the condition, unless an alert covers it."""
         spell = self._spells[thing]
         alerts = tuple(
@@ -187,7 +189,7 @@ class AlertRecording:
         self._fire(thing, finding, hour, policy)
         self._clear(thing, hour + 1, only_hour=hour)
 
-    def _correct(self, thing: Thing, fired: _Fired, finding: Finding, policy: Policy) -> None:
+    def _correct(self, thing: Thing, fired: _Fired, finding: RuleFinding, policy: Policy) -> None:
         """Correct the alert of an hour where its data show something else than what was sent."""
         if fired.is_provisional:
             if fired.hour <= self._settled_hour:
@@ -245,7 +247,7 @@ class AlertRecording:
             ),
         )
 
-    def _fire(self, thing: Thing, finding: Finding, hour: int, policy: Policy) -> None:
+    def _fire(self, thing: Thing, finding: RuleFinding, hour: int, policy: Policy) -> None:
         wording = self._words.alert(finding)
         key = alert_key(*thing, from_hour(hour))
         is_provisional = hour > self._settled_hour

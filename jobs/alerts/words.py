@@ -9,7 +9,7 @@ A message says what data show. It never says what price does next.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jobs.alerts.finding import Figures, Finding
+from jobs.alerts.finding import Figures, RuleFinding
 from jobs.alerts.ledger_records import Alert, Wording
 from jobs.alerts.rule import NO_ASSET, Rule
 from jobs.read.figures import odds, percent, price, usd
@@ -20,14 +20,14 @@ Lines = tuple[str, list[str]]
 HOUR_FORM = "%Y-%m-%d %H:%M UTC"
 
 
-def alert_words(rule: Rule, finding: Finding, link: str | None = None) -> Wording:
+def alert_words(rule: Rule, finding: RuleFinding, link: str | None = None) -> Wording:
     """Return the message of a finding that fires.
 
     Parameters
     ----------
     rule : Rule
         The rule that found it.
-    finding : Finding
+    finding : RuleFinding
         What it found; `is_on`.
     link : str, optional
         Address of the page, ``{asset}`` in place of the asset.
@@ -40,7 +40,7 @@ def alert_words(rule: Rule, finding: Finding, link: str | None = None) -> Wordin
     return Wording(f"{subject}: {title}", "\n".join(body))
 
 
-def correction_words(rule: Rule, alert: Alert, finding: Finding) -> Wording:
+def correction_words(rule: Rule, alert: Alert, finding: RuleFinding) -> Wording:
     """Return the message that later data show something else of an alert's hour.
 
     Parameters
@@ -49,7 +49,7 @@ def correction_words(rule: Rule, alert: Alert, finding: Finding) -> Wording:
         The rule of the alert.
     alert : Alert
         As it was sent.
-    finding : Finding
+    finding : RuleFinding
         What the rule finds of the same hour with the data known now.
     """
     when = f"{alert.fired_at:{HOUR_FORM}}"
@@ -75,7 +75,7 @@ def digest_words(alerts: Sequence[Alert]) -> Wording:
     return Wording(f"{len(alerts)} alerts" + (f": {named}" if named else ""), "\n".join(body))
 
 
-def explain_words(rule: Rule, finding: Finding) -> str:
+def explain_words(rule: Rule, finding: RuleFinding) -> str:
     """Return why a rule fired or did not for an asset and hour, in a sentence."""
     about = f"{finding.asset} {finding.key}".strip()
     state = {True: "holds", False: "does not hold", None: "is not known"}[finding.is_on]
@@ -83,7 +83,7 @@ def explain_words(rule: Rule, finding: Finding) -> str:
     return f"{about}, {finding.hour:{HOUR_FORM}}: {rule.when} {state}" + (f": {why}" if why else "")
 
 
-def _standing(finding: Finding) -> str:
+def _standing(finding: RuleFinding) -> str:
     """Return the grade and the age of the data."""
     figures = finding.figures
     said = [f"Data of {finding.hour:{HOUR_FORM}}"]
@@ -174,7 +174,7 @@ def _band(figures: Figures, side: str) -> str:
     return "; ".join(parts)
 
 
-def _both_sides(finding: Finding) -> list[str]:
+def _both_sides(finding: RuleFinding) -> list[str]:
     """Return the band that was found, and the one on the other side of price."""
     other = "long" if finding.key == "short" else "short"
     at = _number(finding.figures, "price")
@@ -188,17 +188,17 @@ def _both_sides(finding: Finding) -> list[str]:
     ]
 
 
-def _band_near(_: Rule, finding: Finding) -> Lines:
+def _band_near(_: Rule, finding: RuleFinding) -> Lines:
     return f"band of {finding.key}s {_place(finding.figures)}", _both_sides(finding)
 
 
-def _could_force(_: Rule, finding: Finding) -> Lines:
+def _could_force(_: Rule, finding: RuleFinding) -> Lines:
     forced = _amount(_number(finding.figures, "expected_forced_usd_24h"))
     title = f"band of {finding.key}s {_place(finding.figures)}, {forced} expected forced in 24 h"
     return title, _both_sides(finding)
 
 
-def _band_swept(_: Rule, finding: Finding) -> Lines:
+def _band_swept(_: Rule, finding: RuleFinding) -> Lines:
     figures = finding.figures
     count = int(_number(figures, "swept_count") or 0)
     held, low, high = (_number(figures, f"swept_{name}") for name in ("usd", "low", "high"))
@@ -235,7 +235,7 @@ def _sides(figures: Figures, *, has_interval: bool) -> str:
     return ", ".join(parts)
 
 
-def _liquidations_realised(rule: Rule, finding: Finding) -> Lines:
+def _liquidations_realised(rule: Rule, finding: RuleFinding) -> Lines:
     figures = finding.figures
     side = getattr(rule, "side", None)
     of = f" of {side}s" if side else ""
@@ -251,7 +251,7 @@ def _liquidations_realised(rule: Rule, finding: Finding) -> Lines:
     return f"{_amount(finding.measure)}{of} liquidated in an hour", lines
 
 
-def _liquidations_predicted(rule: Rule, finding: Finding) -> Lines:
+def _liquidations_predicted(rule: Rule, finding: RuleFinding) -> Lines:
     figures = finding.figures
     side = getattr(rule, "side", None)
     of = f" of {side}s" if side else ""
@@ -266,7 +266,7 @@ def _liquidations_predicted(rule: Rule, finding: Finding) -> Lines:
     return f"{_amount(finding.measure)}{of} expected to be liquidated in 24 h", lines
 
 
-def _open_interest_moved(_: Rule, finding: Finding) -> Lines:
+def _open_interest_moved(_: Rule, finding: RuleFinding) -> Lines:
     figures = finding.figures
     hours = int(_number(figures, "over_hours") or 0)
     venues, known = (
@@ -285,7 +285,7 @@ def _points(ratio: float | None) -> str:
     return "not known" if ratio is None else f"{100 * ratio:+.4f} %"
 
 
-def _funding_moved(_: Rule, finding: Finding) -> Lines:
+def _funding_moved(_: Rule, finding: RuleFinding) -> Lines:
     figures = finding.figures
     hours = int(_number(figures, "over_hours") or 0)
     now, before = (
@@ -299,7 +299,7 @@ def _funding_moved(_: Rule, finding: Finding) -> Lines:
     )
 
 
-def _grade_changed(_: Rule, finding: Finding) -> Lines:
+def _grade_changed(_: Rule, finding: RuleFinding) -> Lines:
     figures = finding.figures
     reasons = _text(figures, "reason_names").replace("_", " ")
     return (
@@ -308,7 +308,7 @@ def _grade_changed(_: Rule, finding: Finding) -> Lines:
     )
 
 
-def _providers_disagree(_: Rule, finding: Finding) -> Lines:
+def _providers_disagree(_: Rule, finding: RuleFinding) -> Lines:
     figures = finding.figures
     count = int(_number(figures, "provider_count") or 0)
     largest = _number(figures, "largest_disagreement_ratio")
@@ -322,7 +322,7 @@ def _providers_disagree(_: Rule, finding: Finding) -> Lines:
     )
 
 
-def _data_stale(_: Rule, finding: Finding) -> Lines:
+def _data_stale(_: Rule, finding: RuleFinding) -> Lines:
     what = "bars" if finding.key == "bars" else "open interest"
     venues = int(_number(finding.figures, "venue_count") or 0)
     return (
@@ -331,7 +331,7 @@ def _data_stale(_: Rule, finding: Finding) -> Lines:
     )
 
 
-def _venue_gone(_: Rule, finding: Finding) -> Lines:
+def _venue_gone(_: Rule, finding: RuleFinding) -> Lines:
     share = _number(finding.figures, "open_interest_share_ratio")
     assets = int(_number(finding.figures, "asset_count") or 0)
     weight = (
@@ -345,7 +345,7 @@ def _venue_gone(_: Rule, finding: Finding) -> Lines:
     )
 
 
-def _publishing_stopped(_: Rule, finding: Finding) -> Lines:
+def _publishing_stopped(_: Rule, finding: RuleFinding) -> Lines:
     figures = finding.figures
     names = _text(figures, "check_names")
     lines = [
@@ -357,7 +357,7 @@ def _publishing_stopped(_: Rule, finding: Finding) -> Lines:
     return "publication held back", [line for line in lines if line]
 
 
-def _skill_faded(_: Rule, finding: Finding) -> Lines:
+def _skill_faded(_: Rule, finding: RuleFinding) -> Lines:
     figures = finding.figures
     provider, null = _text(figures, "provider"), _text(figures, "null_model")
     low, high = (_number(figures, f"deviance_removed_{end}_ratio") for end in ("low", "high"))
@@ -376,7 +376,7 @@ def _skill_faded(_: Rule, finding: Finding) -> Lines:
     return f"skill of {provider} {percent(finding.measure)}", lines
 
 
-_CONDITIONS: Mapping[str, Callable[[Rule, Finding], Lines]] = {
+_CONDITIONS: Mapping[str, Callable[[Rule, RuleFinding], Lines]] = {
     "band_near": _band_near,
     "could_force": _could_force,
     "band_swept": _band_swept,
@@ -393,7 +393,7 @@ _CONDITIONS: Mapping[str, Callable[[Rule, Finding], Lines]] = {
 }
 
 
-def _measured(rule: Rule, finding: Finding) -> str:
+def _measured(rule: Rule, finding: RuleFinding) -> str:
     """Return the measure beside the threshold; empty where there is none."""
     if finding.measure is None:
         return ""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from jobs.alerts.finding import Finding
+from jobs.alerts.finding import RuleFinding
 from jobs.alerts.ledger import AlertLedger
 from jobs.alerts.ledger_records import Alert, Message, Policy, Recorded, Wording
 from jobs.alerts.recording import Words
@@ -26,13 +26,13 @@ def at(hour: float) -> dt.datetime:
 
 def finding(
     hour: int, is_on: bool | None, measure: float | None = 1.0, thing: str = "near BTC long"
-) -> Finding:
+) -> RuleFinding:
     """Return a finding about a thing, written as rule, asset and key."""
     rule, asset, key = thing.split(" ")
-    return Finding(rule, asset, key, at(hour), is_on, measure, {"price": measure})
+    return RuleFinding(rule, asset, key, at(hour), is_on, measure, {"price": measure})
 
 
-def findings(pattern: str, first: int = 0, thing: str = "near BTC long") -> list[Finding]:
+def findings(pattern: str, first: int = 0, thing: str = "near BTC long") -> list[RuleFinding]:
     """Return a finding an hour: ``#`` on, ``.`` off, ``?`` unknown, a space none."""
     states = {"#": True, ".": False, "?": None}
     return [
@@ -69,7 +69,7 @@ class HandLedger:
         self.policy = policy
 
     def record(
-        self, found: Iterable[Finding], until: int, *, settled: int | None = None
+        self, found: Iterable[RuleFinding], until: int, *, settled: int | None = None
     ) -> Recorded:
         """Record findings up to an hour; hours after the settled one are provisional."""
         found = list(found)

@@ -5,14 +5,14 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, Discriminator, Tag
 
-from jobs.alerts.conditions.bands import BandNear, BandSwept, CouldForce
-from jobs.alerts.conditions.market import (
+from jobs.alerts.conditions.band_conditions import BandNear, BandSwept, CouldForce
+from jobs.alerts.conditions.market_conditions import (
     FundingMoved,
     LiquidationsPredicted,
     LiquidationsRealised,
     OpenInterestMoved,
 )
-from jobs.alerts.conditions.trust import (
+from jobs.alerts.conditions.trust_conditions import (
     DataStale,
     GradeChanged,
     ProvidersDisagree,

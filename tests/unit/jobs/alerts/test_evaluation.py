@@ -39,14 +39,14 @@ def context(marts, asset="BTC", price=100.0, hour=HOUR, **more):
     add_row(marts, "marts.market_context_hourly", row | more)
 
 
-def band(marts, low, high, usd=1e6, *, asset="BTC", hour=HOUR, rank=1, **more):
+def band(marts, low, high, usd=1e6, **more):
     row = {
-        "asset": asset,
-        "as_of": hour,
+        "asset": "BTC",
+        "as_of": HOUR,
         "provider": "turnover",
         "venue": "all",
         "side": "long" if low < 100.0 else "short",
-        "rank": rank,
+        "rank": 1,
         "price_low": low,
         "price_high": high,
         "price_peak": (low + high) / 2,

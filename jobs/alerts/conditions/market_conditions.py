@@ -16,7 +16,7 @@ HOUR = timedelta(hours=1)
 LONGEST_WINDOW = timedelta(days=30)
 
 
-class LiquidationRule(Rule):
+class LiquidationAmountRule(Rule):
     """A rule on an amount liquidated, of one side or of both together."""
 
     above: Amount
@@ -40,7 +40,7 @@ class LiquidationRule(Rule):
         return measure > self.above
 
 
-class LiquidationsRealised(LiquidationRule):
+class LiquidationsRealised(LiquidationAmountRule):
     """Venues published liquidations of more than an amount in an hour."""
 
     when: Literal["liquidations_realised"]
@@ -49,7 +49,7 @@ class LiquidationsRealised(LiquidationRule):
     unknown: ClassVar[str] = "no venue's liquidations are known for the hour"
 
 
-class LiquidationsPredicted(LiquidationRule):
+class LiquidationsPredicted(LiquidationAmountRule):
     """More than an amount is expected to be liquidated in the 24 hours after the last midnight."""
 
     when: Literal["liquidations_predicted"]
