@@ -14,13 +14,12 @@ from datetime import datetime, timedelta
 
 from jobs.alerts.deliver import Delivery, deliver_waiting
 from jobs.alerts.evaluation import evaluate
-from jobs.alerts.faults import PIPELINE_RULE
-from jobs.alerts.finding import Finding
+from jobs.alerts.finding import RuleFinding
 from jobs.alerts.land_alerts import land_alerts
 from jobs.alerts.ledger import AlertLedger
 from jobs.alerts.ledger_records import Policy, Recorded
 from jobs.alerts.recording import Words
-from jobs.alerts.rule import NewestBar, Rule
+from jobs.alerts.rule import PIPELINE_RULE, NewestBar, Rule
 from jobs.alerts.rule_file import AlertRules, read_rules
 from jobs.alerts.spells import LATE_HOURS
 from jobs.alerts.wording import alert_words, correction_words
@@ -187,7 +186,7 @@ def _hours_to_evaluate(reader: Reader, until: datetime | None) -> list[datetime]
 
 def _earlier_findings(
     reader: Reader, ledger: AlertLedger, rules: Sequence[Rule], hours: Sequence[datetime]
-) -> list[Finding]:
+) -> list[RuleFinding]:
     """Return findings of earlier hours with an alert that data may have changed since."""
     alerts = ledger.alerts(hours[-1] - timedelta(hours=CORRECTED_HOURS))
     fired = {(one.rule, one.fired_at) for one in alerts if one.fired_at < hours[0]}

@@ -17,14 +17,11 @@ from jobs.alerts.finding import RuleFinding
 from jobs.alerts.ledger import AlertLedger
 from jobs.alerts.ledger_records import Alert, Policy, Wording
 from jobs.alerts.recording import Words
-from jobs.alerts.rule import NO_ASSET
+from jobs.alerts.rule import NO_ASSET, PIPELINE_RULE
 from jobs.alerts.rule_file import AlertRules, read_rules
 from jobs.instants import HOUR
 from jobs.settings import Settings
 from sources.redaction import redact
-
-PIPELINE_RULE = "pipeline"
-"""The rule under which faults are kept; no rule of the file may have its name."""
 
 COOLDOWN_HOURS = 6
 QUOTED_CHARACTERS = 300

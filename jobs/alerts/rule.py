@@ -24,6 +24,9 @@ EVERY_ASSET = "*"
 NO_ASSET = "all"
 """Asset of findings that concern no single asset, as in the marts."""
 
+PIPELINE_RULE = "pipeline"
+"""The rule under which faults of the pipeline are kept; no rule of a file may have its name."""
+
 SIDES = ("long", "short")
 
 Grade = Literal["A", "B", "C"]

@@ -11,6 +11,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, Strict, model_validator
 
 from jobs.alerts.conditions import AnyRule
+from jobs.alerts.rule import PIPELINE_RULE
 from sources.user_models import Name, UserModel, nearest, read_model
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -85,11 +86,11 @@ class AlertRules(UserModel):
     @model_validator(mode="after")
     def _check_names(self) -> Self:
         """Refuse rules that share a name, and those sent to a target that is not declared."""
-        seen: set[str] = set()
+        seen: set[str] = {PIPELINE_RULE}
         for number, rule in enumerate(self.rules, 1):
             where = f"rules, entry {number}"
             if rule.name in seen:
-                raise ValueError(f"{where}: another rule is named '{rule.name}'; rename one")
+                raise ValueError(f"{where}: the name '{rule.name}' is taken; choose another")
             seen.add(rule.name)
             for target in rule.to:
                 if target not in self.targets:

@@ -3,18 +3,18 @@
 Does not belong here: the words of conditions.
 """
 
-from jobs.alerts.finding import Finding
+from jobs.alerts.finding import RuleFinding
 from jobs.alerts.ledger_records import Alert, Wording
 
 
-def alert_words(finding: Finding) -> Wording:
+def alert_words(finding: RuleFinding) -> Wording:
     """Return the words of a finding that fires."""
     named = " ".join(part for part in (finding.rule, finding.asset, finding.key) if part)
     figures = "\n".join(f"{name}: {value}" for name, value in finding.figures.items())
     return Wording(f"{named}, {finding.hour:%Y-%m-%d %H:%M} UTC", figures)
 
 
-def correction_words(alert: Alert, finding: Finding) -> Wording:
+def correction_words(alert: Alert, finding: RuleFinding) -> Wording:
     """Return the words of what later data show of an alert."""
     if not finding.is_on:
         what = "later data of that hour no longer show it"
