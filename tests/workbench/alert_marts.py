@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from warehouse.contracts import relations
 
 MARTS = (
     "marts.asset_quality_hourly",
     "marts.asset_disagreement_hourly",
+    "marts.data_feeds",
     "marts.estimator_skill_daily",
     "marts.liquidation_bands_hourly",
     "marts.liquidation_outlook_daily",
@@ -42,3 +44,14 @@ def add_row(connection: duckdb.DuckDBPyConnection, name: str, row: Mapping[str, 
     named = ", ".join(f'"{column}"' for column in row)
     marks = ", ".join("?" for _ in row)
     connection.execute(f"insert into {name} ({named}) values ({marks})", list(row.values()))
+
+
+def add_columns(
+    connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, Any]
+) -> None:
+    """Add many rows to a mart, a list or array a column; columns that are left out are NULL."""
+    rows = pa.table(dict(columns))
+    named = ", ".join(f'"{column}"' for column in rows.column_names)
+    connection.register("added", rows)
+    connection.execute(f"insert into {name} ({named}) select * from added")
+    connection.unregister("added")
