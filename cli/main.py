@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from cli import collect, explore, health, import_data, steps
+from cli.alerts import ALERT_COMMANDS
 from cli.arguments import Program, exit_on_error
 from cli.collect_positions import collect_positions_command
 from cli.schedule import schedule_command
@@ -68,6 +69,15 @@ app = typer.Typer(
 )
 for _name, _command in COMMANDS.items():
     app.command(_name)(exit_on_error()(_command))
+
+alerts = typer.Typer(
+    help="Messages about what you want to know: rules in alerts.yaml, where they go, what fired.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+for _name, _command in ALERT_COMMANDS.items():
+    alerts.command(_name)(exit_on_error()(_command))
+app.add_typer(alerts, name="alerts")
 
 
 @app.callback()

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,10 +22,11 @@ from datetime import datetime, timedelta
 
 from jobs.alerts.ledger import AlertLedger, Digest
 from jobs.alerts.ledger_file import sole_delivery
-from jobs.alerts.ledger_records import Alert, Message, Wording
+from jobs.alerts.ledger_records import Message
 from jobs.alerts.rule_file import AlertRules
 from jobs.alerts.senders import open_senders
 from jobs.alerts.sending import SHORTEST_CHARACTERS, Sender, cut
+from jobs.alerts.words import digest_words
 from jobs.errors import JobError, MessageTooLong, TargetUnavailable
 from jobs.settings import Settings
 from sources.retry import RetryPolicy, Sleep
@@ -144,7 +145,7 @@ def deliver_waiting(
         ledger,
         open_senders(settings, rules.targets),
         clock=clock,
-        digest_of=_list_titles,
+        digest_of=digest_words,
         digest_above=rules.digest_above,
         limits=Limits(settings.alert_seconds),
     )
@@ -161,10 +162,6 @@ def send_now(
         The target did not take it; the message says why, without secrets.
     """
     asyncio.run(_send(sender, message, clock, limits or Limits()))
-
-
-def _list_titles(alerts: Sequence[Alert]) -> Wording:
-    return Wording(f"{len(alerts)} alerts", "\n".join(alert.wording.title for alert in alerts))
 
 
 @dataclass(frozen=True, slots=True)

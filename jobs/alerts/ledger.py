@@ -19,7 +19,7 @@ from typing import Any
 
 from jobs.alerts.finding import RuleFinding
 from jobs.alerts.ledger_file import LEDGER_FORM
-from jobs.alerts.ledger_records import Alert, Message, Policy, Recorded, Wording
+from jobs.alerts.ledger_records import Alert, Message, Policy, Recorded, Waiting, Wording
 from jobs.alerts.ledger_rows import ALERT_COLUMNS, from_hour, read_alert, read_alerts, to_hour
 from jobs.alerts.recording import AlertRecording, Words
 from jobs.alerts.rule import read_quiet_hours
@@ -159,6 +159,19 @@ class AlertLedger:
             "select target from outbox union select target from message order by target"
         )
         return tuple(target for (target,) in rows)
+
+    def waiting(self) -> tuple[Waiting, ...]:
+        """Return what waits for each target, and why where sending has failed."""
+        rows = self._rows(
+            "select outbox.target, count(*), coalesce(max(message.attempts), 0), "
+            "max(message.next_at), max(message.error) from outbox "
+            "left join message on outbox.target = message.target "
+            "group by outbox.target order by outbox.target"
+        )
+        return tuple(
+            Waiting(target, count, attempts, to_instant(next_at) if attempts else None, error)
+            for target, count, attempts, next_at, error in rows
+        )
 
     def next_message(
         self, target: str, at: datetime, digest_of: Digest, *, digest_above: int = 5

@@ -123,6 +123,31 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for one target.
+
+    Parameters
+    ----------
+    target : str
+        Its name.
+    message_count : int
+        Messages, quiet hours and backoff aside.
+    attempts : int
+        How often sending the first of them has failed.
+    next_at : datetime, optional
+        When it is tried next, UTC; None where it was not tried yet.
+    error : str, optional
+        Why it failed.
+    """
+
+    target: str
+    message_count: int
+    attempts: int = 0
+    next_at: datetime | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """What one recording changed.
 
