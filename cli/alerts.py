@@ -36,7 +36,7 @@ _LISTED_IN_FULL = (
 
 
 def alerts_check_command(form: Rows = Format.table) -> None:
-    """Check alerts.yaml: its rules, its targets and their secrets. Nothing is sent.
+    """Check alerts.yaml: its rules, and where they go. Nothing is sent.
 
     Exits with 1 where an entry cannot work.
     """
@@ -86,20 +86,21 @@ def _waiting_words(waiting: "Waiting") -> str:
 
 
 def alerts_test_command(
-    targets: Annotated[
-        list[str] | None, typer.Argument(help="Targets to test; by default all declared ones.")
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Where to send it, as named in alerts.yaml; by default everywhere."),
     ] = None,
     form: Rows = Format.table,
 ) -> None:
-    """Send a message marked as a test to each target.
+    """Send a message marked as a test everywhere alerts go.
 
-    Exits with 1 where one does not take it.
+    Exits with 1 where it is not taken.
     """
     from jobs.alerts.rule_check import send_tests
 
-    sent = send_tests(read_settings(), targets or (), clock=now)
+    sent = send_tests(read_settings(), names or (), clock=now)
     write_rows(
-        ("target", "service", "result"),
+        ("to", "service", "result"),
         [(one.target, one.service, one.error or "taken") for one in sent],
         form,
     )

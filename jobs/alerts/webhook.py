@@ -163,7 +163,8 @@ class Webhook:
             with opener.open(request, timeout=self.timeout_seconds):
                 return
         except urllib.error.HTTPError as exc:
-            error = refusal(self.name, exc.code, retry_after_seconds(dict(exc.headers)))
+            headers = {name.title(): value for name, value in exc.headers.items()}
+            error = refusal(self.name, exc.code, retry_after_seconds(headers))
             exc.close()
         except (OSError, http.client.HTTPException, ValueError) as exc:
             # Only the kind of error is quoted: its text may hold the address.

@@ -98,7 +98,7 @@ def test_without_a_file_the_command_shows_one_that_works(run, desk, home_of_comm
 
 def test_test_sends_a_marked_message_to_every_target(run, desk, phone):
     sent = rows(run("alerts", "test", "--format", "json"))
-    assert {one["target"]: one["result"] for one in sent} == {"desk": "taken", "phone": "taken"}
+    assert {one["to"]: one["result"] for one in sent} == {"desk": "taken", "phone": "taken"}
     for one in (desk, phone):
         assert [each.json["title"] for each in one.received] == ["liqheat: a test"]
     assert desk.received[0].json["kind"] == "test"

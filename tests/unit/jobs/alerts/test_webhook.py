@@ -78,7 +78,7 @@ def test_the_signature_covers_time_and_body():
         (Answer(500), "HTTP status 500; it is tried again"),
         (Answer(404), "HTTP status 404; check its address"),
         (Answer(302, {"Location": "http://evil.example/"}), "redirects are not followed"),
-        (Answer(429, {"Retry-After": "7"}), "HTTP status 429"),
+        (Answer(429, {"retry-after": "7"}), "HTTP status 429"),
         (Answer(400), "it refused the message"),
         (Answer(cuts=True), r"gave no answer \(RemoteDisconnected\)"),
         (Answer(hangs=True), r"gave no answer \(TimeoutError\)"),
