@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from jobs.alerts.deliver import Delivery, deliver_waiting
-from jobs.alerts.evaluation import evaluate
+from jobs.alerts.evaluation import Queryable, evaluate
 from jobs.alerts.finding import RuleFinding
 from jobs.alerts.land_alerts import land_alerts
 from jobs.alerts.ledger import AlertLedger
@@ -30,7 +30,6 @@ from jobs.settings import Settings
 from jobs.writer import open_writer
 from warehouse.errors import WarehouseBusy
 from warehouse.queries import named_query
-from warehouse.read import Reader
 
 logger = logging.getLogger(__name__)
 
@@ -154,27 +153,48 @@ def _beside_the_pipeline(what: str) -> Iterator[None]:
 
 
 def _record_published(ledger: AlertLedger, settings: Settings, rules: AlertRules) -> Recorded:
-    names = {rule.name for rule in rules.rules}
     with open_reader(settings) as reader:
-        hours = _hours_to_evaluate(reader, ledger.evaluated_until(names))
-        if not hours:
-            return NOTHING
-        newest = hours[-1]
-        findings = evaluate(reader, rules.rules, hours)
-        findings += _earlier_findings(reader, ledger, rules.rules, hours)
-    recorded = ledger.record(findings, _policies(rules.rules), WORDS, newest)
+        return record_published(ledger, reader, rules.rules, WORDS)
+
+
+def record_published(
+    ledger: AlertLedger, reader: Queryable, rules: Sequence[Rule], words: Words
+) -> Recorded:
+    """Record what rules find of the hours that were published and not evaluated yet.
+
+    Hours just before are evaluated again, and so are those of earlier alerts, for their rules.
+
+    Parameters
+    ----------
+    ledger : AlertLedger
+        Where it is recorded.
+    reader : Queryable
+        What is published.
+    rules : sequence of Rule
+        All rules: alerts of others are cleared.
+    words : Words
+        How alerts are worded.
+    """
+    names = {rule.name for rule in rules}
+    hours = _hours_to_evaluate(reader, ledger.evaluated_until(names))
+    if not hours:
+        return NOTHING
+    newest = hours[-1]
+    findings = evaluate(reader, rules, hours)
+    findings += _earlier_findings(reader, ledger, rules, hours)
+    recorded = ledger.record(findings, _policies(rules), words, newest)
     retired = ledger.retire({*names, PIPELINE_RULE}, newest)
     return replace(recorded, cleared=recorded.cleared + retired)
 
 
-def _hours_to_evaluate(reader: Reader, until: datetime | None) -> list[datetime]:
+def _hours_to_evaluate(reader: Queryable, until: datetime | None) -> list[datetime]:
     """Return the published hours to evaluate: new ones, and those whose data may still settle.
 
     Where no rule was evaluated before, the newest one.
     """
     after = to_instant(BEGINNING) if until is None else until - LATE_HOURS * HOUR
-    reader.execute(named_query("alert_hours"), {"after_at": after})
-    hours = [hour for (hour,) in reader.rows()]
+    table = reader.execute(named_query("alert_hours"), {"after_at": after}).to_arrow_table()
+    hours: list[datetime] = table["as_of"].to_pylist()
     if until is None:
         return hours[-1:]
     late = [hour for hour in hours if hour <= until]
@@ -185,7 +205,7 @@ def _hours_to_evaluate(reader: Reader, until: datetime | None) -> list[datetime]
 
 
 def _earlier_findings(
-    reader: Reader, ledger: AlertLedger, rules: Sequence[Rule], hours: Sequence[datetime]
+    reader: Queryable, ledger: AlertLedger, rules: Sequence[Rule], hours: Sequence[datetime]
 ) -> list[RuleFinding]:
     """Return findings of earlier hours with an alert that data may have changed since."""
     alerts = ledger.alerts(hours[-1] - timedelta(hours=CORRECTED_HOURS))
