@@ -22,7 +22,7 @@ from jobs.alerts.recording import Words
 from jobs.alerts.rule import PIPELINE_RULE, NewestBar, Rule
 from jobs.alerts.rule_file import AlertRules, read_rules
 from jobs.alerts.spells import LATE_HOURS
-from jobs.alerts.wording import alert_words, correction_words
+from jobs.alerts.words import alert_words, correction_words
 from jobs.errors import LIQHEAT_ERRORS
 from jobs.instants import BEGINNING, HOUR, to_instant
 from jobs.read.query import open_reader
@@ -40,8 +40,6 @@ MOST_HOURS = 24
 
 CORRECTED_HOURS = 48
 """How long after its hour an alert is held against the data of that hour."""
-
-WORDS = Words(alert=alert_words, correction=correction_words)
 
 
 NOTHING = Recorded()
@@ -117,6 +115,15 @@ def policy_of(rule: Rule) -> Policy:
     )
 
 
+def words_of(rules: Sequence[Rule], link: str | None = None) -> Words:
+    """Return the words of some rules' alerts, with a link to the page of their asset."""
+    by_name = {rule.name: rule for rule in rules}
+    return Words(
+        alert=lambda finding: alert_words(by_name[finding.rule], finding, link),
+        correction=lambda alert, finding: correction_words(by_name[finding.rule], alert, finding),
+    )
+
+
 _Record = Callable[[AlertLedger, Settings, AlertRules], Recorded]
 
 
@@ -154,7 +161,7 @@ def _beside_the_pipeline(what: str) -> Iterator[None]:
 
 def _record_published(ledger: AlertLedger, settings: Settings, rules: AlertRules) -> Recorded:
     with open_reader(settings) as reader:
-        return record_published(ledger, reader, rules.rules, WORDS)
+        return record_published(ledger, reader, rules.rules, words_of(rules.rules, rules.link))
 
 
 def record_published(
@@ -229,7 +236,8 @@ def _record_newest_bars(ledger: AlertLedger, settings: Settings, rules: AlertRul
             rows = connection.execute(named_query("alert_newest_bars"), {"since": newest})
             bars = [NewestBar(*row) for row in rows.fetchall()]
         findings = evaluate(reader, live, [], bars) if bars else []
-    return ledger.record(findings, _policies(live), WORDS, newest, is_whole=False)
+    words = words_of(live, rules.link)
+    return ledger.record(findings, _policies(live), words, newest, is_whole=False)
 
 
 def _record_stop(
@@ -240,7 +248,8 @@ def _record_stop(
         return NOTHING
     with open_writer(settings) as connection:
         findings = evaluate(connection, chosen, [as_of])
-    return ledger.record(findings, _policies(chosen), WORDS, as_of)
+    words = words_of(chosen, rules.link)
+    return ledger.record(findings, _policies(chosen), words, as_of)
 
 
 def _policies(rules: Sequence[Rule]) -> dict[str, Policy]:

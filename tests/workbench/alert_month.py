@@ -48,8 +48,9 @@ _MARKET = {
         from clock where not (asset = 'DOGE' and hour between 30 and 45)
         union all
         select asset, instant(hour), venue, 'A',
-            if(draw(venue, block(hour, 9), 'gone') < .2, 3600 * (hour % 9), 0) + 60,
-            if(draw(asset, block(hour, 7), 'stale') < .3, 3600 * (hour % 7), 0) + 60
+            if(draw(venue, block(hour, 9), 'gone') < .4, 3600 * (hour % 9), 0) + 60 as bar_age,
+            greatest(bar_age,
+                if(draw(asset, block(hour, 7), 'stale') < .3, 3600 * (hour % 7), 0) + 60)
         from clock, (values ('binance'), ('bybit')) as listed (venue)
         where not (asset = 'DOGE' and hour between 30 and 45)
     """,
@@ -123,7 +124,7 @@ _RULES = (
     ("grade_changed", {"cooldown": "12 h"}),
     ("providers_disagree", {"above": "60 %", "cooldown": "6 h"}),
     ("data_stale", {"older_than": "2 h", "cooldown": "6 h"}),
-    ("venue_gone", {"older_than": "3 h", "cooldown": "6 h"}),
+    ("venue_gone", {"older_than": "90 min", "cooldown": "6 h"}),
     ("publishing_stopped", {"cooldown": "6 h"}),
     ("skill_faded", {"below": "0 %", "cooldown": "1 h"}),
 )
@@ -265,7 +266,7 @@ _HOLDS = {
     """,
     "venue_gone": """
         select 'all' as asset, venue as key, hour, min(least(newest_bar_age_seconds,
-            newest_open_interest_age_seconds) + 3600 * ago) > 10800 as is_on
+            newest_open_interest_age_seconds) + 3600 * ago) > 5400 as is_on
         from last_seen group by venue, hour
     """,
     "publishing_stopped": """

@@ -1,9 +1,8 @@
 """Days replayed hour by hour fire where plain SQL says, and nowhere else."""
 
-from workbench.alert_findings import WORDS
 from workbench.alert_month import BEGUN, HOUR, month_rules, oracle, see_until, simulated_days
 
-from jobs.alerts.evaluate_alerts import record_published
+from jobs.alerts.evaluate_alerts import record_published, words_of
 from jobs.alerts.ledger import AlertLedger
 
 HOURS = 34
@@ -13,7 +12,7 @@ def replay(connection, ledger, hours):
     rules = month_rules().rules
     for hour in hours:
         see_until(connection, hour)
-        record_published(ledger, connection, rules, WORDS)
+        record_published(ledger, connection, rules, words_of(rules))
 
 
 def fired(ledger):
