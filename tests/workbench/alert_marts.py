@@ -25,17 +25,22 @@ MARTS = (
 )
 
 
+def create_marts(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the marts by their contracts, empty; any column may be NULL."""
+    connection.execute("set timezone = 'UTC'")
+    connection.execute("create schema marts; create schema quality")
+    for name in MARTS:
+        columns = ", ".join(
+            f'"{column.name}" {column.type}' for column in relations()[name].columns
+        )
+        connection.execute(f"create table {name} ({columns})")
+
+
 @contextmanager
 def alert_marts() -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a connection with the marts by their contracts, empty; any column may be NULL."""
+    """Yield a connection with the marts in memory."""
     with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        connection.execute("create schema marts; create schema quality")
-        for name in MARTS:
-            columns = ", ".join(
-                f'"{column.name}" {column.type}' for column in relations()[name].columns
-            )
-            connection.execute(f"create table {name} ({columns})")
+        create_marts(connection)
         yield connection
 
 
@@ -47,10 +52,10 @@ def add_row(connection: duckdb.DuckDBPyConnection, name: str, row: Mapping[str, 
 
 
 def add_columns(
-    connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, Any]
+    connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, Any] | pa.Table
 ) -> None:
     """Add many rows to a mart, a list or array a column; columns that are left out are NULL."""
-    rows = pa.table(dict(columns))
+    rows = columns if isinstance(columns, pa.Table) else pa.table(dict(columns))
     named = ", ".join(f'"{column}"' for column in rows.column_names)
     connection.register("added", rows)
     connection.execute(f"insert into {name} ({named}) select * from added")
