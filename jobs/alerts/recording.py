@@ -89,12 +89,20 @@ class AlertRecording:
 
     def record(self, findings: Sequence[RuleFinding]) -> Recorded:
         """Record findings, whatever their order, and return what they changed."""
+        hours = {one.hour for one in findings if one.rule in self._policies}
+        if not hours:
+            return Recorded(**self._counts)
+        self._read(to_hour(min(hours)), to_hour(max(hours)))
+        # Most findings are off and were: they are left out before they cost anything.
+        changing = self._watched.keys() | {(one.rule, one.asset) for one in findings if one.is_on}
         ordered = sorted(
-            (one for one in findings if one.rule in self._policies),
+            (
+                one
+                for one in findings
+                if (one.rule, one.asset) in changing and one.rule in self._policies
+            ),
             key=lambda one: (one.hour, one.rule, one.asset, one.key),
         )
-        if ordered:
-            self._read(to_hour(ordered[0].hour), to_hour(ordered[-1].hour))
         for (at, rule, asset), group in groupby(
             ordered, key=lambda one: (one.hour, one.rule, one.asset)
         ):

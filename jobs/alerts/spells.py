@@ -10,8 +10,8 @@ condition still holds. Hours that show neither leave a spell as it is.
 
 from dataclasses import dataclass, replace
 
-LATE_HOURS = 2
-"""How many hours before the newest one may still fire: bars and maps settle within them."""
+LATE_HOURS = 1
+"""How many hours before the newest one may still fire: most late data come within them."""
 
 MATERIAL_RATIO = 0.25
 """A figure that moves by more than this share of the larger value is corrected by a message."""

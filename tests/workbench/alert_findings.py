@@ -78,10 +78,10 @@ class HandLedger:
         return self.ledger.record(found, dict.fromkeys(rules, self.policy), WORDS, settled_until)
 
     def hourly(self, pattern: str, thing: str = "near BTC long") -> None:
-        """Record a pattern an hour at a time, each with the two hours before it."""
+        """Record a pattern an hour at a time, each with the hour before it."""
         found = findings(pattern, thing=thing)
         for hour in range(len(pattern)):
-            recent = [one for one in found if at(hour - 2) <= one.hour <= at(hour)]
+            recent = [one for one in found if at(hour - 1) <= one.hour <= at(hour)]
             self.record(recent, hour)
 
     def fired(self) -> list[int]:

@@ -108,7 +108,7 @@ def live(home: str, hours: int, write: str, number: int) -> None:
         first = 0 if until is None else (until - START) // HOUR
         for hour in range(first, hours):
             found = [
-                one for late in range(max(hour - 2, 0), hour + 1) for one in found_at(late, hour)
+                one for late in range(max(hour - 1, 0), hour + 1) for one in found_at(late, hour)
             ]
             ledger.record(found, policies, WORDS, at(hour))
             land_alerts(ledger, settings, at(hour))
