@@ -7,7 +7,7 @@ may hold (`sources.user_models`).
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -142,6 +142,37 @@ def read_yaml(path: Path) -> object:
         ) from exc
     _require_text(value, str(path))
     return value
+
+
+def line_of(path: Path, place: Sequence[str | int]) -> int | None:
+    """Return the line of a place in a YAML file, from 1; None where the file has no such place.
+
+    Parameters
+    ----------
+    path : Path
+        A file that `read_yaml` reads.
+    place : sequence of str or int
+        Keys and positions in lists, from the outermost; where the last ones are not there, the
+        line of the nearest that is.
+    """
+    raw = read_bytes(path, LARGEST_YAML_BYTES)
+    node = yaml.compose(raw.decode("utf-8"), Loader=_PlainLoader)
+    line = None
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            pairs = [(key, value) for key, value in node.value if key.value == str(part)]
+            if not pairs:
+                break
+            key, node = pairs[-1]
+            line = key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            if part >= len(node.value):
+                break
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401  (JSON)

@@ -18,7 +18,7 @@ declares the model, reads the file and passes plain values on, such as
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -35,7 +35,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from sources.errors import InputRejected
-from sources.user_files import read_yaml
+from sources.user_files import line_of, read_yaml
 
 T = TypeVar("T")
 
@@ -66,6 +66,22 @@ _EXPECTED = {
     "literal_error": "{choices}",
 }
 """What was expected, by pydantic's type of error."""
+
+
+class PlacedError(ValueError):
+    """A value that is refused, with its place below the model that refuses it.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong; names the place where it is not the model's own.
+    place : sequence of str or int
+        Keys and positions in lists, from the model inwards: for the line in the message.
+    """
+
+    def __init__(self, message: str, place: Sequence[str | int]) -> None:
+        super().__init__(message)
+        self.place = tuple(place)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -116,9 +132,10 @@ class UserModel(BaseModel):
             )
         for key in content:
             if key not in fields:
-                raise ValueError(
+                raise PlacedError(
                     f"unknown key '{key}'; nearest known key is '{nearest(key, fields)}' "
-                    f"(known: {known})"
+                    f"(known: {known})",
+                    (key,),
                 )
         given = {
             key: value
@@ -147,9 +164,15 @@ def read_model(path: Path, model: type[T], example: str = "") -> T:
     ------
     InputRejected
         If the file cannot be read or does not fit the model; the message names the file, the
-        place, the value and what was expected.
+        line, the place, the value and what was expected.
     """
-    return parse_model(read_yaml(path), model, str(path), example)
+    content = read_yaml(path)
+    try:
+        return _validated(content, model)
+    except ValidationError as exc:
+        line = line_of(path, _place_of(exc))
+        where = f"{path}" if line is None else f"{path}, line {line}"
+        raise InputRejected(f"{where}: {_describe(exc, example)}") from exc
 
 
 def parse_model(content: object, model: type[T], where: str, example: str = "") -> T:
@@ -182,9 +205,13 @@ def parse_model(content: object, model: type[T], where: str, example: str = "") 
         As in `read_model`.
     """
     try:
-        return TypeAdapter(model).validate_python({} if content is None else _text_keys(content))
+        return _validated(content, model)
     except ValidationError as exc:
         raise InputRejected(f"{where}: {_describe(exc, example)}") from exc
+
+
+def _validated(content: object, model: type[T]) -> T:
+    return TypeAdapter(model).validate_python({} if content is None else _text_keys(content))
 
 
 def _text_keys(content: object) -> object:
@@ -203,11 +230,24 @@ def _describe_missing(key: str, field: FieldInfo) -> str:
     return ""
 
 
+def _named_place(location: Sequence[str | int]) -> list[str | int]:
+    """Return the part of a location that is of the file: pydantic and unions add their own."""
+    # Branches of unions carry our tags, <value>, and keys pydantic's, [key].
+    return [part for part in location if not str(part).startswith(("<", "["))]
+
+
+def _place_of(invalid: ValidationError) -> list[str | int]:
+    """Return where the first error is, as precisely as it is known."""
+    error = invalid.errors()[0]
+    refusal = error.get("ctx", {}).get("error")
+    below = refusal.place if isinstance(refusal, PlacedError) else ()
+    return [*_named_place(error["loc"]), *below]
+
+
 def _describe(invalid: ValidationError, example: str) -> str:
     """Return the first error as ``place: what is wrong``."""
     error = invalid.errors()[0]
-    # Branches of unions carry our tags, <value>, and keys pydantic's, [key]: no part of the file.
-    place = [part for part in error["loc"] if not str(part).startswith(("<", "["))]
+    place = _named_place(error["loc"])
     context: dict[str, Any] = dict(error.get("ctx", {}))
     value = error["input"]
     if error["type"] == "value_error":

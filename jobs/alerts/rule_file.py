@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, Strict, model_validator
 
 from jobs.alerts.conditions import AnyRule
 from jobs.alerts.rule import PIPELINE_RULE
-from sources.user_models import Name, UserModel, nearest, read_model
+from sources.user_models import Name, PlacedError, UserModel, nearest, read_model
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -87,15 +87,21 @@ class AlertRules(UserModel):
     def _check_names(self) -> Self:
         """Refuse rules that share a name, and those sent to a target that is not declared."""
         seen: set[str] = {PIPELINE_RULE}
-        for number, rule in enumerate(self.rules, 1):
-            where = f"rules, entry {number}"
+        for position, rule in enumerate(self.rules):
+            where = f"rules, entry {position + 1}"
             if rule.name in seen:
-                raise ValueError(f"{where}: the name '{rule.name}' is taken; choose another")
+                raise PlacedError(
+                    f"{where}: the name '{rule.name}' is taken; choose another",
+                    ("rules", position, "name"),
+                )
             seen.add(rule.name)
             for target in rule.to:
                 if target not in self.targets:
                     near = f"; nearest is '{nearest(target, self.targets)}'" if self.targets else ""
-                    raise ValueError(f"{where}: 'to' names '{target}', not under 'targets'{near}")
+                    raise PlacedError(
+                        f"{where}: 'to' names '{target}', not under 'targets'{near}",
+                        ("rules", position, "to"),
+                    )
         return self
 
 

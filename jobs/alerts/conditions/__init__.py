@@ -21,7 +21,7 @@ from jobs.alerts.conditions.trust_conditions import (
     VenueGone,
 )
 from jobs.alerts.rule import Rule
-from sources.user_models import nearest
+from sources.user_models import PlacedError, nearest
 
 _OneOf = (
     Annotated[BandNear, Tag("<band_near>")]
@@ -53,9 +53,10 @@ def _check_condition(content: object) -> object:
         if word is None:
             raise ValueError(f"'when' is missing: name a condition ({known})")
         if word not in CONDITIONS:
-            raise ValueError(
+            raise PlacedError(
                 f"'when' is {word!r:.200}, no condition; nearest is "
-                f"'{nearest(str(word), CONDITIONS)}' (known: {known})"
+                f"'{nearest(str(word), CONDITIONS)}' (known: {known})",
+                ("when",),
             )
     return content
 
