@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from jobs.alerts.finding import Figures
 from jobs.alerts.quantities import Duration
@@ -181,6 +181,13 @@ class Rule(UserModel):
 
     no_data: ClassVar[str] = "no data"
     """Why a key is unknown where the asset has no data for the condition."""
+
+    @field_validator("assets", "to")
+    @classmethod
+    def _check_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not names:
+            raise ValueError("an empty list; name at least one")
+        return names
 
     @property
     def least_grade(self) -> Grade | None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from jobs.alerts.quantities import Amount, Ratio
 from jobs.alerts.rule import SIDES, Rows, Rule
@@ -60,7 +60,7 @@ class BandNear(BandRule):
     """A band lies within a distance of price, measured to its near edge."""
 
     when: Literal["band_near"]
-    within: Ratio
+    within: Ratio = Field(description="write a distance, such as '2 %'")
     at_least: Amount | None = None
 
     query: ClassVar[str] = "alert_bands"
@@ -105,7 +105,7 @@ class CouldForce(BandRule):
     """
 
     when: Literal["could_force"]
-    above: Amount
+    above: Amount = Field(description="write an amount, such as '5 M USD'")
 
     query: ClassVar[str] = "alert_bands"
     nothing_found: ClassVar[str] = "no band within 20 % of price"

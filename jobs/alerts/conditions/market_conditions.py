@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from jobs.alerts.quantities import Amount, Duration, Ratio
 from jobs.alerts.rule import Rows, Rule
@@ -19,7 +19,7 @@ LONGEST_WINDOW = timedelta(days=30)
 class LiquidationAmountRule(Rule):
     """A rule on an amount liquidated, of one side or of both together."""
 
-    above: Amount
+    above: Amount = Field(description="write an amount, such as '5 M USD'")
     side: Literal["long", "short"] | None = None
 
     def measured(self, rows: Rows) -> NDArray[np.float64]:
@@ -92,7 +92,7 @@ class OpenInterestMoved(MoveRule):
     """Open interest, in units of the asset, changed by a share of itself."""
 
     when: Literal["open_interest_moved"]
-    by: Ratio
+    by: Ratio = Field(description="write a change, such as '5 %' or '3 bps'")
 
     query: ClassVar[str] = "alert_open_interest"
     unknown: ClassVar[str] = "no venue's open interest is known both in the hour and before"
@@ -112,7 +112,7 @@ class FundingMoved(MoveRule):
     """Funding, scaled to 8 hours, rose or fell by so many points."""
 
     when: Literal["funding_moved"]
-    by: Ratio
+    by: Ratio = Field(description="write a change, such as '5 %' or '3 bps'")
     over: Duration = timedelta(hours=8)
 
     query: ClassVar[str] = "alert_funding"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from jobs.alerts.quantities import Duration, Ratio, read_level
 from jobs.alerts.rule import NO_ASSET, Grade, Rows, Rule
@@ -45,7 +45,7 @@ class ProvidersDisagree(Rule):
     """Maps of the providers differ by more than a share: 1 less their mean overlap."""
 
     when: Literal["providers_disagree"]
-    above: Ratio
+    above: Ratio = Field(description="write a share, such as '60 %'")
 
     query: ClassVar[str] = "alert_disagreement"
     unknown: ClassVar[str] = "no two providers can be compared in the hour"
@@ -71,7 +71,7 @@ class ProvidersDisagree(Rule):
 class AgeRule(Rule):
     """A rule on the age of data."""
 
-    older_than: Duration
+    older_than: Duration = Field(description="write an age, such as '2 h'")
 
     usual_grade: ClassVar[Grade | None] = None
 
@@ -152,7 +152,9 @@ class SkillFaded(Rule):
     """A model's skill over a null model is below a level, by the newest midnight scored."""
 
     when: Literal["skill_faded"]
-    below: Annotated[float, BeforeValidator(read_level)]
+    below: Annotated[float, BeforeValidator(read_level)] = Field(
+        description="write a share, such as '0 %'"
+    )
     provider: Name = DEFAULT_PROVIDER
     null_model: Name = TRAINING_MEAN
 
