@@ -32,7 +32,7 @@ MARKET_HOURS = 48
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class EvaluationTime:
     """One evaluation: seconds, findings, and how many of them are on."""
 
     label: str
@@ -78,7 +78,7 @@ def read_bench_rules(count: int, assets: Sequence[str]) -> tuple[Rule, ...]:
     return parse_model(content, AlertRules, "alerts.yaml").rules
 
 
-def measure(path: Path, market: AlertMarket, rule_count: int) -> Iterator[Measured]:
+def measure(path: Path, market: AlertMarket, rule_count: int) -> Iterator[EvaluationTime]:
     """Yield the evaluation of the newest hour, of all its rules for every asset, of newest bars."""
     mixed = read_bench_rules(rule_count, market.assets)
     every = tuple(rule.model_copy(update={"assets": ("*",)}) for rule in mixed)
@@ -96,7 +96,7 @@ def measure(path: Path, market: AlertMarket, rule_count: int) -> Iterator[Measur
         with open_published(path) as reader, timed("seconds", figures):
             findings = evaluate(reader, rules, hours, newest)
         on_count = sum(finding.is_on is True for finding in findings)
-        yield Measured(label, figures["seconds"], len(findings), on_count)
+        yield EvaluationTime(label, figures["seconds"], len(findings), on_count)
 
 
 def main() -> None:

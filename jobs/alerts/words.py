@@ -114,6 +114,12 @@ def _text(figures: Figures, name: str) -> str:
     return "" if value is None else str(value)
 
 
+def _counted(number: float | None, thing: str) -> str:
+    """Return a number of things: 1 band, 2 bands, no bands."""
+    count = int(number or 0)
+    return f"{count or 'no'} {thing}{'' if count == 1 else 's'}"
+
+
 def _age(seconds: float) -> str:
     """Return a span of time: 5 min, 3 h, 2.5 days."""
     if seconds < 7200:
@@ -194,7 +200,9 @@ def _band_near(_: Rule, finding: RuleFinding) -> Lines:
 
 def _could_force(_: Rule, finding: RuleFinding) -> Lines:
     forced = _amount(_number(finding.figures, "expected_forced_usd_24h"))
-    title = f"band of {finding.key}s {_place(finding.figures)}, {forced} expected forced in 24 h"
+    title = (
+        f"band of {finding.key}s {_place(finding.figures)}, {forced} expected to be forced in 24 h"
+    )
     return title, _both_sides(finding)
 
 
@@ -203,13 +211,12 @@ def _band_swept(_: Rule, finding: RuleFinding) -> Lines:
     count = int(_number(figures, "swept_count") or 0)
     held, low, high = (_number(figures, f"swept_{name}") for name in ("usd", "low", "high"))
     span = "" if low is None or high is None else f" at {price(low)} - {price(high)}"
-    bands = f"{count} band{'' if count == 1 else 's'} of {finding.key}s"
+    bands = f"{_counted(count, 'band')} of {finding.key}s"
     before = _number(figures, "map_price")
     traded = [_number(figures, name) for name in ("low", "high")]
     lines = [
         f"Price traded through {bands}{span}; the map before held {_amount(held)} there.",
-        f"Map by {_text(figures, 'provider')}, all venues. What was in a band is an estimate; "
-        "what venues published of it is a lower bound in marts.market_context_hourly.",
+        f"Map by {_text(figures, 'provider')}, all venues: an estimate, not what was liquidated.",
     ]
     if count > 1:
         lines.insert(1, f"The largest: {_prices(figures)}, {_held(figures)}.")
@@ -221,8 +228,8 @@ def _band_swept(_: Rule, finding: RuleFinding) -> Lines:
     if probability is not None:
         lines.append(f"Odds of touch within 24 h were {odds(probability)} on that map.")
     other = "short" if finding.key == "long" else "long"
-    swept = int(_number(finding.other_side or {}, "swept_count") or 0)
-    lines.append(f"Other side: {swept or 'no'} band{'' if swept == 1 else 's'} of {other}s swept.")
+    swept = _counted(_number(finding.other_side or {}, "swept_count"), "band")
+    lines.append(f"Other side: {swept} of {other}s swept.")
     return f"{bands} swept{span}", lines
 
 
@@ -244,9 +251,9 @@ def _liquidations_realised(rule: Rule, finding: RuleFinding) -> Lines:
     lines = [f"Published for the hour: {_sides(figures, has_interval=False)}."]
     if opened and closed:
         lines.append(f"Price {price(closed)}, {_signed(closed / opened - 1)} in the hour.")
+    feeds = _text(figures, "feeds") or "not named"
     lines.append(
-        f"Feeds: {_text(figures, 'feeds')}; "
-        + ("complete for these venues." if is_complete else "a lower bound.")
+        f"Feeds: {feeds}; " + ("complete for their venues." if is_complete else "a lower bound.")
     )
     return f"{_amount(finding.measure)}{of} liquidated in an hour", lines
 
@@ -269,14 +276,13 @@ def _liquidations_predicted(rule: Rule, finding: RuleFinding) -> Lines:
 def _open_interest_moved(_: Rule, finding: RuleFinding) -> Lines:
     figures = finding.figures
     hours = int(_number(figures, "over_hours") or 0)
-    venues, known = (
-        int(_number(figures, name) or 0) for name in ("venue_count", "all_venue_count")
-    )
+    venues = _counted(_number(figures, "venue_count"), "venue")
+    known = int(_number(figures, "all_venue_count") or 0)
     return (
         f"open interest {_signed(finding.measure or 0.0)} in {hours} h",
         [
-            f"{_amount(_number(figures, 'open_interest_usd'))} in the {venues} venues observed "
-            f"in both hours, of {known}; the change is in units of the asset."
+            f"{_amount(_number(figures, 'open_interest_usd'))} on {venues} observed in both "
+            f"hours, of {known}; the change is in units of the asset."
         ],
     )
 
@@ -292,10 +298,10 @@ def _funding_moved(_: Rule, finding: RuleFinding) -> Lines:
         _points(_number(figures, name))
         for name in ("funding_rate_8h_ratio", "funding_rate_8h_before_ratio")
     )
-    count = int(_number(figures, "funding_instrument_count") or 0)
+    instruments = _counted(_number(figures, "funding_instrument_count"), "instrument")
     return (
         f"funding {_points(finding.measure)} in {hours} h",
-        [f"Now {now} for 8 hours, {before} before; mean of {count} instruments."],
+        [f"Now {now} for 8 hours, {before} before; mean of {instruments}."],
     )
 
 
@@ -324,10 +330,10 @@ def _providers_disagree(_: Rule, finding: RuleFinding) -> Lines:
 
 def _data_stale(_: Rule, finding: RuleFinding) -> Lines:
     what = "bars" if finding.key == "bars" else "open interest"
-    venues = int(_number(finding.figures, "venue_count") or 0)
+    venues = _counted(_number(finding.figures, "venue_count"), "venue")
     return (
         f"no {what} for {_age(finding.measure or 0.0)}",
-        [f"The freshest of {venues} venues is that old; maps rest on older data until it ends."],
+        [f"The newest of {venues} are that old; maps of this hour rest on them."],
     )
 
 
@@ -348,11 +354,12 @@ def _venue_gone(_: Rule, finding: RuleFinding) -> Lines:
 def _publishing_stopped(_: Rule, finding: RuleFinding) -> Lines:
     figures = finding.figures
     names = _text(figures, "check_names")
+    seconds = _number(figures, "held_seconds")
+    since = f"for {_age(seconds)}" if seconds else "since this hour"
     lines = [
         f"Critical checks that fail: {names}.",
         _text(figures, "description"),
-        f"Held back for {_age(_number(figures, 'held_seconds') or 0.0)}; what was published before "
-        "stays. `liqheat check` shows the rows.",
+        f"Held back {since}; what was published before stays. `liqheat check` shows the rows.",
     ]
     return "publication held back", [line for line in lines if line]
 
@@ -404,7 +411,7 @@ def _measured(rule: Rule, finding: RuleFinding) -> str:
     }
     measure = _FORMS[rule.when](finding.measure)
     if rule.when == "band_swept" and not thresholds:
-        measure = f"{finding.measure:g} bands"
+        measure = f"{_counted(finding.measure, 'band')} swept"
     compared = ", ".join(
         f"{name.replace('_', ' ')} "
         + (_age(value.total_seconds()) if name == "older_than" else _threshold(rule, name, value))
@@ -427,10 +434,14 @@ _FORMS: Mapping[str, Callable[[float], str]] = {
     "liquidations_predicted": _amount,
     "open_interest_moved": lambda ratio: _signed(ratio, "+.2f"),
     "funding_moved": _points,
-    "grade_changed": lambda steps: f"{steps:+g} grades lower" if steps else "no change",
+    "grade_changed": lambda steps: (
+        f"{_counted(abs(steps), 'grade')} {'lower' if steps > 0 else 'higher'}"
+        if steps
+        else "no change"
+    ),
     "providers_disagree": lambda ratio: percent(ratio, ".1f"),
     "data_stale": _age,
     "venue_gone": _age,
-    "publishing_stopped": lambda count: f"{count:g} checks fail",
+    "publishing_stopped": lambda count: f"{_counted(count, 'critical check')} failed",
     "skill_faded": lambda ratio: percent(ratio, ".1f"),
 }

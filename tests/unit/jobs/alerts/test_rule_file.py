@@ -1,11 +1,14 @@
 """A file of rules is read whole, or refused with its line, the value and the nearest right word."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from jobs.alerts.conditions import CONDITIONS
 from jobs.alerts.quantities import read_amount, read_duration, read_level, read_ratio
+from jobs.alerts.rule import Rule
 from jobs.alerts.rule_file import read_rules
 from sources.errors import InputRejected
 
@@ -129,3 +132,13 @@ def test_quantities_are_in_base_units():
     assert (read_ratio("2 %"), read_ratio("25bps"), read_level("0 %")) == (0.02, 0.0025, 0.0)
     assert (read_amount("250,000 usd"), read_amount("1.5 B USD")) == (250_000.0, 1.5e9)
     assert read_duration("2 days") == timedelta(days=2)
+
+
+def test_the_page_shows_a_file_that_works_and_lists_every_condition(read):
+    page = (Path(__file__).parents[4] / "docs" / "alerts.md").read_text()
+    example = page.split("```yaml\n")[1].split("```")[0]
+    assert {rule.when for rule in read(example).rules} <= set(CONDITIONS)
+    for when, condition in CONDITIONS.items():
+        (row,) = re.findall(rf"^\| `{when}` \|.*\|(.*)\|$", page, re.MULTILINE)
+        own = set(condition.fields_by_key()) - set(Rule.fields_by_key())
+        assert set(re.findall(r"`(\w+)`", row)) == own, when
