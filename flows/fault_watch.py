@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+FIRST_CHECK_SECONDS = 5.0
 CHECK_SECONDS = 60.0
+"""The first check comes soon, since runs catch up at the start; waits double up to a minute."""
 
 SERVER = "Prefect's server"
 SERVER_PATIENCE = timedelta(minutes=10)
@@ -123,16 +125,20 @@ def read_history(client: "SyncPrefectClient", name: str, since: datetime) -> Dep
 
 
 @contextmanager
-def watching(deployments: Sequence[str], check_seconds: float = CHECK_SECONDS) -> Iterator[None]:
+def watching(
+    deployments: Sequence[str], first_check_seconds: float = FIRST_CHECK_SECONDS
+) -> Iterator[None]:
     """Watch in a thread of its own around the block; its own failures are logged and no more."""
     watch, stop = FaultWatch(deployments), threading.Event()
 
     def run() -> None:
-        while not stop.wait(check_seconds):
+        wait = first_check_seconds
+        while not stop.wait(wait):
             try:
                 watch.check(read_settings())
             except Exception as exc:  # noqa: BLE001  (the watch goes on, whatever one check met)
                 logger.warning("the watch on the schedule: %s: %s", type(exc).__name__, exc)
+            wait = min(2 * wait, CHECK_SECONDS)
 
     thread = threading.Thread(target=run, name="fault-watch", daemon=True)
     thread.start()

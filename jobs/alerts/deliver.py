@@ -14,7 +14,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from jobs.alerts.ledger import AlertLedger, Digest
 from jobs.alerts.ledger_file import sole_delivery
 from jobs.alerts.ledger_records import Message
 from jobs.alerts.rule_file import AlertRules
-from jobs.alerts.senders import open_senders
+from jobs.alerts.senders import open_sender
 from jobs.alerts.sending import SHORTEST_CHARACTERS, Sender, cut
 from jobs.alerts.words import digest_words
 from jobs.errors import JobError, MessageTooLong, TargetUnavailable
@@ -89,7 +89,7 @@ class Delivery:
 
 def deliver_messages(
     ledger: AlertLedger,
-    senders: Mapping[str, Sender],
+    sender_of: Callable[[str], Sender | None],
     *,
     clock: Clock,
     digest_of: Digest,
@@ -102,8 +102,9 @@ def deliver_messages(
     ----------
     ledger : AlertLedger
         Holds the messages.
-    senders : mapping of str to Sender
-        By name of their target. What waits for a target that is not among them is dropped.
+    sender_of : Callable
+        Returns the sender of a target by its name; None where it is declared no more: what waits
+        for it is dropped.
     clock : Callable
         The present, UTC.
     digest_of, digest_above
@@ -115,7 +116,7 @@ def deliver_messages(
         if not is_ours:
             logger.info("another process delivers alerts; this one leaves it to it")
             return ()
-        run = _Run(ledger, senders, clock, digest_of, digest_above, limits or Limits())
+        run = _Run(ledger, sender_of, clock, digest_of, digest_above, limits or Limits())
         deliveries = asyncio.run(run.deliver())
     for one in deliveries:
         if one.error is not None:
@@ -141,9 +142,15 @@ def deliver_waiting(
     clock : Callable
         The present, UTC.
     """
+
+    def sender_of(name: str) -> Sender | None:
+        # Only where something waits: loading the services of apprise takes a while.
+        declared = rules.targets.get(name)
+        return None if declared is None else open_sender(settings, name, declared)
+
     return deliver_messages(
         ledger,
-        open_senders(settings, rules.targets),
+        sender_of,
         clock=clock,
         digest_of=digest_words,
         digest_above=rules.digest_above,
@@ -169,7 +176,7 @@ class _Run:
     """One run of delivery."""
 
     ledger: AlertLedger
-    senders: Mapping[str, Sender]
+    sender_of: Callable[[str], Sender | None]
     clock: Clock
     digest_of: Digest
     digest_above: int
@@ -185,7 +192,7 @@ class _Run:
         )
 
     async def _deliver_to(self, name: str) -> Delivery:
-        sender = self.senders.get(name)
+        sender = self.sender_of(name)
         if sender is None:
             count = self.ledger.drop_target(name)
             return Delivery(name, dropped=count, error="it is declared no more; messages dropped")

@@ -96,7 +96,7 @@ def _failed(history: DeploymentHistory, hour: datetime) -> RuleFinding:
     is_on = len(last) > history.failures_allowed and not any(run.is_done for run in last)
     figures: dict[str, str | int | None] = {"last_done_at": _last_done(history)}
     if is_on:
-        message = " ".join(redact(last[0].message).split())[:QUOTED_CHARACTERS]
+        message = " ".join(redact(last[0].message).split())[:QUOTED_CHARACTERS].rstrip(".")
         figures |= {"failed_at": _minute(last[0].at), "error": message, "failures_count": len(last)}
     return RuleFinding(
         PIPELINE_RULE, NO_ASSET, f"{history.name} failed", hour, is_on, figures=figures

@@ -12,7 +12,7 @@ from jobs.alerts.deliver import Clock, Limits, send_now
 from jobs.alerts.ledger_records import Message, Wording
 from jobs.alerts.rule import EVERY_ASSET, NO_ASSET, Rule
 from jobs.alerts.rule_file import AlertRules, read_rules
-from jobs.alerts.senders import UnusableSender, open_senders
+from jobs.alerts.senders import UnusableSender, open_sender
 from jobs.alerts.sending import Sender
 from jobs.errors import NothingToDo, TargetRejected, TargetUnavailable
 from jobs.read.query import open_reader
@@ -73,10 +73,10 @@ def check_rules(settings: Settings) -> tuple[CheckedEntry, ...]:
     """
     rules = require_rules(settings)
     published = _published_assets(settings)
-    senders = open_senders(settings, rules.targets)
+    senders = [open_sender(settings, name, one) for name, one in rules.targets.items()]
     return (
         *(_checked_rule(rule, published) for rule in rules.rules),
-        *(_checked_target(sender) for sender in senders.values()),
+        *(_checked_target(sender) for sender in senders),
     )
 
 
@@ -157,10 +157,10 @@ def send_tests(
                 f"{settings.alerts_file} declares no target {name!r}; it declares "
                 f"{', '.join(targets) or 'none'}"
             )
-    senders = open_senders(settings, {name: targets[name] for name in names or targets})
+    limits = limits or Limits(settings.alert_seconds)
     return tuple(
-        _send_test(sender, clock, limits or Limits(settings.alert_seconds))
-        for sender in senders.values()
+        _send_test(open_sender(settings, name, targets[name]), clock, limits)
+        for name in names or targets
     )
 
 

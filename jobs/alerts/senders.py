@@ -5,7 +5,6 @@ Belongs here: which sender a declaration means. Does not belong here: the declar
 `jobs.alerts.apprise_service`).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,20 +43,18 @@ class UnusableSender:
         raise TargetUnavailable(self.reason)
 
 
-def open_senders(settings: Settings, targets: Mapping[str, Target]) -> dict[str, Sender]:
-    """Return the sender of each declared target, by its name.
+def open_sender(settings: Settings, name: str, target: Target) -> Sender:
+    """Return the sender of a declared target.
 
     Parameters
     ----------
     settings : Settings
         Where variables are read, and the time a sender may take.
-    targets : mapping of str to Target
+    name : str
+        Name of the target.
+    target : Target
         As declared.
     """
-    return {name: _sender(settings, name, target) for name, target in targets.items()}
-
-
-def _sender(settings: Settings, name: str, target: Target) -> Sender:
     try:
         if target.url is not None:
             url = _secret(settings, name, target.url)

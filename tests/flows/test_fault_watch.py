@@ -103,6 +103,6 @@ def test_a_check_that_fails_does_not_end_the_watch(monkeypatch, home, caplog):
         raise ValueError("a check fails")
 
     monkeypatch.setattr(FaultWatch, "check", check)
-    with watching(["hourly"], check_seconds=0.01):
+    with watching(["hourly"], first_check_seconds=0.01):
         assert twice.wait(30)
     assert "the watch on the schedule: ValueError: a check fails" in caplog.text

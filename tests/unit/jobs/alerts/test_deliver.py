@@ -61,7 +61,11 @@ def deliver(ledger, senders, now=NOW, **named):
     return {
         one.target: one
         for one in deliver_messages(
-            ledger, senders, clock=lambda: now, digest_of=digest_words, **{"limits": QUICK, **named}
+            ledger,
+            senders.get,
+            clock=lambda: now,
+            digest_of=digest_words,
+            **{"limits": QUICK, **named},
         )
     }
 
@@ -224,7 +228,7 @@ path, url, secret, now = sys.argv[1:]
 with AlertLedger(Path(path)) as ledger:
     sender = Webhook("desk", url, secret)
     instant = datetime.fromisoformat(now)
-    deliver_messages(ledger, {"desk": sender}, clock=lambda: instant, digest_of=digest_words)
+    deliver_messages(ledger, lambda _: sender, clock=lambda: instant, digest_of=digest_words)
 """
 
 

@@ -9,7 +9,7 @@ from standin.alert_target import AlertTarget, Answer
 from jobs.alerts.apprise_service import open_apprise_service
 from jobs.alerts.ledger_records import Message, Wording
 from jobs.alerts.rule_file import Target
-from jobs.alerts.senders import open_senders
+from jobs.alerts.senders import open_sender
 from jobs.errors import MessageTooLong, TargetRejected, TargetUnavailable
 from jobs.settings import Settings
 
@@ -78,7 +78,8 @@ def test_a_target_whose_variable_is_not_set_fails_alone(target, monkeypatch, tmp
         "phone": Target(url="${PHONE}"),
         "desk": Target(webhook="${NO_SUCH_URL}", secret="${NO_SUCH_SECRET}"),  # noqa: S106  (the name of one)
     }
-    senders = open_senders(Settings(home=tmp_path), declared)
+    settings = Settings(home=tmp_path)
+    senders = {name: open_sender(settings, name, one) for name, one in declared.items()}
     senders["phone"].send(MESSAGE, AT)
     with pytest.raises(TargetUnavailable, match="variable NO_SUCH_URL is not set"):
         senders["desk"].send(MESSAGE, AT)
