@@ -1,6 +1,9 @@
 """A webhook: signed, dated, with a key; its faults in words without its address."""
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from standin.alert_target import AlertTarget, Answer
@@ -51,6 +54,21 @@ def test_a_receiver_that_checks_signature_time_and_key_takes_it(target):
     (facts,) = received.json["alerts"]
     assert facts["measure"] is None
     assert facts["figures"] == {"liquidation_usd": 1e6, "odds_of_touch": None}
+
+
+def test_the_check_that_the_page_shows_takes_what_is_sent_and_refuses_the_rest(target):
+    page = (Path(__file__).parents[4] / "docs" / "alerts.md").read_text()
+    shown: dict[str, Any] = {}
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], shown)  # noqa: S102  (our page)
+    is_ours = shown["is_ours"]
+    present = datetime.now(UTC)
+    target.now = present.timestamp()
+    webhook(target).send(MESSAGE, present)
+    (received,) = target.received
+    assert is_ours(SECRET, received.headers, received.body)
+    assert not is_ours(SECRET[::-1], received.headers, received.body)
+    assert not is_ours(SECRET, received.headers, received.body + b" ")
+    assert not is_ours(SECRET, received.headers, received.body, oldest_seconds=-1)
 
 
 @pytest.mark.parametrize(
