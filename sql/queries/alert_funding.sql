@@ -14,7 +14,11 @@ observed as (
         funding_rate_8h_ratio,
         funding_instrument_count,
     from marts.market_context_hourly
-    where $assets::varchar[] is null or list_contains($assets::varchar[], asset)
+    where
+        as_of
+        between list_min($hours::timestamptz[]) - to_hours(list_max($windows::integer[]))
+        and list_max($hours::timestamptz[])
+        and ($assets::varchar[] is null or list_contains($assets::varchar[], asset))
 ),
 
 wanted as (

@@ -20,6 +20,9 @@ observed as (
     from marts.venue_open_interest_hourly
     where
         not is_set_apart
+        and as_of
+        between list_min($hours::timestamptz[]) - to_hours(list_max($windows::integer[]))
+        and list_max($hours::timestamptz[])
         and ($assets::varchar[] is null or list_contains($assets::varchar[], asset))
 ),
 
