@@ -177,6 +177,22 @@ ORACLES: dict[str, tuple[dict[str, str], str]] = {
 """By rule name: the rule's own keys, for every asset, and the statement of where it holds."""
 
 
-def held(connection: duckdb.DuckDBPyConnection, name: str) -> set[tuple[str, str, object]]:
-    """Return the asset, key and hour of every place where a rule holds."""
-    return set(connection.execute(ORACLES[name][1]).fetchall())
+def held(
+    connection: duckdb.DuckDBPyConnection, name: str, *, has_any_grade: bool = False
+) -> set[tuple[str, str, object]]:
+    """Return the asset, key and hour of every place where a rule holds.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The marts.
+    name : str
+        The rule.
+    has_any_grade : bool
+        Whether the rule takes assets of every grade, ``min_grade: C``.
+    """
+    statement = ORACLES[name][1]
+    if has_any_grade:
+        statement = statement.replace("grade in ('A', 'B')", "grade in ('A', 'B', 'C')")
+        statement = statement.replace("grade = 'A'", "grade in ('A', 'B', 'C')")
+    return set(connection.execute(statement).fetchall())
