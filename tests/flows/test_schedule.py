@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from standin.alert_target import AlertTarget
 
 pytestmark = [
     pytest.mark.slow,
@@ -35,6 +36,9 @@ deployments:
     entrypoint: endless.py:endless
     schedules: [{{interval: 86400}}]
     concurrency_limit: {{limit: 1, collision_strategy: ENQUEUE}}
+  - name: broken
+    entrypoint: endless.py:broken
+    schedules: [{{interval: 86400}}]
 """
 
 ENDLESS_FLOW = """
@@ -47,6 +51,17 @@ from prefect import flow
 def endless():
     Path(__file__).with_name("track").write_text(os.environ.get("DO_NOT_TRACK", ""))
     time.sleep(3600)
+
+@flow
+def broken():
+    raise ValueError("no network")
+"""
+
+SECRET = "0123456789abcdef-hunter2"  # noqa: S105  (shared with the stand-in)
+
+ALERTS = """
+targets: {desk: {webhook: "${DESK_URL}", secret: "${DESK_SECRET}"}}
+rules: []
 """
 
 
@@ -59,6 +74,14 @@ def file(tmp_path: Path) -> Path:
     (tmp_path / "endless.py").write_text(ENDLESS_FLOW)
     (tmp_path / "prefect.yaml").write_text(PREFECT_YAML)
     return tmp_path / "prefect.yaml"
+
+
+@pytest.fixture
+def desk(home: Path) -> Iterator[AlertTarget]:
+    """Yield where alerts of the home go."""
+    (home / "alerts.yaml").write_text(ALERTS)
+    with AlertTarget(secret=SECRET) as standin:
+        yield standin
 
 
 @pytest.fixture
@@ -164,14 +187,19 @@ def assert_only_the_owner_gets_in(one: Schedule, proof: Path) -> None:
 
 
 def test_the_schedule_fires_ends_with_its_process_and_goes_on_after_a_stop_or_a_kill(
-    file, environment, tmp_path
+    file, environment, desk, tmp_path
 ):
+    environment |= {"DESK_URL": desk.url, "DESK_SECRET": SECRET}
     with schedule(file, environment, tmp_path / "first.log") as first:
         first.wait_for(lambda: first.runs("endless", "Running"))
         first.wait_for((file.parent / "track").exists)
         first.wait_for(
             lambda: sum(run["auto_scheduled"] for run in first.runs("ingest", "Completed")) >= 2
         )
+        first.wait_for(lambda: desk.taken)
+        (fault,) = desk.taken
+        assert fault.json["title"] == "liqheat: broken failed"
+        assert "ValueError: no network" in fault.json["body"]
         assert len(first.processes()) >= 2
         assert_only_the_owner_gets_in(first, tmp_path / "pwned")
         shown = subprocess.run(
