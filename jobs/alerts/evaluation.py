@@ -187,6 +187,8 @@ class _Judge:
             [covered.grade_rank(*place) for place in zip(assets, hours, strict=True)], dtype=int
         )
         self._figures: dict[int, Figures] = {}
+        # Made once: there are tens of thousands of findings.
+        self._instants = {hour: to_instant(hour) for hour in {*hours, *covered.hours}}
 
     def findings(self, rule: Rule) -> Iterator[RuleFinding]:
         """Yield the findings of one rule."""
@@ -213,7 +215,7 @@ class _Judge:
                 rule.name,
                 asset,
                 key,
-                to_instant(hour),
+                self._instants[hour],
                 is_on,
                 None if is_unknown else value,
                 self._figures_of(row),
@@ -248,7 +250,7 @@ class _Judge:
                     is_on, reason = False, rule.nothing_found
                 else:
                     reason = rule.no_data
-                yield RuleFinding(rule.name, asset, key, to_instant(hour), is_on, reason=reason)
+                yield RuleFinding(rule.name, asset, key, self._instants[hour], is_on, reason=reason)
 
     def _unknown_reason(self, rule: Rule, row: int) -> str:
         reasons = self._rows.columns.get("unknown_reason")
