@@ -134,7 +134,14 @@ def open_apprise_service(name: str, url: str, timeout_seconds: float) -> Apprise
 
     import apprise
 
-    asset = apprise.AppriseAsset(app_id="liqheat", app_desc="liqheat", app_url="", async_mode=False)
+    asset = apprise.AppriseAsset(
+        app_id="liqheat",
+        app_desc="liqheat",
+        app_url="",
+        async_mode=False,
+        # Services may cache tokens: never on the disk.
+        storage_mode=apprise.PersistentStoreMode.MEMORY,
+    )
     plugin = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
     if not isinstance(plugin, apprise.NotifyBase):
         raise TargetRejected(

@@ -114,7 +114,7 @@ def live(home: str, hours: int, write: str, number: int) -> None:
             land_alerts(ledger, settings, at(hour))
             deliver_messages(
                 ledger,
-                senders,
+                senders.get,
                 clock=lambda hour=hour: at(hour),  # type: ignore[misc]
                 digest_of=digest_words,
                 # Which messages are joined depends on what had waited; their keys do not.
