@@ -74,3 +74,23 @@ def test_an_empty_file_has_no_keys(tmp_path):
     path = tmp_path / "f.yaml"
     path.write_text("")
     assert read_model(path, dict[str, Column]) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("main:\n  unit: base\n  size: 0\n", "f.yaml, line 3: main: 'size' is 0"),
+        ("main:\n\n  unit: base\n  nmes: a\n", "f.yaml, line 4: main: unknown key 'nmes'"),
+        ("# a file\nmain: {}\n", "f.yaml, line 2: main: 'unit' is missing"),
+        ("main: {unit: usd}\nlisted:\n- unit: usd\n- unit: eur\n", "f.yaml, line 4: listed, entry"),
+        ("main: {unit: usd}\nothers:\n  1000: {hours: 0}\n", "f.yaml, line 3: others.1000"),
+        ("others: {}\n", "f.yaml: 'main' is missing"),
+        ("- main\n", "f.yaml: expected keys with values"),
+    ],
+)
+def test_an_error_in_a_file_names_the_line(tmp_path, text, message):
+    path = tmp_path / "f.yaml"
+    path.write_text(text)
+    with pytest.raises(InputRejected) as caught:
+        read_model(path, File)
+    assert message in str(caught.value)

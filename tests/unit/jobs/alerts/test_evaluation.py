@@ -135,3 +135,62 @@ def test_an_asset_graded_too_low_is_off_and_one_without_data_unknown(marts):
         ("BTC", None, "no bands of the provider in the hour"),
         ("XYZ", None, "nothing of the asset is published for the hour"),
     ]
+
+
+def test_an_asset_that_vanishes_is_stale_and_its_bands_are_unknown(marts):
+    for hour in (HOUR, HOUR + timedelta(hours=5)):
+        grade(marts, "ETH", hour=hour)
+    grade(marts, "BTC")
+    row = {"asset": "BTC", "venue": "okx", "as_of": HOUR, "newest_bar_age_seconds": 60.0}
+    add_row(marts, "marts.asset_quality_hourly", row)
+    stale = {"when": "data_stale", "older_than": "2 h"}
+    near = {"when": "band_near", "within": "2 %", "side": "long"}
+    findings = evaluate(marts, rules(stale, near), [HOUR, HOUR + timedelta(hours=5)])
+    bars = [each for each in findings if each.key == "bars"]
+    assert [(each.is_on, each.measure) for each in bars] == [(False, 60.0), (True, 5 * 3600 + 60.0)]
+    assert [(each.is_on, each.reason) for each in findings if each.key == "long"] == [
+        (None, "no bands of the provider in the hour"),
+        (None, "nothing of the asset is published for the hour"),
+    ]
+
+
+def test_a_newest_bar_sweeps_the_bands_published_last(marts):
+    grade(marts)
+    context(marts)
+    band(marts, 97.0, 98.5, usd=4e6)
+    band(marts, 95.0, 96.0, usd=3e6, rank=2)
+    band(marts, 102.0, 103.0)
+    bar = NewestBar("BTC", HOUR + timedelta(hours=1), high=101.0, low=94.0, price=99.0)
+    swept = rules({"when": "band_swept", "at_least": "5 M USD"})
+    long, short = evaluate(marts, swept, [], [bar])
+    assert (long.key, long.is_on, long.measure) == ("long", True, 7e6)
+    assert (short.key, short.is_on, short.measure) == ("short", False, 0.0)
+    later = NewestBar("BTC", HOUR + timedelta(hours=4), high=101.0, low=94.0, price=99.0)
+    assert all(each.is_on is None for each in evaluate(marts, swept, [], [later]))
+
+
+def test_one_known_side_is_enough_only_where_it_exceeds_the_threshold(marts):
+    grade(marts)
+    context(marts, realised_long_liquidation_usd=7e6)
+    rule = {"when": "liquidations_realised"}
+    two = rules(rule | {"above": "5 M USD"}, rule | {"above": "9 M USD"})
+    enough, unknown = evaluate(marts, two, [HOUR])
+    assert (enough.is_on, enough.measure) == (True, 7e6)
+    assert (unknown.is_on, unknown.measure) == (None, None)
+
+
+def test_without_rules_hours_or_data_nothing_is_found(marts):
+    one = rules({"when": "could_force", "above": "5 M USD", "asset": "*"})
+    assert evaluate(marts, (), [HOUR]) == []
+    assert evaluate(marts, one, []) == []
+    assert evaluate(marts, one, [HOUR]) == []
+
+
+def test_a_map_without_a_scale_in_usd_forces_nothing_known(marts):
+    grade(marts)
+    context(marts)
+    band(marts, 97.0, 98.5, usd=None)
+    rule = {"when": "could_force", "above": "5 M USD", "side": "long"}
+    (finding,) = evaluate(marts, rules(rule), [HOUR])
+    assert finding.is_on is None
+    assert "no band of the provider with odds and a scale in USD" in finding.reason
