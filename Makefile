@@ -62,6 +62,7 @@ soak: $(VENV)/.dev ## Long proofs: publishing under readers, faults and kills, d
 	$(BIN)/python -m bench.recovery
 	$(BIN)/python -m bench.position_kills
 	$(BIN)/python -m bench.alert_kills
+	$(BIN)/python -m bench.alert_month
 
 docs: $(VENV)/.run ## Write the generated pages again
 	$(LIQHEAT) tables --markdown > docs/tables.md

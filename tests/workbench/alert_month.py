@@ -1,17 +1,20 @@
 """A simulated market of some days in the marts alerts read, one rule of every kind, and an oracle.
 
-Belongs here: the market, the rules, and what plain SQL says fires. Does not belong here: running
-the rules on it (tests say how).
+Belongs here: the market, the rules, replaying it by the hour, and what plain SQL says fires, with
+cooldown and what is unknown. Does not belong here: variants of one condition
+(`workbench.alert_oracle`).
 
 The oracle shares nothing with `jobs.alerts`: it reads whole columns at once, by its own statements.
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import duckdb
 
+from jobs.alerts.evaluate_alerts import record_published, words_of
+from jobs.alerts.ledger import AlertLedger
 from jobs.alerts.rule_file import AlertRules
 from sources.user_models import parse_model
 from warehouse.contracts import relations
@@ -129,6 +132,9 @@ _RULES = (
     ("skill_faded", {"below": "0 %", "cooldown": "1 h"}),
 )
 
+Fired = tuple[str, str, str, dt.datetime]
+"""Rule, asset, key and hour of an alert."""
+
 EVENTS = ("band_swept", "grade_changed")
 
 
@@ -171,6 +177,21 @@ def see_until(connection: duckdb.DuckDBPyConnection, hour: int) -> dt.datetime:
     at = BEGUN + hour * HOUR
     connection.execute(f"set variable seen_until = timestamptz '{at}'")
     return at
+
+
+def replay(
+    connection: duckdb.DuckDBPyConnection, ledger: AlertLedger, hours: Iterable[int]
+) -> None:
+    """Record each hour as the run after its publication does."""
+    rules = month_rules().rules
+    for hour in hours:
+        see_until(connection, hour)
+        record_published(ledger, connection, rules, words_of(rules))
+
+
+def fired_alerts(ledger: AlertLedger) -> set[Fired]:
+    """Return what fired."""
+    return {(one.rule, one.asset, one.key, one.fired_at) for one in ledger.alerts(BEGUN)}
 
 
 # Where each condition holds: asset, key, hour, is_on (NULL unknown). Those that need a grade of B
@@ -324,9 +345,7 @@ _FIRES = (
 )
 
 
-def oracle(
-    connection: duckdb.DuckDBPyConnection, first: int = 0
-) -> set[tuple[str, str, str, dt.datetime]]:
+def oracle(connection: duckdb.DuckDBPyConnection, first: int = 0) -> set[Fired]:
     """Return rule, asset, key and hour of each alert that plain SQL finds from an hour on."""
     connection.execute(_SEEN)
     found = set()

@@ -1,24 +1,17 @@
 """Days replayed hour by hour fire where plain SQL says, and nowhere else."""
 
-from workbench.alert_month import BEGUN, HOUR, month_rules, oracle, see_until, simulated_days
+from workbench.alert_month import (
+    BEGUN,
+    fired_alerts,
+    month_rules,
+    oracle,
+    replay,
+    simulated_days,
+)
 
-from jobs.alerts.evaluate_alerts import record_published, words_of
 from jobs.alerts.ledger import AlertLedger
 
 HOURS = 34
-
-
-def replay(connection, ledger, hours):
-    rules = month_rules().rules
-    for hour in hours:
-        see_until(connection, hour)
-        record_published(ledger, connection, rules, words_of(rules))
-
-
-def fired(ledger):
-    return {
-        (one.rule, one.asset, one.key, one.fired_at) for one in ledger.alerts(BEGUN - 24 * HOUR)
-    }
 
 
 def test_every_kind_of_rule_fires_where_plain_sql_says(tmp_path):
@@ -26,11 +19,11 @@ def test_every_kind_of_rule_fires_where_plain_sql_says(tmp_path):
         replay(connection, ledger, range(HOURS))
         expected = oracle(connection)
         assert {rule for rule, *_ in expected} == {rule.name for rule in month_rules().rules}
-        assert fired(ledger) == expected
+        assert fired_alerts(ledger) == expected
         assert not any(one.correction_count for one in ledger.alerts(BEGUN))
 
 
 def test_runs_that_were_missed_change_nothing(tmp_path):
     with simulated_days(25) as connection, AlertLedger(tmp_path / "alerts.sqlite") as ledger:
         replay(connection, ledger, [0, 1, 1, 12, 12, 24])
-        assert fired(ledger) == oracle(connection)
+        assert fired_alerts(ledger) == oracle(connection)
