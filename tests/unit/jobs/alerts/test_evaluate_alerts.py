@@ -12,6 +12,7 @@ from jobs.alerts.evaluate_alerts import (
     alert_after_stop,
 )
 from jobs.alerts.ledger import AlertLedger
+from jobs.pipeline import load
 from jobs.read.query import published_file
 from jobs.settings import Settings
 from jobs.writer import open_writer
@@ -99,6 +100,19 @@ def test_a_publication_fires_lands_and_waits_for_its_target(settings):
     assert len(list((settings.landing / "alert").glob("*.parquet"))) == 1
     again = alert_after_publication(settings, clock=clock)
     assert (again.recorded.fired, again.landed) == (0, 0)
+
+
+def test_what_landed_is_in_the_mart_after_the_next_load(settings):
+    publish(settings, 99.0)
+    alert_after_publication(settings, clock=clock)
+    publish(settings, 110.0, 110.0)
+    alert_after_publication(settings, clock=clock)
+    assert load(settings).rows_by_kind == {"alert": 2}
+    with open_writer(settings) as connection:
+        rows = connection.execute(
+            "select rule, asset, key, fired_at, is_withdrawn, correction_count from marts.alerts"
+        ).fetchall()
+    assert rows == [("near", "BTC", "long", HOUR, True, 1)]
 
 
 def test_a_later_publication_corrects_what_an_hour_no_longer_shows(settings):
