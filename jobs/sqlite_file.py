@@ -75,8 +75,8 @@ def file_errors(path: Path, form: FileForm) -> Iterator[None]:
             raise form.damaged(path, str(exc)) from exc
         if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
             raise form.unavailable(
-                f"{path}: cannot be written ({exc}); free some space on the disk: the next run "
-                "goes on, nothing committed is lost"
+                f"{path}: cannot be written ({exc}); free some space on the disk: work goes "
+                "on by itself, nothing committed is lost"
             ) from exc
         raise form.unavailable(
             f"{path}: {exc}; see that the folder can be written and that no other program has the "

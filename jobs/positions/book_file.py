@@ -12,11 +12,12 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from jobs.errors import BookDamaged, BookUnavailable, CollectorRunning
+from jobs.errors import BookDamaged, BookUnavailable, CollectorRunning, JobError
 from jobs.settings import Settings
+from jobs.sqlite_file import DamagedError, FileForm, file_errors, open_file, private_folder
 
 SCHEMA_VERSION = 1
 # "LQAB" in ASCII: tells our file from any other SQLite file.
@@ -92,6 +93,30 @@ create table suspect (
 """
 
 
+_FORM = FileForm(
+    application_id=APPLICATION_ID,
+    version=SCHEMA_VERSION,
+    schema=_SCHEMA,
+    pragmas=(
+        # A state changes 300 bytes of the file, and SQLite writes whole pages: with small ones
+        # the log is 40 % of what it is with the usual ones.
+        "page_size = 1024",
+        "journal_mode = wal",
+        "synchronous = normal",
+        # The log is folded into the file by `AccountBook.checkpoint`, away from the writes.
+        "wal_autocheckpoint = 0",
+        "journal_size_limit = 16777216",
+    ),
+    damaged=DamagedError(
+        BookDamaged,
+        "{path} cannot be read as an account book ({reason}); put a copy back, or rename it with "
+        "its -wal and start again: accounts are then found anew, what has landed stays. "
+        "`sqlite3 {name} .recover` may save most of it",
+    ),
+    unavailable=BookUnavailable,
+)
+
+
 def positions_folder(settings: Settings) -> Path:
     """Return the folder of all that names an account."""
     return settings.home / "positions"
@@ -100,13 +125,6 @@ def positions_folder(settings: Settings) -> Path:
 def book_path(settings: Settings) -> Path:
     """Return the file of the account book."""
     return positions_folder(settings) / "accounts.sqlite"
-
-
-def private_folder(folder: Path) -> Path:
-    """Return a folder that only its owner may enter, made where absent."""
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    return folder
 
 
 @contextmanager
@@ -129,8 +147,7 @@ def sole_collector(folder: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def book_errors(path: Path) -> Iterator[None]:
+def book_errors(path: Path) -> AbstractContextManager[None]:
     """Translate errors of SQLite and of the file system on the account book.
 
     Raises
@@ -140,34 +157,12 @@ def book_errors(path: Path) -> Iterator[None]:
     BookDamaged
         The file is torn, or is none of ours.
     """
-    try:
-        yield
-    except sqlite3.Error as exc:
-        name = getattr(exc, "sqlite_errorname", "") or ""
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-            raise damaged(path, str(exc)) from exc
-        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-            raise BookUnavailable(
-                f"{path}: cannot be written ({exc}); free some space on the disk: the collector "
-                "goes on by itself, nothing committed is lost"
-            ) from exc
-        raise BookUnavailable(
-            f"{path}: {exc}; see that the folder can be written and that no other program has the "
-            "file open"
-        ) from exc
-    except OSError as exc:
-        raise BookUnavailable(
-            f"{exc.filename or path}: {exc.strerror or exc}; see that the folder can be written"
-        ) from exc
+    return file_errors(path, _FORM)
 
 
-def damaged(path: Path, reason: str) -> BookDamaged:
+def damaged(path: Path, reason: str) -> JobError:
     """Return the error for a file that cannot be used as it is."""
-    return BookDamaged(
-        f"{path} cannot be read as an account book ({reason}); put a copy back, or rename it with "
-        f"its -wal and start again: accounts are then found anew, what has landed stays. "
-        f"`sqlite3 {path.name} .recover` may save most of it"
-    )
+    return _FORM.damaged(path, reason)
 
 
 def open_connection(path: Path) -> sqlite3.Connection:
@@ -181,53 +176,7 @@ def open_connection(path: Path) -> sqlite3.Connection:
     BookUnavailable, BookDamaged
         See `book_errors`.
     """
-    private_folder(path.parent)
-    with book_errors(path):
-        is_new = not path.exists() or path.stat().st_size == 0
-        # Readable by its owner only, and so are the files SQLite puts beside it.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = sqlite3.connect(
-            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        try:
-            _prepare(connection, path, is_new=is_new)
-        except BaseException:
-            connection.close()
-            raise
-    return connection
-
-
-def _prepare(connection: sqlite3.Connection, path: Path, *, is_new: bool) -> None:
-    if not is_new:
-        _check(connection, path)
-    # A state changes 300 bytes of the file, and SQLite writes whole pages: with small ones
-    # the log is 40 % of what it is with the usual ones.
-    connection.execute("pragma page_size = 1024")
-    connection.execute("pragma journal_mode = wal")
-    connection.execute("pragma synchronous = normal")
-    # The log is folded into the file by `AccountBook.checkpoint`, away from the writes.
-    connection.execute("pragma wal_autocheckpoint = 0")
-    connection.execute("pragma journal_size_limit = 16777216")
-    (version,) = connection.execute("pragma user_version").fetchone()
-    if version == 0:
-        # In one transaction: a process killed meanwhile leaves an empty file.
-        connection.executescript(
-            f"begin immediate; {_SCHEMA} pragma application_id = {APPLICATION_ID}; "
-            f"pragma user_version = {SCHEMA_VERSION}; commit;"
-        )
-
-
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    (version,) = connection.execute("pragma user_version").fetchone()
-    (application,) = connection.execute("pragma application_id").fetchone()
-    (tables,) = connection.execute("select count(*) from sqlite_schema").fetchone()
-    if tables and application != APPLICATION_ID:
-        raise damaged(path, "it is another program's database")
-    if version > SCHEMA_VERSION:
-        raise damaged(path, f"a later release wrote it: schema {version}, here {SCHEMA_VERSION}")
-    (state,) = connection.execute("pragma quick_check(1)").fetchone()
-    if state != "ok":
-        raise damaged(path, " ".join(str(state).split())[:200])
+    return open_file(path, _FORM)
 
 
 def read_salt(folder: Path) -> bytes:
