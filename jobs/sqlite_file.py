@@ -121,6 +121,9 @@ def open_file(path: Path, form: FileForm) -> sqlite3.Connection:
 
 
 def _create(connection: sqlite3.Connection, form: FileForm) -> None:
+    (version,) = connection.execute("pragma user_version").fetchone()
+    if version:
+        return
     # In one transaction: a process killed meanwhile leaves an empty file, and of two that open a
     # new file at once the second finds it made.
     connection.execute("begin immediate")
