@@ -207,7 +207,8 @@ data_gap as (
         )::bigint as missing_count,
         lost_reason != '' as is_lost,
         case
-            when lost_reason = 'older than the history the venue serves' then max(available_until_at)
+            when lost_reason = 'older than the history the venue serves'
+                then max(available_until_at)
             when lost_reason != '' then max(third_answer_at)
         end as lost_since,
         nullif(lost_reason, '') as lost_reason,
