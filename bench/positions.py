@@ -86,17 +86,17 @@ def run_at_speed(arguments: argparse.Namespace, folder: Path) -> bool:
         shared = SharedClock(clock, arguments.speed)
         url = f"{standin.base_url}/hyperliquid"
         with collecting(home, url, clock, arguments.speed, log) as collector:
-            told = 0
+            reported = 0
             while collector.poll() is None:
                 time.sleep(1)
                 most_mb = max(most_mb, resident_mb(collector.pid))
                 passed = shared.milliseconds - START
-                if passed // HOUR_MS > told:
-                    told = passed // HOUR_MS
-                    if arguments.faults and told == arguments.warm_up:
+                if passed // HOUR_MS > reported:
+                    reported = passed // HOUR_MS
+                    if arguments.faults and reported == arguments.warm_up:
                         standin.control("faults", add=FAULTS)
                     seconds = time.monotonic() - begun
-                    print(_progress(told, standin, collector.pid, most_mb, seconds), flush=True)
+                    print(_progress(reported, standin, collector.pid, most_mb, seconds), flush=True)
                 # A map is made up to five minutes after its hour.
                 is_over = time.monotonic() - begun > 60 * arguments.most_minutes
                 if passed > hours * HOUR_MS + 5 * 60_000 or is_over:
