@@ -130,6 +130,10 @@ def read_yaml(path: Path) -> object:
     except UnicodeDecodeError as exc:
         raise InputRejected(f"{path}: byte {exc.start} is not UTF-8; save it as UTF-8") from exc
     except yaml.YAMLError as exc:
+        # PyYAML quotes the line, which may hold a secret.
+        for mark in (getattr(exc, "context_mark", None), getattr(exc, "problem_mark", None)):
+            if mark is not None:
+                mark.buffer = None
         where = " ".join(str(exc).split())
         raise InputRejected(f"{path}: no valid YAML ({where}); correct the line it names") from exc
     except RecursionError as exc:

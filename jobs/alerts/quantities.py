@@ -15,6 +15,8 @@ _QUANTITY = re.compile(
     r"\s*([+-]?\d[\d,_]*(?:\.\d+)?|[+-]?\.\d+)\s*([a-zA-Z%]+(?:\s+[a-zA-Z]+)?)\s*"
 )
 
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+
 _RATIOS = {"%": 1e-2, "percent": 1e-2, "bps": 1e-4}
 _AMOUNTS = {
     f"{scale}{space}usd": factor
@@ -49,6 +51,9 @@ def _read(value: object, units: dict[str, float], what: str, example: str) -> fl
     unit = " ".join(found[2].lower().split())
     if unit not in units:
         raise ValueError(f"{value!r:.200} has the unit '{found[2]}'; write {form}")
+    if "," in found[1] and not _THOUSANDS.fullmatch(found[1]):
+        # 2,5 is 2.5 to half of the world and must not be read as 25.
+        raise ValueError(f"{value!r:.200}: a comma parts thousands; write {form}")
     number = float(re.sub("[,_]", "", found[1])) * units[unit]
     if not (math.isfinite(number) and number >= 0):
         raise ValueError(f"{value!r:.200} is below 0; write {form}")

@@ -187,7 +187,7 @@ class Rule(UserModel):
     def _check_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if not names:
             raise ValueError("an empty list; name at least one")
-        return names
+        return tuple(dict.fromkeys(names))
 
     @property
     def least_grade(self) -> Grade | None:

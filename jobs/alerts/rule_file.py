@@ -5,6 +5,7 @@ and of its condition (``jobs.alerts.conditions``); how a message is sent.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -12,9 +13,12 @@ from pydantic import BeforeValidator, Field, Strict, model_validator
 
 from jobs.alerts.conditions import AnyRule
 from jobs.alerts.rule import PIPELINE_RULE
+from sources.errors import InputRejected
 from sources.user_models import Name, PlacedError, UserModel, nearest, read_model
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+_ADDRESS = re.compile(r"[A-Za-z][\w+.-]*://[^\s'\"]*")
 
 
 def read_variable(value: object) -> str:
@@ -57,7 +61,19 @@ class Target(UserModel):
         return self
 
 
-Targets = dict[Name, Target]
+def _require_keys(content: object) -> object:
+    """Refuse what has no keys without showing it: it may be an address."""
+    if not isinstance(content, Mapping):
+        # Pydantic takes a ValueError for a refusal, and lets a TypeError through.
+        raise ValueError(  # noqa: TRY004
+            "give each place a name, and below it 'url', or 'webhook' and 'secret'"
+        )
+    return content
+
+
+Targets = Annotated[
+    dict[Name, Annotated[Target, BeforeValidator(_require_keys)]], BeforeValidator(_require_keys)
+]
 """Targets by name."""
 
 
@@ -114,4 +130,8 @@ def read_rules(path: Path) -> AlertRules:
         It cannot be read, or a rule cannot be used; the message names the file, the line, the
         value and the nearest right word.
     """
-    return read_model(path, AlertRules)
+    try:
+        return read_model(path, AlertRules)
+    except InputRejected as exc:
+        # Messages quote what is wrong, which may be an address in a wrong place.
+        raise InputRejected(_ADDRESS.sub("***", str(exc))) from None

@@ -52,7 +52,7 @@ def _check_condition(content: object) -> object:
         known = ", ".join(CONDITIONS)
         if word is None:
             raise ValueError(f"'when' is missing: name a condition ({known})")
-        if word not in CONDITIONS:
+        if not isinstance(word, str) or word not in CONDITIONS:
             raise PlacedError(
                 f"'when' is {word!r:.200}, no condition; nearest is "
                 f"'{nearest(str(word), CONDITIONS)}' (known: {known})",

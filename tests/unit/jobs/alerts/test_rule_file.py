@@ -64,6 +64,7 @@ def test_rules_are_read_with_their_units(read):
     ("right", "wrong", "message"),
     [
         ("band_near", "band_neer", "line 10: .*'band_neer', no condition; nearest is 'band_near'"),
+        ("band_near", "[band_near]", "line 10: .*no condition; nearest is 'band_near'"),
         ("when: band_near", "cooldown: 2 h", "line 8: .*'when' is missing: name a condition"),
         ("within: 2 %", "witin: 2 %", "line 11: .*'witin'; nearest known key is 'within'"),
         ("within: 2 %", "side: long", "line 8: .*'within' is missing: write a distance"),
@@ -72,6 +73,8 @@ def test_rules_are_read_with_their_units(read):
         ("2 %", "30 %", "line 11: .*30% is farther than bands are published"),
         ("2 %", "-2 %", "line 11: .*'-2 %' is below 0"),
         ("2 %", "0 %", "line 11: .*'0 %' is not above 0"),
+        ("2 %", "2,5 %", "line 11: .*'2,5 %': a comma parts thousands; write .* such as '2 %'"),
+        ("5 M USD", "1,5 M USD", "line 12: .*'1,5 M USD': a comma parts thousands"),
         ("2 %", "1e999 %", "line 11: .*is not a number with a unit"),
         ("5 M USD", "5 %", "line 12: .*at_least: '5 %' has the unit '%'; write .*'5 M USD'"),
         ("5 M USD", "5 M EUR", "line 12: .*unit 'M EUR'"),
@@ -99,6 +102,30 @@ def test_what_cannot_be_used_is_refused_with_its_line(read, right, wrong, messag
         read(GOOD.replace(right, wrong))
     assert "alerts.yaml" in str(refused.value)
     assert "token" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("desk:\n    url: ${DESK_URL}", "desk: tgram://token/chat"),
+        ("desk:\n    url: ${DESK_URL}", "desk: [token]"),
+        ("url: ${DESK_URL}", "tgram://token/chat:"),
+        ("url: ${DESK_URL}", 'url: "token'),
+        ("secret: ${BOOK_SECRET}", "secret: token: x"),
+        ("[desk, book]", "tgram://token/chat"),
+        (GOOD[: GOOD.index("rules:")], "targets: token\n"),
+        (GOOD[: GOOD.index("rules:")], "targets: [token]\n"),
+    ],
+)
+def test_a_secret_in_a_wrong_place_is_not_shown(read, right, wrong):
+    assert right in GOOD
+    with pytest.raises(InputRejected, match="line") as refused:
+        read(GOOD.replace(right, wrong))
+    assert "token" not in str(refused.value)
+
+
+def test_a_place_named_twice_gets_a_message_once(read):
+    assert read(GOOD.replace("[desk, book]", "[desk, book, desk]")).rules[0].to == ("desk", "book")
 
 
 def test_what_holds_no_rules_is_refused(read):
