@@ -13,6 +13,7 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -200,7 +201,14 @@ class AlertLedger:
             if sealed is None:
                 return None
             message, next_at = sealed
-        return message if next_at <= at else None
+            if next_at > at:
+                return None
+            # A full disk is met here: what cannot be noted as sent would be sent by every run.
+            connection.execute(
+                "update message set taken_at = ? where message_id = ?",
+                (to_microseconds(at), message.message_id),
+            )
+        return message
 
     def _seal(
         self,
@@ -222,8 +230,14 @@ class AlertLedger:
         if not due:
             return
         if len(due) > digest_above:
-            alerts = read_alerts(connection, dict.fromkeys(row[1] for row in due))
-            words = digest_of(alerts)
+            alerts = read_alerts(connection, (row[1] for row in due))
+            # With the words of each message: those of a correction are not the alert's.
+            words = digest_of(
+                [
+                    replace(alert, wording=Wording(*row[5:7]))
+                    for alert, row in zip(alerts, due, strict=True)
+                ]
+            )
             joined = "".join(row[2] for row in due)
             key, kind = hashlib.sha256(joined.encode()).hexdigest(), "digest"
         else:
@@ -232,7 +246,7 @@ class AlertLedger:
             words = Wording(title, body)
         now = to_microseconds(at)
         message_id = connection.execute(
-            "insert into message (message_key, target, kind, title, body, sealed_at, next_at) "
+            "insert into message (message_key, target, kind, title, body, taken_at, next_at) "
             "values (?, ?, ?, ?, ?, ?, ?)",
             (key, target, kind, words.title, words.body, now, now),
         ).lastrowid

@@ -17,6 +17,8 @@ from jobs.read.figures import odds, percent, price, usd
 Lines = tuple[str, list[str]]
 """The title after the asset's name, and the sentences about the condition."""
 
+_CORRECTION = "Correction: "
+
 HOUR_FORM = "%Y-%m-%d %H:%M UTC"
 
 
@@ -53,7 +55,7 @@ def correction_words(rule: Rule, alert: Alert, finding: RuleFinding) -> Wording:
         What the rule finds of the same hour with the data known now.
     """
     when = f"{alert.fired_at:{HOUR_FORM}}"
-    title = f"Correction: {alert.wording.title}"
+    title = f"{_CORRECTION}{alert.wording.title}"
     if finding.is_on:
         shown = alert_words(rule, finding)
         first = f"Later data change the figures of {when}. They are:"
@@ -65,14 +67,28 @@ def correction_words(rule: Rule, alert: Alert, finding: RuleFinding) -> Wording:
 
 
 def digest_words(alerts: Sequence[Alert]) -> Wording:
-    """Return one message for several alerts: their titles, by hour."""
+    """Return one message for several alerts and corrections: a line each, by hour."""
     assets = sorted({alert.asset for alert in alerts} - {NO_ASSET})
     named = ", ".join(assets[:5]) + (f" and {len(assets) - 5} more" if len(assets) > 5 else "")
     hours: dict[str, list[str]] = {}
     for alert in alerts:
-        hours.setdefault(f"{alert.fired_at:{HOUR_FORM}}", []).append(alert.wording.title)
-    body = [line for hour, titles in hours.items() for line in (f"{hour}:", *titles)]
+        hours.setdefault(f"{alert.fired_at:{HOUR_FORM}}", []).append(_digest_line(alert))
+    body = [line for hour, lines in hours.items() for line in (f"{hour}:", *lines)]
+    body.append("Each in full, with the other side of price: `liqheat alerts list --format json`.")
     return Wording(f"{len(alerts)} alerts" + (f": {named}" if named else ""), "\n".join(body))
+
+
+def _digest_line(alert: Alert) -> str:
+    """Return the title with grade and odds; of a correction, what it corrects."""
+    title = alert.wording.title
+    if title.startswith(_CORRECTION):
+        return f"{title}. {' '.join(alert.wording.body.splitlines()[:2])}"
+    grade = alert.figures.get("grade")
+    probability = alert.figures.get("touch_probability_24h_ratio")
+    said = [f"grade {grade}"] if grade else []
+    if isinstance(probability, float):
+        said.append(f"odds of touch within 24 h {odds(probability)}")
+    return f"{title}; {', '.join(said)}" if said else title
 
 
 def explain_words(rule: Rule, finding: RuleFinding) -> str:

@@ -1,5 +1,7 @@
 """Messages of the alert ledger: their order, their keys, who has them."""
 
+import resource
+
 import pytest
 from workbench.alert_findings import WORDS, at, digest_words, finding, hand_ledger
 
@@ -52,6 +54,33 @@ def test_more_than_a_few_at_once_are_one_message(tmp_path):
         assert all(one.delivered_at == at(0) for one in hand.ledger.alerts(at(0)))
         fire(hand, 2, count=5)
         assert [one.kind for one in hand.deliver()] == []
+
+
+def test_a_digest_holds_corrections_as_such(tmp_path):
+    with hand_ledger(tmp_path) as hand:
+        fire(hand, 0, count=6)
+        hand.deliver()
+        hand.record([finding(0, False, thing=f"near BTC {n}") for n in range(6)], 1)
+        (digest,) = hand.deliver(now=1)
+        assert digest.kind == "digest"
+        assert [line.split(" of ")[0] for line in digest.wording.body.split("\n")] == [
+            "correction"
+        ] * 6
+
+
+def test_nothing_is_sent_that_could_not_be_noted_as_sent(tmp_path):
+    with hand_ledger(tmp_path) as hand:
+        fire(hand, 0)
+        next_message(hand)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        full = (tmp_path / "alerts.sqlite-wal").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (full, hard))
+        try:
+            with pytest.raises(LedgerUnavailable, match="free some space"):
+                next_message(hand, 0.5)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert next_message(hand, 0.5) is not None
 
 
 def test_a_few_at_once_are_sent_in_order(tmp_path):

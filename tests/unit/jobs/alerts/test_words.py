@@ -119,3 +119,15 @@ def test_a_digest_names_every_alert_by_hour(rules, findings):
     assert words.title.startswith("12 alerts: ")
     assert all(alert.wording.title in words.body for alert in alerts)
     assert not PROMISE.search(words.body)
+
+
+def test_a_digest_gives_grade_and_odds_and_what_a_correction_corrects(rules, findings):
+    rule = rules["near"]
+    found = next(each for each in findings["near"] if each.is_on)
+    alert = fired(rule, found)
+    off = replace(found, is_on=False, reason="no such band within 20 % of price")
+    correction = replace(alert, wording=correction_words(rule, alert, off), is_withdrawn=True)
+    _, first, second, last = digest_words([alert, correction]).body.split("\n")
+    assert first.startswith(f"{alert.wording.title}; grade {found.figures['grade']}, odds of touch")
+    assert second.startswith(f"{correction.wording.title}. With the data known since, the ")
+    assert "liqheat alerts list" in last
