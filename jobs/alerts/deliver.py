@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from jobs.alerts.ledger import AlertLedger, Digest
@@ -235,6 +235,8 @@ async def _send(sender: Sender, message: Message, clock: Clock, limits: Limits) 
             longest = len(fitting.wording.body) // 2
             if longest < SHORTEST_CHARACTERS:
                 raise TargetUnavailable(str(exc), is_refused=True) from None
+            # A webhook gets the alerts beside the body: they are most of a digest's size.
+            message = replace(message, alerts=message.alerts[: -(-len(message.alerts) // 2)])
         else:
             return
 

@@ -9,6 +9,7 @@ always with the same key.
 import hmac
 import http.client
 import json
+import math
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -64,6 +65,11 @@ def payload(message: Message) -> bytes:
     return json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
 
 
+def _finite(value: object) -> object:
+    """Return a value; None for a number that JSON does not have."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _facts(alert: Alert) -> dict[str, Any]:
     return {
         "key": alert.alert_key,
@@ -72,8 +78,8 @@ def _facts(alert: Alert) -> dict[str, Any]:
         "what": alert.key,
         "fired_at": alert.fired_at.isoformat(),
         "cleared_at": alert.cleared_at and alert.cleared_at.isoformat(),
-        "measure": alert.measure,
-        "figures": dict(alert.figures),
+        "measure": _finite(alert.measure),
+        "figures": {name: _finite(value) for name, value in alert.figures.items()},
         "is_withdrawn": alert.is_withdrawn,
     }
 

@@ -152,6 +152,16 @@ def test_a_message_that_is_refused_for_its_content_does_not_hold_up_the_rest(led
     assert titles(desk) == EXPECTED[1:]
 
 
+def test_a_digest_above_a_receivers_size_is_cut_with_what_it_lists(tmp_path, desk):
+    desk.answers = [Answer(413), Answer(413)]
+    with hand_ledger(tmp_path) as by_hand:
+        things = [f"near BTC {number:03}" for number in range(100)]
+        by_hand.record([one for thing in things for one in findings("#", thing=thing)], 0)
+        deliver(by_hand.ledger, {"desk": webhook(desk)})
+    assert [len(one.json["alerts"]) for one in desk.received] == [100, 50, 25]
+    assert "[cut: " in desk.taken[0].json["body"]
+
+
 def test_a_message_above_a_targets_size_is_cut_with_a_note(phone):
     phone.largest_bytes = 2000
     sender = open_apprise_service("phone", phone.apprise_url, 5.0)

@@ -1,6 +1,7 @@
 """A webhook: signed, dated, with a key; its faults in words without its address."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,13 @@ def test_a_receiver_that_checks_signature_time_and_key_takes_it(target):
     (facts,) = received.json["alerts"]
     assert facts["measure"] is None
     assert facts["figures"] == {"liquidation_usd": 1e6, "odds_of_touch": None}
+
+
+def test_a_figure_that_is_not_finite_is_null(target):
+    unbounded = replace(ALERT, measure=float("inf"), figures={"odds": float("nan")})
+    webhook(target).send(replace(MESSAGE, alerts=(unbounded,)), AT)
+    (facts,) = target.taken[0].json["alerts"]
+    assert (facts["measure"], facts["figures"]) == (None, {"odds": None})
 
 
 def test_the_check_that_the_page_shows_takes_what_is_sent_and_refuses_the_rest(target):
