@@ -74,7 +74,7 @@ def digest_words(alerts: Sequence[Alert]) -> Wording:
     for alert in alerts:
         hours.setdefault(f"{alert.fired_at:{HOUR_FORM}}", []).append(_digest_line(alert))
     body = [line for hour, lines in hours.items() for line in (f"{hour}:", *lines)]
-    body.append("Each in full, with the other side of price: `liqheat alerts list --format json`.")
+    body.append("Each in full, bands with the other side: `liqheat alerts list --format json`.")
     return Wording(f"{len(alerts)} alerts" + (f": {named}" if named else ""), "\n".join(body))
 
 
@@ -228,10 +228,12 @@ def _band_swept(_: Rule, finding: RuleFinding) -> Lines:
     held, low, high = (_number(figures, f"swept_{name}") for name in ("usd", "low", "high"))
     span = "" if low is None or high is None else f" at {price(low)} - {price(high)}"
     bands = f"{_counted(count, 'band')} of {finding.key}s"
+    # Intervals of several bands do not add up: only one has its own, and the largest, below.
+    before_held = _held(figures) if count == 1 else _amount(held)
     before = _number(figures, "map_price")
     traded = [_number(figures, name) for name in ("low", "high")]
     lines = [
-        f"Price traded through {bands}{span}; the map before held {_amount(held)} there.",
+        f"Price traded through {bands}{span}; the map before held {before_held} there.",
         f"Map by {_text(figures, 'provider')}, all venues: an estimate, not what was liquidated.",
     ]
     if count > 1:

@@ -131,3 +131,13 @@ def test_a_digest_gives_grade_and_odds_and_what_a_correction_corrects(rules, fin
     assert first.startswith(f"{alert.wording.title}; grade {found.figures['grade']}, odds of touch")
     assert second.startswith(f"{correction.wording.title}. With the data known since, the ")
     assert "liqheat alerts list" in last
+
+
+def test_a_single_band_swept_has_its_interval(rules, findings):
+    found = next(
+        each for each in findings["swept"] if each.is_on and each.figures["swept_count"] == 1
+    )
+    words = alert_words(rules["swept"], found)
+    assert re.search(
+        r"the map before held .* USD \((80 % interval .*|no interval)\) there", words.body
+    )
