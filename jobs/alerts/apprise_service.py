@@ -71,9 +71,9 @@ class AppriseService:
 
     def longest_body(self, title: str) -> int:
         """Return how long the body below a title may be [characters]."""
-        # Services without titles show it as the first line of the body.
-        in_body = len(title) + 40 if self.plugin.title_maxlen <= 0 else 0
-        return max(int(self.plugin.body_maxlen) - in_body, 0)
+        # Services without titles show it as the first line of the body; some count both together.
+        is_in_body = self.plugin.title_maxlen <= 0 or self.plugin.overflow_amalgamate_title
+        return max(int(self.plugin.body_maxlen) - (len(title) + 40 if is_in_body else 0), 0)
 
     def send(self, message: Message, at: datetime) -> None:  # noqa: ARG002  (services date it)
         """Send a message.

@@ -70,6 +70,9 @@ def test_services_that_show_titles_in_the_body_leave_room_for_them():
     telegram = open_apprise_service("phone", "tgram://123456789:abcdefg_hijklmnop/12315544/", 5.0)
     assert telegram.service == "Telegram"
     assert telegram.longest_body("x" * 100) == 4096 - 140
+    # Discord has titles, and counts them with the body.
+    discord = open_apprise_service("phone", "discord://123456789012345678/abcdefghijklmnop", 5.0)
+    assert discord.longest_body("x" * 100) == 2000 - 140
 
 
 def test_a_target_whose_variable_is_not_set_fails_alone(target, monkeypatch, tmp_path):
