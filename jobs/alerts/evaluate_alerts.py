@@ -130,9 +130,9 @@ _Record = Callable[[AlertLedger, Settings, AlertRules], Recorded]
 def _run(settings: Settings, clock: Clock, record: _Record) -> AlertReport:
     """Record, land and deliver; each goes on where the one before failed."""
     report = AlertReport()
-    if not settings.alerts_file.exists():
-        return report
     with _beside_the_pipeline("alerts"):
+        if not settings.alerts_file.exists():
+            return report
         rules = read_rules(settings.alerts_file)
         with AlertLedger(settings.alert_ledger) as ledger:
             with _beside_the_pipeline("evaluating alerts"):

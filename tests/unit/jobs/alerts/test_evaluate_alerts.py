@@ -178,6 +178,13 @@ def test_what_fails_is_logged_and_fails_no_run(settings, caplog, rules, message)
     assert message in caplog.text
 
 
+def test_rules_that_cannot_be_reached_fail_no_run(tmp_path, caplog):
+    settings = Settings(home=tmp_path)
+    settings.alerts_file.symlink_to("x" * 300)
+    assert alert_after_publication(settings, clock=clock).recorded.fired == 0
+    assert "alerts failed" in caplog.text
+
+
 def test_a_damaged_ledger_fails_no_run(settings, caplog):
     publish(settings, 99.0)
     settings.alert_ledger.parent.mkdir()
