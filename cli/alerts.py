@@ -79,7 +79,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  (whatever an alert holds)
 
 
 def _waiting_words(waiting: "Waiting") -> str:
-    words = f"{waiting.message_count} messages wait for {waiting.target}"
+    count = waiting.message_count
+    words = f"{count} {'message waits' if count == 1 else 'messages wait'} for {waiting.target}"
     if waiting.next_at is None:
         return words
     return f"{words}, next attempt {waiting.next_at:%Y-%m-%d %H:%M} UTC: {waiting.error}"
