@@ -102,12 +102,17 @@ def run(coins, tmp_path_factory):
     """
     home = tmp_path_factory.mktemp("home")
     lines = _Lines()
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(lines)
-    root.setLevel(logging.DEBUG)
+    # Flows raise the level of `sources` where they are imported before.
+    loggers = [logging.getLogger(), logging.getLogger("sources")]
+    levels = [one.level for one in loggers]
+    loggers[0].addHandler(lines)
+    for one in loggers:
+        one.setLevel(logging.DEBUG)
 
     async def collected():
+        # Trading is compiled at its first use, which would cost the run minutes of its clock.
+        async with Standin(coins, now=BEFORE_THE_HOUR, accounts=FEW) as standin:
+            await standin.advance(MINUTE)
         async with Standin(coins, now=BEFORE_THE_HOUR, accounts=FEW) as standin:
             standin.faults.add("server_error", endpoint="account_state", probability=0.1)
             report = await collect(standin, home, 15)
@@ -118,8 +123,9 @@ def run(coins, tmp_path_factory):
     try:
         return asyncio.run(collected())
     finally:
-        root.removeHandler(lines)
-        root.setLevel(level)
+        loggers[0].removeHandler(lines)
+        for one, level in zip(loggers, levels, strict=True):
+            one.setLevel(level)
 
 
 def test_accounts_are_found_swept_mapped_and_landed(run):
