@@ -94,6 +94,17 @@ class _Lines(logging.Handler):
         self.lines.append(record.getMessage())
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled(coins, tmp_path_factory):
+    """Compile the stand-in's trading, which would cost the first run minutes of its clock."""
+
+    async def collected():
+        async with Standin(coins, now=BEFORE_THE_HOUR, accounts=FEW) as standin:
+            await collect(standin, tmp_path_factory.mktemp("compiled"), 2)
+
+    asyncio.run(collected())
+
+
 @pytest.fixture(scope="module")
 def run(coins, tmp_path_factory):
     """Return what came of a quarter of an hour, some requests failing.
@@ -110,9 +121,6 @@ def run(coins, tmp_path_factory):
         one.setLevel(logging.DEBUG)
 
     async def collected():
-        # Trading is compiled at its first use, which would cost the run minutes of its clock.
-        async with Standin(coins, now=BEFORE_THE_HOUR, accounts=FEW) as standin:
-            await standin.advance(MINUTE)
         async with Standin(coins, now=BEFORE_THE_HOUR, accounts=FEW) as standin:
             standin.faults.add("server_error", endpoint="account_state", probability=0.1)
             report = await collect(standin, home, 15)
