@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -261,14 +261,19 @@ async def test_through_faults_every_trade_of_the_market_comes_once(watch):
         await until(lambda: len(taken) > before)
         assert stream.report().quarantined == 1
         for kind in ("socket_cut", "socket_silence"):
-            standin.faults.add(kind, endpoint="socket", times=1)
             reconnects = stream.report().reconnects
-            await standin.advance(2 * MINUTE)
-            await until(lambda before=reconnects: stream.report().reconnects > before)
+            # A fault may fall on the connection that was lost before.
+            for _ in range(3):
+                standin.faults.add(kind, endpoint="socket", times=1)
+                await standin.advance(2 * MINUTE)
+                with suppress(TimeoutError):
+                    await until(lambda before=reconnects: stream.report().reconnects > before)
+                    break
+            assert stream.report().reconnects > reconnects
             await until(lambda: standin.subscriptions == 2)
         await standin.advance(MINUTE // 2)
         await until(lambda: stream.report().is_connected)
         assert len({(one.coin, one.at, one.trade_id) for one in taken}) == len(taken) > before
         assert {one.coin for one in taken} == {"BTC", "xyz:GOLD"}
         assert {one.buyer for one in taken} <= set(standin.population.addresses)
-        assert len(stream.report().outages) == 2
+        assert len(stream.report().outages) >= 2
