@@ -128,6 +128,7 @@ class Population:
         self.vanished: set[str] = set()
         self.answered_at = np.zeros((len(self.dexes), parameters.accounts), np.int64)
         self.named_at = np.zeros((len(self.dexes), parameters.accounts), np.int64)
+        self.listed: list[str] = []  # the addresses of the leaderboard last sent
         self._open(kind, holds)
 
     def _open(self, kind: Ints, holds: Flags) -> None:
@@ -240,6 +241,7 @@ class Population:
         listed = [*holders[: round(len(holders) * p.listed_ratio)], *others[: len(others) // 2]]
         is_new = self.named_at[0, listed] == 0
         self.named_at[0, np.array(listed)[is_new]] = self.now
+        self.listed = [self.addresses[n] for n in listed]
         return [(int(n), float(value[n])) for n in listed]
 
     def account_values(self) -> Floats:
