@@ -1,5 +1,7 @@
 """Errors of the jobs themselves, and those of the spokes as callers meet them."""
 
+from collections.abc import Collection
+
 from quality.errors import QualityError
 from sources.errors import SourceError, TransientSourceError
 from transforms.errors import TransformsError
@@ -10,6 +12,7 @@ __all__ = [
     "TRANSIENT_ERRORS",
     "AllVenuesFailed",
     "BooksDoNotBalance",
+    "ConditionFailed",
     "JobError",
     "MessageTooLong",
     "NothingToDo",
@@ -70,6 +73,22 @@ class LedgerDamaged(JobError):
 
 class LedgerUnavailable(JobError):
     """The alert ledger cannot be written at present; nothing committed is lost."""
+
+
+class ConditionFailed(JobError):
+    """A condition of alert rules cannot be evaluated on what is published.
+
+    Parameters
+    ----------
+    message : str
+        Which condition, why, what to do.
+    rules : collection of str
+        Names of the rules that need it.
+    """
+
+    def __init__(self, message: str, rules: Collection[str]) -> None:
+        super().__init__(message)
+        self.rules = tuple(rules)
 
 
 class TargetRejected(JobError):

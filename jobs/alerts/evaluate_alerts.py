@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from jobs.alerts.deliver import Delivery, deliver_waiting
-from jobs.alerts.evaluation import Queryable, evaluate
+from jobs.alerts.evaluation import Queryable, evaluate, evaluate_apart
 from jobs.alerts.finding import RuleFinding
 from jobs.alerts.land_alerts import land_alerts
 from jobs.alerts.ledger import AlertLedger
@@ -169,7 +169,8 @@ def record_published(
 ) -> Recorded:
     """Record what rules find of the hours that were published and not evaluated yet.
 
-    Hours just before are evaluated again, and so are those of earlier alerts, for their rules.
+    Hours just before are evaluated again, and so are those of earlier alerts, for their rules. A
+    rule whose condition fails keeps its hours for the next run.
 
     Parameters
     ----------
@@ -187,11 +188,25 @@ def record_published(
     if not hours:
         return NOTHING
     newest = hours[-1]
-    findings = evaluate(reader, rules, hours)
-    findings += _earlier_findings(reader, ledger, rules, hours)
-    recorded = ledger.record(findings, _policies(rules), words, newest)
-    retired = ledger.retire({*names, PIPELINE_RULE}, newest)
+    findings, failed = _evaluate_apart(reader, rules, hours)
+    evaluated = [rule for rule in rules if rule.name not in failed]
+    findings += _earlier_findings(reader, ledger, evaluated, hours)
+    recorded = ledger.record(findings, _policies(evaluated), words, newest)
+    retired = ledger.retire({*names, PIPELINE_RULE}, newest, not_evaluated=failed)
     return replace(recorded, cleared=recorded.cleared + retired)
+
+
+def _evaluate_apart(
+    reader: Queryable,
+    rules: Sequence[Rule],
+    hours: Sequence[datetime],
+    newest_bars: Sequence[NewestBar] = (),
+) -> tuple[list[RuleFinding], set[str]]:
+    """Return findings and the names of the rules whose condition fails, which is logged."""
+    findings, failures = evaluate_apart(reader, rules, hours, newest_bars)
+    for failure in failures:
+        logger.warning("alerts: %s", failure)
+    return findings, {name for failure in failures for name in failure.rules}
 
 
 def _hours_to_evaluate(reader: Queryable, until: datetime | None) -> list[datetime]:
@@ -219,7 +234,7 @@ def _earlier_findings(
     fired = {(one.rule, one.fired_at) for one in alerts if one.fired_at < hours[0]}
     earlier = sorted({hour for _, hour in fired})
     names = {name for name, _ in fired}
-    found = evaluate(reader, [rule for rule in rules if rule.name in names], earlier)
+    found, _ = _evaluate_apart(reader, [rule for rule in rules if rule.name in names], earlier)
     return [one for one in found if (one.rule, one.hour) in fired]
 
 
@@ -235,7 +250,7 @@ def _record_newest_bars(ledger: AlertLedger, settings: Settings, rules: AlertRul
         with open_writer(settings) as connection:
             rows = connection.execute(named_query("alert_newest_bars"), {"since": newest})
             bars = [NewestBar(*row) for row in rows.fetchall()]
-        findings = evaluate(reader, live, [], bars) if bars else []
+        findings = _evaluate_apart(reader, live, [], bars)[0] if bars else []
     words = words_of(live, rules.link)
     return ledger.record(findings, _policies(live), words, newest, is_whole=False)
 

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from jobs.alerts.finding import Figures, RuleFinding
 from jobs.alerts.rule import SIDES, NewestBar, Rows, Rule
+from jobs.errors import ConditionFailed
 from jobs.instants import HOUR, HOUR_MICROSECONDS, to_instant, to_microseconds
+from warehouse.errors import QueryFailed, QueryOverLimit
 from warehouse.queries import named_query
 
 _GRADES = "ABC"
@@ -64,6 +66,32 @@ def evaluate(
 
     Raises
     ------
+    ConditionFailed
+        The query of a condition fails, as on a file that an older release published.
+    WarehouseError
+        What is published cannot be read.
+    """
+    findings, failures = evaluate_apart(reader, rules, hours, newest_bars)
+    for failure in failures:
+        raise failure
+    return findings
+
+
+def evaluate_apart(
+    reader: Queryable,
+    rules: Sequence[Rule],
+    hours: Sequence[datetime],
+    newest_bars: Sequence[NewestBar] = (),
+) -> tuple[list[RuleFinding], list[ConditionFailed]]:
+    """Return findings as `evaluate` does, and the conditions that fail: the others go on.
+
+    Parameters
+    ----------
+    reader, rules, hours, newest_bars
+        As for `evaluate`.
+
+    Raises
+    ------
     WarehouseError
         What is published cannot be read.
     """
@@ -71,18 +99,34 @@ def evaluate(
         rules = [rule for rule in rules if rule.depends_on_newest_bar]
         hours = sorted({bar.hour for bar in newest_bars})
     if not rules or not hours:
-        return []
+        return [], []
     covered = _read_covered(reader, hours, newest_bars)
     by_query: dict[str, list[Rule]] = {}
     for rule in rules:
         by_query.setdefault(rule.query, []).append(rule)
     found: dict[str, list[RuleFinding]] = {}
+    failures = []
     for query, group in by_query.items():
-        rows = _read_rows(reader, query, group, hours, newest_bars)
+        try:
+            rows = _read_rows(reader, query, group, hours, newest_bars)
+        except QueryFailed as exc:
+            failures.append(_condition_failed(group, exc))
+            continue
         judge = _Judge(rows, covered)
         for rule in group:
             found[rule.name] = list(judge.findings(rule))
-    return [finding for rule in rules for finding in found[rule.name]]
+    return [finding for rule in rules for finding in found.get(rule.name, ())], failures
+
+
+def _condition_failed(rules: Sequence[Rule], error: QueryFailed) -> ConditionFailed:
+    conditions = " and ".join(dict.fromkeys(rule.when for rule in rules))
+    names = [rule.name for rule in rules]
+    reason = str(error).splitlines()[0]
+    if not isinstance(error, QueryOverLimit):
+        reason += "; if an older release published the file, `liqheat run` publishes it anew"
+    return ConditionFailed(
+        f"{conditions} cannot be evaluated, needed by {', '.join(names)}: {reason}", names
+    )
 
 
 def _hours_before(hours: Sequence[datetime], newest_bars: Sequence[NewestBar]) -> list[datetime]:

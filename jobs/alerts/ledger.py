@@ -119,7 +119,9 @@ class AlertLedger:
             )
         return recorded
 
-    def retire(self, kept: Collection[str], hour: datetime) -> int:
+    def retire(
+        self, kept: Collection[str], hour: datetime, *, not_evaluated: Collection[str] = ()
+    ) -> int:
         """Clear what can no longer clear itself and return how many alerts that were.
 
         That is alerts of rules that were removed, and of things unseen for a day: an asset that
@@ -131,15 +133,24 @@ class AlertLedger:
             The rules there are.
         hour : datetime
             The newest hour, UTC.
+        not_evaluated : collection of str
+            Those of them that could not be evaluated: what they watch is not unseen.
         """
         with self._transaction() as connection:
-            connection.execute("create temp table if not exists kept_rule (rule text primary key)")
+            connection.execute(
+                "create temp table if not exists kept_rule "
+                "(rule text primary key, is_evaluated integer not null)"
+            )
             connection.execute("delete from kept_rule")
-            connection.executemany("insert into kept_rule values (?)", ((one,) for one in kept))
+            connection.executemany(
+                "insert into kept_rule values (?, ?)",
+                ((one, one not in not_evaluated) for one in kept),
+            )
             gone = "rule not in (select rule from kept_rule)"
             connection.execute(f"delete from evaluated_rule where {gone}")
             unseen = connection.execute(
-                f"delete from spell where {gone} or (is_on and last_hour < ?) "
+                f"delete from spell where {gone} or (is_on and last_hour < ? "
+                "and rule in (select rule from kept_rule where is_evaluated)) "
                 "returning rule, asset, key, last_hour",
                 (to_hour(hour) - _UNSEEN_HOURS,),
             ).fetchall()

@@ -3,6 +3,7 @@
 import logging
 from datetime import UTC, datetime, timedelta
 
+import duckdb
 import pytest
 from workbench.alert_marts import add_row, alert_marts
 
@@ -11,7 +12,9 @@ from jobs.alerts.evaluate_alerts import (
     alert_after_publication,
     alert_after_stop,
 )
+from jobs.alerts.explain import explain
 from jobs.alerts.ledger import AlertLedger
+from jobs.errors import ConditionFailed
 from jobs.pipeline import load
 from jobs.read.query import published_file
 from jobs.settings import Settings
@@ -142,6 +145,42 @@ def test_the_newest_bar_fires_before_its_hour_is_published(settings):
     publish(settings, 110.0, 110.0)
     recorded = alert_after_publication(settings, clock=clock).recorded
     assert (recorded.fired, recorded.corrected) == (0, 0)
+
+
+def test_a_condition_that_fails_leaves_the_others_and_catches_up(settings, caplog):
+    realised = '{name: forced, asset: "*", when: liquidations_realised, above: 1 USD, to: desk}'
+    settings.alerts_file.write_text(f"{RULES}  - {realised}\n")
+    publish(settings, 110.0)
+    alert_after_publication(settings, clock=clock)
+    publish(settings, 110.0, 99.0, 110.0)
+    with duckdb.connect(str(published_file(settings))) as connection:
+        connection.execute(
+            "update marts.market_context_hourly set realised_long_liquidation_usd = 5; "
+            "alter table marts.liquidation_bands_hourly drop column side_share_ratio"
+        )
+    assert alert_after_publication(settings, clock=clock).recorded.fired == 1
+    assert fired(settings) == [("forced", "BTC", "", HOUR)]
+    assert "band_near cannot be evaluated, needed by near: query: Binder Error" in caplog.text
+    assert "`liqheat run` publishes it anew" in caplog.text
+    with pytest.raises(ConditionFailed, match="band_near cannot be evaluated"):
+        explain(settings, "near")
+    publish(settings, 110.0, 99.0, 110.0, 110.0)
+    alert_after_publication(settings, clock=clock)
+    assert fired(settings)[1:] == [("near", "BTC", "long", HOUR + timedelta(hours=1))]
+
+
+def test_a_condition_that_fails_for_days_clears_nothing(settings):
+    publish(settings, 99.0)
+    alert_after_publication(settings, clock=clock)
+    publish(settings, *[99.0] * 40)
+    with duckdb.connect(str(published_file(settings))) as connection:
+        connection.execute(
+            "alter table marts.liquidation_bands_hourly drop column side_share_ratio"
+        )
+    assert alert_after_publication(settings, clock=clock).recorded.cleared == 0
+    publish(settings, *[99.0] * 41)
+    recorded = alert_after_publication(settings, clock=clock).recorded
+    assert (recorded.fired, recorded.cleared) == (0, 0)
 
 
 def test_a_stop_of_publication_fires_on_the_warehouse(settings):
