@@ -77,11 +77,11 @@ def _reason_or(words: _Words, rows: Sequence[_Row], name: str, title: str) -> li
 
 def _within_hours(by_model: Mapping[str, Mapping[str, _Row]]) -> list[str]:
     """Return how each map splits an hour's liquidations."""
-    return [f"{model}: {_asharest_least_beaten(rows)}" for model, rows in by_model.items()]
+    return [f"{model}: {_against_nearest_null(rows)}" for model, rows in by_model.items()]
 
 
-def _asharest_least_beaten(found: Mapping[str, _Row]) -> str:
-    """Return how a map splits an hour's liquidations asharest the null that it beats least."""
+def _against_nearest_null(found: Mapping[str, _Row]) -> str:
+    """Return how a map splits an hour's liquidations, against the null that it beats least."""
     cells = "halves of the hour" if found[_CHANCE]["place_cells"] == "halves" else "levels"
     null = min(found, key=lambda one: found[one]["misplaced_removed_ratio"])
     row = found[null]

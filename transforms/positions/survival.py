@@ -31,7 +31,7 @@ HORIZONS: Final = (1.0, 4.0, 24.0, 96.0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timed:
-    """PositionOutcomes of some positions, or parts of them, that lie in intervals.
+    """Outcomes of some positions, or parts of them, that lie in intervals.
 
     Parameters
     ----------
