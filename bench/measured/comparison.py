@@ -34,7 +34,6 @@ DAY_BEFORE: Final = "itself, a day before"
 EVEN: Final = "right reach, spread evenly"
 """What the measured map holds in each class of distance, even within it: its placement is what a
 map leaves that knows no place."""
-REFERENCES: Final = (BY_DISTANCE, DAY_BEFORE, EVEN)
 
 WITH_TOTAL: Final = MODELS[:5]
 """Models whose USD are positions; of the others only shapes are compared."""

@@ -106,10 +106,6 @@ class Changes:
         """Return the number of rows."""
         return len(self.account)
 
-    def part(self, rows: BoolArray) -> "Changes":
-        """Return some of the rows, in their order."""
-        return Changes(*(getattr(self, each.name)[rows] for each in fields(self)))
-
     @property
     def n_accounts(self) -> int:
         """Return the number of accounts."""
