@@ -164,15 +164,12 @@ def _days(panel: Panel, from_at: int, until_at: int) -> ReachedLevels:
     own = np.flatnonzero((panel.span_end > from_at) & (panel.span_end <= until_at) & known)
     day = (panel.span_end[own] - 1) // DAY_MICROSECONDS
     days, first, count = np.unique(day, return_index=True, return_counts=True)
-    whole = np.flatnonzero(count == 24)
-    if not whole.size:
-        return ReachedLevels(*(np.zeros(0, np.int64) for _ in range(5)))
-    starts = np.append(first, len(own))
-    lows = np.array([panel.low[own[starts[one] : starts[one + 1]]].min() for one in whole])
-    highs = np.array([panel.high[own[starts[one] : starts[one + 1]]].max() for one in whole])
-    begin = days[whole] * DAY_MICROSECONDS
-    price = panel.previous_close[own[first[whole]]]
-    return ReachedLevels.between(begin, begin + DAY_MICROSECONDS, price, lows, highs)
+    is_whole = count == 24
+    low = np.minimum.reduceat(panel.low[own], first)[is_whole]
+    high = np.maximum.reduceat(panel.high[own], first)[is_whole]
+    begin = days[is_whole] * DAY_MICROSECONDS
+    price = panel.previous_close[own[first[is_whole]]]
+    return ReachedLevels.between(begin, begin + DAY_MICROSECONDS, price, low, high)
 
 
 def _places_by_level(

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
 
+from jobs.build.hourly_maps import nullable
 from jobs.calibrate.place_panel import PlacePanel, PlaceSpans
 from transforms.path_only import PATH_ONLY
 from transforms.skill.levels import FARTHEST, OLDEST
@@ -185,10 +185,7 @@ def _described(
             for score, has in zip(scores, is_scored, strict=True)
         ],
         **{
-            column: pa.array(
-                np.array([getattr(score, field) for score in scores], np.float64),
-                from_pandas=True,
-            )
+            column: nullable(np.array([getattr(score, field) for score in scores], np.float64))
             for column, field in figures.items()
         },
     }

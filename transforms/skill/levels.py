@@ -212,8 +212,8 @@ def oldest_first(
         bin_of_price(low[known]),
         bin_of_price(high[known]),
     )
-    first = min(int(bins.min()), int(low_bin.min(initial=bins.min())))
-    last = max(int(bins.max()), int(high_bin.max(initial=bins.max())))
+    first = int(low_bin.min(initial=bins.min()))
+    last = int(high_bin.max(initial=bins.max()))
     traded = np.full(last - first + 1, int(hour_end[0]) - HOUR if len(hour_end) else 0, np.int64)
     age = np.zeros(bins.shape)
     hour = 0
@@ -251,6 +251,7 @@ def halves_of(levels: ReachedLevels, held: FloatArray, half_cells: IntArray) -> 
     [[[3.0, 0.0], [7.0, 17.0]]]
     """
     is_first = np.arange(levels.n_cells) < half_cells[..., None]
+    # 0 times NaN stays NaN: a span without a map has no halves.
     reached = np.where(levels.is_reached, held, 0.0 * held)
     first = np.where(is_first, reached, 0.0 * reached).sum(axis=2)
     return np.stack((first, reached.sum(axis=2) - first), axis=2)
