@@ -110,7 +110,7 @@ def read_accuracy(settings: Settings, asset: str, as_of: datetime | None = None)
         None is published.
     """
     with open_reader(settings) as reader:
-        rows = _read_skill(reader, asset, as_of)
+        rows = _read_if_published(reader, "accuracy", {"asset": asset, "as_of": as_of})
         if not rows:
             raise NothingToDo(
                 f"no skill of {asset} is published; run `liqheat calibrate`, then `liqheat publish`"
@@ -122,24 +122,12 @@ def read_accuracy(settings: Settings, asset: str, as_of: datetime | None = None)
             between = {"asset": asset, "from_at": at - timedelta(days=window), "until_at": at}
             sides = _read(reader, "accuracy_sides", between)
         outlook, held = (
-            _read_if_published(reader, name, {"asset": asset, "as_of": at})
+            _read_if_published(reader, name, {"asset": asset, "as_of": at}) or []
             for name in ("outlook", "outlook_held")
         )
     return Accuracy(
         asset, at, tuple(rows), window, tuple(sides), tuple(outlook), held[0] if held else None
     )
-
-
-def _read_if_published(
-    reader: Reader, name: str, parameters: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """Return rows; none where a release without the table or its columns published the file."""
-    try:
-        return _read(reader, name, parameters)
-    except QueryOverLimit:
-        raise
-    except QueryFailed:
-        return []
 
 
 def longest_window(rows: Sequence[SkillRow]) -> int | None:
@@ -155,7 +143,7 @@ def choose_provider(settings: Settings, asset: str, as_of: datetime | None = Non
     Without open interest no estimator has a map; then it is the ledger of the path.
     """
     with open_reader(settings) as reader:
-        rows = _read_skill(reader, asset, as_of)
+        rows = _read_if_published(reader, "accuracy", {"asset": asset, "as_of": as_of})
         if rows is None:
             return MapProvider(DEFAULT_PROVIDER, f"{DEFAULT_PROVIDER}: no skill is published")
         maps = _read(reader, "published_map_providers", {"asset": asset, "as_of": as_of})
@@ -318,10 +306,12 @@ def _score(
     return None
 
 
-def _read_skill(reader: Reader, asset: str, as_of: datetime | None) -> list[dict[str, Any]] | None:
-    """Return the rows of an asset; None where a release without the table published the file."""
+def _read_if_published(
+    reader: Reader, name: str, parameters: dict[str, Any]
+) -> list[dict[str, Any]] | None:
+    """Return rows; None where a release without the table or its columns published the file."""
     try:
-        return _read(reader, "accuracy", {"asset": asset, "as_of": as_of})
+        return _read(reader, name, parameters)
     except QueryOverLimit:
         raise
     except QueryFailed:
