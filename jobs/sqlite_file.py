@@ -30,8 +30,11 @@ class FileForm:
         The statements that create it.
     pragmas : tuple of str
         Settings of each connection.
-    damaged : callable
-        Makes the error of a file that cannot be used, of its path and a reason.
+    damaged_error : type
+        The error of a file that cannot be used.
+    advice : str
+        Its message: what the file is read as and what to do, with ``{path}``, ``{name}`` and
+        ``{reason}``.
     unavailable : type
         The error of a file that cannot be used at present.
     """
@@ -40,28 +43,13 @@ class FileForm:
     version: int
     schema: str
     pragmas: tuple[str, ...]
-    damaged: "DamagedError"
+    damaged_error: type[JobError]
+    advice: str
     unavailable: type[JobError]
 
-
-class DamagedError:
-    """Makes the error of a damaged file.
-
-    Parameters
-    ----------
-    error : type
-        Its class.
-    advice : str
-        What it is read as and what to do, with ``{path}``, ``{name}`` and ``{reason}``.
-    """
-
-    def __init__(self, error: type[JobError], advice: str) -> None:
-        self._error = error
-        self._advice = advice
-
-    def __call__(self, path: Path, reason: str) -> JobError:
-        """Return the error of a file for a reason."""
-        return self._error(self._advice.format(path=path, name=path.name, reason=reason))
+    def damaged(self, path: Path, reason: str) -> JobError:
+        """Return the error of a file that cannot be used for a reason."""
+        return self.damaged_error(self.advice.format(path=path, name=path.name, reason=reason))
 
 
 @contextmanager
@@ -120,25 +108,32 @@ def open_file(path: Path, form: FileForm) -> sqlite3.Connection:
     return connection
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what the block does, all of it or nothing."""
+    connection.execute("begin immediate")
+    try:
+        yield
+        connection.execute("commit")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("rollback")
+        raise
+
+
 def _create(connection: sqlite3.Connection, form: FileForm) -> None:
     (version,) = connection.execute("pragma user_version").fetchone()
     if version:
         return
     # In one transaction: a process killed meanwhile leaves an empty file, and of two that open a
     # new file at once the second finds it made.
-    connection.execute("begin immediate")
-    try:
+    with transaction(connection):
         (version,) = connection.execute("pragma user_version").fetchone()
         if version == 0:
             for statement in filter(str.strip, form.schema.split(";")):
                 connection.execute(statement)
             connection.execute(f"pragma application_id = {form.application_id}")
             connection.execute(f"pragma user_version = {form.version}")
-        connection.execute("commit")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("rollback")
-        raise
 
 
 def _check(connection: sqlite3.Connection, path: Path, form: FileForm) -> None:

@@ -25,7 +25,7 @@ from jobs.alerts.ledger_rows import ALERT_COLUMNS, from_hour, read_alert, read_a
 from jobs.alerts.recording import AlertRecording, Words
 from jobs.alerts.rule import read_quiet_hours
 from jobs.instants import to_instant, to_microseconds
-from jobs.sqlite_file import file_errors, open_file
+from jobs.sqlite_file import file_errors, open_file, transaction
 
 MOST_IN_DIGEST = 500
 
@@ -364,16 +364,8 @@ class AlertLedger:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection in a transaction: all of it is committed, or nothing."""
-        connection = self._connection
-        with file_errors(self.path, LEDGER_FORM):
-            connection.execute("begin immediate")
-            try:
-                yield connection
-                connection.execute("commit")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("rollback")
-                raise
+        with file_errors(self.path, LEDGER_FORM), transaction(self._connection):
+            yield self._connection
 
 
 def _sealed_message(connection: sqlite3.Connection, target: str) -> tuple[Message, datetime] | None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jobs.errors import LedgerDamaged, LedgerUnavailable
-from jobs.sqlite_file import DamagedError, FileForm, private_folder
+from jobs.sqlite_file import FileForm, private_folder
 
 # Hours are whole hours since 1970, instants microseconds since 1970, both UTC.
 _SCHEMA = """
@@ -82,11 +82,9 @@ LEDGER_FORM = FileForm(
     schema=_SCHEMA,
     # The file is small and losing a commit to a power cut would send an alert twice under two keys.
     pragmas=("journal_mode = wal", "synchronous = full"),
-    damaged=DamagedError(
-        LedgerDamaged,
-        "{path} cannot be read as an alert ledger ({reason}); put a copy back, or rename it with "
-        "its -wal and go on: alerts of the hours from now on are sent, those on may be sent again",
-    ),
+    damaged_error=LedgerDamaged,
+    advice="{path} cannot be read as an alert ledger ({reason}); put a copy back, or rename it "
+    "with its -wal and go on: alerts of the hours from now on are sent, those on may be sent again",
     unavailable=LedgerUnavailable,
 )
 

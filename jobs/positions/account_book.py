@@ -8,7 +8,6 @@ One process writes, one transaction a batch: a state and the changes it makes ar
 so that a process killed at any instant has neither lost a change nor stored one twice.
 """
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -49,6 +48,7 @@ from jobs.positions.state_changes import (
     judge_state,
     standing_positions,
 )
+from jobs.sqlite_file import transaction
 
 _MOST_SEALED = 100_000
 _CHUNK_ROWS = 2_000
@@ -346,14 +346,9 @@ class AccountBook:
         with book_errors(self.path):
             if is_synced:
                 connection.execute("pragma synchronous = full")
-            connection.execute("begin immediate")
             try:
-                yield connection
-                connection.execute("commit")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("rollback")
-                raise
+                with transaction(connection):
+                    yield connection
             finally:
                 if is_synced:
                     connection.execute("pragma synchronous = normal")
@@ -363,8 +358,3 @@ def _post(connection: sqlite3.Connection, kind: str, payloads: Iterable[str]) ->
     connection.executemany(
         "insert into outbox (kind, payload) values (?, ?)", ((kind, one) for one in payloads)
     )
-
-
-def payload(values: Sequence[object]) -> str:
-    """Return values of a record as the outbox keeps them."""
-    return json.dumps(values, separators=(",", ":"))

@@ -17,13 +17,12 @@ from pathlib import Path
 
 from jobs.errors import BookDamaged, BookUnavailable, CollectorRunning, JobError
 from jobs.settings import Settings
-from jobs.sqlite_file import DamagedError, FileForm, file_errors, open_file, private_folder
+from jobs.sqlite_file import FileForm, file_errors, open_file, private_folder
 
 SCHEMA_VERSION = 1
 # "LQAB" in ASCII: tells our file from any other SQLite file.
 APPLICATION_ID = 0x4C514142
 _SALT_BYTES = 32
-_BUSY_SECONDS = 30.0
 
 # Accounts are numbered from 0 in the order they were found, so that a number is an index of arrays.
 # Only narrow tables are written often: SQLite writes whole pages.
@@ -107,12 +106,10 @@ _FORM = FileForm(
         "wal_autocheckpoint = 0",
         "journal_size_limit = 16777216",
     ),
-    damaged=DamagedError(
-        BookDamaged,
-        "{path} cannot be read as an account book ({reason}); put a copy back, or rename it with "
-        "its -wal and start again: accounts are then found anew, what has landed stays. "
-        "`sqlite3 {name} .recover` may save most of it",
-    ),
+    damaged_error=BookDamaged,
+    advice="{path} cannot be read as an account book ({reason}); put a copy back, or rename it "
+    "with its -wal and start again: accounts are then found anew, what has landed stays. "
+    "`sqlite3 {name} .recover` may save most of it",
     unavailable=BookUnavailable,
 )
 
