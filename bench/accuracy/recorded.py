@@ -255,6 +255,33 @@ def read_bybit_bars(data: Path, asset: str) -> HourlyBars:
     return _merge(_bybit_bars(data, asset, 3))
 
 
+def read_hyperliquid_bars(data: Path, asset: str) -> HourlyBars | None:
+    """Return an asset's hours on Hyperliquid, open interest counted once; None without hours.
+
+    The recorded open interest counts both sides and is that at the label.
+    """
+    path = data / "market_1h" / f"hyperliquid_{asset}_1h.parquet"
+    if not path.exists():
+        return None
+    table = pq.read_table(path)
+    prices = ("open", "high", "low", "close", "volume")
+    bars = _bars(
+        _microseconds(table["timestamp"]) + HOUR,
+        0,
+        **{name: _floats(table, f"{name}_perp") for name in prices},
+    )
+    both_sides = pq.read_table(
+        data / "market_1h" / "dex_open_interest.parquet",
+        filters=[("venue", "=", "hyperliquid"), ("coin", "=", asset)],
+    )
+    own, theirs = np.intersect1d(
+        bars.bar_end, _microseconds(both_sides["timestamp"]), return_indices=True
+    )[1:]
+    open_interest = np.full(len(bars), np.nan)
+    open_interest[own] = _floats(both_sides, "oi_usd")[theirs] / bars.close[own] / 2.0
+    return _merge([replace(bars, open_interest=open_interest)])
+
+
 def fill_volume(bars: HourlyBars) -> tuple[FloatArray, BoolArray]:
     """Return volume without holes [units of the asset], and where it was filled.
 

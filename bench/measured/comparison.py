@@ -16,8 +16,8 @@ from bench.measured.recorded import (
     FOLDER,
     WALLET_COINS,
     MeasuredCells,
-    read_hours,
-    read_hyperliquid_bars,
+    choose_hours,
+    read_own_hours,
     read_population,
     read_wallets,
 )
@@ -103,6 +103,11 @@ class MapComparison:
     near: dict[str, FloatArray]
     open_interest_usd: dict[str, FloatArray]
 
+    def shares_near(self, name: str) -> FloatArray:
+        """Return shares of open interest within each distance at the first instant, by side."""
+        shares: FloatArray = self.near[name][0] / self.open_interest_usd[name][0]
+        return shares
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MapComparisons:
@@ -128,12 +133,13 @@ def compare_recorded(data: Path) -> MapComparisons:
     wallets: list[MapComparison] = []
     left_out: dict[str, str] = {}
     for asset in WALLET_COINS if any((data / FOLDER).glob("top_wallets_*.jsonl")) else ():
-        hours = read_hours(data, asset)
+        own = read_own_hours(data, asset)
+        hours = choose_hours(data, asset, own)
         if hours is None:
             left_out[asset] = "no hours with open interest are recorded"
             continue
         try:
-            cells = read_wallets(data, asset, read_hyperliquid_bars(data, asset))
+            cells = read_wallets(data, asset, own)
         except InputRejected as exc:
             narrow = "its cells are narrower than the cent that prices are rounded to"
             left_out[asset] = narrow if "ambiguous" in str(exc) else str(exc)
@@ -223,6 +229,11 @@ _CLASSES: Final = np.searchsorted(REACH_EDGES, np.abs(_CENTRES), side="right") +
 )
 """Class of distance of each bin of a window, those below price first."""
 
+_RANKED_CLASSES: Final = np.flatnonzero(np.bincount(_CLASSES[::2]) >= LEAST_RANKED)
+
+RANKED_BINS: Final = int(np.isin(_CLASSES[::2], _RANKED_CLASSES).sum())
+"""Bins of .4 % whose ranks count: of longs those below price, of shorts those above."""
+
 
 def _spread_evenly(windows: FloatArray) -> FloatArray:
     """Return maps that hold the same in each class of distance and side, even within it."""
@@ -250,10 +261,8 @@ def _rank_within_classes(measured: FloatArray, made: FloatArray) -> FloatArray:
     classes = _CLASSES[::2]
     moments = np.zeros((3, len(measured)))
     for side in range(measured.shape[1]):
-        for number in np.unique(classes):
+        for number in _RANKED_CLASSES:
             own = number == classes
-            if own.sum() < LEAST_RANKED:
-                continue
             first, second = (_centred_ranks(each[:, side, own]) for each in pairs)
             moments += [(first * second).sum(1), (first**2).sum(1), (second**2).sum(1)]
     with np.errstate(invalid="ignore", divide="ignore"):

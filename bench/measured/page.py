@@ -14,6 +14,7 @@ from bench.measured.comparison import (
     DAY_BEFORE,
     DISTANCES,
     EVEN,
+    RANKED_BINS,
     WITH_TOTAL,
     MapComparison,
     MapComparisons,
@@ -104,7 +105,7 @@ def _verdict_of_population(one: MapComparison) -> Iterator[str]:
         f"and no place would share {_percent(float(one.metrics[EVEN].overlap[0, 2]))}."
     )
     ranks = {name: float(one.metrics[name].rank[0]) for name in MODELS}
-    limit = CHANCE / np.sqrt(_ranked_bins(one))
+    limit = CHANCE / np.sqrt(RANKED_BINS)
     knowing = [name for name, rank in ranks.items() if rank > limit]
     placed = [
         name for name in MODELS
@@ -124,7 +125,7 @@ def _verdict_of_population(one: MapComparison) -> Iterator[str]:
             "once reach is corrected."
         )
     )
-    shares = {name: _near(one, name)[:, -1] for name in ("measured", *WITH_TOTAL)}
+    shares = {name: one.shares_near(name)[:, -1] for name in ("measured", *WITH_TOTAL)}
     measured = shares.pop("measured")
     nearest = min(shares, key=lambda name: float(np.abs(np.log(shares[name] / measured)).sum()))
     yield (
@@ -138,11 +139,6 @@ def _verdict_of_population(one: MapComparison) -> Iterator[str]:
 def _furthest(shares: dict[str, FloatArray], measured: FloatArray) -> str:
     name = max(shares, key=lambda one: float(np.abs(np.log(shares[one] / measured)).sum()))
     return f"`{name}` with {_percent(shares[name][0])} and {_percent(shares[name][1])}."
-
-
-def _ranked_bins(one: MapComparison) -> int:
-    """Return how many bins the ranks of a map are taken of, both sides."""
-    return 2 * (7 + 12 + 25) * len(one.cells.at)
 
 
 def _verdict_of_wallets(one: MapComparison) -> Iterator[str]:
@@ -209,7 +205,7 @@ def _population(one: MapComparison) -> list[str]:
         "| --- | --- |" + " --- |" * len(DISTANCES),
     ]
     for name in ("measured", *WITH_TOTAL):
-        for side, shares in zip(SIDES, _near(one, name), strict=True):
+        for side, shares in zip(SIDES, one.shares_near(name), strict=True):
             cells = [f"{100 * share:.1f} %" for share in shares.tolist()]
             rows.append(f"| {_shown(name)} | {side}s | " + " | ".join(cells) + " |")
     return [*rows, "", "![Reach, all accounts](measured/reach_all_accounts.svg)\n"]
@@ -268,12 +264,6 @@ def _rank(value: float, low: float = float("nan"), high: float = float("nan")) -
     if not np.isfinite(value):
         return "none"
     return f"{value:.2f}" + (f" [{low:.2f}, {high:.2f}]" if np.isfinite(low) else "")
-
-
-def _near(one: MapComparison, name: str) -> FloatArray:
-    """Return shares of open interest within each distance at the first instant, by side."""
-    shares: FloatArray = one.near[name][0] / one.open_interest_usd[name][0]
-    return shares
 
 
 def _shown(name: str) -> str:

@@ -9,10 +9,9 @@ from typing import Final
 import numpy as np
 
 from bench.accuracy.pictures import COLOURS, GRID, MUTED, Canvas
+from bench.accuracy.recorded import HOUR
 from bench.measured.comparison import DISTANCES, MapComparison
-from transforms.series import FloatArray
 
-_HOUR: Final = 3_600_000_000
 _LEFT: Final = 60.0
 _RIGHT: Final = 540.0
 
@@ -42,8 +41,8 @@ def draw_overlaps(comparisons: tuple[MapComparison, ...], models: tuple[str, ...
             y = place(first, share, ends)[1]
             canvas.line(_LEFT, y, _RIGHT, y, MUTED if share == 0.0 else GRID)
             canvas.text(_LEFT - 8, y + 4, f"{share:.1f}", anchor="end", colour=MUTED)
-        for day in range(-(-first // (24 * _HOUR)), last // (24 * _HOUR) + 1):
-            x = place(day * 24 * _HOUR, 0.0, ends)[0]
+        for day in range(-(-first // (24 * HOUR)), last // (24 * HOUR) + 1):
+            x = place(day * 24 * HOUR, 0.0, ends)[0]
             canvas.line(x, top, x, bottom, GRID)
             label = str(np.datetime64(day, "D"))[5:]
             canvas.text(x, bottom + 16, label, anchor="middle", colour=MUTED, size=11)
@@ -73,7 +72,7 @@ def draw_reach(comparison: MapComparison, models: tuple[str, ...]) -> str:
     top, bottom, gap = 84.0, 340.0, 40.0
     width = (_RIGHT - _LEFT - gap) / 2.0
     names = ("measured", *models)
-    shares = {name: _shares(comparison, name) for name in names}
+    shares = {name: comparison.shares_near(name) for name in names}
     highest = max(0.6, math.ceil(max(float(one.max()) for one in shares.values()) * 10) / 10)
     for side, label in enumerate(("longs", "shorts")):
         left = _LEFT + side * (width + gap)
@@ -104,13 +103,6 @@ def draw_reach(comparison: MapComparison, models: tuple[str, ...]) -> str:
         )
         canvas.text(_RIGHT + 36, y, name)
     return canvas.svg()
-
-
-def _shares(comparison: MapComparison, name: str) -> FloatArray:
-    """Return shares of open interest within each distance, shape (2, n_distances)."""
-    whole = comparison.open_interest_usd[name][0]
-    shares: FloatArray = comparison.near[name][0] / whole
-    return shares
 
 
 def _colour(place: int) -> str:

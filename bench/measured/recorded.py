@@ -13,9 +13,8 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from bench.accuracy.recorded import HOUR, HourlyBars, read_binance_bars
+from bench.accuracy.recorded import HourlyBars, read_binance_bars, read_hyperliquid_bars
 from sources.providers.declared.hyperliquid_positions import parse
 from sources.providers.provider import AnswerContext
 from transforms.maps import align_maps
@@ -156,51 +155,25 @@ def _open_interest_of(bars: HourlyBars) -> Callable[[str, datetime], float | Non
     return look_up
 
 
-def read_hyperliquid_bars(data: Path, asset: str) -> HourlyBars | None:
-    """Return an asset's hours on Hyperliquid, open interest counted once; None without hours.
-
-    The recorded open interest counts both sides and is that at the label.
-    """
-    path = data / "market_1h" / f"hyperliquid_{asset}_1h.parquet"
-    if not path.exists():
-        return None
-    table = pq.read_table(path)
-    start = table["timestamp"].cast(pa.timestamp("us")).to_numpy().astype(np.int64)
-    order = np.argsort(start, kind="stable")
-    columns = {
-        name: np.asarray(table[f"{name}_perp"].to_numpy(), dtype=np.float64)[order]
-        for name in ("open", "high", "low", "close", "volume")
-    }
-    end = start[order] + HOUR
-    unknown = np.full(len(end), np.nan)
-    open_interest = unknown.copy()
-    positions = pq.read_table(
-        data / "market_1h" / "dex_open_interest.parquet",
-        filters=[("venue", "=", "hyperliquid"), ("coin", "=", asset)],
-    )
-    at = positions["timestamp"].cast(pa.timestamp("us")).to_numpy().astype(np.int64)
-    own, theirs = np.intersect1d(end, at, return_indices=True)[1:]
-    usd = np.asarray(positions["oi_usd"].to_numpy(), dtype=np.float64)[theirs]
-    open_interest[own] = usd / columns["close"][own] / 2.0
-    bars = HourlyBars(
-        bar_end=end, **columns, mark_high=unknown, mark_low=unknown, taker_buy=unknown,
-        open_interest=open_interest, source=np.zeros(len(end), dtype=np.int64),
-    )  # fmt: skip
-    is_whole = np.isfinite(bars.open) & (bars.low > 0.0) & (bars.high >= bars.low)
-    return bars.part(is_whole & (end > HISTORY_STARTS))
+def read_own_hours(data: Path, asset: str) -> HourlyBars | None:
+    """Return an asset's hours on Hyperliquid from ``HISTORY_STARTS`` on; None without hours."""
+    bars = read_hyperliquid_bars(data, asset)
+    return None if bars is None else _recent(bars)
 
 
-def read_hours(data: Path, asset: str) -> tuple[str, HourlyBars] | None:
+def choose_hours(data: Path, asset: str, own: HourlyBars | None) -> tuple[str, HourlyBars] | None:
     """Return the venue and hours that estimators are run on; None where none has open interest.
 
     Hyperliquid's where its open interest is recorded, else Binance's.
     """
-    own = read_hyperliquid_bars(data, asset)
     if own is not None and np.isfinite(own.open_interest).any():
         return "hyperliquid", own
     try:
-        other = read_binance_bars(data, asset)
+        other = _recent(read_binance_bars(data, asset))
     except FileNotFoundError:
         return None
-    late = other.part(other.bar_end > HISTORY_STARTS)
-    return ("binance", late) if np.isfinite(late.open_interest).any() else None
+    return ("binance", other) if np.isfinite(other.open_interest).any() else None
+
+
+def _recent(bars: HourlyBars) -> HourlyBars:
+    return bars.part(bars.bar_end > HISTORY_STARTS)
