@@ -280,14 +280,13 @@ def _held_by_path(panel: Panel, levels: ReachedLevels) -> FloatArray:
     n_maps, _, n_bins = outputs.liquidation_usd.shape
     index = np.indices((n_maps, 2, n_bins)).reshape(3, -1)
     amounts = amounts_in_cells(
-        levels.part(spans),
-        index[0],
+        levels,
+        spans[index[0]],
         index[1],
         outputs.first_bin[index[0]] + index[2],
         outputs.liquidation_usd.ravel().astype(np.float64),
     )
-    held[spans] = 0.0
-    held[spans, :, : amounts.shape[2]] = amounts
+    held[spans] = amounts[spans]
     return held
 
 
