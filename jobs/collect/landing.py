@@ -84,9 +84,14 @@ def land_all(batches: Iterable[Batch], folder: Path, name: str) -> Iterator[Batc
     Rows whose venue, asset or provider is no valid name land as quarantine records.
     """
     for number, whole in enumerate(batches):
-        for batch, suffix in zip(separate_bad_names(whole), ("", "-names"), strict=False):
+        for batch, suffix in apart_by_names(whole):
             land(batch, folder, f"{name}-{number:04d}{suffix}")
             yield batch
+
+
+def apart_by_names(whole: Batch) -> Iterator[tuple[Batch, str]]:
+    """Yield a batch without its rows of malformed names, then those rows; each with a suffix."""
+    yield from zip(separate_bad_names(whole), ("", "-names"), strict=False)
 
 
 def _writing_folder(folder: Path) -> Path:

@@ -14,13 +14,12 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from jobs.collect.landing import land
+from jobs.collect.landing import apart_by_names, land
 from jobs.errors import JobError
 from jobs.instants import HOUR_MICROSECONDS, to_microseconds
 from jobs.positions.book_records import HeldPositions
 from jobs.settings import Settings
 from sources.accounts.info_client import CoinContext
-from sources.checks import separate_bad_names
 from sources.providers.declared.hyperliquid_positions import COLLECTED, PROVIDER, VENUE
 from sources.records import Batch, make_batch
 from transforms.grid import bin_edges
@@ -305,5 +304,5 @@ def _named(batches: Iterable[Batch], at: datetime) -> Iterator[tuple[str, Batch]
     digest = hashlib.sha256(f"{PROVIDER.name} {COLLECTED} {at.isoformat()}".encode()).hexdigest()
     name = f"-{at:%Y%m%dT%H%M%SZ}-{digest[:12]}"
     for whole in batches:
-        for batch, suffix in zip(separate_bad_names(whole), ("", "-names"), strict=False):
+        for batch, suffix in apart_by_names(whole):
             yield f"{PROVIDER.name}{suffix}{name}", batch

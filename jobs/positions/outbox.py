@@ -16,14 +16,13 @@ from dataclasses import astuple
 from datetime import datetime
 from typing import Any
 
-from jobs.collect.landing import land
+from jobs.collect.landing import apart_by_names, land
 from jobs.instants import to_instant, to_microseconds
 from jobs.positions.account_book import AccountBook
 from jobs.positions.book_records import StoredState
 from jobs.positions.state_changes import PositionChange
 from jobs.settings import Settings
 from sources.accounts.fills import AccountLiquidation, liquidation_batch
-from sources.checks import separate_bad_names
 from sources.records import Batch, make_batch
 
 logger = logging.getLogger(__name__)
@@ -147,7 +146,7 @@ def land_outbox(book: AccountBook, settings: Settings, at: datetime) -> int:
 
 def _land_sealed(whole: Batch, settings: Settings, ending: str) -> None:
     """Land a batch; rows whose asset has a malformed name land apart."""
-    for batch, suffix in zip(separate_bad_names(whole), ("", "-names"), strict=False):
+    for batch, suffix in apart_by_names(whole):
         # Not by the venue's name alone: `liqheat status` takes such files for its ingestion.
         land(batch, settings.landing, f"{VENUE}_positions{suffix}-{ending}")
 

@@ -10,7 +10,6 @@ https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/rate-limits-a
 
 import asyncio
 import json
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -30,7 +29,7 @@ from sources.accounts.states import AccountState, read_state
 from sources.accounts.weight_budget import User, WeightBudget
 from sources.errors import ProviderRejected, ProviderUnavailable
 from sources.http_exchange import HttpRequest, exchange
-from sources.providers.answer_values import read_number, shown
+from sources.providers.answer_values import read_positive, shown
 from sources.retry import RetryPolicy, Sleep
 
 if TYPE_CHECKING:
@@ -351,11 +350,11 @@ def read_contexts(body: object, dex: str = "") -> dict[str, CoinContext]:
             coin=coin,
             asset=asset,
             dex=dex_of_coin(coin),
-            mark_price=_positive(context.get("markPx")) / multiplier,
-            open_interest_quantity=_positive(context.get("openInterest"))
+            mark_price=read_positive(context.get("markPx")) / multiplier,
+            open_interest_quantity=read_positive(context.get("openInterest"))
             * multiplier
             / SIDES_COUNTED,
-            max_leverage=_positive(described.get("maxLeverage")),
+            max_leverage=read_positive(described.get("maxLeverage")),
         )
     return found
 
@@ -374,8 +373,3 @@ def read_dexes(body: object) -> list[str]:
         )
     names = (one.get("name") for one in body if isinstance(one, Mapping))
     return [name for name in map(read_coin, names) if name is not None]
-
-
-def _positive(value: object) -> float:
-    number = read_number(value)
-    return number if math.isfinite(number) and number > 0 else math.nan

@@ -15,7 +15,13 @@ from typing import Literal
 
 from sources.accounts.coins import asset_of_coin, dex_of_coin, read_coin
 from sources.errors import ProviderRejected
-from sources.providers.answer_values import price_of, read_instant, read_number, shown
+from sources.providers.answer_values import (
+    price_of,
+    read_instant,
+    read_number,
+    read_positive,
+    shown,
+)
 
 # The most numerous coins count some 1e17.
 _LARGEST_QUANTITY = 1e20
@@ -193,11 +199,11 @@ def _read_position(raw: object, coin: str | None, dex: str) -> AccountPosition |
         dex=dex_of_coin(coin),
         side="long" if size > 0 else "short",
         quantity=abs(size),
-        entry_price=_positive(raw.get("entryPx")) / multiplier,
+        entry_price=read_positive(raw.get("entryPx")) / multiplier,
         liquidation_price=None
         if liquidation is None
         else price_of(liquidation, "liquidationPx") / multiplier,
-        leverage=_positive(leverage.get("value")),
+        leverage=read_positive(leverage.get("value")),
         is_cross={"cross": True, "isolated": False}.get(str(leverage.get("type"))),
         margin_usd=_finite(raw.get("marginUsed")),
         mark_price=value / abs(size) if value > 0 else math.nan,
@@ -207,8 +213,3 @@ def _read_position(raw: object, coin: str | None, dex: str) -> AccountPosition |
 def _finite(value: object) -> float:
     number = read_number(value)
     return number if math.isfinite(number) else math.nan
-
-
-def _positive(value: object) -> float:
-    number = read_number(value)
-    return number if math.isfinite(number) and number > 0 else math.nan

@@ -40,6 +40,12 @@ def read_number(value: object) -> float:
         return math.nan
 
 
+def read_positive(value: object) -> float:
+    """Return a finite number above 0 given as number or text; NaN where it is none."""
+    number = read_number(value)
+    return number if math.isfinite(number) and number > 0 else math.nan
+
+
 def read_numbers(values: Sequence[object]) -> Floats:
     """Return numbers given as numbers or text, shape (n,); NaN where an item is neither."""
     if set(map(type, values)) <= {float, int}:
