@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 
 def _load_package(name: str) -> None:
@@ -29,6 +30,13 @@ for _name in ("standin", "workbench"):
     if _name not in sys.modules:
         _load_package(_name)
 
+
+# How long an example takes depends on the machine and on what is compiled, as hypothesis allows for
+# in CI: what fails is what is asserted.
+settings.register_profile(
+    "any_machine", settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+)
+settings.load_profile("any_machine")
 
 # Two workers share two cores. That rows do not depend on threads is `pipeline/test_same_bits.py`;
 # the small market and the golden one are built on two.
