@@ -191,11 +191,11 @@ class Stretches:
     Parameters
     ----------
     row : ndarray of int64, shape (n,)
-        Row of the log during which it stood.
+        Row of the log during which it was held.
     weight : ndarray of float64, shape (n,)
         Its size [USD], or 1 or a part of 1 where positions are counted.
     exposure : ndarray of float64, shape (n,)
-        Time during which it is known to have stood [h].
+        Time during which it is known to have been held [h].
     width : ndarray of float64, shape (n,)
         It left within so long after that [h]; NaN where it did not leave.
     """
@@ -213,7 +213,7 @@ def follow(
     is_counting: bool = False,
     is_leaving_place: bool = False,
 ) -> Stretches:
-    """Return how long each part of each position stood, and how it ended.
+    """Return how long each part of each position was held, and how it ended.
 
     Time before the first state in the window does not count: a position found in mid-life is
     followed from there (left truncation). At the end of the window everything is censored; of a

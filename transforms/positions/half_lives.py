@@ -4,10 +4,10 @@ Belongs here: the rate at which each tier leaves, its half-life, and the shares 
 Does not belong here: which rows of the log count (``changes.follow``), tiers (``leverage``).
 
 An estimator gives each tier one hazard, so that is what is measured: the maximum likelihood of a
-constant hazard h under which a part that stood for B hours and then left within the next D hours
+constant hazard h under which a part that was held for B hours and left within the next D hours
 has the probability exp(-h B) (1 - exp(-h D)), and one that did not leave exp(-h B) (interval and
 right censoring; Kalbfleisch and Prentice 2002, The Statistical Analysis of Failure Time Data,
-chapter 3). Where it varies with age the figure is the mean over what stood.
+chapter 3). Where it varies with age the figure is the mean over what was held.
 """
 
 from dataclasses import dataclass, replace
@@ -68,7 +68,7 @@ def leaving_rates(
     changes : Changes
         The log.
     stretches : Stretches
-        How long each part stood, from `changes.follow`.
+        How long each part was held, from `changes.follow`.
     tier : ndarray of int64, shape (n_rows,)
         Tier of each row of the log; negative: of none.
     n_tiers : int
@@ -87,8 +87,8 @@ def leaving_rates(
     >>> from transforms.positions.changes import example_changes, follow
     >>> log = example_changes([0.0, 10.0], [1.0, 0.0], 40)
     >>> draws = AccountDraws.of(40, np.random.default_rng(1))
-    >>> stood = follow(log, (0, 100 * HOUR))
-    >>> rates = leaving_rates(log, stood, np.zeros(80, dtype=np.int64), 1, draws)
+    >>> held = follow(log, (0, 100 * HOUR))
+    >>> rates = leaving_rates(log, held, np.zeros(80, dtype=np.int64), 1, draws)
     >>> round(float(rates.half_life_days[0].value * 24 / np.log(2)), 6)
     10.0
     """
@@ -137,13 +137,13 @@ def leaving_rates(
 
 
 def _fit(weight: FloatArray, exposure: FloatArray, width: FloatArray) -> float:
-    """Return the hazard of greatest likelihood [1/h]; NaN where nothing left or nothing stood."""
+    """Return the hazard of greatest likelihood [1/h]; NaN where nothing left or was held."""
     has_left = np.isfinite(width)
     total = float(weight[has_left].sum())
-    stood = float((weight * (exposure + np.where(has_left, 0.5 * width, 0.0))).sum())
-    if total <= 0.0 or stood <= 0.0:
+    held = float((weight * (exposure + np.where(has_left, 0.5 * width, 0.0))).sum())
+    if total <= 0.0 or held <= 0.0:
         return float("nan")
-    log_rate = float(np.log(total / stood))
+    log_rate = float(np.log(total / held))
     for _ in range(_ITERATIONS):
         score, information = _score(float(np.exp(log_rate)), weight, exposure, width)
         step = float(np.clip(score.sum() / information.sum(), -1.0, 1.0))

@@ -60,7 +60,7 @@ def test_positions_found_in_mid_life_taken_as_fresh_give_wrong_weights(known):
     wrong = replace(log, is_opening=log.is_opening | log.is_start)
     rates = rates_of(known, is_counting=True)
     shares = fresh_shares(wrong, tier, rates, draws, is_counting=True)
-    # The slowest tier is overstated: it is most of what stands when collecting begins.
+    # The slowest tier is overstated: it is most of what is open when collecting begins.
     assert shares[0].low > POPULATION.weights[0]
     assert not all(holds(shares, POPULATION.weights))
 
