@@ -10,8 +10,7 @@ from pydantic import Field, field_validator
 
 from jobs.alerts.quantities import Amount, Duration, Ratio
 from jobs.alerts.rule import Rows, Rule
-
-HOUR = timedelta(hours=1)
+from jobs.instants import HOUR
 
 LONGEST_WINDOW = timedelta(days=30)
 
@@ -62,6 +61,7 @@ class LiquidationsPredicted(LiquidationAmountRule):
 class MoveRule(Rule):
     """A rule on a change over a span of whole hours, up or down."""
 
+    by: Ratio = Field(description="write a change, such as '5 %' or '3 bps'")
     over: Duration = timedelta(hours=24)
     direction: Literal["up", "down"] | None = None
 
@@ -82,47 +82,33 @@ class MoveRule(Rule):
         """Return the rows of the rule's span."""
         return np.flatnonzero(rows["over_hours"] == self.over // HOUR)
 
-    def _moved(self, measure: NDArray[np.float64], by: float) -> NDArray[np.bool_]:
+    def measured(self, rows: Rows) -> NDArray[np.float64]:
+        """Return the change over the span [ratio]; NaN where an end of it is not known."""
+        change: NDArray[np.float64] = rows["change_ratio"]
+        return change
+
+    def holds(self, measure: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return whether it changed enough, in the rule's direction."""
         if self.direction is None:
-            return np.abs(measure) >= by
-        return measure >= by if self.direction == "up" else measure <= -by
+            return np.abs(measure) >= self.by
+        return measure >= self.by if self.direction == "up" else measure <= -self.by
 
 
 class OpenInterestMoved(MoveRule):
     """Open interest, in units of the asset, changed by a share of itself."""
 
     when: Literal["open_interest_moved"]
-    by: Ratio = Field(description="write a change, such as '5 %' or '3 bps'")
 
     query: ClassVar[str] = "alert_open_interest"
     unknown: ClassVar[str] = "no venue's open interest is known both in the hour and before"
     no_data: ClassVar[str] = "no open interest in the hour"
-
-    def measured(self, rows: Rows) -> NDArray[np.float64]:
-        """Return the change over the span [ratio]; NaN where no venue was observed in both."""
-        change: NDArray[np.float64] = rows["change_ratio"]
-        return change
-
-    def holds(self, measure: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return whether it changed enough, in the rule's direction."""
-        return self._moved(measure, self.by)
 
 
 class FundingMoved(MoveRule):
     """Funding, scaled to 8 hours, rose or fell by so many points."""
 
     when: Literal["funding_moved"]
-    by: Ratio = Field(description="write a change, such as '5 %' or '3 bps'")
     over: Duration = timedelta(hours=8)
 
     query: ClassVar[str] = "alert_funding"
     unknown: ClassVar[str] = "funding is not known in the hour or before"
-
-    def measured(self, rows: Rows) -> NDArray[np.float64]:
-        """Return the change over the span [ratio per 8 hours]."""
-        change: NDArray[np.float64] = rows["change_ratio"]
-        return change
-
-    def holds(self, measure: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return whether it changed enough, in the rule's direction."""
-        return self._moved(measure, self.by)
