@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from jobs.alerts.deliver import Delivery, deliver_waiting
-from jobs.alerts.evaluation import Queryable, evaluate, evaluate_apart
+from jobs.alerts.evaluation import Queryable, evaluate, evaluate_apart, newest_hour
 from jobs.alerts.finding import RuleFinding
 from jobs.alerts.land_alerts import land_alerts
 from jobs.alerts.ledger import AlertLedger
@@ -40,7 +40,6 @@ MOST_HOURS = 24
 
 CORRECTED_HOURS = 48
 """How long after its hour an alert is held against the data of that hour."""
-
 
 NOTHING = Recorded()
 
@@ -243,8 +242,7 @@ def _record_newest_bars(ledger: AlertLedger, settings: Settings, rules: AlertRul
     if not live:
         return NOTHING
     with open_reader(settings) as reader:
-        reader.execute("select max(as_of) from marts.asset_quality_hourly")
-        newest = (reader.fetchone() or (None,))[0]
+        newest = newest_hour(reader)
         if newest is None:
             return NOTHING
         with open_writer(settings) as connection:

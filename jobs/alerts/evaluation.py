@@ -40,6 +40,13 @@ class Queryable(Protocol):
         ...
 
 
+def newest_hour(reader: Queryable) -> datetime | None:
+    """Return the newest published hour, UTC; None where none is."""
+    sql = "select max(as_of) as as_of from marts.asset_quality_hourly"
+    newest: datetime | None = reader.execute(sql, {}).to_arrow_table()["as_of"][0].as_py()
+    return newest
+
+
 def evaluate(
     reader: Queryable,
     rules: Sequence[Rule],

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from jobs.alerts.evaluation import evaluate
+from jobs.alerts.evaluation import evaluate, newest_hour
 from jobs.alerts.finding import RuleFinding
 from jobs.alerts.ledger import AlertLedger
 from jobs.alerts.ledger_records import Alert
@@ -68,8 +68,7 @@ def explain(
     """
     rule = _named_rule(require_rules(settings).rules, name)
     with open_reader(settings) as reader:
-        reader.execute("select max(as_of) from marts.asset_quality_hourly")
-        newest = (reader.fetchone() or (None,))[0]
+        newest = newest_hour(reader)
         if newest is None:
             raise NothingToDo("no hour is published yet; run `liqheat run` first")
         found = evaluate(reader, [rule], [hour or newest])

@@ -4,6 +4,7 @@ Does not belong here: how it is kept (`jobs.alerts.ledger`), how a rule is writt
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -175,6 +176,17 @@ def alert_key(rule: str, asset: str, key: str, hour: datetime, correction: int =
     parts = [rule, asset, key, hour.isoformat(), str(correction)]
     text = "".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def finite(value: object) -> object:
+    """Return a value; None for a number that JSON does not have.
+
+    Examples
+    --------
+    >>> finite(100.0), finite(float("nan"))
+    (100.0, None)
+    """
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def has_moved(before: float, after: float, ratio: float) -> bool:

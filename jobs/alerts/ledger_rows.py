@@ -4,13 +4,12 @@ Belongs here: how hours, figures and alerts are stored. Does not belong here: wh
 """
 
 import json
-import math
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from jobs.alerts.ledger_records import Alert, Wording
+from jobs.alerts.ledger_records import Alert, Wording, finite
 from jobs.instants import HOUR_MICROSECONDS, to_instant, to_microseconds
 
 ALERT_COLUMNS = (
@@ -37,10 +36,7 @@ def figures_text(figures: Mapping[str, object]) -> str:
     >>> figures_text({"price": 100.0, "distance_ratio": float("nan")})
     '{"price":100.0,"distance_ratio":null}'
     """
-    plain = {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in figures.items()
-    }
+    plain = {name: finite(value) for name, value in figures.items()}
     return json.dumps(plain, separators=(",", ":"))
 
 

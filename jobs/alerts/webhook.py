@@ -9,7 +9,6 @@ always with the same key.
 import hmac
 import http.client
 import json
-import math
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from jobs.alerts.ledger_records import Alert, Message
+from jobs.alerts.ledger_records import Alert, Message, finite
 from jobs.alerts.sending import refusal
 from jobs.errors import TargetRejected, TargetUnavailable
 from sources.http_exchange import retry_after_seconds
@@ -65,11 +64,6 @@ def payload(message: Message) -> bytes:
     return json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
 
 
-def _finite(value: object) -> object:
-    """Return a value; None for a number that JSON does not have."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _facts(alert: Alert) -> dict[str, Any]:
     return {
         "key": alert.alert_key,
@@ -78,8 +72,8 @@ def _facts(alert: Alert) -> dict[str, Any]:
         "what": alert.key,
         "fired_at": alert.fired_at.isoformat(),
         "cleared_at": alert.cleared_at and alert.cleared_at.isoformat(),
-        "measure": _finite(alert.measure),
-        "figures": {name: _finite(value) for name, value in alert.figures.items()},
+        "measure": finite(alert.measure),
+        "figures": {name: finite(value) for name, value in alert.figures.items()},
         "is_withdrawn": alert.is_withdrawn,
     }
 

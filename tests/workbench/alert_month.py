@@ -18,21 +18,10 @@ from jobs.alerts.ledger import AlertLedger
 from jobs.alerts.rule_file import AlertRules
 from sources.user_models import parse_model
 from warehouse.contracts import relations
+from workbench.alert_marts import MARTS
 
 BEGUN = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
-
-_MARTS = (
-    "marts.asset_quality_hourly",
-    "marts.asset_disagreement_hourly",
-    "marts.data_feeds",
-    "marts.estimator_skill_daily",
-    "marts.liquidation_bands_hourly",
-    "marts.liquidation_outlook_daily",
-    "marts.market_context_hourly",
-    "marts.venue_open_interest_hourly",
-    "quality.check_results",
-)
 
 # Values that depend on asset, hour and name alone. `block` is the same for some hours.
 _MACROS = """
@@ -161,7 +150,7 @@ def simulated_days(hours: int) -> Iterator[duckdb.DuckDBPyConnection]:
             [hours],
         )
         connection.execute(f"set variable seen_until = timestamptz '{BEGUN + hours * HOUR}'")
-        for name in _MARTS:
+        for name in MARTS:
             columns = ", ".join(f'"{one.name}" {one.type}' for one in relations()[name].columns)
             table = f"whole.{name.partition('.')[2]}"
             connection.execute(f"create table {table} ({columns})")
