@@ -1,9 +1,9 @@
 """`liqheat alerts`: check the rules, list alerts, send a test, explain an hour."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -67,15 +67,11 @@ def alerts_list_command(
     values = attrgetter(*names)
     write_rows(
         [name.rpartition(".")[2] for name in names],
-        [[_plain(value) for value in values(one)] for one in listed.alerts],
+        [values(one) for one in listed.alerts],
         form,
     )
     for waiting in listed.waiting:
         note(_waiting_words(waiting))
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401  (whatever an alert holds)
-    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _waiting_words(waiting: "Waiting") -> str:

@@ -185,9 +185,9 @@ class AlertRecording:
     def _fire_late(self, thing: Thing, finding: RuleFinding, hour: int, policy: Policy) -> None:
         """Fire for an hour of which later data show the condition, unless an alert covers it."""
         spell = self._spells[thing]
-        alerts = tuple(
+        alerts = [
             (one.hour, one.cleared_hour) for one in self._fired[thing] if not one.is_withdrawn
-        )
+        ]
         if (spell.is_on and spell.since_hour <= hour and not policy.is_event) or is_covered(
             hour, alerts, is_event=policy.is_event, cooldown_hours=policy.cooldown_hours
         ):

@@ -8,6 +8,7 @@ where the cooldown of an earlier announcement is not over, in the first hour aft
 condition still holds. Hours that show neither leave a spell as it is.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 LATE_HOURS = 1
@@ -135,7 +136,7 @@ def without_alert(spell: Spell, hour: int, announced_hour: int | None) -> Spell:
 
 
 def is_covered(
-    hour: int, alerts: "tuple[tuple[int, int | None], ...]", *, is_event: bool, cooldown_hours: int
+    hour: int, alerts: Sequence[tuple[int, int | None]], *, is_event: bool, cooldown_hours: int
 ) -> bool:
     """Return whether alerts that fired leave nothing to say of an hour that later data show.
 
@@ -143,7 +144,7 @@ def is_covered(
     ----------
     hour : int
         The hour.
-    alerts : tuple of (int, int or None)
+    alerts : sequence of (int, int or None)
         Hour fired and hour cleared of each alert about the thing.
     is_event, cooldown_hours
         As for `next_step`.
