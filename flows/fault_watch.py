@@ -1,8 +1,8 @@
 """The schedule's watch on its own runs: a thread beside the schedule that needs no run of any job.
 
-It asks Prefect's server how the runs of each deployment ended and hands that to
-`jobs.alerts.faults`. Where the server does not answer either, that is a fault too. It also sends
-again what a target did not take, so that nothing waits for the next run.
+It reads from Prefect's server how the runs of each deployment ended and hands that to
+`jobs.alerts.faults`. A server that does not answer is a fault too. It also sends again what a
+target did not take, so that nothing waits for the next run.
 """
 
 import logging
@@ -63,12 +63,12 @@ class FaultWatch:
                 histories = [read_history(client, name, self._since) for name in self._deployments]
         except Exception as exc:  # noqa: BLE001  (however it fails, it did not answer)
             histories = []
-            failure = EndedRun(self._clock(), is_done=False, message=f"{type(exc).__name__}")
+            answer = EndedRun(self._clock(), is_done=False, message=type(exc).__name__)
         else:
             self._answered_at = self._clock()
-            failure = EndedRun(self._answered_at, is_done=True)
-        if failure.is_done or self._clock() - self._answered_at > SERVER_PATIENCE:
-            histories.append(DeploymentHistory(SERVER, (failure,)))
+            answer = EndedRun(self._answered_at, is_done=True)
+        if answer.is_done or self._clock() - self._answered_at > SERVER_PATIENCE:
+            histories.append(DeploymentHistory(SERVER, (answer,)))
         report_faults(settings, histories, clock=self._clock)
 
 

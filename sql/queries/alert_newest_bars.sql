@@ -36,7 +36,7 @@ contract as (
     group by asset, venue, instrument
 ),
 
--- A contract without a bar in the newest hour says nothing of it.
+-- Contracts whose newest bar ends 10 minutes or more before the asset's newest are left out.
 current_contract as (
     select *
     from contract

@@ -206,20 +206,20 @@ def kill_alerts(
 
 
 def _compare(calm: Settings, disturbed: Settings, killed: AlertKills) -> None:
-    told = [_sent(settings) for settings in (calm, disturbed)]
+    messages = [_sent(settings) for settings in (calm, disturbed)]
     alerts = [_alerts(settings) for settings in (calm, disturbed)]
-    killed.alerts, killed.messages = len(alerts[1]), len(told[1])
+    killed.alerts, killed.messages = len(alerts[1]), len(messages[1])
     differences = killed.differences
     if alerts[0] != alerts[1]:
         differences.append(f"{len(alerts[0] ^ alerts[1])} alerts differ")
     for target in TARGETS:
         # The first time of each message, in order: what is sent again has the same key and words.
-        first, again = (list(dict.fromkeys(m for m in sent if m[0] == target)) for sent in told)
+        first, again = (list(dict.fromkeys(m for m in sent if m[0] == target)) for sent in messages)
         if first != again:
             differences.append(
                 f"{target}: {len(set(first) ^ set(again))} messages differ, or order"
             )
-        killed.repeated += len([m for m in told[1] if m[0] == target]) - len(again)
+        killed.repeated += len([m for m in messages[1] if m[0] == target]) - len(again)
     with AlertLedger(disturbed.alert_ledger) as ledger:
         differences += [f"messages wait for {name}" for name in ledger.waiting_targets()]
         states = {
