@@ -24,6 +24,7 @@ from sources.checks import Provenance, QuarantinedRow, make_batches, quarantine
 from sources.errors import SourceError, VenueRejected
 from sources.records import Batch
 from sources.retry import RetryPolicy
+from sources.streaming import ConnectionLog, FeedReport, first_to_end
 from sources.venues.connection import (
     Connection,
     close_exchange,
@@ -43,7 +44,6 @@ Land = Callable[[Batch], Awaitable[None]] | Callable[[Batch], None]
 
 SOURCE = "ccxt.pro:watchLiquidations"
 # Kept for each stream, so that weeks of trouble need no more memory than a day.
-_OUTAGES_KEPT = 1000
 _QUARANTINED_WAITING = 1000
 _RECONNECT = RetryPolicy(first_delay_seconds=1.0, longest_delay_seconds=60.0)
 
@@ -94,68 +94,6 @@ class RecorderPolicy:
     silent_after_seconds: float = 900.0
     check_seconds: float = 0.5
     most_rows: int = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """A time span without a connection: liquidations within it are missing.
-
-    Parameters
-    ----------
-    began_at : datetime
-        When the loss was noticed.
-    ended_at : datetime or None
-        When the stream was back; None while it is down.
-    reason : str
-        The error, without secrets.
-    """
-
-    began_at: datetime
-    ended_at: datetime | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class FeedReport:
-    """The state of one stream.
-
-    Parameters
-    ----------
-    venue : str
-        Its name.
-    is_complete : bool
-        Whether the venue sends every liquidation; False: throttled, a lower bound.
-    is_connected : bool
-        Whether it is connected.
-    has_connected : bool
-        Whether it ever was connected.
-    messages : int
-        Messages with liquidations of any contract.
-    rows : int
-        Records made from them.
-    quarantined : int
-        Rows and messages that could not be used.
-    dropped : int
-        Records lost because they could not be landed for too long.
-    reconnects : int
-        Number of reconnections.
-    last_message_at : datetime or None
-        When the last message was received.
-    outages : tuple of Outage
-        The latest thousand.
-    """
-
-    venue: str
-    is_complete: bool
-    is_connected: bool = False
-    has_connected: bool = False
-    messages: int = 0
-    rows: int = 0
-    quarantined: int = 0
-    dropped: int = 0
-    reconnects: int = 0
-    last_message_at: datetime | None = None
-    outages: tuple[Outage, ...] = ()
 
 
 async def record(
@@ -278,9 +216,9 @@ class _StreamRecorder:
         self._policy = policy
         self._rows: deque[dict[str, object]] = deque()
         self._refused: deque[QuarantinedRow] = deque(maxlen=_QUARANTINED_WAITING)
-        self._outages: deque[Outage] = deque(maxlen=_OUTAGES_KEPT)
+        name = f"{self._venue.name}: the liquidation stream"
+        self._connection = ConnectionLog(name, clock, logger)
         self._instruments: dict[str, Instrument] = {}
-        self._is_connected = self._has_connected = False
         self._counts: Counter[str] = Counter()
         self._last_message_at: datetime | None = None
         self._received_at = time.monotonic()
@@ -290,10 +228,10 @@ class _StreamRecorder:
         return FeedReport(
             venue=self._venue.name,
             is_complete=self._stream.is_complete,
-            is_connected=self._is_connected,
-            has_connected=self._has_connected,
+            is_connected=self._connection.is_connected,
+            has_connected=self._connection.has_connected,
             last_message_at=self._last_message_at,
-            outages=tuple(self._outages),
+            outages=tuple(self._connection.outages),
             **self._counts,
         )
 
@@ -311,25 +249,10 @@ class _StreamRecorder:
                     what = f"{self._venue.name} liquidations"
                     error = translate_error(exc, what, self._request.connection.secrets)
                 failures = 0 if self._counts["messages"] > messages_before else failures + 1
-                self._note_outage(str(error), failures)
+                self._connection.note_lost(str(error), failures)
                 await _wait(stop, self._policy.reconnect.delay(failures + 1, self._rng))
                 self._counts["reconnects"] += 1
-        self._is_connected = False
-
-    def _note_outage(self, reason: str, failures: int) -> None:
-        self._is_connected = False
-        if not self._outages or self._outages[-1].ended_at is not None:
-            self._outages.append(Outage(self._clock(), None, reason))
-        # A stream that is down for days is worth a line now and then, not a line each time.
-        if failures < 3 or failures % 100 == 0:
-            logger.warning("%s (failure %d in a row)", reason, failures)
-
-    def _note_connected(self) -> None:
-        self._is_connected = self._has_connected = True
-        if self._outages and self._outages[-1].ended_at is None:
-            last = self._outages.pop()
-            self._outages.append(Outage(last.began_at, self._clock(), last.reason))
-            logger.info("%s: the liquidation stream is back", self._venue.name)
+        self._connection.is_connected = False
 
     async def _listen(self, stop: asyncio.Event) -> None:
         """Listen until stopped; raise when the stream is lost."""
@@ -351,7 +274,7 @@ class _StreamRecorder:
             else:
                 watching = [_forever(exchange.watch_liquidations_for_symbols, None)]
             watching.append(self._watch_over(exchange, stop))
-            await _first_to_end(watching)
+            await first_to_end(*watching)
         finally:
             await close_exchange(exchange)
 
@@ -373,8 +296,8 @@ class _StreamRecorder:
         while not stop.is_set():
             await _wait(stop, self._policy.check_seconds)
             clients = list(exchange.clients.values())
-            if not self._is_connected and clients and all(one.isConnected for one in clients):
-                self._note_connected()
+            if clients and all(one.isConnected for one in clients):
+                self._connection.note_connected()
             silence = time.monotonic() - self._received_at
             if silence > self._policy.silent_after_seconds:
                 raise _SilentStream(f"no liquidation for {silence:.0f} s; subscribing again")
@@ -473,19 +396,6 @@ def _find_stream(name: str) -> tuple[Venue, Stream]:
 async def _forever(watch: Callable[[Any], Awaitable[object]], symbol: str | None) -> None:
     while True:
         await watch(symbol)
-
-
-async def _first_to_end(waiting: Sequence[Any]) -> None:
-    """Wait for the first to end, raise its error, and cancel the others."""
-    tasks = [asyncio.ensure_future(one) for one in waiting]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _text(value: object) -> str:

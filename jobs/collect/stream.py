@@ -20,8 +20,9 @@ from jobs.collect.listings import list_contracts, open_clients
 from jobs.collect.scope import Clock, Effort, Scope, configured_universe, venue_connections
 from jobs.errors import NothingToDo
 from jobs.settings import Settings
-from sources.recorder import FeedReport, RecorderPolicy, StreamRequest, record
+from sources.recorder import RecorderPolicy, StreamRequest, record
 from sources.records import Batch
+from sources.streaming import FeedReport
 from sources.universe import Universe, choose_instruments
 from sources.venues.connection import Connection
 from sources.venues.declared import VENUES

@@ -38,6 +38,7 @@ from sources.accounts.weight_budget import WeightBudget
 from sources.errors import SourceError, TransientSourceError
 from sources.http_exchange import open_session
 from sources.retry import RetryPolicy, Sleep
+from sources.streaming import first_to_end
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +142,7 @@ class _Home:
 
 
 class _Collector:
-    """The loops of a collector and what they tell one another."""
+    """The loops of a collector and what they share."""
 
     def __init__(self, home: _Home, on_progress: OnProgress | None) -> None:
         self._home = home
@@ -385,19 +386,7 @@ class _Collector:
                 if duty.is_due(self._home.now()):
                     await self._attempt(duty.work)
                     duty.done_at = self._home.now()
-            await self._rest(policy.store_seconds)
-
-    async def _rest(self, seconds: float) -> None:
-        """Wait for some seconds, or until stopped."""
-        waits = [
-            asyncio.ensure_future(self._home.sleep(seconds)),
-            asyncio.ensure_future(self._stop.wait()),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waits:
-                one.cancel()
+            await first_to_end(self._home.sleep(policy.store_seconds), self._stop.wait())
 
     async def _store(self) -> None:
         self._accounts.stream_whole_since = self._stream_whole_since()

@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, TypeAdapter
 from jobs.errors import CollectorStopped
 from jobs.settings import Settings
 from sources.errors import SourceError
-from sources.recorder import Outage
+from sources.streaming import Outage
 from sources.user_files import read_json
 from warehouse.durable_files import write_whole
 

@@ -13,15 +13,15 @@ import asyncio
 import json
 import logging
 import random
-from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sources.accounts.trades import AccountTrade, read_trades
-from sources.recorder import FeedReport, Outage
 from sources.retry import RetryPolicy, Sleep
+from sources.streaming import ConnectionLog, FeedReport, first_to_end
 
 if TYPE_CHECKING:
     import aiohttp
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_SUBSCRIPTIONS = 1000
-_OUTAGES_KEPT = 1000
 _RECONNECT = RetryPolicy(first_delay_seconds=1.0, longest_delay_seconds=60.0)
 # Trades remembered, so that those sent again on subscribing are counted once.
 _TRADES_REMEMBERED = 50_000
@@ -109,8 +108,7 @@ class TradeStream:
         self._proxy = proxy
         self._rng = random.Random()  # noqa: S311 (jitter)
         self._counts: Counter[str] = Counter()
-        self._outages: deque[Outage] = deque(maxlen=_OUTAGES_KEPT)
-        self._is_connected = self._has_connected = False
+        self._connection = ConnectionLog("hyperliquid trades: the stream", clock, logger)
         self._last_message_at: datetime | None = None
         self._received_at = clock()
         self._subscribed: set[str] = set()
@@ -122,10 +120,10 @@ class TradeStream:
         return FeedReport(
             venue="hyperliquid",
             is_complete=True,
-            is_connected=self._is_connected,
-            has_connected=self._has_connected,
+            is_connected=self._connection.is_connected,
+            has_connected=self._connection.has_connected,
             last_message_at=self._last_message_at,
-            outages=tuple(self._outages),
+            outages=tuple(self._connection.outages),
             **self._counts,
         )
 
@@ -138,13 +136,13 @@ class TradeStream:
                 await self._listen(stop)
             except _Lost as exc:
                 failures = 0 if self._counts["messages"] > messages_before else failures + 1
-                self._note_outage(str(exc), failures)
+                self._connection.note_lost(str(exc), failures)
                 delay = self._policy.reconnect.delay(failures + 1, self._rng)
                 lasted = max((self._clock() - began_at).total_seconds(), 0.0)
                 delay = max(delay, self._policy.connect_seconds - lasted)
-                await _first_to_end(_wait_for_stop(stop), _wait(self._sleep, delay))
+                await first_to_end(stop.wait(), self._sleep(delay))
                 self._counts["reconnects"] += 1
-        self._is_connected = False
+        self._connection.is_connected = False
 
     async def _listen(self, stop: asyncio.Event) -> None:
         """Listen until stopped; raise `_Lost` when the connection is lost."""
@@ -163,9 +161,7 @@ class TradeStream:
             ):
                 self._subscribed = set()
                 self._received_at = self._clock()
-                await _first_to_end(
-                    self._receive(socket), self._keep_up(socket), _wait_for_stop(stop)
-                )
+                await first_to_end(self._receive(socket), self._keep_up(socket), stop.wait())
         except (aiohttp.ClientError, OSError, TimeoutError) as exc:
             raise _Lost(
                 f"hyperliquid trades: {type(exc).__name__}: {exc}; connecting again, check the "
@@ -225,7 +221,7 @@ class TradeStream:
         now = self._clock()
         self._counts["messages"] += 1
         self._last_message_at = self._received_at = now
-        self._note_connected()
+        self._connection.note_connected()
         trades = read_trades(message)
         listed = message.get("data")
         self._counts["quarantined"] += (len(listed) if isinstance(listed, list) else 1) - len(
@@ -244,41 +240,3 @@ class TradeStream:
         if len(self._seen) > _TRADES_REMEMBERED:
             del self._seen[next(iter(self._seen))]
         return True
-
-    def _note_outage(self, reason: str, failures: int) -> None:
-        self._is_connected = False
-        if not self._outages or self._outages[-1].ended_at is not None:
-            self._outages.append(Outage(self._clock(), None, reason))
-        # A stream that is down for days is worth a line now and then, not a line each time.
-        if failures < 3 or failures % 100 == 0:
-            logger.warning("%s (failure %d in a row)", reason, failures)
-
-    def _note_connected(self) -> None:
-        if self._is_connected:
-            return
-        self._is_connected = self._has_connected = True
-        if self._outages and self._outages[-1].ended_at is None:
-            last = self._outages.pop()
-            self._outages.append(Outage(last.began_at, self._clock(), last.reason))
-            logger.info("hyperliquid trades: the stream is back")
-
-
-async def _wait_for_stop(stop: asyncio.Event) -> None:
-    await stop.wait()
-
-
-async def _wait(sleep: Sleep, seconds: float) -> None:
-    await sleep(seconds)
-
-
-async def _first_to_end(*waiting: Coroutine[object, object, None]) -> None:
-    """Wait for the first to end, raise its error, and cancel the others."""
-    tasks = [asyncio.ensure_future(one) for one in waiting]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

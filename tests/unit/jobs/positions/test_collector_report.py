@@ -11,7 +11,7 @@ from jobs.positions.collector_report import (
     write_report_file,
 )
 from jobs.settings import Settings
-from sources.recorder import Outage
+from sources.streaming import Outage
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -12,8 +12,8 @@ from jobs.positions.outbox import _land_sealed
 from jobs.read.collector_status import collector_line, collector_problems, read_collector
 from jobs.read.status import _landed, read_status
 from jobs.settings import Settings
-from sources.recorder import Outage
 from sources.records import make_batch
+from sources.streaming import Outage
 
 NOW = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
