@@ -10,6 +10,7 @@ from math import exp, log
 from pathlib import Path
 
 import numpy as np
+from numba import typeof
 
 from standin.market_data import HOUR, MINUTE, MarketData
 from standin.population.book import (
@@ -22,6 +23,9 @@ from standin.population.book import (
     Ints,
     all_prices,
     empty_book,
+    measure_account,
+    nth_position,
+    price_of_slot,
 )
 from standin.population.parameters import (
     HALF_LIFE_HOURS,
@@ -130,6 +134,7 @@ class Population:
         self.named_at = np.zeros((len(self.dexes), parameters.accounts), np.int64)
         self.listed: list[str] = []  # the addresses of the leaderboard last sent
         self._open(kind, holds)
+        self._compile()
 
     def _open(self, kind: Ints, holds: Flags) -> None:
         """Open the positions that stand at the start."""
@@ -144,6 +149,22 @@ class Population:
         # What was traded before the start is nobody's news.
         self.first_trade = self._noted = int(self.tape.counts[0])
 
+    def _compile(self) -> None:
+        """Compile the kernels now: the first answer would take longer than clients wait."""
+        book, number = typeof(self.book), typeof(0)
+        advance_second.compile(tuple(map(typeof, self._second_arguments())))
+        all_prices.compile((book,))
+        measure_account.compile((book, number))
+        nth_position.compile((book, number, number))
+        price_of_slot.compile((book, number))
+
+    def _second_arguments(self) -> tuple[object, ...]:
+        """Return the arguments of `advance_second`."""
+        return (
+            self.rng, self.book, self.habits, self.tape, self.now, self._rates,
+            self._maker_usd, self._scale_usd,
+        )  # fmt: skip
+
     def advance(self, until: int) -> None:
         """Trade up to an instant [ms]; one that is past changes nothing."""
         if until - self.now > CAUGHT_UP_MOST:
@@ -156,10 +177,7 @@ class Population:
             self.book.mark[:] = np.exp(log_mark)
             if self.now % HOUR == 0 and self.now not in self.hours:
                 self.hours[self.now] = self.true_book()
-            advance_second(
-                self.rng, self.book, self.habits, self.tape, self.now, self._rates,
-                self._maker_usd, self._scale_usd,
-            )  # fmt: skip
+            advance_second(*self._second_arguments())
             self.now += SECOND
 
     def steer(self, *, rename: tuple[str, str] | None = None, vanish: str = "",

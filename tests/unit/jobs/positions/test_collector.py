@@ -94,17 +94,6 @@ class _Lines(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiled(coins, tmp_path_factory):
-    """Compile the stand-in's trading, which would cost the first run minutes of its clock."""
-
-    async def collected():
-        async with Standin(coins, now=BEFORE_THE_HOUR, accounts=FEW) as standin:
-            await collect(standin, tmp_path_factory.mktemp("compiled"), 2)
-
-    asyncio.run(collected())
-
-
 @pytest.fixture(scope="module")
 def run(coins, tmp_path_factory):
     """Return what came of a quarter of an hour, some requests failing.
