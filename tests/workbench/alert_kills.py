@@ -8,11 +8,8 @@ file. Late data take an alert back now and then, so that there are corrections.
 """
 
 import json
-import os
 import random
 import signal
-import sqlite3
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -30,6 +27,7 @@ from jobs.alerts.ledger import AlertLedger
 from jobs.alerts.ledger_records import Message, Policy
 from jobs.settings import Settings
 from workbench.alert_findings import HOUR, START, WORDS, at, digest_words
+from workbench.dying import call_before, die_at
 from workbench.forking import Forks
 
 RULES = {"near": 0, "swept": 3}
@@ -89,9 +87,9 @@ class FileSender:
 def live(home: str, hours: int, write: str, number: int) -> None:
     """Run up to an hour, and die just before the n-th write of a kind; with 0, never."""
     settings = Settings(home=Path(home))
-    note = _die_at(number)
+    note = die_at(number)
     if number:
-        _watch(write, note)
+        call_before(write, note, settings.alert_ledger.name)
     policies = {
         rule: Policy(TARGETS, cooldown_hours=cooldown, is_event=rule == "swept")
         for rule, cooldown in RULES.items()
@@ -122,41 +120,6 @@ def live(home: str, hours: int, write: str, number: int) -> None:
             )
         # What the last delivery changed.
         land_alerts(ledger, settings, at(hours))
-
-
-def _die_at(number: int) -> Callable[[], None]:
-    left = [number]
-
-    def note() -> None:
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return note
-
-
-def _watch(write: str, note: Callable[[], None]) -> None:
-    """Call back before each write of a kind to the ledger or to landing."""
-
-    def audit(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "os.rename" and str(arguments[1]).endswith(".parquet"):
-            note()
-
-    def trace(statement: str) -> None:
-        if write in statement.lower():
-            note()
-
-    if write == "rename":
-        sys.addaudithook(audit)
-        return
-    connect = sqlite3.connect
-
-    def traced(path: Any, *arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection = connect(path, *arguments, **options)
-        connection.set_trace_callback(trace)
-        return connection
-
-    sqlite3.connect = traced  # type: ignore[assignment]
 
 
 @dataclass(slots=True)

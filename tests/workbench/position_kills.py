@@ -10,9 +10,7 @@ before it, so that a lost row, a doubled one and one out of order all break the 
 
 import os
 import random
-import signal
 import sqlite3
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -29,6 +27,7 @@ from standin import DAY, PopulationParameters, Standin, serving, synthetic_marke
 from jobs.positions.account_book import AccountBook
 from jobs.positions.book_file import book_path
 from jobs.settings import Settings
+from workbench.dying import call_before, die_at
 from workbench.forking import Forks
 from workbench.positions import EPOCH, ScaledClock, collect
 
@@ -49,44 +48,13 @@ def collect_until_write(
 ) -> None:
     """Collect, and die just before the n-th write of a kind; with a number of 0, never."""
     if number:
-        _die_before(write, number)
+        call_before(write, die_at(number), book_path(Settings(home=Path(home))).name)
     collect(Path(home), url, ScaledClock(start, anchor, SPEED), None, **OFTEN)
 
 
 def collect_to_the_end(home: str, url: str, start: int, anchor: float, seconds: float) -> None:
     """Collect for a while and stop as asked."""
     collect(Path(home), url, ScaledClock(start, anchor, SPEED), seconds, **OFTEN)
-
-
-def _die_before(write: str, number: int) -> None:
-    """Kill this process before its n-th write of a kind to the account book or landing."""
-    left = [number]
-
-    def note() -> None:
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def audit(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "os.rename" and str(arguments[1]).endswith(".parquet"):
-            note()
-
-    def trace(statement: str) -> None:
-        if write in statement.lower():
-            note()
-
-    if write == "rename":
-        sys.addaudithook(audit)
-        return
-    connect = sqlite3.connect
-
-    def traced(path: Any, *arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection = connect(path, *arguments, **options)
-        if str(path).endswith("accounts.sqlite"):
-            connection.set_trace_callback(trace)
-        return connection
-
-    sqlite3.connect = traced  # type: ignore[assignment]
 
 
 @dataclass(slots=True)
