@@ -91,7 +91,7 @@ def alerts_test_command(
 ) -> None:
     """Send a message marked as a test everywhere alerts go.
 
-    Exits with 1 where it is not taken.
+    Exits with 1 where it cannot be delivered.
     """
     from jobs.alerts.rule_check import send_tests
 

@@ -22,8 +22,8 @@ AsOfKnown = Annotated[
     datetime | None,
     typer.Option(
         "--as-of",
-        help="Last hour, UTC; by default the newest published, or where nothing is the one that "
-        "has just ended.",
+        help="Last hour, UTC; by default the newest published, or the last to end if none is "
+        "published.",
     ),
 ]
 AsOfPublished = Annotated[

@@ -71,7 +71,7 @@ for _name, _command in COMMANDS.items():
     app.command(_name)(exit_on_error()(_command))
 
 alerts = typer.Typer(
-    help="Messages about what you want to know: rules in alerts.yaml, where they go, what fired.",
+    help="Alerts on conditions you set: rules in alerts.yaml, where they go, what fired.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

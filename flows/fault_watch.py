@@ -111,7 +111,7 @@ def read_history(client: "SyncPrefectClient", name: str, since: datetime) -> Dep
         name,
         tuple(
             EndedRun(
-                # Prefect's instants are of a class whose differences are not timedeltas.
+                # Prefect has a datetime class of its own whose differences are not timedeltas.
                 datetime.fromtimestamp((run.end_time or since).timestamp(), UTC),
                 is_done=run.state_type == StateType.COMPLETED,
                 message=(run.state and run.state.message) or "",

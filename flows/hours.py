@@ -60,7 +60,7 @@ def hour_of_run(as_of: datetime | None) -> datetime:
 def hour_of(instant: datetime) -> datetime:
     """Return the start of the hour of an instant, UTC; an instant without a time zone is UTC."""
     utc = instant.astimezone(UTC) if instant.tzinfo is not None else instant
-    # Prefect's instants are of a class whose differences are not timedeltas.
+    # Prefect has a datetime class of its own whose differences are not timedeltas.
     return datetime(utc.year, utc.month, utc.day, utc.hour, tzinfo=UTC)
 
 

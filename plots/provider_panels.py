@@ -263,7 +263,7 @@ def _heading(shape: ProviderShape) -> str:
     )
     counts = shape.counts
     if shape.observed is not None:
-        # A line of its own: a column is narrower than both together.
+        # On a line of its own: the column is too narrow for both.
         counts += f"<br>{100 * shape.observed:.0f} % of open interest"
     return f"<b>{shape.name.replace('_', ' ')}</b><br>{counts}<br>{overlap}"
 

@@ -103,7 +103,7 @@ def deliver_messages(
     ledger : AlertLedger
         Holds the messages.
     sender_of : Callable
-        Returns the sender of a target by its name; None where it is declared no more: what waits
+        Returns the sender of a target by its name; None where it is no longer declared: what waits
         for it is dropped.
     clock : Callable
         The present, UTC.
@@ -114,7 +114,7 @@ def deliver_messages(
     """
     with sole_delivery(ledger.path.parent) as is_ours:
         if not is_ours:
-            logger.info("another process delivers alerts; this one leaves it to it")
+            logger.info("another process is delivering alerts; this one does not")
             return ()
         run = _Run(ledger, sender_of, clock, digest_of, digest_above, limits or Limits())
         deliveries = asyncio.run(run.deliver())
@@ -195,7 +195,7 @@ class _Run:
         sender = self.sender_of(name)
         if sender is None:
             count = self.ledger.drop_target(name)
-            return Delivery(name, dropped=count, error="it is declared no more; messages dropped")
+            return Delivery(name, dropped=count, error="it is no longer declared; messages dropped")
         sent = dropped = 0
         until = time.monotonic() + self.limits.target_seconds
         while (message := self._next(name)) is not None:

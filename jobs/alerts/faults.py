@@ -109,7 +109,7 @@ def _late(
     instants = [run.at for run in history.runs[:1]]
     if history.watched_since is not None:
         instants.append(history.watched_since)
-    # Where nothing is known of a beginning there is nothing to be late after.
+    # Without a known start there is nothing to be late for.
     waited = now - max(instants, default=now)
     figures = {
         "last_ended_at": _minute(history.runs[0].at) if history.runs else None,

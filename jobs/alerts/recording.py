@@ -148,7 +148,7 @@ class AlertRecording:
                 key,
                 group[0].hour,
                 is_on=False,
-                reason="there is no such thing any more",
+                reason="it is no longer in the data",
             )
 
     def _record_one(self, finding: RuleFinding, hour: int, policy: Policy) -> None:

@@ -43,7 +43,7 @@ Variable = Annotated[str, BeforeValidator(read_variable)]
 
 
 class Target(UserModel):
-    """Where messages are sent: a service of apprise by its URL, or a signed webhook.
+    """Where messages are sent: an apprise service by its URL, or a signed webhook.
 
     Each field is the name of the environment variable that holds the value.
     """
@@ -55,7 +55,7 @@ class Target(UserModel):
     @model_validator(mode="after")
     def _check_kind(self) -> Self:
         if (self.url is None) == (self.webhook is None):
-            raise ValueError("give 'url' (a service of apprise) or 'webhook', one of them")
+            raise ValueError("give either 'url' (an apprise service) or 'webhook'")
         if (self.webhook is None) != (self.secret is None):
             raise ValueError("a webhook is signed: give 'webhook' and 'secret' together")
         return self

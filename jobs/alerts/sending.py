@@ -17,7 +17,7 @@ SHORTEST_CHARACTERS = 200
 """A message is not cut below this length."""
 
 _TOO_LONG = 413
-# What is wrong lies in the message: another one may pass.
+# The message is at fault: another one may pass.
 _REFUSED = frozenset({400, 406, 415, 422})
 _ADDRESS = frozenset({401, 403, 404, 405, 410})
 

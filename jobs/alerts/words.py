@@ -287,7 +287,7 @@ def _liquidations_predicted(rule: Rule, finding: RuleFinding) -> Lines:
         f"the outlook is {_age(age)} old.",
     ]
     if not figures.get("is_capture_known"):
-        lines.append("How much of it venues publish is not known and counts as all.")
+        lines.append("What share venues publish is not known; the figure assumes all of it.")
     return f"{_amount(finding.measure)}{of} expected to be liquidated in 24 h", lines
 
 

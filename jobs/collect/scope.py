@@ -102,7 +102,7 @@ def configured_universe(settings: Settings, assets: Sequence[str] = ()) -> Unive
 def venue_connections(settings: Settings, venues: Iterable[str]) -> dict[str, Connection]:
     """Return how to reach each venue."""
     keys = {venue_name(spelled): key for spelled, key in settings.keys.items()}
-    # Nothing shares a home that is not there, and a look at venues makes none.
+    # Without a home there is nothing to share a budget with, and looking at venues makes no home.
     budget = shared_budget(settings) if settings.home.exists() else None
     return {
         venue: Connection(

@@ -32,8 +32,8 @@ SIMULATED_TRUTH = "simulated_truth"
 # As in the macro `is_measured`: the providers of measured positions.
 MEASURED_PROVIDERS = (SIMULATED_TRUTH, "hyperliquid_positions")
 
-# Hours of assets whose cells are in memory at once: of measured positions of 200 coins, a day, some
-# 900,000 cells.
+# Asset-hours whose cells are in memory at once: a day of 200 coins, which is some 900,000 cells of
+# measured positions.
 _CHUNK_ASSET_HOURS = 4800
 
 # How far outside the prices of its hour a provider's own price may lie: it may be an index's.

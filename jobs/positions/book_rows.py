@@ -41,7 +41,7 @@ POSITION_EXTENT = (
     "select count(*), max(length(coin)), max(length(dex)), max(length(asset)) from position"
 )
 """How many positions there are, and the longest names among them."""
-# Not a time, as numpy stores it.
+# numpy's NaT.
 _NEVER = -(2**63)
 
 

@@ -52,10 +52,10 @@ _REQUESTS = InfoPolicy(RetryPolicy(attempts=2))
 _OUTAGE = RetryPolicy(first_delay_seconds=1.0, longest_delay_seconds=60.0)
 _RETRY_SECONDS, _RETRY_REFUSED_SECONDS = 60.0, 3600.0
 _MOST_LOOK_UPS = 5
-# A map is made up to so long after its hour; then states would be of another.
+# Latest time after the hour at which its map is made; later, states belong to the next hour.
 _LATEST_MAP = timedelta(minutes=5)
 _MAP_RETRY_SECONDS = 30.0
-# A clock that is set meanwhile is noticed after so long.
+# A clock that is set in the meantime is noticed within this time.
 _LONGEST_WAIT_SECONDS = 30.0
 _LAST_MAP = "last_map_at"
 _ERROR_SHOWN = timedelta(hours=1)

@@ -41,14 +41,14 @@ Returned = TypeVar("Returned")
 
 MOST_WAITING = 2_000
 """States that wait for the book before no more are requested."""
-# A state that lies further back was kept somewhere on its way: it is requested again soon.
+# An older state was cached on its way here: it is requested again soon.
 _STALE = 120 * SECOND_MICROSECONDS
-# An account that seems to have closed everything is requested again after so long.
+# An account that seems to have closed everything is requested again after this time.
 _CONFIRM = 30 * SECOND_MICROSECONDS
-# Clocks that differ by less are the same.
+# Clocks that differ by less count as equal.
 _SKEW = 5 * SECOND_MICROSECONDS
 _MESSAGES_COMPARED = 200
-# A trade's price is of the present for so long.
+# A trade's price counts as current for this long.
 _RECENT = 60 * SECOND_MICROSECONDS
 
 

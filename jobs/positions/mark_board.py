@@ -61,7 +61,7 @@ class MarkBoard:
         at : int
             When [microseconds since 1970].
         is_newest : bool
-            Whether it is of the present; a trade sent again on subscribing is not.
+            Whether it is current; a trade sent again on subscribing is not.
         """
         if not 0.0 < price < _LARGEST_PRICE:
             return

@@ -13,7 +13,7 @@ from jobs.positions.mark_board import MarkBoard
 from sources.accounts.info_client import CoinContext, InfoClient
 from sources.errors import SourceError
 
-# A map may rest on marks of the venue's own contracts that are so old.
+# Oldest marks of the venue's own contracts that a map may use.
 _HOLD = timedelta(minutes=2)
 
 

@@ -448,7 +448,7 @@ class WeightBudget:
             connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
             try:
                 connection.execute("pragma journal_mode = wal")
-                # What a crash of the machine may lose is a minute old by the time it is back.
+                # A machine crash loses the newest claims, whose minute is over once it is back.
                 connection.execute("pragma synchronous = off")
                 connection.executescript(_SCHEMA)
             except BaseException:

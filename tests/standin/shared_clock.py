@@ -48,7 +48,7 @@ class SharedClock:
         """Wait so many seconds of this clock, and let it pass: the client's side."""
         self._beat()
         until = self.milliseconds + seconds * 1000.0
-        # Also where nothing is to be waited for, others have their turn.
+        # Yield to other tasks even when there is nothing to wait for.
         await asyncio.sleep(0)
         while (left := (until - self.milliseconds) / 1000.0) > 0:
             await asyncio.sleep(min(max(left / self.speed, 0.001), _LONGEST_NAP_SECONDS))

@@ -255,7 +255,7 @@ def _follow_place(log: _Log, own: tuple[int, int, int, int], n_parts: int, parts
     """Add when one position moved and was given margin; return how many parts there are."""
     row, stop, start, item = own
     side = 1.0 if log.is_short[row] else -1.0
-    # Of either kind, what is still waited for.
+    # The part that can still move, and the part to which margin can still be added.
     moves = 1.0
     adds = 0.0 if log.is_cross[row] else 1.0
     for at in range(row + 1, stop):

@@ -172,10 +172,10 @@ def _choose_order(
     lots = max(1, round(usd / (book.mark[coin] * book.lot[coin])))
     slot = find(book, account, coin)
     if slot != NOBODY:
-        # More of what is held, once in five times so much against it that it may flip.
+        # Adds to the position; one time in five trades against it and may flip it.
         is_long = (book.lots[slot] > 0) == (rng.random() < 0.8)
     else:
-        # Where makers had to buy, price invites buyers.
+        # Makers who had to buy quote prices that attract buyers.
         is_long = rng.random() < 0.52 + 0.4 * np.tanh(maker_usd[coin] / scale_usd[coin])
     return coin, lots if is_long else -lots
 

@@ -146,7 +146,7 @@ class Population:
             self.rng, self.book, self.habits, self.tape, holders, self._start,
             self._maker_usd, self._scale_usd,
         )  # fmt: skip
-        # What was traded before the start is nobody's news.
+        # Trades from before the start are not news.
         self.first_trade = self._noted = int(self.tape.counts[0])
 
     def _compile(self) -> None:
