@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LIQHEAT := $(BIN)/liqheat
+# TypeScript and axe-core check the page; the page itself needs no node.
+NODE_TOOLS := tests/browser/node_modules/.package-lock.json
 # Tests start the program dozens of times: it is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -27,10 +29,17 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
 	touch $@
 
+$(NODE_TOOLS): tests/browser/package-lock.json
+	@if command -v npm > /dev/null; then \
+		npm ci --prefix tests/browser --no-audit --no-fund --loglevel error; \
+	else \
+		echo "npm is not installed: the types and the accessibility of the page are not checked."; \
+	fi
+
 demo: $(VENV)/.run ## Install, simulate a market, build its maps, show where the bands are
 	$(LIQHEAT) demo
 
-test: $(VENV)/.dev ## Install and run the tests
+test: $(VENV)/.dev $(NODE_TOOLS) ## Install and run the tests
 	$(BIN)/pytest -n 2 --dist worksteal
 
 check: lint types sql test ## What CI runs: lint, types, SQL style, tests
@@ -39,8 +48,9 @@ lint: $(VENV)/.dev ## Style of Python
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: $(VENV)/.dev ## Types of every package
+types: $(VENV)/.dev $(NODE_TOOLS) ## Types of every package, and of the page where npm is installed
 	$(BIN)/mypy
+	@if [ -e $(NODE_TOOLS) ]; then tests/browser/node_modules/.bin/tsc --project tests/browser; fi
 
 sql: $(VENV)/.dev ## Style of SQL
 	$(BIN)/sqlfluff lint sql --disable-progress-bar
@@ -75,4 +85,4 @@ lock: ## Resolve the locks again from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --extra dev pyproject.toml -o requirements-dev.lock
 
 clean: ## Delete the environment and everything the pipeline has made here
-	rm -rf $(VENV) data
+	rm -rf $(VENV) data tests/browser/node_modules

@@ -1,0 +1,187 @@
+"""A live server over a published home, and Debian's browser to look at it with.
+
+Everything here lives as long as the tests of this folder: an open Playwright is a running event
+loop, in which asynchronous tests of other folders could not start.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NODE_MODULES = Path(__file__).parent / "node_modules"
+
+_STARTING_SECONDS = 60.0
+
+
+@dataclass
+class Server:
+    """`liqheat serve` in a process of its own."""
+
+    home: Path
+    port: int
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "cli.main",
+                    "serve",
+                    "--port",
+                    str(self.port),
+                    *self.arguments,
+                ],
+                cwd=ROOT,
+                env={**os.environ, "LIQHEAT_HOME": str(self.home)},
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + _STARTING_SECONDS
+        while not self._is_answering():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                pytest.fail(f"the server did not start:\n{self.log.read_text()[-3000:]}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.process = None
+
+    def _is_answering(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:
+                return answer.status < 500
+        except urllib.error.HTTPError:
+            return True  # It answers, if only that nothing is published.
+        except OSError:
+            return False
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def serving(home: Path, log: Path, *arguments: str) -> Iterator[Server]:
+    """Serve a home until the block ends."""
+    server = Server(home, free_port(), log, arguments=arguments)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="package")
+def served_home(small_home, tmp_path_factory):
+    """Return a copy of the small market's folder that is served, and published again by some."""
+    return Path(
+        shutil.copytree(small_home, tmp_path_factory.mktemp("served") / "home", symlinks=True)
+    )
+
+
+@pytest.fixture(scope="package")
+def server(served_home, tmp_path_factory):
+    """Yield the server that most tests share."""
+    with serving(served_home, tmp_path_factory.mktemp("log") / "serve.log") as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def browser():
+    """Yield the browser; skip where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed: `apt-get install chromium`")
+    with playwright.sync_playwright() as running:
+        # Chromium's sandbox does not start for root.
+        browser = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Observed:
+    """What went wrong in a page, and where its requests went."""
+
+    faults: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def open_page(browser, server):
+    """Return a function that opens an address in a page of its own.
+
+    A test fails where its pages throw, log an error, break their content security policy or send a
+    request to another origin; ``page.observed.faults.clear()`` forgives what the test provokes.
+    """
+    opened = []
+
+    def open_page(address="/", *, base=None, width=1280, height=800, wait=True, **context_options):
+        origin = server.url if base is None else base
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, **context_options
+        )
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        observed = Observed()
+        page.observed = observed
+        page.on("pageerror", lambda error: observed.faults.append(f"threw: {error}"))
+        page.on("console", lambda line: _note_console(observed, line))
+        page.on("request", lambda request: observed.requests.append(request.url))
+        opened.append((context, page, origin))
+        page.goto(address if "://" in address else f"{origin}{address}")
+        if wait:
+            wait_until_drawn(page)
+        return page
+
+    yield open_page
+    for context, _, _ in opened:
+        context.close()
+    for _, page, origin in opened:
+        elsewhere = [
+            url
+            for url in page.observed.requests
+            if not url.startswith((f"{origin}/", "data:", "blob:", "file:"))
+        ]
+        assert not elsewhere, f"requests left the origin: {elsewhere}"
+        assert not page.observed.faults, "\n".join(page.observed.faults)
+
+
+def _note_console(observed: Observed, line) -> None:
+    if line.type in ("error", "warning"):
+        observed.faults.append(f"{line.type}: {line.text} ({line.location.get('url', '')})")
+
+
+def wait_until_drawn(page) -> None:
+    """Wait until the chart of a page shows what was chosen last."""
+    page.wait_for_selector("[data-drawn='true']")
