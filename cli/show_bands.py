@@ -86,12 +86,13 @@ def show_bands(
 
 def _evidence(settings: Settings, choice: MapChoice, band: Row) -> list[str]:
     """Return the sentences that accompany a map."""
-    from jobs.read.query import published_file, read_limits
+    from jobs.read.query import open_reader
     from plots.evidence import evidence_sentences, read_evidence
-    from plots.source import PublishedMaps
 
-    maps = PublishedMaps(published_file(settings), choice.asset, limits=read_limits(settings))
-    evidence = read_evidence(maps, choice.provider, band["as_of"])
+    with open_reader(settings) as reader:
+        evidence = read_evidence(
+            reader, asset=choice.asset, provider=choice.provider, as_of=band["as_of"]
+        )
     return [] if evidence is None else [f"{each}." for each in evidence_sentences(evidence)]
 
 

@@ -94,16 +94,17 @@ def _limits(pair: Row) -> str:
 def _measured_notes(settings: Settings, pairs: Sequence[Row]) -> list[str]:
     """Return what compared maps of measured positions rest on."""
     from jobs.compare.outside_maps import MEASURED_PROVIDERS
-    from jobs.read.query import published_file, read_limits
+    from jobs.read.query import open_reader
     from plots.evidence import measured_sentences, read_evidence
-    from plots.source import PublishedMaps
 
     compared = {pair[name] for pair in pairs for name in ("provider_a", "provider_b")}
     asset, hour = pairs[0]["asset"], pairs[0]["as_of"]
-    maps = PublishedMaps(published_file(settings), asset, limits=read_limits(settings))
-    found = {
-        name: read_evidence(maps, name, hour) for name in MEASURED_PROVIDERS if name in compared
-    }
+    with open_reader(settings) as reader:
+        found = {
+            name: read_evidence(reader, asset=asset, provider=name, as_of=hour)
+            for name in MEASURED_PROVIDERS
+            if name in compared
+        }
     return [
         f"{name}: {sentence}."
         for name, evidence in found.items()

@@ -8,35 +8,33 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from plots.source import PublishedMaps
 from warehouse.errors import QueryFailed
 from warehouse.queries import named_query
+from warehouse.read import Reader
 
 Evidence = Mapping[str, Any]
 """The row of ``sql/queries/map_evidence.sql``."""
 
 
-def read_evidence(maps: PublishedMaps, provider: str, as_of: datetime) -> Evidence | None:
+def read_evidence(reader: Reader, *, asset: str, provider: str, as_of: datetime) -> Evidence | None:
     """Return what is known about a map; None where a release without these tables published it.
 
     Parameters
     ----------
-    maps : PublishedMaps
-        The asset.
-    provider : str
+    reader : Reader
+        The published file.
+    asset, provider : str
         Whose map.
     as_of : datetime
         Its hour.
     """
-    with maps.open() as reader:
-        try:
-            result = reader.execute(
-                named_query("map_evidence"),
-                {"asset": maps.asset, "provider": provider, "as_of": as_of},
-            ).to_arrow_table()
-        except QueryFailed:
-            return None
-    return dict(result.to_pylist()[0])
+    try:
+        row = reader.execute(
+            named_query("map_evidence"), {"asset": asset, "provider": provider, "as_of": as_of}
+        ).fetchall()[0]
+    except QueryFailed:
+        return None
+    return dict(zip(reader.columns, row, strict=True))
 
 
 def evidence_sentences(evidence: Evidence) -> list[str]:

@@ -1,15 +1,21 @@
 """The pages that commands write: which map, the words around it, the warning over it."""
 
-from datetime import UTC
+import html
+from datetime import UTC, datetime
 from pathlib import Path
+
+import plotly.graph_objects as go
 
 from plots.evidence import evidence_sentences, is_measured, read_evidence
 from plots.heatmap import FOLLOW_VIEW, draw_heatmap
 from plots.heatmap_data import read_plot_data
 from plots.provider_panels import draw_comparison, read_comparison
 from plots.source import PublishedMaps
-from plots.style import add_footnote, write_page
-from plots.warning import add_warning
+from plots.style import BACKGROUND, add_footnote, add_note, write_page
+from plots.warning import read_warning
+
+_SIGNAL = "#f0c419"
+_WARNING_PX = 48
 
 _ASSUMED = "estimate from an assumption about leverage"
 _MEASURED = "positions of accounts as last seen, at the liquidation prices their venue states,"
@@ -42,7 +48,8 @@ def plot_asset(
     """
     data = read_plot_data(maps, provider=provider, days=days, reach_ratio=reach_ratio)
     newest = data.hours[-1].replace(tzinfo=UTC)
-    evidence = read_evidence(maps, provider, newest)
+    with maps.open() as reader:
+        evidence = read_evidence(reader, asset=maps.asset, provider=provider, as_of=newest)
     what = _WHAT_IT_IS.get(data.semantics, _ASSUMED)
     if evidence is not None and is_measured(evidence):
         what = _STALE if evidence["is_measured_fresh"] is False else _MEASURED
@@ -54,7 +61,7 @@ def plot_asset(
     )
     if evidence is not None:
         add_footnote(figure, evidence_sentences(evidence))
-    add_warning(figure, maps, newest, above_px=8)
+    _add_warning(figure, maps, newest, above_px=8)
     write_page(figure, target, script=FOLLOW_VIEW.read_text(encoding="utf-8"))
     return target
 
@@ -76,6 +83,34 @@ def plot_comparison(maps: PublishedMaps, target: Path) -> Path:
         subtitle="share of each side within 20 % of price. Dim: up to the mean of all maps; "
         "bright: above it; outline: below it; grey: prices that the provider does not cover",
     )
-    add_warning(figure, maps, data.as_of, above_px=60)
+    _add_warning(figure, maps, data.as_of, above_px=60)
     write_page(figure, target)
     return target
+
+
+def _add_warning(figure: go.Figure, maps: PublishedMaps, as_of: datetime, *, above_px: int) -> None:
+    """Put the warning of an asset, if it has one, between the title and the plot.
+
+    Parameters
+    ----------
+    figure : Figure
+        The picture; changed.
+    maps : PublishedMaps
+        Asset and venue.
+    as_of : datetime
+        The newest hour drawn.
+    above_px : int
+        Distance from the plot to the warning [pixels].
+    """
+    with maps.open() as reader:
+        warning = read_warning(reader, asset=maps.asset, venue=maps.venue, as_of=as_of)
+    if warning is None:
+        return
+    figure.update_layout(
+        title={"y": 0.975, "yref": "container", "yanchor": "top"},
+        margin={"t": figure.layout.margin.t + _WARNING_PX + 10},
+    )
+    text = f"<b>{html.escape(warning.title)}</b><br>{html.escape(warning.reason)}"
+    font = {"size": 13, "color": BACKGROUND}
+    box = {"bgcolor": _SIGNAL, "borderpad": 6, "align": "left"}
+    add_note(figure, text, x=0, y=1, yshift=above_px, font=font, **box)

@@ -168,7 +168,9 @@ def test_measured_positions_vote_where_their_venue_is_compared_and_nowhere_else(
 
 def test_a_picture_of_a_measured_map_says_what_it_rests_on(home):
     maps = PublishedMaps(published_file(home), "BTC", "hyperliquid")
-    said = evidence_sentences(read_evidence(maps, "hyperliquid_positions", END))
+    with maps.open() as reader:
+        evidence = read_evidence(reader, asset="BTC", provider="hyperliquid_positions", as_of=END)
+    said = evidence_sentences(evidence)
     assert said[1] == (
         "measured: 80 % of long and 80 % of short open interest, 6 positions of 6 accounts; "
         "100 % seen within the hour, the oldest 0 h before; 19 % has no liquidation price and is "

@@ -7,7 +7,7 @@ from workbench import END
 from jobs.read.query import published_file
 from jobs.settings import Settings
 from plots.evidence import evidence_sentences, read_evidence
-from plots.source import PublishedMaps
+from warehouse.read import open_published
 
 COLUMNS = (
     "grade",
@@ -33,6 +33,11 @@ COLUMNS = (
     "is_measured_fresh",
     "collecting_seconds",
 )
+
+
+def evidence_of(file, provider, asset="BTC"):
+    with open_published(file) as reader:
+        return read_evidence(reader, asset=asset, provider=provider, as_of=END)
 
 
 def sentences(**known):
@@ -76,9 +81,9 @@ def test_what_venues_published_of_a_map_is_said(ratio, share):
 
 
 def test_a_ledger_is_scaled_by_what_is_published_so_that_goes_without_saying(small_home):
-    maps = PublishedMaps(published_file(Settings(home=small_home)), "BTC")
+    file = published_file(Settings(home=small_home))
     published = {
-        provider: read_evidence(maps, provider, END)["published_ratio"]
+        provider: evidence_of(file, provider)["published_ratio"]
         for provider in ("turnover", "path_ledger")
     }
     assert published["path_ledger"] is None
@@ -136,20 +141,20 @@ def test_crowding_is_always_said_and_measured_where_it_can_be():
 
 
 def test_evidence_of_a_map_is_one_row(small_home):
-    maps = PublishedMaps(published_file(Settings(home=small_home)), "BTC")
-    evidence = read_evidence(maps, "path_ledger", END)
+    file = published_file(Settings(home=small_home))
+    evidence = evidence_of(file, "path_ledger")
     assert set(COLUMNS) <= set(evidence)
-    with duckdb.connect(str(maps.published), read_only=True) as reader:
+    with duckdb.connect(str(file), read_only=True) as reader:
         (grade,) = reader.execute(
             "select grade from marts.asset_quality_hourly "
             "where asset = 'BTC' and venue = 'all' and as_of = ?",
             [END],
         ).fetchone() or (None,)
     assert evidence["grade"] == grade
-    unknown = read_evidence(PublishedMaps(maps.published, "NONE"), "path_ledger", END)
+    unknown = evidence_of(file, "path_ledger", "NONE")
     assert evidence_sentences(unknown)[0].startswith("grade: none; skill: not measured")
 
 
 def test_a_file_of_a_release_without_these_tables_has_none(changed_file):
     old = changed_file("drop table marts.estimator_skill_daily")
-    assert read_evidence(PublishedMaps(old, "BTC"), "turnover", END) is None
+    assert evidence_of(old, "turnover") is None

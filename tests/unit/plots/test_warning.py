@@ -9,6 +9,15 @@ from plots.source import PublishedMaps
 from plots.style import length_ticks
 from plots.views import plot_asset, plot_comparison
 from plots.warning import read_warning
+from warehouse.read import open_published
+
+
+def warning_of(file, asset, venue="all", as_of=END):
+    """Return the words of a warning, None without one."""
+    with open_published(file) as reader:
+        warning = read_warning(reader, asset=asset, venue=venue, as_of=as_of)
+    return warning and f"{warning.title} {warning.reason}"
+
 
 SIGN = "Grade C: too noisy to act on"
 
@@ -53,21 +62,21 @@ def test_providers_side_by_side_are_drawn_under_it_too(published, tmp_path):
 def test_a_sound_asset_is_drawn_without_one(published, tmp_path):
     page = plot_comparison(PublishedMaps(published, "BTC"), tmp_path / "btc.html").read_text()
     assert SIGN not in page
-    assert read_warning(PublishedMaps(published, "BTC", "all"), END) is None
+    assert warning_of(published, "BTC") is None
 
 
 def test_what_was_never_graded_is_warned_of(published):
     later = END + timedelta(days=9)
-    assert "Not graded" in read_warning(PublishedMaps(published, "BTC", "all"), later)
+    assert "Not graded" in warning_of(published, "BTC", as_of=later)
 
 
 def test_a_venue_without_data_is_as_good_as_the_asset(published):
-    assert read_warning(PublishedMaps(published, "BTC", "elsewhere"), END) is None
-    assert SIGN in read_warning(PublishedMaps(published, "THIN", "elsewhere"), END)
+    assert warning_of(published, "BTC", "elsewhere") is None
+    assert SIGN in warning_of(published, "THIN", "elsewhere")
 
 
 def test_remarks_that_count_for_nothing_are_no_reason(published):
-    assert "warm up" not in read_warning(PublishedMaps(published, "THIN", "all"), END)
+    assert "warm up" not in warning_of(published, "THIN")
 
 
 @pytest.mark.parametrize("longest", [0.013, 0.4, 7.0, 16.4, 99.0, 2500.0])
