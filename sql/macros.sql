@@ -84,3 +84,17 @@ create or replace macro is_measured(provider) as (
 create or replace macro is_fresh(within_hour_ratio) as (
     coalesce(within_hour_ratio >= 0.5, false)
 );
+
+-- Gates failed, in words: "bar_coverage 0.8 against 0.95 (hard)".
+create or replace macro reasons_text(reasons) as (
+    array_to_string(
+        list_transform(
+            reasons,
+            lambda reason: reason.name
+            || coalesce(' ' || format('{:.4g}', reason.measured), ' not measured')
+            || coalesce(' against ' || format('{:.4g}', reason.gate), '')
+            || ' (' || reason.severity || ')'
+        ),
+        ', '
+    )
+);

@@ -7,6 +7,8 @@ view
     A view in the warehouse; in the published file a view over copies of the tables it reads.
 table
     A view in the warehouse; stored as a table in the published file.
+summary
+    A view in the warehouse; in the published file a table made of the file's other relations.
 incremental
     A table in the warehouse; building replaces its rows of the hours built.
 
@@ -36,7 +38,7 @@ _MACROS = SQL_FOLDER / "macros.sql"
 _LAYERS = ("staging", "intermediate", "marts")
 _HEADER = re.compile(
     r"\A(?:-- \S.*\n)+--\n(?:-- Grain: (?P<grain>.+)\n)?"
-    r"-- Materialized: (?P<how>view|table|incremental)\n"
+    r"-- Materialized: (?P<how>view|table|summary|incremental)\n"
 )
 
 
@@ -53,7 +55,7 @@ class Model:
     grain : tuple of str
         Columns that identify a row.
     materialized : str
-        ``view``, ``table`` or ``incremental``.
+        ``view``, ``table``, ``summary`` or ``incremental``.
     reads : tuple of str
         Schema-qualified relations it selects from.
     """
@@ -96,8 +98,8 @@ def read_model(path: Path) -> Model:
     if header is None or (header["grain"] is None) != (contract is not None):
         raise ContractViolation(
             f"{path}: a model opens with a sentence, an empty comment line and `-- Materialized: "
-            "view|table|incremental`; before that `-- Grain: column, column`, unless a contract "
-            f"beside it ({path.stem}.yaml) has the grain"
+            "view|table|summary|incremental`; before that `-- Grain: column, column`, unless a "
+            f"contract beside it ({path.stem}.yaml) has the grain"
         )
     row = duckdb.execute("select json_serialize_sql(?)", [text]).fetchone()
     parsed: dict[str, Any] = json.loads(row[0]) if row else {"error": True}

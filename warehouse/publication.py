@@ -468,15 +468,20 @@ class Publication:
 
     def _finish(self) -> None:
         """Write the relations without an hour, which include the run that publishes, and detach."""
+        summaries = {each.name: each for each in models() if each.materialized == "summary"}
+        relations_left = [each for each in _stored_relations() if not _is_hourly(each)]
         with transaction(self._connection):
-            for relation in _stored_relations():
-                if not _is_hourly(relation):
-                    self._connection.execute(
-                        f"create or replace table {_FILE}.{relation.name} as "
-                        f"select * from {relation.name}"
-                    )
-                    self._comment(relation, "table")
-                    self._count(relation)
+            # Summaries are made of the others.
+            for relation in sorted(relations_left, key=lambda each: each.name in summaries):
+                target = f"create or replace table {_FILE}.{relation.name} as"
+                if relation.name in summaries:
+                    self._connection.execute(f"use {_FILE}")
+                    self._connection.execute(f"{target} {summaries[relation.name].select}")
+                    self._connection.execute(f"use {CATALOG}")
+                else:
+                    self._connection.execute(f"{target} select * from {relation.name}")
+                self._comment(relation, "table")
+                self._count(relation)
             self._connection.execute(
                 f"create or replace table {_FILE}.meta.publication as "
                 "select ? as publication_id, ? as form_sha256, ? as window_start_at",
