@@ -75,7 +75,7 @@ class Server:
 
     def _is_answering(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:  # noqa: S310
                 return answer.status < 500
         except urllib.error.HTTPError:
             return True  # It answers, if only that nothing is published.
