@@ -22,11 +22,11 @@ from plots.style import (
     MUTED,
     RAMPS,
     add_note,
-    length_ticks,
     mark_price,
     set_layout,
     set_price_axis,
 )
+from plots.ticks import length_ticks
 
 FOLLOW_VIEW = Path(__file__).with_name("heatmap.js")
 """Script of the page that fits colours, ticks and the profile to what is in view."""

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from plots.ticks import price_ticks
+
 BACKGROUND = "#11131a"
 INK = "#c9ced9"
 MUTED = "#8d94a6"
@@ -21,22 +23,6 @@ RAMPS = {
     "long": ["#11131a", "#12304a", "#17608a", "#2a9bc4", "#7fd3ea", "#e4fbff"],
     "short": ["#11131a", "#45230f", "#8a4410", "#cf7a12", "#f5bb4b", "#fff3cf"],
 }
-
-
-def price_ticks(low: float, high: float) -> list[float]:
-    """Return round prices, about ten of them, between two prices."""
-    step = (high - low) / 10
-    size = 10.0 ** np.floor(np.log10(step))
-    step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= step)
-    return [float(tick) for tick in np.arange(np.ceil(low / step) * step, high, step)]
-
-
-def length_ticks(longest: float) -> list[float]:
-    """Return 0 and two or three round lengths, none so near the end that its label sticks out."""
-    if not longest > 0:
-        return [0.0]
-    step = price_ticks(0.0, 3.0 * longest)[1]
-    return [float(tick) for tick in np.arange(0.0, 0.85 * longest, step)]
 
 
 def set_layout(figure: go.Figure, title: str, subtitle: str, **layout: Any) -> None:  # noqa: ANN401

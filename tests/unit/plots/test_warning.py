@@ -6,7 +6,7 @@ import pytest
 from workbench import END
 
 from plots.source import PublishedMaps
-from plots.style import length_ticks
+from plots.ticks import length_ticks
 from plots.views import plot_asset, plot_comparison
 from plots.warning import read_warning
 from warehouse.read import open_published
