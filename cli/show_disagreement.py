@@ -1,6 +1,5 @@
 """`liqheat disagreement`: how far providers differ on an asset, pair by pair."""
 
-import math
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -10,7 +9,7 @@ from cli.arguments import AsOfPublished, Asset, Rows, published_hour
 from cli.output import Format, print_table
 from cli.published import Row, read_rows, write_all
 from jobs.errors import NothingToDo
-from jobs.read.figures import difference_cells, percent
+from jobs.read.difference_words import MEASURES_IN_WORDS, overall_notes, pair_cells
 from jobs.settings import Settings, read_settings
 
 
@@ -47,9 +46,8 @@ def disagreement_command(
     _print_pairs(
         pairs,
         notes=[
-            *_overall_notes(read_rows(settings, "asset_disagreement", at)[1]),
-            "share + reach + placement = 100 %. moved by: how far mass would have to move "
-            "along price. bands: of the five largest of one, found in the other.",
+            *overall_notes(read_rows(settings, "asset_disagreement", at)[1]),
+            MEASURES_IN_WORDS,
             *([f"also compared: --venue {others}."] if others else []),
             *_measured_notes(settings, pairs),
         ],
@@ -63,32 +61,10 @@ def _print_pairs(pairs: Sequence[Row], notes: Sequence[str]) -> None:
         f"{'both sides' if first['side'] == 'both' else first['side'] + 's'}, "
         f"{'all venues' if first['venue'] == 'all' else first['venue']}: "
         "how far two providers differ",
-        [_cells(pair) for pair in pairs],
+        [pair_cells(pair) for pair in pairs],
         words=("a", "b", ""),
         notes=notes,
     )
-
-
-def _cells(pair: Row) -> dict[str, str]:
-    scale = pair["scale_log_ratio"]
-    return {
-        "a": pair["provider_a"],
-        "b": pair["provider_b"],
-        **difference_cells(pair),
-        "total a : b": "" if scale is None else f"{math.exp(scale):.2g}",
-        "": _limits(pair),
-    }
-
-
-def _limits(pair: Row) -> str:
-    """Return why two maps cannot be compared, or over which part of the prices they can."""
-    if pair["reason"]:
-        return str(pair["reason"])
-    covered = {end: pair[f"covered_{end}_ratio"] for end in "ab"}
-    if min(covered.values()) >= 1:
-        return ""
-    notes = [f"{end} covers {percent(part)}" for end, part in covered.items() if part < 1]
-    return "; ".join([*notes, f"there they share {percent(pair['common_overlap_ratio'])}"])
 
 
 def _measured_notes(settings: Settings, pairs: Sequence[Row]) -> list[str]:
@@ -110,18 +86,4 @@ def _measured_notes(settings: Settings, pairs: Sequence[Row]) -> list[str]:
         for name, evidence in found.items()
         if evidence is not None
         for sentence in measured_sentences(evidence)
-    ]
-
-
-def _overall_notes(overall: Sequence[Row]) -> list[str]:
-    """Return what the disagreement on the whole asset says, where it was measured."""
-    if not overall or overall[0]["overlap_mean_ratio"] is None:
-        return []
-    row = overall[0]
-    return [
-        f"all venues, both sides: {row['provider_count']} providers (near copies count once) "
-        f"share {percent(row['overlap_mean_ratio'])} on average; of what they do not share "
-        f"{percent(row['reach_share_ratio'])} is how far from price (leverage assumed), "
-        "the rest where exactly (entries assumed).",
-        f"furthest apart: {row['furthest_provider_a']} and {row['furthest_provider_b']}.",
     ]

@@ -55,7 +55,7 @@ def quality_command(
 
 def _print_verdict(verdicts: "Sequence[VenueVerdict]") -> None:
     """Print the verdict on one asset in sentences: the whole first, then each venue."""
-    from jobs.read.verdicts import summary
+    from jobs.read.verdicts import open_interest_in_words, summary
 
     whole, *venues = verdicts
     typer.echo(f"{whole.asset} at {whole.as_of:%Y-%m-%d %H:%M} UTC: {summary(whole)}.")
@@ -67,17 +67,9 @@ def _print_verdict(verdicts: "Sequence[VenueVerdict]") -> None:
             f"{percent(whole.graded_a_open_interest_ratio)} of it on venues graded A."
         )
     for verdict in venues:
-        typer.echo(f"\n{verdict.venue}: {summary(verdict)}; {_open_interest(verdict)}")
+        typer.echo(f"\n{verdict.venue}: {summary(verdict)}; {open_interest_in_words(verdict)}")
         for reason in verdict.doubts:
             kind = "disqualifies" if reason.severity == "hard" else "doubt"
             typer.echo(f"  {kind}: {reason.in_words()}")
         for reason in verdict.remarks:
             typer.echo(f"  to know: {reason.in_words()}")
-
-
-def _open_interest(verdict: "VenueVerdict") -> str:
-    if verdict.open_interest_usd is None:
-        return "open interest is not known"
-    share = verdict.open_interest_share_ratio
-    part = "left out of" if share is None else f"{percent(share)} of"
-    return f"{usd(verdict.open_interest_usd)} USD of open interest, {part} the asset's"

@@ -110,21 +110,32 @@ def read_accuracy(settings: Settings, asset: str, as_of: datetime | None = None)
         None is published.
     """
     with open_reader(settings) as reader:
-        rows = _read_if_published(reader, "accuracy", {"asset": asset, "as_of": as_of})
-        if not rows:
-            raise NothingToDo(
-                f"no skill of {asset} is published; run `liqheat calibrate`, then `liqheat publish`"
-            )
-        window = longest_window(rows)
-        at = rows[0]["as_of"]
-        sides: list[dict[str, Any]] = []
-        if window is not None:
-            between = {"asset": asset, "from_at": at - timedelta(days=window), "until_at": at}
-            sides = _read(reader, "accuracy_sides", between)
-        outlook, held = (
-            _read_if_published(reader, name, {"asset": asset, "as_of": at}) or []
-            for name in ("outlook", "outlook_held")
+        return accuracy_of(reader, asset, as_of)
+
+
+def accuracy_of(reader: Reader, asset: str, as_of: datetime | None = None) -> Accuracy:
+    """Return the published skill of an asset's models through an open reader.
+
+    Raises
+    ------
+    NothingToDo
+        None is published.
+    """
+    rows = _read_if_published(reader, "accuracy", {"asset": asset, "as_of": as_of})
+    if not rows:
+        raise NothingToDo(
+            f"no skill of {asset} is published; run `liqheat calibrate`, then `liqheat publish`"
         )
+    window = longest_window(rows)
+    at = rows[0]["as_of"]
+    sides: list[dict[str, Any]] = []
+    if window is not None:
+        between = {"asset": asset, "from_at": at - timedelta(days=window), "until_at": at}
+        sides = _read(reader, "accuracy_sides", between)
+    outlook, held = (
+        _read_if_published(reader, name, {"asset": asset, "as_of": at}) or []
+        for name in ("outlook", "outlook_held")
+    )
     return Accuracy(
         asset, at, tuple(rows), window, tuple(sides), tuple(outlook), held[0] if held else None
     )

@@ -21,6 +21,7 @@ from jobs.runs import Run, read_runs, runs_folder
 from jobs.settings import Settings
 from warehouse.errors import WarehouseError
 from warehouse.queries import named_query
+from warehouse.read import Reader
 
 _QUARANTINE_DAYS = 7
 
@@ -88,9 +89,37 @@ def read_status(settings: Settings, *, now: datetime) -> Status:
         The time, UTC.
     """
     published_at = _modified(published_file(settings))
+    if published_at is None:
+        return _status(settings, _Published(), None, now)
+    try:
+        with open_reader(settings) as reader:
+            return status_of(reader, settings, now=now)
+    except WarehouseError as exc:
+        return _status(settings, _unreadable(exc), published_at, now)
+
+
+def status_of(reader: Reader, settings: Settings, *, now: datetime) -> Status:
+    """Return the state of the pipeline at a time, what is published through an open reader.
+
+    Parameters
+    ----------
+    reader : Reader
+        The published file.
+    settings, now
+        As in ``read_status``.
+    """
+    try:
+        published = _read_published(reader, now)
+    except WarehouseError as exc:
+        published = _unreadable(exc)
+    return _status(settings, published, _modified(published_file(settings)), now)
+
+
+def _status(
+    settings: Settings, published: _Published, published_at: datetime | None, now: datetime
+) -> Status:
     landed = _landed(settings.landing)
     waiting = [at for ats in landed.values() for at in ats if published_at and at > published_at]
-    published = _Published() if published_at is None else _read_published(settings, now)
     last = _last_runs(settings)
     last_round = next(
         (run for job, run in last.items() if job in ("ingest", "backfill") and run.detail), None
@@ -131,15 +160,15 @@ def read_status(settings: Settings, *, now: datetime) -> Status:
     )
 
 
-def _read_published(settings: Settings, now: datetime) -> _Published:
-    try:
-        with open_reader(settings) as reader:
-            newest = reader.execute("select max(as_of) from marts.market_context_hourly").fetchall()
-            since = now - timedelta(days=_QUARANTINE_DAYS)
-            reader.execute(named_query("venue_status"), {"since": since})
-            columns, rows = reader.columns, list(reader.rows())
-    except WarehouseError as exc:
-        return _Published(problems=(f"the published file cannot be read: {exc}",))
+def _unreadable(error: WarehouseError) -> _Published:
+    return _Published(problems=(f"the published file cannot be read: {error}",))
+
+
+def _read_published(reader: Reader, now: datetime) -> _Published:
+    newest = reader.execute("select max(as_of) from marts.market_context_hourly").fetchall()
+    since = now - timedelta(days=_QUARANTINE_DAYS)
+    reader.execute(named_query("venue_status"), {"since": since})
+    columns, rows = reader.columns, list(reader.rows())
     venues = (VenueStatus(**dict(zip(columns, row, strict=True))) for row in rows)
     return _Published(newest[0][0], {one.venue: one for one in venues})
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from jobs.build.hourly_maps import ALL_VENUES
 from jobs.errors import NothingToDo
+from jobs.read.figures import percent, usd
 from jobs.read.query import open_reader
 from jobs.settings import Settings
 from warehouse.read import Reader
@@ -135,26 +136,36 @@ def read_verdicts(
     NotPublished
         Nothing has been published yet.
     """
+    with open_reader(settings) as reader:
+        return verdicts_of(reader, asset=asset, as_of=as_of)
+
+
+def verdicts_of(
+    reader: Reader, *, asset: str | None = None, as_of: datetime | None = None
+) -> tuple[VenueVerdict, ...]:
+    """Return the grades of the newest published hour through an open reader.
+
+    Parameters and errors are those of ``read_verdicts``.
+    """
     chosen = "asset = $asset" if asset is not None else f"venue = '{ALL_VENUES}'"
     parameters = {"as_of": as_of} | ({} if asset is None else {"asset": asset.upper()})
-    with open_reader(settings) as connection:
-        gates = {
-            gate: _Gate(*columns)
-            for gate, *columns in connection.execute(
-                "select gate, unit, direction, reason from quality.threshold"
-            ).fetchall()
-        }
-        rows = connection.execute(
-            f"select {', '.join(_COLUMNS)}, reasons "
-            f"from marts.asset_quality_hourly where {chosen} "
-            f"and as_of = (select max(as_of) from marts.asset_quality_hourly where {chosen} "
-            "and as_of <= coalesce($as_of::timestamptz, 'infinity'::timestamptz)) "
-            f"order by venue <> '{ALL_VENUES}', if(venue = '{ALL_VENUES}', grade, '') desc, "
-            "open_interest_usd desc nulls last, asset, venue",
-            parameters,
+    gates = {
+        gate: _Gate(*columns)
+        for gate, *columns in reader.execute(
+            "select gate, unit, direction, reason from quality.threshold"
         ).fetchall()
-        if not rows:
-            raise NothingToDo(_missing(connection, asset))
+    }
+    rows = reader.execute(
+        f"select {', '.join(_COLUMNS)}, reasons "
+        f"from marts.asset_quality_hourly where {chosen} "
+        f"and as_of = (select max(as_of) from marts.asset_quality_hourly where {chosen} "
+        "and as_of <= coalesce($as_of::timestamptz, 'infinity'::timestamptz)) "
+        f"order by venue <> '{ALL_VENUES}', if(venue = '{ALL_VENUES}', grade, '') desc, "
+        "open_interest_usd desc nulls last, asset, venue",
+        parameters,
+    ).fetchall()
+    if not rows:
+        raise NothingToDo(_missing(reader, asset))
     return tuple(
         VenueVerdict(
             **dict(zip(_COLUMNS, columns, strict=True)),
@@ -167,10 +178,10 @@ def read_verdicts(
     )
 
 
-def _missing(connection: Reader, asset: str | None) -> str:
+def _missing(reader: Reader, asset: str | None) -> str:
     known = [
         row[0]
-        for row in connection.execute(
+        for row in reader.execute(
             "select distinct asset from marts.asset_quality_hourly order by asset"
         ).fetchall()
     ]
@@ -198,3 +209,12 @@ def summary(verdict: VenueVerdict) -> str:
         if holds
     ]
     return text + (f" ({' and '.join(kinds)})" if kinds else "")
+
+
+def open_interest_in_words(verdict: VenueVerdict) -> str:
+    """Return the open interest of a venue and its part of the asset's."""
+    if verdict.open_interest_usd is None:
+        return "open interest is not known"
+    share = verdict.open_interest_share_ratio
+    part = "left out of" if share is None else f"{percent(share)} of"
+    return f"{usd(verdict.open_interest_usd)} USD of open interest, {part} the asset's"

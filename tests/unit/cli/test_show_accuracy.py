@@ -9,9 +9,9 @@ import pytest
 from workbench.realised_hours import add_asset
 
 from cli.published import known_hour
-from cli.show_accuracy import held_note, outlook_note
 from jobs.calibrate.calibrate import calibrate
 from jobs.publish.publish import publish
+from jobs.read.skill_words import held_note, outlook_note
 from jobs.settings import Settings
 from warehouse.connect import open_warehouse
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from workbench import END
 
-from cli.show_bands import band_notes
+from jobs.read.band_table import band_notes
 from jobs.read.figures import price, usd
 
 
