@@ -76,13 +76,11 @@ def show_bands(
         )
         bands = []
     if form is not Format.table:
-        write_all(
-            columns, [b for b in bands if within is None or near_edge_percent(b) <= within], form
-        )
+        shown = [band for band in bands if within is None or near_edge_percent(band) <= within]
+        write_all(columns, shown, form)
     elif bands:
-        _print_bands(
-            bands, within or day_reach_percent(bands[0]), _evidence(settings, choice, bands[0])
-        )
+        sentences = _evidence(settings, choice, bands[0])
+        _print_bands(bands, within or day_reach_percent(bands[0]), sentences)
 
 
 def _evidence(settings: Settings, choice: MapChoice, band: Row) -> list[str]:

@@ -21,6 +21,7 @@ MEASURES_IN_WORDS = (
 
 
 def pair_cells(pair: PairRow) -> dict[str, str]:
+    """Return the cells of a pair by header."""
     scale = pair["scale_log_ratio"]
     return {
         "a": pair["provider_a"],

@@ -55,6 +55,7 @@ def held_note(held: Mapping[str, Any] | None) -> list[str]:
 
 
 def skill_cells(accuracy: Accuracy, provider: str) -> dict[str, str]:
+    """Return the cells of a model by header, over the longest window with figures."""
     sides = {row["side"]: row for row in accuracy.sides if row["provider"] == provider}
     covered = [
         row["interval_coverage_ratio"]
@@ -74,6 +75,7 @@ def skill_cells(accuracy: Accuracy, provider: str) -> dict[str, str]:
 
 
 def removed_share(score: Mapping[str, Any] | None) -> str:
+    """Return the share of a null's deviance that a model removes, with its 95 % interval."""
     if score is None:
         return ""
     low, high = score["deviance_removed_low_ratio"], score["deviance_removed_high_ratio"]
@@ -82,6 +84,7 @@ def removed_share(score: Mapping[str, Any] | None) -> str:
 
 
 def expected_over_published(side: Mapping[str, Any] | None) -> str:
+    """Return what a model expected of a side beside what was published."""
     if side is None or side["realised_usd"] is None or side["expected_usd"] is None:
         return ""
     return f"{usd(side['expected_usd'])} / {usd(side['realised_usd'])}"
