@@ -15,6 +15,14 @@ from warehouse.read import Reader
 Evidence = Mapping[str, Any]
 """The row of ``sql/queries/map_evidence.sql``."""
 
+_ASSUMED = "estimate from an assumption about leverage"
+_MEASURED = "positions of accounts as last seen, at the liquidation prices their venue states,"
+_STALE = "positions of accounts, most of them not seen within the hour: stale,"
+
+_BY_SEMANTICS = {
+    "expected_realised": "USD that venues would publish as liquidated if price went there, fitted",
+}
+
 
 def read_evidence(reader: Reader, *, asset: str, provider: str, as_of: datetime) -> Evidence | None:
     """Return what is known about a map; None where a release without these tables published it.
@@ -35,6 +43,26 @@ def read_evidence(reader: Reader, *, asset: str, provider: str, as_of: datetime)
     except QueryFailed:
         return None
     return dict(zip(reader.columns, row, strict=True))
+
+
+def map_in_words(semantics: str, evidence: Evidence | None) -> str:
+    """Return what the figures of a map are; "by" and its provider follow.
+
+    Parameters
+    ----------
+    semantics : str
+        What the map counts: standing, opened or expected_realised.
+    evidence : mapping, optional
+        What is known about it.
+
+    Examples
+    --------
+    >>> map_in_words("standing", None)
+    'estimate from an assumption about leverage'
+    """
+    if evidence is not None and is_measured(evidence):
+        return _STALE if evidence["is_measured_fresh"] is False else _MEASURED
+    return _BY_SEMANTICS.get(semantics, _ASSUMED)
 
 
 def evidence_sentences(evidence: Evidence) -> list[str]:

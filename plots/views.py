@@ -6,7 +6,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from plots.evidence import evidence_sentences, is_measured, read_evidence
+from plots.evidence import evidence_sentences, map_in_words, read_evidence
 from plots.heatmap import FOLLOW_VIEW, draw_heatmap
 from plots.heatmap_data import read_plot_data
 from plots.provider_panels import draw_comparison, read_comparison
@@ -16,15 +16,6 @@ from plots.warning import read_warning
 
 _SIGNAL = "#f0c419"
 _WARNING_PX = 48
-
-_ASSUMED = "estimate from an assumption about leverage"
-_MEASURED = "positions of accounts as last seen, at the liquidation prices their venue states,"
-_STALE = "positions of accounts, most of them not seen within the hour: stale,"
-
-_WHAT_IT_IS = {
-    "expected_realised": "USD that venues would publish as liquidated if price went there, fitted",
-}
-"""What a map shows, by its semantics."""
 
 
 def plot_asset(
@@ -50,13 +41,10 @@ def plot_asset(
     newest = data.hours[-1].replace(tzinfo=UTC)
     with maps.open() as reader:
         evidence = read_evidence(reader, asset=maps.asset, provider=provider, as_of=newest)
-    what = _WHAT_IT_IS.get(data.semantics, _ASSUMED)
-    if evidence is not None and is_measured(evidence):
-        what = _STALE if evidence["is_measured_fresh"] is False else _MEASURED
     figure = draw_heatmap(
         data,
         title=f"{maps.asset}: where positions would be force-closed",
-        subtitle=f"{what} by {provider}, {maps.venue_label}, "
+        subtitle=f"{map_in_words(data.semantics, evidence)} by {provider}, {maps.venue_label}, "
         f"up to {newest:%Y-%m-%d %H:%M UTC}; one input among many",
     )
     if evidence is not None:
