@@ -60,7 +60,7 @@ def plot_command(
     """Draw the heatmap of an asset as one HTML page that needs nothing else."""
     from jobs.read.query import published_file, read_limits
     from plots.source import PublishedMaps
-    from plots.style import page_name
+    from plots.static_page import page_name
     from plots.views import plot_asset, plot_comparison
 
     settings = read_settings()

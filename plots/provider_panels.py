@@ -1,9 +1,8 @@
 """Maps of several providers side by side on one price axis, with where they differ.
 
-Belongs here: what the picture shows and how. It draws shapes: each side of each map as shares of
-what the side holds within 20 % of price, so that maps without a scale compare with those in USD.
-Mass beyond the mean of all is bright, mass shared with it dim, mass short of it an outline; prices
-that a provider does not cover are hatched.
+Belongs here: what the picture shows. It compares shapes: each side of each map as shares of what
+the side holds within 20 % of price, so that maps without a scale compare with those in USD. Does
+not belong here: how it is drawn (``comparison_svg``).
 """
 
 from dataclasses import dataclass
@@ -12,15 +11,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from plots.source import PublishedMaps
-from plots.style import INK, MUTED, RAMPS, length_ticks, mark_price, set_layout, set_price_axis
 from warehouse.errors import NotPublished
 from warehouse.queries import named_query
 
 FloatArray = npt.NDArray[np.float64]
+
+SIDES = ("long", "short")
 
 # Two bins of the published grid: the resolution at which maps are compared.
 _BINS_PER_BAR = 2
@@ -159,7 +157,7 @@ def _shapes(
         if not own.any():
             continue
         share: dict[str, FloatArray] = {}
-        for side in RAMPS:
+        for side in SIDES:
             held = own & (rows["side"] == side)
             total = np.bincount(bar[held], rows["liquidation_usd"][held], _BARS).astype(np.float64)
             share[side] = total / total.sum() if total.sum() > 0 else total
@@ -178,36 +176,77 @@ def _shapes(
     return sorted(found, key=lambda shape: (-(shape.overlap or 0.0), shape.name))
 
 
-def draw_comparison(data: ProviderComparison, *, title: str, subtitle: str) -> go.Figure:
-    """Return the figure: one column a provider, and at the right the mean with its spread."""
-    last = len(data.providers) + 1
-    figure = make_subplots(
-        rows=1,
-        cols=last,
-        shared_yaxes=True,
-        horizontal_spacing=0.008,
-        subplot_titles=[
-            *(_heading(shape) for shape in data.providers),
-            "<b>all maps</b><br>mean; range from<br>least to most",
-        ],
-    )
-    bars = _Bars(figure, np.sqrt(data.edges[1:] * data.edges[:-1]), np.diff(data.edges) * 0.92)
-    for side, ramp in RAMPS.items():
-        shares = _comparable(data, side)
-        mean = shares.mean(axis=0)
-        for column, shape in enumerate(data.providers, start=1):
-            own = shape.share[side]
-            shared = np.minimum(own, mean)
-            bars.draw(column, shared, 0.0, ramp[2], f"{side}s, as all")
-            bars.draw(column, own - shared, shared, ramp[4], f"{side}s, more than all")
-            bars.draw(column, mean - shared, shared, None, f"{side}s, less than all")
-        low, high = shares.min(axis=0), shares.max(axis=0)
-        bars.draw(last, high - low, low, ramp[1], f"{side}s, least to most")
-        bars.draw(last, mean, 0.0, ramp[4], f"{side}s, mean", 0.4)
-    for column, shape in enumerate(data.providers, start=1):
-        _mark_uncovered(figure, shape, data.edges, column)
-    _lay_out(figure, data, title, subtitle)
-    return figure
+@dataclass(frozen=True, slots=True)
+class ShareBars:
+    """Horizontal bars of one kind in a column, one a price bar.
+
+    Parameters
+    ----------
+    side : str
+        long or short.
+    kind : str
+        Of a provider: ``shared`` up to the mean of all maps, ``more`` above it, ``less`` below it.
+        Of all: ``range`` from the least to the most, ``mean``.
+    start, end : ndarray of float64, shape (n_bars,)
+        Shares of the side between which each bar lies [ratio]; equal where there is none.
+    """
+
+    side: str
+    kind: str
+    start: FloatArray
+    end: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class ShareColumn:
+    """One column of the picture.
+
+    Parameters
+    ----------
+    heading : tuple of str
+        Lines over it, its name first.
+    bars : tuple of ShareBars
+        Those drawn first, first.
+    uncovered : tuple of tuple of float
+        Prices between which the provider publishes nothing [USD per unit of the asset].
+    """
+
+    heading: tuple[str, ...]
+    bars: tuple[ShareBars, ...]
+    uncovered: tuple[tuple[float, float], ...] = ()
+
+
+def comparison_columns(data: ProviderComparison) -> list[ShareColumn]:
+    """Return one column a provider, and the mean of all with its spread last."""
+    shares = {side: _comparable(data, side) for side in SIDES}
+    means = {side: own.mean(axis=0) for side, own in shares.items()}
+    columns = [
+        ShareColumn(
+            _heading(shape),
+            tuple(bars for side in SIDES for bars in _against_mean(shape, side, means[side])),
+            _uncovered(shape, data.edges),
+        )
+        for shape in data.providers
+    ]
+    spread = [
+        bars
+        for side in SIDES
+        for bars in (
+            ShareBars(side, "range", shares[side].min(axis=0), shares[side].max(axis=0)),
+            ShareBars(side, "mean", np.zeros(_BARS), means[side]),
+        )
+    ]
+    return [*columns, ShareColumn(("all maps", "mean; range from", "least to most"), tuple(spread))]
+
+
+def longest_share(data: ProviderComparison) -> float:
+    """Return the share at which the axes end [ratio].
+
+    ShareBars that tower over all others are cut, so that the rest can be seen.
+    """
+    shares = np.concatenate([each for shape in data.providers for each in shape.share.values()])
+    held = shares[shares > 0]
+    return min(float(held.max()), 1.25 * float(np.quantile(held, 0.985))) if len(held) else 0.0
 
 
 def _comparable(data: ProviderComparison, side: str) -> FloatArray:
@@ -220,87 +259,34 @@ def _comparable(data: ProviderComparison, side: str) -> FloatArray:
     return np.stack(shares or [np.zeros(_BARS)])
 
 
-@dataclass(frozen=True, slots=True)
-class _Bars:
-    figure: go.Figure
-    centers: FloatArray
-    widths: FloatArray
-
-    def draw(
-        self,
-        column: int,
-        length: FloatArray,
-        base: FloatArray | float,
-        color: str | None,
-        name: str,
-        thickness: float = 1.0,
-    ) -> None:
-        """Add horizontal bars to a column; without a colour only their outline."""
-        start = np.broadcast_to(np.asarray(base), length.shape)
-        drawn = length > 0
-        bars = go.Bar(
-            x=100 * length[drawn],
-            base=100 * start[drawn],
-            y=self.centers[drawn],
-            width=self.widths[drawn] * thickness,
-            orientation="h",
-            name=name,
-            marker={
-                "color": color or "rgba(0,0,0,0)",
-                "line": {"width": 0 if color else 0.8, "color": MUTED},
-            },
-            hovertemplate=f"{name}<br>%{{y:,.6~g}}<br>%{{x:.2f}} % of side<extra></extra>",
-            showlegend=False,
-        )
-        self.figure.add_trace(bars, 1, column)
+def _against_mean(shape: ProviderShape, side: str, mean: FloatArray) -> tuple[ShareBars, ...]:
+    own = shape.share[side]
+    shared = np.minimum(own, mean)
+    return (
+        ShareBars(side, "shared", np.zeros(_BARS), shared),
+        ShareBars(side, "more", shared, own),
+        ShareBars(side, "less", shared, mean),
+    )
 
 
-def _heading(shape: ProviderShape) -> str:
+def _heading(shape: ProviderShape) -> tuple[str, ...]:
     overlap = (
         "not comparable"
         if shape.overlap is None
         else f"shares {100 * shape.overlap:.0f} % with others"
     )
-    counts = shape.counts
+    lines = [shape.name.replace("_", " "), shape.counts.replace("_", " "), overlap]
     if shape.observed is not None:
         # On a line of its own: the column is too narrow for both.
-        counts += f"<br>{100 * shape.observed:.0f} % of open interest"
-    return f"<b>{shape.name.replace('_', ' ')}</b><br>{counts}<br>{overlap}"
+        lines.insert(2, f"{100 * shape.observed:.0f} % of open interest")
+    return tuple(lines)
 
 
-def _mark_uncovered(
-    figure: go.Figure, shape: ProviderShape, edges: FloatArray, column: int
-) -> None:
-    """Hatch the prices that a provider does not cover."""
-    for low, high in ((edges[0], shape.covered[0]), (shape.covered[1], edges[-1])):
-        if np.isfinite(low) and np.isfinite(high) and high > low:
-            figure.add_hrect(
-                y0=max(low, edges[0]),
-                y1=min(high, edges[-1]),
-                fillcolor=MUTED,
-                opacity=0.12,
-                line_width=0,
-                row=1,
-                col=column,
-            )
-
-
-def _lay_out(figure: go.Figure, data: ProviderComparison, title: str, subtitle: str) -> None:
-    mark_price(figure, data.price)
-    figure.update_annotations(font={"size": 11, "color": INK}, yshift=2)
-    is_taller = any(shape.observed is not None for shape in data.providers)
-    top = 138 if is_taller else 122
-    set_layout(figure, title, subtitle, margin={"l": 70, "r": 20, "t": top, "b": 40})
-    figure.update_layout(title={"y": 0.965, "yanchor": "top"})
-    # Bars that tower over all others are cut, so that the rest can be seen.
-    shares = np.concatenate([each for shape in data.providers for each in shape.share.values()])
-    longest = 100 * min(shares.max(), 1.25 * float(np.quantile(shares[shares > 0], 0.985)))
-    lengths = length_ticks(longest)
-    figure.update_xaxes(
-        showgrid=False,
-        zeroline=False,
-        range=[0, longest],
-        tickvals=lengths,
-        ticktext=[f"{tick:.6g} %" for tick in lengths],
+def _uncovered(shape: ProviderShape, edges: FloatArray) -> tuple[tuple[float, float], ...]:
+    """Return the prices in the picture that a provider does not cover."""
+    spans = ((edges[0], shape.covered[0]), (shape.covered[1], edges[-1]))
+    return tuple(
+        (max(float(low), float(edges[0])), min(float(high), float(edges[-1])))
+        for low, high in spans
+        if np.isfinite(low) and np.isfinite(high) and high > low
     )
-    set_price_axis(figure, data.edges[0], data.edges[-1], showgrid=True, gridcolor="#1d212c")

@@ -94,18 +94,7 @@ def add_footnote(figure: go.Figure, lines: Sequence[str]) -> None:
     )
 
 
-def page_name(title: str) -> str:
-    """Return the file name of a page: one file in its folder, whatever the title contains.
-
-    Examples
-    --------
-    >>> page_name("../../x")
-    '.._.._x.html'
-    """
-    return "".join(one if one.isalnum() or one in "._-+$" else "_" for one in title) + ".html"
-
-
-def write_page(figure: go.Figure, path: Path, *, script: str | None = None) -> None:
+def write_figure(figure: go.Figure, path: Path, *, script: str | None = None) -> None:
     """Write the figure as one HTML file that needs no other file and no network.
 
     Parameters

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
+from plots.comparison_svg import draw_comparison
 from plots.evidence import evidence_sentences, map_in_words, read_evidence
 from plots.heatmap import FOLLOW_VIEW, draw_heatmap
 from plots.heatmap_data import read_plot_data
-from plots.provider_panels import draw_comparison, read_comparison
+from plots.provider_panels import read_comparison
 from plots.source import PublishedMaps
-from plots.style import BACKGROUND, add_footnote, add_note, write_page
+from plots.static_page import PageWords, write_page
+from plots.style import BACKGROUND, add_footnote, add_note, write_figure
 from plots.warning import read_warning
 
 _SIGNAL = "#f0c419"
@@ -50,7 +52,7 @@ def plot_asset(
     if evidence is not None:
         add_footnote(figure, evidence_sentences(evidence))
     _add_warning(figure, maps, newest, above_px=8)
-    write_page(figure, target, script=FOLLOW_VIEW.read_text(encoding="utf-8"))
+    write_figure(figure, target, script=FOLLOW_VIEW.read_text(encoding="utf-8"))
     return target
 
 
@@ -65,14 +67,15 @@ def plot_comparison(maps: PublishedMaps, target: Path) -> Path:
         The HTML file.
     """
     data = read_comparison(maps)
-    figure = draw_comparison(
-        data,
-        title=f"{maps.asset}, {maps.venue_label}, {data.as_of:%Y-%m-%d %H:%M} UTC: map by map",
-        subtitle="share of each side within 20 % of price. Dim: up to the mean of all maps; "
-        "bright: above it; outline: below it; grey: prices that the provider does not cover",
+    with maps.open() as reader:
+        warning = read_warning(reader, asset=maps.asset, venue=maps.venue, as_of=data.as_of)
+    words = PageWords(
+        f"{maps.asset}, {maps.venue_label}, {data.as_of:%Y-%m-%d %H:%M} UTC: map by map",
+        "share of each side within 20 % of price. Dim: up to the mean of all maps; "
+        "bright: above it; outline: below it; hatched: prices that the provider does not cover",
+        warning,
     )
-    _add_warning(figure, maps, data.as_of, above_px=60)
-    write_page(figure, target)
+    write_page(target, words, f'<div class="wide" tabindex="0">{draw_comparison(data)}</div>')
     return target
 
 

@@ -14,7 +14,7 @@ from jobs.settings import Settings
 from plots.heatmap import FOLLOW_VIEW, draw_heatmap
 from plots.heatmap_data import PlotData, read_plot_data
 from plots.source import PublishedMaps
-from plots.style import write_page
+from plots.style import write_figure
 
 MAP = {"provider": "turnover", "days": 0.5, "reach_ratio": 0.1}
 
@@ -131,7 +131,7 @@ def test_hours_of_warm_up_are_marked():
 def test_the_page_carries_what_follows_the_zoom(tmp_path):
     figure = draw_heatmap(made_up(), title="t", subtitle="s")
     page = tmp_path / "page.html"
-    write_page(figure, page, script=FOLLOW_VIEW.read_text(encoding="utf-8"))
+    write_figure(figure, page, script=FOLLOW_VIEW.read_text(encoding="utf-8"))
     text = page.read_text()
     assert "plotly_relayout', fit" in text
     assert "{plot_id}" not in text

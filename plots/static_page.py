@@ -1,0 +1,85 @@
+"""A page as one HTML file that needs no other file and no network.
+
+Belongs here: the frame around a picture: title, warning, footnotes, looks. Does not belong here:
+the picture.
+"""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from plots.warning import MapWarning
+
+_STYLE = Path(__file__).with_suffix(".css")
+
+# The page may run and show what it carries, and fetch nothing.
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' blob:; worker-src blob:; "
+    "style-src 'unsafe-inline'; img-src data: blob:"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PageWords:
+    """What is written around a picture, as plain text.
+
+    Parameters
+    ----------
+    title, subtitle : str
+        Above it.
+    warning : MapWarning, optional
+        Why the map is not fit to act on.
+    notes : sequence of str
+        Sentences below it.
+    """
+
+    title: str
+    subtitle: str
+    warning: MapWarning | None = None
+    notes: Sequence[str] = ()
+
+
+def page_name(title: str) -> str:
+    """Return the file name of a page: one file in its folder, whatever the title contains.
+
+    Examples
+    --------
+    >>> page_name("../../x")
+    '.._.._x.html'
+    """
+    return "".join(one if one.isalnum() or one in "._-+$" else "_" for one in title) + ".html"
+
+
+def write_page(path: Path, words: PageWords, picture: str) -> None:
+    """Write a page.
+
+    Parameters
+    ----------
+    path : Path
+        The HTML file.
+    words : PageWords
+        What is written around the picture.
+    picture : str
+        The picture as HTML, scripts included.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    title = html.escape(words.title)
+    warning = ""
+    if words.warning is not None:
+        warning = (
+            f'<p class="warning" role="note"><strong>{html.escape(words.warning.title)}</strong> '
+            f"{html.escape(words.warning.reason)}</p>\n"
+        )
+    notes = "".join(f"<p>{html.escape(note)}</p>\n" for note in words.notes)
+    path.write_text(
+        "<!doctype html>\n"
+        f'<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f"<title>{title}</title>\n<style>\n{_STYLE.read_text(encoding='utf-8')}</style>\n</head>\n"
+        f'<body>\n<header>\n<h1>{title}</h1>\n<p class="subtitle">{html.escape(words.subtitle)}'
+        f"</p>\n</header>\n{warning}<main>\n{picture}\n</main>\n<footer>\n{notes}</footer>\n"
+        "</body>\n</html>\n",
+        encoding="utf-8",
+    )
