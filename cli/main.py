@@ -18,6 +18,7 @@ from cli.alerts import ALERT_COMMANDS
 from cli.arguments import Program, exit_on_error
 from cli.collect_positions import collect_positions_command
 from cli.schedule import schedule_command
+from cli.serve import serve_command
 from cli.show_accuracy import accuracy_command
 from cli.show_assumptions import assumptions_command
 from cli.show_bands import bands_command
@@ -54,6 +55,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "maintain": collect.maintain_command,
     "status": health.status_command,
     "doctor": health.doctor_command,
+    "serve": serve_command,
     "schedule": schedule_command,
 }
 

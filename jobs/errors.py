@@ -39,6 +39,10 @@ class SettingsRejected(JobError):
     """A ``LIQHEAT_*`` variable is unknown or cannot be used; the message names it."""
 
 
+class CannotListen(JobError):
+    """The server cannot listen on an address; the message says why and what to do."""
+
+
 class NothingToDo(JobError):
     """There is no data to work on; the message says what to run first."""
 

@@ -48,6 +48,11 @@ class Settings(BaseSettings):
         Time a reader's statement may compute [s].
     publish_window_days : int
         Days of hourly rows the published file holds; the Parquet beside it holds everything.
+    serve_token : str, optional
+        What clients of ``liqheat serve`` must send; needed once it listens on another address than
+        this machine's own, or answers to another name.
+    serve_names : str, optional
+        Further host names that the server answers to, separated by commas, as behind a proxy.
     universe : Path, optional
         Which venues and assets are followed; by default ``universe.yaml`` in the home folder.
     history_days : int
@@ -92,6 +97,8 @@ hyblock_client_secret, hyblock_api_key : str, optional
     query_memory_mb: int = Field(default=2048, ge=64, le=_MOST_MB)
     query_seconds: float = Field(default=60.0, gt=0, le=_MOST_SECONDS, allow_inf_nan=False)
     publish_window_days: int = Field(default=90, ge=1, le=_MOST_DAYS)
+    serve_token: SecretStr | None = None
+    serve_names: str | None = None
     universe: Path | None = None
     history_days: int = Field(default=30, ge=1, le=_MOST_DAYS)
     landing_days: int = Field(default=7, ge=0, le=_MOST_DAYS)

@@ -59,10 +59,13 @@ class ReadLimits:
     seconds : float
         Computing time of a statement [s], without the time the caller spends on its rows;
         ``LIQHEAT_QUERY_SECONDS``.
+    threads : int, optional
+        Threads of the database; by default all cores.
     """
 
     memory_mb: int = 2048
     seconds: float = 60.0
+    threads: int | None = None
 
 
 class Reader:
@@ -279,8 +282,14 @@ def open_published(path: Path, *, limits: ReadLimits | None = None) -> Iterator[
             f"{path}: another program has written to it ({version.name}.wal is beside it); "
             f"{_PUBLISH_AGAIN}"
         )
+    config: dict[str, str | bool | int | float | list[str]] = {
+        **_LOCKED,
+        "memory_limit": f"{limits.memory_mb}MB",
+    }
+    if limits.threads is not None:
+        config["threads"] = str(limits.threads)
     with translated("opening a reader"):
-        connection = duckdb.connect(config={**_LOCKED, "memory_limit": f"{limits.memory_mb}MB"})
+        connection = duckdb.connect(config=config)
     reader = Reader(connection, limits)
     try:
         try:

@@ -147,17 +147,22 @@ def longest_window(rows: Sequence[SkillRow]) -> int | None:
 
 
 def choose_provider(settings: Settings, asset: str, as_of: datetime | None = None) -> MapProvider:
-    """Return whose map of an asset is shown unless the reader chooses, and why.
+    """Return whose map of an asset is shown unless the reader chooses, as `provider_shown`."""
+    with open_reader(settings) as reader:
+        return provider_shown(reader, asset, as_of)
+
+
+def provider_shown(reader: Reader, asset: str, as_of: datetime | None = None) -> MapProvider:
+    """Return whose map of an asset is shown unless somebody chooses another, and why.
 
     It is that of a ledger once the published skill table of the home says so: over at least
     ``LEAST_WINDOW_DAYS`` it leaves less deviance than every estimator, its whole interval included.
     Without open interest no estimator has a map; then it is the ledger of the path.
     """
-    with open_reader(settings) as reader:
-        rows = _read_if_published(reader, "accuracy", {"asset": asset, "as_of": as_of})
-        if rows is None:
-            return MapProvider(DEFAULT_PROVIDER, f"{DEFAULT_PROVIDER}: no skill is published")
-        maps = _read(reader, "published_map_providers", {"asset": asset, "as_of": as_of})
+    rows = _read_if_published(reader, "accuracy", {"asset": asset, "as_of": as_of})
+    if rows is None:
+        return MapProvider(DEFAULT_PROVIDER, f"{DEFAULT_PROVIDER}: no skill is published")
+    maps = _read(reader, "published_map_providers", {"asset": asset, "as_of": as_of})
     published = {row["provider"] for row in maps}
     chosen = provider_by_skill(rows, published)
     if chosen.name not in published and LEDGERS[0] in published:

@@ -25,7 +25,7 @@ from sources.venues.declared import VENUES
 _ROUND_IS_LATE = timedelta(minutes=15)
 _PUBLICATION_IS_LATE = timedelta(hours=2)
 # An hour is built two minutes after it has ended, so the newest map is at most two hours old.
-_MAP_IS_LATE = timedelta(hours=2, minutes=30)
+MAP_IS_LATE = timedelta(hours=2, minutes=30)
 _RECORDER_IS_LATE = timedelta(minutes=5)
 _FILES_WAIT_TOO_LONG = timedelta(minutes=30)
 # With less, an hour of a few assets does not fit beside its write-ahead log.
@@ -105,7 +105,7 @@ def of_waiting_files(waiting: Sequence[datetime], now: datetime) -> list[str]:
 
 def of_newest_map(newest_map_at: datetime | None, now: datetime) -> list[str]:
     """Return whether the newest map is old."""
-    if newest_map_at is None or now - newest_map_at <= _MAP_IS_LATE:
+    if newest_map_at is None or now - newest_map_at <= MAP_IS_LATE:
         return []
     return [
         f"the newest map is for {newest_map_at:%Y-%m-%d %H:%M}, "

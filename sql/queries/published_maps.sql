@@ -1,0 +1,23 @@
+-- Maps in the published file by asset, provider and venue: their hours and newest parameters.
+-- The mean of all providers is the provider 'consensus'.
+
+select
+    asset,
+    provider,
+    venue,
+    min(as_of) as first_at,
+    max(as_of) as newest_at,
+    arg_max(params_hash, as_of) as params_hash,
+from derived.heatmap
+group by asset, provider, venue
+union all by name
+select
+    asset,
+    'consensus' as provider,
+    venue,
+    min(as_of) as first_at,
+    max(as_of) as newest_at,
+    arg_max(params_hash, as_of) as params_hash,
+from derived.consensus
+group by asset, venue
+order by asset, provider, venue

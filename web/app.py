@@ -1,0 +1,58 @@
+"""The application of ``liqheat serve``: its routes and what surrounds each request.
+
+Belongs here: putting the parts together. Does not belong here: what any route does.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from jobs.read.query import published_file
+from jobs.settings import Settings
+from web import events, page
+from web.problem_handlers import add_problem_handlers
+from web.publications import Publications, reader_limits
+
+_DESCRIPTION = (
+    "Hourly maps of where leveraged positions would be force-closed, with what is known of how far "
+    "they can be trusted. Read-only; every figure is published data. Amounts are USD unless a "
+    "column says otherwise; a stock is a level at an instant, a flow an amount over the hour."
+)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the application for one home.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where the published files are; limits; the token, where one is needed.
+    """
+    publications = Publications(
+        published_file(settings), reader_limits(settings.query_memory_mb, settings.query_seconds)
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with publications.watching():
+            yield
+
+    app = FastAPI(
+        title="liqheat",
+        description=_DESCRIPTION,
+        version=version("liqheat"),
+        lifespan=lifespan,
+        # Their pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.publications = publications
+    add_problem_handlers(app)
+    app.include_router(page.router)
+    app.include_router(events.router)
+    app.mount("/static", page.own_files(page.STATIC))
+    app.mount("/chart", page.own_files(page.CHART))
+    return app

@@ -1,0 +1,91 @@
+"""What a client receives when a request is refused or fails.
+
+Belongs here: turning exceptions into problems, as JSON for programs and as a fragment for panels.
+Does not belong here: what is refused, and why.
+"""
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from markupsafe import escape
+from starlette.exceptions import HTTPException
+
+from jobs.errors import LIQHEAT_ERRORS, NothingToDo
+from warehouse.errors import WarehouseError
+from web.problem_details import MEDIA_TYPE, Refusal, bad_parameter, of_error
+
+logger = logging.getLogger(__name__)
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Let an application answer every failure with a problem that names the next step."""
+
+    @app.exception_handler(Refusal)
+    async def refuse(request: Request, exc: Refusal) -> Response:
+        return problem_response(request, exc)
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse_parameter(request: Request, exc: RequestValidationError) -> Response:
+        first = exc.errors()[0]
+        name = str(first["loc"][-1])
+        return problem_response(
+            request,
+            bad_parameter(
+                name,
+                f"{name} {str(first.get('input'))[:80]!r}: {first['msg']}",
+                "/openapi.json describes every parameter",
+            ),
+        )
+
+    @app.exception_handler(HTTPException)
+    async def refuse_route(request: Request, exc: HTTPException) -> Response:
+        refusal = Refusal(
+            exc.status_code,
+            str(exc.detail),
+            f"{request.method} {request.url.path[:200]}: {str(exc.detail).lower()}",
+            "/openapi.json lists what there is",
+            headers=exc.headers or {},
+        )
+        return problem_response(request, refusal)
+
+    for error in LIQHEAT_ERRORS:
+
+        @app.exception_handler(error)
+        async def refuse_error(request: Request, exc: Exception) -> Response:
+            if isinstance(exc, WarehouseError):
+                return problem_response(request, of_error(exc))
+            if isinstance(exc, NothingToDo):
+                return problem_response(
+                    request, Refusal(404, "No data", str(exc), "choose another asset or hour")
+                )
+            return _failure(request, exc)
+
+    app.add_exception_handler(Exception, _failure_handler)
+
+
+async def _failure_handler(request: Request, exc: Exception) -> Response:
+    return _failure(request, exc)
+
+
+def _failure(request: Request, exc: Exception) -> Response:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=exc)
+    return problem_response(
+        request,
+        Refusal(
+            500,
+            "Internal error",
+            "this request failed",
+            "the log of `liqheat serve` says why; other requests go on",
+        ),
+    )
+
+
+def problem_response(request: Request, refusal: Refusal) -> Response:
+    """Return a problem: a fragment of the page for panels, JSON for everything else."""
+    headers = {"Cache-Control": "no-store", **refusal.headers}
+    if request.url.path.startswith("/panels/"):
+        text = f'<p class="problem" role="alert">{escape(str(refusal))}</p>'
+        return HTMLResponse(text, refusal.status, headers)
+    return JSONResponse(refusal.body(), refusal.status, headers, media_type=MEDIA_TYPE)
