@@ -11,10 +11,8 @@ from typing import Any
 
 from jobs.errors import NothingToDo
 from jobs.read.place_verdict import place_verdict
-from jobs.read.query import open_reader
+from jobs.read.query import named_rows, named_rows_if_published, open_reader
 from jobs.settings import Settings
-from warehouse.errors import QueryFailed, QueryOverLimit
-from warehouse.queries import named_query
 from warehouse.read import Reader
 
 DEFAULT_PROVIDER = "turnover"
@@ -121,7 +119,7 @@ def accuracy_of(reader: Reader, asset: str, as_of: datetime | None = None) -> Ac
     NothingToDo
         None is published.
     """
-    rows = _read_if_published(reader, "accuracy", {"asset": asset, "as_of": as_of})
+    rows = named_rows_if_published(reader, "accuracy", {"asset": asset, "as_of": as_of})
     if not rows:
         raise NothingToDo(
             f"no skill of {asset} is published; run `liqheat calibrate`, then `liqheat publish`"
@@ -131,9 +129,9 @@ def accuracy_of(reader: Reader, asset: str, as_of: datetime | None = None) -> Ac
     sides: list[dict[str, Any]] = []
     if window is not None:
         between = {"asset": asset, "from_at": at - timedelta(days=window), "until_at": at}
-        sides = _read(reader, "accuracy_sides", between)
+        sides = named_rows(reader, "accuracy_sides", between)
     outlook, held = (
-        _read_if_published(reader, name, {"asset": asset, "as_of": at}) or []
+        named_rows_if_published(reader, name, {"asset": asset, "as_of": at}) or []
         for name in ("outlook", "outlook_held")
     )
     return Accuracy(
@@ -159,10 +157,10 @@ def provider_shown(reader: Reader, asset: str, as_of: datetime | None = None) ->
     ``LEAST_WINDOW_DAYS`` it leaves less deviance than every estimator, its whole interval included.
     Without open interest no estimator has a map; then it is the ledger of the path.
     """
-    rows = _read_if_published(reader, "accuracy", {"asset": asset, "as_of": as_of})
+    rows = named_rows_if_published(reader, "accuracy", {"asset": asset, "as_of": as_of})
     if rows is None:
         return MapProvider(DEFAULT_PROVIDER, f"{DEFAULT_PROVIDER}: no skill is published")
-    maps = _read(reader, "published_map_providers", {"asset": asset, "as_of": as_of})
+    maps = named_rows(reader, "published_map_providers", {"asset": asset, "as_of": as_of})
     published = {row["provider"] for row in maps}
     chosen = provider_by_skill(rows, published)
     if chosen.name not in published and LEDGERS[0] in published:
@@ -284,17 +282,25 @@ _PATH_NULLS = {
 """Nulls without open interest, in words."""
 
 
-def _against_path(accuracy: Accuracy, provider: str) -> str:
-    """Return how a model does against the path of price alone: the null that it beats least."""
+def against_path(accuracy: Accuracy, provider: str) -> tuple[str, SkillRow] | None:
+    """Return the null of the path of price that a model beats least, in words, and the score."""
     found = {
         null: score
         for null in _PATH_NULLS
         if null != provider and (score := accuracy.score(provider, null)) is not None
     }
     if not found:
-        return f"{provider}: no null to compare it with."
+        return None
     null = min(found, key=lambda one: found[one]["deviance_removed_ratio"])
-    score, name = found[null], _PATH_NULLS[null]
+    return _PATH_NULLS[null], found[null]
+
+
+def _against_path(accuracy: Accuracy, provider: str) -> str:
+    """Return how a model does against the path of price alone: the null that it beats least."""
+    found = against_path(accuracy, provider)
+    if found is None:
+        return f"{provider}: no null to compare it with."
+    name, score = found
     low, high = (score[f"deviance_removed_{end}_ratio"] for end in ("low", "high"))
     ratio = score["deviance_removed_ratio"]
     change = f"leaves {100 * abs(ratio):.0f} % {'less' if ratio >= 0.0 else 'more'} unexplained"
@@ -320,20 +326,3 @@ def _score(
         ):
             return row
     return None
-
-
-def _read_if_published(
-    reader: Reader, name: str, parameters: dict[str, Any]
-) -> list[dict[str, Any]] | None:
-    """Return rows; None where a release without the table or its columns published the file."""
-    try:
-        return _read(reader, name, parameters)
-    except QueryOverLimit:
-        raise
-    except QueryFailed:
-        return None
-
-
-def _read(reader: Reader, name: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    rows = reader.execute(named_query(name), parameters).fetchall()
-    return [dict(zip(reader.columns, row, strict=True)) for row in rows]

@@ -82,19 +82,33 @@ def band_cells(band: BandRow) -> dict[str, str]:
 
 def band_notes(bands: Sequence[BandRow], within: float) -> list[str]:
     """Return the notes below the table of bands."""
+    farther = [distance for band in bands if (distance := near_edge_percent(band)) > within]
+    return [
+        *missing_notes(bands),
+        *(
+            [f"{len(farther)} more farther away: --within {math.ceil(max(farther))}."]
+            if farther
+            else []
+        ),
+        *reading_notes(bands, within),
+    ]
+
+
+def missing_notes(bands: Sequence[BandRow]) -> list[str]:
+    """Return why bands have no expected figure; nothing where all have one."""
+    if all(band["expected_forced_usd_24h"] is not None for band in bands):
+        return []
+    return [
+        "no expected figure: the map has no scale in USD or does not show open positions; "
+        "ranked by what each holds times the odds of touch."
+        if bands[0]["touch_probability_24h_ratio"] is not None
+        else "no odds: less than a day of returns is known; ranked by what each holds."
+    ]
+
+
+def reading_notes(bands: Sequence[BandRow], within: float) -> list[str]:
+    """Return what was left out of the bands within a distance [percent], and how to read them."""
     notes = []
-    if any(band["expected_forced_usd_24h"] is None for band in bands):
-        notes.append(
-            "no expected figure: the map has no scale in USD or does not show open positions; "
-            "ranked by what each holds times the odds of touch."
-            if bands[0]["touch_probability_24h_ratio"] is not None
-            else "no odds: less than a day of returns is known; ranked by what each holds."
-        )
-    far = sum(near_edge_percent(band) > within for band in bands)
-    if far:
-        notes.append(
-            f"{far} more farther away: --within {math.ceil(max(map(near_edge_percent, bands)))}."
-        )
     shown = [band for band in bands if near_edge_percent(band) <= within]
     started = sorted(shown, key=lambda band: -(band["start_up_ratio"] or 0.0))
     parts = [

@@ -1,6 +1,6 @@
 """Reading the published file: the only way in for people and programs outside the pipeline."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from typing import Any
 from jobs.settings import Settings
 from warehouse import read
 from warehouse.contracts import Relation, public_relations, tables_page
-from warehouse.errors import WarehouseError
+from warehouse.errors import QueryFailed, QueryOverLimit, WarehouseError
 from warehouse.published_versions import PUBLISHED_FILE
 from warehouse.queries import named_query
 from warehouse.read import Reader, ReadLimits, open_published
@@ -68,6 +68,24 @@ def query_by_name(
 ) -> AbstractContextManager[QueryResult]:
     """Yield the result of ``sql/queries/<name>.sql`` on the published file, as `query` does."""
     return query(settings, named_query(name), parameters)
+
+
+def named_rows(reader: Reader, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of ``sql/queries/<name>.sql`` through an open reader, by column."""
+    rows = reader.execute(named_query(name), dict(parameters)).fetchall()
+    return [dict(zip(reader.columns, row, strict=True)) for row in rows]
+
+
+def named_rows_if_published(
+    reader: Reader, name: str, parameters: Mapping[str, Any]
+) -> list[dict[str, Any]] | None:
+    """Return rows; None where a release without the table or its columns published the file."""
+    try:
+        return named_rows(reader, name, parameters)
+    except QueryOverLimit:
+        raise
+    except QueryFailed:
+        return None
 
 
 def newest_hour(settings: Settings) -> datetime | None:
