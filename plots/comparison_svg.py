@@ -30,7 +30,7 @@ _SPACING = 0.92
 
 
 @dataclass(frozen=True, slots=True)
-class _Scale:
+class _Axes:
     """Places of prices and shares in the picture.
 
     Parameters
@@ -67,7 +67,7 @@ def draw_comparison(data: ProviderComparison) -> str:
     """
     columns = comparison_columns(data)
     top = _LINE * max(len(column.heading) for column in columns) + 12
-    scale = _Scale(float(data.edges[0]), float(data.edges[-1]), top, longest_share(data))
+    scale = _Axes(float(data.edges[0]), float(data.edges[-1]), top, longest_share(data))
     width = _AXIS + len(columns) * (_COLUMN + _GAP)
     height = top + _PRICES + _LENGTHS
     label = "Maps side by side: " + ", ".join(column.heading[0] for column in columns)
@@ -85,7 +85,7 @@ def draw_comparison(data: ProviderComparison) -> str:
     return "\n".join(parts)
 
 
-def _draw_price_axis(scale: _Scale, width: int) -> list[str]:
+def _draw_price_axis(scale: _Axes, width: int) -> list[str]:
     drawn = []
     for tick in price_ticks(scale.low, scale.high):
         y = scale.y(tick)
@@ -97,7 +97,7 @@ def _draw_price_axis(scale: _Scale, width: int) -> list[str]:
     return drawn
 
 
-def _draw_column(column: ShareColumn, scale: _Scale, edges: FloatArray, left: int) -> list[str]:
+def _draw_column(column: ShareColumn, scale: _Axes, edges: FloatArray, left: int) -> list[str]:
     drawn = [f'<g transform="translate({left} 0)">']
     for line, text in enumerate(column.heading):
         name = "name" if line == 0 else "tick"
@@ -117,7 +117,7 @@ def _draw_column(column: ShareColumn, scale: _Scale, edges: FloatArray, left: in
     return [*drawn, *_draw_readings(column, scale, edges), "</g>"]
 
 
-def _draw_bars(bars: ShareBars, scale: _Scale, edges: FloatArray) -> str:
+def _draw_bars(bars: ShareBars, scale: _Axes, edges: FloatArray) -> str:
     path = []
     thickness = _SPACING * _THICKNESS.get(bars.kind, 1.0)
     for bar in np.flatnonzero(bars.end > bars.start):
@@ -130,7 +130,7 @@ def _draw_bars(bars: ShareBars, scale: _Scale, edges: FloatArray) -> str:
     return f'<path class="{bars.side} {bars.kind}" d="{"".join(path)}"/>'
 
 
-def _draw_readings(column: ShareColumn, scale: _Scale, edges: FloatArray) -> list[str]:
+def _draw_readings(column: ShareColumn, scale: _Axes, edges: FloatArray) -> list[str]:
     """Return invisible bars that show the figures of a price under the cursor."""
     drawn = []
     for bar in range(len(edges) - 1):
