@@ -29,6 +29,7 @@ from warehouse.published_versions import add_version
 ROOT = Path(__file__).parents[1]
 ASSETS = ("BTC", "ETH", "SOL", "DOGE", "LTC", "AVAX", "LINK", "PEPE", "THIN", "SLIM")
 PROVIDERS = ("turnover", "open_interest", "taker_tilt", "public_convention", "volume_profile")
+_LIQHEAT = (sys.executable, "-c", "from cli.main import app; app()")
 ARROW = "application/vnd.apache.arrow.stream"
 
 _LOADS, _SWITCHES, _REQUESTS, _AT_ONCE = 10, 30, 100, 50
@@ -120,8 +121,8 @@ def _publish_link(home: Path, own: Path, version: str) -> None:
 @contextmanager
 def serving(home: Path) -> Iterator[Served]:
     """Serve a home until the block ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "serve", "--port", "0"],
+    process = subprocess.Popen(  # noqa: S603
+        [*_LIQHEAT, "serve", "--port", "0"],
         cwd=ROOT,
         env={**os.environ, "LIQHEAT_HOME": str(home)},
         stdout=subprocess.PIPE,
@@ -316,7 +317,7 @@ def write_static(checkout: Path, home: Path, path: Path) -> float:
     """Write a static page with the code of a checkout; return how long it took [s]."""
     begun = time.perf_counter()
     subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "cli.main", "plot", "BTC", "--provider", "turnover",
+        [*_LIQHEAT, "plot", "BTC", "--provider", "turnover",
          "--output", str(path)],
         cwd=checkout,
         env={**os.environ, "LIQHEAT_HOME": str(home), "PYTHONPATH": str(checkout)},

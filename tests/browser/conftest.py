@@ -12,17 +12,23 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import duckdb
 import pytest
+
+from warehouse.published_versions import add_version
 
 ROOT = Path(__file__).parents[2]
 NODE_MODULES = Path(__file__).parent / "node_modules"
 
 _STARTING_SECONDS = 60.0
+
+_LIQHEAT = (sys.executable, "-c", "from cli.main import app; app()")
 
 
 @dataclass
@@ -42,15 +48,7 @@ class Server:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "cli.main",
-                    "serve",
-                    "--port",
-                    str(self.port),
-                    *self.arguments,
-                ],
+                [*_LIQHEAT, "serve", "--port", str(self.port), *self.arguments],
                 cwd=ROOT,
                 env={**os.environ, "LIQHEAT_HOME": str(self.home)},
                 stdout=log,
@@ -100,12 +98,54 @@ def serving(home: Path, log: Path, *arguments: str) -> Iterator[Server]:
         server.stop()
 
 
+MARKUP = "<img src=x onerror=alert(1)>"
+"""The name of an asset that a page must show as text."""
+
+# The thin coin is graded C, and once more under a name with markup in it.
+_GRADES = """
+update marts.asset_quality_hourly set
+    grade = if(asset = 'BTC', 'A', 'C'),
+    reasons = if(asset = 'BTC', [], [('low_open_interest', 1.0, 2.0, 'hard')])
+"""
+
+
+def change_publication(home: Path, *statements: str) -> None:
+    """Publish the file of a home once more, changed by statements."""
+    link = home / "published" / "liqheat.duckdb"
+    version = str(uuid.uuid4())
+    finished = home / "published" / ".writing" / "changed.duckdb"
+    finished.parent.mkdir(exist_ok=True)
+    shutil.copyfile(link.resolve(), finished)
+    with duckdb.connect(str(finished)) as writer:
+        writer.execute("set timezone = 'UTC'")
+        for statement in statements:
+            writer.execute(statement)
+        writer.execute("update meta.publication set publication_id = ?", [version])
+    add_version(finished, link, version)
+
+
+def copies_of(home: Path, asset: str, name: str) -> list[str]:
+    """Return statements that give all that is published of an asset to another name too."""
+    with duckdb.connect(str(home / "published" / "liqheat.duckdb"), read_only=True) as reader:
+        tables = reader.execute(
+            "select schema_name || '.' || table_name from duckdb_tables() "
+            "join duckdb_columns() using (schema_name, table_name) where column_name = 'asset'"
+        ).fetchall()
+    return [
+        f"insert into {table} select * replace ('{name}' as asset) from {table} "
+        f"where asset = '{asset}'"
+        for (table,) in tables
+    ]
+
+
 @pytest.fixture(scope="package")
 def served_home(small_home, tmp_path_factory):
-    """Return a copy of the small market's folder that is served, and published again by some."""
-    return Path(
+    """Return a copy of the small market's folder that is served: BTC, THIN graded C, MARKUP."""
+    home = Path(
         shutil.copytree(small_home, tmp_path_factory.mktemp("served") / "home", symlinks=True)
     )
+    change_publication(home, _GRADES, *copies_of(home, "THIN", MARKUP))
+    return home
 
 
 @pytest.fixture(scope="package")
