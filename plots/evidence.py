@@ -20,6 +20,7 @@ _MEASURED = "positions of accounts as last seen, at the liquidation prices their
 _STALE = "positions of accounts, most of them not seen within the hour: stale,"
 
 _BY_SEMANTICS = {
+    "mean_shape": "mean shape of all maps",
     "expected_realised": "USD that venues would publish as liquidated if price went there, fitted",
 }
 
@@ -51,7 +52,7 @@ def map_in_words(semantics: str, evidence: Evidence | None) -> str:
     Parameters
     ----------
     semantics : str
-        What the map counts: standing, opened or expected_realised.
+        What the map counts: standing, opened, expected_realised, or mean_shape of all maps.
     evidence : mapping, optional
         What is known about it.
 

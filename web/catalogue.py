@@ -32,11 +32,14 @@ class PublishedMap:
         First and newest hour.
     params_hash : str or None
         Hash of the parameters of the newest; None where it has none.
+    semantics : str
+        What the newest counts: standing, opened, expected_realised, or mean_shape of all maps.
     """
 
     first_at: datetime
     newest_at: datetime
     params_hash: str | None
+    semantics: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,24 @@
 """The page itself and the files it loads.
 
 Belongs here: rendering ``templates/page.html`` and serving our own static files, the modules of the
-chart, and lightweight-charts from its installed wheel. Does not belong here: what the page shows.
+chart, and lightweight-charts from its installed wheel. Does not belong here: what the page shows
+(``web.page_state``).
 """
 
+from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.staticfiles import StaticFiles
 
 import plots
-from web.problem_details import FIRST_PUBLICATION
-from web.view import PANELS, CurrentPublications
+from plots.chart_modules import module_names, module_text
+from web.page_state import Page, read_page
+from web.view import CurrentPublications
 
 router = APIRouter(tags=["page"], include_in_schema=False)
 
@@ -39,35 +41,55 @@ def templates() -> Environment:
 
 @router.get("/", response_class=HTMLResponse)
 async def show_page(request: Request, publications: CurrentPublications) -> HTMLResponse:
-    """Return the page; it reads everything else over the API."""
-    newest = publications.newest
+    """Return the page of a view, with what is wrong with it where it has no map."""
+    page = await _read_page(request, publications)
     text = (
         templates()
         .get_template("page.html")
         .render(
-            panels=PANELS,
-            assets=[] if newest is None else list(newest.assets.values()),
-            publication_id="" if newest is None else newest.publication_id,
-            is_empty=newest is None or not newest.assets,
-            next_step=FIRST_PUBLICATION,
+            **page.context(),
+            modules=_modules(),
             has_login=request.app.state.settings.serve_token is not None,
-            version=version("liqheat"),
         )
     )
-    return HTMLResponse(text, headers={"Cache-Control": "no-cache"})
+    return HTMLResponse(text, page.status, headers={"Cache-Control": "no-cache"})
 
 
-@router.get("/chart/lightweight-charts.js")
-async def send_chart_library() -> FileResponse:
-    """Return lightweight-charts as its wheel ships it."""
-    return FileResponse(chart_library(), media_type="text/javascript")
+@router.get("/state")
+async def send_state(request: Request, publications: CurrentPublications) -> JSONResponse:
+    """Return the same as JSON, for a page that is open: its state and the HTML over the map."""
+    page = await _read_page(request, publications)
+    head = templates().get_template("head.html").render(**page.context())
+    return JSONResponse(
+        {**asdict(page.state), "head": head}, page.status, headers={"Cache-Control": "no-store"}
+    )
+
+
+async def _read_page(request: Request, publications: CurrentPublications) -> Page:
+    return await read_page(
+        publications,
+        request.query_params,
+        datetime.now(UTC),
+        most_days=request.app.state.settings.publish_window_days,
+    )
 
 
 @cache
-def chart_library() -> Path:
-    """Return the production file of lightweight-charts in the installed wheel."""
-    folder = Path(str(files("lwcharts")))
-    return next(folder.rglob("lightweight-charts.standalone.production.js"))
+def _modules() -> tuple[str, ...]:
+    """Return addresses of the modules that the page loads, so that none waits for another."""
+    own = (path.name for path in sorted(STATIC.glob("*.js")) if path.name != "theme.js")
+    chart = (name for name in module_names() if "worker" not in name)
+    return (*(f"/static/{name}" for name in own), *(f"/chart/{name}" for name in chart))
+
+
+@router.get("/chart/lightweight-charts.js")
+async def send_chart_library() -> Response:
+    """Return lightweight-charts as its wheel ships it, as a module."""
+    return Response(
+        module_text("lightweight-charts.js"),
+        media_type="text/javascript",
+        headers={"Cache-Control": "no-cache"},
+    )
 
 
 def own_files(folder: Path) -> StaticFiles:

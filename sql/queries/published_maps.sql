@@ -1,4 +1,5 @@
--- Maps in the published file by asset, provider and venue: their hours and newest parameters.
+-- Maps in the published file by asset, provider and venue: their hours, newest parameters and what
+-- they count.
 -- The mean of all providers is the provider 'consensus'.
 
 select
@@ -8,6 +9,7 @@ select
     min(as_of) as first_at,
     max(as_of) as newest_at,
     arg_max(params_hash, as_of) as params_hash,
+    arg_max(semantics, as_of) as semantics,
 from derived.heatmap
 group by asset, provider, venue
 union all by name
@@ -18,6 +20,7 @@ select
     min(as_of) as first_at,
     max(as_of) as newest_at,
     arg_max(params_hash, as_of) as params_hash,
+    'mean_shape' as semantics,
 from derived.consensus
 group by asset, venue
 order by asset, provider, venue

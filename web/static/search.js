@@ -1,0 +1,99 @@
+// Choosing an asset by name: an editable combobox with a list (WAI-ARIA), by keyboard and pointer.
+
+/** @typedef {import("./server.js").Asset} Asset */
+
+const MOST_LISTED = 60;
+
+/**
+ * Return the assets whose names begin with what was typed, then those that contain it.
+ * @param {Asset[]} assets largest open interest first
+ * @param {string} typed
+ */
+export function matchAssets(assets, typed) {
+  const sought = typed.trim().toUpperCase();
+  const at = (/** @type {Asset} */ [name]) => name.toUpperCase().indexOf(sought);
+  return [...assets.filter((one) => at(one) === 0), ...assets.filter((one) => at(one) > 0)].slice(0, MOST_LISTED);
+}
+
+/** @param {Asset} asset @param {number} place */
+function optionOf([name, grade], place) {
+  const badge = Object.assign(document.createElement("span"), { className: "badge", textContent: grade ?? "–" });
+  badge.dataset.grade = grade ?? "";
+  badge.title = grade ? `grade ${grade}` : "not graded";
+  const option = Object.assign(document.createElement("li"), { id: `asset-${place}`, role: "option" });
+  option.dataset.asset = name;
+  option.append(name, badge);
+  return option;
+}
+
+/**
+ * @param {HTMLInputElement} input
+ * @param {HTMLElement} list
+ * @param {(asset: string) => void} onChoose
+ */
+export function openSearch(input, list, onChoose) {
+  /** @type {Asset[]} */
+  let assets = [];
+  let shown = "", active = -1;
+
+  /** @param {number} place */
+  const move = (place) => {
+    const options = /** @type {HTMLElement[]} */ ([...list.querySelectorAll("[data-asset]")]);
+    active = Math.max(-1, Math.min(place, options.length - 1));
+    options.forEach((option, at) => { option.ariaSelected = String(at === active); });
+    options[active]?.scrollIntoView({ block: "nearest" });
+    input.setAttribute("aria-activedescendant", options[active]?.id ?? "");
+  };
+  /** @param {string} typed */
+  const open = (typed) => {
+    const found = matchAssets(assets, typed);
+    const none = Object.assign(document.createElement("li"), { role: "option", ariaDisabled: "true", textContent: "no such asset" });
+    list.replaceChildren(...(found.length ? found.map(optionOf) : [none]));
+    list.hidden = false;
+    input.ariaExpanded = "true";
+    move(typed ? 0 : found.findIndex(([name]) => name === shown));
+  };
+  const close = () => {
+    list.hidden = true;
+    input.ariaExpanded = "false";
+    input.removeAttribute("aria-activedescendant");
+  };
+  /** @param {string | undefined} asset */
+  const choose = (asset) => {
+    close();
+    input.value = asset ?? shown;
+    if (asset && asset !== shown) onChoose(asset);
+  };
+  const activeAsset = () => list.querySelectorAll("li")[list.hidden ? -1 : active]?.dataset.asset;
+
+  input.addEventListener("focus", () => input.select());
+  input.addEventListener("click", () => list.hidden && open(""));
+  input.addEventListener("input", () => open(input.value));
+  input.addEventListener("blur", () => choose(undefined));
+  input.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) list.hidden ? open("") : move(active + step);
+    else if (event.key === "Enter") choose(activeAsset() ?? input.value.trim().toUpperCase());
+    else if (event.key === "Escape") choose(undefined);
+    else return;
+    event.preventDefault();
+  });
+  list.addEventListener("pointerdown", (event) => event.preventDefault()); // the input keeps the focus
+  list.addEventListener("click", ({ target }) => {
+    const option = target instanceof Element ? target.closest("li") : null;
+    if (option?.dataset.asset) choose(option.dataset.asset);
+  });
+  addEventListener("keydown", (event) => {
+    if (event.key !== "/" || (event.target instanceof HTMLInputElement && event.target.type !== "range")) return;
+    event.preventDefault();
+    input.focus();
+    open("");
+  });
+
+  /** @param {import("./server.js").State} state */
+  return (state) => {
+    assets = state.assets;
+    shown = state.view.asset ?? "";
+    if (list.hidden) input.value = shown;
+  };
+}

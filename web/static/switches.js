@@ -1,0 +1,78 @@
+// The form of switches: each control has a name of the address and changes only that.
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {(change: import("./view.js").View) => void} onChange
+ */
+export function openSwitches(form, onChange) {
+  const tiers = /** @type {HTMLElement} */ (form.querySelector("#tiers"));
+  const said = /** @type {HTMLOutputElement} */ (form.querySelector("#tiers-said"));
+  const details = /** @type {HTMLDetailsElement} */ (tiers.closest("details"));
+  const boxes = () => [...tiers.querySelectorAll("input")];
+
+  form.addEventListener("submit", (event) => event.preventDefault());
+  for (const control of form.elements) {
+    // The search reports an asset once it is chosen; events of controls also pass their fieldset.
+    if (control.id === "asset" || control instanceof HTMLFieldSetElement) continue;
+    control.addEventListener(control.getAttribute("type") === "range" ? "input" : "change", ({ target }) => {
+      if (target instanceof HTMLInputElement || target instanceof HTMLSelectElement)
+        onChange({ [target.name]: target.value });
+    });
+  }
+  tiers.addEventListener("change", ({ target }) => {
+    // Without any tier there is no map: the last one stays.
+    if (target instanceof HTMLInputElement && !boxes().some((box) => box.checked)) target.checked = true;
+    const isAll = boxes().every((box) => box.checked);
+    onChange({ tiers: isAll ? "" : boxes().filter((box) => box.checked).map((box) => box.value).join() });
+  });
+  details.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    details.open = false;
+    details.querySelector("summary")?.focus();
+  });
+  addEventListener("pointerdown", ({ target }) => {
+    if (target instanceof Node && !details.contains(target)) details.open = false;
+  });
+
+  /**
+   * Show a view and what there is to choose from.
+   * @param {import("./server.js").State} state
+   * @param {number[]} leverages tiers of the map shown
+   */
+  return ({ view, providers, venues }, leverages) => {
+    fill(form, "provider", providers);
+    fill(form, "compare", providers.filter((name) => name !== view.provider), "one map");
+    fill(form, "venue", venues);
+    for (const [name, value] of Object.entries(view)) {
+      const control = form.elements.namedItem(name);
+      if (control && "value" in control && name !== "asset") control.value = value ?? "";
+    }
+    if (boxes().map((box) => box.value).join() !== leverages.join()) {
+      tiers.querySelectorAll("label").forEach((label) => label.remove());
+      tiers.append(...leverages.map((leverage) => {
+        const label = document.createElement("label");
+        label.append(Object.assign(document.createElement("input"), { type: "checkbox", value: leverage }), `${leverage}x`);
+        return label;
+      }));
+    }
+    const chosen = view.tiers?.split(",");
+    boxes().forEach((box) => { box.checked = !chosen || chosen.includes(box.value); });
+    said.value = !leverages.length ? "not split" : chosen ? chosen.map((one) => `${one}x`).join(" ") : "all";
+    details.classList.toggle("is-empty", !leverages.length);
+  };
+}
+
+/**
+ * Fill a select where its options differ, so that an open one stays open.
+ * @param {HTMLFormElement} form
+ * @param {string} name
+ * @param {string[]} values
+ * @param {string} [none] words for choosing nothing
+ */
+function fill(form, name, values, none) {
+  const select = form.elements.namedItem(name);
+  if (!(select instanceof HTMLSelectElement)) return;
+  const wanted = none ? ["", ...values] : values;
+  if ([...select.options].map((option) => option.value).join("\n") !== wanted.join("\n"))
+    select.replaceChildren(...wanted.map((value) => new Option(value || none, value)));
+}
