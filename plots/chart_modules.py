@@ -50,7 +50,7 @@ def module_text(name: str) -> str:
 def _used_names() -> list[str]:
     """Return the names that our modules import from the library."""
     used = {
-        name.strip()
+        name.split(" as ")[0].strip()
         for path in _FOLDER.glob("*.js")
         for names in _IMPORTED.findall(path.read_text(encoding="utf-8"))
         for name in names.split(",")
