@@ -1,0 +1,147 @@
+// The map as decoded from its binary form, and sums over its bins. Nothing here draws.
+
+/** @typedef {'long' | 'short'} Side */
+/** @typedef {{side: Side, low: number, high: number, peak: number, usd: number | null, odds: number | null, agreeing: number, count: number, expected_forced: number | null}} Band */
+/**
+ * @typedef {object} Meta
+ * @property {string} asset
+ * @property {string} provider
+ * @property {string} venue
+ * @property {string} unit usd or relative
+ * @property {string} semantics
+ * @property {number} log_step width of a bin in log price
+ * @property {number} log_origin log price of the lower edge of bin 0
+ * @property {number} newest place of the newest hour with a map, -1 without one
+ * @property {number | null} price newest price
+ * @property {number} reach_ratio share of price shown first each way
+ * @property {number} provider_count providers that could agree
+ * @property {number[]} tiers leverages of the newest hour, lowest first
+ * @property {number[] | null} selected_tiers
+ * @property {Band[]} bands
+ * @property {[number, number][]} odds distance (log) and odds of touch within 24 hours, nearest first
+ */
+/**
+ * @typedef {object} SideBins bins of one side, one hour after the other
+ * @property {Int32Array} firstBin
+ * @property {Uint32Array} offset
+ * @property {Float32Array} usd
+ * @property {Float32Array | null} startUp
+ * @property {Float32Array | null} q10 of the newest hour
+ * @property {Float32Array | null} q90
+ * @property {Int16Array | null} agreeing
+ * @property {Float32Array | null} tierUsd leverages x bins of the newest hour
+ */
+/**
+ * @typedef {object} MapData
+ * @property {Meta} meta
+ * @property {Float64Array} hours Unix seconds, an hour apart
+ * @property {Float64Array} price
+ * @property {Record<'open' | 'high' | 'low' | 'close', Float64Array>} candles
+ * @property {Record<Side, Float64Array>} realised
+ * @property {Uint8Array} isLowerBound
+ * @property {Uint8Array} flags
+ * @property {Record<Side, SideBins>} sides
+ */
+
+export const MISSING = 1, WARM_UP = 2, STALE = 4;
+/** @type {Side[]} */
+export const SIDES = ['long', 'short'];
+
+/** @type {Record<string, new (buffer: ArrayBuffer, offset: number, length: number) => any>} */
+const TYPES = {
+  float64: Float64Array, float32: Float32Array, int32: Int32Array, uint32: Uint32Array,
+  int16: Int16Array, uint8: Uint8Array,
+};
+
+/**
+ * Read what `plots/grid.py` encodes; the arrays are views of the buffer.
+ * @param {ArrayBuffer} buffer
+ * @returns {MapData}
+ */
+export function decodeGrid(buffer) {
+  const length = new DataView(buffer).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  const begin = Math.ceil((4 + length) / 8) * 8;
+  /** @type {Record<string, any>} */
+  const arrays = {};
+  for (const { name, dtype, length: count, offset } of header.arrays)
+    arrays[name] = new TYPES[dtype](buffer, begin + offset, count);
+  /** @param {Side} side @returns {SideBins} */
+  const bins = side => ({
+    firstBin: arrays[`${side}_first_bin`], offset: arrays[`${side}_offset`], usd: arrays[`${side}_usd`],
+    startUp: arrays[`${side}_start_up`] ?? null, q10: arrays[`${side}_q10`] ?? null,
+    q90: arrays[`${side}_q90`] ?? null, agreeing: arrays[`${side}_agreeing`] ?? null,
+    tierUsd: arrays[`${side}_tier_usd`] ?? null,
+  });
+  const { open, high, low, close } = arrays;
+  return {
+    meta: header.meta, hours: arrays.hours, price: arrays.price, candles: { open, high, low, close },
+    realised: { long: arrays.realised_long, short: arrays.realised_short },
+    isLowerBound: arrays.is_lower_bound, flags: arrays.flags,
+    sides: { long: bins('long'), short: bins('short') },
+  };
+}
+
+/** Price of the lower edge of a bin. @param {Meta} meta @param {number} bin */
+export const edgeOf = (meta, bin) => Math.exp(meta.log_step * bin + meta.log_origin);
+
+/** Bin that holds a price. @param {Meta} meta @param {number} price */
+export const binOf = (meta, price) => Math.floor((Math.log(price) - meta.log_origin) / meta.log_step);
+
+/** Price in the middle of a bin. @param {Meta} meta @param {number} bin */
+export const centreOf = (meta, bin) => edgeOf(meta, bin + 0.5);
+
+/**
+ * One unit of the map in what is shown: 1, or coins a USD at the price of the bin, which is where its
+ * positions would be liquidated.
+ * @param {Meta} meta @param {string} unit @param {number} bin
+ */
+export const weightOf = (meta, unit, bin) =>
+  unit === 'coins' && meta.unit === 'usd' ? 1 / centreOf(meta, bin) : 1;
+
+/**
+ * Values of a side in one hour, by bins from up to until (exclusive).
+ * @param {MapData} map @param {Side} side @param {number} hour @param {number} from @param {number} until
+ * @param {(bin: number, place: number, ofHour: number) => void} call place in the arrays, and in the hour
+ */
+export function eachBin(map, side, hour, from, until, call) {
+  const { firstBin, offset } = map.sides[side];
+  const first = firstBin[hour], begin = offset[hour];
+  const end = Math.min(until, first + offset[hour + 1] - begin);
+  for (let bin = Math.max(from, first); bin < end; bin++) call(bin, begin + bin - first, bin - first);
+}
+
+/**
+ * Sum over bins of one hour, and the start-up mass in it.
+ * @param {MapData} map @param {Side} side @param {number} hour @param {number} from @param {number} until
+ * @param {string} unit
+ */
+export function sumOf(map, side, hour, from, until, unit) {
+  const { usd, startUp } = map.sides[side];
+  let held = 0, started = 0;
+  eachBin(map, side, hour, from, until, (bin, place) => {
+    const weight = weightOf(map.meta, unit, bin);
+    held += usd[place] * weight;
+    if (startUp) started += startUp[place] * weight;
+  });
+  return { held, started };
+}
+
+/** Newest hour with a map at or before a place, -1 without one. @param {MapData} map @param {number} place */
+export function hourWithMap(map, place) {
+  let hour = Math.min(place, map.hours.length - 1);
+  while (hour >= 0 && map.flags[hour] & MISSING) hour--;
+  return hour;
+}
+
+/**
+ * Odds of touch of a distance from the newest price, between those published of the next nearer and
+ * the next farther level: odds fall with distance. Null where none are published there.
+ * @param {Meta} meta @param {number} distance log
+ * @returns {[number, number] | null} smaller and larger
+ */
+export function oddsAt(meta, distance) {
+  const farther = meta.odds.find(([known]) => known >= Math.abs(distance));
+  const nearer = meta.odds.findLast(([known]) => known <= Math.abs(distance));
+  return farther && nearer ? [farther[1], nearer[1]] : null;
+}
