@@ -1,0 +1,16 @@
+-- How often price touched bands with given odds, by group of odds, at the newest midnight measured,
+-- not later than $as_of where that is given.
+
+with
+chosen as (
+    select *
+    from marts.touch_reliability_daily
+    where
+        asset = $asset
+        and provider = $provider
+        and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+    qualify as_of = max(as_of) over ()
+)
+
+select * from chosen
+order by odds_group

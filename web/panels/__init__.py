@@ -1,0 +1,1 @@
+"""Panels beside the map: each reads a few named queries and renders a fragment of the page."""

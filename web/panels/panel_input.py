@@ -1,0 +1,69 @@
+"""What a panel is made from, and the words all panels share.
+
+Belongs here: the input of every panel, UTC times and signed figures in words. Does not belong here:
+what one panel shows (its module), numbers that the command line prints too (``jobs.read.figures``).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobs.settings import Settings
+from warehouse.read import Reader
+from web.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class PanelInput:
+    """What a panel is made from.
+
+    Parameters
+    ----------
+    reader : Reader
+        The published file.
+    view : View
+        Asset, provider, venue, hour and window.
+    settings : Settings
+        Where runs, landing files and reports of the home are.
+    now : datetime
+        The time, UTC.
+    shock_percent : float or None
+        Move of price that the reader of the cascade panel chose [percent].
+    """
+
+    reader: Reader
+    view: View
+    settings: Settings
+    now: datetime
+    shock_percent: float | None = None
+
+
+def utc(instant: datetime | None) -> str:
+    """Return an instant to the minute, UTC."""
+    return "" if instant is None else f"{instant:%Y-%m-%d %H:%M} UTC"
+
+
+def venue_in_words(venue: str) -> str:
+    """Return the venue of a map in words."""
+    return "all venues" if venue == "all" else venue
+
+
+def signed_percent(ratio: float | None, form: str = ".1f") -> str:
+    """Return a change in percent with its sign.
+
+    Examples
+    --------
+    >>> signed_percent(-0.0213), signed_percent(0.0)
+    ('-2.1 %', '+0.0 %')
+    """
+    return "" if ratio is None else f"{100 * ratio:+{form}} %"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    Examples
+    --------
+    >>> plural(1, "venue"), plural(3, "venue")
+    ('1 venue', '3 venues')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

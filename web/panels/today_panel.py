@@ -1,0 +1,272 @@
+"""The panel *today*: what could be forced in the next 24 hours, on both sides of price.
+
+Belongs here: the bands of one map as rows on the price axis and their sums by zone. Does not belong
+here: words of bands, which the command line prints too (``jobs.read.band_table``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from markupsafe import Markup
+
+from jobs.read.band_table import (
+    BandRow,
+    day_reach_percent,
+    missing_notes,
+    near_edge_percent,
+    reading_notes,
+)
+from jobs.read.figures import odds, percent, price, usd
+from jobs.read.query import named_rows
+from plots.evidence import evidence_sentences, read_evidence
+from plots.svg import length_bar
+from plots.warning import MapWarning, read_warning
+from web.panels.panel_input import PanelInput, plural, signed_percent, venue_in_words
+
+ZONES = ("0-2 %", "2-5 %", "5-10 %", "10-20 %")
+"""Zones of distance from price, as bands are sorted into."""
+
+_SIDES = ("short", "long")
+_BEYOND = {"short": "above", "long": "below"}
+
+
+@dataclass(frozen=True, slots=True)
+class BandLine:
+    """One band as it is shown.
+
+    Parameters
+    ----------
+    rank : int
+        Its place on its side by what is expected to be forced.
+    prices, away, held, interval, touched, forced, seen : str
+        Cells; empty where the figure is not known.
+    bar : Markup
+        What is expected to be forced, as a bar beside its figure.
+    is_far : bool
+        Whether it lies beyond what a day usually spans.
+    """
+
+    rank: int
+    prices: str
+    away: str
+    held: str
+    interval: str
+    touched: str
+    forced: str
+    seen: str
+    bar: Markup
+    is_far: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SideOfToday:
+    """One side of price.
+
+    Parameters
+    ----------
+    side, where : str
+        long or short; below or above.
+    bands : tuple of BandLine
+        From the highest price to the lowest.
+    held, forced : str
+        All within 20 % of price.
+    near_missing : str
+        Why no band is near, empty where one is.
+    headline : str
+        The band of most that could be forced, in a sentence.
+    """
+
+    side: str
+    where: str
+    bands: tuple[BandLine, ...]
+    held: str
+    forced: str
+    near_missing: str
+    headline: str
+
+    @property
+    def near(self) -> tuple[BandLine, ...]:
+        """Bands within what a day usually spans."""
+        return tuple(band for band in self.bands if not band.is_far)
+
+    @property
+    def far(self) -> tuple[BandLine, ...]:
+        """Bands beyond that."""
+        return tuple(band for band in self.bands if band.is_far)
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneLine:
+    """What bands of one zone hold: by side, the count, what they hold, what could be forced."""
+
+    zone: str
+    long: tuple[str, str, str]
+    short: tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TodayPanel:
+    """What the panel shows.
+
+    Parameters
+    ----------
+    asset, provider, venue : str
+        Whose map, in words.
+    as_of : datetime or None
+        Its hour; None without bands.
+    price : str
+        Close of the hour.
+    reach : str
+        What a day usually spans.
+    sides : tuple of SideOfToday
+        Shorts, which are above price, then longs.
+    zones : tuple of ZoneLine
+        From price outwards.
+    has_interval, has_expected : bool
+        Whether any band has an interval, and a figure of what is expected.
+    warning : MapWarning or None
+        Why the map is not fit to act on.
+    notes : tuple of str
+        How far the map can be trusted, and how to read the table.
+    missing : str
+        Why there is nothing, empty where there is something.
+    """
+
+    asset: str
+    provider: str
+    venue: str
+    as_of: datetime | None
+    price: str = ""
+    reach: str = ""
+    sides: tuple[SideOfToday, ...] = ()
+    zones: tuple[ZoneLine, ...] = ()
+    has_interval: bool = False
+    has_expected: bool = False
+    warning: MapWarning | None = None
+    notes: tuple[str, ...] = ()
+    missing: str = ""
+
+
+def read_today(given: PanelInput) -> TodayPanel:
+    """Return what could be forced today by the map of a view."""
+    view = given.view
+    which = {"asset": view.asset, "provider": view.provider, "venue": view.venue}
+    bands = named_rows(given.reader, "bands", {**which, "as_of": view.as_of})
+    shown_venue = venue_in_words(view.venue)
+    if not bands:
+        return TodayPanel(view.asset, view.provider, shown_venue, None, missing=_why_missing(given))
+    first = bands[0]
+    as_of, reach = first["as_of"], day_reach_percent(first)
+    evidence = read_evidence(given.reader, asset=view.asset, provider=view.provider, as_of=as_of)
+    sentences = [] if evidence is None else [f"{one}." for one in evidence_sentences(evidence)]
+    most = max((band["expected_forced_usd_24h"] or 0.0 for band in bands), default=0.0)
+    return TodayPanel(
+        asset=view.asset,
+        provider=view.provider,
+        venue=shown_venue,
+        as_of=as_of,
+        price=price(first["price"]),
+        reach=f"{reach:g} %",
+        sides=tuple(_side(bands, side, reach, most) for side in _SIDES),
+        zones=_zones(bands),
+        has_interval=any(band.get("liquidation_q10_usd") is not None for band in bands),
+        has_expected=most > 0.0,
+        warning=read_warning(given.reader, asset=view.asset, venue=view.venue, as_of=as_of),
+        notes=(*missing_notes(bands), *sentences, *reading_notes(bands, reach)),
+    )
+
+
+def _why_missing(given: PanelInput) -> str:
+    """Return why there are no bands, and which maps have some."""
+    view = given.view
+    known = [row["known"] for row in named_rows(given.reader, "known_bands", {"asset": view.asset})]
+    there_are = f"there are: {'; '.join(known)}" if known else "run `liqheat run` first"
+    return (
+        f"no bands of {view.asset} by {view.provider} on {venue_in_words(view.venue)} are "
+        f"published up to this hour; {there_are}"
+    )
+
+
+def _side(bands: Sequence[BandRow], side: str, reach: float, most: float) -> SideOfToday:
+    """Return one side of price, its bands from the highest price to the lowest."""
+    own = sorted(
+        (band for band in bands if band["side"] == side),
+        key=lambda band: -float(band["price_peak"]),
+    )
+    near = [band for band in own if near_edge_percent(band) <= reach]
+    missing = ""
+    if not near:
+        beyond = f"; the next is {min(map(near_edge_percent, own)):.1f} % away" if own else ""
+        missing = f"no band within {reach:g} %{beyond}"
+    held = forced = ""
+    if own and own[0]["liquidation_usd"] is not None and own[0]["side_share_ratio"]:
+        held = usd(own[0]["liquidation_usd"] / own[0]["side_share_ratio"])
+        forced = usd(own[0]["side_expected_forced_usd_24h"])
+    return SideOfToday(
+        side=side,
+        where=_BEYOND[side],
+        bands=tuple(_line(band, near_edge_percent(band) > reach, most) for band in own),
+        held=held,
+        forced=forced,
+        near_missing=missing,
+        headline=_headline(own, side),
+    )
+
+
+def _line(band: BandRow, is_far: bool, most: float) -> BandLine:
+    low, expected = band.get("liquidation_q10_usd"), band["expected_forced_usd_24h"]
+    share = 0.0 if expected is None or not most else expected / most
+    return BandLine(
+        rank=band["rank"],
+        prices=f"{price(band['price_low'])} - {price(band['price_high'])}",
+        away=signed_percent(band["price_peak"] / band["price"] - 1.0),
+        held=f"{percent(band['side_share_ratio'], '.1f')} of side"
+        if band["liquidation_usd"] is None
+        else usd(band["liquidation_usd"]),
+        interval="" if low is None else f"{usd(low)} - {usd(band['liquidation_q90_usd'])}",
+        touched=odds(band["touch_probability_24h_ratio"]),
+        forced=usd(expected),
+        seen=f"{band['agreeing_provider_count']} of {band['provider_count']}",
+        bar=Markup(length_bar(share, band["side"])),  # noqa: S704  (our own SVG, numbers alone)
+        is_far=is_far,
+    )
+
+
+def _headline(own: Sequence[BandRow], side: str) -> str:
+    """Return the band of a side from which most could be forced, in a sentence."""
+    if not own:
+        return f"{side}s: the map has no band {_BEYOND[side]} price within 20 %"
+    top = min(own, key=lambda band: int(band["rank"]))
+    where = (
+        f"{price(top['price_low'])} - {price(top['price_high'])} "
+        f"({signed_percent(top['price_peak'] / top['price'] - 1.0)})"
+    )
+    touched = odds(top["touch_probability_24h_ratio"])
+    chance = f", touched within 24 h with odds of {touched}" if touched else ""
+    if top["expected_forced_usd_24h"] is None:
+        share = percent(top["side_share_ratio"], ".1f")
+        return f"{side}s: most at {where}: {share} of the side{chance}"
+    return (
+        f"{side}s: most at {where}: {usd(top['expected_forced_usd_24h'])} of "
+        f"{usd(top['liquidation_usd'])} USD could be forced{chance}"
+    )
+
+
+def _zones(bands: Sequence[BandRow]) -> tuple[ZoneLine, ...]:
+    """Return sums over the bands of each zone and side."""
+
+    def cells(zone: str, side: str) -> tuple[str, str, str]:
+        own = [band for band in bands if band["zone"] == zone and band["side"] == side]
+        if not own:
+            return ("no band", "", "")
+        held, forced = (
+            [band[name] for band in own] for name in ("liquidation_usd", "expected_forced_usd_24h")
+        )
+        return (
+            plural(len(own), "band"),
+            "" if None in held else usd(sum(held)),
+            "" if None in forced else usd(sum(forced)),
+        )
+
+    return tuple(ZoneLine(zone, cells(zone, "long"), cells(zone, "short")) for zone in ZONES)
