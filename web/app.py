@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from jobs.read.query import published_file
 from jobs.settings import Settings
 from web import events, page
+from web.panels import fragments
 from web.problem_handlers import add_problem_handlers
 from web.publications import Publications, reader_limits
 
@@ -52,6 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.publications = publications
     add_problem_handlers(app)
     app.include_router(page.router)
+    app.include_router(fragments.router)
     app.include_router(events.router)
     app.mount("/static", page.own_files(page.STATIC))
     app.mount("/chart", page.own_files(page.CHART))

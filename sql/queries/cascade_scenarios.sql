@@ -1,23 +1,19 @@
 -- Scenarios of a move of price on one map in its newest hour,
--- not later than $as_of where that is given, from the deepest fall to the highest rise.
+-- not later than $as_of, from the deepest fall to the highest rise.
 
 with
-chosen as (
-    select *
+newest as (
+    select max(as_of) as as_of
     from marts.cascade_scenarios_hourly
+    where asset = $asset and provider = $provider and venue = $venue and as_of <= $as_of
+),
+
+chosen as (
+    select scenario.*
+    from marts.cascade_scenarios_hourly as scenario
+    inner join newest using (as_of)
     where
-        asset = $asset
-        and provider = $provider
-        and venue = $venue
-        and as_of = (
-            select max(as_of)
-            from marts.cascade_scenarios_hourly
-            where
-                asset = $asset
-                and provider = $provider
-                and venue = $venue
-                and as_of <= coalesce($as_of, 'infinity'::timestamptz)
-        )
+        scenario.asset = $asset and scenario.provider = $provider and scenario.venue = $venue
 )
 
 select * from chosen

@@ -18,7 +18,7 @@ chosen as (
         reason,
         realised_reason,
     from marts.liquidation_outlook_daily
-    where asset = $asset and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+    where asset = $asset and as_of <= $as_of
     qualify dense_rank() over (order by as_of desc) <= $days
 )
 

@@ -1,5 +1,5 @@
 -- How often price touched bands with given odds, by group of odds, at the newest midnight measured,
--- not later than $as_of where that is given.
+-- not later than $as_of.
 
 with
 chosen as (
@@ -8,7 +8,7 @@ chosen as (
     where
         asset = $asset
         and provider = $provider
-        and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+        and as_of <= $as_of
     qualify as_of = max(as_of) over ()
 )
 

@@ -15,7 +15,7 @@ ROOT = SQL_FOLDER.parent
 NAMES = sorted(path.stem for path in (SQL_FOLDER / "queries").glob("*.sql"))
 SOURCES = [
     path.read_text()
-    for room in ("bench", "cli", "jobs", "plots", "warehouse")
+    for room in ("bench", "cli", "jobs", "plots", "warehouse", "web")
     for path in sorted((ROOT / room).rglob("*.py"))
 ]
 
