@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from jobs.build.build_assets import BuildReport, build_assets
+from jobs.build.build_assets import BuildOptions, BuildReport, build_assets
 from jobs.build.estimator_choice import configured_estimators
 from jobs.build.path_records import PATH_MODELS
 from jobs.collect.store_symbols import store_symbols
@@ -102,7 +102,7 @@ def build_maps(
             estimators=chosen,
             path_models=PATH_MODELS if estimators is None else (),
             run_id=run.run_id,
-            threads=settings.threads,
+            options=BuildOptions(settings.threads, settings.detail_hours),
             on_progress=lambda item, share: progress("build", item, share),
         )
         run.row_count = report.row_count

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
         Time a reader's statement may compute [s].
     publish_window_days : int
         Days of hourly rows the published file holds; the Parquet beside it holds everything.
+    detail_hours : int
+        Newest hours of which maps by leverage and odds of touch by bin are kept and published.
     serve_token : str, optional
         What clients of ``liqheat serve`` must send; needed once it listens on another address than
         this machine's own, or answers to another name.
@@ -97,6 +99,7 @@ hyblock_client_secret, hyblock_api_key : str, optional
     query_memory_mb: int = Field(default=2048, ge=64, le=_MOST_MB)
     query_seconds: float = Field(default=60.0, gt=0, le=_MOST_SECONDS, allow_inf_nan=False)
     publish_window_days: int = Field(default=90, ge=1, le=_MOST_DAYS)
+    detail_hours: int = Field(default=168, ge=1, le=24 * 366)
     serve_token: SecretStr | None = None
     serve_names: str | None = None
     universe: Path | None = None

@@ -54,6 +54,7 @@ def run(
     brackets: Brackets,
     contract_kind: ContractKind = "linear",
     state: State | None = None,
+    n_by_tier: int = 0,
 ) -> tuple[State, Outputs]:
     """Return the state after the bars, and the maps at some instants.
 
@@ -72,6 +73,8 @@ def run(
         Kind of contract: quantities are units of the asset, or USD.
     state : State or None
         State that the call before returned; None starts the series.
+    n_by_tier : int
+        How many of the instants, the last ones, also get a map by tier.
 
     Returns
     -------
@@ -110,10 +113,12 @@ def run(
     is_violation = accounting.is_violation(bars.volume, change, bars.has_gap_before)
     if parameters.model == "volume_profile":
         half_life_bars = _half_life_bars(parameters, bars)
-        return volume_profile.advance(state, bars, instants, is_violation, half_life_bars, assumed)
+        return volume_profile.advance(
+            state, bars, instants, is_violation, half_life_bars, assumed, n_by_tier
+        )
     opened, closed = accounting.opens_and_closes(bars.volume, change, parameters.turnover_ratio)
     flows = density.Flows(opened, closed, is_violation)
-    return density.advance(state, bars, instants, flows, assumed)
+    return density.advance(state, bars, instants, flows, assumed, n_by_tier)
 
 
 def start_state(

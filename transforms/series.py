@@ -308,6 +308,9 @@ class Outputs:
         (``volume_profile``).
     start_up_in_range_ratio : ndarray of float64, shape (n_emits, 2)
         The same of the published bins alone [ratio].
+    liquidation_by_tier_usd : ndarray of float32, shape (n_by_tier, 2, n_tiers, 501)
+        ``liquidation_usd`` of each tier, which sum to it, at the last ``n_by_tier`` of the
+        instants [USD].
     """
 
     close: FloatArray
@@ -338,6 +341,7 @@ class Outputs:
     start_up_usd: Float32Array
     start_up_ratio: FloatArray
     start_up_in_range_ratio: FloatArray
+    liquidation_by_tier_usd: Float32Array
 
     def __len__(self) -> int:
         """Return the number of instants."""

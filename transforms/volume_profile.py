@@ -215,6 +215,7 @@ def advance(
     is_violation: BoolArray,
     half_life_bars: float,
     parameters: DensityParameters,
+    n_by_tier: int = 0,
 ) -> tuple[State, Outputs]:
     """Return the profile after the bars and the maps at some instants.
 
@@ -234,6 +235,8 @@ def advance(
         Half-life of the profile [bars]; missing bars do not count.
     parameters : DensityParameters
         What the estimator assumes; only plain weights, offsets and entry weights are used.
+    n_by_tier : int
+        As in ``density.advance``.
 
     Returns
     -------
@@ -257,7 +260,8 @@ def advance(
     ([6.0, 6.0], [[2.0, 2.0]])
     """
     n_tiers = parameters.log_offsets.shape[1]
-    maps, events = empty_maps(len(emit_after), n_tiers), empty_events(len(emit_after), n_tiers)
+    maps = empty_maps(len(emit_after), n_tiers, n_by_tier)
+    events = empty_events(len(emit_after), n_tiers)
     first_node, n_nodes = _window_of(state, bars, parameters.log_offsets)
     profile = rows_of(state, first_node, n_nodes)
     # Each instant overwrites the spans it names, and nothing outside of them is read.

@@ -99,12 +99,15 @@ class Relation:
         One sentence for readers.
     columns : tuple of Column
         In stored order.
+    has_newest_hours_only : bool
+        Whether rows of older hours are deleted.
     """
 
     name: str
     grain: tuple[str, ...]
     description: str
     columns: tuple[Column, ...]
+    has_newest_hours_only: bool = False
 
     @property
     def schema(self) -> str:
@@ -115,6 +118,16 @@ class Relation:
     def is_public(self) -> bool:
         """Whether outside readers rely on it: marts and the verdicts of quality are published."""
         return self.schema in {"marts", "quality"}
+
+    @property
+    def is_hourly(self) -> bool:
+        """Whether rows are of an hour."""
+        return "as_of" in self.grain
+
+    @property
+    def is_by_day(self) -> bool:
+        """Whether Parquet by day, which is kept for ever, holds its rows."""
+        return self.is_hourly and not self.has_newest_hours_only
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -177,7 +190,13 @@ def _read_contract(
     unknown = set(grain) - {column.name for column in columns}
     if unknown:
         raise ContractViolation(f"{where}: grain names {sorted(unknown)}, not a column")
-    return Relation(f"{path.parent.name}.{path.stem}", grain, body["description"], columns)
+    return Relation(
+        f"{path.parent.name}.{path.stem}",
+        grain,
+        body["description"],
+        columns,
+        body.get("newest_hours_only", False),
+    )
 
 
 @cache

@@ -53,10 +53,6 @@ _VIEWS = "unfolding"
 _INSTANT = timedelta(microseconds=1)
 
 
-def _is_hourly(relation: Relation) -> bool:
-    return "as_of" in relation.grain
-
-
 def _public_views() -> list[tuple[Relation, Model]]:
     """Return the public relations that stay views in the file, with their models."""
     by_name = {model.name: model for model in models() if model.materialized == "view"}
@@ -349,12 +345,12 @@ class Publication:
                 for schema in ("marts", "quality", "derived", "meta"):
                     connection.execute(f"create schema if not exists {_FILE}.{schema}")
                 for relation in _stored_relations():
-                    if _is_hourly(relation):
+                    if relation.is_hourly:
                         self._fill_table(relation)
         finally:
             set_window(connection, None, None, None)
         if self._days is None:
-            self._create_views(_FILE)
+            self._create_views(_FILE, [model for _, model in _public_views()])
             for relation, _ in _public_views():
                 self._comment(relation, "view")
         with transaction(connection):
@@ -374,6 +370,12 @@ class Publication:
             self._comment(relation, "table")
         else:
             self._connection.execute(f"delete from {target} where as_of <= ?", [self._window_start])
+            if relation.has_newest_hours_only:
+                # Also rows of days that have not changed.
+                self._connection.execute(
+                    f"delete from {target} where as_of < "
+                    f"(select coalesce(min(as_of), 'infinity') from {relation.name})"
+                )
             for day in self._days:
                 before, last = _day_bounds(day)
                 span = [max(before, self._window_start), last]
@@ -392,23 +394,22 @@ class Publication:
         count = f"select count(*) from {_FILE}.{relation.name}"
         self._row_counts[relation.name] = scalar(self._connection, count)
 
-    def _create_views(self, catalog: str) -> None:
-        """Create the public views in a catalog, over the tables of their names there."""
+    def _create_views(self, catalog: str, views: list[Model]) -> None:
+        """Create public views in a catalog, over the tables of their names there."""
         self._connection.execute(f"use {catalog}")
         self._connection.execute(macros())
-        for _, model in _public_views():
+        for model in views:
             self._connection.execute(f"create view {model.name} as {model.select}")
         self._connection.execute(f"use {CATALOG}")
 
     def _create_unfolding_views(self) -> None:
-        """Create the public views over tables whose text is an enum.
+        """Create the public views of Parquet over tables whose text is an enum.
 
         A row of such a table unfolds into hundreds. Parquet takes its dictionary from the enum
         instead of looking up every value: a day of maps is written in half the time.
         """
-        behind = dict.fromkeys(
-            name for _, model in _public_views() for name in tables_behind(model)
-        )
+        views = [model for relation, model in _public_views() if relation.is_by_day]
+        behind = dict.fromkeys(name for model in views for name in tables_behind(model))
         for number, name in enumerate(behind):
             table = f"{_FILE}.{name}"
             casts = []
@@ -426,7 +427,7 @@ class Publication:
                 f"create view {_VIEWS}.{name} as select * replace ({', '.join(casts)}) from {table}"
             )
         self._connection.execute(f"create schema if not exists {_VIEWS}.marts")
-        self._create_views(_VIEWS)
+        self._create_views(_VIEWS, views)
 
     def _write_day(self, day: date) -> date:
         """Write the Parquet of a day: from the file, or from the models where it lacks the day."""
@@ -437,7 +438,7 @@ class Publication:
             cursor.execute(f"use {CATALOG}; set timezone = 'UTC'")
             # Models that look back over hours look back from here, not from the beginning.
             set_window(cursor, None, before, last)
-            for relation in filter(_is_hourly, public_relations()):
+            for relation in filter(lambda each: each.is_by_day, public_relations()):
                 rows, condition = relation.name, self._held.condition(relation)
                 if is_in_file:
                     rows = f"{_VIEWS if rows in unfolded else _FILE}.{rows}"
@@ -469,7 +470,7 @@ class Publication:
     def _finish(self) -> None:
         """Write the relations without an hour, which include the run that publishes, and detach."""
         summaries = {each.name: each for each in models() if each.materialized == "summary"}
-        relations_left = [each for each in _stored_relations() if not _is_hourly(each)]
+        relations_left = [each for each in _stored_relations() if not each.is_hourly]
         with transaction(self._connection):
             # Summaries are made of the others.
             for relation in sorted(relations_left, key=lambda each: each.name in summaries):

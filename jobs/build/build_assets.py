@@ -15,13 +15,14 @@ from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
+from jobs.build import limits
 from jobs.build.build_plan import batch_tasks, open_batch, plan_builds
 from jobs.build.capture_refresh import refresh_captures
 from jobs.build.estimator_choice import store_assumptions, store_parameters
 from jobs.build.path_records import PathModel
 from jobs.build.path_rows import path_assumptions
 from jobs.build.window_replay import replay_windows
-from jobs.build.window_store import store_window
+from jobs.build.window_store import delete_old_details, store_window
 from jobs.instants import HOUR_MICROSECONDS, to_microseconds
 from transforms.estimators import EstimatorParameters
 from warehouse.connect import transaction
@@ -49,6 +50,22 @@ class BuildReport:
     row_count: int
 
 
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What an installation sets of a build.
+
+    Parameters
+    ----------
+    threads : int, optional
+        Series replayed at once; by default one a core.
+    detail_hours : int
+        Newest hours that have maps by tier and odds of touch by bin; those of older ones go.
+    """
+
+    threads: int | None = None
+    detail_hours: int = limits.DETAIL_HOURS
+
+
 def build_assets(
     connection: DuckDBPyConnection,
     *,
@@ -56,7 +73,7 @@ def build_assets(
     estimators: Sequence[EstimatorParameters],
     run_id: str,
     path_models: Sequence[PathModel] = (),
-    threads: int | None = None,
+    options: BuildOptions | None = None,
     on_progress: Callable[[str, float], None] = lambda asset, share: None,  # noqa: ARG005
 ) -> BuildReport:
     """Bring the maps of every asset up to date.
@@ -76,8 +93,8 @@ def build_assets(
         Written beside each row.
     path_models : sequence of PathModel
         Models of reference paths to run; by default none.
-    threads : int, optional
-        Series replayed at once; by default one a core.
+    options : BuildOptions, optional
+        What an installation sets.
     on_progress : callable
         Called with the assets under way and the share of all work that is done.
 
@@ -86,14 +103,15 @@ def build_assets(
     BooksDoNotBalance
         A series' longs, shorts and open interest differ by more than ``limits.BOOKS_TOLERANCE``.
     """
+    options = options or BuildOptions()
     until = to_microseconds(as_of) // HOUR_MICROSECONDS * HOUR_MICROSECONDS
     store_parameters(connection, estimators)
     store_assumptions(connection, path_assumptions(path_models, ()))
     tasks = plan_builds(connection, estimators, path_models, until)
     asset_count = series_count = bar_count = row_count = 0
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(options.threads or os.cpu_count()) as pool:
         for batch_of_tasks in batch_tasks(connection, tasks):
-            batch = open_batch(connection, batch_of_tasks, run_id)
+            batch = open_batch(connection, batch_of_tasks, run_id, options.detail_hours)
             begin: int | None = None
             for window, tables in replay_windows(connection, batch, pool):
                 is_first = begin is None
@@ -111,6 +129,8 @@ def build_assets(
             asset_count += len(batch.assets)
             series_count += len(batch.series)
         row_count += refresh_captures(connection, path_models, pool, run_id)
+    with transaction(connection):
+        delete_old_details(connection, until - options.detail_hours * HOUR_MICROSECONDS)
     report = BuildReport(asset_count, series_count, bar_count, row_count)
     logger.info("built %s", report)
     return report

@@ -220,6 +220,8 @@ class BuildBatch:
         Their reference paths by asset, as they are where their replay begins.
     paths_begin_at : dict of str to int
         Where the replay of each path begins [microseconds].
+    details_after : int
+        Instant after which hours have details: maps by tier, odds by bin [microseconds].
     run_id : str
         Written beside each row.
     """
@@ -231,6 +233,7 @@ class BuildBatch:
     begins_at: dict[SeriesKey, int]
     paths: dict[str, AssetPath]
     paths_begin_at: dict[str, int]
+    details_after: int
     run_id: str
 
     @property
@@ -244,7 +247,12 @@ class BuildBatch:
         return {asset: task.estimators for asset, task in self.tasks.items()}
 
 
-def open_batch(connection: DuckDBPyConnection, tasks: list[BuildTask], run_id: str) -> BuildBatch:
+def open_batch(
+    connection: DuckDBPyConnection,
+    tasks: list[BuildTask],
+    run_id: str,
+    detail_hours: int = limits.DETAIL_HOURS,
+) -> BuildBatch:
     """Return the batch of some tasks with the same end, its series set to where they begin."""
     by_asset = {task.asset: task for task in tasks}
     from_at = {task.asset: task.from_at for task in tasks}
@@ -269,6 +277,7 @@ def open_batch(connection: DuckDBPyConnection, tasks: list[BuildTask], run_id: s
         begins_at=begins_at,
         paths=paths,
         paths_begin_at=paths_begin_at,
+        details_after=tasks[0].until - detail_hours * HOUR_MICROSECONDS,
         run_id=run_id,
     )
 

@@ -17,6 +17,9 @@ QUIET_DAYS = 8
 """Days after its last bar for which an asset still gets hours: maps end after one day, measures
 over seven days after eight."""
 
+DETAIL_HOURS = 168
+"""Newest hours that have maps by tier and odds of touch by bin, unless set otherwise."""
+
 KEPT_MIDNIGHTS = 8
 """Newest midnights whose checkpoints are kept, for late bars; the first of each month is kept for
 late months."""

@@ -124,6 +124,8 @@ class _Piece:
         End of the last bar by its end [microseconds].
     emit_after : ndarray of int64
         Index in `bars` of the last bar by each of its hours; negative before the first.
+    n_by_tier : int
+        How many of these hours, the last ones, get a map by tier.
     is_checkpoint : bool
         Whether the state at its end is wanted.
     """
@@ -133,6 +135,7 @@ class _Piece:
     bars: Bars
     last_bar_end: int
     emit_after: IntArray
+    n_by_tier: int
     is_checkpoint: bool
 
 
@@ -198,6 +201,7 @@ def _timeline(
                 bars=_bars_of_piece(model_bars, bars, bar_start, bar_stop),
                 last_bar_end=int(ends[bar_stop]),
                 emit_after=last_bar[hour_start:hour_stop] - bar_start,
+                n_by_tier=int(np.sum(hours[hour_start:hour_stop] > span.by_tier_after)),
                 is_checkpoint=cut in checkpoints,
             )
         )
@@ -331,6 +335,7 @@ def _run(
             brackets=in_force(held, piece.start),
             contract_kind=series.contract_kind,
             state=state,
+            n_by_tier=piece.n_by_tier,
         )
         outputs.append(made)
         if piece.is_checkpoint:
@@ -355,10 +360,11 @@ def _run(
 
 
 def _join_outputs(pieces: list[Outputs], is_kept: BoolArray) -> Outputs:
-    values: dict[str, Any] = {
-        column.name: np.concatenate([getattr(piece, column.name) for piece in pieces])[is_kept]
-        for column in fields(Outputs)
-    }
+    values: dict[str, Any] = {}
+    for column in fields(Outputs):
+        joined = np.concatenate([getattr(piece, column.name) for piece in pieces])
+        # Maps by tier are those of the last hours alone.
+        values[column.name] = joined[is_kept[len(is_kept) - len(joined) :]]
     return Outputs(**values)
 
 

@@ -172,6 +172,8 @@ class ReplaySpan:
         Hours up to this instant are not returned [microseconds].
     longest_hole : int
         Over a longer hole in open interest the value before it is held [microseconds].
+    by_tier_after : int
+        Hours after this instant also get a map by tier [microseconds]; by default none.
     checkpoints : tuple of int
         Instants whose states are wanted [microseconds]. A state that later observations may still
         change is left out. Where that leaves none, the last midnight that is settled has one.
@@ -183,5 +185,6 @@ class ReplaySpan:
     end: int
     store_after: int
     longest_hole: int
+    by_tier_after: int = np.iinfo(np.int64).max
     checkpoints: tuple[int, ...] = ()
     step: int = HOUR_MICROSECONDS

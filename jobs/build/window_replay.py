@@ -7,8 +7,9 @@ Does not belong here: writing them (``window_store``). Instants are int64 micros
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,13 @@ from jobs.build.replay import replay
 from jobs.build.replay_inputs import InstrumentBars, read_bars
 from jobs.build.replay_records import EMPTY_BARS, ReplaySpan, Series, Stretch
 from jobs.build.series_rows import checkpoint_rows, exposure_rows, series_hour_rows, series_maps
+from jobs.build.tier_maps import (
+    TierMaps,
+    prices_contradict,
+    sum_near_price,
+    sum_tier_maps,
+    tier_map_rows,
+)
 from jobs.errors import BooksDoNotBalance
 from jobs.instants import BEGINNING, DAY_MICROSECONDS, to_instant
 from transforms.ledger.ledger_fit import LedgerFit
@@ -140,13 +148,13 @@ def _replay_window(batch: BuildBatch, window: WindowBars, pool: ThreadPoolExecut
     """Replay the series of a batch over a window; return their rows."""
     checkpoints = _checkpoints(batch, window)
 
-    def replay_series(series: Series) -> list[Stretch]:
+    def replay_series(series: Series) -> list[_Made]:
         start = max(window.start, batch.begins_at[series.key])
         if start >= window.end:
             return []
         bars = window.bars.get(series.key, EMPTY_BARS)
         first = int(np.searchsorted(bars.end, start, side="right"))
-        return replay(
+        stretches = replay(
             series,
             batch.estimators[series.asset],
             bars.part(first, len(bars)),
@@ -156,9 +164,11 @@ def _replay_window(batch: BuildBatch, window: WindowBars, pool: ThreadPoolExecut
                 end=window.end,
                 store_after=batch.from_at[series.asset],
                 longest_hole=limits.HOLE_DAYS * DAY_MICROSECONDS,
+                by_tier_after=max(batch.from_at[series.asset], batch.details_after),
                 checkpoints=checkpoints,
             ),
         )
+        return [_split_tiers(series, stretch) for stretch in stretches]
 
     def follow_path(path: AssetPath) -> list[PathStretch]:
         start = max(window.start, batch.paths_begin_at.get(path.asset, window.end))
@@ -180,18 +190,66 @@ def _replay_window(batch: BuildBatch, window: WindowBars, pool: ThreadPoolExecut
 
     paths = list(batch.paths.values())
     followed = pool.map(follow_path, paths)
-    made = [
-        (series, stretch)
-        for series, stretches in zip(
-            batch.series, pool.map(replay_series, batch.series), strict=True
-        )
-        for stretch in stretches
-    ]
+    made: list[_Made] = []
+    by_tier: list[pa.Table] = []
+    # Series are in order of asset; maps by tier, which are large, are summed asset by asset.
+    done = zip(batch.series, pool.map(replay_series, batch.series), strict=True)
+    for _, of_asset in groupby(done, key=lambda each: each[0].asset):
+        own = [each for _, of_series in of_asset for each in of_series]
+        by_tier += _tier_rows_of(batch, own)
+        made += [each._replace(by_tier=None) for each in own]
     _check_books(made)
     tables = _rows_of(batch, made, pool)
+    tables["derived.heatmap_by_tier"] = by_tier
     for path, path_stretches in zip(paths, followed, strict=True):
         for stretch in path_stretches:
             _add_path_rows(tables, path, stretch, batch.run_id)
+    return tables
+
+
+class _Made(NamedTuple):
+    """What replaying a series with one estimator made; maps by tier apart from the rest."""
+
+    series: Series
+    stretch: Stretch
+    by_tier: TierMaps | None
+
+
+def _split_tiers(series: Series, stretch: Stretch) -> _Made:
+    """Return a stretch without its maps by tier, which go without their empty bins."""
+    by_tier = TierMaps.of_stretch(stretch)
+    outputs = stretch.outputs
+    outputs = replace(outputs, liquidation_by_tier_usd=outputs.liquidation_by_tier_usd[:0].copy())
+    return _Made(series, replace(stretch, outputs=outputs), by_tier)
+
+
+def _tier_rows_of(batch: BuildBatch, made: list[_Made]) -> list[pa.Table]:
+    """Return rows of derived.heatmap_by_tier of an asset, summed over venues.
+
+    Where prices of venues contradict each other, also those of each venue: which are set apart is
+    known only once prices are stored.
+    """
+    tables = []
+    parts: dict[tuple[str, str], list[_Made]] = defaultdict(list)
+    for each in made:
+        if each.by_tier is not None:
+            parts[each.stretch.provider, each.stretch.params_hash].append(each)
+    for (provider, params_hash), own in parts.items():
+        asset = own[0].series.asset
+        leverages = next(
+            each.leverages for each in batch.estimators[asset] if each.provider == provider
+        )
+        by_venue: dict[str, list[TierMaps]] = defaultdict(list)
+        for each in own:
+            if each.by_tier is not None:
+                by_venue[each.series.venue].append(each.by_tier)
+        all_maps = [maps for of_venue in by_venue.values() for maps in of_venue]
+        sums = {ALL_VENUES: sum_near_price(all_maps)}
+        if prices_contradict(all_maps):
+            sums |= {venue: sum_tier_maps(of_venue) for venue, of_venue in by_venue.items()}
+        for venue, maps in sums.items():
+            identity = MapIdentity(asset, provider, venue, params_hash, batch.run_id)
+            tables.append(tier_map_rows(identity, leverages, maps))
     return tables
 
 
@@ -210,8 +268,8 @@ def _checkpoints(batch: BuildBatch, window: WindowBars) -> tuple[int, ...]:
     return tuple(at for at in midnights if at > newest or to_instant(at).day == 1)
 
 
-def _check_books(made: list[tuple[Series, Stretch]]) -> None:
-    for series, stretch in made:
+def _check_books(made: list[_Made]) -> None:
+    for series, stretch, _ in made:
         error = stretch.outputs.books_error
         if error.size and not error.max() <= limits.BOOKS_TOLERANCE:
             hour = stretch.hours[int(np.argmax(error.max(axis=1)))]
@@ -223,14 +281,12 @@ def _check_books(made: list[tuple[Series, Stretch]]) -> None:
             )
 
 
-def _rows_of(
-    batch: BuildBatch, made: list[tuple[Series, Stretch]], pool: ThreadPoolExecutor
-) -> TableRows:
+def _rows_of(batch: BuildBatch, made: list[_Made], pool: ThreadPoolExecutor) -> TableRows:
     """Return the rows of all stretches: one set a series, maps also summed over venues."""
     leverages = {each.provider: each.leverages for own in batch.estimators.values() for each in own}
     tables: TableRows = defaultdict(list)
     parts: dict[MapIdentity, list[Stretch]] = defaultdict(list)
-    for series, stretch in made:
+    for series, stretch, _ in made:
         provider, params_hash = stretch.provider, stretch.params_hash
         tables["derived.model_checkpoint"].append(checkpoint_rows(series, stretch, batch.run_id))
         if len(stretch.hours) == 0:

@@ -19,6 +19,7 @@ from jobs.build.hourly_maps import (
 )
 from jobs.build.path_records import AssetPath
 from jobs.build.replay_records import Series
+from jobs.build.tier_maps import TierMaps, sum_near_price, tier_map_rows
 from jobs.build.window_replay import TableRows, WindowBars
 from jobs.compare.compare_maps import compare_maps
 from jobs.compare.outside_maps import outside_map_rows
@@ -30,10 +31,14 @@ from warehouse.queries import named_query
 
 _REPLACED_TABLES = (
     "derived.heatmap",
+    "derived.heatmap_by_tier",
     "derived.leverage_exposure",
     "derived.series_hour",
     "derived.path_exposure",
 )
+
+# Rows of the newest hours only.
+_DETAIL_TABLES = ("derived.heatmap_by_tier", "derived.touch_odds")
 
 # Published hours consist of maps, bars, and grades where there are neither.
 _PUBLISHED_TABLES = (
@@ -111,6 +116,12 @@ def _delete_hours(connection: DuckDBPyConnection, assets: list[str], start: int,
         )
 
 
+def delete_old_details(connection: DuckDBPyConnection, until: int) -> None:
+    """Delete what only the newest hours have from the hours up to an instant, of all assets."""
+    for name in _DETAIL_TABLES:
+        connection.execute(f"delete from {name} where as_of <= ?", [to_instant(until)])
+
+
 def mark_for_publication(
     connection: DuckDBPyConnection, assets: list[str], start: int, end: int
 ) -> None:
@@ -133,9 +144,19 @@ def _sum_without_set_apart(
     set_window(connection, assets, to_instant(start), to_instant(end))
     connection.execute("create or replace temp table set_apart as from intermediate.int_set_apart")
     set_window(connection, None, None, None)
-    if connection.execute("from set_apart limit 1").fetchone() is None:
-        return
-    providers = [each.provider for asset in assets for each in batch.estimators[asset]]
+    if connection.execute("from set_apart limit 1").fetchone() is not None:
+        _sum_maps_without_set_apart(connection, batch)
+        _sum_tiers_without_set_apart(connection, batch)
+    # Maps of single venues were stored for this alone.
+    connection.execute(
+        "delete from derived.heatmap_by_tier where venue <> ? and list_contains(?, asset)",
+        [ALL_VENUES, assets],
+    )
+
+
+def _sum_maps_without_set_apart(connection: DuckDBPyConnection, batch: BuildBatch) -> None:
+    """Replace the maps in hours and assets of the table set_apart."""
+    providers = [each.provider for own in batch.estimators.values() for each in own]
     kept = connection.execute(
         named_query("maps_without_set_apart"),
         {"all_venues": ALL_VENUES, "providers": providers},
@@ -145,18 +166,45 @@ def _sum_without_set_apart(
         "and (asset, as_of) in (select (asset, as_of) from set_apart)",
         [ALL_VENUES, providers],
     )
+    sums = [
+        heatmap_rows(identity, sum_maps([stored_maps(part) for part in own]))
+        for identity, own in _venues_of_sums(kept, batch.run_id).items()
+    ]
+    _insert(connection, "derived.heatmap", sums)
+
+
+def _sum_tiers_without_set_apart(connection: DuckDBPyConnection, batch: BuildBatch) -> None:
+    """Replace the maps by tier in hours and assets of the table set_apart."""
+    kept = connection.execute(
+        named_query("tier_maps_without_set_apart"), {"all_venues": ALL_VENUES}
+    ).to_arrow_table()
+    connection.execute(
+        "delete from derived.heatmap_by_tier where venue = ? "
+        "and (asset, as_of) in (select (asset, as_of) from set_apart)",
+        [ALL_VENUES],
+    )
+    leverages = {each.provider: each.leverages for own in batch.estimators.values() for each in own}
+    sums = [
+        tier_map_rows(
+            identity,
+            leverages[identity.provider],
+            sum_near_price([TierMaps.of_rows(part) for part in own]),
+        )
+        for identity, own in _venues_of_sums(kept, batch.run_id).items()
+    ]
+    _insert(connection, "derived.heatmap_by_tier", sums)
+
+
+def _venues_of_sums(kept: pa.Table, run_id: str) -> dict[MapIdentity, list[pa.Table]]:
+    """Return the rows of each venue, which are in order, by the sum they are part of."""
     parts: dict[MapIdentity, list[pa.Table]] = defaultdict(list)
     for rows in run_slices(*(kept[name].to_numpy() for name in ("asset", "provider", "venue"))):
         part = kept.slice(rows.start, rows.stop - rows.start)
         asset, provider, params_hash = (
             part[name][0].as_py() for name in ("asset", "provider", "params_hash")
         )
-        parts[MapIdentity(asset, provider, ALL_VENUES, params_hash, batch.run_id)].append(part)
-    sums = [
-        heatmap_rows(identity, sum_maps([stored_maps(part) for part in own]))
-        for identity, own in parts.items()
-    ]
-    _insert(connection, "derived.heatmap", sums)
+        parts[MapIdentity(asset, provider, ALL_VENUES, params_hash, run_id)].append(part)
+    return parts
 
 
 def _prune_checkpoints(connection: DuckDBPyConnection, batch: BuildBatch) -> None:

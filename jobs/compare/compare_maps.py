@@ -33,6 +33,7 @@ from jobs.compare.comparison_rows import (
     comparison_assumptions,
     consensus_rows,
     disagreement_rows,
+    touch_odds_rows,
 )
 from jobs.compare.map_set import MapGroups, MapSet, group_by_provider, group_by_scope, read_map_set
 from jobs.compare.market_history import MarketHistory, read_market_history
@@ -68,6 +69,7 @@ COMPARISON_TABLES = (
     "derived.asset_disagreement",
     "derived.consensus",
     "derived.cascade_scenario",
+    "derived.touch_odds",
 )
 
 # Asset-hours in memory at once: some five thousand maps, a hundred megabytes or two.
@@ -204,9 +206,13 @@ def _compare_scopes(
     consensus = build_consensus(settled[:, 0], settled[:, 1], scopes.price, scopes.offsets, vote)
     yield "derived.consensus", consensus_rows(scopes, consensus, run_id)
     start_up[maps.is_outside[scopes.maps]] = np.nan
+    # Price and volatility are the same throughout a group.
+    price, ahead = scopes.price[scopes.first], market.volatility_ahead[scopes.first]
+    bin_odds = reach_probability(near_edge_distance(price), ahead[:, None], SECONDS_PER_DAY)
+    yield "derived.touch_odds", touch_odds_rows(scopes, market, bin_odds, run_id)
     for side in (0, 1):
         sides = _SideMaps(side, settled[:, side], start_up[:, side], vote[:, side])
-        yield from _find_bands(scopes, sides, consensus, market, run_id)
+        yield from _find_bands(scopes, sides, consensus, market, bin_odds, run_id)
     yield from _simulate_cascades(maps, scopes, market, run_id)
 
 
@@ -299,13 +305,18 @@ class _SideMaps:
 
 
 def _find_bands(
-    scopes: MapGroups, side: _SideMaps, consensus: Consensus, market: MarketHistory, run_id: str
+    scopes: MapGroups,
+    side: _SideMaps,
+    consensus: Consensus,
+    market: MarketHistory,
+    bin_odds: FloatArray,
+    run_id: str,
 ) -> Iterator[TableRows]:
-    """Yield the bands of one side of the maps, and those of their consensus."""
+    """Yield the bands of one side of the maps, and those of their consensus.
+
+    The odds that each bin of a group's window is reached have shape (n_groups, n_bins).
+    """
     first, group = scopes.first, scopes.group
-    # Price and volatility are the same throughout a group.
-    distance = near_edge_distance(scopes.price[first])
-    bin_odds = reach_probability(distance, market.volatility_ahead[first, None], SECONDS_PER_DAY)
     count = consensus.provider_count[:, side.number]
     expected = (side.windows * bin_odds[group]).sum(axis=1)
 

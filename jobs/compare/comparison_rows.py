@@ -23,7 +23,7 @@ from transforms.disagreement import (
     Disagreement,
 )
 from transforms.group_disagreement import SAME_VOTE_OVERLAP, GroupDisagreement
-from transforms.maps import COARSE_LOG_WIDTH, COMPARED_RANGE, SIDES
+from transforms.maps import COARSE_LOG_WIDTH, COMPARED_RANGE, SIDES, window_first_bin
 from transforms.series import FloatArray, IntArray
 from transforms.touch import (
     DAY_EXPONENT,
@@ -216,6 +216,43 @@ def consensus_rows(groups: MapGroups, consensus: Consensus, run_id: str) -> pa.T
             "variation_ratio": lists(consensus.variation_ratio),
             "dense_provider_count": lists(consensus.dense_count),
             "params_hash": CONSENSUS,
+            "run_id": run_id,
+        },
+    )
+
+
+def touch_odds_rows(
+    groups: MapGroups, market: MarketHistory, bin_odds: FloatArray, run_id: str
+) -> pa.Table:
+    """Return rows of derived.touch_odds, one a group; NULL instead of odds that are not known.
+
+    Parameters
+    ----------
+    groups : MapGroups
+        Maps by asset, hour and scope.
+    market : MarketHistory
+        Before each map.
+    bin_odds : ndarray of float64, shape (n_groups, N_WINDOW_BINS)
+        Probability that each bin around a group's price is reached within a day [0-1].
+    run_id : str
+        Written beside each row.
+    """
+    price = groups.price[groups.first]
+    ahead = market.volatility_ahead[groups.first]
+    offsets = np.arange(len(price) + 1, dtype=np.int32) * bin_odds.shape[1]
+    return stored_rows(
+        "derived.touch_odds",
+        {
+            **groups.labels.take(groups.first).columns("venue"),
+            "price": price,
+            "volatility_ahead_ratio": nullable(ahead),
+            "volatility_hour_count": market.hour_count[groups.first],
+            "first_bin_index": window_first_bin(price),
+            "touch_probability_24h_ratio": pa.ListArray.from_arrays(
+                offsets,
+                pa.array(bin_odds.astype(np.float32).ravel()),
+                mask=pa.array(np.isnan(ahead)),
+            ),
             "run_id": run_id,
         },
     )

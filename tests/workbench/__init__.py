@@ -16,7 +16,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from jobs.build.build_assets import BuildReport, build_assets
+from jobs.build import limits
+from jobs.build.build_assets import BuildOptions, BuildReport, build_assets
 from jobs.build.path_records import PathModel
 from jobs.collect.landing import land
 from jobs.settings import Settings
@@ -176,6 +177,7 @@ class Workshop:
         as_of: datetime,
         estimators: Sequence[EstimatorParameters] = FEW,
         path_models: Sequence[PathModel] = (),
+        detail_hours: int = limits.DETAIL_HOURS,
     ) -> BuildReport:
         """Build up to an hour."""
         return build_assets(
@@ -184,7 +186,7 @@ class Workshop:
             estimators=estimators,
             run_id="build",
             path_models=path_models,
-            threads=1,
+            options=BuildOptions(threads=1, detail_hours=detail_hours),
         )
 
     def rows(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:

@@ -151,6 +151,7 @@ def advance(
     emit_after: IntArray,
     flows: Flows,
     parameters: DensityParameters,
+    n_by_tier: int = 0,
 ) -> tuple[State, Outputs]:
     """Return the state after the bars and the maps at some instants.
 
@@ -168,6 +169,8 @@ def advance(
         Opens and closes of these bars.
     parameters : DensityParameters
         What the estimator assumes.
+    n_by_tier : int
+        How many of the instants, the last ones, get a map by tier.
 
     Returns
     -------
@@ -190,7 +193,8 @@ def advance(
     ([6.0, 6.0], [2.0, 2.0])
     """
     n_tiers = parameters.log_offsets.shape[1]
-    maps, events = empty_maps(len(emit_after), n_tiers), empty_events(len(emit_after), n_tiers)
+    maps = empty_maps(len(emit_after), n_tiers, n_by_tier)
+    events = empty_events(len(emit_after), n_tiers)
     if state.bar_count == 0 and len(bars):
         # What the first bar opens is the newest part of the trail; without one, open interest.
         opened, closed = flows.opened.copy(), flows.closed.copy()

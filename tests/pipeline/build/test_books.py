@@ -113,6 +113,59 @@ def test_what_a_map_shows_is_what_stands_at_its_leverages(ask):
     assert differing == []
 
 
+def test_tiers_sum_to_the_map_in_every_bin_within_20_percent(ask):
+    by_provider = ask(
+        "with parts as (select asset, as_of, provider, side, bin_index, "
+        "sum(liquidation_usd::double) as parts from marts.liquidation_heatmap_by_tier_hourly "
+        "where venue = 'all' group by all), "
+        "whole as (from marts.liquidation_heatmap_hourly where venue = 'all' "
+        "and abs(ln(sqrt(price_low * price_high) / price)) < 0.197) "
+        "select provider, count(*), max(abs(parts / liquidation_usd - 1)), "
+        "count(*) filter (where parts is null), count(distinct as_of) "
+        "from whole left join parts using (asset, as_of, provider, side, bin_index) "
+        f"where provider in {tuple(ESTIMATORS)} group by all"
+    )
+    assert len(by_provider) == len(ESTIMATORS)
+    for provider, bins, error, missing, hours in by_provider:
+        assert (missing, hours) == (0, DAYS * 24), provider
+        assert bins > 1000
+        assert error < 1e-6
+
+
+def test_tiers_near_price_hold_what_their_rows_by_leverage_say(ask):
+    """Bins near the end of what is near count on neither side."""
+    differing = ask(
+        "with held as (select asset, as_of, provider, side, leverage, "
+        "sum(liquidation_usd::double) filter (where abs(ln(price_low / price)) < .06) as most, "
+        "sum(liquidation_usd::double) filter (where abs(ln(price_low / price)) < .04) as least "
+        "from marts.liquidation_heatmap_by_tier_hourly where venue = 'all' group by all) "
+        "select * from marts.liquidation_by_leverage_hourly "
+        "left join held using (asset, as_of, provider, side, leverage) "
+        "where venue = 'all' and leverage is not null and not near_usd between "
+        "coalesce(least, 0) * (1 - 1e-6) and coalesce(most, 0) * (1 + 1e-6)"
+    )
+    assert differing == []
+
+
+def test_odds_of_touch_are_those_of_bands_and_there_for_each_hour_of_maps(ask):
+    """A band's odds are those of its densest bin's centre, half a bin from the edge."""
+    ((bands, wrong),) = ask(
+        "select count(*), count(*) filter (where touch_probability_24h_ratio not between "
+        "least(near.odds, far.odds) - 1e-6 and greatest(near.odds, far.odds) + 1e-6) "
+        "from marts.liquidation_bands_hourly as band "
+        "inner join (select * replace (bin_index::integer as bin_index), "
+        "touch_probability_24h_ratio as odds from marts.touch_odds_hourly) as near "
+        "on near.asset = band.asset and near.as_of = band.as_of and near.venue = band.venue "
+        "and band.price_peak between near.price_low and near.price_high "
+        "inner join (select *, touch_probability_24h_ratio as odds "
+        "from marts.touch_odds_hourly) as far on far.asset = near.asset "
+        "and far.as_of = near.as_of and far.venue = near.venue "
+        "and far.bin_index = near.bin_index + if(near.price_low > near.price, 1, -1)"
+    )
+    assert bands > 1000
+    assert wrong == 0
+
+
 def test_what_is_near_is_a_part_of_what_stands(ask):
     assert ask(
         "select count(*) from marts.liquidation_by_leverage_hourly "

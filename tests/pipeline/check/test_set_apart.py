@@ -85,6 +85,16 @@ def totals(shop, as_of=AS_OF):
     }
 
 
+def near_price(shop, asset):
+    """Return the USD of an asset's map over all venues within 20 % of price."""
+    return shop.one(
+        "select sum(liquidation_usd::double) from marts.liquidation_heatmap_hourly "
+        "where asset = ? and venue = 'all' and as_of = ? "
+        "and abs(ln(sqrt(price_low * price_high) / price)) < 0.2",
+        [asset, AS_OF],
+    )
+
+
 def test_the_odd_one_is_in_no_sum_and_two_that_contradict_each_other_have_none(tmp_path, records):
     with workshop(tmp_path) as shop:
         shop.take_in(records)
@@ -96,6 +106,17 @@ def test_the_odd_one_is_in_no_sum_and_two_that_contradict_each_other_have_none(t
         assert ("TWO", "all") not in found
         assert found["TWO", "okx"] > 0
         assert found["FINE", "all"] > found["FINE", "okx"]
+        # So are sums by tier, of the venues in the sum alone.
+        by_tier = dict(
+            shop.rows(
+                "select asset, sum(list_sum(liquidation_usd::double[])) "
+                "from derived.heatmap_by_tier where as_of = ? group by all",
+                [AS_OF],
+            )
+        )
+        assert by_tier.keys() == {"ODD", "FINE"}
+        assert by_tier["ODD"] == pytest.approx(near_price(shop, "ODD"), rel=1e-6)
+        assert shop.rows("select distinct venue from derived.heatmap_by_tier") == [("all",)]
         # The sum lies around the price of the venues in it.
         assert shop.one(
             "select any_value(price) from derived.heatmap "

@@ -99,6 +99,18 @@ def test_hours_that_leave_the_window_leave_the_file(shop, spans, market_records)
     assert spans[-2:] == [None, None]
 
 
+def test_what_only_newest_hours_have_leaves_days_that_have_not_changed(shop, spans, market_records):
+    take_in(shop, "later", of_one_series(market_records, 26, 51))
+    for hours in (24, 25):
+        shop.build(LAST + hours * HOUR, [ESTIMATORS["turnover"]], detail_hours=30)
+        path = assert_equals_one_made_anew(shop)
+        with duckdb.connect(str(path), read_only=True) as reader:
+            for name in ("liquidation_heatmap_by_tier_hourly", "touch_odds_hourly"):
+                count = f"select count(distinct as_of), max(as_of) from marts.{name}"
+                assert reader.execute(count).fetchone() == (30, LAST + hours * HOUR)
+    assert spans[2] == ["2026-01-31"]
+
+
 @pytest.mark.parametrize(
     "harm", ["torn", "torn unnoticed", "gone", "a plain file", "another", "older form"]
 )

@@ -22,6 +22,8 @@ BAR = 900 * SECOND_MICROSECONDS
 N_DAYS = 34
 # Open interest is known from the middle of a day on, 31.5 days after the first bar.
 FIRST_KNOWN = 31 * 96 + 51
+# The hours of the last two days and a half have maps by tier.
+BY_TIER_AFTER = 31 * DAY_MICROSECONDS + DAY_MICROSECONDS // 2
 
 
 def columns(n_bars=N_DAYS * 96, first_known=FIRST_KNOWN):
@@ -45,7 +47,13 @@ def replayed(bars, edges, estimators=ALL):
             estimators,
             bars.part(int(first), int(stop)),
             EMPTY_BARS,
-            ReplaySpan(start, end, store_after=0, longest_hole=31 * DAY_MICROSECONDS),
+            ReplaySpan(
+                start,
+                end,
+                store_after=0,
+                longest_hole=31 * DAY_MICROSECONDS,
+                by_tier_after=BY_TIER_AFTER,
+            ),
         ):
             made.setdefault(stretch.provider, []).append(stretch)
     return series, made
@@ -83,6 +91,8 @@ def test_a_series_starts_the_same_whatever_windows_lie_before_its_open_interest(
                 assert_array_equal(
                     np.concatenate(joined), getattr(stretch.outputs, field.name), err_msg=field.name
                 )
+        has_tiers = stretch.hours > BY_TIER_AFTER
+        assert 0 < len(stretch.outputs.liquidation_by_tier_usd) == has_tiers.sum()
         payload = series.states[provider].to_bytes()
         assert payload == cut_series.states[provider].to_bytes()
         assert payload == late_series.states[provider].to_bytes()
