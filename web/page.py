@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 import plots
 from plots.chart_modules import module_names, module_text
-from web.page_state import Page, read_page
+from web.page_state import MapPage, read_page
 from web.view import CurrentPublications
 
 router = APIRouter(tags=["page"], include_in_schema=False)
@@ -65,7 +65,7 @@ async def send_state(request: Request, publications: CurrentPublications) -> JSO
     )
 
 
-async def _read_page(request: Request, publications: CurrentPublications) -> Page:
+async def _read_page(request: Request, publications: CurrentPublications) -> MapPage:
     return await read_page(
         publications,
         request.query_params,

@@ -100,7 +100,7 @@ class PageState:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class MapPage:
     """A page to render: its state, and either a headline or a problem.
 
     Parameters
@@ -139,7 +139,7 @@ class Page:
 
 async def read_page(
     publications: Publications, given: Mapping[str, str], now: datetime, *, most_days: int
-) -> Page:
+) -> MapPage:
     """Return the page of a view.
 
     Parameters
@@ -163,8 +163,10 @@ async def read_page(
             lambda reader: _read_headline(reader, view, catalogue, now)
         )
     except Refusal as refusal:
-        return Page(_state_of_problem(known, catalogue, refusal), None, refusal, None)
-    return Page(_state_of_view(view, known, catalogue, headline), headline, None, map_query(known))
+        return MapPage(_state_of_problem(known, catalogue, refusal), None, refusal, None)
+    return MapPage(
+        _state_of_view(view, known, catalogue, headline), headline, None, map_query(known)
+    )
 
 
 def map_query(given: Mapping[str, str]) -> str:

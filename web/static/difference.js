@@ -1,57 +1,49 @@
 // Two maps held against each other, price by price, in the newest hour of both.
 
-/** @typedef {import("./server.js").MapData} MapData */
-/** @typedef {{map: MapData, chart: ReturnType<typeof import("/chart/chart.js").createChart>}} Drawn */
+import { binOf, eachBin, edgeOf } from "/chart/grid.js";
 
-/** Return the price at a place on the grid; bins begin at whole numbers. @param {MapData} map @param {number} bin */
-const priceOf = ({ meta }, bin) => Math.exp(meta.log_origin + bin * meta.log_step);
+/** @typedef {import("/chart/grid.js").MapData} MapData */
+/** @typedef {ReturnType<typeof import("/chart/chart.js").createChart>} Chart */
 
 /**
  * Return the share that each bin has of what a side holds between two prices, by bin.
  * @param {MapData} map
  * @param {"long" | "short"} side
- * @param {{low: number, high: number}} seen
+ * @param {number} low
+ * @param {number} high
  */
-export function sharesOf(map, side, { low, high }) {
-  const { firstBin, offset, usd } = map.sides[side], { newest } = map.meta;
+export function sharesOf(map, side, low, high) {
+  const { usd } = map.sides[side], { meta } = map;
   /** @type {Map<number, number>} */
   const held = new Map();
-  for (let place = offset[newest]; place < offset[newest + 1]; place++) {
-    const bin = firstBin[newest] + place - offset[newest], price = priceOf(map, bin + 0.5);
-    if (usd[place] > 0 && price >= low && price <= high) held.set(bin, usd[place]);
-  }
+  if (meta.newest >= 0)
+    eachBin(map, side, meta.newest, binOf(meta, low), binOf(meta, high) + 1, (bin, place) => held.set(bin, usd[place]));
   const sum = [...held.values()].reduce((total, one) => total + one, 0);
-  return new Map([...held].map(([bin, one]) => [bin, one / sum]));
+  return new Map([...held].filter(([, one]) => one > 0).map(([bin, one]) => [bin, one / sum]));
 }
 
 /**
- * Return how much more of a side the second map has in each bin than the first.
- * @param {Map<number, number>} one
- * @param {Map<number, number>} other
- */
-export const differenceOf = (one, other) => new Map([...new Set([...one.keys(), ...other.keys()])].map(
-  (bin) => [bin, (other.get(bin) ?? 0) - (one.get(bin) ?? 0)]));
-
-/**
- * Draw bars from the middle towards the map that has more of a side at a price.
+ * Draw bars from the middle towards the map that puts more of a side at a price.
  * @param {HTMLCanvasElement} canvas between the two
- * @param {Drawn} left
- * @param {Drawn} right
+ * @param {Chart} chart whose prices it shares
+ * @param {MapData} left
+ * @param {MapData} right
  */
-export function drawDifference(canvas, left, right) {
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+export function drawDifference(canvas, chart, left, right) {
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")), seen = chart.seen();
   const { clientWidth: width, clientHeight: height } = canvas, ratio = devicePixelRatio;
   Object.assign(canvas, { width: width * ratio, height: height * ratio });
+  if (!seen) return;
   context.scale(ratio, ratio);
-  const colors = getComputedStyle(canvas), seen = left.chart.seen();
+  const colors = getComputedStyle(canvas);
   for (const side of /** @type {const} */ (["long", "short"])) {
-    const found = differenceOf(sharesOf(left.map, side, seen), sharesOf(right.map, side, seen));
-    const largest = Math.max(...[...found.values()].map(Math.abs));
+    const [one, other] = [left, right].map((map) => sharesOf(map, side, seen.low, seen.high));
+    const more = new Map([...one, ...other].map(([bin]) => [bin, (other.get(bin) ?? 0) - (one.get(bin) ?? 0)]));
+    const largest = Math.max(...[...more.values()].map(Math.abs));
     context.fillStyle = colors.getPropertyValue(`--${side}`);
-    for (const [bin, more] of found) {
-      const top = left.chart.priceToY(priceOf(left.map, bin + 1)), bottom = left.chart.priceToY(priceOf(left.map, bin));
-      if (top === null || bottom === null) continue;
-      const length = (more / largest) * (width / 2 - 2);
+    for (const [bin, share] of more) {
+      const [top = 0, bottom = 0] = [bin + 1, bin].map((edge) => chart.priceToY(edgeOf(left.meta, edge)) ?? undefined);
+      const length = (share / largest) * (width / 2 - 2);
       context.fillRect(width / 2 + Math.min(length, 0), top, Math.abs(length), Math.max(bottom - top, 0.5));
     }
   }

@@ -13,7 +13,7 @@ import { mapQuery, openHistory, viewQuery } from "./view.js";
 
 /** @typedef {import("./view.js").View} View */
 /** @typedef {import("./server.js").MapData} MapData */
-/** @typedef {{figure: HTMLElement, chart: ReturnType<typeof createChart>, map: MapData | null}} Pane */
+/** @typedef {{figure: HTMLElement, chart: ReturnType<typeof createChart>, map: MapData | null, span: string}} Pane */
 
 const MINUTE = 60_000;
 /** Names of the address that only change how a map is drawn. */
@@ -28,65 +28,43 @@ const more = find("more"), form = /** @type {HTMLFormElement} */ (find("switches
 let state = JSON.parse(document.body.dataset.state ?? "");
 /** @type {Pane[]} */
 const panes = [];
-const shownPanes = () => panes.filter((pane) => pane.map && !pane.figure.hidden);
+const shownPanes = () => panes.filter((pane) => pane.map);
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const isDark = () => (root.dataset.theme === "auto" ? dark.matches : root.dataset.theme === "dark");
-const theme = () => (isDark() ? "dark" : "light");
+const theme = () => (root.dataset.theme === "dark" || (root.dataset.theme === "auto" && dark.matches) ? "dark" : "light");
 
 const views = openHistory(show);
-const showScrubber = openScrubber(section, (asOf) => views.change({ as_of: asOf, to: "", from: "" }));
+const showScrubber = openScrubber(section, (asOf) => views.change({ as_of: asOf }));
 const showSearch = openSearch(/** @type {HTMLInputElement} */ (find("asset")), find("assets"), (asset) => views.change({ asset }));
 const showSwitches = openSwitches(form, views.change);
 
 /** @param {string} id @returns {Pane} */
 function openPane(id) {
-  const element = find(id);
-  const chart = createChart(element, { theme: theme(), onViewChange: () => follow(pane) });
+  const element = find(id), figure = /** @type {HTMLElement} */ (element.closest("figure"));
+  figure.hidden = false; // a chart lays itself out by its size
+  const chart = createChart(element, {
+    theme: theme(),
+    labels: { name: state.title },
+    onViewChange: ({ byUser }) => (byUser ? follow(pane) : drawBetween()),
+  });
   /** @type {Pane} */
-  const pane = { figure: /** @type {HTMLElement} */ (element.closest("figure")), chart, map: null };
-  new ResizeObserver(() => { chart.resize(); drawBetween(); }).observe(element);
-  element.addEventListener("keydown", (event) => moveByKey(event, pane));
+  const pane = { figure, chart, map: null, span: "" };
   return pane;
 }
 
-let isFollowing = false;
-
 /** Show the hours and prices to which one map was moved in the other too. @param {Pane} moved */
 function follow(moved) {
-  const other = shownPanes().find((pane) => pane !== moved);
-  if (!other || isFollowing) return;
-  isFollowing = true;
-  const { from, to, low, high } = moved.chart.seen();
-  other.chart.setWindow({ from, to });
-  other.chart.setReach({ low, high });
-  isFollowing = false;
-  requestAnimationFrame(drawBetween);
+  const seen = moved.chart.seen();
+  for (const { chart } of shownPanes().filter((pane) => seen && pane !== moved)) {
+    chart.setWindow(/** @type {{from: number, to: number}} */ (seen));
+    chart.setReach(seen);
+  }
+  drawBetween();
 }
 
 function drawBetween() {
   const [left, right] = shownPanes(), canvas = difference.querySelector("canvas");
-  if (left?.map && right?.map && canvas)
-    drawDifference(canvas, { chart: left.chart, map: left.map }, { chart: right.chart, map: right.map });
-}
-
-/** @param {KeyboardEvent} event @param {Pane} pane */
-function moveByKey(event, { chart, map }) {
-  if (!map || event.ctrlKey || event.metaKey || event.altKey) return;
-  const { from, to, low, high } = chart.seen();
-  const hours = to - from, prices = Math.log(high / low);
-  const aside = { ArrowLeft: -0.1, ArrowRight: 0.1 }[event.key], up = { ArrowUp: 0.1, ArrowDown: -0.1 }[event.key];
-  const inward = { "+": 0.1, "=": 0.1, "-": -0.125 }[event.key];
-  if (aside) chart.setWindow({ from: from + aside * hours, to: to + aside * hours });
-  else if (up) chart.setReach({ low: low * Math.exp(up * prices), high: high * Math.exp(up * prices) });
-  else if (inward) {
-    chart.setWindow({ from: from + inward * hours, to: to - inward * hours });
-    chart.setReach({ low: low * Math.exp(inward * prices), high: high / Math.exp(inward * prices) });
-  } else if (event.key === "0") {
-    chart.setWindow({ from: map.hours[0], to: map.hours[map.hours.length - 1] });
-    chart.setReach(Number(state.view.reach) || map.meta.reach_ratio);
-  } else return;
-  event.preventDefault();
+  if (left?.map && right?.map && canvas) drawDifference(canvas, left.chart, left.map, right.map);
 }
 
 /**
@@ -98,10 +76,10 @@ function show(view, change) {
   const names = Object.keys(change ?? {});
   if (change && "theme" in change) localStorage.setItem("theme", change.theme);
   root.dataset.theme = view.theme ?? localStorage.getItem("theme") ?? "auto";
-  if (!change || !names.every((name) => OPTIONS.includes(name))) return void load();
+  if (!change || !names.every((name) => OPTIONS.includes(name))) return load();
   for (const name of names) state.view[name] = change[name];
   if (names.includes("panel")) loadPanel().catch(showFailure);
-  applyOptions(names.includes("reach"));
+  return applyOptions(names.includes("reach"));
 }
 
 /** Request what the view needs; each part is shown as it arrives. */
@@ -118,26 +96,36 @@ async function loadState() {
 
 async function loadMaps() {
   const view = views.now(), beside = view.compare;
-  const [map, other] = await Promise.all([
+  const maps = await Promise.all([
     fetchMap("map", mapQuery(view)),
     beside ? fetchMap("other", mapQuery(view, { provider: beside })) : null,
   ]);
   if (view !== views.now()) return;
-  panes[0] ??= openPane("chart");
-  if (beside) panes[1] ??= openPane("other");
-  panes.forEach((pane, place) => {
-    pane.map = place ? other : map;
-    pane.figure.hidden = !pane.map;
-    const caption = /** @type {HTMLElement} */ (pane.figure.querySelector("figcaption"));
-    caption.hidden = !beside;
-    caption.textContent = `${pane.map?.meta.provider}, ${pane.map?.meta.semantics.replace("_", " ")}`;
-    if (pane.map) pane.chart.setData(pane.map);
-  });
+  for (const [place, id] of ["chart", ...(beside ? ["other"] : [])].entries()) panes[place] ??= openPane(id);
+  panes.forEach((pane, place) => showMap(pane, maps[place], view));
   difference.hidden = !beside;
   section.ariaBusy = "false";
-  applyOptions(Boolean(view.reach));
-  follow(panes[0]);
-  showSwitches(state, map.meta.tiers);
+  applyOptions(false);
+  showSwitches(state, maps[0].meta.tiers);
+  if (beside) panes[0].chart.drawn().then(() => follow(panes[0]));
+}
+
+/** @param {Pane} pane @param {MapData | null} map @param {View} view */
+function showMap(pane, map, view) {
+  const caption = /** @type {HTMLElement} */ (pane.figure.querySelector("figcaption"));
+  pane.map = map;
+  pane.figure.hidden = !map;
+  caption.hidden = !view.compare;
+  if (!map) return;
+  const { meta, hours } = map, span = [meta.asset, view.days, view.from, view.to].join();
+  caption.textContent = `${meta.provider}, ${meta.semantics.replace("_", " ")}`;
+  pane.chart.setData(map);
+  // Another window is shown whole; a newer hour of the same one leaves the view where it is.
+  if (span !== pane.span && hours.length) {
+    pane.chart.setWindow({ from: hours[0] - 3600, to: hours[hours.length - 1] });
+    pane.chart.setReach(Number(view.reach) || null);
+  }
+  pane.span = span;
 }
 
 async function loadPanel() {
@@ -156,7 +144,7 @@ async function loadPanel() {
 function showState(found) {
   state = found;
   state.view.theme = root.dataset.theme ?? "auto";
-  document.title = find("chart").ariaLabel = state.title;
+  document.title = section.ariaLabel = state.title;
   section.dataset.grade = state.grade ?? "";
   section.classList.toggle("is-empty", state.is_problem);
   if (state.head !== undefined) head.innerHTML = state.head;
@@ -168,12 +156,12 @@ function showState(found) {
 
 /** @param {boolean} isReachNew */
 function applyOptions(isReachNew) {
-  const { side, unit, threshold, reach } = state.view;
+  const { unit, threshold, reach } = state.view, side = /** @type {"both"} */ (state.view.side);
   root.dataset.drawn = "false";
-  for (const { chart, map } of shownPanes()) {
+  for (const { chart } of shownPanes()) {
     chart.setTheme(theme());
-    chart.setOptions({ side: side ?? "both", unit: unit ?? "usd", threshold: Number(threshold), showBands: state.grade !== "C" });
-    if (isReachNew && map) chart.setReach(Number(reach) || map.meta.reach_ratio);
+    chart.setOptions({ side, unit: unit === "coins" ? unit : "usd", threshold: Number(threshold), showBands: state.grade !== "C" });
+    if (isReachNew) chart.setReach(Number(reach) || null);
   }
   drawBetween();
   Promise.all(shownPanes().map(({ chart }) => chart.drawn())).then(() => {
@@ -202,20 +190,19 @@ function showConnection(isOpen) {
 
 /** @param {string | undefined} what */
 async function save(what) {
-  const shown = shownPanes(), map = shown[0]?.map;
-  if (!map) return;
-  const { asset, venue } = map.meta, hour = new Date(1000 * map.hours[map.hours.length - 1]).toISOString().slice(0, 13);
-  const name = [asset, ...shown.map((pane) => pane.map?.meta.provider ?? ""), venue, hour];
+  const shown = shownPanes(), map = shown[0]?.map, seen = shown[0]?.chart.seen();
+  if (!map || !seen) return;
+  const { asset, provider, venue } = map.meta;
+  const name = [asset, ...shown.map((pane) => pane.map?.meta.provider ?? ""), venue, new Date(1000 * seen.to).toISOString().slice(0, 13)];
+  const [title = "", ...notes] = [...head.querySelectorAll(".what, summary, li")].map((line) => (line.textContent ?? "").replace(/\s+/g, " ").trim());
   if (what === "png") {
-    const lines = [...head.querySelectorAll(".what, summary, li")].map((line) => line.textContent ?? "");
-    saveFile(await toPicture(shown.map((pane) => pane.chart.toCanvas()), lines), name, "png");
+    saveFile(await toPicture(shown.map(({ chart }) => (chart.setLabels({ title, notes }), chart.toCanvas()))), name, "png");
   } else if (what === "csv") {
-    const rows = shown.flatMap(({ chart, map: own }) => chart.seen().rows().map(
+    const rows = shown.flatMap(({ chart, map: own }) => [...(chart.seen()?.rows() ?? [])].map(
       (row) => ({ asset, provider: own?.meta.provider, venue, ...row })));
     saveFile(new Blob([toCsv(rows)], { type: "text/csv" }), name, "csv");
   } else {
-    const pins = pinned(shown[0].chart.seen(), map.meta.price);
-    const link = viewQuery({ ...views.now(), asset, provider: map.meta.provider, ...pins });
+    const link = viewQuery({ ...views.now(), asset, provider, ...pinned(seen, map.meta.price ?? seen.low) });
     await navigator.clipboard.writeText(`${location.origin}/?${link}`);
     status.textContent = "Link copied: it opens these hours and prices";
   }
@@ -228,9 +215,9 @@ function openSheet(isOpen) {
 }
 
 document.addEventListener("click", (event) => {
-  const { target } = event, link = target instanceof Element ? target.closest("a[href^='?']") : null;
-  const button = target instanceof Element ? target.closest("[data-save]") : null;
-  if (button instanceof HTMLElement) save(button.dataset.save).catch((error) => { status.textContent = error.message; });
+  const target = event.target instanceof Element ? event.target : root;
+  const link = target.closest("a[href^='?']"), button = target.closest("[data-save]");
+  if (button instanceof HTMLElement) save(button.dataset.save).catch(({ message }) => { status.textContent = message; });
   if (!(link instanceof HTMLAnchorElement) || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   views.change(Object.fromEntries(new URLSearchParams(link.search)));
@@ -247,9 +234,7 @@ panel.addEventListener("submit", (event) => {
   // A form in a panel asks for the same panel with its own values.
   event.preventDefault();
   const own = new URLSearchParams(/** @type {any} */ (new FormData(/** @type {HTMLFormElement} */ (event.target), event.submitter)));
-  const view = views.now(), rest = new URLSearchParams(viewQuery(view));
-  own.forEach((value, name) => rest.set(name, value));
-  fetchPanel(view.panel ?? "today", String(rest)).then((html) => { panel.innerHTML = html; }, showFailure);
+  fetchPanel(views.now().panel ?? "today", String(own)).then((html) => { panel.innerHTML = html; }, showFailure);
 });
 more.addEventListener("click", () => openSheet(more.ariaExpanded !== "true"));
 addEventListener("pointerdown", ({ target }) => {
@@ -261,9 +246,8 @@ addEventListener("keydown", ({ key }) => {
   more.focus();
 });
 dark.addEventListener("change", () => applyOptions(false));
-setInterval(() => {
-  if (!document.hidden && !root.classList.contains("is-offline")) loadState().catch(() => {}); // for the age of the map
-}, MINUTE);
+// The age of the map is part of the words about it.
+setInterval(() => { if (!document.hidden) loadState().catch(() => {}); }, MINUTE);
 followPublications({
   publication: (id) => { if (!id || id !== state.publication) load(); },
   connection: showConnection,

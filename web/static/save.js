@@ -1,8 +1,6 @@
-// What is seen, to take along: a picture with its caption, the bins as CSV, a link.
+// What is seen, to take along: a picture, the bins as CSV, a link.
 
 import { hourInAddress } from "./scrubber.js";
-
-const MARGIN = 12, LINE = 17, FONT = "12px system-ui, sans-serif";
 
 /** @typedef {string | number | boolean | null | undefined} Cell */
 
@@ -13,7 +11,7 @@ const MARGIN = 12, LINE = 17, FONT = "12px system-ui, sans-serif";
 export function toCsv(rows) {
   const columns = Object.keys(rows[0] ?? {});
   const cell = (/** @type {Cell} */ value) => {
-    const text = value === null || value === undefined || Number.isNaN(value) ? "" : String(value);
+    const text = Number.isNaN(value) ? "" : String(value ?? "");
     const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
     return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
@@ -29,43 +27,14 @@ export function saveFile(blob, parts, ending) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-/**
- * Return canvases side by side under a caption, so that a picture never goes without it.
- * @param {HTMLCanvasElement[]} drawn
- * @param {string[]} caption the title first
- * @returns {Promise<Blob>}
- */
-export function toPicture(drawn, caption) {
-  const canvas = document.createElement("canvas"), ratio = devicePixelRatio;
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  const width = drawn.reduce((sum, one) => sum + one.width, 0);
-  context.font = FONT;
-  const lines = caption.flatMap((text) => wrapped(context, text, width / ratio - 2 * MARGIN));
-  const top = (2 * MARGIN + LINE * lines.length) * ratio;
-  Object.assign(canvas, { width, height: top + Math.max(...drawn.map((one) => one.height)) });
-  context.fillStyle = getComputedStyle(document.documentElement).backgroundColor;
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  drawn.reduce((left, one) => (context.drawImage(one, left, top), left + one.width), 0);
-  context.scale(ratio, ratio);
-  context.fillStyle = getComputedStyle(document.body).color;
-  lines.forEach((line, place) => {
-    context.font = place ? FONT : `600 ${FONT}`;
-    context.fillText(line, MARGIN, MARGIN + LINE * (place + 0.75));
-  });
+/** Return canvases side by side as a picture. @param {HTMLCanvasElement[]} drawn @returns {Promise<Blob>} */
+export function toPicture(drawn) {
+  const width = drawn.reduce((sum, one) => sum + one.width, 0), height = Math.max(...drawn.map((one) => one.height));
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  drawn.reduce((left, one) => (canvas.getContext("2d")?.drawImage(one, left, 0), left + one.width), 0);
   return new Promise((resolve, reject) => {
-    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("the picture is too large to save"))));
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("The picture is too large to save"))));
   });
-}
-
-/** @param {CanvasRenderingContext2D} context @param {string} text @param {number} width */
-function wrapped(context, text, width) {
-  const lines = [""];
-  for (const word of text.trim().split(/\s+/)) {
-    const longer = `${lines[lines.length - 1]} ${word}`.trim();
-    if (context.measureText(longer).width <= width) lines[lines.length - 1] = longer;
-    else lines.push(word);
-  }
-  return lines;
 }
 
 /**
@@ -74,7 +43,6 @@ function wrapped(context, text, width) {
  * @param {number} price the newest
  */
 export function pinned({ from, to, low, high }, price) {
-  const hour = (/** @type {number} */ at) => hourInAddress(3_600_000 * Math.round(at / 3600));
   const reach = Math.min(Math.max(high / price - 1, 1 - low / price, 0.01), 0.6);
-  return { from: hour(from), to: hour(to), reach: reach.toFixed(3), as_of: "", days: "" };
+  return { from: hourInAddress(1000 * from), to: hourInAddress(1000 * to), reach: reach.toFixed(3), as_of: "", days: "" };
 }

@@ -24,8 +24,8 @@ export const viewQuery = (view) => queryOf(withoutDefaults(view), NAMES);
  */
 export function mapQuery(view, change) {
   const kept = withoutDefaults({ ...view, ...change });
-  const window = kept.from ? {} : { days: kept.days ?? DEFAULTS.days };
-  return queryOf({ ...kept, ...window, format: "grid" }, [...MAP_NAMES, "format"]);
+  if (!kept.from) kept.days ??= DEFAULTS.days;
+  return queryOf({ ...kept, format: "grid" }, [...MAP_NAMES, "format"]);
 }
 
 /**

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from web.page import templates
-from web.page_state import Headline, Page, PageState, map_query
+from web.page_state import Headline, MapPage, PageState, map_query
 from web.problem_details import unknown_name, unpublished
 
 EVIL = "<img src=x onerror=alert(1)>'\"&"
@@ -78,7 +78,7 @@ class Elements(HTMLParser):
 
 
 def test_nothing_on_the_page_is_inline_or_from_elsewhere():
-    page = Elements(rendered(Page(state(), headline(), None, "days=7&format=grid")))
+    page = Elements(rendered(MapPage(state(), headline(), None, "days=7&format=grid")))
     assert all("src" in script for script in page.all("script"))
     assert not page.all("style")
     assert not [a for _, a in page.found if "style" in a or any(n.startswith("on") for n in a)]
@@ -88,7 +88,7 @@ def test_nothing_on_the_page_is_inline_or_from_elsewhere():
 
 
 def test_names_from_data_stay_text():
-    page = Page(state(title=EVIL), headline(asset=EVIL, what=EVIL, evidence=(EVIL,)), None, "")
+    page = MapPage(state(title=EVIL), headline(asset=EVIL, what=EVIL, evidence=(EVIL,)), None, "")
     elements = Elements(rendered(page))
     assert not elements.all("img")
     (body,) = elements.all("body")
@@ -96,7 +96,7 @@ def test_names_from_data_stay_text():
 
 
 def test_every_control_has_a_label():
-    text = rendered(Page(state(), headline(), None, ""))
+    text = rendered(MapPage(state(), headline(), None, ""))
     elements = Elements(text)
     labelled = {label["for"] for label in elements.all("label") if "for" in label}
     for control in elements.all("input") + elements.all("select"):
@@ -106,7 +106,7 @@ def test_every_control_has_a_label():
 
 def test_a_problem_is_said_with_its_next_step_and_links_that_lead_out():
     problem = unknown_name("asset", "BTX", ["BTC", "ETH"], what="a published asset")
-    page = Page(state(is_problem=True, grade=None), None, problem, None)
+    page = MapPage(state(is_problem=True, grade=None), None, problem, None)
     text = rendered(page)
     assert "did you mean BTC?" in text
     assert [
@@ -118,7 +118,7 @@ def test_a_problem_is_said_with_its_next_step_and_links_that_lead_out():
 
 
 def test_an_empty_home_says_what_to_run_and_that_the_page_fills_itself():
-    page = Page(
+    page = MapPage(
         state(is_problem=True, publication=None, assets=(), providers=(), venues=()),
         None,
         unpublished(),
