@@ -11,10 +11,16 @@ from fastapi import FastAPI
 
 from jobs.read.query import published_file
 from jobs.settings import Settings
-from web import events, page
+from web import events, metrics, page, security
+from web.api import parquet_files
+from web.api.routes import router as rows_router
+from web.delivery import AnswerStore
+from web.metrics import Counting, ServerMetrics
 from web.panels import fragments
 from web.problem_handlers import add_problem_handlers
 from web.publications import Publications, reader_limits
+from web.rate_limit import RateLimit
+from web.security import Guard, names_of, token_of
 
 _DESCRIPTION = (
     "Hourly maps of where leveraged positions would be force-closed, with what is known of how far "
@@ -51,10 +57,21 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.publications = publications
+    app.state.answers = AnswerStore()
+    app.state.parquet = parquet_files.ParquetFolder(settings.published / "parquet")
+    app.state.metrics = ServerMetrics(publications, app.state.answers)
     add_problem_handlers(app)
     app.include_router(page.router)
     app.include_router(fragments.router)
     app.include_router(events.router)
+    app.include_router(rows_router)
+    app.include_router(parquet_files.router)
+    app.include_router(metrics.router)
+    app.include_router(security.router)
     app.mount("/static", page.own_files(page.STATIC))
     app.mount("/chart", page.own_files(page.CHART))
+    # The last is the outermost: it sees a request first.
+    app.add_middleware(RateLimit)
+    app.add_middleware(Guard, names=names_of(settings), token=token_of(settings))
+    app.add_middleware(Counting, metrics=app.state.metrics)
     return app

@@ -19,7 +19,7 @@ FIRST_PUBLICATION = "run `liqheat demo` to try it, or `liqheat run`; this server
 _MOST_LISTED = 60
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Refusal(Exception):
     """A request that is not answered as it was sent.
 

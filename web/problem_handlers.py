@@ -60,17 +60,14 @@ def add_problem_handlers(app: FastAPI) -> None:
                 return problem_response(
                     request, Refusal(404, "No data", str(exc), "choose another asset or hour")
                 )
-            return _failure(request, exc)
+            logger.error("%s %s: %s", request.method, request.url.path, exc)
+            return await _fail(request, exc)
 
-    app.add_exception_handler(Exception, _failure_handler)
-
-
-async def _failure_handler(request: Request, exc: Exception) -> Response:
-    return _failure(request, exc)
+    # What is not expected, the server logs with its traceback.
+    app.add_exception_handler(Exception, _fail)
 
 
-def _failure(request: Request, exc: Exception) -> Response:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=exc)
+async def _fail(request: Request, _: Exception) -> Response:
     return problem_response(
         request,
         Refusal(

@@ -105,6 +105,7 @@ class Publications:
         self._limits = limits
         self._identity: Identity | None = None
         self._version: Version | None = None
+        self._replaced: Version | None = None
         self._fault: WarehouseError | None = None
         self._free = asyncio.Semaphore(READERS)
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
@@ -151,17 +152,26 @@ class Publications:
             raise unpublished() if self._fault is None else of_error(self._fault)
         return self._version
 
-    async def read(self, work: Callable[[Reader], T]) -> T:
-        """Return what some work reads from the newest publication, in a thread of its own.
+    async def read(self, work: Callable[[Reader], T], *, of: str | None = None) -> T:
+        """Return what some work reads from a publication, in a thread of its own.
 
         The reader goes back when the work returns: return rows or bytes, never the reader.
+
+        Parameters
+        ----------
+        work : callable
+            Takes a reader.
+        of : str, optional
+            The publication that was newest when the request came. By default the newest.
 
         Raises
         ------
         Refusal
             Nothing is published, all readers stay busy, or the statement failed.
         """
-        version = self._current()
+        version, replaced = self._current(), self._replaced
+        if replaced is not None and of == replaced.catalogue.publication_id:
+            version = replaced
 
         def run() -> T:
             with version.lend() as reader:
@@ -225,6 +235,7 @@ class Publications:
             self._identity = identity
             return False
         self._identity = identity
+        self._replaced = replaced
         if replaced is not None:
             await asyncio.to_thread(replaced.retire)
         if self._version is not None:

@@ -35,21 +35,14 @@ def _one_of(names: Collection[str]) -> dict[str, Any]:
     return {"enum": list(names)}
 
 
-class ViewQuery(BaseModel):
-    """The parameters of a view as they are sent; all are optional."""
+class HoursQuery(BaseModel):
+    """The parameters that choose an asset and hours; all are optional."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
     asset: str | None = Field(
         None, description="Base coin, `BTC`; by default the one with most open interest."
     )
-    provider: str | None = Field(
-        None,
-        description="Whose map: an estimator, an outside provider, or `consensus`, the mean shape "
-        "of all. By default that of a ledger once it has been shown to be better here, else "
-        "`turnover`.",
-    )
-    venue: str = Field(ALL_VENUES, description="Exchange of the positions, or `all`.")
     as_of: str | None = Field(
         None,
         description="Newest hour, ISO 8601, UTC unless it says otherwise; the newest published "
@@ -63,6 +56,23 @@ class ViewQuery(BaseModel):
     days: float | None = Field(
         None, gt=0, le=3660, allow_inf_nan=False, description="Days back from as_of, or from to."
     )
+
+
+class MapQuery(HoursQuery):
+    """The parameters that choose a map, its hours and prices."""
+
+    provider: str | None = Field(
+        None,
+        description="Whose map: an estimator, an outside provider, or `consensus`, the mean shape "
+        "of all. By default that of a ledger once it has been shown to be better here, else "
+        "`turnover`.",
+    )
+    venue: str | None = Field(
+        None, description="Exchange of the positions, or `all`, the sum; by default `all`."
+    )
+    side: str = Field(
+        "both", description="Side of the positions.", json_schema_extra=_one_of(SIDES)
+    )
     reach: float | None = Field(
         None,
         ge=0.001,
@@ -70,16 +80,18 @@ class ViewQuery(BaseModel):
         allow_inf_nan=False,
         description="Prices shown, as a share of price each way: 0.05 is 5 %.",
     )
-    side: str = Field(
-        "both", description="Side of the positions.", json_schema_extra=_one_of(SIDES)
-    )
-    unit: str = Field(
-        "usd", description="Unit of amounts on the page.", json_schema_extra=_one_of(UNITS)
-    )
     tiers: str | None = Field(
         None,
-        description="Leverage tiers, separated by commas: `25,50`; absent: all.",
+        description="Leverage tiers of a map, separated by commas: `25,50`; absent: all.",
         examples=["25,50"],
+    )
+
+
+class ViewQuery(MapQuery):
+    """The parameters of a view as they are sent; all are optional."""
+
+    unit: str = Field(
+        "usd", description="Unit of amounts on the page.", json_schema_extra=_one_of(UNITS)
     )
     threshold: float = Field(
         0.0,
@@ -93,6 +105,10 @@ class ViewQuery(BaseModel):
         None, description="Panel beside the chart.", json_schema_extra=_one_of(PANELS)
     )
     theme: str = Field("auto", description="Colours.", json_schema_extra=_one_of(THEMES))
+
+
+VIEW_PARAMETERS = frozenset(field.alias or name for name, field in ViewQuery.model_fields.items())
+"""Names of the parameters of a view."""
 
 
 class View(BaseModel):
@@ -126,6 +142,9 @@ class View(BaseModel):
         The panel that was chosen.
     theme : str
         auto, light or dark.
+    publication : str
+        The publication that it was checked against; read it with
+        ``publications.read(work, of=view.publication)``.
     given : dict of str to str
         The parameters as they were sent.
     """
@@ -147,6 +166,7 @@ class View(BaseModel):
     compare: str | None
     panel: str | None
     theme: str
+    publication: str
     given: dict[str, str]
 
     @property
@@ -187,7 +207,12 @@ def parse_instant(parameter: str, text: str) -> datetime:
 
 
 def resolve_view(
-    query: ViewQuery, catalogue: Catalogue, now: datetime, *, most_days: int = 90
+    query: ViewQuery,
+    catalogue: Catalogue,
+    now: datetime,
+    *,
+    most_days: int = 90,
+    has_map: bool = True,
 ) -> View:
     """Return the view that parameters describe, with every default filled in.
 
@@ -201,6 +226,8 @@ def resolve_view(
         The time, UTC.
     most_days : int
         Longest window [days].
+    has_map : bool
+        Whether provider and venue must have a map; rows without a map know more of them.
 
     Raises
     ------
@@ -209,10 +236,11 @@ def resolve_view(
     """
     asset = _asset(query, catalogue)
     provider = query.provider or asset.default_provider
-    if asset.maps:
+    venue = query.venue or ALL_VENUES
+    if asset.maps and has_map:
         _check_name("provider", provider, asset.providers, f"a provider of maps of {asset.name}")
         venues = asset.venues(provider)
-        _check_name("venue", query.venue, venues, f"a venue of {asset.name} by {provider}")
+        _check_name("venue", venue, venues, f"a venue of {asset.name} by {provider}")
         if query.compare is not None:
             _check_name(
                 "compare", query.compare, asset.providers, f"a provider of maps of {asset.name}"
@@ -229,7 +257,7 @@ def resolve_view(
     return View(
         asset=asset.name,
         provider=provider,
-        venue=query.venue,
+        venue=venue,
         as_of=as_of,
         follows=query.as_of is None and query.to is None,
         from_at=from_at,
@@ -242,6 +270,7 @@ def resolve_view(
         compare=query.compare,
         panel=query.panel,
         theme=query.theme,
+        publication=catalogue.publication_id,
         given={
             name: str(value)
             for name, value in query.model_dump(by_alias=True, exclude_unset=True).items()

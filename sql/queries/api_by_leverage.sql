@@ -1,0 +1,17 @@
+-- Positions at each leverage on one map in some hours, newest hour first.
+--
+-- asset, provider, venue, sides: whose
+-- from_at, until_at: hours with from_at < as_of <= until_at
+-- row_count, first_row: the page
+
+select *
+from marts.liquidation_by_leverage_hourly
+where
+    asset = $asset
+    and provider = $provider
+    and venue = $venue
+    and list_contains($sides, side)
+    and as_of > $from_at
+    and as_of <= $until_at
+order by as_of desc, side, leverage, tier
+limit $row_count offset $first_row

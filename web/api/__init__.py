@@ -1,0 +1,1 @@
+"""The API: read-only, versioned, what is published."""

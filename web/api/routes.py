@@ -1,0 +1,316 @@
+"""The endpoints of rows: checked, tagged, read, encoded, sent.
+
+Belongs here: what all of them do with a request. Does not belong here: which there are
+(``web.api.resources``), bins of a map (``web.api.map_rows``).
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+
+from warehouse.queries import named_query
+from warehouse.read import Reader
+from web.answers import (
+    Encoded,
+    Envelope,
+    MediaType,
+    PageOfRows,
+    choose_media,
+    cursor_text,
+    encode,
+    headers_of,
+    is_known_tag,
+    most_rows,
+    page_of_rows,
+    tag_of,
+)
+from web.api.descriptions import describe, responses
+from web.api.map_rows import encode_map, map_rows
+from web.api.resources import RESOURCES, Resource
+from web.delivery import AnswerStore, BoundedResponse
+from web.problem_details import unknown_name
+from web.publications import Publications
+from web.view import (
+    VIEW_PARAMETERS,
+    CurrentPublications,
+    HoursQuery,
+    MapQuery,
+    View,
+    ViewQuery,
+    resolve_view,
+)
+
+router = APIRouter(prefix="/v1", tags=["api"])
+
+_HOUR = timedelta(hours=1)
+_DAILY_LOOK_BACK = timedelta(days=7)
+
+# Parameters beside those of a view.
+_OWN_PARAMETERS = frozenset({"limit", "cursor", "format", "job"})
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """The parameters of paging and form, as they were sent."""
+
+    limit: int | None
+    cursor: str | None
+    form: str | None
+
+
+def _paging(
+    request: Request,
+    limit: Annotated[int | None, Query(ge=1, description="Rows of one response.")] = None,
+    cursor: Annotated[
+        str | None, Query(description="`next` of the response before, for the rows after it.")
+    ] = None,
+    form: Annotated[
+        str | None, Query(alias="format", description="Form of the answer, instead of Accept.")
+    ] = None,
+) -> Paging:
+    for name in request.query_params:
+        if name not in VIEW_PARAMETERS | _OWN_PARAMETERS:
+            known = VIEW_PARAMETERS | _OWN_PARAMETERS
+            raise unknown_name("parameter", name, known, what="a parameter")
+    return Paging(limit, cursor, form)
+
+
+SentPaging = Annotated[Paging, Depends(_paging)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One request for rows, checked.
+
+    Parameters
+    ----------
+    resource : Resource
+        The endpoint.
+    view : View or None
+        What it is about; None for the whole home.
+    publication : str
+        The publication it was checked against.
+    chosen : dict of str to Any
+        Parameters that the query may take.
+    """
+
+    resource: Resource
+    view: View | None
+    publication: str
+    chosen: dict[str, Any]
+
+
+def _asset_question(
+    resource: Resource, query: HoursQuery, request: Request, publications: Publications
+) -> _Question:
+    """Return a request for rows of an asset, or of one map of it."""
+    view = resolve_view(
+        ViewQuery(**query.model_dump(by_alias=True, exclude_unset=True)),
+        publications.catalogue,
+        datetime.now(UTC),
+        most_days=request.app.state.settings.publish_window_days,
+        has_map=resource.scope == "map",
+    )
+    published = publications.catalogue.assets[view.asset].maps.get((view.provider, view.venue))
+    if resource.scope == "map" and published is not None and published.newest_at < view.as_of:
+        # A provider that fell behind: its newest map, not an empty hour.
+        view = view.model_copy(update={"as_of": published.newest_at})
+    from_at = view.from_at
+    if not view.is_window:
+        from_at = view.as_of - (_DAILY_LOOK_BACK if resource.is_daily else _HOUR)
+    is_map = resource.scope == "map"
+    chosen = {
+        "asset": view.asset,
+        "provider": view.provider if is_map else view.given.get("provider"),
+        "venue": view.venue if is_map else view.given.get("venue"),
+        "sides": list(view.sides),
+        "reach": view.reach,
+        "tiers": None if view.tiers is None else list(view.tiers),
+        "from_at": from_at,
+        "until_at": view.as_of,
+    }
+    if resource.name == "consensus":
+        chosen["venue"] = view.venue
+    return _Question(resource, view, view.publication, chosen)
+
+
+async def _answer(
+    request: Request, publications: Publications, question: _Question, paging: Paging
+) -> Response:
+    """Return the rows of a question, or 304 where the client has them."""
+    catalogue, resource, now = publications.catalogue, question.resource, datetime.now(UTC)
+    offered: tuple[MediaType, ...] = (MediaType.json, MediaType.csv, MediaType.arrow)
+    if resource.name == "map":
+        offered = (*offered, MediaType.grid)
+    media = choose_media(paging.form, request.headers.get("accept", ""), offered)
+    most = most_rows(media, len(resource.columns))
+    page = page_of_rows(paging.limit, paging.cursor, question.publication, media, most)
+    is_stale = catalogue.is_stale(now)
+    items = sorted(set(request.query_params.multi_items()) - {("format", str(paging.form))})
+    tag = tag_of(question.publication, request.url.path, urlencode(items), media, is_stale=is_stale)
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept"}
+    if is_known_tag(tag, request.headers.get("if-none-match")):
+        return Response(status_code=304, headers=headers)
+
+    async def make() -> Encoded:
+        def read(reader: Reader) -> Encoded:
+            return _read(reader, question, media, page)
+
+        return await publications.read(read, of=question.publication)
+
+    store: AnswerStore = request.app.state.answers
+    encoded = await store.get(tag, make, is_large=media is not MediaType.json)
+    next_page = None
+    if encoded.has_next:
+        next_page = cursor_text(question.publication, page.first_row + page.row_count)
+    members = encoded.envelope.members(now, is_stale=is_stale, next_page=next_page)
+    parts: tuple[bytes, ...] = (encoded.body,)
+    if media is MediaType.json:
+        parts = (*_json_around(members), encoded.body, b"}\n")
+    if next_page is not None:
+        following = urlencode([*((k, v) for k, v in items if k != "cursor"), ("cursor", next_page)])
+        headers["Link"] = f'<{request.url.path}?{following}>; rel="next"'
+    return BoundedResponse(
+        store, tag, parts, media_type=media.value, headers={**headers, **headers_of(members)}
+    )
+
+
+def _json_around(members: dict[str, Any]) -> tuple[bytes]:
+    """Return the members of an envelope up to its rows."""
+    return (json.dumps(members)[:-1].encode() + b', "data": ',)
+
+
+def _read(reader: Reader, question: _Question, media: MediaType, page: PageOfRows) -> Encoded:
+    """Return what a question asks for, encoded, from one reader."""
+    envelope = _envelope(reader, question)
+    if media is MediaType.grid and question.view is not None:
+        return Encoded(encode_map(reader, question.view), envelope, has_next=False)
+    known = {
+        **question.chosen,
+        "row_count": page.row_count + 1,
+        "first_row": page.first_row,
+    }
+    if question.resource.name == "map":
+        rows = map_rows(reader, known)
+    else:
+        statement = question.resource.statement
+        rows = reader.execute(statement, question.resource.parameters(known)).to_arrow_table()
+        if question.resource.is_daily and question.view and not question.view.is_window:
+            rows = _newest_midnight(rows)
+    if rows.num_rows == 0 and page.first_row == 0:
+        _check_names(reader, question)
+    has_next = rows.num_rows > page.row_count
+    return encode(rows.slice(0, page.row_count), media, envelope, has_next=has_next)
+
+
+def _check_names(reader: Reader, question: _Question) -> None:
+    """Refuse a provider or venue of which there are no rows at any hour."""
+    view, resource = question.view, question.resource
+    for name in ("provider", "venue"):
+        value = question.chosen.get(name)
+        columns = [one for one in resource.contract.column_names if one in (name, f"{name}_a")]
+        if view is None or value is None or not columns:
+            continue
+        found = reader.execute(
+            f"select distinct {columns[0]} from {resource.relation} where asset = ?", [view.asset]
+        ).fetchall()
+        known = {str(row[0]) for row in found}
+        if known and value not in known:
+            raise unknown_name(name, value, known, what=f"a {name} of these rows of {view.asset}")
+
+
+def _newest_midnight(rows: pa.Table) -> pa.Table:
+    """Return the rows of the newest midnight; rows are ordered from the newest on."""
+    if rows.num_rows == 0:
+        return rows
+    return rows.filter(pc.equal(rows["as_of"], rows["as_of"][0]))
+
+
+def _envelope(reader: Reader, question: _Question) -> Envelope:
+    view = question.view
+    if view is None:
+        hour = reader.execute("select max(as_of) from marts.market_context_hourly").fetchone()
+        newest = None if hour is None or hour[0] is None else hour[0].astimezone(UTC)
+        return Envelope(question.publication, newest, None, None, None, {})
+    is_map = question.resource.scope == "map"
+    which = {
+        "asset": view.asset,
+        "provider": view.provider if is_map else None,
+        "venue": view.venue,
+        "as_of": view.as_of,
+    }
+    row = reader.execute(named_query("api_envelope"), which).fetchone()
+    grade, coverage, params_hash, unit, semantics = row or (None,) * 5
+    subject = {"asset": view.asset}
+    if is_map:
+        subject |= {"provider": view.provider, "venue": view.venue}
+    if unit is not None:
+        subject |= {"unit": unit, "semantics": semantics}
+    return Envelope(question.publication, view.as_of, coverage, grade, params_hash, subject)
+
+
+def _hours_query(query: Annotated[HoursQuery, Query()]) -> HoursQuery:
+    return query
+
+
+def _map_query(query: Annotated[MapQuery, Query()]) -> HoursQuery:
+    return query
+
+
+def _add_asset_route(resource: Resource) -> None:
+    """Add an endpoint whose rows are of one asset."""
+    chooses_map = resource.takes & {"provider", "venue", "sides"}
+
+    async def answer_rows(
+        request: Request,
+        publications: CurrentPublications,
+        query: Annotated[HoursQuery, Depends(_map_query if chooses_map else _hours_query)],
+        paging: SentPaging,
+    ) -> Response:
+        question = _asset_question(resource, query, request, publications)
+        return await _answer(request, publications, question, paging)
+
+    _add(resource, answer_rows)
+
+
+def _add_home_route(resource: Resource) -> None:
+    """Add an endpoint whose rows are of the whole home."""
+
+    async def answer_rows(
+        request: Request,
+        publications: CurrentPublications,
+        paging: SentPaging,
+        asset: Annotated[str | None, Query(description="Only rows of this asset.")] = None,
+        venue: Annotated[str | None, Query(description="Only rows of this venue.")] = None,
+        job: Annotated[str | None, Query(description="Only runs of this job.")] = None,
+    ) -> Response:
+        chosen = {"asset": asset, "venue": venue, "job": job}
+        question = _Question(resource, None, publications.catalogue.publication_id, chosen)
+        return await _answer(request, publications, question, paging)
+
+    _add(resource, answer_rows)
+
+
+def _add(resource: Resource, endpoint: Callable[..., Awaitable[Response]]) -> None:
+    router.add_api_route(
+        f"/{resource.name}",
+        endpoint,
+        methods=["GET"],
+        operation_id=resource.name,
+        summary=resource.contract.description,
+        description=describe(resource),
+        responses=responses(resource),
+        response_class=Response,
+    )
+
+
+for _resource in RESOURCES:
+    (_add_home_route if _resource.scope == "home" else _add_asset_route)(_resource)
