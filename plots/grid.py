@@ -159,38 +159,14 @@ def read_grid(
     sides = {side: _side_bins(_of_side(maps, side), hours) for side in SIDES}
     held = np.sum([np.diff(own.offset.astype(np.int64)) for own in sides.values()], axis=0)
     newest = int(np.flatnonzero(held)[-1]) if held.any() else -1
-    meta: dict[str, Any] = {
-        "asset": asset,
-        "provider": provider,
-        "venue": venue,
-        "unit": maps["unit"][-1].as_py() if maps.num_rows else "usd",
-        "semantics": maps["semantics"][-1].as_py() if maps.num_rows else "standing",
-        "log_step": LOG_STEP,
-        "log_origin": LOG_ORIGIN,
+    meta = _meta_without_map(which) | {
         "newest": newest,
-        "tiers": [],
-        "provider_count": 0,
-        "bands": [],
-        "odds": [],
-        "volatility_day_ratio": None,
-        "reach_ratio": _UNKNOWN_REACH,
         "selected_tiers": None if tiers is None else sorted(tiers),
     }
     if newest >= 0:
-        at = {**which, "as_of": datetime.fromtimestamp(hours[newest], tz=UTC)}
-        known = _read_newest(reader, at)
-        by_tier = _read_newest_tiers(reader, at)
-        meta["tiers"] = sorted({row["leverage"] for row in by_tier})
-        for side, own in sides.items():
-            sides[side] = _with_newest(
-                own,
-                newest,
-                known.get(side, {}),
-                [row for row in by_tier if row["side"] == side],
-                meta["tiers"],
-            )
-        meta |= _read_meta_of_newest(reader, at)
-        meta["provider_count"] = max(row["provider_count"] or 0 for row in known.values())
+        meta |= {name: maps[name][-1].as_py() for name in ("unit", "semantics")}
+        found, sides = _read_newest(reader, which, hours[newest], sides, newest)
+        meta |= found
     price = np.full(len(hours), np.nan)
     price[np.searchsorted(hours, maps["as_of"].to_numpy())] = maps["price"].to_numpy()
     drawn = _on_hours(bars, hours)
@@ -318,14 +294,54 @@ def _sum_tiers(by_tier: pa.Table, tiers: Sequence[float]) -> pa.Table:
     return summed
 
 
-def _read_newest(reader: Reader, at: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the rows of ``grid_newest`` by side."""
+def _meta_without_map(which: dict[str, Any]) -> dict[str, Any]:
+    """Return what a picture without a map says of itself."""
+    return {
+        **{name: which[name] for name in ("asset", "provider", "venue")},
+        "unit": "usd",
+        "semantics": "standing",
+        "log_step": LOG_STEP,
+        "log_origin": LOG_ORIGIN,
+        "tiers": [],
+        "provider_count": 0,
+        "bands": [],
+        "odds": [],
+        "volatility_day_ratio": None,
+        "reach_ratio": _UNKNOWN_REACH,
+    }
+
+
+def _read_newest(
+    reader: Reader,
+    which: dict[str, Any],
+    instant: float,
+    sides: dict[str, SideBins],
+    newest: int,
+) -> tuple[dict[str, Any], dict[str, SideBins]]:
+    """Return what is known of the newest hour alone, and the sides with what is known by bin."""
+    at = {**which, "as_of": datetime.fromtimestamp(instant, tz=UTC)}
     own = {name: at[name] for name in ("asset", "provider", "venue", "as_of")}
     rows = reader.execute(named_query("grid_newest"), own).to_arrow_table().to_pylist()
-    return {row["side"]: row for row in rows}
+    known = {row["side"]: row for row in rows}
+    by_tier = _read_newest_tiers(reader, at)
+    tiers = sorted({row["leverage"] for row in by_tier})
+    meta = _read_levels(reader, at) | {
+        "tiers": tiers,
+        "provider_count": max((row["provider_count"] or 0 for row in rows), default=0),
+    }
+    return meta, {
+        side: _with_newest(
+            bins,
+            newest,
+            known.get(side, {}),
+            [row for row in by_tier if row["side"] == side],
+            tiers,
+        )
+        for side, bins in sides.items()
+    }
 
 
-def _read_meta_of_newest(reader: Reader, at: dict[str, Any]) -> dict[str, Any]:
+def _read_levels(reader: Reader, at: dict[str, Any]) -> dict[str, Any]:
     """Return bands and odds of touch of an hour, and how far from price the picture opens."""
     levels = reader.execute(
         named_query("grid_odds"), {name: at[name] for name in ("asset", "venue", "as_of")}
