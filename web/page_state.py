@@ -17,7 +17,7 @@ from jobs.errors import NothingToDo
 from jobs.read.problems import ago
 from jobs.read.verdicts import verdicts_of
 from plots.evidence import evidence_sentences, map_in_words, read_evidence
-from plots.warning import read_warning
+from plots.warning import MapWarning, read_warning
 from warehouse.read import Reader
 from web.catalogue import ALL_VENUES, Catalogue
 from web.problem_details import Refusal, bad_parameter, unpublished
@@ -45,7 +45,7 @@ class Headline:
         How old it is.
     is_stale : bool
         Whether a running schedule would have a newer one.
-    warning : str or None
+    warning : MapWarning or None
         Why not to act on it; None where nothing speaks against it.
     reasons : tuple of str
         What counts against the grade, a sentence each.
@@ -58,7 +58,7 @@ class Headline:
     what: str
     age: str
     is_stale: bool
-    warning: str | None
+    warning: MapWarning | None
     reasons: tuple[str, ...]
     evidence: tuple[str, ...]
 
@@ -219,8 +219,8 @@ def _read_headline(reader: Reader, view: View, catalogue: Catalogue, now: dateti
         what=f"{what} by {view.provider}, {venue}, up to {newest:%Y-%m-%d %H:%M} UTC",
         age=age,
         is_stale=is_stale,
-        warning=None if warning is None else warning.title,
-        reasons=reasons or (() if warning is None else (warning.reason,)),
+        warning=warning,
+        reasons=reasons,
         evidence=() if evidence is None else tuple(evidence_sentences(evidence)),
     )
 

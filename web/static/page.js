@@ -21,7 +21,8 @@ const OPTIONS = ["side", "unit", "threshold", "reach", "theme", "panel"];
 
 const root = document.documentElement;
 const find = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
-const [head, panel, status, section, difference] = ["head", "panel", "status", "map", "difference"].map(find);
+const [head, failure, panel, status, section, difference] =
+  ["head", "failure", "panel", "status", "map", "difference"].map(find);
 const more = find("more"), form = /** @type {HTMLFormElement} */ (find("switches"));
 
 /** @type {import("./server.js").State} */
@@ -84,6 +85,7 @@ function show(view, change) {
 
 /** Request what the view needs; each part is shown as it arrives. */
 function load() {
+  failure.replaceChildren();
   root.dataset.drawn = "false";
   section.ariaBusy = "true";
   Promise.all([loadState(), loadMaps(), loadPanel()]).catch(showFailure);
@@ -175,10 +177,7 @@ function showFailure(error) {
   section.ariaBusy = panel.ariaBusy = "false";
   if (!(error instanceof Problem)) return showConnection(false);
   root.dataset.drawn = "true";
-  if (state.is_problem) return;
-  const notice = Object.assign(document.createElement("div"), { className: "notice bad", role: "alert" });
-  notice.append(Object.assign(document.createElement("h2"), { textContent: error.message }), error.detail);
-  head.replaceChildren(notice);
+  failure.replaceChildren(Object.assign(document.createElement("h2"), { textContent: error.message }), error.detail);
 }
 
 /** @param {boolean} isOpen */
