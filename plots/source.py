@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from warehouse.errors import NotPublished
 from warehouse.read import Reader, ReadLimits, open_published
 
 
@@ -38,3 +39,42 @@ class PublishedMaps:
     def open(self) -> AbstractContextManager[Reader]:
         """Open the published file."""
         return open_published(self.published, limits=self.limits)
+
+
+def newest_hour(reader: Reader, maps: PublishedMaps, provider: str) -> datetime:
+    """Return the newest hour of the maps of a provider.
+
+    Parameters
+    ----------
+    reader : Reader
+        The published file.
+    maps : PublishedMaps
+        Asset, venue, and the hour up to which.
+    provider : str
+        Whose estimate.
+
+    Raises
+    ------
+    NotPublished
+        There is no such map; the message names those there are.
+    """
+    newest = reader.execute(
+        "select max(as_of) from derived.heatmap "
+        "where asset = ? and provider = ? and venue = ? "
+        "and as_of <= coalesce(?, 'infinity'::timestamptz)",
+        [maps.asset, provider, maps.venue, maps.until],
+    ).fetchone()
+    if newest is None or newest[0] is None:
+        known = reader.execute(
+            "select distinct if(is_known, provider || ' on ' || venue, asset) "
+            "from derived.heatmap, (select count(*) > 0 as is_known "
+            "from derived.heatmap where asset = $1) "
+            "where asset = $1 or not is_known order by 1 limit 40",
+            [maps.asset],
+        ).fetchall()
+        raise NotPublished(
+            f"no map of {maps.asset} by {provider} on {maps.venue} is published; there are: "
+            + ("; ".join(row[0] for row in known) or "none, run `liqheat run` first")
+        )
+    hour: datetime = newest[0]
+    return hour

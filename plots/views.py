@@ -1,23 +1,17 @@
 """The pages that commands write: which map, the words around it, the warning over it."""
 
-import html
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-
-import plotly.graph_objects as go
 
 from plots.comparison_svg import draw_comparison
 from plots.evidence import evidence_sentences, map_in_words, read_evidence
-from plots.heatmap import FOLLOW_VIEW, draw_heatmap
-from plots.heatmap_data import read_plot_data
+from plots.grid import read_grid
+from plots.heatmap_page import draw_heatmap
 from plots.provider_panels import read_comparison
-from plots.source import PublishedMaps
+from plots.source import PublishedMaps, newest_hour
 from plots.static_page import PageWords, write_page
-from plots.style import BACKGROUND, add_footnote, add_note, write_figure
 from plots.warning import read_warning
-
-_SIGNAL = "#f0c419"
-_WARNING_PX = 48
 
 
 def plot_asset(
@@ -36,23 +30,43 @@ def plot_asset(
         Asset, venue and newest hour.
     target : Path
         The HTML file.
-    provider, days, reach_ratio
-        As in ``read_plot_data``.
+    provider : str
+        Whose estimate.
+    days : float
+        Hours drawn, counted back from the newest [days].
+    reach_ratio : float, optional
+        Prices shown first on either side of the newest [ratio]; 0.15 is 15 %. By default three
+        times the volatility of a day.
+
+    Raises
+    ------
+    NotPublished
+        There is no such map; the message names those there are.
     """
-    data = read_plot_data(maps, provider=provider, days=days, reach_ratio=reach_ratio)
-    newest = data.hours[-1].replace(tzinfo=UTC)
     with maps.open() as reader:
+        newest = newest_hour(reader, maps, provider)
+        grid = read_grid(
+            reader,
+            asset=maps.asset,
+            provider=provider,
+            venue=maps.venue,
+            from_at=newest - timedelta(days=days),
+            until_at=newest,
+        )
         evidence = read_evidence(reader, asset=maps.asset, provider=provider, as_of=newest)
-    figure = draw_heatmap(
-        data,
-        title=f"{maps.asset}: where positions would be force-closed",
-        subtitle=f"{map_in_words(data.semantics, evidence)} by {provider}, {maps.venue_label}, "
+        warning = read_warning(reader, asset=maps.asset, venue=maps.venue, as_of=newest)
+    if reach_ratio is not None:
+        grid = replace(grid, meta={**grid.meta, "reach_ratio": reach_ratio})
+    title = f"{maps.asset}: where positions would be force-closed"
+    words = PageWords(
+        title,
+        f"{map_in_words(grid.meta['semantics'], evidence)} by {provider}, {maps.venue_label}, "
         f"up to {newest:%Y-%m-%d %H:%M UTC}; one input among many",
+        warning,
+        [] if evidence is None else evidence_sentences(evidence),
     )
-    if evidence is not None:
-        add_footnote(figure, evidence_sentences(evidence))
-    _add_warning(figure, maps, newest, above_px=8)
-    write_figure(figure, target, script=FOLLOW_VIEW.read_text(encoding="utf-8"))
+    # Default views hide the bands of an asset that is not fit to act on.
+    write_page(target, words, draw_heatmap(grid, label=title, shows_bands=warning is None))
     return target
 
 
@@ -77,31 +91,3 @@ def plot_comparison(maps: PublishedMaps, target: Path) -> Path:
     )
     write_page(target, words, f'<div class="wide" tabindex="0">{draw_comparison(data)}</div>')
     return target
-
-
-def _add_warning(figure: go.Figure, maps: PublishedMaps, as_of: datetime, *, above_px: int) -> None:
-    """Put the warning of an asset, if it has one, between the title and the plot.
-
-    Parameters
-    ----------
-    figure : Figure
-        The picture; changed.
-    maps : PublishedMaps
-        Asset and venue.
-    as_of : datetime
-        The newest hour drawn.
-    above_px : int
-        Distance from the plot to the warning [pixels].
-    """
-    with maps.open() as reader:
-        warning = read_warning(reader, asset=maps.asset, venue=maps.venue, as_of=as_of)
-    if warning is None:
-        return
-    figure.update_layout(
-        title={"y": 0.975, "yref": "container", "yanchor": "top"},
-        margin={"t": figure.layout.margin.t + _WARNING_PX + 10},
-    )
-    text = f"<b>{html.escape(warning.title)}</b><br>{html.escape(warning.reason)}"
-    font = {"size": 13, "color": BACKGROUND}
-    box = {"bgcolor": _SIGNAL, "borderpad": 6, "align": "left"}
-    add_note(figure, text, x=0, y=1, yshift=above_px, font=font, **box)

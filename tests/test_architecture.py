@@ -25,7 +25,7 @@ ALLOWED = {
     # uvicorn and starlette are what Prefect's server is made of, yaml is for prefect.yaml.
     "flows": {"prefect", "jobs", "yaml", "uvicorn", "starlette"},
     "cli": {"typer", "rich", "jobs", "plots", "web"},
-    "plots": {"plotly", "lwcharts", "numpy", "pyarrow", "warehouse"},
+    "plots": {"lwcharts", "numpy", "pyarrow", "warehouse"},
     # Of jobs only what reads: the words of verdicts, settings and errors.
     "web": {
         "fastapi",
@@ -325,7 +325,6 @@ def test_help_imports_nothing_that_takes_seconds():
         "great_expectations",
         "numba",
         "pandas",
-        "plotly",
         "prefect",
     }
     assert exit_code == 0

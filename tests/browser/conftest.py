@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,7 +109,7 @@ update marts.asset_quality_hourly set
 """
 
 
-def change_publication(home: Path, *statements: str) -> None:
+def publish_changed(home: Path, *statements: str) -> None:
     """Publish the file of a home once more, changed by statements."""
     link = home / "published" / "liqheat.duckdb"
     version = str(uuid.uuid4())
@@ -144,7 +144,7 @@ def served_home(small_home, tmp_path_factory):
     home = Path(
         shutil.copytree(small_home, tmp_path_factory.mktemp("served") / "home", symlinks=True)
     )
-    change_publication(home, _GRADES, *copies_of(home, "THIN", MARKUP))
+    publish_changed(home, _GRADES, *copies_of(home, "THIN", MARKUP))
     return home
 
 
@@ -153,6 +153,46 @@ def server(served_home, tmp_path_factory):
     """Yield the server that most tests share."""
     with serving(served_home, tmp_path_factory.mktemp("log") / "serve.log") as running:
         yield running
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Return a function that serves a home until the test ends."""
+    with ExitStack() as stack:
+        yield lambda home: stack.enter_context(serving(home, tmp_path / "serve.log"))
+
+
+@pytest.fixture(scope="package")
+def axe():
+    """Return the source of axe-core; skip where it is not installed."""
+    source = NODE_MODULES / "axe-core" / "axe.min.js"
+    if not source.exists():
+        pytest.skip("axe-core is not installed: `make types` installs it where npm is")
+    return source.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def colours():
+    """Return the function that counts the pixels of a chart by what they show."""
+    return count_colours
+
+
+@pytest.fixture
+def serious_faults():
+    """Return the function that lists what axe-core finds serious or critical."""
+    return find_serious_faults
+
+
+@pytest.fixture
+def markup():
+    """Return the name with markup in it."""
+    return MARKUP
+
+
+@pytest.fixture
+def change_publication():
+    """Return the function that publishes a home once more, changed by statements."""
+    return publish_changed
 
 
 @pytest.fixture(scope="package")
@@ -225,3 +265,39 @@ def _note_console(observed: Observed, line) -> None:
 def wait_until_drawn(page) -> None:
     """Wait until the chart of a page shows what was chosen last."""
     page.wait_for_selector("[data-drawn='true']")
+
+
+# Pixels of a chart by what they show: cold is a long, warm a short.
+_COUNT_COLOURS = """
+() => {
+  const count = {cold: 0, warm: 0, light: 0, all: 0};
+  for (const canvas of document.querySelectorAll('#chart canvas')) {
+    const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    for (let at = 0; at < data.length; at += 4) {
+      const red = data[at], green = data[at + 1], blue = data[at + 2];
+      if (data[at + 3] < 128) continue;
+      count.all++;
+      if (blue > red + 40) count.cold++;
+      if (red > blue + 40) count.warm++;
+      if (Math.min(red, green, blue) > 200) count.light++;
+    }
+  }
+  return count;
+}
+"""
+
+
+def count_colours(page):
+    return page.evaluate(_COUNT_COLOURS)
+
+
+def find_serious_faults(page, axe, within="document"):
+    """Return what axe-core finds serious or critical."""
+    page.evaluate(axe)
+    found = page.evaluate(f"axe.run({within}, {{resultTypes: ['violations']}})")
+    return [
+        (fault["id"], node["html"], node["failureSummary"])
+        for fault in found["violations"]
+        for node in fault["nodes"]
+        if fault["impact"] in ("serious", "critical")
+    ]

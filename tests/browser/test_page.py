@@ -1,0 +1,260 @@
+"""What a reader does on the page: looks, chooses, goes back, zooms, takes something along."""
+
+import csv
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from workbench import END
+
+
+def view_of(page):
+    """Return the view as the address has it."""
+    return {name: value for name, (value,) in parse_qs(urlsplit(page.url).query).items()}
+
+
+def choose(page, name, value):
+    """Choose in a switch and wait until the chart shows it."""
+    control = page.locator(f"[name={name}]").first
+    kind = control.evaluate("one => one.type")
+    if kind == "radio":
+        page.locator(f"[name={name}][value='{value}'] + span").click()
+    elif kind == "range":
+        control.fill(value)
+    else:
+        control.select_option(value)
+    page.wait_for_function(f"location.search.includes('{name}=')")
+    page.wait_for_selector("[data-drawn='true']")
+
+
+def seen_rows(page):
+    """Return what is seen, as the page saves it."""
+    with page.expect_download() as saved:
+        page.locator("[data-save=csv]").click()
+    with open(saved.value.path(), newline="") as file:  # noqa: PTH123
+        return list(csv.DictReader(file))
+
+
+def prices_seen(page):
+    rows = seen_rows(page)
+    return (
+        min(float(row["price_low"]) for row in rows),
+        max(float(row["price_high"]) for row in rows),
+    )
+
+
+def hover_chart(page, x=0.5, y=0.5):
+    box = page.locator("#chart").bounding_box()
+    page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+
+
+def test_the_page_shows_the_map_of_the_largest_asset(open_page, colours):
+    page = open_page()
+    assert "BTC" in page.title()
+    assert "turnover" in page.locator("#head").inner_text()
+    shown = colours(page)
+    assert shown["cold"] > 2000
+    assert shown["warm"] > 2000
+    assert page.locator("#panel").inner_text().strip()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("provider", "open_interest"),
+        ("provider", "consensus"),
+        ("venue", "sim_alpha"),
+        ("days", "1"),
+        ("reach", "0.2"),
+        ("unit", "coins"),
+        ("threshold", "0.5"),
+        ("compare", "public_convention"),
+    ],
+)
+def test_a_switch_changes_the_picture_and_the_address(open_page, name, value):
+    page = open_page("/?asset=BTC&provider=turnover")
+    before = page.locator("#charts").screenshot()
+    choose(page, name, value)
+    assert view_of(page)[name] == value
+    if name != "unit":  # At one price all amounts change alike.
+        assert page.locator("#charts").screenshot() != before
+
+
+def test_a_side_alone_is_drawn_without_the_other(open_page, colours):
+    page = open_page()
+    both = colours(page)
+    choose(page, "side", "long")
+    longs = colours(page)
+    assert longs["cold"] > 0.5 * both["cold"]
+    assert longs["warm"] < 0.2 * both["warm"]
+
+
+def test_leverage_tiers_take_mass_away(open_page):
+    page = open_page("/?asset=BTC&provider=turnover&days=1")
+    everything = sum(float(row["usd"] or 0) for row in seen_rows(page))
+    page.locator(".tiers summary").click()
+    boxes = page.locator("#tiers input")
+    assert boxes.count() >= 5
+    boxes.first.uncheck()
+    page.wait_for_function("location.search.includes('tiers=')")
+    page.wait_for_selector("[data-drawn='true']")
+    assert 0 < sum(float(row["usd"] or 0) for row in seen_rows(page)) < everything
+
+
+def test_back_and_forth_lead_through_what_was_chosen(open_page):
+    page = open_page("/?asset=BTC&provider=turnover")
+    choose(page, "provider", "taker_tilt")
+    choose(page, "days", "1")
+    page.go_back()
+    page.wait_for_selector("[data-drawn='true']")
+    assert view_of(page).get("days") is None
+    assert page.locator("[name=provider]").input_value() == "taker_tilt"
+    page.go_back()
+    page.wait_for_selector("[data-drawn='true']")
+    page.wait_for_function("document.querySelector('[name=provider]').value === 'turnover'")
+    page.go_forward()
+    page.wait_for_function("document.querySelector('[name=provider]').value === 'taker_tilt'")
+
+
+def test_a_link_opens_the_same_view(open_page):
+    page = open_page("/?asset=BTC&provider=turnover&days=1&side=short&panel=accuracy")
+    other = open_page(page.url)
+    assert other.locator("[name=side]:checked").input_value() == "short"
+    assert other.locator("[aria-selected=true][role=tab]").inner_text() == "accuracy"
+    assert other.locator("#charts").screenshot() == page.locator("#charts").screenshot()
+
+
+def test_the_tooltip_says_what_is_under_the_cursor(open_page):
+    page = open_page()
+    hover_chart(page, 0.6, 0.75)
+    said = page.locator(".tooltip").inner_text()
+    assert "%" in said
+    assert "USD" in said
+
+
+def test_the_wheel_zooms_and_a_key_shows_everything_again(open_page):
+    page = open_page("/?asset=BTC&provider=turnover&days=1")
+    low, high = prices_seen(page)
+    page.locator("#chart").focus()
+    for _ in range(4):
+        page.keyboard.press("+")
+    page.wait_for_timeout(200)
+    nearer_low, nearer_high = prices_seen(page)
+    assert nearer_high - nearer_low < 0.8 * (high - low)
+    page.keyboard.press("0")
+    page.wait_for_timeout(200)
+    assert prices_seen(page) == pytest.approx((low, high), rel=0.02)
+    before = page.locator("#chart").screenshot()
+    hover_chart(page)
+    for _ in range(5):
+        page.mouse.wheel(0, -200)
+    page.wait_for_timeout(300)
+    assert page.locator("#chart").screenshot() != before
+
+
+def test_an_hour_of_the_past_is_shown_and_left_again(open_page):
+    page = open_page("/?asset=BTC&provider=turnover&days=1")
+    assert view_of(page).get("as_of") is None
+    page.locator("#earlier").click()
+    page.wait_for_function("location.search.includes('as_of=')")
+    page.wait_for_selector("[data-drawn='true']")
+    hour = END - timedelta(hours=1)
+    assert f"{hour:%Y-%m-%d %H:%M} UTC" in page.locator("#hour-said").inner_text()
+    page.locator("#newest").click()
+    page.wait_for_function("!location.search.includes('as_of=')")
+
+
+def test_what_is_seen_is_saved_as_a_picture_and_as_rows(open_page):
+    page = open_page("/?asset=BTC&provider=turnover&days=1")
+    with page.expect_download() as saved:
+        page.locator("[data-save=png]").click()
+    assert saved.value.suggested_filename.endswith(".png")
+    with open(saved.value.path(), "rb") as file:  # noqa: PTH123
+        assert file.read(8) == b"\x89PNG\r\n\x1a\n"
+    rows = seen_rows(page)
+    assert {row["asset"] for row in rows} == {"BTC"}
+    assert {row["side"] for row in rows} == {"long", "short"}
+
+
+def test_an_asset_is_found_by_name(open_page):
+    page = open_page()
+    page.keyboard.press("/")
+    page.keyboard.type("thi")
+    page.keyboard.press("Enter")
+    page.wait_for_function("location.search.includes('asset=THIN')")
+    page.wait_for_selector("[data-drawn='true']")
+    assert "THIN" in page.title()
+
+
+def test_a_noisy_asset_is_greyed_and_says_why(open_page):
+    page = open_page("/?asset=THIN")
+    head = page.locator("#head").inner_text()
+    assert "Grade C" in head
+    assert "low open interest" in head
+    assert page.locator("#map").get_attribute("data-grade") == "C"
+
+
+def test_an_unknown_asset_names_those_there_are(open_page):
+    page = open_page("/?asset=BTCC", wait=False)
+    page.wait_for_function("document.body.innerText.includes('BTC')")
+    assert page.get_by_text("BTCC").first.is_visible()
+    # The browser itself reports the 404.
+    page.observed.faults = [fault for fault in page.observed.faults if "404" not in fault]
+
+
+def test_a_name_with_markup_in_it_is_text(open_page, markup):
+    page = open_page()
+    page.keyboard.press("/")
+    page.keyboard.type("<img")
+    page.wait_for_selector("#assets [data-asset]")
+    page.keyboard.press("Enter")
+    page.wait_for_function("location.search.includes('img')")
+    page.wait_for_selector("[data-drawn='true']")
+    assert markup in page.title()
+    assert page.locator("img").count() == 0
+    for panel in ("providers", "quality", "health"):
+        page.locator(f"#tab-{panel}").click()
+        page.wait_for_selector(f"#tab-{panel}[aria-selected=true]")
+        page.wait_for_selector("[data-drawn='true']")
+    assert page.locator("img").count() == 0
+
+
+def test_a_phone_shows_everything_without_scrolling_sideways(open_page):
+    page = open_page(width=390, height=844, has_touch=True, is_mobile=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    box = page.locator("#chart").bounding_box()
+    assert box["width"] > 340
+    assert box["height"] > 240
+    page.locator("#more").click()
+    choose(page, "provider", "open_interest")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_light_and_dark_follow_the_system_and_the_choice(open_page, colours):
+    light = open_page(color_scheme="light")
+    dark = open_page(color_scheme="dark")
+    assert colours(light)["light"] > 4 * colours(dark)["light"]
+    choose(dark, "theme", "light")
+    dark.wait_for_timeout(200)
+    assert colours(dark)["light"] > 0.5 * colours(light)["light"]
+
+
+def test_everything_is_reached_by_the_keyboard(open_page):
+    page = open_page()
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate(
+                "() => { const on = document.activeElement; "
+                "return on.id || on.name || on.dataset.save || on.tagName }"
+            )
+        )
+    assert reached >= {
+        *("asset", "provider", "compare", "venue", "days", "reach", "side", "unit", "threshold"),
+        *("png", "csv", "link", "theme", "chart", "earlier", "hour", "newest", "panel"),
+    }
+    page.locator("#tab-today").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#tab-providers[aria-selected=true]")

@@ -1,0 +1,52 @@
+"""An open page while the server fills, publishes and restarts."""
+
+import shutil
+
+import pytest
+from workbench import END
+
+from jobs.publish.publish import publish
+from jobs.settings import Settings
+
+
+@pytest.fixture
+def live(small_home, tmp_path, serve):
+    """Return a server of its own over a built home of which nothing is published."""
+    home = tmp_path / "home"
+    shutil.copytree(small_home, home, symlinks=True, ignore=shutil.ignore_patterns("published"))
+    return serve(home)
+
+
+def test_an_open_page_fills_follows_publications_and_outlives_the_server(
+    live, open_page, change_publication
+):
+    page = open_page(base=live.url, wait=False)
+    page.wait_for_function("document.body.innerText.includes('liqheat')")
+    assert "publish" in page.locator("main").inner_text()
+
+    publish(Settings(home=live.home, threads=1), as_of=END)
+    page.wait_for_function("document.title.includes('BTC')")
+    page.wait_for_selector("[data-drawn='true']")
+    assert page.locator("#hour-said").inner_text().startswith(f"{END:%Y-%m-%d %H:%M}")
+
+    # The bands are gone from the next publication: the page shows it in place.
+    page.evaluate("window.isSame = true")
+    change_publication(
+        live.home, "update marts.asset_quality_hourly set grade = 'C' where asset = 'BTC'"
+    )
+    page.wait_for_selector("#map[data-grade=C]")
+    page.wait_for_selector("[data-drawn='true']")
+    assert page.evaluate("window.isSame")
+
+    live.stop()
+    page.wait_for_function("document.querySelector('#status').innerText !== ''")
+    live.start()
+    page.wait_for_function("document.querySelector('#status').innerText === ''")
+    page.locator("[name=provider]").select_option("open_interest")
+    page.wait_for_selector("[data-drawn='true']")
+    # The browser reports requests that no server answered, and the empty answers before.
+    page.observed.faults = [
+        fault
+        for fault in page.observed.faults
+        if not any(known in fault for known in ("ERR_", "404", "503"))
+    ]
