@@ -13,7 +13,10 @@ import { mapQuery, openHistory, viewQuery } from "./view.js";
 
 /** @typedef {import("./view.js").View} View */
 /** @typedef {import("./server.js").MapData} MapData */
-/** @typedef {{figure: HTMLElement, chart: ReturnType<typeof createChart>, map: MapData | null, span: string}} Pane */
+/**
+ * A chart with the map it shows, and what it was last told.
+ * @typedef {{figure: HTMLElement, chart: ReturnType<typeof createChart>, map: MapData | null, span: string, options: string}} Pane
+ */
 
 const MINUTE = 60_000;
 /** Names of the address that only change how a map is drawn. */
@@ -49,7 +52,7 @@ function openPane(id) {
     onViewChange: ({ byUser }) => (byUser ? follow(pane) : drawBetween()),
   });
   /** @type {Pane} */
-  const pane = { figure, chart, map: null, span: "" };
+  const pane = { figure, chart, map: null, span: "", options: "" };
   return pane;
 }
 
@@ -158,12 +161,18 @@ function showState(found) {
 
 /** @param {boolean} isReachNew */
 function applyOptions(isReachNew) {
-  const { unit, threshold, reach } = state.view, side = /** @type {"both"} */ (state.view.side);
+  const { threshold, reach } = state.view, unit = /** @type {"usd"} */ (state.view.unit);
+  const side = /** @type {"both"} */ (state.view.side), showBands = state.grade !== "C";
+  const options = { side, unit, threshold: Number(threshold), showBands };
   root.dataset.drawn = "false";
-  for (const { chart } of shownPanes()) {
-    chart.setTheme(theme());
-    chart.setOptions({ side, unit: unit === "coins" ? unit : "usd", threshold: Number(threshold), showBands: state.grade !== "C" });
-    if (isReachNew) chart.setReach(Number(reach) || null);
+  for (const pane of shownPanes()) {
+    const told = JSON.stringify([theme(), options]); // telling a chart the same again would draw it again
+    if (told !== pane.options) {
+      pane.chart.setTheme(theme());
+      pane.chart.setOptions(options);
+    }
+    pane.options = told;
+    if (isReachNew) pane.chart.setReach(Number(reach) || null);
   }
   drawBetween();
   Promise.all(shownPanes().map(({ chart }) => chart.drawn())).then(() => {

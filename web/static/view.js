@@ -56,7 +56,7 @@ export function openHistory(onChange) {
       const next = changedView(view, change);
       if (viewQuery(next) === viewQuery(view)) return;
       const isFleeting = Object.keys(change).every((name) => FLEETING.has(name));
-      history[isFleeting ? "replaceState" : "pushState"](null, "", `?${viewQuery(next)}`);
+      history[isFleeting ? "replaceState" : "pushState"](null, "", viewQuery(next) ? `?${viewQuery(next)}` : location.pathname);
       onChange((view = next), change);
     },
   };
