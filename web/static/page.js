@@ -151,7 +151,7 @@ function showState(found) {
   state.view.theme = root.dataset.theme ?? "auto";
   document.title = section.ariaLabel = state.title;
   section.dataset.grade = state.grade ?? "";
-  section.classList.toggle("is-empty", state.is_problem);
+  root.classList.toggle("is-empty", state.is_problem);
   if (state.head !== undefined) head.innerHTML = state.head;
   showSearch(state);
   showSwitches(state, panes[0]?.map?.meta.tiers ?? []);
@@ -202,9 +202,13 @@ async function save(what) {
   if (!map || !seen) return;
   const { asset, provider, venue } = map.meta;
   const name = [asset, ...shown.map((pane) => pane.map?.meta.provider ?? ""), venue, new Date(1000 * seen.to).toISOString().slice(0, 13)];
-  const [title = "", ...notes] = [...head.querySelectorAll(".what, summary, li")].map((line) => (line.textContent ?? "").replace(/\s+/g, " ").trim());
+  const notes = [...head.querySelectorAll(".what, summary, li")].map((line) => (line.textContent ?? "").replace(/\s+/g, " ").trim());
   if (what === "png") {
-    saveFile(await toPicture(shown.map(({ chart }) => (chart.setLabels({ title, notes }), chart.toCanvas()))), name, "png");
+    const drawn = shown.map(({ chart, map: own }) => {
+      chart.setLabels({ title: `${asset}, map by ${own?.meta.provider}`, notes });
+      return chart.toCanvas();
+    });
+    saveFile(await toPicture(drawn), name, "png");
   } else if (what === "csv") {
     const rows = shown.flatMap(({ chart, map: own }) => [...(chart.seen()?.rows() ?? [])].map(
       (row) => ({ asset, provider: own?.meta.provider, venue, ...row })));
@@ -261,4 +265,4 @@ followPublications({
   connection: showConnection,
 });
 showState(state);
-load();
+if (!state.is_problem) load();
