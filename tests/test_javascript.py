@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted([*ROOT.glob("plots/chart/*.js"), *ROOT.glob("web/static/*.js")])
 MOST_LINES = 1500
 MOST_MODULE_LINES = 500
+IMPORTED = r"""(?:\bfrom\s+|\bimport\s*\(?\s*)["']([^"']+)["']"""
 
 
 def lines_of_code(path):
@@ -30,7 +31,7 @@ def test_no_module_is_loaded_from_elsewhere():
     outside = [
         (path.name, address)
         for path in MODULES
-        for address in re.findall(r"""(?:\bfrom\s+|\bimport\s*\(?\s*)["']([^"']+)["']""", path.read_text())
+        for address in re.findall(IMPORTED, path.read_text())
         if not address.startswith(("./", "/chart/", "/static/"))
     ]
     assert outside == []
