@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 WIDTH = 420.0
 """Width of a chart in its own units; text is 12 of them high."""
 
-_TOP, _RIGHT, _BOTTOM, _LEFT = 24.0, 12.0, 24.0, 52.0
+_TOP, _RIGHT, _BOTTOM, _LEFT = 24.0, 22.0, 24.0, 52.0
 _ROW = 26.0
 _CHARACTER = 6.6
 """Width of a character of text, about."""
@@ -57,13 +57,14 @@ class ChartLine:
         Heights; NaN leaves a gap.
     look : str
         Class of its colour: ``long``, ``short``, ``first``, ``second`` or ``quiet``.
-    has_points : bool
-        Whether each value is marked.
+    has_line, has_points : bool
+        Whether values are joined, and whether each is marked.
     """
 
     label: str
     values: Floats
     look: str
+    has_line: bool = True
     has_points: bool = False
 
 
@@ -157,7 +158,7 @@ def _svg(
     )
 
 
-class _Scale:
+class _LinearMap:
     """A linear map from values to units."""
 
     def __init__(self, low: float, high: float, start: float, end: float) -> None:
@@ -196,7 +197,12 @@ def _legend(lines: Sequence[ChartLine], left: float) -> list[str]:
     """Return the names of lines above the chart, each beside a piece of its line."""
     made, at = [], left
     for line in lines:
-        made.append(_element("path", d=f"M{_number(at)} 11h16", class_=f"line {line.look}"))
+        look = f"line {line.look}" if line.has_line else f"dot {line.look}"
+        made.append(
+            _element("path", d=f"M{_number(at)} 11h16", class_=look)
+            if line.has_line
+            else _element("circle", cx=at + 10.0, cy=11.0, r=3.0, class_=look)
+        )
         made.append(_text(at + 20.0, 15.0, line.label, "legend"))
         at += 34.0 + _CHARACTER * len(line.label)
     return made
@@ -231,10 +237,10 @@ def line_chart(x: Floats, lines: Sequence[ChartLine], axes: ChartAxes, words: Ch
     if spans[0] == spans[1]:
         spans = (spans[0] - 0.5, spans[1] + 0.5)
     bottom = axes.height - _BOTTOM
-    across = _Scale(*spans, _LEFT, WIDTH - _RIGHT)
-    up = _Scale(low, high, bottom, _TOP)
+    across = _LinearMap(*spans, _LEFT, WIDTH - _RIGHT)
+    up = _LinearMap(low, high, bottom, _TOP)
     made = []
-    for tick in round_ticks(low, high, 4):
+    for tick in _log_ticks(low, high) if axes.is_log else round_ticks(low, high, 4):
         y = up(tick)
         made.append(
             _element("path", d=f"M{_LEFT:.0f} {_number(y)}H{WIDTH - _RIGHT:.0f}", class_="rule")
@@ -253,7 +259,7 @@ def line_chart(x: Floats, lines: Sequence[ChartLine], axes: ChartAxes, words: Ch
         drawn_y = np.array([up(value) for value in values])
         made += [
             _element("path", d=path, class_=f"line {line.look}")
-            for path in _paths(drawn_x, drawn_y)
+            for path in (_paths(drawn_x, drawn_y) if line.has_line else ())
         ]
         known = np.isfinite(drawn_y)
         # A single value between gaps has no line.
@@ -266,6 +272,18 @@ def line_chart(x: Floats, lines: Sequence[ChartLine], axes: ChartAxes, words: Ch
         ]
     made += _legend(lines, _LEFT) if len(lines) > 1 else []
     return _svg(words, axes.height, made)
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Return logarithms of round figures between two logarithms."""
+    powers = range(int(np.floor(low)), int(np.ceil(high)) + 1)
+    ticks: list[float] = []
+    for steps in ((1, 10), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.5, 1.8, 2, 9)):
+        every = [float(np.log10(step) + power) for power in powers for step in steps]
+        ticks = sorted({tick for tick in every if low <= tick <= high})
+        if len(ticks) >= 3:
+            break
+    return ticks
 
 
 def _log10(values: Floats) -> Floats:
@@ -301,7 +319,7 @@ def interval_chart(
     low, high = _bounds(ends, baseline)
     label_end = min(max(len(bar.label) for bar in bars) * _CHARACTER + 8.0, 170.0)
     text_start = WIDTH - max(len(bar.text) for bar in bars) * _CHARACTER
-    across = _Scale(low, high, label_end, max(text_start - 10.0, label_end + 60.0))
+    across = _LinearMap(low, high, label_end, max(text_start - 10.0, label_end + 60.0))
     height = _ROW * len(bars) + _BOTTOM
     made = []
     for tick in round_ticks(low, high, 3):
@@ -349,7 +367,7 @@ def reliability_chart(
     """
     height = 250.0
     right, bottom = 290.0, height - 36.0
-    across, up = _Scale(0.0, 1.0, _LEFT, right), _Scale(0.0, 1.0, bottom, 10.0)
+    across, up = _LinearMap(0.0, 1.0, _LEFT, right), _LinearMap(0.0, 1.0, bottom, 10.0)
     made = []
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         x, y, label = across(share), up(share), f"{100 * share:.0f} %"
@@ -385,7 +403,7 @@ def spark_line(values: Floats, words: ChartWords) -> str:
     width, height = 160.0, 32.0
     low, high = _bounds(values, None)
     x = np.linspace(3.0, width - 5.0, values.size)
-    up = _Scale(low, high, height - 4.0, 4.0)
+    up = _LinearMap(low, high, height - 4.0, 4.0)
     y = np.array([up(value) for value in values])
     made = [_element("path", d=path, class_="line first thin") for path in _paths(x, y)]
     known = np.flatnonzero(np.isfinite(y))

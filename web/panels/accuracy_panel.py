@@ -247,7 +247,7 @@ def _ratio_chart(rows: _Rows, period: str, provider: str) -> Markup:
     x = np.arange(ratio.size, dtype=np.float64)
     every = max(1, -(-ratio.size // 5))
     ticks = tuple(
-        (float(at), _period_name(known[at]["period_at"], period)[2:])
+        (float(at), f"{known[at]['period_at']:{'%y-%m' if period == 'month' else '%m-%d'}}")
         for at in range(0, ratio.size, every)
     )
     drawn = line_chart(

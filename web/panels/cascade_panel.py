@@ -36,9 +36,9 @@ class ScenarioLine:
     ----------
     move, side : str
         Signed move, and the side it hits.
-    to_price, forced_first, forced, further, end_price, amplification : str
-        Price after the move, what it forces itself and in the end, how far price goes beyond it,
-        where it ends, and the whole move over the first one.
+    to_price, forced_first, forced, more, further, end_price, amplification : str
+        Price after the move, what it forces itself, in the end and by how much more, how far price
+        goes beyond it, where it ends, and the whole move over the first one.
     is_lower_bound : bool
         Whether the scenario leaves the map, so that figures are lower bounds.
     is_chosen : bool
@@ -50,6 +50,7 @@ class ScenarioLine:
     to_price: str
     forced_first: str
     forced: str
+    more: str
     further: str
     end_price: str
     amplification: str
@@ -141,6 +142,9 @@ def _line(row: _Row, shock: float | None) -> ScenarioLine:
         to_price=price(row["price"] * (1.0 + move)),
         forced_first=usd(row["forced_first_usd"]),
         forced=usd(row["forced_usd"]),
+        more=""
+        if row["forced_usd"] is None
+        else f"+{usd(row['forced_usd'] - row['forced_first_usd'])}",
         further="" if slip is None else f"{slip / 100 * (1 if move > 0 else -1):+.2f} %",
         end_price="" if row["end_price"] is None else price(row["end_price"]),
         amplification="" if factor is None else f"{factor:.2f}",
@@ -255,7 +259,7 @@ def _curve(rows: Sequence[_Row], bins: Sequence[_Row]) -> Markup:
         [
             ChartLine("longs at once", np.where(moves <= 0.0, first, np.nan), "long"),
             ChartLine("shorts at once", np.where(moves >= 0.0, first, np.nan), "short"),
-            ChartLine("in the end", in_all, "quiet", has_points=True),
+            ChartLine("in the end", in_all, "second", has_line=False, has_points=True),
         ],
         ChartAxes(ticks, usd, baseline=0.0),
         ChartWords(

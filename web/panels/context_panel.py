@@ -235,13 +235,15 @@ def _liquidated(rows: Sequence[_Row]) -> ContextFigure:
         )
     longs, shorts = (sum(row[name] for row in known) for name in names)
     is_complete = all(row["is_realised_liquidation_complete"] for row in known)
-    feeds = ", ".join(known[-1]["realised_liquidation_feeds"] or [])
+    at_least = "" if is_complete else "at least "
+    feeds = known[-1]["realised_liquidation_feeds"] or []
+    venues = ", ".join(dict.fromkeys(feed.partition(" by ")[0] for feed in feeds))
     hours = "" if len(known) == 24 else f", {len(known)} of 24 hours"
     return ContextFigure(
         "liquidated in 24 h",
-        f"{'' if is_complete else 'at least '}longs {usd(longs)}, shorts {usd(shorts)} USD",
-        "",
-        f"published by {feeds}{hours}",
+        f"longs {at_least}{usd(longs)} USD",
+        f"shorts {at_least}{usd(shorts)} USD",
+        f"published by {venues}{hours}",
         Markup(),
     )
 

@@ -21,7 +21,7 @@ from web.panels.cascade_panel import MOST_SHOCK_PERCENT, read_cascade
 from web.panels.context_panel import read_context
 from web.panels.evidence_panel import read_evidence_panel
 from web.panels.health_panel import read_health
-from web.panels.panel_input import PanelInput, utc
+from web.panels.panel_input import PanelInput, glued, utc
 from web.panels.providers_panel import read_providers
 from web.panels.quality_panel import read_quality
 from web.panels.today_panel import read_today
@@ -99,6 +99,7 @@ def _environment() -> Environment:
     """Return the templates with what panels use of Python."""
     environment = templates()
     environment.filters.setdefault("utc", utc)
+    environment.filters.setdefault("glued", glued)
     return environment
 
 

@@ -4,12 +4,16 @@ Belongs here: the input of every panel, UTC times and signed figures in words. D
 what one panel shows (its module), numbers that the command line prints too (``jobs.read.figures``).
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
 from jobs.settings import Settings
 from warehouse.read import Reader
 from web.view import View
+
+_FIGURE = re.compile(r"(?<=\d) (?=[%kMB]\b|%)|(?<=[kMB\d]) (?=USD\b)")
+"""The space between a figure and its unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,17 @@ class PanelInput:
 def utc(instant: datetime | None) -> str:
     """Return an instant to the minute, UTC."""
     return "" if instant is None else f"{instant:%Y-%m-%d %H:%M} UTC"
+
+
+def glued(text: str) -> str:
+    r"""Return text in which a figure and its unit stay on one line.
+
+    Examples
+    --------
+    >>> glued("12.3 M USD, 20 %").split(" ")
+    ['12.3\xa0M\xa0USD,', '20\xa0%']
+    """
+    return _FIGURE.sub("\u00a0", text)
 
 
 def venue_in_words(venue: str) -> str:

@@ -249,7 +249,10 @@ def _measures(by_side: Mapping[str, PairRow], first: str, second: str) -> tuple[
         if name == "size":
             scale = row["scale_log_ratio"]
             turned = scale if scale is None or row["provider_a"] == first else -scale
-            return "" if turned is None else f"{math.exp(turned):.2g} : 1"
+            if turned is None:
+                return ""
+            factor = math.exp(abs(turned))
+            return f"{factor:.2g} : 1" if turned >= 0.0 else f"1 : {factor:.2g}"
         if name == "peaks":
             away = row["peak_distance_bps"]
             return "" if away is None else f"{away / 100:.1f} %"
@@ -287,9 +290,7 @@ def _shapes(given: PanelInput, first: str, second: str, hour: datetime) -> Marku
         share[row["provider"]][row["step"] + 20] = row["share_ratio"]
     below = {name: float(values[:20].sum()) for name, values in share.items()}
     x = np.array([step + 0.5 for step in _STEPS])
-    ticks = tuple(
-        (float(at), f"{at:+d} %" if at else "price") for at in (-20, -10, -5, 0, 5, 10, 20)
-    )
+    ticks = tuple((float(at), f"{at:+d} %" if at else "price") for at in (-20, -10, 0, 10, 20))
     drawn = line_chart(
         x,
         [ChartLine(first, share[first], "first"), ChartLine(second, share[second], "second")],

@@ -171,7 +171,7 @@ def _changes(history: Sequence[Mapping[str, Any]]) -> list[str]:
                 + (f" ({failed})" if failed else "")
             )
     if not said:
-        return [f"grade {history[-1]['grade']} all through {utc(history[0]['as_of'])} and since"]
+        return [f"grade {history[-1]['grade']} in every hour since {utc(history[0]['as_of'])}"]
     left = len(said) - _MOST_CHANGES
     more = [f"and {plural(left, 'change')} before"] if left > 0 else []
     return [*reversed(said[-_MOST_CHANGES:]), *more]
