@@ -296,6 +296,7 @@ def interval_chart(
     words: ChartWords,
     *,
     baseline: float = 0.0,
+    limits: tuple[float, float] = (-np.inf, np.inf),
     value_text: Callable[[float], str],
 ) -> str:
     """Return rows with a point and its interval each, on both sides of a baseline.
@@ -308,6 +309,8 @@ def interval_chart(
         Words of the chart.
     baseline : float
         The value that makes no difference.
+    limits : tuple of float
+        What is drawn at most; a value beyond is an arrow at the edge.
     value_text : callable
         A value as text, for the axis.
     """
@@ -316,7 +319,7 @@ def interval_chart(
     ends = np.array(
         [end for bar in bars for end in (bar.low, bar.high, bar.value) if end is not None]
     )
-    low, high = _bounds(ends, baseline)
+    low, high = _bounds(np.clip(ends, *limits), baseline)
     label_end = min(max(len(bar.label) for bar in bars) * _CHARACTER + 8.0, 170.0)
     text_start = WIDTH - max(len(bar.text) for bar in bars) * _CHARACTER
     across = _LinearMap(low, high, label_end, max(text_start - 10.0, label_end + 60.0))
@@ -335,11 +338,25 @@ def interval_chart(
         look = _side_of(bar, baseline)
         made.append(_text(0.0, y + 4.0, bar.label, "label"))
         if bar.low is not None and bar.high is not None:
-            path = f"M{_number(across(bar.low))} {_number(y)}H{_number(across(bar.high))}"
+            start, end = (across(float(np.clip(end, *limits))) for end in (bar.low, bar.high))
+            path = f"M{_number(start)} {_number(y)}H{_number(end)}"
             made.append(_element("path", d=path, class_=f"whisker {look}"))
-        made.append(_element("circle", cx=across(bar.value), cy=y, r=4.0, class_=f"dot {look}"))
+        made.append(_point(bar.value, limits, across, y, look))
         made.append(_text(WIDTH, y + 4.0, bar.text, "label end"))
     return _svg(words, height, made)
+
+
+def _point(
+    value: float, limits: tuple[float, float], across: _LinearMap, y: float, look: str
+) -> str:
+    """Return the mark of a value: a dot, or an arrow at the edge that it lies beyond."""
+    shown = float(np.clip(value, *limits))
+    x = across(shown)
+    if shown == value:
+        return _element("circle", cx=x, cy=y, r=4.0, class_=f"dot {look}")
+    length = 9.0 if value > shown else -9.0
+    arrow = f"M{_number(x)} {_number(y - 5.0)}l{_number(length)} 5l{_number(-length)} 5z"
+    return _element("path", d=arrow, class_=f"dot {look}")
 
 
 def _side_of(bar: IntervalBar, baseline: float) -> str:

@@ -210,7 +210,9 @@ def _forest(accuracy: Accuracy) -> Markup:
         "What each model leaves out less than the path of price alone",
         "; ".join(f"{bar.label} {bar.text}" for bar in bars) + ".",
     )
-    drawn = interval_chart(bars, words, value_text=lambda value: f"{100 * value:+.0f} %")
+    drawn = interval_chart(
+        bars, words, limits=(-1.0, 1.0), value_text=lambda value: f"{100 * value:+.0f} %"
+    )
     return Markup(drawn)  # noqa: S704  (plots.svg escapes every word)
 
 

@@ -243,13 +243,13 @@ def _headline(own: Sequence[BandRow], side: str) -> str:
         f"({signed_percent(top['price_peak'] / top['price'] - 1.0)})"
     )
     touched = odds(top["touch_probability_24h_ratio"])
-    chance = f", touched within 24 h with odds of {touched}" if touched else ""
+    chance = f", odds of touch in 24 h {touched}" if touched else ""
     if top["expected_forced_usd_24h"] is None:
         share = percent(top["side_share_ratio"], ".1f")
         return f"{side}s: most at {where}: {share} of the side{chance}"
     return (
-        f"{side}s: most at {where}: {usd(top['expected_forced_usd_24h'])} of "
-        f"{usd(top['liquidation_usd'])} USD could be forced{chance}"
+        f"{side}s: most at {where}: {usd(top['liquidation_usd'])} USD held{chance}, "
+        f"{usd(top['expected_forced_usd_24h'])} USD expected to be forced"
     )
 
 
