@@ -37,6 +37,7 @@ _DAYS_OF_VOLATILITY = 3.0
 _LEAST_REACH, _UNKNOWN_REACH, _MOST_REACH = 0.03, 0.15, 0.30
 
 _ALIGNMENT = 8
+_NO_BIN = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ class Grid:
         bins, price, newest (place of the newest hour with a map, -1 without one), reach_ratio
         (share of price shown first each way), volatility_day_ratio, provider_count (that could
         agree), tiers (leverages of the map, lowest first), bands of the newest hour, odds
-        (distance and odds of touch within 24 hours of published levels of the newest hour, nearest
-        first).
+        (distance and odds of touch within 24 hours of the bins of the newest hour, or of its bands
+        where an earlier release built it, nearest first).
     hours : ndarray of float64, shape (n_hours,)
         as_of of each hour, 3,600 s apart [Unix seconds].
     price : ndarray of float64, shape (n_hours,)
@@ -133,8 +134,8 @@ def read_grid(
     from_at, until_at : datetime
         Hours with from_at < as_of <= until_at.
     tiers : sequence of float, optional
-        Only positions with one of these leverages; by default all. Start-up mass and intervals are
-        not known by leverage.
+        Only positions with one of these leverages; by default all. Their start-up mass is in
+        the maps and not known apart, nor are intervals.
 
     Returns
     -------
@@ -264,34 +265,27 @@ def _read_newest_tiers(reader: Reader, at: dict[str, Any]) -> list[dict[str, Any
 def _sum_tiers(by_tier: pa.Table, tiers: Sequence[float]) -> pa.Table:
     """Return the maps of some leverages added up, in the form of ``grid_maps``."""
     chosen = by_tier.filter(pc.is_in(by_tier["leverage"], pa.array([float(one) for one in tiers])))
-    columns: dict[str, list[Any]] = {
-        name: [] for name in ("as_of", "side", "price", "first_bin_index", "liquidation_usd")
-    }
     as_of, side = chosen["as_of"].to_numpy(), chosen["side"].to_numpy(zero_copy_only=False)
-    first, _, lengths = _lists(chosen, "liquidation_usd")
-    last = first + lengths
     begins = np.flatnonzero((np.diff(as_of, prepend=np.nan) != 0) | (side != np.roll(side, 1)))
-    for begin, end in zip(begins, [*begins[1:], len(as_of)], strict=True):
-        low = int(first[begin:end].min())
-        total = np.zeros(int(last[begin:end].max()) - low, np.float64)
-        for row in range(begin, end):
-            held = chosen["liquidation_usd"][row].values.to_numpy(zero_copy_only=False)
-            total[first[row] - low : last[row] - low] += np.nan_to_num(held)
-        columns["as_of"].append(as_of[begin])
-        columns["side"].append(side[begin])
-        columns["price"].append(chosen["price"][begin].as_py())
-        columns["first_bin_index"].append(low)
-        columns["liquidation_usd"].append(total.astype(np.float32))
-    types = (pa.float64(), pa.string(), pa.float64(), pa.int32(), pa.list_(pa.float32()))
-    summed = pa.table(
+    first, usd, lengths = _lists(chosen, "liquidation_usd")
+    # Where a tier has nothing, its first bin means nothing.
+    low = np.minimum.reduceat(np.where(lengths > 0, first, _NO_BIN), begins)
+    high = np.maximum.reduceat(np.where(lengths > 0, first + lengths, -_NO_BIN), begins)
+    width = np.where(low < _NO_BIN, high - low, 0)
+    offset = np.concatenate(([0], np.cumsum(width))).astype(np.int32)
+    group = np.repeat(np.arange(len(begins)), np.diff(np.append(begins, len(as_of))))
+    shift = offset[group] + first - low[group] - (np.cumsum(lengths) - lengths)
+    place = np.arange(len(usd)) + np.repeat(shift, lengths)
+    total = np.bincount(place, weights=usd, minlength=int(offset[-1])).astype(np.float32)
+    return pa.table(
         {
-            name: pa.array(values, type_)
-            for (name, values), type_ in zip(columns.items(), types, strict=True)
+            **{name: chosen[name].take(pa.array(begins)) for name in ("as_of", "side", "price")},
+            "first_bin_index": pa.array(np.where(width > 0, low, 0), pa.int32()),
+            "liquidation_usd": pa.ListArray.from_arrays(offset, pa.array(total)),
+            "unit": pa.repeat("usd", len(begins)),
+            "semantics": pa.repeat("standing", len(begins)),
         }
     )
-    for name, value in (("unit", "usd"), ("semantics", "standing")):
-        summed = summed.append_column(name, pa.array([value] * summed.num_rows, pa.string()))
-    return summed
 
 
 def _meta_without_map(which: dict[str, Any]) -> dict[str, Any]:
@@ -343,9 +337,8 @@ def _read_newest(
 
 def _read_levels(reader: Reader, at: dict[str, Any]) -> dict[str, Any]:
     """Return bands and odds of touch of an hour, and how far from price the picture opens."""
-    levels = reader.execute(
-        named_query("grid_odds"), {name: at[name] for name in ("asset", "venue", "as_of")}
-    ).fetchall()
+    which = {name: at[name] for name in ("asset", "venue", "as_of")}
+    levels = reader.execute(named_query("grid_odds"), which).fetchall()
     sigma = next((float(row[2]) for row in levels if row[2] is not None), None)
     reach = _UNKNOWN_REACH
     if sigma is not None:
@@ -356,10 +349,18 @@ def _read_levels(reader: Reader, at: dict[str, Any]) -> dict[str, Any]:
     ).to_arrow_table()
     return {
         "bands": bands.to_pylist(),
-        "odds": [[distance, odds] for distance, odds, _ in levels],
+        "odds": _read_bin_odds(reader, which) or [[away, odds] for away, odds, _ in levels],
         "volatility_day_ratio": sigma,
         "reach_ratio": reach,
     }
+
+
+def _read_bin_odds(reader: Reader, which: dict[str, Any]) -> list[list[float]]:
+    """Return distance and odds of all bins near price; none of hours that have none."""
+    try:
+        return [list(row) for row in reader.execute(named_query("grid_bin_odds"), which).fetchall()]
+    except QueryFailed:
+        return []
 
 
 def _with_newest(

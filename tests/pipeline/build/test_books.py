@@ -147,22 +147,27 @@ def test_tiers_near_price_hold_what_their_rows_by_leverage_say(ask):
     assert differing == []
 
 
-def test_odds_of_touch_are_those_of_bands_and_there_for_each_hour_of_maps(ask):
-    """A band's odds are those of its densest bin's centre, half a bin from the edge."""
-    ((bands, wrong),) = ask(
-        "select count(*), count(*) filter (where touch_probability_24h_ratio not between "
-        "least(near.odds, far.odds) - 1e-6 and greatest(near.odds, far.odds) + 1e-6) "
-        "from marts.liquidation_bands_hourly as band "
-        "inner join (select * replace (bin_index::integer as bin_index), "
-        "touch_probability_24h_ratio as odds from marts.touch_odds_hourly) as near "
-        "on near.asset = band.asset and near.as_of = band.as_of and near.venue = band.venue "
-        "and band.price_peak between near.price_low and near.price_high "
-        "inner join (select *, touch_probability_24h_ratio as odds "
-        "from marts.touch_odds_hourly) as far on far.asset = near.asset "
-        "and far.as_of = near.as_of and far.venue = near.venue "
-        "and far.bin_index = near.bin_index + if(near.price_low > near.price, 1, -1)"
+def test_odds_by_bin_are_those_of_bands(ask):
+    """The odds of a band are those of its densest bin's centre, between those of its edges."""
+    ((known, hours, joined, wrong),) = ask(
+        "with odds as (select asset, as_of, venue, price_low, price_high, "
+        "touch_probability_24h_ratio as near_edge, if(price_low > price, "
+        "lead(touch_probability_24h_ratio) over by_price, "
+        "lag(touch_probability_24h_ratio) over by_price) as far_edge "
+        "from marts.touch_odds_hourly "
+        "window by_price as (partition by asset, as_of, venue order by bin_index)), "
+        "band as (from marts.liquidation_bands_hourly "
+        "where touch_probability_24h_ratio is not null "
+        "and abs(ln(price_peak / price)) between .001 and .19) "
+        "select count(*), count(distinct band.as_of), count(near_edge), "
+        "count(*) filter (where touch_probability_24h_ratio "
+        "not between far_edge - 1e-6 and near_edge + 1e-6) "
+        "from band left join odds on odds.asset = band.asset and odds.as_of = band.as_of "
+        "and odds.venue = band.venue "
+        "and price_peak between odds.price_low and odds.price_high"
     )
-    assert bands > 1000
+    assert joined == known > 1000
+    assert hours > 24
     assert wrong == 0
 
 

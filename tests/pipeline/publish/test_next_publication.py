@@ -105,8 +105,8 @@ def test_what_only_newest_hours_have_leaves_days_that_have_not_changed(shop, spa
         shop.build(LAST + hours * HOUR, [ESTIMATORS["turnover"]], detail_hours=30)
         path = assert_equals_one_made_anew(shop)
         with duckdb.connect(str(path), read_only=True) as reader:
-            for name in ("liquidation_heatmap_by_tier_hourly", "touch_odds_hourly"):
-                count = f"select count(distinct as_of), max(as_of) from marts.{name}"
+            for name in ("heatmap_by_tier", "touch_odds"):
+                count = f"select count(distinct as_of), max(as_of) from derived.{name}"
                 assert reader.execute(count).fetchone() == (30, LAST + hours * HOUR)
     assert spans[2] == ["2026-01-31"]
 

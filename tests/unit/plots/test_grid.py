@@ -235,6 +235,61 @@ def test_maps_of_some_leverages_are_added_up(changed_file):
         assert low.sides[side].start_up is None
 
 
+def test_all_leverages_add_up_to_the_map_near_price(published):
+    whole = grid_of(published)
+    leverages = whole.meta["tiers"]
+    assert len(leverages) > 5
+    grid = grid_of(published, tiers=leverages)
+    assert np.isfinite(grid.price).all()
+    for side in ("long", "short"):
+        *_, usd, _ = found = unfolded(grid, side)
+        known = dict(
+            zip(
+                zip(*unfolded(whole, side)[:2], strict=True),
+                whole.sides[side].usd[whole.sides[side].usd > 0],
+                strict=True,
+            )
+        )
+        expected = [known[key] for key in zip(*found[:2], strict=True)]
+        assert len(usd) > 100
+        np.testing.assert_allclose(usd, expected, rtol=1e-6)
+
+
+def test_a_leverage_without_anything_near_price_moves_no_bin(changed_file):
+    # Below one dollar bins are negative.
+    down = "first_bin_index - 20000"
+    path = changed_file(
+        TIERS.replace("first_bin_index + shift", f"{down} + shift"),
+        "insert into derived.heatmap_by_tier select * replace (99.0 as leverage, "
+        "0 as first_bin_index, []::float[] as liquidation_usd) "
+        "from derived.heatmap_by_tier where leverage = 10",
+    )
+    low, both, none = (grid_of(path, tiers=tiers) for tiers in ([10], [10, 99], [99]))
+    for side in ("long", "short"):
+        np.testing.assert_array_equal(low.sides[side].usd, both.sides[side].usd)
+        np.testing.assert_array_equal(low.sides[side].first_bin, both.sides[side].first_bin)
+        assert both.sides[side].first_bin.max() < 0
+        assert len(none.sides[side].usd) == 0
+    assert (none.flags == MISSING).all()
+
+
+def test_odds_of_every_bin_are_published(published, changed_file):
+    odds = np.array(grid_of(published).meta["odds"])
+    assert len(odds) == 200
+    assert odds[0].tolist() == [0.0, 1.0]
+    assert odds[-1, 0] > 0.19
+    own = rows_of(
+        published,
+        "select ln(price_low / price) as distance, touch_probability_24h_ratio as odds "
+        "from marts.touch_odds_hourly where asset = 'BTC' and venue = 'all' and as_of = ? "
+        "and price_low > price order by bin_index",
+        END,
+    )
+    np.testing.assert_allclose(np.interp(own["distance"], *odds.T), own["odds"], atol=1e-6)
+    path = changed_file("drop view marts.touch_odds_hourly")
+    assert 0 < len(grid_of(path).meta["odds"]) < 200
+
+
 def test_maps_by_leverage_that_are_not_published_are_an_error(changed_file):
     path = changed_file("drop table if exists derived.heatmap_by_tier")
     assert grid_of(path).meta["tiers"] == []
