@@ -68,17 +68,15 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def run_server(
-    settings: Settings, listening: socket.socket, *, on_start: Callable[[], None] = lambda: None
-) -> None:
-    """Serve the page and the API until a signal.
+def create_server(
+    settings: Settings, *, on_start: Callable[[], None] = lambda: None
+) -> uvicorn.Server:
+    """Return a server of the page and the API.
 
     Parameters
     ----------
     settings : Settings
         The home, and the token where one is needed.
-    listening : socket
-        From `listen`.
     on_start : callable
         Called once requests are answered.
     """
@@ -93,4 +91,19 @@ def run_server(
         server_header=False,
         ws="none",
     )
-    _Server(config, app.state.publications, on_start).run(sockets=[listening])
+    return _Server(config, app.state.publications, on_start)
+
+
+def run_server(
+    settings: Settings, listening: socket.socket, *, on_start: Callable[[], None] = lambda: None
+) -> None:
+    """Serve the page and the API until a signal.
+
+    Parameters
+    ----------
+    settings, on_start
+        As in `create_server`.
+    listening : socket
+        From `listen`.
+    """
+    create_server(settings, on_start=on_start).run(sockets=[listening])

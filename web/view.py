@@ -5,6 +5,7 @@ shown of it.
 """
 
 import math
+import re
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -189,7 +190,8 @@ def parse_instant(parameter: str, text: str) -> datetime:
     """
     try:
         # A plus sign that was not encoded arrives as a space.
-        instant = datetime.fromisoformat(text.strip().replace(" +", "+").replace(" ", "T", 1))
+        written = re.sub(r"(?<=:\d\d) (?=\d\d:\d\d$)", "+", text.strip())
+        instant = datetime.fromisoformat(written)
         instant = instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         raise bad_parameter(

@@ -4,15 +4,14 @@ Belongs here: which query a map needs. Does not belong here: reading the page's 
 (``plots.grid``).
 """
 
-import re
 from typing import Any
 
 import pyarrow as pa
 
 from plots.grid import CONSENSUS, encode_grid, read_grid
 from warehouse.errors import NotPublished, QueryFailed, QueryOverLimit
-from warehouse.queries import named_query
 from warehouse.read import Reader
+from web.api.resources import read_rows
 from web.problem_details import Refusal
 from web.view import View
 
@@ -33,21 +32,15 @@ def map_rows(reader: Reader, known: dict[str, Any]) -> pa.Table:
         Tiers are chosen and the publication has no maps by tier.
     """
     if known["provider"] == CONSENSUS:
-        return _rows(reader, "api_consensus", known)
+        return read_rows(reader, "api_consensus", known)
     if known["tiers"] is None:
-        return _rows(reader, "api_map", known)
+        return read_rows(reader, "api_map", known)
     try:
-        return _rows(reader, "api_map_tiers", known)
+        return read_rows(reader, "api_map_tiers", known)
     except QueryOverLimit:
         raise
     except QueryFailed as exc:
         raise _without_tiers() from exc
-
-
-def _rows(reader: Reader, name: str, known: dict[str, Any]) -> pa.Table:
-    statement = named_query(name)
-    taken = {one: known[one] for one in set(re.findall(r"\$([a-z_]+)", statement))}
-    return reader.execute(statement, taken).to_arrow_table()
 
 
 def encode_map(reader: Reader, view: View) -> bytes:

@@ -247,9 +247,9 @@ async def list_files(
     return JSONResponse(body, headers=headers)
 
 
-@router.api_route(
+@router.head("/files/{path:path}", include_in_schema=False, response_class=Response)
+@router.get(
     "/files/{path:path}",
-    methods=["GET", "HEAD"],
     summary="One published Parquet file",
     response_class=Response,
     responses={200: {"content": {"application/vnd.apache.parquet": {}}}},

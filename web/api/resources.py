@@ -1,7 +1,7 @@
 """What the API answers, endpoint by endpoint.
 
-Belongs here: which relation an endpoint reads and which parameters choose its rows. Does not belong
-here: reading and sending (``web.api.routes``).
+Belongs here: which relation and which query are behind an endpoint. Does not belong here: what is
+done with a request (``web.api.routes``).
 """
 
 import re
@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import pyarrow as pa
+
 from warehouse.contracts import Column, Relation, relations
 from warehouse.queries import named_query
+from warehouse.read import Reader
 
 _PARAMETER = re.compile(r"\$([a-z_]+)")
 
@@ -24,6 +27,8 @@ class Resource:
     ----------
     name : str
         Its path below ``/v1/``.
+    query : str
+        The named query behind it.
     relation : str
         The relation whose contract describes its columns.
     scope : str
@@ -35,6 +40,7 @@ class Resource:
     """
 
     name: str
+    query: str
     relation: str
     scope: str
     is_daily: bool = False
@@ -51,39 +57,38 @@ class Resource:
         return tuple(one for one in self.contract.columns if one.name not in self.left_out)
 
     @property
-    def statement(self) -> str:
-        """The named query behind it."""
-        return named_query(f"api_{self.name.replace('-', '_')}")
-
-    @property
     def takes(self) -> set[str]:
         """Names of the parameters that its query takes."""
-        return set(_PARAMETER.findall(self.statement))
+        return set(_PARAMETER.findall(named_query(self.query)))
 
-    def parameters(self, known: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters that its query takes, of all that are known."""
-        return {name: known[name] for name in self.takes}
+
+def read_rows(reader: Reader, query: str, known: Mapping[str, Any]) -> pa.Table:
+    """Return the rows of a named query, given more parameters than it takes."""
+    statement = named_query(query)
+    taken = {name: known[name] for name in set(_PARAMETER.findall(statement))}
+    return reader.execute(statement, taken).to_arrow_table()
 
 
 RESOURCES = (
-    Resource("assets", "marts.assets", "home"),
+    Resource("assets", "api_assets", "marts.assets", "home"),
     Resource(
         "map",
+        "api_map",
         "marts.liquidation_heatmap_hourly",
         "map",
         left_out=("asset", "provider", "venue", "unit", "semantics", "params_hash"),
     ),
-    Resource("bands", "marts.liquidation_bands_hourly", "map"),
-    Resource("cascades", "marts.cascade_scenarios_hourly", "map"),
-    Resource("by-leverage", "marts.liquidation_by_leverage_hourly", "map"),
-    Resource("consensus", "marts.consensus_heatmap_hourly", "asset"),
-    Resource("disagreement", "marts.provider_disagreement_hourly", "asset"),
-    Resource("quality", "marts.asset_quality_hourly", "asset"),
-    Resource("accuracy", "marts.estimator_skill_daily", "asset", is_daily=True),
-    Resource("forecast", "marts.liquidation_forecast_hourly", "asset"),
-    Resource("outlook", "marts.liquidation_outlook_daily", "asset", is_daily=True),
-    Resource("context", "marts.market_context_hourly", "asset"),
-    Resource("open-interest", "marts.venue_open_interest_hourly", "asset"),
-    Resource("gaps", "marts.data_gaps", "home"),
-    Resource("runs", "marts.pipeline_runs", "home"),
+    Resource("bands", "api_bands", "marts.liquidation_bands_hourly", "map"),
+    Resource("cascades", "api_cascades", "marts.cascade_scenarios_hourly", "map"),
+    Resource("by-leverage", "api_by_leverage", "marts.liquidation_by_leverage_hourly", "map"),
+    Resource("consensus", "api_consensus", "marts.consensus_heatmap_hourly", "asset"),
+    Resource("disagreement", "api_disagreement", "marts.provider_disagreement_hourly", "asset"),
+    Resource("quality", "api_quality", "marts.asset_quality_hourly", "asset"),
+    Resource("accuracy", "api_accuracy", "marts.estimator_skill_daily", "asset", is_daily=True),
+    Resource("forecast", "api_forecast", "marts.liquidation_forecast_hourly", "asset"),
+    Resource("outlook", "api_outlook", "marts.liquidation_outlook_daily", "asset", is_daily=True),
+    Resource("context", "api_context", "marts.market_context_hourly", "asset"),
+    Resource("open-interest", "api_open_interest", "marts.venue_open_interest_hourly", "asset"),
+    Resource("gaps", "api_gaps", "marts.data_gaps", "home"),
+    Resource("runs", "api_runs", "marts.pipeline_runs", "home"),
 )

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from warehouse.queries import named_query
 from warehouse.read import Reader
@@ -34,7 +35,7 @@ from web.answers import (
 )
 from web.api.descriptions import describe, responses
 from web.api.map_rows import encode_map, map_rows
-from web.api.resources import RESOURCES, Resource
+from web.api.resources import RESOURCES, Resource, read_rows
 from web.delivery import AnswerStore, BoundedResponse
 from web.problem_details import unknown_name
 from web.publications import Publications
@@ -53,37 +54,56 @@ router = APIRouter(prefix="/v1", tags=["api"])
 _HOUR = timedelta(hours=1)
 _DAILY_LOOK_BACK = timedelta(days=7)
 
-# Parameters beside those of a view.
-_OWN_PARAMETERS = frozenset({"limit", "cursor", "format", "job"})
+
+class Paging(BaseModel):
+    """The parameters of paging and form."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    limit: int | None = Field(
+        None,
+        ge=1,
+        description="Rows of one response: 1,000 by default and at most 5,000 as JSON, up to "
+        "500,000 as CSV or Arrow.",
+    )
+    cursor: str | None = Field(
+        None, description="`next` of the response before, for the rows after it."
+    )
+    form: str | None = Field(
+        None,
+        alias="format",
+        description="Form of the answer, instead of Accept.",
+        json_schema_extra={"enum": [one.name for one in MediaType]},
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Paging:
-    """The parameters of paging and form, as they were sent."""
-
-    limit: int | None
-    cursor: str | None
-    form: str | None
+class HoursRows(HoursQuery, Paging):
+    """The parameters of rows of one asset."""
 
 
-def _paging(
-    request: Request,
-    limit: Annotated[int | None, Query(ge=1, description="Rows of one response.")] = None,
-    cursor: Annotated[
-        str | None, Query(description="`next` of the response before, for the rows after it.")
-    ] = None,
-    form: Annotated[
-        str | None, Query(alias="format", description="Form of the answer, instead of Accept.")
-    ] = None,
-) -> Paging:
+class MapRows(MapQuery, Paging):
+    """The parameters of rows of one asset, some of one map."""
+
+
+class HomeRows(Paging):
+    """The parameters of rows of the whole home."""
+
+    asset: str | None = Field(None, description="Only rows of this asset.")
+    venue: str | None = Field(None, description="Only rows of this venue.")
+    job: str | None = Field(None, description="Only runs of this job.")
+
+
+_PAGING = {"limit", "cursor", "form"}
+
+# A link of the page may be sent to any endpoint: what does not choose its rows is ignored.
+_KNOWN_PARAMETERS = VIEW_PARAMETERS | {"limit", "cursor", "format", "job"}
+
+
+def _check_parameters(request: Request) -> None:
+    """Refuse a misspelt parameter, which would change nothing without a word."""
     for name in request.query_params:
-        if name not in VIEW_PARAMETERS | _OWN_PARAMETERS:
-            known = VIEW_PARAMETERS | _OWN_PARAMETERS
-            raise unknown_name("parameter", name, known, what="a parameter")
-    return Paging(limit, cursor, form)
-
-
-SentPaging = Annotated[Paging, Depends(_paging)]
+        if name not in _KNOWN_PARAMETERS:
+            raise unknown_name("parameter", name, _KNOWN_PARAMETERS, what="a parameter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +133,7 @@ def _asset_question(
 ) -> _Question:
     """Return a request for rows of an asset, or of one map of it."""
     view = resolve_view(
-        ViewQuery(**query.model_dump(by_alias=True, exclude_unset=True)),
+        ViewQuery(**query.model_dump(by_alias=True, exclude_unset=True, exclude=_PAGING)),
         publications.catalogue,
         datetime.now(UTC),
         most_days=request.app.state.settings.publish_window_days,
@@ -146,6 +166,7 @@ async def _answer(
     request: Request, publications: Publications, question: _Question, paging: Paging
 ) -> Response:
     """Return the rows of a question, or 304 where the client has them."""
+    _check_parameters(request)
     catalogue, resource, now = publications.catalogue, question.resource, datetime.now(UTC)
     offered: tuple[MediaType, ...] = (MediaType.json, MediaType.csv, MediaType.arrow)
     if resource.name == "map":
@@ -201,8 +222,7 @@ def _read(reader: Reader, question: _Question, media: MediaType, page: PageOfRow
     if question.resource.name == "map":
         rows = map_rows(reader, known)
     else:
-        statement = question.resource.statement
-        rows = reader.execute(statement, question.resource.parameters(known)).to_arrow_table()
+        rows = read_rows(reader, question.resource.query, known)
         if question.resource.is_daily and question.view and not question.view.is_window:
             rows = _newest_midnight(rows)
     if rows.num_rows == 0 and page.first_row == 0:
@@ -257,26 +277,27 @@ def _envelope(reader: Reader, question: _Question) -> Envelope:
     return Envelope(question.publication, view.as_of, coverage, grade, params_hash, subject)
 
 
-def _hours_query(query: Annotated[HoursQuery, Query()]) -> HoursQuery:
+def _hours_rows(query: Annotated[HoursRows, Query()]) -> HoursRows | MapRows:
     return query
 
 
-def _map_query(query: Annotated[MapQuery, Query()]) -> HoursQuery:
+def _map_rows(query: Annotated[MapRows, Query()]) -> HoursRows | MapRows:
     return query
 
 
 def _add_asset_route(resource: Resource) -> None:
     """Add an endpoint whose rows are of one asset."""
-    chooses_map = resource.takes & {"provider", "venue", "sides"}
+    has_map_parameters = resource.takes & {"provider", "venue", "sides"}
 
     async def answer_rows(
         request: Request,
         publications: CurrentPublications,
-        query: Annotated[HoursQuery, Depends(_map_query if chooses_map else _hours_query)],
-        paging: SentPaging,
+        query: Annotated[
+            HoursRows | MapRows, Depends(_map_rows if has_map_parameters else _hours_rows)
+        ],
     ) -> Response:
         question = _asset_question(resource, query, request, publications)
-        return await _answer(request, publications, question, paging)
+        return await _answer(request, publications, question, query)
 
     _add(resource, answer_rows)
 
@@ -287,14 +308,11 @@ def _add_home_route(resource: Resource) -> None:
     async def answer_rows(
         request: Request,
         publications: CurrentPublications,
-        paging: SentPaging,
-        asset: Annotated[str | None, Query(description="Only rows of this asset.")] = None,
-        venue: Annotated[str | None, Query(description="Only rows of this venue.")] = None,
-        job: Annotated[str | None, Query(description="Only runs of this job.")] = None,
+        query: Annotated[HomeRows, Query()],
     ) -> Response:
-        chosen = {"asset": asset, "venue": venue, "job": job}
+        chosen = {"asset": query.asset, "venue": query.venue, "job": query.job}
         question = _Question(resource, None, publications.catalogue.publication_id, chosen)
-        return await _answer(request, publications, question, paging)
+        return await _answer(request, publications, question, query)
 
     _add(resource, answer_rows)
 

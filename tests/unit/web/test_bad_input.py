@@ -1,0 +1,112 @@
+"""What a client gets for a request that cannot be answered: what is wrong, and what to do."""
+
+import pytest
+
+from web.api.resources import RESOURCES
+
+TURNOVER = {"asset": "BTC", "provider": "turnover"}
+MARKUP = "<script>alert(1)</script>"
+
+
+def problem(answer, status):
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == status
+    assert body["title"]
+    assert body["detail"]
+    assert body["next_step"]
+    return body
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "parameter"),
+    [
+        ({"asset": "BTX"}, 404, "asset"),
+        ({"asset": ""}, 404, "asset"),
+        ({**TURNOVER, "provider": "turnovr"}, 404, "provider"),
+        ({**TURNOVER, "venue": "nowhere"}, 404, "venue"),
+        ({**TURNOVER, "side": "up"}, 422, "side"),
+        ({**TURNOVER, "as_of": "yesterday"}, 422, "as_of"),
+        ({**TURNOVER, "as_of": "2026-13-01"}, 422, "as_of"),
+        ({**TURNOVER, "as_of": "9999-12-31T23:59:59-23:00"}, 422, "as_of"),
+        ({**TURNOVER, "as_of": "0001-01-01T00:00+14:00"}, 422, "as_of"),
+        ({**TURNOVER, "as_of": "2999-01-01"}, 422, "as_of"),
+        ({**TURNOVER, "as_of": "2026-01-30", "to": "2026-01-30"}, 422, "to"),
+        ({**TURNOVER, "from": "2026-01-30", "days": "1"}, 422, "days"),
+        ({**TURNOVER, "from": "2999-01-01"}, 422, "from"),
+        ({**TURNOVER, "days": "nan"}, 422, "days"),
+        ({**TURNOVER, "days": "-1"}, 422, "days"),
+        ({**TURNOVER, "days": "1e9"}, 422, "days"),
+        ({**TURNOVER, "days": "400"}, 422, "days"),
+        ({**TURNOVER, "reach": "5"}, 422, "reach"),
+        ({**TURNOVER, "tiers": "25,many"}, 422, "tiers"),
+        ({**TURNOVER, "tiers": ",".join(map(str, range(1, 100)))}, 422, "tiers"),
+        ({**TURNOVER, "limit": "10000"}, 422, "limit"),
+        ({**TURNOVER, "limit": "0"}, 422, "limit"),
+        ({**TURNOVER, "limit": "10000000", "format": "arrow"}, 422, "limit"),
+        ({**TURNOVER, "cursor": "!"}, 422, "cursor"),
+        ({**TURNOVER, "format": "xml"}, 422, "format"),
+        ({**TURNOVER, "provder": "turnover"}, 422, "parameter"),
+        ({**TURNOVER, "bins": "10000"}, 422, "parameter"),
+    ],
+)
+def test_a_parameter_that_cannot_be_used_is_named(client, query, status, parameter):
+    assert problem(client.get("/v1/map", params=query), status)["parameter"] == parameter
+
+
+def test_the_nearest_right_word_is_named(client):
+    body = problem(client.get("/v1/map", params={"asset": "BTCC"}), 404)
+    assert body["nearest"] == "BTC"
+    assert "did you mean BTC?" in body["next_step"]
+    body = problem(client.get("/v1/map", params={**TURNOVER, "provider": "Turn_over"}), 404)
+    assert body["nearest"] == "turnover"
+
+
+def test_a_window_without_maps_names_the_published_hours(client):
+    body = problem(client.get("/v1/map", params={**TURNOVER, "to": "2020-01-01"}), 404)
+    assert body["first_at"] in body["next_step"].replace("Z", ":00+00:00")
+
+
+def test_a_name_without_rows_is_refused_where_no_map_is_needed(client):
+    body = problem(client.get("/v1/forecast", params={"asset": "BTC", "provider": "turnovr"}), 404)
+    assert body["nearest"] == "turnover"
+    assert client.get("/v1/forecast", params={"provider": "path_only"}).status_code == 200
+
+
+def test_tiers_that_are_not_published_are_no_zeros(client):
+    answer = client.get("/v1/map", params={"asset": "BTC", "provider": "consensus", "tiers": "25"})
+    assert answer.status_code == 200
+    answer = client.get("/v1/map", params={**TURNOVER, "tiers": "25", "limit": 5000})
+    if answer.status_code == 404:
+        assert "tiers" in problem(answer, 404)["next_step"]
+    else:
+        everything = client.get("/v1/map", params={**TURNOVER, "limit": 5000}).json()["data"]
+        whole = sum(row["liquidation_usd"] for row in everything)
+        assert 0 < sum(row["liquidation_usd"] for row in answer.json()["data"]) < whole
+
+
+def test_markup_in_a_name_comes_back_as_text(client):
+    for path in ("/v1/map", "/panels/today", "/", "/state"):
+        answer = client.get(path, params={"asset": MARKUP})
+        assert answer.status_code == 404
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "json" in answer.headers["content-type"] or MARKUP not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/v1/nothing", "/static/nothing.js", "/chart/no.js"])
+def test_what_does_not_exist_is_a_problem(client, path):
+    problem(client.get(path), 404)
+
+
+def test_nothing_is_written(client):
+    for resource in RESOURCES:
+        problem(client.post(f"/v1/{resource.name}"), 405)
+    problem(client.request("DELETE", "/v1/map"), 405)
+
+
+def test_undecodable_bytes_are_refused(client):
+    answer = client.get("/v1/map?asset=%ff%fe%00")
+    problem(answer, 404)
+    assert client.get("/v1/gaps?venue=%ed%a0%80").status_code == 200
+    assert client.get("/v1/forecast?provider=%00").status_code == 404
