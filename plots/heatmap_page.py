@@ -12,7 +12,7 @@ import zlib
 from graphlib import TopologicalSorter
 
 from plots.chart_modules import module_text
-from plots.grid import Grid, encode_grid
+from plots.map_grid import Grid, encode_grid
 
 _LOADER = "static_loader.js"
 _ENTRIES = ("static_page.js", "raster.worker.js")

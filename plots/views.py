@@ -6,8 +6,8 @@ from pathlib import Path
 
 from plots.comparison_svg import draw_comparison
 from plots.evidence import evidence_sentences, map_in_words, read_evidence
-from plots.grid import read_grid
 from plots.heatmap_page import draw_heatmap
+from plots.map_grid import read_grid
 from plots.provider_panels import read_comparison
 from plots.source import PublishedMaps, newest_hour
 from plots.static_page import PageWords, write_page

@@ -54,7 +54,7 @@ const TYPES = {
 };
 
 /**
- * Read what `plots/grid.py` encodes; the arrays are views of the buffer.
+ * Read what `plots/map_grid.py` encodes; the arrays are views of the buffer.
  * @param {ArrayBuffer} buffer
  * @returns {MapData}
  */

@@ -5,7 +5,7 @@ import {decodeGrid} from './grid.js';
 /**
  * Show a map in an element and let the controls of the page change how it is drawn.
  * @param {HTMLElement} element
- * @param {ArrayBuffer} grid as `plots/grid.py` encodes it
+ * @param {ArrayBuffer} grid as `plots/map_grid.py` encodes it
  * @param {string} workerUrl
  */
 export async function showMap(element, grid, workerUrl) {

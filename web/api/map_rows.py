@@ -1,14 +1,14 @@
 """The bins of a map as rows, or as the binary grid that the page draws.
 
 Belongs here: which query a map needs. Does not belong here: reading the page's grid
-(``plots.grid``).
+(``plots.map_grid``).
 """
 
 from typing import Any
 
 import pyarrow as pa
 
-from plots.grid import CONSENSUS, encode_grid, read_grid
+from plots.map_grid import CONSENSUS, encode_grid, read_grid
 from warehouse.errors import NotPublished, QueryFailed, QueryOverLimit
 from warehouse.read import Reader
 from web.api.resources import read_rows

@@ -10,7 +10,7 @@ from workbench import END
 
 from jobs.read.query import published_file
 from jobs.settings import Settings
-from plots.grid import LOG_ORIGIN, LOG_STEP, MISSING, STALE, WARM_UP, encode_grid, read_grid
+from plots.map_grid import LOG_ORIGIN, LOG_STEP, MISSING, STALE, WARM_UP, encode_grid, read_grid
 from warehouse.errors import NotPublished
 from warehouse.read import open_published
 
