@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -118,6 +119,15 @@ def _publish_link(home: Path, own: Path, version: str) -> None:
     add_version(finished, published / "liqheat.duckdb", version)
 
 
+def _copy_published(home: Path, own: Path, name: str) -> Path:
+    """Return a finished file of another publication with the content of a home's."""
+    finished = own / "published" / ".writing" / f"{name}.duckdb"
+    shutil.copyfile((home / "published" / "liqheat.duckdb").resolve(), finished)
+    with duckdb.connect(str(finished)) as writer:
+        writer.execute("update meta.publication set publication_id = ?", [name])
+    return finished
+
+
 @contextmanager
 def serving(home: Path) -> Iterator[Served]:
     """Serve a home until the block ends."""
@@ -154,7 +164,7 @@ def open_page(browser: Browser, url: str) -> Iterator[Page]:
 
 def _wait_drawn(page: Page) -> float:
     """Wait until a page has drawn; return when it first had, since it was requested [ms]."""
-    page.wait_for_function("window.drawnAt.length > 0")
+    page.wait_for_selector("[data-drawn='true']")
     return float(page.evaluate("window.drawnAt[0]"))
 
 
@@ -288,11 +298,13 @@ def time_publications(
     with open_page(browser, f"{served.url}/?asset=BTC") as page:
         _wait_drawn(page)
         page.wait_for_timeout(1000)
-        for number in range(5):
+        for number in range(3):
             drawn = page.evaluate("window.drawnAt.length")
+            finished = _copy_published(home, own, f"again-{number}")
             begun = time.perf_counter()
-            _publish_link(home, own, f"again-{number}")
-            page.wait_for_function(f"window.drawnAt.length > {drawn}")
+            add_version(finished, own / "published" / "liqheat.duckdb", f"again-{number}")
+            while page.evaluate("window.drawnAt.length") == drawn:
+                page.wait_for_timeout(10)
             times.append(1e3 * (time.perf_counter() - begun))
             page.wait_for_timeout(500)
     return {"publication to the map in an open page [ms]": times}
