@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from plots.map_grid import CONSENSUS, encode_grid, read_grid
-from warehouse.errors import NotPublished, QueryFailed, QueryOverLimit
+from warehouse.errors import QueryFailed, QueryOverLimit
 from warehouse.read import Reader
 from web.api.resources import read_rows
-from web.problem_details import Refusal
+from web.catalogue import ALL_VENUES
+from web.problem_details import Refusal, bad_parameter, unknown_name
 from web.view import View
 
 
@@ -31,16 +32,11 @@ def map_rows(reader: Reader, known: dict[str, Any]) -> pa.Table:
     Refusal
         Tiers are chosen and the publication has no maps by tier.
     """
-    if known["provider"] == CONSENSUS:
-        return read_rows(reader, "api_consensus", known)
-    if known["tiers"] is None:
-        return read_rows(reader, "api_map", known)
-    try:
+    if known["tiers"] is not None:
+        _check_tiers(reader, known)
         return read_rows(reader, "api_map_tiers", known)
-    except QueryOverLimit:
-        raise
-    except QueryFailed as exc:
-        raise _without_tiers() from exc
+    query = "api_consensus" if known["provider"] == CONSENSUS else "api_map"
+    return read_rows(reader, query, known)
 
 
 def encode_map(reader: Reader, view: View) -> bytes:
@@ -49,28 +45,60 @@ def encode_map(reader: Reader, view: View) -> bytes:
     Raises
     ------
     Refusal
-        Tiers are chosen and the publication has no maps by tier.
+        Tiers are chosen and the publication has no such maps.
     """
-    try:
-        grid = read_grid(
-            reader,
-            asset=view.asset,
-            provider=view.provider,
-            venue=view.venue,
-            from_at=view.from_at,
-            until_at=view.as_of,
-            tiers=view.tiers,
+    which: dict[str, Any] = {
+        "asset": view.asset,
+        "provider": view.provider,
+        "venue": view.venue,
+        "from_at": view.from_at,
+        "until_at": view.as_of,
+        "tiers": view.tiers,
+    }
+    if view.tiers is not None:
+        _check_tiers(reader, which)
+    return encode_grid(read_grid(reader, **which))
+
+
+def _check_tiers(reader: Reader, known: dict[str, Any]) -> None:
+    """Refuse tiers of which there are no maps in the hours requested, and say why."""
+    provider = known["provider"]
+    if known["venue"] != ALL_VENUES:
+        raise bad_parameter(
+            "tiers",
+            f"maps by leverage are of all venues together, not of {known['venue']}",
+            "leave venue or tiers out",
         )
-    except NotPublished as exc:
-        raise _without_tiers() from exc
-    return encode_grid(grid)
+    try:
+        rows = read_rows(reader, "api_tiers", known).to_pylist()
+    except QueryOverLimit:
+        raise
+    except QueryFailed as exc:
+        raise _without_tiers("this publication") from exc
+    if not rows:
+        raise _without_tiers(f"this publication for {provider} and {known['asset']}")
+    leverages = {f"{row['leverage']:g}" for row in rows}
+    for tier in known["tiers"]:
+        if f"{tier:g}" not in leverages:
+            what = f"a leverage of {provider}'s maps"
+            raise unknown_name("tiers", f"{tier:g}", leverages, what=what)
+    first_at = min(row["first_at"] for row in rows)
+    if known["until_at"] < first_at:
+        raise Refusal(
+            404,
+            "No maps by tier",
+            "maps by leverage are kept for the newest hours alone, and these are older",
+            f"choose hours from {first_at:%Y-%m-%dT%H:%MZ} on, or leave tiers out",
+            {"parameter": "tiers", "first_at": first_at.isoformat()},
+        )
 
 
-def _without_tiers() -> Refusal:
+def _without_tiers(where: str) -> Refusal:
     return Refusal(
         404,
         "No maps by tier",
-        "no maps by leverage tier are in this publication",
-        "leave tiers out; `liqheat run` adds maps by tier to the hours it builds",
+        f"no maps by leverage tier are in {where}",
+        "leave tiers out; estimators that keep positions by leverage have them in the hours "
+        "that this release built",
         {"parameter": "tiers"},
     )

@@ -74,16 +74,27 @@ def test_a_name_without_rows_is_refused_where_no_map_is_needed(client):
     assert client.get("/v1/forecast", params={"provider": "path_only"}).status_code == 200
 
 
-def test_tiers_that_are_not_published_are_no_zeros(client):
-    answer = client.get("/v1/map", params={"asset": "BTC", "provider": "consensus", "tiers": "25"})
-    assert answer.status_code == 200
+def test_tiers_are_a_part_of_the_map(client):
     answer = client.get("/v1/map", params={**TURNOVER, "tiers": "25", "limit": 5000})
-    if answer.status_code == 404:
-        assert "tiers" in problem(answer, 404)["next_step"]
-    else:
-        everything = client.get("/v1/map", params={**TURNOVER, "limit": 5000}).json()["data"]
-        whole = sum(row["liquidation_usd"] for row in everything)
-        assert 0 < sum(row["liquidation_usd"] for row in answer.json()["data"]) < whole
+    everything = client.get("/v1/map", params={**TURNOVER, "limit": 5000}).json()["data"]
+    whole = sum(row["liquidation_usd"] for row in everything)
+    assert 0 < sum(row["liquidation_usd"] for row in answer.json()["data"]) < whole
+
+
+@pytest.mark.parametrize("form", ["json", "grid"])
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ({"provider": "consensus", "tiers": "25"}, 404, "no maps by leverage tier"),
+        ({"provider": "turnover", "venue": "sim_alpha", "tiers": "25"}, 422, "all venues together"),
+        ({"provider": "turnover", "tiers": "25,26"}, 422, "tiers '26' is not a leverage"),
+    ],
+)
+def test_tiers_without_a_map_are_no_zeros(client, query, status, said, form):
+    answer = client.get("/v1/map", params={"asset": "BTC", "format": form, **query})
+    body = problem(answer, status)
+    assert said in body["detail"]
+    assert body["parameter"] == "tiers"
 
 
 def test_markup_in_a_name_comes_back_as_text(client):
