@@ -37,7 +37,7 @@ def client(small_home):
         yield client
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serve():
     """Return `serving`, for a test that needs a server of its own."""
     return serving
