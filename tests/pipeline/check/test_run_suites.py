@@ -149,6 +149,18 @@ def published(settings, asset):
         ).fetchone()
 
 
+def newest_details(settings, asset):
+    """Return the newest published hour of an asset's maps by leverage and odds by bin."""
+    with duckdb.connect(str(settings.published / "liqheat.duckdb"), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'")
+        return connection.execute(
+            "select (select max(as_of) from marts.liquidation_heatmap_by_tier_hourly "
+            "where asset = $asset), "
+            "(select max(as_of) from marts.touch_odds_hourly where asset = $asset)",
+            {"asset": asset},
+        ).fetchone()
+
+
 def newest_in_parquet(settings, asset):
     """Return the newest hour of an asset's map in the Parquet files."""
     days = (settings.published / "parquet/liquidation_heatmap_hourly").glob("*/*.parquet")
@@ -174,6 +186,8 @@ def test_an_hour_that_failed_holds_back_its_asset_alone_until_it_passes(settings
     # Its hours before stay, its grade goes on and says why.
     assert published(settings, "BTC") == (bad - HOUR, END)
     assert published(settings, "THIN") == (END, END)
+    assert newest_details(settings, "BTC") == (bad - HOUR, bad - HOUR)
+    assert newest_details(settings, "THIN") == (END, END)
     assert "map_books" in reasons(settings, "BTC", "sim_alpha", bad)[1]
     assert newest_in_parquet(settings, "BTC") == bad - HOUR
     noted = ask(
@@ -189,6 +203,7 @@ def test_an_hour_that_failed_holds_back_its_asset_alone_until_it_passes(settings
     assert check(settings, as_of=END).held == ()
     publish(settings, as_of=END)
     assert published(settings, "BTC") == (END, END)
+    assert newest_details(settings, "BTC") == (END, END)
 
 
 def test_days_before_the_window_of_the_file_are_held_back_too(home):
