@@ -46,8 +46,9 @@ export function openScrubber(root, onChoose) {
     if (!oldest || !last) return;
     first = Date.parse(oldest);
     slider.max = String((Date.parse(last) - first) / HOUR);
-    slider.value = view.as_of ? String((Date.parse(view.as_of) - first) / HOUR) : slider.max;
-    newest.ariaPressed = String(!view.as_of && !view.to);
+    const at = view.as_of ?? view.to;
+    slider.value = at ? String((Date.parse(at) - first) / HOUR) : slider.max;
+    newest.ariaPressed = String(!at);
     say();
   };
 }
