@@ -1,15 +1,17 @@
-// The chart: candles and the time axis are the library's, the map under them and the profile are ours.
+// The chart: candles and axes are the library's, the map under them and the profile are ours.
 
 import { CandlestickSeries, HistogramSeries, LineSeries, createChart } from './lightweight-charts.js';
-import { centreOf } from './grid.js';
+import { SIDES, edgeOf } from './grid.js';
 import { drawBands, drawFlags, drawKey, notesOf } from './overlays.js';
-import { drawProfile, profileOf, seenRows, startUpShare } from './profile.js';
+import { drawProfile, profileOf, seenRows } from './profile.js';
 import { Raster } from './raster.js';
 import { THEMES, decimalsOf, hourText, inWords, paletteOfTheme, priceText } from './scale.js';
 import { Tooltip, partsOf } from './tooltip.js';
 import { cellOf, rangesOf, viewOf } from './view.js';
 
 /** @typedef {import('./grid.js').MapData} MapData */
+/** @typedef {import('./view.js').View} View */
+/** @typedef {import('./lightweight-charts.js').SeriesApi} SeriesApi */
 /**
  * @typedef {object} Options
  * @property {'both' | 'long' | 'short'} side
@@ -30,142 +32,140 @@ import { cellOf, rangesOf, viewOf } from './view.js';
  * @property {string | URL} [workerUrl] of raster.worker.js, where it has another address
  */
 
-const HOUR = 3600, REALISED_PX = 72, AXIS_TEXT_PX = 11;
+const HOUR = 3600, REALISED_PX = 72, KEY_PX = { width: 216, height: 52 }, ATTRIBUTION = 'Charts by TradingView';
 /** @type {Options} */
 const DEFAULTS = { side: 'both', unit: 'usd', threshold: 0, scale: null, showBands: true, showRealised: true, showStartUp: true };
 
 /** @param {string | number | Date} instant @returns {number} Unix seconds */
 const secondsOf = instant => typeof instant === 'number' ? instant : new Date(instant).getTime() / 1000;
 
+/** @template {keyof HTMLElementTagNameMap} T @param {T} tag @param {Partial<CSSStyleDeclaration>} style @param {Element[]} children */
+function styled(tag, style, ...children) {
+  const element = document.createElement(tag);
+  Object.assign(element.style, style);
+  element.append(...children);
+  return element;
+}
+
 /**
  * @param {HTMLElement} element filled by the chart; its size is the chart's
  * @param {Settings} [settings]
  */
 function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHover, onViewChange, workerUrl } = {}) {
-  let theme = THEMES[themeName], palette = paletteOfTheme(theme), options = { ...DEFAULTS };
+  let theme = THEMES[themeName], palette = paletteOfTheme(theme), options = DEFAULTS, range = { low: 1, high: 2 };
+  let isByUser = false, drawnKey = '', ratios = { x: 1, y: 1 }, profileWidth = 0;
   /** @type {MapData | null} */
   let map = null;
-  /** @type {{from: number, to: number} | null} */
+  /** @type {{from: number, to: number} | null} the whole map where null */
   let wantedWindow = null;
-  /** @type {number | {low: number, high: number} | null} */
+  /** @type {number | {low: number, high: number} | null} the map's own where null */
   let wantedReach = null;
-  /** @type {{low: number, high: number}} */
-  let range = { low: 1, high: 2 };
-  let isByUser = false, hasRealised = false, seenKey = '';
-  /** @type {{hour: number, bin: number} | null} */
+  /** @type {{hour: number, bin: number} | null} of the keyboard */
   let cursor = null;
   /** @type {(() => void)[]} */
   let waiting = [];
   /** @type {string[]} */
   let notes = [];
+  /** @type {SeriesApi[]} */
+  let realised = [];
+  let requestUpdate = () => {};
 
-  const frame = document.createElement('div'), pane = document.createElement('div');
-  const profile = document.createElement('canvas'), foot = document.createElement('div');
-  const note = document.createElement('p'), link = document.createElement('a');
-  frame.append(pane, profile);
-  foot.append(note, link);
-  element.replaceChildren(frame, foot);
+  const pane = styled('div', { position: 'relative', flex: '1 1 0', minWidth: '0', height: '100%' });
+  const profile = styled('canvas', { flex: 'none', height: '100%' }), frame = styled('div', { display: 'flex', flex: '1 1 0', minHeight: '0' }, pane, profile);
+  const key = styled('canvas', { width: `${KEY_PX.width}px`, height: `${KEY_PX.height}px`, flex: 'none' }), note = styled('p', { margin: '0', flex: '1 1 200px' });
+  const link = Object.assign(styled('a', {}), { href: 'https://www.tradingview.com/', target: '_blank', rel: 'noopener noreferrer', textContent: ATTRIBUTION });
+  const foot = styled('div', { display: 'flex', flexWrap: 'wrap', gap: '4px 20px', padding: '6px 10px', font: '12px/1.4 system-ui, sans-serif' }, key, note, link);
   Object.assign(element.style, { display: 'flex', flexDirection: 'column', minWidth: '0' });
-  Object.assign(frame.style, { position: 'relative', display: 'flex', flex: '1 1 0', minHeight: '0' });
-  Object.assign(pane.style, { position: 'relative', flex: '1 1 0', minWidth: '0', height: '100%' });
-  Object.assign(foot.style, { display: 'flex', gap: '16px', padding: '4px 10px', font: '12px/1.4 system-ui, sans-serif' });
-  Object.assign(note.style, { margin: '0', flex: '1 1 0' });
-  Object.assign(link, { href: 'https://www.tradingview.com/', target: '_blank', rel: 'noopener noreferrer', textContent: 'Charts by TradingView' });
+  element.replaceChildren(frame, foot);
+  for (const canvas of [profile, key]) canvas.setAttribute('aria-hidden', 'true');
   pane.tabIndex = 0;
   pane.setAttribute('role', 'application');
   pane.setAttribute('aria-label', labels.name ?? 'liquidation heatmap; arrow keys move the cursor, plus and minus zoom');
-  profile.setAttribute('aria-hidden', 'true');
 
   const chart = createChart(pane, {
     autoSize: true,
-    layout: { attributionLogo: false, fontSize: AXIS_TEXT_PX, fontFamily: 'system-ui, sans-serif', panes: { enableResize: false } },
+    layout: { attributionLogo: false, fontSize: 11, fontFamily: 'system-ui, sans-serif', panes: { enableResize: false } },
     grid: { vertLines: { visible: false }, horzLines: { visible: false } },
     crosshair: { mode: 0 },
     rightPriceScale: { mode: 1, borderVisible: false, scaleMargins: { top: 0, bottom: 0 }, minimumWidth: 56 },
-    timeScale: { timeVisible: true, secondsVisible: false, borderVisible: false, minBarSpacing: 0.02, rightOffset: 0, shiftVisibleRangeOnNewBar: false },
+    timeScale: { timeVisible: true, secondsVisible: false, borderVisible: false, minBarSpacing: 0.02, shiftVisibleRangeOnNewBar: false },
     handleScroll: { vertTouchDrag: false },
     localization: { timeFormatter: hourText },
   });
-  const autoscaleInfoProvider = () => ({ priceRange: { minValue: range.low, maxValue: range.high } });
-  const quiet = { lastValueVisible: false, priceLineVisible: false };
+  const quiet = { lastValueVisible: false, priceLineVisible: false }, times = chart.timeScale();
+  const fitted = { autoscaleInfoProvider: () => ({ priceRange: { minValue: range.low, maxValue: range.high } }) };
   // Gives every hour a place, with or without a candle, and prices their scale.
-  const anchor = chart.addSeries(LineSeries, { ...quiet, lineVisible: false, crosshairMarkerVisible: false, autoscaleInfoProvider });
-  const candles = chart.addSeries(CandlestickSeries, { autoscaleInfoProvider, priceLineStyle: 1 });
-  /** @type {import('./lightweight-charts.js').SeriesApi[]} */
-  let realised = [];
-  const tooltip = new Tooltip(pane);
-  let requestUpdate = () => {};
-  const raster = new Raster(workerUrl, () => requestUpdate());
-
-  const view = () => map && viewOf(chart, anchor, map, window.devicePixelRatio || 1);
+  const anchor = chart.addSeries(LineSeries, { ...quiet, ...fitted, lineVisible: false, crosshairMarkerVisible: false });
+  const candles = chart.addSeries(CandlestickSeries, { ...fitted, priceLineStyle: 1 });
+  const tooltip = new Tooltip(pane), raster = new Raster(workerUrl, () => requestUpdate());
+  const view = () => map && viewOf(chart, anchor, map, ratios);
   const look = () => ({
-    side: options.side, isCoins: options.unit === 'coins' && map?.meta.unit === 'usd', isStartUpShown: options.showStartUp,
-    threshold: options.threshold, palette, scale: options.scale,
+    side: options.side, threshold: options.threshold, scale: options.scale, palette,
+    isCoins: options.unit === 'coins' && map?.meta.unit === 'usd', isStartUpShown: options.showStartUp,
   });
+  const redraw = () => {
+    drawnKey = '';
+    requestUpdate();
+  };
 
-  /** Draw what lies under the candles, or over them. @param {'bottom' | 'top'} order */
-  const paneView = order => ({
+  const layers = /** @type {const} */ (['bottom', 'top']).map(order => ({
     zOrder: () => order,
     renderer: () => ({
       /** @param {import('./lightweight-charts.js').DrawTarget} target */
-      draw: target => target.useBitmapCoordinateSpace(({ context }) => {
+      draw: target => target.useBitmapCoordinateSpace(({ context, horizontalPixelRatio: x, verticalPixelRatio: y }) => {
+        ratios = { x, y };
         const own = view();
         if (!own || !map) return;
-        if (order === 'bottom') {
-          raster.request(own, look());
-          raster.draw(context, own);
-          drawFlags(context, own, map, theme);
-          return afterDraw(own);
-        }
-        if (options.showBands) drawBands(context, own, shownBands(map), theme);
-        if (raster.picture) drawKey(context, own, map, theme, raster.picture.scale, options);
+        if (order === 'top') return options.showBands && drawBands(context, own, map, theme, options.side);
+        raster.request(own, look());
+        raster.draw(context, own);
+        drawFlags(context, own, map, theme);
+        followView(own, map);
       }),
     }),
-  });
-  const views = [paneView('bottom'), paneView('top')];
-  anchor.attachPrimitive({ attached: parameters => { requestUpdate = parameters.requestUpdate; }, paneViews: () => views });
+  }));
+  anchor.attachPrimitive({ attached: parameters => { requestUpdate = parameters.requestUpdate; }, paneViews: () => layers });
 
-  /** @param {MapData} own */
-  const shownBands = own => options.side === 'both' ? own
-    : { ...own, meta: { ...own.meta, bands: own.meta.bands.filter(band => band.side === options.side) } };
-
-  /** @param {import('./view.js').View} own */
-  function afterDraw(own) {
-    if (!map) return;
+  /** Draw what belongs to the view beside the pane. @param {View} own @param {MapData} data */
+  function followView(own, data) {
     // The library fits prices only while it may choose them; afterwards drags move them.
     if (anchor.priceScale().options().autoScale) queueMicrotask(() => anchor.priceScale().applyOptions({ autoScale: false }));
-    const key = raster.keyOf(own, look());
-    if (key !== seenKey) {
-      seenKey = key;
-      const seenProfile = profileOf(own, map, options);
-      drawProfile(profile, own, map, theme, options, seenProfile);
-      notes = notesOf(own, map, options, { long: startUpShare(seenProfile.rows, 'long'), short: startUpShare(seenProfile.rows, 'short') });
-      const text = notes.join('; ');
-      if (note.textContent !== text) note.textContent = text;
-      onViewChange?.({ ...seenOf(own), byUser: isByUser });
+    const wantedKey = raster.keyOf(own, look());
+    if (drawnKey !== wantedKey) {
+      drawnKey = wantedKey;
+      fit(profile, profileWidth, frame.clientHeight);
+      fit(key, KEY_PX.width, KEY_PX.height);
+      const seen = profileOf(own, data, options);
+      drawProfile(profile, own, data, theme, options.showStartUp, seen);
+      notes = notesOf(own, data, options, seen.parts);
+      onViewChange?.({ ...seenOf(own, data), byUser: isByUser });
     }
-    if (waiting.length && raster.isCurrent(own, look())) {
-      const resolved = waiting;
-      waiting = [];
-      requestAnimationFrame(() => resolved.forEach(resolve => resolve()));
-    }
+    if (note.textContent !== notes.join('; ')) note.textContent = notes.join('; ');
+    if (raster.picture) drawKey(key, own, data, theme, raster.picture.scale, options);
+    if (raster.picture?.key !== wantedKey) return;
+    const resolved = waiting;
+    waiting = [];
+    requestAnimationFrame(() => resolved.forEach(resolve => resolve()));
   }
 
-  /** @param {import('./view.js').View} own @returns {Seen} */
-  function seenOf(own) {
-    const { hours: [from, until] } = rangesOf(own, /** @type {MapData} */ (map));
-    const first = /** @type {MapData} */ (map).hours[0];
-    return { from: first + (from - 1) * HOUR, to: first + (until - 1) * HOUR, low: own.low, high: own.high };
+  /** Give a canvas as many device pixels as the pane has. @param {HTMLCanvasElement} canvas @param {number} across @param {number} down */
+  function fit(canvas, across, down) {
+    const width = Math.round(across * ratios.y), height = Math.round(down * ratios.y);
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  }
+
+  /** @param {View} own @param {MapData} data @returns {Seen} */
+  function seenOf(own, data) {
+    const { hours: [from, until] } = rangesOf(own, data);
+    return { from: data.hours[0] + (from - 1) * HOUR, to: data.hours[0] + (until - 1) * HOUR, low: own.low, high: own.high };
   }
 
   function layOut() {
-    const { width, height } = frame.getBoundingClientRect(), ratio = window.devicePixelRatio || 1;
-    const wide = width < 480 ? 54 : Math.min(220, Math.round(width * 0.16));
-    Object.assign(profile.style, { width: `${wide}px`, height: `${height}px`, flex: 'none' });
-    Object.assign(profile, { width: Math.round(wide * ratio), height: Math.round(height * ratio) });
-    seenKey = '';
+    const { width } = frame.getBoundingClientRect();
+    profileWidth = width < 480 ? 54 : Math.min(220, Math.round(width * 0.16));
+    profile.style.width = `${profileWidth}px`;
     if (!isByUser) applyWindow();
-    requestUpdate();
+    redraw();
   }
 
   function paintTheme() {
@@ -174,72 +174,58 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
     note.style.color = link.style.color = theme.muted;
     const { up, down, edge } = theme.candle, line = { color: theme.muted, labelBackgroundColor: theme.muted };
     chart.applyOptions({
-      layout: { background: { type: 'solid', color: theme.page }, textColor: theme.ink, panes: { separatorColor: theme.line, separatorHoverColor: theme.line } },
+      layout: { background: { type: 'solid', color: theme.page }, textColor: theme.ink, panes: { separatorColor: theme.line } },
       crosshair: { vertLine: line, horzLine: line },
     });
     candles.applyOptions({ upColor: up, downColor: down, wickUpColor: edge, wickDownColor: down, borderUpColor: edge, borderDownColor: down, priceLineColor: theme.ink });
   }
 
-  /** Fill the library's series; whitespace keeps hours without a candle in place. */
-  function fillSeries() {
-    if (!map) return;
-    const { hours, candles: { open, high, low, close }, price, meta } = map;
-    const level = meta.price ?? 1, digits = decimalsOf(level);
-    const priceFormat = { type: 'custom', minMove: 10 ** -digits, formatter: (/** @type {number} */ one) => priceText(one, level) };
-    for (const series of [anchor, candles]) series.applyOptions({ priceFormat });
+  /** Fill the library's series; whitespace keeps hours without a candle in place. @param {MapData} data */
+  function fillSeries({ hours, candles: { open, high, low, close }, price, meta }) {
+    const level = meta.price ?? 1, formatter = (/** @type {number} */ one) => priceText(one, level);
+    for (const series of [anchor, candles]) series.applyOptions({ priceFormat: { type: 'custom', minMove: 10 ** -decimalsOf(level), formatter } });
     anchor.setData(Array.from(hours, (time, at) => ({ time, value: price[at] || close[at] || level })));
-    candles.setData(Array.from(hours, (time, at) => Number.isNaN(close[at]) ? { time }
-      : { time, open: open[at], high: high[at], low: low[at], close: close[at] }));
-    fillRealised();
+    candles.setData(Array.from(hours, (time, at) => close[at] > 0 ? { time, open: open[at], high: high[at], low: low[at], close: close[at] } : { time }));
   }
 
-  /** Liquidations that venues published, in a strip below: shorts up, longs down; pale is "at least". */
-  function fillRealised() {
-    if (!map) return;
-    const { hours, realised: figures, isLowerBound } = map;
-    hasRealised = options.showRealised && Object.values(figures).some(values => values.some(value => value > 0));
-    if (!hasRealised && realised.length) {
-      realised.forEach(series => chart.removeSeries(series));
-      realised = [];
-    }
-    if (!hasRealised) return;
+  /** Liquidations that venues published, in a strip below: shorts up, longs down; pale is "at least". @param {MapData} data */
+  function fillRealised({ hours, realised: figures, isLowerBound }) {
+    realised.forEach(series => chart.removeSeries(series));
+    realised = [];
+    if (!options.showRealised || !SIDES.some(side => figures[side].some(value => value > 0))) return;
     const priceFormat = { type: 'custom', minMove: 1, formatter: (/** @type {number} */ one) => inWords(Math.abs(one)) };
-    if (!realised.length) {
-      realised = [0, 1].map(() => chart.addSeries(HistogramSeries, { ...quiet, priceFormat }, 1));
-      realised[0].priceScale().applyOptions({ mode: 0, scaleMargins: { top: 0.06, bottom: 0.06 } });
-      chart.panes()[1].setHeight(REALISED_PX);
-    }
-    for (const [at, side] of /** @type {const} */ (['long', 'short']).entries())
-      realised[at].setData(Array.from(hours, (time, hour) => {
-        const value = figures[side][hour];
-        return Number.isNaN(value) ? { time } : { time, value: at === 0 ? -value : value, color: theme.side[side] + (isLowerBound[hour] ? '80' : 'ff') };
-      }));
+    realised = SIDES.map(side => {
+      const series = chart.addSeries(HistogramSeries, { ...quiet, priceFormat }, 1), sign = side === 'long' ? -1 : 1;
+      series.setData(Array.from(hours, (time, hour) => figures[side][hour] >= 0
+        ? { time, value: sign * figures[side][hour], color: theme.side[side] + (isLowerBound[hour] ? '80' : 'ff') } : { time }));
+      return series;
+    });
+    realised[0].priceScale().applyOptions({ mode: 0, scaleMargins: { top: 0.06, bottom: 0.06 } });
+    chart.panes()[1].setHeight(REALISED_PX);
   }
 
   function applyWindow() {
     if (!map?.hours.length) return;
-    const first = map.hours[0], last = map.hours.length - 1;
+    const first = map.hours[0], last = map.hours.length - 1, width = Math.max(pane.clientWidth - 64, 100), margin = width < 420 ? 6 : 92;
     const from = wantedWindow ? (wantedWindow.from - first) / HOUR : -1, to = wantedWindow ? (wantedWindow.to - first) / HOUR : last;
-    const width = Math.max(pane.clientWidth - 64, 100), margin = width < 420 ? 6 : 92;
     const room = to >= last && options.showBands ? (to - from) * margin / Math.max(width - margin, 1) : 0;
-    chart.timeScale().setVisibleLogicalRange({ from: from + 1, to: to + room });
+    times.setVisibleLogicalRange({ from: from + 1, to: to + room });
   }
 
   function applyReach() {
     if (!map) return;
-    const level = map.meta.price ?? map.price.findLast(one => one > 0) ?? 1, reach = wantedReach ?? map.meta.reach_ratio;
-    if (typeof reach === 'number') {
-      const { hours } = map, from = wantedWindow?.from ?? -Infinity, to = wantedWindow?.to ?? Infinity;
-      const lows = map.candles.low.filter((one, at) => one > 0 && hours[at] > from && hours[at] <= to);
-      const highs = map.candles.high.filter((one, at) => one > 0 && hours[at] > from && hours[at] <= to);
-      // Candles of the window are in view, whatever the reach.
-      setRange(Math.min(level * (1 - reach), ...lows), Math.max(level * (1 + reach), ...highs));
-    } else setRange(reach.low, reach.high);
+    const { meta, price, hours, candles: { low, high } } = map, level = meta.price ?? price.findLast(one => one > 0) ?? 1;
+    const reach = wantedReach ?? meta.reach_ratio, { from, to } = wantedWindow ?? { from: -Infinity, to: Infinity };
+    if (typeof reach !== 'number') return setRange(reach.low, reach.high);
+    // Candles of the window are in view, whatever the reach.
+    const isIn = (/** @type {number} */ one, /** @type {number} */ at) => one > 0 && hours[at] > from && hours[at] <= to;
+    setRange(Math.min(level * (1 - reach), ...low.filter(isIn)), Math.max(level * (1 + reach), ...high.filter(isIn)));
   }
 
   /** @param {number} low @param {number} high */
   function setRange(low, high) {
-    if (!(low > 0) || !(high > low)) [low, high] = [(high > 0 ? high : 1) * 0.9, (high > 0 ? high : 1) * 1.1];
+    const span = Math.log(high / low);
+    if (!(span > 4e-4) || span > 8) return;
     range = { low, high };
     anchor.priceScale().applyOptions({ autoScale: true });
     requestUpdate();
@@ -247,85 +233,84 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
 
   /** Zoom prices around one of them. @param {number} factor @param {number} [around] */
   function zoomPrice(factor, around) {
-    const own = view();
-    if (!own) return;
-    const middle = around ?? Math.sqrt(own.low * own.high);
-    if (Math.log(own.high / own.low) * factor < 4e-4 || Math.log(own.high / own.low) * factor > 8) return;
-    setRange(middle * (own.low / middle) ** factor, middle * (own.high / middle) ** factor);
+    const own = view(), middle = around ?? (own ? Math.sqrt(own.low * own.high) : 1);
+    if (own) setRange(middle * (own.low / middle) ** factor, middle * (own.high / middle) ** factor);
   }
 
-  /** @param {number} hour @param {number} bin @param {{x: number, y: number}} point */
-  function hover(hour, bin, point) {
-    const own = view();
-    if (!own || !map) return;
-    const parts = partsOf(map, hour, bin, own.binsPerCell, options);
-    tooltip.show(parts, { ...point, width: own.width, height: own.height }, theme);
+  /** Zoom hours around the cursor or the right edge, and move them. @param {number} factor @param {number} [shift] */
+  function zoomTime(factor, shift = 0) {
+    const { from, to } = times.getVisibleLogicalRange() ?? { from: 0, to: 1 }, fixed = cursor?.hour ?? to;
+    times.setVisibleLogicalRange({ from: fixed + (from - fixed) * factor + shift, to: fixed + (to - fixed) * factor + shift });
+  }
+
+  /** @param {number} hour @param {number} bin @param {{x: number, y: number}} point @param {View} own @param {MapData} data */
+  function hover(hour, bin, point, own, data) {
+    const parts = partsOf(data, hour, bin, own.binsPerCell, options);
+    tooltip.show(parts, point, own, theme);
     onHover?.(parts.map(([label, value]) => `${label} ${value}`));
   }
 
   function leave() {
     cursor = null;
-    tooltip.hide();
+    tooltip.show([], { x: 0, y: 0 }, { width: 0, height: 0 }, theme);
     onHover?.([]);
   }
 
   chart.subscribeCrosshairMove(({ point, paneIndex }) => {
-    if (cursor) return;
     const own = view();
-    if (!own || !point || paneIndex) return leave();
-    hover(own.hourAt(point.x), cellOf(own.binAt(point.y), own.binsPerCell), point);
+    if (cursor) return;
+    if (!own || !map || !point || paneIndex) return leave();
+    hover(own.hourAt(point.x), cellOf(own.binAt(point.y), own.binsPerCell), point, own, map);
   });
 
   /** Move the keyboard's cursor by cells, and the view where it would leave it. @param {number} hours @param {number} bins */
   function moveCursor(hours, bins) {
-    const own = view();
-    if (!own || !map) return;
-    const ranges = rangesOf(own, map);
-    const start = cursor ?? { hour: Math.min(map.meta.newest < 0 ? map.hours.length - 1 : map.meta.newest, ranges.hours[1] - 1), bin: cellOf(own.binAt(own.yOf(map.meta.price ?? own.low)), own.binsPerCell) };
-    const hour = Math.max(0, Math.min(map.hours.length - 1, start.hour + hours * own.hoursPerCell)), bin = start.bin + bins * own.binsPerCell;
+    const own = view(), data = map;
+    if (!own || !data) return;
+    const last = data.hours.length - 1, { hours: [from, until] } = rangesOf(own, data);
+    const start = cursor ?? { hour: Math.min(data.meta.newest < 0 ? last : data.meta.newest, until - 1), bin: cellOf(own.binAt(own.yOf(data.meta.price ?? own.low)), own.binsPerCell) };
+    const hour = Math.max(0, Math.min(last, start.hour + hours * own.hoursPerCell)), bin = start.bin + bins * own.binsPerCell;
     cursor = { hour, bin };
-    const logical = chart.timeScale().getVisibleLogicalRange();
-    if (logical && (hour < logical.from || hour > logical.to)) {
-      const shift = hour < logical.from ? hour - logical.from - 1 : hour - logical.to + 1;
-      chart.timeScale().setVisibleLogicalRange({ from: logical.from + shift, to: logical.to + shift });
-    }
-    const middle = centreOf(map.meta, bin + (own.binsPerCell - 1) / 2), shift = middle < own.low ? middle / own.low : middle > own.high ? middle / own.high : 1;
-    if (shift !== 1) setRange(own.low * shift ** 1.05, own.high * shift ** 1.05);
+    if (hour < from || hour >= until) zoomTime(1, hour < from ? hour - from : hour - until + 1);
+    const price = edgeOf(data.meta, bin + own.binsPerCell / 2), away = price < own.low ? price / own.low : price > own.high ? price / own.high : 1;
+    if (away !== 1) setRange(own.low * away ** 1.05, own.high * away ** 1.05);
     requestAnimationFrame(() => {
-      if (!cursor || !map) return;
-      chart.setCrosshairPosition(middle, map.hours[hour], anchor);
-      hover(hour, bin, { x: own.x0 + hour * own.spacing, y: own.yOf(middle) });
+      const moved = view();
+      if (!cursor || !moved) return;
+      chart.setCrosshairPosition(price, data.hours[hour], anchor);
+      hover(hour, bin, { x: moved.x0 + hour * moved.spacing, y: moved.yOf(price) }, moved, data);
     });
   }
 
-  /** @param {number} factor */
-  function zoomTime(factor) {
-    const logical = chart.timeScale().getVisibleLogicalRange();
-    if (!logical) return;
-    const fixed = cursor?.hour ?? logical.to;
-    chart.timeScale().setVisibleLogicalRange({ from: fixed + (logical.from - fixed) * factor, to: fixed + (logical.to - fixed) * factor });
-  }
-
+  const reset = () => {
+    isByUser = false;
+    applyWindow();
+    applyReach();
+  };
   /** @type {Record<string, (step: number) => void>} */
   const keys = {
-    ArrowLeft: step => moveCursor(-step, 0), ArrowRight: step => moveCursor(step, 0),
-    ArrowUp: step => moveCursor(0, step), ArrowDown: step => moveCursor(0, -step),
-    Home: () => moveCursor(-1e6, 0), End: () => moveCursor(1e6, 0),
-    '+': () => zoomTime(0.8), '=': () => zoomTime(0.8), '-': () => zoomTime(1.25),
-    PageUp: () => zoomPrice(0.8), PageDown: () => zoomPrice(1.25),
-    Escape: () => { chart.clearCrosshairPosition(); leave(); },
-    0: () => { applyWindow(); applyReach(); },
+    ArrowLeft: step => moveCursor(-step, 0), ArrowRight: step => moveCursor(step, 0), ArrowUp: step => moveCursor(0, step), ArrowDown: step => moveCursor(0, -step),
+    Home: () => moveCursor(-1e6, 0), End: () => moveCursor(1e6, 0), PageUp: () => zoomPrice(0.8), PageDown: () => zoomPrice(1.25),
+    '+': () => zoomTime(0.8), '=': () => zoomTime(0.8), '-': () => zoomTime(1.25), 0: reset,
+    Escape: () => {
+      chart.clearCrosshairPosition();
+      leave();
+    },
   };
   pane.addEventListener('keydown', event => {
-    const act = keys[event.key];
-    if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     isByUser = true;
-    act(event.shiftKey ? 10 : 1);
+    keys[event.key](event.shiftKey ? 10 : 1);
   });
-  pane.addEventListener('blur', () => { if (cursor) keys.Escape(1); });
-  for (const kind of ['pointerdown', 'wheel', 'touchstart']) pane.addEventListener(kind, () => { isByUser = true; cursor = null; }, { capture: true, passive: true });
-  pane.addEventListener('dblclick', () => { applyWindow(); applyReach(); });
+  pane.addEventListener('blur', () => cursor && keys.Escape(1));
+  for (const kind of ['pointerdown', 'wheel', 'touchstart'])
+    pane.addEventListener(kind, () => {
+      isByUser = true;
+      cursor = null;
+    }, { capture: true, passive: true });
+  pane.addEventListener('dblclick', reset);
+  // The wheel zooms hours on the pane, prices beside it and with shift.
   frame.addEventListener('wheel', event => {
     const own = view(), { left, top } = pane.getBoundingClientRect();
     if (!own || (!event.shiftKey && event.clientX - left < own.width)) return;
@@ -333,7 +318,6 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
     event.stopPropagation();
     zoomPrice(Math.exp((event.deltaY || event.deltaX) * 0.0012), own.priceAt(event.clientY - top));
   }, { capture: true, passive: false });
-
   const observer = new ResizeObserver(layOut);
   observer.observe(frame);
   paintTheme();
@@ -341,32 +325,31 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
   return {
     /** Replace what is shown; the same asset keeps its view. @param {MapData} data */
     setData(data) {
-      const isSame = map?.meta.asset === data.meta.asset && map.hours.length > 0 && data.hours.length > 0;
-      const logical = chart.timeScale().getVisibleLogicalRange(), old = map;
+      const old = map, isSame = !!old?.hours.length && old.meta.asset === data.meta.asset && data.hours.length > 0;
+      const seen = times.getVisibleLogicalRange();
       map = data;
       raster.setMap(data, isSame);
       leave();
-      fillSeries();
-      if (isSame && old && logical) {
+      fillSeries(data);
+      fillRealised(data);
+      if (isSame && seen && isByUser) {
         // A view that ends with the newest hour follows it.
-        const moved = (old.hours[0] - data.hours[0]) / HOUR;
-        const grown = logical.to >= old.hours.length - 1.5 ? data.hours.length - old.hours.length - moved : 0;
-        chart.timeScale().setVisibleLogicalRange({ from: logical.from + moved + grown, to: logical.to + moved + grown });
-      } else {
-        isByUser = false;
-        applyWindow();
-        applyReach();
+        const moved = (old.hours[0] - data.hours[0]) / HOUR, grown = data.hours.length - old.hours.length - moved;
+        const shift = moved + (seen.to >= old.hours.length - 1.5 ? grown : 0);
+        times.setVisibleLogicalRange({ from: seen.from + shift, to: seen.to + shift });
+      } else reset();
+      if (!data.hours.length) {
+        notes = [note.textContent = 'no map in this window'];
+        for (const canvas of [profile, key]) canvas.width = canvas.width;
       }
-      seenKey = '';
-      requestUpdate();
+      redraw();
     },
     /** @param {Partial<Options>} changed */
     setOptions(changed) {
-      const old = options;
+      const isRealisedChanged = (changed.showRealised ?? options.showRealised) !== options.showRealised;
       options = { ...options, ...changed };
-      if (old.showRealised !== options.showRealised) fillRealised();
-      seenKey = '';
-      requestUpdate();
+      if (isRealisedChanged && map) fillRealised(map);
+      redraw();
     },
     /** Show the hours after from up to to. @param {{from: string | number | Date, to: string | number | Date}} hours */
     setWindow({ from, to }) {
@@ -377,54 +360,52 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
     /** Show prices: a share of price each way, or from low to high; null is the map's own. @param {number | {low: number, high: number} | null} reach */
     setReach(reach) {
       wantedReach = reach;
-      isByUser = false;
       applyReach();
     },
     /** What is in view, null before anything is; rows yields its bins that are not empty. */
     seen() {
       const own = view(), data = map;
-      return own && data && { ...seenOf(own), notes: [...notes], rows: () => seenRows(own, data, options) };
+      return own && data && { ...seenOf(own, data), notes: [...notes], rows: () => seenRows(own, data, options) };
     },
     /** Resolves once what was set last is painted. @returns {Promise<void>} */
     drawn: () => new Promise(resolve => {
-      if (!map?.hours.length || !pane.clientWidth) return requestAnimationFrame(() => resolve());
-      waiting.push(resolve);
-      return requestUpdate();
+      if (!map?.hours.length || !pane.clientWidth) requestAnimationFrame(() => resolve());
+      else waiting.push(resolve);
+      requestUpdate();
     }),
     /** Place of a price in CSS pixels from the chart's top, null where it has none. @param {number} price */
     priceToY: price => anchor.priceToCoordinate(price),
-    /** The chart as a picture, with axes, notes and attribution. @returns {HTMLCanvasElement} */
+    /** The chart as a picture, with key, axes, notes and attribution. @returns {HTMLCanvasElement} */
     toCanvas() {
-      const shot = chart.takeScreenshot(true, false), ratio = window.devicePixelRatio || 1, line = 17 * ratio;
-      const lines = [...notes, ...labels.notes ?? [], 'Charts by TradingView (tradingview.com)'];
-      const head = labels.title ? 26 * ratio : 0, canvas = document.createElement('canvas');
-      canvas.width = shot.width + profile.width;
-      canvas.height = Math.round(head + Math.max(shot.height, profile.height) + line * (lines.length + 0.7));
-      const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+      const shot = chart.takeScreenshot(true, false), ratio = ratios.y, line = 17 * ratio, head = labels.title ? 28 * ratio : 0;
+      const lines = [...notes, ...labels.notes ?? [], `${ATTRIBUTION} (tradingview.com)`], canvas = document.createElement('canvas');
+      const width = canvas.width = shot.width + profile.width, below = Math.round(head + Math.max(shot.height, profile.height) + 8 * ratio);
+      canvas.height = Math.round(below + Math.max(key.height, line * lines.length) + 4 * ratio);
+      const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d')), left = key.width + 30 * ratio;
       context.fillStyle = theme.page;
-      context.fillRect(0, 0, canvas.width, canvas.height);
+      context.fillRect(0, 0, width, canvas.height);
       context.drawImage(shot, 0, head);
       context.drawImage(profile, shot.width, head);
+      context.drawImage(key, 10 * ratio, below);
       Object.assign(context, { fillStyle: theme.ink, textBaseline: 'middle', font: `600 ${14 * ratio}px system-ui, sans-serif` });
-      context.fillText(labels.title ?? '', 10 * ratio, head / 2, canvas.width - 20 * ratio);
+      context.fillText(labels.title ?? '', 10 * ratio, head / 2, width - 20 * ratio);
       Object.assign(context, { fillStyle: theme.muted, font: `${11 * ratio}px system-ui, sans-serif` });
-      lines.forEach((text, at) => context.fillText(text, 10 * ratio, canvas.height - line * (lines.length - at - 0.3), canvas.width - 20 * ratio));
+      lines.forEach((text, at) => context.fillText(text, left, below + line * (at + 0.5), width - left - 10 * ratio));
       return canvas;
     },
     /** @param {'dark' | 'light'} name */
     setTheme(name) {
       theme = THEMES[name];
       paintTheme();
-      fillRealised();
-      seenKey = '';
-      requestUpdate();
+      if (map) fillRealised(map);
+      redraw();
     },
     /** @param {Settings['labels']} changed */
     setLabels(changed) { labels = { ...labels, ...changed }; },
     resize: layOut,
     destroy() {
       observer.disconnect();
-      raster.destroy();
+      raster.worker.terminate();
       chart.remove();
       element.replaceChildren();
     },

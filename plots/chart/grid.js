@@ -47,6 +47,9 @@ export const MISSING = 1, WARM_UP = 2, STALE = 4;
 /** @type {Side[]} */
 export const SIDES = ['long', 'short'];
 
+/** Sides that are shown. @param {string} chosen both, long or short */
+export const sidesOf = chosen => SIDES.filter(side => chosen === 'both' || chosen === side);
+
 /** @type {Record<string, new (buffer: ArrayBuffer, offset: number, length: number) => any>} */
 const TYPES = {
   float64: Float64Array, float32: Float32Array, int32: Int32Array, uint32: Uint32Array,

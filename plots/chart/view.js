@@ -6,7 +6,7 @@ import { binOf, edgeOf } from './grid.js';
 /**
  * @typedef {object} View
  * @property {number} width @property {number} height of the pane, CSS pixels
- * @property {number} ratio device pixels a CSS pixel
+ * @property {number} ratioX @property {number} ratio device pixels a CSS pixel, across and down
  * @property {number} x0 middle of hour 0, CSS pixels
  * @property {number} spacing of hours, CSS pixels
  * @property {number} low @property {number} high prices at the lower and upper edge
@@ -22,10 +22,10 @@ import { binOf, edgeOf } from './grid.js';
 /**
  * @param {import('./lightweight-charts.js').ChartApi} chart
  * @param {import('./lightweight-charts.js').SeriesApi} series
- * @param {import('./grid.js').MapData} map @param {number} ratio
+ * @param {import('./grid.js').MapData} map @param {{x: number, y: number}} ratios of device pixels to CSS pixels
  * @returns {View | null} null where nothing has a place yet
  */
-export function viewOf(chart, series, map, ratio) {
+export function viewOf(chart, series, map, { x: ratioX, y: ratio }) {
   const times = chart.timeScale(), width = times.width(), height = chart.panes()[0].getHeight();
   const x0 = times.logicalToCoordinate(0), far = times.logicalToCoordinate(1024);
   const low = series.coordinateToPrice(height - 0.5), high = series.coordinateToPrice(-0.5);
@@ -38,10 +38,10 @@ export function viewOf(chart, series, map, ratio) {
   /** @param {number} y */
   const priceAt = y => series.coordinateToPrice(y) ?? low;
   return {
-    width, height, ratio, x0, spacing, low, high, yOf, priceAt,
-    hoursPerCell: Math.max(1, Math.ceil(1 / (spacing * ratio) - 1e-9)),
+    width, height, ratioX, ratio, x0, spacing, low, high, yOf, priceAt,
+    hoursPerCell: Math.max(1, Math.ceil(1 / (spacing * ratioX) - 1e-9)),
     binsPerCell: Math.max(1, Math.ceil(1 / (binHeight * ratio) - 1e-9)),
-    left: hour => Math.round((x0 + 0.5 + (hour - 0.5) * spacing) * ratio),
+    left: hour => Math.round((x0 + 0.5 + (hour - 0.5) * spacing) * ratioX),
     bottom: bin => Math.round((yOf(edgeOf(meta, bin)) + 0.5) * ratio),
     hourAt: x => Math.floor((x - x0) / spacing + 0.5),
     binAt: y => binOf(meta, priceAt(y)),
