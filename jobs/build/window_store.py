@@ -149,8 +149,9 @@ def _sum_without_set_apart(
         _sum_tiers_without_set_apart(connection, batch)
     # Maps of single venues were stored for this alone.
     connection.execute(
-        "delete from derived.heatmap_by_tier where venue <> ? and list_contains(?, asset)",
-        [ALL_VENUES, assets],
+        "delete from derived.heatmap_by_tier where venue <> ? and as_of > ? and as_of <= ? "
+        "and list_contains(?, asset)",
+        [ALL_VENUES, to_instant(start), to_instant(end), assets],
     )
 
 
