@@ -184,6 +184,12 @@ def serious_faults():
 
 
 @pytest.fixture
+def wait_drawn():
+    """Return the function that waits until a page shows what was chosen last."""
+    return wait_until_drawn
+
+
+@pytest.fixture
 def markup():
     """Return the name with markup in it."""
     return MARKUP
@@ -264,8 +270,9 @@ def _note_console(observed: Observed, line) -> None:
 
 
 def wait_until_drawn(page) -> None:
-    """Wait until the chart of a page shows what was chosen last."""
+    """Wait until a page shows what was chosen last, its panel included."""
     page.wait_for_selector("[data-drawn='true']")
+    page.wait_for_selector("#panel[aria-busy=true]", state="detached")
 
 
 # Pixels of a chart by what they show: cold is a long, warm a short.

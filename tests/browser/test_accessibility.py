@@ -6,13 +6,12 @@ PANELS = ("today", "providers", "cascade", "quality", "accuracy", "context", "he
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_serious_on_the_page_and_its_panels(open_page, axe, theme, serious_faults):
+def test_nothing_serious_on_the_page_and_its_panels(open_page, axe, theme, serious_faults, wait_drawn):
     page = open_page(color_scheme=theme)
     assert serious_faults(page, axe) == []
     for panel in PANELS:
         page.locator(f"#tab-{panel}").click()
-        page.wait_for_selector("#panel:not([aria-busy=true])")
-        page.wait_for_selector("[data-drawn='true']")
+        wait_drawn(page)
         assert serious_faults(page, axe, "'#panel'") == [], panel
 
 
@@ -21,7 +20,7 @@ def test_nothing_serious_on_the_page_and_its_panels(open_page, axe, theme, serio
 def test_nothing_serious_on_a_noisy_asset_two_maps_and_an_error(
     open_page, axe, theme, address, serious_faults
 ):
-    page = open_page(address, color_scheme=theme, wait="NONE" not in address)
+    page = open_page(address, color_scheme=theme)
     assert serious_faults(page, axe) == []
     page.observed.faults = [fault for fault in page.observed.faults if "404" not in fault]
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from playwright.sync_api import expect
 from workbench import END
 
 
@@ -114,15 +115,15 @@ def test_back_and_forth_lead_through_what_was_chosen(open_page):
     page = open_page("/?asset=BTC&provider=turnover")
     choose(page, "provider", "taker_tilt")
     choose(page, "days", "1")
+    provider = page.locator("[name=provider]")
     page.go_back()
     wait_for_view(page, lambda view: "days" not in view)
-    assert page.locator("[name=provider]").input_value() == "taker_tilt"
+    expect(provider).to_have_value("taker_tilt")
     page.go_back()
-    wait_for_view(page, lambda view: view["provider"] == "turnover")
-    assert page.locator("[name=provider]").input_value() == "turnover"
+    expect(provider).to_have_value("turnover")
     page.go_forward()
+    expect(provider).to_have_value("taker_tilt")
     wait_for_view(page, lambda view: view["provider"] == "taker_tilt")
-    assert page.locator("[name=provider]").input_value() == "taker_tilt"
 
 
 def test_a_link_opens_the_same_view(open_page):
@@ -150,6 +151,7 @@ def test_the_wheel_zooms_and_a_key_shows_everything_again(open_page):
     page.wait_for_timeout(200)
     nearer_low, nearer_high = prices_seen(page)
     assert nearer_high - nearer_low < 0.8 * (high - low)
+    page.locator("#chart [role=application]").focus()
     page.keyboard.press("0")
     page.wait_for_timeout(200)
     assert prices_seen(page) == pytest.approx((low, high), rel=0.02)
@@ -209,7 +211,7 @@ def test_an_unknown_asset_names_those_there_are(open_page):
     page.observed.faults = [fault for fault in page.observed.faults if "404" not in fault]
 
 
-def test_a_name_with_markup_in_it_is_text(open_page, markup):
+def test_a_name_with_markup_in_it_is_text(open_page, markup, wait_drawn):
     page = open_page()
     page.keyboard.press("/")
     page.keyboard.type("<img")
@@ -220,8 +222,8 @@ def test_a_name_with_markup_in_it_is_text(open_page, markup):
     assert page.locator("img").count() == 0
     for panel in ("providers", "quality", "health"):
         page.locator(f"#tab-{panel}").click()
-        page.wait_for_selector(f"#tab-{panel}[aria-selected=true]")
-        page.wait_for_selector("[data-drawn='true']")
+        expect(page.locator(f"#tab-{panel}")).to_have_attribute("aria-selected", "true")
+        wait_drawn(page)
     assert page.locator("img").count() == 0
 
 

@@ -37,9 +37,9 @@ def test_an_open_page_fills_follows_publications_and_outlives_the_server(
     assert page.evaluate("window.isSame")
 
     live.stop()
-    page.wait_for_selector("#status:not(:empty)")
+    page.locator("#status").get_by_text("does not respond").wait_for()
     live.start()
-    page.wait_for_selector("#status:empty", state="attached")
+    page.locator("#status").get_by_text("Live").wait_for()
     page.locator("[name=provider]").select_option("open_interest")
     page.wait_for_selector("[data-drawn='true']")
     # The browser reports requests that no server answered, and the empty answers before.
