@@ -153,7 +153,7 @@ def _line(row: _Row, shock: float | None) -> ScenarioLine:
     )
 
 
-def forced_by(bins: Sequence[_Row], moves_ratio: _Floats) -> _Floats:
+def forced_by(bins: Sequence[_Row], now: float, moves_ratio: _Floats) -> _Floats:
     """Return what lies on the levels of a map between price and each moved price [USD].
 
     What a bin holds is spread evenly over its log width; the bin that holds price counts from price
@@ -163,6 +163,8 @@ def forced_by(bins: Sequence[_Row], moves_ratio: _Floats) -> _Floats:
     ----------
     bins : sequence of mapping
         Rows of ``sql/queries/map_of_hour.sql``.
+    now : float
+        Price that moves: the close of the asset, where a map may have its own.
     moves_ratio : ndarray of float64, shape (n,)
         Moves of price, above -1 [ratio].
 
@@ -177,7 +179,6 @@ def forced_by(bins: Sequence[_Row], moves_ratio: _Floats) -> _Floats:
         moved = np.sign(moves_ratio) == sign
         if not own or not moved.any():
             continue
-        now = own[0]["price"]
         near, far = ("price_high", "price_low") if side == "long" else ("price_low", "price_high")
         start = sign * np.log(np.array([row[near] for row in own]) / now)
         end = sign * np.log(np.array([row[far] for row in own]) / now)
@@ -193,7 +194,7 @@ def _answer(rows: Sequence[_Row], bins: Sequence[_Row], shock: float) -> list[st
     move = shock / 100.0
     side = "long" if move < 0.0 else "short"
     now = rows[0]["price"]
-    (first,) = forced_by(bins, np.array([move]))
+    (first,) = forced_by(bins, now, np.array([move]))
     if not np.isfinite(first):
         return [f"{signed_percent(move, 'g')}: the map holds no {side}s"]
     said = [
@@ -243,7 +244,7 @@ def _between(nearer: _Row, farther: _Row) -> str:
 def _curve(rows: Sequence[_Row], bins: Sequence[_Row]) -> Markup:
     """Return what is forced by a move: at once as a line, in the end as points."""
     moves = _DRAWN_PERCENT / 100.0
-    first = forced_by(bins, moves)
+    first = forced_by(bins, rows[0]["price"], moves)
     first[moves == 0.0] = 0.0
     in_all = np.full(moves.size, np.nan)
     for row in rows:

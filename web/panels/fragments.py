@@ -15,6 +15,7 @@ from jinja2 import Environment
 
 from jobs.settings import Settings
 from warehouse.read import Reader
+from web.answers import is_known_tag
 from web.page import templates
 from web.panels.accuracy_panel import read_accuracy_panel
 from web.panels.cascade_panel import MOST_SHOCK_PERCENT, read_cascade
@@ -70,15 +71,15 @@ async def show_panel(
     if name in _OF_THE_MOMENT:
         headers["Cache-Control"] = "no-store"
     else:
-        headers["ETag"] = _tag(publications.catalogue.publication_id, name, view, shock)
-        if request.headers.get("if-none-match") == headers["ETag"]:
+        headers["ETag"] = _tag(name, view, shock)
+        if is_known_tag(headers["ETag"], request.headers.get("if-none-match")):
             return Response(status_code=304, headers=headers)
 
     def render(reader: Reader) -> str:
         given = PanelInput(reader, view, settings, datetime.now(UTC), shock or None)
         return render_panel(name, given)
 
-    return HTMLResponse(await publications.read(render), headers=headers)
+    return HTMLResponse(await publications.read(render, of=view.publication), headers=headers)
 
 
 def render_panel(name: str, given: PanelInput) -> str:
@@ -103,8 +104,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _tag(publication: str, name: str, view: View, shock: float | None) -> str:
-    """Return what names a panel of a view in one publication."""
-    # A view without as_of is of the newest hour, which is part of it.
-    shown = f"{publication} {name} {view.model_dump_json()} {shock}"
-    return f'"{hashlib.sha256(shown.encode()).hexdigest()[:32]}"'
+def _tag(name: str, view: View, shock: float | None) -> str:
+    """Return what names a panel of a view, which is of one publication."""
+    shown = f"{name} {view.model_dump_json()} {shock}"
+    return f'W/"{hashlib.sha256(shown.encode()).hexdigest()[:32]}"'

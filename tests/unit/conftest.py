@@ -1,4 +1,4 @@
-"""The published file of the small market, changed for what a plot has to show."""
+"""The published file of the small market, changed for what a test has to show."""
 
 import shutil
 
