@@ -1,9 +1,9 @@
 """Panels of the small market's published file, as records and as HTML."""
 
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 
 import pytest
+from workbench.html_fragment import Fragment
 
 from jobs.read.query import published_file
 from jobs.settings import Settings
@@ -14,38 +14,6 @@ from web.panels.panel_input import PanelInput
 from web.view import ViewQuery, resolve_view
 
 NOW = datetime(2026, 2, 2, 0, 30, tzinfo=UTC)
-
-# Elements without an end.
-_VOID = {"input", "br", "img", "meta", "link"}
-
-
-class Fragment(HTMLParser):
-    """The elements and words of a fragment; an element that is not closed is an error."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.elements, self.words = [], [], []
-        self.feed(text)
-        assert not self.open, f"not closed: {self.open}"
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in _VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, tag
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-    @property
-    def text(self):
-        """All words, spaces made one."""
-        return " ".join(" ".join(self.words).split())
 
 
 @pytest.fixture(scope="module")

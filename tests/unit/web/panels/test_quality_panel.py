@@ -17,12 +17,25 @@ where asset = 'BTC' and venue = 'all'
 """
 
 
+GATE = """
+insert into quality.threshold by name
+select
+    'low_volume' as gate, 'traded_daily_7d_usd' as measure, 'USD a day' as unit,
+    'at_least' as direction, 'asset' as role, 10000000.0 as soft_level, false as is_required,
+    'below it price is what the last small order made it' as reason
+"""
+
+
 def test_reasons_say_what_was_measured_and_what_is_wanted(given, changed_file):
-    graded = changed_file(GRADES, parameters={"changed": END - timedelta(hours=5)})
+    changed = {"changed": END - timedelta(hours=5)}
+    graded = changed_file("delete from quality.threshold", GATE, GRADES, parameters=changed)
     panel = given(graded, read_quality)
     assert panel.whole.grade == "B"
     (doubt,) = panel.whole.doubts
-    assert doubt.startswith("low volume 9,000,000, wanted at least 10,000,000 [USD a day]")
+    assert doubt == (
+        "low volume 9,000,000, wanted at least 10,000,000 [USD a day]: below it price is what the "
+        "last small order made it"
+    )
     assert panel.whole.disqualifies == ()
 
 
