@@ -6,7 +6,7 @@
  */
 export function openSwitches(form, onChange) {
   const tiers = /** @type {HTMLElement} */ (form.querySelector("#tiers"));
-  const said = /** @type {HTMLOutputElement} */ (form.querySelector("#tiers-said"));
+  const said = /** @type {HTMLElement} */ (form.querySelector("#tiers-said"));
   const details = /** @type {HTMLDetailsElement} */ (tiers.closest("details"));
   const boxes = () => [...tiers.querySelectorAll("input")];
 
@@ -57,7 +57,7 @@ export function openSwitches(form, onChange) {
     }
     const chosen = view.tiers?.split(",");
     boxes().forEach((box) => { box.checked = !chosen || chosen.includes(box.value); });
-    said.value = !leverages.length ? "not split" : chosen ? chosen.map((one) => `${one}x`).join(" ") : "all";
+    said.textContent = !leverages.length ? "not split" : chosen ? chosen.map((one) => `${one}x`).join(" ") : "all";
     details.classList.toggle("is-empty", !leverages.length);
   };
 }
