@@ -9,7 +9,7 @@ NODE_TOOLS := tests/browser/node_modules/.package-lock.json
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types sql lock bench accuracy measured soak docs schedule clean
+.PHONY: help demo test check lint types sql lock bench accuracy measured picture soak docs schedule clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ accuracy: $(VENV)/.dev ## Hold all models against recorded liquidations: make ac
 
 measured: $(VENV)/.dev ## Hold all models against recorded measured positions: make measured DATA=<folder>; writes docs/measured.md
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.measured --data $(DATA)
+
+picture: $(VENV)/.dev ## Take README's picture of the page (needs chromium)
+	$(BIN)/python -m bench.picture docs/heatmap.png
 
 soak: $(VENV)/.dev ## Long proofs: publishing under readers, faults and kills, damaged inputs, recovery of known truths
 	$(BIN)/python -m bench.publishing

@@ -404,6 +404,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--before", type=Path, help="checkout of a release to compare with")
+    parser.add_argument(
+        "--before-home", type=Path, help="the same home as that release published it"
+    )
     parser.add_argument("--only", help="only measurements whose name holds this")
     options = parser.parse_args()
     home: Path = options.home.resolve()
@@ -429,7 +432,8 @@ def main() -> int:
         }
         if options.before is not None:
             before: Path = options.before.resolve()
-            steps["before"] = lambda: measure_before(browser, before, home, own)
+            before_home: Path = (options.before_home or home).resolve()
+            steps["before"] = lambda: measure_before(browser, before, before_home, own)
         for name, step in steps.items():
             if options.only is None or options.only in name:
                 print_figures(step())
