@@ -47,6 +47,14 @@ function styled(tag, style, ...children) {
   return element;
 }
 
+/** Lines of a text that are no wider than a width. @param {CanvasRenderingContext2D} context @param {string} text @param {number} width */
+function wrapped(context, text, width) {
+  return text.split(' ').reduce((/** @type {string[]} */ lines, word) => {
+    const longer = lines.length ? `${lines[lines.length - 1]} ${word}` : word;
+    return context.measureText(longer).width > width ? [...lines, word] : [...lines.slice(0, -1), longer];
+  }, []);
+}
+
 /**
  * @param {HTMLElement} element filled by the chart; its size is the chart's
  * @param {Settings} [settings]
@@ -133,8 +141,8 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
     const wantedKey = raster.keyOf(own, look());
     if (drawnKey !== wantedKey) {
       drawnKey = wantedKey;
-      fit(profile, profileWidth, frame.clientHeight);
-      fit(key, KEY_PX.width, KEY_PX.height);
+      for (const [canvas, across, down] of /** @type {[HTMLCanvasElement, number, number][]} */ ([[profile, profileWidth, frame.clientHeight], [key, KEY_PX.width, KEY_PX.height]]))
+        Object.assign(canvas, { width: Math.round(across * ratios.y), height: Math.round(down * ratios.y) });
       const seen = profileOf(own, data, options);
       drawProfile(profile, own, data, theme, options.showStartUp, seen);
       notes = notesOf(own, data, options, seen.parts);
@@ -148,12 +156,6 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
     requestAnimationFrame(() => resolved.forEach(resolve => resolve()));
   }
 
-  /** Give a canvas as many device pixels as the pane has. @param {HTMLCanvasElement} canvas @param {number} across @param {number} down */
-  function fit(canvas, across, down) {
-    const width = Math.round(across * ratios.y), height = Math.round(down * ratios.y);
-    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-  }
-
   /** @param {View} own @param {MapData} data @returns {Seen} */
   function seenOf(own, data) {
     const { hours: [from, until] } = rangesOf(own, data);
@@ -164,6 +166,7 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
     const { width } = frame.getBoundingClientRect();
     profileWidth = width < 480 ? 54 : Math.min(220, Math.round(width * 0.16));
     profile.style.width = `${profileWidth}px`;
+    if (realised.length) chart.panes()[1].setHeight(REALISED_PX);
     if (!isByUser) applyWindow();
     redraw();
   }
@@ -184,24 +187,27 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
   function fillSeries({ hours, candles: { open, high, low, close }, price, meta }) {
     const level = meta.price ?? 1, formatter = (/** @type {number} */ one) => priceText(one, level);
     for (const series of [anchor, candles]) series.applyOptions({ priceFormat: { type: 'custom', minMove: 10 ** -decimalsOf(level), formatter } });
+    // Bars of other hours would be looked up on the anchor's.
+    for (const series of [candles, ...realised]) series.setData([]);
     anchor.setData(Array.from(hours, (time, at) => ({ time, value: price[at] || close[at] || level })));
     candles.setData(Array.from(hours, (time, at) => close[at] > 0 ? { time, open: open[at], high: high[at], low: low[at], close: close[at] } : { time }));
   }
 
   /** Liquidations that venues published, in a strip below: shorts up, longs down; pale is "at least". @param {MapData} data */
   function fillRealised({ hours, realised: figures, isLowerBound }) {
-    realised.forEach(series => chart.removeSeries(series));
-    realised = [];
-    if (!options.showRealised || !SIDES.some(side => figures[side].some(value => value > 0))) return;
-    const priceFormat = { type: 'custom', minMove: 1, formatter: (/** @type {number} */ one) => inWords(Math.abs(one)) };
-    realised = SIDES.map(side => {
-      const series = chart.addSeries(HistogramSeries, { ...quiet, priceFormat }, 1), sign = side === 'long' ? -1 : 1;
+    const isWanted = options.showRealised && SIDES.some(side => figures[side].some(value => value > 0));
+    if (!isWanted) realised.splice(0).forEach(series => chart.removeSeries(series));
+    else if (!realised.length) {
+      const priceFormat = { type: 'custom', minMove: 1, formatter: (/** @type {number} */ one) => inWords(Math.abs(one)) };
+      realised = SIDES.map(() => chart.addSeries(HistogramSeries, { ...quiet, priceFormat }, 1));
+      realised[0].priceScale().applyOptions({ mode: 0, scaleMargins: { top: 0.06, bottom: 0.06 } });
+      chart.panes()[1].setHeight(REALISED_PX);
+    }
+    for (const [at, series] of realised.entries()) {
+      const side = SIDES[at], sign = side === 'long' ? -1 : 1;
       series.setData(Array.from(hours, (time, hour) => figures[side][hour] >= 0
         ? { time, value: sign * figures[side][hour], color: theme.side[side] + (isLowerBound[hour] ? '80' : 'ff') } : { time }));
-      return series;
-    });
-    realised[0].priceScale().applyOptions({ mode: 0, scaleMargins: { top: 0.06, bottom: 0.06 } });
-    chart.panes()[1].setHeight(REALISED_PX);
+    }
   }
 
   function applyWindow() {
@@ -305,10 +311,7 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
   });
   pane.addEventListener('blur', () => cursor && keys.Escape(1));
   for (const kind of ['pointerdown', 'wheel', 'touchstart'])
-    pane.addEventListener(kind, () => {
-      isByUser = true;
-      cursor = null;
-    }, { capture: true, passive: true });
+    pane.addEventListener(kind, () => { [isByUser, cursor] = [true, null]; }, { capture: true, passive: true });
   pane.addEventListener('dblclick', reset);
   // The wheel zooms hours on the pane, prices beside it and with shift.
   frame.addEventListener('wheel', event => {
@@ -378,19 +381,21 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
     /** The chart as a picture, with key, axes, notes and attribution. @returns {HTMLCanvasElement} */
     toCanvas() {
       const shot = chart.takeScreenshot(true, false), ratio = ratios.y, line = 17 * ratio, head = labels.title ? 28 * ratio : 0;
-      const lines = [...notes, ...labels.notes ?? [], `${ATTRIBUTION} (tradingview.com)`], canvas = document.createElement('canvas');
+      const canvas = document.createElement('canvas'), context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
       const width = canvas.width = shot.width + profile.width, below = Math.round(head + Math.max(shot.height, profile.height) + 8 * ratio);
-      canvas.height = Math.round(below + Math.max(key.height, line * lines.length) + 4 * ratio);
-      const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d')), left = key.width + 30 * ratio;
+      const font = `${11 * ratio}px system-ui, sans-serif`, left = 10 * ratio, notesTop = below + key.height + line / 2;
+      context.font = font;
+      const lines = [notes.join('; '), ...labels.notes ?? [], `${ATTRIBUTION} (tradingview.com)`].flatMap(text => wrapped(context, text, width - 2 * left));
+      canvas.height = Math.round(notesTop + line * lines.length);
       context.fillStyle = theme.page;
       context.fillRect(0, 0, width, canvas.height);
       context.drawImage(shot, 0, head);
       context.drawImage(profile, shot.width, head);
-      context.drawImage(key, 10 * ratio, below);
+      context.drawImage(key, left, below);
       Object.assign(context, { fillStyle: theme.ink, textBaseline: 'middle', font: `600 ${14 * ratio}px system-ui, sans-serif` });
-      context.fillText(labels.title ?? '', 10 * ratio, head / 2, width - 20 * ratio);
-      Object.assign(context, { fillStyle: theme.muted, font: `${11 * ratio}px system-ui, sans-serif` });
-      lines.forEach((text, at) => context.fillText(text, left, below + line * (at + 0.5), width - left - 10 * ratio));
+      context.fillText(labels.title ?? '', left, head / 2, width - 2 * left);
+      Object.assign(context, { fillStyle: theme.muted, font });
+      lines.forEach((text, at) => context.fillText(text, left, notesTop + line * at));
       return canvas;
     },
     /** @param {'dark' | 'light'} name */

@@ -12,12 +12,10 @@ import { rangesOf } from './view.js';
 /** @param {Context} context @param {View} view @param {number} [size] CSS pixels */
 export const setFont = (context, view, size = 10.5) => { context.font = `${Math.round(size * view.ratio)}px system-ui, sans-serif`; };
 
-/** Text at the right of a place, on a plate of the page's colour. @param {Context} context @param {string} text @param {number} x right end @param {number} y middle @param {Theme} theme @param {number} ratio */
-export function drawPlate(context, text, x, y, theme, ratio) {
-  const wide = context.measureText(text).width + 6 * ratio;
-  Object.assign(context, { fillStyle: theme.page, globalAlpha: 0.85, textAlign: 'right', textBaseline: 'middle' });
-  context.fillRect(x - wide + 3 * ratio, y - 6.5 * ratio, wide, 13 * ratio);
-  Object.assign(context, { fillStyle: theme.ink, globalAlpha: 1 });
+/** Text that ends at a place, with a halo of the page's colour. @param {Context} context @param {string} text @param {number} x @param {number} y middle @param {Theme} theme @param {number} ratio */
+export function drawHalo(context, text, x, y, theme, ratio) {
+  Object.assign(context, { strokeStyle: theme.page, fillStyle: theme.ink, lineWidth: 4 * ratio, lineJoin: 'round', textAlign: 'right', textBaseline: 'middle' });
+  context.strokeText(text, x, y);
   context.fillText(text, x, y);
 }
 

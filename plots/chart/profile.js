@@ -2,7 +2,7 @@
 
 import { edgeOf, eachBin, hourWithMap, sidesOf, sumOf, weightOf } from './grid.js';
 import { hourText, inWords } from './scale.js';
-import { drawPlate, setFont } from './overlays.js';
+import { drawHalo, setFont } from './overlays.js';
 import { cellOf, rangesOf } from './view.js';
 
 /** @typedef {import('./view.js').View} View */
@@ -79,7 +79,7 @@ export function drawProfile(canvas, view, map, theme, isStartUpShown, { hour, pa
     context.moveTo(length(before, most), view.bottom(rows[0].bin + near));
     for (const { bin, summed } of rows) context.lineTo(length(summed, most), view.bottom(bin + far));
     context.stroke();
-    drawPlate(context, `Σ ${inWords(rows[rows.length - 1].summed)}`, width - 4 * ratio, isLong ? height - 8 * ratio : 25 * ratio, theme, ratio);
+    drawHalo(context, `Σ ${inWords(rows[rows.length - 1].summed)}`, width - 4 * ratio, isLong ? height - 8 * ratio : 25 * ratio, theme, ratio);
   }
   const y = Math.round((view.yOf(map.price[hour]) + 0.5) * ratio) + 0.5, isNarrow = width < 110 * ratio, when = hourText(map.hours[hour]).slice(5);
   context.setLineDash([2 * ratio, 2 * ratio]);
@@ -88,7 +88,8 @@ export function drawProfile(canvas, view, map, theme, isStartUpShown, { hour, pa
   context.moveTo(0, y);
   context.lineTo(width, y);
   context.stroke();
-  drawPlate(context, isNarrow ? when.slice(0, 5) : when, width - 4 * ratio, 9 * ratio, theme, ratio);
+  context.setLineDash([]);
+  drawHalo(context, isNarrow ? when.slice(0, 5) : when, width - 4 * ratio, 9 * ratio, theme, ratio);
   context.restore();
   setFont(context, view);
   Object.assign(context, { fillStyle: theme.muted, textBaseline: 'middle', textAlign: 'left' });

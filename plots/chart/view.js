@@ -54,7 +54,7 @@ export const cellOf = (at, perCell) => Math.floor(at / perCell) * perCell;
 /** Hours and bins in view, as far as the map has them: from, until. @param {View} view @param {import('./grid.js').MapData} map @param {number} [margin] share of the pane */
 export function rangesOf(view, map, margin = 0) {
   const dx = margin * view.width, dy = margin * view.height;
-  const hours = [Math.max(0, view.hourAt(-0.5 - dx)), Math.min(map.hours.length, view.hourAt(view.width - 0.5 + dx) + 1)];
+  const hours = [Math.max(0, view.hourAt(-0.5 - dx)), Math.min(map.hours.length, view.hourAt(view.width - 1.001 + dx) + 1)];
   const bins = [view.binAt(view.height - 0.5 + dy), view.binAt(-0.5 - dy) + 1];
   return { hours: [hours[0], Math.max(...hours)], bins };
 }
