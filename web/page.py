@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 import plots
 from plots.chart_modules import module_names, module_text
 from web.page_state import MapPage, read_page
+from web.panels.panel_input import glued, utc
 from web.view import CurrentPublications
 
 router = APIRouter(tags=["page"], include_in_schema=False)
@@ -30,13 +31,15 @@ CHART = Path(plots.__file__).resolve().parent / "chart"
 @cache
 def templates() -> Environment:
     """Return the templates of the page, every value escaped."""
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(_ROOM / "templates"),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters.update(utc=utc, glued=glued)
+    return environment
 
 
 @router.get("/", response_class=HTMLResponse)

@@ -75,8 +75,8 @@ class PageState:
         Title of the page and name of the picture.
     grade : str or None
         Grade of the map.
-    publication : str or None
-        Identity of the publication; None without one.
+    publication, published_at : str or None
+        Identity of the publication and when it was made [ISO 8601]; None without one.
     first, last : str or None
         Oldest and newest published hour of the map [ISO 8601].
     assets : tuple of (str, str or None)
@@ -91,6 +91,7 @@ class PageState:
     title: str
     grade: str | None
     publication: str | None
+    published_at: str | None
     first: str | None
     last: str | None
     assets: tuple[tuple[str, str | None], ...]
@@ -200,7 +201,8 @@ def _parse(given: Mapping[str, str]) -> ViewQuery:
 
 
 def _read_headline(reader: Reader, view: View, catalogue: Catalogue, now: datetime) -> Headline:
-    published = catalogue.assets[view.asset].maps.get((view.provider, view.venue))
+    asset = catalogue.assets[view.asset]
+    published = asset.maps.get((view.provider, view.venue))
     newest = view.as_of if published is None else min(view.as_of, published.newest_at)
     evidence = read_evidence(reader, asset=view.asset, provider=view.provider, as_of=newest)
     warning = read_warning(reader, asset=view.asset, venue=view.venue, as_of=newest)
@@ -210,7 +212,7 @@ def _read_headline(reader: Reader, view: View, catalogue: Catalogue, now: dateti
     if is_stale:
         age = f"stale: {age}; `liqheat status` says what is late"
     elif not view.follows:
-        age = f"{age}, chosen; published up to {catalogue.assets[view.asset].newest_at:%d %b %H:%M}"
+        age = f"{age}, chosen; published up to {asset.newest_at:%d %b %H:%M}"
     venue = "all venues" if view.venue == ALL_VENUES else view.venue
     what = map_in_words("standing" if published is None else published.semantics, evidence)
     return Headline(
@@ -221,7 +223,10 @@ def _read_headline(reader: Reader, view: View, catalogue: Catalogue, now: dateti
         is_stale=is_stale,
         warning=warning,
         reasons=reasons,
-        evidence=() if evidence is None else tuple(evidence_sentences(evidence)),
+        evidence=(
+            *(() if evidence is None else evidence_sentences(evidence)),
+            *(() if "provider" in view.given else (f"map by {asset.default_reason}",)),
+        ),
     )
 
 
@@ -257,6 +262,7 @@ def _state_of_view(
         title=f"{view.asset} by {view.provider}, {venue}: where positions would be force-closed",
         grade=headline.grade,
         publication=catalogue.publication_id,
+        published_at=catalogue.published_at.isoformat(),
         first=(asset.first_at if published is None else published.first_at).isoformat(),
         last=(asset.newest_at if published is None else published.newest_at).isoformat(),
         assets=_assets(catalogue),
@@ -285,6 +291,7 @@ def _state_of_problem(
         title=f"{problem.title}: liqheat",
         grade=None,
         publication=None if catalogue is None else catalogue.publication_id,
+        published_at=None if catalogue is None else catalogue.published_at.isoformat(),
         first=None if asset is None else asset.first_at.isoformat(),
         last=None if asset is None else asset.newest_at.isoformat(),
         assets=() if catalogue is None else _assets(catalogue),

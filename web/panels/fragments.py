@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
-from jinja2 import Environment
 
 from jobs.settings import Settings
 from warehouse.read import Reader
@@ -22,7 +21,7 @@ from web.panels.cascade_panel import MOST_SHOCK_PERCENT, read_cascade
 from web.panels.context_panel import read_context
 from web.panels.evidence_panel import read_evidence_panel
 from web.panels.health_panel import read_health
-from web.panels.panel_input import PanelInput, glued, utc
+from web.panels.panel_input import PanelInput
 from web.panels.providers_panel import read_providers
 from web.panels.quality_panel import read_quality
 from web.panels.today_panel import read_today
@@ -92,16 +91,8 @@ def render_panel(name: str, given: PanelInput) -> str:
     given : PanelInput
         What it is made from.
     """
-    template = _environment().get_template(f"panels/{name}.html")
+    template = templates().get_template(f"panels/{name}.html")
     return template.render(panel=_READ_BY_NAME[name](given), view=given.view)
-
-
-def _environment() -> Environment:
-    """Return the templates with what panels use of Python."""
-    environment = templates()
-    environment.filters.setdefault("utc", utc)
-    environment.filters.setdefault("glued", glued)
-    return environment
 
 
 def _tag(name: str, view: View, shock: float | None) -> str:

@@ -2,6 +2,7 @@
 // words about it are the server's.
 
 import { createChart } from "/chart/chart.js";
+import { priceText } from "/chart/scale.js";
 import { drawDifference } from "./difference.js";
 import { followPublications } from "./events.js";
 import { pinned, saveFile, toCsv, toPicture } from "./save.js";
@@ -96,7 +97,9 @@ function load() {
 
 async function loadState() {
   const view = views.now(), found = await fetchState(viewQuery(view));
-  if (view === views.now()) showState(found);
+  if (view !== views.now()) return;
+  showState(found);
+  showConnection(true);
 }
 
 async function loadMaps() {
@@ -111,7 +114,9 @@ async function loadMaps() {
   difference.hidden = !beside;
   section.ariaBusy = "false";
   applyOptions(false);
-  showSwitches(state, maps[0].meta.tiers);
+  const { asset, price, tiers } = maps[0].meta;
+  document.title = `${asset}${price ? ` ${priceText(price)}` : ""}, liqheat`;
+  showSwitches(state, tiers);
   if (beside) panes[0].chart.drawn().then(() => follow(panes[0]));
 }
 
@@ -149,7 +154,7 @@ async function loadPanel() {
 function showState(found) {
   state = found;
   state.view.theme = root.dataset.theme ?? "auto";
-  document.title = section.ariaLabel = state.title;
+  section.ariaLabel = state.title;
   section.dataset.grade = state.grade ?? "";
   root.classList.toggle("is-empty", state.is_problem);
   if (state.head !== undefined) head.innerHTML = state.head;
@@ -191,9 +196,10 @@ function showFailure(error) {
 
 /** @param {boolean} isOpen */
 function showConnection(isOpen) {
+  const published = state.published_at?.slice(0, 16).replace("T", " ");
   root.classList.toggle("is-offline", !isOpen);
-  status.textContent = isOpen ? "Live: shows each publication as it comes"
-    : "The server does not respond; connecting again. What is shown may be old.";
+  status.textContent = !isOpen ? "The server does not respond; connecting again. What is shown may be old."
+    : `Live: shows each publication as it comes${published ? `; the last is of ${published} UTC` : ""}`;
 }
 
 /** @param {string | undefined} what */

@@ -8,7 +8,7 @@ import { decodeGrid } from "/chart/grid.js";
 /**
  * What the page shows of a view besides the map; `web/page_state.py` describes the fields.
  * @typedef {{view: Record<string, string | null>, title: string, grade: string | null,
- *   publication: string | null, first: string | null, last: string | null, assets: Asset[],
+ *   publication: string | null, published_at: string | null, first: string | null, last: string | null, assets: Asset[],
  *   providers: string[], venues: string[], is_problem: boolean, head?: string}} State
  */
 

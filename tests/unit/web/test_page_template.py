@@ -30,6 +30,7 @@ def state(**changes):
         "title": "BTC by turnover",
         "grade": "A",
         "publication": "one",
+        "published_at": "2026-01-15T00:03:10+00:00",
         "first": "2026-01-05T01:00:00+00:00",
         "last": "2026-01-15T00:00:00+00:00",
         "assets": (("BTC", "A"), (EVIL, None)),
@@ -119,7 +120,9 @@ def test_a_problem_is_said_with_its_next_step_and_links_that_lead_out():
 
 def test_an_empty_home_says_what_to_run_and_that_the_page_fills_itself():
     page = MapPage(
-        state(is_problem=True, publication=None, assets=(), providers=(), venues=()),
+        state(
+            is_problem=True, publication=None, published_at=None, assets=(), providers=(), venues=()
+        ),
         None,
         unpublished(),
         None,
