@@ -57,7 +57,7 @@ export function openSwitches(form, onChange) {
     }
     const chosen = view.tiers?.split(",");
     boxes().forEach((box) => { box.checked = !chosen || chosen.includes(box.value); });
-    said.textContent = !leverages.length ? "not split" : chosen ? chosen.map((one) => `${one}x`).join(" ") : "all";
+    said.textContent = !leverages.length ? "not split" : chosen ? `${chosen.length} of ${leverages.length}` : "all";
     details.classList.toggle("is-empty", !leverages.length);
   };
 }

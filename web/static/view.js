@@ -36,6 +36,7 @@ export function mapQuery(view, change) {
 export function changedView(view, change) {
   const next = { ...view };
   if ("days" in change || "as_of" in change) Object.assign(next, { from: "", to: "" });
+  if ("provider" in change || "venue" in change) next.tiers = "";
   if ("asset" in change) Object.assign(next, { reach: "", venue: "" });
   Object.assign(next, change);
   if (next.compare === next.provider) next.compare = "";

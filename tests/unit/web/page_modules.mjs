@@ -43,6 +43,7 @@ test("a change drops what cannot hold beside it", () => {
   assert.deepEqual(changedView({ as_of: "2026-01-03T00:00Z" }, { days: "30" }), { as_of: "2026-01-03T00:00Z", days: "30" });
   assert.deepEqual(changedView(pins, { asset: "ETH" }), { asset: "ETH", from: pins.from, to: pins.to });
   assert.deepEqual(changedView({ compare: "turnover" }, { provider: "turnover" }), { provider: "turnover" });
+  assert.deepEqual(changedView({ tiers: "50" }, { provider: "path_ledger" }), { provider: "path_ledger" });
   assert.deepEqual(changedView({ as_of: "2026-01-03T00:00Z" }, { as_of: "" }), {});
 });
 
