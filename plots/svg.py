@@ -413,11 +413,12 @@ def spark_line(values: Floats, words: ChartWords) -> str:
     Parameters
     ----------
     values : ndarray of float64, shape (n,)
-        Values in order of time; NaN leaves a gap.
+        Values in order of time; NaN leaves a gap. More of them than fit are averaged in groups.
     words : ChartWords
         Words of the chart.
     """
     width, height = 160.0, 32.0
+    values = _group_means(values, int(width))
     low, high = _bounds(values, None)
     x = np.linspace(3.0, width - 5.0, values.size)
     up = _LinearMap(low, high, height - 4.0, 4.0)
@@ -432,6 +433,18 @@ def spark_line(values: Floats, words: ChartWords) -> str:
     return _svg(words, height, made, width=width).replace(
         'class="svg-chart"', 'class="svg-chart spark"', 1
     )
+
+
+def _group_means(values: Floats, most: int) -> Floats:
+    """Return means of groups in a row, NaN where nothing of a group is known, the last one kept."""
+    if values.size <= most:
+        return values
+    first = np.linspace(0, values.size - 1, most).astype(np.int64)
+    is_known = np.isfinite(values)
+    sums = np.add.reduceat(np.where(is_known, values, 0.0), first)
+    counts = np.add.reduceat(is_known.astype(np.float64), first)
+    means: Floats = np.divide(sums, counts, out=np.full(most, np.nan), where=counts > 0)
+    return means
 
 
 def state_strip(states: Sequence[str], ends: tuple[str, str], words: ChartWords) -> str:

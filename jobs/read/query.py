@@ -73,7 +73,8 @@ def query_by_name(
 def named_rows(reader: Reader, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of ``sql/queries/<name>.sql`` through an open reader, by column."""
     rows = reader.execute(named_query(name), dict(parameters)).fetchall()
-    return [dict(zip(reader.columns, row, strict=True)) for row in rows]
+    columns = reader.columns
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def named_rows_if_published(

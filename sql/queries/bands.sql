@@ -2,17 +2,26 @@
 -- not later than $as_of where that is given.
 
 with
-chosen as (
-    select *
+newest as (
+    select max(as_of) as as_of
     from marts.liquidation_bands_hourly
     where
         asset = $asset
         and provider = $provider
         and venue = $venue
         and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+),
+
+chosen as (
+    select band.*
+    from marts.liquidation_bands_hourly as band
+    where
+        band.asset = $asset
+        and band.provider = $provider
+        and band.venue = $venue
+        -- A known hour is read alone, which a join does not do.
+        and band.as_of = (select newest.as_of from newest)
 )
 
-select *
-from chosen
-qualify as_of = max(as_of) over ()
+select * from chosen
 order by side desc, rank

@@ -11,9 +11,11 @@ newest as (
 chosen as (
     select scenario.*
     from marts.cascade_scenarios_hourly as scenario
-    inner join newest using (as_of)
     where
-        scenario.asset = $asset and scenario.provider = $provider and scenario.venue = $venue
+        scenario.asset = $asset
+        and scenario.provider = $provider
+        and scenario.venue = $venue
+        and scenario.as_of = (select newest.as_of from newest)
 )
 
 select * from chosen

@@ -15,7 +15,10 @@ select
     fear_greed_index,
     realised_long_liquidation_usd,
     realised_short_liquidation_usd,
-    realised_liquidation_feeds,
+    -- Lists are slow to fetch, and only those of the last day are shown.
+    if(
+        as_of > $until_at - interval 24 hours, realised_liquidation_feeds, null
+    ) as realised_liquidation_feeds,
     is_realised_liquidation_complete,
     quote_deviation_bps,
     is_quote_rate_assumed,

@@ -118,8 +118,7 @@ def read_providers(given: PanelInput) -> ProvidersPanel:
     """Return how the map of a view differs from another, and how alike all maps are."""
     view = given.view
     venue = venue_in_words(view.venue)
-    until = {"asset": view.asset, "as_of": view.as_of}
-    hour = named_rows(given.reader, "newest_comparison", until)[0]["hour"]
+    hour, rows = _newest_pairs(given)
     if hour is None:
         return ProvidersPanel(
             view.asset,
@@ -129,7 +128,6 @@ def read_providers(given: PanelInput) -> ProvidersPanel:
             "nothing to compare; `liqheat providers` lists the maps",
         )
     at = {"asset": view.asset, "hour": hour}
-    rows = named_rows(given.reader, "disagreement_of_hour", {**at, "venue": view.venue})
     if not rows:
         venues = named_rows(given.reader, "compared_venues", at)[0]["venues"]
         return ProvidersPanel(
@@ -163,6 +161,18 @@ def read_providers(given: PanelInput) -> ProvidersPanel:
             (name, view.link(provider=first, compare=name)) for name in names if name != first
         ),
     )
+
+
+def _newest_pairs(given: PanelInput) -> tuple[datetime | None, Sequence[PairRow]]:
+    """Return the hour of the view with its pairs, or the newest before that has any."""
+    view = given.view
+    at = {"asset": view.asset, "venue": view.venue}
+    rows = named_rows(given.reader, "disagreement_of_hour", {**at, "hour": view.as_of})
+    if rows:
+        return view.as_of, rows
+    until = {"asset": view.asset, "as_of": view.as_of}
+    hour = named_rows(given.reader, "newest_comparison", until)[0]["hour"]
+    return hour, named_rows(given.reader, "disagreement_of_hour", {**at, "hour": hour})
 
 
 def _pair(given: PanelInput, both: Sequence[PairRow], names: Sequence[str]) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from jobs.read.query import named_rows
 from plots.evidence import evidence_sentences, read_evidence
 from plots.svg import length_bar
 from plots.warning import MapWarning, read_warning
-from web.panels.panel_input import PanelInput, plural, signed_percent, venue_in_words
+from web.panels.panel_input import PanelInput, signed_percent, venue_in_words
 
 ZONES = ("0-2 %", "2-5 %", "5-10 %", "10-20 %")
 """Zones of distance from price, as bands are sorted into."""
@@ -259,12 +259,12 @@ def _zones(bands: Sequence[BandRow]) -> tuple[ZoneLine, ...]:
     def cells(zone: str, side: str) -> tuple[str, str, str]:
         own = [band for band in bands if band["zone"] == zone and band["side"] == side]
         if not own:
-            return ("no band", "", "")
+            return ("0", "", "")
         held, forced = (
             [band[name] for band in own] for name in ("liquidation_usd", "expected_forced_usd_24h")
         )
         return (
-            plural(len(own), "band"),
+            f"{len(own)}",
             "" if None in held else usd(sum(held)),
             "" if None in forced else usd(sum(forced)),
         )

@@ -154,3 +154,13 @@ def test_equal_states_are_one_stretch_and_a_gap_none():
     svg = state_strip(["A", "A", "", "C", "A"], ("from", "to"), WORDS)
     stretches = [one.get("class") for one in parsed(svg).iter("rect")]
     assert stretches == ["state-a", "state-c", "state-a"]
+
+
+def test_a_long_course_keeps_its_newest_value_and_its_gaps():
+    values = np.concatenate((np.full(1000, 1.0), np.full(999, np.nan), [3.0]))
+    svg = spark_line(values, WORDS)
+    assert len(svg) < 4000
+    (newest,) = elements(svg, "circle", "dot")
+    known, _ = elements(svg, "path", "line")
+    first_y = float(known.get("d")[1:].split("L")[0].split()[1])
+    assert float(newest.get("cy")) < first_y
