@@ -36,10 +36,9 @@ export function followPublications({ publication, connection }) {
     });
   };
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) {
-      clearTimeout(retry);
-      source?.close();
-    } else open();
+    if (!document.hidden) return open();
+    clearTimeout(retry);
+    return source?.close();
   });
   if (!document.hidden) open();
 }

@@ -9,7 +9,7 @@ import { pinned, saveFile, toCsv, toPicture } from "./save.js";
 import { openScrubber } from "./scrubber.js";
 import { openSearch } from "./search.js";
 import { fetchMap, fetchPanel, fetchState, isGivenUp, Problem } from "./server.js";
-import { openSwitches } from "./switches.js";
+import { onLeave, openSwitches } from "./switches.js";
 import { mapQuery, openHistory, viewQuery } from "./view.js";
 
 /** @typedef {import("./view.js").View} View */
@@ -97,17 +97,13 @@ function load() {
 
 async function loadState() {
   const view = views.now(), found = await fetchState(viewQuery(view));
-  if (view !== views.now()) return;
-  showState(found);
-  showConnection(true);
+  if (view === views.now()) showState(found);
 }
 
 async function loadMaps() {
   const view = views.now(), beside = view.compare;
-  const maps = await Promise.all([
-    fetchMap("map", mapQuery(view)),
-    beside ? fetchMap("other", mapQuery(view, { provider: beside })) : null,
-  ]);
+  const other = beside ? fetchMap("other", mapQuery(view, { provider: beside })) : null;
+  const maps = await Promise.all([fetchMap("map", mapQuery(view)), other]);
   if (view !== views.now()) return;
   for (const [place, id] of ["chart", ...(beside ? ["other"] : [])].entries()) panes[place] ??= openPane(id);
   panes.forEach((pane, place) => showMap(pane, maps[place], view));
@@ -161,6 +157,7 @@ function showState(found) {
   showSearch(state);
   showSwitches(state, panes[0]?.map?.meta.tiers ?? []);
   showScrubber(state);
+  showConnection(true);
   applyOptions(false);
 }
 
@@ -255,13 +252,9 @@ panel.addEventListener("submit", (event) => {
   fetchPanel(views.now().panel ?? "today", String(own)).then((html) => { panel.innerHTML = html; }, showFailure);
 });
 more.addEventListener("click", () => openSheet(more.ariaExpanded !== "true"));
-addEventListener("pointerdown", ({ target }) => {
-  if (target instanceof Node && !form.contains(target) && !more.contains(target)) openSheet(false);
-});
-addEventListener("keydown", ({ key }) => {
-  if (key !== "Escape" || more.ariaExpanded !== "true") return;
+onLeave([form, more], () => {
+  if (form.contains(document.activeElement)) more.focus();
   openSheet(false);
-  more.focus();
 });
 dark.addEventListener("change", () => applyOptions(false));
 // The age of the map is part of the words about it.

@@ -27,7 +27,7 @@ export function openScrubber(root, onChoose) {
     slider.valueAsNumber += hours;
     say();
     clearTimeout(rest);
-    rest = setTimeout(() => onChoose(hour()), REST);
+    rest = setTimeout(() => onChoose(slider.value === slider.max ? "" : hour()), REST);
   };
   slider.addEventListener("input", () => choose());
   slider.addEventListener("keydown", (event) => {

@@ -25,13 +25,9 @@ export function openSwitches(form, onChange) {
     const isAll = boxes().every((box) => box.checked);
     onChange({ tiers: isAll ? "" : boxes().filter((box) => box.checked).map((box) => box.value).join() });
   });
-  details.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
+  onLeave([details], () => {
+    if (tiers.contains(document.activeElement)) details.querySelector("summary")?.focus();
     details.open = false;
-    details.querySelector("summary")?.focus();
-  });
-  addEventListener("pointerdown", ({ target }) => {
-    if (target instanceof Node && !details.contains(target)) details.open = false;
   });
 
   /**
@@ -60,6 +56,18 @@ export function openSwitches(form, onChange) {
     said.textContent = !leverages.length ? "not split" : chosen ? `${chosen.length} of ${leverages.length}` : "all";
     details.classList.toggle("is-empty", !leverages.length);
   };
+}
+
+/**
+ * Call a function when a reader leaves what is open: by Escape, or by a click elsewhere.
+ * @param {Element[]} inside
+ * @param {() => void} close
+ */
+export function onLeave(inside, close) {
+  addEventListener("keydown", ({ key }) => key === "Escape" && close());
+  addEventListener("pointerdown", ({ target }) => {
+    if (target instanceof Node && !inside.some((one) => one.contains(target))) close();
+  });
 }
 
 /**
