@@ -332,6 +332,7 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
       const seen = times.getVisibleLogicalRange();
       map = data;
       raster.setMap(data, isSame);
+      if (cursor) chart.clearCrosshairPosition();
       leave();
       fillSeries(data);
       fillRealised(data);

@@ -98,7 +98,7 @@ export function drawKey(canvas, view, map, theme, scale, { side, unit, threshold
   }
   context.textAlign = 'right';
   for (const place of [0.4, 0.7, 1])
-    context.fillText(inWords(Math.sinh(place * most) * scale.knee) + (place === 1 ? '+' : ''), left + wide * place, 44);
+    context.fillText(inWords(Math.sinh(place * most) * scale.knee) + (place === 1 ? '+' : ''), left + wide * place, 22 + 11 * sidesOf(side).length);
 }
 
 /** What a cell of the picture counts. @param {View} view @param {MapData} map @param {string} unit */

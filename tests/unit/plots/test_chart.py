@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -16,6 +17,7 @@ from jobs.settings import Settings
 from plots.map_grid import encode_grid, read_grid
 from warehouse.read import open_published
 
+BEGIN = END - timedelta(hours=12)
 CHECKS = Path(__file__).with_name("chart_checks.mjs")
 CHART = Path(__file__).parents[3] / "plots/chart"
 
@@ -34,7 +36,7 @@ def test_invariants_of_the_chart(small_home, tmp_path):
             asset="BTC",
             provider="turnover",
             venue="all",
-            from_at=END.replace(hour=0),
+            from_at=BEGIN,
             until_at=END,
         )
     (tmp_path / "grid").write_bytes(encode_grid(grid))
@@ -44,7 +46,7 @@ def test_invariants_of_the_chart(small_home, tmp_path):
                 "select sum(liquidation_usd) as usd from marts.liquidation_heatmap_hourly "
                 "where asset = 'BTC' and provider = 'turnover' and venue = 'all' and side = ? "
                 "and as_of > ? and as_of <= ? group by as_of order by as_of",
-                [side, END.replace(hour=0), END],
+                [side, BEGIN, END],
             ).fetchnumpy()["usd"]
             for side in ("long", "short")
         }
@@ -53,6 +55,7 @@ def test_invariants_of_the_chart(small_home, tmp_path):
             "and provider = 'turnover' and venue = 'all' and side = 'long' and as_of = ?",
             [END],
         ).fetchall()
+    assert len(sums["long"]) == 12
     expected = {
         "sums": {side: np.asarray(values).tolist() for side, values in sums.items()},
         "first_edge": first_edge,
