@@ -212,7 +212,7 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
 
   function applyWindow() {
     if (!map?.hours.length) return;
-    const first = map.hours[0], last = map.hours.length - 1, width = Math.max(pane.clientWidth - 64, 100), margin = width < 420 ? 6 : 92;
+    const first = map.hours[0], last = map.hours.length - 1, width = Math.max(pane.clientWidth - 64, 100), margin = width < 420 ? 6 : 104;
     const from = wantedWindow ? (wantedWindow.from - first) / HOUR : -1, to = wantedWindow ? (wantedWindow.to - first) / HOUR : last;
     const room = to >= last && options.showBands ? (to - from) * margin / Math.max(width - margin, 1) : 0;
     times.setVisibleLogicalRange({ from: from + 1, to: to + room });
@@ -298,10 +298,7 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
     ArrowLeft: step => moveCursor(-step, 0), ArrowRight: step => moveCursor(step, 0), ArrowUp: step => moveCursor(0, step), ArrowDown: step => moveCursor(0, -step),
     Home: () => moveCursor(-1e6, 0), End: () => moveCursor(1e6, 0), PageUp: () => zoomPrice(0.8), PageDown: () => zoomPrice(1.25),
     '+': () => zoomTime(0.8), '=': () => zoomTime(0.8), '-': () => zoomTime(1.25), 0: reset,
-    Escape: () => {
-      chart.clearCrosshairPosition();
-      leave();
-    },
+    Escape: () => [chart.clearCrosshairPosition(), leave()],
   };
   pane.addEventListener('keydown', event => {
     if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;

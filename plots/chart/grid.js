@@ -131,11 +131,7 @@ export function sumOf(map, side, hour, from, until, unit) {
 }
 
 /** Newest hour with a map at or before a place, -1 without one. @param {MapData} map @param {number} place */
-export function hourWithMap(map, place) {
-  let hour = Math.min(place, map.hours.length - 1);
-  while (hour >= 0 && map.flags[hour] & MISSING) hour--;
-  return hour;
-}
+export const hourWithMap = (map, place) => map.flags.subarray(0, place + 1).findLastIndex(flag => !(flag & MISSING));
 
 /**
  * Odds of touch of a distance from the newest price, between those published of the next nearer and

@@ -63,7 +63,8 @@ export function drawBands(context, view, map, theme, side) {
   Object.assign(context, { lineWidth: Math.max(1, Math.round(ratio)), fillStyle: theme.ink, textAlign: 'left', textBaseline: 'middle' });
   /** @type {number[]} */
   const taken = [];
-  for (const band of meta.bands.filter(one => sidesOf(side).includes(one.side))) {
+  for (const band of meta.bands.toSorted((one, other) => (other.expected_forced ?? 0) - (one.expected_forced ?? 0))) {
+    if (!sidesOf(side).includes(band.side)) continue;
     const [top, bottom] = [band.high, band.low].map(price => Math.round((view.yOf(price) + 0.5) * ratio)), y = (top + bottom) / 2;
     context.strokeStyle = theme.side[band.side];
     context.strokeRect(left + 0.5, top + 0.5, end - left, Math.max(bottom - top - 1, 1));
@@ -75,7 +76,7 @@ export function drawBands(context, view, map, theme, side) {
 }
 
 /** Published odds are never below one in a thousand. @param {number} odds */
-export const oddsText = odds => odds <= 0.001 ? '≤ 0.1 %' : percent(odds);
+export const oddsText = odds => odds <= 0.001 ? '≤ 0.1 %' : `${+(100 * odds).toPrecision(2)} %`;
 
 /** Key of the colours: both ramps over the amounts of a cell that they show. @param {HTMLCanvasElement} canvas @param {View} view @param {MapData} map @param {Theme} theme @param {{knee: number, top: number}} scale @param {{side: string, unit: string, threshold: number}} options */
 export function drawKey(canvas, view, map, theme, scale, { side, unit, threshold }) {

@@ -85,7 +85,6 @@ export function requestOf(view, map, look) {
     ...look, x, y, hour, hoursPerCell, bin, binsPerCell,
     width: Math.max(1, Math.min(xs[columns], full[0] + dx) - x), height: Math.max(1, Math.min(ys[0], full[1] + dy) - y),
     xs: xs.map(edge => edge - x), ys: ys.map(edge => edge - y),
-    seen: [seen.hours[0] - hour, seen.hours[1] - hour].map(hours => hours / hoursPerCell)
-      .concat([seen.bins[0] - bin, seen.bins[1] - bin].map(bins => bins / binsPerCell)),
+    seen: [...seen.hours.map(at => (at - hour) / hoursPerCell), ...seen.bins.map(at => (at - bin) / binsPerCell)],
   };
 }
