@@ -124,7 +124,7 @@ def _copy_published(home: Path, own: Path, name: str) -> Path:
     finished = own / "published" / ".writing" / f"{name}.duckdb"
     shutil.copyfile((home / "published" / "liqheat.duckdb").resolve(), finished)
     with duckdb.connect(str(finished)) as writer:
-        writer.execute("update meta.publication set publication_id = ?", [name])
+        writer.execute(f"create or replace macro publication_id() as '{name}'")
     return finished
 
 

@@ -97,7 +97,7 @@ def read_comparison(maps: PublishedMaps) -> ProviderComparison:
     with maps.open() as reader:
         newest = reader.execute(
             "select max(as_of) from marts.provider_disagreement_hourly where asset = ? "
-            "and venue = ? and as_of <= coalesce(?, 'infinity'::timestamptz)",
+            "and venue = ? and as_of <= coalesce(?, 'infinity'::timestamp)",
             [*which, maps.until],
         ).fetchone()
         if newest is None or newest[0] is None:

@@ -59,16 +59,16 @@ def newest_hour(reader: Reader, maps: PublishedMaps, provider: str) -> datetime:
         There is no such map; the message names those there are.
     """
     newest = reader.execute(
-        "select max(as_of) from derived.heatmap "
+        "select max(as_of) from marts.liquidation_heatmap_arrays "
         "where asset = ? and provider = ? and venue = ? "
-        "and as_of <= coalesce(?, 'infinity'::timestamptz)",
+        "and as_of <= coalesce(?, 'infinity'::timestamp)",
         [maps.asset, provider, maps.venue, maps.until],
     ).fetchone()
     if newest is None or newest[0] is None:
         known = reader.execute(
             "select distinct if(is_known, provider || ' on ' || venue, asset) "
-            "from derived.heatmap, (select count(*) > 0 as is_known "
-            "from derived.heatmap where asset = $1) "
+            "from marts.liquidation_heatmap_arrays, (select count(*) > 0 as is_known "
+            "from marts.liquidation_heatmap_arrays where asset = $1) "
             "where asset = $1 or not is_known order by 1 limit 40",
             [maps.asset],
         ).fetchall()

@@ -5,7 +5,7 @@ Arrow schemas, comments in the database, ``docs/tables.md`` and the contract tes
 belong here (``sql/migrations``), nor do SELECTs.
 
 A column is ``name: [type, sentence]``; the type may be followed by ``null`` (it may be NULL), and
-by ``stock`` (a level at an instant) or ``flow`` (an amount over the hour, which adds up). Columns
+by what its numbers measure (``warehouse.measures``); ratios and ages are figures anyway. Columns
 listed by name alone are those of the contract that this one is ``like``, else of
 ``sql/columns.yaml``, which holds what means the same everywhere.
 """
@@ -21,6 +21,7 @@ import pyarrow as pa
 import yaml
 
 from warehouse.errors import ContractViolation
+from warehouse.measures import FIGURE_SUFFIXES, MEASURES, ColumnMeasure
 
 SQL_FOLDER = Path(__file__).resolve().parent.parent / "sql"
 
@@ -51,6 +52,8 @@ _TYPES: dict[str, tuple[str, pa.DataType]] = {
     ),
 }
 
+_NUMBERS = ("double", "float", "integer", "bigint")
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -68,8 +71,8 @@ class Column:
         One sentence with the unit.
     is_nullable : bool
         Whether it may be NULL.
-    measure : str
-        ``stock`` or ``flow`` for a quantity that can be summed, else empty.
+    measure : ColumnMeasure, optional
+        What its numbers measure; None for what is no number.
     """
 
     name: str
@@ -77,12 +80,32 @@ class Column:
     arrow_type: pa.DataType
     description: str
     is_nullable: bool
-    measure: str
+    measure: ColumnMeasure | None
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it holds numbers, or lists of them."""
+        return self.type.removesuffix("[]") in {_TYPES[each][0] for each in _NUMBERS}
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether it holds lists or structs."""
+        return self.type.endswith("]")
+
+    @property
+    def is_instant(self) -> bool:
+        """Whether it holds instants."""
+        return self.type == _TYPES["instant"][0]
+
+    @property
+    def published_type(self) -> str:
+        """As DuckDB spells its type in the published file, where instants are in UTC."""
+        return "TIMESTAMP" if self.is_instant else self.type
 
     @property
     def comment(self) -> str:
-        """The sentence, and whether the quantity is a stock or a flow."""
-        return f"{self.description} A {self.measure}." if self.measure else self.description
+        """The sentence, and how its numbers are aggregated."""
+        return f"{self.description} {self.measure.comment}" if self.measure else self.description
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +124,8 @@ class Relation:
         In stored order.
     has_newest_hours_only : bool
         Whether rows of older hours are deleted.
+    unfolded_by : str, optional
+        The view with a row for each element of its arrays; exports have the view instead.
     """
 
     name: str
@@ -108,6 +133,7 @@ class Relation:
     description: str
     columns: tuple[Column, ...]
     has_newest_hours_only: bool = False
+    unfolded_by: str | None = None
 
     @property
     def schema(self) -> str:
@@ -127,7 +153,7 @@ class Relation:
     @property
     def is_by_day(self) -> bool:
         """Whether Parquet by day, which is kept for ever, holds its rows."""
-        return self.is_hourly and not self.has_newest_hours_only
+        return self.is_hourly and not self.has_newest_hours_only and self.unfolded_by is None
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -137,7 +163,7 @@ class Relation:
     @property
     def instant(self) -> str:
         """The column of the instant a row is about; the ingestion time where there is no other."""
-        instants = (each.name for each in self.columns if each.type == _TYPES["instant"][0])
+        instants = (each.name for each in self.columns if each.is_instant)
         return next((name for name in instants if name in self.grain), "ingested_at")
 
     @property
@@ -156,15 +182,18 @@ def _column(name: str, declared: list[str] | None, where: str) -> Column:
         )
     kind, *marks = declared[0].split()
     element = kind.removesuffix("[]")
-    measure = next((mark for mark in marks if mark in ("stock", "flow")), "")
-    if element not in _TYPES or set(marks) - {"null", measure}:
+    measures = [mark for mark in marks if mark in MEASURES]
+    if element in _NUMBERS and name.endswith(FIGURE_SUFFIXES) and not measures:
+        measures = ["figure"]
+    if element not in _TYPES or set(marks) - {"null", *measures} or len(measures) > 1:
         raise ContractViolation(
             f"{where}: column {name} has type {declared[0]}; known are {', '.join(_TYPES)}, "
-            "each with [] for a list, then null, then stock or flow"
+            f"each with [] for a list, then null, then {', '.join(MEASURES)}"
         )
     sql_type, arrow_type = _TYPES[element]
     if element != kind:
         sql_type, arrow_type = f"{sql_type}[]", pa.list_(arrow_type)
+    measure = MEASURES[measures[0]] if measures else None
     return Column(name, sql_type, arrow_type, declared[1], "null" in marks, measure)
 
 
@@ -196,6 +225,7 @@ def _read_contract(
         body["description"],
         columns,
         body.get("newest_hours_only", False),
+        body.get("unfolded_by"),
     )
 
 
@@ -301,30 +331,3 @@ def comment_statement(on: str, comment: str) -> str:
 def comment_statements(relation: Relation, kind: str, catalog: str = "") -> list[str]:
     """Return the statements that write all ``comments`` of a relation."""
     return [comment_statement(*each) for each in comments(relation, kind, catalog)]
-
-
-def tables_page() -> str:
-    """Return ``docs/tables.md``: every public relation with its grain, columns and units."""
-    lines = [
-        "# Tables",
-        "",
-        "Generated from the contracts in `sql` by `liqheat tables --markdown`; do not edit.",
-    ]
-    for relation in public_relations():
-        lines += [
-            "",
-            f"## {relation.name}",
-            "",
-            relation.description,
-            "",
-            f"Grain: {', '.join(relation.grain)}",
-            "",
-            "| column | type | what it is |",
-            "| --- | --- | --- |",
-        ]
-        lines += [
-            f"| {column.name} | {column.type}{', or NULL' if column.is_nullable else ''} "
-            f"| {column.comment.replace('|', chr(92) + '|')} |"
-            for column in relation.columns
-        ]
-    return "\n".join(lines) + "\n"

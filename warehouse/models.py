@@ -141,12 +141,12 @@ def models() -> tuple[Model, ...]:
 
 
 def tables_behind(model: Model) -> tuple[str, ...]:
-    """Return the stored tables a model reads, directly or through other views."""
+    """Return the tables of the published file that a model reads, directly or through views."""
     by_name = {other.name: other for other in models()}
     behind: set[str] = set()
     for name in model.reads:
         reader = by_name.get(name)
-        if reader is None or reader.materialized == "incremental":
+        if reader is None or reader.materialized != "view":
             behind.add(name)
         else:
             behind.update(tables_behind(reader))

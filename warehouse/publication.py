@@ -42,6 +42,7 @@ from warehouse.published_versions import (
     delete_old_versions,
     newest_version,
 )
+from warehouse.utc import as_exported, as_published, without_zone
 
 logger = logging.getLogger(__name__)
 
@@ -53,27 +54,25 @@ _VIEWS = "unfolding"
 _INSTANT = timedelta(microseconds=1)
 
 
-def _public_views() -> list[tuple[Relation, Model]]:
-    """Return the public relations that stay views in the file, with their models."""
-    by_name = {model.name: model for model in models() if model.materialized == "view"}
+def _public_models(how: str) -> list[tuple[Relation, Model]]:
+    """Return the public relations that are materialized in one way, with their models."""
+    public = {relation.name: relation for relation in public_relations()}
     return [
-        (relation, by_name[relation.name])
-        for relation in public_relations()
-        if relation.name in by_name
+        (public[model.name], model)
+        for model in models()
+        if model.materialized == how and model.name in public
     ]
 
 
+def _hourly_views() -> list[tuple[Relation, Model]]:
+    """Return the public views that unfold arrays by hour; other views read these and tables."""
+    return [each for each in _public_models("view") if each[0].is_hourly]
+
+
 def _stored_relations() -> list[Relation]:
-    """Return the tables of the file: what is public, and what public views read."""
-    views = {relation.name: model for relation, model in _public_views()}
-    names = dict.fromkeys(
-        name
-        for relation in public_relations()
-        for name in (
-            tables_behind(views[relation.name]) if relation.name in views else [relation.name]
-        )
-    )
-    return [relations()[name] for name in names]
+    """Return the tables of the file."""
+    views = {relation.name for relation, _ in _public_models("view")}
+    return [relation for relation in public_relations() if relation.name not in views]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +252,7 @@ class Publication:
 
     @property
     def _row(self) -> list[object]:
-        """The row of ``meta.publication`` in the warehouse and in the file."""
+        """The row of ``meta.publication``."""
         return [self._id, self._form_sha256, self._window_start]
 
     def _days_out_of_date(self) -> list[date] | None:
@@ -314,8 +313,7 @@ class Publication:
             is_base = scalar(
                 self._connection,
                 "select free_blocks <= used_blocks and exists ("
-                f"from {_FILE}.meta.publication "
-                "inner join meta.publication using (publication_id)) "
+                f"from meta.publication where publication_id = {_FILE}.publication_id()) "
                 "from pragma_database_size() where database_name = ?",
                 [_FILE],
             )
@@ -342,7 +340,7 @@ class Publication:
         connection = self._connection
         try:
             with transaction(connection):
-                for schema in ("marts", "quality", "derived", "meta"):
+                for schema in ("marts", "quality"):
                     connection.execute(f"create schema if not exists {_FILE}.{schema}")
                 for relation in _stored_relations():
                     if relation.is_hourly:
@@ -350,9 +348,7 @@ class Publication:
         finally:
             set_window(connection, None, None, None)
         if self._days is None:
-            self._create_views(_FILE, [model for _, model in _public_views()])
-            for relation, _ in _public_views():
-                self._comment(relation, "view")
+            self._create_views(_FILE, _hourly_views())
         with transaction(connection):
             self._create_unfolding_views()
 
@@ -360,7 +356,8 @@ class Publication:
         """Bring an hourly table of the file up to date and drop what has left the window."""
         target = f"{_FILE}.{relation.name}"
         rows = (
-            f"select * from {relation.name} as hourly where as_of > ? and as_of <= ? "
+            f"select {as_published(relation)} from {relation.name} as hourly "
+            "where as_of > ? and as_of <= ? "
             f"and {self._held.condition(relation)}"
         )
         if self._days is None:
@@ -369,18 +366,20 @@ class Publication:
             self._connection.execute(f"create table {target} as {rows}", span)
             self._comment(relation, "table")
         else:
-            self._connection.execute(f"delete from {target} where as_of <= ?", [self._window_start])
+            self._connection.execute(
+                f"delete from {target} where as_of <= ?", [without_zone(self._window_start)]
+            )
             if relation.has_newest_hours_only:
                 # Also rows of days that have not changed.
                 self._connection.execute(
-                    f"delete from {target} where as_of < "
-                    f"(select coalesce(min(as_of), 'infinity') from {relation.name})"
+                    f"delete from {target} where epoch_us(as_of) < "
+                    f"(select coalesce(min(epoch_us(as_of)), 0) from {relation.name})"
                 )
             for day in self._days:
                 before, last = _day_bounds(day)
                 span = [max(before, self._window_start), last]
                 self._connection.execute(
-                    f"delete from {target} where as_of > ? and as_of <= ?", span
+                    f"delete from {target} where as_of > ? and as_of <= ?", without_zone(span)
                 )
                 set_window(self._connection, None, *span)
                 self._connection.execute(f"insert into {target} {rows}", span)
@@ -394,22 +393,25 @@ class Publication:
         count = f"select count(*) from {_FILE}.{relation.name}"
         self._row_counts[relation.name] = scalar(self._connection, count)
 
-    def _create_views(self, catalog: str, views: list[Model]) -> None:
-        """Create public views in a catalog, over the tables of their names there."""
+    def _create_views(self, catalog: str, views: list[tuple[Relation, Model]]) -> None:
+        """Create the macros and some public views in a catalog, over the relations there."""
         self._connection.execute(f"use {catalog}")
         self._connection.execute(macros())
-        for model in views:
-            self._connection.execute(f"create view {model.name} as {model.select}")
+        for _, model in views:
+            self._connection.execute(f"create or replace view {model.name} as {model.select}")
         self._connection.execute(f"use {CATALOG}")
+        if catalog == _FILE:
+            for relation, _ in views:
+                self._comment(relation, "view")
 
     def _create_unfolding_views(self) -> None:
-        """Create the public views of Parquet over tables whose text is an enum.
+        """Create the views behind Parquet, over tables as it has them, whose text is an enum.
 
         A row of such a table unfolds into hundreds. Parquet takes its dictionary from the enum
         instead of looking up every value: a day of maps is written in half the time.
         """
-        views = [model for relation, model in _public_views() if relation.is_by_day]
-        behind = dict.fromkeys(name for model in views for name in tables_behind(model))
+        views = [each for each in _hourly_views() if each[0].is_by_day]
+        behind = dict.fromkeys(name for _, model in views for name in tables_behind(model))
         for number, name in enumerate(behind):
             table = f"{_FILE}.{name}"
             casts = []
@@ -424,29 +426,32 @@ class Publication:
             schema = name.split(".")[0]
             self._connection.execute(f"create schema if not exists {_VIEWS}.{schema}")
             self._connection.execute(
-                f"create view {_VIEWS}.{name} as select * replace ({', '.join(casts)}) from {table}"
+                f"create view {_VIEWS}.{name} as select * replace ({', '.join(casts)}) "
+                f"from (select {as_exported(relations()[name])} from {table})"
             )
-        self._connection.execute(f"create schema if not exists {_VIEWS}.marts")
         self._create_views(_VIEWS, views)
 
     def _write_day(self, day: date) -> date:
         """Write the Parquet of a day: from the file, or from the models where it lacks the day."""
         before, last = _day_bounds(day)
         is_in_file = before >= self._window_start
-        unfolded = {relation.name for relation, _ in _public_views()}
+        unfolded = {relation.name for relation, _ in _hourly_views()}
         with self._connection.cursor() as cursor:
             cursor.execute(f"use {CATALOG}; set timezone = 'UTC'")
             # Models that look back over hours look back from here, not from the beginning.
             set_window(cursor, None, before, last)
             for relation in filter(lambda each: each.is_by_day, public_relations()):
-                rows, condition = relation.name, self._held.condition(relation)
-                if is_in_file:
-                    rows = f"{_VIEWS if rows in unfolded else _FILE}.{rows}"
-                    condition = "true"
+                rows, condition = f"select * from {relation.name}", self._held.condition(relation)
+                kind = "timestamptz"
+                if is_in_file and relation.name in unfolded:
+                    rows, condition = f"select * from {_VIEWS}.{relation.name}", "true"
+                elif is_in_file:
+                    rows = f"select {as_exported(relation)} from {_FILE}.{relation.name}"
+                    condition, kind = "true", "timestamp"
                 self._write_file(
                     cursor,
-                    f"select * from {rows} as hourly where as_of > timestamptz '{before}' "
-                    f"and as_of <= timestamptz '{last}' and {condition}",
+                    f"{rows} as hourly where as_of > {kind} '{without_zone(before)}' "
+                    f"and as_of <= {kind} '{without_zone(last)}' and {condition}",
                     self._link.parent / "parquet" / relation.name.split(".")[1] / f"day={day}",
                 )
         return day
@@ -480,13 +485,16 @@ class Publication:
                     self._connection.execute(f"{target} {summaries[relation.name].select}")
                     self._connection.execute(f"use {CATALOG}")
                 else:
-                    self._connection.execute(f"{target} select * from {relation.name}")
+                    self._connection.execute(
+                        f"{target} select {as_published(relation)} from {relation.name}"
+                    )
                 self._comment(relation, "table")
                 self._count(relation)
+            self._create_views(
+                _FILE, [each for each in _public_models("view") if not each[0].is_hourly]
+            )
             self._connection.execute(
-                f"create or replace table {_FILE}.meta.publication as "
-                "select ? as publication_id, ? as form_sha256, ? as window_start_at",
-                self._row,
+                f"create or replace macro {_FILE}.publication_id() as {quoted(self._id)}"
             )
         # Writes the log of changes into the file.
         self._detach()

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from warehouse.connect import quoted, translated
 from warehouse.errors import NotPublished, PublishedFileDamaged, QueryFailed, QueryOverLimit
+from warehouse.utc import rows_with_zone, table_with_zone, without_zone
 
 T = TypeVar("T")
 
@@ -71,7 +72,8 @@ class ReadLimits:
 class Reader:
     """A connection to the published file; each call is bounded and stops on Ctrl-C.
 
-    Rows are computed as they are fetched. DuckDB does not return to Python while it computes, so
+    Datetimes go in and come out in UTC, as ``warehouse.utc`` has it. Rows are computed as they
+    are fetched. DuckDB does not return to Python while it computes, so
     each call runs in a thread that this one can interrupt.
     """
 
@@ -104,20 +106,26 @@ class Reader:
             if isinstance(text, str) and not _is_unicode(text):
                 raise QueryFailed(f"query: {text!a} is not valid Unicode")
         self._seconds_left = self._limits.seconds
-        self._run(lambda: self._connection.execute(self._one_select(sql), parameters))
+        taken = (
+            {name: without_zone(value) for name, value in parameters.items()}
+            if isinstance(parameters, dict)
+            else without_zone(parameters)
+        )
+        self._run(lambda: self._connection.execute(self._one_select(sql), taken))
         return self
 
     def fetchone(self) -> tuple[Any, ...] | None:
         """Return the next row, None after the last."""
-        return self._run(self._connection.fetchone)
+        rows = self.fetchmany(1)
+        return rows[0] if rows else None
 
     def fetchmany(self, size: int) -> list[tuple[Any, ...]]:
         """Return at most ``size`` rows."""
-        return self._run(lambda: self._connection.fetchmany(size))
+        return self._with_zone(self._run(lambda: self._connection.fetchmany(size)))
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """Return the remaining rows."""
-        return self._run(self._connection.fetchall)
+        return self._with_zone(self._run(self._connection.fetchall))
 
     def fetchnumpy(self) -> dict[str, Any]:
         """Return the remaining rows as arrays by column, masked where NULL."""
@@ -125,7 +133,7 @@ class Reader:
 
     def to_arrow_table(self) -> pa.Table:
         """Return the remaining rows as an Arrow table."""
-        return self._run(self._connection.to_arrow_table)
+        return table_with_zone(self._run(self._connection.to_arrow_table))
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """Yield the remaining rows without holding them all in memory."""
@@ -137,6 +145,9 @@ class Reader:
         # Closing waits for a statement under way, without end perhaps.
         if self._stop():
             self._connection.close()
+
+    def _with_zone(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        return rows_with_zone(rows, [str(one[1]) for one in self._connection.description or ()])
 
     def _one_select(self, sql: str) -> duckdb.Statement:
         statements = self._connection.extract_statements(sql)

@@ -136,7 +136,7 @@ def read_catalogue(reader: Reader, published_at: datetime) -> Catalogue:
     published_at : datetime
         When it was published, UTC.
     """
-    identity = reader.execute("select publication_id from meta.publication").fetchone()
+    identity = reader.execute("select publication_id()").fetchone()
     maps: dict[str, dict[tuple[str, str], PublishedMap]] = {}
     for asset, provider, venue, *known in reader.execute(named_query("published_maps")).fetchall():
         maps.setdefault(asset, {})[provider, venue] = PublishedMap(*known)

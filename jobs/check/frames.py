@@ -72,6 +72,7 @@ def _relations_query() -> str:
         for relation in relations().values()
         if (relation.is_public or relation.name == "derived.heatmap")
         and relation.name not in views
+        and relation.unfolded_by is None
         and "as_of" in relation.grain
     )
     return (

@@ -9,11 +9,12 @@ from typing import Any
 
 from jobs.settings import Settings
 from warehouse import read
-from warehouse.contracts import Relation, public_relations, tables_page
+from warehouse.contracts import Relation, public_relations
 from warehouse.errors import QueryFailed, QueryOverLimit, WarehouseError
 from warehouse.published_versions import PUBLISHED_FILE
 from warehouse.queries import named_query
 from warehouse.read import Reader, ReadLimits, open_published
+from warehouse.tables_page import tables_page
 
 
 @dataclass(frozen=True, slots=True)

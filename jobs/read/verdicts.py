@@ -159,7 +159,7 @@ def verdicts_of(
         f"select {', '.join(_COLUMNS)}, reasons "
         f"from marts.asset_quality_hourly where {chosen} "
         f"and as_of = (select max(as_of) from marts.asset_quality_hourly where {chosen} "
-        "and as_of <= coalesce($as_of::timestamptz, 'infinity'::timestamptz)) "
+        "and as_of <= coalesce($as_of::timestamp, 'infinity'::timestamp)) "
         f"order by venue <> '{ALL_VENUES}', if(venue = '{ALL_VENUES}', grade, '') desc, "
         "open_interest_usd desc nulls last, asset, venue",
         parameters,

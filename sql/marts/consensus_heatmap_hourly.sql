@@ -5,22 +5,12 @@
 -- where their maps overlap by more than .9.
 
 with
+-- Only the index is unnested, as in marts.liquidation_heatmap_hourly.
 consensus as (
     select
-        asset,
-        as_of,
-        venue,
-        side,
-        price,
-        provider_count,
-        params_hash,
-        generate_subscripts(mean_ratio, 1)::integer - 1 + first_bin_index as bin_index,
-        unnest(mean_ratio) as mean_ratio,
-        unnest(min_ratio) as min_ratio,
-        unnest(max_ratio) as max_ratio,
-        unnest(variation_ratio) as variation_ratio,
-        unnest(dense_provider_count) as dense_provider_count,
-    from derived.consensus
+        *,
+        unnest(range(1, bin_count + 1)) as place,
+    from marts.consensus_heatmap_arrays
 ),
 
 bin as (
@@ -29,19 +19,18 @@ bin as (
         as_of,
         venue,
         side,
-        bin_index,
-        bin_edge(bin_index) as price_low,
-        bin_edge(bin_index + 1) as price_high,
-        mean_ratio,
-        min_ratio,
-        max_ratio,
-        variation_ratio,
-        dense_provider_count,
+        (first_bin_index + place - 1)::integer as bin_index,
+        bin_edge(first_bin_index + place - 1) as price_low,
+        bin_edge(first_bin_index + place) as price_high,
+        mean_ratio[place] as mean_ratio,
+        min_ratio[place] as min_ratio,
+        max_ratio[place] as max_ratio,
+        variation_ratio[place] as variation_ratio,
+        dense_provider_count[place] as dense_provider_count,
         provider_count,
         price,
         params_hash,
     from consensus
-    where mean_ratio > 0
 )
 
 select * from bin

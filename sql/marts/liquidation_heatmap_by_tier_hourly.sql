@@ -4,19 +4,12 @@
 -- Known limitation: how positions are spread over leverages is assumed, not observed.
 
 with
+-- Only the index is unnested, as in marts.liquidation_heatmap_hourly.
 heatmap as (
     select
-        asset,
-        as_of,
-        provider,
-        venue,
-        side,
-        leverage,
-        price,
-        params_hash,
-        generate_subscripts(liquidation_usd, 1)::integer - 1 + first_bin_index as bin_index,
-        unnest(liquidation_usd) as liquidation_usd,
-    from derived.heatmap_by_tier
+        *,
+        unnest(range(1, bin_count + 1)) as place,
+    from marts.liquidation_heatmap_by_tier_arrays
 ),
 
 bin as (
@@ -27,14 +20,13 @@ bin as (
         venue,
         side,
         leverage,
-        bin_index,
-        bin_edge(bin_index) as price_low,
-        bin_edge(bin_index + 1) as price_high,
-        liquidation_usd,
+        (first_bin_index + place - 1)::integer as bin_index,
+        bin_edge(first_bin_index + place - 1) as price_low,
+        bin_edge(first_bin_index + place) as price_high,
+        liquidation_usd[place] as liquidation_usd,
         price,
         params_hash,
     from heatmap
-    where liquidation_usd > 0
 )
 
 select * from bin

@@ -6,24 +6,14 @@
 -- ladder by size (marts.series_books_hourly).
 
 with
+-- The index alone is unnested. DuckDB repeats every list that is unnested, whether a query reads it
+-- or not; without that, a query of keys alone, as tools send for lists of filters, takes a tenth of
+-- the time. Bins without USD are rows for the same reason: a condition on USD needs every list.
 heatmap as (
     select
-        asset,
-        as_of,
-        provider,
-        venue,
-        side,
-        price,
-        unit,
-        semantics,
-        params_hash,
-        generate_subscripts(liquidation_usd, 1)::integer - 1 + first_bin_index as bin_index,
-        unnest(liquidation_usd) as liquidation_usd,
-        unnest(start_up_usd) as start_up_usd,
-        unnest(liquidation_q10_usd) as liquidation_q10_usd,
-        unnest(liquidation_q50_usd) as liquidation_q50_usd,
-        unnest(liquidation_q90_usd) as liquidation_q90_usd,
-    from derived.heatmap
+        *,
+        unnest(range(1, bin_count + 1)) as place,
+    from marts.liquidation_heatmap_arrays
 ),
 
 bin as (
@@ -33,20 +23,19 @@ bin as (
         provider,
         venue,
         side,
-        bin_index,
-        bin_edge(bin_index) as price_low,
-        bin_edge(bin_index + 1) as price_high,
-        liquidation_usd,
-        start_up_usd,
-        liquidation_q10_usd,
-        liquidation_q50_usd,
-        liquidation_q90_usd,
+        (first_bin_index + place - 1)::integer as bin_index,
+        bin_edge(first_bin_index + place - 1) as price_low,
+        bin_edge(first_bin_index + place) as price_high,
+        liquidation_usd[place] as liquidation_usd,
+        start_up_usd[place] as start_up_usd,
+        liquidation_q10_usd[place] as liquidation_q10_usd,
+        liquidation_q50_usd[place] as liquidation_q50_usd,
+        liquidation_q90_usd[place] as liquidation_q90_usd,
         price,
         unit,
         semantics,
         params_hash,
     from heatmap
-    where liquidation_usd > 0
 )
 
 select * from bin

@@ -4,18 +4,12 @@
 -- Known limitation: a baseline that uses distance, volatility and the calendar only.
 
 with
+-- Only the index is unnested, as in marts.liquidation_heatmap_hourly.
 odds as (
     select
-        asset,
-        as_of,
-        venue,
-        price,
-        generate_subscripts(touch_probability_24h_ratio, 1)::integer
-        - 1
-        + first_bin_index as bin_index,
-        unnest(touch_probability_24h_ratio)::double as touch_probability_24h_ratio,
-        volatility_ahead_ratio,
-    from derived.touch_odds
+        *,
+        unnest(range(1, bin_count + 1)) as place,
+    from marts.touch_odds_arrays
 ),
 
 bin as (
@@ -23,10 +17,10 @@ bin as (
         asset,
         as_of,
         venue,
-        bin_index,
-        bin_edge(bin_index) as price_low,
-        bin_edge(bin_index + 1) as price_high,
-        touch_probability_24h_ratio,
+        (first_bin_index + place - 1)::integer as bin_index,
+        bin_edge(first_bin_index + place - 1) as price_low,
+        bin_edge(first_bin_index + place) as price_high,
+        touch_probability_24h_ratio[place]::double as touch_probability_24h_ratio,
         price,
         volatility_ahead_ratio,
     from odds

@@ -5,7 +5,7 @@ with
 chosen as (
     select *
     from marts.estimator_skill_daily
-    where asset = $asset and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+    where asset = $asset and as_of <= coalesce($as_of, 'infinity'::timestamp)
     qualify as_of = max(as_of) over ()
 )
 

@@ -16,11 +16,11 @@ price as (
         price,
         false as is_newest_bar,
     from marts.market_context_hourly
-    where list_contains($hours::timestamptz[], as_of)
+    where list_contains($hours::timestamp[], as_of)
     union all
     select
         unnest($bar_assets::varchar[]) as asset,
-        unnest($bar_hours::timestamptz[]) as hour,
+        unnest($bar_hours::timestamp[]) as hour,
         unnest($bar_prices::double[]) as price,
         true as is_newest_bar,
 ),

@@ -9,7 +9,7 @@
 
 with
 wanted as (
-    select unnest($hours::timestamptz[]) as hour
+    select unnest($hours::timestamp[]) as hour
 ),
 
 venue as (

@@ -16,6 +16,6 @@ select
     provider_count,
 from marts.asset_disagreement_hourly
 where
-    list_contains($hours::timestamptz[], as_of)
+    list_contains($hours::timestamp[], as_of)
     and ($assets::varchar[] is null or list_contains($assets::varchar[], asset))
 order by asset, hour

@@ -16,8 +16,8 @@ observed as (
     from marts.market_context_hourly
     where
         as_of
-        between list_min($hours::timestamptz[]) - to_hours(list_max($windows::integer[]))
-        and list_max($hours::timestamptz[])
+        between list_min($hours::timestamp[]) - to_hours(list_max($windows::integer[]))
+        and list_max($hours::timestamp[])
         and ($assets::varchar[] is null or list_contains($assets::varchar[], asset))
 ),
 
@@ -29,7 +29,7 @@ wanted as (
         funding_instrument_count,
         unnest($windows::integer[]) as over_hours,
     from observed
-    where list_contains($hours::timestamptz[], as_of)
+    where list_contains($hours::timestamp[], as_of)
 )
 
 select

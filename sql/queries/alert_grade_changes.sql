@@ -7,7 +7,7 @@
 
 with
 wanted as (
-    select unnest($hours::timestamptz[]) as hour
+    select unnest($hours::timestamp[]) as hour
 ),
 
 graded as (
@@ -53,5 +53,5 @@ select
         as grades_lower,
     reason_names,
 from followed
-where list_contains($hours::timestamptz[], hour)
+where list_contains($hours::timestamp[], hour)
 order by asset, hour

@@ -12,7 +12,7 @@ venue as (
         min(newest_bar_age_seconds) as newest_bar_age_seconds,
         min(newest_open_interest_age_seconds) as newest_open_interest_age_seconds,
     from marts.asset_quality_hourly
-    where list_contains($hours::timestamptz[], as_of) and venue <> 'all'
+    where list_contains($hours::timestamp[], as_of) and venue <> 'all'
     group by asset, as_of
 )
 
@@ -24,5 +24,5 @@ select
     venue.newest_open_interest_age_seconds,
 from marts.asset_quality_hourly as whole
 left join venue on whole.asset = venue.asset and whole.as_of = venue.as_of
-where whole.venue = 'all' and list_contains($hours::timestamptz[], whole.as_of)
+where whole.venue = 'all' and list_contains($hours::timestamp[], whole.as_of)
 order by whole.asset, hour

@@ -9,7 +9,7 @@
 
 with
 wanted as (
-    select unnest($hours::timestamptz[]) as hour
+    select unnest($hours::timestamp[]) as hour
 ),
 
 failed as (
@@ -60,7 +60,7 @@ followed as (
         as_of as hour,
         asset,
     from marts.asset_quality_hourly
-    where list_contains($hours::timestamptz[], as_of)
+    where list_contains($hours::timestamp[], as_of)
     union
     select
         wanted.hour,

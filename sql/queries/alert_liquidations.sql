@@ -17,6 +17,6 @@ select
     is_realised_liquidation_complete as is_complete,
 from marts.market_context_hourly
 where
-    list_contains($hours::timestamptz[], as_of)
+    list_contains($hours::timestamp[], as_of)
     and ($assets::varchar[] is null or list_contains($assets::varchar[], asset))
 order by asset, hour

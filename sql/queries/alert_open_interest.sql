@@ -21,8 +21,8 @@ observed as (
     where
         not is_set_apart
         and as_of
-        between list_min($hours::timestamptz[]) - to_hours(list_max($windows::integer[]))
-        and list_max($hours::timestamptz[])
+        between list_min($hours::timestamp[]) - to_hours(list_max($windows::integer[]))
+        and list_max($hours::timestamp[])
         and ($assets::varchar[] is null or list_contains($assets::varchar[], asset))
 ),
 
@@ -35,7 +35,7 @@ wanted as (
         open_interest_usd,
         unnest($windows::integer[]) as over_hours,
     from observed
-    where list_contains($hours::timestamptz[], as_of)
+    where list_contains($hours::timestamp[], as_of)
 ),
 
 compared as (

@@ -8,7 +8,7 @@
 
 with
 wanted as (
-    select unnest($hours::timestamptz[]) as hour
+    select unnest($hours::timestamp[]) as hour
 ),
 
 scored as (

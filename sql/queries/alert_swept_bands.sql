@@ -19,11 +19,11 @@ bar as (
         price,
         false as is_newest_bar,
     from marts.market_context_hourly
-    where list_contains($hours::timestamptz[], as_of)
+    where list_contains($hours::timestamp[], as_of)
     union all
     select
         unnest($bar_assets::varchar[]) as asset,
-        unnest($bar_hours::timestamptz[]) as hour,
+        unnest($bar_hours::timestamp[]) as hour,
         unnest($bar_highs::double[]) as high,
         unnest($bar_lows::double[]) as low,
         unnest($bar_prices::double[]) as price,

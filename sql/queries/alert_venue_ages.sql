@@ -10,7 +10,7 @@
 
 with
 wanted as (
-    select unnest($hours::timestamptz[]) as hour
+    select unnest($hours::timestamp[]) as hour
 ),
 
 feed as (

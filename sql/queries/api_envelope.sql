@@ -38,7 +38,7 @@ map as (
         any_value(unit) as unit,
         any_value(semantics) as semantics,
         any_value(params_hash) as params_hash,
-    from derived.heatmap
+    from marts.liquidation_heatmap_arrays
     where asset = $asset and provider = $provider and venue = $venue and as_of = $as_of
 )
 

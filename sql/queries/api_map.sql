@@ -18,7 +18,7 @@ chosen as (
         liquidation_q10_usd,
         liquidation_q50_usd,
         liquidation_q90_usd,
-    from derived.heatmap
+    from marts.liquidation_heatmap_arrays
     where
         asset = $asset
         and provider = $provider

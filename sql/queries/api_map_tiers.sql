@@ -12,7 +12,7 @@ chosen as (
         price,
         generate_subscripts(liquidation_usd, 1)::integer - 1 + first_bin_index as bin_index,
         unnest(liquidation_usd) as liquidation_usd,
-    from derived.heatmap_by_tier
+    from marts.liquidation_heatmap_by_tier_arrays
     where
         asset = $asset
         and provider = $provider

@@ -5,7 +5,7 @@
 select
     leverage,
     min(as_of) as first_at,
-from derived.heatmap_by_tier
+from marts.liquidation_heatmap_by_tier_arrays
 where asset = $asset and provider = $provider
 group by leverage
 order by leverage

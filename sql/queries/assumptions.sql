@@ -9,7 +9,7 @@ chosen as (
         asset = $asset
         and provider = $provider
         and side = 'both'
-        and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+        and as_of <= coalesce($as_of, 'infinity'::timestamp)
 )
 
 select *

@@ -9,7 +9,7 @@ newest as (
         asset = $asset
         and provider = $provider
         and venue = $venue
-        and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+        and as_of <= coalesce($as_of, 'infinity'::timestamp)
 ),
 
 chosen as (

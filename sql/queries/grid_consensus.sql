@@ -12,7 +12,7 @@ select
     mean_ratio::float[] as liquidation_usd,
     'relative' as unit,
     'mean share of each side' as semantics,
-from derived.consensus
+from marts.consensus_heatmap_arrays
 where
     asset = $asset
     and venue = $venue

@@ -8,7 +8,7 @@ select
     columns(name -> name in (
         'side', 'price', 'first_bin_index', 'liquidation_usd', 'start_up_usd', 'unit', 'semantics'
     )),
-from derived.heatmap
+from marts.liquidation_heatmap_arrays
 where
     asset = $asset
     and provider = $provider

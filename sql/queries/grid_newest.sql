@@ -10,7 +10,7 @@ consensus as (
         first_bin_index as first_agreeing_bin,
         dense_provider_count,
         provider_count,
-    from derived.consensus
+    from marts.consensus_heatmap_arrays
     where asset = $asset and venue = $venue and as_of = $as_of
 ),
 
@@ -20,7 +20,7 @@ interval_of_fit as (
         first_bin_index as first_interval_bin,
         liquidation_q10_usd,
         liquidation_q90_usd,
-    from derived.heatmap
+    from marts.liquidation_heatmap_arrays
     where asset = $asset and provider = $provider and venue = $venue and as_of = $as_of
 )
 

@@ -10,7 +10,7 @@ select
     price,
     first_bin_index,
     liquidation_usd,
-from derived.heatmap_by_tier
+from marts.liquidation_heatmap_by_tier_arrays
 where
     asset = $asset
     and provider = $provider

@@ -2,4 +2,4 @@
 
 select max(as_of) as hour,
 from marts.provider_disagreement_hourly
-where asset = $asset and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+where asset = $asset and as_of <= coalesce($as_of, 'infinity'::timestamp)

@@ -12,7 +12,7 @@ chosen as (
         capture_ratio,
         reason,
     from marts.liquidation_outlook_daily
-    where asset = $asset and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+    where asset = $asset and as_of <= coalesce($as_of, 'infinity'::timestamp)
     qualify as_of = max(as_of) over ()
 )
 

@@ -14,7 +14,7 @@ known as (
     from marts.liquidation_outlook_daily
     where
         asset = $asset
-        and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+        and as_of <= coalesce($as_of, 'infinity'::timestamp)
         and is_in_interval is not null
     qualify realised_venues = arg_max(realised_venues, as_of) over ()
 ),

@@ -23,7 +23,7 @@ held as (
         count(distinct row(asset, as_of)) as asset_hours,
         min(as_of) as oldest,
         max(as_of) as newest,
-    from derived.heatmap
+    from marts.liquidation_heatmap_arrays
     group by provider, params_hash, unit, semantics
 ),
 

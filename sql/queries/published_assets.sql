@@ -6,7 +6,7 @@ hour as (
     select distinct
         asset,
         as_of,
-    from derived.heatmap
+    from marts.liquidation_heatmap_arrays
     union
     select
         asset,

@@ -4,7 +4,7 @@ with
 newest as (
     select provider
     from marts.liquidation_bands_hourly
-    where asset = $asset and venue = 'all' and as_of <= coalesce($as_of, 'infinity'::timestamptz)
+    where asset = $asset and venue = 'all' and as_of <= coalesce($as_of, 'infinity'::timestamp)
     qualify as_of = max(as_of) over ()
 )
 

@@ -10,7 +10,7 @@ select
     max(as_of) as newest_at,
     arg_max(params_hash, as_of) as params_hash,
     arg_max(semantics, as_of) as semantics,
-from derived.heatmap
+from marts.liquidation_heatmap_arrays
 group by asset, provider, venue
 union all by name
 select
@@ -21,6 +21,6 @@ select
     max(as_of) as newest_at,
     arg_max(params_hash, as_of) as params_hash,
     'mean_shape' as semantics,
-from derived.consensus
+from marts.consensus_heatmap_arrays
 group by asset, venue
 order by asset, provider, venue

@@ -120,7 +120,7 @@ def publish_changed(home: Path, *statements: str) -> None:
         writer.execute("set timezone = 'UTC'")
         for statement in statements:
             writer.execute(statement)
-        writer.execute("update meta.publication set publication_id = ?", [version])
+        writer.execute(f"create or replace macro publication_id() as '{version}'")
     add_version(finished, link, version)
 
 

@@ -11,6 +11,7 @@ After a new migration, and never after an edit of a released one:
 """
 
 import hashlib
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -27,11 +28,11 @@ from warehouse.contracts import (
     raw_relation,
     record_kinds,
     relations,
-    tables_page,
 )
 from warehouse.feed_ledger import AnsweredRequest
 from warehouse.load import LandedFile
 from warehouse.migrate import migration_files
+from warehouse.tables_page import tables_page
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -128,7 +129,53 @@ def test_published_columns_are_those_of_the_contract(small_home, relation):
     path = published_file(Settings(home=small_home))
     with duckdb.connect(str(path), read_only=True) as connection:
         columns = [column[:2] for column in columns_of(connection, relation.name)]
-    assert columns == [(column.name, column.type) for column in relation.columns]
+    assert columns == [(column.name, column.published_type) for column in relation.columns]
+
+
+def test_the_file_has_no_schemas_but_those_of_public_relations(small_home):
+    path = published_file(Settings(home=small_home))
+    with duckdb.connect(str(path), read_only=True) as connection:
+        relations_there = names_in(connection, "duckdb_tables") | names_in(
+            connection, "duckdb_views"
+        )
+    assert relations_there == {relation.name for relation in public_relations()}
+
+
+JOINS = [
+    (relation.name, column.name, to)
+    for relation in public_relations()
+    for column in relation.columns
+    for to in re.findall(r"joins to (\w+\.\w+)", column.description)
+]
+KEYS = {"marts.estimator_parameters": "params_hash", "marts.pipeline_runs": "run_id"}
+
+
+@pytest.fixture(scope="module")
+def published_reader(small_home):
+    path = published_file(Settings(home=small_home))
+    with duckdb.connect(str(path), read_only=True) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize(("name", "column", "to"), JOINS)
+def test_what_joins_to_a_table_finds_its_rows_there(published_reader, name, column, to):
+    assert name != to
+    lost = published_reader.execute(
+        f"select {column}, count(*) from {name} as own "
+        f"anti join {to} as other on own.{column} = other.{KEYS.get(to, column)} "
+        f"where {column} is not null group by all limit 5"
+    ).fetchall()
+    assert not lost
+
+
+def test_every_number_says_what_it_measures():
+    silent = [
+        f"{relation.name}.{column.name}"
+        for relation in public_relations()
+        for column in relation.columns
+        if column.is_number and column.measure is None
+    ]
+    assert not silent, "write stock, flow, figure or label after the type in their contracts"
 
 
 def test_public_relations_are_the_agreed_ones():

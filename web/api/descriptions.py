@@ -149,12 +149,12 @@ def responses(resource: Resource) -> dict[int | str, dict[str, Any]]:
 
 
 def column_schema(column: Column) -> dict[str, Any]:
-    """Return a column as a JSON schema, with its unit, and whether it is a stock or a flow."""
+    """Return a column as a JSON schema, with its unit and how its numbers are aggregated."""
     kind, is_list = column.type.removesuffix("[]"), column.type.endswith("[]")
     value = dict(_JSON_TYPES.get(kind, {"type": "object"}))
     schema: dict[str, Any] = {"type": "array", "items": value} if is_list else value
     if column.is_nullable:
         schema["type"] = [schema["type"], "null"]
     if column.measure:
-        schema["x-measure"] = column.measure
+        schema["x-measure"] = column.measure.name
     return {**schema, "description": column.comment}

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import duckdb
 import pytest
 from workbench import END
 from workbench.alert_oracle import ORACLES, held
@@ -41,8 +40,7 @@ def findings(published, rules):
 @pytest.mark.parametrize("name", ORACLES)
 def test_a_rule_holds_where_plain_sql_says_of_a_published_file(published, findings, name):
     on = {(f.asset, f.key, f.hour) for f in findings if f.rule == name and f.is_on}
-    with duckdb.connect(str(published), read_only=True) as connection:
-        connection.execute("set timezone = 'UTC'")
+    with open_published(published) as connection:
         assert on == {
             place for place in held(connection, name, has_any_grade=True) if place[2] in HOURS
         }

@@ -105,9 +105,10 @@ def test_what_only_newest_hours_have_leaves_days_that_have_not_changed(shop, spa
         shop.build(LAST + hours * HOUR, [ESTIMATORS["turnover"]], detail_hours=30)
         path = assert_equals_one_made_anew(shop)
         with duckdb.connect(str(path), read_only=True) as reader:
-            for name in ("heatmap_by_tier", "touch_odds"):
-                count = f"select count(distinct as_of), max(as_of) from derived.{name}"
-                assert reader.execute(count).fetchone() == (30, LAST + hours * HOUR)
+            for name in ("liquidation_heatmap_by_tier_arrays", "touch_odds_arrays"):
+                count = f"select count(distinct as_of), max(as_of) from marts.{name}"
+                newest = (LAST + hours * HOUR).replace(tzinfo=None)
+                assert reader.execute(count).fetchone() == (30, newest)
     assert spans[2] == ["2026-01-31"]
 
 
@@ -135,7 +136,7 @@ def test_a_file_that_is_not_the_last_one_is_made_anew(shop, spans, harm):
         path.write_bytes(content)
     elif harm == "another":
         with duckdb.connect(str(path)) as writer:
-            writer.execute("update meta.publication set publication_id = 'somebody else'")
+            writer.execute("create or replace macro publication_id() as 'somebody else'")
     else:
         shop.connection.execute("update meta.publication set form_sha256 = 'of last year'")
     spans.clear()

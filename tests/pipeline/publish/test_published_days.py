@@ -31,10 +31,10 @@ def assert_parquet_equals_marts(shop):
     """Every day of every hourly relation is in Parquet as the writer sees it."""
     folder = shop.settings.published / "parquet"
     for relation in public_relations():
-        if "as_of" not in relation.grain:
+        if not relation.is_hourly:
             continue
         name = relation.name.split(".")[1]
-        if relation.has_newest_hours_only:
+        if not relation.is_by_day:
             assert not (folder / name).exists()
             continue
         days = shop.rows(f"select distinct as_of::date::varchar from {relation.name}")

@@ -64,6 +64,7 @@ def test_bins_are_those_of_the_mart(published, provider, side):
         "select epoch(as_of) as hour, bin_index, liquidation_usd, coalesce(start_up_usd, 0), "
         "price_low, price_high from marts.liquidation_heatmap_hourly where asset = 'BTC' "
         "and provider = ? and venue = 'all' and side = ? and as_of > ? and as_of <= ? "
+        "and liquidation_usd > 0 "
         "order by as_of, bin_index",
         provider,
         side,
@@ -146,9 +147,8 @@ def test_a_map_on_one_venue_is_not_beside_liquidations_of_all(changed_file):
     assert (whole.realised["long"] == 5.0).all()
     assert np.isnan(whole.realised["short"]).all()
     assert whole.is_lower_bound.all()
-    venue = rows_of(path, "select min(venue) as v from derived.heatmap where venue <> 'all'")["v"][
-        0
-    ]
+    venues = "select min(venue) as v from marts.liquidation_heatmap_arrays where venue <> 'all'"
+    venue = rows_of(path, venues)["v"][0]
     assert np.isnan(grid_of(path, venue=str(venue)).realised["long"]).all()
 
 
@@ -156,7 +156,7 @@ def test_missing_hours_stay_in_place_and_are_flagged(changed_file):
     gone = END - timedelta(hours=3)
     path = changed_file(
         f"delete from marts.market_context_hourly where as_of = '{gone.isoformat()}'",
-        f"delete from derived.heatmap where as_of = '{gone.isoformat()}'",
+        f"delete from marts.liquidation_heatmap_arrays where as_of = '{gone.isoformat()}'",
     )
     grid = grid_of(path)
     assert np.diff(grid.hours).tolist() == [3600.0] * (len(grid.hours) - 1)
@@ -174,7 +174,7 @@ def test_hours_in_warm_up_and_unfitting_captures_are_flagged(changed_file):
         f"as_of = '{(END - timedelta(hours=1)).isoformat()}'",
         "delete from marts.outside_maps_hourly",
         "insert into marts.outside_maps_hourly by name select 'BTC' as asset, "
-        f"'{END.isoformat()}'::timestamptz as as_of, 'turnover' as provider, 'all' as venue, "
+        f"'{END.isoformat()}'::timestamp as as_of, 'turnover' as provider, 'all' as venue, "
         "false as is_fitting",
     )
     flags = grid_of(path).flags
@@ -184,7 +184,9 @@ def test_hours_in_warm_up_and_unfitting_captures_are_flagged(changed_file):
 
 
 def test_an_outside_map_may_be_relative(changed_file):
-    path = changed_file("update derived.heatmap set unit = 'relative', semantics = 'opened'")
+    path = changed_file(
+        "update marts.liquidation_heatmap_arrays set unit = 'relative', semantics = 'opened'"
+    )
     meta = grid_of(path).meta
     assert (meta["unit"], meta["semantics"]) == ("relative", "opened")
 
@@ -206,13 +208,15 @@ def test_hours_with_bars_but_without_a_map_are_missing_maps(published):
 
 
 TIERS = """
-create or replace table derived.heatmap_by_tier as
+create or replace table marts.liquidation_heatmap_by_tier_arrays as
 select
     asset, as_of, provider, venue, side, leverage,
-    price, first_bin_index + shift as first_bin_index,
+    price, first_bin_index + shift as first_bin_index, bin_count,
     list_transform(liquidation_usd, lambda usd: (usd * share)::float) as liquidation_usd,
-    params_hash, run_id,
-from derived.heatmap, (values (10.0, 0.25, 0), (50.0, 0.75, 2)) as tier (leverage, share, shift)
+    params_hash,
+from
+    marts.liquidation_heatmap_arrays,
+    (values (10.0, 0.25, 0), (50.0, 0.75, 2)) as tier (leverage, share, shift)
 where provider = 'turnover'
 """
 
@@ -260,9 +264,9 @@ def test_a_leverage_without_anything_near_price_moves_no_bin(changed_file):
     down = "first_bin_index - 20000"
     path = changed_file(
         TIERS.replace("first_bin_index + shift", f"{down} + shift"),
-        "insert into derived.heatmap_by_tier select * replace (99.0 as leverage, "
+        "insert into marts.liquidation_heatmap_by_tier_arrays select * replace (99.0 as leverage, "
         "0 as first_bin_index, []::float[] as liquidation_usd) "
-        "from derived.heatmap_by_tier where leverage = 10",
+        "from marts.liquidation_heatmap_by_tier_arrays where leverage = 10",
     )
     low, both, none = (grid_of(path, tiers=tiers) for tiers in ([10], [10, 99], [99]))
     for side in ("long", "short"):
@@ -291,7 +295,7 @@ def test_odds_of_every_bin_are_published(published, changed_file):
 
 
 def test_maps_by_leverage_that_are_not_published_are_an_error(changed_file):
-    path = changed_file("drop table if exists derived.heatmap_by_tier")
+    path = changed_file("drop table if exists marts.liquidation_heatmap_by_tier_arrays")
     assert grid_of(path).meta["tiers"] == []
     with pytest.raises(NotPublished, match="by leverage"):
         grid_of(path, tiers=[10])

@@ -88,7 +88,9 @@ def test_a_model_that_reads_what_nothing_makes_is_refused(tmp_path, monkeypatch)
 
 def test_tables_behind_a_model_are_followed_through_views():
     by_name = {model.name: model for model in models()}
-    assert tables_behind(by_name["marts.liquidation_heatmap_hourly"]) == ("derived.heatmap",)
+    assert tables_behind(by_name["marts.liquidation_heatmap_hourly"]) == (
+        "marts.liquidation_heatmap_arrays",
+    )
     assert "raw.ohlcv" in tables_behind(by_name["intermediate.int_bar"])
 
 

@@ -158,7 +158,7 @@ def test_an_envelope_carries_what_is_known_of_the_map(client, small_home):
     (graded,) = read_published(
         small_home,
         "select grade from marts.asset_quality_hourly where asset = 'BTC' and venue = 'all' "
-        "and as_of = $as_of::timestamptz",
+        "and as_of = $as_of::timestamp",
         hour,
     )
     assert body["grade"] == graded["grade"]
@@ -166,7 +166,7 @@ def test_an_envelope_carries_what_is_known_of_the_map(client, small_home):
     (made,) = read_published(
         small_home,
         "select distinct params_hash from marts.liquidation_heatmap_hourly where asset = 'BTC' "
-        "and provider = 'turnover' and venue = 'all' and as_of = $as_of::timestamptz",
+        "and provider = 'turnover' and venue = 'all' and as_of = $as_of::timestamp",
         hour,
     )
     assert body["params_hash"] == made["params_hash"]
