@@ -207,8 +207,8 @@ async function save(what) {
   const name = [asset, ...shown.map((pane) => pane.map?.meta.provider ?? ""), venue, new Date(1000 * seen.to).toISOString().slice(0, 13)];
   const notes = [...head.querySelectorAll(".what, summary, li")].map((line) => (line.textContent ?? "").replace(/\s+/g, " ").trim());
   if (what === "png") {
-    const drawn = shown.map(({ chart, map: own }) => {
-      chart.setLabels({ title: `${asset}, map by ${own?.meta.provider}`, notes });
+    const drawn = shown.map(({ chart, map: own }, place) => {
+      chart.setLabels({ title: `${asset}, map by ${own?.meta.provider}`, notes: place ? [] : notes });
       return chart.toCanvas();
     });
     saveFile(await toPicture(drawn), name, "png");
