@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 WIDTH = 420.0
 """Width of a chart in its own units; text is 12 of them high."""
 
-_TOP, _RIGHT, _BOTTOM, _LEFT = 24.0, 22.0, 24.0, 52.0
+_TOP, _RIGHT, _BOTTOM, _LEFT = 24.0, 28.0, 24.0, 52.0
 _ROW = 26.0
 _CHARACTER = 6.6
 """Width of a character of text, about."""

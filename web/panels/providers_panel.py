@@ -93,8 +93,6 @@ class ProvidersPanel:
         Its rows.
     notes : tuple of str
         On all providers together, and how to read the figures.
-    choices : tuple of (str, str)
-        Providers that can be compared with the first, with their query strings.
     missing : str
         Why there is no pair, empty where there is one.
     """
@@ -110,7 +108,6 @@ class ProvidersPanel:
     names: tuple[str, ...] = ()
     rows: tuple[OverlapRow, ...] = ()
     notes: tuple[str, ...] = ()
-    choices: tuple[tuple[str, str], ...] = ()
     missing: str = ""
 
 
@@ -157,9 +154,6 @@ def read_providers(given: PanelInput) -> ProvidersPanel:
         names=names,
         rows=_matrix(given, both, names, {first, second}),
         notes=(*overall_notes(overall), MEASURES_IN_WORDS),
-        choices=tuple(
-            (name, view.link(provider=first, compare=name)) for name in names if name != first
-        ),
     )
 
 
@@ -328,7 +322,7 @@ def _matrix(
         share = overlap.get(frozenset((one, other)))
         if one == other or share is None:
             return OverlapCell("" if one == other else "not comparable", -1, "", is_shown=False)
-        link = given.view.link(provider=one, compare=other)
+        link = given.view.link(provider=one, compare=other, panel="providers")
         return OverlapCell(f"{100 * share:.0f}", int(10 * share), link, {one, other} == shown)
 
     return tuple(OverlapRow(one, tuple(cell(one, other) for other in names)) for one in names)

@@ -107,7 +107,9 @@ def read_quality(given: PanelInput) -> QualityPanel:
                 one.asset,
                 one.grade,
                 ", ".join(reason.name.replace("_", " ") for reason in one.doubts),
-                view.link(asset=one.asset, provider=None, venue=None, compare=None),
+                view.link(
+                    asset=one.asset, provider=None, venue=None, compare=None, panel="quality"
+                ),
                 one.asset == view.asset,
             )
             for one in graded

@@ -83,7 +83,7 @@ def test_a_figure_of_the_matrix_links_to_its_pair(fragment, published):
     assert any(
         "provider=public_convention" in link and "compare=turnover" in link for link in links
     )
-    assert all("days=3" in link for link in links)
+    assert all("days=3" in link and "panel=providers" in link for link in links)
 
 
 def test_shapes_are_shares_of_each_map(given, published):

@@ -60,7 +60,7 @@ def test_every_asset_is_listed_and_linked(fragment, published, ask):
     found = fragment(published, "quality", provider="turnover")
     links = [attributes["href"] for tag, attributes in found.elements if tag == "a"]
     assets = ask(published, "select distinct asset from marts.asset_quality_hourly")
-    assert {f"?asset={row['asset']}" for row in assets} == set(links)
+    assert {f"?asset={row['asset']}&panel=quality" for row in assets} == set(links)
 
 
 def test_venues_come_with_their_part_of_open_interest(given, published, ask):
