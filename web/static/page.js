@@ -21,7 +21,7 @@ import { mapQuery, openHistory, viewQuery } from "./view.js";
 
 const MINUTE = 60_000;
 /** Names of the address that only change how a map is drawn. */
-const OPTIONS = ["side", "unit", "threshold", "reach", "theme", "panel"];
+const OPTIONS = ["side", "unit", "threshold", "reach", "theme", "panel", "shock"];
 
 const root = document.documentElement;
 const find = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -83,7 +83,7 @@ function show(view, change) {
   root.dataset.theme = view.theme ?? localStorage.getItem("theme") ?? "auto";
   if (!change || !names.every((name) => OPTIONS.includes(name))) return load();
   for (const name of names) state.view[name] = change[name];
-  if (names.includes("panel")) loadPanel().catch(showFailure);
+  if (names.includes("panel") || names.includes("shock")) loadPanel().catch(showFailure);
   return applyOptions(names.includes("reach"));
 }
 
@@ -246,10 +246,10 @@ find("panels").addEventListener("keydown", (event) => {
   next.click();
 });
 panel.addEventListener("submit", (event) => {
-  // A form in a panel asks for the same panel with its own values.
+  // What a form of a panel sets is part of the view.
   event.preventDefault();
-  const own = new URLSearchParams(/** @type {any} */ (new FormData(/** @type {HTMLFormElement} */ (event.target), event.submitter)));
-  fetchPanel(views.now().panel ?? "today", String(own)).then((html) => { panel.innerHTML = html; }, showFailure);
+  const own = new FormData(/** @type {HTMLFormElement} */ (event.target)), view = views.now();
+  views.change(Object.fromEntries([...own].map(([name, value]) => [name, String(value)]).filter(([name, value]) => value !== view[name])));
 });
 more.addEventListener("click", () => openSheet(more.ariaExpanded !== "true"));
 onLeave([form, more], () => {

@@ -3,7 +3,7 @@
 /** Values by name; an absent name has the server's default. @typedef {Record<string, string>} View */
 
 const NAMES = ["asset", "provider", "compare", "venue", "as_of", "days", "from", "to", "reach", "side",
-  "unit", "tiers", "threshold", "panel", "theme"];
+  "unit", "tiers", "threshold", "panel", "theme", "shock"];
 const MAP_NAMES = ["asset", "provider", "venue", "as_of", "days", "from", "to", "tiers"];
 /** @type {View} */
 const DEFAULTS = { venue: "all", days: "7", side: "both", unit: "usd", threshold: "0", panel: "today", theme: "auto" };
