@@ -15,7 +15,7 @@ _STYLE = Path(__file__).with_suffix(".css")
 
 # The page may run and show what it carries, and fetch nothing.
 _POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline' blob:; worker-src blob:; "
+    "default-src 'none'; script-src 'unsafe-inline' blob:; worker-src data:; "
     "style-src 'unsafe-inline'; img-src data: blob:"
 )
 

@@ -23,7 +23,9 @@
       addresses[name] = URL.createObjectURL(new Blob([text], {type: 'text/javascript'}));
     }
     const {showMap} = await import(addresses['static_page.js']);
-    await showMap(element, grid, addresses['raster.worker.js']);
+    // A module worker starts from no Blob of a file's page, but from a data address.
+    const worker = modules.find(([name]) => name === 'raster.worker.js')?.[1] ?? '';
+    await showMap(element, grid, `data:text/javascript;charset=utf-8,${encodeURIComponent(worker)}`);
   } catch (error) {
     element.textContent = 'The map could not be drawn; it needs a browser of 2023 or later.';
     throw error;

@@ -137,9 +137,8 @@ def test_a_link_opens_the_same_view(open_page):
 def test_the_tooltip_says_what_is_under_the_cursor(open_page):
     page = open_page()
     hover_chart(page, 0.6, 0.75)
-    said = page.locator("#chart").inner_text()
-    assert re.search(r"distance [\d.]+ % (above|below)", said)
-    assert re.search(r"(longs|shorts) [\d.]+[kMB]? USD", said)
+    expect(page.locator("#chart")).to_contain_text(re.compile(r"distance [\d.]+ % (above|below)"))
+    expect(page.locator("#chart")).to_contain_text(re.compile(r"(longs|shorts) [\d.]+[kMB]? USD"))
 
 
 def test_the_wheel_zooms_and_a_key_shows_everything_again(open_page):

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 from workbench import END
 
 from jobs.read.query import published_file
@@ -36,7 +37,7 @@ def test_a_page_from_a_file_draws_the_map_and_follows_the_cursor(
     assert (shown["light"] > 0.3 * shown["all"]) == (scheme == "light")
     box = page.locator("#chart").bounding_box()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.7 * box["height"])
-    assert re.search(r"distance [\d.]+ % (above|below)", page.locator("#chart").inner_text())
+    expect(page.locator("#chart")).to_contain_text(re.compile(r"distance [\d.]+ % (above|below)"))
     before = page.locator("#chart").screenshot()
     for _ in range(5):
         page.mouse.wheel(0, -200)
