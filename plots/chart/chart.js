@@ -32,7 +32,7 @@ import { cellOf, rangesOf, viewOf } from './view.js';
  * @property {string | URL} [workerUrl] of raster.worker.js, where it has another address
  */
 
-const HOUR = 3600, REALISED_PX = 72, KEY_PX = { width: 216, height: 52 }, ATTRIBUTION = 'Charts by TradingView';
+const HOUR = 3600, NARROW_PX = 480, KEY_PX = { width: 216, height: 52 }, ATTRIBUTION = 'Charts by TradingView';
 /** @type {Options} */
 const DEFAULTS = { side: 'both', unit: 'usd', threshold: 0, scale: null, showBands: true, showRealised: true, showStartUp: true };
 
@@ -79,7 +79,7 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
   let requestUpdate = () => {};
 
   const pane = styled('div', { position: 'relative', flex: '1 1 0', minWidth: '0', height: '100%' });
-  const profile = styled('canvas', { flex: 'none', height: '100%' }), frame = styled('div', { display: 'flex', flex: '1 1 0', minHeight: '0' }, pane, profile);
+  const profile = styled('canvas', { flex: 'none', height: '100%', touchAction: 'none', cursor: 'ns-resize' }), frame = styled('div', { display: 'flex', flex: '1 1 0', minHeight: '0' }, pane, profile);
   const key = styled('canvas', { width: `${KEY_PX.width}px`, height: `${KEY_PX.height}px`, flex: 'none' }), note = styled('p', { margin: '0', flex: '1 1 200px' });
   const link = Object.assign(styled('a', {}), { href: 'https://www.tradingview.com/', target: '_blank', rel: 'noopener noreferrer', textContent: ATTRIBUTION });
   const foot = styled('div', { display: 'flex', flexWrap: 'wrap', gap: '4px 20px', padding: '6px 10px', font: '12px/1.4 system-ui, sans-serif' }, key, note, link);
@@ -164,9 +164,9 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
 
   function layOut() {
     const { width } = frame.getBoundingClientRect();
-    profileWidth = width < 480 ? 54 : Math.min(220, Math.round(width * 0.16));
+    profileWidth = width < NARROW_PX ? 54 : Math.min(220, Math.round(width * 0.16));
     profile.style.width = `${profileWidth}px`;
-    if (realised.length) chart.panes()[1].setHeight(REALISED_PX);
+    if (realised.length) chart.panes()[1].setHeight(width < NARROW_PX ? 44 : 72);
     if (!isByUser) applyWindow();
     redraw();
   }
@@ -201,7 +201,7 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
       const priceFormat = { type: 'custom', minMove: 1, formatter: (/** @type {number} */ one) => inWords(Math.abs(one)) };
       realised = SIDES.map(() => chart.addSeries(HistogramSeries, { ...quiet, priceFormat }, 1));
       realised[0].priceScale().applyOptions({ mode: 0, scaleMargins: { top: 0.06, bottom: 0.06 } });
-      chart.panes()[1].setHeight(REALISED_PX);
+      layOut();
     }
     for (const [at, series] of realised.entries()) {
       const side = SIDES[at], sign = side === 'long' ? -1 : 1;
@@ -310,7 +310,7 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
   for (const kind of ['pointerdown', 'wheel', 'touchstart'])
     pane.addEventListener(kind, () => { [isByUser, cursor] = [true, null]; }, { capture: true, passive: true });
   pane.addEventListener('dblclick', reset);
-  // The wheel zooms hours on the pane, prices beside it and with shift.
+  // The wheel zooms hours on the pane, prices beside it and with shift; so does a drag of the profile.
   frame.addEventListener('wheel', event => {
     const own = view(), { left, top } = pane.getBoundingClientRect();
     if (!own || (!event.shiftKey && event.clientX - left < own.width)) return;
@@ -318,6 +318,10 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
     event.stopPropagation();
     zoomPrice(Math.exp((event.deltaY || event.deltaX) * 0.0012), own.priceAt(event.clientY - top));
   }, { capture: true, passive: false });
+  profile.addEventListener('pointerdown', event => profile.setPointerCapture(event.pointerId));
+  profile.addEventListener('pointermove', event => {
+    if (event.buttons) zoomPrice(Math.exp(event.movementY * 0.006));
+  });
   const observer = new ResizeObserver(layOut);
   observer.observe(frame);
   paintTheme();

@@ -46,7 +46,8 @@ function paletteOf(ramp, grey) {
   for (let step = 0; step < VEILS; step++)
     for (let level = 0; level < 256; level++) {
       const place = level / 255 * (stops.length - 1), below = Math.min(Math.floor(place), stops.length - 2);
-      const part = MOST_VEIL * step / (VEILS - 1);
+      // Little mass stays near the page's colour, start-up or not.
+      const part = MOST_VEIL * step / (VEILS - 1) * Math.min(1, level / 96);
       for (let channel = 0; channel < 3; channel++) {
         const [from, to] = [stops[below][channel], stops[below + 1][channel]];
         const own = from + (to - from) * (place - below);

@@ -222,3 +222,42 @@ test('what Python encodes is what is decoded', { skip: !gridFile && 'no grid is 
       close(sumOf(map, side, hour, -1e9, 1e9, 'usd').held, sums[side][hour], `${side}s of hour ${hour}`);
   close(edgeOf(map.meta, map.sides.long.firstBin[map.meta.newest]), firstEdge, 'edge');
 });
+
+// Machado, Oliveira and Fernandes (2009), severity 1, for linear RGB.
+const SEEN_BY = {
+  everyone: [1, 0, 0, 0, 1, 0, 0, 0, 1],
+  deuteranopes: [0.367322, 0.860646, -0.227968, 0.280085, 0.672501, 0.047413, -0.01182, 0.04294, 0.968881],
+  protanopes: [0.152286, 1.052583, -0.204868, 0.114503, 0.786281, 0.099216, -0.003882, -0.048116, 1.051998],
+};
+const linear = hex => [1, 3, 5].map(at => parseInt(hex.slice(at, at + 2), 16) / 255).map(one => one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
+const luminance = ([red, green, blue]) => 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+const contrast = (one, other) => {
+  const [dark, light] = [luminance(linear(one)), luminance(linear(other))].sort((a, b) => a - b);
+  return (light + 0.05) / (dark + 0.05);
+};
+const laboratory = ([red, green, blue]) => {
+  const [x, y, z] = [0.4124 * red + 0.3576 * green + 0.1805 * blue, 0.2126 * red + 0.7152 * green + 0.0722 * blue, 0.0193 * red + 0.1192 * green + 0.9505 * blue]
+    .map((one, at) => Math.cbrt(Math.max(one, 0) / [0.9505, 1, 1.089][at]));
+  return [116 * y - 16, 500 * (x - y), 200 * (y - z)];
+};
+
+for (const [name, theme] of Object.entries(THEMES))
+  test(`colours of the ${name} theme are ordered, apart and readable, colour-blind or not`, () => {
+    for (const [who, matrix] of Object.entries(SEEN_BY)) {
+      const seen = hex => {
+        const own = linear(hex);
+        return [0, 1, 2].map(row => Math.min(1, Math.max(0, matrix[3 * row] * own[0] + matrix[3 * row + 1] * own[1] + matrix[3 * row + 2] * own[2])));
+      };
+      for (const side of ['long', 'short']) {
+        const steps = theme.ramp[side].map(hex => laboratory(seen(hex))[0]);
+        for (let at = 1; at < steps.length; at++)
+          assert.ok(name === 'dark' ? steps[at] > steps[at - 1] + 5 : steps[at] < steps[at - 1] - 5, `${side}s, step ${at}, ${who}`);
+      }
+      for (let at = 2; at < 5; at++) {
+        const [long, short] = [theme.ramp.long[at], theme.ramp.short[at]].map(hex => laboratory(seen(hex)));
+        assert.ok(Math.hypot(...long.map((one, part) => one - short[part])) > 30, `step ${at} of both sides, ${who}`);
+      }
+    }
+    for (const colour of [theme.ink, theme.muted]) assert.ok(contrast(colour, theme.page) >= 4.5);
+    for (const colour of Object.values(theme.side)) assert.ok(contrast(colour, theme.page) >= 3);
+  });
