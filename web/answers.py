@@ -7,7 +7,6 @@ Belongs here: the form of an answer, its envelope, its tag. Does not belong here
 import base64
 import binascii
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -167,7 +166,7 @@ class Encoded:
 
     Parameters
     ----------
-    body : bytes
+    body : bytes or memoryview
         The rows: a JSON array, CSV, an Arrow stream, or a binary grid.
     envelope : Envelope
         What accompanies them.
@@ -175,7 +174,7 @@ class Encoded:
         Whether more rows follow.
     """
 
-    body: bytes
+    body: bytes | memoryview
     envelope: Envelope
     has_next: bool
 
@@ -194,6 +193,7 @@ def encode(rows: pa.Table, media: MediaType, envelope: Envelope, *, has_next: bo
     has_next : bool
         Whether more rows follow.
     """
+    body: bytes | memoryview
     if media is MediaType.arrow:
         body = _arrow(rows, envelope)
     elif media is MediaType.csv:
@@ -203,7 +203,7 @@ def encode(rows: pa.Table, media: MediaType, envelope: Envelope, *, has_next: bo
     return Encoded(body, envelope, has_next)
 
 
-def _arrow(rows: pa.Table, envelope: Envelope) -> bytes:
+def _arrow(rows: pa.Table, envelope: Envelope) -> memoryview:
     known = {
         "publication": envelope.publication,
         "as_of": None if envelope.as_of is None else instant_text(envelope.as_of),
@@ -213,14 +213,14 @@ def _arrow(rows: pa.Table, envelope: Envelope) -> bytes:
         **envelope.subject,
     }
     metadata = {f"liqheat.{name}": str(value) for name, value in known.items() if value is not None}
-    sink = io.BytesIO()
+    sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, rows.schema.with_metadata(metadata)) as writer:
         writer.write_table(rows.replace_schema_metadata(metadata))
-    return sink.getvalue()
+    return memoryview(sink.getvalue())
 
 
-def _csv(rows: pa.Table) -> bytes:
-    sink = io.BytesIO()
+def _csv(rows: pa.Table) -> memoryview:
+    sink = pa.BufferOutputStream()
     text = pa.table(
         {
             name: _csv_column(rows.column(index).combine_chunks())
@@ -228,7 +228,7 @@ def _csv(rows: pa.Table) -> bytes:
         }
     )
     pa_csv.write_csv(text, sink)
-    return sink.getvalue()
+    return memoryview(sink.getvalue())
 
 
 def _csv_column(column: pa.Array) -> pa.Array:

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from jobs.read.query import published_file
 from jobs.settings import Settings
 from web import events, metrics, page, security
-from web.api import parquet_files
+from web.api import parquet_files, reference
 from web.api.routes import router as rows_router
 from web.delivery import AnswerStore
 from web.metrics import Counting, ServerMetrics
@@ -66,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(events.router)
     app.include_router(rows_router)
     app.include_router(parquet_files.router)
+    app.include_router(reference.router)
     app.include_router(metrics.router)
     app.include_router(security.router)
     app.mount("/static", page.own_files(page.STATIC))

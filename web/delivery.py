@@ -20,8 +20,8 @@ from web.problem_details import Refusal
 logger = logging.getLogger(__name__)
 
 # Memory of encoded answers: those kept for who asks next, and others while they are sent.
-_KEPT_BYTES = 24_000_000
-_SENDING_BYTES = 48_000_000
+_KEPT_BYTES = 16_000_000
+_SENDING_BYTES = 32_000_000
 
 # How long an answer waits for others to be sent [s].
 _WAIT_SECONDS = 10.0
@@ -162,7 +162,7 @@ class BoundedResponse(Response):
         Where the body counts while it is sent.
     tag : str
         Entity tag of the answer.
-    parts : tuple of bytes
+    parts : tuple of bytes or memoryview
         The body: parts that are sent one after the other, never joined.
     media_type : str
         Its media type.
@@ -174,7 +174,7 @@ class BoundedResponse(Response):
         self,
         store: AnswerStore,
         tag: str,
-        parts: tuple[bytes, ...],
+        parts: tuple[bytes | memoryview, ...],
         *,
         media_type: str,
         headers: Mapping[str, str],

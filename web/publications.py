@@ -29,7 +29,7 @@ READERS = 3
 
 # Memory of one reader's database [MB], and the computing time of one statement [s]. The settings
 # may ask for less. Three of them and Python stay below 400 MB.
-_READER_MB = 64
+_READER_MB = 32
 _READER_SECONDS = 10.0
 
 # How often the link is looked at, and how long a request waits for a reader [s].
@@ -252,7 +252,10 @@ class Publications:
         path = self._link.resolve()
         with open_published(path, limits=self._limits) as reader:
             modified = datetime.fromtimestamp(self._link.lstat().st_mtime, UTC)
-            return Version(path, self._limits, read_catalogue(reader, modified))
+            catalogue = read_catalogue(reader, modified)
+            # The first Arrow table of a process loads what the first request would wait for.
+            reader.execute("select 1 as loaded").to_arrow_table()
+        return Version(path, self._limits, catalogue)
 
     async def wait_for_next(self, known: str | None, seconds: float) -> Catalogue | None:
         """Return the newest publication once it is another than the known; None after a time."""

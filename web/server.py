@@ -3,10 +3,13 @@
 Belongs here: listening and stopping. Does not belong here: what is answered (``web.app``).
 """
 
+import ctypes
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
+import pyarrow as pa
 import uvicorn
 
 from jobs.errors import CannotListen
@@ -68,6 +71,25 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+# glibc's mallopt: from which size on memory is mapped, and returned as soon as it is free [bytes];
+# how many arenas keep what threads have freed.
+_M_MMAP_THRESHOLD, _MAPPED_FROM_BYTES = -3, 131_072
+_M_ARENA_MAX, _ARENAS = -8, 2
+
+
+def return_freed_memory() -> None:
+    """Let memory of large answers go back to the system once they are sent.
+
+    By default every thread's arena and every library's pool keep what they once held, and the
+    server would stay as large as its busiest moment. Does nothing without glibc.
+    """
+    pa.set_memory_pool(pa.system_memory_pool())
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM_BYTES)
+        libc.mallopt(_M_ARENA_MAX, _ARENAS)
+
+
 def create_server(
     settings: Settings, *, on_start: Callable[[], None] = lambda: None
 ) -> uvicorn.Server:
@@ -106,4 +128,5 @@ def run_server(
     listening : socket
         From `listen`.
     """
+    return_freed_memory()
     create_server(settings, on_start=on_start).run(sockets=[listening])

@@ -193,7 +193,7 @@ async def _answer(
     if encoded.has_next:
         next_page = cursor_text(question.publication, page.first_row + page.row_count)
     members = encoded.envelope.members(now, is_stale=is_stale, next_page=next_page)
-    parts: tuple[bytes, ...] = (encoded.body,)
+    parts: tuple[bytes | memoryview, ...] = (encoded.body,)
     if media is MediaType.json:
         parts = (*_json_around(members), encoded.body, b"}\n")
     if next_page is not None:

@@ -217,3 +217,11 @@ def test_openapi_describes_columns_with_unit_and_measure(client):
     assert ("/v1/context", "reach") not in described
     for resource in RESOURCES:
         assert f"/v1/{resource.name}" in schema["paths"]
+
+
+def test_the_reference_lists_endpoints_parameters_and_columns(client):
+    page = client.get("/docs").text
+    for resource in RESOURCES:
+        assert f"GET /v1/{resource.name}</code>" in page
+    assert "liquidation_usd" in page
+    assert "<script" not in page
