@@ -166,6 +166,7 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
     const { width } = frame.getBoundingClientRect();
     profileWidth = width < NARROW_PX ? 54 : Math.min(220, Math.round(width * 0.16));
     profile.style.width = `${profileWidth}px`;
+    note.style.flexBasis = width < NARROW_PX ? '100%' : '200px';
     if (realised.length) chart.panes()[1].setHeight(width < NARROW_PX ? 44 : 72);
     if (!isByUser) applyWindow();
     redraw();
@@ -319,9 +320,7 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
     zoomPrice(Math.exp((event.deltaY || event.deltaX) * 0.0012), own.priceAt(event.clientY - top));
   }, { capture: true, passive: false });
   profile.addEventListener('pointerdown', event => profile.setPointerCapture(event.pointerId));
-  profile.addEventListener('pointermove', event => {
-    if (event.buttons) zoomPrice(Math.exp(event.movementY * 0.006));
-  });
+  profile.addEventListener('pointermove', event => event.buttons && zoomPrice(Math.exp(event.movementY * 0.006)));
   const observer = new ResizeObserver(layOut);
   observer.observe(frame);
   paintTheme();

@@ -1,7 +1,7 @@
 // What is drawn over the map: hours that rest on little, bands of the newest hour, the key of colours.
 
 import { MISSING, STALE, WARM_UP, sidesOf } from './grid.js';
-import { inWords, percent, unitText } from './scale.js';
+import { figureText, inWords, percent, unitText } from './scale.js';
 import { rangesOf } from './view.js';
 
 /** @typedef {import('./view.js').View} View */
@@ -99,7 +99,7 @@ export function drawKey(canvas, view, map, theme, scale, { side, unit, threshold
   }
   context.textAlign = 'right';
   for (const place of [0.4, 0.7, 1])
-    context.fillText(inWords(Math.sinh(place * most) * scale.knee) + (place === 1 ? '+' : ''), left + wide * place, 22 + 11 * sidesOf(side).length);
+    context.fillText(figureText(Math.sinh(place * most) * scale.knee, map.meta) + (place === 1 ? '+' : ''), left + wide * place, 22 + 11 * sidesOf(side).length);
 }
 
 /** What a cell of the picture counts. @param {View} view @param {MapData} map @param {string} unit */
@@ -121,6 +121,7 @@ export function notesOf(view, map, { unit, showBands, showStartUp, showRealised 
     Object.values(map.sides).some(own => own.q90) && 'pale bars at the right: 80 % interval of each bin, from the fit alone',
     showRealised && isBound && 'pale liquidations: at least so much; venues publish only some of them',
     unit === 'coins' && meta.unit === 'usd' && 'coins: USD at the price of the bin, where the position is liquidated',
+    meta.provider === 'consensus' && 'the consensus covers 20 % of price each way; what lies beyond is not known',
     meta.selected_tiers && `only leverage ${meta.selected_tiers.map(tier => `${tier}x`).join(', ')}, within 20 % of price, start-up mass included`,
   ].filter(note => !!note).map(String);
 }

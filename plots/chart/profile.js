@@ -1,7 +1,7 @@
 // The profile at the right: bins of one hour as bars, and what lies between price and each level.
 
 import { edgeOf, eachBin, hourWithMap, sidesOf, sumOf, weightOf } from './grid.js';
-import { hourText, inWords } from './scale.js';
+import { figureText, hourText } from './scale.js';
 import { drawHalo, setFont } from './overlays.js';
 import { cellOf, rangesOf } from './view.js';
 
@@ -79,21 +79,16 @@ export function drawProfile(canvas, view, map, theme, isStartUpShown, { hour, pa
     context.moveTo(length(before, most), view.bottom(rows[0].bin + near));
     for (const { bin, summed } of rows) context.lineTo(length(summed, most), view.bottom(bin + far));
     context.stroke();
-    drawHalo(context, `Σ ${inWords(rows[rows.length - 1].summed)}`, width - 4 * ratio, isLong ? height - 8 * ratio : 25 * ratio, theme, ratio);
+    drawHalo(context, `Σ ${figureText(rows[rows.length - 1].summed, map.meta)}`, width - 4 * ratio, isLong ? height - 8 * ratio : 25 * ratio, theme, ratio);
   }
-  const y = Math.round((view.yOf(map.price[hour]) + 0.5) * ratio) + 0.5, isNarrow = width < 110 * ratio, when = hourText(map.hours[hour]).slice(5);
-  context.setLineDash([2 * ratio, 2 * ratio]);
-  Object.assign(context, { lineWidth: Math.max(1, Math.round(ratio)), strokeStyle: theme.muted });
-  context.beginPath();
-  context.moveTo(0, y);
-  context.lineTo(width, y);
-  context.stroke();
-  context.setLineDash([]);
+  const y = Math.round((view.yOf(map.price[hour]) + 0.5) * ratio), isNarrow = width < 110 * ratio, when = hourText(map.hours[hour]).slice(5);
+  context.fillStyle = theme.muted;
+  context.fillRect(0, y, width, Math.max(1, Math.round(ratio)));
   drawHalo(context, isNarrow ? when.slice(0, 5) : when, width - 4 * ratio, 9 * ratio, theme, ratio);
   context.restore();
   setFont(context, view);
   Object.assign(context, { fillStyle: theme.muted, textBaseline: 'middle', textAlign: 'left' });
-  if (longest > 0) context.fillText(isNarrow ? inWords(longest) : `longest bar ${inWords(longest)}`, 4 * ratio, height + 14 * ratio);
+  if (longest > 0) context.fillText((isNarrow ? '' : 'longest bar ') + figureText(longest, map.meta), 4 * ratio, height + 14 * ratio);
 }
 
 /** Bins in view that are not empty as rows of a table, hour by hour. @param {View} view @param {MapData} map @param {{side: string, unit: string}} options */

@@ -91,8 +91,10 @@ export const hourText = seconds => {
 
 /** What an amount is counted in. @param {import('./grid.js').Meta} meta @param {string} unit */
 export const unitText = (meta, unit) =>
-  meta.unit !== 'usd' ? (meta.provider === 'consensus' ? 'of the side' : 'relative') : unit === 'coins' ? meta.asset : 'USD';
+  meta.unit !== 'usd' ? (meta.provider === 'consensus' ? 'share of the side' : 'relative units') : unit === 'coins' ? meta.asset : 'USD';
+
+/** The consensus counts shares. @param {number} value @param {import('./grid.js').Meta} meta */
+export const figureText = (value, meta) => meta.provider === 'consensus' ? percent(value) : inWords(value);
 
 /** @param {number} value @param {import('./grid.js').Meta} meta @param {string} unit */
-export const amountText = (value, meta, unit) =>
-  meta.provider === 'consensus' ? `${percent(value)} of the side` : `${inWords(value)} ${unitText(meta, unit)}`;
+export const amountText = (value, meta, unit) => `${figureText(value, meta)} ${meta.provider === 'consensus' ? 'of the side' : unitText(meta, unit)}`;
