@@ -6,7 +6,9 @@ PANELS = ("today", "providers", "cascade", "quality", "accuracy", "context", "he
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_serious_on_the_page_and_its_panels(open_page, axe, theme, serious_faults, wait_drawn):
+def test_nothing_serious_on_the_page_and_its_panels(
+    open_page, axe, theme, serious_faults, wait_drawn
+):
     page = open_page(color_scheme=theme)
     assert serious_faults(page, axe) == []
     for panel in PANELS:

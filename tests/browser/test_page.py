@@ -136,7 +136,7 @@ def test_a_link_opens_the_same_view(open_page):
 
 def test_the_tooltip_says_what_is_under_the_cursor(open_page):
     page = open_page()
-    hover_chart(page, 0.6, 0.75)
+    hover_chart(page, 0.4, 0.4)
     expect(page.locator("#chart")).to_contain_text(re.compile(r"distance [\d.]+ % (above|below)"))
     expect(page.locator("#chart")).to_contain_text(re.compile(r"(longs|shorts) [\d.]+[kMB]? USD"))
 
