@@ -89,10 +89,16 @@ function show(view, change) {
 
 /** Request what the view needs; each part is shown as it arrives. */
 function load() {
+  const view = views.now();
   failure.replaceChildren();
   root.dataset.drawn = "false";
   section.ariaBusy = "true";
-  Promise.all([loadState(), loadMaps(), loadPanel()]).catch(showFailure);
+  loadPanel().catch(showFailure);
+  Promise.all([loadState(), loadMaps()]).then(() => {
+    if (view !== views.now()) return;
+    section.ariaBusy = "false";
+    applyOptions(false);
+  }, showFailure);
 }
 
 async function loadState() {
@@ -108,7 +114,6 @@ async function loadMaps() {
   for (const [place, id] of ["chart", ...(beside ? ["other"] : [])].entries()) panes[place] ??= openPane(id);
   panes.forEach((pane, place) => showMap(pane, maps[place], view));
   difference.hidden = !beside;
-  section.ariaBusy = "false";
   applyOptions(false);
   const { asset, price, tiers } = maps[0].meta;
   document.title = `${asset}${price ? ` ${priceText(price)}` : ""}, liqheat`;
