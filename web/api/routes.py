@@ -310,8 +310,11 @@ def _add_home_route(resource: Resource) -> None:
         publications: CurrentPublications,
         query: Annotated[HomeRows, Query()],
     ) -> Response:
+        catalogue = publications.catalogue
+        if query.asset is not None and query.asset not in catalogue.assets:
+            raise unknown_name("asset", query.asset, catalogue.assets, what="a published asset")
         chosen = {"asset": query.asset, "venue": query.venue, "job": query.job}
-        question = _Question(resource, None, publications.catalogue.publication_id, chosen)
+        question = _Question(resource, None, catalogue.publication_id, chosen)
         return await _answer(request, publications, question, query)
 
     _add(resource, answer_rows)
