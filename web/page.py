@@ -19,7 +19,7 @@ import plots
 from plots.chart_modules import module_names, module_text
 from web.page_state import MapPage, read_page
 from web.panels.panel_input import glued, utc
-from web.view import CurrentPublications
+from web.view import THEMES, CurrentPublications
 
 router = APIRouter(tags=["page"], include_in_schema=False)
 
@@ -69,9 +69,11 @@ async def send_state(request: Request, publications: CurrentPublications) -> JSO
 
 
 async def _read_page(request: Request, publications: CurrentPublications) -> MapPage:
+    chosen = request.cookies.get("theme")
+    remembered = {"theme": chosen} if chosen in THEMES else {}
     return await read_page(
         publications,
-        request.query_params,
+        {**remembered, **request.query_params},
         datetime.now(UTC),
         most_days=request.app.state.settings.publish_window_days,
     )
@@ -80,8 +82,11 @@ async def _read_page(request: Request, publications: CurrentPublications) -> Map
 @cache
 def _modules() -> tuple[str, ...]:
     """Return addresses of the modules that the page loads, so that none waits for another."""
-    own = (path.name for path in sorted(STATIC.glob("*.js")) if path.name != "theme.js")
-    chart = (name for name in module_names() if "worker" not in name)
+    own = (path.name for path in sorted(STATIC.glob("*.js")))
+    # Those of the static page, and the worker, are loaded by others or later.
+    chart = (
+        name for name in module_names() if "worker" not in name and not name.startswith("static_")
+    )
     return (*(f"/static/{name}" for name in own), *(f"/chart/{name}" for name in chart))
 
 

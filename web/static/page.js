@@ -79,8 +79,9 @@ function drawBetween() {
  */
 function show(view, change) {
   const names = Object.keys(change ?? {});
-  if (change && "theme" in change) localStorage.setItem("theme", change.theme);
-  root.dataset.theme = view.theme ?? localStorage.getItem("theme") ?? "auto";
+  root.dataset.theme = change?.theme ?? view.theme ?? root.dataset.theme;
+  // The server draws the next page in it from the start.
+  if (change?.theme) document.cookie = `theme=${change.theme}; path=/; max-age=31536000; samesite=strict`;
   if (!change || !names.every((name) => OPTIONS.includes(name))) return load();
   for (const name of names) state.view[name] = change[name];
   if (names.includes("panel") || names.includes("shock")) loadPanel().catch(showFailure);

@@ -72,6 +72,13 @@ def test_a_problem_is_a_page_with_its_status_and_what_can_still_be_chosen(
     assert "<a href=" in state.json()["head"]
 
 
+def test_a_remembered_theme_is_drawn_from_the_start_and_the_address_wins(client):
+    remembered = {"cookie": "theme=light"}
+    assert 'data-theme="light"' in client.get("/", headers=remembered).text
+    assert 'data-theme="dark"' in client.get("/?theme=dark", headers=remembered).text
+    assert 'data-theme="auto"' in client.get("/", headers={"cookie": "theme=<b>"}).text
+
+
 def test_the_preloaded_map_is_one(client):
     text = client.get("/").text
     address = unescape(re.search(r'rel="preload"[^>]*href="([^"]+)"', text)[1])
