@@ -55,7 +55,8 @@ export function openHistory(onChange) {
     /** @param {View} change */
     change(change) {
       const next = changedView(view, change);
-      if (viewQuery(next) === viewQuery(view)) return;
+      // A remembered theme may differ from the address that leaves it out.
+      if (viewQuery(next) === viewQuery(view) && !("theme" in change)) return;
       const isFleeting = Object.keys(change).every((name) => FLEETING.has(name));
       history[isFleeting ? "replaceState" : "pushState"](null, "", viewQuery(next) ? `?${viewQuery(next)}` : location.pathname);
       onChange((view = next), change);
