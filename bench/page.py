@@ -40,7 +40,7 @@ _NOTE_DRAWN = """
 window.drawnAt = [];
 new MutationObserver(() => {
   if (document.documentElement.dataset.drawn === 'true') window.drawnAt.push(performance.now());
-}).observe(document.documentElement, {attributes: true, attributeFilter: ['data-drawn']});
+}).observe(document, {attributes: true, subtree: true, attributeFilter: ['data-drawn']});
 """
 
 _SWITCH = """
