@@ -19,7 +19,7 @@ from web.metrics import Counting, ServerMetrics
 from web.panels import fragments
 from web.problem_handlers import add_problem_handlers
 from web.publications import Publications, reader_limits
-from web.rate_limit import RateLimit
+from web.rate_limit import RequestLimiter
 from web.security import Guard, names_of, token_of
 
 _DESCRIPTION = (
@@ -72,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.mount("/static", page.own_files(page.STATIC))
     app.mount("/chart", page.own_files(page.CHART))
     # The last is the outermost: it sees a request first.
-    app.add_middleware(RateLimit)
+    app.add_middleware(RequestLimiter)
     app.add_middleware(Guard, names=names_of(settings), token=token_of(settings))
     app.add_middleware(Counting, metrics=app.state.metrics)
     return app

@@ -32,8 +32,10 @@ READERS = 3
 _READER_MB = 32
 _READER_SECONDS = 10.0
 
-# How often the link is looked at, and how long a request waits for a reader [s].
+# How often the link is looked at, also after a failure, and how long a request waits for a reader
+# [s].
 _LOOK_SECONDS = 0.5
+_REST_SECONDS = 10.0
 _LEASE_SECONDS = 20.0
 
 Identity = tuple[str, int, int, int]
@@ -286,12 +288,15 @@ class Publications:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _watch(self) -> None:
+        """Look at the link over and over, whatever one look ends with."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            try:
-                await self.look()
-            except OSError as exc:
-                logger.warning("%s: %s", self._link, exc)
+            looking = asyncio.create_task(self.look())
+            await asyncio.wait({looking})
+            error = looking.exception()
+            if error is not None:
+                logger.error("%s: looking for a publication failed", self._link, exc_info=error)
+                await asyncio.sleep(_REST_SECONDS)
 
     async def close(self) -> None:
         """Wake all who wait for the next publication: there is none."""

@@ -50,7 +50,7 @@ RATES = (
 """What is counted; the first prefix that fits decides. The page's own files are not."""
 
 
-class RateLimit:
+class RequestLimiter:
     """Refuses requests of a client that come faster than its rate, with 429 and Retry-After.
 
     Parameters

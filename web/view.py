@@ -254,8 +254,13 @@ def resolve_view(
         _check_name("panel", query.panel, PANELS, "a panel")
     as_of = _as_of(query, asset, now)
     days, from_at = _window(query, as_of, most_days)
-    if from_at >= asset.newest_at or as_of < asset.first_at:
-        raise _nothing_in_window(asset)
+    what, first_at, newest_at = asset.name, asset.first_at, asset.newest_at
+    published = asset.maps.get((provider, venue)) if has_map else None
+    if published is not None:
+        what = f"{asset.name} by {provider}, venue {venue},"
+        first_at, newest_at = published.first_at, published.newest_at
+    if from_at >= newest_at or as_of < first_at:
+        raise _nothing_in_window(what, first_at, newest_at)
     return View(
         asset=asset.name,
         provider=provider,
@@ -318,7 +323,7 @@ def _as_of(query: ViewQuery, asset: PublishedAsset, now: datetime) -> datetime:
         )
     hour = asset.hour_at(instant)
     if hour is None:
-        raise _nothing_in_window(asset)
+        raise _nothing_in_window(asset.name, asset.first_at, asset.newest_at)
     return hour
 
 
@@ -346,14 +351,14 @@ def _window(query: ViewQuery, as_of: datetime, most_days: int) -> tuple[float | 
     return query.days, from_at
 
 
-def _nothing_in_window(asset: PublishedAsset) -> Refusal:
+def _nothing_in_window(what: str, first_at: datetime, newest_at: datetime) -> Refusal:
     return Refusal(
         404,
         "No maps in this window",
-        f"nothing of {asset.name} is published in this window",
-        f"published are the hours from {asset.first_at:%Y-%m-%dT%H:%MZ} to "
-        f"{asset.newest_at:%Y-%m-%dT%H:%MZ}; /v1/files has the whole history as Parquet",
-        {"first_at": asset.first_at.isoformat(), "newest_at": asset.newest_at.isoformat()},
+        f"nothing of {what} is published in this window",
+        f"published are the hours from {first_at:%Y-%m-%dT%H:%MZ} to "
+        f"{newest_at:%Y-%m-%dT%H:%MZ}; /v1/files has the whole history as Parquet",
+        {"first_at": first_at.isoformat(), "newest_at": newest_at.isoformat()},
     )
 
 

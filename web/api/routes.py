@@ -96,7 +96,8 @@ class HomeRows(Paging):
 _PAGING = {"limit", "cursor", "form"}
 
 # A link of the page may be sent to any endpoint: what does not choose its rows is ignored.
-_KNOWN_PARAMETERS = VIEW_PARAMETERS | {"limit", "cursor", "format", "job"}
+# The move of price on its panel, `shock`, is part of such a link.
+_KNOWN_PARAMETERS = VIEW_PARAMETERS | {"limit", "cursor", "format", "job", "shock"}
 
 
 def _check_parameters(request: Request) -> None:

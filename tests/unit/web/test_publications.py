@@ -1,5 +1,6 @@
 """A server while publications come: the first, the next, under load, damaged, gone."""
 
+import asyncio
 import json
 import threading
 import uuid
@@ -11,6 +12,8 @@ import httpx
 import pytest
 
 from warehouse.published_versions import add_version
+from warehouse.read import ReadLimits
+from web.publications import Publications
 
 BANDS = {"asset": "BTC", "provider": "turnover"}
 
@@ -197,3 +200,22 @@ def wait_until(holds, seconds=10.0):
             return found
         waiting.wait(0.05)
     pytest.fail("it never held")
+
+
+async def test_a_look_that_fails_is_logged_and_followed_by_another(monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr("web.publications._LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("web.publications._REST_SECONDS", 0.01)
+    publications = Publications(tmp_path / "liqheat.duckdb", ReadLimits())
+    looks = asyncio.Queue()
+
+    async def look():
+        await looks.put(1)
+        if looks.qsize() == 2:
+            raise RuntimeError("a defect")
+        return False
+
+    monkeypatch.setattr(publications, "look", look)
+    async with publications.watching(), asyncio.timeout(10):
+        while looks.qsize() < 4:
+            await asyncio.sleep(0.01)
+    assert "a defect" in caplog.text

@@ -2,7 +2,7 @@
 
 import json
 
-from web.rate_limit import RATES, RateLimit, RequestRate
+from web.rate_limit import RATES, RequestLimiter, RequestRate
 
 RATE = RequestRate("/v1/", per_second=2.0, burst=3)
 
@@ -34,7 +34,7 @@ async def status_of(limit, path, client="1.2.3.4"):
 
 async def test_a_burst_passes_and_the_rest_waits():
     clock = Clock()
-    limit = RateLimit(respond, rates=(RATE,), clock=clock)
+    limit = RequestLimiter(respond, rates=(RATE,), clock=clock)
     assert [(await status_of(limit, "/v1/map"))[0] for _ in range(4)] == [200, 200, 200, 429]
     status, wait, body = await status_of(limit, "/v1/map")
     assert (status, wait) == (429, b"1")
@@ -45,7 +45,7 @@ async def test_a_burst_passes_and_the_rest_waits():
 
 
 async def test_clients_and_paths_do_not_share():
-    limit = RateLimit(respond, rates=(RATE,), clock=Clock())
+    limit = RequestLimiter(respond, rates=(RATE,), clock=Clock())
     for _ in range(4):
         await status_of(limit, "/v1/map")
     assert (await status_of(limit, "/v1/map", client="5.6.7.8"))[0] == 200
@@ -54,7 +54,7 @@ async def test_clients_and_paths_do_not_share():
 
 async def test_a_client_that_rests_has_its_burst_again_and_no_more():
     clock = Clock()
-    limit = RateLimit(respond, rates=(RATE,), clock=clock)
+    limit = RequestLimiter(respond, rates=(RATE,), clock=clock)
     for _ in range(3):
         await status_of(limit, "/v1/map")
     clock.now = 3600.0
@@ -62,7 +62,7 @@ async def test_a_client_that_rests_has_its_burst_again_and_no_more():
 
 
 async def test_memory_of_clients_is_bounded():
-    limit = RateLimit(respond, rates=(RATE,), clock=Clock())
+    limit = RequestLimiter(respond, rates=(RATE,), clock=Clock())
     for number in range(10_050):
         limit.seconds_to_wait(str(number), RATE)
     assert len(limit._left) == 10_000

@@ -103,6 +103,17 @@ def test_a_link_changes_one_thing():
     assert shown.link(side=None, theme="dark") == "asset=ETH&theme=dark"
 
 
+def test_a_window_before_a_provider_began_names_its_hours():
+    began = datetime(2026, 1, 14, tzinfo=UTC)
+    maps = {("late", "all"): PublishedMap(began, NEWEST, "hash", "standing")}
+    late = Catalogue("one", NOW, {"BTC": asset("BTC", maps=maps)})
+    query = {"provider": "late", "as_of": "2026-01-10"}
+    with pytest.raises(Refusal, match=r"BTC by late.*2026-01-14T00:00Z to 2026-01-15T00:00Z"):
+        resolve_view(ViewQuery(**query), late, NOW)
+    # Rows without a map know other providers and hours.
+    assert resolve_view(ViewQuery(**query), late, NOW, has_map=False).provider == "late"
+
+
 def test_an_asset_without_maps_has_a_view():
     bare = Catalogue("one", NOW, {"NEW": asset("NEW", maps={})})
     assert resolve_view(ViewQuery(), bare, NOW).asset == "NEW"
