@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from jobs.read.figures import percent, price, usd
 from jobs.read.query import named_rows
 from plots.svg import ChartAxes, ChartLine, ChartWords, line_chart
+from plots.warning import MapWarning, read_warning
 from web.panels.panel_input import PanelInput, signed_percent, venue_in_words
 
 _Row = Mapping[str, Any]
@@ -82,6 +83,8 @@ class CascadePanel:
         Parameters of the view that the form carries.
     notes : tuple of str
         What the figures rest on.
+    warning : MapWarning or None
+        Why the map is not fit to act on.
     missing : str
         Why there are no scenarios, empty where there are.
     """
@@ -97,6 +100,7 @@ class CascadePanel:
     curve: Markup = Markup()  # noqa: RUF009  (an empty, immutable text)
     fields: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    warning: MapWarning | None = None
     missing: str = ""
 
 
@@ -130,6 +134,9 @@ def read_cascade(given: PanelInput) -> CascadePanel:
         curve=_curve(rows, bins),
         fields=fields,
         notes=_notes(first),
+        warning=read_warning(
+            given.reader, asset=view.asset, venue=view.venue, as_of=first["as_of"]
+        ),
     )
 
 
@@ -142,15 +149,27 @@ def _line(row: _Row, shock: float | None) -> ScenarioLine:
         to_price=price(row["price"] * (1.0 + move)),
         forced_first=usd(row["forced_first_usd"]),
         forced=usd(row["forced_usd"]),
-        more=""
-        if row["forced_usd"] is None
-        else f"+{usd(row['forced_usd'] - row['forced_first_usd'])}",
-        further="" if slip is None else f"{slip / 100 * (1 if move > 0 else -1):+.2f} %",
+        more=_more(row),
+        further="" if slip is None else _further(slip, move),
         end_price="" if row["end_price"] is None else price(row["end_price"]),
         amplification="" if factor is None else f"{factor:.2f}",
         is_lower_bound=bool(row["is_range_exhausted"]),
         is_chosen=shock is not None and abs(100.0 * move - shock) < 1e-9,
     )
+
+
+def _more(row: _Row) -> str:
+    """Return what impact forces beyond the move itself; empty where that is nothing or unknown."""
+    if row["forced_usd"] is None or row["forced_first_usd"] is None:
+        return ""
+    more = row["forced_usd"] - row["forced_first_usd"]
+    return f"+{usd(more)}" if more >= 1.0 else ""
+
+
+def _further(slip_bps: float, move: float) -> str:
+    """Return how far price goes beyond the move, with the sign of the move."""
+    sign = "" if slip_bps < 0.5 else "+" if move > 0.0 else "-"
+    return f"{sign}{slip_bps / 100:.2f} %"
 
 
 def forced_by(bins: Sequence[_Row], now: float, moves_ratio: _Floats) -> _Floats:

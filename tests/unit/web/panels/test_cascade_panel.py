@@ -107,3 +107,20 @@ def test_a_map_without_a_scale_has_no_scenarios_and_says_why(fragment, published
 def test_figures_beyond_the_map_are_lower_bounds(fragment, changed_file):
     edge = changed_file("update marts.cascade_scenarios_hourly set is_range_exhausted = true")
     assert "at least" in fragment(edge, "cascade", provider="turnover").text
+
+
+def test_a_move_that_forces_nothing_goes_no_further(given, changed_file):
+    empty = changed_file(
+        "update marts.cascade_scenarios_hourly set forced_first_usd = 0, forced_usd = 0, "
+        "slip_bps = 0, amplification_ratio = 1 where shock_ratio = -0.01"
+    )
+    panel = given(empty, read_cascade, provider="turnover")
+    (line,) = (line for line in panel.rows if line.move == "-1 %")
+    assert (line.forced, line.more, line.further) == ("0", "", "0.00 %")
+
+
+def test_moves_on_an_asset_graded_c_stand_under_its_warning(fragment, changed_file):
+    noisy = changed_file(
+        "update marts.asset_quality_hourly set grade = 'C' where asset = 'BTC' and venue = 'all'"
+    )
+    assert "Grade C: too noisy to act on" in fragment(noisy, "cascade", provider="turnover").text

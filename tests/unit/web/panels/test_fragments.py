@@ -65,9 +65,10 @@ def test_an_id_is_on_a_panel_once(name, fragment, published):
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_what_is_not_known_is_never_called_none_or_nan(name, fragment, changed_file):
-    with_nulls = changed_file(
+@pytest.fixture(scope="module")
+def with_nulls(changed_file):
+    """Return a file whose figures are not known."""
+    return changed_file(
         "update marts.liquidation_bands_hourly set liquidation_usd = null, "
         "expected_forced_usd_24h = null, side_expected_forced_usd_24h = null, "
         "touch_probability_24h_ratio = null",
@@ -82,6 +83,10 @@ def test_what_is_not_known_is_never_called_none_or_nan(name, fragment, changed_f
         "update marts.provider_disagreement_hourly set scale_log_ratio = null, "
         "wasserstein_bps = null, peak_distance_bps = null, band_match_ratio = null",
     )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_not_known_is_never_called_none_or_nan(name, fragment, with_nulls):
     words = fragment(with_nulls, name, provider="turnover", shock=-4.0).text.split()
     assert not {"None", "nan", "inf", "none,", "nan,"} & {word.strip(".:;()") for word in words}
 
