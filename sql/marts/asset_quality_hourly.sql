@@ -359,6 +359,14 @@ graded as (
     select * exclude (is_set_apart) from venue_graded
     union all by name
     select * from asset_graded
+),
+
+-- Lists in words, for tools that know no lists.
+in_words as (
+    select
+        *,
+        reasons_text(reasons) as reasons_text,
+    from graded
 )
 
-select * from graded
+select * from in_words

@@ -213,7 +213,7 @@ asset_row as (
         graded.grade,
         graded.is_noisy,
         graded.is_low_cap,
-        reasons_text(graded.reasons) as reasons_text,
+        graded.reasons_text,
         context.price,
         context.open_interest_usd,
         context.open_interest_reported_usd,

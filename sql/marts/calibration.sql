@@ -33,6 +33,15 @@ calibration as (
         reason,
         run_id,
     from derived.calibration
+),
+
+-- Lists in words, for tools that know no lists.
+in_words as (
+    select
+        *,
+        array_to_string(realised_feeds, ', ') as realised_feeds_text,
+        array_to_string(realised_venues, ', ') as realised_venues_text,
+    from calibration
 )
 
-select * from calibration
+select * from in_words

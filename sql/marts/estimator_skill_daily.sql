@@ -60,6 +60,15 @@ estimator_skill as (
         top_quarter_gain_high_ratio,
         run_id,
     from derived.estimator_skill
+),
+
+-- Lists in words, for tools that know no lists.
+in_words as (
+    select
+        *,
+        array_to_string(realised_venues, ', ') as realised_venues_text,
+        array_to_string(realised_feeds, ', ') as realised_feeds_text,
+    from estimator_skill
 )
 
-select * from estimator_skill
+select * from in_words

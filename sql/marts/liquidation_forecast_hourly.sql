@@ -446,6 +446,16 @@ forecast as (
     select * exclude (is_ledger, move_usd, constant_usd) from side_row
     union all by name
     select * exclude (is_ledger, move_usd, constant_usd) from tier_row
+),
+
+-- Lists in words, for tools that know no lists.
+in_words as (
+    select
+        *,
+        array_to_string(realised_feeds, ', ') as realised_feeds_text,
+        array_to_string(realised_venues, ', ') as realised_venues_text,
+        array_to_string(covered_venues, ', ') as covered_venues_text,
+    from forecast
 )
 
-select * from forecast
+select * from in_words

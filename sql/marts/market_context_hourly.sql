@@ -205,6 +205,14 @@ context as (
     left join realised_liquidation using (asset, as_of)
     asof left join sentiment
         on with_day.as_of >= sentiment.observed_at
+),
+
+-- Lists in words, for tools that know no lists.
+in_words as (
+    select
+        *,
+        array_to_string(realised_liquidation_feeds, ', ') as realised_liquidation_feeds_text,
+    from context
 )
 
-select * from context
+select * from in_words

@@ -23,6 +23,14 @@ outside_map as (
         raw_sha256,
         params_hash,
     from derived.outside_map
+),
+
+-- Lists in words, for tools that know no lists.
+in_words as (
+    select
+        *,
+        array_to_string(raw_sha256, ', ') as raw_sha256_text,
+    from outside_map
 )
 
-select * from outside_map
+select * from in_words

@@ -135,6 +135,15 @@ venue_open_interest as (
         quotes,
         newest_open_interest_age_seconds,
     from with_share
+),
+
+-- Lists in words, for tools that know no lists.
+in_words as (
+    select
+        *,
+        array_to_string(contract_kinds, ', ') as contract_kinds_text,
+        array_to_string(quotes, ', ') as quotes_text,
+    from venue_open_interest
 )
 
-select * from venue_open_interest
+select * from in_words

@@ -168,6 +168,21 @@ def test_what_joins_to_a_table_finds_its_rows_there(published_reader, name, colu
     assert not lost
 
 
+def test_every_list_has_a_flat_companion():
+    """Not examples of a failed check, nor the names beside reasons, which are in words."""
+    exempt = {"quality.check_results.sample", "marts.asset_quality_hourly.reason_names",
+              "marts.asset_quality_newest.reason_names"}  # fmt: skip
+    nested = {
+        f"{relation.name}.{column.name}"
+        for relation in public_relations()
+        for column in relation.columns
+        if column.is_nested
+        and relation.unfolded_by is None
+        and f"{column.name}_text" not in relation.column_names
+    }
+    assert nested == exempt
+
+
 def test_every_number_says_what_it_measures():
     silent = [
         f"{relation.name}.{column.name}"
