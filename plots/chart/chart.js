@@ -32,7 +32,7 @@ import { cellOf, rangesOf, viewOf } from './view.js';
  * @property {string | URL} [workerUrl] of raster.worker.js, where it has another address
  */
 
-const HOUR = 3600, NARROW_PX = 480, KEY_PX = { width: 216, height: 52 }, ATTRIBUTION = 'Charts by TradingView';
+const OF_THE_HOUR = ['hour', 'liquidated in the hour'], HOUR = 3600, NARROW_PX = 480, KEY_PX = { width: 216, height: 52 }, ATTRIBUTION = 'Charts by TradingView';
 /** @type {Options} */
 const DEFAULTS = { side: 'both', unit: 'usd', threshold: 0, scale: null, showBands: true, showRealised: true, showStartUp: true };
 
@@ -240,8 +240,9 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
 
   /** Zoom prices around one of them. @param {number} factor @param {number} [around] */
   function zoomPrice(factor, around) {
-    const own = view(), middle = around ?? (own ? Math.sqrt(own.low * own.high) : 1);
-    if (own) setRange(middle * (own.low / middle) ** factor, middle * (own.high / middle) ** factor);
+    // A range that is set holds before it is drawn: keys may come faster than frames.
+    const { low, high } = anchor.priceScale().options().autoScale ? range : view() ?? range, middle = around ?? Math.sqrt(low * high);
+    setRange(middle * (low / middle) ** factor, middle * (high / middle) ** factor);
   }
 
   /** Zoom hours around the cursor or the right edge, and move them. @param {number} factor @param {number} [shift] */
@@ -250,9 +251,9 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
     times.setVisibleLogicalRange({ from: fixed + (from - fixed) * factor + shift, to: fixed + (to - fixed) * factor + shift });
   }
 
-  /** @param {number} hour @param {number} bin @param {{x: number, y: number}} point @param {View} own @param {MapData} data */
-  function hover(hour, bin, point, own, data) {
-    const parts = partsOf(data, hour, bin, own.binsPerCell, options);
+  /** @param {number} hour @param {number} bin @param {{x: number, y: number}} point @param {View} own @param {MapData} data @param {boolean} [isInStrip] where no price is */
+  function hover(hour, bin, point, own, data, isInStrip = false) {
+    const parts = partsOf(data, hour, bin, own.binsPerCell, options).filter(([label]) => !isInStrip || OF_THE_HOUR.includes(label));
     tooltip.show(parts, point, own, theme);
     onHover?.(parts.map(([label, value]) => `${label} ${value}`));
   }
@@ -266,8 +267,9 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
   chart.subscribeCrosshairMove(({ point, paneIndex }) => {
     const own = view();
     if (cursor) return;
-    if (!own || !map || !point || paneIndex) return leave();
-    hover(own.hourAt(point.x), cellOf(own.binAt(point.y), own.binsPerCell), point, own, map);
+    if (!own || !map || !point) return leave();
+    const { x, y } = paneIndex ? { x: point.x, y: own.height } : point;
+    hover(own.hourAt(x), cellOf(own.binAt(y), own.binsPerCell), { x, y }, own, map, paneIndex === 1);
   });
 
   /** Move the keyboard's cursor by cells, and the view where it would leave it. @param {number} hours @param {number} bins */

@@ -55,10 +55,6 @@ export function drawProfile(canvas, view, map, theme, isStartUpShown, { hour, pa
   const longest = Math.max(0, ...all.map(row => Math.max(row.held - row.started, row.q90))), most = Math.max(0, ...all.map(row => row.summed));
   /** @param {number} value @param {number} full */
   const length = (value, full) => full > 0 ? Math.round(inner * value / full) : 0;
-  context.save();
-  context.beginPath();
-  context.rect(0, 0, width, height);
-  context.clip();
   setFont(context, view);
   for (const { side, before, rows } of parts) {
     for (const row of rows) {
@@ -85,9 +81,9 @@ export function drawProfile(canvas, view, map, theme, isStartUpShown, { hour, pa
   context.fillStyle = theme.muted;
   context.fillRect(0, y, width, Math.max(1, Math.round(ratio)));
   drawHalo(context, isNarrow ? when.slice(0, 5) : when, width - 4 * ratio, 9 * ratio, theme, ratio);
-  context.restore();
-  setFont(context, view);
-  Object.assign(context, { fillStyle: theme.muted, textBaseline: 'middle', textAlign: 'left' });
+  context.fillStyle = theme.page;
+  context.fillRect(0, height, width, canvas.height);
+  Object.assign(context, { fillStyle: theme.muted, textAlign: 'left' });
   if (longest > 0) context.fillText((isNarrow ? '' : 'longest bar ') + figureText(longest, map.meta), 4 * ratio, height + 14 * ratio);
 }
 
