@@ -154,3 +154,12 @@ def test_an_unknown_panel_names_those_there_are(client):
 def test_panels_of_an_hour_that_has_passed_are_of_that_hour(client):
     at = f"{END:%Y-%m-%dT00:00Z}"
     assert f"{END:%Y-%m-%d} 00:00" in client.get("/panels/context", params={"as_of": at}).text
+
+
+@pytest.mark.parametrize("name", ["today", "health"])
+def test_a_home_without_a_publication_says_what_to_run(serve, tmp_path, name):
+    with serve(tmp_path) as client:
+        response = client.get(f"/panels/{name}")
+    assert response.status_code in (404, 503)
+    assert "liqheat demo" in response.text
+    assert response.headers["content-type"].startswith("text/html")
