@@ -108,6 +108,8 @@ def test_leverage_tiers_take_mass_away(open_page):
     assert boxes.count() >= 5
     boxes.first.uncheck()
     wait_for_view(page, lambda view: "tiers" in view)
+    page.keyboard.press("Escape")
+    expect(page.locator("#tiers")).to_be_hidden()
     assert 0 < sum(float(row["amount"] or 0) for row in seen_rows(page)) < everything
 
 
