@@ -267,3 +267,15 @@ def test_everything_is_reached_by_the_keyboard(open_page):
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     page.wait_for_selector("#tab-providers[aria-selected=true]")
+
+
+def test_a_move_of_price_that_was_chosen_is_in_the_address(open_page):
+    page = open_page("/?asset=BTC&provider=turnover&panel=cascade&shock=-4")
+    said = page.locator("#panel .panel-said").first
+    expect(said).to_contain_text("A move of -4")
+    page.locator("#panel input[name=shock]").fill("-7")
+    page.locator("#panel form button").click()
+    expect(said).to_contain_text("A move of -7")
+    assert "shock=-7" in page.url
+    page.go_back()
+    expect(said).to_contain_text("A move of -4")
