@@ -61,7 +61,7 @@ function wrapped(context, text, width) {
  */
 function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHover, onViewChange, workerUrl } = {}) {
   let theme = THEMES[themeName], palette = paletteOfTheme(theme), options = DEFAULTS, range = { low: 1, high: 2 };
-  let isByUser = false, drawnKey = '', ratios = { x: 1, y: 1 }, profileWidth = 0;
+  let isByUser = false, isDragging = false, drawnKey = '', ratios = { x: 1, y: 1 }, profileWidth = 0;
   /** @type {MapData | null} */
   let map = null;
   /** @type {{from: number, to: number} | null} the whole map where null */
@@ -267,7 +267,7 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
   chart.subscribeCrosshairMove(({ point, paneIndex }) => {
     const own = view();
     if (cursor) return;
-    if (!own || !map || !point) return leave();
+    if (!own || !map || !point || isDragging) return leave();
     const { x, y } = paneIndex ? { x: point.x, y: own.height } : point;
     hover(own.hourAt(x), cellOf(own.binAt(y), own.binsPerCell), { x, y }, own, map, paneIndex === 1);
   });
@@ -312,6 +312,7 @@ function createHeatmap(element, { theme: themeName = 'dark', labels = {}, onHove
   pane.addEventListener('blur', () => cursor && keys.Escape(1));
   for (const kind of ['pointerdown', 'wheel', 'touchstart'])
     pane.addEventListener(kind, () => { [isByUser, cursor] = [true, null]; }, { capture: true, passive: true });
+  pane.addEventListener('pointermove', event => { isDragging = event.buttons > 0 && event.pointerType === 'mouse'; }, { capture: true });
   pane.addEventListener('dblclick', reset);
   // The wheel zooms hours on the pane, prices beside it and with shift; so does a drag of the profile.
   frame.addEventListener('wheel', event => {

@@ -63,10 +63,9 @@ export function drawProfile(canvas, view, map, theme, isStartUpShown, { hour, pa
       context.fillStyle = theme.side[side];
       context.fillRect(0, top, own, tall);
       context.fillStyle = theme.veil;
-      if (isStartUpShown) context.fillRect(own, top, held - own, tall);
-      Object.assign(context, { fillStyle: theme.ink, globalAlpha: 0.28 });
-      context.fillRect(low, top, high - low, tall);
-      context.globalAlpha = 1;
+      if (isStartUpShown && held > own) context.fillRect(own, top, held - own, tall);
+      context.fillStyle = `${theme.ink}47`;
+      if (high > low) context.fillRect(low, top, high - low, tall);
     }
     if (!rows.length) continue;
     const isLong = side === 'long', near = isLong ? view.binsPerCell : 0, far = view.binsPerCell - near;

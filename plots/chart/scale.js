@@ -74,10 +74,14 @@ export function inWords(value) {
 /** Decimals that show about five digits of a price. @param {number} price */
 export const decimalsOf = price => Math.min(12, Math.max(0, 4 - Math.floor(Math.log10(price || 1))));
 
+/** @type {Record<number, Intl.NumberFormat>} by decimals: the axis has many labels in every frame */
+const formats = {};
+
 /** @param {number} price @param {number} [scale] price that sets the decimals */
 export const priceText = (price, scale = price) => {
   const digits = decimalsOf(scale);
-  return price.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  formats[digits] ??= new Intl.NumberFormat('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return formats[digits].format(price);
 };
 
 /** @param {number} share */

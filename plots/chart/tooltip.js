@@ -63,6 +63,8 @@ function partsOfNewest(map, side, bin, until, unit) {
 /** A box beside the cursor; names may hold markup, so that all is set as text. */
 export class Tooltip {
   box = document.createElement('div');
+  text = '';
+  size = { wide: 0, tall: 0 };
 
   /** @param {HTMLElement} parent */
   constructor(parent) {
@@ -77,14 +79,17 @@ export class Tooltip {
   /** Show parts beside a point of the pane; none hide the box. @param {Part[]} parts @param {{x: number, y: number}} point @param {{width: number, height: number}} pane @param {import('./scale.js').Theme} theme */
   show(parts, { x, y }, { width, height }, theme) {
     Object.assign(this.box.style, { background: theme.page, color: theme.ink, border: `1px solid ${theme.muted}`, display: parts.length ? 'block' : 'none' });
-    this.box.replaceChildren(...parts.map(([label, value]) => {
+    const text = parts.join();
+    if (text !== this.text) this.box.replaceChildren(...parts.map(([label, value]) => {
       const row = document.createElement('div'), name = document.createElement('span');
       name.textContent = `${label} `;
       name.style.color = theme.muted;
       row.append(name, String(value));
       return row;
     }));
-    const { offsetWidth: wide, offsetHeight: tall } = this.box, gap = 14;
+    if (text !== this.text) this.size = { wide: this.box.offsetWidth, tall: this.box.offsetHeight };
+    this.text = text;
+    const { wide, tall } = this.size, gap = 14;
     const left = x + gap + wide > width ? Math.max(0, x - gap - wide) : x + gap, top = Math.max(0, Math.min(y + gap, height - tall - 4));
     this.box.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
   }
