@@ -33,10 +33,10 @@ class MediaType(StrEnum):
 
 
 # Cells of the largest answer: an answer is made in memory before it is sent.
-_MOST_CELLS = 6_000_000
+_MOST_CELLS = 3_000_000
 _MOST_JSON_ROWS = 5_000
 _DEFAULT_JSON_ROWS = 1_000
-_MOST_ROWS = 500_000
+_MOST_ROWS = 250_000
 
 
 def most_rows(media: MediaType, column_count: int) -> int:

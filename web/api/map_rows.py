@@ -1,14 +1,17 @@
 """The bins of a map as rows, or as the binary grid that the page draws.
 
-Belongs here: which query a map needs. Does not belong here: reading the page's grid
-(``plots.map_grid``).
+Belongs here: which query a map needs, and its bins as rows. Does not belong here: reading the
+page's grid (``plots.map_grid``).
 """
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from plots.map_grid import CONSENSUS, encode_grid, read_grid
+from plots.map_grid import CONSENSUS, LOG_ORIGIN, LOG_STEP, encode_grid, read_grid
 from warehouse.errors import QueryFailed, QueryOverLimit
 from warehouse.read import Reader
 from web.api.resources import read_rows
@@ -16,9 +19,19 @@ from web.catalogue import ALL_VENUES
 from web.problem_details import Refusal, bad_parameter, unknown_name
 from web.view import View
 
+_AMOUNTS = (
+    "liquidation_usd",
+    "start_up_usd",
+    "liquidation_q10_usd",
+    "liquidation_q50_usd",
+    "liquidation_q90_usd",
+)
+
 
 def map_rows(reader: Reader, known: dict[str, Any]) -> pa.Table:
-    """Return the bins of a map, of some leverage tiers where the request chooses them.
+    """Return the bins of a map, newest hour first, of some leverage tiers where they are chosen.
+
+    All bins of the hours, where the query has no page of its own.
 
     Parameters
     ----------
@@ -26,17 +39,59 @@ def map_rows(reader: Reader, known: dict[str, Any]) -> pa.Table:
         The published file.
     known : dict of str to Any
         Parameters that the query may take.
-
-    Raises
-    ------
-    Refusal
-        Tiers are chosen and the publication has no maps by tier.
     """
     if known["tiers"] is not None:
-        _check_tiers(reader, known)
         return read_rows(reader, "api_map_tiers", known)
-    query = "api_consensus" if known["provider"] == CONSENSUS else "api_map"
-    return read_rows(reader, query, known)
+    if known["provider"] == CONSENSUS:
+        return read_rows(reader, "api_consensus", known)
+    return _unfolded(read_rows(reader, "api_map", known), known["reach"])
+
+
+def _unfolded(maps: pa.Table, reach: float | None) -> pa.Table:
+    """Return the bins that hold something, of prices within reach, from arrays by bin.
+
+    Parameters
+    ----------
+    maps : Table
+        Rows of ``api_map``.
+    reach : float or None
+        Share of price each way.
+    """
+    lengths = pc.list_value_length(maps["liquidation_usd"]).to_numpy()
+    row = np.repeat(np.arange(maps.num_rows, dtype=np.int32), lengths)
+    ends = np.cumsum(lengths, dtype=np.int64)
+    in_row = np.arange(len(row), dtype=np.int64) - np.repeat(ends - lengths, lengths)
+    bin_index = (maps["first_bin_index"].to_numpy()[row] + in_row).astype(np.int32)
+    price = maps["price"].to_numpy()[row]
+    low, high = (np.exp(LOG_STEP * (bin_index + one) + LOG_ORIGIN) for one in (0, 1))
+    amounts = {name: _flat(maps[name], lengths) for name in _AMOUNTS}
+    is_held = amounts["liquidation_usd"] > 0.0
+    if reach is not None:
+        is_held &= (high > price * (1.0 - reach)) & (low < price * (1.0 + reach))
+    held = np.flatnonzero(is_held)
+    taken = pa.array(row[held])
+    return pa.table(
+        {
+            "as_of": maps["as_of"].combine_chunks().take(taken),
+            "side": maps["side"].combine_chunks().take(taken),
+            "bin_index": bin_index[held],
+            "price_low": low[held],
+            "price_high": high[held],
+            # NaN is not known.
+            **{name: pa.array(own[held], from_pandas=True) for name, own in amounts.items()},
+            "price": price[held],
+        }
+    )
+
+
+def _flat(lists: pa.ChunkedArray, lengths: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+    """Return the values of arrays by bin one after the other; NaN for an array that is NULL."""
+    values = np.asarray(pc.list_flatten(lists).to_numpy(zero_copy_only=False), np.float32)
+    if lists.null_count == 0:
+        return values
+    flat = np.full(int(lengths.sum()), np.nan, np.float32)
+    flat[np.repeat(lists.is_valid().to_numpy(), lengths)] = values
+    return flat
 
 
 def encode_map(reader: Reader, view: View) -> bytes:
@@ -55,13 +110,27 @@ def encode_map(reader: Reader, view: View) -> bytes:
         "until_at": view.as_of,
         "tiers": view.tiers,
     }
-    if view.tiers is not None:
-        _check_tiers(reader, which)
+    check_tiers(reader, which)
     return encode_grid(read_grid(reader, **which))
 
 
-def _check_tiers(reader: Reader, known: dict[str, Any]) -> None:
-    """Refuse tiers of which there are no maps in the hours requested, and say why."""
+def check_tiers(reader: Reader, known: dict[str, Any]) -> None:
+    """Refuse tiers of which there are no maps in the hours requested, and say why.
+
+    Parameters
+    ----------
+    reader : Reader
+        The published file.
+    known : dict of str to Any
+        asset, provider, venue, from_at, until_at; tiers, None for all.
+
+    Raises
+    ------
+    Refusal
+        There is no such map.
+    """
+    if known["tiers"] is None:
+        return
     provider = known["provider"]
     if known["venue"] != ALL_VENUES:
         raise bad_parameter(

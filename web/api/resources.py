@@ -5,8 +5,9 @@ done with a request (``web.api.routes``).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -67,6 +68,36 @@ def read_rows(reader: Reader, query: str, known: Mapping[str, Any]) -> pa.Table:
     statement = named_query(query)
     taken = {name: known[name] for name in set(_PARAMETER.findall(statement))}
     return reader.execute(statement, taken).to_arrow_table()
+
+
+def read_page(
+    read: Callable[[dict[str, Any]], pa.Table], known: Mapping[str, Any], *, at_once: timedelta
+) -> pa.Table:
+    """Return a page of rows that go from the newest hour back, a stretch of hours at a time.
+
+    The database sorts what it reads: of a long window that is far more than the page holds.
+
+    Parameters
+    ----------
+    read : callable
+        Returns rows of ``from_at < as_of <= until_at``, at least the first ``row_count`` of them.
+    known : mapping of str to Any
+        Parameters of the page: first_row, row_count, from_at and until_at among them.
+    at_once : timedelta
+        Hours read at a time.
+    """
+    parts: list[pa.Table] = []
+    until_at, skipped, wanted = known["until_at"], known["first_row"], known["row_count"]
+    while True:
+        from_at = max(known["from_at"], until_at - at_once)
+        stretch = {"from_at": from_at, "until_at": until_at, "first_row": 0}
+        rows = read({**known, **stretch, "row_count": skipped + wanted})
+        parts.append(rows.slice(skipped, wanted))
+        skipped = max(skipped - rows.num_rows, 0)
+        wanted -= parts[-1].num_rows
+        until_at = from_at
+        if wanted == 0 or until_at <= known["from_at"]:
+            return pa.concat_tables(parts)
 
 
 RESOURCES = (

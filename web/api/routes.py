@@ -34,8 +34,8 @@ from web.answers import (
     tag_of,
 )
 from web.api.descriptions import describe, responses
-from web.api.map_rows import encode_map, map_rows
-from web.api.resources import RESOURCES, Resource, read_rows
+from web.api.map_rows import check_tiers, encode_map, map_rows
+from web.api.resources import RESOURCES, Resource, read_page, read_rows
 from web.delivery import AnswerStore, BoundedResponse
 from web.problem_details import unknown_name
 from web.publications import Publications
@@ -54,6 +54,9 @@ router = APIRouter(prefix="/v1", tags=["api"])
 _HOUR = timedelta(hours=1)
 _DAILY_LOOK_BACK = timedelta(days=7)
 
+# Hours that are read at a time, so that a long window fits in a reader's memory.
+_AT_ONCE = timedelta(days=4)
+
 
 class Paging(BaseModel):
     """The parameters of paging and form."""
@@ -64,7 +67,7 @@ class Paging(BaseModel):
         None,
         ge=1,
         description="Rows of one response: 1,000 by default and at most 5,000 as JSON, up to "
-        "500,000 as CSV or Arrow.",
+        "250,000 as CSV or Arrow.",
     )
     cursor: str | None = Field(
         None, description="`next` of the response before, for the rows after it."
@@ -220,12 +223,18 @@ def _read(reader: Reader, question: _Question, media: MediaType, page: PageOfRow
         "row_count": page.row_count + 1,
         "first_row": page.first_row,
     }
-    if question.resource.name == "map":
-        rows = map_rows(reader, known)
-    else:
-        rows = read_rows(reader, question.resource.query, known)
-        if question.resource.is_daily and question.view and not question.view.is_window:
-            rows = _newest_midnight(rows)
+    resource = question.resource
+    if resource.name == "map":
+        check_tiers(reader, known)
+
+    def read(chosen: dict[str, Any]) -> pa.Table:
+        if resource.name == "map":
+            return map_rows(reader, chosen)
+        return read_rows(reader, resource.query, chosen)
+
+    rows = read(known) if question.view is None else read_page(read, known, at_once=_AT_ONCE)
+    if resource.is_daily and question.view and not question.view.is_window:
+        rows = _newest_midnight(rows)
     if rows.num_rows == 0 and page.first_row == 0:
         _check_names(reader, question)
     has_next = rows.num_rows > page.row_count

@@ -2,14 +2,14 @@
 
 import csv
 import io
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
 
 from warehouse.queries import named_query
 from warehouse.read import open_published
-from web.api.resources import RESOURCES
+from web.api.resources import RESOURCES, read_page
 
 ARROW = "application/vnd.apache.arrow.stream"
 ENVELOPE = {
@@ -136,6 +136,29 @@ def test_pages_hold_every_row_once(client):
         assert f"cursor={cursor}" in answer.headers["link"]
     assert rows == whole
     assert len(rows) > 97
+
+
+def test_a_long_window_is_read_in_stretches_without_a_seam():
+    hours = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=one) for one in range(240)]
+    reads = []
+
+    def read(known):
+        found = [at for at in reversed(hours) if known["from_at"] < at <= known["until_at"]]
+        found = [at for at in found for _ in range(3)][: known["row_count"]]
+        reads.append(len(found))
+        return pa.table({"as_of": pa.array(found, pa.timestamp("us", tz="UTC"))})
+
+    whole = [at for at in reversed(hours[1:]) for _ in range(3)]
+    for first_row, row_count in ((0, 1000), (0, 10), (5, 100), (70, 75), (700, 100), (2000, 5)):
+        known = {
+            "from_at": hours[0],
+            "until_at": hours[-1],
+            "first_row": first_row,
+            "row_count": row_count,
+        }
+        rows = read_page(read, known, at_once=timedelta(hours=25))
+        assert rows["as_of"].to_pylist() == whole[first_row : first_row + row_count]
+    assert max(reads) <= 75
 
 
 def test_consensus_is_a_provider_of_maps(client):
