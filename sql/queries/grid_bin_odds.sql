@@ -1,4 +1,4 @@
--- Odds that price reaches each bin within 24 hours, by distance of the bin's nearer edge from price.
+-- Odds that price reaches each bin within 24 hours, by distance of its nearer edge from price.
 --
 -- asset, venue, as_of: the hour
 
