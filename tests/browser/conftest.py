@@ -39,7 +39,7 @@ class Server:
     port: int
     log: Path
     process: subprocess.Popen[bytes] | None = None
-    arguments: tuple[str, ...] = ()
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -48,9 +48,9 @@ class Server:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*_LIQHEAT, "serve", "--port", str(self.port), *self.arguments],
+                [*_LIQHEAT, "serve", "--port", str(self.port)],
                 cwd=ROOT,
-                env={**os.environ, "LIQHEAT_HOME": str(self.home)},
+                env={**os.environ, "LIQHEAT_HOME": str(self.home), **self.variables},
                 stdout=log,
                 stderr=log,
             )
@@ -88,9 +88,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(home: Path, log: Path, *arguments: str) -> Iterator[Server]:
-    """Serve a home until the block ends."""
-    server = Server(home, free_port(), log, arguments=arguments)
+def serving(home: Path, log: Path, **variables: str) -> Iterator[Server]:
+    """Serve a home until the block ends, with more variables of the environment."""
+    server = Server(home, free_port(), log, variables=variables)
     server.start()
     try:
         yield server
@@ -159,7 +159,9 @@ def server(served_home, tmp_path_factory):
 def serve(tmp_path):
     """Return a function that serves a home until the test ends."""
     with ExitStack() as stack:
-        yield lambda home: stack.enter_context(serving(home, tmp_path / "serve.log"))
+        yield lambda home, **variables: stack.enter_context(
+            serving(home, tmp_path / "serve.log", **variables)
+        )
 
 
 @pytest.fixture(scope="package")

@@ -1,0 +1,36 @@
+"""The page of a server with a token, and the page that lists the API."""
+
+import pytest
+
+TOKEN = "a-token-of-more-than-sixteen-letters"  # noqa: S105
+
+
+@pytest.fixture
+def guarded(serve, served_home):
+    """Return a server that shows itself only to those with the token."""
+    return serve(served_home, LIQHEAT_SERVE_TOKEN=TOKEN)
+
+
+def test_a_reader_logs_in_and_comes_to_the_page(
+    guarded, open_page, wait_drawn, axe, serious_faults
+):
+    page = open_page("/?asset=THIN", base=guarded.url, wait=False)
+    page.locator("#token").fill("not-the-token-of-this-server")
+    page.keyboard.press("Enter")
+    page.get_by_role("alert").wait_for()
+    assert serious_faults(page, axe) == []
+    page.locator("#token").fill(TOKEN)
+    page.keyboard.press("Enter")
+    wait_drawn(page)
+    assert "THIN" in page.title()
+    # The browser reports the refusals.
+    page.observed.faults = [
+        fault for fault in page.observed.faults if "401" not in fault and "403" not in fault
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_the_list_of_the_api(open_page, axe, serious_faults, scheme):
+    page = open_page("/docs", wait=False, color_scheme=scheme)
+    assert page.get_by_text("/v1/map").first.is_visible()
+    assert serious_faults(page, axe) == []
