@@ -15,6 +15,7 @@ from jobs.settings import read_settings
 
 if TYPE_CHECKING:
     from jobs.check.check_report import CheckReport
+    from jobs.publish.copy_to_postgres import OutletReport
 
 
 _CHECK_COLUMNS = {
@@ -83,16 +84,50 @@ def rebuild_command() -> None:
             raise typer.Exit(1)
 
 
-def publish_command(as_of: AsOf = None) -> None:
-    """Write the file that readers open, and the Parquet of days that changed."""
+def publish_command(
+    as_of: AsOf = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Copy what is published to this PostgreSQL database, and publish nothing.",
+        ),
+    ] = None,
+    grants: Annotated[
+        bool,
+        typer.Option("--grants", help="Print SQL for a role that reads that database, and end."),
+    ] = False,
+) -> None:
+    """Write the file that readers open, and the Parquet of days that changed.
+
+    With LIQHEAT_POSTGRES_URL, what is published is then copied to that database.
+    """
+    from jobs.publish.copy_to_postgres import copy_to_postgres, copy_where_set, reader_role
     from jobs.publish.publish import publish
 
+    settings = read_settings()
+    if grants:
+        typer.echo(reader_role(settings, url=to), nl=False)
+        return
     with progress_bar() as progress:
-        report = publish(read_settings(), as_of=hour_of(as_of), progress=progress)
+        if to is not None:
+            _note_copied(copy_to_postgres(settings, url=to, progress=progress))
+            return
+        report = publish(settings, as_of=hour_of(as_of), progress=progress)
         note(
             f"published {report.path} ({report.size_bytes / 1e6:,.1f} MB) "
             f"and {report.day_count} days of Parquet"
         )
+        copied = copy_where_set(settings, progress=progress)
+        if copied is not None:
+            _note_copied(copied)
+
+
+def _note_copied(report: "OutletReport") -> None:
+    note(
+        f"copied publication {report.publication_id} to PostgreSQL: {report.row_count:,} rows "
+        f"in {report.seconds:.1f} s"
+    )
 
 
 def run_command(as_of: AsOf = None) -> None:
@@ -115,6 +150,8 @@ def run_command(as_of: AsOf = None) -> None:
         )
         for held in report.checked.held:
             note(f"held back: {held}")
+        if report.copied is not None:
+            _note_copied(report.copied)
         if report.loaded.rejected:
             raise typer.Exit(1)
 

@@ -12,6 +12,7 @@ from flows.tasks import (
     alert_after_stop,
     build_maps,
     check,
+    copy_after_publication,
     load,
     publish,
 )
@@ -20,6 +21,8 @@ from flows.tasks import (
 @flow(flow_run_name=run_name)
 def hourly(as_of: datetime | None = None) -> State[None] | None:
     """Load what has landed, build the maps, check them, publish them, send alerts.
+
+    What is published is then copied to PostgreSQL, where a database is set.
 
     A failed critical check ends the run as `StoppedByQuality`; nothing is published.
 
@@ -40,6 +43,7 @@ def update_maps(hour: datetime) -> State[None] | None:
         stopped = run_unless_stopped(publish, hour)
     if stopped is None:
         alert_after_publication()
+        copy_after_publication()
     else:
         alert_after_stop(hour)
     return stopped

@@ -201,6 +201,23 @@ def publish(as_of: datetime) -> str:
 
 
 @task_of_job
+def copy_to_postgres() -> int:
+    """Copy what is published to the PostgreSQL database; return how many rows were copied."""
+    from jobs.publish.copy_to_postgres import copy_to_postgres
+
+    return copy_to_postgres(read_settings()).row_count
+
+
+def copy_after_publication() -> None:
+    """Copy what is published where a database is set; a failure fails its task alone.
+
+    The next publication makes up for it, so retries end soon.
+    """
+    if read_settings().postgres_url is not None:
+        copy_to_postgres.with_options(retries=3)(return_state=True)
+
+
+@task_of_job
 def alert_after_publication() -> int:
     """Evaluate alert rules on what was published; return how many alerts fired."""
     from jobs.alerts.evaluate_alerts import alert_after_publication

@@ -11,9 +11,11 @@ from jobs.check.run_suites import check
 from jobs.errors import StoppedByQuality
 from jobs.pipeline import build_maps, load
 from jobs.progress import Progress, silent
+from jobs.publish.copy_to_postgres import copy_where_set
 from jobs.publish.publish import PublishReport, publish
 from jobs.settings import Settings
 from warehouse.load import LoadReport
+from warehouse.postgres.outlet import OutletReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class HourReport:
     checked: CheckReport
     published: PublishReport
     alerts: AlertReport | None = None
+    copied: OutletReport | None = None
 
 
 def run_hour(
@@ -35,6 +38,8 @@ def run_hour(
     clock: Callable[[], datetime] | None = None,
 ) -> HourReport:
     """Load what has landed, build, check, publish, send alerts; return what each step did.
+
+    What is published is then copied to PostgreSQL, where a database is set.
 
     Parameters
     ----------
@@ -62,4 +67,5 @@ def run_hour(
             alert_after_stop(settings, as_of=as_of, clock=clock)
         raise
     alerts = None if clock is None else alert_after_publication(settings, clock=clock)
-    return HourReport(loaded, built, checked, published, alerts)
+    copied = copy_where_set(settings, progress=progress)
+    return HourReport(loaded, built, checked, published, alerts, copied)

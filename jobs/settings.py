@@ -50,6 +50,12 @@ class Settings(BaseSettings):
         Days of hourly rows the published file holds; the Parquet beside it holds everything.
     detail_hours : int
         Newest hours of which maps by leverage and odds of touch by bin are kept and published.
+    postgres_url : str, optional
+        Address of a PostgreSQL database that each publication is copied to.
+    postgres_map_days : int
+        Days of the map, bin by bin, that are copied there.
+    postgres_reach_percent : float
+        Distance from price within which bins of the map are copied there [%].
     serve_token : str, optional
         What clients of ``liqheat serve`` must send; needed once it listens on another address than
         this machine's own, or answers to another name.
@@ -100,6 +106,9 @@ hyblock_client_secret, hyblock_api_key : str, optional
     query_seconds: float = Field(default=60.0, gt=0, le=_MOST_SECONDS, allow_inf_nan=False)
     publish_window_days: int = Field(default=90, ge=1, le=_MOST_DAYS)
     detail_hours: int = Field(default=168, ge=1, le=24 * 366)
+    postgres_url: SecretStr | None = None
+    postgres_map_days: int = Field(default=7, ge=1, le=_MOST_DAYS)
+    postgres_reach_percent: float = Field(default=20.0, gt=0, le=100, allow_inf_nan=False)
     serve_token: SecretStr | None = None
     serve_names: str | None = None
     universe: Path | None = None

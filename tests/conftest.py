@@ -106,3 +106,14 @@ def empty_warehouse():
 def home(small_home, tmp_path):
     """Return a copy of the small market's folder to change."""
     return Path(shutil.copytree(small_home, tmp_path / "home", symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """Yield a PostgreSQL server of our own; skips where the programs are not installed."""
+    from workbench.postgres_server import postgres_server, programs
+
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    with postgres_server("fsync=off") as server:
+        yield server

@@ -20,7 +20,7 @@ ALLOWED = {
     "transforms": {"numpy", "numba"},
     "sources": {"ccxt", "aiohttp", "pyarrow", "numpy", "numba", "pydantic", "tenacity", "yaml"},
     "quality": {"great_expectations", "pandas", "pydantic", "yaml"},
-    "warehouse": {"duckdb", "pyarrow", "numpy", "pandas", "yaml"},
+    "warehouse": {"asyncpg", "duckdb", "pyarrow", "numpy", "pandas", "yaml"},
     "jobs": SPOKES | {"apprise", "pydantic", "pydantic_settings", "numpy", "pyarrow", "duckdb"},
     # uvicorn and starlette are what Prefect's server is made of, yaml is for prefect.yaml.
     "flows": {"prefect", "jobs", "yaml", "uvicorn", "starlette"},
@@ -55,6 +55,7 @@ ALLOWED_MODULES = {
     ("sources", "ccxt"): ("venues/",),
     ("sources", "tenacity"): ("retry.py",),
     ("jobs", "apprise"): ("alerts/",),
+    ("warehouse", "asyncpg"): ("postgres/",),
     ("cli", "plots"): ("explore.py", "show_bands.py", "show_disagreement.py", "steps.py"),
     ("flows", "yaml"): ("serve.py",),
     ("flows", "uvicorn"): ("serve.py",),

@@ -47,3 +47,11 @@ class QueryFailed(TerminalWarehouseError):
 
 class QueryOverLimit(QueryFailed):
     """A reader's statement exceeds its memory or time."""
+
+
+class OutletUnavailable(TransientWarehouseError):
+    """A database that what is published is copied to cannot be used at present."""
+
+
+class OutletRejected(TerminalWarehouseError):
+    """A database that what is published is copied to refuses, or holds what is not ours."""

@@ -34,6 +34,7 @@ from warehouse.models import (
     set_window,
     tables_behind,
 )
+from warehouse.publication_days import record_publication
 from warehouse.published_versions import (
     PUBLISHED_FILE,
     READ_ONLY,
@@ -493,8 +494,7 @@ class Publication:
             self._create_views(
                 _FILE, [each for each in _public_models("view") if not each[0].is_hourly]
             )
-            self._connection.execute(
-                f"create or replace macro {_FILE}.publication_id() as {quoted(self._id)}"
-            )
+            hourly = [each.name for each in _stored_relations() if each.is_hourly]
+            record_publication(self._connection, _FILE, self._id, self._days, hourly)
         # Writes the log of changes into the file.
         self._detach()

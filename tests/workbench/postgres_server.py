@@ -1,0 +1,129 @@
+"""A PostgreSQL server of our own, on this machine and for one session of tests or one benchmark.
+
+Belongs here: finding the programs, starting and stopping a server as a user without privileges
+(PostgreSQL refuses root). Does not belong here: what is published to it.
+"""
+
+import asyncio
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import asyncpg
+
+PASSWORD = "p@ss:w/o?r#d%41"  # noqa: S105  (of a server that lives as long as a test)
+"""With every character that means something in a URL."""
+
+
+def programs() -> Path | None:
+    """Return the folder of PostgreSQL's programs; None where it is not installed."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    folders = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    newest = max(folders, key=lambda each: int(each.parts[-3]), default=None)
+    return newest.parent if newest else None
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A running server.
+
+    Parameters
+    ----------
+    folder : Path
+        Of its data and log.
+    port : int
+        Where it listens on the loopback address.
+    """
+
+    folder: Path
+    port: int
+
+    def url(self, database: str, user: str = "publisher", password: str = PASSWORD) -> str:
+        """Return the address of a database."""
+        return f"postgresql://{user}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}"
+
+    def run(self, database: str, *statements: str, user: str = "postgres") -> list[Any]:
+        """Run statements, each committed by itself; return the rows of the last."""
+
+        async def work() -> list[Any]:
+            connection = await asyncpg.connect(self.url(database, user))
+            try:
+                for statement in statements[:-1]:
+                    await connection.execute(statement)
+                return [tuple(row) for row in await connection.fetch(statements[-1])]
+            finally:
+                await connection.close()
+
+        return asyncio.run(work())
+
+    def make_database(self, name: str, like: str = "template1") -> str:
+        """Make a database like another, in which the role ``publisher`` may create schemas."""
+        self.run(
+            "postgres",
+            f"create database {name} template {like}",
+            f"grant create on database {name} to publisher",
+            "select 1",
+        )
+        return self.url(name)
+
+
+@contextmanager
+def postgres_server(*options: str) -> Iterator[PostgresServer]:
+    """Yield a server with a role ``publisher``; options are ``name=value`` of its settings."""
+    found = programs()
+    assert found is not None, "PostgreSQL is not installed"
+    # Folders of pytest are closed to other users.
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    login = folder / "login"
+    login.write_text(PASSWORD)
+    identity: dict[str, Any] = {}
+    if os.getuid() == 0:
+        unprivileged = pwd.getpwnam("nobody")
+        identity = {"user": unprivileged.pw_uid, "group": unprivileged.pw_gid, "extra_groups": []}
+        for path in (folder, login):
+            os.chown(path, unprivileged.pw_uid, unprivileged.pw_gid)
+    data = folder / "data"
+    subprocess.run(
+        [found / "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256", "--no-sync",
+         f"--pwfile={login}", "-E", "UTF8", "--locale=C"],
+        check=True, capture_output=True, cwd=folder, **identity,
+    )  # fmt: skip
+    settings = ["listen_addresses=127.0.0.1", f"port={port}", f"unix_socket_directories={folder}"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [found / "postgres", "-D", data]
+            + [part for each in (*settings, *options) for part in ("-c", each)],
+            stdout=log, stderr=subprocess.STDOUT, cwd=folder, **identity,
+        )  # fmt: skip
+    server = PostgresServer(folder, port)
+    try:
+        _wait_for(server, process)
+        secret = PASSWORD.replace("'", "''")
+        server.run("postgres", f"create role publisher login password '{secret}'", "select 1")
+        yield server
+    finally:
+        # At once, whatever is connected.
+        process.terminate() if process.poll() is not None else process.send_signal(3)
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for(server: PostgresServer, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the server takes connections."""
+    ready = [programs() / "pg_isready", "-h", "127.0.0.1", "-p", str(server.port), "-t", "1"]
+    while subprocess.run(ready, capture_output=True, check=False).returncode:
+        assert process.poll() is None, (server.folder / "log").read_text()

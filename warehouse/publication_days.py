@@ -1,0 +1,71 @@
+"""Which publication a file is, and which changed each of its days last, in the file as macros.
+
+Whoever copies publications elsewhere (``warehouse.postgres``) compares only the days that have
+changed since its last copy, however many there are. A macro is in no list of relations. Does not
+belong here: which days are out of date (``warehouse.publication``).
+"""
+
+from collections.abc import Collection
+from datetime import date
+
+import duckdb
+
+from warehouse.connect import scalar
+from warehouse.errors import QueryFailed
+from warehouse.read import Reader
+
+
+def record_publication(
+    connection: duckdb.DuckDBPyConnection,
+    catalog: str,
+    publication_id: str,
+    changed: Collection[date] | None,
+    hourly: Collection[str],
+) -> None:
+    """Write both macros into a file that is being published.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's, with the file attached.
+    catalog : str
+        The file.
+    publication_id : str
+        The publication under way.
+    changed : collection of date, optional
+        Days that it changes in a copy of the last version; None where it writes all anew.
+    hourly : collection of str
+        The hourly tables of the file.
+    """
+    connection.execute(f"create or replace macro {catalog}.publication_id() as '{publication_id}'")
+    spans = " union all ".join(
+        f"select min(as_of)::date as first, max(as_of)::date as last from {catalog}.{name}"
+        for name in hourly
+    )
+    first, last = connection.execute(f"select min(first), max(last) from ({spans})").fetchone() or (
+        None,
+        None,
+    )
+    days = connection.execute(
+        "select unnest(generate_series(?::date, ?::date, interval 1 day))::date::varchar",
+        [first, last],
+    ).fetchall()
+    by_day = {day: publication_id for (day,) in days}
+    if changed is not None:
+        before = scalar(connection, f"select {catalog}.published_days()")
+        unchanged = by_day.keys() - {str(day) for day in changed}
+        by_day |= {day: before[day] for day in unchanged if day in before}
+    keys, values = (", ".join(f"'{each}'" for each in part) for part in (by_day, by_day.values()))
+    connection.execute(
+        f"create or replace macro {catalog}.published_days() as "
+        f"map([{keys}]::varchar[], [{values}]::varchar[])"
+    )
+
+
+def published_days(reader: Reader) -> dict[str, str] | None:
+    """Return the publication that changed each day last; None in a file of an earlier release."""
+    try:
+        row = reader.execute("select published_days()").fetchone()
+    except QueryFailed:
+        return None
+    return dict(row[0]) if row else None
