@@ -17,7 +17,8 @@ import numpy as np
 
 from transforms.compiler import compiled, fast_compiled, inlined
 from transforms.density import layout as at
-from transforms.density.emit import Events, Maps, empty_events, empty_maps, write_events, write_map
+from transforms.density.by_tier import Before, advance_by_cuts
+from transforms.density.emit import Events, Maps, write_events, write_map
 from transforms.density.inputs import (
     DensityParameters,
     Flows,
@@ -260,27 +261,29 @@ def advance(
     ([6.0, 6.0], [[2.0, 2.0]])
     """
     n_tiers = parameters.log_offsets.shape[1]
-    maps = empty_maps(len(emit_after), n_tiers, n_by_tier)
-    events = empty_events(len(emit_after), n_tiers)
     first_node, n_nodes = _window_of(state, bars, parameters.log_offsets)
     profile = rows_of(state, first_node, n_nodes)
     # Each instant overwrites the spans it names, and nothing outside of them is read.
     rows = rows_of(State.empty(2 * n_tiers), first_node, n_nodes)._replace(counts=profile.counts)
-    _advance_profile(
-        profile,
+    constants = kernel_parameters_of(parameters, first_node, n_nodes)
+    decay = 0.5 ** (1.0 / half_life_bars)
+
+    def advance_part(
+        part: KernelBars, after: IntArray, maps: Maps, events: Events, before: Before
+    ) -> None:
+        _advance_profile(profile, rows, part, constants, decay, after, maps, events, *before)
+
+    maps, events, by_tier = advance_by_cuts(
+        advance_part,
         rows,
         columns_of(bars, Flows(bars.volume, bars.volume, is_violation), parameters),
-        kernel_parameters_of(parameters, first_node, n_nodes),
-        0.5 ** (1.0 / half_life_bars),
+        constants,
         emit_after,
-        maps,
-        events,
-        state.bar_count,
-        state.open_interest,
-        state.close,
+        n_by_tier,
+        Before(state.bar_count, state.open_interest, state.close),
     )
     happened = events.by_tier, events.excess_quantity, events.balance
     for unknown in (*happened, maps.start_up_ratio, maps.start_up_in_range_ratio):
         unknown[:] = np.nan
     after = state_of(state, bars, profile, first_node)
-    return after, outputs_of(maps, events, parameters.is_inverse)
+    return after, outputs_of(maps, events, by_tier, parameters.is_inverse)

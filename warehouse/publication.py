@@ -374,7 +374,7 @@ class Publication:
                 # Also rows of days that have not changed.
                 self._connection.execute(
                     f"delete from {target} where epoch_us(as_of) < "
-                    f"(select coalesce(min(epoch_us(as_of)), 0) from {relation.name})"
+                    f"(select coalesce(min(epoch_us(as_of)), {2**63 - 1}) from {relation.name})"
                 )
             for day in self._days:
                 before, last = _day_bounds(day)

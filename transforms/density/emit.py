@@ -33,8 +33,7 @@ class Maps(NamedTuple):
     """Arrays that maps are written into, one entry per instant; names as in ``Outputs``.
 
     Amounts are in position units. ``sums`` has shape (6, n_instants, 2, n_tiers), its first axis
-    in the order of ``IN_RANGE`` to ``BEYOND_PRICED``. ``liquidation_by_tier_usd`` has entries for
-    the last instants only, often for none.
+    in the order of ``IN_RANGE`` to ``BEYOND_PRICED``.
     """
 
     close: FloatArray
@@ -48,7 +47,6 @@ class Maps(NamedTuple):
     start_up_usd: Float32Array
     start_up_ratio: FloatArray
     start_up_in_range_ratio: FloatArray
-    liquidation_by_tier_usd: Float32Array
 
 
 class Events(NamedTuple):
@@ -63,15 +61,13 @@ class Events(NamedTuple):
     counts: IntArray
 
 
-def empty_maps(n_instants: int, n_tiers: int, n_by_tier: int = 0) -> Maps:
+def empty_maps(n_instants: int, n_tiers: int) -> Maps:
     """Return arrays for some instants, all 0.
 
     Parameters
     ----------
     n_instants, n_tiers : int
         Lengths of the axes.
-    n_by_tier : int
-        How many of the instants, the last ones, have a map by tier.
 
     Returns
     -------
@@ -96,9 +92,6 @@ def empty_maps(n_instants: int, n_tiers: int, n_by_tier: int = 0) -> Maps:
         start_up_usd=np.zeros(bins, dtype=np.float32),
         start_up_ratio=np.zeros(by_side),
         start_up_in_range_ratio=np.zeros(by_side),
-        liquidation_by_tier_usd=np.zeros(
-            (n_by_tier, 2, n_tiers, N_PUBLISHED_BINS), dtype=np.float32
-        ),
     )
 
 
@@ -271,28 +264,6 @@ def _write_bins(
 
 
 @fast_compiled
-def _write_tiers(
-    rows: TierRows,
-    parameters: KernelParameters,
-    around: Surroundings,
-    usd: Float32Array,
-    summed: FloatArray,
-) -> None:
-    """Write the map of each tier, shape (2, n_tiers, 501)."""
-    nodes, amounts, spans, _, _, _ = rows
-    _, prices, is_inverse = parameters[4:]
-    n_tiers = usd.shape[1]
-    for row in range(2 * n_tiers):
-        low = max(spans[at.LOW, row], around.range_low)
-        high = min(spans[at.HIGH, row], around.range_high)
-        scale = amounts[at.MULTIPLIER, row]
-        for index in range(low, high + 1):
-            summed[index] = scale * nodes[at.ALL, row, index]
-        bins = usd[row // n_tiers, row % n_tiers]
-        _write_bins(summed, prices, low, high, around.range_low, is_inverse, bins)
-
-
-@fast_compiled
 def write_map(
     rows: TierRows,
     parameters: KernelParameters,
@@ -302,7 +273,7 @@ def write_map(
     instant: int,
     summed: FloatArray,
 ) -> None:
-    """Write the map of all positions into entry `instant` of `maps`, also by tier if it is due."""
+    """Write the map of all positions into entry `instant` of `maps`."""
     nodes, amounts, spans, sides, _, _ = rows
     first_node, prices, is_inverse = parameters[4:]
     around = _surroundings(close, first_node)
@@ -320,10 +291,6 @@ def write_map(
         maps.unlevered[instant, side] = unlevered
         if open_interest > 0.0:
             maps.books_error[instant, side] = abs(booked - open_interest) / open_interest
-    by_tier = maps.liquidation_by_tier_usd
-    place = instant - (len(maps.close) - len(by_tier))
-    if place >= 0:
-        _write_tiers(rows, parameters, around, by_tier[place], summed)
 
 
 @fast_compiled

@@ -10,7 +10,7 @@ import numpy as np
 
 from transforms.density import layout as at
 from transforms.density.emit import Events, Maps
-from transforms.series import Outputs
+from transforms.series import Float32Array, Outputs
 
 _SAME: Final = {each.name for each in fields(Outputs)}.intersection(Maps._fields)
 """What is returned as it was written."""
@@ -18,7 +18,7 @@ _SAME: Final = {each.name for each in fields(Outputs)}.intersection(Maps._fields
 _BY_TIER: Final = ("consumed_quantity", "consumed_usd", "swept_quantity", "swept_usd")
 
 
-def outputs_of(maps: Maps, events: Events, is_inverse: bool) -> Outputs:
+def outputs_of(maps: Maps, events: Events, by_tier: Float32Array, is_inverse: bool) -> Outputs:
     """Return the outputs of an estimator from its maps and events.
 
     Parameters
@@ -27,6 +27,8 @@ def outputs_of(maps: Maps, events: Events, is_inverse: bool) -> Outputs:
         Positions at each instant.
     events : Events
         What happened since the instant before.
+    by_tier : ndarray of float32, shape (n_by_tier, 2, n_tiers, 501)
+        Maps by tier of the last instants [USD].
     is_inverse : bool
         Whether quantity is USD.
 
@@ -38,7 +40,8 @@ def outputs_of(maps: Maps, events: Events, is_inverse: bool) -> Outputs:
     Examples
     --------
     >>> from transforms.density.emit import empty_events, empty_maps
-    >>> len(outputs_of(empty_maps(1, 9), empty_events(1, 9), False))
+    >>> none = np.zeros((0, 2, 9, 501), dtype=np.float32)
+    >>> len(outputs_of(empty_maps(1, 9), empty_events(1, 9), none, False))
     1
     """
     close = maps.close[:, np.newaxis]
@@ -64,4 +67,5 @@ def outputs_of(maps: Maps, events: Events, is_inverse: bool) -> Outputs:
         violation_count=events.counts[:, at.VIOLATIONS],
         imputed_count=events.counts[:, at.IMPUTED],
         last_price_count=events.counts[:, at.ON_LAST_PRICE],
+        liquidation_by_tier_usd=by_tier,
     )

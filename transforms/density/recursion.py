@@ -13,13 +13,12 @@ import numpy as np
 from transforms.compiler import fast_compiled, inlined
 from transforms.density import layout as at
 from transforms.density.balance import balance_side, fold_extremes, is_vanished, refresh, side_total
+from transforms.density.by_tier import Before, advance_by_cuts
 from transforms.density.clear import clear_side, sweep_side
 from transforms.density.close import close_side
 from transforms.density.emit import (
     Events,
     Maps,
-    empty_events,
-    empty_maps,
     has_start_up,
     write_events,
     write_map,
@@ -37,7 +36,7 @@ from transforms.density.open import open_side, set_shares, start_side
 from transforms.density.outputs import outputs_of
 from transforms.density.tier_rows import TierRows, rows_of, state_of, window_of
 from transforms.grid import LOG_STEP
-from transforms.series import LONG, Bars, FloatArray, IntArray, Outputs
+from transforms.series import LONG, Bars, Float32Array, FloatArray, IntArray, Outputs
 from transforms.state import State
 
 REFRESH_BARS: Final = 256
@@ -192,17 +191,16 @@ def advance(
     >>> outputs.in_range_base[0, :, 0].round(6).tolist(), state.unlevered.tolist()
     ([6.0, 6.0], [2.0, 2.0])
     """
-    n_tiers = parameters.log_offsets.shape[1]
-    maps = empty_maps(len(emit_after), n_tiers, n_by_tier)
-    events = empty_events(len(emit_after), n_tiers)
     if state.bar_count == 0 and len(bars):
         # What the first bar opens is the newest part of the trail; without one, open interest.
         opened, closed = flows.opened.copy(), flows.closed.copy()
         opened[0] = bars.volume[0] if state.has_trail else 0.0
         closed[0] = 0.0
         flows = Flows(opened, closed, flows.is_violation)
-    after = _move_state(state, bars, flows, parameters, emit_after, maps, events)
-    return after, outputs_of(maps, events, parameters.is_inverse)
+    after, maps, events, by_tier = _move_state(
+        state, bars, flows, parameters, emit_after, n_by_tier
+    )
+    return after, outputs_of(maps, events, by_tier, parameters.is_inverse)
 
 
 def lay_trail(state: State, bars: Bars, opened: FloatArray, parameters: DensityParameters) -> State:
@@ -241,17 +239,9 @@ def lay_trail(state: State, bars: Bars, opened: FloatArray, parameters: DensityP
     >>> state.total.round(6).tolist(), state.unlevered.tolist(), state.bar_count
     ([3.0, 5.25], [2.0, 2.0], 0)
     """
-    n_tiers = parameters.log_offsets.shape[1]
     none = np.zeros(len(bars))
-    laid = _move_state(
-        state,
-        bars,
-        Flows(opened, none, none > 0.0),
-        dataclasses.replace(parameters, is_inverse=False),
-        None,
-        empty_maps(0, n_tiers),
-        empty_events(0, n_tiers),
-    )
+    flows = Flows(opened, none, none > 0.0)
+    laid, *_ = _move_state(state, bars, flows, dataclasses.replace(parameters, is_inverse=False))
     return dataclasses.replace(laid, bar_count=0, open_interest=0.0)
 
 
@@ -260,23 +250,26 @@ def _move_state(
     bars: Bars,
     flows: Flows,
     parameters: DensityParameters,
-    emit_after: IntArray | None,
-    maps: Maps,
-    events: Events,
-) -> State:
-    """Return the state after the bars, written into maps and events; without instants a trail."""
+    emit_after: IntArray | None = None,
+    n_by_tier: int = 0,
+) -> tuple[State, Maps, Events, Float32Array]:
+    """Return the state after the bars and what was written; without instants they are a trail."""
     first_node, n_nodes = window_of(state, bars, parameters.log_offsets)
     rows = rows_of(state, first_node, n_nodes)
-    is_trail = emit_after is None
-    advance_rows(
+    constants = kernel_parameters_of(parameters, first_node, n_nodes)
+
+    def advance_part(
+        part: KernelBars, after: IntArray, maps: Maps, events: Events, before: Before
+    ) -> None:
+        advance_rows(rows, part, constants, after, maps, events, *before)
+
+    maps, events, by_tier = advance_by_cuts(
+        advance_part,
         rows,
-        columns_of(bars, flows, parameters, is_trail=is_trail),
-        kernel_parameters_of(parameters, first_node, n_nodes),
+        columns_of(bars, flows, parameters, is_trail=emit_after is None),
+        constants,
         np.zeros(0, dtype=np.int64) if emit_after is None else emit_after,
-        maps,
-        events,
-        state.bar_count,
-        state.open_interest,
-        state.close,
+        n_by_tier,
+        Before(state.bar_count, state.open_interest, state.close),
     )
-    return state_of(state, bars, rows, first_node)
+    return state_of(state, bars, rows, first_node), maps, events, by_tier
