@@ -1,4 +1,4 @@
-"""The job that copies to PostgreSQL: recorded, harmless where it fails, and silent about passwords."""
+"""The job that copies to PostgreSQL is recorded, does no harm, and never shows a password."""
 
 import logging
 from urllib.parse import quote
