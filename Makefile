@@ -67,7 +67,7 @@ measured: $(VENV)/.dev ## Hold all models against recorded measured positions: m
 picture: $(VENV)/.dev ## Take README's picture of the page (needs chromium)
 	$(BIN)/python -m bench.picture docs/heatmap.png
 
-soak: $(VENV)/.dev ## Long proofs: publishing under readers, faults and kills, damaged inputs, recovery of known truths
+soak: $(VENV)/.dev ## Long proofs: publishing under readers, faults and kills, damaged inputs, recovery of known truths, answers of the cookbook
 	$(BIN)/python -m bench.publishing
 	$(BIN)/python -m bench.kills
 	$(BIN)/python -m bench.soak
@@ -76,6 +76,7 @@ soak: $(VENV)/.dev ## Long proofs: publishing under readers, faults and kills, d
 	$(BIN)/python -m bench.position_kills
 	$(BIN)/python -m bench.alert_kills
 	$(BIN)/python -m bench.alert_month
+	$(BIN)/python -m bench.cookbook --check
 
 docs: $(VENV)/.run ## Write the generated pages again
 	$(LIQHEAT) tables --markdown > docs/tables.md
