@@ -94,18 +94,24 @@ coverage as (
     group by asset
 ),
 
--- Skill over the longest window with figures, at the newest midnight.
-scored as (
+-- Skill at the newest midnight that has rows, over the longest window with figures.
+newest_skill as (
     select skill.*
     from skill
     inner join newest using (asset)
-    where skill.status = 'scored' and skill.as_of <= newest.as_of
-    qualify
-        skill.as_of = max(skill.as_of) over (partition by asset)
-        and window_days = max(window_days) over (partition by asset, skill.as_of)
+    where skill.as_of <= newest.as_of
+    qualify skill.as_of = max(skill.as_of) over (partition by asset)
 ),
 
--- A ledger's map is preferred where it leaves less unexplained than every estimator.
+scored as (
+    select *
+    from newest_skill
+    where status = 'scored'
+    qualify window_days = max(window_days) over (partition by asset)
+),
+
+-- A ledger's map is preferred where it leaves less unexplained than every estimator: the rule of
+-- jobs/read/accuracy.py, which has the words for it; a test holds one against the other.
 preference as (
     select
         asset,
@@ -131,7 +137,9 @@ volume_preference as (
 ),
 
 newest_band as (
-    select band.*
+    select
+        band.*,
+        bool_or(provider = 'path_ledger') over (partition by asset) as has_path_ledger,
     from band
     inner join newest using (asset, as_of)
 ),
@@ -145,7 +153,14 @@ expected as (
         -- The smallest is shown.
         case provider
             when 'volume_ledger'
-                then if(any_value(is_ledger_better) and any_value(is_volume_better), 1, null)
+                then
+                    if(
+                        any_value(is_ledger_better)
+                        and any_value(is_volume_better)
+                        and any_value(has_path_ledger),
+                        1,
+                        null
+                    )
             when 'path_ledger' then if(any_value(is_ledger_better), 2, 4)
             when 'turnover' then 3
         end as place,
