@@ -79,7 +79,8 @@ def test_the_ledger_is_shown_where_estimators_have_no_map(monkeypatch):
         "published_map_providers": [{"provider": provider} for provider in published],
     }
     monkeypatch.setattr("jobs.read.accuracy.open_reader", nullcontext)
-    monkeypatch.setattr("jobs.read.accuracy._read", lambda reader, name, _: answers[name])
+    for reading in ("named_rows", "named_rows_if_published"):
+        monkeypatch.setattr(f"jobs.read.accuracy.{reading}", lambda reader, name, _: answers[name])
     chosen = choose_provider(None, "BTC")
     assert chosen.name == "path_ledger"
     assert chosen.reason == "path_ledger: no map of turnover is published"
