@@ -11,7 +11,7 @@ from jobs.settings import Settings
 ROOT = DOCS.parent
 DEMO = ROOT / "data/demo"
 
-# Pages whose SQL is not for the published file: files of a home, and PostgreSQL, which has its tests.
+# Pages whose SQL is not for the published file: files of a home, and PostgreSQL with its own tests.
 ELSEWHERE = {"backup.md", "postgres.md", "grafana.md"}
 
 BLOCKS = [
