@@ -107,7 +107,7 @@ def test_published_map_is_the_golden_map(published, provider, side, venue):
             "where (asset, as_of, provider, venue, side) = ('BTC', ?, ?, ?, ?)",
             [instant, provider, venue, side],
         ).fetchall()
-        map_of_bins = {bin_index: usd for bin_index, usd, _ in rows}
+        map_of_bins = {bin_index: usd for bin_index, usd, _ in rows if usd}
         (price,) = {price for _, _, price in rows}
         golden = map_of(published.folder, provider, as_of, side)
         # The golden map has no bounds; what is not published of it stands beyond the range.

@@ -269,7 +269,7 @@ def test_open_interest_that_moves_more_than_was_traded_lands_and_is_counted(desk
     assert desk.run("publish", "--as-of", "2026-03-01T04:00")[0] == 0
     with duckdb.connect(str(desk.settings.published / "liqheat.duckdb"), read_only=True) as db:
         counted = db.execute(
-            "select hour(as_of at time zone 'UTC'), violation_count "
+            "select hour(as_of), violation_count "
             "from marts.series_books_hourly where provider = 'turnover' order by all"
         ).fetchall()
     # Up at the end of the third hour, down again at the end of the fourth.

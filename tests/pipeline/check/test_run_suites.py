@@ -19,6 +19,7 @@ from quality.errors import ThresholdsRejected
 from quality.gates import declared_gates
 from quality.suites import suites
 from transforms.estimators import ESTIMATORS
+from warehouse.read import open_published
 
 ONE = (ESTIMATORS["turnover"],)
 
@@ -140,8 +141,7 @@ def test_of_a_long_build_the_newest_hours_are_looked_at(settings, monkeypatch):
 
 def published(settings, asset):
     """Return the newest published hour of an asset's map and of its grade."""
-    with duckdb.connect(str(settings.published / "liqheat.duckdb"), read_only=True) as connection:
-        connection.execute("set timezone = 'UTC'")
+    with open_published(settings.published / "liqheat.duckdb") as connection:
         return connection.execute(
             "select (select max(as_of) from marts.liquidation_heatmap_hourly where asset = $asset),"
             " (select max(as_of) from marts.asset_quality_hourly where asset = $asset)",
@@ -151,8 +151,7 @@ def published(settings, asset):
 
 def newest_details(settings, asset):
     """Return the newest published hour of an asset's maps by leverage and odds by bin."""
-    with duckdb.connect(str(settings.published / "liqheat.duckdb"), read_only=True) as connection:
-        connection.execute("set timezone = 'UTC'")
+    with open_published(settings.published / "liqheat.duckdb") as connection:
         return connection.execute(
             "select (select max(as_of) from marts.liquidation_heatmap_by_tier_hourly "
             "where asset = $asset), "
