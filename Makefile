@@ -77,6 +77,7 @@ soak: $(VENV)/.dev ## Long proofs: publishing under readers, faults and kills, d
 	$(BIN)/python -m bench.alert_kills
 	$(BIN)/python -m bench.alert_month
 	$(BIN)/python -m bench.cookbook --check
+	$(BIN)/python -m bench.outlet_kills
 
 docs: $(VENV)/.run ## Write the generated pages again
 	$(LIQHEAT) tables --markdown > docs/tables.md

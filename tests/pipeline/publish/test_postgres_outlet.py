@@ -75,6 +75,14 @@ def test_every_small_mart_is_copied_whole_and_the_map_within_bounds(postgres, em
     assert by_hour == [(2 * len(HOURS),)]
 
 
+def test_what_the_pipeline_publishes_is_copied(postgres, empty, small_home):
+    link = small_home / "published" / "liqheat.duckdb"
+    report = copy(postgres.url(empty), link)
+    assert differences(postgres, empty, link) == []
+    assert report.row_count > 1000
+    assert report.publication_id == link.resolve().parent.name
+
+
 def test_types_keys_and_comments_are_those_of_the_contracts(postgres, database, url, publications):
     columns = dict(
         postgres.run(
