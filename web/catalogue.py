@@ -87,6 +87,11 @@ class PublishedAsset:
         """The first hour."""
         return _instant(self.hours[0])
 
+    def newest_of(self, provider: str, venue: str) -> datetime:
+        """Return the newest hour of a map, or of the asset where there is no such map."""
+        own = self.maps.get((provider, venue))
+        return self.newest_at if own is None else own.newest_at
+
     def venues(self, provider: str) -> list[str]:
         """Return the venues for which a provider has a map, by name."""
         return sorted(venue for one, venue in self.maps if one == provider)
@@ -122,8 +127,12 @@ class Catalogue:
 
     def is_stale(self, now: datetime) -> bool:
         """Return whether the newest hour is older than a running schedule leaves it."""
-        newest = self.newest_at
-        return newest is None or now - newest > MAP_IS_LATE
+        return is_late(self.newest_at, now)
+
+
+def is_late(newest: datetime | None, now: datetime) -> bool:
+    """Return whether the newest hour of something is older than a running schedule leaves it."""
+    return newest is None or now - newest > MAP_IS_LATE
 
 
 def read_catalogue(reader: Reader, published_at: datetime) -> Catalogue:

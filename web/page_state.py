@@ -19,7 +19,7 @@ from jobs.read.verdicts import verdicts_of
 from plots.evidence import evidence_sentences, map_in_words, read_evidence
 from plots.warning import MapWarning, read_warning
 from warehouse.read import Reader
-from web.catalogue import ALL_VENUES, Catalogue
+from web.catalogue import ALL_VENUES, Catalogue, is_late
 from web.problem_details import Refusal, bad_parameter, unpublished
 from web.publications import Publications
 from web.view import DEFAULT_DAYS, PANELS, View, ViewQuery, resolve_view
@@ -207,7 +207,7 @@ def _read_headline(reader: Reader, view: View, catalogue: Catalogue, now: dateti
     evidence = read_evidence(reader, asset=view.asset, provider=view.provider, as_of=newest)
     warning = read_warning(reader, asset=view.asset, venue=view.venue, as_of=newest)
     grade, reasons = _grade(reader, view, newest)
-    is_stale = view.follows and catalogue.is_stale(now)
+    is_stale = view.follows and is_late(asset.newest_of(view.provider, view.venue), now)
     age = f"{ago(now, newest)} old"
     if is_stale:
         age = f"stale: {age}; `liqheat status` says what is late"

@@ -6,7 +6,7 @@ shown of it.
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -111,6 +111,9 @@ class ViewQuery(MapQuery):
 VIEW_PARAMETERS = frozenset(field.alias or name for name, field in ViewQuery.model_fields.items())
 """Names of the parameters of a view."""
 
+LINK_PARAMETERS = VIEW_PARAMETERS | {"shock"}
+"""Those of a link of the page, which any endpoint takes: a panel's move of price is one more."""
+
 
 class View(BaseModel):
     """A view that exists: its names are published and its hours are within what is.
@@ -178,6 +181,30 @@ class View(BaseModel):
     def link(self, **changes: str | None) -> str:
         """Return the query string of this view with some parameters changed; None removes one."""
         return urlencode({k: v for k, v in {**self.given, **changes}.items() if v is not None})
+
+
+def check_parameters(sent: Iterable[tuple[str, str]], known: Collection[str]) -> None:
+    """Refuse a misspelt parameter, which would change nothing, and one that is given twice.
+
+    Parameters
+    ----------
+    sent : iterable of (str, str)
+        Parameters of a request, as they came.
+    known : collection of str
+        Names that exist.
+
+    Raises
+    ------
+    Refusal
+        A name is unknown, or repeated: which of the values counts would be a guess.
+    """
+    seen = set()
+    for name, _ in sent:
+        if name not in known:
+            raise unknown_name("parameter", name, known, what="a parameter")
+        if name in seen:
+            raise bad_parameter(name, f"{name} is given more than once", "give it once")
+        seen.add(name)
 
 
 def parse_instant(parameter: str, text: str) -> datetime:

@@ -4,11 +4,15 @@ Belongs here: schemas and words made of contracts. Does not belong here: paramet
 declarations describe (``web.view``).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from warehouse.contracts import Column
 from web.answers import MediaType
-from web.api.resources import Resource
+from web.api.resources import RESOURCES, Resource
+
+Responses = dict[int | str, dict[str, Any]]
+"""Responses by status, as FastAPI takes them."""
 
 _PROBLEM = {
     "type": "object",
@@ -40,8 +44,8 @@ _ENVELOPE = {
     },
     "is_stale": {
         "type": "boolean",
-        "description": "Whether the newest published hour is older than a running schedule leaves "
-        "it: two and a half hours.",
+        "description": "Whether the newest published hour of the map, or of the asset for rows of "
+        "no map, is older than a running schedule leaves it: two and a half hours.",
     },
     "coverage": {
         "type": ["number", "null"],
@@ -72,6 +76,8 @@ _SUBJECT = {
     "semantics": "What the map counts: standing, opened, realised, or expected_realised.",
 }
 
+_CONSENSUS = next(one for one in RESOURCES if one.name == "consensus")
+
 _JSON_TYPES = {
     "VARCHAR": {"type": "string"},
     "DOUBLE": {"type": "number", "format": "double"},
@@ -91,6 +97,9 @@ def describe(resource: Resource) -> str:
     if resource.scope != "home":
         hour = "the newest midnight" if resource.is_daily else "one hour, `as_of`"
         text += f" Without `days`, `from` or `to`: {hour}."
+    unused = resource.parameters_without_effect
+    if unused:
+        text += f" Without effect here: {', '.join(f'`{name}`' for name in unused)}."
     if resource.name == "map":
         text += (
             " With provider `consensus` the rows are those of /v1/consensus. As "
@@ -99,17 +108,13 @@ def describe(resource: Resource) -> str:
     return text
 
 
-def responses(resource: Resource) -> dict[int | str, dict[str, Any]]:
+def responses(resource: Resource) -> Responses:
     """Return the responses of an endpoint as OpenAPI has them."""
-    row = {
-        "type": "object",
-        "properties": {column.name: column_schema(column) for column in resource.columns},
-    }
-    members: dict[str, Any] = dict(_ENVELOPE)
-    if resource.scope != "home":
-        names = _SUBJECT if resource.scope == "map" else {"asset": _SUBJECT["asset"]}
-        members |= {name: {"type": "string", "description": text} for name, text in names.items()}
-    members["data"] = {"type": "array", "items": row}
+    row = _row_schema(resource)
+    names = {} if resource.scope == "home" else {"asset": _SUBJECT["asset"]}
+    if resource.name == "map":
+        row = {"anyOf": [row, _row_schema(_CONSENSUS)]}
+    answers = list_responses(row, _SUBJECT if resource.scope == "map" else names)
     table = {
         "schema": {
             "type": "string",
@@ -118,19 +123,30 @@ def responses(resource: Resource) -> dict[int | str, dict[str, Any]]:
             "the metadata of its schema.",
         }
     }
-    content = {
-        MediaType.json.value: {
-            "schema": {
-                "type": "object",
-                "properties": members,
-                "required": [*_ENVELOPE, "data"],
-            }
-        },
-        MediaType.csv.value: table,
-        MediaType.arrow.value: table,
-    }
+    content = answers[200]["content"]
+    content |= {MediaType.csv.value: table, MediaType.arrow.value: table}
     if resource.name == "map":
         content[MediaType.grid.value] = {"schema": {"type": "string", "format": "binary"}}
+    return answers
+
+
+def list_responses(row: Mapping[str, Any], subject: Mapping[str, str]) -> Responses:
+    """Return the responses of an endpoint that lists something as JSON.
+
+    Parameters
+    ----------
+    row : mapping
+        Schema of one entry.
+    subject : mapping of str to str
+        Further members of the envelope, with their descriptions.
+    """
+    members: dict[str, Any] = {
+        **_ENVELOPE,
+        **{name: {"type": "string", "description": text} for name, text in subject.items()},
+        "data": {"type": "array", "items": row},
+    }
+    schema = {"type": "object", "properties": members, "required": [*_ENVELOPE, "data"]}
+    content: dict[str, Any] = {MediaType.json.value: {"schema": schema}}
     problem = {"application/problem+json": {"schema": _PROBLEM}}
     return {
         200: {"description": "The rows.", "content": content},
@@ -139,12 +155,20 @@ def responses(resource: Resource) -> dict[int | str, dict[str, Any]]:
             status: {"description": text, "content": problem}
             for status, text in {
                 404: "Nothing of that name, or nothing in that window, is published.",
+                406: "None of the media types that Accept lists is offered.",
                 410: "The cursor is of an earlier publication.",
                 422: "A parameter cannot be used, or the answer would be too large.",
                 429: "Too many requests from this client.",
                 503: "Nothing is published yet, or all readers are busy.",
             }.items()
         },
+    }
+
+
+def _row_schema(resource: Resource) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {column.name: column_schema(column) for column in resource.columns},
     }
 
 

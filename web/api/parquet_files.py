@@ -6,6 +6,7 @@ Does not belong here: writing it (``warehouse.publication``).
 
 import asyncio
 import hashlib
+import json
 import os
 import re
 import stat
@@ -23,16 +24,39 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from warehouse.contracts import public_relations
-from web.answers import MediaType, cursor_text, instant_text, is_known_tag, page_of_rows, tag_of
+from web.answers import (
+    Envelope,
+    MediaType,
+    choose_media,
+    cursor_text,
+    headers_of,
+    instant_text,
+    is_known_tag,
+    page_of_rows,
+    tag_of,
+)
+from web.api.descriptions import list_responses
 from web.delivery import OpenFileResponse
 from web.problem_details import Refusal, bad_parameter, unknown_name
-from web.view import CurrentPublications
+from web.view import LINK_PARAMETERS, CurrentPublications, check_parameters
 
 router = APIRouter(prefix="/v1", tags=["api"])
 
 _NAME = "data.parquet"
 _DAY = re.compile(r"day=(\d{4}-\d{2}-\d{2})")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+_KNOWN_PARAMETERS = LINK_PARAMETERS | {"relation", "limit", "cursor", "format"}
+
+_COLUMNS = {
+    "path": {"type": "string", "description": "`/v1/files/<path>` sends the file."},
+    "relation": {"type": "string", "description": "The mart."},
+    "day": {"type": "string", "format": "date", "description": "UTC day of its rows."},
+    "rows": {"type": "integer", "description": "Rows."},
+    "bytes": {"type": "integer", "description": "Size, bytes."},
+    "sha256": {"type": "string", "description": "SHA-256 of its bytes."},
+    "modified_at": {"type": "string", "format": "date-time", "description": "When it was written."},
+}
 
 _MOST_FILES = 1_000
 _DEFAULT_FILES = 200
@@ -200,6 +224,8 @@ def _sent_day(parameter: str, text: str | None) -> date | None:
     "/files",
     summary="Published Parquet: path, rows, bytes, sha256",
     operation_id="files",
+    responses=list_responses({"type": "object", "properties": _COLUMNS}, {}),
+    response_class=Response,
 )
 async def list_files(
     request: Request,
@@ -211,26 +237,24 @@ async def list_files(
     to: Annotated[str | None, Query(description="Last UTC day.")] = None,
     limit: Annotated[int | None, Query(ge=1, description="Files of one response.")] = None,
     cursor: Annotated[str | None, Query(description="`next` of the response before.")] = None,
+    form: Annotated[str | None, Query(alias="format", description="`json` alone.")] = None,
 ) -> Response:
     """List the published Parquet files, newest day first.
 
     They hold the whole history of marts by hour, not only the window of the other endpoints.
     """
+    check_parameters(request.query_params.multi_items(), _KNOWN_PARAMETERS)
+    media = choose_media(form, request.headers.get("accept", ""), (MediaType.json,))
     folder: ParquetFolder = request.app.state.parquet
     if relation is not None:
         relation = relation.removeprefix("marts.")
         known = [one.name.partition(".")[2] for one in public_relations()]
         if relation not in known:
             raise unknown_name("relation", relation, known, what="a published relation")
-    catalogue = publications.catalogue
+    catalogue, now = publications.catalogue, datetime.now(UTC)
     page = page_of_rows(
-        limit or _DEFAULT_FILES, cursor, catalogue.publication_id, MediaType.json, _MOST_FILES
+        limit or _DEFAULT_FILES, cursor, catalogue.publication_id, media, _MOST_FILES
     )
-    query = "&".join(f"{name}={value}" for name, value in sorted(request.query_params.items()))
-    tag = tag_of(catalogue.publication_id, "files", query, MediaType.json, is_stale=False)
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if is_known_tag(tag, request.headers.get("if-none-match")):
-        return Response(status_code=304, headers=headers)
     first, last = _sent_day("from", from_), _sent_day("to", to)
 
     def read() -> tuple[list[dict[str, Any]], bool]:
@@ -243,8 +267,16 @@ async def list_files(
     following = None
     if has_next:
         following = cursor_text(catalogue.publication_id, page.first_row + page.row_count)
-    body = {"publication": catalogue.publication_id, "next": following, "data": rows}
-    return JSONResponse(body, headers=headers)
+    is_stale = catalogue.is_stale(now)
+    # Files change before the link of the published file moves: the tag is of what is listed.
+    listed = json.dumps([following, rows])
+    tag = tag_of(catalogue.publication_id, "files", listed, media, is_stale=is_stale)
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept"}
+    if is_known_tag(tag, request.headers.get("if-none-match")):
+        return Response(status_code=304, headers=headers)
+    envelope = Envelope(catalogue.publication_id, catalogue.newest_at, None, None, None, {})
+    members = envelope.members(now, is_stale=is_stale, next_page=following)
+    return JSONResponse({**members, "data": rows}, headers={**headers, **headers_of(members)})
 
 
 @router.head("/files/{path:path}", include_in_schema=False, response_class=Response)

@@ -45,5 +45,10 @@ def _columns(operation: dict[str, Any]) -> list[dict[str, str]]:
     """Return the columns of an endpoint of rows; none of others."""
     content = operation["responses"].get("200", {}).get("content", {})
     members = content.get("application/json", {}).get("schema", {}).get("properties", {})
-    row = members.get("data", {}).get("items", {}).get("properties", {})
-    return [{"name": name, "description": one["description"]} for name, one in row.items()]
+    rows = members.get("data", {}).get("items", {})
+    columns = {
+        name: one
+        for row in rows.get("anyOf", [rows])
+        for name, one in row.get("properties", {}).items()
+    }
+    return [{"name": name, "description": one["description"]} for name, one in columns.items()]

@@ -62,6 +62,16 @@ class Resource:
         """Names of the parameters that its query takes."""
         return set(_PARAMETER.findall(named_query(self.query)))
 
+    @property
+    def parameters_without_effect(self) -> tuple[str, ...]:
+        """Names of those that choose a map's bins and that its query does not take."""
+        if self.name == "map" or not self.takes & {"provider", "venue", "sides"}:
+            return ()
+        taken = {"side" if name == "sides" else name for name in self.takes}
+        return tuple(
+            name for name in ("provider", "venue", "side", "reach", "tiers") if name not in taken
+        )
+
 
 def read_rows(reader: Reader, query: str, known: Mapping[str, Any]) -> pa.Table:
     """Return the rows of a named query, given more parameters than it takes."""

@@ -36,16 +36,18 @@ from web.answers import (
 from web.api.descriptions import describe, responses
 from web.api.map_rows import check_tiers, encode_map, map_rows
 from web.api.resources import RESOURCES, Resource, read_page, read_rows
+from web.catalogue import is_late
 from web.delivery import AnswerStore, BoundedResponse
 from web.problem_details import unknown_name
 from web.publications import Publications
 from web.view import (
-    VIEW_PARAMETERS,
+    LINK_PARAMETERS,
     CurrentPublications,
     HoursQuery,
     MapQuery,
     View,
     ViewQuery,
+    check_parameters,
     resolve_view,
 )
 
@@ -99,15 +101,7 @@ class HomeRows(Paging):
 _PAGING = {"limit", "cursor", "form"}
 
 # A link of the page may be sent to any endpoint: what does not choose its rows is ignored.
-# The move of price on its panel, `shock`, is part of such a link.
-_KNOWN_PARAMETERS = VIEW_PARAMETERS | {"limit", "cursor", "format", "job", "shock"}
-
-
-def _check_parameters(request: Request) -> None:
-    """Refuse a misspelt parameter, which would change nothing without a word."""
-    for name in request.query_params:
-        if name not in _KNOWN_PARAMETERS:
-            raise unknown_name("parameter", name, _KNOWN_PARAMETERS, what="a parameter")
+_KNOWN_PARAMETERS = LINK_PARAMETERS | {"limit", "cursor", "format", "job"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +116,8 @@ class _Question:
         What it is about; None for the whole home.
     publication : str
         The publication it was checked against.
+    newest_at : datetime or None
+        The newest published hour of the map, the asset or the whole home.
     chosen : dict of str to Any
         Parameters that the query may take.
     """
@@ -129,6 +125,7 @@ class _Question:
     resource: Resource
     view: View | None
     publication: str
+    newest_at: datetime | None
     chosen: dict[str, Any]
 
 
@@ -143,14 +140,15 @@ def _asset_question(
         most_days=request.app.state.settings.publish_window_days,
         has_map=resource.scope == "map",
     )
-    published = publications.catalogue.assets[view.asset].maps.get((view.provider, view.venue))
-    if resource.scope == "map" and published is not None and published.newest_at < view.as_of:
+    is_map = resource.scope == "map"
+    asset = publications.catalogue.assets[view.asset]
+    newest_at = asset.newest_of(view.provider, view.venue) if is_map else asset.newest_at
+    if newest_at < view.as_of:
         # A provider that fell behind: its newest map, not an empty hour.
-        view = view.model_copy(update={"as_of": published.newest_at})
+        view = view.model_copy(update={"as_of": newest_at})
     from_at = view.from_at
     if not view.is_window:
         from_at = view.as_of - (_DAILY_LOOK_BACK if resource.is_daily else _HOUR)
-    is_map = resource.scope == "map"
     chosen = {
         "asset": view.asset,
         "provider": view.provider if is_map else view.given.get("provider"),
@@ -163,22 +161,22 @@ def _asset_question(
     }
     if resource.name == "consensus":
         chosen["venue"] = view.venue
-    return _Question(resource, view, view.publication, chosen)
+    return _Question(resource, view, view.publication, newest_at, chosen)
 
 
 async def _answer(
     request: Request, publications: Publications, question: _Question, paging: Paging
 ) -> Response:
     """Return the rows of a question, or 304 where the client has them."""
-    _check_parameters(request)
-    catalogue, resource, now = publications.catalogue, question.resource, datetime.now(UTC)
+    check_parameters(request.query_params.multi_items(), _KNOWN_PARAMETERS)
+    resource, now = question.resource, datetime.now(UTC)
     offered: tuple[MediaType, ...] = (MediaType.json, MediaType.csv, MediaType.arrow)
     if resource.name == "map":
         offered = (*offered, MediaType.grid)
     media = choose_media(paging.form, request.headers.get("accept", ""), offered)
     most = most_rows(media, len(resource.columns))
     page = page_of_rows(paging.limit, paging.cursor, question.publication, media, most)
-    is_stale = catalogue.is_stale(now)
+    is_stale = is_late(question.newest_at, now)
     items = sorted(set(request.query_params.multi_items()) - {("format", str(paging.form))})
     tag = tag_of(question.publication, request.url.path, urlencode(items), media, is_stale=is_stale)
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept"}
@@ -324,7 +322,7 @@ def _add_home_route(resource: Resource) -> None:
         if query.asset is not None and query.asset not in catalogue.assets:
             raise unknown_name("asset", query.asset, catalogue.assets, what="a published asset")
         chosen = {"asset": query.asset, "venue": query.venue, "job": query.job}
-        question = _Question(resource, None, catalogue.publication_id, chosen)
+        question = _Question(resource, None, catalogue.publication_id, catalogue.newest_at, chosen)
         return await _answer(request, publications, question, query)
 
     _add(resource, answer_rows)

@@ -55,6 +55,14 @@ def test_a_parameter_that_cannot_be_used_is_named(client, query, status, paramet
     assert problem(client.get("/v1/map", params=query), status)["parameter"] == parameter
 
 
+@pytest.mark.parametrize(
+    "address", ["/v1/map?side=long&side=short", "/v1/runs?limit=1&limit=2", "/v1/files?to=a&to=b"]
+)
+def test_a_parameter_given_twice_is_refused(client, address):
+    """Which of the values counts would be a guess, and answers kept by query could be mixed up."""
+    assert "more than once" in problem(client.get(address), 422)["detail"]
+
+
 def test_the_nearest_right_word_is_named(client):
     body = problem(client.get("/v1/map", params={"asset": "BTCC"}), 404)
     assert body["nearest"] == "BTC"
@@ -114,6 +122,17 @@ def test_nothing_is_written(client):
     for resource in RESOURCES:
         problem(client.post(f"/v1/{resource.name}"), 405)
     problem(client.request("DELETE", "/v1/map"), 405)
+
+
+@pytest.mark.parametrize(
+    "address", ["/", "/healthz", "/v1/map?limit=2", "/v1/files?limit=1", "/panels/today"]
+)
+def test_head_has_the_headers_of_get_and_no_body(client, address):
+    whole, head = client.get(address), client.head(address)
+    assert head.status_code == whole.status_code
+    assert head.content == b""
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    assert head.headers.get("etag") == whole.headers.get("etag")
 
 
 def test_undecodable_bytes_are_refused(client):

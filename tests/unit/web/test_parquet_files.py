@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -52,6 +53,38 @@ def test_the_list_is_paged_and_chosen(client):
     unknown = client.get("/v1/files", params={"relation": "liquidation_heatmap_hourl"})
     assert unknown.json()["nearest"] == "liquidation_heatmap_hourly"
     assert client.get("/v1/files", params={"from": "someday"}).status_code == 422
+
+
+def test_the_list_has_the_envelope_of_every_answer(client):
+    listed = client.get("/v1/files", params={"limit": 1})
+    rows = client.get("/v1/runs", params={"limit": 1}).json()
+    body = listed.json()
+    assert set(body) == set(rows)
+    assert (body["as_of"], body["is_stale"]) == (rows["as_of"], rows["is_stale"])
+    assert listed.headers["x-liqheat-publication"] == body["publication"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [({"relatoin": "assets"}, 422), ({"format": "csv"}, 422), ({"asset": "BTC"}, 200)],
+)
+def test_the_list_ignores_what_a_link_holds_and_refuses_the_rest(client, query, status):
+    assert client.get("/v1/files", params={"limit": 1, **query}).status_code == status
+
+
+def test_the_list_is_sent_again_once_a_file_has_changed(small_home, tmp_path, serve):
+    """Files are written before the link moves: the publication alone says too little."""
+    home = tmp_path / "home"
+    shutil.copytree(small_home / "published", home / "published", symlinks=True)
+    with serve(home) as client:
+        first = client.get("/v1/files", params={"limit": 1})
+        known = {"If-None-Match": first.headers["etag"]}
+        assert client.get("/v1/files", params={"limit": 1}, headers=known).status_code == 304
+        file = home / "published" / "parquet" / first.json()["data"][0]["path"]
+        pq.write_table(pq.read_table(file).slice(0, 1), file)
+        again = client.get("/v1/files", params={"limit": 1}, headers=known)
+        assert again.status_code == 200
+        assert again.json()["data"][0]["rows"] == 1
 
 
 def test_a_file_is_sent_whole_or_in_part(client):

@@ -3,13 +3,18 @@
 import csv
 import io
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from warehouse.queries import named_query
 from warehouse.read import open_published
 from web.api.resources import RESOURCES, read_page
+from web.api.routes import _asset_question
+from web.catalogue import Catalogue, PublishedAsset, PublishedMap, is_late
+from web.view import HoursQuery
 
 ARROW = "application/vnd.apache.arrow.stream"
 ENVELOPE = {
@@ -210,6 +215,61 @@ def test_what_has_not_changed_is_not_sent_again(client):
     assert as_csv.headers["etag"] != first.headers["etag"]
 
 
+def test_an_answer_is_stale_with_its_own_map_or_asset():
+    """Another asset that is fresh makes this one no younger."""
+    now = datetime(2026, 1, 15, 0, 20, tzinfo=UTC)
+    fresh, late = now - timedelta(minutes=20), now - timedelta(hours=8)
+
+    def asset(name, newest_of_asset, newest_of_map):
+        hours = np.array([int(newest_of_asset.timestamp()) * 1_000_000])
+        own = PublishedMap(newest_of_map, newest_of_map, None, "standing")
+        maps = {("turnover", "all"): own}
+        return PublishedAsset(name, hours, "A", 1.0, "turnover", "", maps)
+
+    assets = [asset("BTC", fresh, fresh), asset("OLD", late, late), asset("HALF", fresh, late)]
+    catalogue = Catalogue("one", now, {one.name: one for one in assets})
+    settings = SimpleNamespace(publish_window_days=90)
+    request = SimpleNamespace(app=SimpleNamespace(state=SimpleNamespace(settings=settings)))
+    publications = SimpleNamespace(catalogue=catalogue)
+
+    def is_stale(name, scope):
+        resource = next(one for one in RESOURCES if one.scope == scope)
+        question = _asset_question(resource, HoursQuery(asset=name), request, publications)
+        return is_late(question.newest_at, now)
+
+    assert [is_stale(one.name, "map") for one in assets] == [False, True, True]
+    assert [is_stale(one.name, "asset") for one in assets] == [False, True, False]
+    assert not catalogue.is_stale(now)
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda one: one.name)
+def test_openapi_holds_for_every_answer(client, resource):
+    described = client.get("/openapi.json").json()["paths"][f"/v1/{resource.name}"]["get"]
+    answer = described["responses"]["200"]["content"]["application/json"]["schema"]
+    queries = [{}, {"provider": "consensus"}] if resource.name == "map" else [{}]
+    for query in queries:
+        body = client.get(f"/v1/{resource.name}", params={**query, "limit": 5}).json()
+        check_schema(body, answer)
+
+
+def check_schema(value, schema):
+    """Hold a value against a JSON schema, as far as the API uses them; no member may be extra."""
+    if "anyOf" in schema:
+        names = [set(one["properties"]) for one in schema["anyOf"]]
+        schema = schema["anyOf"][names.index(set(value))]
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    of_json = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
+    of_json |= {"integer": int, "number": (int, float)}
+    assert any(isinstance(value, of_json[name]) for name in types), (value, schema)
+    if isinstance(value, dict) and "properties" in schema:
+        assert set(schema.get("required", ())) <= set(value) <= set(schema["properties"])
+        for name, one in value.items():
+            check_schema(one, schema["properties"][name])
+    if isinstance(value, list):
+        for one in value:
+            check_schema(one, schema["items"])
+
+
 def test_the_form_is_what_accept_prefers(client):
     def form(accept):
         return client.get("/v1/context", headers={"Accept": accept}).headers["content-type"]
@@ -238,6 +298,7 @@ def test_openapi_describes_columns_with_unit_and_measure(client):
     }
     assert ("/v1/map", "reach") in described
     assert ("/v1/context", "reach") not in described
+    assert "Without effect here: `reach`" in schema["paths"]["/v1/bands"]["get"]["description"]
     for resource in RESOURCES:
         assert f"/v1/{resource.name}" in schema["paths"]
 
