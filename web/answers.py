@@ -156,8 +156,9 @@ def headers_of(members: Mapping[str, Any]) -> dict[str, str]:
 def _header_text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    # A header holds no line breaks and only Latin letters.
-    return str(value).encode("ascii", "backslashreplace").decode().replace("\n", " ")[:2000]
+    # A header holds no control characters and only Latin letters.
+    text = str(value).encode("ascii", "backslashreplace").decode()
+    return "".join(one if one.isprintable() else " " for one in text)[:2000]
 
 
 @dataclass(frozen=True, slots=True)

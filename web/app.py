@@ -14,7 +14,7 @@ from jobs.settings import Settings
 from web import events, metrics, page, security
 from web.api import parquet_files, reference
 from web.api.routes import router as rows_router
-from web.delivery import AnswerStore
+from web.delivery import AnswerStore, HeadAsGet
 from web.metrics import Counting, ServerMetrics
 from web.panels import fragments
 from web.problem_handlers import add_problem_handlers
@@ -72,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.mount("/static", page.own_files(page.STATIC))
     app.mount("/chart", page.own_files(page.CHART))
     # The last is the outermost: it sees a request first.
+    app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLimiter)
     app.add_middleware(Guard, names=names_of(settings), token=token_of(settings))
     app.add_middleware(Counting, metrics=app.state.metrics)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from web.answers import Encoded
 from web.problem_details import Refusal
@@ -153,6 +153,35 @@ async def reading_time(size: int) -> AsyncIterator[None]:
         logger.warning("a client read too slowly: cut off after %.0f s", seconds)
 
 
+class HeadAsGet:
+    """Answers HEAD with the headers of GET; the server leaves the body out.
+
+    Monitors send it, and DuckDB before it reads an address. Files answer it themselves, without
+    being read; a stream has no end.
+
+    Parameters
+    ----------
+    app : ASGI application
+        What answers GET.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        if not is_head or scope["path"].startswith(("/events", "/v1/files/", "/static", "/chart")):
+            await self._app(scope, receive, send)
+            return
+        as_get = {**scope, "method": "GET"}
+        try:
+            await self._app(as_get, receive, send)
+        finally:
+            # Which route answered is counted.
+            scope["route"] = as_get.get("route")
+
+
 class BoundedResponse(Response):
     """A response whose body must be read within a time that depends on its size.
 
@@ -189,13 +218,13 @@ class BoundedResponse(Response):
         """Send the response."""
         with self._store.counting(self._tag, self._size):
             async with reading_time(self._size):
-                await self._send(send, is_head=scope["method"] == "HEAD")
+                await self._send(send)
 
-    async def _send(self, send: Send, *, is_head: bool) -> None:
+    async def _send(self, send: Send) -> None:
         await send(
             {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         )
-        for part in () if is_head else self._parts:
+        for part in self._parts:
             view = memoryview(part)
             for first in range(0, len(view), _CHUNK_BYTES):
                 chunk = bytes(view[first : first + _CHUNK_BYTES])

@@ -112,4 +112,5 @@ class RequestLimiter:
 
 def _client(scope: Scope) -> str:
     client = scope.get("client")
-    return "" if client is None else str(client[0])
+    # A proxy's header may name anything, at any length.
+    return "" if client is None else str(client[0])[:64]

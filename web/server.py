@@ -105,6 +105,8 @@ def create_server(
     app = create_app(settings)
     config = uvicorn.Config(
         app,
+        # The parser that bounds a request's head; another one, if installed, takes any length.
+        http="h11",
         # Requests are counted in /metrics; a log of addresses is the proxy's.
         access_log=False,
         log_config=None,
