@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from warehouse.contracts import public_relations
 from web.answers import (
@@ -220,6 +221,25 @@ def _sent_day(parameter: str, text: str | None) -> date | None:
         ) from None
 
 
+class FilesQuery(BaseModel):
+    """The parameters of the list; all are optional."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    relation: str | None = Field(
+        None, description="Only files of this mart, `liquidation_heatmap_hourly`."
+    )
+    from_: str | None = Field(None, alias="from", description="First UTC day.")
+    to: str | None = Field(None, description="Last UTC day.")
+    limit: int | None = Field(
+        None, ge=1, description="Files of one response: 200 by default and at most 1,000."
+    )
+    cursor: str | None = Field(
+        None, description="`next` of the response before, for the files after it."
+    )
+    form: str | None = Field(None, alias="format", description="`json` alone.")
+
+
 @router.get(
     "/files",
     summary="Published Parquet: path, rows, bytes, sha256",
@@ -230,22 +250,16 @@ def _sent_day(parameter: str, text: str | None) -> date | None:
 async def list_files(
     request: Request,
     publications: CurrentPublications,
-    relation: Annotated[
-        str | None, Query(description="Only files of this mart, `liquidation_heatmap_hourly`.")
-    ] = None,
-    from_: Annotated[str | None, Query(alias="from", description="First UTC day.")] = None,
-    to: Annotated[str | None, Query(description="Last UTC day.")] = None,
-    limit: Annotated[int | None, Query(ge=1, description="Files of one response.")] = None,
-    cursor: Annotated[str | None, Query(description="`next` of the response before.")] = None,
-    form: Annotated[str | None, Query(alias="format", description="`json` alone.")] = None,
+    query: Annotated[FilesQuery, Query()],
 ) -> Response:
     """List the published Parquet files, newest day first.
 
     They hold the whole history of marts by hour, not only the window of the other endpoints.
     """
     check_parameters(request.query_params.multi_items(), _KNOWN_PARAMETERS)
-    media = choose_media(form, request.headers.get("accept", ""), (MediaType.json,))
+    media = choose_media(query.form, request.headers.get("accept", ""), (MediaType.json,))
     folder: ParquetFolder = request.app.state.parquet
+    relation = query.relation
     if relation is not None:
         relation = relation.removeprefix("marts.")
         known = [one.name.partition(".")[2] for one in public_relations()]
@@ -253,9 +267,9 @@ async def list_files(
             raise unknown_name("relation", relation, known, what="a published relation")
     catalogue, now = publications.catalogue, datetime.now(UTC)
     page = page_of_rows(
-        limit or _DEFAULT_FILES, cursor, catalogue.publication_id, media, _MOST_FILES
+        query.limit or _DEFAULT_FILES, query.cursor, catalogue.publication_id, media, _MOST_FILES
     )
-    first, last = _sent_day("from", from_), _sent_day("to", to)
+    first, last = _sent_day("from", query.from_), _sent_day("to", query.to)
 
     def read() -> tuple[list[dict[str, Any]], bool]:
         paths = folder.paths(relation, first, last)
