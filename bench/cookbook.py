@@ -1,7 +1,7 @@
-"""Answers in `docs/cookbook.md`: each SQL block is run on the demo, and its answer is below it.
+"""Answers in `docs/cookbook.md` and outputs of `docs/notebook.ipynb`, both of the demo.
 
-Write the answers again after a change of SQL or of the model, or compare them with those of a demo
-that is made for it, as `make soak` does:
+Each SQL block has its answer below it. Write them again after a change of SQL or of the model, or
+compare them with those of a demo that is made for it, as `make soak` does:
 
     .venv/bin/python -m bench.cookbook --home data/demo
     .venv/bin/python -m bench.cookbook --check
@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench.notebook import NOTEBOOK, executed
 from jobs.demo import run_demo
 from jobs.read.query import open_reader
 from jobs.settings import Settings
@@ -99,7 +100,6 @@ def main() -> None:
     parser.add_argument("--home", type=Path, help="Folder of a demo; by default one is made.")
     parser.add_argument("--check", action="store_true", help="Compare only.")
     arguments = parser.parse_args()
-    page = COOKBOOK.read_text()
     with TemporaryDirectory() as folder:
         settings = (
             Settings(home=arguments.home)
@@ -107,11 +107,14 @@ def main() -> None:
             else run_demo(Settings(home=Path(folder)))
         )
         with open_reader(settings) as reader:
-            current = answered(reader, page)
+            pages = {COOKBOOK: answered(reader, COOKBOOK.read_text())}
+        pages[NOTEBOOK] = executed(NOTEBOOK.read_text(), Path(settings.home))
+    differing = [path.name for path, text in pages.items() if path.read_text() != text]
+    if arguments.check and differing:
+        sys.exit(f"{', '.join(differing)}: other answers than the demo's; run without --check")
     if not arguments.check:
-        COOKBOOK.write_text(current)
-    elif current != page:
-        sys.exit("docs/cookbook.md has other answers than the demo; run this without --check")
+        for path, text in pages.items():
+            path.write_text(text)
 
 
 if __name__ == "__main__":

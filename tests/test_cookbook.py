@@ -1,10 +1,12 @@
 """What the pages of `docs` show of SQL runs, and answers are those of the demo."""
 
+import json
 import re
 
 import pytest
 
 from bench.cookbook import COOKBOOK, DOCS, answer, sql_blocks
+from bench.notebook import NOTEBOOK, executed
 from jobs.read.query import open_reader
 from jobs.settings import Settings
 
@@ -56,3 +58,18 @@ def test_answers_are_those_of_the_demo():
     with open_reader(Settings(home=DEMO)) as opened:
         for sql, printed in sql_blocks(COOKBOOK.read_text()):
             assert printed == answer(opened, sql), sql
+    assert executed(NOTEBOOK.read_text(), DEMO) == NOTEBOOK.read_text()
+
+
+def test_the_notebook_runs(small_home):
+    outputs = [
+        output
+        for cell in json.loads(executed(NOTEBOOK.read_text(), small_home))["cells"]
+        for output in cell.get("outputs", [])
+    ]
+    stored = [
+        output
+        for cell in json.loads(NOTEBOOK.read_text())["cells"]
+        for output in cell.get("outputs", [])
+    ]
+    assert [each["output_type"] for each in outputs] == [each["output_type"] for each in stored]
