@@ -348,7 +348,7 @@ def _axis(chart: Chart) -> str | dict[str, str]:
 
 
 def dashboard() -> dict[str, Any]:
-    """Return the dashboard: two charts a row, the table of assets and the map across it."""
+    """Return the dashboard: two charts a row, one that is left over across it."""
     position: dict[str, Any] = {
         "DASHBOARD_VERSION_KEY": "v2",
         "ROOT_ID": {"type": "ROOT", "id": "ROOT_ID", "children": ["GRID_ID"]},
