@@ -133,4 +133,5 @@ def reading_notes(bands: Sequence[BandRow], within: float) -> list[str]:
         "band. "
         "forced: expected, holds x odds bin by bin.",
         "seen by: votes of providers with a band in the same place; near copies share one.",
+        "20 % and the zones are of log price: 20 % is 18 % below price and 22 % above it.",
     ]

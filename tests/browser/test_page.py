@@ -187,6 +187,18 @@ def test_what_is_seen_is_saved_as_a_picture_and_as_rows(open_page):
     assert {row["side"] for row in rows} == {"long", "short"}
 
 
+def test_saved_rows_say_what_their_amounts_are_of(open_page):
+    """Coins, shares and a part of the leverage tiers are not to be taken for USD of all."""
+
+    def said(query):
+        rows = seen_rows(open_page(f"/?asset=BTC&days=1&{query}"))
+        return {(row["unit"], row["leverage"]) for row in rows}
+
+    assert said("provider=turnover") == {("USD", "all")}
+    assert said("provider=turnover&unit=coins&tiers=25,50") == {("BTC", "25,50")}
+    assert said("provider=consensus") == {("share of the side", "all")}
+
+
 def test_an_asset_is_found_by_name(open_page):
     page = open_page()
     page.keyboard.press("/")

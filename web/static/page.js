@@ -2,7 +2,7 @@
 // words about it are the server's.
 
 import { createChart } from "/chart/chart.js";
-import { priceText } from "/chart/scale.js";
+import { priceText, unitText } from "/chart/scale.js";
 import { drawDifference } from "./difference.js";
 import { followPublications } from "./events.js";
 import { pinned, saveFile, toCsv, toPicture } from "./save.js";
@@ -220,7 +220,7 @@ async function save(what) {
     saveFile(await toPicture(drawn), name, "png");
   } else if (what === "csv") {
     const rows = shown.flatMap(({ chart, map: own }) => [...(chart.seen()?.rows() ?? [])].map(
-      (row) => ({ asset, provider: own?.meta.provider, venue, ...row })));
+      (row) => ({ asset, provider: own?.meta.provider, venue, leverage: views.now().tiers || "all", unit: own && unitText(own.meta, state.view.unit ?? ""), ...row })));
     saveFile(new Blob([toCsv(rows)], { type: "text/csv" }), name, "csv");
   } else {
     const link = viewQuery({ ...views.now(), asset, provider, ...pinned(seen, map.meta.price ?? seen.low) });

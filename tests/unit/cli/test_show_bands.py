@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 
 import pytest
 from workbench import END
@@ -64,6 +65,13 @@ def test_start_up_mass_that_was_left_out_is_named_with_its_band(run):
     rows[0]["start_up_ratio"] = 0.92
     where = f"{price(rows[0]['price_low'])} - {price(rows[0]['price_high'])}"
     assert any(f"since: 92 % at {where}." in note for note in band_notes(rows, 25))
+
+
+def test_what_20_percent_is_is_said():
+    """Zones are of log price: a band at +21.8 % lies within 20 %."""
+    below, above = (math.expm1(sign * 0.20) for sign in (-1, 1))
+    said = f"20 % is {-100 * below:.0f} % below price and {100 * above:.0f} % above it."
+    assert any(said in note for note in band_notes([], 25))
 
 
 @pytest.mark.parametrize("within", ["0", "-1", "101", "far"])
