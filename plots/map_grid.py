@@ -99,6 +99,9 @@ class Grid:
     flags : ndarray of uint8, shape (n_hours,)
         Sum of 1 (no map), 2 (warm-up: over half of the open interest is in series that warm up) and
         4 (stale: the map rests on old data).
+    covered : dict of str to ndarray of float64, shape (n_hours,)
+        low and high: prices between which an outside provider's map is known; NaN where it is
+        everywhere [USD per unit of the asset].
     sides : dict of str to SideBins
         long and short.
     """
@@ -110,6 +113,7 @@ class Grid:
     realised: dict[str, FloatArray]
     is_lower_bound: npt.NDArray[np.uint8]
     flags: npt.NDArray[np.uint8]
+    covered: dict[str, FloatArray]
     sides: dict[str, SideBins]
 
 
@@ -185,6 +189,7 @@ def read_grid(
         },
         is_lower_bound=(drawn["is_lower_bound"] == 1.0).astype(np.uint8),
         flags=_flags(reader, which, hours, held),
+        covered={name: drawn[f"covered_{name}"] for name in ("low", "high")},
         sides=sides,
     )
 
@@ -209,6 +214,8 @@ def encode_grid(grid: Grid) -> bytes:
         "is_lower_bound": grid.is_lower_bound,
         "flags": grid.flags,
     }
+    if np.isfinite(grid.covered["low"]).any():
+        arrays |= {f"covered_{name}": values for name, values in grid.covered.items()}
     for side, own in grid.sides.items():
         for name in own.__slots__:
             values = getattr(own, name)
@@ -236,8 +243,7 @@ def _read_maps(reader: Reader, which: dict[str, Any]) -> pa.Table:
 
 
 def _read_bars(reader: Reader, which: dict[str, Any]) -> pa.Table:
-    own = {name: which[name] for name in ("asset", "from_at", "until_at")}
-    return reader.execute(named_query("grid_hours"), own).to_arrow_table()
+    return reader.execute(named_query("grid_hours"), which).to_arrow_table()
 
 
 def _read_tier_maps(reader: Reader, which: dict[str, Any], tiers: Sequence[float]) -> pa.Table:

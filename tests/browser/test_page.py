@@ -281,6 +281,56 @@ def test_everything_is_reached_by_the_keyboard(open_page):
     page.wait_for_selector("#tab-providers[aria-selected=true]")
 
 
+def test_words_under_a_resting_cursor_outlive_a_new_map(open_page):
+    page = open_page("/?asset=BTC&provider=turnover&days=1")
+    hover_chart(page, 0.4, 0.6)
+    words = page.locator("#chart").get_by_text(re.compile(r"^distance"))
+    expect(words).to_be_visible()
+    choose(page, "provider", "open_interest")
+    expect(words).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("worker", "said"),
+    [
+        ("self.createImageBitmap = () => Promise.reject(new Error('no memory'));", "no memory"),
+        ("throw new Error('no worker');", "no worker"),
+    ],
+)
+def test_a_picture_that_fails_is_said_and_leaves_no_old_one(open_page, colours, worker, said):
+    page = open_page()
+    page.route(
+        "**/raster.worker.js",
+        lambda route: route.fulfill(
+            body=f"{worker}\n{route.fetch().text()}", content_type="text/javascript"
+        ),
+    )
+    page.reload()
+    page.wait_for_selector("[data-drawn='true']")
+    expect(page.locator("#chart")).to_contain_text(re.compile(f"The map is not drawn: .*{said}"))
+    page.observed.faults.clear()
+
+
+def test_fingers_above_each_other_zoom_prices(open_page):
+    page = open_page("/?asset=BTC&provider=turnover", has_touch=True)
+    low, high = prices_seen(page)
+    box = page.locator("#chart").bounding_box()
+    x, middle = box["x"] + 200, box["y"] + 200
+    client = page.context.new_cdp_session(page)
+
+    def touch(kind, *apart):
+        points = [{"x": x, "y": middle + sign * one} for one in apart for sign in (-1, 1)]
+        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", 30)
+    for apart in (40, 50, 60):
+        touch("touchMove", apart)
+    touch("touchEnd")
+    page.wait_for_timeout(300)
+    nearer_low, nearer_high = prices_seen(page)
+    assert nearer_high - nearer_low < 0.8 * (high - low)
+
+
 def test_a_move_of_price_that_was_chosen_is_in_the_address(open_page):
     page = open_page("/?asset=BTC&provider=turnover&panel=cascade&shock=-4")
     said = page.locator("#panel .panel-said").first

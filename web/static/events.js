@@ -1,6 +1,7 @@
 // Publications as the server sends them, and whether it responds.
 
-const FIRST_WAIT = 500, LONGEST_WAIT = 4_000;
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 4_000;
 
 /**
  * Follow publications while the page can be seen; a lost connection is opened again.
@@ -11,7 +12,9 @@ const FIRST_WAIT = 500, LONGEST_WAIT = 4_000;
  * @param {(isConnected: boolean) => void} on.connection
  */
 export function followPublications({ publication, connection }) {
-  let wait = FIRST_WAIT, isFirst = true, retry = 0;
+  let wait = FIRST_WAIT;
+  let isFirst = true;
+  let retry = 0;
   /** @type {EventSource | undefined} */
   let source;
 
@@ -36,9 +39,9 @@ export function followPublications({ publication, connection }) {
     });
   };
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) return open();
     clearTimeout(retry);
-    return source?.close();
+    if (document.hidden) source?.close();
+    else open();
   });
   if (!document.hidden) open();
 }

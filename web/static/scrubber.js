@@ -1,6 +1,8 @@
 // Going through published hours: a slider over all of them, single steps, back to the newest.
 
-const HOUR = 3_600_000, REST = 60;
+const HOUR = 3_600_000;
+/** Choosing waits until the slider rests as long [ms]. */
+const REST = 60;
 
 /** Return an hour as the address has it. @param {number} at unix time [ms] */
 export const hourInAddress = (at) => `${new Date(at).toISOString().slice(0, 16)}Z`;
@@ -11,10 +13,12 @@ export const hourInAddress = (at) => `${new Date(at).toISOString().slice(0, 16)}
  */
 export function openScrubber(root, onChoose) {
   const [earlier, later, newest] = ["#earlier", "#later", "#newest"].map(
-    (id) => /** @type {HTMLButtonElement} */ (root.querySelector(id)));
+    (id) => /** @type {HTMLButtonElement} */ (root.querySelector(id)),
+  );
   const slider = /** @type {HTMLInputElement} */ (root.querySelector("input"));
   const said = /** @type {HTMLOutputElement} */ (root.querySelector("output"));
-  let first = 0, rest = 0;
+  let first = 0;
+  let rest = 0;
 
   const hour = () => hourInAddress(first + slider.valueAsNumber * HOUR);
   const say = () => {

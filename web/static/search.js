@@ -12,17 +12,32 @@ const MOST_LISTED = 60;
 export function matchAssets(assets, typed) {
   const sought = typed.trim().toUpperCase();
   const at = (/** @type {Asset} */ [name]) => name.toUpperCase().indexOf(sought);
-  return [...assets.filter((one) => at(one) === 0), ...assets.filter((one) => at(one) > 0)].slice(0, MOST_LISTED);
+  return [...assets.filter((one) => at(one) === 0), ...assets.filter((one) => at(one) > 0)].slice(
+    0,
+    MOST_LISTED,
+  );
 }
 
 /** @param {Asset} asset @param {number} place */
 function optionOf([name, grade], place) {
-  const badge = Object.assign(document.createElement("span"), { className: "badge", textContent: grade ?? "–" });
+  const badge = document.createElement("span");
+  badge.className = "badge";
+  badge.textContent = grade ?? "–";
   badge.dataset.grade = grade ?? "";
   badge.title = grade ? `grade ${grade}` : "not graded";
-  const option = Object.assign(document.createElement("li"), { id: `asset-${place}`, role: "option" });
+  const option = document.createElement("li");
+  option.id = `asset-${place}`;
+  option.role = "option";
   option.dataset.asset = name;
   option.append(name, badge);
+  return option;
+}
+
+function noOption() {
+  const option = document.createElement("li");
+  option.role = "option";
+  option.ariaDisabled = "true";
+  option.textContent = "no such asset";
   return option;
 }
 
@@ -34,21 +49,23 @@ function optionOf([name, grade], place) {
 export function openSearch(input, list, onChoose) {
   /** @type {Asset[]} */
   let assets = [];
-  let shown = "", active = -1;
+  let shown = "";
+  let active = -1;
 
   /** @param {number} place */
   const move = (place) => {
     const options = /** @type {HTMLElement[]} */ ([...list.querySelectorAll("[data-asset]")]);
     active = Math.max(-1, Math.min(place, options.length - 1));
-    options.forEach((option, at) => { option.ariaSelected = String(at === active); });
+    options.forEach((option, at) => {
+      option.ariaSelected = String(at === active);
+    });
     options[active]?.scrollIntoView({ block: "nearest" });
     input.setAttribute("aria-activedescendant", options[active]?.id ?? "");
   };
   /** @param {string} typed */
   const open = (typed) => {
     const found = matchAssets(assets, typed);
-    const none = Object.assign(document.createElement("li"), { role: "option", ariaDisabled: "true", textContent: "no such asset" });
-    list.replaceChildren(...(found.length ? found.map(optionOf) : [none]));
+    list.replaceChildren(...(found.length ? found.map(optionOf) : [noOption()]));
     list.hidden = false;
     input.ariaExpanded = "true";
     move(typed ? 0 : found.findIndex(([name]) => name === shown));
@@ -72,19 +89,23 @@ export function openSearch(input, list, onChoose) {
   input.addEventListener("blur", () => choose(undefined));
   input.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step) list.hidden ? open("") : move(active + step);
+    if (step && list.hidden) open("");
+    else if (step) move(active + step);
     else if (event.key === "Enter") choose(activeAsset() ?? input.value.trim().toUpperCase());
     else if (event.key === "Escape") choose(undefined);
     else return;
     event.preventDefault();
   });
-  list.addEventListener("pointerdown", (event) => event.preventDefault()); // the input keeps the focus
+  // The input keeps the focus.
+  list.addEventListener("pointerdown", (event) => event.preventDefault());
   list.addEventListener("click", ({ target }) => {
     const option = target instanceof Element ? target.closest("li") : null;
     if (option?.dataset.asset) choose(option.dataset.asset);
   });
   addEventListener("keydown", (event) => {
-    if (event.key !== "/" || (event.target instanceof HTMLInputElement && event.target.type !== "range")) return;
+    const { key, target } = event;
+    const isTyping = target instanceof HTMLInputElement && target.type !== "range";
+    if (key !== "/" || isTyping) return;
     event.preventDefault();
     input.focus();
     open("");

@@ -6,10 +6,20 @@ import { decodeGrid } from "/chart/grid.js";
 /** @typedef {import("./view.js").View} View */
 /** @typedef {[name: string, grade: string | null]} Asset */
 /**
- * What the page shows of a view besides the map; `web/page_state.py` describes the fields.
- * @typedef {{view: Record<string, string | null>, title: string, grade: string | null,
- *   publication: string | null, published_at: string | null, first: string | null, last: string | null, assets: Asset[],
- *   providers: string[], venues: string[], is_problem: boolean, head?: string}} State
+ * @typedef {object} State what the page shows of a view besides the map, as `web/page_state.py` has
+ *   it
+ * @property {Record<string, string | null>} view
+ * @property {string} title
+ * @property {string | null} grade
+ * @property {string | null} publication
+ * @property {string | null} published_at
+ * @property {string | null} first
+ * @property {string | null} last
+ * @property {Asset[]} assets
+ * @property {string[]} providers
+ * @property {string[]} venues
+ * @property {boolean} is_problem
+ * @property {string} [head]
  */
 
 /** An answer that is an error, as the server words it (RFC 9457). */
@@ -20,6 +30,9 @@ export class Problem extends Error {
     this.detail = [detail, nextStep].filter(Boolean).join(": ");
   }
 }
+
+/** No server responds. */
+export class Unreachable extends Error {}
 
 const KEPT_MAPS = 8;
 /** @type {Map<string, {etag: string, map: MapData}>} */
@@ -37,7 +50,9 @@ async function send(part, address, headers) {
   running.get(part)?.abort();
   const controller = new AbortController();
   running.set(part, controller);
-  const response = await fetch(address, { headers, signal: controller.signal });
+  const response = await fetch(address, { headers, signal: controller.signal }).catch((error) => {
+    throw isGivenUp(error) ? error : new Unreachable(error.message);
+  });
   if (response.status === 401) {
     location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
     controller.abort();
@@ -48,7 +63,9 @@ async function send(part, address, headers) {
 
 /** @param {Response} response */
 const problemOf = async (response) =>
-  new Problem(await response.json().catch(() => ({ title: `The server answered ${response.status}` })));
+  new Problem(
+    await response.json().catch(() => ({ title: `The server answered ${response.status}` })),
+  );
 
 /** Whether a request was given up for a later one. @param {unknown} error */
 export const isGivenUp = (error) => error instanceof DOMException && error.name === "AbortError";
@@ -60,7 +77,8 @@ export const isGivenUp = (error) => error instanceof DOMException && error.name 
  */
 export async function fetchState(query) {
   const response = await send("state", `/state?${query}`);
-  const found = response.headers.get("content-type") === "application/json" && (await response.json());
+  const found =
+    response.headers.get("content-type") === "application/json" && (await response.json());
   if (!found) throw await problemOf(response);
   return found;
 }
@@ -71,7 +89,8 @@ export async function fetchState(query) {
  * @param {string} query
  */
 export async function fetchMap(part, query) {
-  const address = `/v1/map?${query}`, kept = maps.get(address);
+  const address = `/v1/map?${query}`;
+  const kept = maps.get(address);
   const response = await send(part, address, kept && { "If-None-Match": kept.etag });
   const isSame = response.status === 304;
   if (!response.ok && !isSame) throw await problemOf(response);

@@ -11,19 +11,23 @@ export function openSwitches(form, onChange) {
   const boxes = () => [...tiers.querySelectorAll("input")];
 
   form.addEventListener("submit", (event) => event.preventDefault());
+  const report = (/** @type {Event} */ { target }) => {
+    if (target instanceof HTMLInputElement || target instanceof HTMLSelectElement)
+      onChange({ [target.name]: target.value });
+  };
   for (const control of form.elements) {
     // The search reports an asset once it is chosen; events of controls also pass their fieldset.
     if (control.id === "asset" || control instanceof HTMLFieldSetElement) continue;
-    control.addEventListener(control.getAttribute("type") === "range" ? "input" : "change", ({ target }) => {
-      if (target instanceof HTMLInputElement || target instanceof HTMLSelectElement)
-        onChange({ [target.name]: target.value });
-    });
+    const isRange = control.getAttribute("type") === "range";
+    control.addEventListener(isRange ? "input" : "change", report);
   }
   tiers.addEventListener("change", ({ target }) => {
     // Without any tier there is no map: the last one stays.
-    if (target instanceof HTMLInputElement && !boxes().some((box) => box.checked)) target.checked = true;
+    if (target instanceof HTMLInputElement && !boxes().some((box) => box.checked))
+      target.checked = true;
     const isAll = boxes().every((box) => box.checked);
-    onChange({ tiers: isAll ? "" : boxes().filter((box) => box.checked).map((box) => box.value).join() });
+    const chosen = boxes().filter((box) => box.checked);
+    onChange({ tiers: isAll ? "" : chosen.map((box) => box.value).join() });
   });
   onLeave([details], () => {
     if (tiers.contains(document.activeElement)) details.querySelector("summary")?.focus();
@@ -37,25 +41,36 @@ export function openSwitches(form, onChange) {
    */
   return ({ view, providers, venues }, leverages) => {
     fill(form, "provider", providers);
-    fill(form, "compare", providers.filter((name) => name !== view.provider), "one map");
+    const others = providers.filter((name) => name !== view.provider);
+    fill(form, "compare", others, "one map");
     fill(form, "venue", venues);
     for (const [name, value] of Object.entries(view)) {
       const control = form.elements.namedItem(name);
       if (control && "value" in control && name !== "asset") control.value = value ?? "";
     }
-    if (boxes().map((box) => box.value).join() !== leverages.join()) {
+    const shown = boxes().map((box) => box.value);
+    if (shown.join() !== leverages.join()) {
       tiers.querySelectorAll("label").forEach((label) => label.remove());
-      tiers.append(...leverages.map((leverage) => {
-        const label = document.createElement("label");
-        label.append(Object.assign(document.createElement("input"), { type: "checkbox", value: leverage }), `${leverage}x`);
-        return label;
-      }));
+      tiers.append(...leverages.map(tierOf));
     }
     const chosen = view.tiers?.split(",");
-    boxes().forEach((box) => { box.checked = !chosen || chosen.includes(box.value); });
-    said.textContent = !leverages.length ? "not split" : chosen ? `${chosen.length} of ${leverages.length}` : "all";
+    boxes().forEach((box) => {
+      box.checked = !chosen || chosen.includes(box.value);
+    });
+    said.textContent = chosen ? `${chosen.length} of ${leverages.length}` : "all";
+    if (!leverages.length) said.textContent = "not split";
     details.classList.toggle("is-empty", !leverages.length);
   };
+}
+
+/** @param {number} leverage */
+function tierOf(leverage) {
+  const box = document.createElement("input");
+  box.type = "checkbox";
+  box.value = String(leverage);
+  const label = document.createElement("label");
+  label.append(box, `${leverage}x`);
+  return label;
 }
 
 /**

@@ -1,18 +1,31 @@
 // What is shown, as the address has it: one view, one link. What a name may be, the server says.
 
-/** Values by name; an absent name has the server's default. @typedef {Record<string, string>} View */
+/** @typedef {Record<string, string>} View by name; an absent one has the server's default */
 
-const NAMES = ["asset", "provider", "compare", "venue", "as_of", "days", "from", "to", "reach", "side",
-  "unit", "tiers", "threshold", "panel", "theme", "shock"];
+/** Names that choose a map. */
 const MAP_NAMES = ["asset", "provider", "venue", "as_of", "days", "from", "to", "tiers"];
+/** Names that only change how a map is drawn. */
+const LOOK_NAMES = ["side", "unit", "threshold", "reach", "theme"];
+const PANEL_NAMES = ["panel", "shock"];
+const NAMES = [...MAP_NAMES, "compare", ...LOOK_NAMES, ...PANEL_NAMES];
+
 /** @type {View} */
-const DEFAULTS = { venue: "all", days: "7", side: "both", unit: "usd", threshold: "0", panel: "today", theme: "auto" };
+const DEFAULTS = {
+  venue: "all",
+  days: "7",
+  side: "both",
+  unit: "usd",
+  threshold: "0",
+  panel: "today",
+  theme: "auto",
+};
 
 /** Names whose changes replace the address: going back would only repeat a movement of the hand. */
-const FLEETING = new Set(["as_of", "threshold", "theme"]);
+const FLEETING = ["as_of", "threshold", "theme"];
 
 /** @param {string} search */
-export const parseView = (search) => withoutDefaults(Object.fromEntries(new URLSearchParams(search)));
+export const parseView = (search) =>
+  withoutDefaults(Object.fromEntries(new URLSearchParams(search)));
 
 /** @param {View} view */
 export const viewQuery = (view) => queryOf(withoutDefaults(view), NAMES);
@@ -27,6 +40,13 @@ export function mapQuery(view, change) {
   if (!kept.from) kept.days ??= DEFAULTS.days;
   return queryOf({ ...kept, format: "grid" }, [...MAP_NAMES, "format"]);
 }
+
+/** Whether a change leaves the maps as they are. @param {View} change */
+export const keepsMaps = (change) =>
+  Object.keys(change).every((name) => LOOK_NAMES.includes(name) || PANEL_NAMES.includes(name));
+
+/** Whether a change needs another panel. @param {View} change */
+export const changesPanel = (change) => PANEL_NAMES.some((name) => name in change);
 
 /**
  * Return the view after a change, without what cannot hold beside it.
@@ -49,26 +69,36 @@ export function changedView(view, change) {
  */
 export function openHistory(onChange) {
   let view = parseView(location.search);
-  addEventListener("popstate", () => onChange((view = parseView(location.search)), null));
+  addEventListener("popstate", () => {
+    view = parseView(location.search);
+    onChange(view, null);
+  });
   return {
     now: () => view,
     /** @param {View} change */
     change(change) {
       const next = changedView(view, change);
+      const query = viewQuery(next);
       // A remembered theme may differ from the address that leaves it out.
-      if (viewQuery(next) === viewQuery(view) && !("theme" in change)) return;
-      const isFleeting = Object.keys(change).every((name) => FLEETING.has(name));
-      history[isFleeting ? "replaceState" : "pushState"](null, "", viewQuery(next) ? `?${viewQuery(next)}` : location.pathname);
-      onChange((view = next), change);
+      if (query === viewQuery(view) && !("theme" in change)) return;
+      const isFleeting = Object.keys(change).every((name) => FLEETING.includes(name));
+      const address = query ? `?${query}` : location.pathname;
+      if (isFleeting) history.replaceState(null, "", address);
+      else history.pushState(null, "", address);
+      view = next;
+      onChange(view, change);
     },
   };
 }
 
 /** @param {View} view @returns {View} */
-const withoutDefaults = (view) => Object.fromEntries(Object.entries(view).filter(
-  ([name, value]) => value && value !== DEFAULTS[name] && (NAMES.includes(name) || name === "format"),
-));
+function withoutDefaults(view) {
+  const kept = NAMES.filter((name) => view[name] && view[name] !== DEFAULTS[name]);
+  return Object.fromEntries(kept.map((name) => [name, view[name]]));
+}
 
 /** @param {View} view @param {string[]} names */
-const queryOf = (view, names) =>
-  String(new URLSearchParams(names.filter((name) => view[name]).map((name) => [name, view[name]])));
+function queryOf(view, names) {
+  const given = names.filter((name) => view[name]);
+  return String(new URLSearchParams(given.map((name) => [name, view[name]])));
+}

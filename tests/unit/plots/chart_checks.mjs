@@ -10,9 +10,11 @@ const load = name => import(`${folder}/${name}.js`);
 const { MISSING, decodeGrid, edgeOf, sumOf, centreOf } = await load('grid');
 const { rasterize, sumCells } = await load('raster.worker');
 const { requestOf } = await load('raster');
+const { uncoveredBoxes } = await load('overlays');
 const { profileOf, seenRows } = await load('profile');
 const { partsOf } = await load('tooltip');
-const { THEMES, inWords, paletteOfTheme, priceText } = await load('scale');
+const { THEMES, paletteOf } = await load('theme');
+const { inWords, priceText } = await load('words');
 const { cellOf, rangesOf, viewOf } = await load('view');
 
 // The same numbers in every run.
@@ -46,7 +48,7 @@ function madeUp({ hours = 40, bins = 60, price = 60000, unit = 'usd' } = {}) {
   const candles = { open: prices, high: prices, low: prices, close: prices }, nothing = new Float64Array(hours).fill(NaN);
   return {
     meta, hours: Float64Array.from({ length: hours }, (_, at) => 3600 * (at + 1)), price: prices, candles, flags,
-    realised: { long: nothing, short: nothing }, isLowerBound: new Uint8Array(hours), sides: { long: side(true), short: side(false) },
+    covered: null, realised: { long: nothing, short: nothing }, isLowerBound: new Uint8Array(hours), sides: { long: side(true), short: side(false) },
   };
 }
 
@@ -70,15 +72,17 @@ const zooms = map => Array.from({ length: 40 }, () => {
   });
 }).filter(view => view);
 
-const sourceOf = map => ({ ...map.sides, flags: map.flags, log_step: map.meta.log_step, log_origin: map.meta.log_origin });
-const looks = { side: 'both', isCoins: false, isStartUpShown: true, threshold: 0, scale: null, palette: paletteOfTheme(THEMES.dark) };
+const sourceOf = map => ({ ...map.sides, flags: map.flags, logStep: map.meta.log_step, logOrigin: map.meta.log_origin });
+const options = { side: 'both', unit: 'usd', showStartUp: true, threshold: 0 };
+const palette = paletteOf(THEMES.dark);
+const requestFor = (view, map, changed = {}) => requestOf({ view, map, options: { ...options, ...changed }, palette });
 const total = cells => cells.reduce((sum, value) => sum + value, 0);
 
 for (const unit of ['usd', 'coins'])
   test(`at any zoom the cells sum up to the bins they cover, in ${unit}`, () => {
     const map = madeUp();
     for (const view of zooms(map)) {
-      const request = requestOf(view, map, { ...looks, isCoins: unit === 'coins' });
+      const request = requestFor(view, map, { unit });
       const { columns, rows, held, started, hours } = sumCells(sourceOf(map), request);
       let known = 0;
       for (const side of ['long', 'short']) {
@@ -97,11 +101,11 @@ for (const unit of ['usd', 'coins'])
   });
 
 test('every pixel shows the cell that hit-testing finds there, at any pixel ratio', () => {
-  const map = madeUp(), levels = looks.palette;
+  const map = madeUp(), levels = palette;
   const colours = new Set([...levels.long, ...levels.short]);
   let painted = 0;
   for (const view of zooms(map)) {
-    const request = requestOf(view, map, looks), { rows, held } = sumCells(sourceOf(map), request);
+    const request = requestFor(view, map), { rows, held } = sumCells(sourceOf(map), request);
     const { pixels } = rasterize(sourceOf(map), request);
     const right = Math.round(view.width * view.ratio), bottom = Math.round(view.height * view.ratio);
     for (let n = 0; n < 300; n++) {
@@ -123,13 +127,13 @@ test('every pixel shows the cell that hit-testing finds there, at any pixel rati
 
 test('brighter is more, half of the ramp lies below the knee, and the knee is the .8 quantile', () => {
   const map = madeUp(), view = viewOfZoom(map, { width: 400, height: 300, spacing: 10, right: 39, low: 52000, high: 69000, ratio: 1 });
-  const request = requestOf(view, map, { ...looks, side: 'long', isStartUpShown: false });
+  const request = requestFor(view, map, { side: 'long', showStartUp: false });
   const { held, started, hours } = sumCells(sourceOf(map), request), rows = request.ys.length - 1;
   const { scale, pixels } = rasterize(sourceOf(map), request);
   const values = Array.from(held.long, (value, at) => value - started.long[at]).filter(value => value > 0).sort((one, other) => one - other);
   assert.ok(hours.every(count => count <= 1));
   assert.ok(Math.abs(scale.knee / values[Math.round(0.8 * (values.length - 1))] - 1) < 0.02);
-  const ramp = new Map([...looks.palette.long.subarray(0, 256)].map((colour, level) => [colour, level]));
+  const ramp = new Map([...palette.long.subarray(0, 256)].map((colour, level) => [colour, level]));
   const seen = [];
   for (let at = 0; at < held.long.length; at++) {
     const x = request.xs[Math.floor(at / rows)], y = request.ys[at % rows + 1];
@@ -142,14 +146,14 @@ test('brighter is more, half of the ramp lies below the knee, and the knee is th
 
 test('a threshold leaves the weak cells out and nothing else', () => {
   const map = madeUp(), view = viewOfZoom(map, { width: 400, height: 300, spacing: 10, right: 39, low: 54000, high: 66000, ratio: 1 });
-  const painted = threshold => rasterize(sourceOf(map), requestOf(view, map, { ...looks, threshold })).pixels.filter(pixel => pixel).length;
+  const painted = threshold => rasterize(sourceOf(map), requestFor(view, map, { threshold })).pixels.filter(pixel => pixel).length;
   assert.ok(painted(0) > painted(0.3) && painted(0.3) > painted(0.9) && painted(0.9) > 0);
 });
 
 test('the profile adds up what lies between price and the edge of the view', () => {
   const map = madeUp();
   for (const view of zooms(map)) {
-    const { hour, parts } = profileOf(view, map, { side: 'both', unit: 'usd' });
+    const { hour, parts } = profileOf({ view, map, options });
     if (hour < 0) continue;
     assert.ok(!(map.flags[hour] & MISSING));
     const { bins: [low, high] } = rangesOf(view, map);
@@ -168,13 +172,29 @@ test('the tooltip says what the cell under the cursor holds', () => {
   const map = madeUp();
   for (const view of zooms(map).slice(0, 10)) {
     const bin = cellOf(view.binAt(view.height / 2), view.binsPerCell), hour = whole(0, map.hours.length - 1);
-    const parts = Object.fromEntries(partsOf(map, hour, bin, view.binsPerCell, { side: 'both', unit: 'usd' }));
+    const parts = Object.fromEntries(partsOf({ map, view, options }, { hour, bin }));
     for (const side of ['long', 'short']) {
       const { held } = sumOf(map, side, hour, bin, bin + view.binsPerCell, 'usd');
       assert.equal(parts[`${side}s`], held > 0 ? `${inWords(held)} USD` : undefined);
     }
     assert.equal(parts.map, map.flags[hour] ? 'missing in this hour' : parts.longs || parts.shorts ? undefined : 'nothing here');
   }
+});
+
+test('prices that the provider does not cover are hatched and said to be so', () => {
+  const map = madeUp(), view = viewOfZoom(map, { width: 400, height: 300, spacing: 10, right: 39, low: 54000, high: 66000, ratio: 2 });
+  assert.deepEqual(uncoveredBoxes({ map, view }), []);
+  const low = new Float64Array(map.hours.length).fill(NaN), high = low.slice(), hour = map.meta.newest;
+  [low[hour], high[hour]] = [57000, 62000];
+  map.covered = { low, high };
+  const boxes = uncoveredBoxes({ map, view });
+  assert.deepEqual(boxes.map(({ left, top }) => [left, top]), [[view.left(hour), 0], [view.left(hour), view.level(57000)]]);
+  assert.equal(boxes[0].height, view.level(62000));
+  const partsAt = price => Object.fromEntries(partsOf({ map, view, options }, { hour, bin: cellOf(view.binAt(view.yOf(price)), view.binsPerCell) }));
+  const own = map.sides.long;
+  own.usd.fill(0, own.offset[hour], own.offset[hour + 1]);
+  assert.equal(partsAt(55000).map, 'not covered by the provider');
+  assert.equal(partsAt(59000).map, 'nothing here');
 });
 
 test('coins are USD at the price of the bin, and relative maps have none', () => {
@@ -188,7 +208,7 @@ test('coins are USD at the price of the bin, and relative maps have none', () =>
 test('rows of what is seen are the bins in view', () => {
   const map = madeUp(), view = viewOfZoom(map, { width: 100, height: 300, spacing: 10, right: 30, low: 59000, high: 61000, ratio: 2 });
   const { hours: [from, until], bins: [low, high] } = rangesOf(view, map), sums = { long: 0, short: 0 };
-  for (const row of seenRows(view, map, { side: 'both', unit: 'usd' })) {
+  for (const row of seenRows({ view, map, options })) {
     sums[row.side] += row.amount;
     assert.ok(row.price_high > view.low && row.price_low < view.high && row.amount > 0);
   }
@@ -204,9 +224,9 @@ test('a picture of a map without any hour with a map is empty', () => {
   map.flags.fill(MISSING);
   for (const own of Object.values(map.sides)) own.offset.fill(0);
   const view = viewOfZoom(map, { width: 100, height: 100, spacing: 10, right: 4, low: 59000, high: 61000, ratio: 1 });
-  const { pixels, scale } = rasterize(sourceOf(map), requestOf(view, map, looks));
+  const { pixels, scale } = rasterize(sourceOf(map), requestFor(view, map));
   assert.ok(pixels.every(pixel => pixel === 0) && scale.top > 0);
-  assert.equal(profileOf(view, map, { side: 'both', unit: 'usd' }).hour, -1);
+  assert.equal(profileOf({ view, map, options }).hour, -1);
 });
 
 test('figures are short, and prices of any size have digits', () => {

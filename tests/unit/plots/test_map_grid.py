@@ -191,6 +191,20 @@ def test_an_outside_map_may_be_relative(changed_file):
     assert (meta["unit"], meta["semantics"]) == ("relative", "opened")
 
 
+def test_prices_that_an_outside_map_does_not_cover_are_known(changed_file):
+    path = changed_file(
+        "delete from marts.outside_maps_hourly",
+        "insert into marts.outside_maps_hourly by name select 'BTC' as asset, "
+        f"'{END.isoformat()}'::timestamp as as_of, 'turnover' as provider, 'all' as venue, "
+        "true as is_fitting, 50000.0 as covered_price_low, 70000.0 as covered_price_high",
+    )
+    _, arrays = decode(encode_grid(grid_of(path)))
+    assert (arrays["covered_low"][-1], arrays["covered_high"][-1]) == (50000.0, 70000.0)
+    assert np.isnan(arrays["covered_low"][:-1]).all()
+    _, own = decode(encode_grid(grid_of(path, provider="open_interest")))
+    assert "covered_low" not in own
+
+
 def test_nothing_published_gives_no_hours(published):
     grid = grid_of(published, asset="<b>NONE</b>")
     assert len(grid.hours) == 0
