@@ -15,7 +15,7 @@ from warehouse.read import Reader
 Evidence = Mapping[str, Any]
 """The row of ``sql/queries/map_evidence.sql``."""
 
-_ASSUMED = "estimate from an assumption about leverage"
+_ASSUMED = "estimate, leverage assumed,"
 _MEASURED = "positions of accounts as last seen, at the liquidation prices their venue states,"
 _STALE = "positions of accounts, most of them not seen within the hour: stale,"
 
@@ -59,7 +59,7 @@ def map_in_words(semantics: str, evidence: Evidence | None) -> str:
     Examples
     --------
     >>> map_in_words("standing", None)
-    'estimate from an assumption about leverage'
+    'estimate, leverage assumed,'
     """
     if evidence is not None and is_measured(evidence):
         return _STALE if evidence["is_measured_fresh"] is False else _MEASURED
@@ -76,17 +76,14 @@ def evidence_sentences(evidence: Evidence) -> list[str]:
     ...      "measured_long_ratio", "measured_short_ratio", "measured_position_count")
     ... )
     >>> evidence_sentences(unknown)  # doctest: +NORMALIZE_WHITESPACE
-    ['grade: none; skill: not measured; `liqheat calibrate`, then `liqheat publish`, measure it',
+    ['grade: none; skill: not measured (run `liqheat calibrate`, then `liqheat publish`)',
      'a level that most providers show is also the one most watched']
     """
     grade = f"grade: {evidence['grade'] or 'none'}"
     sentences = [f"{grade}; skill: {_skill(evidence)}", *measured_sentences(evidence)]
-    published = evidence["published_ratio"]
-    if published is not None:
-        sentences.append(
-            f"in the week before, venues published {_share(published)} of the USD that the map "
-            "would have had liquidated; no figure here is scaled by that"
-        )
+    scale = published_share_in_words(evidence)
+    if scale:
+        sentences.append(scale)
     off_map = evidence["off_map_ratio"]
     if off_map is not None:
         sentences.append(
@@ -97,6 +94,24 @@ def evidence_sentences(evidence: Evidence) -> list[str]:
         *sentences,
         f"a level that most providers show is also the one most watched{_crowd(evidence)}",
     ]
+
+
+def published_share_in_words(evidence: Evidence) -> str:
+    """Return how much of the map's USD venues have published; empty where that is not known.
+
+    Examples
+    --------
+    >>> published_share_in_words({"published_ratio": 0.029})  # doctest: +NORMALIZE_WHITESPACE
+    'in the week before, venues published 2.9 % of the USD that the map would have had liquidated;
+    no figure here is scaled by that'
+    """
+    published = evidence["published_ratio"]
+    if published is None:
+        return ""
+    return (
+        f"in the week before, venues published {_share(published)} of the USD that the map "
+        "would have had liquidated; no figure here is scaled by that"
+    )
 
 
 def is_measured(evidence: Evidence) -> bool:
@@ -167,7 +182,7 @@ def _share(ratio: float) -> str:
 
 def _skill(evidence: Evidence) -> str:
     if evidence["explained_ratio"] is None:
-        return "not measured; `liqheat calibrate`, then `liqheat publish`, measure it"
+        return "not measured (run `liqheat calibrate`, then `liqheat publish`)"
     said = (
         f"given the path of price it explains {100 * evidence['explained_ratio']:.0f} % of "
         f"published liquidations over {evidence['window_days']} days"

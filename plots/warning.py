@@ -49,7 +49,7 @@ def read_warning(reader: Reader, *, asset: str, venue: str, as_of: datetime) -> 
     ).fetchone()
     if row is None:
         return MapWarning(
-            "Not graded: too little is known to act on. Default views hide these bands.",
+            "Not graded: too little is known to act on.",
             f"there are no bars of {asset} for this map; `liqheat quality {asset}` says more",
         )
     grade, reasons = row
@@ -58,6 +58,6 @@ def read_warning(reader: Reader, *, asset: str, venue: str, as_of: datetime) -> 
     names = [reason.replace("_", " ") for reason in reasons]
     more = f" and {len(names) - _NAMED_REASONS} more" if len(names) > _NAMED_REASONS else ""
     return MapWarning(
-        "Grade C: too noisy to act on. Default views hide these bands.",
+        "Grade C: too noisy to act on.",
         f"{', '.join(names[:_NAMED_REASONS])}{more}; `liqheat quality {asset}` says more",
     )

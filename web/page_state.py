@@ -218,7 +218,8 @@ def _read_headline(reader: Reader, view: View, catalogue: Catalogue, now: dateti
     return Headline(
         asset=view.asset,
         grade=grade,
-        what=f"{what} by {view.provider}, {venue}, up to {newest:%Y-%m-%d %H:%M} UTC",
+        what=f"{what} by {view.provider}, {venue}{_leverage(view)}, "
+        f"up to {newest:%Y-%m-%d %H:%M} UTC",
         age=age,
         is_stale=is_stale,
         warning=warning,
@@ -228,6 +229,10 @@ def _read_headline(reader: Reader, view: View, catalogue: Catalogue, now: dateti
             *(() if "provider" in view.given else (f"map by {asset.default_reason}",)),
         ),
     )
+
+
+def _leverage(view: View) -> str:
+    return f", only {', '.join(f'{tier:g}x' for tier in view.tiers)}" if view.tiers else ""
 
 
 def _grade(reader: Reader, view: View, as_of: datetime) -> tuple[str | None, tuple[str, ...]]:

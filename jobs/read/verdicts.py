@@ -16,6 +16,11 @@ from jobs.read.query import open_reader
 from jobs.settings import Settings
 from warehouse.read import Reader
 
+_NAMES_IN_WORDS = {
+    "graded_a_open_interest": "open interest on venues graded A",
+    "graded_c_open_interest": "open interest on venues graded C",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -45,7 +50,7 @@ class Reason:
 
     def in_words(self) -> str:
         """Return the reason as a sentence."""
-        text = self.name.replace("_", " ")
+        text = reason_in_words(self.name)
         if self.severity != "information":
             text += " not measured" if self.measured is None else f" {_readable(self.measured)}"
             if self.gate is not None:
@@ -53,6 +58,17 @@ class Reason:
                 text += f", wanted {side}{_readable(self.gate)}"
             text += f" [{self.unit}]" if self.unit else ""
         return f"{text}: {self.because}" if self.because else text
+
+
+def reason_in_words(name: str) -> str:
+    """Return the name of a gate or check as it is read.
+
+    Examples
+    --------
+    >>> reason_in_words("low_open_interest"), reason_in_words("graded_a_open_interest")
+    ('low open interest', 'open interest on venues graded A')
+    """
+    return _NAMES_IN_WORDS.get(name, name.replace("_", " "))
 
 
 def _readable(value: float) -> str:

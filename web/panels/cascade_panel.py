@@ -232,11 +232,11 @@ def _answer(rows: Sequence[_Row], bins: Sequence[_Row], shock: float) -> list[st
     if exact:
         return [*said, _end_sentence(exact[0])]
     if not farther:
-        edge = f"{signed_percent(nearer[-1]['shock_ratio'], 'g')}: {_end_sentence(nearer[-1])}"
+        edge = f"{signed_percent(nearer[-1]['shock_ratio'], 'g')}. {_end_sentence(nearer[-1])}"
         return [*said, f"Scenarios are published up to {edge}"]
     if not nearer:
         edge = signed_percent(farther[0]["shock_ratio"], "g")
-        said.append(f"The nearest published scenario is {edge}: {_end_sentence(farther[0])}")
+        said.append(f"The nearest published scenario is {edge}. {_end_sentence(farther[0])}")
         return said
     between = _between(nearer[-1], farther[0])
     return [*said, f"Scenarios are published on both sides of it. {between}"]

@@ -15,7 +15,13 @@ from markupsafe import Markup
 from jobs.errors import NothingToDo
 from jobs.read.figures import percent, usd
 from jobs.read.query import named_rows
-from jobs.read.verdicts import VenueVerdict, open_interest_in_words, summary, verdicts_of
+from jobs.read.verdicts import (
+    VenueVerdict,
+    open_interest_in_words,
+    reason_in_words,
+    summary,
+    verdicts_of,
+)
 from plots.svg import ChartWords, state_strip
 from web.panels.panel_input import PanelInput, plural, utc
 
@@ -106,7 +112,7 @@ def read_quality(given: PanelInput) -> QualityPanel:
             GradedAsset(
                 one.asset,
                 one.grade,
-                ", ".join(reason.name.replace("_", " ") for reason in one.doubts),
+                ", ".join(reason_in_words(reason.name) for reason in one.doubts),
                 view.link(
                     asset=one.asset, provider=None, venue=None, compare=None, panel="quality"
                 ),
@@ -167,7 +173,7 @@ def _changes(history: Sequence[Mapping[str, Any]]) -> list[str]:
     said = []
     for before, row in pairwise(history):
         if before["grade"] != row["grade"]:
-            failed = ", ".join(name.replace("_", " ") for name in row["reason_names"])
+            failed = ", ".join(reason_in_words(name) for name in row["reason_names"])
             said.append(
                 f"{utc(row['as_of'])}: {before['grade']} to {row['grade']}"
                 + (f" ({failed})" if failed else "")

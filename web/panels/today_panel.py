@@ -19,7 +19,7 @@ from jobs.read.band_table import (
 )
 from jobs.read.figures import odds, percent, price, usd
 from jobs.read.query import named_rows
-from plots.evidence import evidence_sentences, read_evidence
+from plots.evidence import evidence_sentences, published_share_in_words, read_evidence
 from plots.svg import length_bar
 from plots.warning import MapWarning, read_warning
 from web.panels.panel_input import PanelInput, signed_percent, venue_in_words
@@ -74,7 +74,7 @@ class SideOfToday:
     near_missing : str
         Why no band is near, empty where one is.
     headline : str
-        The band of most that could be forced, in a sentence.
+        What could be forced in all, and in the band of most, in a sentence.
     """
 
     side: str
@@ -123,10 +123,14 @@ class TodayPanel:
         Shorts, which are above price, then longs.
     zones : tuple of ZoneLine
         From price outwards.
-    has_interval, has_expected : bool
-        Whether any band has an interval, and a figure of what is expected.
+    has_interval, has_scale, has_expected : bool
+        Whether any band has an interval, a figure in USD, and one of what is expected.
     warning : MapWarning or None
         Why the map is not fit to act on.
+    scale : str
+        How much of the map's USD venues have published; empty where that is not known.
+    leverage : str
+        That bands are of all leverage where the map is of some; empty where both are of all.
     notes : tuple of str
         How far the map can be trusted, and how to read the table.
     missing : str
@@ -142,8 +146,11 @@ class TodayPanel:
     sides: tuple[SideOfToday, ...] = ()
     zones: tuple[ZoneLine, ...] = ()
     has_interval: bool = False
+    has_scale: bool = False
     has_expected: bool = False
     warning: MapWarning | None = None
+    scale: str = ""
+    leverage: str = ""
     notes: tuple[str, ...] = ()
     missing: str = ""
 
@@ -159,8 +166,9 @@ def read_today(given: PanelInput) -> TodayPanel:
     first = bands[0]
     as_of, reach = first["as_of"], day_reach_percent(first)
     evidence = read_evidence(given.reader, asset=view.asset, provider=view.provider, as_of=as_of)
-    sentences = [] if evidence is None else [f"{one}." for one in evidence_sentences(evidence)]
     most = max((band["expected_forced_usd_24h"] or 0.0 for band in bands), default=0.0)
+    scale = "" if evidence is None or not most else published_share_in_words(evidence)
+    sentences = [] if evidence is None else evidence_sentences(evidence)
     return TodayPanel(
         asset=view.asset,
         provider=view.provider,
@@ -171,9 +179,16 @@ def read_today(given: PanelInput) -> TodayPanel:
         sides=tuple(_side(bands, side, reach, most) for side in _SIDES),
         zones=_zones(bands),
         has_interval=any(band.get("liquidation_q10_usd") is not None for band in bands),
+        has_scale=any(band["liquidation_usd"] is not None for band in bands),
         has_expected=most > 0.0,
         warning=read_warning(given.reader, asset=view.asset, venue=view.venue, as_of=as_of),
-        notes=(*missing_notes(bands), *sentences, *reading_notes(bands, reach)),
+        scale=scale,
+        leverage="Bands are of all leverage, also where the map shows some." if view.tiers else "",
+        notes=(
+            *missing_notes(bands),
+            *(f"{one}." for one in sentences if one != scale),
+            *reading_notes(bands, reach),
+        ),
     )
 
 
@@ -234,22 +249,22 @@ def _line(band: BandRow, is_far: bool, most: float) -> BandLine:
 
 
 def _headline(own: Sequence[BandRow], side: str) -> str:
-    """Return the band of a side from which most could be forced, in a sentence."""
+    """Return what could be forced of a side, and in its band of most, in a sentence."""
     if not own:
         return f"{side}s: the map has no band {_BEYOND[side]} price within 20 %"
     top = min(own, key=lambda band: int(band["rank"]))
+    touched = odds(top["touch_probability_24h_ratio"])
+    chance = f", odds of touch {touched}" if touched else ""
     where = (
         f"{price(top['price_low'])} - {price(top['price_high'])} "
-        f"({signed_percent(top['price_peak'] / top['price'] - 1.0)})"
+        f"({signed_percent(top['price_peak'] / top['price'] - 1.0)}{chance})"
     )
-    touched = odds(top["touch_probability_24h_ratio"])
-    chance = f", odds of touch in 24 h {touched}" if touched else ""
     if top["expected_forced_usd_24h"] is None:
         share = percent(top["side_share_ratio"], ".1f")
-        return f"{side}s: most at {where}: {share} of the side{chance}"
+        return f"{side}s: densest at {where}: {share} of the side"
     return (
-        f"{side}s: most at {where}: {usd(top['liquidation_usd'])} USD held{chance}, "
-        f"{usd(top['expected_forced_usd_24h'])} USD expected to be forced"
+        f"{side}s: {usd(top['side_expected_forced_usd_24h'])} USD expected to be forced in 24 h; "
+        f"the band of most, {usd(top['expected_forced_usd_24h'])}, is {where}"
     )
 
 

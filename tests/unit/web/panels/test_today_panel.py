@@ -46,7 +46,7 @@ def test_bands_lie_on_the_price_axis_with_price_between_the_sides(
     )
 
 
-def test_the_headline_is_the_band_of_most_expected(given, published, bands):
+def test_the_headline_is_the_side_and_its_band_of_most_expected(given, published, bands):
     panel = given(published, read_today, provider="turnover")
     for side in panel.sides:
         top = max(
@@ -54,7 +54,21 @@ def test_the_headline_is_the_band_of_most_expected(given, published, bands):
             key=lambda row: row["expected_forced_usd_24h"],
         )
         assert usd(top["expected_forced_usd_24h"]) in side.headline
-        assert side.headline.startswith(f"{side.side}s: most at ")
+        whole = usd(top["side_expected_forced_usd_24h"])
+        assert side.headline.startswith(f"{side.side}s: {whole} USD expected to be forced in 24 h")
+
+
+def test_what_venues_published_of_the_map_is_read_before_its_bands(given, published, fragment):
+    panel = given(published, read_today, provider="turnover")
+    assert panel.scale.startswith("in the week before, venues published ")
+    assert not any(panel.scale in note for note in panel.notes)
+    words = fragment(published, "today", provider="turnover").text
+    assert words.index("In the week before") < words.index("all shorts")
+
+
+def test_bands_beside_a_map_of_some_leverage_are_said_to_be_of_all(given, published):
+    assert not given(published, read_today, provider="turnover").leverage
+    assert "all leverage" in given(published, read_today, provider="turnover", tiers="50").leverage
 
 
 def test_zones_add_up_what_their_bands_hold(given, published, bands):
