@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from importlib.metadata import version
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +22,8 @@ import pyarrow.csv as pa_csv
 from web.problem_details import Refusal, bad_parameter
 
 HEADER = "X-Liqheat-"
+
+_RELEASE = version("liqheat")
 
 
 class MediaType(StrEnum):
@@ -372,9 +375,10 @@ def _first_row(cursor: str, publication: str) -> int:
 def tag_of(publication: str, route: str, query: str, media: MediaType, *, is_stale: bool) -> str:
     """Return the entity tag of an answer: the same publication, query and form, the same rows.
 
-    Weak, since ``age_seconds`` grows.
+    Another release may answer the same publication in other words. Weak, since ``age_seconds``
+    grows.
     """
-    text = "\n".join([publication, route, query, media, str(is_stale)])
+    text = "\n".join([_RELEASE, publication, route, query, media, str(is_stale)])
     return f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 

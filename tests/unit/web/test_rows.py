@@ -215,6 +215,13 @@ def test_what_has_not_changed_is_not_sent_again(client):
     assert as_csv.headers["etag"] != first.headers["etag"]
 
 
+def test_another_release_sends_the_same_publication_again(client, monkeypatch):
+    first = client.get("/v1/bands", params=TURNOVER)
+    monkeypatch.setattr("web.answers._RELEASE", "another")
+    known = {"If-None-Match": first.headers["etag"]}
+    assert client.get("/v1/bands", params=TURNOVER, headers=known).status_code == 200
+
+
 def test_an_answer_is_stale_with_its_own_map_or_asset():
     """Another asset that is fresh makes this one no younger."""
     now = datetime(2026, 1, 15, 0, 20, tzinfo=UTC)
