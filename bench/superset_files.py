@@ -166,12 +166,12 @@ CHARTS = (
         more={"stack": "Stack"},
     ),
     Chart(
-        "Funding, scaled to 8 hours",
+        "Funding by day, scaled to 8 hours",
         "market_context_hourly",
         "echarts_timeseries_line",
         ("avg_funding_rate_8h_ratio",),
         ("as_of", "asset"),
-        grain="PT1H",
+        grain="P1D",
     ),
     Chart(
         "BTC: liquidations that venues published, by day",
