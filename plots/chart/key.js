@@ -79,11 +79,10 @@ export function notesOf(scene, startUp) {
   const [missing, stale, warmUp] = [MISSING, STALE, WARM_UP].map((flag) =>
     countFlagged(scene, flag),
   );
+  const hasBands = options.showBands && meta.bands.length > 0;
   const notes = [];
-  if (options.showBands && meta.bands.length)
-    notes.push(
-      "outlined: bands of the newest hour, with USD and odds that price touches them within 24 h",
-    );
+  if (hasBands)
+    notes.push("outlined: bands of the last hour shown, with USD and odds of touch within 24 h");
   if (started && options.showStartUp)
     notes.push(`grey: start-up mass, placed when the series began; ${started} in view`);
   if (started && !options.showStartUp) notes.push(`start-up mass is left out: ${started} in view`);
@@ -104,6 +103,7 @@ export function notesOf(scene, startUp) {
   if (meta.selected_tiers) {
     const tiers = meta.selected_tiers.map((tier) => `${tier}x`).join(", ");
     notes.push(`only leverage ${tiers}, within 20 % of price, start-up mass included`);
+    if (hasBands) notes.push("bands are of all leverage");
   }
   return notes;
 }

@@ -2,7 +2,7 @@
 
 import { labelFont } from "./canvas.js";
 import { MISSING, STALE, WARM_UP, sidesOf } from "./grid.js";
-import { rangesOf } from "./view.js";
+import { cellOf, rangesOf } from "./view.js";
 import { inWords, oddsText } from "./words.js";
 
 /** @typedef {import("./view.js").Scene} Scene */
@@ -52,21 +52,23 @@ function flaggedBoxes(scene, flag) {
   });
 }
 
-/** Prices in view that the provider does not cover. @param {Scene} scene @returns {Box[]} */
+/** Prices in view that are not covered, cell by cell. @param {Scene} scene @returns {Box[]} */
 export function uncoveredBoxes({ view, map }) {
   if (!map.covered) return [];
+  const { hoursPerCell } = view;
   const [from, until] = rangesOf(view, map).hours;
   const bottom = Math.round(view.height * view.ratio);
   /** @type {Box[]} */
   const boxes = [];
-  for (let hour = from; hour < until; hour++) {
+  for (let hour = cellOf(from, hoursPerCell); hour < until; hour += hoursPerCell) {
     const [low, high] = [map.covered.low[hour], map.covered.high[hour]];
     if (!(low > 0) || map.flags[hour] & MISSING) continue;
     const left = view.left(hour);
-    const width = Math.max(1, view.left(hour + 1) - left);
+    const width = Math.max(1, view.left(hour + hoursPerCell) - left);
     const [above, below] = [view.level(high), view.level(low)];
     if (above > 0) boxes.push({ left, top: 0, width, height: Math.min(above, bottom) });
-    if (below < bottom) boxes.push({ left, top: Math.max(0, below), width, height: bottom });
+    if (below < bottom)
+      boxes.push({ left, top: Math.max(0, below), width, height: bottom - below });
   }
   return boxes;
 }
@@ -80,26 +82,23 @@ export function uncoveredBoxes({ view, map }) {
  */
 function hatch(context, { view, theme }, boxes, gap, lean) {
   if (!boxes.length) return;
-  const begin = Math.min(...boxes.map(({ left }) => left));
-  const end = Math.max(...boxes.map(({ left, width }) => left + width));
-  const reach = end - begin;
-  const step = gap * view.ratio;
-  context.save();
-  context.beginPath();
-  for (const { left, top, width, height } of boxes) context.rect(left, top, width, height);
-  context.clip();
-  context.beginPath();
-  // Lines go through one point of the map, so that they move with it.
-  const phase = (lean * (begin - view.left(0))) % step;
-  for (let y = phase - reach - step; y < view.height * view.ratio + reach + step; y += step) {
-    context.moveTo(begin, y);
-    context.lineTo(end, y + lean * reach);
+  const size = Math.round(gap * view.ratio);
+  const tile = new OffscreenCanvas(size, size);
+  const pen = /** @type {OffscreenCanvasRenderingContext2D} */ (tile.getContext("2d"));
+  pen.strokeStyle = theme.muted;
+  pen.lineWidth = view.ratio;
+  pen.globalAlpha = 0.55;
+  // Lines of the neighbours too, whose widths reach into the tile.
+  for (const y of [-2 * size, -size, 0, size, 2 * size]) {
+    pen.moveTo(-size, y - lean * size);
+    pen.lineTo(2 * size, y + lean * 2 * size);
   }
-  context.strokeStyle = theme.muted;
-  context.lineWidth = view.ratio;
-  context.globalAlpha = 0.55;
-  context.stroke();
-  context.restore();
+  pen.stroke();
+  const pattern = /** @type {CanvasPattern} */ (context.createPattern(tile, "repeat"));
+  // Moves with the map.
+  pattern.setTransform(new DOMMatrix().translate(view.left(0), 0));
+  context.fillStyle = pattern;
+  for (const { left, top, width, height } of boxes) context.fillRect(left, top, width, height);
 }
 
 /**

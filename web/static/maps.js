@@ -34,7 +34,7 @@ class Pane {
     this.#caption.hidden = !view.compare;
     if (!map) return;
     const { meta, hours } = map;
-    this.#caption.textContent = `${meta.provider}, ${meta.semantics.replace("_", " ")}`;
+    this.#caption.textContent = meta.provider;
     this.chart.setData(map);
     // Another window is shown whole; a newer hour of the same one leaves the view where it is.
     const window = [meta.asset, view.days, view.from, view.to].join();
