@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -197,6 +198,7 @@ def encode(rows: pa.Table, media: MediaType, envelope: Envelope, *, has_next: bo
     has_next : bool
         Whether more rows follow.
     """
+    rows = _finite(rows)
     body: bytes | memoryview
     if media is MediaType.arrow:
         body = _arrow(rows, envelope)
@@ -205,6 +207,17 @@ def encode(rows: pa.Table, media: MediaType, envelope: Envelope, *, has_next: bo
     else:
         body = _json(rows)
     return Encoded(body, envelope, has_next)
+
+
+def _finite(rows: pa.Table) -> pa.Table:
+    """Return rows with NULL for NaN and infinity, which JSON does not have: all forms are equal."""
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_floating(field.type):
+            is_finite = pc.is_finite(rows.column(place))
+            if not pc.all(is_finite, min_count=0).as_py():
+                known = pc.if_else(is_finite, rows.column(place), pa.scalar(None, field.type))
+                rows = rows.set_column(place, field.with_nullable(True), known)
+    return rows
 
 
 def _arrow(rows: pa.Table, envelope: Envelope) -> memoryview:
@@ -256,12 +269,11 @@ def _json_values(column: pa.Array) -> pa.Array:
     """Return the values of a column as JSON text."""
     kind = column.type
     if pa.types.is_floating(kind):
-        finite = pc.if_else(pc.is_finite(column), column, None)
-        return pc.fill_null(finite.cast(pa.string()), "null")
+        return pc.fill_null(column.cast(pa.string()), "null")
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         return pc.fill_null(column.cast(pa.string()), "null")
     if pa.types.is_nested(kind):
-        return pa.array([json.dumps(one, default=_plain) for one in column.to_pylist()])
+        return pa.array([_nested_text(one) for one in column.to_pylist()])
     # Few values differ: each is written once.
     distinct = column.dictionary_encode()
     texts = pa.array([json.dumps(_plain(one)) for one in distinct.dictionary.to_pylist()])
@@ -276,12 +288,25 @@ def _texts(column: pa.Array) -> pa.Array:
     """Return instants, texts and nested values as text; NULL stays NULL."""
     if pa.types.is_nested(column.type):
         found = column.to_pylist()
-        return pa.array(
-            [None if one is None else json.dumps(one, default=_plain) for one in found], pa.string()
-        )
+        return pa.array([None if one is None else _nested_text(one) for one in found], pa.string())
     distinct = column.dictionary_encode()
     texts = pa.array([_plain(one) for one in distinct.dictionary.to_pylist()], pa.string())
     return texts.take(distinct.indices)
+
+
+def _nested_text(value: object) -> str:
+    """Return lists and structs as JSON text, NULL for numbers that are not finite."""
+
+    def finite(one: object) -> object:
+        if isinstance(one, float):
+            return one if math.isfinite(one) else None
+        if isinstance(one, list):
+            return [finite(part) for part in one]
+        if isinstance(one, dict):
+            return {name: finite(part) for name, part in one.items()}
+        return one
+
+    return json.dumps(finite(value), default=_plain)
 
 
 def _plain(value: object) -> str:
