@@ -34,3 +34,14 @@ def test_axe_finds_nothing_serious_in_the_list_of_the_api(open_page, axe, seriou
     page = open_page("/docs", wait=False, color_scheme=scheme)
     assert page.get_by_text("/v1/map").first.is_visible()
     assert serious_faults(page, axe) == []
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_the_list_of_the_api_is_one_column_within_the_window(open_page, width):
+    page = open_page("/docs", width=width, wait=False)
+    assert page.locator("html").evaluate("(html) => html.scrollWidth") <= width
+    boxes = [part.bounding_box() for part in page.locator("main > *").all()]
+    assert len(boxes) > 10
+    assert {round(box["x"]) for box in boxes} == {round(boxes[0]["x"])}
+    assert min(box["width"] for box in boxes) > 300
+    assert "`" not in page.locator("main").inner_text()
