@@ -1,5 +1,6 @@
 """What the pages of `docs` show of SQL runs, and answers are those of the demo."""
 
+import importlib.util
 import json
 import re
 
@@ -12,6 +13,7 @@ from jobs.settings import Settings
 
 ROOT = DOCS.parent
 DEMO = ROOT / "data/demo"
+NOTEBOOKS = DOCS / "bi/notebooks.md"
 
 # Pages whose SQL is not for the published file: files of a home, and PostgreSQL with its own tests.
 ELSEWHERE = {"backup.md", "postgres.md", "grafana.md"}
@@ -73,3 +75,14 @@ def test_the_notebook_runs(small_home):
         for output in cell.get("outputs", [])
     ]
     assert [each["output_type"] for each in outputs] == [each["output_type"] for each in stored]
+
+
+def test_python_of_the_page_about_notebooks_runs(small_home):
+    blocks = re.findall(r"```python\n(.*?)```", NOTEBOOKS.read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    names = {}
+    for block in blocks:
+        if "import xarray" in block and importlib.util.find_spec("xarray") is None:
+            continue
+        exec(block.replace("data/demo", str(small_home)), names)  # noqa: S102
+    assert names["assets"]["asset"].tolist() == names["frame"]["asset"].sort_values().tolist()
