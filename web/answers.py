@@ -9,12 +9,13 @@ import binascii
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import urlencode
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -336,8 +337,23 @@ class PageOfRows:
     row_count: int
 
 
+_PAGING = frozenset({"limit", "cursor", "format"})
+
+
+def rows_key(publication: str, route: str, items: Iterable[tuple[str, str]]) -> str:
+    """Return what identifies the rows that a cursor continues: publication, endpoint, parameters.
+
+    Examples
+    --------
+    >>> rows_key("p", "/v1/map", [("side", "long"), ("limit", "5")])[:2]
+    'p/'
+    """
+    text = urlencode(sorted(one for one in items if one[0] not in _PAGING))
+    return f"{publication}/{hashlib.sha256(f'{route}?{text}'.encode()).hexdigest()[:12]}"
+
+
 def page_of_rows(
-    limit: int | None, cursor: str | None, publication: str, media: MediaType, most: int
+    limit: int | None, cursor: str | None, key: str, media: MediaType, most: int
 ) -> PageOfRows:
     """Return which rows a response holds.
 
@@ -345,8 +361,8 @@ def page_of_rows(
     ----------
     limit, cursor
         The parameters as they were sent.
-    publication : str
-        The newest publication: a cursor of another is refused, since its rows have moved.
+    key : str
+        From `rows_key`: a cursor of other rows is refused.
     media : MediaType
         The form of the answer.
     most : int
@@ -367,16 +383,16 @@ def page_of_rows(
             {"parameter": "limit", "most": most},
         )
     default = _DEFAULT_JSON_ROWS if media is MediaType.json else most
-    first_row = 0 if cursor is None else _first_row(cursor, publication)
+    first_row = 0 if cursor is None else _first_row(cursor, key)
     return PageOfRows(first_row, default if limit is None else limit)
 
 
-def cursor_text(publication: str, first_row: int) -> str:
-    """Return the cursor of the page that begins with a row."""
-    return base64.urlsafe_b64encode(f"{publication}/{first_row}".encode()).decode().rstrip("=")
+def cursor_text(key: str, first_row: int) -> str:
+    """Return the cursor of the page that begins with a row of those that a key identifies."""
+    return base64.urlsafe_b64encode(f"{key}/{first_row}".encode()).decode().rstrip("=")
 
 
-def _first_row(cursor: str, publication: str) -> int:
+def _first_row(cursor: str, key: str) -> int:
     try:
         text = base64.urlsafe_b64decode(cursor[:200] + "=" * (-len(cursor[:200]) % 4)).decode()
         of, _, row = text.rpartition("/")
@@ -387,7 +403,13 @@ def _first_row(cursor: str, publication: str) -> int:
         raise bad_parameter(
             "cursor", "cursor is not one that this server gave", "begin without a cursor"
         )
-    if of != publication:
+    if of.partition("/")[0] == key.partition("/")[0] and of != key:
+        raise bad_parameter(
+            "cursor",
+            "cursor is of another endpoint or of other parameters",
+            "begin without a cursor; only limit and format may change between pages",
+        )
+    if of != key:
         raise Refusal(
             410,
             "Publication replaced",

@@ -161,7 +161,7 @@ async def read_page(
             raise unpublished()
         view = resolve_view(_parse(known), catalogue, now, most_days=most_days)
         headline = await publications.read(
-            lambda reader: _read_headline(reader, view, catalogue, now)
+            lambda reader: _read_headline(reader, view, catalogue, now), of=view.publication
         )
     except Refusal as refusal:
         return MapPage(_state_of_problem(known, catalogue, refusal), None, refusal, None)

@@ -34,6 +34,7 @@ from web.answers import (
     instant_text,
     is_known_tag,
     page_of_rows,
+    rows_key,
     tag_of,
 )
 from web.api.descriptions import list_responses
@@ -266,9 +267,8 @@ async def list_files(
         if relation not in known:
             raise unknown_name("relation", relation, known, what="a published relation")
     catalogue, now = publications.catalogue, datetime.now(UTC)
-    page = page_of_rows(
-        query.limit or _DEFAULT_FILES, query.cursor, catalogue.publication_id, media, _MOST_FILES
-    )
+    key = rows_key(catalogue.publication_id, request.url.path, request.query_params.multi_items())
+    page = page_of_rows(query.limit or _DEFAULT_FILES, query.cursor, key, media, _MOST_FILES)
     first, last = _sent_day("from", query.from_), _sent_day("to", query.to)
 
     def read() -> tuple[list[dict[str, Any]], bool]:
@@ -280,7 +280,7 @@ async def list_files(
     rows, has_next = await asyncio.to_thread(read)
     following = None
     if has_next:
-        following = cursor_text(catalogue.publication_id, page.first_row + page.row_count)
+        following = cursor_text(key, page.first_row + page.row_count)
     is_stale = catalogue.is_stale(now)
     # Files change before the link of the published file moves: the tag is of what is listed.
     listed = json.dumps([following, rows])

@@ -31,6 +31,7 @@ from web.answers import (
     is_known_tag,
     most_rows,
     page_of_rows,
+    rows_key,
     tag_of,
 )
 from web.api.descriptions import describe, responses
@@ -175,7 +176,8 @@ async def _answer(
         offered = (*offered, MediaType.grid)
     media = choose_media(paging.form, request.headers.get("accept", ""), offered)
     most = most_rows(media, len(resource.columns))
-    page = page_of_rows(paging.limit, paging.cursor, question.publication, media, most)
+    key = rows_key(question.publication, request.url.path, request.query_params.multi_items())
+    page = page_of_rows(paging.limit, paging.cursor, key, media, most)
     is_stale = is_late(question.newest_at, now)
     items = sorted(set(request.query_params.multi_items()) - {("format", str(paging.form))})
     tag = tag_of(question.publication, request.url.path, urlencode(items), media, is_stale=is_stale)
@@ -193,7 +195,7 @@ async def _answer(
     encoded = await store.get(tag, make, is_large=media is not MediaType.json)
     next_page = None
     if encoded.has_next:
-        next_page = cursor_text(question.publication, page.first_row + page.row_count)
+        next_page = cursor_text(key, page.first_row + page.row_count)
     members = encoded.envelope.members(now, is_stale=is_stale, next_page=next_page)
     parts: tuple[bytes | memoryview, ...] = (encoded.body,)
     if media is MediaType.json:

@@ -124,6 +124,16 @@ def test_nothing_is_written(client):
     problem(client.request("DELETE", "/v1/map"), 405)
 
 
+def test_a_cursor_continues_its_own_rows_alone(client):
+    """Rows of other parameters begin elsewhere: some would be left out without a word."""
+    first = client.get("/v1/map", params={**TURNOVER, "limit": 2}).json()
+    followed = {**TURNOVER, "limit": 3, "format": "csv", "cursor": first["next"]}
+    assert client.get("/v1/map", params=followed).status_code == 200
+    body = problem(client.get("/v1/map", params={**followed, "side": "short"}), 422)
+    assert body["parameter"] == "cursor"
+    problem(client.get("/v1/bands", params=followed), 422)
+
+
 @pytest.mark.parametrize(
     "address", ["/", "/healthz", "/v1/map?limit=2", "/v1/files?limit=1", "/panels/today"]
 )
