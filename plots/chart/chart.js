@@ -74,6 +74,7 @@ export class Heatmap {
     this.#raster = new Raster(workerUrl, () => this.#plot.redraw());
     this.#listen();
     this.#applyTheme();
+    this.#layOut();
     new ResizeObserver(() => this.#layOut()).observe(this.#frame.body);
   }
 
