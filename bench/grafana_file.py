@@ -27,7 +27,7 @@ _HEIGHT = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class GrafanaPanel:
     """One panel.
 
     Parameters
@@ -57,7 +57,7 @@ class Panel:
 
 
 PANELS = (
-    Panel(
+    GrafanaPanel(
         "Assets, the largest first",
         "table",
         "select asset, grade, price, open_interest_usd, forced_long_within_5_percent_usd,\n"
@@ -66,7 +66,7 @@ PANELS = (
         "order by open_interest_usd desc nulls last",
         width=24,
     ),
-    Panel(
+    GrafanaPanel(
         "$asset: price",
         "timeseries",
         'select as_of as "time", price\n'
@@ -74,7 +74,7 @@ PANELS = (
         "where asset = '$asset' and $__timeFilter(as_of)\n"
         "order by as_of",
     ),
-    Panel(
+    GrafanaPanel(
         "$asset: open interest by venue, each contract counted once",
         "timeseries",
         'select as_of as "time", venue as metric, open_interest_usd as value\n'
@@ -82,7 +82,7 @@ PANELS = (
         "where asset = '$asset' and $__timeFilter(as_of)\n"
         "order by as_of, venue",
     ),
-    Panel(
+    GrafanaPanel(
         "$asset: where positions would be forced now, by $provider",
         "barchart",
         "select to_char(price_low, 'FM999999990.00####') as price,\n"
@@ -93,7 +93,7 @@ PANELS = (
         "group by price_low\n"
         "order by price_low",
     ),
-    Panel(
+    GrafanaPanel(
         "$asset: bands by what is expected to be forced in 24 hours, by $provider",
         "table",
         "select side, price_low, price_high, distance_bps, liquidation_usd,\n"
@@ -103,7 +103,7 @@ PANELS = (
         "order by expected_forced_usd_24h desc nulls last",
         unit="short",
     ),
-    Panel(
+    GrafanaPanel(
         "$asset: liquidations that venues published",
         "timeseries",
         'select as_of as "time", realised_long_liquidation_usd as longs,\n'
@@ -112,7 +112,7 @@ PANELS = (
         "where asset = '$asset' and $__timeFilter(as_of)\n"
         "order by as_of",
     ),
-    Panel(
+    GrafanaPanel(
         "$asset: funding, scaled to 8 hours",
         "timeseries",
         'select as_of as "time", funding_rate_8h_ratio\n'
@@ -121,7 +121,7 @@ PANELS = (
         "order by as_of",
         unit="percentunit",
     ),
-    Panel(
+    GrafanaPanel(
         "$asset: forced by a move of price, with the cascade, by $provider",
         "barchart",
         "select round(100 * shock_ratio::numeric) || ' %' as shock, forced_usd\n"
@@ -129,7 +129,7 @@ PANELS = (
         "where asset = '$asset' and provider = '$provider' and venue = 'all'\n"
         "order by shock_ratio",
     ),
-    Panel(
+    GrafanaPanel(
         "Grades other than A, with reasons",
         "table",
         "select asset, venue, grade, reasons_text\n"
@@ -138,13 +138,13 @@ PANELS = (
         "order by grade desc, asset, venue",
         unit="short",
     ),
-    Panel(
+    GrafanaPanel(
         "Age of the newest hour",
         "stat",
         "select extract(epoch from now() - max(as_of)) as age from marts.assets",
         unit="s",
     ),
-    Panel(
+    GrafanaPanel(
         "What is missing",
         "table",
         "select venue, instrument, kind, gap_from, gap_to, missing_count, is_lost\n"
@@ -156,7 +156,7 @@ PANELS = (
 )
 
 
-def _panel(number: int, panel: Panel, x: int, y: int) -> dict[str, Any]:
+def _panel(number: int, panel: GrafanaPanel, x: int, y: int) -> dict[str, Any]:
     return {
         "id": number,
         "title": panel.title,

@@ -51,7 +51,7 @@ _TYPES = {"BOOLEAN": "BOOLEAN", "VARCHAR": "STRING", "TIMESTAMP": "TIMESTAMP", "
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
+class SupersetChart:
     """One chart.
 
     Parameters
@@ -98,7 +98,7 @@ _MAP = {"asset": "BTC", "provider": "turnover", "venue": "all"}
 _FORECAST = {"asset": "BTC", "provider": "turnover", "tier": "all"}
 
 CHARTS = (
-    Chart(
+    SupersetChart(
         "Assets, the largest first",
         "assets",
         "table",
@@ -109,14 +109,14 @@ CHARTS = (
         ),
         more={"order_by_cols": ['["open_interest_usd", false]']},
     ),
-    Chart(
+    SupersetChart(
         "Forced within 5 % of price, by asset",
         "assets",
         "echarts_timeseries_bar",
         ("sum_forced_long_within_5_percent_usd", "sum_forced_short_within_5_percent_usd"),
         ("asset",),
     ),
-    Chart(
+    SupersetChart(
         "BTC: where positions would be forced, newest hour",
         "liquidation_heatmap_newest",
         "echarts_timeseries_bar",
@@ -125,7 +125,7 @@ CHARTS = (
         _MAP,
         more={"xAxisForceCategorical": True, "stack": "Stack"},
     ),
-    Chart(
+    SupersetChart(
         "BTC: the map of the last day",
         "liquidation_heatmap_newest_day",
         "heatmap_v2",
@@ -134,7 +134,7 @@ CHARTS = (
         _MAP,
         grain="PT1H",
     ),
-    Chart(
+    SupersetChart(
         "BTC: bands by what is expected to be forced in 24 hours",
         "liquidation_bands_newest",
         "table",
@@ -146,7 +146,7 @@ CHARTS = (
         _MAP,
         more={"order_by_cols": ['["expected_forced_usd_24h", false]']},
     ),
-    Chart(
+    SupersetChart(
         "BTC: forced by a move of price, with the cascade",
         "cascade_scenarios_newest",
         "echarts_timeseries_bar",
@@ -155,7 +155,7 @@ CHARTS = (
         _MAP,
         more={"xAxisForceCategorical": True},
     ),
-    Chart(
+    SupersetChart(
         "BTC: open interest by venue, each contract counted once",
         "venue_open_interest_hourly",
         "echarts_area",
@@ -165,7 +165,7 @@ CHARTS = (
         grain="PT1H",
         more={"stack": "Stack"},
     ),
-    Chart(
+    SupersetChart(
         "Funding by day, scaled to 8 hours",
         "market_context_hourly",
         "echarts_timeseries_line",
@@ -173,7 +173,7 @@ CHARTS = (
         ("as_of", "asset"),
         grain="P1D",
     ),
-    Chart(
+    SupersetChart(
         "BTC: liquidations that venues published, by day",
         "market_context_hourly",
         "echarts_timeseries_bar",
@@ -182,7 +182,7 @@ CHARTS = (
         {"asset": "BTC"},
         grain="P1D",
     ),
-    Chart(
+    SupersetChart(
         "BTC: expected and published liquidations, by day",
         "liquidation_forecast_hourly",
         "echarts_timeseries_bar",
@@ -191,7 +191,7 @@ CHARTS = (
         _FORECAST,
         grain="P1D",
     ),
-    Chart(
+    SupersetChart(
         "Grades by venue, with reasons",
         "asset_quality_newest",
         "table",
@@ -273,7 +273,7 @@ def dataset_of(name: str) -> dict[str, Any]:
     }
 
 
-def chart_of(chart: Chart) -> dict[str, Any]:
+def chart_of(chart: SupersetChart) -> dict[str, Any]:
     """Return a chart, with the query that it sends."""
     filters = [{"col": name, "op": "==", "val": value} for name, value in chart.where.items()]
     adhoc = [
@@ -337,7 +337,7 @@ def chart_of(chart: Chart) -> dict[str, Any]:
     }
 
 
-def _axis(chart: Chart) -> str | dict[str, str]:
+def _axis(chart: SupersetChart) -> str | dict[str, str]:
     axis = chart.columns[0]
     if chart.grain is None:
         return axis
