@@ -39,7 +39,7 @@ class RequestRate:
 
 
 RATES = (
-    # Guessing a token takes more than anybody's life.
+    # Guesses at the form. Those in headers are not counted: what protects is the token's length.
     RequestRate("/login", 0.1, 10),
     RequestRate("/v1/files", 20.0, 200),
     RequestRate("/v1/", 20.0, 200),
