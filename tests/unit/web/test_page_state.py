@@ -48,6 +48,13 @@ def test_a_chosen_hour_says_how_far_hours_are_published(client, newest):
     assert "chosen; published up to" in chosen["head"]
 
 
+def test_a_map_of_some_leverage_names_it(client, newest):
+    asset = newest["view"]["asset"]
+    state = client.get("/state", params={"asset": asset, "tiers": "100,50"}).json()
+    assert "only 50x, 100x" in state["head"]
+    assert "only" not in newest["head"]
+
+
 @pytest.mark.parametrize(
     ("given", "status", "said"),
     [
