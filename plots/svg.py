@@ -237,23 +237,22 @@ def line_chart(x: Floats, lines: Sequence[ChartLine], axes: ChartAxes, words: Ch
     if spans[0] == spans[1]:
         spans = (spans[0] - 0.5, spans[1] + 0.5)
     bottom = axes.height - _BOTTOM
-    across = _LinearMap(*spans, _LEFT, WIDTH - _RIGHT)
+    y_ticks = _log_ticks(low, high) if axes.is_log else round_ticks(low, high, 4)
+    y_labels = [axes.y_text(10.0**tick if axes.is_log else tick) for tick in y_ticks]
+    left = max(_LEFT, max(map(len, y_labels), default=0) * _CHARACTER + 8.0)
+    across = _LinearMap(*spans, left, WIDTH - _RIGHT)
     up = _LinearMap(low, high, bottom, _TOP)
     made = []
-    for tick in _log_ticks(low, high) if axes.is_log else round_ticks(low, high, 4):
+    for tick, label in zip(y_ticks, y_labels, strict=True):
         y = up(tick)
-        made.append(
-            _element("path", d=f"M{_LEFT:.0f} {_number(y)}H{WIDTH - _RIGHT:.0f}", class_="rule")
-        )
-        value = 10.0**tick if axes.is_log else tick
-        made.append(_text(_LEFT - 6.0, y + 4.0, axes.y_text(value), "tick end"))
+        rule = f"M{_number(left)} {_number(y)}H{WIDTH - _RIGHT:.0f}"
+        made.append(_element("path", d=rule, class_="rule"))
+        made.append(_text(left - 6.0, y + 4.0, label, "tick end"))
     for position, label in axes.x_ticks:
         made.append(_text(across(position), axes.height - 6.0, label, "tick middle"))
     if baseline is not None:
-        y = up(baseline)
-        made.append(
-            _element("path", d=f"M{_LEFT:.0f} {_number(y)}H{WIDTH - _RIGHT:.0f}", class_="base")
-        )
+        base = f"M{_number(left)} {_number(up(baseline))}H{WIDTH - _RIGHT:.0f}"
+        made.append(_element("path", d=base, class_="base"))
     drawn_x = np.array([across(value) for value in x])
     for line, values in zip(lines, heights, strict=True):
         drawn_y = np.array([up(value) for value in values])
@@ -270,7 +269,7 @@ def line_chart(x: Floats, lines: Sequence[ChartLine], axes: ChartAxes, words: Ch
             _element("circle", cx=float(at), cy=float(height), r=3.0, class_=f"dot {line.look}")
             for at, height in zip(drawn_x[marked], drawn_y[marked], strict=True)
         ]
-    made += _legend(lines, _LEFT) if len(lines) > 1 else []
+    made += _legend(lines, left) if len(lines) > 1 else []
     return _svg(words, axes.height, made)
 
 

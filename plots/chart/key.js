@@ -1,9 +1,9 @@
 // What stands under the chart: the key of colours, and notes on what is in view.
 
 import { contextOf, fontOf } from "./canvas.js";
-import { MISSING, STALE, WARM_UP, isInCoins, sidesOf } from "./grid.js";
+import { MISSING, SIDES, STALE, WARM_UP, isInCoins, sidesOf } from "./grid.js";
 import { countFlagged, uncoveredBoxes } from "./overlays.js";
-import { rangesOf } from "./view.js";
+import { isNarrow, rangesOf } from "./view.js";
 import { figureText, percent, unitText } from "./words.js";
 
 /** @typedef {import("./view.js").Scene} Scene */
@@ -81,8 +81,11 @@ export function notesOf(scene, startUp) {
   );
   const hasBands = options.showBands && meta.bands.length > 0;
   const notes = [];
-  if (hasBands)
-    notes.push("outlined: bands of the last hour shown, with USD and odds of touch within 24 h");
+  if (hasBands) {
+    const labels = `, with ${unitText(meta, options.unit)} and odds of touch within 24 h`;
+    const isLabelled = !isNarrow(scene.view.width);
+    notes.push(`outlined: bands of the last hour shown${isLabelled ? labels : ""}`);
+  }
   if (started && options.showStartUp)
     notes.push(`grey: start-up mass, placed when the series began; ${started} in view`);
   if (started && !options.showStartUp) notes.push(`start-up mass is left out: ${started} in view`);
@@ -96,8 +99,10 @@ export function notesOf(scene, startUp) {
     notes.push("pale bars at the right: 80 % interval of each bin, from the fit alone");
   if (hasLowerBounds(scene))
     notes.push("pale liquidations: at least so much; venues publish only some of them");
-  if (isInCoins(meta, options.unit))
+  if (isInCoins(meta, options.unit)) {
     notes.push("coins: USD at the price of the bin, where the position is liquidated");
+    if (hasRealised(map)) notes.push("published liquidations, in the strip below, are in USD");
+  }
   if (meta.provider === "consensus")
     notes.push("the consensus covers 20 % of price each way; what lies beyond is not known");
   if (meta.selected_tiers) {
@@ -107,6 +112,10 @@ export function notesOf(scene, startUp) {
   }
   return notes;
 }
+
+/** Whether there is a strip of published liquidations. @param {Scene["map"]} map */
+const hasRealised = ({ realised }) =>
+  SIDES.some((side) => realised[side].some((value) => value > 0));
 
 /** Whether published liquidations in view are lower bounds. @param {Scene} scene */
 function hasLowerBounds({ view, map }) {

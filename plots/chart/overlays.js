@@ -1,7 +1,7 @@
 // What is drawn over the map: hours and prices of which little is known, bands of the newest hour.
 
 import { labelFont } from "./canvas.js";
-import { MISSING, STALE, WARM_UP, sidesOf } from "./grid.js";
+import { MISSING, STALE, WARM_UP, isInCoins, sidesOf } from "./grid.js";
 import { cellOf, rangesOf } from "./view.js";
 import { inWords, oddsText } from "./words.js";
 
@@ -102,8 +102,8 @@ function hatch(context, { view, theme }, boxes, gap, lean) {
 }
 
 /**
- * Outline the bands of the newest hour at its right end, with USD and odds of touch where there is
- * room, largest expected first.
+ * Outline the bands of the newest hour at its right end, with the amount and odds of touch where
+ * there is room, largest expected first.
  * @param {Context} context
  * @param {Scene} scene
  */
@@ -129,7 +129,8 @@ export function drawBands(context, { view, map, theme, options }) {
     const middle = (top + bottom) / 2;
     context.strokeStyle = theme.side[side];
     context.strokeRect(left + 0.5, top + 0.5, end - left, Math.max(bottom - top - 1, 1));
-    const label = [usd && inWords(usd), odds && oddsText(odds)].filter(Boolean).join(" · ");
+    const amount = usd && (isInCoins(map.meta, options.unit) ? usd / Math.sqrt(low * high) : usd);
+    const label = [amount && inWords(amount), odds && oddsText(odds)].filter(Boolean).join(" · ");
     const isWide = context.measureText(label).width > right - end - 6 * ratio;
     if (isWide || taken.some((other) => Math.abs(other - middle) < 13 * ratio)) continue;
     taken.push(middle);

@@ -7,6 +7,7 @@ import {
   createChart,
 } from "./lightweight-charts.js";
 import { SIDES } from "./grid.js";
+import { isNarrow } from "./view.js";
 import { decimalsOf, hourText, inWords, priceText } from "./words.js";
 
 /** @typedef {import("./grid.js").MapData} MapData */
@@ -53,7 +54,6 @@ const MOST_SPAN = 8;
 const NO_HOURS = { from: 0, to: 1 };
 /** Width of the price axis, CSS pixels. */
 const AXIS = 64;
-const NARROW = 420;
 
 export class Plot {
   /** @type {Prices} shown next, until the library has fitted them */
@@ -126,7 +126,7 @@ export class Plot {
   /** Width for hours, also before the library has laid itself out [CSS pixels]. */
   get room() {
     const width = Math.max(this.#pane.clientWidth - AXIS, 100);
-    return { width, isNarrow: width < NARROW };
+    return { width, isNarrow: isNarrow(width) };
   }
 
   /** Prices that were set and are not drawn yet. @returns {Prices | null} */

@@ -43,6 +43,7 @@ import { binOf, edgeOf } from "./grid.js";
 
 // Two hours this far apart give the spacing; between neighbours the library rounds.
 const FAR = 1024;
+const NARROW = 420;
 
 /**
  * @param {import("./lightweight-charts.js").ChartApi} chart
@@ -90,6 +91,9 @@ export function viewOf(chart, series, { meta, hours }, { x: ratioX, y: ratio }) 
     priceAt,
   };
 }
+
+/** Whether bands have no room for labels. @param {number} width for hours, CSS pixels */
+export const isNarrow = (width) => width < NARROW;
 
 /** How many of a length fill a pixel. @param {number} length device pixels */
 const perPixel = (length) => Math.max(1, Math.ceil(1 / length - 1e-9));

@@ -104,6 +104,18 @@ def test_heights_are_in_proportion():
     assert steps[0] < 0
 
 
+def test_a_wide_label_of_the_axis_has_room():
+    drawn = line_chart(
+        np.array([0.0, 1.0]),
+        [line(np.array([0.0, 1.0]))],
+        ChartAxes(((0.0, "a"),), lambda _: "-1,000.0 M"),
+        WORDS,
+    )
+    ends = [float(end) for end in re.findall(r'<text x="([\d.]+)"[^>]*tick end', drawn)]
+    assert ends
+    assert min(ends) >= 6.0 * len("-1,000.0 M")
+
+
 def test_by_logarithm_equal_factors_are_equal_steps_and_zero_is_a_gap():
     axes = ChartAxes((), lambda value: f"{value:.2g}", baseline=1.0, is_log=True)
     svg = drawn([0.5, 1.0, 2.0, 0.0], axes, has_points=True)
