@@ -230,24 +230,28 @@ def _answer(rows: Sequence[_Row], bins: Sequence[_Row], shock: float) -> list[st
     nearer = [row for row in known if abs(row["shock_ratio"]) < abs(move)]
     farther = [row for row in known if abs(row["shock_ratio"]) > abs(move)]
     if exact:
-        return [*said, _end_sentence(exact[0])]
+        return [*said, f"With the impact of what is forced, {_end_in_words(exact[0])}."]
     if not farther:
-        edge = f"{signed_percent(nearer[-1]['shock_ratio'], 'g')}. {_end_sentence(nearer[-1])}"
-        return [*said, f"Scenarios are published up to {edge}"]
+        edge = signed_percent(nearer[-1]["shock_ratio"], "g")
+        said.append(f"Scenarios are published up to {edge}: there {_end_in_words(nearer[-1])}.")
+        return said
     if not nearer:
         edge = signed_percent(farther[0]["shock_ratio"], "g")
-        said.append(f"The nearest published scenario is {edge}. {_end_sentence(farther[0])}")
+        said.append(
+            "No scenario is published for so small a move. The smallest on this side is "
+            f"{edge}: there {_end_in_words(farther[0])}."
+        )
         return said
     between = _between(nearer[-1], farther[0])
     return [*said, f"Scenarios are published on both sides of it. {between}"]
 
 
-def _end_sentence(row: _Row) -> str:
+def _end_in_words(row: _Row) -> str:
     least = "at least " if row["is_range_exhausted"] else ""
     return (
-        f"With the impact of what is forced it would end {least}at {price(row['end_price'])}, "
-        f"{signed_percent(row['end_price'] / row['price'] - 1.0, '.2f')} from price, "
-        f"{least}{usd(row['forced_usd'])} USD forced in all."
+        f"price would end {least}at {price(row['end_price'])}, "
+        f"{signed_percent(row['end_price'] / row['price'] - 1.0, '.2f')} from where it is, "
+        f"with {least}{usd(row['forced_usd'])} USD forced in all"
     )
 
 

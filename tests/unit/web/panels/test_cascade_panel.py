@@ -73,7 +73,7 @@ def test_a_move_beyond_all_scenarios_says_where_they_end(given, published):
     said = given(published, read_cascade, provider="turnover", shock=-15.0).answer[-1]
     assert said.startswith("Scenarios are published up to -10 %")
     near = given(published, read_cascade, provider="turnover", shock=0.5).answer[-1]
-    assert near.startswith("The nearest published scenario is +1 %")
+    assert "The smallest on this side is +1 %: there price would end at" in near
 
 
 def test_the_form_keeps_the_view(fragment, published):
