@@ -208,6 +208,15 @@ def test_an_asset_is_found_by_name(open_page):
     assert "THIN" in page.title()
 
 
+def test_the_first_arrow_marks_the_first_asset_found(open_page):
+    page = open_page()
+    page.keyboard.press("/")
+    page.keyboard.type("t")
+    found = page.locator("#assets li").first.get_attribute("data-asset")
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#assets [aria-selected=true]").get_attribute("data-asset") == found
+
+
 def test_a_noisy_asset_is_greyed_and_says_why(open_page):
     page = open_page("/?asset=THIN")
     head = page.locator("#head").inner_text()

@@ -68,7 +68,7 @@ export function openSearch(input, list, onChoose) {
     list.replaceChildren(...(found.length ? found.map(optionOf) : [noOption()]));
     list.hidden = false;
     input.ariaExpanded = "true";
-    move(typed ? 0 : found.findIndex(([name]) => name === shown));
+    move(typed ? -1 : found.findIndex(([name]) => name === shown));
   };
   const close = () => {
     list.hidden = true;
@@ -81,7 +81,13 @@ export function openSearch(input, list, onChoose) {
     input.value = asset ?? shown;
     if (asset && asset !== shown) onChoose(asset);
   };
-  const activeAsset = () => list.querySelectorAll("li")[list.hidden ? -1 : active]?.dataset.asset;
+  /** What Enter chooses: the marked asset, else the first that matches, else what was typed. */
+  const wanted = () => {
+    const typed = input.value.trim().toUpperCase();
+    if (list.hidden || !typed) return typed;
+    const marked = list.querySelectorAll("li")[active]?.dataset.asset;
+    return marked ?? matchAssets(assets, typed)[0]?.[0] ?? typed;
+  };
 
   input.addEventListener("focus", () => input.select());
   input.addEventListener("click", () => list.hidden && open(""));
@@ -91,7 +97,7 @@ export function openSearch(input, list, onChoose) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && list.hidden) open("");
     else if (step) move(active + step);
-    else if (event.key === "Enter") choose(activeAsset() ?? input.value.trim().toUpperCase());
+    else if (event.key === "Enter") choose(wanted());
     else if (event.key === "Escape") choose(undefined);
     else return;
     event.preventDefault();
