@@ -18,6 +18,9 @@ FIRST_PUBLICATION = "run `liqheat demo` to try it, or `liqheat run`; this server
 # Names listed in a problem; more help nobody.
 _MOST_LISTED = 60
 
+# Ratio of difflib below which a name is not near: at 0.5, NOPE is near DOGE.
+_LEAST_LIKENESS = 0.6
+
 
 @dataclass(slots=True, eq=False)
 class Refusal(Exception):
@@ -83,7 +86,7 @@ def unknown_name(parameter: str, value: str, known: Collection[str], *, what: st
     """
     names = sorted(known)
     by_folded = {name.casefold(): name for name in names}
-    near = difflib.get_close_matches(value.casefold(), by_folded, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(value.casefold(), by_folded, n=1, cutoff=_LEAST_LIKENESS)
     nearest = by_folded[near[0]] if near else None
     listed = ", ".join(names[:_MOST_LISTED]) + (", ..." if len(names) > _MOST_LISTED else "")
     hint = f"did you mean {nearest}? " if nearest else ""

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from web.answers import instant_text
 from web.catalogue import ALL_VENUES, Catalogue, PublishedAsset
 from web.problem_details import Refusal, bad_parameter, unknown_name
 from web.publications import Publications
@@ -201,7 +202,7 @@ def check_parameters(sent: Iterable[tuple[str, str]], known: Collection[str]) ->
     seen = set()
     for name, _ in sent:
         if name not in known:
-            raise unknown_name("parameter", name, known, what="a parameter")
+            raise unknown_name("parameter", name, known, what="known here")
         if name in seen:
             raise bad_parameter(name, f"{name} is given more than once", "give it once")
         seen.add(name)
@@ -385,7 +386,7 @@ def _nothing_in_window(what: str, first_at: datetime, newest_at: datetime) -> Re
         f"nothing of {what} is published in this window",
         f"published are the hours from {first_at:%Y-%m-%dT%H:%MZ} to "
         f"{newest_at:%Y-%m-%dT%H:%MZ}; /v1/files has the whole history as Parquet",
-        {"first_at": first_at.isoformat(), "newest_at": newest_at.isoformat()},
+        {"first_at": instant_text(first_at), "newest_at": instant_text(newest_at)},
     )
 
 

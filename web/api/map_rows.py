@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from plots.map_grid import CONSENSUS, LOG_ORIGIN, LOG_STEP, encode_grid, read_grid
 from warehouse.errors import QueryFailed, QueryOverLimit
 from warehouse.read import Reader
+from web.answers import instant_text
 from web.api.resources import read_rows
 from web.catalogue import ALL_VENUES
 from web.problem_details import Refusal, bad_parameter, unknown_name
@@ -158,7 +159,7 @@ def check_tiers(reader: Reader, known: dict[str, Any]) -> None:
             "No maps by tier",
             "maps by leverage are kept for the newest hours alone, and these are older",
             f"choose hours from {first_at:%Y-%m-%dT%H:%MZ} on, or leave tiers out",
-            {"parameter": "tiers", "first_at": first_at.isoformat()},
+            {"parameter": "tiers", "first_at": instant_text(first_at)},
         )
 
 

@@ -79,7 +79,7 @@ class Paging(BaseModel):
         None,
         alias="format",
         description="Form of the answer, instead of Accept.",
-        json_schema_extra={"enum": [one.name for one in MediaType]},
+        json_schema_extra={"enum": ["json", "csv", "arrow"]},
     )
 
 
@@ -89,6 +89,17 @@ class HoursRows(HoursQuery, Paging):
 
 class MapRows(MapQuery, Paging):
     """The parameters of rows of one asset, some of one map."""
+
+
+class GridRows(MapRows):
+    """The parameters of a map, which has one form more."""
+
+    form: str | None = Field(
+        None,
+        alias="format",
+        description="Form of the answer, instead of Accept; `grid` is what the page draws.",
+        json_schema_extra={"enum": [one.name for one in MediaType]},
+    )
 
 
 class HomeRows(Paging):
@@ -295,16 +306,22 @@ def _map_rows(query: Annotated[MapRows, Query()]) -> HoursRows | MapRows:
     return query
 
 
+def _grid_rows(query: Annotated[GridRows, Query()]) -> HoursRows | MapRows:
+    return query
+
+
 def _add_asset_route(resource: Resource) -> None:
     """Add an endpoint whose rows are of one asset."""
-    has_map_parameters = resource.takes & {"provider", "venue", "sides"}
+    parameters: Callable[..., HoursRows | MapRows] = _hours_rows
+    if resource.name == "map":
+        parameters = _grid_rows
+    elif resource.takes & {"provider", "venue", "sides"}:
+        parameters = _map_rows
 
     async def answer_rows(
         request: Request,
         publications: CurrentPublications,
-        query: Annotated[
-            HoursRows | MapRows, Depends(_map_rows if has_map_parameters else _hours_rows)
-        ],
+        query: Annotated[HoursRows | MapRows, Depends(parameters)],
     ) -> Response:
         question = _asset_question(resource, query, request, publications)
         return await _answer(request, publications, question, query)

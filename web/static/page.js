@@ -24,6 +24,8 @@ const failure = find("failure");
 const status = find("status");
 const section = find("map");
 const more = find("more");
+/** @type {NodeListOf<HTMLButtonElement>} */
+const saves = document.querySelectorAll("[data-save]");
 const form = /** @type {HTMLFormElement} */ (find("switches"));
 const search = /** @type {HTMLInputElement} */ (find("asset"));
 
@@ -109,6 +111,7 @@ function showState(found) {
   section.ariaLabel = state.title;
   section.dataset.grade = state.grade ?? "";
   root.classList.toggle("is-empty", state.is_problem);
+  for (const button of saves) button.disabled = state.is_problem;
   if (state.head !== undefined) head.innerHTML = state.head;
   showSearch(state);
   showSwitches(state, maps.shown[0]?.map.meta.tiers ?? []);

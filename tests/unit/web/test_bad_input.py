@@ -67,13 +67,16 @@ def test_the_nearest_right_word_is_named(client):
     body = problem(client.get("/v1/map", params={"asset": "BTCC"}), 404)
     assert body["nearest"] == "BTC"
     assert "did you mean BTC?" in body["next_step"]
+    body = problem(client.get("/v1/map", params={"asset": "NOPE"}), 404)
+    assert body["nearest"] is None
+    assert "did you mean" not in body["next_step"]
     body = problem(client.get("/v1/map", params={**TURNOVER, "provider": "Turn_over"}), 404)
     assert body["nearest"] == "turnover"
 
 
 def test_a_window_without_maps_names_the_published_hours(client):
     body = problem(client.get("/v1/map", params={**TURNOVER, "to": "2020-01-01"}), 404)
-    assert body["first_at"] in body["next_step"].replace("Z", ":00+00:00")
+    assert body["first_at"] in body["next_step"].replace("Z", ":00Z")
 
 
 def test_a_name_without_rows_is_refused_where_no_map_is_needed(client):

@@ -259,6 +259,14 @@ def test_openapi_holds_for_every_answer(client, resource):
         check_schema(body, answer)
 
 
+def test_openapi_offers_the_grid_where_it_is(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    for resource in RESOURCES:
+        parameters = paths[f"/v1/{resource.name}"]["get"]["parameters"]
+        (form,) = (one["schema"] for one in parameters if one["name"] == "format")
+        assert ("grid" in form["enum"]) == (resource.name == "map")
+
+
 def check_schema(value, schema):
     """Hold a value against a JSON schema, as far as the API uses them; no member may be extra."""
     if "anyOf" in schema:
