@@ -7,7 +7,7 @@ wrong. Does not belong here: figures of the map and of panels, nor the words of 
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,6 +23,8 @@ from web.catalogue import ALL_VENUES, Catalogue, is_late
 from web.problem_details import Refusal, bad_parameter, unpublished
 from web.publications import Publications
 from web.view import DEFAULT_DAYS, PANELS, View, ViewQuery, resolve_view
+
+_HOUR = timedelta(hours=1)
 
 _NAMES = tuple(field.alias or name for name, field in ViewQuery.model_fields.items())
 # Names that decide which hours and bins are requested, in the order in which the page writes them.
@@ -213,6 +215,10 @@ def _read_headline(reader: Reader, view: View, catalogue: Catalogue, now: dateti
         age = f"stale: {age}; `liqheat status` says what is late"
     elif not view.follows:
         age = f"{age}, chosen; published up to {asset.newest_at:%d %b %H:%M}"
+    first = asset.first_at if published is None else published.first_at
+    if view.is_window and view.from_at < first - _HOUR:
+        have, wanted = (_days(view.as_of - start) for start in (first - _HOUR, view.from_at))
+        age = f"{age}; only {have} of these {wanted} days are published"
     venue = "all venues" if view.venue == ALL_VENUES else view.venue
     what = map_in_words("standing" if published is None else published.semantics, evidence)
     return Headline(
@@ -229,6 +235,10 @@ def _read_headline(reader: Reader, view: View, catalogue: Catalogue, now: dateti
             *(() if "provider" in view.given else (f"map by {asset.default_reason}",)),
         ),
     )
+
+
+def _days(span: timedelta) -> str:
+    return f"{span / timedelta(days=1):.1f}".removesuffix(".0")
 
 
 def _leverage(view: View) -> str:

@@ -48,6 +48,12 @@ def test_a_chosen_hour_says_how_far_hours_are_published(client, newest):
     assert "chosen; published up to" in chosen["head"]
 
 
+def test_a_window_longer_than_what_is_published_says_so(client, newest):
+    head = client.get("/state", params={"days": "90"}).json()["head"]
+    assert re.search(r"only [\d.]+ of these 90 days are published", head)
+    assert "days are published" not in newest["head"]
+
+
 def test_a_map_of_some_leverage_names_it(client, newest):
     asset = newest["view"]["asset"]
     state = client.get("/state", params={"asset": asset, "tiers": "100,50"}).json()
