@@ -5,6 +5,7 @@ the picture.
 """
 
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,17 @@ def page_name(title: str) -> str:
     return "".join(one if one.isalnum() or one in "._-+$" else "_" for one in title) + ".html"
 
 
+def _marked(text: str) -> str:
+    """Return words as HTML, with commands, which are between backquotes, as code.
+
+    Examples
+    --------
+    >>> _marked("run `liqheat publish`, <soon>")
+    'run <code>liqheat publish</code>, &lt;soon&gt;'
+    """
+    return re.sub("`([^`]*)`", r"<code>\1</code>", html.escape(text))
+
+
 def write_page(path: Path, words: PageWords, picture: str) -> None:
     """Write a page.
 
@@ -69,9 +81,9 @@ def write_page(path: Path, words: PageWords, picture: str) -> None:
     if words.warning is not None:
         warning = (
             f'<p class="warning" role="note"><strong>{html.escape(words.warning.title)}</strong> '
-            f"{html.escape(words.warning.reason)}</p>\n"
+            f"{_marked(f'{words.warning.reason}; `{words.warning.command}` says more')}</p>\n"
         )
-    notes = "".join(f"<p>{html.escape(note)}</p>\n" for note in words.notes)
+    notes = "".join(f"<p>{_marked(note)}</p>\n" for note in words.notes)
     path.write_text(
         "<!doctype html>\n"
         f'<html lang="en">\n<head>\n<meta charset="utf-8">\n'

@@ -23,11 +23,14 @@ class MapWarning:
     title : str
         What holds of the asset.
     reason : str
-        Why, and where more is said.
+        Why.
+    command : str
+        The command that says more.
     """
 
     title: str
     reason: str
+    command: str
 
 
 def read_warning(reader: Reader, *, asset: str, venue: str, as_of: datetime) -> MapWarning | None:
@@ -44,13 +47,15 @@ def read_warning(reader: Reader, *, asset: str, venue: str, as_of: datetime) -> 
     as_of : datetime
         The newest hour drawn.
     """
+    command = f"liqheat quality {asset}"
     row = reader.execute(
         named_query("grade_of_map"), {"asset": asset, "venue": venue, "as_of": as_of}
     ).fetchone()
     if row is None:
         return MapWarning(
             "Not graded: too little is known to act on.",
-            f"there are no bars of {asset} for this map; `liqheat quality {asset}` says more",
+            f"there are no bars of {asset} for this map",
+            command,
         )
     grade, reasons = row
     if grade != "C":
@@ -59,5 +64,6 @@ def read_warning(reader: Reader, *, asset: str, venue: str, as_of: datetime) -> 
     more = f" and {len(names) - _NAMED_REASONS} more" if len(names) > _NAMED_REASONS else ""
     return MapWarning(
         "Grade C: too noisy to act on.",
-        f"{', '.join(names[:_NAMED_REASONS])}{more}; `liqheat quality {asset}` says more",
+        f"{', '.join(names[:_NAMED_REASONS])}{more}",
+        command,
     )

@@ -51,7 +51,7 @@ def overall_notes(overall: Sequence[PairRow]) -> list[str]:
     return [
         f"all venues, both sides: {row['provider_count']} providers (near copies count once) "
         f"share {percent(row['overlap_mean_ratio'])} on average; of what they do not share "
-        f"{percent(row['reach_share_ratio'])} is how far from price (leverage assumed), "
-        "the rest where exactly (entries assumed).",
+        f"{percent(row['reach_share_ratio'])} comes from the distance from price (leverage "
+        "assumed), the rest from the exact place (entries assumed).",
         f"furthest apart: {row['furthest_provider_a']} and {row['furthest_provider_b']}.",
     ]

@@ -200,11 +200,11 @@ def pair_sentences(by_side: Mapping[str, PairRow], first: str, second: str) -> l
     )
     said.append(f"Shape: they share {percent(share)} of where they put liquidations.")
     if reach is not None and placement is not None and reach + placement > 0.0:
-        larger = "how far from price" if reach >= placement else "where exactly"
+        larger = "distance from price" if reach >= placement else "the exact place"
         said.append(
-            f"What they do not share is {percent(reach)} how far from price (reach: the leverage "
-            f"assumed) and {percent(placement)} where exactly (placement: the entries assumed); "
-            f"mostly {larger}."
+            f"Of what they do not share, {percent(reach)} comes from the distance from price "
+            f"(the leverage assumed) and {percent(placement)} from the exact place (the entries "
+            f"assumed): mostly {larger}."
         )
     if both["wasserstein_bps"] is not None:
         said.append(

@@ -16,7 +16,7 @@ def test_disagreement_lists_every_pair_and_explains_the_whole(run):
     assert len(rows) == len(providers) * (len(providers) - 1) // 2
     assert {row["venue"] for row in rows} == {"all"}
     assert all(provider in told for provider in providers)
-    assert "how far from price (leverage assumed)" in " ".join(told.split())
+    assert "distance from price (leverage assumed)" in " ".join(told.split())
 
 
 def test_other_venues_that_are_compared_are_named(run):

@@ -51,7 +51,7 @@ def test_an_asset_graded_c_is_drawn_under_a_warning_with_its_reasons(published, 
     ).read_text()
     assert SIGN in page
     assert "low open interest" in page
-    assert "liqheat quality THIN" in page
+    assert "<code>liqheat quality THIN</code> says more" in page
 
 
 def test_providers_side_by_side_are_drawn_under_it_too(published, tmp_path):
