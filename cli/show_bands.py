@@ -61,7 +61,7 @@ def show_bands(
     NothingToDo
         The map has no bands; the message lists the maps that have.
     """
-    columns, bands = read_rows(settings, "bands", asdict(choice))
+    columns, bands = read_rows(settings, "bands", {**asdict(choice), "earliest": None})
     if not bands:
         _, known = read_rows(settings, "known_bands", {"asset": choice.asset})
         raise NothingToDo(

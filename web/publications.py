@@ -9,13 +9,19 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from warehouse.errors import NotPublished, WarehouseError
+from warehouse.errors import NotPublished, QueryFailed, WarehouseError
 from warehouse.read import Reader, ReadLimits, open_published
 from web.catalogue import Catalogue, read_catalogue
 from web.problem_details import Refusal, of_error, unpublished
@@ -31,6 +37,16 @@ READERS = 3
 # may ask for less. Three of them and Python stay below 400 MB.
 _READER_MB = 32
 _READER_SECONDS = 10.0
+
+# What the first request of a page reads.
+_READ_FIRST = (
+    "liquidation_heatmap_arrays",
+    "liquidation_bands_hourly",
+    "liquidation_forecast_hourly",
+    "asset_quality_hourly",
+    "market_context_hourly",
+    "touch_odds_arrays",
+)
 
 # How often the link is looked at, also after a failure, and how long a request waits for a reader
 # [s].
@@ -81,6 +97,19 @@ class Version:
                     self._idle.append((context, reader))
             if not is_kept:
                 context.__exit__(None, None, None)
+
+    def warm_up(self) -> None:
+        """Open all readers and have each load where the newest rows lie, before anybody waits."""
+        with ExitStack() as lent:
+            for _ in range(READERS):
+                reader = lent.enter_context(self.lend())
+                for relation in _READ_FIRST:
+                    # One that an earlier release did not publish is missed where it is read.
+                    with suppress(QueryFailed):
+                        reader.execute(
+                            f"select * from marts.{relation} where as_of = $as_of and asset = ''",
+                            {"as_of": self.catalogue.newest_at},
+                        ).fetchall()
 
     def retire(self) -> None:
         """Close idle readers; those on loan close when they come back."""
@@ -257,7 +286,9 @@ class Publications:
             catalogue = read_catalogue(reader, modified)
             # The first Arrow table of a process loads what the first request would wait for.
             reader.execute("select 1 as loaded").to_arrow_table()
-        return Version(path, self._limits, catalogue)
+        version = Version(path, self._limits, catalogue)
+        version.warm_up()
+        return version
 
     async def wait_for_next(self, known: str | None, seconds: float) -> Catalogue | None:
         """Return the newest publication once it is another than the known; None after a time."""

@@ -1,5 +1,5 @@
 -- Bands of one provider, asset and venue: the newest hour,
--- not later than $as_of where that is given.
+-- not later than $as_of and not before $earliest where they are given.
 
 with
 newest as (
@@ -10,6 +10,7 @@ newest as (
         and provider = $provider
         and venue = $venue
         and as_of <= coalesce($as_of, 'infinity'::timestamp)
+        and as_of >= coalesce($earliest, '-infinity'::timestamp)
 ),
 
 chosen as (

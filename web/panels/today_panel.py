@@ -6,7 +6,8 @@ here: words of bands, which the command line prints too (``jobs.read.band_table`
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from markupsafe import Markup
 
@@ -26,6 +27,10 @@ from web.panels.panel_input import PanelInput, signed_percent, venue_in_words
 
 ZONES = ("0-2 %", "2-5 %", "5-10 %", "10-20 %")
 """Zones of distance from price, as bands are sorted into."""
+
+# Mostly the newest bands are of the hour itself; to look for them through the whole window takes
+# ten times as long.
+_LATELY = timedelta(days=2)
 
 _SIDES = ("short", "long")
 _BEYOND = {"short": "above", "long": "below"}
@@ -158,8 +163,7 @@ class TodayPanel:
 def read_today(given: PanelInput) -> TodayPanel:
     """Return what could be forced today by the map of a view."""
     view = given.view
-    which = {"asset": view.asset, "provider": view.provider, "venue": view.venue}
-    bands = named_rows(given.reader, "bands", {**which, "as_of": view.as_of})
+    bands = _read_bands(given, since=view.as_of - _LATELY) or _read_bands(given, since=None)
     shown_venue = venue_in_words(view.venue)
     if not bands:
         return TodayPanel(view.asset, view.provider, shown_venue, None, missing=_why_missing(given))
@@ -190,6 +194,13 @@ def read_today(given: PanelInput) -> TodayPanel:
             *reading_notes(bands, reach),
         ),
     )
+
+
+def _read_bands(given: PanelInput, *, since: datetime | None) -> list[dict[str, Any]]:
+    """Return the bands of a view's newest hour that has some, none of them before an instant."""
+    view = given.view
+    which = {"asset": view.asset, "provider": view.provider, "venue": view.venue}
+    return named_rows(given.reader, "bands", {**which, "as_of": view.as_of, "earliest": since})
 
 
 def _why_missing(given: PanelInput) -> str:
