@@ -50,6 +50,8 @@ export class Heatmap {
   #drawnKey = "";
   /** @type {string[]} */
   #notes = [];
+  /** @type {string[]} that a chart beside it has already */
+  #otherNotes = [];
   /** @type {{resolve: () => void, reject: (error: Error) => void}[]} */
   #waiting = [];
   #theme;
@@ -148,6 +150,17 @@ export class Heatmap {
     };
   }
 
+  /** Notes on what is in view. */
+  get notes() {
+    return this.#notes;
+  }
+
+  /** Leave out notes that another chart shows. @param {string[]} notes */
+  leaveOut(notes) {
+    this.#otherNotes = notes;
+    this.#plot.redraw();
+  }
+
   /** Bins in view that are not empty, as rows of a table. */
   rows() {
     const scene = this.#scene();
@@ -230,7 +243,8 @@ export class Heatmap {
     const { picture } = this.#raster;
     const failure = this.#raster.failureOf(key);
     if (picture) drawKey(this.#frame.key, scene, picture.scale);
-    this.#frame.setNote(failure ? `The map is not drawn: ${failure}` : this.#notes.join("; "));
+    const own = this.#notes.filter((note) => !this.#otherNotes.includes(note)).join("; ");
+    this.#frame.setNote(failure ? `The map is not drawn: ${failure}` : own);
     if (failure || picture?.key === key) this.#settle(failure);
   }
 

@@ -34,7 +34,7 @@ class Pane {
     this.#caption.hidden = !view.compare;
     if (!map) return;
     const { meta, hours } = map;
-    this.#caption.textContent = meta.provider;
+    this.#caption.textContent = `${meta.provider}, colours by its own scale`;
     this.chart.setData(map);
     // Another window is shown whole; a newer hour of the same one leaves the view where it is.
     const window = [meta.asset, view.days, view.from, view.to].join();
@@ -127,8 +127,11 @@ export class Maps {
     return pane;
   }
 
+  /** Draw what differs, and let the second say only what the first does not. */
   #drawDifference() {
     const [left, right] = this.shown;
-    if (right) drawDifference(this.#canvas, left.chart, left.map, right.map);
+    if (!right) return;
+    drawDifference(this.#canvas, left.chart, left.map, right.map);
+    right.chart.leaveOut(left.chart.notes);
   }
 }
