@@ -200,11 +200,11 @@ def pair_sentences(by_side: Mapping[str, PairRow], first: str, second: str) -> l
     )
     said.append(f"Shape: they share {percent(share)} of where they put liquidations.")
     if reach is not None and placement is not None and reach + placement > 0.0:
-        larger = "distance from price" if reach >= placement else "the exact place"
+        larger = "distance" if reach >= placement else "place"
         said.append(
-            f"Of what they do not share, {percent(reach)} comes from the distance from price "
-            f"(the leverage assumed) and {percent(placement)} from the exact place (the entries "
-            f"assumed): mostly {larger}."
+            f"They differ by {percent(reach)} in distance from price (reach: the leverage assumed) "
+            f"and by {percent(placement)} in the exact place (placement: the entries assumed), so "
+            f"mostly in {larger}."
         )
     if both["wasserstein_bps"] is not None:
         said.append(
