@@ -150,14 +150,9 @@ export class Heatmap {
     };
   }
 
-  /** Notes on what is in view. */
-  get notes() {
-    return this.#notes;
-  }
-
-  /** Leave out notes that another chart shows. @param {string[]} notes */
-  leaveOut(notes) {
-    this.#otherNotes = notes;
+  /** Leave out notes that a chart beside it shows. @param {Heatmap} other */
+  leaveOutNotesOf(other) {
+    this.#otherNotes = other.#notes;
     this.#plot.redraw();
   }
 

@@ -52,6 +52,8 @@ const REALISED_FORMAT = {
 const LEAST_SPAN = 4e-4;
 const MOST_SPAN = 8;
 const NO_HOURS = { from: 0, to: 1 };
+/** Nearer to the label of the last price than this there is no room for a tick, CSS pixels. */
+const LABEL = 16;
 /** Width of the price axis, CSS pixels. */
 const AXIS = 64;
 
@@ -177,10 +179,13 @@ export class Plot {
     const { hours, candles, price, meta } = map;
     const { open, high, low, close } = candles;
     const level = meta.price ?? 1;
+    const last = close.findLast((one) => one > 0) ?? NaN;
     const priceFormat = {
       type: "custom",
       minMove: 10 ** -decimalsOf(level),
       formatter: (/** @type {number} */ value) => priceText(value, level),
+      tickmarksFormatter: (/** @type {number[]} */ values) =>
+        values.map((value) => (this.#isCovered(value, last) ? "" : priceText(value, level))),
     };
     this.anchor.applyOptions({ priceFormat });
     this.#candles.applyOptions({ priceFormat });
@@ -191,6 +196,16 @@ export class Plot {
       close[at] > 0 && { open: open[at], high: high[at], low: low[at], close: close[at] };
     this.#candles.setData(pointsOf(hours, candleOf));
     this.setRealised(map, theme);
+  }
+
+  /**
+   * Whether the label of the last price lies over a tick.
+   * @param {number} tick
+   * @param {number} last NaN without one
+   */
+  #isCovered(tick, last) {
+    const [own, label] = [tick, last].map((price) => this.anchor.priceToCoordinate(price));
+    return Math.abs((own ?? NaN) - (label ?? NaN)) < LABEL;
   }
 
   /**

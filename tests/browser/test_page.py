@@ -217,6 +217,16 @@ def test_the_first_arrow_marks_the_first_asset_found(open_page):
     assert page.locator("#assets [aria-selected=true]").get_attribute("data-asset") == found
 
 
+def test_maps_beside_each_other_say_each_note_once(open_page):
+    page = open_page("/?provider=turnover&compare=public_convention&unit=coins")
+    notes = page.locator(".chart p").all_inner_texts()
+    assert len(notes) == 2
+    assert "coins: USD at the price of the bin" in notes[0]
+    assert "coins: USD" not in notes[1]
+    captions = page.locator(".pane:not(.difference) figcaption").all_inner_texts()
+    assert all("its own scale" in caption for caption in captions)
+
+
 def test_a_noisy_asset_is_greyed_and_says_why(open_page):
     page = open_page("/?asset=THIN")
     head = page.locator("#head").inner_text()

@@ -132,6 +132,6 @@ export class Maps {
     const [left, right] = this.shown;
     if (!right) return;
     drawDifference(this.#canvas, left.chart, left.map, right.map);
-    right.chart.leaveOut(left.chart.notes);
+    right.chart.leaveOutNotesOf(left.chart);
   }
 }
