@@ -37,6 +37,7 @@ const CHART = {
     secondsVisible: false,
     borderVisible: false,
     minBarSpacing: 0.02,
+    fixLeftEdge: true,
     shiftVisibleRangeOnNewBar: false,
   },
   handleScroll: { vertTouchDrag: false },
