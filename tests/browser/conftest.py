@@ -1,7 +1,7 @@
 """A live server over a published home, and Debian's browser to look at it with.
 
-Everything here lives as long as the tests of this folder: an open Playwright is a running event
-loop, in which asynchronous tests of other folders could not start.
+The browser lives as long as a module: an open Playwright is a running event loop, in which
+asynchronous tests of other modules could not start.
 """
 
 import os
@@ -203,7 +203,7 @@ def change_publication():
     return publish_changed
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser():
     """Yield the browser; skip where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

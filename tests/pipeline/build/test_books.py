@@ -58,7 +58,8 @@ def test_all_is_the_sum_of_the_venues(ask):
         "with by_venue as (select asset, as_of, provider, side, bin_index, "
         "sum(liquidation_usd) filter (where venue = 'all') as whole, "
         "sum(liquidation_usd) filter (where venue <> 'all') as parts "
-        "from marts.liquidation_heatmap_hourly where semantics = 'standing' group by all) "
+        "from marts.liquidation_heatmap_hourly where semantics = 'standing' "
+        "and liquidation_usd > 0 group by all) "
         "select * from by_venue where coalesce(abs(whole / parts - 1), 1) > 1e-6"
     )
     assert differing == []
@@ -119,7 +120,7 @@ def test_tiers_sum_to_the_map_in_every_bin_within_20_percent(ask):
         "sum(liquidation_usd::double) as parts from marts.liquidation_heatmap_by_tier_hourly "
         "where venue = 'all' group by all), "
         "whole as (from marts.liquidation_heatmap_hourly where venue = 'all' "
-        "and abs(ln(sqrt(price_low * price_high) / price)) < 0.197) "
+        "and liquidation_usd > 0 and abs(ln(sqrt(price_low * price_high) / price)) < 0.197) "
         "select provider, count(*), max(abs(parts / liquidation_usd - 1)), "
         "count(*) filter (where parts is null), count(distinct as_of) "
         "from whole left join parts using (asset, as_of, provider, side, bin_index) "
