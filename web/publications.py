@@ -31,10 +31,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # Statements that run at the same time; more only share the same cores.
-READERS = 3
+READERS = 2
 
 # Memory of one reader's database [MB], and the computing time of one statement [s]. The settings
-# may ask for less. Three of them and Python stay below 400 MB.
+# may ask for less. Two of them and Python stay below 400 MB.
 _READER_MB = 32
 _READER_SECONDS = 10.0
 
@@ -107,7 +107,8 @@ class Version:
                     # One that an earlier release did not publish is missed where it is read.
                     with suppress(QueryFailed):
                         reader.execute(
-                            f"select * from marts.{relation} where as_of = $as_of and asset = ''",
+                            f"select count(*) from marts.{relation} "
+                            "where as_of = $as_of and asset = ''",
                             {"as_of": self.catalogue.newest_at},
                         ).fetchall()
 

@@ -55,4 +55,4 @@ def test_limits_are_those_of_the_server():
 
     rate = next(one for one in RATES if one.prefix == "/v1/")
     assert f"{rate.burst} requests at once and {rate.per_second:g} a second" in PAGE
-    assert READERS == 3
+    assert READERS == 2
