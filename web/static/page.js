@@ -72,9 +72,11 @@ async function load() {
   failure.replaceChildren();
   root.dataset.drawn = "false";
   section.ariaBusy = "true";
+  const arriving = Promise.all([loadMaps(), loadState()]);
+  // Sent last: the map is waited for.
   showPanel().catch(showFailure);
   try {
-    await Promise.all([loadState(), loadMaps()]);
+    await arriving;
   } catch (error) {
     return showFailure(error);
   }
