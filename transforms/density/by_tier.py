@@ -15,7 +15,14 @@ import numpy as np
 
 from transforms.compiler import fast_compiled
 from transforms.density import layout as at
-from transforms.density.emit import Events, Maps, empty_events, empty_maps
+from transforms.density.emit import (
+    Events,
+    Maps,
+    add_span,
+    empty_events,
+    empty_maps,
+    write_bins,
+)
 from transforms.density.inputs import KernelBars, KernelParameters
 from transforms.density.tier_rows import TierRows
 from transforms.grid import N_PUBLISHED_BINS, NODES_PER_BIN
@@ -189,23 +196,18 @@ def _write_tiers(
     first: int,
     stop: int,
     usd: Float32Array,
-    scratch: FloatArray,
+    summed: FloatArray,
 ) -> None:
-    """Write the USD of each tier's nodes from `first` up to `stop` by published bin."""
+    """Write the USD of each tier's nodes from `first` up to `stop` by published bin.
+
+    `summed` is 0 throughout, before and after.
+    """
     n_tiers = usd.shape[1]
+    prices = parameters.prices
     for row in range(2 * n_tiers):
         low = max(rows.spans[at.LOW, row], first)
         high = min(rows.spans[at.HIGH, row], stop - 1)
-        if low > high:
-            continue
         scale = rows.amounts[at.MULTIPLIER, row]
-        for index in range(low, high + 1):
-            scratch[index] = scale * rows.nodes[at.ALL, row, index]
-            if not parameters.is_inverse:
-                scratch[index] *= parameters.prices[index]
-        side, tier = row // n_tiers, row % n_tiers
-        for place in range((low - first) // 2, (high - first) // 2 + 1):
-            node = first + 2 * place
-            left = scratch[node] if node >= low else 0.0
-            right = scratch[node + 1] if node + 1 <= high else 0.0
-            usd[side, tier, place] = left + right
+        own = usd[row // n_tiers, row % n_tiers]
+        add_span(rows.nodes, at.ALL, row, prices, low, high, scale, summed)
+        write_bins(summed, prices, low, high, first, parameters.is_inverse, own)

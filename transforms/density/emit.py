@@ -153,7 +153,7 @@ def _surroundings(close: float, first_node: int) -> Surroundings:
 
 
 @fast_compiled
-def _add_span(
+def add_span(
     nodes: FloatArray,
     kind: int,
     row: int,
@@ -209,13 +209,13 @@ def _sum_tiers(
         start = max(start, low)
         stop = min(stop, high)
         low, high = around.near_low, around.near_high
-        left, left_priced = _add_span(
+        left, left_priced = add_span(
             nodes, kind, row, prices, start, min(stop, low - 1), scale, summed
         )
-        near, near_priced = _add_span(
+        near, near_priced = add_span(
             nodes, kind, row, prices, max(start, low), min(stop, high), scale, summed
         )
-        right, right_priced = _add_span(
+        right, right_priced = add_span(
             nodes, kind, row, prices, max(start, high + 1), stop, scale, summed
         )
         inside = left + near + right
@@ -233,7 +233,7 @@ def _sum_tiers(
 
 
 @fast_compiled
-def _write_bins(
+def write_bins(
     summed: FloatArray,
     prices: FloatArray,
     low: int,
@@ -287,7 +287,7 @@ def write_map(
         booked, low, high = _sum_tiers(
             nodes, amounts, spans, at.ALL, side, around, prices, unlevered, sums, summed
         )
-        _write_bins(summed, prices, low, high, around.range_low, is_inverse, usd)
+        write_bins(summed, prices, low, high, around.range_low, is_inverse, usd)
         maps.unlevered[instant, side] = unlevered
         if open_interest > 0.0:
             maps.books_error[instant, side] = abs(booked - open_interest) / open_interest
@@ -320,7 +320,7 @@ def write_start_up(
             shown += maps.sums[kind, instant, side, tier]
         if started > _NEGLIGIBLE_START_UP * shown:
             usd = maps.start_up_usd[instant, side]
-            _write_bins(summed, prices, low, high, around.range_low, is_inverse, usd)
+            write_bins(summed, prices, low, high, around.range_low, is_inverse, usd)
         elif low <= high:
             summed[low : high + 1] = 0.0
         maps.start_up_ratio[instant, side] = held / open_interest if open_interest > 0.0 else 0.0
