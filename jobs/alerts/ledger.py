@@ -216,7 +216,7 @@ class AlertLedger:
                 return None
             # A full disk is met here: what cannot be noted as sent would be sent by every run.
             connection.execute(
-                "update message set taken_at = ? where message_id = ?",
+                "update message set sealed_at = ? where message_id = ?",
                 (to_microseconds(at), message.message_id),
             )
         return message
@@ -257,7 +257,7 @@ class AlertLedger:
             words = Wording(title, body)
         now = to_microseconds(at)
         message_id = connection.execute(
-            "insert into message (message_key, target, kind, title, body, taken_at, next_at) "
+            "insert into message (message_key, target, kind, title, body, sealed_at, next_at) "
             "values (?, ?, ?, ?, ?, ?, ?)",
             (key, target, kind, words.title, words.body, now, now),
         ).lastrowid

@@ -68,7 +68,7 @@ create table message (
     kind text not null,
     title text not null,
     body text not null,
-    taken_at integer not null,
+    sealed_at integer not null,
     attempts integer not null default 0,
     next_at integer not null,
     error text

@@ -1,15 +1,19 @@
 """Messages of the alert ledger: their order, their keys, who has them."""
 
+import hashlib
 import resource
 
 import pytest
 from workbench.alert_findings import WORDS, at, digest_words, finding, hand_ledger
 
 from jobs.alerts.ledger import AlertLedger
-from jobs.alerts.ledger_file import sole_delivery
+from jobs.alerts.ledger_file import LEDGER_FORM, sole_delivery
 from jobs.alerts.ledger_records import Policy
 from jobs.alerts.rule import read_quiet_hours
 from jobs.errors import LedgerDamaged, LedgerUnavailable
+
+# Schemas by version. A file that has one already is not changed when it is opened.
+SCHEMAS = {1: "896cb4fd055bfa204988d2d6fe8decccb7ef0936f92c4515e712b107e9426f20"}
 
 NIGHT = read_quiet_hours("22:00-07:00")
 
@@ -184,3 +188,8 @@ def test_a_folder_in_its_place_is_unavailable(tmp_path):
     (tmp_path / "alerts.sqlite").mkdir()
     with pytest.raises(LedgerUnavailable, match="folder can be written"):
         AlertLedger(tmp_path / "alerts.sqlite")
+
+
+def test_the_schema_of_a_version_stays():
+    schema = hashlib.sha256(LEDGER_FORM.schema.encode()).hexdigest()
+    assert schema == SCHEMAS[LEDGER_FORM.version], "raise the version, and migrate older files"
