@@ -246,6 +246,15 @@ class BuildBatch:
         """Estimators by asset."""
         return {asset: task.estimators for asset, task in self.tasks.items()}
 
+    @property
+    def leverages(self) -> dict[str, tuple[float, ...]]:
+        """Leverages of the tiers by provider."""
+        return {
+            each.provider: each.leverages
+            for task in self.tasks.values()
+            for each in task.estimators
+        }
+
 
 def open_batch(
     connection: DuckDBPyConnection,

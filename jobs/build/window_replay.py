@@ -194,9 +194,9 @@ def _replay_window(batch: BuildBatch, window: WindowBars, pool: ThreadPoolExecut
     by_tier: list[pa.Table] = []
     # Series are in order of asset; maps by tier, which are large, are summed asset by asset.
     done = zip(batch.series, pool.map(replay_series, batch.series), strict=True)
-    for _, of_asset in groupby(done, key=lambda each: each[0].asset):
+    for asset, of_asset in groupby(done, key=lambda each: each[0].asset):
         own = [each for _, of_series in of_asset for each in of_series]
-        by_tier += _tier_rows_of(batch, own)
+        by_tier += _tier_rows_of(batch, asset, own)
         made += [each._replace(by_tier=None) for each in own]
     _check_books(made)
     tables = _rows_of(batch, made, pool)
@@ -223,33 +223,27 @@ def _split_tiers(series: Series, stretch: Stretch) -> _Made:
     return _Made(series, replace(stretch, outputs=outputs), by_tier)
 
 
-def _tier_rows_of(batch: BuildBatch, made: list[_Made]) -> list[pa.Table]:
+def _tier_rows_of(batch: BuildBatch, asset: str, made: list[_Made]) -> list[pa.Table]:
     """Return rows of derived.heatmap_by_tier of an asset, summed over venues.
 
     Where prices of venues contradict each other, also those of each venue: which are set apart is
     known only once prices are stored.
     """
+    leverages = batch.leverages
     tables = []
-    parts: dict[tuple[str, str], list[_Made]] = defaultdict(list)
+    parts: dict[tuple[str, str], dict[str, list[TierMaps]]] = defaultdict(lambda: defaultdict(list))
     for each in made:
         if each.by_tier is not None:
-            parts[each.stretch.provider, each.stretch.params_hash].append(each)
-    for (provider, params_hash), own in parts.items():
-        asset = own[0].series.asset
-        leverages = next(
-            each.leverages for each in batch.estimators[asset] if each.provider == provider
-        )
-        by_venue: dict[str, list[TierMaps]] = defaultdict(list)
-        for each in own:
-            if each.by_tier is not None:
-                by_venue[each.series.venue].append(each.by_tier)
+            by_venue = parts[each.stretch.provider, each.stretch.params_hash]
+            by_venue[each.series.venue].append(each.by_tier)
+    for (provider, params_hash), by_venue in parts.items():
         all_maps = [maps for of_venue in by_venue.values() for maps in of_venue]
         sums = {ALL_VENUES: sum_near_price(all_maps)}
         if prices_contradict(all_maps):
             sums |= {venue: sum_tier_maps(of_venue) for venue, of_venue in by_venue.items()}
         for venue, maps in sums.items():
             identity = MapIdentity(asset, provider, venue, params_hash, batch.run_id)
-            tables.append(tier_map_rows(identity, leverages, maps))
+            tables.append(tier_map_rows(identity, leverages[provider], maps))
     return tables
 
 
@@ -283,7 +277,7 @@ def _check_books(made: list[_Made]) -> None:
 
 def _rows_of(batch: BuildBatch, made: list[_Made], pool: ThreadPoolExecutor) -> TableRows:
     """Return the rows of all stretches: one set a series, maps also summed over venues."""
-    leverages = {each.provider: each.leverages for own in batch.estimators.values() for each in own}
+    leverages = batch.leverages
     tables: TableRows = defaultdict(list)
     parts: dict[MapIdentity, list[Stretch]] = defaultdict(list)
     for series, stretch, _ in made:

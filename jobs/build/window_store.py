@@ -157,7 +157,7 @@ def _sum_without_set_apart(
 
 def _sum_maps_without_set_apart(connection: DuckDBPyConnection, batch: BuildBatch) -> None:
     """Replace the maps in hours and assets of the table set_apart."""
-    providers = [each.provider for own in batch.estimators.values() for each in own]
+    providers = list(batch.leverages)
     kept = connection.execute(
         named_query("maps_without_set_apart"),
         {"all_venues": ALL_VENUES, "providers": providers},
@@ -184,7 +184,7 @@ def _sum_tiers_without_set_apart(connection: DuckDBPyConnection, batch: BuildBat
         "and (asset, as_of) in (select (asset, as_of) from set_apart)",
         [ALL_VENUES],
     )
-    leverages = {each.provider: each.leverages for own in batch.estimators.values() for each in own}
+    leverages = batch.leverages
     sums = [
         tier_map_rows(
             identity,
