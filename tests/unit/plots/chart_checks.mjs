@@ -93,7 +93,10 @@ function madeUp({ hours = 40, bins = 60, price = 60000, unit = "usd" } = {}) {
 
 // Places hours and prices as lightweight-charts does: the last hour's middle is at the right edge,
 // and prices are logarithmic between the first and the last pixel of the pane.
-function viewOfZoom(map, { width, height, spacing, right, low, high, ratio }) {
+function viewOfZoom(
+  map,
+  { width = 400, height = 300, spacing = 10, right = 39, low, high, ratio = 1 },
+) {
   const x = (hour) => width - (right - hour + 0.5) * spacing - 1,
     log = Math.log10;
   const chart = {
@@ -170,9 +173,8 @@ for (const unit of ["usd", "coins"])
   });
 
 test("every pixel shows the cell that hit-testing finds there, at any pixel ratio", () => {
-  const map = madeUp(),
-    levels = palette;
-  const colours = new Set([...levels.long, ...levels.short]);
+  const map = madeUp();
+  const colours = new Set([...palette.long, ...palette.short]);
   let painted = 0;
   for (const view of zooms(map)) {
     const request = requestFor(view, map),
@@ -205,15 +207,7 @@ test("every pixel shows the cell that hit-testing finds there, at any pixel rati
 
 test("brighter is more, half of the ramp lies below the knee, which is the .8 quantile", () => {
   const map = madeUp(),
-    view = viewOfZoom(map, {
-      width: 400,
-      height: 300,
-      spacing: 10,
-      right: 39,
-      low: 52000,
-      high: 69000,
-      ratio: 1,
-    });
+    view = viewOfZoom(map, { low: 52000, high: 69000 });
   const request = requestFor(view, map, { side: "long", showStartUp: false });
   const { held, started, hours } = sumCells(sourceOf(map), request),
     rows = request.ys.length - 1;
@@ -244,15 +238,7 @@ test("brighter is more, half of the ramp lies below the knee, which is the .8 qu
 
 test("a threshold leaves the weak cells out and nothing else", () => {
   const map = madeUp(),
-    view = viewOfZoom(map, {
-      width: 400,
-      height: 300,
-      spacing: 10,
-      right: 39,
-      low: 54000,
-      high: 66000,
-      ratio: 1,
-    });
+    view = viewOfZoom(map, { low: 54000, high: 66000 });
   const painted = (threshold) =>
     rasterize(sourceOf(map), requestFor(view, map, { threshold })).pixels.filter((pixel) => pixel)
       .length;
@@ -304,15 +290,7 @@ test("the tooltip says what the cell under the cursor holds", () => {
 
 test("prices that the provider does not cover are hatched and said to be so", () => {
   const map = madeUp(),
-    view = viewOfZoom(map, {
-      width: 400,
-      height: 300,
-      spacing: 10,
-      right: 39,
-      low: 54000,
-      high: 66000,
-      ratio: 2,
-    });
+    view = viewOfZoom(map, { low: 54000, high: 66000, ratio: 2 });
   assert.deepEqual(uncoveredBoxes({ map, view }), []);
   const low = new Float64Array(map.hours.length).fill(NaN),
     high = low.slice(),
@@ -362,15 +340,7 @@ test("coins are USD at the price of the bin, and relative maps have none", () =>
 
 test("rows of what is seen are the bins in view", () => {
   const map = madeUp(),
-    view = viewOfZoom(map, {
-      width: 100,
-      height: 300,
-      spacing: 10,
-      right: 30,
-      low: 59000,
-      high: 61000,
-      ratio: 2,
-    });
+    view = viewOfZoom(map, { width: 100, right: 30, low: 59000, high: 61000, ratio: 2 });
   const {
       hours: [from, until],
       bins: [low, high],
@@ -392,15 +362,7 @@ test("a picture of a map without any hour with a map is empty", () => {
   const map = madeUp({ hours: 5 });
   map.flags.fill(MISSING);
   for (const own of Object.values(map.sides)) own.offset.fill(0);
-  const view = viewOfZoom(map, {
-    width: 100,
-    height: 100,
-    spacing: 10,
-    right: 4,
-    low: 59000,
-    high: 61000,
-    ratio: 1,
-  });
+  const view = viewOfZoom(map, { width: 100, height: 100, right: 4, low: 59000, high: 61000 });
   const { pixels, scale } = rasterize(sourceOf(map), requestFor(view, map));
   assert.ok(pixels.every((pixel) => pixel === 0) && scale.top > 0);
   assert.equal(profileOf({ view, map, options }).hour, -1);
