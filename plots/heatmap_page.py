@@ -1,7 +1,7 @@
 """The heatmap of one asset in a self-contained page: its map, the chart's modules, controls.
 
 Belongs here: packing them. Does not belong here: the drawing (``plots/chart``), and what the map
-holds (``grid``).
+holds (``map_grid``).
 """
 
 import base64

@@ -242,7 +242,7 @@ def comparison_columns(data: ProviderComparison) -> list[ShareColumn]:
 def longest_share(data: ProviderComparison) -> float:
     """Return the share at which the axes end [ratio].
 
-    ShareBars that tower over all others are cut, so that the rest can be seen.
+    Shares that tower over all others are cut, so that the rest can be seen.
     """
     shares = np.concatenate([each for shape in data.providers for each in shape.share.values()])
     held = shares[shares > 0]

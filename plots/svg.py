@@ -429,9 +429,7 @@ def spark_line(values: Floats, words: ChartWords) -> str:
         made.append(
             _element("circle", cx=float(x[last]), cy=float(y[last]), r=2.5, class_="dot first")
         )
-    return _svg(words, height, made, width=width).replace(
-        'class="svg-chart"', 'class="svg-chart spark"', 1
-    )
+    return _svg(words, height, made, width=width, look="svg-chart spark")
 
 
 def _group_means(values: Floats, most: int) -> Floats:
