@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted([*ROOT.glob("plots/chart/*.js"), *ROOT.glob("web/static/*.js")])
-MOST_LINES = 2600
+MOST_LINES = 2550
 MOST_MODULE_LINES = 500
 MOST_COLUMNS = 100
 # A second statement on the line, or a declaration that goes on with a second name.

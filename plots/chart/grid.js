@@ -62,6 +62,10 @@ export const SIDES = ["long", "short"];
 /** Sides that are shown. @param {string} chosen both, long or short */
 export const sidesOf = (chosen) => SIDES.filter((side) => chosen === "both" || chosen === side);
 
+/** Whether venues published any liquidation of its hours. @param {MapData} map */
+export const hasRealised = ({ realised }) =>
+  SIDES.some((side) => realised[side].some((value) => value > 0));
+
 /** @type {Record<string, new (buffer: ArrayBuffer, offset: number, length: number) => any>} */
 const TYPES = {
   float64: Float64Array,

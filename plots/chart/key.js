@@ -1,7 +1,7 @@
-// What stands under the chart: the key of colours, and notes on what is in view.
+// What is under the chart: the key of colours, and notes on what is in view.
 
 import { contextOf, fontOf } from "./canvas.js";
-import { MISSING, SIDES, STALE, WARM_UP, isInCoins, sidesOf } from "./grid.js";
+import { MISSING, STALE, WARM_UP, hasRealised, isInCoins, sidesOf } from "./grid.js";
 import { countFlagged, uncoveredBoxes } from "./overlays.js";
 import { isNarrow, rangesOf } from "./view.js";
 import { figureText, percent, unitText } from "./words.js";
@@ -112,10 +112,6 @@ export function notesOf(scene, startUp) {
   }
   return notes;
 }
-
-/** Whether there is a strip of published liquidations. @param {Scene["map"]} map */
-const hasRealised = ({ realised }) =>
-  SIDES.some((side) => realised[side].some((value) => value > 0));
 
 /** Whether published liquidations in view are lower bounds. @param {Scene} scene */
 function hasLowerBounds({ view, map }) {

@@ -6,7 +6,7 @@ import {
   LineSeries,
   createChart,
 } from "./lightweight-charts.js";
-import { SIDES } from "./grid.js";
+import { SIDES, hasRealised } from "./grid.js";
 import { isNarrow } from "./view.js";
 import { decimalsOf, hourText, inWords, priceText } from "./words.js";
 
@@ -215,8 +215,9 @@ export class Plot {
    * @param {MapData} map
    * @param {Theme} theme
    */
-  setRealised({ hours, realised, isLowerBound }, theme) {
-    if (!SIDES.some((side) => realised[side].some((value) => value > 0))) {
+  setRealised(map, theme) {
+    const { hours, realised, isLowerBound } = map;
+    if (!hasRealised(map)) {
       for (const series of this.#realised.splice(0)) this.chart.removeSeries(series);
       return;
     }

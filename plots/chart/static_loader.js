@@ -27,11 +27,8 @@
     const { showMap } = await import(addresses["static_page.js"]);
     // A module worker starts from no Blob of a file's page, but from a data address.
     const worker = modules.find(([name]) => name === "raster.worker.js")?.[1] ?? "";
-    await showMap(
-      element,
-      grid,
-      `data:text/javascript;charset=utf-8,${encodeURIComponent(worker)}`,
-    );
+    const address = `data:text/javascript;charset=utf-8,${encodeURIComponent(worker)}`;
+    await showMap(element, grid, address);
   } catch (error) {
     element.textContent = "The map could not be drawn; it needs a browser of 2023 or later.";
     throw error;

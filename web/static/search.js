@@ -12,10 +12,8 @@ const MOST_LISTED = 60;
 export function matchAssets(assets, typed) {
   const sought = typed.trim().toUpperCase();
   const at = (/** @type {Asset} */ [name]) => name.toUpperCase().indexOf(sought);
-  return [...assets.filter((one) => at(one) === 0), ...assets.filter((one) => at(one) > 0)].slice(
-    0,
-    MOST_LISTED,
-  );
+  const found = [...assets.filter((one) => at(one) === 0), ...assets.filter((one) => at(one) > 0)];
+  return found.slice(0, MOST_LISTED);
 }
 
 /** @param {Asset} asset @param {number} place */
