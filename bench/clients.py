@@ -13,7 +13,7 @@ import venv
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-QUESTIONS = """
+STATEMENTS = """
 import sys, duckdb
 connection = duckdb.connect(sys.argv[1], read_only=True)
 connection.execute("set timezone = 'America/New_York'")
@@ -29,7 +29,7 @@ print(duckdb.__version__, "pytz" in sys.modules, file=sys.stderr)
 
 
 def main() -> None:
-    """Ask every release the same, and fail where one answers otherwise."""
+    """Run the same statements in every release, and fail where the answers differ."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--releases", nargs="+", default=["1.4", "1.5", "2.0"])
@@ -42,14 +42,14 @@ def main() -> None:
             python = home / "bin" / "python"
             install = [python, "-m", "pip", "install", "-q", f"duckdb~={release}.0", "pandas"]
             subprocess.run(install, check=True)  # noqa: S603  (names of releases)
-            told = subprocess.run(  # noqa: S603  (the statements above)
-                [python, "-c", QUESTIONS, arguments.file.resolve()],
+            run = subprocess.run(  # noqa: S603  (the statements above)
+                [python, "-c", STATEMENTS, arguments.file.resolve()],
                 check=True,
                 text=True,
                 capture_output=True,
             )
-            answers.add(told.stdout)
-            print(f"{told.stderr.strip()}\n{told.stdout}", flush=True)
+            answers.add(run.stdout)
+            print(f"{run.stderr.strip()}\n{run.stdout}", flush=True)
     sys.exit(len(answers) != 1)
 
 

@@ -108,7 +108,7 @@ def main() -> None:
         )
         with open_reader(settings) as reader:
             pages = {COOKBOOK: answered(reader, COOKBOOK.read_text())}
-        pages[NOTEBOOK] = executed(NOTEBOOK.read_text(), Path(settings.home))
+        pages[NOTEBOOK] = executed(NOTEBOOK.read_text(), settings.home)
     differing = [path.name for path, text in pages.items() if path.read_text() != text]
     if arguments.check and differing:
         sys.exit(f"{', '.join(differing)}: other answers than the demo's; run without --check")

@@ -2,8 +2,7 @@
 
     .venv/bin/python -m bench.grafana_file
 
-The dashboard asks for the data source when it is imported, and for asset and provider above its
-panels.
+Its import prompts for the data source; asset and provider are chosen above its panels.
 """
 
 import json

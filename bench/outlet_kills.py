@@ -2,9 +2,8 @@
 
 A small publication is copied over an earlier one; the copy is killed before its first call, its
 second and so on. After each the database must hold the earlier one, whole, and a copy that is not
-killed must bring the later one. As root, a
-copy meets a full disk too, a tablespace on a small tmpfs. Run it from
-the project root with
+killed must bring the later one. As root, a copy meets a full disk too, a tablespace on a small
+tmpfs. Run it from the project root with
 
     .venv/bin/python -m bench.outlet_kills [--step 1]
 """

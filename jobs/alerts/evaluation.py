@@ -79,8 +79,8 @@ def evaluate(
         What is published cannot be read.
     """
     findings, failures = evaluate_apart(reader, rules, hours, newest_bars)
-    for failure in failures:
-        raise failure
+    if failures:
+        raise failures[0]
     return findings
 
 
