@@ -123,10 +123,6 @@ class AnswerStore:
             # Whoever waits raises it; where nobody does any more, nobody has to know.
             done.exception()
 
-    def forget(self) -> None:
-        """Drop the answers that are kept: another publication has come."""
-        self._kept.clear()
-
     @contextmanager
     def counting(self, tag: str, size: int) -> Iterator[None]:
         """Count an answer as being sent within the block."""

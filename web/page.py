@@ -46,15 +46,7 @@ def templates() -> Environment:
 async def show_page(request: Request, publications: CurrentPublications) -> HTMLResponse:
     """Return the page of a view, with what is wrong with it where it has no map."""
     page = await _read_page(request, publications)
-    text = (
-        templates()
-        .get_template("page.html")
-        .render(
-            **page.context(),
-            modules=_modules(),
-            has_login=request.app.state.settings.serve_token is not None,
-        )
-    )
+    text = templates().get_template("page.html").render(**page.context(), modules=_modules())
     return HTMLResponse(text, page.status, headers={"Cache-Control": "no-cache"})
 
 

@@ -57,9 +57,7 @@ def headline(**changes):
 
 def rendered(page):
     return (
-        templates()
-        .get_template("page.html")
-        .render(**page.context(), modules=("/static/page.js",), has_login=False)
+        templates().get_template("page.html").render(**page.context(), modules=("/static/page.js",))
     )
 
 
