@@ -19,7 +19,6 @@ from web.page import templates
 from web.panels.accuracy_panel import read_accuracy_panel
 from web.panels.cascade_panel import MOST_SHOCK_PERCENT, read_cascade
 from web.panels.context_panel import read_context
-from web.panels.evidence_panel import read_evidence_panel
 from web.panels.health_panel import read_health
 from web.panels.panel_input import PanelInput
 from web.panels.providers_panel import read_providers
@@ -38,7 +37,6 @@ _READ_BY_NAME: Mapping[str, Callable[[PanelInput], Any]] = {
     "accuracy": read_accuracy_panel,
     "context": read_context,
     "health": read_health,
-    "evidence": read_evidence_panel,
 }
 """What each panel reads; its template has its name."""
 
