@@ -81,8 +81,16 @@ async def _fail(request: Request, _: Exception) -> Response:
 
 def problem_response(request: Request, refusal: Refusal) -> Response:
     """Return a problem: a fragment of the page for panels, JSON for everything else."""
-    headers = {"Cache-Control": "no-store", **refusal.headers}
     if request.url.path.startswith("/panels/"):
         text = f'<p class="problem" role="alert">{escape(str(refusal))}</p>'
-        return HTMLResponse(text, refusal.status, headers)
-    return JSONResponse(refusal.body(), refusal.status, headers, media_type=MEDIA_TYPE)
+        return HTMLResponse(text, refusal.status, _headers(refusal))
+    return json_problem(refusal)
+
+
+def json_problem(refusal: Refusal) -> JSONResponse:
+    """Return a problem as JSON."""
+    return JSONResponse(refusal.body(), refusal.status, _headers(refusal), media_type=MEDIA_TYPE)
+
+
+def _headers(refusal: Refusal) -> dict[str, str]:
+    return {"Cache-Control": "no-store", **refusal.headers}

@@ -10,10 +10,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from web.problem_details import MEDIA_TYPE, Refusal
+from web.problem_details import Refusal
+from web.problem_handlers import json_problem
 
 # Clients remembered; the one that has been away longest is forgotten first.
 _MOST_CLIENTS = 10_000
@@ -91,12 +91,9 @@ class RequestLimiter:
             "Too many requests",
             "this client sends more requests than one may",
             f"wait {math.ceil(wait)} s; pages of more rows, or /v1/files, need fewer requests",
-            headers={"Retry-After": str(math.ceil(wait)), "Cache-Control": "no-store"},
+            headers={"Retry-After": str(math.ceil(wait))},
         )
-        response = JSONResponse(
-            refusal.body(), refusal.status, refusal.headers, media_type=MEDIA_TYPE
-        )
-        await response(scope, receive, send)
+        await json_problem(refusal)(scope, receive, send)
 
     def seconds_to_wait(self, client: str, rate: RequestRate) -> float:
         """Count a request; return how long its client has to wait first, 0 where it has not to."""

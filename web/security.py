@@ -12,14 +12,15 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, quote
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.errors import SettingsRejected
 from jobs.settings import Settings
 from web.page import templates
-from web.problem_details import MEDIA_TYPE, Refusal
+from web.problem_details import Refusal
+from web.problem_handlers import json_problem
 
 LEAST_TOKEN_CHARACTERS = 16
 
@@ -148,7 +149,7 @@ class Guard:
         host = _host_name(headers.get("host", ""))
         is_served = host in self._names or is_own_address(host)
         if not is_served and not (self._token and _is_address(host)):
-            return _problem(
+            return json_problem(
                 Refusal(
                     421,
                     "Host not served",
@@ -164,7 +165,7 @@ class Guard:
             query = scope["query_string"].decode("latin-1")
             following = f"/?{query}" if query else "/"
             return RedirectResponse(f"/login?next={quote(following, safe='')}", 303)
-        return _problem(
+        return json_problem(
             Refusal(
                 401,
                 "Token needed",
@@ -173,11 +174,6 @@ class Guard:
                 headers={"WWW-Authenticate": 'Bearer realm="liqheat"'},
             )
         )
-
-
-def _problem(refusal: Refusal) -> Response:
-    headers = {"Cache-Control": "no-store", **refusal.headers}
-    return JSONResponse(refusal.body(), refusal.status, headers, media_type=MEDIA_TYPE)
 
 
 def _host_name(host: str) -> str:
