@@ -419,13 +419,13 @@ def _first_row(cursor: str, key: str) -> int:
     return first_row
 
 
-def tag_of(publication: str, route: str, query: str, media: MediaType, *, is_stale: bool) -> str:
-    """Return the entity tag of an answer: the same publication, query and form, the same rows.
+def tag_of(*parts: str) -> str:
+    """Return the entity tag of an answer: the same parts of the same release, the same answer.
 
-    Another release may answer the same publication in other words. Weak, since ``age_seconds``
-    grows.
+    Parts are the publication and what was requested of it. Another release may answer in other
+    words. Weak, since ``age_seconds`` grows.
     """
-    text = "\n".join([_RELEASE, publication, route, query, media, str(is_stale)])
+    text = "\n".join([_RELEASE, *parts])
     return f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 

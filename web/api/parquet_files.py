@@ -284,7 +284,7 @@ async def list_files(
     is_stale = catalogue.is_stale(now)
     # Files change before the link of the published file moves: the tag is of what is listed.
     listed = json.dumps([following, rows])
-    tag = tag_of(catalogue.publication_id, "files", listed, media, is_stale=is_stale)
+    tag = tag_of(catalogue.publication_id, request.url.path, listed, f"stale: {is_stale}")
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept"}
     if is_known_tag(tag, request.headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)

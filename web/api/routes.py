@@ -191,7 +191,9 @@ async def _answer(
     page = page_of_rows(paging.limit, paging.cursor, key, media, most)
     is_stale = is_late(question.newest_at, now)
     items = sorted(set(request.query_params.multi_items()) - {("format", str(paging.form))})
-    tag = tag_of(question.publication, request.url.path, urlencode(items), media, is_stale=is_stale)
+    tag = tag_of(
+        question.publication, request.url.path, urlencode(items), media, f"stale: {is_stale}"
+    )
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept"}
     if is_known_tag(tag, request.headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)

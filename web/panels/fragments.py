@@ -4,7 +4,6 @@ Belongs here: which panels there are, their templates, and their validity by pub
 belong here: what a panel shows (its module).
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -14,7 +13,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from jobs.settings import Settings
 from warehouse.read import Reader
-from web.answers import is_known_tag
+from web.answers import is_known_tag, tag_of
 from web.page import templates
 from web.panels.accuracy_panel import read_accuracy_panel
 from web.panels.cascade_panel import MOST_SHOCK_PERCENT, read_cascade
@@ -25,7 +24,7 @@ from web.panels.providers_panel import read_providers
 from web.panels.quality_panel import read_quality
 from web.panels.today_panel import read_today
 from web.problem_details import unknown_name
-from web.view import CurrentPublications, CurrentView, View
+from web.view import CurrentPublications, CurrentView
 
 router = APIRouter(tags=["page"], include_in_schema=False)
 
@@ -68,7 +67,8 @@ async def show_panel(
     if name in _OF_THE_MOMENT:
         headers["Cache-Control"] = "no-store"
     else:
-        headers["ETag"] = _tag(name, view, shock)
+        # A view names its publication.
+        headers["ETag"] = tag_of(name, view.model_dump_json(), str(shock))
         if is_known_tag(headers["ETag"], request.headers.get("if-none-match")):
             return Response(status_code=304, headers=headers)
 
@@ -91,9 +91,3 @@ def render_panel(name: str, given: PanelInput) -> str:
     """
     template = templates().get_template(f"panels/{name}.html")
     return template.render(panel=_READ_BY_NAME[name](given), view=given.view)
-
-
-def _tag(name: str, view: View, shock: float | None) -> str:
-    """Return what names a panel of a view, which is of one publication."""
-    shown = f"{name} {view.model_dump_json()} {shock}"
-    return f'W/"{hashlib.sha256(shown.encode()).hexdigest()[:32]}"'

@@ -125,6 +125,13 @@ def test_a_panel_is_the_same_until_the_next_publication(client):
     assert other.headers["etag"] != first.headers["etag"]
 
 
+def test_another_release_sends_the_same_panel_again(client, monkeypatch):
+    first = client.get("/panels/today", params={"asset": "BTC"})
+    monkeypatch.setattr("web.answers._RELEASE", "another")
+    known = {"If-None-Match": first.headers["etag"]}
+    assert client.get("/panels/today", params={"asset": "BTC"}, headers=known).status_code == 200
+
+
 def test_a_chosen_move_is_part_of_what_is_the_same(client):
     tags = {
         client.get("/panels/cascade", params={"shock": shock}).headers["etag"]
