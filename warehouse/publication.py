@@ -16,16 +16,15 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Self
 
 import duckdb
 
 from warehouse.connect import CATALOG, ROW_GROUP_SIZE, quoted, scalar, transaction, translated
 from warehouse.contracts import Relation, comment_statements, public_relations, relations
 from warehouse.durable_files import emptied_folder, move_into_place
+from warehouse.held_rows import HeldRows
 from warehouse.models import (
     Model,
     definitions_sha256,
@@ -74,46 +73,6 @@ def _stored_relations() -> list[Relation]:
     """Return the tables of the file."""
     views = {relation.name for relation, _ in _public_models("view")}
     return [relation for relation in public_relations() if relation.name not in views]
-
-
-@dataclass(frozen=True, slots=True)
-class _HeldBack:
-    """The assets that checks hold back, each from an hour on: all relations, and the grades.
-
-    Written into statements as literals. They are few, mostly none, and a join against them by hour
-    takes as long as writing a day of maps.
-    """
-
-    assets: tuple[tuple[str, datetime], ...]
-    grades: tuple[tuple[str, datetime], ...]
-
-    @classmethod
-    def read(cls, connection: duckdb.DuckDBPyConnection) -> Self:
-        """Return what the warehouse holds back."""
-        rows = connection.execute(
-            "select asset, min(held_from_at), min(held_from_at) filter (is_grade_held) "
-            "from intermediate.int_held_back group by asset order by asset"
-        ).fetchall()
-        return cls(
-            tuple((asset, at) for asset, at, _ in rows),
-            tuple((asset, at) for asset, _, at in rows if at is not None),
-        )
-
-    def condition(self, relation: Relation) -> str:
-        """Return the condition on rows of an hourly relation that are not held back."""
-        if relation.schema == "quality" or "asset" not in relation.column_names:
-            return "true"
-        # The reasons why an asset is held back are part of its grade, which is published unless
-        # the grade itself fails.
-        held = self.grades if relation.name == "marts.asset_quality_hourly" else self.assets
-        if not held:
-            return "true"
-        # A row without an asset or an hour is never held back.
-        cases = " or ".join(
-            f"(asset = {quoted(asset)} and as_of >= timestamptz '{at.isoformat()}')"
-            for asset, at in held
-        )
-        return f"not coalesce({cases}, false)"
 
 
 def _day_bounds(day: date) -> tuple[datetime, datetime]:
@@ -187,7 +146,7 @@ class Publication:
         self._window_start = window_start
         self._id = str(uuid.uuid4())
         self._form_sha256 = definitions_sha256()
-        self._held = _HeldBack.read(connection)
+        self._held = HeldRows.read(connection)
         self._row_counts: dict[str, int] = {}
         # Days in which the last version is out of date; None: all is written.
         self._days: list[date] | None = None
