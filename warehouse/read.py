@@ -72,9 +72,9 @@ class ReadLimits:
 class Reader:
     """A connection to the published file; each call is bounded and stops on Ctrl-C.
 
-    Datetimes go in and come out in UTC, as ``warehouse.utc`` has it. Rows are computed as they
-    are fetched. DuckDB does not return to Python while it computes, so
-    each call runs in a thread that this one can interrupt.
+    Datetimes go in and come out in UTC, as ``warehouse.utc`` has it. Rows are computed as they are
+    fetched. DuckDB does not return to Python while it computes, so each call runs in a thread that
+    this one can interrupt.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, limits: ReadLimits) -> None:
@@ -106,11 +106,7 @@ class Reader:
             if isinstance(text, str) and not _is_unicode(text):
                 raise QueryFailed(f"query: {text!a} is not valid Unicode")
         self._seconds_left = self._limits.seconds
-        taken = (
-            {name: without_zone(value) for name, value in parameters.items()}
-            if isinstance(parameters, dict)
-            else without_zone(parameters)
-        )
+        taken = without_zone(parameters)
         self._run(lambda: self._connection.execute(self._one_select(sql), taken))
         return self
 

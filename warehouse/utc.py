@@ -33,8 +33,8 @@ def _replaced(relation: Relation, expression: str) -> str:
     return f"* replace ({', '.join(parts)})" if parts else "*"
 
 
-def without_zone(value: Any) -> Any:  # noqa: ANN401  (any parameter of a statement)
-    """Return a parameter with its datetimes in UTC and without a zone.
+def without_zone(value: Any) -> Any:  # noqa: ANN401  (any parameters of a statement)
+    """Return parameters with their datetimes in UTC and without a zone.
 
     >>> from datetime import timedelta, timezone
     >>> without_zone(datetime(2026, 1, 1, 5, tzinfo=timezone(timedelta(hours=5))))
@@ -44,6 +44,8 @@ def without_zone(value: Any) -> Any:  # noqa: ANN401  (any parameter of a statem
         return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
     if isinstance(value, list | tuple):
         return [without_zone(each) for each in value]
+    if isinstance(value, dict):
+        return {name: without_zone(each) for name, each in value.items()}
     return value
 
 
