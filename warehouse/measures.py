@@ -16,7 +16,7 @@ class ColumnMeasure:
     name : str
         ``stock``, ``flow``, ``figure`` or ``label``.
     comment : str
-        What readers of a column's comment are told.
+        What a column's comment adds to its description.
     over_hours : tuple of str
         Aggregations over hours that mean something.
     within_hour : tuple of str
