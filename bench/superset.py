@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from bench.superset_files import DASHBOARD, FOLDER, PLACEHOLDER
+from bench.superset_export import DASHBOARD, FOLDER, PLACEHOLDER
 
 REPEATS = 5
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from workbench.outlet import Publications, copy
 
-from bench.grafana_file import FILE, PANELS, VARIABLES, text
+from bench.grafana_dashboard import FILE, PANELS, VARIABLES, text
 
 PAGE = Path(__file__).parents[3] / "docs" / "bi" / "grafana.md"
 
@@ -20,7 +20,7 @@ def filled(sql, asset="BTC", provider="turnover"):
 
 
 def test_the_dashboard_is_up_to_date():
-    assert FILE.read_text() == text(), "run `python -m bench.grafana_file`"
+    assert FILE.read_text() == text(), "run `python -m bench.grafana_dashboard`"
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """The Grafana dashboard in `docs/bi/grafana`, over PostgreSQL, made of the panels below.
 
-    .venv/bin/python -m bench.grafana_file
+    .venv/bin/python -m bench.grafana_dashboard
 
 Its import prompts for the data source; asset and provider are chosen above its panels.
 """

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from bench.superset_files import (
+from bench.superset_export import (
     CHARTS,
     DATASETS,
     FOLDER,
@@ -25,7 +25,7 @@ def test_the_export_is_up_to_date():
         path.relative_to(FOLDER).as_posix(): path.read_text() for path in FOLDER.rglob("*.yaml")
     }
     current = {path: text_of(content) for path, content in files().items()}
-    assert written == current, "run `python -m bench.superset_files`"
+    assert written == current, "run `python -m bench.superset_export`"
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.title)

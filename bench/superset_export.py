@@ -1,6 +1,6 @@
 """The Superset export in `docs/bi/superset`: datasets from contracts, charts from the list below.
 
-    .venv/bin/python -m bench.superset_files
+    .venv/bin/python -m bench.superset_export
 
 Metrics follow what a column measures (`warehouse.measures`): a stock has a sum only where a row is
 of the newest hour, so that no chart can add up hours.
