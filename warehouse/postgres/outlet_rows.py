@@ -10,7 +10,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 
 import pyarrow as pa
@@ -123,7 +123,7 @@ def newest_hour_published(reader: Reader) -> datetime | None:
     """Return the newest hour of the maps in the file."""
     row = reader.execute("select max(as_of) from marts.market_context_hourly").fetchone()
     newest: datetime | None = row[0] if row else None
-    return newest.replace(tzinfo=UTC) if newest and newest.tzinfo is None else newest
+    return newest
 
 
 async def find_difference(
@@ -254,9 +254,7 @@ def _exported(column: Column) -> str:
 
 
 async def _read_ahead(reader: Reader, selects: list[str]) -> AsyncIterator[bytes]:
-    """Yield the rows of some SELECTs as CSV, reading the next while the server takes the last."""
-    if not selects:
-        return
+    """Yield the rows of at least one SELECT as CSV, reading ahead while the server takes them."""
     reading = asyncio.create_task(asyncio.to_thread(_read_csv, reader, selects[0]))
     try:
         for following in [*selects[1:], None]:

@@ -158,8 +158,8 @@ def literal(text: str) -> str:
     return f"E'{escaped.replace(chr(92), chr(92) * 2)}'" if "\\" in text else f"'{escaped}'"
 
 
-async def open_books(connection: Connection, address: ServerAddress) -> str | None:
-    """Return the publication that the database holds; make our schema where there is none yet.
+async def open_books(connection: Connection, address: ServerAddress) -> None:
+    """Make our schema where there is none yet; refuse a database that we cannot publish to.
 
     Raises
     ------
@@ -168,23 +168,18 @@ async def open_books(connection: Connection, address: ServerAddress) -> str | No
     """
     if await connection.fetchval("select to_regnamespace($1) is null", OUTLET_SCHEMA):
         await connection.execute(_BOOKS)
-        return None
+        return
     if await connection.fetchval("select to_regclass($1) is null", f"{OUTLET_SCHEMA}.publication"):
         raise OutletRejected(
             f"{address}: its schema {OUTLET_SCHEMA} was not made by liqheat; rename it, or publish "
             "to a database of its own"
         )
-    held = await connection.fetchrow(
-        f"select publication_id, release from {OUTLET_SCHEMA}.publication"
-    )
-    if held is None:
-        return None
-    if held["release"] > this_release():
+    release = await connection.fetchval(f"select release from {OUTLET_SCHEMA}.publication")
+    if release is not None and release > this_release():
         raise OutletRejected(
             f"{address}: a later release of liqheat has published there (migration "
-            f"{held['release']:04d}, this one has {this_release():04d}); upgrade this installation"
+            f"{release:04d}, this one has {this_release():04d}); upgrade this installation"
         )
-    return str(held["publication_id"])
 
 
 async def prepare_tables(
