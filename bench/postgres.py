@@ -11,7 +11,7 @@ import argparse
 import sys
 import threading
 import time
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from workbench.postgres_server import PostgresServer, postgres_server
 
 from bench.stopwatch import peak_mb, print_machine
-from warehouse.connect import quoted
 from warehouse.contracts import Relation, public_relations
 from warehouse.postgres.outlet import copy_publication
 from warehouse.postgres.server_address import read_address
+from warehouse.publication_days import record_publication
 
 _FILE = "liqheat.duckdb"
 
@@ -57,7 +57,6 @@ class Multiplied:
         self._source = source.resolve()
         self.series = 0
         self._number = 0
-        self._days: dict[str, str] = {}
 
     def first(self, assets: int, days: int) -> str:
         """Make a publication of so many assets and days."""
@@ -96,7 +95,7 @@ class Multiplied:
                     [later, newest],
                 )
                 made.execute(f"delete from {relation.name} where as_of <= ?", [oldest])
-            return self._finish(made, name, str(later.date()))
+            return self._finish(made, name, [later.date()])
 
     def _next(self) -> tuple[Path, str]:
         self._number += 1
@@ -105,19 +104,11 @@ class Multiplied:
         path.parent.mkdir(parents=True)
         return path, name
 
-    def _finish(self, made: duckdb.DuckDBPyConnection, name: str, changed: str | None) -> str:
-        days = made.execute(
-            "select distinct as_of::date::varchar from marts.market_context_hourly order by all"
-        ).fetchall()
-        self._days = {
-            day: name if changed in (None, day) else self._days.get(day, name) for (day,) in days
-        }
-        parts = (self._days, self._days.values())
-        keys, values = (", ".join(map(quoted, part)) for part in parts)
-        made.execute(
-            "create or replace macro published_days() as "
-            f"map([{keys}]::varchar[], [{values}]::varchar[])"
-        )
+    def _finish(
+        self, made: duckdb.DuckDBPyConnection, name: str, changed: list[date] | None
+    ) -> str:
+        hourly = [each.name for each in _hourly_tables(made)]
+        record_publication(made, self.link.stem, name, changed, hourly)
         temporary = self.link.with_name("next")
         temporary.symlink_to(self.link.parent / "versions" / name / _FILE)
         temporary.replace(self.link)
