@@ -68,7 +68,6 @@ def _fill_disk(server: PostgresServer, publications: Publications) -> str:
             f"create tablespace small location '{small}'",
             "create database small tablespace small",
             "grant create on database small to publisher",
-            "select 1",
         )
         url = server.url("small")
         copy(url, publications)
@@ -87,8 +86,8 @@ def _fill_disk(server: PostgresServer, publications: Publications) -> str:
             return f"full disk: {exc}; {len(found)} differences once there was room"
         raise AssertionError("the disk was not full")
     finally:
-        server.run("postgres", "drop database if exists small with (force)", "select 1")
-        server.run("postgres", "drop tablespace if exists small", "select 1")
+        server.run("postgres", "drop database if exists small with (force)")
+        server.run("postgres", "drop tablespace if exists small")
         subprocess.run(["/bin/umount", str(small)], check=False)  # noqa: S603
 
 

@@ -8,6 +8,7 @@ import asyncio
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -54,7 +55,7 @@ class PostgresServer:
         return f"postgresql://{user}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}"
 
     def run(self, database: str, *statements: str, user: str = "postgres") -> list[Any]:
-        """Run statements, each committed by itself; return the rows of the last."""
+        """Run statements, each committed by itself; return the rows of the last, if it has any."""
 
         async def work() -> list[Any]:
             connection = await asyncpg.connect(self.url(database, user))
@@ -73,7 +74,6 @@ class PostgresServer:
             "postgres",
             f"create database {name} template {like}",
             f"grant create on database {name} to publisher",
-            "select 1",
         )
         return self.url(name)
 
@@ -113,11 +113,11 @@ def postgres_server(*options: str) -> Iterator[PostgresServer]:
     try:
         _wait_for(server, process)
         secret = PASSWORD.replace("'", "''")
-        server.run("postgres", f"create role publisher login password '{secret}'", "select 1")
+        server.run("postgres", f"create role publisher login password '{secret}'")
         yield server
     finally:
         # At once, whatever is connected.
-        process.terminate() if process.poll() is not None else process.send_signal(3)
+        process.send_signal(signal.SIGQUIT)
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)
 

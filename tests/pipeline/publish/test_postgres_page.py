@@ -29,4 +29,4 @@ def test_every_sql_block_of_the_page_runs(postgres, tmp_path):
         assert isinstance(forced, list)
         assert postgres.run("page", "select to_regclass('marts.assets')") == [(None,)]
     finally:
-        postgres.run("postgres", "drop role liqheat_publisher", "select 1")
+        postgres.run("postgres", "drop role liqheat_publisher")
