@@ -1,8 +1,9 @@
 """What BI tools do first with the published file, at 90 days of 50 assets and 5 providers.
 
-The file is copied from that of a small home (`liqheat demo`): each asset becomes ten, each ten days
-nine times as many, of five providers and the sum of venues; macros, views and summaries are those
-of a publication. Build once, then time, and time a file of another shape beside it:
+Its rows are those of a small home (`liqheat demo`): every asset ten times under different names, its
+ten days nine times one after the other, of five providers and the sum of venues. Macros, views and
+summaries are those of a publication. Build once, then time it, alone or beside a file of another
+shape:
 
     .venv/bin/python -m bench.bi build --from DEMO_HOME --file FIFTY.duckdb
     .venv/bin/python -m bench.bi time FIFTY.duckdb [ANOTHER.duckdb ...]

@@ -241,7 +241,7 @@ def read_table(
     parameters : dict, optional
         Values by name.
     as_ : {"pandas", "arrow", "polars"}
-        What is returned. Instants know that they are UTC.
+        What is returned. Instants are marked as UTC.
     limits : ReadLimits, optional
         Memory and time.
 
@@ -250,7 +250,7 @@ def read_table(
     NotPublished
         There is no file.
     QueryFailed
-        There is no such relation or column, or the condition is no condition.
+        There is no such relation or column, or the condition is not valid.
     ImportError
         polars is not installed.
     """

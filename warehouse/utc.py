@@ -1,4 +1,4 @@
-"""Instants in the published file: TIMESTAMP in UTC there, datetimes that know UTC in Python.
+"""Instants in the published file: TIMESTAMP in UTC there, aware datetimes in UTC in Python.
 
 A TIMESTAMP is the same hour for a client in any time zone, needs no package of time zones to be
 read, and is compared with a day without a calendar. Belongs here: both ways of the conversion.

@@ -52,14 +52,14 @@ class BuildReport:
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """What an installation sets of a build.
+    """Settings of a build.
 
     Parameters
     ----------
     threads : int, optional
         Series replayed at once; by default one a core.
     detail_hours : int
-        Newest hours that have maps by tier and odds of touch by bin; those of older ones go.
+        Newest hours that keep maps by tier and odds of touch by bin; older ones are deleted.
     """
 
     threads: int | None = None
@@ -94,7 +94,7 @@ def build_assets(
     path_models : sequence of PathModel
         Models of reference paths to run; by default none.
     options : BuildOptions, optional
-        What an installation sets.
+        Its settings.
     on_progress : callable
         Called with the assets under way and the share of all work that is done.
 

@@ -150,7 +150,7 @@ expected as (
         provider,
         max(if(side = 'long', side_expected_forced_usd_24h, null)) as long_usd_24h,
         max(if(side = 'short', side_expected_forced_usd_24h, null)) as short_usd_24h,
-        -- The smallest is shown.
+        -- The provider with the smallest place is shown.
         case provider
             when 'volume_ledger'
                 then

@@ -1,4 +1,4 @@
--- Hours in which a map rests on little, with what it is: warm_up where most of the open interest
+-- Hours in which a map rests on little, and why: warm_up where most of the open interest
 -- belongs to series in warm-up, stale where less than half of the measured positions were seen
 -- within the hour or a capture was drawn around a price that was not traded in it.
 --

@@ -1,5 +1,5 @@
--- Where two maps hold what they hold: share of each by distance from price, in steps of one percent
--- of log price within 20 %. Longs are below price, shorts above.
+-- Shapes of two maps: share of each by distance from price, in steps of one percent of log price
+-- within 20 %. Longs are below price, shorts above.
 --
 -- asset, venue, as_of: the maps
 -- providers: whose
