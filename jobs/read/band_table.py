@@ -49,15 +49,27 @@ def side_rows(bands: Sequence[BandRow], side: str, within: float) -> list[dict[s
     if not rows:
         beyond = f", the next at {min(map(near_edge_percent, own)):.1f} %" if own else ""
         rows = [{"side": f"{side}s", "price band": f"none within {within:g} %{beyond}"}]
-    if own and own[0]["liquidation_usd"] is not None:
+    held, forced = side_totals(own)
+    if held:
         whole_side = {
             "side": f"{side}s",
             "price band": "all within 20 %",
-            "holds, USD": usd(own[0]["liquidation_usd"] / own[0]["side_share_ratio"]),
-            "forced in 24 h": usd(own[0]["side_expected_forced_usd_24h"]),
+            "holds, USD": held,
+            "forced in 24 h": forced,
         }
         rows.insert(0, whole_side)
     return rows
+
+
+def side_totals(own: Sequence[BandRow]) -> tuple[str, str]:
+    """Return what a side holds within 20 % of price and what of it is expected to be forced [USD].
+
+    Both are empty where the side has no bands or the map no scale in USD.
+    """
+    if not own or own[0]["liquidation_usd"] is None or not own[0]["side_share_ratio"]:
+        return "", ""
+    held = own[0]["liquidation_usd"] / own[0]["side_share_ratio"]
+    return usd(held), usd(own[0]["side_expected_forced_usd_24h"])
 
 
 def band_cells(band: BandRow) -> dict[str, str]:

@@ -13,10 +13,12 @@ from markupsafe import Markup
 
 from jobs.read.band_table import (
     BandRow,
+    band_cells,
     day_reach_percent,
     missing_notes,
     near_edge_percent,
     reading_notes,
+    side_totals,
 )
 from jobs.read.figures import odds, percent, price, usd
 from jobs.read.query import named_rows
@@ -225,10 +227,7 @@ def _side(bands: Sequence[BandRow], side: str, reach: float, most: float) -> Sid
     if not near:
         beyond = f"; the next is {min(map(near_edge_percent, own)):.1f} % away" if own else ""
         missing = f"no band within {reach:g} %{beyond}"
-    held = forced = ""
-    if own and own[0]["liquidation_usd"] is not None and own[0]["side_share_ratio"]:
-        held = usd(own[0]["liquidation_usd"] / own[0]["side_share_ratio"])
-        forced = usd(own[0]["side_expected_forced_usd_24h"])
+    held, forced = side_totals(own)
     return SideOfToday(
         side=side,
         where=_BEYOND[side],
@@ -241,19 +240,17 @@ def _side(bands: Sequence[BandRow], side: str, reach: float, most: float) -> Sid
 
 
 def _line(band: BandRow, is_far: bool, most: float) -> BandLine:
-    low, expected = band.get("liquidation_q10_usd"), band["expected_forced_usd_24h"]
+    cells, expected = band_cells(band), band["expected_forced_usd_24h"]
     share = 0.0 if expected is None or not most else expected / most
     return BandLine(
         rank=band["rank"],
-        prices=f"{price(band['price_low'])} - {price(band['price_high'])}",
-        away=signed_percent(band["price_peak"] / band["price"] - 1.0),
-        held=f"{percent(band['side_share_ratio'], '.1f')} of side"
-        if band["liquidation_usd"] is None
-        else usd(band["liquidation_usd"]),
-        interval="" if low is None else f"{usd(low)} - {usd(band['liquidation_q90_usd'])}",
-        touched=odds(band["touch_probability_24h_ratio"]),
-        forced=usd(expected),
-        seen=f"{band['agreeing_provider_count']} of {band['provider_count']}",
+        prices=cells["price band"],
+        away=cells["from price"],
+        held=cells["holds, USD"],
+        interval=cells.get("80 %", ""),
+        touched=cells["touched in 24 h"],
+        forced=cells["forced in 24 h"],
+        seen=cells["seen by"],
         bar=Markup(length_bar(share, band["side"])),  # noqa: S704  (our own SVG, numbers alone)
         is_far=is_far,
     )
