@@ -19,8 +19,6 @@ from warehouse.read import Reader
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-ALL_VENUES = "all"
-
 
 @dataclass(frozen=True, slots=True)
 class PublishedMap:
@@ -86,6 +84,11 @@ class PublishedAsset:
     def first_at(self) -> datetime:
         """The first hour."""
         return _instant(self.hours[0])
+
+    def first_of(self, provider: str, venue: str) -> datetime:
+        """Return the first hour of a map, or of the asset where there is no such map."""
+        own = self.maps.get((provider, venue))
+        return self.first_at if own is None else own.first_at
 
     def newest_of(self, provider: str, venue: str) -> datetime:
         """Return the newest hour of a map, or of the asset where there is no such map."""

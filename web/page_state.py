@@ -13,13 +13,15 @@ from urllib.parse import urlencode
 
 from pydantic import ValidationError
 
+from jobs.build.hourly_maps import ALL_VENUES
 from jobs.errors import NothingToDo
 from jobs.read.problems import ago
 from jobs.read.verdicts import verdicts_of
 from plots.evidence import evidence_sentences, map_in_words, read_evidence
 from plots.warning import MapWarning, read_warning
 from warehouse.read import Reader
-from web.catalogue import ALL_VENUES, Catalogue, is_late
+from web.catalogue import Catalogue, is_late
+from web.panels.panel_input import venue_in_words
 from web.problem_details import Refusal, bad_parameter, unpublished
 from web.publications import Publications
 from web.view import DEFAULT_DAYS, PANELS, View, ViewQuery, resolve_view
@@ -205,7 +207,7 @@ def _parse(given: Mapping[str, str]) -> ViewQuery:
 def _read_headline(reader: Reader, view: View, catalogue: Catalogue, now: datetime) -> Headline:
     asset = catalogue.assets[view.asset]
     published = asset.maps.get((view.provider, view.venue))
-    newest = view.as_of if published is None else min(view.as_of, published.newest_at)
+    newest = min(view.as_of, asset.newest_of(view.provider, view.venue))
     evidence = read_evidence(reader, asset=view.asset, provider=view.provider, as_of=newest)
     warning = read_warning(reader, asset=view.asset, venue=view.venue, as_of=newest)
     grade, reasons = _grade(reader, view, newest)
@@ -215,16 +217,15 @@ def _read_headline(reader: Reader, view: View, catalogue: Catalogue, now: dateti
         age = f"stale: {age}; `liqheat status` says what is late"
     elif not view.follows:
         age = f"{age}, chosen; published up to {asset.newest_at:%d %b %H:%M}"
-    first = asset.first_at if published is None else published.first_at
+    first = asset.first_of(view.provider, view.venue)
     if view.is_window and view.from_at < first - _HOUR:
         have, wanted = (_days(view.as_of - start) for start in (first - _HOUR, view.from_at))
         age = f"{age}; only {have} of these {wanted} days are published"
-    venue = "all venues" if view.venue == ALL_VENUES else view.venue
     what = map_in_words("standing" if published is None else published.semantics, evidence)
     return Headline(
         asset=view.asset,
         grade=grade,
-        what=f"{what} by {view.provider}, {venue}{_leverage(view)}, "
+        what=f"{what} by {view.provider}, {venue_in_words(view.venue)}{_leverage(view)}, "
         f"up to {newest:%Y-%m-%d %H:%M} UTC",
         age=age,
         is_stale=is_stale,
@@ -259,7 +260,6 @@ def _state_of_view(
     view: View, given: Mapping[str, str], catalogue: Catalogue, headline: Headline
 ) -> PageState:
     asset = catalogue.assets[view.asset]
-    published = asset.maps.get((view.provider, view.venue))
     resolved = {
         "asset": view.asset,
         "provider": view.provider,
@@ -271,15 +271,15 @@ def _state_of_view(
         "panel": view.panel or PANELS[0],
         "theme": view.theme,
     }
-    venue = "all venues" if view.venue == ALL_VENUES else view.venue
+    venue = venue_in_words(view.venue)
     return PageState(
         view={**{name: given.get(name) for name in _NAMES}, **resolved},
         title=f"{view.asset} by {view.provider}, {venue}: where positions would be force-closed",
         grade=headline.grade,
         publication=catalogue.publication_id,
         published_at=catalogue.published_at.isoformat(),
-        first=(asset.first_at if published is None else published.first_at).isoformat(),
-        last=(asset.newest_at if published is None else published.newest_at).isoformat(),
+        first=asset.first_of(view.provider, view.venue).isoformat(),
+        last=asset.newest_of(view.provider, view.venue).isoformat(),
         assets=_assets(catalogue),
         providers=tuple(asset.providers),
         venues=tuple(asset.venues(view.provider)),

@@ -14,8 +14,9 @@ from urllib.parse import urlencode
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from jobs.build.hourly_maps import ALL_VENUES
 from web.answers import instant_text
-from web.catalogue import ALL_VENUES, Catalogue, PublishedAsset
+from web.catalogue import Catalogue, PublishedAsset
 from web.problem_details import Refusal, bad_parameter, unknown_name
 from web.publications import Publications
 

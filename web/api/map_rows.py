@@ -11,12 +11,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.build.hourly_maps import ALL_VENUES
 from plots.map_grid import CONSENSUS, LOG_ORIGIN, LOG_STEP, encode_grid, read_grid
 from warehouse.errors import QueryFailed, QueryOverLimit
 from warehouse.read import Reader
 from web.answers import instant_text
 from web.api.resources import read_rows
-from web.catalogue import ALL_VENUES
 from web.problem_details import Refusal, bad_parameter, unknown_name
 from web.view import View
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from jobs.read.figures import percent, price, usd
 from jobs.read.query import named_rows
+from plots.map_grid import CONSENSUS
 from plots.svg import ChartAxes, ChartLine, ChartWords, line_chart
 from plots.warning import MapWarning, read_warning
 from web.panels.panel_input import PanelInput, signed_percent, venue_in_words
@@ -114,7 +115,7 @@ def read_cascade(given: PanelInput) -> CascadePanel:
     if not rows:
         reason = (
             "the consensus is a mean of shapes and has no scale in USD; choose a provider"
-            if view.provider == "consensus"
+            if view.provider == CONSENSUS
             else f"no scenarios of {view.asset} by {view.provider} on {venue} are published up to "
             "this hour: its map has no scale in USD, or `liqheat run` has not made them"
         )

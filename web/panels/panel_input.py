@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+from jobs.build.hourly_maps import ALL_VENUES
 from jobs.settings import Settings
 from warehouse.read import Reader
 from web.view import View
@@ -59,7 +60,7 @@ def glued(text: str) -> str:
 
 def venue_in_words(venue: str) -> str:
     """Return the venue of a map in words."""
-    return "all venues" if venue == "all" else venue
+    return "all venues" if venue == ALL_VENUES else venue
 
 
 def signed_percent(ratio: float | None, form: str = ".1f") -> str:
