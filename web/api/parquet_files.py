@@ -11,7 +11,6 @@ import os
 import re
 import stat
 import threading
-from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -118,7 +117,7 @@ class ParquetFolder:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._known: OrderedDict[str, tuple[tuple[int, int, int], PublishedFile]] = OrderedDict()
+        self._known: dict[str, tuple[tuple[int, int, int], PublishedFile]] = {}
         self._lock = threading.Lock()
 
     def paths(self, relation: str | None, first: date | None, last: date | None) -> list[str]:

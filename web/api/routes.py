@@ -212,18 +212,14 @@ async def _answer(
     members = encoded.envelope.members(now, is_stale=is_stale, next_page=next_page)
     parts: tuple[bytes | memoryview, ...] = (encoded.body,)
     if media is MediaType.json:
-        parts = (*_json_around(members), encoded.body, b"}\n")
+        # The envelope up to its last member, the rows, which are encoded already.
+        parts = (json.dumps(members)[:-1].encode() + b', "data": ', encoded.body, b"}\n")
     if next_page is not None:
         following = urlencode([*((k, v) for k, v in items if k != "cursor"), ("cursor", next_page)])
         headers["Link"] = f'<{request.url.path}?{following}>; rel="next"'
     return BoundedResponse(
         store, tag, parts, media_type=media.value, headers={**headers, **headers_of(members)}
     )
-
-
-def _json_around(members: dict[str, Any]) -> tuple[bytes]:
-    """Return the members of an envelope up to its rows."""
-    return (json.dumps(members)[:-1].encode() + b', "data": ',)
 
 
 def _read(reader: Reader, question: _Question, media: MediaType, page: PageOfRows) -> Encoded:
@@ -280,9 +276,7 @@ def _newest_midnight(rows: pa.Table) -> pa.Table:
 def _envelope(reader: Reader, question: _Question) -> Envelope:
     view = question.view
     if view is None:
-        hour = reader.execute("select max(as_of) from marts.market_context_hourly").fetchone()
-        newest = None if hour is None or hour[0] is None else hour[0].astimezone(UTC)
-        return Envelope(question.publication, newest, None, None, None, {})
+        return Envelope(question.publication, question.newest_at, None, None, None, {})
     is_map = question.resource.scope == "map"
     which = {
         "asset": view.asset,

@@ -40,6 +40,9 @@ _OUTLOOK_DAYS = 7
 _MOST_WEEKS = 14
 """Spans up to this many weeks are shown by week, longer ones by month."""
 
+_HEADERS = (*NULL_HEADERS.values(), "longs", "shorts", "in interval")
+"""Columns of the table of skill."""
+
 _CALIBRATE = "run `liqheat calibrate`, then `liqheat publish`"
 
 
@@ -162,7 +165,7 @@ def read_accuracy_panel(given: PanelInput) -> AccuracyPanel:
         else plural(accuracy.window_days, "day"),
         verdict=() if accuracy is None else tuple(verdict(accuracy)),
         skill_missing=missing,
-        headers=(*NULL_HEADERS.values(), "longs", "shorts", "in interval"),
+        headers=_HEADERS,
         models=() if accuracy is None else _models(accuracy, view.provider),
         against_path=Markup() if accuracy is None else _forest(accuracy),
         period=period,
@@ -177,12 +180,11 @@ def read_accuracy_panel(given: PanelInput) -> AccuracyPanel:
 
 
 def _models(accuracy: Accuracy, shown: str) -> tuple[ModelLine, ...]:
-    names = (*NULL_HEADERS.values(), "longs", "shorts", "in interval")
     lines = []
     for provider in accuracy.providers:
         cells = skill_cells(accuracy, provider)
         lines.append(
-            ModelLine(provider, tuple(cells.get(name, "") for name in names), provider == shown)
+            ModelLine(provider, tuple(cells.get(name, "") for name in _HEADERS), provider == shown)
         )
     return tuple(lines)
 
