@@ -19,7 +19,7 @@ from web.problem_details import Refusal
 
 logger = logging.getLogger(__name__)
 
-# Memory of encoded answers: those kept for who asks next, and others while they are sent.
+# Memory of encoded answers: those kept for later requests, and others while they are sent.
 _KEPT_BYTES = 16_000_000
 _SENDING_BYTES = 32_000_000
 
@@ -34,7 +34,7 @@ _LEAST_SECONDS = 20.0
 
 
 class AnswerStore:
-    """Encoded answers by tag; one that several ask for at the same time is made once.
+    """Encoded answers by tag; one that several clients request at the same time is made once.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class AnswerStore:
 
     @property
     def kept(self) -> int:
-        """Bytes kept for who asks next."""
+        """Bytes kept for later requests."""
         return sum(len(one.body) for one in self._kept.values())
 
     async def get(

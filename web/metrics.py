@@ -1,6 +1,6 @@
 """Figures of the server for Prometheus, and whether it is healthy.
 
-Belongs here: counting requests, and what a monitor asks. Does not belong here: the health of the
+Belongs here: counting requests, and what a monitor reads. Does not belong here: the health of the
 pipeline itself (``jobs.read.status``).
 """
 

@@ -35,7 +35,7 @@ _MAP_NAMES = ("asset", "provider", "venue", "as_of", "days", "from", "to", "tier
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """What stands over a map.
+    """What is shown above a map.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Headline:
 
 @dataclass(frozen=True, slots=True)
 class PageState:
-    """What the page shows of a view besides the map itself.
+    """What the page shows of a view apart from the map itself.
 
     Parameters
     ----------

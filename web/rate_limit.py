@@ -1,4 +1,4 @@
-"""How often one client may ask.
+"""How often one client may send requests.
 
 Belongs here: counting requests by client. Does not belong here: how much one answer may hold
 (``web.answers``).

@@ -1,7 +1,7 @@
-"""Who may ask: host names, the token, and the headers that protect the page.
+"""Who may send requests: host names, the token, and the headers that protect the page.
 
 Belongs here: the checks around every request, and the login. Does not belong here: how often
-somebody may ask (``web.rate_limit``).
+a client may send them (``web.rate_limit``).
 """
 
 import hashlib
@@ -65,7 +65,7 @@ def token_of(settings: Settings) -> str | None:
 
 
 def names_of(settings: Settings) -> frozenset[str]:
-    """Return the host names that the server answers to besides this machine's own."""
+    """Return the host names that are served in addition to this machine's own."""
     given = (settings.serve_names or "").split(",")
     return frozenset(name.strip().casefold() for name in given if name.strip())
 
@@ -114,7 +114,7 @@ class Guard:
     app : ASGI application
         What is guarded.
     names : frozenset of str
-        Host names that are served besides this machine's own.
+        Host names that are served in addition to this machine's own.
     token : str or None
         What a request must send.
     """

@@ -36,7 +36,7 @@ _ENVELOPE = {
         **_TEXT,
         "format": "date-time",
         "description": "Hour of the answer, UTC: the newest published hour that is not later than "
-        "the one asked for.",
+        "the one requested.",
     },
     "age_seconds": {
         "type": ["integer", "null"],

@@ -223,7 +223,7 @@ async def _answer(
 
 
 def _read(reader: Reader, question: _Question, media: MediaType, page: PageOfRows) -> Encoded:
-    """Return what a question asks for, encoded, from one reader."""
+    """Return the rows of a question, encoded, from one reader."""
     envelope = _envelope(reader, question)
     if media is MediaType.grid and question.view is not None:
         return Encoded(encode_map(reader, question.view), envelope, has_next=False)

@@ -1,4 +1,4 @@
-"""How often one client may ask."""
+"""How often one client may send requests."""
 
 import json
 

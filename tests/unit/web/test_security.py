@@ -1,4 +1,4 @@
-"""Who may ask: host names, the token, the login, and what a browser is told."""
+"""Who may send requests: host names, the token, the login, headers that protect the page."""
 
 import http.client
 import logging
