@@ -29,6 +29,10 @@ class Fragment(HTMLParser):
     def handle_data(self, data):
         self.words.append(data)
 
+    def all(self, tag):
+        """Return the attributes of each element with a tag."""
+        return [attributes for name, attributes in self.elements if name == tag]
+
     @property
     def text(self):
         """All words, spaces made one."""

@@ -1,9 +1,9 @@
 """The page's HTML: nothing inline, every value escaped, problems with a way out."""
 
 import json
-from html.parser import HTMLParser
 
 import pytest
+from workbench.html_fragment import Fragment
 
 from web.page import templates
 from web.page_state import Headline, MapPage, PageState, map_query
@@ -61,26 +61,11 @@ def rendered(page):
     )
 
 
-class Elements(HTMLParser):
-    """Elements of a page with their attributes."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.found = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.found if name == tag]
-
-
 def test_nothing_on_the_page_is_inline_or_from_elsewhere():
-    page = Elements(rendered(MapPage(state(), headline(), None, "days=7&format=grid")))
+    page = Fragment(rendered(MapPage(state(), headline(), None, "days=7&format=grid")))
     assert all("src" in script for script in page.all("script"))
     assert not page.all("style")
-    assert not [a for _, a in page.found if "style" in a or any(n.startswith("on") for n in a)]
+    assert not [a for _, a in page.elements if "style" in a or any(n.startswith("on") for n in a)]
     loaded = [a["src"] for a in page.all("script")] + [a["href"] for a in page.all("link")]
     assert loaded
     assert all(address.startswith("/") for address in loaded)
@@ -88,7 +73,7 @@ def test_nothing_on_the_page_is_inline_or_from_elsewhere():
 
 def test_names_from_data_stay_text():
     page = MapPage(state(title=EVIL), headline(asset=EVIL, what=EVIL, evidence=(EVIL,)), None, "")
-    elements = Elements(rendered(page))
+    elements = Fragment(rendered(page))
     assert not elements.all("img")
     (body,) = elements.all("body")
     assert json.loads(body["data-state"])["assets"][1][0] == EVIL
@@ -96,7 +81,7 @@ def test_names_from_data_stay_text():
 
 def test_every_control_has_a_label():
     text = rendered(MapPage(state(), headline(), None, ""))
-    elements = Elements(text)
+    elements = Fragment(text)
     labelled = {label["for"] for label in elements.all("label") if "for" in label}
     for control in elements.all("input") + elements.all("select"):
         own = "aria-label" in control or control.get("id") in labelled
@@ -109,7 +94,7 @@ def test_a_problem_is_said_with_its_next_step_and_links_that_lead_out():
     text = rendered(page)
     assert "did you mean BTC?" in text
     assert [
-        a["href"] for a in Elements(text).all("a") if a.get("href", "").startswith("?asset")
+        a["href"] for a in Fragment(text).all("a") if a.get("href", "").startswith("?asset")
     ] == [
         "?asset=BTC",
         "?asset=",

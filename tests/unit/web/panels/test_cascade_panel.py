@@ -78,11 +78,7 @@ def test_a_move_beyond_all_scenarios_says_where_they_end(given, published):
 
 def test_the_form_keeps_the_view(fragment, published):
     found = fragment(published, "cascade", provider="turnover", venue="all", shock=-4.0)
-    fields = {
-        attributes["name"]: attributes.get("value")
-        for tag, attributes in found.elements
-        if tag == "input"
-    }
+    fields = {attributes["name"]: attributes.get("value") for attributes in found.all("input")}
     assert fields["provider"] == "turnover"
     assert fields["shock"] == "-4"
     assert fields["panel"] == "cascade"

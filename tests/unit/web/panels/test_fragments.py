@@ -54,7 +54,7 @@ def test_tables_have_a_caption_and_headers_a_scope(name, fragment, published):
     found = fragment(published, name, provider="turnover", shock=-4.0)
     tags = [tag for tag, _ in found.elements]
     assert tags.count("table") == tags.count("caption")
-    assert all("scope" in attributes for tag, attributes in found.elements if tag == "th")
+    assert all("scope" in attributes for attributes in found.all("th"))
     assert tags.count("h2") == 1
 
 

@@ -79,7 +79,7 @@ def test_all_pairs_are_a_matrix_that_mirrors_itself(given, published):
 
 def test_a_figure_of_the_matrix_links_to_its_pair(fragment, published):
     found = fragment(published, "providers", provider="turnover", days=3)
-    links = [attributes["href"] for tag, attributes in found.elements if tag == "a"]
+    links = [attributes["href"] for attributes in found.all("a")]
     assert any(
         "provider=public_convention" in link and "compare=turnover" in link for link in links
     )

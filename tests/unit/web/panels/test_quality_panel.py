@@ -58,7 +58,7 @@ def test_a_grade_that_held_is_said_once(given, changed_file):
 
 def test_every_asset_is_listed_and_linked(fragment, published, ask):
     found = fragment(published, "quality", provider="turnover")
-    links = [attributes["href"] for tag, attributes in found.elements if tag == "a"]
+    links = [attributes["href"] for attributes in found.all("a")]
     assets = ask(published, "select distinct asset from marts.asset_quality_hourly")
     assert {f"?asset={row['asset']}&panel=quality" for row in assets} == set(links)
 

@@ -101,7 +101,7 @@ def test_a_noisy_asset_is_grey_and_says_why(fragment, changed_file):
     found = fragment(noisy, "today")
     assert "Grade C: too noisy to act on" in found.text
     assert "frozen open interest" in found.text
-    (section,) = (attributes for tag, attributes in found.elements if tag == "section")
+    (section,) = found.all("section")
     assert "is-noisy" in section["class"]
 
 
@@ -122,7 +122,7 @@ def test_without_bands_there_are_words_not_an_empty_table(fragment, changed_file
     found = fragment(none, "today", provider="turnover")
     assert "no bands of BTC by turnover on all venues are published up to this hour" in found.text
     assert "liqheat run" in found.text
-    assert not any(tag == "table" for tag, _ in found.elements)
+    assert not found.all("table")
 
 
 def test_odds_that_are_not_known_are_said_to_be(fragment, changed_file):
