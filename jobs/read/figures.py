@@ -38,6 +38,17 @@ def odds(value: float | None) -> str:
     return percent(value, ".1f" if value < 0.0995 else ".0f")
 
 
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun.
+
+    Examples
+    --------
+    >>> plural(1, "venue"), plural(3, "venue")
+    ('1 venue', '3 venues')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def difference_cells(row: Mapping[str, Any]) -> dict[str, str]:
     """Return the cells that say how far two maps differ, from published columns."""
     moved = row["wasserstein_bps"]

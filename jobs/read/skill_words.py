@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobs.read.accuracy import Accuracy
-from jobs.read.figures import percent, usd
+from jobs.read.figures import percent, plural, usd
 
 NULL_HEADERS = {
     "training_mean": "over the mean",
@@ -46,7 +46,7 @@ def held_note(held: Mapping[str, Any] | None) -> list[str]:
     amounts = "lower bounds" if held["is_lower_bound"] else "complete"
     ratio = held["expected_ratio"]
     over = "" if ratio is None else f"; expected / published {ratio:.2f}"
-    days = f"{held['day_count']} day{'' if held['day_count'] == 1 else 's'}"
+    days = plural(held["day_count"], "day")
     return [
         f"outlooks of {days} with published amounts ({amounts}): {held['in_interval_count']} of "
         f"{held['amount_count']} in the 80 % interval, {held['below_count']} below, "

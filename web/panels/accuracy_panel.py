@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from jobs.errors import NothingToDo
 from jobs.read.accuracy import LAGGED_FORECAST, Accuracy, accuracy_of, against_path, verdict
-from jobs.read.figures import percent, usd
+from jobs.read.figures import percent, plural, usd
 from jobs.read.query import named_rows, named_rows_if_published
 from jobs.read.skill_words import (
     NULL_HEADERS,
@@ -32,7 +32,7 @@ from plots.svg import (
     line_chart,
     reliability_chart,
 )
-from web.panels.panel_input import PanelInput, plural, utc
+from web.panels.panel_input import PanelInput, utc
 
 _Rows = Sequence[Mapping[str, Any]]
 

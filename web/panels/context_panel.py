@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from jobs.read.figures import percent, price, usd
+from jobs.read.figures import percent, plural, price, usd
 from jobs.read.query import named_rows
 from plots.svg import ChartWords, spark_line
-from web.panels.panel_input import PanelInput, plural, signed_percent
+from web.panels.panel_input import PanelInput, signed_percent
 
 _Row = Mapping[str, Any]
 _DAY = timedelta(days=1)

@@ -11,10 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from jobs.read.collector_status import collector_line
+from jobs.read.figures import plural
 from jobs.read.problems import VenueStatus, ago
 from jobs.read.query import named_rows_if_published
 from jobs.read.status import RunStatus, status_of
-from web.panels.panel_input import PanelInput, plural, utc
+from web.panels.panel_input import PanelInput, utc
 
 _KINDS = {
     "ohlcv": "bars",

@@ -72,14 +72,3 @@ def signed_percent(ratio: float | None, form: str = ".1f") -> str:
     ('-2.1 %', '+0.0 %')
     """
     return "" if ratio is None else f"{100 * ratio:+{form}} %"
-
-
-def plural(count: int, noun: str) -> str:
-    """Return a count with its noun.
-
-    Examples
-    --------
-    >>> plural(1, "venue"), plural(3, "venue")
-    ('1 venue', '3 venues')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

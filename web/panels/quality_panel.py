@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from jobs.errors import NothingToDo
-from jobs.read.figures import percent, usd
+from jobs.read.figures import percent, plural, usd
 from jobs.read.query import named_rows
 from jobs.read.verdicts import (
     VenueVerdict,
@@ -23,7 +23,7 @@ from jobs.read.verdicts import (
     verdicts_of,
 )
 from plots.svg import ChartWords, state_strip
-from web.panels.panel_input import PanelInput, plural, utc
+from web.panels.panel_input import PanelInput, utc
 
 _HOUR = timedelta(hours=1)
 _MOST_CHANGES = 6
