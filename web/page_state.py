@@ -22,7 +22,7 @@ from plots.warning import MapWarning, read_warning
 from warehouse.read import Reader
 from web.catalogue import Catalogue, is_late
 from web.panels.panel_input import venue_in_words
-from web.problem_details import Refusal, bad_parameter, unpublished
+from web.problem_details import Refusal, invalid_value, unpublished
 from web.publications import Publications
 from web.view import DEFAULT_DAYS, PANELS, View, ViewQuery, resolve_view
 
@@ -195,13 +195,7 @@ def _parse(given: Mapping[str, str]) -> ViewQuery:
     try:
         return ViewQuery.model_validate(given)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        name = str(first["loc"][-1])
-        raise bad_parameter(
-            name,
-            f"{name} {str(first['input'])[:80]!r}: {first['msg'][0].lower()}{first['msg'][1:]}",
-            "choose it with the switches above",
-        ) from exc
+        raise invalid_value(exc.errors()[0], "choose it with the switches above") from exc
 
 
 def _read_headline(reader: Reader, view: View, catalogue: Catalogue, now: datetime) -> Headline:

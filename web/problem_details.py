@@ -70,6 +70,21 @@ def bad_parameter(parameter: str, detail: str, next_step: str) -> Refusal:
     return Refusal(422, "Parameter not valid", detail, next_step, {"parameter": parameter})
 
 
+def invalid_value(error: Mapping[str, Any], next_step: str) -> Refusal:
+    """Return the problem of a parameter that its model does not take.
+
+    Parameters
+    ----------
+    error : mapping
+        One of pydantic's errors: ``loc``, ``msg`` and ``input``.
+    next_step : str
+        What to do about it.
+    """
+    name, message = str(error["loc"][-1]), str(error["msg"])
+    sent = str(error.get("input"))[:80]
+    return bad_parameter(name, f"{name} {sent!r}: {message[:1].lower()}{message[1:]}", next_step)
+
+
 def unknown_name(parameter: str, value: str, known: Collection[str], *, what: str) -> Refusal:
     """Return the problem of a name that does not exist, with the nearest that does.
 

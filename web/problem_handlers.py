@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from jobs.errors import LIQHEAT_ERRORS, NothingToDo
 from warehouse.errors import WarehouseError
-from web.problem_details import MEDIA_TYPE, Refusal, bad_parameter, of_error
+from web.problem_details import MEDIA_TYPE, Refusal, invalid_value, of_error
 
 logger = logging.getLogger(__name__)
 
@@ -28,16 +28,8 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def refuse_parameter(request: Request, exc: RequestValidationError) -> Response:
-        first = exc.errors()[0]
-        name = str(first["loc"][-1])
-        return problem_response(
-            request,
-            bad_parameter(
-                name,
-                f"{name} {str(first.get('input'))[:80]!r}: {first['msg']}",
-                "/openapi.json describes every parameter",
-            ),
-        )
+        problem = invalid_value(exc.errors()[0], "/openapi.json describes every parameter")
+        return problem_response(request, problem)
 
     @app.exception_handler(HTTPException)
     async def refuse_route(request: Request, exc: HTTPException) -> Response:

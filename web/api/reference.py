@@ -32,12 +32,8 @@ async def show_reference(request: Request) -> HTMLResponse:
         for path, item in described["paths"].items()
         if "get" in item
     ]
-    text = (
-        templates()
-        .get_template("reference.html")
-        .render(title=described["info"]["title"], about=described["info"]["description"],
-                endpoints=endpoints)
-    )  # fmt: skip
+    page, info = templates().get_template("reference.html"), described["info"]
+    text = page.render(title=info["title"], about=info["description"], endpoints=endpoints)
     return HTMLResponse(text, headers={"Cache-Control": "no-cache"})
 
 
