@@ -1,8 +1,8 @@
 """What BI tools do first with the published file, at 90 days of 50 assets and 5 providers.
 
-Its rows are those of a small home (`liqheat demo`): every asset ten times under different names, its
-ten days nine times one after the other, of five providers and the sum of venues. Macros, views and
-summaries are those of a publication. Build once, then time it, alone or beside a file of another
+Its rows are those of a small home (`liqheat demo`): every asset ten times under different names,
+its ten days nine times one after the other, of five providers and the sum of venues. Macros, views
+and summaries are those of a publication. Build once, then time it, alone or beside a file of another
 shape:
 
     .venv/bin/python -m bench.bi build --from DEMO_HOME --file FIFTY.duckdb

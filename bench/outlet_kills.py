@@ -36,13 +36,14 @@ def main() -> None:
     with TemporaryDirectory(prefix="kills-") as folder, postgres_server() as server:
         publications = Publications(Path(folder))
         publications.publish(_HOURS)
-        url = server.make_database("kills")
+        database = server.make_database()
+        url = server.url(database)
         copy(url, publications)
         publications.publish(dict.fromkeys(_HOURS, 2.0))
         points = list(range(1, _MOST_CALLS, step))
-        died = kill_copies(url, server, "kills", publications, points)
+        died = kill_copies(url, server, database, publications, points)
         copy(url, publications)
-        found = differences(server, "kills", publications.link)
+        found = differences(server, database, publications.link)
         print(f"{died} copies killed, {len(found)} differences after the one that was not")
         full = _fill_disk(server, publications) if os.getuid() == 0 else "not root: no full disk"
         print(full)

@@ -149,11 +149,13 @@ class Reading(threading.Thread):
     ----------
     server : PostgresServer
         Where it reads.
+    database : str
+        What it reads.
     """
 
-    def __init__(self, server: PostgresServer) -> None:
+    def __init__(self, server: PostgresServer, database: str) -> None:
         super().__init__(daemon=True)
-        self._server = server
+        self._server, self._database = server, database
         self.done = threading.Event()
         self.seen: dict[str, set[Any]] = {}
         self.errors: list[Exception] = []
@@ -163,7 +165,7 @@ class Reading(threading.Thread):
         """Read until done."""
         while not self.done.is_set():
             try:
-                ((publication, *newest),) = self._server.run("bench", _READ, user="postgres")
+                ((publication, *newest),) = self._server.run(self._database, _READ)
                 self.seen.setdefault(publication, set()).add(tuple(newest))
                 self.count += 1
             except Exception as exc:  # noqa: BLE001  (counted)
@@ -184,7 +186,8 @@ def main() -> None:
         TemporaryDirectory(prefix="outlet-") as folder,
         postgres_server(*_OPTIONS) as server,
     ):
-        url = server.make_database("bench")
+        database = server.make_database()
+        url = server.url(database)
         published = Multiplied(arguments.home / "published" / _FILE, Path(folder))
         published.first(arguments.assets, arguments.days)
         size = published.link.resolve().stat().st_size / 1e6
@@ -193,7 +196,7 @@ def main() -> None:
             f"asset and provider, published file {size:,.0f} MB"
         )
         _copy("first copy", url, published)
-        reading = Reading(server) if arguments.readers else None
+        reading = Reading(server, database) if arguments.readers else None
         if reading:
             reading.start()
         for _ in range(arguments.hours):
@@ -207,8 +210,8 @@ def main() -> None:
                 f"readers: {reading.count} statements over {len(reading.seen)} publications, "
                 f"{len(reading.errors)} errors, {len(halves)} seen in part"
             )
-        ((database,),) = server.run("bench", "select pg_database_size('bench') / 1e6")
-        print(f"database {database:,.0f} MB, peak of the publisher {peak_mb():.0f} MB")
+        ((size,),) = server.run(database, f"select pg_database_size('{database}') / 1e6")
+        print(f"database {size:,.0f} MB, peak of the publisher {peak_mb():.0f} MB")
 
 
 def _copy(label: str, url: str, published: Multiplied) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import asyncpg
 
@@ -68,14 +69,18 @@ class PostgresServer:
 
         return asyncio.run(work())
 
-    def make_database(self, name: str, like: str = "template1") -> str:
-        """Make a database like another, in which the role ``publisher`` may create schemas."""
+    def make_database(self, like: str = "template1") -> str:
+        """Make a database like another, in which the role ``publisher`` may create schemas.
+
+        Returns its name, which is new: a fixture may be set up twice on the same server.
+        """
+        name = f"d{uuid4().hex[:8]}"
         self.run(
             "postgres",
             f"create database {name} template {like}",
             f"grant create on database {name} to publisher",
         )
-        return self.url(name)
+        return name
 
 
 @contextmanager

@@ -44,12 +44,13 @@ def assert_no_password(settings, *texts):
 
 def test_a_copy_is_recorded_without_the_password(postgres, settings, caplog):
     caplog.set_level(logging.DEBUG)
-    url = postgres.make_database("job")
+    database = postgres.make_database()
+    url = postgres.url(database)
     report = copy_where_set(with_url(settings, url))
     run = only_run(settings)
     assert (run.status, run.row_count) == ("done", report.row_count)
-    assert run.detail["publication_id"] == held(postgres, "job") == "publication-1"
-    assert run.detail["database"].endswith(f":{postgres.port}/job")
+    assert run.detail["publication_id"] == held(postgres, database) == "publication-1"
+    assert run.detail["database"].endswith(f":{postgres.port}/{database}")
     assert_no_password(settings, caplog.text, repr(with_url(settings, url)))
 
 
@@ -83,14 +84,14 @@ def test_without_a_database_nothing_is_copied(settings):
 
 def test_the_command_copies_to_an_address_and_prints_the_role(postgres, settings, monkeypatch):
     monkeypatch.setenv("LIQHEAT_HOME", str(settings.home))
-    url = postgres.make_database("command")
+    url = postgres.url(postgres.make_database())
     shown = CliRunner().invoke(app, ["publish", "--to", url])
     assert shown.exit_code == 0
     assert "copied publication publication-1 to PostgreSQL" in shown.output
     grants = CliRunner().invoke(app, ["publish", "--grants", "--to", url])
     assert grants.output == reader_role(settings, url=url)
     assert 'for role "publisher"' in grants.output
-    refused = CliRunner().invoke(app, ["publish", "--to", url.replace("/command", "/absent")])
+    refused = CliRunner().invoke(app, ["publish", "--to", postgres.url("absent")])
     assert refused.exit_code == 1
     assert "no such database" in refused.output
     assert_no_password(settings, shown.output, grants.output, refused.output)

@@ -27,8 +27,9 @@ def test_the_dashboard_is_up_to_date():
 def run(postgres, tmp_path_factory):
     publications = Publications(tmp_path_factory.mktemp("grafana"))
     publications.publish({"2026-01-10 23:00": 1.0})
-    copy(postgres.make_database("grafana"), publications)
-    return lambda sql: postgres.run("grafana", sql)
+    database = postgres.make_database()
+    copy(postgres.url(database), publications)
+    return lambda sql: postgres.run(database, sql)
 
 
 @pytest.mark.parametrize("name", VARIABLES)

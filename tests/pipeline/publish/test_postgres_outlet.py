@@ -1,7 +1,6 @@
 """What is published is copied to PostgreSQL: whole, once, in one transaction."""
 
 import threading
-from uuid import uuid4
 
 import pytest
 from workbench.outlet import ASSETS, Publications, copy, differences, held, kill_copies
@@ -28,8 +27,9 @@ def first(tmp_path_factory):
 @pytest.fixture(scope="module")
 def template(postgres, first):
     """Return the name of a database with the first publication; tests copy it."""
-    copy(postgres.make_database("template_copied"), first)
-    return "template_copied"
+    name = postgres.make_database()
+    copy(postgres.url(name), first)
+    return name
 
 
 @pytest.fixture
@@ -41,17 +41,13 @@ def publications(first, tmp_path):
 @pytest.fixture
 def empty(postgres):
     """Return the name of an empty database."""
-    name = f"d{uuid4().hex[:8]}"
-    postgres.make_database(name)
-    return name
+    return postgres.make_database()
 
 
 @pytest.fixture
 def database(postgres, template):
     """Return the name of a database with the first publication."""
-    name = f"d{uuid4().hex[:8]}"
-    postgres.make_database(name, like=template)
-    return name
+    return postgres.make_database(like=template)
 
 
 @pytest.fixture

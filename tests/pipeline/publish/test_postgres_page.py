@@ -15,8 +15,9 @@ def test_every_sql_block_of_the_page_runs(postgres, tmp_path):
     assert len(blocks) == 8
     publications = Publications(tmp_path)
     publications.publish({"2026-01-10 23:00": 1.0})
-    copy(postgres.make_database("page"), publications)
-    rows = [postgres.run("page", *block.rstrip(";\n").split(";\n"), user="postgres")
+    database = postgres.make_database()
+    copy(postgres.url(database), publications)
+    rows = [postgres.run(database, *block.rstrip(";\n").split(";\n"), user="postgres")
             for block in blocks]  # fmt: skip
     role, publication, assets, heatmap, forced, reasons, day, _ = rows
     try:
@@ -27,6 +28,6 @@ def test_every_sql_block_of_the_page_runs(postgres, tmp_path):
         assert day[0][0] > 0
         assert isinstance(heatmap, list)
         assert isinstance(forced, list)
-        assert postgres.run("page", "select to_regclass('marts.assets')") == [(None,)]
+        assert postgres.run(database, "select to_regclass('marts.assets')") == [(None,)]
     finally:
         postgres.run("postgres", "drop role liqheat_publisher")
