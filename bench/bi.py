@@ -2,8 +2,8 @@
 
 Its rows are those of a small home (`liqheat demo`): every asset ten times under different names,
 its ten days nine times one after the other, of five providers and the sum of venues. Macros, views
-and summaries are those of a publication. Build once, then time it, alone or beside a file of another
-shape:
+and summaries are those of a publication. Build once, then time it, alone or beside a file of
+another shape:
 
     .venv/bin/python -m bench.bi build --from DEMO_HOME --file FIFTY.duckdb
     .venv/bin/python -m bench.bi time FIFTY.duckdb [ANOTHER.duckdb ...]
