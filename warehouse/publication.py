@@ -412,11 +412,15 @@ class Publication:
                     cursor,
                     f"{rows} as hourly where as_of > {kind} '{without_zone(before)}' "
                     f"and as_of <= {kind} '{without_zone(last)}' and {condition}",
-                    self._link.parent / "parquet" / relation.name.split(".")[1] / f"day={day}",
+                    relation,
+                    day,
                 )
         return day
 
-    def _write_file(self, cursor: duckdb.DuckDBPyConnection, select: str, folder: Path) -> None:
+    def _write_file(
+        self, cursor: duckdb.DuckDBPyConnection, select: str, relation: Relation, day: date
+    ) -> None:
+        folder = self._link.parent / "parquet" / relation.name.split(".")[1] / f"day={day}"
         target = folder / "data.parquet"
         # Earlier releases wrote where readers look.
         for left in folder.glob(".writing-*"):
@@ -424,7 +428,8 @@ class Publication:
         temporary = self._building.parent / f"{folder.parent.name}-{folder.name}"
         written = cursor.execute(
             f"copy ({select}) to {quoted(temporary)} "
-            "(format parquet, compression zstd, compression_level 1, parquet_version v2)"
+            "(format parquet, compression zstd, compression_level 1, parquet_version v2, "
+            f"kv_metadata {_parquet_comments(relation)})"
         ).fetchone()
         # A reader that has listed the files must find each: one that is there once stays, empty.
         if (written and written[0]) or target.exists():
@@ -457,3 +462,15 @@ class Publication:
             record_publication(self._connection, _FILE, self._id, self._days, hourly)
         # Writes the log of changes into the file.
         self._detach()
+
+
+def _parquet_comments(relation: Relation) -> str:
+    """Return a relation's comments as a literal of what Parquet keeps beside the schema.
+
+    Parquet has no comment of a column: each is under ``comment.<column>``, the table's under
+    ``comment``.
+    """
+    comments = {"comment": relation.description} | {
+        f"comment.{column.name}": column.comment for column in relation.columns
+    }
+    return "{" + ", ".join(f"{quoted(key)}: {quoted(text)}" for key, text in comments.items()) + "}"

@@ -18,7 +18,9 @@ Generated from the contracts and models in `sql` by `liqheat tables --markdown`;
 `published/liqheat.duckdb` has all of them; instants are `TIMESTAMP` in UTC, whatever the time zone
 of the client. `published/parquet/<table>/day=YYYY-MM-DD/data.parquet` has those with `as_of` in
 their grain, but for arrays and for what is kept for the newest hours only; instants are marked as
-UTC there.
+UTC there. Each file carries the comments of its table and columns, as `comment` and
+`comment.<column>` in its metadata (`parquet_kv_metadata` in DuckDB, `pyarrow.parquet.read_schema`);
+files of earlier releases get them when their day is written again.
 
 What a column's numbers measure says which aggregations mean something:
 

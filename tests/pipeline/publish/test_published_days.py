@@ -60,6 +60,26 @@ def test_parquet_holds_what_the_marts_hold(shop):
     assert changed_days(shop.connection) == []
 
 
+def test_parquet_carries_the_comments_of_its_columns(small_home):
+    compared = 0
+    for relation in public_relations():
+        folder = Settings(home=small_home).published / "parquet" / relation.name.split(".")[1]
+        for path in sorted(folder.glob("*/data.parquet"))[:1]:
+            schema = pq.read_schema(path)
+            kept = {key.decode(): text.decode() for key, text in schema.metadata.items()}
+            assert kept.pop("comment") == relation.description
+            assert kept == {f"comment.{each.name}": each.comment for each in relation.columns}
+            assert kept.keys() == {f"comment.{name}" for name in schema.names}
+            compared += 1
+    assert compared >= 10
+    maps = small_home / "published/parquet/liquidation_heatmap_hourly"
+    stock = "select decode(value) from parquet_kv_metadata(?) where decode(key) = ?"
+    (comment,) = duckdb.execute(
+        stock, [str(next(maps.glob("*/data.parquet"))), "comment.liquidation_usd"]
+    ).fetchone()
+    assert "never over hours" in comment
+
+
 def test_hours_without_a_bar_are_published_too(shop):
     """A map is shown for a day after the last bar."""
     publish_days(shop)
