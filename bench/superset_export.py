@@ -1,19 +1,29 @@
-"""The Superset export in `docs/bi/superset`: datasets from contracts, charts from the list below.
+"""The Superset export in `docs/bi/superset`: datasets from contracts, charts from their list.
 
     .venv/bin/python -m bench.superset_export
 
 Metrics follow what a column measures (`warehouse.measures`): a stock has a sum only where a row is
-of the newest hour, so that no chart can add up hours.
+of the newest hour, so that no chart can add up hours. Charts and filters are listed in
+`bench/superset_charts.py`.
 """
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import yaml
 
+from bench.superset_charts import (
+    CALCULATED,
+    CHARTS,
+    DATASETS,
+    FILTERS,
+    QUERIES,
+    WIDE,
+    SupersetChart,
+    SupersetFilter,
+)
 from warehouse.contracts import Column, Relation, relations
 
 FOLDER = Path(__file__).parents[1] / "docs/bi/superset"
@@ -21,185 +31,26 @@ DATABASE = "liqheat"
 PLACEHOLDER = "duckdb:////path/to/data/published/liqheat.duckdb?access_mode=read_only"
 DASHBOARD = "Liquidations"
 
-DATASETS = (
-    "assets",
-    "asset_quality_newest",
-    "cascade_scenarios_newest",
-    "liquidation_bands_newest",
-    "liquidation_forecast_hourly",
-    "liquidation_heatmap_hourly",
-    "liquidation_heatmap_newest",
-    "liquidation_heatmap_newest_day",
-    "market_context_hourly",
-    "venue_open_interest_hourly",
-)
-
-# Datasets that are a query. The newest published hour counts, not today: a demo ends in the past.
-QUERIES = {
-    "liquidation_heatmap_newest_day": (
-        "liquidation_heatmap_hourly",
-        "SELECT * FROM marts.liquidation_heatmap_hourly\n"
-        "WHERE as_of > (SELECT max(as_of) FROM marts.assets) - INTERVAL '1' DAY\n"
-        "AND liquidation_usd > 0 AND price_low > price * 0.9 AND price_high < price * 1.1",
-    ),
-}
-
 # Aggregations over hours, and within an hour, by their function in SQL.
 _FUNCTIONS = {"sum": "SUM", "avg": "AVG", "min": "MIN", "max": "MAX"}
 
 _TYPES = {"BOOLEAN": "BOOLEAN", "VARCHAR": "STRING", "TIMESTAMP": "TIMESTAMP", "DATE": "DATE"}
 
+# Units by the part of a column's name that says them: what is read, and the format of numbers.
+_UNITS = {
+    "usd": ("USD", "SMART_NUMBER"),
+    "base": ("base asset", "SMART_NUMBER"),
+    "bps": ("bps", ",.0f"),
+    "seconds": ("s", ",.0f"),
+    "ratio": ("", ".1%"),
+}
+_FORMATS = {
+    "funding_rate_8h_ratio": ".4%",
+    **dict.fromkeys(("price", "price_low", "price_high", "price_peak"), ",.6~r"),
+}
 
-@dataclass(frozen=True, slots=True)
-class SupersetChart:
-    """One chart.
-
-    Parameters
-    ----------
-    title : str
-        Above it.
-    dataset : str
-        Relation in ``marts``.
-    viz_type : str
-        Superset's name of the kind.
-    metrics : tuple of str
-        Names of the dataset's metrics.
-    columns : tuple of str
-        Columns grouped by, the axis first; of a raw table those shown.
-    where : dict of str to str
-        Values of columns.
-    grain : str, optional
-        ISO 8601 length by which instants of the axis are grouped.
-    more : dict
-        Other controls.
-    """
-
-    title: str
-    dataset: str
-    viz_type: str
-    metrics: tuple[str, ...]
-    columns: tuple[str, ...]
-    where: dict[str, str] = field(default_factory=dict)
-    grain: str | None = None
-    more: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def uuid(self) -> str:
-        """Its identity in every Superset."""
-        return _uuid(f"charts/{self.title}")
-
-    @property
-    def is_raw(self) -> bool:
-        """Whether rows are shown as they are."""
-        return not self.metrics
-
-
-_MAP = {"asset": "BTC", "provider": "turnover", "venue": "all"}
-_FORECAST = {"asset": "BTC", "provider": "turnover", "tier": "all"}
-
-CHARTS = (
-    SupersetChart(
-        "Assets, the largest first",
-        "assets",
-        "table",
-        (),
-        (
-            "asset", "grade", "price", "open_interest_usd", "funding_rate_8h_ratio",
-            "forced_long_within_5_percent_usd", "forced_short_within_5_percent_usd", "as_of",
-        ),
-        more={"order_by_cols": ['["open_interest_usd", false]']},
-    ),
-    SupersetChart(
-        "Forced within 5 % of price, by asset",
-        "assets",
-        "echarts_timeseries_bar",
-        ("sum_forced_long_within_5_percent_usd", "sum_forced_short_within_5_percent_usd"),
-        ("asset",),
-    ),
-    SupersetChart(
-        "BTC: where positions would be forced, newest hour",
-        "liquidation_heatmap_newest",
-        "echarts_timeseries_bar",
-        ("sum_liquidation_usd",),
-        ("price_low", "side"),
-        _MAP,
-        more={"xAxisForceCategorical": True, "stack": "Stack"},
-    ),
-    SupersetChart(
-        "BTC: the map of the last day",
-        "liquidation_heatmap_newest_day",
-        "heatmap_v2",
-        ("max_liquidation_usd",),
-        ("as_of", "price_low"),
-        _MAP,
-        grain="PT1H",
-    ),
-    SupersetChart(
-        "BTC: bands by what is expected to be forced in 24 hours",
-        "liquidation_bands_newest",
-        "table",
-        (),
-        (
-            "side", "price_low", "price_high", "distance_bps", "liquidation_usd",
-            "touch_probability_24h_ratio", "expected_forced_usd_24h",
-        ),
-        _MAP,
-        more={"order_by_cols": ['["expected_forced_usd_24h", false]']},
-    ),
-    SupersetChart(
-        "BTC: forced by a move of price, with the cascade",
-        "cascade_scenarios_newest",
-        "echarts_timeseries_bar",
-        ("max_forced_usd",),
-        ("shock_ratio",),
-        _MAP,
-        more={"xAxisForceCategorical": True},
-    ),
-    SupersetChart(
-        "BTC: open interest by venue, each contract counted once",
-        "venue_open_interest_hourly",
-        "echarts_area",
-        ("avg_open_interest_usd",),
-        ("as_of", "venue"),
-        {"asset": "BTC"},
-        grain="PT1H",
-        more={"stack": "Stack"},
-    ),
-    SupersetChart(
-        "Funding by day, scaled to 8 hours",
-        "market_context_hourly",
-        "echarts_timeseries_line",
-        ("avg_funding_rate_8h_ratio",),
-        ("as_of", "asset"),
-        grain="P1D",
-    ),
-    SupersetChart(
-        "BTC: liquidations that venues published, by day",
-        "market_context_hourly",
-        "echarts_timeseries_bar",
-        ("sum_realised_long_liquidation_usd", "sum_realised_short_liquidation_usd"),
-        ("as_of",),
-        {"asset": "BTC"},
-        grain="P1D",
-    ),
-    SupersetChart(
-        "BTC: expected and published liquidations, by day",
-        "liquidation_forecast_hourly",
-        "echarts_timeseries_bar",
-        ("sum_expected_usd", "sum_realised_usd"),
-        ("as_of",),
-        _FORECAST,
-        grain="P1D",
-    ),
-    SupersetChart(
-        "Grades by venue, with reasons",
-        "asset_quality_newest",
-        "table",
-        (),
-        ("asset", "venue", "grade", "reasons_text"),
-        more={"order_by_cols": ['["grade", false]', '["asset", true]']},
-    ),
-)  # fmt: skip
+# The page's colours of sides, and calm ones for the rest.
+_LONG, _SHORT = "#1f7fb3", "#bf6f12"
 
 
 def _uuid(name: str) -> str:
@@ -211,6 +62,21 @@ def is_of_one_hour(relation: Relation) -> bool:
     return "as_of" not in relation.grain
 
 
+def heading_of(column: Column) -> str:
+    """Return a column's name as words, with its unit: ``open interest [USD]``."""
+    words = column.name.split("_")
+    unit = next((_UNITS[word][0] for word in words if word in _UNITS), "")
+    text = " ".join(word for word in words if word not in _UNITS)
+    text = text.replace("within 5 percent", "within 5 %")
+    return f"{text} [{unit}]" if unit else text
+
+
+def format_of(column: Column) -> str | None:
+    """Return the format of a column's numbers in D3's language; None for Superset's own."""
+    unit = next((word for word in column.name.split("_") if word in _UNITS), None)
+    return _FORMATS.get(column.name, _UNITS[unit][1] if unit else None)
+
+
 def metrics_of(relation: Relation, column: Column) -> list[dict[str, Any]]:
     """Return the metrics of a column that mean something over the rows of a relation."""
     if column.measure is None or column.is_nested:
@@ -220,10 +86,11 @@ def metrics_of(relation: Relation, column: Column) -> list[dict[str, Any]]:
     return [
         {
             "metric_name": f"{name}_{column.name}",
-            "verbose_name": f"{column.name}, {name}",
+            "verbose_name": heading_of(column) + ("" if name == "sum" else f", {name}"),
             "metric_type": name,
             "expression": f"{_FUNCTIONS[name]}({column.name})",
             "description": column.comment,
+            "d3format": format_of(column),
         }
         for name in names
         if name in _FUNCTIONS
@@ -259,6 +126,7 @@ def dataset_of(name: str) -> dict[str, Any]:
         "columns": [
             {
                 "column_name": column.name,
+                "verbose_name": heading_of(column),
                 "is_dttm": column.is_instant,
                 "type": _TYPES.get(column.published_type, "NUMERIC" if column.is_number else None),
                 "groupby": True,
@@ -267,6 +135,18 @@ def dataset_of(name: str) -> dict[str, Any]:
             }
             for column in relation.columns
             if not column.is_nested
+        ]
+        + [
+            {
+                "column_name": column,
+                "verbose_name": column.replace("_", " "),
+                "expression": expression,
+                "is_dttm": False,
+                "type": "NUMERIC",
+                "groupby": True,
+                "filterable": True,
+            }
+            for column, expression in CALCULATED.get(name, {}).items()
         ],
         "version": "1.0.0",
         "database_uuid": _uuid("database"),
@@ -276,49 +156,35 @@ def dataset_of(name: str) -> dict[str, Any]:
 def chart_of(chart: SupersetChart) -> dict[str, Any]:
     """Return a chart, with the query that it sends."""
     filters = [{"col": name, "op": "==", "val": value} for name, value in chart.where.items()]
-    adhoc = [
-        {
-            "expressionType": "SIMPLE", "clause": "WHERE", "subject": name, "operator": "==",
-            "comparator": value,
-        }
-        for name, value in chart.where.items()
-    ]  # fmt: skip
     params: dict[str, Any] = {
         "viz_type": chart.viz_type,
-        "adhoc_filters": adhoc,
+        "adhoc_filters": [
+            {
+                "expressionType": "SIMPLE", "clause": "WHERE", "subject": name, "operator": "==",
+                "comparator": value,
+            }
+            for name, value in chart.where.items()
+        ],
         "row_limit": 10000,
         "time_range": "No filter",
-        **chart.more,
-    }
+    }  # fmt: skip
     query: dict[str, Any] = {"filters": filters, "row_limit": 10000, "time_range": "No filter"}
     if chart.is_raw:
-        params |= {
-            "query_mode": "raw",
-            "all_columns": list(chart.columns),
-            "server_page_length": 10,
-        }
+        params |= _table_params(chart)
         query |= {
             "columns": list(chart.columns),
             "orderby": [json.loads(each) for each in chart.more.get("order_by_cols", ())],
         }
     else:
-        axis, *groups = chart.columns
-        is_heatmap = chart.viz_type == "heatmap_v2"
-        params |= {
-            "x_axis": axis,
-            "groupby": groups[0] if is_heatmap else groups,
-            **({"metric": chart.metrics[0]} if is_heatmap else {"metrics": list(chart.metrics)}),
-            **({"time_grain_sqla": chart.grain} if chart.grain else {}),
-        }
-        if is_heatmap:
-            params |= {
-                "normalize_across": "heatmap", "sort_x_axis": "alpha_asc",
-                "sort_y_axis": "alpha_asc", "linear_color_scheme": "fire",
-                "legend_type": "continuous",
-            }  # fmt: skip
-        query |= {"columns": [_axis(chart), *groups], "metrics": list(chart.metrics)}
+        params |= (
+            _heatmap_params(chart) if chart.viz_type == "heatmap_v2" else _series_params(chart)
+        )
+        params |= {"time_grain_sqla": chart.grain} if chart.grain else {}
+        query |= {"columns": [_axis(chart), *chart.columns[1:]], "metrics": list(chart.metrics)}
+    params |= chart.more
     return {
         "slice_name": chart.title,
+        "description": chart.note or None,
         "viz_type": chart.viz_type,
         "params": params,
         "query_context": json.dumps(
@@ -331,9 +197,60 @@ def chart_of(chart: SupersetChart) -> dict[str, Any]:
                 "result_type": "full",
             }
         ),
-        "uuid": chart.uuid,
+        "uuid": _chart_uuid(chart),
         "version": "1.0.0",
         "dataset_uuid": _uuid(f"datasets/{chart.dataset}"),
+    }
+
+
+def _chart_uuid(chart: SupersetChart) -> str:
+    return _uuid(f"charts/{chart.title}")
+
+
+def _table_params(chart: SupersetChart) -> dict[str, Any]:
+    columns = {each.name: each for each in relation_of(chart.dataset).columns}
+    return {
+        "query_mode": "raw",
+        "all_columns": list(chart.columns),
+        "page_length": 0,
+        "show_cell_bars": False,
+        "table_timestamp_format": "%Y-%m-%d %H:%M",
+        "column_config": {
+            name: {"d3NumberFormat": format_of(columns[name])}
+            for name in chart.columns
+            if format_of(columns[name])
+        },
+    }
+
+
+def _series_params(chart: SupersetChart) -> dict[str, Any]:
+    axis, *groups = chart.columns
+    return {
+        "x_axis": axis,
+        "groupby": groups,
+        "metrics": list(chart.metrics),
+        "x_axis_time_format": "%Y-%m-%d",
+        "y_axis_format": "SMART_NUMBER",
+        "rich_tooltip": True,
+    }
+
+
+def _heatmap_params(chart: SupersetChart) -> dict[str, Any]:
+    axis, group = chart.columns
+    return {
+        "x_axis": axis,
+        "groupby": group,
+        "metric": chart.metrics[0],
+        "normalize_across": "heatmap",
+        "sort_x_axis": "alpha_asc",
+        "sort_y_axis": "alpha_asc",
+        "linear_color_scheme": "schemeBlues",
+        "legend_type": "continuous",
+        "yscale_interval": 10,
+        "bottom_margin": 30,
+        "left_margin": 45,
+        "x_axis_time_format": "%d %H:%M",
+        "y_axis_format": "SMART_NUMBER",
     }
 
 
@@ -347,41 +264,115 @@ def _axis(chart: SupersetChart) -> str | dict[str, str]:
     }  # fmt: skip
 
 
+def filter_of(each: SupersetFilter) -> dict[str, Any]:
+    """Return a filter of the dashboard, over the charts that follow it."""
+    shared = {
+        "id": f"NATIVE_FILTER-liqheat-{each.name}",
+        "name": each.title,
+        "type": "NATIVE_FILTER",
+        "description": "",
+        "cascadeParentIds": [],
+        "scope": {
+            "rootPath": ["ROOT_ID"],
+            "excluded": [
+                place for place, chart in enumerate(CHARTS, 1) if each.name not in chart.filters
+            ],
+        },
+    }
+    if each.dataset is None:
+        return shared | {
+            "filterType": "filter_time",
+            "targets": [{}],
+            "controlValues": {"enableEmptyFilter": False},
+            "defaultDataMask": {"extraFormData": {}, "filterState": {}, "ownState": {}},
+        }
+    chosen = {"col": each.name, "op": "IN", "val": [each.value]}
+    return shared | {
+        "filterType": "filter_select",
+        "targets": [
+            {"column": {"name": each.name}, "datasetUuid": _uuid(f"datasets/{each.dataset}")}
+        ],
+        # One value, never none: maps of several providers must not be added up.
+        "controlValues": {
+            "multiSelect": False, "enableEmptyFilter": True, "defaultToFirstItem": False,
+            "inverseSelection": False, "searchAllOptions": False,
+        },
+        "defaultDataMask": {
+            "extraFormData": {"filters": [chosen]},
+            "filterState": {"value": [each.value], "label": each.value},
+            "ownState": {},
+        },
+    }  # fmt: skip
+
+
+def _rows() -> list[list[int]]:
+    """Return the charts of each row of the dashboard, by number: two, or a wide one alone."""
+    rows: list[list[int]] = []
+    for number, chart in enumerate(CHARTS):
+        is_open = rows and len(rows[-1]) == 1 and CHARTS[rows[-1][0]].title not in WIDE
+        if is_open and chart.title not in WIDE:
+            rows[-1].append(number)
+        else:
+            rows.append([number])
+    return rows
+
+
 def dashboard() -> dict[str, Any]:
-    """Return the dashboard: two charts a row, one that is left over across it."""
+    """Return the dashboard."""
     position: dict[str, Any] = {
         "DASHBOARD_VERSION_KEY": "v2",
         "ROOT_ID": {"type": "ROOT", "id": "ROOT_ID", "children": ["GRID_ID"]},
         "GRID_ID": {"type": "GRID", "id": "GRID_ID", "children": [], "parents": ["ROOT_ID"]},
         "HEADER_ID": {"type": "HEADER", "id": "HEADER_ID", "meta": {"text": DASHBOARD}},
     }
-    for number, chart in enumerate(CHARTS):
-        row = f"ROW-{number // 2}"
-        if row not in position:
-            position["GRID_ID"]["children"].append(row)
-            position[row] = {
-                "type": "ROW", "id": row, "children": [], "parents": ["ROOT_ID", "GRID_ID"],
-                "meta": {"background": "BACKGROUND_TRANSPARENT"},
-            }  # fmt: skip
-        name = f"CHART-{number}"
-        position[row]["children"].append(name)
-        is_last = number == len(CHARTS) - 1
-        position[name] = {
-            "type": "CHART", "id": name, "children": [], "parents": ["ROOT_ID", "GRID_ID", row],
-            "meta": {
-                "chartId": number + 1, "uuid": chart.uuid, "sliceName": chart.title, "height": 50,
-                "width": 12 if is_last and number % 2 == 0 else 6,
-            },
+    for place, numbers in enumerate(_rows()):
+        row = f"ROW-{place}"
+        position["GRID_ID"]["children"].append(row)
+        position[row] = {
+            "type": "ROW", "id": row, "children": [f"CHART-{number}" for number in numbers],
+            "parents": ["ROOT_ID", "GRID_ID"], "meta": {"background": "BACKGROUND_TRANSPARENT"},
         }  # fmt: skip
+        for number in numbers:
+            chart, name = CHARTS[number], f"CHART-{number}"
+            position[name] = {
+                "type": "CHART", "id": name, "children": [], "parents": ["ROOT_ID", "GRID_ID", row],
+                "meta": {
+                    "chartId": number + 1, "uuid": _chart_uuid(chart), "sliceName": chart.title,
+                    "height": 50, "width": 12 // len(numbers),
+                },
+            }  # fmt: skip
     return {
         "dashboard_title": DASHBOARD,
         "description": "Positions that would be forced, what was, and how far to trust each map.",
         "slug": "liqheat",
+        "published": True,
         "uuid": _uuid("dashboard"),
         "position": position,
-        "metadata": {"color_scheme": "", "refresh_frequency": 0},
+        "metadata": {
+            "color_scheme": "",
+            "refresh_frequency": 0,
+            # A click on an asset would filter charts that have another one chosen: nothing is left.
+            "cross_filters_enabled": False,
+            "filter_bar_orientation": "HORIZONTAL",
+            "native_filter_configuration": [filter_of(each) for each in FILTERS],
+            "label_colors": _label_colors(),
+        },
         "version": "1.0.0",
     }
+
+
+def _label_colors() -> dict[str, str]:
+    """Return the colours of sides, wherever a series is one."""
+    series = {
+        label: _LONG if "long" in column.name else _SHORT
+        for name in DATASETS
+        for column in relation_of(name).columns
+        if {"long", "short"} & set(column.name.split("_"))
+        for metric in metrics_of(relation_of(name), column)
+        for label in (metric["metric_name"], metric["verbose_name"])
+        if metric["metric_type"] == "sum"
+    }
+    return {"long": _LONG, "short": _SHORT, **series}
 
 
 def files() -> dict[str, dict[str, Any]]:
@@ -417,7 +408,9 @@ def text_of(content: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Write the export."""
+    """Write the export anew."""
+    for left in FOLDER.rglob("*.yaml"):
+        left.unlink()
     for path, content in files().items():
         (FOLDER / path).parent.mkdir(parents=True, exist_ok=True)
         (FOLDER / path).write_text(text_of(content))
