@@ -2,12 +2,15 @@
 
 Starts a server of its own. What is published in a home is multiplied to the assets and days wanted
 (the same rows under other names and on earlier days), since the outlet sees the published file
-alone. Run it from the project root with
+alone. Needs space in the temporary folder for three published files and the database. Run it from
+the project root with
 
     .venv/bin/python -m bench.postgres --home data [--assets 50] [--days 10] [--hours 3]
 """
 
 import argparse
+import os
+import shutil
 import sys
 import threading
 import time
@@ -61,7 +64,7 @@ class Multiplied:
     def first(self, assets: int, days: int) -> str:
         """Make a publication of so many assets and days."""
         path, name = self._next()
-        path.write_bytes(self._source.read_bytes())
+        shutil.copyfile(self._source, path)
         with duckdb.connect(str(path)) as made:
             (held_assets, held_days, newest), *_ = made.execute(
                 "select count(distinct asset), count(distinct as_of::date), max(as_of) "
@@ -82,7 +85,7 @@ class Multiplied:
         """Make the next publication: the newest hour once more, an hour later; the oldest goes."""
         before = self.link.resolve()
         path, name = self._next()
-        path.write_bytes(before.read_bytes())
+        shutil.copyfile(before, path)
         with duckdb.connect(str(path)) as made:
             oldest, newest = made.execute(
                 "select min(as_of), max(as_of) from marts.market_context_hourly"
@@ -111,7 +114,10 @@ class Multiplied:
         record_publication(made, self.link.stem, name, changed, hourly)
         temporary = self.link.with_name("next")
         temporary.symlink_to(self.link.parent / "versions" / name / _FILE)
+        left = self.link.resolve() if self.link.exists() else None
         temporary.replace(self.link)
+        if left:
+            shutil.rmtree(left.parent)
         return name
 
 
@@ -195,13 +201,13 @@ def main() -> None:
             f"{arguments.assets} assets x {arguments.days} days, {published.series} series of "
             f"asset and provider, published file {size:,.0f} MB"
         )
-        _copy("first copy", url, published)
+        _copy("first copy", server, url, published)
         reading = Reading(server, database) if arguments.readers else None
         if reading:
             reading.start()
         for _ in range(arguments.hours):
             published.next_hour()
-            _copy("one more hour", url, published)
+            _copy("one more hour", server, url, published)
         if reading:
             reading.done.set()
             reading.join()
@@ -214,12 +220,15 @@ def main() -> None:
         print(f"database {size:,.0f} MB, peak of the publisher {peak_mb():.0f} MB")
 
 
-def _copy(label: str, url: str, published: Multiplied) -> None:
+def _copy(label: str, server: PostgresServer, url: str, published: Multiplied) -> None:
+    computed = server.processor_seconds()
     began, cpu = time.perf_counter(), time.process_time()
     report = copy_publication(read_address(url), published.link)
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     print(
-        f"{label}: {time.perf_counter() - began:.1f} s ({time.process_time() - cpu:.1f} s of the "
-        f"publisher's processor), {report.row_count:,} rows",
+        f"{label}: {seconds:.1f} s (processor: publisher {cpu:.1f} s, server "
+        f"{server.processor_seconds() - computed:.1f} s), {report.row_count:,} rows; "
+        f"load {os.getloadavg()[0]:.1f}",
         flush=True,
     )
 

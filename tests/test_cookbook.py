@@ -1,4 +1,7 @@
-"""What the pages of `docs` show of SQL runs, and answers are those of the demo."""
+"""What the pages of `docs` show of SQL runs and answers, here on the small market.
+
+`make soak` makes the demo and compares every answer with the one on the page.
+"""
 
 import importlib.util
 import json
@@ -11,9 +14,12 @@ from bench.notebook import NOTEBOOK, executed
 from jobs.read.query import open_reader
 from jobs.settings import Settings
 
-ROOT = DOCS.parent
-DEMO = ROOT / "data/demo"
 NOTEBOOKS = DOCS / "bi/notebooks.md"
+NO_ROWS = "(no rows)"
+
+# Questions to which the small market has no row, by a part of their SQL: every asset is noise
+# there, it ends before that day, and no check fails as a whole.
+EMPTY_ON_THE_SMALL_MARKET = ("where grade <> 'C'", "'2026-01-13 12:00'", "scope = 'all'")
 
 # Pages whose SQL is not for the published file: files of a home, and PostgreSQL with its own tests.
 ELSEWHERE = {"backup.md", "postgres.md", "grafana.md"}
@@ -33,10 +39,12 @@ def reader(small_home):
 
 
 @pytest.mark.parametrize(("page", "sql", "printed"), BLOCKS)
-def test_a_block_of_sql_runs_and_has_the_columns_shown(reader, page, sql, printed):
-    answer(reader, sql)
+def test_a_block_of_sql_answers_with_the_columns_shown(reader, page, sql, printed):
+    found = answer(reader, sql)
     if printed is not None:
         assert printed.split("\n")[0].split() == list(reader.columns)
+        is_empty = NO_ROWS in printed or any(part in sql for part in EMPTY_ON_THE_SMALL_MARKET)
+        assert (NO_ROWS in found) == is_empty
 
 
 def test_the_cookbook_answers_twenty_questions():
@@ -44,23 +52,6 @@ def test_the_cookbook_answers_twenty_questions():
     questions = re.findall(r"^### .*\?$", page, re.MULTILINE)
     assert len(questions) >= 20
     assert len([printed for _, printed in sql_blocks(page) if printed]) == len(questions)
-
-
-def changed_at(*folders):
-    return max(path.stat().st_mtime for each in folders for path in (ROOT / each).rglob("*.*"))
-
-
-def test_answers_are_those_of_the_demo():
-    """`make soak` builds a demo and compares; here one is compared that is there already."""
-    published = DEMO / "published/liqheat.duckdb"
-    if not published.exists():
-        pytest.skip("no demo in data/demo: `make demo` makes one")
-    if published.stat().st_mtime < changed_at("sql", "transforms", "jobs/build", "sources"):
-        pytest.skip("data/demo is older than the code: `make demo` makes it again")
-    with open_reader(Settings(home=DEMO)) as opened:
-        for sql, printed in sql_blocks(COOKBOOK.read_text()):
-            assert printed == answer(opened, sql), sql
-    assert executed(NOTEBOOK.read_text(), DEMO) == NOTEBOOK.read_text()
 
 
 def test_the_notebook_runs(small_home):

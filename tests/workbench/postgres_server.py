@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,21 @@ class PostgresServer:
                 await connection.close()
 
         return asyncio.run(work())
+
+    def processor_seconds(self) -> float:
+        """Return the processor time of the server and its processes since it started [s]."""
+        leader = int((self.folder / "data/postmaster.pid").read_text().split()[0])
+        ticks = 0
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                number, _, fields = path.read_text().partition(" (")
+                _, parent, *others = fields.rpartition(") ")[2].split()
+                # User and system; of the leader those of processes that have ended too.
+                if int(number) == leader:
+                    ticks += sum(map(int, others[9:13]))
+                elif int(parent) == leader:
+                    ticks += sum(map(int, others[9:11]))
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def make_database(self, like: str = "template1") -> str:
         """Make a database like another, in which the role ``publisher`` may create schemas.
