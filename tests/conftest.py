@@ -43,6 +43,15 @@ settings.load_profile("any_machine")
 os.environ.setdefault("LIQHEAT_THREADS", "1")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _copied_warehouses():
+    """Make one empty warehouse in a process and copy it wherever a test opens a new one."""
+    from workbench import copied_warehouses
+
+    with copied_warehouses():
+        yield
+
+
 @pytest.fixture(scope="session")
 def market_records():
     """Return the records of the small market, one table a kind."""

@@ -114,8 +114,6 @@ def open_warehouse(
         A later release wrote the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The file is attached, not opened, because only that sets the size of row groups; data beyond
-    # memory spills beside it all the same.
     config: dict[str, Any] = {"temp_directory": f"{path}.tmp"}
     if threads is not None:
         config["threads"] = threads
@@ -125,10 +123,7 @@ def open_warehouse(
         connection = duckdb.connect(config=config)
     try:
         with translated(f"opening {path}"):
-            connection.execute(
-                f"attach {quoted(path)} as {CATALOG} (row_group_size {ROW_GROUP_SIZE}); "
-                f"use {CATALOG}"
-            )
+            _attach(connection, path)
         with translated(f"preparing {path}"):
             connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
             _bring_up_to_date(connection)
@@ -136,6 +131,17 @@ def open_warehouse(
             yield connection
     finally:
         connection.close()
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Attach the writer's file, created where absent, and use it.
+
+    It is attached, not opened, because only that sets the size of row groups; data beyond memory
+    spills beside it all the same.
+    """
+    connection.execute(
+        f"attach {quoted(path)} as {CATALOG} (row_group_size {ROW_GROUP_SIZE}); use {CATALOG}"
+    )
 
 
 def _bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:

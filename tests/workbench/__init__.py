@@ -25,6 +25,7 @@ from sources.records import SCHEMAS, Batch
 from sources.simulated import MarketParameters, simulate
 from sources.simulated.parameters import ASSETS, VENUES
 from transforms.estimators import ESTIMATORS, EstimatorParameters
+from warehouse import connect
 from warehouse.connect import open_warehouse
 from warehouse.contracts import relations
 from warehouse.load import LoadReport, load_landing_files
@@ -203,10 +204,30 @@ class Workshop:
 def _empty_warehouse() -> bytes:
     """Return the file of a warehouse without rows; making one takes longer than a small build."""
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "warehouse.duckdb"
+        path = Path(folder) / _TEMPLATE
         with open_warehouse(path, threads=1):
             pass
         return path.read_bytes()
+
+
+_TEMPLATE = "template.duckdb"
+
+
+@contextmanager
+def copied_warehouses() -> Iterator[None]:
+    """Let `open_warehouse` copy an empty warehouse where there is none, instead of making one."""
+    attach = connect._attach
+
+    def attach_copy(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+        if path.name != _TEMPLATE and not path.exists():
+            path.write_bytes(_empty_warehouse())
+        attach(connection, path)
+
+    connect._attach = attach_copy
+    try:
+        yield
+    finally:
+        connect._attach = attach
 
 
 def prepare_home(home: Path) -> None:
