@@ -30,11 +30,10 @@ QUERIES = {
     ),
 }
 
-# Columns that charts group by, as few digits as tell bins apart: SQL of the file and of PostgreSQL.
-_FIVE_DIGITS = (
-    "FLOOR(price_low * POWER(10, 4 - FLOOR(LOG10(price_low))) + 0.5)"
-    " / POWER(10, 4 - FLOOR(LOG10(price_low)))"
-)
+# Columns that charts group by, with as few digits as keep bins apart. The file and PostgreSQL
+# both take this SQL as Superset passes it on, which spells LOG10 as PostgreSQL does not.
+_DIGITS = "POWER(10, 4 - FLOOR(LN(price_low) / LN(10)))"
+_FIVE_DIGITS = f"FLOOR(price_low * {_DIGITS} + 0.5) / {_DIGITS}"
 CALCULATED = {
     "liquidation_heatmap_newest": {"price_from": _FIVE_DIGITS},
     "liquidation_heatmap_newest_day": {"price_from": _FIVE_DIGITS},

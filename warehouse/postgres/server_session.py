@@ -43,6 +43,8 @@ _CREDENTIALS = (
     "pg_hba.conf lets in"
 )
 
+_STILL_USED = "2BP01"
+
 # Errors of the server by the beginning of their SQLSTATE: what it means and what to do next, and
 # whether it may pass by itself. The longest beginning decides.
 _ERRORS = {
@@ -58,7 +60,7 @@ _ERRORS = {
         "`grant create on database <database> to <role>`, and own what it made before",
         False,
     ),
-    "2BP01": (
+    _STILL_USED: (
         "a column or table of an earlier release is still used by a view of yours; drop the view, "
         "publish, and create it again",
         False,
@@ -117,6 +119,9 @@ def _of_server(
         else ("the server refuses a statement; this is a defect of liqheat, report it", False)
     )
     first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if state == _STILL_USED and error.detail:
+        # Which view it is.
+        first += f": {error.detail.splitlines()[0]}"
     return (OutletUnavailable if may_pass else OutletRejected)(
         f"{address}: {meaning} ({first}; SQLSTATE {state}); {_STAYS}"
     )
