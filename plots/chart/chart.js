@@ -107,6 +107,7 @@ export class Heatmap {
   /** @param {Partial<Options>} changed */
   setOptions(changed) {
     this.#options = { ...this.#options, ...changed };
+    this.#applyWindow();
     this.#redraw();
   }
 
@@ -260,7 +261,6 @@ export class Heatmap {
   #layOut() {
     const isNarrow = this.#frame.layOut();
     this.#plot.setStripHeight(isNarrow ? NARROW_STRIP : STRIP);
-    if (!this.#isByUser) this.#applyWindow();
     this.#redraw();
   }
 
@@ -275,8 +275,9 @@ export class Heatmap {
     this.#applyReach();
   }
 
+  /** Fit the window into the room there is, unless a reader has moved the view. */
   #applyWindow() {
-    if (!this.#map?.hours.length) return;
+    if (this.#isByUser || !this.#map?.hours.length) return;
     const { hours } = this.#map;
     const last = hours.length - 1;
     const from = this.#window ? (this.#window.from - hours[0]) / HOUR : -1;
@@ -333,6 +334,8 @@ export class Heatmap {
       this.#isDragging = event.buttons > 0 && event.pointerType === "mouse";
     };
     pane.addEventListener("pointermove", onMove, { capture: true });
+    // Where labels of prices get wider or narrower, the library keeps the width of an hour.
+    this.#plot.times.subscribeSizeChange(() => this.#applyWindow());
     this.#plot.chart.subscribeCrosshairMove(({ point, paneIndex }) => {
       if (this.#cursor.isOfKeyboard) return;
       const scene = this.#scene();

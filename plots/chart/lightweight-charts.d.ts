@@ -34,6 +34,7 @@ export interface TimeScaleApi {
   logicalToCoordinate(logical: number): number | null;
   getVisibleLogicalRange(): LogicalRange | null;
   setVisibleLogicalRange(range: LogicalRange): void;
+  subscribeSizeChange(call: () => void): void;
   width(): number;
 }
 export interface CrosshairEvent { point?: { x: number; y: number }; paneIndex?: number }

@@ -31,6 +31,8 @@ const search = /** @type {HTMLInputElement} */ (find("asset"));
 
 /** @type {import("./server.js").State} */
 let state = JSON.parse(document.body.dataset.state ?? "");
+/** Earlier ones may end after the page has changed again. */
+let newestDrawing = Promise.resolve();
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const themeNow = () => {
@@ -132,8 +134,10 @@ function applyLooks() {
     threshold: Number(threshold),
     showBands: state.grade !== "C",
   });
-  maps.drawn().then(() => {
-    if (section.ariaBusy !== "true") root.dataset.drawn = "true";
+  const drawing = maps.drawn();
+  newestDrawing = drawing;
+  drawing.then(() => {
+    if (drawing === newestDrawing && section.ariaBusy !== "true") root.dataset.drawn = "true";
   });
 }
 
@@ -141,10 +145,7 @@ function applyLooks() {
 function showFailure(error) {
   if (isGivenUp(error)) return;
   section.ariaBusy = "false";
-  if (error instanceof Unreachable) {
-    showConnection(false);
-    return;
-  }
+  if (error instanceof Unreachable) return showConnection(false);
   root.dataset.drawn = "true";
   const title = document.createElement("h2");
   title.textContent = error instanceof Error ? error.message : String(error);
