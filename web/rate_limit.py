@@ -1,6 +1,6 @@
-"""How often one client may send requests.
+"""How often one client may send requests, and guess the token.
 
-Belongs here: counting requests by client. Does not belong here: how much one answer may hold
+Belongs here: counting by client. Does not belong here: how much one answer may hold
 (``web.answers``).
 """
 
@@ -39,7 +39,7 @@ class RequestRate:
 
 
 RATES = (
-    # Guesses at the form. Those in headers are not counted: what protects is the token's length.
+    # Guesses at the form; `web.security` counts those in headers by GUESSES.
     RequestRate("/login", 0.1, 10),
     RequestRate("/v1/files", 20.0, 200),
     RequestRate("/v1/", 20.0, 200),
@@ -48,6 +48,43 @@ RATES = (
     RequestRate("/events", 1.0, 60),
 )
 """What is counted; the first prefix that fits decides. The page's own files are not."""
+
+
+GUESSES = RequestRate("", 0.1, 5)
+"""Wrong tokens of one client, whatever the path."""
+
+
+class ClientCounter:
+    """Counts by client and rate; what a client has left fills up again with time.
+
+    Parameters
+    ----------
+    clock : callable
+        Seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        # What a client has left of a rate, and when that was counted.
+        self._left: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
+
+    def seconds_to_wait(self, client: str, rate: RequestRate) -> float:
+        """Return how long a client has to wait, 0 where it has not to."""
+        left, _ = self._left_now(client, rate)
+        return 0.0 if left >= 1.0 else (1.0 - left) / rate.per_second
+
+    def count(self, client: str, rate: RequestRate) -> None:
+        """Count once for a client."""
+        left, now = self._left_now(client, rate)
+        self._left[client, rate.prefix] = (max(left - 1.0, 0.0), now)
+        self._left.move_to_end((client, rate.prefix))
+        if len(self._left) > _MOST_CLIENTS:
+            self._left.popitem(last=False)
+
+    def _left_now(self, client: str, rate: RequestRate) -> tuple[float, float]:
+        now = self._clock()
+        left, counted = self._left.get((client, rate.prefix), (float(rate.burst), now))
+        return min(left + (now - counted) * rate.per_second, float(rate.burst)), now
 
 
 class RequestLimiter:
@@ -72,9 +109,7 @@ class RequestLimiter:
     ) -> None:
         self._app = app
         self._rates = rates
-        self._clock = clock
-        # Requests that a client has left, and when that was counted.
-        self._left: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
+        self._counter = ClientCounter(clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -82,32 +117,28 @@ class RequestLimiter:
         if scope["type"] == "http":
             path = str(scope["path"])
             rate = next((one for one in self._rates if path.startswith(one.prefix)), None)
-        wait = 0.0 if rate is None else self.seconds_to_wait(_client(scope), rate)
-        if wait <= 0.0:
-            await self._app(scope, receive, send)
-            return
-        refusal = Refusal(
-            429,
-            "Too many requests",
-            "this client sends more requests than one may",
-            f"wait {math.ceil(wait)} s; pages of more rows, or /v1/files, need fewer requests",
-            headers={"Retry-After": str(math.ceil(wait))},
-        )
-        await json_problem(refusal)(scope, receive, send)
-
-    def seconds_to_wait(self, client: str, rate: RequestRate) -> float:
-        """Count a request; return how long its client has to wait first, 0 where it has not to."""
-        now = self._clock()
-        left, counted = self._left.pop((client, rate.prefix), (float(rate.burst), now))
-        left = min(left + (now - counted) * rate.per_second, float(rate.burst))
-        is_allowed = left >= 1.0
-        self._left[client, rate.prefix] = (left - is_allowed, now)
-        if len(self._left) > _MOST_CLIENTS:
-            self._left.popitem(last=False)
-        return 0.0 if is_allowed else (1.0 - left) / rate.per_second
+        if rate is not None:
+            client = client_of(scope)
+            wait = self._counter.seconds_to_wait(client, rate)
+            if wait > 0.0:
+                await json_problem(_too_many(wait))(scope, receive, send)
+                return
+            self._counter.count(client, rate)
+        await self._app(scope, receive, send)
 
 
-def _client(scope: Scope) -> str:
+def _too_many(wait: float) -> Refusal:
+    return Refusal(
+        429,
+        "Too many requests",
+        "this client sends more requests than one may",
+        f"wait {math.ceil(wait)} s; pages of more rows, or /v1/files, need fewer requests",
+        headers={"Retry-After": str(math.ceil(wait))},
+    )
+
+
+def client_of(scope: Scope) -> str:
+    """Return the address that a request came from."""
     client = scope.get("client")
     # A proxy's header may name anything, at any length.
     return "" if client is None else str(client[0])[:64]

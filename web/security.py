@@ -1,12 +1,14 @@
 """Who may send requests: host names, the token, and the headers that protect the page.
 
-Belongs here: the checks around every request, and the login. Does not belong here: how often
-a client may send them (``web.rate_limit``).
+Belongs here: the checks around every request, and the login. Does not belong here: counting what a
+client sends (``web.rate_limit``).
 """
 
 import hashlib
 import hmac
 import ipaddress
+import math
+from collections import OrderedDict
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, quote
@@ -21,6 +23,7 @@ from jobs.settings import Settings
 from web.page import templates
 from web.problem_details import Refusal
 from web.problem_handlers import json_problem
+from web.rate_limit import GUESSES, ClientCounter, client_of
 
 LEAST_TOKEN_CHARACTERS = 16
 
@@ -28,6 +31,9 @@ COOKIE = "liqheat_page"
 _COOKIE_SECONDS = 30 * 24 * 3600
 
 _MOST_FORM_BYTES = 4096
+
+# Wrong tokens remembered; the oldest is forgotten first.
+_MOST_WRONG = 1000
 
 # What needs no token: the login, what it looks like, and whether the server lives.
 _OPEN_PATHS = ("/login", "/logout", "/healthz", "/static/")
@@ -102,6 +108,15 @@ def check_exposure(settings: Settings, host: str) -> None:
         )
 
 
+_TOKEN_NEEDED = Refusal(
+    401,
+    "Token needed",
+    "the token is missing or not the one of this server",
+    "send it as `Authorization: Bearer <LIQHEAT_SERVE_TOKEN>`, or log in at /login",
+    headers={"WWW-Authenticate": 'Bearer realm="liqheat"'},
+)
+
+
 class Guard:
     """Checks each request and adds the headers that protect the page.
 
@@ -123,6 +138,8 @@ class Guard:
         self._app = app
         self._names = names
         self._token = token
+        self._guesses = ClientCounter()
+        self._wrong: OrderedDict[bytes, None] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -159,21 +176,46 @@ class Guard:
                 )
             )
         path = str(scope["path"])
-        if self._token is None or path.startswith(_OPEN_PATHS) or is_admitted(headers, self._token):
+        if self._token is None or path.startswith(_OPEN_PATHS):
             return None
+        refusal = self._refusal_of_secrets(client_of(scope), headers, self._token)
+        if refusal is None or refusal.status_code != 401:
+            return refusal
         if path == "/" and scope["method"] == "GET":
             query = scope["query_string"].decode("latin-1")
             following = f"/?{query}" if query else "/"
             return RedirectResponse(f"/login?next={quote(following, safe='')}", 303)
-        return json_problem(
-            Refusal(
-                401,
-                "Token needed",
-                "the token is missing or not the one of this server",
-                "send it as `Authorization: Bearer <LIQHEAT_SERVE_TOKEN>`, or log in at /login",
-                headers={"WWW-Authenticate": 'Bearer realm="liqheat"'},
-            )
-        )
+        return refusal
+
+    def _refusal_of_secrets(self, client: str, headers: Headers, token: str) -> Response | None:
+        """Return None for a request that sends the token, by itself or as the login's cookie.
+
+        A wrong one is counted the first time: to send it again is no guess, so that a program or
+        a page that goes on with the token of before locks out nobody else at its address.
+        """
+        sent = _sent_secrets(headers)
+        known = hashlib.sha256("\n".join(sent).encode("utf-8", "surrogateescape")).digest()
+        if any(sent) and known not in self._wrong:
+            wait = self._guesses.seconds_to_wait(client, GUESSES)
+            if wait > 0.0:
+                return json_problem(_too_many_guesses(wait))
+            if _is_same(sent[0], token) or _is_same(sent[1], _cookie_value(token)):
+                return None
+            self._guesses.count(client, GUESSES)
+            self._wrong[known] = None
+            if len(self._wrong) > _MOST_WRONG:
+                self._wrong.popitem(last=False)
+        return json_problem(_TOKEN_NEEDED)
+
+
+def _too_many_guesses(wait: float) -> Refusal:
+    return Refusal(
+        429,
+        "Too many wrong tokens",
+        "this address has sent too many wrong tokens",
+        f"wait {math.ceil(wait)} s, then send the LIQHEAT_SERVE_TOKEN of this server",
+        headers={"Retry-After": str(math.ceil(wait))},
+    )
 
 
 def _host_name(host: str) -> str:
@@ -192,16 +234,15 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def is_admitted(headers: Mapping[str, str], token: str) -> bool:
-    """Return whether a request sends the token, as a header or by the cookie of the login."""
+def _sent_secrets(headers: Mapping[str, str]) -> tuple[str, str]:
+    """Return the token of a request's header and the cookie of its login, empty where not sent."""
     scheme, _, sent = headers.get("authorization", "").partition(" ")
-    if scheme.casefold() == "bearer" and _is_same(sent.strip(), token):
-        return True
+    token = sent.strip() if scheme.casefold() == "bearer" else ""
     try:
         cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
-        return False
-    return cookie is not None and _is_same(cookie.value, _cookie_value(token))
+        cookie = None
+    return token, "" if cookie is None else cookie.value
 
 
 def _is_same(sent: str, secret: str) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 
-from web.rate_limit import RATES, RequestLimiter, RequestRate
+from web.rate_limit import RATES, ClientCounter, RequestLimiter, RequestRate
 
 RATE = RequestRate("/v1/", per_second=2.0, burst=3)
 
@@ -61,11 +61,11 @@ async def test_a_client_that_rests_has_its_burst_again_and_no_more():
     assert [(await status_of(limit, "/v1/map"))[0] for _ in range(4)] == [200, 200, 200, 429]
 
 
-async def test_memory_of_clients_is_bounded():
-    limit = RequestLimiter(respond, rates=(RATE,), clock=Clock())
+def test_memory_of_clients_is_bounded():
+    counter = ClientCounter(Clock())
     for number in range(10_050):
-        limit.seconds_to_wait(str(number), RATE)
-    assert len(limit._left) == 10_000
+        counter.count(str(number), RATE)
+    assert len(counter._left) == 10_000
 
 
 def test_fifty_requests_at_once_are_within_every_rate_but_the_login():

@@ -7,6 +7,7 @@ import pytest
 
 from jobs.errors import SettingsRejected
 from jobs.settings import Settings
+from web.rate_limit import RequestRate
 from web.security import check_exposure
 
 TOKEN = "a-token-of-enough-characters"  # noqa: S105  (of this test alone)
@@ -35,6 +36,36 @@ def test_without_the_token_nothing_is_answered(guarded, path):
 def test_the_token_lets_in(guarded):
     answer = guarded.get("/v1/bands", headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 200
+
+
+def bearer(token):
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_guesses_of_an_address_are_few_and_the_token_waits_with_them(
+    small_home, serve, monkeypatch
+):
+    # None comes back while the test runs.
+    monkeypatch.setattr("web.security.GUESSES", RequestRate("", 1e-3, 5))
+    with serve(small_home, serve_token=TOKEN) as client:
+
+        def status_of(token):
+            return client.get("/v1/context", headers=bearer(token)).status_code
+
+        # A program that goes on with one wrong token guesses once.
+        assert {status_of(WRONG) for _ in range(20)} == {401}
+        guesses = [status_of(f"{WRONG}-{number}") for number in range(6)]
+        assert guesses == [401, 401, 401, 401, 429, 429]
+        refused = client.get("/v1/context", headers={"Cookie": f"liqheat_page={WRONG}"})
+        assert refused.status_code == 429
+        assert 0 < int(refused.headers["retry-after"]) <= 1000
+        assert "wait" in refused.json()["next_step"]
+        # Else the answer would say which guess is right.
+        assert status_of(TOKEN) == 429
+        assert client.get("/v1/context").status_code == 401
+        assert client.get("/healthz").status_code == 200
+        elsewhere = {**bearer(TOKEN), "X-Forwarded-For": "10.1.2.3"}
+        assert client.get("/v1/context", headers=elsewhere).status_code == 200
 
 
 def test_the_page_leads_to_the_login_and_back(guarded):
