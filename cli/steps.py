@@ -50,6 +50,7 @@ def demo_command(
         days=7,
     )
     typer.echo(f"\nmap: {page.resolve()}")
+    typer.echo(f"page: LIQHEAT_HOME={settings.home} liqheat serve")
     typer.echo(f"ask it: LIQHEAT_HOME={settings.home} liqheat tables")
 
 
