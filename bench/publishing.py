@@ -37,7 +37,12 @@ def main() -> None:
         published = shop.settings.published
 
         def publish() -> None:
-            with publication(shop.connection, published, window_start=EVERYTHING) as made:
+            with publication(
+                shop.connection,
+                published,
+                window_start=EVERYTHING,
+                published_at=datetime.now(UTC),
+            ) as made:
                 made.fill()
                 made.write_days(changed_days(shop.connection), threads=2)
                 made.swap_in()

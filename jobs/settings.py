@@ -48,6 +48,8 @@ class Settings(BaseSettings):
         Time a reader's statement may compute [s].
     publish_window_days : int
         Days of hourly rows the published file holds; the Parquet beside it holds everything.
+    publish_kept_percent : float
+        Share of the published file that rows kept as first published may take.
     detail_hours : int
         Newest hours of which maps by leverage and odds of touch by bin are kept and published.
     postgres_url : str, optional
@@ -105,6 +107,7 @@ hyblock_client_secret, hyblock_api_key : str, optional
     query_memory_mb: int = Field(default=2048, ge=64, le=_MOST_MB)
     query_seconds: float = Field(default=60.0, gt=0, le=_MOST_SECONDS, allow_inf_nan=False)
     publish_window_days: int = Field(default=90, ge=1, le=_MOST_DAYS)
+    publish_kept_percent: float = Field(default=10.0, ge=0, le=100, allow_inf_nan=False)
     detail_hours: int = Field(default=168, ge=1, le=24 * 366)
     postgres_url: SecretStr | None = None
     postgres_map_days: int = Field(default=7, ge=1, le=_MOST_DAYS)

@@ -4,10 +4,11 @@ A contract is data, ``sql/<schema>/<name>.yaml``, beside the SELECT where there 
 Arrow schemas, comments in the database, ``docs/tables.md`` and the contract tests. DDL does not
 belong here (``sql/migrations``), nor do SELECTs.
 
-A column is ``name: [type, sentence]``; the type may be followed by ``null`` (it may be NULL), and
-by what its numbers measure (``warehouse.measures``); ratios and ages are figures anyway. Columns
-listed by name alone are those of the contract that this one is ``like``, else of
-``sql/columns.yaml``, which holds what means the same everywhere.
+A column is ``name: [type, sentence]``; the type may be followed by ``null`` (it may be NULL), by
+what its numbers measure (``warehouse.measures``; ratios and ages are figures anyway) and by
+``later`` (it is filled in as time passes after the hour). Columns listed by name alone are those of
+the contract that this one is ``like``, else of ``sql/columns.yaml``, which holds what means the
+same everywhere.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -73,6 +74,9 @@ class Column:
         Whether it may be NULL.
     measure : ColumnMeasure, optional
         What its numbers measure; None for what is no number.
+    is_filled_later : bool
+        Whether it is filled in as time passes after the hour, as amounts published later are:
+        filling it completes a row, it does not correct one.
     """
 
     name: str
@@ -81,6 +85,7 @@ class Column:
     description: str
     is_nullable: bool
     measure: ColumnMeasure | None
+    is_filled_later: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -185,16 +190,17 @@ def _column(name: str, declared: list[str] | None, where: str) -> Column:
     measures = [mark for mark in marks if mark in MEASURES]
     if element in _NUMBERS and name.endswith(FIGURE_SUFFIXES) and not measures:
         measures = ["figure"]
-    if element not in _TYPES or set(marks) - {"null", *measures} or len(measures) > 1:
+    if element not in _TYPES or set(marks) - {"null", "later", *measures} or len(measures) > 1:
         raise ContractViolation(
             f"{where}: column {name} has type {declared[0]}; known are {', '.join(_TYPES)}, "
-            f"each with [] for a list, then null, then {', '.join(MEASURES)}"
+            f"each with [] for a list, then null, then {', '.join(MEASURES)}, then later"
         )
     sql_type, arrow_type = _TYPES[element]
     if element != kind:
         sql_type, arrow_type = f"{sql_type}[]", pa.list_(arrow_type)
     measure = MEASURES[measures[0]] if measures else None
-    return Column(name, sql_type, arrow_type, declared[1], "null" in marks, measure)
+    is_later = "later" in marks
+    return Column(name, sql_type, arrow_type, declared[1], "null" in marks, measure, is_later)
 
 
 def _declared_columns(items: list[Any]) -> Iterator[tuple[str, list[str] | None]]:

@@ -9,6 +9,7 @@ from typing import Self
 
 import duckdb
 
+from warehouse.as_published import PUBLICATION_RECORDS
 from warehouse.connect import quoted
 from warehouse.contracts import Relation
 
@@ -45,7 +46,8 @@ class HeldRows:
 
     def condition(self, relation: Relation) -> str:
         """Return the condition on rows of an hourly relation that are not held back."""
-        if relation.schema == "quality" or "asset" not in relation.column_names:
+        is_about_rows = relation.schema == "quality" or relation.name in PUBLICATION_RECORDS
+        if is_about_rows or "asset" not in relation.column_names:
             return "true"
         # The reasons why an asset is held back are part of its grade, which is published unless
         # the grade itself fails.

@@ -21,18 +21,20 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse.as_published import PUBLICATION_RECORDS, SCHEMA, form_sha256, view_selects
 from warehouse.connect import CATALOG, ROW_GROUP_SIZE, quoted, scalar, transaction, translated
 from warehouse.contracts import Relation, comment_statements, public_relations, relations
 from warehouse.durable_files import emptied_folder, move_into_place
+from warehouse.first_published import FirstPublished
 from warehouse.held_rows import HeldRows
 from warehouse.models import (
     Model,
-    definitions_sha256,
     macros,
     models,
     set_window,
     tables_behind,
 )
+from warehouse.publication_base import PublicationMark
 from warehouse.publication_days import record_publication
 from warehouse.published_versions import (
     PUBLISHED_FILE,
@@ -103,7 +105,12 @@ def lost_days(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[date]
 
 @contextmanager
 def publication(
-    connection: duckdb.DuckDBPyConnection, folder: Path, *, window_start: datetime
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    *,
+    window_start: datetime,
+    published_at: datetime,
+    kept_share: float = 0.1,
 ) -> Iterator["Publication"]:
     """Yield a publication to fill, write Parquet from, and swap in, in this order.
 
@@ -118,11 +125,19 @@ def publication(
         The published folder.
     window_start : datetime
         The file holds rows with as_of after this instant.
+    published_at : datetime
+        Instant of the publication, UTC.
+    kept_share : float
+        Rows kept as first published may take this share of the file.
     """
     link = folder / PUBLISHED_FILE
     with translated(f"publishing {link}"):
         building = emptied_folder(folder / WRITING) / PUBLISHED_FILE
-        made = Publication(connection, link, building, window_start)
+        mark = PublicationMark(str(uuid.uuid4()), published_at, form_sha256())
+        first = FirstPublished(
+            connection, link, _FILE, mark, window_start, kept_share, HeldRows.read(connection)
+        )
+        made = Publication(connection, link, building, first)
         try:
             yield made
         except BaseException:
@@ -138,15 +153,14 @@ class Publication:
         connection: duckdb.DuckDBPyConnection,
         link: Path,
         building: Path,
-        window_start: datetime,
+        first: FirstPublished,
     ) -> None:
         self._connection = connection
         self._link = link
         self._building = building
-        self._window_start = window_start
-        self._id = str(uuid.uuid4())
-        self._form_sha256 = definitions_sha256()
-        self._held = HeldRows.read(connection)
+        self._first = first
+        self._window_start = first.window_start
+        self._held = first.held
         self._row_counts: dict[str, int] = {}
         # Days in which the last version is out of date; None: all is written.
         self._days: list[date] | None = None
@@ -193,7 +207,7 @@ class Publication:
         A reader that holds the old version open keeps its view of it.
         """
         self._or_anew(self._finish)
-        add_version(self._building, self._link, self._id)
+        add_version(self._building, self._link, self._first.mark.publication_id)
         # Killed before this, the next publication finds a version that it does not know, and
         # writes all anew.
         with transaction(self._connection):
@@ -213,7 +227,8 @@ class Publication:
     @property
     def _row(self) -> list[object]:
         """The row of ``meta.publication``."""
-        return [self._id, self._form_sha256, self._window_start]
+        mark = self._first.mark
+        return [mark.publication_id, mark.form_sha256, self._window_start]
 
     def _days_out_of_date(self) -> list[date] | None:
         """Return the days in which the last version is out of date; None where it is no base.
@@ -223,7 +238,7 @@ class Publication:
         published = self._connection.execute(
             "select form_sha256, window_start_at from meta.publication"
         ).fetchone()
-        if published is None or published[0] != self._form_sha256:
+        if published is None or published[0] != self._first.mark.form_sha256:
             return None
         if published[1] > self._window_start:
             return None
@@ -303,12 +318,18 @@ class Publication:
                 for schema in ("marts", "quality"):
                     connection.execute(f"create schema if not exists {_FILE}.{schema}")
                 for relation in _stored_relations():
-                    if relation.is_hourly:
+                    if relation.is_hourly and relation.name not in PUBLICATION_RECORDS:
                         self._fill_table(relation)
+            set_window(connection, None, None, None)
+            self._first.record(self._days)
+            with transaction(connection):
+                for name in PUBLICATION_RECORDS:
+                    self._fill_table(relations()[name])
         finally:
             set_window(connection, None, None, None)
         if self._days is None:
             self._create_views(_FILE, _hourly_views())
+            self._create_as_published_views()
         with transaction(connection):
             self._create_unfolding_views()
 
@@ -363,6 +384,14 @@ class Publication:
         if catalog == _FILE:
             for relation, _ in views:
                 self._comment(relation, "view")
+
+    def _create_as_published_views(self) -> None:
+        self._connection.execute(f"create schema if not exists {_FILE}.{SCHEMA}; use {_FILE}")
+        for relation, select in view_selects():
+            self._connection.execute(f"create view {relation.name} as {select}")
+        self._connection.execute(f"use {CATALOG}")
+        for relation, _ in view_selects():
+            self._comment(relation, "view")
 
     def _create_unfolding_views(self) -> None:
         """Create the views behind Parquet, over tables as it has them, whose text is an enum.
@@ -439,6 +468,7 @@ class Publication:
 
     def _finish(self) -> None:
         """Write the relations without an hour, which include the run that publishes, and detach."""
+        self._first.write_parquet(self._days)
         summaries = {each.name: each for each in models() if each.materialized == "summary"}
         relations_left = [each for each in _stored_relations() if not each.is_hourly]
         with transaction(self._connection):
@@ -459,7 +489,7 @@ class Publication:
                 _FILE, [each for each in _public_models("view") if not each[0].is_hourly]
             )
             hourly = [each.name for each in _stored_relations() if each.is_hourly]
-            record_publication(self._connection, _FILE, self._id, self._days, hourly)
+            record_publication(self._connection, _FILE, self._first.mark, self._days, hourly)
         # Writes the log of changes into the file.
         self._detach()
 

@@ -1,4 +1,4 @@
-"""Which publication a file is, and which changed each of its days last, in the file as macros.
+"""Macros of a published file: which publication it is, and which changed each day last.
 
 Whoever copies publications elsewhere (``warehouse.postgres``) compares only the days that have
 changed since its last copy, however many there are. A macro is in no list of relations. Does not
@@ -10,19 +10,20 @@ from datetime import date
 
 import duckdb
 
-from warehouse.connect import scalar
+from warehouse.connect import quoted, scalar
 from warehouse.errors import QueryFailed
+from warehouse.publication_base import PublicationMark, literal
 from warehouse.read import Reader
 
 
 def record_publication(
     connection: duckdb.DuckDBPyConnection,
     catalog: str,
-    publication_id: str,
+    mark: PublicationMark,
     changed: Collection[date] | None,
     hourly: Collection[str],
 ) -> None:
-    """Write both macros into a file that is being published.
+    """Write the macros into a file that is being published.
 
     Parameters
     ----------
@@ -30,14 +31,19 @@ def record_publication(
         The writer's, with the file attached.
     catalog : str
         The file.
-    publication_id : str
+    mark : PublicationMark
         The publication under way.
     changed : collection of date, optional
         Days that it changes in a copy of the last version; None where it writes all anew.
     hourly : collection of str
         The hourly tables of the file.
     """
-    connection.execute(f"create or replace macro {catalog}.publication_id() as '{publication_id}'")
+    for name, value in (
+        ("publication_id", quoted(mark.publication_id)),
+        ("published_at", literal(mark.published_at)),
+        ("form_sha256", quoted(mark.form_sha256)),
+    ):
+        connection.execute(f"create or replace macro {catalog}.{name}() as {value}")
     spans = " union all ".join(
         f"select min(as_of)::date as first, max(as_of)::date as last from {catalog}.{name}"
         for name in hourly
@@ -50,7 +56,7 @@ def record_publication(
         "select unnest(generate_series(?::date, ?::date, interval 1 day))::date::varchar",
         [first, last],
     ).fetchall()
-    by_day = {day: publication_id for (day,) in days}
+    by_day = {day: mark.publication_id for (day,) in days}
     if changed is not None:
         before = scalar(connection, f"select {catalog}.published_days()")
         unchanged = by_day.keys() - {str(day) for day in changed}

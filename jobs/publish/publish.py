@@ -65,7 +65,13 @@ def publish(settings: Settings, *, as_of: datetime, progress: Progress = silent)
         folder = settings.published
         window = timedelta(days=settings.publish_window_days)
         window_start = newest_hour(connection, as_of) - window
-        with publication(connection, folder, window_start=window_start) as made:
+        with publication(
+            connection,
+            folder,
+            window_start=window_start,
+            published_at=run.started_at,
+            kept_share=settings.publish_kept_percent / 100,
+        ) as made:
             # The published table of runs shows this one as done.
             with recorded_run(connection, run):
                 made.fill()

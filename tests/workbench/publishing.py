@@ -1,22 +1,34 @@
 """Publishing a workshop's warehouse, whole or in parts, and reading what was published."""
 
+import itertools
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from warehouse import published_versions
 from warehouse.publication import changed_days, publication
-from workbench import HOUR, START
+from workbench import END, HOUR, START
 
 LAST = START + 26 * HOUR
 FILE = published_versions.PUBLISHED_FILE
 EVERYTHING = datetime(2000, 1, 1, tzinfo=UTC)
 
+# After everything that the market was ingested by, a minute apart.
+_INSTANTS = (END + number * timedelta(minutes=1) for number in itertools.count(1))
+
+
+def publication_of(shop, folder=None, window_start=EVERYTHING, **options):
+    """Return a publication of the shop's warehouse, a minute after the one before."""
+    folder = folder or shop.settings.published
+    at = next(_INSTANTS)
+    return publication(
+        shop.connection, folder, window_start=window_start, published_at=at, **options
+    )
+
 
 def publish_file(shop, folder=None, window_start=EVERYTHING):
     """Publish the file alone; return it and its rows."""
-    folder = folder or shop.settings.published
-    with publication(shop.connection, folder, window_start=window_start) as made:
+    with publication_of(shop, folder, window_start) as made:
         made.fill()
         return made.swap_in()
 
@@ -24,7 +36,7 @@ def publish_file(shop, folder=None, window_start=EVERYTHING):
 def publish_days(shop, on_day=lambda day: None):
     """Write the Parquet that is out of date, and no file; return its days."""
     days = changed_days(shop.connection)
-    with publication(shop.connection, shop.settings.published, window_start=EVERYTHING) as made:
+    with publication_of(shop) as made:
         made.fill()
         made.write_days(days, threads=2, on_day=on_day)
         made.discard()
@@ -42,9 +54,9 @@ def published_rows(path, sql):
     return eval(shown.stdout)  # noqa: S307
 
 
-def publish_all(shop, window_start=EVERYTHING):
+def publish_all(shop, window_start=EVERYTHING, **options):
     """Publish the file and the Parquet that is out of date; return the file and its rows."""
-    with publication(shop.connection, shop.settings.published, window_start=window_start) as made:
+    with publication_of(shop, None, window_start, **options) as made:
         made.fill()
         made.write_days(changed_days(shop.connection), threads=2)
         return made.swap_in()

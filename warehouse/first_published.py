@@ -1,0 +1,432 @@
+"""What a publication changes in hours that readers have seen: rows kept as they were, and a record.
+
+After the tables of the new file are filled, they are compared with those of the version that people
+read. A row that has other content, or is no longer there, is kept as it was first published, once:
+later changes of it are recorded, not kept. Belongs here: the comparison, the rows kept, and the
+rows of ``meta.published_hour`` and ``meta.published_change``. Does not belong here: the views over
+what is kept (``warehouse.as_published``), why rows changed (``warehouse.change_evidence``).
+
+The file that people read is the truth of what was published. The tables in the warehouse are
+brought to its state first: rows of publications that were never swapped in go, so that a killed
+publication leaves no trace. Kept rows are also Parquet by day, ``published/replaced``, for the case
+that the file is lost; nothing else could make them again.
+"""
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from warehouse.as_published import (
+    REPLACED_SCHEMA,
+    added_columns,
+    hour_columns,
+    kept_relations,
+    replaced_table,
+    replaced_table_statement,
+    short_name,
+)
+from warehouse.change_record import differing_table, record_changes
+from warehouse.connect import quoted, scalar, transaction
+from warehouse.contracts import Relation, relations
+from warehouse.durable_files import move_into_place
+from warehouse.held_rows import HeldRows
+from warehouse.publication_base import (
+    BASE,
+    Base,
+    PublicationMark,
+    attached_base,
+    day_condition,
+    literal,
+    published_types,
+    selected,
+    span_condition,
+)
+from warehouse.published_versions import READ_ONLY, WRITING
+
+logger = logging.getLogger(__name__)
+
+RUN_MARKS = frozenset({"run_id"})
+"""Columns that say which run wrote a row: another value there is no change of the row."""
+
+
+@dataclass(slots=True)
+class FirstPublished:
+    """The record of one publication.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's, with the file that is being published attached.
+    link : Path
+        Link to the version that people read.
+    catalog : str
+        The file that is being published.
+    mark : PublicationMark
+        The publication under way.
+    window_start : datetime
+        The file holds rows with as_of after this instant.
+    kept_share : float
+        Kept rows may take this share of the published file; what a publication replaces beyond it
+        is recorded, not kept.
+    held : HeldRows
+        Rows that checks hold back.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    link: Path
+    catalog: str
+    mark: PublicationMark
+    window_start: datetime
+    kept_share: float
+    held: HeldRows
+
+    def record(self, days: list[date] | None) -> None:
+        """Compare the file with the version that people read; keep and record what changed.
+
+        Parameters
+        ----------
+        days : list of date, optional
+            Days that were filled anew in a copy of that version; None where all were.
+        """
+        began = time.monotonic()
+        change_count = 0
+        with attached_base(self.connection, self.link) as base:
+            self._restore_records(base)
+            self._restore_rows(base, days)
+            if base is not None:
+                self._follow(base)
+                changed = self._compare(base, days)
+                not_kept = self._keep(base, changed, days)
+                change_count = record_changes(
+                    self.connection,
+                    self.catalog,
+                    base,
+                    self.mark,
+                    changed=changed,
+                    not_kept=not_kept,
+                    held=self.held,
+                )
+            self._record_hours()
+        for name in ("known_hour", *map(differing_table, kept_relations())):
+            self.connection.execute(f"drop table if exists temp.{name}")
+        logger.info(
+            "compared with the last publication in %.1f s: %d changes of hours recorded",
+            time.monotonic() - began,
+            change_count,
+        )
+
+    def _follow(self, base: Base) -> None:
+        """Move the instant behind that of the last publication, should the clock be set back."""
+        if base.published_at is not None and self.mark.published_at <= base.published_at:
+            later = base.published_at + timedelta(microseconds=1)
+            self.mark = replace(self.mark, published_at=later)
+
+    def write_parquet(self, days: list[date] | None) -> None:
+        """Write the kept rows of some days, or of all, as Parquet; a day is replaced whole."""
+        first = self.window_start.date()
+        for relation in kept_relations():
+            table = f"{self.catalog}.{replaced_table(relation)}"
+            filled = self.connection.execute(f"select distinct as_of::date from {table}").fetchall()
+            known = {day for (day,) in filled}
+            folder = self._folder(relation)
+            for path in folder.glob("day=*"):
+                known.add(date.fromisoformat(path.name.removeprefix("day=")))
+            for day in sorted(known if days is None else known.intersection(days)):
+                # The file has only some hours of the day that the window begins in.
+                if day > first:
+                    self._write_day(relation, table, day)
+
+    def _folder(self, relation: Relation) -> Path:
+        return self.link.parent / REPLACED_SCHEMA / short_name(relation)
+
+    def _write_day(self, relation: Relation, table: str, day: date) -> None:
+        temporary = self.link.parent / WRITING / f"replaced-{short_name(relation)}-{day}"
+        instants = [column.name for column in relation.columns if column.is_instant]
+        utc = ", ".join(
+            f'make_timestamptz(epoch_us("{name}")) as "{name}"'
+            for name in (*instants, "first_published_at", "replaced_at")
+        )
+        self.connection.execute(
+            f"copy (select * replace ({utc}) from {table} where {day_condition(day)}) "
+            f"to {quoted(temporary)} (format parquet, compression zstd)"
+        )
+        final = self._folder(relation) / f"day={day}" / "data.parquet"
+        move_into_place(temporary, final, mode=READ_ONLY)
+
+    def _restore_records(self, base: Base | None) -> None:
+        """Bring the records in the warehouse to the state of the version that people read."""
+        with transaction(self.connection):
+            for name in ("published_hour", "published_change"):
+                columns = relations()[f"meta.{name}"].column_names
+                mart = relations()[f"marts.{name}s"]
+                grain = ", ".join(mart.grain)
+                files = self.link.parent / "parquet" / short_name(mart)
+                insert = f"insert into meta.{name} by name select {', '.join(columns)} from"
+                # After a rebuild.
+                is_empty = not scalar(
+                    self.connection, f"select exists (select 1 from meta.{name} limit 1)"
+                )
+                if is_empty and any(files.glob("*/data.parquet")):
+                    source = quoted(files / "*" / "data.parquet")
+                    self.connection.execute(
+                        f"{insert} read_parquet({source}, hive_partitioning = false)"
+                    )
+                if base is None or mart.name not in base.columns:
+                    continue
+                at = "first_published_at" if name == "published_hour" else "published_at"
+                if base.published_at is not None:
+                    self.connection.execute(
+                        f"delete from meta.{name} where {at} > ?", [base.published_at]
+                    )
+                in_utc = "* replace (" + ", ".join(
+                    f"make_timestamptz(epoch_us({column.name})) as {column.name}"
+                    for column in mart.columns
+                    if column.is_instant
+                )
+                self.connection.execute(
+                    f"{insert} (select {in_utc}) from {BASE}.{mart.name}) "
+                    f"anti join meta.{name} using ({grain})"
+                )
+            if base is not None and "marts.published_hours" not in base.columns:
+                self._insert_hours(BASE, list(base.columns), "null", "null")
+
+    def _restore_rows(self, base: Base | None, days: list[date] | None) -> None:
+        """Create the tables of kept rows, with the rows that were kept before."""
+        connection = self.connection
+        with transaction(connection):
+            connection.execute(f"create schema if not exists {self.catalog}.{REPLACED_SCHEMA}")
+            for relation in kept_relations():
+                name = replaced_table(relation)
+                table = f"{self.catalog}.{name}"
+                connection.execute(replaced_table_statement(relation, self.catalog))
+                if days is not None:
+                    connection.execute(f"delete from {table} where as_of <= {self._start}")
+                    continue
+                files = self._folder(relation)
+                if base is not None and name in base.columns:
+                    source = f"{BASE}.{name}"
+                elif any(files.glob("*/data.parquet")):
+                    pattern = quoted(files / "*" / "data.parquet")
+                    source = (
+                        f"read_parquet({pattern}, union_by_name = true, hive_partitioning = false)"
+                    )
+                else:
+                    continue
+                described = connection.execute(f"describe select * from {source}").fetchall()
+                known = {row[0]: row[1] for row in described}
+                wanted = published_types(relation) | {
+                    column.name: column.published_type for column in added_columns()
+                }
+                connection.execute(
+                    f"insert into {table} select {selected(wanted, known)} from {source} "
+                    f"where epoch_us(as_of) > epoch_us({self._start})"
+                )
+
+    @property
+    def _start(self) -> str:
+        return literal(self.window_start)
+
+    @property
+    def _at(self) -> str:
+        return literal(self.mark.published_at)
+
+    def _insert_hours(self, catalog: str, names: list[str], at: str, publication: str) -> None:
+        """Add the hours of a file that are not recorded yet."""
+        hours = " union ".join(
+            f"select distinct asset, as_of from {catalog}.{relation.name}"
+            for relation in kept_relations()
+            if relation.name in names and "asset" in relation.grain
+        )
+        if hours:
+            self.connection.execute(
+                "insert into meta.published_hour "
+                f"select asset, make_timestamptz(epoch_us(as_of)) as as_of, {at}, {publication} "
+                f"from ({hours}) anti join meta.published_hour using (asset, as_of)"
+            )
+
+    def _record_hours(self) -> None:
+        with transaction(self.connection):
+            self._insert_hours(
+                self.catalog,
+                [relation.name for relation in kept_relations()],
+                f"make_timestamptz(epoch_us({self._at}))",
+                quoted(self.mark.publication_id),
+            )
+
+    def _compare(self, base: Base, days: list[date] | None) -> list[Relation]:
+        """Put rows that differ into temporary tables; return the relations that have some."""
+        span = span_condition(self.window_start, days)
+        self.connection.execute(
+            "create or replace temp table known_hour as select asset, "
+            "make_timestamp(epoch_us(as_of)) as as_of, "
+            "make_timestamp(epoch_us(first_published_at)) as first_published_at "
+            f"from meta.published_hour where as_of > {self._start}::timestamptz"
+        )
+        changed = []
+        for relation in kept_relations():
+            statement = self._differing(relation, base.columns.get(relation.name, {}), span)
+            if statement is None:
+                logger.warning("%s had another grain; its rows are not compared", relation.name)
+                continue
+            self.connection.execute(statement)
+            if scalar(self.connection, f"select exists (from {differing_table(relation)})"):
+                changed.append(relation)
+        return changed
+
+    def _differing(self, relation: Relation, known: dict[str, str], span: str) -> str | None:
+        """Return the statement that finds the rows that differ; None where grains differ."""
+        if known and not known.keys() >= set(relation.grain):
+            return None
+        grain = ", ".join(f'"{name}"' for name in relation.grain)
+        compared = [
+            column
+            for column in relation.columns
+            if column.name in known and column.name not in (*relation.grain, *RUN_MARKS)
+        ]
+        strict = [column for column in compared if not column.is_filled_later]
+        # Amounts that were there and are others now are corrected. Words and counts beside them
+        # change as they are filled in.
+        filled = [
+            column.name
+            for column in compared
+            if column.is_filled_later and column.is_nullable and column.is_number
+        ]
+        later = "".join(f', "{name}"' for name in filled)
+        hashed = ["0"]
+        for column in strict:
+            hashed.append(f'"{column.name}"')
+            if column.is_nested:
+                # NULL, an empty list and a list of NULL have one hash.
+                hashed.append(f'len("{column.name}")')
+        content = f"hash({', '.join(hashed)}) as content"
+        before = f"{BASE}.{relation.name}" if known else f"{self.catalog}.{relation.name}"
+        cast = selected(published_types(relation), known or None)
+        hour = hour_columns(relation)
+        seen = [*hour, *(["provider"] if "provider" in relation.grain else [])]
+        corrected = "".join(
+            f' or (old."{name}" is not null and old."{name}" is distinct from now."{name}")'
+            for name in filled
+        )
+        return f"""
+create or replace temp table {differing_table(relation)} as
+with old as (
+    select {grain}, before_row, {content}{later}
+    from (select {cast}, rowid as before_row from {before} where {span} and {bool(known)})
+),
+now as (select {grain}, {content}{later} from {self.catalog}.{relation.name} where {span}),
+differing as (
+    select {grain}, before_row, old.content is null as is_added, now.content is null as is_removed
+    from old full join now using ({grain})
+    where old.content is distinct from now.content{corrected}
+)
+select
+    differing.*,
+    not is_added and marked.replaced_at is null and lost.as_of is null as is_kept_now,
+    is_added and marked.replaced_at is null and lost.as_of is null as is_late,
+    not is_added or seen.as_of is not null or marked.replaced_at is not null as is_change,
+    coalesce(marked.first_published_at, known.first_published_at) as first_published_at,
+from differing
+left join {self.catalog}.{replaced_table(relation)} as marked using ({grain})
+left join (
+    select distinct {", ".join(hour)} from {self.catalog}.{replaced_table(relation)}
+    where not is_kept
+) as lost using ({", ".join(hour)})
+left join (
+    select {", ".join(hour)}, min(first_published_at) as first_published_at, true as is_known
+    from known_hour group by {", ".join(hour)}
+) as known using ({", ".join(hour)})
+left join (select distinct {", ".join(seen)} from old) as seen using ({", ".join(seen)})
+where not is_added or known.is_known
+"""
+
+    def _keep(self, base: Base, changed: list[Relation], days: list[date] | None) -> set[str]:
+        """Keep the rows replaced for the first time, and mark those that came late.
+
+        Returns the relations whose rows are too many to be kept.
+        """
+        too_much = self._beyond_share(base, changed)
+        span = span_condition(self.window_start, days)
+        with transaction(self.connection):
+            for relation in changed:
+                table = f"{self.catalog}.{replaced_table(relation)}"
+                differing = differing_table(relation)
+                grain = ", ".join(f'"{name}"' for name in relation.grain)
+                if relation.name in too_much:
+                    hour = ", ".join(hour_columns(relation))
+                    self.connection.execute(
+                        f"insert into {table} by name select {hour}, "
+                        "min(first_published_at) as first_published_at, "
+                        f"{self._at} as replaced_at, false as is_kept from {differing} "
+                        f"where is_kept_now group by {hour}"
+                    )
+                elif relation.name in base.columns:
+                    cast = selected(published_types(relation), base.columns[relation.name])
+                    self.connection.execute(
+                        f"insert into {table} "
+                        f"select own.* exclude (before_row), first_published_at, {self._at}, true "
+                        f"from (select {cast}, rowid as before_row "
+                        f"from {BASE}.{relation.name} where {span}) as own "
+                        f"inner join (select before_row, first_published_at from {differing} "
+                        "where is_kept_now) using (before_row)"
+                    )
+                    self.connection.execute(
+                        f"delete from {table} where replaced_at is null and ({grain}) in "
+                        f"(select ({grain}) from {differing} where is_kept_now)"
+                    )
+                self.connection.execute(
+                    f"insert into {table} by name select {grain}, "
+                    f"{self._at} as first_published_at, true as is_kept "
+                    f"from {differing} where is_late"
+                )
+        return too_much
+
+    def _beyond_share(self, base: Base, changed: list[Relation]) -> set[str]:
+        """Return the relations whose rows are not kept, largest first, so that the rest fits."""
+        added: dict[str, float] = {}
+        kept = 0.0
+        for relation in kept_relations():
+            count = scalar(
+                self.connection,
+                f"select count(*) from {self.catalog}.{replaced_table(relation)} "
+                "where replaced_at is not null",
+            )
+            more = 0
+            if relation in changed:
+                more = scalar(
+                    self.connection,
+                    f"select count(*) from {differing_table(relation)} where is_kept_now",
+                )
+            if (count or more) and relation.name in base.columns:
+                bytes_per_row = self._bytes_per_row(relation)
+                kept += (count + more) * bytes_per_row
+                added[relation.name] = more * bytes_per_row
+        room = self.kept_share * self.link.resolve().stat().st_size
+        too_much = set()
+        for name in sorted(added, key=lambda each: added[each], reverse=True):
+            if kept <= room or not added[name]:
+                break
+            kept -= added[name]
+            too_much.add(name)
+        if too_much:
+            logger.warning(
+                "more is replaced at once than %g %% of the published file; rows as first "
+                "published are not kept of %s",
+                100 * self.kept_share,
+                ", ".join(sorted(too_much)),
+            )
+        return too_much
+
+    def _bytes_per_row(self, relation: Relation) -> float:
+        """Return what a row of the version that people read takes, in whole blocks."""
+        found: float = scalar(
+            self.connection,
+            "select coalesce((select count(distinct block_id) * any_value(block_size) "
+            f"from pragma_storage_info('{BASE}.{relation.name}'), pragma_database_size() "
+            f"where persistent and database_name = '{BASE}'), 0)::double "
+            f"/ greatest((select count(*) from {BASE}.{relation.name}), 1)",
+        )
+        return found
