@@ -22,6 +22,7 @@ from cli.serve import serve_command
 from cli.show_accuracy import accuracy_command
 from cli.show_assumptions import assumptions_command
 from cli.show_bands import bands_command
+from cli.show_changes import diff_command
 from cli.show_disagreement import disagreement_command
 from cli.show_providers import providers_command
 from cli.show_quality import quality_command
@@ -43,6 +44,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "providers": providers_command,
     "bands": bands_command,
     "disagreement": disagreement_command,
+    "diff": diff_command,
     "assumptions": assumptions_command,
     "accuracy": accuracy_command,
     "fetch": collect.fetch_command,

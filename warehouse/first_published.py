@@ -21,6 +21,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse.as_published import (
+    PUBLISHED_HOURS,
     REPLACED_SCHEMA,
     added_columns,
     hour_columns,
@@ -161,38 +162,40 @@ class FirstPublished:
         """Bring the records in the warehouse to the state of the version that people read."""
         with transaction(self.connection):
             for name in ("published_hour", "published_change"):
-                columns = relations()[f"meta.{name}"].column_names
-                mart = relations()[f"marts.{name}s"]
-                grain = ", ".join(mart.grain)
-                files = self.link.parent / "parquet" / short_name(mart)
-                insert = f"insert into meta.{name} by name select {', '.join(columns)} from"
-                # After a rebuild.
-                is_empty = not scalar(
-                    self.connection, f"select exists (select 1 from meta.{name} limit 1)"
-                )
-                if is_empty and any(files.glob("*/data.parquet")):
-                    source = quoted(files / "*" / "data.parquet")
-                    self.connection.execute(
-                        f"{insert} read_parquet({source}, hive_partitioning = false)"
-                    )
-                if base is None or mart.name not in base.columns:
-                    continue
-                at = "first_published_at" if name == "published_hour" else "published_at"
-                if base.published_at is not None:
-                    self.connection.execute(
-                        f"delete from meta.{name} where {at} > ?", [base.published_at]
-                    )
-                in_utc = "* replace (" + ", ".join(
-                    f"make_timestamptz(epoch_us({column.name})) as {column.name}"
-                    for column in mart.columns
-                    if column.is_instant
-                )
-                self.connection.execute(
-                    f"{insert} (select {in_utc}) from {BASE}.{mart.name}) "
-                    f"anti join meta.{name} using ({grain})"
-                )
-            if base is not None and "marts.published_hours" not in base.columns:
+                self._restore_record(base, name)
+            if base is not None and PUBLISHED_HOURS not in base.columns:
                 self._insert_hours(BASE, list(base.columns), "null", "null")
+
+    def _restore_record(self, base: Base | None, name: str) -> None:
+        connection, mart = self.connection, relations()[f"marts.{name}s"]
+        columns = ", ".join(relations()[f"meta.{name}"].column_names)
+        insert = f"insert into meta.{name} by name select {columns} from"
+        files = self.link.parent / "parquet" / short_name(mart)
+        has_rows, has_unfinished, has_published = connection.execute(
+            f"select exists (from meta.{name}), exists (from meta.pending_file), "
+            "exists (from meta.publication)"
+        ).fetchone() or (False, False, False)
+        if not has_rows and not has_unfinished and any(files.glob("*/data.parquet")):
+            # After a rebuild.
+            source = quoted(files / "*" / "data.parquet")
+            connection.execute(f"{insert} read_parquet({source}, hive_partitioning = false)")
+        elif has_rows and (not has_published if base is None else mart.name not in base.columns):
+            # Of the first publication that recorded any, killed before it was swapped in.
+            connection.execute(f"delete from meta.{name}")
+        if base is None or mart.name not in base.columns:
+            return
+        if base.published_at is not None:
+            at = "first_published_at" if name == "published_hour" else "published_at"
+            connection.execute(f"delete from meta.{name} where {at} > ?", [base.published_at])
+        instants = ", ".join(
+            f"make_timestamptz(epoch_us({column.name})) as {column.name}"
+            for column in mart.columns
+            if column.is_instant
+        )
+        connection.execute(
+            f"{insert} (select * replace ({instants}) from {BASE}.{mart.name}) "
+            f"anti join meta.{name} using ({', '.join(mart.grain)})"
+        )
 
     def _restore_rows(self, base: Base | None, days: list[date] | None) -> None:
         """Create the tables of kept rows, with the rows that were kept before."""

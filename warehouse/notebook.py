@@ -16,7 +16,8 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from warehouse.contracts import public_relations, relations
+from warehouse.as_published import as_published_relations
+from warehouse.contracts import public_relations
 from warehouse.errors import NotPublished, QueryFailed
 from warehouse.published_versions import PUBLISHED_FILE
 from warehouse.read import Reader, ReadLimits, open_published
@@ -100,6 +101,7 @@ def read_map(
     provider: str = "turnover",
     venue: str = "all",
     hours: tuple[datetime, datetime] | None = None,
+    as_published: bool = False,
     limits: ReadLimits | None = None,
 ) -> LabelledMap:
     """Return the map of an asset as one labelled array.
@@ -113,17 +115,23 @@ def read_map(
     hours : tuple of datetime, optional
         Hours from the first to the second, both included; naive ones are UTC. By default the
         newest 168.
+    as_published : bool
+        The map of each hour as readers saw it first, whatever changed it later.
     limits : ReadLimits, optional
         Memory and time.
 
     Raises
     ------
     NotPublished
-        There is no file, or no such map; the message names those there are.
+        There is no file, or no such map; the message names those there are. Or the maps of some
+        hours are not kept as first published.
     """
     with open_published(_file(published), limits=limits) as reader:
         whose = {"asset": asset, "provider": provider, "venue": venue}
-        rows = _map_rows(reader, whose, hours)
+        maps = f"{'as_published' if as_published else 'marts'}.liquidation_heatmap_arrays"
+        if as_published:
+            _refuse_lost_hours(reader, asset, hours)
+        rows = _map_rows(reader, maps, whose, hours)
         first = min(start for _, _, _, start, *_ in rows)
         end = max(start + len(values) for _, _, _, start, values, *_ in rows)
         edges = np.array(
@@ -151,8 +159,38 @@ def read_map(
     )
 
 
+def _refuse_lost_hours(reader: Reader, asset: str, hours: tuple[datetime, datetime] | None) -> None:
+    """Refuse hours whose maps are not kept as first published.
+
+    Raises
+    ------
+    NotPublished
+        There are some among those wanted.
+    """
+    from_at, until_at = hours or (None, None)
+    first, last, count = reader.execute(
+        "select min(as_of), max(as_of), count(*) from replaced.liquidation_heatmap_arrays "
+        "where not is_kept and asset = $asset "
+        "and as_of <= coalesce($until_at::timestamp, 'infinity'::timestamp) "
+        "and as_of >= coalesce($from_at::timestamp, (select max(as_of) "
+        "from marts.liquidation_heatmap_arrays where asset = $asset) - to_hours($newest_hours))",
+        {
+            "asset": asset,
+            "from_at": from_at,
+            "until_at": until_at,
+            "newest_hours": _NEWEST_HOURS - 1,
+        },
+    ).fetchone() or (None, None, 0)
+    if count:
+        raise NotPublished(
+            f"{count} hours of {asset} from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC "
+            "are not kept as first published, since more was replaced at once than "
+            "LIQHEAT_PUBLISH_KEPT_PERCENT allows; choose other hours, or read them as they are now"
+        )
+
+
 def _map_rows(
-    reader: Reader, whose: dict[str, str], hours: tuple[datetime, datetime] | None
+    reader: Reader, maps: str, whose: dict[str, str], hours: tuple[datetime, datetime] | None
 ) -> list[tuple[Any, ...]]:
     """Return (as_of, side, price, first bin, values, unit, semantics) of some hours, at least one.
 
@@ -169,7 +207,7 @@ def _map_rows(
         "newest_hours": _NEWEST_HOURS,
     }
     rows = reader.execute(
-        "with map as (select * from marts.liquidation_heatmap_arrays where asset = $asset "
+        f"with map as (select * from {maps} where asset = $asset "
         "and provider = $provider and venue = $venue and as_of <= $until_at) "
         "select as_of, side, price, first_bin_index, liquidation_usd, unit, semantics from map "
         "where as_of >= coalesce($from_at::timestamp, (select max(as_of) from map) "
@@ -235,7 +273,8 @@ def read_table(
     published : str or Path
         The published file, or the home it is in.
     name : str
-        The relation; ``assets`` is ``marts.assets``.
+        The relation; ``assets`` is ``marts.assets``. Of ``as_published.<relation>`` rows as
+        readers saw them first.
     where : str
         Condition of SQL, with ``$name`` for each parameter.
     parameters : dict, optional
@@ -255,15 +294,15 @@ def read_table(
         polars is not installed.
     """
     relation = name if "." in name else f"marts.{name}"
-    public = [each.name for each in public_relations()]
-    if relation not in public:
-        close = difflib.get_close_matches(relation, public, n=3, cutoff=0.5)
+    grains = {each.name: each.grain for each in (*public_relations(), *as_published_relations())}
+    if relation not in grains:
+        close = difflib.get_close_matches(relation, grains, n=3, cutoff=0.5)
         raise QueryFailed(
             f"{name} is no published relation"
             + (f"; close to it are {', '.join(close)}" if close else "")
             + "; `liqheat tables` lists them"
         )
-    order = ", ".join(relations()[relation].grain)
+    order = ", ".join(grains[relation])
     with open_published(_file(published), limits=limits) as reader:
         sql = f"select * from {relation} where {where} order by {order}"
         table: pa.Table = reader.execute(sql, parameters).to_arrow_table()

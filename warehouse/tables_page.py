@@ -6,6 +6,7 @@ column is (``sql/<schema>/<name>.yaml``).
 
 from collections.abc import Iterator
 
+from warehouse.as_published import added_columns, as_published_relations
 from warehouse.contracts import Column, Relation, public_relations, relations
 from warehouse.measures import MEASURES
 from warehouse.models import models
@@ -34,12 +35,44 @@ are different answers to one question: choose one, or compare them, never add th
 """
 
 
+_AS_PUBLISHED = """\
+# As published
+
+Late data changes hours that readers have already seen. The schema `as_published` has the relations
+below as they were first published: the rows that still hold, and in place of each that was
+replaced or removed the one that readers saw first. Later states in between are not kept. What is
+filled in as time passes, such as liquidations published later, is no change: such columns hold
+what is known now. Columns are those of the relation of the same name, with three more:
+
+| column | type | what it is |
+| --- | --- | --- |
+"""
+
+_AFTER_AS_PUBLISHED = """
+What readers saw at an instant has `first_published_at` at or before it. The rows replaced are
+tables of the schema `replaced`, and Parquet by day in `published/replaced`. Where a publication
+replaces more than `LIQHEAT_PUBLISH_KEPT_PERCENT` of the file, rows of the largest relations are
+not kept: their hours are one row with `is_kept` false, and none where arrays are unfolded.
+
+"""
+
+
 def tables_page() -> str:
     """Return the page: relations in declared order, then the graph of models."""
     lines = [_HEAD + "".join(f"{line}\n" for line in _measures()) + _AFTER_MEASURES]
     for relation in public_relations():
         lines += _section(relation)
     lines += [
+        _AS_PUBLISHED
+        + "\n".join(
+            f"| {each.name} | {each.published_type}{', or NULL' if each.is_nullable else ''} "
+            f"| {each.description} |"
+            for each in added_columns()
+        )
+        + "\n"
+        + _AFTER_AS_PUBLISHED
+        + "\n".join(f"- {each.name}" for each in as_published_relations()),
+        "",
         "# What is made of what",
         "",
         "Each arrow goes from a table to one that reads it; views in between are left out.",

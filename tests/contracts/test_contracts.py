@@ -22,6 +22,7 @@ from jobs.read.query import published_file
 from jobs.settings import Settings
 from sources.records import SCHEMAS
 from warehouse.archive_ledger import ArchiveEntry
+from warehouse.as_published import as_published_relations, kept_relations, replaced_table
 from warehouse.connect import open_warehouse
 from warehouse.contracts import (
     public_relations,
@@ -56,7 +57,7 @@ def names_in(connection, catalog):
     return {name for (name,) in rows}
 
 
-def assert_commented(connection):
+def assert_commented(connection, commented=None):
     """Every public relation and column says what its contract says."""
     told = dict(
         connection.execute(
@@ -68,7 +69,7 @@ def assert_commented(connection):
             "from duckdb_columns() where not internal"
         ).fetchall()
     )
-    for relation in public_relations():
+    for relation in commented or public_relations():
         assert told.get(relation.name) == relation.description, relation.name
         for column in relation.columns:
             where = f"{relation.name}.{column.name}"
@@ -138,7 +139,46 @@ def test_the_file_has_no_schemas_but_those_of_public_relations(small_home):
         relations_there = names_in(connection, "duckdb_tables") | names_in(
             connection, "duckdb_views"
         )
-    assert relations_there == {relation.name for relation in public_relations()}
+    assert relations_there == {
+        *(relation.name for relation in (*public_relations(), *as_published_relations())),
+        *map(replaced_table, kept_relations()),
+    }
+
+
+def test_relations_as_published_have_their_columns_and_comments(small_home):
+    path = published_file(Settings(home=small_home))
+    with duckdb.connect(str(path), read_only=True) as connection:
+        for relation in as_published_relations():
+            columns = [column[:2] for column in columns_of(connection, relation.name)]
+            assert columns == [(each.name, each.published_type) for each in relation.columns]
+        assert_commented(connection, as_published_relations())
+
+
+def test_what_is_filled_in_later_is_marked():
+    """A new column of amounts or verdicts that arrive after the hour belongs here."""
+    later = {
+        relation.name.split(".")[1]
+        for relation in kept_relations()
+        if any(column.is_filled_later for column in relation.columns)
+    }
+    assert later == {
+        "market_context_hourly",
+        "liquidation_forecast_hourly",
+        "liquidation_outlook_daily",
+        "measured_liquidations_hourly",
+    }
+    marked = {
+        column.name
+        for relation in kept_relations()
+        for column in relation.columns
+        if column.name.startswith("realised_") and not column.is_filled_later
+    }
+    # Of days that are scored when they are over.
+    assert marked == {
+        column.name
+        for column in relations()["marts.estimator_skill_daily"].columns
+        if column.name.startswith("realised_")
+    }
 
 
 JOINS = [
