@@ -33,8 +33,8 @@ from warehouse.as_published import (
 from warehouse.change_record import differing_table, record_changes
 from warehouse.connect import quoted, scalar, transaction
 from warehouse.contracts import Relation, relations
-from warehouse.durable_files import move_into_place
 from warehouse.held_rows import HeldRows
+from warehouse.parquet_by_day import write_day
 from warehouse.publication_base import (
     BASE,
     Base,
@@ -46,7 +46,6 @@ from warehouse.publication_base import (
     selected,
     span_condition,
 )
-from warehouse.published_versions import READ_ONLY, WRITING
 
 logger = logging.getLogger(__name__)
 
@@ -145,18 +144,19 @@ class FirstPublished:
         return self.link.parent / REPLACED_SCHEMA / short_name(relation)
 
     def _write_day(self, relation: Relation, table: str, day: date) -> None:
-        temporary = self.link.parent / WRITING / f"replaced-{short_name(relation)}-{day}"
         instants = [column.name for column in relation.columns if column.is_instant]
         utc = ", ".join(
             f'make_timestamptz(epoch_us("{name}")) as "{name}"'
             for name in (*instants, "first_published_at", "replaced_at")
         )
-        self.connection.execute(
-            f"copy (select * replace ({utc}) from {table} where {day_condition(day)}) "
-            f"to {quoted(temporary)} (format parquet, compression zstd)"
+        write_day(
+            self.connection,
+            f"select * replace ({utc}) from {table} where {day_condition(day)}",
+            relation,
+            day,
+            published=self.link.parent,
+            kind=REPLACED_SCHEMA,
         )
-        final = self._folder(relation) / f"day={day}" / "data.parquet"
-        move_into_place(temporary, final, mode=READ_ONLY)
 
     def _restore_records(self, base: Base | None) -> None:
         """Bring the records in the warehouse to the state of the version that people read."""

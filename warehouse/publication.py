@@ -24,7 +24,7 @@ import duckdb
 from warehouse.as_published import PUBLICATION_RECORDS, SCHEMA, form_sha256, view_selects
 from warehouse.connect import CATALOG, ROW_GROUP_SIZE, quoted, scalar, transaction, translated
 from warehouse.contracts import Relation, comment_statements, public_relations, relations
-from warehouse.durable_files import emptied_folder, move_into_place
+from warehouse.durable_files import emptied_folder
 from warehouse.first_published import FirstPublished
 from warehouse.held_rows import HeldRows
 from warehouse.models import (
@@ -34,11 +34,11 @@ from warehouse.models import (
     set_window,
     tables_behind,
 )
+from warehouse.parquet_by_day import write_day
 from warehouse.publication_base import PublicationMark
 from warehouse.publication_days import record_publication
 from warehouse.published_versions import (
     PUBLISHED_FILE,
-    READ_ONLY,
     WRITING,
     add_version,
     delete_old_versions,
@@ -437,34 +437,15 @@ class Publication:
                 elif is_in_file:
                     rows = f"select {as_exported(relation)} from {_FILE}.{relation.name}"
                     condition, kind = "true", "timestamp"
-                self._write_file(
+                write_day(
                     cursor,
                     f"{rows} as hourly where as_of > {kind} '{without_zone(before)}' "
                     f"and as_of <= {kind} '{without_zone(last)}' and {condition}",
                     relation,
                     day,
+                    published=self._link.parent,
                 )
         return day
-
-    def _write_file(
-        self, cursor: duckdb.DuckDBPyConnection, select: str, relation: Relation, day: date
-    ) -> None:
-        folder = self._link.parent / "parquet" / relation.name.split(".")[1] / f"day={day}"
-        target = folder / "data.parquet"
-        # Earlier releases wrote where readers look.
-        for left in folder.glob(".writing-*"):
-            left.unlink()
-        temporary = self._building.parent / f"{folder.parent.name}-{folder.name}"
-        written = cursor.execute(
-            f"copy ({select}) to {quoted(temporary)} "
-            "(format parquet, compression zstd, compression_level 1, parquet_version v2, "
-            f"kv_metadata {_parquet_comments(relation)})"
-        ).fetchone()
-        # A reader that has listed the files must find each: one that is there once stays, empty.
-        if (written and written[0]) or target.exists():
-            move_into_place(temporary, target, mode=READ_ONLY)
-        else:
-            temporary.unlink()
 
     def _finish(self) -> None:
         """Write the relations without an hour, which include the run that publishes, and detach."""
@@ -492,15 +473,3 @@ class Publication:
             record_publication(self._connection, _FILE, self._first.mark, self._days, hourly)
         # Writes the log of changes into the file.
         self._detach()
-
-
-def _parquet_comments(relation: Relation) -> str:
-    """Return a relation's comments as a literal of what Parquet keeps beside the schema.
-
-    Parquet has no comment of a column: each is under ``comment.<column>``, the table's under
-    ``comment``.
-    """
-    comments = {"comment": relation.description} | {
-        f"comment.{column.name}": column.comment for column in relation.columns
-    }
-    return "{" + ", ".join(f"{quoted(key)}: {quoted(text)}" for key, text in comments.items()) + "}"

@@ -319,10 +319,18 @@ def test_as_published_equals_a_plain_record_of_what_each_publication_held(shop):
                 )
                 shop.connection.execute(f"delete from derived.heatmap where {of_row}", values)
             else:
+                # A row that was deleted comes back, and one of another provider comes late.
                 shop.connection.execute(
                     f"insert into derived.heatmap from spare where {of_row} and not exists "
                     f"(from derived.heatmap where {of_row}) limit 1",
                     [*values, *values],
+                )
+                shop.connection.execute(
+                    "insert into derived.heatmap select * replace ('late' as provider) "
+                    f"from derived.heatmap where {of_row} and not exists (from derived.heatmap "
+                    "as own where own.provider = 'late' and own.asset = ? and own.as_of = ? "
+                    "and own.venue = ? and own.side = ?)",
+                    [*values, values[0], values[1], values[3], values[4]],
                 )
         change(shop, "price = price")
         event = draw.choice(["none", "none", "anew", "discarded"])

@@ -1,0 +1,67 @@
+"""Published Parquet, one file for each relation and day: whole, read-only, with comments."""
+
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from warehouse.connect import quoted
+from warehouse.contracts import Relation
+from warehouse.durable_files import move_into_place
+from warehouse.published_versions import READ_ONLY, WRITING
+
+
+def write_day(
+    connection: duckdb.DuckDBPyConnection,
+    select: str,
+    relation: Relation,
+    day: date,
+    *,
+    published: Path,
+    kind: str = "parquet",
+) -> None:
+    """Write the rows of a day; an empty day gets no file unless it has one.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        Where the SELECT runs.
+    select : str
+        The rows.
+    relation : Relation
+        What they are of.
+    day : date
+        UTC day of as_of.
+    published : Path
+        The published folder.
+    kind : str
+        Folder below it.
+    """
+    folder = published / kind / relation.name.split(".")[1] / f"day={day}"
+    target = folder / "data.parquet"
+    # Earlier releases wrote where readers look.
+    for left in folder.glob(".writing-*"):
+        left.unlink()
+    temporary = published / WRITING / f"{kind}-{folder.parent.name}-{folder.name}"
+    written = connection.execute(
+        f"copy ({select}) to {quoted(temporary)} "
+        "(format parquet, compression zstd, compression_level 1, parquet_version v2, "
+        f"kv_metadata {_comments(relation)})"
+    ).fetchone()
+    # A reader that has listed the files must find each: one that is there once stays, empty.
+    if (written and written[0]) or target.exists():
+        move_into_place(temporary, target, mode=READ_ONLY)
+    else:
+        temporary.unlink()
+
+
+def _comments(relation: Relation) -> str:
+    """Return a relation's comments as a literal of what Parquet keeps beside the schema.
+
+    Parquet has no comment of a column: each is under ``comment.<column>``, the table's under
+    ``comment``.
+    """
+    comments = {"comment": relation.description} | {
+        f"comment.{column.name}": column.comment for column in relation.columns
+    }
+    return "{" + ", ".join(f"{quoted(key)}: {quoted(text)}" for key, text in comments.items()) + "}"
