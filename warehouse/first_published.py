@@ -52,6 +52,9 @@ logger = logging.getLogger(__name__)
 RUN_MARKS = frozenset({"run_id"})
 """Columns that say which run wrote a row: another value there is no change of the row."""
 
+# Tables take whole blocks, which says little of the rows of a small file; it is taken for this size.
+_SMALL_FILE_BYTES = 100_000_000
+
 
 @dataclass(slots=True)
 class FirstPublished:
@@ -407,7 +410,7 @@ where not is_added or known.is_known
                 bytes_per_row = self._bytes_per_row(relation)
                 kept += (count + more) * bytes_per_row
                 added[relation.name] = more * bytes_per_row
-        room = self.kept_share * self.link.resolve().stat().st_size
+        room = self.kept_share * max(self.link.resolve().stat().st_size, _SMALL_FILE_BYTES)
         too_much = set()
         for name in sorted(added, key=lambda each: added[each], reverse=True):
             if kept <= room or not added[name]:

@@ -8,13 +8,14 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs.errors import NothingToDo
 from jobs.read.figures import percent, plural, usd
-from jobs.read.query import named_rows, named_rows_if_published, open_reader
 from jobs.settings import Settings
-from warehouse.read import Reader
+
+if TYPE_CHECKING:
+    from warehouse.read import Reader
 
 # Short enough to type, long enough to be of one publication.
 _ID_LENGTH = 8
@@ -76,6 +77,9 @@ def published_changes(settings: Settings, chosen: ChangeFilter) -> PublishedChan
         No such asset, provider or publication is known, or a release that did not record changes
         made the file; the message says which there are.
     """
+    # It loads the database, and the program lists its commands without.
+    from jobs.read.query import named_rows, named_rows_if_published, open_reader
+
     with open_reader(settings) as reader:
         known = named_rows_if_published(reader, "known_publications", {})
         if known is None:
@@ -126,7 +130,7 @@ def _publication(known: Sequence[dict[str, Any]], wanted: str) -> dict[str, Any]
     )
 
 
-def _check_names(reader: Reader, chosen: ChangeFilter) -> None:
+def _check_names(reader: "Reader", chosen: ChangeFilter) -> None:
     for column, wanted in (("asset", chosen.asset), ("provider", chosen.provider)):
         if wanted is None or (column == "provider" and wanted == _NO_PROVIDER):
             continue
@@ -134,7 +138,7 @@ def _check_names(reader: Reader, chosen: ChangeFilter) -> None:
             f"select distinct {column} from marts.liquidation_heatmap_arrays "
             f"union select distinct {column} from marts.published_changes order by 1"
         ).fetchall()
-        names = [name for (name,) in rows]
+        names = [name for (name,) in rows if name != _NO_PROVIDER]
         if wanted not in names:
             raise NothingToDo(
                 f"no {column} {wanted} is published; there are {', '.join(names) or 'none'}"
