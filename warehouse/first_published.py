@@ -52,7 +52,7 @@ logger = logging.getLogger(__name__)
 RUN_MARKS = frozenset({"run_id"})
 """Columns that say which run wrote a row: another value there is no change of the row."""
 
-# Tables take whole blocks, which says little of the rows of a small file; it is taken for this size.
+# Tables take whole blocks, so that a small file says little of its rows; it counts as this large.
 _SMALL_FILE_BYTES = 100_000_000
 
 
