@@ -5,8 +5,8 @@ asynchronous tests of other modules could not start.
 """
 
 import os
+import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -26,7 +26,9 @@ from warehouse.published_versions import add_version
 ROOT = Path(__file__).parents[2]
 NODE_MODULES = Path(__file__).parent / "node_modules"
 
-_STARTING_SECONDS = 60.0
+# A machine that is busy with other tests takes its time.
+_STARTING_SECONDS = 120.0
+_WAITING_SECONDS = 30.0
 
 _LIQHEAT = (sys.executable, "-c", "from cli.main import app; app()")
 
@@ -36,8 +38,8 @@ class Server:
     """`liqheat serve` in a process of its own."""
 
     home: Path
-    port: int
     log: Path
+    port: int = 0
     process: subprocess.Popen[bytes] | None = None
     variables: dict[str, str] = field(default_factory=dict)
 
@@ -55,7 +57,7 @@ class Server:
                 stderr=log,
             )
         deadline = time.monotonic() + _STARTING_SECONDS
-        while not self._is_answering():
+        while not self._is_listening() or not self._is_answering():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 pytest.fail(f"the server did not start:\n{self.log.read_text()[-3000:]}")
@@ -71,6 +73,12 @@ class Server:
                 self.process.wait()
             self.process = None
 
+    def _is_listening(self) -> bool:
+        """Return whether the port is known: the server chooses it, and keeps it when restarted."""
+        printed = re.search(r"http://127\.0\.0\.1:(\d+)/", self.log.read_text(errors="replace"))
+        self.port = int(printed[1]) if printed else 0
+        return self.port > 0
+
     def _is_answering(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:  # noqa: S310
@@ -81,16 +89,10 @@ class Server:
             return False
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextmanager
 def serving(home: Path, log: Path, **variables: str) -> Iterator[Server]:
     """Serve a home until the block ends, with more variables of the environment."""
-    server = Server(home, free_port(), log, variables=variables)
+    server = Server(home, log, variables=variables)
     server.start()
     try:
         yield server
@@ -192,6 +194,12 @@ def wait_drawn():
 
 
 @pytest.fixture
+def wait_until():
+    """Return the function that waits for what the page does not announce."""
+    return wait_until_true
+
+
+@pytest.fixture
 def markup():
     """Return the name with markup in it."""
     return MARKUP
@@ -210,6 +218,7 @@ def browser():
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("chromium is not installed: `apt-get install chromium`")
+    playwright.expect.set_options(timeout=1000 * _WAITING_SECONDS)
     with playwright.sync_playwright() as running:
         # Chromium's sandbox does not start for root.
         browser = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -240,7 +249,7 @@ def open_page(browser, server):
             viewport={"width": width, "height": height}, **context_options
         )
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(1000 * _WAITING_SECONDS)
         observed = Observed()
         page.observed = observed
         page.on("pageerror", lambda error: observed.faults.append(f"threw: {error}"))
@@ -275,6 +284,14 @@ def wait_until_drawn(page) -> None:
     """Wait until a page shows what was chosen last, its panel included."""
     page.wait_for_selector("[data-drawn='true']")
     page.wait_for_selector("#panel[aria-busy=true]", state="detached")
+
+
+def wait_until_true(page, is_true) -> None:
+    """Wait until a function of no arguments returns what is true; fail where it never does."""
+    deadline = time.monotonic() + _WAITING_SECONDS
+    while not is_true():
+        assert time.monotonic() < deadline, "what was waited for did not come"
+        page.wait_for_timeout(50)
 
 
 # Pixels of a chart by what they show: cold is a long, warm a short.

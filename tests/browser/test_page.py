@@ -83,6 +83,11 @@ def differing_share(page, other):
     return (np.abs(one - another).max(axis=1) > 8).mean()
 
 
+def span_of(prices):
+    low, high = prices
+    return high - low
+
+
 def hover_chart(page, x=0.5, y=0.5):
     box = page.locator("#chart").bounding_box()
     page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
@@ -189,25 +194,22 @@ def test_the_tooltip_says_what_is_under_the_cursor(open_page):
     expect(page.locator("#chart")).to_contain_text(re.compile(r"(longs|shorts) [\d.]+[kMB]? USD"))
 
 
-def test_the_wheel_zooms_and_a_key_shows_everything_again(open_page):
+def test_the_wheel_zooms_and_a_key_shows_everything_again(open_page, wait_until):
     page = open_page("/?asset=BTC&provider=turnover&days=1")
     low, high = prices_seen(page)
-    page.locator("#chart [role=application]").focus()
+    pane = page.locator("#chart [role=application]")
+    pane.focus()
     for _ in range(4):
         page.keyboard.press("PageUp")
-    page.wait_for_timeout(200)
-    nearer_low, nearer_high = prices_seen(page)
-    assert nearer_high - nearer_low < 0.8 * (high - low)
-    page.locator("#chart [role=application]").focus()
+    wait_until(page, lambda: span_of(prices_seen(page)) < 0.8 * (high - low))
+    pane.focus()
     page.keyboard.press("0")
-    page.wait_for_timeout(200)
-    assert prices_seen(page) == pytest.approx((low, high), rel=0.02)
+    wait_until(page, lambda: prices_seen(page) == pytest.approx((low, high), rel=0.02))
     before = page.locator("#chart").screenshot()
     hover_chart(page)
     for _ in range(5):
         page.mouse.wheel(0, -200)
-    page.wait_for_timeout(300)
-    assert page.locator("#chart").screenshot() != before
+    wait_until(page, lambda: page.locator("#chart").screenshot() != before)
 
 
 def test_an_hour_of_the_past_is_shown_and_left_again(open_page):
@@ -316,13 +318,12 @@ def test_a_phone_shows_everything_without_scrolling_sideways(open_page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_light_and_dark_follow_the_system_and_the_choice(open_page, colours):
+def test_light_and_dark_follow_the_system_and_the_choice(open_page, colours, wait_until):
     light = open_page(color_scheme="light")
     dark = open_page(color_scheme="dark")
     assert colours(light)["light"] > 4 * colours(dark)["light"]
     choose(dark, "theme", "light")
-    dark.wait_for_timeout(200)
-    assert colours(dark)["light"] > 0.5 * colours(light)["light"]
+    wait_until(dark, lambda: colours(dark)["light"] > 0.5 * colours(light)["light"])
 
 
 def test_everything_is_reached_by_the_keyboard(open_page):
@@ -376,7 +377,7 @@ def test_a_picture_that_fails_is_said_and_leaves_no_old_one(open_page, colours, 
     page.observed.faults.clear()
 
 
-def test_fingers_above_each_other_zoom_prices(open_page):
+def test_fingers_above_each_other_zoom_prices(open_page, wait_until):
     page = open_page("/?asset=BTC&provider=turnover", has_touch=True)
     low, high = prices_seen(page)
     box = page.locator("#chart").bounding_box()
@@ -391,9 +392,7 @@ def test_fingers_above_each_other_zoom_prices(open_page):
     for apart in (40, 50, 60):
         touch("touchMove", apart)
     touch("touchEnd")
-    page.wait_for_timeout(300)
-    nearer_low, nearer_high = prices_seen(page)
-    assert nearer_high - nearer_low < 0.8 * (high - low)
+    wait_until(page, lambda: span_of(prices_seen(page)) < 0.8 * (high - low))
 
 
 def test_a_move_of_price_that_was_chosen_is_in_the_address(open_page):

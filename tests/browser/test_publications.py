@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from playwright.sync_api import expect
 from workbench import END
 
 from jobs.publish.publish import publish
@@ -48,3 +49,33 @@ def test_an_open_page_fills_follows_publications_and_outlives_the_server(
         for fault in page.observed.faults
         if not any(known in fault for known in ("ERR_", "404", "503"))
     ]
+
+
+# To a program's browser all tabs are visible; a reader sees one.
+_LET_TABS_HIDE = """
+let isHidden = false;
+Object.defineProperty(document, 'hidden', {get: () => isHidden});
+window.setHidden = (hidden) => {
+  isHidden = hidden;
+  document.dispatchEvent(new Event('visibilitychange'));
+};
+"""
+
+
+def test_more_tabs_than_a_browser_has_connections_all_work(open_page, server, wait_drawn):
+    """A browser opens six connections to a server: a hidden tab leaves its own to the others."""
+    context = open_page("/docs", wait=False).context
+    context.add_init_script(_LET_TABS_HIDE)
+    tabs = []
+    for _ in range(8):
+        tab = context.new_page()
+        tab.goto(f"{server.url}/?asset=THIN&days=1")
+        wait_drawn(tab)
+        tab.evaluate("window.setHidden(true)")
+        tabs.append(tab)
+    for tab in tabs[:2]:
+        tab.evaluate("window.setHidden(false)")
+        tab.locator("[name=provider]").select_option("open_interest")
+        tab.wait_for_url("**provider=open_interest**")
+        wait_drawn(tab)
+        expect(tab.locator("#status")).to_contain_text("Live")

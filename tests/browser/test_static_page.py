@@ -27,7 +27,7 @@ def static_page(served_home, tmp_path_factory):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_page_from_a_file_draws_the_map_and_follows_the_cursor(
-    open_page, static_page, colours, scheme
+    open_page, static_page, colours, wait_until, scheme
 ):
     page = open_page(static_page.as_uri(), color_scheme=scheme, offline=True)
     assert static_page.stat().st_size < MOST_BYTES
@@ -41,8 +41,7 @@ def test_a_page_from_a_file_draws_the_map_and_follows_the_cursor(
     before = page.locator("#chart").screenshot()
     for _ in range(5):
         page.mouse.wheel(0, -200)
-    page.wait_for_timeout(300)
-    assert page.locator("#chart").screenshot() != before
+    wait_until(page, lambda: page.locator("#chart").screenshot() != before)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -50,16 +49,13 @@ def test_axe_finds_nothing_serious(open_page, static_page, axe, serious_faults, 
     assert serious_faults(open_page(static_page.as_uri(), color_scheme=scheme), axe) == []
 
 
-def test_its_controls_change_the_drawing(open_page, static_page, colours):
+def test_its_controls_change_the_drawing(open_page, static_page, colours, wait_until):
     page = open_page(static_page.as_uri())
     both = colours(page)
     page.locator("[name=side]").select_option("long")
-    page.wait_for_timeout(300)
-    longs = colours(page)
-    assert longs["warm"] < 0.2 * both["warm"]
+    wait_until(page, lambda: colours(page)["warm"] < 0.2 * both["warm"])
     page.get_by_text("Reset").click()
-    page.wait_for_timeout(300)
-    assert colours(page)["warm"] == pytest.approx(both["warm"], rel=0.02)
+    wait_until(page, lambda: colours(page)["warm"] == pytest.approx(both["warm"], rel=0.02))
 
 
 def test_a_noisy_asset_is_drawn_under_its_warning_without_bands(open_page, served_home, tmp_path):
