@@ -30,9 +30,9 @@ const DEFAULTS = { side: "both", unit: "usd", threshold: 0, showBands: true, sho
 /** Heights of the strip of published liquidations, CSS pixels. */
 const STRIP = 72;
 const NARROW_STRIP = 44;
-/** Room for the labels of bands beside the newest hour, CSS pixels. */
+/** Room beside the newest hour: for the labels of bands, or half of a label of the time axis. */
 const LABELS = 104;
-const NARROW_LABELS = 6;
+const EDGE = 16;
 
 export class Heatmap {
   /** @type {MapData | null} */
@@ -283,9 +283,8 @@ export class Heatmap {
     const from = this.#window ? (this.#window.from - hours[0]) / HOUR : -1;
     const to = this.#window ? (this.#window.to - hours[0]) / HOUR : last;
     const { width, isNarrow } = this.#plot.room;
-    const labels = isNarrow ? NARROW_LABELS : LABELS;
-    const hasLabels = to >= last && this.#options.showBands;
-    const room = hasLabels ? ((to - from) * labels) / Math.max(width - labels, 1) : 0;
+    const labels = isNarrow || !this.#options.showBands ? EDGE : LABELS;
+    const room = to >= last ? ((to - from) * labels) / Math.max(width - labels, 1) : 0;
     this.#plot.showHours({ from: from + 1, to: to + room });
   }
 
