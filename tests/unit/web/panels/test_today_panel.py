@@ -63,7 +63,7 @@ def test_what_venues_published_of_the_map_is_read_before_its_bands(given, publis
     assert panel.scale.startswith("in the week before, venues published ")
     assert not any(panel.scale in note for note in panel.notes)
     words = fragment(published, "today", provider="turnover").text
-    assert words.index("In the week before") < words.index("all shorts")
+    assert words.index("in the week before") < words.index("all shorts")
 
 
 def test_bands_beside_a_map_of_some_leverage_are_said_to_be_of_all(given, published):
