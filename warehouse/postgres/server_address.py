@@ -5,7 +5,7 @@ a connection (``warehouse.postgres.server_session``).
 """
 
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, unquote_to_bytes, urlencode, urlsplit
 
 from warehouse.errors import OutletRejected
 
@@ -59,10 +59,17 @@ def read_address(url: str) -> ServerAddress:
     db.example:5433/heat publisher postgresql://publisher@db.example:5433/heat
     """
     try:
+        # An argument that is not UTF-8 cannot be encoded.
+        if b"\0" in unquote_to_bytes(url.encode()):
+            raise _unreadable()
         parts = urlsplit(url)
-        query = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
-        # Reading the port is what checks it; several hosts have theirs checked by the driver.
-        port = None if "," in parts.netloc else parts.port
+        # As in libpq, a plus is a plus: forms alone read it as a space.
+        options = parts.query.replace("+", "%2B")
+        query = dict(parse_qsl(options, strict_parsing=bool(options)))
+        credentials, _, hosts = parts.netloc.rpartition("@")
+        # Reading a port is what checks it.
+        several = hosts.split(",")
+        ports = [urlsplit(f"//{host}").port for host in several]
     except ValueError:
         raise _unreadable() from None
     if parts.scheme not in _SCHEMES:
@@ -73,22 +80,21 @@ def read_address(url: str) -> ServerAddress:
     # the name of a database.
     if parts.fragment or "@" in parts.path or "@" in parts.query:
         raise _unreadable()
-    credentials, _, hosts = parts.netloc.rpartition("@")
     if "@" in credentials or any(mark in hosts for mark in "%#"):
         raise _unreadable()
     user, _, password = credentials.partition(":")
     given = query.pop("password", None) or (unquote(password) if password else None)
     user = unquote(user) or query.get("user", "")
     database = unquote(parts.path.lstrip("/")) or query.get("dbname", query.get("database", ""))
-    if port == 0:
+    if 0 in ports or ("," in hosts and "" in several):
         raise _unreadable()
     login = f"{quote(user, safe='')}@" if user and "user" not in query else ""
-    options = f"?{urlencode(query)}" if query else ""
+    rest = f"?{urlencode(query)}" if query else ""
     return ServerAddress(
         name=f"{hosts or query.get('host', 'the local server')}/{database}".rstrip("/"),
         user=user or None,
         database=database or None,
-        dsn=f"postgresql://{login}{hosts}{parts.path}{options}",
+        dsn=f"postgresql://{login}{hosts}{parts.path}{rest}",
         password=given,
     )
 
@@ -96,6 +102,6 @@ def read_address(url: str) -> ServerAddress:
 def _unreadable() -> OutletRejected:
     return OutletRejected(
         f"the address of the database cannot be read; its form is {_FORM}, where each of "
-        "@ : / ? # % in a password is percent-encoded (@ is %40), or leave the password out and "
-        "set PGPASSWORD"
+        "@ : / ? # % [ ] in a password is percent-encoded (@ is %40), or leave the password out "
+        "and set PGPASSWORD"
     )

@@ -38,6 +38,16 @@ _PAUSES = (0.2, 0.8, 2.0, None)
 
 _STAYS = "the last publication stays"
 
+_BAD_OPTION = "the address of the database, or a PG* variable, has an option that cannot be used"
+
+_OPTIONS = "leave it out; sslmode, sslrootcert and settings of the session are taken"
+
+_UNKNOWN_OPTIONS = (
+    asyncpg.UndefinedObjectError,
+    asyncpg.InvalidParameterValueError,
+    asyncpg.CantChangeRuntimeParamError,
+)
+
 _CREDENTIALS = (
     "check user and password, in LIQHEAT_POSTGRES_URL, PGPASSWORD or ~/.pgpass, and what "
     "pg_hba.conf lets in"
@@ -97,11 +107,6 @@ def translated_errors(address: ServerAddress) -> Iterator[None]:
         raise _of_server(address, exc) from exc
     except (OSError, TimeoutError, asyncpg.InterfaceError) as exc:
         reason = str(exc) or type(exc).__name__
-        if isinstance(exc, asyncpg.exceptions.ClientConfigurationError):
-            raise OutletRejected(
-                f"{address}: the address of the database has an option that cannot be used; "
-                "options are those of libpq, such as sslmode=require"
-            ) from None
         raise OutletUnavailable(
             f"{address}: no connection ({reason}); {_STAYS}. Check that the server runs and "
             "listens there, then publish again"
@@ -139,14 +144,7 @@ async def open_session(address: ServerAddress) -> AsyncIterator[Connection]:
         The server is not there or cannot be used at present.
     """
     with translated_errors(address):
-        connection = await asyncpg.connect(
-            address.dsn,
-            password=address.password,
-            timeout=_CONNECT_SECONDS,
-            server_settings=_SESSION,
-            # Statements run once; a prepared one would outlive the columns that it knows.
-            statement_cache_size=0,
-        )
+        connection = await _connect(address)
         try:
             if connection.get_server_version().major >= 14:
                 # A server that notices a killed publisher frees its lock at once.
@@ -154,6 +152,25 @@ async def open_session(address: ServerAddress) -> AsyncIterator[Connection]:
             yield connection
         finally:
             await _close(connection)
+
+
+async def _connect(address: ServerAddress) -> Connection:
+    """Open a connection; an option that nobody can use is refused by its name, where it has one."""
+    try:
+        return await asyncpg.connect(
+            address.dsn,
+            password=address.password,
+            timeout=_CONNECT_SECONDS,
+            server_settings=_SESSION,
+            # Statements run once; a prepared one would outlive the columns that it knows.
+            statement_cache_size=0,
+        )
+    except _UNKNOWN_OPTIONS as exc:
+        # The driver sends what it does not know as settings of the session.
+        raise OutletRejected(f"{address}: {_BAD_OPTION}: {exc}; {_OPTIONS}") from None
+    except ValueError:
+        # Its message may hold any part of the address.
+        raise OutletRejected(f"{address}: {_BAD_OPTION}; {_OPTIONS}") from None
 
 
 async def _close(connection: Connection) -> None:

@@ -61,6 +61,9 @@ def test_a_copy_is_recorded_without_the_password(postgres, settings, caplog):
         lambda url: url.replace("publisher:", "nobody:"),
         lambda url: url.replace(quote(PASSWORD, safe=""), PASSWORD),
         lambda url: url.replace("127.0.0.1", "127.0.0.1:9"),
+        lambda url: url.replace("127.0.0.1", f"{'a' * 70}.example"),
+        lambda url: f"{url}?channel_binding=require",
+        lambda url: f"{url}?sslmode=perhaps",
         lambda url: url.replace("postgresql", "mysql"),
     ],
 )
@@ -72,6 +75,7 @@ def test_a_copy_that_fails_leaves_the_publication_and_says_why(postgres, setting
     assert run.status == "failed"
     assert run.error is not None
     assert run.error.split(": ", 1)[1] in caplog.text
+    assert "defect of liqheat" not in run.error
     assert_no_password(settings, caplog.text)
 
 

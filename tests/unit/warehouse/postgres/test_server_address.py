@@ -16,6 +16,8 @@ SECRET = "hunter2"  # noqa: S105  (what must not be shown)
         ("postgresql://me:hunter2%40%2F%3A@db:5433/heat", "hunter2@/:"),
         ("postgresql://me@db:5433/heat?password=hunter2", "hunter2"),
         ("postgresql://me:hunter2:x@db:5433/heat", "hunter2:x"),
+        ("postgresql://me:hunter2,x@db:5433/heat", "hunter2,x"),
+        ("postgresql://me@db:5433/heat?password=hunter2+x", "hunter2+x"),
     ],
 )
 def test_a_password_is_held_apart_from_what_is_shown(url, password):
@@ -41,6 +43,11 @@ def test_options_stay_in_the_address():
         "postgresql://me:[hunter2@db/heat",
         "postgresql://me:x@db:hunter2/heat",
         "postgresql://me:x@db/heat?hunter2",
+        "postgresql://me:hunter2,x@db:port/heat",
+        "postgresql://me:hunter2@db:5432,db:99999999/heat",
+        "postgresql://me:hunter2@db:5432,/heat",
+        "postgresql://me:hunter2%00@db/heat",
+        "postgresql://me:hunter2\udcff@db/heat",
         "hunter2",
         "mysql://me:hunter2@db/heat",
     ],
