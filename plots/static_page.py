@@ -12,7 +12,7 @@ from pathlib import Path
 
 from plots.warning import MapWarning
 
-_STYLE = Path(__file__).with_suffix(".css")
+_STYLES = (Path(__file__).with_suffix(".css"), Path(__file__).with_name("chart") / "chart.css")
 
 # The page may run and show what it carries, and fetch nothing.
 _POLICY = (
@@ -84,12 +84,13 @@ def write_page(path: Path, words: PageWords, picture: str) -> None:
             f"{_marked(f'{words.warning.reason}; `{words.warning.command}` says more')}</p>\n"
         )
     notes = "".join(f"<p>{_marked(note)}</p>\n" for note in words.notes)
+    styles = "".join(one.read_text(encoding="utf-8") for one in _STYLES)
     path.write_text(
         "<!doctype html>\n"
         f'<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f"<title>{title}</title>\n<style>\n{_STYLE.read_text(encoding='utf-8')}</style>\n</head>\n"
+        f"<title>{title}</title>\n<style>\n{styles}</style>\n</head>\n"
         f'<body>\n<header>\n<h1>{title}</h1>\n<p class="subtitle">{html.escape(words.subtitle)}'
         f"</p>\n</header>\n{warning}<main>\n{picture}\n</main>\n<footer>\n{notes}</footer>\n"
         "</body>\n</html>\n",

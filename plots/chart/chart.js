@@ -26,7 +26,14 @@ import { rangesOf, viewOf } from "./view.js";
  */
 
 /** @type {Options} */
-const DEFAULTS = { side: "both", unit: "usd", threshold: 0, showBands: true, showStartUp: true };
+const DEFAULTS = {
+  side: "both",
+  unit: "usd",
+  threshold: 0,
+  scale: null,
+  showBands: true,
+  showStartUp: true,
+};
 /** Heights of the strip of published liquidations, CSS pixels. */
 const STRIP = 72;
 const NARROW_STRIP = 44;
@@ -149,6 +156,16 @@ export class Heatmap {
       low: view.low,
       high: view.high,
     };
+  }
+
+  /**
+   * Colour by the scale of another chart that is drawn, or by its own.
+   * @param {Heatmap | null} other
+   */
+  shareScale(other) {
+    const scale = (other && other.#raster.picture?.scale) ?? null;
+    const { knee, top } = this.#options.scale ?? {};
+    if (scale?.knee !== knee || scale?.top !== top) this.setOptions({ scale });
   }
 
   /** Leave out notes that a chart beside it shows. @param {Heatmap} other */

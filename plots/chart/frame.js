@@ -1,51 +1,35 @@
-// The elements of the chart, and the chart as a picture.
+// The elements of the chart, and the chart as a picture. How they lie is chart.css.
 
 import { contextOf, fontOf, wrapLines } from "./canvas.js";
 
 /** @typedef {import("./theme.js").Theme} Theme */
 
 const NARROW = 480;
-const KEY = { width: 216, height: 52 };
 const ATTRIBUTION = "Charts by TradingView";
 const NAME = "liquidation heatmap; arrow keys move the cursor, plus and minus zoom";
 
 export class Frame {
-  pane = styled("div", { position: "relative", flex: "1 1 0", minWidth: "0", height: "100%" });
-  profile = styled("canvas", {
-    flex: "none",
-    height: "100%",
-    touchAction: "none",
-    cursor: "ns-resize",
-  });
-  key = styled("canvas", {
-    width: `${KEY.width}px`,
-    height: `${KEY.height}px`,
-    flex: "none",
-  });
+  pane = made("div", "pane");
+  profile = made("canvas", "profile");
+  key = made("canvas", "key");
   /** The pane and the profile beside it. */
-  body = styled("div", { display: "flex", flex: "1 1 0", minHeight: "0" });
-  #note = styled("p", { margin: "0", flex: "1 1 200px" });
-  #link = styled("a", {});
+  body = made("div", "body");
+  #note = made("p", "note");
+  #link = made("a", "link");
   #element;
   #profileWidth = 0;
 
   /** @param {HTMLElement} element @param {string} [name] for screen readers */
   constructor(element, name = NAME) {
     this.#element = element;
-    Object.assign(element.style, { display: "flex", flexDirection: "column", minWidth: "0" });
+    element.classList.add("heatmap");
     Object.assign(this.#link, {
       href: "https://www.tradingview.com/",
       target: "_blank",
       rel: "noopener noreferrer",
       textContent: ATTRIBUTION,
     });
-    const foot = styled("div", {
-      display: "flex",
-      flexWrap: "wrap",
-      gap: "4px 20px",
-      padding: "6px 10px",
-      font: "12px/1.4 system-ui, sans-serif",
-    });
+    const foot = made("div", "foot");
     foot.append(this.key, this.#note, this.#link);
     this.body.append(this.pane, this.profile);
     element.replaceChildren(this.body, foot);
@@ -81,8 +65,8 @@ export class Frame {
   clearCanvases(ratio) {
     this.profile.width = Math.round(this.#profileWidth * ratio);
     this.profile.height = Math.round(this.body.clientHeight * ratio);
-    this.key.width = Math.round(KEY.width * ratio);
-    this.key.height = Math.round(KEY.height * ratio);
+    this.key.width = Math.round(this.key.clientWidth * ratio);
+    this.key.height = Math.round(this.key.clientHeight * ratio);
   }
 
   /**
@@ -127,10 +111,10 @@ export class Frame {
 /**
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag
- * @param {Partial<CSSStyleDeclaration>} style
+ * @param {string} part
  */
-function styled(tag, style) {
+function made(tag, part) {
   const element = document.createElement(tag);
-  Object.assign(element.style, style);
+  element.className = `heatmap-${part}`;
   return element;
 }

@@ -61,8 +61,8 @@ export class Raster {
   keyOf({ view, options, palette }) {
     const { width, height, ratioX, ratio, x0, spacing, low, high } = view;
     const place = [width, height, ratioX, ratio, x0, spacing, low, high];
-    const { side, unit, threshold, showStartUp } = options;
-    const look = [side, unit, threshold, showStartUp, palette.long[255]];
+    const { side, unit, threshold, showStartUp, scale } = options;
+    const look = [side, unit, threshold, showStartUp, scale?.knee, scale?.top, palette.long[255]];
     return [this.#generation, ...place, ...look].join();
   }
 
@@ -158,6 +158,7 @@ export function requestOf({ map, view, options, palette }) {
     threshold: options.threshold,
     showStartUp: options.showStartUp,
     isInCoins: isInCoins(map.meta, options.unit),
+    scale: options.scale,
     palette,
   };
 }

@@ -31,6 +31,7 @@
  * @property {boolean} isInCoins
  * @property {boolean} showStartUp start-up mass is veiled; otherwise left out
  * @property {number} threshold share of the scale below which nothing is drawn
+ * @property {Scale | null} scale of a map beside it; its own, of what is in view, where null
  * @property {{long: Uint32Array, short: Uint32Array}} palette VEILS x LEVELS colours, RGBA bytes
  */
 /** @typedef {{knee: number, top: number}} Scale */
@@ -128,7 +129,7 @@ export function rasterize(source, request) {
         counts[settledHalves[1]]++;
     }
   }
-  const scale = scaleOf(counts);
+  const scale = request.scale ?? scaleOf(counts);
   const levels = levelsOf(scale);
   const least = Math.max(1, Math.ceil((LEVELS - 1) * request.threshold));
   const colours = new Uint32Array(columns * rows);

@@ -153,24 +153,13 @@ export class Tooltip {
   constructor(parent) {
     // Read out where the keyboard moves the cursor.
     this.#box.setAttribute("role", "status");
-    Object.assign(this.#box.style, {
-      position: "absolute",
-      left: "0",
-      top: "0",
-      zIndex: "5",
-      pointerEvents: "none",
-      display: "none",
-      padding: "6px 8px",
-      borderRadius: "4px",
-      font: "12px/1.45 system-ui, sans-serif",
-      maxWidth: "260px",
-      fontVariantNumeric: "tabular-nums",
-    });
+    this.#box.className = "heatmap-tooltip";
+    this.hide();
     parent.append(this.#box);
   }
 
   hide() {
-    this.#box.style.display = "none";
+    this.#box.hidden = true;
   }
 
   /**
@@ -185,8 +174,8 @@ export class Tooltip {
       background: theme.page,
       color: theme.ink,
       border: `1px solid ${theme.muted}`,
-      display: "block",
     });
+    this.#box.hidden = false;
     const text = parts.join();
     if (text !== this.#text) this.#fill(parts, theme.muted);
     this.#text = text;

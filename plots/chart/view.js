@@ -29,6 +29,7 @@ import { binOf, edgeOf } from "./grid.js";
  * @property {"both" | "long" | "short"} side
  * @property {"usd" | "coins"} unit coins are USD at the price of the bin, where it is liquidated
  * @property {number} threshold 0-1, share of the colour scale below which nothing is drawn
+ * @property {import("./raster.worker.js").Scale | null} scale of another map; its own where null
  * @property {boolean} showBands
  * @property {boolean} showStartUp start-up mass veiled in grey; false leaves it out
  */

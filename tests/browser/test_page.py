@@ -271,8 +271,17 @@ def test_maps_beside_each_other_say_each_note_once(open_page):
     assert len(notes) == 2
     assert "coins: USD at the price of the bin" in notes[0]
     assert "coins: USD" not in notes[1]
+
+
+@pytest.mark.parametrize(
+    ("other", "scale"), [("public_convention", "one"), ("consensus", "its own")]
+)
+def test_maps_of_one_unit_beside_each_other_share_a_scale_of_colours(open_page, other, scale):
+    page = open_page(f"/?provider=turnover&compare={other}")
     captions = page.locator(".pane:not(.difference) figcaption").all_inner_texts()
-    assert all("its own scale" in caption for caption in captions)
+    assert [caption.partition(", ")[2] for caption in captions] == [f"colours by {scale} scale"] * 2
+    keys = page.locator(".heatmap-key").evaluate_all("keys => keys.map((key) => key.toDataURL())")
+    assert (keys[0] == keys[1]) == (scale == "one")
 
 
 def test_a_noisy_asset_is_greyed_and_says_why(open_page):

@@ -2,6 +2,7 @@
 
 import { Heatmap } from "/chart/chart.js";
 import { HOUR } from "/chart/grid.js";
+import { unitText } from "/chart/words.js";
 import { drawDifference } from "./difference.js";
 
 /** @typedef {import("/chart/grid.js").MapData} MapData */
@@ -27,14 +28,14 @@ class Pane {
     this.chart = new Heatmap(element, settings);
   }
 
-  /** @param {MapData | null} map @param {View} view */
-  show(map, view) {
+  /** @param {MapData | null} map @param {View} view @param {string} scale in words */
+  show(map, view, scale) {
     this.map = map;
     this.#figure.hidden = !map;
     this.#caption.hidden = !view.compare;
+    this.#caption.textContent = `${map?.meta.provider}, ${scale}`;
     if (!map) return;
     const { meta, hours } = map;
-    this.#caption.textContent = `${meta.provider}, colours by its own scale`;
     this.chart.setData(map);
     // Another window is shown whole; a newer hour of the same one leaves the view where it is.
     const window = [meta.asset, view.days, view.from, view.to].join();
@@ -63,6 +64,7 @@ export class Maps {
   /** @type {Pane[]} */
   #panes = [];
   #elements;
+  #isOneScale = false;
   #difference;
   #canvas;
 
@@ -84,11 +86,14 @@ export class Maps {
    * @param {{theme: Theme, name: string}} settings of charts that are new
    */
   show(maps, view, settings) {
+    const [left, right] = maps;
+    this.#isOneScale = !!left && !!right && haveOneUnit(left.meta, right.meta);
+    const scale = this.#isOneScale ? "colours by one scale" : "colours by its own scale";
     maps.forEach((map, place) => {
       if (map) this.#panes[place] ??= this.#open(place, settings);
-      this.#panes[place]?.show(map, view);
+      this.#panes[place]?.show(map, view, scale);
     });
-    this.#difference.hidden = !maps[1];
+    this.#difference.hidden = !right;
   }
 
   /** @param {Theme} theme @param {Options} options */
@@ -104,7 +109,10 @@ export class Maps {
 
   /** Resolves once each is drawn, or says in its own words why it is not. */
   async drawn() {
-    await Promise.allSettled(this.shown.map(({ chart }) => chart.drawn()));
+    const [left, right] = this.shown.map(({ chart }) => chart);
+    await left?.drawn().catch(() => {});
+    right?.shareScale(this.#isOneScale ? left : null);
+    await right?.drawn().catch(() => {});
   }
 
   /** Show the hours and prices of one map in the other too. @param {Heatmap} [moved] the first */
@@ -133,5 +141,15 @@ export class Maps {
     if (!right) return;
     drawDifference(this.#canvas, left.chart, left.map, right.map);
     right.chart.leaveOutNotesOf(left.chart);
+    this.drawn();
   }
 }
+
+/**
+ * Whether amounts of two maps can be compared: both in USD, of the same kind.
+ * @param {import("/chart/grid.js").Meta} one
+ * @param {import("/chart/grid.js").Meta} other
+ */
+const haveOneUnit = (one, other) =>
+  one.semantics === other.semantics &&
+  [one, other].every((meta) => unitText(meta, "usd") === "USD");
