@@ -237,7 +237,9 @@ def _is_address(host: str) -> bool:
 def _sent_secrets(headers: Mapping[str, str]) -> tuple[str, str]:
     """Return the token of a request's header and the cookie of its login, empty where not sent."""
     scheme, _, sent = headers.get("authorization", "").partition(" ")
-    token = sent.strip() if scheme.casefold() == "bearer" else ""
+    # Headers are bytes that were read as Latin-1; the token in them is UTF-8, as in a form.
+    utf8 = sent.strip().encode("latin-1", "replace").decode("utf-8", "surrogateescape")
+    token = utf8 if scheme.casefold() == "bearer" else ""
     try:
         cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:

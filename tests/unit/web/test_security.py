@@ -68,6 +68,14 @@ def test_guesses_of_an_address_are_few_and_the_token_waits_with_them(
         assert client.get("/v1/context", headers=elsewhere).status_code == 200
 
 
+def test_a_token_may_hold_any_character(small_home, serve):
+    token = 'tök#en+"/&%=;€ 0123'  # noqa: S105  (of this test alone)
+    with serve(small_home, serve_token=token) as client:
+        sent = {"Authorization": b"Bearer " + token.encode()}
+        assert client.get("/v1/bands", headers=sent).status_code == 200
+        assert client.post("/login", data={"token": token}).status_code == 303
+
+
 def test_the_page_leads_to_the_login_and_back(guarded):
     answer = guarded.get("/?asset=ETH&side=long")
     assert answer.status_code == 303
