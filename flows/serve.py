@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import State
     from prefect.deployments.runner import RunnerDeployment
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -142,12 +143,15 @@ def _prepare_environment(home: Path, port: int) -> socket.socket | None:
     os.environ["PREFECT_SERVER_API_AUTH_STRING"] = os.environ["PREFECT_API_AUTH_STRING"] = _login(
         home
     )
-    os.environ["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = ",".join(
-        f"http://{name}:{port}" for name in HOST_NAMES
-    )
+    os.environ["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] = ",".join(_own_origins(port))
     # It names a profile of another PREFECT_HOME.
     os.environ.pop("PREFECT_PROFILE", None)
     return listening
+
+
+def _own_origins(port: int) -> list[str]:
+    """Return the addresses of our own server's pages."""
+    return [f"http://{name}:{port}" for name in HOST_NAMES]
 
 
 def _login(home: Path) -> str:
@@ -185,6 +189,33 @@ def _set_defaults(defaults: dict[str, str]) -> None:
         os.environ.setdefault(name, value)
 
 
+class OwnPagesOnly:
+    """Refuses requests from pages of other addresses, even with the login; programs name no page.
+
+    Parameters
+    ----------
+    app : ASGI application
+        What is guarded.
+    origins : list of str
+        Addresses whose pages may send requests.
+    """
+
+    def __init__(self, app: "ASGIApp", origins: list[str]) -> None:
+        self._app = app
+        self._origins = [each.encode() for each in origins]
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Pass a request on, or refuse it."""
+        sent = [value for name, value in scope.get("headers", ()) if name == b"origin"]
+        if any(each not in self._origins for each in sent):
+            from starlette.responses import PlainTextResponse
+
+            refusal = PlainTextResponse("Requests from pages of other addresses are refused", 403)
+            await refusal(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
 @contextmanager
 def _server(listening: socket.socket | None) -> Iterator[None]:
     """Run our own server around the block, unless another one is configured."""
@@ -198,7 +229,10 @@ def _server(listening: socket.socket | None) -> Iterator[None]:
     from prefect.server.api.server import create_app
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    app = TrustedHostMiddleware(create_app(final=True), allowed_hosts=HOST_NAMES)
+    app = TrustedHostMiddleware(
+        OwnPagesOnly(create_app(final=True), _own_origins(listening.getsockname()[1])),
+        allowed_hosts=HOST_NAMES,
+    )
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run, args=([listening],), name="server", daemon=True)
     thread.start()

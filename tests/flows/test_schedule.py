@@ -1,5 +1,6 @@
 """`liqheat schedule` as a process of its own, over a schedule of seconds."""
 
+import asyncio
 import os
 import re
 import signal
@@ -14,6 +15,9 @@ from typing import Any
 import httpx
 import pytest
 from standin.alert_target import AlertTarget
+from starlette.responses import PlainTextResponse
+
+from flows.serve import OwnPagesOnly
 
 pytestmark = [
     pytest.mark.slow,
@@ -180,10 +184,33 @@ def assert_only_the_owner_gets_in(one: Schedule, proof: Path) -> None:
     own = {**asked, "Origin": one.url}
     allowed = httpx.options(target, headers=own, timeout=60).headers
     assert allowed["access-control-allow-origin"] == one.url
+    # The login does not help a page elsewhere.
+    stolen = one.request("PATCH", f"/deployments/{deployment}", json=pull, headers=evil)
+    assert stolen.status_code == 403
     # A name that was made to point here after the page was loaded.
     rebound = one.request("GET", "/health", headers={"Host": "evil.example"})
     assert rebound.status_code == 400
     assert not proof.exists()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://127.0.0.1:4200"}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "http://127.0.0.1:4201"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+def test_only_pages_of_the_own_address_may_send_requests(headers, status):
+    app = OwnPagesOnly(PlainTextResponse("in"), ["http://127.0.0.1:4200"])
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+            return await client.post("http://127.0.0.1:4200/api/deployments", headers=headers)
+
+    assert asyncio.run(ask()).status_code == status
 
 
 def test_the_schedule_fires_ends_with_its_process_and_goes_on_after_a_stop_or_a_kill(
