@@ -21,6 +21,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse.as_published import (
+    PUBLICATION_RECORDS,
     PUBLISHED_HOURS,
     REPLACED_SCHEMA,
     added_columns,
@@ -51,6 +52,8 @@ logger = logging.getLogger(__name__)
 
 RUN_MARKS = frozenset({"run_id"})
 """Columns that say which run wrote a row: another value there is no change of the row."""
+
+_RECORDS_FOLDER = "parquet"
 
 # Tables take whole blocks, so that a small file says little of its rows; it counts as this large.
 _SMALL_FILE_BYTES = 100_000_000
@@ -129,37 +132,38 @@ class FirstPublished:
             self.mark = replace(self.mark, published_at=later)
 
     def write_parquet(self, days: list[date] | None) -> None:
-        """Write the kept rows of some days, or of all, as Parquet; a day is replaced whole."""
-        first = self.window_start.date()
+        """Write kept rows and records of some days, or of all, as Parquet; a day is replaced whole.
+
+        Last of all, so that what a killed publication recorded is not what readers of Parquet see;
+        days that one wrote are among those of the next.
+        """
         for relation in kept_relations():
-            table = f"{self.catalog}.{replaced_table(relation)}"
-            filled = self.connection.execute(f"select distinct as_of::date from {table}").fetchall()
-            known = {day for (day,) in filled}
-            folder = self._folder(relation)
-            for path in folder.glob("day=*"):
-                known.add(date.fromisoformat(path.name.removeprefix("day=")))
-            for day in sorted(known if days is None else known.intersection(days)):
-                # The file has only some hours of the day that the window begins in.
-                if day > first:
-                    self._write_day(relation, table, day)
+            instants = [*_instants(relation), "first_published_at", "replaced_at"]
+            self._write_table(relation, replaced_table(relation), REPLACED_SCHEMA, instants, days)
+        for name in PUBLICATION_RECORDS:
+            record = relations()[name]
+            self._write_table(record, name, _RECORDS_FOLDER, _instants(record), days)
 
-    def _folder(self, relation: Relation) -> Path:
-        return self.link.parent / REPLACED_SCHEMA / short_name(relation)
-
-    def _write_day(self, relation: Relation, table: str, day: date) -> None:
-        instants = [column.name for column in relation.columns if column.is_instant]
-        utc = ", ".join(
-            f'make_timestamptz(epoch_us("{name}")) as "{name}"'
-            for name in (*instants, "first_published_at", "replaced_at")
-        )
-        write_day(
-            self.connection,
-            f"select * replace ({utc}) from {table} where {day_condition(day)}",
-            relation,
-            day,
-            published=self.link.parent,
-            kind=REPLACED_SCHEMA,
-        )
+    def _write_table(
+        self,
+        relation: Relation,
+        name: str,
+        kind: str,
+        instants: list[str],
+        days: list[date] | None,
+    ) -> None:
+        published = self.link.parent
+        utc = ", ".join(f'make_timestamptz(epoch_us("{each}")) as "{each}"' for each in instants)
+        table = f"{self.catalog}.{name}"
+        filled = self.connection.execute(f"select distinct as_of::date from {table}").fetchall()
+        known = {day for (day,) in filled}
+        for path in (published / kind / short_name(relation)).glob("day=*"):
+            known.add(date.fromisoformat(path.name.removeprefix("day=")))
+        for day in sorted(known if days is None else known.intersection(days)):
+            # The file has only some hours of the day that the window begins in.
+            if day > self.window_start.date():
+                select = f"select * replace ({utc}) from {table} where {day_condition(day)}"
+                write_day(self.connection, select, relation, day, published=published, kind=kind)
 
     def _restore_records(self, base: Base | None) -> None:
         """Bring the records in the warehouse to the state of the version that people read."""
@@ -173,7 +177,7 @@ class FirstPublished:
         connection, mart = self.connection, relations()[f"marts.{name}s"]
         columns = ", ".join(relations()[f"meta.{name}"].column_names)
         insert = f"insert into meta.{name} by name select {columns} from"
-        files = self.link.parent / "parquet" / short_name(mart)
+        files = self.link.parent / _RECORDS_FOLDER / short_name(mart)
         has_rows, has_unfinished, has_published = connection.execute(
             f"select exists (from meta.{name}), exists (from meta.pending_file), "
             "exists (from meta.publication)"
@@ -212,7 +216,7 @@ class FirstPublished:
                 if days is not None:
                     connection.execute(f"delete from {table} where as_of <= {self._start}")
                     continue
-                files = self._folder(relation)
+                files = self.link.parent / REPLACED_SCHEMA / short_name(relation)
                 if base is not None and name in base.columns:
                     source = f"{BASE}.{name}"
                 elif any(files.glob("*/data.parquet")):
@@ -436,3 +440,7 @@ where not is_added or known.is_known
             f"/ greatest((select count(*) from {BASE}.{relation.name}), 1)",
         )
         return found
+
+
+def _instants(relation: Relation) -> list[str]:
+    return [column.name for column in relation.columns if column.is_instant]

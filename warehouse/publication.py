@@ -77,6 +77,11 @@ def _stored_relations() -> list[Relation]:
     return [relation for relation in public_relations() if relation.name not in views]
 
 
+def _is_by_day(relation: Relation) -> bool:
+    """Return whether days of a relation are written before the file is finished."""
+    return relation.is_by_day and relation.name not in PUBLICATION_RECORDS
+
+
 def _day_bounds(day: date) -> tuple[datetime, datetime]:
     """Return the instants (before, last] between which the hours of a day lie."""
     before = datetime.combine(day, time(), UTC) - _INSTANT
@@ -429,7 +434,7 @@ class Publication:
             cursor.execute(f"use {CATALOG}; set timezone = 'UTC'")
             # Models that look back over hours look back from here, not from the beginning.
             set_window(cursor, None, before, last)
-            for relation in filter(lambda each: each.is_by_day, public_relations()):
+            for relation in filter(_is_by_day, public_relations()):
                 rows, condition = f"select * from {relation.name}", self._held.condition(relation)
                 kind = "timestamptz"
                 if is_in_file and relation.name in unfolded:

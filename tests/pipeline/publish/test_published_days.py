@@ -13,6 +13,7 @@ from jobs.publish.publish import publish
 from jobs.settings import Settings
 from jobs.writer import open_writer
 from transforms.estimators import ESTIMATORS
+from warehouse.as_published import PUBLICATION_RECORDS
 from warehouse.contracts import public_relations
 from warehouse.publication import changed_days, lost_days
 
@@ -31,7 +32,8 @@ def assert_parquet_equals_marts(shop):
     """Every day of every hourly relation is in Parquet as the writer sees it."""
     folder = shop.settings.published / "parquet"
     for relation in public_relations():
-        if not relation.is_hourly:
+        # Records of publications are written when the file is swapped in.
+        if not relation.is_hourly or relation.name in PUBLICATION_RECORDS:
             continue
         name = relation.name.split(".")[1]
         if not relation.is_by_day:

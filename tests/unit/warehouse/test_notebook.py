@@ -116,3 +116,36 @@ def test_a_condition_reads_no_other_file(published, tmp_path):
 def test_polars_is_asked_for_by_name(published):
     pytest.importorskip("polars")
     assert read_table(published, "assets", as_="polars").height == 2
+
+
+def test_a_map_as_published_is_the_one_of_today_until_it_changes(published, changed_file, btc):
+    first = read_map(published, "BTC", as_published=True)
+    np.testing.assert_array_equal(first.liquidation, btc.liquidation)
+    last = btc.as_of[-1].astype(object)
+    names = "asset, as_of, provider, venue, side"
+    file = changed_file(
+        "insert into replaced.liquidation_heatmap_arrays by name select *, "
+        "timestamp '2026-02-02' as first_published_at, timestamp '2026-02-03' as replaced_at, "
+        "true as is_kept from marts.liquidation_heatmap_arrays "
+        f"where as_of = '{last}' and asset = 'BTC'; "
+        "update marts.liquidation_heatmap_arrays set liquidation_usd = "
+        "list_transform(liquidation_usd, lambda usd: 2 * usd) "
+        f"where as_of = '{last}' and asset = 'BTC'"
+    )
+    np.testing.assert_array_equal(
+        read_map(file, "BTC", as_published=True).liquidation, btc.liquidation
+    )
+    np.testing.assert_array_equal(read_map(file, "BTC").liquidation[-1], 2 * btc.liquidation[-1])
+    table = read_table(file, "as_published.liquidation_heatmap_arrays", where="replaced_at > as_of")
+    assert set(table["as_of"].dt.tz_localize(None)) == {pd.Timestamp(last)}
+    assert names.split(", ") == list(table.columns[:5])
+
+
+def test_hours_that_are_not_kept_as_published_are_refused(changed_file, btc):
+    last = btc.as_of[-1].astype(object)
+    file = changed_file(
+        "insert into replaced.liquidation_heatmap_arrays by name select 'BTC' as asset, "
+        f"timestamp '{last}' as as_of, timestamp '2026-02-03' as replaced_at, false as is_kept"
+    )
+    with pytest.raises(NotPublished, match=r"1 hours of BTC .* are not kept as first published"):
+        read_map(file, "BTC", as_published=True)
