@@ -18,7 +18,7 @@ from transforms.bands import (
     find_bands,
 )
 from transforms.errors import InvalidInput
-from transforms.maps import N_WINDOW_BINS, window_first_bin
+from transforms.maps import N_WINDOW_BINS, price_position, window_first_bin
 
 # Whole numbers, so that a percentile between two of them is exact enough to compare with.
 sparse_maps = arrays(
@@ -127,6 +127,16 @@ def test_each_zone_has_its_own_percentile_and_five_bands():
     bands = find_bands(row, [1.0])
     assert np.bincount(bands.zone, minlength=4).tolist() == [1, 0, 0, BANDS_PER_ZONE]
     assert bands.liquidation_usd[bands.zone == 0].tolist() == [2e6]
+
+
+@pytest.mark.parametrize(("away", "zone"), [(9, 0), (10, 1), (24, 1), (25, 2), (49, 2), (50, 3)])
+def test_a_bin_exactly_at_the_edge_of_a_zone_is_of_the_zone_beyond(away, zone):
+    # Of one of these prices centres of bins lie whole bins away, to the last digit.
+    prices = np.exp(0.0005 + 0.002 * np.arange(-5000, 0))
+    price = prices[price_position(prices) == N_WINDOW_BINS // 2][0]
+    row = np.zeros((1, N_WINDOW_BINS))
+    row[0, N_WINDOW_BINS // 2 + away] = 1.0
+    assert find_bands(row, [price]).zone.tolist() == [zone]
 
 
 def test_a_run_across_the_end_of_a_zone_counts_to_the_zone_of_its_peak():
