@@ -112,6 +112,12 @@ def empty_warehouse():
 
 
 @pytest.fixture
+def without_pages(monkeypatch):
+    """Leave out the pages of checks, which take as long as the checks themselves."""
+    monkeypatch.setattr("quality.validation.Validation.write_pages", lambda validation: None)
+
+
+@pytest.fixture
 def home(small_home, tmp_path):
     """Return a copy of the small market's folder to change."""
     return Path(shutil.copytree(small_home, tmp_path / "home", symlinks=True))

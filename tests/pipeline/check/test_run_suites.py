@@ -21,6 +21,9 @@ from quality.suites import suites
 from transforms.estimators import ESTIMATORS
 from warehouse.read import open_published
 
+# `checked` is checked before a test begins, and its pages are written.
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 ONE = (ESTIMATORS["turnover"],)
 
 
@@ -35,12 +38,6 @@ def checked(small_home, tmp_path_factory):
     folder = tmp_path_factory.mktemp("checked") / "home"
     settings = Settings(home=shutil.copytree(small_home, folder, symlinks=True), threads=1)
     return settings, check(settings, as_of=END)
-
-
-@pytest.fixture(autouse=True)
-def _pages_of_the_first_check_only(monkeypatch):
-    """Leave out the pages, a fifth of a check: `checked` has written them."""
-    monkeypatch.setattr("quality.validation.Validation.write_pages", lambda validation: None)
 
 
 def ask(settings, sql, parameters=None):

@@ -84,7 +84,9 @@ def test_an_hour_before_all_is_told(run):
     )
 
 
-def test_checks_that_failed_are_shown_and_all_of_them_as_rows(run, home, monkeypatch):
+def test_checks_that_failed_are_shown_and_all_of_them_as_rows(
+    run, home, without_pages, monkeypatch
+):
     monkeypatch.setenv("LIQHEAT_HOME", str(home))
     told = run("check", "--as-of", f"{END:%Y-%m-%dT%H:%M:%S}", "--hours", "2")
     assert "single_bar_change" in told.stdout
@@ -95,7 +97,9 @@ def test_checks_that_failed_are_shown_and_all_of_them_as_rows(run, home, monkeyp
     assert "map_books" in {row["check"] for row in json.loads(told.stdout)}
 
 
-def test_a_critical_check_ends_with_3_and_says_what_to_look_at(run, home, monkeypatch):
+def test_a_critical_check_ends_with_3_and_says_what_to_look_at(
+    run, home, without_pages, monkeypatch
+):
     monkeypatch.setenv("LIQHEAT_HOME", str(home))
     with duckdb.connect(str(home / "warehouse.duckdb")) as connection:
         connection.execute("update derived.heatmap set liquidation_usd = [-1.0]")
