@@ -22,11 +22,12 @@ from flows.hourly import hourly
 from flows.hours import hour_of_run
 from flows.ingest import ingest
 from flows.publish import publish
+from flows.watch import watch
 from jobs.errors import NothingToDo, WarehouseBusy
 from jobs.settings import Settings
 from warehouse.load import LoadReport
 
-pytestmark = pytest.mark.usefixtures("prefect_server", "home")
+pytestmark = pytest.mark.usefixtures("prefect_server", "home", "without_pages")
 
 MAP_ROWS = "select * from marts.liquidation_heatmap_hourly where as_of = ? order by all"
 
@@ -266,3 +267,27 @@ def test_a_late_run_stands_for_its_own_hour_and_leaves_runs_that_are_not_due(bui
     assert built == [DUE.replace(minute=0)]
     assert type(built[0]) is datetime
     assert states([due, future]) == [DONE, WAITING]
+
+
+@flow
+def after_publication() -> None:
+    flows.tasks.copy_after_publication()
+
+
+def test_a_copy_to_postgres_that_fails_does_not_fail_the_run(home, monkeypatch, caplog):
+    monkeypatch.setenv("LIQHEAT_POSTGRES_URL", "postgresql://me:hunter2/x@db/heat")
+    assert after_publication(return_state=True).is_completed()
+    (record,) = (home / "runs").glob("*publish_postgres*.json")
+    assert "its form is postgresql://" in record.read_text()
+    assert "hunter2" not in record.read_text() + caplog.text
+
+
+def test_the_watch_finds_a_home_without_a_collector_well():
+    assert watch(return_state=True).is_completed()
+
+
+def test_the_watch_fails_where_a_collector_has_stopped_and_says_what_to_do(home):
+    (home / "positions.json").write_text('{"at": "2026-03-01T12:00:00+00:00"}')
+    state = watch(return_state=True)
+    assert state.is_failed()
+    assert "start `liqheat collect-positions` again" in state.message
