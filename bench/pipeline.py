@@ -1,7 +1,9 @@
 """Measure the pipeline around the kernel: backfill, hourly increment, publication, size, queries.
 
 Run ``python -m bench.pipeline``. Prices are a random walk and volumes log-normal; what is measured
-is the cost of moving rows, which does not depend on what they say.
+is the cost of moving rows, which does not depend on what they say. To compare two versions, run
+this file with the Python of a checkout of each, in turns, with ``--first-release`` where one of
+them has no ledgers; on a machine that does other work compare processor time.
 """
 
 import argparse
@@ -21,7 +23,8 @@ import pyarrow.compute as pc
 import jobs.build.window_store
 import jobs.hourly
 import warehouse.models
-from bench.stopwatch import START, peak_mb, print_machine, timed
+from bench.stopwatch import START, peak_mb, print_machine
+from bench.stopwatch import timed as elapsed
 from jobs.collect.landing import land
 from jobs.hourly import run_hour
 from jobs.pipeline import build_maps, load
@@ -29,10 +32,20 @@ from jobs.publish.publish import publish
 from jobs.read.query import query
 from jobs.settings import Settings
 from sources.records import INSTANT, Batch, make_batch
+from transforms.estimators import ESTIMATORS, EstimatorParameters
 
 BAR = timedelta(minutes=5)
 
 _QUALITY_MODELS = ("intermediate.int_quality_measures", "intermediate.int_row_audit")
+
+
+@contextmanager
+def timed(label: str, figures: dict[str, float]) -> Iterator[None]:
+    """Note wall clock seconds of the block under a label, and processor time beside them."""
+    begun = time.process_time()
+    with elapsed(label, figures):
+        yield
+    figures[label.replace("[s]", "[s of processor]")] = time.process_time() - begun
 
 
 @contextmanager
@@ -126,9 +139,11 @@ def _size_mb(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
-def series_year(home: Path, n_bars: int = 105_120) -> dict[str, float]:
+def series_year(
+    home: Path, estimators: list[EstimatorParameters] | None, n_bars: int = 105_120
+) -> dict[str, float]:
     """Measure one series over a year of bars from landing to published marts."""
-    settings = Settings(home=home, publish_window_days=366)
+    settings = Settings(home=home, publish_window_days=366, detail_hours=1 if estimators else 168)
     figures: dict[str, float] = {}
     _land(market(1, 1, START, n_bars, seed=1), settings, "year")
     with timed("series-year: landing to raw [s]", figures):
@@ -149,7 +164,7 @@ def series_year(home: Path, n_bars: int = 105_120) -> dict[str, float]:
             lambda _, model, *rest: model.name in _QUALITY_MODELS,  # noqa: ARG005
         ),
     ):
-        report = build_maps(settings, as_of=end)
+        report = build_maps(settings, as_of=end, estimators=estimators)
     figures["series-year: so bars to maps, leverage, books, context [s]"] = (
         figures[whole] - figures[comparing] - figures[grading]
     )
@@ -236,6 +251,11 @@ def main() -> None:
     parser.add_argument("--assets", type=int, default=100)
     parser.add_argument("--days", type=int, default=3)
     parser.add_argument("--only", choices=("year", "many"))
+    parser.add_argument(
+        "--first-release",
+        action="store_true",
+        help="in the year, estimators of 0.1.0 alone: no ledgers, maps by tier of one hour",
+    )
     arguments = parser.parse_args()
     print_machine()
     with tempfile.TemporaryDirectory() as folder:
@@ -246,7 +266,8 @@ def main() -> None:
         build_maps(warm, as_of=START + 600 * BAR)
         figures = {}
         if arguments.only != "many":
-            figures |= series_year(Path(folder) / "year")
+            estimators = list(ESTIMATORS.values()) if arguments.first_release else None
+            figures |= series_year(Path(folder) / "year", estimators)
         if arguments.only != "year":
             figures |= many_series(
                 Path(folder) / "many", arguments.series, arguments.assets, arguments.days
