@@ -11,6 +11,7 @@ Bands and the consensus leave out start-up mass, whose place only shows where a 
 that are nearly the same share one vote; the true positions of a simulated market have none.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -75,6 +76,10 @@ COMPARISON_TABLES = (
 # Asset-hours in memory at once: some five thousand maps, a hundred megabytes or two.
 _CHUNK_ASSET_HOURS = 384
 
+# Rows held back until they are inserted [bytes]: each insert ends in a row group that is not full,
+# which is compressed again with the rows that follow.
+_HELD_BYTES = 128_000_000
+
 # Share of a bin without its start-up mass below which it is a rounding error of 32-bit floats.
 _ROUNDING_RATIO = 1e-6
 
@@ -118,10 +123,25 @@ def compare_maps(
         comparison_assumptions(),
     )
     row_count = replace_captures(connection, assets, start, end, run_id)
+    held: dict[str, list[pa.Table]] = defaultdict(list)
+    held_bytes = 0
     with ThreadPoolExecutor(1) as pool:
         for tables in _one_ahead(pool, _read_chunks(connection, assets, start, end, run_id)):
             for name, rows in tables:
-                row_count += insert_rows(connection, name, rows)
+                held[name].append(rows)
+                held_bytes += rows.nbytes
+            if held_bytes > _HELD_BYTES:
+                row_count += _insert_held(connection, held)
+                held_bytes = 0
+    return row_count + _insert_held(connection, held)
+
+
+def _insert_held(connection: DuckDBPyConnection, held: dict[str, list[pa.Table]]) -> int:
+    """Insert rows that were held back, and forget them; return how many."""
+    row_count = sum(
+        insert_rows(connection, name, pa.concat_tables(parts)) for name, parts in held.items()
+    )
+    held.clear()
     return row_count
 
 
@@ -354,9 +374,14 @@ def _find_bands(
 
 def _start_up_ratio(bands: Bands, price: FloatArray, start_up: FloatArray) -> FloatArray:
     """Return the share of start-up mass in the bins of bands [0-1], NaN where not known."""
-    bins = np.arange(N_WINDOW_BINS) + window_first_bin(price)[bands.map_index, None]
-    inside = (bins >= bands.first_bin[:, None]) & (bins <= bands.last_bin[:, None])
-    mass = (start_up[bands.map_index] * inside).sum(axis=1)
+    mass = np.zeros(len(bands.map_index))
+    # Most maps have none any more: the sums of the others are all that takes time.
+    has_some = np.asarray(start_up.any(axis=1))
+    some = np.flatnonzero(has_some[bands.map_index])
+    own = bands.map_index[some]
+    bins = np.arange(N_WINDOW_BINS) + window_first_bin(price)[own, None]
+    inside = (bins >= bands.first_bin[some, None]) & (bins <= bands.last_bin[some, None])
+    mass[some] = (start_up[own] * inside).sum(axis=1)
     ratio: FloatArray = mass / (mass + bands.liquidation_usd)
     return ratio
 
