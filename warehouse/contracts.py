@@ -156,6 +156,13 @@ class Relation:
         return "as_of" in self.grain
 
     @property
+    def hourly_order(self) -> str:
+        """The order of hourly rows in SQL: by hour, then by the rest of the grain."""
+        return ", ".join(
+            f'"{name}"' for name in sorted(self.grain, key=lambda each: each != "as_of")
+        )
+
+    @property
     def is_by_day(self) -> bool:
         """Whether Parquet by day, which is kept for ever, holds its rows."""
         return self.is_hourly and not self.has_newest_hours_only and self.unfolded_by is None

@@ -1,5 +1,6 @@
 """Published Parquet, one file for each relation and day: whole, read-only, with comments."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +12,11 @@ from warehouse.durable_files import move_into_place
 from warehouse.published_versions import READ_ONLY, WRITING
 
 
+def day_folder(published: Path, relation: Relation, day: date, kind: str = "parquet") -> Path:
+    """Return the folder of a relation's rows of a day, there or not."""
+    return published / kind / relation.name.split(".")[1] / f"day={day}"
+
+
 def write_day(
     connection: duckdb.DuckDBPyConnection,
     select: str,
@@ -19,7 +25,8 @@ def write_day(
     *,
     published: Path,
     kind: str = "parquet",
-) -> None:
+    moves: ThreadPoolExecutor | None = None,
+) -> Future[None] | None:
     """Write the rows of a day; an empty day gets no file unless it has one.
 
     Parameters
@@ -36,8 +43,11 @@ def write_day(
         The published folder.
     kind : str
         Folder below it.
+    moves : ThreadPoolExecutor, optional
+        Where the file is moved to its place, which waits for the disk, while the caller goes on
+        with the move that is returned; by default it has been moved when this returns.
     """
-    folder = published / kind / relation.name.split(".")[1] / f"day={day}"
+    folder = day_folder(published, relation, day, kind)
     target = folder / "data.parquet"
     # Earlier releases wrote where readers look.
     for left in folder.glob(".writing-*"):
@@ -49,10 +59,13 @@ def write_day(
         f"kv_metadata {_comments(relation)})"
     ).fetchone()
     # A reader that has listed the files must find each: one that is there once stays, empty.
-    if (written and written[0]) or target.exists():
-        move_into_place(temporary, target, mode=READ_ONLY)
-    else:
+    if not (written and written[0]) and not target.exists():
         temporary.unlink()
+        return None
+    if moves is not None:
+        return moves.submit(move_into_place, temporary, target, mode=READ_ONLY)
+    move_into_place(temporary, target, mode=READ_ONLY)
+    return None
 
 
 def _comments(relation: Relation) -> str:

@@ -14,7 +14,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -34,7 +34,7 @@ from warehouse.models import (
     set_window,
     tables_behind,
 )
-from warehouse.parquet_by_day import write_day
+from warehouse.parquet_by_day import day_folder, write_day
 from warehouse.publication_base import PublicationMark
 from warehouse.publication_days import record_publication
 from warehouse.published_versions import (
@@ -51,6 +51,8 @@ logger = logging.getLogger(__name__)
 # The file being built, and views of it that the Parquet is copied from, as catalogs.
 _FILE = "building"
 _VIEWS = "unfolding"
+
+_MOVES_AT_ONCE = 16
 
 # The step of as_of's type.
 _INSTANT = timedelta(microseconds=1)
@@ -195,8 +197,12 @@ class Publication:
         """
 
         def write() -> None:
-            with ThreadPoolExecutor(threads) as pool:
-                for day in pool.map(self._write_day, days):
+            # Files wait for the disk while the next ones are written, many at once: they share what
+            # the file system commits.
+            with ThreadPoolExecutor(_MOVES_AT_ONCE) as moves, ThreadPoolExecutor(threads) as pool:
+                for day, moved in pool.map(lambda day: (day, self._write_day(day, moves)), days):
+                    for each in moved:
+                        each.result()
                     with transaction(self._connection):
                         self._connection.execute(
                             "delete from meta.pending_publish where published_day = ?", [day]
@@ -341,10 +347,13 @@ class Publication:
     def _fill_table(self, relation: Relation) -> None:
         """Bring an hourly table of the file up to date and drop what has left the window."""
         target = f"{_FILE}.{relation.name}"
+        # Joins and groups scatter hours, and a day would cost a scan of all. Rows with arrays are
+        # few, wide and stored by asset, as their readers want them.
+        order = f" order by {relation.hourly_order}" if relation.unfolded_by is None else ""
         rows = (
             f"select {as_published(relation)} from {relation.name} as hourly "
             "where as_of > ? and as_of <= ? "
-            f"and {self._held.condition(relation)}"
+            f"and {self._held.condition(relation)}{order}"
         )
         if self._days is None:
             span = [self._window_start, datetime.max.replace(tzinfo=UTC)]
@@ -425,32 +434,42 @@ class Publication:
             )
         self._create_views(_VIEWS, views)
 
-    def _write_day(self, day: date) -> date:
-        """Write the Parquet of a day: from the file, or from the models where it lacks the day."""
+    def _write_day(self, day: date, moves: ThreadPoolExecutor) -> list[Future[None]]:
+        """Write the Parquet of a day and return the moves of its files into place.
+
+        Rows come from the file, or from the models where it lacks the day.
+        """
         before, last = _day_bounds(day)
         is_in_file = before >= self._window_start
         unfolded = {relation.name for relation, _ in _hourly_views()}
+        moved = []
         with self._connection.cursor() as cursor:
             cursor.execute(f"use {CATALOG}; set timezone = 'UTC'")
             # Models that look back over hours look back from here, not from the beginning.
             set_window(cursor, None, before, last)
             for relation in filter(_is_by_day, public_relations()):
+                has_file = day_folder(self._link.parent, relation, day).exists()
                 rows, condition = f"select * from {relation.name}", self._held.condition(relation)
                 kind = "timestamptz"
                 if is_in_file and relation.name in unfolded:
                     rows, condition = f"select * from {_VIEWS}.{relation.name}", "true"
+                elif is_in_file and not self._row_counts[relation.name] and not has_file:
+                    continue
                 elif is_in_file:
                     rows = f"select {as_exported(relation)} from {_FILE}.{relation.name}"
                     condition, kind = "true", "timestamp"
-                write_day(
-                    cursor,
-                    f"{rows} as hourly where as_of > {kind} '{without_zone(before)}' "
-                    f"and as_of <= {kind} '{without_zone(last)}' and {condition}",
-                    relation,
-                    day,
-                    published=self._link.parent,
+                moved.append(
+                    write_day(
+                        cursor,
+                        f"{rows} as hourly where as_of > {kind} '{without_zone(before)}' "
+                        f"and as_of <= {kind} '{without_zone(last)}' and {condition}",
+                        relation,
+                        day,
+                        published=self._link.parent,
+                        moves=moves,
+                    )
                 )
-        return day
+        return [each for each in moved if each is not None]
 
     def _finish(self) -> None:
         """Write the relations without an hour, which include the run that publishes, and detach."""
