@@ -21,7 +21,7 @@ from workbench.publishing import (
 from workbench.readers import reading
 
 from warehouse import publication as publishing
-from warehouse.contracts import public_relations
+from warehouse.contracts import public_relations, relations
 from warehouse.errors import TerminalWarehouseError
 from warehouse.read import open_published
 
@@ -46,6 +46,16 @@ def test_a_published_view_gives_what_the_writer_sees(shop):
     with duckdb.connect() as reader:
         reader.execute(f"attach '{shop.settings.published / FILE}' as theirs (read_only)")
         assert reader.execute(sums.replace("from ", "from theirs.")).fetchall() == shop.rows(sums)
+
+
+def test_tables_of_the_file_are_in_order_of_hour_and_rows_of_their_grain(shop):
+    path, _ = publish_file(shop)
+    with duckdb.connect(str(path), read_only=True) as reader:
+        for name in ("marts.liquidation_by_leverage_hourly", "marts.liquidation_bands_hourly"):
+            order = relations()[name].hourly_order
+            rows = reader.execute(f"select {order} from {name} order by rowid").fetchall()
+            assert rows, name
+            assert rows == sorted(rows), name
 
 
 def test_hours_before_the_window_are_left_to_parquet(shop):

@@ -1,11 +1,12 @@
 """Models are one SELECT with a header, in the order of what they read."""
 
+import duckdb
 import pytest
 from workbench import HOUR, START, workshop
 
 from warehouse import models as modelling
 from warehouse.errors import ContractViolation
-from warehouse.models import models, read_model, run_incremental_models, tables_behind
+from warehouse.models import macros, models, read_model, run_incremental_models, tables_behind
 
 HEADER = "-- Things by day.\n--\n-- Grain: day, thing\n-- Materialized: view\n"
 SELECT = "select 1 as day, 2 as thing from raw.ohlcv"
@@ -114,3 +115,13 @@ def test_incremental_models_replace_only_the_hours_and_assets_asked_for(tmp_path
         run_incremental_models(shop.connection, ["BTC", "THIN"], START, START + 5 * HOUR)
         assert shop.rows(hours) == once
         assert shop.one("select getvariable('window_start')") is None
+
+
+def test_edges_of_bins_are_those_of_exact_decimals():
+    with duckdb.connect() as connection:
+        connection.execute(macros())
+        differing = connection.execute(
+            "select bin_index from range(-20000, 20000) as bins(bin_index) "
+            "where bin_edge(bin_index) <> exp((2 * bin_index - 0.5) * 0.001)"
+        ).fetchall()
+    assert differing == []
