@@ -347,18 +347,18 @@ class Publication:
     def _fill_table(self, relation: Relation) -> None:
         """Bring an hourly table of the file up to date and drop what has left the window."""
         target = f"{_FILE}.{relation.name}"
-        # Joins and groups scatter hours, and a day would cost a scan of all. Rows with arrays are
-        # few, wide and stored by asset, as their readers want them.
-        order = f" order by {relation.hourly_order}" if relation.unfolded_by is None else ""
         rows = (
             f"select {as_published(relation)} from {relation.name} as hourly "
             "where as_of > ? and as_of <= ? "
-            f"and {self._held.condition(relation)}{order}"
+            f"and {self._held.condition(relation)}"
         )
         if self._days is None:
             span = [self._window_start, datetime.max.replace(tzinfo=UTC)]
             set_window(self._connection, None, self._window_start, None)
-            self._connection.execute(f"create table {target} as {rows}", span)
+            # Joins and groups scatter hours, and a day would cost a scan of all. Rows with arrays
+            # are few, wide and stored by asset, as their readers want them.
+            order = f" order by {relation.hourly_order}" if relation.unfolded_by is None else ""
+            self._connection.execute(f"create table {target} as {rows}{order}", span)
             self._comment(relation, "table")
         else:
             self._connection.execute(
