@@ -54,10 +54,11 @@ def main() -> None:
                 began = time.process_time()
                 path = _publish(connection, settings, newest)
                 seconds = time.process_time() - began
+                row_count, byte_count = _kept(connection, path)
                 print(
                     f"{what}: {seconds:.1f} s of processor, {comparing:.1f} s of them comparing; "
-                    f"{path.stat().st_size / 1e6:,.1f} MB, {_kept_rows(connection, path):,} rows "
-                    "kept",
+                    f"{path.stat().st_size / 1e6:,.1f} MB, {row_count:,} rows kept in "
+                    f"{byte_count / 1e6:,.1f} MB of blocks",
                     flush=True,
                 )
 
@@ -94,14 +95,20 @@ def _publish(connection: duckdb.DuckDBPyConnection, settings: Settings, newest: 
     return path
 
 
-def _kept_rows(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+def _kept(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[int, int]:
+    """Return the rows kept and the bytes of the blocks that their tables use."""
     connection.execute(f"attach '{path.resolve()}' as shown (read_only)")
     tables = [f"shown.{replaced_table(relation)}" for relation in kept_relations()]
-    kept = 0
-    for table in tables:
-        kept += scalar(connection, f"select count(*) from {table}")
+    blocks = " union ".join(
+        f"select block_id from pragma_storage_info('{table}') where persistent" for table in tables
+    )
+    rows = " + ".join(f"(select count(*) from {table})" for table in tables)
+    row_count, byte_count = connection.execute(
+        f"select {rows}, (select count(*) from ({blocks})) * block_size "
+        "from pragma_database_size() where database_name = 'shown'"
+    ).fetchone() or (0, 0)
     connection.execute("detach shown")
-    return kept
+    return row_count, byte_count
 
 
 def _mark(connection: duckdb.DuckDBPyConnection, at: datetime) -> None:

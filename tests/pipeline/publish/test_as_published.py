@@ -298,7 +298,7 @@ def test_as_published_equals_a_plain_record_of_what_each_publication_held(shop):
     columns = ", ".join(key)
     keys = shop.rows(f"select {columns} from derived.heatmap where as_of <= '{HOUR_3.isoformat()}'")
     shop.connection.execute("create temp table spare as from derived.heatmap limit 0")
-    for _ in range(9):
+    for _ in range(6):
         for one in draw.sample(keys, 4):
             of_row = " and ".join(f"{name} = ?" for name in key)
             values = list(one)
