@@ -26,6 +26,7 @@ from sources.simulated import MarketParameters, simulate
 from sources.simulated.parameters import ASSETS, VENUES
 from transforms.estimators import ESTIMATORS, EstimatorParameters
 from warehouse import connect
+from warehouse.as_published import PUBLICATION_RECORDS
 from warehouse.connect import open_warehouse
 from warehouse.contracts import relations
 from warehouse.load import LoadReport, load_landing_files
@@ -278,7 +279,8 @@ def differences(
     found: dict[str, list[dict[str, Any]]] = {}
     with _attached(one, other) as connection:
         for relation in compared:
-            if relation.name == "marts.pipeline_runs":
+            # Runs and publications have instants and ids of their own.
+            if relation.name in ("marts.pipeline_runs", *PUBLICATION_RECORDS):
                 continue
             columns = ", ".join(
                 f'"{column.name}"' for column in relation.columns if column.name not in _RUN_COLUMNS

@@ -35,7 +35,6 @@ from jobs.settings import Settings
 from sources.records import SCHEMAS, Batch
 from sources.universe import Universe
 from sources.venues.pacer import RequestPolicy
-from warehouse.as_published import PUBLICATION_RECORDS
 from warehouse.contracts import public_relations
 from warehouse.migrate import migration_files
 from warehouse.published_versions import PUBLISHED_FILE
@@ -63,11 +62,7 @@ _SCHEDULE = "import typer; from cli.schedule import schedule_command; typer.run(
 _PATIENCE_SECONDS = 300.0
 # A check that is run again looks at fewer hours than the one that was killed after it: what it says
 # of all of them together may differ, what it says of an hour may not.
-_COMPARED = {
-    "quality.check_results": "scope <> 'all'",
-    # Instants and ids of publications, of which killed homes have others.
-    **dict.fromkeys(PUBLICATION_RECORDS, "false"),
-}
+_COMPARED = {"quality.check_results": "scope <> 'all'"}
 _MIGRATED = "select name from meta.schema_migrations order by name"
 _RUNNING = "select job from meta.pipeline_run where status = 'running'"
 _QUICK = RequestPolicy(first_delay_seconds=0.001, longest_delay_seconds=0.01, concurrency=16)
@@ -444,6 +439,5 @@ def _parquet_rows(settings: Settings) -> list[tuple[str, int]]:
     folder = settings.published / "parquet"
     return [
         (str(path.relative_to(folder)), pq.read_metadata(path).num_rows)
-        for path in sorted(folder.rglob("*.parquet"))
-        if path.parent.parent.name != "published_changes"
+        for path in sorted(set(folder.rglob("*.parquet")) - set(folder.glob("published_*/*/*")))
     ]
