@@ -17,10 +17,11 @@ from jobs.instants import DAY
 from jobs.settings import Settings
 from jobs.writer import writer_run
 from sources.universe import Universe
-from warehouse.compact import delete_old_changes, delete_superseded, reclaim
+from warehouse.compact import delete_old_changes, delete_superseded
 from warehouse.feed_ledger import GRACE, oldest_gap, prune_answers, refresh_gaps
 from warehouse.history import move_to_history
 from warehouse.load import prune_ledgers
+from warehouse.storage import tidy
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ _SUPERSEDED_FROM_DAYS = 30
 _SUPERSEDED_UNTIL_DAYS = 75
 # Twice what is measured on them; raw history keeps them all.
 _CHANGE_DAYS = 60
+# For whoever reads a lake while it is written, and to look back at what a run changed.
+_VERSION_DAYS = 2
 # Nobody waits for the daily round: it may fetch for half an hour from each venue.
 _EFFORT = Effort(budget_seconds=1800.0)
 
@@ -103,7 +106,7 @@ def maintain(
             "moved_bytes": size,
             "pruned": pruned,
         }
-        reclaim(connection)
+        tidy(connection, now - timedelta(days=_VERSION_DAYS))
     ingested: IngestReport | None = None
     if is_asking:
         try:

@@ -50,7 +50,7 @@ def rebuild(settings: Settings, *, progress: Progress = silent) -> LoadReport:
     """
     with (
         run_file(settings, "rebuild") as run,
-        replaced_warehouse(settings.warehouse) as making,
+        replaced_warehouse(settings.warehouse_address) as making,
         open_within_limits(settings, making) as connection,
         recorded_run(connection, run),
     ):

@@ -7,11 +7,13 @@ import difflib
 import os
 import re
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from jobs.errors import SettingsRejected
+from warehouse.address import LAKE, ObjectStore, WarehouseAddress, read_warehouse_address
 
 _PREFIX = "LIQHEAT_"
 _ENV_FILE = ".env"
@@ -19,6 +21,21 @@ _ENV_FILE = ".env"
 _MOST_MB = 100_000_000
 _MOST_SECONDS = 1e6
 _MOST_DAYS = 3660
+
+
+# Variables that programs for object storage share.
+_STORE = {
+    "key_id": "AWS_ACCESS_KEY_ID",
+    "secret": "AWS_SECRET_ACCESS_KEY",
+    "token": "AWS_SESSION_TOKEN",
+    "region": "AWS_REGION",
+    "endpoint": "AWS_ENDPOINT_URL",
+}
+
+
+def _path_or_address(value: object) -> object:
+    """Return the address of a lake as a secret: it may hold a password."""
+    return SecretStr(value) if isinstance(value, str) and value.startswith(LAKE) else value
 
 
 class VenueKey(BaseModel):
@@ -38,6 +55,10 @@ class Settings(BaseSettings):
     ----------
     home : Path
         Folder of landing files, the writer's database and the published files.
+    warehouse : Path or SecretStr
+        The writer's database: a file, by default in the home folder, or the address of a lake.
+    data : str, optional
+        Folder or ``s3://bucket/prefix`` of a lake's data.
     threads : int, optional
         Threads for the model and the database; by default all cores.
     memory_limit_mb : int, optional
@@ -102,6 +123,10 @@ hyblock_client_secret, hyblock_api_key : str, optional
     )
 
     home: Path = Path("data")
+    warehouse: Annotated[Path | SecretStr, BeforeValidator(_path_or_address)] = Field(
+        default_factory=lambda given: given["home"] / "warehouse.duckdb"
+    )
+    data: str | None = None
     threads: int | None = Field(default=None, ge=1, le=1024)
     memory_limit_mb: int | None = Field(default=None, ge=256, le=_MOST_MB)
     query_memory_mb: int = Field(default=2048, ge=64, le=_MOST_MB)
@@ -155,9 +180,23 @@ hyblock_client_secret, hyblock_api_key : str, optional
         return self.home / "answers"
 
     @property
-    def warehouse(self) -> Path:
-        """The writer's database; only the pipeline opens it."""
-        return self.home / "warehouse.duckdb"
+    def warehouse_address(self) -> WarehouseAddress:
+        """Where the writer's database is; only the pipeline opens it.
+
+        Raises
+        ------
+        WarehouseError
+            It is a lake, and its address cannot be read.
+        """
+        if isinstance(self.warehouse, Path):
+            return self.warehouse
+        store = {name: os.environ.get(variable) or None for name, variable in _STORE.items()}
+        return read_warehouse_address(
+            self.warehouse.get_secret_value(),
+            data=self.data,
+            spill=self.home / "spill",
+            store=ObjectStore(**store),
+        )
 
     @property
     def published(self) -> Path:

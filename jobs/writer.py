@@ -4,15 +4,16 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
-from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
 from jobs.runs import Run, recorded_run, run_file
 from jobs.settings import Settings
+from warehouse.address import WarehouseAddress
 from warehouse.connect import open_warehouse
 from warehouse.errors import WarehouseBusy, WarehouseDamaged
 from warehouse.history import has_history
+from warehouse.storage import storage_at
 
 
 @contextmanager
@@ -33,18 +34,17 @@ def open_writer(settings: Settings, *, wait_seconds: float = 0.0) -> Iterator[Du
     WarehouseDamaged
         The warehouse is gone or cannot be read; the message says what to do.
     """
-    path = settings.warehouse
-    is_lost = not path.exists() or path.stat().st_size == 0
-    if is_lost and has_history(settings.raw):
+    address = settings.warehouse_address
+    if has_history(settings.raw) and storage_at(address).is_empty():
         raise WarehouseDamaged(
-            f"{path} is gone, and {settings.raw} holds what was in it: "
+            f"{address} is gone, and {settings.raw} holds what was in it: "
             "run `liqheat rebuild`, which makes it again"
         )
     deadline = time.monotonic() + wait_seconds
     with ExitStack() as stack:
         while True:
             try:
-                connection = stack.enter_context(open_within_limits(settings, path))
+                connection = stack.enter_context(open_within_limits(settings, address))
                 break
             except WarehouseBusy:
                 if time.monotonic() >= deadline:
@@ -54,12 +54,12 @@ def open_writer(settings: Settings, *, wait_seconds: float = 0.0) -> Iterator[Du
 
 
 def open_within_limits(
-    settings: Settings, path: Path
+    settings: Settings, address: WarehouseAddress
 ) -> AbstractContextManager[DuckDBPyConnection]:
-    """Return a writer's connection to a file, with the limits of the settings, as a context."""
+    """Return a writer's connection to a database, with the limits of the settings, as a context."""
     megabytes = settings.memory_limit_mb
     return open_warehouse(
-        path,
+        address,
         threads=settings.threads,
         memory_limit_bytes=None if megabytes is None else megabytes * 1_000_000,
     )

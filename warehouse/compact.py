@@ -62,8 +62,3 @@ def delete_old_changes(connection: duckdb.DuckDBPyConnection, before: datetime) 
     """
     name = raw_relation("account_position").name
     return {name: scalar(connection, f"delete from {name} where observed_at < ?", [before])}
-
-
-def reclaim(connection: duckdb.DuckDBPyConnection) -> None:
-    """Write the log into the database file and free the room of deleted rows."""
-    connection.execute("checkpoint")

@@ -1,104 +1,43 @@
-"""Opening the writer's database, statements on it, and translating DuckDB's errors.
+"""Opening the writer's database, and statements on it.
 
-One process at a time opens the writer's file. Everybody else reads the published file
-(``warehouse/read.py``).
+One process at a time opens it. Everybody else reads the published file (``warehouse/read.py``).
+What it is stored in, a file or a lake, is known to ``warehouse.storage``.
 """
 
-import fcntl
-import itertools
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from warehouse.errors import (
-    QueryFailed,
-    StorageFull,
-    TerminalWarehouseError,
-    WarehouseBusy,
-    WarehouseDamaged,
-)
+from warehouse.address import WarehouseAddress
+from warehouse.database_file import ROW_GROUP_SIZE
+from warehouse.faults import translated
 from warehouse.migrate import migrate, write_comments
 from warehouse.models import create_views, definitions_sha256, macros, models
+from warehouse.storage import delete_placeholders, insert_placeholders, storage_at
 
 logger = logging.getLogger(__name__)
 
 CATALOG = "warehouse"
-"""Name of the writer's file in SQL, whatever the file is called."""
-
-# Rows are compressed by group, and a commit rewrites the last group of each table. Groups of
-# DuckDB's 122,880 rows would hold 100 MB of maps each; a fifteenth of that makes a build twice as
-# fast, and one more hour costs what that hour holds.
-ROW_GROUP_SIZE = 8192
-
-# In DuckDB's message when another process, or another connection of this one, has the file open.
-_BUSY = ("Could not set lock", "Conflicting lock", "Unique file handle conflict")
-
-# In its message when a file is not what it wrote: torn, overwritten, or with another file's log.
-_DAMAGED = (
-    "not a valid DuckDB database file",
-    "orrupt",
-    "checksum",
-    "replaying WAL",
-    "Could not read enough bytes",
-    "eserialize",
-)
-
-_UNREADABLE_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
-
-
-@contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Translate errors of DuckDB and the file system into those of `warehouse.errors`.
-
-    Parameters
-    ----------
-    doing : str
-        The activity with the file's name, at the beginning of the message.
-    """
-    try:
-        yield
-    except (duckdb.Error, OSError) as exc:
-        text = str(exc)
-        if any(sign in text for sign in _BUSY):
-            raise WarehouseBusy(
-                f"{doing}: another writer has it open ({text.splitlines()[0]}); "
-                "wait for it to end, or read the published file instead"
-            ) from exc
-        if "No space left" in text or "Disk quota" in text or "disk is full" in text.lower():
-            raise StorageFull(
-                f"{doing}: no room on the disk ({text.splitlines()[0]}); "
-                "free some and run the same command again, nothing committed is lost"
-            ) from exc
-        if any(sign in text for sign in _DAMAGED):
-            raise WarehouseDamaged(
-                f"{doing}: the database is damaged ({text.splitlines()[0]}); "
-                "run `liqheat rebuild`, which makes it again from raw history"
-            ) from exc
-        if isinstance(exc, _UNREADABLE_SQL):
-            raise QueryFailed(f"{doing}: {text}") from exc
-        raise TerminalWarehouseError(f"{doing}: {text}") from exc
-
-
-def quoted(value: Path | str) -> str:
-    """Return a path or text as an SQL literal, for statements that take no parameters."""
-    return "'" + str(value).replace("'", "''") + "'"
+"""Name of the writer's database in SQL, whatever the file is called."""
 
 
 @contextmanager
 def open_warehouse(
-    path: Path, *, threads: int | None = None, memory_limit_bytes: int | None = None
+    address: WarehouseAddress,
+    *,
+    threads: int | None = None,
+    memory_limit_bytes: int | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield the writer's connection, its schema and views up to date.
 
     Parameters
     ----------
-    path : Path
-        The writer's file; created where absent.
+    address : Path or LakeAddress
+        The writer's file or lake; created where absent.
     threads : int, optional
         Threads of DuckDB; by default all cores.
     memory_limit_bytes : int, optional
@@ -107,41 +46,29 @@ def open_warehouse(
     Raises
     ------
     WarehouseBusy
-        Another process has the file open.
+        Another process has it open.
     WarehouseDamaged
         The file is not a DuckDB file, or part of it cannot be read.
     WarehouseError
-        A later release wrote the file.
+        A later release wrote it, or a server of the lake cannot be used.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    config: dict[str, Any] = {"temp_directory": f"{path}.tmp"}
+    storage = storage_at(address)
+    config: dict[str, Any] = {"temp_directory": str(storage.spill)}
     if threads is not None:
         config["threads"] = threads
     if memory_limit_bytes is not None:
         config["memory_limit"] = f"{memory_limit_bytes}B"
-    with translated(f"opening {path}"):
-        connection = duckdb.connect(config=config)
-    try:
-        with translated(f"opening {path}"):
-            _attach(connection, path)
-        with translated(f"preparing {path}"):
+    with ExitStack() as stack:
+        with translated(f"opening {address}"):
+            stack.enter_context(storage.held())
+            connection = stack.enter_context(duckdb.connect(config=config))
+            storage.attach(connection, CATALOG)
+            connection.execute(f"use {CATALOG}")
+        with translated(f"preparing {address}"):
             connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
             _bring_up_to_date(connection)
-        with translated(f"working on {path}"):
+        with translated(f"working on {address}"):
             yield connection
-    finally:
-        connection.close()
-
-
-def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Attach the writer's file, created where absent, and use it.
-
-    It is attached, not opened, because only that sets the size of row groups; data beyond memory
-    spills beside it all the same.
-    """
-    connection.execute(
-        f"attach {quoted(path)} as {CATALOG} (row_group_size {ROW_GROUP_SIZE}); use {CATALOG}"
-    )
 
 
 def _bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
@@ -149,12 +76,15 @@ def _bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
     migrated = migrate(connection)
     definitions = definitions_sha256()
     are_current = not migrated and _definitions_of(connection) == definitions
-    # One commit for all of them: each waits for the disk.
+    if are_current:
+        return
+    insert_placeholders(connection)
+    # One commit for all of them: each waits for the disk or a server.
     with transaction(connection):
+        delete_placeholders(connection)
         write_comments(connection)
-        if not are_current:
-            create_views(connection)
-            connection.execute(f"create or replace macro definitions_sha256() as '{definitions}'")
+        create_views(connection)
+        connection.execute(f"create or replace macro definitions_sha256() as '{definitions}'")
 
 
 def _definitions_of(connection: duckdb.DuckDBPyConnection) -> str | None:
@@ -167,45 +97,18 @@ def _definitions_of(connection: duckdb.DuckDBPyConnection) -> str | None:
 
 
 @contextmanager
-def replaced_warehouse(path: Path) -> Iterator[Path]:
-    """Yield the path of a database to build, which replaces the writer's after the block.
+def replaced_warehouse(address: WarehouseAddress) -> Iterator[WarehouseAddress]:
+    """Yield the address of a database to build, which replaces the writer's after the block.
 
-    The old file is locked meanwhile. It is renamed, with its log of changes, to the first free name
-    ``<file>.old-<n>``.
+    Writers of the old one are excluded meanwhile; it is kept under another name.
 
     Raises
     ------
     WarehouseBusy
-        Another process has the file open.
+        Another process has it open.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    building = path.with_name(f"{path.name}.rebuilding")
-    for left in (building, _log_of(building)):
-        left.unlink(missing_ok=True)
-    with translated(f"replacing {path}"), path.open("ab") as held:
-        try:
-            # The lock that DuckDB takes on its files.
-            fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            raise WarehouseBusy(
-                f"replacing {path}: another writer has it open; wait for it to end"
-            ) from exc
+    with translated(f"replacing {address}"), storage_at(address).replaced() as building:
         yield building
-        number = next(n for n in itertools.count(1) if not _old_name(path, n).exists())
-        if _log_of(path).exists():
-            # First, or DuckDB would replay it over the new file.
-            _log_of(path).rename(_log_of(_old_name(path, number)))
-        if path.stat().st_size:
-            path.rename(_old_name(path, number))
-        building.replace(path)
-
-
-def _log_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.wal")
-
-
-def _old_name(path: Path, number: int) -> Path:
-    return path.with_name(f"{path.name}.old-{number}")
 
 
 @contextmanager

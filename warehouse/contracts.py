@@ -151,6 +151,11 @@ class Relation:
         return self.schema in {"marts", "quality"}
 
     @property
+    def is_stored(self) -> bool:
+        """Whether the warehouse holds it as a table; marts are views there."""
+        return self.schema != "marts"
+
+    @property
     def is_hourly(self) -> bool:
         """Whether rows are of an hour."""
         return "as_of" in self.grain

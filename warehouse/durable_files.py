@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from warehouse.connect import translated
+from warehouse.faults import translated
 
 
 def sync_folder(folder: Path) -> None:

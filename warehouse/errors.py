@@ -55,3 +55,15 @@ class OutletUnavailable(TransientWarehouseError):
 
 class OutletRejected(TerminalWarehouseError):
     """A database that what is published is copied to refuses, or holds what is not ours."""
+
+
+class LakeUnavailable(TransientWarehouseError):
+    """The catalogue's server or the object storage of a lake cannot be used at present."""
+
+
+class LakeRejected(TerminalWarehouseError):
+    """A lake's address cannot be used, or one of its servers refuses."""
+
+
+class DataFileMissing(TerminalWarehouseError):
+    """A data file of a lake is gone."""

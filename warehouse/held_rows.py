@@ -10,8 +10,8 @@ from typing import Self
 import duckdb
 
 from warehouse.as_published import PUBLICATION_RECORDS
-from warehouse.connect import quoted
 from warehouse.contracts import Relation
+from warehouse.sql_text import quoted
 
 
 @dataclass(frozen=True, slots=True)

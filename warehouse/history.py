@@ -17,9 +17,10 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.connect import quoted, scalar, translated
+from warehouse.connect import scalar
 from warehouse.contracts import Relation, raw_relation, record_kinds
 from warehouse.durable_files import emptied_folder, move_into_place
+from warehouse.faults import translated
 from warehouse.load import (
     LANDING_FORMAT,
     LIVE_NAME,
@@ -32,6 +33,7 @@ from warehouse.load import (
     read_from,
     record_file,
 )
+from warehouse.sql_text import quoted
 
 logger = logging.getLogger(__name__)
 

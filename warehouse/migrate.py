@@ -1,4 +1,4 @@
-"""Applying migrations: forward only, each in one transaction with its row in the ledger."""
+"""Applying migrations: forward only, in one transaction with their rows in the ledger."""
 
 import hashlib
 import logging
@@ -23,7 +23,8 @@ def migration_files() -> list[Path]:
 def _applied(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     exists = connection.execute(
         "select count(*) from duckdb_tables() "
-        "where schema_name = 'meta' and table_name = 'schema_migrations'"
+        "where database_name = current_database() "
+        "and schema_name = 'meta' and table_name = 'schema_migrations'"
     ).fetchone()
     if exists is None or exists[0] == 0:
         return {}
@@ -32,6 +33,9 @@ def _applied(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Apply the migrations that are not in the ledger; return their names.
+
+    All of them in one transaction: a release that was half applied is none, and a commit that
+    changes tables of a lake takes half a second.
 
     Raises
     ------
@@ -46,32 +50,37 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
             f"the database knows migration {sorted(unknown)[0]} and this release does not; "
             "update liqheat, or point LIQHEAT_HOME elsewhere"
         )
-    done = []
+    waiting = []
     for path in files:
         text = path.read_text()
         sha256 = hashlib.sha256(text.encode()).hexdigest()
-        if path.name in applied:
-            if applied[path.name] != sha256:
-                raise ContractViolation(
-                    f"migration {path.name} was edited after it was applied; "
-                    "restore it and put the change into a new migration"
-                )
-            continue
-        connection.execute("begin transaction")
-        try:
-            connection.execute(text)
-            connection.execute(
-                "insert into meta.schema_migrations values (?, ?, ?)",
-                [path.name, sha256, datetime.now(UTC)],
+        if path.name not in applied:
+            waiting.append((path.name, sha256, text))
+        elif applied[path.name] != sha256:
+            raise ContractViolation(
+                f"migration {path.name} was edited after it was applied; "
+                "restore it and put the change into a new migration"
             )
-        except BaseException:
-            connection.execute("rollback")
-            raise
-        connection.execute("commit")
-        done.append(path.name)
-    if done:
-        logger.info("migrated: %s", ", ".join(done))
-    return done
+    if waiting:
+        _apply(connection, waiting)
+        logger.info("migrated: %s", ", ".join(name for name, _, _ in waiting))
+    return [name for name, _, _ in waiting]
+
+
+def _apply(connection: duckdb.DuckDBPyConnection, waiting: list[tuple[str, str, str]]) -> None:
+    """Apply migrations (name, hash, text)."""
+    connection.execute("begin transaction")
+    try:
+        for _, _, text in waiting:
+            connection.execute(text)
+        connection.executemany(
+            "insert into meta.schema_migrations values (?, ?, ?)",
+            [[name, sha256, datetime.now(UTC)] for name, sha256, _ in waiting],
+        )
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    connection.execute("commit")
 
 
 def write_comments(connection: duckdb.DuckDBPyConnection) -> None:
@@ -79,9 +88,10 @@ def write_comments(connection: duckdb.DuckDBPyConnection) -> None:
     known = set(
         connection.execute(
             "select 'comment on table ' || schema_name || '.' || table_name, comment "
-            "from duckdb_tables() union all "
+            "from duckdb_tables() where database_name = current_database() union all "
             "select format('comment on column {}.{}.\"{}\"', schema_name, table_name, "
-            "column_name), comment from duckdb_columns()"
+            "column_name), comment from duckdb_columns() "
+            "where database_name = current_database()"
         ).fetchall()
     )
     for relation in relations().values():

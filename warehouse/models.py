@@ -33,6 +33,7 @@ import duckdb
 
 from warehouse.contracts import SQL_FOLDER, comment_statements, relations
 from warehouse.errors import ContractViolation
+from warehouse.storage import has_view_column_comments
 
 _MACROS = SQL_FOLDER / "macros.sql"
 _LAYERS = ("staging", "intermediate", "marts")
@@ -172,12 +173,14 @@ def create_views(connection: duckdb.DuckDBPyConnection) -> None:
     """Create or replace the macros and the views of all models, commented by their contracts."""
     connection.execute(macros())
     declared = relations()
+    has_column_comments = has_view_column_comments(connection)
     for model in models():
         if model.materialized == "incremental":
             continue
         connection.execute(f"create or replace view {model.name} as {model.select}")
         if model.name in declared:
-            for statement in comment_statements(declared[model.name], "view"):
+            on_view, *on_columns = comment_statements(declared[model.name], "view")
+            for statement in (on_view, *(on_columns if has_column_comments else ())):
                 connection.execute(statement)
 
 

@@ -22,10 +22,12 @@ from pathlib import Path
 import duckdb
 
 from warehouse.as_published import PUBLICATION_RECORDS, SCHEMA, form_sha256, view_selects
-from warehouse.connect import CATALOG, ROW_GROUP_SIZE, quoted, scalar, transaction, translated
+from warehouse.connect import CATALOG, scalar, transaction
 from warehouse.contracts import Relation, comment_statements, public_relations, relations
+from warehouse.database_file import ROW_GROUP_SIZE
 from warehouse.durable_files import emptied_folder
 from warehouse.first_published import FirstPublished
+from warehouse.faults import translated
 from warehouse.held_rows import HeldRows
 from warehouse.models import (
     Model,
@@ -44,6 +46,7 @@ from warehouse.published_versions import (
     delete_old_versions,
     newest_version,
 )
+from warehouse.sql_text import quoted
 from warehouse.utc import as_exported, as_published, without_zone
 
 logger = logging.getLogger(__name__)

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest import mock
 
 import duckdb
 import numpy as np
@@ -25,10 +26,10 @@ from sources.records import SCHEMAS, Batch
 from sources.simulated import MarketParameters, simulate
 from sources.simulated.parameters import ASSETS, VENUES
 from transforms.estimators import ESTIMATORS, EstimatorParameters
-from warehouse import connect
 from warehouse.as_published import PUBLICATION_RECORDS
 from warehouse.connect import open_warehouse
 from warehouse.contracts import relations
+from warehouse.database_file import FileStorage
 from warehouse.load import LoadReport, load_landing_files
 
 HOUR = timedelta(hours=1)
@@ -217,18 +218,18 @@ _TEMPLATE = "template.duckdb"
 @contextmanager
 def copied_warehouses() -> Iterator[None]:
     """Let `open_warehouse` copy an empty warehouse where there is none, instead of making one."""
-    attach = connect._attach
+    attach = FileStorage.attach
 
-    def attach_copy(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-        if path.name != _TEMPLATE and not path.exists():
-            path.write_bytes(_empty_warehouse())
-        attach(connection, path)
+    def attach_copy(
+        storage: FileStorage, connection: duckdb.DuckDBPyConnection, catalog: str
+    ) -> None:
+        if storage.path.name != _TEMPLATE and not storage.path.exists():
+            storage.path.parent.mkdir(parents=True, exist_ok=True)
+            storage.path.write_bytes(_empty_warehouse())
+        attach(storage, connection, catalog)
 
-    connect._attach = attach_copy
-    try:
+    with mock.patch.object(FileStorage, "attach", attach_copy):
         yield
-    finally:
-        connect._attach = attach
 
 
 def prepare_home(home: Path) -> None:

@@ -17,11 +17,11 @@ import asyncpg
 import duckdb
 import pyarrow as pa
 
-from warehouse.connect import quoted
 from warehouse.contracts import Column, Relation, public_relations
 from warehouse.postgres.outlet import OutletReport, copy_publication
 from warehouse.postgres.outlet_tables import OutletBounds, outlet_relations
 from warehouse.postgres.server_address import read_address
+from warehouse.sql_text import quoted
 from workbench.dying import die_at
 from workbench.postgres_server import PostgresServer
 

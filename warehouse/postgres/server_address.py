@@ -4,6 +4,7 @@ Belongs here: reading an address and naming it without its password. Does not be
 a connection (``warehouse.postgres.server_session``).
 """
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, unquote_to_bytes, urlencode, urlsplit
 
@@ -39,6 +40,28 @@ class ServerAddress:
 
     def __str__(self) -> str:
         return self.name
+
+    def keywords(self) -> dict[str, str]:
+        """Return the address as libpq's keywords, without the password.
+
+        Examples
+        --------
+        >>> read_address("postgresql://p:secret@[::1]:5433/heat?sslmode=require").keywords()
+        {'host': '::1', 'port': '5433', 'user': 'p', 'dbname': 'heat', 'sslmode': 'require'}
+        """
+        parts = urlsplit(self.dsn)
+        servers = [
+            server.rpartition(":") if re.search(r":\d*$", server) else (server, "", "")
+            for server in parts.netloc.rpartition("@")[2].split(",")
+        ]
+        given = {
+            "host": ",".join(host.strip("[]") for host, _, _ in servers),
+            "port": ",".join(port for _, _, port in servers).strip(","),
+            "user": self.user,
+            "dbname": self.database,
+            **dict(parse_qsl(parts.query)),
+        }
+        return {name: value for name, value in given.items() if value}
 
 
 def read_address(url: str) -> ServerAddress:

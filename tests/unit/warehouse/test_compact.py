@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from workbench import DAY, END, HOUR, START, stamped, workshop
 
-from warehouse.compact import delete_old_changes, delete_superseded, reclaim
+from warehouse.compact import delete_old_changes, delete_superseded
 from warehouse.contracts import relations
+from warehouse.storage import tidy
 
 KINDS = ("ohlcv", "mark_ohlc", "open_interest", "funding_rate", "realised_liquidation")
 
@@ -32,7 +33,7 @@ def staged(shop):
 def test_what_is_read_stays_and_what_was_replaced_goes(shop, market_records):
     before = staged(shop)
     deleted = delete_superseded(shop.connection, START - 9 * DAY, END + DAY)
-    reclaim(shop.connection)
+    tidy(shop.connection, START)
     assert staged(shop) == before
     for kind in KINDS:
         assert deleted[f"raw.{kind}"] == 2 * len(market_records[kind])

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
-from warehouse.connect import open_warehouse, transaction, translated
+from warehouse.connect import open_warehouse, transaction
 from warehouse.errors import (
     StorageFull,
     TerminalWarehouseError,
     TransientWarehouseError,
     WarehouseBusy,
 )
+from warehouse.faults import translated
 
 HOLD = (
     "import sys; from pathlib import Path; from warehouse.connect import open_warehouse\n"

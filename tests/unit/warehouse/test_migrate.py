@@ -39,6 +39,7 @@ def test_migrations_apply_in_order_and_once(folder, connection):
 
 
 def test_a_migration_that_fails_leaves_neither_its_tables_nor_its_row(folder, connection):
+    migrate(connection)
     (folder / "0003_break.sql").write_text("create table half (a integer); create tabel other;")
     with pytest.raises(duckdb.ParserException):
         migrate(connection)
@@ -151,6 +152,8 @@ def test_a_comment_that_a_kill_left_out_is_written_at_the_next_opening(tmp_path)
     with open_warehouse(path) as connection:
         connection.execute("comment on column raw.ohlcv.close is null")
         connection.execute("comment on table raw.ohlcv is 'something else'")
+        # Written with the comments, in one transaction.
+        connection.execute("drop macro definitions_sha256")
     with open_warehouse(path) as connection:
         (column,) = connection.execute(
             "select comment from duckdb_columns() "

@@ -1,0 +1,158 @@
+"""Errors of DuckDB, the file system and a lake's servers in our words, with the next step.
+
+Belongs here: which message means what. Does not belong here: the classes (``warehouse.errors``),
+errors of asyncpg (``warehouse.postgres``).
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import duckdb
+
+from warehouse.errors import (
+    DataFileMissing,
+    LakeRejected,
+    LakeUnavailable,
+    QueryFailed,
+    StorageFull,
+    TerminalWarehouseError,
+    WarehouseBusy,
+    WarehouseDamaged,
+    WarehouseError,
+)
+
+_UNREADABLE_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
+
+_KEPT = "what was committed is kept, the rest was rolled back"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A kind of error: how to recognise it, what it is in our words, what to do.
+
+    Parameters
+    ----------
+    signs : str
+        Regular expression; a message in which it is found is of this kind.
+    error : type
+        What to raise.
+    meaning : str
+        What has happened.
+    step : str
+        What to do next.
+    """
+
+    signs: str
+    error: type[WarehouseError]
+    meaning: str
+    step: str
+
+
+# The first whose signs are found.
+_FAULTS = (
+    Fault(
+        # Another process, or another connection of this one, has the file open.
+        "Could not set lock|Conflicting lock|Unique file handle conflict",
+        WarehouseBusy,
+        "another writer has it open",
+        "wait for it to end, or read the published file instead",
+    ),
+    Fault(
+        "No space left|Disk quota|(?i:disk is full)",
+        StorageFull,
+        "no room on the disk",
+        "free some and run the same command again, nothing committed is lost",
+    ),
+    Fault(
+        "catalog version mismatch",
+        LakeRejected,
+        "another release of DuckLake wrote the catalogue",
+        "update liqheat on this machine to the release that wrote it",
+    ),
+    Fault(
+        "DATA_PATH parameter .* does not match|data path .* does not match",
+        LakeRejected,
+        "the catalogue belongs to data elsewhere",
+        "set LIQHEAT_DATA to the path that the catalogue names, or use another catalogue",
+    ),
+    Fault(
+        "NoSuchBucket|bucket does not exist",
+        LakeRejected,
+        "there is no such bucket",
+        f"create it, or correct LIQHEAT_DATA; {_KEPT}",
+    ),
+    Fault(
+        r"\b(401|403)\b.*|ExpiredToken|InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied",
+        LakeRejected,
+        "object storage refuses access",
+        "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (a token may have "
+        "expired), and that they may read and write there, then run the same command again; "
+        f"{_KEPT}",
+    ),
+    Fault(
+        r"[\w-]+\.parquet[\s\S]*(No such file|404|does not exist)|"
+        r"(404|No such file)[\s\S]*[\w-]+\.parquet",
+        DataFileMissing,
+        "a data file of the lake is gone",
+        "put it back from a copy; without one make a new lake of raw history with "
+        "`liqheat rebuild`",
+    ),
+    Fault(
+        r"HTTP Error|HTTP code \d+|Could not establish connection|Connection error for HTTP|"
+        r"Timeout was reached",
+        LakeUnavailable,
+        "object storage does not answer",
+        f"run the same command again when it does; {_KEPT}",
+    ),
+    Fault(
+        "Unable to connect to Postgres|connection to server|server closed the connection|"
+        "terminating connection|no connection to the server|connection not open|"
+        "SSL connection has been closed|database system is (starting|shutting)",
+        LakeUnavailable,
+        "the catalogue's server does not answer or ended the connection",
+        f"run the same command again when it is up; {_KEPT}",
+    ),
+    Fault(
+        "[Tt]ransaction conflict|[Ff]ailed to commit DuckLake transaction",
+        LakeUnavailable,
+        "another writer changed the same table of the lake",
+        f"run the same command again; {_KEPT}",
+    ),
+    Fault(
+        # Torn, overwritten, or with another file's log.
+        "not a valid DuckDB database file|orrupt|checksum|replaying WAL|"
+        "Could not read enough bytes|eserialize",
+        WarehouseDamaged,
+        "the database is damaged",
+        "run `liqheat rebuild`, which makes it again from raw history",
+    ),
+)
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Translate errors of DuckDB and the file system into those of `warehouse.errors`.
+
+    Parameters
+    ----------
+    doing : str
+        The activity with the file's name, at the beginning of the message.
+    """
+    try:
+        yield
+    except (duckdb.Error, OSError) as exc:
+        text = str(exc)
+        for fault in _FAULTS:
+            if re.search(fault.signs, text):
+                raise fault.error(
+                    f"{doing}: {fault.meaning} ({_first_line(text)}); {fault.step}"
+                ) from exc
+        if isinstance(exc, _UNREADABLE_SQL):
+            raise QueryFailed(f"{doing}: {text}") from exc
+        raise TerminalWarehouseError(f"{doing}: {text}") from exc
+
+
+def _first_line(text: str) -> str:
+    return text.splitlines()[0] if text else "no message"

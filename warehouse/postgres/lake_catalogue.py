@@ -1,0 +1,178 @@
+"""The PostgreSQL database of a lake's catalogue: who writes, and which lakes it holds.
+
+Belongs here: the lock between writers, and the schemas that lakes are in. Does not belong here:
+what DuckLake keeps in them; only DuckDB reads and writes that.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import asyncpg
+
+from warehouse.errors import LakeRejected, LakeUnavailable, WarehouseBusy
+from warehouse.postgres.server_address import ServerAddress
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_CONNECT_SECONDS = 20.0
+
+# Waits for the lock [s]: a writer that was just killed has it until its server process notices.
+_PAUSES = (0.2, 0.8, 2.0, None)
+
+# Errors of the server by the beginning of their SQLSTATE, and whether they may pass by themselves.
+_ERRORS = {
+    "3D000": ("there is no such database; create it with `createdb`", False),
+    "28": (
+        "the server refuses the login; check user and password, in LIQHEAT_WAREHOUSE, PGPASSWORD "
+        "or ~/.pgpass, and what pg_hba.conf lets in",
+        False,
+    ),
+    "42501": (
+        "the role lacks a privilege; let it create schemas: "
+        "`grant create on database <database> to <role>`",
+        False,
+    ),
+    "53": ("the server is out of memory, disk or connections; run the same command again", True),
+    "57": ("the server ended the connection; run the same command again when it is up", True),
+    "08": ("the connection was lost; run the same command again when the server is up", True),
+}
+
+
+class LakeCatalogue:
+    """A session on the database; made by ``open_catalogue``."""
+
+    def __init__(
+        self, runner: asyncio.Runner, connection: asyncpg.Connection, address: ServerAddress
+    ) -> None:
+        self._runner = runner
+        self._connection = connection
+        self._address = address
+
+    def lock(self, schema: str) -> None:
+        """Exclude other writers of a lake until the session ends.
+
+        Raises
+        ------
+        WarehouseBusy
+            Another writer has it.
+        """
+        self._run(self._lock(f"liqheat writer of {schema}"))
+
+    async def _lock(self, name: str) -> None:
+        key = await self._connection.fetchval("select hashtextextended($1, 0)", name)
+        for pause in _PAUSES:
+            if await self._connection.fetchval("select pg_try_advisory_lock($1)", key):
+                return
+            if pause is not None:
+                await asyncio.sleep(pause)
+        holder = await self._connection.fetchrow(
+            "select a.pid, a.client_addr::text from pg_locks l "
+            "inner join pg_stat_activity a using (pid) where l.locktype = 'advisory' and l.granted "
+            "and (l.classid::bigint << 32) + l.objid::bigint = $1",
+            key,
+        )
+        raise WarehouseBusy(
+            f"the lake of {self._address}: another writer has it open"
+            + (f" (server process {holder[0]}, from {holder[1]})" if holder else "")
+            + "; wait for it to end, or read the published file instead"
+        )
+
+    def is_empty(self, schema: str) -> bool:
+        """Return whether a schema holds no lake, or one without tables."""
+        table = f'"{schema}".ducklake_table'
+        if self._run(self._connection.fetchval("select to_regclass($1)", table)) is None:
+            return True
+        return not self._run(self._connection.fetchval(f"select exists (select from {table})"))
+
+    def drop(self, schema: str) -> None:
+        """Drop a schema and the lake's catalogue in it."""
+        self._run(self._connection.execute(f'drop schema if exists "{schema}" cascade'))
+
+    def replace(self, schema: str, replacement: str) -> str | None:
+        """Give a schema's name to another one; return the name that the first has then."""
+        return self._run(self._replace(schema, replacement))
+
+    async def _replace(self, schema: str, replacement: str) -> str | None:
+        async with self._connection.transaction():
+            rows = await self._connection.fetch("select nspname from pg_namespace")
+            names = {row[0] for row in rows}
+            kept = None
+            if schema in names:
+                kept = next(
+                    name
+                    for number in range(1, len(names) + 2)
+                    if (name := f"{schema}_old_{number}") not in names
+                )
+                await self._connection.execute(f'alter schema "{schema}" rename to "{kept}"')
+            await self._connection.execute(f'alter schema "{replacement}" rename to "{schema}"')
+        return kept
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        with _translated(self._address):
+            return self._runner.run(work)
+
+
+@contextmanager
+def open_catalogue(address: ServerAddress) -> Iterator[LakeCatalogue]:
+    """Yield a session on a catalogue's database.
+
+    Raises
+    ------
+    LakeRejected
+        The server refuses, or has no such database.
+    LakeUnavailable
+        The server is not there or cannot be used at present.
+    """
+    with asyncio.Runner() as runner:
+        with _translated(address):
+            connection = runner.run(_connect(address))
+        try:
+            yield LakeCatalogue(runner, connection, address)
+        finally:
+            # What ended the block is the error to report.
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                runner.run(connection.close(timeout=5))
+
+
+async def _connect(address: ServerAddress) -> asyncpg.Connection:
+    connection = await asyncpg.connect(
+        address.dsn,
+        password=address.password,
+        timeout=_CONNECT_SECONDS,
+        server_settings={"application_name": "liqheat writer"},
+        statement_cache_size=0,
+    )
+    if connection.get_server_version().major >= 14:
+        # A server that notices a killed writer frees its lock at once.
+        await connection.execute("set client_connection_check_interval = '1s'")
+    return connection
+
+
+@contextmanager
+def _translated(address: ServerAddress) -> Iterator[None]:
+    try:
+        yield
+    except asyncpg.PostgresError as exc:
+        state = exc.sqlstate or ""
+        meaning, may_pass = next(
+            (known for begins, known in _ERRORS.items() if state.startswith(begins)),
+            ("the server refuses a statement", False),
+        )
+        raise (LakeUnavailable if may_pass else LakeRejected)(
+            f"the lake of {address}: {meaning} ({exc}; SQLSTATE {state})"
+        ) from exc
+    except (OSError, TimeoutError, asyncpg.InterfaceError) as exc:
+        if isinstance(exc, asyncpg.exceptions.ClientConfigurationError):
+            raise LakeRejected(
+                f"the lake of {address}: LIQHEAT_WAREHOUSE has an option that cannot be used; "
+                "options are those of libpq, such as sslmode=require"
+            ) from None
+        raise LakeUnavailable(
+            f"the lake of {address}: no connection ({exc or type(exc).__name__}); check that the "
+            "server runs and listens there, then run the same command again"
+        ) from exc

@@ -1,0 +1,89 @@
+"""What the writer's database is stored in, and what differs between a file and a lake.
+
+Belongs here: choosing the storage of an address, and what a connection's storage can do. Nothing
+else in the tree asks whether the warehouse is a lake.
+"""
+
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import duckdb
+
+from warehouse import lake_tables
+from warehouse.address import LakeAddress, WarehouseAddress
+from warehouse.database_file import FileStorage
+from warehouse.lake import LakeStorage, tidy_lake
+
+# DuckDB's name for the type of an attached lake.
+_LAKE = "ducklake"
+
+
+class Storage(Protocol):
+    """What opening the writer's database needs of its storage."""
+
+    @property
+    def spill(self) -> Path:
+        """Where data beyond memory goes."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Exclude other writers for the block."""
+
+    def is_empty(self) -> bool:
+        """Return whether nothing has been written to it yet."""
+
+    def attach(self, connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
+        """Attach it under a name; made where it is empty."""
+
+    def discard(self) -> None:
+        """Remove what ``attach`` made, where nothing was written to it."""
+
+    def replaced(self) -> AbstractContextManager[WarehouseAddress]:
+        """Yield an address to write to, which takes this one's place after the block."""
+
+
+def storage_at(address: WarehouseAddress) -> Storage:
+    """Return the storage of an address."""
+    return LakeStorage(address) if isinstance(address, LakeAddress) else FileStorage(address)
+
+
+def has_view_column_comments(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Return whether columns of views can be commented in the database in use."""
+    return _type_of(connection) != _LAKE
+
+
+def insert_placeholders(connection: duckdb.DuckDBPyConnection) -> None:
+    """Prepare tables that have no rows, where storage needs it."""
+    if _type_of(connection) == _LAKE:
+        lake_tables.insert_placeholders(connection)
+
+
+def delete_placeholders(connection: duckdb.DuckDBPyConnection) -> None:
+    """Delete what ``insert_placeholders`` left in tables, in the caller's transaction."""
+    if _type_of(connection) == _LAKE:
+        lake_tables.delete_placeholders(connection)
+
+
+def tidy(connection: duckdb.DuckDBPyConnection, before: datetime) -> None:
+    """Free the room of deleted rows in the database in use.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    before : datetime
+        Where storage keeps versions, those from before are dropped [UTC].
+    """
+    if _type_of(connection) == _LAKE:
+        tidy_lake(connection, before)
+    else:
+        # Writes the log of changes into the file.
+        connection.execute("checkpoint")
+
+
+def _type_of(connection: duckdb.DuckDBPyConnection) -> str:
+    row = connection.execute(
+        "select type from duckdb_databases() where database_name = current_database()"
+    ).fetchone()
+    return row[0] if row else ""
