@@ -17,6 +17,7 @@ from cli import collect, explore, health, import_data, steps
 from cli.alerts import ALERT_COMMANDS
 from cli.arguments import Program, exit_on_error
 from cli.collect_positions import collect_positions_command
+from cli.move_warehouse import WAREHOUSE_COMMANDS
 from cli.schedule import schedule_command
 from cli.serve import serve_command
 from cli.show_accuracy import accuracy_command
@@ -82,6 +83,15 @@ alerts = typer.Typer(
 for _name, _command in ALERT_COMMANDS.items():
     alerts.command(_name)(exit_on_error()(_command))
 app.add_typer(alerts, name="alerts")
+
+warehouse = typer.Typer(
+    help="The writer's database: moving it between a file and a lake.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+for _name, _command in WAREHOUSE_COMMANDS.items():
+    warehouse.command(_name)(exit_on_error()(_command))
+app.add_typer(warehouse, name="warehouse")
 
 
 @app.callback()

@@ -190,10 +190,20 @@ hyblock_client_secret, hyblock_api_key : str, optional
         """
         if isinstance(self.warehouse, Path):
             return self.warehouse
+        return self.read_address(self.warehouse.get_secret_value(), self.data)
+
+    def read_address(self, text: str, data: str | None) -> WarehouseAddress:
+        """Return the address in a text, a path or that of a lake with its data in a place.
+
+        Raises
+        ------
+        WarehouseError
+            It is the address of a lake and cannot be read.
+        """
         store = {name: os.environ.get(variable) or None for name, variable in _STORE.items()}
         return read_warehouse_address(
-            self.warehouse.get_secret_value(),
-            data=self.data,
+            text,
+            data=data,
             spill=self.home / "spill",
             store=ObjectStore(**store),
         )

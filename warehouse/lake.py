@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse.address import LakeAddress, ObjectStore, libpq_text
+from warehouse.database_file import FileStorage
 from warehouse.errors import LakeRejected
 from warehouse.postgres.lake_catalogue import LakeCatalogue, open_catalogue
 from warehouse.postgres.server_address import ServerAddress
@@ -85,13 +86,13 @@ class LakeStorage:
         catalogue = self._address.catalogue
         if isinstance(catalogue, ServerAddress):
             secret = f"{_PREFIX}_{catalog}"
-            _create_secrets(connection, secret, catalogue)
+            _create_login(connection, secret, catalogue)
             connection.execute(_POOL)
             path = f"ducklake:{secret}"
         else:
             del options["metadata_schema"]
             path = f"ducklake:{catalogue}"
-        _create_store_secret(connection, self._address)
+        _create_access(connection, f"{_PREFIX}_{catalog}_store", self._address)
         listed = ", ".join(f"{name} {value}" for name, value in options.items())
         connection.execute(f"attach {quoted(path)} as {catalog} ({listed})")
         if is_new:
@@ -113,14 +114,13 @@ class LakeStorage:
     def replaced(self) -> Iterator[LakeAddress]:
         """Yield the address of a lake to make, which takes this one's place after the block.
 
-        The one before stays, under the first free name ``<name>_old_<n>`` of the catalogue.
+        The one before stays, under the first free name ``liqheat_old_<n>`` of the catalogue.
         """
         catalogue = self._address.catalogue
         if isinstance(catalogue, Path):
-            raise LakeRejected(
-                f"{self._address}: a catalogue in a file is not replaced; move the file "
-                "aside and set LIQHEAT_DATA to another folder"
-            )
+            with FileStorage(catalogue).replaced() as building:
+                yield replace(self._address, catalogue=building)
+            return
         making = replace(self._address, schema=f"{self._address.schema}_making")
         with self.held(), self._catalogue(catalogue) as server:
             server.drop(making.schema)
@@ -166,7 +166,7 @@ def load_extensions(connection: duckdb.DuckDBPyConnection, address: LakeAddress)
         connection.execute(f"load {quoted(folder / f'{name}.duckdb_extension')}")
 
 
-def _create_secrets(
+def _create_login(
     connection: duckdb.DuckDBPyConnection, name: str, catalogue: ServerAddress
 ) -> None:
     """Create the secrets of a catalogue: DuckDB's messages show paths, never secrets."""
@@ -180,7 +180,7 @@ def _create_secrets(
     )
 
 
-def _create_store_secret(connection: duckdb.DuckDBPyConnection, address: LakeAddress) -> None:
+def _create_access(connection: duckdb.DuckDBPyConnection, name: str, address: LakeAddress) -> None:
     """Create the secret of object storage, unless DuckDB's own are to be used."""
     store = address.store
     if not address.data.startswith("s3://") or not store.key_id:
@@ -190,7 +190,7 @@ def _create_store_secret(connection: duckdb.DuckDBPyConnection, address: LakeAdd
     listed = ", ".join(f"{name} {quoted(value)}" for name, value in values.items() if value)
     scope = "/".join(address.data.split("/")[:3])
     connection.execute(
-        f"create or replace secret {_PREFIX}_store (type s3, scope {quoted(scope)}, {listed})"
+        f"create or replace secret {name} (type s3, scope {quoted(scope)}, {listed})"
     )
 
 
