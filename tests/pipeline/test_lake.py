@@ -1,0 +1,358 @@
+"""A lake holds what a file holds, row for row, and nothing half done whatever fails."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from workbench import END, FEW, HOUR, START, differences, of_one_series
+from workbench.lakes import ACCESS, Lake, object_server
+from workbench.postgres_server import PASSWORD
+
+from jobs.build import window_store
+from jobs.check.run_suites import check
+from jobs.collect.landing import land
+from jobs.maintain import maintain
+from jobs.move_warehouse import move_to
+from jobs.pipeline import build_maps, load, rebuild
+from jobs.publish.publish import publish
+from jobs.settings import Settings
+from jobs.writer import open_writer
+from sources.records import Batch
+from warehouse.errors import (
+    DataFileMissing,
+    LakeRejected,
+    LakeUnavailable,
+    TerminalWarehouseError,
+    WarehouseBusy,
+)
+
+HOURS = (30, 31)
+"""The hours since START that are built, one after the other."""
+
+ALL = ("meta", "raw", "intermediate", "derived", "quality", "marts")
+
+
+@pytest.fixture(scope="module")
+def objects():
+    pytest.importorskip("moto", reason="the S3 stand-in is not installed")
+    pytest.importorskip("duckdb_extension_ducklake", reason="DuckLake is not installed")
+    with pytest.MonkeyPatch.context() as patch, object_server() as server:
+        for name, value in ACCESS.items():
+            patch.setenv(name, value)
+        patch.setenv("AWS_ENDPOINT_URL", server.url)
+        yield server
+
+
+def land_hours(settings, records, first, last):
+    for kind, table in of_one_series(records, first, last).items():
+        is_repeated = first > 0 and kind in ("instrument", "leverage_bracket")
+        if len(table) and not is_repeated:
+            land(Batch(kind, table), settings.landing, f"until-{last:.0f}-{kind}")
+
+
+def run_hours(settings, records):
+    first = float("-inf")
+    for last in HOURS:
+        land_hours(settings, records, first, last)
+        first, as_of = last, START + last * HOUR
+        load(settings)
+        build_maps(settings, as_of=as_of, estimators=FEW)
+        check(settings, as_of=as_of)
+        publish(settings, as_of=as_of)
+
+
+@pytest.fixture(scope="module")
+def filed(market_records, tmp_path_factory):
+    """Return the settings of a home whose warehouse is a file."""
+    settings = Settings(home=tmp_path_factory.mktemp("filed"), threads=1)
+    run_hours(settings, market_records)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def laked(market_records, tmp_path_factory, postgres, objects):
+    """Return a lake, and the settings of the home that was built on it."""
+    lake = Lake(postgres, postgres.make_database(), objects.make_bucket("built"))
+    settings = lake.settings(tmp_path_factory.mktemp("laked"))
+    run_hours(settings, market_records)
+    return lake, settings
+
+
+@pytest.fixture
+def empty(postgres, objects, tmp_path):
+    """Return a lake that is not made yet, on the local disk, and the settings of its home."""
+    lake = Lake(postgres, postgres.make_database(), str(tmp_path / "data"))
+    return lake, lake.settings(tmp_path / "home")
+
+
+def moved(settings, path):
+    """Return a file with the rows of a lake."""
+    move_to(settings, str(path))
+    return path
+
+
+def test_a_lake_holds_every_row_that_a_file_holds(filed, laked, tmp_path):
+    schemas = ("raw", "derived", "intermediate", "marts")
+    assert differences(filed.warehouse, moved(laked[1], tmp_path / "moved"), schemas=schemas) == {}
+
+
+def test_what_is_published_of_a_lake_is_what_is_published_of_a_file(filed, laked):
+    files = [home / "published" / "liqheat.duckdb" for home in (filed.home, laked[1].home)]
+    assert differences(*files, schemas=("marts", "quality")) == {}
+    days = [
+        {path.relative_to(home) for path in home.rglob("published/parquet/**/*.parquet")}
+        for home in (filed.home, laked[1].home)
+    ]
+    assert days[0] == days[1] != set()
+
+
+def test_a_moved_warehouse_is_the_same_and_the_first_stays(filed, empty, tmp_path):
+    lake, settings = empty
+    before = filed.warehouse.read_bytes()
+    report = move_to(filed, lake.address, data=lake.data)
+    assert report.rows_by_table["derived.heatmap"] > 0
+    assert filed.warehouse.read_bytes() == before
+    back = moved(settings, tmp_path / "back.duckdb")
+    assert differences(filed.warehouse, back, schemas=ALL) == {}
+    with pytest.raises(TerminalWarehouseError, match="holds a warehouse; move to another place"):
+        move_to(filed, lake.address, data=lake.data)
+
+
+def test_a_move_that_is_interrupted_leaves_nothing_and_can_be_repeated(filed, empty):
+    lake, settings = empty
+
+    def stop(step, item, share):
+        if share > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        move_to(filed, lake.address, data=lake.data, progress=stop)
+    with pytest.raises(TerminalWarehouseError, match="is empty: there is nothing to move"):
+        moved(settings, settings.home / "other.duckdb")
+    assert move_to(filed, lake.address, data=lake.data).rows_by_table["raw.ohlcv"] > 0
+
+
+def test_a_lake_whose_catalogue_is_a_file(filed, tmp_path):
+    to, data = f"ducklake:{tmp_path / 'catalogue.ducklake'}", str(tmp_path / "data")
+    move_to(filed, to, data=data)
+    settings = Settings(home=tmp_path / "home", warehouse=to, data=data, threads=1)
+    with open_writer(settings), pytest.raises(WarehouseBusy), open_writer(settings):
+        pass
+    back = moved(settings, tmp_path / "back.duckdb")
+    assert differences(filed.warehouse, back, schemas=ALL) == {}
+
+
+def test_a_second_writer_is_refused_and_the_first_goes_on(laked):
+    _, settings = laked
+    with open_writer(settings) as connection:
+        held = pytest.raises(
+            WarehouseBusy, match=r"another writer has it open \(server process \d+"
+        )
+        with held, open_writer(settings):
+            pass
+        assert connection.execute("select count(*) > 0 from raw.ohlcv").fetchone() == (True,)
+
+
+@pytest.fixture(scope="module")
+def original(filed, postgres, objects, tmp_path_factory):
+    """Return a lake with the rows of the file; copied, not changed."""
+    data = tmp_path_factory.mktemp("original") / "data"
+    lake = Lake(postgres, postgres.make_database(), str(data))
+    move_to(filed, lake.address, data=lake.data)
+    return lake
+
+
+@pytest.fixture
+def copied(original, tmp_path):
+    """Return a lake with the rows of the file, and the settings of a home for it."""
+    server = original.server
+    lake = Lake(server, server.make_database(original.database), str(tmp_path / "data"))
+    shutil.copytree(original.data, lake.data)
+    server.run(
+        lake.database,
+        "update liqheat.ducklake_metadata set value = "
+        f"replace(value, '{original.data}', '{lake.data}') where key = 'data_path'",
+    )
+    return lake, lake.settings(tmp_path / "home")
+
+
+KILLED = """
+import os, signal, sys
+from datetime import datetime
+from jobs.build import window_store
+from jobs.pipeline import build_maps, load
+from jobs.settings import read_settings
+from transforms.estimators import ESTIMATORS
+insert = window_store.insert_rows
+left = [int(sys.argv[1])]
+def insert_and_die(*arguments):
+    insert(*arguments)
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+window_store.insert_rows = insert_and_die
+load(read_settings())
+few = [ESTIMATORS[name] for name in sys.argv[3:]]
+build_maps(read_settings(), as_of=datetime.fromisoformat(sys.argv[2]), estimators=few)
+"""
+
+
+def test_a_build_that_is_killed_leaves_nothing_half_done_and_the_next_does_it_all(
+    filed, copied, market_records, tmp_path
+):
+    lake, settings = copied
+    as_of = START + (HOURS[-1] + 1) * HOUR
+    again = Settings(home=tmp_path / "again", threads=1)
+    move_to(filed, str(again.warehouse))
+    for each in (settings, again):
+        land_hours(each, market_records, HOURS[-1], HOURS[-1] + 1)
+    names = [each.name for each in FEW]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, "3", as_of.isoformat(), *names],
+        env=lake.environment(settings.home), check=False, capture_output=True,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    with open_writer(settings, wait_seconds=20) as connection:
+        assert connection.execute(
+            "select count(*) from derived.heatmap where as_of = ?", [as_of]
+        ).fetchone() == (0,)
+    for each in (settings, again):
+        load(each)
+        build_maps(each, as_of=as_of, estimators=FEW)
+    there = moved(settings, tmp_path / "there.duckdb")
+    assert differences(again.warehouse, there, schemas=("raw", "derived", "intermediate")) == {}
+
+
+def test_a_server_that_ends_its_connections_stops_a_build_and_the_next_does_it_all(
+    copied, market_records, monkeypatch
+):
+    lake, settings = copied
+    as_of = START + (HOURS[-1] + 1) * HOUR
+    land_hours(settings, market_records, HOURS[-1], HOURS[-1] + 1)
+    load(settings)
+    insert = window_store.insert_rows
+
+    def insert_after_restart(*arguments):
+        lake.end_sessions()
+        return insert(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(window_store, "insert_rows", insert_after_restart)
+        with pytest.raises(LakeUnavailable, match="run the same command again") as raised:
+            build_maps(settings, as_of=as_of, estimators=FEW)
+    assert PASSWORD not in str(raised.value)
+    assert build_maps(settings, as_of=as_of, estimators=FEW).row_count > 0
+    with open_writer(settings) as connection:
+        rows = connection.execute(
+            "select count(*), count(distinct (asset, as_of, provider, venue, side)) "
+            "from derived.heatmap"
+        ).fetchone()
+    assert rows[0] == rows[1] > 0
+
+
+def test_a_bucket_that_is_not_there_is_named_and_can_be_made_then(postgres, objects, tmp_path):
+    lake = Lake(postgres, postgres.make_database(), "s3://absent/lake")
+    settings = lake.settings(tmp_path)
+    with pytest.raises(LakeRejected, match=r"there is no such bucket.*create it, or correct"):
+        load(settings)
+    objects.make_bucket("absent")
+    assert load(settings).file_count == 0
+
+
+def test_storage_that_refuses_says_which_credentials_to_check(laked, objects):
+    _, settings = laked
+    objects.refuse(after=0)
+    try:
+        with pytest.raises(
+            LakeRejected, match=r"refuses access .* check AWS_ACCESS_KEY_ID"
+        ) as told:
+            load(settings)
+    finally:
+        objects.refuse(after=None)
+    assert ACCESS["AWS_SECRET_ACCESS_KEY"] not in str(told.value)
+    load(settings)
+
+
+def test_a_data_file_that_was_deleted_is_named(copied):
+    _, settings = copied
+    with open_writer(settings) as connection:
+        ((path, *_), *_) = connection.execute(
+            "select data_file from ducklake_list_files('warehouse', 'ohlcv', schema => 'raw')"
+        ).fetchall()
+    (file,) = settings.home.parent.glob(f"data/**/{path.rpartition('/')[2]}")
+    file.unlink()
+    named = pytest.raises(DataFileMissing, match=rf"{file.name}.*liqheat rebuild")
+    with named, open_writer(settings) as connection:
+        connection.execute("select sum(close) from raw.ohlcv").fetchall()
+
+
+def test_a_catalogue_of_a_later_release_is_refused(copied):
+    lake, settings = copied
+    lake.server.run(
+        lake.database, "update liqheat.ducklake_metadata set value = '9.9' where key = 'version'"
+    )
+    with pytest.raises(LakeRejected, match=r"another release of DuckLake .* update liqheat"):
+        load(settings)
+
+
+def test_data_is_looked_for_where_the_catalogue_has_it(copied, tmp_path):
+    _, settings = copied
+    elsewhere = settings.model_copy(update={"data": str(tmp_path / "elsewhere")})
+    with pytest.raises(LakeRejected, match=r"LIQHEAT_DATA says .*elsewhere"):
+        load(elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("/d", "/no_such_d"), "there is no such database; create it with `createdb`"),
+        (("publisher:", "publisher:no"), "the server refuses the login; check user and password"),
+    ],
+)
+def test_a_server_that_refuses_says_why_and_no_password(empty, change, message):
+    lake, settings = empty
+    refused = Settings(home=settings.home, warehouse=lake.address.replace(*change), data=lake.data)
+    with pytest.raises(LakeRejected, match=message):
+        load(refused)
+    (record,) = (settings.home / "runs").glob("*.json")
+    assert json.loads(record.read_text())["status"] == "failed"
+    assert PASSWORD not in record.read_text()
+    assert lake.address.partition("@")[0] not in record.read_text()
+
+
+def test_maintenance_merges_files_and_keeps_every_row(copied, tmp_path):
+    _, settings = copied
+    count = (
+        "select count(*) from ducklake_list_files('warehouse', 'pipeline_run', schema => 'meta')"
+    )
+    for _ in range(3):
+        load(settings)
+    with open_writer(settings) as connection:
+        (before,) = connection.execute(count).fetchone()
+    earlier = moved(settings, tmp_path / "earlier.duckdb")
+    maintain(settings, clock=lambda: END + timedelta(days=9000), is_asking=False)
+    with open_writer(settings) as connection:
+        (after,) = connection.execute(count).fetchone()
+    assert after < before
+    later = moved(settings, tmp_path / "later.duckdb")
+    assert differences(earlier, later, schemas=("derived", "intermediate")) == {}
+
+
+def test_a_lake_is_rebuilt_from_raw_history_and_the_first_is_kept(copied, market_records):
+    lake, settings = copied
+    land_hours(settings, market_records, float("-inf"), HOURS[0])
+    report = rebuild(settings)
+    assert report.rows_by_kind["ohlcv"] > 0
+    with open_writer(settings) as connection:
+        assert connection.execute("select count(*) from derived.heatmap").fetchone() == (0,)
+    assert (
+        lake.server.run(
+            lake.database,
+            "select count(*) from liqheat_old_1.ducklake_table where end_snapshot is null",
+        )[0][0]
+        > 50
+    )
