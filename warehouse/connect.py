@@ -6,7 +6,7 @@ What it is stored in, a file or a lake, is known to ``warehouse.storage``.
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import duckdb
@@ -118,7 +118,9 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        connection.execute("rollback")
+        # A server that has ended the connection rolls back by itself; the first error says so.
+        with suppress(duckdb.Error):
+            connection.execute("rollback")
         raise
     connection.execute("commit")
 

@@ -22,6 +22,7 @@ from jobs.publish.publish import publish
 from jobs.settings import Settings
 from jobs.writer import open_writer
 from sources.records import Batch
+from transforms.estimators import ESTIMATORS
 from warehouse.errors import (
     DataFileMissing,
     LakeRejected,
@@ -61,8 +62,9 @@ def run_hours(settings, records):
         first, as_of = last, START + last * HOUR
         load(settings)
         build_maps(settings, as_of=as_of, estimators=FEW)
-        check(settings, as_of=as_of)
         publish(settings, as_of=as_of)
+    check(settings, as_of=as_of)
+    publish(settings, as_of=as_of)
 
 
 @pytest.fixture(scope="module")
@@ -190,10 +192,11 @@ from transforms.estimators import ESTIMATORS
 insert = window_store.insert_rows
 left = [int(sys.argv[1])]
 def insert_and_die(*arguments):
-    insert(*arguments)
+    count = insert(*arguments)
     left[0] -= 1
     if not left[0]:
         os.kill(os.getpid(), signal.SIGKILL)
+    return count
 window_store.insert_rows = insert_and_die
 load(read_settings())
 few = [ESTIMATORS[name] for name in sys.argv[3:]]
@@ -210,7 +213,7 @@ def test_a_build_that_is_killed_leaves_nothing_half_done_and_the_next_does_it_al
     move_to(filed, str(again.warehouse))
     for each in (settings, again):
         land_hours(each, market_records, HOURS[-1], HOURS[-1] + 1)
-    names = [each.name for each in FEW]
+    names = [name for name, each in ESTIMATORS.items() if each in FEW]
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, "3", as_of.isoformat(), *names],
         env=lake.environment(settings.home), check=False, capture_output=True,
