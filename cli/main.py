@@ -17,7 +17,6 @@ from cli import collect, explore, health, import_data, steps
 from cli.alerts import ALERT_COMMANDS
 from cli.arguments import Program, exit_on_error
 from cli.collect_positions import collect_positions_command
-from cli.move_warehouse import WAREHOUSE_COMMANDS
 from cli.schedule import schedule_command
 from cli.serve import serve_command
 from cli.show_accuracy import accuracy_command
@@ -27,6 +26,7 @@ from cli.show_changes import diff_command
 from cli.show_disagreement import disagreement_command
 from cli.show_providers import providers_command
 from cli.show_quality import quality_command
+from cli.warehouse_commands import WAREHOUSE_COMMANDS
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": steps.demo_command,

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from warehouse.address import WarehouseAddress
 from warehouse.database_file import ROW_GROUP_SIZE
-from warehouse.faults import translated
+from warehouse.error_messages import translated
 from warehouse.migrate import migrate, write_comments
 from warehouse.models import create_views, definitions_sha256, macros, models
 from warehouse.storage import delete_placeholders, insert_placeholders, storage_at

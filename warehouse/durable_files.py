@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from warehouse.faults import translated
+from warehouse.error_messages import translated
 
 
 def sync_folder(folder: Path) -> None:

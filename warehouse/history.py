@@ -20,7 +20,7 @@ import duckdb
 from warehouse.connect import scalar
 from warehouse.contracts import Relation, raw_relation, record_kinds
 from warehouse.durable_files import emptied_folder, move_into_place
-from warehouse.faults import translated
+from warehouse.error_messages import translated
 from warehouse.load import (
     LANDING_FORMAT,
     LIVE_NAME,

@@ -13,8 +13,8 @@ import duckdb
 from warehouse.address import WarehouseAddress
 from warehouse.connect import open_warehouse, replaced_warehouse, transaction
 from warehouse.contracts import Relation, relations
+from warehouse.error_messages import translated
 from warehouse.errors import ContractViolation, TerminalWarehouseError
-from warehouse.faults import translated
 from warehouse.storage import storage_at
 
 logger = logging.getLogger(__name__)

@@ -26,8 +26,8 @@ from warehouse.connect import CATALOG, scalar, transaction
 from warehouse.contracts import Relation, comment_statements, public_relations, relations
 from warehouse.database_file import ROW_GROUP_SIZE
 from warehouse.durable_files import emptied_folder
+from warehouse.error_messages import translated
 from warehouse.first_published import FirstPublished
-from warehouse.faults import translated
 from warehouse.held_rows import HeldRows
 from warehouse.models import (
     Model,

@@ -19,8 +19,8 @@ from typing import Any, Self, TypeVar
 import duckdb
 import pyarrow as pa
 
+from warehouse.error_messages import translated
 from warehouse.errors import NotPublished, PublishedFileDamaged, QueryFailed, QueryOverLimit
-from warehouse.faults import translated
 from warehouse.sql_text import quoted
 from warehouse.utc import rows_with_zone, table_with_zone, without_zone
 

@@ -17,7 +17,7 @@ from jobs.runs import is_running
 from sources.checks import separate_bad_names
 from sources.records import Batch
 from warehouse.durable_files import move_into_place
-from warehouse.faults import translated
+from warehouse.error_messages import translated
 from warehouse.load import LANDING_FORMAT
 
 

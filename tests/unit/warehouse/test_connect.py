@@ -11,13 +11,13 @@ import duckdb
 import pytest
 
 from warehouse.connect import open_warehouse, transaction
+from warehouse.error_messages import translated
 from warehouse.errors import (
     StorageFull,
     TerminalWarehouseError,
     TransientWarehouseError,
     WarehouseBusy,
 )
-from warehouse.faults import translated
 
 HOLD = (
     "import sys; from pathlib import Path; from warehouse.connect import open_warehouse\n"

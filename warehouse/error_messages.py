@@ -29,7 +29,7 @@ _KEPT = "what was committed is kept, the rest was rolled back"
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class KnownError:
     """A kind of error: how to recognise it, what it is in our words, what to do.
 
     Parameters
@@ -51,39 +51,39 @@ class Fault:
 
 
 # The first whose signs are found.
-_FAULTS = (
-    Fault(
+_KNOWN_ERRORS = (
+    KnownError(
         # Another process, or another connection of this one, has the file open.
         "Could not set lock|Conflicting lock|Unique file handle conflict",
         WarehouseBusy,
         "another writer has it open",
         "wait for it to end, or read the published file instead",
     ),
-    Fault(
+    KnownError(
         "No space left|Disk quota|(?i:disk is full)",
         StorageFull,
         "no room on the disk",
         "free some and run the same command again, nothing committed is lost",
     ),
-    Fault(
+    KnownError(
         "catalog version mismatch",
         LakeRejected,
         "another release of DuckLake wrote the catalogue",
         "update liqheat on this machine to the release that wrote it",
     ),
-    Fault(
+    KnownError(
         "DATA_PATH parameter .* does not match|data path .* does not match",
         LakeRejected,
         "the catalogue belongs to data elsewhere",
         "set LIQHEAT_DATA to the path that the catalogue names, or use another catalogue",
     ),
-    Fault(
+    KnownError(
         "NoSuchBucket|bucket does not exist",
         LakeRejected,
         "there is no such bucket",
         f"create it, or correct LIQHEAT_DATA; {_KEPT}",
     ),
-    Fault(
+    KnownError(
         r"\b(401|403)\b.*|ExpiredToken|InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied",
         LakeRejected,
         "object storage refuses access",
@@ -91,7 +91,7 @@ _FAULTS = (
         "expired), and that they may read and write there, then run the same command again; "
         f"{_KEPT}",
     ),
-    Fault(
+    KnownError(
         r"[\w-]+\.parquet[\s\S]*(No such file|404|does not exist)|"
         r"(404|No such file)[\s\S]*[\w-]+\.parquet",
         DataFileMissing,
@@ -99,14 +99,14 @@ _FAULTS = (
         "put it back from a copy; without one make a new lake of raw history with "
         "`liqheat rebuild`",
     ),
-    Fault(
+    KnownError(
         r"HTTP Error|HTTP code \d+|Could not establish connection|Connection error for HTTP|"
         r"Timeout was reached",
         LakeUnavailable,
         "object storage does not answer",
         f"run the same command again when it does; {_KEPT}",
     ),
-    Fault(
+    KnownError(
         "Unable to connect to Postgres|connection to server|server closed the connection|"
         "terminating connection|no connection to the server|connection not open|"
         "SSL connection has been closed|database system is (starting|shutting)",
@@ -114,13 +114,13 @@ _FAULTS = (
         "the catalogue's server does not answer or ended the connection",
         f"run the same command again when it is up; {_KEPT}",
     ),
-    Fault(
+    KnownError(
         "[Tt]ransaction conflict|[Ff]ailed to commit DuckLake transaction",
         LakeUnavailable,
         "another writer changed the same table of the lake",
         f"run the same command again; {_KEPT}",
     ),
-    Fault(
+    KnownError(
         # Torn, overwritten, or with another file's log.
         "not a valid DuckDB database file|orrupt|checksum|replaying WAL|"
         "Could not read enough bytes|eserialize",
@@ -144,10 +144,10 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except (duckdb.Error, OSError) as exc:
         text = str(exc)
-        for fault in _FAULTS:
-            if re.search(fault.signs, text):
-                raise fault.error(
-                    f"{doing}: {fault.meaning} ({_first_line(text)}); {fault.step}"
+        for known in _KNOWN_ERRORS:
+            if re.search(known.signs, text):
+                raise known.error(
+                    f"{doing}: {known.meaning} ({_first_line(text)}); {known.step}"
                 ) from exc
         if isinstance(exc, _UNREADABLE_SQL):
             raise QueryFailed(f"{doing}: {text}") from exc
