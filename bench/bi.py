@@ -17,8 +17,8 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.connect import ROW_GROUP_SIZE
 from warehouse.contracts import public_relations, relations
+from warehouse.database_file import ROW_GROUP_SIZE
 from warehouse.models import macros, models
 
 PROVIDERS = ("turnover", "open_interest", "public_convention", "path_ledger", "volume_profile")

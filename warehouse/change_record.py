@@ -12,10 +12,11 @@ from datetime import datetime
 import duckdb
 
 from warehouse.as_published import short_name
-from warehouse.connect import quoted, scalar, transaction
+from warehouse.connect import scalar, transaction
 from warehouse.contracts import Relation, raw_relation
 from warehouse.held_rows import HeldRows
 from warehouse.publication_base import BASE, Base, PublicationMark, literal
+from warehouse.sql_text import quoted
 
 REASONS = (
     "held_back",

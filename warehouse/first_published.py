@@ -32,7 +32,7 @@ from warehouse.as_published import (
     short_name,
 )
 from warehouse.change_record import differing_table, record_changes
-from warehouse.connect import quoted, scalar, transaction
+from warehouse.connect import scalar, transaction
 from warehouse.contracts import Relation, relations
 from warehouse.held_rows import HeldRows
 from warehouse.parquet_by_day import write_day
@@ -47,6 +47,7 @@ from warehouse.publication_base import (
     selected,
     span_condition,
 )
+from warehouse.sql_text import quoted
 
 logger = logging.getLogger(__name__)
 

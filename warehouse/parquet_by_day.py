@@ -6,10 +6,10 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.connect import quoted
 from warehouse.contracts import Relation
 from warehouse.durable_files import move_into_place
 from warehouse.published_versions import READ_ONLY, WRITING
+from warehouse.sql_text import quoted
 
 
 def day_folder(published: Path, relation: Relation, day: date, kind: str = "parquet") -> Path:

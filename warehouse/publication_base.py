@@ -13,9 +13,9 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.connect import quoted
 from warehouse.contracts import Relation
 from warehouse.published_versions import newest_version
+from warehouse.sql_text import quoted
 from warehouse.utc import without_zone
 
 logger = logging.getLogger(__name__)

@@ -10,10 +10,11 @@ from datetime import date
 
 import duckdb
 
-from warehouse.connect import quoted, scalar
+from warehouse.connect import scalar
 from warehouse.errors import QueryFailed
 from warehouse.publication_base import PublicationMark, literal
 from warehouse.read import Reader
+from warehouse.sql_text import quoted
 
 
 def record_publication(
