@@ -18,7 +18,7 @@ LAKE = "ducklake:"
 _FORM = "ducklake:postgres://user:password@host:5432/database or ducklake:FILE"
 _KEYWORD = re.compile(r"(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|\S+)")
 
-WRITERS_SCHEMA = "liqheat"
+WRITERS_SCHEMA = "liqheat_lake"
 """Schema of the catalogue's database that a lake's tables are in."""
 
 

@@ -114,7 +114,7 @@ class LakeStorage:
     def replaced(self) -> Iterator[LakeAddress]:
         """Yield the address of a lake to make, which takes this one's place after the block.
 
-        The one before stays, under the first free name ``liqheat_old_<n>`` of the catalogue.
+        The one before stays, under the first free name ``liqheat_lake_old_<n>`` of the catalogue.
         """
         catalogue = self._address.catalogue
         if isinstance(catalogue, Path):
@@ -155,6 +155,7 @@ def load_extensions(connection: duckdb.DuckDBPyConnection, address: LakeAddress)
         needed.append("postgres_scanner")
     if address.data.startswith("s3://"):
         needed.append("httpfs")
+    connection.execute("set autoinstall_known_extensions = false")
     for name in needed:
         found = importlib.util.find_spec(f"duckdb_extension_{name}")
         if found is None or not found.submodule_search_locations:

@@ -176,7 +176,7 @@ def copied(original, tmp_path):
     shutil.copytree(original.data, lake.data)
     server.run(
         lake.database,
-        "update liqheat.ducklake_metadata set value = "
+        "update liqheat_lake.ducklake_metadata set value = "
         f"replace(value, '{original.data}', '{lake.data}') where key = 'data_path'",
     )
     return lake, lake.settings(tmp_path / "home")
@@ -266,6 +266,18 @@ def test_a_bucket_that_is_not_there_is_named_and_can_be_made_then(postgres, obje
     assert load(settings).file_count == 0
 
 
+def test_a_schema_with_tables_of_others_is_not_dropped(empty):
+    lake, settings = empty
+    lake.server.run(
+        lake.database,
+        "create schema liqheat_lake authorization publisher",
+        "create table liqheat_lake.theirs (a integer)",
+    )
+    with pytest.raises(LakeRejected, match="holds theirs, which is not of a lake"):
+        load(settings)
+    assert lake.server.run(lake.database, "select count(*) from liqheat_lake.theirs") == [(0,)]
+
+
 def test_storage_that_refuses_says_which_credentials_to_check(laked, objects):
     _, settings = laked
     objects.refuse(after=0)
@@ -296,7 +308,8 @@ def test_a_data_file_that_was_deleted_is_named(copied):
 def test_a_catalogue_of_a_later_release_is_refused(copied):
     lake, settings = copied
     lake.server.run(
-        lake.database, "update liqheat.ducklake_metadata set value = '9.9' where key = 'version'"
+        lake.database,
+        "update liqheat_lake.ducklake_metadata set value = '9.9' where key = 'version'",
     )
     with pytest.raises(LakeRejected, match=r"another release of DuckLake .* update liqheat"):
         load(settings)
@@ -355,7 +368,7 @@ def test_a_lake_is_rebuilt_from_raw_history_and_the_first_is_kept(copied, market
     assert (
         lake.server.run(
             lake.database,
-            "select count(*) from liqheat_old_1.ducklake_table where end_snapshot is null",
+            "select count(*) from liqheat_lake_old_1.ducklake_table where end_snapshot is null",
         )[0][0]
         > 50
     )

@@ -90,8 +90,28 @@ class LakeCatalogue:
         return not self._run(self._connection.fetchval(f"select exists (select from {table})"))
 
     def drop(self, schema: str) -> None:
-        """Drop a schema and the lake's catalogue in it."""
-        self._run(self._connection.execute(f'drop schema if exists "{schema}" cascade'))
+        """Drop a schema and the lake's catalogue in it.
+
+        Raises
+        ------
+        LakeRejected
+            It holds a table that is not of a catalogue.
+        """
+        self._run(self._drop(schema))
+
+    async def _drop(self, schema: str) -> None:
+        rows = await self._connection.fetch(
+            "select c.relname from pg_class c inner join pg_namespace n on n.oid = c.relnamespace "
+            "where n.nspname = $1 and c.relkind in ('r', 'v', 'm', 'p', 'f') "
+            "and not starts_with(c.relname, 'ducklake_')",
+            schema,
+        )
+        if rows:
+            raise LakeRejected(
+                f"the lake of {self._address}: the schema {schema} holds {rows[0][0]}, which is "
+                "not of a lake; rename the schema, or use another database"
+            )
+        await self._connection.execute(f'drop schema if exists "{schema}" cascade')
 
     def replace(self, schema: str, replacement: str) -> str | None:
         """Give a schema's name to another one; return the name that the first has then."""
