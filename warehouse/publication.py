@@ -29,13 +29,7 @@ from warehouse.durable_files import emptied_folder
 from warehouse.error_messages import translated
 from warehouse.first_published import FirstPublished
 from warehouse.held_rows import HeldRows
-from warehouse.models import (
-    Model,
-    macros,
-    models,
-    set_window,
-    tables_behind,
-)
+from warehouse.models import Model, macros, models, set_window, tables_behind
 from warehouse.parquet_by_day import day_folder, write_day
 from warehouse.publication_base import PublicationMark
 from warehouse.publication_days import record_publication
