@@ -38,8 +38,10 @@ except ImportError as exc:
 
 logger = logging.getLogger(__name__)
 
-SHARDS: Final = 64
-"""Enough for eight workers to end at about the same time; a scheduler carries more with ease."""
+SHARDS_A_THREAD: Final = 8
+FEWEST_SHARDS: Final = 16
+MOST_SHARDS: Final = 128
+"""Enough for workers to end at about the same time, and few for a scheduler."""
 
 CONNECT_SECONDS: Final = 10.0
 """Time in which a scheduler answers and has a worker."""
@@ -50,10 +52,11 @@ RESTART_SECONDS: Final = 10.0
 _CONFIGURATION: Final = {
     # Deaths of workers on one shard, after which it is lost. A running cluster has its own figure.
     "distributed.scheduler.allowed-failures": 3,
-    # A worker gets its next shard early, and no third that another could begin.
-    "distributed.scheduler.worker-saturation": 2.0,
     # Shards are megabytes by design.
     "distributed.admin.large-graph-warning-threshold": "1GB",
+    # Pages of the cluster: nobody is to see them.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
 }
 
 
@@ -69,11 +72,12 @@ def local_engine(workers: int, shard_seconds: float) -> Iterator["DaskEngine"]:
             n_workers=workers,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             security=True,
             silence_logs=logging.CRITICAL,
         ) as cluster,
-        Client(cluster) as client,
+        # Results need not pass through the scheduler.
+        Client(cluster, direct_to_workers=True) as client,
     ):
         yield DaskEngine(client, "the local cluster", shard_seconds)
 
@@ -174,8 +178,6 @@ class DaskEngine:
         Time after which a shard is given up, from when a worker begins it [s].
     """
 
-    shard_count = SHARDS
-
     def __init__(self, client: Client, name: str, shard_seconds: float) -> None:
         self._client = client
         self._name = name
@@ -189,11 +191,17 @@ class DaskEngine:
         said = event[1]
         self._events.put(_Begun(said["number"], said["worker"], time.monotonic()))
 
+    @property
+    def shard_count(self) -> int:
+        """Into how many shards work is best cut: some for each thread of the cluster."""
+        return min(max(SHARDS_A_THREAD * self._threads(), FEWEST_SHARDS), MOST_SHARDS)
+
     def run(
         self, function: ShardFunction[Part, Result], shards: Sequence[Part]
     ) -> list[Result | LostShard]:
         """Return what a function makes of each shard; what it raises is raised here.
 
+        A thread has one shard at a time: Dask holds the death of a worker against all that it has.
         A shard is lost where it takes too long, where workers die on it again and again, and where
         no worker is left to begin it.
 
@@ -210,7 +218,7 @@ class DaskEngine:
         quiet_since = time.monotonic()
         try:
             while len(outcomes) < len(order):
-                while waiting and len(futures) < self._most_at_once():
+                while waiting and len(futures) < self._threads():
                     number, shard = waiting.popleft()
                     futures[number] = self._hand_over(number, function, shard)
                 clocks = [begun[number].at for number in futures if number in begun]
@@ -227,11 +235,11 @@ class DaskEngine:
                 future.cancel()
         return [outcomes[number] for number in order]
 
-    def _most_at_once(self) -> int:
-        """Return how many shards to hand over: one at work and one ahead for each thread."""
+    def _threads(self) -> int:
+        """Return how many threads the workers have, at least one."""
         workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
         threads: int = sum(worker["nthreads"] for worker in workers)
-        return 2 * max(threads, 1)
+        return max(threads, 1)
 
     def _hand_over(self, number: int, function: ShardFunction[Part, Result], shard: Part) -> Future:
         future = self._client.submit(
