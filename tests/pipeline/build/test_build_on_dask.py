@@ -18,7 +18,7 @@ from workbench.shards import (
 
 from jobs.build import build_assets
 from jobs.build.path_records import PATH_MODELS
-from jobs.engines.engine_choice import EngineChoice
+from jobs.engines.engine_choice import THREADS, EngineChoice
 from jobs.errors import EngineUnavailable, ShardsLost
 
 UNTIL = START + timedelta(hours=60)
@@ -61,14 +61,14 @@ def loaded(not_built, tmp_path):
 
 @pytest.fixture
 def disturb(monkeypatch):
-    """Run the shards of builds inside another function."""
+    """Run the shards of builds on Dask inside another function."""
     whole = build_assets.open_engine
 
     def disturb_with(around):
         @contextmanager
         def open_disturbed(choice):
             with whole(choice) as engine:
-                yield Disturbed(engine, around)
+                yield engine if choice.on == THREADS else Disturbed(engine, around)
 
         monkeypatch.setattr(build_assets, "open_engine", open_disturbed)
 
