@@ -43,7 +43,7 @@ FEWEST_SHARDS: Final = 16
 MOST_SHARDS: Final = 128
 """Enough for workers to end at about the same time, and few for a scheduler."""
 
-CONNECT_SECONDS: Final = 10.0
+CONNECT_SECONDS: Final = 30.0
 """Time in which a scheduler answers and has a worker."""
 
 RESTART_SECONDS: Final = 10.0

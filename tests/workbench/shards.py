@@ -133,7 +133,7 @@ def killable_cluster() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     address = f"tcp://127.0.0.1:{port}"
     run = [sys.executable, "-m", "dask"]
     shared = ["--host", "127.0.0.1", "--no-dashboard", "--preload", _PRELOAD]
-    at_work = ["--nworkers", "1", "--nthreads", "2", "--death-timeout", "10"]
+    at_work = ["--nworkers", "1", "--nthreads", "2", "--death-timeout", "120"]
     with (
         subprocess.Popen(
             [*run, "scheduler", "--port", str(port), *shared], stderr=DEVNULL
