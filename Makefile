@@ -87,7 +87,7 @@ schedule: $(VENV)/.run ## Run the schedule on this machine until stopped
 
 lock: ## Resolve the locks again from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --extra dev --extra lake pyproject.toml -o requirements-dev.lock
+	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --extra dev --extra cluster --extra lake pyproject.toml -o requirements-dev.lock
 
 clean: ## Delete the environment and everything the pipeline has made here
 	rm -rf $(VENV) data tests/browser/node_modules

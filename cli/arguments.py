@@ -12,7 +12,9 @@ import typer
 from typer.core import TyperGroup
 
 from cli.output import Format, note
+from jobs.engines.engine_choice import checked_engine
 from jobs.errors import LIQHEAT_ERRORS, StoppedByQuality
+from jobs.settings import Settings, read_settings
 
 AsOf = Annotated[
     datetime | None,
@@ -29,6 +31,15 @@ AsOfKnown = Annotated[
 AsOfPublished = Annotated[
     datetime | None,
     typer.Option("--as-of", help="Hour shown, UTC; by default the newest published."),
+]
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="ENGINE",
+        help="Where assets are replayed: threads, dask (processes of this machine) or the address "
+        "of a Dask scheduler; by default LIQHEAT_ON.",
+    ),
 ]
 Rows = Annotated[Format, typer.Option("--format", help="How rows are written.")]
 Asset = Annotated[str, typer.Argument(help="Base coin: BTC.")]
@@ -109,6 +120,17 @@ def utc(instant: datetime | None) -> datetime | None:
     if instant is None or instant.tzinfo is not None:
         return instant
     return instant.replace(tzinfo=UTC)
+
+
+def settings_on(on: str | None) -> Settings:
+    """Return the settings, with the given engine where there is one."""
+    settings = read_settings()
+    if on is None:
+        return settings
+    try:
+        return settings.model_copy(update={"on": checked_engine(on)})
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--on") from exc
 
 
 def hour_of(as_of: datetime | None) -> datetime:

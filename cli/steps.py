@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.arguments import AsOf, AsOfKnown, Rows, hour_of
+from cli.arguments import AsOf, AsOfKnown, On, Rows, hour_of, settings_on
 from cli.output import Format, note, progress_bar, write_rows
 from cli.published import known_hour
 from cli.show_bands import MapChoice, show_bands
@@ -14,6 +14,7 @@ from jobs.errors import StoppedByQuality
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
+    from jobs.build.build_assets import BuildReport
     from jobs.check.check_report import CheckReport
     from jobs.publish.copy_to_postgres import OutletReport
 
@@ -54,21 +55,27 @@ def demo_command(
     typer.echo(f"ask it: LIQHEAT_HOME={settings.home} liqheat tables")
 
 
-def build_command(as_of: AsOf = None) -> None:
+def build_command(as_of: AsOf = None, on: On = None) -> None:
     """Load what has landed and bring the maps up to date."""
     from jobs.pipeline import build_maps, load
 
     hour = hour_of(as_of)
+    settings = settings_on(on)
     with progress_bar() as progress:
-        settings = read_settings()
         loaded = load(settings)
         built = build_maps(settings, as_of=hour, progress=progress)
         note(
             f"loaded {sum(loaded.rows_by_kind.values()):,} rows of {loaded.file_count} files, "
             f"built {built.asset_count} assets from {built.bar_count:,} bars"
         )
-        if loaded.rejected:
+        _note_left_out(built)
+        if loaded.rejected or built.left_out:
             raise typer.Exit(1)
+
+
+def _note_left_out(built: "BuildReport") -> None:
+    for asset, reason in built.left_out.items():
+        note(f"left out until the next build: {asset} ({reason})")
 
 
 def rebuild_command() -> None:
@@ -131,14 +138,15 @@ def _note_copied(report: "OutletReport") -> None:
     )
 
 
-def run_command(as_of: AsOf = None) -> None:
+def run_command(as_of: AsOf = None, on: On = None) -> None:
     """Run a whole hour: load what has landed, build, check, publish, send alerts."""
     from jobs.hourly import run_hour
 
+    hour, settings = hour_of(as_of), settings_on(on)
     with progress_bar() as progress:
         report = run_hour(
-            read_settings(),
-            as_of=hour_of(as_of),
+            settings,
+            as_of=hour,
             progress=progress,
             clock=lambda: datetime.now(UTC),
         )
@@ -153,7 +161,8 @@ def run_command(as_of: AsOf = None) -> None:
             note(f"held back: {held}")
         if report.copied is not None:
             _note_copied(report.copied)
-        if report.loaded.rejected:
+        _note_left_out(report.built)
+        if report.loaded.rejected or report.built.left_out:
             raise typer.Exit(1)
 
 

@@ -13,13 +13,16 @@ __all__ = [
     "AllVenuesFailed",
     "BooksDoNotBalance",
     "ConditionFailed",
+    "EngineUnavailable",
     "JobError",
     "MessageTooLong",
     "NothingToDo",
+    "ShardsLost",
     "StoppedByQuality",
     "TargetRejected",
     "TargetUnavailable",
     "WarehouseBusy",
+    "WorkersDiffer",
 ]
 
 
@@ -45,6 +48,18 @@ class CannotListen(JobError):
 
 class NothingToDo(JobError):
     """There is no data to work on; the message says what to run first."""
+
+
+class EngineUnavailable(JobError):
+    """The cluster cannot be reached or is gone; the message says what to do."""
+
+
+class WorkersDiffer(JobError):
+    """A process of the cluster computes with other versions; the message names it and them."""
+
+
+class ShardsLost(JobError):
+    """No shard gave a result; the message names one and says why."""
 
 
 class EstimatorRejected(JobError):
@@ -147,5 +162,10 @@ class StoppedByQuality(JobError):
 LIQHEAT_ERRORS = (JobError, QualityError, SourceError, TransformsError, WarehouseError)
 """Errors that people see as one line instead of a traceback."""
 
-TRANSIENT_ERRORS = (TransientSourceError, TransientWarehouseError, AllVenuesFailed)
+TRANSIENT_ERRORS = (
+    TransientSourceError,
+    TransientWarehouseError,
+    AllVenuesFailed,
+    EngineUnavailable,
+)
 """Errors that may pass; nothing else is ever retried."""

@@ -102,7 +102,7 @@ def build_maps(
             estimators=chosen,
             path_models=PATH_MODELS if estimators is None else (),
             run_id=run.run_id,
-            options=BuildOptions(settings.threads, settings.detail_hours),
+            options=BuildOptions(settings.engine, settings.detail_hours),
             on_progress=lambda item, share: progress("build", item, share),
         )
         run.row_count = report.row_count

@@ -9,9 +9,18 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from jobs.engines.engine_choice import THREADS, EngineChoice, checked_engine
 from jobs.errors import SettingsRejected
 from warehouse.address import LAKE, ObjectStore, WarehouseAddress, read_warehouse_address
 
@@ -60,7 +69,12 @@ class Settings(BaseSettings):
     data : str, optional
         Folder or ``s3://bucket/prefix`` of a lake's data.
     threads : int, optional
-        Threads for the model and the database; by default all cores.
+        Threads for the model and the database, or processes for the model; by default all cores.
+    on : str
+        Where assets are replayed: ``threads``, ``dask`` for processes of this machine, or the
+        address of the scheduler of a Dask cluster.
+    shard_seconds : float
+        Time after which a shard of assets on Dask is left out of the run [s].
     memory_limit_mb : int, optional
         Memory the database may use [MB]; by default 80 % of the machine's.
     query_memory_mb : int
@@ -128,6 +142,8 @@ hyblock_client_secret, hyblock_api_key : str, optional
     )
     data: str | None = None
     threads: int | None = Field(default=None, ge=1, le=1024)
+    on: Annotated[str, AfterValidator(checked_engine)] = THREADS
+    shard_seconds: float = Field(default=600.0, gt=0, le=_MOST_SECONDS, allow_inf_nan=False)
     memory_limit_mb: int | None = Field(default=None, ge=256, le=_MOST_MB)
     query_memory_mb: int = Field(default=2048, ge=64, le=_MOST_MB)
     query_seconds: float = Field(default=60.0, gt=0, le=_MOST_SECONDS, allow_inf_nan=False)
@@ -163,6 +179,11 @@ hyblock_client_secret, hyblock_api_key : str, optional
     provider_url: str | None = None
     alert_seconds: float = Field(default=10.0, gt=0, le=600, allow_inf_nan=False)
     targets: dict[str, SecretStr] = Field(default_factory=dict)
+
+    @property
+    def engine(self) -> EngineChoice:
+        """Where assets are replayed."""
+        return EngineChoice(self.on, self.threads, self.shard_seconds)
 
     @property
     def landing(self) -> Path:
@@ -273,7 +294,8 @@ def read_settings() -> Settings:
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False, include_context=False)[0]
         variable = _variable("__".join(map(str, first["loc"])))
-        raise SettingsRejected(f"{variable}: {first['msg']}; .env.example shows its form") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        raise SettingsRejected(f"{variable}: {reason}; .env.example shows its form") from None
     except SettingsError:
         # Its message holds the value.
         raise SettingsRejected(

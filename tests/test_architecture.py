@@ -21,7 +21,17 @@ ALLOWED = {
     "sources": {"ccxt", "aiohttp", "pyarrow", "numpy", "numba", "pydantic", "tenacity", "yaml"},
     "quality": {"great_expectations", "pandas", "pydantic", "yaml"},
     "warehouse": {"asyncpg", "duckdb", "pyarrow", "numpy", "pandas", "yaml"},
-    "jobs": SPOKES | {"apprise", "pydantic", "pydantic_settings", "numpy", "pyarrow", "duckdb"},
+    "jobs": SPOKES
+    | {
+        "apprise",
+        "dask",
+        "distributed",
+        "duckdb",
+        "numpy",
+        "pyarrow",
+        "pydantic",
+        "pydantic_settings",
+    },
     # uvicorn and starlette are what Prefect's server is made of, yaml is for prefect.yaml.
     "flows": {"prefect", "jobs", "yaml", "uvicorn", "starlette"},
     "cli": {"typer", "rich", "jobs", "plots", "web"},
@@ -55,6 +65,8 @@ ALLOWED_MODULES = {
     ("sources", "ccxt"): ("venues/",),
     ("sources", "tenacity"): ("retry.py",),
     ("jobs", "apprise"): ("alerts/",),
+    ("jobs", "dask"): ("engines/dask_engine.py",),
+    ("jobs", "distributed"): ("engines/dask_engine.py",),
     ("warehouse", "asyncpg"): ("postgres/",),
     ("cli", "plots"): ("explore.py", "show_bands.py", "show_disagreement.py", "steps.py"),
     ("flows", "yaml"): ("serve.py",),
@@ -322,6 +334,7 @@ def test_help_imports_nothing_that_takes_seconds():
     slow = {
         "apprise",
         "ccxt",
+        "distributed",
         "duckdb",
         "great_expectations",
         "numba",

@@ -7,10 +7,8 @@ depend on how the work was cut up.
 """
 
 import logging
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from duckdb import DuckDBPyConnection
@@ -23,6 +21,8 @@ from jobs.build.path_records import PathModel
 from jobs.build.path_rows import path_assumptions
 from jobs.build.window_replay import replay_windows
 from jobs.build.window_store import delete_old_details, store_window
+from jobs.engines.engine_choice import EngineChoice, open_engine
+from jobs.errors import ShardsLost
 from jobs.instants import HOUR_MICROSECONDS, to_microseconds
 from transforms.estimators import EstimatorParameters
 from warehouse.connect import transaction
@@ -42,12 +42,15 @@ class BuildReport:
         Bars that went through the model, each counted once however many estimators read it.
     row_count : int
         Rows written to derived and intermediate tables.
+    left_out : dict of str to str
+        Why assets were left out, by asset; the next build does them.
     """
 
     asset_count: int
     series_count: int
     bar_count: int
     row_count: int
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +59,13 @@ class BuildOptions:
 
     Parameters
     ----------
-    threads : int, optional
-        Series replayed at once; by default one a core.
+    engine : EngineChoice
+        Where series are replayed; by default on threads, one a core.
     detail_hours : int
         Newest hours that keep maps by tier and odds of touch by bin; older ones are deleted.
     """
 
-    threads: int | None = None
+    engine: EngineChoice = field(default_factory=EngineChoice)
     detail_hours: int = limits.DETAIL_HOURS
 
 
@@ -102,6 +105,10 @@ def build_assets(
     ------
     BooksDoNotBalance
         A series' longs, shorts and open interest differ by more than ``limits.BOOKS_TOLERANCE``.
+    EngineUnavailable
+        The cluster of the engine cannot be reached or is gone; what was stored by then stays.
+    ShardsLost
+        Every asset was left out.
     """
     options = options or BuildOptions()
     until = to_microseconds(as_of) // HOUR_MICROSECONDS * HOUR_MICROSECONDS
@@ -109,11 +116,12 @@ def build_assets(
     store_assumptions(connection, path_assumptions(path_models, ()))
     tasks = plan_builds(connection, estimators, path_models, until)
     asset_count = series_count = bar_count = row_count = 0
-    with ThreadPoolExecutor(options.threads or os.cpu_count()) as pool:
+    left_out: dict[str, str] = {}
+    with open_engine(options.engine) as engine:
         for batch_of_tasks in batch_tasks(connection, tasks):
             batch = open_batch(connection, batch_of_tasks, run_id, options.detail_hours)
             begin: int | None = None
-            for window, tables in replay_windows(connection, batch, pool):
+            for window, tables in replay_windows(connection, batch, engine):
                 is_first = begin is None
                 begin = window.start if begin is None else begin
                 store_assumptions(connection, path_assumptions((), window.fits))
@@ -128,9 +136,16 @@ def build_assets(
                 )
             asset_count += len(batch.assets)
             series_count += len(batch.series)
-        row_count += refresh_captures(connection, path_models, pool, run_id)
+            left_out |= batch.left_out
+        row_count += refresh_captures(connection, path_models, engine, run_id, left_out)
     with transaction(connection):
         delete_old_details(connection, until - options.detail_hours * HOUR_MICROSECONDS)
-    report = BuildReport(asset_count, series_count, bar_count, row_count)
+    for reason in dict.fromkeys(left_out.values()):
+        logger.error("left out until the next build: %s", reason)
+    if left_out and not asset_count:
+        raise ShardsLost(
+            f"no asset could be built; {next(iter(left_out.values()))}; the next build tries again"
+        )
+    report = BuildReport(asset_count, series_count, bar_count, row_count, left_out)
     logger.info("built %s", report)
     return report

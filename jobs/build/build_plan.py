@@ -6,8 +6,8 @@ estimator has a state. One without a checkpoint begins as long before its first 
 bars count. Instants are int64 microseconds since 1970, UTC.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -224,6 +224,9 @@ class BuildBatch:
         Instant after which hours have details: maps by tier, odds by bin [microseconds].
     run_id : str
         Written beside each row.
+    left_out : dict of str to str
+        Why assets were left out in the course of it: they are in nothing above, and as out of date
+        as they were.
     """
 
     tasks: dict[str, BuildTask]
@@ -235,6 +238,7 @@ class BuildBatch:
     paths_begin_at: dict[str, int]
     details_after: int
     run_id: str
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def assets(self) -> list[str]:
@@ -254,6 +258,52 @@ class BuildBatch:
             for task in self.tasks.values()
             for each in task.estimators
         }
+
+    @property
+    def contracts(self) -> dict[SeriesKey, str]:
+        """Asset of each contract whose bars a series or a path reads."""
+        read = {
+            (key.venue, key.instrument): path
+            for path in self.paths.values()
+            for key in path.contracts
+        }
+        return {key: path.asset for key, path in read.items()} | {
+            each.key: each.asset for each in self.series
+        }
+
+    def part(self, assets: Collection[str]) -> "BuildBatch":
+        """Return the batch of some of its assets; series and paths are the same objects."""
+        series = [each for each in self.series if each.asset in assets]
+        return replace(
+            self,
+            tasks={asset: task for asset, task in self.tasks.items() if asset in assets},
+            from_at={asset: at for asset, at in self.from_at.items() if asset in assets},
+            series=series,
+            begins_at={each.key: self.begins_at[each.key] for each in series},
+            paths={asset: path for asset, path in self.paths.items() if asset in assets},
+            paths_begin_at={
+                asset: at for asset, at in self.paths_begin_at.items() if asset in assets
+            },
+            left_out={},
+        )
+
+    def take_over(self, series: Sequence[Series], paths: dict[str, AssetPath]) -> None:
+        """Replace series and paths by what has become of them."""
+        advanced = {each.key: each for each in series}
+        self.series[:] = [advanced.get(each.key, each) for each in self.series]
+        self.paths.update(paths)
+
+    def leave_out(self, assets: Collection[str], reason: str) -> None:
+        """Take assets out of the batch: they are as out of date as before."""
+        gone = {each.key for each in self.series if each.asset in assets}
+        self.series[:] = [each for each in self.series if each.key not in gone]
+        for key in gone:
+            del self.begins_at[key]
+        for asset in assets:
+            self.left_out[asset] = reason
+            del self.tasks[asset], self.from_at[asset]
+            self.paths.pop(asset, None)
+            self.paths_begin_at.pop(asset, None)
 
 
 def open_batch(

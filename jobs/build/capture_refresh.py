@@ -9,17 +9,18 @@ microseconds since 1970, UTC.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Sequence
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.build.build_plan import BuildBatch, BuildTask, open_batch
 from jobs.build.path_records import PathModel
-from jobs.build.window_replay import TableRows, WindowBars, replay_windows
+from jobs.build.window_replay import replay_windows
+from jobs.build.window_shards import TableRows, WindowBars
 from jobs.build.window_store import mark_for_publication
 from jobs.compare.compare_maps import compare_maps
+from jobs.engines.shard_engine import ShardEngine
 from jobs.instants import to_instant
 from warehouse.connect import insert_rows, transaction
 from warehouse.models import run_incremental_models
@@ -30,8 +31,9 @@ logger = logging.getLogger(__name__)
 def refresh_captures(
     connection: DuckDBPyConnection,
     path_models: Sequence[PathModel],
-    pool: ThreadPoolExecutor,
+    engine: ShardEngine,
     run_id: str,
+    left_out: Collection[str] = (),
 ) -> int:
     """Bring captures that are out of date up to date; return how many rows were written.
 
@@ -40,21 +42,25 @@ def refresh_captures(
     Parameters
     ----------
     connection : DuckDBPyConnection
-        The writer's. Every asset is built as far as it goes.
+        The writer's. Every asset that is not left out is built as far as it goes.
     path_models : sequence of PathModel
         Models to run; without any the marks stay.
-    pool : ThreadPoolExecutor
+    engine : ShardEngine
         Where paths are replayed.
     run_id : str
         Written beside each row.
+    left_out : collection of str
+        Assets that the build left out: their marks stay.
     """
     if not path_models:
         return 0
     row_count = 0
     for asset, start, end in _outdated(connection):
+        if asset in left_out:
+            continue
         task = BuildTask(asset, start, end, (), tuple(path_models))
         batch = open_batch(connection, [task], run_id)
-        for window, tables in replay_windows(connection, batch, pool):
+        for window, tables in replay_windows(connection, batch, engine):
             with transaction(connection):
                 row_count += _store(connection, batch, window, tables)
     return row_count

@@ -1,13 +1,14 @@
 """Replaying a batch window by window: bars of some weeks in, rows of derived tables out.
 
-Belongs here: reading the bars of a window, replaying its series on all cores, making their rows.
-Does not belong here: writing them (``window_store``). Instants are int64 microseconds, UTC.
+Belongs here: reading the bars of a window, replaying the series of a shard, making their rows.
+Does not belong here: where shards run (``jobs.engines``), writing rows (``window_store``). Instants
+are int64 microseconds, UTC.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from jobs.build import limits
 from jobs.build.build_plan import BuildBatch
 from jobs.build.hourly_maps import ALL_VENUES, MapIdentity, heatmap_rows, sum_maps
 from jobs.build.path_inputs import read_path_inputs
-from jobs.build.path_records import AssetPath, PathInputs, PathStretch
+from jobs.build.path_records import AssetPath, PathStretch
 from jobs.build.path_replay import replay_path
 from jobs.build.path_rows import path_checkpoint_rows, path_exposure_rows, path_map_rows
 from jobs.build.replay import replay
@@ -33,49 +34,25 @@ from jobs.build.tier_maps import (
     sum_tier_maps,
     tier_map_rows,
 )
+from jobs.build.window_shards import (
+    ReplayedShard,
+    TableRows,
+    WindowBars,
+    WindowShard,
+    cut_shards,
+    join_shards,
+)
+from jobs.engines.shard_engine import LostShard, ShardEngine
 from jobs.errors import BooksDoNotBalance
 from jobs.instants import BEGINNING, DAY_MICROSECONDS, to_instant
-from transforms.ledger.ledger_fit import LedgerFit
-
-TableRows = dict[str, list[pa.Table]]
-"""Rows by the table they go to."""
-
-
-@dataclass(frozen=True, slots=True)
-class WindowBars:
-    """The bars of one window.
-
-    Parameters
-    ----------
-    start, end : int
-        The window (start, end] [microseconds].
-    bars, ahead : dict of (venue, instrument) to BarColumns
-        Bars that end in it, and bars after it where a hole in open interest is open at its end.
-    paths : dict of str to PathInputs
-        What the models of reference paths read besides, by asset.
-    """
-
-    start: int
-    end: int
-    bars: InstrumentBars
-    ahead: InstrumentBars
-    paths: dict[str, PathInputs]
-
-    @property
-    def bar_count(self) -> int:
-        """Number of bars that end in the window."""
-        return sum(map(len, self.bars.values()))
-
-    @property
-    def fits(self) -> list[LedgerFit]:
-        """The fits of ledgers that hold in it."""
-        return [fit for path in self.paths.values() for fits in path.fits.values() for fit in fits]
 
 
 def replay_windows(
-    connection: DuckDBPyConnection, batch: BuildBatch, pool: ThreadPoolExecutor
+    connection: DuckDBPyConnection, batch: BuildBatch, engine: ShardEngine
 ) -> Iterator[tuple[WindowBars, TableRows]]:
     """Yield each window with its rows, in order; while one is stored the next is replayed.
+
+    Assets whose shard is lost are no longer in the batch when its window is yielded.
 
     Parameters
     ----------
@@ -83,27 +60,47 @@ def replay_windows(
         The writer's.
     batch : BuildBatch
         What to replay; its series advance.
-    pool : ThreadPoolExecutor
+    engine : ShardEngine
         Where series are replayed.
 
     Raises
     ------
     BooksDoNotBalance
         A series' longs, shorts and open interest differ.
+    EngineUnavailable
+        The engine is gone.
     """
     step = limits.WINDOW_DAYS * DAY_MICROSECONDS
     starts = list(range(first_instant(connection, batch), batch.until, step)) or [batch.until]
-    under_way: tuple[WindowBars, Future[TableRows]] | None = None
+    under_way: _UnderWay | None = None
     with ThreadPoolExecutor(1) as ahead:
         for start, end in pairwise([*starts, batch.until]):
             # Which holes are open is known once the window before has been replayed.
-            done = None if under_way is None else (under_way[0], under_way[1].result())
+            done = None if under_way is None else under_way.join(batch)
+            if not batch.tasks:
+                return
             window = _read_window(connection, batch, start, end)
-            under_way = window, ahead.submit(_replay_window, batch, window, pool)
+            shards = cut_shards(batch, window, engine.shard_count)
+            replayed = ahead.submit(engine.run, replay_shard, shards)
+            under_way = _UnderWay(window, shards, replayed)
             if done is not None:
                 yield done
         if under_way is not None:
-            yield under_way[0], under_way[1].result()
+            done = under_way.join(batch)
+            if batch.tasks:
+                yield done
+
+
+class _UnderWay(NamedTuple):
+    """A window whose shards are being replayed."""
+
+    window: WindowBars
+    shards: list[WindowShard]
+    replayed: Future[list[ReplayedShard | LostShard]]
+
+    def join(self, batch: BuildBatch) -> tuple[WindowBars, TableRows]:
+        """Return the window and its rows once they are there."""
+        return join_shards(batch, self.window, self.shards, self.replayed.result())
 
 
 def first_instant(connection: DuckDBPyConnection, batch: BuildBatch) -> int:
@@ -144,8 +141,24 @@ def _has_open_hole(series: Series, bars: InstrumentBars) -> bool:
     return bool(np.isnan(columns.open_interest[-1]))
 
 
-def _replay_window(batch: BuildBatch, window: WindowBars, pool: ThreadPoolExecutor) -> TableRows:
-    """Replay the series of a batch over a window; return their rows."""
+def replay_shard(shard: WindowShard, pool: ThreadPoolExecutor) -> ReplayedShard:
+    """Replay the series of a shard over its window; return their rows, and what becomes of them.
+
+    Reads nothing but the shard, so any process with these sources can run it.
+
+    Parameters
+    ----------
+    shard : WindowShard
+        The assets and their bars; its series and paths advance.
+    pool : ThreadPoolExecutor
+        Where series are replayed.
+
+    Raises
+    ------
+    BooksDoNotBalance
+        A series' longs, shorts and open interest differ.
+    """
+    batch, window = shard.batch, shard.window
     checkpoints = _checkpoints(batch, window)
 
     def replay_series(series: Series) -> list[_Made]:
@@ -204,7 +217,19 @@ def _replay_window(batch: BuildBatch, window: WindowBars, pool: ThreadPoolExecut
     for path, path_stretches in zip(paths, followed, strict=True):
         for stretch in path_stretches:
             _add_path_rows(tables, path, stretch, batch.run_id)
-    return tables
+    if window.end == batch.until:
+        _drop_states(batch)
+    return ReplayedShard(dict(tables), batch.series, batch.paths)
+
+
+def _drop_states(batch: BuildBatch) -> None:
+    """Drop what only a later window would read: most of what would be sent back."""
+    for series in batch.series:
+        series.states.clear()
+    for path in batch.paths.values():
+        path.ledger_states.clear()
+        path.path_only_state = None
+        path.expected.clear()
 
 
 class _Made(NamedTuple):

@@ -20,7 +20,7 @@ from jobs.build.hourly_maps import (
 from jobs.build.path_records import AssetPath
 from jobs.build.replay_records import Series
 from jobs.build.tier_maps import TierMaps, sum_near_price, tier_map_rows
-from jobs.build.window_replay import TableRows, WindowBars
+from jobs.build.window_shards import TableRows, WindowBars
 from jobs.compare.compare_maps import compare_maps
 from jobs.compare.outside_maps import outside_map_rows
 from jobs.grouping import run_slices

@@ -66,6 +66,13 @@ def test_prefect_yaml_holds_no_path_of_a_machine():
     assert not any(Path(entry["entrypoint"]).is_absolute() for entry in DEPLOYMENTS.values())
 
 
+def test_history_has_a_work_pool_of_its_own_for_a_cluster():
+    pools = {name: entry["work_pool"]["name"] for name, entry in DEPLOYMENTS.items()}
+    assert {name for name, pool in pools.items() if pool == "liqheat-cluster"} == {"backfill"}
+    assert set(pools.values()) == {"liqheat", "liqheat-cluster"}
+    assert all(entry["concurrency_limit"]["limit"] == 1 for entry in DEPLOYMENTS.values())
+
+
 def test_what_is_due_by_itself_and_nothing_else_is_scheduled():
     assert {name for name, entry in DEPLOYMENTS.items() if entry.get("schedules")} == {
         "ingest",

@@ -21,6 +21,7 @@ from jobs.build import limits
 from jobs.build.build_assets import BuildOptions, BuildReport, build_assets
 from jobs.build.path_records import PathModel
 from jobs.collect.landing import land
+from jobs.engines.engine_choice import EngineChoice
 from jobs.settings import Settings
 from sources.records import SCHEMAS, Batch
 from sources.simulated import MarketParameters, simulate
@@ -52,6 +53,8 @@ MARKET = MarketParameters(
 
 # One of each kind: the recursion on mark, the recursion on last price, no recursion at all.
 FEW = tuple(ESTIMATORS[name] for name in ("turnover", "public_convention", "volume_profile"))
+
+ONE_THREAD = EngineChoice(workers=1)
 
 INSTANTS = {
     "ohlcv": "bar_start_at",
@@ -181,6 +184,7 @@ class Workshop:
         estimators: Sequence[EstimatorParameters] = FEW,
         path_models: Sequence[PathModel] = (),
         detail_hours: int = limits.DETAIL_HOURS,
+        engine: EngineChoice = ONE_THREAD,
     ) -> BuildReport:
         """Build up to an hour."""
         return build_assets(
@@ -189,7 +193,7 @@ class Workshop:
             estimators=estimators,
             run_id="build",
             path_models=path_models,
-            options=BuildOptions(threads=1, detail_hours=detail_hours),
+            options=BuildOptions(engine, detail_hours),
         )
 
     def rows(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:

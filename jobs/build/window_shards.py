@@ -1,0 +1,161 @@
+"""A window of a batch, and the shards it is cut into: some assets each, with all that they read.
+
+Belongs here: cutting a window into shards and joining what became of them. Does not belong here:
+reading a window, and replaying a shard (``window_replay``). Instants are int64 microseconds, UTC.
+"""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from jobs.build.build_plan import BuildBatch
+from jobs.build.path_records import AssetPath, PathInputs
+from jobs.build.replay_inputs import InstrumentBars
+from jobs.build.replay_records import Series
+from jobs.engines.shard_engine import LostShard
+from jobs.instants import to_instant
+from transforms.ledger.ledger_fit import LedgerFit
+
+TableRows = dict[str, list[pa.Table]]
+"""Rows by the table they go to."""
+
+_LABELLED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class WindowBars:
+    """The bars of one window.
+
+    Parameters
+    ----------
+    start, end : int
+        The window (start, end] [microseconds].
+    bars, ahead : dict of (venue, instrument) to BarColumns
+        Bars that end in it, and bars after it where a hole in open interest is open at its end.
+    paths : dict of str to PathInputs
+        What the models of reference paths read besides, by asset.
+    """
+
+    start: int
+    end: int
+    bars: InstrumentBars
+    ahead: InstrumentBars
+    paths: dict[str, PathInputs]
+
+    @property
+    def bar_count(self) -> int:
+        """Number of bars that end in the window."""
+        return sum(map(len, self.bars.values()))
+
+    @property
+    def fits(self) -> list[LedgerFit]:
+        """The fits of ledgers that hold in it."""
+        return [fit for path in self.paths.values() for fits in path.fits.values() for fit in fits]
+
+    def part(self, batch: BuildBatch) -> "WindowBars":
+        """Return what a part of the batch reads of it."""
+        keys = batch.contracts
+        return WindowBars(
+            self.start,
+            self.end,
+            {key: bars for key, bars in self.bars.items() if key in keys},
+            {key: bars for key, bars in self.ahead.items() if key in keys},
+            {asset: path for asset, path in self.paths.items() if asset in batch.tasks},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WindowShard:
+    """Some assets of a batch over a window: all that their replay reads.
+
+    Parameters
+    ----------
+    batch : BuildBatch
+        The assets; their series and paths are as they are where the window begins.
+    window : WindowBars
+        Their bars.
+    """
+
+    batch: BuildBatch
+    window: WindowBars
+
+    @property
+    def label(self) -> str:
+        """The first assets and the hours."""
+        assets = self.batch.assets
+        more = f" and {len(assets) - _LABELLED} more" if len(assets) > _LABELLED else ""
+        start, end = to_instant(self.window.start), to_instant(self.window.end)
+        return (
+            f"{', '.join(assets[:_LABELLED])}{more}, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedShard:
+    """What a replay made of a shard.
+
+    Parameters
+    ----------
+    tables : dict of str to list of pyarrow.Table
+        Rows by table.
+    series : list of Series
+        Its series as they are at the end of the window.
+    paths : dict of str to AssetPath
+        Its reference paths, likewise.
+    """
+
+    tables: TableRows
+    series: list[Series]
+    paths: dict[str, AssetPath]
+
+
+def cut_shards(batch: BuildBatch, window: WindowBars, count: int) -> list[WindowShard]:
+    """Return a window as shards of whole assets with about as many bars each.
+
+    Parameters
+    ----------
+    batch : BuildBatch
+        The batch the window belongs to.
+    window : WindowBars
+        The window.
+    count : int
+        Most shards wanted.
+    """
+    if count == 1 or len(batch.tasks) == 1:
+        return [WindowShard(batch, window)]
+    bars: dict[str, int] = dict.fromkeys(batch.tasks, 0)
+    for key, asset in batch.contracts.items():
+        bars[asset] += len(window.bars.get(key, ()))
+    shares: list[tuple[int, int, list[str]]] = [
+        (0, number, []) for number in range(min(count, len(bars)))
+    ]
+    # The largest asset left goes to the smallest share; at the end the large shares go first.
+    for asset in sorted(bars, key=lambda asset: (-bars[asset], asset)):
+        size, number, assets = shares[0]
+        heapq.heapreplace(shares, (size + bars[asset], number, [*assets, asset]))
+    parts = [batch.part(assets) for _, _, assets in sorted(shares, key=lambda share: -share[0])]
+    return [WindowShard(part, window.part(part)) for part in parts]
+
+
+def join_shards(
+    batch: BuildBatch,
+    window: WindowBars,
+    shards: Sequence[WindowShard],
+    outcomes: Sequence[ReplayedShard | LostShard],
+) -> tuple[WindowBars, TableRows]:
+    """Return a window and its rows, without the assets of lost shards.
+
+    The batch's series and paths advance, and its assets of lost shards are left out from here on.
+    """
+    tables: TableRows = defaultdict(list)
+    for shard, outcome in zip(shards, outcomes, strict=True):
+        if isinstance(outcome, LostShard):
+            batch.leave_out(shard.batch.assets, f"{shard.label}: {outcome.reason}")
+            continue
+        batch.take_over(outcome.series, outcome.paths)
+        for name, parts in outcome.tables.items():
+            tables[name] += parts
+    return (window.part(batch) if batch.left_out else window), tables

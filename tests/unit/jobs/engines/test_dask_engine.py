@@ -1,0 +1,124 @@
+"""Shards on Dask: results in order, workers that die, that are slow, that are other ones."""
+
+import platform
+import time
+from functools import partial
+
+import pytest
+from workbench.shards import Numbered, be_slow, fail, kill_own_process, small_cluster, square
+
+from jobs.engines import dask_engine
+from jobs.engines.dask_engine import cluster_engine
+from jobs.engines.engine_choice import EngineChoice, checked_engine, open_engine
+from jobs.engines.shard_engine import LostShard
+from jobs.engines.worker_versions import own_versions, refuse_differences
+from jobs.errors import EngineUnavailable, WorkersDiffer
+
+SHARDS = [Numbered(number) for number in range(12)]
+SQUARES = [number**2 for number in range(12)]
+
+
+@pytest.fixture(scope="module")
+def address():
+    with small_cluster() as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.fixture
+def engine(address):
+    with cluster_engine(address, 60.0) as opened:
+        yield opened
+
+
+def test_results_are_in_the_order_of_shards(engine):
+    with open_engine(EngineChoice(workers=2)) as threads:
+        assert threads.run(square, SHARDS) == SQUARES
+    assert engine.run(square, SHARDS) == SQUARES
+    assert engine.run(square, []) == []
+
+
+def test_what_a_shard_raises_is_raised_here(engine):
+    with pytest.raises(ValueError, match="shard 0"):
+        engine.run(fail, SHARDS[:1])
+
+
+def test_the_shard_of_a_dead_worker_is_done_again(engine, tmp_path):
+    kill_once = partial(kill_own_process, 1, "shard 5", str(tmp_path), square)
+    assert engine.run(kill_once, SHARDS) == SQUARES
+    assert (tmp_path / "kill-0").exists()
+
+
+def test_a_shard_that_kills_every_worker_is_lost_and_the_others_are_not(engine, tmp_path):
+    kill_always = partial(kill_own_process, 9, "shard 3", str(tmp_path), square)
+    outcomes = engine.run(kill_always, SHARDS[:6])
+    assert isinstance(outcomes[3], LostShard)
+    assert outcomes[3].reason.startswith("2 workers died on it, the last tcp://127.0.0.1:")
+    assert [*outcomes[:3], *outcomes[4:]] == [0, 1, 4, 16, 25]
+
+
+def test_a_slow_shard_is_lost_and_its_worker_freed(address, monkeypatch):
+    monkeypatch.setattr(dask_engine, "RESTART_SECONDS", 1.0)
+    with cluster_engine(address, 1.5) as engine:
+        begun = time.monotonic()
+        outcomes = engine.run(partial(be_slow, "shard 2", 600.0, square), SHARDS)
+        assert outcomes[2].reason.startswith("not done after 1.5 s on tcp://127.0.0.1:")
+        assert [*outcomes[:2], *outcomes[3:]] == [*SQUARES[:2], *SQUARES[3:]]
+        assert time.monotonic() - begun < 300
+        assert engine.run(square, SHARDS) == SQUARES
+
+
+@pytest.fixture
+def set_python(monkeypatch):
+    """Give this process another version of Python than its workers have."""
+
+    def set_version(version):
+        monkeypatch.setattr(platform, "python_version", lambda: version)
+        own_versions.cache_clear()
+
+    yield set_version
+    own_versions.cache_clear()
+
+
+def test_workers_with_other_versions_are_refused_before_any_work(address, set_python):
+    set_python("3.9.9")
+    with (
+        pytest.raises(
+            WorkersDiffer, match=r"^the worker tcp://.*: python is 3\..*, here 3.9.9; not"
+        ),
+        cluster_engine(address, 60.0),
+    ):
+        pass
+
+
+def test_a_worker_with_other_versions_that_joins_later_is_refused(engine, set_python):
+    set_python("3.9.9")
+    with pytest.raises(WorkersDiffer, match=r"^the worker tcp://.*: python is 3\..*, here 3.9.9"):
+        engine.run(square, SHARDS)
+
+
+def test_a_process_without_the_sources_is_named():
+    with pytest.raises(WorkersDiffer, match=r"the worker a cannot run liqheat \(ModuleNotFound"):
+        refuse_differences({}, {"the worker a": ModuleNotFoundError("No module named 'jobs'")})
+
+
+def test_a_scheduler_that_is_not_there_is_named_with_what_to_do(monkeypatch):
+    monkeypatch.setattr(dask_engine, "CONNECT_SECONDS", 0.5)
+    choice = EngineChoice("tcp://127.0.0.1:9", shard_seconds=1.0)
+    with pytest.raises(EngineUnavailable, match=r"127.0.0.1:9: start `dask scheduler`"):
+        open_engine(choice).__enter__()
+
+
+def test_a_scheduler_without_workers_is_named_with_what_to_do(monkeypatch):
+    monkeypatch.setattr(dask_engine, "CONNECT_SECONDS", 0.5)
+    with (
+        small_cluster(workers=0) as cluster,
+        pytest.raises(EngineUnavailable, match="has no worker: start `dask worker tcp://"),
+        cluster_engine(cluster.scheduler_address, 1.0),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("on", ["", "thread", "tcp://", "tcp://host", "http://host:1", "dask "])
+def test_what_is_no_engine_is_refused(on):
+    with pytest.raises(ValueError, match="is no engine: threads, dask, or a scheduler's address"):
+        checked_engine(on)
