@@ -21,7 +21,8 @@ from workbench import END, HOUR, MARKET, START, records_of, workshop
 from workbench.readers import reading
 
 from transforms.estimators import ESTIMATORS
-from warehouse.publication import changed_days, publication
+from warehouse.parquet_by_day import changed_days
+from warehouse.publication import publication
 
 EVERYTHING = datetime(2000, 1, 1, tzinfo=UTC)
 

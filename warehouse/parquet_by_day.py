@@ -78,3 +78,23 @@ def _comments(relation: Relation) -> str:
         f"comment.{column.name}": column.comment for column in relation.columns
     }
     return "{" + ", ".join(f"{quoted(key)}: {quoted(text)}" for key, text in comments.items()) + "}"
+
+
+def changed_days(connection: duckdb.DuckDBPyConnection) -> list[date]:
+    """Return the days whose Parquet is out of date, oldest first."""
+    rows = connection.execute(
+        "select distinct published_day from meta.pending_publish order by published_day"
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def lost_days(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[date]:
+    """Return the days with maps in the warehouse whose Parquet of the map is missing.
+
+    Somebody deleted them, or restored a home without its published folder.
+    """
+    days = connection.execute(
+        "select distinct as_of::date from derived.heatmap order by all"
+    ).fetchall()
+    maps = folder / "parquet" / "liquidation_heatmap_hourly"
+    return [day for (day,) in days if not (maps / f"day={day}" / "data.parquet").exists()]

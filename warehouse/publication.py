@@ -87,26 +87,6 @@ def _day_bounds(day: date) -> tuple[datetime, datetime]:
     return before, before + timedelta(days=1)
 
 
-def changed_days(connection: duckdb.DuckDBPyConnection) -> list[date]:
-    """Return the days whose Parquet is out of date, oldest first."""
-    rows = connection.execute(
-        "select distinct published_day from meta.pending_publish order by published_day"
-    ).fetchall()
-    return [row[0] for row in rows]
-
-
-def lost_days(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[date]:
-    """Return the days with maps in the warehouse whose Parquet of the map is missing.
-
-    Somebody deleted them, or restored a home without its published folder.
-    """
-    days = connection.execute(
-        "select distinct as_of::date from derived.heatmap order by all"
-    ).fetchall()
-    maps = folder / "parquet" / "liquidation_heatmap_hourly"
-    return [day for (day,) in days if not (maps / f"day={day}" / "data.parquet").exists()]
-
-
 @contextmanager
 def publication(
     connection: duckdb.DuckDBPyConnection,

@@ -19,7 +19,8 @@ from jobs.progress import Progress, silent
 from jobs.runs import recorded_run, run_file
 from jobs.settings import Settings
 from jobs.writer import open_writer
-from warehouse.publication import changed_days, lost_days, publication
+from warehouse.parquet_by_day import changed_days, lost_days
+from warehouse.publication import publication
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 from warehouse import published_versions
-from warehouse.publication import changed_days, publication
+from warehouse.parquet_by_day import changed_days
+from warehouse.publication import publication
 from workbench import END, HOUR, START
 
 LAST = START + 26 * HOUR

@@ -15,7 +15,7 @@ from jobs.writer import open_writer
 from transforms.estimators import ESTIMATORS
 from warehouse.as_published import PUBLICATION_RECORDS
 from warehouse.contracts import public_relations
-from warehouse.publication import changed_days, lost_days
+from warehouse.parquet_by_day import changed_days, lost_days
 
 
 def to_nine_digits(relation):
