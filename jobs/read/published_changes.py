@@ -206,7 +206,8 @@ def _cells(run: Sequence[dict[str, Any]]) -> dict[str, str]:
         "asset": first["asset"],
         "hours": hours,
         "map by": "" if first["provider"] == _NO_PROVIDER else first["provider"],
-        "moved": _range(run, "moved_ratio"),
+        "total": _range([_total_change(row) for row in run], "+.1f"),
+        "moved": _range([row["moved_ratio"] for row in run], ".1f"),
         "longs within 5 %": _largest(run, "near_long_change_usd"),
         "shorts within 5 %": _largest(run, "near_short_change_usd"),
         "grade": _grade(run),
@@ -215,11 +216,18 @@ def _cells(run: Sequence[dict[str, Any]]) -> dict[str, str]:
     }
 
 
-def _range(run: Sequence[dict[str, Any]], name: str) -> str:
-    values = [row[name] for row in run if row[name] is not None]
+def _total_change(row: dict[str, Any]) -> float | None:
+    """Return by how much the whole map grew, as a share of it before."""
+    before, after = row["map_before_usd"], row["map_after_usd"]
+    return after / before - 1 if before and after is not None else None
+
+
+def _range(ratios: Sequence[float | None], form: str) -> str:
+    """Return the least and the largest ratio in percent, one where they print alike."""
+    values = [ratio for ratio in ratios if ratio is not None]
     if not values:
         return ""
-    low, high = (percent(value, ".1f") for value in (min(values), max(values)))
+    low, high = (percent(value, form) for value in (min(values), max(values)))
     return low if low == high else f"{low.removesuffix(' %')} to {high}"
 
 
@@ -250,8 +258,11 @@ def change_notes(changes: PublishedChanges) -> list[str]:
     ]
     notes = [
         f"changed: {', '.join(assets)}.",
-        "moved: USD of the map that are in other bins than before, as a share of the map; changes "
-        "within 5 % of price are those of the hour that changed most.",
+        "total: by how much the whole map grew or shrank. moved: USD that are in other bins beyond "
+        "that, as a share of the map before. Changes within 5 % of price are those of the hour "
+        "that changed most.",
+        "without a total: the map is as before, was not there or is not in USD; "
+        "marts.published_changes names the relations of which rows changed.",
         "what readers saw first is in the schema as_published.",
     ]
     if not all(row["is_kept"] for row in changes.rows):

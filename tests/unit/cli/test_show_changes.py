@@ -38,6 +38,7 @@ def test_hours_that_follow_one_another_are_one_line(run):
     told = run("diff").stdout
     assert f"{AT:%Y-%m-%d %H:%M} to {AT + HOUR:%H:%M}" in told
     assert told.count("turnover") == 1
+    assert "+100.0 %  0.0 %" in told, "a map that doubled in place grew, and nothing moved"
     assert "unknown" in told
     assert "changed: BTC 2 hours." in told
 
