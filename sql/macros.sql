@@ -52,8 +52,8 @@ create or replace macro exact(figure) as (
 -- The price grid: node i is at exp(0.001 i), and bin j holds nodes 2 j and 2 j + 1.
 create or replace macro grid_step() as (0.001);
 
--- In doubles, and divided by 1000, which is exact where a product with 0.001 is not: the decimals of
--- the other macros are exact too and take three times as long, twice for every row of a map.
+-- In doubles, and divided by 1000, which is exact where a product with 0.001 is not: the decimals
+-- of the other macros are exact too and take three times as long, twice for every row of a map.
 create or replace macro bin_edge(bin_index) as (exp((2 * bin_index - 0.5::double) / 1000));
 
 create or replace macro bin_of(price) as (

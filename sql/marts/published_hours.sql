@@ -1,8 +1,8 @@
 -- When each hour of an asset was first published, and whether it has changed since.
 --
 -- Materialized: table
--- Known limitation: hours published before publications were recorded have no instant; an hour whose
--- rows of one provider came later than those of another has the instant of the first.
+-- Known limitation: hours published before publications were recorded have no instant; an hour
+-- whose rows of one provider came later than those of another has the instant of the first.
 
 with
 published_hour as (
@@ -56,7 +56,7 @@ changed_relation as (
             as_of,
             unnest(string_split(relations, ', ')) as relation,
         from published_change
-    )
+    ) as by_relation
     group by asset, as_of
 ),
 

@@ -14,8 +14,8 @@ publication as (
     from marts.published_changes
     union
     select
-        publication_id(),
-        published_at(),
+        publication_id() as publication_id,
+        published_at() as published_at,
 )
 
 select
