@@ -32,7 +32,7 @@ def run_demo(settings: Settings, *, days: int = 10, progress: Progress = silent)
     progress : callable
         Called with the step, the item and the share that is done.
     """
-    own = settings.model_copy(update={"home": Path(settings.home) / "demo"})
+    own = _apart(settings)
     parameters = MarketParameters(start=_START, days=days, seed=_SEED)
     end = _START + timedelta(days=days)
     # A longer span begins with the rows of a shorter one, in files of its own.
@@ -42,3 +42,16 @@ def run_demo(settings: Settings, *, days: int = 10, progress: Progress = silent)
         progress("simulate", batch.kind, min(number / (6.0 * days), 1.0))
     run_hour(own, as_of=end, progress=progress)
     return own
+
+
+def _apart(settings: Settings) -> Settings:
+    """Return settings of a folder of its own, none of which lead to where real data is."""
+    home = Path(settings.home) / "demo"
+    return settings.model_copy(
+        update={
+            "home": home,
+            "warehouse": home / "warehouse.duckdb",
+            "data": None,
+            "postgres_url": None,
+        }
+    )
