@@ -57,6 +57,9 @@ _MAPS = "marts.liquidation_heatmap_arrays"
 _OPEN_INTEREST = "marts.venue_open_interest_hourly"
 _GRADES = "marts.asset_quality_hourly"
 
+# Columns of maps that figures of a change are made of.
+_FIGURES = {"venue", "unit", "price", "first_bin_index", "liquidation_usd"}
+
 
 def differing_table(relation: Relation) -> str:
     """Return the temporary table of a relation's rows that differ.
@@ -96,7 +99,8 @@ def record_changes(
     held : HeldRows
         Rows that checks hold back.
     """
-    names = {relation.name for relation in changed if "asset" in relation.grain}
+    # The version may be of a release without some of them: their rows are new, no change.
+    names = {each.name for each in changed if "asset" in each.grain and each.name in base.columns}
     if not names:
         return 0
     connection.execute(
@@ -109,8 +113,9 @@ def record_changes(
     )
     if scalar(connection, "select exists (from changed_rows)"):
         _collect_evidence(connection, catalog, base, mark, names, held)
-    figures = _map_figures(catalog) if _MAPS in names else _NO_FIGURES
-    grades = _grades(catalog) if _GRADES in base.columns else _NO_GRADES
+    has_figures = _MAPS in names and _has(base, _MAPS, _FIGURES)
+    figures = _map_figures(catalog) if has_figures else _NO_FIGURES
+    grades = _grades(catalog) if _has(base, _GRADES, {"venue", "grade"}) else _NO_GRADES
     not_kept_names = ", ".join(quoted(name.split(".")[1]) for name in sorted(not_kept)) or "null"
     with transaction(connection):
         count: int = scalar(
@@ -125,6 +130,11 @@ def record_changes(
         )
     connection.execute("drop table temp.changed_rows; drop table temp.change_evidence")
     return count
+
+
+def _has(base: Base, name: str, columns: Collection[str]) -> bool:
+    """Return whether a version has columns of a relation."""
+    return base.columns.get(name, {}).keys() >= set(columns)
 
 
 def _counts(relation: Relation) -> str:
@@ -301,9 +311,9 @@ def _collect_evidence(
         "where changed_hour.is_added group by all "
         "having arg_max(earlier.reason, earlier.published_at) = 'held_back'"
     )
-    if _MAPS in names:
+    if _MAPS in names and _has(base, _MAPS, {"params_hash"}):
         connection.execute(_parameters(catalog))
-    if _OPEN_INTEREST in names:
+    if _OPEN_INTEREST in names and _has(base, _OPEN_INTEREST, {"is_set_apart"}):
         connection.execute(_set_apart(catalog))
     if base.published_at is not None:
         since = loaded_before(connection, base.published_at)

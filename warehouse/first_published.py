@@ -183,13 +183,14 @@ class FirstPublished:
             f"select exists (from meta.{name}), exists (from meta.pending_file), "
             "exists (from meta.publication)"
         ).fetchone() or (False, False, False)
+        if has_rows and (not has_published if base is None else mart.name not in base.columns):
+            # Of the first publication that recorded any, killed before it was swapped in.
+            connection.execute(f"delete from meta.{name}")
+            has_rows = False
         if not has_rows and not has_unfinished and any(files.glob("*/data.parquet")):
             # After a rebuild.
             source = quoted(files / "*" / "data.parquet")
             connection.execute(f"{insert} read_parquet({source}, hive_partitioning = false)")
-        elif has_rows and (not has_published if base is None else mart.name not in base.columns):
-            # Of the first publication that recorded any, killed before it was swapped in.
-            connection.execute(f"delete from meta.{name}")
         if base is None or mart.name not in base.columns:
             return
         if base.published_at is not None:
@@ -217,25 +218,33 @@ class FirstPublished:
                 if days is not None:
                     connection.execute(f"delete from {table} where as_of <= {self._start}")
                     continue
-                files = self.link.parent / REPLACED_SCHEMA / short_name(relation)
                 if base is not None and name in base.columns:
-                    source = f"{BASE}.{name}"
-                elif any(files.glob("*/data.parquet")):
+                    self._insert_kept(relation, f"{BASE}.{name}", "true")
+                files = self.link.parent / REPLACED_SCHEMA / short_name(relation)
+                if any(files.glob("*/data.parquet")):
                     pattern = quoted(files / "*" / "data.parquet")
                     source = (
                         f"read_parquet({pattern}, union_by_name = true, hive_partitioning = false)"
                     )
-                else:
-                    continue
-                described = connection.execute(f"describe select * from {source}").fetchall()
-                known = {row[0]: row[1] for row in described}
-                wanted = published_types(relation) | {
-                    column.name: column.published_type for column in added_columns()
-                }
-                connection.execute(
-                    f"insert into {table} select {selected(wanted, known)} from {source} "
-                    f"where epoch_us(as_of) > epoch_us({self._start})"
-                )
+                    before = "true"
+                    if base is not None and name in base.columns:
+                        # Its window may begin later than this one.
+                        before = f"epoch_us(as_of) < ({_beginning(base)})"
+                    self._insert_kept(relation, source, before)
+
+    def _insert_kept(self, relation: Relation, source: str, condition: str) -> None:
+        """Insert rows that were kept before, of whatever release."""
+        connection = self.connection
+        described = connection.execute(f"describe select * from {source}").fetchall()
+        known = {row[0]: row[1] for row in described}
+        wanted = published_types(relation) | {
+            column.name: column.published_type for column in added_columns()
+        }
+        connection.execute(
+            f"insert into {self.catalog}.{replaced_table(relation)} "
+            f"select {selected(wanted, known)} from {source} "
+            f"where epoch_us(as_of) > epoch_us({self._start}) and {condition}"
+        )
 
     @property
     def _start(self) -> str:
@@ -275,7 +284,9 @@ class FirstPublished:
             "create or replace temp table known_hour as select asset, "
             "make_timestamp(epoch_us(as_of)) as as_of, "
             "make_timestamp(epoch_us(first_published_at)) as first_published_at "
-            f"from meta.published_hour where as_of > {self._start}::timestamptz"
+            f"from meta.published_hour where as_of > {self._start}::timestamptz "
+            # What the version does not reach back to is neither late nor changed.
+            f"and epoch_us(as_of) >= ({_beginning(base)})"
         )
         changed = []
         for relation in kept_relations():
@@ -359,6 +370,8 @@ where not is_added or known.is_known
 
         Returns the relations whose rows are too many to be kept.
         """
+        if not changed:
+            return set()
         too_much = self._beyond_share(base, changed)
         span = span_condition(self.window_start, days)
         with transaction(self.connection):
@@ -441,6 +454,13 @@ where not is_added or known.is_known
             f"/ greatest((select count(*) from {BASE}.{relation.name}), 1)",
         )
         return found
+
+
+def _beginning(base: Base) -> str:
+    """Return the SELECT of the first hour of a version [us]; 0 where it did not record hours."""
+    if PUBLISHED_HOURS not in base.columns:
+        return "select 0"
+    return f"select coalesce(min(epoch_us(as_of)), 0) from {BASE}.{PUBLISHED_HOURS}"
 
 
 def _instants(relation: Relation) -> list[str]:

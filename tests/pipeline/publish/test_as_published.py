@@ -207,6 +207,36 @@ def test_kept_rows_survive_a_lost_file_and_a_warehouse_made_again(shop):
     assert rows_of(path, "from marts.published_changes order by all") == changes
 
 
+def test_kept_rows_come_back_with_a_window_that_begins_earlier_again(shop):
+    publish_all(shop)
+    change(shop, "price = 1")
+    path, _ = publish_all(shop)
+    expected = first_map(path)
+    assert expected[0][3] is not None
+    tables = [replaced_table(relation) for relation in kept_relations()]
+    counts = {name: rows_of(path, f"select count(*) from {name}") for name in tables}
+    path, _ = publish_all(shop, START + 10 * HOUR)
+    assert first_map(path) == []
+    path, _ = publish_all(shop)
+    assert first_map(path) == expected
+    # Nor are the other rows of these hours taken for late ones.
+    assert {name: rows_of(path, f"select count(*) from {name}") for name in tables} == counts
+
+
+def test_a_publication_killed_after_a_rebuild_and_a_lost_file_leaves_the_records(shop, monkeypatch):
+    path, _ = publish_all(shop)
+    hours = rows_of(path, "from marts.published_hours order by all")
+    for name in ("publication", "published_hour", "published_change"):
+        shop.connection.execute(f"delete from meta.{name}")
+    shutil.rmtree(path.parent / "versions")
+    path.unlink()
+    with publication_of(shop) as made:
+        made.fill()
+        made.discard()
+    path, _ = publish_all(shop)
+    assert rows_of(path, "from marts.published_hours order by all") == hours
+
+
 def test_a_killed_publication_leaves_no_trace(shop, monkeypatch):
     path, _ = publish_all(shop)
     first = first_map(path)
@@ -288,6 +318,29 @@ def test_a_version_of_a_release_with_other_columns_is_compared_in_those_that_bot
     assert first_map(path) == [(*first[0][:3], publications(path)[0], True)]
     reasons = rows_of(path, "select distinct reason from marts.published_changes")
     assert reasons == [("release",)]
+
+
+def test_a_version_of_a_release_without_maps_as_arrays_is_gone_on_from(shop):
+    path, _ = publish_all(shop)
+    hours = rows_of(path, "from marts.published_hours order by all")
+    version = path.resolve()
+    version.chmod(0o644)
+    with duckdb.connect(str(version)) as writer:
+        writer.execute(
+            "drop view as_published.liquidation_heatmap_hourly; "
+            "drop view as_published.liquidation_heatmap_arrays; "
+            "drop view marts.liquidation_heatmap_hourly; "
+            "drop table marts.liquidation_heatmap_arrays"
+        )
+    path.unlink()
+    path.symlink_to(version.relative_to(path.parent))
+    shop.connection.execute("update meta.publication set form_sha256 = 'of last year'")
+    path, _ = publish_all(shop)
+    assert rows_of(path, "from marts.published_hours order by all") == hours
+    # Readers see the maps from now on, and nothing that they had seen has changed.
+    ((_, _, first_at, replaced_at, _),) = first_map(path)
+    assert (first_at, replaced_at) == (publications(path)[0], None)
+    assert rows_of(path, "select count(*) from marts.published_changes") == [(0,)]
 
 
 def test_as_published_equals_a_plain_record_of_what_each_publication_held(shop):
