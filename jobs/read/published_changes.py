@@ -75,11 +75,16 @@ def published_changes(settings: Settings, chosen: ChangeFilter) -> PublishedChan
         Nothing is published.
     NothingToDo
         No such asset, provider or publication is known, or a release that did not record changes
-        made the file; the message says which there are.
+        made the file; the message says which there are. Or the last hour is before the first.
     """
     # It loads the database, and the program lists its commands without.
     from jobs.read.query import named_rows, named_rows_if_published, open_reader
 
+    if chosen.from_at and chosen.until_at and chosen.from_at > chosen.until_at:
+        raise NothingToDo(
+            f"no hour lies between {chosen.from_at:%Y-%m-%d %H:%M} and "
+            f"{chosen.until_at:%Y-%m-%d %H:%M} UTC: the first is after the last"
+        )
     with open_reader(settings) as reader:
         known = named_rows_if_published(reader, "known_publications", {})
         if known is None:

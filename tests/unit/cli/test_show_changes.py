@@ -71,6 +71,7 @@ def test_nothing_changed_is_an_answer(run):
         (["--provider", "nobody"], "no provider nobody is published"),
         (["--since", "0123456789"], "0123456789 is no publication"),
         (["--since", "a"], "a is no publication"),
+        (["--from", "2026-03-02", "--to", "2026-03-01"], "the first is after the last"),
     ],
 )
 def test_what_is_not_known_is_named_with_what_is(run, words, message):
