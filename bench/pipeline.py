@@ -140,7 +140,7 @@ def _size_mb(folder: Path) -> float:
 
 
 def series_year(
-    home: Path, estimators: list[EstimatorParameters] | None, n_bars: int = 105_120
+    home: Path, estimators: list[EstimatorParameters] | None = None, n_bars: int = 105_120
 ) -> dict[str, float]:
     """Measure one series over a year of bars from landing to published marts."""
     settings = Settings(home=home, publish_window_days=366, detail_hours=1 if estimators else 168)
