@@ -14,7 +14,7 @@ import shutil
 import sys
 import threading
 import time
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,6 +29,7 @@ from bench.stopwatch import peak_mb, print_machine
 from warehouse.contracts import Relation, public_relations
 from warehouse.postgres.outlet import copy_publication
 from warehouse.postgres.server_address import read_address
+from warehouse.publication_base import PublicationMark
 from warehouse.publication_days import record_publication
 
 _FILE = "liqheat.duckdb"
@@ -114,7 +115,8 @@ class Multiplied:
         self, made: duckdb.DuckDBPyConnection, name: str, changed: list[date] | None
     ) -> str:
         hourly = [each.name for each in _hourly_tables(made)]
-        record_publication(made, self.link.stem, name, changed, hourly)
+        mark = PublicationMark(name, datetime.now(UTC), "")
+        record_publication(made, self.link.stem, mark, changed, hourly)
         temporary = self.link.with_name("next")
         temporary.symlink_to(self.link.parent / "versions" / name / _FILE)
         temporary.replace(self.link)
