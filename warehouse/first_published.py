@@ -117,7 +117,7 @@ class FirstPublished:
                     not_kept=not_kept,
                     held=self.held,
                 )
-            self._record_hours()
+            self._record_hours(days)
         for name in ("known_hour", *map(differing_table, kept_relations())):
             self.connection.execute(f"drop table if exists temp.{name}")
         logger.info(
@@ -172,7 +172,7 @@ class FirstPublished:
             for name in ("published_hour", "published_change"):
                 self._restore_record(base, name)
             if base is not None and PUBLISHED_HOURS not in base.columns:
-                self._insert_hours(BASE, list(base.columns), "null", "null")
+                self._insert_hours(BASE, list(base.columns), "true", "null", "null")
 
     def _restore_record(self, base: Base | None, name: str) -> None:
         connection, mart = self.connection, relations()[f"marts.{name}s"]
@@ -254,10 +254,12 @@ class FirstPublished:
     def _at(self) -> str:
         return literal(self.mark.published_at)
 
-    def _insert_hours(self, catalog: str, names: list[str], at: str, publication: str) -> None:
+    def _insert_hours(
+        self, catalog: str, names: list[str], condition: str, at: str, publication: str
+    ) -> None:
         """Add the hours of a file that are not recorded yet."""
         hours = " union ".join(
-            f"select distinct asset, as_of from {catalog}.{relation.name}"
+            f"select distinct asset, as_of from {catalog}.{relation.name} where {condition}"
             for relation in kept_relations()
             if relation.name in names and "asset" in relation.grain
         )
@@ -268,11 +270,13 @@ class FirstPublished:
                 f"from ({hours}) anti join meta.published_hour using (asset, as_of)"
             )
 
-    def _record_hours(self) -> None:
+    def _record_hours(self, days: list[date] | None) -> None:
+        """Add the hours that are published for the first time: none lies outside days filled."""
         with transaction(self.connection):
             self._insert_hours(
                 self.catalog,
                 [relation.name for relation in kept_relations()],
+                span_condition(self.window_start, days),
                 f"make_timestamptz(epoch_us({self._at}))",
                 quoted(self.mark.publication_id),
             )
