@@ -19,31 +19,24 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from workbench import differences
 
-from bench.pipeline import BAR, market
+from bench.pipeline import BAR, market, split_at
 from bench.stopwatch import START, print_machine
 from jobs.collect.landing import land
 from jobs.engines.engine_choice import LOCAL_DASK, THREADS
 from jobs.pipeline import build_maps, load
 from jobs.settings import Settings
-from sources.records import INSTANT, Batch
+from sources.records import Batch
 
 
 def land_market(settings: Settings, n_series: int, n_assets: int, n_bars: int) -> list[Batch]:
     """Land the bars of some days and return those of one hour more."""
     described, *records = market(n_series, n_assets, START, n_bars + 12, seed=2)
     land(described, settings.landing, "described")
-    cut = pa.scalar(START + n_bars * BAR, INSTANT)
-    late = []
-    for batch in records:
-        is_level = batch.kind == "open_interest"
-        at = batch.table.column("observed_at" if is_level else "bar_start_at")
-        is_early = pc.less_equal(at, cut) if is_level else pc.less(at, cut)
-        land(Batch(batch.kind, batch.table.filter(is_early)), settings.landing, "first")
-        late.append(Batch(batch.kind, batch.table.filter(pc.invert(is_early))))
+    early, late = split_at(records, START + n_bars * BAR)
+    for batch in early:
+        land(batch, settings.landing, "first")
     return late
 
 

@@ -17,15 +17,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from workbench.lakes import Lake
 from workbench.postgres_server import PostgresServer, postgres_server
 
-from bench.pipeline import BAR, market
+from bench.pipeline import BAR, market, split_at
 from bench.stopwatch import START, print_machine
 from jobs.check.run_suites import check
 from jobs.collect.landing import land
@@ -34,50 +31,26 @@ from jobs.pipeline import build_maps, load
 from jobs.publish.publish import publish
 from jobs.settings import Settings
 from jobs.writer import open_writer
-from sources.records import INSTANT, Batch
+from sources.records import Batch
 from warehouse.storage import tidy
 
 _HOUR_BARS = 12
 
 
-def _land_until(settings: Settings, records: list[Batch], first: datetime, last: datetime) -> None:
-    """Land what is of instants between two."""
+def _land(settings: Settings, records: list[Batch], until: datetime) -> None:
+    """Land records in files named by an instant."""
     for batch in records:
-        is_level = batch.kind == "open_interest"
-        at = batch.table.column("observed_at" if is_level else "bar_start_at")
-        # Open interest belongs to the bar that ends at its stamp.
-        shift = BAR if is_level else timedelta()
-        bounds = [pa.scalar(each + shift, INSTANT) for each in (first, last)]
-        chosen = pc.and_(pc.greater_equal(at, bounds[0]), pc.less(at, bounds[1]))
-        rows = Batch(batch.kind, batch.table.filter(chosen))
-        land(rows, settings.landing, f"{batch.kind}-{last:%Y%m%dT%H%M}")
-
-
-def _server_seconds(server: PostgresServer) -> float:
-    """Return the processor time of a server's processes, those that ended included [s]."""
-    ticks: dict[tuple[int, int], int] = {}
-    main = 0
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-            command = status.with_name("cmdline").read_text()
-        except OSError:
-            continue
-        process = int(status.parent.name)
-        ticks[process, int(fields[1])] = sum(int(field) for field in fields[11:15])
-        if f"{server.folder}/data\0" in command:
-            main = process
-    return sum(used for ids, used in ticks.items() if main in ids) / os.sysconf("SC_CLK_TCK")
+        land(batch, settings.landing, f"{batch.kind}-{until:%Y%m%dT%H%M}")
 
 
 def _print_step(label: str, server: PostgresServer, step: Callable[[], object]) -> None:
-    begun, before, theirs = time.perf_counter(), os.times(), _server_seconds(server)
+    begun, before, theirs = time.perf_counter(), os.times(), server.processor_seconds()
     step()
     after = os.times()
     own = after.user - before.user + after.system - before.system
     print(
         f"{label}: {time.perf_counter() - begun:.1f} s, processor {own:.1f} s, "
-        f"PostgreSQL {_server_seconds(server) - theirs:.1f} s",
+        f"PostgreSQL {server.processor_seconds() - theirs:.1f} s",
         flush=True,
     )
 
@@ -110,19 +83,21 @@ def main() -> None:
     with TemporaryDirectory(prefix="lake-") as folder, postgres_server() as server:
         filed = Settings(home=Path(folder) / "file", threads=2)
         land(described, filed.landing, "described")
-        _land_until(filed, records, START, first)
+        due, records = split_at(records, first)
+        _land(filed, due, first)
         _print_hour("file", filed, first, server)
         shutil.copytree(filed.home, Path(folder) / "lake", symlinks=True)
         lake = Lake(server, server.make_database(), str(Path(folder) / "data"))
         laked = lake.settings(Path(folder) / "lake").model_copy(update={"threads": 2})
         _print_step("move", server, lambda: move_to(filed, lake.address, data=lake.data))
         for number in range(chosen.hours):
-            start = first + number * timedelta(hours=1)
+            end = first + (number + 1) * timedelta(hours=1)
+            due, records = split_at(records, end)
             for name, settings in (("file", filed), ("lake", laked)):
-                _land_until(settings, records, start, start + timedelta(hours=1))
-                _print_hour(name, settings, start + timedelta(hours=1), server)
+                _land(settings, due, end)
+                _print_hour(name, settings, end, server)
         with open_writer(laked) as connection:
-            _print_step("tidy", server, lambda: tidy(connection, start + timedelta(days=9000)))
+            _print_step("tidy", server, lambda: tidy(connection, first + timedelta(days=9000)))
         files = list(Path(lake.data).rglob("*.parquet"))
         size = sum(path.stat().st_size for path in files) / 1e6
         print(f"data of the lake: {size:.0f} MB in {len(files)} files")

@@ -130,6 +130,20 @@ def market(n_series: int, n_assets: int, start: datetime, n_bars: int, seed: int
     ]
 
 
+def split_at(records: list[Batch], cut: datetime) -> tuple[list[Batch], list[Batch]]:
+    """Return the rows of bars that end by an instant, and the rows of later ones."""
+    early, late = [], []
+    for batch in records:
+        is_level = batch.kind == "open_interest"
+        at = batch.table.column("observed_at" if is_level else "bar_start_at")
+        # Open interest belongs to the bar that ends at its stamp.
+        compare = pc.less_equal if is_level else pc.less
+        is_early = compare(at, pa.scalar(cut, INSTANT))
+        early.append(Batch(batch.kind, batch.table.filter(is_early)))
+        late.append(Batch(batch.kind, batch.table.filter(pc.invert(is_early))))
+    return early, late
+
+
 def _land(batches: list[Batch], settings: Settings, name: str) -> None:
     for number, batch in enumerate(batches):
         land(batch, settings.landing, f"{name}-{number}")
@@ -204,14 +218,8 @@ def many_series(home: Path, n_series: int, n_assets: int, days: int) -> dict[str
     n_bars = days * 288
     described, *records = market(n_series, n_assets, START, n_bars + 12, seed=2)
     _land([described], settings, "described")
-    cut = pa.scalar(START + n_bars * BAR, INSTANT)
-    late = []
-    for batch in records:
-        is_level = batch.kind == "open_interest"
-        at = batch.table.column("observed_at" if is_level else "bar_start_at")
-        is_early = pc.less_equal(at, cut) if is_level else pc.less(at, cut)
-        _land([Batch(batch.kind, batch.table.filter(is_early))], settings, "first")
-        late.append(Batch(batch.kind, batch.table.filter(pc.invert(is_early))))
+    early, late = split_at(records, START + n_bars * BAR)
+    _land(early, settings, "first")
     label = f"{n_series} series ({n_assets} assets)"
 
     def job(span: str, end: datetime) -> None:
