@@ -246,11 +246,6 @@ class BuildBatch:
         return list(self.tasks)
 
     @property
-    def estimators(self) -> dict[str, tuple[EstimatorParameters, ...]]:
-        """Estimators by asset."""
-        return {asset: task.estimators for asset, task in self.tasks.items()}
-
-    @property
     def leverages(self) -> dict[str, tuple[float, ...]]:
         """Leverages of the tiers by provider."""
         return {

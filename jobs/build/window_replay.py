@@ -169,7 +169,7 @@ def replay_shard(shard: WindowShard, pool: ThreadPoolExecutor) -> ReplayedShard:
         first = int(np.searchsorted(bars.end, start, side="right"))
         stretches = replay(
             series,
-            batch.estimators[series.asset],
+            batch.tasks[series.asset].estimators,
             bars.part(first, len(bars)),
             window.ahead.get(series.key, EMPTY_BARS),
             ReplaySpan(
