@@ -75,23 +75,25 @@ app = typer.Typer(
 for _name, _command in COMMANDS.items():
     app.command(_name)(exit_on_error()(_command))
 
-alerts = typer.Typer(
-    help="Alerts on conditions you set: rules in alerts.yaml, where they go, what fired.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-for _name, _command in ALERT_COMMANDS.items():
-    alerts.command(_name)(exit_on_error()(_command))
-app.add_typer(alerts, name="alerts")
 
-warehouse = typer.Typer(
-    help="The writer's database: moving it between a file and a lake.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+def _add_group(name: str, about: str, commands: dict[str, Callable[..., None]]) -> None:
+    """Add commands below a name."""
+    group = typer.Typer(help=about, no_args_is_help=True, rich_markup_mode=None)
+    for command_name, command in commands.items():
+        group.command(command_name)(exit_on_error()(command))
+    app.add_typer(group, name=name)
+
+
+_add_group(
+    "alerts",
+    "Alerts on conditions you set: rules in alerts.yaml, where they go, what fired.",
+    ALERT_COMMANDS,
 )
-for _name, _command in WAREHOUSE_COMMANDS.items():
-    warehouse.command(_name)(exit_on_error()(_command))
-app.add_typer(warehouse, name="warehouse")
+_add_group(
+    "warehouse",
+    "The writer's database: moving it between a file and a lake.",
+    WAREHOUSE_COMMANDS,
+)
 
 
 @app.callback()
