@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar
 
 
-@runtime_checkable
 class Shard(Protocol):
     """A part of the work: everything that its computation reads, and nothing that others share."""
 
@@ -83,7 +82,7 @@ class ThreadEngine:
 
 
 @contextmanager
-def thread_engine(threads: int | None) -> Iterator[ThreadEngine]:
-    """Yield an engine of some threads; by default one a core."""
+def thread_engine(threads: int) -> Iterator[ThreadEngine]:
+    """Yield an engine of some threads."""
     with ThreadPoolExecutor(threads) as pool:
         yield ThreadEngine(pool)
