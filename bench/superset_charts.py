@@ -93,7 +93,7 @@ class SupersetChart:
     grain : str, optional
         ISO 8601 length by which instants of the axis are grouped.
     note : str
-        What it says to who wonders: in the corner of the chart.
+        Explanation in the corner of the chart.
     more : dict
         Other controls.
     """

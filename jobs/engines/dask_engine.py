@@ -188,8 +188,8 @@ class DaskEngine:
         client.subscribe_topic(self._topic, self._note_begin)
 
     def _note_begin(self, event: tuple[float, dict[str, Any]]) -> None:
-        said = event[1]
-        self._events.put(_Begun(said["number"], said["worker"], time.monotonic()))
+        _, begun = event
+        self._events.put(_Begun(begun["number"], begun["worker"], time.monotonic()))
 
     @property
     def shard_count(self) -> int:
