@@ -72,8 +72,7 @@ def disturb(monkeypatch):
 
         monkeypatch.setattr(build_assets, "open_engine", open_disturbed)
 
-    yield disturb_with
-    monkeypatch.setattr(build_assets, "open_engine", whole)
+    return disturb_with
 
 
 def build_on(shop, address, shard_seconds=300.0):
