@@ -33,7 +33,7 @@ def refresh_captures(
     path_models: Sequence[PathModel],
     engine: ShardEngine,
     run_id: str,
-    left_out: Collection[str] = (),
+    left_out: Collection[str],
 ) -> int:
     """Bring captures that are out of date up to date; return how many rows were written.
 
