@@ -111,12 +111,11 @@ def hour_columns(relation: Relation) -> tuple[str, ...]:
     return tuple(name for name in ("asset", "as_of") if name in relation.grain)
 
 
-def replaced_table_statement(relation: Relation, catalog: str) -> str:
-    """Return the statement that creates the table of a relation's replaced rows."""
-    columns = [(column.name, column.published_type) for column in relation.columns]
-    added = [(column.name, column.published_type) for column in added_columns()]
-    listed = ", ".join(f'"{name}" {kind}' for name, kind in (*columns, *added))
-    return f"create table if not exists {catalog}.{replaced_table(relation)} ({listed})"
+def replaced_relation(relation: Relation) -> Relation:
+    """Return the table of a relation's replaced rows, with the columns of the views."""
+    return replace(
+        relation, name=replaced_table(relation), columns=(*relation.columns, *added_columns())
+    )
 
 
 def view_selects() -> list[tuple[Relation, str]]:

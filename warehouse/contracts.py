@@ -23,6 +23,7 @@ import yaml
 
 from warehouse.errors import ContractViolation
 from warehouse.measures import FIGURE_SUFFIXES, MEASURES, ColumnMeasure
+from warehouse.sql_text import quoted
 
 SQL_FOLDER = Path(__file__).resolve().parent.parent / "sql"
 
@@ -342,8 +343,7 @@ def comments(relation: Relation, kind: str, catalog: str = "") -> list[tuple[str
 
 def comment_statement(on: str, comment: str) -> str:
     """Return the statement that writes one of ``comments``."""
-    quoted = comment.replace("'", "''")
-    return f"{on} is '{quoted}'"
+    return f"{on} is {quoted(comment)}"
 
 
 def comment_statements(relation: Relation, kind: str, catalog: str = "") -> list[str]:

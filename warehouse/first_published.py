@@ -24,11 +24,10 @@ from warehouse.as_published import (
     PUBLICATION_RECORDS,
     PUBLISHED_HOURS,
     REPLACED_SCHEMA,
-    added_columns,
     hour_columns,
     kept_relations,
+    replaced_relation,
     replaced_table,
-    replaced_table_statement,
     short_name,
 )
 from warehouse.change_record import differing_table, record_changes
@@ -48,6 +47,7 @@ from warehouse.publication_base import (
     span_condition,
 )
 from warehouse.sql_text import quoted
+from warehouse.utc import as_exported
 
 logger = logging.getLogger(__name__)
 
@@ -139,23 +139,13 @@ class FirstPublished:
         days that one wrote are among those of the next.
         """
         for relation in kept_relations():
-            instants = [*_instants(relation), "first_published_at", "replaced_at"]
-            self._write_table(relation, replaced_table(relation), REPLACED_SCHEMA, instants, days)
+            self._write_table(replaced_relation(relation), REPLACED_SCHEMA, days)
         for name in PUBLICATION_RECORDS:
-            record = relations()[name]
-            self._write_table(record, name, _RECORDS_FOLDER, _instants(record), days)
+            self._write_table(relations()[name], _RECORDS_FOLDER, days)
 
-    def _write_table(
-        self,
-        relation: Relation,
-        name: str,
-        kind: str,
-        instants: list[str],
-        days: list[date] | None,
-    ) -> None:
+    def _write_table(self, relation: Relation, kind: str, days: list[date] | None) -> None:
         published = self.link.parent
-        utc = ", ".join(f'make_timestamptz(epoch_us("{each}")) as "{each}"' for each in instants)
-        table = f"{self.catalog}.{name}"
+        table = f"{self.catalog}.{relation.name}"
         filled = self.connection.execute(f"select distinct as_of::date from {table}").fetchall()
         known = {day for (day,) in filled}
         for path in (published / kind / short_name(relation)).glob("day=*"):
@@ -163,7 +153,7 @@ class FirstPublished:
         for day in sorted(known if days is None else known.intersection(days)):
             # The file has only some hours of the day that the window begins in.
             if day > self.window_start.date():
-                select = f"select * replace ({utc}) from {table} where {day_condition(day)}"
+                select = f"select {as_exported(relation)} from {table} where {day_condition(day)}"
                 write_day(self.connection, select, relation, day, published=published, kind=kind)
 
     def _restore_records(self, base: Base | None) -> None:
@@ -196,13 +186,8 @@ class FirstPublished:
         if base.published_at is not None:
             at = "first_published_at" if name == "published_hour" else "published_at"
             connection.execute(f"delete from meta.{name} where {at} > ?", [base.published_at])
-        instants = ", ".join(
-            f"make_timestamptz(epoch_us({column.name})) as {column.name}"
-            for column in mart.columns
-            if column.is_instant
-        )
         connection.execute(
-            f"{insert} (select * replace ({instants}) from {BASE}.{mart.name}) "
+            f"{insert} (select {as_exported(mart)} from {BASE}.{mart.name}) "
             f"anti join meta.{name} using ({', '.join(mart.grain)})"
         )
 
@@ -212,9 +197,12 @@ class FirstPublished:
         with transaction(connection):
             connection.execute(f"create schema if not exists {self.catalog}.{REPLACED_SCHEMA}")
             for relation in kept_relations():
-                name = replaced_table(relation)
-                table = f"{self.catalog}.{name}"
-                connection.execute(replaced_table_statement(relation, self.catalog))
+                kept = replaced_relation(relation)
+                name, table = kept.name, f"{self.catalog}.{kept.name}"
+                columns = ", ".join(
+                    f'"{each}" {kind}' for each, kind in published_types(kept).items()
+                )
+                connection.execute(f"create table if not exists {table} ({columns})")
                 if days is not None:
                     connection.execute(f"delete from {table} where as_of <= {self._start}")
                     continue
@@ -237,12 +225,10 @@ class FirstPublished:
         connection = self.connection
         described = connection.execute(f"describe select * from {source}").fetchall()
         known = {row[0]: row[1] for row in described}
-        wanted = published_types(relation) | {
-            column.name: column.published_type for column in added_columns()
-        }
+        kept = replaced_relation(relation)
         connection.execute(
-            f"insert into {self.catalog}.{replaced_table(relation)} "
-            f"select {selected(wanted, known)} from {source} "
+            f"insert into {self.catalog}.{kept.name} "
+            f"select {selected(published_types(kept), known)} from {source} "
             f"where epoch_us(as_of) > epoch_us({self._start}) and {condition}"
         )
 
@@ -465,7 +451,3 @@ def _beginning(base: Base) -> str:
     if PUBLISHED_HOURS not in base.columns:
         return "select 0"
     return f"select coalesce(min(epoch_us(as_of)), 0) from {BASE}.{PUBLISHED_HOURS}"
-
-
-def _instants(relation: Relation) -> list[str]:
-    return [column.name for column in relation.columns if column.is_instant]
