@@ -84,7 +84,7 @@ def as_published_relations() -> tuple[Relation, ...]:
     return tuple(
         replace(
             relation,
-            name=f"{SCHEMA}.{short_name(relation)}",
+            name=f"{SCHEMA}.{relation.short_name}",
             description=f"As first published: {relation.description}",
             columns=(
                 *(replace(column, is_nullable=True) for column in relation.columns),
@@ -96,14 +96,9 @@ def as_published_relations() -> tuple[Relation, ...]:
     )
 
 
-def short_name(relation: Relation) -> str:
-    """Return a relation's name without its schema."""
-    return relation.name.split(".")[1]
-
-
 def replaced_table(relation: Relation) -> str:
     """Return the name of the table of a relation's replaced rows."""
-    return f"{REPLACED_SCHEMA}.{short_name(relation)}"
+    return f"{REPLACED_SCHEMA}.{relation.short_name}"
 
 
 def hour_columns(relation: Relation) -> tuple[str, ...]:
@@ -122,7 +117,7 @@ def view_selects() -> list[tuple[Relation, str]]:
     """Return the views with their SELECTs, each after those it reads."""
     by_name = {each.name: each for each in as_published_relations()}
     selects = [
-        (by_name[f"{SCHEMA}.{short_name(relation)}"], _select(relation))
+        (by_name[f"{SCHEMA}.{relation.short_name}"], _select(relation))
         for relation in kept_relations()
     ]
     texts = {model.name: model.select for model in models()}
@@ -179,7 +174,7 @@ def _unfolding(arrays: Relation, texts: dict[str, str]) -> str:
         The model it is made of does not end as models do.
     """
     text = texts[arrays.unfolded_by or ""].replace(
-        f"from {arrays.name}", f"from {SCHEMA}.{short_name(arrays)}"
+        f"from {arrays.name}", f"from {SCHEMA}.{arrays.short_name}"
     )
     added = "".join(f",\n        {name}" for name in ADDED_COLUMNS)
     found = _LAST_COLUMNS.search(text)

@@ -11,7 +11,6 @@ from datetime import datetime
 
 import duckdb
 
-from warehouse.as_published import short_name
 from warehouse.connect import scalar, transaction
 from warehouse.contracts import Relation, raw_relation
 from warehouse.held_rows import HeldRows
@@ -67,7 +66,7 @@ def differing_table(relation: Relation) -> str:
     It has the grain, ``is_added``, ``is_removed`` and ``is_change``, which is false for rows that
     hours of a provider or relation only gained as time passed.
     """
-    return f"differing_{short_name(relation)}"
+    return f"differing_{relation.short_name}"
 
 
 def record_changes(
@@ -116,14 +115,14 @@ def record_changes(
     has_figures = _MAPS in names and _has(base, _MAPS, _FIGURES)
     figures = _map_figures(catalog) if has_figures else _NO_FIGURES
     grades = _grades(catalog) if _has(base, _GRADES, {"venue", "grade"}) else _NO_GRADES
-    not_kept_names = ", ".join(quoted(name.split(".")[1]) for name in sorted(not_kept)) or "null"
+    not_kept_names = [quoted(each.short_name) for each in changed if each.name in not_kept]
     with transaction(connection):
         count: int = scalar(
             connection,
             _INSERT.format(
                 figures=figures,
                 grades=grades,
-                not_kept=not_kept_names,
+                not_kept=", ".join(not_kept_names) or "null",
                 ranks=", ".join(map(quoted, REASONS)),
             ),
             [mark.publication_id, mark.published_at],
@@ -141,7 +140,7 @@ def _counts(relation: Relation) -> str:
     """Return the SELECT of what changed of a relation by hour and provider."""
     provider = "provider" if "provider" in relation.grain else quoted(NO_PROVIDER)
     return (
-        f"select asset, as_of, {provider} as provider, {quoted(short_name(relation))} as relation, "
+        f"select asset, as_of, {provider} as provider, {quoted(relation.short_name)} as relation, "
         "count(*) filter (not is_added and not is_removed) as replaced, "
         "count(*) filter (is_removed) as removed, count(*) filter (is_added) as added "
         f"from {differing_table(relation)} where is_change group by all"

@@ -147,6 +147,11 @@ class Relation:
         return self.name.split(".")[0]
 
     @property
+    def short_name(self) -> str:
+        """The name without the schema."""
+        return self.name.split(".")[1]
+
+    @property
     def is_public(self) -> bool:
         """Whether outside readers rely on it: marts and the verdicts of quality are published."""
         return self.schema in {"marts", "quality"}

@@ -28,7 +28,6 @@ from warehouse.as_published import (
     kept_relations,
     replaced_relation,
     replaced_table,
-    short_name,
 )
 from warehouse.change_record import differing_table, record_changes
 from warehouse.connect import scalar, transaction
@@ -148,7 +147,7 @@ class FirstPublished:
         table = f"{self.catalog}.{relation.name}"
         filled = self.connection.execute(f"select distinct as_of::date from {table}").fetchall()
         known = {day for (day,) in filled}
-        for path in (published / kind / short_name(relation)).glob("day=*"):
+        for path in (published / kind / relation.short_name).glob("day=*"):
             known.add(date.fromisoformat(path.name.removeprefix("day=")))
         for day in sorted(known if days is None else known.intersection(days)):
             # The file has only some hours of the day that the window begins in.
@@ -168,7 +167,7 @@ class FirstPublished:
         connection, mart = self.connection, relations()[f"marts.{name}s"]
         columns = ", ".join(relations()[f"meta.{name}"].column_names)
         insert = f"insert into meta.{name} by name select {columns} from"
-        files = self.link.parent / _RECORDS_FOLDER / short_name(mart)
+        files = self.link.parent / _RECORDS_FOLDER / mart.short_name
         has_rows, has_unfinished, has_published = connection.execute(
             f"select exists (from meta.{name}), exists (from meta.pending_file), "
             "exists (from meta.publication)"
@@ -208,7 +207,7 @@ class FirstPublished:
                     continue
                 if base is not None and name in base.columns:
                     self._insert_kept(relation, f"{BASE}.{name}", "true")
-                files = self.link.parent / REPLACED_SCHEMA / short_name(relation)
+                files = self.link.parent / REPLACED_SCHEMA / relation.short_name
                 if any(files.glob("*/data.parquet")):
                     pattern = quoted(files / "*" / "data.parquet")
                     source = (

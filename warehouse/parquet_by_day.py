@@ -14,7 +14,7 @@ from warehouse.sql_text import quoted
 
 def day_folder(published: Path, relation: Relation, day: date, kind: str = "parquet") -> Path:
     """Return the folder of a relation's rows of a day, there or not."""
-    return published / kind / relation.name.split(".")[1] / f"day={day}"
+    return published / kind / relation.short_name / f"day={day}"
 
 
 def write_day(

@@ -295,12 +295,8 @@ def _create_statement(contract: Relation) -> str:
     return f"create table {contract.name} ({columns})"
 
 
-def _table(contract: Relation) -> str:
-    return contract.name.split(".")[1]
-
-
 def _index_names(contract: Relation) -> list[str]:
-    return [f"{_table(contract)}_key", f"{_table(contract)}_as_of"]
+    return [f"{contract.short_name}_key", f"{contract.short_name}_as_of"]
 
 
 def _key_statements(contract: Relation) -> list[str]:
