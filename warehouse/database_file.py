@@ -55,10 +55,6 @@ class FileStorage:
             f"attach {quoted(self.path)} as {catalog} (row_group_size {ROW_GROUP_SIZE})"
         )
 
-    def discard(self) -> None:
-        """Delete the file."""
-        self.path.unlink(missing_ok=True)
-
     @contextmanager
     def replaced(self) -> Iterator[Path]:
         """Yield the path of a database to build, which replaces this one after the block.

@@ -81,7 +81,7 @@ class LakeStorage:
         load_extensions(connection, self._address)
         options = {"data_inlining_row_limit": "0", "metadata_schema": quoted(self._address.schema)}
         if is_new:
-            self.discard()
+            self._discard()
             options["data_path"] = quoted(f"{self._address.data}{uuid.uuid4().hex[:12]}/")
         catalogue = self._address.catalogue
         if isinstance(catalogue, ServerAddress):
@@ -101,15 +101,6 @@ class LakeStorage:
         else:
             self._check_data_path(connection, catalog)
 
-    def discard(self) -> None:
-        """Drop a lake that has no tables."""
-        catalogue = self._address.catalogue
-        if isinstance(catalogue, Path):
-            catalogue.unlink(missing_ok=True)
-            return
-        with self._catalogue(catalogue) as server:
-            server.drop(self._address.schema)
-
     @contextmanager
     def replaced(self) -> Iterator[LakeAddress]:
         """Yield the address of a lake to make, which takes this one's place after the block.
@@ -126,6 +117,15 @@ class LakeStorage:
             server.drop(making.schema)
             yield making
             server.replace(self._address.schema, making.schema)
+
+    def _discard(self) -> None:
+        """Drop a lake that has no tables."""
+        catalogue = self._address.catalogue
+        if isinstance(catalogue, Path):
+            catalogue.unlink(missing_ok=True)
+            return
+        with self._catalogue(catalogue) as server:
+            server.drop(self._address.schema)
 
     def _catalogue(self, catalogue: ServerAddress) -> AbstractContextManager[LakeCatalogue]:
         return nullcontext(self._server) if self._server else open_catalogue(catalogue)

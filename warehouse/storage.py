@@ -36,9 +36,6 @@ class Storage(Protocol):
     def attach(self, connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
         """Attach it under a name; made where it is empty."""
 
-    def discard(self) -> None:
-        """Remove what ``attach`` made, where nothing was written to it."""
-
     def replaced(self) -> AbstractContextManager[WarehouseAddress]:
         """Yield an address to write to, which takes this one's place after the block."""
 
