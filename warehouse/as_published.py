@@ -129,7 +129,7 @@ def view_selects() -> list[tuple[Relation, str]]:
 
 
 def form_sha256() -> str:
-    """Return the hash of all that a published file is made of besides rows."""
+    """Return the hash of all that a published file is made of, except its rows."""
     parts = [definitions_sha256()]
     for relation, select in view_selects():
         parts += [relation.name, select, *(column.comment for column in relation.columns)]

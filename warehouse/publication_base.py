@@ -35,7 +35,7 @@ class PublicationMark:
     published_at : datetime
         Its instant, UTC.
     form_sha256 : str
-        Hash of what its file is made of besides rows.
+        Hash of what its file is made of, except its rows.
     """
 
     publication_id: str
@@ -54,7 +54,7 @@ class Base:
     published_at : datetime, optional
         When it was published, UTC; None where its release did not record it.
     form_sha256 : str, optional
-        Hash of what it is made of besides rows; None where its release did not record it.
+        Hash of what it is made of, except its rows; None where its release did not record it.
     """
 
     columns: dict[str, dict[str, str]]
@@ -105,7 +105,7 @@ def selected(
     columns : mapping of str to str
         Columns wanted, with their types.
     known : mapping of str to str, optional
-        Columns that the rows have, with their types: another type is cast, NULL stands where the
+        Columns that the rows have, with their types: another type is cast, NULL is taken where the
         cast fails and where there is no such column. None where they are as wanted.
     qualifier : str
         Alias of the rows with a dot.

@@ -297,11 +297,11 @@ def test_storage_that_refuses_says_which_credentials_to_check(laked, objects):
     try:
         with pytest.raises(
             LakeRejected, match=r"refuses access .* check AWS_ACCESS_KEY_ID"
-        ) as told:
+        ) as caught:
             load(settings)
     finally:
         objects.refuse(after=None)
-    assert ACCESS["AWS_SECRET_ACCESS_KEY"] not in str(told.value)
+    assert ACCESS["AWS_SECRET_ACCESS_KEY"] not in str(caught.value)
     load(settings)
 
 

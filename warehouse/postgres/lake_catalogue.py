@@ -113,15 +113,14 @@ class LakeCatalogue:
             )
         await self._connection.execute(f'drop schema if exists "{schema}" cascade')
 
-    def replace(self, schema: str, replacement: str) -> str | None:
-        """Give a schema's name to another one; return the name that the first has then."""
-        return self._run(self._replace(schema, replacement))
+    def replace(self, schema: str, replacement: str) -> None:
+        """Give a schema's name to another one; the first keeps its lake as ``<schema>_old_<n>``."""
+        self._run(self._replace(schema, replacement))
 
-    async def _replace(self, schema: str, replacement: str) -> str | None:
+    async def _replace(self, schema: str, replacement: str) -> None:
         async with self._connection.transaction():
             rows = await self._connection.fetch("select nspname from pg_namespace")
             names = {row[0] for row in rows}
-            kept = None
             if schema in names:
                 kept = next(
                     name
@@ -130,7 +129,6 @@ class LakeCatalogue:
                 )
                 await self._connection.execute(f'alter schema "{schema}" rename to "{kept}"')
             await self._connection.execute(f'alter schema "{replacement}" rename to "{schema}"')
-        return kept
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         with _translated(self._address):
