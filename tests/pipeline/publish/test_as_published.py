@@ -297,22 +297,29 @@ def test_beyond_its_share_hours_are_recorded_and_not_kept(shop, caplog):
     ) == [(1,)]
 
 
-def test_a_version_of_a_release_with_other_columns_is_compared_in_those_that_both_have(shop):
-    path, _ = publish_all(shop)
-    first = first_map(path)
+def make_of_last_year(shop, path, statements):
+    """Change the published file into one of an earlier release, which the warehouse knows."""
     version = path.resolve()
     version.chmod(0o644)
     with duckdb.connect(str(version)) as writer:
-        writer.execute(
-            "drop view as_published.liquidation_heatmap_hourly; "
-            "drop view marts.liquidation_heatmap_hourly; "
-            "alter table marts.liquidation_heatmap_arrays drop column start_up_usd; "
-            "alter table marts.liquidation_heatmap_arrays add column old_name integer; "
-            "create or replace macro form_sha256() as 'of last year'"
-        )
+        writer.execute(statements)
     path.unlink()
     path.symlink_to(version.relative_to(path.parent))
     shop.connection.execute("update meta.publication set form_sha256 = 'of last year'")
+
+
+def test_a_version_of_a_release_with_other_columns_is_compared_in_those_that_both_have(shop):
+    path, _ = publish_all(shop)
+    first = first_map(path)
+    make_of_last_year(
+        shop,
+        path,
+        "drop view as_published.liquidation_heatmap_hourly; "
+        "drop view marts.liquidation_heatmap_hourly; "
+        "alter table marts.liquidation_heatmap_arrays drop column start_up_usd; "
+        "alter table marts.liquidation_heatmap_arrays add column old_name integer; "
+        "create or replace macro form_sha256() as 'of last year'",
+    )
     change(shop, "price = 1")
     path, _ = publish_all(shop)
     assert first_map(path) == [(*first[0][:3], publications(path)[0], True)]
@@ -323,18 +330,14 @@ def test_a_version_of_a_release_with_other_columns_is_compared_in_those_that_bot
 def test_a_version_of_a_release_without_maps_as_arrays_is_gone_on_from(shop):
     path, _ = publish_all(shop)
     hours = rows_of(path, "from marts.published_hours order by all")
-    version = path.resolve()
-    version.chmod(0o644)
-    with duckdb.connect(str(version)) as writer:
-        writer.execute(
-            "drop view as_published.liquidation_heatmap_hourly; "
-            "drop view as_published.liquidation_heatmap_arrays; "
-            "drop view marts.liquidation_heatmap_hourly; "
-            "drop table marts.liquidation_heatmap_arrays"
-        )
-    path.unlink()
-    path.symlink_to(version.relative_to(path.parent))
-    shop.connection.execute("update meta.publication set form_sha256 = 'of last year'")
+    make_of_last_year(
+        shop,
+        path,
+        "drop view as_published.liquidation_heatmap_hourly; "
+        "drop view as_published.liquidation_heatmap_arrays; "
+        "drop view marts.liquidation_heatmap_hourly; "
+        "drop table marts.liquidation_heatmap_arrays",
+    )
     path, _ = publish_all(shop)
     assert rows_of(path, "from marts.published_hours order by all") == hours
     # Readers see the maps from now on, and nothing that they had seen has changed.
