@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import ModuleType
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -211,9 +213,15 @@ QUERIES = {
 }
 
 
-def many_series(home: Path, n_series: int, n_assets: int, days: int) -> dict[str, float]:
-    """Measure one hour more for many series, its publication, and queries on the result."""
+def many_series(
+    home: Path, n_series: int, n_assets: int, days: int, n_estimators: int | None = None
+) -> dict[str, float]:
+    """Measure one hour more for many series, its publication, and queries on the result.
+
+    With a number of estimators only so many are run, and no ledgers.
+    """
     settings = Settings(home=home)
+    chosen = None if n_estimators is None else list(ESTIMATORS.values())[:n_estimators]
     figures: dict[str, float] = {}
     n_bars = days * 288
     described, *records = market(n_series, n_assets, START, n_bars + 12, seed=2)
@@ -226,6 +234,7 @@ def many_series(home: Path, n_series: int, n_assets: int, days: int) -> dict[str
         steps = {"load": "load", "build_maps": "build", "check": "check", "publish": "publish"}
         labelled = {name: f"{label}: {span}, {step} [s]" for name, step in steps.items()}
         with (
+            patch.object(jobs.hourly, "build_maps", partial(build_maps, estimators=chosen)),
             timed_calls(jobs.hourly, labelled, figures),
             timed(f"{label}: {span}, the whole job [s]", figures),
         ):
@@ -233,13 +242,19 @@ def many_series(home: Path, n_series: int, n_assets: int, days: int) -> dict[str
         assert report.built.series_count == n_series
 
     job(f"{days} days", START + n_bars * BAR)
+    parquet = settings.published / "parquet"
+    sizes = settings.warehouse.stat().st_size, _size_mb(parquet)
     _land(late, settings, "hour")
     job("one hour more", START + (n_bars + 12) * BAR)
+    grown = (settings.warehouse.stat().st_size - sizes[0]) / 1e6
+    figures[f"{label}: one hour more, growth of the warehouse [MB]"] = grown
+    figures[f"{label}: one hour more, growth of Parquet [MB]"] = _size_mb(parquet) - sizes[1]
+    figures[f"{label}: peak memory [MB]"] = peak_mb()
     figures[f"{label}: warehouse on disk [MB]"] = settings.warehouse.stat().st_size / 1e6
     figures[f"{label}: published file [MB]"] = (
         settings.published / "liqheat.duckdb"
     ).stat().st_size / 1e6
-    for name, sql in QUERIES.items():
+    for name, sql in QUERIES.items() if chosen is None else ():
         seconds = []
         for _ in range(5):
             begun = time.perf_counter()
@@ -260,6 +275,9 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=3)
     parser.add_argument("--only", choices=("year", "many"))
     parser.add_argument(
+        "--estimators", type=int, help="with many series, run only so many, and no ledgers"
+    )
+    parser.add_argument(
         "--first-release",
         action="store_true",
         help="in the year, estimators of 0.1.0 alone: no ledgers, maps by tier of one hour",
@@ -278,7 +296,11 @@ def main() -> None:
             figures |= series_year(Path(folder) / "year", estimators)
         if arguments.only != "year":
             figures |= many_series(
-                Path(folder) / "many", arguments.series, arguments.assets, arguments.days
+                Path(folder) / "many",
+                arguments.series,
+                arguments.assets,
+                arguments.days,
+                arguments.estimators,
             )
     for label, value in figures.items():
         print(f"{label:<76} {value:>10,.2f}")
