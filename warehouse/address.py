@@ -5,8 +5,10 @@ attaching it (``warehouse.storage``).
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlencode
 
 from warehouse.errors import LakeRejected, OutletRejected
@@ -134,14 +136,27 @@ def _read_catalogue(text: str) -> ServerAddress | Path:
         ) from None
 
 
-def libpq_text(server: ServerAddress) -> str:
+def libpq_text(
+    server: ServerAddress,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    defaults: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Return a server's address as keywords of libpq, without its password.
+
+    Parameters
+    ----------
+    server : ServerAddress
+        The server.
+    settings, defaults : mapping of str to str
+        Further keywords, which replace those of the address, and those it has none of.
 
     Examples
     --------
-    >>> libpq_text(read_address("postgresql://writer@db.example:5433/heat?sslmode=require"))
-    "host='db.example' port='5433' user='writer' dbname='heat' sslmode='require'"
+    >>> server = read_address("postgresql://writer@db.example:5433/heat?sslmode=require")
+    >>> libpq_text(server, {"user": "reader"}, {"sslmode": "prefer"})
+    "sslmode='require' host='db.example' port='5433' user='reader' dbname='heat'"
     """
     return " ".join(
-        f"{name}='{value}'".replace("\\", "\\\\") for name, value in server.keywords().items()
+        f"{name}='{value}'".replace("\\", "\\\\")
+        for name, value in {**defaults, **server.keywords(), **settings}.items()
     )

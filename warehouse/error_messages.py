@@ -22,6 +22,7 @@ from warehouse.errors import (
     WarehouseDamaged,
     WarehouseError,
 )
+from warehouse.postgres.lake_catalogue import LOST
 
 _UNREADABLE_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
 
@@ -107,6 +108,25 @@ _KNOWN_ERRORS = (
         f"run the same command again when it does; {_KEPT}",
     ),
     KnownError(
+        LOST,
+        LakeUnavailable,
+        "the connection that excludes other writers has ended, so this writer may not commit",
+        f"run the same command again; {_KEPT}",
+    ),
+    KnownError(
+        "password authentication failed|no pg_hba.conf entry|permission denied for",
+        LakeRejected,
+        "the catalogue's server refuses the login or a privilege",
+        "check user and password, in LIQHEAT_WAREHOUSE, PGPASSWORD or ~/.pgpass, and run the same "
+        f"command again; {_KEPT}",
+    ),
+    KnownError(
+        "too many (clients|connections)|connection slots",
+        LakeUnavailable,
+        "the catalogue's server has no connection left",
+        f"run the same command again when others have ended, or raise max_connections; {_KEPT}",
+    ),
+    KnownError(
         "Unable to connect to Postgres|connection to server|server closed the connection|"
         "terminating connection|no connection to the server|connection not open|"
         "SSL connection has been closed|database system is (starting|shutting)",
@@ -115,10 +135,16 @@ _KNOWN_ERRORS = (
         f"run the same command again when it is up; {_KEPT}",
     ),
     KnownError(
-        "[Tt]ransaction conflict|[Ff]ailed to commit DuckLake transaction",
+        "[Tt]ransaction conflict|Exceeded the maximum retry count",
         LakeUnavailable,
         "another writer changed the same table of the lake",
         f"run the same command again; {_KEPT}",
+    ),
+    KnownError(
+        "[Ff]ailed to commit DuckLake transaction",
+        LakeUnavailable,
+        "the catalogue's server refused a commit",
+        f"run the same command again; if it fails again, look at the server's log; {_KEPT}",
     ),
     KnownError(
         # Torn, overwritten, or with another file's log.
@@ -147,12 +173,15 @@ def translated(doing: str) -> Iterator[None]:
         for known in _KNOWN_ERRORS:
             if re.search(known.signs, text):
                 raise known.error(
-                    f"{doing}: {known.meaning} ({_first_line(text)}); {known.step}"
+                    f"{doing}: {known.meaning} ({_reason(text)}); {known.step}"
                 ) from exc
         if isinstance(exc, _UNREADABLE_SQL):
             raise QueryFailed(f"{doing}: {text}") from exc
         raise TerminalWarehouseError(f"{doing}: {text}") from exc
 
 
-def _first_line(text: str) -> str:
-    return text.splitlines()[0] if text else "no message"
+def _reason(text: str) -> str:
+    """Return PostgreSQL's own words, which follow the statement, or else the first line."""
+    lines = text.splitlines() or ["no message"]
+    words = (line.rpartition("ERROR:  ")[2] for line in lines if "ERROR:  " in line)
+    return next(words, lines[0])

@@ -28,6 +28,15 @@ _PREFIX = "liqheat"
 # flushed. Groups of rows as in a file; a group is held in memory while it is written.
 _OPTIONS = {"parquet_compression": "zstd", "parquet_row_group_size": "8192"}
 
+# A server that has gone without a word is noticed after two minutes, not after those of the system.
+_CONNECTION = {
+    "connect_timeout": "20",
+    "keepalives_idle": "60",
+    "keepalives_interval": "15",
+    "keepalives_count": "4",
+    "tcp_user_timeout": "120000",
+}
+
 # A connection that the server has ended is to fail, not to be made again: the lock that excludes
 # other writers ended with it.
 _POOL = "set pg_pool_health_check_query = ''; set pg_pool_idle_timeout_millis = 0"
@@ -86,7 +95,8 @@ class LakeStorage:
         catalogue = self._address.catalogue
         if isinstance(catalogue, ServerAddress):
             secret = f"{_PREFIX}_{catalog}"
-            _create_login(connection, secret, catalogue)
+            with self._catalogue(catalogue) as server:
+                _create_login(connection, secret, catalogue, server.application)
             connection.execute(_POOL)
             path = f"ducklake:{secret}"
         else:
@@ -98,6 +108,9 @@ class LakeStorage:
         if is_new:
             for name, value in _OPTIONS.items():
                 connection.execute(f"call {catalog}.set_option('{name}', '{value}')")
+            if isinstance(catalogue, ServerAddress):
+                with self._catalogue(catalogue) as server:
+                    server.fence(self._address.schema)
         else:
             self._check_data_path(connection, catalog)
 
@@ -168,15 +181,16 @@ def load_extensions(connection: duckdb.DuckDBPyConnection, address: LakeAddress)
 
 
 def _create_login(
-    connection: duckdb.DuckDBPyConnection, name: str, catalogue: ServerAddress
+    connection: duckdb.DuckDBPyConnection, name: str, catalogue: ServerAddress, application: str
 ) -> None:
     """Create the secrets of a catalogue: DuckDB's messages show paths, never secrets."""
+    address = libpq_text(catalogue, {"application_name": application}, _CONNECTION)
     password = f", password {quoted(catalogue.password)}" if catalogue.password else ""
     user = f", user {quoted(catalogue.user)}" if catalogue.user else ""
     connection.execute(f"create or replace secret {name}_login (type postgres{user}{password})")
     connection.execute(
         f"create or replace secret {name} (type ducklake, "
-        f"metadata_path {quoted(libpq_text(catalogue))}, "
+        f"metadata_path {quoted(address)}, "
         f"metadata_parameters map {{'TYPE': 'postgres', 'SECRET': '{name}_login'}})"
     )
 

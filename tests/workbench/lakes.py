@@ -1,7 +1,8 @@
 """A lake on this machine: an S3 server of our own, and homes whose warehouse is a lake.
 
-Belongs here: starting the stand-in of object storage, addresses. Does not belong here: PostgreSQL
-(`workbench.postgres_server`), what a test asserts.
+Belongs here: starting the stand-in of object storage, addresses, a small market brought in hour by
+hour. Does not belong here: PostgreSQL (`workbench.postgres_server`), what a test
+asserts.
 """
 
 import http.client
@@ -16,7 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from jobs.collect.landing import land
+from jobs.move_warehouse import move_to
+from jobs.pipeline import build_maps, load
 from jobs.settings import Settings
+from sources.records import Batch
+from workbench import FEW, HOUR, START, Records, of_one_series
 from workbench.postgres_server import PASSWORD, PostgresServer
 
 ACCESS = {
@@ -135,3 +141,28 @@ class Lake:
             "select pg_terminate_backend(pid) from pg_stat_activity "
             f"where datname = '{self.database}'",
         )
+
+
+HOURS = (30, 31)
+"""The hours since START that are built, one after the other."""
+
+
+def land_hours(settings: Settings, records: Records, first: float, last: float) -> None:
+    """Land what one series has between two hours since START."""
+    for kind, table in of_one_series(records, first, last).items():
+        is_repeated = first > 0 and kind in ("instrument", "leverage_bracket")
+        if len(table) and not is_repeated:
+            land(Batch(kind, table), settings.landing, f"until-{last:.0f}-{kind}")
+
+
+def build_until(settings: Settings, records: Records, first: float, last: float) -> None:
+    """Bring in what one series has between two hours since START, and build up to the second."""
+    land_hours(settings, records, first, last)
+    load(settings)
+    build_maps(settings, as_of=START + last * HOUR, estimators=FEW)
+
+
+def moved(settings: Settings, path: Path) -> Path:
+    """Return a file with the rows of a lake."""
+    move_to(settings, str(path))
+    return path

@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,9 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import asyncpg
+
+Run = Callable[[str], list[tuple[Any, ...]]]
+"""Runs a statement and returns its rows."""
 
 PASSWORD = "p@ss:w/o?r#d%41"  # noqa: S105  (of a server that lives as long as a test)
 """With every character that means something in a URL."""
@@ -55,19 +58,22 @@ class PostgresServer:
         """Return the address of a database."""
         return f"postgresql://{user}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}"
 
+    @contextmanager
+    def session(self, database: str, user: str = "postgres") -> Iterator[Run]:
+        """Yield a function that runs a statement in one session and returns its rows."""
+        with asyncio.Runner() as runner:
+            connection = runner.run(asyncpg.connect(self.url(database, user)))
+            try:
+                yield lambda statement: [
+                    tuple(row) for row in runner.run(connection.fetch(statement))
+                ]
+            finally:
+                runner.run(connection.close())
+
     def run(self, database: str, *statements: str, user: str = "postgres") -> list[Any]:
         """Run statements, each committed by itself; return the rows of the last, if it has any."""
-
-        async def work() -> list[Any]:
-            connection = await asyncpg.connect(self.url(database, user))
-            try:
-                for statement in statements[:-1]:
-                    await connection.execute(statement)
-                return [tuple(row) for row in await connection.fetch(statements[-1])]
-            finally:
-                await connection.close()
-
-        return asyncio.run(work())
+        with self.session(database, user) as run:
+            return [run(statement) for statement in statements][-1]
 
     def processor_seconds(self) -> float:
         """Return the processor time of the server and its processes since it started [s]."""

@@ -1,11 +1,18 @@
 """The PostgreSQL database of a lake's catalogue: who writes, and which lakes it holds.
 
-Belongs here: the lock between writers, and the schemas that lakes are in. Does not belong here:
-what DuckLake keeps in them; only DuckDB reads and writes that.
+Belongs here: the lock between writers, the fence that keeps a writer without it from committing,
+and the schemas that lakes are in. Does not belong here: what DuckLake keeps in them; only DuckDB
+reads and writes that.
+
+A writer holds two advisory locks for as long as its session lasts: that of the lake, which excludes
+other writers, and one of a random key of its own. All its connections carry the key in their name.
+Each commit of DuckLake inserts a version, and a trigger on that table tries the key: where it can
+be had, the session has ended, so another writer may have the lake, and the commit is refused.
 """
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -20,6 +27,15 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _CONNECT_SECONDS = 20.0
+
+_APPLICATION = "liqheat writer"
+"""Beginning of the names of a writer's connections."""
+
+# The session of the lock is idle for hours while a window is computed. Routers forget such
+# connections after some minutes, and with it the server would free the lock.
+_KEEPALIVE = {"tcp_keepalives_idle": "60", "tcp_keepalives_interval": "15"}
+
+_LONGEST_COMMIT = "15s"
 
 # Waits for the lock [s]: a writer that was just killed has it until its server process notices.
 _PAUSES = (0.2, 0.8, 2.0, None)
@@ -38,20 +54,55 @@ _ERRORS = {
         False,
     ),
     "53": ("the server is out of memory, disk or connections; run the same command again", True),
+    "55P03": (
+        "a commit of an earlier writer is still under way; run the same command again, or end its "
+        f"session, in pg_stat_activity under the name {_APPLICATION!r}",
+        True,
+    ),
     "57": ("the server ended the connection; run the same command again when it is up", True),
     "08": ("the connection was lost; run the same command again when the server is up", True),
 }
+
+
+LOST = "the lock of the writer is lost"
+"""What the server says to a writer whose session has ended."""
+
+# Of other sessions nothing is known: without a key they pass.
+_TRIGGER = f"""
+create or replace function {{schema}}.refuse_lost_lock() returns trigger language plpgsql as $$
+declare
+    key bigint := substring(current_setting('application_name') from '^{_APPLICATION} (\\d+)$');
+begin
+    if pg_try_advisory_xact_lock_shared(key) then
+        raise exception '{LOST}';
+    end if;
+    return null;
+end
+$$;
+create trigger refuse_lost_lock before insert or delete on {{schema}}.ducklake_snapshot
+for each statement execute function {{schema}}.refuse_lost_lock()
+"""
 
 
 class LakeCatalogue:
     """A session on the database; made by ``open_catalogue``."""
 
     def __init__(
-        self, runner: asyncio.Runner, connection: asyncpg.Connection, address: ServerAddress
+        self,
+        runner: asyncio.Runner,
+        connection: asyncpg.Connection,
+        address: ServerAddress,
+        key: int,
     ) -> None:
         self._runner = runner
         self._connection = connection
         self._address = address
+        self._key = key
+
+    @property
+    def application(self) -> str:
+        """Name of the connections that may commit as long as this session holds its locks."""
+        return f"{_APPLICATION} {self._key}"
 
     def lock(self, schema: str) -> None:
         """Exclude other writers of a lake until the session ends.
@@ -62,11 +113,37 @@ class LakeCatalogue:
             Another writer has it.
         """
         self._run(self._lock(f"liqheat writer of {schema}"))
+        if not self.is_empty(schema):
+            self.fence(schema)
+
+    def fence(self, schema: str) -> None:
+        """Let a lake refuse writers whose session has ended, and wait for what one still commits.
+
+        Raises
+        ------
+        LakeUnavailable
+            A commit of an earlier writer does not end.
+        """
+        self._run(self._fence(f'"{schema}"'))
+
+    async def _fence(self, schema: str) -> None:
+        snapshots = f"{schema}.ducklake_snapshot"
+        async with self._connection.transaction():
+            await self._connection.execute(f"set local lock_timeout = '{_LONGEST_COMMIT}'")
+            await self._connection.execute(f"lock table {snapshots} in share mode")
+            is_fenced = await self._connection.fetchval(
+                "select exists (select from pg_trigger where tgname = 'refuse_lost_lock' "
+                "and tgrelid = to_regclass($1))",
+                snapshots,
+            )
+            if not is_fenced:
+                await self._connection.execute(_TRIGGER.format(schema=schema))
 
     async def _lock(self, name: str) -> None:
         key = await self._connection.fetchval("select hashtextextended($1, 0)", name)
         for pause in _PAUSES:
             if await self._connection.fetchval("select pg_try_advisory_lock($1)", key):
+                await self._connection.execute("select pg_advisory_lock($1)", self._key)
                 return
             if pause is not None:
                 await asyncio.sleep(pause)
@@ -146,11 +223,12 @@ def open_catalogue(address: ServerAddress) -> Iterator[LakeCatalogue]:
     LakeUnavailable
         The server is not there or cannot be used at present.
     """
+    key = secrets.randbits(62)
     with asyncio.Runner() as runner:
         with _translated(address):
             connection = runner.run(_connect(address))
         try:
-            yield LakeCatalogue(runner, connection, address)
+            yield LakeCatalogue(runner, connection, address, key)
         finally:
             # What ended the block is the error to report.
             with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
@@ -162,12 +240,14 @@ async def _connect(address: ServerAddress) -> asyncpg.Connection:
         address.dsn,
         password=address.password,
         timeout=_CONNECT_SECONDS,
-        server_settings={"application_name": "liqheat writer"},
+        server_settings={"application_name": _APPLICATION, **_KEEPALIVE},
         statement_cache_size=0,
     )
     if connection.get_server_version().major >= 14:
         # A server that notices a killed writer frees its lock at once.
-        await connection.execute("set client_connection_check_interval = '1s'")
+        await connection.execute(
+            "set client_connection_check_interval = '1s'; set idle_session_timeout = 0"
+        )
     return connection
 
 

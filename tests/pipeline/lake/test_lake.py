@@ -1,7 +1,6 @@
 """A lake holds what a file holds, row for row, and nothing half done whatever fails."""
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -9,20 +8,18 @@ from datetime import timedelta
 
 import duckdb
 import pytest
-from workbench import END, FEW, HOUR, START, differences, of_one_series
-from workbench.lakes import ACCESS, Lake, object_server
+from workbench import END, FEW, HOUR, START, differences
+from workbench.lakes import ACCESS, HOURS, Lake, build_until, land_hours, moved
 from workbench.postgres_server import PASSWORD
 
 from jobs.build import window_store
 from jobs.check.run_suites import check
-from jobs.collect.landing import land
 from jobs.maintain import maintain
 from jobs.move_warehouse import move_to
 from jobs.pipeline import build_maps, load, rebuild
 from jobs.publish.publish import publish
 from jobs.settings import Settings
 from jobs.writer import open_writer
-from sources.records import Batch
 from transforms.estimators import ESTIMATORS
 from warehouse.errors import (
     DataFileMissing,
@@ -32,37 +29,14 @@ from warehouse.errors import (
     WarehouseBusy,
 )
 
-HOURS = (30, 31)
-"""The hours since START that are built, one after the other."""
-
 ALL = ("meta", "raw", "intermediate", "derived", "quality", "marts")
-
-
-@pytest.fixture(scope="module")
-def objects():
-    pytest.importorskip("moto", reason="the S3 stand-in is not installed")
-    pytest.importorskip("duckdb_extension_ducklake", reason="DuckLake is not installed")
-    with pytest.MonkeyPatch.context() as patch, object_server() as server:
-        for name, value in ACCESS.items():
-            patch.setenv(name, value)
-        patch.setenv("AWS_ENDPOINT_URL", server.url)
-        yield server
-
-
-def land_hours(settings, records, first, last):
-    for kind, table in of_one_series(records, first, last).items():
-        is_repeated = first > 0 and kind in ("instrument", "leverage_bracket")
-        if len(table) and not is_repeated:
-            land(Batch(kind, table), settings.landing, f"until-{last:.0f}-{kind}")
 
 
 def run_hours(settings, records):
     first = float("-inf")
     for last in HOURS:
-        land_hours(settings, records, first, last)
+        build_until(settings, records, first, last)
         first, as_of = last, START + last * HOUR
-        load(settings)
-        build_maps(settings, as_of=as_of, estimators=FEW)
         publish(settings, as_of=as_of)
     check(settings, as_of=as_of)
     publish(settings, as_of=as_of)
@@ -70,7 +44,7 @@ def run_hours(settings, records):
 
 @pytest.fixture(scope="module")
 def filed(market_records, tmp_path_factory):
-    """Return the settings of a home whose warehouse is a file."""
+    """Return the settings of a home whose warehouse is a file; read only."""
     settings = Settings(home=tmp_path_factory.mktemp("filed"), threads=1)
     run_hours(settings, market_records)
     return settings
@@ -90,12 +64,6 @@ def empty(postgres, objects, tmp_path):
     """Return a lake that is not made yet, on the local disk, and the settings of its home."""
     lake = Lake(postgres, postgres.make_database(), str(tmp_path / "data"))
     return lake, lake.settings(tmp_path / "home")
-
-
-def moved(settings, path):
-    """Return a file with the rows of a lake."""
-    move_to(settings, str(path))
-    return path
 
 
 # Rows of these name the publication and its instant, which differ from home to home.
@@ -172,29 +140,6 @@ def test_a_second_writer_is_refused_and_the_first_goes_on(laked):
         assert connection.execute("select count(*) > 0 from raw.ohlcv").fetchone() == (True,)
 
 
-@pytest.fixture(scope="module")
-def original(filed, postgres, objects, tmp_path_factory):
-    """Return a lake with the rows of the file; copied, not changed."""
-    data = tmp_path_factory.mktemp("original") / "data"
-    lake = Lake(postgres, postgres.make_database(), str(data))
-    move_to(filed, lake.address, data=lake.data)
-    return lake
-
-
-@pytest.fixture
-def copied(original, tmp_path):
-    """Return a lake with the rows of the file, and the settings of a home for it."""
-    server = original.server
-    lake = Lake(server, server.make_database(original.database), str(tmp_path / "data"))
-    shutil.copytree(original.data, lake.data)
-    server.run(
-        lake.database,
-        "update liqheat_lake.ducklake_metadata set value = "
-        f"replace(value, '{original.data}', '{lake.data}') where key = 'data_path'",
-    )
-    return lake, lake.settings(tmp_path / "home")
-
-
 KILLED = """
 import os, signal, sys
 from datetime import datetime
@@ -218,12 +163,12 @@ build_maps(read_settings(), as_of=datetime.fromisoformat(sys.argv[2]), estimator
 
 
 def test_a_build_that_is_killed_leaves_nothing_half_done_and_the_next_does_it_all(
-    filed, copied, market_records, tmp_path
+    built, copied, market_records, tmp_path
 ):
     lake, settings = copied
     as_of = START + (HOURS[-1] + 1) * HOUR
     again = Settings(home=tmp_path / "again", threads=1)
-    move_to(filed, str(again.warehouse))
+    move_to(built, str(again.warehouse))
     for each in (settings, again):
         land_hours(each, market_records, HOURS[-1], HOURS[-1] + 1)
     names = [name for name, each in ESTIMATORS.items() if each in FEW]
