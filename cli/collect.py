@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jobs.collect.archive_intake import ArchiveReport
     from jobs.collect.round_report import IngestReport
     from jobs.collect.stream import FeedReport
+    from jobs.collect.transfer_report import TransferReport
 
 # Lines of one kind that are printed; the table has all of them.
 _LINES_SHOWN = 20
@@ -40,6 +41,14 @@ def _write_round(report: "IngestReport") -> None:
             note(f"{change}: {', '.join(names[:10])}{more}")
     if report.loaded is None:
         note(_BUSY)
+    if report.transfer is not None:
+        _write_transfer(report.transfer)
+
+
+def _write_transfer(transfer: "TransferReport") -> None:
+    note(f"{transfer.direction} {transfer.moved_count:,} files, {transfer.waiting_count:,} wait")
+    for message in transfer.messages:
+        note(f"  {message}")
 
 
 def ingest_command(budget: Budget = 240.0) -> None:
@@ -50,7 +59,8 @@ def ingest_command(budget: Budget = 240.0) -> None:
     log_errors_only("jobs.collect")
     report = ingest(read_settings(), clock=now, effort=Effort(budget))
     _write_round(report)
-    if report.undone_count or any(one.has_failed for one in report.venues.values()):
+    is_unsent = report.transfer is not None and report.transfer.has_failed_to_send
+    if report.undone_count or is_unsent or any(one.has_failed for one in report.venues.values()):
         raise typer.Exit(1)
 
 

@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging.handlers import APILogHandler
 from prefect.tasks import exponential_backoff
 
-from jobs.errors import LIQHEAT_ERRORS, TRANSIENT_ERRORS, StoppedByQuality
+from jobs.errors import LIQHEAT_ERRORS, TRANSIENT_ERRORS, SharedLandingFailed, StoppedByQuality
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
@@ -72,10 +72,16 @@ def follows_venues() -> bool:
 
 @task_of_job
 def ingest() -> int:
-    """Fetch what is missing from venues and load it; return how many rows landed."""
+    """Fetch what is missing from venues and load it; return how many rows landed.
+
+    A collector that could not send them fails: several failures in a row are a fault.
+    """
     from jobs.collect.ingest import ingest
 
-    return ingest(read_settings(), clock=lambda: datetime.now(UTC)).row_count
+    report = ingest(read_settings(), clock=lambda: datetime.now(UTC))
+    if report.transfer is not None and report.transfer.has_failed_to_send:
+        raise SharedLandingFailed(report.transfer.messages[0])
+    return report.row_count
 
 
 @task_of_job

@@ -52,6 +52,8 @@ def _apart(settings: Settings) -> Settings:
             "home": home,
             "warehouse": home / "warehouse.duckdb",
             "data": None,
+            "send_to": None,
+            "receive_from": None,
             "postgres_url": None,
         }
     )

@@ -18,6 +18,7 @@ __all__ = [
     "MessageTooLong",
     "NothingToDo",
     "ShardsLost",
+    "SharedLandingFailed",
     "StoppedByQuality",
     "TargetRejected",
     "TargetUnavailable",
@@ -64,6 +65,10 @@ class ShardsLost(JobError):
 
 class EstimatorRejected(JobError):
     """A file does not describe an estimator; the message names the file and the mistake."""
+
+
+class SharedLandingFailed(JobError):
+    """The bucket or folder between collectors and a writer cannot be used; nothing is lost."""
 
 
 class AllProvidersFailed(JobError):

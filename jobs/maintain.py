@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jobs.collect.ingest import ingest
+from jobs.collect.receive_landing import names_in_shared_landing
 from jobs.collect.round_report import IngestReport
 from jobs.collect.scope import Effort
-from jobs.errors import AllVenuesFailed
+from jobs.errors import AllVenuesFailed, SharedLandingFailed
 from jobs.instants import DAY
 from jobs.settings import Settings
 from jobs.writer import writer_run
@@ -86,11 +87,16 @@ def maintain(
         Whether venues are asked for what is missing.
     """
     now = clock()
-    keep = timedelta(days=settings.landing_days if landing_days is None else landing_days)
+    days = settings.landing_days if landing_days is None else landing_days
+    shared = _still_shared(settings)
     with writer_run(settings, "maintain") as (connection, run):
         start = min(oldest_gap(connection) or now, now - timedelta(days=_LEDGER_DAYS))
         refresh_gaps(connection, start, now - GRACE, checked_at=now)
-        moved, size = move_to_history(connection, settings.landing, settings.raw, now - keep)
+        moved = size = 0
+        if shared is not None:
+            moved, size = move_to_history(
+                connection, settings.landing, settings.raw, now - days * DAY, keep=shared
+            )
         pruned = prune_ledgers(
             connection,
             quarantine_before=now - timedelta(days=_QUARANTINE_DAYS),
@@ -121,3 +127,18 @@ def maintain(
             # The round is on record as failed; what was tidied stays tidy.
             logger.warning("%s", exc)
     return MaintainReport(moved, size, pruned, ingested)
+
+
+def _still_shared(settings: Settings) -> frozenset[str] | None:
+    """Return the files that stay in the landing folder; None where all of them do.
+
+    A collector's files leave when they are sent. A writer's stay while the shared landing has them
+    too: once they are gone and forgotten here, they would be received and loaded again.
+    """
+    if settings.send_to is not None:
+        return None
+    try:
+        return names_in_shared_landing(settings)
+    except SharedLandingFailed as exc:
+        logger.warning("landing files move to raw history by the next maintenance: %s", exc)
+        return None

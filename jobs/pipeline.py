@@ -8,12 +8,14 @@ from datetime import datetime
 from jobs.build.build_assets import BuildOptions, BuildReport, build_assets
 from jobs.build.estimator_choice import configured_estimators
 from jobs.build.path_records import PATH_MODELS
+from jobs.collect.receive_landing import receive_landing
+from jobs.collect.send_landing import send_landing
 from jobs.collect.store_symbols import store_symbols
 from jobs.errors import NothingToDo
 from jobs.progress import Progress, silent
 from jobs.runs import recorded_run, run_file
 from jobs.settings import Settings
-from jobs.writer import open_within_limits, writer_run
+from jobs.writer import open_within_limits, open_writer, writer_run
 from transforms.estimators import EstimatorParameters
 from warehouse.connect import replaced_warehouse
 from warehouse.history import restore
@@ -23,13 +25,19 @@ logger = logging.getLogger(__name__)
 
 
 def load(settings: Settings) -> LoadReport:
-    """Load what has landed into raw, except files loaded before; return the counts."""
-    with writer_run(settings, "load") as (connection, run):
-        report = load_landing_files(
-            connection, settings.landing, run_id=run.run_id, loaded_at=run.started_at
-        )
-        run.row_count = sum(report.rows_by_kind.values())
-        run.detail = asdict(report)
+    """Load what has landed into raw, except files loaded before; return the counts.
+
+    The writer first receives what collectors have sent; a collector then sends what it has loaded.
+    """
+    with run_file(settings, "load") as run:
+        receive_landing(settings, at=run.started_at)
+        with open_writer(settings) as connection, recorded_run(connection, run):
+            report = load_landing_files(
+                connection, settings.landing, run_id=run.run_id, loaded_at=run.started_at
+            )
+            run.row_count = sum(report.rows_by_kind.values())
+            run.detail = asdict(report)
+        send_landing(settings, at=run.started_at)
         return report
 
 

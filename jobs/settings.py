@@ -17,12 +17,14 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from jobs.engines.engine_choice import THREADS, EngineChoice, checked_engine
 from jobs.errors import SettingsRejected
-from warehouse.address import LAKE, ObjectStore, WarehouseAddress, read_warehouse_address
+from warehouse.address import BUCKET, LAKE, ObjectStore, WarehouseAddress, read_warehouse_address
 
 _PREFIX = "LIQHEAT_"
 _ENV_FILE = ".env"
@@ -68,6 +70,10 @@ class Settings(BaseSettings):
         The writer's database: a file, by default in the home folder, or the address of a lake.
     data : str, optional
         Folder or ``s3://bucket/prefix`` of a lake's data.
+    send_to : str, optional
+        Folder or ``s3://bucket/prefix`` that a collector sends its landing files to.
+    receive_from : str, optional
+        Folder or ``s3://bucket/prefix`` that a writer receives the files of collectors from.
     threads : int, optional
         Threads for the model and the database, or processes for the model; by default all cores.
     on : str
@@ -141,6 +147,8 @@ hyblock_client_secret, hyblock_api_key : str, optional
         default_factory=lambda given: given["home"] / "warehouse.duckdb"
     )
     data: str | None = None
+    send_to: str | None = None
+    receive_from: str | None = None
     threads: int | None = Field(default=None, ge=1, le=1024)
     on: Annotated[str, AfterValidator(checked_engine)] = THREADS
     shard_seconds: float = Field(default=600.0, gt=0, le=_MOST_SECONDS, allow_inf_nan=False)
@@ -179,6 +187,25 @@ hyblock_client_secret, hyblock_api_key : str, optional
     provider_url: str | None = None
     alert_seconds: float = Field(default=10.0, gt=0, le=600, allow_inf_nan=False)
     targets: dict[str, SecretStr] = Field(default_factory=dict)
+
+    @field_validator("send_to", "receive_from")
+    @classmethod
+    def _check_shared_landing(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """Refuse what is no shared landing, and a home that would be collector and writer."""
+        if not value:
+            return None
+        if "://" in value and not re.fullmatch(rf"{BUCKET}[^/]+(/.*)?", value):
+            raise ValueError("neither a folder nor s3://bucket/prefix")
+        if info.field_name == "receive_from" and info.data.get("send_to"):
+            raise ValueError(
+                "LIQHEAT_SEND_TO is set too; a home is a collector or the writer, leave one out"
+            )
+        if info.field_name == "send_to" and not isinstance(info.data.get("warehouse"), Path):
+            raise ValueError(
+                "LIQHEAT_WAREHOUSE is a lake; a collector keeps what it knows in a file of its own "
+                "and never opens the writer's lake, leave LIQHEAT_WAREHOUSE out"
+            )
+        return value.rstrip("/") or value
 
     @property
     def engine(self) -> EngineChoice:
@@ -221,13 +248,15 @@ hyblock_client_secret, hyblock_api_key : str, optional
         WarehouseError
             It is the address of a lake and cannot be read.
         """
-        store = {name: os.environ.get(variable) or None for name, variable in _STORE.items()}
         return read_warehouse_address(
-            text,
-            data=data,
-            spill=self.home / "spill",
-            store=ObjectStore(**store),
+            text, data=data, spill=self.home / "spill", store=self.object_store
         )
+
+    @property
+    def object_store(self) -> ObjectStore:
+        """How object storage is reached, by the variables that other programs read too."""
+        store = {name: os.environ.get(variable) or None for name, variable in _STORE.items()}
+        return ObjectStore(**store)
 
     @property
     def published(self) -> Path:

@@ -17,6 +17,9 @@ from warehouse.postgres.server_address import ServerAddress, read_address
 LAKE = "ducklake:"
 """Beginning of the address of a lake."""
 
+BUCKET = "s3://"
+"""Beginning of the address of a place on object storage."""
+
 _FORM = "ducklake:postgres://user:password@host:5432/database or ducklake:FILE"
 _KEYWORD = re.compile(r"(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|\S+)")
 
@@ -106,12 +109,12 @@ def read_warehouse_address(
             "LIQHEAT_WAREHOUSE is a lake and LIQHEAT_DATA is not set; set it to the folder or the "
             "s3://bucket/prefix of the lake's data"
         )
-    if "://" in data and not data.startswith("s3://"):
+    if "://" in data and not data.startswith(BUCKET):
         raise LakeRejected(
             "LIQHEAT_DATA is neither a folder nor s3://bucket/prefix; object storage with another "
             "protocol is not supported"
         )
-    place = data if data.startswith("s3://") else str(Path(data).resolve())
+    place = data if data.startswith(BUCKET) else str(Path(data).resolve())
     catalogue = _read_catalogue(text.removeprefix(LAKE))
     return LakeAddress(catalogue, f"{place.rstrip('/')}/", spill, store)
 

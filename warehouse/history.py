@@ -11,7 +11,7 @@ landing file is deleted when all its months have it.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from pathlib import Path
 
@@ -48,7 +48,12 @@ _BEFORE_HISTORY = "warehouse"
 
 
 def move_to_history(
-    connection: duckdb.DuckDBPyConnection, landing: Path, history: Path, before: datetime
+    connection: duckdb.DuckDBPyConnection,
+    landing: Path,
+    history: Path,
+    before: datetime,
+    *,
+    keep: Collection[str] = (),
 ) -> tuple[int, int]:
     """Move the landing files loaded before an instant to raw history; return how many, how large.
 
@@ -62,8 +67,11 @@ def move_to_history(
         Folder of raw history.
     before : datetime
         Files loaded before move [UTC]; those that have changed since stay.
+    keep : collection of str
+        Names below the landing folder, ``<kind>/<name>.parquet``, of files that stay.
     """
-    files = loaded_files(connection, landing, before)
+    loaded = loaded_files(connection, landing, before)
+    files = [path for path in loaded if f"{path.parent.name}/{path.name}" not in keep]
     with translated(f"moving landing files to {history}"):
         emptied_folder(history / _WRITING)
         if not (history / _LEDGER).exists():

@@ -6,6 +6,7 @@ Does not belong here: writing landing files (jobs), raw history (`warehouse.hist
 
 import hashlib
 import logging
+import re
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -284,6 +285,12 @@ def forget_files(connection: duckdb.DuckDBPyConnection, names: list[str]) -> Non
         f"and regexp_matches(file_name, '{LIVE_NAME}')",
         [names],
     )
+
+
+def forget_missing_files(connection: duckdb.DuckDBPyConnection, landing: Path) -> None:
+    """Delete files that have left the landing folder from the ledger, as `forget_files` does."""
+    names = [name for name in _known_files(connection) if re.search(LIVE_NAME, name)]
+    forget_files(connection, [name for name in names if not (landing / name).exists()])
 
 
 def record_file(

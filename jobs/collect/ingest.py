@@ -1,7 +1,7 @@
 """Rounds of collection from venues: once for all that is missing, or again until a span is filled.
 
-Belongs here: the steps of a round in their order: read the warehouse, fetch, settle. Does not
-belong here: any of the steps (`jobs.collect` lists their modules).
+Belongs here: the steps of a round in their order: receive, read the warehouse, fetch, settle, send.
+Does not belong here: any of the steps (`jobs.collect` lists their modules).
 
 The warehouse is open before and after, never during requests: a round that is killed or finds the
 warehouse busy has landed what it received, and the next one loads it.
@@ -10,14 +10,18 @@ warehouse busy has landed what it received, and the next one loads it.
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
-from jobs.collect.fetch import fetch_round
+from jobs.collect.fetch import RoundResult, fetch_round
+from jobs.collect.receive_landing import receive_landing
 from jobs.collect.round_report import IngestReport
 from jobs.collect.scope import Clock, Effort, Scope, configured_universe
+from jobs.collect.send_landing import send_landing
 from jobs.collect.settle import settle_round
 from jobs.collect.warehouse_state import WarehouseState, read_warehouse_state
-from jobs.runs import run_file
+from jobs.errors import AllVenuesFailed
+from jobs.runs import Run, run_file
 from jobs.settings import Settings
 from sources.universe import Universe
 from warehouse.errors import WarehouseBusy
@@ -62,12 +66,14 @@ def ingest(
     with run_file(settings, "ingest") as run:
         universe = universe or configured_universe(settings)
         scope = Scope(settings, clock, universe, effort, is_patient=is_patient)
+        received = receive_landing(settings, at=clock(), own_venues=universe.venues)
         try:
             known = read_warehouse_state(scope)
         except WarehouseBusy as exc:
             logger.warning("requesting the last hour without the ledger: %s", exc)
             known = WarehouseState(is_blind=True)
-        return settle_round(scope, known, asyncio.run(fetch_round(scope, known)), run)
+        report = _settle_and_send(scope, known, asyncio.run(fetch_round(scope, known)), run)
+        return replace(report, transfer=received or report.transfer)
 
 
 def backfill(
@@ -108,10 +114,28 @@ def backfill(
             span = (start, min(end or now, now))
             scope = Scope(settings, clock, universe, effort, span, is_patient=False)
             known = read_warehouse_state(scope)
-            report = settle_round(scope, known, asyncio.run(fetch_round(scope, known)), run)
+            report = _settle_and_send(scope, known, asyncio.run(fetch_round(scope, known)), run)
         on_round(report)
         # A round that brings nothing new ends it: venues do not have what is left.
         has_stalled = not is_first and report.row_count == 0
         if report.undone_count == 0 or report.loaded is None or has_stalled:
             return report
         is_first = False
+
+
+def _settle_and_send(
+    scope: Scope, known: WarehouseState, result: RoundResult, run: Run
+) -> IngestReport:
+    """Settle a round, then send what has landed, where the home is a collector.
+
+    Raises
+    ------
+    AllVenuesFailed
+        No venue answered anything; what landed before is sent all the same.
+    """
+    try:
+        report = settle_round(scope, known, result, run)
+    except AllVenuesFailed:
+        send_landing(scope.settings, at=scope.clock())
+        raise
+    return replace(report, transfer=send_landing(scope.settings, at=scope.clock()))

@@ -7,6 +7,7 @@ Belongs here: files that appear whole or not at all, their names. Does not belon
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -66,16 +67,37 @@ def land(batch: Batch, folder: Path, name: str) -> Path:
     target = folder / batch.kind / f"{name}.parquet"
     if target.exists():
         return target
+    with written_whole(target) as temporary, temporary.open("wb") as file:
+        marked = batch.table.replace_schema_metadata(LANDING_FORMAT)
+        pq.write_table(marked, file, compression="zstd", compression_level=1)
+    return target
+
+
+@contextmanager
+def written_whole(target: Path) -> Iterator[Path]:
+    """Yield a path to write to; the file becomes the landing file `target` when the block ends.
+
+    Where the block raises, nothing is left.
+
+    Parameters
+    ----------
+    target : Path
+        ``<kind>/<name>.parquet`` below the landing folder.
+
+    Raises
+    ------
+    StorageFull
+        There is no room on the disk.
+    """
     with translated(f"writing {target}"):
-        temporary = _writing_folder(folder) / f"{batch.kind}-{name}-{os.getpid()}"
+        temporary = _writing_folder(target.parents[1]) / (
+            f"{target.parent.name}-{target.stem}-{os.getpid()}"
+        )
         try:
-            with temporary.open("wb") as file:
-                marked = batch.table.replace_schema_metadata(LANDING_FORMAT)
-                pq.write_table(marked, file, compression="zstd", compression_level=1)
+            yield temporary
             move_into_place(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
-    return target
 
 
 def land_all(batches: Iterable[Batch], folder: Path, name: str) -> Iterator[Batch]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from jobs.collect.transfer_report import TransferReport
 from sources.venues.pacer import VenueReport
 from sources.venues.rounds import RequestOutcome
 from warehouse.load import LoadReport
@@ -78,6 +79,8 @@ class IngestReport:
         Requests not answered to their end; the ledger has what they left missing.
     loaded : LoadReport or None
         What was loaded; None where the warehouse stayed busy.
+    transfer : TransferReport or None
+        What went through the shared landing; None where there is none.
     """
 
     venues: dict[str, VenueOutcome]
@@ -86,6 +89,7 @@ class IngestReport:
     row_count: int
     undone_count: int
     loaded: LoadReport | None = None
+    transfer: TransferReport | None = None
 
     def detail(self) -> dict[str, Any]:
         """Return what the record of the run holds."""

@@ -48,6 +48,38 @@ def test_a_variable_that_cannot_be_used_is_named(monkeypatch, name, value, messa
     assert SECRET not in shown.output
 
 
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"SEND_TO": "gs://bucket/landing"}, "LIQHEAT_SEND_TO: neither a folder nor s3://"),
+        ({"RECEIVE_FROM": "s3:///landing"}, "LIQHEAT_RECEIVE_FROM: neither a folder nor s3://"),
+        (
+            {"SEND_TO": "s3://bucket", "RECEIVE_FROM": "s3://bucket"},
+            "LIQHEAT_RECEIVE_FROM: LIQHEAT_SEND_TO is set too",
+        ),
+        (
+            {"SEND_TO": "s3://bucket", "WAREHOUSE": f"ducklake:postgres://a:{SECRET}@db/heat"},
+            "LIQHEAT_SEND_TO: LIQHEAT_WAREHOUSE is a lake",
+        ),
+    ],
+)
+def test_a_home_is_a_collector_with_a_file_of_its_own_or_the_writer(
+    monkeypatch, variables, message
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(f"LIQHEAT_{name}", value)
+    with pytest.raises(SettingsRejected, match=re.escape(message)) as caught:
+        read_settings()
+    assert SECRET not in str(caught.value)
+
+
+def test_an_address_of_a_shared_landing_is_kept_without_its_last_slash(monkeypatch):
+    monkeypatch.setenv("LIQHEAT_SEND_TO", "s3://bucket/landing/")
+    assert read_settings().send_to == "s3://bucket/landing"
+    monkeypatch.setenv("LIQHEAT_SEND_TO", "")
+    assert read_settings().send_to is None
+
+
 def test_keys_are_given_venue_by_venue(monkeypatch):
     monkeypatch.setenv("LIQHEAT_KEYS__BINANCE__API_KEY", SECRET)
     assert read_settings().keys["binance"].api_key.get_secret_value() == SECRET

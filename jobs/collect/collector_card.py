@@ -1,0 +1,146 @@
+"""The card of a collector: a small file in the shared landing that says who sends what.
+
+Belongs here: the form of cards, reading and writing them, venues that several collectors send.
+Does not belong here: landing files (`jobs.collect.send_landing`, `jobs.collect.receive_landing`).
+"""
+
+import json
+import logging
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cache
+from itertools import combinations
+
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+
+from jobs.collect.shared_landing import SharedLanding
+from jobs.settings import Settings
+from warehouse.contracts import raw_relation
+from warehouse.durable_files import write_whole
+
+logger = logging.getLogger(__name__)
+
+CARDS = "collectors"
+"""Folder of cards in the shared landing."""
+
+_IDENTITY_FILE = "collector_id"
+_LARGEST_CARD_BYTES = 1_000_000
+# Live batches: an optional prefix, the venue, the instant of the round, a hash.
+_LIVE = re.compile(r"(?:^|-)(\w+)-(\d{8}T\d{2})\d{4}Z-[0-9a-f]{12}[.]parquet$")
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorCard:
+    """What a collector last said of itself.
+
+    Parameters
+    ----------
+    collector : str
+        Identity of its home, which outlives its process and its machine's name.
+    host : str
+        Name of its machine, for people.
+    sent_at : datetime
+        When it last sent, by its clock, UTC.
+    newest : mapping of str to datetime
+        By venue, the newest hour in which it collected rows that it has sent, UTC.
+    """
+
+    collector: str
+    host: str
+    sent_at: AwareDatetime
+    newest: Mapping[str, AwareDatetime]
+
+    @property
+    def label(self) -> str:
+        """The machine and the beginning of the identity: two homes of a machine differ."""
+        return f"{self.host} ({self.collector[:8]})"
+
+
+_CARD = TypeAdapter(CollectorCard)
+
+
+def collector_id(settings: Settings) -> str:
+    """Return the identity of a home as a collector, made at its first use."""
+    path = settings.home / _IDENTITY_FILE
+    if not path.exists():
+        write_whole(path, f"{uuid.uuid4().hex}\n".encode())
+    return re.sub(r"\W", "", path.read_text())[:64]
+
+
+def newest_hours(names: Iterable[str]) -> dict[str, datetime]:
+    """Return the newest hour of each venue among landing files of its contracts.
+
+    Parameters
+    ----------
+    names : iterable of str
+        ``<kind>/<name>.parquet``. Imports have no hour, and kinds without contracts no collector
+        that owns them: both are left out.
+    """
+    found: dict[str, datetime] = {}
+    for name in names:
+        kind, _, file_name = name.partition("/")
+        live = _LIVE.search(file_name)
+        if live is not None and _is_of_contracts(kind):
+            hour = datetime.strptime(live[2], "%Y%m%dT%H").replace(tzinfo=UTC)
+            found[live[1]] = max(hour, found.get(live[1], hour))
+    return found
+
+
+@cache
+def _is_of_contracts(kind: str) -> bool:
+    return {"venue", "instrument"} <= set(raw_relation(kind).column_names)
+
+
+def write_card(shared: SharedLanding, card: CollectorCard) -> None:
+    """Write the card of a collector in place of its last one.
+
+    Raises
+    ------
+    SharedLandingFailed
+        The shared landing cannot be used.
+    """
+    text = json.dumps(asdict(card), default=datetime.isoformat, indent=2)
+    shared.write(f"{CARDS}/{card.collector}.json", text.encode())
+
+
+def read_cards(shared: SharedLanding, sizes: Mapping[str, int]) -> tuple[CollectorCard, ...]:
+    """Return the cards among the files of a shared landing; what is no card is left out.
+
+    Parameters
+    ----------
+    shared : SharedLanding
+        Where they are.
+    sizes : mapping of str to int
+        Its files, as it lists them.
+
+    Raises
+    ------
+    SharedLandingFailed
+        The shared landing cannot be used.
+    """
+    cards = []
+    for name, size in sorted(sizes.items()):
+        if not name.startswith(f"{CARDS}/") or size > _LARGEST_CARD_BYTES:
+            continue
+        try:
+            cards.append(_CARD.validate_json(shared.read(name)))
+        except FileNotFoundError:
+            continue
+        except ValidationError:
+            logger.warning("%s: not the card of a collector; remove it", name)
+    return tuple(cards)
+
+
+def shared_venues(cards: Iterable[CollectorCard]) -> Iterator[str]:
+    """Yield a sentence for each venue that two collectors sent rows of in the same hour."""
+    for one, other in combinations(cards, 2):
+        for venue in sorted(one.newest.keys() & other.newest.keys()):
+            if one.newest[venue] == other.newest[venue]:
+                yield (
+                    f"{venue}: {one.label} and {other.label} both sent rows of the hour "
+                    f"{one.newest[venue]:%Y-%m-%dT%H}; each row counts once, but both spend the "
+                    "venue's rate limit: leave it out of the universe.yaml of one of them"
+                )

@@ -1,0 +1,203 @@
+"""The writer's side of the shared landing: receiving what collectors have sent.
+
+Belongs here: which files are received, what is refused. Does not belong here: the shared landing
+itself (`jobs.collect.shared_landing`), loading (`warehouse.load`).
+
+A file is removed from the shared landing when the landing folder of this home has all of it, and
+stays in that folder for as long as the shared landing still has it: so a process killed between the
+two finds both, and no file is loaded twice.
+"""
+
+import logging
+import re
+import socket
+from collections.abc import Collection
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs.collect.collector_card import (
+    CARDS,
+    CollectorCard,
+    collector_id,
+    read_cards,
+    shared_venues,
+)
+from jobs.collect.landing import written_whole
+from jobs.collect.shared_landing import SharedLanding, in_threads, open_shared_landing
+from jobs.collect.transfer_report import TransferReport, write_transfer_report
+from jobs.errors import SharedLandingFailed
+from jobs.settings import Settings
+from warehouse.contracts import record_kinds
+from warehouse.errors import LandingFileRejected
+
+logger = logging.getLogger(__name__)
+
+# Longer names do not fit a file system beside what a temporary file adds.
+_NAME = re.compile(r"(?P<kind>\w+)/[^/.][^/]{0,199}[.]parquet")
+
+
+def receive_landing(
+    settings: Settings, *, at: datetime, own_venues: Collection[str] = ()
+) -> TransferReport | None:
+    """Receive what waits in the shared landing and return the report; None where there is none.
+
+    Where the shared landing cannot be used, files wait there for the next call.
+
+    Parameters
+    ----------
+    settings : Settings
+        Folders, and where to receive from.
+    at : datetime
+        The present, UTC.
+    own_venues : collection of str
+        Venues that this home itself collects.
+
+    Raises
+    ------
+    StorageFull
+        There is no room on the disk.
+    """
+    if settings.receive_from is None:
+        return None
+    messages: list[str] = []
+    cards: tuple[CollectorCard, ...] = ()
+    received = waiting = 0
+    try:
+        shared = _open(settings)
+        sizes = shared.list_files()
+        names = [name for name in sizes if _is_landing_file(name)]
+        messages += _unknown(sizes.keys() - names)
+        receiver = _Receiver(shared, settings.landing)
+        waiting = len(names)
+        received = receiver.receive_all(names)
+        waiting -= received
+        messages += receiver.rejected
+        if receiver.failure is not None:
+            raise receiver.failure
+        cards = read_cards(shared, sizes)
+    except SharedLandingFailed as exc:
+        messages.append(str(exc))
+    messages += shared_venues([*cards, *_own_card(settings, at, own_venues)])
+    for message in messages:
+        logger.warning("%s", message)
+    logger.info("received %d files from %s, %d wait", received, settings.receive_from, waiting)
+    report = TransferReport(at, "received", received, waiting, tuple(messages), cards)
+    write_transfer_report(settings, report)
+    return report
+
+
+def names_in_shared_landing(settings: Settings) -> frozenset[str]:
+    """Return the names of all landing files that wait in the shared landing of a writer.
+
+    Raises
+    ------
+    SharedLandingFailed
+        It cannot be used.
+    """
+    if settings.receive_from is None:
+        return frozenset()
+    return frozenset(filter(_is_landing_file, _open(settings).list_files()))
+
+
+def _open(settings: Settings) -> SharedLanding:
+    return open_shared_landing(
+        settings.receive_from or "", settings.object_store, variable="LIQHEAT_RECEIVE_FROM"
+    )
+
+
+def _is_landing_file(name: str) -> bool:
+    found = _NAME.fullmatch(name)
+    return found is not None and found["kind"] in record_kinds()
+
+
+def _unknown(names: Collection[str]) -> list[str]:
+    """Return a sentence on files that are neither cards nor of a kind this release knows."""
+    unknown = sorted(name for name in names if not name.startswith(f"{CARDS}/"))
+    if not unknown:
+        return []
+    return [
+        f"{len(unknown)} files of the shared landing are no landing files of this release, as "
+        f"{unknown[0]!r}: update liqheat here if a collector is newer, or remove them"
+    ]
+
+
+def _own_card(
+    settings: Settings, at: datetime, venues: Collection[str]
+) -> tuple[CollectorCard, ...]:
+    """Return the card of a writer that collects itself."""
+    if not venues:
+        return ()
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    newest = dict.fromkeys(venues, hour)
+    return (CollectorCard(collector_id(settings), socket.gethostname(), at, newest),)
+
+
+class _Receiver:
+    """Receives files, some at once, until the shared landing fails.
+
+    Parameters
+    ----------
+    shared : SharedLanding
+        Where from.
+    landing : Path
+        The landing folder.
+
+    Attributes
+    ----------
+    rejected : list of str
+        A message for each file that is refused; it stays in the shared landing.
+    failure : SharedLandingFailed or None
+        Why it stopped.
+    """
+
+    def __init__(self, shared: SharedLanding, landing: Path) -> None:
+        self._shared, self._landing = shared, landing
+        self.rejected: list[str] = []
+        self.failure: SharedLandingFailed | None = None
+
+    def receive_all(self, names: Collection[str]) -> int:
+        """Receive files and return how many the shared landing no longer has."""
+        received = sum(in_threads(self._receive, list(names)))
+        self.rejected.sort()
+        return received
+
+    def _receive(self, name: str) -> bool:
+        if self.failure is not None:
+            return False
+        try:
+            content = self._shared.read(name)
+            self._keep(name, content)
+            self._shared.remove(name)
+        except FileNotFoundError:
+            # Another process of this home has received it.
+            return True
+        except LandingFileRejected as exc:
+            self.rejected.append(str(exc))
+            return False
+        except SharedLandingFailed as exc:
+            self.failure = exc
+            return False
+        return True
+
+    def _keep(self, name: str, content: bytes) -> None:
+        """Put a file into the landing folder, unless it is there already."""
+        path = self._landing / name
+        if path.exists():
+            if path.read_bytes() != content:
+                raise LandingFileRejected(
+                    f"{name}: changed after it was received; landing files are written once, land "
+                    "the correction under its own name and remove this one from the shared landing"
+                )
+            return
+        try:
+            pq.read_metadata(pa.BufferReader(content))
+        except (pa.ArrowException, OSError) as exc:
+            raise LandingFileRejected(
+                f"{name}: not a complete Parquet file ({exc}); remove it from the shared landing "
+                "and ingest its source again, nothing of it was received"
+            ) from exc
+        with written_whole(path) as temporary:
+            temporary.write_bytes(content)

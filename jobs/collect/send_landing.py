@@ -1,0 +1,143 @@
+"""A collector's side of the shared landing: sending what has landed and is loaded at home.
+
+Belongs here: which files are sent, removing them. Does not belong here: the shared landing itself
+(`jobs.collect.shared_landing`), what the writer does (`jobs.collect.receive_landing`).
+
+A file leaves the landing folder when the shared landing has all of it. A process killed between
+the two sends the same bytes under the same name again.
+"""
+
+import logging
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jobs.collect.collector_card import CollectorCard, collector_id, newest_hours, write_card
+from jobs.collect.shared_landing import SharedLanding, in_threads, open_shared_landing
+from jobs.collect.transfer_report import (
+    TransferReport,
+    read_transfer_report,
+    write_transfer_report,
+)
+from jobs.errors import SharedLandingFailed
+from jobs.settings import Settings
+from jobs.writer import open_writer
+from sources.errors import SourceError
+from warehouse.errors import WarehouseBusy
+from warehouse.load import forget_missing_files, loaded_files
+
+logger = logging.getLogger(__name__)
+
+_EVER = datetime.max.replace(tzinfo=UTC)
+
+
+def send_landing(settings: Settings, *, at: datetime) -> TransferReport | None:
+    """Send the files that have landed and return the report; None where nothing is to be sent to.
+
+    Only files that the collector's own warehouse has loaded are sent: it then knows what it has
+    collected, and a damaged file stays at home. Where the shared landing cannot be used, files
+    wait for the next call.
+
+    Parameters
+    ----------
+    settings : Settings
+        Folders, and where to send to.
+    at : datetime
+        The present, UTC.
+    """
+    if settings.send_to is None:
+        return None
+    messages: tuple[str, ...] = ()
+    sent: list[str] = []
+    card = _own_card(settings, at)
+    try:
+        shared = open_shared_landing(
+            settings.send_to, settings.object_store, variable="LIQHEAT_SEND_TO"
+        )
+        sender = _Sender(shared, settings.landing)
+        sent = sender.send_all(_loaded_at_home(settings))
+        card = _with_hours(card, newest_hours(sent))
+        if sender.failure is not None:
+            raise sender.failure
+        write_card(shared, card)
+    except WarehouseBusy as exc:
+        logger.warning("the next run sends what has landed: %s", exc)
+    except SharedLandingFailed as exc:
+        logger.warning("%s; what has landed waits here and is sent by the next run", exc)
+        messages = (str(exc),)
+    waiting = len(files_to_send(settings))
+    logger.info("sent %d files to %s, %d wait", len(sent), settings.send_to, waiting)
+    report = TransferReport(at, "sent", len(sent), waiting, messages, (card,))
+    write_transfer_report(settings, report)
+    return report
+
+
+def files_to_send(settings: Settings) -> list[Path]:
+    """Return the files in a collector's landing folder."""
+    return sorted(settings.landing.glob("*/*.parquet"))
+
+
+def _loaded_at_home(settings: Settings) -> list[Path]:
+    with open_writer(settings) as connection:
+        forget_missing_files(connection, settings.landing)
+        return loaded_files(connection, settings.landing, _EVER)
+
+
+def _own_card(settings: Settings, at: datetime) -> CollectorCard:
+    """Return the card of this home, with the hours of what it sent before."""
+    card = CollectorCard(collector_id(settings), socket.gethostname(), at, {})
+    try:
+        last = read_transfer_report(settings)
+    except (SourceError, ValueError):
+        return card
+    return _with_hours(card, last.cards[0].newest if last and last.cards else {})
+
+
+def _with_hours(card: CollectorCard, hours: Mapping[str, datetime]) -> CollectorCard:
+    newest = {
+        venue: max(each[venue] for each in (card.newest, hours) if venue in each)
+        for venue in sorted(card.newest.keys() | hours.keys())
+    }
+    return replace(card, newest=newest)
+
+
+class _Sender:
+    """Sends files, some at once, until the shared landing fails.
+
+    Parameters
+    ----------
+    shared : SharedLanding
+        Where to.
+    landing : Path
+        The landing folder.
+
+    Attributes
+    ----------
+    failure : SharedLandingFailed or None
+        Why it stopped.
+    """
+
+    def __init__(self, shared: SharedLanding, landing: Path) -> None:
+        self._shared, self._landing = shared, landing
+        self.failure: SharedLandingFailed | None = None
+
+    def send_all(self, paths: Sequence[Path]) -> list[str]:
+        """Send files and return the names of those that are there."""
+        return [name for name in in_threads(self._send, paths) if name is not None]
+
+    def _send(self, path: Path) -> str | None:
+        name = f"{path.parent.name}/{path.name}"
+        if self.failure is not None:
+            return None
+        try:
+            self._shared.write(name, path.read_bytes())
+        except SharedLandingFailed as exc:
+            self.failure = exc
+            return None
+        except FileNotFoundError:
+            # Another process of this home has sent it.
+            return None
+        path.unlink(missing_ok=True)
+        return name

@@ -1,0 +1,252 @@
+"""The shared landing: a bucket or folder where landing files wait between collectors and a writer.
+
+Belongs here: files that appear there whole, listing and removing them, its errors in our words.
+Does not belong here: which files are sent (`jobs.collect.send_landing`) and received
+(`jobs.collect.receive_landing`).
+
+A file has the name that it has in the landing folder of its collector, ``<kind>/<name>.parquet``.
+"""
+
+import os
+import re
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import pyarrow as pa
+from pyarrow.fs import FileSelector, S3FileSystem
+
+from jobs.errors import SharedLandingFailed
+from jobs.runs import is_running
+from warehouse.address import BUCKET, ObjectStore
+from warehouse.durable_files import move_into_place
+
+_WRITING = ".writing"
+_CONNECT_SECONDS = 5.0
+# A round sends some hundred small files, each a request of some 30 ms.
+_CONCURRENCY = 8
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# What a message of object storage means, and what to do; the first whose signs are found.
+_KNOWN = (
+    ("NO_SUCH_BUCKET|NoSuchBucket", "there is no such bucket", "create it, or correct {variable}"),
+    (
+        r"ACCESS_DENIED|SIGNATURE_DOES_NOT_MATCH|INVALID_ACCESS_KEY|INVALID_SIGNATURE|"
+        r"(EXPIRED|INVALID)_TOKEN|(Expired|Invalid)Token|AccessDenied|HTTP status 40[13]|"
+        r"Permission denied",
+        "access is refused",
+        "let it be read and written there; for a bucket check AWS_ACCESS_KEY_ID, "
+        "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (a token may have expired)",
+    ),
+    ("HTTP status 30|PermanentRedirect", "the bucket is in another region", "correct AWS_REGION"),
+    ("No space left|Disk quota", "no room on the disk", "free some"),
+    ("Read-only file system", "it cannot be written", "let it be written again"),
+)
+
+
+class SharedLanding(Protocol):
+    """A place for landing files that several machines reach; its methods may run in threads.
+
+    Each raises `SharedLandingFailed` where the place cannot be used.
+    """
+
+    def list_files(self) -> dict[str, int]:
+        """Return the size of each file by its name below the shared landing [bytes]."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file; it appears whole or not at all, and replaces one of its name."""
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file; raise FileNotFoundError where it is gone."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file; one that is gone is as good as removed."""
+
+
+def open_shared_landing(address: str, store: ObjectStore, *, variable: str) -> SharedLanding:
+    """Return the shared landing at an address.
+
+    Parameters
+    ----------
+    address : str
+        A folder, or ``s3://bucket/prefix``.
+    store : ObjectStore
+        How object storage is reached; without a key pyarrow looks for one as Amazon's own
+        programs do.
+    variable : str
+        The setting that holds the address, for messages.
+
+    Raises
+    ------
+    SharedLandingFailed
+        The key of object storage has no secret.
+    """
+    if not address.startswith(BUCKET):
+        return _FolderLanding(Path(address), variable)
+    if store.key_id is not None and store.secret is None:
+        raise SharedLandingFailed(
+            f"{address}: AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not; set both"
+        )
+    return _BucketLanding(address, store, variable)
+
+
+def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Return the results of a function for items, some of them at once."""
+    with ThreadPoolExecutor(_CONCURRENCY) as pool:
+        return list(pool.map(function, items))
+
+
+class _FolderLanding:
+    """A shared landing in a folder that several machines mount.
+
+    Parameters
+    ----------
+    folder : Path
+        Where; it has to exist, since a folder that is not mounted must not be filled.
+    variable : str
+        The setting that names it.
+    """
+
+    def __init__(self, folder: Path, variable: str) -> None:
+        self._folder, self._variable = folder, variable
+
+    def list_files(self) -> dict[str, int]:
+        """Return the size of each file by name [bytes]."""
+        with self._translated():
+            self._require_folder()
+            return {
+                path.relative_to(self._folder).as_posix(): path.stat().st_size
+                for path in sorted(self._folder.glob("*/*"))
+                if path.parent.name != _WRITING and path.is_file()
+            }
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file under a temporary name, sync and rename it."""
+        with self._translated():
+            self._require_folder()
+            name_in_writing = f"{name.replace('/', '-')}-{socket.gethostname()}-{os.getpid()}"
+            writing = self._writing_folder() / name_in_writing
+            try:
+                writing.write_bytes(content)
+                move_into_place(writing, self._folder / name)
+            finally:
+                writing.unlink(missing_ok=True)
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file."""
+        with self._translated():
+            return (self._folder / name).read_bytes()
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        with self._translated():
+            (self._folder / name).unlink(missing_ok=True)
+
+    def _writing_folder(self) -> Path:
+        """Return the folder of temporary files, cleared of those of killed processes here."""
+        writing = self._folder / _WRITING
+        writing.mkdir(exist_ok=True)
+        for left in writing.glob(f"*-{socket.gethostname()}-*"):
+            if not is_running(int(left.name.rpartition("-")[2])):
+                left.unlink(missing_ok=True)
+        return writing
+
+    def _require_folder(self) -> None:
+        if not self._folder.is_dir():
+            raise SharedLandingFailed(
+                f"{self._folder}: there is no such folder; mount it, make it, or correct "
+                f"{self._variable}"
+            )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        with _translated(str(self._folder), self._variable):
+            yield
+
+
+class _BucketLanding:
+    """A shared landing on object storage. Temporary errors are retried by its client, three times.
+
+    Parameters
+    ----------
+    address : str
+        ``s3://bucket/prefix``.
+    store : ObjectStore
+        How it is reached.
+    variable : str
+        The setting that holds the address.
+    """
+
+    def __init__(self, address: str, store: ObjectStore, variable: str) -> None:
+        self._address, self._variable = address.rstrip("/"), variable
+        self._root = self._address.removeprefix(BUCKET)
+        with self._translated():
+            self._files = S3FileSystem(
+                access_key=store.key_id,
+                secret_key=store.secret,
+                session_token=store.token,
+                region=store.region,
+                endpoint_override=store.endpoint,
+                connect_timeout=_CONNECT_SECONDS,
+                # A small file is one request, which stores all of it or nothing.
+                allow_delayed_open=True,
+            )
+
+    def list_files(self) -> dict[str, int]:
+        """Return the size of each object by name [bytes]."""
+        with self._translated():
+            try:
+                found = self._files.get_file_info(FileSelector(self._root, recursive=True))
+            except FileNotFoundError:
+                # The bucket is there and has no object of this prefix.
+                return {}
+        return {
+            one.path.removeprefix(f"{self._root}/"): one.size
+            for one in found
+            if one.is_file and one.path.count("/") == self._root.count("/") + 2
+        }
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write an object; storage keeps it when the last byte has arrived."""
+        with self._translated(), self._files.open_output_stream(f"{self._root}/{name}") as stream:
+            stream.write(content)
+
+    def read(self, name: str) -> bytes:
+        """Return the content of an object."""
+        with self._translated(), self._files.open_input_file(f"{self._root}/{name}") as file:
+            return bytes(file.readall())
+
+    def remove(self, name: str) -> None:
+        """Remove an object."""
+        with self._translated():
+            try:
+                self._files.delete_file(f"{self._root}/{name}")
+            except FileNotFoundError:
+                return
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        with _translated(self._address, self._variable):
+            yield
+
+
+@contextmanager
+def _translated(place: str, variable: str) -> Iterator[None]:
+    """Translate errors of a place; a file that is not there stays FileNotFoundError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException, ValueError) as exc:
+        text = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
+        for signs, meaning, step in _KNOWN:
+            if re.search(signs, text):
+                raise SharedLandingFailed(
+                    f"{place}: {meaning} ({text}); {step.format(variable=variable)}"
+                ) from exc
+        raise SharedLandingFailed(f"{place}: cannot be used at present ({text})") from exc

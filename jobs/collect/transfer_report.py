@@ -1,0 +1,81 @@
+"""The report of the last transfer through the shared landing, which `liqheat status` reads.
+
+Belongs here: its form, the file in the home folder. Does not belong here: the transfers
+themselves, judging the report (`jobs.read.transfers`).
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AwareDatetime, TypeAdapter
+
+from jobs.collect.collector_card import CollectorCard
+from jobs.settings import Settings
+from sources.user_files import read_json
+from warehouse.durable_files import write_whole
+
+REPORT_FILE = "shared_landing.json"
+
+
+@dataclass(frozen=True, slots=True)
+class TransferReport:
+    """What one transfer of landing files did.
+
+    Parameters
+    ----------
+    at : datetime
+        When, UTC.
+    direction : {'sent', 'received'}
+        From a collector to the shared landing, or from there to the writer.
+    moved_count : int
+        Files sent or received.
+    waiting_count : int
+        Files that wait for the next transfer.
+    messages : tuple of str
+        Why they wait, and what else is wrong.
+    cards : tuple of CollectorCard
+        The collector's own, or those of all collectors.
+    """
+
+    at: AwareDatetime
+    direction: Literal["sent", "received"]
+    moved_count: int
+    waiting_count: int
+    messages: tuple[str, ...] = ()
+    cards: tuple[CollectorCard, ...] = ()
+
+    @property
+    def has_failed_to_send(self) -> bool:
+        """Whether files wait because the shared landing cannot be used."""
+        return self.direction == "sent" and bool(self.messages)
+
+
+_REPORT = TypeAdapter(TransferReport)
+
+
+def transfer_report_path(settings: Settings) -> Path:
+    """Return where the report of the last transfer is."""
+    return settings.home / REPORT_FILE
+
+
+def write_transfer_report(settings: Settings, report: TransferReport) -> None:
+    """Keep a report as the last one."""
+    text = json.dumps(asdict(report), default=datetime.isoformat, indent=2)
+    write_whole(transfer_report_path(settings), text.encode())
+
+
+def read_transfer_report(settings: Settings) -> TransferReport | None:
+    """Return the last report; None where there is none.
+
+    Raises
+    ------
+    InputRejected
+        The file cannot be read.
+    ValueError
+        It holds something else.
+    """
+    path = transfer_report_path(settings)
+    return _REPORT.validate_python(read_json(path)) if path.exists() else None

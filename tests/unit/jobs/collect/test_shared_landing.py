@@ -1,0 +1,326 @@
+"""What a collector lands reaches the writer once and whole, and waits while it cannot."""
+
+import json
+import os
+import socket
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pyarrow.lib import ArrowInvalid
+from workbench import END, START, instrument_row, prepare_home, table_of
+
+from jobs.collect import shared_landing
+from jobs.collect.collector_card import CollectorCard, newest_hours, shared_venues
+from jobs.collect.landing import land, landing_name
+from jobs.collect.receive_landing import names_in_shared_landing, receive_landing
+from jobs.collect.send_landing import files_to_send, send_landing
+from jobs.collect.shared_landing import open_shared_landing
+from jobs.collect.transfer_report import read_transfer_report
+from jobs.errors import SharedLandingFailed
+from jobs.maintain import maintain
+from jobs.pipeline import load
+from jobs.settings import Settings
+from jobs.writer import open_writer
+from sources.records import Batch
+from warehouse.address import ObjectStore
+
+AT = datetime(2026, 2, 1, 10, 7, tzinfo=UTC)
+
+
+@pytest.fixture
+def shared(tmp_path):
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def collector(tmp_path, shared):
+    prepare_home(tmp_path / "collector")
+    return Settings(home=tmp_path / "collector", threads=1, send_to=str(shared))
+
+
+@pytest.fixture
+def writer(tmp_path, shared):
+    prepare_home(tmp_path / "writer")
+    return Settings(home=tmp_path / "writer", threads=1, receive_from=str(shared))
+
+
+def bars(venue="binance", count=3):
+    rows = [
+        {
+            **dict.fromkeys(("open", "high", "low", "close"), 100.0 + hour),
+            "venue": venue,
+            "instrument": "BTC/USDT:USDT",
+            "bar_seconds": 300,
+            "bar_start_at": START + timedelta(hours=hour),
+            "volume_quantity": 1.0,
+        }
+        for hour in range(count)
+    ]
+    return Batch("ohlcv", table_of("ohlcv", rows, END))
+
+
+def land_bars(settings, at=AT, **more):
+    batch = bars(**more)
+    return land(batch, settings.landing, landing_name(batch, at))
+
+
+def rows_of(settings, sql="select count(*) from raw.ohlcv"):
+    with open_writer(settings) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def objects(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/*.parquet"))
+
+
+def test_what_a_collector_lands_is_loaded_by_the_writer_under_its_name(collector, writer, shared):
+    path = land_bars(collector)
+    content, name = path.read_bytes(), path.name
+    load(collector)
+    assert objects(shared) == [f"ohlcv/{name}"]
+    assert (shared / "ohlcv" / name).read_bytes() == content
+    assert files_to_send(collector) == []
+    load(writer)
+    assert objects(shared) == []
+    assert (writer.landing / "ohlcv" / name).read_bytes() == content
+    assert rows_of(writer) == rows_of(collector) == [(3,)]
+    # What is gone from the landing folder is gone from the ledger at the next round.
+    load(collector)
+    assert rows_of(collector, "select count(*) from meta.landing_file") == [(0,)]
+
+
+def test_an_outage_costs_nothing(collector, writer, shared):
+    shared.rename(shared.with_name("unmounted"))
+    land_bars(collector)
+    load(collector)
+    report = read_transfer_report(collector)
+    assert (report.moved_count, report.waiting_count) == (0, 1)
+    assert "no such folder; mount it" in report.messages[0]
+    assert "LIQHEAT_SEND_TO" in report.messages[0]
+    load(writer)
+    assert "LIQHEAT_RECEIVE_FROM" in read_transfer_report(writer).messages[0]
+    assert not shared.exists()
+    shared.with_name("unmounted").rename(shared)
+    load(collector)
+    load(writer)
+    assert rows_of(writer) == [(3,)]
+    assert read_transfer_report(writer).messages == ()
+
+
+def test_sending_stops_at_the_first_failure_and_keeps_the_rest(collector, shared, monkeypatch):
+    for number in range(20):
+        land_bars(collector, count=number + 1)
+    write = shared_landing._FolderLanding.write
+
+    def full(self, name, content):
+        if len(list(shared.glob("ohlcv/*"))) >= 4:
+            raise SharedLandingFailed("no room")
+        write(self, name, content)
+
+    monkeypatch.setattr(shared_landing._FolderLanding, "write", full)
+    load(collector)
+    report = read_transfer_report(collector)
+    assert report.moved_count == len(objects(shared)) >= 4
+    assert report.moved_count + report.waiting_count == 20
+    assert report.waiting_count == len(files_to_send(collector)) > 0
+    monkeypatch.undo()
+    load(collector)
+    assert len(objects(shared)) == 20
+
+
+def test_a_file_that_is_not_loaded_at_home_is_not_sent(collector, shared):
+    path = land_bars(collector)
+    path.write_bytes(path.read_bytes()[:-40])
+    assert "not a complete Parquet file" in load(collector).rejected[0]
+    assert objects(shared) == []
+    assert files_to_send(collector) == [path]
+
+
+def test_a_torn_file_is_refused_until_it_is_whole(collector, writer, shared):
+    land_bars(collector)
+    load(collector)
+    (path,) = shared.glob("ohlcv/*.parquet")
+    content = path.read_bytes()
+    path.write_bytes(content[:-40])
+    load(writer)
+    report = read_transfer_report(writer)
+    assert (report.moved_count, report.waiting_count) == (0, 1)
+    assert "not a complete Parquet file" in report.messages[0]
+    assert not list(writer.landing.glob("ohlcv/*"))
+    path.write_bytes(content)
+    load(writer)
+    assert rows_of(writer) == [(3,)]
+
+
+def test_a_file_that_comes_again_is_loaded_once_and_one_that_changed_is_refused(
+    collector, writer, shared
+):
+    land_bars(collector)
+    load(collector)
+    (path,) = shared.glob("ohlcv/*.parquet")
+    content = path.read_bytes()
+    load(writer)
+    # A collector that was killed before it removed the file sends it again.
+    path.write_bytes(content)
+    load(writer)
+    assert objects(shared) == []
+    assert rows_of(writer) == [(3,)]
+    path.write_bytes(content + b"more")
+    load(writer)
+    assert "changed after it was received" in read_transfer_report(writer).messages[0]
+    assert objects(shared) == [f"ohlcv/{path.name}"]
+    assert rows_of(writer) == [(3,)]
+
+
+def test_raw_history_waits_for_what_the_shared_landing_still_has(
+    collector, writer, shared, monkeypatch
+):
+    land_bars(collector)
+    load(collector)
+
+    def refuse(self, name):
+        raise SharedLandingFailed("access is refused")
+
+    monkeypatch.setattr(shared_landing._FolderLanding, "remove", refuse)
+    load(writer)
+    assert rows_of(writer) == [(3,)]
+    assert read_transfer_report(writer).messages == ("access is refused",)
+
+    def keep_house():
+        return maintain(writer, clock=lambda: AT + timedelta(days=400), is_asking=False)
+
+    # Once moved and forgotten, the file would be received and loaded a second time.
+    assert keep_house().moved_files == 0
+    load(writer)
+    assert rows_of(writer) == [(3,)]
+    monkeypatch.undo()
+    load(writer)
+    assert names_in_shared_landing(writer) == frozenset()
+    shared.rename(shared.with_name("unmounted"))
+    assert keep_house().moved_files == 0
+    shared.with_name("unmounted").rename(shared)
+    assert keep_house().moved_files == 1
+    load(writer)
+    assert rows_of(writer) == [(3,)]
+
+
+def test_maintenance_of_a_collector_leaves_files_to_be_sent(collector, shared):
+    land_bars(collector)
+    load(collector.model_copy(update={"send_to": None}))
+    report = maintain(collector, clock=lambda: AT + timedelta(days=400), is_asking=False)
+    assert report.moved_files == 0
+    load(collector)
+    assert len(objects(shared)) == 1
+
+
+def test_what_is_no_landing_file_stays_and_is_named(writer, shared, tmp_path):
+    for name in ("novelty/a.parquet", "ohlcv/notes.txt", f"ohlcv/{'x' * 220}.parquet"):
+        (shared / name).parent.mkdir(exist_ok=True)
+        (shared / name).write_bytes(b"PAR1")
+    (shared / "collectors").mkdir()
+    (shared / "collectors" / "broken.json").write_text("{")
+    load(writer)
+    (message,) = read_transfer_report(writer).messages
+    assert message.startswith("3 files of the shared landing are no landing files")
+    assert not list(writer.landing.glob("*/*"))
+
+
+def test_what_a_killed_collector_left_half_written_is_cleared(collector, shared):
+    writing = shared / ".writing"
+    writing.mkdir()
+    host = socket.gethostname()
+    left, busy = writing / f"a-{host}-{2**22 + 1}", writing / f"b-{host}-{os.getpid()}"
+    for path in (left, busy, writing / "c-elsewhere-1"):
+        path.write_bytes(b"PAR1")
+    land_bars(collector)
+    load(collector)
+    assert sorted(path.name[0] for path in writing.iterdir()) == ["b", "c"]
+    assert len(objects(shared)) == 1
+
+
+def test_a_card_says_who_sends_what_and_outlives_rounds(collector, writer, shared):
+    land_bars(collector, venue="okx")
+    load(collector)
+    first = read_transfer_report(collector).cards[0]
+    assert first.newest == {"okx": AT.replace(minute=0)}
+    land_bars(collector, at=AT + timedelta(hours=1), count=2)
+    send = datetime(2026, 2, 1, 11, 9, tzinfo=UTC)
+    load(collector.model_copy(update={"send_to": None}))
+    card = send_landing(collector, at=send).cards[0]
+    assert card.newest == {"binance": AT.replace(hour=11, minute=0), **first.newest}
+    assert card.sent_at == send
+    assert receive_landing(writer, at=send).cards == (card,)
+    stored = json.loads((shared / "collectors" / f"{card.collector}.json").read_text())
+    assert stored["host"] == socket.gethostname()
+
+
+def card(name, **hours):
+    newest = {venue: AT.replace(hour=hour, minute=0) for venue, hour in hours.items()}
+    return CollectorCard(name * 8, "host", AT, newest)
+
+
+def test_two_collectors_of_a_venue_are_named_while_they_both_send_it():
+    found = list(shared_venues([card("a", okx=9, gate=9), card("b", okx=9, gate=8), card("c")]))
+    assert len(found) == 1
+    assert found[0].startswith("okx: host (aaaaaaaa) and host (bbbbbbbb) both sent rows of the")
+
+
+def test_a_writer_that_collects_itself_is_a_collector_too(collector, writer):
+    land_bars(collector)
+    load(collector)
+    report = receive_landing(writer, at=AT, own_venues=("binance", "okx"))
+    assert len(report.messages) == 1
+    assert report.messages[0].startswith("binance: ")
+    # It is not waiting for anything because of that.
+    assert (report.moved_count, report.waiting_count) == (1, 0)
+
+
+def test_hours_come_from_live_names_of_contracts_only():
+    stamp = "20260201T100700Z-0123456789ab.parquet"
+    names = [
+        f"ohlcv/okx-{stamp}",
+        f"realised_liquidation/stream-gate-{stamp}",
+        f"quote_rate/kraken-{stamp}",
+        "ohlcv/binance-archive-0000.parquet",
+    ]
+    assert newest_hours(names) == dict.fromkeys(("okx", "gate"), AT.replace(minute=0))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("AWS Error NO_SUCH_BUCKET during PutObject", "no such bucket"),
+        ("AWS Error ACCESS_DENIED during ListObjectsV2 operation", "access is refused"),
+        ("AWS Error SIGNATURE_DOES_NOT_MATCH during PutObject", "access is refused"),
+        ("(HTTP status 400): Unable to parse ExceptionName: ExpiredToken", "may have expired"),
+        ("AWS Error UNKNOWN (HTTP status 301) during ListObjectsV2", "correct AWS_REGION"),
+        ("AWS Error SLOW_DOWN during PutObject operation: slow", "cannot be used at present"),
+        ("AWS Error UNKNOWN (HTTP status 500) during PutObject", "cannot be used at present"),
+        ("[Errno 28] No space left on device", "no room on the disk"),
+        ("[Errno 13] Permission denied: 'x'", "access is refused"),
+    ],
+)
+@pytest.mark.parametrize("kind", [OSError, ArrowInvalid])
+def test_errors_of_a_place_say_what_to_do(text, words, kind):
+    with (
+        pytest.raises(SharedLandingFailed, match=words) as caught,
+        shared_landing._translated("s3://bucket/landing", "LIQHEAT_SEND_TO"),
+    ):
+        raise kind(text)
+    assert str(caught.value).startswith("s3://bucket/landing: ")
+
+
+def test_a_key_without_its_secret_is_refused_at_once():
+    store = ObjectStore(key_id="AKIAEXAMPLE")
+    with pytest.raises(SharedLandingFailed, match="AWS_SECRET_ACCESS_KEY is not; set both"):
+        open_shared_landing("s3://bucket/landing", store, variable="LIQHEAT_SEND_TO")
+
+
+def test_instruments_and_bars_need_no_order(collector, writer):
+    land(Batch("instrument", table_of("instrument", [instrument_row()])), collector.landing, "told")
+    land_bars(collector)
+    load(collector)
+    load(writer)
+    assert rows_of(writer, "select count(*) from staging.stg_instrument") == [(1,)]
