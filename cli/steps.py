@@ -14,7 +14,6 @@ from jobs.errors import StoppedByQuality
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
-    from jobs.build.build_assets import BuildReport
     from jobs.check.check_report import CheckReport
     from jobs.publish.copy_to_postgres import OutletReport
 
@@ -68,14 +67,17 @@ def build_command(as_of: AsOf = None, on: On = None) -> None:
             f"loaded {sum(loaded.rows_by_kind.values()):,} rows of {loaded.file_count} files, "
             f"built {built.asset_count} assets from {built.bar_count:,} bars"
         )
-        _note_left_out(built)
-        if loaded.rejected or built.left_out:
+        _note_left_out(built.left_out, "build")
+        if loaded.rejected:
             raise typer.Exit(1)
 
 
-def _note_left_out(built: "BuildReport") -> None:
-    for asset, reason in built.left_out.items():
-        note(f"left out until the next build: {asset} ({reason})")
+def _note_left_out(left_out: dict[str, str], job: str) -> None:
+    """Say what the engine lost, and end with 1 where there is any."""
+    for asset, reason in left_out.items():
+        note(f"left out until the next {job}: {asset} ({reason})")
+    if left_out:
+        raise typer.Exit(1)
 
 
 def rebuild_command() -> None:
@@ -161,8 +163,8 @@ def run_command(as_of: AsOf = None, on: On = None) -> None:
             note(f"held back: {held}")
         if report.copied is not None:
             _note_copied(report.copied)
-        _note_left_out(report.built)
-        if report.loaded.rejected or report.built.left_out:
+        _note_left_out(report.built.left_out, "build")
+        if report.loaded.rejected:
             raise typer.Exit(1)
 
 
@@ -214,11 +216,12 @@ def vary_command(
         int, typer.Option(min=1, max=3660, help="Midnights measured, back from the last.")
     ] = 31,
     as_of: AsOfKnown = None,
+    on: On = None,
 ) -> None:
     """Measure how sensitive maps are to each assumption, changed one at a time at midnights."""
     from jobs.compare.measure_sensitivity import measure_sensitivity
 
-    settings = read_settings()
+    settings = settings_on(on)
     hour = known_hour(settings, as_of)
     with progress_bar() as progress:
         report = measure_sensitivity(settings, as_of=hour, days=days, progress=progress)
@@ -226,6 +229,7 @@ def vary_command(
             f"measured {report.map_count:,} maps, {report.row_count:,} rows; "
             "`liqheat publish` shows them to readers"
         )
+        _note_left_out(report.left_out, "measurement")
 
 
 def calibrate_command(

@@ -59,6 +59,22 @@ class WorkersDiffer(JobError):
     """A process of the cluster computes with other versions; the message names it and them."""
 
 
+class ComparisonLost(JobError):
+    """The maps of some assets could not be compared; the message says which and why.
+
+    Parameters
+    ----------
+    message : str
+        Which hours of which assets, why.
+    assets : collection of str
+        The assets.
+    """
+
+    def __init__(self, message: str, assets: Collection[str]) -> None:
+        super().__init__(message)
+        self.assets = tuple(assets)
+
+
 class ShardsLost(JobError):
     """No shard gave a result; the message names one and says why."""
 

@@ -14,15 +14,17 @@ from datetime import datetime
 from duckdb import DuckDBPyConnection
 
 from jobs.build import limits
-from jobs.build.build_plan import batch_tasks, open_batch, plan_builds
+from jobs.build.build_plan import BuildBatch, batch_tasks, open_batch, plan_builds
 from jobs.build.capture_refresh import refresh_captures
 from jobs.build.estimator_choice import store_assumptions, store_parameters
 from jobs.build.path_records import PathModel
 from jobs.build.path_rows import path_assumptions
 from jobs.build.window_replay import replay_windows
+from jobs.build.window_shards import TableRows, WindowBars, of_batch
 from jobs.build.window_store import delete_old_details, store_window
 from jobs.engines.engine_choice import EngineChoice, open_engine
-from jobs.errors import ShardsLost
+from jobs.engines.shard_engine import ShardEngine
+from jobs.errors import ComparisonLost, ShardsLost
 from jobs.instants import HOUR_MICROSECONDS, to_microseconds
 from transforms.estimators import EstimatorParameters
 from warehouse.connect import transaction
@@ -60,7 +62,7 @@ class BuildOptions:
     Parameters
     ----------
     engine : EngineChoice
-        Where series are replayed; by default on threads, one a core.
+        Where series are replayed and maps are compared; by default on threads, one a core.
     detail_hours : int
         Newest hours that keep maps by tier and odds of touch by bin; older ones are deleted.
     """
@@ -125,9 +127,8 @@ def build_assets(
                 is_first = begin is None
                 begin = window.start if begin is None else begin
                 store_assumptions(connection, path_assumptions((), window.fits))
-                with transaction(connection):
-                    row_count += store_window(connection, batch, window, tables, is_first=is_first)
-                bar_count += window.bar_count
+                row_count += _store(connection, batch, window, tables, engine, is_first=is_first)
+                bar_count += window.part(batch).bar_count
                 span = batch.until - begin
                 share = (window.end - begin) / span if span else 1.0
                 on_progress(
@@ -149,3 +150,26 @@ def build_assets(
     report = BuildReport(asset_count, series_count, bar_count, row_count, left_out)
     logger.info("built %s", report)
     return report
+
+
+def _store(
+    connection: DuckDBPyConnection,
+    batch: BuildBatch,
+    window: WindowBars,
+    tables: TableRows,
+    engine: ShardEngine,
+    *,
+    is_first: bool,
+) -> int:
+    """Store a window in one transaction; return how many rows.
+
+    Assets whose maps cannot be compared are left out of the batch and of the window.
+    """
+    while batch.tasks:
+        try:
+            with transaction(connection):
+                return store_window(connection, batch, window, tables, engine, is_first=is_first)
+        except ComparisonLost as lost:
+            batch.leave_out(lost.assets, str(lost))
+            window, tables = of_batch(batch, window, tables)
+    return 0

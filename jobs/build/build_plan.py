@@ -283,13 +283,14 @@ class BuildBatch:
         )
 
     def take_over(self, series: Sequence[Series], paths: dict[str, AssetPath]) -> None:
-        """Replace series and paths by what has become of them."""
+        """Replace series and paths of its assets by what has become of them."""
         advanced = {each.key: each for each in series}
         self.series[:] = [advanced.get(each.key, each) for each in self.series]
-        self.paths.update(paths)
+        self.paths.update({asset: path for asset, path in paths.items() if asset in self.tasks})
 
     def leave_out(self, assets: Collection[str], reason: str) -> None:
-        """Take assets out of the batch: they are as out of date as before."""
+        """Take assets out of the batch where they are in it: they are as out of date as before."""
+        assets = [asset for asset in assets if asset in self.tasks]
         gone = {each.key for each in self.series if each.asset in assets}
         self.series[:] = [each for each in self.series if each.key not in gone]
         for key in gone:

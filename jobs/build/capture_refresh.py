@@ -9,7 +9,7 @@ microseconds since 1970, UTC.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
@@ -21,6 +21,7 @@ from jobs.build.window_shards import TableRows, WindowBars
 from jobs.build.window_store import mark_for_publication
 from jobs.compare.compare_maps import compare_maps
 from jobs.engines.shard_engine import ShardEngine
+from jobs.errors import ComparisonLost
 from jobs.instants import to_instant
 from warehouse.connect import insert_rows, transaction
 from warehouse.models import run_incremental_models
@@ -33,7 +34,7 @@ def refresh_captures(
     path_models: Sequence[PathModel],
     engine: ShardEngine,
     run_id: str,
-    left_out: Collection[str],
+    left_out: dict[str, str],
 ) -> int:
     """Bring captures that are out of date up to date; return how many rows were written.
 
@@ -46,11 +47,11 @@ def refresh_captures(
     path_models : sequence of PathModel
         Models to run; without any the marks stay.
     engine : ShardEngine
-        Where paths are replayed.
+        Where paths are replayed and maps are compared.
     run_id : str
         Written beside each row.
-    left_out : collection of str
-        Assets that the build left out: their marks stay.
+    left_out : dict of str to str
+        Why assets were left out, by asset: their marks stay. Those that are lost here are added.
     """
     if not path_models:
         return 0
@@ -61,8 +62,12 @@ def refresh_captures(
         task = BuildTask(asset, start, end, (), tuple(path_models))
         batch = open_batch(connection, [task], run_id)
         for window, tables in replay_windows(connection, batch, engine):
-            with transaction(connection):
-                row_count += _store(connection, batch, window, tables)
+            try:
+                with transaction(connection):
+                    row_count += _store(connection, batch, window, tables, engine)
+            except ComparisonLost as lost:
+                batch.leave_out(lost.assets, str(lost))
+        left_out |= batch.left_out
     return row_count
 
 
@@ -85,7 +90,11 @@ def _outdated(connection: DuckDBPyConnection) -> Iterator[tuple[str, int, int]]:
 
 
 def _store(
-    connection: DuckDBPyConnection, batch: BuildBatch, window: WindowBars, tables: TableRows
+    connection: DuckDBPyConnection,
+    batch: BuildBatch,
+    window: WindowBars,
+    tables: TableRows,
+    engine: ShardEngine,
 ) -> int:
     """Replace the rows of a window that depend on captures; return how many."""
     ((asset, task),) = batch.tasks.items()
@@ -103,7 +112,7 @@ def _store(
         if tables.get(name)
     )
     row_count += run_incremental_models(connection, [asset], start, end)
-    row_count += compare_maps(connection, [asset], start, end, batch.run_id)
+    row_count += compare_maps(connection, [asset], start, end, batch.run_id, engine)
     mark_for_publication(connection, [asset], max(task.from_at, window.start), window.end)
     if window.end == batch.until:
         connection.execute(

@@ -52,7 +52,8 @@ def replay_windows(
 ) -> Iterator[tuple[WindowBars, TableRows]]:
     """Yield each window with its rows, in order; while one is stored the next is replayed.
 
-    Assets whose shard is lost are no longer in the batch when its window is yielded.
+    Assets whose shard is lost are no longer in the batch when its window is yielded. The caller may
+    leave out others, while it has a window, from there on.
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ def replay_windows(
             window = _read_window(connection, batch, start, end)
             shards = cut_shards(batch, window, engine.shard_count)
             replayed = ahead.submit(engine.run, replay_shard, shards)
-            under_way = _UnderWay(window, shards, replayed)
+            under_way = _UnderWay(window, replayed)
             if done is not None:
                 yield done
         if under_way is not None:
@@ -95,12 +96,11 @@ class _UnderWay(NamedTuple):
     """A window whose shards are being replayed."""
 
     window: WindowBars
-    shards: list[WindowShard]
-    replayed: Future[list[ReplayedShard | LostShard]]
+    replayed: Future[list[ReplayedShard | LostShard[WindowShard]]]
 
     def join(self, batch: BuildBatch) -> tuple[WindowBars, TableRows]:
         """Return the window and its rows once they are there."""
-        return join_shards(batch, self.window, self.shards, self.replayed.result())
+        return join_shards(batch, self.window, self.replayed.result())
 
 
 def first_instant(connection: DuckDBPyConnection, batch: BuildBatch) -> int:

@@ -10,19 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from jobs.build.build_plan import BuildBatch
 from jobs.build.path_records import AssetPath, PathInputs
 from jobs.build.replay_inputs import InstrumentBars
 from jobs.build.replay_records import Series
-from jobs.engines.shard_engine import LostShard
+from jobs.engines.shard_engine import LostShard, name_span
 from jobs.instants import to_instant
 from transforms.ledger.ledger_fit import LedgerFit
 
 TableRows = dict[str, list[pa.Table]]
 """Rows by the table they go to."""
-
-_LABELLED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +84,8 @@ class WindowShard:
     @property
     def label(self) -> str:
         """The first assets and the hours."""
-        assets = self.batch.assets
-        more = f" and {len(assets) - _LABELLED} more" if len(assets) > _LABELLED else ""
         start, end = to_instant(self.window.start), to_instant(self.window.end)
-        return (
-            f"{', '.join(assets[:_LABELLED])}{more}, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
-        )
+        return name_span(self.batch.assets, start, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +119,7 @@ def cut_shards(batch: BuildBatch, window: WindowBars, count: int) -> list[Window
     count : int
         Most shards wanted.
     """
-    if count == 1 or len(batch.tasks) == 1:
+    if count == 1:
         return [WindowShard(batch, window)]
     bars: dict[str, int] = dict.fromkeys(batch.tasks, 0)
     for key, asset in batch.contracts.items():
@@ -143,19 +138,31 @@ def cut_shards(batch: BuildBatch, window: WindowBars, count: int) -> list[Window
 def join_shards(
     batch: BuildBatch,
     window: WindowBars,
-    shards: Sequence[WindowShard],
-    outcomes: Sequence[ReplayedShard | LostShard],
+    outcomes: Sequence[ReplayedShard | LostShard[WindowShard]],
 ) -> tuple[WindowBars, TableRows]:
     """Return a window and its rows, without the assets of lost shards.
 
     The batch's series and paths advance, and its assets of lost shards are left out from here on.
     """
     tables: TableRows = defaultdict(list)
-    for shard, outcome in zip(shards, outcomes, strict=True):
+    for outcome in outcomes:
         if isinstance(outcome, LostShard):
-            batch.leave_out(shard.batch.assets, f"{shard.label}: {outcome.reason}")
+            batch.leave_out(outcome.shard.batch.assets, str(outcome))
             continue
         batch.take_over(outcome.series, outcome.paths)
         for name, parts in outcome.tables.items():
             tables[name] += parts
-    return (window.part(batch) if batch.left_out else window), tables
+    return of_batch(batch, window, tables)
+
+
+def of_batch(
+    batch: BuildBatch, window: WindowBars, tables: TableRows
+) -> tuple[WindowBars, TableRows]:
+    """Return what a window has of the assets that are still in the batch, and its rows of them."""
+    if not batch.left_out:
+        return window, tables
+    kept = pa.array(batch.assets)
+    return window.part(batch), {
+        name: [rows.filter(pc.is_in(rows["asset"], kept)) for rows in parts]
+        for name, parts in tables.items()
+    }

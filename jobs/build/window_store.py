@@ -23,6 +23,7 @@ from jobs.build.tier_maps import TierMaps, sum_near_price, tier_map_rows
 from jobs.build.window_shards import TableRows, WindowBars
 from jobs.compare.compare_maps import compare_maps
 from jobs.compare.outside_maps import outside_map_rows
+from jobs.engines.shard_engine import ShardEngine
 from jobs.grouping import run_slices
 from jobs.instants import BEGINNING, DAY_MICROSECONDS, to_instant
 from warehouse.connect import insert_rows
@@ -53,6 +54,7 @@ def store_window(
     batch: BuildBatch,
     window: WindowBars,
     tables: TableRows,
+    engine: ShardEngine,
     *,
     is_first: bool,
 ) -> int:
@@ -68,8 +70,15 @@ def store_window(
         The window.
     tables : dict of str to list of pyarrow.Table
         Its rows by table.
+    engine : ShardEngine
+        Where its maps are compared.
     is_first : bool
         Whether it is the first window: rows before the first bar belong to it.
+
+    Raises
+    ------
+    ComparisonLost
+        Some assets have no comparison: the transaction is to be rolled back.
     """
     end = window.end
     assets_from: dict[int, list[str]] = defaultdict(list)
@@ -89,7 +98,8 @@ def store_window(
         for outside in outside_map_rows(connection, assets, *hours, batch.run_id):
             row_count += _insert(connection, "derived.heatmap", outside)
     for at, assets in assets_from.items():
-        row_count += compare_maps(connection, assets, to_instant(at), to_instant(end), batch.run_id)
+        hours = to_instant(at), to_instant(end)
+        row_count += compare_maps(connection, assets, *hours, batch.run_id, engine)
         mark_for_publication(connection, assets, at, end)
     _prune_checkpoints(connection, batch)
     _mark_progress(connection, batch, end)

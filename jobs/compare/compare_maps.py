@@ -12,11 +12,10 @@ that are nearly the same share one vote; the true positions of a simulated marke
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +38,8 @@ from jobs.compare.comparison_rows import (
 from jobs.compare.map_set import MapGroups, MapSet, group_by_provider, group_by_scope, read_map_set
 from jobs.compare.market_history import MarketHistory, read_market_history
 from jobs.compare.outside_maps import SIMULATED_TRUTH, replace_captures
+from jobs.engines.shard_engine import LostShard, ShardEngine, name_span
+from jobs.errors import ComparisonLost
 from jobs.instants import HOUR
 from transforms.bands import Bands, count_agreeing_members, count_agreeing_providers, find_bands
 from transforms.cascade import simulate_cascades
@@ -84,12 +85,47 @@ _HELD_BYTES = 128_000_000
 _ROUNDING_RATIO = 1e-6
 
 
+@dataclass(frozen=True, slots=True)
+class ChunkMaps:
+    """The maps of some assets and hours, with all that comparing them reads.
+
+    Parameters
+    ----------
+    assets : list of str
+        The assets.
+    start, end : datetime
+        Hours with start < as_of <= end.
+    maps : MapSet
+        Their maps.
+    scopes : MapGroups
+        Which of them are compared with one another.
+    market : MarketHistory or None
+        The market before each; None where there are no scopes.
+    run_id : str
+        Written beside each row.
+    """
+
+    assets: list[str]
+    start: datetime
+    end: datetime
+    maps: MapSet
+    scopes: MapGroups
+    market: MarketHistory | None
+    run_id: str
+
+    @property
+    def label(self) -> str:
+        """The first assets and the hours."""
+        return f"comparing maps of {name_span(self.assets, self.start, self.end)}"
+
+
 def compare_maps(
     connection: DuckDBPyConnection,
     assets: list[str],
     start: datetime,
     end: datetime,
     run_id: str,
+    engine: ShardEngine,
 ) -> int:
     """Replace the comparisons of the maps of some assets and hours; return the row count.
 
@@ -106,11 +142,16 @@ def compare_maps(
         Hours with start < as_of <= end.
     run_id : str
         Written beside each row.
+    engine : ShardEngine
+        Where maps are compared.
 
     Raises
     ------
     JobError
         A stored map lacks a side.
+    ComparisonLost
+        The engine lost some assets, which then have rows of only some hours: the caller's
+        transaction is to be rolled back.
     """
     for name in COMPARISON_TABLES:
         connection.execute(
@@ -125,14 +166,17 @@ def compare_maps(
     row_count = replace_captures(connection, assets, start, end, run_id)
     held: dict[str, list[pa.Table]] = defaultdict(list)
     held_bytes = 0
-    with ThreadPoolExecutor(1) as pool:
-        for tables in _one_ahead(pool, _read_chunks(connection, assets, start, end, run_id)):
-            for name, rows in tables:
-                held[name].append(rows)
-                held_bytes += rows.nbytes
-            if held_bytes > _HELD_BYTES:
-                row_count += _insert_held(connection, held)
-                held_bytes = 0
+    n_assets = -(-len(assets) // engine.shard_count)
+    chunks = _read_chunks(connection, assets, start, end, run_id, n_assets)
+    for outcome in engine.stream(compare_chunk, chunks):
+        if isinstance(outcome, LostShard):
+            raise ComparisonLost(str(outcome), outcome.shard.assets)
+        for name, rows in outcome:
+            held[name].append(rows)
+            held_bytes += rows.nbytes
+        if held_bytes > _HELD_BYTES:
+            row_count += _insert_held(connection, held)
+            held_bytes = 0
     return row_count + _insert_held(connection, held)
 
 
@@ -146,33 +190,28 @@ def _insert_held(connection: DuckDBPyConnection, held: dict[str, list[pa.Table]]
 
 
 def _read_chunks(
-    connection: DuckDBPyConnection, assets: list[str], start: datetime, end: datetime, run_id: str
-) -> Iterator[Callable[[], list[TableRows]]]:
-    """Yield the comparison of each chunk as a function that needs no connection."""
-    for chunk in _chunks(connection, assets, start, end):
+    connection: DuckDBPyConnection,
+    assets: list[str],
+    start: datetime,
+    end: datetime,
+    run_id: str,
+    n_assets: int,
+) -> Iterator[ChunkMaps]:
+    """Yield the maps of each chunk of at most so many assets."""
+    for chunk in _chunks(connection, assets, start, end, n_assets):
         maps = read_map_set(connection, *chunk)
         if maps is not None:
             scopes = group_by_scope(maps)
             market = read_market_history(connection, scopes) if len(scopes) else None
-            yield partial(_compare_chunk, maps, scopes, market, run_id)
-
-
-def _one_ahead(
-    pool: ThreadPoolExecutor, works: Iterator[Callable[[], list[TableRows]]]
-) -> Iterator[list[TableRows]]:
-    """Yield the results of functions; while the caller stores one the next is computed."""
-    under_way: Future[list[TableRows]] | None = None
-    for work in works:
-        following = pool.submit(work)
-        if under_way is not None:
-            yield under_way.result()
-        under_way = following
-    if under_way is not None:
-        yield under_way.result()
+            yield ChunkMaps(*chunk, maps, scopes, market, run_id)
 
 
 def _chunks(
-    connection: DuckDBPyConnection, assets: list[str], start: datetime, end: datetime
+    connection: DuckDBPyConnection,
+    assets: list[str],
+    start: datetime,
+    end: datetime,
+    most_assets: int,
 ) -> Iterator[tuple[list[str], datetime, datetime]]:
     """Yield assets and hours that fit into memory together."""
     row = connection.execute(
@@ -184,7 +223,7 @@ def _chunks(
         return
     at, last = row[0] - HOUR, row[1]
     hours = min(int((last - at) / HOUR), _CHUNK_ASSET_HOURS)
-    n_assets = max(_CHUNK_ASSET_HOURS // hours, 1)
+    n_assets = min(max(_CHUNK_ASSET_HOURS // hours, 1), most_assets)
     while at < last:
         stop = min(at + hours * HOUR, last)
         for place in range(0, len(assets), n_assets):
@@ -192,10 +231,12 @@ def _chunks(
         at = stop
 
 
-def _compare_chunk(
-    maps: MapSet, scopes: MapGroups, market: MarketHistory | None, run_id: str
-) -> list[TableRows]:
-    """Return the rows of a chunk table by table; `market` is None where it has no scopes."""
+def compare_chunk(chunk: ChunkMaps, pool: ThreadPoolExecutor) -> list[TableRows]:  # noqa: ARG001
+    """Return the rows of a chunk table by table.
+
+    Reads nothing but the chunk, so any process with these sources can run it.
+    """
+    maps, scopes, market, run_id = chunk.maps, chunk.scopes, chunk.market, chunk.run_id
     rows: list[TableRows] = []
     venues = group_by_provider(maps)
     if len(venues):

@@ -4,13 +4,14 @@ The maps of venue 'all' at midnights are replayed from the start of the month be
 without the change, and compared. So a month costs one replay however many of its midnights are
 measured, and a row does not depend on when it was made. The effect of that start is measured too,
 as assumption 'history'.
+
+What one replay reads is a shard, which any engine can measure; the writer reads and stores.
 """
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -21,10 +22,13 @@ from jobs.build import limits
 from jobs.build.estimator_choice import configured_estimators, store_parameters
 from jobs.build.hourly_maps import ALL_VENUES, HourlyMaps, nullable, repeat_sides, sum_maps
 from jobs.build.replay import replay
-from jobs.build.replay_inputs import read_bars, read_series
-from jobs.build.replay_records import EMPTY_BARS, ReplaySpan, Stretch
+from jobs.build.replay_inputs import InstrumentBars, read_bars, read_series
+from jobs.build.replay_records import EMPTY_BARS, ReplaySpan, Series, Stretch
 from jobs.build.series_rows import series_maps
 from jobs.compare.map_set import list_batch
+from jobs.engines.engine_choice import open_engine
+from jobs.engines.shard_engine import LostShard, ShardEngine, name_span
+from jobs.errors import ShardsLost
 from jobs.instants import DAY_MICROSECONDS, to_instant, to_microseconds
 from jobs.progress import Progress, silent
 from jobs.settings import Settings
@@ -33,7 +37,7 @@ from transforms.disagreement import METRICS, measure_disagreement
 from transforms.estimators import EstimatorParameters
 from transforms.maps import SIDES, MapBatch, align_maps
 from transforms.sensitivity import Swap, swap_assumptions
-from transforms.series import FloatArray
+from transforms.series import FloatArray, IntArray
 from warehouse.connect import insert_rows, transaction
 from warehouse.contracts import stored_rows
 from warehouse.queries import named_query
@@ -54,10 +58,13 @@ class SensitivityReport:
         Maps that were measured: one an asset, midnight and estimator.
     row_count : int
         Rows written.
+    left_out : dict of str to str
+        Why assets were left out, by asset; the next measurement does them.
     """
 
     map_count: int
     row_count: int
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,53 @@ class MonthTask:
     asset: str
     start: int
     map_runs: dict[str, dict[int, str]]
+
+    @property
+    def midnights(self) -> set[int]:
+        """All of them [microseconds]."""
+        return {at for own in self.map_runs.values() for at in own}
+
+    @property
+    def end(self) -> int:
+        """The last of them [microseconds]."""
+        return max(self.midnights)
+
+
+@dataclass(frozen=True, slots=True)
+class MonthShard:
+    """A month of an asset: all that its replays and comparisons read.
+
+    Parameters
+    ----------
+    task : MonthTask
+        What to measure.
+    bases : dict of str to EstimatorParameters
+        Its estimators by provider.
+    swaps : dict of str to tuple of Swap
+        What is changed of each, by provider.
+    series : dict of (venue, instrument) to Series
+        The asset's series.
+    bars : dict of (venue, instrument) to BarColumns
+        Their bars.
+    stored : dict of str to pyarrow.Table
+        The stored maps of the midnights, by provider.
+    run_id : str
+        Written beside each row.
+    """
+
+    task: MonthTask
+    bases: dict[str, EstimatorParameters]
+    swaps: dict[str, tuple[Swap, ...]]
+    series: dict[tuple[str, str], Series]
+    bars: InstrumentBars
+    stored: dict[str, pa.Table]
+    run_id: str
+
+    @property
+    def label(self) -> str:
+        """The asset and the months."""
+        task = self.task
+        return f"measuring {name_span([task.asset], to_instant(task.start), to_instant(task.end))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +180,21 @@ def measure_sensitivity(
     progress : callable
         Called with the step, the asset and the share that is done.
     """
-    with writer_run(settings, "sensitivity", as_of) as (connection, run):
+    with (
+        writer_run(settings, "sensitivity", as_of) as (connection, run),
+        open_engine(settings.engine) as engine,
+    ):
         chosen = configured_estimators(settings) if estimators is None else estimators
         report = measure_midnights(
             connection,
             plan_months(connection, as_of, days, chosen),
             estimators=chosen,
             run_id=run.run_id,
-            threads=settings.threads,
+            engine=engine,
             on_progress=lambda item, share: progress("sensitivity", item, share),
         )
         run.row_count = report.row_count
-        run.detail = {"map_count": report.map_count}
+        run.detail = {"map_count": report.map_count, "left_out": report.left_out}
         logger.info("measured sensitivity: %s", report)
         return report
 
@@ -177,7 +234,7 @@ def measure_midnights(
     *,
     estimators: Sequence[EstimatorParameters],
     run_id: str,
-    threads: int | None = None,
+    engine: ShardEngine,
     on_progress: Callable[[str, float], None] = lambda item, share: None,  # noqa: ARG005
 ) -> SensitivityReport:
     """Replay the months of some tasks, compare their midnights and store the rows.
@@ -192,57 +249,109 @@ def measure_midnights(
         All estimators the tasks name.
     run_id : str
         Written beside each row.
-    threads : int, optional
-        Series replayed at once; by default one a core.
+    engine : ShardEngine
+        Where months are replayed.
     on_progress : callable
         Called with the asset under way and the share that is done.
+
+    Raises
+    ------
+    EngineUnavailable
+        The engine is gone; what was stored by then stays.
+    ShardsLost
+        Every asset was left out.
     """
-    by_name = {parameters.provider: parameters for parameters in estimators}
-    swaps = {name: swap_assumptions(parameters) for name, parameters in by_name.items()}
+    swaps = {each.provider: swap_assumptions(each) for each in estimators}
     map_count = row_count = 0
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        for number, task in enumerate(tasks):
-            on_progress(task.asset, number / len(tasks))
-            bases = {name: by_name[name] for name in task.map_runs}
-            own = {name: swaps[name] for name in bases}
-            variants = [swap.parameters for each in own.values() for swap in each]
-            made = _replay_month(connection, task, (*bases.values(), *variants), pool)
-            rows = [
-                table
-                for name in bases
-                if name in made
-                for table in _rows(connection, task, bases[name], own[name], made, run_id)
-            ]
-            map_count += sum(map(len, task.map_runs.values()))
-            if rows:
-                store_parameters(connection, variants)
-                row_count += _store(connection, task, pa.concat_tables(rows))
-    return SensitivityReport(map_count, row_count)
+    left_out: dict[str, str] = {}
+    shards = _read_months(connection, tasks, estimators, swaps, run_id)
+    outcomes = engine.stream(measure_month, shards)
+    for number, (task, outcome) in enumerate(zip(tasks, outcomes, strict=True)):
+        on_progress(task.asset, number / len(tasks))
+        if isinstance(outcome, LostShard):
+            left_out[task.asset] = str(outcome)
+            logger.error("left out until the next measurement: %s", outcome)
+            continue
+        map_count += sum(map(len, task.map_runs.values()))
+        if outcome is not None:
+            variants = [swap.parameters for name in task.map_runs for swap in swaps[name]]
+            store_parameters(connection, variants)
+            row_count += _store(connection, task, outcome)
+    if left_out and not map_count:
+        raise ShardsLost(
+            f"nothing could be measured; {next(iter(left_out.values()))}; the next run tries again"
+        )
+    return SensitivityReport(map_count, row_count, left_out)
 
 
-def _replay_month(
+def _read_months(
     connection: DuckDBPyConnection,
-    task: MonthTask,
-    estimators: tuple[EstimatorParameters, ...],
-    pool: ThreadPoolExecutor,
-) -> dict[str, HourlyMaps]:
+    tasks: Sequence[MonthTask],
+    estimators: Sequence[EstimatorParameters],
+    swaps: dict[str, tuple[Swap, ...]],
+    run_id: str,
+) -> Iterator[MonthShard]:
+    """Yield the shard of each task."""
+    by_name = {parameters.provider: parameters for parameters in estimators}
+    for task in tasks:
+        yield MonthShard(
+            task=task,
+            bases={name: by_name[name] for name in task.map_runs},
+            swaps={name: swaps[name] for name in task.map_runs},
+            series=read_series(connection, [task.asset]),
+            bars=read_bars(connection, [task.asset], task.start, task.end),
+            stored={
+                name: _stored_maps(connection, task.asset, name, sorted(own))
+                for name, own in task.map_runs.items()
+            },
+            run_id=run_id,
+        )
+
+
+def _stored_maps(
+    connection: DuckDBPyConnection, asset: str, provider: str, hours: list[int]
+) -> pa.Table:
+    """Return the sides of the stored maps of all venues in some hours."""
+    return connection.execute(
+        named_query("maps_of_hours"),
+        {
+            "asset": asset,
+            "provider": provider,
+            "venue": ALL_VENUES,
+            "hours": [to_instant(hour) for hour in hours],
+        },
+    ).to_arrow_table()
+
+
+def measure_month(shard: MonthShard, pool: ThreadPoolExecutor) -> pa.Table | None:
+    """Return rows of derived.assumption_sensitivity of a month; None where there are none.
+
+    Reads nothing but the shard, so any process with these sources can run it.
+    """
+    made = _replay_month(shard, pool)
+    rows = [table for name in shard.bases if name in made for table in _rows(shard, name, made)]
+    return pa.concat_tables(rows) if rows else None
+
+
+def _replay_month(shard: MonthShard, pool: ThreadPoolExecutor) -> dict[str, HourlyMaps]:
     """Return the maps of all venues at midnights, by estimator."""
-    midnights = {at for own in task.map_runs.values() for at in own}
+    task = shard.task
+    variants = [swap.parameters for own in shard.swaps.values() for swap in own]
+    estimators = (*shard.bases.values(), *variants)
     span = ReplaySpan(
         start=task.start,
-        end=max(midnights),
-        store_after=min(midnights) - DAY_MICROSECONDS,
+        end=task.end,
+        store_after=min(task.midnights) - DAY_MICROSECONDS,
         longest_hole=limits.HOLE_DAYS * DAY_MICROSECONDS,
         step=DAY_MICROSECONDS,
     )
-    bars = read_bars(connection, [task.asset], span.start, span.end)
-    series = read_series(connection, [task.asset])
 
     def replay_series(key: tuple[str, str]) -> list[Stretch]:
-        return replay(series[key], estimators, bars.get(key, EMPTY_BARS), EMPTY_BARS, span)
+        bars = shard.bars.get(key, EMPTY_BARS)
+        return replay(shard.series[key], estimators, bars, EMPTY_BARS, span)
 
     parts: dict[str, list[HourlyMaps]] = {}
-    for stretches in pool.map(replay_series, series):
+    for stretches in pool.map(replay_series, shard.series):
         for stretch in stretches:
             if len(stretch.hours):
                 parts.setdefault(stretch.provider, []).append(series_maps(stretch))
@@ -261,41 +370,25 @@ def _windows(maps: HourlyMaps, price: FloatArray) -> FloatArray:
     return align_maps(batch).reshape(len(maps.hours), 2, -1)
 
 
-def _published_windows(
-    connection: DuckDBPyConnection, asset: str, provider: str, hours: list[int], price: FloatArray
-) -> FloatArray:
-    """Return the windows of the stored maps around prices, shape (n_midnights, 2, n_bins)."""
-    table = connection.execute(
-        named_query("maps_of_hours"),
-        {
-            "asset": asset,
-            "provider": provider,
-            "venue": ALL_VENUES,
-            "hours": [to_instant(hour) for hour in hours],
-        },
-    ).to_arrow_table()
-    lists = table.combine_chunks().column("liquidation_usd").chunk(0)
+def _published_windows(stored: pa.Table, hours: IntArray, price: FloatArray) -> FloatArray:
+    """Return the windows of the stored maps of some hours around prices, as `_windows` does."""
+    table = stored.filter(pa.array(np.isin(stored["hour"].to_numpy(), hours))).combine_chunks()
+    lists = table.column("liquidation_usd").chunk(0)
     first_bin = table.column("first_bin_index").to_numpy()
     return align_maps(list_batch(lists, first_bin, np.repeat(price, 2))).reshape(len(hours), 2, -1)
 
 
-def _rows(
-    connection: DuckDBPyConnection,
-    task: MonthTask,
-    base: EstimatorParameters,
-    swaps: tuple[Swap, ...],
-    made: dict[str, HourlyMaps],
-    run_id: str,
-) -> Iterator[pa.Table]:
-    """Yield rows of derived.assumption_sensitivity, one comparison after the other."""
-    maps, map_runs = made[base.provider], task.map_runs[base.provider]
+def _rows(shard: MonthShard, provider: str, made: dict[str, HourlyMaps]) -> Iterator[pa.Table]:
+    """Yield the rows of an estimator, one comparison after the other."""
+    task, base = shard.task, shard.bases[provider]
+    maps, map_runs = made[provider], task.map_runs[provider]
     chosen = np.isin(maps.hours, list(map_runs))
     hours, price = maps.hours[chosen], maps.price[chosen]
     if len(hours) == 0:
         return
     replayed = _windows(maps, maps.price)[chosen]
     since = to_instant(task.start).strftime("%Y-%m-%d")
-    stored = _published_windows(connection, task.asset, base.provider, hours.tolist(), price)
+    stored = _published_windows(shard.stored[provider], hours, price)
     comparisons = [
         ChangedMaps(HISTORY, "all of it", f"from {since} on", base.params_hash, stored, replayed),
         *(
@@ -307,7 +400,7 @@ def _rows(
                 replayed,
                 _windows(made[swap.parameters.provider], maps.price)[chosen],
             )
-            for swap in swaps
+            for swap in shard.swaps[provider]
         ),
     ]
     every = np.repeat(hours, len(SIDES))
@@ -337,7 +430,7 @@ def _rows(
                 "map_run_id": pa.array([map_runs[hour] for hour in every.tolist()]),
                 "params_hash": base.params_hash,
                 "variant_params_hash": one.variant_hash,
-                "run_id": run_id,
+                "run_id": shard.run_id,
             },
         )
 

@@ -10,16 +10,17 @@ dead worker can be run again anywhere.
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, Generic
 from uuid import uuid4
 
 from jobs.engines.shard_engine import LostShard, Part, Result, ShardFunction
+from jobs.engines.worker_slots import WorkerSlots
 from jobs.engines.worker_versions import (
     own_versions,
     refuse_differences,
@@ -42,6 +43,13 @@ SHARDS_A_THREAD: Final = 8
 FEWEST_SHARDS: Final = 16
 MOST_SHARDS: Final = 128
 """Enough for workers to end at about the same time, and few for a scheduler."""
+
+STREAMED_A_THREAD: Final = 2
+"""Shards of a stream in memory for each thread: at work, ready for it, or waiting for an earlier
+one to be done."""
+
+COUNTED_SECONDS: Final = 1.0
+"""Time for which a count of the cluster's threads holds: each is a request to the scheduler."""
 
 CONNECT_SECONDS: Final = 30.0
 """Time in which a scheduler answers and has a worker."""
@@ -165,8 +173,72 @@ class _Ended:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Woken:
+    """A slot of the cluster may be free."""
+
+
+_Event = _Begun | _Ended | _Woken
+
+
+@dataclass(slots=True)
+class _Call(Generic[Part, Result]):
+    """The shards of one call, from when they are taken until their result is returned.
+
+    Parameters
+    ----------
+    caller : int
+        Grows from call to call.
+    function : callable
+        What is run.
+    order : deque of int
+        Numbers of its shards, in their order.
+    shards : dict of int to Shard
+        Those without a result.
+    ready : deque of int
+        Those that are not handed over.
+    futures, begun : dict
+        Those that are, and those of them that a worker has begun.
+    outcomes : dict
+        Results that are not returned.
+    events : SimpleQueue
+        What happens to it.
+    """
+
+    caller: int
+    function: ShardFunction[Part, Result]
+    order: deque[int] = field(default_factory=deque)
+    shards: dict[int, Part] = field(default_factory=dict)
+    ready: deque[int] = field(default_factory=deque)
+    futures: dict[int, Future] = field(default_factory=dict)
+    begun: dict[int, _Begun] = field(default_factory=dict)
+    outcomes: dict[int, Result | LostShard[Part]] = field(default_factory=dict)
+    events: SimpleQueue[_Event] = field(default_factory=SimpleQueue)
+
+    def take(self, number: int, shard: Part) -> None:
+        """Add a shard."""
+        self.order.append(number)
+        self.shards[number] = shard
+        self.ready.append(number)
+
+    def lose(self, number: int, reason: str) -> LostShard[Part]:
+        """Return a shard of it as lost."""
+        return LostShard(self.shards[number], reason)
+
+    def end(self, number: int, outcome: Result | LostShard[Part]) -> None:
+        """Note what came of a shard."""
+        self.futures.pop(number, None)
+        self.begun.pop(number, None)
+        self.shards.pop(number)
+        self.outcomes[number] = outcome
+
+
 class DaskEngine:
     """Runs shards on the workers of a cluster.
+
+    A thread has one shard at a time: Dask holds the death of a worker against all that it has. A
+    shard is lost where it takes too long, where workers die on it again and again, and where no
+    worker is left to begin it.
 
     Parameters
     ----------
@@ -184,12 +256,16 @@ class DaskEngine:
         self._shard_seconds = shard_seconds
         self._topic = f"liqheat-{uuid4()}"
         self._numbers = count()
-        self._events: SimpleQueue[_Begun | _Ended] = SimpleQueue()
+        self._slots = WorkerSlots()
+        self._calls: dict[int, SimpleQueue[_Event]] = {}
+        self._counted = (-COUNTED_SECONDS, 1)
         client.subscribe_topic(self._topic, self._note_begin)
 
     def _note_begin(self, event: tuple[float, dict[str, Any]]) -> None:
         _, begun = event
-        self._events.put(_Begun(begun["number"], begun["worker"], time.monotonic()))
+        events = self._calls.get(begun["number"])
+        if events is not None:
+            events.put(_Begun(begun["number"], begun["worker"], time.monotonic()))
 
     @property
     def shard_count(self) -> int:
@@ -198,71 +274,117 @@ class DaskEngine:
 
     def run(
         self, function: ShardFunction[Part, Result], shards: Sequence[Part]
-    ) -> list[Result | LostShard]:
+    ) -> list[Result | LostShard[Part]]:
         """Return what a function makes of each shard; what it raises is raised here.
-
-        A thread has one shard at a time: Dask holds the death of a worker against all that it has.
-        A shard is lost where it takes too long, where workers die on it again and again, and where
-        no worker is left to begin it.
 
         Raises
         ------
         EngineUnavailable
             The scheduler is gone.
         """
-        waiting = deque(zip(self._numbers, shards, strict=False))
-        order = [number for number, _ in waiting]
-        futures: dict[int, Future] = {}
-        begun: dict[int, _Begun] = {}
-        outcomes: dict[int, Result | LostShard] = {}
-        quiet_since = time.monotonic()
+        return list(self._outcomes(function, shards, len(shards)))
+
+    def stream(
+        self, function: ShardFunction[Part, Result], shards: Iterable[Part]
+    ) -> Iterator[Result | LostShard[Part]]:
+        """Yield what a function makes of each shard; what it raises is raised here.
+
+        Raises
+        ------
+        EngineUnavailable
+            The scheduler is gone.
+        """
+        yield from self._outcomes(function, shards, STREAMED_A_THREAD * self._threads())
+
+    def _outcomes(
+        self, function: ShardFunction[Part, Result], shards: Iterable[Part], most: int
+    ) -> Iterator[Result | LostShard[Part]]:
+        """Yield the outcomes of shards in their order, with at most some in memory."""
+        call = _Call(next(self._numbers), function)
+        source: Iterator[Part] | None = iter(shards)
         try:
-            while len(outcomes) < len(order):
-                while waiting and len(futures) < self._threads():
-                    number, shard = waiting.popleft()
-                    futures[number] = self._hand_over(number, function, shard)
-                clocks = [begun[number].at for number in futures if number in begun]
-                event = self._next_event(min(clocks, default=quiet_since))
-                if event is None:
-                    outcomes |= self._give_up(futures, begun)
-                elif event.number in futures and isinstance(event, _Begun):
-                    begun[event.number] = event
-                elif event.number in futures:
-                    outcomes[event.number] = self._outcome(futures.pop(event.number))
-                quiet_since = time.monotonic()
+            while True:
+                self._hand_over(call)
+                if call.order and call.order[0] in call.outcomes:
+                    self._slots.leave(call.caller)
+                    yield call.outcomes.pop(call.order.popleft())
+                elif source is not None and len(call.order) < most:
+                    shard = next(source, None)
+                    if shard is None:
+                        source = None
+                    else:
+                        call.take(next(self._numbers), shard)
+                elif call.order:
+                    self._follow(call)
+                else:
+                    return
         finally:
-            for future in futures.values():
+            for number, future in call.futures.items():
                 future.cancel()
-        return [outcomes[number] for number in order]
+                self._slots.release(number)
+            for number in call.order:
+                self._calls.pop(number, None)
+            self._slots.leave(call.caller)
 
     def _threads(self) -> int:
         """Return how many threads the workers have, at least one."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        threads: int = sum(worker["nthreads"] for worker in workers)
-        return max(threads, 1)
+        at, threads = self._counted
+        if time.monotonic() - at >= COUNTED_SECONDS:
+            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+            threads = max(sum(worker["nthreads"] for worker in workers), 1)
+            self._counted = time.monotonic(), threads
+        return threads
 
-    def _hand_over(self, number: int, function: ShardFunction[Part, Result], shard: Part) -> Future:
+    def _hand_over(self, call: _Call[Part, Result]) -> None:
+        """Give shards that are ready to threads that have none."""
+        while call.ready and self._slots.claim(
+            call.ready[0], call.caller, self._threads(), lambda: call.events.put(_Woken())
+        ):
+            number = call.ready.popleft()
+            self._calls[number] = call.events
+            call.futures[number] = self._submit(call, number)
+
+    def _submit(self, call: _Call[Part, Result], number: int) -> Future:
         future = self._client.submit(
             _run_on_worker,
             _Task(number, self._topic, own_versions()),
-            function,
-            shard,
+            call.function,
+            call.shards[number],
             key=f"{self._topic}-{number}",
             pure=False,
         )
-        future.add_done_callback(lambda _: self._events.put(_Ended(number)))
+
+        def note_end(_: Future) -> None:
+            self._slots.release(number)
+            call.events.put(_Ended(number))
+
+        future.add_done_callback(note_end)
         return future
 
-    def _next_event(self, since: float) -> _Begun | _Ended | None:
-        """Return what happens next; None where nothing does within the time of a shard."""
-        seconds = since + self._shard_seconds - time.monotonic()
+    def _follow(self, call: _Call[Part, Result]) -> None:
+        """Wait for what happens next to a call, and note it; give up what takes too long."""
         try:
-            return self._events.get(timeout=max(seconds, 0.0))
+            event = call.events.get(timeout=self._seconds_left(call))
         except Empty:
-            return None
+            self._give_up(call)
+            return
+        if isinstance(event, _Begun) and event.number in call.futures:
+            call.begun[event.number] = event
+        elif isinstance(event, _Ended) and event.number in call.futures:
+            self._calls.pop(event.number, None)
+            call.end(event.number, self._outcome(call, event.number))
 
-    def _outcome(self, future: Future) -> Any:  # noqa: ANN401  (what the function returns)
+    def _seconds_left(self, call: _Call[Part, Result]) -> float | None:
+        """Return the time until some shard is late; None where no worker is to have any."""
+        if not call.futures:
+            return None
+        # Without a begun shard the time runs from the last event.
+        since = min((each.at for each in call.begun.values()), default=time.monotonic())
+        return max(since + self._shard_seconds - time.monotonic(), 0.0)
+
+    def _outcome(self, call: _Call[Part, Result], number: int) -> Any:  # noqa: ANN401
         """Return the result of a shard, or why it has none."""
+        future = call.futures[number]
         if future.status == "cancelled":
             raise EngineUnavailable(
                 f"the Dask scheduler of {self._name} is gone; what it had under way is not stored "
@@ -272,29 +394,29 @@ class DaskEngine:
             return future.result()
         except KilledWorker as exc:
             deaths = exc.allowed_failures + 1
-            return LostShard(
+            return call.lose(
+                number,
                 f"{deaths} workers died on it, the last {exc.last_worker.address}: most often "
-                "memory is short"
+                "memory is short",
             )
 
-    def _give_up(
-        self, futures: dict[int, Future], begun: Mapping[int, _Begun]
-    ) -> dict[int, LostShard]:
+    def _give_up(self, call: _Call[Part, Result]) -> None:
         """Drop the shards that took too long, or all where none is at work; free their workers."""
         due = time.monotonic() - self._shard_seconds
-        at_work = {number: begun[number] for number in futures if number in begun}
-        late = {number: each for number, each in at_work.items() if each.at <= due}
-        lost = {
-            number: LostShard(f"not done after {self._shard_seconds:g} s on {each.worker}")
+        late = {number: each for number, each in call.begun.items() if each.at <= due}
+        reasons = {
+            number: f"not done after {self._shard_seconds:g} s on {each.worker}"
             for number, each in late.items()
         }
-        if not at_work:
+        if not call.begun:
             reason = f"no worker of {self._name} began it within {self._shard_seconds:g} s"
-            lost = dict.fromkeys(futures, LostShard(reason))
-        for number in lost:
-            futures.pop(number).cancel()
+            reasons = dict.fromkeys(call.futures, reason)
+        for number, reason in reasons.items():
+            call.futures[number].cancel()
+            self._slots.release(number)
+            self._calls.pop(number, None)
+            call.end(number, call.lose(number, reason))
         # A thread cannot be stopped from outside. A worker without a nanny stays as it is.
         workers = sorted({each.worker for each in late.values()})
         with suppress(Exception):
             self._client.restart_workers(workers, timeout=RESTART_SECONDS, raise_for_error=False)
-        return lost

@@ -4,11 +4,15 @@ Belongs here: what an engine is, and the one of this process. Does not belong he
 holds (the job that cuts it), and Dask (``dask_engine``).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+_NAMED = 3
 
 
 class Shard(Protocol):
@@ -27,20 +31,40 @@ ShardFunction = Callable[[Part, ThreadPoolExecutor], Result]
 
 
 @dataclass(frozen=True, slots=True)
-class LostShard:
+class LostShard(Generic[Part]):
     """A shard without a result.
 
     Parameters
     ----------
+    shard : Shard
+        Which one.
     reason : str
-        Why, in words that follow the shard's label.
+        Why, in words that follow its label.
     """
 
+    shard: Part
     reason: str
+
+    def __str__(self) -> str:
+        """Return which shard is lost and why."""
+        return f"{self.shard.label}: {self.reason}"
+
+
+def name_span(assets: Sequence[str], start: datetime, end: datetime) -> str:
+    """Return some assets and hours in words, for the label of a shard.
+
+    Examples
+    --------
+    >>> at = datetime(2026, 1, 2)
+    >>> name_span(["ADA", "BTC", "ETH", "SOL"], at, at)
+    'ADA, BTC, ETH and 1 more, 2026-01-02 00:00 to 2026-01-02 00:00'
+    """
+    more = f" and {len(assets) - _NAMED} more" if len(assets) > _NAMED else ""
+    return f"{', '.join(assets[:_NAMED])}{more}, {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}"
 
 
 class ShardEngine(Protocol):
-    """Runs a function over shards."""
+    """Runs a function over shards; several threads may use it at once."""
 
     @property
     def shard_count(self) -> int:
@@ -48,7 +72,7 @@ class ShardEngine(Protocol):
 
     def run(
         self, function: ShardFunction[Part, Result], shards: Sequence[Part]
-    ) -> list[Result | LostShard]:
+    ) -> list[Result | LostShard[Part]]:
         """Return what a function makes of each shard, in their order.
 
         Parameters
@@ -59,9 +83,25 @@ class ShardEngine(Protocol):
             The work.
         """
 
+    def stream(
+        self, function: ShardFunction[Part, Result], shards: Iterable[Part]
+    ) -> Iterator[Result | LostShard[Part]]:
+        """Yield what a function makes of each shard, in their order.
+
+        Shards are taken from the iterable as they are needed, in the caller's thread: it may read
+        them from a connection. Only a few are in memory at once, with their results.
+
+        Parameters
+        ----------
+        function : callable
+            As in `run`.
+        shards : iterable of Shard
+            The work.
+        """
+
 
 class ThreadEngine:
-    """Runs shards in this process, one after the other, each on all threads.
+    """Runs shards in this process, each on all threads.
 
     Parameters
     ----------
@@ -76,9 +116,24 @@ class ThreadEngine:
 
     def run(
         self, function: ShardFunction[Part, Result], shards: Sequence[Part]
-    ) -> list[Result | LostShard]:
+    ) -> list[Result | LostShard[Part]]:
         """Return what a function makes of each shard; what it raises is raised here."""
         return [function(shard, self._pool) for shard in shards]
+
+    def stream(
+        self, function: ShardFunction[Part, Result], shards: Iterable[Part]
+    ) -> Iterator[Result | LostShard[Part]]:
+        """Yield what a function makes of each shard; while the caller has one the next is made."""
+        under_way: deque[Future[Result]] = deque()
+        with ThreadPoolExecutor(1) as ahead:
+            for shard in shards:
+                under_way.append(ahead.submit(function, shard, self._pool))
+                if len(under_way) > 1:
+                    yield under_way.popleft().result()
+            # The iterator's last shard need not outlive its result.
+            shard = None  # type: ignore[assignment]
+            while under_way:
+                yield under_way.popleft().result()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import numpy as np
 
 from jobs.compare.compare_maps import compare_maps
 from jobs.compare.outside_maps import outside_map_rows
+from jobs.engines.shard_engine import thread_engine
 from transforms.maps import window_first_bin
 
 HOUR = timedelta(hours=1)
@@ -135,7 +136,8 @@ def place_outside_maps(connection, start=AT - HOUR, end=AT, assets=("BTC",)):
 
 
 def compare(connection, start=AT - HOUR, end=AT, assets=("BTC",)):
-    return compare_maps(connection, list(assets), start, end, "compare")
+    with thread_engine(1) as engine:
+        return compare_maps(connection, list(assets), start, end, "compare", engine)
 
 
 def pairs(connection, side="both", where="true"):

@@ -88,24 +88,33 @@ def be_slow(word: str, seconds: float, function: Callable[..., Any], shard: Any,
 
 
 class Disturbed:
-    """An engine whose function is run inside another one.
+    """An engine whose function is run inside others.
 
     Parameters
     ----------
     engine : ShardEngine
         Which runs it.
     around : callable
-        Of the function, a shard and threads.
+        Each of the function within it, a shard and threads.
     """
 
-    def __init__(self, engine: ShardEngine, around: Callable[..., Any]) -> None:
+    def __init__(self, engine: ShardEngine, *around: Callable[..., Any]) -> None:
         self._engine = engine
         self._around = around
         self.shard_count = engine.shard_count
 
     def run(self, function: Any, shards: Any) -> Any:
-        """Run the function inside the other one."""
-        return self._engine.run(partial(self._around, function), shards)
+        """Run the function inside the others."""
+        return self._engine.run(self._inside(function), shards)
+
+    def stream(self, function: Any, shards: Any) -> Any:
+        """Run the function inside the others."""
+        return self._engine.stream(self._inside(function), shards)
+
+    def _inside(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        for around in self._around:
+            function = partial(around, function)
+        return function
 
 
 @contextmanager

@@ -61,14 +61,14 @@ def loaded(not_built, tmp_path):
 
 @pytest.fixture
 def disturb(monkeypatch):
-    """Run the shards of builds on Dask inside another function."""
+    """Run the shards of builds on Dask inside other functions."""
     whole = build_assets.open_engine
 
-    def disturb_with(around):
+    def disturb_with(*around):
         @contextmanager
         def open_disturbed(choice):
             with whole(choice) as engine:
-                yield engine if choice.on == THREADS else Disturbed(engine, around)
+                yield engine if choice.on == THREADS else Disturbed(engine, *around)
 
         monkeypatch.setattr(build_assets, "open_engine", open_disturbed)
 
@@ -88,10 +88,18 @@ def assert_equals(shop, other):
 def test_rows_are_those_of_threads_to_the_last_bit_though_a_worker_is_killed(
     address, loaded, on_threads, cut_into_days, disturb, tmp_path
 ):
-    disturb(partial(kill_own_process, 1, IN_THE_MIDDLE, str(tmp_path)))
+    # One dies on a replay, one on a comparison.
+    folders = [tmp_path / word for word in ("BTC", "comparing")]
+    for folder in folders:
+        folder.mkdir()
+    replay, comparison = (
+        partial(kill_own_process, 1, f"{word}, {IN_THE_MIDDLE}", str(folder))
+        for word, folder in zip(("BTC", "comparing maps of THIN"), folders, strict=True)
+    )
+    disturb(replay, comparison)
     report = build_on(loaded, address)
     assert (report.asset_count, report.left_out) == (2, {})
-    assert (tmp_path / "kill-0").exists()
+    assert all((folder / "kill-0").exists() for folder in folders)
     assert build_on(loaded, address).asset_count == 0
     assert_equals(loaded, on_threads)
 
@@ -114,19 +122,38 @@ def test_an_asset_that_is_too_slow_is_left_out_and_built_by_the_next_run(
     assert_equals(loaded, on_threads)
 
 
+def test_an_asset_whose_comparison_kills_workers_is_left_out_whole_of_that_window(
+    address, loaded, on_threads, cut_into_days, disturb, tmp_path
+):
+    word = f"comparing maps of THIN, {IN_THE_MIDDLE}"
+    disturb(partial(kill_own_process, 9, word, str(tmp_path)))
+    report = build_on(loaded, address)
+    assert list(report.left_out) == ["THIN"]
+    assert report.left_out["THIN"].startswith(f"{word} 2026-01-31 00:00: 2 workers died on it")
+    for name in ("derived.series_hour", "derived.heatmap", "derived.band", "derived.path_exposure"):
+        newest = f"select max(as_of)::varchar from {name} where asset = ?"
+        assert loaded.rows(newest, ["THIN"]) == [("2026-01-30 00:00:00+00",)]
+        assert loaded.rows(newest, ["BTC"]) == [(f"{UNTIL:%Y-%m-%d %H:%M:%S}+00",)]
+    assert loaded.build(UNTIL, ESTIMATOR, PATH_MODEL).asset_count == 1
+    assert_equals(loaded, on_threads)
+
+
 def test_all_assets_too_slow_is_an_error(address, loaded, disturb, monkeypatch):
     disturb(partial(be_slow, "", 600.0))
     monkeypatch.setattr("jobs.engines.dask_engine.RESTART_SECONDS", 1.0)
-    with pytest.raises(ShardsLost, match=r"no asset could be built; .* not done after 0.5 s on"):
-        build_on(loaded, address, shard_seconds=0.5)
+    with pytest.raises(ShardsLost, match=r"no asset could be built; .* not done after 3 s on"):
+        build_on(loaded, address, shard_seconds=3.0)
     assert loaded.one("select count(*) from derived.heatmap") == 0
 
 
 def test_a_scheduler_killed_in_the_middle_leaves_whole_windows_and_the_next_run_goes_on(
-    loaded, on_threads, cut_into_days, disturb
+    loaded, on_threads, cut_into_days, disturb, monkeypatch
 ):
+    # For as long the client tries to reach it again.
+    monkeypatch.setattr("jobs.engines.dask_engine.CONNECT_SECONDS", 8.0)
     with killable_cluster() as (scheduler, address):
-        disturb(partial(kill_other_process, scheduler.pid, IN_THE_MIDDLE))
+        word = f"comparing maps of BTC, {IN_THE_MIDDLE}"
+        disturb(partial(kill_other_process, scheduler.pid, word))
         with pytest.raises(EngineUnavailable, match="is gone; what it had under way is not stored"):
             build_on(loaded, address)
     newest = "select count(distinct asset), max(as_of)::varchar from derived.series_hour"

@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from workbench import DAY, END, START, workshop
+from workbench import DAY, END, ONE_THREAD, START, workshop
 
 from jobs.compare.measure_sensitivity import HISTORY, measure_midnights, plan_months
+from jobs.engines.engine_choice import open_engine
 from transforms.estimators import ESTIMATORS
 from transforms.sensitivity import swap_assumptions
 
@@ -19,11 +20,12 @@ def shop(home):
         yield shop
 
 
-def look(shop, as_of=END, estimators=(BASE,), run_id="look", days=31):
+def look(shop, as_of=END, estimators=(BASE,), run_id="look", days=31, engine=ONE_THREAD):
     tasks = plan_months(shop.connection, as_of, days, estimators)
-    return measure_midnights(
-        shop.connection, tasks, estimators=estimators, run_id=run_id, threads=1
-    )
+    with open_engine(engine) as opened:
+        return measure_midnights(
+            shop.connection, tasks, estimators=estimators, run_id=run_id, engine=opened
+        )
 
 
 def rows(shop, columns=COLUMNS, where="true"):

@@ -2,13 +2,14 @@
 
 import platform
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
 from workbench.shards import Numbered, be_slow, fail, kill_own_process, small_cluster, square
 
 from jobs.engines import dask_engine
-from jobs.engines.dask_engine import cluster_engine
+from jobs.engines.dask_engine import STREAMED_A_THREAD, cluster_engine
 from jobs.engines.engine_choice import EngineChoice, checked_engine, open_engine
 from jobs.engines.shard_engine import LostShard
 from jobs.engines.worker_versions import own_versions, refuse_differences
@@ -35,6 +36,35 @@ def test_results_are_in_the_order_of_shards(engine):
         assert threads.run(square, SHARDS) == SQUARES
     assert engine.run(square, SHARDS) == SQUARES
     assert engine.run(square, []) == []
+
+
+def test_a_stream_takes_only_a_few_shards_before_their_results_are_wanted(engine):
+    taken = []
+
+    def read():
+        for shard in SHARDS:
+            taken.append(shard.number)
+            yield shard
+
+    with open_engine(EngineChoice(workers=2)) as threads:
+        for opened in (threads, engine):
+            taken.clear()
+            for number, outcome in enumerate(opened.stream(square, read())):
+                assert outcome == number**2
+                assert len(taken) <= number + 1 + 2 * STREAMED_A_THREAD
+            assert len(taken) == len(SHARDS)
+            assert list(opened.stream(square, [])) == []
+
+
+def test_a_stream_that_is_left_and_another_beside_it_hold_no_worker_back(engine):
+    left = engine.stream(square, iter(SHARDS))
+    assert next(left) == 0
+    with ThreadPoolExecutor(1) as beside:
+        replayed = beside.submit(engine.run, square, SHARDS)
+        assert list(engine.stream(square, iter(SHARDS))) == SQUARES
+        assert replayed.result() == SQUARES
+    left.close()
+    assert engine.run(square, SHARDS) == SQUARES
 
 
 def test_what_a_shard_raises_is_raised_here(engine):
@@ -64,7 +94,17 @@ def test_a_slow_shard_is_lost_and_its_worker_freed(address, monkeypatch):
         assert outcomes[2].reason.startswith("not done after 1.5 s on tcp://127.0.0.1:")
         assert [*outcomes[:2], *outcomes[3:]] == [*SQUARES[:2], *SQUARES[3:]]
         assert time.monotonic() - begun < 300
-        assert engine.run(square, SHARDS) == SQUARES
+        assert list(engine.stream(square, iter(SHARDS))) == SQUARES
+
+
+def test_a_slow_shard_of_a_stream_is_lost_with_its_name(address, monkeypatch):
+    monkeypatch.setattr(dask_engine, "RESTART_SECONDS", 1.0)
+    with cluster_engine(address, 1.5) as engine:
+        slow = partial(be_slow, "shard 2", 600.0, square)
+        outcomes = list(engine.stream(slow, iter(SHARDS)))
+    assert str(outcomes[2]).startswith("shard 2: not done after 1.5 s on tcp://127.0.0.1:")
+    assert outcomes[2].shard == SHARDS[2]
+    assert [*outcomes[:2], *outcomes[3:]] == [*SQUARES[:2], *SQUARES[3:]]
 
 
 @pytest.fixture
