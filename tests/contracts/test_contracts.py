@@ -59,7 +59,7 @@ def names_in(connection, catalog):
 
 def assert_commented(connection, commented=None):
     """Every public relation and column says what its contract says."""
-    told = dict(
+    comments = dict(
         connection.execute(
             "select schema_name || '.' || table_name, comment from duckdb_tables() "
             "where not internal union all "
@@ -70,11 +70,11 @@ def assert_commented(connection, commented=None):
         ).fetchall()
     )
     for relation in commented or public_relations():
-        assert told.get(relation.name) == relation.description, relation.name
+        assert comments.get(relation.name) == relation.description, relation.name
         for column in relation.columns:
             where = f"{relation.name}.{column.name}"
             assert column.description, f"{where} has no sentence; write one in its contract"
-            assert told.get(where) == column.comment, where
+            assert comments.get(where) == column.comment, where
 
 
 @pytest.mark.parametrize("name", sorted(relations()))
@@ -84,10 +84,10 @@ def test_live_columns_are_those_of_the_contract(empty_warehouse, name):
     if relation.schema == "marts":
         # A view cannot say NOT NULL.
         columns = [column[:2] for column in columns]
-        told = [(column.name, column.type) for column in relation.columns]
+        declared = [(column.name, column.type) for column in relation.columns]
     else:
-        told = [(column.name, column.type, column.is_nullable) for column in relation.columns]
-    assert columns == told, f"the database and sql/{name.replace('.', '/')}.yaml differ"
+        declared = [(column.name, column.type, column.is_nullable) for column in relation.columns]
+    assert columns == declared, f"the database and sql/{name.replace('.', '/')}.yaml differ"
 
 
 def test_every_stored_table_and_mart_has_a_contract(empty_warehouse):

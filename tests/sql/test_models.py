@@ -1,9 +1,9 @@
 """Every SQL model against its cases: ``sql/<layer>/<model>/<case>.yaml`` beside this file.
 
-A case tells what stands in the tables a model reads, which window it is asked for, and the rows it
-must give. ``given`` names relations: tables, or views of the models below, which are replaced by a
-table of the rows told. Columns that a row does not tell hold a neutral value of their type, or NULL
-where that is allowed. ``expect`` lists rows in order of the grain, with the columns that matter.
+A case has the rows of the tables a model reads, the window, and the rows the model must give.
+``given`` names relations: tables, or views of the models below, which are replaced by a table of
+the rows given. Columns that a row does not name hold a neutral value of their type, or NULL where
+that is allowed. ``expect`` lists rows in order of the grain, with the columns that matter.
 """
 
 from datetime import UTC, date, datetime
@@ -83,9 +83,9 @@ def test_model_gives_the_rows_of_its_case(path, connection):
     model = MODELS[model_of(path)]
     case = yaml.safe_load(path.read_text())
     stored = {name for name in relations() if not name.startswith("marts.")}
-    for name, told in case["given"].items():
-        defaults = told.get("every", {}) if isinstance(told, dict) else {}
-        rows = told["rows"] if isinstance(told, dict) else told
+    for name, given in case["given"].items():
+        defaults = given.get("every", {}) if isinstance(given, dict) else {}
+        rows = given["rows"] if isinstance(given, dict) else given
         if name not in stored:
             stand_in_for_view(connection, name)
         insert(connection, name, [{**defaults, **row} for row in rows])
@@ -98,8 +98,8 @@ def test_model_gives_the_rows_of_its_case(path, connection):
     rows = [dict(zip(columns, row, strict=True)) for row in answer.fetchall()]
     expected = case["expect"]
     assert len(rows) == len(expected), rows
-    for row, told in zip(rows, expected, strict=True):
-        assert_alike(row, told)
+    for row, wanted in zip(rows, expected, strict=True):
+        assert_alike(row, wanted)
     keys = [tuple(str(row[name]) for name in model.grain) for row in rows]
     assert len(set(keys)) == len(keys), f"rows of one {model.grain}"
 
@@ -112,9 +112,9 @@ def is_number(value):
     return isinstance(value, float | int) and not isinstance(value, bool)
 
 
-def assert_alike(row, told):
-    """Compare the columns told; numbers to nine digits, everything else exactly."""
-    for name, value in told.items():
+def assert_alike(row, wanted):
+    """Compare the columns named; numbers to nine digits, everything else exactly."""
+    for name, value in wanted.items():
         is_close = is_number(value) or (isinstance(value, list) and all(map(is_number, value)))
         wanted = pytest.approx(value, rel=1e-9) if is_close else value
         assert row[name] == wanted, name

@@ -113,8 +113,8 @@ def test_it_ends_in_order_when_it_is_asked_to(home, number):
     while not report.exists() and time.monotonic() < until:
         time.sleep(0.05)
     process.send_signal(number)
-    _, told = process.communicate(timeout=30)
+    _, actual = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "accounts: 0 known" in told
-    assert "Traceback" not in told
+    assert "accounts: 0 known" in actual
+    assert "Traceback" not in actual
     assert not (home / "positions" / "accounts.sqlite-wal").exists()

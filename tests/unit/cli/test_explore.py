@@ -4,7 +4,7 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("bands", "nope"), "no bands of NOPE by turnover on all are published; there are: BTC"),
         (("bands", "btc", "--provider", "nobody"), "turnover on all"),
@@ -21,8 +21,8 @@ import pytest
         ),
     ],
 )
-def test_what_is_not_there_is_said_with_what_is(run, words, told):
-    assert told in run(*words, code=1).stderr
+def test_what_is_not_there_is_said_with_what_is(run, words, message):
+    assert message in run(*words, code=1).stderr
 
 
 def test_plot_compares_in_one_page(run, tmp_path):

@@ -13,38 +13,38 @@ from jobs.read.figures import price, usd
 
 
 def test_bands_show_both_sides_around_the_price(run):
-    told = run("bands", "btc", "--hidden").stdout.splitlines()
+    output = run("bands", "btc", "--hidden").stdout.splitlines()
     sides = [
         line.split()[0]
-        for line in told
+        for line in output
         if line.split() and line.split()[0] in ("shorts", "longs", "price")
     ]
     assert sides == sorted(sides, key=["shorts", "price", "longs"].index)
     assert {"shorts", "price", "longs"} == set(sides)
-    assert f"{END:%Y-%m-%d %H:%M} UTC" in told[0]
+    assert f"{END:%Y-%m-%d %H:%M} UTC" in output[0]
 
 
 def test_odds_are_said_to_know_nothing_of_the_band(run):
-    told = " ".join(run("bands", "btc", "--hidden").stdout.split())
-    assert "odds from distance, recent volatility and weekends" in told
-    assert "without knowledge of the band" in told
+    output = " ".join(run("bands", "btc", "--hidden").stdout.split())
+    assert "odds from distance, recent volatility and weekends" in output
+    assert "without knowledge of the band" in output
 
 
 def test_what_is_expected_of_each_side_is_shown_with_its_bands(run):
     rows = json.loads(run("bands", "btc", "--hidden", "--format", "json").stdout)
-    told = run("bands", "btc", "--hidden").stdout
+    output = run("bands", "btc", "--hidden").stdout
     for side in ("long", "short"):
         own = [row for row in rows if row["side"] == side]
         (total,) = {row["side_expected_forced_usd_24h"] for row in own}
         assert sum(row["expected_forced_usd_24h"] for row in own) <= total * (1 + 1e-9)
-        (line,) = (line for line in told.splitlines() if line.split()[:2] == [f"{side}s", "all"])
+        (line,) = (line for line in output.splitlines() if line.split()[:2] == [f"{side}s", "all"])
         assert usd(total) in line
 
 
 def test_bands_are_shown_up_to_a_distance_both_sides_always(run):
     def shown(*words):
-        told = run("bands", "btc", "--hidden", "--format", "json", *words).stdout
-        return [(row["side"], row["rank"]) for row in json.loads(told)]
+        output = run("bands", "btc", "--hidden", "--format", "json", *words).stdout
+        return [(row["side"], row["rank"]) for row in json.loads(output)]
 
     def near_edge(row):
         return max(row["price_low"] / row["price"] - 1, 1 - row["price_high"] / row["price"], 0)
@@ -54,9 +54,9 @@ def test_bands_are_shown_up_to_a_distance_both_sides_always(run):
     assert shown("--within", "5") == expected
     assert 0 < len(expected) < len(rows)
     assert shown("--within", "25") == shown()
-    told = run("bands", "btc", "--hidden", "--within", "0.1").stdout
-    assert "none within 0.1 %, the next at" in told
-    assert {line.split()[0] for line in told.splitlines()[2:7]} >= {"shorts", "price", "longs"}
+    output = run("bands", "btc", "--hidden", "--within", "0.1").stdout
+    assert "none within 0.1 %, the next at" in output
+    assert {line.split()[0] for line in output.splitlines()[2:7]} >= {"shorts", "price", "longs"}
 
 
 def test_start_up_mass_that_was_left_out_is_named_with_its_band(run):
@@ -83,8 +83,8 @@ def test_bands_come_as_rows_too(run):
     rows = json.loads(run("bands", "btc", "--hidden", "--format", "json").stdout)
     assert {row["side"] for row in rows} == {"long", "short"}
     assert all(row["price_low"] < row["price_peak"] < row["price_high"] for row in rows)
-    told = run("bands", "btc", "--hidden", "--format", "csv", "--provider", "consensus").stdout
-    (first, *_) = csv.DictReader(io.StringIO(told))
+    output = run("bands", "btc", "--hidden", "--format", "csv", "--provider", "consensus").stdout
+    (first, *_) = csv.DictReader(io.StringIO(output))
     assert first["provider"] == "consensus"
     assert first["liquidation_usd"] == ""
 

@@ -35,12 +35,12 @@ def home_of_commands(published):
 
 
 def test_hours_that_follow_one_another_are_one_line(run):
-    told = run("diff").stdout
-    assert f"{AT:%Y-%m-%d %H:%M} to {AT + HOUR:%H:%M}" in told
-    assert told.count("turnover") == 1
-    assert "+100.0 %  0.0 %" in told, "a map that doubled in place grew, and nothing moved"
-    assert "unknown" in told
-    assert "changed: BTC 2 hours." in told
+    output = run("diff").stdout
+    assert f"{AT:%Y-%m-%d %H:%M} to {AT + HOUR:%H:%M}" in output
+    assert output.count("turnover") == 1
+    assert "+100.0 %  0.0 %" in output, "a map that doubled in place grew, and nothing moved"
+    assert "unknown" in output
+    assert "changed: BTC 2 hours." in output
 
 
 def test_rows_say_by_how_much(run):
@@ -90,9 +90,9 @@ def test_other_parameters_are_no_difference_of_data(published, tmp_path, monkeyp
         shop.connection.execute("insert into meta.pending_publish values (?)", [AT.date()])
         publish_all(shop)
     monkeypatch.setenv("LIQHEAT_HOME", str(home))
-    told = run("diff", code=1).stderr
-    assert "1 hour of BTC differ in the parameters of turnover" in told
-    assert "--across-parameters" in told
+    output = run("diff", code=1).stderr
+    assert "1 hour of BTC differ in the parameters of turnover" in output
+    assert "--across-parameters" in output
     assert "parameters of turnover" in run("diff", "--across-parameters").stdout
 
 

@@ -11,6 +11,6 @@ def test_providers_say_who_from_where_in_what_and_how_much(run):
     assert truth["observed_ratio"] > 0.5
     assert by_name["turnover"]["from"] == "estimator: density"
     assert by_name["turnover"]["covered_ratio"] is None
-    told = run("providers").stdout
-    assert "covers" in told
-    assert "standing, usd" in told
+    output = run("providers").stdout
+    assert "covers" in output
+    assert "standing, usd" in output

@@ -37,22 +37,24 @@ def home_of_commands(checked_home):
 
 
 def test_a_thin_asset_is_told_why_in_words(run):
-    told = run("quality", "thin").stdout
-    assert told.startswith(f"THIN at {END:%Y-%m-%d %H:%M} UTC: grade C, not fit to act on")
-    assert "(low-cap and noisy)" in told
-    assert "sim_alpha: grade C" in told
-    assert "doubt: whale concentration 0." in told
-    assert "wanted at most 0.3" in told
-    assert "wanted at least 5,000,000 [USD]" in told
-    assert "to know: warm up: what stood before the first bar was placed without being seen" in told
+    output = run("quality", "thin").stdout
+    assert output.startswith(f"THIN at {END:%Y-%m-%d %H:%M} UTC: grade C, not fit to act on")
+    assert "(low-cap and noisy)" in output
+    assert "sim_alpha: grade C" in output
+    assert "doubt: whale concentration 0." in output
+    assert "wanted at most 0.3" in output
+    assert "wanted at least 5,000,000 [USD]" in output
+    assert (
+        "to know: warm up: what stood before the first bar was placed without being seen" in output
+    )
 
 
 def test_a_sound_asset_is_told_that_all_gates_hold(run):
-    told = run("quality", "BTC").stdout
-    assert "BTC at" in told
-    assert "grade A, all gates hold." in told
-    assert "USD of open interest on 2 venues, 100 % of it on venues graded A" in told
-    assert "doubt" not in told
+    output = run("quality", "BTC").stdout
+    assert "BTC at" in output
+    assert "grade A, all gates hold." in output
+    assert "USD of open interest on 2 venues, 100 % of it on venues graded A" in output
+    assert "doubt" not in output
 
 
 def test_all_assets_come_as_rows_worst_first(run):
@@ -68,8 +70,8 @@ def test_all_assets_come_as_rows_worst_first(run):
 
 
 def test_one_asset_comes_as_rows_too(run):
-    told = run("quality", "thin", "--format", "csv").stdout
-    venues = [row["venue"] for row in csv.DictReader(io.StringIO(told))]
+    output = run("quality", "thin", "--format", "csv").stdout
+    venues = [row["venue"] for row in csv.DictReader(io.StringIO(output))]
     assert venues[0] == "all"
     assert set(venues) == {"all", "sim_alpha", "sim_gamma"}
 
@@ -88,13 +90,13 @@ def test_checks_that_failed_are_shown_and_all_of_them_as_rows(
     run, home, without_pages, monkeypatch
 ):
     monkeypatch.setenv("LIQHEAT_HOME", str(home))
-    told = run("check", "--as-of", f"{END:%Y-%m-%dT%H:%M:%S}", "--hours", "2")
-    assert "single_bar_change" in told.stdout
-    assert "map_books" not in told.stdout
-    assert "0 critical" in told.stderr
-    assert "data_docs" in told.stderr
-    told = run("check", "--as-of", f"{END:%Y-%m-%dT%H:%M:%S}", "--format", "json")
-    assert "map_books" in {row["check"] for row in json.loads(told.stdout)}
+    result = run("check", "--as-of", f"{END:%Y-%m-%dT%H:%M:%S}", "--hours", "2")
+    assert "single_bar_change" in result.stdout
+    assert "map_books" not in result.stdout
+    assert "0 critical" in result.stderr
+    assert "data_docs" in result.stderr
+    result = run("check", "--as-of", f"{END:%Y-%m-%dT%H:%M:%S}", "--format", "json")
+    assert "map_books" in {row["check"] for row in json.loads(result.stdout)}
 
 
 def test_a_critical_check_ends_with_3_and_says_what_to_look_at(
@@ -103,9 +105,9 @@ def test_a_critical_check_ends_with_3_and_says_what_to_look_at(
     monkeypatch.setenv("LIQHEAT_HOME", str(home))
     with duckdb.connect(str(home / "warehouse.duckdb")) as connection:
         connection.execute("update derived.heatmap set liquidation_usd = [-1.0]")
-    told = run("check", "--as-of", f"{END:%Y-%m-%dT%H:%M:%S}", "--hours", "1", code=3)
-    assert "map_not_negative" in told.stdout
-    assert "stopped by quality: maps: map_not_negative fails for" in told.stderr
+    result = run("check", "--as-of", f"{END:%Y-%m-%dT%H:%M:%S}", "--hours", "1", code=3)
+    assert "map_not_negative" in result.stdout
+    assert "stopped by quality: maps: map_not_negative fails for" in result.stderr
 
 
 def test_verdicts_carry_unit_direction_and_why_of_each_reason(checked_home):
@@ -128,8 +130,8 @@ def test_verdicts_of_an_earlier_hour_can_be_asked_for(checked_home):
 def test_what_was_not_measured_is_said_so():
     from jobs.read.verdicts import Reason
 
-    told = Reason("unit_audit", None, 0.02, "hard", "relative", "at_most", "because").in_words()
-    assert told == "unit audit not measured, wanted at most 0.02 [relative]: because"
+    actual = Reason("unit_audit", None, 0.02, "hard", "relative", "at_most", "because").in_words()
+    assert actual == "unit audit not measured, wanted at most 0.02 [relative]: because"
     assert Reason("map_jump", 0.25, None, "soft", "", "", "").in_words() == "map jump 0.25"
 
 

@@ -117,7 +117,7 @@ def client_at(standin, quick_client):
 
 @dataclass
 class Answers:
-    """A server that says what it is told to: one answer for each path, or a function."""
+    """A server with scripted answers: one answer for each path, or a function."""
 
     base_url: str = ""
     by_path: dict[str, Any] = field(default_factory=dict)

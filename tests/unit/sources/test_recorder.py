@@ -96,7 +96,7 @@ class Recording:
                 await asyncio.sleep(0.01)
 
     async def heard(self, taken, venue):
-        """Wait until all that the venue has told has arrived."""
+        """Wait until everything the venue has sent has arrived."""
         await self.until(lambda: taken[venue] >= self.standin.frames_sent[venue] > 0)
 
     async def subscribed(self, count):
@@ -136,21 +136,21 @@ async def test_what_is_recorded_is_what_the_venue_told(
     assert {row["is_complete_feed"] for row in rows} == {is_complete}
     for symbol in (BTC, PEPE):
         name = symbol if venue != "okx" else symbol.removeprefix("1000")
-        told = [row for row in rows if row["instrument"] == name]
+        actual = [row for row in rows if row["instrument"] == name]
         real = happened(market, venue, name, 20)
         sides = {(at, "long" if is_long else "short") for at, is_long, _, _ in real}
         assert {
-            (round(row["period_start_at"].timestamp() * 1000), row["side"]) for row in told
+            (round(row["period_start_at"].timestamp() * 1000), row["side"]) for row in actual
         } <= sides
         by_time = {at: (price, quantity) for at, _, price, quantity in real}
-        for row in told:
+        for row in actual:
             price, quantity = by_time[round(row["period_start_at"].timestamp() * 1000)]
             assert row["liquidated_quantity"] == pytest.approx(quantity, rel=1e-6)
             assert row["price"] == pytest.approx(price, rel=0.02)
             assert row["liquidated_usd"] == pytest.approx(row["price"] * quantity, rel=1e-6)
         if is_complete:
-            assert len(told) == len(real)
-        keys = [(row["period_start_at"], row["side"], row["order_key"]) for row in told]
+            assert len(actual) == len(real)
+        keys = [(row["period_start_at"], row["side"], row["order_key"]) for row in actual]
         assert len(set(keys)) == len(keys)
 
 
@@ -199,10 +199,10 @@ async def test_a_cut_connection_is_made_anew_and_the_outage_told(standin, market
     assert report.outages[0].ended_at is not None
     assert report.outages[0].began_at <= report.outages[0].ended_at
     before = happened(market, "bybit", BTC, 5)
-    told = {row["period_start_at"] for row in recording.rows() if row["instrument"] == BTC}
+    actual = {row["period_start_at"] for row in recording.rows() if row["instrument"] == BTC}
     # What had come before the cut is kept.
-    assert {instant(at) for at, *_ in before} <= told
-    assert any(at > instant(START + 6 * MINUTE) for at in told)
+    assert {instant(at) for at, *_ in before} <= actual
+    assert any(at > instant(START + 6 * MINUTE) for at in actual)
 
 
 async def test_a_feed_that_falls_silent_is_subscribed_to_anew(standin):

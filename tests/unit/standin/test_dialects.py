@@ -157,7 +157,7 @@ class TestEveryDialect:
     ) -> None:
         client = await connect(case.client)
         series = market.get(case.market_venue, case.symbol)
-        told = await client.fetch_open_interest(case.symbol)
+        actual = await client.fetch_open_interest(case.symbol)
         # bybit's snapshot is the newest of the hourly history.
         at = START if case.client == "bybit" else standin.now
         quantity = series.open_interest_now(at) * case.sides
@@ -165,9 +165,9 @@ class TestEveryDialect:
         for name, unit in (("openInterestAmount", case.amount), ("openInterestValue", case.value)):
             wanted = in_unit(series, quantity, price, unit)
             if wanted is None:
-                assert told[name] is None
+                assert actual[name] is None
             else:
-                assert_allclose(told[name], wanted, **EXACT)
+                assert_allclose(actual[name], wanted, **EXACT)
 
     @every(history=True)
     async def test_tells_open_interest_history_exactly(
@@ -239,11 +239,11 @@ async def test_one_call_tells_all_open_interest_where_a_venue_has_one(
     ):  # fmt: skip
         client = await connect(venue)
         standin.forget()
-        told = await client.fetch_open_interests()
+        actual = await client.fetch_open_interests()
         series = market.get(venue, symbol)
         wanted = series.instrument.contracts(series.open_interest_now(standin.now)) * sides
-        assert_allclose(told[symbol]["openInterestAmount"], wanted, **EXACT)
-        assert len(told) == len(market.of_venue(venue))
+        assert_allclose(actual[symbol]["openInterestAmount"], wanted, **EXACT)
+        assert len(actual) == len(market.of_venue(venue))
         assert sum(standin.counts.values()) == 1
 
 
@@ -288,14 +288,14 @@ async def test_gate_statistics_add_up_the_liquidations_of_each_period(
     ask = {"settle": "usdt", "contract": "BTC_USDT", "interval": "1h", "from": low // 1000}
     rows = await client.publicFuturesGetSettleContractStats({**ask, "limit": 24})
     assert len(rows) == 24
-    told = sum(float(row["long_liq_usd"]) for row in rows)
+    actual = sum(float(row["long_liq_usd"]) for row in rows)
     wanted = sum(
         price * quantity
         for _, is_long, price, quantity in series.liquidations(low, START)
         if is_long
     )
     assert wanted > 0
-    assert told == pytest.approx(wanted)
+    assert actual == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize(

@@ -145,9 +145,9 @@ async def test_overlapping_pages_hold_more_than_was_asked(
     ask = {"symbol": "BTCUSDT", "interval": "5m", "startTime": START - HOUR, "limit": 4}
     honest = await client.fapiPublicGetKlines(ask)
     standin.faults.add("overlapping", endpoint="candles", rows=2)
-    told = await client.fapiPublicGetKlines(ask)
+    actual = await client.fapiPublicGetKlines(ask)
     assert [int(row[0]) for row in honest] == [START - HOUR + i * STEP for i in range(4)]
-    assert [int(row[0]) for row in told] == [START - HOUR + i * STEP for i in range(-2, 6)]
+    assert [int(row[0]) for row in actual] == [START - HOUR + i * STEP for i in range(-2, 6)]
 
 
 async def test_unordered_rows_are_the_same_rows(connect: Connect, standin: Standin) -> None:
@@ -155,9 +155,9 @@ async def test_unordered_rows_are_the_same_rows(connect: Connect, standin: Stand
     ask = {"instId": "BTC-USDT-SWAP", "bar": "5m", "limit": 50}
     honest = (await client.publicGetMarketCandles(ask))["data"]
     standin.faults.add("unordered")
-    told = (await client.publicGetMarketCandles(ask))["data"]
-    assert told != honest
-    assert sorted(told) == sorted(honest)
+    actual = (await client.publicGetMarketCandles(ask))["data"]
+    assert actual != honest
+    assert sorted(actual) == sorted(honest)
 
 
 async def test_open_interest_in_another_unit_hits_one_symbol_of_a_bulk_answer(
@@ -166,8 +166,8 @@ async def test_open_interest_in_another_unit_hits_one_symbol_of_a_bulk_answer(
     client = await connect("okx")
     honest = await client.fetch_open_interests()
     standin.faults.add("open_interest_factor", symbol="BTC/USDT:USDT", factor=0.01)
-    told = await client.fetch_open_interests()
-    for symbol, row in told.items():
+    actual = await client.fetch_open_interests()
+    for symbol, row in actual.items():
         factor = 0.01 if symbol == "BTC/USDT:USDT" else 1.0
         wanted = honest[symbol]["openInterestAmount"] * factor
         assert row["openInterestAmount"] == pytest.approx(wanted)

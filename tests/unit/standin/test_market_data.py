@@ -115,9 +115,9 @@ def test_windows_cut_as_a_list_would(
 
 @given(st.floats(1e-9, 1e12))
 def test_numbers_are_told_without_exponents_and_come_back(value: float) -> None:
-    told = text(value)
-    assert "e" not in told
-    assert float(told) == pytest.approx(value, rel=1e-12)
+    actual = text(value)
+    assert "e" not in actual
+    assert float(actual) == pytest.approx(value, rel=1e-12)
 
 
 def test_units_of_a_contract_on_a_thousand_coins() -> None:
@@ -254,8 +254,8 @@ def test_recorded_hours_come_back_as_they_were_recorded(hourly_folder: Path) -> 
     assert candle.close == pytest.approx(row["close_perp_okx"])
     assert candle.high == pytest.approx(row["high_perp_okx"])
     assert series.instrument.contracts(candle.quantity) == pytest.approx(row["volume_perp_okx"])
-    told = series.open_interest_now(at) * row["mark_price_okx"]
-    assert told == pytest.approx(row["open_interest_usd_okx"])
+    actual = series.open_interest_now(at) * row["mark_price_okx"]
+    assert actual == pytest.approx(row["open_interest_usd_okx"])
 
 
 def test_a_market_knows_its_contracts() -> None:

@@ -212,8 +212,8 @@ async def test_liquidated_accounts_have_a_fill_that_says_so(coins: MarketData) -
     for row in forced:
         account = int(people.tape.liquidated[row])
         fills = wording.fills_of(people, people.addresses[account], START, people.now)
-        told = [fill["liquidation"] for fill in fills if "liquidation" in fill]
-        assert people.addresses[account] in {each["liquidatedUser"] for each in told}
+        actual = [fill["liquidation"] for fill in fills if "liquidation" in fill]
+        assert people.addresses[account] in {each["liquidatedUser"] for each in actual}
 
 
 async def test_the_leaderboard_lacks_the_poorest(standin: Standin, client: Client) -> None:

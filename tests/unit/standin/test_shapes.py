@@ -40,16 +40,16 @@ async def raw(standin: Standin, path: str, body: Any = None) -> Any:
             return await response.json()
 
 
-def check(told: Any, real: Any, *, without: set[str] = frozenset()) -> None:
-    """Check that what is told has every field of the real row, of the same type."""
+def check(actual: Any, real: Any, *, without: set[str] = frozenset()) -> None:
+    """Check that an answer has every field of the real row, of the same type."""
     if isinstance(real, list):
-        assert kinds(told) == kinds(real)
+        assert kinds(actual) == kinds(real)
         return
-    missing = set(real) - set(told) - without
+    missing = set(real) - set(actual) - without
     assert not missing
-    for name in set(real) & set(told):
-        if real[name] is not None and told[name] is not None:
-            assert kinds(told[name]) == kinds(real[name]), name
+    for name in set(real) & set(actual):
+        if real[name] is not None and actual[name] is not None:
+            assert kinds(actual[name]) == kinds(real[name]), name
 
 
 async def test_binance_rows(standin: Standin, body_of: BodyOf) -> None:
@@ -69,53 +69,53 @@ async def test_binance_rows(standin: Standin, body_of: BodyOf) -> None:
         ("fundingRate?symbol=BTCUSDT&limit=2", "binance_fundingRate"),
     ):
         check((await raw(standin, f"/binance/fapi/v1/{path}"))[0], body_of(name)[0])
-    told = await raw(standin, "/binance/fapi/v1/openInterest?symbol=BTCUSDT")
-    check(told, body_of("binance_openInterest"))
-    told = await raw(standin, "/binance/futures/data/openInterestHist?symbol=BTCUSDT&period=5m")
+    answer = await raw(standin, "/binance/fapi/v1/openInterest?symbol=BTCUSDT")
+    check(answer, body_of("binance_openInterest"))
+    answer = await raw(standin, "/binance/futures/data/openInterestHist?symbol=BTCUSDT&period=5m")
     # The documentation writes the time as text; it is a number.
     real_row = body_of("binance_openInterestHist")[0]
-    check(told[0], {**real_row, "timestamp": int(real_row["timestamp"])})
+    check(answer[0], {**real_row, "timestamp": int(real_row["timestamp"])})
 
 
 async def test_bybit_rows(standin: Standin, body_of: BodyOf) -> None:
     for category, name in (
         ("linear", "bybit_instruments_linear"), ("inverse", "bybit_instruments_inverse"),
     ):  # fmt: skip
-        told = await raw(standin, f"/bybit/v5/market/instruments-info?category={category}")
+        answer = await raw(standin, f"/bybit/v5/market/instruments-info?category={category}")
         real = body_of(name)
-        assert set(real) <= set(told)
-        check(told["result"]["list"][0], real["result"]["list"][0])
+        assert set(real) <= set(answer)
+        check(answer["result"]["list"][0], real["result"]["list"][0])
     path = "/bybit/v5/market/kline?category=linear&symbol=BTCUSDT&interval=5&limit=2"
-    told = await raw(standin, path)
-    check(told["result"]["list"][0], body_of("bybit_kline_linear")["result"]["list"][0])
+    answer = await raw(standin, path)
+    check(answer["result"]["list"][0], body_of("bybit_kline_linear")["result"]["list"][0])
     path = "/bybit/v5/market/funding/history?category=linear&symbol=BTCUSDT"
-    told = await raw(standin, path)
-    check(told["result"]["list"][0], body_of("bybit_funding_history")["result"]["list"][0])
+    answer = await raw(standin, path)
+    check(answer["result"]["list"][0], body_of("bybit_funding_history")["result"]["list"][0])
 
 
 async def test_okx_rows(standin: Standin, body_of: BodyOf) -> None:
-    told = await raw(standin, "/okx/api/v5/public/instruments?instType=SWAP")
-    check(told["data"][0], body_of("okx_instruments_SWAP")["data"][0])
-    told = await raw(standin, "/okx/api/v5/market/candles?instId=BTC-USDT-SWAP&bar=5m")
-    check(told["data"][0], body_of("okx_candles")["data"][0])
-    told = await raw(standin, "/okx/api/v5/public/funding-rate-history?instId=BTC-USDT-SWAP")
-    check(told["data"][0], body_of("okx_funding_rate_history")["data"][0])
+    answer = await raw(standin, "/okx/api/v5/public/instruments?instType=SWAP")
+    check(answer["data"][0], body_of("okx_instruments_SWAP")["data"][0])
+    answer = await raw(standin, "/okx/api/v5/market/candles?instId=BTC-USDT-SWAP&bar=5m")
+    check(answer["data"][0], body_of("okx_candles")["data"][0])
+    answer = await raw(standin, "/okx/api/v5/public/funding-rate-history?instId=BTC-USDT-SWAP")
+    check(answer["data"][0], body_of("okx_funding_rate_history")["data"][0])
     path = "/okx/api/v5/public/position-tiers?instType=SWAP&tdMode=cross&instFamily=BTC-USDT"
-    told = await raw(standin, path)
-    check(told["data"][0], body_of("okx_position_tiers")["data"][0])
+    answer = await raw(standin, path)
+    check(answer["data"][0], body_of("okx_position_tiers")["data"][0])
 
 
 async def test_gate_rows(standin: Standin, body_of: BodyOf) -> None:
-    told = await raw(standin, "/gate/api/v4/futures/usdt/contracts")
+    answer = await raw(standin, "/gate/api/v4/futures/usdt/contracts")
     real = next(row for row in body_of("gate_futures_usdt_contracts") if row["name"] == "BTC_USDT")
-    check(next(row for row in told if row["name"] == "BTC_USDT"), real)
+    check(next(row for row in answer if row["name"] == "BTC_USDT"), real)
 
 
 async def test_hyperliquid_rows(standin: Standin, body_of: BodyOf) -> None:
-    told = await raw(standin, "/hyperliquid/info", {"type": "meta"})
+    answer = await raw(standin, "/hyperliquid/info", {"type": "meta"})
     real = body_of("hyperliquid_meta")
     # The recorded sample writes absent flags as null.
-    check(told["universe"][0], real["universe"][0], without={"isDelisted", "onlyIsolated"})
+    check(answer["universe"][0], real["universe"][0], without={"isDelisted", "onlyIsolated"})
     ask = {"coin": "BTC", "interval": "5m", "startTime": START - HOUR, "endTime": START}
     rows = await raw(standin, "/hyperliquid/info", {"type": "candleSnapshot", "req": ask})
     assert set(rows[0]) == {"t", "T", "s", "i", "o", "c", "h", "l", "v", "n"}

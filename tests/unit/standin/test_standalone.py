@@ -35,8 +35,8 @@ def address() -> Iterator[str]:
 
 def test_it_serves_from_a_process_of_its_own(address: str) -> None:
     assert ask(f"{address}/binance/fapi/v1/time") == {"serverTime": START}
-    told = ask(f"{address}/okx/api/v5/public/instruments?instType=SWAP")
-    assert {row["instId"] for row in told["data"]} >= {"BTC-USDT-SWAP", "ETH-USDT-SWAP"}
+    actual = ask(f"{address}/okx/api/v5/public/instruments?instType=SWAP")
+    assert {row["instId"] for row in actual["data"]} >= {"BTC-USDT-SWAP", "ETH-USDT-SWAP"}
 
 
 def test_it_is_steered_from_outside(address: str) -> None:

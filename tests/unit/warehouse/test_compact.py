@@ -24,7 +24,7 @@ def shop(tmp_path, market_records):
 def staged(shop):
     return {
         kind: shop.rows(
-            f"select count(*), sum(hash(told)::hugeint) from staging.stg_{kind} as told"
+            f"select count(*), sum(hash(stored)::hugeint) from staging.stg_{kind} as stored"
         )
         for kind in KINDS
     }

@@ -35,15 +35,15 @@ def test_a_second_writer_is_told_that_there_is_one(tmp_path):
         text=True,
     ) as writer:
         assert writer.stdout.readline() == "open\n"
-        with pytest.raises(WarehouseBusy) as told, open_warehouse(path):
+        with pytest.raises(WarehouseBusy) as actual, open_warehouse(path):
             pass
         writer.stdin.write("\n")
         writer.stdin.flush()
-    message = str(told.value)
+    message = str(actual.value)
     assert message.startswith(f"opening {path}: another writer has it open")
     assert str(writer.pid) in message
     assert "wait for it to end, or read the published file instead" in message
-    assert isinstance(told.value, TransientWarehouseError)
+    assert isinstance(actual.value, TransientWarehouseError)
     # The lock goes with the process.
     with open_warehouse(path):
         pass

@@ -107,10 +107,10 @@ def test_an_irregular_feed_is_complete_up_to_where_answers_adjoin(shop):
         return known.complete_until_at
 
     def answer(first, last):
-        told = AnsweredRequest(
+        actual = AnsweredRequest(
             "a", "BTC", "funding_rate", START + first, START + last, START + last
         )
-        note_answers(shop.connection, [], [told])
+        note_answers(shop.connection, [], [actual])
 
     answer(0 * HOUR, 8 * HOUR)
     answer(9 * HOUR, 10 * HOUR)

@@ -28,7 +28,7 @@ def test_a_model_is_read_from_its_place_and_header(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (SELECT, "a model opens with"),
         (HEADER.replace("-- Grain: day, thing\n", "") + SELECT, "a model opens with"),
@@ -39,8 +39,8 @@ def test_a_model_is_read_from_its_place_and_header(tmp_path):
         (HEADER + f"{SELECT}; {SELECT}", "2 statements, expected one"),
     ],
 )
-def test_a_model_that_is_anything_else_is_refused(tmp_path, text, told):
-    with pytest.raises(ContractViolation, match=f"stg_thing.sql: .*{told}"):
+def test_a_model_that_is_anything_else_is_refused(tmp_path, text, message):
+    with pytest.raises(ContractViolation, match=f"stg_thing.sql: .*{message}"):
         read_model(written(tmp_path, text))
 
 

@@ -33,8 +33,8 @@ def standin():
 def without_pacing(monkeypatch):
     """Let ccxt ask as fast as it can: the stand-in has no limits here."""
 
-    def open_at_once(*told, **named):
-        exchange = connection.open_exchange(*told, **named)
+    def open_at_once(*actual, **named):
+        exchange = connection.open_exchange(*actual, **named)
         exchange.enableRateLimit = False
         return exchange
 

@@ -61,17 +61,17 @@ def test_files_of_another_market_are_named_together_and_fail(run, tmp_path):
     for day in (25, 26, 27):
         bars(tmp_path, SPOT.format(day=day))
     bars(tmp_path, MARKS)
-    told = run(tmp_path / "data")
-    assert told.exit_code == 1
-    assert "12 mark_ohlc" in told.output
-    assert "BTCUSDT-5m-2026-06-25.zip and 2 more such files: lies under 'spot'" in told.output
+    result = run(tmp_path / "data")
+    assert result.exit_code == 1
+    assert "12 mark_ohlc" in result.output
+    assert "BTCUSDT-5m-2026-06-25.zip and 2 more such files: lies under 'spot'" in result.output
 
 
 def test_a_named_mapping_does_not_make_spot_the_perpetual(run, tmp_path):
-    told = run(bars(tmp_path, SPOT.format(day=25)), "--mapping", "binance_archive_klines")
-    assert told.exit_code == 1
-    assert "no rows" in told.output
-    assert "lies under 'spot', another market" in told.output
+    result = run(bars(tmp_path, SPOT.format(day=25)), "--mapping", "binance_archive_klines")
+    assert result.exit_code == 1
+    assert "no rows" in result.output
+    assert "lies under 'spot', another market" in result.output
 
 
 def test_labels_read_by_date_are_noted_and_read_again_once_bars_are_known(tmp_path):

@@ -16,19 +16,19 @@ NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 COINS = [f"COIN{number:02}" for number in range(50)]
 
 
-def feed(coin, **told):
-    kind = told.get("kind", "funding_rate")
+def feed(coin, **changed):
+    kind = changed.get("kind", "funding_rate")
     period = 0 if kind == "funding_rate" else 300
     values = {
         "period_seconds": period, "rows_per_slot": 1, "tolerance_seconds": 0,
         "lag_seconds": 300 + 7200 * (period > 0), "reach_seconds": None,
-        "expected_from_at": NOW - 30 * DAY, "checked_at": NOW, **told,
+        "expected_from_at": NOW - 30 * DAY, "checked_at": NOW, **changed,
     }  # fmt: skip
     return Feed(venue="a", instrument=coin, asset=coin, **{"kind": kind, **values})
 
 
-def asked(followed, ledger, now, **told):
-    return plan_requests(followed, ledger, [], now=now, **told)
+def planned(followed, ledger, now, **changed):
+    return plan_requests(followed, ledger, [], now=now, **changed)
 
 
 @pytest.mark.parametrize("every", [BAR, HOUR])
@@ -39,7 +39,7 @@ def test_funding_of_many_instruments_is_spread_over_the_hour(every):
     now = NOW + timedelta(seconds=7)
     for _ in range(3 * HOUR // every):
         now += every
-        requests = asked(followed, ledger, now)
+        requests = planned(followed, ledger, now)
         rounds.append(Counter(request.instruments[0] for request in requests))
         for request in requests:
             key = ("a", request.instruments[0], "funding_rate")
@@ -59,7 +59,7 @@ def test_what_is_told_hourly_is_asked_for_once_it_had_its_turn():
     now = NOW + timedelta(seconds=7)
     for _ in range(24):
         now += BAR
-        requests = asked(followed, ledger, now)
+        requests = planned(followed, ledger, now)
         rounds.append(Counter(request.instruments[0] for request in requests))
         for request in requests:
             coin = request.instruments[0]
@@ -72,8 +72,8 @@ def test_what_is_told_hourly_is_asked_for_once_it_had_its_turn():
 def test_maintenance_asks_for_the_funding_of_weeks_that_were_answered():
     followed = [FollowedFeed(feed("BTC"), True, False, True)]
     ledger = {followed[0].feed.key: feed("BTC", complete_until_at=NOW)}
-    assert asked(followed, ledger, NOW + timedelta(minutes=1)) == []
-    (request,) = asked(followed, ledger, NOW + timedelta(minutes=1), is_thorough=True)
+    assert planned(followed, ledger, NOW + timedelta(minutes=1)) == []
+    (request,) = planned(followed, ledger, NOW + timedelta(minutes=1), is_thorough=True)
     assert request.start == NOW - 30 * DAY
 
 

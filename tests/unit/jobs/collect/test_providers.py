@@ -156,9 +156,9 @@ def test_the_run_says_what_each_provider_came_to(fetch, tmp_path):
     fetch(COINANK + "coinglass: [{model: map, assets: [BTC]}]\n", coinank_api_key=SECRET)
     ((job, status, detail),) = rows(tmp_path, "select job, status, detail from meta.pipeline_run")
     assert (job, status) == ("fetch", "done")
-    told = json.loads(detail)
-    assert told["providers"]["coinank"]["answered"] == 1
-    assert told["without_key"] == {"coinglass": ["LIQHEAT_COINGLASS_API_KEY"]}
+    actual = json.loads(detail)
+    assert actual["providers"]["coinank"]["answered"] == 1
+    assert actual["without_key"] == {"coinglass": ["LIQHEAT_COINGLASS_API_KEY"]}
 
 
 def test_what_may_pass_is_asked_again_when_the_service_says(fetch, stand_in, waits):
@@ -179,7 +179,7 @@ def test_a_service_that_asks_for_too_much_patience_is_left_for_the_next_run(fetc
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "told"),
+    ("status", "body", "message"),
     [
         (403, b"wrong key " + SECRET.encode(), "403"),
         (200, {"success": False, "code": "-1", "msg": "plan expired"}, "plan expired"),
@@ -189,14 +189,14 @@ def test_a_service_that_asks_for_too_much_patience_is_left_for_the_next_run(fetc
     ],
 )
 def test_a_refusal_costs_itself_only_and_never_shows_the_key(
-    fetch, stand_in, tmp_path, caplog, status, body, told
+    fetch, stand_in, tmp_path, caplog, status, body, message
 ):
     caplog.set_level(logging.DEBUG)
     stand_in.will_answer((status, body, {}), (200, answer_of(), {}))
     report = fetch("coinank: [{model: getAggLiqMap, assets: [BTC, ETH]}]", coinank_api_key=SECRET)
     outcome = report.providers["coinank"]
     assert (outcome.asked, outcome.answered) == (2, 1)
-    assert told in outcome.messages[0]
+    assert message in outcome.messages[0]
     assert SECRET not in caplog.text + repr(report)
     assert rows(tmp_path, "select distinct asset from raw.provider_map") == [("ETH",)]
 
@@ -246,7 +246,7 @@ def test_wallets_stand_in_a_file_and_need_no_key(fetch, stand_in, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[]", "expected keys with values, as `coinank:"),
         ("coinank: [", "no valid YAML"),
@@ -270,7 +270,7 @@ def test_wallets_stand_in_a_file_and_need_no_key(fetch, stand_in, tmp_path):
         ),
     ],
 )
-def test_a_file_that_cannot_mean_what_it_says_is_refused(fetch, stand_in, text, told):
-    with pytest.raises(InputRejected, match=told):
+def test_a_file_that_cannot_mean_what_it_says_is_refused(fetch, stand_in, text, message):
+    with pytest.raises(InputRejected, match=message):
         fetch(text, coinank_api_key=SECRET)
     assert stand_in.asked == []

@@ -122,9 +122,9 @@ def test_published_deductions_are_kept_and_order_does_not_matter():
         }
         for number, (cap, ratio, deduction) in enumerate(BINANCE)
     ]
-    told, refused = read("binance", [{"symbol": "ID", "brackets": brackets[::-1]}])
+    actual, refused = read("binance", [{"symbol": "ID", "brackets": brackets[::-1]}])
     assert refused == []
-    assert [row["maintenance_deduction_usd"] for row in told] == pytest.approx(
+    assert [row["maintenance_deduction_usd"] for row in actual] == pytest.approx(
         [deduction + 0.5 for _, _, deduction in BINANCE]
     )
 

@@ -99,12 +99,12 @@ async def test_a_broken_row_is_quarantined_with_what_was_received(venue, fault, 
     hit = standin.faults.add(fault, venue=venue, endpoint="candles", times=1)
     async with client_at(venue) as client:
         batches = await bars(client, standin)
-    told = rows_of(batches, "ohlcv")
+    actual = rows_of(batches, "ohlcv")
     assert hit.hits == 1
-    # A bar that is told is whole: what it lacked it would lack for ever.
+    # A published bar is whole: what it lacked it would lack for ever.
     good = without_times(expected)
-    assert all(row in good for row in without_times(told))
-    lost = len(expected) - len(told)
+    assert all(row in good for row in without_times(actual))
+    lost = len(expected) - len(actual)
     refused = rows_of(batches, "quarantine")
     # The broken number may be one that bars do not need.
     assert lost in (0, 1)

@@ -47,9 +47,9 @@ async def test_every_address_leads_to_the_stand_in(venue, is_streaming):
         pytest.skip("no stream declared")
     exchange = open_exchange(venue, Connection("http://127.0.0.1:9/"), is_streaming=is_streaming)
     try:
-        told = [one for one in addresses_in(exchange.urls["api"]) if "://" in one]
-        assert told
-        for address in told:
+        actual = [one for one in addresses_in(exchange.urls["api"]) if "://" in one]
+        assert actual
+        for address in actual:
             scheme = "ws" if address.startswith("ws") else "http"
             assert address.startswith(f"{scheme}://127.0.0.1:9/{venue.name}")
     finally:

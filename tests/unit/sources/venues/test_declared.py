@@ -186,8 +186,8 @@ def test_bybit_counts_both_sides_which_its_own_figure_of_one_side_must_confirm(
     )
     context.first_ms, context.end_ms = 0, 2_000_000_000_000
     page = read_page(reading, reading.endpoint, {"result": {"list": [row]}}, context)
-    told = page.batches[0].table.to_pylist()
-    assert [one["open_interest_quantity"] for one in told] == expected
+    actual = page.batches[0].table.to_pylist()
+    assert [one["open_interest_quantity"] for one in actual] == expected
     if not expected:
         (row,) = page.batches[1].table.to_pylist()
         assert row["reason"] == "open interest is not 2 times the one-sided figure beside it"

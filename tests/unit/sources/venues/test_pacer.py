@@ -198,7 +198,7 @@ async def test_no_more_run_at_once_than_allowed(pacer_with):
 
 
 class Budget:
-    """A shared budget that notes what it is told."""
+    """A shared budget that notes every call."""
 
     def __init__(self, error=None):
         self.noted, self.error = [], error

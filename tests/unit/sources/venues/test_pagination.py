@@ -19,7 +19,7 @@ GRID = Endpoint("m", {}, {}, "s", limit=100, paging="windows", period_seconds=30
 
 
 class Venue:
-    """Tells labels on a grid or anywhere, as one of the ways of paging would."""
+    """Publishes labels on a grid or anywhere, as one of the ways of paging would."""
 
     def __init__(self, labels, endpoint, order):
         self.labels = np.array(sorted(labels), dtype=np.int64)
@@ -38,7 +38,7 @@ class Venue:
             rows = rows[-limit:] if self.order == "newest" else rows[:limit]
         return [Page([], rows, len(rows))]
 
-    async def told(self, span):
+    async def read_labels(self, span):
         found = set()
         async for pages in turn_pages(span, self.turn, NOW):
             found.update(pages[0].labels.tolist())
@@ -57,7 +57,7 @@ async def test_windows_take_every_label_in_the_fewest_calls(first, count, limit,
     endpoint = dataclasses.replace(GRID, limit=limit)
     venue = Venue(range(start - 5 * STEP, start + (count + 5) * STEP, STEP), endpoint, order)
     span = Span(endpoint, start, start + count * STEP)
-    assert await venue.told(span) >= set(range(start, start + count * STEP, STEP))
+    assert await venue.read_labels(span) >= set(range(start, start + count * STEP, STEP))
     assert len(venue.calls) == -(-count // limit)
     for first_ms, last_ms, asked, _ in venue.calls:
         assert (last_ms - first_ms) // STEP + 1 <= asked <= limit
@@ -73,13 +73,13 @@ async def test_windows_take_every_label_in_the_fewest_calls(first, count, limit,
 async def test_irregular_labels_are_all_reached_even_where_they_share_instants(
     labels, limit, way, span
 ):
-    # More rows of one instant than fit in an answer cannot be told apart by any bound.
+    # More rows of one instant than fit in an answer cannot be separated by any bound.
     labels = [label for label in labels if labels.count(label) < limit]
     endpoint = dataclasses.replace(GRID, limit=limit, paging=way, period_seconds=0)
     venue = Venue(labels, endpoint, way)
     first, end = span[0], span[0] + span[1]
-    told = await venue.told(Span(endpoint, first, end))
-    assert told >= {label for label in labels if first <= label < end}
+    actual = await venue.read_labels(Span(endpoint, first, end))
+    assert actual >= {label for label in labels if first <= label < end}
 
 
 async def test_venue_that_repeats_itself_does_not_hold_us_for_ever():
@@ -108,7 +108,7 @@ async def test_an_empty_page_after_a_full_one_is_no_end(way):
 
     venue.turn = failing
     with pytest.raises(VenueUnavailable, match="m: a page is empty that must repeat the last row"):
-        await venue.told(Span(endpoint, 0, 100))
+        await venue.read_labels(Span(endpoint, 0, 100))
 
 
 async def test_long_spans_are_cut_where_the_venue_bounds_them():
@@ -117,7 +117,7 @@ async def test_long_spans_are_cut_where_the_venue_bounds_them():
     )
     venue = Venue([], endpoint, "newest")
     hours = 3_600_000
-    await venue.told(Span(endpoint, 0, 100 * hours))
+    await venue.read_labels(Span(endpoint, 0, 100 * hours))
     assert [(first // hours, -(-last // hours)) for first, last, _, _ in venue.calls] == [
         (0, 48),
         (48, 96),
@@ -143,8 +143,8 @@ def test_span_holds_exactly_the_final_labels_wanted(start, length, offset, settl
         for label in range(NOW + (start - 2) * STEP, end_ms + 2 * STEP, STEP)
         if start_ms <= label < end_ms and label + settles * 1000 <= now_ms
     ]
-    told = [label for span in spans for label in range(span.first_ms, span.end_ms, STEP)]
-    assert told == wanted
+    actual = [label for span in spans for label in range(span.first_ms, span.end_ms, STEP)]
+    assert actual == wanted
 
 
 def test_recent_and_older_endpoints_share_a_span_without_gap_or_overlap():

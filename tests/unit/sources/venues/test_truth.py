@@ -1,4 +1,4 @@
-"""What is recorded of each venue equals what the market did, whatever units it was told in.
+"""What is recorded of each venue equals what the market did, whatever units it was published in.
 
 The stand-in was written from the venues' documentation, the declarations from ccxt: where they
 agree on units, sides, shifts and bounds, two readings of the venues agree.
@@ -147,11 +147,11 @@ async def test_open_interest_history_stands_at_its_instants(product, client_at, 
                     period, standin.now, to_ms(start), None, None, from_end=False
                 )
             }
-            told = {to_ms(row["observed_at"]): row["open_interest_quantity"] for row in rows}
+            actual = {to_ms(row["observed_at"]): row["open_interest_quantity"] for row in rows}
             # A venue may still be changing the newest one.
-            assert set(truth) - set(told) <= {max(truth)}
-            assert set(told) <= set(truth)
-            for at, quantity in told.items():
+            assert set(truth) - set(actual) <= {max(truth)}
+            assert set(actual) <= set(truth)
+            for at, quantity in actual.items():
                 assert quantity == pytest.approx(truth[at], rel=1e-9)
         audit = client.report().unit_audit
         if audit.rows:
@@ -219,7 +219,7 @@ async def test_liquidations_have_the_side_of_the_position(product, client_at, ma
     async with client_at(venue) as client:
         async for one, series in chosen(client, market, kind):
             if one.product.liquidations is None:
-                pytest.skip(f"{venue} tells no liquidations over REST")
+                pytest.skip(f"{venue} publishes no liquidations over REST")
             now = standin.now
             start_ms, end_ms = now // HOUR * HOUR - 30 * HOUR, now // BAR * BAR
             start, end = (
@@ -232,9 +232,9 @@ async def test_liquidations_have_the_side_of_the_position(product, client_at, ma
             truth = list(series.liquidations(start_ms, end_ms))
             assert len(truth) > 20
             for side, is_long in (("long", True), ("short", False)):
-                told = sum(row["liquidated_quantity"] for row in rows if row["side"] == side)
+                actual = sum(row["liquidated_quantity"] for row in rows if row["side"] == side)
                 real = sum(quantity for _, long, _, quantity in truth if long == is_long)
-                assert told == pytest.approx(real, rel=1e-6)
+                assert actual == pytest.approx(real, rel=1e-6)
             assert all(row["is_complete_feed"] for row in rows)
 
 
@@ -244,7 +244,7 @@ async def test_brackets_are_in_usd_and_grow(product, client_at, market):
         pairs = [pair async for pair in chosen(client, market, kind)]
         brackets = pairs[0][0].product.brackets
         if brackets is None or getattr(getattr(brackets, "endpoint", None), "needs_key", False):
-            pytest.skip(f"{venue} tells no brackets in public")
+            pytest.skip(f"{venue} publishes no brackets")
         batches = await client.brackets([one.instrument for one, _ in pairs])
         assert not rows_of(batches, "quarantine")
         rule = pairs[0][0].product.margin_rule
