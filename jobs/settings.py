@@ -255,8 +255,7 @@ hyblock_client_secret, hyblock_api_key : str, optional
     @property
     def object_store(self) -> ObjectStore:
         """How object storage is reached, by the variables that other programs read too."""
-        store = {name: os.environ.get(variable) or None for name, variable in _STORE.items()}
-        return ObjectStore(**store)
+        return read_object_store()
 
     @property
     def published(self) -> Path:
@@ -297,6 +296,12 @@ hyblock_client_secret, hyblock_api_key : str, optional
         found = self.targets.get(part.lower())
         value = os.environ.get(variable, "") if found is None else found.get_secret_value()
         return SecretStr(value) if value else None
+
+
+def read_object_store() -> ObjectStore:
+    """Return how the environment of this process says that object storage is reached."""
+    store = {name: os.environ.get(variable) or None for name, variable in _STORE.items()}
+    return ObjectStore(**store)
 
 
 def read_settings() -> Settings:

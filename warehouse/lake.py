@@ -4,7 +4,6 @@ Belongs here: what of a lake differs from a file. Does not belong here: models, 
 they are the same in both.
 """
 
-import importlib.util
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,28 +13,17 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.address import LakeAddress, ObjectStore, libpq_text
+from warehouse.address import LakeAddress
 from warehouse.database_file import FileStorage
 from warehouse.errors import LakeRejected
+from warehouse.lake_access import create_access, create_login, load_extensions
 from warehouse.postgres.lake_catalogue import LakeCatalogue, open_catalogue
 from warehouse.postgres.server_address import ServerAddress
+from warehouse.shared_files import FILE_OPTIONS
 from warehouse.sql_text import quoted
 
 _PREFIX = "liqheat"
 """Beginning of the names of DuckDB's secrets."""
-
-# Options of a lake, kept in its catalogue. No rows in the catalogue itself: they would have to be
-# flushed. Groups of rows as in a file; a group is held in memory while it is written.
-_OPTIONS = {"parquet_compression": "zstd", "parquet_row_group_size": "8192"}
-
-# A server that has gone without a word is noticed after two minutes, not after those of the system.
-_CONNECTION = {
-    "connect_timeout": "20",
-    "keepalives_idle": "60",
-    "keepalives_interval": "15",
-    "keepalives_count": "4",
-    "tcp_user_timeout": "120000",
-}
 
 # A connection that the server has ended is to fail, not to be made again: the lock that excludes
 # other writers ended with it.
@@ -88,6 +76,7 @@ class LakeStorage:
         """Attach the lake under a name; one that is empty is made."""
         is_new = self.is_empty()
         load_extensions(connection, self._address)
+        # No rows in the catalogue itself: they would have to be flushed.
         options = {"data_inlining_row_limit": "0", "metadata_schema": quoted(self._address.schema)}
         if is_new:
             self._discard()
@@ -96,17 +85,18 @@ class LakeStorage:
         if isinstance(catalogue, ServerAddress):
             secret = f"{_PREFIX}_{catalog}"
             with self._catalogue(catalogue) as server:
-                _create_login(connection, secret, catalogue, server.application)
+                create_login(connection, secret, catalogue, server.application)
             connection.execute(_POOL)
             path = f"ducklake:{secret}"
         else:
             del options["metadata_schema"]
             path = f"ducklake:{catalogue}"
-        _create_access(connection, f"{_PREFIX}_{catalog}_store", self._address)
+        address = self._address
+        create_access(connection, f"{_PREFIX}_{catalog}_store", address.data, address.store)
         listed = ", ".join(f"{name} {value}" for name, value in options.items())
         connection.execute(f"attach {quoted(path)} as {catalog} ({listed})")
         if is_new:
-            for name, value in _OPTIONS.items():
+            for name, value in FILE_OPTIONS.items():
                 connection.execute(f"call {catalog}.set_option('{name}', '{value}')")
             if isinstance(catalogue, ServerAddress):
                 with self._catalogue(catalogue) as server:
@@ -144,10 +134,7 @@ class LakeStorage:
         return nullcontext(self._server) if self._server else open_catalogue(catalogue)
 
     def _check_data_path(self, connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
-        row = connection.execute(
-            f"select value from {catalog}.options() where option_name = 'data_path'"
-        ).fetchone()
-        place = row[0] if row else ""
+        place = data_folder(connection, catalog)
         if not place.startswith(self._address.data):
             raise LakeRejected(
                 f"{self._address}: its data is below {place}, and LIQHEAT_DATA says "
@@ -155,69 +142,12 @@ class LakeStorage:
             )
 
 
-def load_extensions(connection: duckdb.DuckDBPyConnection, address: LakeAddress) -> None:
-    """Load the extensions that a lake needs, from their packages; nothing is downloaded.
-
-    Raises
-    ------
-    LakeRejected
-        A package is not installed.
-    """
-    needed = ["ducklake"]
-    if isinstance(address.catalogue, ServerAddress):
-        needed.append("postgres_scanner")
-    if address.data.startswith("s3://"):
-        needed.append("httpfs")
-    connection.execute("set autoinstall_known_extensions = false")
-    for name in needed:
-        found = importlib.util.find_spec(f"duckdb_extension_{name}")
-        if found is None or not found.submodule_search_locations:
-            raise LakeRejected(
-                f"a lake needs DuckDB's extension {name}, and its package is not installed; "
-                "run `pip install -e '.[lake]'` in the environment of liqheat"
-            )
-        folder = Path(found.submodule_search_locations[0], "extensions", f"v{duckdb.__version__}")
-        connection.execute(f"load {quoted(folder / f'{name}.duckdb_extension')}")
-
-
-def _create_login(
-    connection: duckdb.DuckDBPyConnection, name: str, catalogue: ServerAddress, application: str
-) -> None:
-    """Create the secrets of a catalogue: DuckDB's messages show paths, never secrets."""
-    address = libpq_text(catalogue, {"application_name": application}, _CONNECTION)
-    password = f", password {quoted(catalogue.password)}" if catalogue.password else ""
-    user = f", user {quoted(catalogue.user)}" if catalogue.user else ""
-    connection.execute(f"create or replace secret {name}_login (type postgres{user}{password})")
-    connection.execute(
-        f"create or replace secret {name} (type ducklake, "
-        f"metadata_path {quoted(address)}, "
-        f"metadata_parameters map {{'TYPE': 'postgres', 'SECRET': '{name}_login'}})"
-    )
-
-
-def _create_access(connection: duckdb.DuckDBPyConnection, name: str, address: LakeAddress) -> None:
-    """Create the secret of object storage, unless DuckDB's own are to be used."""
-    store = address.store
-    if not address.data.startswith("s3://") or not store.key_id:
-        return
-    values = {"key_id": store.key_id, "secret": store.secret, "session_token": store.token,
-              "region": store.region, **_endpoint(store)}  # fmt: skip
-    listed = ", ".join(f"{name} {quoted(value)}" for name, value in values.items() if value)
-    scope = "/".join(address.data.split("/")[:3])
-    connection.execute(
-        f"create or replace secret {name} (type s3, scope {quoted(scope)}, {listed})"
-    )
-
-
-def _endpoint(store: ObjectStore) -> dict[str, str]:
-    if not store.endpoint:
-        return {}
-    scheme, _, host = store.endpoint.rpartition("://")
-    return {
-        "endpoint": host.rstrip("/"),
-        "url_style": "path",
-        "use_ssl": "false" if scheme == "http" else "true",
-    }
+def data_folder(connection: duckdb.DuckDBPyConnection, catalog: str) -> str:
+    """Return where the data of an attached lake is, with a slash at its end."""
+    row = connection.execute(
+        f"select value from {catalog}.options() where option_name = 'data_path'"
+    ).fetchone()
+    return row[0] if row else ""
 
 
 def tidy_lake(connection: duckdb.DuckDBPyConnection, before: datetime) -> None:

@@ -14,10 +14,15 @@ import duckdb
 from warehouse import lake_tables
 from warehouse.address import LakeAddress, WarehouseAddress
 from warehouse.database_file import FileStorage
-from warehouse.lake import LakeStorage, tidy_lake
+from warehouse.lake import LakeStorage, data_folder, tidy_lake
+from warehouse.shared_files import SharedPlace
 
 # DuckDB's name for the type of an attached lake.
 _LAKE = "ducklake"
+
+# A file is several requests to object storage and a row for each column in the catalogue: rows that
+# are smaller than this in memory [bytes] are sent to the writer and share a file there.
+_FEWEST_SHARED_BYTES = 1_000_000
 
 
 class Storage(Protocol):
@@ -48,6 +53,16 @@ def storage_at(address: WarehouseAddress) -> Storage:
 def has_view_column_comments(connection: duckdb.DuckDBPyConnection) -> bool:
     """Return whether columns of views can be commented in the database in use."""
     return _type_of(connection) != _LAKE
+
+
+def shared_place(connection: duckdb.DuckDBPyConnection) -> SharedPlace | None:
+    """Return where other processes can store rows; None where only the writer can.
+
+    What they store is taken in by ``warehouse.shared_files.register_files``.
+    """
+    if _type_of(connection) != _LAKE:
+        return None
+    return SharedPlace(data_folder(connection, _name_of(connection)), _FEWEST_SHARED_BYTES)
 
 
 def insert_placeholders(connection: duckdb.DuckDBPyConnection) -> None:
@@ -83,4 +98,9 @@ def _type_of(connection: duckdb.DuckDBPyConnection) -> str:
     row = connection.execute(
         "select type from duckdb_databases() where database_name = current_database()"
     ).fetchone()
+    return row[0] if row else ""
+
+
+def _name_of(connection: duckdb.DuckDBPyConnection) -> str:
+    row = connection.execute("select current_database()").fetchone()
     return row[0] if row else ""

@@ -19,8 +19,9 @@ from jobs.build.capture_refresh import refresh_captures
 from jobs.build.estimator_choice import store_assumptions, store_parameters
 from jobs.build.path_records import PathModel
 from jobs.build.path_rows import path_assumptions
+from jobs.build.shard_rows import TableRows
 from jobs.build.window_replay import replay_windows
-from jobs.build.window_shards import TableRows, WindowBars, of_batch
+from jobs.build.window_shards import WindowBars, of_batch
 from jobs.build.window_store import delete_old_details, store_window
 from jobs.engines.engine_choice import EngineChoice, open_engine
 from jobs.engines.shard_engine import ShardEngine
@@ -171,5 +172,5 @@ def _store(
                 return store_window(connection, batch, window, tables, engine, is_first=is_first)
         except ComparisonLost as lost:
             batch.leave_out(lost.assets, str(lost))
-            window, tables = of_batch(batch, window, tables)
+            window, tables = of_batch(connection, batch, window, tables)
     return 0

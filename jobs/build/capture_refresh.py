@@ -11,19 +11,19 @@ microseconds since 1970, UTC.
 import logging
 from collections.abc import Iterator, Sequence
 
-import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.build.build_plan import BuildBatch, BuildTask, open_batch
 from jobs.build.path_records import PathModel
+from jobs.build.shard_rows import TableRows, insert_parts
 from jobs.build.window_replay import replay_windows
-from jobs.build.window_shards import TableRows, WindowBars
+from jobs.build.window_shards import WindowBars
 from jobs.build.window_store import mark_for_publication
 from jobs.compare.compare_maps import compare_maps
 from jobs.engines.shard_engine import ShardEngine
 from jobs.errors import ComparisonLost
 from jobs.instants import to_instant
-from warehouse.connect import insert_rows, transaction
+from warehouse.connect import transaction
 from warehouse.models import run_incremental_models
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def _store(
             [asset, start, end, providers],
         )
     row_count = sum(
-        insert_rows(connection, name, pa.concat_tables(tables[name]))
+        insert_parts(connection, name, tables[name])
         for name in ("derived.heatmap", "derived.path_exposure")
         if tables.get(name)
     )

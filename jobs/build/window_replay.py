@@ -5,6 +5,7 @@ Does not belong here: where shards run (``jobs.engines``), writing rows (``windo
 are int64 microseconds, UTC.
 """
 
+import platform
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +28,7 @@ from jobs.build.replay import replay
 from jobs.build.replay_inputs import InstrumentBars, read_bars
 from jobs.build.replay_records import EMPTY_BARS, ReplaySpan, Series, Stretch
 from jobs.build.series_rows import checkpoint_rows, exposure_rows, series_hour_rows, series_maps
+from jobs.build.shard_rows import TableRows, store_many
 from jobs.build.tier_maps import (
     TierMaps,
     prices_contradict,
@@ -36,7 +38,6 @@ from jobs.build.tier_maps import (
 )
 from jobs.build.window_shards import (
     ReplayedShard,
-    TableRows,
     WindowBars,
     WindowShard,
     cut_shards,
@@ -45,6 +46,8 @@ from jobs.build.window_shards import (
 from jobs.engines.shard_engine import LostShard, ShardEngine
 from jobs.errors import BooksDoNotBalance
 from jobs.instants import BEGINNING, DAY_MICROSECONDS, to_instant
+from warehouse.errors import WarehouseError
+from warehouse.storage import shared_place
 
 
 def replay_windows(
@@ -71,23 +74,24 @@ def replay_windows(
     EngineUnavailable
         The engine is gone.
     """
+    place = None if engine.shares_memory else shared_place(connection)
     step = limits.WINDOW_DAYS * DAY_MICROSECONDS
     starts = list(range(first_instant(connection, batch), batch.until, step)) or [batch.until]
     under_way: _UnderWay | None = None
     with ThreadPoolExecutor(1) as ahead:
         for start, end in pairwise([*starts, batch.until]):
             # Which holes are open is known once the window before has been replayed.
-            done = None if under_way is None else under_way.join(batch)
+            done = None if under_way is None else under_way.join(connection, batch)
             if not batch.tasks:
                 return
             window = _read_window(connection, batch, start, end)
-            shards = cut_shards(batch, window, engine.shard_count)
+            shards = cut_shards(batch, window, engine.shard_count, place)
             replayed = ahead.submit(engine.run, replay_shard, shards)
             under_way = _UnderWay(window, replayed)
             if done is not None:
                 yield done
         if under_way is not None:
-            done = under_way.join(batch)
+            done = under_way.join(connection, batch)
             if batch.tasks:
                 yield done
 
@@ -98,9 +102,11 @@ class _UnderWay(NamedTuple):
     window: WindowBars
     replayed: Future[list[ReplayedShard | LostShard[WindowShard]]]
 
-    def join(self, batch: BuildBatch) -> tuple[WindowBars, TableRows]:
+    def join(
+        self, connection: DuckDBPyConnection, batch: BuildBatch
+    ) -> tuple[WindowBars, TableRows]:
         """Return the window and its rows once they are there."""
-        return join_shards(batch, self.window, self.replayed.result())
+        return join_shards(connection, batch, self.window, self.replayed.result())
 
 
 def first_instant(connection: DuckDBPyConnection, batch: BuildBatch) -> int:
@@ -141,10 +147,13 @@ def _has_open_hole(series: Series, bars: InstrumentBars) -> bool:
     return bool(np.isnan(columns.open_interest[-1]))
 
 
-def replay_shard(shard: WindowShard, pool: ThreadPoolExecutor) -> ReplayedShard:
+def replay_shard(
+    shard: WindowShard, pool: ThreadPoolExecutor
+) -> ReplayedShard | LostShard[WindowShard]:
     """Replay the series of a shard over its window; return their rows, and what becomes of them.
 
-    Reads nothing but the shard, so any process with these sources can run it.
+    Reads nothing but the shard, so any process with these sources can run it. The shard is lost
+    where its place for rows cannot be written to.
 
     Parameters
     ----------
@@ -217,9 +226,23 @@ def replay_shard(shard: WindowShard, pool: ThreadPoolExecutor) -> ReplayedShard:
     for path, path_stretches in zip(paths, followed, strict=True):
         for stretch in path_stretches:
             _add_path_rows(tables, path, stretch, batch.run_id)
-    if window.end == batch.until:
+    return _outcome(shard, dict(tables))
+
+
+def _outcome(shard: WindowShard, tables: TableRows) -> ReplayedShard | LostShard[WindowShard]:
+    """Return what is handed back of a shard: its rows or files of them, and its states."""
+    batch = shard.batch
+    try:
+        tables = store_many(shard.place, tables)
+    except WarehouseError as exc:
+        # Only which shard it was is of use to the writer.
         _drop_states(batch)
-    return ReplayedShard(dict(tables), batch.series, batch.paths)
+        bare = replace(shard.window, bars={}, ahead={}, paths={})
+        reason = f"{platform.node()} cannot store its rows: {exc}"
+        return LostShard(replace(shard, window=bare), reason)
+    if shard.window.end == batch.until:
+        _drop_states(batch)
+    return ReplayedShard(tables, batch.series, batch.paths)
 
 
 def _drop_states(batch: BuildBatch) -> None:

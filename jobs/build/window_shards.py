@@ -9,19 +9,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.compute as pc
+from duckdb import DuckDBPyConnection
 
 from jobs.build.build_plan import BuildBatch
 from jobs.build.path_records import AssetPath, PathInputs
 from jobs.build.replay_inputs import InstrumentBars
 from jobs.build.replay_records import Series
+from jobs.build.shard_rows import TableRows, rows_of_assets
 from jobs.engines.shard_engine import LostShard, name_span
 from jobs.instants import to_instant
 from transforms.ledger.ledger_fit import LedgerFit
-
-TableRows = dict[str, list[pa.Table]]
-"""Rows by the table they go to."""
+from warehouse.shared_files import SharedPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +74,13 @@ class WindowShard:
         The assets; their series and paths are as they are where the window begins.
     window : WindowBars
         Their bars.
+    place : SharedPlace, optional
+        Where whoever replays it can store its rows; None where only the writer can.
     """
 
     batch: BuildBatch
     window: WindowBars
+    place: SharedPlace | None = None
 
     @property
     def label(self) -> str:
@@ -94,8 +95,8 @@ class ReplayedShard:
 
     Parameters
     ----------
-    tables : dict of str to list of pyarrow.Table
-        Rows by table.
+    tables : dict of str to list of pyarrow.Table or ShardFile
+        Rows by table, or files of them.
     series : list of Series
         Its series as they are at the end of the window.
     paths : dict of str to AssetPath
@@ -107,7 +108,9 @@ class ReplayedShard:
     paths: dict[str, AssetPath]
 
 
-def cut_shards(batch: BuildBatch, window: WindowBars, count: int) -> list[WindowShard]:
+def cut_shards(
+    batch: BuildBatch, window: WindowBars, count: int, place: SharedPlace | None = None
+) -> list[WindowShard]:
     """Return a window as shards of whole assets with about as many bars each.
 
     Parameters
@@ -118,9 +121,11 @@ def cut_shards(batch: BuildBatch, window: WindowBars, count: int) -> list[Window
         The window.
     count : int
         Most shards wanted.
+    place : SharedPlace, optional
+        Where those who replay them can store their rows.
     """
     if count == 1:
-        return [WindowShard(batch, window)]
+        return [WindowShard(batch, window, place)]
     bars: dict[str, int] = dict.fromkeys(batch.tasks, 0)
     for key, asset in batch.contracts.items():
         bars[asset] += len(window.bars.get(key, ()))
@@ -132,10 +137,23 @@ def cut_shards(batch: BuildBatch, window: WindowBars, count: int) -> list[Window
         size, number, assets = shares[0]
         heapq.heapreplace(shares, (size + bars[asset], number, [*assets, asset]))
     parts = [batch.part(assets) for _, _, assets in sorted(shares, key=lambda share: -share[0])]
-    return [WindowShard(part, window.part(part)) for part in parts]
+    return [
+        WindowShard(part, window.part(part), _named(place, batch, window, number))
+        for number, part in enumerate(parts)
+    ]
+
+
+def _named(
+    place: SharedPlace | None, batch: BuildBatch, window: WindowBars, number: int
+) -> SharedPlace | None:
+    """Return the place with names for the files of a shard: the run, the window's end, a number."""
+    if place is None:
+        return None
+    return place.named(f"{batch.run_id}-{to_instant(window.end):%Y%m%dT%H%M}-{number:03d}")
 
 
 def join_shards(
+    connection: DuckDBPyConnection,
     batch: BuildBatch,
     window: WindowBars,
     outcomes: Sequence[ReplayedShard | LostShard[WindowShard]],
@@ -152,17 +170,13 @@ def join_shards(
         batch.take_over(outcome.series, outcome.paths)
         for name, parts in outcome.tables.items():
             tables[name] += parts
-    return of_batch(batch, window, tables)
+    return of_batch(connection, batch, window, tables)
 
 
 def of_batch(
-    batch: BuildBatch, window: WindowBars, tables: TableRows
+    connection: DuckDBPyConnection, batch: BuildBatch, window: WindowBars, tables: TableRows
 ) -> tuple[WindowBars, TableRows]:
     """Return what a window has of the assets that are still in the batch, and its rows of them."""
     if not batch.left_out:
         return window, tables
-    kept = pa.array(batch.assets)
-    return window.part(batch), {
-        name: [rows.filter(pc.is_in(rows["asset"], kept)) for rows in parts]
-        for name, parts in tables.items()
-    }
+    return window.part(batch), rows_of_assets(connection, tables, batch.assets)

@@ -19,14 +19,14 @@ from jobs.build.hourly_maps import (
 )
 from jobs.build.path_records import AssetPath
 from jobs.build.replay_records import Series
+from jobs.build.shard_rows import TableRows, insert_parts
 from jobs.build.tier_maps import TierMaps, sum_near_price, tier_map_rows
-from jobs.build.window_shards import TableRows, WindowBars
+from jobs.build.window_shards import WindowBars
 from jobs.compare.compare_maps import compare_maps
 from jobs.compare.outside_maps import outside_map_rows
 from jobs.engines.shard_engine import ShardEngine
 from jobs.grouping import run_slices
 from jobs.instants import BEGINNING, DAY_MICROSECONDS, to_instant
-from warehouse.connect import insert_rows
 from warehouse.models import run_incremental_models, set_window
 from warehouse.queries import named_query
 
@@ -68,8 +68,8 @@ def store_window(
         The batch the window belongs to.
     window : WindowBars
         The window.
-    tables : dict of str to list of pyarrow.Table
-        Its rows by table.
+    tables : dict of str to list of pyarrow.Table or ShardFile
+        Its rows by table, or files of them.
     engine : ShardEngine
         Where its maps are compared.
     is_first : bool
@@ -89,14 +89,14 @@ def store_window(
     for at, assets in assets_from.items():
         mark_for_publication(connection, assets, at, end)
         _delete_hours(connection, assets, at, end)
-    row_count = sum(_insert(connection, name, parts) for name, parts in tables.items())
+    row_count = sum(insert_parts(connection, name, parts) for name, parts in tables.items())
     # Models read the maps of estimators, outside maps the prices in models.
     for at, assets in assets_from.items():
         hours = to_instant(at), to_instant(end)
         row_count += run_incremental_models(connection, assets, *hours)
         _sum_without_set_apart(connection, batch, assets, at, end)
         for outside in outside_map_rows(connection, assets, *hours, batch.run_id):
-            row_count += _insert(connection, "derived.heatmap", outside)
+            row_count += insert_parts(connection, "derived.heatmap", outside)
     for at, assets in assets_from.items():
         hours = to_instant(at), to_instant(end)
         row_count += compare_maps(connection, assets, *hours, batch.run_id, engine)
@@ -104,10 +104,6 @@ def store_window(
     _prune_checkpoints(connection, batch)
     _mark_progress(connection, batch, end)
     return row_count
-
-
-def _insert(connection: DuckDBPyConnection, name: str, parts: list[pa.Table]) -> int:
-    return insert_rows(connection, name, pa.concat_tables(parts)) if parts else 0
 
 
 def _delete_checkpoints_after(connection: DuckDBPyConnection, from_at: dict[str, int]) -> None:
@@ -181,7 +177,7 @@ def _sum_maps_without_set_apart(connection: DuckDBPyConnection, batch: BuildBatc
         heatmap_rows(identity, sum_maps([stored_maps(part) for part in own]))
         for identity, own in _venues_of_sums(kept, batch.run_id).items()
     ]
-    _insert(connection, "derived.heatmap", sums)
+    insert_parts(connection, "derived.heatmap", sums)
 
 
 def _sum_tiers_without_set_apart(connection: DuckDBPyConnection, batch: BuildBatch) -> None:
@@ -203,7 +199,7 @@ def _sum_tiers_without_set_apart(connection: DuckDBPyConnection, batch: BuildBat
         )
         for identity, own in _venues_of_sums(kept, batch.run_id).items()
     ]
-    _insert(connection, "derived.heatmap_by_tier", sums)
+    insert_parts(connection, "derived.heatmap_by_tier", sums)
 
 
 def _venues_of_sums(kept: pa.Table, run_id: str) -> dict[MapIdentity, list[pa.Table]]:

@@ -250,6 +250,8 @@ class DaskEngine:
         Time after which a shard is given up, from when a worker begins it [s].
     """
 
+    shares_memory = False
+
     def __init__(self, client: Client, name: str, shard_seconds: float) -> None:
         self._client = client
         self._name = name

@@ -70,6 +70,10 @@ class ShardEngine(Protocol):
     def shard_count(self) -> int:
         """Into how many shards work is best cut."""
 
+    @property
+    def shares_memory(self) -> bool:
+        """Whether shards run in this process, so that results cost nothing to hand over."""
+
     def run(
         self, function: ShardFunction[Part, Result], shards: Sequence[Part]
     ) -> list[Result | LostShard[Part]]:
@@ -110,6 +114,7 @@ class ThreadEngine:
     """
 
     shard_count = 1
+    shares_memory = True
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool

@@ -102,6 +102,7 @@ class Disturbed:
         self._engine = engine
         self._around = around
         self.shard_count = engine.shard_count
+        self.shares_memory = engine.shares_memory
 
     def run(self, function: Any, shards: Any) -> Any:
         """Run the function inside the others."""

@@ -1,6 +1,7 @@
 """A lake holds what a file holds, row for row, and nothing half done whatever fails."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -11,8 +12,9 @@ import pytest
 from workbench import END, FEW, HOUR, START, differences
 from workbench.lakes import ACCESS, HOURS, Lake, build_until, land_hours, moved
 from workbench.postgres_server import PASSWORD
+from workbench.shards import small_cluster
 
-from jobs.build import window_store
+from jobs.build import shard_rows
 from jobs.check.run_suites import check
 from jobs.maintain import maintain
 from jobs.move_warehouse import move_to
@@ -21,6 +23,7 @@ from jobs.publish.publish import publish
 from jobs.settings import Settings
 from jobs.writer import open_writer
 from transforms.estimators import ESTIMATORS
+from warehouse import storage
 from warehouse.errors import (
     DataFileMissing,
     LakeRejected,
@@ -129,6 +132,26 @@ def test_a_lake_whose_catalogue_is_a_file(filed, tmp_path):
     assert differences(filed.warehouse, back, schemas=ALL) == {}
 
 
+def test_workers_store_on_object_storage_what_the_writer_takes_in(
+    filed, postgres, objects, market_records, monkeypatch, tmp_path
+):
+    lake = Lake(postgres, postgres.make_database(), objects.make_bucket("shared"))
+    settings = lake.settings(tmp_path / "home")
+    land_hours(settings, market_records, float("-inf"), HOURS[-1])
+    load(settings)
+    monkeypatch.setattr(storage, "_FEWEST_SHARED_BYTES", 1)
+    with small_cluster(1) as cluster:
+        on_dask = settings.model_copy(update={"on": cluster.scheduler_address})
+        build_maps(on_dask, as_of=START + HOURS[-1] * HOUR, estimators=FEW)
+    with open_writer(settings) as connection:
+        files = connection.execute(
+            "select data_file from ducklake_list_files('warehouse', 'heatmap', schema => 'derived')"
+        ).fetchall()
+    assert any(re.search(r"derived/heatmap/\w{32}-20260130T0700-000-\w{12}\.", f) for (f,) in files)
+    there = moved(settings, tmp_path / "moved")
+    assert differences(filed.warehouse, there, schemas=("derived", "intermediate")) == {}
+
+
 def test_a_second_writer_is_refused_and_the_first_goes_on(laked):
     _, settings = laked
     with open_writer(settings) as connection:
@@ -143,11 +166,11 @@ def test_a_second_writer_is_refused_and_the_first_goes_on(laked):
 KILLED = """
 import os, signal, sys
 from datetime import datetime
-from jobs.build import window_store
+from jobs.build import shard_rows
 from jobs.pipeline import build_maps, load
 from jobs.settings import read_settings
 from transforms.estimators import ESTIMATORS
-insert = window_store.insert_rows
+insert = shard_rows.insert_rows
 left = [int(sys.argv[1])]
 def insert_and_die(*arguments):
     count = insert(*arguments)
@@ -155,7 +178,7 @@ def insert_and_die(*arguments):
     if not left[0]:
         os.kill(os.getpid(), signal.SIGKILL)
     return count
-window_store.insert_rows = insert_and_die
+shard_rows.insert_rows = insert_and_die
 load(read_settings())
 few = [ESTIMATORS[name] for name in sys.argv[3:]]
 build_maps(read_settings(), as_of=datetime.fromisoformat(sys.argv[2]), estimators=few)
@@ -195,14 +218,14 @@ def test_a_server_that_ends_its_connections_stops_a_build_and_the_next_does_it_a
     as_of = START + (HOURS[-1] + 1) * HOUR
     land_hours(settings, market_records, HOURS[-1], HOURS[-1] + 1)
     load(settings)
-    insert = window_store.insert_rows
+    insert = shard_rows.insert_rows
 
     def insert_after_restart(*arguments):
         lake.end_sessions()
         return insert(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(window_store, "insert_rows", insert_after_restart)
+        patch.setattr(shard_rows, "insert_rows", insert_after_restart)
         with pytest.raises(LakeUnavailable, match="run the same command again") as raised:
             build_maps(settings, as_of=as_of, estimators=FEW)
     assert PASSWORD not in str(raised.value)

@@ -1,6 +1,8 @@
 """Shards of a window: whole assets, about as many bars each, everything in one of them."""
 
+import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from jobs.build.build_plan import BuildBatch, BuildTask
@@ -83,11 +85,14 @@ def test_assets_of_a_lost_shard_leave_the_batch_and_the_others_advance(batch, wi
             Series(each.asset, each.venue, each.instrument, "linear", [], last_bar_end=9)
             for each in shard.batch.series
         ]
-        done = ReplayedShard({"derived.heatmap": [asset]}, advanced, shard.batch.paths)
-        outcomes.append(LostShard("too slow") if asset == "SOL" else done)
-    left, tables = join_shards(batch, window, shards, outcomes)
+        rows = {"derived.heatmap": [pa.table({"asset": [asset]})]}
+        done = ReplayedShard(rows, advanced, shard.batch.paths)
+        outcomes.append(LostShard(shard, "too slow") if asset == "SOL" else done)
+    with duckdb.connect() as connection:
+        left, tables = join_shards(connection, batch, window, outcomes)
     rest = {*BARS} - {"SOL"}
-    assert {*tables["derived.heatmap"]} == {*batch.tasks} == {*batch.from_at} == rest
+    stored = pa.concat_tables(tables["derived.heatmap"])["asset"].to_pylist()
+    assert {*stored} == {*batch.tasks} == {*batch.from_at} == rest
     assert {*batch.paths} == {*batch.paths_begin_at} == rest
     assert left.bar_count == sum(BARS.values()) - BARS["SOL"]
     assert batch.begins_at.keys() == {each.key for each in batch.series}
