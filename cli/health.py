@@ -48,6 +48,7 @@ def status_command(form: Rows = Format.table) -> None:
 
 def _write_status(status: "Status", form: Format) -> None:
     from jobs.read.collector_status import collector_line
+    from jobs.read.transfers import transfer_line
 
     # A home with imports only follows no venue.
     if status.venues or form is not Format.table:
@@ -68,6 +69,8 @@ def _write_status(status: "Status", form: Format) -> None:
             )
         if status.collector is not None:
             note(collector_line(status.collector, now()))
+        if status.transfer is not None:
+            note(transfer_line(status.transfer))
     for problem in status.problems:
         note(f"wrong: {problem}")
     if not status.problems:

@@ -29,7 +29,7 @@ CARDS = "collectors"
 _IDENTITY_FILE = "collector_id"
 _LARGEST_CARD_BYTES = 1_000_000
 # Live batches: an optional prefix, the venue, the instant of the round, a hash.
-_LIVE = re.compile(r"(?:^|-)(\w+)-(\d{8}T\d{2})\d{4}Z-[0-9a-f]{12}[.]parquet$")
+_LIVE = re.compile(r"(?:^|-)(\w+)-(\d{8}T\d{6}Z)-[0-9a-f]{12}[.]parquet$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class CollectorCard:
     sent_at : datetime
         When it last sent, by its clock, UTC.
     newest : mapping of str to datetime
-        By venue, the newest hour in which it collected rows that it has sent, UTC.
+        By venue, when the newest rows that it has sent were collected, by its clock, UTC.
     """
 
     collector: str
@@ -70,13 +70,13 @@ def collector_id(settings: Settings) -> str:
     return re.sub(r"\W", "", path.read_text())[:64]
 
 
-def newest_hours(names: Iterable[str]) -> dict[str, datetime]:
-    """Return the newest hour of each venue among landing files of its contracts.
+def newest_rounds(names: Iterable[str]) -> dict[str, datetime]:
+    """Return the instant of the newest landing file of each venue's contracts.
 
     Parameters
     ----------
     names : iterable of str
-        ``<kind>/<name>.parquet``. Imports have no hour, and kinds without contracts no collector
+        ``<kind>/<name>.parquet``. Imports have no instant, and kinds without contracts no collector
         that owns them: both are left out.
     """
     found: dict[str, datetime] = {}
@@ -84,8 +84,8 @@ def newest_hours(names: Iterable[str]) -> dict[str, datetime]:
         kind, _, file_name = name.partition("/")
         live = _LIVE.search(file_name)
         if live is not None and _is_of_contracts(kind):
-            hour = datetime.strptime(live[2], "%Y%m%dT%H").replace(tzinfo=UTC)
-            found[live[1]] = max(hour, found.get(live[1], hour))
+            at = datetime.strptime(live[2], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+            found[live[1]] = max(at, found.get(live[1], at))
     return found
 
 
@@ -138,9 +138,10 @@ def shared_venues(cards: Iterable[CollectorCard]) -> Iterator[str]:
     """Yield a sentence for each venue that two collectors sent rows of in the same hour."""
     for one, other in combinations(cards, 2):
         for venue in sorted(one.newest.keys() & other.newest.keys()):
-            if one.newest[venue] == other.newest[venue]:
+            hours = {f"{each.newest[venue]:%Y-%m-%dT%H}" for each in (one, other)}
+            if len(hours) == 1:
                 yield (
                     f"{venue}: {one.label} and {other.label} both sent rows of the hour "
-                    f"{one.newest[venue]:%Y-%m-%dT%H}; each row counts once, but both spend the "
+                    f"{hours.pop()}; each row counts once, but both spend the "
                     "venue's rate limit: leave it out of the universe.yaml of one of them"
                 )

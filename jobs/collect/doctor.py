@@ -1,8 +1,8 @@
 """The doctor: one small request of each kind, its response compared with the declaration.
 
-Belongs here: running it over venues, the public archive and the spot markets of stablecoins. Does
-not belong here: the examination of a venue (`jobs.collect.venue_examination`). Nothing is stored,
-and no warehouse is needed.
+Belongs here: running it over venues, the shared landing, the public archive and the spot markets of
+stablecoins. Does not belong here: the examination of a venue (`jobs.collect.venue_examination`).
+Nothing is stored, and no warehouse is needed.
 """
 
 import asyncio
@@ -15,8 +15,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from jobs.collect.doctor_report import DoctorReport, ExaminedResponse, Exchange, Status
+from jobs.collect.receive_landing import names_in_shared_landing
 from jobs.collect.scope import Clock, Effort, configured_universe, file_proxy, venue_connections
+from jobs.collect.send_landing import files_to_send
 from jobs.collect.venue_examination import VenueExaminer
+from jobs.errors import SharedLandingFailed
 from jobs.instants import HOUR
 from jobs.progress import Progress, silent
 from jobs.settings import Settings
@@ -67,7 +70,8 @@ def run_doctor(
     venues : iterable of str
         Which venues.
     has_feeds : bool
-        Whether to examine the public archive and the spot markets of stablecoins too.
+        Whether to examine the shared landing, the public archive and the spot markets of
+        stablecoins too.
     effort : Effort
         Time for each venue, retries.
     progress : callable
@@ -100,6 +104,8 @@ def run_doctor(
 
 async def _examine_feeds(settings: Settings, now: datetime) -> list[ExaminedResponse]:
     examinations = []
+    if settings.send_to is not None or settings.receive_from is not None:
+        examinations.append(_examine_shared_landing(settings))
     # A stand-in for venues has neither, and the real ones live in another time.
     if settings.venue_url is None or settings.archive_url is not None:
         examinations.append(_examine_archive(settings, now))
@@ -143,6 +149,30 @@ async def _examine_archive(settings: Settings, now: datetime) -> ExaminedRespons
         rows=int(fetched.status == "here"),
         differences=(difference,) if fetched.status == "absent" else (),
         exchanges=(Exchange(f"GET {address}/{file.path}"),),
+    )
+
+
+async def _examine_shared_landing(settings: Settings) -> ExaminedResponse:
+    """List the shared landing, and count what waits on either side."""
+    notes: list[str] = []
+    if settings.send_to is not None:
+        notes.append(f"{len(files_to_send(settings)):,} files wait to be sent")
+    reason: str | None = None
+    names: frozenset[str] = frozenset()
+    try:
+        names = await asyncio.to_thread(names_in_shared_landing, settings)
+        notes.append(f"{len(names):,} files wait to be received")
+    except SharedLandingFailed as exc:
+        reason = str(exc)
+    return ExaminedResponse(
+        venue="shared landing",
+        kind="files that wait",
+        instrument=None,
+        declaration="LIQHEAT_SEND_TO or LIQHEAT_RECEIVE_FROM",
+        status="fits" if reason is None else "not checked",
+        reason=reason,
+        rows=len(names),
+        notes=tuple(notes),
     )
 
 

@@ -66,7 +66,7 @@ def receive_landing(
     cards: tuple[CollectorCard, ...] = ()
     received = waiting = 0
     try:
-        shared = _open(settings)
+        shared = open_shared_landing(settings)
         sizes = shared.list_files()
         names = [name for name in sizes if _is_landing_file(name)]
         messages += _unknown(sizes.keys() - names)
@@ -90,22 +90,16 @@ def receive_landing(
 
 
 def names_in_shared_landing(settings: Settings) -> frozenset[str]:
-    """Return the names of all landing files that wait in the shared landing of a writer.
+    """Return the names of all landing files that wait in the shared landing; none without one.
 
     Raises
     ------
     SharedLandingFailed
         It cannot be used.
     """
-    if settings.receive_from is None:
+    if settings.send_to is None and settings.receive_from is None:
         return frozenset()
-    return frozenset(filter(_is_landing_file, _open(settings).list_files()))
-
-
-def _open(settings: Settings) -> SharedLanding:
-    return open_shared_landing(
-        settings.receive_from or "", settings.object_store, variable="LIQHEAT_RECEIVE_FROM"
-    )
+    return frozenset(filter(_is_landing_file, open_shared_landing(settings).list_files()))
 
 
 def _is_landing_file(name: str) -> bool:
@@ -130,8 +124,7 @@ def _own_card(
     """Return the card of a writer that collects itself."""
     if not venues:
         return ()
-    hour = at.replace(minute=0, second=0, microsecond=0)
-    newest = dict.fromkeys(venues, hour)
+    newest = dict.fromkeys(venues, at)
     return (CollectorCard(collector_id(settings), socket.gethostname(), at, newest),)
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jobs.collect.collector_card import CollectorCard, collector_id, newest_hours, write_card
+from jobs.collect.collector_card import CollectorCard, collector_id, newest_rounds, write_card
 from jobs.collect.shared_landing import SharedLanding, in_threads, open_shared_landing
 from jobs.collect.transfer_report import (
     TransferReport,
@@ -53,12 +53,10 @@ def send_landing(settings: Settings, *, at: datetime) -> TransferReport | None:
     sent: list[str] = []
     card = _own_card(settings, at)
     try:
-        shared = open_shared_landing(
-            settings.send_to, settings.object_store, variable="LIQHEAT_SEND_TO"
-        )
+        shared = open_shared_landing(settings)
         sender = _Sender(shared, settings.landing)
         sent = sender.send_all(_loaded_at_home(settings))
-        card = _with_hours(card, newest_hours(sent))
+        card = _with_rounds(card, newest_rounds(sent))
         if sender.failure is not None:
             raise sender.failure
         write_card(shared, card)
@@ -86,19 +84,20 @@ def _loaded_at_home(settings: Settings) -> list[Path]:
 
 
 def _own_card(settings: Settings, at: datetime) -> CollectorCard:
-    """Return the card of this home, with the hours of what it sent before."""
+    """Return the card of this home, with the rounds of what it sent before."""
     card = CollectorCard(collector_id(settings), socket.gethostname(), at, {})
     try:
         last = read_transfer_report(settings)
     except (SourceError, ValueError):
         return card
-    return _with_hours(card, last.cards[0].newest if last and last.cards else {})
+    is_own = last is not None and last.direction == "sent"
+    return _with_rounds(card, last.cards[0].newest if last and is_own else {})
 
 
-def _with_hours(card: CollectorCard, hours: Mapping[str, datetime]) -> CollectorCard:
+def _with_rounds(card: CollectorCard, rounds: Mapping[str, datetime]) -> CollectorCard:
     newest = {
-        venue: max(each[venue] for each in (card.newest, hours) if venue in each)
-        for venue in sorted(card.newest.keys() | hours.keys())
+        venue: max(each[venue] for each in (card.newest, rounds) if venue in each)
+        for venue in sorted(card.newest.keys() | rounds.keys())
     }
     return replace(card, newest=newest)
 

@@ -21,6 +21,7 @@ from pyarrow.fs import FileSelector, S3FileSystem
 
 from jobs.errors import SharedLandingFailed
 from jobs.runs import is_running
+from jobs.settings import Settings
 from warehouse.address import BUCKET, ObjectStore
 from warehouse.durable_files import move_into_place
 
@@ -68,26 +69,23 @@ class SharedLanding(Protocol):
         """Remove a file; one that is gone is as good as removed."""
 
 
-def open_shared_landing(address: str, store: ObjectStore, *, variable: str) -> SharedLanding:
-    """Return the shared landing at an address.
+def open_shared_landing(settings: Settings) -> SharedLanding:
+    """Return the shared landing of a home, a collector's or a writer's.
 
-    Parameters
-    ----------
-    address : str
-        A folder, or ``s3://bucket/prefix``.
-    store : ObjectStore
-        How object storage is reached; without a key pyarrow looks for one as Amazon's own
-        programs do.
-    variable : str
-        The setting that holds the address, for messages.
+    Without a key of object storage pyarrow looks for one as Amazon's own programs do.
 
     Raises
     ------
     SharedLandingFailed
-        The key of object storage has no secret.
+        The home has none, or the key of object storage has no secret.
     """
+    address = settings.send_to or settings.receive_from
+    if address is None:
+        raise SharedLandingFailed("neither LIQHEAT_SEND_TO nor LIQHEAT_RECEIVE_FROM is set")
+    variable = "LIQHEAT_SEND_TO" if settings.send_to else "LIQHEAT_RECEIVE_FROM"
     if not address.startswith(BUCKET):
         return _FolderLanding(Path(address), variable)
+    store = settings.object_store
     if store.key_id is not None and store.secret is None:
         raise SharedLandingFailed(
             f"{address}: AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not; set both"

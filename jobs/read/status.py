@@ -12,11 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from jobs.collect.stream import REPORT_FILE
+from jobs.collect.transfer_report import TransferReport
 from jobs.positions.collector_report import CollectorReport
 from jobs.read import problems
 from jobs.read.collector_status import read_collector
 from jobs.read.problems import VenueStatus
 from jobs.read.query import open_reader, published_file
+from jobs.read.transfers import read_transfer
 from jobs.runs import Run, read_runs, runs_folder
 from jobs.settings import Settings
 from warehouse.errors import WarehouseError
@@ -58,6 +60,8 @@ class Status:
         What is wrong and what to do; empty where all is well.
     collector : CollectorReport or None
         The last report of the collector of positions; None where it never ran.
+    transfer : TransferReport or None
+        The last transfer through the shared landing; None where there was none.
     """
 
     published_at: datetime | None
@@ -67,6 +71,7 @@ class Status:
     runs: tuple[RunStatus, ...]
     problems: tuple[str, ...]
     collector: CollectorReport | None = None
+    transfer: TransferReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,13 @@ def status_of(reader: Reader, settings: Settings, *, now: datetime) -> Status:
 def _status(
     settings: Settings, published: _Published, published_at: datetime | None, now: datetime
 ) -> Status:
+    transfer, transfer_problems = read_transfer(settings, now)
     landed = _landed(settings.landing)
+    is_collector = settings.send_to is not None
+    if is_collector and transfer is not None:
+        # What was sent has left the landing folder.
+        for venue, at in transfer.cards[0].newest.items():
+            landed[venue].append(at)
     waiting = [at for ats in landed.values() for at in ats if published_at and at > published_at]
     last = _last_runs(settings)
     last_round = next(
@@ -146,7 +157,8 @@ def _status(
         ),
         problems=(
             *problems.of_home(settings.home),
-            *problems.of_publication(published_at, now),
+            # A collector need not publish anything.
+            *(() if is_collector else problems.of_publication(published_at, now)),
             *published.problems,
             *problems.of_waiting_files(waiting, now),
             *problems.of_newest_map(published.newest_map_at, now),
@@ -155,8 +167,10 @@ def _status(
             *problems.of_unreached_venues(settings, last_round, followed | landed.keys(), messages),
             *problems.of_recorder(settings.home / REPORT_FILE, now),
             *collector_problems,
+            *transfer_problems,
         ),
         collector=collector,
+        transfer=transfer,
     )
 
 

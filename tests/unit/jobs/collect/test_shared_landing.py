@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from pyarrow.lib import ArrowInvalid
+from typer.testing import CliRunner
 from workbench import END, START, instrument_row, prepare_home, table_of
 
+from cli.main import app
 from jobs.collect import shared_landing
-from jobs.collect.collector_card import CollectorCard, newest_hours, shared_venues
+from jobs.collect.collector_card import CollectorCard, newest_rounds, shared_venues
+from jobs.collect.doctor import run_doctor
 from jobs.collect.landing import land, landing_name
 from jobs.collect.receive_landing import names_in_shared_landing, receive_landing
 from jobs.collect.send_landing import files_to_send, send_landing
@@ -19,10 +22,10 @@ from jobs.collect.transfer_report import read_transfer_report
 from jobs.errors import SharedLandingFailed
 from jobs.maintain import maintain
 from jobs.pipeline import load
+from jobs.read.status import read_status
 from jobs.settings import Settings
 from jobs.writer import open_writer
 from sources.records import Batch
-from warehouse.address import ObjectStore
 
 AT = datetime(2026, 2, 1, 10, 7, tzinfo=UTC)
 
@@ -244,12 +247,12 @@ def test_a_card_says_who_sends_what_and_outlives_rounds(collector, writer, share
     land_bars(collector, venue="okx")
     load(collector)
     first = read_transfer_report(collector).cards[0]
-    assert first.newest == {"okx": AT.replace(minute=0)}
+    assert first.newest == {"okx": AT}
     land_bars(collector, at=AT + timedelta(hours=1), count=2)
     send = datetime(2026, 2, 1, 11, 9, tzinfo=UTC)
     load(collector.model_copy(update={"send_to": None}))
     card = send_landing(collector, at=send).cards[0]
-    assert card.newest == {"binance": AT.replace(hour=11, minute=0), **first.newest}
+    assert card.newest == {"binance": AT + timedelta(hours=1), **first.newest}
     assert card.sent_at == send
     assert receive_landing(writer, at=send).cards == (card,)
     stored = json.loads((shared / "collectors" / f"{card.collector}.json").read_text())
@@ -277,7 +280,7 @@ def test_a_writer_that_collects_itself_is_a_collector_too(collector, writer):
     assert (report.moved_count, report.waiting_count) == (1, 0)
 
 
-def test_hours_come_from_live_names_of_contracts_only():
+def test_rounds_come_from_live_names_of_contracts_only():
     stamp = "20260201T100700Z-0123456789ab.parquet"
     names = [
         f"ohlcv/okx-{stamp}",
@@ -285,7 +288,7 @@ def test_hours_come_from_live_names_of_contracts_only():
         f"quote_rate/kraken-{stamp}",
         "ohlcv/binance-archive-0000.parquet",
     ]
-    assert newest_hours(names) == dict.fromkeys(("okx", "gate"), AT.replace(minute=0))
+    assert newest_rounds(names) == dict.fromkeys(("okx", "gate"), AT)
 
 
 @pytest.mark.parametrize(
@@ -312,10 +315,72 @@ def test_errors_of_a_place_say_what_to_do(text, words, kind):
     assert str(caught.value).startswith("s3://bucket/landing: ")
 
 
-def test_a_key_without_its_secret_is_refused_at_once():
-    store = ObjectStore(key_id="AKIAEXAMPLE")
+def test_a_key_without_its_secret_is_refused_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
     with pytest.raises(SharedLandingFailed, match="AWS_SECRET_ACCESS_KEY is not; set both"):
-        open_shared_landing("s3://bucket/landing", store, variable="LIQHEAT_SEND_TO")
+        open_shared_landing(Settings(home=tmp_path, send_to="s3://bucket/landing"))
+
+
+def problems_of(settings, **later):
+    return read_status(settings, now=datetime.now(UTC) + timedelta(**later)).problems
+
+
+def test_status_says_what_waits_and_why(collector, writer, shared, monkeypatch):
+    assert "nothing was sent yet: run `liqheat ingest`" in problems_of(collector)
+    assert "nothing was received yet: run `liqheat run`" in problems_of(writer)
+    land_bars(collector, at=datetime.now(UTC))
+    shared.rename(shared.with_name("unmounted"))
+    load(collector)
+    found = problems_of(collector, hours=3)
+    assert any("no such folder; mount it" in one for one in found)
+    assert any("1 files wait to be sent" in one and "first for 3 h" in one for one in found)
+    assert read_status(collector, now=AT).transfer.waiting_count == 1
+    shared.with_name("unmounted").rename(shared)
+    send_landing(collector, at=datetime.now(UTC))
+    # Nothing is published here, nothing stays in landing: both are as they should be.
+    assert problems_of(collector) == ()
+    assert read_status(collector, now=AT).transfer.waiting_count == 0
+    monkeypatch.setenv("LIQHEAT_HOME", str(collector.home))
+    monkeypatch.setenv("LIQHEAT_SEND_TO", str(shared))
+    answer = CliRunner().invoke(app, ["status"])
+    assert answer.exit_code == 0, answer.output
+    assert "sent 1 files at " in answer.output
+    (collector.home / "shared_landing.json").write_text("{")
+    assert "is no report of a transfer: delete it" in problems_of(collector)[0]
+
+
+def test_status_names_collectors_that_stopped_and_clocks_that_differ(collector, writer):
+    send_landing(collector, at=AT)
+    receive_landing(writer, at=AT + timedelta(hours=3))
+    assert any("had not sent for 3 h" in one for one in problems_of(writer))
+    receive_landing(writer, at=AT - timedelta(minutes=7))
+    assert any(
+        "clock is ahead of this machine's by at least 7 min" in one for one in problems_of(writer)
+    )
+
+
+def test_the_doctor_counts_what_waits(collector, writer, shared):
+    land_bars(collector)
+    for settings, notes in (
+        (collector, ("1 files wait to be sent", "0 files wait to be received")),
+        (writer, ("0 files wait to be received",)),
+    ):
+        report = run_doctor(
+            settings.model_copy(update={"venue_url": "http://127.0.0.1:9"}),
+            clock=lambda: AT,
+            venues=(),
+        )
+        (one,) = report.examined
+        assert (one.venue, one.status, one.notes) == ("shared landing", "fits", notes)
+    shared.rmdir()
+    (one,) = run_doctor(
+        writer.model_copy(update={"venue_url": "http://127.0.0.1:9"}),
+        clock=lambda: AT,
+        venues=(),
+    ).examined
+    assert (one.status, one.rows) == ("not checked", 0)
+    assert "no such folder" in one.reason
 
 
 def test_instruments_and_bars_need_no_order(collector, writer):

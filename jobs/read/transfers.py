@@ -1,0 +1,97 @@
+"""Transfers through the shared landing as `liqheat status` shows them, and what is wrong with them.
+
+Belongs here: judging the last report and the cards of collectors. Does not belong here: asking the
+shared landing itself, which status does not do (`liqheat doctor` does).
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from jobs.collect.send_landing import files_to_send
+from jobs.collect.transfer_report import (
+    TransferReport,
+    read_transfer_report,
+    transfer_report_path,
+)
+from jobs.read.problems import ago
+from jobs.settings import Settings
+from sources.errors import SourceError
+
+# Collectors send every five minutes.
+_COLLECTOR_IS_LATE = timedelta(minutes=15)
+_FILES_WAIT_TOO_LONG = timedelta(minutes=30)
+_CLOCKS_DIFFER = timedelta(minutes=1)
+
+
+def read_transfer(
+    settings: Settings, now: datetime
+) -> tuple[TransferReport | None, tuple[str, ...]]:
+    """Return the last transfer and what is wrong; nothing where there is no shared landing.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where things are.
+    now : datetime
+        The present, UTC.
+    """
+    if settings.send_to is None and settings.receive_from is None:
+        return None, ()
+    path = transfer_report_path(settings)
+    try:
+        report = read_transfer_report(settings)
+    except (SourceError, ValueError):
+        return None, (
+            f"{path} is no report of a transfer: delete it, the next run writes it again",
+        )
+    direction = "received" if settings.send_to is None else "sent"
+    if report is None or report.direction != direction:
+        step = "liqheat run" if settings.send_to is None else "liqheat ingest"
+        return None, (f"nothing was {direction} yet: run `{step}`",)
+    if direction == "sent":
+        report = replace(report, waiting_count=len(files_to_send(settings)))
+        return report, (*report.messages, *_of_files(settings, now))
+    return report, (*report.messages, *_of_collectors(report))
+
+
+def _of_files(settings: Settings, now: datetime) -> Iterator[str]:
+    """Yield whether files wait to be sent for too long."""
+    landed = [
+        datetime.fromtimestamp(path.stat().st_mtime, tz=UTC) for path in files_to_send(settings)
+    ]
+    if landed and now - min(landed) > _FILES_WAIT_TOO_LONG:
+        yield (
+            f"{len(landed):,} files wait to be sent to {settings.send_to}, the first for "
+            f"{ago(now, min(landed))}: `liqheat ingest` sends them, or says why not"
+        )
+
+
+def _of_collectors(report: TransferReport) -> Iterator[str]:
+    """Yield the collectors that have stopped sending, and those whose clock differs."""
+    for card in report.cards:
+        if report.at - card.sent_at > _COLLECTOR_IS_LATE:
+            yield (
+                f"collector {card.label} had not sent for {ago(report.at, card.sent_at)}: is its "
+                f"schedule running? If it is gone, remove collectors/{card.collector}.json from "
+                "the shared landing"
+            )
+        if card.sent_at - report.at > _CLOCKS_DIFFER:
+            yield (
+                f"collector {card.label}: its clock is ahead of this machine's by at least "
+                f"{ago(card.sent_at, report.at)}: set both by the network"
+            )
+
+
+def transfer_line(report: TransferReport) -> str:
+    """Return the last transfer in words.
+
+    Examples
+    --------
+    >>> transfer_line(TransferReport(datetime(2026, 3, 1, 10, 5, tzinfo=UTC), "sent", 31, 2))
+    'sent 31 files at 2026-03-01 10:05, 2 wait to be sent'
+    """
+    return (
+        f"{report.direction} {report.moved_count:,} files at {report.at:%Y-%m-%d %H:%M}, "
+        f"{report.waiting_count:,} wait to be {report.direction}"
+    )
