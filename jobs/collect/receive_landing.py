@@ -31,12 +31,11 @@ from jobs.collect.transfer_report import TransferReport, write_transfer_report
 from jobs.errors import SharedLandingFailed
 from jobs.settings import Settings
 from warehouse.contracts import record_kinds
-from warehouse.errors import LandingFileRejected
+from warehouse.errors import LandingFileRejected, TerminalWarehouseError
 
 logger = logging.getLogger(__name__)
 
-# Longer names do not fit a file system beside what a temporary file adds.
-_NAME = re.compile(r"(?P<kind>\w+)/[^/.][^/]{0,199}[.]parquet")
+_NAME = re.compile(r"(?P<kind>\w+)/[^/.][^/]*[.]parquet")
 
 
 def receive_landing(
@@ -167,7 +166,8 @@ class _Receiver:
         except FileNotFoundError:
             # Another process of this home has received it.
             return True
-        except LandingFileRejected as exc:
+        except TerminalWarehouseError as exc:
+            # Of this file, as a name that is too long; a full disk is not.
             self.rejected.append(str(exc))
             return False
         except SharedLandingFailed as exc:

@@ -90,6 +90,15 @@ def test_each_deployment_runs_once_at_a_time():
     assert all(limit == {"limit": 1, "collision_strategy": "ENQUEUE"} for limit in limits)
 
 
+def test_a_collector_runs_its_deployments_when_the_writer_runs_them():
+    collector = yaml.safe_load((ROOT / "prefect-collector.yaml").read_text())["deployments"]
+    assert {entry["name"] for entry in collector} == {"ingest", "watch", "maintain"}
+    for entry in collector:
+        same = {key: value for key, value in entry.items() if key != "description"}
+        whole = DEPLOYMENTS[entry["name"]]
+        assert same == {key: value for key, value in whole.items() if key != "description"}
+
+
 TASKS = {name: value for name, value in vars(flows.tasks).items() if isinstance(value, Task)}
 
 

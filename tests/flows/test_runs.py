@@ -1,6 +1,7 @@
 """Flows run in this process against a temporary Prefect server."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from prefect.flow_engine import run_flow
 from prefect.states import Scheduled
 
 import flows.tasks
+import jobs.collect.ingest
 import jobs.pipeline
 from flows.backfill import backfill
 from flows.build import build
@@ -23,7 +25,9 @@ from flows.hours import hour_of_run
 from flows.ingest import ingest
 from flows.publish import publish
 from flows.watch import watch
-from jobs.errors import NothingToDo, WarehouseBusy
+from jobs.collect.round_report import IngestReport
+from jobs.collect.transfer_report import TransferReport
+from jobs.errors import NothingToDo, SharedLandingFailed, WarehouseBusy
 from jobs.settings import Settings
 from warehouse.load import LoadReport
 
@@ -179,6 +183,18 @@ def test_ingest_leaves_the_load_to_the_next_run_while_the_warehouse_is_written(m
     state = ingest(return_state=True)
     assert (state.type, state.name) == (StateType.COMPLETED, "Postponed")
     assert "another writer has it open" in state.message
+
+
+def test_a_collector_that_could_not_send_fails_its_run(monkeypatch):
+    at = datetime(2026, 1, 5, 7, tzinfo=UTC)
+    transfer = TransferReport(at, "sent", 0, 3, ("s3://bucket: there is no such bucket",))
+    report = IngestReport({}, (), (), row_count=5, undone_count=0, transfer=transfer)
+    monkeypatch.setattr(jobs.collect.ingest, "ingest", lambda *_, **__: report)
+    with pytest.raises(SharedLandingFailed, match="no such bucket"):
+        flows.tasks.ingest.fn()
+    report = replace(report, transfer=replace(transfer, messages=()))
+    monkeypatch.setattr(jobs.collect.ingest, "ingest", lambda *_, **__: report)
+    assert flows.tasks.ingest.fn() == 5
 
 
 @pytest.mark.parametrize(

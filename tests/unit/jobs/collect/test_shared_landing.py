@@ -219,7 +219,7 @@ def test_maintenance_of_a_collector_leaves_files_to_be_sent(collector, shared):
 
 
 def test_what_is_no_landing_file_stays_and_is_named(writer, shared, tmp_path):
-    for name in ("novelty/a.parquet", "ohlcv/notes.txt", f"ohlcv/{'x' * 220}.parquet"):
+    for name in ("novelty/a.parquet", "ohlcv/notes.txt", "ohlcv/.a.parquet"):
         (shared / name).parent.mkdir(exist_ok=True)
         (shared / name).write_bytes(b"PAR1")
     (shared / "collectors").mkdir()
@@ -228,6 +228,19 @@ def test_what_is_no_landing_file_stays_and_is_named(writer, shared, tmp_path):
     (message,) = read_transfer_report(writer).messages
     assert message.startswith("3 files of the shared landing are no landing files")
     assert not list(writer.landing.glob("*/*"))
+
+
+def test_a_file_that_cannot_be_kept_here_costs_itself_only(collector, writer, shared):
+    land_bars(collector)
+    load(collector)
+    (path,) = shared.glob("ohlcv/*")
+    long = path.with_name(f"{'x' * 247}.parquet")
+    long.write_bytes(path.read_bytes())
+    load(writer)
+    (message,) = read_transfer_report(writer).messages
+    assert "File name too long" in message
+    assert rows_of(writer) == [(3,)]
+    assert objects(shared) == [f"ohlcv/{long.name}"]
 
 
 def test_what_a_killed_collector_left_half_written_is_cleared(collector, shared):
