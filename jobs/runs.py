@@ -24,6 +24,7 @@ from jobs.settings import Settings
 from sources.errors import SourceError
 from sources.user_files import read_json
 from warehouse.durable_files import write_whole
+from warehouse.error_messages import STORAGE_FAILURES
 from warehouse.errors import WarehouseError
 
 logger = logging.getLogger(__name__)
@@ -138,9 +139,16 @@ def recorded_run(connection: DuckDBPyConnection, run: Run) -> Iterator[Run]:
     try:
         with _finishing(run):
             yield run
-    finally:
+    except STORAGE_FAILURES:
+        # Storage has failed: to write there once more takes as long again, and what that says
+        # would hide the error. The next run adds the row.
+        raise
+    except BaseException:
         _store(connection, run)
         run.is_in_warehouse = True
+        raise
+    _store(connection, run)
+    run.is_in_warehouse = True
 
 
 @contextmanager

@@ -24,6 +24,9 @@ from warehouse.errors import (
 )
 from warehouse.postgres.lake_catalogue import LOST
 
+STORAGE_FAILURES = (duckdb.IOException, duckdb.TransactionException)
+"""Errors after which nothing more can be written: of a disk, a server, or a commit."""
+
 _UNREADABLE_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
 
 _KEPT = "what was committed is kept, the rest was rolled back"
@@ -85,24 +88,25 @@ _KNOWN_ERRORS = (
         f"create it, or correct LIQHEAT_DATA; {_KEPT}",
     ),
     KnownError(
-        r"\b(401|403)\b.*|ExpiredToken|InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied",
+        # Of a token that has expired only the status 400 is left where a file is read.
+        r"HTTP (code )?40[013]\b|ExpiredToken|InvalidAccessKeyId|SignatureDoesNotMatch|"
+        "AccessDenied",
         LakeRejected,
         "object storage refuses access",
-        "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (a token may have "
-        "expired), and that they may read and write there, then run the same command again; "
-        f"{_KEPT}",
+        "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_SESSION_TOKEN (a token "
+        "may have expired), and that they may read and write there, then run the same command "
+        f"again; {_KEPT}",
     ),
     KnownError(
-        r"[\w-]+\.parquet[\s\S]*(No such file|404|does not exist)|"
-        r"(404|No such file)[\s\S]*[\w-]+\.parquet",
+        r"[\w-]+\.parquet[\s\S]*(No such file|HTTP (code )?404|does not exist)|"
+        r"(No such file|HTTP (code )?404)[\s\S]*[\w-]+\.parquet",
         DataFileMissing,
         "a data file of the lake is gone",
         "put it back from a copy; without one make a new lake of raw history with "
         "`liqheat rebuild`",
     ),
     KnownError(
-        r"HTTP Error|HTTP code \d+|Could not establish connection|Connection error for HTTP|"
-        r"Timeout was reached",
+        r"HTTP Error|HTTP code \d+|error for HTTP [A-Z]+ to",
         LakeUnavailable,
         "object storage does not answer",
         f"run the same command again when it does; {_KEPT}",

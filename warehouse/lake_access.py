@@ -24,6 +24,20 @@ _CONNECTION = {
 }
 
 
+# A request to object storage that fails is sent again after .3, .9, 2.7 and 8.1 s: a store that
+# throttles recovers in seconds, and what it says at the end is worth waiting for, not hanging.
+# DuckDB's other client, its default, has no limit for uploads: a server that says nothing would
+# hold a build for ever. Of this one the check of certificates has to be switched on.
+_REQUESTS = {
+    "httpfs_client_implementation": "httplib",
+    "enable_server_cert_verification": "true",
+    "http_timeout": "20",
+    "http_retries": "4",
+    "http_retry_wait_ms": "300",
+    "http_retry_backoff": "3",
+}
+
+
 def load_extensions(connection: duckdb.DuckDBPyConnection, address: LakeAddress) -> None:
     """Load the extensions that a lake needs.
 
@@ -76,7 +90,7 @@ def create_login(
 def create_access(
     connection: duckdb.DuckDBPyConnection, name: str, data: str, store: ObjectStore
 ) -> None:
-    """Create the secret of object storage, unless DuckDB's own are to be used.
+    """Set how object storage is reached; its secret, unless DuckDB's own are to be used.
 
     Parameters
     ----------
@@ -89,7 +103,11 @@ def create_access(
     store : ObjectStore
         How object storage is reached.
     """
-    if not data.startswith(BUCKET) or not store.key_id:
+    if not data.startswith(BUCKET):
+        return
+    for setting, value in _REQUESTS.items():
+        connection.execute(f"set {setting} = '{value}'")
+    if not store.key_id:
         return
     values = {"key_id": store.key_id, "secret": store.secret, "session_token": store.token,
               "region": store.region, **_endpoint(store)}  # fmt: skip

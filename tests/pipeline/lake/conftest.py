@@ -45,6 +45,15 @@ def original(built, postgres, tmp_path_factory):
     return lake
 
 
+@pytest.fixture(scope="session")
+def an_hour_more(built, market_records, tmp_path_factory):
+    """Return a file with the rows of the first and of one hour more; read only."""
+    settings = Settings(home=tmp_path_factory.mktemp("an-hour-more"), threads=1)
+    move_to(built, str(settings.warehouse))
+    build_until(settings, market_records, HOURS[-1], HOURS[-1] + 1)
+    return settings.warehouse
+
+
 @pytest.fixture
 def copied(original, tmp_path):
     """Return a lake with the rows of the file, and the settings of a home for it."""
