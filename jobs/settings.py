@@ -249,13 +249,8 @@ hyblock_client_secret, hyblock_api_key : str, optional
             It is the address of a lake and cannot be read.
         """
         return read_warehouse_address(
-            text, data=data, spill=self.home / "spill", store=self.object_store
+            text, data=data, spill=self.home / "spill", store=read_object_store()
         )
-
-    @property
-    def object_store(self) -> ObjectStore:
-        """How object storage is reached, by the variables that other programs read too."""
-        return read_object_store()
 
     @property
     def published(self) -> Path:

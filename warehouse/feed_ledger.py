@@ -253,6 +253,15 @@ def read_gaps(connection: duckdb.DuckDBPyConnection) -> list[Gap]:
     return [Gap(*row) for row in rows]
 
 
+def missing_by_venue(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Return how many instants each venue still owes that can be fetched; none without any."""
+    rows = connection.execute(
+        "select venue, sum(missing_count)::bigint from marts.data_gaps where not is_lost "
+        "group by venue order by venue"
+    )
+    return dict(rows.fetchall())
+
+
 def note_answers(
     connection: duckdb.DuckDBPyConnection,
     answers: Sequence[AnsweredRequest],

@@ -9,7 +9,7 @@ import logging
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from itertools import combinations
@@ -46,12 +46,15 @@ class CollectorCard:
         When it last sent, by its clock, UTC.
     newest : mapping of str to datetime
         By venue, when the newest rows that it has sent were collected, by its clock, UTC.
+    missing : mapping of str to int
+        By venue, instants missing that can still be fetched.
     """
 
     collector: str
     host: str
     sent_at: AwareDatetime
     newest: Mapping[str, AwareDatetime]
+    missing: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

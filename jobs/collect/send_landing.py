@@ -26,6 +26,7 @@ from jobs.settings import Settings
 from jobs.writer import open_writer
 from sources.errors import SourceError
 from warehouse.errors import WarehouseBusy
+from warehouse.feed_ledger import missing_by_venue
 from warehouse.load import forget_missing_files, loaded_files
 
 logger = logging.getLogger(__name__)
@@ -55,8 +56,9 @@ def send_landing(settings: Settings, *, at: datetime) -> TransferReport | None:
     try:
         shared = open_shared_landing(settings)
         sender = _Sender(shared, settings.landing)
-        sent = sender.send_all(_loaded_at_home(settings))
-        card = _with_rounds(card, newest_rounds(sent))
+        loaded, missing = _read_home(settings)
+        sent = sender.send_all(loaded)
+        card = replace(_with_rounds(card, newest_rounds(sent)), missing=missing)
         if sender.failure is not None:
             raise sender.failure
         write_card(shared, card)
@@ -77,21 +79,24 @@ def files_to_send(settings: Settings) -> list[Path]:
     return sorted(settings.landing.glob("*/*.parquet"))
 
 
-def _loaded_at_home(settings: Settings) -> list[Path]:
+def _read_home(settings: Settings) -> tuple[list[Path], dict[str, int]]:
+    """Return the landing files that are loaded at home, and what is missing by venue."""
     with open_writer(settings) as connection:
         forget_missing_files(connection, settings.landing)
-        return loaded_files(connection, settings.landing, _EVER)
+        loaded = loaded_files(connection, settings.landing, _EVER)
+        return loaded, missing_by_venue(connection)
 
 
 def _own_card(settings: Settings, at: datetime) -> CollectorCard:
-    """Return the card of this home, with the rounds of what it sent before."""
+    """Return the card of this home, with what it last said of its venues."""
     card = CollectorCard(collector_id(settings), socket.gethostname(), at, {})
     try:
         last = read_transfer_report(settings)
     except (SourceError, ValueError):
         return card
-    is_own = last is not None and last.direction == "sent"
-    return _with_rounds(card, last.cards[0].newest if last and is_own else {})
+    if last is None or last.direction != "sent":
+        return card
+    return replace(last.cards[0], collector=card.collector, host=card.host, sent_at=at)
 
 
 def _with_rounds(card: CollectorCard, rounds: Mapping[str, datetime]) -> CollectorCard:

@@ -21,7 +21,7 @@ from pyarrow.fs import FileSelector, S3FileSystem
 
 from jobs.errors import SharedLandingFailed
 from jobs.runs import is_running
-from jobs.settings import Settings
+from jobs.settings import Settings, read_object_store
 from warehouse.address import BUCKET, ObjectStore
 from warehouse.durable_files import move_into_place
 
@@ -85,7 +85,7 @@ def open_shared_landing(settings: Settings) -> SharedLanding:
     variable = "LIQHEAT_SEND_TO" if settings.send_to else "LIQHEAT_RECEIVE_FROM"
     if not address.startswith(BUCKET):
         return _FolderLanding(Path(address), variable)
-    store = settings.object_store
+    store = read_object_store()
     if store.key_id is not None and store.secret is None:
         raise SharedLandingFailed(
             f"{address}: AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not; set both"

@@ -51,8 +51,8 @@ def read_transfer(
         return None, (f"nothing was {direction} yet: run `{step}`",)
     if direction == "sent":
         report = replace(report, waiting_count=len(files_to_send(settings)))
-        return report, (*report.messages, *_of_files(settings, now))
-    return report, (*report.messages, *_of_collectors(report))
+        return report, (*report.messages, *_of_files(settings, now), *_of_gaps(report))
+    return report, (*report.messages, *_of_collectors(report), *_of_gaps(report))
 
 
 def _of_files(settings: Settings, now: datetime) -> Iterator[str]:
@@ -80,6 +80,16 @@ def _of_collectors(report: TransferReport) -> Iterator[str]:
             yield (
                 f"collector {card.label}: its clock is ahead of this machine's by at least "
                 f"{ago(card.sent_at, report.at)}: set both by the network"
+            )
+
+
+def _of_gaps(report: TransferReport) -> Iterator[str]:
+    """Yield what collectors miss: only they know what they expect of a venue."""
+    for card in report.cards:
+        for venue, count in card.missing.items():
+            yield (
+                f"{venue}: {count:,} instants are missing at collector {card.label} that can still "
+                "be fetched; its next rounds ask for them"
             )
 
 

@@ -26,6 +26,7 @@ from jobs.read.status import read_status
 from jobs.settings import Settings
 from jobs.writer import open_writer
 from sources.records import Batch
+from warehouse.feed_ledger import Feed, refresh_gaps, write_feeds
 
 AT = datetime(2026, 2, 1, 10, 7, tzinfo=UTC)
 
@@ -371,6 +372,20 @@ def test_status_names_collectors_that_stopped_and_clocks_that_differ(collector, 
     assert any(
         "clock is ahead of this machine's by at least 7 min" in one for one in problems_of(writer)
     )
+
+
+def test_what_a_collector_misses_is_known_on_both_sides(collector, writer):
+    now = datetime.now(UTC)
+    expected_from = now - timedelta(hours=1)
+    feed = Feed("okx", "BTC/USDT:USDT", "ohlcv", "BTC", 300, 1, 0, 0, None, expected_from)
+    with open_writer(collector) as connection:
+        write_feeds(connection, [feed], venues=("okx",), at=now)
+        refresh_gaps(connection, expected_from, now, checked_at=now)
+    send_landing(collector, at=now)
+    receive_landing(writer, at=now)
+    for settings in (collector, writer):
+        (problem,) = [one for one in problems_of(settings) if "are missing at collector" in one]
+        assert problem.startswith("okx: 1")
 
 
 def test_the_doctor_counts_what_waits(collector, writer, shared):
