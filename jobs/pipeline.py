@@ -71,9 +71,15 @@ def rebuild(settings: Settings, *, progress: Progress = silent) -> LoadReport:
             on_month=lambda item, share: progress("rebuild", item, share),
         )
         if not report.file_count and not report.rejected:
+            step = (
+                "put the backup of raw history there; the warehouse stays as it is"
+                if settings.send_to is None
+                else f"a collector has sent what it had. Delete {settings.warehouse}: the next "
+                "round requests again what venues still serve"
+            )
             raise NothingToDo(
                 f"neither {settings.raw} nor {settings.landing} holds a file to rebuild from: "
-                "put the backup of raw history there; the warehouse stays as it is"
+                f"{step}"
             )
         run.row_count = sum(report.rows_by_kind.values())
         run.detail = asdict(report)

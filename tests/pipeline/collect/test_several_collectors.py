@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from workbench.live import BAR, LiveHome, instant
 
 from jobs.collect.landing import land, landing_name
 from jobs.collect.send_landing import files_to_send
+from jobs.collect.shared_landing import open_shared_landing
 from jobs.collect.transfer_report import read_transfer_report
 from jobs.pipeline import load
 from jobs.settings import Settings
@@ -226,6 +229,38 @@ def test_a_bucket_that_is_gone_and_a_server_that_is_down_are_named(
     assert report.undone_count == 0
     assert "cannot be used at present" in report.transfer.messages[0]
     assert report.transfer.waiting_count == len(files_to_send(collector.settings)) > 0
+
+
+class Overloaded(BaseHTTPRequestHandler):
+    """Answers two requests with 503, then takes everything."""
+
+    answers = iter((503, 503, 200))
+
+    def do_PUT(self):
+        # The body comes in chunks, each after its size; the last one is empty.
+        while size := int(self.rfile.readline(), 16):
+            self.rfile.read(size + 2)
+        self.send_response(next(self.answers))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+def test_storage_that_is_overloaded_is_tried_again(tmp_path, monkeypatch):
+    server = HTTPServer(("127.0.0.1", 0), Overloaded)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for name, value in ACCESS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    place = open_shared_landing(Settings(home=tmp_path, send_to="s3://bucket/landing"))
+    try:
+        place.write("ohlcv/a.parquet", b"PAR1")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert list(Overloaded.answers) == []
 
 
 def test_two_collectors_of_one_venue_double_no_row_that_is_read(tmp_path, standin):

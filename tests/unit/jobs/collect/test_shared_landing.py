@@ -19,9 +19,9 @@ from jobs.collect.receive_landing import names_in_shared_landing, receive_landin
 from jobs.collect.send_landing import files_to_send, send_landing
 from jobs.collect.shared_landing import open_shared_landing
 from jobs.collect.transfer_report import read_transfer_report
-from jobs.errors import SharedLandingFailed
+from jobs.errors import NothingToDo, SharedLandingFailed
 from jobs.maintain import maintain
-from jobs.pipeline import load
+from jobs.pipeline import load, rebuild
 from jobs.read.status import read_status
 from jobs.settings import Settings
 from jobs.writer import open_writer
@@ -132,6 +132,13 @@ def test_sending_stops_at_the_first_failure_and_keeps_the_rest(collector, shared
     monkeypatch.undo()
     load(collector)
     assert len(objects(shared)) == 20
+
+
+def test_a_collector_that_sent_everything_has_nothing_to_rebuild_from(collector):
+    land_bars(collector)
+    load(collector)
+    with pytest.raises(NothingToDo, match=r"Delete .*warehouse.duckdb: the next round requests"):
+        rebuild(collector)
 
 
 def test_a_file_that_is_not_loaded_at_home_is_not_sent(collector, shared):
