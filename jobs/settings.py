@@ -196,6 +196,11 @@ hyblock_client_secret, hyblock_api_key : str, optional
             return None
         if "://" in value and not re.fullmatch(rf"{BUCKET}[^/]+(/.*)?", value):
             raise ValueError("neither a folder nor s3://bucket/prefix")
+        home = info.data.get("home")
+        is_folder = not value.startswith(BUCKET)
+        if is_folder and home and Path(value).resolve().is_relative_to(home.resolve()):
+            # Files are deleted there once they are in the landing folder.
+            raise ValueError("it lies in LIQHEAT_HOME; a shared landing is a folder of its own")
         if info.field_name == "receive_from" and info.data.get("send_to"):
             raise ValueError(
                 "LIQHEAT_SEND_TO is set too; a home is a collector or the writer, leave one out"

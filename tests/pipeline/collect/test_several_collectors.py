@@ -196,25 +196,26 @@ def test_killed_in_a_send_and_in_a_receive_nothing_is_lost_or_doubled(
 
 def test_storage_that_refuses_for_a_round_costs_nothing(tmp_path, standin, storage):
     site = Site(tmp_path, standin, storage.make_bucket("down"))
+    collector = site.collectors[0]
     standin.now = START + DAY + 7_000
     storage.refuse(after=0)
     try:
-        reports = site.collect()
+        report = collector.ingest()
         load(site.writer)
     finally:
         storage.refuse(after=None)
-    for report in reports:
-        assert report.loaded is not None
-        assert report.transfer.waiting_count > 0
-        (message,) = report.transfer.messages
-        assert "access is refused" in message
-        assert "AWS_SESSION_TOKEN (a token may have expired)" in message
-        assert ACCESS["AWS_SECRET_ACCESS_KEY"] not in message
+    assert report.loaded is not None
+    assert report.transfer.waiting_count > 0
+    (message,) = report.transfer.messages
+    assert "access is refused" in message
+    assert "AWS_SESSION_TOKEN (a token may have expired)" in message
+    assert ACCESS["AWS_SECRET_ACCESS_KEY"] not in message
     assert "access is refused" in read_transfer_report(site.writer).messages[0]
     standin.now += BAR
-    site.collect()
+    assert collector.ingest().transfer.messages == ()
     load(site.writer)
-    assert site.differing() == {}
+    files = (collector.settings.warehouse, site.writer.warehouse)
+    assert differences(*files, schemas=("raw",)) == {}
 
 
 def test_a_bucket_that_is_gone_and_a_server_that_is_down_are_named(

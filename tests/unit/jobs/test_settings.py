@@ -52,6 +52,7 @@ def test_a_variable_that_cannot_be_used_is_named(monkeypatch, name, value, messa
     ("variables", "message"),
     [
         ({"SEND_TO": "gs://bucket/landing"}, "LIQHEAT_SEND_TO: neither a folder nor s3://"),
+        ({"RECEIVE_FROM": "home/landing"}, "LIQHEAT_RECEIVE_FROM: it lies in LIQHEAT_HOME"),
         ({"RECEIVE_FROM": "s3:///landing"}, "LIQHEAT_RECEIVE_FROM: neither a folder nor s3://"),
         (
             {"SEND_TO": "s3://bucket", "RECEIVE_FROM": "s3://bucket"},
@@ -74,6 +75,7 @@ def test_a_home_is_a_collector_with_a_file_of_its_own_or_the_writer(
 
 
 def test_an_address_of_a_shared_landing_is_kept_without_its_last_slash(monkeypatch):
+    monkeypatch.setenv("LIQHEAT_HOME", ".")
     monkeypatch.setenv("LIQHEAT_SEND_TO", "s3://bucket/landing/")
     assert read_settings().send_to == "s3://bucket/landing"
     monkeypatch.setenv("LIQHEAT_SEND_TO", "")

@@ -10,15 +10,17 @@ from pyarrow.lib import ArrowInvalid
 from typer.testing import CliRunner
 from workbench import END, START, instrument_row, prepare_home, table_of
 
+import jobs.collect.ingest
 from cli.main import app
 from jobs.collect import shared_landing
 from jobs.collect.collector_card import CollectorCard, newest_rounds, shared_venues
 from jobs.collect.doctor import run_doctor
 from jobs.collect.landing import land, landing_name
 from jobs.collect.receive_landing import names_in_shared_landing, receive_landing
+from jobs.collect.round_report import IngestReport
 from jobs.collect.send_landing import files_to_send, send_landing
 from jobs.collect.shared_landing import open_shared_landing
-from jobs.collect.transfer_report import read_transfer_report
+from jobs.collect.transfer_report import TransferReport, read_transfer_report
 from jobs.errors import NothingToDo, SharedLandingFailed
 from jobs.maintain import maintain
 from jobs.pipeline import load, rebuild
@@ -27,6 +29,7 @@ from jobs.settings import Settings
 from jobs.writer import open_writer
 from sources.records import Batch
 from warehouse.feed_ledger import Feed, refresh_gaps, write_feeds
+from warehouse.load import LoadReport
 
 AT = datetime(2026, 2, 1, 10, 7, tzinfo=UTC)
 
@@ -369,6 +372,17 @@ def test_status_says_what_waits_and_why(collector, writer, shared, monkeypatch):
     assert "sent 1 files at " in answer.output
     (collector.home / "shared_landing.json").write_text("{")
     assert "is no report of a transfer: delete it" in problems_of(collector)[0]
+
+
+def test_a_round_that_could_not_send_says_so_and_ends_with_1(monkeypatch, collector):
+    transfer = TransferReport(AT, "sent", 0, 3, ("s3://bucket: there is no such bucket",))
+    report = IngestReport({}, (), (), 5, 0, LoadReport({}, 0, ()), transfer)
+    monkeypatch.setattr(jobs.collect.ingest, "ingest", lambda *_, **__: report)
+    monkeypatch.setenv("LIQHEAT_HOME", str(collector.home))
+    answer = CliRunner().invoke(app, ["ingest"])
+    assert answer.exit_code == 1
+    assert "sent 0 files, 3 wait" in answer.output
+    assert "there is no such bucket" in answer.output
 
 
 def test_status_names_collectors_that_stopped_and_clocks_that_differ(collector, writer):
