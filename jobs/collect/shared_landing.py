@@ -7,12 +7,13 @@ Does not belong here: which files are sent (`jobs.collect.send_landing`) and rec
 A file has the name that it has in the landing folder of its collector, ``<kind>/<name>.parquet``.
 """
 
+import hashlib
 import os
 import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -117,18 +118,20 @@ class _FolderLanding:
         """Return the size of each file by name [bytes]."""
         with self._translated():
             self._require_folder()
-            return {
-                path.relative_to(self._folder).as_posix(): path.stat().st_size
-                for path in sorted(self._folder.glob("*/*"))
-                if path.parent.name != _WRITING and path.is_file()
-            }
+            found = {}
+            for path in sorted(self._folder.glob("*/*")):
+                # Another process may have received it meanwhile.
+                with suppress(FileNotFoundError):
+                    if path.parent.name != _WRITING and path.is_file():
+                        found[path.relative_to(self._folder).as_posix()] = path.stat().st_size
+            return found
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file under a temporary name, sync and rename it."""
         with self._translated():
             self._require_folder()
-            name_in_writing = f"{name.replace('/', '-')}-{socket.gethostname()}-{os.getpid()}"
-            writing = self._writing_folder() / name_in_writing
+            digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+            writing = self._writing_folder() / f"{digest}-{socket.gethostname()}-{os.getpid()}"
             try:
                 writing.write_bytes(content)
                 move_into_place(writing, self._folder / name)
@@ -150,7 +153,8 @@ class _FolderLanding:
         writing = self._folder / _WRITING
         writing.mkdir(exist_ok=True)
         for left in writing.glob(f"*-{socket.gethostname()}-*"):
-            if not is_running(int(left.name.rpartition("-")[2])):
+            number = left.name.rpartition("-")[2]
+            if number.isdecimal() and not is_running(int(number)):
                 left.unlink(missing_ok=True)
         return writing
 

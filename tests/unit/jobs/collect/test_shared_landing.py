@@ -433,7 +433,8 @@ def test_the_doctor_counts_what_waits(collector, writer, shared):
 
 
 def test_instruments_and_bars_need_no_order(collector, writer):
-    land(Batch("instrument", table_of("instrument", [instrument_row()])), collector.landing, "told")
+    instruments = Batch("instrument", table_of("instrument", [instrument_row()]))
+    land(instruments, collector.landing, "listed")
     land_bars(collector)
     load(collector)
     load(writer)
