@@ -78,6 +78,8 @@ soak: $(VENV)/.dev ## Long proofs: publishing under readers, faults and kills, d
 	$(BIN)/python -m bench.alert_month
 	$(BIN)/python -m bench.cookbook --check
 	$(BIN)/python -m bench.outlet_kills
+	$(BIN)/python -m bench.lake_kills
+	$(BIN)/python -m bench.lake_kills --count 9 --mutant
 
 docs: $(VENV)/.run ## Write the generated pages again
 	$(LIQHEAT) tables --markdown > docs/tables.md

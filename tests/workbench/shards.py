@@ -136,14 +136,16 @@ def small_cluster(workers: int = 2) -> Iterator[LocalCluster]:
 
 
 @contextmanager
-def killable_cluster() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Yield the process of a scheduler, which has a worker of two threads, and its address."""
+def killable_cluster(
+    workers: int = 1, threads: int = 2
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Yield the process of a scheduler, which has some workers, and its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
     run = [sys.executable, "-m", "dask"]
     shared = ["--host", "127.0.0.1", "--no-dashboard", "--preload", _PRELOAD]
-    at_work = ["--nworkers", "1", "--nthreads", "2", "--death-timeout", "120"]
+    at_work = ["--nworkers", f"{workers}", "--nthreads", f"{threads}", "--death-timeout", "120"]
     with (
         subprocess.Popen(
             [*run, "scheduler", "--port", str(port), *shared], stderr=DEVNULL
