@@ -21,14 +21,15 @@ from quality.suites import suites
 from transforms.estimators import ESTIMATORS
 from warehouse.read import open_published
 
-# `checked` is checked before a test begins, and its pages are written.
+# `checked` is checked before a test begins, and its pages are written. Great Expectations counts
+# what fails there, in `of_one_venue` and where everything fails that can.
 pytestmark = pytest.mark.usefixtures("without_pages")
 
 ONE = (ESTIMATORS["turnover"],)
 
 
 @pytest.fixture
-def settings(home):
+def settings(home, counted_by_pandas):
     return Settings(home=home, threads=1)
 
 
@@ -119,6 +120,7 @@ def test_a_check_looks_at_all_that_was_built_and_later_ones_at_what_came_since(s
     assert check(settings, as_of=END, hours=1).hour_count == 1
 
 
+@pytest.mark.usefixtures("counted_by_pandas")
 def test_hours_built_again_are_looked_at_again(checked, tmp_path):
     home = shutil.copytree(checked[0].home, tmp_path / "home", symlinks=True)
     settings = Settings(home=home, threads=1)
@@ -202,8 +204,8 @@ def test_an_hour_that_failed_holds_back_its_asset_alone_until_it_passes(settings
     assert newest_details(settings, "BTC") == (END, END)
 
 
-def test_days_before_the_window_of_the_file_are_held_back_too(home):
-    settings = Settings(home=home, threads=1, publish_window_days=1)
+def test_days_before_the_window_of_the_file_are_held_back_too(settings):
+    settings = Settings(home=settings.home, threads=1, publish_window_days=1)
     bad = END - 30 * HOUR
     ask(
         settings,
@@ -241,7 +243,8 @@ SPOILED = {
 }
 
 
-def test_what_cannot_be_holds_back_its_asset(settings):
+def test_what_cannot_be_holds_back_its_asset(home):
+    settings = Settings(home=home, threads=1)
     # Each in an hour of its own, so that each is found by its own check.
     hours = {name: END - number * HOUR for number, name in enumerate(SPOILED)}
     for name, as_of in hours.items():
@@ -456,6 +459,7 @@ def test_a_single_venue_is_never_an_a_and_no_noise(of_one_venue):
     assert not is_noisy
 
 
+@pytest.mark.usefixtures("counted_by_pandas")
 def test_an_asset_that_falls_silent_goes_stale_and_then_has_no_data(tmp_path):
     with workshop(tmp_path / "home") as shop:
         both = ("GONE", "HERE")

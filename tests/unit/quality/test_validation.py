@@ -105,6 +105,14 @@ def test_a_check_fails_a_bad_row_and_names_it(check, outcomes):
         assert sum(each.row_count for each in result.findings) == result.unexpected_count
 
 
+@pytest.mark.parametrize("number", [0, 1], ids=["good", "bad"])
+@pytest.mark.parametrize("check", CHECKS, ids=of)
+def test_pandas_counts_what_great_expectations_counts(check, number, outcomes, counted_by_pandas):
+    frame = good_frame(check)
+    frames = {check.frame: spoiled(check, frame) if number else frame}
+    assert Validation().run([check], frames) == (outcomes[check.suite, check.name, number],)
+
+
 def test_names_are_unique_within_a_suite_and_frames_known():
     assert len({(check.suite, check.name) for check in CHECKS}) == len(CHECKS)
     assert all(frame_columns(check.frame) for check in CHECKS)
