@@ -64,6 +64,12 @@ _KNOWN_ERRORS = (
         "wait for it to end, or read the published file instead",
     ),
     KnownError(
+        "could not (extend|write to) file",
+        StorageFull,
+        "no room on the disk of the catalogue's server",
+        "free some there and run the same command again, nothing committed is lost",
+    ),
+    KnownError(
         "No space left|Disk quota|(?i:disk is full)",
         StorageFull,
         "no room on the disk",

@@ -134,14 +134,6 @@ class Lake:
             "LIQHEAT_DATA": self.data,
         }
 
-    def end_sessions(self) -> None:
-        """End every connection to the catalogue, as a restart of its server does."""
-        self.server.run(
-            "postgres",
-            "select pg_terminate_backend(pid) from pg_stat_activity "
-            f"where datname = '{self.database}'",
-        )
-
 
 HOURS = (30, 31)
 """The hours since START that are built, one after the other."""

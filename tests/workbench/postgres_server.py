@@ -8,7 +8,6 @@ import asyncio
 import os
 import pwd
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -75,6 +74,14 @@ class PostgresServer:
         with self.session(database, user) as run:
             return [run(statement) for statement in statements][-1]
 
+    def control(self, *arguments: str) -> None:
+        """Stop or restart the server as ``pg_ctl`` does, and wait for it."""
+        subprocess.run(
+            [programs() / "pg_ctl", *arguments, "-w", "-D", self.folder / "data",
+             "-l", self.folder / "log"],
+            check=True, stdout=subprocess.DEVNULL, cwd=self.folder, **_unprivileged(),
+        )  # fmt: skip
+
     def processor_seconds(self) -> float:
         """Return the processor time of the server and its processes since it started [s]."""
         leader = int((self.folder / "data/postmaster.pid").read_text().split()[0])
@@ -116,12 +123,11 @@ def postgres_server(*options: str) -> Iterator[PostgresServer]:
         port = free.getsockname()[1]
     login = folder / "login"
     login.write_text(PASSWORD)
-    identity: dict[str, Any] = {}
-    if os.getuid() == 0:
-        unprivileged = pwd.getpwnam("nobody")
-        identity = {"user": unprivileged.pw_uid, "group": unprivileged.pw_gid, "extra_groups": []}
-        for path in (folder, login):
-            os.chown(path, unprivileged.pw_uid, unprivileged.pw_gid)
+    identity = _unprivileged()
+    log_file = folder / "log"
+    log_file.touch()
+    for path in (folder, login, log_file):
+        os.chown(path, identity.get("user", -1), identity.get("group", -1))
     data = folder / "data"
     subprocess.run(
         [found / "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256", "--no-sync",
@@ -129,7 +135,7 @@ def postgres_server(*options: str) -> Iterator[PostgresServer]:
         check=True, capture_output=True, cwd=folder, **identity,
     )  # fmt: skip
     settings = ["listen_addresses=127.0.0.1", f"port={port}", f"unix_socket_directories={folder}"]
-    with (folder / "log").open("w") as log:
+    with log_file.open("a") as log:
         process = subprocess.Popen(
             [found / "postgres", "-D", data]
             + [part for each in (*settings, *options) for part in ("-c", each)],
@@ -143,9 +149,17 @@ def postgres_server(*options: str) -> Iterator[PostgresServer]:
         yield server
     finally:
         # At once, whatever is connected.
-        process.send_signal(signal.SIGQUIT)
+        server.control("stop", "-m", "immediate")
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unprivileged() -> dict[str, Any]:
+    """Return as whom a server's processes are started."""
+    if os.getuid():
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
 def _wait_for(server: PostgresServer, process: subprocess.Popen[bytes]) -> None:

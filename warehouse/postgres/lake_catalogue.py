@@ -53,6 +53,12 @@ _ERRORS = {
         "`grant create on database <database> to <role>`",
         False,
     ),
+    "531": ("no room on the server's disk; free some there and run the same command again", True),
+    "533": (
+        "the server has no connection left; run the same command again when others have ended, or "
+        "raise max_connections",
+        True,
+    ),
     "53": ("the server is out of memory, disk or connections; run the same command again", True),
     "55P03": (
         "a commit of an earlier writer is still under way; run the same command again, or end its "

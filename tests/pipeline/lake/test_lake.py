@@ -14,7 +14,6 @@ from workbench.lakes import ACCESS, HOURS, Lake, build_until, land_hours, moved
 from workbench.postgres_server import PASSWORD
 from workbench.shards import small_cluster
 
-from jobs.build import shard_rows
 from jobs.check.run_suites import check
 from jobs.maintain import maintain
 from jobs.move_warehouse import move_to
@@ -27,7 +26,6 @@ from warehouse import storage
 from warehouse.errors import (
     DataFileMissing,
     LakeRejected,
-    LakeUnavailable,
     TerminalWarehouseError,
     WarehouseBusy,
 )
@@ -209,33 +207,6 @@ def test_a_build_that_is_killed_leaves_nothing_half_done_and_the_next_does_it_al
         build_maps(each, as_of=as_of, estimators=FEW)
     there = moved(settings, tmp_path / "there.duckdb")
     assert differences(again.warehouse, there, schemas=("raw", "derived", "intermediate")) == {}
-
-
-def test_a_server_that_ends_its_connections_stops_a_build_and_the_next_does_it_all(
-    copied, market_records, monkeypatch
-):
-    lake, settings = copied
-    as_of = START + (HOURS[-1] + 1) * HOUR
-    land_hours(settings, market_records, HOURS[-1], HOURS[-1] + 1)
-    load(settings)
-    insert = shard_rows.insert_rows
-
-    def insert_after_restart(*arguments):
-        lake.end_sessions()
-        return insert(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(shard_rows, "insert_rows", insert_after_restart)
-        with pytest.raises(LakeUnavailable, match="run the same command again") as raised:
-            build_maps(settings, as_of=as_of, estimators=FEW)
-    assert PASSWORD not in str(raised.value)
-    assert build_maps(settings, as_of=as_of, estimators=FEW).row_count > 0
-    with open_writer(settings) as connection:
-        rows = connection.execute(
-            "select count(*), count(distinct (asset, as_of, provider, venue, side)) "
-            "from derived.heatmap"
-        ).fetchone()
-    assert rows[0] == rows[1] > 0
 
 
 def test_a_bucket_that_is_not_there_is_named_and_can_be_made_then(postgres, objects, tmp_path):
