@@ -22,7 +22,7 @@ from warehouse.compact import delete_old_changes, delete_superseded
 from warehouse.feed_ledger import GRACE, oldest_gap, prune_answers, refresh_gaps
 from warehouse.history import move_to_history
 from warehouse.load import prune_ledgers
-from warehouse.storage import tidy
+from warehouse.storage import storage_at, tidy
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +112,7 @@ def maintain(
             "moved_bytes": size,
             "pruned": pruned,
         }
+        storage_at(settings.warehouse_address).discard_unfinished()
         tidy(connection, now - timedelta(days=_VERSION_DAYS))
     ingested: IngestReport | None = None
     if is_asking:

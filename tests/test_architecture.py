@@ -167,8 +167,8 @@ def test_nothing_is_called_by_a_word_that_says_nothing():
     assert not named
 
 
-def test_only_three_modules_open_a_database():
-    """One opens the writer's, one what is published, one an empty one to write a file with."""
+def test_only_four_modules_open_a_database():
+    """One the writer's, one what is published, one to write a file with, one to delete a lake."""
     opening = {
         path.relative_to(ROOT).as_posix()
         for room in ALLOWED
@@ -179,7 +179,12 @@ def test_only_three_modules_open_a_database():
         and isinstance(node.value, ast.Name)
         and node.value.id == "duckdb"
     }
-    assert opening == {"warehouse/connect.py", "warehouse/read.py", "warehouse/shared_files.py"}
+    assert opening == {
+        "warehouse/connect.py",
+        "warehouse/lake.py",
+        "warehouse/read.py",
+        "warehouse/shared_files.py",
+    }
 
 
 def test_only_ledgers_read_the_clock():

@@ -55,6 +55,12 @@ class FileStorage:
             f"attach {quoted(self.path)} as {catalog} (row_group_size {ROW_GROUP_SIZE})"
         )
 
+    def discard_unfinished(self) -> None:
+        """Delete a file that was to replace this one and was not finished."""
+        building = building_path(self.path)
+        for left in (building, _log_of(building)):
+            left.unlink(missing_ok=True)
+
     @contextmanager
     def replaced(self) -> Iterator[Path]:
         """Yield the path of a database to build, which replaces this one after the block.
@@ -69,9 +75,7 @@ class FileStorage:
         """
         path = self.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        building = path.with_name(f"{path.name}.rebuilding")
-        for left in (building, _log_of(building)):
-            left.unlink(missing_ok=True)
+        building = building_path(path)
         with path.open("ab") as held:
             try:
                 # The lock that DuckDB takes on its files.
@@ -80,6 +84,7 @@ class FileStorage:
                 raise WarehouseBusy(
                     f"replacing {path}: another writer has it open; wait for it to end"
                 ) from exc
+            self.discard_unfinished()
             yield building
             number = next(n for n in itertools.count(1) if not _old_name(path, n).exists())
             if _log_of(path).exists():
@@ -88,6 +93,11 @@ class FileStorage:
             if path.stat().st_size:
                 path.rename(_old_name(path, number))
             building.replace(path)
+
+
+def building_path(path: Path) -> Path:
+    """Return the path of the database that is to replace one when it is built."""
+    return path.with_name(f"{path.name}.rebuilding")
 
 
 def _log_of(path: Path) -> Path:

@@ -4,6 +4,9 @@ Belongs here: what of a lake differs from a file. Does not belong here: models, 
 they are the same in both.
 """
 
+import logging
+import re
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,13 +17,21 @@ from pathlib import Path
 import duckdb
 
 from warehouse.address import LakeAddress
-from warehouse.database_file import FileStorage
+from warehouse.database_file import FileStorage, building_path
 from warehouse.errors import LakeRejected
 from warehouse.lake_access import create_access, create_login, load_extensions
 from warehouse.postgres.lake_catalogue import LakeCatalogue, open_catalogue
 from warehouse.postgres.server_address import ServerAddress
 from warehouse.shared_files import FILE_OPTIONS
 from warehouse.sql_text import quoted
+
+logger = logging.getLogger(__name__)
+
+_DISCARDED = "discarded"
+"""Name in SQL of a lake that is deleted."""
+
+_NAME_LENGTH = 12
+"""Characters of the name of a lake's own folder of data."""
 
 _PREFIX = "liqheat"
 """Beginning of the names of DuckDB's secrets."""
@@ -74,35 +85,36 @@ class LakeStorage:
 
     def attach(self, connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
         """Attach the lake under a name; one that is empty is made."""
-        is_new = self.is_empty()
-        load_extensions(connection, self._address)
+        if not self.is_empty():
+            self._attach(connection, catalog)
+            self._check_data_path(connection, catalog)
+            return
+        self._discard()
+        place = f"{self._address.data}{uuid.uuid4().hex[:_NAME_LENGTH]}/"
+        self._attach(connection, catalog, data_path=quoted(place))
+        for name, value in FILE_OPTIONS.items():
+            connection.execute(f"call {catalog}.set_option('{name}', '{value}')")
+        if isinstance(self._address.catalogue, ServerAddress):
+            with self._catalogue(self._address.catalogue) as server:
+                server.fence(self._address.schema)
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection, catalog: str, **options: str) -> None:
+        address = self._address
+        load_extensions(connection, address)
         # No rows in the catalogue itself: they would have to be flushed.
-        options = {"data_inlining_row_limit": "0", "metadata_schema": quoted(self._address.schema)}
-        if is_new:
-            self._discard()
-            options["data_path"] = quoted(f"{self._address.data}{uuid.uuid4().hex[:12]}/")
-        catalogue = self._address.catalogue
-        if isinstance(catalogue, ServerAddress):
+        options["data_inlining_row_limit"] = "0"
+        if isinstance(address.catalogue, ServerAddress):
+            options["metadata_schema"] = quoted(address.schema)
             secret = f"{_PREFIX}_{catalog}"
-            with self._catalogue(catalogue) as server:
-                create_login(connection, secret, catalogue, server.application)
+            with self._catalogue(address.catalogue) as server:
+                create_login(connection, secret, address.catalogue, server.application)
             connection.execute(_POOL)
             path = f"ducklake:{secret}"
         else:
-            del options["metadata_schema"]
-            path = f"ducklake:{catalogue}"
-        address = self._address
+            path = f"ducklake:{address.catalogue}"
         create_access(connection, f"{_PREFIX}_{catalog}_store", address.data, address.store)
         listed = ", ".join(f"{name} {value}" for name, value in options.items())
         connection.execute(f"attach {quoted(path)} as {catalog} ({listed})")
-        if is_new:
-            for name, value in FILE_OPTIONS.items():
-                connection.execute(f"call {catalog}.set_option('{name}', '{value}')")
-            if isinstance(catalogue, ServerAddress):
-                with self._catalogue(catalogue) as server:
-                    server.fence(self._address.schema)
-        else:
-            self._check_data_path(connection, catalog)
 
     @contextmanager
     def replaced(self) -> Iterator[LakeAddress]:
@@ -110,25 +122,68 @@ class LakeStorage:
 
         The one before stays, under the first free name ``liqheat_lake_old_<n>`` of the catalogue.
         """
-        catalogue = self._address.catalogue
+        catalogue, making = self._address.catalogue, self._making
         if isinstance(catalogue, Path):
-            with FileStorage(catalogue).replaced() as building:
-                yield replace(self._address, catalogue=building)
+            self.discard_unfinished()
+            with FileStorage(catalogue).replaced():
+                yield making
             return
-        making = replace(self._address, schema=f"{self._address.schema}_making")
         with self.held(), self._catalogue(catalogue) as server:
-            server.drop(making.schema)
+            self.discard_unfinished()
             yield making
             server.replace(self._address.schema, making.schema)
 
-    def _discard(self) -> None:
-        """Drop a lake that has no tables."""
+    @property
+    def _making(self) -> LakeAddress:
+        """The lake that takes this one's place when it is done."""
         catalogue = self._address.catalogue
         if isinstance(catalogue, Path):
-            catalogue.unlink(missing_ok=True)
+            return replace(self._address, catalogue=building_path(catalogue))
+        return replace(self._address, schema=f"{self._address.schema}_making")
+
+    def discard_unfinished(self) -> None:
+        """Delete a lake that was to replace this one and was not finished, and its files."""
+        unfinished = LakeStorage(self._making)
+        with unfinished.held():
+            unfinished._discard()
+
+    def _discard(self) -> None:
+        """Delete the lake: its files, then its catalogue."""
+        catalogue = self._address.catalogue
+        if isinstance(catalogue, Path):
+            if catalogue.exists():
+                self._delete_files()
+                catalogue.unlink()
             return
         with self._catalogue(catalogue) as server:
+            if server.has_lake(self._address.schema):
+                self._delete_files()
             server.drop(self._address.schema)
+
+    def _delete_files(self) -> None:
+        """Delete the files in the lake's folder, if the folder is one that was made for it."""
+        with duckdb.connect() as connection:
+            self._attach(connection, _DISCARDED)
+            place = data_folder(connection, _DISCARDED)
+            if not re.fullmatch(
+                rf"{re.escape(self._address.data)}[0-9a-f]{{{_NAME_LENGTH}}}/", place
+            ):
+                logger.warning("%s: its files below %s were left there", self._address, place)
+                return
+            named = connection.execute(
+                "select distinct schema_name from duckdb_tables() where database_name = ?",
+                [_DISCARDED],
+            )
+            for (schema,) in named.fetchall():
+                connection.execute(f"drop schema {_DISCARDED}.{schema} cascade")
+            for statement in (
+                "expire_snapshots('{}', older_than => timestamptz '9999-01-01')",
+                "cleanup_old_files('{}', cleanup_all => true)",
+                "delete_orphaned_files('{}', cleanup_all => true)",
+            ):
+                connection.execute(f"call ducklake_{statement.format(_DISCARDED)}")
+        if "://" not in place:
+            shutil.rmtree(place, ignore_errors=True)
 
     def _catalogue(self, catalogue: ServerAddress) -> AbstractContextManager[LakeCatalogue]:
         return nullcontext(self._server) if self._server else open_catalogue(catalogue)

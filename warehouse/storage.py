@@ -44,6 +44,9 @@ class Storage(Protocol):
     def replaced(self) -> AbstractContextManager[WarehouseAddress]:
         """Yield an address to write to, which takes this one's place after the block."""
 
+    def discard_unfinished(self) -> None:
+        """Delete what ``replaced`` left where it was killed; the caller excludes other writers."""
+
 
 def storage_at(address: WarehouseAddress) -> Storage:
     """Return the storage of an address."""

@@ -172,6 +172,11 @@ class LakeCatalogue:
             return True
         return not self._run(self._connection.fetchval(f"select exists (select from {table})"))
 
+    def has_lake(self, schema: str) -> bool:
+        """Return whether a schema holds a lake, if only one without tables."""
+        table = f'"{schema}".ducklake_metadata'
+        return self._run(self._connection.fetchval("select to_regclass($1)", table)) is not None
+
     def drop(self, schema: str) -> None:
         """Drop a schema and the lake's catalogue in it.
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -14,6 +15,7 @@ from workbench.lakes import ACCESS, HOURS, Lake, build_until, land_hours, moved
 from workbench.postgres_server import PASSWORD
 from workbench.shards import small_cluster
 
+from jobs import pipeline
 from jobs.check.run_suites import check
 from jobs.maintain import maintain
 from jobs.move_warehouse import move_to
@@ -106,18 +108,55 @@ def test_a_moved_warehouse_is_the_same_and_the_first_stays(filed, empty, tmp_pat
         move_to(filed, lake.address, data=lake.data)
 
 
-def test_a_move_that_is_interrupted_leaves_nothing_and_can_be_repeated(filed, empty):
-    lake, settings = empty
+def interrupt_move(settings, lake):
+    """Begin to move a file to a lake, and stop in the middle."""
 
     def stop(step, item, share):
         if share > 0.5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        move_to(filed, lake.address, data=lake.data, progress=stop)
+        move_to(settings, lake.address, data=lake.data, progress=stop)
+
+
+def folders_of(lake):
+    """Return the folders with files below the data of a lake."""
+    return {path.relative_to(lake.data).parts[0] for path in Path(lake.data).rglob("*.parquet")}
+
+
+def test_a_move_that_is_interrupted_leaves_nothing_and_can_be_repeated(built, empty):
+    lake, settings = empty
+    foreign = Path(lake.data) / "0123456789ab" / "foreign.parquet"
+    foreign.parent.mkdir(parents=True)
+    foreign.touch()
+    interrupt_move(built, lake)
     with pytest.raises(TerminalWarehouseError, match="is empty: there is nothing to move"):
         moved(settings, settings.home / "other.duckdb")
-    assert move_to(filed, lake.address, data=lake.data).rows_by_table["raw.ohlcv"] > 0
+    (left,) = folders_of(lake) - {foreign.parent.name}
+    assert move_to(built, lake.address, data=lake.data).rows_by_table["raw.ohlcv"] > 0
+    assert foreign.exists()
+    assert len(folders_of(lake)) == 2
+    assert left not in folders_of(lake)
+
+
+def test_maintenance_deletes_what_a_rebuild_left_that_was_stopped(
+    copied, market_records, monkeypatch
+):
+    lake, settings = copied
+    land_hours(settings, market_records, float("-inf"), HOURS[0])
+    before = folders_of(lake)
+    restore = pipeline.restore
+
+    def restore_and_stop(*arguments, **more):
+        restore(*arguments, **more)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "restore", restore_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(settings)
+    assert len(folders_of(lake)) == 2
+    maintain(settings, clock=lambda: END, is_asking=False)
+    assert folders_of(lake) == before
 
 
 def test_a_lake_whose_catalogue_is_a_file(filed, tmp_path):
