@@ -37,8 +37,8 @@ On = Annotated[
     typer.Option(
         "--on",
         metavar="ENGINE",
-        help="Where the model runs and maps are compared: threads, dask (processes of this "
-        "machine) or the address of a Dask scheduler; by default LIQHEAT_ON.",
+        help="Where the work on assets runs: threads, dask (processes of this machine) or the "
+        "address of a Dask scheduler; by default LIQHEAT_ON.",
     ),
 ]
 Rows = Annotated[Format, typer.Option("--format", help="How rows are written.")]

@@ -238,11 +238,12 @@ def calibrate_command(
         typer.Option("--refit", help="Fit every model again; otherwise each every 30 days."),
     ] = False,
     as_of: AsOfKnown = None,
+    on: On = None,
 ) -> None:
     """Fit models to published liquidations, score them out of sample, measure crowding."""
     from jobs.calibrate.calibrate import calibrate
 
-    settings = read_settings()
+    settings = settings_on(on)
     hour = known_hour(settings, as_of)
     with progress_bar() as progress:
         report = calibrate(settings, as_of=hour, is_refitting=refit, progress=progress)
@@ -251,3 +252,4 @@ def calibrate_command(
             f"fits, {report.no_fit_count} without figures, {report.score_count:,} scores; "
             "`liqheat publish` shows them to readers"
         )
+        _note_left_out(report.left_out, "calibration")

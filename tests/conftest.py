@@ -34,6 +34,9 @@ def _load_package(name: str) -> None:
     spec.loader.exec_module(sys.modules[name])
 
 
+# As the settings do; the packages below import numpy before them.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 for _name in ("standin", "workbench"):
     if _name not in sys.modules:
         _load_package(_name)

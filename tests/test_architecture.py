@@ -66,7 +66,7 @@ ALLOWED_MODULES = {
     ("sources", "tenacity"): ("retry.py",),
     ("jobs", "apprise"): ("alerts/",),
     ("jobs", "dask"): ("engines/dask_engine.py",),
-    ("jobs", "distributed"): ("engines/dask_engine.py",),
+    ("jobs", "distributed"): ("engines/dask_engine.py", "engines/shard_files.py"),
     ("warehouse", "asyncpg"): ("postgres/",),
     ("cli", "plots"): ("explore.py", "show_bands.py", "show_disagreement.py", "steps.py"),
     ("flows", "yaml"): ("serve.py",),

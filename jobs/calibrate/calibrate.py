@@ -1,42 +1,44 @@
 """Holding models against what happened: fits where they are due, skill of the last midnight.
 
-Belongs here: which assets are fitted when, and storing what comes of it. Does not belong here: the
-fits (``fit_models``), the scores (``score_models``). Instants are int64 microseconds, UTC.
+Belongs here: which assets are fitted when, reading them, and storing what comes of it. Does not
+belong here: what is made of an asset (``asset_calibration``). Instants are int64 microseconds, UTC.
 """
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
+import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
 
-from jobs.calibrate.calibration_rows import NO_FIT, calibration_rows
-from jobs.calibrate.daily_outlook import store_outlook
-from jobs.calibrate.fit_models import (
-    MOST_POOLED_ASSETS,
-    MOST_POOLED_HOURS,
-    FitHours,
-    FittedModel,
-    fit_hours,
-    fit_own,
-    fit_pool,
+from jobs.calibrate.asset_calibration import (
+    AssetShard,
+    CalibratedAsset,
+    PoolShard,
+    calibrate_asset,
+    calibrate_pooled,
 )
-from jobs.calibrate.forecast_hours import store_forecasts
+from jobs.calibrate.daily_outlook import read_midnights
+from jobs.calibrate.fit_models import MOST_POOLED_ASSETS, FitHours
+from jobs.calibrate.forecast_hours import first_midnight
 from jobs.calibrate.measure_crowding import measure_crowding
 from jobs.calibrate.measure_positions import measure_positions
 from jobs.calibrate.panels import AssetPanel, read_panel
 from jobs.calibrate.place_panel import read_places
 from jobs.calibrate.row_store import replace_rows
-from jobs.calibrate.score_models import WINDOW_DAYS, score_asset
+from jobs.calibrate.score_models import WINDOW_DAYS
 from jobs.calibrate.score_touches import score_touches
-from jobs.calibrate.tier_shares import TierShares, read_tier_shares
+from jobs.calibrate.tier_shares import ReachedTiers, read_reached_tiers
+from jobs.engines.engine_choice import open_engine
+from jobs.engines.shard_engine import LostShard, ShardEngine
+from jobs.errors import ShardsLost
 from jobs.instants import DAY_MICROSECONDS, to_instant, to_microseconds
 from jobs.progress import Progress, silent
 from jobs.settings import Settings
 from jobs.writer import writer_run
 from transforms.ledger import LEDGERS
-from transforms.ledger.ledger_fit import SHORT_FIT_DAYS, size_of
+from transforms.ledger.ledger_fit import size_of
 from transforms.skill.panel import ScoreStatus
 
 logger = logging.getLogger(__name__)
@@ -59,6 +61,8 @@ class CalibrationReport:
         Rows of skill with figures.
     row_count : int
         Rows written.
+    left_out : dict of str to str
+        Why assets, or fits of them, were left out, by asset; the next calibration does them.
     """
 
     asset_count: int
@@ -66,6 +70,7 @@ class CalibrationReport:
     no_fit_count: int
     score_count: int
     row_count: int
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -75,12 +80,14 @@ class _Work:
     as_of: int
     run_id: str
     is_refitting: bool
+    engine: ShardEngine
     waiting: dict[tuple[str, str], tuple[AssetPanel, FitHours]] = field(default_factory=dict)
     pools: dict[tuple[str, str], list[FitHours]] = field(default_factory=dict)
     fit_count: int = 0
     no_fit_count: int = 0
     score_count: int = 0
     row_count: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def calibrate(
@@ -107,126 +114,145 @@ def calibrate(
         Fit every model again, also where its fit is younger than ``REFIT_DAYS``.
     progress : callable
         Called with the step, the asset and the share that is done.
+
+    Raises
+    ------
+    EngineUnavailable
+        The engine is gone; what was stored by then stays.
+    ShardsLost
+        Every asset was left out.
     """
-    with writer_run(settings, "calibrate", as_of) as (connection, run):
-        work = _Work(to_microseconds(as_of), run.run_id, is_refitting)
+    with (
+        writer_run(settings, "calibrate", as_of) as (connection, run),
+        open_engine(settings.engine) as engine,
+    ):
+        work = _Work(to_microseconds(as_of), run.run_id, is_refitting, engine)
         assets = [
             row[0]
             for row in connection.execute(
                 "select distinct asset from meta.built_asset order by asset"
             ).fetchall()
         ]
+        shards = _read_assets(connection, assets, work, progress)
         count = 0
-        for number, asset in enumerate(assets):
-            progress("calibrate", asset, number / len(assets))
-            own = read_panel(connection, asset, as_of)
-            if own is not None:
-                count += 1
-                _fit_asset(connection, own, work)
-                _score(connection, own, work)
-                work.row_count += store_forecasts(connection, own, work.as_of, work.run_id)
-                work.row_count += store_outlook(connection, own, work.as_of, work.run_id)
-        _fit_waiting(connection, work)
+        for outcome in engine.stream(calibrate_asset, shards):
+            count += _store(connection, outcome, work)
+        for pooled in engine.stream(calibrate_pooled, _pools(work)):
+            _store(connection, pooled, work)
+        if work.left_out and not count:
+            raise ShardsLost(
+                f"no asset could be calibrated; {next(iter(work.left_out.values()))}; the next "
+                "calibration tries again"
+            )
         work.row_count += score_touches(connection, as_of, run.run_id)
         work.row_count += measure_crowding(connection, as_of, run.run_id)
         work.row_count += measure_positions(connection, as_of, run.run_id)
         report = CalibrationReport(
-            count, work.fit_count, work.no_fit_count, work.score_count, work.row_count
+            count,
+            work.fit_count,
+            work.no_fit_count,
+            work.score_count,
+            work.row_count,
+            work.left_out,
         )
         run.row_count = report.row_count
-        run.detail = {"fit_count": report.fit_count, "no_fit_count": report.no_fit_count}
+        run.detail = {
+            "fit_count": report.fit_count,
+            "no_fit_count": report.no_fit_count,
+            "left_out": report.left_out,
+        }
         logger.info("calibrated: %s", report)
         return report
 
 
-def _fit_asset(connection: DuckDBPyConnection, own: AssetPanel, work: _Work) -> None:
-    """Fit what is due for one asset; ledgers of short histories wait for the pool."""
-    asset = own.panel.asset
+def _read_assets(
+    connection: DuckDBPyConnection, assets: Sequence[str], work: _Work, progress: Progress
+) -> Iterator[AssetShard]:
+    """Yield the assets that have hours, with what is due of each."""
+    midnight = work.as_of // DAY_MICROSECONDS * DAY_MICROSECONDS
+    scored_from = midnight - WINDOW_DAYS[-1] * DAY_MICROSECONDS
+    for number, asset in enumerate(assets):
+        progress("calibrate", asset, number / len(assets))
+        own = read_panel(connection, asset, to_instant(work.as_of))
+        if own is None:
+            continue
+        structures = _structures(connection, asset)
+        due = _due(connection, asset, structures, work)
+        yield AssetShard(
+            own=own,
+            structures=structures,
+            due=due,
+            tiers=_read_tiers(connection, own, structures, due),
+            places=read_places(connection, own, scored_from, midnight),
+            predicted_from=first_midnight(connection, asset, work.as_of),
+            midnights=read_midnights(connection, asset, work.as_of),
+            as_of=work.as_of,
+            run_id=work.run_id,
+        )
+
+
+def _due(
+    connection: DuckDBPyConnection, asset: str, structures: Mapping[str, str], work: _Work
+) -> frozenset[str]:
+    """Return the models whose newest fit is too old, or all where they are fitted again."""
+    if work.is_refitting:
+        return frozenset(structures)
     newest = _newest_fits(connection, asset)
-    for provider, structure in _structures(connection, asset).items():
-        hours = fit_hours(own, provider)
-        if hours is None:
-            continue
-        if provider in LEDGERS and hours.days > 0.0:
-            _offer(work, provider, hours)
-        fitted_at = newest.get((provider, structure))
-        is_due = fitted_at is None or work.as_of - fitted_at >= REFIT_DAYS * DAY_MICROSECONDS
-        if not (is_due or work.is_refitting):
-            continue
-        if provider in LEDGERS and hours.days < SHORT_FIT_DAYS:
-            work.waiting[asset, provider] = own, hours
-        else:
-            made = _own_fit(own, hours, provider, structure, work)
-            shares = None
-            if made.fit is not None and provider not in LEDGERS:
-                shares = read_tier_shares(connection, hours, provider, structure, own.venues)
-            _store_fit(connection, made, own, work, shares)
-
-
-def _own_fit(
-    own: AssetPanel, hours: FitHours, provider: str, structure: str, work: _Work
-) -> FittedModel:
-    """Return the fit of a model to an asset's own hours, with what to know about it."""
-    if not own.venues:
-        reason = "no feed publishes its liquidations"
-        return FittedModel(hours.asset, provider, None, None, reason)
-    made = fit_own(hours, provider, structure, work.as_of)
-    remarks = [made.reason] if made.reason else []
-    if own.is_complete is False:
-        remarks.append("fitted to a lower bound: a venue publishes only some liquidations")
-    if own.other_scope_hours:
-        remarks.append(f"{own.other_scope_hours} hours of other venues are left out")
-    return replace(made, reason="; ".join(remarks))
-
-
-def _offer(work: _Work, provider: str, hours: FitHours) -> None:
-    """Keep the newest hours of an asset for the pool of its size, of the longest histories."""
-    recent = slice(-MOST_POOLED_HOURS, None)
-    kept = FitHours(
-        hours.asset,
-        hours.columns[recent].copy(),
-        hours.realised[recent].copy(),
-        hours.move[recent].copy(),
-        hours.span_end[recent].copy(),
-        hours.volume_usd,
+    oldest = work.as_of - REFIT_DAYS * DAY_MICROSECONDS
+    return frozenset(
+        name for name, structure in structures.items() if newest.get((name, structure), 0) <= oldest
     )
-    pool = work.pools.setdefault((provider, size_of(hours.volume_usd)), [])
-    pool.append(kept)
-    pool.sort(key=lambda one: -one.days)
-    del pool[MOST_POOLED_ASSETS + 1 :]
 
 
-def _fit_waiting(connection: DuckDBPyConnection, work: _Work) -> None:
-    """Fit assets of short histories with others of their size, or alone where there are none."""
+def _read_tiers(
+    connection: DuckDBPyConnection,
+    own: AssetPanel,
+    structures: Mapping[str, str],
+    due: frozenset[str],
+) -> dict[str, ReachedTiers]:
+    """Return what price reached in the tiers of the estimators that are fitted."""
+    tiers = {
+        name: read_reached_tiers(connection, own.panel, name, structures[name], own.venues)
+        for name in sorted(due - LEDGERS.keys())
+        if own.venues and name in own.panel.exposures
+    }
+    return {name: found for name, found in tiers.items() if found is not None}
+
+
+def _store(
+    connection: DuckDBPyConnection,
+    outcome: CalibratedAsset | LostShard[AssetShard] | LostShard[PoolShard],
+    work: _Work,
+) -> int:
+    """Store what came of an asset and keep what waits for others; return 0 where it is lost."""
+    if isinstance(outcome, LostShard):
+        logger.error("left out until the next calibration: %s", outcome)
+        work.left_out[outcome.shard.own.panel.asset] = str(outcome)
+        return 0
+    for replacement in outcome.replacements:
+        work.row_count += replace_rows(connection, *replacement)
+        if replacement.name == "derived.estimator_skill":
+            scored = pc.equal(replacement.rows["status"], ScoreStatus.SCORED.value)
+            work.score_count += pc.sum(scored).as_py() or 0
+    fitted = [made.fit is not None for made in outcome.fits]
+    work.fit_count += fitted.count(True)
+    work.no_fit_count += fitted.count(False)
+    for provider, hours in outcome.offered.items():
+        pool = work.pools.setdefault((provider, size_of(hours.volume_usd)), [])
+        pool.append(hours)
+        pool.sort(key=lambda one: -one.days)
+        del pool[MOST_POOLED_ASSETS + 1 :]
+    if outcome.own is not None:
+        for provider, hours in outcome.waiting.items():
+            work.waiting[hours.asset, provider] = outcome.own, hours
+    return 1
+
+
+def _pools(work: _Work) -> Iterator[PoolShard]:
+    """Yield the ledgers of short histories, each with other assets of its size."""
     for (_, provider), (own, hours) in sorted(work.waiting.items(), key=lambda item: item[0]):
         others = work.pools.get((provider, size_of(hours.volume_usd)), [])
-        made = fit_pool(hours, others, provider, work.as_of) if own.venues else None
-        if made is None or made.fit is None:
-            structure = LEDGERS[provider].structure_hash
-            made = _own_fit(own, hours, provider, structure, work)
-        _store_fit(connection, made, own, work)
-
-
-def _store_fit(
-    connection: DuckDBPyConnection,
-    made: FittedModel,
-    own: AssetPanel,
-    work: _Work,
-    shares: TierShares | None = None,
-) -> None:
-    """Store a fit, or why there is none, in place of an earlier reason or of the same hour's."""
-    rows = calibration_rows(made, own, work.as_of, work.run_id, shares)
-    work.row_count += replace_rows(
-        connection,
-        "derived.calibration",
-        rows,
-        "asset = ? and provider = ? and (status = ? or valid_from_at = ?)",
-        [made.asset, made.provider, NO_FIT, to_instant(work.as_of)],
-    )
-    if made.fit is None:
-        work.no_fit_count += 1
-    else:
-        work.fit_count += 1
+        yield PoolShard(provider, own, hours, others, work.as_of, work.run_id)
 
 
 def _newest_fits(connection: DuckDBPyConnection, asset: str) -> Mapping[tuple[str, str], int]:
@@ -250,19 +276,3 @@ def _structures(connection: DuckDBPyConnection, asset: str) -> dict[str, str]:
         provider: LEDGERS[provider].structure_hash if provider in LEDGERS else newest
         for provider, newest in rows
     }
-
-
-def _score(connection: DuckDBPyConnection, own: AssetPanel, work: _Work) -> None:
-    """Score an asset's models up to the last midnight, in place of an earlier score of it."""
-    midnight = work.as_of // DAY_MICROSECONDS * DAY_MICROSECONDS
-    places = read_places(connection, own, midnight - WINDOW_DAYS[-1] * DAY_MICROSECONDS, midnight)
-    rows = score_asset(own, places, midnight, work.run_id)
-    work.row_count += replace_rows(
-        connection,
-        "derived.estimator_skill",
-        rows,
-        "asset = ? and as_of = ?",
-        [own.panel.asset, to_instant(midnight)],
-    )
-    scored = [status == ScoreStatus.SCORED.value for status in rows["status"].to_pylist()]
-    work.score_count += sum(scored)

@@ -6,7 +6,8 @@ Belongs here: reading map, fit and volatility of a midnight, and rows of
 """
 
 import math
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -16,8 +17,8 @@ from duckdb import DuckDBPyConnection
 from jobs.calibrate.fits_in_force import fits_in_force
 from jobs.calibrate.forecast_hours import CAUGHT_UP_DAYS
 from jobs.calibrate.panels import AssetPanel
-from jobs.calibrate.row_store import replace_rows
-from jobs.instants import DAY_MICROSECONDS, HOUR, HOUR_MICROSECONDS, to_instant, to_microseconds
+from jobs.calibrate.row_store import Replacement
+from jobs.instants import DAY_MICROSECONDS, HOUR, HOUR_MICROSECONDS, to_instant
 from transforms.calibration.outlook import (
     PATHS,
     Outlook,
@@ -43,8 +44,31 @@ _LEAST_HOURS: Final = 24
 """Hours of returns that paths need, as odds of touch do."""
 
 
-def store_outlook(connection: DuckDBPyConnection, own: AssetPanel, as_of: int, run_id: str) -> int:
-    """Store the outlook of the last midnight of an asset in place of an earlier one.
+@dataclass(frozen=True, slots=True, eq=False)
+class MidnightMap:
+    """What a ledger holds at a midnight.
+
+    Parameters
+    ----------
+    at : int
+        The midnight [microseconds].
+    standing : StandingMap or None
+        Its map and the fit behind it; None where it has none.
+    capture : float or None
+        Its capture [ratio].
+    params_hash, reason : str or None
+        Of the map, and why there is none.
+    """
+
+    at: int
+    standing: StandingMap | None
+    capture: float | None
+    params_hash: str | None
+    reason: str | None
+
+
+def read_midnights(connection: DuckDBPyConnection, asset: str, as_of: int) -> list[MidnightMap]:
+    """Return the midnights of an asset to look ahead from, the last one always.
 
     Earlier midnights that no calibration looked ahead from are caught up with where they have a
     map, from what was known then: a home that is filled from archives has some to judge at once.
@@ -53,20 +77,31 @@ def store_outlook(connection: DuckDBPyConnection, own: AssetPanel, as_of: int, r
     ----------
     connection : DuckDBPyConnection
         The writer's.
-    own : AssetPanel
-        The asset's hours.
+    asset : str
+        The asset.
     as_of : int
         The last hour to use [microseconds]; nothing after its midnight is read.
+    """
+    return [_read_midnight(connection, asset, at) for at in _midnights(connection, asset, as_of)]
+
+
+def outlook_rows(own: AssetPanel, midnights: Sequence[MidnightMap], run_id: str) -> Replacement:
+    """Return the outlooks of some midnights of an asset in place of earlier ones.
+
+    Parameters
+    ----------
+    own : AssetPanel
+        The asset's hours.
+    midnights : sequence of MidnightMap
+        The midnights, oldest first.
     run_id : str
         Written beside each row.
     """
-    midnights = _midnights(connection, own.panel.asset, as_of)
-    return replace_rows(
-        connection,
+    return Replacement(
         "derived.liquidation_outlook",
-        pa.concat_tables([_rows(connection, own, midnight, run_id) for midnight in midnights]),
+        pa.concat_tables([_rows(own, midnight, run_id) for midnight in midnights]),
         "asset = ? and as_of >= ? and as_of <= ?",
-        [own.panel.asset, to_instant(midnights[0]), to_instant(midnights[-1])],
+        [own.panel.asset, to_instant(midnights[0].at), to_instant(midnights[-1].at)],
     )
 
 
@@ -89,25 +124,29 @@ def _midnights(connection: DuckDBPyConnection, asset: str, as_of: int) -> list[i
     return [*(midnight for (midnight,) in rows), last]
 
 
-def _rows(connection: DuckDBPyConnection, own: AssetPanel, midnight: int, run_id: str) -> pa.Table:
+def _rows(own: AssetPanel, midnight: MidnightMap, run_id: str) -> pa.Table:
     """Return the rows of both sides for the 24 hours after a midnight."""
-    asset, at = own.panel.asset, to_instant(midnight)
-    known: dict[str, Any] = {"volatility_ahead_ratio": volatility_ahead(own.panel, midnight)}
+    standing, volatility = midnight.standing, volatility_ahead(own.panel, midnight.at)
+    reason = midnight.reason
     found = None
-    standing, capture, read = _standing(connection, asset, at)
-    known |= read
-    known |= {"price": standing and standing.price, "capture_ratio": capture}
-    if known["volatility_ahead_ratio"] is None:
-        known["reason"] = f"fewer than {_LEAST_HOURS} hours of returns in the last 30 days"
+    if volatility is None:
+        reason = f"fewer than {_LEAST_HOURS} hours of returns in the last 30 days"
     elif standing is not None:
         # One day has the same draws for every asset and in every run.
-        generator = np.random.default_rng(midnight // DAY_MICROSECONDS)
-        found = outlook(standing, simulate_paths(known["volatility_ahead_ratio"], generator))
+        generator = np.random.default_rng(midnight.at // DAY_MICROSECONDS)
+        found = outlook(standing, simulate_paths(volatility, generator))
+    known = {
+        "volatility_ahead_ratio": volatility,
+        "params_hash": midnight.params_hash,
+        "reason": reason,
+        "price": standing and standing.price,
+        "capture_ratio": midnight.capture,
+    }
     return stored_rows(
         "derived.liquidation_outlook",
         {
-            "asset": asset,
-            "as_of": at,
+            "asset": own.panel.asset,
+            "as_of": midnight.at,
             "side": list(SIDES),
             "provider": PROVIDER,
             "path_count": PATHS,
@@ -140,28 +179,27 @@ def volatility_ahead(panel: Panel, midnight: int) -> float | None:
     return ahead if math.isfinite(ahead) else None
 
 
-def _standing(
-    connection: DuckDBPyConnection, asset: str, at: datetime
-) -> tuple[StandingMap | None, float | None, dict[str, str | None]]:
-    """Return the ledger's map of a midnight, its capture, and hash or why there is none."""
+def _read_midnight(connection: DuckDBPyConnection, asset: str, midnight: int) -> MidnightMap:
+    """Return the ledger's map of a midnight with the fit behind it."""
+    at = to_instant(midnight)
     rows = connection.execute(
         named_query("outlook_map"), {"asset": asset, "as_of": at, "provider": PROVIDER}
     ).fetchall()
     if len(rows) < 2:
-        return None, None, {"params_hash": None, "reason": "no map of the ledger at midnight"}
+        return MidnightMap(midnight, None, None, None, "no map of the ledger at midnight")
     (price, first_bin, longs, params_hash, capture), (_, other_bin, shorts, _, _) = rows
     force = fits_in_force(connection, [asset], at - HOUR, at)[asset, PROVIDER]
-    fit = force.at(to_microseconds(at))
+    fit = force.at(midnight)
     if fit is None or fit.params_hash != params_hash:
         reason = "the fit behind the map of midnight is no longer stored"
-        return None, None, {"params_hash": params_hash, "reason": reason}
+        return MidnightMap(midnight, None, None, params_hash, reason)
     first = min(first_bin, other_bin)
     usd = np.zeros((2, max(first_bin + len(longs), other_bin + len(shorts)) - first))
     usd[0, first_bin - first :][: len(longs)] = longs
     usd[1, other_bin - first :][: len(shorts)] = shorts
     factor = 1.0 if capture is None else capture
     standing = StandingMap(price, first, usd, factor * fit.move_weight, factor * fit.constant)
-    return standing, capture, {"params_hash": params_hash, "reason": None}
+    return MidnightMap(midnight, standing, capture, params_hash, None)
 
 
 def _figures(found: Outlook | None) -> dict[str, Any]:

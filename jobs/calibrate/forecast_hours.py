@@ -15,7 +15,7 @@ from duckdb import DuckDBPyConnection
 
 from jobs.build.hourly_maps import nullable, repeat_sides
 from jobs.calibrate.panels import AssetPanel
-from jobs.calibrate.row_store import replace_rows
+from jobs.calibrate.row_store import Replacement
 from jobs.calibrate.score_models import REASONS, with_forecasts
 from jobs.instants import DAY_MICROSECONDS, to_instant
 from transforms.series import BoolArray, FloatArray
@@ -32,44 +32,41 @@ LEAST_HOURS: Final = 168
 """Hours with published liquidations that a fit needs, as for ledgers."""
 
 
-def store_forecasts(
-    connection: DuckDBPyConnection, own: AssetPanel, as_of: int, run_id: str
-) -> int:
-    """Predict the hours of an asset since yesterday's midnight; return how many rows.
+def forecast_rows(own: AssetPanel, start: int, as_of: int, run_id: str) -> Replacement:
+    """Return the predicted hours of an asset since a midnight.
 
-    Each day's hours are predicted by a fit that has seen nothing from its midnight on. Days that no
-    calibration has predicted are caught up with. Idempotent.
+    Each day's hours are predicted by a fit that has seen nothing from its midnight on.
 
     Parameters
     ----------
-    connection : DuckDBPyConnection
-        The writer's.
     own : AssetPanel
         The asset's hours up to `as_of`.
+    start : int
+        Where the first day begins [microseconds], as `first_midnight` gives it.
     as_of : int
         The last hour [microseconds].
     run_id : str
         Written beside each row.
     """
-    asset = own.panel.asset
-    start = _first_midnight(connection, asset, as_of)
     tables = [
         _rows(own, panel, model, midnight, run_id)
         for midnight in range(start, as_of, DAY_MICROSECONDS)
         for panel in [with_forecasts(own, midnight)]
         for model in FORECASTS
     ]
-    return replace_rows(
-        connection,
+    return Replacement(
         "derived.forecast_prediction",
         pa.concat_tables(tables),
         "asset = ? and as_of > ? and as_of <= ?",
-        [asset, to_instant(start), to_instant(as_of)],
+        [own.panel.asset, to_instant(start), to_instant(as_of)],
     )
 
 
-def _first_midnight(connection: DuckDBPyConnection, asset: str, as_of: int) -> int:
-    """Return the midnight from which hours are predicted."""
+def first_midnight(connection: DuckDBPyConnection, asset: str, as_of: int) -> int:
+    """Return the midnight from which hours are predicted: yesterday's.
+
+    Days that no calibration has predicted are caught up with.
+    """
     midnight = as_of // DAY_MICROSECONDS * DAY_MICROSECONDS
     earliest = midnight - CAUGHT_UP_DAYS * DAY_MICROSECONDS
     (newest,) = connection.execute(

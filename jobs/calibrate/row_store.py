@@ -5,12 +5,33 @@ here: the rows.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from warehouse.connect import insert_rows, transaction
+
+
+class Replacement(NamedTuple):
+    """Rows in place of others: the arguments of `replace_rows`.
+
+    Parameters
+    ----------
+    name : str
+        The stored table.
+    rows : Table
+        The new rows.
+    where : str
+        Condition on the old ones, with a question mark for each value.
+    values : sequence
+        Its values.
+    """
+
+    name: str
+    rows: pa.Table
+    where: str
+    values: Sequence[Any]
 
 
 def replace_rows(

@@ -20,6 +20,7 @@ from transforms.calibration.fit_status import FitStatus
 from transforms.calibration.poisson import BlockDraws, time_blocks
 from transforms.calibration.tiers import TierFit, TierObservations, fit_tiers
 from transforms.series import FloatArray, IntArray
+from transforms.skill.panel import Panel
 from warehouse.models import set_window
 from warehouse.queries import named_query
 
@@ -50,28 +51,45 @@ class TierShares:
     reason: str
 
 
-def read_tier_shares(
+@dataclass(frozen=True, slots=True, eq=False)
+class ReachedTiers:
+    """What price reached in the tiers of an estimator.
+
+    Parameters
+    ----------
+    leverages, shipped : ndarray of float64, shape (n_tiers,)
+        Leverage of each tier [multiple], and its weight above 0 [ratio]; may be empty.
+    reached : ndarray of float64, shape (n_hours, 2, n_tiers)
+        What price reached in each tier [USD]; NaN: not known.
+    """
+
+    leverages: FloatArray
+    shipped: FloatArray
+    reached: FloatArray
+
+
+def read_reached_tiers(
     connection: DuckDBPyConnection,
-    hours: FitHours,
+    panel: Panel,
     provider: str,
     params_hash: str,
     venues: tuple[str, ...],
-) -> TierShares | None:
-    """Return the fit of an estimator's weights; None for a model that tracks no leverage.
+) -> ReachedTiers | None:
+    """Return what price reached in the hours of a panel; None for a model without leverage.
 
     Parameters
     ----------
     connection : DuckDBPyConnection
         The writer's.
-    hours : FitHours
-        Realised hours of an asset.
+    panel : Panel
+        Hours of an asset.
     provider, params_hash : str
         The estimator and its newest parameters.
     venues : tuple of str
         Venues whose liquidations were realised.
     """
-    last = to_instant(int(hours.span_end[-1]))
-    set_window(connection, [hours.asset], last - timedelta(days=FITTED_DAYS), last)
+    last = to_instant(int(panel.span_end[-1]))
+    set_window(connection, [panel.asset], last - timedelta(days=FITTED_DAYS), last)
     try:
         reached = connection.execute(
             named_query("panel_tiers"),
@@ -82,12 +100,10 @@ def read_tier_shares(
     if reached.num_rows == 0:
         return None
     leverages, shipped = _shipped_weights(connection, params_hash)
-    return fit_shares(hours, leverages, shipped, _by_tier(reached, hours.span_end, leverages))
+    return ReachedTiers(leverages, shipped, _by_tier(reached, panel.span_end, leverages))
 
 
-def fit_shares(
-    hours: FitHours, leverages: FloatArray, shipped: FloatArray, reached: FloatArray
-) -> TierShares:
+def fit_shares(hours: FitHours, tiers: ReachedTiers) -> TierShares:
     """Return the weights under which what price reached is nearest to what was realised.
 
     There is no term of the move: what opens and is liquidated within a bar is in what was reached.
@@ -96,11 +112,10 @@ def fit_shares(
     ----------
     hours : FitHours
         Realised hours of an asset.
-    leverages, shipped : ndarray of float64, shape (n_tiers,)
-        Leverage of each tier [multiple], and its weight above 0 [ratio]; may be empty.
-    reached : ndarray of float64, shape (n_hours, 2, n_tiers)
-        What price reached in each tier [USD]; NaN: not known.
+    tiers : ReachedTiers
+        What price reached in them.
     """
+    leverages, shipped, reached = tiers.leverages, tiers.shipped, tiers.reached
     if leverages.size == 0:
         reason = "the weights that its hours were made with are not on record"
         return TierShares(leverages, shipped, None, hours.span_end[:0], reason)

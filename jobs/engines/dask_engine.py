@@ -8,6 +8,7 @@ dead worker can be run again anywhere.
 """
 
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,11 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from queue import Empty, SimpleQueue
+from tempfile import TemporaryDirectory
 from typing import Any, Final, Generic
 from uuid import uuid4
 
 from jobs.engines.shard_engine import LostShard, Part, Result, ShardFunction
+from jobs.engines.shard_files import ValueFile, load_value, store_value
 from jobs.engines.worker_slots import WorkerSlots
 from jobs.engines.worker_versions import (
     own_versions,
@@ -62,9 +66,19 @@ _CONFIGURATION: Final = {
     "distributed.scheduler.allowed-failures": 3,
     # Shards are megabytes by design.
     "distributed.admin.large-graph-warning-threshold": "1GB",
+    # What processes look after many times a second while they wait, and nobody reads.
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.worker.profile.enabled": False,
     # Pages of the cluster: nobody is to see them.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
+    # Not Dask's own, which has memory of arrays returned to the system and fetched again each time:
+    # a quarter of a build's processor time.
+    "distributed.nanny.pre-spawn-environ": {
+        "OMP_NUM_THREADS": 1,
+        "MKL_NUM_THREADS": 1,
+        "OPENBLAS_NUM_THREADS": 1,
+    },
 }
 
 
@@ -72,9 +86,11 @@ _CONFIGURATION: Final = {
 def local_engine(workers: int, shard_seconds: float) -> Iterator["DaskEngine"]:
     """Yield an engine on a cluster of processes on this machine, which ends with the block.
 
-    Only this process can reach it: others on the machine have no certificate.
+    Only this process can reach it: others on the machine have no certificate. Shards and results
+    are files in a folder of this user alone, which costs a fraction of sending them.
     """
     with (
+        TemporaryDirectory(prefix="liqheat-shards-") as folder,
         dask.config.set(_CONFIGURATION),
         LocalCluster(
             n_workers=workers,
@@ -87,7 +103,7 @@ def local_engine(workers: int, shard_seconds: float) -> Iterator["DaskEngine"]:
         # Results need not pass through the scheduler.
         Client(cluster, direct_to_workers=True) as client,
     ):
-        yield DaskEngine(client, "the local cluster", shard_seconds)
+        yield DaskEngine(client, "the local cluster", shard_seconds, Path(folder))
 
 
 @contextmanager
@@ -141,9 +157,12 @@ class _Task:
     number: int
     topic: str
     versions: Mapping[str, str]
+    folder: Path | None
 
 
-def _run_on_worker(task: _Task, function: ShardFunction[Part, Result], shard: Part) -> Result:
+def _run_on_worker(
+    task: _Task, function: ShardFunction[Part, Result], shard: Part | ValueFile
+) -> Result | ValueFile:
     """Return what a function makes of a shard; report its begin, for the deadline."""
     worker = get_worker()
     # A worker may have joined since all were compared.
@@ -154,7 +173,12 @@ def _run_on_worker(task: _Task, function: ShardFunction[Part, Result], shard: Pa
         )
     worker.log_event(task.topic, {"number": task.number, "worker": worker.address})
     with ThreadPoolExecutor(1) as pool:
-        return function(shard, pool)
+        result = function(load_value(shard), pool)
+    if task.folder is None:
+        return result
+    # A shard may run twice, and never in one process at once.
+    stored: ValueFile = store_value(result, task.folder / f"{task.number}-{os.getpid()}.result")
+    return stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,14 +272,19 @@ class DaskEngine:
         The cluster, for messages.
     shard_seconds : float
         Time after which a shard is given up, from when a worker begins it [s].
+    folder : Path, optional
+        Where shards and results are files, if all workers have it; by default they are sent.
     """
 
     shares_memory = False
 
-    def __init__(self, client: Client, name: str, shard_seconds: float) -> None:
+    def __init__(
+        self, client: Client, name: str, shard_seconds: float, folder: Path | None = None
+    ) -> None:
         self._client = client
         self._name = name
         self._shard_seconds = shard_seconds
+        self._folder = folder
         self._topic = f"liqheat-{uuid4()}"
         self._numbers = count()
         self._slots = WorkerSlots()
@@ -325,7 +354,7 @@ class DaskEngine:
                 future.cancel()
                 self._slots.release(number)
             for number in call.order:
-                self._calls.pop(number, None)
+                self._forget(number)
             self._slots.leave(call.caller)
 
     def _threads(self) -> int:
@@ -347,11 +376,12 @@ class DaskEngine:
             call.futures[number] = self._submit(call, number)
 
     def _submit(self, call: _Call[Part, Result], number: int) -> Future:
+        shard = call.shards[number]
         future = self._client.submit(
             _run_on_worker,
-            _Task(number, self._topic, own_versions()),
+            _Task(number, self._topic, own_versions(), self._folder),
             call.function,
-            call.shards[number],
+            shard if self._folder is None else store_value(shard, self._shard_file(number)),
             key=f"{self._topic}-{number}",
             pure=False,
         )
@@ -363,6 +393,15 @@ class DaskEngine:
         future.add_done_callback(note_end)
         return future
 
+    def _shard_file(self, number: int) -> Path:
+        return (self._folder or Path()) / f"{number}.shard"
+
+    def _forget(self, number: int) -> None:
+        """Remove what there is of a shard outside its call."""
+        self._calls.pop(number, None)
+        if self._folder is not None:
+            self._shard_file(number).unlink(missing_ok=True)
+
     def _follow(self, call: _Call[Part, Result]) -> None:
         """Wait for what happens next to a call, and note it; give up what takes too long."""
         try:
@@ -373,8 +412,8 @@ class DaskEngine:
         if isinstance(event, _Begun) and event.number in call.futures:
             call.begun[event.number] = event
         elif isinstance(event, _Ended) and event.number in call.futures:
-            self._calls.pop(event.number, None)
             call.end(event.number, self._outcome(call, event.number))
+            self._forget(event.number)
 
     def _seconds_left(self, call: _Call[Part, Result]) -> float | None:
         """Return the time until some shard is late; None where no worker is to have any."""
@@ -393,7 +432,7 @@ class DaskEngine:
                 "and the next run does it: start the scheduler again, or run with --on threads"
             )
         try:
-            return future.result()
+            result = future.result()
         except KilledWorker as exc:
             deaths = exc.allowed_failures + 1
             return call.lose(
@@ -401,6 +440,10 @@ class DaskEngine:
                 f"{deaths} workers died on it, the last {exc.last_worker.address}: most often "
                 "memory is short",
             )
+        value = load_value(result)
+        if isinstance(result, ValueFile):
+            result.path.unlink(missing_ok=True)
+        return value
 
     def _give_up(self, call: _Call[Part, Result]) -> None:
         """Drop the shards that took too long, or all where none is at work; free their workers."""
@@ -416,7 +459,7 @@ class DaskEngine:
         for number, reason in reasons.items():
             call.futures[number].cancel()
             self._slots.release(number)
-            self._calls.pop(number, None)
+            self._forget(number)
             call.end(number, call.lose(number, reason))
         # A thread cannot be stopped from outside. A worker without a nanny stays as it is.
         workers = sorted({each.worker for each in late.values()})

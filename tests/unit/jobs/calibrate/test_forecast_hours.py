@@ -8,10 +8,11 @@ from numpy.testing import assert_allclose
 from workbench.ledger_fits import round_fit
 from workbench.realised_hours import add_asset
 
-from jobs.calibrate.daily_outlook import store_outlook, volatility_ahead
+from jobs.calibrate.daily_outlook import outlook_rows, read_midnights, volatility_ahead
 from jobs.calibrate.fits_in_force import FitsInForce
-from jobs.calibrate.forecast_hours import CAUGHT_UP_DAYS, store_forecasts
+from jobs.calibrate.forecast_hours import CAUGHT_UP_DAYS, first_midnight, forecast_rows
 from jobs.calibrate.panels import read_panel
+from jobs.calibrate.row_store import replace_rows
 from jobs.instants import HOUR, to_microseconds
 from jobs.settings import Settings
 from transforms.grid import bin_of_price
@@ -57,8 +58,9 @@ def rows(connection, table, asset, order):
 
 
 def predict(connection, asset, as_of):
-    own = panel_of(connection, asset, as_of)
-    store_forecasts(connection, own, to_microseconds(as_of), "r")
+    own, end = panel_of(connection, asset, as_of), to_microseconds(as_of)
+    start = first_midnight(connection, asset, end)
+    replace_rows(connection, *forecast_rows(own, start, end, "r"))
     return rows(connection, "derived.forecast_prediction", asset, "provider, as_of, side")
 
 
@@ -104,7 +106,8 @@ def test_where_nothing_can_be_fitted_rows_say_why(connection, asset, reason):
 
 def look_ahead(connection, asset):
     own = panel_of(connection, asset, AS_OF)
-    store_outlook(connection, own, to_microseconds(AS_OF), "r")
+    midnights = read_midnights(connection, asset, to_microseconds(AS_OF))
+    replace_rows(connection, *outlook_rows(own, midnights, "r"))
     return rows(connection, "derived.liquidation_outlook", asset, "side")
 
 
@@ -201,7 +204,5 @@ def test_volatility_of_a_midnight_reads_nothing_after_it_and_needs_a_day(connect
 
 def test_days_without_hours_have_no_rows(connection):
     early = START + 2 * HOUR
-    own = read_panel(connection, "NONE", early)
-    store_forecasts(connection, own, to_microseconds(early), "r")
-    found = rows(connection, "derived.forecast_prediction", "NONE", "provider, as_of, side")
+    found = predict(connection, "NONE", early)
     assert len([row for row in found if row["as_of"] <= early]) == 2 * 2 * 2

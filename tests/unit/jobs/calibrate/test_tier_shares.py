@@ -6,7 +6,7 @@ import pytest
 from jobs.calibrate.calibration_rows import calibration_rows
 from jobs.calibrate.fit_models import FitHours, fit_own
 from jobs.calibrate.panels import AssetPanel
-from jobs.calibrate.tier_shares import fit_shares
+from jobs.calibrate.tier_shares import ReachedTiers, fit_shares
 from jobs.instants import HOUR_MICROSECONDS
 
 LEVERAGES = np.array([3.0, 5.0, 10.0, 20.0, 25.0, 100.0])
@@ -37,7 +37,7 @@ def rows_of(hours, shares):
 
 def test_rows_hold_the_truth_in_their_intervals_and_say_that_maps_keep_the_shipped_weights():
     hours, reached = make_hours()
-    found = rows_of(hours, fit_shares(hours, LEVERAGES, SHIPPED, reached))
+    found = rows_of(hours, fit_shares(hours, ReachedTiers(LEVERAGES, SHIPPED, reached)))
     truth = {"share 10x": 0.1, "share 20x-25x": 0.2, "share 100x and above": 0.2}
     assert list(found) == ["share up to 5x", *truth, "kappa"]
     for name, value in truth.items():
@@ -60,7 +60,8 @@ def test_rows_hold_the_truth_in_their_intervals_and_say_that_maps_keep_the_shipp
 def test_one_weight_above_5x_is_told_from_nothing():
     hours, reached = make_hours()
     kept = slice(0, 3)
-    found = rows_of(hours, fit_shares(hours, LEVERAGES[kept], SHIPPED[kept], reached[..., kept]))
+    tiers = ReachedTiers(LEVERAGES[kept], SHIPPED[kept], reached[..., kept])
+    found = rows_of(hours, fit_shares(hours, tiers))
     assert found["share 10x"]["value"] == pytest.approx(SHIPPED[2])
     assert not found["share 10x"]["is_identified"]
     assert "no other weight" in found["share 10x"]["reason"]
@@ -73,7 +74,8 @@ def test_one_weight_above_5x_is_told_from_nothing():
 def test_without_weights_a_row_says_why(n_tiers, is_zero, reason):
     hours, reached = make_hours()
     reached = reached * 0.0 if is_zero else np.full_like(reached, np.nan)
-    shares = fit_shares(hours, LEVERAGES[:n_tiers], SHIPPED[:n_tiers], reached[..., :n_tiers])
+    tiers = ReachedTiers(LEVERAGES[:n_tiers], SHIPPED[:n_tiers], reached[..., :n_tiers])
+    shares = fit_shares(hours, tiers)
     (row,) = rows_of(hours, shares).values()
     assert (row["parameter"], row["status"], row["value"]) == ("share", "no_fit", None)
     assert row["is_identified"] is None
