@@ -26,8 +26,8 @@ from jobs.engines.engine_choice import THREADS, EngineChoice, checked_engine
 from jobs.errors import SettingsRejected
 from warehouse.address import BUCKET, LAKE, ObjectStore, WarehouseAddress, read_warehouse_address
 
-# Read where numpy is imported first, which is after this. Products as small as those of a fit take a
-# multiple of their time on several threads, and differ in a last bit with their number.
+# Read where numpy is imported first, which is after this. Products as small as those of a fit take
+# a multiple of their time on several threads, and differ in a last bit with their number.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 _PREFIX = "LIQHEAT_"
