@@ -51,7 +51,7 @@ class ObjectServer:
 
     def request(self, method: str, path: str, body: str = "") -> str:
         """Send a request that is not signed; return the answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, f"/{path}", body)
             answer = connection.getresponse()
