@@ -1,8 +1,9 @@
 """Measure builds on Dask against builds on threads: history, then one hour more, on the same cores.
 
 Both start from copies of one loaded home; the market is that of ``bench.pipeline``. Processor time
-is that of this process and its workers, from the start of the cluster to its end. At the end rows
-of both homes are compared. Run it from the project root with
+is that of this process, which is the writer and holds the scheduler, and of its workers, from the
+start of the cluster to its end. At the end rows of both homes are compared. Run it from the project
+root with
 
     .venv/bin/python -m bench.cluster [--series 20] [--assets 4] [--days 30] [--workers 2]
 """
@@ -40,25 +41,26 @@ def land_market(settings: Settings, n_series: int, n_assets: int, n_bars: int) -
     return late
 
 
-def processor_seconds() -> float:
-    """Return the processor time of this process and of the children that have ended [s]."""
+def processor_seconds() -> tuple[float, float]:
+    """Return the processor time of this process, and of the children that have ended [s]."""
     used = os.times()
-    return used.user + used.system + used.children_user + used.children_system
+    return used.user + used.system, used.children_user + used.children_system
 
 
 def print_build(label: str, settings: Settings, hours: float) -> None:
     """Build up to some hours after the start, and print what it took."""
     begun, used = time.perf_counter(), processor_seconds()
     report = build_maps(settings, as_of=START + timedelta(hours=hours))
-    wall, processor = time.perf_counter() - begun, processor_seconds() - used
+    wall = time.perf_counter() - begun
+    own, workers = (after - before for before, after in zip(used, processor_seconds(), strict=True))
     assert not report.left_out
     peak = max(
         resource.getrusage(who).ru_maxrss
         for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
     print(
-        f"{label:<44} wall {wall:8.1f} s  processor {processor:8.1f} s  "
-        f"largest process so far {peak / 1e3:,.0f} MB",
+        f"{label:<44} wall {wall:8.1f} s  processor {own + workers:8.1f} s, "
+        f"{workers:.1f} s of it workers'  largest process so far {peak / 1e3:,.0f} MB",
         flush=True,
     )
 

@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     threads : int, optional
         Threads for the model and the database, or processes for the model; by default all cores.
     on : str
-        Where assets are replayed: ``threads``, ``dask`` for processes of this machine, or the
+        Where work on assets runs: ``threads``, ``dask`` for processes of this machine, or the
         address of the scheduler of a Dask cluster.
     shard_seconds : float
         Time after which a shard of assets on Dask is left out of the run [s].
@@ -218,7 +218,7 @@ hyblock_client_secret, hyblock_api_key : str, optional
 
     @property
     def engine(self) -> EngineChoice:
-        """Where assets are replayed."""
+        """Where work on assets runs."""
         return EngineChoice(self.on, self.threads, self.shard_seconds)
 
     @property
