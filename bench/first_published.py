@@ -20,7 +20,7 @@ import duckdb
 from jobs.settings import Settings
 from jobs.writer import open_writer
 from warehouse.as_published import kept_relations, replaced_table
-from warehouse.connect import scalar
+from warehouse.connect import scalar, transaction
 from warehouse.first_published import FirstPublished
 from warehouse.publication import publication
 
@@ -89,6 +89,8 @@ def _publish(connection: duckdb.DuckDBPyConnection, settings: Settings, newest: 
         published_at=datetime.now(UTC),
     ) as made:
         made.fill()
+        with transaction(connection):
+            made.record()
         path = made.swap_in()[0]
     # The Parquet of the days is left out of the measurement.
     connection.execute("delete from meta.pending_publish")

@@ -21,6 +21,7 @@ from workbench import END, HOUR, MARKET, START, records_of, workshop
 from workbench.readers import reading
 
 from transforms.estimators import ESTIMATORS
+from warehouse.connect import transaction
 from warehouse.parquet_by_day import changed_days
 from warehouse.publication import publication
 
@@ -46,6 +47,8 @@ def main() -> None:
             ) as made:
                 made.fill()
                 made.write_days(changed_days(shop.connection), threads=2)
+                with transaction(shop.connection):
+                    made.record()
                 made.swap_in()
 
         shop.take_in(records_of(MARKET))

@@ -13,7 +13,7 @@ from jobs.collect.send_landing import send_landing
 from jobs.collect.store_symbols import store_symbols
 from jobs.errors import NothingToDo
 from jobs.progress import Progress, silent
-from jobs.runs import recorded_run, run_file
+from jobs.runs import record_done, recorded_run, run_file
 from jobs.settings import Settings
 from jobs.writer import open_within_limits, open_writer, writer_run
 from transforms.estimators import EstimatorParameters
@@ -32,11 +32,19 @@ def load(settings: Settings) -> LoadReport:
     with run_file(settings, "load") as run:
         receive_landing(settings, at=run.started_at)
         with open_writer(settings) as connection, recorded_run(connection, run):
+
+            def record(report: LoadReport) -> None:
+                run.row_count = sum(report.rows_by_kind.values())
+                run.detail = asdict(report)
+                record_done(connection, run)
+
             report = load_landing_files(
-                connection, settings.landing, run_id=run.run_id, loaded_at=run.started_at
+                connection,
+                settings.landing,
+                run_id=run.run_id,
+                loaded_at=run.started_at,
+                on_loaded=record,
             )
-            run.row_count = sum(report.rows_by_kind.values())
-            run.detail = asdict(report)
         send_landing(settings, at=run.started_at)
         return report
 

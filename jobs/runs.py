@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from pydantic import AwareDatetime, TypeAdapter
 from jobs.settings import Settings
 from sources.errors import SourceError
 from sources.user_files import read_json
+from warehouse.connect import insert_values, transaction
 from warehouse.durable_files import write_whole
 from warehouse.error_messages import STORAGE_FAILURES
 from warehouse.errors import WarehouseError
@@ -124,18 +125,20 @@ def run_file(settings: Settings, job: str, as_of: datetime | None = None) -> Ite
 
 @contextmanager
 def recorded_run(connection: DuckDBPyConnection, run: Run) -> Iterator[Run]:
-    """Record a run in the warehouse around the block; an error is recorded and raised again.
+    """Record a run in the warehouse after the block; an error is recorded and raised again.
 
-    There is one writer at a time, so a row that is running when another run starts belongs to a
-    killed process; it is marked as stopped.
+    Runs that could not be recorded, or were killed, are on file: they are recorded first.
     """
-    connection.execute("update meta.pipeline_run set status = 'stopped' where status = 'running'")
-    for missed in read_runs(run.folder):
-        if not missed.is_in_warehouse and missed.status != "running":
-            _store(connection, missed)
-            missed.is_in_warehouse = True
-            _write(missed)
-    _store(connection, run)
+    missed = [
+        each
+        for each in read_runs(run.folder)
+        if not each.is_in_warehouse and each.status != "running"
+    ]
+    if missed:
+        _replace(connection, missed)
+        for each in missed:
+            each.is_in_warehouse = True
+            _write(each)
     try:
         with _finishing(run):
             yield run
@@ -144,10 +147,21 @@ def recorded_run(connection: DuckDBPyConnection, run: Run) -> Iterator[Run]:
         # would hide the error. The next run adds the row.
         raise
     except BaseException:
-        _store(connection, run)
+        _replace(connection, [run])
         run.is_in_warehouse = True
         raise
-    _store(connection, run)
+    if not run.is_in_warehouse:
+        _replace(connection, [run])
+        run.is_in_warehouse = True
+
+
+def record_done(connection: DuckDBPyConnection, run: Run) -> None:
+    """Record a run as done, in the caller's transaction: the one of its last rows.
+
+    An error that follows is recorded in its place.
+    """
+    run.finish(None)
+    insert_values(connection, "meta.pipeline_run", [_row(run)])
     run.is_in_warehouse = True
 
 
@@ -162,22 +176,28 @@ def _finishing(run: Run) -> Iterator[None]:
         run.finish(None)
 
 
-def _store(connection: DuckDBPyConnection, run: Run) -> None:
-    connection.execute("delete from meta.pipeline_run where run_id = ?", [run.run_id])
-    connection.execute(
-        "insert into meta.pipeline_run values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            run.run_id,
-            run.job,
-            run.as_of,
-            run.started_at,
-            run.finished_at,
-            run.status,
-            run.row_count,
-            json.dumps(run.detail, default=str),
-            run.error,
-        ],
-    )
+def _replace(connection: DuckDBPyConnection, runs: Sequence[Run]) -> None:
+    with transaction(connection):
+        connection.execute(
+            "delete from meta.pipeline_run where list_contains(?, run_id)",
+            [[run.run_id for run in runs]],
+        )
+        insert_values(connection, "meta.pipeline_run", map(_row, runs))
+
+
+def _row(run: Run) -> list[Any]:
+    """Return the row of meta.pipeline_run of a run."""
+    return [
+        run.run_id,
+        run.job,
+        run.as_of,
+        run.started_at,
+        run.finished_at,
+        run.status,
+        run.row_count,
+        json.dumps(run.detail, default=str),
+        run.error,
+    ]
 
 
 def read_runs(folder: Path) -> list[Run]:

@@ -5,7 +5,7 @@ What it is stored in, a file or a lake, is known to ``warehouse.storage``.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.address import WarehouseAddress
+from warehouse.contracts import relations
 from warehouse.database_file import ROW_GROUP_SIZE
 from warehouse.error_messages import translated
 from warehouse.migrate import migrate, write_comments
@@ -167,6 +168,21 @@ def scalar(
     """
     row = connection.execute(sql, parameters).fetchone()
     return row[0] if row else None
+
+
+def insert_values(
+    connection: duckdb.DuckDBPyConnection, name: str, rows: Iterable[Sequence[Any]]
+) -> int:
+    """Append rows to a stored table, their values in the order of its columns; return how many.
+
+    One statement for all of them: on a lake each writes a file.
+    """
+    schema = relations()[name].arrow_schema
+    columns = list(zip(*rows, strict=True))
+    if not columns:
+        return 0
+    arrays = [pa.array(values, kind) for values, kind in zip(columns, schema.types, strict=True)]
+    return insert_rows(connection, name, pa.Table.from_arrays(arrays, schema=schema))
 
 
 def insert_rows(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> int:

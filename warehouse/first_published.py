@@ -55,6 +55,9 @@ RUN_MARKS = frozenset({"run_id"})
 
 _RECORDS_FOLDER = "parquet"
 
+# Hours that `FirstPublished.insert_hours` records.
+_NEW_HOURS = "temp.new_hours"
+
 # Tables take whole blocks, so that a small file says little of its rows; it counts as this large.
 _SMALL_FILE_BYTES = 100_000_000
 
@@ -93,6 +96,8 @@ class FirstPublished:
     def record(self, days: list[date] | None) -> None:
         """Compare the file with the version that people read; keep and record what changed.
 
+        Hours that are new are recorded by `insert_hours`, before the file is finished.
+
         Parameters
         ----------
         days : list of date, optional
@@ -116,7 +121,7 @@ class FirstPublished:
                     not_kept=not_kept,
                     held=self.held,
                 )
-            self._record_hours(days)
+            self._find_new_hours(days)
         for name in ("known_hour", *map(differing_table, kept_relations())):
             self.connection.execute(f"drop table if exists temp.{name}")
         logger.info(
@@ -161,7 +166,8 @@ class FirstPublished:
             for name in ("published_hour", "published_change"):
                 self._restore_record(base, name)
             if base is not None and PUBLISHED_HOURS not in base.columns:
-                self._insert_hours(BASE, list(base.columns), "true", "null", "null")
+                self._find_hours(BASE, list(base.columns), "true", "null", "null")
+                self.insert_hours()
 
     def _restore_record(self, base: Base | None, name: str) -> None:
         connection, mart = self.connection, relations()[f"marts.{name}s"]
@@ -239,32 +245,36 @@ class FirstPublished:
     def _at(self) -> str:
         return literal(self.mark.published_at)
 
-    def _insert_hours(
+    def _find_hours(
         self, catalog: str, names: list[str], condition: str, at: str, publication: str
     ) -> None:
-        """Add the hours of a file that are not recorded yet."""
+        """Put the hours of a file that are not recorded yet into a temporary table."""
         hours = " union ".join(
             f"select distinct asset, as_of from {catalog}.{relation.name} where {condition}"
             for relation in kept_relations()
             if relation.name in names and "asset" in relation.grain
         )
-        if hours:
-            self.connection.execute(
-                "insert into meta.published_hour "
-                f"select asset, make_timestamptz(epoch_us(as_of)) as as_of, {at}, {publication} "
-                f"from ({hours}) anti join meta.published_hour using (asset, as_of)"
-            )
+        nothing = "select ''::varchar as asset, 'epoch'::timestamp as as_of limit 0"
+        self.connection.execute(
+            f"create or replace temp table {_NEW_HOURS} as "
+            f"select asset, make_timestamptz(epoch_us(as_of)) as as_of, "
+            f"{at}::timestamptz as first_published_at, {publication}::varchar as publication_id "
+            f"from ({hours or nothing}) anti join meta.published_hour using (asset, as_of)"
+        )
 
-    def _record_hours(self, days: list[date] | None) -> None:
-        """Add the hours that are published for the first time: none lies outside days filled."""
-        with transaction(self.connection):
-            self._insert_hours(
-                self.catalog,
-                [relation.name for relation in kept_relations()],
-                span_condition(self.window_start, days),
-                f"make_timestamptz(epoch_us({self._at}))",
-                quoted(self.mark.publication_id),
-            )
+    def _find_new_hours(self, days: list[date] | None) -> None:
+        """Find the hours that are published for the first time: none lies outside days filled."""
+        self._find_hours(
+            self.catalog,
+            [relation.name for relation in kept_relations()],
+            span_condition(self.window_start, days),
+            f"make_timestamptz(epoch_us({self._at}))",
+            quoted(self.mark.publication_id),
+        )
+
+    def insert_hours(self) -> None:
+        """Record the hours that are published for the first time, in the caller's transaction."""
+        self.connection.execute(f"insert into meta.published_hour from {_NEW_HOURS}")
 
     def _compare(self, base: Base, days: list[date] | None) -> list[Relation]:
         """Put rows that differ into temporary tables; return the relations that have some."""

@@ -1,88 +1,32 @@
 """Loading landing files into raw: each file once, whole, in the transaction that records it.
 
-Belongs here: the ledger ``meta.landing_file``, and which maps and days a file puts out of date.
-Does not belong here: writing landing files (jobs), raw history (`warehouse.history`).
+Belongs here: the ledger ``meta.landing_file``, files that are rejected. Does not belong here: which
+maps and days rows put out of date (`warehouse.landed_rows`), writing landing files (jobs), raw
+history (`warehouse.history`).
 """
 
 import hashlib
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse.connect import scalar, transaction
+from warehouse.connect import insert_values, scalar, transaction
 from warehouse.contracts import Relation, raw_relation, record_kinds
 from warehouse.errors import LandingFileRejected
+from warehouse.landed_rows import insert_landed
 
 logger = logging.getLogger(__name__)
 
-# Assets whose maps a file puts out of date, and since when: a row for an instant changes every map
-# after it.
-_OF_INSTRUMENT = """
-select instrument.asset, min({since})
-from {{landed}} as landed
-inner join staging.stg_instrument as instrument using (venue, instrument)
-group by all
-"""
-_PUBLISHED_HOURS = """
-select
-    instrument.asset,
-    date_trunc('hour', landed.period_start_at) + interval 1 hour as hour_end,
-    max(built_asset.built_until_at) as built_until_at
-from {landed} as landed
-inner join staging.stg_instrument as instrument using (venue, instrument)
-inner join meta.built_asset as built_asset using (asset)
-group by all
-"""
-_CAPTURE_REACH = "interval 168 hours"
-_PENDING_BUILD = {
-    "ohlcv": _OF_INSTRUMENT.format(since="bar_start_at"),
-    "mark_ohlc": _OF_INSTRUMENT.format(since="bar_start_at"),
-    # Open interest belongs to the bar that ends at its stamp.
-    "open_interest": _OF_INSTRUMENT.format(since="landed.observed_at - interval 1 minute"),
-    # The oldest brackets known also hold for the time before them.
-    "leverage_bracket": _OF_INSTRUMENT.format(
-        since="if(exists (from raw.leverage_bracket as known where known.venue = landed.venue "
-        "and known.instrument = landed.instrument "
-        "and known.valid_from_at <= landed.valid_from_at), "
-        "landed.valid_from_at - interval 1 minute, '-infinity'::timestamptz)"
-    ),
-    "provider_map": """
-select asset, min(as_of) - interval 1 minute from {landed} as landed group by asset
-""",
-    # Liquidations change the captures of the week after their hour; earlier hours and hours that
-    # are not built yet do not need them.
-    "realised_liquidation": f"""
-select asset, min(hour_end) from ({_PUBLISHED_HOURS})
-where hour_end < built_until_at and hour_end + {_CAPTURE_REACH} > built_until_at group by asset
-""",
-    # Bars may land before the description of their instrument, or while it has another asset's
-    # name: then the maps of the asset it leaves change too.
-    "instrument": """
-select unnest(list_distinct(assets)), since
-from (
-    select [landed.asset, known.asset] as assets, min(bar.bar_start_at) as since
-    from {landed} as landed
-    inner join raw.ohlcv as bar using (venue, instrument)
-    left join staging.stg_instrument as known using (venue, instrument)
-    where
-        known.asset is distinct from landed.asset
-        or known.contract_kind is distinct from landed.contract_kind
-    group by all
-)
-""",
-}
-
-# Captures that a file puts out of date while the maps after them stay.
-_PENDING_CAPTURE = f"""
-select asset, min(hour_end), max(hour_end) + {_CAPTURE_REACH} from ({_PUBLISHED_HOURS})
-where hour_end + {_CAPTURE_REACH} <= built_until_at group by asset
-"""
+_ROWS_AT_ONCE = 5_000_000
+"""Rows that one transaction inserts: an hour of everything, a part of a history."""
 
 LANDING_FORMAT = {b"liqheat.landing": b"2"}
 """Parquet metadata of landing files as this release writes them.
@@ -107,24 +51,6 @@ _UPGRADES = {
         "when 'okx' then 0.0005 when 'gate' then 0.00075 when 'bitget' then 0.0006 "
         "when 'kucoin' then 0.0006 when 'mexc' then 0.0004 else 0.0 end)",
     },
-}
-
-# Kinds that change published days but no map, and from when to when a row does: funding and quote
-# rates hold for a day, sentiment for two, the others within the hour. A funding payment also
-# settles the intervals of the two before it, at most 8 hours each.
-_PENDING_PUBLISH = {
-    "funding_rate": ("funded_at - interval 16 hours", "funded_at + interval 1 day"),
-    # Intervals of forecasts read two weeks, and three days tell a silent feed; days that are not
-    # built yet are marked once they are.
-    "realised_liquidation": (
-        "period_start_at",
-        "greatest(period_start_at + interval 1 hour, least(period_start_at + interval 409 hours, "
-        "(select coalesce(max(built_until_at), '-infinity') from meta.built_asset)))",
-    ),
-    "long_short_ratio": ("observed_at", "observed_at + interval 1 hour"),
-    "sentiment": ("observed_at", "observed_at + interval 2 days"),
-    "quote_rate": ("observed_at", "observed_at + interval 1 day"),
-    "position_coverage": ("as_of", "as_of"),
 }
 
 
@@ -306,11 +232,8 @@ def record_file(
     known = scalar(connection, "select count(*) from meta.landing_file where file_name = ?", [name])
     if not known:
         row_count = pq.read_metadata(path).num_rows
-        _insert(connection, LandedFile(name, _sha256(path), kind, row_count, loaded_at, run_id))
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, file: LandedFile) -> None:
-    connection.execute("insert into meta.landing_file values (?, ?, ?, ?, ?, ?)", astuple(file))
+        file = LandedFile(name, _sha256(path), kind, row_count, loaded_at, run_id)
+        insert_values(connection, "meta.landing_file", [astuple(file)])
 
 
 def prune_ledgers(
@@ -334,12 +257,27 @@ def prune_ledgers(
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A landing file to load, and the SELECT that reads it after ``read_from``."""
+
+    path: Path
+    landed: str
+    file: LandedFile
+
+
 def load_landing_files(
-    connection: duckdb.DuckDBPyConnection, landing: Path, *, run_id: str, loaded_at: datetime
+    connection: duckdb.DuckDBPyConnection,
+    landing: Path,
+    *,
+    run_id: str,
+    loaded_at: datetime,
+    on_loaded: Callable[[LoadReport], None] = lambda _: None,
 ) -> LoadReport:
     """Load the landing files that are not yet in raw.
 
-    Idempotent: the transaction that inserts a file's rows also records its name and hash.
+    Idempotent: the transaction that inserts a file's rows also records its name and hash. It is one
+    for all files, but for a history of many rows, and where one of them cannot be loaded.
 
     Parameters
     ----------
@@ -351,56 +289,107 @@ def load_landing_files(
         Recorded with each file.
     loaded_at : datetime
         Recorded with each file, UTC.
+    on_loaded : callable
+        Called with the report in the last transaction; again where that had to be repeated.
     """
+    waiting, rejected = _find_waiting(connection, landing, run_id=run_id, loaded_at=loaded_at)
+    loaded: list[_Waiting] = []
+
+    def report() -> LoadReport:
+        rows_by_kind: dict[str, int] = {}
+        for each in loaded:
+            kind = each.file.kind
+            rows_by_kind[kind] = rows_by_kind.get(kind, 0) + each.file.row_count
+        return LoadReport(rows_by_kind, len(loaded), tuple(rejected))
+
+    batches = _batches(waiting)
+    for number, batch in enumerate(batches, start=1):
+        before = list(loaded)
+        try:
+            with transaction(connection):
+                _insert_files(connection, batch)
+                loaded += batch
+                if number == len(batches):
+                    on_loaded(report())
+        except duckdb.Error:
+            loaded = before
+            for each in batch:
+                try:
+                    read_from(connection, [each.path])
+                    load_rows(connection, each.file.kind, each.landed, each.file)
+                    loaded.append(each)
+                except LandingFileRejected as exc:
+                    _note_rejected(exc, rejected)
+            if number == len(batches):
+                with transaction(connection):
+                    on_loaded(report())
+    done = report()
+    if loaded:
+        logger.info("loaded %d files: %s", done.file_count, done.rows_by_kind)
+    return done
+
+
+def _find_waiting(
+    connection: duckdb.DuckDBPyConnection, landing: Path, *, run_id: str, loaded_at: datetime
+) -> tuple[list[_Waiting], list[str]]:
+    """Return the files to load, kind by kind, and a message for each that is rejected."""
     known = _known_files(connection)
-    rows_by_kind: dict[str, int] = {}
+    waiting: list[_Waiting] = []
     rejected: list[str] = []
-    file_count = 0
     for kind in record_kinds():
         for path in sorted((landing / kind).glob("*.parquet")):
             try:
-                file = _load_file(connection, path, known, run_id=run_id, loaded_at=loaded_at)
+                sha256 = _sha256_if_new(path, *known.get(f"{kind}/{path.name}", (None, None)))
+                if sha256 is not None:
+                    row_count, landed = landed_select(path, raw_relation(kind))
+                    name = f"{kind}/{path.name}"
+                    file = LandedFile(name, sha256, kind, row_count, loaded_at, run_id)
+                    waiting.append(_Waiting(path, landed, file))
             except LandingFileRejected as exc:
-                logger.warning("rejected: %s", exc)
-                rejected.append(str(exc))
-                continue
-            if file is not None:
-                rows_by_kind[kind] = rows_by_kind.get(kind, 0) + file.row_count
-                file_count += 1
-    if file_count:
-        logger.info("loaded %d files: %s", file_count, rows_by_kind)
-    return LoadReport(rows_by_kind, file_count, tuple(rejected))
+                _note_rejected(exc, rejected)
+    return waiting, rejected
 
 
-def _load_file(
-    connection: duckdb.DuckDBPyConnection,
-    path: Path,
-    known: dict[str, tuple[str, datetime]],
-    *,
-    run_id: str,
-    loaded_at: datetime,
-) -> LandedFile | None:
-    """Load one landing file; None where it was loaded before."""
-    kind = path.parent.name
-    name = f"{kind}/{path.name}"
+def _note_rejected(reason: LandingFileRejected, rejected: list[str]) -> None:
+    logger.warning("rejected: %s", reason)
+    rejected.append(str(reason))
+
+
+def _sha256_if_new(path: Path, known_sha256: str | None, known_at: datetime | None) -> str | None:
+    """Return the hash of a landing file; None where it was loaded before."""
+    name = f"{path.parent.name}/{path.name}"
     if not path.is_file():
         raise LandingFileRejected(f"{name}: no file (a folder, a pipe, a dangling link); remove it")
-    known_sha256, known_at = known.get(name, (None, None))
     if known_at is not None and _is_untouched(path, known_at):
         return None
     sha256 = _sha256(path)
-    if known_sha256 is not None:
-        if known_sha256 != sha256:
-            raise LandingFileRejected(
-                f"{name}: changed after it was loaded; landing files are written once, "
-                "land the correction under its own name"
-            )
-        return None
-    row_count, landed = landed_select(path, raw_relation(kind))
-    read_from(connection, [path])
-    file = LandedFile(name, sha256, kind, row_count, loaded_at, run_id)
-    load_rows(connection, kind, landed, file)
-    return file
+    if known_sha256 is not None and known_sha256 != sha256:
+        raise LandingFileRejected(
+            f"{name}: changed after it was loaded; landing files are written once, "
+            "land the correction under its own name"
+        )
+    return None if known_sha256 is not None else sha256
+
+
+def _batches(waiting: list[_Waiting]) -> list[list[_Waiting]]:
+    """Return files in parts of some rows each; one that is empty where there are none."""
+    batches: list[list[_Waiting]] = [[]]
+    row_count = 0
+    for each in waiting:
+        if batches[-1] and row_count + each.file.row_count > _ROWS_AT_ONCE:
+            batches.append([])
+            row_count = 0
+        batches[-1].append(each)
+        row_count += each.file.row_count
+    return batches
+
+
+def _insert_files(connection: duckdb.DuckDBPyConnection, batch: list[_Waiting]) -> None:
+    """Insert files in the caller's transaction, those of a kind and format in one statement."""
+    for (kind, landed), group in groupby(batch, key=lambda each: (each.file.kind, each.landed)):
+        read_from(connection, [each.path for each in group])
+        insert_landed(connection, kind, landed)
+    insert_values(connection, "meta.landing_file", [astuple(each.file) for each in batch])
 
 
 def _check_readable(connection: duckdb.DuckDBPyConnection, name: str, landed: str) -> None:
@@ -420,25 +409,9 @@ def load_rows(
     """Insert the rows that a SELECT reads, and record their file if they have one."""
     try:
         with transaction(connection):
-            if kind in _PENDING_BUILD:
-                connection.execute(
-                    f"insert into meta.pending_build {_PENDING_BUILD[kind].format(landed=landed)}"
-                )
-            if kind == "realised_liquidation":
-                connection.execute(
-                    f"insert into meta.pending_capture {_PENDING_CAPTURE.format(landed=landed)}"
-                )
-            if kind in _PENDING_PUBLISH:
-                first, last = _PENDING_PUBLISH[kind]
-                connection.execute(
-                    "insert into meta.pending_publish select distinct "
-                    "unnest(generate_series(first, last, interval 1 day))::date from ("
-                    f"select distinct ({first})::date as first, ({last})::date as last "
-                    f"from {landed})"
-                )
-            connection.execute(f"insert into {raw_relation(kind).name} select * from {landed}")
+            insert_landed(connection, kind, landed)
             if file is not None:
-                _insert(connection, file)
+                insert_values(connection, "meta.landing_file", [astuple(file)])
     except duckdb.Error as exc:
         name = kind if file is None else file.file_name
         if isinstance(exc, duckdb.ConstraintException | duckdb.ConversionException):

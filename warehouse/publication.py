@@ -22,7 +22,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse.as_published import PUBLICATION_RECORDS, SCHEMA, form_sha256, view_selects
-from warehouse.connect import CATALOG, scalar, transaction
+from warehouse.connect import CATALOG, insert_values, scalar, transaction
 from warehouse.contracts import Relation, comment_statements, public_relations, relations
 from warehouse.database_file import ROW_GROUP_SIZE
 from warehouse.durable_files import emptied_folder
@@ -50,6 +50,9 @@ _FILE = "building"
 _VIEWS = "unfolding"
 
 _MOVES_AT_ONCE = 16
+
+# Days that a publication of many strikes off at once: killed, it has as many to write again.
+_DAYS_AT_ONCE = 32
 
 # The step of as_of's type.
 _INSTANT = timedelta(microseconds=1)
@@ -96,7 +99,7 @@ def publication(
     published_at: datetime,
     kept_share: float = 0.1,
 ) -> Iterator["Publication"]:
-    """Yield a publication to fill, write Parquet from, and swap in, in this order.
+    """Yield a publication to fill, write Parquet from, record, and swap in, in this order.
 
     Killed or failing anywhere before the swap, it leaves what is published as it was, but for the
     days of Parquet already written; the next one starts over.
@@ -146,6 +149,8 @@ class Publication:
         self._window_start = first.window_start
         self._held = first.held
         self._row_counts: dict[str, int] = {}
+        # Days whose Parquet is written, and which are not struck off the list yet.
+        self._written: list[date] = []
         # Days in which the last version is out of date; None: all is written.
         self._days: list[date] | None = None
 
@@ -161,7 +166,9 @@ class Publication:
     def write_days(
         self, days: list[date], *, threads: int, on_day: Callable[[date], None] = lambda _: None
     ) -> None:
-        """Write the Parquet of some days and strike them off the list of changed ones.
+        """Write the Parquet of some days; strike them off the list of changed ones, many at once.
+
+        Those left over are struck off by `record`.
 
         Parameters
         ----------
@@ -174,20 +181,33 @@ class Publication:
         """
 
         def write() -> None:
+            self._written.clear()
             # Files wait for the disk while the next ones are written, many at once: they share what
             # the file system commits.
             with ThreadPoolExecutor(_MOVES_AT_ONCE) as moves, ThreadPoolExecutor(threads) as pool:
                 for day, moved in pool.map(lambda day: (day, self._write_day(day, moves)), days):
                     for each in moved:
                         each.result()
-                    with transaction(self._connection):
-                        self._connection.execute(
-                            "delete from meta.pending_publish where published_day = ?", [day]
-                        )
-                        self._connection.execute("insert into meta.pending_file values (?)", [day])
+                    self._written.append(day)
+                    if len(self._written) == _DAYS_AT_ONCE:
+                        with transaction(self._connection):
+                            self._strike_written()
                     on_day(day)
 
         self._or_anew(write)
+
+    def record(self) -> None:
+        """Record which hours are published and which days were, in the caller's transaction."""
+        self._strike_written()
+        self._first.insert_hours()
+
+    def _strike_written(self) -> None:
+        self._connection.execute(
+            "delete from meta.pending_publish where list_contains(?, published_day)",
+            [self._written],
+        )
+        insert_values(self._connection, "meta.pending_file", [[day] for day in self._written])
+        self._written.clear()
 
     def swap_in(self) -> tuple[Path, dict[str, int]]:
         """Finish the file and swap it in; return its path and the rows of each relation.
@@ -310,14 +330,10 @@ class Publication:
                         self._fill_table(relation)
             set_window(connection, None, None, None)
             self._first.record(self._days)
-            with transaction(connection):
-                for name in PUBLICATION_RECORDS:
-                    self._fill_table(relations()[name])
         finally:
             set_window(connection, None, None, None)
         if self._days is None:
             self._create_views(_FILE, _hourly_views())
-            self._create_as_published_views()
         with transaction(connection):
             self._create_unfolding_views()
 
@@ -449,7 +465,15 @@ class Publication:
         return [each for each in moved if each is not None]
 
     def _finish(self) -> None:
-        """Write the relations without an hour, which include the run that publishes, and detach."""
+        """Write the records of publications and runs, and relations without an hour; detach."""
+        try:
+            with transaction(self._connection):
+                for name in PUBLICATION_RECORDS:
+                    self._fill_table(relations()[name])
+        finally:
+            set_window(self._connection, None, None, None)
+        if self._days is None:
+            self._create_as_published_views()
         self._first.write_parquet(self._days)
         summaries = {each.name: each for each in models() if each.materialized == "summary"}
         relations_left = [each for each in _stored_relations() if not each.is_hourly]

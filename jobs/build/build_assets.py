@@ -127,7 +127,6 @@ def build_assets(
             for window, tables in replay_windows(connection, batch, engine):
                 is_first = begin is None
                 begin = window.start if begin is None else begin
-                store_assumptions(connection, path_assumptions((), window.fits))
                 row_count += _store(connection, batch, window, tables, engine, is_first=is_first)
                 bar_count += window.part(batch).bar_count
                 span = batch.until - begin
@@ -140,8 +139,9 @@ def build_assets(
             series_count += len(batch.series)
             left_out |= batch.left_out
         row_count += refresh_captures(connection, path_models, engine, run_id, left_out)
-    with transaction(connection):
-        delete_old_details(connection, until - options.detail_hours * HOUR_MICROSECONDS)
+    if not tasks:
+        with transaction(connection):
+            delete_old_details(connection, until - options.detail_hours * HOUR_MICROSECONDS)
     for reason in dict.fromkeys(left_out.values()):
         logger.error("left out until the next build: %s", reason)
     if left_out and not asset_count:
@@ -169,6 +169,7 @@ def _store(
     while batch.tasks:
         try:
             with transaction(connection):
+                store_assumptions(connection, path_assumptions((), window.fits))
                 return store_window(connection, batch, window, tables, engine, is_first=is_first)
         except ComparisonLost as lost:
             batch.leave_out(lost.assets, str(lost))

@@ -20,7 +20,7 @@ from transforms.estimators import ESTIMATORS, EstimatorParameters
 from transforms.ledger import LEDGERS
 from transforms.parameter_list import parameter_rows
 from transforms.path_only import PATH_ONLY
-from warehouse.connect import transaction
+from warehouse.connect import insert_values
 
 RESERVED_NAMES = (*ESTIMATORS, *LEDGERS, PATH_ONLY.provider, *MEASURED_PROVIDERS, CONSENSUS)
 """Names of providers that exist already."""
@@ -107,16 +107,20 @@ def store_parameters(
 def store_assumptions(
     connection: DuckDBPyConnection, rows_by_hash: Mapping[str, list[list[str]]]
 ) -> None:
-    """Store rows of derived.estimator_parameter of some hashes, unless they are there."""
-    for params_hash, rows in rows_by_hash.items():
-        known = connection.execute(
-            "select 1 from derived.estimator_parameter where params_hash = ? limit 1",
-            [params_hash],
-        ).fetchone()
-        if known is not None:
-            continue
-        # In one transaction: a single row of a hash marks all of them as stored.
-        with transaction(connection):
-            connection.executemany(
-                "insert into derived.estimator_parameter values (?, ?, ?, ?, ?, ?)", rows
-            )
+    """Store rows of derived.estimator_parameter of some hashes, unless they are there.
+
+    In one statement: a single row of a hash marks all of them as stored.
+    """
+    known = connection.execute(
+        "select distinct params_hash from derived.estimator_parameter "
+        "where list_contains(?, params_hash)",
+        [list(rows_by_hash)],
+    ).fetchall()
+    new = rows_by_hash.keys() - {params_hash for (params_hash,) in known}
+    rows = [
+        row
+        for params_hash in rows_by_hash
+        if params_hash in new
+        for row in rows_by_hash[params_hash]
+    ]
+    insert_values(connection, "derived.estimator_parameter", rows)

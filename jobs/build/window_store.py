@@ -27,6 +27,7 @@ from jobs.compare.outside_maps import outside_map_rows
 from jobs.engines.shard_engine import ShardEngine
 from jobs.grouping import run_slices
 from jobs.instants import BEGINNING, DAY_MICROSECONDS, to_instant
+from warehouse.connect import insert_values
 from warehouse.models import run_incremental_models, set_window
 from warehouse.queries import named_query
 
@@ -101,17 +102,20 @@ def store_window(
         hours = to_instant(at), to_instant(end)
         row_count += compare_maps(connection, assets, *hours, batch.run_id, engine)
         mark_for_publication(connection, assets, at, end)
+    if end == batch.until:
+        delete_old_details(connection, batch.details_after)
     _prune_checkpoints(connection, batch)
     _mark_progress(connection, batch, end)
     return row_count
 
 
 def _delete_checkpoints_after(connection: DuckDBPyConnection, from_at: dict[str, int]) -> None:
-    for asset, at in from_at.items():
-        connection.execute(
-            "delete from derived.model_checkpoint where asset = ? and checkpoint_at > ?",
-            [asset, to_instant(at)],
-        )
+    connection.execute(
+        "delete from derived.model_checkpoint using "
+        "(select unnest($assets::varchar[]) as built, unnest($at::timestamptz[]) as from_at) "
+        "where asset = built and checkpoint_at > from_at",
+        {"assets": list(from_at), "at": [to_instant(at) for at in from_at.values()]},
+    )
 
 
 def _delete_hours(connection: DuckDBPyConnection, assets: list[str], start: int, end: int) -> None:
@@ -132,12 +136,15 @@ def mark_for_publication(
     connection: DuckDBPyConnection, assets: list[str], start: int, end: int
 ) -> None:
     """Mark the days on which assets have hours as changed since the last publication."""
-    for name in _PUBLISHED_TABLES:
-        connection.execute(
-            f"insert into meta.pending_publish select distinct as_of::date from {name} "
-            "where list_contains(?, asset) and as_of > ? and as_of <= ?",
-            [assets, to_instant(start), to_instant(end)],
-        )
+    hours = " union ".join(
+        f"select as_of::date from {name} "
+        "where list_contains($assets, asset) and as_of > $start and as_of <= $end"
+        for name in _PUBLISHED_TABLES
+    )
+    connection.execute(
+        f"insert into meta.pending_publish {hours}",
+        {"assets": assets, "start": to_instant(start), "end": to_instant(end)},
+    )
 
 
 def _sum_without_set_apart(
@@ -234,9 +241,15 @@ def _mark_progress(connection: DuckDBPyConnection, batch: BuildBatch, end: int) 
     assets = batch.assets
     connection.execute("delete from meta.pending_build where list_contains(?, asset)", [assets])
     # Captures of what was built again are up to date.
-    connection.executemany(
-        "delete from meta.pending_capture where asset = ? and from_at >= ? and until_at <= ?",
-        [[asset, to_instant(at), to_instant(end)] for asset, at in batch.from_at.items()],
+    connection.execute(
+        "delete from meta.pending_capture using "
+        "(select unnest($assets::varchar[]) as built, unnest($at::timestamptz[]) as built_from_at) "
+        "where asset = built and from_at >= built_from_at and until_at <= $end",
+        {
+            "assets": list(batch.from_at),
+            "at": [to_instant(at) for at in batch.from_at.values()],
+            "end": to_instant(end),
+        },
     )
     if end < batch.until:
         connection.execute(
@@ -250,8 +263,9 @@ def _mark_progress(connection: DuckDBPyConnection, batch: BuildBatch, end: int) 
         if each.last_bar_end is not None:
             last_bar_end[each.asset] = max(last_bar_end[each.asset], each.last_bar_end)
     connection.execute("delete from meta.built_asset where list_contains(?, asset)", [assets])
-    connection.executemany(
-        "insert into meta.built_asset values (?, ?, ?, ?, ?)",
+    insert_values(
+        connection,
+        "meta.built_asset",
         [
             [
                 asset,

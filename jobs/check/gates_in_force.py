@@ -12,7 +12,7 @@ from duckdb import DuckDBPyConnection
 from jobs.settings import Settings
 from quality.gates import Gates, declared_gates, override_levels
 from sources.user_models import UserModel, read_model
-from warehouse.connect import transaction
+from warehouse.connect import insert_values
 
 LEVELS_FILE = "quality_thresholds.yaml"
 
@@ -46,7 +46,10 @@ def read_gates(settings: Settings) -> Gates:
 
 
 def store_gates(connection: DuckDBPyConnection, gates: Gates) -> None:
-    """Replace the stored gates; where they change, all graded days are published again."""
+    """Replace the stored gates; where they change, all graded days are published again.
+
+    Runs in the caller's transaction.
+    """
     rows = [
         (name, position, *(getattr(gate, column) for column in _STORED))
         for position, (name, gate) in enumerate(gates.items(), start=1)
@@ -54,12 +57,9 @@ def store_gates(connection: DuckDBPyConnection, gates: Gates) -> None:
     known = connection.execute("select * from quality.threshold order by position").fetchall()
     if known == rows:
         return
-    with transaction(connection):
-        connection.execute("delete from quality.threshold")
-        connection.executemany(
-            "insert into quality.threshold values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
-        )
-        connection.execute(
-            "insert into meta.pending_publish "
-            "select distinct as_of::date from intermediate.int_quality_measures"
-        )
+    connection.execute("delete from quality.threshold")
+    insert_values(connection, "quality.threshold", rows)
+    connection.execute(
+        "insert into meta.pending_publish "
+        "select distinct as_of::date from intermediate.int_quality_measures"
+    )

@@ -21,6 +21,7 @@ from jobs.check.held_back import held_back, stops_everything
 from jobs.errors import StoppedByQuality
 from jobs.instants import HOUR
 from jobs.progress import Progress, silent
+from jobs.runs import record_done
 from jobs.settings import Settings
 from jobs.writer import writer_run
 from quality.gates import Gates, venue_gates
@@ -78,32 +79,42 @@ def check(
         gates = read_gates(settings)
         newest = newest_hour(connection, as_of)
         count = hours if hours is not None else _hours_in_doubt(connection, newest)
-        progress("check", "gates", 0.0)
-        store_gates(connection, gates)
-        _measure_silent_instruments(connection, newest)
-        results = _run_suites(connection, settings, gates, newest, count, run.run_id, progress)
-        held = held_back(connection, newest)
-        report = CheckReport(
-            as_of=newest,
-            hour_count=count,
-            results=results,
-            verdicts=_verdicts(connection, newest),
-            held=held,
-            pages=settings.home / PAGES_FOLDER,
-        )
-        run.row_count = sum(result.row_count for result in results)
-        run.detail = {
-            "as_of": newest,
-            "hour_count": count,
-            "check_count": len(results),
-            "critical": [result.check.name for result in report.critical],
-            "warnings": [result.check.name for result in report.warnings],
-            "held_back": [str(each) for each in held],
-        }
+        # What it finds is stored with its record, or not at all.
+        with transaction(connection):
+            progress("check", "gates", 0.0)
+            store_gates(connection, gates)
+            _measure_silent_instruments(connection, newest)
+            results = _run_suites(connection, settings, gates, newest, count, run.run_id, progress)
+            held = held_back(connection, newest)
+            report = CheckReport(
+                as_of=newest,
+                hour_count=count,
+                results=results,
+                verdicts=_verdicts(connection, newest),
+                held=held,
+                pages=settings.home / PAGES_FOLDER,
+            )
+            run.row_count = sum(result.row_count for result in results)
+            run.detail = _detail(report)
+            is_stopped = stops_everything(connection, newest, held) is not None
+            if not is_stopped:
+                record_done(connection, run)
         logger.info("checked: %s", run.detail)
-        if stops_everything(connection, newest, held):
+        if is_stopped:
             raise StoppedByQuality(describe_failure(report.critical, newest), report)
     return report
+
+
+def _detail(report: CheckReport) -> dict[str, Any]:
+    """Return what the record of the run keeps."""
+    return {
+        "as_of": report.as_of,
+        "hour_count": report.hour_count,
+        "check_count": len(report.results),
+        "critical": [result.check.name for result in report.critical],
+        "warnings": [result.check.name for result in report.warnings],
+        "held_back": [str(each) for each in report.held],
+    }
 
 
 def _hours_in_doubt(connection: DuckDBPyConnection, newest: datetime) -> int:
@@ -146,17 +157,16 @@ def _measure_silent_instruments(connection: DuckDBPyConnection, as_of: datetime)
     ]
     if not silent_assets:
         return
-    with transaction(connection):
-        run_incremental_models(connection, silent_assets, as_of - HOUR, as_of)
-        connection.execute(
-            "insert into intermediate.int_quality_measures by name "
-            "select asset, venue, $as_of::timestamptz as as_of, "
-            "0 as venue_count, 0 as instrument_count, "
-            "0 as bar_coverage_24h_ratio, 0 as bar_coverage_7d_ratio, "
-            "0 as open_interest_coverage_24h_ratio, 0 as open_interest_coverage_7d_ratio "
-            f"from ({missing}) as missing",
-            {"as_of": as_of},
-        )
+    run_incremental_models(connection, silent_assets, as_of - HOUR, as_of)
+    connection.execute(
+        "insert into intermediate.int_quality_measures by name "
+        "select asset, venue, $as_of::timestamptz as as_of, "
+        "0 as venue_count, 0 as instrument_count, "
+        "0 as bar_coverage_24h_ratio, 0 as bar_coverage_7d_ratio, "
+        "0 as open_interest_coverage_24h_ratio, 0 as open_interest_coverage_7d_ratio "
+        f"from ({missing}) as missing",
+        {"as_of": as_of},
+    )
 
 
 def _run_suites(
@@ -174,15 +184,14 @@ def _run_suites(
     start = newest - hours * HOUR
     checks = suites(gates)
     results: list[CheckResult] = []
-    with transaction(connection):
-        connection.execute(
-            "delete from quality.check_results where as_of > ? and as_of <= ?", [start, newest]
-        )
-        connection.execute(
-            "insert into meta.pending_publish select distinct as_of::date from "
-            "intermediate.int_quality_measures where as_of > ? and as_of <= ?",
-            [start, newest],
-        )
+    connection.execute(
+        "delete from quality.check_results where as_of > ? and as_of <= ?", [start, newest]
+    )
+    connection.execute(
+        "insert into meta.pending_publish select distinct as_of::date from "
+        "intermediate.int_quality_measures where as_of > ? and as_of <= ?",
+        [start, newest],
+    )
     validation = Validation(settings.home / PAGES_FOLDER)
     for number, suite in enumerate(SUITES):
         progress("check", suite, (number + 0.5) / len(SUITES))
@@ -245,10 +254,9 @@ def _store_results(
             }
             for found in result.findings
         ]
-    with transaction(connection):
-        name = "quality.check_results"
-        schema = relations()[name].arrow_schema
-        insert_rows(connection, name, pa.Table.from_pylist(rows, schema=schema))
+    name = "quality.check_results"
+    schema = relations()[name].arrow_schema
+    insert_rows(connection, name, pa.Table.from_pylist(rows, schema=schema))
 
 
 def _verdicts(connection: DuckDBPyConnection, as_of: datetime) -> tuple[Verdict, ...]:

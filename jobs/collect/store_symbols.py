@@ -12,7 +12,7 @@ from duckdb import DuckDBPyConnection
 
 from jobs.settings import Settings
 from sources.symbol_exceptions import SymbolException, read_symbol_exceptions
-from warehouse.connect import transaction
+from warehouse.connect import insert_values, transaction
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +41,11 @@ def store_symbols(settings: Settings, connection: DuckDBPyConnection) -> None:
         # Before and after: the assets that instruments counted for, and those they count for now.
         _mark_assets(connection, changed)
         connection.execute("delete from meta.symbol_exception")
-        if exceptions:
-            connection.executemany(
-                "insert into meta.symbol_exception values (?, ?, ?)",
-                [[each.venue, each.instrument, each.asset] for each in exceptions],
-            )
+        insert_values(
+            connection,
+            "meta.symbol_exception",
+            [[each.venue, each.instrument, each.asset] for each in exceptions],
+        )
         _mark_assets(connection, changed)
     logger.info("%s lists %d exceptions, %d changed", path, len(exceptions), len(changed))
 

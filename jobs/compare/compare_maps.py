@@ -60,7 +60,7 @@ from transforms.maps import (
 )
 from transforms.series import FloatArray, IntArray
 from transforms.touch import SECONDS_PER_DAY, reach_probability
-from warehouse.connect import insert_rows
+from warehouse.connect import insert_rows, insert_values
 
 TableRows = tuple[str, pa.Table]
 """A table and rows of it."""
@@ -158,11 +158,7 @@ def compare_maps(
             f"delete from {name} where as_of > ? and as_of <= ? and list_contains(?, asset)",
             [start, end, assets],
         )
-    connection.execute("delete from derived.estimator_parameter where params_hash = ?", [CONSENSUS])
-    connection.executemany(
-        "insert into derived.estimator_parameter values (?, ?, ?, ?, ?, ?)",
-        comparison_assumptions(),
-    )
+    _store_assumptions(connection)
     row_count = replace_captures(connection, assets, start, end, run_id)
     held: dict[str, list[pa.Table]] = defaultdict(list)
     held_bytes = 0
@@ -178,6 +174,16 @@ def compare_maps(
             row_count += _insert_held(connection, held)
             held_bytes = 0
     return row_count + _insert_held(connection, held)
+
+
+def _store_assumptions(connection: DuckDBPyConnection) -> None:
+    """Store the assumptions of comparisons, unless they are there."""
+    of_ours = "derived.estimator_parameter where params_hash = ?"
+    known = connection.execute(f"from {of_ours}", [CONSENSUS]).fetchall()
+    assumptions = comparison_assumptions()
+    if sorted(known) != sorted(map(tuple, assumptions)):
+        connection.execute(f"delete from {of_ours}", [CONSENSUS])
+        insert_values(connection, "derived.estimator_parameter", assumptions)
 
 
 def _insert_held(connection: DuckDBPyConnection, held: dict[str, list[pa.Table]]) -> int:

@@ -23,6 +23,7 @@ from jobs.instants import HOUR
 from sources.providers.declared import PROVIDERS
 from transforms.rebin import rebin_cells
 from transforms.series import SIDES
+from warehouse.connect import insert_values
 from warehouse.models import set_window
 from warehouse.queries import named_query
 
@@ -64,11 +65,11 @@ def replace_captures(
     ).fetchone()
     new = connection.execute(named_query("new_outside_providers")).fetchall()
     set_window(connection, None, None, None)
-    for row in new:
-        connection.executemany(
-            "insert into derived.estimator_parameter values (?, ?, ?, ?, ?, ?)",
-            stated_assumptions(*row),
-        )
+    insert_values(
+        connection,
+        "derived.estimator_parameter",
+        [stated for row in new for stated in stated_assumptions(*row)],
+    )
     return int(inserted[0]) if inserted else 0
 
 

@@ -16,9 +16,10 @@ from jobs.build.hourly_maps import newest_hour
 from jobs.check.held_back import HeldAsset, held_back, stops_everything
 from jobs.errors import StoppedByQuality
 from jobs.progress import Progress, silent
-from jobs.runs import recorded_run, run_file
+from jobs.runs import record_done, recorded_run, run_file
 from jobs.settings import Settings
 from jobs.writer import open_writer
+from warehouse.connect import transaction
 from warehouse.parquet_by_day import changed_days, lost_days
 from warehouse.publication import publication
 
@@ -84,6 +85,9 @@ def publish(settings: Settings, *, as_of: datetime, progress: Progress = silent)
                 threads = settings.threads or os.cpu_count() or 1
                 made.write_days(days, threads=threads, on_day=on_day)
                 run.detail = {"day_count": len(days), "held_back": [str(each) for each in held]}
+                with transaction(connection):
+                    made.record()
+                    record_done(connection, run)
             path, row_counts = made.swap_in()
         report = PublishReport(path, path.stat().st_size, row_counts, len(days))
         logger.info("published %s", report)

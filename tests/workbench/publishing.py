@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 from warehouse import published_versions
+from warehouse.connect import transaction
 from warehouse.parquet_by_day import changed_days
 from warehouse.publication import publication
 from workbench import END, HOUR, START
@@ -31,7 +32,14 @@ def publish_file(shop, folder=None, window_start=EVERYTHING):
     """Publish the file alone; return it and its rows."""
     with publication_of(shop, folder, window_start) as made:
         made.fill()
+        record(shop, made)
         return made.swap_in()
+
+
+def record(shop, made):
+    """Record what is published."""
+    with transaction(shop.connection):
+        made.record()
 
 
 def publish_days(shop, on_day=lambda day: None):
@@ -40,6 +48,7 @@ def publish_days(shop, on_day=lambda day: None):
     with publication_of(shop) as made:
         made.fill()
         made.write_days(days, threads=2, on_day=on_day)
+        record(shop, made)
         made.discard()
     return days
 
@@ -60,6 +69,7 @@ def publish_all(shop, window_start=EVERYTHING, **options):
     with publication_of(shop, None, window_start, **options) as made:
         made.fill()
         made.write_days(changed_days(shop.connection), threads=2)
+        record(shop, made)
         return made.swap_in()
 
 

@@ -13,6 +13,7 @@ from jobs.publish.publish import publish
 from jobs.settings import Settings
 from jobs.writer import open_writer
 from transforms.estimators import ESTIMATORS
+from warehouse import publication
 from warehouse.as_published import PUBLICATION_RECORDS
 from warehouse.contracts import public_relations
 from warehouse.parquet_by_day import changed_days, lost_days
@@ -90,7 +91,8 @@ def test_hours_without_a_bar_are_published_too(shop):
     assert_parquet_equals_marts(shop)
 
 
-def test_a_day_that_was_not_finished_is_written_again(shop):
+def test_a_day_that_was_not_finished_is_written_again(shop, monkeypatch):
+    monkeypatch.setattr(publication, "_DAYS_AT_ONCE", 1)
     days = changed_days(shop.connection)
 
     def killed(day):
