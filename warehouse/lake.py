@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -20,6 +19,7 @@ from warehouse.address import LakeAddress
 from warehouse.database_file import FileStorage, building_path
 from warehouse.errors import LakeRejected
 from warehouse.lake_access import create_access, create_login, load_extensions
+from warehouse.lake_files import TARGET_FILE_SIZE
 from warehouse.postgres.lake_catalogue import LakeCatalogue, open_catalogue
 from warehouse.postgres.server_address import ServerAddress
 from warehouse.shared_files import FILE_OPTIONS
@@ -35,6 +35,9 @@ _NAME_LENGTH = 12
 
 _PREFIX = "liqheat"
 """Beginning of the names of DuckDB's secrets."""
+
+# Kept in the catalogue of a lake.
+_OPTIONS = {**FILE_OPTIONS, "target_file_size": TARGET_FILE_SIZE}
 
 # A connection that the server has ended is to fail, not to be made again: the lock that excludes
 # other writers ended with it.
@@ -92,7 +95,7 @@ class LakeStorage:
         self._discard()
         place = f"{self._address.data}{uuid.uuid4().hex[:_NAME_LENGTH]}/"
         self._attach(connection, catalog, data_path=quoted(place))
-        for name, value in FILE_OPTIONS.items():
+        for name, value in _OPTIONS.items():
             connection.execute(f"call {catalog}.set_option('{name}', '{value}')")
         if isinstance(self._address.catalogue, ServerAddress):
             with self._catalogue(self._address.catalogue) as server:
@@ -203,27 +206,3 @@ def data_folder(connection: duckdb.DuckDBPyConnection, catalog: str) -> str:
         f"select value from {catalog}.options() where option_name = 'data_path'"
     ).fetchone()
     return row[0] if row else ""
-
-
-def tidy_lake(connection: duckdb.DuckDBPyConnection, before: datetime) -> None:
-    """Merge small files and delete what no version since an instant reads.
-
-    Parameters
-    ----------
-    connection : DuckDBPyConnection
-        The writer's.
-    before : datetime
-        Versions of the lake from before expire [UTC].
-    """
-    row = connection.execute("select current_database()").fetchone()
-    catalog = row[0] if row else ""
-    at = f"older_than => timestamptz '{before.isoformat()}'"
-    for statement in (
-        f"call ducklake_rewrite_data_files('{catalog}')",
-        f"call ducklake_merge_adjacent_files('{catalog}')",
-        f"call ducklake_expire_snapshots('{catalog}', {at})",
-        f"call ducklake_cleanup_old_files('{catalog}', {at})",
-        # Of transactions that were killed.
-        f"call ducklake_delete_orphaned_files('{catalog}', {at})",
-    ):
-        connection.execute(statement)

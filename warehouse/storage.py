@@ -14,7 +14,8 @@ import duckdb
 from warehouse import lake_tables
 from warehouse.address import LakeAddress, WarehouseAddress
 from warehouse.database_file import FileStorage
-from warehouse.lake import LakeStorage, data_folder, tidy_lake
+from warehouse.lake import LakeStorage, data_folder
+from warehouse.lake_files import tidy_lake
 from warehouse.shared_files import SharedPlace
 
 # DuckDB's name for the type of an attached lake.

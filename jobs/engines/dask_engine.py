@@ -1,7 +1,7 @@
 """Shards on Dask workers: handed over, watched, done again where a worker dies, given up in time.
 
 Belongs here: everything that knows Dask. Does not belong here: what a shard is, and what becomes of
-results: workers store nothing, so a shard can be run twice or given up at any point.
+results: workers commit nothing, so a shard can be run twice or given up at any point.
 
 Inputs travel with the task and stay with the scheduler until it is done, which is why a shard of a
 dead worker can be run again anywhere.
