@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, settings
 # Two workers share two cores. That rows do not depend on threads is `pipeline/test_same_bits.py`;
 # the small market and the golden one are built on two.
 os.environ.setdefault("LIQHEAT_THREADS", "1")
-# Threads of OpenBLAS wait busily for each other: fits take five times the processor time on cores
-# that are shared. It reads this when numpy is first imported.
+# As the settings do, which packages below import after numpy: threads of OpenBLAS wait busily for
+# each other, and fits take five times the processor time on cores that are shared.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
@@ -33,9 +33,6 @@ def _load_package(name: str) -> None:
     sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[name])
 
-
-# As the settings do; the packages below import numpy before them.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 for _name in ("standin", "workbench"):
     if _name not in sys.modules:
