@@ -5,6 +5,7 @@ What it is stored in, a file or a lake, is known to ``warehouse.storage``.
 """
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
@@ -16,9 +17,10 @@ from warehouse.address import WarehouseAddress
 from warehouse.contracts import relations
 from warehouse.database_file import ROW_GROUP_SIZE
 from warehouse.error_messages import translated
+from warehouse.errors import DataFileMissing
 from warehouse.migrate import migrate, write_comments
 from warehouse.models import create_views, definitions_sha256, macros, models
-from warehouse.storage import delete_placeholders, insert_placeholders, storage_at
+from warehouse.storage import Storage, delete_placeholders, insert_placeholders, storage_at
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +70,19 @@ def open_warehouse(
         with translated(f"preparing {address}"):
             connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
             _bring_up_to_date(connection)
-        with translated(f"working on {address}"):
+        with _naming_what_is_gone(storage), translated(f"working on {address}"):
             yield connection
+
+
+@contextmanager
+def _naming_what_is_gone(storage: Storage) -> Iterator[None]:
+    """Add to the message about a data file that is gone which rows it held."""
+    try:
+        yield
+    except DataFileMissing as exc:
+        found = re.search(r"([\w-]+\.parquet)", str(exc))
+        content = storage.content_of(found[1]) if found else ""
+        raise DataFileMissing(f"{exc}; gone are {content}" if content else str(exc)) from exc
 
 
 def _bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:

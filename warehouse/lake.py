@@ -9,7 +9,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import duckdb
 
 from warehouse.address import LakeAddress
 from warehouse.database_file import FileStorage, building_path
-from warehouse.errors import LakeRejected
+from warehouse.errors import LakeRejected, WarehouseError
 from warehouse.lake_access import create_access, create_login, load_extensions
 from warehouse.lake_files import TARGET_FILE_SIZE
 from warehouse.postgres.lake_catalogue import LakeCatalogue, open_catalogue
@@ -143,6 +143,14 @@ class LakeStorage:
         if isinstance(catalogue, Path):
             return replace(self._address, catalogue=building_path(catalogue))
         return replace(self._address, schema=f"{self._address.schema}_making")
+
+    def content_of(self, file_name: str) -> str:
+        """Return in words which rows a data file holds; empty where that is not known."""
+        if self._server is None:
+            return ""
+        with suppress(WarehouseError):
+            return self._server.content_of(self._address.schema, file_name)
+        return ""
 
     def discard_unfinished(self) -> None:
         """Delete a lake that was to replace this one and was not finished, and its files."""

@@ -45,6 +45,9 @@ class Storage(Protocol):
     def replaced(self) -> AbstractContextManager[WarehouseAddress]:
         """Yield an address to write to, which takes this one's place after the block."""
 
+    def content_of(self, file_name: str) -> str:
+        """Return in words which rows a data file holds; empty where that is not known."""
+
     def discard_unfinished(self) -> None:
         """Delete what ``replaced`` left where it was killed; the caller excludes other writers."""
 

@@ -90,6 +90,20 @@ for each statement execute function {{schema}}.refuse_lost_lock()
 """
 
 
+_CONTENT = """
+select s.schema_name || '.' || t.table_name as name, c.column_name, f.min_value, f.max_value
+from {schema}.ducklake_data_file as d
+inner join {schema}.ducklake_table as t on t.table_id = d.table_id and t.end_snapshot is null
+inner join {schema}.ducklake_schema as s on s.schema_id = t.schema_id and s.end_snapshot is null
+inner join {schema}.ducklake_column as c on c.table_id = d.table_id and c.end_snapshot is null
+inner join {schema}.ducklake_file_column_stats as f
+    on f.data_file_id = d.data_file_id and f.column_id = c.column_id
+where right(d.path, length($1)) = $1
+    and (c.column_name = 'asset' or starts_with(c.column_type, 'timestamp'))
+order by c.column_order
+"""
+
+
 class LakeCatalogue:
     """A session on the database; made by ``open_catalogue``."""
 
@@ -176,6 +190,21 @@ class LakeCatalogue:
         """Return whether a schema holds a lake, if only one without tables."""
         table = f'"{schema}".ducklake_metadata'
         return self._run(self._connection.fetchval("select to_regclass($1)", table)) is not None
+
+    def content_of(self, schema: str, file_name: str) -> str:
+        """Return in words which rows a data file of a lake holds; empty where it knows none."""
+        statement = _CONTENT.format(schema=f'"{schema}"')
+        rows = self._run(self._connection.fetch(statement, file_name))
+        if not rows:
+            return ""
+        # The first of the instants is when a row is of, the others when it came.
+        asset = [row for row in rows if row["column_name"] == "asset"]
+        instant = [row for row in rows if row["column_name"] != "asset"]
+        spans = [
+            f"{row['column_name']} {row['min_value']} to {row['max_value']}"
+            for row in (*asset, *instant[:1])
+        ]
+        return f"rows of {rows[0]['name']}, {', '.join(spans)}"
 
     def drop(self, schema: str) -> None:
         """Drop a schema and the lake's catalogue in it.

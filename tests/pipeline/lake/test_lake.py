@@ -283,17 +283,25 @@ def test_storage_that_refuses_says_which_credentials_to_check(laked, objects):
     load(settings)
 
 
-def test_a_data_file_that_was_deleted_is_named(copied):
+def test_a_data_file_that_was_deleted_is_named_with_what_is_gone_and_heals_when_it_is_back(copied):
     _, settings = copied
     with open_writer(settings) as connection:
         ((path, *_), *_) = connection.execute(
-            "select data_file from ducklake_list_files('warehouse', 'ohlcv', schema => 'raw')"
+            "select data_file from ducklake_list_files('warehouse', 'heatmap', schema => 'derived')"
         ).fetchall()
     (file,) = settings.home.parent.glob(f"data/**/{path.rpartition('/')[2]}")
-    file.unlink()
-    named = pytest.raises(DataFileMissing, match=rf"{file.name}.*liqheat rebuild")
+    kept = file.rename(settings.home.parent / "kept")
+    named = pytest.raises(
+        DataFileMissing,
+        match=rf"{file.name}[\s\S]*liqheat rebuild`; gone are rows of derived\.heatmap, "
+        r"asset BTC to BTC, as_of 2026-01-29 .* to 2026-01-30 07:00",
+    )
+    summed = "select sum(price) from derived.heatmap"
     with named, open_writer(settings) as connection:
-        connection.execute("select sum(close) from raw.ohlcv").fetchall()
+        connection.execute(summed).fetchall()
+    kept.rename(file)
+    with open_writer(settings) as connection:
+        connection.execute(summed).fetchall()
 
 
 def test_a_catalogue_of_a_later_release_is_refused(copied):
