@@ -33,9 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: starts processes and waits for them")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def prefect_server() -> Iterator[None]:
-    # For a session it would take part of a core from all the tests that follow.
+    # It takes seconds to start; for a session it would take part of a core from all that follow.
     from prefect.testing.utilities import prefect_test_harness
 
     with prefect_test_harness(server_startup_timeout=SERVER_START_SECONDS):
