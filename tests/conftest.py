@@ -5,6 +5,7 @@ packages among them are loaded by their path, once, under their own names.
 """
 
 import fcntl
+import gc
 import importlib.util
 import os
 import shutil
@@ -45,6 +46,12 @@ settings.register_profile(
     "any_machine", settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 )
 settings.load_profile("any_machine")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of every later collection of garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

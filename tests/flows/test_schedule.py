@@ -132,12 +132,6 @@ class Schedule:
         answer = self.request("POST", "/flow_runs/filter", json=wanted)
         return answer.raise_for_status().json()
 
-    def pause(self, deployment: str) -> None:
-        wanted = {"deployments": {"name": {"any_": [deployment]}}}
-        (found,) = self.request("POST", "/deployments/filter", json=wanted).json()
-        path = f"/deployments/{found['id']}"
-        self.request("PATCH", path, json={"paused": True}).raise_for_status()
-
     def processes(self) -> list[int]:
         """Return the processes of the session, whoever their parents are."""
         found = []
@@ -231,8 +225,6 @@ def test_the_schedule_fires_ends_with_its_process_and_goes_on_after_a_stop_or_a_
         first.wait_for(
             lambda: sum(run["auto_scheduled"] for run in first.runs("ingest", "Completed")) >= 2
         )
-        # Each further run would start a process.
-        first.pause("ingest")
         first.wait_for(lambda: desk.taken)
         (fault,) = desk.taken
         assert fault.json["title"] == "liqheat: broken failed"

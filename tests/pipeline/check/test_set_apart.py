@@ -230,6 +230,7 @@ BOTH = {"binance", "okx"}
 needs_cases = pytest.mark.skipif(not CASES.exists(), reason=f"{CASES} is not there")
 
 
+@pytest.mark.usefixtures("counted_by_pandas")
 @pytest.mark.parametrize(
     ("case", "summed"),
     [
