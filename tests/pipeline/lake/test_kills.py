@@ -18,15 +18,12 @@ def test_writer_and_workers_are_killed_and_rows_are_those_of_a_file_in_peace(pos
     assert killed.is_whole, killed
 
 
-@pytest.mark.parametrize("mutant", [False, True])
-def test_a_kill_among_the_inserts_of_a_window_is_seen_where_they_are_committed_one_by_one(
-    copied, market_records, mutant
-):
+def test_a_kill_among_inserts_that_are_committed_one_by_one_is_seen(copied, market_records):
     lake, settings = copied
     land_hours(settings, market_records, HOURS[-1], HOURS[-1] + 1)
     with Forks("workbench.lake_kills") as forks:
         place = [lake.address, lake.data]
-        arguments = (str(settings.home), place, THREADS, HOURS[-1] + 1, mutant, 2)
+        arguments = (str(settings.home), place, THREADS, HOURS[-1] + 1, True, 2)
         call = forks.start("workbench.lake_kills", "run_an_hour", *arguments)
         assert call.end() == -signal.SIGKILL
-    assert bool(torn(settings, lake)) == mutant
+    assert torn(settings, lake)
