@@ -1,9 +1,10 @@
-"""The records of runs of jobs, written when a run starts and when it ends.
+"""The records of runs of jobs.
 
-Each run is recorded twice. A small file in ``<home>/runs`` needs no database, so a run that finds
-the warehouse busy or damaged still leaves its reason; `liqheat status` reads these files. A row in
-``meta.pipeline_run`` keeps the history and is published. The next run that opens the warehouse adds
-the rows of runs that could not.
+Each run is recorded twice. A small file in ``<home>/runs``, written when it starts and when it
+ends, needs no database, so a run that finds the warehouse busy or damaged still leaves its reason;
+`liqheat status` reads these files. A row in ``meta.pipeline_run``, written when it ends, keeps the
+history and is published. The next run that opens the warehouse adds the rows of runs that could not
+write theirs or were killed.
 """
 
 import json
