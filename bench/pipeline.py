@@ -214,7 +214,7 @@ QUERIES = {
 
 
 def many_series(
-    home: Path, n_series: int, n_assets: int, days: int, n_estimators: int | None = None
+    home: Path, n_series: int, n_assets: int, days: float, n_estimators: int | None = None
 ) -> dict[str, float]:
     """Measure one hour more for many series, its publication, and queries on the result.
 
@@ -223,7 +223,7 @@ def many_series(
     settings = Settings(home=home)
     chosen = None if n_estimators is None else list(ESTIMATORS.values())[:n_estimators]
     figures: dict[str, float] = {}
-    n_bars = days * 288
+    n_bars = round(days * 24) * 12
     described, *records = market(n_series, n_assets, START, n_bars + 12, seed=2)
     _land([described], settings, "described")
     early, late = split_at(records, START + n_bars * BAR)
@@ -241,7 +241,7 @@ def many_series(
             report = run_hour(settings, as_of=end)
         assert report.built.series_count == n_series
 
-    job(f"{days} days", START + n_bars * BAR)
+    job(f"{days:g} days", START + n_bars * BAR)
     parquet = settings.published / "parquet"
     sizes = settings.warehouse.stat().st_size, _size_mb(parquet)
     _land(late, settings, "hour")
@@ -272,7 +272,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--series", type=int, default=500)
     parser.add_argument("--assets", type=int, default=100)
-    parser.add_argument("--days", type=int, default=3)
+    parser.add_argument("--days", type=float, default=3.0)
     parser.add_argument("--only", choices=("year", "many"))
     parser.add_argument(
         "--estimators", type=int, help="with many series, run only so many, and no ledgers"
