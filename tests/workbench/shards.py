@@ -25,7 +25,7 @@ from distributed import LocalCluster
 from jobs.engines.shard_engine import ShardEngine
 
 # Workers import the functions below, from a package whose own imports take seconds.
-_PRELOAD = f"""
+PRELOAD = f"""
 import sys, types
 sys.modules["workbench"] = types.ModuleType("workbench")
 sys.modules["workbench"].__path__ = [{str(Path(__file__).resolve().parent)!r}]
@@ -129,7 +129,7 @@ def small_cluster(workers: int = 2) -> Iterator[LocalCluster]:
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
             silence_logs=50,
-            preload=[_PRELOAD],
+            preload=[PRELOAD],
         ) as cluster,
     ):
         yield cluster
@@ -144,7 +144,7 @@ def killable_cluster(
         port = free.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
     run = [sys.executable, "-m", "dask"]
-    shared = ["--host", "127.0.0.1", "--no-dashboard", "--preload", _PRELOAD]
+    shared = ["--host", "127.0.0.1", "--no-dashboard", "--preload", PRELOAD]
     at_work = ["--nworkers", f"{workers}", "--nthreads", f"{threads}", "--death-timeout", "120"]
     with (
         subprocess.Popen(

@@ -5,12 +5,21 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import dask
 import pytest
-from workbench.shards import Numbered, be_slow, fail, kill_own_process, small_cluster, square
+from workbench.shards import (
+    PRELOAD,
+    Numbered,
+    be_slow,
+    fail,
+    kill_own_process,
+    small_cluster,
+    square,
+)
 
 from jobs.engines import dask_engine
 from jobs.engines.dask_engine import STREAMED_A_THREAD, cluster_engine
-from jobs.engines.engine_choice import EngineChoice, checked_engine, open_engine
+from jobs.engines.engine_choice import LOCAL_DASK, EngineChoice, checked_engine, open_engine
 from jobs.engines.shard_engine import LostShard
 from jobs.engines.worker_versions import own_versions, refuse_differences
 from jobs.errors import EngineUnavailable, WorkersDiffer
@@ -65,6 +74,20 @@ def test_a_stream_that_is_left_and_another_beside_it_hold_no_worker_back(engine)
         assert replayed.result() == SQUARES
     left.close()
     assert engine.run(square, SHARDS) == SQUARES
+
+
+def test_a_cluster_of_this_machine_hands_shards_over_as_files_and_leaves_none(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with (
+        dask.config.set({"distributed.worker.preload": [PRELOAD]}),
+        open_engine(EngineChoice(LOCAL_DASK, 1)) as engine,
+    ):
+        assert list(engine.stream(square, iter(SHARDS[:3]))) == SQUARES[:3]
+        (folder,) = tmp_path.glob("liqheat-shards-*")
+        assert list(folder.iterdir()) == []
+    assert not folder.exists()
 
 
 def test_what_a_shard_raises_is_raised_here(engine):
