@@ -71,8 +71,18 @@ class PostgresServer:
 
     def run(self, database: str, *statements: str, user: str = "postgres") -> list[Any]:
         """Run statements, each committed by itself; return the rows of the last, if it has any."""
-        with self.session(database, user) as run:
-            return [run(statement) for statement in statements][-1]
+
+        async def work() -> list[Any]:
+            connection = await asyncpg.connect(self.url(database, user))
+            try:
+                # Each may be several in one string, which what returns rows may not.
+                for statement in statements[:-1]:
+                    await connection.execute(statement)
+                return [tuple(row) for row in await connection.fetch(statements[-1])]
+            finally:
+                await connection.close()
+
+        return asyncio.run(work())
 
     def control(self, *arguments: str) -> None:
         """Stop or restart the server as ``pg_ctl`` does, and wait for it."""
