@@ -163,5 +163,5 @@ def postgres():
 
     if programs() is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-    with postgres_server("fsync=off", "full_page_writes=off", "autovacuum=off", "jit=off") as server:
+    with postgres_server("fsync=off", "autovacuum=off", "jit=off") as server:
         yield server
