@@ -45,7 +45,7 @@ from warehouse.publication_base import (
     selected,
     span_condition,
 )
-from warehouse.sql_text import quoted
+from warehouse.sql_text import exact_path, quoted
 from warehouse.utc import as_exported
 
 logger = logging.getLogger(__name__)
@@ -184,7 +184,7 @@ class FirstPublished:
             has_rows = False
         if not has_rows and not has_unfinished and any(files.glob("*/data.parquet")):
             # After a rebuild.
-            source = quoted(files / "*" / "data.parquet")
+            source = quoted(f"{exact_path(files)}/*/data.parquet")
             connection.execute(f"{insert} read_parquet({source}, hive_partitioning = false)")
         if base is None or mart.name not in base.columns:
             return
@@ -215,7 +215,7 @@ class FirstPublished:
                     self._insert_kept(relation, f"{BASE}.{name}", "true")
                 files = self.link.parent / REPLACED_SCHEMA / relation.short_name
                 if any(files.glob("*/data.parquet")):
-                    pattern = quoted(files / "*" / "data.parquet")
+                    pattern = quoted(f"{exact_path(files)}/*/data.parquet")
                     source = (
                         f"read_parquet({pattern}, union_by_name = true, hive_partitioning = false)"
                     )

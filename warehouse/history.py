@@ -27,13 +27,14 @@ from warehouse.load import (
     LoadReport,
     forget_files,
     landed_select,
+    landing_names,
     load_landing_files,
     load_rows,
     loaded_files,
     read_from,
     record_file,
 )
-from warehouse.sql_text import quoted
+from warehouse.sql_text import exact_path, quoted
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +120,8 @@ def restore(
         ledger = history / _LEDGER
         if ledger.exists():
             connection.execute(
-                f"insert into meta.landing_file by name from read_parquet({quoted(ledger)})"
+                "insert into meta.landing_file by name from read_parquet(?)",
+                [exact_path(ledger)],
             )
         _finish_moving(connection, landing, history, run_id, loaded_at)
         rows_by_kind: dict[str, int] = {}
@@ -195,9 +197,11 @@ def _keep_what_landing_lost(
     connection: duckdb.DuckDBPyConnection, landing: Path, history: Path
 ) -> None:
     """Copy the rows of raw whose landing files earlier releases deleted."""
+    names = sorted(landing_names(connection, landing))
     for kind in record_kinds():
         relation = raw_relation(kind)
-        _read_into_arriving(connection, kind, sorted((landing / kind).glob("*.parquet")))
+        own = [landing / name for name in names if name.startswith(f"{kind}/")]
+        _read_into_arriving(connection, kind, own)
         is_same = " and ".join(
             f'held."{column}" is not distinct from arriving."{column}"' for column in relation.grain
         )
@@ -227,8 +231,8 @@ def _write_ledger(
     connection: duckdb.DuckDBPyConnection, landing: Path, history: Path, moved: list[str]
 ) -> None:
     """Write the list of files that are not loaded again if they land again."""
-    staying = {f"{path.parent.name}/{path.name}" for path in landing.glob("*/*.parquet")}
-    connection.execute("set variable staying = ?", [sorted(staying - set(moved))])
+    staying = landing_names(connection, landing) - set(moved)
+    connection.execute("set variable staying = ?", [sorted(staying)])
     _copy(
         connection,
         "select * from meta.landing_file "
@@ -255,7 +259,7 @@ def _finish_moving(
         if not months:
             continue
         rows = connection.execute(
-            f"select distinct {LANDING_FILE} from read_parquet(?)", [[str(path) for path in months]]
+            f"select distinct {LANDING_FILE} from read_parquet(?)", [list(map(exact_path, months))]
         ).fetchall()
         files = [landing / name for (name,) in rows if (landing / name).is_file()]
         _read_into_arriving(connection, kind, files)

@@ -7,8 +7,10 @@ history (`warehouse.history`).
 
 import hashlib
 import logging
+import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from itertools import groupby
@@ -22,6 +24,7 @@ from warehouse.connect import insert_values, scalar, transaction
 from warehouse.contracts import Relation, raw_relation, record_kinds
 from warehouse.errors import LandingFileRejected
 from warehouse.landed_rows import insert_landed
+from warehouse.sql_text import exact_path
 
 logger = logging.getLogger(__name__)
 
@@ -145,17 +148,24 @@ def _select(relation: Relation, names: tuple[str, ...], *, is_old: bool, add: st
         for name_or_null in [f'"{name}"' if name in names else "null"]
     ]
     selected = ", ".join([*columns, add] if add else columns)
-    return f"(select {selected} from read_parquet(getvariable('landing_paths'), filename = true))"
+    # Types are those that all files fit into, not those of the first.
+    files = "getvariable('landing_paths'), filename = true, union_by_name = true"
+    return f"(select {selected} from read_parquet({files}))"
 
 
 def read_from(connection: duckdb.DuckDBPyConnection, paths: list[Path]) -> None:
     """Set the files that the SELECTs of ``landed_select`` read."""
-    connection.execute("set variable landing_paths = ?", [[str(path) for path in paths]])
+    connection.execute("set variable landing_paths = ?", [list(map(exact_path, paths))])
 
 
 def _known_files(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, datetime]]:
     rows = connection.execute("select file_name, sha256, loaded_at from meta.landing_file")
     return {name: (sha256, loaded_at) for name, sha256, loaded_at in rows.fetchall()}
+
+
+def landing_names(connection: duckdb.DuckDBPyConnection, landing: Path) -> set[str]:
+    """Return the names of the files that were loaded and are still in the landing folder."""
+    return {name for name in _known_files(connection) if (landing / name).exists()}
 
 
 def waiting_files(connection: duckdb.DuckDBPyConnection, landing: Path) -> list[Path]:
@@ -176,11 +186,13 @@ def loaded_files(
     found = []
     for name, (sha256, loaded_at) in sorted(_known_files(connection).items()):
         path = landing / name
-        if loaded_at < before and path.is_file():
-            if _is_untouched(path, loaded_at) or _sha256(path) == sha256:
-                found.append(path)
-            else:
-                logger.warning("%s: changed after it was loaded; it stays where it is", name)
+        # Another process of this home may send it meanwhile.
+        with suppress(FileNotFoundError):
+            if loaded_at < before and path.is_file():
+                if _is_untouched(path, loaded_at) or _sha256(path) == sha256:
+                    found.append(path)
+                else:
+                    logger.warning("%s: changed after it was loaded; it stays where it is", name)
     return found
 
 
@@ -347,6 +359,9 @@ def _find_waiting(
                     waiting.append(_Waiting(path, landed, file))
             except LandingFileRejected as exc:
                 _note_rejected(exc, rejected)
+            except FileNotFoundError:
+                # It was loaded, and another process of this home has sent it.
+                continue
     return waiting, rejected
 
 
@@ -358,6 +373,10 @@ def _note_rejected(reason: LandingFileRejected, rejected: list[str]) -> None:
 def _sha256_if_new(path: Path, known_sha256: str | None, known_at: datetime | None) -> str | None:
     """Return the hash of a landing file; None where it was loaded before."""
     name = f"{path.parent.name}/{path.name}"
+    if not _is_utf8(name):
+        raise LandingFileRejected(f"{os.fsencode(name)!r}: its name is not UTF-8; rename it")
+    if known_sha256 is not None and not os.path.lexists(path):
+        raise FileNotFoundError(path)
     if not path.is_file():
         raise LandingFileRejected(f"{name}: no file (a folder, a pipe, a dangling link); remove it")
     if known_at is not None and _is_untouched(path, known_at):
@@ -369,6 +388,14 @@ def _sha256_if_new(path: Path, known_sha256: str | None, known_at: datetime | No
             "land the correction under its own name"
         )
     return None if known_sha256 is not None else sha256
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _batches(waiting: list[_Waiting]) -> list[list[_Waiting]]:

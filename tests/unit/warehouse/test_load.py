@@ -3,6 +3,7 @@
 import os
 import shutil
 from datetime import timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ import pytest
 from workbench import DAY, END, HOUR, START, instrument_row, table_of, workshop
 
 from warehouse.contracts import raw_relation, record_kinds
+from warehouse.history import move_to_history
 
 
 @pytest.fixture
@@ -298,6 +300,51 @@ def test_what_is_no_file_is_named_and_costs_nothing_else(shop):
         "ohlcv/b.parquet",
         "ohlcv/c.parquet",
     ]
+
+
+def test_a_name_that_is_no_text_costs_only_itself(shop):
+    landed = shop.land("sentiment", sentiment(40.0), "monday")
+    strange = os.fsencode(landed.with_name("tues")) + b"\xff.parquet"
+    shutil.copy(os.fsencode(landed), strange)
+    report = shop.load()
+    assert report.rejected == (r"b'sentiment/tues\xff.parquet': its name is not UTF-8; rename it",)
+    assert count(shop) == report.rows_by_kind["sentiment"] == 1
+    landed.with_name("torn.parquet").write_bytes(landed.read_bytes()[:-20])
+    moved, _ = move_to_history(shop.connection, shop.settings.landing, shop.settings.raw, END + DAY)
+    assert (moved, strange in map(os.fsencode, landed.parent.iterdir())) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["a*", "a?", "[a]1", "**"])
+def test_a_name_like_a_pattern_is_one_file(shop, name):
+    for number, each in enumerate(("a1", "a2", name)):
+        shop.land("sentiment", sentiment(40.0 + number), each)
+    assert shop.load().rows_by_kind == {"sentiment": 3}
+    assert count(shop) == 3
+    move_to_history(shop.connection, shop.settings.landing, shop.settings.raw, END + DAY)
+    (moved,) = shop.settings.raw.glob("sentiment/*/data.parquet")
+    assert sorted(pq.ParquetFile(moved).read(["index_value"])[0].to_pylist()) == [40.0, 41.0, 42.0]
+
+
+def test_files_of_other_types_than_the_first_keep_their_figures(shop):
+    landed = shop.land("sentiment", sentiment(40.0), "first")
+    table = pq.ParquetFile(landed).read()
+    place = table.column_names.index("index_value")
+    whole = table.set_column(place, "index_value", pa.array([40], pa.int64()))
+    pq.write_table(whole.replace_schema_metadata(table.schema.metadata), landed)
+    shop.land("sentiment", sentiment(40.0, 50.25), "second")
+    assert shop.load().rejected == ()
+    assert shop.one("select max(index_value) from raw.sentiment") == 50.25
+    move_to_history(shop.connection, shop.settings.landing, shop.settings.raw, END + DAY)
+    (moved,) = shop.settings.raw.glob("sentiment/*/data.parquet")
+    assert max(pq.ParquetFile(moved).read(["index_value"])[0].to_pylist()) == 50.25
+
+
+def test_a_known_file_that_goes_meanwhile_is_no_error(shop, monkeypatch):
+    landed = shop.land("sentiment", sentiment(40.0), "monday")
+    shop.load()
+    landed.unlink()
+    monkeypatch.setattr(Path, "glob", lambda self, _: [landed] if self == landed.parent else [])
+    assert shop.load().rejected == ()
 
 
 def test_late_liquidations_put_the_captures_of_a_week_out_of_date(shop):
