@@ -24,7 +24,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from jobs.engines.engine_choice import THREADS, EngineChoice, checked_engine
 from jobs.errors import SettingsRejected
-from warehouse.address import BUCKET, LAKE, ObjectStore, WarehouseAddress, read_warehouse_address
+from warehouse.address import (
+    BUCKET,
+    LAKE,
+    ObjectStore,
+    WarehouseAddress,
+    place_mistake,
+    read_warehouse_address,
+)
 
 # Read where numpy is imported first, which is after this. Products as small as those of a fit take
 # a multiple of their time on several threads, and differ in a last bit with their number.
@@ -198,13 +205,18 @@ hyblock_client_secret, hyblock_api_key : str, optional
         """Refuse what is no shared landing, and a home that would be collector and writer."""
         if not value:
             return None
-        if "://" in value and not re.fullmatch(rf"{BUCKET}[^/]+(/.*)?", value):
-            raise ValueError("neither a folder nor s3://bucket/prefix")
+        mistake = place_mistake(value)
+        if mistake:
+            raise ValueError(mistake)
         home = info.data.get("home")
         is_folder = not value.startswith(BUCKET)
-        if is_folder and home and Path(value).resolve().is_relative_to(home.resolve()):
+        if is_folder and home:
+            folder, own = Path(value).resolve(), home.resolve()
             # Files are deleted there once they are in the landing folder.
-            raise ValueError("it lies in LIQHEAT_HOME; a shared landing is a folder of its own")
+            if folder.is_relative_to(own):
+                raise ValueError("it lies in LIQHEAT_HOME; a shared landing is a folder of its own")
+            if own.is_relative_to(folder):
+                raise ValueError("LIQHEAT_HOME lies in it; a shared landing is a folder of its own")
         if info.field_name == "receive_from" and info.data.get("send_to"):
             raise ValueError(
                 "LIQHEAT_SEND_TO is set too; a home is a collector or the writer, leave one out"

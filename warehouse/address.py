@@ -20,6 +20,8 @@ LAKE = "ducklake:"
 BUCKET = "s3://"
 """Beginning of the address of a place on object storage."""
 
+_PLACE = re.compile(rf"{BUCKET}[\w.-]+(/[^/?#]+)*/*")
+
 _FORM = "ducklake:postgres://user:password@host:5432/database or ducklake:FILE"
 _KEYWORD = re.compile(r"(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|\S+)")
 
@@ -109,14 +111,32 @@ def read_warehouse_address(
             "LIQHEAT_WAREHOUSE is a lake and LIQHEAT_DATA is not set; set it to the folder or the "
             "s3://bucket/prefix of the lake's data"
         )
-    if "://" in data and not data.startswith(BUCKET):
-        raise LakeRejected(
-            "LIQHEAT_DATA is neither a folder nor s3://bucket/prefix; object storage with another "
-            "protocol is not supported"
-        )
+    mistake = place_mistake(data)
+    if mistake:
+        raise LakeRejected(f"LIQHEAT_DATA: {mistake}")
     place = data if data.startswith(BUCKET) else str(Path(data).resolve())
     catalogue = _read_catalogue(text.removeprefix(LAKE))
     return LakeAddress(catalogue, f"{place.rstrip('/')}/", spill, store)
+
+
+def place_mistake(place: str) -> str | None:
+    """Return what is wrong with the address of a folder or of object storage; None where nothing.
+
+    The message never holds the address, which may hold a key.
+
+    Examples
+    --------
+    >>> place_mistake("s3://key:secret@bucket/prefix")
+    'it holds a key, and addresses are shown; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
+    """
+    if "://" not in place or _PLACE.fullmatch(place):
+        return None
+    if place.startswith(BUCKET) and "@" in place:
+        return (
+            "it holds a key, and addresses are shown; set AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY"
+        )
+    return "neither a folder nor s3://bucket/prefix"
 
 
 def _read_catalogue(text: str) -> ServerAddress | Path:

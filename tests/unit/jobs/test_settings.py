@@ -54,6 +54,10 @@ def test_a_variable_that_cannot_be_used_is_named(monkeypatch, name, value, messa
         ({"SEND_TO": "gs://bucket/landing"}, "LIQHEAT_SEND_TO: neither a folder nor s3://"),
         ({"RECEIVE_FROM": "home/landing"}, "LIQHEAT_RECEIVE_FROM: it lies in LIQHEAT_HOME"),
         ({"RECEIVE_FROM": "s3:///landing"}, "LIQHEAT_RECEIVE_FROM: neither a folder nor s3://"),
+        ({"RECEIVE_FROM": "s3://maps//landing"}, "LIQHEAT_RECEIVE_FROM: neither a folder nor s3"),
+        ({"SEND_TO": "s3://maps/landing?region=x"}, "LIQHEAT_SEND_TO: neither a folder nor s3://"),
+        ({"SEND_TO": f"s3://key:{SECRET}@maps/x"}, "LIQHEAT_SEND_TO: it holds a key, and"),
+        ({"HOME": "shared/home", "SEND_TO": "shared"}, "LIQHEAT_SEND_TO: LIQHEAT_HOME lies in it"),
         (
             {"SEND_TO": "s3://bucket", "RECEIVE_FROM": "s3://bucket"},
             "LIQHEAT_RECEIVE_FROM: LIQHEAT_SEND_TO is set too",

@@ -52,6 +52,7 @@ def test_a_catalogue_in_a_file():
     [
         ("ducklake:postgres://writer@db/heat", None, "LIQHEAT_DATA is not set"),
         ("ducklake:postgres://writer@db/heat", "gs://bucket/x", "neither a folder nor s3"),
+        ("ducklake:catalogue", f"s3://key:{SECRET}/x@maps/y", "LIQHEAT_DATA: it holds a key"),
         (f"ducklake:postgres://writer:{SECRET}/@db/heat", "/data", "cannot be read; its form is"),
         (f"ducklake:postgres:{SECRET}", "/data", "cannot be read; its form is"),
         (f"ducklake:mysql:password={SECRET}", "/data", "cannot be read; its form is"),
