@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from tempfile import TemporaryDirectory
+from ssl import SSLError
 from typing import Any, Final, Generic
 from uuid import uuid4
 
 from jobs.engines.shard_engine import LostShard, Part, Result, ShardFunction
-from jobs.engines.shard_files import ValueFile, load_value, store_value
+from jobs.engines.shard_files import ValueFile, load_value, private_folder, store_value
 from jobs.engines.worker_slots import WorkerSlots
 from jobs.engines.worker_versions import (
     own_versions,
@@ -42,6 +42,11 @@ except ImportError as exc:
     ) from exc
 
 logger = logging.getLogger(__name__)
+
+# Each sets a level of its own, at which it reports every connection it makes and ends, some with a
+# traceback. What matters to a run is said by our own messages.
+for _name in ("distributed", "distributed.client", "distributed.gc"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 SHARDS_A_THREAD: Final = 8
 FEWEST_SHARDS: Final = 16
@@ -86,7 +91,7 @@ def local_engine(workers: int, shard_seconds: float) -> Iterator["DaskEngine"]:
     are files in a folder of this user alone, which costs a fraction of sending them.
     """
     with (
-        TemporaryDirectory(prefix="liqheat-shards-") as folder,
+        private_folder() as folder,
         dask.config.set(_CONFIGURATION),
         LocalCluster(
             n_workers=workers,
@@ -99,7 +104,7 @@ def local_engine(workers: int, shard_seconds: float) -> Iterator["DaskEngine"]:
         # Results need not pass through the scheduler.
         Client(cluster, direct_to_workers=True) as client,
     ):
-        yield DaskEngine(client, "the local cluster", shard_seconds, Path(folder))
+        yield DaskEngine(client, "the local cluster", shard_seconds, folder)
 
 
 @contextmanager
@@ -110,12 +115,21 @@ def cluster_engine(address: str, shard_seconds: float) -> Iterator["DaskEngine"]
     ------
     EngineUnavailable
         No scheduler answers, or it has no worker.
+    SettingsRejected
+        Dask's own settings have no certificates.
     WorkersDiffer
         The versions of a process of the cluster are not those of this one.
     """
     with dask.config.set(_CONFIGURATION):
         try:
             client = Client(address, timeout=CONNECT_SECONDS)
+        except (TypeError, FileNotFoundError, SSLError) as exc:
+            # Dask without certificates raises the first.
+            raise SettingsRejected(
+                f"{address} needs certificates, and those of Dask's own settings cannot be used: "
+                "set DASK_DISTRIBUTED__COMM__TLS__CA_FILE, and __CLIENT__CERT and __CLIENT__KEY in "
+                "place of __CA_FILE, to files of this machine"
+            ) from exc
         except OSError as exc:
             raise EngineUnavailable(
                 f"no Dask scheduler answers at {address}: start `dask scheduler` there, or run "

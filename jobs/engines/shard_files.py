@@ -1,20 +1,43 @@
 """Values that processes of one machine hand one another as files, so that only names are sent.
 
-Belongs here: writing a value into a file and mapping it. Does not belong here: whose files they
-are, and when they go (``dask_engine``).
+Belongs here: writing a value into a file and mapping it, the folder of files. Does not belong here:
+whose files they are, and when they go (``dask_engine``).
 """
 
 import mmap
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, Final
 
 from distributed.protocol.pickle import dumps, loads
+
+from jobs.runs import is_running
 
 _ALIGNED: Final = 64
 """Where arrays begin in a file, as they do in memory [bytes]."""
 
 _PADDING: Final = bytes(_ALIGNED)
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """Yield a folder of this user alone, which goes with the block; those of killed processes go.
+
+    It is where temporary files are: ``TMPDIR``, or else ``/tmp``.
+    """
+    own = f"liqheat-shards-{socket.gethostname()}-"
+    for left in Path(gettempdir()).glob(f"{own}*"):
+        number = left.name.removeprefix(own).partition("-")[0]
+        if number.isdecimal() and not is_running(int(number)):
+            shutil.rmtree(left, ignore_errors=True)
+    with TemporaryDirectory(prefix=f"{own}{os.getpid()}-") as folder:
+        yield Path(folder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from jobs.engines.dask_engine import STREAMED_A_THREAD, cluster_engine
 from jobs.engines.engine_choice import LOCAL_DASK, EngineChoice, checked_engine, open_engine
 from jobs.engines.shard_engine import LostShard
 from jobs.engines.worker_versions import own_versions, refuse_differences
-from jobs.errors import EngineUnavailable, WorkersDiffer
+from jobs.errors import EngineUnavailable, SettingsRejected, WorkersDiffer
 
 SHARDS = [Numbered(number) for number in range(12)]
 SQUARES = [number**2 for number in range(12)]
@@ -77,7 +77,7 @@ def test_a_stream_that_is_left_and_another_beside_it_hold_no_worker_back(engine)
 
 
 def test_a_cluster_of_this_machine_hands_shards_over_as_files_and_leaves_none(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, caplog
 ):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with (
@@ -88,6 +88,7 @@ def test_a_cluster_of_this_machine_hands_shards_over_as_files_and_leaves_none(
         (folder,) = tmp_path.glob("liqheat-shards-*")
         assert list(folder.iterdir()) == []
     assert not folder.exists()
+    assert caplog.records == []
 
 
 def test_what_a_shard_raises_is_raised_here(engine):
@@ -160,6 +161,15 @@ def test_a_scheduler_that_is_not_there_is_named_with_what_to_do(monkeypatch):
     choice = EngineChoice("tcp://127.0.0.1:9", shard_seconds=1.0)
     with pytest.raises(EngineUnavailable, match=r"127.0.0.1:9: start `dask scheduler`"):
         open_engine(choice).__enter__()
+
+
+@pytest.mark.parametrize("settings", [{}, {"distributed.comm.tls.ca-file": "/nowhere"}])
+def test_certificates_that_are_missing_are_named_with_what_to_do(settings):
+    with (
+        dask.config.set(settings),
+        pytest.raises(SettingsRejected, match="set DASK_DISTRIBUTED__COMM__TLS__CA_FILE"),
+    ):
+        open_engine(EngineChoice("tls://127.0.0.1:9", shard_seconds=1.0)).__enter__()
 
 
 def test_a_scheduler_without_workers_is_named_with_what_to_do(monkeypatch):
