@@ -21,6 +21,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 from pydantic import AwareDatetime, TypeAdapter
 
+from jobs.processes import is_running
 from jobs.settings import Settings
 from sources.errors import SourceError
 from sources.user_files import read_json
@@ -219,17 +220,6 @@ def read_runs(folder: Path) -> list[Run]:
         runs.append(run)
     # The clock may have been set back between two runs.
     return sorted(runs, key=lambda run: (run.number, run.started_at))
-
-
-def is_running(process_id: int) -> bool:
-    """Return whether a process of that number exists on this machine."""
-    try:
-        os.kill(process_id, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _write(run: Run) -> None:

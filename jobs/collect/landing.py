@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.runs import is_running
+from jobs.processes import is_running
 from sources.checks import separate_bad_names
 from sources.records import Batch
 from warehouse.durable_files import move_into_place
@@ -121,6 +121,8 @@ def _writing_folder(folder: Path) -> Path:
     writing = folder / ".writing"
     writing.mkdir(parents=True, exist_ok=True)
     for left in writing.iterdir():
-        if not is_running(int(left.name.rpartition("-")[2])):
+        number = left.name.rpartition("-")[2]
+        # What other programs leave there, as a file manager or a network's file system, stays.
+        if number.isdecimal() and not is_running(int(number)):
             left.unlink(missing_ok=True)
     return writing

@@ -21,7 +21,7 @@ import pyarrow as pa
 from pyarrow.fs import FileSelector, S3FileSystem
 
 from jobs.errors import SharedLandingFailed
-from jobs.runs import is_running
+from jobs.processes import is_running
 from jobs.settings import Settings, read_object_store
 from warehouse.address import BUCKET, ObjectStore
 from warehouse.durable_files import move_into_place

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from distributed.protocol.pickle import dumps, loads
 
-from jobs.runs import is_running
+from jobs.processes import is_running
 
 _ALIGNED: Final = 64
 """Where arrays begin in a file, as they do in memory [bytes]."""

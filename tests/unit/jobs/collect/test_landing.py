@@ -44,6 +44,12 @@ def test_no_part_of_a_file_is_seen_when_writing_fails(tmp_path, monkeypatch):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+def test_what_others_leave_among_temporary_files_is_no_error(tmp_path):
+    (tmp_path / ".writing").mkdir()
+    (tmp_path / ".writing" / ".DS_Store").touch()
+    assert land(sentiment(40.0), tmp_path, "monday").exists()
+
+
 def test_the_name_appears_only_after_the_bytes_are_on_the_disk(tmp_path, monkeypatch):
     order = []
     target = tmp_path / "sentiment" / "monday.parquet"
