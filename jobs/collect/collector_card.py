@@ -66,11 +66,17 @@ _CARD = TypeAdapter(CollectorCard)
 
 
 def collector_id(settings: Settings) -> str:
-    """Return the identity of a home as a collector, made at its first use."""
+    """Return the identity of a home as a collector, made at its first use.
+
+    A file without one, as a power cut leaves it, gets another.
+    """
     path = settings.home / _IDENTITY_FILE
-    if not path.exists():
-        write_whole(path, f"{uuid.uuid4().hex}\n".encode())
-    return re.sub(r"\W", "", path.read_text())[:64]
+    found = path.read_bytes().decode(errors="replace").strip() if path.exists() else ""
+    if re.fullmatch(r"\w{1,64}", found):
+        return found
+    made = uuid.uuid4().hex
+    write_whole(path, f"{made}\n".encode())
+    return made
 
 
 def newest_rounds(names: Iterable[str]) -> dict[str, datetime]:

@@ -94,7 +94,7 @@ def _own_card(settings: Settings, at: datetime) -> CollectorCard:
         last = read_transfer_report(settings)
     except (SourceError, ValueError):
         return card
-    if last is None or last.direction != "sent":
+    if last is None or last.direction != "sent" or not last.cards:
         return card
     return replace(last.cards[0], collector=card.collector, host=card.host, sent_at=at)
 

@@ -5,6 +5,7 @@ shared landing itself, which status does not do (`liqheat doctor` does).
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -46,7 +47,8 @@ def read_transfer(
             f"{path} is no report of a transfer: delete it, the next run writes it again",
         )
     direction = "received" if settings.send_to is None else "sent"
-    if report is None or report.direction != direction:
+    has_own_card = report is not None and (direction == "received" or bool(report.cards))
+    if report is None or report.direction != direction or not has_own_card:
         step = "liqheat run" if settings.send_to is None else "liqheat ingest"
         return None, (f"nothing was {direction} yet: run `{step}`",)
     if direction == "sent":
@@ -57,9 +59,11 @@ def read_transfer(
 
 def _of_files(settings: Settings, now: datetime) -> Iterator[str]:
     """Yield whether files wait to be sent for too long."""
-    landed = [
-        datetime.fromtimestamp(path.stat().st_mtime, tz=UTC) for path in files_to_send(settings)
-    ]
+    landed = []
+    for path in files_to_send(settings):
+        # It may be sent meanwhile.
+        with suppress(FileNotFoundError):
+            landed.append(datetime.fromtimestamp(path.stat().st_mtime, tz=UTC))
     if landed and now - min(landed) > _FILES_WAIT_TOO_LONG:
         yield (
             f"{len(landed):,} files wait to be sent to {settings.send_to}, the first for "

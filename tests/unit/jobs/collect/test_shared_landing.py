@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 from datetime import UTC, datetime, timedelta
 
@@ -439,3 +440,29 @@ def test_instruments_and_bars_need_no_order(collector, writer):
     load(collector)
     load(writer)
     assert rows_of(writer, "select count(*) from staging.stg_instrument") == [(1,)]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff", b"../x\n"])
+def test_an_identity_that_a_power_cut_lost_is_made_again(collector, shared, content):
+    load(collector)
+    (collector.home / "collector_id").write_bytes(content)
+    load(collector)
+    load(collector)
+    names = {path.stem for path in shared.glob("collectors/*")}
+    assert len(names) == 2
+    assert all(re.fullmatch("[0-9a-f]{32}", name) for name in names)
+
+
+def test_a_report_without_a_card_is_written_again(collector):
+    report = {"at": AT.isoformat(), "direction": "sent", "moved_count": 0, "waiting_count": 0}
+    (collector.home / "shared_landing.json").write_text(json.dumps(report))
+    assert "nothing was sent yet" in read_status(collector, now=AT).problems[-1]
+    load(collector)
+    assert len(read_transfer_report(collector).cards) == 1
+
+
+def test_status_stands_files_that_are_sent_meanwhile(collector, monkeypatch):
+    load(collector)
+    gone = collector.landing / "ohlcv" / "gone.parquet"
+    monkeypatch.setattr("jobs.read.transfers.files_to_send", lambda _: [gone])
+    assert read_status(collector, now=AT).transfer.waiting_count == 1
