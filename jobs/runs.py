@@ -212,6 +212,9 @@ def read_runs(folder: Path) -> list[Run]:
         try:
             run = _RUN.validate_python({**read_json(path), "folder": folder})
         except (SourceError, ValueError, TypeError) as exc:
+            if not path.exists():
+                # A later run of the job has deleted it.
+                continue
             reason = " ".join(str(exc).split())
             logger.warning("%s is not a record of a run (%.200s): delete it", path, reason)
             continue

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -27,6 +28,8 @@ from warehouse.address import BUCKET, ObjectStore
 from warehouse.durable_files import move_into_place
 
 _WRITING = ".writing"
+# A file is written in seconds; clocks of machines may differ.
+_LONGEST_WRITING_SECONDS = 86_400.0
 _CONNECT_SECONDS = 5.0
 # A round sends some hundred small files, each a request of some 30 ms.
 _CONCURRENCY = 8
@@ -149,13 +152,19 @@ class _FolderLanding:
             (self._folder / name).unlink(missing_ok=True)
 
     def _writing_folder(self) -> Path:
-        """Return the folder of temporary files, cleared of those of killed processes here."""
+        """Return the folder of temporary files, cleared of those of killed processes.
+
+        Whether a process of another machine runs is not known: a container's name never comes back.
+        """
         writing = self._folder / _WRITING
         writing.mkdir(exist_ok=True)
-        for left in writing.glob(f"*-{socket.gethostname()}-*"):
-            number = left.name.rpartition("-")[2]
-            if number.isdecimal() and not is_running(int(number)):
-                left.unlink(missing_ok=True)
+        for left in writing.glob("*-*-*"):
+            name, _, number = left.name.rpartition("-")
+            is_own = name.endswith(f"-{socket.gethostname()}") and number.isdecimal()
+            with suppress(FileNotFoundError):
+                is_old = time.time() - left.stat().st_mtime > _LONGEST_WRITING_SECONDS
+                if is_old or (is_own and not is_running(int(number))):
+                    left.unlink()
         return writing
 
     def _require_folder(self) -> None:

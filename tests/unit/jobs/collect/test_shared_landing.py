@@ -260,8 +260,10 @@ def test_what_a_killed_collector_left_half_written_is_cleared(collector, shared)
     writing.mkdir()
     host = socket.gethostname()
     left, busy = writing / f"a-{host}-{2**22 + 1}", writing / f"b-{host}-{os.getpid()}"
-    for path in (left, busy, writing / "c-elsewhere-1"):
+    old = writing / "d-elsewhere-1"
+    for path in (left, busy, writing / "c-elsewhere-1", old):
         path.write_bytes(b"PAR1")
+    os.utime(old, (0, 0))
     land_bars(collector)
     load(collector)
     assert sorted(path.name[0] for path in writing.iterdir()) == ["b", "c"]
