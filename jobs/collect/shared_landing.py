@@ -11,7 +11,6 @@ import hashlib
 import os
 import re
 import socket
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -28,7 +27,7 @@ from warehouse.address import BUCKET, ObjectStore
 from warehouse.durable_files import move_into_place
 
 _WRITING = ".writing"
-# A file is written in seconds; clocks of machines may differ.
+# A file is written in seconds.
 _LONGEST_WRITING_SECONDS = 86_400.0
 _CONNECT_SECONDS = 5.0
 # A round sends some hundred small files, each a request of some 30 ms.
@@ -158,11 +157,13 @@ class _FolderLanding:
         """
         writing = self._folder / _WRITING
         writing.mkdir(exist_ok=True)
+        # By the clock of the storage, as for files in it.
+        last_change = writing.stat().st_mtime
         for left in writing.glob("*-*-*"):
             name, _, number = left.name.rpartition("-")
             is_own = name.endswith(f"-{socket.gethostname()}") and number.isdecimal()
             with suppress(FileNotFoundError):
-                is_old = time.time() - left.stat().st_mtime > _LONGEST_WRITING_SECONDS
+                is_old = last_change - left.stat().st_mtime > _LONGEST_WRITING_SECONDS
                 if is_old or (is_own and not is_running(int(number))):
                     left.unlink()
         return writing
