@@ -81,7 +81,7 @@ def _note_left_out(left_out: dict[str, str], job: str) -> None:
 
 
 def rebuild_command() -> None:
-    """Restore a lost or damaged warehouse from raw history; the old file is kept aside."""
+    """Restore a lost or damaged warehouse from raw history; the old one is kept aside."""
     from jobs.pipeline import rebuild
 
     with progress_bar() as progress:

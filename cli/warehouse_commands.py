@@ -14,7 +14,8 @@ def move_command(
         str,
         typer.Option(
             metavar="ADDRESS",
-            help="A path, or ducklake:postgres://user@host/database (password in PGPASSWORD).",
+            help="A path, ducklake:postgres://user@host/database (password in PGPASSWORD), or "
+            "ducklake:FILE.",
         ),
     ],
     data: Annotated[
@@ -30,10 +31,15 @@ def move_command(
 
     with progress_bar() as progress:
         report = move_to(read_settings(), to, data=data, progress=progress)
+        step = (
+            "set LIQHEAT_WAREHOUSE and LIQHEAT_DATA to use the lake"
+            if to.startswith("ducklake:")
+            else "unset LIQHEAT_WAREHOUSE to use the home's warehouse.duckdb, or set it to the "
+            "path of another file"
+        )
         note(
             f"moved {sum(report.rows_by_table.values()):,} rows of {len(report.rows_by_table)} "
-            "tables, the same in both places; set LIQHEAT_WAREHOUSE, and LIQHEAT_DATA for a lake, "
-            "to use the new one"
+            f"tables, the same in both places; {step}"
         )
 
 

@@ -219,12 +219,12 @@ hyblock_client_secret, hyblock_api_key : str, optional
                 raise ValueError("LIQHEAT_HOME lies in it; a shared landing is a folder of its own")
         if info.field_name == "receive_from" and info.data.get("send_to"):
             raise ValueError(
-                "LIQHEAT_SEND_TO is set too; a home is a collector or the writer, leave one out"
+                "LIQHEAT_SEND_TO is set too; a home either sends or receives, unset one of them"
             )
         if info.field_name == "send_to" and not isinstance(info.data.get("warehouse"), Path):
             raise ValueError(
-                "LIQHEAT_WAREHOUSE is a lake; a collector keeps what it knows in a file of its own "
-                "and never opens the writer's lake, leave LIQHEAT_WAREHOUSE out"
+                "LIQHEAT_WAREHOUSE is a lake; a collector keeps its own warehouse in a file and "
+                "never opens the writer's lake: unset LIQHEAT_WAREHOUSE"
             )
         return value.rstrip("/") or value
 

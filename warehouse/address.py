@@ -108,8 +108,8 @@ def read_warehouse_address(
         return Path(text)
     if not data:
         raise LakeRejected(
-            "LIQHEAT_WAREHOUSE is a lake and LIQHEAT_DATA is not set; set it to the folder or the "
-            "s3://bucket/prefix of the lake's data"
+            "the warehouse is a lake and LIQHEAT_DATA is not set; set it (or --data of `liqheat "
+            "warehouse move`) to the folder or the s3://bucket/prefix of the lake's data"
         )
     mistake = place_mistake(data)
     if mistake:

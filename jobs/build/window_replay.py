@@ -46,6 +46,7 @@ from jobs.build.window_shards import (
 from jobs.engines.shard_engine import LostShard, ShardEngine
 from jobs.errors import BooksDoNotBalance
 from jobs.instants import BEGINNING, DAY_MICROSECONDS, to_instant
+from warehouse.address import BUCKET
 from warehouse.errors import WarehouseError
 from warehouse.storage import shared_place
 
@@ -238,7 +239,9 @@ def _outcome(shard: WindowShard, tables: TableRows) -> ReplayedShard | LostShard
         # Only which shard it was is of use to the writer.
         _drop_states(batch)
         bare = replace(shard.window, bars={}, ahead={}, paths={})
-        reason = f"{platform.node()} cannot store its rows: {exc}"
+        reason = f"the worker on {platform.node()} cannot store its rows: {exc}"
+        if shard.place is not None and shard.place.folder.startswith(BUCKET):
+            reason += "; the worker needs AWS_* variables of its own"
         return LostShard(replace(shard, window=bare), reason)
     if shard.window.end == batch.until:
         _drop_states(batch)

@@ -65,7 +65,7 @@ def settle_round(
         return report
     for name, one in report.venues.items():
         for message in one.messages:
-            logger.warning("%s: %s", name, message)
+            logger.warning("%s: %s", name, message.removeprefix(f"{name}: "))
     return replace(report, loaded=loaded)
 
 

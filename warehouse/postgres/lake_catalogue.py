@@ -168,7 +168,7 @@ class LakeCatalogue:
             if pause is not None:
                 await asyncio.sleep(pause)
         holder = await self._connection.fetchrow(
-            "select a.pid, a.client_addr::text from pg_locks l "
+            "select a.pid, host(a.client_addr) from pg_locks l "
             "inner join pg_stat_activity a using (pid) where l.locktype = 'advisory' and l.granted "
             "and (l.classid::bigint << 32) + l.objid::bigint = $1",
             key,
