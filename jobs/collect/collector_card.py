@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 CARDS = "collectors"
 """Folder of cards in the shared landing."""
 
+WRITERS = "writers"
+"""Folder of the card of the one home that receives there."""
+
 _IDENTITY_FILE = "collector_id"
 _LARGEST_CARD_BYTES = 1_000_000
 # Live batches: an optional prefix, the venue, the instant of the round, a hash.
@@ -103,8 +106,8 @@ def _is_of_contracts(kind: str) -> bool:
     return {"venue", "instrument"} <= set(raw_relation(kind).column_names)
 
 
-def write_card(shared: SharedLanding, card: CollectorCard) -> None:
-    """Write the card of a collector in place of its last one.
+def write_card(shared: SharedLanding, card: CollectorCard, folder: str = CARDS) -> None:
+    """Write the card of a collector, or of the writer, in place of its last one.
 
     Raises
     ------
@@ -112,10 +115,17 @@ def write_card(shared: SharedLanding, card: CollectorCard) -> None:
         The shared landing cannot be used.
     """
     text = json.dumps(asdict(card), default=datetime.isoformat, indent=2)
-    shared.write(f"{CARDS}/{card.collector}.json", text.encode())
+    shared.write(card_name(card.collector, folder), text.encode())
 
 
-def read_cards(shared: SharedLanding, sizes: Mapping[str, int]) -> tuple[CollectorCard, ...]:
+def card_name(collector: str, folder: str = CARDS) -> str:
+    """Return the name of a card in the shared landing."""
+    return f"{folder}/{collector}.json"
+
+
+def read_cards(
+    shared: SharedLanding, sizes: Mapping[str, int], folder: str = CARDS
+) -> tuple[CollectorCard, ...]:
     """Return the cards among the files of a shared landing; what is no card is left out.
 
     Parameters
@@ -124,6 +134,8 @@ def read_cards(shared: SharedLanding, sizes: Mapping[str, int]) -> tuple[Collect
         Where they are.
     sizes : mapping of str to int
         Its files, as it lists them.
+    folder : str
+        Folder of the cards.
 
     Raises
     ------
@@ -132,7 +144,7 @@ def read_cards(shared: SharedLanding, sizes: Mapping[str, int]) -> tuple[Collect
     """
     cards = []
     for name, size in sorted(sizes.items()):
-        if not name.startswith(f"{CARDS}/") or size > _LARGEST_CARD_BYTES:
+        if not name.startswith(f"{folder}/") or size > _LARGEST_CARD_BYTES:
             continue
         try:
             cards.append(_CARD.validate_json(shared.read(name)))

@@ -11,7 +11,7 @@ two finds both, and no file is loaded twice.
 import logging
 import re
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -20,10 +20,13 @@ import pyarrow.parquet as pq
 
 from jobs.collect.collector_card import (
     CARDS,
+    WRITERS,
     CollectorCard,
+    card_name,
     collector_id,
     read_cards,
     shared_venues,
+    write_card,
 )
 from jobs.collect.landing import written_whole
 from jobs.collect.shared_landing import SharedLanding, in_threads, open_shared_landing
@@ -68,9 +71,10 @@ def receive_landing(
         shared = open_shared_landing(settings)
         sizes = shared.list_files()
         names = [name for name in sizes if _is_landing_file(name)]
+        waiting = len(names)
+        _refuse_second_writer(settings, shared, sizes, at)
         messages += _unknown(sizes.keys() - names)
         receiver = _Receiver(shared, settings.landing)
-        waiting = len(names)
         received = receiver.receive_all(names)
         waiting -= received
         messages += receiver.rejected
@@ -108,13 +112,32 @@ def _is_landing_file(name: str) -> bool:
 
 def _unknown(names: Collection[str]) -> list[str]:
     """Return a sentence on files that are neither cards nor of a kind this release knows."""
-    unknown = sorted(name for name in names if not name.startswith(f"{CARDS}/"))
+    unknown = sorted(name for name in names if name.partition("/")[0] not in (CARDS, WRITERS))
     if not unknown:
         return []
     return [
         f"{len(unknown)} files of the shared landing are no landing files of this release, as "
         f"{unknown[0]!r}: update liqheat here if a collector is newer, or remove them"
     ]
+
+
+def _refuse_second_writer(
+    settings: Settings, shared: SharedLanding, sizes: Mapping[str, int], at: datetime
+) -> None:
+    """Raise where another home receives here: each of two would have a part of the rows."""
+    own = card_name(collector_id(settings), WRITERS)
+    others = sorted(name for name in sizes if name.startswith(f"{WRITERS}/") and name != own)
+    if others:
+        cards = read_cards(shared, dict.fromkeys(others, 0), WRITERS)
+        raise SharedLandingFailed(
+            f"{settings.receive_from}: another home receives here, "
+            f"{cards[0].label if cards else others[0]}, and each would have a part of the rows: "
+            f"set LIQHEAT_RECEIVE_FROM in one of them, or remove {others[0]} from the shared "
+            "landing if that home is gone"
+        )
+    if own not in sizes:
+        card = CollectorCard(collector_id(settings), socket.gethostname(), at, {})
+        write_card(shared, card, WRITERS)
 
 
 def _own_card(

@@ -468,3 +468,22 @@ def test_status_stands_files_that_are_sent_meanwhile(collector, monkeypatch):
     gone = collector.landing / "ohlcv" / "gone.parquet"
     monkeypatch.setattr("jobs.read.transfers.files_to_send", lambda _: [gone])
     assert read_status(collector, now=AT).transfer.waiting_count == 1
+
+
+def test_a_second_writer_takes_nothing_until_the_first_is_gone(tmp_path, collector, writer, shared):
+    load(writer)
+    prepare_home(tmp_path / "second")
+    second = Settings(home=tmp_path / "second", threads=1, receive_from=str(shared))
+    land_bars(collector)
+    load(collector)
+    load(second)
+    (message,) = read_transfer_report(second).messages
+    (card,) = shared.glob("writers/*")
+    assert f"another home receives here, {socket.gethostname()} ({card.stem[:8]})" in message
+    assert f"remove writers/{card.name}" in message
+    assert (rows_of(second), len(objects(shared))) == ([(0,)], 1)
+    card.unlink()
+    load(second)
+    assert rows_of(second) == [(3,)]
+    load(writer)
+    assert "another home receives here" in read_transfer_report(writer).messages[0]
