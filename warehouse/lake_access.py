@@ -66,7 +66,7 @@ def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     if found is None or not found.submodule_search_locations:
         raise LakeRejected(
             f"a lake needs DuckDB's extension {name}, and its package is not installed; "
-            "run `pip install -e '.[lake]'` in the environment of liqheat"
+            "run `pip install -c requirements-dev.lock -e '.[lake]'` in the environment of liqheat"
         )
     folder = Path(found.submodule_search_locations[0], "extensions", f"v{duckdb.__version__}")
     connection.execute(f"load {quoted(folder / f'{name}.duckdb_extension')}")

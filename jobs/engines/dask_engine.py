@@ -38,7 +38,7 @@ try:
 except ImportError as exc:
     raise SettingsRejected(
         f"the engine needs Dask, which is not installed ({exc}): install the extra `cluster`, "
-        "`pip install -e '.[cluster]'`, or run on threads"
+        "`pip install -c requirements-dev.lock -e '.[cluster]'`, or run on threads"
     ) from exc
 
 logger = logging.getLogger(__name__)
