@@ -22,6 +22,9 @@ from ssl import SSLError
 from typing import Any, Final, Generic
 from uuid import uuid4
 
+import dask
+from distributed import Client, Future, KilledWorker, LocalCluster, get_worker
+
 from jobs.engines.shard_engine import LostShard, Part, Result, ShardFunction
 from jobs.engines.shard_files import ValueFile, load_value, private_folder, store_value
 from jobs.engines.worker_slots import WorkerSlots
@@ -31,15 +34,6 @@ from jobs.engines.worker_versions import (
     version_differences,
 )
 from jobs.errors import EngineUnavailable, SettingsRejected, WorkersDiffer
-
-try:
-    import dask
-    from distributed import Client, Future, KilledWorker, LocalCluster, get_worker
-except ImportError as exc:
-    raise SettingsRejected(
-        f"the engine needs Dask, which is not installed ({exc}): install the extra `cluster`, "
-        "`pip install -c requirements-dev.lock -e '.[cluster]'`, or run on threads"
-    ) from exc
 
 logger = logging.getLogger(__name__)
 

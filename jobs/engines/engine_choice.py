@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from jobs.engines.shard_engine import ShardEngine, thread_engine
+from jobs.errors import SettingsRejected
 
 THREADS = "threads"
 LOCAL_DASK = "dask"
@@ -61,16 +62,24 @@ def open_engine(choice: EngineChoice) -> AbstractContextManager[ShardEngine]:
 
     Raises
     ------
+    SettingsRejected
+        Dask is not installed.
     EngineUnavailable
-        Dask is not installed, or there is no scheduler or worker at the address.
+        There is no scheduler or worker at the address.
     WorkersDiffer
         The versions of a worker are not those of this process.
     """
     workers = choice.workers or os.cpu_count() or 1
     if choice.on == THREADS:
         return thread_engine(workers)
-    # Takes a second to import, and is an extra.
-    from jobs.engines.dask_engine import cluster_engine, local_engine
+    try:
+        # Takes a second to import, and is an extra.
+        from jobs.engines.dask_engine import cluster_engine, local_engine
+    except ImportError as exc:
+        raise SettingsRejected(
+            f"the engine needs Dask, which is not installed ({exc}): install the extra `cluster`, "
+            "`pip install -c requirements-dev.lock -e '.[cluster]'`, or run on threads"
+        ) from exc
 
     if choice.on == LOCAL_DASK:
         return local_engine(workers, choice.shard_seconds)
