@@ -159,7 +159,7 @@ def shared_venues(cards: Iterable[CollectorCard]) -> Iterator[str]:
     """Yield a sentence for each venue that two collectors sent rows of in the same hour."""
     for one, other in combinations(cards, 2):
         for venue in sorted(one.newest.keys() & other.newest.keys()):
-            hours = {f"{each.newest[venue]:%Y-%m-%dT%H}" for each in (one, other)}
+            hours = {f"{each.newest[venue]:%Y-%m-%d %H:00}" for each in (one, other)}
             if len(hours) == 1:
                 yield (
                     f"{venue}: {one.label} and {other.label} both sent rows of the hour "
