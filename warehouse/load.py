@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import re
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import astuple, dataclass
@@ -22,6 +23,7 @@ import pyarrow.parquet as pq
 
 from warehouse.connect import insert_values, scalar, transaction
 from warehouse.contracts import Relation, raw_relation, record_kinds
+from warehouse.error_messages import STORAGE_FAILURES
 from warehouse.errors import LandingFileRejected
 from warehouse.landed_rows import insert_landed
 from warehouse.sql_text import exact_path
@@ -289,7 +291,8 @@ def load_landing_files(
     """Load the landing files that are not yet in raw.
 
     Idempotent: the transaction that inserts a file's rows also records its name and hash. It is one
-    for all files, but for a history of many rows, and where one of them cannot be loaded.
+    for all files, but for a history of many rows, and where one of them cannot be loaded: those
+    are halved until it is alone.
 
     Parameters
     ----------
@@ -314,17 +317,21 @@ def load_landing_files(
             rows_by_kind[kind] = rows_by_kind.get(kind, 0) + each.file.row_count
         return LoadReport(rows_by_kind, len(loaded), tuple(rejected))
 
-    batches = _batches(waiting)
-    for number, batch in enumerate(batches, start=1):
-        before = list(loaded)
+    batches = deque(_batches(waiting))
+    while batches:
+        batch = batches.popleft()
+        count = len(loaded)
         try:
             with transaction(connection):
                 _insert_files(connection, batch)
                 loaded += batch
-                if number == len(batches):
+                if not batches:
                     on_loaded(report())
-        except duckdb.Error:
-            loaded = before
+        except duckdb.Error as error:
+            del loaded[count:]
+            if len(batch) > 1:
+                batches.extendleft(reversed(_parts(batch, error)))
+                continue
             for each in batch:
                 try:
                     read_from(connection, [each.path])
@@ -332,7 +339,7 @@ def load_landing_files(
                     loaded.append(each)
                 except LandingFileRejected as exc:
                     _note_rejected(exc, rejected)
-            if number == len(batches):
+            if not batches:
                 with transaction(connection):
                     on_loaded(report())
     done = report()
@@ -409,6 +416,16 @@ def _batches(waiting: list[_Waiting]) -> list[list[_Waiting]]:
         batches[-1].append(each)
         row_count += each.file.row_count
     return batches
+
+
+def _parts(batch: list[_Waiting], error: duckdb.Error) -> list[list[_Waiting]]:
+    """Return a batch that failed in halves, so that one bad file costs few transactions.
+
+    A rejected file stays where it is, and fails again with each load. Where storage itself fails
+    the first file alone shows it.
+    """
+    size = 1 if isinstance(error, STORAGE_FAILURES) else (len(batch) + 1) // 2
+    return [batch[at : at + size] for at in range(0, len(batch), size)]
 
 
 def _insert_files(connection: duckdb.DuckDBPyConnection, batch: list[_Waiting]) -> None:

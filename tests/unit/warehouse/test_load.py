@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from workbench import DAY, END, HOUR, START, instrument_row, table_of, workshop
 
+from warehouse import load
+from warehouse.connect import transaction
 from warehouse.contracts import raw_relation, record_kinds
 from warehouse.history import move_to_history
 
@@ -345,6 +347,36 @@ def test_a_known_file_that_goes_meanwhile_is_no_error(shop, monkeypatch):
     landed.unlink()
     monkeypatch.setattr(Path, "glob", lambda self, _: [landed] if self == landed.parent else [])
     assert shop.load().rejected == ()
+
+
+@pytest.mark.parametrize("place", [0, 20, 39])
+def test_a_file_that_is_refused_costs_the_others_few_transactions(shop, monkeypatch, place):
+    for number in range(40):
+        shop.land("sentiment", sentiment(40.0 + number), f"{number:02d}")
+    bad = shop.settings.landing / "sentiment" / f"{place:02d}.parquet"
+    table = pq.ParquetFile(bad).read()
+    column = table.column_names.index("index_value")
+    pq.write_table(table.set_column(column, "index_value", pa.array([None], pa.float64())), bad)
+    begun = []
+
+    def noted(connection):
+        begun.append(1)
+        return transaction(connection)
+
+    monkeypatch.setattr(load, "transaction", noted)
+    reports = []
+    report = load.load_landing_files(
+        shop.connection,
+        shop.settings.landing,
+        run_id="load",
+        loaded_at=END,
+        on_loaded=reports.append,
+    )
+    assert (report.rows_by_kind, report.file_count) == ({"sentiment": 39}, 39)
+    assert [message.split(":")[0] for message in report.rejected] == [f"sentiment/{bad.name}"]
+    assert count(shop) == count(shop, "meta.landing_file") == 39
+    assert len(begun) <= 15
+    assert reports[-1] == report
 
 
 def test_late_liquidations_put_the_captures_of_a_week_out_of_date(shop):
