@@ -188,6 +188,11 @@ def translated(doing: str) -> Iterator[None]:
         if isinstance(exc, _UNREADABLE_SQL):
             raise QueryFailed(f"{doing}: {text}") from exc
         raise TerminalWarehouseError(f"{doing}: {text}") from exc
+    except RuntimeError as exc:
+        # What DuckDB makes of Ctrl-C during a statement.
+        if str(exc) == "Query interrupted":
+            raise KeyboardInterrupt from exc
+        raise
 
 
 def _reason(text: str) -> str:
