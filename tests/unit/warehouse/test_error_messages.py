@@ -9,13 +9,13 @@ import pytest
 from warehouse.error_messages import translated
 
 
+def count_until_interrupted():
+    statement = "select sum(hash(a.range)) from range(1e6::int) a, range(1e6::int) b"
+    with duckdb.connect(config={"threads": 1}) as connection, translated("counting"):
+        threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+        connection.execute(statement)
+
+
 def test_a_statement_that_is_interrupted_is_no_error():
-    thread = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
-    with (
-        pytest.raises(KeyboardInterrupt),
-        duckdb.connect(config={"threads": 1}) as connection,
-        translated("counting"),
-    ):
-        thread.start()
-        connection.execute("select sum(hash(a.range)) from range(1e6::int) a, range(1e6::int) b")
-    thread.join()
+    with pytest.raises(KeyboardInterrupt):
+        count_until_interrupted()
