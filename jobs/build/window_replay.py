@@ -239,9 +239,9 @@ def _outcome(shard: WindowShard, tables: TableRows) -> ReplayedShard | LostShard
         # Only which shard it was is of use to the writer.
         _drop_states(batch)
         bare = replace(shard.window, bars={}, ahead={}, paths={})
-        reason = f"the worker on {platform.node()} cannot store its rows: {exc}"
-        if shard.place is not None and shard.place.folder.startswith(BUCKET):
-            reason += "; the worker needs AWS_* variables of its own"
+        is_bucket = shard.place is not None and shard.place.folder.startswith(BUCKET)
+        hint = " (it needs AWS_* variables of its own)" if is_bucket else ""
+        reason = f"the worker on {platform.node()} cannot store its rows{hint}: {exc}"
         return LostShard(replace(shard, window=bare), reason)
     if shard.window.end == batch.until:
         _drop_states(batch)
