@@ -1,5 +1,6 @@
 """The commands that run steps of the pipeline: load, build, check, publish, all of them at once."""
 
+import shlex
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated
@@ -50,8 +51,9 @@ def demo_command(
         days=7,
     )
     typer.echo(f"\nmap: {page.resolve()}")
-    typer.echo(f"page: LIQHEAT_HOME={settings.home} liqheat serve")
-    typer.echo(f"ask it: LIQHEAT_HOME={settings.home} liqheat tables")
+    home = shlex.quote(str(settings.home))
+    typer.echo(f"page: LIQHEAT_HOME={home} liqheat serve")
+    typer.echo(f"ask it: LIQHEAT_HOME={home} liqheat tables")
 
 
 def build_command(as_of: AsOf = None, on: On = None) -> None:

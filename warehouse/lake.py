@@ -202,9 +202,17 @@ class LakeStorage:
     def _check_data_path(self, connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
         place = data_folder(connection, catalog)
         if not place.startswith(self._address.data):
+            tables = connection.execute(
+                "from duckdb_tables() where database_name = ? limit 1", [catalog]
+            )
+            step = (
+                "set LIQHEAT_DATA to the former, or use another catalogue"
+                if tables.fetchone()
+                else f"delete {self._address.catalogue}, which holds nothing yet"
+            )
             raise LakeRejected(
                 f"{self._address}: its data is below {place}, and LIQHEAT_DATA says "
-                f"{self._address.data}; set LIQHEAT_DATA to the former, or use another catalogue"
+                f"{self._address.data}; {step}"
             )
 
 

@@ -20,10 +20,11 @@ from jobs.build.path_records import PATH_MODELS
 from jobs.compare.compare_maps import compare_maps
 from jobs.errors import ComparisonLost, ShardsLost
 from jobs.maintain import maintain
+from jobs.writer import open_writer
 from warehouse import storage
 from warehouse.address import ObjectStore
 from warehouse.connect import transaction
-from warehouse.errors import ContractViolation, LakeRejected, StorageFull
+from warehouse.errors import ContractViolation, LakeRejected, StorageFull, WarehouseError
 from warehouse.shared_files import SharedPlace, StoredFile, register_files, write_file
 
 UNTIL = START + timedelta(hours=26)
@@ -227,3 +228,17 @@ def test_rows_that_a_table_would_refuse_are_refused(one_file):
     nameless = rows.set_column(0, "venue", pa.nulls(5, pa.string()))
     with pytest.raises(ContractViolation, match=r"a row of raw\.ohlcv has no venue"):
         write_file(place, "raw.ohlcv", nameless, ObjectStore())
+
+
+def test_a_catalogue_of_a_place_that_could_not_be_used_is_named_as_empty(tmp_path):
+    settings = lake_settings(tmp_path)
+    unusable = settings.model_copy(update={"data": "/proc/nowhere"})
+    for given, said in (
+        (unusable, "Failed to create directory"),
+        (settings, "which holds nothing"),
+    ):
+        with pytest.raises(WarehouseError, match=said), open_writer(given):
+            pass
+    (tmp_path / "catalogue.ducklake").unlink()
+    with open_writer(settings):
+        pass
