@@ -230,7 +230,7 @@ def _store(
         work.left_out[outcome.shard.own.panel.asset] = str(outcome)
         return 0
     for replacement in outcome.replacements:
-        work.row_count += replace_rows(connection, *replacement)
+        work.row_count += replace_rows(connection, replacement)
         if replacement.name == "derived.estimator_skill":
             scored = pc.equal(replacement.rows["status"], ScoreStatus.SCORED.value)
             work.score_count += pc.sum(scored).as_py() or 0

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from duckdb import DuckDBPyConnection
 
-from jobs.calibrate.row_store import replace_rows
+from jobs.calibrate.row_store import Replacement, replace_rows
 from jobs.compare.comparison_rows import CONSENSUS
 from jobs.compare.outside_maps import SIMULATED_TRUTH
 from jobs.grouping import run_slices
@@ -100,7 +100,8 @@ def measure_crowding(connection: DuckDBPyConnection, as_of: datetime, run_id: st
             "run_id": run_id,
         },
     )
-    return replace_rows(connection, "derived.crowding", table, "as_of = ?", [midnight])
+    replacement = Replacement("derived.crowding", table, "as_of = ?", [midnight])
+    return replace_rows(connection, replacement)
 
 
 def _follow(

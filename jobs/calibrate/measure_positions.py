@@ -16,7 +16,7 @@ from jobs.calibrate.measured_rows import (
     parameter_rows,
     survival_rows,
 )
-from jobs.calibrate.row_store import replace_rows
+from jobs.calibrate.row_store import Replacement, replace_rows
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def measure_positions(connection: DuckDBPyConnection, as_of: datetime, run_id: s
         "derived.measured_parameter": parameter_rows(log, rates["effective"], other_venues, run_id),
     }
     count = sum(
-        replace_rows(connection, name, rows, "as_of = ?", [log.midnight])
+        replace_rows(connection, Replacement(name, rows, "as_of = ?", [log.midnight]))
         for name, rows in tables.items()
         if rows is not None
     )

@@ -14,7 +14,7 @@ from warehouse.connect import insert_rows, transaction
 
 
 class Replacement(NamedTuple):
-    """Rows in place of others: the arguments of `replace_rows`.
+    """Rows in place of others.
 
     Parameters
     ----------
@@ -34,9 +34,7 @@ class Replacement(NamedTuple):
     values: Sequence[Any]
 
 
-def replace_rows(
-    connection: DuckDBPyConnection, name: str, rows: pa.Table, where: str, values: Sequence[Any]
-) -> int:
+def replace_rows(connection: DuckDBPyConnection, replacement: Replacement) -> int:
     """Insert rows in place of those that a condition selects; return how many are new.
 
     The days of the new rows are marked to be published. A table without ``as_of`` is published
@@ -46,15 +44,10 @@ def replace_rows(
     ----------
     connection : DuckDBPyConnection
         The writer's.
-    name : str
-        The stored table.
-    rows : Table
-        The new rows.
-    where : str
-        Condition on the old ones, with a question mark for each value.
-    values : sequence
-        Its values.
+    replacement : Replacement
+        Both.
     """
+    name, rows, where, values = replacement
     with transaction(connection):
         connection.execute(f"delete from {name} where {where}", list(values))
         count = insert_rows(connection, name, rows)

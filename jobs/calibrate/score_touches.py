@@ -13,7 +13,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from jobs.build.hourly_maps import nullable
-from jobs.calibrate.row_store import replace_rows
+from jobs.calibrate.row_store import Replacement, replace_rows
 from jobs.grouping import run_slices
 from jobs.instants import DAY
 from transforms.skill.reliability import TENTHS, Touches, log_loss, reliability, touch_excess
@@ -56,9 +56,9 @@ def score_touches(connection: DuckDBPyConnection, as_of: datetime, run_id: str) 
         _rows(levels.slice(rows.start, rows.stop - rows.start), last, run_id)
         for rows in run_slices(*keys)
     ]
-    return replace_rows(
-        connection, "derived.touch_reliability", pa.concat_tables(tables), "as_of = ?", [last]
-    )
+    rows = pa.concat_tables(tables)
+    replacement = Replacement("derived.touch_reliability", rows, "as_of = ?", [last])
+    return replace_rows(connection, replacement)
 
 
 def _rows(levels: pa.Table, last: datetime, run_id: str) -> pa.Table:

@@ -60,7 +60,7 @@ def rows(connection, table, asset, order):
 def predict(connection, asset, as_of):
     own, end = panel_of(connection, asset, as_of), to_microseconds(as_of)
     start = first_midnight(connection, asset, end)
-    replace_rows(connection, *forecast_rows(own, start, end, "r"))
+    replace_rows(connection, forecast_rows(own, start, end, "r"))
     return rows(connection, "derived.forecast_prediction", asset, "provider, as_of, side")
 
 
@@ -107,7 +107,7 @@ def test_where_nothing_can_be_fitted_rows_say_why(connection, asset, reason):
 def look_ahead(connection, asset):
     own = panel_of(connection, asset, AS_OF)
     midnights = read_midnights(connection, asset, to_microseconds(AS_OF))
-    replace_rows(connection, *outlook_rows(own, midnights, "r"))
+    replace_rows(connection, outlook_rows(own, midnights, "r"))
     return rows(connection, "derived.liquidation_outlook", asset, "side")
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
-from jobs.calibrate.row_store import replace_rows
+from jobs.calibrate.row_store import Replacement, replace_rows
 from jobs.instants import to_microseconds
 from warehouse.connect import open_warehouse
 from warehouse.contracts import stored_rows
@@ -38,7 +38,9 @@ def connection(tmp_path):
 
 
 def store(connection, table, where="asset = ?", values=("BTC",)):
-    return replace_rows(connection, "derived.forecast_prediction", table, where, values)
+    return replace_rows(
+        connection, Replacement("derived.forecast_prediction", table, where, values)
+    )
 
 
 def stored(connection):
