@@ -27,6 +27,8 @@ from warehouse.connect import transaction
 from warehouse.errors import ContractViolation, LakeRejected, StorageFull, WarehouseError
 from warehouse.shared_files import SharedPlace, StoredFile, register_files, write_file
 
+pytest.importorskip("duckdb_extension_ducklake", reason="DuckLake is not installed")
+
 UNTIL = START + timedelta(hours=26)
 ESTIMATORS, MODELS = FEW[:1], PATH_MODELS[:1]
 
@@ -44,7 +46,6 @@ STORED = (
 @pytest.fixture(scope="module")
 def not_built(market_records, tmp_path_factory):
     """The home of a lake with the records of two assets, nothing built; read only."""
-    pytest.importorskip("duckdb_extension_ducklake", reason="DuckLake is not installed")
     home = tmp_path_factory.mktemp("loaded") / "home"
     with lake_workshop(home) as shop:
         shop.take_in(market_records)
