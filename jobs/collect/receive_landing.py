@@ -13,6 +13,7 @@ import re
 import socket
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,7 +30,7 @@ from jobs.collect.collector_card import (
     write_card,
 )
 from jobs.collect.landing import written_whole
-from jobs.collect.shared_landing import SharedLanding, in_threads, open_shared_landing
+from jobs.collect.shared_landing import SharedLanding, open_shared_landing, transfer_each
 from jobs.collect.transfer_report import TransferReport, write_transfer_report
 from jobs.errors import SharedLandingFailed
 from jobs.settings import Settings
@@ -74,12 +75,13 @@ def receive_landing(
         waiting = len(names)
         _refuse_second_writer(settings, shared, sizes, at)
         messages += _unknown(sizes.keys() - names)
-        receiver = _Receiver(shared, settings.landing)
-        received = receiver.receive_all(names)
+        outcomes, failure = transfer_each(partial(_receive, shared, settings.landing), names)
+        refused = sorted(filter(None, outcomes))
+        received = len(outcomes) - len(refused)
         waiting -= received
-        messages += receiver.rejected
-        if receiver.failure is not None:
-            raise receiver.failure
+        messages += refused
+        if failure is not None:
+            raise failure
         cards = read_cards(shared, sizes)
     except SharedLandingFailed as exc:
         messages.append(str(exc))
@@ -150,70 +152,36 @@ def _own_card(
     return (CollectorCard(collector_id(settings), socket.gethostname(), at, newest),)
 
 
-class _Receiver:
-    """Receives files, some at once, until the shared landing fails.
+def _receive(shared: SharedLanding, landing: Path, name: str) -> str | None:
+    """Receive a file; return why it is refused and stays in the shared landing, or None."""
+    try:
+        _keep(landing, name, shared.read(name))
+        shared.remove(name)
+    except FileNotFoundError:
+        # Another process of this home has received it.
+        return None
+    except TerminalWarehouseError as exc:
+        # Of this file, as a name that is too long; a full disk is not.
+        return str(exc)
+    return None
 
-    Parameters
-    ----------
-    shared : SharedLanding
-        Where from.
-    landing : Path
-        The landing folder.
 
-    Attributes
-    ----------
-    rejected : list of str
-        A message for each file that is refused; it stays in the shared landing.
-    failure : SharedLandingFailed or None
-        Why it stopped.
-    """
-
-    def __init__(self, shared: SharedLanding, landing: Path) -> None:
-        self._shared, self._landing = shared, landing
-        self.rejected: list[str] = []
-        self.failure: SharedLandingFailed | None = None
-
-    def receive_all(self, names: Collection[str]) -> int:
-        """Receive files and return how many the shared landing no longer has."""
-        received = sum(in_threads(self._receive, list(names)))
-        self.rejected.sort()
-        return received
-
-    def _receive(self, name: str) -> bool:
-        if self.failure is not None:
-            return False
-        try:
-            content = self._shared.read(name)
-            self._keep(name, content)
-            self._shared.remove(name)
-        except FileNotFoundError:
-            # Another process of this home has received it.
-            return True
-        except TerminalWarehouseError as exc:
-            # Of this file, as a name that is too long; a full disk is not.
-            self.rejected.append(str(exc))
-            return False
-        except SharedLandingFailed as exc:
-            self.failure = exc
-            return False
-        return True
-
-    def _keep(self, name: str, content: bytes) -> None:
-        """Put a file into the landing folder, unless it is there already."""
-        path = self._landing / name
-        if path.exists():
-            if path.read_bytes() != content:
-                raise LandingFileRejected(
-                    f"{name}: changed after it was received; landing files are written once, land "
-                    "the correction under its own name and remove this one from the shared landing"
-                )
-            return
-        try:
-            pq.read_metadata(pa.BufferReader(content))
-        except (pa.ArrowException, OSError) as exc:
+def _keep(landing: Path, name: str, content: bytes) -> None:
+    """Put a file into the landing folder, unless it is there already."""
+    path = landing / name
+    if path.exists():
+        if path.read_bytes() != content:
             raise LandingFileRejected(
-                f"{name}: not a complete Parquet file ({exc}); remove it from the shared landing "
-                "and ingest its source again, nothing of it was received"
-            ) from exc
-        with written_whole(path) as temporary:
-            temporary.write_bytes(content)
+                f"{name}: changed after it was received; landing files are written once, land "
+                "the correction under its own name and remove this one from the shared landing"
+            )
+        return
+    try:
+        pq.read_metadata(pa.BufferReader(content))
+    except (pa.ArrowException, OSError) as exc:
+        raise LandingFileRejected(
+            f"{name}: not a complete Parquet file ({exc}); remove it from the shared landing "
+            "and ingest its source again, nothing of it was received"
+        ) from exc
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)

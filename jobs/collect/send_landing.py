@@ -9,13 +9,14 @@ the two sends the same bytes under the same name again.
 
 import logging
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from jobs.collect.collector_card import CollectorCard, collector_id, newest_rounds, write_card
-from jobs.collect.shared_landing import SharedLanding, in_threads, open_shared_landing
+from jobs.collect.shared_landing import SharedLanding, open_shared_landing, transfer_each
 from jobs.collect.transfer_report import (
     TransferReport,
     read_transfer_report,
@@ -55,12 +56,12 @@ def send_landing(settings: Settings, *, at: datetime) -> TransferReport | None:
     card = _own_card(settings, at)
     try:
         shared = open_shared_landing(settings)
-        sender = _Sender(shared, settings.landing)
         loaded, missing = _read_home(settings)
-        sent = sender.send_all(loaded)
+        names, failure = transfer_each(partial(_send, shared), loaded)
+        sent = [name for name in names if name is not None]
         card = replace(_with_rounds(card, newest_rounds(sent)), missing=missing)
-        if sender.failure is not None:
-            raise sender.failure
+        if failure is not None:
+            raise failure
         write_card(shared, card)
     except WarehouseBusy as exc:
         logger.warning("the next run sends what has landed: %s", exc)
@@ -107,41 +108,13 @@ def _with_rounds(card: CollectorCard, rounds: Mapping[str, datetime]) -> Collect
     return replace(card, newest=newest)
 
 
-class _Sender:
-    """Sends files, some at once, until the shared landing fails.
-
-    Parameters
-    ----------
-    shared : SharedLanding
-        Where to.
-    landing : Path
-        The landing folder.
-
-    Attributes
-    ----------
-    failure : SharedLandingFailed or None
-        Why it stopped.
-    """
-
-    def __init__(self, shared: SharedLanding, landing: Path) -> None:
-        self._shared, self._landing = shared, landing
-        self.failure: SharedLandingFailed | None = None
-
-    def send_all(self, paths: Sequence[Path]) -> list[str]:
-        """Send files and return the names of those that are there."""
-        return [name for name in in_threads(self._send, paths) if name is not None]
-
-    def _send(self, path: Path) -> str | None:
-        name = f"{path.parent.name}/{path.name}"
-        if self.failure is not None:
-            return None
-        try:
-            self._shared.write(name, path.read_bytes())
-        except SharedLandingFailed as exc:
-            self.failure = exc
-            return None
-        except FileNotFoundError:
-            # Another process of this home has sent it.
-            return None
-        path.unlink(missing_ok=True)
-        return name
+def _send(shared: SharedLanding, path: Path) -> str | None:
+    """Send a file and return its name in the shared landing; None where it is gone."""
+    name = f"{path.parent.name}/{path.name}"
+    try:
+        shared.write(name, path.read_bytes())
+    except FileNotFoundError:
+        # Another process of this home has sent it.
+        return None
+    path.unlink(missing_ok=True)
+    return name

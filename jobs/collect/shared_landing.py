@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -96,10 +96,39 @@ def open_shared_landing(settings: Settings) -> SharedLanding:
     return _BucketLanding(address, store, variable)
 
 
-def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Return the results of a function for items, some of them at once."""
+def transfer_each(
+    transfer: Callable[[Item], Result], items: Iterable[Item]
+) -> tuple[list[Result], SharedLandingFailed | None]:
+    """Transfer files, some at once, until the shared landing fails.
+
+    Parameters
+    ----------
+    transfer : callable
+        Transfers one file.
+    items : iterable
+        The files.
+
+    Returns
+    -------
+    results : list
+        What `transfer` returned for each file before the failure, in any order.
+    failure : SharedLandingFailed or None
+        Why it stopped.
+    """
+    results: list[Result] = []
+    failures: list[SharedLandingFailed] = []
+
+    def attempt(item: Item) -> None:
+        if failures:
+            return
+        try:
+            results.append(transfer(item))
+        except SharedLandingFailed as exc:
+            failures.append(exc)
+
     with ThreadPoolExecutor(_CONCURRENCY) as pool:
-        return list(pool.map(function, items))
+        list(pool.map(attempt, items))
+    return results, failures[0] if failures else None
 
 
 class _FolderLanding:
