@@ -111,17 +111,17 @@ def calibrate_asset(shard: AssetShard, pool: ThreadPoolExecutor) -> CalibratedAs
         if hours is None:
             continue
         if provider in LEDGERS and hours.days > 0.0:
-            offered[provider] = newest_hours(hours)
+            offered[provider] = _newest_hours(hours)
         if provider not in shard.due:
             continue
         if provider in LEDGERS and hours.days < SHORT_FIT_DAYS:
             waiting[provider] = hours
             continue
-        made = own_fit(own, hours, provider, structure, as_of)
+        made = _own_fit(own, hours, provider, structure, as_of)
         tiers = shard.tiers.get(provider)
         shares = None if tiers is None or made.fit is None else fit_shares(hours, tiers)
         fits.append(made)
-        rows.append(fit_rows(made, own, as_of, run_id, shares))
+        rows.append(_fit_rows(made, own, as_of, run_id, shares))
     midnight = as_of // DAY_MICROSECONDS * DAY_MICROSECONDS
     rows.append(
         Replacement(
@@ -136,7 +136,7 @@ def calibrate_asset(shard: AssetShard, pool: ThreadPoolExecutor) -> CalibratedAs
     return CalibratedAsset(fits, rows, offered, waiting, own if waiting else None)
 
 
-def own_fit(
+def _own_fit(
     own: AssetPanel, hours: FitHours, provider: str, structure: str, as_of: int
 ) -> FittedModel:
     """Return the fit of a model to an asset's own hours, with what to know about it."""
@@ -152,7 +152,7 @@ def own_fit(
     return replace(made, reason="; ".join(remarks))
 
 
-def newest_hours(hours: FitHours) -> FitHours:
+def _newest_hours(hours: FitHours) -> FitHours:
     """Return the newest hours of an asset, for the pool of its size."""
     recent = slice(-MOST_POOLED_HOURS, None)
     return FitHours(
@@ -165,7 +165,7 @@ def newest_hours(hours: FitHours) -> FitHours:
     )
 
 
-def fit_rows(
+def _fit_rows(
     made: FittedModel,
     own: AssetPanel,
     as_of: int,
@@ -222,5 +222,5 @@ def calibrate_pooled(shard: PoolShard, pool: ThreadPoolExecutor) -> CalibratedAs
     own, hours, provider = shard.own, shard.hours, shard.provider
     made = fit_pool(hours, shard.others, provider, shard.as_of) if own.venues else None
     if made is None or made.fit is None:
-        made = own_fit(own, hours, provider, LEDGERS[provider].structure_hash, shard.as_of)
-    return CalibratedAsset([made], [fit_rows(made, own, shard.as_of, shard.run_id)], {}, {}, None)
+        made = _own_fit(own, hours, provider, LEDGERS[provider].structure_hash, shard.as_of)
+    return CalibratedAsset([made], [_fit_rows(made, own, shard.as_of, shard.run_id)], {}, {}, None)

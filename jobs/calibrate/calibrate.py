@@ -31,7 +31,7 @@ from jobs.calibrate.score_models import WINDOW_DAYS
 from jobs.calibrate.score_touches import score_touches
 from jobs.calibrate.tier_shares import ReachedTiers, read_reached_tiers
 from jobs.engines.engine_choice import open_engine
-from jobs.engines.shard_engine import LostShard, ShardEngine
+from jobs.engines.shard_engine import LostShard
 from jobs.errors import ShardsLost
 from jobs.instants import DAY_MICROSECONDS, to_instant, to_microseconds
 from jobs.progress import Progress, silent
@@ -80,7 +80,6 @@ class _Work:
     as_of: int
     run_id: str
     is_refitting: bool
-    engine: ShardEngine
     waiting: dict[tuple[str, str], tuple[AssetPanel, FitHours]] = field(default_factory=dict)
     pools: dict[tuple[str, str], list[FitHours]] = field(default_factory=dict)
     fit_count: int = 0
@@ -126,7 +125,7 @@ def calibrate(
         writer_run(settings, "calibrate", as_of) as (connection, run),
         open_engine(settings.engine) as engine,
     ):
-        work = _Work(to_microseconds(as_of), run.run_id, is_refitting, engine)
+        work = _Work(to_microseconds(as_of), run.run_id, is_refitting)
         assets = [
             row[0]
             for row in connection.execute(
