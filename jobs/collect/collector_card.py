@@ -4,12 +4,11 @@ Belongs here: the form of cards, reading and writing them, venues that several c
 Does not belong here: landing files (`jobs.collect.send_landing`, `jobs.collect.receive_landing`).
 """
 
-import json
 import logging
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from itertools import combinations
@@ -17,6 +16,7 @@ from itertools import combinations
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from jobs.collect.shared_landing import SharedLanding
+from jobs.report_file import encode_report
 from jobs.settings import Settings
 from warehouse.contracts import raw_relation
 from warehouse.durable_files import write_whole
@@ -114,8 +114,7 @@ def write_card(shared: SharedLanding, card: CollectorCard, folder: str = CARDS) 
     SharedLandingFailed
         The shared landing cannot be used.
     """
-    text = json.dumps(asdict(card), default=datetime.isoformat, indent=2)
-    shared.write(card_name(card.collector, folder), text.encode())
+    shared.write(card_name(card.collector, folder), encode_report(card))
 
 
 def card_name(collector: str, folder: str = CARDS) -> str:

@@ -25,7 +25,7 @@ from jobs.collect.transfer_report import (
 from jobs.errors import SharedLandingFailed
 from jobs.settings import Settings
 from jobs.writer import open_writer
-from sources.errors import SourceError
+from sources.errors import InputRejected
 from warehouse.errors import WarehouseBusy
 from warehouse.feed_ledger import missing_by_venue
 from warehouse.load import forget_missing_files, loaded_files
@@ -93,7 +93,7 @@ def _own_card(settings: Settings, at: datetime) -> CollectorCard:
     card = CollectorCard(collector_id(settings), socket.gethostname(), at, {})
     try:
         last = read_transfer_report(settings)
-    except (SourceError, ValueError):
+    except InputRejected:
         return card
     if last is None or last.direction != "sent" or not last.cards:
         return card

@@ -4,18 +4,14 @@ Belongs here: its form, the file in the home folder. Does not belong here: the t
 themselves, judging the report (`jobs.read.transfers`).
 """
 
-import json
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import AwareDatetime, TypeAdapter
 
 from jobs.collect.collector_card import CollectorCard
+from jobs.report_file import read_report, write_report
 from jobs.settings import Settings
-from sources.user_files import read_json
-from warehouse.durable_files import write_whole
 
 REPORT_FILE = "shared_landing.json"
 
@@ -56,15 +52,9 @@ class TransferReport:
 _REPORT = TypeAdapter(TransferReport)
 
 
-def transfer_report_path(settings: Settings) -> Path:
-    """Return where the report of the last transfer is."""
-    return settings.home / REPORT_FILE
-
-
 def write_transfer_report(settings: Settings, report: TransferReport) -> None:
     """Keep a report as the last one."""
-    text = json.dumps(asdict(report), default=datetime.isoformat, indent=2)
-    write_whole(transfer_report_path(settings), text.encode())
+    write_report(settings.home / REPORT_FILE, report)
 
 
 def read_transfer_report(settings: Settings) -> TransferReport | None:
@@ -73,9 +63,10 @@ def read_transfer_report(settings: Settings) -> TransferReport | None:
     Raises
     ------
     InputRejected
-        The file cannot be read.
-    ValueError
-        It holds something else.
+        The file cannot be read or holds something else.
     """
-    path = transfer_report_path(settings)
-    return _REPORT.validate_python(read_json(path)) if path.exists() else None
+    return read_report(
+        settings.home / REPORT_FILE,
+        _REPORT,
+        "is no report of a transfer: delete it, the next run writes it again",
+    )

@@ -4,22 +4,18 @@ Belongs here: the file, and whether the collector that wrote it still runs. Does
 what `liqheat status` says of it.
 """
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from pydantic import AwareDatetime, TypeAdapter
 
 from jobs.errors import CollectorStopped
+from jobs.report_file import read_report, write_report
 from jobs.settings import Settings
-from sources.errors import SourceError
+from sources.errors import InputRejected
 from sources.streaming import Outage
-from sources.user_files import read_json
-from warehouse.durable_files import write_whole
 
-_INSTANT = TypeAdapter(AwareDatetime)
 REPORT_FILE = "positions.json"
 STALE_AFTER = timedelta(minutes=5)
 """Age from which a report means that the collector has stopped: it is written each half minute."""
@@ -100,6 +96,16 @@ class CollectorReport:
     clock_ahead_seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    """What reports of all releases have."""
+
+    at: AwareDatetime
+
+
+_TIMED = TypeAdapter(_Timed)
+
+
 def report_path(settings: Settings) -> Path:
     """Return the file of the collector's state."""
     return settings.home / REPORT_FILE
@@ -113,8 +119,7 @@ def write_report_file(settings: Settings, report: CollectorReport) -> None:
     WarehouseError
         It cannot be written; `StorageFull` where there is no room.
     """
-    content = json.dumps(asdict(report), default=datetime.isoformat, indent=1)
-    write_whole(report_path(settings), content.encode())
+    write_report(report_path(settings), report)
 
 
 def read_report_time(settings: Settings) -> datetime | None:
@@ -125,17 +130,15 @@ def read_report_time(settings: Settings) -> datetime | None:
     CollectorStopped
         The file cannot be read.
     """
-    path = report_path(settings)
-    if not path.exists():
-        return None
     try:
-        content: dict[str, Any] = read_json(path)
-        at: datetime = _INSTANT.validate_python(content["at"])
-    except (SourceError, KeyError, TypeError, ValueError) as exc:
-        raise CollectorStopped(
-            f"{path} is no report of the collector: delete it and start `liqheat collect-positions`"
-        ) from exc
-    return at
+        report = read_report(
+            report_path(settings),
+            _TIMED,
+            "is no report of the collector: delete it and start `liqheat collect-positions`",
+        )
+    except InputRejected as exc:
+        raise CollectorStopped(str(exc)) from exc
+    return None if report is None else report.at
 
 
 def watch_collector(settings: Settings, *, now: datetime) -> datetime | None:

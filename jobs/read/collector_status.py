@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 
 from jobs.positions.collector_report import STALE_AFTER, CollectorReport, report_path
 from jobs.read.problems import ago
+from jobs.report_file import read_report
 from jobs.settings import Settings
 from sources.accounts.weight_budget import HYPERLIQUID_WEIGHT
-from sources.errors import SourceError
-from sources.user_files import read_json
+from sources.errors import InputRejected
 
 # Accounts are found by trades, which come every second.
 _FIRST_ACCOUNTS_ARE_LATE = timedelta(minutes=10)
@@ -42,17 +42,16 @@ def read_collector(
     now : datetime
         The present, UTC.
     """
-    path = report_path(settings)
-    if not path.exists():
-        return None, ()
     try:
-        report = _REPORT.validate_python(read_json(path))
-    except (SourceError, ValueError):
-        return None, (
-            f"{path} is no report of the collector of positions: delete it, "
-            "`liqheat collect-positions` writes it again",
+        report = read_report(
+            report_path(settings),
+            _REPORT,
+            "is no report of the collector of positions: delete it, `liqheat collect-positions` "
+            "writes it again",
         )
-    return report, tuple(collector_problems(report, now))
+    except InputRejected as exc:
+        return None, (str(exc),)
+    return report, () if report is None else tuple(collector_problems(report, now))
 
 
 def collector_problems(report: CollectorReport, now: datetime) -> Iterator[str]:

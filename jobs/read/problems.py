@@ -15,10 +15,10 @@ from pydantic import AwareDatetime, TypeAdapter
 
 from jobs.collect.scope import configured_universe
 from jobs.collect.stream import FeedReport
+from jobs.report_file import read_report
 from jobs.runs import Run
 from jobs.settings import Settings
-from sources.errors import SourceError
-from sources.user_files import read_json
+from sources.errors import InputRejected, SourceError
 from sources.venues.declared import VENUES
 
 # Rounds are due every five minutes, publications every hour.
@@ -173,12 +173,16 @@ _RECORDER_REPORT = TypeAdapter(_RecorderReport)
 
 def of_recorder(path: Path, now: datetime) -> list[str]:
     """Return what is wrong with the recorder of liquidations, by its last report."""
-    if not path.exists():
-        return []
     try:
-        report = _RECORDER_REPORT.validate_python(read_json(path))
-    except (SourceError, ValueError):
-        return [f"{path} is not a report of the recorder: delete it, the recorder writes it again"]
+        report = read_report(
+            path,
+            _RECORDER_REPORT,
+            "is not a report of the recorder: delete it, the recorder writes it again",
+        )
+    except InputRejected as exc:
+        return [str(exc)]
+    if report is None:
+        return []
     if now - report.at > _RECORDER_IS_LATE:
         return [
             f"the recorder of liquidations last reported {ago(now, report.at)} ago: what streamed "

@@ -10,14 +10,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from jobs.collect.send_landing import files_to_send
-from jobs.collect.transfer_report import (
-    TransferReport,
-    read_transfer_report,
-    transfer_report_path,
-)
+from jobs.collect.transfer_report import TransferReport, read_transfer_report
 from jobs.read.problems import ago
 from jobs.settings import Settings
-from sources.errors import SourceError
+from sources.errors import InputRejected
 
 # Collectors send every five minutes.
 _COLLECTOR_IS_LATE = timedelta(minutes=15)
@@ -39,13 +35,10 @@ def read_transfer(
     """
     if settings.send_to is None and settings.receive_from is None:
         return None, ()
-    path = transfer_report_path(settings)
     try:
         report = read_transfer_report(settings)
-    except (SourceError, ValueError):
-        return None, (
-            f"{path} is no report of a transfer: delete it, the next run writes it again",
-        )
+    except InputRejected as exc:
+        return None, (str(exc),)
     direction = "received" if settings.send_to is None else "sent"
     has_own_card = report is not None and (direction == "received" or bool(report.cards))
     if report is None or report.direction != direction or not has_own_card:
