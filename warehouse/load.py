@@ -357,11 +357,11 @@ def _find_waiting(
     rejected: list[str] = []
     for kind in record_kinds():
         for path in sorted((landing / kind).glob("*.parquet")):
+            name = f"{kind}/{path.name}"
             try:
-                sha256 = _sha256_if_new(path, *known.get(f"{kind}/{path.name}", (None, None)))
+                sha256 = _sha256_if_new(path, *known.get(name, (None, None)))
                 if sha256 is not None:
                     row_count, landed = landed_select(path, raw_relation(kind))
-                    name = f"{kind}/{path.name}"
                     file = LandedFile(name, sha256, kind, row_count, loaded_at, run_id)
                     waiting.append(_Waiting(path, landed, file))
             except LandingFileRejected as exc:
@@ -382,9 +382,9 @@ def _sha256_if_new(path: Path, known_sha256: str | None, known_at: datetime | No
     name = f"{path.parent.name}/{path.name}"
     if not _is_utf8(name):
         raise LandingFileRejected(f"{os.fsencode(name)!r}: its name is not UTF-8; rename it")
-    if known_sha256 is not None and not os.path.lexists(path):
-        raise FileNotFoundError(path)
     if not path.is_file():
+        if known_sha256 is not None and not os.path.lexists(path):
+            raise FileNotFoundError(path)
         raise LandingFileRejected(f"{name}: no file (a folder, a pipe, a dangling link); remove it")
     if known_at is not None and _is_untouched(path, known_at):
         return None
