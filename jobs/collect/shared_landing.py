@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -144,6 +145,7 @@ class _FolderLanding:
 
     def __init__(self, folder: Path, variable: str) -> None:
         self._folder, self._variable = folder, variable
+        self._translated = partial(_translated, str(folder), variable)
 
     def list_files(self) -> dict[str, int]:
         """Return the size of each file by name [bytes]."""
@@ -204,11 +206,6 @@ class _FolderLanding:
                 f"{self._variable}"
             )
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        with _translated(str(self._folder), self._variable):
-            yield
-
 
 class _BucketLanding:
     """A shared landing on object storage. Temporary errors are retried by its client, three times.
@@ -224,8 +221,9 @@ class _BucketLanding:
     """
 
     def __init__(self, address: str, store: ObjectStore, variable: str) -> None:
-        self._address, self._variable = address.rstrip("/"), variable
-        self._root = self._address.removeprefix(BUCKET)
+        address = address.rstrip("/")
+        self._root = address.removeprefix(BUCKET)
+        self._translated = partial(_translated, address, variable)
         with self._translated():
             self._files = S3FileSystem(
                 access_key=store.key_id,
@@ -264,16 +262,8 @@ class _BucketLanding:
 
     def remove(self, name: str) -> None:
         """Remove an object."""
-        with self._translated():
-            try:
-                self._files.delete_file(f"{self._root}/{name}")
-            except FileNotFoundError:
-                return
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        with _translated(self._address, self._variable):
-            yield
+        with self._translated(), suppress(FileNotFoundError):
+            self._files.delete_file(f"{self._root}/{name}")
 
 
 @contextmanager
