@@ -1,13 +1,14 @@
 """Transfers through the shared landing as `liqheat status` shows them, and what is wrong with them.
 
-Belongs here: judging the last report and the cards of collectors. Does not belong here: asking the
-shared landing itself, which status does not do (`liqheat doctor` does).
+Belongs here: judging the last report and the cards of collectors. Does not belong here: listing the
+shared landing itself, which `liqheat doctor` does.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from jobs.collect.send_landing import files_to_send
 from jobs.collect.transfer_report import TransferReport, read_transfer_report
@@ -45,15 +46,16 @@ def read_transfer(
         step = "liqheat run" if settings.send_to is None else "liqheat ingest"
         return None, (f"nothing was {direction} yet: run `{step}`",)
     if direction == "sent":
-        report = replace(report, waiting_count=len(files_to_send(settings)))
-        return report, (*report.messages, *_of_files(settings, now), *_of_gaps(report))
+        files = files_to_send(settings)
+        report = replace(report, waiting_count=len(files))
+        return report, (*report.messages, *_of_files(files, settings, now), *_of_gaps(report))
     return report, (*report.messages, *_of_collectors(report), *_of_gaps(report))
 
 
-def _of_files(settings: Settings, now: datetime) -> Iterator[str]:
+def _of_files(files: Iterable[Path], settings: Settings, now: datetime) -> Iterator[str]:
     """Yield whether files wait to be sent for too long."""
     landed = []
-    for path in files_to_send(settings):
+    for path in files:
         # It may be sent meanwhile.
         with suppress(FileNotFoundError):
             landed.append(datetime.fromtimestamp(path.stat().st_mtime, tz=UTC))
