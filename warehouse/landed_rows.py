@@ -76,8 +76,8 @@ where hour_end + {_CAPTURE_REACH} <= built_until_at group by asset
 # settles the intervals of the two before it, at most 8 hours each.
 _PENDING_PUBLISH = {
     "funding_rate": ("funded_at - interval 16 hours", "funded_at + interval 1 day"),
-    # Intervals of forecasts read two weeks, and three days tell a silent feed; days that are not
-    # built yet are marked once they are.
+    # Intervals of forecasts read two weeks, and three days show that a feed is silent; days that
+    # are not built yet are marked once they are.
     "realised_liquidation": (
         "period_start_at",
         "greatest(period_start_at + interval 1 hour, least(period_start_at + interval 409 hours, "

@@ -6,6 +6,9 @@ venues
     ``new_rows`` (lands what is new), ``settle`` (loads, updates the ledger), ``round_report``.
     ``reference_data`` brings the Fear & Greed index and prices of stablecoins, ``stream`` records
     liquidations as they happen.
+the shared landing of several collectors
+    ``send_landing`` and ``receive_landing``, through ``shared_landing``; ``collector_card`` says
+    who sends what, ``transfer_report`` what the last transfer did.
 public archives
     ``archives`` runs a backfill: ``archive_plan`` (files), ``archive_intake`` (reads and loads).
 providers

@@ -37,7 +37,7 @@ _LIVE = re.compile(r"(?:^|-)(\w+)-(\d{8}T\d{6}Z)-[0-9a-f]{12}[.]parquet$")
 
 @dataclass(frozen=True, slots=True)
 class CollectorCard:
-    """What a collector last said of itself.
+    """What a collector last reported about itself.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def card_name(collector: str, folder: str = CARDS) -> str:
 def read_cards(
     shared: SharedLanding, sizes: Mapping[str, int], folder: str = CARDS
 ) -> tuple[CollectorCard, ...]:
-    """Return the cards among the files of a shared landing; what is no card is left out.
+    """Return the cards among the files of a shared landing; other files are left out.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ _NAME = re.compile(r"(?P<kind>\w+)/[^/.][^/]*[.]parquet")
 def receive_landing(
     settings: Settings, *, at: datetime, own_venues: Collection[str] = ()
 ) -> TransferReport | None:
-    """Receive what waits in the shared landing and return the report; None where there is none.
+    """Receive what waits in the shared landing and return the report; None where it is not set.
 
     Where the shared landing cannot be used, files wait there for the next call.
 
@@ -161,7 +161,7 @@ def _receive(shared: SharedLanding, landing: Path, name: str) -> str | None:
         # Another process of this home has received it.
         return None
     except TerminalWarehouseError as exc:
-        # Of this file, as a name that is too long; a full disk is not.
+        # The fault is the file's, such as a name that is too long; a full disk is another error.
         return str(exc)
     return None
 

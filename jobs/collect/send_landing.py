@@ -36,7 +36,7 @@ _EVER = datetime.max.replace(tzinfo=UTC)
 
 
 def send_landing(settings: Settings, *, at: datetime) -> TransferReport | None:
-    """Send the files that have landed and return the report; None where nothing is to be sent to.
+    """Send the files that have landed and return the report; None where the home is no collector.
 
     Only files that the collector's own warehouse has loaded are sent: it then knows what it has
     collected, and a damaged file stays at home. Where the shared landing cannot be used, files
@@ -89,7 +89,7 @@ def _read_home(settings: Settings) -> tuple[list[Path], dict[str, int]]:
 
 
 def _own_card(settings: Settings, at: datetime) -> CollectorCard:
-    """Return the card of this home, with what it last said of its venues."""
+    """Return the card of this home, with its last report on its venues."""
     card = CollectorCard(collector_id(settings), socket.gethostname(), at, {})
     try:
         last = read_transfer_report(settings)
