@@ -72,6 +72,12 @@ def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     connection.execute(f"load {quoted(folder / f'{name}.duckdb_extension')}")
 
 
+def lake_in_use(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return the name under which the lake in use is attached."""
+    row = connection.execute("select current_database()").fetchone()
+    return row[0] if row else ""
+
+
 def create_login(
     connection: duckdb.DuckDBPyConnection, name: str, catalogue: ServerAddress, application: str
 ) -> None:

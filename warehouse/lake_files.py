@@ -8,6 +8,7 @@ from datetime import datetime
 
 import duckdb
 
+from warehouse.lake_access import lake_in_use
 from warehouse.sql_text import quoted
 
 TARGET_FILE_SIZE = "128MB"
@@ -59,8 +60,7 @@ def tidy_lake(connection: duckdb.DuckDBPyConnection, before: datetime) -> None:
     before : datetime
         Versions of the lake from before expire [UTC].
     """
-    row = connection.execute("select current_database()").fetchone()
-    name = row[0] if row else ""
+    name = lake_in_use(connection)
     catalog = quoted(name)
     for schema, table, threshold in _thresholds(connection, name):
         connection.execute(

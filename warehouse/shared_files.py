@@ -19,7 +19,7 @@ from warehouse.address import BUCKET, ObjectStore
 from warehouse.contracts import Relation, relations
 from warehouse.error_messages import translated
 from warehouse.errors import ContractViolation, LakeRejected
-from warehouse.lake_access import create_access, load_extension
+from warehouse.lake_access import create_access, lake_in_use, load_extension
 from warehouse.sql_text import quoted
 
 FILE_OPTIONS = {"parquet_compression": "zstd", "parquet_row_group_size": "8192"}
@@ -150,8 +150,7 @@ def register_files(
         A file is not where the writer looks for it.
     """
     schema, _, table = name.partition(".")
-    row = connection.execute("select current_database()").fetchone()
-    catalog = quoted(row[0] if row else "")
+    catalog = quoted(lake_in_use(connection))
     paths = [file.path for file in files]
     known = connection.execute(
         f"select data_file from ducklake_list_files({catalog}, {quoted(table)}, "

@@ -15,6 +15,7 @@ from warehouse import lake_tables
 from warehouse.address import LakeAddress, WarehouseAddress
 from warehouse.database_file import FileStorage
 from warehouse.lake import LakeStorage, data_folder
+from warehouse.lake_access import lake_in_use
 from warehouse.lake_files import tidy_lake
 from warehouse.shared_files import SharedPlace
 
@@ -69,7 +70,7 @@ def shared_place(connection: duckdb.DuckDBPyConnection) -> SharedPlace | None:
     """
     if _type_of(connection) != _LAKE:
         return None
-    return SharedPlace(data_folder(connection, _name_of(connection)), _FEWEST_SHARED_BYTES)
+    return SharedPlace(data_folder(connection, lake_in_use(connection)), _FEWEST_SHARED_BYTES)
 
 
 def insert_placeholders(connection: duckdb.DuckDBPyConnection) -> None:
@@ -105,9 +106,4 @@ def _type_of(connection: duckdb.DuckDBPyConnection) -> str:
     row = connection.execute(
         "select type from duckdb_databases() where database_name = current_database()"
     ).fetchone()
-    return row[0] if row else ""
-
-
-def _name_of(connection: duckdb.DuckDBPyConnection) -> str:
-    row = connection.execute("select current_database()").fetchone()
     return row[0] if row else ""
