@@ -5,6 +5,7 @@ of a shipped one; it is built, compared and published like these.
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 
 from duckdb import DuckDBPyConnection
@@ -111,16 +112,11 @@ def store_assumptions(
 
     In one statement: a single row of a hash marks all of them as stored.
     """
-    known = connection.execute(
+    stored = connection.execute(
         "select distinct params_hash from derived.estimator_parameter "
         "where list_contains(?, params_hash)",
         [list(rows_by_hash)],
     ).fetchall()
-    new = rows_by_hash.keys() - {params_hash for (params_hash,) in known}
-    rows = [
-        row
-        for params_hash in rows_by_hash
-        if params_hash in new
-        for row in rows_by_hash[params_hash]
-    ]
-    insert_values(connection, "derived.estimator_parameter", rows)
+    known = {params_hash for (params_hash,) in stored}
+    new = [rows for params_hash, rows in rows_by_hash.items() if params_hash not in known]
+    insert_values(connection, "derived.estimator_parameter", chain.from_iterable(new))
