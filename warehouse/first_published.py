@@ -212,7 +212,7 @@ class FirstPublished:
                     connection.execute(f"delete from {table} where as_of <= {self._start}")
                     continue
                 if base is not None and name in base.columns:
-                    self._insert_kept(relation, f"{BASE}.{name}", "true")
+                    self._insert_kept(kept, f"{BASE}.{name}", "true")
                 files = self.link.parent / REPLACED_SCHEMA / relation.short_name
                 if any(files.glob("*/data.parquet")):
                     pattern = quoted(f"{exact_path(files)}/*/data.parquet")
@@ -223,14 +223,13 @@ class FirstPublished:
                     if base is not None and name in base.columns:
                         # Its window may begin later than this one.
                         before = f"epoch_us(as_of) < ({_beginning(base)})"
-                    self._insert_kept(relation, source, before)
+                    self._insert_kept(kept, source, before)
 
-    def _insert_kept(self, relation: Relation, source: str, condition: str) -> None:
-        """Insert rows that were kept before, of whatever release."""
+    def _insert_kept(self, kept: Relation, source: str, condition: str) -> None:
+        """Insert rows that were kept before, of whatever release, into their table."""
         connection = self.connection
         described = connection.execute(f"describe select * from {source}").fetchall()
         known = {row[0]: row[1] for row in described}
-        kept = replaced_relation(relation)
         connection.execute(
             f"insert into {self.catalog}.{kept.name} "
             f"select {selected(published_types(kept), known)} from {source} "
@@ -257,7 +256,7 @@ class FirstPublished:
         nothing = "select ''::varchar as asset, 'epoch'::timestamp as as_of limit 0"
         self.connection.execute(
             f"create or replace temp table {_NEW_HOURS} as "
-            f"select asset, make_timestamptz(epoch_us(as_of)) as as_of, "
+            "select asset, make_timestamptz(epoch_us(as_of)) as as_of, "
             f"{at}::timestamptz as first_published_at, {publication}::varchar as publication_id "
             f"from ({hours or nothing}) anti join meta.published_hour using (asset, as_of)"
         )
