@@ -80,9 +80,11 @@ def _naming_what_is_gone(storage: Storage) -> Iterator[None]:
     try:
         yield
     except DataFileMissing as exc:
-        found = re.search(r"([\w-]+\.parquet)", str(exc))
-        content = storage.content_of(found[1]) if found else ""
-        raise DataFileMissing(f"{exc}; gone are {content}" if content else str(exc)) from exc
+        found = re.search(r"[\w-]+\.parquet", str(exc))
+        content = storage.content_of(found[0]) if found else ""
+        if not content:
+            raise
+        raise DataFileMissing(f"{exc}; gone are {content}") from exc
 
 
 def _bring_up_to_date(connection: duckdb.DuckDBPyConnection) -> None:
