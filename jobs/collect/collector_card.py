@@ -6,6 +6,7 @@ Does not belong here: landing files (`jobs.collect.send_landing`, `jobs.collect.
 
 import logging
 import re
+import socket
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -80,6 +81,13 @@ def collector_id(settings: Settings) -> str:
     made = uuid.uuid4().hex
     write_whole(path, f"{made}\n".encode())
     return made
+
+
+def own_card(settings: Settings, at: datetime, venues: Iterable[str] = ()) -> CollectorCard:
+    """Return the card of this home at an instant, with the venues whose rows it collects then."""
+    return CollectorCard(
+        collector_id(settings), socket.gethostname(), at, dict.fromkeys(venues, at)
+    )
 
 
 def newest_rounds(names: Iterable[str]) -> dict[str, datetime]:

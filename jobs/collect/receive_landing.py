@@ -10,7 +10,6 @@ two finds both, and no file is loaded twice.
 
 import logging
 import re
-import socket
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import partial
@@ -25,6 +24,7 @@ from jobs.collect.collector_card import (
     CollectorCard,
     card_name,
     collector_id,
+    own_card,
     read_cards,
     shared_venues,
     write_card,
@@ -85,7 +85,7 @@ def receive_landing(
         cards = read_cards(shared, sizes)
     except SharedLandingFailed as exc:
         messages.append(str(exc))
-    messages += shared_venues([*cards, *_own_card(settings, at, own_venues)])
+    messages += shared_venues([*cards, own_card(settings, at, own_venues)])
     for message in messages:
         logger.warning("%s", message)
     logger.info("received %d files from %s, %d wait", received, settings.receive_from, waiting)
@@ -138,18 +138,7 @@ def _refuse_second_writer(
             "landing if that home is gone"
         )
     if own not in sizes:
-        card = CollectorCard(collector_id(settings), socket.gethostname(), at, {})
-        write_card(shared, card, WRITERS)
-
-
-def _own_card(
-    settings: Settings, at: datetime, venues: Collection[str]
-) -> tuple[CollectorCard, ...]:
-    """Return the card of a writer that collects itself."""
-    if not venues:
-        return ()
-    newest = dict.fromkeys(venues, at)
-    return (CollectorCard(collector_id(settings), socket.gethostname(), at, newest),)
+        write_card(shared, own_card(settings, at), WRITERS)
 
 
 def _receive(shared: SharedLanding, landing: Path, name: str) -> str | None:

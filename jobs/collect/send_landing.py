@@ -8,14 +8,13 @@ the two sends the same bytes under the same name again.
 """
 
 import logging
-import socket
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from jobs.collect.collector_card import CollectorCard, collector_id, newest_rounds, write_card
+from jobs.collect.collector_card import CollectorCard, newest_rounds, own_card, write_card
 from jobs.collect.shared_landing import SharedLanding, open_shared_landing, transfer_each
 from jobs.collect.transfer_report import (
     TransferReport,
@@ -53,7 +52,7 @@ def send_landing(settings: Settings, *, at: datetime) -> TransferReport | None:
         return None
     messages: tuple[str, ...] = ()
     sent: list[str] = []
-    card = _own_card(settings, at)
+    card = _last_card(settings, at)
     try:
         shared = open_shared_landing(settings)
         loaded, missing = _read_home(settings)
@@ -88,16 +87,16 @@ def _read_home(settings: Settings) -> tuple[list[Path], dict[str, int]]:
         return loaded, missing_by_venue(connection)
 
 
-def _own_card(settings: Settings, at: datetime) -> CollectorCard:
+def _last_card(settings: Settings, at: datetime) -> CollectorCard:
     """Return the card of this home, with its last report on its venues."""
-    card = CollectorCard(collector_id(settings), socket.gethostname(), at, {})
+    card = own_card(settings, at)
     try:
         last = read_transfer_report(settings)
     except InputRejected:
         return card
     if last is None or last.direction != "sent" or not last.cards:
         return card
-    return replace(last.cards[0], collector=card.collector, host=card.host, sent_at=at)
+    return replace(card, newest=last.cards[0].newest, missing=last.cards[0].missing)
 
 
 def _with_rounds(card: CollectorCard, rounds: Mapping[str, datetime]) -> CollectorCard:
