@@ -1,6 +1,7 @@
 """Errors of the jobs themselves, and those of the spokes as callers meet them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Self
 
 from quality.errors import QualityError
 from sources.errors import SourceError, TransientSourceError
@@ -77,6 +78,21 @@ class ComparisonLost(JobError):
 
 class ShardsLost(JobError):
     """No shard gave a result; the message names one and says why."""
+
+    @classmethod
+    def of_all(cls, failure: str, left_out: Mapping[str, str], job: str) -> Self:
+        """Return the error of a job that left out every asset.
+
+        Parameters
+        ----------
+        failure : str
+            What it could not do.
+        left_out : mapping of str to str
+            Why assets were left out, by asset; the first reason is named.
+        job : str
+            What does them the next time.
+        """
+        return cls(f"{failure}; {next(iter(left_out.values()))}; the next {job} tries again")
 
 
 class EstimatorRejected(JobError):

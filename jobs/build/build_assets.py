@@ -145,9 +145,7 @@ def build_assets(
     for reason in dict.fromkeys(left_out.values()):
         logger.error("left out until the next build: %s", reason)
     if left_out and not asset_count:
-        raise ShardsLost(
-            f"no asset could be built; {next(iter(left_out.values()))}; the next build tries again"
-        )
+        raise ShardsLost.of_all("no asset could be built", left_out, "build")
     report = BuildReport(asset_count, series_count, bar_count, row_count, left_out)
     logger.info("built %s", report)
     return report

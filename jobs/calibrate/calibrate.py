@@ -139,10 +139,7 @@ def calibrate(
         for pooled in engine.stream(calibrate_pooled, _pools(work)):
             _store(connection, pooled, work)
         if work.left_out and not count:
-            raise ShardsLost(
-                f"no asset could be calibrated; {next(iter(work.left_out.values()))}; the next "
-                "calibration tries again"
-            )
+            raise ShardsLost.of_all("no asset could be calibrated", work.left_out, "calibration")
         work.row_count += score_touches(connection, as_of, run.run_id)
         work.row_count += measure_crowding(connection, as_of, run.run_id)
         work.row_count += measure_positions(connection, as_of, run.run_id)

@@ -278,9 +278,7 @@ def measure_midnights(
             store_parameters(connection, variants)
             row_count += _store(connection, task, outcome)
     if left_out and not map_count:
-        raise ShardsLost(
-            f"nothing could be measured; {next(iter(left_out.values()))}; the next run tries again"
-        )
+        raise ShardsLost.of_all("nothing could be measured", left_out, "run")
     return SensitivityReport(map_count, row_count, left_out)
 
 
