@@ -1,4 +1,4 @@
-"""One asset of the small market, and builds that are cut finely."""
+"""The small market, one asset of it, and builds that are cut finely."""
 
 import shutil
 
@@ -19,6 +19,15 @@ def bitcoin(market_records):
         names = table["instrument"].to_pylist()
         chosen[kind] = where(table, [name.startswith("BTC/") for name in names])
     return chosen
+
+
+@pytest.fixture(scope="session")
+def loaded_market(market_records, tmp_path_factory):
+    """The home of the records of two assets, nothing built; read only."""
+    home = tmp_path_factory.mktemp("loaded") / "home"
+    with workshop(home) as shop:
+        shop.take_in(market_records)
+    return home
 
 
 @pytest.fixture(scope="session")

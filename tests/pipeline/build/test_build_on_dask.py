@@ -35,27 +35,18 @@ def address():
 
 
 @pytest.fixture(scope="module")
-def not_built(market_records, tmp_path_factory):
-    """The home of the records of two assets, nothing built; read only."""
-    home = tmp_path_factory.mktemp("loaded") / "home"
-    with workshop(home) as shop:
-        shop.take_in(market_records)
-    return home
-
-
-@pytest.fixture(scope="module")
-def on_threads(not_built, tmp_path_factory):
-    """The same home built on threads, in one window; read only."""
-    home = shutil.copytree(not_built, tmp_path_factory.mktemp("threads") / "home")
+def on_threads(loaded_market, tmp_path_factory):
+    """The home of two assets built on threads, in one window; read only."""
+    home = shutil.copytree(loaded_market, tmp_path_factory.mktemp("threads") / "home")
     with workshop(home) as shop:
         shop.build(UNTIL, ESTIMATOR, PATH_MODEL)
     return home
 
 
 @pytest.fixture
-def loaded(not_built, tmp_path):
+def loaded(loaded_market, tmp_path):
     """A workshop in a copy of the home that is not built."""
-    with workshop(shutil.copytree(not_built, tmp_path / "home")) as shop:
+    with workshop(shutil.copytree(loaded_market, tmp_path / "home")) as shop:
         yield shop
 
 

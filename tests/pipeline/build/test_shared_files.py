@@ -1,5 +1,6 @@
 """Rows that workers store as files of a lake are taken in once or not at all."""
 
+import shutil
 from contextlib import nullcontext
 from datetime import timedelta
 
@@ -53,11 +54,10 @@ def not_built(market_records, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def on_threads(market_records, tmp_path_factory):
+def on_threads(loaded_market, tmp_path_factory):
     """A file with the same records, built on threads in one window; read only."""
-    home = tmp_path_factory.mktemp("threads") / "home"
+    home = shutil.copytree(loaded_market, tmp_path_factory.mktemp("threads") / "home")
     with workshop(home) as shop:
-        shop.take_in(market_records)
         shop.build(UNTIL, ESTIMATORS, MODELS)
     return home / "warehouse.duckdb"
 
