@@ -8,7 +8,6 @@ PostgreSQL apart. Run it from the project root with
 """
 
 import argparse
-import os
 import shutil
 import sys
 import time
@@ -44,12 +43,11 @@ def _land(settings: Settings, records: list[Batch], until: datetime) -> None:
 
 
 def _print_step(label: str, server: PostgresServer, step: Callable[[], object]) -> None:
-    begun, before, theirs = time.perf_counter(), os.times(), server.processor_seconds()
+    begun, own, theirs = time.perf_counter(), time.process_time(), server.processor_seconds()
     step()
-    after = os.times()
-    own = after.user - before.user + after.system - before.system
     print(
-        f"{label}: {time.perf_counter() - begun:.1f} s, processor {own:.1f} s, "
+        f"{label}: {time.perf_counter() - begun:.1f} s, "
+        f"processor {time.process_time() - own:.1f} s, "
         f"PostgreSQL {server.processor_seconds() - theirs:.1f} s",
         flush=True,
     )
