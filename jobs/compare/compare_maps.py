@@ -62,7 +62,7 @@ from transforms.series import FloatArray, IntArray
 from transforms.touch import SECONDS_PER_DAY, reach_probability
 from warehouse.connect import insert_rows, insert_values
 
-TableRows = tuple[str, pa.Table]
+NamedRows = tuple[str, pa.Table]
 """A table and rows of it."""
 
 COMPARISON_TABLES = (
@@ -237,13 +237,13 @@ def _chunks(
         at = stop
 
 
-def compare_chunk(chunk: ChunkMaps, pool: ThreadPoolExecutor) -> list[TableRows]:  # noqa: ARG001
+def compare_chunk(chunk: ChunkMaps, pool: ThreadPoolExecutor) -> list[NamedRows]:  # noqa: ARG001
     """Return the rows of a chunk table by table.
 
     Reads nothing but the chunk, so any process with these sources can run it.
     """
     maps, scopes, market, run_id = chunk.maps, chunk.scopes, chunk.market, chunk.run_id
-    rows: list[TableRows] = []
+    rows: list[NamedRows] = []
     venues = group_by_provider(maps)
     if len(venues):
         windows = maps.windows(venues.maps, venues.price)
@@ -256,7 +256,7 @@ def compare_chunk(chunk: ChunkMaps, pool: ThreadPoolExecutor) -> list[TableRows]
 
 def _compare_scopes(
     maps: MapSet, scopes: MapGroups, market: MarketHistory, run_id: str
-) -> Iterator[TableRows]:
+) -> Iterator[NamedRows]:
     windows = maps.windows(scopes.maps, scopes.price)
     found = _measure(scopes, windows)
     yield _pair_rows(maps, scopes, windows, found, run_id)
@@ -298,7 +298,7 @@ def _without_start_up(windows: FloatArray, start_up: FloatArray) -> FloatArray:
 
 def _pair_rows(
     maps: MapSet, groups: MapGroups, windows: FloatArray, found: Disagreement, run_id: str
-) -> TableRows:
+) -> NamedRows:
     """Return the rows of how far the maps of each group differ, pair by pair."""
     covered = maps.covered_ratio(groups.maps, groups.price)
     is_fitting = maps.is_fitting[groups.maps][:, None]
@@ -378,7 +378,7 @@ def _find_bands(
     market: MarketHistory,
     bin_odds: FloatArray,
     run_id: str,
-) -> Iterator[TableRows]:
+) -> Iterator[NamedRows]:
     """Yield the bands of one side of the maps, and those of their consensus.
 
     The odds that each bin of a group's window is reached have shape (n_groups, n_bins).
@@ -435,7 +435,7 @@ def _start_up_ratio(bands: Bands, price: FloatArray, start_up: FloatArray) -> Fl
 
 def _simulate_cascades(
     maps: MapSet, scopes: MapGroups, market: MarketHistory, run_id: str
-) -> Iterator[TableRows]:
+) -> Iterator[NamedRows]:
     """Yield the scenarios of the maps in USD of what is forced when price comes.
 
     What a ledger forces are liquidations that would be published, those on levels alone.
