@@ -380,12 +380,12 @@ class DaskEngine:
             call.futures[number] = self._submit(call, number)
 
     def _submit(self, call: _Call[Part, Result], number: int) -> Future:
-        shard = call.shards[number]
+        shard, path = call.shards[number], self._shard_file(number)
         future = self._client.submit(
             _run_on_worker,
             _Task(number, self._topic, own_versions(), self._folder),
             call.function,
-            shard if self._folder is None else store_value(shard, self._shard_file(number)),
+            shard if path is None else store_value(shard, path),
             key=f"{self._topic}-{number}",
             pure=False,
         )
@@ -397,14 +397,15 @@ class DaskEngine:
         future.add_done_callback(note_end)
         return future
 
-    def _shard_file(self, number: int) -> Path:
-        return (self._folder or Path()) / f"{number}.shard"
+    def _shard_file(self, number: int) -> Path | None:
+        return None if self._folder is None else self._folder / f"{number}.shard"
 
     def _forget(self, number: int) -> None:
         """Remove what there is of a shard outside its call."""
         self._calls.pop(number, None)
-        if self._folder is not None:
-            self._shard_file(number).unlink(missing_ok=True)
+        path = self._shard_file(number)
+        if path is not None:
+            path.unlink(missing_ok=True)
 
     def _follow(self, call: _Call[Part, Result]) -> None:
         """Wait for what happens next to a call, and note it; give up what takes too long."""
