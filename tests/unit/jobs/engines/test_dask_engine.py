@@ -1,5 +1,6 @@
 """Shards on Dask: results in order, workers that die, that are slow, that are other ones."""
 
+import gc
 import platform
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -154,6 +155,13 @@ def test_a_worker_with_other_versions_that_joins_later_is_refused(engine, set_py
 def test_a_process_without_the_sources_is_named():
     with pytest.raises(WorkersDiffer, match=r"the worker a cannot run liqheat \(ModuleNotFound"):
         refuse_differences({}, {"the worker a": ModuleNotFoundError("No module named 'jobs'")})
+
+
+@pytest.fixture(autouse=True)
+def collected():
+    """Free clients that could not connect: freed while another one starts, they wait for it."""
+    yield
+    gc.collect()
 
 
 def test_a_scheduler_that_is_not_there_is_named_with_what_to_do(monkeypatch):
