@@ -23,18 +23,6 @@ heatmap as (
     where in_window(as_of, interval 1 hour)
 ),
 
-series_hour as (
-    select
-        asset,
-        as_of,
-        provider,
-        venue,
-        open_interest_base * price as open_interest_usd,
-        books_error_ratio,
-    from derived.series_hour
-    where in_window(as_of, interval 1 hour)
-),
-
 instrument_hour as (
     select
         asset,
@@ -98,9 +86,16 @@ map_total as (
 ),
 
 series_scope as (
-    select series_hour.* replace (unnest(if(is_set_apart, [venue], [venue, 'all'])) as venue),
-    from series_hour
+    select
+        asset,
+        as_of,
+        series_hour.provider,
+        unnest(if(is_set_apart, [venue], [venue, 'all'])) as venue,
+        series_hour.open_interest_base * series_hour.price as open_interest_usd,
+        series_hour.books_error_ratio,
+    from derived.series_hour as series_hour
     left join set_apart using (asset, venue, as_of)
+    where in_window(as_of, interval 1 hour)
 ),
 
 series_total as (

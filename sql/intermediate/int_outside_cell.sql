@@ -45,14 +45,6 @@ instrument_hour as (
     where in_window(as_of) and in_window_assets(asset)
 ),
 
-set_apart as (
-    select
-        asset,
-        venue,
-        as_of,
-    from intermediate.int_set_apart
-),
-
 counted_in as (
     select
         asset,
@@ -86,7 +78,7 @@ traded as (
         min(low) as traded_low,
         max(high) as traded_high,
     from instrument_hour
-    anti join set_apart using (asset, venue, as_of)
+    anti join intermediate.int_set_apart using (asset, venue, as_of)
     group by asset, as_of
 ),
 

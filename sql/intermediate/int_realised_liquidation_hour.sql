@@ -13,24 +13,6 @@
 -- listened), then shorter periods, then the names of source and venue.
 
 with
-instrument as (
-    select
-        venue,
-        instrument,
-        asset,
-        quote,
-    from staging.stg_instrument
-    where in_window_assets(asset)
-),
-
-quote_rate as (
-    select
-        as_of,
-        quote,
-        usd_rate,
-    from intermediate.int_quote_rate_hour
-),
-
 realised_liquidation as (
     select
         venue,
@@ -57,8 +39,9 @@ in_usd as (
         instrument.asset,
         realised_liquidation.liquidated_usd * coalesce(quote_rate.usd_rate, 1) as usd,
     from realised_liquidation
-    inner join instrument using (venue, instrument)
-    left join quote_rate using (quote, as_of)
+    inner join staging.stg_instrument as instrument using (venue, instrument)
+    left join intermediate.int_quote_rate_hour as quote_rate using (quote, as_of)
+    where in_window_assets(instrument.asset)
 ),
 
 feed_hour as (

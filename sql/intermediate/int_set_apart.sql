@@ -13,20 +13,14 @@
 
 with
 -- A price holds for a day, as long as the map that was made with it.
-instrument_hour as (
+held as (
     select
         asset,
         venue,
-        instrument,
-        as_of,
         close,
+        unnest(hours_held(as_of, lead(as_of) over instrument_time, 24)) as as_of,
     from intermediate.int_instrument_hour
     where in_window_assets(asset) and in_window(as_of, interval 23 hours)
-),
-
-held as (
-    select * replace (unnest(hours_held(as_of, lead(as_of) over instrument_time, 24)) as as_of),
-    from instrument_hour
     window instrument_time as (partition by asset, venue, instrument order by as_of)
 ),
 

@@ -32,24 +32,11 @@ feed as (
 ),
 
 feed_gap as (
-    select
-        venue,
-        instrument,
-        kind,
-        gap_from,
-        gap_to,
-    from meta.feed_gap
+    select * from meta.feed_gap
 ),
 
 gap_answer as (
-    select
-        venue,
-        instrument,
-        kind,
-        asked_from_at,
-        asked_to_at,
-        answered_at,
-    from meta.gap_answer
+    select * from meta.gap_answer
 ),
 
 -- The ledger is kept window by window: what adjoins is one gap.

@@ -2,16 +2,4 @@
 --
 -- Materialized: table
 
-with
-estimator_parameter as (
-    select
-        params_hash,
-        provider,
-        parameter,
-        value,
-        unit,
-        reason,
-    from derived.estimator_parameter
-)
-
-select * from estimator_parameter
+select * from derived.estimator_parameter

@@ -6,32 +6,7 @@
 
 with
 band as (
-    select
-        asset,
-        as_of,
-        provider,
-        venue,
-        side,
-        rank,
-        size_rank,
-        zone,
-        price,
-        first_bin_index,
-        last_bin_index,
-        peak_bin_index,
-        liquidation_usd,
-        expected_forced_usd_24h,
-        side_expected_forced_usd_24h,
-        side_share_ratio,
-        start_up_ratio,
-        volatility_day_ratio,
-        volatility_month_ratio,
-        volatility_hour_count,
-        touch_probability_24h_ratio,
-        agreeing_provider_count,
-        provider_count,
-        params_hash,
-    from derived.band
+    select * from derived.band
 ),
 
 fitted as (

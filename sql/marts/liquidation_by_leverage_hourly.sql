@@ -23,14 +23,6 @@ exposure as (
     from derived.leverage_exposure
 ),
 
-set_apart as (
-    select
-        asset,
-        venue,
-        as_of,
-    from intermediate.int_set_apart
-),
-
 -- Decimals: their sum is the same in any order, for a fraction of what ordering the rows costs.
 by_venue as (
     select
@@ -58,7 +50,7 @@ of_all as (
         sum(columns('_(base|usd)$')),
         any_value(params_hash) as params_hash,
     from by_venue
-    anti join set_apart using (asset, venue, as_of)
+    anti join intermediate.int_set_apart using (asset, venue, as_of)
     group by asset, as_of, provider, side, tier
 ),
 

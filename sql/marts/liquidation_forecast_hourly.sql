@@ -13,23 +13,7 @@
 
 with
 prediction as (
-    select
-        asset,
-        as_of,
-        provider,
-        venue,
-        side,
-        method,
-        consumed_usd,
-        swept_usd,
-        move_usd,
-        constant_usd,
-        exposure,
-        capture_ratio,
-        capture_hour_count,
-        reference_venue,
-        params_hash,
-    from intermediate.int_prediction_hour
+    select * from intermediate.int_prediction_hour
     where in_window_assets(asset) and in_window(as_of, interval 336 hours)
 ),
 
@@ -47,16 +31,7 @@ forecast_prediction as (
 ),
 
 realised_liquidation as (
-    select
-        asset,
-        as_of,
-        realised_long_liquidation_usd,
-        realised_short_liquidation_usd,
-        realised_liquidation_venues,
-        realised_liquidation_feeds,
-        is_realised_liquidation_complete,
-        is_realised_liquidation_partial,
-    from intermediate.int_realised_liquidation_hour
+    select * from intermediate.int_realised_liquidation_hour
 ),
 
 instrument_hour as (

@@ -25,30 +25,6 @@ instrument_hour as (
     where in_window(as_of, interval 1 day)
 ),
 
-instrument as (
-    select
-        venue,
-        instrument,
-        quote,
-    from staging.stg_instrument
-),
-
-quote_rate as (
-    select
-        as_of,
-        quote,
-        usd_rate,
-    from intermediate.int_quote_rate_hour
-),
-
-set_apart as (
-    select
-        asset,
-        venue,
-        as_of,
-    from intermediate.int_set_apart
-),
-
 funding_rate as (
     select
         venue,
@@ -100,8 +76,8 @@ in_usd as (
         abs(quote_rate.usd_rate - 1) * 10000 as quote_deviation_bps,
         instrument.quote <> 'USD' and quote_rate.usd_rate is null as is_quote_rate_assumed,
     from instrument_hour
-    inner join instrument using (venue, instrument)
-    left join quote_rate using (as_of, quote)
+    inner join staging.stg_instrument as instrument using (venue, instrument)
+    left join intermediate.int_quote_rate_hour as quote_rate using (as_of, quote)
 ),
 
 with_positioning as (
@@ -125,7 +101,7 @@ with_positioning as (
             and in_usd.instrument = long_short_ratio.instrument
             and in_usd.as_of = long_short_ratio.as_of
     -- After the asof join, which scans all rates for each row where it expects few rows.
-    anti join set_apart
+    anti join intermediate.int_set_apart as set_apart
         on
             in_usd.asset = set_apart.asset
             and in_usd.venue = set_apart.venue

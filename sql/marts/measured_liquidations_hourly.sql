@@ -37,17 +37,6 @@ heatmap as (
         and in_window_assets(asset)
 ),
 
-instrument_hour as (
-    select
-        asset,
-        as_of,
-        venue,
-        high,
-        low,
-    from intermediate.int_instrument_hour
-    where in_window(as_of) and in_window_assets(asset)
-),
-
 realised_liquidation as (
     select
         venue,
@@ -60,14 +49,6 @@ realised_liquidation as (
     where
         period_seconds <= 3600
         and in_window(date_trunc('hour', period_start_at) + interval 1 hour)
-),
-
-instrument as (
-    select
-        venue,
-        instrument,
-        asset,
-    from staging.stg_instrument
 ),
 
 -- The map at the start of each hour.
@@ -89,7 +70,8 @@ traded as (
         venue,
         min(low) as low,
         max(high) as high,
-    from instrument_hour
+    from intermediate.int_instrument_hour
+    where in_window(as_of) and in_window_assets(asset)
     group by asset, as_of, venue
 ),
 
@@ -114,7 +96,7 @@ realised as (
         count(*) as order_count,
         sorted_sum(realised_liquidation.liquidated_usd) as realised_usd,
     from realised_liquidation
-    left join instrument using (venue, instrument)
+    left join staging.stg_instrument as instrument using (venue, instrument)
     group by all
 ),
 

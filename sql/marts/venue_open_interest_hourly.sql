@@ -5,44 +5,20 @@
 
 with
 -- An observation holds for a day.
-instrument_hour as (
+held as (
     select
         asset,
         venue,
         instrument,
         contract_kind,
-        as_of,
         last_open_interest_at,
         open_interest_base,
         open_interest_usd,
         sides_counted,
+        unnest(hours_held(as_of, lead(as_of) over instrument_time, 24)) as as_of,
     from intermediate.int_instrument_hour
     where open_interest_usd is not null and in_window(as_of, interval 23 hours)
-),
-
-instrument as (
-    select
-        venue,
-        instrument,
-        quote,
-    from staging.stg_instrument
-),
-
-quote_rate as (
-    select
-        as_of,
-        quote,
-        usd_rate,
-    from intermediate.int_quote_rate_hour
-),
-
-set_apart as (
-    select
-        asset,
-        venue,
-        as_of,
-        true as is_set_apart,
-    from intermediate.int_set_apart
+    window instrument_time as (partition by asset, venue, instrument order by as_of)
 ),
 
 built_hour as (
@@ -54,12 +30,6 @@ built_hour as (
     where in_window(as_of)
 ),
 
-held as (
-    select * replace (unnest(hours_held(as_of, lead(as_of) over instrument_time, 24)) as as_of),
-    from instrument_hour
-    window instrument_time as (partition by asset, venue, instrument order by as_of)
-),
-
 in_usd as (
     select
         held.* replace (
@@ -67,9 +37,9 @@ in_usd as (
         ),
         instrument.quote,
     from held
-    left join instrument using (venue, instrument)
-    left join quote_rate using (as_of, quote)
     semi join built_hour using (asset, venue, as_of)
+    left join staging.stg_instrument as instrument using (venue, instrument)
+    left join intermediate.int_quote_rate_hour as quote_rate using (as_of, quote)
 ),
 
 venue_hour as (
@@ -99,16 +69,16 @@ venue_hour as (
 with_share as (
     select
         venue_hour.*,
-        coalesce(is_set_apart, false) as is_set_apart,
+        set_apart.price_ratio is not null as is_set_apart,
         case
-            when is_set_apart is null
+            when set_apart.price_ratio is null
                 then
                     open_interest_usd
                     / nullif(
                         list_sum(
                             list_sort(
                                 list(open_interest_usd) filter (
-                                    where set_apart.is_set_apart is null
+                                    where set_apart.price_ratio is null
                                 ) over (partition by asset, as_of)
                             )
                         ),
@@ -116,7 +86,7 @@ with_share as (
                     )
         end as open_interest_share_ratio,
     from venue_hour
-    left join set_apart using (asset, venue, as_of)
+    left join intermediate.int_set_apart as set_apart using (asset, venue, as_of)
 ),
 
 venue_open_interest as (

@@ -6,17 +6,13 @@ newest as (
     select max(as_of) as as_of
     from marts.cascade_scenarios_hourly
     where asset = $asset and provider = $provider and venue = $venue and as_of <= $as_of
-),
-
-chosen as (
-    select scenario.*
-    from marts.cascade_scenarios_hourly as scenario
-    where
-        scenario.asset = $asset
-        and scenario.provider = $provider
-        and scenario.venue = $venue
-        and scenario.as_of = (select newest.as_of from newest)
 )
 
-select * from chosen
+select scenario.*
+from marts.cascade_scenarios_hourly as scenario
+where
+    scenario.asset = $asset
+    and scenario.provider = $provider
+    and scenario.venue = $venue
+    and scenario.as_of = (select newest.as_of from newest)
 order by shock_ratio

@@ -14,18 +14,10 @@ venue_hour as (
     where in_window(as_of) and in_window_assets(asset)
 ),
 
-set_apart as (
-    select
-        asset,
-        venue,
-        as_of,
-    from intermediate.int_set_apart
-),
-
 scope_hour as (
     select * replace ('all' as venue)
     from venue_hour
-    anti join set_apart using (asset, venue, as_of)
+    anti join intermediate.int_set_apart using (asset, venue, as_of)
     union all
     select *
     from venue_hour

@@ -30,16 +30,7 @@ path as (
 ),
 
 realised_liquidation as (
-    select
-        asset,
-        as_of,
-        realised_long_liquidation_usd,
-        realised_short_liquidation_usd,
-        realised_liquidation_venues,
-        realised_liquidation_feeds,
-        is_realised_liquidation_complete,
-        is_realised_liquidation_partial,
-    from intermediate.int_realised_liquidation_hour
+    select * from intermediate.int_realised_liquidation_hour
 ),
 
 -- The contract whose bars are the path; without one, the most traded of the hour.

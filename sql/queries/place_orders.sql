@@ -17,14 +17,6 @@ instrument as (
     where asset = $asset
 ),
 
-quote_rate as (
-    select
-        as_of,
-        quote,
-        usd_rate,
-    from intermediate.int_quote_rate_hour
-),
-
 liquidation as (
     select
         venue,
@@ -113,7 +105,7 @@ in_usd as (
         bin_of(traded.price) as level_bin,
         traded.liquidated_usd * coalesce(quote_rate.usd_rate, 1) as usd,
     from traded
-    left join quote_rate using (quote, as_of)
+    left join intermediate.int_quote_rate_hour as quote_rate using (quote, as_of)
 )
 
 select
