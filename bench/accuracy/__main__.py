@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--test-until", type=_instant, help="up to this day")
     parser.add_argument("--four-hour-fit-days", type=int, default=75, help="4 h: days to fit")
     parser.add_argument(
-        "--ship", action="store_true", help="also write transforms/ledger/shipped.py"
+        "--ship", action="store_true", help="also write transforms/ledger/shipped_fits.json"
     )
     arguments = parser.parse_args()
     dates = Dates(
@@ -38,9 +38,9 @@ def main() -> None:
     write_all(study, arguments.out)
     print(f"wrote {arguments.out / 'accuracy.md'}")
     if arguments.ship:
-        folder = ROOT / "transforms" / "ledger"
-        write_shipped(make_fits(study.pool_rows), study.pool_rows, folder)
-        print(f"wrote the shipped fits of {folder}")
+        path = ROOT / "transforms" / "ledger" / "shipped_fits.json"
+        write_shipped(make_fits(study.pool_rows), study.pool_rows, path)
+        print(f"wrote {path}")
 
 
 def write_all(study: Study, folder: Path) -> None:

@@ -378,7 +378,7 @@ def _shipped(study: Study) -> str:
     table = [
         "## Fits that ship",
         "",
-        "`transforms/ledger/shipped.py` holds fits of both ledgers on everything recorded: "
+        "`transforms/ledger/shipped_fits.json` holds fits of both ledgers on everything recorded: "
         + ", ".join(f"{one.asset} by {one.span_hours} h" for one in study.pool_rows)
         + ". Weights are per USD traded in a mean hour on the asset's most traded contract, so an "
         "asset of any size can use them. How the pool predicts an asset that is left out of it "

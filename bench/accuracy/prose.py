@@ -52,7 +52,7 @@ METHOD: Final = """\
 
 The folder is laid out as `market_1h/`, `calibration/` and `binance_dumps/`; longer files and more
 of them are read the same way. Without dates the last 31 days are tested, and the other way round.
-The first command also writes `transforms/ledger/shipped.py`.
+The first command also writes `transforms/ledger/shipped_fits.json`.
 
 - **Bars**: Binance's archive first, then hourly tables of it, then Bybit's bars with volume scaled
   to Binance's, then prices without volume (filled from the range). Four coins use Bybit's bars.
