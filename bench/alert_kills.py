@@ -8,7 +8,6 @@ it from the project root with
     .venv/bin/python -m bench.alert_kills [--count 50] [--seed 1]
 """
 
-import argparse
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,13 +16,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from workbench.alert_kills import kill_alerts
 
+from bench.killing import end, kill_parser, say
+
 
 def main() -> None:
     """Kill the alerts and print what came of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=50, help="kills wanted")
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
+    arguments = kill_parser(__doc__, count=50).parse_args()
     with TemporaryDirectory(prefix="alert-kills-") as folder:
         killed = kill_alerts(
             Path(folder),
@@ -31,17 +29,13 @@ def main() -> None:
             count=arguments.count * 5 // 4,
             hours=4 * arguments.count,
             seed=arguments.seed,
-            report=lambda line: print(line, flush=True),
+            report=say,
         )
-    print(
-        f"{killed.kills.total()} kills, {killed.seconds:.0f} s: {killed.alerts} alerts, "
-        f"{killed.messages} messages sent, {killed.repeated} of them again under the same key, "
-        f"{len(killed.differences)} differences"
+    words = (
+        f"{killed.alerts} alerts, {killed.messages} messages sent, {killed.repeated} of them again "
+        "under the same key"
     )
-    print("  " + ", ".join(f"{write} {count}" for write, count in sorted(killed.kills.items())))
-    for difference in killed.differences[:20]:
-        print(f"  {difference}")
-    sys.exit(bool(killed.differences) or killed.kills.total() < arguments.count)
+    end(killed, words, arguments.count)
 
 
 if __name__ == "__main__":

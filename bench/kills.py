@@ -8,7 +8,6 @@ the warehouse, in the published file and (counted) in the Parquet. Run it from t
     .venv/bin/python -m bench.kills [--count 200] [--seed 1]
 """
 
-import argparse
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,12 +16,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from workbench.kills import kill_jobs
 
+from bench.killing import end, kill_parser, say
+
 
 def main() -> None:
     """Kill jobs and print what came of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=200, help="kills wanted")
-    parser.add_argument("--seed", type=int, default=1)
+    parser = kill_parser(__doc__, count=200)
     parser.add_argument("--each", type=int, default=5, help="kills of a job in a round")
     arguments = parser.parse_args()
     with TemporaryDirectory(prefix="kills-") as folder:
@@ -31,16 +30,10 @@ def main() -> None:
             count=arguments.count,
             seed=arguments.seed,
             kills_each=arguments.each,
-            report=lambda line: print(line, flush=True),
+            report=say,
         )
-    print(
-        f"{killed.kills.total()} kills in {killed.rounds} rounds, {killed.seconds:.0f} s; "
-        f"{killed.rows:,} rows in the warehouse at the end, {len(killed.differences)} differences"
-    )
-    print("  " + ", ".join(f"{job} {count}" for job, count in sorted(killed.kills.items())))
-    for name, rows in killed.differences.items():
-        print(f"  {name}: {rows}")
-    sys.exit(bool(killed.differences) or killed.kills.total() < arguments.count)
+    words = f"{killed.rounds} rounds, {killed.rows:,} rows in the warehouse at the end"
+    end(killed, words, arguments.count)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ root with
     .venv/bin/python -m bench.lake_kills [--count 100] [--seed 1] [--mutant]
 """
 
-import argparse
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,12 +19,12 @@ from workbench.lake_kills import kill_on_lake
 from workbench.lakes import Lake
 from workbench.postgres_server import postgres_server
 
+from bench.killing import end, kill_parser, say
+
 
 def main() -> None:
     """Kill, and print what came of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=100, help="kills wanted")
-    parser.add_argument("--seed", type=int, default=1)
+    parser = kill_parser(__doc__, count=100)
     parser.add_argument("--mutant", action="store_true")
     arguments = parser.parse_args()
     with TemporaryDirectory(prefix="lake-kills-") as folder, postgres_server() as server:
@@ -36,19 +35,15 @@ def main() -> None:
             kills=arguments.count,
             seed=arguments.seed,
             mutant=arguments.mutant,
-            report=lambda line: print(line, flush=True),
+            report=say,
         )
-    listed = ", ".join(f"{victim} {count}" for victim, count in sorted(killed.kills.items()))
-    print(
-        f"{killed.kills.total()} kills ({listed}) over {killed.hours} hours, "
-        f"{killed.seconds:.0f} s; {len(killed.torn)} times half done, "
-        f"{len(killed.differences)} relations that differ, {len(killed.unknown)} files left behind"
+    words = (
+        f"{killed.hours} hours, {len(killed.torn)} times half done, "
+        f"{len(killed.unknown)} files left behind"
     )
-    for text in (*killed.torn, *killed.differences.items(), *sorted(killed.unknown)):
+    for text in (*killed.torn, *sorted(killed.unknown)):
         print(f"  {text}")
-    if arguments.mutant:
-        sys.exit(killed.is_whole)
-    sys.exit(not killed.is_whole or killed.kills.total() < arguments.count)
+    end(killed, words, arguments.count, is_damage_wanted=arguments.mutant)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,8 @@ import json
 import random
 import signal
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from jobs.settings import Settings
 from workbench.alert_findings import HOUR, START, WORDS, at, digest_words
 from workbench.dying import call_before, die_at
 from workbench.forking import Forks
+from workbench.killed import Killed
 
 RULES = {"near": 0, "swept": 3}
 KEYS = ("long", "short")
@@ -123,15 +123,12 @@ def live(home: str, hours: int, write: str, number: int) -> None:
 
 
 @dataclass(slots=True)
-class AlertKills:
-    """What kills did."""
+class AlertKills(Killed):
+    """What kills came to, and what was raised and sent under them."""
 
-    kills: Counter[str] = field(default_factory=Counter)
-    seconds: float = 0.0
     alerts: int = 0
     messages: int = 0
     repeated: int = 0
-    differences: list[str] = field(default_factory=list)
 
 
 def kill_alerts(

@@ -16,10 +16,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +39,7 @@ from warehouse.migrate import migration_files
 from warehouse.published_versions import PUBLISHED_FILE
 from workbench import differences, table_of
 from workbench.forking import Forks
+from workbench.killed import Killed
 from workbench.killed_archive import BEGUN, ROUND, write_archive
 
 PROJECT = Path(__file__).parents[2]
@@ -176,28 +176,19 @@ def write_older_home(path: Path) -> None:
 
 
 @dataclass(slots=True)
-class Killed:
-    """What killing came to.
+class KilledJobs(Killed):
+    """What killing jobs came to; differences are what only one of the homes holds.
 
     Parameters
     ----------
     rounds : int
         Rounds run by both homes.
-    kills : Counter
-        Processes that were killed at work, by job.
-    differences : dict of str to Any
-        What only one of the homes holds; empty where both are the same.
     rows : int
         Rows compared in the warehouse.
-    seconds : float
-        Wall clock.
     """
 
     rounds: int = 0
-    kills: Counter[str] = field(default_factory=Counter)
-    differences: dict[str, Any] = field(default_factory=dict)
     rows: int = 0
-    seconds: float = 0.0
 
 
 def kill_jobs(
@@ -208,7 +199,7 @@ def kill_jobs(
     rounds: Sequence[Sequence[str]] = (BY_HAND, BY_SCHEDULE),
     kills_each: int = 2,
     report: Callable[[str], None] = lambda _: None,
-) -> Killed:
+) -> KilledJobs:
     """Return what killing jobs came to; it ends with the round in which there were enough kills.
 
     Parameters
@@ -227,7 +218,7 @@ def kill_jobs(
         Takes a line on each round.
     """
     began = time.monotonic()
-    killed = Killed()
+    killed = KilledJobs()
     market = synthetic_market(
         start=BEGUN - 2 * DAY, end=BEGUN + MOST_ROUNDS * ROUND, venues=("binance",),
         assets={"BTC": 7e4}, inverse_assets=(),
@@ -250,7 +241,7 @@ def kill_jobs(
             for job in rounds[killed.rounds % len(rounds)]:
                 killed.kills[job] += pair.run(job, kills_each)
             killed.rounds += 1
-            killed.differences = pair.differences()
+            killed.differences = [f"{name}: {rows}" for name, rows in pair.differences().items()]
             report(f"round {killed.rounds}: {killed.kills.total()} kills")
             if killed.differences:
                 break

@@ -13,7 +13,6 @@ import os
 import random
 import signal
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -45,6 +44,7 @@ from workbench import (
     where,
 )
 from workbench.forking import Call, Forks
+from workbench.killed import Killed
 from workbench.lakes import Lake, moved
 from workbench.shards import killable_cluster
 
@@ -119,31 +119,22 @@ _TORN = {
 
 
 @dataclass(slots=True)
-class KilledLake:
-    """What killing came to.
+class KilledLake(Killed):
+    """What killing on a lake came to; differences are what only one of the homes holds.
 
     Parameters
     ----------
-    kills : Counter
-        Processes that were killed at work, by what they were.
     hours : int
         Hours since START that both homes have in the end.
     torn : list of str
         What was half done after a kill.
-    differences : dict of str to list
-        What only one of the homes holds in the end.
     unknown : set of str
         Files that are there and the lake does not know, or the reverse, in the end.
-    seconds : float
-        Wall clock.
     """
 
-    kills: Counter[str] = field(default_factory=Counter)
     hours: int = BEGUN
     torn: list[str] = field(default_factory=list)
-    differences: dict[str, Any] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
-    seconds: float = 0.0
 
     @property
     def is_whole(self) -> bool:
@@ -315,7 +306,8 @@ class _Pair:
         self.finish()
         there = moved(self._home, self._folder / "moved.duckdb")
         schemas = ("raw", "derived", "intermediate")
-        self.found.differences = differences(self._calm.warehouse, there, schemas=schemas)
+        found = differences(self._calm.warehouse, there, schemas=schemas)
+        self.found.differences = [f"{name}: {rows}" for name, rows in found.items()]
         on_disk = {path.name for path in Path(self._lake.data).rglob("*.parquet")}
         self.found.unknown = on_disk ^ known_files(self._lake)
 

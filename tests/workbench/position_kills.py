@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from jobs.positions.book_file import book_path
 from jobs.settings import Settings
 from workbench.dying import call_before, die_at
 from workbench.forking import Forks
+from workbench.killed import Killed
 from workbench.positions import EPOCH, ScaledClock, collect
 
 START = 1_772_323_200_000
@@ -58,16 +59,13 @@ def collect_to_the_end(home: str, url: str, start: int, anchor: float, seconds: 
 
 
 @dataclass(slots=True)
-class CollectorKills:
-    """What kills did."""
+class CollectorKills(Killed):
+    """What kills came to, and what was collected under them."""
 
-    kills: Counter[str] = field(default_factory=Counter)
-    seconds: float = 0.0
     accounts: int = 0
     changes: int = 0
     maps: int = 0
     most_weight: float = 0.0
-    differences: list[str] = field(default_factory=list)
 
 
 def kill_collector(
