@@ -2,11 +2,7 @@
 
 
 class SourceError(Exception):
-    """Base of all errors that cross the boundary of `sources`."""
-
-
-class TransientSourceError(SourceError):
-    """It may work later: time-outs, rate limits, a venue under maintenance.
+    """Base of all errors that cross the boundary of `sources`.
 
     Parameters
     ----------
@@ -14,11 +10,20 @@ class TransientSourceError(SourceError):
         What was requested, what came back, what to do.
     retry_after_seconds : float, optional
         The wait that the service requires; None if it names none.
+    status : int, optional
+        HTTP status of a provider's refusal, where there was one.
     """
 
-    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self, message: str, retry_after_seconds: float | None = None, status: int | None = None
+    ) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+        self.status = status
+
+
+class TransientSourceError(SourceError):
+    """It may work later: time-outs, rate limits, a venue under maintenance."""
 
 
 class TerminalSourceError(SourceError):
@@ -42,36 +47,8 @@ class InputRejected(TerminalSourceError):
 
 
 class ProviderUnavailable(TransientSourceError):
-    """A map provider did not answer, or requires a wait.
-
-    Parameters
-    ----------
-    message : str
-        What was requested, what came back, what to do.
-    retry_after_seconds : float, optional
-        The wait that the service requires; None if it names none.
-    status : int, optional
-        HTTP status of the refusal, where there was one.
-    """
-
-    def __init__(
-        self, message: str, retry_after_seconds: float | None = None, status: int | None = None
-    ) -> None:
-        super().__init__(message, retry_after_seconds)
-        self.status = status
+    """A map provider did not answer, or requires a wait."""
 
 
 class ProviderRejected(TerminalSourceError):
-    """A map provider refused the request for good: no key, a wrong one, a plan without it.
-
-    Parameters
-    ----------
-    message : str
-        What was requested, what came back, what to do.
-    status : int, optional
-        HTTP status of the refusal, where there was one.
-    """
-
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
+    """A map provider refused the request for good: no key, a wrong one, a plan without it."""

@@ -187,10 +187,12 @@ def refusal_error(
         return ProviderUnavailable(f"{what}; {when}", wait, status)
     if status in (401, 403):
         return ProviderRejected(
-            f"{what}; check the key and whether its plan covers this endpoint", status
+            f"{what}; check the key and whether its plan covers this endpoint", status=status
         )
     if 300 <= status < 400:
-        return ProviderRejected(f"{what}; the address has moved, give the one it moved to", status)
+        return ProviderRejected(
+            f"{what}; the address has moved, give the one it moved to", status=status
+        )
     return ProviderRejected(
-        f"{what}; check symbol, venue and look-back against its documentation", status
+        f"{what}; check symbol, venue and look-back against its documentation", status=status
     )

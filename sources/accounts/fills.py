@@ -66,17 +66,10 @@ class AccountLiquidation:
 def read_liquidations(body: object, address: str) -> list[AccountLiquidation]:
     """Return the liquidations of an account among its fills, each trade once; others are left out.
 
-    Parameters
-    ----------
-    body : object
-        The decoded answer.
-    address : str
-        The account.
-
     Raises
     ------
     ProviderRejected
-        Where the answer is no list of fills.
+        Where the decoded answer is no list of fills.
     """
     if not isinstance(body, list):
         raise ProviderRejected(

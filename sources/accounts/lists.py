@@ -44,18 +44,7 @@ class AccountList:
 
 
 def read_leaderboard(raw: bytes) -> AccountList:
-    """Return the accounts of the leaderboard.
-
-    Parameters
-    ----------
-    raw : bytes
-        The document.
-
-    Raises
-    ------
-    ProviderRejected
-        Where it has no rows as they are known.
-    """
+    """Return the accounts of the leaderboard; `ProviderRejected` where its form has changed."""
     document = _decode(raw, _LEADERBOARD_KEYS, "leaderboard")
     rows = document.get("leaderboardRows") if isinstance(document, Mapping) else None
     if not isinstance(rows, list):
@@ -71,15 +60,10 @@ def read_leaderboard(raw: bytes) -> AccountList:
 def read_vaults(raw: bytes) -> AccountList:
     """Return the vaults that are open, the vaults they trade through, and their leaders.
 
-    Parameters
-    ----------
-    raw : bytes
-        The document.
-
     Raises
     ------
     ProviderRejected
-        Where it has no rows as they are known.
+        Where the document has no rows as they are known.
     """
     rows = _decode(raw, _VAULT_KEYS, "vaults")
     if not isinstance(rows, list):

@@ -14,7 +14,6 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
 from sources.archives.binance import ArchiveFile
@@ -103,14 +102,9 @@ class ArchiveClient:
         self._session: aiohttp.ClientSession = await self._opening.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close the connections."""
-        await self._opening.__aexit__(kind, error, traceback)
+        await self._opening.__aexit__(None, None, None)
 
     async def fetch_all(
         self, files: Sequence[ArchiveFile], on_file: Callable[[FetchedFile], None]

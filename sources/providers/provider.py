@@ -6,13 +6,14 @@ reading such a name. Does not belong here: any provider's format.
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from sources.errors import ProviderRejected
+from sources.http_exchange import HttpRequest
 from sources.records import Batch
 
 if TYPE_CHECKING:
@@ -130,6 +131,18 @@ class MapRequest:
         """Return the address of a path of the service at ``base_url``, or of what replaces it."""
         return f"{(self.base_url or base_url).rstrip('/')}/{path}"
 
+    def get(
+        self,
+        base_url: str,
+        path: str,
+        secrets: Sequence[str],
+        headers: Mapping[str, str],
+        params: Mapping[str, str],
+    ) -> HttpRequest:
+        """Return the GET request for a path of the service."""
+        url = self.url(base_url, path)
+        return HttpRequest("GET", url, self.timeout_seconds, secrets, headers, params)
+
 
 class SendRequest(Protocol):
     """Requests one map from a service and returns its answer untouched."""
@@ -198,8 +211,9 @@ class Provider:
     key_variables : tuple of str
         Environment variables that hold its secrets; empty if none is needed.
     parse : callable
-        (raw bytes, context) to batches: one of ``provider_map``, then one of ``quarantine`` if
-        anything could not be used. Raises `InputRejected` for an answer unusable as a whole.
+        (raw bytes as received, `AnswerContext`) to batches: one of ``provider_map`` in the
+        provider's unit, then one of ``quarantine`` if anything could not be used. Raises
+        `InputRejected` for an answer unusable as a whole.
     send : callable, optional
         How to request a map from the service; None for files only.
     default_model : str, optional

@@ -178,24 +178,8 @@ def price_of_margin(
 ) -> float:
     """Return the mark price at which a position of any margin is liquidated.
 
-    Parameters
-    ----------
-    is_inverse : bool
-        Whether margin and profit are in the asset.
-    side : int
-        LONG or SHORT.
-    entry_price : float
-        E [USD].
-    margin : float
-        Margin of one unit, as `margin_of`; with margin E / L the price is that of
-        `liquidation_price`.
-    margin_ratio : float
-        mu, maintenance margin over notional.
-
-    Returns
-    -------
-    float
-        P [USD]; 0 for a long and infinity for a short that no price liquidates.
+    ``margin`` is that of one unit, as `margin_of`; with margin E / L the price is that of
+    `liquidation_price`, which describes the other parameters and the price.
     """
     sign = -1.0 if side == LONG else 1.0
     if is_inverse:

@@ -20,7 +20,7 @@ from sources.checks import QuarantinedRow, make_batches
 from sources.records import Batch
 from sources.units import AmountUnit
 from sources.venues.declared import VENUES
-from sources.venues.endpoints import Column, Endpoint
+from sources.venues.endpoints import Columns, Endpoint
 from sources.venues.instruments import Instrument
 from sources.venues.margin_specs import (
     UNKNOWN_RULE,
@@ -149,7 +149,7 @@ def _usd_per_unit(unit: AmountUnit, instrument: Instrument, price_of: Mapping[st
 
 def _read_bracket_rows(
     rows: Sequence[object],
-    columns: Mapping[str, Column],
+    columns: Columns,
     usd_per_unit: float,
     floor_step_usd: float = 0.0,
 ) -> list[BracketTerms]:

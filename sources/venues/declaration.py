@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from sources.units import AmountUnit, ContractKind
-from sources.venues.endpoints import CallWeight, Column, Endpoint, Params, RateLimit
+from sources.venues.endpoints import CallWeight, Columns, Endpoint, Params, RateLimit
 from sources.venues.margin_specs import (
     UNKNOWN_RULE,
     DescribedBrackets,
@@ -125,6 +125,17 @@ SideRule: TypeAlias = tuple[str, str, bool]
 """A column, one of its values, and whether that value means that a long position was closed."""
 
 
+def sides(column: str, *, long: str, short: str) -> tuple[SideRule, SideRule]:
+    """Return the rules of a column from its values where a long and where a short was closed.
+
+    Examples
+    --------
+    >>> sides("side", long="sell", short="buy")
+    (('side', 'sell', True), ('side', 'buy', False))
+    """
+    return (column, long, True), (column, short, False)
+
+
 @dataclass(frozen=True, slots=True)
 class PeriodLiquidations:
     """Liquidations summed over periods: ``long_amount, long_usd, short_amount, short_usd``.
@@ -204,7 +215,7 @@ class Stream:
     """
 
     rows: tuple[str, ...]
-    columns: Mapping[str, Column]
+    columns: Columns
     sides: tuple[SideRule, ...]
     amount_unit_linear: AmountUnit
     amount_unit_inverse: AmountUnit

@@ -15,10 +15,12 @@ not empty is read.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import Literal, TypeAlias, TypedDict
 
 Column: TypeAlias = str | int | tuple[str | int, ...]
+Columns: TypeAlias = Mapping[str, Column]
 Params: TypeAlias = Mapping[str, object]
 
 BAR_SECONDS = 300
@@ -26,14 +28,12 @@ BAR_SECONDS = 300
 
 _PLACEHOLDERS = frozenset({"id", "coin", "settle", "pair", "start", "end", "limit", "page"})
 
-OHLC: Mapping[str, Column] = MappingProxyType(
-    {"time": 0, "open": 1, "high": 2, "low": 3, "close": 4}
-)
-OHLCV: Mapping[str, Column] = MappingProxyType({**OHLC, "volume": 5})
-NAMED_OHLC: Mapping[str, Column] = MappingProxyType(
+OHLC: Columns = MappingProxyType({"time": 0, "open": 1, "high": 2, "low": 3, "close": 4})
+OHLCV: Columns = MappingProxyType({**OHLC, "volume": 5})
+NAMED_OHLC: Columns = MappingProxyType(
     {"open": "open", "high": "high", "low": "low", "close": "close"}
 )
-LETTER_OHLC: Mapping[str, Column] = MappingProxyType(
+LETTER_OHLC: Columns = MappingProxyType(
     {"time": "t", "open": "o", "high": "h", "low": "l", "close": "c"}
 )
 
@@ -53,23 +53,10 @@ latest
 """
 
 
-class _BarFields(TypedDict):
-    paging: Paging
-    period_seconds: int
-    settles_after_seconds: int
-
-
 class _UnitFields(TypedDict):
     time_unit: Literal["ms", "s"]
     label_unit: Literal["ms", "s"]
 
-
-BAR_WINDOWS: _BarFields = {
-    "paging": "windows",
-    "period_seconds": BAR_SECONDS,
-    "settles_after_seconds": BAR_SECONDS,
-}
-"""Fields of an endpoint whose rows are bars, final when they end, requested in windows."""
 
 IN_SECONDS: _UnitFields = {"time_unit": "s", "label_unit": "s"}
 """Fields of an endpoint whose bounds and labels are in seconds."""
@@ -173,7 +160,7 @@ class Endpoint:
 
     method: str
     params: Params
-    columns: Mapping[str, Column]
+    columns: Columns
     source: str
     rows: tuple[str | int, ...] = ()
     joined_rows: tuple[str | int, ...] = ()
@@ -206,6 +193,13 @@ class Endpoint:
     def is_same_call(self, other: "Endpoint") -> bool:
         """Return whether one response serves both."""
         return self.method == other.method and self.params == other.params
+
+
+samples = partial(Endpoint, paging="windows", period_seconds=BAR_SECONDS)
+"""An endpoint whose rows are values at the end of each bar, requested in windows."""
+
+bars = partial(samples, settles_after_seconds=BAR_SECONDS)
+"""An endpoint whose rows are bars, labelled at their start and final when they end."""
 
 
 @dataclass(frozen=True, slots=True)

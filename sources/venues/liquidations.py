@@ -15,7 +15,7 @@ from sources.checks import LARGEST_FIGURE
 from sources.records import Batch
 from sources.units import AmountUnit
 from sources.venues.declaration import OrderLiquidations, PeriodLiquidations, SideRule, Stream
-from sources.venues.endpoints import Column
+from sources.venues.endpoints import Columns
 from sources.venues.instruments import Instrument
 from sources.venues.payload import Floats, from_ms, take_cell, to_instants, to_ms, to_number
 from sources.venues.plausibility import TOLERATED_AHEAD_MS
@@ -69,7 +69,7 @@ class LiquidationOrder:
 
 
 def read_order(
-    row: object, columns: Mapping[str, Column], sides: Sequence[SideRule]
+    row: object, columns: Columns, sides: Sequence[SideRule]
 ) -> LiquidationOrder | Fault:
     """Return the order in a row, or its fault."""
     figures = {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from sources.units import AmountUnit
-from sources.venues.endpoints import Column, Endpoint
+from sources.venues.endpoints import Columns, Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class StepBrackets:
     initial: str
     initial_step: str
     listed: str
-    listed_columns: Mapping[str, Column]
+    listed_columns: Columns
     value_mark: tuple[str, str]
     source: str
     notional_unit: Literal["contracts"] = "contracts"

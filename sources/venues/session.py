@@ -10,7 +10,6 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
 from typing import Any, Self
 
 from sources.errors import VenueRejected
@@ -112,12 +111,7 @@ class VenueSession:
         self._expected = expected_errors()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close the connection pool."""
         await close_exchange(self._exchange)
         if self._connection.shared_budget is not None:

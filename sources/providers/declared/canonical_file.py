@@ -96,20 +96,10 @@ OPTIONAL: dict[str, Reader] = {
 
 
 def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
-    """Return the records of a file of canonical rows.
+    """Return the records of a file of canonical rows, unit and semantics as each row states.
 
-    Parameters
-    ----------
-    raw : bytes
-        The file; Parquet if it begins like one, else CSV.
-    context : AnswerContext
-        ``asset`` or ``symbol``, where given, must be the asset of every row; ``max_age`` is held
-        against the newest row.
-
-    Returns
-    -------
-    list of Batch
-        ``provider_map`` with unit and semantics as each row states, then ``quarantine``.
+    The file is Parquet if it begins like one, else CSV. ``asset`` or ``symbol``, where given, must
+    be the asset of every row; ``max_age`` is held against the newest row. See `Provider.parse`.
     """
     answer = ProviderAnswer(PROVIDER, context, raw)
     table = _read_parquet(answer) if raw[:4] == _PARQUET_MAGIC else _read_csv(answer)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sources.http_exchange import HttpRequest, exchange
+from sources.http_exchange import exchange
 from sources.providers.answer_values import (
     Floats,
     leverage_of,
@@ -44,21 +44,10 @@ _LEVERAGE_KEY = r"x(.+)"
 
 
 def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
-    """Return the records of a ``getLiqMap`` or ``getAggLiqMap`` answer.
+    """Return the records of a ``getLiqMap`` or ``getAggLiqMap`` answer (see `Provider.parse`).
 
-    Parameters
-    ----------
-    raw : bytes
-        The answer as received.
-    context : AnswerContext
-        ``captured_at`` is needed, for ``getLiqMap`` also ``venue_scope``, for ``getAggLiqMap``
-        also ``asset``.
-
-    Returns
-    -------
-    list of Batch
-        ``provider_map`` in CoinAnk's relative unit, one row per filled rung and leverage or venue
-        (venues are not summed), then ``quarantine`` if anything was refused.
+    ``captured_at`` is needed, for ``getLiqMap`` also ``venue_scope``, for ``getAggLiqMap`` also
+    ``asset``. There is one row per filled rung and leverage or venue (venues are not summed).
     """
     answer = ProviderAnswer(PROVIDER, context, raw)
     document = answer.require_object(answer.json(), "the answer")
@@ -143,10 +132,9 @@ async def _send(session: "aiohttp.ClientSession", secrets: list[str], request: M
         venue = request.venue or "binance"
         params["exchange"] = _VENUE_SPELLINGS.get(venue, venue.capitalize())
         params["symbol"] = request.pair
-    url = request.url(BASE_URL, f"api/liqMap/{request.model}")
+    path = f"api/liqMap/{request.model}"
     headers = {"apikey": secrets[0], "accept": "application/json"}
-    sent = HttpRequest("GET", url, request.timeout_seconds, secrets, headers, params)
-    return await exchange(session, NAME, sent)
+    return await exchange(session, NAME, request.get(BASE_URL, path, secrets, headers, params))
 
 
 PROVIDER = Provider(

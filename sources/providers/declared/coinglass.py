@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from sources.http_exchange import HttpRequest, exchange, refusal_error
+from sources.http_exchange import exchange, refusal_error
 from sources.providers.answer_values import (
     LARGEST_LEVERAGE,
     Floats,
@@ -60,21 +60,11 @@ _VENUE_SPELLINGS = {
 
 
 def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
-    """Return the records of a CoinGlass heatmap (v4 or v3 spelling) or map.
+    """Return the records of a CoinGlass heatmap (v4 or v3 spelling) or map (`Provider.parse`).
 
-    Parameters
-    ----------
-    raw : bytes
-        The answer as received.
-    context : AnswerContext
-        The asset is never in the answer, so ``asset`` or ``symbol`` is needed; so are
-        ``venue_scope`` unless ``model`` is an aggregated one, and for maps ``captured_at`` and,
-        to separate the sides, ``reference_price``.
-
-    Returns
-    -------
-    list of Batch
-        ``provider_map`` in USD, then ``quarantine`` if anything was refused.
+    The asset is never in the answer, so ``asset`` or ``symbol`` is needed; so are ``venue_scope``
+    unless ``model`` is an aggregated one, and for maps ``captured_at`` and, to separate the sides,
+    ``reference_price``.
     """
     answer = ProviderAnswer(PROVIDER, context, raw)
     document = answer.require_object(answer.json(), "the answer")
@@ -273,14 +263,14 @@ async def _send(session: "aiohttp.ClientSession", secrets: list[str], request: M
         venue = request.venue or "binance"
         params["exchange"] = _VENUE_SPELLINGS.get(venue, venue.capitalize())
         params["symbol"] = request.pair
-    url = request.url(BASE_URL, f"api/futures/liquidation/{_PATHS[request.model]}")
+    path = f"api/futures/liquidation/{_PATHS[request.model]}"
     headers = {"CG-API-KEY": secrets[0], "accept": "application/json"}
-    sent = HttpRequest("GET", url, request.timeout_seconds, secrets, headers, params)
+    sent = request.get(BASE_URL, path, secrets, headers, params)
     raw = await exchange(session, NAME, sent)
     code = _code_in(raw)
     if code is not None and 300 <= code < 600:
         text = raw.decode("utf-8", "replace")
-        raise refusal_error(f"{NAME}: GET {url}", code, text, secrets, {})
+        raise refusal_error(f"{NAME}: GET {sent.url}", code, text, secrets, {})
     return raw
 
 

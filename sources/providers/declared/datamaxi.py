@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sources.http_exchange import HttpRequest, exchange
+from sources.http_exchange import exchange
 from sources.providers.answer_values import (
     amount_of,
     leverage_of,
@@ -39,21 +39,10 @@ TOLERATED_TOTAL_RATIO = 0.01
 
 
 def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
-    """Return the records of a liquidation map.
+    """Return the records of a map, one row per bucket and leverage (see `Provider.parse`).
 
-    Parameters
-    ----------
-    raw : bytes
-        The answer as received.
-    context : AnswerContext
-        Everything needed is in the answer; ``asset``, ``symbol`` and ``venue_scope`` are checked
-        against it where given.
-
-    Returns
-    -------
-    list of Batch
-        ``provider_map`` in USD, one row per bucket and leverage, then ``quarantine`` if anything
-        was refused.
+    Everything needed is in the answer; ``asset``, ``symbol`` and ``venue_scope`` are checked
+    against it where given.
     """
     answer = ProviderAnswer(PROVIDER, context, raw)
     document = answer.require_object(answer.json(), "the answer")
@@ -169,9 +158,8 @@ def _read_bucket(
 async def _send(session: "aiohttp.ClientSession", secrets: list[str], request: MapRequest) -> bytes:
     """Return DataMaxi+'s answer to one request, as received."""
     params = {"base": request.asset, "exchange": request.venue or "binance", "quote": "USDT"}
-    url = request.url(BASE_URL, "api/v1/liquidation/map")
     headers = {"X-DTMX-APIKEY": secrets[0]}
-    sent = HttpRequest("GET", url, request.timeout_seconds, secrets, headers, params)
+    sent = request.get(BASE_URL, "api/v1/liquidation/map", secrets, headers, params)
     return await exchange(session, NAME, sent)
 
 

@@ -35,20 +35,10 @@ _SIDES = {"long": "long", "longs": "long", "short": "short", "shorts": "short", 
 
 
 def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
-    """Return the records of a ``liquidationHeatmap`` answer.
+    """Return the records of a ``liquidationHeatmap`` answer (see `Provider.parse`).
 
-    Parameters
-    ----------
-    raw : bytes
-        The answer as received.
-    context : AnswerContext
-        ``asset`` or ``symbol`` and ``venue_scope`` are needed. Rows of several instants are cut to
-        the newest unless ``all_columns``.
-
-    Returns
-    -------
-    list of Batch
-        ``provider_map`` in relative units, then ``quarantine`` if anything was refused.
+    ``asset`` or ``symbol`` and ``venue_scope`` are needed. Rows of several instants are cut to the
+    newest unless ``all_columns``.
     """
     answer = ProviderAnswer(PROVIDER, context, raw)
     document = answer.json()
@@ -114,10 +104,9 @@ async def _send(session: "aiohttp.ClientSession", secrets: list[str], request: M
         "client_id": client_id,
         "client_secret": client_secret,
     }
-    url, wait = request.token_url or TOKEN_URL, request.timeout_seconds
-    token = _read_token(
-        await exchange(session, NAME, HttpRequest("POST", url, wait, secrets, form=grant))
-    )
+    url = request.token_url or TOKEN_URL
+    asked = HttpRequest("POST", url, request.timeout_seconds, secrets, form=grant)
+    token = _read_token(await exchange(session, NAME, asked))
     venue = request.venue or "binance"
     params = {
         "coin": request.symbol or request.asset,
@@ -126,8 +115,7 @@ async def _send(session: "aiohttp.ClientSession", secrets: list[str], request: M
         "scaling": "relative",
     }
     headers = {"Authorization": f"Bearer {token}", "x-api-key": key}
-    url = request.url(BASE_URL, MODEL)
-    sent = HttpRequest("GET", url, wait, [*secrets, token], headers, params)
+    sent = request.get(BASE_URL, MODEL, [*secrets, token], headers, params)
     return await exchange(session, NAME, sent)
 
 

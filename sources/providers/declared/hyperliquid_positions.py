@@ -80,20 +80,10 @@ Lines = list[tuple[int, dict[str, Any]]]
 
 
 def parse(raw: bytes, context: AnswerContext) -> list[Batch]:
-    """Return the records of wallet states or of one of the two recorded forms.
+    """Return the records of wallet states or of a recorded form (see `Provider.parse`).
 
-    Parameters
-    ----------
-    raw : bytes
-        The answer or file as received.
-    context : AnswerContext
-        ``asset`` picks one coin of several; ``open_interest_usd`` gives what the observed share is
-        taken of. ``captured_at`` is needed only for states that carry no time.
-
-    Returns
-    -------
-    list of Batch
-        ``provider_map`` in USD, then ``quarantine`` if anything was refused.
+    ``asset`` picks one coin of several; ``open_interest_usd`` gives what the observed share is
+    taken of. ``captured_at`` is needed only for states that carry no time.
     """
     answer = ProviderAnswer(PROVIDER, context, raw)
     text = answer.text()

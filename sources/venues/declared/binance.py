@@ -4,7 +4,6 @@ ccxt/async_support/binance.py. fapi (USDⓈ-M) and dapi (coin-M) respond alike i
 They are two venues because their order books, rate limits and outages are separate.
 """
 
-from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal
@@ -19,16 +18,17 @@ from sources.venues.declaration import (
     RatioMeasure,
     Stream,
     Venue,
+    sides,
 )
 from sources.venues.endpoints import (
-    BAR_SECONDS,
-    BAR_WINDOWS,
     OHLC,
     OHLCV,
-    Column,
+    Columns,
     Endpoint,
     Params,
     RateLimit,
+    bars,
+    samples,
 )
 from sources.venues.margin_specs import BracketRows, MarginRule
 
@@ -52,34 +52,31 @@ def _amount_unit(api: Api) -> Literal["base", "contracts"]:
 def _statistic(
     api: Api,
     name: str,
-    columns: Mapping[str, Column],
+    columns: Columns,
     source: str,
     extra: Params | None = None,
 ) -> Endpoint:
     """Return one of the trading statistics, which share parameters and bounds."""
     contract = {"symbol": "{id}"} if api == "fapi" else {"pair": "{pair}"}
-    return Endpoint(
+    return samples(
         method=f"{api}DataGet{name}",
         params={**contract, "period": "5m", **_SPAN, **(extra or {})},
         columns={"time": "timestamp", **columns},
         limit=500,
-        paging="windows",
-        period_seconds=BAR_SECONDS,
         reach=_STATISTICS_REACH,
         rate_group="statistics",
         source=source,
     )
 
 
-def _bars(api: Api, name: str, columns: Mapping[str, Column], source: str) -> Endpoint:
+def _bars(api: Api, name: str, columns: Columns, source: str) -> Endpoint:
     """Return the candles of a contract or of its mark price."""
-    return Endpoint(
+    return bars(
         method=f"{api}PublicGet{name}",
         params={"symbol": "{id}", "interval": "5m", **_SPAN},
         columns=columns,
         # 499 rows weigh 2 and 1000 weigh 5: a row is cheapest in pages of 499.
         limit=499,
-        **BAR_WINDOWS,
         # Klines over more than 200 days are refused on dapi.
         longest_span=None if api == "fapi" else timedelta(days=200),
         source=source,
@@ -213,7 +210,7 @@ STREAM = Stream(
     # z is the filled quantity of the order, l its last fill, q its original quantity.
     columns={"time": "T", "id": "s", "price": ("ap", "p"), "amount": ("z", "l", "q")},
     # S is the side of the order: a sale closes a long.
-    sides=(("S", "SELL", True), ("S", "BUY", False)),
+    sides=sides("S", long="SELL", short="BUY"),
     amount_unit_linear="base",
     amount_unit_inverse="contracts",
     is_complete=False,
@@ -230,8 +227,5 @@ VENUE = Venue(
     rate_limits=RATE_LIMITS,
     stream=STREAM,
     source="binance.fetch_markets: fapiPublicGetExchangeInfo",
-    not_followed={
-        "inverse": "followed as the venue binancecoinm",
-        "dated": EXPIRING,
-    },
+    not_followed={"inverse": "followed as the venue binancecoinm", "dated": EXPIRING},
 )

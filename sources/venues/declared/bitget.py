@@ -3,7 +3,6 @@
 ccxt/async_support/bitget.py.
 """
 
-from collections.abc import Mapping
 from datetime import timedelta
 
 from sources.venues.declaration import (
@@ -17,22 +16,22 @@ from sources.venues.declaration import (
 )
 from sources.venues.endpoints import (
     BAR_SECONDS,
-    BAR_WINDOWS,
     OHLC,
     OHLCV,
-    Column,
+    Columns,
     Endpoint,
     Params,
+    bars,
     query,
 )
 from sources.venues.margin_specs import BracketRows, MarginRule
 
 
 def _bars(
-    method: str, extra: Params, columns: Mapping[str, Column], limit: int, reach: timedelta | None
+    method: str, extra: Params, columns: Columns, limit: int, reach: timedelta | None
 ) -> Endpoint:
     """Return one of Bitget's candle endpoints."""
-    return Endpoint(
+    return bars(
         method=method,
         params={
             "productType": "USDT-FUTURES",
@@ -48,7 +47,6 @@ def _bars(
         limit=limit,
         # Rows are aligned to endTime, which is excluded: the end of the last bar is requested.
         end_shift=BAR_SECONDS * 1000,
-        **BAR_WINDOWS,
         reach=reach,
         source="bitget.fetch_ohlcv: recent candles 1000 rows for 30 days of five minutes, history "
         "candles 200 rows; parse_ohlcv: 5 base",

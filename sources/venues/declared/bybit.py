@@ -3,7 +3,6 @@
 ccxt/async_support/bybit.py.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -16,17 +15,9 @@ from sources.venues.declaration import (
     Product,
     Stream,
     Venue,
+    sides,
 )
-from sources.venues.endpoints import (
-    BAR_SECONDS,
-    BAR_WINDOWS,
-    OHLC,
-    OHLCV,
-    Column,
-    Endpoint,
-    Params,
-    query,
-)
+from sources.venues.endpoints import OHLC, OHLCV, Columns, Endpoint, Params, bars, query, samples
 from sources.venues.margin_specs import BracketRows, MarginRule
 
 Category = Literal["linear", "inverse"]
@@ -41,16 +32,15 @@ def _quantity_from(category: Category) -> Literal["amount", "value"]:
     return "amount" if category == "linear" else "value"
 
 
-def _bars(category: Category, method: str, columns: Mapping[str, Column], source: str) -> Endpoint:
+def _bars(category: Category, method: str, columns: Columns, source: str) -> Endpoint:
     """Return the candles of a contract or of its mark price."""
     names = query(id="symbol", start="start", end="end", limit="limit", interval="5")
-    return Endpoint(
+    return bars(
         method=method,
         params={"category": category, **names},
         rows=("result", "list"),
         columns=columns,
         limit=1000,
-        **BAR_WINDOWS,
         source=source,
     )
 
@@ -100,7 +90,7 @@ def _open_interest_history(category: Category) -> OpenInterest:
         value_unit=None if category == "linear" else "usd",
         quantity_from=quantity_from,
         sides_counted=2,
-        endpoint=Endpoint(
+        endpoint=samples(
             method="publicGetV5MarketOpenInterest",
             params={**_span(category), "intervalTime": "5min"},
             rows=("result", "list"),
@@ -110,8 +100,6 @@ def _open_interest_history(category: Category) -> OpenInterest:
                 "one_side": "singleOpenInterest",
             },
             limit=200,
-            paging="windows",
-            period_seconds=BAR_SECONDS,
             source="bybit.fetch_derivatives_open_interest_history: walks back from endTime, "
             "which must be given, at most 200; back to the launch of the contract",
         ),
@@ -135,14 +123,12 @@ def _funding(category: Category) -> Funding:
 def _ratio(category: Category) -> LongShortRatio:
     return LongShortRatio(
         measure="accounts",
-        endpoint=Endpoint(
+        endpoint=samples(
             method="publicGetV5MarketAccountRatio",
             params={**_span(category), "period": "5min"},
             rows=("result", "list"),
             columns={"time": "timestamp", "long": "buyRatio", "short": "sellRatio"},
             limit=500,
-            paging="windows",
-            period_seconds=BAR_SECONDS,
             source="bybit.parse_long_short_ratio: buyRatio / sellRatio",
         ),
     )
@@ -216,12 +202,7 @@ _STREAM = Stream(
         "amount": ("v", "size"),
     },
     # S is the side of the position: Buy is a long. ccxt passes it on as if it were an order's.
-    sides=(
-        ("S", "Buy", True),
-        ("S", "Sell", False),
-        ("side", "Buy", True),
-        ("side", "Sell", False),
-    ),
+    sides=sides("S", long="Buy", short="Sell") + sides("side", long="Buy", short="Sell"),
     amount_unit_linear="base",
     amount_unit_inverse="usd",
     is_complete=True,
@@ -238,7 +219,5 @@ VENUE = Venue(
     stream=_STREAM,
     source="bybit.fetch_future_markets: instruments-info for each category, once plain "
     "and once for contracts before launch",
-    not_followed={
-        "dated": EXPIRING,
-    },
+    not_followed={"dated": EXPIRING},
 )

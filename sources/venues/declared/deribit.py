@@ -15,14 +15,15 @@ from sources.venues.declaration import (
     OrderLiquidations,
     Product,
     Venue,
+    sides,
 )
-from sources.venues.endpoints import BAR_WINDOWS, NAMED_OHLC, Endpoint, query
+from sources.venues.endpoints import NAMED_OHLC, Endpoint, bars, query
 from sources.venues.margin_specs import GrowingMargins, MarginRule
 
 _TRADES = OrderLiquidations(
     amount_unit="usd",
     is_complete=True,
-    sides=(("direction", "sell", True), ("direction", "buy", False)),
+    sides=sides("direction", long="sell", short="buy"),
     mark_column="liquidation",
     taker_marks=("T", "MT"),
     maker_marks=("M", "MT"),
@@ -67,7 +68,7 @@ _INVERSE = Product(
     lot_unit="usd",  # deribit.fetch_markets: min_trade_amount
     ohlcv=Candles(
         volume_unit="usd",
-        endpoint=Endpoint(
+        endpoint=bars(
             method="publicGetGetTradingviewChartData",
             params=query(
                 id="instrument_name",
@@ -79,7 +80,6 @@ _INVERSE = Product(
             is_columnar=True,
             columns={**NAMED_OHLC, "time": "ticks", "volume": "cost"},
             limit=5000,
-            **BAR_WINDOWS,
             source="deribit.fetch_ohlcv: 5000 rows, lists by column; volume coins, cost USD",
         ),
     ),
@@ -158,8 +158,5 @@ VENUE = Venue(
     options={"fetchMarkets": {"fetchAllMarkets": True}},
     products=(_INVERSE, _LINEAR),
     source="deribit.fetch_markets: get_instruments of all currencies at once",
-    not_followed={
-        "linear_usdt": NOT_LISTED,
-        "dated": EXPIRING,
-    },
+    not_followed={"linear_usdt": NOT_LISTED, "dated": EXPIRING},
 )

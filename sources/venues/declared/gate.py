@@ -7,7 +7,6 @@ both sides (twice the position_size of the contract list). total_size of the tic
 one series, one way of counting.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -24,11 +23,11 @@ from sources.venues.declaration import (
 )
 from sources.venues.endpoints import (
     BAR_SECONDS,
-    BAR_WINDOWS,
     IN_SECONDS,
     LETTER_OHLC,
-    Column,
+    Columns,
     Endpoint,
+    bars,
     query,
 )
 from sources.venues.margin_specs import BracketRows, MarginRule
@@ -36,23 +35,22 @@ from sources.venues.margin_specs import BracketRows, MarginRule
 _BARS_REACH = timedelta(seconds=9_900 * BAR_SECONDS)  # 10,000 points back
 
 
-def _statistics(columns: Mapping[str, Column]) -> Endpoint:
+def _statistics(columns: Columns) -> Endpoint:
     """Return contract_stats, read for some of its columns."""
-    return Endpoint(
+    return bars(
         method="publicFuturesGetSettleContractStats",
         params=query(settle="settle", id="contract", start="from", limit="limit", interval="5m"),
         columns={"time": "time", **columns},
         limit=100,
         **IN_SECONDS,
-        **BAR_WINDOWS,
         source="gate.fetch_open_interest_history, parse_open_interest: contracts and USD, at most "
         "100 rows from `from` on; Gate ContractStat: liq amounts base, liq_usd quote",
     )
 
 
-def _bars(contract: str, columns: Mapping[str, Column], source: str) -> Endpoint:
+def _bars(contract: str, columns: Columns, source: str) -> Endpoint:
     """Return the candles of a contract or of its mark price."""
-    return Endpoint(
+    return bars(
         method="publicFuturesGetSettleCandlesticks",
         params={
             "settle": "{settle}",
@@ -64,7 +62,6 @@ def _bars(contract: str, columns: Mapping[str, Column], source: str) -> Endpoint
         columns=columns,
         limit=1999,
         **IN_SECONDS,
-        **BAR_WINDOWS,
         reach=_BARS_REACH,
         source=source,
     )
@@ -171,8 +168,5 @@ VENUE = Venue(
     },
     products=(_LINEAR, _INVERSE),
     source="gate.fetch_swap_markets: futures/usdt/contracts and futures/btc/contracts",
-    not_followed={
-        "linear_usdc": NOT_LISTED,
-        "dated": EXPIRING,
-    },
+    not_followed={"linear_usdc": NOT_LISTED, "dated": EXPIRING},
 )

@@ -15,21 +15,10 @@ from sources.venues.declaration import (
     OrderLiquidations,
     Product,
     Venue,
+    sides,
 )
-from sources.venues.endpoints import (
-    BAR_SECONDS,
-    BAR_WINDOWS,
-    IN_SECONDS,
-    NAMED_OHLC,
-    Endpoint,
-    query,
-)
+from sources.venues.endpoints import BAR_SECONDS, IN_SECONDS, NAMED_OHLC, Endpoint, bars, query
 from sources.venues.margin_specs import LeverageLadders, MarginRule
-
-_RULE = MarginRule(
-    source="HTX, Tiered Adjustment Factor: liquidated where equity / used margin falls to the "
-    "adjustment factor; no deduction, no fee",
-)
 
 
 def _ladders(method: str) -> LeverageLadders:
@@ -49,7 +38,7 @@ def _ladders(method: str) -> LeverageLadders:
     )
 
 
-_MARK_BARS = Endpoint(
+_MARK_BARS = bars(
     method="contractPublicGetIndexMarketHistoryLinearSwapMarkPriceKline",
     params={"contract_code": "{id}", "period": "5min", "size": "{limit}"},
     rows=("data",),
@@ -57,10 +46,27 @@ _MARK_BARS = Endpoint(
     limit=2000,
     paging="latest",
     label_unit="s",
-    period_seconds=BAR_SECONDS,
-    settles_after_seconds=BAR_SECONDS,
     reach=timedelta(seconds=1_990 * BAR_SECONDS),
     source="htx.fetch_ohlcv, price='mark': size alone, at most 2000",
+)
+
+_OPEN_INTEREST_HOURS = Endpoint(
+    method="contractPublicGetLinearSwapApiV1SwapHisOpenInterest",
+    params=query(
+        id="contract_code",
+        limit="size",
+        contract_type="swap",
+        period="60min",
+        amount_type=1,
+    ),
+    rows=("data", "tick"),
+    columns={"time": "ts", "amount": "volume", "value": "value"},
+    limit=200,
+    paging="latest",
+    period_seconds=3600,
+    reach=timedelta(hours=199),
+    source="htx.fetch_open_interest_history: one hour at the finest, at most 200; "
+    "amount_type 1 is contracts",
 )
 
 _LINEAR = Product(
@@ -69,14 +75,13 @@ _LINEAR = Product(
     ohlcv=Candles(
         volume_unit="contracts",
         sides_counted=2,
-        endpoint=Endpoint(
+        endpoint=bars(
             method="contractPublicGetLinearSwapExMarketHistoryKline",
             params=query(id="contract_code", start="from", end="to", period="5min"),
             rows=("data",),
             columns={**NAMED_OHLC, "time": "id", "volume": "vol"},
             limit=2000,
             **IN_SECONDS,
-            **BAR_WINDOWS,
             source="htx.fetch_ohlcv: seconds, 2000 rows, from and to inclusive; vol contracts, "
             "amount coins, both of both sides",
         ),
@@ -99,24 +104,7 @@ _LINEAR = Product(
         amount_unit="contracts",
         value_unit="usd",
         sides_counted=2,
-        endpoint=Endpoint(
-            method="contractPublicGetLinearSwapApiV1SwapHisOpenInterest",
-            params=query(
-                id="contract_code",
-                limit="size",
-                contract_type="swap",
-                period="60min",
-                amount_type=1,
-            ),
-            rows=("data", "tick"),
-            columns={"time": "ts", "amount": "volume", "value": "value"},
-            limit=200,
-            paging="latest",
-            period_seconds=3600,
-            reach=timedelta(hours=199),
-            source="htx.fetch_open_interest_history: one hour at the finest, at most 200; "
-            "amount_type 1 is contracts",
-        ),
+        endpoint=_OPEN_INTEREST_HOURS,
     ),
     funding=Funding(
         endpoint=Endpoint(
@@ -133,10 +121,8 @@ _LINEAR = Product(
         amount_unit="contracts",
         is_complete=True,
         sides=(
-            ("position_side", "long", True),
-            ("position_side", "short", False),
-            ("side", "sell", True),
-            ("side", "buy", False),
+            *sides("position_side", long="long", short="short"),
+            *sides("side", long="sell", short="buy"),
         ),
         endpoint=Endpoint(
             method="contractPublicGetV5MarketLiquidationOrders",
@@ -157,7 +143,10 @@ _LINEAR = Product(
         ),
     ),
     brackets=_ladders("contractPublicGetLinearSwapApiV1SwapAdjustfactor"),
-    margin_rule=_RULE,
+    margin_rule=MarginRule(
+        source="HTX, Tiered Adjustment Factor: liquidated where equity / used margin falls to the "
+        "adjustment factor; no deduction, no fee",
+    ),
     # The last price: mark prices come one contract at a time, and a cap need not be exact.
     mark_price=Endpoint(
         method="contractPublicGetLinearSwapExMarketDetailBatchMerged",
@@ -172,14 +161,12 @@ _LINEAR = Product(
 
 # Coin-margined swaps have endpoints of their own; a contract is 100 USD of bitcoin and 10 USD of
 # other coins. Volume and open interest add both sides here too.
-_INVERSE = Product(
+_INVERSE = replace(
+    _LINEAR,
     contract_kind="inverse",
     quotes=("USD",),
-    brackets=_ladders("contractPublicGetSwapApiV1SwapAdjustfactor"),
-    margin_rule=_RULE,
-    ohlcv=Candles(
-        volume_unit="contracts",
-        sides_counted=2,
+    ohlcv=replace(
+        _LINEAR.ohlcv,
         endpoint=replace(
             _LINEAR.ohlcv.endpoint,
             method="contractPublicGetSwapExMarketHistoryKline",
@@ -209,15 +196,11 @@ _INVERSE = Product(
     open_interest_history=OpenInterest(
         amount_unit="contracts",
         sides_counted=2,
-        endpoint=Endpoint(
+        endpoint=replace(
+            _OPEN_INTEREST_HOURS,
             method="contractPublicGetSwapApiV1SwapHisOpenInterest",
             params=query(id="contract_code", limit="size", period="60min", amount_type=1),
-            rows=("data", "tick"),
             columns={"time": "ts", "amount": "volume"},
-            limit=200,
-            paging="latest",
-            period_seconds=3600,
-            reach=timedelta(hours=199),
             source="htx.fetch_open_interest_history, inverse: amount_type 1 is contracts; no value",
         ),
     ),
@@ -232,6 +215,9 @@ _INVERSE = Product(
             source="htx.fetch_funding_rate_history, inverse: pages of 50, newest first",
         ),
     ),
+    liquidations=None,
+    brackets=_ladders("contractPublicGetSwapApiV1SwapAdjustfactor"),
+    mark_price=None,
 )
 
 VENUE = Venue(
@@ -240,8 +226,5 @@ VENUE = Venue(
     options={"fetchMarkets": {"types": {"spot": False, "linear": True, "inverse": True}}},
     products=(_LINEAR, _INVERSE),
     source="htx.fetch_markets_by_type_and_sub_type: swap_contract_info",
-    not_followed={
-        "linear_usdc": NOT_LISTED,
-        "dated": EXPIRING,
-    },
+    not_followed={"linear_usdc": NOT_LISTED, "dated": EXPIRING},
 )

@@ -12,11 +12,11 @@ from types import MappingProxyType
 from sources.venues.declaration import NOT_LISTED, Candles, Funding, OpenInterest, Product, Venue
 from sources.venues.endpoints import (
     BAR_SECONDS,
-    BAR_WINDOWS,
     LETTER_OHLC,
     CallWeight,
     Endpoint,
     RateLimit,
+    bars,
     query,
 )
 from sources.venues.margin_specs import MarginRule, MarginTables
@@ -42,7 +42,7 @@ _LINEAR = Product(
     quotes=("USDC",),
     ohlcv=Candles(
         volume_unit="base",
-        endpoint=Endpoint(
+        endpoint=bars(
             method="publicPostInfo",
             rate_group="info",
             params={
@@ -57,7 +57,6 @@ _LINEAR = Product(
             columns={**LETTER_OHLC, "volume": "v", "trade_count": "n"},
             limit=5000,
             weight=CallWeight(_INFO_WEIGHT, 60),
-            **BAR_WINDOWS,
             reach=timedelta(seconds=4_990 * BAR_SECONDS),
             source="hyperliquid.fetch_ohlcv, parse_ohlcv: v base, n trades; Hyperliquid candle "
             "snapshot: the most recent 5000",
@@ -128,9 +127,5 @@ VENUE = Venue(
     is_limit_shared=True,
     call_weight=CallWeight(_INFO_WEIGHT),
     source="hyperliquid.fetch_swap_markets: metaAndAssetCtxs",
-    not_followed={
-        "linear_usdt": NOT_LISTED,
-        "inverse": NOT_LISTED,
-        "dated": NOT_LISTED,
-    },
+    not_followed={"linear_usdt": NOT_LISTED, "inverse": NOT_LISTED, "dated": NOT_LISTED},
 )

@@ -6,7 +6,7 @@ ccxt/async_support/kucoin.py.
 from dataclasses import replace
 
 from sources.venues.declaration import EXPIRING, Candles, Funding, OpenInterest, Product, Venue
-from sources.venues.endpoints import BAR_SECONDS, BAR_WINDOWS, IN_SECONDS, OHLCV, Endpoint, query
+from sources.venues.endpoints import IN_SECONDS, OHLCV, Endpoint, bars, query, samples
 from sources.venues.margin_specs import BracketRows, MarginRule
 
 _LINEAR = Product(
@@ -14,18 +14,17 @@ _LINEAR = Product(
     quotes=("USDT", "USDC"),
     ohlcv=Candles(
         volume_unit="contracts",
-        endpoint=Endpoint(
+        endpoint=bars(
             method="futuresPublicGetKlineQuery",
             params={"symbol": "{id}", "granularity": 5, "from": "{start}", "to": "{end}"},
             rows=("data",),
             columns=OHLCV,
             limit=200,
-            **BAR_WINDOWS,
             source="kucoin.fetch_contract_ohlcv, parse_ohlcv: ms, 200 rows, 5 contracts (lots)",
         ),
     ),
     mark_ohlc=Candles(
-        endpoint=Endpoint(
+        endpoint=bars(
             method="utaGetMarketKline",
             params=query(
                 start="startAt",
@@ -40,7 +39,6 @@ _LINEAR = Product(
             **IN_SECONDS,
             # Whether endAt is left out is not documented; one second more takes either.
             end_shift=1,
-            **BAR_WINDOWS,
             source="kucoin.fetch_utaohlcv, parse_ohlcv: seconds, 1500 rows, order o c h l",
         ),
     ),
@@ -57,7 +55,7 @@ _LINEAR = Product(
     ),
     open_interest_history=OpenInterest(
         amount_unit="contracts",
-        endpoint=Endpoint(
+        endpoint=samples(
             method="utaGetMarketOpenInterest",
             params=query(
                 id="symbol", start="startAt", end="endAt", limit="pageSize", interval="5min"
@@ -65,9 +63,7 @@ _LINEAR = Product(
             rows=("data",),
             columns={"time": "ts", "amount": "openInterest"},
             limit=200,
-            paging="windows",
             end_shift=1,
-            period_seconds=BAR_SECONDS,
             source="kucoin.fetch_open_interest_history: ms, 200 rows",
         ),
     ),
@@ -117,7 +113,5 @@ VENUE = Venue(
     markets_method="fetch_contract_markets",
     products=(_LINEAR, _INVERSE),
     source="kucoin.fetch_contract_markets: contracts/active",
-    not_followed={
-        "dated": EXPIRING,
-    },
+    not_followed={"dated": EXPIRING},
 )

@@ -3,23 +3,16 @@
 ccxt/async_support/mexc.py.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from sources.venues.declaration import NOT_LISTED, Candles, Funding, OpenInterest, Product, Venue
-from sources.venues.endpoints import (
-    BAR_WINDOWS,
-    IN_SECONDS,
-    NAMED_OHLC,
-    Column,
-    Endpoint,
-)
+from sources.venues.endpoints import IN_SECONDS, NAMED_OHLC, Columns, Endpoint, bars
 from sources.venues.margin_specs import MarginRule, StepBrackets
 
 
-def _bars(method: str, columns: Mapping[str, Column], source: str) -> Endpoint:
+def _bars(method: str, columns: Columns, source: str) -> Endpoint:
     """Return one of MEXC's columnar candle endpoints."""
-    return Endpoint(
+    return bars(
         method=method,
         params={"symbol": "{id}", "interval": "Min5", "start": "{start}", "end": "{end}"},
         rows=("data",),
@@ -27,7 +20,6 @@ def _bars(method: str, columns: Mapping[str, Column], source: str) -> Endpoint:
         columns={"time": "time", **columns},
         limit=2000,
         **IN_SECONDS,
-        **BAR_WINDOWS,
         source=source,
     )
 
@@ -116,7 +108,5 @@ VENUE = Venue(
     markets_method="fetch_swap_markets",
     products=(_LINEAR, _INVERSE),
     source="mexc.fetch_swap_markets: contract/detail",
-    not_followed={
-        "dated": NOT_LISTED,
-    },
+    not_followed={"dated": NOT_LISTED},
 )

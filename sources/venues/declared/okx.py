@@ -3,7 +3,6 @@
 ccxt/async_support/okx.py. Only the contract size differs: coins for linear, USD for inverse.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,18 +15,19 @@ from sources.venues.declaration import (
     Product,
     Stream,
     Venue,
+    sides,
 )
-from sources.venues.endpoints import BAR_SECONDS, BAR_WINDOWS, OHLC, OHLCV, Column, Endpoint, query
+from sources.venues.endpoints import BAR_SECONDS, OHLC, OHLCV, Columns, Endpoint, bars, query
 from sources.venues.margin_specs import BracketRows, MarginRule
 
 _MOST_RECENT_BARS = 1430  # the endpoint for recent bars keeps 1440
 
 
 def _candles(
-    recent: str, older: str, columns: Mapping[str, Column], limit: int, confirm: int, source: str
+    recent: str, older: str, columns: Columns, limit: int, confirm: int, source: str
 ) -> Candles:
     """Return the endpoint for recent bars and the one for all others."""
-    endpoint = Endpoint(
+    endpoint = bars(
         method=recent,
         params=query(id="instId", start="before", end="after", limit="limit", bar="5m"),
         rows=("data",),
@@ -35,7 +35,6 @@ def _candles(
         limit=limit,
         start_shift=-1,
         end_shift=1,
-        **BAR_WINDOWS,
         closed=(confirm, "1"),
         reach=timedelta(seconds=_MOST_RECENT_BARS * BAR_SECONDS),
         source=source,
@@ -43,9 +42,10 @@ def _candles(
     return Candles(endpoint, replace(endpoint, method=older, reach=None), "contracts")
 
 
-def _statistic(endpoint: str, columns: Mapping[str, Column], source: str) -> Endpoint:
+def _statistic(endpoint: str, columns: Columns, source: str) -> Endpoint:
     """Return one of OKX's trading statistics, which share parameters and bounds."""
-    return Endpoint(
+    # The row of the running period is sent too and still changes, as with bars.
+    return bars(
         method=f"publicGetRubikStatContracts{endpoint}",
         params=query(id="instId", start="begin", end="end", limit="limit", period="5m"),
         rows=("data",),
@@ -53,8 +53,6 @@ def _statistic(endpoint: str, columns: Mapping[str, Column], source: str) -> End
         limit=100,
         start_shift=-1,
         end_shift=1,
-        # The row of the running period is sent too and still changes.
-        **BAR_WINDOWS,
         # 1440 rows are documented, about three days of five minutes have been found.
         reach=timedelta(days=3),
         source=source,
@@ -171,12 +169,7 @@ _STREAM = Stream(
     details_key="details",
     columns={"time": "ts", "id": "instId", "price": "bkPx", "amount": "sz"},
     # posSide is the position's; in net mode it says "net" and the order's side decides.
-    sides=(
-        ("posSide", "long", True),
-        ("posSide", "short", False),
-        ("side", "sell", True),
-        ("side", "buy", False),
-    ),
+    sides=sides("posSide", long="long", short="short") + sides("side", long="sell", short="buy"),
     amount_unit_linear="contracts",
     amount_unit_inverse="contracts",
     is_complete=False,
@@ -192,7 +185,5 @@ VENUE = Venue(
     products=(_LINEAR, _INVERSE),
     stream=_STREAM,
     source="okx.fetch_markets_by_type: public/instruments, instType SWAP",
-    not_followed={
-        "dated": EXPIRING,
-    },
+    not_followed={"dated": EXPIRING},
 )
