@@ -10,7 +10,7 @@ compare them with those of a demo that is made for it, as `make soak` does:
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,12 +29,6 @@ SQL_BLOCK = re.compile(r"```sql\n(?P<sql>.*?)```\n(?:\n```text\n(?P<answer>.*?)`
 
 # A cell is cut after so many characters.
 _WIDTH = 72
-
-
-def sql_blocks(page: str) -> Iterator[tuple[str, str | None]]:
-    """Yield the SQL of each block of a page and its answer, None where it has none."""
-    for block in SQL_BLOCK.finditer(page):
-        yield block["sql"], block["answer"]
 
 
 def answer(reader: Reader, sql: str) -> str:

@@ -100,12 +100,6 @@ def realistic_series_market(seed: int, days: float = 90.0) -> MarketParameters:
     return market(seed, days, conduct=REALISTIC_CONDUCT)
 
 
-def still_market(seed: int, days: float = 30.0) -> MarketParameters:
-    """Return a market whose price does not move: nobody is liquidated."""
-    still = replace(ASSET, daily_volatility_ratio=1e-9, price_noise_bps=1e-6)
-    return replace(market(seed, days), assets=(still,))
-
-
 def simulate_series(parameters: MarketParameters) -> SimulatedSeries:
     """Return what is seen of the first contract of a market."""
     spans = [span.measured[0] for span in measure_days(parameters)]

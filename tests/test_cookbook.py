@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from bench.cookbook import COOKBOOK, DOCS, answer, sql_blocks
+from bench.cookbook import COOKBOOK, DOCS, SQL_BLOCK, answer
 from bench.notebook import NOTEBOOK, executed
 from jobs.read.query import open_reader
 from jobs.settings import Settings
@@ -28,7 +28,7 @@ BLOCKS = [
     pytest.param(page, sql, printed, id=f"{page.stem}-{number}")
     for page in sorted(DOCS.glob("**/*.md"))
     if page.name not in ELSEWHERE
-    for number, (sql, printed) in enumerate(sql_blocks(page.read_text()))
+    for number, (sql, printed) in enumerate(SQL_BLOCK.findall(page.read_text()))
 ]
 
 
@@ -41,7 +41,7 @@ def reader(small_home):
 @pytest.mark.parametrize(("page", "sql", "printed"), BLOCKS)
 def test_a_block_of_sql_answers_with_the_columns_shown(reader, page, sql, printed):
     found = answer(reader, sql)
-    if printed is not None:
+    if printed:
         assert printed.split("\n")[0].split() == list(reader.columns)
         is_empty = NO_ROWS in printed or any(part in sql for part in EMPTY_ON_THE_SMALL_MARKET)
         assert (NO_ROWS in found) == is_empty
@@ -51,7 +51,7 @@ def test_the_cookbook_answers_twenty_questions():
     page = COOKBOOK.read_text()
     questions = re.findall(r"^### .*\?$", page, re.MULTILINE)
     assert len(questions) >= 20
-    assert len([printed for _, printed in sql_blocks(page) if printed]) == len(questions)
+    assert len([printed for _, printed in SQL_BLOCK.findall(page) if printed]) == len(questions)
 
 
 def test_the_notebook_runs(small_home):

@@ -73,27 +73,6 @@ def node_price(node: npt.ArrayLike) -> FloatArray:
     return np.exp(np.asarray(node, dtype=np.float64) * LOG_STEP)
 
 
-def bin_of_node(node: npt.ArrayLike) -> IntArray:
-    """Return the published bin that holds a node.
-
-    Parameters
-    ----------
-    node : array_like of int, shape (...)
-        Node index.
-
-    Returns
-    -------
-    ndarray of int64, shape (...)
-        Bin index.
-
-    Examples
-    --------
-    >>> bin_of_node([-1, 0, 1, 2]).tolist()
-    [-1, 0, 0, 1]
-    """
-    return np.floor_divide(np.asarray(node, dtype=np.int64), NODES_PER_BIN)
-
-
 def bin_of_price(price: npt.ArrayLike) -> IntArray:
     """Return the published bin whose span holds a price.
 
@@ -147,17 +126,7 @@ def bin_edges(bin_index: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
 
 
 def bin_center(bin_index: npt.ArrayLike) -> FloatArray:
-    """Return the price in the middle (in log price) of published bins.
-
-    Parameters
-    ----------
-    bin_index : array_like of int, shape (...)
-        As in `bin_edges`.
-
-    Returns
-    -------
-    ndarray of float64, shape (...)
-        Centres [USD per unit of the asset].
+    """Return the price in the middle (in log price) of published bins, as in `bin_edges`.
 
     Examples
     --------

@@ -163,7 +163,7 @@ def test_maps_and_totals_agree_with_the_golden_model(folder, prefix, name, bars_
         nodes = state.first_node + np.arange(state.nodes.shape[1])
         # The golden map reaches beyond the published bins, so it is set against the state.
         usd = state.standing().reshape(2, -1, len(nodes)).sum(axis=1) * grid.node_price(nodes)
-        bins = grid.bin_of_node(nodes)
+        bins = nodes // grid.NODES_PER_BIN
         for index, side in enumerate(SIDES):
             expected = map_of(folder, prefix, as_of, side)
             by_bin = np.bincount(bins - bins[0], weights=usd[index])

@@ -1,5 +1,7 @@
 """Truths of the simulated market that fits and scores must find, and those they must not claim."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,12 +14,12 @@ from bench.recovery import (
     tilted_prior,
 )
 from bench.recovery_market import (
+    ASSET,
     KNOWN,
     bursty_market,
     consumed,
     market,
     simulate_series,
-    still_market,
     with_positions_of,
 )
 from transforms.calibration.fit_status import FitStatus
@@ -56,7 +58,8 @@ def test_open_interest_of_another_market_places_nothing(bursty_series, own):
 
 
 def test_a_price_that_does_not_move_identifies_nothing():
-    series = simulate_series(still_market(1))
+    still = replace(ASSET, daily_volatility_ratio=1e-9, price_noise_bps=1e-6)
+    series = simulate_series(replace(market(1, 30.0), assets=(still,)))
     assert series.realised_usd.sum() == 0.0
     columns = consumed(KNOWN, series.bars)
     fit = fit_poisson(

@@ -9,9 +9,10 @@ level where it is. On cross margin the two differ widely, since the whole accoun
 position.
 """
 
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from transforms.estimators import ESTIMATORS
 from transforms.positions.account_draws import (
@@ -42,6 +43,8 @@ DISTANCES: Final = (0.01, 0.02, 0.05, 0.10, 0.20)
 DISTANCE_NAMES: Final = (
     "0-1 %", "1-2 %", "2-5 %", "5-10 %", "10-20 %", "beyond 20 %", "no price",
 )  # fmt: skip
+
+Side: TypeAlias = Literal["left", "right"]
 
 _TIER_BORDERS: Final = np.sqrt(np.array(TIERS[:-1]) * np.array(TIERS[1:]))
 
@@ -115,70 +118,48 @@ def maintenance_margin_ratios(changes: Changes) -> FloatArray:
     return ratios
 
 
+def _place_among(borders: npt.ArrayLike, values: FloatArray, side: Side = "right") -> IntArray:
+    """Return how many borders lie below each value, or at it; -1 for NaN."""
+    found = np.searchsorted(np.asarray(borders), values, side=side).astype(np.int64)
+    return np.where(np.isnan(values), -1, found)
+
+
 def tier_of(leverage: FloatArray) -> IntArray:
-    """Return the tier nearest to each leverage, by ratio.
+    """Return the tier nearest to each leverage, by ratio: an index into ``TIERS``, -1 for NaN.
 
     Parameters
     ----------
     leverage : ndarray of float64, shape (n,)
         [multiple]; NaN: not known.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        Index into ``TIERS``; -1 where it is not known.
 
     Examples
     --------
     >>> [TIERS[each] for each in tier_of(np.array([1.0, 4.0, 40.0, np.inf]))]
     [1.0, 5.0, 50.0, 100.0]
     """
-    tier = np.searchsorted(_TIER_BORDERS, leverage, side="right").astype(np.int64)
-    return np.where(np.isnan(leverage), -1, tier)
+    return _place_among(_TIER_BORDERS, leverage)
 
 
 def class_of(leverage: FloatArray) -> IntArray:
-    """Return the class of each set leverage.
-
-    Parameters
-    ----------
-    leverage : ndarray of float64, shape (n,)
-        [multiple]; NaN: not known.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        Index into ``CLASS_NAMES``; -1 where it is not known.
+    """Return the class of each set leverage [multiple]: an index into ``CLASS_NAMES``, -1 for NaN.
 
     Examples
     --------
     >>> class_of(np.array([3.0, 20.0, 40.0])).tolist()
     [0, 3, 4]
     """
-    found = np.searchsorted(CLASSES, leverage, side="left").astype(np.int64)
-    return np.where(np.isnan(leverage), -1, found)
+    return _place_among(CLASSES, leverage, "left")
 
 
 def size_of_positions(notional_usd: FloatArray) -> IntArray:
-    """Return the class of each size.
-
-    Parameters
-    ----------
-    notional_usd : ndarray of float64, shape (n,)
-        [USD]; NaN: not known.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        Index into ``SIZE_NAMES``; -1 where it is not known.
+    """Return the class of each size [USD]: an index into ``SIZE_NAMES``, -1 for NaN.
 
     Examples
     --------
     >>> size_of_positions(np.array([10.0, 1e5])).tolist()
     [0, 3]
     """
-    found = np.searchsorted(SIZES, notional_usd, side="right").astype(np.int64)
-    return np.where(np.isnan(notional_usd), -1, found)
+    return _place_among(SIZES, notional_usd)
 
 
 def distance_of(liquidation_price: FloatArray, mark_price: FloatArray) -> IntArray:
@@ -201,8 +182,8 @@ def distance_of(liquidation_price: FloatArray, mark_price: FloatArray) -> IntArr
     ['1-2 %', 'beyond 20 %', 'no price']
     """
     distance = np.abs(np.log(liquidation_price / mark_price))
-    found = np.searchsorted(DISTANCES, distance, side="right").astype(np.int64)
-    found = np.where(np.isnan(liquidation_price), len(DISTANCES) + 1, found)
+    has_none = np.isnan(liquidation_price)
+    found = np.where(has_none, len(DISTANCES) + 1, _place_among(DISTANCES, distance))
     return np.where(np.isfinite(mark_price), found, -1)
 
 

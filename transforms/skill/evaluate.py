@@ -17,7 +17,6 @@ import numpy as np
 from transforms.errors import InvalidParameters
 from transforms.series import DAY_MICROSECONDS, MICROSECONDS, BoolArray
 from transforms.skill.panel import Panel, ScoreStatus
-from transforms.skill.places import CHANCE, PlaceScore, halves_within, score_places
 from transforms.skill.predictions import Prediction, Terms, predict_model
 from transforms.skill.score_table import TRAINING_MEAN, Score, ScoringRules, score_predictions
 
@@ -156,65 +155,6 @@ def evaluate_rolling(
     results = [_evaluate_window(pool, window, models, nulls, protocol) for window in windows]
     scores = [score for result in results for score in result.scores]
     return scores + (_together(results, nulls, protocol.rules) if len(windows) > 1 else [])
-
-
-def evaluate_halves(
-    panel: Panel,
-    fit_until: int,
-    test_from: int,
-    test_until: int,
-    models: Sequence[str],
-    nulls: Sequence[str],
-    protocol: Protocol | None = None,
-) -> list[PlaceScore]:
-    """Return how well models split an hour's liquidations between its halves: place without prices.
-
-    Feeds that give no price still say in which half of an hour liquidations came, and the path of
-    price in each half says which levels it crossed then.
-
-    Parameters
-    ----------
-    panel : Panel
-        Spans of half the length that is split, so of half hours for hours.
-    fit_until, test_from, test_until, models, nulls, protocol
-        As in `evaluate`; models are fitted to the halves. An hour counts with both its halves.
-
-    Returns
-    -------
-    list of PlaceScore
-        Models first, then nulls, each against an even split, then each null.
-
-    Raises
-    ------
-    InvalidParameters
-        If fitted and scored spans overlap.
-
-    Examples
-    --------
-    See `places.score_places`.
-    """
-    protocol = protocol or Protocol()
-    window = _Window(protocol.fit_from, fit_until, test_from, test_until)
-    result = _evaluate_window(_pool(panel), window, models, nulls, protocol)
-    names = tuple(dict.fromkeys((*models, *nulls)))
-    tested = window.tested(panel)
-    status = {score.model: score.status for score in result.scores if score.null == TRAINING_MEAN}
-    predicted = {
-        name: result.predictions[name].usd[0][tested]
-        for name in names
-        if status[name] is ScoreStatus.SCORED
-    }
-    found = {}
-    if predicted:
-        places = halves_within(panel.part(tested), predicted)
-        for row in score_places(places, nulls, protocol.rules):
-            found[row.model, row.null] = row
-    return [
-        found.get((name, null)) or PlaceScore(name, null, status[name])
-        for name in names
-        for null in (CHANCE, *nulls)
-        if name != null
-    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,12 +51,6 @@ class Reliability:
     said: FloatArray
     came: FloatArray
 
-    @property
-    def points_off(self) -> FloatArray:
-        """Return how far odds were too high, in percentage points, shape (n_groups,)."""
-        off: FloatArray = 100.0 * (self.said - self.came)
-        return off
-
 
 @dataclass(frozen=True, slots=True)
 class BoundedFigure:
@@ -162,8 +156,8 @@ def reliability(
     --------
     >>> odds, is_touched = np.array([0.1, 0.2, 0.9]), np.array([False, True, True])
     >>> table = reliability(odds, is_touched, (0.0, 0.5, 1.0))
-    >>> table.count.tolist(), table.points_off.round(1).tolist()
-    ([2, 1], [-35.0, -10.0])
+    >>> table.count.tolist(), (table.said - table.came).round(3).tolist()
+    ([2, 1], [-0.35, -0.1])
     """
     group, known = _groups(odds, edges)
     n_groups = len(edges) - 1

@@ -84,43 +84,6 @@ def deviance_removed(deviance: npt.ArrayLike, of_null: npt.ArrayLike) -> FloatAr
     return removed
 
 
-def information_gain(
-    realised: FloatArray, predicted: FloatArray, of_null: FloatArray, dispersion_usd: float
-) -> FloatArray:
-    """Return the gain in quasi-log-likelihood of each figure over a null.
-
-    ``(y ln(mu / mu_null) - (mu - mu_null)) / dispersion``: the difference of Poisson
-    log-likelihoods, as earthquake forecasts are compared (Rhoades et al. 2011, Acta Geophysica 59,
-    728), with amounts counted in units of the dispersion. It halves the difference of deviances.
-
-    Parameters
-    ----------
-    realised : ndarray of float64, shape (n_spans, 2)
-        Realised liquidations [USD].
-    predicted, of_null : ndarray of float64, shapes broadcastable to (..., n_spans, 2)
-        Predictions of the model and of the null [USD], above 0.
-    dispersion_usd : float
-        Variance of a figure over its mean [USD], see `dispersion`; the same for every pair that is
-        compared.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., n_spans, 2)
-        Gain [nat].
-
-    Examples
-    --------
-    >>> information_gain(
-    ...     np.array([[4.0, 0.0]]), np.array([[4.0, 1.0]]), np.array([[2.0, 2.0]]), 2.0
-    ... ).round(4).tolist()
-    [[0.3863, 0.5]]
-    """
-    gain: FloatArray = (
-        realised * np.log(predicted / of_null) - (predicted - of_null)
-    ) / dispersion_usd
-    return gain
-
-
 def dispersion(realised: FloatArray, predicted: FloatArray) -> FloatArray:
     """Return the dispersion of amounts about predictions: their mean Poisson deviance.
 

@@ -83,7 +83,7 @@ def test_the_kernel_agrees_with_the_plain_dense_version(bars, name, turnover_rat
         rtol=1e-9,
         atol=1e-12 * usd.max(),
     )
-    bins = grid.bin_of_node(dense.first_node + np.arange(len(prices)))
+    bins = (dense.first_node + np.arange(len(prices))) // grid.NODES_PER_BIN
     distance = np.abs(np.log(prices / bars.close[:, None]))
     for emit in emits:
         first, count = grid.published_bins(bars.close[emit])

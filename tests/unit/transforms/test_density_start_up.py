@@ -34,7 +34,7 @@ def test_start_up_mass_is_what_the_plain_dense_version_follows(bars, name, kind)
     whole = np.where(bars.open_interest > 0.0, bars.open_interest, 1.0)[:, None]
     assert_allclose(outputs.start_up_ratio, held / whole, rtol=1e-9, atol=1e-12)
     prices = grid.node_price(dense.first_node + np.arange(dense.start_up.shape[-1]))
-    bins = grid.bin_of_node(dense.first_node + np.arange(len(prices)))
+    bins = (dense.first_node + np.arange(len(prices))) // grid.NODES_PER_BIN
     usd = dense.start_up if kind == "inverse" else dense.start_up * prices
     for emit in emits:
         expected = np.zeros((2, grid.N_PUBLISHED_BINS))

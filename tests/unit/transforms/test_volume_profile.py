@@ -57,7 +57,7 @@ def test_the_map_is_open_interest_spread_over_the_trailing_profile():
         outputs.in_range_base[1] + outputs.beyond_base[1], standing.sum(axis=2), rtol=1e-9
     )
     expected = np.zeros((2, grid.N_PUBLISHED_BINS))
-    index = grid.bin_of_node(nodes) - outputs.first_bin[1]
+    index = nodes // grid.NODES_PER_BIN - outputs.first_bin[1]
     is_in = (index >= 0) & (index < outputs.n_bins[1])
     usd = (standing.sum(axis=1) * grid.node_price(nodes))[:, is_in]
     for side in range(2):

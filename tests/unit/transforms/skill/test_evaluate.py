@@ -11,7 +11,7 @@ from transforms.calibration.fit_status import FitStatus
 from transforms.calibration.poisson import fit_poisson
 from transforms.errors import InvalidParameters
 from transforms.skill import predictions
-from transforms.skill.evaluate import Protocol, evaluate, evaluate_halves, evaluate_rolling
+from transforms.skill.evaluate import Protocol, evaluate, evaluate_rolling
 from transforms.skill.panel import ScoreStatus
 from transforms.skill.predictions import Terms
 from transforms.skill.score_table import ScoringRules
@@ -283,33 +283,3 @@ def test_without_terms_a_map_is_scaled_by_one_factor():
     protocol = Protocol(Terms(False, False, None), ScoringRules(n_draws=10))
     row, *_ = evaluate(panel, FIT, FIT, END, ["map"], [], protocol)
     assert_allclose([row.d2, row.ratio, row.calibration_slope], 1.0)
-
-
-def half_hours(seed, *, is_placed_by_open_interest):
-    """Return the market again, its spans half as long and half as far apart."""
-    panel = market(seed, 120, is_placed_by_open_interest=is_placed_by_open_interest)
-    return replace(panel, span_end=panel.span_end // 2, span_seconds=1800)
-
-
-@pytest.mark.parametrize("is_placed", [True, False])
-def test_halves_of_hours_show_whether_open_interest_places_liquidations(is_placed):
-    panel = half_hours(16, is_placed_by_open_interest=is_placed)
-    protocol = Protocol(rules=ScoringRules(n_draws=200))
-    names = (["open_interest"], ["path_only"])
-    rows = {
-        (row.model, row.null): row
-        for row in evaluate_halves(panel, FIT, FIT, END, *names, protocol)
-    }
-    own = rows["open_interest", "path_only"]
-    assert (own.misplaced_low > 0.1) if is_placed else (own.misplaced_high < 0.0)
-    right = rows["open_interest" if is_placed else "path_only", ""]
-    assert right.misplaced_low > 0.2
-    assert right.place_quantile > 0.025
-    assert right.groups == 2 * 30 * 24
-
-
-def test_halves_without_a_feed_say_why():
-    panel = half_hours(16, is_placed_by_open_interest=True)
-    panel = replace(panel, realised_usd=0.0 * panel.realised_usd)
-    rows = evaluate_halves(panel, FIT, FIT, END, ["open_interest"], ["path_only"])
-    assert [row.status for row in rows] == [ScoreStatus.ALL_ZERO] * 3

@@ -37,14 +37,15 @@ def test_odds_that_are_right_are_within_a_point_or_two_in_every_tenth():
     table = reliability(known.odds, known.is_touched)
     is_there = table.count > 0
     assert is_there.tolist() == [True] * 8 + [False] * 2
-    assert np.abs(table.points_off[is_there]).max() < 2.0
-    assert np.isnan(table.points_off[~is_there]).all()
+    off = table.said - table.came
+    assert np.abs(off[is_there]).max() < 0.02
+    assert np.isnan(off[~is_there]).all()
 
 
 def test_odds_that_are_too_low_are_off_by_as_much():
     known = levels(2, 100_000, excess=0.05)
     table = reliability(known.odds, known.is_touched, even_edges(known.odds))
-    assert_allclose(table.points_off, -5.0, atol=1.5)
+    assert_allclose(table.said - table.came, -0.05, atol=0.015)
     assert table.count.min() == table.count.max() == 10_000
 
 

@@ -10,9 +10,7 @@ from transforms.calibration.poisson import poisson_deviance
 from transforms.skill.scores import (
     calibration_slope,
     deviance_removed,
-    dispersion,
     gamma_deviance,
-    information_gain,
     share_within,
     window_ratios,
 )
@@ -70,23 +68,6 @@ def test_removed_deviance_is_one_for_what_happened_and_zero_for_the_null():
     of_null = poisson_deviance(realised, null).sum()
     assert_allclose(deviance_removed(own, of_null), 1.0)
     assert_allclose(deviance_removed(of_null, of_null), 0.0)
-
-
-def test_gain_is_half_the_difference_of_deviances():
-    realised, predicted = drawn(3)
-    null = np.full_like(realised, 2.0)
-    scale = float(dispersion(realised, predicted))
-    gain = information_gain(realised, predicted, null, scale)
-    difference = poisson_deviance(realised, null) - poisson_deviance(realised, predicted)
-    assert_allclose(gain, difference / (2.0 * scale), atol=1e-12)
-
-
-def test_the_true_mean_gains_on_average_over_any_other():
-    generator = np.random.default_rng(4)
-    mean = np.exp(generator.normal(0.0, 1.0, (20_000, 2)))
-    realised = mean * generator.gamma(0.7, 1.0 / 0.7, mean.shape)
-    for wrong in (2.0 * mean, mean**0.5, mean[::-1]):
-        assert information_gain(realised, mean, wrong, 1.0).mean() > 0.0
 
 
 @pytest.mark.parametrize("exponent", [0.3, 1.0, 1.8])
