@@ -9,6 +9,7 @@ import gc
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,11 @@ os.environ.setdefault("LIQHEAT_THREADS", "1")
 # As the settings do, which packages below import after numpy: threads of OpenBLAS wait busily for
 # each other, and fits take five times the processor time on cores that are shared.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# A shell starts what runs in the background with interrupts ignored, which children would inherit:
+# tests of interrupts send them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _load_package(name: str) -> None:

@@ -302,7 +302,8 @@ def open_first_positions(
                 away = drift * 0.3 * rng.standard_normal()
                 book.mark[coin] = marks[coin] * np.exp(max(-0.5, min(0.5, away)))
             _order(rng, book, habits, tape, at, account, maker_usd, scale_usd)
-    book.mark[:] = marks
+    for coin in range(marks.size):
+        book.mark[coin] = marks[coin]
     liquidate_all(rng, book, habits, tape, at)
 
 

@@ -10,7 +10,7 @@ from warehouse.error_messages import translated
 
 
 def count_until_interrupted():
-    statement = "select sum(hash(a.range)) from range(1e6::int) a, range(1e6::int) b"
+    statement = "select sum(hash(a.range)) from range(1e5::int) a, range(1e5::int) b"
     with duckdb.connect(config={"threads": 1}) as connection, translated("counting"):
         threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
         connection.execute(statement)
