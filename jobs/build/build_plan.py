@@ -255,16 +255,18 @@ class BuildBatch:
         }
 
     @property
-    def contracts(self) -> dict[SeriesKey, str]:
-        """Asset of each contract whose bars a series or a path reads."""
-        read = {
-            (key.venue, key.instrument): path
+    def path_contracts(self) -> dict[SeriesKey, str]:
+        """Asset of each contract whose bars a path reads."""
+        return {
+            (key.venue, key.instrument): path.asset
             for path in self.paths.values()
             for key in path.contracts
         }
-        return {key: path.asset for key, path in read.items()} | {
-            each.key: each.asset for each in self.series
-        }
+
+    @property
+    def contracts(self) -> dict[SeriesKey, str]:
+        """Asset of each contract whose bars a series or a path reads."""
+        return self.path_contracts | {each.key: each.asset for each in self.series}
 
     def part(self, assets: Collection[str]) -> "BuildBatch":
         """Return the batch of some of its assets; series and paths are the same objects."""

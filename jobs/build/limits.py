@@ -23,3 +23,6 @@ DETAIL_HOURS = 168
 KEPT_MIDNIGHTS = 8
 """Newest midnights whose checkpoints are kept, for late bars; the first of each month is kept for
 late months."""
+
+CONTRADICTORY = 1.5
+"""Factor between two prices beyond which a venue may be set apart (int_set_apart)."""

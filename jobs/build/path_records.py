@@ -172,10 +172,13 @@ class PathInputs:
         By ledger, in order of ``valid_from``.
     realised : HourlyAmounts
         Published liquidations of the window and of the ``CAPTURE_HOURS`` before it.
+    set_apart : mapping of str to ndarray of int64
+        By venue, hours in which it is set apart [microseconds]; its bars are no path then.
     """
 
     fits: Mapping[str, tuple[LedgerFit, ...]]
     realised: HourlyAmounts
+    set_apart: Mapping[str, IntArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

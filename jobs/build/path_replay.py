@@ -4,12 +4,15 @@ Belongs here: running the models of a path over a span, cut at checkpoints, with
 capture in force at each hour. Does not belong here: the recursions (``transforms``), the path
 itself (``reference_path``), and how results are stored (``path_rows``).
 
+Bars of a venue that is set apart are no bars of the path: it goes on from the hour in which the
+venue no longer is, or from the next midnight on another's.
+
 An hour has the fit that held before it and the capture of the hours before it, so nothing of what
 is predicted is used. Instants are int64 microseconds since 1970, UTC.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -39,6 +42,8 @@ from transforms.path_only import PATH_ONLY, PATH_ONLY_BRACKETS, hold_constant
 from transforms.series import Bars, BoolArray, Float32Array, FloatArray, IntArray
 from transforms.state import State
 from transforms.uncertainty import draw_capture
+
+_NO_HOURS = np.zeros(0, dtype=np.int64)
 
 
 def replay_path(
@@ -71,11 +76,16 @@ def replay_path(
         if own is not None:
             first = int(np.searchsorted(own.end, span.start, side="right"))
             own = own.part(first, len(own))
-            hours[key] = hourly_bars(own, "inverse" if key.is_inverse else "linear")
+            bars_of_hours = hourly_bars(own, "inverse" if key.is_inverse else "linear")
+            hours[key] = bars_of_hours.without(inputs.set_apart.get(key.venue, _NO_HOURS))
+    before = path.reference.contract
     followed = path.reference.follow(hours, span.start, span.end)
     if path.last_bar_end is None and len(followed.bars) == 0:
         return []
     timeline = _timeline(path, followed, span)
+    if inputs.set_apart:
+        is_apart = _is_set_apart(timeline.hours, before, followed, inputs.set_apart)
+        timeline = replace(timeline, is_kept=timeline.is_kept & ~is_apart)
     if path.first_bar_start is None:
         path.first_bar_start = int(followed.bars.end[0]) - HOUR_MICROSECONDS
     if len(followed.bars):
@@ -86,6 +96,27 @@ def replay_path(
         else _run_ledger(path, model, model.ledger, timeline, inputs)
         for model in models
     ]
+
+
+def _is_set_apart(
+    hours: IntArray,
+    before: ContractKey | None,
+    followed: PathBars,
+    set_apart: Mapping[str, IntArray],
+) -> BoolArray:
+    """Return in which hours the contract of the day is set apart: nothing is held from before.
+
+    `before` is the contract followed where the hours begin; None where the path does.
+    """
+    first = before or followed.contracts[int(followed.contract[0])]
+    of_day = [first, *followed.chosen.values()]
+    # A midnight ends the day before.
+    day = np.searchsorted(list(followed.chosen), hours)
+    is_apart = np.zeros(len(hours), dtype=np.bool_)
+    for venue, apart in set_apart.items():
+        is_of_venue = np.array([key.venue == venue for key in of_day])
+        is_apart |= is_of_venue[day] & np.isin(hours, apart)
+    return is_apart
 
 
 @dataclass(frozen=True, slots=True)

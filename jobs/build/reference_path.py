@@ -57,6 +57,11 @@ class ContractBars:
         own = slice(start, stop)
         return ContractBars(self.end[own], self.prices[:, own], self.volume_usd[own])
 
+    def without(self, hours: IntArray) -> "ContractBars":
+        """Return the bars but those of some hours [microseconds]."""
+        kept = ~np.isin(self.end, hours)
+        return ContractBars(self.end[kept], self.prices[:, kept], self.volume_usd[kept])
+
 
 @dataclass(frozen=True, slots=True)
 class PathBars:

@@ -12,14 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from jobs.build import limits
 from jobs.build.hourly_maps import MapIdentity, TrimmedBins
 from jobs.build.replay_records import Stretch
 from transforms.maps import N_WINDOW_BINS, window_first_bin
 from transforms.series import SIDES, Float32Array, FloatArray, IntArray
 from warehouse.contracts import stored_rows
-
-_CONTRADICTORY = 1.5
-"""Factor between two prices beyond which a venue may be set apart (int_set_apart)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,9 @@ class TierMaps:
 def prices_contradict(parts: Sequence[TierMaps]) -> bool:
     """Return whether in some hour the prices of maps are so far apart that one may be set apart."""
     prices = _prices(parts)[1]
-    return bool((np.nanmax(prices, axis=0) > _CONTRADICTORY * np.nanmin(prices, axis=0)).any())
+    return bool(
+        (np.nanmax(prices, axis=0) > limits.CONTRADICTORY * np.nanmin(prices, axis=0)).any()
+    )
 
 
 def sum_tier_maps(parts: Sequence[TierMaps]) -> TierMaps:

@@ -21,13 +21,14 @@ from jobs.build import limits
 from jobs.build.build_plan import BuildBatch
 from jobs.build.hourly_maps import ALL_VENUES, MapIdentity, heatmap_rows, sum_maps
 from jobs.build.path_inputs import read_path_inputs
-from jobs.build.path_records import AssetPath, PathStretch
+from jobs.build.path_records import AssetPath, PathInputs, PathStretch
 from jobs.build.path_replay import replay_path
 from jobs.build.path_rows import path_checkpoint_rows, path_exposure_rows, path_map_rows
 from jobs.build.replay import replay
 from jobs.build.replay_inputs import InstrumentBars, read_bars
 from jobs.build.replay_records import EMPTY_BARS, ReplaySpan, Series, Stretch
 from jobs.build.series_rows import checkpoint_rows, exposure_rows, series_hour_rows, series_maps
+from jobs.build.set_apart import read_set_apart
 from jobs.build.shard_rows import TableRows, store_many
 from jobs.build.tier_maps import (
     TierMaps,
@@ -85,7 +86,8 @@ def replay_windows(
             done = None if under_way is None else under_way.join(connection, batch)
             if not batch.tasks:
                 return
-            window = _read_window(connection, batch, start, end)
+            before = None if under_way is None else under_way.window.bars
+            window = _read_window(connection, batch, start, end, before)
             shards = cut_shards(batch, window, engine.shard_count, place)
             replayed = ahead.submit(engine.run, replay_shard, shards)
             under_way = _UnderWay(window, replayed)
@@ -128,11 +130,23 @@ def first_instant(connection: DuckDBPyConnection, batch: BuildBatch) -> int:
 
 
 def _read_window(
-    connection: DuckDBPyConnection, batch: BuildBatch, start: int, end: int
+    connection: DuckDBPyConnection,
+    batch: BuildBatch,
+    start: int,
+    end: int,
+    before: InstrumentBars | None,
 ) -> WindowBars:
-    """Return the bars of a window, and those after it that end a hole."""
+    """Return the bars of a window, and those after it that end a hole.
+
+    `before` has the bars of the window before; None for the first.
+    """
     bars = read_bars(connection, batch.assets, start, end)
-    paths = read_path_inputs(connection, list(batch.paths), start, end) if batch.paths else {}
+    paths: dict[str, PathInputs] = {}
+    if batch.paths:
+        paths = read_path_inputs(connection, list(batch.paths), start, end)
+        apart = read_set_apart(connection, batch.path_contracts, bars, (start, end), before)
+        for asset, hours in apart.items():
+            paths[asset] = replace(paths[asset], set_apart=hours)
     with_holes = {series.asset for series in batch.series if _has_open_hole(series, bars)}
     if end == batch.until or not with_holes:
         return WindowBars(start, end, bars, {}, paths)

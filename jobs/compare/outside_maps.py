@@ -101,7 +101,7 @@ def outside_map_rows(
     """Yield rows of derived.heatmap of outside providers for some assets and hours, in parts.
 
     Where a provider has several venues in an hour and no sum over them, they are summed as venue
-    'all'.
+    'all', but for venues that are set apart.
 
     Parameters
     ----------
@@ -159,18 +159,37 @@ def _heatmap_rows(table: pa.Table, run_id: str) -> list[pa.Table]:
             )
             for cells in run_slices(own["venue"])
         }
+        apart = {
+            (venue, hour)
+            for venue, hour in zip(
+                own["venue"][own["is_set_apart"]], own["hour"][own["is_set_apart"]], strict=True
+            )
+        }
         rows += [
             heatmap_rows(
                 MapIdentity(asset, provider, venue, provider, run_id, unit, semantics), maps
             )
-            for venue, maps in (*by_venue.items(), *_sums(by_venue))
+            for venue, maps in (*by_venue.items(), *_sums(by_venue, apart))
         ]
     return rows
 
 
-def _sums(by_venue: dict[str, HourlyMaps]) -> list[tuple[str, HourlyMaps]]:
-    """Return the sum over venues of the hours that have several and no sum of the provider's."""
-    single = {venue: maps for venue, maps in by_venue.items() if venue != ALL_VENUES}
+def _sums(
+    by_venue: dict[str, HourlyMaps], set_apart: set[tuple[str, int]]
+) -> list[tuple[str, HourlyMaps]]:
+    """Return the sum over venues of the hours that have several and no sum of the provider's.
+
+    `set_apart` has venues and hours that are in no sum.
+    """
+    single = {
+        venue: _of_hours(
+            maps, np.array([hour for hour in maps.hours if (venue, hour) not in set_apart])
+        )
+        if set_apart
+        else maps
+        for venue, maps in by_venue.items()
+        if venue != ALL_VENUES
+    }
     if len(single) < 2:
         return []
     hours, count = np.unique(

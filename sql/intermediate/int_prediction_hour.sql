@@ -4,7 +4,9 @@
 -- Materialized: incremental
 
 -- Models of positions liquidated them; the profile of volume keeps none, so what its map of the
--- hour before holds between the close and the hour's extreme counts instead.
+-- hour before holds between the close and the hour's extreme counts instead. A venue that is set
+-- apart has no prediction: those of venues are only ever added. A path has no hour in which the
+-- venue that it follows is set apart.
 
 with
 leverage_exposure as (
@@ -65,6 +67,7 @@ venue_hour as (
         min(low) as low,
         max(high) as high,
     from intermediate.int_instrument_hour
+    anti join intermediate.int_set_apart using (asset, venue, as_of)
     where in_window_assets(asset) and in_window(as_of)
     group by asset, as_of, venue
 ),
@@ -81,6 +84,7 @@ by_positions as (
         sorted_sum(list_sum(swept_usd)) as swept_usd,
         any_value(params_hash) as params_hash,
     from leverage_exposure
+    anti join intermediate.int_set_apart using (asset, venue, as_of)
     group by asset, as_of, provider, venue, side
 ),
 

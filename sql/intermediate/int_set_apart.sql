@@ -12,6 +12,51 @@
 -- whose own instruments contradict one another agrees with nobody.
 
 with
+instrument_hour as (
+    select
+        asset,
+        venue,
+        instrument,
+        as_of,
+        epoch_us(as_of) // 86400000000 as day_number,
+        close,
+    from intermediate.int_instrument_hour
+    where in_window_assets(asset) and in_window(as_of, interval 23 hours)
+),
+
+day_range as (
+    select
+        asset,
+        day_number,
+        min(close) as lowest,
+        max(close) as highest,
+    from instrument_hour
+    group by asset, day_number
+),
+
+-- Days with prices that far apart in them and the day before: next to none, and no other day has a
+-- venue that is set apart.
+doubtful_day as (
+    select
+        asset,
+        day_number,
+    from day_range
+    window
+        two_days as (
+            partition by asset
+            order by day_number
+            range between 1 preceding and current row
+        )
+    qualify max(highest) over two_days > 1.5 * min(lowest) over two_days
+),
+
+read_day as (
+    select
+        asset,
+        unnest([day_number - 1, day_number]) as day_number,
+    from doubtful_day
+),
+
 -- A price holds for a day, as long as the map that was made with it.
 held as (
     select
@@ -19,8 +64,8 @@ held as (
         venue,
         close,
         unnest(hours_held(as_of, lead(as_of) over instrument_time, 24)) as as_of,
-    from intermediate.int_instrument_hour
-    where in_window_assets(asset) and in_window(as_of, interval 23 hours)
+    from instrument_hour
+    semi join read_day using (asset, day_number)
     window instrument_time as (partition by asset, venue, instrument order by as_of)
 ),
 

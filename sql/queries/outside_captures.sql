@@ -68,6 +68,7 @@ summed as (
         sorted_sum(columns('^(long|short)_usd$')),
         list_sort(list_distinct(flatten(list(raw_sha256)))) as raw_sha256,
     from single
+    anti join intermediate.int_set_apart using (asset, venue, as_of)
     group by asset, as_of, provider, unit, semantics
     having count(*) > 1 and not bool_or(venue = $all_venues)
 ),
@@ -78,14 +79,20 @@ capture as (
     select * from summed
 ),
 
+scope_hour as (
+    select * replace (unnest(if(price_ratio is null, [venue, $all_venues], [venue])) as venue),
+    from instrument_hour
+    left join intermediate.int_set_apart using (asset, venue, as_of)
+),
+
 held as (
     select
         asset,
-        coalesce(venue, $all_venues) as venue,
+        venue,
         as_of,
         sorted_sum(open_interest_usd) as open_interest_usd,
-    from instrument_hour
-    group by grouping sets ((asset, venue, as_of), (asset, as_of))
+    from scope_hour
+    group by asset, venue, as_of
 )
 
 select

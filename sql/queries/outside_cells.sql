@@ -4,6 +4,7 @@ select
     asset,
     provider,
     venue,
+    set_apart.price_ratio is not null as is_set_apart,
     unit,
     semantics,
     epoch_us(as_of) as hour,
@@ -18,5 +19,6 @@ select
     price_high,
     value,
 from intermediate.int_outside_cell
+left join intermediate.int_set_apart as set_apart using (asset, venue, as_of)
 where coalesce(traded_price, reference_price) is not null
 order by asset, provider, unit, semantics, venue, hour, side, price_low, price_high, value

@@ -1,7 +1,7 @@
 -- What each model was exposed to, in the window of hours and assets that is set: rows in order of
 -- asset, model, hour and side.
 --
--- venues: venues whose positions count
+-- venues: venues whose positions count, but where they are set apart
 
 with
 leverage_exposure as (
@@ -13,6 +13,7 @@ leverage_exposure as (
         consumed_usd,
         swept_usd,
     from derived.leverage_exposure
+    anti join intermediate.int_set_apart using (asset, venue, as_of)
     where
         in_window_assets(asset)
         and in_window(as_of)

@@ -1,5 +1,5 @@
 -- Price, volume, open interest and realised liquidations of an asset hour by hour, in the window of
--- hours and assets that is set.
+-- hours and assets that is set. Venues that are set apart are in none of it.
 
 with
 instrument_hour as (
@@ -16,6 +16,7 @@ instrument_hour as (
         open_interest_usd,
         bar_count * bar_seconds < 3600 or violation_count > 0 as is_flagged,
     from intermediate.int_instrument_hour
+    anti join intermediate.int_set_apart using (asset, venue, as_of)
     where in_window_assets(asset) and in_window(as_of)
 ),
 

@@ -3,7 +3,7 @@
 --
 -- provider: whose positions
 -- params_hash: parameters of the estimator; hours made with others are left out
--- venues: venues whose positions count
+-- venues: venues whose positions count, but where they are set apart
 
 with
 leverage_exposure as (
@@ -14,6 +14,7 @@ leverage_exposure as (
         unnest(consumed_usd) as consumed_usd,
         unnest(swept_usd) as swept_usd,
     from derived.leverage_exposure
+    anti join intermediate.int_set_apart using (asset, venue, as_of)
     where
         in_window_assets(asset)
         and in_window(as_of)

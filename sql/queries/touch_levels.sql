@@ -27,6 +27,18 @@ band as (
         and touch_probability_24h_ratio is not null
 ),
 
+set_apart as (
+    select
+        asset,
+        venue,
+        as_of,
+    from intermediate.int_quality_measures
+    where
+        set_apart_price_ratio is not null
+        and as_of > $from_at
+        and as_of <= $until_at + interval 1 day
+),
+
 asset_hour as (
     select
         asset,
@@ -34,6 +46,7 @@ asset_hour as (
         median(low) as low,
         median(high) as high,
     from intermediate.int_instrument_hour
+    anti join set_apart using (asset, venue, as_of)
     where as_of > $from_at and as_of <= $until_at + interval 1 day
     group by asset, as_of
 ),

@@ -3,9 +3,14 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
-from workbench import END, HOUR, START, differences, instrument_row, table_of, workshop
+from workbench import END, HOUR, START, differences, instrument_row, table_of, where, workshop
+from workbench.ledger_fits import round_fit, use_fits
 
+from jobs.build import limits
+from jobs.build.path_records import PATH_MODELS
+from jobs.calibrate.panels import read_panel
 from jobs.check.run_suites import check
 from jobs.collect.imports import import_files
 from jobs.collect.store_symbols import SYMBOLS_FILE
@@ -15,6 +20,7 @@ from jobs.read.query import open_reader
 from jobs.settings import Settings
 from sources.errors import InputRejected
 from transforms.estimators import ESTIMATORS
+from transforms.ledger import LEDGERS
 
 ONE = (ESTIMATORS["turnover"],)
 CASES = Path(__file__).parents[4] / "shared" / "cases"
@@ -33,13 +39,13 @@ PRICES = {
 }
 
 
-def market(missing=()):
+def market(missing=(), n_hours=HOURS):
     """Return records; `missing` holds (asset, venue, hour) without a bar."""
     instruments, bars, held = [], [], []
     for (asset, venue), price in PRICES.items():
         key = {"venue": venue, "instrument": f"{asset}/USDT:USDT"}
         instruments.append(instrument_row(asset, venue))
-        for hour in range(HOURS):
+        for hour in range(n_hours):
             if (asset, venue, hour) in missing:
                 continue
             close = price * (1 + 0.003 * (hour % 5))
@@ -141,6 +147,118 @@ def test_hour_by_hour_the_same_is_left_out_as_at_once(tmp_path):
         for hour in (9, 10, 11, 12, 13, HOURS):
             shop.build(START + hour * HOUR, estimators=ONE)
     assert not differences(tmp_path / "once/warehouse.duckdb", tmp_path / "hours/warehouse.duckdb")
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Fits of both ledgers, which are in force in every hour."""
+    use_fits(monkeypatch, *(round_fit(provider) for provider in LEDGERS))
+
+
+def with_volume(records, asset, venue, usd):
+    """Return the records with another volume on a venue, in place."""
+    bars = records["ohlcv"].to_pylist()
+    for bar in bars:
+        if bar["venue"] == venue and bar["instrument"].startswith(asset):
+            bar["volume_quantity"] = usd / bar["close"]
+    return {**records, "ohlcv": table_of("ohlcv", bars)}
+
+
+def path_venues(shop):
+    """Return the venues followed by the path of each asset."""
+    return dict(
+        shop.rows(
+            "select asset, list_sort(list(distinct reference_venue)) "
+            "from derived.path_exposure group by asset"
+        )
+    )
+
+
+@pytest.mark.usefixtures("fits")
+def test_ledgers_follow_no_venue_that_is_set_apart(tmp_path, records):
+    # The odd one has by far the most volume.
+    records = with_volume(records, "ODD", "bybit", 1e12)
+    with workshop(tmp_path) as shop:
+        shop.take_in(records)
+        shop.build(AS_OF, ONE, PATH_MODELS)
+        assert path_venues(shop) == {"FINE": ["binance"], "ODD": ["binance"]}
+        assert shop.rows(
+            "select asset, provider, count(distinct as_of) from derived.heatmap "
+            "where venue = 'all' and provider = 'path_ledger' group by all order by all"
+        ) == [("FINE", "path_ledger", HOURS), ("ODD", "path_ledger", HOURS)]
+        # Nothing is summed of the two that contradict each other, by any provider.
+        for mart in ("derived.heatmap", "derived.band", "derived.consensus"):
+            assets = shop.rows(f"select distinct asset from {mart} where venue = 'all'")
+            assert sorted(assets) == [("FINE",), ("ODD",)], mart
+
+
+@pytest.mark.usefixtures("fits")
+def test_forecasts_add_no_venue_that_is_set_apart(tmp_path, records):
+    with workshop(tmp_path) as shop:
+        shop.take_in(records)
+        shop.build(AS_OF, ONE, PATH_MODELS)
+        rows = shop.rows(
+            "select distinct asset, provider, covered_venues "
+            "from marts.liquidation_forecast_hourly where tier = 'all' and predicted_usd > 0"
+        )
+        covered = {(asset, provider): venues for asset, provider, venues in rows}
+        assert {asset for asset, _ in covered} == {"FINE", "ODD"}
+        assert covered["ODD", "turnover"] == ["binance", "okx"]
+        assert covered["ODD", "path_ledger"] == ["binance"]
+        added = shop.one(
+            "select sum(predicted_usd) from marts.liquidation_forecast_hourly "
+            "where asset = 'ODD' and provider = 'turnover' and tier = 'all'"
+        )
+        assert added == pytest.approx(
+            shop.one(
+                "select sum(list_sum(consumed_usd) + list_sum(swept_usd)) "
+                "from derived.leverage_exposure where asset = 'ODD' and venue <> 'bybit'"
+            )
+        )
+        # Nor do fits and scores see anything of it.
+        odd = read_panel(shop.connection, "ODD", AS_OF)
+        assert odd.panel.close.max() < 1.1
+        assert odd.panel.volume_usd == pytest.approx(2e7, rel=0.02)
+        assert odd.panel.exposures["turnover"].sum() == pytest.approx(added)
+        assert read_panel(shop.connection, "TWO", AS_OF) is None
+
+
+@pytest.mark.usefixtures("fits")
+def test_a_path_stops_while_its_venue_is_set_apart_however_it_is_built(tmp_path, monkeypatch):
+    # The second of two venues is listed at hour 5 and stops at hour 27: its price holds for a day.
+    n_hours = 60
+    missing = {("TWO", "okx", hour) for hour in range(n_hours) if not 5 <= hour < 27}
+    records = {
+        kind: where(table, np.array(table["instrument"].to_pylist()) == "TWO/USDT:USDT")
+        for kind, table in market(missing, n_hours).items()
+    }
+    until = START + n_hours * HOUR
+    with workshop(tmp_path / "once") as shop:
+        shop.take_in(records)
+        shop.build(until, ONE, PATH_MODELS)
+        found = shop.rows(
+            "select distinct epoch((as_of - ?))::bigint // 3600 from derived.heatmap "
+            "where asset = 'TWO' and venue = 'all' and provider = 'path_ledger' order by all",
+            [START],
+        )
+        assert [hour for (hour,) in found] == [*range(1, 6), *range(51, n_hours + 1)]
+        mapped = shop.rows(
+            "select distinct epoch((as_of - ?))::bigint // 3600 from derived.heatmap "
+            "where asset = 'TWO' and venue = 'all' and provider = 'turnover' order by all",
+            [START],
+        )
+        assert mapped == found
+    with workshop(tmp_path / "hours") as shop:
+        shop.take_in(records)
+        for hour in (6, 30, 51, n_hours):
+            shop.build(START + hour * HOUR, ONE, PATH_MODELS)
+    with workshop(tmp_path / "windows") as shop:
+        shop.take_in(records)
+        monkeypatch.setattr(limits, "WINDOW_DAYS", 1)
+        shop.build(until, ONE, PATH_MODELS)
+    once = tmp_path / "once/warehouse.duckdb"
+    assert not differences(once, tmp_path / "hours/warehouse.duckdb")
+    assert not differences(once, tmp_path / "windows/warehouse.duckdb")
 
 
 def test_a_person_says_what_a_ticker_means(tmp_path, records):

@@ -147,6 +147,24 @@ def test_guessed_funding_intervals_of_live_payments_are_cleared(before, connecti
     assert {day for (day,) in days} == {"2026-02-01", "2026-02-02"}
 
 
+def test_assets_with_venues_set_apart_are_built_again_from_the_first_such_hour(before, connection):
+    before("0028")
+    connection.execute(
+        "insert into intermediate.int_quality_measures by name "
+        "select unnest(['X', 'X', 'X', 'FINE']) as asset, unnest(['okx', 'okx', 'gate', 'okx']) "
+        "as venue, '2026-03-01 00:00:00+00'::timestamptz + to_hours(unnest([0, 5, 6, 5])) as as_of,"
+        " unnest([null, 30.0, 30.0, null]) as set_apart_price_ratio, 1 as instrument_count, "
+        "2 as venue_count, 1 as bar_coverage_24h_ratio, 1 as bar_coverage_7d_ratio, "
+        "1 as open_interest_coverage_24h_ratio, 1 as open_interest_coverage_7d_ratio"
+    )
+    connection.execute("delete from meta.pending_build")
+    migrate(connection)
+    assert connection.execute(
+        "select asset, epoch(from_at - '2026-03-01 00:00:00+00'::timestamptz) "
+        "from meta.pending_build"
+    ).fetchall() == [("X", 4 * 3600.0)]
+
+
 def test_a_comment_that_a_kill_left_out_is_written_at_the_next_opening(tmp_path):
     path = tmp_path / "warehouse.duckdb"
     with open_warehouse(path) as connection:

@@ -135,6 +135,27 @@ def test_venues_of_an_outside_map_are_summed_where_there_are_several(connection)
     assert held == [(AT - HOUR, "alpha", 5), (AT, "all", 10), (AT, "alpha", 5), (AT, "beta", 5)]
 
 
+def test_a_venue_that_is_set_apart_is_in_no_sum_of_an_outside_map(connection):
+    add_hours(connection, venues=("alpha", "beta"))
+    add_hours(connection, venues=("gamma",), price=PRICE * 112)
+    for venue in ("alpha", "beta", "gamma"):
+        add_cells(connection, "outsider", [(88, 89, "long", 5.0)], venue_scope=venue)
+    place_outside_maps(connection)
+    compare(connection)
+    held = rows_of(
+        connection,
+        "derived.heatmap where side = 'long'",
+        "venue, round(list_sum(liquidation_usd), 3)",
+    )
+    assert held == [("all", 10), ("alpha", 5), ("beta", 5), ("gamma", 5)]
+    assert rows_of(connection, "derived.outside_map", "venue, cell_count") == [
+        ("all", 2),
+        ("alpha", 1),
+        ("beta", 1),
+        ("gamma", 1),
+    ]
+
+
 def test_of_mixed_units_those_in_dollars_count(connection):
     add_hours(connection)
     add_cells(connection, "outsider", [(88, 89, "long", 5.0)], unit="relative")
