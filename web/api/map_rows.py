@@ -1,6 +1,6 @@
 """The bins of a map as rows, or as the binary grid that the page draws.
 
-Belongs here: which query a map needs, and its bins as rows. Does not belong here: reading the
+Belongs here: which statement a map needs, and its bins as rows. Does not belong here: reading the
 page's grid (``plots.map_grid``).
 """
 
@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 from jobs.build.hourly_maps import ALL_VENUES
 from plots.map_grid import CONSENSUS, LOG_ORIGIN, LOG_STEP, encode_grid, read_grid
 from warehouse.errors import QueryFailed, QueryOverLimit
+from warehouse.queries import named_query
 from warehouse.read import Reader
 from web.answers import instant_text
-from web.api.resources import read_rows
+from web.api.resources import CONSENSUS_ROWS, read_rows
 from web.problem_details import Refusal, bad_parameter, unknown_name
 from web.view import View
 
@@ -42,10 +43,10 @@ def map_rows(reader: Reader, known: dict[str, Any]) -> pa.Table:
         Parameters that the query may take.
     """
     if known["tiers"] is not None:
-        return read_rows(reader, "api_map_tiers", known)
+        return read_rows(reader, named_query("api_map_tiers"), known)
     if known["provider"] == CONSENSUS:
-        return read_rows(reader, "api_consensus", known)
-    return _unfolded(read_rows(reader, "api_map", known), known["reach"])
+        return read_rows(reader, CONSENSUS_ROWS.statement, known)
+    return _unfolded(read_rows(reader, named_query("api_map"), known), known["reach"])
 
 
 def _unfolded(maps: pa.Table, reach: float | None) -> pa.Table:
@@ -140,7 +141,7 @@ def check_tiers(reader: Reader, known: dict[str, Any]) -> None:
             "leave venue or tiers out",
         )
     try:
-        rows = read_rows(reader, "api_tiers", known).to_pylist()
+        rows = read_rows(reader, named_query("api_tiers"), known).to_pylist()
     except QueryOverLimit:
         raise
     except QueryFailed as exc:

@@ -14,10 +14,26 @@ from typing import Any
 import pyarrow as pa
 
 from warehouse.contracts import Column, Relation, relations
-from warehouse.queries import named_query
 from warehouse.read import Reader
 
 _PARAMETER = re.compile(r"\$([a-z_]+)")
+
+# Conditions on rows. Parameters that may be NULL, which means all, have an `any` in the name.
+_ASSET = "asset = $asset"
+_PROVIDER = "provider = $provider"
+_VENUE = "venue = $venue"
+_SIDES = "list_contains($sides, side)"
+_HOURS = "as_of > $from_at and as_of <= $until_at"
+_ANY_ASSET = "asset is not distinct from coalesce($asset, asset)"
+_ANY_PROVIDER = "provider = coalesce($provider, provider)"
+_ANY_PROVIDER_OF_PAIR = "coalesce($provider in (provider_a, provider_b), true)"
+_ANY_VENUE = "venue = coalesce($venue, venue)"
+_ANY_REACH = (
+    "coalesce(price_high > price * (1 - $reach::double)"
+    " and price_low < price * (1 + $reach::double), true)"
+)
+_ANY_JOB = "job = coalesce($job, job)"
+_OF_MAP = (_ASSET, _PROVIDER, _VENUE, _SIDES, _HOURS)
 
 
 @dataclass(frozen=True)
@@ -28,12 +44,14 @@ class Resource:
     ----------
     name : str
         Its path below ``/v1/``.
-    query : str
-        The named query behind it.
     relation : str
-        The relation whose contract describes its columns.
+        The relation whose rows they are, and whose contract describes them.
     scope : str
         ``map``: rows of one asset, provider and venue; ``asset``: rows of one asset; ``home``: all.
+    conditions : tuple of str
+        Which of its rows, by the parameters of a request.
+    order : str
+        Their order.
     is_daily : bool
         Whether its rows are of midnights: one hour then means the newest of the week before it.
     left_out : tuple of str
@@ -41,9 +59,10 @@ class Resource:
     """
 
     name: str
-    query: str
     relation: str
     scope: str
+    conditions: tuple[str, ...]
+    order: str
     is_daily: bool = False
     left_out: tuple[str, ...] = ()
 
@@ -58,13 +77,21 @@ class Resource:
         return tuple(one for one in self.contract.columns if one.name not in self.left_out)
 
     @property
+    def statement(self) -> str:
+        """The SELECT of a page of its rows."""
+        return (
+            f"select * from {self.relation} where {' and '.join(self.conditions)}"
+            f" order by {self.order} limit $row_count offset $first_row"
+        )
+
+    @property
     def takes(self) -> set[str]:
-        """Names of the parameters that its query takes."""
-        return set(_PARAMETER.findall(named_query(self.query)))
+        """Names of the parameters that its statement takes."""
+        return set(_PARAMETER.findall(self.statement))
 
     @property
     def parameters_without_effect(self) -> tuple[str, ...]:
-        """Names of those that choose a map's bins and that its query does not take."""
+        """Names of those that choose a map's bins and that its statement does not take."""
         if self.name == "map" or not self.takes & {"provider", "venue", "sides"}:
             return ()
         taken = {"side" if name == "sides" else name for name in self.takes}
@@ -73,9 +100,8 @@ class Resource:
         )
 
 
-def read_rows(reader: Reader, query: str, known: Mapping[str, Any]) -> pa.Table:
-    """Return the rows of a named query, given more parameters than it takes."""
-    statement = named_query(query)
+def read_rows(reader: Reader, statement: str, known: Mapping[str, Any]) -> pa.Table:
+    """Return the rows of a statement, given more parameters than it takes."""
     taken = {name: known[name] for name in set(_PARAMETER.findall(statement))}
     return reader.execute(statement, taken).to_arrow_table()
 
@@ -110,26 +136,92 @@ def read_page(
             return pa.concat_tables(parts)
 
 
+CONSENSUS_ROWS = Resource(
+    "consensus",
+    "marts.consensus_heatmap_hourly",
+    "asset",
+    (_ASSET, _VENUE, _SIDES, _HOURS, _ANY_REACH),
+    "as_of desc, side, bin_index",
+)
+
 RESOURCES = (
-    Resource("assets", "api_assets", "marts.assets", "home"),
+    Resource(
+        "assets", "marts.assets", "home", (_ANY_ASSET,), "open_interest_usd desc nulls last, asset"
+    ),
+    # `web.api.map_rows` reads them.
     Resource(
         "map",
-        "api_map",
         "marts.liquidation_heatmap_hourly",
         "map",
+        _OF_MAP,
+        "as_of desc, side, bin_index",
         left_out=("asset", "provider", "venue", "unit", "semantics", "params_hash"),
     ),
-    Resource("bands", "api_bands", "marts.liquidation_bands_hourly", "map"),
-    Resource("cascades", "api_cascades", "marts.cascade_scenarios_hourly", "map"),
-    Resource("by-leverage", "api_by_leverage", "marts.liquidation_by_leverage_hourly", "map"),
-    Resource("consensus", "api_consensus", "marts.consensus_heatmap_hourly", "asset"),
-    Resource("disagreement", "api_disagreement", "marts.provider_disagreement_hourly", "asset"),
-    Resource("quality", "api_quality", "marts.asset_quality_hourly", "asset"),
-    Resource("accuracy", "api_accuracy", "marts.estimator_skill_daily", "asset", is_daily=True),
-    Resource("forecast", "api_forecast", "marts.liquidation_forecast_hourly", "asset"),
-    Resource("outlook", "api_outlook", "marts.liquidation_outlook_daily", "asset", is_daily=True),
-    Resource("context", "api_context", "marts.market_context_hourly", "asset"),
-    Resource("open-interest", "api_open_interest", "marts.venue_open_interest_hourly", "asset"),
-    Resource("gaps", "api_gaps", "marts.data_gaps", "home"),
-    Resource("runs", "api_runs", "marts.pipeline_runs", "home"),
+    Resource(
+        "bands", "marts.liquidation_bands_hourly", "map", _OF_MAP, "as_of desc, side desc, rank"
+    ),
+    Resource(
+        "cascades", "marts.cascade_scenarios_hourly", "map", _OF_MAP, "as_of desc, shock_ratio"
+    ),
+    Resource(
+        "by-leverage",
+        "marts.liquidation_by_leverage_hourly",
+        "map",
+        _OF_MAP,
+        "as_of desc, side, leverage, tier",
+    ),
+    CONSENSUS_ROWS,
+    Resource(
+        "disagreement",
+        "marts.provider_disagreement_hourly",
+        "asset",
+        (_ASSET, _ANY_PROVIDER_OF_PAIR, _ANY_VENUE, _HOURS),
+        "as_of desc, venue, provider_a, provider_b, side",
+    ),
+    Resource(
+        "quality",
+        "marts.asset_quality_hourly",
+        "asset",
+        (_ASSET, _ANY_VENUE, _HOURS),
+        "as_of desc, venue <> 'all', venue",
+    ),
+    Resource(
+        "accuracy",
+        "marts.estimator_skill_daily",
+        "asset",
+        (_ASSET, _ANY_PROVIDER, _HOURS),
+        "as_of desc, window_days desc, provider, null_model",
+        is_daily=True,
+    ),
+    Resource(
+        "forecast",
+        "marts.liquidation_forecast_hourly",
+        "asset",
+        (_ASSET, _ANY_PROVIDER, _SIDES, _HOURS),
+        "as_of desc, provider, venue_scope, side, tier",
+    ),
+    Resource(
+        "outlook",
+        "marts.liquidation_outlook_daily",
+        "asset",
+        (_ASSET, _SIDES, _HOURS),
+        "as_of desc, side",
+        is_daily=True,
+    ),
+    Resource("context", "marts.market_context_hourly", "asset", (_ASSET, _HOURS), "as_of desc"),
+    Resource(
+        "open-interest",
+        "marts.venue_open_interest_hourly",
+        "asset",
+        (_ASSET, _ANY_VENUE, _HOURS),
+        "as_of desc, open_interest_usd desc, venue",
+    ),
+    Resource(
+        "gaps",
+        "marts.data_gaps",
+        "home",
+        (_ANY_ASSET, _ANY_VENUE),
+        "gap_from desc, venue, instrument, kind",
+    ),
+    Resource("runs", "marts.pipeline_runs", "home", (_ANY_JOB,), "started_at desc, run_id"),
 )

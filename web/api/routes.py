@@ -239,7 +239,7 @@ def _read(reader: Reader, question: _Question, media: MediaType, page: PageOfRow
     def read(chosen: dict[str, Any]) -> pa.Table:
         if resource.name == "map":
             return map_rows(reader, chosen)
-        return read_rows(reader, resource.query, chosen)
+        return read_rows(reader, resource.statement, chosen)
 
     rows = read(known) if question.view is None else read_page(read, known, at_once=_AT_ONCE)
     if resource.is_daily and question.view and not question.view.is_window:
