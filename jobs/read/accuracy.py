@@ -130,10 +130,9 @@ def accuracy_of(reader: Reader, asset: str, as_of: datetime | None = None) -> Ac
     if window is not None:
         between = {"asset": asset, "from_at": at - timedelta(days=window), "until_at": at}
         sides = named_rows(reader, "accuracy_sides", between)
-    outlook, held = (
-        named_rows_if_published(reader, name, {"asset": asset, "as_of": at}) or []
-        for name in ("outlook", "outlook_held")
-    )
+    until = {"asset": asset, "as_of": at}
+    outlook = named_rows_if_published(reader, "outlook_days", {**until, "days": 1}) or []
+    held = named_rows_if_published(reader, "outlook_held", until) or []
     return Accuracy(
         asset, at, tuple(rows), window, tuple(sides), tuple(outlook), held[0] if held else None
     )

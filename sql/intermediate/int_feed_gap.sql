@@ -29,7 +29,7 @@ feed as (
     where period_seconds > 0
 ),
 
-ohlcv as (
+observed as (
     select distinct
         venue,
         instrument,
@@ -39,9 +39,7 @@ ohlcv as (
         '' as part,
     from raw.ohlcv
     where bar_start_at between window_start() and window_end()
-),
-
-mark_ohlc as (
+    union all
     select distinct
         venue,
         instrument,
@@ -51,9 +49,7 @@ mark_ohlc as (
         '' as part,
     from raw.mark_ohlc
     where bar_start_at between window_start() and window_end()
-),
-
-open_interest as (
+    union all
     select distinct
         venue,
         instrument,
@@ -64,9 +60,7 @@ open_interest as (
     from raw.open_interest
     -- The answer to a snapshot arrives some seconds after its slot.
     where observed_at between window_start() and window_end() + interval 1 hour
-),
-
-long_short_ratio as (
+    union all
     select distinct
         venue,
         instrument,
@@ -76,9 +70,7 @@ long_short_ratio as (
         measure as part,
     from raw.long_short_ratio
     where observed_at between window_start() and window_end()
-),
-
-realised_liquidation as (
+    union all
     select distinct
         venue,
         instrument,
@@ -88,18 +80,6 @@ realised_liquidation as (
         side as part,
     from raw.realised_liquidation
     where period_seconds > 0 and period_start_at between window_start() and window_end()
-),
-
-observed as (
-    select * from ohlcv
-    union all
-    select * from mark_ohlc
-    union all
-    select * from open_interest
-    union all
-    select * from long_short_ratio
-    union all
-    select * from realised_liquidation
 ),
 
 observed_slot as (

@@ -3,29 +3,15 @@
 -- Grain: asset
 -- Materialized: view
 
-with
-critical_finding as (
-    select
-        asset,
-        as_of,
-        suite,
-        check_name,
-    from quality.check_results
-    where
-        severity = 'critical'
-        and not success
-        and asset is not null
-),
-
-held_back as (
-    select
-        asset,
-        min(as_of) as held_from_at,
-        arg_min(check_name, (as_of, check_name)) as check_name,
-        -- A map that fails is held back and its grade says why; a grade that fails goes too.
-        bool_or(suite = 'marts') as is_grade_held,
-    from critical_finding
-    group by asset
-)
-
-select * from held_back
+select
+    asset,
+    min(as_of) as held_from_at,
+    arg_min(check_name, (as_of, check_name)) as check_name,
+    -- A map that fails is held back and its grade says why; a grade that fails goes too.
+    bool_or(suite = 'marts') as is_grade_held,
+from quality.check_results
+where
+    severity = 'critical'
+    and not success
+    and asset is not null
+group by asset

@@ -5,36 +5,6 @@
 -- Materialized: view
 
 with
--- An hour more, to see what has changed.
-heatmap as (
-    select
-        asset,
-        as_of,
-        provider,
-        venue,
-        side,
-        price,
-        liquidation_usd,
-        unit,
-        semantics,
-        -- The element of the array that holds the price's bin, from 1.
-        bin_of(price) - first_bin_index + 1 as price_position,
-    from derived.heatmap
-    where in_window(as_of, interval 1 hour)
-),
-
-instrument_hour as (
-    select
-        asset,
-        as_of,
-        venue,
-        volume_usd,
-        low,
-        high,
-    from intermediate.int_instrument_hour
-    where in_window(as_of)
-),
-
 -- Venues that are set apart are left out of the sum of all venues.
 set_apart as (
     select
@@ -45,9 +15,19 @@ set_apart as (
     from intermediate.int_set_apart
 ),
 
+-- An hour more, to see what has changed.
 side_total as (
     select
-        * exclude (liquidation_usd, price_position),
+        asset,
+        as_of,
+        provider,
+        venue,
+        side,
+        price,
+        unit,
+        semantics,
+        -- The element of the array that holds the price's bin, from 1.
+        bin_of(price) - first_bin_index + 1 as price_position,
         coalesce(list_sum(liquidation_usd::double[]), 0) as total,
         list_count(liquidation_usd) < len(liquidation_usd) as has_null,
         coalesce(list_min(liquidation_usd), 0) as smallest,
@@ -63,7 +43,8 @@ side_total as (
             ),
             0
         ) as wrong_side_total,
-    from heatmap
+    from derived.heatmap
+    where in_window(as_of, interval 1 hour)
 ),
 
 map_total as (
@@ -117,7 +98,8 @@ traded as (
         if(grouping(venue) = 1, 'all', venue) as venue,
         sorted_sum(volume_usd) as volume_usd,
         max(ln(if(low > 0 and high > 0, high / low, null))) as range_log_ratio,
-    from instrument_hour
+    from intermediate.int_instrument_hour
+    where in_window(as_of)
     group by grouping sets ((asset, as_of, venue), (asset, as_of))
 ),
 

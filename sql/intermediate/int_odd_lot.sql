@@ -7,17 +7,6 @@
 -- such units would look as if both sides were counted.
 
 with
-instrument as (
-    select
-        venue,
-        instrument,
-        contract_kind,
-        contract_size,
-        base_multiplier,
-        lot_quantity,
-    from staging.stg_instrument
-),
-
 newest as (
     select max(observed_at) as observed_at,
     from raw.open_interest
@@ -52,7 +41,7 @@ figure as (
             else 1
         end as listed_lot,
     from open_interest
-    inner join instrument using (venue, instrument)
+    inner join staging.stg_instrument as instrument using (venue, instrument)
 ),
 
 -- A figure that does not change shows nothing new.
@@ -128,7 +117,7 @@ venue as (
         max(figure.sides_counted) as sides_counted,
         count(figure.observed_at) as row_count,
         count(figure.amount) as amount_count,
-    from instrument
+    from staging.stg_instrument
     left join figure using (venue, instrument)
     group by venue
 ),

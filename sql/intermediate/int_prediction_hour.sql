@@ -9,38 +9,6 @@
 -- venue that it follows is set apart.
 
 with
-leverage_exposure as (
-    select
-        asset,
-        as_of,
-        provider,
-        venue,
-        side,
-        consumed_usd,
-        swept_usd,
-        params_hash,
-    from derived.leverage_exposure
-    where in_window_assets(asset) and in_window(as_of) and consumed_usd is not null
-),
-
-path_exposure as (
-    select
-        asset,
-        as_of,
-        provider,
-        side,
-        exposure,
-        map_usd,
-        move_usd,
-        constant_usd,
-        capture_ratio,
-        capture_hour_count,
-        reference_venue,
-        params_hash,
-    from derived.path_exposure
-    where in_window_assets(asset) and in_window(as_of)
-),
-
 heatmap as (
     select
         asset,
@@ -83,8 +51,9 @@ by_positions as (
         sorted_sum(list_sum(consumed_usd)) as consumed_usd,
         sorted_sum(list_sum(swept_usd)) as swept_usd,
         any_value(params_hash) as params_hash,
-    from leverage_exposure
+    from derived.leverage_exposure
     anti join intermediate.int_set_apart using (asset, venue, as_of)
+    where in_window_assets(asset) and in_window(as_of) and consumed_usd is not null
     group by asset, as_of, provider, venue, side
 ),
 
@@ -135,7 +104,8 @@ by_path as (
         capture_hour_count,
         reference_venue,
         params_hash,
-    from path_exposure
+    from derived.path_exposure
+    where in_window_assets(asset) and in_window(as_of)
 ),
 
 prediction as (

@@ -14,7 +14,8 @@ instrument as (
     where in_window_assets(asset)
 ),
 
-ohlcv as (
+-- Each row with the instant at which it is known; a bar at its end.
+landed_row as (
     select
         'ohlcv' as kind,
         venue,
@@ -37,9 +38,7 @@ ohlcv as (
         bar_seconds <= 3600
         and bar_start_at >= window_start() - interval 1 hour
         and bar_start_at < window_end()
-),
-
-mark_ohlc as (
+    union all
     select
         'mark_ohlc' as kind,
         venue,
@@ -58,9 +57,7 @@ mark_ohlc as (
         bar_seconds <= 3600
         and bar_start_at >= window_start() - interval 1 hour
         and bar_start_at < window_end()
-),
-
-open_interest as (
+    union all
     select
         'open_interest' as kind,
         venue,
@@ -73,15 +70,6 @@ open_interest as (
         open_interest_quantity >= 0 and isfinite(open_interest_quantity) as is_possible,
     from raw.open_interest
     where observed_at > window_start() and observed_at <= window_end() + interval 1 minute
-),
-
--- Each row with the instant at which it is known; a bar at its end.
-landed_row as (
-    select * from ohlcv
-    union all
-    select * from mark_ohlc
-    union all
-    select * from open_interest
 ),
 
 of_asset as (

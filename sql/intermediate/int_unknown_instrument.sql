@@ -4,33 +4,6 @@
 -- Materialized: view
 
 with
-ohlcv as (
-    select
-        'ohlcv' as kind,
-        venue,
-        instrument,
-        bar_start_at as known_at,
-    from raw.ohlcv
-),
-
-mark_ohlc as (
-    select
-        'mark_ohlc' as kind,
-        venue,
-        instrument,
-        bar_start_at as known_at,
-    from raw.mark_ohlc
-),
-
-open_interest as (
-    select
-        'open_interest' as kind,
-        venue,
-        instrument,
-        observed_at as known_at,
-    from raw.open_interest
-),
-
 -- As their venues describe them: one that a user left out is known.
 instrument as (
     select
@@ -40,11 +13,26 @@ instrument as (
 ),
 
 landed as (
-    select * from ohlcv
+    select
+        'ohlcv' as kind,
+        venue,
+        instrument,
+        bar_start_at as known_at,
+    from raw.ohlcv
     union all
-    select * from mark_ohlc
+    select
+        'mark_ohlc' as kind,
+        venue,
+        instrument,
+        bar_start_at as known_at,
+    from raw.mark_ohlc
     union all
-    select * from open_interest
+    select
+        'open_interest' as kind,
+        venue,
+        instrument,
+        observed_at as known_at,
+    from raw.open_interest
 ),
 
 unknown as (

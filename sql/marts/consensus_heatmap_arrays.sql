@@ -3,24 +3,19 @@
 -- Materialized: table
 -- Known limitation: as of marts.consensus_heatmap_hourly, which has a row for each bin.
 
-with
-consensus as (
-    select
-        asset,
-        as_of,
-        venue,
-        side,
-        price,
-        first_bin_index,
-        len(mean_ratio)::integer as bin_count,
-        mean_ratio,
-        min_ratio,
-        max_ratio,
-        variation_ratio,
-        dense_provider_count,
-        provider_count,
-        params_hash,
-    from derived.consensus
-)
-
-select * from consensus
+select
+    asset,
+    as_of,
+    venue,
+    side,
+    price,
+    first_bin_index,
+    len(mean_ratio)::integer as bin_count,
+    mean_ratio,
+    min_ratio,
+    max_ratio,
+    variation_ratio,
+    dense_provider_count,
+    provider_count,
+    params_hash,
+from derived.consensus

@@ -4,10 +4,5 @@
 -- Known limitation: one place counts once for each hour and provider that shows it; the blocks of
 -- the intervals carry that dependence, the counts do not.
 
-with
-crowding as (
-    select * exclude (run_id)
-    from derived.crowding
-)
-
-select * from crowding
+select * exclude (run_id)
+from derived.crowding

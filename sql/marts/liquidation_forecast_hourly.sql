@@ -34,18 +34,6 @@ realised_liquidation as (
     select * from intermediate.int_realised_liquidation_hour
 ),
 
-instrument_hour as (
-    select
-        asset,
-        venue,
-        as_of,
-        bar_count,
-        bar_seconds,
-        violation_count,
-    from intermediate.int_instrument_hour
-    where in_window_assets(asset) and in_window(as_of, interval 336 hours)
-),
-
 leverage_exposure as (
     select
         asset,
@@ -66,8 +54,11 @@ flagged as (
         as_of,
         venue,
         true as is_flagged,
-    from instrument_hour
-    where violation_count > 0 or bar_count * bar_seconds < 3600
+    from intermediate.int_instrument_hour
+    where
+        in_window_assets(asset)
+        and in_window(as_of, interval 336 hours)
+        and (violation_count > 0 or bar_count * bar_seconds < 3600)
 ),
 
 path as (

@@ -3,26 +3,21 @@
 -- Materialized: table
 -- Known limitation: as of marts.liquidation_heatmap_hourly, which has a row for each bin.
 
-with
-heatmap as (
-    select
-        asset,
-        as_of,
-        provider,
-        venue,
-        side,
-        price,
-        first_bin_index,
-        len(liquidation_usd)::integer as bin_count,
-        liquidation_usd,
-        start_up_usd,
-        liquidation_q10_usd,
-        liquidation_q50_usd,
-        liquidation_q90_usd,
-        unit,
-        semantics,
-        params_hash,
-    from derived.heatmap
-)
-
-select * from heatmap
+select
+    asset,
+    as_of,
+    provider,
+    venue,
+    side,
+    price,
+    first_bin_index,
+    len(liquidation_usd)::integer as bin_count,
+    liquidation_usd,
+    start_up_usd,
+    liquidation_q10_usd,
+    liquidation_q50_usd,
+    liquidation_q90_usd,
+    unit,
+    semantics,
+    params_hash,
+from derived.heatmap

@@ -3,21 +3,16 @@
 -- Materialized: table
 -- Known limitation: as of marts.liquidation_heatmap_by_tier_hourly, which has a row for each bin.
 
-with
-arrays as (
-    select
-        asset,
-        as_of,
-        provider,
-        venue,
-        side,
-        leverage,
-        price,
-        first_bin_index,
-        len(liquidation_usd)::integer as bin_count,
-        liquidation_usd,
-        params_hash,
-    from derived.heatmap_by_tier
-)
-
-select * from arrays
+select
+    asset,
+    as_of,
+    provider,
+    venue,
+    side,
+    leverage,
+    price,
+    first_bin_index,
+    len(liquidation_usd)::integer as bin_count,
+    liquidation_usd,
+    params_hash,
+from derived.heatmap_by_tier

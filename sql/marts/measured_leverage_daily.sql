@@ -4,10 +4,5 @@
 -- Known limitation: a position that adds to an older one counts at its opening only; the effective
 -- leverage takes the maintenance margin of the smallest positions.
 
-with
-measured_leverage as (
-    select * exclude (run_id)
-    from derived.measured_leverage
-)
-
-select * from measured_leverage
+select * exclude (run_id)
+from derived.measured_leverage

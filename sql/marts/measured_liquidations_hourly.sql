@@ -21,22 +21,6 @@ position_coverage as (
     where in_window(as_of, interval 1 hour) and in_window_assets(asset)
 ),
 
-heatmap as (
-    select
-        asset,
-        as_of,
-        provider,
-        venue,
-        side,
-        first_bin_index,
-        liquidation_usd,
-    from derived.heatmap
-    where
-        is_measured(provider)
-        and in_window(as_of, interval 1 hour)
-        and in_window_assets(asset)
-),
-
 realised_liquidation as (
     select
         venue,
@@ -54,13 +38,19 @@ realised_liquidation as (
 -- The map at the start of each hour.
 map as (
     select
-        heatmap.* replace (heatmap.as_of + interval 1 hour as as_of),
+        asset,
+        heatmap.as_of + interval 1 hour as as_of,
+        provider,
+        venue,
+        side,
+        heatmap.first_bin_index,
+        heatmap.liquidation_usd,
         heatmap.as_of as map_at,
         position_coverage.mark_price,
         position_coverage.observed_open_interest_ratio,
-    from heatmap
+    from derived.heatmap as heatmap
     inner join position_coverage using (asset, as_of, provider, venue, side)
-    where in_window(heatmap.as_of + interval 1 hour)
+    where is_measured(provider) and in_window(heatmap.as_of + interval 1 hour)
 ),
 
 traded as (

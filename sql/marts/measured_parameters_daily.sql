@@ -4,10 +4,5 @@
 -- Known limitation: positions found at the first state of their account show how long they last,
 -- not how they were opened; values for venues without measured positions are assumptions.
 
-with
-measured_parameter as (
-    select * exclude (run_id)
-    from derived.measured_parameter
-)
-
-select * from measured_parameter
+select * exclude (run_id)
+from derived.measured_parameter

@@ -4,10 +4,5 @@
 -- Known limitation: where a change is known to hours only, shares within an hour are blurred. On
 -- cross margin a liquidation price also moves with the rest of the account.
 
-with
-measured_survival as (
-    select * exclude (run_id)
-    from derived.measured_survival
-)
-
-select * from measured_survival
+select * exclude (run_id)
+from derived.measured_survival

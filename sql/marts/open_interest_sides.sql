@@ -3,28 +3,16 @@
 -- Materialized: table
 -- Known limitation: over the three days that end with the newest figure; see int_odd_lot.
 
-with
-odd_lot as (
-    select
-        venue,
-        sides_counted,
-        sides_seen,
-        contradiction_count,
-        reason,
-        odd_share_ratio,
-        odd_share_low_ratio,
-        odd_share_high_ratio,
-        figure_count,
-        instrument_count,
-        is_lot_listed,
-    from intermediate.int_odd_lot
-),
-
-sides as (
-    select
-        odd_lot.* exclude (contradiction_count),
-        contradiction_count = 1 as is_contradicted,
-    from odd_lot
-)
-
-select * from sides
+select
+    venue,
+    sides_counted,
+    sides_seen,
+    reason,
+    odd_share_ratio,
+    odd_share_low_ratio,
+    odd_share_high_ratio,
+    figure_count,
+    instrument_count,
+    is_lot_listed,
+    contradiction_count = 1 as is_contradicted,
+from intermediate.int_odd_lot

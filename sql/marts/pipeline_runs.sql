@@ -2,20 +2,15 @@
 --
 -- Materialized: table
 
-with
-pipeline_run as (
-    select
-        run_id,
-        job,
-        as_of,
-        started_at,
-        finished_at,
-        epoch(finished_at - started_at) as run_seconds,
-        status,
-        row_count,
-        detail,
-        error,
-    from meta.pipeline_run
-)
-
-select * from pipeline_run
+select
+    run_id,
+    job,
+    as_of,
+    started_at,
+    finished_at,
+    epoch(finished_at - started_at) as run_seconds,
+    status,
+    row_count,
+    detail,
+    error,
+from meta.pipeline_run

@@ -4,11 +4,6 @@
 -- Known limitation: a publication that finds no readable version before it cannot compare, and
 -- records no changes; rows filled in as time passes are no changes.
 
-with
-published_change as (
-    select *
-    from meta.published_change
-    where in_window(as_of) and in_window_assets(asset)
-)
-
-select * from published_change
+select *
+from meta.published_change
+where in_window(as_of) and in_window_assets(asset)

@@ -26,23 +26,7 @@ price as (
 ),
 
 published as (
-    select
-        asset,
-        as_of,
-        provider,
-        side,
-        rank,
-        price_low,
-        price_high,
-        price_peak,
-        liquidation_usd,
-        liquidation_q10_usd,
-        liquidation_q90_usd,
-        expected_forced_usd_24h,
-        touch_probability_24h_ratio,
-        side_share_ratio,
-        agreeing_provider_count,
-        provider_count,
+    select * exclude (price)
     from marts.liquidation_bands_hourly
     where
         venue = 'all'

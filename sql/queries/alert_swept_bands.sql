@@ -31,18 +31,7 @@ bar as (
 ),
 
 published as (
-    select
-        asset,
-        as_of,
-        provider,
-        side,
-        price_low,
-        price_high,
-        price as map_price,
-        liquidation_usd,
-        liquidation_q10_usd,
-        liquidation_q90_usd,
-        touch_probability_24h_ratio,
+    select * rename (price as map_price)
     from marts.liquidation_bands_hourly
     where
         venue = 'all'

@@ -11,18 +11,14 @@ newest as (
         and venue = $venue
         and as_of <= coalesce($as_of, 'infinity'::timestamp)
         and as_of >= coalesce($earliest, '-infinity'::timestamp)
-),
-
-chosen as (
-    select band.*
-    from marts.liquidation_bands_hourly as band
-    where
-        band.asset = $asset
-        and band.provider = $provider
-        and band.venue = $venue
-        -- A known hour is read alone, which a join does not do.
-        and band.as_of = (select newest.as_of from newest)
 )
 
-select * from chosen
-order by side desc, rank
+select band.*
+from marts.liquidation_bands_hourly as band
+where
+    band.asset = $asset
+    and band.provider = $provider
+    and band.venue = $venue
+    -- A known hour is read alone, which a join does not do.
+    and band.as_of = (select newest.as_of from newest)
+order by band.side desc, band.rank

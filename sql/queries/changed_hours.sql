@@ -1,21 +1,6 @@
 -- Hours that publications changed after readers had seen them, each asset, hour and provider once.
 -- Changes of USD within 5 % add up over publications; of the USD that moved the largest is taken.
 
-with
-published_change as (
-    select
-        *,
-        coalesce(nullif(evidence, ''), reason) as why,
-    from marts.published_changes
-    where
-        ($asset is null or asset = $asset)
-        and ($provider is null or provider = $provider)
-        and as_of >= coalesce($from_at::timestamp, '-infinity'::timestamp)
-        and as_of <= coalesce($until_at::timestamp, 'infinity'::timestamp)
-        and published_at >= coalesce($since_at::timestamp, '-infinity'::timestamp)
-        and ($publication_id is null or publication_id = $publication_id)
-)
-
 select
     asset,
     as_of,
@@ -23,7 +8,7 @@ select
     count(*) as change_count,
     max(published_at) as last_published_at,
     arg_max(reason, published_at) as reason,
-    array_to_string(list_sort(list(distinct why)), '; ') as why,
+    array_to_string(list_sort(list(distinct coalesce(nullif(evidence, ''), reason))), '; ') as why,
     sum(replaced_row_count)::bigint as replaced_row_count,
     sum(removed_row_count)::bigint as removed_row_count,
     sum(added_row_count)::bigint as added_row_count,
@@ -35,6 +20,13 @@ select
     sum(near_short_change_usd) as near_short_change_usd,
     arg_min(grade_before, published_at) as grade_before,
     arg_max(grade_after, published_at) as grade_after,
-from published_change
+from marts.published_changes
+where
+    ($asset is null or asset = $asset)
+    and ($provider is null or provider = $provider)
+    and as_of >= coalesce($from_at::timestamp, '-infinity'::timestamp)
+    and as_of <= coalesce($until_at::timestamp, 'infinity'::timestamp)
+    and published_at >= coalesce($since_at::timestamp, '-infinity'::timestamp)
+    and ($publication_id is null or publication_id = $publication_id)
 group by asset, as_of, provider
 order by asset, provider, as_of

@@ -6,7 +6,7 @@
 -- from_at, until_at: hours with from_at < as_of <= until_at
 
 with
-warm_up as (
+flagged as (
     select
         as_of,
         'warm_up' as flag,
@@ -16,9 +16,7 @@ warm_up as (
     having
         coalesce(sum(open_interest_base) filter (where is_warm_up), 0)
         > 0.5 * sum(open_interest_base)
-),
-
-unseen as (
+    union
     select
         as_of,
         'stale' as flag,
@@ -30,22 +28,12 @@ unseen as (
         and observed_base > 0
     group by as_of
     having not bool_and(is_fresh)
-),
-
-unfitting as (
+    union
     select
         as_of,
         'stale' as flag,
     from marts.outside_maps_hourly
     where asset = $asset and provider = $provider and venue = $venue and not is_fitting
-),
-
-flagged as (
-    select * from warm_up
-    union
-    select * from unseen
-    union
-    select * from unfitting
 )
 
 select

@@ -4,39 +4,27 @@
 -- assets: which assets
 
 with
-ohlcv as (
+ahead as (
     select
         venue,
         instrument,
         bar_start_at as from_at,
     from raw.ohlcv
     where bar_start_at >= $until_at
-),
-
-mark_ohlc as (
+    union all
     select
         venue,
         instrument,
         bar_start_at as from_at,
     from raw.mark_ohlc
     where bar_start_at >= $until_at
-),
-
-open_interest as (
+    union all
     select
         venue,
         instrument,
         observed_at - interval 1 minute as from_at,
     from raw.open_interest
     where observed_at > $until_at
-),
-
-ahead as (
-    select * from ohlcv
-    union all
-    select * from mark_ohlc
-    union all
-    select * from open_interest
 )
 
 select

@@ -4,23 +4,19 @@
 -- as_of: not later than
 -- days: how many
 
-with
-chosen as (
-    select
-        as_of,
-        side,
-        expected_usd,
-        expected_q10_usd,
-        expected_q90_usd,
-        realised_usd,
-        completeness,
-        is_in_interval,
-        reason,
-        realised_reason,
-    from marts.liquidation_outlook_daily
-    where asset = $asset and as_of <= $as_of
-    qualify dense_rank() over (order by as_of desc) <= $days
-)
-
-select * from chosen
+select
+    as_of,
+    side,
+    expected_usd,
+    expected_q10_usd,
+    expected_q90_usd,
+    capture_ratio,
+    realised_usd,
+    completeness,
+    is_in_interval,
+    reason,
+    realised_reason,
+from marts.liquidation_outlook_daily
+where asset = $asset and as_of <= $as_of
+qualify dense_rank() over (order by as_of desc) <= $days
 order by as_of desc, side

@@ -4,23 +4,6 @@
 -- venues: venues whose positions count, but where they are set apart
 
 with
-leverage_exposure as (
-    select
-        asset,
-        provider,
-        as_of,
-        side,
-        consumed_usd,
-        swept_usd,
-    from derived.leverage_exposure
-    anti join intermediate.int_set_apart using (asset, venue, as_of)
-    where
-        in_window_assets(asset)
-        and in_window(as_of)
-        and list_contains($venues, venue)
-        and consumed_usd is not null
-),
-
 path_exposure as (
     select
         asset,
@@ -34,21 +17,6 @@ path_exposure as (
     where in_window_assets(asset) and in_window(as_of)
 ),
 
-prediction as (
-    select
-        asset,
-        provider,
-        as_of,
-        side,
-        consumed_usd,
-    from intermediate.int_prediction_hour
-    where
-        in_window_assets(asset)
-        and in_window(as_of)
-        and list_contains($venues, venue)
-        and method = 'map of the hour before'
-),
-
 of_positions as (
     select
         asset,
@@ -58,7 +26,13 @@ of_positions as (
         [sorted_sum(list_sum(consumed_usd) + list_sum(swept_usd))] as exposure,
         null::double as log_age,
         null::double as map_usd,
-    from leverage_exposure
+    from derived.leverage_exposure
+    anti join intermediate.int_set_apart using (asset, venue, as_of)
+    where
+        in_window_assets(asset)
+        and in_window(as_of)
+        and list_contains($venues, venue)
+        and consumed_usd is not null
     group by asset, provider, as_of, side
 ),
 
@@ -71,7 +45,12 @@ of_map as (
         [sorted_sum(consumed_usd)] as exposure,
         null::double as log_age,
         null::double as map_usd,
-    from prediction
+    from intermediate.int_prediction_hour
+    where
+        in_window_assets(asset)
+        and in_window(as_of)
+        and list_contains($venues, venue)
+        and method = 'map of the hour before'
     group by asset, provider, as_of, side
 ),
 

@@ -5,15 +5,10 @@
 
 -- Larger values break ties, so that the result depends on the rows alone.
 
-with
-newest as (
-    select *
-    from raw.funding_rate
-    qualify
-        row_number() over (
-            partition by venue, instrument, funded_at
-            order by ingested_at desc, source, funding_rate_ratio desc, funding_interval_hours desc
-        ) = 1
-)
-
-select * from newest
+select *
+from raw.funding_rate
+qualify
+    row_number() over (
+        partition by venue, instrument, funded_at
+        order by ingested_at desc, source, funding_rate_ratio desc, funding_interval_hours desc
+    ) = 1

@@ -5,15 +5,10 @@
 
 -- Larger values break ties, so that the result depends on the rows alone.
 
-with
-newest as (
-    select *
-    from raw.long_short_ratio
-    qualify
-        row_number() over (
-            partition by venue, instrument, measure, observed_at
-            order by ingested_at desc, source, long_short_ratio desc
-        ) = 1
-)
-
-select * from newest
+select *
+from raw.long_short_ratio
+qualify
+    row_number() over (
+        partition by venue, instrument, measure, observed_at
+        order by ingested_at desc, source, long_short_ratio desc
+    ) = 1

@@ -5,17 +5,12 @@
 
 -- Larger values break ties, so that the result depends on the rows alone.
 
-with
-newest as (
-    select *
-    from raw.ohlcv
-    qualify
-        row_number() over (
-            partition by venue, instrument, bar_seconds, bar_start_at
-            order by
-                ingested_at desc, source, open desc, high desc, low desc, close desc,
-                volume_quantity desc, taker_buy_quantity desc, trade_count desc
-        ) = 1
-)
-
-select * from newest
+select *
+from raw.ohlcv
+qualify
+    row_number() over (
+        partition by venue, instrument, bar_seconds, bar_start_at
+        order by
+            ingested_at desc, source, open desc, high desc, low desc, close desc,
+            volume_quantity desc, taker_buy_quantity desc, trade_count desc
+    ) = 1

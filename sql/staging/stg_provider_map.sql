@@ -3,15 +3,10 @@
 -- Grain: provider, model, window, venue_scope, asset, as_of, price_low, price_high, side, leverage
 -- Materialized: view
 
-with
-newest_capture as (
-    select *
-    from raw.provider_map
-    qualify
-        dense_rank() over (
-            partition by provider, model, "window", venue_scope, asset, as_of
-            order by ingested_at desc, raw_sha256 desc
-        ) = 1
-)
-
-select * from newest_capture
+select *
+from raw.provider_map
+qualify
+    dense_rank() over (
+        partition by provider, model, "window", venue_scope, asset, as_of
+        order by ingested_at desc, raw_sha256 desc
+    ) = 1

@@ -5,15 +5,10 @@
 
 -- Larger values break ties, so that the result depends on the rows alone.
 
-with
-newest as (
-    select *
-    from raw.quote_rate
-    qualify
-        row_number() over (
-            partition by venue, pair, observed_at
-            order by ingested_at desc, source, price desc
-        ) = 1
-)
-
-select * from newest
+select *
+from raw.quote_rate
+qualify
+    row_number() over (
+        partition by venue, pair, observed_at
+        order by ingested_at desc, source, price desc
+    ) = 1

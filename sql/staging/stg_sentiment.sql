@@ -5,15 +5,10 @@
 
 -- Larger values break ties, so that the result depends on the rows alone.
 
-with
-newest as (
-    select *
-    from raw.sentiment
-    qualify
-        row_number() over (
-            partition by index_name, observed_at
-            order by ingested_at desc, source, index_value desc, classification desc
-        ) = 1
-)
-
-select * from newest
+select *
+from raw.sentiment
+qualify
+    row_number() over (
+        partition by index_name, observed_at
+        order by ingested_at desc, source, index_value desc, classification desc
+    ) = 1
