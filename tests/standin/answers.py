@@ -118,6 +118,19 @@ class Call:
             and self.is_listed(series)
         ]
 
+    def page_of_fundings(self, series: Series, size: str, number: str, most: int) -> "FundingPage":
+        """Return the page of settled rates that two parameters name, by their names."""
+        rates = self.fundings(series, None, None, None, from_end=True)[::-1]
+        return FundingPage(rates, self.limit(size, 20, most), self.limit(number, 1, 1_000_000))
+
+    def one_or_all(
+        self,
+        one: Callable[["Call"], Series],
+        listed: Callable[["Call"], list[tuple[str, Series]]],
+    ) -> list[tuple[str, Series]]:
+        """Return (market id, series) of the ``symbol`` of a call, else of all it can mean."""
+        return [(self.params["symbol"], one(self))] if self.has("symbol") else listed(self)
+
     def chosen(self, name: str, *, is_inverse: bool | None = None) -> list[tuple[str, Series]]:
         """Return (market id, series) of the contract a parameter names, else of all listed."""
         if not self.has(name):
@@ -239,11 +252,34 @@ class Call:
         """Return the newest open interest in position units."""
         return series.open_interest_now(self.now) * self.factor(series)
 
+    def day(self, series: Series) -> "Day":
+        """Return the last 24 hours of a contract."""
+        return Day.of(series, self.now)
+
     def liquidations(
         self, series: Series, after: int, until: int
     ) -> list[tuple[int, bool, float, float]]:
         """Return liquidations within (after, until], none later than now."""
         return list(series.liquidations(after, min(until, self.now)))
+
+
+@dataclass(frozen=True, slots=True)
+class FundingPage:
+    """A page of settled rates, newest first, numbered from 1."""
+
+    all_rates: list[tuple[int, float]]
+    size: int
+    number: int
+
+    @property
+    def rates(self) -> list[tuple[int, float]]:
+        """Return (time, rate) of this page."""
+        return self.all_rates[(self.number - 1) * self.size : self.number * self.size]
+
+    @property
+    def pages(self) -> int:
+        """Return how many pages there are."""
+        return -(-len(self.all_rates) // self.size)
 
 
 @dataclass(frozen=True, slots=True)

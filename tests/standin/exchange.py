@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl
 import orjson
 from aiohttp import WSMsgType, web
 
-from standin.answers import Answer, Call, Dialect, Refusal, Socket
+from standin.answers import Answer, Call, Dialect, Refusal, Socket, retry_after
 from standin.budgets import Ledger
 from standin.dialects import DIALECTS
 from standin.faults import TRANSPORT, Fault, Faults, mangle
@@ -287,7 +287,9 @@ class Standin:
             wait = ledger.spend(at, name, call.endpoint, call.symbol, cost, factor=factor)
             if wait:
                 self.refused[call.venue] += 1
-                raise call.dialect.too_many_requests(wait)
+                refusal = call.dialect.too_many_requests(wait)
+                refusal.headers |= retry_after(wait)
+                raise refusal
 
     def _note(self, call: Call, status: int, rows: int) -> None:
         self.counts[call.venue, call.endpoint] += 1

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from standin.answers import Answer, Call, Day, Dialect, Refusal, Socket, retry_after, route, single
+from standin.answers import Answer, Call, Dialect, Refusal, Socket, route, single
 from standin.binance_contracts import contract_row, leverage_brackets, spot_row
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Candle, Instrument, Series
@@ -41,12 +41,9 @@ class Binance(Dialect):
     venue = "binance"
     aliases = ("binanceusdm", "binancecoinm")
     most_rows: ClassVar[dict[str, int]] = {
-        "candles": 1500,
-        "mark_candles": 1500,
-        "open_interest_history": 500,
-        "funding_history": 1000,
-        "long_short_ratio": 500,
-    }
+        "candles": 1500, "mark_candles": 1500, "open_interest_history": 500,
+        "funding_history": 1000, "long_short_ratio": 500,
+    }  # fmt: skip
     budgets: ClassVar[dict[str, Budget]] = {
         "fapi": Budget(60, 2400),
         "dapi": Budget(60, 2400),
@@ -74,7 +71,6 @@ class Binance(Dialect):
                 "msg": "Too many requests; current limit of IP(127.0.0.1) is 2400 requests per "
                 "minute. Please use the websocket for live updates to avoid polling the API.",
             },
-            retry_after(seconds),
         )
 
     def ban(self) -> Any:
@@ -361,7 +357,7 @@ class Binance(Dialect):
     def _ticker(self, call: Call, *, is_inverse: bool) -> Answer:
         def spell(market_id: str, series: Series) -> dict[str, Any]:
             instrument = series.instrument
-            day = Day.of(series, call.now)
+            day = call.day(series)
             average = (day.high + day.low) / 2
             row: dict[str, Any] = {
                 "symbol": market_id,

@@ -6,16 +6,7 @@ Candles come oldest first and are counted back from ``endTime``, which is exclus
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from standin.answers import (
-    Answer,
-    Call,
-    Day,
-    Dialect,
-    Refusal,
-    candles_or_marks,
-    retry_after,
-    route,
-)
+from standin.answers import Answer, Call, Dialect, Refusal, candles_or_marks, route
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Candle, Instrument, Series
 from standin.spelling import quoted_prices, text, typical_price
@@ -36,10 +27,8 @@ def _is_mark(params: dict[str, str]) -> bool:
 class Bitget(Dialect):
     venue = "bitget"
     most_rows: ClassVar[dict[str, int]] = {
-        "candles": 1000,
-        "mark_candles": 1000,
-        "funding_history": 100,
-    }
+        "candles": 1000, "mark_candles": 1000, "funding_history": 100,
+    }  # fmt: skip
     budgets: ClassVar[dict[str, Budget]] = {"each": Budget(1, 20, "endpoint")}
 
     def market_id(self, instrument: Instrument) -> str:
@@ -55,10 +44,7 @@ class Bitget(Dialect):
         return Refusal(400, self._error("40017", f"Parameter verification failed {name}"))
 
     def too_many_requests(self, seconds: float) -> Refusal:
-        return Refusal(
-            429, self._error("429", "Too Many Requests"),
-            retry_after(seconds),
-        )  # fmt: skip
+        return Refusal(429, self._error("429", "Too Many Requests"))
 
     def _answer(self, call: Call, rows: list[Any]) -> Answer:
         return Answer(rows, self._succeeded(call))
@@ -195,7 +181,7 @@ class Bitget(Dialect):
         rows = []
         for market_id, series in self._listed(call):
             instrument = series.instrument
-            day = Day.of(series, call.now)
+            day = call.day(series)
             _, rate = series.funding_now(call.now)
             last, mark = (text(instrument.quoted_price(price)) for price in (day.last, day.mark))
             average = (day.high + day.low) / 2
@@ -231,29 +217,21 @@ class Bitget(Dialect):
 
     @route("GET /api/v2/mix/market/history-fund-rate", "funding_history", each=1)
     def funding_history(self, call: Call) -> Answer:
-        series = self._series(call)
-        size = call.limit("pageSize", 20, 100)
-        page = call.limit("pageNo", 1, 1_000_000)
-        rates = call.fundings(series, None, None, None, from_end=True)[::-1]
+        page = call.page_of_fundings(self._series(call), "pageSize", "pageNo", 100)
         rows = [
             {
                 "symbol": call.params["symbol"],
                 "fundingRate": text(rate),
                 "fundingTime": str(at),
             }
-            for at, rate in rates[(page - 1) * size : page * size]
+            for at, rate in page.rates
         ]
         return self._answer(call, rows)
 
     @route("GET /api/v2/mix/market/current-fund-rate", "funding_now", each=1)
     def funding_now(self, call: Call) -> Answer:
-        named = (
-            [(call.params["symbol"], self._series(call))]
-            if call.has("symbol")
-            else self._listed(call)
-        )
         rows = []
-        for market_id, series in named:
+        for market_id, series in call.one_or_all(self._series, self._listed):
             at, rate = series.funding_now(call.now)
             rows.append(
                 {

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from standin.answers import Answer, Call, Day, Dialect, Refusal, Socket, retry_after, route
+from standin.answers import Answer, Call, Dialect, Refusal, Socket, route
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Candle, Instrument, Series
 from standin.spelling import quoted_prices, text, typical_price
@@ -27,12 +27,9 @@ SIDES = 2
 class Bybit(Dialect):
     venue = "bybit"
     most_rows: ClassVar[dict[str, int]] = {
-        "candles": 1000,
-        "mark_candles": 1000,
-        "open_interest_history": 200,
-        "funding_history": 200,
-        "long_short_ratio": 500,
-    }
+        "candles": 1000, "mark_candles": 1000, "open_interest_history": 200,
+        "funding_history": 200, "long_short_ratio": 500,
+    }  # fmt: skip
     budgets: ClassVar[dict[str, Budget]] = {"ip": Budget(5, 600)}
 
     def market_id(self, instrument: Instrument) -> str:
@@ -50,11 +47,7 @@ class Bybit(Dialect):
     def too_many_requests(self, seconds: float) -> Refusal:
         # Beyond the limit per address bybit bans it for ten minutes; the stand-in only until the
         # window has room.
-        return Refusal(
-            403,
-            self._error(10006, "access too frequent"),
-            retry_after(seconds),
-        )
+        return Refusal(403, self._error(10006, "access too frequent"))
 
     def _answer(
         self, call: Call, rows: list[Any], *, cursor: str | None = None, **result: Any
@@ -221,15 +214,10 @@ class Bybit(Dialect):
 
     @route("GET /v5/market/tickers", "tickers", ip=1)
     def tickers(self, call: Call) -> Answer:
-        named = (
-            [(call.params["symbol"], self._series(call))]
-            if call.has("symbol")
-            else self._listed(call)
-        )
         rows = []
-        for market_id, series in named:
+        for market_id, series in call.one_or_all(self._series, self._listed):
             instrument = series.instrument
-            day = Day.of(series, call.now)
+            day = call.day(series)
             quantity = call.open_interest(series)
             at, rate = series.funding_now(call.now)
             last, mark = (text(instrument.quoted_price(price)) for price in (day.last, day.mark))

@@ -6,7 +6,7 @@ hour: ``interest_1h`` of that hour and ``interest_8h`` of the eight hours that e
 
 from typing import Any, ClassVar
 
-from standin.answers import Answer, Call, Day, Dialect, Refusal, retry_after, route
+from standin.answers import Answer, Call, Dialect, Refusal, route
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Instrument, Series
 from standin.spelling import number, quoted_prices, typical_price
@@ -52,10 +52,7 @@ class Deribit(Dialect):
         return Refusal(400, self._error(-32602, "Invalid params", reason="invalid", param=name))
 
     def too_many_requests(self, seconds: float) -> Refusal:
-        return Refusal(
-            429, self._error(10028, "too_many_requests"),
-            retry_after(seconds),
-        )  # fmt: skip
+        return Refusal(429, self._error(10028, "too_many_requests"))
 
     def _wrapped(self, call: Call, result: Any) -> dict[str, Any]:
         microseconds = call.server_time * 1000
@@ -159,7 +156,7 @@ class Deribit(Dialect):
 
     def _summary(self, call: Call, market_id: str, series: Series) -> dict[str, Any]:
         instrument = series.instrument
-        day = Day.of(series, call.now)
+        day = call.day(series)
         last, mark = (number(instrument.quoted_price(price)) for price in (day.last, day.mark))
         average = (day.high + day.low) / 2
         rates = [rate for _, rate in series.fundings(call.now, limit=8, from_end=True)]

@@ -6,17 +6,7 @@ state at its end as value, and count both sides of each contract; ``position_siz
 
 from typing import Any, ClassVar
 
-from standin.answers import (
-    Answer,
-    Call,
-    Day,
-    Dialect,
-    Refusal,
-    candles_or_marks,
-    retry_after,
-    route,
-    single,
-)
+from standin.answers import Answer, Call, Dialect, Refusal, candles_or_marks, route, single
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Candle, Instrument, Series
 from standin.spelling import number, text, typical_price
@@ -36,11 +26,9 @@ class Gate(Dialect):
     venue = "gate"
     aliases = ("gateio",)
     most_rows: ClassVar[dict[str, int]] = {
-        "candles": 2000,
-        "mark_candles": 2000,
-        "open_interest_history": 100,
+        "candles": 2000, "mark_candles": 2000, "open_interest_history": 100,
         "funding_history": 1000,
-    }
+    }  # fmt: skip
     budgets: ClassVar[dict[str, Budget]] = {"each": Budget(10, 200, "endpoint")}
 
     def market_id(self, instrument: Instrument) -> str:
@@ -59,11 +47,7 @@ class Gate(Dialect):
         return Refusal(
             429,
             self._error("TOO_MANY_REQUESTS", "Request Rate Limit Exceeded"),
-            {
-                **retry_after(seconds),
-                "X-Gate-RateLimit-Requests-Remain": "0",
-                "X-Gate-RateLimit-Limit": "200",
-            },
+            {"X-Gate-RateLimit-Requests-Remain": "0", "X-Gate-RateLimit-Limit": "200"},
         )
 
     def _settled(self, call: Call) -> bool:
@@ -90,7 +74,7 @@ class Gate(Dialect):
 
     def _contract(self, call: Call, market_id: str, series: Series) -> dict[str, Any]:
         instrument = series.instrument
-        day = Day.of(series, call.now)
+        day = call.day(series)
         at, rate = series.funding_now(call.now)
         tick = text(instrument.tick_size)
         return {
@@ -154,7 +138,7 @@ class Gate(Dialect):
         rows = []
         for market_id, series in call.chosen("contract", is_inverse=self._settled(call)):
             instrument = series.instrument
-            day = Day.of(series, call.now)
+            day = call.day(series)
             _, rate = series.funding_now(call.now)
             average = (day.high + day.low) / 2
             usd = text(instrument.usd(day.quantity, average))

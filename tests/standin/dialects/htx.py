@@ -6,7 +6,7 @@ Volumes and open interest are "the sum of both buy and sell sides": everything c
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from standin.answers import Answer, Call, Day, Dialect, Refusal, retry_after, route, single
+from standin.answers import Answer, Call, Dialect, Refusal, route, single
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Candle, Instrument, Series
 from standin.spelling import number, text, typical_price
@@ -34,11 +34,9 @@ class Htx(Dialect):
     venue = "htx"
     aliases = ("huobi",)
     most_rows: ClassVar[dict[str, int]] = {
-        "candles": 2000,
-        "mark_candles": 2000,
-        "open_interest_history": 200,
+        "candles": 2000, "mark_candles": 2000, "open_interest_history": 200,
         "funding_history": 100,
-    }
+    }  # fmt: skip
     budgets: ClassVar[dict[str, Budget]] = {"market": Budget(1, 800), "public": Budget(3, 240)}
 
     def market_id(self, instrument: Instrument) -> str:
@@ -57,7 +55,7 @@ class Htx(Dialect):
         return Refusal(
             429,
             self._error(1032, "The number of access exceeded limit."),
-            retry_after(seconds) | {"ratelimit-remaining": "0"},
+            {"ratelimit-remaining": "0"},
         )
 
     def _ok(self, call: Call, rows: list[Any], name: str = "data", **more: Any) -> Answer:
@@ -227,7 +225,7 @@ class Htx(Dialect):
     def _interest(self, call: Call, market_id: str, series: Series, spell: Any) -> dict[str, Any]:
         instrument = series.instrument
         price = series.price(call.now)
-        day = Day.of(series, call.now)
+        day = call.day(series)
         quantity, traded = call.open_interest(series) * SIDES, day.quantity * SIDES
         row: dict[str, Any] = {
             "volume": spell(instrument.contracts(quantity)),
@@ -313,9 +311,7 @@ class Htx(Dialect):
     @route("GET /swap-api/v1/swap_historical_funding_rate", "funding_history", public=1)
     def inverse_funding_history(self, call: Call) -> Answer:
         series = self._series(call, is_inverse=True)
-        size = call.limit("page_size", 20, 50)
-        page = call.limit("page_index", 1, 1_000_000)
-        rates = call.fundings(series, None, None, None, from_end=True)[::-1]
+        page = call.page_of_fundings(series, "page_size", "page_index", 50)
         rows = [
             {
                 "avg_premium_index": "0",
@@ -326,16 +322,16 @@ class Htx(Dialect):
                 "symbol": series.instrument.base,
                 "fee_asset": series.instrument.base,
             }
-            for at, rate in rates[(page - 1) * size : page * size]
+            for at, rate in page.rates
         ]
         return Answer(
             rows,
             lambda rows: {
                 "status": "ok",
                 "data": {
-                    "total_page": -(-len(rates) // size),
-                    "current_page": page,
-                    "total_size": len(rates),
+                    "total_page": page.pages,
+                    "current_page": page.number,
+                    "total_size": len(page.all_rates),
                     "data": rows,
                 },
                 "ts": call.server_time,
@@ -379,7 +375,7 @@ class Htx(Dialect):
         rows = []
         for market_id, series in call.listed(is_inverse=is_inverse):
             instrument = series.instrument
-            day = Day.of(series, call.now)
+            day = call.day(series)
             last = number(instrument.quoted_price(day.last))
             average = (day.high + day.low) / 2
             traded = day.quantity * SIDES

@@ -5,7 +5,7 @@
 
 from typing import Any, ClassVar
 
-from standin.answers import Answer, Call, Day, Dialect, Refusal, retry_after, route
+from standin.answers import Answer, Call, Dialect, Refusal, route
 from standin.budgets import Budget
 from standin.dialects.hyperliquid_accounts import INFO, AccountRoutes
 from standin.market_data import DAY, HOUR, MINUTE, Candle, Instrument
@@ -42,7 +42,7 @@ class Hyperliquid(AccountRoutes, Dialect):
         return Refusal(422, "Failed to deserialize the JSON body into the target type")
 
     def too_many_requests(self, seconds: float) -> Refusal:
-        return Refusal(429, None, retry_after(seconds))
+        return Refusal(429, None)
 
     def _universe(self, call: Call) -> list[dict[str, Any]]:
         return [
@@ -116,7 +116,7 @@ class Hyperliquid(AccountRoutes, Dialect):
         )
         for (_, series), described in listed:
             instrument = series.instrument
-            day = Day.of(series, call.now)
+            day = call.day(series)
             _, rate = series.funding_now(call.now)
             mark = text(instrument.quoted_price(day.mark))
             average = (day.high + day.low) / 2

@@ -6,17 +6,7 @@ contracts ("lots").
 
 from typing import Any, ClassVar
 
-from standin.answers import (
-    Answer,
-    Call,
-    Day,
-    Dialect,
-    Refusal,
-    candles_or_marks,
-    retry_after,
-    route,
-    single,
-)
+from standin.answers import Answer, Call, Dialect, Refusal, candles_or_marks, route, single
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Instrument
 from standin.spelling import number, quoted_prices, text, typical_price
@@ -36,11 +26,8 @@ class Kucoin(Dialect):
     venue = "kucoin"
     aliases = ("kucoinfutures",)
     most_rows: ClassVar[dict[str, int]] = {
-        "candles": 200,
-        "mark_candles": 1500,
-        "open_interest_history": 200,
-        "funding_history": 100,
-    }
+        "candles": 200, "mark_candles": 1500, "open_interest_history": 200, "funding_history": 100,
+    }  # fmt: skip
     budgets: ClassVar[dict[str, Budget]] = {"pool": Budget(30, 2000)}
 
     def market_id(self, instrument: Instrument) -> str:
@@ -63,7 +50,6 @@ class Kucoin(Dialect):
                 "429000", "Too many requests in a short period of time, please retry later"
             ),
             {
-                **retry_after(seconds),
                 "gw-ratelimit-limit": "2000",
                 "gw-ratelimit-remaining": "0",
                 "gw-ratelimit-reset": str(round(seconds * 1000)),
@@ -86,7 +72,7 @@ class Kucoin(Dialect):
         rows = []
         for market_id, series in call.listed():
             instrument = series.instrument
-            day = Day.of(series, call.now)
+            day = call.day(series)
             at, rate = series.funding_now(call.now)
             average = (day.high + day.low) / 2
             base = "XBT" if instrument.base == "BTC" else instrument.base

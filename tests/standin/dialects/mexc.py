@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from standin.answers import Answer, Call, Day, Dialect, Refusal, retry_after, route, single
+from standin.answers import Answer, Call, Dialect, Refusal, route, single
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Instrument
 from standin.spelling import number, quoted_prices, typical_price
@@ -23,10 +23,8 @@ def _succeeded(data: Any) -> dict[str, Any]:
 class Mexc(Dialect):
     venue = "mexc"
     most_rows: ClassVar[dict[str, int]] = {
-        "candles": 2000,
-        "mark_candles": 2000,
-        "funding_history": 100,
-    }
+        "candles": 2000, "mark_candles": 2000, "funding_history": 100,
+    }  # fmt: skip
     budgets: ClassVar[dict[str, Budget]] = {
         "each": Budget(2, 20, "endpoint"),
         "detail": Budget(5, 1),
@@ -46,10 +44,7 @@ class Mexc(Dialect):
         return Refusal(200, self._error(600, f"Parameter error: {name}"))
 
     def too_many_requests(self, seconds: float) -> Refusal:
-        return Refusal(
-            429, self._error(510, "Requests are too frequent, please try again later!"),
-            retry_after(seconds),
-        )  # fmt: skip
+        return Refusal(429, self._error(510, "Requests are too frequent, please try again later!"))
 
     def _answer(self, rows: list[Any]) -> Answer:
         return Answer(rows, _succeeded)
@@ -167,7 +162,7 @@ class Mexc(Dialect):
         rows = []
         for market_id, series in call.chosen("symbol"):
             instrument = series.instrument
-            day = Day.of(series, call.now)
+            day = call.day(series)
             _, rate = series.funding_now(call.now)
             last, mark = (number(instrument.quoted_price(price)) for price in (day.last, day.mark))
             rows.append(
@@ -215,9 +210,7 @@ class Mexc(Dialect):
     @route("GET /api/v1/contract/funding_rate/history", "funding_history", each=1)
     def funding_history(self, call: Call) -> Answer:
         series = call.series(call.params.get("symbol"))
-        size = call.limit("page_size", 20, 100)
-        page = call.limit("page_num", 1, 1_000_000)
-        rates = call.fundings(series, None, None, None, from_end=True)[::-1]
+        page = call.page_of_fundings(series, "page_size", "page_num", 100)
         rows = [
             {
                 "symbol": call.params["symbol"],
@@ -225,7 +218,7 @@ class Mexc(Dialect):
                 "settleTime": at,
                 "collectCycle": series.instrument.funding_interval_hours,
             }
-            for at, rate in rates[(page - 1) * size : page * size]
+            for at, rate in page.rates
         ]
         return Answer(
             rows,
@@ -233,10 +226,10 @@ class Mexc(Dialect):
                 "success": True,
                 "code": 0,
                 "data": {
-                    "pageSize": size,
-                    "totalCount": len(rates),
-                    "totalPage": -(-len(rates) // size),
-                    "currentPage": page,
+                    "pageSize": page.size,
+                    "totalCount": len(page.all_rates),
+                    "totalPage": page.pages,
+                    "currentPage": page.number,
                     "resultList": rows,
                 },
             },

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from standin.answers import Answer, Call, Day, Dialect, Refusal, Socket, retry_after, route
+from standin.answers import Answer, Call, Dialect, Refusal, Socket, route
 from standin.budgets import Budget
 from standin.market_data import DAY, HOUR, MINUTE, Candle, Instrument, Series
 from standin.spelling import latest_per_second, quoted_prices, text, typical_price
@@ -28,12 +28,9 @@ class Okx(Dialect):
     venue = "okx"
     aliases = ("okxus", "myokx")
     most_rows: ClassVar[dict[str, int]] = {
-        "candles": 300,
-        "mark_candles": 100,
-        "open_interest_history": 100,
-        "funding_history": 400,
+        "candles": 300, "mark_candles": 100, "open_interest_history": 100, "funding_history": 400,
         "long_short_ratio": 100,
-    }
+    }  # fmt: skip
     budgets: ClassVar[dict[str, Budget]] = {
         "ten": Budget(2, 10, "endpoint"),
         "twenty": Budget(2, 20, "endpoint"),
@@ -57,10 +54,7 @@ class Okx(Dialect):
         return Refusal(400, self._error("51000", f"Parameter {name} error"))
 
     def too_many_requests(self, seconds: float) -> Refusal:
-        return Refusal(
-            429, self._error("50011", "Too Many Requests"),
-            retry_after(seconds),
-        )  # fmt: skip
+        return Refusal(429, self._error("50011", "Too Many Requests"))
 
     def _answer(self, rows: list[Any]) -> Answer:
         return Answer(rows, lambda rows: {"code": "0", "msg": "", "data": rows})
@@ -275,7 +269,7 @@ class Okx(Dialect):
         rows = []
         for market_id, series in call.listed():
             instrument = series.instrument
-            day = Day.of(series, call.now)
+            day = call.day(series)
             last = text(instrument.quoted_price(day.last))
             rows.append(
                 {
