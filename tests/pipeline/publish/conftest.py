@@ -6,6 +6,7 @@ from workbench.publishing import LAST, copied
 
 from transforms.estimators import ESTIMATORS
 from warehouse import publication as publishing
+from warehouse import published_versions
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +38,19 @@ def spans(monkeypatch):
 
     monkeypatch.setattr(publishing.Publication, "_fill_hourly", spied)
     return seen
+
+
+@pytest.fixture
+def killed_before_link(monkeypatch):
+    """Return a function that publishes and is killed before the link points to what it made."""
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    def publish_and_die(publish, shop):
+        with monkeypatch.context() as context:
+            context.setattr(published_versions, "_point_to", killed)
+            with pytest.raises(KeyboardInterrupt):
+                publish(shop)
+
+    return publish_and_die

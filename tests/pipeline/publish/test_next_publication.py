@@ -21,7 +21,6 @@ from workbench.publishing import (
 )
 
 from transforms.estimators import ESTIMATORS
-from warehouse import published_versions
 from warehouse.errors import PublishedFileDamaged
 from warehouse.read import open_published
 
@@ -147,18 +146,13 @@ def test_a_file_that_is_not_the_last_one_is_made_anew(shop, spans, harm):
     assert files_in(path.parent / ".writing") == set()
 
 
-def test_a_publication_that_was_killed_before_it_was_noted_is_made_again(shop, spans, monkeypatch):
+def test_a_publication_that_was_killed_before_it_was_noted_is_made_again(
+    shop, spans, killed_before_link
+):
     publish_all(shop)
     shop.connection.execute("insert into meta.pending_publish values ('2026-01-30')")
     publish_days(shop)
-
-    def killed(*arguments):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as context:
-        context.setattr(published_versions, "_point_to", killed)
-        with pytest.raises(KeyboardInterrupt):
-            publish_file(shop)
+    killed_before_link(publish_file, shop)
     assert shop.one("select count(*) from meta.pending_file") == 1
     assert_equals_one_made_anew(shop)
     assert shop.one("select count(*) from meta.pending_file") == 0

@@ -9,36 +9,24 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
+from workbench.collector_reports import collector_report
 
 from cli import collect_positions
 from cli.main import app
 from jobs.positions.book_file import sole_collector
-from jobs.positions.collector_report import CollectorReport
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOBODY = "http://127.0.0.1:9"
-REPORT = CollectorReport(
-    at=AT,
-    started_at=AT,
+REPORT = collector_report(
+    AT,
     accounts=51_203,
     accounts_with_positions=12_345,
     positions=31_000,
     sweeps_per_minute=478,
     weight_last_minute=958.0,
-    weight_limit=1200.0,
     oldest_large_seconds=1860.0,
     oldest_seconds=45_000.0,
-    states_received=9,
-    trades_received=11,
-    new_waiting=3,
-    records_waiting=120,
     btc_observed_ratio=0.84,
-    is_stream_connected=True,
-    outages=(),
-    last_map_at=AT,
-    last_map_reason=None,
-    last_error=None,
-    last_error_at=None,
 )
 
 

@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator
 
 import pyarrow as pa
 import pytest
-from standin import DAY, MINUTE, Faults, MarketData, Pace, Standin, synthetic_market
+from standin import MINUTE, Faults, MarketData, Standin
+from workbench.streams import START, busy_market
 
 from sources.errors import VenueRejected
 from sources.recorder import RecorderPolicy, StreamRequest, _StreamRecorder, record
 from sources.retry import RetryPolicy
 from sources.venues.connection import Connection
 
-START = 1_772_323_200_000
 RECONNECT = RetryPolicy(first_delay_seconds=0.01, longest_delay_seconds=0.05)
 QUICK = RecorderPolicy(check_seconds=0.01, reconnect=RECONNECT)
 BTC, PEPE = "BTC/USDT:USDT", "1000PEPE/USDT:USDT"
@@ -28,14 +28,7 @@ def instant(milliseconds: int) -> dt.datetime:
 
 @pytest.fixture(scope="module")
 def market() -> MarketData:
-    return synthetic_market(
-        start=START - DAY,
-        end=START + DAY,
-        venues=("binance", "bybit", "okx"),
-        assets={"BTC": 70_000.0, "PEPE": 4e-6},
-        inverse_assets=("BTC",),
-        pace=Pace(liquidations_per_day=5_000),
-    )
+    return busy_market({"BTC": 70_000.0, "PEPE": 4e-6})
 
 
 @pytest.fixture

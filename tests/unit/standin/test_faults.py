@@ -6,15 +6,12 @@ from typing import Any
 import ccxt
 import pytest
 from standin import HOUR, MINUTE, Fault, Faults, MarketData, Standin
+from workbench import venue_symbols
 
 START = 1_772_323_200_000
 STEP = 5 * MINUTE
-BTC = {
-    "binanceusdm": "BTC/USDT:USDT", "bybit": "BTC/USDT:USDT", "okx": "BTC/USDT:USDT",
-    "gate": "BTC/USDT:USDT", "hyperliquid": "BTC/USDC:USDC", "bitget": "BTC/USDT:USDT",
-    "kucoinfutures": "BTC/USDT:USDT", "htx": "BTC/USDT:USDT", "mexc": "BTC/USDT:USDT",
-    "deribit": "BTC/USD:BTC",
-}  # fmt: skip
+CCXT_IDS = {"binance": "binanceusdm", "kucoin": "kucoinfutures"}
+BTC = {CCXT_IDS.get(venue, venue): symbol for venue, symbol in venue_symbols.BTC.items()}
 Connect = Callable[..., Any]
 
 

@@ -7,22 +7,15 @@ from typing import Any
 import aiohttp
 import ccxt
 import pytest
-from standin import DAY, MINUTE, MarketData, Pace, Standin, synthetic_market
+from standin import MINUTE, MarketData, Standin
+from workbench.streams import START, busy_market
 
-START = 1_772_323_200_000
 Connect = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
 def market() -> MarketData:
-    return synthetic_market(
-        start=START - DAY,
-        end=START + DAY,
-        venues=("binance", "bybit", "okx"),
-        assets={"BTC": 70_000.0, "SOL": 90.0},
-        inverse_assets=("BTC",),
-        pace=Pace(liquidations_per_day=5_000),
-    )
+    return busy_market({"BTC": 70_000.0, "SOL": 90.0})
 
 
 @pytest.fixture

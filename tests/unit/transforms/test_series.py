@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from workbench.state_bytes import assert_survives_bytes
 
 from bench.kernel import simulated_bars
 from transforms.engine import run
@@ -87,11 +88,7 @@ def test_bars_that_overlap_or_have_ends_of_another_length_are_refused():
 @pytest.mark.parametrize("name", list(ESTIMATORS))
 def test_a_state_survives_bytes_bit_for_bit(name):
     state, _ = run(ESTIMATORS[name], BARS, [20], brackets=default_brackets("BTC"))
-    again = State.from_bytes(state.to_bytes())
-    for field in dataclasses.fields(State):
-        own, other = getattr(state, field.name), getattr(again, field.name)
-        assert_array_equal(own, other, err_msg=field.name, strict=True)
-    assert again.to_bytes() == state.to_bytes()
+    assert_survives_bytes(state)
 
 
 def test_an_empty_state_survives_bytes():

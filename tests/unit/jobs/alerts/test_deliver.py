@@ -42,12 +42,6 @@ def desk():
 
 
 @pytest.fixture
-def phone():
-    with AlertTarget() as standin:
-        yield standin
-
-
-@pytest.fixture
 def ledger(tmp_path):
     """Yield a ledger with three alerts that wait for two targets."""
     with hand_ledger(tmp_path, targets=("desk", "phone")) as by_hand:

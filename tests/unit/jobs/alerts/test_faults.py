@@ -77,12 +77,6 @@ def desk():
 
 
 @pytest.fixture
-def phone():
-    with AlertTarget() as standin:
-        yield standin
-
-
-@pytest.fixture
 def settings(tmp_path, monkeypatch, desk, phone):
     (tmp_path / "alerts.yaml").write_text(RULES)
     monkeypatch.setenv("DESK_URL", desk.url)

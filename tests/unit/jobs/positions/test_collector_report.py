@@ -2,10 +2,10 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from workbench.collector_reports import collector_report
 
 from jobs.errors import CollectorStopped
 from jobs.positions.collector_report import (
-    CollectorReport,
     report_path,
     watch_collector,
     write_report_file,
@@ -23,29 +23,7 @@ def settings(tmp_path):
 
 @pytest.fixture
 def report():
-    return CollectorReport(
-        at=AT,
-        started_at=AT,
-        accounts=3,
-        accounts_with_positions=2,
-        positions=5,
-        sweeps_per_minute=7,
-        weight_last_minute=14.0,
-        weight_limit=1200.0,
-        oldest_large_seconds=60.0,
-        oldest_seconds=3600.0,
-        states_received=9,
-        trades_received=11,
-        new_waiting=0,
-        records_waiting=0,
-        btc_observed_ratio=None,
-        is_stream_connected=True,
-        outages=(Outage(AT, None, "closed"),),
-        last_map_at=AT,
-        last_map_reason=None,
-        last_error=None,
-        last_error_at=None,
-    )
+    return collector_report(AT, outages=(Outage(AT, None, "closed"),))
 
 
 def test_a_home_where_it_never_ran_is_well(settings):

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from typer.testing import CliRunner
+from workbench.collector_reports import collector_report
 
 from cli.main import app
-from jobs.positions.collector_report import CollectorReport, report_path, write_report_file
+from jobs.positions.collector_report import report_path, write_report_file
 from jobs.positions.outbox import _land_sealed
 from jobs.read.collector_status import collector_line, collector_problems, read_collector
 from jobs.read.status import _landed, read_status
@@ -17,28 +18,8 @@ from sources.streaming import Outage
 
 NOW = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-WELL = CollectorReport(
-    at=NOW - timedelta(seconds=20),
-    started_at=NOW - 50 * HOUR,
-    accounts=50_012,
-    accounts_with_positions=31_400,
-    positions=150_233,
-    sweeps_per_minute=587,
-    weight_last_minute=1176.0,
-    weight_limit=1200.0,
-    oldest_large_seconds=1700.0,
-    oldest_seconds=70_000.0,
-    states_received=1_000_000,
-    trades_received=20_000_000,
-    new_waiting=3,
-    records_waiting=12,
-    btc_observed_ratio=0.92,
-    is_stream_connected=True,
-    outages=(),
-    last_map_at=NOW.replace(minute=0),
-    last_map_reason=None,
-    last_error=None,
-    last_error_at=None,
+WELL = collector_report(
+    NOW - timedelta(seconds=20), started_at=NOW - 50 * HOUR, last_map_at=NOW.replace(minute=0)
 )
 
 

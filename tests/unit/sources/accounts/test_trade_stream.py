@@ -168,12 +168,18 @@ async def test_a_malformed_message_is_counted_and_ends_nothing(venue, watch, tex
     assert venue.connections == 1
 
 
-async def test_a_connection_that_is_cut_is_opened_again_and_the_outage_is_kept(venue, watch):
+async def connected(venue, watch):
+    """Return the clock, the stream and what it took, after a first trade."""
     clock = Clock()
     stream, taken = watch(venue.url, clock=clock)
     await until(lambda: venue.subscribed)
     await venue.send(trade(1))
     await until(lambda: taken)
+    return clock, stream, taken
+
+
+async def test_a_connection_that_is_cut_is_opened_again_and_the_outage_is_kept(venue, watch):
+    clock, stream, taken = await connected(venue, watch)
     clock.seconds += 5
     venue.sockets[-1]._req.transport.abort()
     await until(lambda: len(venue.subscribed) == 2)
@@ -187,11 +193,7 @@ async def test_a_connection_that_is_cut_is_opened_again_and_the_outage_is_kept(v
 
 
 async def test_a_silent_connection_is_opened_again_though_it_answers_pings(venue, watch):
-    clock = Clock()
-    stream, taken = watch(venue.url, clock=clock)
-    await until(lambda: venue.subscribed)
-    await venue.send(trade(1))
-    await until(lambda: taken)
+    clock, stream, _ = await connected(venue, watch)
     clock.seconds += 21
     await until(lambda: venue.sent["ping"] == 1)
     await venue.send_text('{"channel":"pong"}')

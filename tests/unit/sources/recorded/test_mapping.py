@@ -5,6 +5,7 @@ import re
 
 import pytest
 import yaml
+from workbench import recorded_files
 
 from sources.errors import InputRejected
 from sources.recorded import load_mapping, mapping_sections, shipped_mapping_names
@@ -19,14 +20,7 @@ MAPPING = {
     "instrument": {"unified": "{base}/USDT:USDT", "column": "symbol"},
     "time": {"column": "t", "unit": "milliseconds", "label": "bar_open"},
     "bar": "1h",
-    "ohlcv": {
-        "open": "o",
-        "high": "h",
-        "low": "l",
-        "close": "c",
-        "volume": "v",
-        "volume_unit": "base",
-    },
+    "ohlcv": recorded_files.MAPPING["ohlcv"],
     "open_interest": {"amount": "oi", "amount_unit": "base"},
 }
 

@@ -5,6 +5,7 @@ import datetime as dt
 import pyarrow as pa
 import pytest
 from standin import DAY, MINUTE
+from workbench.venue_symbols import BTC
 
 from sources.errors import RequestSkipped, VenueRejected, VenueUnavailable
 from sources.venues.declared import find_venue
@@ -13,12 +14,6 @@ from sources.venues.plausibility import Observation
 from sources.venues.request import Request
 
 BAR = 5 * MINUTE
-BTC = {
-    "binance": "BTC/USDT:USDT", "bybit": "BTC/USDT:USDT", "okx": "BTC/USDT:USDT",
-    "gate": "BTC/USDT:USDT", "hyperliquid": "BTC/USDC:USDC", "bitget": "BTC/USDT:USDT",
-    "kucoin": "BTC/USDT:USDT", "htx": "BTC/USDT:USDT", "mexc": "BTC/USDT:USDT",
-    "deribit": "BTC/USD:BTC",
-}  # fmt: skip
 FIVE = ["binance", "bybit", "okx", "gate", "hyperliquid"]
 
 

@@ -58,6 +58,11 @@ def span(standin, hours: float) -> tuple[dt.datetime, dt.datetime]:
     return now - dt.timedelta(hours=hours), now
 
 
+def sampled(series, standin, period, start):
+    """Return (time, open interest, long/short ratio) since an instant, as the market had them."""
+    return series.samples(period, standin.now, to_ms(start), None, None, from_end=False)
+
+
 async def test_instruments_carry_asset_multiplier_and_size(product, client_at, market):
     venue, kind = product
     async with client_at(venue) as client:
@@ -141,12 +146,7 @@ async def test_open_interest_history_stands_at_its_instants(product, client_at, 
             rows = rows_of(
                 await client.open_interest_history(one.instrument, start, end), "open_interest"
             )
-            truth = {
-                at: quantity
-                for at, quantity, _ in series.samples(
-                    period, standin.now, to_ms(start), None, None, from_end=False
-                )
-            }
+            truth = {at: quantity for at, quantity, _ in sampled(series, standin, period, start)}
             actual = {to_ms(row["observed_at"]): row["open_interest_quantity"] for row in rows}
             # A venue may still be changing the newest one.
             assert set(truth) - set(actual) <= {max(truth)}
@@ -201,12 +201,7 @@ async def test_ratios_are_longs_over_shorts(product, client_at, market, standin)
             rows = rows_of(
                 await client.long_short_ratio(one.instrument, start, end), "long_short_ratio"
             )
-            truth = {
-                at: ratio
-                for at, _, ratio in series.samples(
-                    BAR, standin.now, to_ms(start), None, None, from_end=False
-                )
-            }
+            truth = {at: ratio for at, _, ratio in sampled(series, standin, BAR, start)}
             of_accounts = [row for row in rows if row["measure"] == "accounts"]
             assert len(of_accounts) >= 10
             for row in of_accounts:

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
 from workbench.ledger_bars import HOUR, PATH, START, VOLUME, hourly_bars
+from workbench.state_bytes import assert_survives_bytes
 
 from bench.kernel import simulated_bars
 from transforms.errors import InvalidInput, InvalidParameters, UnreadableState
@@ -18,11 +18,7 @@ STATE, _ = advance(VOLUME, BARS, np.arange(11, 90, 12))
 
 @pytest.mark.parametrize("state", [STATE, LedgerState.empty(PATH)], ids=["held", "empty"])
 def test_a_state_survives_bytes_bit_for_bit(state):
-    again = LedgerState.from_bytes(state.to_bytes())
-    for field in dataclasses.fields(LedgerState):
-        own, other = getattr(state, field.name), getattr(again, field.name)
-        assert_array_equal(own, other, err_msg=field.name, strict=True)
-    assert again.to_bytes() == state.to_bytes()
+    assert_survives_bytes(state)
 
 
 def test_bytes_hold_what_is_on_nodes_and_no_empty_ones():
