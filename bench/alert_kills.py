@@ -8,35 +8,35 @@ it from the project root with
     .venv/bin/python -m bench.alert_kills [--count 50] [--seed 1]
 """
 
+import argparse
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from workbench.alert_kills import kill_alerts
+from workbench.alert_kills import AlertKills, kill_alerts
 
-from bench.killing import end, kill_parser, say
+from bench.killing import kill_parser, run_kills, say
 
 
-def main() -> None:
-    """Kill the alerts and print what came of it."""
-    arguments = kill_parser(__doc__, count=50).parse_args()
-    with TemporaryDirectory(prefix="alert-kills-") as folder:
-        killed = kill_alerts(
-            Path(folder),
-            # Some lives end before their write comes.
-            count=arguments.count * 5 // 4,
-            hours=4 * arguments.count,
-            seed=arguments.seed,
-            report=say,
-        )
-    words = (
+def kill(folder: Path, arguments: argparse.Namespace) -> AlertKills:
+    """Kill the alerts; some lives end before their write comes."""
+    return kill_alerts(
+        folder,
+        count=arguments.count * 5 // 4,
+        hours=4 * arguments.count,
+        seed=arguments.seed,
+        report=say,
+    )
+
+
+def words_of(killed: AlertKills) -> str:
+    """Return what was raised and sent."""
+    return (
         f"{killed.alerts} alerts, {killed.messages} messages sent, {killed.repeated} of them again "
         "under the same key"
     )
-    end(killed, words, arguments.count)
 
 
 if __name__ == "__main__":
-    main()
+    run_kills(kill_parser(__doc__, count=50), kill, words_of)

@@ -5,7 +5,6 @@ maps on one core for every estimator, and the plain version (``bench/dense.py``)
 of the same year, after checking that both agree.
 """
 
-import argparse
 import time
 from functools import partial
 
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.dense import dense_density
-from bench.stopwatch import best_seconds, print_machine
+from bench.stopwatch import best_seconds, speed_options
 from transforms.engine import density_parameters, run
 from transforms.estimators import ESTIMATORS, EstimatorParameters
 from transforms.ladders import default_brackets
@@ -74,11 +73,7 @@ def dense_seconds(parameters: EstimatorParameters, bars: Bars) -> float:
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dense-bars", type=int, default=2880, help="bars of the dense version")
-    parser.add_argument("--repeats", type=int, default=5, help="runs of which the best counts")
-    options = parser.parse_args()
-    print_machine()
+    options = speed_options(__doc__, 2880)
     bars = simulated_bars(YEAR, seed=1)
     turnover = ESTIMATORS["turnover"]
     start = time.perf_counter()

@@ -6,10 +6,15 @@ Belongs here: their arguments, progress and last lines. Does not belong here: th
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Never
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Never, TypeVar
 
 if TYPE_CHECKING:
     from workbench.killed import Killed
+
+K = TypeVar("K", bound="Killed")
 
 
 def kill_parser(description: str | None, count: int) -> argparse.ArgumentParser:
@@ -25,15 +30,26 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def end(killed: "Killed", words: str, wanted: int, *, is_damage_wanted: bool = False) -> Never:
-    """Print what came of it and leave, with 1 where something differs or kills are too few."""
+def run_kills(
+    parser: argparse.ArgumentParser,
+    kill: Callable[[Path, argparse.Namespace], K],
+    words_of: Callable[[K], str],
+) -> Never:
+    """Kill in a folder, print what came of it and leave.
+
+    The exit status is 1 where something differs or kills are too few; with ``--mutant``, where
+    nothing differs.
+    """
+    arguments = parser.parse_args()
+    with TemporaryDirectory(prefix="kills-") as folder:
+        killed = kill(Path(folder), arguments)
     print(
-        f"{killed.kills.total()} kills, {killed.seconds:.0f} s: {words}, "
+        f"{killed.kills.total()} kills, {killed.seconds:.0f} s: {words_of(killed)}, "
         f"{len(killed.differences)} differences"
     )
     print("  " + ", ".join(f"{what} {count}" for what, count in sorted(killed.kills.items())))
     for difference in killed.differences[:20]:
         print(f"  {difference}")
-    if is_damage_wanted:
+    if getattr(arguments, "mutant", False):
         sys.exit(killed.is_whole)
-    sys.exit(not killed.is_whole or killed.kills.total() < wanted)
+    sys.exit(not killed.is_whole or killed.kills.total() < arguments.count)

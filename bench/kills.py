@@ -8,33 +8,34 @@ the warehouse, in the published file and (counted) in the Parquet. Run it from t
     .venv/bin/python -m bench.kills [--count 200] [--seed 1]
 """
 
+import argparse
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from workbench.kills import kill_jobs
+from workbench.kills import KilledJobs, kill_jobs
 
-from bench.killing import end, kill_parser, say
+from bench.killing import kill_parser, run_kills, say
 
 
-def main() -> None:
-    """Kill jobs and print what came of it."""
-    parser = kill_parser(__doc__, count=200)
-    parser.add_argument("--each", type=int, default=5, help="kills of a job in a round")
-    arguments = parser.parse_args()
-    with TemporaryDirectory(prefix="kills-") as folder:
-        killed = kill_jobs(
-            Path(folder),
-            count=arguments.count,
-            seed=arguments.seed,
-            kills_each=arguments.each,
-            report=say,
-        )
-    words = f"{killed.rounds} rounds, {killed.rows:,} rows in the warehouse at the end"
-    end(killed, words, arguments.count)
+def kill(folder: Path, arguments: argparse.Namespace) -> KilledJobs:
+    """Kill jobs."""
+    return kill_jobs(
+        folder,
+        count=arguments.count,
+        seed=arguments.seed,
+        kills_each=arguments.each,
+        report=say,
+    )
+
+
+def words_of(killed: KilledJobs) -> str:
+    """Return how much was compared."""
+    return f"{killed.rounds} rounds, {killed.rows:,} rows in the warehouse at the end"
 
 
 if __name__ == "__main__":
-    main()
+    parser = kill_parser(__doc__, count=200)
+    parser.add_argument("--each", type=int, default=5, help="kills of a job in a round")
+    run_kills(parser, kill, words_of)

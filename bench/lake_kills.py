@@ -9,42 +9,41 @@ root with
     .venv/bin/python -m bench.lake_kills [--count 100] [--seed 1] [--mutant]
 """
 
+import argparse
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from workbench.lake_kills import kill_on_lake
+from workbench.lake_kills import KilledLake, kill_on_lake
 from workbench.lakes import Lake
 from workbench.postgres_server import postgres_server
 
-from bench.killing import end, kill_parser, say
+from bench.killing import kill_parser, run_kills, say
 
 
-def main() -> None:
-    """Kill, and print what came of it."""
-    parser = kill_parser(__doc__, count=100)
-    parser.add_argument("--mutant", action="store_true")
-    arguments = parser.parse_args()
-    with TemporaryDirectory(prefix="lake-kills-") as folder, postgres_server() as server:
-        lake = Lake(server, server.make_database(), f"{folder}/data")
-        killed = kill_on_lake(
-            Path(folder),
-            lake,
+def kill(folder: Path, arguments: argparse.Namespace) -> KilledLake:
+    """Kill what works on a lake."""
+    with postgres_server() as server:
+        return kill_on_lake(
+            folder,
+            Lake(server, server.make_database(), f"{folder}/data"),
             kills=arguments.count,
             seed=arguments.seed,
             mutant=arguments.mutant,
             report=say,
         )
-    words = (
+
+
+def words_of(killed: KilledLake) -> str:
+    """Return how long it went on and what was found wrong."""
+    return (
         f"{killed.hours} hours, {len(killed.torn)} times half done, "
         f"{len(killed.unknown)} files left behind"
     )
-    for text in (*killed.torn, *sorted(killed.unknown)):
-        print(f"  {text}")
-    end(killed, words, arguments.count, is_damage_wanted=arguments.mutant)
 
 
 if __name__ == "__main__":
-    main()
+    parser = kill_parser(__doc__, count=100)
+    parser.add_argument("--mutant", action="store_true")
+    run_kills(parser, kill, words_of)

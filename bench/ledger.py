@@ -6,7 +6,6 @@ of a stored state; and the plain version (``tests/workbench/dense_ledger.py``) o
 the same year, after checking that both agree.
 """
 
-import argparse
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.kernel import YEAR, hourly, simulated_bars
-from bench.stopwatch import best_seconds, print_machine
+from bench.stopwatch import best_seconds, speed_options
 from transforms.ledger import LEDGERS, LedgerParameters, LedgerState, advance
 from transforms.series import Bars
 
@@ -86,11 +85,7 @@ def print_rate(label: str, n_bars: int, repeats: int, function: Callable[[], obj
 
 def main() -> None:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dense-bars", type=int, default=576, help="bars of the plain version")
-    parser.add_argument("--repeats", type=int, default=5, help="runs of which the best counts")
-    options = parser.parse_args()
-    print_machine()
+    options = speed_options(__doc__, 576)
     bars = simulated_bars(YEAR, seed=1)
     hours = hourly_bars(bars)
     start = time.perf_counter()

@@ -8,30 +8,29 @@ Run it from the project root with
     .venv/bin/python -m bench.position_kills [--count 50] [--seed 1]
 """
 
+import argparse
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from workbench.position_kills import kill_collector
+from workbench.position_kills import CollectorKills, kill_collector
 
-from bench.killing import end, kill_parser, say
+from bench.killing import kill_parser, run_kills, say
 
 
-def main() -> None:
-    """Kill the collector and print what came of it."""
-    arguments = kill_parser(__doc__, count=50).parse_args()
-    with TemporaryDirectory(prefix="position-kills-") as folder:
-        killed = kill_collector(
-            Path(folder), count=arguments.count, seed=arguments.seed, report=say
-        )
-    words = (
+def kill(folder: Path, arguments: argparse.Namespace) -> CollectorKills:
+    """Kill the collector."""
+    return kill_collector(folder, count=arguments.count, seed=arguments.seed, report=say)
+
+
+def words_of(killed: CollectorKills) -> str:
+    """Return what was collected, and how close to the limit."""
+    return (
         f"{killed.accounts} accounts, {killed.changes:,} changes and {killed.maps} maps landed, at "
         f"most {killed.most_weight:.0f} of weight in a minute"
     )
-    end(killed, words, arguments.count)
 
 
 if __name__ == "__main__":
-    main()
+    run_kills(kill_parser(__doc__, count=50), kill, words_of)

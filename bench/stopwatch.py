@@ -1,5 +1,6 @@
 """What benchmarks share: the machine, time and memory."""
 
+import argparse
 import os
 import platform
 import resource
@@ -16,6 +17,16 @@ def print_machine() -> None:
     """Print processor, cores and Python."""
     processor = platform.processor() or platform.machine()
     print(f"{processor}, {os.cpu_count()} cores, Python {platform.python_version()}")
+
+
+def speed_options(description: str, dense_bars: int) -> argparse.Namespace:
+    """Print the machine and return the options of a command that measures a kernel."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--dense-bars", type=int, default=dense_bars, help="bars in plain numpy")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of which the best counts")
+    options = parser.parse_args()
+    print_machine()
+    return options
 
 
 def best_seconds(function: Callable[[], object], repeats: int) -> float:

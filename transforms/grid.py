@@ -140,7 +140,8 @@ def bin_center(bin_index: npt.ArrayLike) -> FloatArray:
 def published_bins(price: npt.ArrayLike) -> tuple[IntArray, IntArray]:
     """Return the first published bin of a map and how many are published.
 
-    Bins are published whose centre lies within ``PUBLISHED_RANGE`` of the price in log price.
+    Bins are published whose centre lies within ``PUBLISHED_RANGE`` of the price in log price. A
+    price that is not finite or not above 0 is refused.
 
     Parameters
     ----------
@@ -151,11 +152,6 @@ def published_bins(price: npt.ArrayLike) -> tuple[IntArray, IntArray]:
     -------
     first_bin, n_bins : ndarray of int64, shape (...)
         First bin index and number of bins, 500 or 501.
-
-    Raises
-    ------
-    InvalidInput
-        If a price is not finite or not above 0.
 
     Examples
     --------

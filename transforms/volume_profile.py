@@ -131,11 +131,10 @@ def _advance_profile(
     emit_after: IntArray,
     maps: Maps,
     events: Events,
-    bar_count: int,
-    open_interest: float,
-    close: float,
+    before: Before,
 ) -> None:
     """Add all bars to the profile; at each instant spread it over the tiers of `rows`."""
+    bar_count, open_interest, close = before
     scratch = np.zeros(profile.nodes.shape[2])
     instant = 0
     for bar in range(-1, columns.flows.shape[1]):
@@ -271,7 +270,7 @@ def advance(
     def advance_part(
         part: KernelBars, after: IntArray, maps: Maps, events: Events, before: Before
     ) -> None:
-        _advance_profile(profile, rows, part, constants, decay, after, maps, events, *before)
+        _advance_profile(profile, rows, part, constants, decay, after, maps, events, before)
 
     maps, events, by_tier = advance_by_cuts(
         advance_part,

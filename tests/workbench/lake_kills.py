@@ -120,7 +120,7 @@ _TORN = {
 
 @dataclass(slots=True)
 class KilledLake(Killed):
-    """What killing on a lake came to; differences are what only one of the homes holds.
+    """What killing on a lake came to; differences are all that is wrong in the end.
 
     Parameters
     ----------
@@ -135,11 +135,6 @@ class KilledLake(Killed):
     hours: int = BEGUN
     torn: list[str] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing was torn, lost, doubled or left behind."""
-        return not (self.torn or self.differences or self.unknown)
 
 
 class KillableCluster:
@@ -307,9 +302,13 @@ class _Pair:
         there = moved(self._home, self._folder / "moved.duckdb")
         schemas = ("raw", "derived", "intermediate")
         found = differences(self._calm.warehouse, there, schemas=schemas)
-        self.found.differences = [f"{name}: {rows}" for name, rows in found.items()]
         on_disk = {path.name for path in Path(self._lake.data).rglob("*.parquet")}
         self.found.unknown = on_disk ^ known_files(self._lake)
+        self.found.differences = [
+            *self.found.torn,
+            *(f"{name}: {rows}" for name, rows in found.items()),
+            *sorted(self.found.unknown),
+        ]
 
 
 def torn(settings: Settings, lake: Lake) -> list[str]:

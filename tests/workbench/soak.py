@@ -112,10 +112,8 @@ class Rounds:
 
     Parameters
     ----------
-    home : Path
-        Its folder.
-    standin : Standin
-        The venues it requests.
+    home, standin
+        Its folder, and the venues it requests.
     venues, assets : sequence of str
         What it follows.
     """

@@ -51,15 +51,14 @@ def advance_rows(
     emit_after: IntArray,
     maps: Maps,
     events: Events,
-    bar_count: int,
-    open_interest: float,
-    close: float,
+    before: Before,
 ) -> None:
     """Apply all bars to `rows` and write a map and the events at each instant.
 
     Bars without open interest (NaN) come before the series: what they open is a trail that the
     first bar of the series scales to its open interest.
     """
+    bar_count, open_interest, close = before
     bar_prices, flows, flags = columns
     nodes, amounts, spans, sides, balance, counts = rows
     steps, weights, hazards, entry_weights, first_node, prices, is_inverse = parameters
@@ -261,7 +260,7 @@ def _move_state(
     def advance_part(
         part: KernelBars, after: IntArray, maps: Maps, events: Events, before: Before
     ) -> None:
-        advance_rows(rows, part, constants, after, maps, events, *before)
+        advance_rows(rows, part, constants, after, maps, events, before)
 
     maps, events, by_tier = advance_by_cuts(
         advance_part,

@@ -140,15 +140,7 @@ class LedgerState:
     def to_bytes(self) -> bytes:
         """Return the state as bytes: what is on nodes only where it is, with version and checksum.
 
-        Returns
-        -------
-        bytes
-            Little-endian, read by ``from_bytes``; equal states give equal bytes.
-
-        Raises
-        ------
-        InvalidInput
-            If ``structure_hash`` is longer than 64 ASCII characters.
+        As `State.to_bytes`, ``structure_hash`` in the place of ``params_hash``.
 
         Examples
         --------

@@ -9,7 +9,7 @@ are few: ``effective_accounts`` counts them by what they hold (Kish 1965, Survey
 the interval and the decision whether there is one go by it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -205,8 +205,14 @@ def measured(
     account: npt.NDArray[np.int64],
     weight: FloatArray,
     positions: int | None = None,
+    *,
+    is_share: bool = False,
 ) -> MeasuredFigure:
     """Return a figure with its interval, or why there is none.
+
+    The interval of a share lies within 0 and 1. What no account shows can still be up to 3 / n of n
+    accounts (the rule of three, Hanley and Lippman-Hand 1983, JAMA 249, 1743); draws of accounts
+    cannot know that.
 
     Parameters
     ----------
@@ -220,6 +226,8 @@ def measured(
         What each row counts.
     positions : int, optional
         Positions behind it, the rows where not given.
+    is_share : bool
+        Whether the figure is a share of a whole [ratio].
 
     Returns
     -------
@@ -232,6 +240,9 @@ def measured(
     ('measured', 0.4, 0.6)
     >>> measured(0.5, np.zeros(9), np.arange(4), np.ones(4)).evidence.value
     'too few accounts'
+    >>> found = measured(0.0, np.zeros(200), np.arange(60), np.ones(60), is_share=True)
+    >>> found.low, found.high
+    (0.0, 0.05)
     """
     accounts = len(np.unique(account[weight > 0.0]))
     count = len(account) if positions is None else positions
@@ -244,46 +255,10 @@ def measured(
     known = draws[np.isfinite(draws)]
     if effective < LEAST_RESAMPLED_BLOCKS or len(known) < 0.9 * len(draws):
         return MeasuredFigure(value, nothing, nothing, accounts, count, Evidence.CONCENTRATED)
-    low, high = interval(known, effective)
-    return MeasuredFigure(value, float(low), float(high), accounts, count, Evidence.MEASURED)
-
-
-def measured_share(
-    value: float,
-    draws: FloatArray,
-    account: npt.NDArray[np.int64],
-    weight: FloatArray,
-    positions: int | None = None,
-) -> MeasuredFigure:
-    """Return a share with its interval within 0 and 1, or why there is none.
-
-    What no account shows can still be up to 3 / n of n accounts (the rule of three, Hanley and
-    Lippman-Hand 1983, JAMA 249, 1743); draws of accounts cannot know that.
-
-    Parameters
-    ----------
-    value : float
-        The share [ratio].
-    draws : ndarray of float64, shape (n_draws,)
-        The share in each draw; NaN where a draw has none.
-    account, weight, positions
-        As in `measured`.
-
-    Returns
-    -------
-    MeasuredFigure
-
-    Examples
-    --------
-    >>> found = measured_share(0.0, np.zeros(200), np.arange(60), np.ones(60))
-    >>> found.low, found.high
-    (0.0, 0.05)
-    """
-    found = measured(value, draws, account, weight, positions)
-    if found.evidence is not Evidence.MEASURED:
-        return found
-    unseen = min(3.0 / effective_accounts(account, weight), 1.0)
-    low, high = max(found.low, 0.0), min(found.high, 1.0)
-    low = min(low, 1.0 - unseen) if value >= 1.0 else low
-    high = max(high, unseen) if value <= 0.0 else high
-    return replace(found, low=low, high=high)
+    low, high = map(float, interval(known, effective))
+    if is_share:
+        unseen = min(3.0 / effective_accounts(account, weight), 1.0)
+        low, high = max(low, 0.0), min(high, 1.0)
+        low = min(low, 1.0 - unseen) if value >= 1.0 else low
+        high = max(high, unseen) if value <= 0.0 else high
+    return MeasuredFigure(value, low, high, accounts, count, Evidence.MEASURED)

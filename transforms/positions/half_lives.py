@@ -21,7 +21,6 @@ from transforms.positions.account_draws import (
     Evidence,
     MeasuredFigure,
     measured,
-    measured_share,
 )
 from transforms.positions.changes import HOUR, Changes, Stretches
 from transforms.series import BoolArray, FloatArray, IntArray
@@ -238,8 +237,8 @@ def fresh_shares(
         shares = drawn / drawn.sum(axis=0)
     # A share rests on all positions, its own tier's or not.
     return tuple(
-        measured_share(float(total[number] / total.sum()), shares[number], account, size * times,
-                 int(is_tier[number].sum()))
+        measured(float(total[number] / total.sum()), shares[number], account, size * times,
+                 int(is_tier[number].sum()), is_share=True)
         for number in range(n_tiers)
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from transforms.positions.account_draws import (
     AccountDraws,
     Evidence,
     MeasuredFigure,
-    measured_share,
+    measured,
 )
 from transforms.positions.changes import Changes
 from transforms.series import BoolArray, FloatArray, IntArray
@@ -255,6 +255,6 @@ def shares_of(
         drawn = drawn / drawn.sum(axis=0)
     shares = of_group.sum(axis=1) / weight.sum()
     return tuple(
-        measured_share(float(share), own, account, weight, int(n))
+        measured(float(share), own, account, weight, int(n), is_share=True)
         for share, own, n in zip(shares, drawn, count, strict=True)
     )

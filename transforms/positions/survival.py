@@ -21,7 +21,7 @@ from transforms.positions.account_draws import (
     AccountDraws,
     Evidence,
     MeasuredFigure,
-    measured_share,
+    measured,
 )
 from transforms.series import BoolArray, FloatArray, IntArray
 
@@ -40,15 +40,10 @@ class Timed:
     weight : ndarray of float64, shape (n,)
         What each counts [any unit].
     earliest, latest : ndarray of float64, shape (n,)
-        It happened after the first and at or before the second [h since the map]; both infinite: it
-        did not happen.
+        It happened after the first and at or before the second, which must not lie before it [h
+        since the map]; both infinite: it did not happen.
     followed : ndarray of float64, shape (n,)
         How long its map was followed [h].
-
-    Raises
-    ------
-    InvalidInput
-        If an interval ends before it begins.
 
     Examples
     --------
@@ -114,11 +109,12 @@ def shares_within(timed: Timed, draws: AccountDraws) -> tuple[MeasuredFigure, ..
     with np.errstate(invalid="ignore", divide="ignore"):
         values, draw_values = happened.sum(axis=1) / total, drawn[0] / drawn[1]
     found = []
-    for number, value in enumerate(values):
-        is_followed = timed.followed >= HORIZONS[number]
-        count = int(is_followed.sum())
+    for value, own_draws, own_weight, hours in zip(
+        values.tolist(), draw_values, weight, HORIZONS, strict=True
+    ):
+        count = int((timed.followed >= hours).sum())
         found.append(
-            measured_share(float(value), draw_values[number], timed.account, weight[number], count)
+            measured(value, own_draws, timed.account, own_weight, count, is_share=True)
             if count
             else MeasuredFigure.missing(Evidence.FOLLOWED_TOO_SHORT)
         )

@@ -53,12 +53,7 @@ class Places:
         Whether price reached the cell. What is realised elsewhere is not scored.
     predicted : mapping of str to ndarray of float64, shape (n_groups, n_cells)
         What each model puts into each cell, known before the group began but for the prices that
-        were reached [any unit], finite and at least 0.
-
-    Raises
-    ------
-    InvalidInput
-        If shapes differ or a value is negative or not finite.
+        were reached [any unit], finite and at least 0; all shapes and values are checked.
 
     Examples
     --------
