@@ -4,12 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 LIQHEAT := $(BIN)/liqheat
 # TypeScript and axe-core check the page; the page itself needs no node.
-NODE_TOOLS := tests/browser/node_modules/.package-lock.json
+NODE_TOOLS := tests/system/browser/node_modules/.package-lock.json
 # Tests start the program dozens of times: it is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types sql lock bench accuracy measured picture soak docs schedule clean
+.PHONY: help demo test test-all check lint types sql lock bench accuracy measured picture soak docs schedule clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -29,9 +29,9 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
 	touch $@
 
-$(NODE_TOOLS): tests/browser/package-lock.json
+$(NODE_TOOLS): tests/system/browser/package-lock.json
 	@if command -v npm > /dev/null; then \
-		npm ci --prefix tests/browser --no-audit --no-fund --loglevel error; \
+		npm ci --prefix tests/system/browser --no-audit --no-fund --loglevel error; \
 	else \
 		echo "npm is not installed: the types and the accessibility of the page are not checked."; \
 	fi
@@ -39,10 +39,13 @@ $(NODE_TOOLS): tests/browser/package-lock.json
 demo: $(VENV)/.run ## Install, simulate a market, build its maps, show where the bands are
 	$(LIQHEAT) demo
 
-test: $(VENV)/.dev $(NODE_TOOLS) ## Install and run the tests
+test: $(VENV)/.dev ## Install and run the tests, but for those of tests/system
+	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/system
+
+test-all: $(VENV)/.dev $(NODE_TOOLS) ## All tests: with browsers, servers, clusters and kills too
 	$(BIN)/pytest -n 2 --dist worksteal
 
-check: lint types sql test ## What CI runs: lint, types, SQL style, tests
+check: lint types sql test-all ## What CI runs: lint, types, SQL style, all tests
 
 lint: $(VENV)/.dev ## Style of Python
 	$(BIN)/ruff format --check .
@@ -50,7 +53,7 @@ lint: $(VENV)/.dev ## Style of Python
 
 types: $(VENV)/.dev $(NODE_TOOLS) ## Types of every package, and of the page where npm is installed
 	$(BIN)/mypy
-	@if [ -e $(NODE_TOOLS) ]; then tests/browser/node_modules/.bin/tsc --project tests/browser; fi
+	@if [ -e $(NODE_TOOLS) ]; then tests/system/browser/node_modules/.bin/tsc --project tests/system/browser; fi
 
 sql: $(VENV)/.dev ## Style of SQL
 	$(BIN)/sqlfluff lint sql --disable-progress-bar
@@ -92,4 +95,4 @@ lock: ## Resolve the locks again from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --extra dev --extra cluster --extra lake pyproject.toml -o requirements-dev.lock
 
 clean: ## Delete the environment and everything the pipeline has made here
-	rm -rf $(VENV) data tests/browser/node_modules
+	rm -rf $(VENV) data tests/system/browser/node_modules

@@ -113,6 +113,17 @@ def _build_small_home(folder: Path, request: pytest.FixtureRequest) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def loaded_market(market_records, tmp_path_factory):
+    """The home of the records of two assets, nothing built; read only."""
+    from workbench import workshop
+
+    home = tmp_path_factory.mktemp("loaded") / "home"
+    with workshop(home) as shop:
+        shop.take_in(market_records)
+    return home
+
+
 @pytest.fixture(scope="module")
 def empty_warehouse():
     """Yield a warehouse in memory with its tables and views and no rows."""

@@ -54,10 +54,13 @@ def test_no_module_is_loaded_from_elsewhere():
 
 
 def test_types_hold():
-    compiler = ROOT / "tests/browser/node_modules/.bin/tsc"
+    compiler = ROOT / "tests/system/browser/node_modules/.bin/tsc"
     if not compiler.exists():
         pytest.skip("TypeScript is not installed: `make types` installs it where npm is")
     ran = subprocess.run(
-        [compiler, "--project", ROOT / "tests/browser"], capture_output=True, text=True, check=False
+        [compiler, "--project", ROOT / "tests/system/browser"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ran.returncode == 0, ran.stdout

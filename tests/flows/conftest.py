@@ -29,10 +29,6 @@ SERVER_START_SECONDS = 180
 """Thirty, as Prefect has it, is not always enough on two busy cores."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: starts processes and waits for them")
-
-
 @pytest.fixture(scope="package")
 def prefect_server() -> Iterator[None]:
     # It takes seconds to start; for a session it would take part of a core from all that follow.

@@ -22,15 +22,6 @@ def bitcoin(market_records):
 
 
 @pytest.fixture(scope="session")
-def loaded_market(market_records, tmp_path_factory):
-    """The home of the records of two assets, nothing built; read only."""
-    home = tmp_path_factory.mktemp("loaded") / "home"
-    with workshop(home) as shop:
-        shop.take_in(market_records)
-    return home
-
-
-@pytest.fixture(scope="session")
 def built_at_once(bitcoin, tmp_path_factory):
     """The home of all records of the asset, built once; read only."""
     home = tmp_path_factory.mktemp("built") / "home"

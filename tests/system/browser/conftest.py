@@ -23,7 +23,7 @@ import pytest
 
 from warehouse.published_versions import add_version
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NODE_MODULES = Path(__file__).parent / "node_modules"
 
 # A machine that is busy with other tests takes its time.
