@@ -32,6 +32,7 @@ from warehouse.address import (
     place_mistake,
     read_warehouse_address,
 )
+from warehouse.machine_memory import default_memory_bytes
 
 # Read where numpy is imported first, which is after this. Products as small as those of a fit take
 # a multiple of their time on several threads, and differ in a last bit with their number.
@@ -58,6 +59,11 @@ _STORE = {
 def _path_or_address(value: object) -> object:
     """Return the address of a lake as a secret: it may hold a password."""
     return SecretStr(value) if isinstance(value, str) and value.startswith(LAKE) else value
+
+
+def _reader_memory_mb() -> int:
+    """Return the memory of a reader that no setting gives [MB]."""
+    return max(min(2048, default_memory_bytes() // 1_000_000), 64)
 
 
 class VenueKey(BaseModel):
@@ -93,9 +99,10 @@ class Settings(BaseSettings):
     shard_seconds : float
         Time after which a shard of assets on Dask is left out of the run [s].
     memory_limit_mb : int, optional
-        Memory the database may use [MB]; by default 80 % of the machine's.
+        Memory the database may use [MB]; by default half of the machine's or the container's.
     query_memory_mb : int
-        Memory a reader of the published file may use [MB].
+        Memory a reader of the published file may use [MB]; by default 2048, half where that is
+        less.
     query_seconds : float
         Time a reader's statement may compute [s].
     publish_window_days : int
@@ -164,7 +171,7 @@ hyblock_client_secret, hyblock_api_key : str, optional
     on: Annotated[str, AfterValidator(checked_engine)] = THREADS
     shard_seconds: float = Field(default=600.0, gt=0, le=_MOST_SECONDS, allow_inf_nan=False)
     memory_limit_mb: int | None = Field(default=None, ge=256, le=_MOST_MB)
-    query_memory_mb: int = Field(default=2048, ge=64, le=_MOST_MB)
+    query_memory_mb: int = Field(default_factory=_reader_memory_mb, ge=64, le=_MOST_MB)
     query_seconds: float = Field(default=60.0, gt=0, le=_MOST_SECONDS, allow_inf_nan=False)
     publish_window_days: int = Field(default=90, ge=1, le=_MOST_DAYS)
     publish_kept_percent: float = Field(default=10.0, ge=0, le=100, allow_inf_nan=False)

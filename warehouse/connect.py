@@ -18,6 +18,7 @@ from warehouse.contracts import relations
 from warehouse.database_file import ROW_GROUP_SIZE
 from warehouse.error_messages import translated
 from warehouse.errors import DataFileMissing
+from warehouse.machine_memory import default_memory_bytes
 from warehouse.migrate import migrate, write_comments
 from warehouse.models import create_views, definitions_sha256, macros, models
 from warehouse.storage import Storage, delete_placeholders, insert_placeholders, storage_at
@@ -44,7 +45,7 @@ def open_warehouse(
     threads : int, optional
         Threads of DuckDB; by default all cores.
     memory_limit_bytes : int, optional
-        Memory of DuckDB [bytes]; by default 80 % of the machine's.
+        Memory of DuckDB [bytes]; by default half of the machine's or the container's.
 
     Raises
     ------
@@ -56,11 +57,10 @@ def open_warehouse(
         A later release wrote it, or a server of the lake cannot be used.
     """
     storage = storage_at(address)
-    config: dict[str, Any] = {"temp_directory": str(storage.spill)}
+    memory = default_memory_bytes() if memory_limit_bytes is None else memory_limit_bytes
+    config: dict[str, Any] = {"temp_directory": str(storage.spill), "memory_limit": f"{memory}B"}
     if threads is not None:
         config["threads"] = threads
-    if memory_limit_bytes is not None:
-        config["memory_limit"] = f"{memory_limit_bytes}B"
     with ExitStack() as stack:
         with translated(f"opening {address}"):
             stack.enter_context(storage.held())
@@ -152,7 +152,7 @@ def select_model(name: str, tables: Mapping[str, pa.Table]) -> list[dict[str, An
         All relations that the model reads, by schema-qualified name.
     """
     (model,) = (model for model in models() if model.name == name)
-    with duckdb.connect() as connection:
+    with duckdb.connect(config={"memory_limit": f"{default_memory_bytes()}B"}) as connection:
         connection.execute(macros())
         for table, rows in tables.items():
             connection.execute(f"create schema if not exists {table.partition('.')[0]}")

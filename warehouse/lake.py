@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -20,6 +21,7 @@ from warehouse.database_file import FileStorage, building_path
 from warehouse.errors import LakeRejected, WarehouseError
 from warehouse.lake_access import create_access, create_login, load_extensions
 from warehouse.lake_files import TARGET_FILE_SIZE
+from warehouse.machine_memory import default_memory_bytes
 from warehouse.postgres.lake_catalogue import LakeCatalogue, open_catalogue
 from warehouse.postgres.server_address import ServerAddress
 from warehouse.shared_files import FILE_OPTIONS
@@ -173,7 +175,8 @@ class LakeStorage:
 
     def _delete_files(self) -> None:
         """Delete the files in the lake's folder, if the folder is one that was made for it."""
-        with duckdb.connect() as connection:
+        config: dict[str, Any] = {"memory_limit": f"{default_memory_bytes()}B"}
+        with duckdb.connect(config=config) as connection:
             self._attach(connection, _DISCARDED)
             place = data_folder(connection, _DISCARDED)
             if not re.fullmatch(
