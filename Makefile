@@ -30,10 +30,11 @@ $(VENV)/.dev: $(VENV)/.run requirements-dev.lock
 	touch $@
 
 $(NODE_TOOLS): tests/system/browser/package-lock.json
-	@if command -v npm > /dev/null; then \
-		npm ci --prefix tests/system/browser --no-audit --no-fund --loglevel error; \
-	else \
+	@if ! command -v npm > /dev/null; then \
 		echo "npm is not installed: the types and the accessibility of the page are not checked."; \
+	elif ! npm ci --prefix tests/system/browser --no-audit --no-fund --loglevel error; then \
+		rm -rf tests/system/browser/node_modules; \
+		echo "npm ci failed: the types and the accessibility of the page are not checked."; \
 	fi
 
 demo: $(VENV)/.run ## Install, simulate a market, build its maps, show where the bands are

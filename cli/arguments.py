@@ -41,7 +41,9 @@ On = Annotated[
         "address of a Dask scheduler; by default LIQHEAT_ON.",
     ),
 ]
-Rows = Annotated[Format, typer.Option("--format", help="How rows are written.")]
+Rows = Annotated[
+    Format, typer.Option("--format", help="How rows are written; CSV is exact but on a terminal.")
+]
 Asset = Annotated[str, typer.Argument(help="Base coin: BTC.")]
 
 INSTANT_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]

@@ -51,6 +51,12 @@ def _csv_cell(value: Any) -> Any:  # noqa: ANN401  (whatever a database returns)
     return json.dumps(plain, ensure_ascii=False) if isinstance(plain, dict | list) else plain
 
 
+def _escaped_cell(value: Any) -> Any:  # noqa: ANN401  (whatever a database returns)
+    """Return a value as a CSV cell for a terminal."""
+    cell = _csv_cell(value)
+    return printable(cell) if isinstance(cell, str) else cell
+
+
 def _readable(value: Any) -> str:  # noqa: ANN401  (whatever a database returns)
     if value is None:
         return ""
@@ -102,11 +108,16 @@ def _distinct(columns: Sequence[str]) -> list[str]:
 
 
 def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], form: Format) -> None:
-    """Write rows to stdout; only a table rounds numbers and stops after `TABLE_ROWS`."""
+    """Write rows to stdout; only a table rounds numbers and stops after `TABLE_ROWS`.
+
+    CSV is exact in a file or a pipe. A terminal would obey control characters: there they are
+    escaped, as in a table. JSON always escapes them.
+    """
     if form is Format.csv:
+        escaped = _escaped_cell if sys.stdout.isatty() else _csv_cell
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(_distinct(columns))
-        writer.writerows([_csv_cell(value) for value in row] for row in rows)
+        writer.writerow(map(escaped, _distinct(columns)))
+        writer.writerows([escaped(value) for value in row] for row in rows)
         sys.stdout.flush()
         return
     if form is Format.json:
@@ -150,14 +161,14 @@ def print_table(
         is_figure = name not in words
         table.add_column(name, justify="right" if is_figure else "left", no_wrap=is_figure)
     for row in rows:
-        table.add_row(*(row.get(name, "") for name in names))
+        table.add_row(*(printable(row.get(name, "")) for name in names))
     # Brackets are intervals, not markup.
     console = Console(soft_wrap=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = 200
     console.print(table)
     for line in notes:
-        console.print(line, style="dim", highlight=False)
+        console.print(printable(line), style="dim", highlight=False)
 
 
 def _empty_table(title: str | None = None) -> Table:

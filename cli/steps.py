@@ -58,10 +58,12 @@ def demo_command(
 
 def build_command(as_of: AsOf = None, on: On = None) -> None:
     """Load what has landed and bring the maps up to date."""
+    from jobs.configuration import check_configuration
     from jobs.pipeline import build_maps, load
 
     hour = hour_of(as_of)
     settings = settings_on(on)
+    check_configuration(settings)
     with progress_bar() as progress:
         loaded = load(settings)
         built = build_maps(settings, as_of=hour, progress=progress)
@@ -76,8 +78,10 @@ def build_command(as_of: AsOf = None, on: On = None) -> None:
 
 def _note_left_out(left_out: dict[str, str], job: str) -> None:
     """Say what the engine lost, and end with 1 where there is any."""
-    for asset, reason in left_out.items():
-        note(f"left out until the next {job}: {asset} ({reason})")
+    from jobs.one_cause import by_cause, listed
+
+    for assets, reason in by_cause(left_out.items()):
+        note(f"left out until the next {job}: {listed(assets)} ({reason})")
     if left_out:
         raise typer.Exit(1)
 

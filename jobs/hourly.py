@@ -8,6 +8,7 @@ from jobs.alerts.evaluate_alerts import AlertReport, alert_after_publication, al
 from jobs.build.build_assets import BuildReport
 from jobs.check.check_report import CheckReport
 from jobs.check.run_suites import check
+from jobs.configuration import check_configuration, has_usable_rules
 from jobs.errors import StoppedByQuality
 from jobs.pipeline import build_maps, load
 from jobs.progress import Progress, silent
@@ -56,16 +57,22 @@ def run_hour(
     ------
     StoppedByQuality
         A critical check failed: nothing was published, the last good publication stays.
+    InputRejected, ThresholdsRejected, EstimatorRejected
+        A file of the home cannot be used; nothing was done.
     """
+    check_configuration(settings)
+    has_alerts = clock is not None and has_usable_rules(settings)
     loaded = load(settings)
     built = build_maps(settings, as_of=as_of, progress=progress)
     try:
         checked = check(settings, as_of=as_of, progress=progress)
         published = publish(settings, as_of=as_of, progress=progress)
     except StoppedByQuality:
-        if clock is not None:
+        if clock is not None and has_alerts:
             alert_after_stop(settings, as_of=as_of, clock=clock)
         raise
-    alerts = None if clock is None else alert_after_publication(settings, clock=clock)
+    alerts = None
+    if clock is not None and has_alerts:
+        alerts = alert_after_publication(settings, clock=clock)
     copied = copy_where_set(settings, progress=progress)
     return HourReport(loaded, built, checked, published, alerts, copied)

@@ -11,6 +11,7 @@ from jobs.build.path_records import PATH_MODELS
 from jobs.collect.receive_landing import receive_landing
 from jobs.collect.send_landing import send_landing
 from jobs.collect.store_symbols import store_symbols
+from jobs.configuration import check_configuration
 from jobs.errors import NothingToDo
 from jobs.progress import Progress, silent
 from jobs.runs import record_done, recorded_run, run_file
@@ -116,6 +117,7 @@ def build_maps(
         Called with the step, the item and the share that is done.
     """
     with writer_run(settings, "build", as_of) as (connection, run):
+        check_configuration(settings)
         chosen = configured_estimators(settings) if estimators is None else estimators
         store_symbols(settings, connection)
         report = build_assets(

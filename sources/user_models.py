@@ -84,25 +84,43 @@ class PlacedError(ValueError):
         self.place = tuple(place)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known word most like `word`, ignoring case.
+_LEAST_LIKENESS = 0.6
+
+
+def near_hint(word: str, known: Iterable[str], lead: str = "nearest is", form: str = "'{}'") -> str:
+    """Return a part of a message that names the known word most like `word`, ignoring case.
+
+    It is empty where none is like it: a suggestion that nobody can have meant helps nobody.
 
     Parameters
     ----------
     word : str
         What was found.
     known : iterable of str
-        The words to choose from; at least one.
+        The words to choose from.
+    lead : str
+        What comes before the word.
+    form : str
+        How the word is written.
 
     Examples
     --------
-    >>> nearest("ammount", ["amount", "value"])
-    'amount'
+    >>> near_hint("ammount", ["amount", "value"])
+    "; nearest is 'amount'"
+    >>> near_hint("level", ["hard", "soft"])
+    ''
     """
-    return max(
-        sorted(known),
-        key=lambda other: difflib.SequenceMatcher(None, word.lower(), other.lower()).ratio(),
-    )
+
+    def likeness(other: str) -> float:
+        short, long = sorted((word.lower(), other.lower()), key=len)
+        ratio = difflib.SequenceMatcher(None, word.lower(), other.lower()).ratio()
+        is_part = len(short) >= 3 and short in long
+        return max(ratio, _LEAST_LIKENESS) if is_part else ratio
+
+    near = max(sorted(known), key=likeness, default=None)
+    if near is None or likeness(near) < _LEAST_LIKENESS:
+        return ""
+    return f"; {lead} {form.format(near)}"
 
 
 class UserModel(BaseModel):
@@ -133,7 +151,7 @@ class UserModel(BaseModel):
         for key in content:
             if key not in fields:
                 raise PlacedError(
-                    f"unknown key '{key}'; nearest known key is '{nearest(key, fields)}' "
+                    f"unknown key '{key}'{near_hint(str(key), fields, 'nearest known key is')} "
                     f"(known: {known})",
                     (key,),
                 )
@@ -261,7 +279,7 @@ def _describe(invalid: ValidationError, example: str) -> str:
             choices = choices or re.findall(r"\w+", context["expected"].replace(" or ", " "))
             context["choices"] = " | ".join(choices)
             if isinstance(value, str):
-                context["choices"] += f"; nearest is '{nearest(value, choices)}'"
+                context["choices"] += near_hint(value, choices)
         wanted = _EXPECTED.get(error["type"], error["msg"]).format(**context)
         if error["type"] == "string_type" and isinstance(value, bool | int | float):
             wanted += "; put it in quotes"

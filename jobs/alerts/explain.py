@@ -18,7 +18,7 @@ from jobs.alerts.words import explain_words
 from jobs.errors import NothingToDo
 from jobs.read.query import open_reader
 from jobs.settings import Settings
-from sources.user_models import nearest
+from sources.user_models import near_hint
 
 LOOK_BACK = timedelta(days=30)
 """How far back an alert is looked for that still holds."""
@@ -90,7 +90,7 @@ def _named_rule(rules: Sequence[Rule], name: str) -> Rule:
         if rule.name == name:
             return rule
     names = [rule.name for rule in rules]
-    near = f"; nearest is '{nearest(name, names)}'" if names else ""
+    near = near_hint(name, names)
     raise NothingToDo(f"no rule is named '{name}'{near}; `liqheat alerts check` lists them")
 
 

@@ -17,7 +17,7 @@ from jobs.alerts.sending import Sender
 from jobs.errors import NothingToDo, TargetRejected, TargetUnavailable
 from jobs.read.query import open_reader
 from jobs.settings import Settings
-from sources.user_models import nearest
+from sources.user_models import near_hint
 from warehouse.errors import NotPublished
 
 EXAMPLE = """targets:
@@ -86,8 +86,8 @@ def _checked_rule(rule: Rule, published: Collection[str]) -> CheckedEntry:
     problem = None
     if published and unknown:
         problem = (
-            f"{unknown[0]} is not published at the newest hour; nearest is "
-            f"{nearest(unknown[0], published)}"
+            f"{unknown[0]} is not published at the newest hour"
+            f"{near_hint(unknown[0], published, form='{}')}"
         )
     return CheckedEntry("rule", rule.name, what, problem)
 

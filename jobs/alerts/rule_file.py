@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, Strict, model_validator
 from jobs.alerts.conditions import AnyRule
 from jobs.alerts.rule import PIPELINE_RULE
 from sources.errors import InputRejected
-from sources.user_models import Name, PlacedError, UserModel, nearest, read_model
+from sources.user_models import Name, PlacedError, UserModel, near_hint, read_model
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -113,7 +113,7 @@ class AlertRules(UserModel):
             seen.add(rule.name)
             for target in rule.to:
                 if target not in self.targets:
-                    near = f"; nearest is '{nearest(target, self.targets)}'" if self.targets else ""
+                    near = near_hint(target, self.targets)
                     raise PlacedError(
                         f"{where}: 'to' names '{target}', not under 'targets'{near}",
                         ("rules", position, "to"),

@@ -27,6 +27,7 @@ from jobs.engines.engine_choice import EngineChoice, open_engine
 from jobs.engines.shard_engine import ShardEngine
 from jobs.errors import ComparisonLost, ShardsLost
 from jobs.instants import HOUR_MICROSECONDS, to_microseconds
+from jobs.one_cause import by_cause, listed
 from transforms.estimators import EstimatorParameters
 from warehouse.connect import transaction
 
@@ -142,8 +143,8 @@ def build_assets(
     if not tasks:
         with transaction(connection):
             delete_old_details(connection, until - options.detail_hours * HOUR_MICROSECONDS)
-    for reason in dict.fromkeys(left_out.values()):
-        logger.error("left out until the next build: %s", reason)
+    for assets, reason in by_cause(left_out.items()):
+        logger.error("left out until the next build: %s (%s)", listed(assets), reason)
     if left_out and not asset_count:
         raise ShardsLost.of_all("no asset could be built", left_out, "build")
     report = BuildReport(asset_count, series_count, bar_count, row_count, left_out)

@@ -34,6 +34,7 @@ from jobs.engines.engine_choice import open_engine
 from jobs.engines.shard_engine import LostShard
 from jobs.errors import ShardsLost
 from jobs.instants import DAY_MICROSECONDS, to_instant, to_microseconds
+from jobs.one_cause import by_cause, listed
 from jobs.progress import Progress, silent
 from jobs.settings import Settings
 from jobs.writer import writer_run
@@ -138,6 +139,8 @@ def calibrate(
             count += _store(connection, outcome, work)
         for pooled in engine.stream(calibrate_pooled, _pools(work)):
             _store(connection, pooled, work)
+        for names, reason in by_cause(work.left_out.items()):
+            logger.error("left out until the next calibration: %s (%s)", listed(names), reason)
         if work.left_out and not count:
             raise ShardsLost.of_all("no asset could be calibrated", work.left_out, "calibration")
         work.row_count += score_touches(connection, as_of, run.run_id)
@@ -222,7 +225,6 @@ def _store(
 ) -> int:
     """Store what came of an asset and keep what waits for others; return 0 where it is lost."""
     if isinstance(outcome, LostShard):
-        logger.error("left out until the next calibration: %s", outcome)
         work.left_out[outcome.shard.own.panel.asset] = str(outcome)
         return 0
     for replacement in outcome.replacements:

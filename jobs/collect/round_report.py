@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from jobs.collect.transfer_report import TransferReport
+from jobs.one_cause import said_once
 from sources.venues.pacer import VenueReport
 from sources.venues.rounds import RequestOutcome
 from warehouse.load import LoadReport
@@ -36,7 +37,7 @@ class VenueOutcome:
     errors : dict of str to int
         Count of each kind of error, retried ones included.
     messages : tuple of str
-        The first five distinct errors in words, without secrets.
+        The first five errors in words, those of one cause as one, without secrets.
     audit_rows, audit_median_ratio, audit_largest_ratio
         Amount times price over value of open interest: 1 where the units are right.
     """
@@ -135,7 +136,7 @@ def summarise_venue(
         quarantined=report.quarantined,
         seconds=round(report.seconds, 3),
         errors=dict(report.errors),
-        messages=tuple(dict.fromkeys(messages))[:_MESSAGES_KEPT],
+        messages=tuple(said_once(messages))[:_MESSAGES_KEPT],
         audit_rows=audit.rows,
         audit_median_ratio=audit.median_ratio if audit.rows else None,
         audit_largest_ratio=audit.largest_ratio if audit.rows else None,

@@ -30,6 +30,7 @@ from jobs.engines.engine_choice import open_engine
 from jobs.engines.shard_engine import LostShard, ShardEngine, name_span
 from jobs.errors import ShardsLost
 from jobs.instants import DAY_MICROSECONDS, to_instant, to_microseconds
+from jobs.one_cause import by_cause, listed
 from jobs.progress import Progress, silent
 from jobs.settings import Settings
 from jobs.writer import writer_run
@@ -270,13 +271,14 @@ def measure_midnights(
         on_progress(task.asset, number / len(tasks))
         if isinstance(outcome, LostShard):
             left_out[task.asset] = str(outcome)
-            logger.error("left out until the next measurement: %s", outcome)
             continue
         map_count += sum(map(len, task.map_runs.values()))
         if outcome is not None:
             variants = [swap.parameters for name in task.map_runs for swap in swaps[name]]
             store_parameters(connection, variants)
             row_count += _store(connection, task, outcome)
+    for assets, reason in by_cause(left_out.items()):
+        logger.error("left out until the next measurement: %s (%s)", listed(assets), reason)
     if left_out and not map_count:
         raise ShardsLost.of_all("nothing could be measured", left_out, "run")
     return SensitivityReport(map_count, row_count, left_out)

@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, TypeAdapter
 
 from jobs.collect.scope import configured_universe
 from jobs.collect.stream import FeedReport
+from jobs.one_cause import by_cause, listed
 from jobs.report_file import read_report
 from jobs.runs import Run
 from jobs.settings import Settings
@@ -126,18 +127,25 @@ def of_runs(last: Mapping[str, Run], now: datetime) -> Iterator[str]:
         )
 
 
-def of_venue(venue: VenueStatus, now: datetime) -> Iterator[str]:
+def of_venues(venues: Sequence[VenueStatus], now: datetime) -> Iterator[str]:
+    """Yield what is wrong with venues; where it is one thing with several, they share a line."""
+    found = [(one.venue, problem) for one in venues for problem in _of_venue(one, now)]
+    for names, problem in by_cause(found):
+        yield f"{listed(names)}: {problem}"
+
+
+def _of_venue(venue: VenueStatus, now: datetime) -> Iterator[str]:
     """Yield what is wrong with one venue."""
     if venue.landed_at is None or now - venue.landed_at > _ROUND_IS_LATE:
         since = "" if venue.landed_at is None else f" for {ago(now, venue.landed_at)}"
-        yield f"{venue.venue}: nothing has landed{since}; is `liqheat schedule` running?"
+        yield f"nothing has landed{since}; is `liqheat schedule` running?"
     if venue.missing:
         yield (
-            f"{venue.venue}: {venue.missing:,} instants are missing that can still be fetched; the "
+            f"{venue.missing:,} instants are missing that can still be fetched; the "
             "next rounds ask for them, `liqheat backfill` does so at once"
         )
     if venue.message is not None:
-        yield f"{venue.venue}: the last round said: {venue.message}"
+        yield f"the last round said: {venue.message}"
 
 
 def of_unreached_venues(
@@ -152,12 +160,14 @@ def of_unreached_venues(
             venues = configured_universe(settings).venues
         except SourceError as exc:
             return [str(exc)]
-    return [
-        f"{venue}: never reached"
-        + (f": {messages[venue]}" if venue in messages else ", run `liqheat ingest`")
+    reasons = [
+        (venue, f"never reached: {messages[venue]}")
+        if venue in messages
+        else (venue, "never reached, run `liqheat ingest`")
         for venue in venues
         if venue not in known
     ]
+    return [f"{listed(names)}: {reason}" for names, reason in by_cause(reasons)]
 
 
 @dataclass(frozen=True, slots=True)

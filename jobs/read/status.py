@@ -155,7 +155,7 @@ def _status(
             RunStatus(run.job, run.status, run.started_at, run.seconds, run.row_count, run.error)
             for run in last.values()
         ),
-        problems=(
+        problems=_said_once(
             *problems.of_home(settings.home),
             # A collector need not publish anything.
             *(() if is_collector else problems.of_publication(published_at, now)),
@@ -163,7 +163,7 @@ def _status(
             *problems.of_waiting_files(waiting, now),
             *problems.of_newest_map(published.newest_map_at, now),
             *problems.of_runs(last, now),
-            *(problem for venue in venues for problem in problems.of_venue(venue, now)),
+            *problems.of_venues(venues, now),
             *problems.of_unreached_venues(settings, last_round, followed | landed.keys(), messages),
             *problems.of_recorder(settings.home / REPORT_FILE, now),
             *collector_problems,
@@ -171,6 +171,15 @@ def _status(
         ),
         collector=collector,
         transfer=transfer,
+    )
+
+
+def _said_once(*found: str) -> tuple[str, ...]:
+    """Return problems without those that another one tells: the last run fails for a cause too."""
+    return tuple(
+        one
+        for one in dict.fromkeys(found)
+        if not any(one != other and one in other for other in found)
     )
 
 

@@ -44,7 +44,7 @@ from sources.recorded.cells import (
     as_numbers,
     as_text,
 )
-from sources.user_models import nearest
+from sources.user_models import near_hint
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz", ".zip")
 # Text of one block; a block's text is dropped once its numbers are taken.
@@ -159,8 +159,8 @@ class Member:
                 )
             if column not in self.columns:
                 raise InputRejected(
-                    f"{self.name}: column '{column}' is missing; nearest is "
-                    f"'{nearest(column, self.columns)}' (found: {', '.join(self.columns[:20])}"
+                    f"{self.name}: column '{column}' is missing"
+                    f"{near_hint(column, self.columns)} (found: {', '.join(self.columns[:20])}"
                     f"{', ...' if len(self.columns) > 20 else ''}). "
                     f"{hint}"
                 )

@@ -31,7 +31,7 @@ from sources.recorded.mapping_sections import (
     TimeRule,
     require_bar,
 )
-from sources.user_models import NameOrNames, UserModel, nearest, read_model
+from sources.user_models import NameOrNames, UserModel, near_hint, read_model
 from sources.venue_names import venue_name
 
 SHIPPED_FOLDER = Path(__file__).parent.parent / "mappings"
@@ -242,8 +242,8 @@ def load_mapping(path_or_name: str | Path) -> Mapping:
         names = shipped_mapping_names()
         if str(path_or_name) not in names:
             raise InputRejected(
-                f"no shipped mapping is named '{path_or_name}'; nearest is "
-                f"'{nearest(str(path_or_name), names)}'; for a file of your own give its path, "
+                f"no shipped mapping is named '{path_or_name}'"
+                f"{near_hint(str(path_or_name), names)}; for a file of your own give its path, "
                 f"ending in .yaml (shipped: {', '.join(names)})"
             )
         path = SHIPPED_FOLDER / f"{path_or_name}.yaml"

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from sources.assets import USD_QUOTES, unify_coin
-from sources.user_models import nearest
+from sources.user_models import near_hint
 
 # All that a name can end in, so that BTCUSDT splits into BTC and USDT. No venue quotes a perpetual
 # in TUSD, and DOTUSD is DOT in USD.
@@ -54,8 +54,8 @@ class NamePattern:
                 if name not in _PLACEHOLDERS:
                     known = ", ".join(f"{{{key}}}" for key in _PLACEHOLDERS)
                     raise ValueError(
-                        f"unknown placeholder {{{name}}} in '{text}'; "
-                        f"nearest is {{{nearest(name, _PLACEHOLDERS)}}}, known are {known}"
+                        f"unknown placeholder {{{name}}} in '{text}'"
+                        f"{near_hint(name, _PLACEHOLDERS, form='{{{}}}')}; known are {known}"
                     )
                 parts.append(_PLACEHOLDERS[name])
             else:

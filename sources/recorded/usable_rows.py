@@ -40,7 +40,7 @@ from sources.recorded.mapping_sections import TIME_UNITS, parse_bar
 from sources.recorded.name_patterns import QUOTES
 from sources.recorded.part_rows import BoolArray, PartRows, TimeBounds
 from sources.records import INSTANT, make_batch
-from sources.user_models import nearest
+from sources.user_models import near_hint
 from sources.venue_names import venue_name
 
 _NO_INSTANT = "no instant: is the time unit right?"
@@ -205,8 +205,8 @@ class UsableRows:
         if not any(known & set(names) for names in fields.values()):
             raise InputRejected(
                 f"{member.name}: no column is spelled '{pattern.text}' with {{field}} one of "
-                f"{', '.join(sorted(known))}; nearest is "
-                f"'{nearest(pattern.text, member.columns)}'. Correct 'column_name' in the mapping"
+                f"{', '.join(sorted(known))}"
+                f"{near_hint(pattern.text, member.columns)}. Correct 'column_name' in the mapping"
             )
         views = []
         for parts, columns in fields.items():

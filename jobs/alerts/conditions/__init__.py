@@ -21,7 +21,7 @@ from jobs.alerts.conditions.trust_conditions import (
     VenueGone,
 )
 from jobs.alerts.rule import Rule
-from sources.user_models import PlacedError, nearest
+from sources.user_models import PlacedError, near_hint
 
 _OneOf = (
     Annotated[BandNear, Tag("<band_near>")]
@@ -54,8 +54,8 @@ def _check_condition(content: object) -> object:
             raise ValueError(f"'when' is missing: name a condition ({known})")
         if not isinstance(word, str) or word not in CONDITIONS:
             raise PlacedError(
-                f"'when' is {word!r:.200}, no condition; nearest is "
-                f"'{nearest(str(word), CONDITIONS)}' (known: {known})",
+                f"'when' is {word!r:.200}, no condition"
+                f"{near_hint(str(word), CONDITIONS)} (known: {known})",
                 ("when",),
             )
     return content

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -55,6 +56,27 @@ def test_csv_carries_nested_values_as_json(capsys):
     assert row[:2] == ["1.5", ""]
     assert json.loads(row[2]) == {"at": "2026-01-01T00:00:00Z", "values": [1, None, None]}
     assert row[3] == ROWS[0][3]
+
+
+def test_csv_is_exact_in_a_file_and_escaped_on_a_terminal(capsys, monkeypatch):
+    write_rows(("a\x1b", "b"), [("\x1b[2J\x07", [{"c": "\x9b"}])], Format.csv)
+    assert list(csv.reader(io.StringIO(capsys.readouterr().out))) == [
+        ["a\x1b", "b"],
+        ["\x1b[2J\x07", '[{"c": "\x9b"}]'],
+    ]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    write_rows(("a\x1b", "b"), [("\x1b[2J\x07", [{"c": "\x9b"}])], Format.csv)
+    assert list(csv.reader(io.StringIO(capsys.readouterr().out))) == [
+        ["a\\x1b", "b"],
+        ["\\x1b[2J\\x07", '[{"c": "\\x9b"}]'],
+    ]
+
+
+def test_a_table_for_the_eye_escapes_too(capsys):
+    print_table("t", [{"a": "\x1b[2J"}], words=("a",), notes=["\x1b]0;x\x07"])
+    shown = capsys.readouterr().out
+    assert "\\x1b[2J" in shown
+    assert "\x1b" not in shown
 
 
 def test_a_table_ends_where_nobody_reads_on_and_says_so(capsys):

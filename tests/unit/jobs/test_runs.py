@@ -11,12 +11,14 @@ from typer.testing import CliRunner
 from workbench import workshop
 
 from cli.main import app
+from jobs.collect.scope import configured_universe
 from jobs.errors import NothingToDo
 from jobs.pipeline import build_maps, load, rebuild
 from jobs.read.status import read_status
 from jobs.runs import read_runs, recorded_run, run_file, runs_folder
 from jobs.settings import Settings
 from jobs.writer import open_writer
+from sources.errors import InputRejected
 from warehouse.errors import WarehouseError
 
 NOW = datetime(2026, 11, 1, 12, 30, tzinfo=UTC)
@@ -182,6 +184,27 @@ def test_status_names_the_stale_hour_and_venues_never_reached(home, monkeypatch)
     assert "gate: never reached, run `liqheat ingest`" in problems
     assert told["newest_map_at"] == "2026-02-02T00:00:00Z"
     assert {run["job"] for run in told["runs"]} >= {"ingest", "publish"}
+
+
+def test_status_says_once_what_several_venues_and_the_last_run_say(settings):
+    settings.home.mkdir()
+    settings.universe_file.write_text("venues: [okx, gate\n")
+    with pytest.raises(InputRejected) as broken, run_file(settings, "ingest"):
+        configured_universe(settings)
+    told = read_status(settings, now=NOW).problems
+    assert "\n".join(told).count(str(broken.value)) == 1
+    settings.universe_file.write_text("venues: [okx, gate]\n")
+    with run_file(settings, "ingest") as run:
+        run.detail = {
+            "venues": {
+                venue: {
+                    "messages": [f"{venue} fetch_markets: no answer: {venue} GET http://{venue}/x"]
+                }
+                for venue in ("okx", "gate")
+            }
+        }
+    told = read_status(settings, now=NOW).problems
+    assert "okx, gate: never reached: okx fetch_markets: no answer: okx GET http://okx/x" in told
 
 
 def test_a_recorder_that_never_connected_is_not_called_complete(monkeypatch, tmp_path):

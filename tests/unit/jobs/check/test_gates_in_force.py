@@ -30,6 +30,8 @@ def test_levels_are_read_whole_numbers_and_never_among_them(tmp_path):
     [
         ("price_gap: 1", "price_gap: expected keys with values .soft, hard., got 1"),
         ("price_gap: {sofd: 1}", "unknown key 'sofd'; nearest known key is 'soft'"),
+        # Nothing is near enough to be meant.
+        ("price_gap: {level: 1}", "unknown key 'level' .known: soft, hard.$"),
         ("price_gap: {soft: high}", "'soft' is 'high', expected a number"),
         ("price_gap: {soft: .nan}", "expected a finite number"),
         ("price_gap: {soft: true}", "'soft' is True, expected a number"),

@@ -459,5 +459,7 @@ def test_another_recording_of_the_same_name_is_refused_by_its_columns(tmp_path):
     path = tmp_path / "okx_BTC_1h.parquet"
     pq.write_table(pa.table({"timestamp": [1], "close": [1.0]}), path)
     ((_, mapping),) = find_inputs(path).matched
-    with pytest.raises(InputRejected, match="nearest is 'close'"):
+    with pytest.raises(
+        InputRejected, match=r"'open_perp_okx' is missing \(found: timestamp, close\)"
+    ):
         run(path, mapping)
