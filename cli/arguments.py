@@ -16,6 +16,14 @@ from jobs.engines.engine_choice import checked_engine
 from jobs.errors import LIQHEAT_ERRORS, StoppedByQuality
 from jobs.settings import Settings, read_settings
 
+
+def finite(value: float | None) -> float | None:
+    """Refuse infinity and NaN, which Python parses as numbers."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a length of time")
+    return value
+
+
 AsOf = Annotated[
     datetime | None,
     typer.Option(help="Last hour, UTC; by default the one that has just ended."),
@@ -45,10 +53,16 @@ Rows = Annotated[
     Format, typer.Option("--format", help="How rows are written; CSV is exact but on a terminal.")
 ]
 Asset = Annotated[str, typer.Argument(help="Base coin: BTC.")]
+Venue = Annotated[str, typer.Option(help="A venue, or 'all'.")]
 
 INSTANT_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
 Start = Annotated[
     datetime | None, typer.Option("--from", formats=INSTANT_FORMATS, help="First instant, UTC.")
+]
+
+Seconds = Annotated[
+    float | None,
+    typer.Option(min=0, max=3e7, callback=finite, help="How long; until stopped where not set."),
 ]
 
 FIRST_HOUR = datetime(2010, 1, 1, tzinfo=UTC)
@@ -108,13 +122,6 @@ def _drop_unwritten() -> None:
 def now() -> datetime:
     """Return the present instant, UTC: the clock of all commands."""
     return datetime.now(UTC)
-
-
-def finite(value: float | None) -> float | None:
-    """Refuse infinity and NaN, which Python parses as numbers."""
-    if value is not None and not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is not a length of time")
-    return value
 
 
 def utc(instant: datetime | None) -> datetime | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.arguments import INSTANT_FORMATS, Start, finite, now, utc
+from cli.arguments import INSTANT_FORMATS, Seconds, Start, finite, now, utc
 from cli.output import log_errors_only, note, progress_bar
 from jobs.settings import read_settings
 
@@ -182,14 +182,7 @@ def _write_archive_report(report: "ArchiveReport") -> None:
         note("run the same command again to fetch what failed")
 
 
-def record_command(
-    seconds: Annotated[
-        float | None,
-        typer.Option(
-            min=0, max=3e7, callback=finite, help="How long; until stopped where not set."
-        ),
-    ] = None,
-) -> None:
+def record_command(seconds: Seconds = None) -> None:
     """Record realised liquidations as venues stream them, until stopped."""
     from jobs.collect.stream import record_liquidations
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from cli.arguments import finite, now
+from cli.arguments import Seconds, now
 from cli.output import log_errors_only, note, printable
 from jobs.settings import read_settings
 
@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 _TERMINAL_SECONDS, _LINE_SECONDS = 2.0, 300.0
 
 
-def collect_positions_command(
-    seconds: Annotated[
-        float | None,
-        typer.Option(
-            min=0, max=3e7, callback=finite, help="How long; until stopped where not set."
-        ),
-    ] = None,
-) -> None:
+def collect_positions_command(seconds: Seconds = None) -> None:
     """Collect the positions of all accounts of Hyperliquid, until stopped.
 
     Accounts are found by the trades they make. Their states are requested within the venue's rate

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.arguments import AsOfPublished, Asset, Rows, finite, published_hour
+from cli.arguments import AsOfPublished, Asset, Rows, Venue, finite, published_hour
 from cli.output import Format, note, write_rows
 from cli.published import default_provider
 from jobs.settings import read_settings
@@ -37,7 +37,7 @@ def plot_command(
             "here, else turnover."
         ),
     ] = None,
-    venue: Annotated[str, typer.Option(help="A venue, or 'all'.")] = "all",
+    venue: Venue = "all",
     days: Annotated[
         float,
         typer.Option(min=0.2, max=3660, callback=finite, help="Days back from the newest hour."),

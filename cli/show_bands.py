@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.arguments import AsOfPublished, Asset, Rows, published_hour
+from cli.arguments import AsOfPublished, Asset, Rows, Venue, published_hour
 from cli.output import Format, note, print_table
 from cli.published import Row, default_provider, read_rows, write_all
 from jobs.errors import NothingToDo
@@ -122,7 +122,7 @@ def bands_command(
             "has been shown to be better here, else turnover."
         ),
     ] = None,
-    venue: Annotated[str, typer.Option(help="A venue, or 'all'.")] = "all",
+    venue: Venue = "all",
     within: Annotated[
         float | None,
         typer.Option(

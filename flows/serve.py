@@ -12,7 +12,6 @@ they need from Prefect.
 
 import argparse
 import asyncio
-import fcntl
 import logging
 import os
 import secrets
@@ -32,6 +31,7 @@ import yaml
 
 from flows.fault_watch import watching
 from jobs.errors import LIQHEAT_ERRORS
+from jobs.private_folder import private_folder, sole_holder
 from jobs.settings import read_settings
 
 if TYPE_CHECKING:
@@ -114,15 +114,12 @@ def _interrupt(*_: Any) -> None:  # noqa: ANN401  (whatever Python hands to a si
 @contextmanager
 def _locked(home: Path) -> Iterator[None]:
     """Lock the folder around the block: a second schedule would run everything twice."""
-    _make_private(home)
-    with (home / "schedule.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
+    with sole_holder(home, "schedule.lock") as is_ours:
+        if not is_ours:
             raise CannotServe(
                 f"{home.parent} is served by another `liqheat schedule`; stop that one first, "
                 "or give this one a LIQHEAT_HOME of its own"
-            ) from exc
+            )
         yield
 
 
@@ -160,7 +157,7 @@ def _login(home: Path) -> str:
     Delete the file to get a new password at the next start.
     """
     file = home / LOGIN_FILE
-    _make_private(home)
+    private_folder(home)
     if file.is_symlink() or (file.exists() and file.stat().st_mode & 0o077):
         # Others may have read it.
         file.unlink()
@@ -176,12 +173,6 @@ def _login(home: Path) -> str:
         login = f"liqheat:{secrets.token_urlsafe(24)}"
         opened.write(f"{login}\n")
     return login
-
-
-def _make_private(home: Path) -> None:
-    """Create the server's folder with access for its owner only, whatever the umask."""
-    home.mkdir(parents=True, exist_ok=True)
-    home.chmod(0o700)
 
 
 def _set_defaults(defaults: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.errors import JobError
+from jobs.private_folder import private_folder
 
 _BUSY_SECONDS = 30.0
 
@@ -74,13 +75,6 @@ def file_errors(path: Path, form: FileForm) -> Iterator[None]:
         raise form.unavailable(
             f"{exc.filename or path}: {exc.strerror or exc}; see that the folder can be written"
         ) from exc
-
-
-def private_folder(folder: Path) -> Path:
-    """Return a folder that only its owner may enter, made where absent."""
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    return folder
 
 
 def open_file(path: Path, form: FileForm) -> sqlite3.Connection:

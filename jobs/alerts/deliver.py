@@ -21,13 +21,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from jobs.alerts.ledger import AlertLedger, Digest
-from jobs.alerts.ledger_file import sole_delivery
 from jobs.alerts.ledger_records import Message
 from jobs.alerts.rule_file import AlertRules
 from jobs.alerts.senders import open_sender
 from jobs.alerts.sending import SHORTEST_CHARACTERS, Sender, cut
 from jobs.alerts.words import digest_words
 from jobs.errors import JobError, MessageTooLong, TargetUnavailable
+from jobs.private_folder import sole_holder
 from jobs.settings import Settings
 from sources.retry import RetryPolicy, Sleep
 
@@ -40,6 +40,8 @@ ACROSS_RUNS = RetryPolicy(first_delay_seconds=60.0, longest_delay_seconds=3600.0
 
 TARGET_SECONDS = 60.0
 """Time a target may take in one run; what is left waits for the next run."""
+
+DELIVERY_LOCK = "delivery.lock"
 
 MOST_REFUSALS = 3
 """Attempts after which a message that its target refuses for its content is dropped."""
@@ -112,7 +114,7 @@ def deliver_messages(
     limits : Limits, optional
         Of time.
     """
-    with sole_delivery(ledger.path.parent) as is_ours:
+    with sole_holder(ledger.path.parent, DELIVERY_LOCK) as is_ours:
         if not is_ours:
             logger.info("another process is delivering alerts; this one does not")
             return ()

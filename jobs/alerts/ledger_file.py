@@ -1,15 +1,10 @@
-"""The SQLite file of the alert ledger: its schema, its errors, the lock of delivery.
+"""The SQLite file of the alert ledger: its schema and its errors.
 
 Does not belong here: what is written to it and when (`jobs.alerts.ledger`).
 """
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 from jobs.errors import LedgerDamaged, LedgerUnavailable
-from jobs.sqlite_file import FileForm, private_folder
+from jobs.sqlite_file import FileForm
 
 # Hours are whole hours since 1970, instants microseconds since 1970, both UTC.
 _SCHEMA = """
@@ -87,18 +82,3 @@ LEDGER_FORM = FileForm(
     "with its -wal and go on: alerts of the hours from now on are sent, those on may be sent again",
     unavailable=LedgerUnavailable,
 )
-
-
-@contextmanager
-def sole_delivery(folder: Path) -> Iterator[bool]:
-    """Yield whether this process may deliver: one at a time does on a home.
-
-    The system releases the lock however the process ends.
-    """
-    with (private_folder(folder) / "delivery.lock").open("a") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        yield True

@@ -6,7 +6,6 @@ here: what is stored in it (`jobs.positions.account_book`).
 Everything that names an account lies in one folder, which only its owner may enter.
 """
 
-import fcntl
 import hashlib
 import os
 import secrets
@@ -16,8 +15,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from jobs.errors import BookDamaged, BookUnavailable, CollectorRunning, JobError
+from jobs.private_folder import sole_holder
 from jobs.settings import Settings
-from jobs.sqlite_file import FileForm, file_errors, open_file, private_folder
+from jobs.sqlite_file import FileForm, file_errors, open_file
 
 SCHEMA_VERSION = 1
 # "LQAB" in ASCII: tells our file from any other SQLite file.
@@ -126,21 +126,19 @@ def book_path(settings: Settings) -> Path:
 
 @contextmanager
 def sole_collector(folder: Path) -> Iterator[None]:
-    """Hold the lock of a home's collector; the system releases it however the process ends.
+    """Hold the lock of a home's collector.
 
     Raises
     ------
     CollectorRunning
         Another process holds it.
     """
-    with (private_folder(folder) / "lock").open("a") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
+    with sole_holder(folder, "lock") as is_ours:
+        if not is_ours:
             raise CollectorRunning(
                 f"{folder}: another collector is running on this home; stop it first, or let it "
                 "run: one is enough"
-            ) from exc
+            )
         yield
 
 

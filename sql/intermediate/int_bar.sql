@@ -8,18 +8,6 @@
 -- here; int_row_audit counts them.
 
 with
-instrument as (
-    select
-        venue,
-        instrument,
-        asset,
-        contract_kind,
-        contract_size,
-        base_multiplier,
-    from staging.stg_instrument
-    where in_window_assets(asset)
-),
-
 -- An hour more, so that a model over bars sees the bar before its first.
 ohlcv as (
     select
@@ -88,13 +76,16 @@ open_interest as (
 traded_bar as (
     select
         ohlcv.*,
-        instrument.* exclude (venue, instrument),
+        instrument.asset,
+        instrument.contract_kind,
+        instrument.contract_size,
+        instrument.base_multiplier,
         sum(ohlcv.bar_seconds) over (
             partition by venue, instrument, date_trunc('hour', bar_start_at), bar_seconds
         ) as covered_seconds,
     from ohlcv
-    inner join instrument using (venue, instrument)
-    where ohlcv.bar_end_at <= window_end()
+    inner join staging.stg_instrument as instrument using (venue, instrument)
+    where in_window_assets(instrument.asset) and ohlcv.bar_end_at <= window_end()
 ),
 
 chosen_bar as (

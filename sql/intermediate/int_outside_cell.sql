@@ -33,18 +33,6 @@ provider_map as (
     where in_window(captured_at) and in_window_assets(asset)
 ),
 
-instrument_hour as (
-    select
-        asset,
-        venue,
-        as_of,
-        high,
-        low,
-        close,
-    from intermediate.int_instrument_hour
-    where in_window(as_of) and in_window_assets(asset)
-),
-
 counted_in as (
     select
         asset,
@@ -77,8 +65,9 @@ traded as (
         median(close) as traded_price,
         min(low) as traded_low,
         max(high) as traded_high,
-    from instrument_hour
+    from intermediate.int_instrument_hour
     anti join intermediate.int_set_apart using (asset, venue, as_of)
+    where in_window(as_of) and in_window_assets(asset)
     group by asset, as_of
 ),
 

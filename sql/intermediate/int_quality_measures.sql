@@ -59,20 +59,6 @@ row_audit as (
     where in_window_assets(asset) and in_window(as_of, interval 8 days)
 ),
 
-series_hour as (
-    select
-        asset,
-        venue,
-        as_of,
-        provider,
-        open_interest_base,
-        coalesce(excess_long_base, 0) + coalesce(excess_short_base, 0) as excess_base,
-        start_up_in_range_ratio,
-        is_warm_up,
-    from derived.series_hour
-    where in_window_assets(asset) and in_window(as_of, interval 1 day)
-),
-
 set_apart as (
     select
         asset,
@@ -362,14 +348,17 @@ excess_by_provider as (
         venue,
         as_of,
         provider,
-        sorted_sum(excess_base) as excess_base,
+        sorted_sum(
+            coalesce(excess_long_base, 0) + coalesce(excess_short_base, 0)
+        ) as excess_base,
         sorted_sum(open_interest_base) as open_interest_base,
         sorted_sum(start_up_in_range_ratio * open_interest_base)
         / nullif(
             sorted_sum(if(start_up_in_range_ratio is null, null, open_interest_base)), 0
         ) as start_up_in_range_ratio,
         bool_or(is_warm_up) as is_warm_up,
-    from series_hour
+    from derived.series_hour
+    where in_window_assets(asset) and in_window(as_of, interval 1 day)
     group by asset, venue, as_of, provider
 ),
 

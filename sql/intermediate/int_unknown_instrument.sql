@@ -4,14 +4,6 @@
 -- Materialized: view
 
 with
--- As their venues describe them: one that a user left out is known.
-instrument as (
-    select
-        venue,
-        instrument,
-    from raw.instrument
-),
-
 landed as (
     select
         'ohlcv' as kind,
@@ -42,7 +34,8 @@ unknown as (
         instrument,
         count(*) as row_count,
     from landed
-    anti join instrument using (venue, instrument)
+    -- As their venues describe them: one that a user left out is known.
+    anti join raw.instrument using (venue, instrument)
     where known_at >= window_start() and known_at < window_end()
     group by kind, venue, instrument
 )

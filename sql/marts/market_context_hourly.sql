@@ -25,15 +25,6 @@ instrument_hour as (
     where in_window(as_of, interval 1 day)
 ),
 
-funding_rate as (
-    select
-        venue,
-        instrument,
-        funded_at,
-        funding_rate_8h_ratio,
-    from intermediate.int_funding_rate
-),
-
 long_short_ratio as (
     select
         venue,
@@ -43,17 +34,6 @@ long_short_ratio as (
     from staging.stg_long_short_ratio
     where measure = 'accounts' and in_window(observed_at, interval 1 day)
     group by venue, instrument, as_of
-),
-
-realised_liquidation as (
-    select
-        asset,
-        as_of,
-        realised_long_liquidation_usd,
-        realised_short_liquidation_usd,
-        realised_liquidation_feeds,
-        is_realised_liquidation_complete,
-    from intermediate.int_realised_liquidation_hour
 ),
 
 sentiment as (
@@ -90,7 +70,7 @@ with_positioning as (
         end as funding_rate_8h_ratio,
         long_short_ratio.long_short_accounts_ratio,
     from in_usd
-    asof left join funding_rate
+    asof left join intermediate.int_funding_rate as funding_rate
         on
             in_usd.venue = funding_rate.venue
             and in_usd.instrument = funding_rate.instrument
@@ -170,7 +150,10 @@ context as (
         with_day.funding_rate_8h_ratio,
         with_day.funding_instrument_count,
         with_day.long_short_accounts_ratio,
-        realised_liquidation.* exclude (asset, as_of),
+        realised_liquidation.realised_long_liquidation_usd,
+        realised_liquidation.realised_short_liquidation_usd,
+        realised_liquidation.realised_liquidation_feeds,
+        realised_liquidation.is_realised_liquidation_complete,
         case
             when sentiment.observed_at > with_day.as_of - interval 2 days
                 then sentiment.index_value
@@ -178,7 +161,8 @@ context as (
         with_day.quote_deviation_bps,
         with_day.is_quote_rate_assumed,
     from with_day
-    left join realised_liquidation using (asset, as_of)
+    left join intermediate.int_realised_liquidation_hour as realised_liquidation
+        using (asset, as_of)
     asof left join sentiment
         on with_day.as_of >= sentiment.observed_at
 ),

@@ -1,30 +1,22 @@
 -- Gaps of followed feeds that can still be fetched.
 
 with
-gap as (
-    select
-        venue,
-        instrument,
-        kind,
-        gap_from,
-        gap_to,
-        available_until_at,
-        answer_count,
-        answered_at,
-    from marts.data_gaps
-    where lost_reason is distinct from 'older than the history the venue serves'
-),
-
 followed as (
-    select
-        venue,
-        instrument,
-        kind,
+    select *
     from meta.feed
     where expected_until_at is null
 )
 
-select gap.*
-from gap
+select
+    venue,
+    instrument,
+    kind,
+    gap_from,
+    gap_to,
+    available_until_at,
+    answer_count,
+    answered_at,
+from marts.data_gaps
 semi join followed using (venue, instrument, kind)
+where lost_reason is distinct from 'older than the history the venue serves'
 order by venue, instrument, kind, gap_from

@@ -16,16 +16,6 @@ cell as (
     from intermediate.int_outside_cell
 ),
 
-instrument_hour as (
-    select
-        asset,
-        venue,
-        as_of,
-        open_interest_usd,
-    from intermediate.int_instrument_hour
-    where in_window(as_of) and in_window_assets(asset)
-),
-
 single as (
     select
         asset,
@@ -80,9 +70,14 @@ capture as (
 ),
 
 scope_hour as (
-    select * replace (unnest(if(price_ratio is null, [venue, $all_venues], [venue])) as venue),
-    from instrument_hour
+    select
+        asset,
+        unnest(if(price_ratio is null, [venue, $all_venues], [venue])) as venue,
+        as_of,
+        open_interest_usd,
+    from intermediate.int_instrument_hour
     left join intermediate.int_set_apart using (asset, venue, as_of)
+    where in_window(as_of) and in_window_assets(asset)
 ),
 
 held as (

@@ -8,14 +8,6 @@
 -- is compared. Periods have to cover the hour; of single orders none in a half means none came.
 
 with
-instrument as (
-    select
-        venue,
-        instrument,
-    from staging.stg_instrument
-    where asset = $asset
-),
-
 path as (
     select distinct
         as_of,
@@ -91,7 +83,8 @@ feed_hour as (
         sorted_sum(if(liquidation.is_first, liquidation.liquidated_usd, 0)) as first_usd,
         sorted_sum(if(liquidation.is_first, 0, liquidation.liquidated_usd)) as second_usd,
     from liquidation
-    inner join instrument using (venue, instrument)
+    inner join staging.stg_instrument as instrument using (venue, instrument)
+    where instrument.asset = $asset
     group by
         liquidation.as_of, liquidation.side, liquidation.venue, liquidation.source,
         liquidation.period_seconds

@@ -8,15 +8,6 @@
 -- came: a position is liquidated at a price that traded. Orders without such a bar are left out.
 
 with
-instrument as (
-    select
-        venue,
-        instrument,
-        quote,
-    from staging.stg_instrument
-    where asset = $asset
-),
-
 liquidation as (
     select
         venue,
@@ -45,7 +36,8 @@ one_feed as (
         liquidation.*,
         instrument.quote,
     from liquidation
-    inner join instrument using (venue, instrument)
+    inner join staging.stg_instrument as instrument using (venue, instrument)
+    where instrument.asset = $asset
     qualify
         dense_rank() over (
             partition by liquidation.venue, liquidation.instrument, liquidation.hour_start_at

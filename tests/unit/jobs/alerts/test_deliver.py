@@ -14,13 +14,13 @@ from standin.alert_target import AlertTarget, Answer
 from workbench.alert_findings import at, digest_words, findings, hand_ledger
 
 from jobs.alerts.apprise_service import open_apprise_service
-from jobs.alerts.deliver import Limits, deliver_messages, send_now
-from jobs.alerts.ledger_file import sole_delivery
+from jobs.alerts.deliver import DELIVERY_LOCK, Limits, deliver_messages, send_now
 from jobs.alerts.ledger_records import Message, Wording
 from jobs.alerts.senders import UnusableSender
 from jobs.alerts.sending import SHORTEST_CHARACTERS
 from jobs.alerts.webhook import Webhook
 from jobs.errors import TargetUnavailable
+from jobs.private_folder import sole_holder
 
 SECRET = "0123456789abcdef-hunter2"  # noqa: S105  (what must not be shown)
 
@@ -217,7 +217,7 @@ def test_many_at_once_are_one_digest(ledger, desk, phone):
 
 
 def test_one_process_delivers_at_a_time(ledger, desk, phone):
-    with sole_delivery(ledger.path.parent):
+    with sole_holder(ledger.path.parent, DELIVERY_LOCK):
         assert deliver(ledger, both(desk, phone)) == {}
     assert desk.received == []
 

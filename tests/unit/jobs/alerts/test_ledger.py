@@ -7,7 +7,7 @@ import pytest
 from workbench.alert_findings import WORDS, at, digest_words, finding, hand_ledger
 
 from jobs.alerts.ledger import AlertLedger
-from jobs.alerts.ledger_file import LEDGER_FORM, sole_delivery
+from jobs.alerts.ledger_file import LEDGER_FORM
 from jobs.alerts.ledger_records import Policy
 from jobs.alerts.rule import read_quiet_hours
 from jobs.errors import LedgerDamaged, LedgerUnavailable
@@ -165,15 +165,6 @@ def test_two_processes_record_and_deliver_at_once(tmp_path):
         message = other.next_message("desk", at(0), digest_words)
         one.mark_delivered(message, at(0))
         assert other.next_message("desk", at(0), digest_words) is None
-
-
-def test_one_process_delivers_at_a_time(tmp_path):
-    with sole_delivery(tmp_path) as first:
-        assert first
-        with sole_delivery(tmp_path) as second:
-            assert not second
-    with sole_delivery(tmp_path) as third:
-        assert third
 
 
 def test_a_file_that_is_no_ledger_is_refused(tmp_path):
