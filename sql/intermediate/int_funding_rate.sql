@@ -5,24 +5,16 @@
 -- Known limitation: where every second payment is missing, the interval reads as twice its length.
 
 with
-funding_rate as (
+-- An interval ends at its payment. Venues settle every 1, 2, 4 or 8 hours; any other distance
+-- between payments is a hole, or a timestamp that is no payment's. Some timestamp a payment seconds
+-- late.
+with_spacing as (
     select
         venue,
         instrument,
         funded_at,
         funding_rate_ratio,
         funding_interval_hours as received_interval_hours,
-    from staging.stg_funding_rate
-    -- Payments around the window, from which the intervals of those within it follow.
-    where funded_at > window_start() - interval 5 days
-),
-
--- An interval ends at its payment. Venues settle every 1, 2, 4 or 8 hours; any other distance
--- between payments is a hole, or a timestamp that is no payment's. Some timestamp a payment seconds
--- late.
-with_spacing as (
-    select
-        *,
         if(received_interval_hours in (1, 2, 4, 8), received_interval_hours, null)
             as plausible_received_hours,
         date_diff('second', lag(funded_at) over instrument_time, funded_at) as spacing_seconds,
@@ -33,7 +25,9 @@ with_spacing as (
                 and abs(spacing_seconds - rounded_hours * 3600) <= 60
                 then rounded_hours
         end as spacing_hours,
-    from funding_rate
+    from staging.stg_funding_rate
+    -- Payments around the window, from which the intervals of those within it follow.
+    where funded_at > window_start() - interval 5 days
     window instrument_time as (partition by venue, instrument order by funded_at)
 ),
 

@@ -6,25 +6,15 @@
 -- quote for one USD there say so.
 
 with
-quote_rate as (
-    select
-        venue,
-        pair,
-        observed_at,
-        price,
-        hour_end(observed_at) as as_of,
-    from staging.stg_quote_rate
-    where price > 0 and in_window(observed_at, interval 2 days)
-),
-
 hour_close as (
     select
         venue,
         pair,
-        as_of,
+        hour_end(observed_at) as as_of,
         arg_max(price, observed_at) as price,
         max(observed_at) as observed_at,
-    from quote_rate
+    from staging.stg_quote_rate
+    where price > 0 and in_window(observed_at, interval 2 days)
     group by venue, pair, as_of
 ),
 

@@ -90,15 +90,9 @@ with_realised as (
         end as completeness,
         realised_usd between expected_q10_usd and expected_q90_usd as is_in_interval,
         realised_reason,
-    from with_reason
-),
-
--- Lists in words, for tools that know no lists.
-in_words as (
-    select
-        *,
+        -- Lists in words, for tools that know no lists.
         array_to_string(realised_venues, ', ') as realised_venues_text,
-    from with_realised
+    from with_reason
 )
 
-select * from in_words
+select * from with_realised

@@ -160,19 +160,13 @@ context as (
         end as fear_greed_index,
         with_day.quote_deviation_bps,
         with_day.is_quote_rate_assumed,
+        -- Lists in words, for tools that know no lists.
+        array_to_string(realised_liquidation_feeds, ', ') as realised_liquidation_feeds_text,
     from with_day
     left join intermediate.int_realised_liquidation_hour as realised_liquidation
         using (asset, as_of)
     asof left join sentiment
         on with_day.as_of >= sentiment.observed_at
-),
-
--- Lists in words, for tools that know no lists.
-in_words as (
-    select
-        *,
-        array_to_string(realised_liquidation_feeds, ', ') as realised_liquidation_feeds_text,
-    from context
 )
 
-select * from in_words
+select * from context

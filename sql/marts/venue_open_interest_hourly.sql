@@ -104,16 +104,10 @@ venue_open_interest as (
         contract_kinds,
         quotes,
         newest_open_interest_age_seconds,
-    from with_share
-),
-
--- Lists in words, for tools that know no lists.
-in_words as (
-    select
-        *,
+        -- Lists in words, for tools that know no lists.
         array_to_string(contract_kinds, ', ') as contract_kinds_text,
         array_to_string(quotes, ', ') as quotes_text,
-    from venue_open_interest
+    from with_share
 )
 
-select * from in_words
+select * from venue_open_interest

@@ -5,11 +5,11 @@
 -- providers: whose
 
 with
-bin as (
+by_step as (
     select
         provider,
         floor(100 * ln(sqrt(price_low * price_high) / price))::integer as step,
-        liquidation_usd,
+        sum(liquidation_usd) as held,
     from marts.liquidation_heatmap_hourly
     where
         asset = $asset
@@ -17,15 +17,7 @@ bin as (
         and as_of = $as_of
         and list_contains($providers::varchar[], provider)
         and liquidation_usd > 0
-),
-
-by_step as (
-    select
-        provider,
-        step,
-        sum(liquidation_usd) as held,
-    from bin
-    where step between -20 and 19
+        and step between -20 and 19
     group by provider, step
 )
 
