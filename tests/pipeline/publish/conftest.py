@@ -1,8 +1,10 @@
 """One series built once, a copy of it to publish, and what each publication wrote."""
 
+import shutil
+
 import pytest
 from workbench import of_one_series, workshop
-from workbench.publishing import LAST, copied
+from workbench.publishing import FILE, LAST, copied, publish_all
 
 from transforms.estimators import ESTIMATORS
 from warehouse import publication as publishing
@@ -24,6 +26,23 @@ def shop(built, tmp_path):
     """A writer's copy of it."""
     with workshop(copied(built, tmp_path / "home")) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def published_once(built, tmp_path_factory):
+    """Return the folder of the series with its first publication, read only."""
+    home = copied(built, tmp_path_factory.mktemp("published-once") / "home")
+    with workshop(home) as shop:
+        publish_all(shop)
+    return home
+
+
+@pytest.fixture
+def published(published_once, tmp_path):
+    """Yield a writer's copy of what is published, and its file."""
+    home = shutil.copytree(published_once, tmp_path / "home", symlinks=True)
+    with workshop(home) as opened:
+        yield opened, opened.settings.published / FILE
 
 
 @pytest.fixture

@@ -43,8 +43,8 @@ def publications(path):
     return rows_of(path, "select published_at(), publication_id()")[0]
 
 
-def test_what_was_published_first_wins_over_later_changes(shop):
-    path, _ = publish_all(shop)
+def test_what_was_published_first_wins_over_later_changes(published):
+    shop, path = published
     ((price, usd, first_at, replaced_at, _),) = first_map(path)
     assert (replaced_at, first_at) == (None, publications(path)[0])
     at = []
@@ -69,8 +69,8 @@ def test_what_was_published_first_wins_over_later_changes(shop):
     assert shown == [(price, at[0])]
 
 
-def test_a_publication_of_the_same_rows_keeps_nothing(shop):
-    path, _ = publish_all(shop)
+def test_a_publication_of_the_same_rows_keeps_nothing(published):
+    shop, path = published
     mark_day_changed(shop)
     shop.connection.execute("update derived.heatmap set run_id = 'another'")
     path, _ = publish_all(shop)
@@ -83,8 +83,8 @@ def test_a_publication_of_the_same_rows_keeps_nothing(shop):
     assert not list(shop.settings.published.glob("replaced/*/*/*"))
 
 
-def test_every_view_has_the_rows_of_its_relation_until_something_changes(shop):
-    path, _ = publish_all(shop)
+def test_every_view_has_the_rows_of_its_relation_until_something_changes(published):
+    _, path = published
     for relation in as_published_relations():
         name = relation.name.split(".")[1]
         schema = "quality" if name == "check_results" else "marts"
@@ -115,8 +115,8 @@ def test_nan_lists_and_infinity_are_equal_to_themselves_and_differ_from_others(s
     assert [row[3] is not None for row in first_map(path)] == [True]
 
 
-def test_a_row_that_vanishes_and_one_that_comes_late(shop):
-    path, _ = publish_all(shop)
+def test_a_row_that_vanishes_and_one_that_comes_late(published):
+    shop, path = published
     first_at = publications(path)[0]
     stored = shop.rows(f"from derived.heatmap where {MAP} and as_of = '{HOUR_3.isoformat()}'")
     shop.connection.execute(
@@ -179,8 +179,8 @@ def test_what_is_filled_in_as_time_passes_is_no_change(shop):
     assert publish_with("7.0") == (5.0, True)
 
 
-def test_kept_rows_survive_a_lost_file_and_a_warehouse_made_again(shop):
-    path, _ = publish_all(shop)
+def test_kept_rows_survive_a_lost_file_and_a_warehouse_made_again(published):
+    shop, path = published
     change(shop, "price = 1")
     path, _ = publish_all(shop)
     expected = first_map(path)
@@ -205,8 +205,8 @@ def test_kept_rows_survive_a_lost_file_and_a_warehouse_made_again(shop):
     assert rows_of(path, "from marts.published_changes order by all") == changes
 
 
-def test_kept_rows_come_back_with_a_window_that_begins_earlier_again(shop):
-    publish_all(shop)
+def test_kept_rows_come_back_with_a_window_that_begins_earlier_again(published):
+    shop, _ = published
     change(shop, "price = 1")
     path, _ = publish_all(shop)
     expected = first_map(path)
@@ -221,8 +221,10 @@ def test_kept_rows_come_back_with_a_window_that_begins_earlier_again(shop):
     assert {name: rows_of(path, f"select count(*) from {name}") for name in tables} == counts
 
 
-def test_a_publication_killed_after_a_rebuild_and_a_lost_file_leaves_the_records(shop, monkeypatch):
-    path, _ = publish_all(shop)
+def test_a_publication_killed_after_a_rebuild_and_a_lost_file_leaves_the_records(
+    published, monkeypatch
+):
+    shop, path = published
     hours = rows_of(path, "from marts.published_hours order by all")
     for name in ("publication", "published_hour", "published_change"):
         shop.connection.execute(f"delete from meta.{name}")
@@ -235,8 +237,8 @@ def test_a_publication_killed_after_a_rebuild_and_a_lost_file_leaves_the_records
     assert rows_of(path, "from marts.published_hours order by all") == hours
 
 
-def test_a_killed_publication_leaves_no_trace(shop, killed_before_link):
-    path, _ = publish_all(shop)
+def test_a_killed_publication_leaves_no_trace(published, killed_before_link):
+    shop, path = published
     first = first_map(path)
     change(shop, "price = 1")
     killed_before_link(publish_all, shop)
@@ -255,8 +257,8 @@ def test_a_killed_publication_leaves_no_trace(shop, killed_before_link):
     assert rows_of(path, "select count(*) from replaced.liquidation_heatmap_arrays") == again
 
 
-def test_beyond_its_share_hours_are_recorded_and_not_kept(shop, caplog):
-    publish_all(shop)
+def test_beyond_its_share_hours_are_recorded_and_not_kept(published, caplog):
+    shop, _ = published
     change(shop, "price = price + 1", where="asset = 'BTC'")
     path, _ = publish_all(shop, EVERYTHING, kept_share=0.0)
     assert "rows as first published are not kept" in caplog.text
@@ -299,8 +301,8 @@ def make_of_last_year(shop, path, statements):
     shop.connection.execute("update meta.publication set form_sha256 = 'of last year'")
 
 
-def test_a_version_of_a_release_with_other_columns_is_compared_in_those_that_both_have(shop):
-    path, _ = publish_all(shop)
+def test_a_version_of_a_release_with_other_columns_is_compared_in_those_that_both_have(published):
+    shop, path = published
     first = first_map(path)
     make_of_last_year(
         shop,
@@ -318,8 +320,8 @@ def test_a_version_of_a_release_with_other_columns_is_compared_in_those_that_bot
     assert reasons == [("release",)]
 
 
-def test_a_version_of_a_release_without_maps_as_arrays_is_gone_on_from(shop):
-    path, _ = publish_all(shop)
+def test_a_version_of_a_release_without_maps_as_arrays_is_gone_on_from(published):
+    shop, path = published
     hours = rows_of(path, "from marts.published_hours order by all")
     make_of_last_year(
         shop,

@@ -114,8 +114,8 @@ def test_what_only_newest_hours_have_leaves_days_that_have_not_changed(shop, spa
 @pytest.mark.parametrize(
     "harm", ["torn", "torn unnoticed", "gone", "a plain file", "another", "older form"]
 )
-def test_a_file_that_is_not_the_last_one_is_made_anew(shop, spans, harm):
-    path, _ = publish_all(shop)
+def test_a_file_that_is_not_the_last_one_is_made_anew(published, spans, harm):
+    shop, path = published
     version = path.resolve()
     version.chmod(0o644)
     if harm == "torn":
@@ -147,9 +147,9 @@ def test_a_file_that_is_not_the_last_one_is_made_anew(shop, spans, harm):
 
 
 def test_a_publication_that_was_killed_before_it_was_noted_is_made_again(
-    shop, spans, killed_before_link
+    published, spans, killed_before_link
 ):
-    publish_all(shop)
+    shop, _ = published
     shop.connection.execute("insert into meta.pending_publish values ('2026-01-30')")
     publish_days(shop)
     killed_before_link(publish_file, shop)
@@ -165,8 +165,8 @@ WRITE_AND_DIE = (
 )
 
 
-def test_what_a_killed_session_wrote_beside_the_file_is_never_replayed(shop, spans):
-    path, _ = publish_all(shop)
+def test_what_a_killed_session_wrote_beside_the_file_is_never_replayed(published, spans):
+    shop, path = published
     expected = published_rows(path, "select count(*) from marts.series_books_hourly")
     path.resolve().chmod(0o644)
     subprocess.run([sys.executable, "-c", WRITE_AND_DIE, str(path)], check=False)
@@ -185,8 +185,8 @@ def test_what_a_killed_session_wrote_beside_the_file_is_never_replayed(shop, spa
     assert published_rows(path, "from duckdb_tables() where table_name = 'mine'") == []
 
 
-def test_what_somebody_wrote_into_the_file_is_not_carried_on(shop, spans):
-    path, _ = publish_all(shop)
+def test_what_somebody_wrote_into_the_file_is_not_carried_on(published, spans):
+    shop, path = published
     path.resolve().chmod(0o644)
     with duckdb.connect(str(path)) as writer:
         writer.execute("delete from marts.series_books_hourly")
@@ -196,8 +196,8 @@ def test_what_somebody_wrote_into_the_file_is_not_carried_on(shop, spans):
     assert spans == [None, None]
 
 
-def test_a_home_can_be_copied_and_moved(shop, spans, tmp_path):
-    publish_all(shop)
+def test_a_home_can_be_copied_and_moved(published, spans, tmp_path):
+    shop, _ = published
     folder = tmp_path / "elsewhere"
     shutil.copytree(shop.settings.published, folder, symlinks=True)
     shutil.rmtree(shop.settings.published)

@@ -147,9 +147,9 @@ def test_what_a_killed_publication_left_is_cleared(shop):
     assert not files_in(folder).intersection(half)
 
 
-def test_who_reads_while_it_is_published_sees_each_row_once(shop):
+def test_who_reads_while_it_is_published_sees_each_row_once(published):
     """`bench/publishing.py` does the same for longer."""
-    publish_all(shop)
+    shop, _ = published
     with reading(shop.settings.published, files=1, parquets=1) as seen:
         for _ in range(2):
             mark_day_changed(shop)
@@ -178,14 +178,14 @@ def test_the_same_process_sees_each_publication_while_a_connection_is_held(shop)
     assert seen == [[5], [5, 9], [5, 9, 7]]
 
 
-def test_published_files_cannot_be_written_to(shop):
-    path, _ = publish_all(shop)
+def test_published_files_cannot_be_written_to(published):
+    shop, path = published
     stored = next(shop.settings.published.glob("parquet/*/*/data.parquet"))
     assert [one.stat().st_mode & 0o777 for one in (path.resolve(), stored)] == [0o444, 0o444]
 
 
-def test_old_versions_go_when_nobody_can_want_them(shop):
-    path, _ = publish_all(shop)
+def test_old_versions_go_when_nobody_can_want_them(published):
+    shop, path = published
     versions = [path.resolve()]
     for _ in range(3):
         mark_day_changed(shop)
