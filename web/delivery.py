@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from web.answers import Encoded
-from web.problem_details import Refusal
+from web.problem_details import busy
 
 logger = logging.getLogger(__name__)
 
@@ -103,12 +103,8 @@ class AnswerStore:
                     self._sent.clear()
                     await self._sent.wait()
         except TimeoutError:
-            raise Refusal(
-                503,
-                "Busy",
-                "clients that read slowly hold all the memory there is for answers",
-                "send the request again later, or ask for less",
-                headers={"Retry-After": "10"},
+            raise busy(
+                "clients that read slowly hold all the memory there is for answers", 10
             ) from None
         encoded = await make()
         if len(encoded.body) <= self._kept_bytes // 2:

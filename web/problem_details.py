@@ -114,6 +114,17 @@ def unknown_name(parameter: str, value: str, known: Collection[str], *, what: st
     )
 
 
+def busy(detail: str, seconds: int) -> Refusal:
+    """Return the problem of a server that has no room for an answer for some seconds."""
+    return Refusal(
+        503,
+        "Busy",
+        detail,
+        "send the request again later, or ask for less",
+        headers={"Retry-After": str(seconds)},
+    )
+
+
 def unpublished() -> Refusal:
     """Return the problem of a home in which nothing is published yet."""
     return Refusal(

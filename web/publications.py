@@ -24,7 +24,7 @@ from typing import TypeVar
 from warehouse.errors import NotPublished, QueryFailed, WarehouseError
 from warehouse.read import Reader, ReadLimits, open_published
 from web.catalogue import Catalogue, read_catalogue
-from web.problem_details import Refusal, of_error, unpublished
+from web.problem_details import busy, of_error, unpublished
 
 logger = logging.getLogger(__name__)
 
@@ -223,12 +223,8 @@ class Publications:
             async with asyncio.timeout(_LEASE_SECONDS):
                 await self._free.acquire()
         except TimeoutError:
-            raise Refusal(
-                503,
-                "Busy",
-                f"all {READERS} readers have been busy for {_LEASE_SECONDS:g} s",
-                "send the request again later, or ask for less",
-                headers={"Retry-After": "5"},
+            raise busy(
+                f"all {READERS} readers have been busy for {_LEASE_SECONDS:g} s", 5
             ) from None
         self._in_use += 1
 
