@@ -11,54 +11,6 @@ quality as (
     from marts.asset_quality_hourly
 ),
 
-context as (
-    select
-        asset,
-        as_of,
-        price,
-        open_interest_usd,
-        open_interest_reported_usd,
-        volume_24h_usd,
-        funding_rate_8h_ratio,
-    from marts.market_context_hourly
-),
-
-skill as (
-    select
-        asset,
-        as_of,
-        provider,
-        null_model,
-        window_days,
-        status,
-        deviance_removed_ratio,
-        deviance_removed_low_ratio,
-        deviance_removed_high_ratio,
-    from marts.estimator_skill_daily
-),
-
-band as (
-    select
-        asset,
-        as_of,
-        provider,
-        side,
-        side_expected_forced_usd_24h,
-    from marts.liquidation_bands_hourly
-    where venue = 'all' and provider <> 'consensus'
-),
-
-shock as (
-    select
-        asset,
-        as_of,
-        provider,
-        side,
-        forced_first_usd,
-    from marts.cascade_scenarios_hourly
-    where venue = 'all' and abs(shock_ratio) = 0.05
-),
-
 newest as (
     select
         asset,
@@ -97,7 +49,7 @@ coverage as (
 -- Skill at the newest midnight that has rows, over the longest window with figures.
 newest_skill as (
     select skill.*
-    from skill
+    from marts.estimator_skill_daily as skill
     inner join newest using (asset)
     where skill.as_of <= newest.as_of
     qualify skill.as_of = max(skill.as_of) over (partition by asset)
@@ -140,8 +92,9 @@ newest_band as (
     select
         band.*,
         bool_or(provider = 'path_ledger') over (partition by asset) as has_path_ledger,
-    from band
+    from marts.liquidation_bands_hourly as band
     inner join newest using (asset, as_of)
+    where venue = 'all' and provider <> 'consensus'
 ),
 
 expected as (
@@ -187,8 +140,9 @@ forced as (
         provider as default_provider,
         max(if(side = 'long', forced_first_usd, null)) as forced_long_within_5_percent_usd,
         max(if(side = 'short', forced_first_usd, null)) as forced_short_within_5_percent_usd,
-    from shock
+    from marts.cascade_scenarios_hourly
     inner join newest using (asset, as_of)
+    where venue = 'all' and abs(shock_ratio) = 0.05
     group by asset, provider
 ),
 
@@ -255,7 +209,7 @@ asset_row as (
         graded.newest_bar_age_seconds,
         graded.newest_open_interest_age_seconds,
     from graded
-    left join context using (asset, as_of)
+    left join marts.market_context_hourly as context using (asset, as_of)
     left join coverage using (asset)
     left join shown using (asset)
     left join forced using (asset, default_provider)
