@@ -414,7 +414,9 @@ def _measure_pairs(
     enough to stay in cache; a pair is then one pass over its bins.
     """
     _, n_sides, n_bins = coarse.shape
-    largest = np.diff(group_offsets).max() if group_offsets.size > 1 else 0
+    largest = 0
+    for g in range(group_offsets.size - 1):
+        largest = max(largest, group_offsets[g + 1] - group_offsets[g])
     share, cumulated, direction, centered, ranked = np.empty((5, largest, n_sides, n_bins))
     log_total, entropy = np.empty((2, largest, n_sides))
     buckets = np.empty((largest, n_sides, _N_BUCKETS))

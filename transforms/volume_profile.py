@@ -50,7 +50,8 @@ def _add_volume(
     amounts[at.MULTIPLIER, 0] *= decay
     amounts[at.TOTAL, 0] = amounts[at.TOTAL, 0] * decay + volume
     if amounts[at.MULTIPLIER, 0] < _FOLD_BELOW:
-        nodes[:] *= amounts[at.MULTIPLIER, 0]
+        for node in range(nodes.size):
+            nodes[node] *= amounts[at.MULTIPLIER, 0]
         amounts[at.MULTIPLIER, 0] = 1.0
     for entry in range(4):
         position = math.log(columns.prices[entry, bar]) / LOG_STEP
