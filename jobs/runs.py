@@ -21,7 +21,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 from pydantic import AwareDatetime, TypeAdapter
 
-from jobs.processes import is_running
+from jobs.processes import is_running, process_start
 from jobs.settings import Settings
 from sources.errors import SourceError
 from sources.user_files import read_json
@@ -61,6 +61,8 @@ class Run:
         Why it failed.
     process_id : int
         Its process.
+    process_start : str, optional
+        When that started, as ``jobs.processes`` gives it; None in records of earlier releases.
     is_in_warehouse : bool
         Whether ``meta.pipeline_run`` has its end.
     """
@@ -77,6 +79,7 @@ class Run:
     detail: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     process_id: int = field(default_factory=os.getpid)
+    process_start: str | None = None
     is_in_warehouse: bool = False
 
     @property
@@ -115,7 +118,8 @@ def run_file(settings: Settings, job: str, as_of: datetime | None = None) -> Ite
     """
     folder = runs_folder(settings)
     newest = max((earlier.number for earlier in read_runs(folder)), default=0)
-    run = Run(job, folder, as_of, number=newest + 1)
+    start = process_start(os.getpid())
+    run = Run(job, folder, as_of, number=newest + 1, process_start=start)
     _write(run)
     try:
         with _finishing(run):
@@ -218,7 +222,7 @@ def read_runs(folder: Path) -> list[Run]:
             reason = " ".join(str(exc).split())
             logger.warning("%s is not a record of a run (%.200s): delete it", path, reason)
             continue
-        if run.status == "running" and not is_running(run.process_id):
+        if run.status == "running" and not is_running(run.process_id, run.process_start):
             run.status = "stopped"
         runs.append(run)
     # The clock may have been set back between two runs.

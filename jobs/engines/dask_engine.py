@@ -19,6 +19,7 @@ from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from ssl import SSLError
+from threading import Timer
 from typing import Any, Final, Generic
 from uuid import uuid4
 
@@ -56,6 +57,9 @@ COUNTED_SECONDS: Final = 1.0
 
 CONNECT_SECONDS: Final = 30.0
 """Time in which a scheduler answers and has a worker."""
+
+TOLD_SECONDS: Final = 3.0
+"""Time after which it is said what is waited for."""
 
 RESTART_SECONDS: Final = 10.0
 """Time in which a worker stops before it is killed."""
@@ -116,7 +120,8 @@ def cluster_engine(address: str, shard_seconds: float) -> Iterator["DaskEngine"]
     """
     with dask.config.set(_CONFIGURATION):
         try:
-            client = Client(address, timeout=CONNECT_SECONDS)
+            with _telling(f"waiting for the Dask scheduler at {address}"):
+                client = Client(address, timeout=CONNECT_SECONDS)
         except (TypeError, FileNotFoundError, SSLError) as exc:
             # Dask without certificates raises the first.
             raise SettingsRejected(
@@ -131,7 +136,8 @@ def cluster_engine(address: str, shard_seconds: float) -> Iterator["DaskEngine"]
             ) from exc
         with client:
             try:
-                client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+                with _telling(f"waiting for a worker of the Dask scheduler at {address}"):
+                    client.wait_for_workers(1, timeout=CONNECT_SECONDS)
             except TimeoutError as exc:
                 raise EngineUnavailable(
                     f"the Dask scheduler at {address} has no worker: start `dask worker {address}`"
@@ -139,6 +145,19 @@ def cluster_engine(address: str, shard_seconds: float) -> Iterator["DaskEngine"]
                 ) from exc
             _refuse_other_versions(client, address)
             yield DaskEngine(client, address, shard_seconds)
+
+
+@contextmanager
+def _telling(what: str) -> Iterator[None]:
+    """Say what the block waits for, where it has waited for some seconds."""
+    text = f"{what}, at most {CONNECT_SECONDS:.0f} s"
+    timer = Timer(TOLD_SECONDS, logger.warning, ("%s", text))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _refuse_other_versions(client: Client, address: str) -> None:

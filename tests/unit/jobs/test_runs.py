@@ -82,6 +82,20 @@ def test_a_killed_run_is_stopped_not_running(settings):
     assert ledger(settings)[0] == ("ingest", "stopped", None)
 
 
+def test_a_run_whose_number_another_process_has_is_stopped(settings):
+    with run_file(settings, "ingest") as run:
+        (path,) = runs_folder(settings).glob("*.json")
+        own = json.loads(path.read_text())
+        assert [each.status for each in read_runs(runs_folder(settings))] == ["running"]
+        # As after a restart of a container, whose first process has number 1 again.
+        path.write_text(json.dumps({**own, "process_start": "of-another-boot 12"}))
+        assert [each.status for each in read_runs(runs_folder(settings))] == ["stopped"]
+        # Records of earlier releases say nothing of the start.
+        path.write_text(json.dumps({**own, "process_start": None}))
+        assert [each.status for each in read_runs(runs_folder(settings))] == ["running"]
+        assert run.process_start is not None
+
+
 def test_only_the_last_run_of_a_job_keeps_its_file(settings):
     for _ in range(3):
         load(settings)
