@@ -19,6 +19,7 @@ from jobs.settings import Settings
 from jobs.writer import open_within_limits, open_writer, writer_run
 from transforms.estimators import EstimatorParameters
 from warehouse.connect import replaced_warehouse
+from warehouse.feed_ledger import replace_collector_gaps
 from warehouse.history import restore
 from warehouse.load import LoadReport, load_landing_files
 
@@ -31,8 +32,11 @@ def load(settings: Settings) -> LoadReport:
     The writer first receives what collectors have sent; a collector then sends what it has loaded.
     """
     with run_file(settings, "load") as run:
-        receive_landing(settings, at=run.started_at)
+        received = receive_landing(settings, at=run.started_at)
         with open_writer(settings) as connection, recorded_run(connection, run):
+            if received is not None and received.cards:
+                gaps = {card.collector: card.gaps for card in received.cards}
+                replace_collector_gaps(connection, gaps)
 
             def record(report: LoadReport) -> None:
                 run.row_count = sum(report.rows_by_kind.values())

@@ -5,13 +5,13 @@ belong here: what a gap is (``sql/intermediate/int_feed_gap.sql``), when it is l
 (``sql/marts/data_gaps.sql``), which gaps to fetch (jobs).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 
 import duckdb
 
-from warehouse.connect import registered, scalar, transaction
+from warehouse.connect import insert_rows, registered, scalar, transaction
 from warehouse.contracts import raw_relation, table_of
 from warehouse.lookups import FEED_KINDS
 from warehouse.models import set_window
@@ -101,6 +101,33 @@ class Gap:
     available_until_at: datetime | None
     answer_count: int
     answered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorGap:
+    """What a collector misses of a feed, for the writer; columns of ``marts.data_gaps``."""
+
+    venue: str
+    instrument: str
+    kind: str
+    asset: str
+    gap_from: datetime
+    gap_to: datetime
+    missing_count: int
+    is_lost: bool
+    lost_since: datetime | None
+    lost_reason: str | None
+    available_until_at: datetime | None
+    answer_count: int
+    answered_at: datetime | None
+    checked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredGap(CollectorGap):
+    """A row of ``meta.collector_gap``."""
+
+    collector: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +287,45 @@ def missing_by_venue(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
         "group by venue order by venue"
     )
     return dict(rows.fetchall())
+
+
+def newest_gaps(connection: duckdb.DuckDBPyConnection, most: int) -> tuple[CollectorGap, ...]:
+    """Return the newest gaps of this home, at most some."""
+    columns = ", ".join(field.name for field in fields(CollectorGap))
+    rows = connection.execute(
+        f"select {columns} from marts.data_gaps "
+        "order by gap_to desc, venue, instrument, kind, gap_from limit ?",
+        [most],
+    )
+    return tuple(CollectorGap(*row) for row in rows.fetchall())
+
+
+def replace_collector_gaps(
+    connection: duckdb.DuckDBPyConnection, gaps: Mapping[str, Sequence[CollectorGap]]
+) -> None:
+    """Replace what other collectors miss by what they last said.
+
+    Parameters
+    ----------
+    connection : DuckDBPyConnection
+        The writer's.
+    gaps : mapping of str to sequence of CollectorGap
+        By identity of the collector, of every collector there is.
+    """
+    rows = [
+        _StoredGap(**asdict(gap), collector=collector)
+        for collector, own in gaps.items()
+        for gap in own
+    ]
+    table = table_of("meta.collector_gap", rows)
+    known = connection.execute("select * from meta.collector_gap").to_arrow_table()
+    # Written only where something changed: on a lake each write is a file.
+    if sorted(map(str, known.to_pylist())) == sorted(map(str, table.to_pylist())):
+        return
+    with transaction(connection):
+        connection.execute("delete from meta.collector_gap")
+        if rows:
+            insert_rows(connection, "meta.collector_gap", table)
 
 
 def note_answers(

@@ -18,6 +18,7 @@ import duckdb
 
 from warehouse.address import LakeAddress
 from warehouse.database_file import FileStorage, building_path
+from warehouse.error_messages import translated
 from warehouse.errors import LakeRejected, WarehouseError
 from warehouse.lake_access import create_access, create_login, load_extensions
 from warehouse.lake_files import TARGET_FILE_SIZE
@@ -31,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 _DISCARDED = "discarded"
 """Name in SQL of a lake that is deleted."""
+
+_EXAMINED = "examined"
+"""Name in SQL of a lake that is looked at."""
 
 _NAME_LENGTH = 12
 """Characters of the name of a lake's own folder of data."""
@@ -153,6 +157,39 @@ class LakeStorage:
         with suppress(WarehouseError):
             return self._server.content_of(self._address.schema, file_name)
         return ""
+
+    def examine(self) -> tuple[str, ...]:
+        """Return in words what the lake rests on: versions, and what its catalogue holds.
+
+        Nothing is changed, and a writer is not kept out: its lake is read, where it is not empty.
+
+        Raises
+        ------
+        WarehouseError
+            The catalogue or the data cannot be reached, or a package is not installed.
+        """
+        address, notes = self._address, [f"DuckDB {duckdb.__version__}"]
+        config: dict[str, Any] = {"memory_limit": f"{default_memory_bytes()}B"}
+        with translated(f"reading {address}"), duckdb.connect(config=config) as connection:
+            load_extensions(connection, address)
+            loaded = "select extension_version from duckdb_extensions() where extension_name = ?"
+            row = connection.execute(loaded, ["ducklake"]).fetchone()
+            notes.append(f"ducklake {row[0] if row else 'of no version'}")
+            if isinstance(address.catalogue, ServerAddress):
+                with self._catalogue(address.catalogue) as server:
+                    notes.append(f"PostgreSQL {server.server_version}")
+            if self.is_empty():
+                return (*notes, "the lake is empty, the first run makes it")
+            self._attach(connection, _EXAMINED, read_only="true")
+            self._check_data_path(connection, _EXAMINED)
+            options = f"select value from {_EXAMINED}.options() where option_name = 'version'"
+            row = connection.execute(options).fetchone()
+            notes.append(f"catalogue of version {row[0] if row else 'unknown'}")
+            # A data file is read: the catalogue alone does not show that they can be.
+            rows = connection.execute(f"select name from {_EXAMINED}.meta.schema_migrations")
+            names = sorted(name for (name,) in rows.fetchall())
+            notes.append(f"{len(names)} migrations, the last is {names[-1] if names else 'none'}")
+        return tuple(notes)
 
     def discard_unfinished(self) -> None:
         """Delete a lake that was to replace this one and was not finished, and its files."""

@@ -53,6 +53,11 @@ class Storage(Protocol):
         """Delete what ``replaced`` left where it was killed; the caller excludes other writers."""
 
 
+def examine_lake(address: LakeAddress) -> tuple[str, ...]:
+    """Return in words what a lake rests on; see ``LakeStorage.examine``, whose errors it raises."""
+    return LakeStorage(address).examine()
+
+
 def storage_at(address: WarehouseAddress) -> Storage:
     """Return the storage of an address."""
     return LakeStorage(address) if isinstance(address, LakeAddress) else FileStorage(address)

@@ -21,6 +21,7 @@ from jobs.report_file import encode_report
 from jobs.settings import Settings
 from warehouse.contracts import raw_relation
 from warehouse.durable_files import write_whole
+from warehouse.feed_ledger import CollectorGap
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,9 @@ CARDS = "collectors"
 
 WRITERS = "writers"
 """Folder of the card of the one home that receives there."""
+
+MOST_GAPS = 1_500
+"""Gaps on a card: some half a megabyte."""
 
 _IDENTITY_FILE = "collector_id"
 _LARGEST_CARD_BYTES = 1_000_000
@@ -52,6 +56,8 @@ class CollectorCard:
         By venue, when the newest rows that it has sent were collected, by its clock, UTC.
     missing : mapping of str to int
         By venue, instants missing that can still be fetched.
+    gaps : tuple of CollectorGap
+        Its newest gaps, for the writer's ``marts.data_gaps``.
     """
 
     collector: str
@@ -59,6 +65,7 @@ class CollectorCard:
     sent_at: AwareDatetime
     newest: Mapping[str, AwareDatetime]
     missing: Mapping[str, int] = field(default_factory=dict)
+    gaps: tuple[CollectorGap, ...] = ()
 
     @property
     def label(self) -> str:

@@ -1,8 +1,9 @@
 """The doctor: one small request of each kind, its response compared with the declaration.
 
-Belongs here: running it over venues, the shared landing, the public archive and the spot markets of
-stablecoins. Does not belong here: the examination of a venue (`jobs.collect.venue_examination`).
-Nothing is stored, and no warehouse is needed.
+Belongs here: running it over venues, the lake, the shared landing, the public archive and the spot
+markets of stablecoins. Does not belong here: the examination of a venue
+(`jobs.collect.venue_examination`) and of a lake (`jobs.collect.lake_examination`). Nothing is
+stored, and no warehouse is needed.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from jobs.collect.doctor_report import DoctorReport, ExaminedResponse, Exchange, Status
+from jobs.collect.lake_examination import examine_lake_of
 from jobs.collect.receive_landing import names_in_shared_landing
 from jobs.collect.scope import Clock, Effort, configured_universe, file_proxy, venue_connections
 from jobs.collect.send_landing import files_to_send
@@ -70,7 +72,7 @@ def run_doctor(
     venues : iterable of str
         Which venues.
     has_feeds : bool
-        Whether to examine the shared landing, the public archive and the spot markets of
+        Whether to examine the lake, the shared landing, the public archive and the spot markets of
         stablecoins too.
     effort : Effort
         Time for each venue, retries.
@@ -86,6 +88,8 @@ def run_doctor(
 
     async def examine_all() -> list[list[ExaminedResponse]]:
         feeds = [_examine_feeds(settings, made_at)] if has_feeds else []
+        if has_feeds:
+            feeds.append(asyncio.to_thread(examine_lake_of, settings))
         return await asyncio.gather(*(one.examine() for one in examiners), *feeds)
 
     results = asyncio.run(examine_all())

@@ -14,7 +14,13 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from jobs.collect.collector_card import CollectorCard, newest_rounds, own_card, write_card
+from jobs.collect.collector_card import (
+    MOST_GAPS,
+    CollectorCard,
+    newest_rounds,
+    own_card,
+    write_card,
+)
 from jobs.collect.shared_landing import SharedLanding, open_shared_landing, transfer_each
 from jobs.collect.transfer_report import (
     TransferReport,
@@ -26,7 +32,7 @@ from jobs.settings import Settings
 from jobs.writer import open_writer
 from sources.errors import InputRejected
 from warehouse.errors import WarehouseBusy
-from warehouse.feed_ledger import missing_by_venue
+from warehouse.feed_ledger import CollectorGap, missing_by_venue, newest_gaps
 from warehouse.load import forget_missing_files, loaded_files
 
 logger = logging.getLogger(__name__)
@@ -55,10 +61,10 @@ def send_landing(settings: Settings, *, at: datetime) -> TransferReport | None:
     card = _last_card(settings, at)
     try:
         shared = open_shared_landing(settings)
-        loaded, missing = _read_home(settings)
+        loaded, missing, gaps = _read_home(settings)
         names, failure = transfer_each(partial(_send, shared), loaded)
         sent = [name for name in names if name is not None]
-        card = replace(_with_rounds(card, newest_rounds(sent)), missing=missing)
+        card = replace(_with_rounds(card, newest_rounds(sent)), missing=missing, gaps=gaps)
         if failure is not None:
             raise failure
         write_card(shared, card)
@@ -79,12 +85,14 @@ def files_to_send(settings: Settings) -> list[Path]:
     return sorted(settings.landing.glob("*/*.parquet"))
 
 
-def _read_home(settings: Settings) -> tuple[list[Path], dict[str, int]]:
-    """Return the landing files that are loaded at home, and what is missing by venue."""
+def _read_home(
+    settings: Settings,
+) -> tuple[list[Path], dict[str, int], tuple[CollectorGap, ...]]:
+    """Return the landing files that are loaded at home, what is missing by venue, and gaps."""
     with open_writer(settings) as connection:
         forget_missing_files(connection, settings.landing)
         loaded = loaded_files(connection, settings.landing, _EVER)
-        return loaded, missing_by_venue(connection)
+        return loaded, missing_by_venue(connection), newest_gaps(connection, MOST_GAPS)
 
 
 def _last_card(settings: Settings, at: datetime) -> CollectorCard:

@@ -89,6 +89,24 @@ def open_shared_landing(settings: Settings) -> SharedLanding:
     variable = "LIQHEAT_SEND_TO" if settings.send_to else "LIQHEAT_RECEIVE_FROM"
     if not address.startswith(BUCKET):
         return _FolderLanding(Path(address), variable)
+    return open_bucket(address, variable)
+
+
+def open_bucket(address: str, variable: str) -> SharedLanding:
+    """Return a place on object storage, with the keys of this process.
+
+    Parameters
+    ----------
+    address : str
+        ``s3://bucket/prefix``.
+    variable : str
+        The setting that holds it.
+
+    Raises
+    ------
+    SharedLandingFailed
+        The key of object storage has no secret.
+    """
     store = read_object_store()
     if store.key_id is not None and store.secret is None:
         raise SharedLandingFailed(

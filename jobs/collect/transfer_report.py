@@ -4,7 +4,7 @@ Belongs here: its form, the file in the home folder. Does not belong here: the t
 themselves, judging the report (`jobs.read.transfers`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import AwareDatetime, TypeAdapter
@@ -53,8 +53,9 @@ _REPORT = TypeAdapter(TransferReport)
 
 
 def write_transfer_report(settings: Settings, report: TransferReport) -> None:
-    """Keep a report as the last one."""
-    write_report(settings.home / REPORT_FILE, report)
+    """Keep a report as the last one, without the gaps on its cards: nobody reads them there."""
+    cards = tuple(replace(card, gaps=()) for card in report.cards)
+    write_report(settings.home / REPORT_FILE, replace(report, cards=cards))
 
 
 def read_transfer_report(settings: Settings) -> TransferReport | None:

@@ -1,7 +1,8 @@
 -- What is missing of what is followed, and whether it can still be fetched.
 --
 -- Materialized: table
--- Known limitation: as of the last check of the feeds (checked_at).
+-- Known limitation: as of the last check of the feeds (checked_at). Of a collector the newest 1,500
+-- gaps are known.
 
 with
 -- Where only the present is served, a figure counts for its slot for as long as that tolerates.
@@ -205,6 +206,29 @@ data_gap as (
         any_value(checked_at) as checked_at,
     from with_stretch
     group by venue, instrument, kind, whole_gap_from, lost_reason, stretch
+),
+
+followed as (
+    select
+        venue,
+        instrument,
+        kind,
+    from meta.feed
+    where expected_until_at is null
+),
+
+-- What this home follows itself it knows best; of two collectors, the one that looked last.
+collector_gap as (
+    select * exclude (collector)
+    from meta.collector_gap
+    anti join followed using (venue, instrument, kind)
+    anti join data_gap using (venue, instrument, kind, gap_from)
+    qualify
+        row_number() over (
+            partition by venue, instrument, kind, gap_from order by checked_at desc, collector
+        ) = 1
 )
 
 select * from data_gap
+union all by name
+select * from collector_gap

@@ -124,6 +124,12 @@ class LakeCatalogue:
         """Name of the connections that may commit as long as this session holds its locks."""
         return f"{_APPLICATION} {self._key}"
 
+    @property
+    def server_version(self) -> str:
+        """Version of the server."""
+        version = self._connection.get_server_version()
+        return f"{version.major}.{version.minor}"
+
     def lock(self, schema: str) -> None:
         """Exclude other writers of a lake until the session ends.
 
