@@ -59,15 +59,6 @@ row_audit as (
     where in_window_assets(asset) and in_window(as_of, interval 8 days)
 ),
 
-set_apart as (
-    select
-        asset,
-        venue,
-        as_of,
-        price_ratio as set_apart_price_ratio,
-    from intermediate.int_set_apart
-),
-
 known_hour as (
     select
         asset,
@@ -396,22 +387,22 @@ measures as (
     select
         venue_hour.*,
         least_excess.* exclude (asset, venue, as_of),
-        set_apart_price_ratio,
+        set_apart.price_ratio as set_apart_price_ratio,
         if(
-            set_apart_price_ratio is null,
+            set_apart.price_ratio is null,
             count(*) filter (
-                where bar_coverage_24h_ratio > 0 and set_apart_price_ratio is null
+                where bar_coverage_24h_ratio > 0 and set_apart.price_ratio is null
             ) over asset_hour,
             count(*) filter (where bar_coverage_24h_ratio > 0) over asset_hour
         ) as venue_count,
         if(
-            set_apart_price_ratio is null,
+            set_apart.price_ratio is null,
             open_interest_usd
             / nullif(
                 list_sum(
                     list_sort(
                         list(open_interest_usd) filter (
-                            where set_apart_price_ratio is null
+                            where set_apart.price_ratio is null
                         ) over asset_hour
                     )
                 ),
@@ -420,7 +411,7 @@ measures as (
             null
         ) as open_interest_share_ratio,
     from venue_hour
-    left join set_apart using (asset, venue, as_of)
+    left join intermediate.int_set_apart as set_apart using (asset, venue, as_of)
     left join least_excess using (asset, venue, as_of)
     window asset_hour as (partition by asset, as_of)
 )

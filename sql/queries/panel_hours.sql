@@ -30,10 +30,6 @@ path as (
     where in_window_assets(asset) and in_window(as_of)
 ),
 
-realised_liquidation as (
-    select * from intermediate.int_realised_liquidation_hour
-),
-
 -- The contract whose bars are the path; without one, the most traded of the hour.
 reference as (
     select
@@ -96,7 +92,8 @@ panel_hour as (
         ) as is_flagged,
     from reference
     inner join asset_hour using (asset, as_of)
-    left join realised_liquidation using (asset, as_of)
+    left join intermediate.int_realised_liquidation_hour as realised_liquidation
+        using (asset, as_of)
 )
 
 select
