@@ -10,12 +10,13 @@ is of measured positions alone. Run it from the project root with
 
 import argparse
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from bench.stopwatch import START, peak_mb, print_machine, timed
+from bench.stopwatch import START, peak_mb, print_machine, time_steps, timed
 from jobs.check.run_suites import check
 from jobs.collect.landing import land, landing_name
 from jobs.instants import HOUR
@@ -175,12 +176,8 @@ def _process(settings: Settings, as_of: datetime) -> float:
     with timed("load", figures):
         load(settings)
     size = _size_mb(settings.warehouse)
-    with timed("build", figures):
-        build_maps(settings, as_of=as_of)
-    with timed("check", figures):
-        check(settings, as_of=as_of)
-    with timed("publish", figures):
-        publish(settings, as_of=as_of)
+    jobs = {"build": build_maps, "check": check, "publish": publish}
+    time_steps({name: partial(job, settings, as_of=as_of) for name, job in jobs.items()}, figures)
     print(", ".join(f"{name} {seconds:.1f} s" for name, seconds in figures.items()))
     return size
 

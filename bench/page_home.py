@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.stopwatch import peak_mb, print_machine, timed
+from bench.stopwatch import peak_mb, print_machine, time_steps, timed
 from jobs.calibrate.calibrate import calibrate
 from jobs.collect.landing import land
 from jobs.pipeline import build_maps, load
@@ -56,16 +56,14 @@ def build_home(folder: Path, days: int = DAYS) -> dict[str, float]:
     with timed("simulate and land [s]", figures):
         for number, batch in enumerate(simulate(market, ingested_at=end)):
             land(batch, settings.landing, f"simulated-{number:05d}")
-    with timed("load [s]", figures):
-        load(settings)
-    with timed("build [s]", figures):
-        build_maps(settings, as_of=end)
-    with timed("publish [s]", figures):
-        publish(settings, as_of=end)
-    with timed("calibrate [s]", figures):
-        calibrate(settings, as_of=end)
-    with timed("publish again [s]", figures):
-        publish(settings, as_of=end)
+    steps = {
+        "load [s]": lambda: load(settings),
+        "build [s]": lambda: build_maps(settings, as_of=end),
+        "publish [s]": lambda: publish(settings, as_of=end),
+        "calibrate [s]": lambda: calibrate(settings, as_of=end),
+        "publish again [s]": lambda: publish(settings, as_of=end),
+    }
+    time_steps(steps, figures)
     figures["published file [MB]"] = (settings.published / "liqheat.duckdb").stat().st_size / 1e6
     figures["peak memory [MB]"] = peak_mb()
     return figures

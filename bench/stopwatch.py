@@ -5,7 +5,7 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -45,6 +45,13 @@ def timed(label: str, figures: dict[str, float]) -> Iterator[None]:
     begun = time.perf_counter()
     yield
     figures[label] = time.perf_counter() - begun
+
+
+def time_steps(steps: Mapping[str, Callable[[], object]], figures: dict[str, float]) -> None:
+    """Do some steps in order and note the wall clock seconds of each under its label."""
+    for label, step in steps.items():
+        with timed(label, figures):
+            step()
 
 
 def peak_mb() -> float:

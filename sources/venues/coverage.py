@@ -67,7 +67,7 @@ def coverage() -> list[Coverage]:
 
 
 def _reason(venue: Venue, contract_class: ContractClass) -> str | None:
-    reason = venue.not_followed.get(contract_class)
+    reason = venue.reasons.get(contract_class)
     where = f"{venue.name}: {contract_class} contracts are"
     if any(_covers(product, contract_class) for product in venue.products):
         if reason is not None:

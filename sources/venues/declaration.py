@@ -23,9 +23,7 @@ ContractClass = Literal["linear_usdt", "linear_usdc", "inverse", "dated"]
 """Classes of contracts by their usual names: perpetuals settled in USDT, in USDC, in the coin
 itself, and futures that expire."""
 
-# Why contracts are left out, in the words of marts.venue_coverage.
-EXPIRING = "they expire and trade at a basis to the perpetual"
-NOT_LISTED = "the venue does not list them"
+_EXPIRING = "they expire and trade at a basis to the perpetual"
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,8 +297,10 @@ class Venue:
         What a call counts towards a shared rate limit where its endpoint does not declare it.
     stream : Stream or None
         Its liquidation stream.
+    not_listed : tuple of ContractClass
+        Classes of contracts that the venue does not have.
     not_followed : mapping of ContractClass to str
-        Why the classes that no product covers are left out; published.
+        Why further classes that no product covers are left out; published.
     """
 
     name: str
@@ -316,4 +316,11 @@ class Venue:
     is_limit_shared: bool = False
     call_weight: CallWeight = field(default_factory=CallWeight)
     stream: Stream | None = None
+    not_listed: tuple[ContractClass, ...] = ()
     not_followed: Mapping[ContractClass, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def reasons(self) -> Mapping[ContractClass, str]:
+        """Return why classes are left out, in the words of ``marts.venue_coverage``."""
+        not_listed = dict.fromkeys(self.not_listed, "the venue does not list them")
+        return {"dated": _EXPIRING, **not_listed, **self.not_followed}

@@ -170,22 +170,21 @@ class Call:
             raise Refusal(501, {"standin": str(exc)}) from exc
 
     def open_interests(
-        self,
-        series: Series,
-        period: int,
-        low: int | None,
-        high: int | None,
-        limit: int | None,
-        *,
-        from_end: bool,
+        self, series: Series, period: int, *within: int | None, from_end: bool
     ) -> list[tuple[int, float]]:
-        """Return (time, position units) within [low, high], oldest first."""
-        low, high, limit = self.widened(period, low, high, limit)
+        """Return (time, position units) within low, high and limit, oldest first."""
         factor = self.factor(series)
-        rows = series.samples(period, self.now, low, high, limit, from_end=from_end)
-        return [(at, quantity * factor) for at, quantity, _ in rows]
+        samples = self._samples(series, period, *within, from_end=from_end)
+        return [(at, quantity * factor) for at, quantity, _ in samples]
 
     def ratios(
+        self, series: Series, period: int, *within: int | None, from_end: bool
+    ) -> list[tuple[int, float]]:
+        """Return (time, long over short accounts) within low, high and limit, oldest first."""
+        samples = self._samples(series, period, *within, from_end=from_end)
+        return [(at, ratio) for at, _, ratio in samples]
+
+    def _samples(
         self,
         series: Series,
         period: int,
@@ -194,11 +193,9 @@ class Call:
         limit: int | None,
         *,
         from_end: bool,
-    ) -> list[tuple[int, float]]:
-        """Return (time, long over short accounts) within [low, high], oldest first."""
+    ) -> list[tuple[int, float, float]]:
         low, high, limit = self.widened(period, low, high, limit)
-        rows = series.samples(period, self.now, low, high, limit, from_end=from_end)
-        return [(at, ratio) for at, _, ratio in rows]
+        return series.samples(period, self.now, low, high, limit, from_end=from_end)
 
     def fundings(
         self,

@@ -87,3 +87,17 @@ def market_bars(draw, max_bars=60):
 def dense_of(parameters, bars, emits, brackets, kind="linear"):
     assumed = density_parameters(parameters, brackets, kind)
     return dense_density(bars, emits, assumed, parameters.turnover_ratio)
+
+
+def mirrored(bars):
+    """Return the bars of the reciprocal price."""
+    return dataclasses.replace(
+        bars,
+        open=1.0 / bars.open,
+        high=1.0 / bars.low,
+        low=1.0 / bars.high,
+        close=1.0 / bars.close,
+        mark_high=1.0 / bars.mark_low,
+        mark_low=1.0 / bars.mark_high,
+        taker_buy=bars.volume - bars.taker_buy,
+    )

@@ -10,6 +10,18 @@ VENUES = ("Lighter", "Binance", "Aster", "Hyperliquid", "Okex", "Bybit")
 WALLET_BUCKETS = (10, 25, 50, 100)
 CELLS_PER_SIDE = 25
 
+COINANK = {
+    "success": True,
+    "data": {
+        "symbol": "BTCUSDT",
+        "x25": [1.0, 0.0, 2.0],
+        "prices": [98.0, 100.0, 102.0],
+        "lastIndex": 1.0,
+        "lastPrice": 100.0,
+    },
+}
+"""CoinAnk's map of one pair, as small as it may be."""
+
 
 def _coinank(prices, price_index, lists, **more):
     data = {

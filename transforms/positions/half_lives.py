@@ -244,16 +244,7 @@ def fresh_shares(
 
 
 def is_counted_as_fresh(changes: Changes) -> BoolArray:
-    """Return which rows are openings known to within ``LONGEST_OPENING_HOURS``.
-
-    Parameters
-    ----------
-    changes : Changes
-        The log.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_rows,)
+    """Return which rows of the log are openings known to within ``LONGEST_OPENING_HOURS``.
 
     Examples
     --------

@@ -32,16 +32,11 @@ REACHED: Final = 3
 """Gone while price reached it: the parts of ``GONE`` that are marked so."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PositionOutcomes:
-    """Positions of some maps, and parts of them by what became of each.
+class PositionParts(NamedTuple):
+    """Parts of positions by what became of each.
 
     Parameters
     ----------
-    row : ndarray of int64, shape (n_items,)
-        Row of the log that the map shows.
-    map_index : ndarray of int64, shape (n_items,)
-        Map.
     item : ndarray of int64, shape (n_parts,)
         Position that a part is of.
     kind : ndarray of int64, shape (n_parts,)
@@ -55,14 +50,31 @@ class PositionOutcomes:
         Whether it went while price reached its liquidation price.
     """
 
-    row: IntArray
-    map_index: IntArray
     item: IntArray
     kind: IntArray
     share: FloatArray
     earliest: FloatArray
     latest: FloatArray
     is_reached: BoolArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PositionOutcomes:
+    """Positions of some maps, and parts of them by what became of each.
+
+    Parameters
+    ----------
+    row : ndarray of int64, shape (n_items,)
+        Row of the log that the map shows.
+    map_index : ndarray of int64, shape (n_items,)
+        Map.
+    parts : PositionParts
+        What became of the positions.
+    """
+
+    row: IntArray
+    map_index: IntArray
+    parts: PositionParts
 
 
 def follow_maps(changes: Changes, map_at: IntArray) -> PositionOutcomes:
@@ -86,8 +98,8 @@ def follow_maps(changes: Changes, map_at: IntArray) -> PositionOutcomes:
     >>> from transforms.positions.changes import example_changes
     >>> log = example_changes([0.0, 3.0, 5.0], [2.0, 1.0, 0.0])
     >>> found = follow_maps(log, np.array([0]))
-    >>> is_gone = found.kind == GONE
-    >>> found.share[is_gone].tolist(), found.latest[is_gone].tolist()
+    >>> is_gone = found.parts.kind == GONE
+    >>> found.parts.share[is_gone].tolist(), found.parts.latest[is_gone].tolist()
     ([0.5, 0.5], [3.0, 5.0])
     """
     first = np.flatnonzero(~changes.is_same_series)
@@ -100,7 +112,7 @@ def follow_maps(changes: Changes, map_at: IntArray) -> PositionOutcomes:
     n_items, n_parts = _follow(log, first, last, map_at, *_room(0, 0))
     items, parts = _room(n_items, n_parts)
     _follow(log, first, last, map_at, items, parts)
-    return PositionOutcomes(items[0], items[1], *parts)
+    return PositionOutcomes(items[0], items[1], parts)
 
 
 def timed_outcomes(
@@ -144,24 +156,25 @@ def timed_outcomes(
     >>> timed_outcomes(log, found, GONE, np.array([96.0]), is_counting=True)[0].latest.tolist()
     [5.0]
     """
-    is_part = outcomes.kind == (GONE if kind == REACHED else kind)
+    parts = outcomes.parts
+    is_part = parts.kind == (GONE if kind == REACHED else kind)
     if is_counting:
         # Parts follow one another; the last one of a position is its end, or that it has none.
         rows = np.flatnonzero(is_part)
-        is_last = np.diff(outcomes.item[rows], append=-1) != 0
+        is_last = np.diff(parts.item[rows], append=-1) != 0
         is_part = np.zeros_like(is_part)
         is_part[rows[is_last]] = True
-    item = outcomes.item[is_part]
+    item = parts.item[is_part]
     row = outcomes.row[item]
     weight = np.ones(len(item))
     if not is_counting:
-        weight = outcomes.share[is_part] * np.nan_to_num(changes.notional_usd[row])
-    is_other = (kind == REACHED) & ~outcomes.is_reached[is_part]
+        weight = parts.share[is_part] * np.nan_to_num(changes.notional_usd[row])
+    is_other = (kind == REACHED) & ~parts.is_reached[is_part]
     timed = Timed(
         account=changes.account[row],
         weight=weight,
-        earliest=np.where(is_other, np.inf, outcomes.earliest[is_part]),
-        latest=np.where(is_other, np.inf, outcomes.latest[is_part]),
+        earliest=np.where(is_other, np.inf, parts.earliest[is_part]),
+        latest=np.where(is_other, np.inf, parts.latest[is_part]),
         followed=followed[outcomes.map_index[item]],
     )
     return timed, item
@@ -181,29 +194,23 @@ class _Log(NamedTuple):
     price: FloatArray
 
 
-class _Parts(NamedTuple):
-    """Columns of parts in the order of `PositionOutcomes`, shape (n_parts,)."""
-
-    item: IntArray
-    kind: IntArray
-    share: FloatArray
-    earliest: FloatArray
-    latest: FloatArray
-    is_reached: BoolArray
-
-
-def _room(n_items: int, n_parts: int) -> tuple[IntArray, _Parts]:
+def _room(n_items: int, n_parts: int) -> tuple[IntArray, PositionParts]:
     """Return arrays to be filled, of items and of parts."""
     item, kind = np.zeros((2, n_parts), dtype=np.int64)
     share, earliest, latest = np.zeros((3, n_parts))
     is_reached = np.zeros(n_parts, dtype=np.bool_)
-    parts = _Parts(item, kind, share, earliest, latest, is_reached)
+    parts = PositionParts(item, kind, share, earliest, latest, is_reached)
     return np.zeros((2, n_items), dtype=np.int64), parts
 
 
 @compiled
 def _follow(
-    log: _Log, first: IntArray, last: IntArray, maps: IntArray, items: IntArray, parts: _Parts
+    log: _Log,
+    first: IntArray,
+    last: IntArray,
+    maps: IntArray,
+    items: IntArray,
+    parts: PositionParts,
 ) -> tuple[int, int]:
     """Fill in items and parts and return how many there are; without room it only counts."""
     n_items = 0
@@ -234,7 +241,9 @@ def _bracket(log: _Log, row: int, start: int) -> tuple[float, float]:
 
 
 @compiled
-def _follow_size(log: _Log, own: tuple[int, int, int, int], n_parts: int, parts: _Parts) -> int:
+def _follow_size(
+    log: _Log, own: tuple[int, int, int, int], n_parts: int, parts: PositionParts
+) -> int:
     """Add the parts of one position by when they went; return how many parts there are."""
     row, stop, start, item = own
     left = 1.0
@@ -251,7 +260,9 @@ def _follow_size(log: _Log, own: tuple[int, int, int, int], n_parts: int, parts:
 
 
 @compiled
-def _follow_place(log: _Log, own: tuple[int, int, int, int], n_parts: int, parts: _Parts) -> int:
+def _follow_place(
+    log: _Log, own: tuple[int, int, int, int], n_parts: int, parts: PositionParts
+) -> int:
     """Add when one position moved and was given margin; return how many parts there are."""
     row, stop, start, item = own
     side = 1.0 if log.is_short[row] else -1.0
@@ -277,7 +288,7 @@ def _follow_place(log: _Log, own: tuple[int, int, int, int], n_parts: int, parts
 
 @compiled
 def _add(
-    parts: _Parts,
+    parts: PositionParts,
     n_parts: int,
     which: tuple[int, int],
     share: float,

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Literal
 
 from sources.venues.declaration import (
-    EXPIRING,
     Candles,
     Funding,
     LongShortRatio,
@@ -227,5 +226,5 @@ VENUE = Venue(
     rate_limits=RATE_LIMITS,
     stream=STREAM,
     source="binance.fetch_markets: fapiPublicGetExchangeInfo",
-    not_followed={"inverse": "followed as the venue binancecoinm", "dated": EXPIRING},
+    not_followed={"inverse": "followed as the venue binancecoinm"},
 )

@@ -1,6 +1,6 @@
 """Binance coin-margined futures: dapi, the twin of fapi in `sources.venues.declared.binance`."""
 
-from sources.venues.declaration import EXPIRING, Venue
+from sources.venues.declaration import Venue
 from sources.venues.declared.binance import RATE_LIMITS, STREAM, binance_product
 
 VENUE = Venue(
@@ -14,6 +14,5 @@ VENUE = Venue(
     not_followed={
         "linear_usdt": "followed as the venue binance",
         "linear_usdc": "followed as the venue binance",
-        "dated": EXPIRING,
     },
 )

@@ -6,7 +6,6 @@ ccxt/async_support/bitget.py.
 from datetime import timedelta
 
 from sources.venues.declaration import (
-    EXPIRING,
     Candles,
     Funding,
     LongShortRatio,
@@ -143,6 +142,5 @@ VENUE = Venue(
     not_followed={
         "linear_usdc": "not supported yet",
         "inverse": "published in coins, not in USD contracts",
-        "dated": EXPIRING,
     },
 )

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Literal
 
 from sources.venues.declaration import (
-    EXPIRING,
     Candles,
     Funding,
     LongShortRatio,
@@ -219,5 +218,4 @@ VENUE = Venue(
     stream=_STREAM,
     source="bybit.fetch_future_markets: instruments-info for each category, once plain "
     "and once for contracts before launch",
-    not_followed={"dated": EXPIRING},
 )

@@ -7,8 +7,6 @@ options and linear futures it is the underlying base currency coin").
 from dataclasses import replace
 
 from sources.venues.declaration import (
-    EXPIRING,
-    NOT_LISTED,
     Candles,
     Funding,
     OpenInterest,
@@ -158,5 +156,5 @@ VENUE = Venue(
     options={"fetchMarkets": {"fetchAllMarkets": True}},
     products=(_INVERSE, _LINEAR),
     source="deribit.fetch_markets: get_instruments of all currencies at once",
-    not_followed={"linear_usdt": NOT_LISTED, "dated": EXPIRING},
+    not_listed=("linear_usdt",),
 )

@@ -11,8 +11,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sources.venues.declaration import (
-    EXPIRING,
-    NOT_LISTED,
     Candles,
     Funding,
     LongShortRatio,
@@ -168,5 +166,5 @@ VENUE = Venue(
     },
     products=(_LINEAR, _INVERSE),
     source="gate.fetch_swap_markets: futures/usdt/contracts and futures/btc/contracts",
-    not_followed={"linear_usdc": NOT_LISTED, "dated": EXPIRING},
+    not_listed=("linear_usdc",),
 )

@@ -7,8 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sources.venues.declaration import (
-    EXPIRING,
-    NOT_LISTED,
     Candles,
     Funding,
     OpenInterest,
@@ -226,5 +224,5 @@ VENUE = Venue(
     options={"fetchMarkets": {"types": {"spot": False, "linear": True, "inverse": True}}},
     products=(_LINEAR, _INVERSE),
     source="htx.fetch_markets_by_type_and_sub_type: swap_contract_info",
-    not_followed={"linear_usdc": NOT_LISTED, "dated": EXPIRING},
+    not_listed=("linear_usdc",),
 )

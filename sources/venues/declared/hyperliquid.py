@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 
-from sources.venues.declaration import NOT_LISTED, Candles, Funding, OpenInterest, Product, Venue
+from sources.venues.declaration import Candles, Funding, OpenInterest, Product, Venue
 from sources.venues.endpoints import (
     BAR_SECONDS,
     LETTER_OHLC,
@@ -127,5 +127,5 @@ VENUE = Venue(
     is_limit_shared=True,
     call_weight=CallWeight(_INFO_WEIGHT),
     source="hyperliquid.fetch_swap_markets: metaAndAssetCtxs",
-    not_followed={"linear_usdt": NOT_LISTED, "inverse": NOT_LISTED, "dated": NOT_LISTED},
+    not_listed=("linear_usdt", "inverse", "dated"),
 )

@@ -5,7 +5,7 @@ ccxt/async_support/kucoin.py.
 
 from dataclasses import replace
 
-from sources.venues.declaration import EXPIRING, Candles, Funding, OpenInterest, Product, Venue
+from sources.venues.declaration import Candles, Funding, OpenInterest, Product, Venue
 from sources.venues.endpoints import IN_SECONDS, OHLCV, Endpoint, bars, query, samples
 from sources.venues.margin_specs import BracketRows, MarginRule
 
@@ -113,5 +113,4 @@ VENUE = Venue(
     markets_method="fetch_contract_markets",
     products=(_LINEAR, _INVERSE),
     source="kucoin.fetch_contract_markets: contracts/active",
-    not_followed={"dated": EXPIRING},
 )

@@ -5,7 +5,7 @@ ccxt/async_support/mexc.py.
 
 from dataclasses import replace
 
-from sources.venues.declaration import NOT_LISTED, Candles, Funding, OpenInterest, Product, Venue
+from sources.venues.declaration import Candles, Funding, OpenInterest, Product, Venue
 from sources.venues.endpoints import IN_SECONDS, NAMED_OHLC, Columns, Endpoint, bars
 from sources.venues.margin_specs import MarginRule, StepBrackets
 
@@ -108,5 +108,5 @@ VENUE = Venue(
     markets_method="fetch_swap_markets",
     products=(_LINEAR, _INVERSE),
     source="mexc.fetch_swap_markets: contract/detail",
-    not_followed={"dated": NOT_LISTED},
+    not_listed=("dated",),
 )

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sources.venues.declaration import (
-    EXPIRING,
     Candles,
     Funding,
     LongShortRatio,
@@ -185,5 +184,4 @@ VENUE = Venue(
     products=(_LINEAR, _INVERSE),
     stream=_STREAM,
     source="okx.fetch_markets_by_type: public/instruments, instType SWAP",
-    not_followed={"dated": EXPIRING},
 )

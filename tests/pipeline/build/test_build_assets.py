@@ -55,20 +55,23 @@ def test_a_late_bar(tmp_path, bitcoin, built_at_once, late_at):
     assert_equals_rebuild(tmp_path, [(END, early), (END, late)], rebuilt=built_at_once)
 
 
+def corrected(rows, column, factor):
+    """Return rows of one kind as they are sent again, a column times a factor."""
+    ((kind, table),) = rows.items()
+    values = table[column].to_numpy() * factor
+    return {kind: stamped(with_column(table, column, values), END + HOUR)}
+
+
 @pytest.mark.parametrize("series", [LINEAR, INVERSE])
 def test_a_corrected_bar(tmp_path, bitcoin, built_at_once, series):
-    (table,) = only(bitcoin, "ohlcv", series, 50.0, 51.0).values()
-    volumes = table["volume_quantity"].to_numpy() * 1.5
-    corrected = stamped(with_column(table, "volume_quantity", volumes), END + HOUR)
-    arrivals = [(END, bitcoin), (END, {"ohlcv": corrected})]
+    rows = only(bitcoin, "ohlcv", series, 50.0, 51.0)
+    arrivals = [(END, bitcoin), (END, corrected(rows, "volume_quantity", 1.5))]
     assert_equals_rebuild(tmp_path, arrivals, begun=built_at_once)
 
 
 def test_corrected_open_interest(tmp_path, bitcoin, built_at_once):
-    (table,) = only(bitcoin, "open_interest", LINEAR, 48.0, 48.01).values()
-    values = table["open_interest_quantity"].to_numpy() * 1.01
-    corrected = stamped(with_column(table, "open_interest_quantity", values), END + HOUR)
-    arrivals = [(END, bitcoin), (END, {"open_interest": corrected})]
+    rows = only(bitcoin, "open_interest", LINEAR, 48.0, 48.01)
+    arrivals = [(END, bitcoin), (END, corrected(rows, "open_interest_quantity", 1.01))]
     assert_equals_rebuild(tmp_path, arrivals, begun=built_at_once)
 
 

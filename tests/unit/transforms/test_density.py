@@ -6,7 +6,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from workbench.density_bars import FLAT, RECURSIONS, TURNOVER, bars_of, dense_of, market_bars
+from workbench.density_bars import (
+    FLAT,
+    RECURSIONS,
+    TURNOVER,
+    bars_of,
+    dense_of,
+    market_bars,
+    mirrored,
+)
 
 from bench.kernel import simulated_bars
 from transforms import density, grid
@@ -185,20 +193,6 @@ def test_totals_summed_anew_and_folded_multipliers_agree_with_the_dense_version(
     dense = dense_of(fast, bars, emits, FLAT)
     assert_allclose(
         outputs.in_range_base + outputs.beyond_base, dense.standing.sum(axis=-1), rtol=1e-9
-    )
-
-
-def mirrored(bars):
-    """Return the bars of the reciprocal price."""
-    return dataclasses.replace(
-        bars,
-        open=1.0 / bars.open,
-        high=1.0 / bars.low,
-        low=1.0 / bars.high,
-        close=1.0 / bars.close,
-        mark_high=1.0 / bars.mark_low,
-        mark_low=1.0 / bars.mark_high,
-        taker_buy=bars.volume - bars.taker_buy,
     )
 
 

@@ -181,22 +181,17 @@ def test_the_page_gets_its_grid(client):
 
 def test_an_envelope_carries_what_is_known_of_the_map(client, small_home):
     body = client.get("/v1/map", params={**TURNOVER, "limit": 1}).json()
-    hour = {"as_of": body["as_of"]}
-    (graded,) = read_published(
-        small_home,
-        "select grade from marts.asset_quality_hourly where asset = 'BTC' and venue = 'all' "
-        "and as_of = $as_of::timestamp",
-        hour,
-    )
-    assert body["grade"] == graded["grade"]
+
+    def published(column, relation, where="true"):
+        of_hour = f"asset = 'BTC' and venue = 'all' and as_of = $as_of::timestamp and {where}"
+        sql = f"select distinct {column} from {relation} where {of_hour}"
+        (row,) = read_published(small_home, sql, {"as_of": body["as_of"]})
+        return row[column]
+
+    assert body["grade"] == published("grade", "marts.asset_quality_hourly")
     assert 0.0 < body["coverage"] <= 1.0
-    (made,) = read_published(
-        small_home,
-        "select distinct params_hash from marts.liquidation_heatmap_hourly where asset = 'BTC' "
-        "and provider = 'turnover' and venue = 'all' and as_of = $as_of::timestamp",
-        hour,
-    )
-    assert body["params_hash"] == made["params_hash"]
+    own = published("params_hash", "marts.liquidation_heatmap_hourly", "provider = 'turnover'")
+    assert body["params_hash"] == own
     assert (body["asset"], body["provider"], body["venue"]) == ("BTC", "turnover", "all")
     # The market was simulated long ago.
     assert body["is_stale"] is True

@@ -209,16 +209,16 @@ def test_every_row_of_comparing_joins_to_what_was_taken_for_granted(connection):
     assert rows == names > 10
 
 
-def test_measured_positions_say_how_much_of_open_interest_they_are(connection):
+def compare_positions(connection, *cells):
+    """Compare the measured positions of a venue in some cells with what is known of it."""
     add_hours(connection, venues=("hyperliquid",))
-    add_cells(
-        connection,
-        "hyperliquid_positions",
-        [(88, 89, "long", 1e6), (110, 111, "short", 2e6)],
-        venue_scope="hyperliquid",
-    )
+    add_cells(connection, "hyperliquid_positions", cells, venue_scope="hyperliquid")
     place_outside_maps(connection)
     compare(connection)
+
+
+def test_measured_positions_say_how_much_of_open_interest_they_are(connection):
+    compare_positions(connection, (88, 89, "long", 1e6), (110, 111, "short", 2e6))
     columns = "provider, observed_long_ratio, observed_short_ratio"
     assert rows_of(connection, "derived.outside_map", columns) == [
         ("hyperliquid_positions", 0.25, 0.5)
@@ -227,16 +227,8 @@ def test_measured_positions_say_how_much_of_open_interest_they_are(connection):
 
 def test_positions_are_shares_of_open_interest_at_the_same_price(connection):
     """A position counts as what it is worth, not as what it is worth where it is liquidated."""
-    add_hours(connection, venues=("hyperliquid",))
-    add_cells(
-        connection,
-        "hyperliquid_positions",
-        # 1 % of the longs far from price, 1 % of the shorts.
-        [(50, 50, "long", 20_000.0), (200, 200, "short", 80_000.0)],
-        venue_scope="hyperliquid",
-    )
-    place_outside_maps(connection)
-    compare(connection)
+    # 1 % of the longs far from price, 1 % of the shorts.
+    compare_positions(connection, (50, 50, "long", 20_000.0), (200, 200, "short", 80_000.0))
     columns = "observed_long_ratio, observed_short_ratio"
     assert rows_of(connection, "derived.outside_map", columns) == [(0.01, 0.01)]
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote_plus as quote
 
 import pytest
+from workbench import provider_answers
 
 from sources import http_exchange
 from sources.accounts.weight_budget import WeightBudget
@@ -205,16 +206,7 @@ async def test_a_model_the_provider_does_not_have_is_refused(session, stand_in, 
 
 
 async def test_a_kept_answer_reads_as_it_did_when_fetched(session, stand_in, tmp_path):
-    answer = {
-        "data": {
-            "symbol": "BTCUSDT",
-            "x25": [1.0, 0.0, 2.0],
-            "prices": [98, 100, 102],
-            "lastIndex": 1,
-            "lastPrice": 100,
-        }
-    }
-    stand_in.will_answer(200, json.dumps(answer).encode())
+    stand_in.will_answer(200, json.dumps(provider_answers.COINANK).encode())
     raw = await fetch(session, stand_in, "coinank")
     provider, read_at = PROVIDERS["coinank"], datetime(2026, 3, 3, 13, tzinfo=UTC)
     request = request_to(stand_in, "coinank")

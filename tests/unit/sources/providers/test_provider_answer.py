@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from workbench import provider_answers
 
 from sources.errors import InputRejected
 from sources.providers.answer_values import (
@@ -112,16 +113,7 @@ def test_venues_get_our_names():
 
 
 VALID = {
-    "coinank": {
-        "success": True,
-        "data": {
-            "symbol": "BTCUSDT",
-            "x25": [1.0, 0.0, 2.0],
-            "prices": [98.0, 100.0, 102.0],
-            "lastIndex": 1.0,
-            "lastPrice": 100.0,
-        },
-    },
+    "coinank": provider_answers.COINANK,
     "coinglass": {
         "code": "0",
         "data": {

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 
@@ -32,14 +31,14 @@ def test_the_published_rows_are_those_of_the_declarations():
 
 
 @pytest.mark.parametrize(
-    ("not_followed", "message"),
+    ("changes", "message"),
     [
-        ({"dated": "x", "inverse": "x"}, "okx: inverse contracts are followed; take them out"),
-        ({}, "okx: dated contracts are not followed; say why"),
+        ({"not_followed": {"inverse": "x"}}, "gate: inverse contracts are followed; take them out"),
+        ({"not_listed": ()}, "gate: linear_usdc contracts are not followed; say why"),
     ],
 )
-def test_a_class_is_either_followed_or_has_a_reason(monkeypatch, not_followed, message):
-    changed = replace(VENUES["okx"], not_followed=MappingProxyType(not_followed))
-    monkeypatch.setattr(covering, "VENUES", {"okx": changed})
+def test_a_class_is_either_followed_or_has_a_reason(monkeypatch, changes, message):
+    changed = replace(VENUES["gate"], **changes)
+    monkeypatch.setattr(covering, "VENUES", {"gate": changed})
     with pytest.raises(ValueError, match=message):
         coverage()

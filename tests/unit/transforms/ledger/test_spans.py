@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from workbench.dense_ledger import dense_ledger
+from workbench.density_bars import mirrored
 from workbench.ledger_bars import (
     EITHER,
     HOUR,
@@ -128,15 +129,7 @@ def test_longs_of_a_market_are_the_shorts_of_its_mirror_image(data, bars, parame
         for name in ("open", "high", "low", "close", "mark_high", "mark_low")
     }
     bars = dataclasses.replace(bars, **prices)
-    mirror = dataclasses.replace(
-        bars,
-        open=1 / bars.open,
-        high=1 / bars.low,
-        low=1 / bars.high,
-        close=1 / bars.close,
-        mark_high=1 / bars.mark_low,
-        mark_low=1 / bars.mark_high,
-    )
+    mirror = mirrored(bars)
     state, outputs = advance(parameters, bars, ends, contract_kind="inverse")
     other_state, other = advance(parameters, mirror, ends, contract_kind="inverse")
     scale = max(float(state.standing().max(initial=0.0)), 1e-9)
@@ -215,13 +208,18 @@ def test_what_a_later_close_of_its_span_has_passed_is_not_deposited():
     assert_allclose(deposited[SHORT, is_near], kept[0] + kept[2], rtol=1e-12)
 
 
-def test_what_is_held_decays_by_the_clock_also_where_bars_are_missing():
-    bars = hourly_bars(
-        [100.0, 100.0],
-        low=np.array([100.0, 97.0]),
-        bar_end=START + HOUR * np.array([0, 49]),
+def bars_around_a_gap(close, low, hours):
+    """Return a bar at 100 and another one that ends so many hours later."""
+    return hourly_bars(
+        [100.0, close],
+        low=np.array([100.0, low]),
+        bar_end=START + HOUR * np.array([0, hours]),
         has_gap_before=np.array([False, True]),
     )
+
+
+def test_what_is_held_decays_by_the_clock_also_where_bars_are_missing():
+    bars = bars_around_a_gap(100.0, 97.0, 49)
     _, outputs = advance(PATH, bars, [0, 1])
     taken = by_distance(outputs.exposure)[1, LONG, 0]
     assert_allclose(taken, 0.5 ** (2.0 / HALF_LIVES), rtol=1e-12)
@@ -229,12 +227,7 @@ def test_what_is_held_decays_by_the_clock_also_where_bars_are_missing():
 
 
 def test_what_price_passed_while_bars_were_missing_before_a_span_is_gone_and_not_counted():
-    bars = hourly_bars(
-        [100.0, 97.0],
-        low=np.array([100.0, 96.0]),
-        bar_end=START + HOUR * np.array([0, 5]),
-        has_gap_before=np.array([False, True]),
-    )
+    bars = bars_around_a_gap(97.0, 96.0, 5)
     state, outputs = advance(PATH, bars, [0, 1])
     # 97 to 96 is 3.05 to 4.08 % below 100, where the eighth distance lies; nearer ones are gone.
     taken = by_distance(outputs.exposure)[1, LONG, :, 3]

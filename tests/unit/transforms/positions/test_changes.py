@@ -106,13 +106,13 @@ def test_outcomes_end_with_the_position_and_keep_its_size():
         (MOVED, [1.0], [1.0]),
         (MARGIN_ADDED, [1.0], [1.0]),
     ):
-        own = found.kind == kind
-        assert found.share[own].tolist() == shares
-        assert found.latest[own].tolist() == latest
+        own = found.parts.kind == kind
+        assert found.parts.share[own].tolist() == shares
+        assert found.parts.latest[own].tolist() == latest
     no_price = replace(log, liquidation_price=np.full(4, np.nan))
-    assert set(follow_maps(no_price, np.array([0])).kind.tolist()) == {GONE}
+    assert set(follow_maps(no_price, np.array([0])).parts.kind.tolist()) == {GONE}
     shared = replace(added, is_cross=np.ones(4, dtype=np.bool_))
-    assert MARGIN_ADDED not in follow_maps(shared, np.array([0])).kind
+    assert MARGIN_ADDED not in follow_maps(shared, np.array([0])).parts.kind
 
 
 def test_an_empty_log_has_no_stretches_and_no_outcomes():
