@@ -9,10 +9,10 @@ from math import floor, inf
 
 import numpy as np
 
+from sources.simulated import layout as at
 from sources.simulated.forced import Forced, force_position, is_reached
 from sources.simulated.parameters import UNLEVERED
 from sources.simulated.positions import (
-    CLOCK,
     LONG,
     N_MOMENTS,
     NOBODY,
@@ -36,7 +36,7 @@ def draw_moment(
     rng: np.random.Generator, contract: SimulatedContract, ledger: Ledger, tier: int, is_cross: bool
 ) -> int:
     """Return the moment, on the ring, at which an owner closes or his other holdings move."""
-    clock = ledger.levels[CLOCK]
+    clock = ledger.levels[at.CLOCK]
     mean = contract.tier_holding_minutes[tier]
     if is_cross:
         mean = 1.0 / (1.0 / mean + 1.0 / contract.cross_change_minutes)

@@ -8,21 +8,14 @@ from math import exp, floor, log
 
 import numpy as np
 
+from sources.simulated import layout as at
 from sources.simulated.parameters import MarketParameters, SimulatedAsset, SimulatedVenue
 from sources.simulated.positions import (
     ALL_ORDERS,
-    FREE_COUNT,
-    FREE_HEAD,
-    LAST_LOG,
-    LAST_PRICE,
     LOG_STEP,
-    MAKER_LOTS,
-    MARK_LOG,
     N_BINS,
     N_MOMENTS,
     NOBODY,
-    REMEMBERED_LOG,
-    TRADER_LONG_LOTS,
     FloatArray,
     IndexArray,
     Ledger,
@@ -168,9 +161,9 @@ class ContractBook:
             counts=np.zeros(7, dtype=np.int64),
             levels=np.zeros(7),
         )
-        self.ledger.counts[FREE_HEAD] = NOBODY
-        self.ledger.levels[[LAST_LOG, MARK_LOG, REMEMBERED_LOG]] = log_index
-        self.ledger.levels[LAST_PRICE] = round_to_tick(exp(log_index), contract.tick_size)
+        self.ledger.counts[at.FREE_HEAD] = NOBODY
+        self.ledger.levels[[at.LAST_LOG, at.MARK_LOG, at.REMEMBERED_LOG]] = log_index
+        self.ledger.levels[at.LAST_PRICE] = round_to_tick(exp(log_index), contract.tick_size)
         self.positions = _no_positions(0)
         # Twice the expected number of positions: orders differ in size, and a minute needs ROOM.
         expected = 2.0 * contract.ordinary_lots / contract.mean_order_lots
@@ -227,14 +220,14 @@ class ContractBook:
     def open_interest_lots(self) -> int:
         """Open lots on each side, the market maker's included."""
         counts = self.ledger.counts
-        return int(counts[TRADER_LONG_LOTS] + max(counts[MAKER_LOTS], 0))
+        return int(counts[at.TRADER_LONG_LOTS] + max(counts[at.MAKER_LOTS], 0))
 
     def _grow(self, n_slots: int) -> None:
         """Add free slots."""
         first = self.positions.lots.size
         added = _no_positions(n_slots)
         added.bin_next[:] = np.arange(first + 1, first + n_slots + 1)
-        added.bin_next[-1] = self.ledger.counts[FREE_HEAD]
+        added.bin_next[-1] = self.ledger.counts[at.FREE_HEAD]
         standing = self.positions._asdict()
         self.positions = Positions(
             **{
@@ -242,8 +235,8 @@ class ContractBook:
                 for name, more in added._asdict().items()
             }
         )
-        self.ledger.counts[FREE_HEAD] = first
-        self.ledger.counts[FREE_COUNT] += n_slots
+        self.ledger.counts[at.FREE_HEAD] = first
+        self.ledger.counts[at.FREE_COUNT] += n_slots
 
 
 def _no_positions(n_slots: int) -> Positions:

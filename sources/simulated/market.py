@@ -13,6 +13,7 @@ import numpy as np
 
 from sources.errors import InputRejected
 from sources.records import Batch
+from sources.simulated import layout as at
 from sources.simulated.book import ContractBook, make_contract, tilt_leverage
 from sources.simulated.emission import (
     MeasuredSpan,
@@ -23,7 +24,7 @@ from sources.simulated.emission import (
     span_batches,
 )
 from sources.simulated.parameters import MarketParameters
-from sources.simulated.positions import GRID_RANGE, MARK_LOG
+from sources.simulated.positions import GRID_RANGE
 from sources.simulated.price_path import FloatArray, PriceProcess
 from sources.simulated.trading import HOUR_MINUTES, PUBLISHED_RANGE, Measured
 
@@ -175,7 +176,7 @@ def measure_days(parameters: MarketParameters) -> Iterator[MeasuredSpan]:
     last_day = -(-parameters.hours // 24)
     for day in range(-parameters.warm_up_days, last_day):
         opening_lots = np.array([book.open_interest_lots for book in books])
-        opening_mark = np.array([exp(book.ledger.levels[MARK_LOG]) for book in books])
+        opening_mark = np.array([exp(book.ledger.levels[at.MARK_LOG]) for book in books])
         paths = prices.advance_day(
             {
                 name: _generator(parameters.seed, "index", name, day)

@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sources.simulated import layout as at
 from sources.simulated.parameters import UNLEVERED
 
 FloatArray = NDArray[np.float64]
@@ -114,20 +115,8 @@ class Ledger(NamedTuple):
     bin_usd: FloatArray  # (2, N_BINS): quantity times liquidation price, or USD if inverse
     moment_head: IndexArray  # (N_MOMENTS,)
     whale_slots: IndexArray
-    counts: IntArray  # indexed by the names below
-    levels: FloatArray  # indexed by the names below
-
-
-(
-    FREE_HEAD,
-    FREE_COUNT,
-    TRADER_LONG_LOTS,
-    TRADER_SHORT_LOTS,
-    MAKER_LOTS,
-    WHALE_TRANCHES,
-    WHALE_SIDE,
-) = range(7)
-LAST_LOG, MARK_LOG, VENUE_GAP, REMEMBERED_LOG, APPETITE, CLOCK, LAST_PRICE = range(7)
+    counts: IntArray  # indexed by the names of `layout`
+    levels: FloatArray  # indexed by the names of `layout`
 
 
 @njit(cache=True)
@@ -277,11 +266,11 @@ def leave_moment(positions: Positions, ledger: Ledger, slot: int) -> None:
     moment = positions.moment[slot]
     if moment == NOBODY:
         kept = 0
-        for tranche in range(ledger.counts[WHALE_TRANCHES]):
+        for tranche in range(ledger.counts[at.WHALE_TRANCHES]):
             if ledger.whale_slots[tranche] != slot:
                 ledger.whale_slots[kept] = ledger.whale_slots[tranche]
                 kept += 1
-        ledger.counts[WHALE_TRANCHES] = kept
+        ledger.counts[at.WHALE_TRANCHES] = kept
         return
     after, before = positions.moment_next[slot], positions.moment_previous[slot]
     if before == NOBODY:
@@ -298,10 +287,10 @@ def add_position(
     entry: float, margin: float, price: float, moment: int, cross_tier: int,
 ) -> int:  # fmt: skip
     """Put a position into a free slot and into its lists; return the slot."""
-    slot = ledger.counts[FREE_HEAD]
-    ledger.counts[FREE_HEAD] = positions.bin_next[slot]
-    ledger.counts[FREE_COUNT] -= 1
-    ledger.counts[TRADER_LONG_LOTS + side] += lots
+    slot = ledger.counts[at.FREE_HEAD]
+    ledger.counts[at.FREE_HEAD] = positions.bin_next[slot]
+    ledger.counts[at.FREE_COUNT] -= 1
+    ledger.counts[at.TRADER_LONG_LOTS + side] += lots
     positions.liquidation_price[slot] = price
     positions.entry_price[slot] = entry
     positions.margin[slot] = margin
@@ -318,13 +307,13 @@ def remove_position(
     contract: SimulatedContract, positions: Positions, ledger: Ledger, slot: int
 ) -> None:
     """Take a position out of its lists and free its slot."""
-    ledger.counts[TRADER_LONG_LOTS + positions.side[slot]] -= positions.lots[slot]
+    ledger.counts[at.TRADER_LONG_LOTS + positions.side[slot]] -= positions.lots[slot]
     _leave_bin(contract, positions, ledger, slot)
     leave_moment(positions, ledger, slot)
     positions.lots[slot] = 0
-    positions.bin_next[slot] = ledger.counts[FREE_HEAD]
-    ledger.counts[FREE_HEAD] = slot
-    ledger.counts[FREE_COUNT] += 1
+    positions.bin_next[slot] = ledger.counts[at.FREE_HEAD]
+    ledger.counts[at.FREE_HEAD] = slot
+    ledger.counts[at.FREE_COUNT] += 1
 
 
 @compiled_uncounted
@@ -334,7 +323,7 @@ def change_position(
 ) -> None:  # fmt: skip
     """Give a position another size, entry, margin and liquidation price; its moment stays."""
     _leave_bin(contract, positions, ledger, slot)
-    ledger.counts[TRADER_LONG_LOTS + positions.side[slot]] += lots - positions.lots[slot]
+    ledger.counts[at.TRADER_LONG_LOTS + positions.side[slot]] += lots - positions.lots[slot]
     positions.lots[slot] = lots
     positions.entry_price[slot] = entry
     positions.margin[slot] = margin

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from sources.simulated import layout as at
 from sources.simulated.accounts import (
     add_hedged,
     draw_account,
@@ -26,25 +27,12 @@ from sources.simulated.accounts import (
 )
 from sources.simulated.forced import Forced, call_margin, forget_forced, liquidate_positions
 from sources.simulated.positions import (
-    APPETITE,
-    CLOCK,
-    FREE_COUNT,
-    LAST_LOG,
-    LAST_PRICE,
     LOG_STEP,
     LONG,
-    MAKER_LOTS,
-    MARK_LOG,
     N_BINS,
     N_MOMENTS,
     NOBODY,
-    REMEMBERED_LOG,
     SHORT,
-    TRADER_LONG_LOTS,
-    TRADER_SHORT_LOTS,
-    VENUE_GAP,
-    WHALE_SIDE,
-    WHALE_TRANCHES,
     FloatArray,
     IntArray,
     Ledger,
@@ -123,9 +111,9 @@ def fill_positions(
     rng: np.random.Generator, contract: SimulatedContract, positions: Positions, ledger: Ledger
 ) -> None:
     """Open positions on both sides up to the ordinary open interest, in its usual mix."""
-    mark = exp(ledger.levels[MARK_LOG])
+    mark = exp(ledger.levels[at.MARK_LOG])
     for side in range(2):
-        while ledger.counts[TRADER_LONG_LOTS + side] < contract.ordinary_lots:
+        while ledger.counts[at.TRADER_LONG_LOTS + side] < contract.ordinary_lots:
             tier, lots = _draw_order(rng, contract, contract.tier_standing_weight)
             # As if entered within the last days; the true past of the price does not exist.
             entry = mark * exp(2.0 * contract.daily_volatility_ratio * rng.standard_normal())
@@ -139,7 +127,9 @@ def fill_positions(
                     contract, positions, ledger, side, lots, entry, margin, price, moment,
                     tier if is_cross else NOBODY,
                 )  # fmt: skip
-    ledger.counts[MAKER_LOTS] = ledger.counts[TRADER_SHORT_LOTS] - ledger.counts[TRADER_LONG_LOTS]
+    ledger.counts[at.MAKER_LOTS] = (
+        ledger.counts[at.TRADER_SHORT_LOTS] - ledger.counts[at.TRADER_LONG_LOTS]
+    )
 
 
 @compiled_uncounted
@@ -148,13 +138,13 @@ def _move_whale(
     entry: float, mark: float, opened: IntArray, closed: IntArray, taker: FloatArray,
 ) -> None:  # fmt: skip
     """Let the whale hold more or fewer tranches; he takes what he trades. Adds to lots per side."""
-    tranches = ledger.counts[WHALE_TRANCHES]
+    tranches = ledger.counts[at.WHALE_TRANCHES]
     wanted = int(rng.random() * (ledger.whale_slots.size + 1))
     if tranches == 0:
-        ledger.counts[WHALE_SIDE] = LONG if rng.random() < 0.5 else SHORT
-    side = ledger.counts[WHALE_SIDE]
-    while ledger.counts[WHALE_TRANCHES] > wanted:
-        slot = ledger.whale_slots[ledger.counts[WHALE_TRANCHES] - 1]
+        ledger.counts[at.WHALE_SIDE] = LONG if rng.random() < 0.5 else SHORT
+    side = ledger.counts[at.WHALE_SIDE]
+    while ledger.counts[at.WHALE_TRANCHES] > wanted:
+        slot = ledger.whale_slots[ledger.counts[at.WHALE_TRANCHES] - 1]
         closed[side] += positions.lots[slot]
         taker[1 - side] += positions.lots[slot]
         remove_position(contract, positions, ledger, slot)
@@ -162,13 +152,13 @@ def _move_whale(
         contract.is_inverse, side, entry, contract.whale_leverage, contract.maintenance_margin_ratio
     )
     margin = margin_of(contract.is_inverse, entry, contract.whale_leverage)
-    while ledger.counts[WHALE_TRANCHES] < wanted and _is_accepted(side, price, mark):
+    while ledger.counts[at.WHALE_TRANCHES] < wanted and _is_accepted(side, price, mark):
         slot = add_position(
             contract, positions, ledger, side, contract.whale_lots, entry, margin, price,
             NOBODY, NOBODY,
         )  # fmt: skip
-        ledger.whale_slots[ledger.counts[WHALE_TRANCHES]] = slot
-        ledger.counts[WHALE_TRANCHES] += 1
+        ledger.whale_slots[ledger.counts[at.WHALE_TRANCHES]] = slot
+        ledger.counts[at.WHALE_TRANCHES] += 1
         opened[side] += contract.whale_lots
         taker[side] += contract.whale_lots
 
@@ -225,39 +215,41 @@ def advance_minutes(
     )  # fmt: skip
     flow = _Flow(np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.int64), np.zeros(2))
     for t in range(first_minute, log_index.size):
-        if ledger.counts[FREE_COUNT] < ROOM:
+        if ledger.counts[at.FREE_COUNT] < ROOM:
             return t
         bar = t // BAR_MINUTES
         if t % BAR_MINUTES == 0:
-            _start_bar(measured.last[bar], levels[LAST_PRICE])
-            _start_bar(measured.mark[bar], exp(levels[MARK_LOG]))
+            _start_bar(measured.last[bar], levels[at.LAST_PRICE])
+            _start_bar(measured.mark[bar], exp(levels[at.MARK_LOG]))
         flow.opened[:] = 0
         flow.closed[:] = 0
         flow.taker[:] = 0.0
         forget_forced(forced)
-        earlier_last_log, earlier_mark_log = levels[LAST_LOG], levels[MARK_LOG]
+        earlier_last_log, earlier_mark_log = levels[at.LAST_LOG], levels[at.MARK_LOG]
         _move_prices(rng, contract, ledger, log_index[t])
-        mark = exp(levels[MARK_LOG])
+        mark = exp(levels[at.MARK_LOG])
         _extend_bar(measured.mark[bar], mark, mark, mark)
         for side in range(2):
-            call_margin(rng, contract, positions, ledger, side, earlier_mark_log, levels[MARK_LOG])
+            call_margin(
+                rng, contract, positions, ledger, side, earlier_mark_log, levels[at.MARK_LOG]
+            )
             liquidate_positions(
-                contract, positions, ledger, side, earlier_mark_log, levels[MARK_LOG], forced
+                contract, positions, ledger, side, earlier_mark_log, levels[at.MARK_LOG], forced
             )
         _act_on_moments(rng, contract, positions, ledger, activity[t], mark, flow, forced)
         _take_forced(forced, flow, measured, bar)
         _open_orders(rng, contract, positions, ledger, activity[t], earlier_last_log, flow)
         if contract.whale_lots > 0 and rng.random() < contract.whale_move_probability:
             _move_whale(
-                rng, contract, positions, ledger, exp(levels[LAST_LOG]), mark,
+                rng, contract, positions, ledger, exp(levels[at.LAST_LOG]), mark,
                 flow.opened, flow.closed, flow.taker,
             )  # fmt: skip
         _trade_rest(rng, contract, ledger, activity[t], earlier_last_log, flow, measured, bar)
         if (t + 1) % BAR_MINUTES == 0:
-            maker = ledger.counts[MAKER_LOTS]
+            maker = ledger.counts[at.MAKER_LOTS]
             measured.maker_lots[bar] = maker
-            measured.book_lots[bar, LONG] = ledger.counts[TRADER_LONG_LOTS] + max(maker, 0)
-            measured.book_lots[bar, SHORT] = ledger.counts[TRADER_SHORT_LOTS] + max(-maker, 0)
+            measured.book_lots[bar, LONG] = ledger.counts[at.TRADER_LONG_LOTS] + max(maker, 0)
+            measured.book_lots[bar, SHORT] = ledger.counts[at.TRADER_SHORT_LOTS] + max(-maker, 0)
         if (t + 1) % HOUR_MINUTES == 0:
             _measure_truth(contract, ledger, measured, t // HOUR_MINUTES)
     return log_index.size
@@ -271,13 +263,13 @@ def _move_prices(
     levels = ledger.levels
     gap_decay = _decay(VENUE_GAP_HALF_LIFE_MINUTES)
     gap_step = contract.price_noise_ratio * sqrt(1.0 - gap_decay**2)
-    levels[VENUE_GAP] = gap_decay * levels[VENUE_GAP] + gap_step * rng.standard_normal()
-    levels[LAST_LOG] = (
-        log_index + levels[VENUE_GAP] + 0.4 * contract.price_noise_ratio * rng.standard_normal()
+    levels[at.VENUE_GAP] = gap_decay * levels[at.VENUE_GAP] + gap_step * rng.standard_normal()
+    levels[at.LAST_LOG] = (
+        log_index + levels[at.VENUE_GAP] + 0.4 * contract.price_noise_ratio * rng.standard_normal()
     )
-    levels[MARK_LOG] += contract.mark_weight * (log_index - levels[MARK_LOG])
+    levels[at.MARK_LOG] += contract.mark_weight * (log_index - levels[at.MARK_LOG])
     memory_weight = 1.0 - _decay(TRADER_MEMORY_HALF_LIFE_MINUTES)
-    levels[REMEMBERED_LOG] += memory_weight * (log_index - levels[REMEMBERED_LOG])
+    levels[at.REMEMBERED_LOG] += memory_weight * (log_index - levels[at.REMEMBERED_LOG])
 
 
 @compiled_uncounted
@@ -298,9 +290,9 @@ def _act_on_moments(
     activity: float, mark: float, flow: _Flow, forced: Forced,
 ) -> None:  # fmt: skip
     """Close the positions whose moment has come, or move the margin of cross accounts."""
-    moment = floor(ledger.levels[CLOCK])
-    ledger.levels[CLOCK] += activity
-    while moment < floor(ledger.levels[CLOCK]):
+    moment = floor(ledger.levels[at.CLOCK])
+    ledger.levels[at.CLOCK] += activity
+    while moment < floor(ledger.levels[at.CLOCK]):
         moment += 1.0
         slot = ledger.moment_head[int(moment) % N_MOMENTS]
         while slot != NOBODY:
@@ -330,13 +322,15 @@ def _open_orders(
     counts, levels = ledger.counts, ledger.levels
     appetite_decay = _decay(APPETITE_HALF_LIFE_MINUTES)
     appetite_step = contract.appetite_deviation * sqrt(1.0 - appetite_decay**2)
-    levels[APPETITE] = appetite_decay * levels[APPETITE] + appetite_step * rng.standard_normal()
-    move = levels[LAST_LOG] - earlier_last_log
-    mark = exp(levels[MARK_LOG])
-    trend = (levels[LAST_LOG] - levels[REMEMBERED_LOG]) / contract.daily_volatility_ratio
-    odds = exp(CHASE * trend + MAKER_SKEW * counts[MAKER_LOTS] / contract.ordinary_lots)
-    standing = max(counts[TRADER_LONG_LOTS] + counts[TRADER_SHORT_LOTS], 1)
-    appetite = exp(levels[APPETITE] - 0.5 * contract.appetite_deviation**2)
+    levels[at.APPETITE] = (
+        appetite_decay * levels[at.APPETITE] + appetite_step * rng.standard_normal()
+    )
+    move = levels[at.LAST_LOG] - earlier_last_log
+    mark = exp(levels[at.MARK_LOG])
+    trend = (levels[at.LAST_LOG] - levels[at.REMEMBERED_LOG]) / contract.daily_volatility_ratio
+    odds = exp(CHASE * trend + MAKER_SKEW * counts[at.MAKER_LOTS] / contract.ordinary_lots)
+    standing = max(counts[at.TRADER_LONG_LOTS] + counts[at.TRADER_SHORT_LOTS], 1)
+    appetite = exp(levels[at.APPETITE] - 0.5 * contract.appetite_deviation**2)
     eagerness = appetite * min(2.0 * contract.ordinary_lots / standing, 3.0)
     for side in range(2):
         share = odds / (1.0 + odds) if side == LONG else 1.0 / (1.0 + odds)
@@ -367,11 +361,11 @@ def _trade_rest(
     earlier_last_log: float, flow: _Flow, measured: Measured, bar: int,
 ) -> None:  # fmt: skip
     """Give the excess to the market maker, add churn, and measure the trades."""
-    levels, last_log = ledger.levels, ledger.levels[LAST_LOG]
+    levels, last_log = ledger.levels, ledger.levels[at.LAST_LOG]
     minute_volatility = contract.daily_volatility_ratio / sqrt(1440.0)
     bought = flow.opened[LONG] + flow.closed[SHORT]
     sold = flow.opened[SHORT] + flow.closed[LONG]
-    ledger.counts[MAKER_LOTS] -= bought - sold
+    ledger.counts[at.MAKER_LOTS] -= bought - sold
     turned_over = max(bought, sold)
     churn = 0
     if rng.random() < 1.0 - exp(-CHURN_TRADES_PER_ORDER * contract.orders_per_minute * activity):
@@ -386,10 +380,10 @@ def _trade_rest(
         wick = 0.5 * minute_volatility * sqrt(activity)
         high = max(earlier_last_log, last_log) + wick * abs(rng.standard_normal())
         low = min(earlier_last_log, last_log) - wick * abs(rng.standard_normal())
-        levels[LAST_PRICE] = round_to_tick(exp(last_log), contract.tick_size)
+        levels[at.LAST_PRICE] = round_to_tick(exp(last_log), contract.tick_size)
         _extend_bar(
             measured.last[bar], round_to_tick(exp(high), contract.tick_size),
-            round_to_tick(exp(low), contract.tick_size), levels[LAST_PRICE],
+            round_to_tick(exp(low), contract.tick_size), levels[at.LAST_PRICE],
         )  # fmt: skip
 
 
@@ -398,7 +392,7 @@ def _measure_truth(
     contract: SimulatedContract, ledger: Ledger, measured: Measured, hour: int
 ) -> None:
     """Measure the open positions by bin of liquidation price at the end of an hour."""
-    center = log(ledger.levels[LAST_PRICE]) / (2.0 * LOG_STEP) - 0.25
+    center = log(ledger.levels[at.LAST_PRICE]) / (2.0 * LOG_STEP) - 0.25
     reach = PUBLISHED_RANGE / (2.0 * LOG_STEP)
     first = ceil(center - reach)
     measured.truth_first_bin[hour] = first

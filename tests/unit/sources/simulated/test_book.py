@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from workbench.simulated_positions import A_POSITION
 
+from sources.simulated import layout as at
 from sources.simulated.book import ContractBook, make_contract
 from sources.simulated.parameters import (
     ASSETS,
@@ -18,7 +20,7 @@ from sources.simulated.parameters import (
     MarketParameters,
     TraderConduct,
 )
-from sources.simulated.positions import FREE_COUNT, LONG, MARK_LOG, SHORT, liquidation_price
+from sources.simulated.positions import LONG, SHORT, liquidation_price
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MARKET = MarketParameters(start=START, days=1, seed=3)
@@ -62,13 +64,7 @@ def test_liquidation_price_matches_worked_examples(is_inverse, side, expected):
     assert_allclose(price, expected, rtol=1e-6)
 
 
-@given(
-    is_inverse=st.booleans(),
-    side=st.sampled_from([LONG, SHORT]),
-    entry=st.floats(1e-4, 1e6),
-    leverage=st.floats(1.5, 100.0),
-    margin_ratio=st.floats(0.0, 0.009),
-)
+@given(**A_POSITION)
 def test_margin_left_at_the_liquidation_price_is_the_maintenance_margin(
     is_inverse, side, entry, leverage, margin_ratio
 ):
@@ -156,7 +152,7 @@ def test_both_sides_of_the_books_are_open_interest_and_no_change_exceeds_volume(
 def test_lists_and_sums_agree_with_the_positions_they_hold(venue, conduct):
     book = make_book(venue, THIN, conduct=conduct)
     measured = book.advance(np.random.default_rng(5), make_path(THIN, 72, 5), np.ones(60 * 72))
-    mark = exp(book.ledger.levels[MARK_LOG])
+    mark = exp(book.ledger.levels[at.MARK_LOG])
     maker = measured.maker_lots[-1]
     for side, of_maker in ((LONG, max(maker, 0)), (SHORT, max(-maker, 0))):
         prices, lots = standing(book, side)
@@ -168,7 +164,7 @@ def test_lists_and_sums_agree_with_the_positions_they_hold(venue, conduct):
         assert np.all(prices < mark) if side == LONG else np.all(prices > mark)
     assert book.positions.lots.min() >= 0
     n_standing = np.count_nonzero(book.positions.lots)
-    assert book.ledger.counts[FREE_COUNT] == book.positions.lots.size - n_standing
+    assert book.ledger.counts[at.FREE_COUNT] == book.positions.lots.size - n_standing
 
 
 @pytest.mark.parametrize("conduct", CONDUCTS)

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from workbench.simulated_positions import A_POSITION
 
 from sources.errors import InputRejected
 from sources.simulated import TraderConduct, realistic_market, simulate
+from sources.simulated import layout as at
 from sources.simulated.book import ContractBook, make_contract, tilt_leverage
 from sources.simulated.parameters import (
     ASSETS,
@@ -22,7 +24,6 @@ from sources.simulated.parameters import (
 )
 from sources.simulated.positions import (
     LONG,
-    MARK_LOG,
     NOBODY,
     SHORT,
     liquidation_price,
@@ -45,7 +46,7 @@ def make_book(venue=LINEAR, seed=1, **conduct):
 
 def move_mark(book, *log_moves, activity=0.0, seed=5):
     """Advance the book an hour for each move of the index, which is spread over the hour."""
-    start = book.ledger.levels[MARK_LOG]
+    start = book.ledger.levels[at.MARK_LOG]
     stops = start + np.cumsum([0.0, *log_moves])
     path = np.concatenate([np.linspace(*pair, 61)[1:] for pair in pairwise(stops)])
     return book.advance(np.random.default_rng(seed), path, np.full(path.size, activity))
@@ -60,14 +61,7 @@ def open_positions(book, side):
 
 
 @settings(deadline=None)
-@given(
-    is_inverse=st.booleans(),
-    side=st.sampled_from([LONG, SHORT]),
-    entry=st.floats(1e-4, 1e6),
-    leverage=st.floats(1.5, 100.0),
-    added=st.floats(0.0, 3.0),
-    margin_ratio=st.floats(0.0, 0.009),
-)
+@given(**A_POSITION, added=st.floats(0.0, 3.0))
 def test_more_margin_moves_the_liquidation_price_away(
     is_inverse, side, entry, leverage, added, margin_ratio
 ):
@@ -107,7 +101,7 @@ def test_liquidated_lots_are_what_left_the_books(venue, seed, conduct, drift):
     # Without activity nobody opens and nobody closes: only the mark acts.
     measured = move_mark(book, drift, -2 * drift)
 
-    mark = exp(book.ledger.levels[MARK_LOG])
+    mark = exp(book.ledger.levels[at.MARK_LOG])
     for side in (LONG, SHORT):
         left = open_positions(book, side)
         assert before[side] - left["lots"].sum() == measured.liquidated_lots[:, side].sum()
@@ -239,7 +233,7 @@ def test_cuts_lose_no_margin():
     before = open_positions(book, LONG)
     measured = move_mark(book, -0.01)
     after = open_positions(book, LONG)
-    mark = exp(book.ledger.levels[MARK_LOG])
+    mark = exp(book.ledger.levels[at.MARK_LOG])
 
     def equity(standing):
         return standing["lots"] * (standing["margin"] + mark - standing["entry_price"])
