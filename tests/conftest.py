@@ -116,12 +116,9 @@ def _build_small_home(folder: Path, request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="session")
 def loaded_market(market_records, tmp_path_factory):
     """The home of the records of two assets, nothing built; read only."""
-    from workbench import workshop
+    from workbench import home_with
 
-    home = tmp_path_factory.mktemp("loaded") / "home"
-    with workshop(home) as shop:
-        shop.take_in(market_records)
-    return home
+    return home_with(market_records, tmp_path_factory.mktemp("loaded"))
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +179,13 @@ def postgres():
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     with postgres_server("fsync=off", "autovacuum=off", "jit=off") as server:
         yield server
+
+
+@pytest.fixture
+def offline_home(tmp_path, monkeypatch):
+    """The folder of a home that requests no venue, named by the environment."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "universe.yaml").write_text("venues: []\n")
+    monkeypatch.setenv("LIQHEAT_HOME", str(folder))
+    return folder

@@ -51,13 +51,8 @@ def _imports_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    # No test reaches for a venue.
-    (folder / "universe.yaml").write_text("venues: []\n")
-    monkeypatch.setenv("LIQHEAT_HOME", str(folder))
-    return folder
+def home(offline_home: Path) -> Path:
+    return offline_home
 
 
 MARKET_START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -67,13 +67,8 @@ def command(file: Path) -> list[str]:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    # No test reaches for a venue.
-    (folder / "universe.yaml").write_text("venues: []\n")
-    monkeypatch.setenv("LIQHEAT_HOME", str(folder))
-    return folder
+def home(offline_home: Path) -> Path:
+    return offline_home
 
 
 @pytest.fixture

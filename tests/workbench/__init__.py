@@ -4,8 +4,8 @@ Belongs here: what several tests need to put records through the pipeline and to
 of them. Does not belong here: anything a test asserts.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -250,6 +250,18 @@ def workshop(home: Path) -> Iterator[Workshop]:
     prepare_home(home)
     with open_warehouse(home / "warehouse.duckdb", threads=1) as connection:
         yield Workshop(home, connection)
+
+
+def home_with(
+    records: Records,
+    folder: Path,
+    opened: Callable[[Path], AbstractContextManager[Workshop]] = workshop,
+) -> Path:
+    """Return a home in a folder, with records loaded and nothing built."""
+    home = folder / "home"
+    with opened(home) as shop:
+        shop.take_in(records)
+    return home
 
 
 # Who wrote a row and when differs from run to run; everything else may not.

@@ -134,17 +134,14 @@ class PlaceScore:
 def halves_within(panel: Panel, predicted: Mapping[str, FloatArray]) -> Places:
     """Return the halves of hours as cells, a group for each hour and side.
 
+    Hours count of which both halves have a figure and a prediction of every model.
+
     Parameters
     ----------
     panel : Panel
         Spans of half the length that is split, so of half hours for hours.
     predicted : mapping of str to ndarray of float64, shape (n_spans, 2)
         What each model predicts of each half [any unit]. NaN: the hour is left out for all.
-
-    Returns
-    -------
-    Places
-        Hours of which both halves have a figure and a prediction of every model.
 
     Examples
     --------

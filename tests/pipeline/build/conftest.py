@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from workbench import END, where, workshop
+from workbench import END, home_with, where, workshop
 from workbench.rebuilds import ONE
 
 from jobs.build import limits
@@ -24,9 +24,8 @@ def bitcoin(market_records):
 @pytest.fixture(scope="session")
 def built_at_once(bitcoin, tmp_path_factory):
     """The home of all records of the asset, built once; read only."""
-    home = tmp_path_factory.mktemp("built") / "home"
+    home = home_with(bitcoin, tmp_path_factory.mktemp("built"))
     with workshop(home) as shop:
-        shop.take_in(bitcoin)
         shop.build(END, ONE)
     return home
 

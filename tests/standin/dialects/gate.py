@@ -26,8 +26,7 @@ class Gate(Dialect):
     venue = "gate"
     aliases = ("gateio",)
     most_rows: ClassVar[dict[str, int]] = {
-        "candles": 2000, "mark_candles": 2000, "open_interest_history": 100,
-        "funding_history": 1000,
+        "candles": 2000, "mark_candles": 2000, "open_interest_history": 100, "funding_history": 1000
     }  # fmt: skip
     budgets: ClassVar[dict[str, Budget]] = {"each": Budget(10, 200, "endpoint")}
 

@@ -34,8 +34,7 @@ class Htx(Dialect):
     venue = "htx"
     aliases = ("huobi",)
     most_rows: ClassVar[dict[str, int]] = {
-        "candles": 2000, "mark_candles": 2000, "open_interest_history": 200,
-        "funding_history": 100,
+        "candles": 2000, "mark_candles": 2000, "open_interest_history": 200, "funding_history": 100
     }  # fmt: skip
     budgets: ClassVar[dict[str, Budget]] = {"market": Budget(1, 800), "public": Budget(3, 240)}
 

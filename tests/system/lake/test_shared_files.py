@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
-from workbench import FEW, HOUR, START, workshop
+from workbench import FEW, HOUR, START, home_with, workshop
 from workbench.file_lakes import (
     Apart,
     copy_lake,
@@ -47,10 +47,7 @@ STORED = (
 @pytest.fixture(scope="module")
 def not_built(market_records, tmp_path_factory):
     """The home of a lake with the records of two assets, nothing built; read only."""
-    home = tmp_path_factory.mktemp("loaded") / "home"
-    with lake_workshop(home) as shop:
-        shop.take_in(market_records)
-    return home
+    return home_with(market_records, tmp_path_factory.mktemp("loaded"), lake_workshop)
 
 
 @pytest.fixture(scope="module")
