@@ -9,7 +9,7 @@ from math import floor, inf
 
 import numpy as np
 
-from sources.simulated import layout as at
+from sources.simulated import book_layout as at
 from sources.simulated.forced import Forced, force_position, is_reached
 from sources.simulated.parameters import UNLEVERED
 from sources.simulated.positions import (

@@ -8,7 +8,7 @@ from math import exp, floor, log
 
 import numpy as np
 
-from sources.simulated import layout as at
+from sources.simulated import book_layout as at
 from sources.simulated.parameters import MarketParameters, SimulatedAsset, SimulatedVenue
 from sources.simulated.positions import (
     ALL_ORDERS,

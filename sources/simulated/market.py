@@ -13,7 +13,7 @@ import numpy as np
 
 from sources.errors import InputRejected
 from sources.records import Batch
-from sources.simulated import layout as at
+from sources.simulated import book_layout as at
 from sources.simulated.book import ContractBook, make_contract, tilt_leverage
 from sources.simulated.emission import (
     MeasuredSpan,

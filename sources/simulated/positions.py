@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from sources.simulated import layout as at
+from sources.simulated import book_layout as at
 from sources.simulated.parameters import UNLEVERED
 
 FloatArray = NDArray[np.float64]
@@ -115,8 +115,8 @@ class Ledger(NamedTuple):
     bin_usd: FloatArray  # (2, N_BINS): quantity times liquidation price, or USD if inverse
     moment_head: IndexArray  # (N_MOMENTS,)
     whale_slots: IndexArray
-    counts: IntArray  # indexed by the names of `layout`
-    levels: FloatArray  # indexed by the names of `layout`
+    counts: IntArray  # indexed by the names of `book_layout`
+    levels: FloatArray  # indexed by the names of `book_layout`
 
 
 @njit(cache=True)

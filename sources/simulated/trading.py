@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from sources.simulated import layout as at
+from sources.simulated import book_layout as at
 from sources.simulated.accounts import (
     add_hedged,
     draw_account,

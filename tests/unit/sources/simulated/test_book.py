@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from workbench.simulated_positions import A_POSITION
 
-from sources.simulated import layout as at
+from sources.simulated import book_layout as at
 from sources.simulated.book import ContractBook, make_contract
 from sources.simulated.parameters import (
     ASSETS,

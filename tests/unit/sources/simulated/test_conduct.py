@@ -14,7 +14,7 @@ from workbench.simulated_positions import A_POSITION
 
 from sources.errors import InputRejected
 from sources.simulated import TraderConduct, realistic_market, simulate
-from sources.simulated import layout as at
+from sources.simulated import book_layout as at
 from sources.simulated.book import ContractBook, make_contract, tilt_leverage
 from sources.simulated.parameters import (
     ASSETS,
