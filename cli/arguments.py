@@ -50,7 +50,10 @@ On = Annotated[
     ),
 ]
 Rows = Annotated[
-    Format, typer.Option("--format", help="How rows are written; CSV is exact but on a terminal.")
+    Format,
+    typer.Option(
+        "--format", help="How rows are written; a terminal gets CSV without control characters."
+    ),
 ]
 Asset = Annotated[str, typer.Argument(help="Base coin: BTC.")]
 Venue = Annotated[str, typer.Option(help="A venue, or 'all'.")]

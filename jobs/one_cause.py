@@ -52,17 +52,22 @@ def listed(names: list[str]) -> str:
 
 
 def said_once(messages: Iterable[str]) -> list[str]:
-    """Return messages, ``what: reason`` each, with those of one cause as one.
+    """Return messages with those of one cause as one: ``what: reason`` each; others come last.
 
     Examples
     --------
     >>> said_once(["okx bars BTC: no answer", "okx bars ETH: no answer", "okx rates: refused"])
     ['okx bars BTC: no answer (the same: okx bars ETH)', 'okx rates: refused']
+    >>> said_once(["the disk is full", "the clock is wrong"])
+    ['the disk is full', 'the clock is wrong']
     """
-    parts = (message.partition(": ") for message in dict.fromkeys(messages))
-    grouped = by_cause((what, reason) for what, _, reason in parts)
+    known = list(dict.fromkeys(messages))
+    parts = (message.partition(": ") for message in known if ": " in message)
     return [
-        (f"{names[0]}: {reason}" if reason else names[0])
-        + (f" (the same: {listed(names[1:])})" if len(names) > 1 else "")
-        for names, reason in grouped
+        *(
+            f"{names[0]}: {reason}"
+            + (f" (the same: {listed(names[1:])})" if len(names) > 1 else "")
+            for names, reason in by_cause((what, reason) for what, _, reason in parts)
+        ),
+        *(message for message in known if ": " not in message),
     ]

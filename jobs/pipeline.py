@@ -34,9 +34,9 @@ def load(settings: Settings) -> LoadReport:
     with run_file(settings, "load") as run:
         received = receive_landing(settings, at=run.started_at)
         with open_writer(settings) as connection, recorded_run(connection, run):
-            if received is not None and received.cards:
-                gaps = {card.collector: card.gaps for card in received.cards}
-                replace_collector_gaps(connection, gaps)
+            if received is None or received.are_cards_known:
+                cards = () if received is None else received.cards
+                replace_collector_gaps(connection, {card.collector: card.gaps for card in cards})
 
             def record(report: LoadReport) -> None:
                 run.row_count = sum(report.rows_by_kind.values())

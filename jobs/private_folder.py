@@ -22,7 +22,7 @@ def sole_holder(folder: Path, lock: str) -> Iterator[bool]:
     with (private_folder(folder) / lock).open("a") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             yield False
             return
         yield True

@@ -101,8 +101,8 @@ class Settings(BaseSettings):
     memory_limit_mb : int, optional
         Memory the database may use [MB]; by default half of the machine's or the container's.
     query_memory_mb : int
-        Memory a reader of the published file may use [MB]; by default 2048, half where that is
-        less.
+        Memory a reader of the published file may use [MB]; by default 2048, or half of the
+        machine's or the container's memory where that is less.
     query_seconds : float
         Time a reader's statement may compute [s].
     publish_window_days : int

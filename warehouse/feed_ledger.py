@@ -283,8 +283,9 @@ def read_gaps(connection: duckdb.DuckDBPyConnection) -> list[Gap]:
 def missing_by_venue(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Return how many instants each venue still owes that can be fetched; none without any."""
     rows = connection.execute(
-        "select venue, sum(missing_count)::bigint from marts.data_gaps where not is_lost "
-        "group by venue order by venue"
+        "select venue, sum(missing_count)::bigint from marts.data_gaps "
+        "semi join marts.data_feeds using (venue, instrument, kind) "
+        "where not is_lost group by venue order by venue"
     )
     return dict(rows.fetchall())
 
@@ -294,6 +295,7 @@ def newest_gaps(connection: duckdb.DuckDBPyConnection, most: int) -> tuple[Colle
     columns = ", ".join(field.name for field in fields(CollectorGap))
     rows = connection.execute(
         f"select {columns} from marts.data_gaps "
+        "semi join marts.data_feeds using (venue, instrument, kind) "
         "order by gap_to desc, venue, instrument, kind, gap_from limit ?",
         [most],
     )

@@ -161,7 +161,8 @@ class LakeStorage:
     def examine(self) -> tuple[str, ...]:
         """Return in words what the lake rests on: versions, and what its catalogue holds.
 
-        Nothing is changed, and a writer is not kept out: its lake is read, where it is not empty.
+        Nothing is changed: a lake is read, where there is one. A catalogue in PostgreSQL keeps no
+        writer out meanwhile; one in a file does, for as long as it takes.
 
         Raises
         ------

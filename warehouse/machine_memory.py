@@ -27,7 +27,7 @@ def _container_limits(root: Path) -> Iterator[int]:
     groups = root / "sys/fs/cgroup"
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
+    except (OSError, ValueError):
         return
     for line in lines:
         _, _, rest = line.partition(":")
@@ -43,7 +43,7 @@ def _container_limits(root: Path) -> Iterator[int]:
         for each in (own, *own.parents):
             try:
                 text = (place / each / name).read_text().strip()
-            except OSError:
+            except (OSError, ValueError):
                 continue
             if text.isdecimal() and int(text) > 0:
                 yield int(text)

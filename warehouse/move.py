@@ -56,7 +56,7 @@ def move_warehouse(
     threads : int, optional
         Threads of DuckDB; by default all cores.
     memory_limit_bytes : int, optional
-        Memory of DuckDB [bytes]; by default 80 % of the machine's.
+        Memory of DuckDB [bytes]; by default half of the machine's or the container's.
     on_table : callable
         Called with each table and the share of tables done.
 

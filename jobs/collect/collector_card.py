@@ -32,10 +32,10 @@ WRITERS = "writers"
 """Folder of the card of the one home that receives there."""
 
 MOST_GAPS = 1_500
-"""Gaps on a card: some half a megabyte."""
+"""Gaps on a card: less than a megabyte."""
 
 _IDENTITY_FILE = "collector_id"
-_LARGEST_CARD_BYTES = 1_000_000
+_LARGEST_CARD_BYTES = 2_000_000
 # Live batches: an optional prefix, the venue, the instant of the round, a hash.
 _LIVE = re.compile(r"(?:^|-)(\w+)-(\d{8}T\d{6}Z)-[0-9a-f]{12}[.]parquet$")
 
@@ -158,7 +158,10 @@ def read_cards(
     """
     cards = []
     for name, size in sorted(sizes.items()):
-        if not name.startswith(f"{folder}/") or size > _LARGEST_CARD_BYTES:
+        if not name.startswith(f"{folder}/"):
+            continue
+        if size > _LARGEST_CARD_BYTES:
+            logger.warning("%s: too large for the card of a collector; remove it", name)
             continue
         try:
             cards.append(_CARD.validate_json(shared.read(name)))

@@ -66,7 +66,7 @@ def _why_not_writable(place: str) -> str | None:
             with tempfile.NamedTemporaryFile(dir=folder, prefix="doctor-") as file:
                 file.write(_CONTENT)
         except OSError as exc:
-            return f"{place}: cannot be written ({exc}); let it be written, or correct LIQHEAT_DATA"
+            return f"{place}: cannot be written ({exc}); make it writable, or correct LIQHEAT_DATA"
         return None
     name = f"doctor/{uuid4().hex}"
     try:

@@ -66,7 +66,7 @@ def receive_landing(
     if settings.receive_from is None:
         return None
     messages: list[str] = []
-    cards: tuple[CollectorCard, ...] = ()
+    cards: tuple[CollectorCard, ...] | None = None
     received = waiting = 0
     try:
         shared = open_shared_landing(settings)
@@ -85,11 +85,19 @@ def receive_landing(
         cards = read_cards(shared, sizes)
     except SharedLandingFailed as exc:
         messages.append(str(exc))
-    messages += shared_venues([*cards, own_card(settings, at, own_venues)])
+    messages += shared_venues([*(cards or ()), own_card(settings, at, own_venues)])
     for message in messages:
         logger.warning("%s", message)
     logger.info("received %d files from %s, %d wait", received, settings.receive_from, waiting)
-    report = TransferReport(at, "received", received, waiting, tuple(messages), cards)
+    report = TransferReport(
+        at,
+        "received",
+        received,
+        waiting,
+        tuple(messages),
+        cards or (),
+        are_cards_known=cards is not None,
+    )
     write_transfer_report(settings, report)
     return report
 

@@ -34,6 +34,8 @@ class TransferReport:
         Why they wait, and what else is wrong.
     cards : tuple of CollectorCard
         The collector's own, or those of all collectors.
+    are_cards_known : bool
+        Whether the cards of all collectors could be read.
     """
 
     at: AwareDatetime
@@ -42,6 +44,7 @@ class TransferReport:
     waiting_count: int
     messages: tuple[str, ...] = ()
     cards: tuple[CollectorCard, ...] = ()
+    are_cards_known: bool = True
 
     @property
     def has_failed_to_send(self) -> bool:

@@ -129,9 +129,16 @@ def of_runs(last: Mapping[str, Run], now: datetime) -> Iterator[str]:
 
 def of_venues(venues: Sequence[VenueStatus], now: datetime) -> Iterator[str]:
     """Yield what is wrong with venues; where it is one thing with several, they share a line."""
-    found = [(one.venue, problem) for one in venues for problem in _of_venue(one, now)]
-    for names, problem in by_cause(found):
+    # Counts and ages are each venue's own: only venues with the same ones share a line.
+    same: dict[str, list[str]] = {}
+    for one in venues:
+        for problem in _of_venue(one, now):
+            same.setdefault(problem, []).append(one.venue)
+    said = [(one.venue, one.message) for one in venues if one.message is not None]
+    for problem, names in same.items():
         yield f"{listed(names)}: {problem}"
+    for names, message in by_cause(said):
+        yield f"{listed(names)}: the last round said: {message}"
 
 
 def _of_venue(venue: VenueStatus, now: datetime) -> Iterator[str]:
@@ -144,8 +151,6 @@ def _of_venue(venue: VenueStatus, now: datetime) -> Iterator[str]:
             f"{venue.missing:,} instants are missing that can still be fetched; the "
             "next rounds ask for them, `liqheat backfill` does so at once"
         )
-    if venue.message is not None:
-        yield f"the last round said: {venue.message}"
 
 
 def of_unreached_venues(

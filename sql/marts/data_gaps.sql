@@ -1,8 +1,8 @@
 -- What is missing of what is followed, and whether it can still be fetched.
 --
 -- Materialized: table
--- Known limitation: as of the last check of the feeds (checked_at). Of a collector the newest 1,500
--- gaps are known.
+-- Known limitation: as of the last check of the feeds (checked_at). Of other collectors the newest
+-- 1,500 gaps of each are known, as it sees them: another collector may have the rows.
 
 with
 -- Where only the present is served, a figure counts for its slot for as long as that tolerates.
@@ -217,7 +217,8 @@ followed as (
     where expected_until_at is null
 ),
 
--- What this home follows itself it knows best; of two collectors, the one that looked last.
+-- What this home follows itself it knows best; where two collectors miss the same, the one that
+-- looked last says how much.
 collector_gap as (
     select * exclude (collector)
     from meta.collector_gap

@@ -22,6 +22,8 @@ gaps as (
         sum(missing_count) filter (where not is_lost)::bigint as missing,
         sum(missing_count) filter (where is_lost)::bigint as lost,
     from marts.data_gaps
+    -- Not those of other collectors, whose rounds ask for them.
+    semi join marts.data_feeds using (venue, instrument, kind)
     group by venue
 ),
 

@@ -10,12 +10,19 @@ PUBLISHED = """
 create schema marts;
 create schema quality;
 create table marts.data_feeds (
-    venue text, kind text, newest_at timestamptz, expected_until_at timestamptz
+    venue text, instrument text, kind text, newest_at timestamptz, expected_until_at timestamptz
 );
-create table marts.data_gaps (venue text, missing_count int, is_lost bool);
+create table marts.data_gaps (
+    venue text, instrument text, kind text, missing_count int, is_lost bool
+);
 create table quality.quarantine (venue text, ingested_at timestamptz);
-insert into marts.data_feeds values ('whole', 'ohlcv', null, null), ('lossy', 'ohlcv', null, null);
-insert into marts.data_gaps values ('lossy', 3, true), ('late', 2, false);
+insert into marts.data_feeds values
+    ('whole', 'BTC', 'ohlcv', null, null), ('lossy', 'BTC', 'ohlcv', null, null),
+    ('late', 'BTC', 'ohlcv', null, '2026-03-01 00:00:00+00');
+insert into marts.data_gaps values
+    ('lossy', 'BTC', 'ohlcv', 3, true), ('late', 'BTC', 'ohlcv', 2, false),
+    -- Of another collector.
+    ('lossy', 'ETH', 'ohlcv', 7, false), ('elsewhere', 'BTC', 'ohlcv', 9, false);
 insert into quality.quarantine values ('late', '2026-03-01 00:00:00+00');
 """
 
