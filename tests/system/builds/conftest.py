@@ -1,5 +1,5 @@
 """One asset of the small market, and builds that are cut finely."""
 
-from workbench.build_fixtures import bitcoin, built_at_once, cut_into_days, short_memory
+from workbench.build_fixtures import bitcoin, built_at_once, short_memory
 
-__all__ = ["bitcoin", "built_at_once", "cut_into_days", "short_memory"]
+__all__ = ["bitcoin", "built_at_once", "short_memory"]
