@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 from workbench import END, HOUR, differences, instants, stamped, where, with_column, workshop
 from workbench.rebuilds import (
@@ -50,6 +51,15 @@ def corrected(rows, column, factor):
     ((kind, table),) = rows.items()
     values = table[column].to_numpy() * factor
     return {kind: stamped(with_column(table, column, values), END + HOUR)}
+
+
+def test_a_late_bar_that_comes_with_a_new_hour(tmp_path, bitcoin, built_at_once):
+    late = only(bitcoin, "ohlcv", LINEAR, 30.0, 30.0 + BAR_HOURS)
+    early = without(bitcoin, "ohlcv", LINEAR, 30.0, 30.0 + BAR_HOURS)
+    new = until(early, 96, 95)
+    both = {**new, "ohlcv": pa.concat_tables([new["ohlcv"], late["ohlcv"]])}
+    arrivals = [(hour(95), until(early, 95)), (END, both)]
+    assert_equals_rebuild(tmp_path, arrivals, rebuilt=built_at_once)
 
 
 @pytest.mark.parametrize("series", [LINEAR, INVERSE])
