@@ -180,7 +180,13 @@ def line_of(path: Path, place: Sequence[str | int]) -> int | None:
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401  (JSON)
-    """Return the content of a JSON file; what is none is refused as by `read_yaml`."""
+    """Return the content of a JSON file.
+
+    Raises
+    ------
+    InputRejected
+        The file cannot be read, or is no JSON; the message names the file and the place.
+    """
     raw = read_bytes(path, LARGEST_JSON_BYTES)
     try:
         return parse_json(raw.decode("utf-8-sig"))

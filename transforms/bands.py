@@ -409,15 +409,21 @@ def count_agreeing_members(
     Returns
     -------
     ndarray of int64, shape (n_bands,)
-        Number of votes, as `count_agreeing_providers` counts them and with its errors; at least 1
-        where the band's own map has a vote.
+        Number of votes, as `count_agreeing_providers` counts them; at least 1 where the band's own
+        map has a vote.
+
+    Raises
+    ------
+    InvalidInput
+        If the offsets do not fit the bands.
 
     Examples
     --------
-    >>> aligned = np.zeros((2, N_WINDOW_BINS))
-    >>> aligned[0, 90] = aligned[1, 92] = 1.0
-    >>> count_agreeing_members(find_bands(aligned, [1.0, 1.0]), np.array([0, 2])).tolist()
-    [2, 2]
+    >>> aligned = np.zeros((3, N_WINDOW_BINS))
+    >>> aligned[0, 90] = aligned[1, 92] = aligned[2, 93] = 1.0
+    >>> bands = find_bands(aligned, [1.0, 1.0, 1.0])
+    >>> count_agreeing_members(bands, np.array([0, 3])).tolist()
+    [2, 3, 2]
     """
     n_maps = bands.offsets.size - 1
     if group_offsets[-1] != n_maps:

@@ -116,10 +116,31 @@ def fast_compiled(function: Function) -> Function:
 
     Their order depends on the span of a row only, so results do not depend on how bars are split
     into calls.
+
+    Parameters
+    ----------
+    function : callable
+        As for ``compiled``.
+
+    Returns
+    -------
+    callable
+        The same function, compiled at its first call.
     """
     return _compile(function, **_FAST)
 
 
 def inlined(function: Function) -> Function:
-    """Return the function ``fast_compiled`` and merged into its callers: for the steps of a bar."""
+    """Return the function ``fast_compiled`` and merged into its callers: for the steps of a bar.
+
+    Parameters
+    ----------
+    function : callable
+        As for ``compiled``.
+
+    Returns
+    -------
+    callable
+        The same function, compiled at its first call.
+    """
     return _compile(function, forceinline=True, **_FAST)

@@ -126,7 +126,17 @@ def bin_edges(bin_index: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
 
 
 def bin_center(bin_index: npt.ArrayLike) -> FloatArray:
-    """Return the price in the middle (in log price) of published bins, as in `bin_edges`.
+    """Return the price in the middle (in log price) of published bins.
+
+    Parameters
+    ----------
+    bin_index : array_like of int, shape (...)
+        As in `bin_edges`.
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+        Centres [USD per unit of the asset].
 
     Examples
     --------
@@ -140,8 +150,7 @@ def bin_center(bin_index: npt.ArrayLike) -> FloatArray:
 def published_bins(price: npt.ArrayLike) -> tuple[IntArray, IntArray]:
     """Return the first published bin of a map and how many are published.
 
-    Bins are published whose centre lies within ``PUBLISHED_RANGE`` of the price in log price. A
-    price that is not finite or not above 0 is refused.
+    Bins are published whose centre lies within ``PUBLISHED_RANGE`` of the price in log price.
 
     Parameters
     ----------
@@ -152,6 +161,11 @@ def published_bins(price: npt.ArrayLike) -> tuple[IntArray, IntArray]:
     -------
     first_bin, n_bins : ndarray of int64, shape (...)
         First bin index and number of bins, 500 or 501.
+
+    Raises
+    ------
+    InvalidInput
+        If a price is not finite or not above 0.
 
     Examples
     --------

@@ -44,8 +44,17 @@ def cells_on_ladder(levels: Floats) -> tuple[Floats, Floats]:
     """Return the cells of a ladder with gaps: half a step to either side of each level.
 
     The step is the smallest gap, if all gaps are multiples of it; else the levels are points,
-    because the gap to the next one does not show how far a level reaches. Levels and edges are
-    those of `cells_between`, but both edges of a point are the level.
+    because the gap to the next one does not show how far a level reaches.
+
+    Parameters
+    ----------
+    levels : ndarray of float64, shape (n,)
+        Strictly ascending, positive [USD per unit].
+
+    Returns
+    -------
+    price_low, price_high : ndarray of float64, shape (n,)
+        Edges [USD per unit]; equal where the levels are points.
 
     Examples
     --------

@@ -164,12 +164,17 @@ def predict_tweedie(fit: TweedieFit, x: FloatArray) -> FloatArray:
     fit : TweedieFit
         Coefficients; without figures everything predicted is NaN.
     x : ndarray of float64, shape (..., p)
-        Features as fitted; another number of them is refused.
+        Features as fitted.
 
     Returns
     -------
     ndarray of float64, shape (...)
         Expected amounts [USD]; NaN where a feature is NaN.
+
+    Raises
+    ------
+    InvalidInput
+        If the number of features is not that of the fit.
 
     Examples
     --------

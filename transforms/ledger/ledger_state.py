@@ -140,7 +140,15 @@ class LedgerState:
     def to_bytes(self) -> bytes:
         """Return the state as bytes: what is on nodes only where it is, with version and checksum.
 
-        As `State.to_bytes`, ``structure_hash`` in the place of ``params_hash``.
+        Returns
+        -------
+        bytes
+            Little-endian, read by ``from_bytes``; equal states give equal bytes.
+
+        Raises
+        ------
+        InvalidInput
+            If ``structure_hash`` is longer than 64 ASCII characters.
 
         Examples
         --------
@@ -174,7 +182,22 @@ class LedgerState:
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> "LedgerState":
-        """Return, bit for bit, the state that ``to_bytes`` wrote; errors are `State`'s.
+        """Return the state that ``to_bytes`` wrote.
+
+        Parameters
+        ----------
+        payload : bytes
+            As written by ``to_bytes``.
+
+        Returns
+        -------
+        LedgerState
+            Bit for bit the state that was written.
+
+        Raises
+        ------
+        UnreadableState
+            If the bytes are cut short, changed, or of a version this code does not read.
 
         Examples
         --------

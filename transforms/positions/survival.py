@@ -40,10 +40,15 @@ class Timed:
     weight : ndarray of float64, shape (n,)
         What each counts [any unit].
     earliest, latest : ndarray of float64, shape (n,)
-        It happened after the first and at or before the second, which must not lie before it [h
-        since the map]; both infinite: it did not happen.
+        It happened after the first and at or before the second [h since the map]; both infinite: it
+        did not happen.
     followed : ndarray of float64, shape (n,)
         How long its map was followed [h].
+
+    Raises
+    ------
+    InvalidInput
+        If an interval ends before it begins.
 
     Examples
     --------

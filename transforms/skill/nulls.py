@@ -59,7 +59,15 @@ EXAMPLE_HOUR: Final = Panel(
 def own_move(panel: Panel) -> FloatArray:
     """Return how far price went against each side in each span, from the close before it.
 
-    Shape (n_spans, 2), see ``features.move_of`` [ln]. NaN where a price is not known.
+    Parameters
+    ----------
+    panel : Panel
+        Prices.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_spans, 2)
+        See ``features.move_of`` [ln]. NaN where a price is not known.
 
     Examples
     --------
@@ -72,7 +80,15 @@ def own_move(panel: Panel) -> FloatArray:
 def move_term(panel: Panel) -> FloatArray:
     """Return the move whose square every model and null is given beside its own columns.
 
-    Shape (n_spans, 2), see ``features.adverse_move`` [ln]. NaN where a price is not known.
+    Parameters
+    ----------
+    panel : Panel
+        Prices.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_spans, 2)
+        See ``features.adverse_move`` [ln]. NaN where a price is not known.
 
     Examples
     --------

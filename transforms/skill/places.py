@@ -53,7 +53,12 @@ class Places:
         Whether price reached the cell. What is realised elsewhere is not scored.
     predicted : mapping of str to ndarray of float64, shape (n_groups, n_cells)
         What each model puts into each cell, known before the group began but for the prices that
-        were reached [any unit], finite and at least 0; all shapes and values are checked.
+        were reached [any unit], finite and at least 0.
+
+    Raises
+    ------
+    InvalidInput
+        If shapes differ or a value is negative or not finite.
 
     Examples
     --------
@@ -134,14 +139,17 @@ class PlaceScore:
 def halves_within(panel: Panel, predicted: Mapping[str, FloatArray]) -> Places:
     """Return the halves of hours as cells, a group for each hour and side.
 
-    Hours count of which both halves have a figure and a prediction of every model.
-
     Parameters
     ----------
     panel : Panel
         Spans of half the length that is split, so of half hours for hours.
     predicted : mapping of str to ndarray of float64, shape (n_spans, 2)
         What each model predicts of each half [any unit]. NaN: the hour is left out for all.
+
+    Returns
+    -------
+    Places
+        Hours of which both halves have a figure and a prediction of every model.
 
     Examples
     --------

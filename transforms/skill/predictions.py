@@ -70,7 +70,12 @@ class Terms:
         constant. Models with a log link always have both. Without them, and with one column, a
         model is scaled by one factor: as people use maps.
     capture_hours : int or None
-        Window of the capture, an hour at the least [h]; None for no capture.
+        Window of the capture [h]; None for no capture.
+
+    Raises
+    ------
+    InvalidParameters
+        If the window is below an hour.
 
     Examples
     --------
