@@ -33,7 +33,7 @@ def _write_round(report: "IngestReport") -> None:
             f"({one.retries} repeated), {one.rows:,} rows, {one.quarantined} set aside, "
             f"{one.seconds:.1f} s"
         )
-        for message in dict.fromkeys(one.messages):
+        for message in one.messages:
             note(f"  {message}")
     for change, names in (("listed", report.listed), ("delisted", report.delisted)):
         if names:

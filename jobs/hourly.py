@@ -61,18 +61,17 @@ def run_hour(
         A file of the home cannot be used; nothing was done.
     """
     check_configuration(settings)
-    has_alerts = clock is not None and has_usable_rules(settings)
+    if clock is not None and not has_usable_rules(settings):
+        clock = None
     loaded = load(settings)
     built = build_maps(settings, as_of=as_of, progress=progress)
     try:
         checked = check(settings, as_of=as_of, progress=progress)
         published = publish(settings, as_of=as_of, progress=progress)
     except StoppedByQuality:
-        if clock is not None and has_alerts:
+        if clock is not None:
             alert_after_stop(settings, as_of=as_of, clock=clock)
         raise
-    alerts = None
-    if clock is not None and has_alerts:
-        alerts = alert_after_publication(settings, clock=clock)
+    alerts = None if clock is None else alert_after_publication(settings, clock=clock)
     copied = copy_where_set(settings, progress=progress)
     return HourReport(loaded, built, checked, published, alerts, copied)

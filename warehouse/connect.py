@@ -18,7 +18,7 @@ from warehouse.contracts import relations
 from warehouse.database_file import ROW_GROUP_SIZE
 from warehouse.error_messages import translated
 from warehouse.errors import DataFileMissing
-from warehouse.machine_memory import default_memory_bytes
+from warehouse.machine_memory import memory_config
 from warehouse.migrate import migrate, write_comments
 from warehouse.models import create_views, definitions_sha256, macros, models
 from warehouse.storage import Storage, delete_placeholders, insert_placeholders, storage_at
@@ -57,8 +57,7 @@ def open_warehouse(
         A later release wrote it, or a server of the lake cannot be used.
     """
     storage = storage_at(address)
-    memory = default_memory_bytes() if memory_limit_bytes is None else memory_limit_bytes
-    config: dict[str, Any] = {"temp_directory": str(storage.spill), "memory_limit": f"{memory}B"}
+    config = {"temp_directory": str(storage.spill), **memory_config(memory_limit_bytes)}
     if threads is not None:
         config["threads"] = threads
     with ExitStack() as stack:
@@ -152,7 +151,7 @@ def select_model(name: str, tables: Mapping[str, pa.Table]) -> list[dict[str, An
         All relations that the model reads, by schema-qualified name.
     """
     (model,) = (model for model in models() if model.name == name)
-    with duckdb.connect(config={"memory_limit": f"{default_memory_bytes()}B"}) as connection:
+    with duckdb.connect(config=memory_config()) as connection:
         connection.execute(macros())
         for table, rows in tables.items():
             connection.execute(f"create schema if not exists {table.partition('.')[0]}")

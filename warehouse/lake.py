@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -22,7 +21,7 @@ from warehouse.error_messages import translated
 from warehouse.errors import LakeRejected, WarehouseError
 from warehouse.lake_access import create_access, create_login, load_extensions
 from warehouse.lake_files import TARGET_FILE_SIZE
-from warehouse.machine_memory import default_memory_bytes
+from warehouse.machine_memory import memory_config
 from warehouse.postgres.lake_catalogue import LakeCatalogue, open_catalogue
 from warehouse.postgres.server_address import ServerAddress
 from warehouse.shared_files import FILE_OPTIONS
@@ -170,8 +169,7 @@ class LakeStorage:
             The catalogue or the data cannot be reached, or a package is not installed.
         """
         address, notes = self._address, [f"DuckDB {duckdb.__version__}"]
-        config: dict[str, Any] = {"memory_limit": f"{default_memory_bytes()}B"}
-        with translated(f"reading {address}"), duckdb.connect(config=config) as connection:
+        with translated(f"reading {address}"), duckdb.connect(config=memory_config()) as connection:
             load_extensions(connection, address)
             loaded = "select extension_version from duckdb_extensions() where extension_name = ?"
             row = connection.execute(loaded, ["ducklake"]).fetchone()
@@ -213,8 +211,7 @@ class LakeStorage:
 
     def _delete_files(self) -> None:
         """Delete the files in the lake's folder, if the folder is one that was made for it."""
-        config: dict[str, Any] = {"memory_limit": f"{default_memory_bytes()}B"}
-        with duckdb.connect(config=config) as connection:
+        with duckdb.connect(config=memory_config()) as connection:
             self._attach(connection, _DISCARDED)
             place = data_folder(connection, _DISCARDED)
             if not re.fullmatch(

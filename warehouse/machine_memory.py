@@ -8,6 +8,13 @@ writes to its spill folder. So half of it is DuckDB's.
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+
+def memory_config(limit_bytes: int | None = None) -> dict[str, Any]:
+    """Return DuckDB's configuration for a limit [bytes]; None for `default_memory_bytes`."""
+    limit = default_memory_bytes() if limit_bytes is None else limit_bytes
+    return {"memory_limit": f"{limit}B"}
 
 
 def default_memory_bytes(root: Path = Path("/")) -> int:

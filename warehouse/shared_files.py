@@ -10,7 +10,6 @@ One that never is counts as left by a killed transaction: maintenance deletes it
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import duckdb
@@ -21,7 +20,7 @@ from warehouse.contracts import Relation, relations
 from warehouse.error_messages import translated
 from warehouse.errors import ContractViolation, LakeRejected
 from warehouse.lake_access import create_access, lake_in_use, load_extension
-from warehouse.machine_memory import default_memory_bytes
+from warehouse.machine_memory import memory_config
 from warehouse.sql_text import quoted
 
 FILE_OPTIONS = {"parquet_compression": "zstd", "parquet_row_group_size": "8192"}
@@ -101,7 +100,7 @@ def write_file(place: SharedPlace, name: str, rows: pa.Table, store: ObjectStore
     options = ", ".join(
         f"{key.removeprefix('parquet_')} {value}" for key, value in FILE_OPTIONS.items()
     )
-    config: dict[str, Any] = {"threads": 1, "memory_limit": f"{default_memory_bytes()}B"}
+    config = {"threads": 1, **memory_config()}
     with translated(f"writing {path}"), duckdb.connect(config=config) as connection:
         if path.startswith(BUCKET):
             load_extension(connection, "httpfs")

@@ -156,5 +156,5 @@ def summarise_calls(
         rows=rows,
         seconds=seconds,
         errors=dict(Counter(type(one).__name__ for one in errors)),
-        messages=tuple(map(str, errors))[:_MESSAGES_KEPT],
+        messages=tuple(dict.fromkeys(map(str, errors)))[:_MESSAGES_KEPT],
     )

@@ -58,8 +58,8 @@ COUNTED_SECONDS: Final = 1.0
 CONNECT_SECONDS: Final = 30.0
 """Time in which a scheduler answers and has a worker."""
 
-TOLD_SECONDS: Final = 3.0
-"""Time after which it is said what is waited for."""
+ANNOUNCED_SECONDS: Final = 3.0
+"""Time after which a wait is announced."""
 
 RESTART_SECONDS: Final = 10.0
 """Time in which a worker stops before it is killed."""
@@ -120,7 +120,7 @@ def cluster_engine(address: str, shard_seconds: float) -> Iterator["DaskEngine"]
     """
     with dask.config.set(_CONFIGURATION):
         try:
-            with _telling(f"waiting for the Dask scheduler at {address}"):
+            with _announced_wait(f"waiting for the Dask scheduler at {address}"):
                 client = Client(address, timeout=CONNECT_SECONDS)
         except (TypeError, FileNotFoundError, SSLError) as exc:
             # Dask without certificates raises the first.
@@ -136,7 +136,7 @@ def cluster_engine(address: str, shard_seconds: float) -> Iterator["DaskEngine"]
             ) from exc
         with client:
             try:
-                with _telling(f"waiting for a worker of the Dask scheduler at {address}"):
+                with _announced_wait(f"waiting for a worker of the Dask scheduler at {address}"):
                     client.wait_for_workers(1, timeout=CONNECT_SECONDS)
             except TimeoutError as exc:
                 raise EngineUnavailable(
@@ -148,10 +148,10 @@ def cluster_engine(address: str, shard_seconds: float) -> Iterator["DaskEngine"]
 
 
 @contextmanager
-def _telling(what: str) -> Iterator[None]:
-    """Say what the block waits for, where it has waited for some seconds."""
+def _announced_wait(what: str) -> Iterator[None]:
+    """Log what the block waits for once it has waited for some seconds."""
     text = f"{what}, at most {CONNECT_SECONDS:.0f} s"
-    timer = Timer(TOLD_SECONDS, logger.warning, ("%s", text))
+    timer = Timer(ANNOUNCED_SECONDS, logger.warning, ("%s", text))
     timer.daemon = True
     timer.start()
     try:

@@ -155,7 +155,7 @@ def _status(
             RunStatus(run.job, run.status, run.started_at, run.seconds, run.row_count, run.error)
             for run in last.values()
         ),
-        problems=_said_once(
+        problems=_without_contained(
             *problems.of_home(settings.home),
             # A collector need not publish anything.
             *(() if is_collector else problems.of_publication(published_at, now)),
@@ -174,8 +174,8 @@ def _status(
     )
 
 
-def _said_once(*found: str) -> tuple[str, ...]:
-    """Return problems without those that another one tells: the last run fails for a cause too."""
+def _without_contained(*found: str) -> tuple[str, ...]:
+    """Return problems without those that another one quotes, as a failed run does its cause."""
     return tuple(
         one
         for one in dict.fromkeys(found)

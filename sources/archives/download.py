@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from sources.archives.binance import ArchiveFile
 from sources.errors import ProviderRejected, SourceError, VenueRejected
@@ -102,9 +102,9 @@ class ArchiveClient:
         self._session: aiohttp.ClientSession = await self._opening.__aenter__()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *error: Any) -> None:  # noqa: ANN401  (passed on)
         """Close the connections."""
-        await self._opening.__aexit__(None, None, None)
+        await self._opening.__aexit__(*error)
 
     async def fetch_all(
         self, files: Sequence[ArchiveFile], on_file: Callable[[FetchedFile], None]

@@ -61,7 +61,7 @@ def test_half_of_what_there_is(tmp_path, files, half):
 
 
 def test_it_holds_wherever_no_setting_says_otherwise(tmp_path, monkeypatch):
-    monkeypatch.setattr("warehouse.connect.default_memory_bytes", lambda: 1 << 29)
+    monkeypatch.setattr("warehouse.machine_memory.default_memory_bytes", lambda: 1 << 29)
     limit = "select current_setting('memory_limit')"
     with open_warehouse(tmp_path / "warehouse.duckdb") as connection:
         assert scalar(connection, limit) == "512.0 MiB"

@@ -12,7 +12,7 @@ from jobs.errors import EngineUnavailable
 
 def test_a_scheduler_that_does_not_answer_is_named_while_it_is_waited_for(monkeypatch, caplog):
     monkeypatch.setattr(dask_engine, "CONNECT_SECONDS", 1.0)
-    monkeypatch.setattr(dask_engine, "TOLD_SECONDS", 0.1)
+    monkeypatch.setattr(dask_engine, "ANNOUNCED_SECONDS", 0.1)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
@@ -25,7 +25,7 @@ def test_a_scheduler_that_does_not_answer_is_named_while_it_is_waited_for(monkey
 
 
 def test_what_is_there_at_once_is_not_waited_for(monkeypatch, caplog):
-    monkeypatch.setattr(dask_engine, "TOLD_SECONDS", 0.5)
-    with dask_engine._telling("waiting for nothing"):
+    monkeypatch.setattr(dask_engine, "ANNOUNCED_SECONDS", 0.5)
+    with dask_engine._announced_wait("waiting for nothing"):
         pass
     assert "waiting" not in caplog.text
