@@ -97,6 +97,5 @@ def write_comments(connection: duckdb.DuckDBPyConnection) -> None:
     for relation in relations().values():
         if relation.schema == "marts":
             continue
-        for on, comment in comments(relation, "table"):
-            if (on, comment) not in known:
-                connection.execute(comment_statement(on, comment))
+        missing = (each for each in comments(relation, "table") if each not in known)
+        connection.execute(";".join(comment_statement(*each) for each in missing))

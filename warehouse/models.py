@@ -180,8 +180,7 @@ def create_views(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"create or replace view {model.name} as {model.select}")
         if model.name in declared:
             on_view, *on_columns = comment_statements(declared[model.name], "view")
-            for statement in (on_view, *(on_columns if has_column_comments else ())):
-                connection.execute(statement)
+            connection.execute(";".join([on_view, *(on_columns if has_column_comments else ())]))
 
 
 def run_incremental_models(

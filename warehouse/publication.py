@@ -333,7 +333,8 @@ class Publication:
         finally:
             set_window(connection, None, None, None)
         if self._days is None:
-            self._create_views(_FILE, _hourly_views())
+            with transaction(connection):
+                self._create_views(_FILE, _hourly_views())
         with transaction(connection):
             self._create_unfolding_views()
 
@@ -374,8 +375,7 @@ class Publication:
         self._count(relation)
 
     def _comment(self, relation: Relation, kind: str) -> None:
-        for statement in comment_statements(relation, kind, f"{_FILE}."):
-            self._connection.execute(statement)
+        self._connection.execute(";".join(comment_statements(relation, kind, f"{_FILE}.")))
 
     def _count(self, relation: Relation) -> None:
         count = f"select count(*) from {_FILE}.{relation.name}"
@@ -473,7 +473,8 @@ class Publication:
         finally:
             set_window(self._connection, None, None, None)
         if self._days is None:
-            self._create_as_published_views()
+            with transaction(self._connection):
+                self._create_as_published_views()
         self._first.write_parquet(self._days)
         summaries = {each.name: each for each in models() if each.materialized == "summary"}
         relations_left = [each for each in _stored_relations() if not each.is_hourly]

@@ -50,11 +50,8 @@ def test_two_reads_give_the_same_bits(home):
     path = home / "warehouse.duckdb"
     first = read(path, 1)
     assert sum(count for count, _ in first.values()) > 10_000
-    for threads in (2, 4):
-        assert read(path, threads) == first
     shuffle(path)
-    for threads in (1, 4):
-        assert read(path, threads) == first
+    assert read(path, 4) == first
 
 
 STAGED = sorted(

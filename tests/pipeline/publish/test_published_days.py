@@ -165,7 +165,7 @@ def test_a_day_of_parquet_that_was_deleted_is_written_again(home):
     settings = Settings(home=home)
     maps = sorted(settings.published.glob("parquet/liquidation_heatmap_hourly/day=*"))
     # Threads write rows in any order.
-    rows = "select * from read_parquet(?) order by all"
+    rows = "select count(*), sum(hash(row)::hugeint) from read_parquet(?) as row"
     stored = str(maps[1] / "data.parquet")
     before = duckdb.execute(rows, [stored]).fetchall()
     shutil.rmtree(maps[1])
