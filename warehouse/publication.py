@@ -396,9 +396,8 @@ class Publication:
         self._connection.execute(f"create schema if not exists {_FILE}.{SCHEMA}; use {_FILE}")
         for relation, select in view_selects():
             self._connection.execute(f"create view {relation.name} as {select}")
-        self._connection.execute(f"use {CATALOG}")
-        for relation, _ in view_selects():
             self._comment(relation, "view")
+        self._connection.execute(f"use {CATALOG}")
 
     def _create_unfolding_views(self) -> None:
         """Create the views behind Parquet, over tables as it has them, whose text is an enum.
