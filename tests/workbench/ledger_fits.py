@@ -4,6 +4,7 @@ Belongs here: fits that are not fitted. Nothing of what they expect is anywhere 
 """
 
 import numpy as np
+import pytest
 
 from jobs.calibrate.fits_in_force import FitsInForce
 from jobs.instants import HOUR_MICROSECONDS, to_microseconds
@@ -56,13 +57,19 @@ def use_fits(monkeypatch, *fits):
     monkeypatch.setattr("jobs.build.path_inputs.fits_in_force", in_force)
 
 
+@pytest.fixture(scope="module")
 def two_fits():
-    """Return two fits of each ledger, one after the other."""
-    return [
-        round_fit(provider, at, scale)
-        for provider in LEDGERS
-        for at, scale in ((0, 1), (CHANGE, 3))
-    ]
+    """Let builds use two fits of each ledger, one after the other."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_fits(
+            patch,
+            *(
+                round_fit(provider, at, scale)
+                for provider in LEDGERS
+                for at, scale in ((0, 1), (CHANGE, 3))
+            ),
+        )
+        yield
 
 
 def plain_market(seed=3):

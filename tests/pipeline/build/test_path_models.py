@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 from workbench import DAY, START, workshop
-from workbench.ledger_fits import CHANGE, DAYS, plain_market, round_fit, two_fits, use_fits
+from workbench.ledger_fits import CHANGE, DAYS, plain_market, round_fit, use_fits
 
 from jobs.build.path_records import PATH_MODELS
 from jobs.instants import HOUR_MICROSECONDS, to_microseconds
@@ -14,15 +14,9 @@ from transforms.grid import LOG_STEP
 from transforms.ledger import LEDGERS, advance
 from transforms.series import Bars
 
+pytestmark = pytest.mark.usefixtures("two_fits")
+
 TURNOVER = (ESTIMATORS["turnover"],)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fits():
-    """Two fits of each ledger, one after the other."""
-    with pytest.MonkeyPatch.context() as patch:
-        use_fits(patch, *two_fits())
-        yield
 
 
 def test_maps_are_rows_of_the_ledger_weighted_by_the_fit_and_multiplied_by_the_capture(tmp_path):

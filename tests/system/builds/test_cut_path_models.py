@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 from workbench import DAY, END, HOUR, START, differences, instants, where, workshop
-from workbench.ledger_fits import DAYS, plain_market, two_fits, use_fits
+from workbench.ledger_fits import DAYS, plain_market
 from workbench.rebuilds import BAR_HOURS, LINEAR, assert_equals_rebuild, hour, only, until, without
 
 from jobs.build import limits
@@ -12,19 +12,13 @@ from jobs.build.build_assets import BuildReport
 from jobs.build.path_records import PATH_MODELS
 from transforms.estimators import ESTIMATORS
 
+pytestmark = pytest.mark.usefixtures("two_fits")
+
 TURNOVER = (ESTIMATORS["turnover"],)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def fits():
-    """Two fits of each ledger, one after the other."""
-    with pytest.MonkeyPatch.context() as patch:
-        use_fits(patch, *two_fits())
-        yield
-
-
 @pytest.fixture(scope="module")
-def built_at_once(bitcoin, fits, tmp_path_factory):
+def built_at_once(bitcoin, two_fits, tmp_path_factory):
     """The home of all records of the asset, built once; read only."""
     home = tmp_path_factory.mktemp("built") / "home"
     with workshop(home) as shop:
