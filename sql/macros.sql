@@ -67,6 +67,9 @@ create or replace macro sum_of_bins(by_bin, first_place, last_place) as (
     list_sum(by_bin[first_place + 1:last_place + 1])::double
 );
 
+-- Prices further apart than by this factor contradict each other, as the gate set_apart has it.
+create or replace macro contradicting_price_ratio() as (1.5);
+
 -- Whether a measure fails a gate's level; a gate without the level never fails at it, and one that
 -- needs a measure fails where there is none.
 create or replace macro is_beyond(measured, level, direction, is_required) as (

@@ -47,7 +47,7 @@ doubtful_day as (
             order by day_number
             range between 1 preceding and current row
         )
-    qualify max(highest) over two_days > 1.5 * min(lowest) over two_days
+    qualify max(highest) over two_days > contradicting_price_ratio() * min(lowest) over two_days
 ),
 
 read_day as (
@@ -88,7 +88,7 @@ contradictory_hour as (
         as_of,
     from venue_price
     group by asset, as_of
-    having max(highest) > 1.5 * min(lowest)
+    having max(highest) > contradicting_price_ratio() * min(lowest)
 ),
 
 pair as (
@@ -110,7 +110,7 @@ set_apart as (
         max(price_ratio) as price_ratio,
     from pair
     group by asset, venue, as_of
-    having count(*) filter (where price_ratio <= 1.5) <= count(*) / 2
+    having count(*) filter (where price_ratio <= contradicting_price_ratio()) <= count(*) / 2
 )
 
 select * from set_apart

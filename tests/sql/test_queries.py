@@ -1,11 +1,14 @@
 """Named queries under ``sql/queries``, and the constants that SQL shares with Python."""
 
 import json
+import re
 
 import duckdb
 import pytest
 
+from jobs.build.limits import CONTRADICTORY
 from jobs.compare.outside_maps import MEASURED_PROVIDERS
+from quality.gates import declared_gates
 from transforms.grid import LOG_STEP
 from warehouse.contracts import SQL_FOLDER
 from warehouse.models import macros
@@ -47,6 +50,15 @@ def test_a_query_that_is_not_there_is_an_error():
 
 def test_the_price_grid_is_the_one_of_the_model(connection):
     assert connection.execute("select grid_step()::double").fetchone() == (LOG_STEP,)
+
+
+def test_venues_are_set_apart_at_the_level_of_the_gate(connection):
+    gate = declared_gates()["set_apart"]
+    ratio = connection.execute("select contradicting_price_ratio()::double").fetchone()
+    assert ratio == (gate.hard,) == (CONTRADICTORY,)
+    select = (SQL_FOLDER.parent / gate.fixed_in).read_text()
+    assert "contradicting_price_ratio()" in select
+    assert re.findall(r"(?:<=|>) (\d[.\d]*)", select) == []
 
 
 def test_measured_positions_are_those_of_the_comparison(connection):
