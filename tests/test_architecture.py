@@ -322,7 +322,7 @@ def test_packages_are_shipped():
 
 
 def test_help_imports_nothing_that_takes_seconds():
-    told = subprocess.run(
+    finished = subprocess.run(
         [
             sys.executable,
             "-c",
@@ -335,7 +335,7 @@ def test_help_imports_nothing_that_takes_seconds():
         check=True,
         cwd=ROOT,
     )
-    exit_code, loaded = json.loads(told.stdout)
+    exit_code, loaded = json.loads(finished.stdout)
     slow = {
         "apprise",
         "ccxt",

@@ -1,4 +1,4 @@
-"""What README tells a newcomer to type and to look at is there."""
+"""What README has a newcomer type and look at is there."""
 
 import re
 import shlex
@@ -47,8 +47,8 @@ def test_a_command_takes_the_arguments_it_is_shown_with(words):
 
 @pytest.mark.parametrize("words", re.findall(r"`liqheat ([a-z-]+)", README))
 def test_a_command_named_in_the_text_is_one(words):
-    told = CliRunner().invoke(COMMAND, [words, "--help"])
-    assert told.exit_code == 0, told.output
+    result = CliRunner().invoke(COMMAND, [words, "--help"])
+    assert result.exit_code == 0, result.output
 
 
 def test_relations_named_are_public():

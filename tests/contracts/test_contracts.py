@@ -236,7 +236,7 @@ def test_every_number_says_what_it_measures():
 def test_public_relations_are_the_agreed_ones():
     agreed = (HERE / "public_relations.txt").read_text().splitlines()
     assert [relation.name for relation in public_relations()] == agreed, (
-        "what readers rely on changed; if that is meant, tell them in CHANGELOG.md and refresh "
+        "what readers rely on changed; if that is meant, write it in CHANGELOG.md and refresh "
         "tests/contracts/public_relations.txt as the head of this file says"
     )
 

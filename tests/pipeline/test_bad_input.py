@@ -1,4 +1,4 @@
-"""Bad input at the command line: what is wrong is named, the good rows are in, the code tells."""
+"""Bad input at the command line: what is wrong is named, good rows are in, exit codes differ."""
 
 import errno
 import os
@@ -145,14 +145,14 @@ def funding(desk, *rows):
 
 
 @pytest.mark.parametrize(("hours", "received"), [("", None), (0, 0.0), (37, 37.0)])
-def test_the_spacing_of_payments_tells_the_interval_where_none_or_an_impossible_one_is_given(
+def test_the_funding_interval_is_the_spacing_of_payments_where_none_or_an_impossible_one_is_given(
     desk, hours, received
 ):
     found = funding(desk, *((hour, hours) for hour in (0, 4, 8, 12)))
     assert found == [(received, 4.0, pytest.approx(0.0002))] * 4
 
 
-def test_a_payment_whose_interval_nothing_tells_is_kept_without_an_8_hour_rate(desk):
+def test_a_payment_of_unknown_interval_is_kept_without_an_8_hour_rate(desk):
     assert funding(desk, (0, 37)) == [(37.0, None, None)]
 
 
@@ -276,7 +276,7 @@ def test_open_interest_that_moves_more_than_was_traded_lands_and_is_counted(desk
     assert {hour for hour, count in counted if count} == {3, 4}
 
 
-def test_a_full_disk_is_told_and_the_same_command_goes_on_when_there_is_room(desk, monkeypatch):
+def test_a_full_disk_is_an_error_and_the_same_command_goes_on_when_there_is_room(desk, monkeypatch):
     def full(*arguments, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -1,4 +1,4 @@
-"""Status tells what is wrong in words; maintenance deletes what is used and asks for the rest."""
+"""Status names what is wrong; maintenance deletes what is used and requests the rest."""
 
 import importlib
 import re
@@ -58,13 +58,15 @@ def test_status_is_well_after_a_round_and_names_what_is_not(home):
     home.standin.faults.add("server_error", venue="binance")
     home.ingest()
     publish(home.settings, as_of=home.clock())
-    told = "\n".join(read_status(home.settings, now=now + timedelta(hours=5)).problems)
-    assert "the published file is 4 h old" in told or "the published file is 5 h old" in told
-    assert "binance: the last round said: binance fetch_markets" in told
-    assert "binance: 0 instants" not in told
+    problems = "\n".join(read_status(home.settings, now=now + timedelta(hours=5)).problems)
+    assert (
+        "the published file is 4 h old" in problems or "the published file is 5 h old" in problems
+    )
+    assert "binance: the last round said: binance fetch_markets" in problems
+    assert "binance: 0 instants" not in problems
     # With the other venue on its line where both are as old.
-    assert re.search(r"^binance(, hyperliquid)?: nothing has landed for", told, re.MULTILINE)
-    assert "hyperliquid: the last round said" not in told
+    assert re.search(r"^binance(, hyperliquid)?: nothing has landed for", problems, re.MULTILINE)
+    assert "hyperliquid: the last round said" not in problems
 
 
 def test_status_opens_no_warehouse(home):
@@ -131,5 +133,5 @@ def test_recorded_liquidations_land_and_are_loaded_by_the_next_round(home):
     home.standin.now += BAR
     home.ingest()
     assert home.query("select count(*) from raw.realised_liquidation")[0][0] == reports[0].rows
-    told = read_status(home.settings, now=home.clock()).problems
-    assert not any("could not be landed" in problem for problem in told)
+    problems = read_status(home.settings, now=home.clock()).problems
+    assert not any("could not be landed" in problem for problem in problems)

@@ -25,7 +25,7 @@ def read(path, threads):
             run_incremental_models(connection, ["BTC", "THIN"], START, END)
         return {
             name: connection.execute(
-                f"select count(*), sum(hash(told)::hugeint) from {name} as told"
+                f"select count(*), sum(hash(row)::hugeint) from {name} as row"
             ).fetchone()
             for name in (*MARTS, *INCREMENTAL)
         }

@@ -60,13 +60,13 @@ def problems(settings):
 def assert_whole(home, market, first, now):
     """Hold raw against the market: nothing missing, nothing different, nothing twice."""
     for kind in KINDS:
-        told, truth = home.rows(kind), truth_of(market, home, kind, {"binance": first}, now)
+        stored, truth = home.rows(kind), truth_of(market, home, kind, {"binance": first}, now)
         assert truth
-        assert truth.keys() - told.keys() == set(), kind
+        assert truth.keys() - stored.keys() == set(), kind
         for key, values in truth.items():
-            assert told[key] == pytest.approx(values, rel=1e-9, abs=1e-9), (kind, key)
+            assert stored[key] == pytest.approx(values, rel=1e-9, abs=1e-9), (kind, key)
         ((rows,),) = home.query(f"select count(*) from raw.{kind}")
-        assert rows == len(told), kind
+        assert rows == len(stored), kind
 
 
 @pytest.fixture
@@ -100,17 +100,17 @@ def test_a_full_disk_costs_no_rows(small_disk, market, leaving, caplog):
         home.standin.now += 12 * HOUR
         with pytest.raises(StorageFull, match="no room on the disk"):
             home.ingest()
-        told = problems(home.settings)
-        assert "MB free on the disk" in told
+        found = problems(home.settings)
+        assert "MB free on the disk" in found
         # The run is on record where there was room for it.
-        assert ("the last ingest ended as failed" in told) != ("be recorded" in caplog.text)
+        assert ("the last ingest ended as failed" in found) != ("be recorded" in caplog.text)
         filler.unlink()
         home.standin.now += BAR
         home.ingest()
         assert_whole(home, market, START + BAR, home.standin.now - BAR)
-        told = problems(home.settings)
-        assert "free on the disk" not in told
-        assert "ended as" not in told
+        found = problems(home.settings)
+        assert "free on the disk" not in found
+        assert "ended as" not in found
 
 
 @contextmanager
@@ -161,7 +161,7 @@ def test_a_clock_that_jumps_back_an_hour_doubles_and_loses_nothing(tmp_path, mar
                 home.standin.faults.clear()
             else:
                 home.ingest()
-            # Status tells of the round that ran last, not of the one whose clock was ahead.
+            # Status shows the round that ran last, not the one whose clock was ahead.
             status = read_status(home.settings, now=at)
             last = {run.job: (run.status, run.started_at) for run in status.runs}
             assert last["ingest"] == ("failed" if step == 3 else "done", at)
@@ -238,14 +238,14 @@ def test_a_backfill_killed_again_and_again_requests_only_what_is_missing(tmp_pat
         Forks(killing.__name__, "ccxt.async_support", "jobs.collect.ingest") as forks,
     ):
         calm.backfill(start)
-        told = (killing.__name__, "back_fill", str(home.settings.home), home.standin.base_url)
+        job = (killing.__name__, "back_fill", str(home.settings.home), home.standin.base_url)
         for _ in range(kills):
             before = calls(home)
-            call = forks.start(*told, start, end)
+            call = forks.start(*job, start, end)
             while calls(home) < before + 3:
                 time.sleep(0.01)
             assert call.kill()
-        forks.start(*told, start, end).end()
+        forks.start(*job, start, end).end()
         # A kill costs the answer that had not landed; of ratios a slot is whole with all three.
         # Each run lists the contracts, and asks for the last day of fundings, which have no slots.
         assert calls(calm, *paged) <= calls(home, *paged) <= calls(calm, *paged) + kills

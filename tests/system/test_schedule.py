@@ -16,7 +16,7 @@ import pytest
 from standin.alert_target import AlertTarget
 
 pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/stat").exists(), reason="what is left running is told by /proc"
+    not Path("/proc/self/stat").exists(), reason="what is left running is read from /proc"
 )
 
 ROOT = Path(__file__).parents[2]
@@ -104,8 +104,8 @@ class Schedule:
         self.process = process
         self.log = log
         self.login = home / "prefect" / "login"
-        told = self.wait_for(lambda: re.search(r"runs are shown at (\S+),", log.read_text()))
-        self.url = told[1]
+        match = self.wait_for(lambda: re.search(r"runs are shown at (\S+),", log.read_text()))
+        self.url = match[1]
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Send a request with the login of the home."""
@@ -174,14 +174,14 @@ def assert_only_the_owner_gets_in(one: Schedule, proof: Path) -> None:
         created = httpx.post(f"{target}/create_flow_run", json={}, headers=headers, timeout=60)
         assert created.status_code == refusal
         assert "access-control-allow-origin" not in created.headers
-    asked = {
+    preflight = {
         **evil,
         "Access-Control-Request-Method": "PATCH",
         "Access-Control-Request-Headers": "authorization",
     }
-    allowed = httpx.options(target, headers=asked, timeout=60).headers
+    allowed = httpx.options(target, headers=preflight, timeout=60).headers
     assert "access-control-allow-origin" not in allowed
-    own = {**asked, "Origin": one.url}
+    own = {**preflight, "Origin": one.url}
     allowed = httpx.options(target, headers=own, timeout=60).headers
     assert allowed["access-control-allow-origin"] == one.url
     # The login does not help a page elsewhere.

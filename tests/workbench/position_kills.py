@@ -54,7 +54,7 @@ def collect_until_write(
 
 
 def collect_to_the_end(home: str, url: str, start: int, anchor: float, seconds: float) -> None:
-    """Collect for a while and stop as asked."""
+    """Collect for a while and stop on request."""
     collect(Path(home), url, ScaledClock(start, anchor, SPEED), seconds, **OFTEN)
 
 
@@ -142,7 +142,7 @@ def _addresses(settings: Settings) -> set[bytes]:
 def _check(
     settings: Settings, known: set[bytes], listed: set[bytes], killed: CollectorKills
 ) -> None:
-    """Note what does not hold of a home whose collector has stopped as asked."""
+    """Note what does not hold of a home whose collector has stopped on request."""
     found = _addresses(settings)
     killed.accounts = len(found)
     differences = killed.differences

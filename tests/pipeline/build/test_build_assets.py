@@ -167,7 +167,7 @@ def test_an_hour_more_reads_a_day_at_most(tmp_path, bitcoin):
 
 
 def test_progress_ends_at_all(tmp_path, bitcoin):
-    told = []
+    reported = []
     with workshop(tmp_path) as shop:
         shop.take_in(until(bitcoin, 5))
         build_assets(
@@ -175,9 +175,9 @@ def test_progress_ends_at_all(tmp_path, bitcoin):
             as_of=hour(5),
             estimators=ONE,
             run_id="build",
-            on_progress=lambda asset, share: told.append((asset, share)),
+            on_progress=lambda asset, share: reported.append((asset, share)),
         )
-    assert told == [("BTC", 1.0)]
+    assert reported == [("BTC", 1.0)]
 
 
 def test_books_that_do_not_balance_store_nothing(tmp_path, bitcoin, monkeypatch):

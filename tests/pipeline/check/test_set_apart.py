@@ -286,7 +286,7 @@ def test_a_person_says_what_a_ticker_means(tmp_path, records):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[NEIRO]", "expected keys with values, as `bybit:"),
         ("NEIRO/USDT:USDT: X", "name venue and contract"),
@@ -296,9 +296,9 @@ def test_a_person_says_what_a_ticker_means(tmp_path, records):
         ("okx:A/USDT:USDT: [", "no valid YAML"),
     ],
 )
-def test_a_file_that_lists_no_exceptions_is_refused(tmp_path, text, told):
+def test_a_file_that_lists_no_exceptions_is_refused(tmp_path, text, message):
     (tmp_path / SYMBOLS_FILE).write_text(text)
-    with pytest.raises(InputRejected, match=told) as refused:
+    with pytest.raises(InputRejected, match=message) as refused:
         build_maps(Settings(home=tmp_path, threads=1), as_of=END, estimators=ONE)
     assert SYMBOLS_FILE in str(refused.value)
 

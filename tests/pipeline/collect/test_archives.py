@@ -121,9 +121,9 @@ def assert_whole(home, market, *, missing=(), is_both=False):
     venues = [("binance", False), ("binancecoinm", True)] if is_both else [("binance", False)]
     for venue, is_inverse in venues:
         for kind, wanted in truth(market, is_inverse=is_inverse, missing=missing).items():
-            told = found[kind, venue]
-            assert told.keys() == wanted.keys(), (kind, venue)
-            assert_allclose([told[at] for at in wanted], list(wanted.values()), rtol=1e-12)
+            stored = found[kind, venue]
+            assert stored.keys() == wanted.keys(), (kind, venue)
+            assert_allclose([stored[at] for at in wanted], list(wanted.values()), rtol=1e-12)
 
 
 def test_days_and_months_of_both_markets_land_as_the_market_was(tmp_path, market):
@@ -213,7 +213,7 @@ def test_what_passes_is_tried_again(tmp_path, market):
         assert_whole(home, market)
 
 
-def test_an_archive_that_is_down_is_left_alone_and_asked_again_later(tmp_path, market):
+def test_an_archive_that_is_down_is_left_alone_and_tried_again_later(tmp_path, market):
     with home_at(tmp_path, market) as home:
         up, home.settings.archive_url = home.settings.archive_url, DOWN
         report = home.fetch()
@@ -271,7 +271,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path, market, monkeypatch
         assert len(again & fetched_before) <= len(fetched_before) - on_disk
 
 
-def test_files_are_kept_where_that_is_asked_for(tmp_path, market):
+def test_files_are_kept_on_request(tmp_path, market):
     with home_at(tmp_path, market) as home:
         home.fetch(is_keeping=True)
         names = {path.relative_to(tmp_path / "archive").as_posix() for path in home.left}
@@ -348,9 +348,9 @@ def test_the_archive_and_live_ingestion_make_one_history(tmp_path, market, monke
         monkeypatch.setenv("LIQHEAT_ARCHIVE_URL", home.archive.base_url)
         monkeypatch.setattr(cli.collect, "now", live.clock)
         command = ["backfill", "--source", "archive", "--days", "9", "--asset", "btc"]
-        told = CliRunner().invoke(app, command)
-        assert told.exit_code == 0, told.output
-        assert "contracts: 1; files: 31 loaded, 0 not published" in told.output
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+        assert "contracts: 1; files: 31 loaded, 0 not published" in result.output
         held = live.query(
             "select epoch_ms(observed_at), open_interest_quantity from staging.stg_open_interest "
             "where instrument = 'BTC/USDT:USDT' and second(observed_at) = 0"
@@ -403,9 +403,9 @@ def test_the_archive_and_live_ingestion_make_one_history(tmp_path, market, monke
     ],
 )
 def test_what_a_backfill_cannot_mean_is_refused(options, said):
-    told = CliRunner().invoke(app, ["backfill", *options])
-    assert told.exit_code == 2
-    assert said in told.output
+    result = CliRunner().invoke(app, ["backfill", *options])
+    assert result.exit_code == 2
+    assert said in result.output
 
 
 def test_without_contracts_the_message_says_what_to_do(tmp_path, market):

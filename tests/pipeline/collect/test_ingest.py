@@ -1,4 +1,4 @@
-"""What venues tell ends up in raw as the market was, whatever happens on the way."""
+"""What venues publish ends up in raw as the market was, whatever happens on the way."""
 
 import datetime as dt
 import json
@@ -35,22 +35,22 @@ def market():
 
 
 def compare(home, market, kind, first, now):
-    told, truth = home.rows(kind), truth_of(market, home, kind, first, now)
+    stored, truth = home.rows(kind), truth_of(market, home, kind, first, now)
     assert truth
-    missing, surplus = sorted(set(truth) - set(told)), sorted(set(told) - set(truth))
+    missing, surplus = sorted(set(truth) - set(stored)), sorted(set(stored) - set(truth))
     assert not missing, (kind, len(missing), missing[:5])
     assert not surplus, (kind, len(surplus), surplus[:5])
     for key, values in truth.items():
-        assert told[key] == pytest.approx(values, rel=1e-9, abs=1e-9), (kind, key)
+        assert stored[key] == pytest.approx(values, rel=1e-9, abs=1e-9), (kind, key)
 
 
 def compare_within(home, market, kind, first, now):
     """Compare all that has been final for a while with the market, from each venue's instant on."""
-    told, truth = home.rows(kind), truth_of(market, home, kind, first, now)
-    missing = sorted(set(truth) - set(told))
+    stored, truth = home.rows(kind), truth_of(market, home, kind, first, now)
+    missing = sorted(set(truth) - set(stored))
     assert not missing, (kind, len(missing), missing[:5])
     for key, values in truth.items():
-        assert told[key] == pytest.approx(values, rel=1e-9, abs=1e-9), (kind, key)
+        assert stored[key] == pytest.approx(values, rel=1e-9, abs=1e-9), (kind, key)
 
 
 def test_rounds_over_hours_equal_the_market(tmp_path, market):
@@ -108,22 +108,22 @@ def test_a_missed_schedule_heals_itself_and_the_ledger_forgets_it(tmp_path, mark
         left = home.query(
             "select venue, kind, is_lost, missing_count, lost_since from marts.data_gaps"
         )
-        # Hyperliquid tells open interest only as it stands.
+        # Hyperliquid publishes no history of open interest.
         assert {row[:3] for row in left} == {("hyperliquid", "open_interest", True)}
         assert {row[3] for row in left} == {9 * 12 - 1}
 
 
-def test_what_is_told_only_as_it_stands_is_asked_for_in_each_round(tmp_path, market):
+def test_kinds_without_history_are_requested_in_each_round(tmp_path, market):
     begun = START + DAY
     rounds = [begun + step * BAR + 7_000 for step in (0, 1, 2, 14, 15)]
     with live_home(tmp_path, market, rounds[0], venues=("hyperliquid",), assets=("BTC",)) as home:
         for now in rounds:
             home.standin.now = now
             home.ingest()
-        told = [round(row[0].timestamp() * 1000) for row in home.query(
+        stored = [round(row[0].timestamp() * 1000) for row in home.query(
             "select observed_at from raw.open_interest order by observed_at"
         )]  # fmt: skip
-        assert told == rounds
+        assert stored == rounds
         gaps = home.query("select missing_count, is_lost from marts.data_gaps")
         assert gaps == [(11, True)]
 
@@ -167,7 +167,7 @@ def test_what_was_loaded_by_a_round_that_was_killed_is_not_requested_again(
         assert home.query("select count(*) from raw.ohlcv") == [(rows[0][0] + 2,)]
 
 
-def test_answers_that_are_empty_are_asked_for_again_but_ever_more_rarely(tmp_path, market):
+def test_empty_answers_are_requested_again_but_ever_more_rarely(tmp_path, market):
     begun = START + 2 * DAY
     with live_home(tmp_path, market, begun + 7_000, venues=("binance",)) as home:
         home.ingest()
@@ -282,17 +282,17 @@ def test_backfill_goes_on_where_it_was_stopped(tmp_path, market):
             compare_within(home, market, kind, {"binance": start}, home.standin.now)
         calls = sum(home.standin.counts.values())
         home.backfill(start)
-        # Only the list of contracts is asked for.
+        # Only the list of contracts is requested.
         assert sum(home.standin.counts.values()) - calls <= 2
 
 
-def test_prices_of_stablecoins_are_asked_for_once_an_hour_and_one_market_down_costs_itself(
+def test_stablecoin_prices_are_requested_once_an_hour_and_one_market_down_costs_itself(
     tmp_path, market, monkeypatch
 ):
-    asked = []
+    requested = []
 
     async def answer(quoted, *, since, until, now, base_url):
-        asked.append((quoted.venue, quoted.pair, since))
+        requested.append((quoted.venue, quoted.pair, since))
         if quoted.venue == "bitstamp":
             raise ProviderUnavailable("bitstamp: no answer; try again later")
         hour = now.replace(minute=0, second=0, microsecond=0)
@@ -307,11 +307,11 @@ def test_prices_of_stablecoins_are_asked_for_once_an_hour_and_one_market_down_co
         outcome = home.ingest().venues["spot_markets"]
         assert (outcome.requests, outcome.done, outcome.rows) == (5, 3, 3)
         assert outcome.messages == ("bitstamp: no answer; try again later",)
-        assert {since for _, _, since in asked} == {instant(START + DAY)}
-        asked.clear()
+        assert {since for _, _, since in requested} == {instant(START + DAY)}
+        requested.clear()
         home.standin.now += BAR
         home.ingest()
-        assert {venue for venue, _, _ in asked} == {"bitstamp"}
+        assert {venue for venue, _, _ in requested} == {"bitstamp"}
         rates = home.query(
             "select quote, usd_rate from intermediate.int_quote_rate_hour "
             "where as_of = ? order by quote",
@@ -321,7 +321,7 @@ def test_prices_of_stablecoins_are_asked_for_once_an_hour_and_one_market_down_co
     assert rates == [("USDC", pytest.approx((0.994 + 0.994**2) / 2)), ("USDT", 0.994)]
 
 
-def test_prices_of_stablecoins_are_asked_for_back_to_the_first_bar_piece_by_piece():
+def test_stablecoin_prices_are_requested_back_to_the_first_bar_piece_by_piece():
     now, day = instant(START + DAY + 7_000), dt.timedelta(days=1)
     hour = instant(START + DAY)
     fresh = reference_data._due_quotes(WarehouseState(), now, 30 * day)

@@ -195,7 +195,7 @@ def _fill(people: Population, account: int, row: int) -> dict[str, Any]:
     coin = int(tape.coin[row])
     is_buyer = bool(tape.buyer[row] == account)
     price = spelled_price(float(tape.price[row]))
-    told = {
+    fill = {
         "coin": people.names[coin],
         "px": price,
         "sz": text(int(tape.lots[row]) * float(people.book.lot[coin])),
@@ -212,12 +212,12 @@ def _fill(people: Population, account: int, row: int) -> dict[str, Any]:
         "feeToken": "USDC",
     }
     if tape.method[row]:
-        told["liquidation"] = {
+        fill["liquidation"] = {
             "liquidatedUser": people.addresses[int(tape.liquidated[row])],
             "markPx": spelled_price(float(tape.mark[row])),
             "method": "market" if tape.method[row] == MARKET else "backstop",
         }
-    return told
+    return fill
 
 
 def leaderboard_of(people: Population) -> list[dict[str, Any]]:

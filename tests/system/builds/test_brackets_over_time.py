@@ -36,12 +36,14 @@ def test_the_oldest_brackets_also_hold_before_them_when_they_arrive_late(tmp_pat
 
 def test_brackets_that_cannot_be_are_passed_over(tmp_path, bitcoin, built_at_once, caplog):
     impossible = brackets_from(bitcoin, 40.5, 0.3)
-    with workshop(tmp_path / "told") as told:
-        told.take_in(bitcoin)
-        told.take_in({"leverage_bracket": impossible})
-        told.build(END, ONE)
+    with workshop(tmp_path / "passed over") as shop:
+        shop.take_in(bitcoin)
+        shop.take_in({"leverage_bracket": impossible})
+        shop.build(END, ONE)
     assert "BTC/USDT:USDT: the brackets valid from" in caplog.text
-    found = differences(tmp_path / "told" / "warehouse.duckdb", built_at_once / "warehouse.duckdb")
+    found = differences(
+        tmp_path / "passed over" / "warehouse.duckdb", built_at_once / "warehouse.duckdb"
+    )
     assert all(name.startswith(("raw.leverage_bracket", "staging.")) for name in found)
 
 

@@ -262,17 +262,17 @@ def test_of_due_runs_the_first_to_start_does_the_work_of_all(late_runs, built, f
 
 
 def test_a_run_for_a_given_hour_is_not_cancelled_and_cancels_none(late_runs, built):
-    asked = DUE.replace(hour=3)
+    requested = DUE.replace(hour=3)
     with get_client(sync_client=True) as client:
         given = client.create_flow_run_from_deployment(
             late_runs[0].deployment_id,
-            parameters={"as_of": asked.isoformat()},
+            parameters={"as_of": requested.isoformat()},
             state=Scheduled(scheduled_time=DUE + timedelta(hours=5)),
         )
     run_flow(hourly, flow_run=late_runs[1])
     assert states([*late_runs, given]) == [SUPERSEDED, DONE, SUPERSEDED, WAITING]
-    run_flow(hourly, flow_run=given, parameters={"as_of": asked})
-    assert built == [DUE.replace(minute=0) + timedelta(hours=2), asked.replace(minute=0)]
+    run_flow(hourly, flow_run=given, parameters={"as_of": requested})
+    assert built == [DUE.replace(minute=0) + timedelta(hours=2), requested.replace(minute=0)]
 
 
 def test_a_late_run_stands_for_its_own_hour_and_leaves_runs_that_are_not_due(built):

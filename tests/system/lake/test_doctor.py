@@ -19,20 +19,20 @@ def settings(postgres, objects, tmp_path):
     return Settings(home=tmp_path, warehouse=lake.address, data=lake.data, threads=1)
 
 
-def test_catalogue_and_bucket_are_told(settings, objects):
+def test_catalogue_and_bucket_are_reported(settings, objects):
     assert "the lake is empty, the first run makes it" in found(settings)["catalogue"].notes
     with open_writer(settings):
-        told = found(settings)
-        assert {one.status for one in told.values()} == {"fits"}, told
-        notes = ", ".join(told["catalogue"].notes)
+        checks = found(settings)
+        assert {one.status for one in checks.values()} == {"fits"}, checks
+        notes = ", ".join(checks["catalogue"].notes)
         assert "PostgreSQL " in notes
         assert "catalogue of version " in notes
     objects.refuse(after=0)
     try:
-        told = found(settings)
+        checks = found(settings)
     finally:
         objects.refuse(after=None)
-    assert {one.status for one in told.values()} == {"not checked"}
-    assert "access is refused" in told["data"].reason
-    for one in told.values():
+    assert {one.status for one in checks.values()} == {"not checked"}
+    assert "access is refused" in checks["data"].reason
+    for one in checks.values():
         assert ACCESS["AWS_SECRET_ACCESS_KEY"] not in one.reason

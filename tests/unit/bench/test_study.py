@@ -96,7 +96,7 @@ def test_dates_bound_what_is_fitted_and_tested(folder):
 def test_an_hour_and_four_hours_fit_the_same_weights(study):
     hourly, four = (fit_pool([one], "path_ledger").weights for one in study.pool_rows)
     rows = slice(20, 24)
-    # By 4 h less is told apart, and what is fitted is the same.
+    # By 4 h less cannot be distinguished, and what is fitted is the same.
     assert four[rows].sum() == pytest.approx(hourly[rows].sum(), rel=0.35)
 
 

@@ -90,7 +90,7 @@ def test_a_second_collector_of_a_home_is_refused(home):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_in_order_when_it_is_asked_to(home, number):
+def test_it_stops_in_order_on_request(home, number):
     process = subprocess.Popen(
         [sys.executable, "-c", "from cli.main import app; app()", "collect-positions"],
         stderr=subprocess.PIPE,

@@ -89,7 +89,7 @@ def test_bands_come_as_rows_too(run):
     assert first["liquidation_usd"] == ""
 
 
-def test_bands_of_a_noisy_asset_are_left_out_unless_asked_for(run):
+def test_bands_of_a_noisy_asset_are_left_out_unless_requested(run):
     result = run("bands", "thin")
     assert result.stdout == ""
     assert "too noisy to act on (grade C)" in result.stderr

@@ -36,7 +36,7 @@ def home_of_commands(checked_home):
     return checked_home
 
 
-def test_a_thin_asset_is_told_why_in_words(run):
+def test_reasons_of_a_thin_asset_are_in_words(run):
     output = run("quality", "thin").stdout
     assert output.startswith(f"THIN at {END:%Y-%m-%d %H:%M} UTC: grade C, not fit to act on")
     assert "(low-cap and noisy)" in output
@@ -49,7 +49,7 @@ def test_a_thin_asset_is_told_why_in_words(run):
     )
 
 
-def test_a_sound_asset_is_told_that_all_gates_hold(run):
+def test_all_gates_of_a_sound_asset_hold(run):
     output = run("quality", "BTC").stdout
     assert "BTC at" in output
     assert "grade A, all gates hold." in output
@@ -76,11 +76,11 @@ def test_one_asset_comes_as_rows_too(run):
     assert set(venues) == {"all", "sim_alpha", "sim_gamma"}
 
 
-def test_an_unknown_asset_is_told_what_there_is(run):
+def test_an_unknown_asset_is_answered_with_the_known_ones(run):
     assert "btx has not been graded; try BTC" in run("quality", "btx", code=1).stderr
 
 
-def test_an_hour_before_all_is_told(run):
+def test_an_hour_before_the_first_is_an_error(run):
     assert (
         "nothing was graded by that hour" in run("quality", "--as-of", "2020-01-01", code=1).stderr
     )
@@ -122,7 +122,7 @@ def test_verdicts_carry_unit_direction_and_why_of_each_reason(checked_home):
     assert {one.severity for one in venues[0].remarks} == {"information"}
 
 
-def test_verdicts_of_an_earlier_hour_can_be_asked_for(checked_home):
+def test_verdicts_of_an_earlier_hour_are_shown_on_request(checked_home):
     (first, *_) = read_verdicts(Settings(home=checked_home), as_of=END - 5 * HOUR)
     assert first.as_of == END - 5 * HOUR
 
@@ -135,7 +135,7 @@ def test_what_was_not_measured_is_said_so():
     assert Reason("map_jump", 0.25, None, "soft", "", "", "").in_words() == "map jump 0.25"
 
 
-def test_nothing_graded_yet_is_told(small_home, tmp_path):
+def test_nothing_graded_yet_is_reported(small_home, tmp_path):
     settings = Settings(home=tmp_path)
     settings.published.mkdir()
     copy = shutil.copyfile(published_file(Settings(home=small_home)), published_file(settings))

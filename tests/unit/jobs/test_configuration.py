@@ -19,7 +19,7 @@ def settings(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "error", "told"),
+    ("name", "text", "error", "message"),
     [
         ("quality_thresholds.yaml", "bar_coverage: {level: 1}", InputRejected, "unknown key"),
         ("quality_thresholds.yaml", "bar_cover: {soft: 1}", ThresholdsRejected, "bar_coverage"),
@@ -27,13 +27,13 @@ def settings(tmp_path):
         ("estimators/mine.yaml", "bass: turnover", Exception, "mine.yaml"),
     ],
 )
-def test_a_run_refuses_it_before_it_loads_anything(settings, name, text, error, told):
+def test_a_run_refuses_it_before_it_loads_anything(settings, name, text, error, message):
     path = settings.home / name
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         check_configuration(settings)
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         run_hour(settings, as_of=AS_OF)
     assert not settings.warehouse.exists()
     assert not (settings.home / "runs").exists()
@@ -44,7 +44,7 @@ def test_a_home_without_files_is_fine(settings):
     assert has_usable_rules(settings)
 
 
-def test_rules_of_alerts_are_told_and_stop_nothing(settings, caplog):
+def test_errors_in_alert_rules_are_reported_and_stop_nothing(settings, caplog):
     settings.alerts_file.write_text("rulse: []")
     assert not has_usable_rules(settings)
     assert "nearest known key is 'rules'" in caplog.text

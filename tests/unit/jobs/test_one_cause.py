@@ -37,7 +37,7 @@ def test_requests_of_one_cause_are_one_message_that_names_them():
     assert other == "okx fetch_rates: HTTP 451"
 
 
-def test_venues_that_answer_alike_are_one_failure_and_statuses_tell_them_apart():
+def test_venues_that_answer_alike_are_one_failure_and_other_statuses_another():
     failures = [
         (venue, f"never reached: {venue} fetch_markets: HTTP {status}")
         for venue, status in (("okx", 451), ("gate", 451), ("bybit", 429))

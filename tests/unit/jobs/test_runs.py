@@ -191,13 +191,13 @@ def test_status_names_the_stale_hour_and_venues_never_reached(home, monkeypatch)
     monkeypatch.setenv("LIQHEAT_HOME", str(home))
     shown = CliRunner().invoke(app, ["status", "--format", "json"])
     assert shown.exit_code == 1
-    told = json.loads(shown.stdout)
-    problems = "\n".join(told["problems"])
+    status = json.loads(shown.stdout)
+    problems = "\n".join(status["problems"])
     assert "the newest map is for 2026-02-02 00:00" in problems
     assert "okx: never reached: okx fetch_markets: HTTP 451" in problems
     assert "gate: never reached, run `liqheat ingest`" in problems
-    assert told["newest_map_at"] == "2026-02-02T00:00:00Z"
-    assert {run["job"] for run in told["runs"]} >= {"ingest", "publish"}
+    assert status["newest_map_at"] == "2026-02-02T00:00:00Z"
+    assert {run["job"] for run in status["runs"]} >= {"ingest", "publish"}
 
 
 def test_status_says_once_what_several_venues_and_the_last_run_say(settings):
@@ -205,8 +205,8 @@ def test_status_says_once_what_several_venues_and_the_last_run_say(settings):
     settings.universe_file.write_text("venues: [okx, gate\n")
     with pytest.raises(InputRejected) as broken, run_file(settings, "ingest"):
         configured_universe(settings)
-    told = read_status(settings, now=NOW).problems
-    assert "\n".join(told).count(str(broken.value)) == 1
+    problems = read_status(settings, now=NOW).problems
+    assert "\n".join(problems).count(str(broken.value)) == 1
     settings.universe_file.write_text("venues: [okx, gate]\n")
     with run_file(settings, "ingest") as run:
         run.detail = {
@@ -217,8 +217,9 @@ def test_status_says_once_what_several_venues_and_the_last_run_say(settings):
                 for venue in ("okx", "gate")
             }
         }
-    told = read_status(settings, now=NOW).problems
-    assert "okx, gate: never reached: okx fetch_markets: no answer: okx GET http://okx/x" in told
+    problems = read_status(settings, now=NOW).problems
+    message = "okx, gate: never reached: okx fetch_markets: no answer: okx GET http://okx/x"
+    assert message in problems
 
 
 def test_a_recorder_that_never_connected_is_not_called_complete(monkeypatch, tmp_path):

@@ -57,7 +57,7 @@ def test_there_is_no_module_of_another_name():
         module_text("../static_page.css")
 
 
-def test_the_page_carries_the_hours_that_were_asked_for(small_home, tmp_path):
+def test_the_page_carries_the_requested_hours(small_home, tmp_path):
     header = header_of(unpacked(page_of(small_home, tmp_path), "grid"))
     assert header["meta"]["asset"] == "BTC"
     (hours,) = [one for one in header["arrays"] if one["name"] == "hours"]

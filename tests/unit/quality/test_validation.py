@@ -123,7 +123,7 @@ def check_of(name, suite="bars"):
     return next(check for check in CHECKS if (check.suite, check.name) == (suite, name))
 
 
-def test_the_worst_value_of_each_scope_is_told():
+def test_the_worst_value_of_each_scope_is_reported():
     check = check_of("map_jump", "maps")
     frame = pd.concat([good_frame(check)] * 3, ignore_index=True)
     frame["provider"] = ["one", "one", "two", "two", "three", "three"]
@@ -195,14 +195,14 @@ def test_pages_replace_those_before_and_nothing_is_written_elsewhere(tmp_path, m
     assert list(elsewhere.iterdir()) == []
 
 
-def test_pages_need_no_network_and_their_index_tells_of_every_check(tmp_path):
+def test_pages_need_no_network_and_their_index_lists_every_check(tmp_path):
     good, bad = check_of("volume_not_negative"), check_of("price_positive")
     validation = Validation(tmp_path)
     validation.run([good, bad], {"hours": spoiled(bad, good_frame(bad))})
     validation.write_pages()
     for page in tmp_path.rglob("*.html"):
-        asked = re.findall(r"(?:src=|url\(|<link[^>]*href=)['\"]?https?://", page.read_text())
-        assert asked == [], page
+        fetched = re.findall(r"(?:src=|url\(|<link[^>]*href=)['\"]?https?://", page.read_text())
+        assert fetched == [], page
     index = (tmp_path / "index.html").read_text()
     assert "2 checks: 1 critical, 0 warnings" in index
     assert index.index("price positive") < index.index("volume not negative")
@@ -217,7 +217,7 @@ def test_without_a_folder_no_pages_are_written(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
-def test_pages_that_cannot_be_written_are_told(tmp_path):
+def test_pages_that_cannot_be_written_are_reported(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(PagesNotWritten, match="pages"):
         Validation(tmp_path / "pages").write_pages()
@@ -231,7 +231,7 @@ def test_pages_over_a_file_are_refused(tmp_path):
 
 def test_a_run_opens_no_connection(monkeypatch, tmp_path):
     def refused(*_):
-        raise AssertionError("a connection was asked for")
+        raise AssertionError("a connection was requested")
 
     monkeypatch.setattr(socket.socket, "connect", refused)
     monkeypatch.setattr(socket, "getaddrinfo", refused)

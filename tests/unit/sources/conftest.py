@@ -121,10 +121,10 @@ class Answers:
 
     base_url: str = ""
     by_path: dict[str, Any] = field(default_factory=dict)
-    asked: list[web.Request] = field(default_factory=list)
+    requests: list[web.Request] = field(default_factory=list)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append(request)
+        self.requests.append(request)
         answer = self.by_path.get(request.path)
         if callable(answer):
             answer = answer(request)

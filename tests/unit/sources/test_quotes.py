@@ -81,18 +81,18 @@ def test_an_answer_without_candles_is_refused(body):
         parse_quote_rates(body, KRAKEN, since=SINCE, until=NOW, now=NOW)
 
 
-async def test_an_hour_more_is_asked_for_in_the_markets_own_unit(answers):
+async def test_another_hour_is_requested_in_the_unit_of_the_market(answers):
     answers.by_path["/api/v3/klines"] = binance((6, 1.0))
     (batch,) = await fetch_quote_rates(
         BINANCE, since=SINCE, until=NOW, now=NOW, base_url=answers.base_url
     )
     assert batch.table.num_rows == 1
-    assert answers.asked[0].query["startTime"] == str(second(5) * 1000)
+    assert answers.requests[0].query["startTime"] == str(second(5) * 1000)
     answers.by_path["/0/public/OHLC"] = lambda _: web.Response(status=503)
     with pytest.raises(TransientSourceError, match="503"):
         await fetch_quote_rates(KRAKEN, since=SINCE, until=NOW, now=NOW, base_url=answers.base_url)
-    assert answers.asked[1].query["since"] == str(second(5))
+    assert answers.requests[1].query["since"] == str(second(5))
     answers.by_path["/api/v2/ohlc/usdcusd/"] = bitstamp((6, 1.0))
     await fetch_quote_rates(BITSTAMP, since=SINCE, until=NOW, now=NOW, base_url=answers.base_url)
-    assert answers.asked[2].query["start"] == str(second(5))
-    assert answers.asked[2].query["end"] == str(int(NOW.timestamp()))
+    assert answers.requests[2].query["start"] == str(second(5))
+    assert answers.requests[2].query["end"] == str(int(NOW.timestamp()))

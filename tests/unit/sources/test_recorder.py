@@ -115,7 +115,7 @@ def happened(market, venue, symbol, minutes, after=0):
     ("venue", "subscriptions", "is_complete"),
     [("binance", 1, False), ("bybit", 3, True), ("okx", 1, False)],
 )
-async def test_what_is_recorded_is_what_the_venue_told(
+async def test_what_is_recorded_is_what_the_venue_sent(
     venue, subscriptions, is_complete, standin, market, taken
 ):
     async with Recording(standin, [venue]) as recording:
@@ -175,7 +175,7 @@ async def test_records_are_landed_by_the_minute_of_the_clock_and_none_where_none
         assert all(filled)
 
 
-async def test_a_cut_connection_is_made_anew_and_the_outage_told(standin, market, taken):
+async def test_a_cut_connection_is_opened_again_and_the_outage_recorded(standin, market, taken):
     async with Recording(standin, ["bybit"]) as recording:
         await recording.subscribed(3)
         await standin.advance(5 * MINUTE)
@@ -299,7 +299,7 @@ async def test_feeds_that_cannot_be_are_refused_at_once(standin):
             await recording.task
 
 
-async def test_unknown_instruments_are_told_in_the_outage(standin):
+async def test_unknown_instruments_are_named_in_the_outage(standin):
     async with Recording(standin, ["okx"], instruments=("NOPE/USDT:USDT",)) as recording:
         await asyncio.sleep(0.5)
         (report,) = await recording.end()

@@ -74,11 +74,11 @@ def test_an_answer_that_is_no_index_is_refused(body):
         parse_fear_greed(body, now=NOW)
 
 
-async def test_it_is_asked_for_over_http(answers):
+async def test_it_is_requested_over_http(answers):
     answers.by_path["/fng/"] = json.loads(TWO_DAYS)
     (batch,) = await fetch_fear_greed(days=2, now=NOW, base_url=answers.base_url)
     assert batch.table.num_rows == 2
-    assert answers.asked[0].query == {"limit": "2", "format": "json"}
+    assert answers.requests[0].query == {"limit": "2", "format": "json"}
     answers.by_path["/fng/"] = lambda _: web.Response(status=503)
     with pytest.raises(TransientSourceError, match="503"):
         await fetch_fear_greed(days=2, now=NOW, base_url=answers.base_url)

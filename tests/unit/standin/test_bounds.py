@@ -200,7 +200,7 @@ class TestOthers:
         # 5000 back from the running one, of which the end leaves out one.
         assert steps([row["t"] for row in rows]) == list(range(-4998, 1))
 
-    async def test_hyperliquid_tells_five_hundred_fundings_from_the_start(
+    async def test_hyperliquid_returns_five_hundred_fundings_from_the_start(
         self, connect: Connect
     ) -> None:
         client = await connect("hyperliquid")

@@ -230,7 +230,7 @@ class TestEveryDialect:
         assert rates[-1]["timestamp"] <= standin.now
 
 
-async def test_one_call_tells_all_open_interest_where_a_venue_has_one(
+async def test_one_call_returns_all_open_interest_where_a_venue_has_one(
     connect: Connect, market: MarketData, standin: Standin
 ) -> None:
     for venue, symbol, sides in (
@@ -247,7 +247,7 @@ async def test_one_call_tells_all_open_interest_where_a_venue_has_one(
         assert sum(standin.counts.values()) == 1
 
 
-async def test_bybit_tells_both_sides_and_one(connect: Connect, market: MarketData) -> None:
+async def test_bybit_publishes_both_sides_and_one(connect: Connect, market: MarketData) -> None:
     client = await connect("bybit")
     series = market.get("bybit", "SOL/USDT:USDT")
     tickers = await client.fetch_tickers(["SOL/USDT:USDT"])
@@ -334,7 +334,7 @@ async def test_ratios_come_back(venue: str, connect: Connect, market: MarketData
     )
     assert rows
     for row in rows:
-        # bybit tells shares of four digits.
+        # bybit sends shares of four digits.
         assert row["longShortRatio"] == pytest.approx(known[row["timestamp"]], rel=1e-3)
 
 

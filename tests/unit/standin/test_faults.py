@@ -125,7 +125,7 @@ async def test_a_vanished_symbol_is_listed_nowhere_and_unknown_everywhere(
     assert BTC[venue] in client.markets
 
 
-async def test_a_skewed_clock_is_told_but_moves_no_data(
+async def test_a_skewed_clock_is_returned_but_moves_no_data(
     venue: str, connect: Connect, standin: Standin
 ) -> None:
     client = await connect(venue)
@@ -135,7 +135,7 @@ async def test_a_skewed_clock_is_told_but_moves_no_data(
     assert await bars(client) == honest
 
 
-async def test_overlapping_pages_hold_more_than_was_asked(
+async def test_overlapping_pages_hold_more_than_was_requested(
     connect: Connect, standin: Standin
 ) -> None:
     client = await connect("binanceusdm")
@@ -247,7 +247,7 @@ def test_an_unknown_fault_is_refused_by_name() -> None:
         Fault("flood")
 
 
-async def test_the_log_says_what_was_asked_and_what_came_of_it(
+async def test_the_log_has_each_request_and_its_outcome(
     connect: Connect, standin: Standin, market: MarketData
 ) -> None:
     client = await connect("okx")

@@ -64,7 +64,7 @@ def test_the_same_seed_gives_the_same_market_whatever_else_is_in_it() -> None:
 
 
 @given(st.integers(0, 2 * DAY))
-def test_nothing_later_than_now_is_told(series: Series, elapsed: int) -> None:
+def test_nothing_later_than_now_is_returned(series: Series, elapsed: int) -> None:
     now = START + elapsed
     for step in (STEP, HOUR):
         candles = series.candles(step, now, limit=3, from_end=True)
@@ -114,7 +114,7 @@ def test_windows_cut_as_a_list_would(
 
 
 @given(st.floats(1e-9, 1e12))
-def test_numbers_are_told_without_exponents_and_come_back(value: float) -> None:
+def test_numbers_are_written_without_exponents_and_come_back(value: float) -> None:
     actual = text(value)
     assert "e" not in actual
     assert float(actual) == pytest.approx(value, rel=1e-12)

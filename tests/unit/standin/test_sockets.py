@@ -48,7 +48,7 @@ def happened(
     return list(market.get(venue, symbol).liquidations(START, START + minutes * MINUTE))
 
 
-async def test_bybit_tells_every_liquidation_by_the_side_of_the_position(
+async def test_bybit_sends_every_liquidation_by_the_side_of_the_position(
     connect: Connect, standin: Standin, market: MarketData
 ) -> None:
     client = await connect("bybit", is_pro=True)
@@ -61,7 +61,7 @@ async def test_bybit_tells_every_liquidation_by_the_side_of_the_position(
 
 
 @pytest.mark.parametrize(("venue", "client_id"), [("binance", "binanceusdm"), ("okx", "okx")])
-async def test_throttled_feeds_tell_one_order_a_second_by_its_own_side(
+async def test_throttled_feeds_send_one_order_a_second_by_its_own_side(
     venue: str, client_id: str, connect: Connect, standin: Standin, market: MarketData
 ) -> None:
     client = await connect(client_id, is_pro=True)
@@ -183,7 +183,7 @@ async def test_a_ping_is_answered(standin: Standin) -> None:
             assert (await socket.receive_json())["ret_msg"] == "pong"
 
 
-async def test_time_that_runs_tells_by_itself(standin: Standin) -> None:
+async def test_as_time_runs_messages_are_sent(standin: Standin) -> None:
     async with (
         aiohttp.ClientSession(standin.base_url) as session,
         session.ws_connect("/bybit/v5/public/linear") as socket,

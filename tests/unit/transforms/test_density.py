@@ -143,7 +143,7 @@ def test_any_split_into_calls_gives_the_same_bytes_and_outputs(data, bars, name)
     whole, outputs = run(ESTIMATORS[name], bars, emits, brackets=FLAT)
     state, parts, done = None, [], 0
     for start, stop in zip([0, *cuts], [*cuts, n_bars], strict=True):
-        # An instant right at a cut may be asked for on either side of it.
+        # An instant right at a cut may be requested on either side of it.
         goes_over = data.draw(st.booleans()) and stop < n_bars
         last = stop - 1 if goes_over else stop
         until = np.searchsorted(emits, last, side="left")

@@ -265,7 +265,7 @@ def test_same_bins_at_another_distance_are_reach():
     assert (found.reach_ratio[0, 0], found.placement_ratio[0, 0]) == (1.0, 0.0)
 
 
-def test_sides_are_told_apart_in_reach():
+def test_sides_are_distinct_in_reach():
     maps = np.zeros((2, N_WINDOW_BINS))
     maps[0, 90], maps[1, 110] = 1.0, 1.0
     blank = np.zeros_like(maps)

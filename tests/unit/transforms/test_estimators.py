@@ -61,7 +61,7 @@ def test_without_turnover_all_tiers_but_the_lowest_have_equal_shares():
     assert open_interest.half_lives_days == TURNOVER.half_lives_days
 
 
-def test_the_hash_tells_every_value_apart_and_is_stable():
+def test_the_hash_depends_on_every_value_and_is_stable():
     assert TURNOVER.params_hash == EstimatorParameters(**dataclasses.asdict(TURNOVER)).params_hash
     others = {
         dataclasses.replace(TURNOVER, **change).params_hash
@@ -93,8 +93,8 @@ def test_warm_up_goes_by_start_up_mass_and_that_of_a_volume_profile_by_age():
     age = np.array([29.9, 30.0])
     for name, expected in (("turnover", [True, False]), ("volume_profile", [True, False])):
         _, outputs = run(ESTIMATORS[name], bars, [0, 2_999], brackets=BRACKETS)
-        told = is_warm_up(ESTIMATORS[name], outputs, age)
-        assert told.tolist() == expected, (name, outputs.start_up_in_range_ratio)
+        found = is_warm_up(ESTIMATORS[name], outputs, age)
+        assert found.tolist() == expected, (name, outputs.start_up_in_range_ratio)
 
 
 def test_every_parameter_is_listed_with_unit_and_reason():

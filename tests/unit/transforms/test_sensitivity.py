@@ -52,7 +52,7 @@ def test_the_guesses_named_in_the_documentation_are_all_swapped():
     }
 
 
-def test_a_profile_is_not_asked_for_what_it_does_not_use():
+def test_a_profile_needs_nothing_that_it_does_not_use():
     assumptions = {swap.assumption for swap in swap_assumptions(ESTIMATORS["volume_profile"])}
     assert not assumptions & {"turnover_ratio", "half_lives_days", "clearing_price"}
     assert "volume_half_life_days" in assumptions

@@ -26,7 +26,7 @@ HOLD = (
 )
 
 
-def test_a_second_writer_is_told_that_there_is_one(tmp_path):
+def test_a_second_writer_is_refused(tmp_path):
     path = tmp_path / "warehouse.duckdb"
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path)],
@@ -64,7 +64,7 @@ def test_views_of_other_definitions_are_replaced_and_equal_ones_are_kept(tmp_pat
     assert not edited()
 
 
-def test_a_second_writer_of_the_same_process_is_told_too(tmp_path):
+def test_a_second_writer_of_the_same_process_is_refused_too(tmp_path):
     path = tmp_path / "warehouse.duckdb"
     with (
         open_warehouse(path),
@@ -124,7 +124,7 @@ def test_a_full_disk_may_pass(error):
         raise error
 
 
-def test_other_errors_are_told_with_what_was_being_done():
+def test_other_errors_name_what_was_being_done():
     with (
         pytest.raises(TerminalWarehouseError, match=r"^building x: .*Permission denied"),
         translated("building x"),

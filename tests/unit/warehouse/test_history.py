@@ -116,7 +116,7 @@ def rebuilt(settings):
     return raw_rows(settings.warehouse)
 
 
-def test_every_kind_has_an_instant_that_tells_its_month():
+def test_every_kind_has_an_instant_that_gives_its_month():
     by_kind = {kind: raw_relation(kind).instant for kind in record_kinds()}
     assert by_kind["ohlcv"] == "bar_start_at"
     assert by_kind["leverage_bracket"] == "valid_from_at"

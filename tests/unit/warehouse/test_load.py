@@ -53,7 +53,7 @@ def test_a_second_load_finds_nothing(shop):
     assert count(shop) == 2
 
 
-def test_the_ledger_tells_which_file_was_loaded_when(shop):
+def test_the_ledger_lists_which_file_was_loaded_when(shop):
     shop.land("sentiment", sentiment(40.0), "monday")
     shop.load()
     (row,) = shop.rows(

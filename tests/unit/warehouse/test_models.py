@@ -95,7 +95,7 @@ def test_tables_behind_a_model_are_followed_through_views():
     assert "raw.ohlcv" in tables_behind(by_name["intermediate.int_bar"])
 
 
-def test_incremental_models_replace_only_the_hours_and_assets_asked_for(tmp_path, market_records):
+def test_incremental_models_replace_only_the_requested_hours_and_assets(tmp_path, market_records):
     hours = (
         "select asset, as_of, min(close) from intermediate.int_instrument_hour "
         "group by all order by all"

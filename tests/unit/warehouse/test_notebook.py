@@ -113,7 +113,7 @@ def test_a_condition_reads_no_other_file(published, tmp_path):
         read_table(published, "assets", where=f"1 = (select a from '{secret}')")
 
 
-def test_polars_is_asked_for_by_name(published):
+def test_without_polars_the_error_names_it(published):
     pytest.importorskip("polars")
     assert read_table(published, "assets", as_="polars").height == 2
 

@@ -355,7 +355,7 @@ from cli.main import app
 from warehouse import read
 run = read.Reader._run
 def noted(*arguments):
-    print("asked", flush=True)
+    print("started", flush=True)
     return run(*arguments)
 read.Reader._run = noted
 app()
@@ -385,7 +385,7 @@ def test_ctrl_c_ends_a_query(published):
         text=True,
     )
     try:
-        assert process.stdout.readline() == "asked\n"
+        assert process.stdout.readline() == "started\n"
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
     finally:

@@ -26,7 +26,7 @@ async def test_what_several_ask_for_at_once_is_made_once():
 
     asking = [asyncio.create_task(store.get("tag", make, is_large=False)) for _ in range(50)]
     await asyncio.sleep(0)
-    # Whoever asked first goes away; the others still get it.
+    # Whoever requested it first goes away; the others still get it.
     asking[0].cancel()
     go_on.set()
     found = await asyncio.gather(*asking[1:])

@@ -104,8 +104,8 @@ def test_an_answer_without_a_window_is_of_one_hour(client):
 def test_an_earlier_hour_is_answered_by_as_of(client):
     newest = datetime.fromisoformat(client.get("/v1/bands", params=TURNOVER).json()["as_of"])
     # Between two hours: the one that is not later.
-    asked = newest - timedelta(hours=3, minutes=30)
-    body = client.get("/v1/bands", params={**TURNOVER, "as_of": asked.isoformat()}).json()
+    requested = newest - timedelta(hours=3, minutes=30)
+    body = client.get("/v1/bands", params={**TURNOVER, "as_of": requested.isoformat()}).json()
     assert datetime.fromisoformat(body["as_of"]) == newest - timedelta(hours=4)
     assert body["age_seconds"] > 3 * 3600
 

@@ -96,10 +96,10 @@ def test_a_fault_is_sent_once_to_every_target_until_it_is_over(settings, desk, p
     for later in (10.6, 11.5, 20.0):
         report(settings, "+xx", later)
     assert len(desk.received) == len(phone.received) == 1
-    told = desk.received[0].json
-    assert told["title"] == "liqheat: hourly failed"
-    assert "AllVenuesFailed" in told["body"]
-    assert "2026-03-02 10:18 UTC" in told["body"]
+    sent = desk.received[0].json
+    assert sent["title"] == "liqheat: hourly failed"
+    assert "AllVenuesFailed" in sent["body"]
+    assert "2026-03-02 10:18 UTC" in sent["body"]
     report(settings, "x+", 21.0)
     report(settings, "+x", 22.0)
     assert len(desk.received) == 2

@@ -54,7 +54,7 @@ def test_files_come_by_name(settings):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "holds NoneType, expected names and values"),
         ("- provider", "holds list"),
@@ -71,9 +71,9 @@ def test_files_come_by_name(settings):
         ("provider: consensus", "provider consensus is taken"),
     ],
 )
-def test_a_file_that_describes_none_is_refused_by_name(settings, text, told):
+def test_a_file_that_describes_none_is_refused_by_name(settings, text, message):
     path = write(settings, text)
-    with pytest.raises(EstimatorRejected, match=f"{re.escape(str(path))}: .*{told}"):
+    with pytest.raises(EstimatorRejected, match=f"{re.escape(str(path))}: .*{message}"):
         configured_estimators(settings)
 
 
@@ -107,22 +107,23 @@ def test_it_is_built_compared_and_published_like_ours(settings, market_records):
     build_maps(settings, as_of=until)
     publish(settings, as_of=until)
 
-    def asked(sql):
+    def select(sql):
         with query(settings, sql) as answer:
             return list(answer.rows)
 
-    assert asked(
+    assert select(
         "select count(*) > 0 from marts.liquidation_heatmap_hourly where provider = 'mine'"
     )
-    others = asked(
+    others = select(
         "select distinct provider_b from marts.provider_disagreement_hourly "
         "where provider_a = 'mine' and overlap_ratio < 1"
     )
     assert {name for (name,) in others} >= {"turnover"}
-    assert asked("select count(*) from marts.liquidation_bands_hourly where provider = 'mine'")[0][
-        0
-    ]
-    ((value, reason),) = asked(
+    ((band_count,),) = select(
+        "select count(*) from marts.liquidation_bands_hourly where provider = 'mine'"
+    )
+    assert band_count > 0
+    ((value, reason),) = select(
         "select value, reason from marts.estimator_parameters "
         "where provider = 'mine' and parameter = 'turnover_ratio'"
     )

@@ -57,7 +57,7 @@ def test_rows_hold_the_truth_in_their_intervals_and_say_that_maps_keep_the_shipp
     assert [row["parameter_index"] for row in found.values()] == [4, 5, 6, 7, 8]
 
 
-def test_one_weight_above_5x_is_told_from_nothing():
+def test_one_weight_above_5x_is_the_shipped_weight():
     hours, reached = make_hours()
     kept = slice(0, 3)
     tiers = ReachedTiers(LEVERAGES[kept], SHIPPED[kept], reached[..., kept])

@@ -23,20 +23,20 @@ def test_a_warehouse_in_a_file_is_no_lake(tmp_path):
 
 
 def test_a_lake_that_is_not_made_yet_is_said_to_be_empty_and_stays_so(tmp_path):
-    told = found(lake_settings(tmp_path))
-    assert {one.status for one in told.values()} == {"fits"}
-    assert "the lake is empty, the first run makes it" in told["catalogue"].notes
+    checks = found(lake_settings(tmp_path))
+    assert {one.status for one in checks.values()} == {"fits"}
+    assert "the lake is empty, the first run makes it" in checks["catalogue"].notes
     assert everything(tmp_path) == []
 
 
-def test_versions_of_a_lake_are_told_and_nothing_of_it_changes(tmp_path):
+def test_versions_of_a_lake_are_reported_and_nothing_of_it_changes(tmp_path):
     settings = lake_settings(tmp_path)
     with open_writer(settings):
         pass
     before = everything(tmp_path)
-    told = found(settings)
-    assert {one.status for one in told.values()} == {"fits"}, told
-    notes = ", ".join(told["catalogue"].notes)
+    checks = found(settings)
+    assert {one.status for one in checks.values()} == {"fits"}, checks
+    notes = ", ".join(checks["catalogue"].notes)
     assert "DuckDB " in notes
     assert "ducklake " in notes
     assert "catalogue of version " in notes
@@ -44,30 +44,30 @@ def test_versions_of_a_lake_are_told_and_nothing_of_it_changes(tmp_path):
     assert everything(tmp_path) == before
 
 
-def test_a_catalogue_or_data_that_cannot_be_used_is_told_with_its_setting(tmp_path):
+def test_an_unusable_catalogue_or_data_path_is_reported_with_its_setting(tmp_path):
     settings = lake_settings(tmp_path)
     (tmp_path / "catalogue.ducklake").write_bytes(b"no catalogue" * 100)
     (tmp_path / "data").write_text("no folder")
-    told = found(settings)
-    assert {one.status for one in told.values()} == {"not checked"}
-    assert "catalogue.ducklake" in told["catalogue"].reason
-    assert "correct LIQHEAT_DATA" in told["data"].reason
+    checks = found(settings)
+    assert {one.status for one in checks.values()} == {"not checked"}
+    assert "catalogue.ducklake" in checks["catalogue"].reason
+    assert "correct LIQHEAT_DATA" in checks["data"].reason
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
     settings = lake_settings(tmp_path)
     (tmp_path / "data").mkdir(mode=0o500)
     assert "cannot be written" in found(settings)["data"].reason
 
 
-def test_a_server_that_is_not_there_is_told(tmp_path):
+def test_a_server_that_is_not_there_is_reported(tmp_path):
     settings = Settings(
         home=tmp_path,
         warehouse="ducklake:postgres://u:secret-of-mine@127.0.0.1:1/db",
         data=str(tmp_path / "data"),
     )
-    told = found(settings)
-    assert told["catalogue"].status == "not checked"
-    assert "no connection" in told["catalogue"].reason
-    assert "secret-of-mine" not in told["catalogue"].reason
+    checks = found(settings)
+    assert checks["catalogue"].status == "not checked"
+    assert "no connection" in checks["catalogue"].reason
+    assert "secret-of-mine" not in checks["catalogue"].reason

@@ -49,7 +49,7 @@ def test_funding_of_many_instruments_is_spread_over_the_hour(every):
     assert sum(rounds, Counter()) == Counter(dict.fromkeys(COINS, 3))
 
 
-def test_what_is_told_hourly_is_asked_for_once_it_had_its_turn():
+def test_hourly_kinds_are_requested_when_their_turn_comes():
     kind = "long_short_ratio"
     followed = [FollowedFeed(feed(coin, kind=kind), True, False, True) for coin in COINS]
     ledger = {

@@ -37,11 +37,11 @@ def answer_of(last_price=100.0):
 
 
 class StandIn:
-    """Answers in turn, the last one for ever, and remembers what it was asked."""
+    """Answers in turn, the last one for ever, and remembers the requests."""
 
     def __init__(self):
         self.answers = [(200, json.dumps(answer_of()).encode(), {})]
-        self.asked = []
+        self.requests = []
 
     def will_answer(self, *answers):
         self.answers = [
@@ -57,7 +57,7 @@ def stand_in():
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             parts = urlsplit(self.path)
-            service.asked.append((parts.path, parse_qs(parts.query), dict(self.headers)))
+            service.requests.append((parts.path, parse_qs(parts.query), dict(self.headers)))
             answers = service.answers
             status, body, headers = answers.pop(0) if len(answers) > 1 else answers[0]
             self.send_response(status)
@@ -91,11 +91,11 @@ def fetch(tmp_path, stand_in, waits):
     async def sleep(seconds):
         waits.append(seconds)
 
-    def fetch(asked=None, **settings):
+    def fetch(requests=None, **settings):
         settings = Settings(home=tmp_path, threads=1, provider_url=stand_in.url, **settings)
-        if asked is not None:
+        if requests is not None:
             settings.home.mkdir(exist_ok=True)
-            settings.providers_file.write_text(asked)
+            settings.providers_file.write_text(requests)
         return fetch_providers(settings, clock=lambda: NOW, sleep=sleep)
 
     return fetch
@@ -109,9 +109,9 @@ def rows(home, sql):
         return connection.execute(sql).fetchall()
 
 
-def test_without_a_key_nobody_is_asked_and_the_variable_is_named(fetch, stand_in, tmp_path):
+def test_without_a_key_nothing_is_requested_and_the_variable_is_named(fetch, stand_in, tmp_path):
     report = fetch()
-    assert stand_in.asked == []
+    assert stand_in.requests == []
     assert report.without_key["coinglass"] == ("LIQHEAT_COINGLASS_API_KEY",)
     assert set(report.without_key) == {"coinglass", "coinank", "hyblock", "datamaxi"}
     assert not (tmp_path / "warehouse.duckdb").exists()
@@ -127,7 +127,7 @@ def test_keys_come_from_the_environment(monkeypatch, tmp_path):
 
 def test_an_answer_is_kept_under_its_hash_and_its_rows_are_loaded(fetch, stand_in, tmp_path):
     report = fetch(COINANK, coinank_api_key=SECRET)
-    ((path, query, headers),) = stand_in.asked
+    ((path, query, headers),) = stand_in.requests
     assert path == "/api/liqMap/getAggLiqMap"
     assert query["baseCoin"] == ["BTC"]
     assert headers["apikey"] == SECRET
@@ -147,9 +147,9 @@ def test_an_answer_is_kept_under_its_hash_and_its_rows_are_loaded(fetch, stand_i
     ]
 
 
-def test_without_a_file_bitcoin_and_ether_are_asked_for(fetch, stand_in):
+def test_without_a_file_bitcoin_and_ether_are_requested(fetch, stand_in):
     fetch(coinank_api_key=SECRET)
-    assert [query["baseCoin"] for _, query, _ in stand_in.asked] == [["BTC"], ["ETH"]]
+    assert [query["baseCoin"] for _, query, _ in stand_in.requests] == [["BTC"], ["ETH"]]
 
 
 def test_the_run_says_what_each_provider_came_to(fetch, tmp_path):
@@ -161,7 +161,7 @@ def test_the_run_says_what_each_provider_came_to(fetch, tmp_path):
     assert actual["without_key"] == {"coinglass": ["LIQHEAT_COINGLASS_API_KEY"]}
 
 
-def test_what_may_pass_is_asked_again_when_the_service_says(fetch, stand_in, waits):
+def test_transient_errors_are_retried_when_the_service_says(fetch, stand_in, waits):
     stand_in.will_answer(
         (429, b"slow down", {"Retry-After": "7"}), (503, b"", {}), (200, answer_of(), {})
     )
@@ -175,7 +175,7 @@ def test_a_service_that_asks_for_too_much_patience_is_left_for_the_next_run(fetc
     with pytest.raises(AllProvidersFailed, match="3600"):
         fetch(COINANK, coinank_api_key=SECRET)
     assert waits == []
-    assert len(stand_in.asked) == 1
+    assert len(stand_in.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -273,4 +273,4 @@ def test_wallets_stand_in_a_file_and_need_no_key(fetch, stand_in, tmp_path):
 def test_a_file_that_cannot_mean_what_it_says_is_refused(fetch, stand_in, text, message):
     with pytest.raises(InputRejected, match=message):
         fetch(text, coinank_api_key=SECRET)
-    assert stand_in.asked == []
+    assert stand_in.requests == []

@@ -168,10 +168,10 @@ def test_venues_as_declared_fit(examine):
     assert [difference.words for one in report.examined for difference in one.differences] == []
     assert {(one.venue, one.kind, one.reason) for one in report.of_status("not checked")} == set()
     assert report.has_fitted
-    asked = Counter(one.venue for one in report.of_status("fits"))
-    assert set(asked) == set(DECLARED)
-    assert min(asked.values()) >= 7  # hyperliquid has the fewest kinds
-    # Every kind of every product is there, whether it could be asked for or not.
+    fitting = Counter(one.venue for one in report.of_status("fits"))
+    assert set(fitting) == set(DECLARED)
+    assert min(fitting.values()) >= 7  # hyperliquid has the fewest kinds
+    # Every kind of every product is there, whether it could be requested or not.
     for venue in DECLARED.values():
         of_venue = {one.declaration for one in report.examined if one.venue == venue.name}
         for product in venue.products:
@@ -359,7 +359,7 @@ def test_a_declaration_that_cannot_be_is_named(examine, monkeypatch):
     assert "usd is no position unit of a linear contract" in one.differences[0].words
 
 
-def test_an_answer_that_serves_several_kinds_is_asked_for_once_and_in_each_report(examine, standin):
+def test_an_answer_that_serves_several_kinds_is_requested_once_and_in_each_report(examine, standin):
     standin.forget()
     report = examine("gate")
     statistics = [one for one in report.examined if "contract_stats" in str(one.exchanges)]

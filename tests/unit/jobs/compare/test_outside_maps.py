@@ -72,7 +72,7 @@ def test_a_map_of_another_coin_is_compared_with_nothing(connection):
     assert row["overlap_ratio"] is None
 
 
-def test_reach_of_an_outside_map_is_told_and_left_out_of_what_both_share(connection):
+def test_reach_of_an_outside_map_is_stored_and_left_out_of_what_both_share(connection):
     add_map(connection, "ours", longs={40: 6.0, 90: 1.0, 94: 1.0})
     add_hours(connection)
     low, high = (math.exp((2 * (FIRST + place) - 0.5) * 0.001) for place in (88, 98))
@@ -171,7 +171,7 @@ def test_what_an_outside_provider_states_joins_by_its_hash(connection):
     place_outside_maps(connection)
     compare(connection)
     compare(connection)
-    told = dict(
+    stated = dict(
         rows_of(
             connection,
             "marts.estimator_parameters inner join derived.heatmap using (params_hash) "
@@ -179,10 +179,10 @@ def test_what_an_outside_provider_states_joins_by_its_hash(connection):
             "parameter, value",
         )
     )
-    assert told["unit"] == "relative"
-    assert told["model"] == "getLiqMap"
-    assert told["window"] == "not stated"
-    assert set(told) == {"sends", "model", "window", "unit", "semantics", "valuation"}
+    assert stated["unit"] == "relative"
+    assert stated["model"] == "getLiqMap"
+    assert stated["window"] == "not stated"
+    assert set(stated) == {"sends", "model", "window", "unit", "semantics", "valuation"}
 
 
 def test_every_row_of_comparing_joins_to_what_was_taken_for_granted(connection):

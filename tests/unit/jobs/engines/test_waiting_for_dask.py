@@ -1,4 +1,4 @@
-"""Whoever waits for a cluster is told so, with its address."""
+"""A wait for a cluster is announced with its address."""
 
 import socket
 

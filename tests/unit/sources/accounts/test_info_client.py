@@ -137,18 +137,18 @@ async def test_fills_are_read_page_by_page(standin, client, budget):
             "tid": number, "liquidation": block if number % 500 == 0 else None,
         }  # fmt: skip
 
-    asked = []
+    pages = []
 
     def page(_):
-        first = asked[-1] if asked else START
+        first = pages[-1] if pages else START
         rows = [fill(number) for number in range(4500) if START + number // 2 >= first][:2000]
-        asked.append(rows[-1]["time"])
+        pages.append(rows[-1]["time"])
         return rows
 
     standin.faults.add("altered", endpoint="account_fills", alter=page)
     found = await client().fills(address, datetime.fromtimestamp(START / 1000, tz=UTC))
     assert [int(one.order_key) for one in found] == list(range(0, 4500, 500))
-    assert len(asked) == 3
+    assert len(pages) == 3
     assert budget.usage().used == 20 + 100 + 20 + 100 + 20 + 25
 
 

@@ -49,7 +49,7 @@ class StandIn:
 
     url: str = ""
     answers: list[tuple[int, bytes, dict[str, str]]] = field(default_factory=list)
-    asked: list[tuple[str, str, dict[str, str], dict[str, str], bytes]] = field(
+    requests: list[tuple[str, str, dict[str, str], dict[str, str], bytes]] = field(
         default_factory=list
     )
     release: asyncio.Event = field(default_factory=asyncio.Event)
@@ -64,7 +64,7 @@ async def stand_in() -> AsyncIterator[StandIn]:
     service = StandIn()
 
     async def handle(request: web.Request) -> web.Response:
-        service.asked.append(
+        service.requests.append(
             (
                 request.method,
                 request.path,

@@ -80,7 +80,7 @@ async def test_a_request_goes_out_as_documented_and_the_answer_comes_back_untouc
     body = b'{"code": "0",\n "anything": 1}'
     stand_in.will_answer(200, body)
     assert await fetch(session, stand_in, name) == body
-    ((method, asked_path, asked_query, headers, _),) = stand_in.asked
+    ((method, asked_path, asked_query, headers, _),) = stand_in.requests
     assert (method, asked_path, asked_query) == ("GET", path, query)
     assert headers[header] == SECRET
 
@@ -95,7 +95,7 @@ async def test_a_request_goes_out_as_documented_and_the_answer_comes_back_untouc
 async def test_aggregated_coinglass_maps_ask_for_a_coin(session, stand_in, model, path, window):
     stand_in.will_answer(200, b'{"code":"0"}')
     await fetch(session, stand_in, "coinglass", model=model, venue=None, window=None)
-    ((_, asked_path, query, _, _),) = stand_in.asked
+    ((_, asked_path, query, _, _),) = stand_in.requests
     assert asked_path == f"/base/api/futures/liquidation/{path}"
     assert query == {
         "symbol": "BTC",
@@ -106,7 +106,7 @@ async def test_aggregated_coinglass_maps_ask_for_a_coin(session, stand_in, model
 async def test_the_aggregated_coinank_map_asks_for_a_coin(session, stand_in):
     stand_in.will_answer(200, b"{}")
     await fetch(session, stand_in, "coinank", model="getAggLiqMap", venue=None, window=None)
-    ((_, path, query, _, _),) = stand_in.asked
+    ((_, path, query, _, _),) = stand_in.requests
     assert (path, query) == ("/base/api/liqMap/getAggLiqMap", {"baseCoin": "BTC", "interval": "1d"})
 
 
@@ -114,7 +114,7 @@ async def test_hyblock_is_called_with_a_token_it_granted(session, stand_in):
     stand_in.will_answer(200, b'{"access_token": "granted-token"}')
     stand_in.will_answer(200, b'{"data": []}')
     assert await fetch(session, stand_in, "hyblock") == b'{"data": []}'
-    token_call, map_call = stand_in.asked
+    token_call, map_call = stand_in.requests
     assert token_call[:2] == ("POST", "/token")
     assert b"grant_type=client_credentials" in token_call[4]
     assert map_call[:3] == (
@@ -155,10 +155,12 @@ async def test_wallet_states_come_back_as_lines_that_can_be_read(session, stand_
     }
     stand_in.will_answer(200, json.dumps(state, indent=1).encode())
     raw = await fetch(session, stand_in, "hyperliquid_positions", wallets=(*WALLETS, WALLETS[0]))
-    assert len(stand_in.asked) == 2
-    bodies = sorted(json.loads(asked[4])["user"] for asked in stand_in.asked)
+    assert len(stand_in.requests) == 2
+    bodies = sorted(json.loads(request[4])["user"] for request in stand_in.requests)
     assert bodies == sorted(wallet.lower() for wallet in WALLETS)
-    assert {json.loads(asked[4])["type"] for asked in stand_in.asked} == {"clearinghouseState"}
+    assert {json.loads(request[4])["type"] for request in stand_in.requests} == {
+        "clearinghouseState"
+    }
     context = AnswerContext(input_name="a", ingested_at=datetime(2026, 3, 3, 13, tzinfo=UTC))
     (batch,) = PROVIDERS["hyperliquid_positions"].parse(raw, context)
     assert batch.table["value"].to_pylist() == [80.0, 80.0]
@@ -195,14 +197,14 @@ async def test_one_wallet_without_an_answer_fails_the_whole(session, stand_in):
 async def test_wallets_must_be_addresses(session, stand_in, wallets, error, message):
     with pytest.raises(error, match=message):
         await fetch(session, stand_in, "hyperliquid_positions", wallets=wallets)
-    assert stand_in.asked == []
+    assert stand_in.requests == []
 
 
 @pytest.mark.parametrize("name", list(ASKED))
 async def test_a_model_the_provider_does_not_have_is_refused(session, stand_in, name):
     with pytest.raises(ProviderRejected, match=r"there is no model '../admin'; request one of"):
         await fetch(session, stand_in, name, model="../admin")
-    assert stand_in.asked == []
+    assert stand_in.requests == []
 
 
 async def test_a_kept_answer_reads_as_it_did_when_fetched(session, stand_in, tmp_path):
@@ -226,7 +228,7 @@ async def test_no_key_no_call_and_a_plain_message(session, stand_in, name, missi
     keys = {**KEYS, variable: missing} if missing is not None else {}
     with pytest.raises(ProviderRejected, match="set the environment variable LIQHEAT_"):
         await fetch(session, stand_in, name, keys=keys)
-    assert stand_in.asked == []
+    assert stand_in.requests == []
 
 
 async def test_a_key_that_is_invalid_in_a_header_is_refused_unquoted(session, stand_in):
@@ -236,7 +238,7 @@ async def test_a_key_that_is_invalid_in_a_header_is_refused_unquoted(session, st
     ) as caught:
         await fetch(session, stand_in, "coinglass", keys=keys)
     assert SECRET not in str(caught.value)
-    assert stand_in.asked == []
+    assert stand_in.requests == []
 
 
 @pytest.mark.parametrize(
@@ -261,7 +263,7 @@ async def test_a_status_becomes_an_error_of_ours(session, stand_in, name, status
         await fetch(session, stand_in, name)
     assert str(caught.value).startswith(f"{name}: ")
     assert "'message so'" in str(caught.value)
-    assert all(path != "/elsewhere" for _, path, *_ in stand_in.asked)
+    assert all(path != "/elsewhere" for _, path, *_ in stand_in.requests)
 
 
 @pytest.mark.parametrize(
@@ -350,7 +352,7 @@ async def test_no_key_shows_in_errors_logs_or_answers_names(
         for piece in (SECRET, SECRET[:12], "tok-SECRET-2"):
             assert piece not in text
     assert logging.getLogger("sources.providers").isEnabledFor(logging.DEBUG)
-    for _, path, query, _, _ in stand_in.asked:
+    for _, path, query, _, _ in stand_in.requests:
         assert SECRET not in path + str(query)
 
 

@@ -160,16 +160,16 @@ def test_bars_known_from_earlier_decide_labels_too(tmp_path):
     mapping = load_mapping("binance_archive_mark_klines")
     batches = import_file(path, mapping, ingested_at=INGESTED_AT)
     earlier = {batch.kind: batch.table for batch in batches}
-    asked = []
+    requested = []
 
     def stored(venue, instrument):
-        asked.append((venue, instrument))
+        requested.append((venue, instrument))
         return earlier
 
     closes = KnownCloses(stored)
     rows, _ = import_all(metrics_day(tmp_path / "m", DAY_AFTER, dt.timedelta()), closes)
     assert min(row["observed_at"] for row in rows["open_interest"]) == DAY
-    assert asked == [("binance", "BTC/USDT:USDT")]
+    assert requested == [("binance", "BTC/USDT:USDT")]
 
 
 @needs_cases

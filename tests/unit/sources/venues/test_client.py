@@ -112,7 +112,7 @@ async def test_a_broken_row_is_quarantined_with_what_was_received(venue, fault, 
 
 
 @pytest.mark.parametrize("venue", list(BTC))
-async def test_the_bar_that_still_runs_is_never_told(venue, client_at, standin):
+async def test_the_unfinished_bar_is_never_returned(venue, client_at, standin):
     standin.now = standin.now // BAR * BAR + BAR - 1
     async with client_at(venue) as client:
         before = rows_of(await bars(client, standin, 0.5), "ohlcv")
@@ -123,14 +123,14 @@ async def test_the_bar_that_still_runs_is_never_told(venue, client_at, standin):
     assert after[-1]["bar_start_at"] == before[-1]["bar_start_at"] + dt.timedelta(minutes=5)
 
 
-async def test_nothing_told_is_no_error_and_no_record(client_at, standin):
+async def test_an_empty_answer_is_no_error_and_no_record(client_at, standin):
     standin.faults.add("empty", venue="okx", endpoint="candles")
     async with client_at("okx") as client:
         assert await bars(client, standin) == []
 
 
 @pytest.mark.parametrize("venue", FIVE)
-async def test_a_symbol_that_vanishes_is_refused_by_name_not_asked_for_ever(
+async def test_a_symbol_that_vanishes_is_refused_by_name_and_not_requested_for_ever(
     venue, client_at, standin
 ):
     async with client_at(venue) as client:
@@ -212,7 +212,7 @@ async def test_pages_got_before_a_failure_are_kept(client_at, standin):
     assert len(rows_of(got, "ohlcv")) == 499
 
 
-async def test_what_is_too_old_for_the_venue_is_not_asked(client_at, standin):
+async def test_what_is_too_old_for_the_venue_is_not_requested(client_at, standin):
     end = instant(standin.now) - dt.timedelta(days=31)
     async with client_at("binance") as client:
         await client.instruments()
@@ -235,7 +235,7 @@ async def test_older_bars_come_from_the_endpoint_for_older_bars(client_at, stand
     assert {row["source"] for row in rows} == {"ccxt:publicGetMarketHistoryCandles"}
 
 
-async def test_kinds_a_venue_does_not_tell_are_refused_in_words(client_at, standin):
+async def test_kinds_a_venue_does_not_publish_are_refused_in_words(client_at, standin):
     end = instant(standin.now)
     async with client_at("hyperliquid") as client:
         with pytest.raises(VenueRejected, match="hyperliquid does not publish mark_ohlc of linear"):

@@ -57,7 +57,7 @@ async def test_every_address_leads_to_the_stand_in(venue, is_streaming):
 
 
 @pytest.mark.parametrize("venue", VENUES.values(), ids=lambda venue: venue.name)
-async def test_certificates_are_checked_and_the_environment_is_not_asked(venue):
+async def test_certificates_are_checked_and_the_environment_is_not_read(venue):
     exchange = open_exchange(venue, Connection())
     try:
         context = exchange.session.connector._ssl
@@ -177,7 +177,7 @@ async def test_keys_reach_no_error_log_or_record_whatever_the_venue_does(
                 pytest.fail(f"status {status} was taken for an answer")
             said.append(repr(client.report()))
             said.extend(str(batch.table.to_pylist()) for batch in batches)
-    assert any(KEY in str(request.headers) for request in answers.asked)
+    assert any(KEY in str(request.headers) for request in answers.requests)
     said.append(caplog.text)
     for text in said:
         assert KEY not in text

@@ -91,7 +91,7 @@ def test_delay_is_drawn_below_a_doubling_ceiling(attempt, seed):
     assert 0 <= delay <= min(20, 0.5 * 2 ** (attempt - 1))
 
 
-async def test_what_passes_is_asked_again_and_counted(pacer_with, time):
+async def test_transient_errors_are_retried_and_counted(pacer_with, time):
     pacer = pacer_with()
     assert await call(pacer, requests(Fails(), Fails(), "answer")) == "answer"
     assert pacer.counts == {"calls": 3, "responses": 1, "retries": 2}

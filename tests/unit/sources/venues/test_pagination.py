@@ -59,8 +59,8 @@ async def test_windows_take_every_label_in_the_fewest_calls(first, count, limit,
     span = Span(endpoint, start, start + count * STEP)
     assert await venue.read_labels(span) >= set(range(start, start + count * STEP, STEP))
     assert len(venue.calls) == -(-count // limit)
-    for first_ms, last_ms, asked, _ in venue.calls:
-        assert (last_ms - first_ms) // STEP + 1 <= asked <= limit
+    for first_ms, last_ms, limit_sent, _ in venue.calls:
+        assert (last_ms - first_ms) // STEP + 1 <= limit_sent <= limit
 
 
 @settings(deadline=None)
@@ -102,8 +102,8 @@ async def test_an_empty_page_after_a_full_one_is_no_end(way):
     venue = Venue(range(100), endpoint, way)
     turn = venue.turn
 
-    async def failing(*asked):
-        pages = await turn(*asked)
+    async def failing(*page):
+        pages = await turn(*page)
         return [Page([], pages[0].labels[:0], 0)] if len(venue.calls) == 3 else pages
 
     venue.turn = failing
@@ -157,7 +157,7 @@ def test_recent_and_older_endpoints_share_a_span_without_gap_or_overlap():
     assert spans[1].end_ms == NOW
 
 
-def test_what_lies_beyond_the_reach_is_not_asked_for():
+def test_what_lies_beyond_the_reach_is_not_requested():
     endpoint = dataclasses.replace(GRID, reach=timedelta(days=30))
     spans = cut_spans((endpoint,), NOW - 40 * 86_400_000, NOW - 31 * 86_400_000, NOW)
     assert spans == []
@@ -171,7 +171,7 @@ def test_what_lies_beyond_the_reach_is_not_asked_for():
         ("s", (0, 1), {"start": 600, "end": 901}),
     ],
 )
-def test_bounds_are_told_in_the_unit_of_the_venue(unit, shifts, expected):
+def test_bounds_are_in_the_unit_of_the_venue(unit, shifts, expected):
     endpoint = dataclasses.replace(GRID, time_unit=unit, start_shift=shifts[0], end_shift=shifts[1])
     assert bounds(endpoint, 600_000, 900_000) == expected
 

@@ -188,7 +188,7 @@ def test_audit_log_does_not_grow_for_ever():
     assert len(log.ratios) <= 10
 
 
-def test_repetitions_are_dropped_and_contradictions_told():
+def test_repetitions_are_dropped_and_contradictions_reported():
     keys = [1, 1, 2, 2, 3]
     values = [np.array([5.0, 5.0, 6.0, 7.0, np.nan])]
     kept, contradicting = drop_repeated(keys, values, np.array([True, True, True, True, True]))

@@ -107,19 +107,19 @@ async def listed(answers, quick_client, venue, path, body):
     async with quick_client(venue, answers.base_url, lambda: LATER) as client:
         batches = await client.instruments()
     rows = {row["instrument"]: row for row in batches[0].table.to_pylist()}
-    return rows, [batch for batch in batches if batch.kind == "quarantine"], answers.asked
+    return rows, [batch for batch in batches if batch.kind == "quarantine"], answers.requests
 
 
 @pytest.mark.parametrize(("body_of", "least"), [documented(2), recorded(81)])
 async def test_binance_lists_perpetuals_alone_in_one_call(answers, quick_client, body_of, least):
-    rows, refused, asked = await listed(
+    rows, refused, requests = await listed(
         answers,
         quick_client,
         "binance",
         "/binance/fapi/v1/exchangeInfo",
         body_of("binance_fapi_exchangeInfo"),
     )
-    assert len(asked) == 1
+    assert len(requests) == 1
     assert not refused
     assert len(rows) >= least
     assert not any("-" in name for name in rows)
@@ -132,14 +132,14 @@ async def test_binance_lists_perpetuals_alone_in_one_call(answers, quick_client,
 
 @every_body
 async def test_okx_lists_both_kinds_with_their_sizes_in_one_call(answers, quick_client, body_of):
-    rows, refused, asked = await listed(
+    rows, refused, requests = await listed(
         answers,
         quick_client,
         "okx",
         "/okx/api/v5/public/instruments",
         body_of("okx_instruments_SWAP"),
     )
-    assert len(asked) == 1
+    assert len(requests) == 1
     assert not refused
     assert rows["BTC/USDT:USDT"]["contract_size"] == 0.01
     assert rows["BTC/USD:BTC"]["contract_size"] == 100.0
@@ -150,14 +150,14 @@ async def test_okx_lists_both_kinds_with_their_sizes_in_one_call(answers, quick_
 @pytest.mark.parametrize(("body_of", "least"), [documented(2), recorded(201)])
 async def test_gate_lists_its_sizes_in_one_call_a_settle(answers, quick_client, body_of, least):
     answers.by_path["/gate/api/v4/futures/btc/contracts"] = []
-    rows, _, asked = await listed(
+    rows, _, requests = await listed(
         answers,
         quick_client,
         "gate",
         "/gate/api/v4/futures/usdt/contracts",
         body_of("gate_futures_usdt_contracts"),
     )
-    assert len(asked) == 2
+    assert len(requests) == 2
     assert rows["BTC/USDT:USDT"]["contract_size"] == 0.0001
     assert rows["XRP/USDT:USDT"]["contract_size"] == 10.0
     assert len(rows) >= least

@@ -120,7 +120,7 @@ async def test_a_slow_venue_ends_with_its_budget_and_what_came_is_landed(
     assert count(landed, "mark_ohlc") == 0
 
 
-async def test_one_answer_that_serves_three_requests_is_asked_for_once(round_of, standin):
+async def test_one_answer_that_serves_three_requests_is_requested_once(round_of, standin):
     now = instant(standin.now)
     start = now - dt.timedelta(hours=1)
     kinds = ("open_interest", "realised_liquidation", "long_short_ratio")
@@ -136,11 +136,11 @@ async def test_one_answer_that_serves_three_requests_is_asked_for_once(round_of,
         if batch.kind == "realised_liquidation"
         for row in batch.table.to_pylist()
     }
-    # The period that ended last is in, although its open interest was asked for by its end.
+    # The period that ended last is in, although its open interest was requested by its end.
     assert max(periods) == instant(standin.now // BAR * BAR - BAR)
 
 
-async def test_kinds_a_venue_does_not_tell_are_rejected_and_cost_no_call(round_of, standin):
+async def test_kinds_a_venue_does_not_publish_are_rejected_and_cost_no_call(round_of, standin):
     now = instant(standin.now)
     requests = [
         Request("mexc", "open_interest", (SYMBOLS[0],), now - dt.timedelta(hours=1), now),

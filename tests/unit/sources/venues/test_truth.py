@@ -95,7 +95,7 @@ async def test_bars_are_the_bars_of_the_market(product, is_mark, client_at, mark
     async with client_at(venue) as client:
         async for one, series in chosen(client, market, kind):
             if is_mark and one.product.mark_ohlc is None:
-                pytest.skip(f"{venue} tells no mark bars")
+                pytest.skip(f"{venue} publishes no mark bars")
             start, end = span(standin, 1.5)
             fetch = client.mark_ohlc if is_mark else client.ohlcv
             batches = await fetch(one.instrument, start, end)
@@ -138,7 +138,7 @@ async def test_open_interest_history_stands_at_its_instants(product, client_at, 
     async with client_at(venue) as client:
         async for one, series in chosen(client, market, kind):
             if one.product.open_interest_history is None:
-                pytest.skip(f"{venue} tells no history of open interest")
+                pytest.skip(f"{venue} publishes no history of open interest")
             period = one.product.open_interest_history.endpoint.period_seconds * 1000
             start, end = span(standin, 10)
             # So that the unit audit has prices to go by.
@@ -164,7 +164,7 @@ async def test_open_interest_now_is_what_stands(product, client_at, market, stan
     async with client_at(venue) as client:
         pairs = [pair async for pair in chosen(client, market, kind)]
         if pairs[0][0].product.open_interest_now is None:
-            pytest.skip(f"{venue} tells open interest only as a history")
+            pytest.skip(f"{venue} publishes open interest only as a history")
         batches = await client.open_interest_now([one.instrument for one, _ in pairs])
         rows = {row["instrument"]: row for row in rows_of(batches, "open_interest")}
         assert len(rows) == len(pairs)
@@ -196,7 +196,7 @@ async def test_ratios_are_longs_over_shorts(product, client_at, market, standin)
     async with client_at(venue) as client:
         async for one, series in chosen(client, market, kind):
             if not specs_of(one.product, "long_short_ratio"):
-                pytest.skip(f"{venue} tells no long/short ratio")
+                pytest.skip(f"{venue} publishes no long/short ratio")
             start, end = span(standin, 1)
             rows = rows_of(
                 await client.long_short_ratio(one.instrument, start, end), "long_short_ratio"
