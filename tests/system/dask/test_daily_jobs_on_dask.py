@@ -38,7 +38,7 @@ def test_an_asset_whose_measurement_is_lost_is_measured_by_the_next(address, hom
     other = shutil.copytree(home, tmp_path / "other")
     with workshop(other) as shop, open_engine(ONE_THREAD) as engine:
         on_threads = measure(shop, engine)
-    kill = partial(kill_own_process, 2, "measuring THIN", str(tmp_path))
+    kill = partial(kill_own_process, 2, "measuring THIN, 2025-12", str(tmp_path))
     with workshop(home) as shop, open_engine(EngineChoice(address)) as engine:
         first = measure(shop, Disturbed(engine, kill))
         second = measure(shop, engine)
