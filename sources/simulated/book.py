@@ -168,7 +168,8 @@ class ContractBook:
         # Twice the expected number of positions: orders differ in size, and a minute needs ROOM.
         expected = 2.0 * contract.ordinary_lots / contract.mean_order_lots
         self._grow(ROOM + int(2.0 * expected))
-        fill_positions(generator, contract, self.positions, self.ledger)
+        while not fill_positions(generator, contract, self.positions, self.ledger):
+            self._grow(self.positions.lots.size)
 
     def advance(
         self, generator: np.random.Generator, log_index: FloatArray, activity: FloatArray

@@ -109,11 +109,16 @@ def _is_accepted(side: int, price: float, mark: float) -> bool:
 @compiled_counted
 def fill_positions(
     rng: np.random.Generator, contract: SimulatedContract, positions: Positions, ledger: Ledger
-) -> None:
-    """Open positions on both sides up to the ordinary open interest, in its usual mix."""
+) -> bool:
+    """Open positions on both sides up to the ordinary open interest, in its usual mix.
+
+    Returns whether there were slots for all of them; with more slots it goes on where it stopped.
+    """
     mark = exp(ledger.levels[at.MARK_LOG])
     for side in range(2):
         while ledger.counts[at.TRADER_LONG_LOTS + side] < contract.ordinary_lots:
+            if ledger.counts[at.FREE_COUNT] < 2:
+                return False
             tier, lots = _draw_order(rng, contract, contract.tier_standing_weight)
             # As if entered within the last days; the true past of the price does not exist.
             entry = mark * exp(2.0 * contract.daily_volatility_ratio * rng.standard_normal())
@@ -130,6 +135,7 @@ def fill_positions(
     ledger.counts[at.MAKER_LOTS] = (
         ledger.counts[at.TRADER_SHORT_LOTS] - ledger.counts[at.TRADER_LONG_LOTS]
     )
+    return True
 
 
 @compiled_uncounted

@@ -78,6 +78,16 @@ def test_more_margin_moves_the_liquidation_price_away(
         assert_allclose(left, maintenance, rtol=1e-7, atol=1e-12 * more)
 
 
+@pytest.mark.parametrize("hedged_ratio", [0.875, 1.0])
+def test_a_book_of_many_hedged_accounts_has_a_slot_for_each_position(hedged_ratio):
+    book = make_book(INVERSE, 16643, hedged_ratio=hedged_ratio, cross_ratio=0.5)
+    for side in (LONG, SHORT):
+        left = open_positions(book, side)
+        levered = (left["liquidation_price"] > 0) & np.isfinite(left["liquidation_price"])
+        assert book.ledger.bin_lots[side].sum() == left["lots"][levered].sum()
+        assert left["lots"].sum() == book.ledger.counts[at.TRADER_LONG_LOTS + side]
+
+
 @BOTH_KINDS
 @settings(max_examples=15, deadline=None)
 @given(
