@@ -215,7 +215,7 @@ def maintain_command(
     """Move loaded landing files to raw history, check all gaps, fetch what venues still serve."""
     from jobs.maintain import maintain
 
-    report = maintain(read_settings(), clock=now, is_asking=ask)
+    report = maintain(read_settings(), clock=now, is_fetching=ask)
     note(
         f"moved {report.moved_files:,} landing files to raw history "
         f"({report.moved_bytes / 1e6:,.1f} MB)"

@@ -89,7 +89,9 @@ def maintain() -> int:
     """Tidy the home folder and fetch what is missing; return how many files were moved."""
     from jobs.maintain import maintain
 
-    report = maintain(read_settings(), clock=lambda: datetime.now(UTC), is_asking=follows_venues())
+    report = maintain(
+        read_settings(), clock=lambda: datetime.now(UTC), is_fetching=follows_venues()
+    )
     return report.moved_files
 
 

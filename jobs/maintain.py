@@ -69,22 +69,22 @@ def maintain(
     clock: Callable[[], datetime],
     universe: Universe | None = None,
     landing_days: int | None = None,
-    is_asking: bool = True,
+    is_fetching: bool = True,
 ) -> MaintainReport:
-    """Move what was loaded to raw history, prune, look at all gaps, fetch what is missing.
+    """Move what was loaded to raw history, prune, check all gaps, fetch what is missing.
 
     Parameters
     ----------
     settings : Settings
         Where things are.
     clock : callable
-        Tells the time, UTC.
+        Returns the time, UTC.
     universe : Universe, optional
         What is followed; by default what the universe file says.
     landing_days : int, optional
         Days after which loaded landing files move to raw history; by default as the settings say.
-    is_asking : bool
-        Whether venues are asked for what is missing.
+    is_fetching : bool
+        Whether to request what is missing from venues.
     """
     now = clock()
     days = settings.landing_days if landing_days is None else landing_days
@@ -115,7 +115,7 @@ def maintain(
         storage_at(settings.warehouse_address).discard_unfinished()
         tidy(connection, now - timedelta(days=_VERSION_DAYS))
     ingested: IngestReport | None = None
-    if is_asking:
+    if is_fetching:
         try:
             ingested = ingest(
                 settings,

@@ -120,7 +120,7 @@ class ContractUnits:
             return figures
         if prices is None:
             raise ValueError(
-                f"{unit} is no position unit of a {self.contract_kind} contract: converting it "
+                f"{unit} is no position unit of {self.contract_kind} contracts: converting it "
                 "needs a price; correct the declared unit or give prices"
             )
         return figures * prices if power > 0 else figures / prices

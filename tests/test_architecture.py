@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+import tomllib
 from collections import defaultdict
 from functools import cache
 from graphlib import TopologicalSorter
@@ -319,6 +320,14 @@ def test_packages_are_shipped():
     text = (ROOT / "pyproject.toml").read_text()
     line = next(line for line in text.splitlines() if line.startswith("packages = ["))
     assert set(json.loads(line.removeprefix("packages = "))) == {*ALLOWED, "sql"}
+
+
+def test_examples_in_docstrings_are_run():
+    with_examples = {
+        room for room in ALLOWED for path in modules(room) if ">>> " in path.read_text()
+    }
+    configured = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert with_examples <= {*configured["tool"]["pytest"]["ini_options"]["testpaths"]}
 
 
 def test_help_imports_nothing_that_takes_seconds():

@@ -81,7 +81,7 @@ def replay(
 def _begin(series: Series, bars: BarColumns) -> tuple[BarColumns, BarColumns]:
     """Start a series at its first bar with open interest; return its trail and its bars.
 
-    The trail are the bars of the last ``TRAIL_MICROSECONDS`` before it that are as long as the
+    The trail is the bars of the last ``TRAIL_MICROSECONDS`` before it that are as long as the
     last of them.
     """
     known = np.flatnonzero(~np.isnan(bars.open_interest))

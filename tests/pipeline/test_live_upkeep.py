@@ -85,7 +85,7 @@ def test_maintenance_deletes_loaded_files_only_and_forgets_their_names(home):
     rows = home.query("select count(*) from raw.ohlcv")
     home.standin.now += 8 * DAY
     report = maintain(
-        home.settings, clock=home.clock, universe=home.universe, is_asking=False, landing_days=7
+        home.settings, clock=home.clock, universe=home.universe, is_fetching=False, landing_days=7
     )
     assert report.moved_files == len(landed)
     assert waiting.exists()

@@ -98,7 +98,7 @@ def run_job(job: str, home: str, archive: str, venue_url: str, now: int) -> None
         from jobs.maintain import maintain
 
         # What was loaded is stamped by this machine's clock, years after the market's perhaps.
-        maintain(settings, clock=lambda: at, landing_days=-36_500, is_asking=False)
+        maintain(settings, clock=lambda: at, landing_days=-36_500, is_fetching=False)
     elif job == "schedule":
         from jobs.hourly import run_hour
 

@@ -155,7 +155,7 @@ def test_maintenance_deletes_what_a_rebuild_left_that_was_stopped(
     with pytest.raises(KeyboardInterrupt):
         rebuild(settings)
     assert len(folders_of(lake)) == 2
-    maintain(settings, clock=lambda: END, is_asking=False)
+    maintain(settings, clock=lambda: END, is_fetching=False)
     assert folders_of(lake) == before
 
 
@@ -349,7 +349,7 @@ def test_maintenance_merges_files_and_keeps_every_row(copied, tmp_path):
     with open_writer(settings) as connection:
         (before,) = connection.execute(count).fetchone()
     earlier = moved(settings, tmp_path / "earlier.duckdb")
-    maintain(settings, clock=lambda: END + timedelta(days=9000), is_asking=False)
+    maintain(settings, clock=lambda: END + timedelta(days=9000), is_fetching=False)
     with open_writer(settings) as connection:
         (after,) = connection.execute(count).fetchone()
     assert after < before

@@ -105,7 +105,7 @@ def test_rows_are_those_of_a_file_though_each_shard_was_run_twice(
     # The next build finds nothing to do; what no shard of the first came back with is deleted.
     assert build(home).row_count == 0
     files = data_files(home, "derived.heatmap")
-    maintain(lake_settings(home), clock=lambda: UNTIL + timedelta(days=9000), is_asking=False)
+    maintain(lake_settings(home), clock=lambda: UNTIL + timedelta(days=9000), is_fetching=False)
     assert len(data_files(home, "derived.heatmap")) < len(files) / 2
     assert_equals(home, on_threads)
 

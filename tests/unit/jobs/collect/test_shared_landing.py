@@ -204,7 +204,7 @@ def test_raw_history_waits_for_what_the_shared_landing_still_has(
     assert read_transfer_report(writer).messages == ("access is refused",)
 
     def keep_house():
-        return maintain(writer, clock=lambda: AT + timedelta(days=400), is_asking=False)
+        return maintain(writer, clock=lambda: AT + timedelta(days=400), is_fetching=False)
 
     # Once moved and forgotten, the file would be received and loaded a second time.
     assert keep_house().moved_files == 0
@@ -224,7 +224,7 @@ def test_raw_history_waits_for_what_the_shared_landing_still_has(
 def test_maintenance_of_a_collector_leaves_files_to_be_sent(collector, shared):
     land_bars(collector)
     load(collector.model_copy(update={"send_to": None}))
-    report = maintain(collector, clock=lambda: AT + timedelta(days=400), is_asking=False)
+    report = maintain(collector, clock=lambda: AT + timedelta(days=400), is_fetching=False)
     assert report.moved_files == 0
     load(collector)
     assert len(objects(shared)) == 1

@@ -140,7 +140,7 @@ def test_issue_list_of_venues_is_declared():
 def test_inverse_position_units_refuse_what_needs_a_price():
     product = VENUES["deribit"].products[0]
     inverse = a_contract(product)
-    with pytest.raises(ValueError, match="no position unit of a inverse contract"):
+    with pytest.raises(ValueError, match="no position unit of inverse contracts"):
         inverse.units.to_position(1.0, "base")
     linear = dataclasses.replace(inverse, contract_kind="linear")
     with pytest.raises(ValueError, match="usd is no position unit"):
