@@ -94,8 +94,11 @@ def write_comments(connection: duckdb.DuckDBPyConnection) -> None:
             "where database_name = current_database()"
         ).fetchall()
     )
-    for relation in relations().values():
-        if relation.schema == "marts":
-            continue
-        missing = (each for each in comments(relation, "table") if each not in known)
-        connection.execute(";".join(comment_statement(*each) for each in missing))
+    missing = [
+        comment_statement(*each)
+        for relation in relations().values()
+        if relation.schema != "marts"
+        for each in comments(relation, "table")
+        if each not in known
+    ]
+    connection.execute(";".join(missing))

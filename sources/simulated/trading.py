@@ -117,7 +117,7 @@ def fill_positions(
     mark = exp(ledger.levels[at.MARK_LOG])
     for side in range(2):
         while ledger.counts[at.TRADER_LONG_LOTS + side] < contract.ordinary_lots:
-            if ledger.counts[at.FREE_COUNT] < 2:
+            if ledger.counts[at.FREE_COUNT] < 2:  # a hedged account takes two
                 return False
             tier, lots = _draw_order(rng, contract, contract.tier_standing_weight)
             # As if entered within the last days; the true past of the price does not exist.
