@@ -356,7 +356,7 @@ def test_a_declaration_that_cannot_be_is_named(examine, monkeypatch):
     monkeypatch.setattr("sources.venues.declared.VENUES", {**DECLARED, "binance": venue})
     (one,) = examine("binance").of_status("differs")
     assert one.kind == "ohlcv"
-    assert "usd is no position unit of a linear contract" in one.differences[0].words
+    assert "usd is no position unit of linear contracts" in one.differences[0].words
 
 
 def test_an_answer_that_serves_several_kinds_is_requested_once_and_in_each_report(examine, standin):
