@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from warehouse import checkpoints
 from warehouse.address import WarehouseAddress
 from warehouse.contracts import relations
 from warehouse.database_file import ROW_GROUP_SIZE
@@ -64,6 +65,8 @@ def open_warehouse(
         with translated(f"opening {address}"):
             stack.enter_context(storage.held())
             connection = stack.enter_context(duckdb.connect(config=config))
+            stack.enter_context(translated(f"closing {address}"))
+            stack.enter_context(checkpoints.checkpointed(connection))
             storage.attach(connection, CATALOG)
             connection.execute(f"use {CATALOG}")
         with translated(f"preparing {address}"):
@@ -138,6 +141,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
             connection.execute("rollback")
         raise
     connection.execute("commit")
+    checkpoints.checkpoint_large_logs(connection)
 
 
 def select_model(name: str, tables: Mapping[str, pa.Table]) -> list[dict[str, Any]]:

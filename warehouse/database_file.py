@@ -3,15 +3,15 @@
 Belongs here: what of a file differs from a lake. Does not belong here: models, rows, migrations.
 """
 
-import fcntl
 import itertools
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import duckdb
 
-from warehouse.errors import WarehouseBusy
+from warehouse import checkpoints
+from warehouse.checkpoints import COMPANIONS, beside
 from warehouse.sql_text import quoted
 
 # Rows are compressed by group, and a commit rewrites the last group of each table. Groups of
@@ -35,22 +35,21 @@ class FileStorage:
     @property
     def spill(self) -> Path:
         """Folder for data beyond memory, beside the file."""
-        return self.path.with_name(f"{self.path.name}.tmp")
+        return beside(self.path, ".tmp")
 
     def held(self) -> AbstractContextManager[None]:
-        """Exclude other writers: DuckDB locks its files."""
-        return nullcontext()
+        """Mend what a checkpoint left that broke off; DuckDB excludes other writers."""
+        return checkpoints.held(self.path)
 
     def is_empty(self) -> bool:
         """Return whether nothing has been written to it yet."""
-        return not self.path.exists() or not self.path.stat().st_size
+        return checkpoints.holds_nothing(self.path)
 
     def attach(self, connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
-        """Attach the file under a name; made where absent.
+        """Attach the file under a name.
 
         It is attached, not opened, because only that sets the size of row groups.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         connection.execute(
             f"attach {quoted(self.path)} as {catalog} (row_group_size {ROW_GROUP_SIZE})"
         )
@@ -62,51 +61,41 @@ class FileStorage:
     def discard_unfinished(self) -> None:
         """Delete a file that was to replace this one and was not finished."""
         building = building_path(self.path)
-        for left in (building, _log_of(building)):
+        for left in (building, *(beside(building, ending) for ending in COMPANIONS)):
             left.unlink(missing_ok=True)
 
     @contextmanager
     def replaced(self) -> Iterator[Path]:
         """Yield the path of a database to build, which replaces this one after the block.
 
-        The old file is locked meanwhile. It is renamed, with its log of changes, to the first free
+        The old file is locked meanwhile. It is renamed, with what belongs to it, to the first free
         name ``<file>.old-<n>``.
 
         Raises
         ------
-        WarehouseBusy
+        OSError
             Another process has the file open.
         """
         path = self.path
-        path.parent.mkdir(parents=True, exist_ok=True)
         building = building_path(path)
-        with path.open("ab") as held:
-            try:
-                # The lock that DuckDB takes on its files.
-                fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as exc:
-                raise WarehouseBusy(
-                    f"replacing {path}: another writer has it open; wait for it to end"
-                ) from exc
+        was_empty = self.is_empty()
+        with checkpoints.held(path, is_locked=True):
             self.discard_unfinished()
             yield building
             number = next(n for n in itertools.count(1) if not _old_name(path, n).exists())
-            if _log_of(path).exists():
-                # First, or DuckDB would replay it over the new file.
-                _log_of(path).rename(_log_of(_old_name(path, number)))
-            if path.stat().st_size:
+            # First, or DuckDB would replay the old log over the new file.
+            for ending in COMPANIONS:
+                if beside(path, ending).exists():
+                    beside(path, ending).rename(beside(_old_name(path, number), ending))
+            if not was_empty:
                 path.rename(_old_name(path, number))
             building.replace(path)
 
 
 def building_path(path: Path) -> Path:
     """Return the path of the database that is to replace one when it is built."""
-    return path.with_name(f"{path.name}.rebuilding")
-
-
-def _log_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.wal")
+    return beside(path, ".rebuilding")
 
 
 def _old_name(path: Path, number: int) -> Path:
-    return path.with_name(f"{path.name}.old-{number}")
+    return beside(path, f".old-{number}")

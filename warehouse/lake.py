@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse.address import LakeAddress
+from warehouse.checkpoints import COMPANIONS, beside, held, holds_nothing
 from warehouse.database_file import FileStorage, building_path
 from warehouse.error_messages import translated
 from warehouse.errors import LakeRejected, WarehouseError
@@ -69,11 +70,11 @@ class LakeStorage:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Exclude other writers; of a catalogue in a file DuckDB does so."""
+        """Exclude other writers; from a catalogue in a file DuckDB excludes them."""
         catalogue = self._address.catalogue
         if isinstance(catalogue, Path):
-            catalogue.parent.mkdir(parents=True, exist_ok=True)
-            yield
+            with held(catalogue):
+                yield
             return
         with open_catalogue(catalogue) as server:
             server.lock(self._address.schema)
@@ -87,7 +88,7 @@ class LakeStorage:
         """Return whether nothing has been written to it yet."""
         catalogue = self._address.catalogue
         if isinstance(catalogue, Path):
-            return not catalogue.exists() or not catalogue.stat().st_size
+            return holds_nothing(catalogue)
         with self._catalogue(catalogue) as server:
             return server.is_empty(self._address.schema)
 
@@ -97,13 +98,15 @@ class LakeStorage:
             self._attach(connection, catalog)
             self._check_data_path(connection, catalog)
             return
-        self._discard()
+        catalogue = self._address.catalogue
+        if isinstance(catalogue, ServerAddress):
+            self._discard()
         place = f"{self._address.data}{uuid.uuid4().hex[:_NAME_LENGTH]}/"
         self._attach(connection, catalog, data_path=quoted(place))
         for name, value in _OPTIONS.items():
             connection.execute(f"call {catalog}.set_option('{name}', '{value}')")
-        if isinstance(self._address.catalogue, ServerAddress):
-            with self._catalogue(self._address.catalogue) as server:
+        if isinstance(catalogue, ServerAddress):
+            with self._catalogue(catalogue) as server:
                 server.fence(self._address.schema)
 
     def _attach(self, connection: duckdb.DuckDBPyConnection, catalog: str, **options: str) -> None:
@@ -192,7 +195,10 @@ class LakeStorage:
 
     def discard_unfinished(self) -> None:
         """Delete a lake that was to replace this one and was not finished, and its files."""
-        unfinished = LakeStorage(self._making)
+        making = self._making
+        if isinstance(making.catalogue, Path) and not making.catalogue.exists():
+            return
+        unfinished = LakeStorage(making)
         with unfinished.held():
             unfinished._discard()
 
@@ -200,9 +206,10 @@ class LakeStorage:
         """Delete the lake: its files, then its catalogue."""
         catalogue = self._address.catalogue
         if isinstance(catalogue, Path):
-            if catalogue.exists():
+            if not holds_nothing(catalogue):
                 self._delete_files()
-                catalogue.unlink()
+            for left in (catalogue, *(beside(catalogue, ending) for ending in COMPANIONS)):
+                left.unlink(missing_ok=True)
             return
         with self._catalogue(catalogue) as server:
             if server.has_lake(self._address.schema):

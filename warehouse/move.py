@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import duckdb
 
 from warehouse.address import WarehouseAddress
+from warehouse.checkpoints import checkpoint
 from warehouse.connect import open_warehouse, replaced_warehouse, transaction
 from warehouse.contracts import Relation, relations
 from warehouse.error_messages import translated
@@ -87,6 +88,7 @@ def move_warehouse(
             for number, relation in enumerate(stored):
                 row_counts[relation.name] = _copy(connection, relation)
                 on_table(relation.name, (number + 1) / len(stored))
+            checkpoint(connection)
             connection.execute(f"detach {_COPY}")
     logger.info("moved %d rows from %s to %s", sum(row_counts.values()), source, target)
     return MoveReport(row_counts)

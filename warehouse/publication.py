@@ -496,5 +496,5 @@ class Publication:
             )
             hourly = [each.name for each in _stored_relations() if each.is_hourly]
             record_publication(self._connection, _FILE, self._first.mark, self._days, hourly)
-        # Writes the log of changes into the file.
+        self._connection.execute(f"checkpoint {_FILE}")
         self._detach()

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import duckdb
 
-from warehouse import lake_tables
+from warehouse import checkpoints, lake_tables
 from warehouse.address import LakeAddress, WarehouseAddress
 from warehouse.database_file import FileStorage
 from warehouse.lake import LakeStorage, data_folder
@@ -35,13 +35,13 @@ class Storage(Protocol):
         """Where data beyond memory goes."""
 
     def held(self) -> AbstractContextManager[None]:
-        """Exclude other writers for the block."""
+        """Exclude other writers for the block, and mend what the last one left."""
 
     def is_empty(self) -> bool:
         """Return whether nothing has been written to it yet."""
 
     def attach(self, connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
-        """Attach it under a name; made where it is empty."""
+        """Attach it under a name, in ``held``; made where it is empty."""
 
     def replaced(self) -> AbstractContextManager[WarehouseAddress]:
         """Yield an address to write to, which takes this one's place after the block."""
@@ -103,8 +103,7 @@ def tidy(connection: duckdb.DuckDBPyConnection, before: datetime) -> None:
     if _type_of(connection) == _LAKE:
         tidy_lake(connection, before)
     else:
-        # Writes the log of changes into the file.
-        connection.execute("checkpoint")
+        checkpoints.checkpoint(connection)
 
 
 def _type_of(connection: duckdb.DuckDBPyConnection) -> str:

@@ -5,7 +5,7 @@ of them. Does not belong here: anything a test asserts.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -152,11 +152,16 @@ class Workshop:
         Its folder.
     connection : DuckDBPyConnection
         The writer's.
+    close : callable
+        Closes the warehouse, for what opens it itself.
     """
 
-    def __init__(self, home: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, home: Path, connection: duckdb.DuckDBPyConnection, close: Callable[[], None]
+    ) -> None:
         self.settings = Settings(home=home)
         self.connection = connection
+        self.close = close
         # Names go on after those that were loaded, also in a copy of a home.
         self._landed = self.one("select count(*) from meta.landing_file")
 
@@ -222,17 +227,15 @@ _TEMPLATE = "template.duckdb"
 @contextmanager
 def copied_warehouses() -> Iterator[None]:
     """Let `open_warehouse` copy an empty warehouse where there is none, instead of making one."""
-    attach = FileStorage.attach
+    held = FileStorage.held
 
-    def attach_copy(
-        storage: FileStorage, connection: duckdb.DuckDBPyConnection, catalog: str
-    ) -> None:
+    def held_copy(storage: FileStorage) -> AbstractContextManager[None]:
         if storage.path.name != _TEMPLATE and not storage.path.exists():
             storage.path.parent.mkdir(parents=True, exist_ok=True)
             storage.path.write_bytes(_empty_warehouse())
-        attach(storage, connection, catalog)
+        return held(storage)
 
-    with mock.patch.object(FileStorage, "attach", attach_copy):
+    with mock.patch.object(FileStorage, "held", held_copy):
         yield
 
 
@@ -248,8 +251,9 @@ def prepare_home(home: Path) -> None:
 def workshop(home: Path) -> Iterator[Workshop]:
     """Yield a workshop in a folder, made where absent."""
     prepare_home(home)
-    with open_warehouse(home / "warehouse.duckdb", threads=1) as connection:
-        yield Workshop(home, connection)
+    with ExitStack() as stack:
+        connection = stack.enter_context(open_warehouse(home / "warehouse.duckdb", threads=1))
+        yield Workshop(home, connection, stack.close)
 
 
 def home_with(

@@ -8,7 +8,7 @@ import pickle
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,9 @@ def lake_settings(home: Path) -> Settings:
 def lake_workshop(home: Path) -> Iterator[Workshop]:
     """Yield a workshop in a home whose warehouse is a lake, made where absent."""
     settings = lake_settings(home)
-    with open_writer(settings) as connection:
-        shop = Workshop(home, connection)
+    with ExitStack() as stack:
+        connection = stack.enter_context(open_writer(settings))
+        shop = Workshop(home, connection, stack.close)
         shop.settings = settings
         yield shop
 

@@ -72,7 +72,7 @@ def build_on(shop, address, shard_seconds=300.0):
 
 
 def assert_equals(shop, other):
-    shop.connection.close()
+    shop.close()
     assert not differences(shop.settings.warehouse, other / "warehouse.duckdb")
 
 

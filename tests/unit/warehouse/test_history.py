@@ -174,7 +174,7 @@ def test_a_lost_warehouse_is_made_again_row_for_row(shop):
     shop.land("sentiment", sentiment(70.0, at=END), "later")
     shop.load()
     ledger = set(shop.rows("select file_name, sha256 from meta.landing_file"))
-    shop.connection.close()
+    shop.close()
     expected = raw_rows(shop.settings.warehouse)
     assert rebuilt(shop.settings) == expected
     assert [len(expected[kind]) for kind in ("ohlcv", "sentiment", "quarantine")] == [15, 4, 1]
@@ -194,7 +194,7 @@ def test_maps_of_a_rebuilt_warehouse_equal_those_before(shop, market_records):
     move(shop)
     shop.take_in(of_one_series(market_records, 13, 26))
     shop.build(START + 26 * HOUR, turnover)
-    shop.connection.close()
+    shop.close()
     before = shop.settings.warehouse.rename(shop.settings.home / "before.duckdb")
     pipeline.rebuild(shop.settings)
     with workshop(shop.settings.home) as again:
@@ -207,7 +207,7 @@ def test_maps_of_a_rebuilt_warehouse_equal_those_before(shop, market_records):
 def test_what_landed_before_is_not_loaded_again_after_a_rebuild(shop):
     take_in_history(shop)
     move(shop)
-    shop.connection.close()
+    shop.close()
     expected = raw_rows(shop.settings.warehouse)
     rebuilt(shop.settings)
     with workshop(shop.settings.home) as again:
@@ -255,7 +255,7 @@ def test_moving_that_is_killed_loses_nothing_and_doubles_nothing(shop, monkeypat
         with pytest.raises(KeyboardInterrupt):
             move(shop)
     assert len(placed) == min(survived, 6)
-    shop.connection.close()
+    shop.close()
     expected = raw_rows(settings.warehouse)
     assert rebuilt(settings) == expected
     with workshop(settings.home) as again:
@@ -276,7 +276,7 @@ def test_history_that_only_an_earlier_releases_warehouse_has_is_kept_first(shop)
         if path.stem != "imported":
             path.unlink()
     move(shop)
-    shop.connection.close()
+    shop.close()
     expected = raw_rows(shop.settings.warehouse)
     assert rebuilt(shop.settings) == expected
     files = {row[-1] for row in rows_in(shop.settings.raw, "ohlcv")}
@@ -290,7 +290,7 @@ def test_a_backup_taken_while_files_move_is_whole(shop, tmp_path):
     shutil.copytree(shop.settings.landing, backup.landing)
     move(shop)
     shutil.copytree(shop.settings.raw, backup.raw)
-    shop.connection.close()
+    shop.close()
     pipeline.rebuild(backup)
     assert raw_rows(backup.warehouse) == raw_rows(shop.settings.warehouse)
 
@@ -305,7 +305,7 @@ def test_history_rows_of_an_earlier_format_are_read_as_landing_files_of_it_are(s
     shop.land("sentiment", sentiment(70.0), "more")
     shop.load()
     move(shop)
-    shop.connection.close()
+    shop.close()
     expected = raw_rows(shop.settings.warehouse)
     assert rebuilt(shop.settings) == expected
 
@@ -331,7 +331,7 @@ def test_files_of_the_first_release_can_be_read_for_ever():
 def test_a_lost_warehouse_is_not_begun_anew_in_silence(shop):
     take_in_history(shop)
     move(shop)
-    shop.connection.close()
+    shop.close()
     for harm in (shop.settings.warehouse.unlink, shop.settings.warehouse.touch):
         harm()
         with (
@@ -351,7 +351,7 @@ def read_all(settings):
 def test_a_damaged_warehouse_says_what_to_run_and_is_made_again(shop, harm, tmp_path):
     take_in_history(shop)
     move(shop)
-    shop.connection.close()
+    shop.close()
     path = shop.settings.warehouse
     expected = raw_rows(path)
     content = bytearray(path.read_bytes())
@@ -392,7 +392,7 @@ def test_a_rebuild_waits_for_no_writer(tmp_path):
 def test_a_damaged_history_is_named_and_the_warehouse_stays(shop):
     take_in_history(shop)
     move(shop)
-    shop.connection.close()
+    shop.close()
     before = shop.settings.warehouse.read_bytes()
     (month,) = shop.settings.raw.glob("sentiment/*/data.parquet")
     month.write_bytes(month.read_bytes()[:100])
