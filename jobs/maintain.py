@@ -122,7 +122,7 @@ def maintain(
                 clock=clock,
                 universe=universe,
                 effort=_EFFORT,
-                is_patient=False,
+                has_backoff=False,
             )
         except AllVenuesFailed as exc:
             # The round is on record as failed; what was tidied stays tidy.

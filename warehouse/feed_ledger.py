@@ -159,7 +159,7 @@ def write_feeds(
     venues: Sequence[str],
     at: datetime,
 ) -> None:
-    """Replace the feeds followed on some venues; those not among them are followed no more.
+    """Replace the feeds followed on some venues; any other feed of theirs ends.
 
     The ledger keeps the earliest instant wanted of a feed, how far it is complete and how far it
     was checked. Instants wanted only from this call on have not been checked: `refresh_gaps` starts
@@ -174,7 +174,7 @@ def write_feeds(
     venues : sequence of str
         Venues whose feeds are replaced.
     at : datetime
-        The time: the end of what is expected of feeds followed no more.
+        The time: feeds that are no longer followed end here.
     """
     with transaction(connection), registered(connection, "wanted", table_of("meta.feed", feeds)):
         connection.execute(
@@ -195,7 +195,7 @@ def write_feeds(
 def widen_feeds(
     connection: duckdb.DuckDBPyConnection, start: datetime, venues: Sequence[str]
 ) -> None:
-    """Want the feeds of some venues from an earlier instant on, unless they have no history."""
+    """Expect the feeds of some venues from an earlier instant on, unless they have no history."""
     connection.execute(
         """
         update meta.feed set

@@ -44,7 +44,7 @@ def read_set_apart(
 ) -> dict[str, dict[str, IntArray]]:
     """Return the hours (start, end] in which venues are set apart, by asset and venue.
 
-    Hardly any asset has some: the rule is run only for those with prices that far apart.
+    Few assets have any: the rule runs only for those whose prices are that far apart.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def _add_stored(
 
 
 def _may_contradict(closes: list[_Closes]) -> bool:
-    """Return whether two of some closes, at whatever hours, are that far apart."""
+    """Return whether two of some closes, at whatever hours, are apart enough."""
     lowest = min(float(each.close.min()) for each in closes)
     highest = max(float(each.close.max()) for each in closes)
     return highest > limits.CONTRADICTORY * lowest

@@ -152,7 +152,7 @@ def _sum_without_set_apart(
 ) -> None:
     """Sum maps again in hours in which venues are set apart, without those venues.
 
-    Hardly any hour has some, and which ones is known only once their prices are stored.
+    Few hours have any, and which ones is known only once their prices are stored.
     """
     set_window(connection, assets, to_instant(start), to_instant(end))
     connection.execute("create or replace temp table set_apart as from intermediate.int_set_apart")

@@ -94,7 +94,7 @@ async def fetch_round(scope: Scope, known: WarehouseState) -> RoundResult:
             planned.feeds,
             planned.gaps,
             now=now,
-            is_patient=scope.is_patient,
+            has_backoff=scope.has_backoff,
             is_thorough=scope.is_thorough,
         )
         if scope.span is not None:

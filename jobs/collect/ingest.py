@@ -38,7 +38,7 @@ def ingest(
     clock: Clock,
     universe: Universe | None = None,
     effort: Effort = _ROUND,
-    is_patient: bool = True,
+    has_backoff: bool = True,
 ) -> IngestReport:
     """Request all that is missing from venues, load it and return the report.
 
@@ -52,7 +52,7 @@ def ingest(
         What to follow; by default the universe file's.
     effort : Effort
         Time for each venue, retries.
-    is_patient : bool
+    has_backoff : bool
         Whether gaps that answers did not fill wait longer each time, and irregular feeds are
         requested for the last day only.
 
@@ -65,7 +65,7 @@ def ingest(
     """
     with run_file(settings, "ingest") as run:
         universe = universe or configured_universe(settings)
-        scope = Scope(settings, clock, universe, effort, is_patient=is_patient)
+        scope = Scope(settings, clock, universe, effort, has_backoff=has_backoff)
         received = receive_landing(settings, at=clock(), own_venues=universe.venues)
         try:
             known = read_warehouse_state(scope)
@@ -112,7 +112,7 @@ def backfill(
         with run_file(settings, "backfill") as run:
             now = clock()
             span = (start, min(end or now, now))
-            scope = Scope(settings, clock, universe, effort, span, is_patient=False)
+            scope = Scope(settings, clock, universe, effort, span, has_backoff=False)
             known = read_warehouse_state(scope)
             report = _settle_and_send(scope, known, asyncio.run(fetch_round(scope, known)), run)
         on_round(report)

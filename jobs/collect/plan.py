@@ -40,7 +40,7 @@ def plan_requests(
     gaps: Iterable[Gap],
     *,
     now: datetime,
-    is_patient: bool = True,
+    has_backoff: bool = True,
     is_thorough: bool = False,
 ) -> list[Request]:
     """Return the requests for feeds, most urgent first: snapshots, the last hour, what is older.
@@ -55,14 +55,14 @@ def plan_requests(
         What is missing of known feeds.
     now : datetime
         The time, UTC.
-    is_patient : bool
+    has_backoff : bool
         Whether gaps that answers did not fill wait longer each time.
     is_thorough : bool
         Whether irregular feeds are requested again for weeks already answered.
     """
     gaps_of: dict[tuple[str, str, str], list[Gap]] = defaultdict(list)
     for gap in gaps:
-        if not is_patient or is_due(gap, now):
+        if not has_backoff or is_due(gap, now):
             gaps_of[gap.venue, gap.instrument, gap.kind].append(gap)
     snapshots: dict[tuple[str, bool], list[str]] = defaultdict(list)
     fresh: list[Request] = []

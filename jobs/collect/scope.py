@@ -65,7 +65,7 @@ class Scope:
         Time and retries.
     span : (datetime, datetime), optional
         Only instants within it; without, everything that is missing.
-    is_patient : bool
+    has_backoff : bool
         Whether gaps that answers did not fill wait longer each time, and irregular feeds are
         requested for the last day only.
     """
@@ -75,12 +75,12 @@ class Scope:
     universe: Universe
     effort: Effort
     span: tuple[datetime, datetime] | None = None
-    is_patient: bool = True
+    has_backoff: bool = True
 
     @property
     def is_thorough(self) -> bool:
         """Whether irregular feeds are requested again for weeks already answered."""
-        return not self.is_patient and self.span is None
+        return not self.has_backoff and self.span is None
 
 
 def configured_universe(settings: Settings, assets: Sequence[str] = ()) -> Universe:

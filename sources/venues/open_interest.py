@@ -60,8 +60,8 @@ def read_open_interest(spec: OpenInterest, rows: ResponseRows) -> list[Batch]:
     unknown = np.full(len(rows), np.nan)
     amounts, received_values = values.get("amount", unknown), values.get("value", unknown)
     ratios = audit_units(
-        _convert_to_usd(amounts, instruments, spec.amount_unit or "contracts", prices),
-        received_values * prices if spec.value_unit == "base" else received_values,
+        _convert_to_usd(amounts, instruments, spec.amount_unit, prices),
+        _convert_to_usd(received_values, instruments, spec.value_unit, prices),
         rows.table.rejects,
     )
     wanted = rows.are_wanted() & is_requested
@@ -135,9 +135,14 @@ def _convert(figures: Floats, instruments: Sequence[Instrument | None], unit: Am
 
 
 def _convert_to_usd(
-    figures: Floats, instruments: Sequence[Instrument | None], unit: AmountUnit, prices: Floats
+    figures: Floats,
+    instruments: Sequence[Instrument | None],
+    unit: AmountUnit | None,
+    prices: Floats,
 ) -> Floats:
-    """Return figures in USD; NaN where the price is not known."""
+    """Return figures in USD; NaN where the unit is not declared or the price is not known."""
+    if unit is None:
+        return np.full(len(figures), np.nan)
     return np.array(
         [
             np.nan if one is None else one.units.to_usd(float(figure), unit, float(price))

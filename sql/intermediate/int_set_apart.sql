@@ -81,7 +81,7 @@ venue_price as (
     group by asset, venue, as_of
 ),
 
--- Next to none: the venues of all other hours need not be paired.
+-- Few hours qualify; the venues of all others need not be paired.
 contradictory_hour as (
     select
         asset,

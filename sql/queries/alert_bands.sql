@@ -3,7 +3,7 @@
 -- hours: hours whose published bands and prices are meant
 -- bar_assets, bar_hours, bar_prices: newest bars that are not published; they are held against the
 -- bands published last, at most three hours before
--- assets: which assets; null for every one
+-- assets: which assets; null for all
 -- providers: which providers
 --
 -- Grain: asset, hour, key (side), provider, rank

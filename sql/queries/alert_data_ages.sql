@@ -3,7 +3,7 @@
 -- An asset that has left what is published keeps its last row for 7 days, and its age grows.
 --
 -- hours: which hours
--- assets: which assets; null for every one
+-- assets: which assets; null for all
 --
 -- Grain: asset, hour, key (bars or open_interest)
 

@@ -1,7 +1,7 @@
 -- How much providers' maps differ in some hours: 1 less their mean overlap.
 --
 -- hours: which hours
--- assets: which assets; null for every one
+-- assets: which assets; null for all
 --
 -- Grain: asset, hour
 

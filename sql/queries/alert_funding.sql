@@ -1,7 +1,7 @@
 -- Funding, scaled to 8 hours, in some hours and before.
 --
 -- hours: which hours
--- assets: which assets; null for every one
+-- assets: which assets; null for all
 -- windows: spans looked back over, hours
 --
 -- Grain: asset, hour, over_hours

@@ -1,7 +1,7 @@
 -- Grade of assets in some hours, and the one before: the newest of the 24 hours before the hour.
 --
 -- hours: which hours
--- assets: which assets; null for every one
+-- assets: which assets; null for all
 --
 -- Grain: asset, hour
 

@@ -3,7 +3,7 @@
 -- A critical check that failed for an hour holds back from that hour on, until it passes.
 --
 -- hours: which hours
--- assets: which assets besides 'all'; null for every one
+-- assets: which assets besides 'all'; null for all
 --
 -- Grain: asset, hour
 

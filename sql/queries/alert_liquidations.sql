@@ -1,7 +1,7 @@
 -- Liquidations that venues published of some hours.
 --
 -- hours: which hours
--- assets: which assets; null for every one
+-- assets: which assets; null for all
 --
 -- Grain: asset, hour
 

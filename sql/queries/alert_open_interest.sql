@@ -4,7 +4,7 @@
 -- nothing.
 --
 -- hours: which hours
--- assets: which assets; null for every one
+-- assets: which assets; null for all
 -- windows: spans looked back over, hours
 --
 -- Grain: asset, hour, over_hours

@@ -1,7 +1,7 @@
 -- Liquidations expected of the 24 hours after a midnight, for the hours of that day.
 --
 -- hours: which hours
--- assets: which assets; null for every one
+-- assets: which assets; null for all
 --
 -- Grain: asset, hour
 

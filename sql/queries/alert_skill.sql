@@ -1,7 +1,7 @@
 -- Skill of models at the newest midnight before some hours, over the longest window scored.
 --
 -- hours: which hours
--- assets: which assets; null for every one
+-- assets: which assets; null for all
 -- providers, null_models: which models, held against which null models
 --
 -- Grain: asset, hour, provider, null_model

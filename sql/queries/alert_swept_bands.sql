@@ -4,7 +4,7 @@
 --
 -- hours: published hours
 -- bar_assets, bar_hours, bar_highs, bar_lows, bar_prices: newest bars that are not published
--- assets: which assets; null for every one
+-- assets: which assets; null for all
 -- providers: which providers
 --
 -- Grain: asset, hour, key (side), provider

@@ -4,7 +4,7 @@
 -- that is no longer followed is left out.
 --
 -- hours: which hours
--- assets: which assets besides 'all'; null for every one
+-- assets: which assets besides 'all'; null for all
 --
 -- Grain: asset, hour, key (venue)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from standin import DAY, HOUR, MINUTE, MarketData, Series, Standin
+from standin.dialects import DIALECTS
 
 START = 1_772_323_200_000
 STEP = 5 * MINUTE
@@ -67,6 +68,10 @@ CASES = [
     Case("deribit", "SOL/USDC:USDC", "base", "none", "quantity", has_mark=False),
 ]  # fmt: skip
 Connect = Callable[..., Any]
+
+
+def test_every_venue_of_the_stand_in_is_among_the_cases():
+    assert {case.market_venue for case in CASES} == {dialect.venue for dialect in DIALECTS}
 
 
 def in_unit(series: Series, quantity: float, price: float, unit: str) -> float | None:
