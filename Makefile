@@ -71,7 +71,10 @@ measured: $(VENV)/.dev ## Hold all models against recorded measured positions: m
 picture: $(VENV)/.dev ## Take README's picture of the page (needs chromium)
 	$(BIN)/python -m bench.picture docs/heatmap.png
 
-soak: $(VENV)/.dev ## Long proofs: publishing under readers, faults and kills, damaged inputs, recovery of known truths, answers of the cookbook
+soak: $(VENV)/.dev ## Long proofs: examples no test has seen, publishing under readers, faults and kills, damaged inputs, recovery of known truths, answers of the cookbook
+	for round in 1 2 3 4 5 6 7 8 9 10; do \
+		$(BIN)/pytest -n 2 -q -m hypothesis --hypothesis-profile other_examples || exit 1; \
+	done
 	$(BIN)/python -m bench.publishing
 	$(BIN)/python -m bench.kills
 	$(BIN)/python -m bench.soak
