@@ -47,8 +47,8 @@ for _name in ("standin", "workbench"):
 
 
 # How long an example takes depends on the machine and on what is compiled, as hypothesis allows for
-# in CI: what fails is what is asserted. Examples are the same in each run, so that a change fails by
-# what it changes; `make soak` looks at others.
+# in CI: what fails is what is asserted. Examples are the same in each run, so that a change fails
+# by what it changes; `make soak` draws others.
 _ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same_examples", _ANY_MACHINE, derandomize=True)
 settings.register_profile("other_examples", _ANY_MACHINE)
