@@ -25,7 +25,7 @@ ALL_CONTRACTS = "all contracts"
 
 # Open interest equals minutes to weeks of trading; beyond this it is in another unit.
 _LARGEST_TURNOVER = 200.0
-_LARGEST_PRICE_RATIO = 1.05
+_LARGEST_MARK_RATIO = 1.05
 _ROUNDING = 0.01
 _UNITS: tuple[AmountUnit, ...] = ("base", "contracts", "usd")
 
@@ -154,7 +154,7 @@ def compare_kinds(
     if (marks := records.get("mark_ohlc")) and bars:
         mark = np.median([one["mark_close"] for one in marks])
         ratio = float(mark / np.median([one["close"] for one in bars]))
-        if not 1 / _LARGEST_PRICE_RATIO < ratio < _LARGEST_PRICE_RATIO:
+        if not 1 / _LARGEST_MARK_RATIO < ratio < _LARGEST_MARK_RATIO:
             words = f"{ratio:.4g} times the price of trades"
             difference = of_kind["mark_ohlc"].column_difference("close", words)
             found.append(("mark_ohlc", difference))
