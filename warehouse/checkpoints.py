@@ -12,13 +12,17 @@ opening a file needs (``warehouse.database_file``).
 """
 
 import fcntl
+import hashlib
 import logging
 import os
 import tempfile
+import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -29,7 +33,10 @@ from warehouse.sql_text import quoted
 
 logger = logging.getLogger(__name__)
 
-# Without it DuckDB checkpoints as it commits, detaches and closes.
+Bytes = npt.NDArray[np.uint8]
+
+# DuckDB's own checkpoints, when it commits much, detaches and closes, are switched off: for all
+# files of a connection, because there is no other way.
 _BY_HAND = "set checkpoint_threshold = '1000TB'; pragma disable_checkpoint_on_shutdown"
 
 _HEADER_BYTES = 3 * 4096
@@ -43,9 +50,12 @@ _LARGEST_LOG_BYTES = 16 * 1024**2
 # What DuckDB may leave beside a file, and what is left here, by the end of the name.
 _LOG = ".wal"
 _COPY = ".before-checkpoint"
-COMPANIONS = (_LOG, ".wal.checkpoint", ".wal.recovery", _COPY)
+_UNFINISHED = f"{_COPY}.writing"
+_UNUSED = f"{_COPY}.unused"
+COMPANIONS = (_LOG, ".wal.checkpoint", ".wal.recovery", _COPY, _UNFINISHED, _UNUSED)
 
-# A lake is attached under its name, and the file of its catalogue under another.
+# Attached files by the name of their database. A lake is attached under its own name, and the file
+# of its catalogue under another, which DuckDB lists with its size only.
 _ATTACHED = """
     select sizes.database_name, attached.path, sizes.block_size
     from duckdb_databases() as attached
@@ -55,9 +65,35 @@ _ATTACHED = """
     where attached.path is not null and sizes.block_size > 0
 """
 
-# Files that this process holds, by path. Its locks on a file, DuckDB's too, end when it closes the
-# file anywhere: what is read of it is read from the handle that stays open beside DuckDB's.
-_held: dict[Path, int] = {}
+
+@dataclass(frozen=True, slots=True)
+class _HeldFile:
+    """A file that this process has open beside DuckDB."""
+
+    path: Path
+    handle: int
+
+    def read(self, offset: int, size: int) -> Bytes:
+        return np.frombuffer(os.pread(self.handle, size, offset), dtype=np.uint8)
+
+    def write(self, content: bytes, offset: int) -> None:
+        while content:
+            written = os.pwrite(self.handle, content, offset)
+            content, offset = content[written:], offset + written
+
+    @property
+    def header(self) -> Bytes:
+        return self.read(0, _HEADER_BYTES)
+
+    @property
+    def copy(self) -> Path:
+        return beside(self.path, _COPY)
+
+
+# By device and number of the file. A process's locks on a file, DuckDB's too, end when it closes
+# the file anywhere: it is opened once here, before DuckDB does, and closed after DuckDB closed it.
+_held: dict[tuple[int, int], _HeldFile] = {}
+_one_checkpoint = threading.Lock()
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -69,19 +105,19 @@ def holds_nothing(path: Path) -> bool:
     """Return whether there is no file, or one in which nothing was ever stored."""
     if _log_bytes(path):
         return False
-    handle = _held.get(path.resolve())
-    if handle is not None:
-        return _is_blank(handle)
+    file = _find_held(path)
+    if file is not None:
+        return _is_blank(file.handle)
     try:
-        with path.open("rb") as file:
-            return _is_blank(file.fileno())
+        with path.open("rb") as opened:
+            return _is_blank(opened.fileno())
     except FileNotFoundError:
         return True
 
 
 @contextmanager
-def held(path: Path, *, is_locked: bool = False) -> Iterator[None]:
-    """Hold a file for the block: made where it is absent, mended where a checkpoint broke off.
+def held(path: Path) -> Iterator[None]:
+    """Exclude other writers of a file for the block; make it where absent, mend it where torn.
 
     A connection attaches it in the block, within ``checkpointed``.
 
@@ -89,32 +125,29 @@ def held(path: Path, *, is_locked: bool = False) -> Iterator[None]:
     ----------
     path : Path
         The file.
-    is_locked : bool
-        Exclude other writers even before DuckDB does.
 
     Raises
     ------
+    BlockingIOError
+        Another writer has the file.
     OSError
-        Another writer has the file, or it cannot be written.
+        It cannot be written.
     """
     path = path.resolve()
-    if path in _held:
+    if _find_held(path) is not None:
         raise BlockingIOError(f"Could not set lock on file: this process has {path} open")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    _held[path] = handle
+    file = _HeldFile(path, handle)
     try:
-        is_new = _is_blank(handle) and os.fstat(handle).st_size < _HEADER_BYTES
-        copy = beside(path, _COPY)
-        if is_locked or is_new or copy.exists():
-            # The lock that DuckDB takes on its files.
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if is_new:
-                _make(handle)
-            _put_back(handle, copy)
+        _lock(file)
+        if _is_blank(handle) and os.fstat(handle).st_size < _HEADER_BYTES:
+            _make(file)
+        _put_back(file)
+        _held[_identity(os.fstat(handle))] = file
         yield
     finally:
-        del _held[path]
+        _held.pop(_identity(os.fstat(handle)), None)
         os.close(handle)
 
 
@@ -125,14 +158,15 @@ def checkpointed(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     Raises
     ------
     OSError, duckdb.Error
-        There is no room. What was committed is in the log.
+        There is no room, or a transaction is under way. What was committed is in the log.
     """
     connection.execute(_BY_HAND)
     try:
         yield
     except BaseException:
-        # The first error is the one to report; the log is brought in the next time.
-        with suppress(OSError, duckdb.Error):
+        # The first error is the one to report; the log is brought in the next time. An interrupted
+        # statement raises RuntimeError.
+        with suppress(OSError, duckdb.Error, RuntimeError):
             checkpoint(connection)
         raise
     checkpoint(connection)
@@ -141,33 +175,72 @@ def checkpointed(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def checkpoint(connection: duckdb.DuckDBPyConnection) -> None:
     """Bring the logs of the held files that are attached to a connection into the files.
 
-    Where another transaction is under way on a file, its log stays for the next checkpoint.
-
     Raises
     ------
     OSError, duckdb.Error
-        There is no room. What was committed is in the log.
+        There is no room, or a transaction is under way. What was committed is in the log.
     """
-    for name, path_text, block_size in connection.execute(_ATTACHED).fetchall():
-        path = Path(path_text).resolve()
-        handle = _held.get(path)
-        if handle is None or not _log_bytes(path):
-            continue
-        blocks = connection.execute(
-            f"select distinct block_id from pragma_metadata_info({quoted(name)})"
-        ).fetchall()
-        offsets = [_HEADER_BYTES + block * block_size for (block,) in blocks]
-        copy = beside(path, _COPY)
-        _write_copy(handle, copy, offsets, block_size)
-        with suppress(duckdb.TransactionException):
-            connection.execute(f'checkpoint "{name}"')
-        copy.unlink()
+    with _one_checkpoint:
+        for database, path, block_size in connection.execute(_ATTACHED).fetchall():
+            file = _find_held(Path(path))
+            if file is not None and _log_bytes(file.path):
+                _checkpoint_file(connection, database, file, block_size)
 
 
 def checkpoint_large_logs(connection: duckdb.DuckDBPyConnection) -> None:
-    """Checkpoint the held files of a connection if a log is large; between transactions."""
-    if any(_log_bytes(path) > _LARGEST_LOG_BYTES for path in _held):
-        checkpoint(connection)
+    """Checkpoint the held files of a connection if a log is large; between its transactions."""
+    if any(_log_bytes(file.path) > _LARGEST_LOG_BYTES for file in tuple(_held.values())):
+        # Another cursor may be in a transaction; the log stays for the next time then.
+        with suppress(duckdb.TransactionException):
+            checkpoint(connection)
+
+
+def _checkpoint_file(
+    connection: duckdb.DuckDBPyConnection, database: str, file: _HeldFile, block_size: int
+) -> None:
+    # A copy that is there is of a checkpoint that failed: the file may be torn since.
+    if not file.copy.exists():
+        blocks = connection.execute(
+            f"select distinct block_id from pragma_metadata_info({quoted(database)})"
+        ).fetchall()
+        _write_copy(file, [_HEADER_BYTES + block * block_size for (block,) in blocks], block_size)
+    try:
+        connection.execute(f'checkpoint "{database}"')
+    except duckdb.TransactionException:
+        # Refused before anything was written.
+        file.copy.unlink()
+        raise
+    file.copy.unlink()
+
+
+def _find_held(path: Path) -> _HeldFile | None:
+    try:
+        return _held.get(_identity(path.stat()))
+    except FileNotFoundError:
+        return None
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _lock(file: _HeldFile) -> None:
+    """Take the lock that DuckDB takes on its files; it may then attach this one."""
+    try:
+        fcntl.lockf(file.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        raise BlockingIOError(_refusal(file.path)) from exc
+
+
+def _refusal(path: Path) -> str:
+    """Return DuckDB's words about a file that another process has: they name the process."""
+    words = "Could not set lock on file"
+    try:
+        duckdb.connect(str(path), read_only=True).close()
+    except duckdb.Error as exc:
+        if words in str(exc):
+            return str(exc)
+    return f"{words}: another writer had it"
 
 
 def _log_bytes(path: Path) -> int:
@@ -185,46 +258,73 @@ def _is_blank(handle: int) -> bool:
     )
 
 
-def _make(handle: int) -> None:
+def _make(file: _HeldFile) -> None:
     """Write a database without content; killed meanwhile, the next one that opens it does."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "empty")
         duckdb.connect(str(path)).close()
-        os.pwrite(handle, path.read_bytes(), 0)
+        file.write(path.read_bytes(), 0)
 
 
-def _write_copy(handle: int, copy: Path, offsets: list[int], block_size: int) -> None:
-    """Write what tells one state of a file from the next, and blocks that may change meanwhile."""
-    unfinished = beside(copy, ".writing")
-    with unfinished.open("wb") as file:
-        np.savez(
-            file,
-            header=_read(handle, 0, _HEADER_BYTES),
-            offsets=np.array(offsets, dtype=np.int64),
-            blocks=np.array([_read(handle, offset, block_size) for offset in offsets], np.uint8),
-        )
-    move_into_place(unfinished, copy)
-
-
-def _put_back(handle: int, copy: Path) -> None:
-    """Undo a checkpoint that broke off, if one did; what it was to bring in is in the log."""
+def _write_copy(file: _HeldFile, offsets: list[int], block_size: int) -> None:
+    """Write what tells one state of a file from others, and blocks that may change meanwhile."""
+    unfinished = beside(file.path, _UNFINISHED)
+    log_size = _log_bytes(file.path)
     try:
-        with copy.open("rb") as file, np.load(file) as saved:
-            header, offsets, blocks = (saved[name] for name in ("header", "offsets", "blocks"))
-    except FileNotFoundError:
+        with unfinished.open("wb") as opened:
+            np.savez(
+                opened,
+                header=file.header,
+                log_size=log_size,
+                log_sha256=np.frombuffer(_log_start(file, log_size), dtype=np.uint8),
+                offsets=np.array(offsets, dtype=np.int64),
+                blocks=np.array([file.read(offset, block_size) for offset in offsets], np.uint8),
+            )
+        move_into_place(unfinished, file.copy)
+    except OSError:
+        # A full disk needs the room.
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _put_back(file: _HeldFile) -> None:
+    """Undo a checkpoint that broke off, if one did; what it was to bring in is in the log."""
+    if not file.copy.exists():
         return
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as exc:
-        aside = copy.replace(beside(copy, ".unreadable"))
-        logger.warning("%s cannot be read (%s); it is set aside as %s", copy, exc, aside.name)
+    try:
+        saved = _read_copy(file.copy)
+    except (zipfile.BadZipFile, ValueError, TypeError, KeyError, EOFError, AttributeError) as exc:
+        _set_aside(file, f"cannot be read ({exc})")
         return
     # A new header is what a checkpoint writes last: it was done then.
-    if np.array_equal(header, _read(handle, 0, _HEADER_BYTES)):
-        for offset, block in zip(offsets.tolist(), blocks, strict=True):
-            os.pwrite(handle, block.tobytes(), offset)
-        os.fsync(handle)
-        logger.info("%s: a checkpoint that broke off was undone", copy.parent / copy.stem)
-    copy.unlink()
+    if np.array_equal(saved["header"], file.header):
+        # Headers of two databases can be equal, logs are not.
+        if _log_start(file, int(saved["log_size"])) != bytes(saved["log_sha256"]):
+            _set_aside(file, f"is not of {file.path.name} and its log")
+            return
+        for offset, block in zip(saved["offsets"].tolist(), saved["blocks"], strict=True):
+            file.write(block.tobytes(), offset)
+        os.fsync(file.handle)
+        logger.info("%s: a checkpoint that broke off was undone", file.path)
+    file.copy.unlink()
 
 
-def _read(handle: int, offset: int, size: int) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(os.pread(handle, size, offset), dtype=np.uint8)
+def _read_copy(path: Path) -> dict[str, npt.NDArray[Any]]:
+    with path.open("rb") as opened, np.load(opened) as saved:
+        content = {
+            name: saved[name] for name in ("header", "log_size", "log_sha256", "offsets", "blocks")
+        }
+    if content["blocks"].shape[:1] != content["offsets"].shape:
+        raise ValueError("it lacks blocks")
+    return content
+
+
+def _log_start(file: _HeldFile, size: int) -> bytes:
+    """Return the hash of the first bytes of a file's log."""
+    log = beside(file.path, _LOG)
+    return hashlib.sha256(log.read_bytes()[:size] if log.exists() else b"").digest()
+
+
+def _set_aside(file: _HeldFile, why: str) -> None:
+    unused = file.copy.replace(beside(file.path, _UNUSED))
+    logger.warning("%s %s; it is set aside as %s", file.copy, why, unused.name)

@@ -131,7 +131,10 @@ def replaced_warehouse(address: WarehouseAddress) -> Iterator[WarehouseAddress]:
 
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Run the block in one transaction: all of it is committed, or nothing."""
+    """Run the block in one transaction: all of it is committed, or nothing.
+
+    A large log is then brought into the file; an error of that comes after the commit.
+    """
     connection.execute("begin transaction")
     try:
         yield

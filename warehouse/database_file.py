@@ -38,7 +38,7 @@ class FileStorage:
         return beside(self.path, ".tmp")
 
     def held(self) -> AbstractContextManager[None]:
-        """Mend what a checkpoint left that broke off; DuckDB excludes other writers."""
+        """Exclude other writers, and mend what a checkpoint left that broke off."""
         return checkpoints.held(self.path)
 
     def is_empty(self) -> bool:
@@ -73,13 +73,13 @@ class FileStorage:
 
         Raises
         ------
-        OSError
+        BlockingIOError
             Another process has the file open.
         """
         path = self.path
         building = building_path(path)
-        was_empty = self.is_empty()
-        with checkpoints.held(path, is_locked=True):
+        with checkpoints.held(path):
+            was_empty = self.is_empty()
             self.discard_unfinished()
             yield building
             number = next(n for n in itertools.count(1) if not _old_name(path, n).exists())

@@ -9,7 +9,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,7 +70,7 @@ class LakeStorage:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Exclude other writers; from a catalogue in a file DuckDB excludes them."""
+        """Exclude other writers."""
         catalogue = self._address.catalogue
         if isinstance(catalogue, Path):
             with held(catalogue):
@@ -172,7 +172,11 @@ class LakeStorage:
             The catalogue or the data cannot be reached, or a package is not installed.
         """
         address, notes = self._address, [f"DuckDB {duckdb.__version__}"]
-        with translated(f"reading {address}"), duckdb.connect(config=memory_config()) as connection:
+        with ExitStack() as stack:
+            stack.enter_context(translated(f"reading {address}"))
+            if isinstance(address.catalogue, Path) and address.catalogue.exists():
+                stack.enter_context(held(address.catalogue))
+            connection = stack.enter_context(duckdb.connect(config=memory_config()))
             load_extensions(connection, address)
             loaded = "select extension_version from duckdb_extensions() where extension_name = ?"
             row = connection.execute(loaded, ["ducklake"]).fetchone()

@@ -216,8 +216,7 @@ class Publication:
         """
         self._or_anew(self._finish)
         add_version(self._building, self._link, self._first.mark.publication_id)
-        # Killed before this, the next publication finds a version that it does not know, and
-        # writes all anew.
+        # Killed before this, the next publication does not know the version: it writes all anew.
         with transaction(self._connection):
             self._connection.execute("delete from meta.publication")
             self._connection.execute("insert into meta.publication values (?, ?, ?)", self._row)
@@ -310,7 +309,8 @@ class Publication:
 
     def _attach(self) -> None:
         self._connection.execute(
-            f"attach {quoted(self._building)} as {_FILE} (row_group_size {ROW_GROUP_SIZE}); "
+            f"attach {quoted(self._building)} as {_FILE} "
+            f"(row_group_size {ROW_GROUP_SIZE}, recovery_mode 'no_wal_writes'); "
             f"attach ':memory:' as {_VIEWS}"
         )
 

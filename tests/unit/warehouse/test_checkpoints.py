@@ -6,11 +6,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
 
 from warehouse import checkpoints
-from warehouse.checkpoints import COMPANIONS, beside, checkpoint, checkpointed, held, holds_nothing
-from warehouse.connect import open_warehouse, transaction
+from warehouse.checkpoints import COMPANIONS, beside, checkpointed, held, holds_nothing
+from warehouse.connect import open_warehouse, replaced_warehouse, transaction
 from warehouse.database_file import FileStorage
 from warehouse.errors import WarehouseBusy, WarehouseDamaged
 
@@ -54,12 +55,12 @@ def opened(path):
         yield connection
 
 
-def store(connection, step):
+def store(connection, step, word="name"):
     """Add rows to a table, and delete older ones."""
     with transaction(connection):
         connection.execute("create table if not exists numbers (number bigint, name varchar)")
         connection.execute(
-            f"insert into numbers select {step * ROWS} + n, 'name ' || n from range({ROWS}) t(n)"
+            f"insert into numbers select {step * ROWS} + n, '{word} ' || n from range({ROWS}) t(n)"
         )
         connection.execute(f"delete from numbers where number < {(step - 2) * ROWS}")
 
@@ -76,21 +77,26 @@ def expected_totals(step):
             (step + 1) * ROWS - 1, "name 0")  # fmt: skip
 
 
-@pytest.fixture
-def broken_off(tmp_path):
-    """Return a file whose checkpoint broke off after its last write, and its content before it."""
-    path = tmp_path / "stored.duckdb"
+def break_off(path, word="name"):
+    """Break off a checkpoint after its last write; return what the file and its log held before."""
     for step in range(3):
         with opened(path) as connection:
-            store(connection, step)
+            store(connection, step, word)
     with held(path), duckdb.connect() as connection:
         breaking = Breaking(connection, path)
         with suppress(BrokenOff), checkpointed(breaking):
             FileStorage(path).attach(connection, "stored")
             connection.execute("use stored")
-            store(connection, 3)
+            store(connection, 3, word)
     assert copy_of(path).exists()
-    return path, breaking.before
+    return breaking.before
+
+
+@pytest.fixture
+def broken_off(tmp_path):
+    """Return a file whose checkpoint broke off, and what was there before."""
+    path = tmp_path / "stored.duckdb"
+    return path, break_off(path)
 
 
 def tear(path, before):
@@ -147,9 +153,65 @@ def test_a_copy_that_cannot_be_read_is_set_aside(broken_off, caplog):
     copy_of(path).write_bytes(content[: len(content) // 2])
     with opened(path) as connection:
         assert totals(connection) == expected_totals(3)
-    aside = beside(copy_of(path), ".unreadable")
+    aside = beside(copy_of(path), ".unused")
     assert aside.stat().st_size == len(content) // 2
     assert f"set aside as {aside.name}" in caplog.text
+
+
+def test_a_copy_that_lacks_blocks_is_set_aside(broken_off):
+    path, _ = broken_off
+    with np.load(copy_of(path)) as saved:
+        content = {**saved, "offsets": saved["offsets"][:-1]}
+    with copy_of(path).open("wb") as file:
+        np.savez(file, **content)
+    with opened(path) as connection:
+        assert totals(connection) == expected_totals(3)
+    assert beside(copy_of(path), ".unused").exists()
+
+
+def test_a_copy_of_another_database_is_set_aside(tmp_path, caplog):
+    """After the same steps two databases have equal headers, whatever their rows."""
+    one, other = tmp_path / "one.duckdb", tmp_path / "other.duckdb"
+    before = break_off(one) | break_off(other, "mean")
+    assert before[one][:HEADER_BYTES] == before[other][:HEADER_BYTES]
+    for path in (other, log_of(other)):
+        path.write_bytes(before[path])
+    copy_of(one).replace(copy_of(other))
+    with opened(other) as connection:
+        assert totals(connection) == (*expected_totals(3)[:-1], "mean 0")
+    assert "is not of other.duckdb and its log" in caplog.text
+
+
+HOLD = (
+    "import sys; from pathlib import Path; from warehouse.checkpoints import held\n"
+    "with held(Path(sys.argv[1])):\n"
+    "    print('held', flush=True); sys.stdin.readline()"
+)
+
+
+@pytest.mark.parametrize("state", ["new", "stored", "broken off"])
+def test_another_process_is_waited_for_whatever_the_file_is_like(state, tmp_path):
+    path = tmp_path / "stored.duckdb"
+    if state == "stored":
+        with opened(path) as connection:
+            store(connection, 0)
+    if state == "broken off":
+        break_off(path)
+        kept = copy_of(path).read_bytes()
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout.readline() == b"held\n"
+        if state == "broken off":
+            # Put there again: this process finds it before it finds the lock.
+            copy_of(path).write_bytes(kept)
+        for refused in (open_warehouse(path), replaced_warehouse(path)):
+            with pytest.raises(WarehouseBusy, match=rf"PID {other.pid}\b"), refused:
+                pass
+        other.stdin.write(b"\n")
+        other.stdin.flush()
+    with held(path):
+        pass
 
 
 def test_a_rebuilt_file_is_not_given_blocks_of_the_one_before(broken_off):
@@ -221,18 +283,35 @@ def test_a_large_log_is_brought_in_between_transactions(tmp_path, monkeypatch):
         assert not copy_of(path).exists()
 
 
-def test_a_log_stays_while_another_transaction_writes(tmp_path):
+def test_a_log_stays_while_another_transaction_writes(tmp_path, monkeypatch):
     path = tmp_path / "stored.duckdb"
     with opened(path) as connection:
-        store(connection, 0)
         other = connection.cursor()
         other.execute("use stored; begin; create table others (number bigint)")
-        checkpoint(connection)
+        monkeypatch.setattr(checkpoints, "_LARGEST_LOG_BYTES", 0)
+        store(connection, 0)
         assert log_of(path).stat().st_size
         assert not copy_of(path).exists()
         other.execute("rollback")
         other.close()
     assert not log_of(path).exists()
+
+
+def test_a_file_whose_log_was_not_brought_in_replaces_none(tmp_path):
+    path = tmp_path / "stored.duckdb"
+    with opened(path) as connection:
+        store(connection, 0)
+
+    def rebuild():
+        with FileStorage(path).replaced() as making, opened(making) as connection:
+            store(connection, 1)
+            cursor = connection.cursor()
+            cursor.execute("use stored; begin; create table others (number bigint)")
+
+    with pytest.raises(duckdb.TransactionException, match="Cannot CHECKPOINT"):
+        rebuild()
+    with opened(path) as connection:
+        assert totals(connection) == expected_totals(0)
 
 
 def test_an_error_leaves_nothing_in_the_log(tmp_path):
