@@ -101,6 +101,12 @@ def beside(path: Path, ending: str) -> Path:
     return path.with_name(f"{path.name}{ending}")
 
 
+def delete_with_companions(path: Path) -> None:
+    """Delete a file and what belongs to it."""
+    for left in (path, *(beside(path, ending) for ending in COMPANIONS)):
+        left.unlink(missing_ok=True)
+
+
 def holds_nothing(path: Path) -> bool:
     """Return whether there is no file, or one in which nothing was ever stored."""
     if _log_bytes(path):

@@ -60,9 +60,7 @@ class FileStorage:
 
     def discard_unfinished(self) -> None:
         """Delete a file that was to replace this one and was not finished."""
-        building = building_path(self.path)
-        for left in (building, *(beside(building, ending) for ending in COMPANIONS)):
-            left.unlink(missing_ok=True)
+        checkpoints.delete_with_companions(building_path(self.path))
 
     @contextmanager
     def replaced(self) -> Iterator[Path]:

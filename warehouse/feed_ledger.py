@@ -159,7 +159,7 @@ def write_feeds(
     venues: Sequence[str],
     at: datetime,
 ) -> None:
-    """Replace the feeds followed on some venues; any other feed of theirs ends.
+    """Replace the feeds followed on some venues; their other feeds end.
 
     The ledger keeps the earliest instant wanted of a feed, how far it is complete and how far it
     was checked. Instants wanted only from this call on have not been checked: `refresh_gaps` starts

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse.address import LakeAddress
-from warehouse.checkpoints import COMPANIONS, beside, held, holds_nothing
+from warehouse.checkpoints import delete_with_companions, held, holds_nothing
 from warehouse.database_file import FileStorage, building_path
 from warehouse.error_messages import translated
 from warehouse.errors import LakeRejected, WarehouseError
@@ -212,8 +212,7 @@ class LakeStorage:
         if isinstance(catalogue, Path):
             if not holds_nothing(catalogue):
                 self._delete_files()
-            for left in (catalogue, *(beside(catalogue, ending) for ending in COMPANIONS)):
-                left.unlink(missing_ok=True)
+            delete_with_companions(catalogue)
             return
         with self._catalogue(catalogue) as server:
             if server.has_lake(self._address.schema):

@@ -103,7 +103,7 @@ def _add_stored(
 
 
 def _may_contradict(closes: list[_Closes]) -> bool:
-    """Return whether two of some closes, at whatever hours, are apart enough."""
+    """Return whether two of some closes, at whatever hours, are far enough apart."""
     lowest = min(float(each.close.min()) for each in closes)
     highest = max(float(each.close.max()) for each in closes)
     return highest > limits.CONTRADICTORY * lowest
