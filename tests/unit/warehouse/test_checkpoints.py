@@ -1,5 +1,6 @@
 """What interrupts a checkpoint costs nothing: the file opens again with every committed row."""
 
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
@@ -77,26 +78,31 @@ def expected_totals(step):
             (step + 1) * ROWS - 1, "name 0")  # fmt: skip
 
 
-def break_off(path, word="name"):
+def break_off(path, step, word="name"):
     """Break off a checkpoint after its last write; return what the file and its log held before."""
-    for step in range(3):
-        with opened(path) as connection:
-            store(connection, step, word)
     with held(path), duckdb.connect() as connection:
         breaking = Breaking(connection, path)
         with suppress(BrokenOff), checkpointed(breaking):
             FileStorage(path).attach(connection, "stored")
             connection.execute("use stored")
-            store(connection, 3, word)
+            store(connection, step, word)
     assert copy_of(path).exists()
     return breaking.before
+
+
+def stored(path, steps):
+    """Store the first steps in a file."""
+    for step in range(steps):
+        with opened(path) as connection:
+            store(connection, step)
+    return path
 
 
 @pytest.fixture
 def broken_off(tmp_path):
     """Return a file whose checkpoint broke off, and what was there before."""
-    path = tmp_path / "stored.duckdb"
-    return path, break_off(path)
+    path = stored(tmp_path / "stored.duckdb", 3)
+    return path, break_off(path, 3)
 
 
 def tear(path, before):
@@ -170,9 +176,10 @@ def test_a_copy_that_lacks_blocks_is_set_aside(broken_off):
 
 
 def test_a_copy_of_another_database_is_set_aside(tmp_path, caplog):
-    """After the same steps two databases have equal headers, whatever their rows."""
-    one, other = tmp_path / "one.duckdb", tmp_path / "other.duckdb"
-    before = break_off(one) | break_off(other, "mean")
+    """Of two copies of a file, each changed since, the headers are equal and the logs are not."""
+    one = stored(tmp_path / "one.duckdb", 3)
+    other = Path(shutil.copyfile(one, tmp_path / "other.duckdb"))
+    before = break_off(one, 3) | break_off(other, 3, "mean")
     assert before[one][:HEADER_BYTES] == before[other][:HEADER_BYTES]
     for path in (other, log_of(other)):
         path.write_bytes(before[path])
@@ -191,12 +198,9 @@ HOLD = (
 
 @pytest.mark.parametrize("state", ["new", "stored", "broken off"])
 def test_another_process_is_waited_for_whatever_the_file_is_like(state, tmp_path):
-    path = tmp_path / "stored.duckdb"
-    if state == "stored":
-        with opened(path) as connection:
-            store(connection, 0)
+    path = stored(tmp_path / "stored.duckdb", ["new", "stored", "broken off"].index(state))
     if state == "broken off":
-        break_off(path)
+        break_off(path, 2)
         kept = copy_of(path).read_bytes()
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
