@@ -162,10 +162,14 @@ def _announced_wait(what: str) -> Iterator[None]:
 
 def _refuse_other_versions(client: Client, address: str) -> None:
     """Raise where the scheduler or a worker computes with other versions."""
-    found: dict[str, Mapping[str, str] | BaseException] = {
-        f"the worker {worker}": versions
-        for worker, versions in client.run(own_versions, on_error="return").items()
-    }
+    found: dict[str, Mapping[str, str] | BaseException] = {}
+    for worker, versions in client.run(own_versions, on_error="return").items():
+        # Dask's errors of connections have no number, errors of a worker's files have one.
+        if isinstance(versions, OSError) and versions.errno is None:
+            # Its successor, if it gets one, compares versions with each shard.
+            logger.warning("the worker %s has left (%s)", worker, versions)
+        else:
+            found[f"the worker {worker}"] = versions
     try:
         found[f"the scheduler {address}"] = client.run_on_scheduler(own_versions)
     except Exception as exc:  # noqa: BLE001  (whatever the other process raised)

@@ -1,10 +1,13 @@
 """Shards on Dask: results in order, workers that die, that are slow, that are other ones."""
 
 import gc
+import os
 import platform
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Timer
 
 import dask
 import pytest
@@ -150,6 +153,19 @@ def test_a_worker_with_other_versions_that_joins_later_is_refused(engine, set_py
     set_python("3.9.9")
     with pytest.raises(WorkersDiffer, match=r"^the worker tcp://.*: python is 3\..*, here 3.9.9"):
         engine.run(square, SHARDS)
+
+
+def test_a_worker_that_dies_before_it_says_its_versions_is_done_without(caplog):
+    with small_cluster() as cluster:
+        process_id = cluster.workers[0].pid
+        # Stopped, it is asked and cannot answer.
+        os.kill(process_id, signal.SIGSTOP)
+        killing = Timer(1.0, os.kill, (process_id, signal.SIGKILL))
+        killing.start()
+        with cluster_engine(cluster.scheduler_address, 60.0) as engine:
+            assert engine.run(square, SHARDS) == SQUARES
+        killing.join()
+    assert "has left (" in caplog.text
 
 
 def test_a_process_without_the_sources_is_named():
