@@ -27,6 +27,11 @@ create or replace macro hour_end(instant) as (
     date_trunc('hour', instant - interval 1 microsecond) + interval 1 hour
 );
 
+-- The end of the hour that begins at an instant or has begun: that of an order on the full hour.
+create or replace macro end_of_hour_begun(instant) as (
+    date_trunc('hour', instant) + interval 1 hour
+);
+
 -- The hours for which a figure holds: its own and those up to the next figure, at most hour_count.
 create or replace macro hours_held(as_of, next_as_of, hour_count) as (
     generate_series(
@@ -70,6 +75,23 @@ create or replace macro sum_of_bins(by_bin, first_place, last_place) as (
 -- Prices further apart than by this factor contradict each other, as the gate set_apart has it.
 create or replace macro contradicting_price_ratio() as (1.5);
 
+-- Whether a market can have made a bar; NULL where a price is missing. The high bounds the others.
+create or replace macro is_possible_bar(open, high, low, close) as (
+    low > 0 and low <= least(open, close) and high >= greatest(open, close) and isfinite(high)
+);
+
+-- The same of a mark price, whose extremes may be missing.
+create or replace macro is_possible_mark(mark_high, mark_low, mark_close) as (
+    mark_close > 0
+    and isfinite(mark_close)
+    and coalesce(mark_low > 0 and mark_low <= mark_high and isfinite(mark_high), true)
+);
+
+-- What one unit of a received amount holds: units of quantity for contracts, of price for coins.
+create or replace macro unit_size(amount_unit, contract_size, base_multiplier) as (
+    case amount_unit when 'contracts' then contract_size when 'base' then base_multiplier else 1 end
+);
+
 -- Whether a measure fails a gate's level; a gate without the level never fails at it, and one that
 -- needs a measure fails where there is none.
 create or replace macro is_beyond(measured, level, direction, is_required) as (
@@ -88,6 +110,14 @@ create or replace macro is_measured(provider) as (
 -- hour; positions that are large or near their liquidation are due every half hour.
 create or replace macro is_fresh(within_hour_ratio) as (
     coalesce(within_hour_ratio >= 0.5, false)
+);
+
+-- Gates failed, in their order.
+create or replace macro reason_list(gate, place, measured, level, severity) as (
+    list(
+        { 'name': gate, 'measured': measured, 'gate': level, 'severity': severity }
+        order by place, gate
+    )
 );
 
 -- Gates failed, in words: "bar_coverage 0.8 against 0.95 (hard)".

@@ -131,16 +131,5 @@ def fast_compiled(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """Return the function ``fast_compiled`` and merged into its callers: for the steps of a bar.
-
-    Parameters
-    ----------
-    function : callable
-        As for ``compiled``.
-
-    Returns
-    -------
-    callable
-        The same function, compiled at its first call.
-    """
+    """Return the function ``fast_compiled`` and merged into its callers: for the steps of a bar."""
     return _compile(function, forceinline=True, **_FAST)

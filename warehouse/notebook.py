@@ -270,8 +270,8 @@ def read_table(
 
     Parameters
     ----------
-    published : str or Path
-        The published file, or the home it is in.
+    published, limits
+        As for `read_map`.
     name : str
         The relation; ``assets`` is ``marts.assets``. Of ``as_published.<relation>`` rows as
         readers saw them first.
@@ -281,8 +281,6 @@ def read_table(
         Values by name.
     as_ : {"pandas", "arrow", "polars"}
         What is returned. Instants are marked as UTC.
-    limits : ReadLimits, optional
-        Memory and time.
 
     Raises
     ------

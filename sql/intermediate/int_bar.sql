@@ -25,10 +25,7 @@ ohlcv as (
     from staging.stg_ohlcv
     where
         bar_seconds <= 3600
-        and low > 0
-        and low <= least(open, close)
-        and high >= greatest(open, close)
-        and isfinite(high)
+        and is_possible_bar(open, high, low, close)
         and volume_quantity >= 0
         and isfinite(volume_quantity)
         and bar_start_at >= date_trunc('hour', window_start()) - interval 1 hour
@@ -46,9 +43,7 @@ mark_ohlc as (
         mark_close,
     from staging.stg_mark_ohlc
     where
-        mark_close > 0
-        and isfinite(mark_close)
-        and coalesce(mark_low > 0 and mark_low <= mark_high and isfinite(mark_high), true)
+        is_possible_mark(mark_high, mark_low, mark_close)
         and bar_start_at >= date_trunc('hour', window_start()) - interval 1 hour
         and bar_start_at < window_end()
 ),

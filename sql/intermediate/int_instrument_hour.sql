@@ -21,13 +21,11 @@ with_previous_bar as (
         -- What was received over what was made of it: how many sides of a contract it counts,
         -- where the source did not say.
         case
-            when received_amount_unit = 'contracts' and received_amount > 0
-                then received_amount * contract_size / nullif(open_interest_quantity, 0)
-            when received_amount_unit = 'base' and received_amount > 0
+            when received_amount_unit in ('contracts', 'base') and received_amount > 0
                 then
                     received_amount
-                    * base_multiplier
-                    * quantity_per_base
+                    * unit_size(received_amount_unit, contract_size, base_multiplier)
+                    * if(received_amount_unit = 'base', quantity_per_base, 1)
                     / nullif(open_interest_quantity, 0)
             when received_value_unit = 'usd' and received_value > 0
                 then received_value / quantity_usd / nullif(open_interest_quantity, 0)

@@ -35,11 +35,11 @@ figure as (
                 then open_interest.received_value
         end as amount,
         instrument.lot_quantity
-        / case open_interest.received_amount_unit
-            when 'contracts' then instrument.contract_size
-            when 'base' then instrument.base_multiplier
-            else 1
-        end as listed_lot,
+        / unit_size(
+            open_interest.received_amount_unit,
+            instrument.contract_size,
+            instrument.base_multiplier
+        ) as listed_lot,
     from open_interest
     inner join staging.stg_instrument as instrument using (venue, instrument)
 ),

@@ -17,8 +17,7 @@ realised_liquidation as (
     select
         venue,
         instrument,
-        -- An order on the full hour belongs to the hour that begins.
-        date_trunc('hour', period_start_at) + interval 1 hour as as_of,
+        end_of_hour_begun(period_start_at) as as_of,
         period_start_at,
         period_seconds,
         side,

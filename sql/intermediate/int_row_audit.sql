@@ -5,15 +5,6 @@
 -- Known limitation: a row that comes again with a later ingested_at is a correction, not counted.
 
 with
-instrument as (
-    select
-        venue,
-        instrument,
-        asset,
-    from staging.stg_instrument
-    where in_window_assets(asset)
-),
-
 -- Each row with the instant at which it is known; a bar at its end.
 landed_row as (
     select
@@ -25,10 +16,7 @@ landed_row as (
         source,
         ingested_at,
         coalesce(
-            low > 0
-            and low <= least(open, close)
-            and high >= greatest(open, close)
-            and isfinite(high)
+            is_possible_bar(open, high, low, close)
             and volume_quantity >= 0
             and isfinite(volume_quantity),
             false
@@ -47,11 +35,7 @@ landed_row as (
         bar_seconds,
         source,
         ingested_at,
-        mark_close > 0
-        and isfinite(mark_close)
-        and coalesce(
-            mark_low > 0 and mark_low <= mark_high and isfinite(mark_high), true
-        ) as is_possible,
+        is_possible_mark(mark_high, mark_low, mark_close) as is_possible,
     from raw.mark_ohlc
     where
         bar_seconds <= 3600
@@ -78,10 +62,13 @@ of_asset as (
         instrument.asset,
         hour_end(landed_row.known_at) as as_of,
         row_number() over (
-            partition by kind, venue, instrument, bar_seconds, known_at, source, ingested_at
+            partition by
+                kind, venue, instrument, bar_seconds, known_at, landed_row.source,
+                landed_row.ingested_at
         ) > 1 as is_duplicate,
     from landed_row
-    inner join instrument using (venue, instrument)
+    inner join staging.stg_instrument as instrument using (venue, instrument)
+    where in_window_assets(instrument.asset)
 ),
 
 row_audit as (

@@ -150,10 +150,7 @@ venue_verdict as (
         count(*) filter (where role = 'noise') as noise_count,
         count(*) filter (where role <> 'information') as doubt_count,
         count(*) filter (where severity = 'hard') as hard_count,
-        list(
-            { 'name': gate, 'measured': measured, 'gate': level, 'severity': severity }
-            order by position, gate
-        ) as reasons,
+        reason_list(gate, position, measured, level, severity) as reasons,
         list(gate order by position, gate) as reason_names,
     from venue_reason
     group by asset, venue, as_of
@@ -322,10 +319,7 @@ asset_verdict as (
         count(*) filter (where role = 'size' and measured is not null) as size_count,
         count(*) filter (where role <> 'information') as doubt_count,
         count(*) filter (where severity = 'hard') as hard_count,
-        list(
-            { 'name': gate, 'measured': measured, 'gate': level, 'severity': severity }
-            order by position, gate
-        ) as reasons,
+        reason_list(gate, position, measured, level, severity) as reasons,
         list(gate order by position, gate) as reason_names,
     from asset_reason
     group by asset, as_of

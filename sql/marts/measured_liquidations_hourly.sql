@@ -27,12 +27,11 @@ realised_liquidation as (
         instrument,
         side,
         liquidated_usd,
-        -- An order on the full hour belongs to the hour that begins.
-        date_trunc('hour', period_start_at) + interval 1 hour as as_of,
+        end_of_hour_begun(period_start_at) as as_of,
     from staging.stg_realised_liquidation
     where
         period_seconds <= 3600
-        and in_window(date_trunc('hour', period_start_at) + interval 1 hour)
+        and in_window(end_of_hour_begun(period_start_at))
 ),
 
 -- The map at the start of each hour.

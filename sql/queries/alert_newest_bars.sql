@@ -19,10 +19,7 @@ bar as (
     where
         ohlcv.bar_start_at >= $since
         and ohlcv.bar_seconds <= 3600
-        and ohlcv.low > 0
-        and ohlcv.low <= least(ohlcv.open, ohlcv.close)
-        and ohlcv.high >= greatest(ohlcv.open, ohlcv.close)
-        and isfinite(ohlcv.high)
+        and is_possible_bar(ohlcv.open, ohlcv.high, ohlcv.low, ohlcv.close)
 ),
 
 contract as (

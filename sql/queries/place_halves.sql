@@ -23,7 +23,7 @@ bar as (
         instrument,
         bar_start_at,
         bar_seconds,
-        date_trunc('hour', bar_start_at) + interval 1 hour as as_of,
+        end_of_hour_begun(bar_start_at) as as_of,
         low,
         high,
     from staging.stg_ohlcv
@@ -41,7 +41,7 @@ liquidation as (
     select
         venue,
         instrument,
-        date_trunc('hour', period_start_at) + interval 1 hour as as_of,
+        end_of_hour_begun(period_start_at) as as_of,
         period_start_at,
         period_seconds,
         period_start_at < date_trunc('hour', period_start_at) + interval 30 minutes as is_first,

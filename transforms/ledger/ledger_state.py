@@ -182,22 +182,7 @@ class LedgerState:
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> "LedgerState":
-        """Return the state that ``to_bytes`` wrote.
-
-        Parameters
-        ----------
-        payload : bytes
-            As written by ``to_bytes``.
-
-        Returns
-        -------
-        LedgerState
-            Bit for bit the state that was written.
-
-        Raises
-        ------
-        UnreadableState
-            If the bytes are cut short, changed, or of a version this code does not read.
+        """Return the state that ``to_bytes`` wrote, or refuse the bytes as ``State`` does.
 
         Examples
         --------

@@ -80,15 +80,7 @@ def own_move(panel: Panel) -> FloatArray:
 def move_term(panel: Panel) -> FloatArray:
     """Return the move whose square every model and null is given beside its own columns.
 
-    Parameters
-    ----------
-    panel : Panel
-        Prices.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_spans, 2)
-        See ``features.adverse_move`` [ln]. NaN where a price is not known.
+    Shaped like `own_move`; see ``features.adverse_move`` [ln].
 
     Examples
     --------
@@ -209,7 +201,7 @@ def profile_columns(panel: Panel) -> FloatArray:
     Parameters
     ----------
     panel : Panel
-        Prices.
+        As for `own_move`.
 
     Returns
     -------
