@@ -175,7 +175,6 @@ def recover_ledger(series: SimulatedSeries, seed: int) -> list[Recovered]:
         exposure[kept], realised[kept], move[kept],
         block_draws=BlockDraws(time_blocks(series.hour_ends[kept]), rng),
     )  # fmt: skip
-    assert ending.standing is not None
     draws = spread_rows(fit, rng)[:, : weights.size]
     away = np.abs(np.log(bin_center(ending.first_bin[0] + np.arange(501)) / ending.close[0]))
     found = []

@@ -44,12 +44,8 @@ def run_hour(
 
     Parameters
     ----------
-    settings : Settings
-        Where things are.
-    as_of : datetime
-        The last hour to build, UTC.
-    progress : callable
-        Called with the step, the item and the share that is done.
+    settings, as_of, progress
+        As for `build_maps`.
     clock : callable, optional
         Returns the time, UTC; without one no alerts are sent.
 

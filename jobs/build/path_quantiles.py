@@ -96,7 +96,7 @@ def ledger_quantiles(
                 wants_standing=bool(hours.is_kept[some].any()),
             )
             bar_start = bar_stop
-            if outputs.standing is not None:
+            if len(outputs.standing):
                 made.append(_quantiles(outputs, hours.part(some), draws))
     return np.concatenate(made) if made else np.empty((0, len(QUANTILES), 2, 0), dtype=np.float32)
 
@@ -106,7 +106,7 @@ def _quantiles(
 ) -> Float32Array:
     """Return the quantiles of the kept hours of some outputs with what each row holds."""
     kept = np.flatnonzero(hours.is_kept)
-    standing = outputs.standing[kept] if outputs.standing is not None else np.empty((0, 2, 0, 0))
+    standing = outputs.standing[kept]
     quantiles = np.full((len(kept), len(QUANTILES), *standing.shape[1:3]), np.nan, np.float32)
     offset = window_first_bin(outputs.close[kept]) - outputs.first_bin[kept]
     number = hours.number[kept]

@@ -28,10 +28,8 @@ class TierMaps:
 
     Parameters
     ----------
-    hours : ndarray of int64, shape (n_hours,)
-        Instants [microseconds].
-    price : ndarray of float64, shape (n_hours,)
-        Close at each [USD per unit of the asset].
+    hours, price
+        As in `HourlyMaps`.
     n_tiers : int
         Tiers of a side.
     first_bin, n_bins : ndarray of int64, shape (n_hours * 2 * n_tiers,)

@@ -44,17 +44,10 @@ def ingest(
 
     Parameters
     ----------
-    settings : Settings
-        Folders, addresses, keys.
-    clock : callable
-        Returns the time, UTC.
+    settings, clock, effort, has_backoff
+        As in `Scope`.
     universe : Universe, optional
         What to follow; by default the universe file's.
-    effort : Effort
-        Time for each venue, retries.
-    has_backoff : bool
-        Whether gaps that answers did not fill wait longer each time, and irregular feeds are
-        requested for the last day only.
 
     Raises
     ------

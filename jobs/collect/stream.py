@@ -53,10 +53,8 @@ def record_liquidations(
 
     Parameters
     ----------
-    settings : Settings
-        Folders, addresses, keys.
-    clock : callable
-        Returns the time, UTC.
+    settings, clock
+        As in `Scope`.
     universe : Universe, optional
         What to follow; by default the universe file's. Without named assets, all contracts of its
         venues are recorded.

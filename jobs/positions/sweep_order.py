@@ -149,12 +149,8 @@ def important_intervals(largest_usd: Floats, nearest_ratio: Floats, policy: Swee
 
     Parameters
     ----------
-    largest_usd : ndarray of float64, shape (n_sweeps,)
-        Value of the largest position [USD].
-    nearest_ratio : ndarray of float64, shape (n_sweeps,)
-        Smallest distance to a liquidation price; infinite where none is known.
-    policy : SweepPolicy
-        How often states are requested.
+    largest_usd, nearest_ratio, policy
+        As for `important`.
 
     Examples
     --------

@@ -33,15 +33,7 @@ _REPORT = TypeAdapter(CollectorReport)
 def read_collector(
     settings: Settings, now: datetime
 ) -> tuple[CollectorReport | None, tuple[str, ...]]:
-    """Return the last report of the collector and what is wrong; nothing where it never ran.
-
-    Parameters
-    ----------
-    settings : Settings
-        Where things are.
-    now : datetime
-        The present, UTC.
-    """
+    """Return the collector's last report and what is wrong now, UTC; nothing if it never ran."""
     try:
         report = read_report(
             report_path(settings),

@@ -25,15 +25,7 @@ _CLOCKS_DIFFER = timedelta(minutes=1)
 def read_transfer(
     settings: Settings, now: datetime
 ) -> tuple[TransferReport | None, tuple[str, ...]]:
-    """Return the last transfer and what is wrong; nothing where there is no shared landing.
-
-    Parameters
-    ----------
-    settings : Settings
-        Where things are.
-    now : datetime
-        The present, UTC.
-    """
+    """Return the last transfer and what is wrong now, UTC; nothing without a shared landing."""
     if settings.send_to is None and settings.receive_from is None:
         return None, ()
     try:

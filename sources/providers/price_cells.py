@@ -49,7 +49,7 @@ def cells_on_ladder(levels: Floats) -> tuple[Floats, Floats]:
     Parameters
     ----------
     levels : ndarray of float64, shape (n,)
-        Strictly ascending, positive [USD per unit].
+        As for `cells_between`.
 
     Returns
     -------

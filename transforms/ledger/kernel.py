@@ -11,6 +11,7 @@ import numpy as np
 
 from transforms.compiler import fast_compiled, inlined
 from transforms.grid import LOG_STEP
+from transforms.ledger.ledger_outputs import LedgerOutputs
 from transforms.ledger.ledger_steps import (
     CLOSE_PRICE,
     HIGH_PRICE,
@@ -26,7 +27,7 @@ from transforms.ledger.ledger_steps import (
     deposit,
 )
 from transforms.ledger.parameter_sets import N_ENTRIES, N_HALF_LIVES
-from transforms.ledger.span_outputs import OutputArrays, write_events, write_map, write_standing
+from transforms.ledger.span_outputs import write_events, write_map, write_standing
 from transforms.series import LONG, FloatArray, IntArray
 
 CLEARING_HIGH, CLEARING_LOW = range(4, 6)
@@ -133,7 +134,7 @@ def advance_spans(
     span_after: IntArray,
     weights: FloatArray,
     has_weights: bool,
-    written: OutputArrays,
+    written: LedgerOutputs,
     n_open: int,
     close: float,
 ) -> int:

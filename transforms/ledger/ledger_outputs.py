@@ -4,7 +4,7 @@ Belongs here: ``LedgerOutputs`` and its empty arrays. Does not belong here: how 
 (``kernel``).
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,7 @@ from transforms.grid import N_PUBLISHED_BINS
 from transforms.series import Float32Array, FloatArray, IntArray
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerOutputs:
+class LedgerOutputs(NamedTuple):
     """What each span consumed, and what is held at its end.
 
     Deposit units are 1 a bar for ``path``, USD per unit of log price for ``volume``.
@@ -41,8 +40,8 @@ class LedgerOutputs:
     map : ndarray of float32, shape (n_spans, 2, 501)
         What is held at the end of the span by published bin, rows weighted [unit of weights x
         deposit units]; 0 without weights.
-    standing : ndarray of float32, shape (n_spans, 2, 501, n_rows), or None
-        The same by row, without weights [deposit units].
+    standing : ndarray of float32, shape (n_spans, 2, 501, n_rows)
+        The same by row, without weights [deposit units]; no spans where not wanted.
     beyond : ndarray of float64, shape (n_spans, 2)
         Weighted sum outside the published bins [as map]; 0 without weights.
     bar_count : ndarray of int64, shape (n_spans,)
@@ -56,13 +55,9 @@ class LedgerOutputs:
     move: FloatArray
     log_age: FloatArray
     map: Float32Array
-    standing: Float32Array | None
+    standing: Float32Array
     beyond: FloatArray
     bar_count: IntArray
-
-    def __len__(self) -> int:
-        """Return the number of spans."""
-        return len(self.close)
 
 
 def empty_outputs(n_spans: int, n_rows: int, *, wants_standing: bool = False) -> LedgerOutputs:
@@ -94,7 +89,7 @@ def empty_outputs(n_spans: int, n_rows: int, *, wants_standing: bool = False) ->
         move=np.zeros((n_spans, 2)),
         log_age=np.zeros((n_spans, 2)),
         map=np.zeros(bins, dtype=np.float32),
-        standing=np.zeros((*bins, n_rows), dtype=np.float32) if wants_standing else None,
+        standing=np.zeros((n_spans if wants_standing else 0, *bins[1:], n_rows), dtype=np.float32),
         beyond=np.zeros((n_spans, 2)),
         bar_count=np.zeros(n_spans, dtype=np.int64),
     )

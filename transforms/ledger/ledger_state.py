@@ -138,17 +138,7 @@ class LedgerState:
         return self.nodes * np.tile(self.multiplier, self.nodes.shape[2] // N_HALF_LIVES)
 
     def to_bytes(self) -> bytes:
-        """Return the state as bytes: what is on nodes only where it is, with version and checksum.
-
-        Returns
-        -------
-        bytes
-            Little-endian, read by ``from_bytes``; equal states give equal bytes.
-
-        Raises
-        ------
-        InvalidInput
-            If ``structure_hash`` is longer than 64 ASCII characters.
+        """Return the state as bytes, as ``State`` does: what is on nodes only where it is.
 
         Examples
         --------

@@ -1,16 +1,16 @@
 """What is written of a span: what it consumed, and the map at its end.
 
-Belongs here: the arrays of outputs while spans are written, and writing an entry of them. Does not
-belong here: their units (``ledger_outputs``), and how amounts got onto nodes (``ledger_steps``).
+Belongs here: writing an entry of ``LedgerOutputs``. Does not belong here: their units
+(``ledger_outputs``), and how amounts got onto nodes (``ledger_steps``).
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from transforms.compiler import fast_compiled, inlined
 from transforms.grid import BIN_LOG_WIDTH, LOG_STEP, NODES_PER_BIN, PUBLISHED_RANGE
+from transforms.ledger.ledger_outputs import LedgerOutputs
 from transforms.ledger.ledger_steps import (
     AMOUNT,
     AMOUNT_LOG_AGE,
@@ -26,22 +26,7 @@ from transforms.ledger.ledger_steps import (
     StateArrays,
 )
 from transforms.ledger.parameter_sets import N_HALF_LIVES
-from transforms.series import LONG, Float32Array, FloatArray, IntArray
-
-
-class OutputArrays(NamedTuple):
-    """Arrays of ``LedgerOutputs``, names as there; ``standing`` has no spans where not wanted."""
-
-    close: FloatArray
-    first_bin: IntArray
-    n_bins: IntArray
-    exposure: FloatArray
-    move: FloatArray
-    log_age: FloatArray
-    map: Float32Array
-    standing: Float32Array
-    beyond: FloatArray
-    bar_count: IntArray
+from transforms.series import LONG, FloatArray, IntArray
 
 
 @inlined
@@ -69,7 +54,7 @@ def _drawdown(places: FloatArray, n_open: int, sign: float) -> float:
 
 @fast_compiled
 def write_events(
-    arrays: StateArrays, written: OutputArrays, span: int, n_open: int, close: float
+    arrays: StateArrays, written: LedgerOutputs, span: int, n_open: int, close: float
 ) -> None:
     """Write what happened in a span, and begin the next one."""
     _, _, _, _, open_exposure, open_age, open_path, pending_places, _, _ = arrays
@@ -107,7 +92,7 @@ def write_map(
     multiplier: FloatArray,
     weights: FloatArray,
     first_node: int,
-    written: OutputArrays,
+    written: LedgerOutputs,
     span: int,
     scaled: FloatArray,
 ) -> None:
@@ -144,7 +129,7 @@ def write_standing(
     extents: IntArray,
     multiplier: FloatArray,
     first_node: int,
-    written: OutputArrays,
+    written: LedgerOutputs,
     span: int,
 ) -> None:
     """Write what is held at the end of a span by bin and row; bins that hold nothing stay 0."""

@@ -17,7 +17,6 @@ from transforms.ledger.ledger_outputs import LedgerOutputs, empty_outputs
 from transforms.ledger.ledger_state import LedgerState
 from transforms.ledger.ledger_steps import StateArrays
 from transforms.ledger.parameter_sets import N_ENTRIES, N_HALF_LIVES, LedgerParameters
-from transforms.ledger.span_outputs import OutputArrays
 from transforms.series import (
     DAY_MICROSECONDS,
     MICROSECONDS,
@@ -109,7 +108,7 @@ def advance(
         ends,
         row_weights,
         weights is not None,
-        _written_to(outputs),
+        outputs,
         len(state.pending_hours),
         state.close,
     )
@@ -124,16 +123,6 @@ def _structure_of(parameters: LedgerParameters, first_node: int) -> Structure:
         entry_weights=np.array(parameters.entry_weights),
         first_node=first_node,
     )
-
-
-def _written_to(outputs: LedgerOutputs) -> OutputArrays:
-    """Return the arrays of outputs as the kernel takes them."""
-    standing = outputs.standing
-    if standing is None:
-        n_rows = outputs.exposure.shape[2]
-        standing = np.zeros((0, *outputs.map.shape[1:], n_rows), dtype=np.float32)
-    names = [name for name in OutputArrays._fields if name != "standing"]
-    return OutputArrays(standing=standing, **{name: getattr(outputs, name) for name in names})
 
 
 def _checked_weights(
