@@ -39,12 +39,7 @@ stopping as (
 ),
 
 holding as (
-    select
-        asset,
-        as_of,
-        check_name,
-        description,
-    from stopping
+    select * from stopping
     union all
     select
         asset,

@@ -24,8 +24,6 @@ of_positions as (
         as_of,
         side,
         [sorted_sum(list_sum(consumed_usd) + list_sum(swept_usd))] as exposure,
-        null::double as log_age,
-        null::double as map_usd,
     from derived.leverage_exposure
     anti join intermediate.int_set_apart using (asset, venue, as_of)
     where
@@ -43,8 +41,6 @@ of_map as (
         as_of,
         side,
         [sorted_sum(consumed_usd)] as exposure,
-        null::double as log_age,
-        null::double as map_usd,
     from intermediate.int_prediction_hour
     where
         in_window_assets(asset)
