@@ -361,7 +361,6 @@ tier_of_path as (
         unnest(['map', 'move', 'constant']) as tier,
         venue_scope,
         unnest([consumed_usd, move_usd, constant_usd]) as consumed_usd,
-        null::double as swept_usd,
     from side_row
     where is_ledger and predicted_usd is not null
 ),
@@ -375,7 +374,6 @@ tier_of_map as (
         'map' as tier,
         venue_scope,
         consumed_usd,
-        null::double as swept_usd,
     from side_row
     where method = 'map of the hour before' and consumed_usd is not null
 ),
