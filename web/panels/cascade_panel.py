@@ -5,8 +5,7 @@ chose. Does not belong here: the model of the cascade (``transforms.cascade``).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,8 @@ from jobs.read.figures import percent, price, usd
 from jobs.read.query import named_rows
 from plots.map_grid import CONSENSUS
 from plots.svg import ChartAxes, ChartLine, ChartWords, line_chart
-from plots.warning import MapWarning, read_warning
-from web.panels.panel_input import PanelInput, signed_percent, venue_in_words
+from plots.warning import read_warning
+from web.panels.panel_input import MapPanel, PanelInput, signed_percent, venue_in_words
 
 _Row = Mapping[str, Any]
 _Floats = NDArray[np.float64]
@@ -60,18 +59,12 @@ class ScenarioLine:
     is_chosen: bool
 
 
-@dataclass(frozen=True, slots=True)
-class CascadePanel:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CascadePanel(MapPanel):
     """What the panel shows.
 
     Parameters
     ----------
-    asset, provider, venue : str
-        Whose map, in words.
-    as_of : datetime or None
-        Its hour; None without a map.
-    price : str
-        Close of the hour.
     rows : tuple of ScenarioLine
         Published scenarios, from the highest rise to the deepest fall.
     shock : str
@@ -82,27 +75,13 @@ class CascadePanel:
         What is forced by the move.
     fields : tuple of (str, str)
         Parameters of the view that the form carries.
-    notes : tuple of str
-        What the figures rest on.
-    warning : MapWarning or None
-        Why the map is not fit to act on.
-    missing : str
-        Why there are no scenarios, empty where there are.
     """
 
-    asset: str
-    provider: str
-    venue: str
-    as_of: datetime | None
-    price: str = ""
     rows: tuple[ScenarioLine, ...] = ()
     shock: str = ""
     answer: tuple[str, ...] = ()
     curve: Markup = Markup()  # noqa: RUF009  (an empty, immutable text)
     fields: tuple[tuple[str, str], ...] = ()
-    notes: tuple[str, ...] = ()
-    warning: MapWarning | None = None
-    missing: str = ""
 
 
 def read_cascade(given: PanelInput) -> CascadePanel:
@@ -111,6 +90,7 @@ def read_cascade(given: PanelInput) -> CascadePanel:
     which = {"asset": view.asset, "provider": view.provider, "venue": view.venue}
     rows = named_rows(given.reader, "cascade_scenarios", {**which, "as_of": view.as_of})
     venue = venue_in_words(view.venue)
+    empty = CascadePanel(asset=view.asset, provider=view.provider, venue=venue)
     fields = tuple((k, v) for k, v in view.given.items() if k not in ("shock", "panel"))
     if not rows:
         reason = (
@@ -119,14 +99,12 @@ def read_cascade(given: PanelInput) -> CascadePanel:
             else f"no scenarios of {view.asset} by {view.provider} on {venue} are published up to "
             "this hour: its map has no scale in USD, or `liqheat run` has not made them"
         )
-        return CascadePanel(view.asset, view.provider, venue, None, missing=reason)
+        return replace(empty, missing=reason)
     first = rows[0]
     bins = named_rows(given.reader, "map_of_hour", {**which, "as_of": first["as_of"]})
     shock = given.shock_percent
-    return CascadePanel(
-        asset=view.asset,
-        provider=view.provider,
-        venue=venue,
+    return replace(
+        empty,
         as_of=first["as_of"],
         price=price(first["price"]),
         rows=tuple(_line(row, shock) for row in reversed(rows)),

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from jobs.read.figures import percent, plural, price, usd
 from jobs.read.query import named_rows
 from plots.svg import ChartWords, spark_line
-from web.panels.panel_input import PanelInput, signed_percent
+from web.panels.panel_input import Panel, PanelInput, signed_percent
 
 _Row = Mapping[str, Any]
 _DAY = timedelta(days=1)
@@ -54,16 +54,12 @@ class VenueOpenInterest:
     is_set_apart: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ContextPanel:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextPanel(Panel):
     """What the panel shows.
 
     Parameters
     ----------
-    asset : str
-        The asset.
-    as_of : datetime or None
-        The newest hour; None without any.
     from_at : datetime or None
         The first hour of the window.
     figures : tuple of ContextFigure
@@ -72,21 +68,13 @@ class ContextPanel:
         Open interest by venue, the largest first.
     counted, reported : str
         Open interest of all venues, once and as reported.
-    notes : tuple of str
-        What the sums rest on.
-    missing : str
-        Why there is nothing, empty where there is something.
     """
 
-    asset: str
-    as_of: datetime | None
     from_at: datetime | None = None
     figures: tuple[ContextFigure, ...] = ()
     venues: tuple[VenueOpenInterest, ...] = ()
     counted: str = ""
     reported: str = ""
-    notes: tuple[str, ...] = ()
-    missing: str = ""
 
 
 def read_context(given: PanelInput) -> ContextPanel:
@@ -96,8 +84,7 @@ def read_context(given: PanelInput) -> ContextPanel:
     rows = named_rows(given.reader, "context_window", window)
     if not rows:
         return ContextPanel(
-            view.asset,
-            None,
+            asset=view.asset,
             missing=f"there are no bars of {view.asset} in this window; `liqheat status` shows how "
             "fresh each venue is",
         )

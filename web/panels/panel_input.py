@@ -1,7 +1,8 @@
-"""What a panel is made from, and the words all panels share.
+"""What a panel is made from, and what all panels share.
 
-Belongs here: the input of every panel, UTC times and signed figures in words. Does not belong here:
-what one panel shows (its module), numbers that the command line prints too (``jobs.read.figures``).
+Belongs here: the input of every panel, what all of them show, UTC times and signed figures in
+words. Does not belong here: what one panel shows (its module), numbers that the command line
+prints too (``jobs.read.figures``).
 """
 
 import re
@@ -10,6 +11,7 @@ from datetime import datetime
 
 from jobs.build.hourly_maps import ALL_VENUES
 from jobs.settings import Settings
+from plots.warning import MapWarning
 from warehouse.read import Reader
 from web.view import View
 
@@ -40,6 +42,48 @@ class PanelInput:
     settings: Settings
     now: datetime
     shock_percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """What panels on an asset show; each adds its own.
+
+    Parameters
+    ----------
+    asset : str
+        The asset.
+    as_of : datetime or None
+        The hour; None where nothing is shown of any.
+    notes : tuple of str
+        What the figures rest on, and how to read them.
+    missing : str
+        Why there is nothing, empty where there is something.
+    """
+
+    asset: str
+    as_of: datetime | None = None
+    notes: tuple[str, ...] = ()
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapPanel(Panel):
+    """What panels on one map show; each adds its own.
+
+    Parameters
+    ----------
+    provider, venue : str
+        Whose map, in words.
+    price : str
+        Close of the hour.
+    warning : MapWarning or None
+        Why the map is not fit to act on.
+    """
+
+    provider: str
+    venue: str
+    price: str = ""
+    warning: MapWarning | None = None
 
 
 def utc(instant: datetime | None) -> str:

@@ -7,7 +7,7 @@ not belong here: the measures (``transforms.disagreement``), words that the comm
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -22,7 +22,7 @@ from jobs.read.difference_words import (
 from jobs.read.figures import difference_cells, percent
 from jobs.read.query import named_rows
 from plots.svg import ChartAxes, ChartLine, ChartWords, line_chart
-from web.panels.panel_input import PanelInput, venue_in_words
+from web.panels.panel_input import Panel, PanelInput, venue_in_words
 
 _SIDES = ("both", "long", "short")
 _STEPS = range(-20, 20)
@@ -69,16 +69,14 @@ class OverlapRow:
     cells: tuple[OverlapCell, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ProvidersPanel:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvidersPanel(Panel):
     """What the panel shows.
 
     Parameters
     ----------
-    asset, venue : str
+    venue : str
         Whose maps, in words.
-    as_of : datetime or None
-        Their hour; None without any two.
     first, second : str
         The two providers; empty without a pair.
     sentences : tuple of str
@@ -91,15 +89,9 @@ class ProvidersPanel:
         Columns of the matrix.
     rows : tuple of OverlapRow
         Its rows.
-    notes : tuple of str
-        On all providers together, and how to read the figures.
-    missing : str
-        Why there is no pair, empty where there is one.
     """
 
-    asset: str
     venue: str
-    as_of: datetime | None
     first: str = ""
     second: str = ""
     sentences: tuple[str, ...] = ()
@@ -107,30 +99,26 @@ class ProvidersPanel:
     shapes: Markup = Markup()  # noqa: RUF009  (an empty, immutable text)
     names: tuple[str, ...] = ()
     rows: tuple[OverlapRow, ...] = ()
-    notes: tuple[str, ...] = ()
-    missing: str = ""
 
 
 def read_providers(given: PanelInput) -> ProvidersPanel:
     """Return how the map of a view differs from another, and how alike all maps are."""
     view = given.view
     venue = venue_in_words(view.venue)
+    empty = ProvidersPanel(asset=view.asset, venue=venue)
     hour, rows = _newest_pairs(given)
     if hour is None:
-        return ProvidersPanel(
-            view.asset,
-            venue,
-            None,
+        return replace(
+            empty,
             missing=f"no two maps of {view.asset} are published up to this hour, so there is "
             "nothing to compare; `liqheat providers` lists the maps",
         )
     at = {"asset": view.asset, "hour": hour}
     if not rows:
         venues = named_rows(given.reader, "compared_venues", at)[0]["venues"]
-        return ProvidersPanel(
-            view.asset,
-            venue,
-            hour,
+        return replace(
+            empty,
+            as_of=hour,
             missing=f"no two maps of {view.asset} on {venue}; there are of {', '.join(venues)}",
         )
     overall = named_rows(given.reader, "asset_disagreement", at)
@@ -142,9 +130,8 @@ def read_providers(given: PanelInput) -> ProvidersPanel:
         for row in rows
         if {row["provider_a"], row["provider_b"]} == {first, second}
     }
-    return ProvidersPanel(
-        asset=view.asset,
-        venue=venue,
+    return replace(
+        empty,
         as_of=hour,
         first=first,
         second=second,

@@ -6,7 +6,7 @@ belong here: how grades are made (``sql``), words of reasons (``jobs.read.verdic
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -23,7 +23,7 @@ from jobs.read.verdicts import (
     verdicts_of,
 )
 from plots.svg import ChartWords, state_strip
-from web.panels.panel_input import PanelInput, utc
+from web.panels.panel_input import Panel, PanelInput, utc
 
 _HOUR = timedelta(hours=1)
 _MOST_CHANGES = 6
@@ -53,16 +53,12 @@ class GradedAsset:
     is_shown: bool
 
 
-@dataclass(frozen=True, slots=True)
-class QualityPanel:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityPanel(Panel):
     """What the panel shows.
 
     Parameters
     ----------
-    asset : str
-        The asset.
-    as_of : datetime or None
-        Hour of the grade; None without one.
     whole : VenueGrade or None
         The asset as a whole.
     venues : tuple of VenueGrade
@@ -75,19 +71,14 @@ class QualityPanel:
         When the grade changed, newest first.
     assets : tuple of GradedAsset
         Every asset of the publication, worst first.
-    missing : str
-        Why there is no grade, empty where there is one.
     """
 
-    asset: str
-    as_of: datetime | None
     whole: VenueGrade | None = None
     venues: tuple[VenueGrade, ...] = ()
     open_interest: str = ""
     history: Markup = Markup()  # noqa: RUF009  (an empty, immutable text)
     changes: tuple[str, ...] = ()
     assets: tuple[GradedAsset, ...] = ()
-    missing: str = ""
 
 
 def read_quality(given: PanelInput) -> QualityPanel:
@@ -97,7 +88,7 @@ def read_quality(given: PanelInput) -> QualityPanel:
         whole, *venues = verdicts_of(given.reader, asset=view.asset, as_of=view.as_of)
         graded = verdicts_of(given.reader, as_of=view.as_of)
     except NothingToDo as exc:
-        return QualityPanel(view.asset, None, missing=str(exc))
+        return QualityPanel(asset=view.asset, missing=str(exc))
     window = {"asset": view.asset, "from_at": view.from_at, "until_at": view.as_of}
     history = named_rows(given.reader, "grade_history", window)
     return QualityPanel(

@@ -5,7 +5,7 @@ here: words of bands, which the command line prints too (``jobs.read.band_table`
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,8 +24,8 @@ from jobs.read.figures import odds, percent, price, usd
 from jobs.read.query import named_rows
 from plots.evidence import evidence_sentences, published_share_in_words, read_evidence
 from plots.svg import length_bar
-from plots.warning import MapWarning, read_warning
-from web.panels.panel_input import PanelInput, signed_percent, venue_in_words
+from plots.warning import read_warning
+from web.panels.panel_input import MapPanel, PanelInput, signed_percent, venue_in_words
 
 ZONES = ("0-2 %", "2-5 %", "5-10 %", "10-20 %")
 """Zones of distance from price, as bands are sorted into."""
@@ -112,18 +112,12 @@ class ZoneLine:
     short: tuple[str, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class TodayPanel:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TodayPanel(MapPanel):
     """What the panel shows.
 
     Parameters
     ----------
-    asset, provider, venue : str
-        Whose map, in words.
-    as_of : datetime or None
-        Its hour; None without bands.
-    price : str
-        Close of the hour.
     reach : str
         What a day usually spans.
     sides : tuple of SideOfToday
@@ -132,53 +126,38 @@ class TodayPanel:
         From price outwards.
     has_interval, has_scale, has_expected : bool
         Whether any band has an interval, a figure in USD, and one of what is expected.
-    warning : MapWarning or None
-        Why the map is not fit to act on.
     scale : str
         How much of the map's USD venues have published; empty where that is not known.
     leverage : str
         That bands are of all leverage where the map is of some; empty where both are of all.
-    notes : tuple of str
-        How far the map can be trusted, and how to read the table.
-    missing : str
-        Why there is nothing, empty where there is something.
     """
 
-    asset: str
-    provider: str
-    venue: str
-    as_of: datetime | None
-    price: str = ""
     reach: str = ""
     sides: tuple[SideOfToday, ...] = ()
     zones: tuple[ZoneLine, ...] = ()
     has_interval: bool = False
     has_scale: bool = False
     has_expected: bool = False
-    warning: MapWarning | None = None
     scale: str = ""
     leverage: str = ""
-    notes: tuple[str, ...] = ()
-    missing: str = ""
 
 
 def read_today(given: PanelInput) -> TodayPanel:
     """Return what could be forced today by the map of a view."""
     view = given.view
     bands = _read_bands(given, since=view.as_of - _LATELY) or _read_bands(given, since=None)
-    shown_venue = venue_in_words(view.venue)
+    venue = venue_in_words(view.venue)
+    empty = TodayPanel(asset=view.asset, provider=view.provider, venue=venue)
     if not bands:
-        return TodayPanel(view.asset, view.provider, shown_venue, None, missing=_why_missing(given))
+        return replace(empty, missing=_why_missing(given))
     first = bands[0]
     as_of, reach = first["as_of"], day_reach_percent(first)
     evidence = read_evidence(given.reader, asset=view.asset, provider=view.provider, as_of=as_of)
     most = max((band["expected_forced_usd_24h"] or 0.0 for band in bands), default=0.0)
     scale = "" if evidence is None or not most else published_share_in_words(evidence)
     sentences = [] if evidence is None else evidence_sentences(evidence)
-    return TodayPanel(
-        asset=view.asset,
-        provider=view.provider,
-        venue=shown_venue,
+    return replace(
+        empty,
         as_of=as_of,
         price=price(first["price"]),
         reach=f"{reach:g} %",
