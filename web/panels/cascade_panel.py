@@ -17,7 +17,7 @@ from jobs.read.query import named_rows
 from plots.map_grid import CONSENSUS
 from plots.svg import ChartAxes, ChartLine, ChartWords, line_chart
 from plots.warning import read_warning
-from web.panels.panel_input import MapPanel, PanelInput, signed_percent, venue_in_words
+from web.panels.panel_input import PanelInput, ShownMapPanel, signed_percent, venue_in_words
 
 _Row = Mapping[str, Any]
 _Floats = NDArray[np.float64]
@@ -60,7 +60,7 @@ class ScenarioLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CascadePanel(MapPanel):
+class CascadePanel(ShownMapPanel):
     """What the panel shows.
 
     Parameters

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from jobs.read.figures import percent, plural, price, usd
 from jobs.read.query import named_rows
 from plots.svg import ChartWords, spark_line
-from web.panels.panel_input import Panel, PanelInput, signed_percent
+from web.panels.panel_input import PanelInput, ShownPanel, signed_percent
 
 _Row = Mapping[str, Any]
 _DAY = timedelta(days=1)
@@ -55,7 +55,7 @@ class VenueOpenInterest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContextPanel(Panel):
+class ContextPanel(ShownPanel):
     """What the panel shows.
 
     Parameters

@@ -45,7 +45,7 @@ class PanelInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
+class ShownPanel:
     """What panels on an asset show; each adds its own.
 
     Parameters
@@ -67,7 +67,7 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MapPanel(Panel):
+class ShownMapPanel(ShownPanel):
     """What panels on one map show; each adds its own.
 
     Parameters

@@ -22,7 +22,7 @@ from jobs.read.difference_words import (
 from jobs.read.figures import difference_cells, percent
 from jobs.read.query import named_rows
 from plots.svg import ChartAxes, ChartLine, ChartWords, line_chart
-from web.panels.panel_input import Panel, PanelInput, venue_in_words
+from web.panels.panel_input import PanelInput, ShownPanel, venue_in_words
 
 _SIDES = ("both", "long", "short")
 _STEPS = range(-20, 20)
@@ -70,7 +70,7 @@ class OverlapRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProvidersPanel(Panel):
+class ProvidersPanel(ShownPanel):
     """What the panel shows.
 
     Parameters

@@ -23,7 +23,7 @@ from jobs.read.verdicts import (
     verdicts_of,
 )
 from plots.svg import ChartWords, state_strip
-from web.panels.panel_input import Panel, PanelInput, utc
+from web.panels.panel_input import PanelInput, ShownPanel, utc
 
 _HOUR = timedelta(hours=1)
 _MOST_CHANGES = 6
@@ -54,7 +54,7 @@ class GradedAsset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QualityPanel(Panel):
+class QualityPanel(ShownPanel):
     """What the panel shows.
 
     Parameters

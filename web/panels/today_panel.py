@@ -25,7 +25,7 @@ from jobs.read.query import named_rows
 from plots.evidence import evidence_sentences, published_share_in_words, read_evidence
 from plots.svg import length_bar
 from plots.warning import read_warning
-from web.panels.panel_input import MapPanel, PanelInput, signed_percent, venue_in_words
+from web.panels.panel_input import PanelInput, ShownMapPanel, signed_percent, venue_in_words
 
 ZONES = ("0-2 %", "2-5 %", "5-10 %", "10-20 %")
 """Zones of distance from price, as bands are sorted into."""
@@ -113,7 +113,7 @@ class ZoneLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TodayPanel(MapPanel):
+class TodayPanel(ShownMapPanel):
     """What the panel shows.
 
     Parameters
