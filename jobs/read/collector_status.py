@@ -33,7 +33,7 @@ _REPORT = TypeAdapter(CollectorReport)
 def read_collector(
     settings: Settings, now: datetime
 ) -> tuple[CollectorReport | None, tuple[str, ...]]:
-    """Return the collector's last report and what is wrong now, UTC; nothing if it never ran."""
+    """Return the collector's last report and what is wrong at ``now``; nothing if it never ran."""
     try:
         report = read_report(
             report_path(settings),

@@ -25,7 +25,7 @@ _CLOCKS_DIFFER = timedelta(minutes=1)
 def read_transfer(
     settings: Settings, now: datetime
 ) -> tuple[TransferReport | None, tuple[str, ...]]:
-    """Return the last transfer and what is wrong now, UTC; nothing without a shared landing."""
+    """Return the last transfer and what is wrong at ``now``; nothing without a shared landing."""
     if settings.send_to is None and settings.receive_from is None:
         return None, ()
     try:
