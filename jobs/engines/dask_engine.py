@@ -112,7 +112,7 @@ def cluster_engine(address: str, shard_seconds: float) -> Iterator["DaskEngine"]
     Raises
     ------
     EngineUnavailable
-        No scheduler answers, or it has no worker.
+        No scheduler answers, it has no worker, or it ends.
     SettingsRejected
         Dask's own settings have no certificates.
     WorkersDiffer
@@ -138,19 +138,28 @@ def cluster_engine(address: str, shard_seconds: float) -> Iterator["DaskEngine"]
             try:
                 with _announced_wait(f"waiting for a worker of the Dask scheduler at {address}"):
                     client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+                with _announced_wait(
+                    f"waiting for the versions of workers of the Dask scheduler at {address}",
+                    "its worker-ttl, five minutes by default",
+                ):
+                    _refuse_other_versions(client, address)
             except TimeoutError as exc:
                 raise EngineUnavailable(
                     f"the Dask scheduler at {address} has no worker: start `dask worker {address}`"
                     " on some machine, or run with --on threads"
                 ) from exc
-            _refuse_other_versions(client, address)
+            except OSError as exc:
+                raise EngineUnavailable(
+                    f"the Dask scheduler at {address} is gone, and nothing was run: start it "
+                    "again, or run with --on threads"
+                ) from exc
             yield DaskEngine(client, address, shard_seconds)
 
 
 @contextmanager
-def _announced_wait(what: str) -> Iterator[None]:
-    """Log what the block waits for once it has waited for some seconds."""
-    text = f"{what}, at most {CONNECT_SECONDS:.0f} s"
+def _announced_wait(what: str, longest: str | None = None) -> Iterator[None]:
+    """Log what the block waits for, and for how long, once it has waited for some seconds."""
+    text = f"{what}, at most {longest or f'{CONNECT_SECONDS:.0f} s'}"
     timer = Timer(ANNOUNCED_SECONDS, logger.warning, ("%s", text))
     timer.daemon = True
     timer.start()
@@ -162,14 +171,10 @@ def _announced_wait(what: str) -> Iterator[None]:
 
 def _refuse_other_versions(client: Client, address: str) -> None:
     """Raise where the scheduler or a worker computes with other versions."""
-    found: dict[str, Mapping[str, str] | BaseException] = {}
-    for worker, versions in client.run(own_versions, on_error="return").items():
-        # Dask's errors of connections have no number, errors of a worker's files have one.
-        if isinstance(versions, OSError) and versions.errno is None:
-            # Its successor, if it gets one, compares versions with each shard.
-            logger.warning("the worker %s has left (%s)", worker, versions)
-        else:
-            found[f"the worker {worker}"] = versions
+    found: dict[str, Mapping[str, str] | BaseException] = {
+        f"the worker {worker}": versions
+        for worker, versions in client.run(own_versions, on_error="return").items()
+    }
     try:
         found[f"the scheduler {address}"] = client.run_on_scheduler(own_versions)
     except Exception as exc:  # noqa: BLE001  (whatever the other process raised)

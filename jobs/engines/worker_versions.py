@@ -4,6 +4,7 @@ Other sources, or another release of what compiles and stores, would give other 
 of the cluster, or none. CPUs of one architecture may still differ in a last bit.
 """
 
+import logging
 import platform
 from collections.abc import Mapping
 from functools import cache
@@ -11,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from jobs.errors import WorkersDiffer
 from transforms.compiler import ROOM, source_hash
+
+logger = logging.getLogger(__name__)
 
 COMPARED_PACKAGES = ("numpy", "numba", "pyarrow", "duckdb", "distributed")
 
@@ -58,6 +61,8 @@ def refuse_differences(
 ) -> None:
     """Raise unless all processes of a cluster have the same versions.
 
+    One that ended meanwhile is passed over: what comes in its place compares versions itself.
+
     Parameters
     ----------
     here : mapping of str to str
@@ -71,6 +76,10 @@ def refuse_differences(
         It names the first process that differs, and in what.
     """
     for name, there in sorted(processes.items()):
+        # Dask's errors of connections have no number, those of files have one.
+        if isinstance(there, OSError) and there.errno is None:
+            logger.warning("%s has left (%s)", name, there)
+            continue
         if isinstance(there, BaseException):
             raise WorkersDiffer(
                 f"{name} cannot run liqheat ({type(there).__name__}: {there}): install these "

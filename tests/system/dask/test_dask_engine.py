@@ -11,12 +11,14 @@ from threading import Timer
 
 import dask
 import pytest
+from distributed import Client
 from workbench.shards import (
     PRELOAD,
     Numbered,
     be_slow,
     fail,
     kill_own_process,
+    killable_cluster,
     small_cluster,
     square,
 )
@@ -155,17 +157,42 @@ def test_a_worker_with_other_versions_that_joins_later_is_refused(engine, set_py
         engine.run(square, SHARDS)
 
 
-def test_a_worker_that_dies_before_it_says_its_versions_is_done_without(caplog):
-    with small_cluster() as cluster:
-        process_id = cluster.workers[0].pid
+def worker_of(address):
+    """Return the process of a cluster's only worker."""
+    with Client(address) as client:
+        client.wait_for_workers(1)
+        (process_id,) = client.run(os.getpid).values()
+    return process_id
+
+
+def test_a_worker_that_dies_before_it_says_its_versions_is_done_without(monkeypatch, caplog):
+    monkeypatch.setattr(dask_engine, "ANNOUNCED_SECONDS", 0.1)
+    with killable_cluster() as (_, address):
+        process_id = worker_of(address)
         # Stopped, it is asked and cannot answer.
         os.kill(process_id, signal.SIGSTOP)
         killing = Timer(1.0, os.kill, (process_id, signal.SIGKILL))
         killing.start()
-        with cluster_engine(cluster.scheduler_address, 60.0) as engine:
+        with cluster_engine(address, 60.0) as engine:
             assert engine.run(square, SHARDS) == SQUARES
         killing.join()
+    assert f"waiting for the versions of workers of the Dask scheduler at {address}" in caplog.text
     assert "has left (" in caplog.text
+
+
+def test_a_scheduler_that_dies_before_any_work_is_named_with_what_to_do():
+    with killable_cluster() as (scheduler, address):
+        process_id = worker_of(address)
+        os.kill(process_id, signal.SIGSTOP)
+        killing = Timer(1.0, scheduler.kill)
+        killing.start()
+        with (
+            pytest.raises(EngineUnavailable, match="is gone, and nothing was run: start it again"),
+            cluster_engine(address, 60.0),
+        ):
+            pass
+        killing.join()
+        os.kill(process_id, signal.SIGKILL)
 
 
 def test_a_process_without_the_sources_is_named():
