@@ -239,7 +239,7 @@ class AccountBook:
         return first, last, to_instant(sealed_at), [payload for (payload,) in payloads]
 
     def discard(self, kind: str, last_id: int) -> None:
-        """Forget the records of a kind up to a number: their file stands."""
+        """Forget the records of a kind up to a number: their file is written."""
         with self._transaction() as connection:
             connection.execute(
                 "delete from outbox where kind = ? and outbox_id <= ?", (kind, last_id)

@@ -248,7 +248,7 @@ class _Collector:
         return None
 
     def _note_error(self, error: BaseException, what: object) -> None:
-        """Note an error, which stands until the next success of what it befell."""
+        """Note an error; it is reported until the same step succeeds."""
         message = self._standing_errors[what] = f"{error}"
         if self._last_error is None or self._last_error[1] != message:
             logger.warning("%s", message)

@@ -156,7 +156,7 @@ class WeightBudget:
         self._in_flight_seconds = in_flight_seconds
         self._connection: sqlite3.Connection | None = None
         self._file_id: int | None = None
-        # Claims that are not settled, by the instant at which the file was last told of them.
+        # Claims that are not settled, by the instant at which the file last recorded them.
         self._under_way: dict[int, float] = {}
         self._turns: dict[User, asyncio.Lock] = {"sweep": asyncio.Lock(), "ingest": asyncio.Lock()}
         self._was_lowered = False

@@ -122,7 +122,7 @@ class Hyperliquid(AccountRoutes, Dialect):
             average = (day.high + day.low) / 2
             contexts.append(
                 {
-                    # Told apart by position alone: whatever befalls a row befalls both its halves.
+                    # Two lists in one order: what happens to a row happens to both its halves.
                     "described": described,
                     "funding": text(rate),
                     "openInterest": text(
