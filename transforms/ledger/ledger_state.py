@@ -138,7 +138,17 @@ class LedgerState:
         return self.nodes * np.tile(self.multiplier, self.nodes.shape[2] // N_HALF_LIVES)
 
     def to_bytes(self) -> bytes:
-        """Return the state as bytes, as ``State`` does: what is on nodes only where it is.
+        """Return the state as bytes: what is on nodes only where it is, with version and checksum.
+
+        Returns
+        -------
+        bytes
+            Little-endian, read by ``from_bytes``; equal states give equal bytes.
+
+        Raises
+        ------
+        InvalidInput
+            If ``structure_hash`` is longer than 64 ASCII characters.
 
         Examples
         --------
@@ -172,7 +182,12 @@ class LedgerState:
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> "LedgerState":
-        """Return the state that ``to_bytes`` wrote, or refuse the bytes as ``State`` does.
+        """Return the state that ``to_bytes`` wrote, bit for bit.
+
+        Raises
+        ------
+        UnreadableState
+            If the bytes are cut short, changed, or of a version this code does not read.
 
         Examples
         --------
